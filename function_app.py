@@ -1,0 +1,17 @@
+"""The function app: its settings are checked first, then every trigger is registered."""
+
+import azure.functions as func
+
+from functions.copy_ranges import copy_ranges_blueprint
+from functions.finish_backup import finish_backup_blueprint
+from functions.plan_changes import plan_changes_blueprint
+from functions.take_snapshots import take_snapshots_blueprint
+from shared.settings import load_settings
+
+load_settings()
+
+app = func.FunctionApp()
+app.register_functions(take_snapshots_blueprint)
+app.register_functions(plan_changes_blueprint)
+app.register_functions(copy_ranges_blueprint)
+app.register_functions(finish_backup_blueprint)

@@ -1,0 +1,18 @@
+"""Queue `copy-ranges`: apply one batch of a run to the backup blob."""
+
+import azure.functions as func
+
+from shared.messages import BatchMessage
+from shared.names import COPY_RANGES_QUEUE
+from shared.settings import load_settings
+from shared.storage.services import open_services
+from shared.workflows.copy_ranges import copy_ranges as copy
+
+copy_ranges_blueprint = func.Blueprint()
+
+
+@copy_ranges_blueprint.queue_trigger(arg_name="message", queue_name=COPY_RANGES_QUEUE, connection="AzureWebJobsStorage")
+async def copy_ranges(message: func.QueueMessage) -> None:
+    """Write what changed and clear what was cleared."""
+    async with open_services(load_settings()) as services:
+        await copy(services, BatchMessage.read(message.get_body()))

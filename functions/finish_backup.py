@@ -1,0 +1,20 @@
+"""Queue `finish-backup`: look at a run's progress, and seal it when all its batches are done."""
+
+import azure.functions as func
+
+from shared.messages import FinishMessage
+from shared.names import FINISH_BACKUP_QUEUE
+from shared.settings import load_settings
+from shared.storage.services import open_services
+from shared.workflows.finish_backup import finish_backup as finish
+
+finish_backup_blueprint = func.Blueprint()
+
+
+@finish_backup_blueprint.queue_trigger(
+    arg_name="message", queue_name=FINISH_BACKUP_QUEUE, connection="AzureWebJobsStorage"
+)
+async def finish_backup(message: func.QueueMessage) -> None:
+    """Count what is done; seal the run when all is."""
+    async with open_services(load_settings()) as services:
+        await finish(services, FinishMessage.read(message.get_body()))

@@ -1,0 +1,20 @@
+"""Queue `plan-changes`: open a run, or list the changes of one window of it."""
+
+import azure.functions as func
+
+from shared.messages import PlanMessage
+from shared.names import PLAN_CHANGES_QUEUE
+from shared.settings import load_settings
+from shared.storage.services import open_services
+from shared.workflows.plan_changes import plan_changes as plan
+
+plan_changes_blueprint = func.Blueprint()
+
+
+@plan_changes_blueprint.queue_trigger(
+    arg_name="message", queue_name=PLAN_CHANGES_QUEUE, connection="AzureWebJobsStorage"
+)
+async def plan_changes(message: func.QueueMessage) -> None:
+    """List what changed and enqueue it in batches."""
+    async with open_services(load_settings()) as services:
+        await plan(services, PlanMessage.read(message.get_body()))

@@ -1,0 +1,123 @@
+"""Batches: a change list cut into parts that one queue message carries and one short invocation applies."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from shared.names import MAX_WRITE, PAGE
+from shared.ranges import Change
+
+# A page blob takes 500 requests/s and 60 MiB/s (Scalability targets for Blob storage). A batch may use 4 seconds of
+# that, so that a dozen at work on one blob are each done within about a minute.
+REQUESTS_PER_SECOND = 500
+BYTES_PER_SECOND = 60 * 1024 * 1024
+SECONDS_OF_BLOB = 4.0
+MAX_CHANGES = 2000
+"""Ranges in a batch: at 20 characters each, with the worst offsets there are, its message stays under 48 KiB."""
+
+
+class Effort(NamedTuple):
+    """What applying changes takes, or took.
+
+    Attributes:
+        ranges: changes applied.
+        bytes_written: bytes of the ranges written.
+        bytes_cleared: bytes of the ranges cleared.
+        write_calls: requests that write.
+        clear_calls: requests that clear.
+    """
+
+    ranges: int = 0
+    bytes_written: int = 0
+    bytes_cleared: int = 0
+    write_calls: int = 0
+    clear_calls: int = 0
+
+    def plus(self, other: "Effort") -> "Effort":
+        """Add two efforts."""
+        return Effort(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+def effort(changes: Iterable[Change]) -> Effort:
+    """Count the least that applying these changes takes."""
+    total = Effort()
+    for change in changes:
+        if change.clear:
+            total = total.plus(Effort(ranges=1, bytes_cleared=change.length, clear_calls=1))
+        else:
+            total = total.plus(Effort(ranges=1, bytes_written=change.length, write_calls=change.calls))
+    return total
+
+
+class Packer:
+    """Fills batches with a change list, in order. The same list always gives the same batches."""
+
+    def __init__(self) -> None:
+        self._changes: list[Change] = []
+        self._seconds = 0.0
+
+    def add(self, change: Change) -> Iterator[tuple[Change, ...]]:
+        """Take one more change; give the batches that are full with it.
+
+        A range too long for what room is left is cut, at a multiple of 4 MiB from its start: it takes no more calls.
+        """
+        rest: Change | None = change
+        while rest is not None:
+            part, rest = _cut(rest, SECONDS_OF_BLOB - self._seconds)
+            self._changes.append(part)
+            self._seconds += _seconds(part)
+            if rest is not None or self._seconds >= SECONDS_OF_BLOB or len(self._changes) == MAX_CHANGES:
+                yield self._take()
+
+    def rest(self) -> Iterator[tuple[Change, ...]]:
+        """Give what is left as the last batch, if anything is."""
+        if self._changes:
+            yield self._take()
+
+    def _take(self) -> tuple[Change, ...]:
+        batch, self._changes, self._seconds = tuple(self._changes), [], 0.0
+        return batch
+
+
+def encode(changes: Sequence[Change]) -> list[int]:
+    """Write a batch as small integers: for each range the pages since the last one, then its own, negative to clear."""
+    numbers: list[int] = []
+    position = 0
+    for change in changes:
+        pages = change.length // PAGE
+        numbers += [(change.start - position) // PAGE, -pages if change.clear else pages]
+        position = change.end
+    return numbers
+
+
+def decode(numbers: Sequence[int]) -> list[Change]:
+    """Read what `encode` wrote.
+
+    Raises:
+        ValueError: these are not the numbers of a batch.
+    """
+    if len(numbers) % 2:
+        raise ValueError("a batch's ranges are pairs of numbers")
+    changes: list[Change] = []
+    position = 0
+    for gap, pages in zip(numbers[::2], numbers[1::2], strict=True):
+        if gap < 0 or pages == 0:
+            raise ValueError("a batch's ranges are in order, and none is empty")
+        start = position + gap * PAGE
+        position = start + abs(pages) * PAGE
+        changes.append(Change(start, position, clear=pages < 0))
+    return changes
+
+
+def _seconds(change: Change) -> float:
+    """Estimate the seconds of the blob's limits that applying a change uses up."""
+    return change.calls / REQUESTS_PER_SECOND + (0 if change.clear else change.length / BYTES_PER_SECOND)
+
+
+def _cut(change: Change, seconds: float) -> tuple[Change, Change | None]:
+    """Cut a change so that the first part takes about `seconds`, at least one call."""
+    one_call = _seconds(Change(0, MAX_WRITE, clear=False))
+    length = max(1, int(seconds / one_call)) * MAX_WRITE
+    if change.clear or change.length <= length:
+        return change, None
+    middle = change.start + length
+    return Change(change.start, middle, clear=False), Change(middle, change.end, clear=False)

@@ -1,0 +1,154 @@
+"""What to do next, given the record: pure functions of values."""
+
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.record import DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
+
+LONGEST_CHECK_DELAY = timedelta(seconds=60)
+SHORTEST_CHECK_DELAY = timedelta(seconds=1)
+
+
+class BackupBlobState(BaseModel):
+    """The backup blob as a run finds it when it opens.
+
+    Attributes:
+        size: bytes.
+        etag: its ETag.
+        created_by: the run that created it.
+        created_now: whether it was missing until now.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    size: int
+    etag: str
+    created_by: str
+    created_now: bool
+
+
+def kind_of_run(record: DiskRecord, run_id: str, blob: BackupBlobState) -> tuple[Kind, str]:
+    """Decide how a run makes its change list, and why it is not incremental.
+
+    A diff may only be laid over a backup blob that equals the base snapshot: one that somebody else wrote to, that is
+    missing, or that was there before the record is written anew.
+    """
+    if blob.created_now:
+        return Kind.FULL, "the backup blob was missing" if record.base_snapshot else ""
+    if not record.base_snapshot:
+        if blob.created_by == run_id:
+            return Kind.FULL, ""
+        return Kind.RESYNC, "the backup blob was there before the record"
+    if record.resync_reason:
+        return Kind.RESYNC, record.resync_reason
+    if blob.etag != record.backup_etag or blob.size != record.base_size:
+        return Kind.RESYNC, "the backup blob was changed outside a run"
+    return Kind.INCREMENTAL, ""
+
+
+def opened(record: DiskRecord, run_id: str, blob: BackupBlobState, windows: int) -> DiskRecord:
+    """Open a run on the backup blob as it was found. Opening it again changes nothing, unless the blob had gone."""
+    run = _run_of(record)
+    if run.opened and not blob.created_now:
+        return record
+    if run.opened:
+        return begun_anew(record, Kind.FULL, "the backup blob was missing")
+    kind, reason = kind_of_run(record, run_id, blob)
+    return record.with_run(opened=True, kind=kind, reason=reason, windows=windows)
+
+
+def begun_anew(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
+    """Begin the open run's plan anew: what was done under the old one does not count."""
+    return record.with_run(
+        kind=kind,
+        reason=reason,
+        plan=_run_of(record).plan + 1,
+        **Progress().model_dump(include={"batches_done", "batches_total"}),
+        windows_planned=0,
+        ranges_done=0,
+        ranges_total=0,
+        bytes_done=0,
+        bytes_total=0,
+    )
+
+
+def given_up(record: DiskRecord, reason: str) -> DiskRecord:
+    """Close the open run without a recovery point: the backup blob is between two states, the next run a resync."""
+    return record.model_copy(update={"run": None, "resync_reason": reason if record.base_snapshot else ""})
+
+
+def progressed(record: DiskRecord, progress: Progress, now: datetime) -> DiskRecord:
+    """Put a run's progress on its record."""
+    counts = {
+        "windows_planned": progress.windows,
+        "batches_done": progress.batches_done,
+        "batches_total": progress.batches_total,
+        "ranges_done": progress.done.ranges,
+        "ranges_total": progress.planned.ranges,
+        "bytes_done": progress.done.bytes_written + progress.done.bytes_cleared,
+        "bytes_total": progress.planned.bytes_written + progress.planned.bytes_cleared,
+    }
+    run = _run_of(record)
+    moved = any(getattr(run, name) != count for name, count in counts.items())
+    return record.with_run(**counts, checked=now, progressed=now if moved else run.progressed)
+
+
+def is_complete(run: OpenRun, progress: Progress) -> bool:
+    """Tell whether every window is planned and every batch done."""
+    return run.opened and progress.windows == run.windows and progress.batches_done == progress.batches_total
+
+
+def is_stalled(run: OpenRun, now: datetime, after: timedelta) -> bool:
+    """Tell whether a run has made no progress for so long that its messages must be taken for lost."""
+    return now - run.progressed >= after
+
+
+def is_unwatched(run: OpenRun, now: datetime, after: timedelta) -> bool:
+    """Tell whether nobody has looked at a run's progress for so long that its finish message must be taken for lost."""
+    return now - run.checked >= after
+
+
+def next_check(run: OpenRun, now: datetime) -> timedelta:
+    """Say when to look at a run's progress again: soon for a young one, rarely for a long one."""
+    return min(max((now - run.started) / 10, SHORTEST_CHECK_DELAY), LONGEST_CHECK_DELAY)
+
+
+def recovery_point(run: OpenRun, progress: Progress, backup_snapshot: str, now: datetime) -> RecoveryPoint:
+    """Describe the recovery point of a run that is complete."""
+    return RecoveryPoint(
+        time=run.snapshot,
+        kind=run.kind,
+        reason=run.reason,
+        source_snapshot=run.snapshot,
+        backup_snapshot=backup_snapshot,
+        size=run.size,
+        batches=progress.batches_done,
+        copying=run.copying,
+        started=run.started,
+        sealed=now,
+        duration_seconds=(now - run.started).total_seconds(),
+        **progress.done._asdict(),
+    )
+
+
+def sealed(record: DiskRecord, point: RecoveryPoint, backup_etag: str) -> DiskRecord:
+    """Advance the record to a recovery point."""
+    return record.model_copy(
+        update={
+            "base_snapshot": point.source_snapshot,
+            "base_size": point.size,
+            "backup_etag": backup_etag,
+            "backup_snapshot": point.backup_snapshot,
+            "resync_reason": "",
+            "run": None,
+            "last_success": point.sealed,
+            "last_point": point.time,
+        }
+    )
+
+
+def _run_of(record: DiskRecord) -> OpenRun:
+    if record.run is None:
+        raise ValueError(f"{record.disk} has no open run")
+    return record.run

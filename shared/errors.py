@@ -1,0 +1,89 @@
+"""What goes wrong, as the user reads it: what was wrong, with which disk, and what to do. Never with a secret in it."""
+
+import re
+from http import HTTPStatus
+
+from azure.core.exceptions import AzureError, HttpResponseError
+
+# REST: Blob service error codes. All but the time-outs mean that a diff from the base snapshot is not to be had.
+_REFUSED_DIFF_CODES = frozenset({"BlobOverwritten", "BlobGenerationMismatch"})
+_REFUSED_DIFF_PREFIX = "PreviousSnapshot"
+_LEASE_CODES = frozenset(
+    {"LeaseIdMissing", "LeaseIdMismatchWithBlobOperation", "LeaseLost", "LeaseNotPresentWithBlobOperation"}
+)
+_SECRET = re.compile(r"(?i)\b(sig|accountkey|sharedaccesssignature|authorization|bearer)(=|:|%3D|\s)\s*[^\s&;,'\"]+")
+_WAIT_FOR_THE_NEXT_TICK = "nothing: premium storage allows one snapshot in 10 minutes; the next tick tries again"
+_ADVICE = {
+    "AuthenticationFailed": "check the account's key in STORAGE_CONNECTIONS, or that the app's identity is set up",
+    "AuthorizationFailure": "open the account's firewall to the function app, or allow the way it signs in",
+    "AuthorizationPermissionMismatch": "give the app's identity the role Storage Blob Data Contributor there",
+    "InsufficientAccountPermissions": "give the app's identity the role Storage Blob Data Contributor there",
+    "BlobNotFound": "check the URL in SOURCE_DISKS; if the disk is gone for good, take it out",
+    "ContainerNotFound": "check the container's name in the setting, and that the container exists",
+    "ResourceNotFound": "check the URL in SOURCE_DISKS, and that the app may read it",
+    "SnapshotCountExceeded": "delete old snapshots of the disk: premium storage allows 100",
+    "SnapshotOperationRateExceeded": _WAIT_FOR_THE_NEXT_TICK,
+    "SnaphotOperationRateExceeded": _WAIT_FOR_THE_NEXT_TICK,  # as older documents spell it
+}
+
+
+class DiskError(Exception):
+    """One disk can't be backed up as it is; the message says why, and what to do."""
+
+
+class DiffRefusedError(Exception):
+    """The service does not give the diff from the base snapshot: the run must be a resync."""
+
+
+class ListingTimedOutError(Exception):
+    """The service gave up on listing page ranges: ask for a smaller window."""
+
+
+class SourceGoneError(Exception):
+    """The run's source snapshot is gone: the run can't be finished."""
+
+
+class SourceUnreachableError(Exception):
+    """The service can't copy from the source by itself: read and write through the function."""
+
+
+class LeaseLostError(Exception):
+    """A write was refused since the backup blob is not under the run's lease."""
+
+
+def error_code(error: AzureError) -> str:
+    """Give the service's code for an error, like `BlobNotFound`; empty where it gave none."""
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or "")
+
+
+def refuses_diff(error: HttpResponseError) -> bool:
+    """Tell whether an answer means that the diff is not to be had (REST: Get Page Ranges; 501 where it isn't built)."""
+    code = error_code(error)
+    return (
+        code in _REFUSED_DIFF_CODES
+        or code.startswith(_REFUSED_DIFF_PREFIX)
+        or error.status_code == HTTPStatus.NOT_IMPLEMENTED
+    )
+
+
+def is_lease_error(error: HttpResponseError) -> bool:
+    """Tell whether a write was refused for its lease id (REST: Lease Blob)."""
+    return error_code(error) in _LEASE_CODES
+
+
+def explain(error: BaseException) -> str:
+    """Say in a line what went wrong and, where it is known, what to do."""
+    if not isinstance(error, AzureError):
+        return without_secrets(f"{type(error).__name__}: {error}" if not isinstance(error, DiskError) else str(error))
+    code = error_code(error)
+    status = getattr(error, "status_code", None)
+    said = next(iter(str(error.message).splitlines()), "")
+    what = f"{code or type(error).__name__}{f' ({status})' if status else ''}: {said}"
+    advice = _ADVICE.get(code)
+    return without_secrets(f"{what} What to do: {advice}." if advice else what)
+
+
+def without_secrets(text: str) -> str:
+    """Blot out whatever looks like a signature, a key or a token."""
+    return _SECRET.sub(r"\1\2***", text)

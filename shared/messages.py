@@ -1,0 +1,98 @@
+"""The messages on the queues between the steps of a run. They carry no secret, and fit in 64 KiB."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from shared.addresses import BlobAddress
+from shared.batches import decode
+from shared.names import disk_key, run_id
+from shared.ranges import Change
+
+
+class MessageError(ValueError):
+    """A queue message that no step of a run has sent."""
+
+
+class RunMessage(BaseModel):
+    """What every message of a run says.
+
+    Attributes:
+        disk: the disk's URL.
+        run: the time of the run's source snapshot.
+        plan: which plan of the run the message belongs to: a run that has to begin anew gets another.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    disk: str
+    run: str
+    plan: int = 0
+
+    @property
+    def address(self) -> BlobAddress:
+        """The disk's address."""
+        return BlobAddress.parse(self.disk)
+
+    @property
+    def disk_key(self) -> str:
+        """The disk's partition in the record."""
+        return disk_key(self.address)
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return run_id(self.address, self.run)
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Read a message's body.
+
+        Raises:
+            MessageError: the body is not such a message.
+        """
+        try:
+            return cls.model_validate_json(body)
+        except ValidationError as error:
+            mistakes = "; ".join(
+                f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)
+            )
+            raise MessageError(f"not a {cls.__name__}: {mistakes}") from None
+
+
+class PlanMessage(RunMessage):
+    """Open a run (no window), or plan one window of it.
+
+    Attributes:
+        window: the number of the window to plan.
+    """
+
+    window: int | None = Field(default=None, ge=0)
+
+
+class BatchMessage(RunMessage):
+    """Apply one batch.
+
+    Attributes:
+        window: the window the batch belongs to.
+        number: its place in the window.
+        ranges: its ranges, as `shared.batches.encode` writes them.
+    """
+
+    window: int = Field(ge=0)
+    number: int = Field(ge=0)
+    ranges: list[int]
+
+    @model_validator(mode="after")
+    def _ranges_can_be_read(self) -> Self:
+        decode(self.ranges)
+        return self
+
+    @property
+    def changes(self) -> list[Change]:
+        """The ranges to write and to clear."""
+        return decode(self.ranges)
+
+
+class FinishMessage(RunMessage):
+    """Count what is done of a run; seal it when all is."""

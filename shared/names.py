@@ -1,0 +1,62 @@
+"""The names that Tidemark gives to things in Azure, and the sizes that Azure gives to it."""
+
+import hashlib
+import re
+import uuid
+
+from shared.addresses import BlobAddress
+
+PLAN_CHANGES_QUEUE = "plan-changes"
+COPY_RANGES_QUEUE = "copy-ranges"
+FINISH_BACKUP_QUEUE = "finish-backup"
+
+BACKUPS_TABLE = "backups"
+BATCHES_TABLE = "batches"
+
+# Metadata of source snapshots, backup blobs and recovery points: what a catalogue can be rebuilt from.
+DISK_METADATA = "tidemark_disk"
+BACKUP_METADATA = "tidemark_backup"
+RUN_METADATA = "tidemark_run"
+SOURCE_SNAPSHOT_METADATA = "tidemark_source_snapshot"
+KIND_METADATA = "tidemark_kind"
+
+# One version for all blob and queue requests: a newer default of the SDK is refused by some clouds.
+STORAGE_API_VERSION = "2025-11-05"
+
+PAGE = 512
+"""Bytes of a page: every range of a page blob starts and ends on a multiple (REST: Put Page)."""
+
+MAX_WRITE = 4 * 1024 * 1024
+"""Bytes that one Put Page or Put Page From URL may write (REST: Put Page)."""
+
+_KEY_LENGTH = 400
+_KEY_UNSAFE = re.compile(r"[^A-Za-z0-9._|$ -]")
+
+
+def backup_blob_name(disk: BlobAddress) -> str:
+    """Name the backup blob of a disk in the backup container: `SOURCEACCOUNT/SOURCECONTAINER/BLOBNAME`."""
+    return f"{disk.account}/{disk.container}/{disk.blob}"
+
+
+def disk_key(disk: BlobAddress) -> str:
+    """Name the table partition of a disk: its backup blob's name with `|` for `/`.
+
+    A key may not hold slashes, `#`, `?` or control characters, nor be over 1 KiB (REST: Understanding the Table
+    service data model): a name with anything unusual in it, or a very long one, is shortened and ends in a hash.
+    """
+    name = backup_blob_name(disk)
+    readable = name.replace("/", "|")
+    key = _KEY_UNSAFE.sub("_", readable)[:_KEY_LENGTH]
+    if key == readable and "|" not in name:
+        return key
+    return f"{key}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def run_id(disk: BlobAddress, source_snapshot: str) -> str:
+    """Name a run: its disk's key and its source snapshot's time."""
+    return f"{disk_key(disk)}|{source_snapshot}"
+
+
+def lease_id(run: str) -> str:
+    """Derive a run's lease id, the same on every retry, so that acquiring it again is harmless (REST: Lease Blob)."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"tidemark:{run}"))

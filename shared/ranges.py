@@ -1,0 +1,108 @@
+"""The algebra of change lists: pure functions over page ranges, in bytes, always on page boundaries.
+
+A change list is a stream in order of address, never overlapping. It is never held whole: a disk may have millions.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from typing import NamedTuple
+
+from shared.names import MAX_WRITE, PAGE
+
+
+class Change(NamedTuple):
+    """A page range to write or to clear.
+
+    Attributes:
+        start: first byte.
+        end: first byte after the range.
+        clear: whether the range is to be cleared; else it is to be written.
+    """
+
+    start: int
+    end: int
+    clear: bool
+
+    @property
+    def length(self) -> int:
+        """The range's length in bytes."""
+        return self.end - self.start
+
+    @property
+    def calls(self) -> int:
+        """The fewest requests that apply it: one for each 4 MiB or part written, one for any length cleared."""
+        return 1 if self.clear else -(-self.length // MAX_WRITE)
+
+
+class Window(NamedTuple):
+    """A part of a disk that is asked for its changes on its own.
+
+    Attributes:
+        start: first byte.
+        end: first byte after the window.
+    """
+
+    start: int
+    end: int
+
+
+class DisorderedRangesError(Exception):
+    """The service's list of ranges is not in order, overlaps, or is off a page's boundary: it can't be built on."""
+
+
+def windows(size: int, length: int) -> list[Window]:
+    """Cut a disk of `size` bytes into windows of `length` bytes; the last may be shorter."""
+    return [Window(start, min(start + length, size)) for start in range(0, size, length)]
+
+
+def halves(window: Window) -> tuple[Window, Window] | None:
+    """Halve a window on a page boundary; None for one that is a page long."""
+    middle = window.start + (window.end - window.start) // 2 // PAGE * PAGE
+    return None if middle == window.start else (Window(window.start, middle), Window(middle, window.end))
+
+
+def clip(change: Change, window: Window) -> Change | None:
+    """Cut a change to a window; None where they don't meet."""
+    start, end = max(change.start, window.start), min(change.end, window.end)
+    return Change(start, end, change.clear) if start < end else None
+
+
+def writes(change: Change) -> Iterator[Change]:
+    """Cut a change into the pieces that one request each applies: 4 MiB written, or any length cleared."""
+    if change.clear:
+        yield change
+        return
+    for start in range(change.start, change.end, MAX_WRITE):
+        yield Change(start, min(start + MAX_WRITE, change.end), clear=False)
+
+
+async def coalesced(changes: AsyncIterable[Change]) -> AsyncIterator[Change]:
+    """Join neighbours of one kind, so that the list does not depend on how it was asked for.
+
+    Raises:
+        DisorderedRangesError: a range starts before the end of the last one, is empty, or is off a page's boundary.
+    """
+    held: Change | None = None
+    async for change in changes:
+        if change.start >= change.end or change.start % PAGE or change.end % PAGE or (held and change.start < held.end):
+            raise DisorderedRangesError(f"the service listed {change.start}-{change.end} after {held}")
+        if held is None:
+            held = change
+        elif held.end == change.start and held.clear == change.clear:
+            held = Change(held.start, change.end, held.clear)
+        else:
+            yield held
+            held = change
+    if held is not None:
+        yield held
+
+
+async def gaps_cleared(changes: AsyncIterable[Change], window: Window) -> AsyncIterator[Change]:
+    """Add a clear of everything in the window that the list leaves out: the change list of a resync."""
+    position = window.start
+    async for change in changes:
+        if position < change.start:
+            yield Change(position, change.start, clear=True)
+        yield change
+        position = change.end
+    if position < window.end:
+        yield Change(position, window.end, clear=True)

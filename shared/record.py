@@ -1,0 +1,189 @@
+"""The record: what the table holds of each disk, its open run and its recovery points.
+
+Table `backups`: a partition per disk; row `disk`, and a row `point-TIME` per recovery point.
+Table `batches`: a partition per plan of a run; a row per window planned and per batch done; dropped after the seal.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.batches import Effort
+
+DISK_ROW = "disk"
+POINT_ROW_PREFIX = "point-"
+_RUN_PREFIX = "run_"
+SERVER_SIDE = "server side"
+
+
+class Kind(StrEnum):
+    """The kinds of runs."""
+
+    FULL = "full"
+    INCREMENTAL = "incremental"
+    RESYNC = "resync"
+
+
+class OpenRun(BaseModel):
+    """The run a disk is in the middle of.
+
+    Attributes:
+        snapshot: the time of its source snapshot, which names the run.
+        size: the source snapshot's size in bytes.
+        started: when its source snapshot was taken, UTC.
+        kind: how its change list is made.
+        reason: why it is not incremental, or why its plan was begun anew.
+        opened: whether the backup blob is ready for its batches.
+        plan: the number of its plan; batches of an older one do not count.
+        windows: how many windows its plan has.
+        copying: how pages travel: on the server's side, or through the function and why.
+        windows_planned, batches_done, batches_total, ranges_done, ranges_total, bytes_done, bytes_total: its progress;
+            the totals grow until all windows are planned. Bytes are those written and those cleared.
+        progressed: when the progress last changed, UTC.
+        checked: when the progress was last looked at, UTC.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    snapshot: str
+    size: int
+    started: datetime
+    kind: Kind = Kind.INCREMENTAL
+    reason: str = ""
+    opened: bool = False
+    plan: int = 0
+    windows: int = 0
+    copying: str = SERVER_SIDE
+    windows_planned: int = 0
+    batches_done: int = 0
+    batches_total: int = 0
+    ranges_done: int = 0
+    ranges_total: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+    progressed: datetime
+    checked: datetime
+
+
+class DiskRecord(BaseModel):
+    """The record of a disk.
+
+    Attributes:
+        disk: its URL.
+        backup_blob: its backup blob's URL.
+        base_snapshot: the source snapshot that the backup blob now equals; empty before the first recovery point.
+        base_size: that snapshot's size in bytes.
+        backup_etag: the backup blob's ETag at the last seal: another one means that somebody else wrote to it.
+        backup_snapshot: the snapshot of the backup blob that is the last recovery point.
+        resync_reason: why the next run can't be incremental; empty where it can.
+        run: the open run, if there is one.
+        last_success: when the last recovery point was sealed, UTC.
+        last_point: the last recovery point's time.
+        last_error: what went wrong last, with what to do; it stays until the next error.
+        last_error_at: when, UTC.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    disk: str
+    backup_blob: str
+    base_snapshot: str = ""
+    base_size: int = 0
+    backup_etag: str = ""
+    backup_snapshot: str = ""
+    resync_reason: str = ""
+    run: OpenRun | None = None
+    last_success: datetime | None = None
+    last_point: str = ""
+    last_error: str = ""
+    last_error_at: datetime | None = None
+
+    def run_of(self, snapshot: str) -> OpenRun | None:
+        """Give the open run, if it is the one of this source snapshot."""
+        return self.run if self.run and self.run.snapshot == snapshot else None
+
+    def with_run(self, **changes: Any) -> Self:
+        """Change the open run.
+
+        Raises:
+            ValueError: there is no open run.
+        """
+        if self.run is None:
+            raise ValueError(f"{self.disk} has no open run")
+        return self.model_copy(update={"run": self.run.model_copy(update=changes)})
+
+    def to_entity(self) -> dict[str, Any]:
+        """Write the record as flat properties; those of the open run start with `run_`."""
+        entity = self.model_dump(exclude={"run"}, exclude_none=True)
+        run = self.run.model_dump() if self.run else {}
+        return entity | {f"{_RUN_PREFIX}{name}": value for name, value in run.items()}
+
+    @classmethod
+    def from_entity(cls, entity: dict[str, Any]) -> Self:
+        """Read what `to_entity` wrote."""
+        run = {name.removeprefix(_RUN_PREFIX): value for name, value in entity.items() if name.startswith(_RUN_PREFIX)}
+        return cls.model_validate(entity | ({"run": run} if run else {}))
+
+
+class RecoveryPoint(BaseModel):
+    """A recovery point.
+
+    Attributes:
+        time: its source snapshot's time, the moment whose state it holds.
+        kind: the kind of the run that made it.
+        reason: why the run was not incremental.
+        source_snapshot: its source snapshot; gone once the next recovery point is sealed.
+        backup_snapshot: the snapshot of the backup blob.
+        size: bytes of the disk.
+        bytes_written, bytes_cleared: bytes that the run wrote and cleared in the backup blob.
+        ranges: changed ranges.
+        write_calls, clear_calls: requests that wrote and cleared.
+        batches: batches it took.
+        copying: how pages travelled.
+        started, sealed: when the source snapshot and the recovery point were taken, UTC.
+        duration_seconds: the time between them.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    time: str
+    kind: Kind
+    reason: str
+    source_snapshot: str
+    backup_snapshot: str
+    size: int
+    bytes_written: int
+    bytes_cleared: int
+    ranges: int
+    write_calls: int
+    clear_calls: int
+    batches: int
+    copying: str
+    started: datetime
+    sealed: datetime
+    duration_seconds: float
+
+    @property
+    def row_key(self) -> str:
+        """The recovery point's row in the disk's partition."""
+        return f"{POINT_ROW_PREFIX}{self.time}"
+
+
+class Progress(BaseModel):
+    """What the rows of a plan add up to.
+
+    Attributes:
+        windows: windows planned.
+        batches_total, planned: batches and the effort of the windows planned.
+        batches_done, done: batches and the effort of the batches done.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    windows: int = 0
+    batches_total: int = 0
+    planned: Effort = Effort()
+    batches_done: int = 0
+    done: Effort = Effort()

@@ -1,0 +1,211 @@
+"""The app settings, checked whole at start: every mistake is named with its setting and with what it should be."""
+
+import json
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.addresses import AddressError, BlobAddress, ContainerAddress
+from shared.names import STORAGE_API_VERSION
+
+
+class SettingsError(Exception):
+    """App settings that can't be used; the message has a line for each mistake."""
+
+
+class SourceDisk(BaseModel):
+    """A disk, or with `*` in its blob name the disks, to be backed up.
+
+    Attributes:
+        url: the blob's URL; `*` in the blob's name stands for any characters, `/` among them.
+        mode: how it is backed up.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str
+    mode: Literal["incremental"] = "incremental"
+
+    @field_validator("url")
+    @classmethod
+    def _names_a_blob(cls, url: str) -> str:
+        address = BlobAddress.parse(url)
+        if "*" in address.container or "*" in address.service_url:
+            raise AddressError(f"{address.url} should have * in the blob's name only, not in its account or container")
+        return address.url
+
+    @property
+    def address(self) -> BlobAddress:
+        """The blob's address; with `*` in its name for a pattern."""
+        return BlobAddress.parse(self.url)
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether the URL stands for all blobs that match it."""
+        return "*" in self.address.blob
+
+    def matches(self, blob: str) -> bool:
+        """Tell whether a blob's name matches the pattern."""
+        return re.fullmatch(".*".join(map(re.escape, self.address.blob.split("*"))), blob, re.DOTALL) is not None
+
+
+class StorageConnection(BaseModel):
+    """A storage account reached by its key.
+
+    Attributes:
+        account: the account's name.
+        key: its shared key.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    account: str = Field(min_length=1)
+    key: SecretStr = Field(min_length=1)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a storage connection string.
+
+        Raises:
+            ValueError: it has no account name or key; the message shows neither.
+        """
+        fields = {name.strip().lower(): value for name, _, value in (part.partition("=") for part in text.split(";"))}
+        if not fields.get("accountname") or not fields.get("accountkey"):
+            raise ValueError(
+                "should be a connection string with AccountName and AccountKey; "
+                "for an account without a key, leave it out: it is then reached with the app's identity"
+            )
+        return cls(account=fields["accountname"], key=SecretStr(fields["accountkey"]))
+
+
+class HostStorage(BaseModel):
+    """The function app's own storage, where the queues and the table live: a connection string, or two service URLs."""
+
+    model_config = ConfigDict(frozen=True)
+
+    connection_string: SecretStr | None = None
+    queue_service_url: str | None = None
+    table_service_url: str | None = None
+    client_id: str | None = None
+
+
+class Settings(BaseSettings):
+    """The app settings. Names are those of the outside contract, upper or lower case."""
+
+    model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, frozen=True, hide_input_in_errors=True)
+
+    backup_schedule: str = Field(min_length=1)
+    source_disks: Annotated[tuple[SourceDisk, ...], NoDecode]
+    backup_container: str
+    storage_connections: Annotated[tuple[StorageConnection, ...], NoDecode] = ()
+    storage_api_version: str = Field(default=STORAGE_API_VERSION, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    run_stalled_after_seconds: int = Field(default=1800, ge=1)
+    host_connection_string: SecretStr | None = Field(default=None, validation_alias="AzureWebJobsStorage")
+    host_account_name: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__accountName")
+    host_queue_url: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__queueServiceUri")
+    host_table_url: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__tableServiceUri")
+    host_client_id: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__clientId")
+
+    @field_validator("backup_schedule")
+    @classmethod
+    def _is_ncrontab(cls, value: str) -> str:
+        if len(value.split()) not in {5, 6}:
+            raise ValueError("should be an NCRONTAB expression of six fields, like 0 0 */12 * * *")
+        return value
+
+    @field_validator("source_disks", mode="before")
+    @classmethod
+    def _reads_disks(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        disks = _json_array(value) if value.lstrip().startswith("[") else value.replace(",", " ").split()
+        if not disks:
+            raise ValueError("should name at least one disk: URLs separated by white space or commas, or a JSON array")
+        return [{"url": disk} if isinstance(disk, str) else disk for disk in disks]
+
+    @field_validator("backup_container")
+    @classmethod
+    def _names_a_container(cls, value: str) -> str:
+        return ContainerAddress.parse(value).url
+
+    @field_validator("storage_connections", mode="before")
+    @classmethod
+    def _reads_connections(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        texts = _json_array(value) if value.strip() else []
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("should be a JSON array of connection strings")
+        return [StorageConnection.parse(text) for text in texts]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for disk in self.source_disks:
+            if disk.address.parent == self.container and not disk.is_pattern:
+                raise ValueError(f"SOURCE_DISKS: {disk.url} is in BACKUP_CONTAINER: a backup is not backed up")
+        if (
+            not self.host_connection_string
+            and not self.host_account_name
+            and not (self.host_queue_url and self.host_table_url)
+        ):
+            raise ValueError(
+                "AzureWebJobsStorage: should be the host storage's connection string, or by identity "
+                "AzureWebJobsStorage__accountName, or AzureWebJobsStorage__queueServiceUri and __tableServiceUri"
+            )
+        return self
+
+    @property
+    def container(self) -> ContainerAddress:
+        """The container of the backup blobs."""
+        return ContainerAddress.parse(self.backup_container)
+
+    @property
+    def stalled_after(self) -> timedelta:
+        """How long a run may make no progress before its plan is enqueued again."""
+        return timedelta(seconds=self.run_stalled_after_seconds)
+
+    @property
+    def host_storage(self) -> HostStorage:
+        """The storage of the queues and the table."""
+        account = self.host_account_name
+        return HostStorage(
+            connection_string=self.host_connection_string,
+            queue_service_url=self.host_queue_url or (f"https://{account}.queue.core.windows.net" if account else None),
+            table_service_url=self.host_table_url or (f"https://{account}.table.core.windows.net" if account else None),
+            client_id=self.host_client_id,
+        )
+
+
+def load_settings() -> Settings:
+    """Read the app settings from the environment.
+
+    Raises:
+        SettingsError: with a line for each mistake: the setting, and what it should be.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            _line(mistake["loc"], mistake["type"], mistake["msg"]) for mistake in error.errors(include_input=False)
+        ]
+        raise SettingsError("the app settings can't be used:\n" + "\n".join(lines)) from None
+
+
+def _line(location: tuple[int | str, ...], kind: str, message: str) -> str:
+    name, *inner = (str(part) for part in location) if location else ("",)
+    said = "is missing" if kind == "missing" and not inner else message.removeprefix("Value error, ")
+    where = f" [{'.'.join(inner)}]" if inner else ""
+    return f"- {name if name.startswith('AzureWebJobs') else name.upper()}{where}: {said}" if name else f"- {said}"
+
+
+def _json_array(text: str) -> list[Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"should be a JSON array, but is no JSON: {error.args[0].split(':')[0]}") from None
+    if not isinstance(value, list):
+        raise ValueError("should be a JSON array")  # noqa: TRY004 - pydantic reports ValueErrors
+    return value

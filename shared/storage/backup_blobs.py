@@ -1,0 +1,190 @@
+"""The backup blobs: created, leased, written and snapshotted. Every write carries the run's lease id."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob.aio import BlobClient, BlobLeaseClient
+
+from shared.addresses import BlobAddress, ContainerAddress
+from shared.errors import LeaseLostError, SourceUnreachableError, error_code, explain, is_lease_error
+from shared.names import RUN_METADATA, backup_blob_name
+from shared.ranges import Change
+from shared.storage.connections import Connections
+
+_OTHERS_LEASE = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
+
+
+@dataclass(frozen=True, slots=True)
+class BackupBlob:
+    """A backup blob as it stands.
+
+    Attributes:
+        size: bytes.
+        etag: its ETag.
+        created_by: the run that created it; empty where no run did.
+    """
+
+    size: int
+    etag: str
+    created_by: str
+
+
+class BackupBlobs:
+    """Access to the backup container."""
+
+    def __init__(self, connections: Connections, container: ContainerAddress) -> None:
+        self._connections = connections
+        self._container = container
+
+    def address(self, disk: BlobAddress) -> BlobAddress:
+        """Give the address of a disk's backup blob."""
+        return self._container.blob(backup_blob_name(disk))
+
+    async def look(self, disk: BlobAddress) -> BackupBlob | None:
+        """Look at a disk's backup blob (REST: Get Blob Properties); None where there is none."""
+        blob = await self._blob(disk)
+        try:
+            found = await blob.get_blob_properties()
+        except ResourceNotFoundError:
+            return None
+        return BackupBlob(found.size, found.etag, (found.metadata or {}).get(RUN_METADATA, ""))
+
+    async def create(self, disk: BlobAddress, size: int, metadata: Mapping[str, str]) -> bool:
+        """Create an empty backup blob (REST: Put Blob), and its container if need be; False where the blob exists."""
+        blob = await self._blob(disk)
+        try:
+            await blob.create_page_blob(size, metadata=dict(metadata), match_condition=MatchConditions.IfMissing)
+        except ResourceExistsError:
+            return False
+        except ResourceNotFoundError as error:
+            if error_code(error) != "ContainerNotFound":
+                raise
+            service = await self._connections.blob_service(self._container.service_url, self._container.account)
+            with contextlib.suppress(ResourceExistsError):
+                await service.create_container(self._container.container)
+            return await self.create(disk, size, metadata)
+        return True
+
+    async def acquire_lease(self, disk: BlobAddress, lease_id: str) -> bool:
+        """Put the backup blob under an infinite lease with this id (REST: Lease Blob). Doing so again is harmless.
+
+        Only the disk's open run may ask: a lease of another run is broken, so that its late writes are refused.
+
+        Returns:
+            Whether a lease of somebody else was broken.
+        """
+        lease = BlobLeaseClient(await self._blob(disk), lease_id)
+        try:
+            await lease.acquire(lease_duration=-1)
+        except ResourceExistsError as error:
+            if error_code(error) not in _OTHERS_LEASE:
+                raise
+            await lease.break_lease(lease_break_period=0)
+            await lease.acquire(lease_duration=-1)
+            return True
+        return False
+
+    async def release_lease(self, disk: BlobAddress, lease_id: str) -> None:
+        """End a run's lease; one that has ended already is fine."""
+        lease = BlobLeaseClient(await self._blob(disk), lease_id)
+        try:
+            await lease.release()
+        except (ResourceExistsError, ResourceNotFoundError):
+            return
+
+    async def resize(self, disk: BlobAddress, size: int, lease_id: str) -> None:
+        """Grow or shrink the backup blob (REST: Set Blob Properties); what is new reads as zeros."""
+        blob = await self._blob(disk)
+        with _lease_errors(disk):
+            await blob.resize_blob(size, lease=lease_id)
+
+    async def copy(self, disk: BlobAddress, piece: Change, source_url: str, lease_id: str) -> None:
+        """Have the service copy at most 4 MiB from a source snapshot (REST: Put Page From URL).
+
+        Raises:
+            SourceUnreachableError: the service can't do that with this source.
+            LeaseLostError: the backup blob is not under the run's lease.
+        """
+        blob = await self._blob(disk)
+        with _lease_errors(disk):
+            try:
+                await blob.upload_pages_from_url(source_url, piece.start, piece.length, piece.start, lease=lease_id)
+            except HttpResponseError as error:
+                if error_code(error) == "CannotVerifyCopySource" or error.status_code == HTTPStatus.NOT_IMPLEMENTED:
+                    raise SourceUnreachableError(explain(error)) from error
+                raise
+
+    async def write(self, disk: BlobAddress, piece: Change, content: bytes, lease_id: str) -> None:
+        """Write at most 4 MiB (REST: Put Page).
+
+        Raises:
+            LeaseLostError: the backup blob is not under the run's lease.
+        """
+        blob = await self._blob(disk)
+        with _lease_errors(disk):
+            await blob.upload_page(content, piece.start, piece.length, lease=lease_id)
+
+    async def clear(self, disk: BlobAddress, piece: Change, lease_id: str) -> None:
+        """Clear a range of any length (REST: Put Page, `x-ms-page-write: clear`).
+
+        Raises:
+            LeaseLostError: the backup blob is not under the run's lease.
+        """
+        blob = await self._blob(disk)
+        with _lease_errors(disk):
+            await blob.clear_page(piece.start, piece.length, lease=lease_id)
+
+    async def snapshots(self, disk: BlobAddress, run_id: str) -> list[str]:
+        """List the snapshots of the backup blob that a run has taken, oldest first (REST: List Blobs)."""
+        service = await self._connections.blob_service(self._container.service_url, self._container.account)
+        name = backup_blob_name(disk)
+        found = service.get_container_client(self._container.container).list_blobs(
+            name_starts_with=name, include=["snapshots", "metadata"]
+        )
+        return sorted(
+            [
+                blob.snapshot
+                async for blob in found
+                if blob.name == name and blob.snapshot and (blob.metadata or {}).get(RUN_METADATA) == run_id
+            ]
+        )
+
+    async def snapshot(self, disk: BlobAddress, etag: str, metadata: Mapping[str, str], lease_id: str) -> str:
+        """Snapshot the backup blob as long as it has this ETag and the run's lease; give the snapshot's time.
+
+        Raises:
+            LeaseLostError: the backup blob is not under the run's lease.
+        """
+        blob = await self._blob(disk)
+        with _lease_errors(disk):
+            answer = await blob.create_snapshot(
+                dict(metadata), etag=etag, match_condition=MatchConditions.IfNotModified, lease=lease_id
+            )
+        return str(answer["snapshot"])
+
+    async def delete_snapshot(self, disk: BlobAddress, snapshot: str) -> None:
+        """Delete one snapshot of the backup blob; one that is gone is fine."""
+        blob = await self._blob(disk, snapshot)
+        with contextlib.suppress(ResourceNotFoundError):
+            await blob.delete_blob()
+
+    async def _blob(self, disk: BlobAddress, snapshot: str | None = None) -> BlobClient:
+        address = self.address(disk)
+        service = await self._connections.blob_service(address.service_url, address.account)
+        return service.get_blob_client(address.container, address.blob, snapshot=snapshot)
+
+
+@contextlib.contextmanager
+def _lease_errors(disk: BlobAddress) -> Iterator[None]:
+    try:
+        yield
+    except HttpResponseError as error:
+        if is_lease_error(error):
+            raise LeaseLostError(
+                f"the backup blob of {disk.url} is not under this run's lease: {explain(error)}"
+            ) from error
+        raise

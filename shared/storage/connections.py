@@ -1,0 +1,101 @@
+"""Clients of the storage services, by key or by identity, with one retry policy and one API version."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from azure.core import AsyncPipelineClient
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.pipeline.policies import AsyncRetryPolicy
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+from azure.data.tables.aio import TableServiceClient
+from azure.identity.aio import DefaultAzureCredential
+from azure.storage.blob.aio import BlobServiceClient
+from azure.storage.queue.aio import QueueServiceClient
+
+from shared.settings import Settings
+
+# The SDK's default sleeps 18, 24 and 42 s; and each of these counts caps the others. Ours sleeps about 2, 3, 5 and 9 s.
+_RETRIES = 4
+_RETRY: dict[str, Any] = {
+    "initial_backoff": 1,
+    "increment_base": 2,
+    "random_jitter_range": 1,
+    "retry_total": _RETRIES,
+    "retry_status": _RETRIES,
+    "retry_connect": _RETRIES,
+    "retry_read": _RETRIES,
+}
+_TIMEOUTS: dict[str, Any] = {"connection_timeout": 20, "read_timeout": 60}
+RETRY_ONCE: dict[str, Any] = {"retry_total": 1, "retry_status": 1, "retry_connect": 1, "retry_read": 1}
+
+
+class Connections:
+    """Makes clients, and closes them at the end. An account that no connection string names is reached by identity."""
+
+    def __init__(self, settings: Settings, stack: contextlib.AsyncExitStack) -> None:
+        self._settings = settings
+        self._stack = stack
+        self._keys = {connection.account: connection.key for connection in settings.storage_connections}
+        self._blob_services: dict[str, BlobServiceClient] = {}
+        self._http: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] | None = None
+        self._identities: dict[str | None, DefaultAzureCredential] = {}
+
+    def account_key(self, account: str) -> str | None:
+        """Give an account's shared key, where a connection string names the account."""
+        key = self._keys.get(account)
+        return key.get_secret_value() if key else None
+
+    async def blob_service(self, service_url: str, account: str) -> BlobServiceClient:
+        """Give the client of an account's blob service, at this URL."""
+        if service_url not in self._blob_services:
+            key = self.account_key(account)
+            client = BlobServiceClient(
+                service_url,
+                credential=AzureNamedKeyCredential(account, key) if key else await self._identity(),
+                api_version=self._settings.storage_api_version,
+                **_RETRY,
+                **_TIMEOUTS,
+            )
+            self._blob_services[service_url] = await self._stack.enter_async_context(client)
+        return self._blob_services[service_url]
+
+    async def queue_service(self) -> QueueServiceClient:
+        """Give the client of the host storage's queues."""
+        host = self._settings.host_storage
+        options = {"api_version": self._settings.storage_api_version, **_RETRY, **_TIMEOUTS}
+        if host.connection_string:
+            client = QueueServiceClient.from_connection_string(host.connection_string.get_secret_value(), **options)
+        else:
+            client = QueueServiceClient(str(host.queue_service_url), await self._identity(host.client_id), **options)
+        return await self._stack.enter_async_context(client)
+
+    async def table_service(self) -> TableServiceClient:
+        """Give the client of the host storage's tables. Its own retry policy and API version serve."""
+        host = self._settings.host_storage
+        if host.connection_string:
+            client = TableServiceClient.from_connection_string(host.connection_string.get_secret_value(), **_TIMEOUTS)
+        else:
+            identity = await self._identity(host.client_id)
+            client = TableServiceClient(str(host.table_service_url), credential=identity, **_TIMEOUTS)
+        return await self._stack.enter_async_context(client)
+
+    async def http(self) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
+        """Give a client for requests that carry their authorization in their URL."""
+        if self._http is None:
+            self._http = AsyncPipelineClient(base_url="", policies=[AsyncRetryPolicy(retry_total=_RETRIES)])
+            await self._stack.enter_async_context(self._http)
+        return self._http
+
+    async def _identity(self, client_id: str | None = None) -> DefaultAzureCredential:
+        if client_id not in self._identities:
+            chosen = {"managed_identity_client_id": client_id} if client_id else {}
+            self._identities[client_id] = await self._stack.enter_async_context(DefaultAzureCredential(**chosen))
+        return self._identities[client_id]
+
+
+@contextlib.asynccontextmanager
+async def open_connections(settings: Settings) -> AsyncIterator[Connections]:
+    """Open the connections of one invocation."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield Connections(settings, stack)

@@ -1,0 +1,123 @@
+"""The table `backups`: the record of each disk and its recovery points."""
+
+import contextlib
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.data.tables import EdmType, EntityProperty, TableTransactionError, UpdateMode
+from azure.data.tables.aio import TableClient
+
+from shared.addresses import BlobAddress
+from shared.names import disk_key
+from shared.record import DISK_ROW, DiskRecord, RecoveryPoint
+
+_TRIES = 20
+
+
+class RecordConflictError(Exception):
+    """The record was changed by somebody else in the meantime."""
+
+
+class Records:
+    """Access to the record."""
+
+    def __init__(self, table: TableClient) -> None:
+        self._table = table
+
+    async def ensure(self) -> None:
+        """Create the table if it is missing."""
+        with contextlib.suppress(ResourceExistsError):
+            await self._table.create_table()
+
+    async def get(self, disk: BlobAddress) -> tuple[DiskRecord, str] | None:
+        """Read a disk's record and its ETag; None where there is none yet."""
+        try:
+            entity = await self._table.get_entity(disk_key(disk), DISK_ROW)
+        except ResourceNotFoundError:
+            return None
+        return DiskRecord.from_entity(from_properties(entity)), str(entity.metadata["etag"])
+
+    async def put(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
+        """Write a disk's record as long as it has this ETag; without one, as long as there is none.
+
+        Raises:
+            RecordConflictError: somebody else was faster.
+        """
+        entity = _keyed(disk, DISK_ROW, record.to_entity())
+        try:
+            if etag is None:
+                await self._table.create_entity(entity)
+            else:
+                await self._table.update_entity(
+                    entity, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+                )
+        except HttpResponseError as error:
+            if _is_conflict(error):
+                raise RecordConflictError(disk.url) from error
+            raise
+
+    async def update(self, disk: BlobAddress, change: Callable[[DiskRecord], DiskRecord]) -> DiskRecord | None:
+        """Change a disk's record, whatever happens to it in the meantime; None where there is none.
+
+        `change` may be called more than once; where it gives the record back as it was, nothing is written.
+
+        Raises:
+            RecordConflictError: the record never stood still.
+        """
+        for _ in range(_TRIES):
+            found = await self.get(disk)
+            if found is None:
+                return None
+            record, etag = found
+            changed = change(record)
+            if changed == record:
+                return record
+            try:
+                await self.put(disk, changed, etag)
+            except RecordConflictError:
+                continue
+            return changed
+        raise RecordConflictError(disk.url)
+
+    async def seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
+        """Advance the record and write its recovery point, both or neither (REST: entity group transactions).
+
+        Raises:
+            RecordConflictError: somebody else was faster.
+        """
+        match = {"etag": etag, "match_condition": MatchConditions.IfNotModified, "mode": UpdateMode.REPLACE}
+        try:
+            await self._table.submit_transaction(
+                [
+                    ("update", _keyed(disk, DISK_ROW, record.to_entity()), match),
+                    ("upsert", _keyed(disk, point.row_key, point.model_dump()), {"mode": UpdateMode.REPLACE}),
+                ]
+            )
+        except TableTransactionError as error:
+            if _is_conflict(error):
+                raise RecordConflictError(disk.url) from error
+            raise
+
+
+def to_properties(values: dict[str, Any]) -> dict[str, Any]:
+    """Write whole numbers as Int64: the table's default takes 32 bits only."""
+    return {
+        name: EntityProperty(value, EdmType.INT64) if isinstance(value, int) and not isinstance(value, bool) else value
+        for name, value in values.items()
+    }
+
+
+def from_properties(entity: dict[str, Any]) -> dict[str, Any]:
+    """Read what `to_properties` wrote."""
+    return {name: value.value if isinstance(value, EntityProperty) else value for name, value in entity.items()}
+
+
+def _keyed(disk: BlobAddress, row: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {"PartitionKey": disk_key(disk), "RowKey": row, **to_properties(values)}
+
+
+def _is_conflict(error: HttpResponseError) -> bool:
+    return isinstance(error, ResourceExistsError) or error.status_code == HTTPStatus.PRECONDITION_FAILED

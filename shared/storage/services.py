@@ -1,0 +1,60 @@
+"""All that the workflows have of Azure, in one bundle: what a simulation replaces."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shared.names import BACKUPS_TABLE, BATCHES_TABLE
+from shared.settings import Settings
+from shared.storage.backup_blobs import BackupBlobs
+from shared.storage.connections import open_connections
+from shared.storage.plan_rows import PlanRows
+from shared.storage.queues import QUEUE_OF, Queues
+from shared.storage.records import Records
+from shared.storage.source_disks import SourceDisks
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services of one invocation.
+
+    Attributes:
+        settings: the app settings.
+        disks: the disks and their source snapshots.
+        backups: the backup blobs.
+        records: the record.
+        plans: the rows of plans.
+        queues: the queues.
+        now: the clock, UTC.
+    """
+
+    settings: Settings
+    disks: SourceDisks
+    backups: BackupBlobs
+    records: Records
+    plans: PlanRows
+    queues: Queues
+    now: Callable[[], datetime]
+
+    async def ensure(self) -> None:
+        """Create the queues and tables that are missing."""
+        await asyncio.gather(self.queues.ensure(), self.records.ensure(), self.plans.ensure())
+
+
+@contextlib.asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open the services for one invocation: nothing is kept in the process after it."""
+    async with open_connections(settings) as connections:
+        queues = await connections.queue_service()
+        tables = await connections.table_service()
+        yield Services(
+            settings=settings,
+            disks=SourceDisks(connections, settings),
+            backups=BackupBlobs(connections, settings.container),
+            records=Records(tables.get_table_client(BACKUPS_TABLE)),
+            plans=PlanRows(tables.get_table_client(BATCHES_TABLE)),
+            queues=Queues({name: queues.get_queue_client(name) for name in QUEUE_OF.values()}),
+            now=lambda: datetime.now(UTC),
+        )

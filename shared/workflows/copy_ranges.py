@@ -1,0 +1,120 @@
+"""The third step, fanned out: apply one batch to the backup blob, then note that it is done."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+from shared.batches import effort
+from shared.errors import LeaseLostError, SourceGoneError, SourceUnreachableError
+from shared.events import log_event
+from shared.messages import BatchMessage
+from shared.names import lease_id
+from shared.ranges import Change, writes
+from shared.record import SERVER_SIDE, DiskRecord, OpenRun
+from shared.storage.services import Services
+from shared.workflows.failures import give_up, on_record
+
+WRITERS = 8
+"""Requests that one batch has under way at once."""
+
+
+async def copy_ranges(services: Services, message: BatchMessage) -> None:
+    """Apply a batch. A batch of a run or a plan that is over is dropped; applying one twice is harmless."""
+    async with on_record(services, message, "copy-ranges"):
+        run = await _open_run(services, message)
+        if run is None:
+            log_event("message-dropped", disk=message.disk, run=message.run, step="copy-ranges")
+            return
+        try:
+            batch = await _Batch.begin(services, message, through_function=run.copying != SERVER_SIDE)
+            await batch.apply()
+        except SourceGoneError as error:
+            await give_up(services, message, error)
+            return
+        except LeaseLostError:
+            if await _open_run(services, message) is None:
+                log_event("late-write-refused", level=logging.WARNING, disk=message.disk, run=message.run)
+                return
+            raise
+        done = effort(message.changes)
+        await services.plans.batch_done(message, message.window, message.number, done)
+        log_event(
+            "batch-done",
+            disk=message.disk,
+            run=message.run,
+            window=message.window,
+            batch=message.number,
+            **done._asdict(),
+        )
+
+
+async def _open_run(services: Services, message: BatchMessage) -> OpenRun | None:
+    """Give the disk's open run, if the message is of its plan."""
+    found = await services.records.get(message.address)
+    run = found[0].run_of(message.run) if found else None
+    return run if run and run.plan == message.plan else None
+
+
+class _Batch:
+    """A batch while it is applied: by the service itself as long as it can, else through the function."""
+
+    def __init__(self, services: Services, message: BatchMessage, source_url: str, through_function: bool) -> None:
+        self._services = services
+        self._message = message
+        self._disk = message.address
+        self._lease_id = lease_id(message.run_id)
+        self._source_url = source_url
+        self._through_function = through_function
+
+    @classmethod
+    async def begin(cls, services: Services, message: BatchMessage, *, through_function: bool) -> "_Batch":
+        source_url = ""
+        if any(not change.clear for change in message.changes):
+            source_url = await services.disks.signed_url(message.address, message.run)
+        return cls(services, message, source_url, through_function)
+
+    async def apply(self) -> None:
+        """Apply all changes, a few at once."""
+        pieces = (piece for change in self._message.changes for piece in writes(change))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(WRITERS):
+                    group.create_task(self._work(pieces))
+        except ExceptionGroup as group:
+            told_apart = group.subgroup((SourceGoneError, LeaseLostError))
+            raise (told_apart or group).exceptions[0] from None
+
+    async def _work(self, pieces: Iterator[Change]) -> None:
+        for piece in pieces:
+            if piece.clear:
+                await self._services.backups.clear(self._disk, piece, self._lease_id)
+            else:
+                await self._write(piece)
+
+    async def _write(self, piece: Change) -> None:
+        backups = self._services.backups
+        if not self._through_function:
+            try:
+                await backups.copy(self._disk, piece, self._source_url, self._lease_id)
+            except SourceUnreachableError as error:
+                await self._turn_to_function(error)
+            else:
+                return
+        content = await self._services.disks.read(self._source_url, piece)
+        await backups.write(self._disk, piece, content, self._lease_id)
+
+    async def _turn_to_function(self, error: SourceUnreachableError) -> None:
+        """Have the rest of the run carried through the function, and say so on the record."""
+        if self._through_function:
+            return
+        self._through_function = True
+        how = f"through the function, since the service could not copy by itself: {error}"
+
+        def change(record: DiskRecord) -> DiskRecord:
+            run = record.run_of(self._message.run)
+            return record.with_run(copying=how) if run and run.copying == SERVER_SIDE else record
+
+        await self._services.records.update(self._disk, change)
+        log_event(
+            "copy-through-function", level=logging.WARNING, disk=self._disk.url, run=self._message.run, reason=how
+        )

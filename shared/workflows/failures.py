@@ -1,0 +1,60 @@
+"""How a step that fails is put on the record of its disk, before the queue tries it again."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from azure.core.exceptions import AzureError
+
+from shared.addresses import BlobAddress
+from shared.decisions import given_up
+from shared.errors import SourceGoneError, explain
+from shared.events import log_event
+from shared.messages import RunMessage
+from shared.names import backup_blob_name, lease_id
+from shared.record import DiskRecord
+from shared.storage.records import RecordConflictError
+from shared.storage.services import Services
+
+
+@contextlib.asynccontextmanager
+async def on_record(services: Services, message: RunMessage, step: str) -> AsyncIterator[None]:
+    """Put what a step raises on its disk's record, and raise it again: the queue delivers the message again."""
+    try:
+        yield
+    except Exception as error:
+        await record_failure(services, message.address, step, error, run=message.run)
+        raise
+
+
+async def record_failure(services: Services, disk: BlobAddress, step: str, error: BaseException, run: str = "") -> None:
+    """Log a failure and put it on the disk's record, which is made if there is none yet."""
+    reason = explain(error)
+    log_event(f"{step}-failed", level=logging.ERROR, disk=disk.url, run=run, reason=reason)
+
+    def failed(record: DiskRecord) -> DiskRecord:
+        return record.model_copy(update={"last_error": reason, "last_error_at": services.now()})
+
+    try:
+        if await services.records.update(disk, failed) is None:
+            await services.records.put(disk, failed(new_record(services, disk)), None)
+    except (AzureError, RecordConflictError) as unwritten:
+        # The failure is in the log; the other disks must not suffer for the record.
+        log_event("record-failed", level=logging.ERROR, disk=disk.url, run=run, reason=explain(unwritten))
+
+
+async def give_up(services: Services, message: RunMessage, error: SourceGoneError) -> None:
+    """Close a run that can't be finished since its source snapshot is gone: the next one is a resync."""
+
+    def closed(record: DiskRecord) -> DiskRecord:
+        reason = f"run {message.run} was given up: {error}"
+        return given_up(record, reason) if record.run_of(message.run) else record
+
+    await record_failure(services, message.address, "run", error, message.run)
+    await services.records.update(message.address, closed)
+    await services.backups.release_lease(message.address, lease_id(message.run_id))
+
+
+def new_record(services: Services, disk: BlobAddress) -> DiskRecord:
+    """Make the record of a disk that has none."""
+    return DiskRecord(disk=disk.url, backup_blob=services.settings.container.blob(backup_blob_name(disk)).url)

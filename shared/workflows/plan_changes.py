@@ -1,0 +1,189 @@
+"""The second step: get the backup blob ready; list what changed, a window at a time, and enqueue it in batches."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+from shared.addresses import BlobAddress
+from shared.batches import Effort, Packer, effort, encode
+from shared.decisions import BackupBlobState, begun_anew, opened
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError
+from shared.events import log_event
+from shared.messages import BatchMessage, PlanMessage
+from shared.names import DISK_METADATA, RUN_METADATA, lease_id
+from shared.ranges import Change, Window, clip, coalesced, gaps_cleared, halves, windows
+from shared.record import DiskRecord, Kind, OpenRun
+from shared.storage.services import Services
+from shared.workflows.failures import give_up, on_record
+
+WINDOW = 64 * 1024**3
+"""Bytes of a disk that one invocation plans: the diff of a whole fragmented disk times out (REST: Get Page Ranges)."""
+
+SMALLEST_WINDOW = 1024**2
+"""Bytes below which a window that times out is not halved any more."""
+
+_ENQUEUED_AT_ONCE = 8
+
+
+async def plan_changes(services: Services, message: PlanMessage) -> None:
+    """Open a run and plan it, or enqueue a plan message for each of its windows; or plan one window."""
+    async with on_record(services, message, "plan-changes"):
+        try:
+            if message.window is None:
+                await _open_run(services, message)
+            else:
+                await _plan_window(services, message, message.window)
+        except SourceGoneError as error:
+            await give_up(services, message, error)
+
+
+async def _open_run(services: Services, message: PlanMessage) -> None:
+    """Get the backup blob ready, under the run's lease and of the disk's size; then plan."""
+    disk = message.address
+    found = await services.records.get(disk)
+    run = found[0].run_of(message.run) if found else None
+    if run is None:
+        log_event("message-dropped", disk=disk.url, run=message.run, step="plan-changes")
+        return
+    blob = await _backup_blob(services, disk, message.run_id, run)
+    if await services.backups.acquire_lease(disk, lease_id(message.run_id)):
+        log_event("lease-broken", level=logging.WARNING, disk=disk.url, run=message.run)
+    cut = windows(run.size, WINDOW)
+
+    def change(record: DiskRecord) -> DiskRecord:
+        return opened(record, message.run_id, blob, len(cut)) if record.run_of(message.run) else record
+
+    record = await services.records.update(disk, change)
+    run = record.run_of(message.run) if record else None
+    if run is None:
+        return
+    log_event("run-kind", disk=disk.url, run=message.run, kind=run.kind, reason=run.reason)
+    if blob.size != run.size:
+        await services.backups.resize(disk, run.size, lease_id(message.run_id))
+    for number in range(1, len(cut)):
+        await services.queues.send(message.model_copy(update={"plan": run.plan, "window": number}))
+    if cut:
+        await _plan_window(services, message.model_copy(update={"plan": run.plan, "window": 0}), 0)
+
+
+async def _backup_blob(services: Services, disk: BlobAddress, run_id: str, run: OpenRun) -> BackupBlobState:
+    created = False
+    blob = await services.backups.look(disk)
+    while blob is None:
+        metadata = {DISK_METADATA: disk.url, RUN_METADATA: run_id}
+        created = await services.backups.create(disk, run.size, metadata)
+        blob = await services.backups.look(disk)
+    return BackupBlobState(size=blob.size, etag=blob.etag, created_by=blob.created_by, created_now=created)
+
+
+async def _plan_window(services: Services, message: PlanMessage, number: int) -> None:
+    """Enqueue the batches of one window that are not done; note how many there are."""
+    disk = message.address
+    found = await services.records.get(disk)
+    run = found[0].run_of(message.run) if found else None
+    if found is None or run is None or run.plan != message.plan:
+        log_event("message-dropped", disk=disk.url, run=message.run, step="plan-changes")
+        return
+    window = windows(run.size, WINDOW)[number]
+    already_done = await services.plans.batches_done(message, number)
+    count, total = 0, Effort()
+    sending: set[asyncio.Task[None]] = set()
+    try:
+        async for batch in _batches(_change_list(services, found[0], run, window)):
+            if count not in already_done:
+                sent = BatchMessage(
+                    disk=message.disk,
+                    run=message.run,
+                    plan=message.plan,
+                    window=number,
+                    number=count,
+                    ranges=encode(batch),
+                )
+                sending.add(asyncio.create_task(services.queues.send(sent)))
+                sending = await _some_sent(sending, _ENQUEUED_AT_ONCE)
+            count, total = count + 1, total.plus(effort(batch))
+        await _some_sent(sending, 1)
+    except DiffRefusedError as error:
+        await _turn_into_resync(services, message, error)
+        return
+    finally:
+        for task in sending:
+            task.cancel()
+    await services.plans.window_planned(message, number, count, total)
+    log_event("window-planned", disk=disk.url, run=message.run, window=number, batches=count, **total._asdict())
+
+
+async def _some_sent(sending: set[asyncio.Task[None]], most: int) -> set[asyncio.Task[None]]:
+    """Wait until fewer than `most` messages are under way."""
+    while len(sending) >= most:
+        done, sending = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    return sending
+
+
+async def _turn_into_resync(services: Services, message: PlanMessage, error: DiffRefusedError) -> None:
+    """Begin the run's plan anew without the diff, and say why."""
+    reason = f"the diff from the base snapshot was refused: {error}"
+
+    def change(record: DiskRecord) -> DiskRecord:
+        run = record.run_of(message.run)
+        return begun_anew(record, Kind.RESYNC, reason) if run and run.plan == message.plan else record
+
+    await services.records.update(message.address, change)
+    log_event("resync", level=logging.WARNING, disk=message.disk, run=message.run, reason=reason)
+    await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
+
+
+async def _batches(changes: AsyncIterator[Change]) -> AsyncIterator[tuple[Change, ...]]:
+    packer = Packer()
+    async for change in changes:
+        for batch in packer.add(change):
+            yield batch
+    for batch in packer.rest():
+        yield batch
+
+
+def _change_list(services: Services, record: DiskRecord, run: OpenRun, window: Window) -> AsyncIterator[Change]:
+    """List the changes of a window, by the run's kind."""
+    disk = BlobAddress.parse(record.disk)
+    if run.kind is Kind.INCREMENTAL:
+        return coalesced(_diff(services, disk, record, run, window))
+    valid = coalesced(_listed(services, disk, run.snapshot, None, window))
+    return valid if run.kind is Kind.FULL else gaps_cleared(valid, window)
+
+
+async def _diff(
+    services: Services, disk: BlobAddress, record: DiskRecord, run: OpenRun, window: Window
+) -> AsyncIterator[Change]:
+    """List the diff of a window; where the disk has grown, what is valid in the part that is new."""
+    old = Window(window.start, min(window.end, record.base_size))
+    new = Window(max(window.start, record.base_size), window.end)
+    if old.start < old.end:
+        async for change in _listed(services, disk, run.snapshot, record.base_snapshot, old):
+            yield change
+    if new.start < new.end:
+        async for change in _listed(services, disk, run.snapshot, None, new):
+            yield change
+
+
+async def _listed(
+    services: Services, disk: BlobAddress, snapshot: str, previous: str | None, window: Window
+) -> AsyncIterator[Change]:
+    """List a window's ranges; where the service gives up, go on from there in halves."""
+    pending = [window]
+    while pending:
+        part = pending.pop()
+        position = part.start
+        try:
+            async for change in services.disks.changes(disk, snapshot, previous, part):
+                if clipped := clip(change, part):
+                    position = clipped.end
+                    yield clipped
+        except ListingTimedOutError:
+            rest = Window(position, part.end)
+            parts = halves(rest)
+            if parts is None or rest.end - rest.start < SMALLEST_WINDOW:
+                raise
+            log_event("window-halved", level=logging.WARNING, disk=disk.url, start=rest.start, end=rest.end)
+            pending += reversed(parts)

@@ -1,0 +1,113 @@
+"""The first step: snapshot all disks, as close together as the service lets; then open their runs."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from azure.core.exceptions import AzureError
+
+from shared.addresses import BlobAddress
+from shared.decisions import is_unwatched, next_check
+from shared.errors import DiskError
+from shared.events import log_event
+from shared.messages import FinishMessage, PlanMessage
+from shared.record import DiskRecord, OpenRun
+from shared.settings import SourceDisk
+from shared.storage.records import RecordConflictError
+from shared.storage.services import Services
+from shared.workflows.failures import new_record, record_failure
+
+
+async def take_snapshots(services: Services) -> None:
+    """Snapshot every disk that has no open run, and start its run; see to it that open runs go on.
+
+    All snapshots are taken at once, before anything else is done with any disk: the disks of one VM belong together.
+    A disk that fails, fails alone.
+    """
+    await services.ensure()
+    disks = await _disks(services)
+    found = await _each(services, disks, services.records.get, "snapshot")
+    resting = [disk for disk, record in found.items() if record is None or record[0].run is None]
+    snapshots = await _each(services, resting, services.disks.take_snapshot, "snapshot")
+    log_event("snapshots-taken", disks=len(disks), snapshots=len(snapshots), open_runs=len(found) - len(resting))
+
+    async def open_run(disk: BlobAddress) -> None:
+        await _open_run(services, disk, snapshots[disk], found[disk])
+
+    async def watch_run(disk: BlobAddress) -> None:
+        record = found[disk]
+        if record and record[0].run:
+            await _watch_run(services, disk, record[0].run)
+
+    await _each(services, list(snapshots), open_run, "open-run")
+    await _each(services, [disk for disk in found if disk not in resting], watch_run, "watch-run")
+
+
+async def _disks(services: Services) -> list[BlobAddress]:
+    """Find the disks that the settings name; a pattern that can't be listed or matches none fails on its own."""
+
+    async def matching(setting: SourceDisk) -> list[BlobAddress]:
+        if not setting.is_pattern:
+            return [setting.address]
+        try:
+            found = await services.disks.matching(setting)
+        except AzureError as error:
+            await record_failure(services, setting.address, "list-disks", error)
+            return []
+        found = [disk for disk in found if disk.parent != services.settings.container]
+        if not found:
+            nothing = DiskError(f"no blob matches {setting.url}. What to do: check the pattern in SOURCE_DISKS.")
+            await record_failure(services, setting.address, "list-disks", nothing)
+        return found
+
+    listed = await asyncio.gather(*map(matching, services.settings.source_disks))
+    return sorted({disk for disks in listed for disk in disks})
+
+
+async def _each[Result](
+    services: Services,
+    disks: Sequence[BlobAddress],
+    step: Callable[[BlobAddress], Awaitable[Result]],
+    name: str,
+) -> dict[BlobAddress, Result]:
+    """Do a step for all disks at once; give the results of those that did not fail, and put the failures on record."""
+    results = await asyncio.gather(*map(step, disks), return_exceptions=True)
+    done: dict[BlobAddress, Result] = {}
+    for disk, result in zip(disks, results, strict=True):
+        if isinstance(result, Exception):
+            await record_failure(services, disk, name, result)
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            done[disk] = result
+    return done
+
+
+async def _open_run(services: Services, disk: BlobAddress, snapshot: str, found: tuple[DiskRecord, str] | None) -> None:
+    source = await services.disks.snapshot_properties(disk, snapshot)
+    if not source.is_page_blob:
+        await services.disks.delete_snapshot(disk, snapshot)
+        raise DiskError(f"{disk.url} is no page blob, so it is no disk. What to do: take it out of SOURCE_DISKS.")
+    now = services.now()
+    record, etag = found or (new_record(services, disk), None)
+    run = OpenRun(snapshot=snapshot, size=source.size, started=now, progressed=now, checked=now)
+    try:
+        await services.records.put(disk, record.model_copy(update={"run": run}), etag)
+    except RecordConflictError:
+        log_event(
+            "snapshot-dropped", level=logging.WARNING, disk=disk.url, run=snapshot, reason="another run was faster"
+        )
+        await services.disks.delete_snapshot(disk, snapshot)
+        return
+    log_event("run-opened", disk=disk.url, run=snapshot, size=source.size)
+    await services.queues.send(PlanMessage(disk=disk.url, run=snapshot))
+    await services.queues.send(FinishMessage(disk=disk.url, run=snapshot), next_check(run, now))
+
+
+async def _watch_run(services: Services, disk: BlobAddress, run: OpenRun) -> None:
+    """Enqueue a run's finish message again where it must be taken for lost; it sees to the rest."""
+    if not is_unwatched(run, services.now(), services.settings.stalled_after):
+        log_event("run-still-open", disk=disk.url, run=run.snapshot)
+        return
+    log_event("run-resumed", level=logging.WARNING, disk=disk.url, run=run.snapshot)
+    await services.queues.send(FinishMessage(disk=disk.url, run=run.snapshot))
