@@ -1,0 +1,27 @@
+"""What the host and the app log: plain lines on stderr, in UTC, with the invocation they belong to."""
+
+import logging
+import sys
+import time
+
+from azure_functions_runtime import invocation_id_cv
+
+
+def log_to_stderr() -> None:
+    """Send the root logger's INFO to stderr; the Azure SDK's (and the worker library's) only from WARNING on."""
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = logging.Formatter("%(asctime)s %(levelname)s [%(invocation)s] %(name)s: %(message)s")
+    formatter.converter = time.gmtime
+    formatter.default_time_format = "%Y-%m-%dT%H:%M:%S"
+    formatter.default_msec_format = "%s.%03dZ"
+    handler.setFormatter(formatter)
+    handler.addFilter(_name_invocation)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.getLogger("azure").setLevel(logging.WARNING)
+
+
+def _name_invocation(record: logging.LogRecord) -> bool:
+    record.invocation = invocation_id_cv.get() or "host"
+    return True

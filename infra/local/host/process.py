@@ -1,0 +1,160 @@
+"""The local functions host in a process of its own, for whoever needs the app running."""
+
+import asyncio
+import contextlib
+import math
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import aiohttp
+
+from infra.local.azurite import die_with_parent
+
+START_TIMEOUT_SECONDS = 60.0
+# More than the 10 seconds that the host gives its running invocations.
+STOP_TIMEOUT_SECONDS = 20.0
+PROJECT_ROOT = Path(__file__).resolve().parents[3]
+_READY = "host ready "
+# What any program on this machine needs; all else that the app sees is in its settings.
+_BASICS = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+
+
+class HostProcess:
+    """A running host.
+
+    Attributes:
+        url: of its admin API.
+        pid: of its process.
+        log_path: the file that its log goes to, None when it goes to this process's stderr.
+    """
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, url: str, session: aiohttp.ClientSession, log_path: Path | None
+    ) -> None:
+        self.url = url
+        self.pid = process.pid
+        self.log_path = log_path
+        self._process = process
+        self._session = session
+
+    async def start(self, function: str, input: str = "") -> None:  # noqa: A002 - the admin API's own word
+        """Start a function in the background, a queue's with `input` as its message.
+
+        Raises:
+            RuntimeError: the host has no such function.
+        """
+        address = f"{self.url}/admin/functions/{function}"
+        async with self._session.post(address, json={"input": input}) as answer:
+            if answer.status != HTTPStatus.ACCEPTED:
+                raise RuntimeError(f"{address}: {answer.status} {await answer.text()}")
+
+    async def functions(self) -> dict[str, str]:
+        """List the functions: name and type of trigger."""
+        async with self._session.get(f"{self.url}/admin/functions") as answer:
+            return {found["name"]: found["trigger"] for found in await answer.json()}
+
+    async def status(self) -> dict[str, Any]:
+        """Say what the host is doing: `state`, `inFlight`, `invocations` (succeeded, failed, running by function)."""
+        async with self._session.get(f"{self.url}/admin/host/status") as answer:
+            status: dict[str, Any] = await answer.json()
+            return status
+
+    def kill(self) -> None:
+        """Kill the host as a crash would (SIGKILL); its messages come back when their leases run out."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def stop(self) -> int:
+        """Ask the host to stop, wait for it, and give its exit code; it is killed if it does not stop in time."""
+        return await _stop(self._process)
+
+
+@contextlib.asynccontextmanager
+async def run_host(
+    app: Path,
+    settings: Mapping[str, str],
+    *,
+    message_lease: float = 600,
+    max_polling_interval: float = 0.2,
+    log: Path | None = None,
+) -> AsyncIterator[HostProcess]:
+    """Run the app in a host, and stop it at the end.
+
+    The settings are all that the app sees of an environment: local.settings.json is not read.
+
+    Args:
+        app: the folder of `function_app.py`.
+        settings: the app settings.
+        message_lease: seconds, rounded up to whole ones.
+        max_polling_interval: seconds, in the place of host.json's.
+        log: the file that stderr is added to; this process's stderr when None.
+
+    Raises:
+        RuntimeError: the host did not come up; the message holds the log, if it goes to a file.
+    """
+    with _log_file(log) as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *_command(app, message_lease, max_polling_interval),
+            cwd=PROJECT_ROOT,
+            env={**{name: os.environ[name] for name in _BASICS if name in os.environ}, **settings},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+    try:
+        url = await _ready_url(process, log)
+        async with aiohttp.ClientSession() as session:
+            yield HostProcess(process, url, session, log)
+    finally:
+        await _stop(process)
+
+
+def _command(app: Path, message_lease: float, max_polling_interval: float) -> list[str]:
+    options = {
+        "--app": app.resolve(),
+        "--message-lease": math.ceil(message_lease),
+        "--max-polling-interval": max_polling_interval,
+    }
+    given = [str(part) for option in options.items() for part in option]
+    return [sys.executable, "-m", "infra.local.host", "--no-local-settings", *given]
+
+
+@contextlib.contextmanager
+def _log_file(log: Path | None) -> Iterator[BinaryIO | None]:
+    if log is None:
+        yield None
+        return
+    with log.open("ab") as file:
+        yield file
+
+
+async def _ready_url(process: asyncio.subprocess.Process, log: Path | None) -> str:
+    assert process.stdout is not None  # noqa: S101 - asked for at the start
+    try:
+        line = (await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_SECONDS)).decode()
+    except TimeoutError:
+        line = ""
+    if not line.startswith(_READY):
+        raise RuntimeError(f"The functions host did not come up. {_said(log)}")
+    return line.removeprefix(_READY).strip()
+
+
+def _said(log: Path | None) -> str:
+    return f"Its log, {log}:\n{log.read_text()}" if log else "Its log is on stderr."
+
+
+async def _stop(process: asyncio.subprocess.Process) -> int:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+    try:
+        return await asyncio.wait_for(process.wait(), STOP_TIMEOUT_SECONDS)
+    except TimeoutError:
+        process.kill()
+        return await process.wait()

@@ -1,0 +1,180 @@
+"""The queue trigger's listener: messages run at least once, and go to the poison queue when they keep failing."""
+
+import asyncio
+import base64
+import json
+import logging
+import uuid
+from datetime import UTC, datetime
+
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.queue import QueueMessage
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
+
+from infra.local.host.bindings import Function, QueueTrigger
+from infra.local.host.invocations import Invocations
+from infra.local.host.message_lease import MessageLease
+from infra.local.host.protos import TypedData
+from infra.local.host.settings import QueueOptions
+from infra.local.host.waiting import happens_within
+
+FIRST_WAIT_SECONDS = 0.1
+POISON_SUFFIX = "-poison"
+
+_log = logging.getLogger("host")
+
+
+class QueueListener:
+    """Receives the messages of one queue and runs one function on each.
+
+    The rules are those of the Functions host's queue extension: a batch is fetched whenever no more than `refill_at`
+    messages are running, so that at most `batch_size + refill_at` run at once; a message that failed is visible again
+    after `visibility_timeout`, and moves to QUEUE-poison when it has been received `max_dequeue_count` times.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        trigger: QueueTrigger,
+        service: QueueServiceClient,
+        options: QueueOptions,
+        invocations: Invocations,
+        *,
+        message_lease: int,
+    ) -> None:
+        self._function = function
+        self._queue: QueueClient = service.get_queue_client(trigger.queue)
+        self._poison: QueueClient = service.get_queue_client(trigger.queue + POISON_SUFFIX)
+        self._options = options
+        self._invocations = invocations
+        self._message_lease = message_lease
+        self._handling = 0
+        self._stopped = False
+        self._wake = asyncio.Event()
+        invocations.at_each_end(self._wake.set)
+
+    async def listen(self) -> None:
+        """Receive messages and start the function on them until `stop` is called.
+
+        A poll that finds nothing doubles the wait before the next; the end of any invocation of this host cuts it
+        short, since what a function has done is often to send a message.
+        """
+        longest = self._options.max_polling_interval.total_seconds()
+        wait = min(FIRST_WAIT_SECONDS, longest)
+        while not self._stopped:
+            self._wake.clear()
+            if self._handling > self._options.refill_at:
+                await self._wake.wait()
+                continue
+            messages = await self._receive()
+            for message in messages:
+                self._handling += 1
+                self._invocations.begin(self._handle(message)).add_done_callback(self._handled)
+            if messages or await happens_within(self._wake, wait):
+                wait = min(FIRST_WAIT_SECONDS, longest)
+            else:
+                wait = min(2 * wait, longest)
+
+    def stop(self) -> None:
+        """Receive nothing more."""
+        self._stopped = True
+        self._wake.set()
+
+    async def start_by_admin(self, body: str) -> None:
+        """Run the function on a message that is in no queue; a failure is logged and that is all."""
+        metadata = {
+            "QueueTrigger": TypedData(string=body),
+            "DequeueCount": TypedData(json="0"),
+            "Id": TypedData(string=str(uuid.uuid4())),
+            "InsertionTime": _json_time(datetime.now(UTC)),
+        }
+        await self._invocations.run(self._function, TypedData(string=body), metadata, reason="admin")
+
+    async def _receive(self) -> list[QueueMessage]:
+        size = self._options.batch_size
+        pages = self._queue.receive_messages(
+            messages_per_page=size, max_messages=size, visibility_timeout=self._message_lease
+        ).by_page()
+        try:
+            # One page and no more: the SDK would ask again until nothing is left, and lose all of it to one error.
+            return [message async for message in await anext(pages)]
+        except (ResourceNotFoundError, StopAsyncIteration):
+            return []
+        except AzureError as error:
+            _log.warning("queue-receive-failed queue=%s error=%s", self._queue.queue_name, json.dumps(str(error)))
+            return []
+
+    async def _handle(self, message: QueueMessage) -> None:
+        lease = MessageLease(self._queue, message, self._message_lease)
+        received = message.dequeue_count or 0
+        try:
+            body = decode(message.content or "", self._options.message_encoding)
+            if body is None or received > self._options.max_dequeue_count:
+                await self._to_poison(message, lease)
+                return
+            async with lease.kept():
+                succeeded = await self._run(message, body, lease)
+            if succeeded:
+                await lease.delete()
+            elif received >= self._options.max_dequeue_count:
+                await self._to_poison(message, lease)
+            else:
+                await lease.release(self._options.visibility_timeout)
+        except AzureError as error:
+            _log.warning(
+                "message-left queue=%s message=%s error=%s", self._queue.queue_name, message.id, json.dumps(str(error))
+            )
+
+    async def _run(self, message: QueueMessage, body: str, lease: MessageLease) -> bool:
+        metadata = {
+            "QueueTrigger": TypedData(string=body),
+            "DequeueCount": TypedData(json=str(message.dequeue_count)),
+            "ExpirationTime": _json_time(message.expires_on),
+            "Id": TypedData(string=message.id),
+            "InsertionTime": _json_time(message.inserted_on),
+            "NextVisibleTime": _json_time(message.next_visible_on),
+            "PopReceipt": TypedData(string=lease.pop_receipt),
+        }
+        reason = f"queue {self._queue.queue_name} message={message.id} dequeue={message.dequeue_count}"
+        return await self._invocations.run(self._function, TypedData(string=body), metadata, reason=reason)
+
+    async def _to_poison(self, message: QueueMessage, lease: MessageLease) -> None:
+        """Copy the message as it is on the wire to the poison queue, and delete it."""
+        _log.warning(
+            "message-poisoned queue=%s message=%s dequeue=%s poison=%s",
+            self._queue.queue_name,
+            message.id,
+            message.dequeue_count,
+            self._poison.queue_name,
+        )
+        try:
+            await self._poison.send_message(message.content or "")
+        except ResourceNotFoundError:
+            await _create(self._poison)
+            await self._poison.send_message(message.content or "")
+        await lease.delete()
+
+    def _handled(self, _task: asyncio.Task[None]) -> None:
+        self._handling -= 1
+        self._wake.set()
+
+
+def decode(text: str, encoding: str) -> str | None:
+    """Read a message's text by host.json's `messageEncoding`; None when it is not so encoded."""
+    if encoding == "none":
+        return text
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except ValueError:
+        return None
+
+
+async def _create(queue: QueueClient) -> None:
+    try:
+        await queue.create_queue()
+    except ResourceExistsError:
+        _log.debug("queue-exists queue=%s", queue.queue_name)
+
+
+def _json_time(moment: datetime | None) -> TypedData:
+    return TypedData(json=json.dumps((moment or datetime.max.replace(tzinfo=UTC)).isoformat()))

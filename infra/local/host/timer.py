@@ -1,0 +1,60 @@
+"""The timer trigger's listener."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+from infra.local.host.bindings import Function, TimerTrigger
+from infra.local.host.invocations import Invocations
+from infra.local.host.protos import TypedData
+from infra.local.host.waiting import happens_within
+
+# Waits are cut into pieces so that a changed clock or a machine's sleep does not put a tick off.
+_LONGEST_WAIT_SECONDS = 60.0
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class TimerListener:
+    """Starts a function whenever its schedule is due, never twice at a time.
+
+    Ticks that pass while the function runs give one run right after it. Nothing outlives the host: no tick of its
+    absence is made up for, and `IsPastDue` is always false.
+    """
+
+    def __init__(self, function: Function, trigger: TimerTrigger, invocations: Invocations) -> None:
+        self._function = function
+        self._trigger = trigger
+        self._invocations = invocations
+        self._last = _NEVER
+        self._stopped = asyncio.Event()
+
+    async def listen(self) -> None:
+        """Run the function at its times until `stop` is called."""
+        due = self._trigger.schedule.after(datetime.now(UTC))
+        if self._trigger.run_on_startup:
+            await self._invocations.begin(self._run(due, "run on startup"))
+        while not self._stopped.is_set():
+            now = datetime.now(UTC)
+            if now < due:
+                await happens_within(self._stopped, min((due - now).total_seconds(), _LONGEST_WAIT_SECONDS))
+                continue
+            due = self._trigger.schedule.after(now)
+            await self._invocations.begin(self._run(due, "schedule"))
+
+    def stop(self) -> None:
+        """Start nothing more."""
+        self._stopped.set()
+
+    async def start_by_admin(self) -> None:
+        """Run the function now, beside the schedule: as in Azure, it may overlap a scheduled run."""
+        await self._run(self._trigger.schedule.after(datetime.now(UTC)), "admin")
+
+    async def _run(self, next_due: datetime, reason: str) -> None:
+        last, self._last = self._last, datetime.now(UTC)
+        status = {"Last": last.isoformat(), "LastUpdated": last.isoformat(), "Next": next_due.isoformat()}
+        request = {
+            "Schedule": {"AdjustForDST": True},
+            "ScheduleStatus": status if self._trigger.monitored else None,
+            "IsPastDue": False,
+        }
+        await self._invocations.run(self._function, TypedData(json=json.dumps(request)), {}, reason=reason)

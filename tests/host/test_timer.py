@@ -1,0 +1,35 @@
+"""The timer trigger."""
+
+from infra.local.host.process import HostProcess
+from tests.host.sample import Sample, until
+
+EVERY_SECOND = "* * * * * *"
+
+
+async def test_a_timer_fires_by_its_schedule_and_never_overlaps_itself(sample: Sample) -> None:
+    async with sample.host({"TICKS": EVERY_SECOND}):
+        await until(lambda: sample.events("hold_tick", "started"), "the run that holds")
+        await until(lambda: len(sample.events("tick")) >= 4, "three ticks more")
+        assert len(sample.events("hold_tick", "started")) == 1
+        sample.release()
+        await until(lambda: len(sample.events("hold_tick", "ended")) >= 2, "a run after the one that held")
+    first, second, third = sample.events("tick")[:3]
+    assert 1.5 < third["at"] - first["at"] < 2.5
+    assert first["past_due"] is False
+    assert first["schedule"] == {"AdjustForDST": True}
+    assert first["status"]["Last"] == "0001-01-01T00:00:00+00:00"
+    assert first["status"]["Last"] < second["status"]["Last"] < second["status"]["Next"]
+    order = [event["event"] for event in sample.events("hold_tick")]
+    assert order == ["started", "ended"] * (len(order) // 2)
+
+
+async def test_a_timer_that_runs_on_startup_runs_before_it_is_due(host: HostProcess, shared_sample: Sample) -> None:
+    [event] = await until(lambda: shared_sample.events("tick_at_start"), "the run at the start")
+    assert event["status"] == {}, "a timer without monitor has no status"
+    assert (await host.status())["invocations"]["tick_at_start"] == {"succeeded": 1, "failed": 0, "running": 0}
+
+
+async def test_an_admin_starts_a_timer_by_name(host: HostProcess, shared_sample: Sample) -> None:
+    before = len(shared_sample.events("tick"))
+    await host.start("tick")
+    await until(lambda: len(shared_sample.events("tick")) == before + 1, "the tick")
