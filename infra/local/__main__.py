@@ -1,0 +1,334 @@
+"""The way in: `python3 infra/local COMMAND`, by any Python from 3.8 on, with nothing installed.
+
+It makes .venv (Python 3.13, infra/local/requirements.lock), installs Azurite beside this file, and runs what was asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Callable, Iterable, Iterator, Sequence, Tuple
+
+USAGE = """usage: python3 infra/local COMMAND [ARGUMENTS]
+
+  demo    back up, change and restore a disk on this machine
+  up      run the local Azure and the app until Ctrl-C
+  test    lint, check the types and run the tests (arguments go to pytest)
+  lint    ruff check, ruff format --check, mypy
+  setup   only install: .venv and Azurite, about a minute, once; the other commands do it too
+
+TIDEMARK_PYTHON_FROM names where a Python 3.13 is looked for, in order (by default running,path,pyenv,account,uv).
+"""
+WINDOWS = os.name == "nt"
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if WINDOWS else "bin")
+VENV_PYTHON = BIN / ("python.exe" if WINDOWS else "python")
+STAMP = VENV / ".tidemark-setup"
+AZURITE = HERE / "node_modules" / "azurite" / "package.json"
+LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy", "."))
+VERSION = (3, 13)
+PROBE = """
+import sys, venv, ensurepip
+print(sys.version_info[:2])
+print(getattr(sys, "_base_executable", None) or sys.executable)
+"""
+PROBE_SECONDS = 60.0
+TAIL_LINES = 15
+WAYS_TO_GET_ONE = """Three ways to get one:
+  uv      https://docs.astral.sh/uv (this command then finds or installs 3.13 by itself)
+  pyenv   pyenv install 3.13
+  system  apt install python3.13 python3.13-venv, brew install python@3.13, or https://www.python.org/downloads
+"""
+
+Command = Tuple[str, ...]
+
+
+class SetupError(Exception):
+    """Something that a person has to put right; the message says what and how."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command; return its exit code (1: setup failed, 2: no such command, 130: Ctrl-C)."""
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", ())
+    if command in {"--help", "-h", "help"}:
+        print(USAGE, end="")
+        return 0
+    if command not in COMMANDS or (rest and command in {"lint", "setup"}):
+        wrong = f"{command} takes no arguments" if command in COMMANDS else f"No such command: {command}"
+        print(f"{wrong}\n\n{USAGE}", end="", file=sys.stderr)
+        return 2
+    try:
+        set_up()
+        return COMMANDS[command](rest)
+    except SetupError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def set_up() -> None:
+    """Install what is missing; the stamp is written last, so that what was broken off is done again.
+
+    Raises:
+        SetupError: no Python 3.13, or an installation failed.
+    """
+    if stamp_is_right():
+        return
+    with contextlib.suppress(FileNotFoundError):
+        STAMP.unlink()
+    make_venv()
+    say("installing Python packages (about a minute, once)")
+    pip = (str(VENV_PYTHON), "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    install("Python packages", (*pip, "-r", str(HERE / "requirements.lock")))
+    say("installing Azurite")
+    npm = str(BIN / ("npm.exe" if WINDOWS else "npm"))
+    quiet = ("--no-fund", "--no-audit", "--ignore-scripts", "--omit=dev", "--loglevel=error")
+    install("Azurite", (npm, "ci", *quiet))
+    STAMP.write_text(wanted_stamp(), encoding="ascii")
+
+
+def stamp_is_right() -> bool:
+    """Tell whether all is installed as the lock files say, without starting a program."""
+    with contextlib.suppress(OSError):
+        return STAMP.read_text(encoding="ascii") == wanted_stamp() and VENV_PYTHON.exists() and AZURITE.exists()
+    return False
+
+
+def wanted_stamp() -> str:
+    """Hash the lock files and the Python version that .venv says it is of.
+
+    Raises:
+        OSError: there is no .venv, or no lock file.
+    """
+    lines = (VENV / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+    version = [line for line in lines if line.startswith("version")]
+    locks = [(HERE / name).read_bytes() for name in ("requirements.lock", "package-lock.json")]
+    return hashlib.sha256(b"\0".join([*locks, *(line.encode() for line in version)])).hexdigest()
+
+
+def make_venv() -> None:
+    """Make .venv, unless there is one of Python 3.13 with a pip that runs.
+
+    Raises:
+        SetupError: no Python 3.13 is found, or it can't make one.
+    """
+    if probe((str(VENV_PYTHON),)) and output_of((str(VENV_PYTHON), "-m", "pip", "--version")) is not None:
+        return
+    python = find_python()
+    say(f"{'remaking' if VENV.exists() else 'making'} .venv with {python}")
+    install(".venv", (python, "-I", "-m", "venv", "--clear", str(VENV)))
+
+
+def find_python() -> str:
+    """Find a Python 3.13 that can make a venv: the program behind the first candidate that runs.
+
+    Raises:
+        SetupError: there is none; the message names all that was tried.
+    """
+    tried: list[str] = []
+    for name in os.environ.get("TIDEMARK_PYTHON_FROM", ",".join(PLACES)).split(","):
+        if name not in PLACES:
+            raise SetupError(f"TIDEMARK_PYTHON_FROM names {name!r}; it takes {', '.join(PLACES)}.")
+        where, candidates = PLACES[name]
+        before = len(tried)
+        for candidate in candidates():
+            python = probe(candidate)
+            if python:
+                return python
+            tried.append(f"{where}: {' '.join(candidate)} does not give a Python 3.13 with venv and ensurepip")
+        if len(tried) == before:
+            tried.append(f"{where}: none")
+    looked = "".join(f"  {line}\n" for line in tried)
+    raise SetupError(f"Tidemark needs Python 3.13 and found none. Tried:\n{looked}{WAYS_TO_GET_ONE}")
+
+
+def probe(candidate: Command) -> str | None:
+    """Try whether a command is a Python 3.13 that can make a venv; return the program behind it (no shim, no venv)."""
+    lines = (output_of((*candidate, "-c", PROBE)) or "").splitlines()
+    if not lines or lines[0] != str(VERSION):
+        return None
+    behind = lines[-1]
+    return behind if os.path.isfile(behind) else shutil.which(candidate[0])  # noqa: PTH113 - "(3, 13)" is no path
+
+
+def running() -> Iterator[Command]:
+    """Yield the Python that runs this."""
+    if sys.executable:
+        yield (sys.executable,)
+
+
+def on_path() -> Iterator[Command]:
+    """Yield every python3.13 on PATH: the first may be a shim that fails."""
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        program = shutil.which("python3.13", path=folder) if folder else None
+        if program:
+            yield (program,)
+    if WINDOWS and shutil.which("py"):
+        yield ("py", "-3.13")
+
+
+def in_pyenv(folders: Iterable[Path]) -> Iterator[Command]:
+    """Yield the 3.13 of each pyenv folder, newest patch first."""
+    for folder in folders:
+        found = folder.glob("versions/3.13*/" + ("python.exe" if WINDOWS else "bin/python"))
+        for program in sorted(found, key=patch_of, reverse=True):
+            yield (str(program),)
+
+
+def patch_of(program: Path) -> tuple[int, str]:
+    """Order programs by the patch in a folder's name such as 3.13.10."""
+    name = next(part for part in reversed(program.parts) if part.startswith("3.13"))
+    digits = name[len("3.13.") :]
+    return (int(digits) if digits.isdigit() else -1, name)
+
+
+def pyenv_folders() -> Iterator[Path]:
+    """Yield where pyenv says it is, and where it is by default."""
+    if os.environ.get("PYENV_ROOT"):
+        yield Path(os.environ["PYENV_ROOT"])
+    yield Path(os.path.expanduser("~"), ".pyenv")  # noqa: PTH111 - Path.home() raises where there is none
+
+
+def account_pyenv() -> Iterator[Path]:
+    """Yield the default pyenv folder of the account, whatever HOME says."""
+    if not WINDOWS:
+        import pwd  # noqa: PLC0415 - Windows has none
+
+        with contextlib.suppress(KeyError):
+            yield Path(pwd.getpwuid(os.getuid()).pw_dir, ".pyenv")
+
+
+def by_uv() -> Iterator[Command]:
+    """Yield the 3.13 that uv has, or else one that it installs."""
+    local = os.path.expanduser("~/.local/bin/uv")  # noqa: PTH111 - Path.home() raises where there is none
+    uv = shutil.which("uv") or shutil.which(local)
+    if not uv:
+        return
+    find = (uv, "python", "find", "3.13")
+    found = output_of(find)
+    if not found:
+        say("installing Python 3.13 by uv")
+        output_of((uv, "python", "install", "3.13"), seconds=None)
+        found = output_of(find)
+    yield (found.strip(),) if found else find
+
+
+def output_of(command: Command, seconds: float | None = PROBE_SECONDS) -> str | None:
+    """Run a program; return what it printed, None if it failed, can't be run or took longer."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+            env=environment(),
+        )
+        return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+    return None
+
+
+def install(what: str, command: Command) -> None:
+    """Run an installer quietly.
+
+    Raises:
+        SetupError: it failed; the message ends with what it printed last.
+    """
+    # Node's own certificates are not the machine's: behind a company's proxy npm fails without them.
+    path = os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)])
+    env = {"NODE_USE_SYSTEM_CA": "1", **environment(), "PATH": path}
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            cwd=str(HERE),
+            env=env,
+        )
+        code, printed = done.returncode, done.stdout.decode("utf-8", "replace")
+    except OSError as error:
+        code, printed = 1, str(error)
+    if code != 0:
+        tail = "".join(f"  {line}\n" for line in printed.strip().splitlines()[-TAIL_LINES:])
+        raise SetupError(
+            f"Installing {what} failed (exit code {code}): {' '.join(command)}\n{tail}\n"
+            "What to do: see that this machine reaches PyPI and the npm registry, or name a mirror of your own "
+            "(pip config set global.index-url URL, npm config set registry URL; behind a proxy HTTPS_PROXY=URL), "
+            "then run the same command again: it goes on from here."
+        )
+
+
+def environment() -> dict[str, str]:
+    """Copy the environment without what would lead another Python astray."""
+    astray = {"PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "__PYVENV_LAUNCHER__"}
+    return {name: value for name, value in os.environ.items() if name not in astray}
+
+
+def say(line: str) -> None:
+    """Print a line at once, also into a pipe."""
+    print(f"tidemark: {line}", flush=True)
+
+
+def installed(_: Sequence[str]) -> int:
+    """Say that all is installed."""
+    say("Python packages and Azurite are installed; next: python3 infra/local demo")
+    return 0
+
+
+def lint(_: Sequence[str]) -> int:
+    """Run the linters; return the exit code of the first that fails."""
+    for linter in LINTERS:
+        say(" ".join(linter))
+        code = subprocess.call((str(VENV_PYTHON), "-m", *linter), cwd=str(ROOT), env=environment())
+        if code != 0:
+            return code if code > 0 else 128 - code
+    return 0
+
+
+def test(arguments: Sequence[str]) -> int:
+    """Run the linters, then pytest; return the exit code of the first that fails."""
+    code = lint(())
+    if code != 0:
+        return code
+    say(" ".join(("pytest", *arguments)))
+    return become("pytest", arguments)
+
+
+def become(module: str, arguments: Sequence[str]) -> int:
+    """Go on as a module in .venv, in the project's root: signals reach it, its exit code is this one's."""
+    command = (str(VENV_PYTHON), "-m", module, *arguments)
+    os.chdir(ROOT)
+    if not WINDOWS:
+        os.execve(command[0], command, environment())  # noqa: S606 - no shell wanted
+    return subprocess.call(command, env=environment())
+
+
+PLACES: dict[str, tuple[str, Callable[[], Iterator[Command]]]] = {
+    "running": ("the running Python", running),
+    "path": ("python3.13 on PATH", on_path),
+    "pyenv": ("pyenv (PYENV_ROOT, ~/.pyenv)", lambda: in_pyenv(pyenv_folders())),
+    "account": ("pyenv in the account's home", lambda: in_pyenv(account_pyenv())),
+    "uv": ("uv (on PATH, ~/.local/bin)", by_uv),
+}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "demo": lambda arguments: become("infra.local.demo", arguments),
+    "up": lambda arguments: become("infra.local.up", arguments),
+    "test": test,
+    "lint": lint,
+    "setup": installed,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
