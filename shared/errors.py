@@ -11,7 +11,7 @@ _REFUSED_DIFF_PREFIX = "PreviousSnapshot"
 _LEASE_CODES = frozenset(
     {"LeaseIdMissing", "LeaseIdMismatchWithBlobOperation", "LeaseLost", "LeaseNotPresentWithBlobOperation"}
 )
-_SECRET = re.compile(r"(?i)\b(sig|accountkey|sharedaccesssignature|authorization|bearer)(=|:|%3D|\s)\s*[^\s&;,'\"]+")
+_SECRET = re.compile(r"(?i)\b((?:sig|accountkey|sharedaccesssignature)(?:=|%3D)|authorization:\s*|bearer\s+)[^&;,'\"]*")
 _WAIT_FOR_THE_NEXT_TICK = "nothing: premium storage allows one snapshot in 10 minutes; the next tick tries again"
 _ADVICE = {
     "AuthenticationFailed": "check the account's key in STORAGE_CONNECTIONS, or that the app's identity is set up",
@@ -86,4 +86,4 @@ def explain(error: BaseException) -> str:
 
 def without_secrets(text: str) -> str:
     """Blot out whatever looks like a signature, a key or a token."""
-    return _SECRET.sub(r"\1\2***", text)
+    return _SECRET.sub(r"\1***", text)
