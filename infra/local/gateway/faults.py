@@ -1,0 +1,104 @@
+"""Faults on demand: requests that are held back, refused or cut off, as a test orders them."""
+
+import asyncio
+import fnmatch
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from .operations import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong, and for which requests.
+
+    Attributes:
+        operation: REST name of the operations it is for; None for all.
+        path: pattern (`fnmatch`) of the decoded path "/account/container/blob"; None for all.
+        method: HTTP method; None for all.
+        times: how many requests it strikes; None for all.
+        after: how many matching requests it lets through first.
+        refuse: answer (status, error code, message) instead of doing anything.
+        delay_until: hold the request back until this is set, then do it, whether or not its client still waits.
+        delay_seconds: hold the request back for so many seconds, then do it.
+        cut: close the connection without an answer, "before" the request has had its effect or "after" it had. A client
+            may ask again unseen: aiohttp, and so the SDK's `aio` clients, does so once for PUT on a reused connection.
+        refuse_source: for Put Page From URL, (status, error code) that reading the source is to give.
+    """
+
+    operation: str | None = None
+    path: str | None = None
+    method: str | None = None
+    times: int | None = None
+    after: int = 0
+    refuse: tuple[int, str, str] | None = None
+    delay_until: asyncio.Event | None = None
+    delay_seconds: float = 0.0
+    cut: Literal["before", "after"] | None = None
+    refuse_source: tuple[int, str] | None = None
+
+    def is_for(self, request: Request) -> bool:
+        """Tell if the request is one of those meant."""
+        return (
+            self.operation in (None, request.operation)
+            and self.method in (None, request.method)
+            and (self.path is None or fnmatch.fnmatchcase(request.path, self.path))
+        )
+
+
+class FaultHandle:
+    """A fault at work.
+
+    Attributes:
+        fault: the fault.
+        hits: how many requests it has struck.
+        struck: set when it strikes the first.
+    """
+
+    def __init__(self, fault: Fault, remove: Callable[["FaultHandle"], None]) -> None:
+        self.fault = fault
+        self.hits = 0
+        self.struck = asyncio.Event()
+        self._passed = 0
+        self._remove = remove
+
+    def remove(self) -> None:
+        """End the fault; requests it holds back stay held."""
+        self._remove(self)
+
+    def strikes(self, request: Request) -> bool:
+        """Count the request, and tell if the fault strikes it."""
+        if not self.fault.is_for(request) or (self.fault.times is not None and self.hits >= self.fault.times):
+            return False
+        if self._passed < self.fault.after:
+            self._passed += 1
+            return False
+        self.hits += 1
+        self.struck.set()
+        return True
+
+
+class Faults:
+    """The faults ordered; the first that strikes a request is the one it meets."""
+
+    def __init__(self) -> None:
+        self._handles: list[FaultHandle] = []
+
+    def add(self, fault: Fault) -> FaultHandle:
+        """Order a fault, after those ordered before."""
+        handle = FaultHandle(fault, self._remove)
+        self._handles.append(handle)
+        return handle
+
+    def clear(self) -> None:
+        """End all faults."""
+        self._handles.clear()
+
+    def strike(self, request: Request) -> Fault | None:
+        """Find the fault this request meets, if any."""
+        return next((handle.fault for handle in self._handles if handle.strikes(request)), None)
+
+    def _remove(self, handle: FaultHandle) -> None:
+        if handle in self._handles:
+            self._handles.remove(handle)

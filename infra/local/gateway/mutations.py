@@ -1,0 +1,125 @@
+"""Everything that changes a blob: done by Azurite, noted in the blob's write log, in the same order.
+
+Also where Azurite lets through what the service refuses, as far as this project leans on it: a write of more than 4 MiB
+or past the blob's end, and two snapshots with one id. Its answers to writes with a missing, wrong or ended lease id are
+the service's (412 LeaseIdMissing, LeaseIdMismatchWithBlobOperation, LeaseNotPresentWithBlobOperation), and so is 409
+SnapshotsPresent.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+
+from .answers import Answer, invalid_page_range, too_large
+from .copies import Copies
+from .ranges import requested_range
+from .upstream import Call, Upstream
+from .writes import WriteLog
+
+# REST, Put Page and Put Page From URL: at most 4 MiB in one write.
+MOST_BYTES = 4 * 1024 * 1024
+PAGE_WRITES = frozenset({"Put Page", "Clear Pages"})
+_COPYING = frozenset({"Copy Blob", "Copy Blob From URL"})
+_RECREATING = frozenset({"Put Blob", "Put Blob From URL", "Put Block List"})
+LONE_MUTATIONS = frozenset({"Snapshot Blob", "Set Blob Properties", "Delete Blob"}) | _COPYING | _RECREATING
+_CLOCK_TIMEOUT_SECONDS = 5.0
+_OK, _CREATED, _REFUSED = 200, 201, 400
+
+
+class Mutations:
+    """Has Azurite change blobs, and notes what it did."""
+
+    def __init__(self, upstream: Upstream, copies: Copies) -> None:
+        self._upstream = upstream
+        self._copies = copies
+
+    async def write_pages(
+        self, call: Call, log: WriteLog, span: tuple[int, int], write: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        """Have pages from `span[0]` to `span[1]` (bytes, end exclusive) written or cleared by `write`.
+
+        Raises:
+            ServiceError: InvalidPageRange, when the span ends past the blob's end.
+        """
+        async with log.lock.shared():
+            length = await self._length(call, log)
+            if length is not None and span[1] > length:
+                raise invalid_page_range()
+            try:
+                answer = await write()
+            except aiohttp.ClientError:
+                log.touch(*span)
+                raise
+            if answer.status == _CREATED:
+                log.touch(*span)
+            return answer
+
+    async def put_page(self, call: Call, log: WriteLog) -> Answer:
+        """Do a Put Page or Clear Pages.
+
+        Raises:
+            ServiceError: RequestBodyTooLarge, InvalidPageRange.
+        """
+        if len(call.body) > MOST_BYTES:
+            raise too_large(MOST_BYTES)
+        start, end = requested_range(call.request.headers) or (0, None)
+        if end is None:
+            raise invalid_page_range()
+        return await self.write_pages(call, log, (start, end), lambda: self._upstream.forward(call))
+
+    async def alone(self, call: Call, log: WriteLog) -> Answer:
+        """Do what must not overlap with a page write: one of `LONE_MUTATIONS`."""
+        operation, headers = call.request.operation, call.request.headers
+        async with log.lock.alone():
+            if operation == "Snapshot Blob":
+                await clock_past(log.newest_snapshot)
+            if operation == "Set Blob Properties" and "x-ms-blob-content-length" in headers:
+                await self._length(call, log)
+            answer = await self._upstream.forward(call)
+            if answer.status >= _REFUSED:
+                return answer
+            if operation == "Snapshot Blob":
+                log.mark(answer.headers["x-ms-snapshot"])
+            elif operation == "Set Blob Properties" and "x-ms-blob-content-length" in headers:
+                log.resize(int(headers["x-ms-blob-content-length"]))
+            elif operation == "Delete Blob":
+                _note_delete(call, log)
+            elif operation in _RECREATING | _COPYING:
+                log.recreate(None)
+                if operation in _COPYING:
+                    await self._copies.part(call, answer)
+            return answer
+
+    async def _length(self, call: Call, log: WriteLog) -> int | None:
+        """Give the length of a page blob, asked for once; None for what is no page blob."""
+        if log.length is None:
+            head = await self._upstream.as_owner("HEAD", call.raw_path)
+            if head.status == _OK and head.headers.get("x-ms-blob-type") == "PageBlob":
+                log.length = int(head.headers["Content-Length"])
+        return log.length
+
+
+def _note_delete(call: Call, log: WriteLog) -> None:
+    if "snapshot" in call.request.query:
+        log.forget(call.request.query["snapshot"])
+    elif call.request.headers.get("x-ms-delete-snapshots", "").lower() == "only":
+        log.forget_all()
+    else:
+        log.forget_blob()
+
+
+async def clock_past(snapshot: str) -> None:
+    """Wait until a snapshot gets an id of its own: Azurite's ids are milliseconds, and it gives one out twice.
+
+    Args:
+        snapshot: id of the newest snapshot; "" for none.
+    """
+    async with asyncio.timeout(_CLOCK_TIMEOUT_SECONDS):
+        while _milliseconds() <= snapshot[: len(_milliseconds())]:  # noqa: ASYNC110 - a clock sets no event
+            await asyncio.sleep(0)
+
+
+def _milliseconds() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")

@@ -1,0 +1,185 @@
+"""The gateway's server: reads a request, lets it meet the fault ordered for it, and answers it by its operation."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Sequence
+from urllib.parse import parse_qsl, unquote
+
+import aiohttp
+from aiohttp import web
+
+from infra.local.azurite import Account
+
+from .answers import Answer, ServiceError
+from .copies import Copies
+from .faults import Fault, Faults
+from .from_url import put_page_from_url
+from .mutations import LONE_MUTATIONS, PAGE_WRITES, Mutations
+from .operations import Request, operation_name
+from .page_ranges import PageRanges, RangeSource
+from .upstream import Call, Upstream, connect, end_to_end
+from .writes import WriteLogs
+
+_HEADER_LIMIT_BYTES = 64 * 1024
+_READ_BUFFER_BYTES = 1024 * 1024
+_STOP_TIMEOUT_SECONDS = 0.5
+_REFUSED = 400
+
+
+class Gateway:
+    """A running gateway.
+
+    Attributes:
+        url: its address, "http://127.0.0.1:PORT"; an account's blobs are at `url`/ACCOUNT.
+        requests: what it was asked, in the order of arrival.
+        faults: what is to go wrong.
+    """
+
+    def __init__(self, upstream: Upstream, host: str) -> None:
+        self.url = f"http://{host}"
+        self.requests: list[Request] = []
+        self.faults = Faults()
+        self._upstream = upstream
+        self._logs = WriteLogs()
+        self._copies = Copies(upstream, host)
+        self._mutations = Mutations(upstream, self._copies)
+        self._page_ranges = PageRanges(upstream)
+
+    def pretend_ranges(self, path: str, ranges: RangeSource | None) -> None:
+        """Have Get Page Ranges of an existing blob and its snapshots, diff or not, answered from a function.
+
+        Args:
+            path: the decoded path, "/account/container/blob".
+            ranges: gives the ranges (start, end exclusive, cleared) that overlap a window (start, end exclusive) in
+                order; it is asked once a page, and read no further than that page. None ends the pretence.
+        """
+        self._page_ranges.pretend(path, ranges)
+
+    async def handle(self, incoming: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        request = _record(incoming)
+        call = Call(request, incoming.raw_path, incoming.headers, b"")
+        if _is_azurites_own(request):
+            return await self._stream(incoming, call)
+        self.requests.append(request)
+        try:
+            call.body = await incoming.content.read()
+        except (ConnectionError, web.RequestPayloadError):
+            # The client went away, or promised more than it sent: nobody waits for an answer.
+            return _cut(incoming)
+        request.bytes_in = len(call.body)
+        fault = self.faults.strike(request) or Fault()
+        await _hold(fault)
+        if fault.cut == "before":
+            return _cut(incoming)
+        if request.operation == "Get Blob" and fault.refuse is None and fault.cut is None:
+            return await self._stream(incoming, call)
+        try:
+            answer = await self._answer(call, fault)
+        except ServiceError as error:
+            answer = error.answer()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            answer = ServiceError(500, "InternalError", f"Azurite did not answer: {error!r}").answer()
+        return _cut(incoming) if fault.cut == "after" else self._respond(call, answer)
+
+    async def _answer(self, call: Call, fault: Fault) -> Answer:
+        if fault.refuse is not None:
+            raise ServiceError(*fault.refuse)
+        operation, log = call.request.operation, self._logs.of(call.request.path)
+        if operation in PAGE_WRITES:
+            return await self._mutations.put_page(call, log)
+        if operation == "Put Page From URL":
+            refused = fault.refuse_source
+            return await put_page_from_url(self._upstream, self._mutations, call, log, refused=refused)
+        if operation == "Get Page Ranges":
+            return await self._page_ranges.answer(call, log)
+        if operation in LONE_MUTATIONS:
+            return await self._mutations.alone(call, log)
+        answer = await self._upstream.forward(call)
+        if operation == "Delete Container" and answer.status < _REFUSED:
+            self._logs.forget_container(call.request.path)
+        return answer
+
+    def _respond(self, call: Call, answer: Answer) -> web.Response:
+        request, headers = call.request, answer.headers
+        body = self._copies.tell_sources(headers, answer.body)
+        if request.method == "HEAD":
+            body = b""
+        else:
+            headers.popall("Content-Length", None)
+        request.status = answer.status
+        request.error_code = headers.get("x-ms-error-code")
+        request.bytes_out = len(body)
+        return web.Response(status=answer.status, headers=headers, body=body or None)
+
+    async def _stream(self, incoming: web.BaseRequest, call: Call) -> web.StreamResponse:
+        """Pass a request on and its answer back as it comes: a download may be larger than memory."""
+        request = call.request
+        async with self._upstream.open(call) as response:
+            headers = end_to_end(response.headers)
+            self._copies.tell_sources(headers, b"")
+            outgoing = web.StreamResponse(status=response.status, headers=headers)
+            request.status = response.status
+            request.error_code = headers.get("x-ms-error-code")
+            await outgoing.prepare(incoming)
+            async for chunk in response.content.iter_any():
+                request.bytes_out += len(chunk)
+                await outgoing.write(chunk)
+        await outgoing.write_eof()
+        return outgoing
+
+
+@contextlib.asynccontextmanager
+async def run_gateway(azurite_blob_url: str, accounts: Sequence[Account]) -> AsyncIterator[Gateway]:
+    """Run a gateway in front of Azurite's blob service, in this event loop, on a free port of this machine.
+
+    Its write logs begin empty: it tells differences between snapshots that were taken through it.
+    """
+    async with connect(azurite_blob_url, accounts) as upstream:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            host = f"127.0.0.1:{listener.getsockname()[1]}"
+            upstream.hosts.add(host)
+            gateway = Gateway(upstream, host)
+            server = web.Server(
+                gateway.handle,
+                access_log=None,
+                auto_decompress=False,
+                read_bufsize=_READ_BUFFER_BYTES,
+                max_line_size=_HEADER_LIMIT_BYTES,
+                max_field_size=_HEADER_LIMIT_BYTES,
+            )
+            runner = web.ServerRunner(server, shutdown_timeout=_STOP_TIMEOUT_SECONDS)
+            await runner.setup()
+            try:
+                await web.SockSite(runner, listener).start()
+                yield gateway
+            finally:
+                await runner.cleanup()
+
+
+def _record(incoming: web.BaseRequest) -> Request:
+    raw_path, _, raw_query = incoming.raw_path.partition("?")
+    # As Azurite and the service do, before they look for the blob.
+    path = unquote(raw_path).replace("\\", "/")
+    query = dict(parse_qsl(raw_query, keep_blank_values=True))
+    headers = {name.lower(): value for name, value in incoming.headers.items()}
+    return Request(incoming.method, operation_name(incoming.method, path, query, headers), path, query, headers)
+
+
+def _is_azurites_own(request: Request) -> bool:
+    """Tell if this is Azurite, looking whether a copy's source may be read: no client's request."""
+    return request.headers.get("user-agent", "").startswith("axios/") and "x-ms-version" not in request.headers
+
+
+async def _hold(fault: Fault) -> None:
+    if fault.delay_until is not None:
+        await fault.delay_until.wait()
+    if fault.delay_seconds:
+        await asyncio.sleep(fault.delay_seconds)
+
+
+def _cut(incoming: web.BaseRequest) -> web.Response:
+    if incoming.transport is not None:
+        incoming.transport.abort()
+    return web.Response(status=500)

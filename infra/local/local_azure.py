@@ -1,0 +1,88 @@
+"""The local Azure: Azurite, the gateway before its blobs, and the addresses and settings that an app needs of it."""
+
+import contextlib
+import json
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from azure.data.tables.aio import TableServiceClient
+from azure.storage.blob.aio import BlobServiceClient
+from azure.storage.queue.aio import QueueServiceClient
+
+from infra.local.azurite import Account, Azurite, run_azurite
+from infra.local.gateway import Gateway, run_gateway
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = Account.named("hoststorage")
+DISKS = Account.named("disks")
+MORE_DISKS = Account.named("moredisks")
+BACKUPS = Account.named("backups")
+ACCOUNTS = (HOST, DISKS, MORE_DISKS, BACKUPS)
+BACKUP_CONTAINER = "disk-backups"
+BLOB_API_VERSION = "2025-11-05"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAzure:
+    """A running local Azure.
+
+    Attributes:
+        azurite: the storage behind it; its blobs are to be reached through the gateway.
+        gateway: the blob service as the app sees it.
+        folder: where the data lies.
+    """
+
+    azurite: Azurite
+    gateway: Gateway
+    folder: Path
+
+    def blob_url(self, account: Account) -> str:
+        """Give the URL of an account's blob service."""
+        return f"{self.gateway.url}/{account.name}"
+
+    def connection_string(self, account: Account) -> str:
+        """Give an account's connection string, for the SDK, `az` and the app settings."""
+        return (
+            f"DefaultEndpointsProtocol=http;AccountName={account.name};AccountKey={account.key};"
+            f"BlobEndpoint={self.blob_url(account)};"
+            f"QueueEndpoint={self.azurite.queue_url}/{account.name};"
+            f"TableEndpoint={self.azurite.table_url}/{account.name};"
+        )
+
+    def app_settings(self, source_disks: Sequence[str | dict[str, Any]], **others: str) -> dict[str, str]:
+        """Give the app settings that back these disks up; `others` are added as they are."""
+        return {
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "AzureWebJobsStorage": self.connection_string(HOST),
+            "BACKUP_SCHEDULE": "0 0 */12 * * *",
+            "SOURCE_DISKS": json.dumps(list(source_disks)),
+            "BACKUP_CONTAINER": f"{self.blob_url(BACKUPS)}/{BACKUP_CONTAINER}",
+            "STORAGE_CONNECTIONS": json.dumps([self.connection_string(a) for a in (DISKS, MORE_DISKS, BACKUPS)]),
+            **others,
+        }
+
+    def blobs(self, account: Account) -> BlobServiceClient:
+        """Make a client of an account's blobs."""
+        return BlobServiceClient.from_connection_string(self.connection_string(account), api_version=BLOB_API_VERSION)
+
+    def tables(self) -> TableServiceClient:
+        """Make a client of the host storage's tables."""
+        return TableServiceClient.from_connection_string(self.connection_string(HOST))
+
+    def queues(self) -> QueueServiceClient:
+        """Make a client of the host storage's queues."""
+        return QueueServiceClient.from_connection_string(self.connection_string(HOST), api_version=BLOB_API_VERSION)
+
+
+@contextlib.asynccontextmanager
+async def run_local_azure() -> AsyncIterator[LocalAzure]:
+    """Run a local Azure with its data in a temporary folder; at its end nothing of it is left."""
+    with tempfile.TemporaryDirectory(prefix="tidemark-local-azure-") as folder:
+        async with (
+            run_azurite(ACCOUNTS, Path(folder)) as azurite,
+            run_gateway(azurite.blob_url, ACCOUNTS) as gateway,
+        ):
+            yield LocalAzure(azurite, gateway, Path(folder))
