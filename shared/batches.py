@@ -1,6 +1,6 @@
 """Batches: a change list cut into parts that one queue message carries and one short invocation applies."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from shared.names import MAX_WRITE, PAGE
@@ -37,15 +37,17 @@ class Effort(NamedTuple):
         return Effort(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
-def effort(changes: Iterable[Change]) -> Effort:
+def effort(changes: Sequence[Change]) -> Effort:
     """Count the least that applying these changes takes."""
-    total = Effort()
-    for change in changes:
-        if change.clear:
-            total = total.plus(Effort(ranges=1, bytes_cleared=change.length, clear_calls=1))
-        else:
-            total = total.plus(Effort(ranges=1, bytes_written=change.length, write_calls=change.calls))
-    return total
+    written = [change for change in changes if not change.clear]
+    cleared = [change for change in changes if change.clear]
+    return Effort(
+        ranges=len(changes),
+        bytes_written=sum(change.length for change in written),
+        bytes_cleared=sum(change.length for change in cleared),
+        write_calls=sum(change.calls for change in written),
+        clear_calls=len(cleared),
+    )
 
 
 class Packer:

@@ -9,15 +9,17 @@ from shared.record import DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
 LONGEST_CHECK_DELAY = timedelta(seconds=60)
 SHORTEST_CHECK_DELAY = timedelta(seconds=1)
 
+_MISSING = "the backup blob was missing"
+_THERE_BEFORE = "the backup blob was there before the record"
 
-class BackupBlobState(BaseModel):
-    """The backup blob as a run finds it when it opens.
+
+class BackupBlob(BaseModel):
+    """A backup blob as it stands.
 
     Attributes:
         size: bytes.
         etag: its ETag.
-        created_by: the run that created it.
-        created_now: whether it was missing until now.
+        created_by: the run that created it; empty where no run did.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -25,37 +27,40 @@ class BackupBlobState(BaseModel):
     size: int
     etag: str
     created_by: str
-    created_now: bool
 
 
-def kind_of_run(record: DiskRecord, run_id: str, blob: BackupBlobState) -> tuple[Kind, str]:
+def opened(record: DiskRecord, run_id: str, blob: BackupBlob | None, windows: int) -> DiskRecord:
+    """Open the open run on the backup blob as it was found, or on none; opening it again changes nothing.
+
+    It is to be recorded before a missing blob is created: else a crash between the two would leave a blob without
+    pages that looks like one with them. An open run whose blob has gone, or was replaced, begins anew.
+    """
+    run = _run_of(record)
+    if not run.opened:
+        kind, reason = _kind_of_run(record, run_id, blob)
+        return record.with_run(opened=True, kind=kind, reason=reason, windows=windows)
+    if blob is None:
+        return begun_anew(record, Kind.FULL, _MISSING)
+    if run.kind is Kind.FULL and blob.created_by != run_id:
+        return begun_anew(record, Kind.RESYNC, "the backup blob was replaced")
+    return record
+
+
+def _kind_of_run(record: DiskRecord, run_id: str, blob: BackupBlob | None) -> tuple[Kind, str]:
     """Decide how a run makes its change list, and why it is not incremental.
 
     A diff may only be laid over a backup blob that equals the base snapshot: one that somebody else wrote to, that is
     missing, or that was there before the record is written anew.
     """
-    if blob.created_now:
-        return Kind.FULL, "the backup blob was missing" if record.base_snapshot else ""
+    if blob is None:
+        return Kind.FULL, _MISSING if record.base_snapshot else ""
     if not record.base_snapshot:
-        if blob.created_by == run_id:
-            return Kind.FULL, ""
-        return Kind.RESYNC, "the backup blob was there before the record"
+        return (Kind.FULL, "") if blob.created_by == run_id else (Kind.RESYNC, _THERE_BEFORE)
     if record.resync_reason:
         return Kind.RESYNC, record.resync_reason
     if blob.etag != record.backup_etag or blob.size != record.base_size:
         return Kind.RESYNC, "the backup blob was changed outside a run"
     return Kind.INCREMENTAL, ""
-
-
-def opened(record: DiskRecord, run_id: str, blob: BackupBlobState, windows: int) -> DiskRecord:
-    """Open a run on the backup blob as it was found. Opening it again changes nothing, unless the blob had gone."""
-    run = _run_of(record)
-    if run.opened and not blob.created_now:
-        return record
-    if run.opened:
-        return begun_anew(record, Kind.FULL, "the backup blob was missing")
-    kind, reason = kind_of_run(record, run_id, blob)
-    return record.with_run(opened=True, kind=kind, reason=reason, windows=windows)
 
 
 def begun_anew(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:

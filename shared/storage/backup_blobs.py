@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from azure.core import MatchConditions
@@ -10,27 +9,13 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
 from shared.addresses import BlobAddress, ContainerAddress
+from shared.decisions import BackupBlob
 from shared.errors import LeaseLostError, SourceUnreachableError, error_code, explain, is_lease_error
 from shared.names import RUN_METADATA, backup_blob_name
 from shared.ranges import Change
 from shared.storage.connections import Connections
 
 _OTHERS_LEASE = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
-
-
-@dataclass(frozen=True, slots=True)
-class BackupBlob:
-    """A backup blob as it stands.
-
-    Attributes:
-        size: bytes.
-        etag: its ETag.
-        created_by: the run that created it; empty where no run did.
-    """
-
-    size: int
-    etag: str
-    created_by: str
 
 
 class BackupBlobs:
@@ -51,23 +36,22 @@ class BackupBlobs:
             found = await blob.get_blob_properties()
         except ResourceNotFoundError:
             return None
-        return BackupBlob(found.size, found.etag, (found.metadata or {}).get(RUN_METADATA, ""))
+        return BackupBlob(size=found.size, etag=found.etag, created_by=(found.metadata or {}).get(RUN_METADATA, ""))
 
-    async def create(self, disk: BlobAddress, size: int, metadata: Mapping[str, str]) -> bool:
-        """Create an empty backup blob (REST: Put Blob), and its container if need be; False where the blob exists."""
+    async def create(self, disk: BlobAddress, size: int, metadata: Mapping[str, str]) -> None:
+        """Create an empty backup blob (REST: Put Blob), and its container if need be; one that exists is left alone."""
         blob = await self._blob(disk)
         try:
             await blob.create_page_blob(size, metadata=dict(metadata), match_condition=MatchConditions.IfMissing)
         except ResourceExistsError:
-            return False
+            return
         except ResourceNotFoundError as error:
             if error_code(error) != "ContainerNotFound":
                 raise
             service = await self._connections.blob_service(self._container.service_url, self._container.account)
             with contextlib.suppress(ResourceExistsError):
                 await service.create_container(self._container.container)
-            return await self.create(disk, size, metadata)
-        return True
+            await self.create(disk, size, metadata)
 
     async def acquire_lease(self, disk: BlobAddress, lease_id: str) -> bool:
         """Put the backup blob under an infinite lease with this id (REST: Lease Blob). Doing so again is harmless.

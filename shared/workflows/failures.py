@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 
 from azure.core.exceptions import AzureError
+from pydantic import ValidationError
 
 from shared.addresses import BlobAddress
 from shared.decisions import given_up
@@ -38,7 +39,7 @@ async def record_failure(services: Services, disk: BlobAddress, step: str, error
     try:
         if await services.records.update(disk, failed) is None:
             await services.records.put(disk, failed(new_record(services, disk)), None)
-    except (AzureError, RecordConflictError) as unwritten:
+    except (AzureError, RecordConflictError, ValidationError) as unwritten:
         # The failure is in the log; the other disks must not suffer for the record.
         log_event("record-failed", level=logging.ERROR, disk=disk.url, run=run, reason=explain(unwritten))
 
@@ -53,6 +54,7 @@ async def give_up(services: Services, message: RunMessage, error: SourceGoneErro
     await record_failure(services, message.address, "run", error, message.run)
     await services.records.update(message.address, closed)
     await services.backups.release_lease(message.address, lease_id(message.run_id))
+    await services.plans.drop(message)
 
 
 def new_record(services: Services, disk: BlobAddress) -> DiskRecord:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 from shared.addresses import BlobAddress
 from shared.batches import Effort, Packer, effort, encode
-from shared.decisions import BackupBlobState, begun_anew, opened
-from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError
+from shared.decisions import BackupBlob, begun_anew, opened
+from shared.errors import DiffRefusedError, DiskError, ListingTimedOutError, SourceGoneError
 from shared.events import log_event
 from shared.messages import BatchMessage, PlanMessage
 from shared.names import DISK_METADATA, RUN_METADATA, lease_id
@@ -45,9 +45,7 @@ async def _open_run(services: Services, message: PlanMessage) -> None:
     if run is None:
         log_event("message-dropped", disk=disk.url, run=message.run, step="plan-changes")
         return
-    blob = await _backup_blob(services, disk, message.run_id, run)
-    if await services.backups.acquire_lease(disk, lease_id(message.run_id)):
-        log_event("lease-broken", level=logging.WARNING, disk=disk.url, run=message.run)
+    blob = await services.backups.look(disk)
     cut = windows(run.size, WINDOW)
 
     def change(record: DiskRecord) -> DiskRecord:
@@ -58,22 +56,27 @@ async def _open_run(services: Services, message: PlanMessage) -> None:
     if run is None:
         return
     log_event("run-kind", disk=disk.url, run=message.run, kind=run.kind, reason=run.reason)
-    if blob.size != run.size:
-        await services.backups.resize(disk, run.size, lease_id(message.run_id))
+    await _prepare_blob(services, message, blob, run.size)
     for number in range(1, len(cut)):
         await services.queues.send(message.model_copy(update={"plan": run.plan, "window": number}))
     if cut:
         await _plan_window(services, message.model_copy(update={"plan": run.plan, "window": 0}), 0)
 
 
-async def _backup_blob(services: Services, disk: BlobAddress, run_id: str, run: OpenRun) -> BackupBlobState:
-    created = False
-    blob = await services.backups.look(disk)
-    while blob is None:
-        metadata = {DISK_METADATA: disk.url, RUN_METADATA: run_id}
-        created = await services.backups.create(disk, run.size, metadata)
-        blob = await services.backups.look(disk)
-    return BackupBlobState(size=blob.size, etag=blob.etag, created_by=blob.created_by, created_now=created)
+async def _prepare_blob(services: Services, message: PlanMessage, blob: BackupBlob | None, size: int) -> None:
+    """See to it that the backup blob is there, under the run's lease, and of the disk's size."""
+    disk = message.address
+    if blob is None:
+        await services.backups.create(disk, size, {DISK_METADATA: disk.url, RUN_METADATA: message.run_id})
+        made = await services.backups.look(disk)
+        if made is None or made.created_by != message.run_id:
+            raise DiskError(
+                f"the backup blob of {disk.url} was put there by somebody else just now; the run tries again"
+            )
+    if await services.backups.acquire_lease(disk, lease_id(message.run_id)):
+        log_event("lease-broken", level=logging.WARNING, disk=disk.url, run=message.run)
+    if blob is not None and blob.size != size:
+        await services.backups.resize(disk, size, lease_id(message.run_id))
 
 
 async def _plan_window(services: Services, message: PlanMessage, number: int) -> None:

@@ -1,0 +1,257 @@
+"""What the tests of the whole app say: disks, the app on the local host, and what is on record."""
+
+import asyncio
+import contextlib
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobSasPermissions, generate_blob_sas
+from azure.storage.blob.aio import BlobClient, BlobServiceClient
+
+from infra.local.azurite import Account
+from infra.local.gateway import Request
+from infra.local.host.process import HostProcess, run_host
+from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure
+from shared.addresses import BlobAddress
+from shared.messages import RunMessage
+from shared.names import BACKUPS_TABLE, BATCHES_TABLE, PAGE, backup_blob_name, disk_key
+from shared.record import DISK_ROW, POINT_ROW_PREFIX, DiskRecord, RecoveryPoint
+from shared.storage.queues import QUEUE_OF
+from shared.storage.records import from_properties
+
+PATIENCE_SECONDS = 60.0
+KIB = 1024
+MIB = 1024 * 1024
+
+
+async def until[Result](look: Callable[[], Awaitable[Result]], what: str, seconds: float = PATIENCE_SECONDS) -> Result:
+    """Wait until `look` gives something that is true."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not (found := await look()):
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"never came: {what}")
+        await asyncio.sleep(0.02)
+    return found
+
+
+class Disk:
+    """A page blob that is backed up, and what it should hold: a model kept beside it."""
+
+    def __init__(self, cloud: "Cloud", account: Account, blob: BlobClient, size: int) -> None:
+        self.cloud = cloud
+        self.account = account
+        self.blob = blob
+        self.address = BlobAddress.parse(blob.url)
+        self.url = self.address.url
+        self.expected = bytearray(size)
+
+    @property
+    def path(self) -> str:
+        """Its path in the gateway's list of requests."""
+        return f"/{self.account.name}/{self.address.container}/{self.address.blob}"
+
+    @property
+    def backup_path(self) -> str:
+        """Its backup blob's path in the gateway's list of requests."""
+        return f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{backup_blob_name(self.address)}"
+
+    async def create(self) -> None:
+        await self.blob.create_page_blob(len(self.expected))
+
+    async def write(self, start: int, content: bytes) -> None:
+        await self.blob.upload_page(content, start, len(content))
+        self.expected[start : start + len(content)] = content
+
+    async def clear(self, start: int, length: int) -> None:
+        await self.blob.clear_page(start, length)
+        self.expected[start : start + length] = bytes(length)
+
+    async def resize(self, size: int) -> None:
+        await self.blob.resize_blob(size)
+        self.expected = self.expected[:size] + bytearray(max(0, size - len(self.expected)))
+
+    @property
+    def backup_blob(self) -> BlobClient:
+        service = self.cloud.services[BACKUPS]
+        return service.get_blob_client(BACKUP_CONTAINER, backup_blob_name(self.address))
+
+    async def own_snapshots(self) -> list[str]:
+        """All snapshots of the disk."""
+        return await self.cloud.snapshots(self.account, self.address.container, self.address.blob)
+
+    async def backup_snapshots(self) -> list[str]:
+        """All snapshots of its backup blob."""
+        return await self.cloud.snapshots(BACKUPS, BACKUP_CONTAINER, backup_blob_name(self.address))
+
+    async def record(self) -> DiskRecord:
+        entity = await self.cloud.tables.get_table_client(BACKUPS_TABLE).get_entity(disk_key(self.address), DISK_ROW)
+        return DiskRecord.from_entity(from_properties(entity))
+
+    async def points(self) -> list[RecoveryPoint]:
+        """Its recovery points, oldest first."""
+        rows = self.cloud.tables.get_table_client(BACKUPS_TABLE).query_entities(
+            "PartitionKey eq @disk and RowKey ge @first and RowKey lt @last",
+            parameters={"disk": disk_key(self.address), "first": POINT_ROW_PREFIX, "last": f"{POINT_ROW_PREFIX}~"},
+        )
+        try:
+            return [RecoveryPoint.model_validate(from_properties(row)) async for row in rows]
+        except ResourceNotFoundError:
+            return []
+
+    async def content_of(self, point: RecoveryPoint) -> bytes:
+        """Read a recovery point whole, without the SDK's help."""
+        return await self.cloud.read(self.backup_blob, BACKUPS, point.backup_snapshot)
+
+
+class App:
+    """The app on a local host."""
+
+    def __init__(self, cloud: "Cloud", host: HostProcess) -> None:
+        self.cloud = cloud
+        self.host = host
+
+    async def tick(self) -> None:
+        """Start the timer's function by name, as an admin would."""
+        await self.host.start("take_snapshots")
+
+    async def idle(self) -> bool:
+        return bool((await self.host.status())["inFlight"] == 0)
+
+    async def invocations(self) -> int:
+        """Count the invocations that have ended."""
+        counts = (await self.host.status())["invocations"].values()
+        return sum(count["succeeded"] + count["failed"] for count in counts)
+
+    async def back_up(self, *disks: Disk) -> list[RecoveryPoint]:
+        """Tick, and wait for one more recovery point of each of the disks."""
+        before = [len(await disk.points()) for disk in disks]
+        await self.tick()
+        return await self.next_points(disks, before)
+
+    async def after(self, messages: Sequence[RunMessage]) -> None:
+        """Enqueue messages, and wait until they have been handled."""
+        before = await self.invocations()
+        for message in messages:
+            await self.cloud.send(message)
+
+        async def handled() -> bool:
+            return await self.invocations() >= before + len(messages) and await self.idle()
+
+        await until(handled, f"the end of {len(messages)} messages")
+
+    async def next_points(self, disks: Sequence[Disk], before: Sequence[int]) -> list[RecoveryPoint]:
+        """Wait until each disk has one recovery point more than before, and all is cleaned up."""
+
+        async def look() -> list[RecoveryPoint]:
+            found = [await disk.points() for disk in disks]
+            more = all(len(points) > count for points, count in zip(found, before, strict=True))
+            return [points[-1] for points in found] if more and await self.idle() else []
+
+        try:
+            return await until(look, "a recovery point of each disk")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.cloud.log.read_text()[-6000:]}") from None
+
+
+class Cloud:
+    """The local Azure, empty at the start of each test."""
+
+    def __init__(self, azure: LocalAzure, folder: Path, stack: contextlib.AsyncExitStack) -> None:
+        self.azure = azure
+        self.folder = folder
+        self.container = f"vhds-{uuid.uuid4().hex[:12]}"
+        self.log = folder / "host.log"
+        self._stack = stack
+        self._names = (f"disk{number}.vhd" for number in itertools.count(1))
+
+    async def open(self) -> None:
+        enter = self._stack.enter_async_context
+        self.tables = await enter(self.azure.tables())
+        self.queues = await enter(self.azure.queues())
+        self.services = {account: await enter(self.azure.blobs(account)) for account in ACCOUNTS}
+        self.http = await enter(aiohttp.ClientSession())
+        self.azure.gateway.faults.clear()
+        for table in (BACKUPS_TABLE, BATCHES_TABLE):
+            await self.tables.delete_table(table)
+        for queue in QUEUE_OF.values():
+            with contextlib.suppress(ResourceNotFoundError):
+                await self.queues.delete_queue(queue)
+        with contextlib.suppress(ResourceNotFoundError):
+            await self.services[BACKUPS].delete_container(BACKUP_CONTAINER)
+        self.requests.clear()
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests for blobs so far."""
+        return self.azure.gateway.requests
+
+    def count(self, operation: str, path: str | None = None, status: int | None = None) -> int:
+        """Count the requests of an operation."""
+        return sum(
+            (request.operation, path or request.path, status or request.status)
+            == (operation, request.path, request.status)
+            for request in self.requests
+        )
+
+    async def disk(self, size: int = MIB, *, name: str = "", account: Account = DISKS) -> Disk:
+        """Create an empty disk."""
+        service = self.services[account]
+        container = service.get_container_client(self.container)
+        if not await container.exists():
+            await container.create_container()
+        disk = Disk(self, account, container.get_blob_client(name or next(self._names)), size)
+        await disk.create()
+        return disk
+
+    @contextlib.asynccontextmanager
+    async def app(
+        self, *source_disks: Disk | str | dict[str, Any], lease: float = 600, **settings: str
+    ) -> AsyncIterator[App]:
+        """Run the app for these disks."""
+        urls = [disk.url if isinstance(disk, Disk) else disk for disk in source_disks]
+        retry_at_once = {"AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:00"}
+        chosen = self.azure.app_settings(urls) | retry_at_once | settings
+        async with run_host(ROOT, chosen, message_lease=lease, max_polling_interval=0.1, log=self.log) as host:
+            yield App(self, host)
+
+    async def send(self, message: RunMessage) -> None:
+        """Enqueue a message, as the app does."""
+        await self.queues.get_queue_client(QUEUE_OF[type(message)]).send_message(message.model_dump_json())
+
+    async def snapshots(self, account: Account, container: str, name: str) -> list[str]:
+        found = self.services[account].get_container_client(container).list_blobs(name, include=["snapshots"])
+        return sorted([blob.snapshot async for blob in found if blob.name == name and blob.snapshot])
+
+    async def read(self, blob: BlobClient, account: Account, snapshot: str | None = None) -> bytes:
+        """Read a blob or a snapshot of it whole, straight over HTTP: Azurite fills what is not valid with zeros."""
+        sas = generate_blob_sas(
+            account.name,
+            blob.container_name,
+            blob.blob_name,
+            snapshot=snapshot,
+            account_key=account.key,
+            permission=BlobSasPermissions(read=True),
+            expiry=datetime.now(UTC) + timedelta(hours=1),
+        )
+        chosen = f"snapshot={quote(snapshot, safe='')}&" if snapshot else ""
+        async with self.http.get(f"{BlobAddress.parse(blob.url.split('?')[0]).url}?{chosen}{sas}") as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.read()
+
+
+async def valid_ranges(service: BlobServiceClient, disk_or_backup: BlobClient, snapshot: str) -> list[tuple[int, int]]:
+    """List the valid ranges of a snapshot: first byte, and first byte after."""
+    blob = service.get_blob_client(disk_or_backup.container_name, disk_or_backup.blob_name, snapshot=snapshot)
+    return [(int(found.start or 0), int(found.end or 0) + 1) async for found in blob.list_page_ranges()]
+
+
+def pages(count: int, seed: int = 1) -> bytes:
+    """Make pages that are all different."""
+    return b"".join(f"{seed}:{number}:".encode().ljust(PAGE, b"*") for number in range(count))

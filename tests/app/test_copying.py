@@ -1,0 +1,72 @@
+"""How pages travel: on the server's side, and through the function where the service can't do that."""
+
+from urllib.parse import unquote
+
+import pytest
+
+from infra.local.gateway import Fault
+from shared.names import BACKUPS_TABLE, BATCHES_TABLE, MAX_WRITE, PAGE
+from tests.app.cloud import MIB, Cloud, pages
+
+CANT = [
+    pytest.param(Fault("Put Page From URL", refuse=(501, "NotImplemented", "not here")), "NotImplemented", id="501"),
+    pytest.param(Fault("Put Page From URL", refuse_source=(403, "AuthorizationFailure")), "Verify", id="firewall"),
+]
+
+
+@pytest.mark.parametrize(("fault", "said"), CANT)
+async def test_where_the_service_can_not_copy_pages_go_through_the_function(
+    cloud: Cloud, fault: Fault, said: str
+) -> None:
+    disk = await cloud.disk(16 * MIB)
+    await disk.write(PAGE, pages(MAX_WRITE // PAGE))
+    await disk.write(PAGE + MAX_WRITE, pages(MAX_WRITE // PAGE, seed=2))
+    await disk.write(12 * MIB, pages(5))
+    cannot = cloud.azure.gateway.faults.add(fault)
+    cloud.requests.clear()
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+        assert await disk.content_of(point) == disk.expected
+        assert point.copying.startswith("through the function")
+        assert said in point.copying
+        assert cloud.count("Put Page", disk.backup_path, 201) == point.write_calls == 3
+        assert cloud.count("Get Blob", disk.path) == 3
+        assert cloud.count("Get Page Ranges", disk.path) == 1
+        cannot.remove()
+        await disk.write(0, pages(1, seed=3))
+        [point] = await app.back_up(disk)
+    assert point.copying == "server side"
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_the_source_is_read_by_a_short_lived_read_only_sas_of_the_one_snapshot(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(2))
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+    [copy] = [request for request in cloud.requests if request.operation == "Put Page From URL"]
+    source, _, query = copy.headers["x-ms-copy-source"].partition("?")
+    fields = dict(field.split("=", 1) for field in query.split("&"))
+    assert source == disk.url
+    assert (fields["sp"], fields["sr"]) == ("r", "bs")
+    assert fields["snapshot"].replace("%3A", ":") == point.source_snapshot
+
+
+async def test_no_secret_is_in_a_log_a_table_or_a_message(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(2))
+    refused = (403, "AuthorizationFailure", "not now")
+    cloud.azure.gateway.faults.add(Fault("Put Page From URL", times=1, refuse_source=(403, "AuthorizationFailure")))
+    cloud.azure.gateway.faults.add(Fault("Put Page", disk.backup_path, times=1, refuse=refused))
+    async with cloud.app(disk, STORAGE_API_VERSION="2025-11-05") as app:
+        await app.back_up(disk)
+    tables = [cloud.tables.get_table_client(name) for name in (BACKUPS_TABLE, BATCHES_TABLE)]
+    kept = cloud.log.read_text() + str([[row async for row in table.list_entities()] for table in tables])
+    copied = [request.headers.get("x-ms-copy-source", "") for request in cloud.requests]
+    signatures = {field.removeprefix("sig=") for url in copied for field in url.split("&") if field.startswith("sig=")}
+    signed = {request.headers.get("authorization", "").rpartition(":")[2] for request in cloud.requests} - {""}
+    secrets = signatures | signed | {account.key for account in cloud.services}
+    assert signatures
+    assert "AuthorizationFailure" in kept
+    assert not [secret for secret in secrets if secret in kept or unquote(secret) in kept]
+    assert "sig=" not in kept

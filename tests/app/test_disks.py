@@ -1,0 +1,124 @@
+"""Which disks are backed up, how close together, and how one that can't be fails alone."""
+
+import json
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from infra.local.azurite import Account
+from infra.local.gateway import Fault
+from infra.local.local_azure import BACKUPS, DISKS, MORE_DISKS
+from shared.addresses import BlobAddress
+from shared.names import BACKUPS_TABLE, disk_key
+from shared.record import DISK_ROW
+from tests.app.cloud import MIB, Cloud, pages, until
+
+
+async def test_a_pattern_stands_for_all_blobs_that_match_it(cloud: Cloud) -> None:
+    names = ("a.vhd", "vms/b.vhd", "notes.txt.vhd")
+    disks = [await cloud.disk(name=name) for name in names]
+    other = await cloud.disk(name="a.vhd.old")
+    pattern = disks[0].url.replace("a.vhd", "*.vhd")
+    async with cloud.app(pattern) as app:
+        await app.back_up(*disks)
+    assert not await other.own_snapshots()
+
+
+async def test_all_disks_of_all_accounts_are_snapshotted_before_anything_else_is_done(cloud: Cloud) -> None:
+    disks = [await cloud.disk(account=account) for account in (DISKS, MORE_DISKS) for _ in range(4)]
+    for disk in disks:
+        await disk.write(0, pages(1))
+    async with cloud.app(*disks) as app:
+        await app.back_up(*disks)
+        cloud.requests.clear()
+        await app.back_up(*disks)
+    operations = [request.operation for request in cloud.requests]
+    assert operations[: len(disks)] == ["Snapshot Blob"] * len(disks)
+    assert {request.path for request in cloud.requests[: len(disks)]} == {disk.path for disk in disks}
+
+
+async def test_a_bad_disk_fails_alone_with_its_reason_on_record(cloud: Cloud) -> None:
+    good = await cloud.disk()
+    await good.write(0, pages(2))
+    missing = good.url.replace("disk1.vhd", "missing.vhd")
+    block_blob = cloud.services[DISKS].get_blob_client(cloud.container, "block.vhd")
+    await block_blob.upload_blob(b"no disk at all")
+    forbidden = await cloud.disk(account=MORE_DISKS)
+    nothing = good.url.replace("disk1.vhd", "nothing-*.vhd")
+    wrong_key = Account(MORE_DISKS.name, Account.named("somebody else").key)
+    keys = json.dumps([cloud.azure.connection_string(account) for account in (DISKS, wrong_key, BACKUPS)])
+    disks = (missing, block_blob.url, forbidden, nothing, good)
+    async with cloud.app(*disks, STORAGE_CONNECTIONS=keys) as app:
+        [point] = await app.back_up(good)
+        errors = [await _error_on_record(cloud, url) for url in (missing, block_blob.url, forbidden.url, nothing)]
+    assert await good.content_of(point) == good.expected
+    assert "BlobNotFound (404)" in errors[0]
+    assert "check the URL in SOURCE_DISKS" in errors[0]
+    assert "is no page blob" in errors[1]
+    assert "(403): Server failed to authenticate the request" in errors[2]
+    assert "What to do:" in errors[2]
+    assert "no blob matches" in errors[3]
+    assert not await cloud.snapshots(DISKS, cloud.container, "block.vhd")
+
+
+async def test_a_disk_that_failed_is_backed_up_once_it_can_be(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    refused = (409, "SnapshotOperationRateExceeded", "one snapshot in 10 minutes")
+    cloud.azure.gateway.faults.add(Fault("Snapshot Blob", disk.path, times=1, refuse=refused))
+    async with cloud.app(disk) as app:
+        await app.tick()
+        error = await _error_on_record(cloud, disk.url)
+        [point] = await app.back_up(disk)
+    assert "SnapshotOperationRateExceeded (409)" in error
+    assert "the next tick tries again" in error
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_an_attached_premium_disk_is_backed_up_though_its_base_can_not_be_read(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(3))
+    for operation in ("Lease Blob", "Set Blob Metadata"):
+        cloud.azure.gateway.faults.add(Fault(operation, disk.path, refuse=(409, "SystemInUse", "attached to a VM")))
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_the_backup_container_is_not_backed_up_by_a_pattern_that_covers_it(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    container = f"{cloud.azure.blob_url(BACKUPS)}/disk-backups"
+    async with cloud.app(disk, f"{container}/*") as app:
+        await app.back_up(disk)
+        await app.back_up(disk)
+    assert all(row["RowKey"] == DISK_ROW or row["PartitionKey"] == disk_key(disk.address) for row in await _rows(cloud))
+    assert len({row["PartitionKey"] for row in await _rows(cloud)}) == 2
+
+
+async def test_a_tick_amid_a_run_takes_no_second_snapshot(cloud: Cloud) -> None:
+    disk = await cloud.disk(8 * MIB)
+    await disk.write(0, pages(4))
+    held = cloud.azure.gateway.faults.add(
+        Fault("Put Page From URL", disk.backup_path, refuse=(403, "AuthorizationFailure", "not now"))
+    )
+    async with cloud.app(disk) as app:
+        await app.tick()
+        await held.struck.wait()
+        await app.tick()
+        await until(app.idle, "the tick's end")
+        assert len(await disk.own_snapshots()) == 1
+
+
+async def _error_on_record(cloud: Cloud, url: str) -> str:
+    table = cloud.tables.get_table_client(BACKUPS_TABLE)
+    key = disk_key(BlobAddress.parse(url))
+
+    async def look() -> str:
+        try:
+            return str((await table.get_entity(key, DISK_ROW)).get("last_error", ""))
+        except ResourceNotFoundError:
+            return ""
+
+    return await until(look, f"an error on the record of {url}")
+
+
+async def _rows(cloud: Cloud) -> list[dict[str, str]]:
+    return [row async for row in cloud.tables.get_table_client(BACKUPS_TABLE).list_entities()]

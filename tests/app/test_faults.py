@@ -1,0 +1,231 @@
+"""Crashes, duplicates, late writes and refusals, each once, over the whole app."""
+
+import asyncio
+
+import pytest
+
+from infra.local.gateway import Fault
+from shared.batches import encode
+from shared.messages import BatchMessage, FinishMessage, PlanMessage
+from shared.names import FINISH_BACKUP_QUEUE, PAGE
+from shared.ranges import Change
+from shared.record import Kind
+from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
+
+WRITES = ("Put Page", "Put Page From URL", "Clear Pages")
+SHORT_LEASE = 2
+
+
+async def test_a_host_killed_in_mid_copy_leaves_a_run_that_is_finished_by_the_next(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(8))
+    killed_in = cloud.azure.gateway.faults.add(
+        Fault("Put Page From URL", disk.backup_path, times=1, delay_until=asyncio.Event())
+    )
+    async with cloud.app(disk, lease=SHORT_LEASE) as app:
+        await app.tick()
+        await killed_in.struck.wait()
+        app.host.kill()
+    async with cloud.app(disk, lease=SHORT_LEASE) as app:
+        [point] = await app.next_points([disk], [0])
+    assert await disk.content_of(point) == disk.expected
+    assert len(await disk.backup_snapshots()) == len(await disk.own_snapshots()) == 1
+
+
+async def test_a_write_of_an_old_run_that_lands_after_a_newer_one_is_refused(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(2, seed=1))
+    release = asyncio.Event()
+    # Through the function, so that the old page itself is on its way, and not only the wish to copy it.
+    cloud.azure.gateway.faults.add(Fault("Put Page From URL", refuse=(501, "NotImplemented", "not here")))
+    held = cloud.azure.gateway.faults.add(Fault("Put Page", disk.backup_path, times=1, delay_until=release))
+    async with cloud.app(disk, lease=SHORT_LEASE) as app:
+        await app.tick()
+        await held.struck.wait()
+        late = next(r for r in cloud.requests if (r.operation, r.path) == ("Put Page", disk.backup_path))
+        app.host.kill()
+    async with cloud.app(disk, lease=SHORT_LEASE) as app:
+        await app.next_points([disk], [0])
+        await disk.write(0, pages(2, seed=2))
+        [point] = await app.back_up(disk)
+        release.set()
+        await until(lambda: _answered(late.status), "the late write's answer")
+        assert (late.status, late.error_code) == (412, "LeaseNotPresentWithBlobOperation")
+        assert await disk.content_of(point) == disk.expected
+        await disk.write(PAGE, pages(1, seed=3))
+        [point] = await app.back_up(disk)
+    assert point.kind is Kind.INCREMENTAL
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_every_message_of_a_sealed_run_can_come_again_without_an_effect(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(4, seed=1))
+    async with cloud.app(disk) as app:
+        [first] = await app.back_up(disk)
+        await disk.write(0, pages(4, seed=2))
+        [second] = await app.back_up(disk)
+        snapshots = await disk.backup_snapshots()
+        cloud.requests.clear()
+        ranges = encode([Change(0, 4 * PAGE, clear=False)])
+        for run in (first.time, second.time):
+            again = [
+                PlanMessage(disk=disk.url, run=run),
+                PlanMessage(disk=disk.url, run=run, window=0),
+                BatchMessage(disk=disk.url, run=run, window=0, number=0, ranges=ranges),
+                FinishMessage(disk=disk.url, run=run),
+            ]
+            await app.after(again)
+    assert not [r for r in cloud.requests if r.operation in WRITES and r.status == 201]
+    assert await disk.backup_snapshots() == snapshots
+    assert len(await disk.points()) == 2
+    assert await disk.content_of(second) == disk.expected
+
+
+async def test_two_ticks_at_once_make_one_run(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(2))
+    async with cloud.app(disk) as app:
+        await asyncio.gather(app.tick(), app.tick(), app.tick())
+        [point] = await app.next_points([disk], [0])
+    assert await disk.own_snapshots() == [point.source_snapshot]
+    assert len(await disk.points()) == len(await disk.backup_snapshots()) == 1
+
+
+@pytest.mark.parametrize("operation", ["Put Page From URL", "Clear Pages", "Put Blob", "Lease Blob", "Get Page Ranges"])
+@pytest.mark.parametrize("cut", ["before", "after"])
+async def test_a_request_that_is_cut_off_is_made_again(cloud: Cloud, operation: str, cut: str) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(4))
+    async with cloud.app(disk) as app:
+        if operation == "Clear Pages":
+            await app.back_up(disk)
+            await disk.clear(0, PAGE)
+        fault = cloud.azure.gateway.faults.add(Fault(operation, times=1, cut="before" if cut == "before" else "after"))
+        [point] = await app.back_up(disk)
+    assert fault.hits == 1
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_a_seal_whose_answer_is_lost_makes_one_recovery_point(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(4))
+    cloud.azure.gateway.faults.add(Fault("Snapshot Blob", disk.backup_path, times=1, cut="after"))
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+        assert await disk.backup_snapshots() == [point.backup_snapshot]
+    assert cloud.count("Snapshot Blob", disk.backup_path) == 2
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_a_source_snapshot_whose_answer_is_lost_is_removed_by_the_next_seal(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    cloud.azure.gateway.faults.add(Fault("Snapshot Blob", disk.path, times=1, cut="after"))
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+    assert cloud.count("Snapshot Blob", disk.path) == 2
+    assert await disk.own_snapshots() == [point.source_snapshot]
+
+
+async def test_a_busy_service_is_waited_for(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(2))
+    busy = (503, "ServerBusy", "The server is busy.")
+    cloud.azure.gateway.faults.add(Fault("Put Page From URL", times=2, refuse=busy))
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+    assert await disk.content_of(point) == disk.expected
+    assert (await disk.record()).last_error == ""
+
+
+async def test_a_run_whose_finish_message_is_lost_is_resumed_by_the_next_tick(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(2))
+    fault = Fault("Put Page From URL", disk.backup_path, refuse=(403, "AuthorizationFailure", "not now"))
+    held = cloud.azure.gateway.faults.add(fault)
+    async with cloud.app(disk, RUN_STALLED_AFTER_SECONDS="1") as app:
+        await app.tick()
+        await held.struck.wait()
+    await cloud.queues.get_queue_client(FINISH_BACKUP_QUEUE).clear_messages()
+    for queue in ("copy-ranges", "plan-changes"):
+        await cloud.queues.get_queue_client(queue).clear_messages()
+    held.remove()
+    assert "AuthorizationFailure (403)" in (await disk.record()).last_error
+    async with cloud.app(disk, RUN_STALLED_AFTER_SECONDS="1") as app:
+        await until(lambda: _ticked_until_sealed(app, disk), "a recovery point")
+        [point] = await disk.points()
+    assert await disk.content_of(point) == disk.expected
+    assert len(await disk.own_snapshots()) == 1
+
+
+async def test_a_run_whose_batch_was_given_up_by_the_queue_is_planned_again(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(2))
+    refused = (403, "AuthorizationFailure", "not now")
+    fault = cloud.azure.gateway.faults.add(Fault("Put Page From URL", disk.backup_path, times=5, refuse=refused))
+    async with cloud.app(disk, RUN_STALLED_AFTER_SECONDS="2") as app:
+        [point] = await app.back_up(disk)
+        poison = await cloud.queues.get_queue_client("copy-ranges-poison").receive_message()
+    assert fault.hits == 5
+    assert poison is not None
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_pages_half_copied_and_then_reverted_on_the_disk_do_not_stay_in_the_backup(cloud: Cloud) -> None:
+    disk = await cloud.disk(16 * MIB)
+    await disk.write(0, pages(8, seed=1))
+    async with cloud.app(disk, lease=SHORT_LEASE, RUN_STALLED_AFTER_SECONDS="1") as app:
+        await app.back_up(disk)
+        await disk.write(0, pages(4, seed=2))
+        await disk.write(8 * MIB, pages(4, seed=2))
+        fault = Fault("Put Page From URL", disk.backup_path, after=1, refuse=(403, "AuthorizationFailure", "not now"))
+        held = cloud.azure.gateway.faults.add(fault)
+        await app.tick()
+        await held.struck.wait()
+        half = bytes(disk.expected)
+        await disk.write(0, pages(4, seed=1))
+        await disk.clear(8 * MIB, 4 * PAGE)
+        held.remove()
+        [point] = await app.next_points([disk], [1])
+        assert await disk.content_of(point) == half
+        [point] = await app.back_up(disk)
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_a_run_whose_source_snapshot_is_gone_is_given_up_and_the_next_is_a_resync(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(2, seed=1))
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        await disk.write(0, pages(2, seed=2))
+        hold = asyncio.Event()
+        held = cloud.azure.gateway.faults.add(Fault("Get Page Ranges", disk.path, times=1, delay_until=hold))
+        await app.tick()
+        await held.struck.wait()
+        newest = (await disk.own_snapshots())[-1]
+        service = cloud.services[disk.account]
+        await service.get_blob_client(disk.address.container, disk.address.blob, snapshot=newest).delete_blob()
+        hold.set()
+
+        async def given_up() -> bool:
+            return (await disk.record()).run is None
+
+        await until(given_up, "the end of the run")
+        assert "is gone" in (await disk.record()).last_error
+        await disk.write(PAGE, pages(1, seed=3))
+        [point] = await app.back_up(disk)
+    assert (point.kind, "was given up" in point.reason) == (Kind.RESYNC, True)
+    assert await disk.content_of(point) == disk.expected
+
+
+async def _answered(status: int | None) -> bool:
+    return status is not None
+
+
+async def _ticked_until_sealed(app: App, disk: Disk) -> bool:
+    if not await app.idle():
+        return False
+    if not await disk.points():
+        await app.tick()
+        return False
+    return True

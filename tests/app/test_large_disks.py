@@ -1,0 +1,95 @@
+"""Disks of many windows, diffs that time out, and a change list of a million ranges."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from azure.core.exceptions import ResourceNotFoundError
+
+from infra.local.gateway import Fault
+from infra.local.local_azure import BACKUPS
+from shared.names import BATCHES_TABLE, PAGE
+from shared.record import Kind
+from shared.storage.records import from_properties
+from shared.workflows.plan_changes import WINDOW
+from tests.app.cloud import KIB, MIB, Cloud, Disk, pages, until, valid_ranges
+
+GIB = 1024 * MIB
+MILLION = 1_000_000
+
+
+async def _sparse_disk(cloud: Cloud, size: int) -> Disk:
+    """Create a disk too large for a model: only its page ranges are looked at."""
+    disk = await cloud.disk(PAGE)
+    await disk.blob.resize_blob(size)
+    return disk
+
+
+async def test_a_disk_of_many_windows_is_planned_window_by_window(cloud: Cloud) -> None:
+    disk = await _sparse_disk(cloud, 3 * WINDOW + 5 * GIB)
+    starts = (0, WINDOW - 2 * PAGE, WINDOW + GIB, 2 * WINDOW - PAGE, 3 * WINDOW + 5 * GIB - PAGE)
+    for number, start in enumerate(starts):
+        count = 4 if start == WINDOW - 2 * PAGE else 1
+        await disk.blob.upload_page(pages(count, seed=number), start, count * PAGE)
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+        ranges = await valid_ranges(cloud.services[BACKUPS], disk.backup_blob, point.backup_snapshot)
+        assert ranges == await valid_ranges(cloud.services[disk.account], disk.blob, point.source_snapshot)
+        await disk.blob.clear_page(WINDOW - 2 * PAGE, PAGE)
+        await disk.blob.upload_page(pages(1, seed=9), 3 * WINDOW, PAGE)
+        [point] = await app.back_up(disk)
+    assert (point.kind, point.ranges, point.write_calls, point.clear_calls) == (Kind.INCREMENTAL, 2, 1, 1)
+    ranges = await valid_ranges(cloud.services[BACKUPS], disk.backup_blob, point.backup_snapshot)
+    assert ranges == await valid_ranges(cloud.services[disk.account], disk.blob, point.source_snapshot)
+
+
+async def test_a_diff_that_times_out_is_asked_for_in_halves_and_gives_the_same_batches(cloud: Cloud) -> None:
+    disk = await cloud.disk(8 * MIB)
+    await disk.write(0, pages(8 * KIB, seed=1))
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        await disk.write(4 * MIB - 3 * PAGE, pages(6, seed=2))
+        timeout = (500, "OperationTimedOut", "Operation could not be completed within the specified time.")
+        fault = cloud.azure.gateway.faults.add(Fault("Get Page Ranges", disk.path, times=2, refuse=timeout))
+        [point] = await app.back_up(disk)
+    assert fault.hits == 2
+    assert (point.kind, point.ranges, point.write_calls) == (Kind.INCREMENTAL, 1, 1)
+    assert await disk.content_of(point) == disk.expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads a process's peak memory from /proc")
+async def test_planning_a_million_ranges_takes_less_than_250_mib(cloud: Cloud) -> None:
+    disk = await _sparse_disk(cloud, 32 * GIB)
+
+    def every_other_page(start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+        for number in range(start // (2 * PAGE), min(MILLION, -(-end // (2 * PAGE)))):
+            yield number * 2 * PAGE, number * 2 * PAGE + PAGE, False
+
+    cloud.azure.gateway.pretend_ranges(disk.path, every_other_page)
+    # Only the planning is looked at here: the batches wait.
+    cloud.azure.gateway.faults.add(Fault("Put Page From URL", delay_until=asyncio.Event()))
+    async with cloud.app(disk) as app:
+        await app.tick()
+
+        async def window_row() -> list[dict[str, object]]:
+            rows = cloud.tables.get_table_client(BATCHES_TABLE).query_entities("RowKey eq 'window-0000'")
+            try:
+                return [from_properties(row) async for row in rows]
+            except ResourceNotFoundError:
+                return []
+
+        [window] = await until(window_row, "the plan of the window", seconds=300)
+        peak = _peak_memory(app.host.pid)
+        app.host.kill()
+    assert window["ranges"] == window["write_calls"] == MILLION
+    assert window["batches"] == 503
+    assert peak < 250 * MIB, f"{peak / MIB:.0f} MiB"
+    assert cloud.count("Get Page Ranges", disk.path) == MILLION // 10_000
+
+
+def _peak_memory(pid: int) -> int:
+    """Read the most bytes that a process has ever had resident."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) * KIB for line in status.splitlines() if line.startswith("VmHWM"))

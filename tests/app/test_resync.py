@@ -1,0 +1,125 @@
+"""What the diff can't be trusted with: refusals, a base that is gone, foreign hands, and disks of another size."""
+
+import pytest
+
+from infra.local.gateway import Fault
+from shared.names import BACKUPS_TABLE, PAGE
+from shared.record import Kind
+from tests.app.cloud import MIB, Cloud, Disk, pages
+
+REFUSALS = [
+    (409, "BlobOverwritten"),
+    (409, "BlobGenerationMismatch"),
+    (409, "PreviousSnapshotNotFound"),
+    (409, "PreviousSnapshotOperationNotSupported"),
+    (400, "PreviousSnapshotCannotBeNewer"),
+    (501, "NotImplemented"),
+]
+
+
+async def _disk_with_pages(cloud: Cloud) -> Disk:
+    disk = await cloud.disk(2 * MIB)
+    await disk.write(0, pages(8))
+    await disk.write(MIB, pages(8))
+    return disk
+
+
+@pytest.mark.parametrize(("status", "code"), REFUSALS)
+async def test_a_refused_diff_turns_the_run_into_a_resync(cloud: Cloud, status: int, code: str) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        await disk.clear(0, 4 * PAGE)
+        await disk.write(MIB - PAGE, pages(2, seed=2))
+        refusal = cloud.azure.gateway.faults.add(
+            Fault("Get Page Ranges", disk.path, times=1, refuse=(status, code, "no diff"))
+        )
+        [point] = await app.back_up(disk)
+    assert refusal.hits == 1
+    assert point.kind is Kind.RESYNC
+    assert code in point.reason
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_a_disk_that_was_replaced_by_another_blob_is_resynced(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        await disk.create()
+        disk.expected = bytearray(2 * MIB)
+        await disk.write(3 * PAGE, pages(2, seed=3))
+        [point] = await app.back_up(disk)
+        assert (point.kind, "BlobOverwritten" in point.reason) == (Kind.RESYNC, True)
+        assert await disk.content_of(point) == disk.expected
+        [point] = await app.back_up(disk)
+    assert point.kind is Kind.INCREMENTAL
+
+
+async def test_a_base_snapshot_that_somebody_deleted_makes_a_resync(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        [first] = await app.back_up(disk)
+        await disk.clear(0, PAGE)
+        await _delete(cloud, disk, first.source_snapshot)
+        [point] = await app.back_up(disk)
+    assert (point.kind, "PreviousSnapshotNotFound" in point.reason) == (Kind.RESYNC, True)
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_a_backup_blob_that_somebody_wrote_to_is_written_anew(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        await disk.backup_blob.upload_page(pages(3, seed=66), 5 * PAGE, 3 * PAGE)
+        await disk.backup_blob.upload_page(pages(1, seed=66), 2 * MIB - PAGE, PAGE)
+        [point] = await app.back_up(disk)
+    assert (point.kind, point.reason) == (Kind.RESYNC, "the backup blob was changed outside a run")
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_a_backup_blob_that_is_gone_is_made_anew(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        await disk.backup_blob.delete_blob(delete_snapshots="include")
+        [point] = await app.back_up(disk)
+    assert (point.kind, point.reason) == (Kind.FULL, "the backup blob was missing")
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_without_a_record_the_backup_blob_that_is_there_is_written_anew(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        await disk.clear(0, 2 * PAGE)
+        await cloud.tables.delete_table(BACKUPS_TABLE)
+        [point] = await app.back_up(disk)
+    assert (point.kind, point.reason) == (Kind.RESYNC, "the backup blob was there before the record")
+    assert await disk.content_of(point) == disk.expected
+    assert len(await disk.own_snapshots()) == 1
+
+
+@pytest.mark.parametrize("sizes", [(3 * MIB,), (MIB + PAGE,), (MIB, 3 * MIB), (4 * MIB, MIB)])
+async def test_a_disk_that_grew_or_shrank_is_no_resync_and_nothing_of_its_tail_is_lost(
+    cloud: Cloud, sizes: tuple[int, ...]
+) -> None:
+    disk = await _disk_with_pages(cloud)
+    await disk.write(2 * MIB - PAGE, b"conectix".ljust(PAGE, b"\0"))
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        for size in sizes:
+            await disk.resize(size)
+            await disk.write(size - PAGE, b"conectix".ljust(PAGE, b"!"))
+        await disk.write(0, pages(1, seed=5))
+        [point] = await app.back_up(disk)
+        assert point.kind is Kind.INCREMENTAL
+        assert await disk.content_of(point) == disk.expected
+        await disk.write(PAGE, pages(1, seed=6))
+        [point] = await app.back_up(disk)
+    assert (point.kind, point.write_calls) == (Kind.INCREMENTAL, 1)
+    assert await disk.content_of(point) == disk.expected
+
+
+async def _delete(cloud: Cloud, disk: Disk, snapshot: str) -> None:
+    service = cloud.services[disk.account]
+    await service.get_blob_client(disk.address.container, disk.address.blob, snapshot=snapshot).delete_blob()
