@@ -1,11 +1,13 @@
 """Addresses of blobs and containers, in both styles: `https://ACCOUNT.blob.SUFFIX/...` and `http://HOST:PORT/ACCOUNT/...`."""
 
+import re
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
 # What the SDK leaves unquoted in a blob's name: two spellings of one URL must give one disk.
 _SAFE = "/~-._()*!'$"
+_ACCOUNT = re.compile("[a-z0-9][a-z0-9-]*")
 
 
 class AddressError(ValueError):
@@ -47,7 +49,7 @@ class ContainerAddress:
             raise AddressError(
                 f"{_shown(url)} should be the URL of a container, like https://ACCOUNT.blob.core.windows.net/CONTAINER"
             )
-        return cls(service_url, account, unquote(path))
+        return cls(service_url, account, _container_name(path, url))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -89,7 +91,7 @@ class BlobAddress:
             raise AddressError(
                 f"{_shown(url)} should be the URL of a blob, like https://ACCOUNT.blob.core.windows.net/CONTAINER/DISK.vhd"
             )
-        return cls(service_url, account, unquote(container), unquote(blob))
+        return cls(service_url, account, _container_name(container, url), unquote(blob))
 
 
 def _split(url: str) -> tuple[str, str, str]:
@@ -98,8 +100,8 @@ def _split(url: str) -> tuple[str, str, str]:
         parts = urlsplit(url)
         host = (parts.hostname or "").lower()
         port = parts.port
-    except ValueError as error:
-        raise AddressError(f"{_shown(url)} is not a URL: {error}") from None
+    except ValueError:
+        raise AddressError(f"{_shown(url)} is not a URL that can be read") from None
     if parts.scheme not in {"http", "https"} or not host:
         raise AddressError(f"{_shown(url)} should start with https://")
     if parts.username or parts.password:
@@ -109,15 +111,28 @@ def _split(url: str) -> tuple[str, str, str]:
     netloc = f"[{host}]" if ":" in host else host
     service_url = f"{parts.scheme}://{netloc}{'' if port is None else f':{port}'}"
     path = parts.path.lstrip("/")
-    labels = host.split(".")
-    if "blob" in labels[1:]:
-        return service_url, labels[0], path
-    account, _, rest = path.partition("/")
-    if not account:
+    first, *labels = host.split(".")
+    if "blob" in labels:
+        account, rest = first, path
+    else:
+        account, _, rest = path.partition("/")
+        service_url = f"{service_url}/{account}"
+    if not _ACCOUNT.fullmatch(account):
         raise AddressError(f"{_shown(url)} names no storage account")
-    return f"{service_url}/{account}", account, rest
+    return service_url, account, rest
+
+
+def _container_name(quoted: str, url: str) -> str:
+    name = unquote(quoted)
+    if not name or "/" in name:
+        raise AddressError(f"{_shown(url)} names no container")
+    return name
 
 
 def _shown(url: str) -> str:
-    """Show a URL in a message without what may be a secret in it."""
-    return url.split("?", 1)[0].split("#", 1)[0].rsplit("@", 1)[-1]
+    """Show a URL in a message without what may be a secret in it: user, password, port, query; and nothing else."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or not scheme.isalpha():
+        return "a value that is no URL"
+    host, slash, path = re.split("[?#]", rest, maxsplit=1)[0].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2].partition(':')[0]}{slash}{path}"

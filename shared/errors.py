@@ -11,7 +11,18 @@ _REFUSED_DIFF_PREFIX = "PreviousSnapshot"
 _LEASE_CODES = frozenset(
     {"LeaseIdMissing", "LeaseIdMismatchWithBlobOperation", "LeaseLost", "LeaseNotPresentWithBlobOperation"}
 )
-_SECRET = re.compile(r"(?i)\b((?:sig|accountkey|sharedaccesssignature)(?:=|%3D)|authorization:\s*|bearer\s+)[^&;,'\"]*")
+# What is kept of a match is the name before the secret; a SAS may itself be percent-encoded, inside a URL.
+_SECRET = re.compile(
+    r"""(?ix)
+    (
+        (?: \b | (?<=%3f) | (?<=%26) )
+        (?: sig | accountkey | sharedaccesssignature ) ["']? \s* (?: = | : | %3d ) \s* ["']?
+      | \b authorization ["']? \s* [:=] \s* ["']? (?: (?: bearer | sharedkey | sharedkeylite ) \s+ )?
+      | \b bearer \s+
+    )
+    (?: (?! %26 ) [^\s&;,'"] )+
+    """
+)
 _WAIT_FOR_THE_NEXT_TICK = "nothing: premium storage allows one snapshot in 10 minutes; the next tick tries again"
 _ADVICE = {
     "AuthenticationFailed": "check the account's key in STORAGE_CONNECTIONS, or that the app's identity is set up",
@@ -75,7 +86,8 @@ def is_lease_error(error: HttpResponseError) -> bool:
 def explain(error: BaseException) -> str:
     """Say in a line what went wrong and, where it is known, what to do."""
     if not isinstance(error, AzureError):
-        return without_secrets(f"{type(error).__name__}: {error}" if not isinstance(error, DiskError) else str(error))
+        said = str(error) if isinstance(error, DiskError) else f"{type(error).__name__}: {error}"
+        return without_secrets(" ".join(said.split()))
     code = error_code(error)
     status = getattr(error, "status_code", None)
     said = next(iter(str(error.message).splitlines()), "")

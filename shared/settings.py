@@ -5,7 +5,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.addresses import AddressError, BlobAddress, ContainerAddress
@@ -32,9 +32,10 @@ class SourceDisk(BaseModel):
     @field_validator("url")
     @classmethod
     def _names_a_blob(cls, url: str) -> str:
-        address = BlobAddress.parse(url)
-        if "*" in address.container or "*" in address.service_url:
-            raise AddressError(f"{address.url} should have * in the blob's name only, not in its account or container")
+        host = url.partition("://")[2].partition("/")[0]
+        address = None if "*" in host else BlobAddress.parse(url)
+        if address is None or "*" in address.container or "*" in address.account:
+            raise AddressError("should have * in the blob's name only, not in its account or container")
         return address.url
 
     @property
@@ -98,16 +99,18 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, frozen=True, hide_input_in_errors=True)
 
     backup_schedule: str = Field(min_length=1)
-    source_disks: Annotated[tuple[SourceDisk, ...], NoDecode]
     backup_container: str
+    source_disks: Annotated[tuple[SourceDisk, ...], NoDecode]
     storage_connections: Annotated[tuple[StorageConnection, ...], NoDecode] = ()
     storage_api_version: str = Field(default=STORAGE_API_VERSION, pattern=r"^\d{4}-\d{2}-\d{2}$")
     run_stalled_after_seconds: int = Field(default=1800, ge=1)
-    host_connection_string: SecretStr | None = Field(default=None, validation_alias="AzureWebJobsStorage")
     host_account_name: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__accountName")
     host_queue_url: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__queueServiceUri")
     host_table_url: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__tableServiceUri")
     host_client_id: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__clientId")
+    host_connection_string: SecretStr | None = Field(
+        default=None, validation_alias="AzureWebJobsStorage", validate_default=True
+    )
 
     @field_validator("backup_schedule")
     @classmethod
@@ -129,7 +132,7 @@ class Settings(BaseSettings):
     @field_validator("backup_container")
     @classmethod
     def _names_a_container(cls, value: str) -> str:
-        return ContainerAddress.parse(value).url
+        return ContainerAddress.parse(value.strip()).url
 
     @field_validator("storage_connections", mode="before")
     @classmethod
@@ -141,21 +144,26 @@ class Settings(BaseSettings):
             raise ValueError("should be a JSON array of connection strings")
         return [StorageConnection.parse(text) for text in texts]
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        for disk in self.source_disks:
-            if disk.address.parent == self.container and not disk.is_pattern:
-                raise ValueError(f"SOURCE_DISKS: {disk.url} is in BACKUP_CONTAINER: a backup is not backed up")
-        if (
-            not self.host_connection_string
-            and not self.host_account_name
-            and not (self.host_queue_url and self.host_table_url)
-        ):
+    @field_validator("source_disks")
+    @classmethod
+    def _are_no_backups(cls, disks: tuple[SourceDisk, ...], info: ValidationInfo) -> tuple[SourceDisk, ...]:
+        for disk in disks:
+            if disk.address.parent.url == info.data.get("backup_container") and not disk.is_pattern:
+                raise ValueError(f"{disk.url} is in BACKUP_CONTAINER: a backup is not backed up")
+        return disks
+
+    @field_validator("host_connection_string")
+    @classmethod
+    def _is_there_or_identity_is(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        by_identity = info.data.get("host_account_name") or (
+            info.data.get("host_queue_url") and info.data.get("host_table_url")
+        )
+        if not (value and value.get_secret_value()) and not by_identity:
             raise ValueError(
-                "AzureWebJobsStorage: should be the host storage's connection string, or by identity "
-                "AzureWebJobsStorage__accountName, or AzureWebJobsStorage__queueServiceUri and __tableServiceUri"
+                "should be the host storage's connection string; or, by identity, set AzureWebJobsStorage__accountName,"
+                " or AzureWebJobsStorage__queueServiceUri and AzureWebJobsStorage__tableServiceUri"
             )
-        return self
+        return value
 
     @property
     def container(self) -> ContainerAddress:
@@ -195,10 +203,12 @@ def load_settings() -> Settings:
 
 
 def _line(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    name, *inner = (str(part) for part in location) if location else ("",)
+    field, *inner = (str(part) for part in location)
+    alias = Settings.model_fields[field].validation_alias if field in Settings.model_fields else field
+    name = str(alias) if alias else field.upper()
     said = "is missing" if kind == "missing" and not inner else message.removeprefix("Value error, ")
     where = f" [{'.'.join(inner)}]" if inner else ""
-    return f"- {name if name.startswith('AzureWebJobs') else name.upper()}{where}: {said}" if name else f"- {said}"
+    return f"- {name}{where}: {said}"
 
 
 def _json_array(text: str) -> list[Any]:

@@ -1,0 +1,283 @@
+"""Decisions: what comes next, over made-up records."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.batches import Effort
+from shared.decisions import (
+    BackupBlob,
+    begun_anew,
+    given_up,
+    is_complete,
+    is_stalled,
+    is_unwatched,
+    next_check,
+    opened,
+    progressed,
+    recovery_point,
+    sealed,
+)
+from shared.record import DiskRecord, Kind, OpenRun, Progress
+from tests.logic.records import (
+    BACKED_UP,
+    BACKUP_SNAPSHOT,
+    ETAG,
+    GIB,
+    NEW,
+    NOON,
+    OLDER_RUN_ID,
+    RUN,
+    RUN_ID,
+    SNAPSHOT,
+)
+
+FOUND = BackupBlob(size=64 * GIB, etag=ETAG, created_by=OLDER_RUN_ID)
+"""The backup blob as the last run has left it."""
+
+CREATED = BackupBlob(size=64 * GIB, etag='"0x8DE29B2"', created_by=RUN_ID)
+"""The backup blob as the run has created it."""
+
+FOREIGN = FOUND.model_copy(update={"created_by": ""})
+OTHER_ETAG = FOUND.model_copy(update={"etag": '"0x8DE29C3"'})
+HALF = Progress(
+    windows=1,
+    batches_total=8,
+    planned=Effort(ranges=80, bytes_written=8000, bytes_cleared=800, write_calls=80, clear_calls=8),
+    batches_done=4,
+    done=Effort(ranges=40, bytes_written=4000, bytes_cleared=400, write_calls=40, clear_calls=4),
+)
+UNFINISHED = BACKED_UP.model_copy(update={"resync_reason": "the last run was given up"})
+LATER = NOON + timedelta(minutes=5)
+
+
+def run_of(record: DiskRecord) -> OpenRun:
+    assert record.run
+    return record.run
+
+
+def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
+    """Put the run half way through its plan."""
+    ready = record.with_run(opened=True, kind=kind, windows=1)
+    return progressed(ready, HALF, LATER)
+
+
+# --- the kind of a run
+
+
+@pytest.mark.parametrize(
+    ("record", "blob", "kind", "reason"),
+    [
+        pytest.param(NEW, None, Kind.FULL, "", id="first run"),
+        pytest.param(NEW, CREATED, Kind.FULL, "", id="first run that created the blob"),
+        pytest.param(NEW, FOUND, Kind.RESYNC, "there before", id="blob of a first run that was given up"),
+        pytest.param(NEW, FOREIGN, Kind.RESYNC, "there before", id="blob of somebody else"),
+        pytest.param(BACKED_UP, FOUND, Kind.INCREMENTAL, "", id="as the last run has left it"),
+        pytest.param(BACKED_UP, None, Kind.FULL, "missing", id="blob was missing"),
+        pytest.param(BACKED_UP, OTHER_ETAG, Kind.RESYNC, "changed", id="written to by somebody else"),
+        pytest.param(
+            BACKED_UP, FOUND.model_copy(update={"size": GIB}), Kind.RESYNC, "changed", id="resized by somebody else"
+        ),
+        pytest.param(UNFINISHED, FOUND, Kind.RESYNC, "was given up", id="after a run that was given up"),
+        pytest.param(UNFINISHED, None, Kind.FULL, "missing", id="after a run that was given up, and missing"),
+    ],
+)
+def test_only_a_blob_that_equals_the_base_snapshot_takes_a_diff(
+    record: DiskRecord, blob: BackupBlob | None, kind: Kind, reason: str
+) -> None:
+    run = run_of(opened(record, RUN_ID, blob, 16))
+    assert run.kind is kind
+    assert reason in run.reason
+    assert bool(reason) == bool(run.reason)
+
+
+# --- opening a run
+
+
+def test_a_run_is_opened_with_its_kind_and_its_windows() -> None:
+    assert opened(BACKED_UP, RUN_ID, OTHER_ETAG, 16) == BACKED_UP.with_run(
+        opened=True, kind=Kind.RESYNC, reason="the backup blob was changed outside a run", windows=16
+    )
+
+
+@pytest.mark.parametrize("record", [NEW, BACKED_UP, UNFINISHED])
+@pytest.mark.parametrize("blob", [None, FOUND, OTHER_ETAG])
+def test_a_run_opened_twice_is_opened_once(record: DiskRecord, blob: BackupBlob | None) -> None:
+    once = opened(record, RUN_ID, blob, 16)
+    written_to = (blob or CREATED).model_copy(update={"etag": "written to by the run itself"})
+    assert opened(once, RUN_ID, written_to, 16) == once
+
+
+@pytest.mark.parametrize(
+    ("kind", "blob"), [(Kind.INCREMENTAL, OTHER_ETAG), (Kind.RESYNC, OTHER_ETAG), (Kind.FULL, CREATED)]
+)
+def test_opening_a_run_that_is_under_way_keeps_its_progress(kind: Kind, blob: BackupBlob) -> None:
+    record = under_way(BACKED_UP, kind)
+    assert opened(record, RUN_ID, blob, 1) == record
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_run_whose_blob_has_gone_begins_anew(kind: Kind) -> None:
+    run = run_of(opened(under_way(BACKED_UP, kind), RUN_ID, None, 1))
+    assert (run.kind, run.plan, run.batches_done, run.bytes_done) == (Kind.FULL, 1, 0, 0)
+    assert run.opened
+    assert "missing" in run.reason
+
+
+def test_a_full_run_whose_blob_was_replaced_begins_anew_as_a_resync() -> None:
+    run = run_of(opened(under_way(BACKED_UP, Kind.FULL), RUN_ID, FOREIGN, 1))
+    assert (run.kind, run.plan, run.batches_done) == (Kind.RESYNC, 1, 0)
+    assert "replaced" in run.reason
+
+
+@pytest.mark.parametrize("blob", [None, FOREIGN])
+def test_a_run_begun_anew_goes_on_once_its_blob_is_there(blob: BackupBlob | None) -> None:
+    anew = opened(under_way(BACKED_UP, Kind.FULL), RUN_ID, blob, 1)
+    assert opened(anew, RUN_ID, blob or CREATED, 1) == anew
+
+
+def test_a_record_without_an_open_run_has_none_to_open() -> None:
+    with pytest.raises(ValueError, match="no open run"):
+        opened(NEW.model_copy(update={"run": None}), RUN_ID, None, 1)
+
+
+# --- beginning anew, giving up
+
+
+def test_a_plan_begun_anew_has_another_number_and_no_progress() -> None:
+    assert begun_anew(under_way(BACKED_UP).with_run(plan=4), Kind.RESYNC, "refused") == BACKED_UP.with_run(
+        opened=True, kind=Kind.RESYNC, reason="refused", plan=5, windows=1, progressed=LATER, checked=LATER
+    )
+
+
+def test_a_run_given_up_makes_the_next_one_a_resync() -> None:
+    record = given_up(under_way(BACKED_UP), "the source snapshot is gone")
+    assert record.run is None
+    run = run_of(opened(record.model_copy(update={"run": RUN}), RUN_ID, FOUND, 1))
+    assert (run.kind, run.reason) == (Kind.RESYNC, "the source snapshot is gone")
+
+
+def test_a_first_run_given_up_leaves_a_blob_that_the_next_one_resyncs() -> None:
+    record = given_up(under_way(NEW, Kind.FULL), "the source snapshot is gone")
+    assert record == NEW.model_copy(update={"run": None})
+    assert run_of(opened(record.model_copy(update={"run": RUN}), RUN_ID, FOUND, 1)).kind is Kind.RESYNC
+
+
+def test_a_run_given_up_leaves_the_recovery_points_as_they_were() -> None:
+    record = given_up(under_way(BACKED_UP), "the source snapshot is gone")
+    assert record == BACKED_UP.model_copy(update={"run": None, "resync_reason": "the source snapshot is gone"})
+
+
+# --- progress
+
+
+def test_progress_is_put_on_the_record() -> None:
+    run = run_of(progressed(BACKED_UP, HALF, LATER))
+    assert (run.windows_planned, run.batches_done, run.batches_total) == (1, 4, 8)
+    assert (run.ranges_done, run.ranges_total) == (40, 80)
+    assert (run.bytes_done, run.bytes_total) == (4400, 8800)
+    assert (run.progressed, run.checked) == (LATER, LATER)
+
+
+def test_a_look_at_a_run_that_stands_still_is_no_progress() -> None:
+    first = progressed(BACKED_UP, HALF, NOON)
+    run = run_of(progressed(first, HALF, LATER))
+    assert (run.progressed, run.checked) == (NOON, LATER)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"windows": 2},
+        {"batches_total": 9},
+        {"batches_done": 5},
+        {"done": HALF.done._replace(bytes_cleared=401)},
+        {"planned": HALF.planned._replace(ranges=81)},
+    ],
+)
+def test_anything_more_planned_or_done_is_progress(more: dict[str, object]) -> None:
+    first = progressed(BACKED_UP, HALF, NOON)
+    assert run_of(progressed(first, HALF.model_copy(update=more), LATER)).progressed == LATER
+
+
+@pytest.mark.parametrize(
+    ("opened", "windows", "progress", "complete"),
+    [
+        pytest.param(True, 2, Progress(windows=2, batches_total=8, batches_done=8), True, id="all done"),
+        pytest.param(True, 2, Progress(windows=2, batches_total=8, batches_done=7), False, id="a batch is left"),
+        pytest.param(True, 2, Progress(windows=1, batches_total=8, batches_done=8), False, id="a window is left"),
+        pytest.param(True, 2, Progress(), False, id="nothing planned"),
+        pytest.param(True, 2, Progress(windows=2), True, id="nothing changed"),
+        pytest.param(True, 0, Progress(), True, id="an empty disk"),
+        pytest.param(False, 0, Progress(), False, id="not opened"),
+    ],
+)
+def test_a_run_is_complete_when_all_is_planned_and_all_of_that_done(
+    opened: bool, windows: int, progress: Progress, complete: bool
+) -> None:
+    run = RUN.model_copy(update={"opened": opened, "windows": windows})
+    assert is_complete(run, progress) is complete
+
+
+@pytest.mark.parametrize(("seconds", "over"), [(-5, False), (0, False), (1799, False), (1800, True), (9999, True)])
+def test_a_run_is_stalled_by_its_progress_and_unwatched_by_its_last_check(seconds: int, over: bool) -> None:
+    after = timedelta(seconds=1800)
+    now = NOON + timedelta(seconds=seconds)
+    long_ago = NOON - timedelta(days=3)
+    assert is_stalled(RUN.model_copy(update={"checked": long_ago, "started": long_ago}), now, after) is over
+    assert is_unwatched(RUN.model_copy(update={"progressed": long_ago, "started": long_ago}), now, after) is over
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.timedeltas(min_value=timedelta(days=-1), max_value=timedelta(days=400)))
+def test_a_run_is_looked_at_again_within_a_second_and_a_minute(age: timedelta) -> None:
+    assert timedelta(seconds=1) <= next_check(RUN, NOON + age) <= timedelta(seconds=60)
+
+
+def test_a_run_is_looked_at_less_often_as_it_grows_older() -> None:
+    ages = [0, 10, 100, 600, 86400]
+    assert [next_check(RUN, NOON + timedelta(seconds=age)).total_seconds() for age in ages] == [1, 1, 10, 60, 60]
+
+
+# --- sealing
+
+
+def test_a_recovery_point_says_what_its_run_was_and_took() -> None:
+    run = run_of(BACKED_UP.with_run(kind=Kind.RESYNC, reason="refused", copying="through the function"))
+    point = recovery_point(run, HALF, BACKUP_SNAPSHOT, LATER)
+    assert (point.time, point.source_snapshot, point.backup_snapshot) == (SNAPSHOT, SNAPSHOT, BACKUP_SNAPSHOT)
+    assert (point.kind, point.reason, point.copying) == (Kind.RESYNC, "refused", "through the function")
+    assert (point.size, point.batches) == (64 * GIB, 4)
+    assert (
+        Effort(point.ranges, point.bytes_written, point.bytes_cleared, point.write_calls, point.clear_calls)
+        == HALF.done
+    )
+    assert (point.started, point.sealed, point.duration_seconds) == (NOON, LATER, 300)
+
+
+def test_a_seal_moves_the_base_to_the_runs_snapshot_and_closes_the_run() -> None:
+    before = under_way(BACKED_UP).model_copy(update={"resync_reason": "given up", "last_error": "once"})
+    size = 65 * GIB
+    point = recovery_point(RUN.model_copy(update={"size": size}), HALF, BACKUP_SNAPSHOT, LATER)
+    assert sealed(before, point, '"0x8DE29D4"') == before.model_copy(
+        update={
+            "base_snapshot": SNAPSHOT,
+            "base_size": size,
+            "backup_etag": '"0x8DE29D4"',
+            "backup_snapshot": BACKUP_SNAPSHOT,
+            "resync_reason": "",
+            "run": None,
+            "last_success": LATER,
+            "last_point": SNAPSHOT,
+        }
+    )
+
+
+@pytest.mark.parametrize("record", [NEW, BACKED_UP, UNFINISHED])
+def test_the_run_after_a_seal_is_incremental(record: DiskRecord) -> None:
+    after = sealed(record, recovery_point(RUN, HALF, BACKUP_SNAPSHOT, LATER), FOUND.etag)
+    next_run = after.model_copy(update={"run": RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})})
+    run = run_of(opened(next_run, "its id", FOUND, 1))
+    assert (run.kind, run.reason) == (Kind.INCREMENTAL, "")

@@ -1,0 +1,244 @@
+"""Errors: said in a line, with what to do, and never with a secret; and which of them refuse a diff."""
+
+import json
+
+import pytest
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+)
+from azure.data.tables import TableErrorCode
+from azure.storage.blob import StorageErrorCode
+
+from shared.errors import (
+    DiskError,
+    SourceGoneError,
+    error_code,
+    explain,
+    is_lease_error,
+    refuses_diff,
+    without_secrets,
+)
+
+
+def answer(
+    status: int, code: str | None, message: str = "No.", kind: type[HttpResponseError] = HttpResponseError
+) -> HttpResponseError:
+    """Make the SDK's error for an answer of the service: its message goes on over several lines."""
+    error = kind(f"{message}\nRequestId:6b1c\nTime:2026-11-22T12:00:00.1234567Z\nErrorCode:{code}")
+    error.status_code = status
+    if code is not None:
+        error.error_code = code  # type: ignore[attr-defined]  # as the storage SDKs do
+    return error
+
+
+# --- a diff that is refused (REST: Get Page Ranges, Blob service error codes)
+
+
+@pytest.mark.parametrize("kind", [HttpResponseError, ResourceExistsError])
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (409, "BlobOverwritten"),
+        (409, "BlobGenerationMismatch"),
+        (409, "PreviousSnapshotNotFound"),
+        (409, "PreviousSnapshotOperationNotSupported"),
+        (400, "PreviousSnapshotCannotBeNewer"),
+        (501, "NotImplemented"),
+        (501, None),
+    ],
+)
+def test_a_diff_is_refused_by_its_error_code(kind: type[HttpResponseError], status: int, code: str | None) -> None:
+    assert refuses_diff(answer(status, code, kind=kind))
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "InvalidQueryParameterValue"),
+        (400, None),
+        (403, "AuthenticationFailed"),
+        (403, "AuthorizationPermissionMismatch"),
+        (404, "BlobNotFound"),
+        (404, "ContainerNotFound"),
+        (409, "SystemInUse"),
+        (409, "LeaseAlreadyPresent"),
+        (409, "SnapshotsPresent"),
+        (409, None),
+        (412, "ConditionNotMet"),
+        (416, "InvalidRange"),
+        (429, None),
+        (500, "InternalError"),
+        (500, "OperationTimedOut"),
+        (503, "ServerBusy"),
+    ],
+)
+def test_any_other_error_is_no_refusal_of_the_diff(status: int, code: str | None) -> None:
+    kind = {404: ResourceNotFoundError, 409: ResourceExistsError}.get(status, HttpResponseError)
+    assert not refuses_diff(answer(status, code, kind=kind))
+
+
+# --- a lease that is lost (REST: Lease Blob)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (412, "LeaseIdMissing"),
+        (412, "LeaseIdMismatchWithBlobOperation"),
+        (409, "LeaseIdMismatchWithBlobOperation"),
+        (412, "LeaseLost"),
+        (412, "LeaseNotPresentWithBlobOperation"),
+    ],
+)
+def test_a_write_is_refused_for_its_lease_by_its_error_code(status: int, code: str) -> None:
+    assert is_lease_error(answer(status, code))
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(412, "ConditionNotMet"), (412, None), (409, "LeaseAlreadyPresent"), (409, "SystemInUse"), (404, "BlobNotFound")],
+)
+def test_any_other_refusal_of_a_write_is_not_for_its_lease(status: int, code: str | None) -> None:
+    assert not is_lease_error(answer(status, code))
+
+
+# --- explained
+
+
+def test_the_code_is_the_services_word_whatever_the_sdk_makes_of_it() -> None:
+    assert error_code(answer(409, "BlobOverwritten")) == "BlobOverwritten"
+    assert error_code(answer(404, StorageErrorCode.BLOB_NOT_FOUND)) == "BlobNotFound"
+    assert error_code(answer(409, TableErrorCode.ENTITY_ALREADY_EXISTS)) == "EntityAlreadyExists"
+    assert error_code(answer(500, None)) == ""
+    assert error_code(ServiceRequestError("no route")) == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "advice"),
+    [
+        ("AuthenticationFailed", ClientAuthenticationError, "STORAGE_CONNECTIONS"),
+        ("AuthorizationFailure", HttpResponseError, "firewall"),
+        ("AuthorizationPermissionMismatch", HttpResponseError, "Storage Blob Data Contributor"),
+        ("InsufficientAccountPermissions", HttpResponseError, "Storage Blob Data Contributor"),
+        ("BlobNotFound", ResourceNotFoundError, "SOURCE_DISKS"),
+        ("ContainerNotFound", ResourceNotFoundError, "container"),
+        ("ResourceNotFound", ResourceNotFoundError, "SOURCE_DISKS"),
+        ("SnapshotCountExceeded", ResourceExistsError, "100"),
+        ("SnapshotOperationRateExceeded", ResourceExistsError, "10 minutes"),
+        ("SnaphotOperationRateExceeded", ResourceExistsError, "10 minutes"),
+    ],
+)
+def test_a_known_error_is_explained_with_what_to_do(code: str, kind: type[HttpResponseError], advice: str) -> None:
+    said, _, to_do = explain(answer(403, code, "The service says no.", kind)).partition(" What to do: ")
+    assert said == f"{code} (403): The service says no."
+    assert advice in to_do
+
+
+def test_an_error_that_nobody_knows_is_said_as_the_service_says_it() -> None:
+    assert explain(answer(409, "SystemInUse", "In use.")) == "SystemInUse (409): In use."
+    assert explain(answer(418, None, "Tea.")) == "HttpResponseError (418): Tea."
+    assert explain(ServiceRequestError("no route to host")) == "ServiceRequestError: no route to host"
+    assert explain(AzureError("odd")) == "AzureError: odd"
+
+
+def test_an_error_of_our_own_is_said_as_it_is() -> None:
+    assert explain(DiskError("the disk is no disk. What to do: take it out.")) == (
+        "the disk is no disk. What to do: take it out."
+    )
+
+
+def test_any_other_error_is_said_with_its_type() -> None:
+    assert explain(SourceGoneError("the source snapshot is gone")) == "SourceGoneError: the source snapshot is gone"
+    assert explain(ZeroDivisionError("division by zero")) == "ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(answer(404, "BlobNotFound"), id="the service's"),
+        pytest.param(ValueError("two mistakes:\n- one\n- two"), id="anybody's"),
+        pytest.param(DiskError("two mistakes:\n- one\n- two"), id="our own"),
+    ],
+)
+def test_an_explanation_is_one_line(error: Exception) -> None:
+    assert len(explain(error).splitlines()) == 1
+
+
+# --- secrets
+
+SAS = "sv=2025-11-05&sr=bs&sig=S3CRET%2Babc%3D&se=2026-12-01"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"https://disks.blob.core.windows.net/vhds/a.vhd?snapshot=x&{SAS}",
+        f"https://disks.blob.core.windows.net/vhds/a.vhd?{SAS.replace('sig=', 'SIG=')}",
+        "https://disks.blob.core.windows.net/vhds/a.vhd?sig=S3CRET",
+        "copy source https%3A%2F%2Fdisks%2Fa%3Fsig%3DS3CRET%26se%3D1",
+        "copy source https%3A%2F%2Fdisks%2Fa%3Fsv%3D1%26sig%3DS3CRET%26se%3D1",
+        "DefaultEndpointsProtocol=https;AccountName=disks;AccountKey=S3CRET/+abc==;EndpointSuffix=core.windows.net",
+        f"BlobEndpoint=https://disks.blob.core.windows.net/;SharedAccessSignature={SAS}",
+        json.dumps({"event": "odd", "reason": "AccountKey=S3CRET=="}),
+        json.dumps({"AccountName": "disks", "AccountKey": "S3CRET=="}),
+        "Authorization: SharedKey disks:S3CRET=",
+        "Authorization: Bearer S3CRET.abc.def",
+        "Bearer S3CRET.abc.def",
+        str({"Authorization": "Bearer S3CRET.abc.def"}),
+        str({"Authorization": "SharedKey disks:S3CRET="}),
+        json.dumps({"x-ms-copy-source-authorization": "Bearer S3CRET.abc.def"}),
+    ],
+)
+def test_a_secret_is_blotted_out(text: str) -> None:
+    assert "S3CRET" not in without_secrets(text)
+
+
+def test_what_surrounds_a_secret_is_left() -> None:
+    assert without_secrets("no: https://d/a?sv=1&sig=abc%3D (403).") == "no: https://d/a?sv=1&sig=*** (403)."
+    assert without_secrets("no: AccountKey=abc==\nWhat to do: wait") == "no: AccountKey=***\nWhat to do: wait"
+    assert without_secrets("no: https://d/a?sv=1&sig=abc%3D&se=2 (403)") == "no: https://d/a?sv=1&sig=***&se=2 (403)"
+    assert without_secrets('"AccountName=a;AccountKey=abc==;X=y"') == '"AccountName=a;AccountKey=***;X=y"'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the backup blob of https://disks.blob.core.windows.net/vhds/design=1.vhd is gone",
+        "the signature of the disk's image",
+        "the lease is lost, and the key is in STORAGE_CONNECTIONS",
+        "",
+    ],
+)
+def test_what_is_no_secret_is_left(text: str) -> None:
+    assert without_secrets(text) == text
+
+
+def test_the_services_words_on_a_wrong_key_are_left() -> None:
+    said = "Make sure the value of Authorization header is formed correctly including the signature."
+    assert without_secrets(said) == said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        answer(403, "AuthenticationFailed", f"cannot read https://disks/vhds/a.vhd?{SAS}"),
+        answer(403, "AuthenticationFailed", "cannot read https://disks/vhds/a.vhd?sv=1&sig=S3CRET"),
+        answer(400, None, "AccountKey=S3CRET=="),
+        DiskError(f"cannot read https://disks/vhds/a.vhd?{SAS}"),
+        ValueError(f"cannot read https://disks/vhds/a.vhd?{SAS}"),
+    ],
+)
+def test_an_explanation_holds_no_secret(error: Exception) -> None:
+    assert "S3CRET" not in explain(error)
+
+
+def test_what_to_do_is_said_though_a_secret_stood_before_it() -> None:
+    said = explain(answer(403, "AuthenticationFailed", "cannot read https://disks/vhds/a.vhd?sv=1&sig=S3CRET"))
+    assert said.endswith(
+        "What to do: check the account's key in STORAGE_CONNECTIONS, or that the app's identity is set up."
+    )

@@ -1,0 +1,99 @@
+"""Messages: what a step sends the next one reads; anything else is refused, and nothing secret is in them."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.batches import encode
+from shared.messages import BatchMessage, FinishMessage, MessageError, PlanMessage, RunMessage
+from shared.names import disk_key, run_id
+from shared.ranges import Change
+from tests.logic.change_lists import change_lists
+
+DISK = "https://disks.blob.core.windows.net/vhds/vm%201/os.vhd"
+SNAPSHOT = "2026-11-22T12:34:56.1234567Z"
+RUN = {"disk": DISK, "run": SNAPSHOT}
+BATCH = {**RUN, "window": 2, "number": 3, "ranges": [3, 1, 0, -5]}
+
+
+def body(message: object) -> bytes:
+    return json.dumps(message).encode()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        PlanMessage(disk=DISK, run=SNAPSHOT),
+        PlanMessage(disk=DISK, run=SNAPSHOT, plan=2, window=0),
+        BatchMessage(disk=DISK, run=SNAPSHOT, plan=1, window=127, number=40_000, ranges=[3, 1, 0, -5]),
+        FinishMessage(disk=DISK, run=SNAPSHOT),
+    ],
+)
+def test_a_message_is_read_as_it_was_sent(message: RunMessage) -> None:
+    assert type(message).read(message.model_dump_json().encode()) == message
+
+
+@settings(max_examples=50, deadline=None)
+@given(change_lists(), st.integers(0, 9), st.integers(0, 127), st.integers(0, 10**6))
+def test_a_batch_carries_its_changes(changes: list[Change], plan: int, window: int, number: int) -> None:
+    sent = BatchMessage(disk=DISK, run=SNAPSHOT, plan=plan, window=window, number=number, ranges=encode(changes))
+    got = BatchMessage.read(sent.model_dump_json().encode())
+    assert got == sent
+    assert got.changes == changes
+
+
+def test_a_message_names_its_disk_and_run_by_their_keys() -> None:
+    message = FinishMessage(disk=DISK, run=SNAPSHOT)
+    assert message.address.blob == "vm 1/os.vhd"
+    assert message.disk_key == disk_key(message.address)
+    assert message.run_id == run_id(message.address, SNAPSHOT)
+
+
+def test_a_message_of_a_first_plan_may_leave_its_number_out() -> None:
+    assert PlanMessage.read(body(RUN)) == PlanMessage(disk=DISK, run=SNAPSHOT, plan=0, window=None)
+
+
+@pytest.mark.parametrize("kind", [PlanMessage, BatchMessage, FinishMessage])
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe", b"{}"],
+)
+def test_what_is_no_message_is_refused(kind: type[RunMessage], sent: bytes) -> None:
+    with pytest.raises(MessageError, match=f"not a {kind.__name__}"):
+        kind.read(sent)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "field"),
+    [
+        pytest.param(PlanMessage, {"run": SNAPSHOT}, "disk", id="no disk"),
+        pytest.param(FinishMessage, {"disk": DISK}, "run", id="no run"),
+        pytest.param(FinishMessage, {**RUN, "plan": "first"}, "plan", id="a plan that is no number"),
+        pytest.param(PlanMessage, {**RUN, "window": -1}, "window", id="a window before the first"),
+        pytest.param(PlanMessage, {**RUN, "windows": 1}, "windows", id="a field that there is not"),
+        pytest.param(FinishMessage, BATCH, "ranges", id="the message of another step"),
+        pytest.param(BatchMessage, RUN, "ranges", id="a batch without ranges"),
+        pytest.param(BatchMessage, {**BATCH, "window": -1}, "window", id="a batch of no window"),
+        pytest.param(BatchMessage, {**BATCH, "number": -1}, "number", id="a batch with a negative number"),
+        pytest.param(BatchMessage, {**BATCH, "ranges": [1.5, 1]}, "ranges.0", id="half a page"),
+    ],
+)
+def test_a_message_with_a_mistake_is_refused_by_the_name_of_its_field(
+    kind: type[RunMessage], sent: dict[str, object], field: str
+) -> None:
+    with pytest.raises(MessageError, match=rf"(: |; ){field}: "):
+        kind.read(body(sent))
+
+
+@pytest.mark.parametrize("ranges", [[1], [-1, 1], [0, 0], [0, 5, -2, 1]])
+def test_a_batch_whose_ranges_make_no_sense_is_refused(ranges: list[int]) -> None:
+    with pytest.raises(MessageError, match="a batch's ranges are"):
+        BatchMessage.read(body({**BATCH, "ranges": ranges}))
+
+
+def test_a_refusal_does_not_repeat_what_was_sent() -> None:
+    with pytest.raises(MessageError) as refusal:
+        BatchMessage.read(body({**BATCH, "window": "?sig=S3CRET", "ranges": "S3CRET"}))
+    assert "S3CRET" not in str(refusal.value)

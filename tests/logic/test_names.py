@@ -1,0 +1,116 @@
+"""Names: two disks never share one, the Table service takes them, and they are the same on every retry."""
+
+import unicodedata
+import uuid
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from shared.addresses import BlobAddress
+from shared.names import backup_blob_name, disk_key, lease_id, run_id
+
+SNAPSHOT = "2026-11-22T12:34:56.1234567Z"
+NEXT_SNAPSHOT = "2026-11-22T12:34:56.1234568Z"
+ALIKE = st.text(alphabet="aA/|_~#?% .ü\x7f", min_size=1, max_size=5)
+ANY = st.text(st.characters(codec="utf-8"), min_size=1, max_size=1024)
+
+a_few = settings(max_examples=200, deadline=None)
+
+
+def disk(blob: str, container: str = "vhds", account: str = "disks") -> BlobAddress:
+    return BlobAddress(f"https://{account}.blob.core.windows.net", account, container, blob)
+
+
+@a_few
+@given(ALIKE, ALIKE)
+def test_disks_with_names_that_are_alike_have_different_keys(one: str, other: str) -> None:
+    assert (disk_key(disk(one)) == disk_key(disk(other))) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(disk("a/b"), disk("a|b"), id="a slash or a bar"),
+        pytest.param(disk("a|b/c"), disk("a/b|c"), id="a slash and a bar"),
+        pytest.param(disk("a.vhd"), disk("A.vhd"), id="case"),
+        pytest.param(disk("é"), disk(unicodedata.normalize("NFD", "é")), id="two forms of one letter"),
+        pytest.param(disk("a#"), disk("a?"), id="characters that a key may not hold"),
+        pytest.param(disk("x" * 1023 + "a"), disk("x" * 1023 + "b"), id="the last character of a very long name"),
+        pytest.param(disk("x" * 380), disk("x" * 1024), id="a very long name and its beginning"),
+        pytest.param(disk("b/c", container="a"), disk("c", container="a-b"), id="container"),
+        pytest.param(disk("a"), disk("a", account="disks2"), id="account"),
+    ],
+)
+def test_different_disks_have_different_keys_and_runs_and_leases(one: BlobAddress, other: BlobAddress) -> None:
+    runs = run_id(one, SNAPSHOT), run_id(other, SNAPSHOT)
+    assert disk_key(one) != disk_key(other)
+    assert runs[0] != runs[1]
+    assert lease_id(runs[0]) != lease_id(runs[1])
+
+
+def test_a_shortened_key_is_not_that_of_a_disk_so_named() -> None:
+    shortened = disk_key(disk("a#b")).removeprefix("disks|vhds|")
+    assert shortened.startswith("a_b")
+    assert disk_key(disk(shortened)) != disk_key(disk("a#b"))
+
+
+@a_few
+@given(st.one_of(ANY, ALIKE.map(lambda part: part * 200)))
+def test_the_table_service_takes_every_key(blob: str) -> None:
+    key = f"{run_id(disk(blob), SNAPSHOT)}|9999"
+    assert not any(character in "/\\#?" or unicodedata.category(character) == "Cc" for character in key)
+    assert len(key.encode("utf-16-le")) <= 1024
+
+
+@a_few
+@given(ANY)
+def test_a_run_can_be_put_in_the_metadata_of_a_blob(blob: str) -> None:
+    run = run_id(disk(blob), SNAPSHOT)
+    assert run.isascii()
+    assert run.isprintable()
+
+
+def test_a_key_can_be_read() -> None:
+    assert disk_key(disk("vm 1/os-Disk_0.vhd")) == "disks|vhds|vm 1|os-Disk_0.vhd"
+    assert disk_key(disk("os.vhd", container="$root")) == "disks|$root|os.vhd"
+
+
+def test_a_disk_is_the_same_by_whatever_address_its_account_is_reached() -> None:
+    local = BlobAddress.parse("http://127.0.0.1:10000/disks/vhds/os.vhd")
+    assert disk_key(local) == disk_key(disk("os.vhd"))
+
+
+# A deployment must find the records, the plan rows, the leases and the backup blobs of the one before it.
+
+
+@pytest.mark.parametrize(
+    ("blob", "key", "lease"),
+    [
+        ("vm 1/os.vhd", "disks|vhds|vm 1|os.vhd", "8625f3e1-34de-5ec4-b81c-9714c045792f"),
+        ("vm#1/ös.vhd", "disks|vhds|vm_1|_s.vhd~5a17639134f73deb", "a489dcd1-ed84-56a3-ae1f-17dacb27ec5f"),
+    ],
+)
+def test_keys_runs_and_leases_are_what_they_always_were(blob: str, key: str, lease: str) -> None:
+    assert disk_key(disk(blob)) == key
+    assert run_id(disk(blob), SNAPSHOT) == f"{key}|2026-11-22T12:34:56.1234567Z"
+    assert lease_id(run_id(disk(blob), SNAPSHOT)) == lease
+
+
+def test_a_backup_blob_is_named_after_account_container_and_blob() -> None:
+    assert backup_blob_name(disk("vm#1/ös.vhd")) == "disks/vhds/vm#1/ös.vhd"
+
+
+def test_two_runs_of_a_disk_differ_by_the_last_digit_of_their_snapshots() -> None:
+    one, other = run_id(disk("os.vhd"), SNAPSHOT), run_id(disk("os.vhd"), NEXT_SNAPSHOT)
+    assert one != other
+    assert lease_id(one) != lease_id(other)
+
+
+@a_few
+@given(ANY, ANY)
+def test_a_lease_id_is_a_uuid_of_its_run_alone(one: str, other: str) -> None:
+    assume(one != other)
+    assert str(uuid.UUID(lease_id(one))) == lease_id(one)
+    assert lease_id(one) == lease_id(one)
+    assert lease_id(one) != lease_id(other)

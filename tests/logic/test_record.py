@@ -1,0 +1,125 @@
+"""The record: what is written to the table is read back, whatever it holds, in properties that the table takes."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from azure.data.tables import EdmType, EntityProperty
+from hypothesis import given, settings
+
+from shared.batches import Effort
+from shared.record import POINT_ROW_PREFIX, DiskRecord, Kind, OpenRun, RecoveryPoint
+from shared.storage.records import from_properties, to_properties
+from tests.logic.records import BACKED_UP, BASE, DISK, NEW, NOON, RUN, SNAPSHOT, records
+
+SYSTEM_PROPERTIES = {"PartitionKey": "disks|vhds|os.vhd", "RowKey": "disk", "odata.etag": "W/x", "Timestamp": NOON}
+POINT = RecoveryPoint(
+    time=SNAPSHOT,
+    kind=Kind.RESYNC,
+    reason="the backup blob was missing",
+    source_snapshot=SNAPSHOT,
+    backup_snapshot=BASE,
+    size=8 * 1024**4,
+    copying="server side",
+    started=NOON,
+    sealed=NOON + timedelta(seconds=90),
+    duration_seconds=90.5,
+    batches=3,
+    **Effort(ranges=5, bytes_written=2**40, bytes_cleared=2**42, write_calls=2**18, clear_calls=1)._asdict(),
+)
+
+a_few = settings(max_examples=100, deadline=None)
+
+
+def through_the_table(values: dict[str, Any]) -> dict[str, Any]:
+    return from_properties(SYSTEM_PROPERTIES | to_properties(values))
+
+
+@a_few
+@given(records())
+def test_a_record_is_read_as_it_was_written(record: DiskRecord) -> None:
+    assert DiskRecord.from_entity(record.to_entity()) == record
+
+
+@a_few
+@given(records())
+def test_a_record_is_read_from_the_table_as_it_was_written(record: DiskRecord) -> None:
+    assert DiskRecord.from_entity(through_the_table(record.to_entity())) == record
+
+
+def test_a_recovery_point_is_read_from_the_table_as_it_was_written() -> None:
+    assert RecoveryPoint.model_validate(through_the_table(POINT.model_dump())) == POINT
+
+
+# Understanding the Table service data model: at most 252 properties of one's own, named like identifiers, none null.
+
+
+@a_few
+@given(records())
+def test_the_table_takes_every_property_of_a_record(record: DiskRecord) -> None:
+    entity = record.to_entity()
+    assert len(entity) <= 252
+    assert all(name.isidentifier() for name in entity)
+    assert all(isinstance(value, str | int | bool | datetime) for value in entity.values())
+    assert not entity.keys() & SYSTEM_PROPERTIES.keys()
+
+
+def test_the_table_takes_every_property_of_a_recovery_point() -> None:
+    assert all(isinstance(value, str | int | float | datetime) for value in POINT.model_dump().values())
+
+
+def test_whole_numbers_are_written_in_64_bits_and_truth_as_truth() -> None:
+    properties = to_properties(BACKED_UP.with_run(size=8 * 1024**4, opened=True).to_entity())
+    assert properties["run_size"] == EntityProperty(8 * 1024**4, EdmType.INT64)
+    assert properties["base_size"].edm_type == EdmType.INT64
+    assert properties["run_opened"] is True
+
+
+def test_the_open_run_is_in_properties_of_its_own() -> None:
+    entity = NEW.to_entity()
+    assert {name for name in entity if name.startswith("run_")} == {f"run_{name}" for name in OpenRun.model_fields}
+    assert (entity["disk"], entity["run_snapshot"], entity["run_started"]) == (DISK, SNAPSHOT, NOON)
+
+
+def test_a_record_without_an_open_run_has_no_property_of_one() -> None:
+    resting = BACKED_UP.model_copy(update={"run": None})
+    assert not [name for name in resting.to_entity() if name.startswith("run")]
+    assert DiskRecord.from_entity(resting.to_entity()).run is None
+
+
+def test_what_never_happened_has_no_property() -> None:
+    assert not NEW.to_entity().keys() & {"last_success", "last_error_at"}
+
+
+def test_a_record_that_an_older_version_wrote_is_read() -> None:
+    entity = NEW.to_entity()
+    for name in ("run_copying", "run_bytes_total", "last_error", "resync_reason"):
+        del entity[name]
+    assert DiskRecord.from_entity(entity) == NEW
+
+
+# --- the open run
+
+
+def test_the_open_run_is_given_for_its_own_snapshot_alone() -> None:
+    assert NEW.run_of(SNAPSHOT) == RUN
+    assert NEW.run_of(SNAPSHOT.replace("4567Z", "4568Z")) is None
+    assert NEW.model_copy(update={"run": None}).run_of(SNAPSHOT) is None
+    assert NEW.model_copy(update={"run": None}).run_of("") is None
+
+
+def test_changing_the_open_run_leaves_the_rest_as_it_was() -> None:
+    changed = BACKED_UP.with_run(plan=3)
+    assert changed.run == RUN.model_copy(update={"plan": 3})
+    assert changed.model_copy(update={"run": None}) == BACKED_UP.model_copy(update={"run": None})
+    assert BACKED_UP.run == RUN
+
+
+def test_a_record_without_an_open_run_has_none_to_change() -> None:
+    with pytest.raises(ValueError, match=r"os\.vhd has no open run"):
+        NEW.model_copy(update={"run": None}).with_run(plan=1)
+
+
+def test_the_row_of_a_recovery_point_is_named_after_its_time() -> None:
+    assert POINT.row_key == "point-2026-11-22T12:00:00.1234567Z"
+    assert POINT.row_key.startswith(POINT_ROW_PREFIX)

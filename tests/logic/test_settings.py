@@ -1,0 +1,155 @@
+"""The app settings: all their forms are read. What is refused is in `test_settings_mistakes.py`."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from shared.addresses import ContainerAddress
+from shared.names import STORAGE_API_VERSION
+from shared.settings import SourceDisk
+from tests.logic.conftest import BACKUPS, CONNECTION, DISK, HOST_CONNECTION, KEY, VHDS, Load, Mistakes
+
+# --- what is read
+
+
+def test_sound_settings_are_read(load: Load) -> None:
+    settings = load()
+    assert settings.backup_schedule == "0 0 */12 * * *"
+    assert settings.source_disks == (SourceDisk(url=DISK, mode="incremental"),)
+    assert settings.container == ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark")
+    assert settings.storage_connections == ()
+    assert settings.storage_api_version == STORAGE_API_VERSION
+    assert settings.stalled_after == timedelta(minutes=30)
+
+
+def test_names_may_be_in_lower_case(load: Load) -> None:
+    assert load(SOURCE_DISKS=None, source_disks=DISK).source_disks[0].url == DISK
+
+
+def test_optional_settings_take_the_place_of_the_defaults(load: Load) -> None:
+    settings = load(STORAGE_API_VERSION="2024-08-04", RUN_STALLED_AFTER_SECONDS="90")
+    assert settings.storage_api_version == "2024-08-04"
+    assert settings.stalled_after == timedelta(seconds=90)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{VHDS}/a.vhd {VHDS}/b%20c.vhd",
+        f"{VHDS}/a.vhd,{VHDS}/b%20c.vhd",
+        f"\n  {VHDS}/a.vhd ,\r\n\t{VHDS}/b%20c.vhd,\n",
+        json.dumps([f"{VHDS}/a.vhd", f"{VHDS}/b c.vhd"]),
+        json.dumps([{"url": f"{VHDS}/a.vhd"}, {"url": f"{VHDS}/b c.vhd", "mode": "incremental"}]),
+        f' \n[{{"url": "{VHDS}/a.vhd"}}, "{VHDS}/b%20c.vhd"]\n',
+    ],
+)
+def test_disks_are_a_list_of_urls_or_a_json_array(load: Load, text: str) -> None:
+    disks = load(SOURCE_DISKS=text).source_disks
+    assert [disk.url for disk in disks] == [f"{VHDS}/a.vhd", f"{VHDS}/b%20c.vhd"]
+    assert {disk.mode for disk in disks} == {"incremental"}
+
+
+def test_both_address_styles_are_read(load: Load) -> None:
+    local = "http://127.0.0.1:10000/devstoreaccount1"
+    settings = load(SOURCE_DISKS=f"{local}/vhds/a.vhd", BACKUP_CONTAINER=f"{local}/backups")
+    assert settings.source_disks[0].address.account == "devstoreaccount1"
+    assert settings.container.account == "devstoreaccount1"
+
+
+def test_connections_are_read_with_keys_that_are_not_shown(load: Load) -> None:
+    settings = load(STORAGE_CONNECTIONS=json.dumps([CONNECTION, f"accountkey={KEY}; AccountName=other"]))
+    assert [connection.account for connection in settings.storage_connections] == ["disks", "other"]
+    assert settings.storage_connections[0].key.get_secret_value() == KEY
+    assert "S3CRET" not in f"{settings} {settings!r} {settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize("nothing", ["", "  ", "[]"])
+def test_without_connections_every_account_is_reached_by_identity(load: Load, nothing: str) -> None:
+    assert load(STORAGE_CONNECTIONS=nothing).storage_connections == ()
+
+
+def test_white_space_around_a_container_is_not_part_of_its_name(load: Load) -> None:
+    assert load(BACKUP_CONTAINER=f" {BACKUPS} \n").container.container == "tidemark"
+
+
+# --- patterns
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "others"),
+    [
+        ("*.vhd", ["a.vhd", "vm/os.vhd", ".vhd", "a\nb.vhd"], ["a.vhdx", "axvhd", "a.VHD"]),
+        ("vm*/os*.vhd", ["vm/os.vhd", "vm1/x/os2.vhd"], ["1vm/os.vhd", "vm-os.vhd"]),
+        ("*", ["a", "a/b"], []),
+        ("a[1](x)+*", ["a[1](x)+", "a[1](x)+b"], ["a1x", "a1xx", "a[1](xx"]),
+        ("a%3F*", ["a?", "a?b"], ["ab", "a"]),
+        ("disk%20*", ["disk 1"], ["disk%201"]),
+    ],
+)
+def test_a_star_stands_for_any_characters_and_nothing_else_is_special(
+    pattern: str, matching: list[str], others: list[str]
+) -> None:
+    disk = SourceDisk(url=f"{VHDS}/{pattern}")
+    assert disk.is_pattern
+    assert [blob for blob in matching + others if disk.matches(blob)] == matching
+
+
+def test_a_disk_without_a_star_is_no_pattern() -> None:
+    disk = SourceDisk(url=DISK)
+    assert not disk.is_pattern
+    assert disk.matches("os.vhd")
+    assert not disk.matches("os.vhd2")
+
+
+def test_a_pattern_may_be_in_the_backup_container(load: Load) -> None:
+    assert load(SOURCE_DISKS=f"{BACKUPS}/*").source_disks[0].is_pattern
+
+
+# --- host storage
+
+
+def test_the_host_storage_by_connection_string(load: Load) -> None:
+    storage = load().host_storage
+    assert storage.connection_string is not None
+    assert storage.connection_string.get_secret_value() == HOST_CONNECTION
+    assert (storage.queue_service_url, storage.table_service_url) == (None, None)
+
+
+def test_the_host_storage_by_identity_and_account_name(load: Load) -> None:
+    storage = load(
+        AzureWebJobsStorage=None, AzureWebJobsStorage__accountName="host", AzureWebJobsStorage__clientId="c0ffee"
+    ).host_storage
+    assert storage.connection_string is None
+    assert storage.queue_service_url == "https://host.queue.core.windows.net"
+    assert storage.table_service_url == "https://host.table.core.windows.net"
+    assert storage.client_id == "c0ffee"
+
+
+@pytest.mark.parametrize("account", [None, "host"])
+def test_the_host_storage_by_identity_and_service_urls(load: Load, account: str | None) -> None:
+    storage = load(
+        AzureWebJobsStorage=None,
+        AzureWebJobsStorage__accountName=account,
+        AzureWebJobsStorage__queueServiceUri="https://host.queue.core.chinacloudapi.cn",
+        AzureWebJobsStorage__tableServiceUri="https://host.table.core.chinacloudapi.cn",
+    ).host_storage
+    assert storage.queue_service_url == "https://host.queue.core.chinacloudapi.cn"
+    assert storage.table_service_url == "https://host.table.core.chinacloudapi.cn"
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        {},
+        {"AzureWebJobsStorage": ""},
+        {"AzureWebJobsStorage__queueServiceUri": "https://host.queue.core.windows.net"},
+        {"AzureWebJobsStorage__tableServiceUri": "https://host.table.core.windows.net"},
+        {"AzureWebJobsStorage__accountName": ""},
+        {"AzureWebJobsStorage__clientId": "c0ffee"},
+    ],
+)
+def test_a_host_storage_in_none_of_its_forms_is_a_mistake(mistakes: Mistakes, forms: dict[str, str]) -> None:
+    (line,) = mistakes({"AzureWebJobsStorage": None, **forms})
+    assert line.startswith("- AzureWebJobsStorage: ")
+    assert "AzureWebJobsStorage__accountName" in line

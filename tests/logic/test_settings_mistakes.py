@@ -1,0 +1,120 @@
+"""Mistakes in the app settings: each is named with its setting, all at once, and no secret is ever repeated."""
+
+import json
+
+import pytest
+
+from tests.logic.conftest import BACKUPS, CONNECTION, DISK, KEY, VHDS, Mistakes
+
+
+@pytest.mark.parametrize("name", ["BACKUP_SCHEDULE", "SOURCE_DISKS", "BACKUP_CONTAINER"])
+def test_a_setting_that_is_missing_is_named(mistakes: Mistakes, name: str) -> None:
+    assert mistakes({name: None}) == [f"- {name}: is missing"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("BACKUP_SCHEDULE", "", "at least 1 character"),
+        ("BACKUP_SCHEDULE", "  ", "six fields"),
+        ("BACKUP_SCHEDULE", "*/12 * *", "six fields"),
+        ("BACKUP_SCHEDULE", "0 0 */12 * * * *", "six fields"),
+        ("SOURCE_DISKS", "", "at least one disk"),
+        ("SOURCE_DISKS", " ,\n", "at least one disk"),
+        ("SOURCE_DISKS", "[]", "at least one disk"),
+        ("SOURCE_DISKS", f'["{DISK}"', "no JSON"),
+        ("SOURCE_DISKS", f"['{DISK}']", "no JSON"),
+        ("BACKUP_CONTAINER", "", "https://"),
+        ("BACKUP_CONTAINER", "tidemark", "https://"),
+        ("BACKUP_CONTAINER", DISK, "URL of a container"),
+        ("BACKUP_CONTAINER", f"{VHDS}?sv=1&sig=S3CRET", "no SAS"),
+        ("BACKUP_CONTAINER", "https://me:S3CRET@backups.blob.core.windows.net/tidemark", "password"),
+        ("BACKUP_CONTAINER", CONNECTION, "https://"),
+        ("STORAGE_CONNECTIONS", CONNECTION, "no JSON"),
+        ("STORAGE_CONNECTIONS", json.dumps(CONNECTION), "JSON array"),
+        ("STORAGE_CONNECTIONS", json.dumps({"disks": KEY}), "JSON array"),
+        ("STORAGE_CONNECTIONS", json.dumps([{"AccountName": "disks", "AccountKey": KEY}]), "connection strings"),
+        ("STORAGE_CONNECTIONS", json.dumps([CONNECTION, "AccountName=disks"]), "AccountKey"),
+        ("STORAGE_CONNECTIONS", json.dumps(["AccountName=disks;AccountKey="]), "AccountKey"),
+        ("STORAGE_CONNECTIONS", json.dumps([f"AccountKey={KEY}"]), "AccountName"),
+        ("STORAGE_CONNECTIONS", json.dumps(["AccountName=a;SharedAccessSignature=sig=S3CRET"]), "AccountKey"),
+        ("STORAGE_API_VERSION", "latest", "pattern"),
+        ("RUN_STALLED_AFTER_SECONDS", "0", "greater than or equal to 1"),
+        ("RUN_STALLED_AFTER_SECONDS", "half an hour", "valid integer"),
+    ],
+)
+def test_a_mistake_is_named_with_its_setting(mistakes: Mistakes, name: str, value: str, said: str) -> None:
+    (line,) = mistakes({name: value})
+    assert line.startswith(f"- {name}: ")
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("disk", "said"),
+    [
+        (VHDS, "URL of a blob"),
+        (f"{VHDS}/a.vhd?sv=1&sig=S3CRET", "no SAS"),
+        (f"{VHDS}/a.vhd?sv=1&spr=https,http&sig=S3CRET%3D", "no SAS"),
+        (f"{VHDS}/a.vhd?snapshot=2026-11-22T12:34:56.1234567Z", "no snapshot"),
+        ("https://disks:S3CRET@disks.blob.core.windows.net/vhds/a.vhd", "password"),
+        (CONNECTION, "https://"),
+        ("https://disks.blob.core.windows.net/*/a.vhd", "blob's name only"),
+        ("https://*.blob.core.windows.net/vhds/a.vhd", "blob's name only"),
+        ("https://disks.blob.core.windows.net/%2A/a.vhd", "blob's name only"),
+    ],
+)
+def test_a_mistake_in_a_list_of_disks_is_named_with_its_place(mistakes: Mistakes, disk: str, said: str) -> None:
+    line = mistakes(SOURCE_DISKS=f"{DISK} {disk}")[0]
+    assert line.startswith("- SOURCE_DISKS [1.url]: ")
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("disk", "place"),
+    [
+        ({"url": DISK, "mode": "differential"}, "[1.mode]"),
+        ({"url": DISK, "mode": ""}, "[1.mode]"),
+        ({"url": DISK, "sas": "sig=S3CRET"}, "[1.sas]"),
+        ({"mode": "incremental"}, "[1.url]"),
+        ({"url": 7}, "[1.url]"),
+        ({"url": f"{DISK}?sig=S3CRET"}, "[1.url]"),
+        (7, "[1]"),
+        (None, "[1]"),
+        ([DISK], "[1]"),
+    ],
+)
+def test_a_mistake_in_the_json_of_disks_is_named_with_its_place(mistakes: Mistakes, disk: object, place: str) -> None:
+    (line,) = mistakes(SOURCE_DISKS=json.dumps([DISK, disk]))
+    assert line.startswith(f"- SOURCE_DISKS {place}: ")
+
+
+def test_a_disk_in_the_backup_container_is_a_mistake(mistakes: Mistakes) -> None:
+    (line,) = mistakes(SOURCE_DISKS=f"{DISK} {BACKUPS}/a.vhd")
+    assert line.startswith("- SOURCE_DISKS: ")
+    assert "/tidemark/a.vhd is in BACKUP_CONTAINER" in line
+
+
+def test_several_mistakes_give_a_line_each(mistakes: Mistakes) -> None:
+    lines = mistakes(
+        BACKUP_SCHEDULE="often",
+        SOURCE_DISKS=f"{VHDS} {DISK} nonsense",
+        BACKUP_CONTAINER=None,
+        STORAGE_CONNECTIONS=CONNECTION,
+    )
+    assert sorted(line.split(":")[0] for line in lines) == [
+        "- BACKUP_CONTAINER",
+        "- BACKUP_SCHEDULE",
+        "- SOURCE_DISKS [0.url]",
+        "- SOURCE_DISKS [2.url]",
+        "- STORAGE_CONNECTIONS",
+    ]
+
+
+def test_a_missing_host_storage_is_named_beside_a_mistake_in_another_setting(mistakes: Mistakes) -> None:
+    lines = mistakes(BACKUP_SCHEDULE=None, AzureWebJobsStorage=None)
+    assert {line.split(":")[0] for line in lines} == {"- BACKUP_SCHEDULE", "- AzureWebJobsStorage"}
+
+
+def test_a_missing_host_storage_is_named_beside_a_disk_in_the_backup_container(mistakes: Mistakes) -> None:
+    lines = mistakes(SOURCE_DISKS=f"{BACKUPS}/a.vhd", AzureWebJobsStorage=None)
+    assert {line.split(":")[0] for line in lines} == {"- SOURCE_DISKS", "- AzureWebJobsStorage"}
