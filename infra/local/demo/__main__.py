@@ -1,0 +1,12 @@
+"""Run the demo: `python3 infra/local demo`."""
+
+import signal
+import sys
+
+# Until the event loop takes Ctrl-C over, it ends this process without a word, also in the midst of the imports.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from infra.local.demo.command import main  # noqa: E402 - see above
+
+if __name__ == "__main__":
+    sys.exit(main())

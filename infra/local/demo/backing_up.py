@@ -1,0 +1,95 @@
+"""A backup as an admin starts it and as the record shows it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import aiohttp
+from azure.data.tables.aio import TableClient
+
+from infra.local.host.process import HostProcess
+from infra.local.vhd import MIB
+from shared.addresses import BlobAddress
+from shared.names import disk_key
+from shared.record import POINT_ROW_PREFIX, DiskRecord, OpenRun, RecoveryPoint
+from shared.storage.records import Records, from_properties
+
+PATIENCE_SECONDS = 300.0
+_LOOK_SECONDS = 0.2
+
+
+class BackupError(Exception):
+    """A backup that did not come to its recovery point; the message holds the reason on record."""
+
+
+class Backups:
+    """The backups of one disk by the app on the local host."""
+
+    def __init__(self, host: HostProcess, table: TableClient, disk: BlobAddress) -> None:
+        self._host = host
+        self._table = table
+        self._records = Records(table)
+        self._disk = disk
+
+    async def back_up(self, show: Callable[[str], None]) -> RecoveryPoint:
+        """Start the timer's function by name, and wait for the recovery point.
+
+        Raises:
+            BackupError: the host is gone, or nothing moved on record for `PATIENCE_SECONDS`.
+        """
+        before, started = await self._record(), datetime.now(UTC)
+        await self._host.start("take_snapshots")
+        seen, deadline = before, time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            await self._require_host()
+            record = await self._record()
+            if record and record.last_point != (before.last_point if before else ""):
+                return await self._point(record.last_point)
+            if record and _progress(record) != _progress(seen):
+                seen, deadline = record, time.monotonic() + PATIENCE_SECONDS
+            show(_said(record, started))
+            await asyncio.sleep(_LOOK_SECONDS)
+        raise BackupError(
+            f"The backup of {self._disk.url} came no further for {PATIENCE_SECONDS:.0f} s. On record: "
+            f"{_error(seen, started) or 'no reason'}"
+        )
+
+    async def _record(self) -> DiskRecord | None:
+        found = await self._records.get(self._disk)
+        return found[0] if found else None
+
+    async def _point(self, when: str) -> RecoveryPoint:
+        row = await self._table.get_entity(disk_key(self._disk), f"{POINT_ROW_PREFIX}{when}")
+        return RecoveryPoint.model_validate(from_properties(row))
+
+    async def _require_host(self) -> None:
+        try:
+            await self._host.status()
+        except aiohttp.ClientError as error:
+            raise BackupError("The functions host is gone; its log says why.") from error
+
+
+def _progress(record: DiskRecord | None) -> OpenRun | None:
+    """Give the part of the record that moves when work is done, and not whenever it is looked at."""
+    run = record.run if record else None
+    return run.model_copy(update={"checked": run.started}) if run else None
+
+
+def _error(record: DiskRecord | None, since: datetime) -> str:
+    """Give the reason on record, if it is of this backup."""
+    return record.last_error if record and record.last_error_at and record.last_error_at >= since else ""
+
+
+def _said(record: DiskRecord | None, since: datetime) -> str:
+    if record is None or record.run is None:
+        return "taking a snapshot of the disk"
+    run = record.run
+    if error := _error(record, since):
+        return f"tried again after: {error}"
+    if not run.opened or not run.batches_total:
+        return "listing what changed"
+    return (
+        f"{run.kind}, {run.batches_done} of {run.batches_total} batches, "
+        f"{run.bytes_done // MIB} of {run.bytes_total // MIB} MiB"
+    )

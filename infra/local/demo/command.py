@@ -1,0 +1,105 @@
+"""The demo as a command: its options, its report, its exit code."""
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import aiohttp
+from azure.core.exceptions import AzureError
+
+from infra.local.demo.backing_up import BackupError
+from infra.local.demo.story import Proved, tell
+from infra.local.demo.table import table
+from infra.local.demo.terminal import Terminal
+from infra.local.example_disk import LEAST_MIB
+from infra.local.stopping import run_until_stopped
+from infra.local.vhd import MIB
+
+_DEFAULT_MIB = 1024
+_MOST_MIB = 64 * 1024
+_LOG_LINES = 30
+_STOPPED = 130
+_EXPECTED = (BackupError, RuntimeError, ValueError, OSError, AzureError, aiohttp.ClientError)
+_CLOSING = """
+Each recovery point is a snapshot of one backup blob: the first run moved the disk's data, the next ones what had
+changed. No Azure account was needed, and nothing is left running.
+
+What to type next:
+  python3 infra/local demo --disk FILE.vhd   the same with a disk of your own (it is copied, never written to)
+  python3 infra/local up                     the local Azure and the app, to play with until Ctrl-C
+  python3 infra/local test                   lint, types and all tests"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; give 0 if every proof held, 1 if not or if something failed, 130 after Ctrl-C."""
+    options, terminal = _read_options(arguments), Terminal(sys.stdout)
+    code = run_until_stopped(_run(terminal, options.size * MIB, options.disk), when_stopped=_STOPPED)
+    if code == _STOPPED:
+        terminal.say("Stopped; nothing is left running.")
+    return code
+
+
+async def _run(terminal: Terminal, size: int, own: Path | None) -> int:
+    terminal.say("Tidemark demo: a disk is backed up three times, on this machine alone. Ctrl-C ends it.\n")
+    with tempfile.TemporaryDirectory(prefix="tidemark-demo-") as folder, _log(terminal) as log:
+        return report(terminal, await tell(terminal, Path(folder), log, size, own))
+    return 1
+
+
+def report(terminal: Terminal, points: Sequence[Proved]) -> int:
+    """Write the table; give the exit code: 0 if every proof held, else 1."""
+    terminal.say(f"\n{table([(proved.point, str(proved)) for proved in points])}")
+    broken = [proved.point.time for proved in points if not proved.holds]
+    if broken or not points:
+        terminal.say(f"\nNot proved: {', '.join(broken) or 'there is no recovery point'}.")
+        return 1
+    terminal.say(_CLOSING)
+    return 0
+
+
+@contextlib.contextmanager
+def _log(terminal: Terminal) -> Iterator[Path]:
+    """Give a file for the host's log; after a failure say what failed and show the log's end, and keep it."""
+    handle, name = tempfile.mkstemp(prefix="tidemark-demo-", suffix=".log")
+    os.close(handle)
+    log = Path(name)
+    keep = False
+    try:
+        yield log
+    except Exception as error:
+        terminal.say(f"\nThe demo failed: {str(error) or type(error).__name__}")
+        keep = _show_end(terminal, log)
+        if not isinstance(error, _EXPECTED):
+            raise
+    finally:
+        if not keep:
+            log.unlink()
+
+
+def _show_end(terminal: Terminal, log: Path) -> bool:
+    """Show the end of the host's log; tell whether there is any."""
+    lines = log.read_text(errors="replace").splitlines()
+    if lines:
+        terminal.say(f"The functions host's log is {log}; its last lines:")
+        terminal.say("\n".join(f"  {line}" for line in lines[-_LOG_LINES:]))
+    return bool(lines)
+
+
+def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    what = "Back a disk up, change it, and prove each recovery point."
+    parser = argparse.ArgumentParser(prog="python3 infra/local demo", description=what)
+    parser.add_argument("--disk", type=Path, metavar="FILE.vhd", help="a fixed VHD of your own; it is only read")
+    parser.add_argument(
+        "--size", type=_mebibytes, default=_DEFAULT_MIB, metavar="MIB", help=f"of the example disk ({_DEFAULT_MIB})"
+    )
+    return parser.parse_args(arguments)
+
+
+def _mebibytes(text: str) -> int:
+    if not text.isdigit() or not LEAST_MIB <= int(text) <= _MOST_MIB:
+        raise argparse.ArgumentTypeError(f"a whole number of MiB from {LEAST_MIB} to {_MOST_MIB}, not {text!r}")
+    return int(text)

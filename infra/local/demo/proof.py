@@ -1,0 +1,146 @@
+"""How a recovery point is proved: byte for byte while its source snapshot is there, and by what e2fsck says of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from io import FileIO
+from itertools import count
+from pathlib import Path
+
+from infra.local.demo.days import Day
+from infra.local.disk_changes import read_at
+from infra.local.disk_image import check_filesystem, checksums
+from infra.local.page_blob import PageBlob, at_once
+from infra.local.stopping import in_thread
+from infra.local.vhd import MIB, PAGE_BYTES, read_footer
+from shared.record import RecoveryPoint
+
+type Read = Callable[[int, int], Awaitable[bytes]]
+type Moved = Callable[[int], None]
+
+# Two readers keep a local Azure busy; each holds this much of every side in memory.
+_CHUNK_BYTES = 8 * MIB
+_READERS = 2
+_HOLE_BYTES = 64 * 1024
+
+
+class BrokenProofError(Exception):
+    """A recovery point that is not what it should be; the message says where."""
+
+
+def of_snapshot(blob: PageBlob, snapshot: str) -> Read:
+    """Read a snapshot of a blob."""
+
+    async def read(start: int, end: int) -> bytes:
+        return await blob.read(snapshot, start, end)
+
+    return read
+
+
+async def require_same(size: int, read: Read, others: Mapping[str, Read], moved: Moved) -> None:
+    """Compare `size` bytes, all of them, with each of the others; `moved` is told the bytes compared.
+
+    Raises:
+        BrokenProofError: they differ; the message says from which byte on, and from which of the others.
+    """
+    found: list[tuple[int, str]] = []
+    chunks = iter(range(0, size, _CHUNK_BYTES))
+
+    async def compare() -> None:
+        for start in chunks:
+            end = min(size, start + _CHUNK_BYTES)
+            content, *contents = await asyncio.gather(
+                read(start, end), *(other(start, end) for other in others.values())
+            )
+            differing = [(name, other) for name, other in zip(others, contents, strict=True) if other != content]
+            found.extend((start + _first_difference(content, other), name) for name, other in differing)
+            moved(end - start)
+            if found:  # what lies before was taken by another reader, which ends its chunk
+                return
+
+    await at_once(_READERS, compare)
+    if found:
+        at, name = min(found)
+        raise BrokenProofError(f"it differs from {name} in byte {at} (page {at // PAGE_BYTES})")
+
+
+async def require_identical(backup: PageBlob, disk: PageBlob, point: RecoveryPoint, day: Day, moved: Moved) -> None:
+    """Compare a recovery point with its source snapshot and the day's image.
+
+    Raises:
+        BrokenProofError: they differ, in size or in a byte.
+    """
+    sizes = {
+        "it": await backup.size(point.backup_snapshot),
+        "its source snapshot": await disk.size(point.source_snapshot),
+        "that day's disk": day.size,
+    }
+    if len(set(sizes.values())) > 1:
+        raise BrokenProofError("sizes differ: " + ", ".join(f"{name} has {size} bytes" for name, size in sizes.items()))
+    with FileIO(day.image) as image:
+        others = {"its source snapshot": of_snapshot(disk, point.source_snapshot), "that day's disk": _of_file(image)}
+        await require_same(day.size, of_snapshot(backup, point.backup_snapshot), others, moved)
+
+
+async def extract(read: Read, size: int, target: Path, moved: Moved) -> None:
+    """Write `size` bytes into a sparse file, with holes for zeros."""
+    chunks = iter(range(0, size, _CHUNK_BYTES))
+    with FileIO(target, "w") as file:
+        file.truncate(size)
+
+        async def write() -> None:
+            for start in chunks:
+                end = min(size, start + _CHUNK_BYTES)
+                for at, piece in _data(await read(start, end)):
+                    file.seek(start + at)
+                    file.write(piece)
+                moved(end - start)
+
+        await at_once(_READERS, write)
+
+
+async def require_restorable(image: Path, day: Day) -> str:
+    """Check an extracted disk as one that is to be used: footer, filesystem, files; say what held.
+
+    Raises:
+        BrokenProofError: something is not as it was on that day.
+    """
+    try:
+        return await in_thread(lambda: _check(image, day))
+    except ValueError as error:
+        raise BrokenProofError(f"extracted, it is no disk: {error}") from error
+
+
+def _check(image: Path, day: Day) -> str:
+    read_footer(image)
+    if day.files is None or day.check is None:
+        return "footer right"
+    check = check_filesystem(image)
+    if check != day.check and (check is None or check.clean != day.check.clean):
+        raise BrokenProofError(f"e2fsck says: {check.output if check else 'nothing'}")
+    files = checksums(image)
+    if wrong := sorted(name for name in files.keys() | day.files.keys() if files.get(name) != day.files.get(name)):
+        raise BrokenProofError(f"{len(wrong)} files are not those of that day, {wrong[0]} among them")
+    said = "e2fsck clean" if check and check.clean else "e2fsck as on the disk (not clean)"
+    return f"footer right; {said}; {len(files)} files match"
+
+
+def _of_file(file: FileIO) -> Read:
+    async def read(start: int, end: int) -> bytes:
+        return read_at(file, start, end - start)
+
+    return read
+
+
+def _data(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the pieces that are not all zeros, and where they begin."""
+    zeros = bytes(_HOLE_BYTES)
+    for at in range(0, len(content), _HOLE_BYTES):
+        piece = content[at : at + _HOLE_BYTES]
+        if piece != zeros[: len(piece)]:
+            yield at, piece
+
+
+def _first_difference(one: bytes, other: bytes) -> int:
+    """Give the first byte that differs: page by page first."""
+    page = next(at for at in count(0, PAGE_BYTES) if one[at : at + PAGE_BYTES] != other[at : at + PAGE_BYTES])
+    return next(at for at in count(page) if one[at : at + 1] != other[at : at + 1])

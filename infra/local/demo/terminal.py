@@ -1,0 +1,82 @@
+"""What a person sees while the demo works: a line a step, refreshed in place where that can be done."""
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from typing import TextIO
+
+from infra.local.vhd import MIB
+
+_KIB = 1024
+_NO_DECIMALS_FROM = 100
+_REFRESH_SECONDS = 0.1
+
+
+class Step:
+    """A step under way.
+
+    Attributes:
+        result: what to say of it at its end.
+    """
+
+    def __init__(self, title: str, stream: TextIO) -> None:
+        self.result = ""
+        self._title = title
+        self._stream = stream
+        self._shown_at = 0.0
+
+    def show(self, progress: str) -> None:
+        """Show how far it is; into a file or a pipe nothing is written."""
+        now = time.monotonic()
+        if self._stream.isatty() and now - self._shown_at >= _REFRESH_SECONDS:
+            self._shown_at = now
+            columns = shutil.get_terminal_size().columns
+            print(f"\r\033[K{f'{self._title}: {progress}'[: columns - 1]}", end="", file=self._stream, flush=True)
+
+    def show_bytes(self, done: int, total: int) -> None:
+        """Show how many bytes of how many are done."""
+        self.show(f"{done // MIB} of {amount(total)}")
+
+
+class Terminal:
+    """Where the demo writes to."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def say(self, line: str = "") -> None:
+        """Write a line at once. Where nobody reads on, the work goes on: its exit code still counts."""
+        try:
+            print(line, file=self._stream, flush=True)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Iterator[Step]:
+        """Do a step, and say at its end what came of it and how long it took."""
+        step, started = Step(title, self._stream), time.monotonic()
+        step.show("...")
+        try:
+            yield step
+        except BaseException:
+            self._end(f"{title}: not finished")
+            raise
+        self._end(f"{title}: {step.result} ({time.monotonic() - started:.1f} s)")
+
+    def _end(self, line: str) -> None:
+        self.say(f"\r\033[K{line}" if self._stream.isatty() else line)
+
+
+def amount(length: int) -> str:
+    """Write a number of bytes for a person, in at most 8 characters."""
+    if length < _KIB:
+        return f"{length} B"
+    value, unit = next(
+        (length / size, unit) for size, unit in ((_KIB**3, "GiB"), (MIB, "MiB"), (_KIB, "KiB")) if length >= size
+    )
+    written = f"{value:.0f}" if value >= _NO_DECIMALS_FROM else f"{value:.1f}".removesuffix(".0")
+    return f"{written} {unit}"

@@ -1,0 +1,127 @@
+"""A page blob of the local Azure: written as a VM's driver would, read over plain HTTP without the SDK's help."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from io import FileIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from azure.storage.blob import BlobSasPermissions, generate_blob_sas
+from azure.storage.blob.aio import BlobClient
+
+from infra.local.azurite import Account
+from infra.local.disk_changes import Change, data_extents, read_at
+from infra.local.local_azure import LocalAzure
+from infra.local.vhd import MIB
+
+_MAX_WRITE = 4 * MIB  # REST: Put Page
+_WRITERS = 4
+_SAS_LIFE = timedelta(hours=1)
+
+
+class PageBlob:
+    """A page blob and its snapshots.
+
+    It is written through the gateway, and read straight from Azurite: the gateway has no hand in what proves its work.
+
+    Attributes:
+        url: its URL as the app sees it, without a query.
+    """
+
+    def __init__(self, client: BlobClient, account: Account, azure: LocalAzure, http: aiohttp.ClientSession) -> None:
+        self.url = client.url.partition("?")[0]
+        self._read_url = azure.azurite.blob_url + self.url.removeprefix(azure.gateway.url)
+        self._client = client
+        self._account = account
+        self._http = http
+
+    async def upload(self, image: Path, moved: Callable[[int], None]) -> None:
+        """Create the blob (over one that is there) with the content of a sparse file; only the file's data travels.
+
+        `moved` is told the bytes of each request.
+        """
+        size = _size(image)
+        await self._client.create_page_blob(size)
+        await self.apply(image, (Change(start, end, cleared=False) for start, end in data_extents(image, size)), moved)
+
+    async def apply(self, image: Path, changes: Iterable[Change], moved: Callable[[int], None]) -> None:
+        """Put what changed, as it is in the file, with a few requests at once (REST: Put Page, Clear Pages).
+
+        `moved` is told the bytes of each request.
+        """
+        pieces = (piece for change in changes for piece in _requests(change))
+        with FileIO(image) as file:
+
+            async def put() -> None:
+                for piece in pieces:
+                    length = piece.end - piece.start
+                    if piece.cleared:
+                        await self._client.clear_page(piece.start, length)
+                    else:
+                        await self._client.upload_page(read_at(file, piece.start, length), piece.start, length)
+                    moved(length)
+
+            await at_once(_WRITERS, put)
+
+    async def size(self, snapshot: str) -> int:
+        """Give a snapshot's size in bytes."""
+        async with self._http.head(self._signed_url(snapshot)) as answer:
+            await _check(answer, HTTPStatus.OK)
+            return int(answer.headers["Content-Length"])
+
+    async def read(self, snapshot: str, start: int, end: int) -> bytes:
+        """Read the bytes from `start` to `end` (exclusive) of a snapshot; what is not valid reads as zeros.
+
+        Raises:
+            RuntimeError: the service refused, or gave another number of bytes.
+        """
+        headers = {"x-ms-range": f"bytes={start}-{end - 1}"}
+        async with self._http.get(self._signed_url(snapshot), headers=headers) as answer:
+            await _check(answer, HTTPStatus.PARTIAL_CONTENT)
+            content = await answer.read()
+        if len(content) != end - start:
+            raise RuntimeError(f"{self.url} gave {len(content)} bytes for the range {start}-{end - 1}")
+        return content
+
+    def _signed_url(self, snapshot: str) -> str:
+        sas = generate_blob_sas(
+            self._account.name,
+            self._client.container_name,
+            self._client.blob_name,
+            snapshot=snapshot,
+            account_key=self._account.key,
+            permission=BlobSasPermissions(read=True),
+            expiry=datetime.now(UTC) + _SAS_LIFE,
+        )
+        return f"{self._read_url}?snapshot={quote(snapshot, safe='')}&{sas}"
+
+
+async def at_once(count: int, worker: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run so many workers; the first that fails ends the others, and what it raised is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(worker())
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
+
+
+def _requests(change: Change) -> Iterator[Change]:
+    """Cut a change into what one request may carry: a clear may be of any length."""
+    step = change.end - change.start if change.cleared else _MAX_WRITE
+    for start in range(change.start, change.end, step):
+        yield Change(start, min(change.end, start + step), change.cleared)
+
+
+async def _check(answer: aiohttp.ClientResponse, expected: HTTPStatus) -> None:
+    if answer.status != expected:
+        path = answer.url.with_query(None)
+        raise RuntimeError(f"{path} could not be read: {answer.status} {(await answer.text())[:500]}")

@@ -1,0 +1,130 @@
+"""A local Azure to play with, an example disk in it and the app beside it; all of it is gone when it is stopped."""
+
+import argparse
+import asyncio
+import sys
+
+import aiohttp
+
+from infra.local.example_disk import make_example_disk
+from infra.local.host.process import HostProcess, run_host
+from infra.local.local_azure import BACKUPS, DISKS, HOST, ROOT, LocalAzure, run_local_azure
+from infra.local.page_blob import PageBlob
+from infra.local.stopping import in_thread, run_until_stopped
+from infra.local.vhd import MIB
+from shared.names import BACKUPS_TABLE
+
+_CONTAINER = "vhds"
+_DISK = "example.vhd"
+_DISK_BYTES = 64 * MIB
+_LOOK_SECONDS = 1.0
+_LOG_LINES = 30
+_READY = """
+A local Azure is running with the app in it. Every 12 hours, and whenever you ask for it, the app backs up
+  {pattern}
+
+Addresses
+  blobs           {blobs}/ACCOUNT, where ACCOUNT is {disks}, {backups} or {host}
+  queues          {queues}/{host}
+  table           {tables}/{host}
+  example disk    {disk}
+  functions host  {admin}
+  its log         {log}
+
+Connection strings (the keys are made from the accounts' names and open nothing else: they are no secrets)
+  {disks}:  {disks_connection}
+  {backups}:  {backups_connection}
+  {host}:  {host_connection}
+
+What to type next, in another terminal, in {root}
+  # start a backup
+  curl -X POST {admin}/admin/functions/take_snapshots -H 'content-type: application/json' -d '{{}}'
+
+  # then read the record: a row for the disk, and a row for each recovery point; with az, or without
+  export AZURE_STORAGE_CONNECTION_STRING='{host_connection}'
+  az storage entity query --table-name {table}
+  {python} -c '{read_record}'
+
+  # see what the app does
+  tail -f {log}
+
+Ctrl-C stops it all and deletes its data."""
+_READ_RECORD = (
+    "import os, azure.data.tables as t; "
+    'account = t.TableServiceClient.from_connection_string(os.environ["AZURE_STORAGE_CONNECTION_STRING"]); '
+    f'[print(row, "\\n") for row in account.get_table_client("{BACKUPS_TABLE}").list_entities()]'
+)
+
+
+def main() -> int:
+    """Run until Ctrl-C or SIGTERM, which give 0; give 1 if it can't be started or the functions host ends by itself."""
+    argparse.ArgumentParser(prog="python3 infra/local up", description=__doc__).parse_args()
+    try:
+        code = run_until_stopped(_play(), when_stopped=0)
+    except (RuntimeError, OSError, aiohttp.ClientError) as error:
+        print(f"The local Azure can't run: {error}", file=sys.stderr)
+        return 1
+    if code == 0:
+        print("\nStopped; nothing is left running.")
+    return code
+
+
+async def _play() -> int:
+    print("Starting a local Azure, a disk and the app ...", flush=True)
+    async with run_local_azure() as azure:
+        pattern = f"{azure.blob_url(DISKS)}/{_CONTAINER}/*.vhd"
+        disk_url = await _upload_example(azure)
+        async with run_host(ROOT, azure.app_settings([pattern]), log=azure.folder / "host.log") as host:
+            print(_ready(azure, host, pattern, disk_url), flush=True)
+            await _watch(azure, host)
+            print(f"\nThe functions host has ended by itself. Its log's last lines:\n{_end(host)}", file=sys.stderr)
+    return 1
+
+
+async def _upload_example(azure: LocalAzure) -> str:
+    """Put the example disk where the app looks for disks; give its URL."""
+    image = azure.folder / _DISK
+    await in_thread(lambda: make_example_disk(image, _DISK_BYTES))
+    async with azure.blobs(DISKS) as service, aiohttp.ClientSession() as http:
+        await service.create_container(_CONTAINER)
+        disk = PageBlob(service.get_blob_client(_CONTAINER, _DISK), DISKS, azure, http)
+        await disk.upload(image, lambda _: None)
+    return disk.url
+
+
+async def _watch(azure: LocalAzure, host: HostProcess) -> None:
+    """Return when the host answers no more; meanwhile keep the gateway's list of requests from growing for ever."""
+    while True:
+        try:
+            await host.status()
+        except aiohttp.ClientError:
+            return
+        azure.gateway.requests.clear()
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _ready(azure: LocalAzure, host: HostProcess, pattern: str, disk_url: str) -> str:
+    return _READY.format(
+        pattern=pattern,
+        blobs=azure.gateway.url,
+        queues=azure.azurite.queue_url,
+        tables=azure.azurite.table_url,
+        disk=disk_url,
+        admin=host.url,
+        log=host.log_path,
+        disks=DISKS.name,
+        backups=BACKUPS.name,
+        host=HOST.name,
+        disks_connection=azure.connection_string(DISKS),
+        backups_connection=azure.connection_string(BACKUPS),
+        host_connection=azure.connection_string(HOST),
+        root=ROOT,
+        table=BACKUPS_TABLE,
+        python=sys.executable,
+        read_record=_READ_RECORD,
+    )
+
+
+def _end(host: HostProcess) -> str:
+    log = host.log_path.read_text(errors="replace") if host.log_path else ""
+    return "\n".join(log.splitlines()[-_LOG_LINES:])

@@ -1,0 +1,118 @@
+"""The demo: three backups of a disk, each proved; and what it says when something is wrong."""
+
+import os
+import random
+import re
+import signal
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from infra.local.disk_image import e2fsprogs_is_installed
+from infra.local.vhd import MIB, make_footer
+from tests.local.programs import children, command_of, is_running, left_in, run, running
+
+DEMO = "infra.local.demo"
+ROW = re.compile(
+    r"^(?P<time>\d{4}-\d\d-\d\dT[\d:.]{16}Z)  (?P<kind>\w+) +[\d.]+ s +(?P<ranges>\d+)  +(?P<written>[\d.]+ \w+)"
+    r"  +(?P<cleared>[\d.]+ \w+)  +(?P<requests>\d+)  +(?P<moved>[\d.]+) %\n    (?P<proof>.*)$",
+    re.MULTILINE,
+)
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+
+def own_disk(path: Path, *, kind: int = 2) -> Path:
+    """Make a VHD of 16 MiB without a filesystem: data here and there, and a footer of this type."""
+    rng = random.Random(3)
+    footer = bytearray(make_footer(16 * MIB, uuid.UUID(int=1), 1_767_225_600))
+    footer[60:68] = kind.to_bytes(4) + bytes(4)
+    footer[64:68] = (~sum(footer) & 0xFFFFFFFF).to_bytes(4)
+    with path.open("wb") as file:
+        for start in (0, 3 * MIB, 11 * MIB):
+            file.seek(start)
+            file.write(rng.randbytes(320 * 1024))
+        file.seek(16 * MIB)
+        file.write(footer)
+    return path
+
+
+@pytest.mark.skipif(not e2fsprogs_is_installed(), reason="e2fsprogs is not installed (apt, dnf or brew install it)")
+async def test_the_demo_proves_a_full_an_incremental_and_an_unchanged_backup(temporary: Path) -> None:
+    code, printed = await run(DEMO, "--size", "64", temporary=temporary)
+    assert code == 0, printed
+    full, incremental, unchanged = (match.groupdict() for match in ROW.finditer(printed))
+    assert [full["kind"], incremental["kind"], unchanged["kind"]] == ["full", "incremental", "incremental"]
+    assert 20 < float(full["moved"]) < 40, "the disk's data, not its size"
+    assert 0 < float(incremental["moved"]) < 5
+    assert incremental["cleared"] != "0 B", "deleted files are discarded"
+    assert (unchanged["written"], unchanged["cleared"], unchanged["requests"], unchanged["moved"]) == (
+        *("0 B", "0 B", "0", "0"),
+    )
+    proof = r"identical to its source snapshot; footer right; e2fsck clean; (\d+) files match"
+    files = [re.fullmatch(proof, row["proof"]) for row in (full, incremental, unchanged)]
+    assert all(files), printed
+    assert max(len(line) for match in ROW.finditer(printed) for line in match[0].splitlines()) <= 100
+    assert not left_in(temporary)
+
+
+async def test_a_disk_of_ones_own_is_backed_up_and_not_written_to(tmp_path: Path, temporary: Path) -> None:
+    disk = own_disk(tmp_path / "my disk.vhd")
+    content = disk.read_bytes()
+    code, printed = await run(DEMO, "--disk", str(disk), temporary=temporary)
+    assert code == 0, printed
+    assert "its filesystem is not ext4, so its pages will be changed directly" in printed
+    rows = list(ROW.finditer(printed))
+    assert [row["kind"] for row in rows] == ["full", "incremental", "incremental"]
+    assert [row["written"] for row in rows] == ["960 KiB", "24 KiB", "0 B"]
+    assert [row["cleared"] for row in rows] == ["0 B", "24 KiB", "0 B"]
+    assert {row["proof"] for row in rows} == {"identical to its source snapshot; footer right"}
+    assert disk.read_bytes() == content
+
+
+async def test_a_dynamic_vhd_is_refused_with_what_to_do(tmp_path: Path, temporary: Path) -> None:
+    code, printed = await run(DEMO, "--disk", str(own_disk(tmp_path / "dynamic.vhd", kind=3)), temporary=temporary)
+    assert code == 1
+    assert "qemu-img convert -f vpc" in printed
+    assert "Traceback" not in printed
+    assert not left_in(temporary)
+
+
+async def test_a_disk_that_is_not_there_is_named(temporary: Path) -> None:
+    code, printed = await run(DEMO, "--disk", "no such.vhd", temporary=temporary)
+    assert code == 1
+    assert "no such.vhd" in printed
+    assert "Traceback" not in printed
+
+
+@needs_proc
+async def test_ctrl_c_ends_the_demo_in_the_midst_of_its_work_and_leaves_nothing(
+    tmp_path: Path, temporary: Path
+) -> None:
+    disk = own_disk(tmp_path / "disk.vhd")
+    async with running(DEMO, "--disk", str(disk), temporary=temporary) as demo:
+        await demo.prints("First backup: full")
+        started = children(demo.process.pid)
+        demo.process.send_signal(signal.SIGINT)
+        assert await demo.ends() == 130
+    assert len(started) == 2, "Azurite and the functions host"
+    assert not any(map(is_running, started))
+    assert "Traceback" not in demo.printed
+    assert demo.printed.endswith("Stopped; nothing is left running.\n")
+    assert not left_in(temporary)
+
+
+@needs_proc
+async def test_when_the_functions_host_dies_the_demo_fails_and_keeps_its_log(tmp_path: Path, temporary: Path) -> None:
+    disk = own_disk(tmp_path / "disk.vhd")
+    async with running(DEMO, "--disk", str(disk), temporary=temporary) as demo:
+        await demo.prints("Uploading it as a page blob: ")
+        [host] = [pid for pid in children(demo.process.pid) if "infra.local.host" in command_of(pid)]
+        os.kill(host, signal.SIGKILL)
+        assert await demo.ends() == 1
+    assert "\nThe demo failed: " in demo.printed
+    assert "function name=take_snapshots" in demo.printed, "the log's last lines"
+    [log] = left_in(temporary)
+    assert f"The functions host's log is {temporary / log}" in demo.printed
+    assert "Traceback" not in demo.printed

@@ -1,0 +1,148 @@
+"""The demo's proofs: what holds is said to hold, and a recovery point that is damaged is found out."""
+
+import contextlib
+import io
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import pytest
+from azure.storage.blob.aio import BlobClient
+
+from infra.local.demo.command import report
+from infra.local.demo.days import Day, first_day
+from infra.local.demo.story import Proved, compare, restore
+from infra.local.demo.terminal import Terminal
+from infra.local.disk_image import e2fsprogs_is_installed
+from infra.local.local_azure import BACKUPS, DISKS, LocalAzure
+from infra.local.page_blob import PageBlob
+from infra.local.vhd import MIB
+from shared.record import Kind, RecoveryPoint
+
+SIZE = 20 * MIB
+PAGE = 512
+needs_e2fsprogs = pytest.mark.skipif(not e2fsprogs_is_installed(), reason="e2fsprogs is not installed")
+
+
+def nothing(_: int) -> None:
+    """Take no notice of progress."""
+
+
+class Pair:
+    """A disk and its backup blob, both with the content of an image."""
+
+    def __init__(self, blobs: Sequence[PageBlob], clients: Sequence[BlobClient], day: Day) -> None:
+        self.disk, self.backup = blobs
+        self.disk_client, self.backup_client = clients
+        self.day = day
+        self.folder = day.image.parent
+
+    async def recovery_point(self) -> Proved:
+        """Snapshot both as they are."""
+        source, backup = [(await c.create_snapshot())["snapshot"] for c in (self.disk_client, self.backup_client)]
+        now = datetime.now(UTC)
+        point = RecoveryPoint(
+            time=source,
+            kind=Kind.FULL,
+            reason="",
+            source_snapshot=source,
+            backup_snapshot=backup,
+            size=self.day.size,
+            bytes_written=self.day.size,
+            bytes_cleared=0,
+            ranges=1,
+            write_calls=1,
+            clear_calls=0,
+            batches=1,
+            copying="",
+            started=now,
+            sealed=now,
+            duration_seconds=0.0,
+        )
+        return Proved(point, self.day)
+
+    async def proved(self) -> Proved:
+        """Snapshot both, and prove the recovery point as the demo does."""
+        proved = await self.recovery_point()
+        await compare(self.backup, self.disk, proved, nothing)
+        await restore(self.backup, self.folder, proved, nothing)
+        return proved
+
+
+@pytest.fixture
+async def pair(azure: LocalAzure, tmp_path: Path) -> AsyncIterator[Pair]:
+    day = first_day(tmp_path, SIZE, None)
+    async with contextlib.AsyncExitStack() as stack:
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        blobs, clients = [], []
+        for account in (DISKS, BACKUPS):
+            service = await stack.enter_async_context(azure.blobs(account))
+            container = await service.create_container(f"proof-{uuid.uuid4().hex}")
+            clients.append(container.get_blob_client("disk.vhd"))
+            blobs.append(PageBlob(clients[-1], account, azure, http))
+            await blobs[-1].upload(day.image, nothing)
+        yield Pair(blobs, clients, day)
+
+
+def said(*points: Proved) -> tuple[int, str]:
+    """Give the demo's exit code and report."""
+    stream = io.StringIO()
+    return report(Terminal(stream), points), stream.getvalue()
+
+
+@needs_e2fsprogs
+async def test_a_recovery_point_that_is_the_disk_is_proved(pair: Pair) -> None:
+    code, report = said(await pair.proved())
+    assert code == 0
+    assert "identical to its source snapshot; footer right; e2fsck clean; " in report
+
+
+@pytest.mark.parametrize("page", [0, 8 * MIB // PAGE + 1, SIZE // PAGE - 1], ids=["first", "middle", "last"])
+async def test_one_page_that_differs_is_found_and_named(pair: Pair, page: int) -> None:
+    await pair.backup_client.upload_page(b"\1" * PAGE, page * PAGE, PAGE)
+    proved = await pair.recovery_point()
+    await compare(pair.backup, pair.disk, proved, nothing)
+    code, report = said(proved)
+    assert code == 1
+    assert f"differs from its source snapshot in byte {page * PAGE} (page {page})" in report
+
+
+async def test_a_lost_footer_is_found_and_named(pair: Pair) -> None:
+    await pair.backup_client.clear_page(SIZE, PAGE)
+    proved = await pair.proved()
+    assert len(proved.broken) == 2
+    assert "don't start with 'conectix'" in proved.broken[1]
+    assert said(proved)[0] == 1
+
+
+async def test_a_backup_that_lost_its_tail_is_found_and_named(pair: Pair) -> None:
+    await pair.backup_client.resize_blob(SIZE)
+    proved = await pair.recovery_point()
+    await compare(pair.backup, pair.disk, proved, nothing)
+    [broken] = proved.broken
+    assert broken.startswith(f"sizes differ: it has {SIZE} bytes, its source snapshot has {SIZE + PAGE} bytes, ")
+
+
+async def test_a_pair_that_is_equal_but_not_that_days_disk_is_found_and_named(pair: Pair) -> None:
+    for client in (pair.disk_client, pair.backup_client):
+        await client.upload_page(b"\1" * PAGE, 5 * MIB, PAGE)
+    proved = await pair.recovery_point()
+    await compare(pair.backup, pair.disk, proved, nothing)
+    assert proved.broken == [f"it differs from that day's disk in byte {5 * MIB} (page {5 * MIB // PAGE})"]
+
+
+@needs_e2fsprogs
+async def test_a_filesystem_that_came_to_harm_is_found_by_e2fsck(pair: Pair) -> None:
+    await pair.backup_client.upload_page(b"\xff" * 8 * PAGE, 4096, 8 * PAGE)  # the group descriptors
+    proved = await pair.recovery_point()
+    result = await restore(pair.backup, pair.folder, proved, nothing)
+    assert result.startswith("BROKEN: e2fsck says: ")
+    assert said(proved)[0] == 1
+
+
+def test_without_a_recovery_point_nothing_is_proved() -> None:
+    code, report = said()
+    assert code == 1
+    assert "there is no recovery point" in report

@@ -1,0 +1,76 @@
+"""The local Azure to play with: what it prints works, and when it is stopped nothing is left."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.local.local_azure import ROOT
+from tests.local.programs import PATIENCE_SECONDS, Program, children, command_of, is_running, left_in, running, until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+UP = "infra.local.up"
+READY = "Ctrl-C stops it all and deletes its data."
+
+
+async def shell(*commands: str) -> str:
+    """Type commands into a shell, and give what they print."""
+    typed = "\n".join(("set -e", *commands))
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-c", typed), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    printed, _ = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
+    assert process.returncode == 0, printed.decode()
+    return printed.decode()
+
+
+def line(program: Program, start: str) -> str:
+    """Find the line, of what a program has said to type next, that starts like this."""
+    return next(found.strip() for found in program.printed.splitlines() if found.strip().startswith(start))
+
+
+async def test_a_backup_is_made_by_typing_what_it_says_and_ctrl_c_leaves_nothing(temporary: Path) -> None:
+    async with running(UP, temporary=temporary) as up:
+        await up.prints(READY)
+        await shell(line(up, "curl"))
+        read_record = (line(up, "export"), line(up, sys.executable))
+        record = ""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while "'RowKey': 'point-" not in record:
+                record = await shell(*read_record)
+        started = children(up.process.pid)
+        up.process.send_signal(signal.SIGINT)
+        assert await up.ends() == 0
+    assert re.search(r"'disk': 'http://127\.0\.0\.1:\d+/disks/vhds/example\.vhd'", record)
+    assert "'last_error': ''" in record
+    assert len(started) == 2, "Azurite and the functions host"
+    assert not any(map(is_running, started))
+    assert "Traceback" not in up.printed
+    assert up.printed.endswith("Stopped; nothing is left running.\n")
+    assert not left_in(temporary)
+
+
+async def test_when_it_is_killed_its_processes_end_too(temporary: Path) -> None:
+    async with running(UP, temporary=temporary) as up:
+        await up.prints(READY)
+        started = children(up.process.pid)
+        up.process.kill()
+        await up.ends()
+    assert len(started) == 2, "Azurite and the functions host"
+    await until(lambda: not any(map(is_running, started)), "the end of all it started")
+
+
+async def test_when_the_functions_host_dies_it_says_so_and_ends(temporary: Path) -> None:
+    async with running(UP, temporary=temporary) as up:
+        await up.prints(READY)
+        started = children(up.process.pid)
+        [host] = [pid for pid in started if "infra.local.host" in command_of(pid)]
+        os.kill(host, signal.SIGKILL)
+        assert await up.ends() == 1
+    assert "The functions host has ended by itself" in up.printed
+    assert not any(map(is_running, started))
+    assert not left_in(temporary)
