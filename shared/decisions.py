@@ -29,11 +29,34 @@ class BackupBlob(BaseModel):
     created_by: str
 
 
-def opened(record: DiskRecord, run_id: str, blob: BackupBlob | None, windows: int) -> DiskRecord:
+class TakenSnapshot(BaseModel):
+    """A snapshot of the backup blob that a run has taken.
+
+    Attributes:
+        time: the snapshot's time.
+        plan: the plan of the run that it was taken under.
+        etag: the backup blob's ETag at that moment.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    time: str
+    plan: int
+    etag: str
+
+
+def opened(record: DiskRecord, run_id: str, blob: BackupBlob | None, windows: int, *, leased: bool) -> DiskRecord:
     """Open the open run on the backup blob as it was found, or on none; opening it again changes nothing.
 
-    It is to be recorded before a missing blob is created: else a crash between the two would leave a blob without
-    pages that looks like one with them. An open run whose blob has gone, or was replaced, begins anew.
+    An open run whose blob has gone, or has not been under its lease all the time, begins anew. This is to be recorded
+    before the blob is created or leased: else a crash between the two would hide what was found.
+
+    Args:
+        record: the disk's record.
+        run_id: the open run's id.
+        blob: the backup blob, if it is there.
+        windows: how many windows the run's plan has.
+        leased: whether the blob is under the run's lease.
     """
     run = _run_of(record)
     if not run.opened:
@@ -41,8 +64,8 @@ def opened(record: DiskRecord, run_id: str, blob: BackupBlob | None, windows: in
         return record.with_run(opened=True, kind=kind, reason=reason, windows=windows)
     if blob is None:
         return begun_anew(record, Kind.FULL, _MISSING)
-    if run.kind is Kind.FULL and blob.created_by != run_id:
-        return begun_anew(record, Kind.RESYNC, "the backup blob was replaced")
+    if not leased:
+        return begun_anew(record, Kind.RESYNC, "the run's lease was broken: others may have written to the backup blob")
     return record
 
 

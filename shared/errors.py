@@ -42,6 +42,10 @@ class DiskError(Exception):
     """One disk can't be backed up as it is; the message says why, and what to do."""
 
 
+class NotAsLeftError(Exception):
+    """The backup blob is not as the run has left it: the run can't be sealed as it is."""
+
+
 class DiffRefusedError(Exception):
     """The service does not give the diff from the base snapshot: the run must be a resync."""
 

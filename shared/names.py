@@ -19,6 +19,8 @@ BACKUP_METADATA = "tidemark_backup"
 RUN_METADATA = "tidemark_run"
 SOURCE_SNAPSHOT_METADATA = "tidemark_source_snapshot"
 KIND_METADATA = "tidemark_kind"
+PLAN_METADATA = "tidemark_plan"
+ETAG_METADATA = "tidemark_etag"
 
 # One version for all blob and queue requests: a newer default of the SDK is refused by some clouds.
 STORAGE_API_VERSION = "2025-11-05"

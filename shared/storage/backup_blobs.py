@@ -9,9 +9,9 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
 from shared.addresses import BlobAddress, ContainerAddress
-from shared.decisions import BackupBlob
+from shared.decisions import BackupBlob, TakenSnapshot
 from shared.errors import LeaseLostError, SourceUnreachableError, error_code, explain, is_lease_error
-from shared.names import RUN_METADATA, backup_blob_name
+from shared.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA, backup_blob_name
 from shared.ranges import Change
 from shared.storage.connections import Connections
 
@@ -52,6 +52,15 @@ class BackupBlobs:
             with contextlib.suppress(ResourceExistsError):
                 await service.create_container(self._container.container)
             await self.create(disk, size, metadata)
+
+    async def renew_lease(self, disk: BlobAddress, lease_id: str) -> bool:
+        """Tell whether the backup blob is there and under this lease (REST: Lease Blob, renew)."""
+        lease = BlobLeaseClient(await self._blob(disk), lease_id)
+        try:
+            await lease.renew()
+        except (ResourceExistsError, ResourceNotFoundError):
+            return False
+        return True
 
     async def acquire_lease(self, disk: BlobAddress, lease_id: str) -> bool:
         """Put the backup blob under an infinite lease with this id (REST: Lease Blob). Doing so again is harmless.
@@ -122,20 +131,19 @@ class BackupBlobs:
         with _lease_errors(disk):
             await blob.clear_page(piece.start, piece.length, lease=lease_id)
 
-    async def snapshots(self, disk: BlobAddress, run_id: str) -> list[str]:
+    async def snapshots(self, disk: BlobAddress, run_id: str) -> list[TakenSnapshot]:
         """List the snapshots of the backup blob that a run has taken, oldest first (REST: List Blobs)."""
         service = await self._connections.blob_service(self._container.service_url, self._container.account)
         name = backup_blob_name(disk)
         found = service.get_container_client(self._container.container).list_blobs(
             name_starts_with=name, include=["snapshots", "metadata"]
         )
-        return sorted(
-            [
-                blob.snapshot
-                async for blob in found
-                if blob.name == name and blob.snapshot and (blob.metadata or {}).get(RUN_METADATA) == run_id
-            ]
-        )
+        taken = [
+            TakenSnapshot(time=blob.snapshot, plan=int(blob.metadata[PLAN_METADATA]), etag=blob.metadata[ETAG_METADATA])
+            async for blob in found
+            if blob.name == name and blob.snapshot and (blob.metadata or {}).get(RUN_METADATA) == run_id
+        ]
+        return sorted(taken, key=lambda snapshot: snapshot.time)
 
     async def snapshot(self, disk: BlobAddress, etag: str, metadata: Mapping[str, str], lease_id: str) -> str:
         """Snapshot the backup blob as long as it has this ETag and the run's lease; give the snapshot's time.

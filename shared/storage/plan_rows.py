@@ -70,10 +70,10 @@ class PlanRows:
         )
 
     async def drop(self, run: RunMessage) -> None:
-        """Delete the rows of all plans of a run."""
+        """Delete the rows of all plans of a run, and what late messages have left of the disk's earlier ones."""
         rows = self._table.query_entities(
             "PartitionKey ge @first and PartitionKey lt @last",
-            parameters={"first": f"{run.run_id}|", "last": f"{run.run_id}~"},
+            parameters={"first": f"{run.disk_key}|", "last": f"{run.run_id}~"},
             select=["PartitionKey", "RowKey"],
         )
         held: list[dict[str, Any]] = []

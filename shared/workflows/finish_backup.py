@@ -5,6 +5,7 @@ import logging
 from azure.core.exceptions import AzureError
 
 from shared.decisions import (
+    TakenSnapshot,
     is_complete,
     is_stalled,
     next_check,
@@ -12,10 +13,18 @@ from shared.decisions import (
     recovery_point,
     sealed,
 )
-from shared.errors import DiskError
+from shared.errors import LeaseLostError, NotAsLeftError
 from shared.events import log_event
 from shared.messages import FinishMessage, PlanMessage
-from shared.names import DISK_METADATA, KIND_METADATA, RUN_METADATA, SOURCE_SNAPSHOT_METADATA, lease_id
+from shared.names import (
+    DISK_METADATA,
+    ETAG_METADATA,
+    KIND_METADATA,
+    PLAN_METADATA,
+    RUN_METADATA,
+    SOURCE_SNAPSHOT_METADATA,
+    lease_id,
+)
 from shared.record import DiskRecord, OpenRun, Progress
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
@@ -41,41 +50,38 @@ async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> 
     stalled = is_stalled(run, now, services.settings.stalled_after)
 
     def change(record: DiskRecord) -> DiskRecord:
-        if not is_current(record):
+        if not _is_current(record, run):
             return record
         looked_at = progressed(record, progress, now)
         return looked_at.with_run(progressed=now) if stalled else looked_at
 
-    def is_current(record: DiskRecord) -> bool:
-        current = record.run_of(run.snapshot)
-        return current is not None and current.plan == run.plan
-
     record = await services.records.update(message.address, change)
-    if record and is_current(record) and is_complete(run, progress):
-        await _seal(services, message, progress)
-        return
-    if stalled:
+    if record and _is_current(record, run) and is_complete(run, progress):
+        try:
+            await _seal(services, message, record.run_of(message.run) or run, progress)
+        except (LeaseLostError, NotAsLeftError) as error:
+            await record_failure(services, message.address, "seal", error, message.run)
+        else:
+            return
+    elif stalled:
         log_event("run-stalled", level=logging.WARNING, disk=message.disk, run=message.run)
-        await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
+    else:
+        await services.queues.send(message, next_check(run, now))
+        return
+    await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
     await services.queues.send(message, next_check(run, now))
 
 
-async def _seal(services: Services, message: FinishMessage, progress: Progress) -> None:
+async def _seal(services: Services, message: FinishMessage, run: OpenRun, progress: Progress) -> None:
     """Take the recovery point and advance the record to it, in one transaction. Repeating any part is harmless."""
     disk = message.address
     found = await services.records.get(disk)
-    run = found[0].run_of(message.run) if found else None
-    if found is None or run is None:
+    if found is None or not _is_current(found[0], run):
         return
     record, etag = found
-    blob = await services.backups.look(disk)
-    if blob is None or blob.size != run.size:
-        held = f"{blob.size} bytes long" if blob else "gone"
-        raise DiskError(f"the backup blob of {disk.url} is {held}, and should be {run.size} bytes long; not sealed")
-    taken = await services.backups.snapshots(disk, message.run_id)
-    backup_snapshot = taken[0] if taken else await _take_recovery_point(services, message, run, blob.etag)
-    point = recovery_point(run, progress, backup_snapshot, services.now())
-    advanced = sealed(record, point, blob.etag)
+    taken = await _recovery_point(services, message, run)
+    point = recovery_point(run, progress, taken.time, services.now())
+    advanced = sealed(record, point, taken.etag)
     try:
         await services.records.seal(disk, advanced, etag, point)
     except RecordConflictError:
@@ -85,14 +91,26 @@ async def _seal(services: Services, message: FinishMessage, progress: Progress) 
     await _clean_up(services, message, advanced)
 
 
-async def _take_recovery_point(services: Services, message: FinishMessage, run: OpenRun, etag: str) -> str:
+async def _recovery_point(services: Services, message: FinishMessage, run: OpenRun) -> TakenSnapshot:
+    """Find the snapshot that an earlier try has taken under this plan, or take it."""
+    disk = message.address
+    for taken in await services.backups.snapshots(disk, message.run_id):
+        if taken.plan == run.plan:
+            return taken
+    blob = await services.backups.look(disk)
+    if blob is None or blob.size != run.size:
+        found_as = f"{blob.size} bytes long" if blob else "gone"
+        raise NotAsLeftError(f"the backup blob of {disk.url} is {found_as}, not {run.size} bytes long: not sealed yet")
     metadata = {
         DISK_METADATA: message.disk,
         RUN_METADATA: message.run_id,
+        PLAN_METADATA: str(run.plan),
         SOURCE_SNAPSHOT_METADATA: run.snapshot,
         KIND_METADATA: run.kind,
+        ETAG_METADATA: blob.etag,
     }
-    return await services.backups.snapshot(message.address, etag, metadata, lease_id(message.run_id))
+    time = await services.backups.snapshot(disk, blob.etag, metadata, lease_id(message.run_id))
+    return TakenSnapshot(time=time, plan=run.plan, etag=blob.etag)
 
 
 async def _clean_up(services: Services, message: FinishMessage, record: DiskRecord) -> None:
@@ -102,9 +120,9 @@ async def _clean_up(services: Services, message: FinishMessage, record: DiskReco
     """
     disk = message.address
     await services.backups.release_lease(disk, lease_id(message.run_id))
-    for snapshot in await services.backups.snapshots(disk, message.run_id):
-        if snapshot != record.backup_snapshot:
-            await services.backups.delete_snapshot(disk, snapshot)
+    for taken in await services.backups.snapshots(disk, message.run_id):
+        if taken.time != record.backup_snapshot:
+            await services.backups.delete_snapshot(disk, taken.time)
     await services.plans.drop(message)
     try:
         for snapshot in await services.disks.own_snapshots(disk):
@@ -113,3 +131,9 @@ async def _clean_up(services: Services, message: FinishMessage, record: DiskReco
                 log_event("source-snapshot-deleted", disk=disk.url, run=message.run, snapshot=snapshot)
     except AzureError as error:
         await record_failure(services, disk, "delete-source-snapshot", error, message.run)
+
+
+def _is_current(record: DiskRecord, run: OpenRun) -> bool:
+    """Tell whether a run is still open, under the same plan."""
+    current = record.run_of(run.snapshot)
+    return current is not None and current.plan == run.plan

@@ -104,6 +104,11 @@ async def _open_run(services: Services, disk: BlobAddress, snapshot: str, found:
     await services.queues.send(FinishMessage(disk=disk.url, run=snapshot), next_check(run, now))
 
 
+async def _drop_snapshot(services: Services, disk: BlobAddress, snapshot: str) -> None:
+    log_event("snapshot-dropped", level=logging.WARNING, disk=disk.url, run=snapshot, reason="another run was faster")
+    await services.disks.delete_snapshot(disk, snapshot)
+
+
 async def _watch_run(services: Services, disk: BlobAddress, run: OpenRun) -> None:
     """Enqueue a run's finish message again where it must be taken for lost; it sees to the rest."""
     if not is_unwatched(run, services.now(), services.settings.stalled_after):

@@ -177,6 +177,7 @@ def test_a_url_with_a_sas_or_a_snapshot_is_refused_without_repeating_it(
         "https://:S3CRET@disks.blob.core.windows.net/vhds/a.vhd",
         "https://disks:S3CRET@x@disks.blob.core.windows.net/vhds/a.vhd?sig=S3CRET",
         "https://disks:S3CRET@disks.blob.core.windows.net:https/vhds/a.vhd",
+        "https://S3CRET@disks.blob.core.windows.net:https/vhds/a.vhd",
     ],
 )
 def test_a_url_with_a_password_is_refused_without_repeating_it(url: str) -> None:
@@ -196,6 +197,19 @@ def test_a_url_with_a_password_is_refused_without_repeating_it(url: str) -> None
 def test_a_password_that_is_not_encoded_is_not_repeated_either(url: str) -> None:
     with pytest.raises(AddressError) as refusal:
         BlobAddress.parse(url)
+    assert "S3CRET" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DefaultEndpointsProtocol=https;AccountName=disks;AccountKey=S3CRET==;EndpointSuffix=core.windows.net",
+        "http&sig=S3CRET%3D",
+    ],
+)
+def test_what_is_no_url_at_all_is_not_repeated(text: str) -> None:
+    with pytest.raises(AddressError, match="should start with https://") as refusal:
+        BlobAddress.parse(text)
     assert "S3CRET" not in str(refusal.value)
 
 

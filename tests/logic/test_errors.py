@@ -200,6 +200,7 @@ def test_a_secret_is_blotted_out(text: str) -> None:
 
 def test_what_surrounds_a_secret_is_left() -> None:
     assert without_secrets("no: https://d/a?sv=1&sig=abc%3D (403).") == "no: https://d/a?sv=1&sig=*** (403)."
+    assert without_secrets("no: d%2Fa%3Fsig%3Dabc%253D%26se%3D2") == "no: d%2Fa%3Fsig%3D***%26se%3D2"
     assert without_secrets("no: AccountKey=abc==\nWhat to do: wait") == "no: AccountKey=***\nWhat to do: wait"
     assert without_secrets("no: https://d/a?sv=1&sig=abc%3D&se=2 (403)") == "no: https://d/a?sv=1&sig=***&se=2 (403)"
     assert without_secrets('"AccountName=a;AccountKey=abc==;X=y"') == '"AccountName=a;AccountKey=***;X=y"'
