@@ -302,16 +302,17 @@ def test(arguments: Sequence[str]) -> int:
     if code != 0:
         return code
     say(" ".join(("pytest", *arguments)))
+    os.chdir(ROOT)
     return become("pytest", arguments)
 
 
 def become(module: str, arguments: Sequence[str]) -> int:
-    """Go on as a module in .venv, in the project's root: signals reach it, its exit code is this one's."""
+    """Go on as a module in .venv, where the caller is: signals reach it, its exit code is this one's."""
     command = (str(VENV_PYTHON), "-m", module, *arguments)
-    os.chdir(ROOT)
+    surroundings = {**environment(), "PYTHONPATH": str(ROOT)}
     if not WINDOWS:
-        os.execve(command[0], command, environment())  # noqa: S606 - no shell wanted
-    return subprocess.call(command, env=environment())
+        os.execve(command[0], command, surroundings)  # noqa: S606 - no shell wanted
+    return subprocess.call(command, env=surroundings)
 
 
 PLACES: dict[str, tuple[str, Callable[[], Iterator[Command]]]] = {

@@ -35,7 +35,7 @@ case "$*" in
     if [ -n "$PIP_HANGS" ]; then echo here > "$PIP_HANGS"; exec sleep 60; fi
     if [ -n "$PIP_FAILS" ]; then echo "first line"; echo "Could not resolve the index"; exit 9; fi ;;
   *"-m infra.local."*)
-    echo "pid $$ in $PWD with ${PYTHONPATH-no PYTHONPATH}"; exit 7 ;;
+    echo "pid $$ in $PWD with PYTHONPATH $PYTHONPATH"; exit 7 ;;
   *"-m ruff format"*) exit "${FORMAT_EXIT:-0}" ;;
   *"-m pytest"*) exit 5 ;;
 esac
@@ -247,12 +247,12 @@ def test_what_a_failed_update_left_does_not_count_for_the_old_lock_file(ready: M
     assert ready.run("setup")[0] == 1, "pip is asked for the old packages again"
 
 
-def test_a_command_goes_on_in_the_same_process_in_the_projects_root(ready: Machine) -> None:
+def test_a_command_goes_on_in_the_same_process_where_the_caller_is(ready: Machine) -> None:
     ready.env["PYTHONPATH"] = "/elsewhere"
     with ready.start("demo", "--size", "two words") as process:
         printed, _ = process.communicate(timeout=BOUND_SECONDS)
     assert process.returncode == 7
-    assert printed == f"pid {process.pid} in {ready.project} with no PYTHONPATH\n"
+    assert printed == f"pid {process.pid} in {ready.folder} with PYTHONPATH {ready.project}\n"
     assert ready.log[-1].endswith("-m infra.local.demo --size two words")
 
 

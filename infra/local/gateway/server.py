@@ -122,11 +122,13 @@ class Gateway:
             outgoing = web.StreamResponse(status=response.status, headers=headers)
             request.status = response.status
             request.error_code = headers.get("x-ms-error-code")
-            await outgoing.prepare(incoming)
-            async for chunk in response.content.iter_any():
-                request.bytes_out += len(chunk)
-                await outgoing.write(chunk)
-        await outgoing.write_eof()
+            # A client that goes away in mid-download is nobody's fault.
+            with contextlib.suppress(ConnectionError):
+                await outgoing.prepare(incoming)
+                async for chunk in response.content.iter_any():
+                    request.bytes_out += len(chunk)
+                    await outgoing.write(chunk)
+                await outgoing.write_eof()
         return outgoing
 
 
