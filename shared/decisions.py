@@ -9,6 +9,8 @@ from shared.record import DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
 LONGEST_CHECK_DELAY = timedelta(seconds=60)
 SHORTEST_CHECK_DELAY = timedelta(seconds=1)
 
+_MOST_DOUBLINGS = 6
+
 _MISSING = "the backup blob was missing"
 _THERE_BEFORE = "the backup blob was there before the record"
 
@@ -119,7 +121,9 @@ def progressed(record: DiskRecord, progress: Progress, now: datetime) -> DiskRec
     }
     run = _run_of(record)
     moved = any(getattr(run, name) != count for name, count in counts.items())
-    return record.with_run(**counts, checked=now, progressed=now if moved else run.progressed)
+    if not moved:
+        return record.with_run(checked=now)
+    return record.with_run(**counts, checked=now, progressed=now, replans=0)
 
 
 def is_complete(run: OpenRun, progress: Progress) -> bool:
@@ -128,8 +132,16 @@ def is_complete(run: OpenRun, progress: Progress) -> bool:
 
 
 def is_stalled(run: OpenRun, now: datetime, after: timedelta) -> bool:
-    """Tell whether a run has made no progress for so long that its messages must be taken for lost."""
-    return now - run.progressed >= after
+    """Tell whether a run has made no progress for so long that its messages must be taken for lost.
+
+    They may also wait behind those of other disks: so each time it takes twice as long.
+    """
+    return now - run.progressed >= after * (1 << min(run.replans, _MOST_DOUBLINGS))
+
+
+def replanned(record: DiskRecord, now: datetime) -> DiskRecord:
+    """Note that a stalled run's plan is enqueued again."""
+    return record.with_run(progressed=now, replans=_run_of(record).replans + 1)
 
 
 def is_unwatched(run: OpenRun, now: datetime, after: timedelta) -> bool:

@@ -43,6 +43,7 @@ class OpenRun(BaseModel):
             the totals grow until all windows are planned. Bytes are those written and those cleared.
         progressed: when the progress last changed, UTC.
         checked: when the progress was last looked at, UTC.
+        replans: how often its plan has been enqueued again since the progress last changed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,6 +66,7 @@ class OpenRun(BaseModel):
     bytes_total: int = 0
     progressed: datetime
     checked: datetime
+    replans: int = 0
 
 
 class DiskRecord(BaseModel):

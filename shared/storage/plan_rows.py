@@ -6,7 +6,7 @@ Counting rows is a fan-in without a counter that all batches would fight over; w
 import contextlib
 from typing import Any
 
-from azure.core.exceptions import ResourceExistsError
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
@@ -39,6 +39,14 @@ class PlanRows:
     async def batch_done(self, plan: RunMessage, window: int, number: int, effort: Effort) -> None:
         """Note that a batch is done, with the effort it took."""
         await self._put(plan, f"{_batches_of(window)}{number:08d}", effort._asdict())
+
+    async def is_batch_done(self, plan: RunMessage, window: int, number: int) -> bool:
+        """Tell whether a batch is done."""
+        try:
+            await self._table.get_entity(_partition(plan), f"{_batches_of(window)}{number:08d}", select=["RowKey"])
+        except ResourceNotFoundError:
+            return False
+        return True
 
     async def batches_done(self, plan: RunMessage, window: int) -> set[int]:
         """Give the numbers of a window's batches that are done."""

@@ -25,6 +25,8 @@ async def copy_ranges(services: Services, message: BatchMessage) -> None:
         if run is None:
             log_event("message-dropped", disk=message.disk, run=message.run, step="copy-ranges")
             return
+        if await services.plans.is_batch_done(message, message.window, message.number):
+            return
         try:
             batch = await _Batch.begin(services, message, through_function=run.copying != SERVER_SIDE)
             await batch.apply()

@@ -11,6 +11,7 @@ from shared.decisions import (
     next_check,
     progressed,
     recovery_point,
+    replanned,
     sealed,
 )
 from shared.errors import LeaseLostError, NotAsLeftError
@@ -44,31 +45,30 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
 
 
 async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> None:
-    plan = message.model_copy(update={"plan": run.plan})
-    progress = await services.plans.progress(plan)
+    progress = await services.plans.progress(message.model_copy(update={"plan": run.plan}))
     now = services.now()
-    stalled = is_stalled(run, now, services.settings.stalled_after)
 
     def change(record: DiskRecord) -> DiskRecord:
         if not _is_current(record, run):
             return record
         looked_at = progressed(record, progress, now)
-        return looked_at.with_run(progressed=now) if stalled else looked_at
+        stalled = looked_at.run and is_stalled(looked_at.run, now, services.settings.stalled_after)
+        return replanned(looked_at, now) if stalled else looked_at
 
     record = await services.records.update(message.address, change)
-    if record and _is_current(record, run) and is_complete(run, progress):
+    current = record.run if record and _is_current(record, run) else None
+    plan_again = current is not None and current.replans > run.replans
+    if current and is_complete(current, progress):
         try:
-            await _seal(services, message, record.run_of(message.run) or run, progress)
+            await _seal(services, message, current, progress)
         except (LeaseLostError, NotAsLeftError) as error:
             await record_failure(services, message.address, "seal", error, message.run)
+            plan_again = True
         else:
             return
-    elif stalled:
-        log_event("run-stalled", level=logging.WARNING, disk=message.disk, run=message.run)
-    else:
-        await services.queues.send(message, next_check(run, now))
-        return
-    await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
+    if plan_again:
+        log_event("run-planned-again", level=logging.WARNING, disk=message.disk, run=message.run)
+        await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
     await services.queues.send(message, next_check(run, now))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from azure.storage.blob.aio import BlobLeaseClient
 
 from infra.local.gateway import Fault
 from shared.batches import encode
@@ -215,6 +216,42 @@ async def test_a_run_whose_source_snapshot_is_gone_is_given_up_and_the_next_is_a
         await disk.write(PAGE, pages(1, seed=3))
         [point] = await app.back_up(disk)
     assert (point.kind, "was given up" in point.reason) == (Kind.RESYNC, True)
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_a_lease_broken_in_mid_run_makes_the_run_begin_anew_as_a_resync(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(4, seed=1))
+    async with cloud.app(disk, RUN_STALLED_AFTER_SECONDS="1") as app:
+        await app.back_up(disk)
+        await disk.write(0, pages(2, seed=2))
+        hold = asyncio.Event()
+        held = cloud.azure.gateway.faults.add(Fault("Put Page From URL", disk.backup_path, times=1, delay_until=hold))
+        await app.tick()
+        await held.struck.wait()
+        await BlobLeaseClient(disk.backup_blob).break_lease(0)
+        await disk.backup_blob.upload_page(pages(3, seed=66), MIB // 2, 3 * PAGE)
+        hold.set()
+        [point] = await app.next_points([disk], [1])
+    assert (point.kind, "lease was broken" in point.reason) == (Kind.RESYNC, True)
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_a_backup_blob_deleted_in_mid_run_is_made_anew_by_the_run(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(4, seed=1))
+    async with cloud.app(disk, RUN_STALLED_AFTER_SECONDS="1") as app:
+        await app.back_up(disk)
+        await disk.write(0, pages(2, seed=2))
+        hold = asyncio.Event()
+        held = cloud.azure.gateway.faults.add(Fault("Snapshot Blob", disk.backup_path, times=1, delay_until=hold))
+        await app.tick()
+        await held.struck.wait()
+        await BlobLeaseClient(disk.backup_blob).break_lease(0)
+        await disk.backup_blob.delete_blob(delete_snapshots="include")
+        hold.set()
+        [point] = await app.next_points([disk], [1])
+    assert (point.kind, "missing" in point.reason) == (Kind.FULL, True)
     assert await disk.content_of(point) == disk.expected
 
 

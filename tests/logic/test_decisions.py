@@ -18,6 +18,7 @@ from shared.decisions import (
     opened,
     progressed,
     recovery_point,
+    replanned,
     sealed,
 )
 from shared.record import DiskRecord, Kind, OpenRun, Progress
@@ -87,7 +88,7 @@ def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
 def test_only_a_blob_that_equals_the_base_snapshot_takes_a_diff(
     record: DiskRecord, blob: BackupBlob | None, kind: Kind, reason: str
 ) -> None:
-    run = run_of(opened(record, RUN_ID, blob, 16))
+    run = run_of(opened(record, RUN_ID, blob, 16, leased=True))
     assert run.kind is kind
     assert reason in run.reason
     assert bool(reason) == bool(run.reason)
@@ -97,7 +98,7 @@ def test_only_a_blob_that_equals_the_base_snapshot_takes_a_diff(
 
 
 def test_a_run_is_opened_with_its_kind_and_its_windows() -> None:
-    assert opened(BACKED_UP, RUN_ID, OTHER_ETAG, 16) == BACKED_UP.with_run(
+    assert opened(BACKED_UP, RUN_ID, OTHER_ETAG, 16, leased=True) == BACKED_UP.with_run(
         opened=True, kind=Kind.RESYNC, reason="the backup blob was changed outside a run", windows=16
     )
 
@@ -105,9 +106,9 @@ def test_a_run_is_opened_with_its_kind_and_its_windows() -> None:
 @pytest.mark.parametrize("record", [NEW, BACKED_UP, UNFINISHED])
 @pytest.mark.parametrize("blob", [None, FOUND, OTHER_ETAG])
 def test_a_run_opened_twice_is_opened_once(record: DiskRecord, blob: BackupBlob | None) -> None:
-    once = opened(record, RUN_ID, blob, 16)
+    once = opened(record, RUN_ID, blob, 16, leased=True)
     written_to = (blob or CREATED).model_copy(update={"etag": "written to by the run itself"})
-    assert opened(once, RUN_ID, written_to, 16) == once
+    assert opened(once, RUN_ID, written_to, 16, leased=True) == once
 
 
 @pytest.mark.parametrize(
@@ -115,32 +116,32 @@ def test_a_run_opened_twice_is_opened_once(record: DiskRecord, blob: BackupBlob 
 )
 def test_opening_a_run_that_is_under_way_keeps_its_progress(kind: Kind, blob: BackupBlob) -> None:
     record = under_way(BACKED_UP, kind)
-    assert opened(record, RUN_ID, blob, 1) == record
+    assert opened(record, RUN_ID, blob, 1, leased=True) == record
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_run_whose_blob_has_gone_begins_anew(kind: Kind) -> None:
-    run = run_of(opened(under_way(BACKED_UP, kind), RUN_ID, None, 1))
+    run = run_of(opened(under_way(BACKED_UP, kind), RUN_ID, None, 1, leased=True))
     assert (run.kind, run.plan, run.batches_done, run.bytes_done) == (Kind.FULL, 1, 0, 0)
     assert run.opened
     assert "missing" in run.reason
 
 
-def test_a_full_run_whose_blob_was_replaced_begins_anew_as_a_resync() -> None:
-    run = run_of(opened(under_way(BACKED_UP, Kind.FULL), RUN_ID, FOREIGN, 1))
+@pytest.mark.parametrize("kind", Kind)
+def test_a_run_whose_lease_did_not_last_begins_anew_as_a_resync(kind: Kind) -> None:
+    run = run_of(opened(under_way(BACKED_UP, kind), RUN_ID, CREATED, 1, leased=False))
     assert (run.kind, run.plan, run.batches_done) == (Kind.RESYNC, 1, 0)
-    assert "replaced" in run.reason
+    assert "lease was broken" in run.reason
 
 
-@pytest.mark.parametrize("blob", [None, FOREIGN])
-def test_a_run_begun_anew_goes_on_once_its_blob_is_there(blob: BackupBlob | None) -> None:
-    anew = opened(under_way(BACKED_UP, Kind.FULL), RUN_ID, blob, 1)
-    assert opened(anew, RUN_ID, blob or CREATED, 1) == anew
+def test_a_run_begun_anew_goes_on_once_its_blob_is_there_and_leased() -> None:
+    anew = opened(under_way(BACKED_UP, Kind.FULL), RUN_ID, None, 1, leased=False)
+    assert opened(anew, RUN_ID, CREATED, 1, leased=True) == anew
 
 
 def test_a_record_without_an_open_run_has_none_to_open() -> None:
     with pytest.raises(ValueError, match="no open run"):
-        opened(NEW.model_copy(update={"run": None}), RUN_ID, None, 1)
+        opened(NEW.model_copy(update={"run": None}), RUN_ID, None, 1, leased=True)
 
 
 # --- beginning anew, giving up
@@ -155,14 +156,14 @@ def test_a_plan_begun_anew_has_another_number_and_no_progress() -> None:
 def test_a_run_given_up_makes_the_next_one_a_resync() -> None:
     record = given_up(under_way(BACKED_UP), "the source snapshot is gone")
     assert record.run is None
-    run = run_of(opened(record.model_copy(update={"run": RUN}), RUN_ID, FOUND, 1))
+    run = run_of(opened(record.model_copy(update={"run": RUN}), RUN_ID, FOUND, 1, leased=True))
     assert (run.kind, run.reason) == (Kind.RESYNC, "the source snapshot is gone")
 
 
 def test_a_first_run_given_up_leaves_a_blob_that_the_next_one_resyncs() -> None:
     record = given_up(under_way(NEW, Kind.FULL), "the source snapshot is gone")
     assert record == NEW.model_copy(update={"run": None})
-    assert run_of(opened(record.model_copy(update={"run": RUN}), RUN_ID, FOUND, 1)).kind is Kind.RESYNC
+    assert run_of(opened(record.model_copy(update={"run": RUN}), RUN_ID, FOUND, 1, leased=True)).kind is Kind.RESYNC
 
 
 def test_a_run_given_up_leaves_the_recovery_points_as_they_were() -> None:
@@ -230,6 +231,18 @@ def test_a_run_is_stalled_by_its_progress_and_unwatched_by_its_last_check(second
     assert is_unwatched(RUN.model_copy(update={"progressed": long_ago, "started": long_ago}), now, after) is over
 
 
+def test_a_run_planned_again_in_vain_is_given_twice_as_long_each_time_until_it_moves() -> None:
+    after = timedelta(seconds=1800)
+    record = NEW.model_copy(update={"run": RUN})
+    once = replanned(record, NOON)
+    assert not is_stalled(run_of(once), NOON + after, after)
+    assert is_stalled(run_of(once), NOON + 2 * after, after)
+    moved = progressed(once, Progress(windows=1), NOON + after)
+    assert is_stalled(run_of(moved), NOON + 2 * after, after)
+    often = RUN.model_copy(update={"replans": 1000})
+    assert is_stalled(often, NOON + timedelta(days=2), after)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.timedeltas(min_value=timedelta(days=-1), max_value=timedelta(days=400)))
 def test_a_run_is_looked_at_again_within_a_second_and_a_minute(age: timedelta) -> None:
@@ -279,5 +292,5 @@ def test_a_seal_moves_the_base_to_the_runs_snapshot_and_closes_the_run() -> None
 def test_the_run_after_a_seal_is_incremental(record: DiskRecord) -> None:
     after = sealed(record, recovery_point(RUN, HALF, BACKUP_SNAPSHOT, LATER), FOUND.etag)
     next_run = after.model_copy(update={"run": RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})})
-    run = run_of(opened(next_run, "its id", FOUND, 1))
+    run = run_of(opened(next_run, "its id", FOUND, 1, leased=True))
     assert (run.kind, run.reason) == (Kind.INCREMENTAL, "")
