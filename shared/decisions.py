@@ -22,6 +22,7 @@ class BackupBlob(BaseModel):
         size: bytes.
         etag: its ETag.
         created_by: the run that created it; empty where no run did.
+        leased: whether it is under a lease, whosever it is.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -29,6 +30,7 @@ class BackupBlob(BaseModel):
     size: int
     etag: str
     created_by: str
+    leased: bool
 
 
 class TakenSnapshot(BaseModel):
@@ -58,7 +60,7 @@ def opened(record: DiskRecord, run_id: str, blob: BackupBlob | None, windows: in
         run_id: the open run's id.
         blob: the backup blob, if it is there.
         windows: how many windows the run's plan has.
-        leased: whether the blob is under the run's lease.
+        leased: whether the blob is under the run's lease already.
     """
     run = _run_of(record)
     if not run.opened:

@@ -10,7 +10,7 @@ from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
 from shared.addresses import BlobAddress, ContainerAddress
 from shared.decisions import BackupBlob, TakenSnapshot
-from shared.errors import LeaseLostError, SourceUnreachableError, error_code, explain, is_lease_error
+from shared.errors import LeaseLostError, NotAsLeftError, SourceUnreachableError, error_code, explain, is_lease_error
 from shared.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA, backup_blob_name
 from shared.ranges import Change
 from shared.storage.connections import Connections
@@ -36,22 +36,34 @@ class BackupBlobs:
             found = await blob.get_blob_properties()
         except ResourceNotFoundError:
             return None
-        return BackupBlob(size=found.size, etag=found.etag, created_by=(found.metadata or {}).get(RUN_METADATA, ""))
+        return BackupBlob(
+            size=found.size,
+            etag=found.etag,
+            created_by=(found.metadata or {}).get(RUN_METADATA, ""),
+            leased=found.lease.state == "leased",
+        )
 
-    async def create(self, disk: BlobAddress, size: int, metadata: Mapping[str, str]) -> None:
-        """Create an empty backup blob (REST: Put Blob), and its container if need be; one that exists is left alone."""
+    async def create(self, disk: BlobAddress, size: int, metadata: Mapping[str, str]) -> str:
+        """Create an empty backup blob (REST: Put Blob), and its container if need be; give its ETag.
+
+        Raises:
+            NotAsLeftError: there is one by now.
+        """
         blob = await self._blob(disk)
         try:
-            await blob.create_page_blob(size, metadata=dict(metadata), match_condition=MatchConditions.IfMissing)
-        except ResourceExistsError:
-            return
+            made = await blob.create_page_blob(size, metadata=dict(metadata), match_condition=MatchConditions.IfMissing)
+        except ResourceExistsError as error:
+            raise NotAsLeftError(
+                f"the backup blob of {disk.url} was missing, and is there now: {explain(error)}"
+            ) from error
         except ResourceNotFoundError as error:
             if error_code(error) != "ContainerNotFound":
                 raise
             service = await self._connections.blob_service(self._container.service_url, self._container.account)
             with contextlib.suppress(ResourceExistsError):
                 await service.create_container(self._container.container)
-            await self.create(disk, size, metadata)
+            return await self.create(disk, size, metadata)
+        return str(made["etag"])
 
     async def renew_lease(self, disk: BlobAddress, lease_id: str) -> bool:
         """Tell whether the backup blob is there and under this lease (REST: Lease Blob, renew)."""
@@ -62,24 +74,32 @@ class BackupBlobs:
             return False
         return True
 
-    async def acquire_lease(self, disk: BlobAddress, lease_id: str) -> bool:
-        """Put the backup blob under an infinite lease with this id (REST: Lease Blob). Doing so again is harmless.
+    async def acquire_lease(self, disk: BlobAddress, lease_id: str, etag: str) -> bool:
+        """Put the backup blob under an infinite lease with this id, as long as it has this ETag (REST: Lease Blob).
 
         Only the disk's open run may ask: a lease of another run is broken, so that its late writes are refused.
 
         Returns:
             Whether a lease of somebody else was broken.
+
+        Raises:
+            NotAsLeftError: the backup blob has another ETag.
         """
         lease = BlobLeaseClient(await self._blob(disk), lease_id)
         try:
-            await lease.acquire(lease_duration=-1)
+            await lease.acquire(lease_duration=-1, etag=etag, match_condition=MatchConditions.IfNotModified)
         except ResourceExistsError as error:
             if error_code(error) not in _OTHERS_LEASE:
                 raise
             await lease.break_lease(lease_break_period=0)
-            await lease.acquire(lease_duration=-1)
-            return True
-        return False
+        except HttpResponseError as error:
+            if error.status_code != HTTPStatus.PRECONDITION_FAILED:
+                raise
+            raise NotAsLeftError(f"the backup blob of {disk.url} was written to just now: {explain(error)}") from error
+        else:
+            return False
+        await self.acquire_lease(disk, lease_id, etag)
+        return True
 
     async def release_lease(self, disk: BlobAddress, lease_id: str) -> None:
         """End a run's lease; one that has ended already is fine."""

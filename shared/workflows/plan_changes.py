@@ -4,12 +4,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 
-from azure.core.exceptions import ResourceNotFoundError
-
 from shared.addresses import BlobAddress
 from shared.batches import Effort, Packer, effort, encode
-from shared.decisions import begun_anew, opened
-from shared.errors import DiffRefusedError, DiskError, ListingTimedOutError, SourceGoneError
+from shared.decisions import BackupBlob, begun_anew, opened
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError
 from shared.events import log_event
 from shared.messages import BatchMessage, PlanMessage
 from shared.names import DISK_METADATA, RUN_METADATA, lease_id
@@ -47,8 +45,8 @@ async def _open_run(services: Services, message: PlanMessage) -> None:
     if run is None:
         log_event("message-dropped", disk=disk.url, run=message.run, step="plan-changes")
         return
-    leased = await _hold_lease(services, message, run)
     blob = await services.backups.look(disk)
+    leased = blob is not None and blob.leased and await services.backups.renew_lease(disk, lease_id(message.run_id))
     cut = windows(run.size, WINDOW)
 
     def change(record: DiskRecord) -> DiskRecord:
@@ -61,10 +59,8 @@ async def _open_run(services: Services, message: PlanMessage) -> None:
     if run is None:
         return
     log_event("run-kind", disk=disk.url, run=message.run, kind=run.kind, reason=run.reason)
-    if blob is None:
-        await _create_blob(services, message, run.size)
-    if blob is None or not leased:
-        await _acquire_lease(services, message)
+    if not leased:
+        await _take_blob(services, message, blob, run.size)
     if blob is not None and blob.size != run.size:
         await services.backups.resize(disk, run.size, lease_id(message.run_id))
     for number in range(1, len(cut)):
@@ -73,29 +69,18 @@ async def _open_run(services: Services, message: PlanMessage) -> None:
         await _plan_window(services, message.model_copy(update={"plan": run.plan, "window": 0}), 0)
 
 
-async def _hold_lease(services: Services, message: PlanMessage, run: OpenRun) -> bool:
-    """Take the run's lease, if there is a blob to be leased; of a run that is open already, only see if it lasts."""
-    if run.opened:
-        return await services.backups.renew_lease(message.address, lease_id(message.run_id))
-    try:
-        await _acquire_lease(services, message)
-    except ResourceNotFoundError:
-        return False
-    return True
+async def _take_blob(services: Services, message: PlanMessage, blob: BackupBlob | None, size: int) -> None:
+    """Put the backup blob under the run's lease, as it was found, or created if it was not there.
 
-
-async def _acquire_lease(services: Services, message: PlanMessage) -> None:
-    if await services.backups.acquire_lease(message.address, lease_id(message.run_id)):
+    One that somebody wrote to meanwhile is not taken: the message comes again, and finds a run without its lease.
+    """
+    if blob is None:
+        metadata = {DISK_METADATA: message.disk, RUN_METADATA: message.run_id}
+        etag = await services.backups.create(message.address, size, metadata)
+    else:
+        etag = blob.etag
+    if await services.backups.acquire_lease(message.address, lease_id(message.run_id), etag):
         log_event("lease-broken", level=logging.WARNING, disk=message.disk, run=message.run)
-
-
-async def _create_blob(services: Services, message: PlanMessage, size: int) -> None:
-    """Create the backup blob; one that somebody else puts there meanwhile is not this run's to write to."""
-    disk = message.address
-    await services.backups.create(disk, size, {DISK_METADATA: disk.url, RUN_METADATA: message.run_id})
-    made = await services.backups.look(disk)
-    if made is None or made.created_by != message.run_id:
-        raise DiskError(f"the backup blob of {disk.url} was put there by somebody else just now; the run tries again")
 
 
 async def _plan_window(services: Services, message: PlanMessage, number: int) -> None:

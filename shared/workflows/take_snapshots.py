@@ -94,11 +94,11 @@ async def _open_run(services: Services, disk: BlobAddress, snapshot: str, found:
     try:
         await services.records.put(disk, record.model_copy(update={"run": run}), etag)
     except RecordConflictError:
-        log_event(
-            "snapshot-dropped", level=logging.WARNING, disk=disk.url, run=snapshot, reason="another run was faster"
-        )
-        await services.disks.delete_snapshot(disk, snapshot)
-        return
+        # A write whose answer was lost, and that was sent again, conflicts with itself.
+        there = await services.records.get(disk)
+        if there is None or (there[0].run_of(snapshot) is None and there[0].base_snapshot != snapshot):
+            await _drop_snapshot(services, disk, snapshot)
+            return
     log_event("run-opened", disk=disk.url, run=snapshot, size=source.size)
     await services.queues.send(PlanMessage(disk=disk.url, run=snapshot))
     await services.queues.send(FinishMessage(disk=disk.url, run=snapshot), next_check(run, now))

@@ -35,10 +35,10 @@ from tests.logic.records import (
     SNAPSHOT,
 )
 
-FOUND = BackupBlob(size=64 * GIB, etag=ETAG, created_by=OLDER_RUN_ID)
+FOUND = BackupBlob(size=64 * GIB, etag=ETAG, created_by=OLDER_RUN_ID, leased=False)
 """The backup blob as the last run has left it."""
 
-CREATED = BackupBlob(size=64 * GIB, etag='"0x8DE29B2"', created_by=RUN_ID)
+CREATED = BackupBlob(size=64 * GIB, etag='"0x8DE29B2"', created_by=RUN_ID, leased=False)
 """The backup blob as the run has created it."""
 
 FOREIGN = FOUND.model_copy(update={"created_by": ""})

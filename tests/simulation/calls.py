@@ -1,0 +1,152 @@
+"""Every call to a simulated service: when it gets its turn, and what befalls it. The seed decides both."""
+
+import asyncio
+import contextlib
+import itertools
+import random
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from azure.core.exceptions import AzureError, ServiceResponseError
+
+from tests.simulation.blobs import refusal
+
+
+class Crash(BaseException):
+    """The process of an invocation died."""
+
+
+@dataclass(eq=False)
+class Invocation:
+    """One invocation of a function: once it is dead, none of its calls does anything."""
+
+    name: str
+    dead: bool = False
+
+
+class Fate(NamedTuple):
+    """What befalls a call.
+
+    Attributes:
+        now: how often it takes effect at once; twice where the SDK has sent it again since the answer was lost.
+        later: whether it takes effect some time afterwards too.
+        end: what its caller sees: an `answer`, an `error`, or nothing since it is dead (`crash`).
+    """
+
+    now: int
+    later: bool
+    end: str
+
+
+FINE = Fate(1, later=False, end="answer")
+READ_FATES = (Fate(0, later=False, end="crash"), Fate(0, later=False, end="error"))
+CHANGE_FATES = (
+    *READ_FATES,
+    Fate(1, later=False, end="crash"),
+    Fate(0, later=True, end="crash"),
+    Fate(1, later=False, end="error"),
+    Fate(0, later=True, end="error"),
+    Fate(2, later=False, end="answer"),
+    Fate(1, later=True, end="answer"),
+)
+"""What may befall a call that changes something (REST: Put Page, on the outcome of a request that timed out)."""
+
+CURRENT: ContextVar[Invocation] = ContextVar("CURRENT")
+
+
+class _Waiting(NamedTuple):
+    invocation: Invocation
+    turn: asyncio.Future[None]
+
+
+@dataclass
+class Calls:
+    """The calls that are under way, and those that are still to take effect.
+
+    Attributes:
+        rng: what the seed decides.
+        passed: told of each call that gets its turn; advances the clock.
+        rate: how many of the calls go wrong, 0 to 1.
+        waiting: the calls that wait for their turn.
+        late: the calls of the dead, and of those that have given up on them, by their numbers.
+    """
+
+    rng: random.Random
+    passed: Callable[[], None]
+    rate: float = 0.0
+    waiting: list[_Waiting] = field(default_factory=list)
+    late: dict[int, Callable[[], object]] = field(default_factory=dict)
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    async def read[Result](self, effect: Callable[[], Result]) -> Result:
+        """Make a call that changes nothing."""
+        return await self._call(effect, READ_FATES)
+
+    async def change[Result](self, effect: Callable[[], Result]) -> Result:
+        """Make a call that changes something."""
+        return await self._call(effect, CHANGE_FATES)
+
+    def give_turn(self) -> None:
+        """Let one of the waiting calls go on."""
+        self.waiting.pop(self.rng.randrange(len(self.waiting))).turn.set_result(None)
+
+    def gives_up(self) -> bool:
+        """Decide whether the service gives up on a listing here."""
+        return self.rng.random() < self.rate
+
+    def land(self) -> None:
+        """Let one of the late calls take effect."""
+        effect = self.late.pop(self.rng.choice(sorted(self.late)))
+        with contextlib.suppress(Exception):
+            effect()
+
+    async def _call[Result](self, effect: Callable[[], Result], fates: tuple[Fate, ...]) -> Result:
+        number = next(self._numbers)
+        fate = self.rng.choice(fates) if self.rng.random() < self.rate else FINE
+        error = self._error() if fate.end == "error" else None
+        invocation = CURRENT.get()
+        try:
+            await self._turn(invocation)
+        except asyncio.CancelledError:
+            if fate.later:
+                self.late[number] = effect
+            raise
+        self.passed()
+        if fate.later:
+            self.late[number] = effect
+        if fate.end == "answer":
+            for _ in range(fate.now - 1):
+                with contextlib.suppress(Exception):
+                    effect()
+            return effect()
+        for _ in range(fate.now):
+            with contextlib.suppress(Exception):
+                effect()
+        if error:
+            raise error
+        self._kill(invocation)
+        raise Crash
+
+    async def _turn(self, invocation: Invocation) -> None:
+        if invocation.dead:
+            raise Crash
+        waiting = _Waiting(invocation, asyncio.get_running_loop().create_future())
+        self.waiting.append(waiting)
+        try:
+            await waiting.turn
+        finally:
+            if waiting in self.waiting:
+                self.waiting.remove(waiting)
+
+    def _kill(self, invocation: Invocation) -> None:
+        invocation.dead = True
+        for waiting in [waiting for waiting in self.waiting if waiting.invocation is invocation]:
+            self.waiting.remove(waiting)
+            if not waiting.turn.done():
+                waiting.turn.set_exception(Crash())
+
+    def _error(self) -> AzureError:
+        lost = ServiceResponseError("the answer was lost")
+        return self.rng.choice((refusal(500, "InternalError"), refusal(503, "ServerBusy"), lost))

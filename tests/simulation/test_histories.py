@@ -1,0 +1,34 @@
+"""Whatever goes wrong: each recovery point is what its disk was, and backups go on by themselves."""
+
+import logging
+
+import pytest
+
+from shared import batches, ranges
+from shared.names import PAGE
+from shared.workflows import plan_changes
+from tests.simulation.history import History, WrongError
+
+SEEDS = range(300)
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk of a few pages takes several windows, batches and pieces."""
+    monkeypatch.setattr(plan_changes, "WINDOW", 8 * PAGE)
+    monkeypatch.setattr(plan_changes, "SMALLEST_WINDOW", 2 * PAGE)
+    monkeypatch.setattr(batches, "MAX_CHANGES", 2)
+    monkeypatch.setattr(batches, "SECONDS_OF_BLOB", 0.009)
+    for module in (batches, ranges):
+        monkeypatch.setattr(module, "MAX_WRITE", 2 * PAGE)
+    monkeypatch.setattr(logging.getLogger("tidemark"), "disabled", True)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_each_recovery_point_is_what_its_disk_was_and_backups_go_on(seed: int) -> None:
+    history = History(seed)
+    try:
+        history.play()
+    except WrongError as wrong:
+        happened = "\n".join(history.log[-60:])
+        pytest.fail(f"seed {seed}: {wrong}\n{happened}", pytrace=False)
