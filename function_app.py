@@ -1,5 +1,7 @@
 """The function app: its settings are checked first, then every trigger is registered."""
 
+import logging
+
 import azure.functions as func
 
 from functions.copy_ranges import copy_ranges_blueprint
@@ -9,6 +11,8 @@ from functions.take_snapshots import take_snapshots_blueprint
 from shared.settings import load_settings
 
 load_settings()
+# The SDK logs each request and each answer at INFO: a million lines for a large disk.
+logging.getLogger("azure").setLevel(logging.WARNING)
 
 app = func.FunctionApp()
 app.register_functions(take_snapshots_blueprint)

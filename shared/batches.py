@@ -1,5 +1,6 @@
 """Batches: a change list cut into parts that one queue message carries and one short invocation applies."""
 
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -89,6 +90,11 @@ def encode(changes: Sequence[Change]) -> list[int]:
         numbers += [(change.start - position) // PAGE, -pages if change.clear else pages]
         position = change.end
     return numbers
+
+
+def fingerprint(numbers: Sequence[int]) -> int:
+    """Tell batches apart by their ranges, as `encode` writes them: a number from 0 to 2**32 - 1."""
+    return zlib.crc32(",".join(map(str, numbers)).encode())
 
 
 def decode(numbers: Sequence[int]) -> list[Change]:

@@ -1,18 +1,22 @@
 """What to do next, given the record: pure functions of values."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.addresses import BlobAddress
+from shared.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.record import DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
 
 LONGEST_CHECK_DELAY = timedelta(seconds=60)
 SHORTEST_CHECK_DELAY = timedelta(seconds=1)
 
 _MOST_DOUBLINGS = 6
+# What Snapshot Blob may take with all its retries, and what two clocks may differ by.
+_TAKES_AT_MOST = timedelta(minutes=10)
 
 _MISSING = "the backup blob was missing"
-_THERE_BEFORE = "the backup blob was there before the record"
 
 
 class BackupBlob(BaseModel):
@@ -21,7 +25,6 @@ class BackupBlob(BaseModel):
     Attributes:
         size: bytes.
         etag: its ETag.
-        created_by: the run that created it; empty where no run did.
         leased: whether it is under a lease, whosever it is.
     """
 
@@ -29,7 +32,6 @@ class BackupBlob(BaseModel):
 
     size: int
     etag: str
-    created_by: str
     leased: bool
 
 
@@ -49,7 +51,7 @@ class TakenSnapshot(BaseModel):
     etag: str
 
 
-def opened(record: DiskRecord, run_id: str, blob: BackupBlob | None, windows: int, *, leased: bool) -> DiskRecord:
+def opened(record: DiskRecord, blob: BackupBlob | None, windows: int, *, leased: bool) -> DiskRecord:
     """Open the open run on the backup blob as it was found, or on none; opening it again changes nothing.
 
     An open run whose blob has gone, or has not been under its lease all the time, begins anew. This is to be recorded
@@ -57,23 +59,22 @@ def opened(record: DiskRecord, run_id: str, blob: BackupBlob | None, windows: in
 
     Args:
         record: the disk's record.
-        run_id: the open run's id.
         blob: the backup blob, if it is there.
         windows: how many windows the run's plan has.
         leased: whether the blob is under the run's lease already.
     """
     run = _run_of(record)
     if not run.opened:
-        kind, reason = _kind_of_run(record, run_id, blob)
+        kind, reason = _kind_of_run(record, blob)
         return record.with_run(opened=True, kind=kind, reason=reason, windows=windows)
     if blob is None:
         return begun_anew(record, Kind.FULL, _MISSING)
-    if not leased:
+    if not leased and not (run.kind is Kind.INCREMENTAL and _is_as_sealed(record, blob)):
         return begun_anew(record, Kind.RESYNC, "the run's lease was broken: others may have written to the backup blob")
     return record
 
 
-def _kind_of_run(record: DiskRecord, run_id: str, blob: BackupBlob | None) -> tuple[Kind, str]:
+def _kind_of_run(record: DiskRecord, blob: BackupBlob | None) -> tuple[Kind, str]:
     """Decide how a run makes its change list, and why it is not incremental.
 
     A diff may only be laid over a backup blob that equals the base snapshot: one that somebody else wrote to, that is
@@ -82,12 +83,17 @@ def _kind_of_run(record: DiskRecord, run_id: str, blob: BackupBlob | None) -> tu
     if blob is None:
         return Kind.FULL, _MISSING if record.base_snapshot else ""
     if not record.base_snapshot:
-        return (Kind.FULL, "") if blob.created_by == run_id else (Kind.RESYNC, _THERE_BEFORE)
+        return Kind.RESYNC, "the backup blob was there before the record"
     if record.resync_reason:
         return Kind.RESYNC, record.resync_reason
-    if blob.etag != record.backup_etag or blob.size != record.base_size:
+    if not _is_as_sealed(record, blob):
         return Kind.RESYNC, "the backup blob was changed outside a run"
     return Kind.INCREMENTAL, ""
+
+
+def _is_as_sealed(record: DiskRecord, blob: BackupBlob) -> bool:
+    """Tell whether nobody has written to the backup blob since the last seal: each write gives it another ETag."""
+    return blob.etag == record.backup_etag and blob.size == record.base_size
 
 
 def begun_anew(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
@@ -129,8 +135,13 @@ def progressed(record: DiskRecord, progress: Progress, now: datetime) -> DiskRec
 
 
 def is_complete(run: OpenRun, progress: Progress) -> bool:
-    """Tell whether every window is planned and every batch done."""
-    return run.opened and progress.windows == run.windows and progress.batches_done == progress.batches_total
+    """Tell whether every window is planned and every batch done, with the very ranges that were planned."""
+    return (
+        run.opened
+        and progress.windows == run.windows
+        and progress.batches_done == progress.batches_total
+        and progress.done_fingerprint == progress.planned_fingerprint
+    )
 
 
 def is_stalled(run: OpenRun, now: datetime, after: timedelta) -> bool:
@@ -139,6 +150,21 @@ def is_stalled(run: OpenRun, now: datetime, after: timedelta) -> bool:
     They may also wait behind those of other disks: so each time it takes twice as long.
     """
     return now - run.progressed >= after * (1 << min(run.replans, _MOST_DOUBLINGS))
+
+
+def is_own_snapshot(disk: BlobAddress, backup_container_url: str, time: str, metadata: Mapping[str, str]) -> bool:
+    """Tell whether a snapshot of a disk was taken by Tidemark for this backup container.
+
+    Metadata alone does not tell: a disk that was made of a source snapshot has inherited it, and so has every snapshot
+    that its owner takes of it. So it must have been written at about the time that the snapshot was taken.
+    """
+    if (metadata.get(DISK_METADATA), metadata.get(BACKUP_METADATA)) != (disk.url, backup_container_url):
+        return False
+    try:
+        taken = datetime.fromisoformat(metadata[TAKEN_METADATA])
+        return abs(datetime.fromisoformat(time) - taken) <= _TAKES_AT_MOST
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def replanned(record: DiskRecord, now: datetime) -> DiskRecord:

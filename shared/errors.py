@@ -3,9 +3,9 @@
 import re
 from http import HTTPStatus
 
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
 
-# REST: Blob service error codes. All but the time-outs mean that a diff from the base snapshot is not to be had.
+# REST: Blob service error codes. All mean that a diff from the base snapshot is not to be had.
 _REFUSED_DIFF_CODES = frozenset({"BlobOverwritten", "BlobGenerationMismatch"})
 _REFUSED_DIFF_PREFIX = "PreviousSnapshot"
 _LEASE_CODES = frozenset(
@@ -38,8 +38,22 @@ _ADVICE = {
 }
 
 
+_PASSING_STATUSES = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    }
+)
+
+
 class DiskError(Exception):
     """One disk can't be backed up as it is; the message says why, and what to do."""
+
+
+class StepFailedError(Exception):
+    """A step of a run has failed; the message is fit for a log."""
 
 
 class NotAsLeftError(Exception):
@@ -80,6 +94,13 @@ def refuses_diff(error: HttpResponseError) -> bool:
         or code.startswith(_REFUSED_DIFF_PREFIX)
         or error.status_code == HTTPStatus.NOT_IMPLEMENTED
     )
+
+
+def is_passing(error: AzureError) -> bool:
+    """Tell whether an error is one that goes away by itself: a busy service, a time-out, a cut connection."""
+    if isinstance(error, ServiceRequestError | ServiceResponseError):
+        return True
+    return getattr(error, "status_code", None) in _PASSING_STATUSES
 
 
 def is_lease_error(error: HttpResponseError) -> bool:

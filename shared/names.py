@@ -16,6 +16,7 @@ BATCHES_TABLE = "batches"
 # Metadata of source snapshots, backup blobs and recovery points: what a catalogue can be rebuilt from.
 DISK_METADATA = "tidemark_disk"
 BACKUP_METADATA = "tidemark_backup"
+TAKEN_METADATA = "tidemark_taken"
 RUN_METADATA = "tidemark_run"
 SOURCE_SNAPSHOT_METADATA = "tidemark_source_snapshot"
 KIND_METADATA = "tidemark_kind"
@@ -30,6 +31,9 @@ PAGE = 512
 
 MAX_WRITE = 4 * 1024 * 1024
 """Bytes that one Put Page or Put Page From URL may write (REST: Put Page)."""
+
+RUN_SEPARATOR = "!"
+"""Stands between a disk's key, a run's time and a plan's number; no disk's key has it."""
 
 _KEY_LENGTH = 400
 _KEY_UNSAFE = re.compile(r"[^A-Za-z0-9._|$ -]")
@@ -56,7 +60,7 @@ def disk_key(disk: BlobAddress) -> str:
 
 def run_id(disk: BlobAddress, source_snapshot: str) -> str:
     """Name a run: its disk's key and its source snapshot's time."""
-    return f"{disk_key(disk)}|{source_snapshot}"
+    return f"{disk_key(disk)}{RUN_SEPARATOR}{source_snapshot}"
 
 
 def lease_id(run: str) -> str:

@@ -178,8 +178,9 @@ class Progress(BaseModel):
 
     Attributes:
         windows: windows planned.
-        batches_total, planned: batches and the effort of the windows planned.
-        batches_done, done: batches and the effort of the batches done.
+        batches_total, planned, planned_fingerprint: of the windows planned, the batches, their effort, and the sum of
+            their fingerprints.
+        batches_done, done, done_fingerprint: the same of the batches done.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -187,5 +188,7 @@ class Progress(BaseModel):
     windows: int = 0
     batches_total: int = 0
     planned: Effort = Effort()
+    planned_fingerprint: int = 0
     batches_done: int = 0
     done: Effort = Effort()
+    done_fingerprint: int = 0

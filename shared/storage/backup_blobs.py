@@ -15,6 +15,8 @@ from shared.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA, backup_blob
 from shared.ranges import Change
 from shared.storage.connections import Connections
 
+# The source's URL is refused where it is over 2 KiB long; the whole answer may repeat it, signature and all.
+_CANNOT_COPY = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue", "OutOfRangeInput"})
 _OTHERS_LEASE = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
 
 
@@ -39,7 +41,6 @@ class BackupBlobs:
         return BackupBlob(
             size=found.size,
             etag=found.etag,
-            created_by=(found.metadata or {}).get(RUN_METADATA, ""),
             leased=found.lease.state == "leased",
         )
 
@@ -60,8 +61,11 @@ class BackupBlobs:
             if error_code(error) != "ContainerNotFound":
                 raise
             service = await self._connections.blob_service(self._container.service_url, self._container.account)
-            with contextlib.suppress(ResourceExistsError):
+            try:
                 await service.create_container(self._container.container)
+            except ResourceExistsError as exists:
+                if error_code(exists) != "ContainerAlreadyExists":
+                    raise
             return await self.create(disk, size, metadata)
         return str(made["etag"])
 
@@ -87,15 +91,12 @@ class BackupBlobs:
         """
         lease = BlobLeaseClient(await self._blob(disk), lease_id)
         try:
-            await lease.acquire(lease_duration=-1, etag=etag, match_condition=MatchConditions.IfNotModified)
+            with _as_left(disk):
+                await lease.acquire(lease_duration=-1, etag=etag, match_condition=MatchConditions.IfNotModified)
         except ResourceExistsError as error:
             if error_code(error) not in _OTHERS_LEASE:
                 raise
-            await lease.break_lease(lease_break_period=0)
-        except HttpResponseError as error:
-            if error.status_code != HTTPStatus.PRECONDITION_FAILED:
-                raise
-            raise NotAsLeftError(f"the backup blob of {disk.url} was written to just now: {explain(error)}") from error
+            await lease.break_lease(lease_break_period=0, etag=etag, match_condition=MatchConditions.IfNotModified)
         else:
             return False
         await self.acquire_lease(disk, lease_id, etag)
@@ -112,7 +113,7 @@ class BackupBlobs:
     async def resize(self, disk: BlobAddress, size: int, lease_id: str) -> None:
         """Grow or shrink the backup blob (REST: Set Blob Properties); what is new reads as zeros."""
         blob = await self._blob(disk)
-        with _lease_errors(disk):
+        with _as_left(disk):
             await blob.resize_blob(size, lease=lease_id)
 
     async def copy(self, disk: BlobAddress, piece: Change, source_url: str, lease_id: str) -> None:
@@ -123,12 +124,12 @@ class BackupBlobs:
             LeaseLostError: the backup blob is not under the run's lease.
         """
         blob = await self._blob(disk)
-        with _lease_errors(disk):
+        with _as_left(disk):
             try:
                 await blob.upload_pages_from_url(source_url, piece.start, piece.length, piece.start, lease=lease_id)
             except HttpResponseError as error:
-                if error_code(error) == "CannotVerifyCopySource" or error.status_code == HTTPStatus.NOT_IMPLEMENTED:
-                    raise SourceUnreachableError(explain(error)) from error
+                if error_code(error) in _CANNOT_COPY or error.status_code == HTTPStatus.NOT_IMPLEMENTED:
+                    raise SourceUnreachableError(explain(error)) from None
                 raise
 
     async def write(self, disk: BlobAddress, piece: Change, content: bytes, lease_id: str) -> None:
@@ -138,7 +139,7 @@ class BackupBlobs:
             LeaseLostError: the backup blob is not under the run's lease.
         """
         blob = await self._blob(disk)
-        with _lease_errors(disk):
+        with _as_left(disk):
             await blob.upload_page(content, piece.start, piece.length, lease=lease_id)
 
     async def clear(self, disk: BlobAddress, piece: Change, lease_id: str) -> None:
@@ -148,7 +149,7 @@ class BackupBlobs:
             LeaseLostError: the backup blob is not under the run's lease.
         """
         blob = await self._blob(disk)
-        with _lease_errors(disk):
+        with _as_left(disk):
             await blob.clear_page(piece.start, piece.length, lease=lease_id)
 
     async def snapshots(self, disk: BlobAddress, run_id: str) -> list[TakenSnapshot]:
@@ -161,7 +162,7 @@ class BackupBlobs:
         taken = [
             TakenSnapshot(time=blob.snapshot, plan=int(blob.metadata[PLAN_METADATA]), etag=blob.metadata[ETAG_METADATA])
             async for blob in found
-            if blob.name == name and blob.snapshot and (blob.metadata or {}).get(RUN_METADATA) == run_id
+            if blob.name == name and blob.snapshot and _is_taken_by(run_id, blob.metadata or {})
         ]
         return sorted(taken, key=lambda snapshot: snapshot.time)
 
@@ -172,7 +173,7 @@ class BackupBlobs:
             LeaseLostError: the backup blob is not under the run's lease.
         """
         blob = await self._blob(disk)
-        with _lease_errors(disk):
+        with _as_left(disk):
             answer = await blob.create_snapshot(
                 dict(metadata), etag=etag, match_condition=MatchConditions.IfNotModified, lease=lease_id
             )
@@ -190,8 +191,13 @@ class BackupBlobs:
         return service.get_blob_client(address.container, address.blob, snapshot=snapshot)
 
 
+def _is_taken_by(run_id: str, metadata: Mapping[str, str]) -> bool:
+    return metadata.get(RUN_METADATA) == run_id and metadata.keys() >= {PLAN_METADATA, ETAG_METADATA}
+
+
 @contextlib.contextmanager
-def _lease_errors(disk: BlobAddress) -> Iterator[None]:
+def _as_left(disk: BlobAddress) -> Iterator[None]:
+    """Tell apart what a write is refused for when the backup blob is not as the run has left it."""
     try:
         yield
     except HttpResponseError as error:
@@ -199,4 +205,8 @@ def _lease_errors(disk: BlobAddress) -> Iterator[None]:
             raise LeaseLostError(
                 f"the backup blob of {disk.url} is not under this run's lease: {explain(error)}"
             ) from error
+        if error_code(error) in {"BlobNotFound", "ContainerNotFound"}:
+            raise NotAsLeftError(f"the backup blob of {disk.url} is gone; the run makes it anew") from error
+        if error.status_code == HTTPStatus.PRECONDITION_FAILED:
+            raise NotAsLeftError(f"the backup blob of {disk.url} was written to just now: {explain(error)}") from error
         raise

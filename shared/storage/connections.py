@@ -39,7 +39,7 @@ class Connections:
         self._keys = {connection.account: connection.key for connection in settings.storage_connections}
         self._blob_services: dict[str, BlobServiceClient] = {}
         self._http: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] | None = None
-        self._identities: dict[str | None, DefaultAzureCredential] = {}
+        self._credential: DefaultAzureCredential | None = None
 
     def account_key(self, account: str) -> str | None:
         """Give an account's shared key, where a connection string names the account."""
@@ -67,7 +67,7 @@ class Connections:
         if host.connection_string:
             client = QueueServiceClient.from_connection_string(host.connection_string.get_secret_value(), **options)
         else:
-            client = QueueServiceClient(str(host.queue_service_url), await self._identity(host.client_id), **options)
+            client = QueueServiceClient(str(host.queue_service_url), await self._identity(), **options)
         return await self._stack.enter_async_context(client)
 
     async def table_service(self) -> TableServiceClient:
@@ -76,7 +76,7 @@ class Connections:
         if host.connection_string:
             client = TableServiceClient.from_connection_string(host.connection_string.get_secret_value(), **_TIMEOUTS)
         else:
-            identity = await self._identity(host.client_id)
+            identity = await self._identity()
             client = TableServiceClient(str(host.table_service_url), credential=identity, **_TIMEOUTS)
         return await self._stack.enter_async_context(client)
 
@@ -87,11 +87,13 @@ class Connections:
             await self._stack.enter_async_context(self._http)
         return self._http
 
-    async def _identity(self, client_id: str | None = None) -> DefaultAzureCredential:
-        if client_id not in self._identities:
+    async def _identity(self) -> DefaultAzureCredential:
+        """Give the app's identity: one for all accounts, as the setting of the host's storage names it."""
+        if self._credential is None:
+            client_id = self._settings.host_storage.client_id
             chosen = {"managed_identity_client_id": client_id} if client_id else {}
-            self._identities[client_id] = await self._stack.enter_async_context(DefaultAzureCredential(**chosen))
-        return self._identities[client_id]
+            self._credential = await self._stack.enter_async_context(DefaultAzureCredential(**chosen))
+        return self._credential
 
 
 @contextlib.asynccontextmanager

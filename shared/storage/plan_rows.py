@@ -4,14 +4,17 @@ Counting rows is a fan-in without a counter that all batches would fight over; w
 """
 
 import contextlib
+from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import UpdateMode
+from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from shared.batches import Effort
-from shared.messages import RunMessage
+from shared.batches import Effort, fingerprint
+from shared.messages import BatchMessage, RunMessage
+from shared.names import RUN_SEPARATOR
 from shared.record import Progress
 from shared.storage.records import from_properties, to_properties
 
@@ -32,35 +35,36 @@ class PlanRows:
         with contextlib.suppress(ResourceExistsError):
             await self._table.create_table()
 
-    async def window_planned(self, plan: RunMessage, window: int, batches: int, effort: Effort) -> None:
-        """Note that a window is planned: how many batches it has, and the effort of them all."""
-        await self._put(plan, f"{_WINDOW_PREFIX}{window:04d}", {"batches": batches, **effort._asdict()})
+    async def window_planned(self, plan: RunMessage, window: int, fingerprints: Sequence[int], effort: Effort) -> None:
+        """Note that a window is planned: the fingerprints of its batches, and the effort of them all."""
+        counts = {"batches": len(fingerprints), "fingerprint": sum(fingerprints)}
+        await self._put(plan, f"{_WINDOW_PREFIX}{window:04d}", {**counts, **effort._asdict()})
 
-    async def batch_done(self, plan: RunMessage, window: int, number: int, effort: Effort) -> None:
+    async def batch_done(self, batch: BatchMessage, effort: Effort) -> None:
         """Note that a batch is done, with the effort it took."""
-        await self._put(plan, f"{_batches_of(window)}{number:08d}", effort._asdict())
+        await self._put(batch, _row_of(batch), {"fingerprint": fingerprint(batch.ranges), **effort._asdict()})
 
-    async def is_batch_done(self, plan: RunMessage, window: int, number: int) -> bool:
-        """Tell whether a batch is done."""
+    async def is_batch_done(self, batch: BatchMessage) -> bool:
+        """Tell whether a batch is done, with the same ranges."""
         try:
-            await self._table.get_entity(_partition(plan), f"{_batches_of(window)}{number:08d}", select=["RowKey"])
+            row = await self._table.get_entity(_partition(batch), _row_of(batch), select=["fingerprint"])
         except ResourceNotFoundError:
             return False
-        return True
+        return bool(from_properties(row)["fingerprint"] == fingerprint(batch.ranges))
 
-    async def batches_done(self, plan: RunMessage, window: int) -> set[int]:
-        """Give the numbers of a window's batches that are done."""
+    async def batches_done(self, plan: RunMessage, window: int) -> dict[int, int]:
+        """Give the numbers of a window's batches that are done, and their fingerprints."""
         prefix = _batches_of(window)
         rows = self._table.query_entities(
             "PartitionKey eq @plan and RowKey ge @first and RowKey lt @last",
             parameters={"plan": _partition(plan), "first": prefix, "last": f"{prefix}~"},
-            select=["RowKey"],
+            select=["RowKey", "fingerprint"],
         )
-        return {int(row["RowKey"].removeprefix(prefix)) async for row in rows}
+        return {int(row["RowKey"].removeprefix(prefix)): from_properties(row)["fingerprint"] async for row in rows}
 
     async def progress(self, plan: RunMessage) -> Progress:
         """Add up what is planned and what is done."""
-        windows = batches_total = batches_done = 0
+        windows = batches_total = batches_done = planned_fingerprint = done_fingerprint = 0
         planned = done = Effort()
         rows = self._table.query_entities("PartitionKey eq @plan", parameters={"plan": _partition(plan)})
         async for row in rows:
@@ -70,18 +74,26 @@ class PlanRows:
                 windows += 1
                 batches_total += values["batches"]
                 planned = planned.plus(effort)
+                planned_fingerprint += values["fingerprint"]
             else:
                 batches_done += 1
                 done = done.plus(effort)
+                done_fingerprint += values["fingerprint"]
         return Progress(
-            windows=windows, batches_total=batches_total, planned=planned, batches_done=batches_done, done=done
+            windows=windows,
+            batches_total=batches_total,
+            planned=planned,
+            planned_fingerprint=planned_fingerprint,
+            batches_done=batches_done,
+            done=done,
+            done_fingerprint=done_fingerprint,
         )
 
     async def drop(self, run: RunMessage) -> None:
         """Delete the rows of all plans of a run, and what late messages have left of the disk's earlier ones."""
         rows = self._table.query_entities(
             "PartitionKey ge @first and PartitionKey lt @last",
-            parameters={"first": f"{run.disk_key}|", "last": f"{run.run_id}~"},
+            parameters={"first": f"{run.disk_key}{RUN_SEPARATOR}", "last": f"{run.run_id}~"},
             select=["PartitionKey", "RowKey"],
         )
         held: list[dict[str, Any]] = []
@@ -98,12 +110,23 @@ class PlanRows:
         await self._table.upsert_entity(entity, UpdateMode.REPLACE)
 
     async def _delete(self, rows: list[dict[str, Any]]) -> None:
-        await self._table.submit_transaction([("delete", row) for row in rows])
+        """Delete rows of one partition; those that somebody else has deleted meanwhile are fine."""
+        try:
+            await self._table.submit_transaction([("delete", row) for row in rows])
+        except TableTransactionError as error:
+            if error.status_code != HTTPStatus.NOT_FOUND:
+                raise
+            for row in rows:
+                await self._table.delete_entity(row)
 
 
 def _partition(plan: RunMessage) -> str:
-    return f"{plan.run_id}|{plan.plan:04d}"
+    return f"{plan.run_id}{RUN_SEPARATOR}{plan.plan:04d}"
 
 
 def _batches_of(window: int) -> str:
     return f"{_BATCH_PREFIX}{window:04d}-"
+
+
+def _row_of(batch: BatchMessage) -> str:
+    return f"{_batches_of(batch.window)}{batch.number:08d}"

@@ -13,8 +13,9 @@ from azure.storage.blob import BlobSasPermissions, BlobType, generate_blob_sas
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from shared.addresses import BlobAddress
+from shared.decisions import is_own_snapshot
 from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, explain, refuses_diff
-from shared.names import BACKUP_METADATA, DISK_METADATA
+from shared.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.ranges import Change, Window
 from shared.settings import Settings, SourceDisk
 from shared.storage.connections import RETRY_ONCE, Connections
@@ -31,12 +32,10 @@ class SourceSnapshot:
     """A source snapshot.
 
     Attributes:
-        time: its time, as Azure prints it.
         size: bytes.
         is_page_blob: whether it is a page blob at all.
     """
 
-    time: str
     size: int
     is_page_blob: bool
 
@@ -60,8 +59,9 @@ class SourceDisks:
     async def take_snapshot(self, disk: BlobAddress) -> str:
         """Snapshot a disk, leased or not, and give the snapshot's time (REST: Snapshot Blob)."""
         blob = await self._blob(disk)
-        answer = await blob.create_snapshot(metadata={DISK_METADATA: disk.url, BACKUP_METADATA: self._backup})
-        return str(answer["snapshot"])
+        taken = datetime.now(UTC).isoformat()
+        metadata = {DISK_METADATA: disk.url, BACKUP_METADATA: self._backup, TAKEN_METADATA: taken}
+        return str((await blob.create_snapshot(metadata=metadata))["snapshot"])
 
     async def snapshot_properties(self, disk: BlobAddress, snapshot: str) -> SourceSnapshot:
         """Look at a source snapshot (REST: Get Blob Properties).
@@ -74,7 +74,7 @@ class SourceDisks:
             properties = await blob.get_blob_properties()
         except ResourceNotFoundError as error:
             raise _gone(disk, snapshot) from error
-        return SourceSnapshot(snapshot, properties.size, properties.blob_type == BlobType.PAGEBLOB)
+        return SourceSnapshot(properties.size, properties.blob_type == BlobType.PAGEBLOB)
 
     async def own_snapshots(self, disk: BlobAddress) -> list[str]:
         """List the times of the source snapshots that were taken for this backup container, oldest first."""
@@ -86,7 +86,7 @@ class SourceDisks:
                 async for blob in found
                 if blob.name == disk.blob
                 and blob.snapshot
-                and (blob.metadata or {}).get(BACKUP_METADATA) == self._backup
+                and is_own_snapshot(disk, self._backup, blob.snapshot, blob.metadata or {})
             ]
         )
 

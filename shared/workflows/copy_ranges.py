@@ -3,16 +3,19 @@
 import asyncio
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
+
+from azure.core.exceptions import AzureError
 
 from shared.batches import effort
-from shared.errors import LeaseLostError, SourceGoneError, SourceUnreachableError
+from shared.errors import LeaseLostError, SourceGoneError, SourceUnreachableError, is_passing
 from shared.events import log_event
 from shared.messages import BatchMessage
 from shared.names import lease_id
 from shared.ranges import Change, writes
 from shared.record import SERVER_SIDE, DiskRecord, OpenRun
 from shared.storage.services import Services
-from shared.workflows.failures import give_up, on_record
+from shared.workflows.failures import give_up, on_record, record_failure
 
 WRITERS = 8
 """Requests that one batch has under way at once."""
@@ -25,7 +28,7 @@ async def copy_ranges(services: Services, message: BatchMessage) -> None:
         if run is None:
             log_event("message-dropped", disk=message.disk, run=message.run, step="copy-ranges")
             return
-        if await services.plans.is_batch_done(message, message.window, message.number):
+        if await services.plans.is_batch_done(message):
             return
         try:
             batch = await _Batch.begin(services, message, through_function=run.copying != SERVER_SIDE)
@@ -33,13 +36,18 @@ async def copy_ranges(services: Services, message: BatchMessage) -> None:
         except SourceGoneError as error:
             await give_up(services, message, error)
             return
+        except AzureError as error:
+            if not is_passing(error):
+                raise
+            await _postpone(services, message, error)
+            return
         except LeaseLostError:
             if await _open_run(services, message) is None:
                 log_event("late-write-refused", level=logging.WARNING, disk=message.disk, run=message.run)
                 return
             raise
         done = effort(message.changes)
-        await services.plans.batch_done(message, message.window, message.number, done)
+        await services.plans.batch_done(message, done)
         log_event(
             "batch-done",
             disk=message.disk,
@@ -48,6 +56,12 @@ async def copy_ranges(services: Services, message: BatchMessage) -> None:
             batch=message.number,
             **done._asdict(),
         )
+
+
+async def _postpone(services: Services, message: BatchMessage, error: AzureError) -> None:
+    """Come back to a batch when the service is less busy; the queue alone would give it up after five tries."""
+    await record_failure(services, message.address, "copy-ranges", error, message.run)
+    await services.queues.send(message, timedelta(seconds=30 + message.number * 7 % 60))
 
 
 async def _open_run(services: Services, message: BatchMessage) -> OpenRun | None:

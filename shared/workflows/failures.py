@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from shared.addresses import BlobAddress
 from shared.decisions import given_up
-from shared.errors import SourceGoneError, explain
+from shared.errors import SourceGoneError, StepFailedError, explain
 from shared.events import log_event
 from shared.messages import RunMessage
 from shared.names import backup_blob_name, lease_id
@@ -20,9 +20,17 @@ from shared.storage.services import Services
 
 @contextlib.asynccontextmanager
 async def on_record(services: Services, message: RunMessage, step: str) -> AsyncIterator[None]:
-    """Put what a step raises on its disk's record, and raise it again: the queue delivers the message again."""
+    """Put what a step raises on its disk's record, and have the queue deliver the message again.
+
+    Raises:
+        StepFailedError: in the place of an error of the SDK: the host logs all that an exception carries, and the
+            service may repeat a signed URL.
+    """
     try:
         yield
+    except AzureError as error:
+        await record_failure(services, message.address, step, error, run=message.run)
+        raise StepFailedError(explain(error)) from None
     except Exception as error:
         await record_failure(services, message.address, step, error, run=message.run)
         raise
@@ -51,8 +59,10 @@ async def give_up(services: Services, message: RunMessage, error: SourceGoneErro
         reason = f"run {message.run} was given up: {error}"
         return given_up(record, reason) if record.run_of(message.run) else record
 
-    await record_failure(services, message.address, "run", error, message.run)
+    before = await services.records.get(message.address)
     await services.records.update(message.address, closed)
+    if before and before[0].run_of(message.run):
+        await record_failure(services, message.address, "run", error, message.run)
     await services.backups.release_lease(message.address, lease_id(message.run_id))
     await services.plans.drop(message)
 

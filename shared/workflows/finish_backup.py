@@ -5,6 +5,7 @@ import logging
 from azure.core.exceptions import AzureError
 
 from shared.decisions import (
+    LONGEST_CHECK_DELAY,
     TakenSnapshot,
     is_complete,
     is_stalled,
@@ -36,12 +37,18 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
     """Look at a run's progress: seal it when it is complete, else look again later."""
     async with on_record(services, message, "finish-backup"):
         found = await services.records.get(message.address)
-        if found and found[0].base_snapshot == message.run:
-            await _clean_up(services, message, found[0])
-        elif found and (run := found[0].run_of(message.run)):
-            await _advance(services, message, run)
-        else:
-            log_event("message-dropped", disk=message.disk, run=message.run, step="finish-backup")
+        run = found[0].run_of(message.run) if found else None
+        try:
+            if found and found[0].base_snapshot == message.run:
+                await _clean_up(services, message, found[0])
+            elif run:
+                await _advance(services, message, run)
+            else:
+                log_event("message-dropped", disk=message.disk, run=message.run, step="finish-backup")
+        except (AzureError, RecordConflictError) as error:
+            # This message is the run's heartbeat: it outlasts any outage, while the queue tries five times only.
+            await record_failure(services, message.address, "finish-backup", error, message.run)
+            await services.queues.send(message, LONGEST_CHECK_DELAY)
 
 
 async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> None:

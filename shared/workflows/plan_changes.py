@@ -5,12 +5,12 @@ import logging
 from collections.abc import AsyncIterator
 
 from shared.addresses import BlobAddress
-from shared.batches import Effort, Packer, effort, encode
+from shared.batches import Effort, Packer, effort, encode, fingerprint
 from shared.decisions import BackupBlob, begun_anew, opened
 from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError
 from shared.events import log_event
 from shared.messages import BatchMessage, PlanMessage
-from shared.names import DISK_METADATA, RUN_METADATA, lease_id
+from shared.names import DISK_METADATA, lease_id
 from shared.ranges import Change, Window, clip, coalesced, gaps_cleared, halves, windows
 from shared.record import DiskRecord, Kind, OpenRun
 from shared.storage.services import Services
@@ -52,7 +52,7 @@ async def _open_run(services: Services, message: PlanMessage) -> None:
     def change(record: DiskRecord) -> DiskRecord:
         if record.run_of(message.run) is None:
             return record
-        return opened(record, message.run_id, blob, len(cut), leased=leased)
+        return opened(record, blob, len(cut), leased=leased)
 
     record = await services.records.update(disk, change)
     run = record.run_of(message.run) if record else None
@@ -75,8 +75,7 @@ async def _take_blob(services: Services, message: PlanMessage, blob: BackupBlob 
     One that somebody wrote to meanwhile is not taken: the message comes again, and finds a run without its lease.
     """
     if blob is None:
-        metadata = {DISK_METADATA: message.disk, RUN_METADATA: message.run_id}
-        etag = await services.backups.create(message.address, size, metadata)
+        etag = await services.backups.create(message.address, size, {DISK_METADATA: message.disk})
     else:
         etag = blob.etag
     if await services.backups.acquire_lease(message.address, lease_id(message.run_id), etag):
@@ -92,32 +91,37 @@ async def _plan_window(services: Services, message: PlanMessage, number: int) ->
         log_event("message-dropped", disk=disk.url, run=message.run, step="plan-changes")
         return
     window = windows(run.size, WINDOW)[number]
-    already_done = await services.plans.batches_done(message, number)
-    count, total = 0, Effort()
+    done = await services.plans.batches_done(message, number)
+    fingerprints: list[int] = []
+    total = Effort()
     sending: set[asyncio.Task[None]] = set()
     try:
-        async for batch in _batches(_change_list(services, found[0], run, window)):
-            if count not in already_done:
-                sent = BatchMessage(
-                    disk=message.disk,
-                    run=message.run,
-                    plan=message.plan,
-                    window=number,
-                    number=count,
-                    ranges=encode(batch),
-                )
-                sending.add(asyncio.create_task(services.queues.send(sent)))
+        async for changes in _batches(_change_list(services, found[0], run, window)):
+            batch = BatchMessage(
+                **message.model_dump(exclude={"window"}),
+                window=number,
+                number=len(fingerprints),
+                ranges=encode(changes),
+            )
+            fingerprints.append(fingerprint(batch.ranges))
+            total = total.plus(effort(changes))
+            if batch.number not in done:
+                sending.add(asyncio.create_task(services.queues.send(batch)))
                 sending = await _some_sent(sending, _ENQUEUED_AT_ONCE)
-            count, total = count + 1, total.plus(effort(batch))
         await _some_sent(sending, 1)
     except DiffRefusedError as error:
-        await _turn_into_resync(services, message, error)
+        await _plan_anew(services, message, Kind.RESYNC, f"the diff from the base snapshot was refused: {error}")
         return
     finally:
         for task in sending:
             task.cancel()
-    await services.plans.window_planned(message, number, count, total)
-    log_event("window-planned", disk=disk.url, run=message.run, window=number, batches=count, **total._asdict())
+    if not done.items() <= dict(enumerate(fingerprints)).items():
+        await _plan_anew(services, message, run.kind, "the change list is cut otherwise than when the run began")
+        return
+    await services.plans.window_planned(message, number, fingerprints, total)
+    log_event(
+        "window-planned", disk=disk.url, run=message.run, window=number, batches=len(fingerprints), **total._asdict()
+    )
 
 
 async def _some_sent(sending: set[asyncio.Task[None]], most: int) -> set[asyncio.Task[None]]:
@@ -129,16 +133,15 @@ async def _some_sent(sending: set[asyncio.Task[None]], most: int) -> set[asyncio
     return sending
 
 
-async def _turn_into_resync(services: Services, message: PlanMessage, error: DiffRefusedError) -> None:
-    """Begin the run's plan anew without the diff, and say why."""
-    reason = f"the diff from the base snapshot was refused: {error}"
+async def _plan_anew(services: Services, message: PlanMessage, kind: Kind, reason: str) -> None:
+    """Begin the run's plan anew, and say why."""
 
     def change(record: DiskRecord) -> DiskRecord:
         run = record.run_of(message.run)
-        return begun_anew(record, Kind.RESYNC, reason) if run and run.plan == message.plan else record
+        return begun_anew(record, kind, reason) if run and run.plan == message.plan else record
 
     await services.records.update(message.address, change)
-    log_event("resync", level=logging.WARNING, disk=message.disk, run=message.run, reason=reason)
+    log_event("run-begun-anew", level=logging.WARNING, disk=message.disk, run=message.run, kind=kind, reason=reason)
     await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
 
 

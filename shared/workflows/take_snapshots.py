@@ -1,6 +1,7 @@
 """The first step: snapshot all disks, as close together as the service lets; then open their runs."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -32,7 +33,7 @@ async def take_snapshots(services: Services) -> None:
     log_event("snapshots-taken", disks=len(disks), snapshots=len(snapshots), open_runs=len(found) - len(resting))
 
     async def open_run(disk: BlobAddress) -> None:
-        await _open_run(services, disk, snapshots[disk], found[disk])
+        await _open_run(services, disk, snapshots[disk])
 
     async def watch_run(disk: BlobAddress) -> None:
         record = found[disk]
@@ -83,36 +84,48 @@ async def _each[Result](
     return done
 
 
-async def _open_run(services: Services, disk: BlobAddress, snapshot: str, found: tuple[DiskRecord, str] | None) -> None:
+async def _open_run(services: Services, disk: BlobAddress, snapshot: str) -> None:
     source = await services.disks.snapshot_properties(disk, snapshot)
     if not source.is_page_blob:
         await services.disks.delete_snapshot(disk, snapshot)
         raise DiskError(f"{disk.url} is no page blob, so it is no disk. What to do: take it out of SOURCE_DISKS.")
     now = services.now()
-    record, etag = found or (new_record(services, disk), None)
     run = OpenRun(snapshot=snapshot, size=source.size, started=now, progressed=now, checked=now)
-    try:
-        await services.records.put(disk, record.model_copy(update={"run": run}), etag)
-    except RecordConflictError:
-        # A write whose answer was lost, and that was sent again, conflicts with itself.
-        there = await services.records.get(disk)
-        if there is None or (there[0].run_of(snapshot) is None and there[0].base_snapshot != snapshot):
-            await _drop_snapshot(services, disk, snapshot)
-            return
+    if not await _put_on_record(services, disk, run):
+        log_event(
+            "snapshot-dropped", level=logging.WARNING, disk=disk.url, run=snapshot, reason="another run was faster"
+        )
+        await services.disks.delete_snapshot(disk, snapshot)
+        return
     log_event("run-opened", disk=disk.url, run=snapshot, size=source.size)
     await services.queues.send(PlanMessage(disk=disk.url, run=snapshot))
     await services.queues.send(FinishMessage(disk=disk.url, run=snapshot), next_check(run, now))
 
 
-async def _drop_snapshot(services: Services, disk: BlobAddress, snapshot: str) -> None:
-    log_event("snapshot-dropped", level=logging.WARNING, disk=disk.url, run=snapshot, reason="another run was faster")
-    await services.disks.delete_snapshot(disk, snapshot)
+async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun) -> bool:
+    """Open a run on the disk's record, unless another run is open there or was sealed meanwhile."""
+    new = new_record(services, disk)
+
+    def opened(record: DiskRecord) -> DiskRecord:
+        if record.run or record.base_snapshot >= run.snapshot:
+            return record
+        return record.model_copy(update={"run": run, "backup_blob": new.backup_blob})
+
+    record = await services.records.update(disk, opened)
+    if record is None:
+        with contextlib.suppress(RecordConflictError):
+            await services.records.put(disk, opened(new), None)
+        record = await services.records.update(disk, opened)
+    return record is not None and record.run_of(run.snapshot) is not None
 
 
 async def _watch_run(services: Services, disk: BlobAddress, run: OpenRun) -> None:
-    """Enqueue a run's finish message again where it must be taken for lost; it sees to the rest."""
-    if not is_unwatched(run, services.now(), services.settings.stalled_after):
-        log_event("run-still-open", disk=disk.url, run=run.snapshot)
-        return
-    log_event("run-resumed", level=logging.WARNING, disk=disk.url, run=run.snapshot)
-    await services.queues.send(FinishMessage(disk=disk.url, run=run.snapshot))
+    """Enqueue an open run's messages again where they must be taken for lost."""
+    now, after = services.now(), services.settings.stalled_after
+    if now - run.progressed >= after:
+        log_event("run-planned-again", level=logging.WARNING, disk=disk.url, run=run.snapshot)
+        await services.queues.send(PlanMessage(disk=disk.url, run=run.snapshot))
+    if is_unwatched(run, now, after):
+        log_event("run-resumed", level=logging.WARNING, disk=disk.url, run=run.snapshot)
+        await services.queues.send(FinishMessage(disk=disk.url, run=run.snapshot))
+    log_event("run-still-open", disk=disk.url, run=run.snapshot)

@@ -89,6 +89,21 @@ async def test_after_a_seal_only_the_base_snapshot_is_left_of_tidemarks_and_all_
     assert not [row async for row in cloud.tables.get_table_client("batches").list_entities()]
 
 
+async def test_a_snapshot_that_has_inherited_tidemarks_metadata_is_its_owners(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+        service = cloud.services[disk.account]
+        base = service.get_blob_client(disk.address.container, disk.address.blob, snapshot=point.source_snapshot)
+        metadata = (await base.get_blob_properties()).metadata
+        assert metadata["tidemark_taken"]
+        # As on a disk that was made of a source snapshot, the day after.
+        await disk.blob.set_blob_metadata(metadata | {"tidemark_taken": "2026-01-01T00:00:00+00:00"})
+        theirs = str((await disk.blob.create_snapshot())["snapshot"])
+        [point] = await app.back_up(disk)
+    assert await disk.own_snapshots() == [theirs, point.source_snapshot]
+
+
 async def test_a_recovery_point_says_what_it_is_in_its_metadata(cloud: Cloud) -> None:
     disk = await cloud.disk()
     async with cloud.app(disk) as app:

@@ -30,7 +30,7 @@ async def test_settings_that_can_not_be_used_stop_the_app_at_its_start_and_are_a
         ):
             pass
     said = str(error.value)
-    assert "BACKUP_CONTAINER: backups should start with https://" in said
+    assert "BACKUP_CONTAINER: a value that is no URL should start with https://" in said
     assert "STORAGE_CONNECTIONS: should be a JSON array" in said
     assert "should have nothing after the blob's name: no SAS" in said
     assert "c2VjcmV0" not in said

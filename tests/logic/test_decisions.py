@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.addresses import BlobAddress
 from shared.batches import Effort
 from shared.decisions import (
     BackupBlob,
     begun_anew,
     given_up,
     is_complete,
+    is_own_snapshot,
     is_stalled,
     is_unwatched,
     next_check,
@@ -29,19 +31,16 @@ from tests.logic.records import (
     GIB,
     NEW,
     NOON,
-    OLDER_RUN_ID,
     RUN,
-    RUN_ID,
     SNAPSHOT,
 )
 
-FOUND = BackupBlob(size=64 * GIB, etag=ETAG, created_by=OLDER_RUN_ID, leased=False)
+FOUND = BackupBlob(size=64 * GIB, etag=ETAG, leased=False)
 """The backup blob as the last run has left it."""
 
-CREATED = BackupBlob(size=64 * GIB, etag='"0x8DE29B2"', created_by=RUN_ID, leased=False)
+CREATED = BackupBlob(size=64 * GIB, etag='"0x8DE29B2"', leased=False)
 """The backup blob as the run has created it."""
 
-FOREIGN = FOUND.model_copy(update={"created_by": ""})
 OTHER_ETAG = FOUND.model_copy(update={"etag": '"0x8DE29C3"'})
 HALF = Progress(
     windows=1,
@@ -72,9 +71,7 @@ def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
     ("record", "blob", "kind", "reason"),
     [
         pytest.param(NEW, None, Kind.FULL, "", id="first run"),
-        pytest.param(NEW, CREATED, Kind.FULL, "", id="first run that created the blob"),
         pytest.param(NEW, FOUND, Kind.RESYNC, "there before", id="blob of a first run that was given up"),
-        pytest.param(NEW, FOREIGN, Kind.RESYNC, "there before", id="blob of somebody else"),
         pytest.param(BACKED_UP, FOUND, Kind.INCREMENTAL, "", id="as the last run has left it"),
         pytest.param(BACKED_UP, None, Kind.FULL, "missing", id="blob was missing"),
         pytest.param(BACKED_UP, OTHER_ETAG, Kind.RESYNC, "changed", id="written to by somebody else"),
@@ -88,7 +85,7 @@ def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
 def test_only_a_blob_that_equals_the_base_snapshot_takes_a_diff(
     record: DiskRecord, blob: BackupBlob | None, kind: Kind, reason: str
 ) -> None:
-    run = run_of(opened(record, RUN_ID, blob, 16, leased=True))
+    run = run_of(opened(record, blob, 16, leased=True))
     assert run.kind is kind
     assert reason in run.reason
     assert bool(reason) == bool(run.reason)
@@ -98,7 +95,7 @@ def test_only_a_blob_that_equals_the_base_snapshot_takes_a_diff(
 
 
 def test_a_run_is_opened_with_its_kind_and_its_windows() -> None:
-    assert opened(BACKED_UP, RUN_ID, OTHER_ETAG, 16, leased=True) == BACKED_UP.with_run(
+    assert opened(BACKED_UP, OTHER_ETAG, 16, leased=True) == BACKED_UP.with_run(
         opened=True, kind=Kind.RESYNC, reason="the backup blob was changed outside a run", windows=16
     )
 
@@ -106,9 +103,9 @@ def test_a_run_is_opened_with_its_kind_and_its_windows() -> None:
 @pytest.mark.parametrize("record", [NEW, BACKED_UP, UNFINISHED])
 @pytest.mark.parametrize("blob", [None, FOUND, OTHER_ETAG])
 def test_a_run_opened_twice_is_opened_once(record: DiskRecord, blob: BackupBlob | None) -> None:
-    once = opened(record, RUN_ID, blob, 16, leased=True)
+    once = opened(record, blob, 16, leased=True)
     written_to = (blob or CREATED).model_copy(update={"etag": "written to by the run itself"})
-    assert opened(once, RUN_ID, written_to, 16, leased=True) == once
+    assert opened(once, written_to, 16, leased=True) == once
 
 
 @pytest.mark.parametrize(
@@ -116,12 +113,12 @@ def test_a_run_opened_twice_is_opened_once(record: DiskRecord, blob: BackupBlob 
 )
 def test_opening_a_run_that_is_under_way_keeps_its_progress(kind: Kind, blob: BackupBlob) -> None:
     record = under_way(BACKED_UP, kind)
-    assert opened(record, RUN_ID, blob, 1, leased=True) == record
+    assert opened(record, blob, 1, leased=True) == record
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_run_whose_blob_has_gone_begins_anew(kind: Kind) -> None:
-    run = run_of(opened(under_way(BACKED_UP, kind), RUN_ID, None, 1, leased=True))
+    run = run_of(opened(under_way(BACKED_UP, kind), None, 1, leased=True))
     assert (run.kind, run.plan, run.batches_done, run.bytes_done) == (Kind.FULL, 1, 0, 0)
     assert run.opened
     assert "missing" in run.reason
@@ -129,19 +126,24 @@ def test_a_run_whose_blob_has_gone_begins_anew(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_run_whose_lease_did_not_last_begins_anew_as_a_resync(kind: Kind) -> None:
-    run = run_of(opened(under_way(BACKED_UP, kind), RUN_ID, CREATED, 1, leased=False))
+    run = run_of(opened(under_way(BACKED_UP, kind), CREATED, 1, leased=False))
     assert (run.kind, run.plan, run.batches_done) == (Kind.RESYNC, 1, 0)
     assert "lease was broken" in run.reason
 
 
+def test_an_incremental_run_that_has_written_nothing_yet_goes_on_without_its_lease() -> None:
+    record = BACKED_UP.with_run(opened=True, kind=Kind.INCREMENTAL, windows=1)
+    assert opened(record, FOUND, 1, leased=False) == record
+
+
 def test_a_run_begun_anew_goes_on_once_its_blob_is_there_and_leased() -> None:
-    anew = opened(under_way(BACKED_UP, Kind.FULL), RUN_ID, None, 1, leased=False)
-    assert opened(anew, RUN_ID, CREATED, 1, leased=True) == anew
+    anew = opened(under_way(BACKED_UP, Kind.FULL), None, 1, leased=False)
+    assert opened(anew, CREATED, 1, leased=True) == anew
 
 
 def test_a_record_without_an_open_run_has_none_to_open() -> None:
     with pytest.raises(ValueError, match="no open run"):
-        opened(NEW.model_copy(update={"run": None}), RUN_ID, None, 1, leased=True)
+        opened(NEW.model_copy(update={"run": None}), None, 1, leased=True)
 
 
 # --- beginning anew, giving up
@@ -156,14 +158,14 @@ def test_a_plan_begun_anew_has_another_number_and_no_progress() -> None:
 def test_a_run_given_up_makes_the_next_one_a_resync() -> None:
     record = given_up(under_way(BACKED_UP), "the source snapshot is gone")
     assert record.run is None
-    run = run_of(opened(record.model_copy(update={"run": RUN}), RUN_ID, FOUND, 1, leased=True))
+    run = run_of(opened(record.model_copy(update={"run": RUN}), FOUND, 1, leased=True))
     assert (run.kind, run.reason) == (Kind.RESYNC, "the source snapshot is gone")
 
 
 def test_a_first_run_given_up_leaves_a_blob_that_the_next_one_resyncs() -> None:
     record = given_up(under_way(NEW, Kind.FULL), "the source snapshot is gone")
     assert record == NEW.model_copy(update={"run": None})
-    assert run_of(opened(record.model_copy(update={"run": RUN}), RUN_ID, FOUND, 1, leased=True)).kind is Kind.RESYNC
+    assert run_of(opened(record.model_copy(update={"run": RUN}), FOUND, 1, leased=True)).kind is Kind.RESYNC
 
 
 def test_a_run_given_up_leaves_the_recovery_points_as_they_were() -> None:
@@ -243,6 +245,46 @@ def test_a_run_planned_again_in_vain_is_given_twice_as_long_each_time_until_it_m
     assert is_stalled(often, NOON + timedelta(days=2), after)
 
 
+def test_batches_that_were_cut_otherwise_do_not_complete_a_plan() -> None:
+    run = RUN.model_copy(update={"opened": True, "windows": 1})
+    whole = Progress(windows=1, batches_total=2, batches_done=2, planned_fingerprint=7, done_fingerprint=7)
+    assert is_complete(run, whole)
+    assert not is_complete(run, whole.model_copy(update={"done_fingerprint": 8}))
+
+
+# --- whose a snapshot is
+
+DISK = BlobAddress.parse("https://disks.blob.core.windows.net/vhds/os.vhd")
+CONTAINER = "https://backups.blob.core.windows.net/tidemark"
+METADATA = {"tidemark_disk": DISK.url, "tidemark_backup": CONTAINER, "tidemark_taken": "2026-11-22T12:34:50+00:00"}
+
+
+def test_a_snapshot_that_was_taken_for_the_backup_container_is_tidemarks() -> None:
+    assert is_own_snapshot(DISK, CONTAINER, "2026-11-22T12:34:56.1234567Z", METADATA)
+
+
+@pytest.mark.parametrize(
+    ("time", "metadata"),
+    [
+        pytest.param("2026-11-22T18:00:00.0000000Z", METADATA, id="inherited from a disk that was made of one"),
+        pytest.param("2026-11-22T12:34:56.1234567Z", {}, id="a user's own"),
+        pytest.param(
+            "2026-11-22T12:34:56.1234567Z",
+            METADATA | {"tidemark_disk": "https://disks.blob.core.windows.net/vhds/copy.vhd"},
+            id="of another disk",
+        ),
+        pytest.param(
+            "2026-11-22T12:34:56.1234567Z",
+            METADATA | {"tidemark_backup": "https://others.blob.core.windows.net/tidemark"},
+            id="for another backup container",
+        ),
+        pytest.param("2026-11-22T12:34:56.1234567Z", METADATA | {"tidemark_taken": "noon"}, id="no time"),
+    ],
+)
+def test_any_other_snapshot_is_left_alone(time: str, metadata: dict[str, str]) -> None:
+    assert not is_own_snapshot(DISK, CONTAINER, time, metadata)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.timedeltas(min_value=timedelta(days=-1), max_value=timedelta(days=400)))
 def test_a_run_is_looked_at_again_within_a_second_and_a_minute(age: timedelta) -> None:
@@ -292,5 +334,5 @@ def test_a_seal_moves_the_base_to_the_runs_snapshot_and_closes_the_run() -> None
 def test_the_run_after_a_seal_is_incremental(record: DiskRecord) -> None:
     after = sealed(record, recovery_point(RUN, HALF, BACKUP_SNAPSHOT, LATER), FOUND.etag)
     next_run = after.model_copy(update={"run": RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})})
-    run = run_of(opened(next_run, "its id", FOUND, 1, leased=True))
+    run = run_of(opened(next_run, FOUND, 1, leased=True))
     assert (run.kind, run.reason) == (Kind.INCREMENTAL, "")

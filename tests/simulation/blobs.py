@@ -135,7 +135,6 @@ class Blob:
 
     Attributes:
         pages: its pages.
-        created_by: the run that created it.
         version: counts its changes; its ETag.
         lease: the id of its lease; empty where it has none.
         broken: whether its last lease was broken.
@@ -143,7 +142,6 @@ class Blob:
     """
 
     pages: list[Page]
-    created_by: str
     version: int
     lease: str = ""
     broken: bool = False

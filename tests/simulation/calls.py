@@ -20,10 +20,17 @@ class Crash(BaseException):
 
 @dataclass(eq=False)
 class Invocation:
-    """One invocation of a function: once it is dead, none of its calls does anything."""
+    """One invocation of a function.
+
+    Attributes:
+        name: what it was started with.
+        dead: whether its process has died: none of its calls does anything any more.
+        paused: whether it hangs: none of its calls gets its turn.
+    """
 
     name: str
     dead: bool = False
+    paused: bool = False
 
 
 class Fate(NamedTuple):
@@ -88,9 +95,15 @@ class Calls:
         """Make a call that changes something."""
         return await self._call(effect, CHANGE_FATES)
 
+    def ready(self) -> list[_Waiting]:
+        """Give the calls that may have their turn."""
+        return [waiting for waiting in self.waiting if not waiting.invocation.paused]
+
     def give_turn(self) -> None:
         """Let one of the waiting calls go on."""
-        self.waiting.pop(self.rng.randrange(len(self.waiting))).turn.set_result(None)
+        chosen = self.rng.choice(self.ready())
+        self.waiting.remove(chosen)
+        chosen.turn.set_result(None)
 
     def gives_up(self) -> bool:
         """Decide whether the service gives up on a listing here."""

@@ -23,6 +23,9 @@ from tests.simulation.world import QueueMessage, World
 ACTIONS = 500
 """Actions of a history before it calms down."""
 
+MOST_ACTIONS_OF_A_TICK = 5000
+"""Actions within which all is done that a tick has started, when nothing goes wrong."""
+
 TICKS_TO_RECOVER = 3
 """Ticks within which every disk has a new recovery point once nothing goes wrong any more."""
 
@@ -87,6 +90,8 @@ class History:
         for _ in range(ACTIONS):
             await self._do(self._chaos())
         self._calls.rate = 0
+        for running in self._running:
+            running.invocation.paused = False
         while self._running or self._calls.late:
             await self._do(self._calming())
         await self._recover()
@@ -97,8 +102,12 @@ class History:
         for _ in range(TICKS_TO_RECOVER):
             next_tick = self.world.now + _TICK
             self._tick()
-            while self._running or (self.world.messages and self.world.now < next_tick):
+            for _ in range(MOST_ACTIONS_OF_A_TICK):
+                if not self._running and (not self.world.messages or self.world.now >= next_tick):
+                    break
                 await self._do(self._calm())
+            else:
+                raise WrongError("the queues never come to rest")
             if all(any(point.time > since for point in self.world.points_of(disk)) for disk in self.world.disks):
                 break
             self.world.now = max(self.world.now, next_tick)
@@ -122,11 +131,12 @@ class History:
     def _calm(self) -> dict[Callable[[], None], float]:
         """What happens when nothing goes wrong."""
         actions: dict[Callable[[], None], float] = {self._hands.guest_writes: 1}
-        if self._calls.waiting:
+        at_work = [running for running in self._running if not running.invocation.paused]
+        if self._calls.ready():
             actions[self._calls.give_turn] = 30
-        if self._visible() and len(self._running) < _AT_ONCE:
+        if self._visible() and len(at_work) < _AT_ONCE:
             actions[self._deliver] = 10
-        elif not self._running and not self._visible():
+        elif not at_work and not self._visible():
             actions[self._pass_time] = 10
         return actions
 
@@ -136,7 +146,11 @@ class History:
 
     def _chaos(self) -> dict[Callable[[], None], float]:
         """What happens while all goes wrong that can."""
-        actions = self._calming() | {self._tick: 0.1, self._time_is_lost: 0.05}
+        actions = self._calm() | {self._tick: 0.1, self._time_is_lost: 0.05}
+        if self._calls.late:
+            actions[self._calls.land] = 0.5
+        if self._running:
+            actions[self._pause_or_go_on] = 0.3
         if self._delivered:
             actions[self._deliver_again] = 0.3
         if self._hands.foreign:
@@ -156,6 +170,11 @@ class History:
 
     def _time_is_lost(self) -> None:
         self.world.now += self._rng.random() * (_FUNCTION_TIMEOUT if self._running else _TICK)
+
+    def _pause_or_go_on(self) -> None:
+        """Have an invocation hang for a while, or end that."""
+        invocation = self._rng.choice(self._running).invocation
+        invocation.paused = not invocation.paused
 
     def _tick(self) -> None:
         self._start("take_snapshots", take_snapshots(self._services), None)

@@ -7,7 +7,7 @@ from azure.core.exceptions import HttpResponseError, ServiceResponseError
 from shared.addresses import BlobAddress
 from shared.decisions import BackupBlob, TakenSnapshot
 from shared.errors import ListingTimedOutError, NotAsLeftError, SourceGoneError, SourceUnreachableError
-from shared.names import ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA
+from shared.names import ETAG_METADATA, PAGE, PLAN_METADATA
 from shared.ranges import Change, Window
 from shared.settings import Settings, SourceDisk
 from shared.storage.backup_blobs import BackupBlobs
@@ -54,7 +54,7 @@ class SimulatedDisks(SourceDisks):
 
     async def snapshot_properties(self, disk: BlobAddress, snapshot: str) -> SourceSnapshot:
         taken = await self._calls.read(lambda: self._world.disks[disk].get(snapshot))
-        return SourceSnapshot(snapshot, len(taken.pages) * PAGE, is_page_blob=True)
+        return SourceSnapshot(len(taken.pages) * PAGE, is_page_blob=True)
 
     async def own_snapshots(self, disk: BlobAddress) -> list[str]:
         snapshots = self._world.disks[disk].snapshots
@@ -103,17 +103,15 @@ class SimulatedBackups(BackupBlobs):
             blob = self._world.blobs.get(disk)
             if blob is None:
                 return None
-            return BackupBlob(
-                size=len(blob.pages) * PAGE, etag=blob.etag, created_by=blob.created_by, leased=bool(blob.lease)
-            )
+            return BackupBlob(size=len(blob.pages) * PAGE, etag=blob.etag, leased=bool(blob.lease))
 
         return await self._calls.read(effect)
 
-    async def create(self, disk: BlobAddress, size: int, metadata: Mapping[str, str]) -> str:
+    async def create(self, disk: BlobAddress, size: int, metadata: Mapping[str, str]) -> str:  # noqa: ARG002 - not kept
         def effect() -> str:
             if disk in self._world.blobs:
                 raise NotAsLeftError("BlobAlreadyExists")
-            made = Blob([None] * (size // PAGE), metadata[RUN_METADATA], self._world.number())
+            made = Blob([None] * (size // PAGE), self._world.number())
             self._world.blobs[disk] = made
             return made.etag
 

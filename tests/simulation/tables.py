@@ -1,12 +1,13 @@
 """The record, the rows of plans and the queues, as the workflows see them, on top of the world."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
 from shared.addresses import BlobAddress
-from shared.batches import Effort
-from shared.messages import RunMessage
-from shared.names import disk_key
+from shared.batches import Effort, fingerprint
+from shared.messages import BatchMessage, RunMessage
+from shared.names import RUN_SEPARATOR, disk_key
 from shared.record import DiskRecord, Progress, RecoveryPoint
 from shared.storage.plan_rows import PlanRows
 from shared.storage.queues import QUEUE_OF, Queues
@@ -55,19 +56,25 @@ class SimulatedPlans(PlanRows):
     async def ensure(self) -> None:
         await self._calls.change(lambda: None)
 
-    async def window_planned(self, plan: RunMessage, window: int, batches: int, effort: Effort) -> None:
-        await self._put(plan, f"window-{window}", {"batches": batches, **effort._asdict()})
+    async def window_planned(self, plan: RunMessage, window: int, fingerprints: Sequence[int], effort: Effort) -> None:
+        counts = {"batches": len(fingerprints), "fingerprint": sum(fingerprints)}
+        await self._put(plan, f"window-{window}", {**counts, **effort._asdict()})
 
-    async def batch_done(self, plan: RunMessage, window: int, number: int, effort: Effort) -> None:
-        await self._put(plan, f"batch-{window}-{number}", effort._asdict())
+    async def batch_done(self, batch: BatchMessage, effort: Effort) -> None:
+        await self._put(batch, _row_of(batch), {"fingerprint": fingerprint(batch.ranges), **effort._asdict()})
 
-    async def is_batch_done(self, plan: RunMessage, window: int, number: int) -> bool:
-        return await self._calls.read(lambda: f"batch-{window}-{number}" in self._world.plans.get(_partition(plan), {}))
+    async def is_batch_done(self, batch: BatchMessage) -> bool:
+        row = await self._calls.read(lambda: self._world.plans.get(_partition(batch), {}).get(_row_of(batch)))
+        return row is not None and row["fingerprint"] == fingerprint(batch.ranges)
 
-    async def batches_done(self, plan: RunMessage, window: int) -> set[int]:
+    async def batches_done(self, plan: RunMessage, window: int) -> dict[int, int]:
         prefix = f"batch-{window}-"
-        rows = await self._calls.read(lambda: list(self._world.plans.get(_partition(plan), {})))
-        return {int(row.removeprefix(prefix)) for row in rows if row.startswith(prefix)}
+        rows = await self._calls.read(lambda: dict(self._world.plans.get(_partition(plan), {})))
+        return {
+            int(row.removeprefix(prefix)): values["fingerprint"]
+            for row, values in rows.items()
+            if row.startswith(prefix)
+        }
 
     async def progress(self, plan: RunMessage) -> Progress:
         rows = await self._calls.read(lambda: dict(self._world.plans.get(_partition(plan), {})))
@@ -80,8 +87,12 @@ class SimulatedPlans(PlanRows):
             windows=len(windows),
             batches_total=sum(values["batches"] for values in windows),
             planned=planned,
+            planned_fingerprint=sum(values["fingerprint"] for values in windows),
             batches_done=len(rows) - len(windows),
             done=done,
+            done_fingerprint=sum(
+                values["fingerprint"] for row, values in rows.items() if not row.startswith("window-")
+            ),
         )
 
     async def drop(self, run: RunMessage) -> None:
@@ -90,7 +101,7 @@ class SimulatedPlans(PlanRows):
             lambda: [
                 (partition, list(plans[partition]))
                 for partition in sorted(plans)
-                if f"{run.disk_key}|" <= partition < f"{run.run_id}~" and plans[partition]
+                if f"{run.disk_key}{RUN_SEPARATOR}" <= partition < f"{run.run_id}~" and plans[partition]
             ]
         )
         for partition, rows in found:
@@ -125,4 +136,8 @@ class SimulatedQueues(Queues):
 
 
 def _partition(plan: RunMessage) -> str:
-    return f"{plan.run_id}|{plan.plan:04d}"
+    return f"{plan.run_id}{RUN_SEPARATOR}{plan.plan:04d}"
+
+
+def _row_of(batch: BatchMessage) -> str:
+    return f"batch-{batch.window}-{batch.number}"

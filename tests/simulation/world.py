@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.addresses import BlobAddress
-from shared.names import disk_key, run_id
+from shared.names import RUN_SEPARATOR, disk_key, run_id
 from shared.record import DiskRecord, RecoveryPoint
 from tests.simulation.blobs import Blob, Disk, same_content
 
@@ -132,7 +132,7 @@ class World:
             if time not in self.disks[disk].snapshots:
                 yield f"the snapshot {time} is gone, which is not Tidemark's"
         for partition, rows in self.plans.items():
-            if rows and partition.rpartition("|")[0] not in last_runs:
+            if rows and partition.rpartition(RUN_SEPARATOR)[0] not in last_runs:
                 yield f"rows of the plan {partition} are left: {sorted(rows)}"
 
     def _wrong_with(self, disk: BlobAddress, point: RecoveryPoint) -> Iterator[str]:
