@@ -103,7 +103,11 @@ async def _open_run(services: Services, disk: BlobAddress, snapshot: str) -> Non
 
 
 async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun) -> bool:
-    """Open a run on the disk's record, unless another run is open there or was sealed meanwhile."""
+    """Open a run on the disk's record, unless another run is open there or was sealed meanwhile.
+
+    Returns:
+        Whether the record knows the run: open, or sealed by now.
+    """
     new = new_record(services, disk)
 
     def opened(record: DiskRecord) -> DiskRecord:
@@ -116,7 +120,7 @@ async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun) ->
         with contextlib.suppress(RecordConflictError):
             await services.records.put(disk, opened(new), None)
         record = await services.records.update(disk, opened)
-    return record is not None and record.run_of(run.snapshot) is not None
+    return record is not None and (record.run_of(run.snapshot) is not None or record.base_snapshot == run.snapshot)
 
 
 async def _watch_run(services: Services, disk: BlobAddress, run: OpenRun) -> None:
