@@ -102,8 +102,9 @@ def begun_anew(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
         kind=kind,
         reason=reason,
         plan=_run_of(record).plan + 1,
-        **Progress().model_dump(include={"batches_done", "batches_total"}),
         windows_planned=0,
+        batches_done=0,
+        batches_total=0,
         ranges_done=0,
         ranges_total=0,
         bytes_done=0,
@@ -173,7 +174,7 @@ def replanned(record: DiskRecord, now: datetime) -> DiskRecord:
 
 
 def is_unwatched(run: OpenRun, now: datetime, after: timedelta) -> bool:
-    """Tell whether nobody has looked at a run's progress for so long that its finish message must be taken for lost."""
+    """Tell whether a run's progress was not looked at for so long that its finish message must be taken for lost."""
     return now - run.checked >= after
 
 
