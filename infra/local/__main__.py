@@ -16,7 +16,7 @@ from typing import Callable, Iterable, Iterator, Sequence, Tuple
 
 USAGE = """usage: python3 infra/local COMMAND [ARGUMENTS]
 
-  demo    back up, change and restore a disk on this machine
+  demo    back up and change a disk on this machine
   up      run the local Azure and the app until Ctrl-C
   test    lint, check the types and run the tests (arguments go to pytest)
   lint    ruff check, ruff format --check, mypy

@@ -59,10 +59,10 @@ async def give_up(services: Services, message: RunMessage, error: SourceGoneErro
         reason = f"run {message.run} was given up: {error}"
         return given_up(record, reason) if record.run_of(message.run) else record
 
-    before = await services.records.get(message.address)
-    await services.records.update(message.address, closed)
-    if before and before[0].run_of(message.run):
+    found = await services.records.get(message.address)
+    if found and found[0].run_of(message.run):
         await record_failure(services, message.address, "run", error, message.run)
+        await services.records.update(message.address, closed)
     await services.backups.release_lease(message.address, lease_id(message.run_id))
     await services.plans.drop(message)
 
