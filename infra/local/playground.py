@@ -6,12 +6,12 @@ import sys
 
 import aiohttp
 
-from infra.local.example_disk import make_example_disk
+from infra.local.disks.example_disk import make_example_disk
+from infra.local.disks.page_blob import PageBlob
+from infra.local.disks.vhd import MIB
 from infra.local.host.process import HostProcess, run_host
 from infra.local.local_azure import BACKUPS, DISKS, HOST, ROOT, LocalAzure, run_local_azure
-from infra.local.page_blob import PageBlob
 from infra.local.stopping import in_thread, run_until_stopped
-from infra.local.vhd import MIB
 from shared.names import BACKUPS_TABLE
 
 _CONTAINER = "vhds"

@@ -6,11 +6,12 @@ import pytest
 from azure.storage.blob.aio import BlobLeaseClient
 
 from infra.local.gateway import Fault
-from shared.batches import encode
+from shared.batches import effort, encode
 from shared.messages import BatchMessage, FinishMessage, PlanMessage
-from shared.names import FINISH_BACKUP_QUEUE, PAGE
+from shared.names import BATCHES_TABLE, FINISH_BACKUP_QUEUE, PAGE
 from shared.ranges import Change
 from shared.record import Kind
+from shared.storage.plan_rows import PlanRows
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 
 WRITES = ("Put Page", "Put Page From URL", "Clear Pages")
@@ -217,6 +218,27 @@ async def test_a_run_whose_source_snapshot_is_gone_is_given_up_and_the_next_is_a
         [point] = await app.back_up(disk)
     assert (point.kind, "was given up" in point.reason) == (Kind.RESYNC, True)
     assert await disk.content_of(point) == disk.expected
+
+
+async def test_a_batch_done_with_other_ranges_than_are_planned_now_does_not_count(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(4))
+    hold = asyncio.Event()
+    held = cloud.azure.gateway.faults.add(Fault("Get Page Ranges", disk.path, times=1, delay_until=hold))
+    async with cloud.app(disk) as app:
+        await app.tick()
+        await held.struck.wait()
+        run = (await disk.record()).run
+        assert run is not None
+        other = [Change(PAGE, 2 * PAGE, clear=False)]
+        batch = BatchMessage(disk=disk.url, run=run.snapshot, window=0, number=0, ranges=encode(other))
+        await PlanRows(cloud.tables.get_table_client(BATCHES_TABLE)).batch_done(batch, effort(other))
+        hold.set()
+        # The listing that was held had asked for the rows before.
+        await cloud.send(PlanMessage(disk=disk.url, run=run.snapshot))
+        [point] = await app.next_points([disk], [0])
+    assert await disk.content_of(point) == disk.expected
+    assert point.ranges == 1
 
 
 async def test_a_lease_broken_in_mid_run_makes_the_run_begin_anew_as_a_resync(cloud: Cloud) -> None:

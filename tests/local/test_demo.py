@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.disk_image import e2fsprogs_is_installed
-from infra.local.vhd import MIB, make_footer
+from infra.local.disks.disk_image import e2fsprogs_is_installed
+from infra.local.disks.vhd import MIB, make_footer
 from tests.local.programs import children, command_of, is_running, left_in, run, running
 
 DEMO = "infra.local.demo"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import disk_image
 from infra.local.demo.days import Day, first_day, second_day
-from infra.local.disk_image import e2fsprogs_is_installed, make_vhd
-from infra.local.vhd import FOOTER_BYTES, MIB, read_footer
+from infra.local.disks import disk_image
+from infra.local.disks.disk_image import e2fsprogs_is_installed, make_vhd
+from infra.local.disks.vhd import FOOTER_BYTES, MIB, read_footer
 
 pytestmark = pytest.mark.skipif(not e2fsprogs_is_installed(), reason="e2fsprogs is not installed")
 SIZE = 20 * MIB

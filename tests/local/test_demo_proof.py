@@ -15,10 +15,10 @@ from infra.local.demo.command import report
 from infra.local.demo.days import Day, first_day
 from infra.local.demo.story import Proved, compare, restore
 from infra.local.demo.terminal import Terminal
-from infra.local.disk_image import e2fsprogs_is_installed
+from infra.local.disks.disk_image import e2fsprogs_is_installed
+from infra.local.disks.page_blob import PageBlob
+from infra.local.disks.vhd import MIB
 from infra.local.local_azure import BACKUPS, DISKS, LocalAzure
-from infra.local.page_blob import PageBlob
-from infra.local.vhd import MIB
 from shared.record import Kind, RecoveryPoint
 
 SIZE = 20 * MIB

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.disk_changes import Change, changes, copy_sparse, data_extents
-from infra.local.vhd import MIB
+from infra.local.disks.disk_changes import Change, changes, copy_sparse, data_extents
+from infra.local.disks.vhd import MIB
 
 if sys.platform == "win32":
     pytest.skip("holes are not to be seen there", allow_module_level=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.disk_image import make_vhd
-from infra.local.vhd import MIB, check_footer, read_footer
+from infra.local.disks.disk_image import make_vhd
+from infra.local.disks.vhd import MIB, check_footer, read_footer
 
 SIZE = 4 * MIB
 

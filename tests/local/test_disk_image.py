@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import disk_image
-from infra.local.disk_changes import changes, copy_sparse, data_extents
-from infra.local.disk_image import (
+from infra.local.disks import disk_image
+from infra.local.disks.disk_changes import changes, copy_sparse, data_extents
+from infra.local.disks.disk_image import (
     change_filesystem,
     check_filesystem,
     checksums,
@@ -22,7 +22,7 @@ from infra.local.disk_image import (
     make_vhd,
     read_file,
 )
-from infra.local.vhd import MIB, read_footer
+from infra.local.disks.vhd import MIB, read_footer
 
 needs_e2fsprogs = pytest.mark.skipif(
     not disk_image.e2fsprogs_is_installed(),

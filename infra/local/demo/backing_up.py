@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import aiohttp
 from azure.data.tables.aio import TableClient
 
+from infra.local.disks.vhd import MIB
 from infra.local.host.process import HostProcess
-from infra.local.vhd import MIB
 from shared.addresses import BlobAddress
 from shared.names import disk_key
 from shared.record import POINT_ROW_PREFIX, DiskRecord, OpenRun, RecoveryPoint

@@ -15,9 +15,9 @@ from infra.local.demo.backing_up import BackupError
 from infra.local.demo.story import Proved, tell
 from infra.local.demo.table import table
 from infra.local.demo.terminal import Terminal
-from infra.local.example_disk import LEAST_MIB
+from infra.local.disks.example_disk import LEAST_MIB
+from infra.local.disks.vhd import MIB
 from infra.local.stopping import run_until_stopped
-from infra.local.vhd import MIB
 
 _DEFAULT_MIB = 1024
 _MOST_MIB = 64 * 1024

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from infra.local.disk_changes import Change, changes, copy_sparse, data_extents
-from infra.local.disk_image import (
+from infra.local.disks.disk_changes import Change, changes, copy_sparse, data_extents
+from infra.local.disks.disk_image import (
     FilesystemCheck,
     change_filesystem,
     check_filesystem,
@@ -15,8 +15,8 @@ from infra.local.disk_image import (
     find_ext4,
     list_files,
 )
-from infra.local.example_disk import changes_of_second_day, make_example_disk
-from infra.local.vhd import FOOTER_BYTES, PAGE_BYTES, read_footer
+from infra.local.disks.example_disk import changes_of_second_day, make_example_disk
+from infra.local.disks.vhd import FOOTER_BYTES, PAGE_BYTES, read_footer
 
 _PLACES = 12
 _PAGES_AT_A_PLACE = 8

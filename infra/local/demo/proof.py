@@ -7,11 +7,11 @@ from itertools import count
 from pathlib import Path
 
 from infra.local.demo.days import Day
-from infra.local.disk_changes import read_at
-from infra.local.disk_image import check_filesystem, checksums
-from infra.local.page_blob import PageBlob, at_once
+from infra.local.disks.disk_changes import read_at
+from infra.local.disks.disk_image import check_filesystem, checksums
+from infra.local.disks.page_blob import PageBlob, at_once
+from infra.local.disks.vhd import MIB, PAGE_BYTES, read_footer
 from infra.local.stopping import in_thread
-from infra.local.vhd import MIB, PAGE_BYTES, read_footer
 from shared.record import RecoveryPoint
 
 type Read = Callable[[int, int], Awaitable[bytes]]

@@ -18,10 +18,10 @@ from infra.local.demo.proof import (
     require_restorable,
 )
 from infra.local.demo.terminal import Step, Terminal, amount
-from infra.local.disk_changes import data_extents
+from infra.local.disks.disk_changes import data_extents
+from infra.local.disks.page_blob import PageBlob
 from infra.local.host.process import run_host
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure, run_local_azure
-from infra.local.page_blob import PageBlob
 from infra.local.stopping import in_thread
 from shared.addresses import BlobAddress
 from shared.names import BACKUPS_TABLE, backup_blob_name

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import TextIO
 
-from infra.local.vhd import MIB
+from infra.local.disks.vhd import MIB
 
 _KIB = 1024
 _NO_DECIMALS_FROM = 100

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path, PurePosixPath
 
-from infra.local.disk_changes import read_at
-from infra.local.vhd import MIB, make_footer
+from infra.local.disks.disk_changes import read_at
+from infra.local.disks.vhd import MIB, make_footer
 
 # Plain users' PATH often lacks these.
 _TOOL_FOLDERS = (

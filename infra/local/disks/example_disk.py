@@ -5,8 +5,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from infra.local.disk_image import e2fsprogs_is_installed, make_vhd
-from infra.local.vhd import MIB, make_footer
+from infra.local.disks.disk_image import e2fsprogs_is_installed, make_vhd
+from infra.local.disks.vhd import MIB, make_footer
 
 LEAST_MIB = 16
 _MOST_FILES_BYTES = 128 * MIB

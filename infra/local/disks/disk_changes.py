@@ -13,7 +13,7 @@ from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.local.vhd import MIB, PAGE_BYTES
+from infra.local.disks.vhd import MIB, PAGE_BYTES
 
 _BLOCK_BYTES = 4096
 _CHUNK_BYTES = MIB

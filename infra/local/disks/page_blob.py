@@ -14,9 +14,9 @@ from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 from azure.storage.blob.aio import BlobClient
 
 from infra.local.azurite import Account
-from infra.local.disk_changes import Change, data_extents, read_at
+from infra.local.disks.disk_changes import Change, data_extents, read_at
+from infra.local.disks.vhd import MIB
 from infra.local.local_azure import LocalAzure
-from infra.local.vhd import MIB
 
 _MAX_WRITE = 4 * MIB  # REST: Put Page
 _WRITERS = 4
