@@ -48,6 +48,10 @@ class SourceDisk(BaseModel):
         """Whether the URL stands for all blobs that match it."""
         return "*" in self.address.blob
 
+    def covers(self, disk: BlobAddress) -> bool:
+        """Tell whether a disk is one of those that the pattern stands for."""
+        return disk.parent == self.address.parent and self.matches(disk.blob)
+
     def matches(self, blob: str) -> bool:
         """Tell whether a blob's name matches the pattern."""
         return re.fullmatch(".*".join(map(re.escape, self.address.blob.split("*"))), blob, re.DOTALL) is not None

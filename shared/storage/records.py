@@ -40,6 +40,11 @@ class Records:
             return None
         return DiskRecord.from_entity(from_properties(entity)), str(entity.metadata["etag"])
 
+    async def disks(self) -> list[BlobAddress]:
+        """List all disks and patterns that have a record."""
+        rows = self._table.query_entities("RowKey eq @row", parameters={"row": DISK_ROW}, select=["disk"])
+        return [BlobAddress.parse(row["disk"]) async for row in rows]
+
     async def put(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
         """Write a disk's record as long as it has this ETag; without one, as long as there is none.
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from azure.core.exceptions import AzureError
 
@@ -26,7 +26,8 @@ async def take_snapshots(services: Services) -> None:
     A disk that fails, fails alone.
     """
     await services.ensure()
-    disks = await _disks(services)
+    listed = await _listed(services)
+    disks = sorted({disk for disks in listed.values() for disk in disks})
     found = await _each(services, disks, services.records.get, "snapshot")
     resting = [disk for disk, record in found.items() if record is None or record[0].run is None]
     snapshots = await _each(services, resting, services.disks.take_snapshot, "snapshot")
@@ -42,27 +43,41 @@ async def take_snapshots(services: Services) -> None:
 
     await _each(services, list(snapshots), open_run, "open-run")
     await _each(services, [disk for disk in found if disk not in resting], watch_run, "watch-run")
+    await _report_missing(services, listed)
 
 
-async def _disks(services: Services) -> list[BlobAddress]:
-    """Find the disks that the settings name; a pattern that can't be listed or matches none fails on its own."""
+async def _listed(services: Services) -> dict[SourceDisk, list[BlobAddress]]:
+    """Find the disks that each setting names; a pattern that can't be listed or matches none fails on its own."""
 
-    async def matching(setting: SourceDisk) -> list[BlobAddress]:
+    async def matching(setting: SourceDisk) -> list[BlobAddress] | None:
         if not setting.is_pattern:
             return [setting.address]
         try:
             found = await services.disks.matching(setting)
         except AzureError as error:
             await record_failure(services, setting.address, "list-disks", error)
-            return []
+            return None
         found = [disk for disk in found if disk.parent != services.settings.container]
         if not found:
             nothing = DiskError(f"no blob matches {setting.url}. What to do: check the pattern in SOURCE_DISKS.")
             await record_failure(services, setting.address, "list-disks", nothing)
         return found
 
-    listed = await asyncio.gather(*map(matching, services.settings.source_disks))
-    return sorted({disk for disks in listed for disk in disks})
+    settings = services.settings.source_disks
+    listed = await asyncio.gather(*map(matching, settings))
+    return {setting: disks for setting, disks in zip(settings, listed, strict=True) if disks is not None}
+
+
+async def _report_missing(services: Services, listed: Mapping[SourceDisk, Sequence[BlobAddress]]) -> None:
+    """Put on record the disks that a pattern has found before, and does not find any more."""
+    patterns = [setting for setting in listed if setting.is_pattern]
+    found = {disk for disks in listed.values() for disk in disks} | {pattern.address for pattern in patterns}
+    for disk in await services.records.disks() if patterns else ():
+        pattern = next((pattern for pattern in patterns if pattern.covers(disk)), None)
+        if pattern and disk not in found:
+            what_to_do = "What to do: bring it back; or, if it is gone for good, delete its row `disk`."
+            gone = DiskError(f"{disk.url} is gone, which {pattern.url} matched before. {what_to_do}")
+            await record_failure(services, disk, "list-disks", gone)
 
 
 async def _each[Result](

@@ -60,6 +60,19 @@ async def test_a_bad_disk_fails_alone_with_its_reason_on_record(cloud: Cloud) ->
     assert not await cloud.snapshots(DISKS, cloud.container, "block.vhd")
 
 
+async def test_a_disk_that_its_pattern_does_not_find_any_more_is_put_on_record(cloud: Cloud) -> None:
+    stays, goes, other = await cloud.disk(), await cloud.disk(), await cloud.disk(name="other.img")
+    pattern = stays.url.replace("disk1.vhd", "*.vhd")
+    async with cloud.app(pattern, other) as app:
+        await app.back_up(stays, goes, other)
+        await goes.blob.delete_blob(delete_snapshots="include")
+        await app.back_up(stays, other)
+        error = await _error_on_record(cloud, goes.url)
+    assert "is gone, which" in error
+    assert (await stays.record()).last_error == (await other.record()).last_error == ""
+    assert not [row for row in await _rows(cloud) if "*" in row["PartitionKey"]]
+
+
 async def test_a_disk_that_failed_is_backed_up_once_it_can_be(cloud: Cloud) -> None:
     disk = await cloud.disk()
     refused = (409, "SnapshotOperationRateExceeded", "one snapshot in 10 minutes")

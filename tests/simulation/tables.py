@@ -30,6 +30,11 @@ class SimulatedRecords(Records):
         found = await self._calls.read(lambda: self._world.records.get(disk_key(disk)))
         return (DiskRecord.from_entity(found[0]), found[1]) if found else None
 
+    async def disks(self) -> list[BlobAddress]:
+        return await self._calls.read(
+            lambda: [BlobAddress.parse(entity["disk"]) for entity, _ in self._world.records.values()]
+        )
+
     async def put(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
         await self._calls.change(lambda: self._replace(disk, record, etag))
 
