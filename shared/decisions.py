@@ -201,13 +201,14 @@ def recovery_point(run: OpenRun, progress: Progress, backup_snapshot: str, now: 
     )
 
 
-def sealed(record: DiskRecord, point: RecoveryPoint, backup_etag: str) -> DiskRecord:
+def sealed(record: DiskRecord, point: RecoveryPoint, taken: TakenSnapshot) -> DiskRecord:
     """Advance the record to a recovery point."""
     return record.model_copy(
         update={
             "base_snapshot": point.source_snapshot,
             "base_size": point.size,
-            "backup_etag": backup_etag,
+            "backup_etag": taken.etag,
+            "sealed_plan": taken.plan,
             "backup_snapshot": point.backup_snapshot,
             "resync_reason": "",
             "run": None,

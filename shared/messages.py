@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from shared.addresses import BlobAddress
 from shared.batches import decode
-from shared.names import disk_key, run_id
+from shared.names import disk_key, lease_id, run_id
 from shared.ranges import Change
 
 
@@ -29,6 +29,10 @@ class RunMessage(BaseModel):
     run: str
     plan: int = 0
 
+    def of_plan(self, plan: int) -> Self:
+        """Give the same message for another plan of the run."""
+        return self.model_copy(update={"plan": plan})
+
     @property
     def address(self) -> BlobAddress:
         """The disk's address."""
@@ -38,6 +42,11 @@ class RunMessage(BaseModel):
     def disk_key(self) -> str:
         """The disk's partition in the record."""
         return disk_key(self.address)
+
+    @property
+    def lease_id(self) -> str:
+        """The lease id of the run's plan."""
+        return lease_id(self.run_id, self.plan)
 
     @property
     def run_id(self) -> str:

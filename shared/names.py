@@ -63,6 +63,9 @@ def run_id(disk: BlobAddress, source_snapshot: str) -> str:
     return f"{disk_key(disk)}{RUN_SEPARATOR}{source_snapshot}"
 
 
-def lease_id(run: str) -> str:
-    """Derive a run's lease id, the same on every retry, so that acquiring it again is harmless (REST: Lease Blob)."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"tidemark:{run}"))
+def lease_id(run: str, plan: int) -> str:
+    """Derive the lease id of a run's plan, the same on every retry, so that acquiring it again is harmless.
+
+    Another plan has another one: what is left of an older plan can neither write nor take the backup blob unnoticed.
+    """
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"tidemark:{run}{RUN_SEPARATOR}{plan}"))

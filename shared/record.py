@@ -79,6 +79,7 @@ class DiskRecord(BaseModel):
         base_size: that snapshot's size in bytes.
         backup_etag: the backup blob's ETag at the last seal: another one means that somebody else wrote to it.
         backup_snapshot: the snapshot of the backup blob that is the last recovery point.
+        sealed_plan: the plan of its run that the last recovery point was made by.
         resync_reason: why the next run can't be incremental; empty where it can.
         run: the open run, if there is one.
         last_success: when the last recovery point was sealed, UTC.
@@ -95,6 +96,7 @@ class DiskRecord(BaseModel):
     base_size: int = 0
     backup_etag: str = ""
     backup_snapshot: str = ""
+    sealed_plan: int = 0
     resync_reason: str = ""
     run: OpenRun | None = None
     last_success: datetime | None = None

@@ -78,6 +78,12 @@ class BackupBlobs:
             return False
         return True
 
+    async def change_lease(self, disk: BlobAddress, lease_id: str, next_lease_id: str) -> None:
+        """Give the lease another id, at one stroke (REST: Lease Blob, change); if it is not this one, leave it."""
+        lease = BlobLeaseClient(await self._blob(disk), lease_id)
+        with contextlib.suppress(ResourceExistsError, ResourceNotFoundError):
+            await lease.change(next_lease_id)
+
     async def acquire_lease(self, disk: BlobAddress, lease_id: str, etag: str) -> bool:
         """Put the backup blob under an infinite lease with this id, as long as it has this ETag (REST: Lease Blob).
 

@@ -11,7 +11,6 @@ from shared.batches import effort
 from shared.errors import LeaseLostError, SourceGoneError, SourceUnreachableError, is_passing
 from shared.events import log_event
 from shared.messages import BatchMessage
-from shared.names import lease_id
 from shared.ranges import Change, writes
 from shared.record import SERVER_SIDE, DiskRecord, OpenRun
 from shared.storage.services import Services
@@ -78,7 +77,7 @@ class _Batch:
         self._services = services
         self._message = message
         self._disk = message.address
-        self._lease_id = lease_id(message.run_id)
+        self._lease_id = message.lease_id
         self._source_url = source_url
         self._through_function = through_function
 

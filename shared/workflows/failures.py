@@ -12,7 +12,7 @@ from shared.decisions import given_up
 from shared.errors import SourceGoneError, StepFailedError, explain
 from shared.events import log_event
 from shared.messages import RunMessage
-from shared.names import backup_blob_name, lease_id
+from shared.names import backup_blob_name
 from shared.record import DiskRecord
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
@@ -60,10 +60,11 @@ async def give_up(services: Services, message: RunMessage, error: SourceGoneErro
         return given_up(record, reason) if record.run_of(message.run) else record
 
     found = await services.records.get(message.address)
-    if found and found[0].run_of(message.run):
+    run = found[0].run_of(message.run) if found else None
+    if run is not None:
         await record_failure(services, message.address, "run", error, message.run)
         await services.records.update(message.address, closed)
-    await services.backups.release_lease(message.address, lease_id(message.run_id))
+        await services.backups.release_lease(message.address, message.of_plan(run.plan).lease_id)
     await services.plans.drop(message)
 
 

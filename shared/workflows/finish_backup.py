@@ -25,7 +25,6 @@ from shared.names import (
     PLAN_METADATA,
     RUN_METADATA,
     SOURCE_SNAPSHOT_METADATA,
-    lease_id,
 )
 from shared.record import DiskRecord, OpenRun, Progress
 from shared.storage.records import RecordConflictError
@@ -52,7 +51,7 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
 
 
 async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> None:
-    progress = await services.plans.progress(message.model_copy(update={"plan": run.plan}))
+    progress = await services.plans.progress(message.of_plan(run.plan))
     now = services.now()
 
     def change(record: DiskRecord) -> DiskRecord:
@@ -88,7 +87,7 @@ async def _seal(services: Services, message: FinishMessage, run: OpenRun, progre
     record, etag = found
     taken = await _recovery_point(services, message, run)
     point = recovery_point(run, progress, taken.time, services.now())
-    advanced = sealed(record, point, taken.etag)
+    advanced = sealed(record, point, taken)
     try:
         await services.records.seal(disk, advanced, etag, point)
     except RecordConflictError:
@@ -116,7 +115,7 @@ async def _recovery_point(services: Services, message: FinishMessage, run: OpenR
         KIND_METADATA: run.kind,
         ETAG_METADATA: blob.etag,
     }
-    time = await services.backups.snapshot(disk, blob.etag, metadata, lease_id(message.run_id))
+    time = await services.backups.snapshot(disk, blob.etag, metadata, message.of_plan(run.plan).lease_id)
     return TakenSnapshot(time=time, plan=run.plan, etag=blob.etag)
 
 
@@ -126,7 +125,7 @@ async def _clean_up(services: Services, message: FinishMessage, record: DiskReco
     A second snapshot of the backup blob by the same run can't come any more once the lease has ended.
     """
     disk = message.address
-    await services.backups.release_lease(disk, lease_id(message.run_id))
+    await services.backups.release_lease(disk, message.of_plan(record.sealed_plan).lease_id)
     for taken in await services.backups.snapshots(disk, message.run_id):
         if taken.time != record.backup_snapshot:
             await services.backups.delete_snapshot(disk, taken.time)

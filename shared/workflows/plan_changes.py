@@ -10,7 +10,7 @@ from shared.decisions import BackupBlob, begun_anew, opened
 from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError
 from shared.events import log_event
 from shared.messages import BatchMessage, PlanMessage
-from shared.names import DISK_METADATA, lease_id
+from shared.names import DISK_METADATA
 from shared.ranges import Change, Window, clip, coalesced, gaps_cleared, halves, windows
 from shared.record import DiskRecord, Kind, OpenRun
 from shared.storage.services import Services
@@ -46,7 +46,8 @@ async def _open_run(services: Services, message: PlanMessage) -> None:
         log_event("message-dropped", disk=disk.url, run=message.run, step="plan-changes")
         return
     blob = await services.backups.look(disk)
-    leased = blob is not None and blob.leased and await services.backups.renew_lease(disk, lease_id(message.run_id))
+    lease = message.of_plan(run.plan).lease_id
+    leased = blob is not None and blob.leased and await services.backups.renew_lease(disk, lease)
     cut = windows(run.size, WINDOW)
 
     def change(record: DiskRecord) -> DiskRecord:
@@ -58,15 +59,16 @@ async def _open_run(services: Services, message: PlanMessage) -> None:
     run = record.run_of(message.run) if record else None
     if run is None:
         return
+    plan = message.of_plan(run.plan)
     log_event("run-kind", disk=disk.url, run=message.run, kind=run.kind, reason=run.reason)
     if not leased:
-        await _take_blob(services, message, blob, run.size)
+        await _take_blob(services, plan, blob, run.size)
     if blob is not None and blob.size != run.size:
-        await services.backups.resize(disk, run.size, lease_id(message.run_id))
+        await services.backups.resize(disk, run.size, plan.lease_id)
     for number in range(1, len(cut)):
-        await services.queues.send(message.model_copy(update={"plan": run.plan, "window": number}))
+        await services.queues.send(plan.model_copy(update={"window": number}))
     if cut:
-        await _plan_window(services, message.model_copy(update={"plan": run.plan, "window": 0}), 0)
+        await _plan_window(services, plan.model_copy(update={"window": 0}), 0)
 
 
 async def _take_blob(services: Services, message: PlanMessage, blob: BackupBlob | None, size: int) -> None:
@@ -78,7 +80,7 @@ async def _take_blob(services: Services, message: PlanMessage, blob: BackupBlob 
         etag = await services.backups.create(message.address, size, {DISK_METADATA: message.disk})
     else:
         etag = blob.etag
-    if await services.backups.acquire_lease(message.address, lease_id(message.run_id), etag):
+    if await services.backups.acquire_lease(message.address, message.lease_id, etag):
         log_event("lease-broken", level=logging.WARNING, disk=message.disk, run=message.run)
 
 
@@ -140,7 +142,11 @@ async def _plan_anew(services: Services, message: PlanMessage, kind: Kind, reaso
         run = record.run_of(message.run)
         return begun_anew(record, kind, reason) if run and run.plan == message.plan else record
 
-    await services.records.update(message.address, change)
+    record = await services.records.update(message.address, change)
+    run = record.run_of(message.run) if record else None
+    if run is not None and run.plan == message.plan + 1:
+        next_lease = message.of_plan(run.plan).lease_id
+        await services.backups.change_lease(message.address, message.lease_id, next_lease)
     log_event("run-begun-anew", level=logging.WARNING, disk=message.disk, run=message.run, kind=kind, reason=reason)
     await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
 

@@ -10,6 +10,7 @@ from shared.addresses import BlobAddress
 from shared.batches import Effort
 from shared.decisions import (
     BackupBlob,
+    TakenSnapshot,
     begun_anew,
     given_up,
     is_complete,
@@ -316,11 +317,12 @@ def test_a_seal_moves_the_base_to_the_runs_snapshot_and_closes_the_run() -> None
     before = under_way(BACKED_UP).model_copy(update={"resync_reason": "given up", "last_error": "once"})
     size = 65 * GIB
     point = recovery_point(RUN.model_copy(update={"size": size}), HALF, BACKUP_SNAPSHOT, LATER)
-    assert sealed(before, point, '"0x8DE29D4"') == before.model_copy(
+    assert sealed(before, point, TakenSnapshot(time=BACKUP_SNAPSHOT, plan=2, etag='"0x8DE29D4"')) == before.model_copy(
         update={
             "base_snapshot": SNAPSHOT,
             "base_size": size,
             "backup_etag": '"0x8DE29D4"',
+            "sealed_plan": 2,
             "backup_snapshot": BACKUP_SNAPSHOT,
             "resync_reason": "",
             "run": None,
@@ -332,7 +334,11 @@ def test_a_seal_moves_the_base_to_the_runs_snapshot_and_closes_the_run() -> None
 
 @pytest.mark.parametrize("record", [NEW, BACKED_UP, UNFINISHED])
 def test_the_run_after_a_seal_is_incremental(record: DiskRecord) -> None:
-    after = sealed(record, recovery_point(RUN, HALF, BACKUP_SNAPSHOT, LATER), FOUND.etag)
+    after = sealed(
+        record,
+        recovery_point(RUN, HALF, BACKUP_SNAPSHOT, LATER),
+        TakenSnapshot(time=BACKUP_SNAPSHOT, plan=0, etag=FOUND.etag),
+    )
     next_run = after.model_copy(update={"run": RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})})
     run = run_of(opened(next_run, FOUND, 1, leased=True))
     assert (run.kind, run.reason) == (Kind.INCREMENTAL, "")

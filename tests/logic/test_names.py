@@ -46,7 +46,7 @@ def test_different_disks_have_different_keys_and_runs_and_leases(one: BlobAddres
     runs = run_id(one, SNAPSHOT), run_id(other, SNAPSHOT)
     assert disk_key(one) != disk_key(other)
     assert runs[0] != runs[1]
-    assert lease_id(runs[0]) != lease_id(runs[1])
+    assert lease_id(runs[0], 0) != lease_id(runs[1], 0)
 
 
 def test_a_shortened_key_is_not_that_of_a_disk_so_named() -> None:
@@ -87,14 +87,19 @@ def test_a_disk_is_the_same_by_whatever_address_its_account_is_reached() -> None
 @pytest.mark.parametrize(
     ("blob", "key", "lease"),
     [
-        ("vm 1/os.vhd", "disks|vhds|vm 1|os.vhd", "07dbeb21-4bdf-5c58-aff4-8679e7f4acf2"),
-        ("vm#1/ös.vhd", "disks|vhds|vm_1|_s.vhd~5a17639134f73deb", "99c8b192-232e-5ea4-b454-7a58bd395cdb"),
+        ("vm 1/os.vhd", "disks|vhds|vm 1|os.vhd", "b650b118-266d-5c14-80a9-8714cd2665f0"),
+        ("vm#1/ös.vhd", "disks|vhds|vm_1|_s.vhd~5a17639134f73deb", "3d4c20d9-6804-5070-b526-eab01f383376"),
     ],
 )
 def test_keys_runs_and_leases_are_what_they_always_were(blob: str, key: str, lease: str) -> None:
     assert disk_key(disk(blob)) == key
     assert run_id(disk(blob), SNAPSHOT) == f"{key}!2026-11-22T12:34:56.1234567Z"
-    assert lease_id(run_id(disk(blob), SNAPSHOT)) == lease
+    assert lease_id(run_id(disk(blob), SNAPSHOT), 0) == lease
+
+
+def test_each_plan_of_a_run_has_a_lease_of_its_own() -> None:
+    run = run_id(disk("os.vhd"), SNAPSHOT)
+    assert len({lease_id(run, plan) for plan in range(10)}) == 10
 
 
 def test_a_backup_blob_is_named_after_account_container_and_blob() -> None:
@@ -104,13 +109,13 @@ def test_a_backup_blob_is_named_after_account_container_and_blob() -> None:
 def test_two_runs_of_a_disk_differ_by_the_last_digit_of_their_snapshots() -> None:
     one, other = run_id(disk("os.vhd"), SNAPSHOT), run_id(disk("os.vhd"), NEXT_SNAPSHOT)
     assert one != other
-    assert lease_id(one) != lease_id(other)
+    assert lease_id(one, 0) != lease_id(other, 0)
 
 
 @a_few
 @given(ANY, ANY)
 def test_a_lease_id_is_a_uuid_of_its_run_alone(one: str, other: str) -> None:
     assume(one != other)
-    assert str(uuid.UUID(lease_id(one))) == lease_id(one)
-    assert lease_id(one) == lease_id(one)
-    assert lease_id(one) != lease_id(other)
+    assert str(uuid.UUID(lease_id(one, 0))) == lease_id(one, 0)
+    assert lease_id(one, 0) == lease_id(one, 0)
+    assert lease_id(one, 0) != lease_id(other, 0)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -75,6 +75,7 @@ class Calls:
     Attributes:
         rng: what the seed decides.
         passed: told of each call that gets its turn; advances the clock.
+        fates: what befalls the calls that go wrong.
         rate: how many of the calls go wrong, 0 to 1.
         waiting: the calls that wait for their turn.
         late: the calls of the dead, and of those that have given up on them, by their numbers.
@@ -82,22 +83,23 @@ class Calls:
 
     rng: random.Random
     passed: Callable[[], None]
-    rate: float = 0.0
+    fates: Sequence[Fate]
+    rate: float
     waiting: list[_Waiting] = field(default_factory=list)
     late: dict[int, Callable[[], object]] = field(default_factory=dict)
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     async def read[Result](self, effect: Callable[[], Result]) -> Result:
         """Make a call that changes nothing."""
-        return await self._call(effect, READ_FATES)
+        return await self._call(effect, [fate for fate in self.fates if fate in READ_FATES])
 
     async def change[Result](self, effect: Callable[[], Result]) -> Result:
         """Make a call that changes something."""
-        return await self._call(effect, CHANGE_FATES)
+        return await self._call(effect, self.fates)
 
     def ready(self) -> list[_Waiting]:
         """Give the calls that may have their turn."""
-        return [waiting for waiting in self.waiting if not waiting.invocation.paused]
+        return [waiting for waiting in self.waiting if not (waiting.invocation.paused or waiting.turn.done())]
 
     def give_turn(self) -> None:
         """Let one of the waiting calls go on."""
@@ -115,9 +117,9 @@ class Calls:
         with contextlib.suppress(Exception):
             effect()
 
-    async def _call[Result](self, effect: Callable[[], Result], fates: tuple[Fate, ...]) -> Result:
+    async def _call[Result](self, effect: Callable[[], Result], fates: Sequence[Fate]) -> Result:
         number = next(self._numbers)
-        fate = self.rng.choice(fates) if self.rng.random() < self.rate else FINE
+        fate = self.rng.choice(fates) if fates and self.rng.random() < self.rate else FINE
         error = self._error() if fate.end == "error" else None
         invocation = CURRENT.get()
         try:
@@ -139,7 +141,7 @@ class Calls:
                 effect()
         if error:
             raise error
-        self._kill(invocation)
+        self.kill(invocation)
         raise Crash
 
     async def _turn(self, invocation: Invocation) -> None:
@@ -153,7 +155,8 @@ class Calls:
             if waiting in self.waiting:
                 self.waiting.remove(waiting)
 
-    def _kill(self, invocation: Invocation) -> None:
+    def kill(self, invocation: Invocation) -> None:
+        """End an invocation's process: whatever it waits for never comes."""
         invocation.dead = True
         for waiting in [waiting for waiting in self.waiting if waiting.invocation is invocation]:
             self.waiting.remove(waiting)

@@ -15,7 +15,7 @@ from shared.workflows.finish_backup import finish_backup
 from shared.workflows.plan_changes import plan_changes
 from shared.workflows.take_snapshots import take_snapshots
 from tests.simulation.blobs import Disk
-from tests.simulation.calls import CURRENT, Calls, Crash, Invocation
+from tests.simulation.calls import CHANGE_FATES, CURRENT, Calls, Crash, Invocation
 from tests.simulation.hands import SIZES, Hands
 from tests.simulation.services import simulated
 from tests.simulation.world import QueueMessage, World
@@ -23,7 +23,7 @@ from tests.simulation.world import QueueMessage, World
 ACTIONS = 500
 """Actions of a history before it calms down."""
 
-MOST_ACTIONS_OF_A_TICK = 5000
+MOST_ACTIONS_OF_A_TICK = 20_000
 """Actions within which all is done that a tick has started, when nothing goes wrong."""
 
 TICKS_TO_RECOVER = 3
@@ -66,7 +66,8 @@ class History:
             }
         )
         self.log: list[str] = []
-        self._calls = Calls(rng, self.world.call_passed, rate=rng.choice((0, 0.003, 0.01, 0.04)))
+        fates = rng.sample(CHANGE_FATES, rng.randint(1, len(CHANGE_FATES)))
+        self._calls = Calls(rng, self.world.call_passed, fates, rate=rng.choice((0.003, 0.01, 0.03, 0.1)))
         self._hands = Hands(self.world, rng)
         self._services = simulated(self.world, self._calls)
         self._running: list[_Running] = []
@@ -87,6 +88,16 @@ class History:
             loop.close()
 
     async def _play(self) -> None:
+        try:
+            await self._disturb()
+            await self._recover()
+        finally:
+            for running in self._running:
+                self._calls.kill(running.invocation)
+            await asyncio.gather(*(running.task for running in self._running))
+
+    async def _disturb(self) -> None:
+        """Have everything go wrong for a while, then let it calm down."""
         for _ in range(ACTIONS):
             await self._do(self._chaos())
         self._calls.rate = 0
@@ -94,7 +105,6 @@ class History:
             running.invocation.paused = False
         while self._running or self._calls.late:
             await self._do(self._calming())
-        await self._recover()
 
     async def _recover(self) -> None:
         """Have every disk backed up anew, with nobody's help, and nothing left behind."""
@@ -120,7 +130,7 @@ class History:
         """Do one of some actions, by their weights; then let every invocation run up to its next call."""
         [action] = self._rng.choices(list(actions), list(actions.values()))
         action()
-        for _ in range(4):
+        for _ in range(3):
             await asyncio.sleep(0)
         for running in [running for running in self._running if running.task.done()]:
             self._running.remove(running)
@@ -154,7 +164,7 @@ class History:
         if self._delivered:
             actions[self._deliver_again] = 0.3
         if self._hands.foreign:
-            actions[self._hands.foreign_hand] = 0.2
+            actions[self._hands.foreign_hand] = 0.4
         return actions
 
     def _visible(self) -> list[QueueMessage]:

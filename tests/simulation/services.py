@@ -120,6 +120,14 @@ class SimulatedBackups(BackupBlobs):
     async def renew_lease(self, disk: BlobAddress, lease_id: str) -> bool:
         return await self._calls.read(lambda: disk in self._world.blobs and self._world.blobs[disk].lease == lease_id)
 
+    async def change_lease(self, disk: BlobAddress, lease_id: str, next_lease_id: str) -> None:
+        def effect() -> None:
+            blob = self._world.blobs.get(disk)
+            if blob and blob.lease in (lease_id, next_lease_id):
+                blob.lease = next_lease_id
+
+        await self._calls.change(effect)
+
     async def acquire_lease(self, disk: BlobAddress, lease_id: str, etag: str) -> bool:
         if await self._change(disk, lambda blob: blob.acquire(lease_id, etag)):
             return False
