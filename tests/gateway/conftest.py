@@ -32,6 +32,7 @@ def gateway(running_gateway: Gateway) -> Iterator[Gateway]:
     running_gateway.requests.clear()
     yield running_gateway
     running_gateway.faults.clear()
+    running_gateway.copies.clear()
 
 
 def service_client(gateway: Gateway, account: Account, **kwargs: Any) -> BlobServiceClient:

@@ -1,75 +1,135 @@
-"""Copies that stay apart from their source.
+"""Copy Blob and Abort Copy Blob, as the service has them.
 
-Azurite's Copy Blob gives the copy its source's own list of page ranges, not a copy of the list: a later write to the
-copy shows in the source, even when that is a snapshot (LokiBlobMetadataStore.startCopyFromURL). Only Snapshot Blob
-copies the list. So after a copy the gateway takes it round by a scratch blob: copy there, snapshot, copy back.
+A copy is done when it is answered, unless a test holds it. Azurite checks leases, conditions and the source's SAS; here
+is what it lets through: another blob type, and a lease that is not infinite.
 """
 
-import uuid
+from urllib.parse import parse_qs, quote, urlsplit
 
 from multidict import CIMultiDict
 
-from .answers import Answer
+from .answers import Answer, ServiceError
+from .operations import Request
+from .pending_copies import HeldCopies, PendingCopy, kept_headers
+from .scratch import Scratch
+from .told_copies import ToldCopies
 from .upstream import Call, Upstream
+from .writes import WriteLog
 
-# No client's container can be named so.
-_SCRATCH_CONTAINER = "$gateway"
-_ACCEPTED, _CREATED, _CONFLICT, _OK = 202, 201, 409, 200
-_KEPT_HEADERS = ("x-ms-lease-id", "x-ms-tags", "x-ms-version")
+_CONFLICT = 409
 
 
 class Copies:
-    """Parts copies from their sources, and hides how."""
+    """The copies that clients make: where they are, and which of them are held."""
 
     def __init__(self, upstream: Upstream, host: str) -> None:
         self._upstream = upstream
-        self._host = host
-        self._sources: dict[str, str] = {}
+        self._scratch = Scratch(upstream, host)
+        self._told = ToldCopies()
+        self._holds: list[HeldCopies] = []
+        self._pending: dict[str, PendingCopy] = {}
 
-    async def part(self, call: Call, answer: Answer) -> None:
-        """Part a page blob that a copy has just made from its source; the blob's lock is held alone.
+    def hold(self, path: str, *, times: int | None = None) -> HeldCopies:
+        """Hold copies to page blobs pending.
 
-        The answer then tells of the copy as it now is (its ETag, its copy id).
+        Args:
+            path: pattern (`fnmatch`) of the destinations' decoded path "/account/container/blob".
+            times: how many to hold; None for all.
+        """
+        held = HeldCopies(path, times)
+        self._holds.append(held)
+        return held
+
+    def clear(self) -> None:
+        """Hold no more copies; those pending stay so."""
+        for held in self._holds:
+            held.remove()
+        self._holds.clear()
+
+    def refuse_pending(self, request: Request) -> None:
+        """Refuse to change or snapshot a blob that a copy is being made to.
+
+        Raises:
+            ServiceError: PendingCopyOperation.
+        """
+        if "snapshot" not in request.query and self._pending_at(request.path):
+            raise ServiceError(409, "PendingCopyOperation", "There is currently a pending copy operation.")
+
+    async def check(self, call: Call) -> None:
+        """Refuse a copy that Azurite would let through.
+
+        Raises:
+            ServiceError: InfiniteLeaseDurationRequired, InvalidBlobType.
+        """
+        lease = call.request.headers.get("x-ms-lease-id")
+        given = {"x-ms-lease-id": lease} if lease else {}
+        there = (await self._upstream.as_owner("HEAD", call.raw_path, headers=given)).headers
+        # No type is told where no blob is, or where the lease id is wrong, which Azurite refuses.
+        if (blob_type := there.get("x-ms-blob-type")) is None:
+            return
+        if lease and there.get("x-ms-lease-duration") == "fixed":
+            message = "The lease ID matched, but the specified lease must be an infinite-duration lease."
+            raise ServiceError(412, "InfiniteLeaseDurationRequired", message)
+        if await self._source_type(call) not in (None, blob_type):
+            raise ServiceError(409, "InvalidBlobType", "The blob type is invalid for this operation.")
+
+    async def settle(self, call: Call, answer: Answer, log: WriteLog) -> None:
+        """Part a page blob that a copy has just made from its source, and hold it if so ordered.
+
+        The blob's lock is held alone. The answer then tells of the copy as it now is (its ETag, its copy id).
         """
         head = await self._upstream.as_owner("HEAD", call.raw_path)
         if head.headers.get("x-ms-blob-type") != "PageBlob":
             return
-        container = f"/{call.account}/{_SCRATCH_CONTAINER}"
-        await self._do("PUT", container, (_CREATED, _CONFLICT), query="restype=container")
-        scratch = f"{container}/{uuid.uuid4()}"
-        await self._do("PUT", scratch, (_ACCEPTED,), headers={"x-ms-copy-source": self._url(call.raw_path)})
-        snapshot = (await self._do("PUT", scratch, (_CREATED,), query="comp=snapshot")).headers["x-ms-snapshot"]
-        source = f"{self._url(scratch)}?snapshot={snapshot}"
-        kept = {name: call.request.headers[name] for name in _KEPT_HEADERS if name in call.request.headers}
-        copied = await self._do("PUT", call.raw_path, (_ACCEPTED,), headers={**kept, "x-ms-copy-source": source})
-        await self._do("DELETE", scratch, (_ACCEPTED,), headers={"x-ms-delete-snapshots": "include"})
-        self._sources[source] = call.request.headers["x-ms-copy-source"]
+        parted = await self._scratch.bring(await self._scratch.keep(call.raw_path), call.raw_path, kept_headers(call))
         for name in ("ETag", "Last-Modified", "x-ms-copy-id"):
-            answer.headers[name] = copied.headers[name]
+            answer.headers[name] = parted.headers[name]
+        source = call.request.headers["x-ms-copy-source"]
+        self._told.tell(answer.headers["x-ms-copy-id"], {"x-ms-copy-source": source})
+        held = next((held for held in self._holds if held.wants(call.request.path)), None)
+        if held is not None and call.request.operation == "Copy Blob":
+            copy = PendingCopy(self._upstream, self._scratch, self._told, call, log)
+            self._pending[call.request.path] = copy
+            await held.begin(copy, answer, int(head.headers["Content-Length"]))
 
-    def tell_sources(self, headers: CIMultiDict[str], body: bytes) -> bytes:
-        """Name the client's own copy source where Azurite names a scratch blob; gives the body so changed."""
-        if (told := self._sources.get(headers.get("x-ms-copy-source", ""))) is not None:
-            headers["x-ms-copy-source"] = told
-        if _SCRATCH_CONTAINER.encode() in body:
-            for source, told in self._sources.items():
-                body = body.replace(source.encode(), told.replace("&", "&amp;").encode())
-        return body
+    async def abort(self, call: Call, log: WriteLog) -> Answer:
+        """Do an Abort Copy Blob.
 
-    def _url(self, raw_path: str) -> str:
-        return f"http://{self._host}{raw_path}"
+        Raises:
+            ServiceError: NoPendingCopyOperation, CopyIdMismatch.
+        """
+        async with log.lock.alone():
+            answer = await self._upstream.forward(call)
+            if answer.status != _CONFLICT:
+                return answer
+            # Azurite has authorised the client, and knows of no pending copy.
+            pending = self._pending_at(call.request.path)
+            if pending is None:
+                raise ServiceError(409, "NoPendingCopyOperation", "There is currently no pending copy operation.")
+            if call.request.query.get("copyid") != pending.id:
+                message = "The specified copy ID did not match the copy ID for the pending copy operation."
+                raise ServiceError(409, "CopyIdMismatch", message)
+            return await pending.abort(kept_headers(call))
 
-    async def _do(
-        self,
-        method: str,
-        raw_path: str,
-        good: tuple[int, ...],
-        *,
-        query: str = "",
-        headers: dict[str, str] | None = None,
-    ) -> Answer:
-        answer = await self._upstream.as_owner(method, raw_path, query=query, headers=headers)
-        if answer.status not in good:
-            message = f"Azurite answered {answer.status} to {method} {raw_path} {query}: {answer.body.decode()}"
-            raise RuntimeError(message)
-        return answer
+    def forget_container(self, path: str) -> None:
+        """Note that a container ("/account/container") was deleted with the copies being made there."""
+        for blob, copy in self._pending.items():
+            if blob.startswith(f"{path}/"):
+                copy.ended = True
+
+    def tell(self, operation: str, headers: CIMultiDict[str], body: bytes = b"") -> bytes:
+        """Tell of copies in an answer as clients are to see them; gives the body so changed."""
+        self._told.in_headers(headers)
+        return self._told.in_list(body) if operation == "List Blobs" else body
+
+    def _pending_at(self, path: str) -> PendingCopy | None:
+        copy = self._pending.get(path)
+        return None if copy is None or copy.ended else copy
+
+    async def _source_type(self, call: Call) -> str | None:
+        parts = urlsplit(call.request.headers["x-ms-copy-source"])
+        if parts.netloc not in self._upstream.hosts:
+            return None
+        snapshot = parse_qs(parts.query).get("snapshot")
+        query = f"snapshot={quote(snapshot[0])}" if snapshot else ""
+        return (await self._upstream.as_owner("HEAD", parts.path, query=query)).headers.get("x-ms-blob-type")

@@ -24,6 +24,8 @@ PAGE_WRITES = frozenset({"Put Page", "Clear Pages"})
 _COPYING = frozenset({"Copy Blob", "Copy Blob From URL"})
 _RECREATING = frozenset({"Put Blob", "Put Blob From URL", "Put Block List"})
 LONE_MUTATIONS = frozenset({"Snapshot Blob", "Set Blob Properties", "Delete Blob"}) | _COPYING | _RECREATING
+# No page changes by these, so they are not noted.
+UNNOTED_MUTATIONS = frozenset({"Set Blob Metadata", "Set Blob Tier", "Lease Blob"})
 _CLOCK_TIMEOUT_SECONDS = 5.0
 _OK, _CREATED, _REFUSED = 200, 201, 400
 
@@ -41,9 +43,10 @@ class Mutations:
         """Have pages from `span[0]` to `span[1]` (bytes, end exclusive) written or cleared by `write`.
 
         Raises:
-            ServiceError: InvalidPageRange, when the span ends past the blob's end.
+            ServiceError: InvalidPageRange, when the span ends past the blob's end; PendingCopyOperation.
         """
         async with log.lock.shared():
+            self._copies.refuse_pending(call.request)
             length = await self._length(call, log)
             if length is not None and span[1] > length:
                 raise invalid_page_range()
@@ -60,7 +63,7 @@ class Mutations:
         """Do a Put Page or Clear Pages.
 
         Raises:
-            ServiceError: RequestBodyTooLarge, InvalidPageRange.
+            ServiceError: RequestBodyTooLarge, InvalidPageRange, PendingCopyOperation.
         """
         if len(call.body) > MOST_BYTES:
             raise too_large(MOST_BYTES)
@@ -70,9 +73,16 @@ class Mutations:
         return await self.write_pages(call, log, (start, end), lambda: self._upstream.forward(call))
 
     async def alone(self, call: Call, log: WriteLog) -> Answer:
-        """Do what must not overlap with a page write: one of `LONE_MUTATIONS`."""
+        """Do what must not overlap with a page write: one of `LONE_MUTATIONS`.
+
+        Raises:
+            ServiceError: PendingCopyOperation; for a copy InfiniteLeaseDurationRequired, InvalidBlobType.
+        """
         operation, headers = call.request.operation, call.request.headers
         async with log.lock.alone():
+            self._copies.refuse_pending(call.request)
+            if operation in _COPYING:
+                await self._copies.check(call)
             if operation == "Snapshot Blob":
                 await clock_past(log.newest_snapshot)
             if operation == "Set Blob Properties" and "x-ms-blob-content-length" in headers:
@@ -89,8 +99,18 @@ class Mutations:
             elif operation in _RECREATING | _COPYING:
                 log.recreate(None)
                 if operation in _COPYING:
-                    await self._copies.part(call, answer)
+                    await self._copies.settle(call, answer, log)
             return answer
+
+    async def unnoted(self, call: Call, log: WriteLog) -> Answer:
+        """Do one of `UNNOTED_MUTATIONS`.
+
+        Raises:
+            ServiceError: PendingCopyOperation.
+        """
+        async with log.lock.shared():
+            self._copies.refuse_pending(call.request)
+            return await self._upstream.forward(call)
 
     async def _length(self, call: Call, log: WriteLog) -> int | None:
         """Give the length of a page blob, asked for once; None for what is no page blob."""

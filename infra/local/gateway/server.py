@@ -15,11 +15,11 @@ from .answers import Answer, ServiceError
 from .copies import Copies
 from .faults import Fault, Faults
 from .from_url import put_page_from_url
-from .mutations import LONE_MUTATIONS, PAGE_WRITES, Mutations
+from .mutations import LONE_MUTATIONS, PAGE_WRITES, UNNOTED_MUTATIONS, Mutations
 from .operations import Request, operation_name
 from .page_ranges import PageRanges, RangeSource
 from .upstream import Call, Upstream, connect, end_to_end
-from .writes import WriteLogs
+from .writes import WriteLog, WriteLogs
 
 _HEADER_LIMIT_BYTES = 64 * 1024
 _READ_BUFFER_BYTES = 1024 * 1024
@@ -34,16 +34,17 @@ class Gateway:
         url: its address, "http://127.0.0.1:PORT"; an account's blobs are at `url`/ACCOUNT.
         requests: what it was asked, in the order of arrival.
         faults: what is to go wrong.
+        copies: which copies are to take their time.
     """
 
     def __init__(self, upstream: Upstream, host: str) -> None:
         self.url = f"http://{host}"
         self.requests: list[Request] = []
         self.faults = Faults()
+        self.copies = Copies(upstream, host)
         self._upstream = upstream
         self._logs = WriteLogs()
-        self._copies = Copies(upstream, host)
-        self._mutations = Mutations(upstream, self._copies)
+        self._mutations = Mutations(upstream, self.copies)
         self._page_ranges = PageRanges(upstream)
 
     def pretend_ranges(self, path: str, ranges: RangeSource | None) -> None:
@@ -96,14 +97,23 @@ class Gateway:
             return await self._page_ranges.answer(call, log)
         if operation in LONE_MUTATIONS:
             return await self._mutations.alone(call, log)
+        return await self._pass_on(call, log)
+
+    async def _pass_on(self, call: Call, log: WriteLog) -> Answer:
+        operation, path = call.request.operation, call.request.path
+        if operation in UNNOTED_MUTATIONS:
+            return await self._mutations.unnoted(call, log)
+        if operation == "Abort Copy Blob":
+            return await self.copies.abort(call, log)
         answer = await self._upstream.forward(call)
         if operation == "Delete Container" and answer.status < _REFUSED:
-            self._logs.forget_container(call.request.path)
+            self._logs.forget_container(path)
+            self.copies.forget_container(path)
         return answer
 
     def _respond(self, call: Call, answer: Answer) -> web.Response:
         request, headers = call.request, answer.headers
-        body = self._copies.tell_sources(headers, answer.body)
+        body = self.copies.tell(request.operation, headers, answer.body)
         if request.method == "HEAD":
             body = b""
         else:
@@ -118,7 +128,7 @@ class Gateway:
         request = call.request
         async with self._upstream.open(call) as response:
             headers = end_to_end(response.headers)
-            self._copies.tell_sources(headers, b"")
+            self.copies.tell(request.operation, headers)
             outgoing = web.StreamResponse(status=response.status, headers=headers)
             request.status = response.status
             request.error_code = headers.get("x-ms-error-code")

@@ -108,6 +108,26 @@ class Upstream:
             method, f"{raw_path}?{query}&{sas}" if query else f"{raw_path}?{sas}", headers or {}, body
         )
 
+    async def insist(
+        self,
+        method: str,
+        raw_path: str,
+        good: tuple[int, ...],
+        *,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Do something as the owner that must end with one of the statuses in `good`.
+
+        Raises:
+            RuntimeError: when it ends with another.
+        """
+        answer = await self.as_owner(method, raw_path, query=query, headers=headers)
+        if answer.status not in good:
+            message = f"Azurite answered {answer.status} to {method} {raw_path} {query}: {answer.body.decode()}"
+            raise RuntimeError(message)
+        return answer
+
     async def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send a request whose target (path and query) or headers authorise it."""
         sized = CIMultiDict(headers)

@@ -1,0 +1,62 @@
+"""Copies that stay apart from their source.
+
+Azurite's Copy Blob gives the copy its source's own list of page ranges, not a copy of the list: a later write to the
+copy shows in the source, even when that is a snapshot (LokiBlobMetadataStore.startCopyFromURL). Only Snapshot Blob
+copies the list. So what is to stay apart goes round by a scratch blob: copied there, snapshotted, copied from there.
+"""
+
+import uuid
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from .answers import Answer
+from .upstream import Upstream
+
+# No client's container can be named so.
+_CONTAINER = "$gateway"
+_OK, _CREATED, _ACCEPTED, _CONFLICT = 200, 201, 202, 409
+
+
+class Scratch:
+    """Blobs of the gateway's own, in the account of the blob they hold the content of."""
+
+    def __init__(self, upstream: Upstream, host: str) -> None:
+        self._upstream = upstream
+        self._host = host
+
+    async def keep(self, raw_path: str) -> str:
+        """Keep a page blob as it now is, metadata included; gives the URL of what is kept."""
+        return await self._make(raw_path, {"x-ms-copy-source": f"http://{self._host}{raw_path}"}, _ACCEPTED)
+
+    async def keep_empty(self, raw_path: str) -> str:
+        """Keep an empty page blob with a blob's metadata; gives the URL of what is kept."""
+        head = await self._upstream.insist("HEAD", raw_path, (_OK,))
+        metadata = {name: value for name, value in head.headers.items() if name.lower().startswith("x-ms-meta-")}
+        empty = {"x-ms-blob-type": "PageBlob", "x-ms-blob-content-length": "0"}
+        return await self._make(raw_path, {**metadata, **empty}, _CREATED)
+
+    async def bring(
+        self, kept: str, raw_path: str, headers: Mapping[str, str], good: tuple[int, ...] = (_ACCEPTED,)
+    ) -> Answer:
+        """Copy what is kept over a blob, and keep it no longer.
+
+        Raises:
+            RuntimeError: when it ends with a status that is not in `good`.
+        """
+        source = {**headers, "x-ms-copy-source": kept}
+        answer = await self._upstream.insist("PUT", raw_path, good, headers=source)
+        await self.drop(kept)
+        return answer
+
+    async def drop(self, kept: str) -> None:
+        """Keep it no longer."""
+        all_of_it = {"x-ms-delete-snapshots": "include"}
+        await self._upstream.insist("DELETE", urlsplit(kept).path, (_ACCEPTED,), headers=all_of_it)
+
+    async def _make(self, raw_path: str, headers: Mapping[str, str], good: int) -> str:
+        container = f"/{raw_path.split('/')[1]}/{_CONTAINER}"
+        await self._upstream.insist("PUT", container, (_CREATED, _CONFLICT), query="restype=container")
+        scratch = f"{container}/{uuid.uuid4()}"
+        await self._upstream.insist("PUT", scratch, (good,), headers=headers)
+        taken = await self._upstream.insist("PUT", scratch, (_CREATED,), query="comp=snapshot")
+        return f"http://{self._host}{scratch}?snapshot={taken.headers['x-ms-snapshot']}"
