@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 # What the SDK leaves unquoted in a blob's name: two spellings of one URL must give one disk.
 _SAFE = "/~-._()*!'$"
+_MOST_SHOWN = 200
 _ACCOUNT = re.compile("[a-z0-9][a-z0-9-]*")
 
 
@@ -134,5 +135,8 @@ def _shown(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator or not scheme.isalpha():
         return "a value that is no URL"
-    host, slash, path = re.split("[?#]", rest, maxsplit=1)[0].partition("/")
-    return f"{scheme}://{host.rpartition('@')[2].partition(':')[0]}{slash}{path}"
+    server, slash, path = re.split("[?#]", rest, maxsplit=1)[0].partition("/")
+    host, colon, port = server.rpartition("@")[2].partition(":")
+    if colon and not host.startswith("[") and not port.isdigit():
+        return f"{scheme}://..."  # the rest may be a password with a slash in it
+    return f"{scheme}://{host}{slash}{path}"[:_MOST_SHOWN]

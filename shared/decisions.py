@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.addresses import BlobAddress
 from shared.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
-from shared.record import DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
+from shared.record import COPY_BLOB, DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
+from shared.settings import Mode
 
 LONGEST_CHECK_DELAY = timedelta(seconds=60)
 SHORTEST_CHECK_DELAY = timedelta(seconds=1)
@@ -17,6 +18,7 @@ _MOST_DOUBLINGS = 6
 _TAKES_AT_MOST = timedelta(minutes=10)
 
 _MISSING = "the backup blob was missing"
+_AFTER_FULL_COPY = "the last backup was a full copy"
 
 
 class BackupBlob(BaseModel):
@@ -81,11 +83,12 @@ def _kind_of_run(record: DiskRecord, blob: BackupBlob | None) -> tuple[Kind, str
     missing, or that was there before the record is written anew.
     """
     if blob is None:
-        return Kind.FULL, _MISSING if record.base_snapshot else ""
-    if not record.base_snapshot:
-        return Kind.RESYNC, "the backup blob was there before the record"
+        had_none = record.resync_reason == _AFTER_FULL_COPY
+        return Kind.FULL, _AFTER_FULL_COPY if had_none else _MISSING if record.base_snapshot else ""
     if record.resync_reason:
         return Kind.RESYNC, record.resync_reason
+    if not record.base_snapshot:
+        return Kind.RESYNC, "the backup blob was there before the record"
     if not _is_as_sealed(record, blob):
         return Kind.RESYNC, "the backup blob was changed outside a run"
     return Kind.INCREMENTAL, ""
@@ -113,7 +116,12 @@ def begun_anew(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
 
 
 def given_up(record: DiskRecord, reason: str) -> DiskRecord:
-    """Close the open run without a recovery point: the backup blob is between two states, the next run a resync."""
+    """Close the open run without a recovery point.
+
+    The backup blob is between two states then, and the next run a resync; but a full copy has not touched it.
+    """
+    if _run_of(record).mode is Mode.FULL:
+        return record.model_copy(update={"run": None})
     return record.model_copy(update={"run": None, "resync_reason": reason if record.base_snapshot else ""})
 
 
@@ -183,13 +191,15 @@ def next_check(run: OpenRun, now: datetime) -> timedelta:
     return min(max((now - run.started) / 10, SHORTEST_CHECK_DELAY), LONGEST_CHECK_DELAY)
 
 
-def recovery_point(run: OpenRun, progress: Progress, backup_snapshot: str, now: datetime) -> RecoveryPoint:
+def recovery_point(record: DiskRecord, progress: Progress, backup_snapshot: str, now: datetime) -> RecoveryPoint:
     """Describe the recovery point of a run that is complete."""
+    run = _run_of(record)
     return RecoveryPoint(
         time=run.snapshot,
         kind=run.kind,
         reason=run.reason,
         source_snapshot=run.snapshot,
+        backup_blob=record.backup_blob,
         backup_snapshot=backup_snapshot,
         size=run.size,
         batches=progress.batches_done,
@@ -205,6 +215,7 @@ def sealed(record: DiskRecord, point: RecoveryPoint, taken: TakenSnapshot) -> Di
     """Advance the record to a recovery point."""
     return record.model_copy(
         update={
+            "backup_blob": point.backup_blob,
             "base_snapshot": point.source_snapshot,
             "base_size": point.size,
             "backup_etag": taken.etag,
@@ -216,6 +227,53 @@ def sealed(record: DiskRecord, point: RecoveryPoint, taken: TakenSnapshot) -> Di
             "last_point": point.time,
         }
     )
+
+
+def full_copy(record: DiskRecord, copy_url: str, bytes_copied: int, now: datetime) -> RecoveryPoint:
+    """Describe the recovery point that is a full copy."""
+    run = _run_of(record)
+    return RecoveryPoint(
+        time=run.snapshot,
+        kind=Kind.FULL,
+        reason="",
+        source_snapshot=run.snapshot,
+        backup_blob=copy_url,
+        backup_snapshot="",
+        size=run.size,
+        bytes_written=bytes_copied,
+        bytes_cleared=0,
+        ranges=0,
+        write_calls=1,
+        clear_calls=0,
+        batches=0,
+        copying=COPY_BLOB,
+        started=run.started,
+        sealed=now,
+        duration_seconds=(now - run.started).total_seconds(),
+    )
+
+
+def sealed_copy(record: DiskRecord, point: RecoveryPoint) -> DiskRecord:
+    """Advance the record to a full copy: the backup blob, if there is one, does not follow the disk any more."""
+    return record.model_copy(
+        update={
+            "base_snapshot": point.source_snapshot,
+            "base_size": point.size,
+            "sealed_plan": _run_of(record).plan,
+            "backup_snapshot": "",
+            "resync_reason": _AFTER_FULL_COPY,
+            "run": None,
+            "last_success": point.sealed,
+            "last_point": point.time,
+        }
+    )
+
+
+def copied(record: DiskRecord, done: int, total: int, now: datetime) -> DiskRecord:
+    """Put the progress of a full copy on its record, in bytes."""
+    if _run_of(record).bytes_done == done:
+        return record.with_run(bytes_total=total, checked=now)
+    return record.with_run(bytes_done=done, bytes_total=total, checked=now, progressed=now, replans=0)
 
 
 def _run_of(record: DiskRecord) -> OpenRun:

@@ -29,8 +29,12 @@ _ADVICE = {
     "AuthorizationFailure": "open the account's firewall to the function app, or allow the way it signs in",
     "AuthorizationPermissionMismatch": "give the app's identity the role Storage Blob Data Contributor there",
     "InsufficientAccountPermissions": "give the app's identity the role Storage Blob Data Contributor there",
-    "BlobNotFound": "check the URL in SOURCE_DISKS; if the disk is gone for good, take it out",
+    "BlobNotFound": "check the URL in SOURCE_DISKS; if the disk is gone for good, take it out there, or delete its row"
+    " `disk` if a restore made it",
     "ContainerNotFound": "check the container's name in the setting, and that the container exists",
+    "CannotVerifyCopySource": "let the account that is copied to read the other one: open its firewall, and check its"
+    " key or the app's role there",
+    "SnapshotsPresent": "restore to a new disk: premium storage does not copy over a disk that has snapshots",
     "ResourceNotFound": "check the URL in SOURCE_DISKS, and that the app may read it",
     "SnapshotCountExceeded": "delete old snapshots of the disk: premium storage allows 100",
     "SnapshotOperationRateExceeded": _WAIT_FOR_THE_NEXT_TICK,
@@ -48,6 +52,12 @@ _PASSING_STATUSES = frozenset(
 )
 
 
+_MENDABLE_STATUSES = _PASSING_STATUSES | {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+_MENDABLE_CODES = frozenset(
+    {"PendingCopyOperation", "SnapshotOperationRateExceeded", "SnaphotOperationRateExceeded", "SnapshotCountExceeded"}
+)
+
+
 class DiskError(Exception):
     """One disk can't be backed up as it is; the message says why, and what to do."""
 
@@ -57,7 +67,7 @@ class StepFailedError(Exception):
 
 
 class NotAsLeftError(Exception):
-    """The backup blob is not as the run has left it: the run can't be sealed as it is."""
+    """A blob is not as it was found or left: what was to be done with it is not done."""
 
 
 class DiffRefusedError(Exception):
@@ -69,15 +79,27 @@ class ListingTimedOutError(Exception):
 
 
 class SourceGoneError(Exception):
-    """The run's source snapshot is gone: the run can't be finished."""
+    """What is to be read is gone: a run's source snapshot, and the run can't be finished; or a recovery point."""
 
 
 class SourceUnreachableError(Exception):
     """The service can't copy from the source by itself: read and write through the function."""
 
 
+class CopyRefusedError(Exception):
+    """The service does not read what Copy Blob is to copy."""
+
+
+class TargetLeasedError(Exception):
+    """What is to be written over is under somebody else's lease; the message says what to do."""
+
+
 class LeaseLostError(Exception):
     """A write was refused since the backup blob is not under the run's lease."""
+
+
+_SENTENCES = (DiskError, NotAsLeftError, SourceGoneError, CopyRefusedError, TargetLeasedError, LeaseLostError)
+"""Errors whose messages say all that there is to say."""
 
 
 def error_code(error: AzureError) -> str:
@@ -103,6 +125,16 @@ def is_passing(error: AzureError) -> bool:
     return getattr(error, "status_code", None) in _PASSING_STATUSES
 
 
+def is_lasting(error: AzureError) -> bool:
+    """Tell whether an error stays as long as the request does: a 4xx that no waiting, role or firewall mends."""
+    status = getattr(error, "status_code", None) or 0
+    return (
+        HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+        and status not in _MENDABLE_STATUSES
+        and error_code(error) not in _MENDABLE_CODES
+    )
+
+
 def is_lease_error(error: HttpResponseError) -> bool:
     """Tell whether a write was refused for its lease id (REST: Lease Blob)."""
     return error_code(error) in _LEASE_CODES
@@ -111,7 +143,7 @@ def is_lease_error(error: HttpResponseError) -> bool:
 def explain(error: BaseException) -> str:
     """Say in a line what went wrong and, where it is known, what to do."""
     if not isinstance(error, AzureError):
-        said = str(error) if isinstance(error, DiskError) else f"{type(error).__name__}: {error}"
+        said = str(error) if isinstance(error, _SENTENCES) else f"{type(error).__name__}: {error}"
         return without_secrets(" ".join(said.split()))
     code = error_code(error)
     status = getattr(error, "status_code", None)

@@ -1,4 +1,4 @@
-"""The messages on the queues between the steps of a run. They carry no secret, and fit in 64 KiB."""
+"""The messages on the queues between the steps of a run or a restore. They carry no secret, and fit in 64 KiB."""
 
 from typing import Self
 
@@ -11,10 +11,35 @@ from shared.ranges import Change
 
 
 class MessageError(ValueError):
-    """A queue message that no step of a run has sent."""
+    """A queue message that no step has sent."""
 
 
-class RunMessage(BaseModel):
+class Message(BaseModel):
+    """What one step tells the next."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Read a message's body.
+
+        Raises:
+            MessageError: the body is not such a message.
+        """
+        try:
+            return cls.model_validate_json(body)
+        except ValidationError as error:
+            raise MessageError(f"not a {cls.__name__}: {mistakes(error)}") from None
+
+
+def mistakes(error: ValidationError) -> str:
+    """Say what is wrong with a message, without repeating what it holds."""
+    return "; ".join(
+        f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors(include_input=False)
+    )
+
+
+class RunMessage(Message):
     """What every message of a run says.
 
     Attributes:
@@ -22,8 +47,6 @@ class RunMessage(BaseModel):
         run: the time of the run's source snapshot.
         plan: which plan of the run the message belongs to: a run that has to begin anew gets another.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     disk: str
     run: str
@@ -52,21 +75,6 @@ class RunMessage(BaseModel):
     def run_id(self) -> str:
         """The run's id."""
         return run_id(self.address, self.run)
-
-    @classmethod
-    def read(cls, body: bytes) -> Self:
-        """Read a message's body.
-
-        Raises:
-            MessageError: the body is not such a message.
-        """
-        try:
-            return cls.model_validate_json(body)
-        except ValidationError as error:
-            mistakes = "; ".join(
-                f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)
-            )
-            raise MessageError(f"not a {cls.__name__}: {mistakes}") from None
 
 
 class PlanMessage(RunMessage):
@@ -105,3 +113,20 @@ class BatchMessage(RunMessage):
 
 class FinishMessage(RunMessage):
     """Count what is done of a run; seal it when all is."""
+
+
+class RestoreMessage(Message):
+    """Go on with a restore: one step at a time.
+
+    Attributes:
+        disk: the URL of the disk whose recovery point is restored; its partition holds the restore's row.
+        restore: the restore's id.
+    """
+
+    disk: str
+    restore: str
+
+    @property
+    def address(self) -> BlobAddress:
+        """The disk's address."""
+        return BlobAddress.parse(self.disk)

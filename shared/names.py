@@ -9,6 +9,9 @@ from shared.addresses import BlobAddress
 PLAN_CHANGES_QUEUE = "plan-changes"
 COPY_RANGES_QUEUE = "copy-ranges"
 FINISH_BACKUP_QUEUE = "finish-backup"
+RESTORE_REQUESTS_QUEUE = "restore-requests"
+CONTINUE_RESTORE_QUEUE = "continue-restore"
+REBUILD_CATALOGUE_QUEUE = "rebuild-catalogue"
 
 BACKUPS_TABLE = "backups"
 BATCHES_TABLE = "batches"
@@ -22,6 +25,9 @@ SOURCE_SNAPSHOT_METADATA = "tidemark_source_snapshot"
 KIND_METADATA = "tidemark_kind"
 PLAN_METADATA = "tidemark_plan"
 ETAG_METADATA = "tidemark_etag"
+# Of the blobs that Copy Blob makes: which restore or run they are for, and which attempt at it.
+RESTORE_METADATA = "tidemark_restore"
+COPY_METADATA = "tidemark_copy"
 
 # One version for all blob and queue requests: a newer default of the SDK is refused by some clouds.
 STORAGE_API_VERSION = "2025-11-05"
@@ -31,6 +37,9 @@ PAGE = 512
 
 MAX_WRITE = 4 * 1024 * 1024
 """Bytes that one Put Page or Put Page From URL may write (REST: Put Page)."""
+
+LONGEST_NAME = 1024
+"""Characters of a blob's name (REST: Naming and referencing containers, blobs, and metadata)."""
 
 RUN_SEPARATOR = "!"
 """Stands between a disk's key, a run's time and a plan's number; no disk's key has it."""
@@ -63,9 +72,33 @@ def run_id(disk: BlobAddress, source_snapshot: str) -> str:
     return f"{disk_key(disk)}{RUN_SEPARATOR}{source_snapshot}"
 
 
+def full_copy_name(disk: BlobAddress, source_snapshot: str) -> str:
+    """Name a full copy of a disk in the backup container: `SOURCEACCOUNT/SOURCECONTAINER/BLOBNAME/TIME`."""
+    return f"{backup_blob_name(disk)}/{source_snapshot}"
+
+
 def lease_id(run: str, plan: int) -> str:
     """Derive the lease id of a run's plan, the same on every retry, so that acquiring it again is harmless.
 
     Another plan has another one: what is left of an older plan can neither write nor take the backup blob unnoticed.
     """
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"tidemark:{run}{RUN_SEPARATOR}{plan}"))
+
+
+def restore_lease_id(restore: str) -> str:
+    """Derive the lease id of a restore, the same on every retry."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"tidemark:restore:{restore}"))
+
+
+def restored_disk_name(blob: str, point: str) -> str:
+    """Name the disk that a recovery point is restored to by default: `NAME-restored-TIME`, with `.vhd` kept at its end.
+
+    Args:
+        blob: the name of the disk that was backed up.
+        point: the recovery point's time, as Azure prints it.
+    """
+    stem, dot, extension = blob.rpartition(".")
+    has_extension = dot and stem and extension.lower() == "vhd"
+    name, end = (stem, f".{extension}") if has_extension else (blob, "")
+    moment = re.sub(r"[-:]", "", point.partition(".")[0])
+    return f"{name}-restored-{moment}Z{end}"

@@ -45,6 +45,20 @@ class Window(NamedTuple):
     end: int
 
 
+class OneSided(NamedTuple):
+    """A part that only one of two lists has.
+
+    Attributes:
+        start: first byte.
+        end: first byte after the part.
+        is_first: whether the first list has it; else the second.
+    """
+
+    start: int
+    end: int
+    is_first: bool
+
+
 class DisorderedRangesError(Exception):
     """The service's list of ranges is not in order, overlaps, or is off a page's boundary: it can't be built on."""
 
@@ -106,3 +120,22 @@ async def gaps_cleared(changes: AsyncIterable[Change], window: Window) -> AsyncI
         position = change.end
     if position < window.end:
         yield Change(position, window.end, clear=True)
+
+
+async def one_sided(first: AsyncIterable[Change], second: AsyncIterable[Change]) -> AsyncIterator[OneSided]:
+    """Compare two lists of valid ranges, each in order and never overlapping; give what only one of them has."""
+    firsts, seconds = aiter(first), aiter(second)
+    mine, other = await anext(firsts, None), await anext(seconds, None)
+    while mine or other:
+        if mine and (other is None or mine.start < other.start):
+            end = min(mine.end, other.start) if other else mine.end
+            yield OneSided(mine.start, end, is_first=True)
+            mine = mine._replace(start=end) if end < mine.end else await anext(firsts, None)
+        elif other and (mine is None or other.start < mine.start):
+            end = min(other.end, mine.start) if mine else other.end
+            yield OneSided(other.start, end, is_first=False)
+            other = other._replace(start=end) if end < other.end else await anext(seconds, None)
+        elif mine and other:
+            end = min(mine.end, other.end)
+            mine = mine._replace(start=end) if end < mine.end else await anext(firsts, None)
+            other = other._replace(start=end) if end < other.end else await anext(seconds, None)

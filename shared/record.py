@@ -1,6 +1,6 @@
 """The record: what the table holds of each disk, its open run and its recovery points.
 
-Table `backups`: a partition per disk; row `disk`, and a row `point-TIME` per recovery point.
+Table `backups`: a partition per disk; row `disk`, a row `point-TIME` a recovery point, a row `restore-ID` a restore.
 Table `batches`: a partition per plan of a run; a row per window planned and per batch done; dropped after the seal.
 """
 
@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict
 
 from shared.batches import Effort
+from shared.settings import Mode
 
 DISK_ROW = "disk"
 POINT_ROW_PREFIX = "point-"
@@ -18,12 +19,16 @@ _RUN_PREFIX = "run_"
 SERVER_SIDE = "server side"
 
 
+COPY_BLOB = "Copy Blob"
+
+
 class Kind(StrEnum):
-    """The kinds of runs."""
+    """The kinds of runs; and the first recovery point of a restored disk, which no run has made."""
 
     FULL = "full"
     INCREMENTAL = "incremental"
     RESYNC = "resync"
+    RESTORE = "restore"
 
 
 class OpenRun(BaseModel):
@@ -33,6 +38,7 @@ class OpenRun(BaseModel):
         snapshot: the time of its source snapshot, which names the run.
         size: the source snapshot's size in bytes.
         started: when its source snapshot was taken, UTC.
+        mode: whether it follows the disk with the backup blob, or makes a full copy.
         kind: how its change list is made.
         reason: why it is not incremental, or why its plan was begun anew.
         opened: whether the backup blob is ready for its batches.
@@ -51,6 +57,7 @@ class OpenRun(BaseModel):
     snapshot: str
     size: int
     started: datetime
+    mode: Mode = Mode.INCREMENTAL
     kind: Kind = Kind.INCREMENTAL
     reason: str = ""
     opened: bool = False
@@ -75,13 +82,17 @@ class DiskRecord(BaseModel):
     Attributes:
         disk: its URL.
         backup_blob: its backup blob's URL.
-        base_snapshot: the source snapshot that the backup blob now equals; empty before the first recovery point.
+        base_snapshot: the source snapshot of the last recovery point, which the backup blob now equals unless there is
+            a `resync_reason`; empty before the first recovery point.
         base_size: that snapshot's size in bytes.
         backup_etag: the backup blob's ETag at the last seal: another one means that somebody else wrote to it.
-        backup_snapshot: the snapshot of the backup blob that is the last recovery point.
+        backup_snapshot: the snapshot of the backup blob that is the last recovery point; empty for a full copy.
         sealed_plan: the plan of its run that the last recovery point was made by.
         resync_reason: why the next run can't be incremental; empty where it can.
         run: the open run, if there is one.
+        restore, restore_of: the restore that is under way to this disk, and the URL of the disk whose recovery point it
+            restores; until it has ended, the disk gets no run.
+        adopted: whether the disk is backed up since it was restored, though `SOURCE_DISKS` does not name it.
         last_success: when the last recovery point was sealed, UTC.
         last_point: the last recovery point's time.
         last_error: what went wrong last, with what to do; it stays until the next error.
@@ -99,6 +110,9 @@ class DiskRecord(BaseModel):
     sealed_plan: int = 0
     resync_reason: str = ""
     run: OpenRun | None = None
+    restore: str = ""
+    restore_of: str = ""
+    adopted: bool = False
     last_success: datetime | None = None
     last_point: str = ""
     last_error: str = ""
@@ -136,10 +150,11 @@ class RecoveryPoint(BaseModel):
 
     Attributes:
         time: its source snapshot's time, the moment whose state it holds.
-        kind: the kind of the run that made it.
-        reason: why the run was not incremental.
+        kind: the kind of the run that made it; `restore` for what a disk was restored to.
+        reason: why the run was not incremental, or what was restored.
         source_snapshot: its source snapshot; gone once the next recovery point is sealed.
-        backup_snapshot: the snapshot of the backup blob.
+        backup_blob: the URL of the backup blob, or of the full copy.
+        backup_snapshot: the snapshot of the backup blob; empty for a full copy.
         size: bytes of the disk.
         bytes_written, bytes_cleared: bytes that the run wrote and cleared in the backup blob.
         ranges: changed ranges.
@@ -156,6 +171,7 @@ class RecoveryPoint(BaseModel):
     kind: Kind
     reason: str
     source_snapshot: str
+    backup_blob: str = ""
     backup_snapshot: str
     size: int
     bytes_written: int

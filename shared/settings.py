@@ -3,7 +3,8 @@
 import json
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from enum import StrEnum
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -14,6 +15,13 @@ from shared.names import STORAGE_API_VERSION
 
 class SettingsError(Exception):
     """App settings that can't be used; the message has a line for each mistake."""
+
+
+class Mode(StrEnum):
+    """How a disk is backed up: by what changed, or by a whole copy each time."""
+
+    INCREMENTAL = "incremental"
+    FULL = "full"
 
 
 class SourceDisk(BaseModel):
@@ -27,7 +35,7 @@ class SourceDisk(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str
-    mode: Literal["incremental"] = "incremental"
+    mode: Mode = Mode.INCREMENTAL
 
     @field_validator("url")
     @classmethod
@@ -49,7 +57,7 @@ class SourceDisk(BaseModel):
         return "*" in self.address.blob
 
     def covers(self, disk: BlobAddress) -> bool:
-        """Tell whether a disk is one of those that the pattern stands for."""
+        """Tell whether a disk is the one that is named, or one of those that the pattern stands for."""
         return disk.parent == self.address.parent and self.matches(disk.blob)
 
     def matches(self, blob: str) -> bool:
@@ -173,6 +181,16 @@ class Settings(BaseSettings):
     def container(self) -> ContainerAddress:
         """The container of the backup blobs."""
         return ContainerAddress.parse(self.backup_container)
+
+    def covers(self, disk: BlobAddress) -> bool:
+        """Tell whether a disk is one of those that are to be backed up."""
+        return any(setting.covers(disk) for setting in self.source_disks)
+
+    def mode_of(self, disk: BlobAddress) -> Mode:
+        """Say how a disk is backed up: a URL of its own goes before a pattern, and of those the first that matches."""
+        covering = [setting for setting in self.source_disks if setting.covers(disk)]
+        covering.sort(key=lambda setting: setting.is_pattern)
+        return covering[0].mode if covering else Mode.INCREMENTAL
 
     @property
     def stalled_after(self) -> timedelta:

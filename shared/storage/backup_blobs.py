@@ -11,7 +11,7 @@ from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 from shared.addresses import BlobAddress, ContainerAddress
 from shared.decisions import BackupBlob, TakenSnapshot
 from shared.errors import LeaseLostError, NotAsLeftError, SourceUnreachableError, error_code, explain, is_lease_error
-from shared.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA, backup_blob_name
+from shared.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA, backup_blob_name, full_copy_name
 from shared.ranges import Change
 from shared.storage.connections import Connections
 
@@ -30,6 +30,10 @@ class BackupBlobs:
     def address(self, disk: BlobAddress) -> BlobAddress:
         """Give the address of a disk's backup blob."""
         return self._container.blob(backup_blob_name(disk))
+
+    def full_copy_address(self, disk: BlobAddress, source_snapshot: str) -> BlobAddress:
+        """Give the address of a full copy of a disk."""
+        return self._container.blob(full_copy_name(disk, source_snapshot))
 
     async def look(self, disk: BlobAddress) -> BackupBlob | None:
         """Look at a disk's backup blob (REST: Get Blob Properties); None where there is none."""
@@ -60,14 +64,18 @@ class BackupBlobs:
         except ResourceNotFoundError as error:
             if error_code(error) != "ContainerNotFound":
                 raise
-            service = await self._connections.blob_service(self._container.service_url, self._container.account)
-            try:
-                await service.create_container(self._container.container)
-            except ResourceExistsError as exists:
-                if error_code(exists) != "ContainerAlreadyExists":
-                    raise
+            await self.ensure_container()
             return await self.create(disk, size, metadata)
         return str(made["etag"])
+
+    async def ensure_container(self) -> None:
+        """Create the backup container if it is missing."""
+        service = await self._connections.blob_service(self._container.service_url, self._container.account)
+        try:
+            await service.create_container(self._container.container)
+        except ResourceExistsError as error:
+            if error_code(error) != "ContainerAlreadyExists":
+                raise
 
     async def renew_lease(self, disk: BlobAddress, lease_id: str) -> bool:
         """Tell whether the backup blob is there and under this lease (REST: Lease Blob, renew)."""

@@ -16,12 +16,10 @@ from shared.batches import Effort, fingerprint
 from shared.messages import BatchMessage, RunMessage
 from shared.names import RUN_SEPARATOR
 from shared.record import Progress
-from shared.storage.records import from_properties, to_properties
+from shared.storage.records import TRANSACTION, from_properties, to_properties
 
 _WINDOW_PREFIX = "window-"
 _BATCH_PREFIX = "batch-"
-_TRANSACTION = 100
-"""The most operations in one entity group transaction (REST: Performing entity group transactions)."""
 
 
 class PlanRows:
@@ -98,7 +96,7 @@ class PlanRows:
         )
         held: list[dict[str, Any]] = []
         async for row in rows:
-            if held and (len(held) == _TRANSACTION or held[0]["PartitionKey"] != row["PartitionKey"]):
+            if held and (len(held) == TRANSACTION or held[0]["PartitionKey"] != row["PartitionKey"]):
                 await self._delete(held)
                 held = []
             held.append({"PartitionKey": row["PartitionKey"], "RowKey": row["RowKey"]})

@@ -1,4 +1,4 @@
-"""The queues between the steps of a run."""
+"""The queues between the steps of a run or a restore, and those that people write to."""
 
 import contextlib
 from collections.abc import Mapping
@@ -7,14 +7,25 @@ from datetime import timedelta
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue.aio import QueueClient
 
-from shared.messages import BatchMessage, FinishMessage, PlanMessage, RunMessage
-from shared.names import COPY_RANGES_QUEUE, FINISH_BACKUP_QUEUE, PLAN_CHANGES_QUEUE
+from shared.messages import BatchMessage, FinishMessage, Message, PlanMessage, RestoreMessage
+from shared.names import (
+    CONTINUE_RESTORE_QUEUE,
+    COPY_RANGES_QUEUE,
+    FINISH_BACKUP_QUEUE,
+    PLAN_CHANGES_QUEUE,
+    REBUILD_CATALOGUE_QUEUE,
+    RESTORE_REQUESTS_QUEUE,
+)
 
-QUEUE_OF: Mapping[type[RunMessage], str] = {
+QUEUE_OF: Mapping[type[Message], str] = {
     PlanMessage: PLAN_CHANGES_QUEUE,
     BatchMessage: COPY_RANGES_QUEUE,
     FinishMessage: FINISH_BACKUP_QUEUE,
+    RestoreMessage: CONTINUE_RESTORE_QUEUE,
 }
+
+QUEUES = (*QUEUE_OF.values(), RESTORE_REQUESTS_QUEUE, REBUILD_CATALOGUE_QUEUE)
+"""All queues: those of the steps, and those that people write to."""
 
 # A run that waits out a long outage must find its messages again; the default is 7 days. -1 is for ever.
 _TIME_TO_LIVE = -1
@@ -32,7 +43,7 @@ class Queues:
             with contextlib.suppress(ResourceExistsError):
                 await queue.create_queue()
 
-    async def send(self, message: RunMessage, delay: timedelta = timedelta()) -> None:
+    async def send(self, message: Message, delay: timedelta = timedelta()) -> None:
         """Enqueue a message, to be seen after `delay` (REST: Put Message). `host.json` has no encoding: plain JSON."""
         queue = self._queues[QUEUE_OF[type(message)]]
         await queue.send_message(

@@ -1,7 +1,7 @@
 """The table `backups`: the record of each disk and its recovery points."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -10,9 +10,12 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.data.tables import EdmType, EntityProperty, TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from shared.addresses import BlobAddress
+from shared.addresses import AddressError, BlobAddress
 from shared.names import disk_key
-from shared.record import DISK_ROW, DiskRecord, RecoveryPoint
+from shared.record import DISK_ROW, POINT_ROW_PREFIX, DiskRecord, RecoveryPoint
+
+TRANSACTION = 100
+"""The most operations in one entity group transaction (REST: Performing entity group transactions)."""
 
 _TRIES = 20
 
@@ -40,10 +43,33 @@ class Records:
             return None
         return DiskRecord.from_entity(from_properties(entity)), str(entity.metadata["etag"])
 
-    async def disks(self) -> list[BlobAddress]:
-        """List all disks and patterns that have a record."""
-        rows = self._table.query_entities("RowKey eq @row", parameters={"row": DISK_ROW}, select=["disk"])
-        return [BlobAddress.parse(row["disk"]) async for row in rows]
+    async def disks(self) -> dict[BlobAddress, bool]:
+        """List all disks and patterns that have a record, and whether each was adopted or is being restored."""
+        rows = self._table.query_entities(
+            "RowKey eq @row", parameters={"row": DISK_ROW}, select=["disk", "adopted", "restore"]
+        )
+        found: dict[BlobAddress, bool] = {}
+        async for row in rows:
+            with contextlib.suppress(KeyError, AddressError):  # a row that somebody has spoilt stops no other disk
+                found[BlobAddress.parse(row["disk"])] = bool(row.get("adopted") or row.get("restore"))
+        return found
+
+    async def point_times(self, disk: BlobAddress) -> list[str]:
+        """List the times of a disk's recovery points, oldest first."""
+        rows = self._table.query_entities(
+            "PartitionKey eq @disk and RowKey ge @first and RowKey lt @last",
+            parameters={"disk": disk_key(disk), "first": POINT_ROW_PREFIX, "last": f"{POINT_ROW_PREFIX}~"},
+            select=["RowKey"],
+        )
+        return [row["RowKey"].removeprefix(POINT_ROW_PREFIX) async for row in rows]
+
+    async def point(self, disk: BlobAddress, time: str) -> RecoveryPoint | None:
+        """Read a recovery point; None where there is none of this time."""
+        try:
+            entity = await self._table.get_entity(disk_key(disk), f"{POINT_ROW_PREFIX}{time}")
+        except ResourceNotFoundError:
+            return None
+        return RecoveryPoint.model_validate(from_properties(entity))
 
     async def put(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
         """Write a disk's record as long as it has this ETag; without one, as long as there is none.
@@ -60,7 +86,7 @@ class Records:
                     entity, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
                 )
         except HttpResponseError as error:
-            if _is_conflict(error):
+            if is_conflict(error):
                 raise RecordConflictError(disk.url) from error
             raise
 
@@ -87,6 +113,39 @@ class Records:
             return changed
         raise RecordConflictError(disk.url)
 
+    async def delete(self, disk: BlobAddress, etag: str) -> None:
+        """Delete a disk's record as long as it has this ETag; its recovery points stay.
+
+        Raises:
+            RecordConflictError: somebody else was faster.
+        """
+        try:
+            await self._table.delete_entity(
+                disk_key(disk), DISK_ROW, etag=etag, match_condition=MatchConditions.IfNotModified
+            )
+        except HttpResponseError as error:
+            if is_conflict(error):
+                raise RecordConflictError(disk.url) from error
+            raise
+
+    async def add_points(self, disk: BlobAddress, points: Sequence[RecoveryPoint]) -> None:
+        """Write recovery points that are not on record, many at a time (REST: entity group transactions).
+
+        One that is on record by now is left as it is.
+        """
+        for first in range(0, len(points), TRANSACTION):
+            entities = [
+                _keyed(disk, point.row_key, point.model_dump()) for point in points[first : first + TRANSACTION]
+            ]
+            try:
+                await self._table.submit_transaction([("create", entity) for entity in entities])
+            except TableTransactionError as error:
+                if not is_conflict(error):
+                    raise
+                for entity in entities:
+                    with contextlib.suppress(ResourceExistsError):
+                        await self._table.create_entity(entity)
+
     async def seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         """Advance the record and write its recovery point, both or neither (REST: entity group transactions).
 
@@ -102,7 +161,7 @@ class Records:
                 ]
             )
         except TableTransactionError as error:
-            if _is_conflict(error):
+            if is_conflict(error):
                 raise RecordConflictError(disk.url) from error
             raise
 
@@ -124,5 +183,6 @@ def _keyed(disk: BlobAddress, row: str, values: dict[str, Any]) -> dict[str, Any
     return {"PartitionKey": disk_key(disk), "RowKey": row, **to_properties(values)}
 
 
-def _is_conflict(error: HttpResponseError) -> bool:
+def is_conflict(error: HttpResponseError) -> bool:
+    """Tell whether a write was refused since somebody else was faster."""
     return isinstance(error, ResourceExistsError) or error.status_code == HTTPStatus.PRECONDITION_FAILED

@@ -9,10 +9,14 @@ from datetime import UTC, datetime
 from shared.names import BACKUPS_TABLE, BATCHES_TABLE
 from shared.settings import Settings
 from shared.storage.backup_blobs import BackupBlobs
+from shared.storage.catalogue import Catalogue
 from shared.storage.connections import open_connections
+from shared.storage.copies import Copies
+from shared.storage.page_blobs import PageBlobs
 from shared.storage.plan_rows import PlanRows
-from shared.storage.queues import QUEUE_OF, Queues
+from shared.storage.queues import QUEUES, Queues
 from shared.storage.records import Records
+from shared.storage.restores import Restores
 from shared.storage.source_disks import SourceDisks
 
 
@@ -23,8 +27,12 @@ class Services:
     Attributes:
         settings: the app settings.
         disks: the disks and their source snapshots.
+        pages: what is read of disks and backups.
         backups: the backup blobs.
+        copies: what the service copies whole.
+        catalogue: what the backup container holds.
         records: the record.
+        restores: the rows of restores.
         plans: the rows of plans.
         queues: the queues.
         now: the clock, UTC.
@@ -32,8 +40,12 @@ class Services:
 
     settings: Settings
     disks: SourceDisks
+    pages: PageBlobs
     backups: BackupBlobs
+    copies: Copies
+    catalogue: Catalogue
     records: Records
+    restores: Restores
     plans: PlanRows
     queues: Queues
     now: Callable[[], datetime]
@@ -52,9 +64,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         yield Services(
             settings=settings,
             disks=SourceDisks(connections, settings),
+            pages=PageBlobs(connections, settings.storage_api_version),
             backups=BackupBlobs(connections, settings.container),
+            copies=Copies(connections),
+            catalogue=Catalogue(connections, settings.container),
             records=Records(tables.get_table_client(BACKUPS_TABLE)),
+            restores=Restores(tables.get_table_client(BACKUPS_TABLE)),
             plans=PlanRows(tables.get_table_client(BATCHES_TABLE)),
-            queues=Queues({name: queues.get_queue_client(name) for name in QUEUE_OF.values()}),
+            queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),
             now=lambda: datetime.now(UTC),
         )

@@ -14,7 +14,8 @@ from shared.messages import BatchMessage
 from shared.ranges import Change, writes
 from shared.record import SERVER_SIDE, DiskRecord, OpenRun
 from shared.storage.services import Services
-from shared.workflows.failures import give_up, on_record, record_failure
+from shared.workflows.failures import on_record, record_failure
+from shared.workflows.give_up import give_up
 
 WRITERS = 8
 """Requests that one batch has under way at once."""
@@ -85,7 +86,7 @@ class _Batch:
     async def begin(cls, services: Services, message: BatchMessage, *, through_function: bool) -> "_Batch":
         source_url = ""
         if any(not change.clear for change in message.changes):
-            source_url = await services.disks.signed_url(message.address, message.run)
+            source_url = await services.pages.signed_url(message.address, message.run)
         return cls(services, message, source_url, through_function)
 
     async def apply(self) -> None:
@@ -115,7 +116,7 @@ class _Batch:
                 await self._turn_to_function(error)
             else:
                 return
-        content = await self._services.disks.read(self._source_url, piece)
+        content = await self._services.pages.read(self._source_url, piece)
         await backups.write(self._disk, piece, content, self._lease_id)
 
     async def _turn_to_function(self, error: SourceUnreachableError) -> None:

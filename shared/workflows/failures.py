@@ -8,8 +8,7 @@ from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
 from shared.addresses import BlobAddress
-from shared.decisions import given_up
-from shared.errors import SourceGoneError, StepFailedError, explain
+from shared.errors import StepFailedError, explain
 from shared.events import log_event
 from shared.messages import RunMessage
 from shared.names import backup_blob_name
@@ -50,22 +49,6 @@ async def record_failure(services: Services, disk: BlobAddress, step: str, error
     except (AzureError, RecordConflictError, ValidationError) as unwritten:
         # The failure is in the log; the other disks must not suffer for the record.
         log_event("record-failed", level=logging.ERROR, disk=disk.url, run=run, reason=explain(unwritten))
-
-
-async def give_up(services: Services, message: RunMessage, error: SourceGoneError) -> None:
-    """Close a run that can't be finished since its source snapshot is gone: the next one is a resync."""
-
-    def closed(record: DiskRecord) -> DiskRecord:
-        reason = f"run {message.run} was given up: {error}"
-        return given_up(record, reason) if record.run_of(message.run) else record
-
-    found = await services.records.get(message.address)
-    run = found[0].run_of(message.run) if found else None
-    if run is not None:
-        await record_failure(services, message.address, "run", error, message.run)
-        await services.records.update(message.address, closed)
-        await services.backups.release_lease(message.address, message.of_plan(run.plan).lease_id)
-    await services.plans.drop(message)
 
 
 def new_record(services: Services, disk: BlobAddress) -> DiskRecord:

@@ -1,12 +1,16 @@
 """The last step: count what is done; when all is, seal: take the recovery point, advance the record, clean up."""
 
 import logging
+from collections.abc import Callable
+from datetime import datetime
 
 from azure.core.exceptions import AzureError
 
+from shared.catalogue import point_metadata
 from shared.decisions import (
     LONGEST_CHECK_DELAY,
     TakenSnapshot,
+    full_copy,
     is_complete,
     is_stalled,
     next_check,
@@ -14,22 +18,18 @@ from shared.decisions import (
     recovery_point,
     replanned,
     sealed,
+    sealed_copy,
 )
 from shared.errors import LeaseLostError, NotAsLeftError
 from shared.events import log_event
 from shared.messages import FinishMessage, PlanMessage
-from shared.names import (
-    DISK_METADATA,
-    ETAG_METADATA,
-    KIND_METADATA,
-    PLAN_METADATA,
-    RUN_METADATA,
-    SOURCE_SNAPSHOT_METADATA,
-)
-from shared.record import DiskRecord, OpenRun, Progress
+from shared.record import DiskRecord, OpenRun, Progress, RecoveryPoint
+from shared.settings import Mode
+from shared.storage.copies import CopyTarget
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
 from shared.workflows.failures import on_record, record_failure
+from shared.workflows.full_copies import look_at_copy
 
 
 async def finish_backup(services: Services, message: FinishMessage) -> None:
@@ -40,6 +40,8 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
         try:
             if found and found[0].base_snapshot == message.run:
                 await _clean_up(services, message, found[0])
+            elif run and run.mode is Mode.FULL:
+                await _advance_copy(services, message, run)
             elif run:
                 await _advance(services, message, run)
             else:
@@ -51,18 +53,9 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
 
 
 async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> None:
+    """Seal a run on the backup blob if all its batches are done."""
     progress = await services.plans.progress(message.of_plan(run.plan))
-    now = services.now()
-
-    def change(record: DiskRecord) -> DiskRecord:
-        if not _is_current(record, run):
-            return record
-        looked_at = progressed(record, progress, now)
-        stalled = looked_at.run and is_stalled(looked_at.run, now, services.settings.stalled_after)
-        return replanned(looked_at, now) if stalled else looked_at
-
-    record = await services.records.update(message.address, change)
-    current = record.run if record and _is_current(record, run) else None
+    current = await _look_at(services, message, run, lambda record, now: progressed(record, progress, now))
     plan_again = current is not None and current.replans > run.replans
     if current and is_complete(current, progress):
         try:
@@ -72,10 +65,43 @@ async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> 
             plan_again = True
         else:
             return
+    await _come_back(services, message, run, plan_again=plan_again)
+
+
+async def _advance_copy(services: Services, message: FinishMessage, run: OpenRun) -> None:
+    """Seal a run in full-copy mode if its copy has succeeded."""
+    copy = await look_at_copy(services, message, run)
+    if copy.finished:
+        await _seal_copy(services, message, run, copy.finished)
+        return
+    current = await _look_at(services, message, run, copy.on_record)
+    stalled = current is not None and current.replans > run.replans
+    await _come_back(services, message, run, plan_again=copy.is_lost or stalled)
+
+
+async def _look_at(
+    services: Services, message: FinishMessage, run: OpenRun, progress: Callable[[DiskRecord, datetime], DiskRecord]
+) -> OpenRun | None:
+    """Put a run's progress on record, and whether it is stalled; give the run, if it is still open."""
+    now = services.now()
+
+    def change(record: DiskRecord) -> DiskRecord:
+        if not _is_current(record, run):
+            return record
+        looked_at = progress(record, now)
+        stalled = looked_at.run and is_stalled(looked_at.run, now, services.settings.stalled_after)
+        return replanned(looked_at, now) if stalled else looked_at
+
+    record = await services.records.update(message.address, change)
+    return record.run if record and _is_current(record, run) else None
+
+
+async def _come_back(services: Services, message: FinishMessage, run: OpenRun, *, plan_again: bool) -> None:
+    """Look again later; have the run planned again first, where its messages must be taken for lost."""
     if plan_again:
         log_event("run-planned-again", level=logging.WARNING, disk=message.disk, run=message.run)
         await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
-    await services.queues.send(message, next_check(run, now))
+    await services.queues.send(message, next_check(run, services.now()))
 
 
 async def _seal(services: Services, message: FinishMessage, run: OpenRun, progress: Progress) -> None:
@@ -84,17 +110,34 @@ async def _seal(services: Services, message: FinishMessage, run: OpenRun, progre
     found = await services.records.get(disk)
     if found is None or not _is_current(found[0], run):
         return
-    record, etag = found
+    # BACKUP_CONTAINER may have changed since the run was opened.
+    record, etag = found[0].model_copy(update={"backup_blob": services.backups.address(disk).url}), found[1]
     taken = await _recovery_point(services, message, run)
-    point = recovery_point(run, progress, taken.time, services.now())
-    advanced = sealed(record, point, taken)
+    point = recovery_point(record, progress, taken.time, services.now())
+    await _put_on_record(services, message, sealed(record, point, taken), etag, point)
+
+
+async def _seal_copy(services: Services, message: FinishMessage, run: OpenRun, copy: CopyTarget) -> None:
+    """Advance the record to a full copy that has succeeded."""
+    found = await services.records.get(message.address)
+    if found is None or not _is_current(found[0], run):
+        return
+    record, etag = found
+    url = services.backups.full_copy_address(message.address, message.run).url
+    point = full_copy(record, url, copy.bytes_done, services.now())
+    await _put_on_record(services, message, sealed_copy(record, point), etag, point)
+
+
+async def _put_on_record(
+    services: Services, message: FinishMessage, record: DiskRecord, etag: str, point: RecoveryPoint
+) -> None:
     try:
-        await services.records.seal(disk, advanced, etag, point)
+        await services.records.seal(message.address, record, etag, point)
     except RecordConflictError:
         await services.queues.send(message)
         return
-    log_event("run-sealed", disk=disk.url, **point.model_dump(mode="json"))
-    await _clean_up(services, message, advanced)
+    log_event("run-sealed", disk=message.disk, **point.model_dump(mode="json"))
+    await _clean_up(services, message, record)
 
 
 async def _recovery_point(services: Services, message: FinishMessage, run: OpenRun) -> TakenSnapshot:
@@ -107,14 +150,7 @@ async def _recovery_point(services: Services, message: FinishMessage, run: OpenR
     if blob is None or blob.size != run.size:
         found_as = f"{blob.size} bytes long" if blob else "gone"
         raise NotAsLeftError(f"the backup blob of {disk.url} is {found_as}, not {run.size} bytes long: not sealed yet")
-    metadata = {
-        DISK_METADATA: message.disk,
-        RUN_METADATA: message.run_id,
-        PLAN_METADATA: str(run.plan),
-        SOURCE_SNAPSHOT_METADATA: run.snapshot,
-        KIND_METADATA: run.kind,
-        ETAG_METADATA: blob.etag,
-    }
+    metadata = point_metadata(message.of_plan(run.plan), run.kind, blob.etag)
     time = await services.backups.snapshot(disk, blob.etag, metadata, message.of_plan(run.plan).lease_id)
     return TakenSnapshot(time=time, plan=run.plan, etag=blob.etag)
 

@@ -7,20 +7,18 @@ from collections.abc import AsyncIterator
 from shared.addresses import BlobAddress
 from shared.batches import Effort, Packer, effort, encode, fingerprint
 from shared.decisions import BackupBlob, begun_anew, opened
-from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError
+from shared.errors import DiffRefusedError, SourceGoneError
 from shared.events import log_event
 from shared.messages import BatchMessage, PlanMessage
 from shared.names import DISK_METADATA
-from shared.ranges import Change, Window, clip, coalesced, gaps_cleared, halves, windows
+from shared.ranges import Change, Window, coalesced, gaps_cleared, windows
 from shared.record import DiskRecord, Kind, OpenRun
+from shared.settings import Mode
 from shared.storage.services import Services
-from shared.workflows.failures import give_up, on_record
-
-WINDOW = 64 * 1024**3
-"""Bytes of a disk that one invocation plans: the diff of a whole fragmented disk times out (REST: Get Page Ranges)."""
-
-SMALLEST_WINDOW = 1024**2
-"""Bytes below which a window that times out is not halved any more."""
+from shared.workflows.failures import on_record
+from shared.workflows.full_copies import start_copy
+from shared.workflows.give_up import give_up
+from shared.workflows.listing import WINDOW, listed
 
 _ENQUEUED_AT_ONCE = 8
 
@@ -30,21 +28,28 @@ async def plan_changes(services: Services, message: PlanMessage) -> None:
     async with on_record(services, message, "plan-changes"):
         try:
             if message.window is None:
-                await _open_run(services, message)
+                await _open(services, message)
             else:
                 await _plan_window(services, message, message.window)
         except SourceGoneError as error:
             await give_up(services, message, error)
 
 
-async def _open_run(services: Services, message: PlanMessage) -> None:
-    """Get the backup blob ready, under the run's lease and of the disk's size; then plan."""
-    disk = message.address
-    found = await services.records.get(disk)
+async def _open(services: Services, message: PlanMessage) -> None:
+    """Open a run by its mode: as a full copy, or on the backup blob."""
+    found = await services.records.get(message.address)
     run = found[0].run_of(message.run) if found else None
     if run is None:
-        log_event("message-dropped", disk=disk.url, run=message.run, step="plan-changes")
-        return
+        log_event("message-dropped", disk=message.disk, run=message.run, step="plan-changes")
+    elif run.mode is Mode.FULL:
+        await start_copy(services, message, run)
+    else:
+        await _open_run(services, message, run)
+
+
+async def _open_run(services: Services, message: PlanMessage, run: OpenRun) -> None:
+    """Get the backup blob ready, under the run's lease and of the disk's size; then plan."""
+    disk = message.address
     blob = await services.backups.look(disk)
     lease = message.of_plan(run.plan).lease_id
     leased = blob is not None and blob.leased and await services.backups.renew_lease(disk, lease)
@@ -56,9 +61,10 @@ async def _open_run(services: Services, message: PlanMessage) -> None:
         return opened(record, blob, len(cut), leased=leased)
 
     record = await services.records.update(disk, change)
-    run = record.run_of(message.run) if record else None
-    if run is None:
+    current = record.run_of(message.run) if record else None
+    if current is None:
         return
+    run = current
     plan = message.of_plan(run.plan)
     log_event("run-kind", disk=disk.url, run=message.run, kind=run.kind, reason=run.reason)
     if not leased:
@@ -165,7 +171,7 @@ def _change_list(services: Services, record: DiskRecord, run: OpenRun, window: W
     disk = BlobAddress.parse(record.disk)
     if run.kind is Kind.INCREMENTAL:
         return coalesced(_diff(services, disk, record, run, window))
-    valid = coalesced(_listed(services, disk, run.snapshot, None, window))
+    valid = coalesced(listed(services, disk, run.snapshot, None, window))
     return valid if run.kind is Kind.FULL else gaps_cleared(valid, window)
 
 
@@ -176,30 +182,8 @@ async def _diff(
     old = Window(window.start, min(window.end, record.base_size))
     new = Window(max(window.start, record.base_size), window.end)
     if old.start < old.end:
-        async for change in _listed(services, disk, run.snapshot, record.base_snapshot, old):
+        async for change in listed(services, disk, run.snapshot, record.base_snapshot, old):
             yield change
     if new.start < new.end:
-        async for change in _listed(services, disk, run.snapshot, None, new):
+        async for change in listed(services, disk, run.snapshot, None, new):
             yield change
-
-
-async def _listed(
-    services: Services, disk: BlobAddress, snapshot: str, previous: str | None, window: Window
-) -> AsyncIterator[Change]:
-    """List a window's ranges; where the service gives up, go on from there in halves."""
-    pending = [window]
-    while pending:
-        part = pending.pop()
-        position = part.start
-        try:
-            async for change in services.disks.changes(disk, snapshot, previous, part):
-                if clipped := clip(change, part):
-                    position = clipped.end
-                    yield clipped
-        except ListingTimedOutError:
-            rest = Window(position, part.end)
-            parts = halves(rest)
-            if parts is None or rest.end - rest.start < SMALLEST_WINDOW:
-                raise
-            log_event("window-halved", level=logging.WARNING, disk=disk.url, start=rest.start, end=rest.end)
-            pending += reversed(parts)

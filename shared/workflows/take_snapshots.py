@@ -3,16 +3,18 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
 from shared.decisions import is_unwatched, next_check
-from shared.errors import DiskError
+from shared.errors import DiskError, explain
 from shared.events import log_event
-from shared.messages import FinishMessage, PlanMessage
+from shared.messages import FinishMessage, PlanMessage, RestoreMessage
 from shared.record import DiskRecord, OpenRun
+from shared.restores import is_unwatched as is_restore_unwatched
+from shared.restores import without_restore
 from shared.settings import SourceDisk
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
@@ -23,27 +25,55 @@ async def take_snapshots(services: Services) -> None:
     """Snapshot every disk that has no open run, and start its run; see to it that open runs go on.
 
     All snapshots are taken at once, before anything else is done with any disk: the disks of one VM belong together.
-    A disk that fails, fails alone.
+    A disk that fails, fails alone. One that is being restored waits for the restore's end.
     """
     await services.ensure()
     listed = await _listed(services)
-    disks = sorted({disk for disks in listed.values() for disk in disks})
-    found = await _each(services, disks, services.records.get, "snapshot")
-    resting = [disk for disk, record in found.items() if record is None or record[0].run is None]
+    named = {disk for disks in listed.values() for disk in disks}
+    known = await _known(services)
+    disks = sorted(named | {disk for disk, has_restore in known.items() if has_restore})
+    records = await _each(services, disks, services.records.get, "snapshot")
+    found = {disk: record[0] if record else None for disk, record in records.items()}
+    restoring = [disk for disk, record in found.items() if record and record.restore]
+    running = [disk for disk, record in found.items() if record and record.run]
+    backed_up = [disk for disk, record in found.items() if disk in named or (record and record.adopted)]
+    resting = [disk for disk in backed_up if disk not in {*restoring, *running}]
     snapshots = await _each(services, resting, services.disks.take_snapshot, "snapshot")
-    log_event("snapshots-taken", disks=len(disks), snapshots=len(snapshots), open_runs=len(found) - len(resting))
+    log_event(
+        "snapshots-taken",
+        disks=len(disks),
+        snapshots=len(snapshots),
+        open_runs=len(running),
+        restores=len(restoring),
+    )
 
     async def open_run(disk: BlobAddress) -> None:
         await _open_run(services, disk, snapshots[disk])
 
     async def watch_run(disk: BlobAddress) -> None:
         record = found[disk]
-        if record and record[0].run:
-            await _watch_run(services, disk, record[0].run)
+        if record and record.run:
+            await _watch_run(services, disk, record.run)
+
+    async def watch_restore(disk: BlobAddress) -> None:
+        record = found[disk]
+        if record and record.restore:
+            await _watch_restore(services, record)
 
     await _each(services, list(snapshots), open_run, "open-run")
-    await _each(services, [disk for disk in found if disk not in resting], watch_run, "watch-run")
-    await _report_missing(services, listed)
+    await _each(services, running, watch_run, "watch-run")
+    await _each(services, restoring, watch_restore, "watch-restore")
+    await _watch_restores(services)
+    await _report_missing(services, listed, [disk for disk, has_restore in known.items() if not has_restore])
+
+
+async def _known(services: Services) -> dict[BlobAddress, bool]:
+    """List what is on record, and whether it was or is being restored; without the list, the others go on."""
+    try:
+        return await services.records.disks()
+    except AzureError as error:
+        log_event("list-records-failed", level=logging.ERROR, reason=explain(error))
+        return {}
 
 
 async def _listed(services: Services) -> dict[SourceDisk, list[BlobAddress]]:
@@ -68,11 +98,13 @@ async def _listed(services: Services) -> dict[SourceDisk, list[BlobAddress]]:
     return {setting: disks for setting, disks in zip(settings, listed, strict=True) if disks is not None}
 
 
-async def _report_missing(services: Services, listed: Mapping[SourceDisk, Sequence[BlobAddress]]) -> None:
+async def _report_missing(
+    services: Services, listed: Mapping[SourceDisk, Sequence[BlobAddress]], known: Iterable[BlobAddress]
+) -> None:
     """Put on record the disks that a pattern has found before, and does not find any more."""
     patterns = [setting for setting in listed if setting.is_pattern]
     found = {disk for disks in listed.values() for disk in disks} | {pattern.address for pattern in patterns}
-    for disk in await services.records.disks() if patterns else ():
+    for disk in known:
         pattern = next((pattern for pattern in patterns if pattern.covers(disk)), None)
         if pattern and disk not in found:
             what_to_do = "What to do: bring it back; or, if it is gone for good, delete its row `disk`."
@@ -100,15 +132,20 @@ async def _each[Result](
 
 
 async def _open_run(services: Services, disk: BlobAddress, snapshot: str) -> None:
-    source = await services.disks.snapshot_properties(disk, snapshot)
+    source = await services.pages.properties(disk, snapshot)
     if not source.is_page_blob:
         await services.disks.delete_snapshot(disk, snapshot)
         raise DiskError(f"{disk.url} is no page blob, so it is no disk. What to do: take it out of SOURCE_DISKS.")
     now = services.now()
-    run = OpenRun(snapshot=snapshot, size=source.size, started=now, progressed=now, checked=now)
+    mode = services.settings.mode_of(disk)
+    run = OpenRun(snapshot=snapshot, size=source.size, started=now, mode=mode, progressed=now, checked=now)
     if not await _put_on_record(services, disk, run):
         log_event(
-            "snapshot-dropped", level=logging.WARNING, disk=disk.url, run=snapshot, reason="another run was faster"
+            "snapshot-dropped",
+            level=logging.WARNING,
+            disk=disk.url,
+            run=snapshot,
+            reason="another run or a restore was faster",
         )
         await services.disks.delete_snapshot(disk, snapshot)
         return
@@ -118,7 +155,7 @@ async def _open_run(services: Services, disk: BlobAddress, snapshot: str) -> Non
 
 
 async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun) -> bool:
-    """Open a run on the disk's record, unless another run is open there or was sealed meanwhile.
+    """Open a run on the disk's record, unless another run is open there or was sealed meanwhile, or a restore is on.
 
     Returns:
         Whether the record knows the run: open, or sealed by now.
@@ -126,9 +163,10 @@ async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun) ->
     new = new_record(services, disk)
 
     def opened(record: DiskRecord) -> DiskRecord:
-        if record.run or record.base_snapshot >= run.snapshot:
+        if record.run or record.restore or record.base_snapshot >= run.snapshot:
             return record
-        return record.model_copy(update={"run": run, "backup_blob": new.backup_blob})
+        adopted = record.adopted and not services.settings.covers(disk)
+        return record.model_copy(update={"run": run, "backup_blob": new.backup_blob, "adopted": adopted})
 
     record = await services.records.update(disk, opened)
     if record is None:
@@ -148,3 +186,25 @@ async def _watch_run(services: Services, disk: BlobAddress, run: OpenRun) -> Non
         log_event("run-resumed", level=logging.WARNING, disk=disk.url, run=run.snapshot)
         await services.queues.send(FinishMessage(disk=disk.url, run=run.snapshot))
     log_event("run-still-open", disk=disk.url, run=run.snapshot)
+
+
+async def _watch_restore(services: Services, record: DiskRecord) -> None:
+    """Have a disk's record let go of a restore that has ended, or whose row is gone."""
+    log_event("disk-being-restored", disk=record.disk, restore=record.restore)
+    found = await services.restores.get(BlobAddress.parse(record.restore_of), record.restore)
+    if found is None:
+        await services.records.update(BlobAddress.parse(record.disk), lambda now: without_restore(now, record.restore))
+    elif found[0].has_ended:
+        await services.queues.send(RestoreMessage(disk=record.restore_of, restore=record.restore))
+
+
+async def _watch_restores(services: Services) -> None:
+    """Enqueue the messages of open restores again where they must be taken for lost."""
+    now, after = services.now(), services.settings.stalled_after
+    try:
+        for restore in await services.restores.open():
+            if is_restore_unwatched(restore, now, after):
+                log_event("restore-resumed", level=logging.WARNING, disk=restore.disk, restore=restore.restore)
+                await services.queues.send(RestoreMessage(disk=restore.disk, restore=restore.restore))
+    except AzureError as error:
+        log_event("watch-restores-failed", level=logging.ERROR, reason=explain(error))

@@ -20,10 +20,10 @@ from infra.local.gateway import Request
 from infra.local.host.process import HostProcess, run_host
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure
 from shared.addresses import BlobAddress
-from shared.messages import RunMessage
+from shared.messages import Message
 from shared.names import BACKUPS_TABLE, BATCHES_TABLE, PAGE, backup_blob_name, disk_key
 from shared.record import DISK_ROW, POINT_ROW_PREFIX, DiskRecord, RecoveryPoint
-from shared.storage.queues import QUEUE_OF
+from shared.storage.queues import QUEUE_OF, QUEUES
 from shared.storage.records import from_properties
 
 PATIENCE_SECONDS = 60.0
@@ -135,7 +135,7 @@ class App:
         await self.tick()
         return await self.next_points(disks, before)
 
-    async def after(self, messages: Sequence[RunMessage]) -> None:
+    async def after(self, messages: Sequence[Message]) -> None:
         """Enqueue messages, and wait until they have been handled."""
         before = await self.invocations()
         for message in messages:
@@ -178,9 +178,10 @@ class Cloud:
         self.services = {account: await enter(self.azure.blobs(account)) for account in ACCOUNTS}
         self.http = await enter(aiohttp.ClientSession())
         self.azure.gateway.faults.clear()
+        self.azure.gateway.copies.clear()
         for table in (BACKUPS_TABLE, BATCHES_TABLE):
             await self.tables.delete_table(table)
-        for queue in QUEUE_OF.values():
+        for queue in (*QUEUES, *(f"{queue}-poison" for queue in QUEUES)):
             with contextlib.suppress(ResourceNotFoundError):
                 await self.queues.delete_queue(queue)
         with contextlib.suppress(ResourceNotFoundError):
@@ -210,6 +211,15 @@ class Cloud:
         await disk.create()
         return disk
 
+    async def existing_disk(self, url: str, expected: bytes) -> Disk:
+        """Take up a disk that somebody else has made, of which this is expected."""
+        address = BlobAddress.parse(url)
+        account = next(account for account in ACCOUNTS if account.name == address.account)
+        blob = self.services[account].get_blob_client(address.container, address.blob)
+        disk = Disk(self, account, blob, len(expected))
+        disk.expected[:] = expected
+        return disk
+
     @contextlib.asynccontextmanager
     async def app(
         self, *source_disks: Disk | str | dict[str, Any], lease: float = 600, **settings: str
@@ -221,7 +231,7 @@ class Cloud:
         async with run_host(ROOT, chosen, message_lease=lease, max_polling_interval=0.1, log=self.log) as host:
             yield App(self, host)
 
-    async def send(self, message: RunMessage) -> None:
+    async def send(self, message: Message) -> None:
         """Enqueue a message, as the app does."""
         await self.queues.get_queue_client(QUEUE_OF[type(message)]).send_message(message.model_dump_json())
 

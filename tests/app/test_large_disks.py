@@ -13,7 +13,7 @@ from infra.local.local_azure import BACKUPS
 from shared.names import BATCHES_TABLE, PAGE
 from shared.record import Kind
 from shared.storage.records import from_properties
-from shared.workflows.plan_changes import WINDOW
+from shared.workflows.listing import WINDOW
 from tests.app.cloud import KIB, MIB, Cloud, Disk, pages, until, valid_ranges
 
 GIB = 1024 * MIB

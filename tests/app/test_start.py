@@ -12,6 +12,9 @@ FUNCTIONS = {
     "plan_changes": "queueTrigger",
     "copy_ranges": "queueTrigger",
     "finish_backup": "queueTrigger",
+    "restore_disk": "queueTrigger",
+    "continue_restore": "queueTrigger",
+    "rebuild_catalogue": "queueTrigger",
 }
 
 

@@ -1,10 +1,12 @@
-"""Made-up records and runs, for the tests of the record and of the decisions."""
+"""Made-up records, runs and restores, for the tests of the record and of the decisions."""
 
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
 from shared.record import DiskRecord, Kind, OpenRun
+from shared.restores import Restore, State
+from shared.settings import Mode
 
 DISK = "https://disks.blob.core.windows.net/vhds/os.vhd"
 BACKUP = "https://backups.blob.core.windows.net/tidemark/disks/vhds/os.vhd"
@@ -34,6 +36,23 @@ BACKED_UP = NEW.model_copy(
 )
 """The record of a disk in a later run."""
 
+RESTORE = Restore(
+    restore="6f3c1d2e",
+    state=State.PROVING,
+    disk=DISK,
+    point="latest",
+    target="https://disks.blob.core.windows.net/vhds/restored.vhd",
+    recovery_point=BASE,
+    size=64 * GIB,
+    backup_etag=ETAG,
+    target_etag='"0x8DE29E5"',
+    target_snapshot="2026-11-22T15:00:00.1234567Z",
+    requested=NOON,
+    checked=NOON,
+    phase_began=NOON,
+)
+"""A restore that has copied everything, and proves it."""
+
 _counts = st.integers(0, 2**63 - 1)
 _texts = st.text(st.characters(codec="utf-8"), max_size=20)
 _times = st.datetimes(timezones=st.just(UTC))
@@ -46,6 +65,7 @@ def runs() -> st.SearchStrategy[OpenRun]:
         snapshot=_texts,
         size=_counts,
         started=_times,
+        mode=st.sampled_from(Mode),
         kind=st.sampled_from(Kind),
         reason=_texts,
         opened=st.booleans(),
@@ -61,6 +81,7 @@ def runs() -> st.SearchStrategy[OpenRun]:
         bytes_total=_counts,
         progressed=_times,
         checked=_times,
+        replans=_counts,
     )
 
 
@@ -74,10 +95,53 @@ def records() -> st.SearchStrategy[DiskRecord]:
         base_size=_counts,
         backup_etag=_texts,
         backup_snapshot=_texts,
+        sealed_plan=_counts,
         resync_reason=_texts,
         run=st.none() | runs(),
+        restore=_texts,
+        restore_of=_texts,
+        adopted=st.booleans(),
         last_success=st.none() | _times,
         last_point=_texts,
         last_error=_texts,
         last_error_at=st.none() | _times,
+    )
+
+
+def restores() -> st.SearchStrategy[Restore]:
+    """Restores with any values, at any state."""
+    return st.builds(
+        Restore,
+        restore=_texts,
+        state=st.sampled_from(State),
+        reason=_texts,
+        disk=_texts,
+        point=_texts,
+        overwrite=st.booleans(),
+        target=_texts,
+        recovery_point=_texts,
+        copied_from=_texts,
+        size=_counts,
+        bytes_done=_counts,
+        bytes_total=_counts,
+        target_is_new=st.booleans(),
+        backup_is_new=st.booleans(),
+        lease=_texts,
+        attempt=_counts,
+        backup_etag=_texts,
+        target_etag=_texts,
+        target_snapshot=_texts,
+        parts_proved=_counts,
+        parts_total=_counts,
+        ranges_compared=_counts,
+        samples_compared=_counts,
+        bytes_compared=_counts,
+        vhd_footer=st.booleans(),
+        proof=_texts,
+        last_error=_texts,
+        last_error_at=st.none() | _times,
+        requested=_times,
+        checked=_times,
+        phase_began=_times,
+        ended=st.none() | _times,
     )

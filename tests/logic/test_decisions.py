@@ -302,7 +302,7 @@ def test_a_run_is_looked_at_less_often_as_it_grows_older() -> None:
 
 def test_a_recovery_point_says_what_its_run_was_and_took() -> None:
     run = run_of(BACKED_UP.with_run(kind=Kind.RESYNC, reason="refused", copying="through the function"))
-    point = recovery_point(run, HALF, BACKUP_SNAPSHOT, LATER)
+    point = recovery_point(BACKED_UP.model_copy(update={"run": run}), HALF, BACKUP_SNAPSHOT, LATER)
     assert (point.time, point.source_snapshot, point.backup_snapshot) == (SNAPSHOT, SNAPSHOT, BACKUP_SNAPSHOT)
     assert (point.kind, point.reason, point.copying) == (Kind.RESYNC, "refused", "through the function")
     assert (point.size, point.batches) == (64 * GIB, 4)
@@ -316,7 +316,7 @@ def test_a_recovery_point_says_what_its_run_was_and_took() -> None:
 def test_a_seal_moves_the_base_to_the_runs_snapshot_and_closes_the_run() -> None:
     before = under_way(BACKED_UP).model_copy(update={"resync_reason": "given up", "last_error": "once"})
     size = 65 * GIB
-    point = recovery_point(RUN.model_copy(update={"size": size}), HALF, BACKUP_SNAPSHOT, LATER)
+    point = recovery_point(NEW.with_run(size=size), HALF, BACKUP_SNAPSHOT, LATER)
     assert sealed(before, point, TakenSnapshot(time=BACKUP_SNAPSHOT, plan=2, etag='"0x8DE29D4"')) == before.model_copy(
         update={
             "base_snapshot": SNAPSHOT,
@@ -336,7 +336,7 @@ def test_a_seal_moves_the_base_to_the_runs_snapshot_and_closes_the_run() -> None
 def test_the_run_after_a_seal_is_incremental(record: DiskRecord) -> None:
     after = sealed(
         record,
-        recovery_point(RUN, HALF, BACKUP_SNAPSHOT, LATER),
+        recovery_point(NEW, HALF, BACKUP_SNAPSHOT, LATER),
         TakenSnapshot(time=BACKUP_SNAPSHOT, plan=0, etag=FOUND.etag),
     )
     next_run = after.model_copy(update={"run": RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})})

@@ -153,7 +153,7 @@ def test_an_error_of_our_own_is_said_as_it_is() -> None:
 
 
 def test_any_other_error_is_said_with_its_type() -> None:
-    assert explain(SourceGoneError("the source snapshot is gone")) == "SourceGoneError: the source snapshot is gone"
+    assert explain(SourceGoneError("the source snapshot is gone")) == "the source snapshot is gone"
     assert explain(ZeroDivisionError("division by zero")) == "ZeroDivisionError: division by zero"
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.batches import encode
-from shared.messages import BatchMessage, FinishMessage, MessageError, PlanMessage, RunMessage
+from shared.messages import BatchMessage, FinishMessage, Message, MessageError, PlanMessage, RestoreMessage
 from shared.names import disk_key, run_id
 from shared.ranges import Change
 from tests.logic.change_lists import change_lists
@@ -29,9 +29,10 @@ def body(message: object) -> bytes:
         PlanMessage(disk=DISK, run=SNAPSHOT, plan=2, window=0),
         BatchMessage(disk=DISK, run=SNAPSHOT, plan=1, window=127, number=40_000, ranges=[3, 1, 0, -5]),
         FinishMessage(disk=DISK, run=SNAPSHOT),
+        RestoreMessage(disk=DISK, restore="6f3c1d2e"),
     ],
 )
-def test_a_message_is_read_as_it_was_sent(message: RunMessage) -> None:
+def test_a_message_is_read_as_it_was_sent(message: Message) -> None:
     assert type(message).read(message.model_dump_json().encode()) == message
 
 
@@ -55,12 +56,12 @@ def test_a_message_of_a_first_plan_may_leave_its_number_out() -> None:
     assert PlanMessage.read(body(RUN)) == PlanMessage(disk=DISK, run=SNAPSHOT, plan=0, window=None)
 
 
-@pytest.mark.parametrize("kind", [PlanMessage, BatchMessage, FinishMessage])
+@pytest.mark.parametrize("kind", [PlanMessage, BatchMessage, FinishMessage, RestoreMessage])
 @pytest.mark.parametrize(
     "sent",
     [b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe", b"{}"],
 )
-def test_what_is_no_message_is_refused(kind: type[RunMessage], sent: bytes) -> None:
+def test_what_is_no_message_is_refused(kind: type[Message], sent: bytes) -> None:
     with pytest.raises(MessageError, match=f"not a {kind.__name__}"):
         kind.read(sent)
 
@@ -78,10 +79,14 @@ def test_what_is_no_message_is_refused(kind: type[RunMessage], sent: bytes) -> N
         pytest.param(BatchMessage, {**BATCH, "window": -1}, "window", id="a batch of no window"),
         pytest.param(BatchMessage, {**BATCH, "number": -1}, "number", id="a batch with a negative number"),
         pytest.param(BatchMessage, {**BATCH, "ranges": [1.5, 1]}, "ranges.0", id="half a page"),
+        pytest.param(RestoreMessage, {"disk": DISK}, "restore", id="no restore"),
+        pytest.param(RestoreMessage, {"restore": "6f3c1d2e"}, "disk", id="a restore of no disk"),
+        pytest.param(RestoreMessage, {**RUN, "restore": "6f3c1d2e"}, "run", id="a restore with a run"),
+        pytest.param(RestoreMessage, {"disk": DISK, "restore": 7}, "restore", id="a restore that is a number"),
     ],
 )
 def test_a_message_with_a_mistake_is_refused_by_the_name_of_its_field(
-    kind: type[RunMessage], sent: dict[str, object], field: str
+    kind: type[Message], sent: dict[str, object], field: str
 ) -> None:
     with pytest.raises(MessageError, match=rf"(: |; ){field}: "):
         kind.read(body(sent))
@@ -96,4 +101,16 @@ def test_a_batch_whose_ranges_make_no_sense_is_refused(ranges: list[int]) -> Non
 def test_a_refusal_does_not_repeat_what_was_sent() -> None:
     with pytest.raises(MessageError) as refusal:
         BatchMessage.read(body({**BATCH, "window": "?sig=S3CRET", "ranges": "S3CRET"}))
+    assert "S3CRET" not in str(refusal.value)
+
+
+def test_the_message_of_a_restore_names_the_disk_whose_point_is_restored() -> None:
+    message = RestoreMessage(disk=DISK, restore="6f3c1d2e")
+    assert message.address.url == DISK
+    assert json.loads(message.model_dump_json()) == {"disk": DISK, "restore": "6f3c1d2e"}
+
+
+def test_a_refusal_does_not_repeat_what_was_sent_to_a_restore() -> None:
+    with pytest.raises(MessageError) as refusal:
+        RestoreMessage.read(body({"disk": ["S3CRET"], "restore": {"sig": "S3CRET"}}))
     assert "S3CRET" not in str(refusal.value)

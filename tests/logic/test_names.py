@@ -7,8 +7,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from shared.addresses import BlobAddress
-from shared.names import backup_blob_name, disk_key, lease_id, run_id
+from shared.addresses import BlobAddress, ContainerAddress
+from shared.names import (
+    backup_blob_name,
+    disk_key,
+    full_copy_name,
+    lease_id,
+    restore_lease_id,
+    restored_disk_name,
+    run_id,
+)
 
 SNAPSHOT = "2026-11-22T12:34:56.1234567Z"
 NEXT_SNAPSHOT = "2026-11-22T12:34:56.1234568Z"
@@ -119,3 +127,72 @@ def test_a_lease_id_is_a_uuid_of_its_run_alone(one: str, other: str) -> None:
     assert str(uuid.UUID(lease_id(one, 0))) == lease_id(one, 0)
     assert lease_id(one, 0) == lease_id(one, 0)
     assert lease_id(one, 0) != lease_id(other, 0)
+
+
+# --- full copies
+
+
+def test_a_full_copy_is_named_after_its_disk_and_its_time() -> None:
+    assert full_copy_name(disk("vm 1/os.vhd"), SNAPSHOT) == f"disks/vhds/vm 1/os.vhd/{SNAPSHOT}"
+
+
+@a_few
+@given(ALIKE, ALIKE)
+def test_the_full_copies_of_a_disk_are_apart_from_its_backup_blob_and_from_those_of_others(
+    one: str, other: str
+) -> None:
+    copies = {full_copy_name(disk(one), SNAPSHOT), full_copy_name(disk(one), NEXT_SNAPSHOT)}
+    assert len(copies) == 2
+    assert backup_blob_name(disk(one)) not in copies
+    assert (full_copy_name(disk(other), SNAPSHOT) in copies) == (one == other)
+
+
+@a_few
+@given(ANY)
+def test_a_full_copy_is_found_by_the_url_that_is_on_record(blob: str) -> None:
+    copy = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark").blob(
+        full_copy_name(disk(blob), SNAPSHOT)
+    )
+    assert BlobAddress.parse(copy.url) == copy
+
+
+# --- restores
+
+
+@a_few
+@given(ANY, ANY)
+def test_the_lease_of_a_restore_is_its_own_and_the_same_on_every_retry(one: str, other: str) -> None:
+    assert str(uuid.UUID(restore_lease_id(one))) == restore_lease_id(one)
+    assert (restore_lease_id(one) == restore_lease_id(other)) == (one == other)
+
+
+def test_the_lease_of_a_restore_is_what_it_always_was_and_that_of_no_run() -> None:
+    assert restore_lease_id("6f3c1d2e") == "8f9c95fb-ca02-5aed-949b-a869a06bc336"
+    run = run_id(disk("os.vhd"), SNAPSHOT)
+    assert restore_lease_id(f"{run}!0") != lease_id(run, 0)
+
+
+@pytest.mark.parametrize(
+    ("blob", "restored"),
+    [
+        ("os.vhd", "os-restored-20261122T123456Z.vhd"),
+        ("vm 1/os.VHD", "vm 1/os-restored-20261122T123456Z.VHD"),
+        ("a.b.vhd", "a.b-restored-20261122T123456Z.vhd"),
+        ("os", "os-restored-20261122T123456Z"),
+        ("os.vhdx", "os.vhdx-restored-20261122T123456Z"),
+        ("vm.vhd/os", "vm.vhd/os-restored-20261122T123456Z"),
+        (".vhd", ".vhd-restored-20261122T123456Z"),
+    ],
+)
+def test_a_restored_disk_is_named_after_the_disk_and_the_points_time(blob: str, restored: str) -> None:
+    assert restored_disk_name(blob, SNAPSHOT) == restored
+
+
+@a_few
+@given(ANY)
+def test_a_restored_disk_is_a_vhd_where_the_disk_is_and_never_the_disk_itself(blob: str) -> None:
+    for name in (blob, f"{blob}.vhd"):
+        restored = restored_disk_name(name, SNAPSHOT)
+        assert restored != name
+        assert restored.endswith(".vhd") or not name.endswith("x.vhd")
+        assert BlobAddress.parse(disk(restored).url) == disk(restored)

@@ -98,6 +98,26 @@ def test_a_record_that_an_older_version_wrote_is_read() -> None:
     assert DiskRecord.from_entity(entity) == NEW
 
 
+def test_a_record_that_was_written_before_there_were_restores_and_modes_is_read() -> None:
+    entity = BACKED_UP.to_entity()
+    for name in ("restore", "restore_of", "adopted", "sealed_plan", "run_mode", "run_replans"):
+        del entity[name]
+    assert DiskRecord.from_entity(entity) == BACKED_UP
+
+
+def test_a_recovery_point_that_was_written_before_there_were_full_copies_is_read() -> None:
+    entity = POINT.model_dump()
+    del entity["backup_blob"]
+    assert RecoveryPoint.model_validate(entity) == POINT
+
+
+def test_the_restore_that_is_under_way_to_a_disk_is_on_its_record() -> None:
+    record = BACKED_UP.model_copy(update={"restore": "6f3c1d2e", "restore_of": DISK, "adopted": True})
+    entity = record.to_entity()
+    assert (entity["restore"], entity["restore_of"], entity["adopted"]) == ("6f3c1d2e", DISK, True)
+    assert DiskRecord.from_entity(through_the_table(entity)) == record
+
+
 # --- the open run
 
 

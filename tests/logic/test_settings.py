@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.addresses import ContainerAddress
+from shared.addresses import BlobAddress, ContainerAddress
 from shared.names import STORAGE_API_VERSION
-from shared.settings import SourceDisk
+from shared.settings import Mode, SourceDisk
 from tests.logic.conftest import BACKUPS, CONNECTION, DISK, HOST_CONNECTION, KEY, VHDS, Load, Mistakes
 
 # --- what is read
@@ -104,6 +104,61 @@ def test_a_disk_without_a_star_is_no_pattern() -> None:
 
 def test_a_pattern_may_be_in_the_backup_container(load: Load) -> None:
     assert load(SOURCE_DISKS=f"{BACKUPS}/*").source_disks[0].is_pattern
+
+
+# --- which disks are covered, and how they are backed up
+
+
+def in_vhds(blob: str) -> BlobAddress:
+    return ContainerAddress.parse(VHDS).blob(blob)
+
+
+@pytest.mark.parametrize(
+    ("disk", "covered"),
+    [
+        (f"{VHDS}/os.vhd", True),
+        (f"{VHDS}/vm/a.vhd", True),
+        (f"{VHDS}/vm/a.vhdx", False),
+        (f"{VHDS}/os.vhd2", False),
+        (f"{VHDS}2/os.vhd", False),
+        ("https://disks2.blob.core.windows.net/vhds/os.vhd", False),
+        ("https://disks.blob.core.chinacloudapi.cn/vhds/os.vhd", False),
+        ("http://127.0.0.1:10000/disks/vhds/os.vhd", False),
+    ],
+)
+def test_a_disk_is_covered_by_its_url_or_by_a_pattern_of_its_own_container(
+    load: Load, disk: str, covered: bool
+) -> None:
+    settings = load(SOURCE_DISKS=f"{VHDS}/os.vhd {VHDS}/vm/*.vhd")
+    assert settings.covers(BlobAddress.parse(disk)) is covered
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_disk_may_be_given_a_mode(load: Load, mode: Mode) -> None:
+    settings = load(SOURCE_DISKS=json.dumps([{"url": DISK, "mode": mode.value}]))
+    assert settings.mode_of(in_vhds("os.vhd")) is mode
+
+
+def test_a_disk_without_a_mode_and_one_that_is_not_covered_are_incremental(load: Load) -> None:
+    settings = load(SOURCE_DISKS=json.dumps([DISK, {"url": f"{VHDS}/a.vhd", "mode": "full"}]))
+    assert settings.mode_of(in_vhds("os.vhd")) is Mode.INCREMENTAL
+    assert settings.mode_of(in_vhds("b.vhd")) is Mode.INCREMENTAL
+    assert settings.mode_of(BlobAddress.parse("https://others.blob.core.windows.net/vhds/a.vhd")) is Mode.INCREMENTAL
+
+
+@pytest.mark.parametrize("pattern_first", [True, False])
+def test_a_disks_own_mode_goes_before_that_of_a_pattern_wherever_it_stands(load: Load, pattern_first: bool) -> None:
+    disks = [{"url": f"{VHDS}/*", "mode": "full"}, {"url": DISK, "mode": "incremental"}]
+    settings = load(SOURCE_DISKS=json.dumps(disks if pattern_first else disks[::-1]))
+    assert settings.mode_of(in_vhds("os.vhd")) is Mode.INCREMENTAL
+    assert settings.mode_of(in_vhds("data.vhd")) is Mode.FULL
+
+
+def test_of_patterns_the_first_that_matches_says_the_mode(load: Load) -> None:
+    disks = [{"url": f"{VHDS}/vm/*", "mode": "full"}, f"{VHDS}/*", {"url": f"{VHDS}/*.vhd", "mode": "full"}]
+    settings = load(SOURCE_DISKS=json.dumps(disks))
+    assert settings.mode_of(in_vhds("vm/os.vhd")) is Mode.FULL
+    assert settings.mode_of(in_vhds("os.vhd")) is Mode.INCREMENTAL
 
 
 # --- host storage

@@ -1,7 +1,7 @@
-"""The blob service, page by page: disks with their write tracking, backup blobs with their leases and ETags.
+"""A page blob of the service, page by page: a disk with its write tracking, a backup blob, a full copy; all alike.
 
 A page is None where it was never written or is cleared, else a number that stands for its content; 0 is zeros.
-Rules as the REST pages have them: Get Page Ranges (`prevsnapshot`), Lease Blob, Put Page, Snapshot Blob.
+Rules as the REST pages have them: Get Page Ranges (`prevsnapshot`), Lease Blob, Put Page, Snapshot Blob, Copy Blob.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from shared.errors import DiffRefusedError, LeaseLostError, NotAsLeftError, SourceGoneError
-from shared.names import PAGE, RUN_METADATA
+from shared.names import PAGE
 from shared.ranges import Change, Window
 
 Page = int | None
 Pages = tuple[Page, ...]
+
+PENDING, SUCCESS, FAILED, ABORTED = "pending", "success", "failed", "aborted"
 
 
 def refusal(status: int, code: str) -> HttpResponseError:
@@ -33,80 +34,208 @@ def same_content(one: Sequence[Page], other: Sequence[Page]) -> bool:
     return [page or 0 for page in one] == [page or 0 for page in other]
 
 
-class DiskSnapshot(NamedTuple):
-    """A snapshot of a disk: its pages, when each was last touched, and the moment it was taken."""
+class Snapshot(NamedTuple):
+    """A snapshot: its pages, when each was last touched, the moment it was taken, its metadata and the blob's ETag."""
 
     pages: Pages
     touched: tuple[int, ...]
     moment: int
     generation: int
-    owner: str
+    metadata: Mapping[str, str]
+    etag: str
 
 
 @dataclass
-class Disk:
-    """A disk, as its guest writes it.
+class Copy:
+    """The last copy to a blob.
+
+    Attributes:
+        source: the URL that is copied from.
+        source_etag: the source's ETag when it began.
+        content: what is copied.
+        status: how it is.
+        done: pages copied so far.
+    """
+
+    source: str
+    source_etag: str
+    content: Pages
+    status: str = PENDING
+    done: int = 0
+
+
+@dataclass
+class Blob:
+    """A page blob.
 
     Attributes:
         pages, touched: each page, and the moment it was last written or cleared.
-        moment: counts writes.
-        generation: counts the times it was overwritten by Put Blob.
+        number: gives a number never given before.
+        metadata: its metadata.
         tracked: whether a diff lists all pages touched, or only those that read or are allocated differently.
+        etag: its ETag.
+        moment: counts writes.
+        generation: counts the times it was overwritten by Put Blob or Copy Blob.
+        lease: the id of its lease; empty where it has none.
+        broken: whether its last lease was broken.
+        copy: the last copy to it.
         snapshots: by their times.
-        held: what every snapshot held that was ever taken.
     """
 
     pages: list[Page]
-    touched: list[int]
+    number: Callable[[], int]
+    metadata: Mapping[str, str] = field(default_factory=dict)
     tracked: bool = True
+    touched: list[int] = field(default_factory=list)
+    etag: str = ""
     moment: int = 0
     generation: int = 0
-    snapshots: dict[str, DiskSnapshot] = field(default_factory=dict)
-    held: dict[str, Pages] = field(default_factory=dict)
+    lease: str = ""
+    broken: bool = False
+    copy: Copy | None = None
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
 
-    def set(self, page: int, content: Page) -> None:
-        """Write a page, or clear it."""
-        self.moment += 1
-        self.pages[page], self.touched[page] = content, self.moment
+    def __post_init__(self) -> None:
+        self.touched = [0] * len(self.pages)
+        self._changed()
 
-    def resize(self, size: int) -> None:
-        """Cut the disk off, or add pages never written; a page cut off and added again counts as cleared."""
-        self.moment += 1
+    @property
+    def is_pending(self) -> bool:
+        """Whether a copy to it is under way."""
+        return self.copy is not None and self.copy.status == PENDING
+
+    def require_open(self) -> None:
+        """Refuse to change a blob that is being copied to."""
+        if self.is_pending:
+            raise refusal(409, "PendingCopyOperation")
+
+    def require_etag(self, etag: str | None) -> None:
+        """Refuse what is asked of the blob as it was, if that is asked."""
+        if etag not in (None, self.etag):
+            raise refusal(412, "ConditionNotMet")
+
+    def require_lease(self, lease_id: str | None) -> None:
+        """Refuse a write with a lease id that is not the blob's lease, or without the one that is."""
+        if (lease_id or "") == self.lease:
+            return
+        if not self.lease:
+            raise refusal(412, "LeaseNotPresentWithBlobOperation")
+        raise refusal(412, "LeaseIdMismatchWithBlobOperation" if lease_id else "LeaseIdMissing")
+
+    def set(self, first: int, content: Sequence[Page]) -> None:
+        """Write or clear pages, without asking for a lease."""
+        if first + len(content) > len(self.pages):
+            raise refusal(416, "InvalidPageRange")
+        self._changed()
+        for page, value in enumerate(content, first):
+            self.pages[page], self.touched[page] = value, self.moment
+
+    def put(self, piece: Change, content: Sequence[Page], lease_id: str) -> None:
+        """Write or clear pages (REST: Put Page)."""
+        self.require_open()
+        self.require_lease(lease_id)
+        self.set(piece.start // PAGE, content)
+
+    def resize(self, size: int, lease_id: str | None) -> None:
+        """Cut the blob off, or add pages never written; a page cut off and added again counts as cleared."""
+        self.require_open()
+        self.require_lease(lease_id)
+        self._changed()
         more = size - len(self.pages)
         self.pages = self.pages[:size] + [None] * more
         self.touched = self.touched[:size] + [self.moment] * more
+        self.copy = None
 
     def put_blob(self, size: int) -> None:
-        """Overwrite the disk with an empty one; its snapshots stay."""
-        self.moment += 1
-        self.generation += 1
-        self.pages, self.touched = [None] * size, [self.moment] * size
+        """Overwrite the blob with an empty one; its snapshots stay (REST: Put Blob)."""
+        self.require_open()
+        self.require_lease(None)
+        self._overwrite(size)
+        self.metadata, self.copy = {}, None
 
-    def snapshot(self, time: str, owner: str) -> str:
-        """Take a snapshot."""
-        self.moment += 1
-        self.held[time] = tuple(self.pages)
-        self.snapshots[time] = DiskSnapshot(tuple(self.pages), tuple(self.touched), self.moment, self.generation, owner)
-        return time
+    def begin_copy(self, copy: Copy, metadata: Mapping[str, str], etag: str | None, lease_id: str | None) -> None:
+        """Begin to copy over the blob; its snapshots stay, and nothing of the copy is seen before its end."""
+        self.require_open()
+        self.require_etag(etag)
+        self.require_lease(lease_id)
+        self._overwrite(len(copy.content))
+        self.metadata, self.copy = dict(metadata), copy
 
-    def get(self, time: str) -> DiskSnapshot:
-        """Give a snapshot, if it is there."""
+    def end_copy(self, status: str) -> None:
+        """End the copy that is under way; one that has not succeeded leaves an empty blob."""
+        if self.copy is None or not self.is_pending:
+            raise refusal(409, "NoPendingCopyOperation")
+        self._overwrite(0)
+        self.copy.status = status
+        if status == SUCCESS:
+            self.pages = list(self.copy.content)
+            self.touched = [self.moment] * len(self.pages)
+            self.copy.done = len(self.pages)
+
+    def snapshot(
+        self, time: str, metadata: Mapping[str, str] | None, etag: str | None = None, lease_id: str | None = None
+    ) -> None:
+        """Take a snapshot, on conditions; without metadata of its own it has the blob's (REST: Snapshot Blob)."""
+        self.require_open()
+        self.require_etag(etag)
+        if lease_id:
+            self.require_lease(lease_id)
+        self.moment += 1
+        kept = dict(self.metadata if metadata is None else metadata)
+        pages, touched = tuple(self.pages), tuple(self.touched)
+        self.snapshots[time] = Snapshot(pages, touched, self.moment, self.generation, kept, self.etag)
+
+    def at(self, time: str) -> Snapshot:
+        """Give a snapshot; with an empty time, the blob as it is."""
+        if not time:
+            pages, touched = tuple(self.pages), tuple(self.touched)
+            return Snapshot(pages, touched, self.moment, self.generation, self.metadata, self.etag)
         if time not in self.snapshots:
-            raise SourceGoneError(f"the source snapshot {time} is gone")
+            raise refusal(404, "BlobNotFound")
         return self.snapshots[time]
+
+    def acquire(self, lease_id: str, etag: str | None = None) -> None:
+        """Lease the blob for ever, on a condition."""
+        self.require_open()
+        self.require_etag(etag)
+        if self.lease not in ("", lease_id):
+            raise refusal(409, "LeaseAlreadyPresent")
+        self.lease, self.broken = lease_id, False
+
+    def change_lease(self, lease_id: str, next_lease_id: str) -> None:
+        """Give the lease another id."""
+        self.require_open()
+        if self.lease not in (lease_id, next_lease_id) or not self.lease:
+            raise refusal(409, "LeaseIdMismatchWithLeaseOperation")
+        self.lease = next_lease_id
+
+    def break_lease(self, etag: str | None = None) -> None:
+        """Break whatever lease there is."""
+        self.require_open()
+        self.require_etag(etag)
+        if not self.lease and not self.broken:
+            raise refusal(409, "LeaseNotPresentWithLeaseOperation")
+        self.lease, self.broken = "", True
+
+    def release(self, lease_id: str) -> None:
+        """End a lease."""
+        self.require_open()
+        if self.lease != lease_id:
+            raise refusal(409, "LeaseIdMismatchWithLeaseOperation")
+        self.lease, self.broken = "", False
 
     def valid(self, time: str, window: Window) -> list[Change]:
         """List the allocated ranges of a window."""
-        pages = self.get(time).pages
+        pages = self.at(time).pages
         return list(_ranges(window, len(pages), lambda at: None if pages[at] is None else "write"))
 
     def diff(self, time: str, previous: str, window: Window) -> list[Change]:
         """List what was written or cleared in a window between two snapshots."""
-        new, old = self.get(time), self.snapshots.get(previous)
+        new, old = self.at(time), self.snapshots.get(previous)
         if old is None:
-            raise DiffRefusedError("PreviousSnapshotNotFound")
+            raise refusal(409, "PreviousSnapshotNotFound")
         if old.generation != new.generation:
-            raise DiffRefusedError("BlobOverwritten")
+            raise refusal(409, "BlobOverwritten")
 
         def change(at: int) -> str | None:
             same = at < len(old.pages) and old.pages[at] == new.pages[at]
@@ -116,89 +245,14 @@ class Disk:
 
         return list(_ranges(window, len(new.pages), change))
 
+    def _changed(self) -> None:
+        self.moment += 1
+        self.etag = f'"{self.number()}"'
 
-class BlobSnapshot(NamedTuple):
-    """A snapshot of a backup blob: its pages, and its metadata."""
-
-    pages: Pages
-    metadata: Mapping[str, str]
-
-    @property
-    def run_id(self) -> str:
-        """The run that took it."""
-        return self.metadata[RUN_METADATA]
-
-
-@dataclass
-class Blob:
-    """A backup blob.
-
-    Attributes:
-        pages: its pages.
-        version: counts its changes; its ETag.
-        lease: the id of its lease; empty where it has none.
-        broken: whether its last lease was broken.
-        snapshots: by their times.
-    """
-
-    pages: list[Page]
-    version: int
-    lease: str = ""
-    broken: bool = False
-    snapshots: dict[str, BlobSnapshot] = field(default_factory=dict)
-
-    @property
-    def etag(self) -> str:
-        """Its ETag."""
-        return f'"{self.version}"'
-
-    def acquire(self, lease_id: str, etag: str) -> bool:
-        """Lease the blob for ever, as long as it has this ETag; False where it has somebody else's lease."""
-        if etag != self.etag:
-            raise NotAsLeftError("ConditionNotMet")
-        if self.lease and self.lease != lease_id:
-            return False
-        self.lease, self.broken = lease_id, False
-        return True
-
-    def break_lease(self) -> None:
-        """Break whatever lease there is."""
-        if not self.lease and not self.broken:
-            raise refusal(409, "LeaseNotPresentWithLeaseOperation")
-        self.lease, self.broken = "", True
-
-    def release(self, lease_id: str) -> None:
-        """End a lease, if it is this one."""
-        if self.lease == lease_id:
-            self.lease, self.broken = "", False
-
-    def check_lease(self, lease_id: str) -> None:
-        """Refuse a write with a lease id that is not the blob's lease, or without the one that is."""
-        if lease_id != self.lease:
-            raise LeaseLostError("LeaseIdMismatchWithBlobOperation" if self.lease else "LeaseNotPresent")
-
-    def put(self, piece: Change, content: Sequence[Page], lease_id: str, version: int) -> None:
-        """Write or clear pages."""
-        self.check_lease(lease_id)
-        first, last = piece.start // PAGE, piece.end // PAGE
-        if last > len(self.pages):
-            raise refusal(416, "InvalidPageRange")
-        self.pages[first:last] = content
-        self.version = version
-
-    def resize(self, size: int, lease_id: str, version: int) -> None:
-        """Grow or shrink the blob."""
-        self.check_lease(lease_id)
-        self.pages = self.pages[:size] + [None] * (size - len(self.pages))
-        self.version = version
-
-    def snapshot(self, time: str, etag: str, metadata: Mapping[str, str], lease_id: str) -> str:
-        """Take a snapshot, on conditions."""
-        self.check_lease(lease_id)
-        if etag != self.etag:
-            raise refusal(412, "ConditionNotMet")
-        self.snapshots[time] = BlobSnapshot(tuple(self.pages), dict(metadata))
-        return time
+    def _overwrite(self, size: int) -> None:
+        self._changed()
+        self.generation += 1
+        self.pages, self.touched = [None] * size, [self.moment] * size
 
 
 def _ranges(window: Window, pages: int, change: Callable[[int], str | None]) -> Iterator[Change]:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 from azure.core.exceptions import AzureError, ServiceResponseError
@@ -24,11 +25,13 @@ class Invocation:
 
     Attributes:
         name: what it was started with.
+        began: when, UTC.
         dead: whether its process has died: none of its calls does anything any more.
         paused: whether it hangs: none of its calls gets its turn.
     """
 
     name: str
+    began: datetime
     dead: bool = False
     paused: bool = False
 

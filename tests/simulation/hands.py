@@ -1,99 +1,227 @@
 """What others do to the world meanwhile: the guest to its disk, and people to what is Tidemark's."""
 
+import contextlib
 import random
 from collections.abc import Callable
 
+from azure.core.exceptions import AzureError
+
 from shared.addresses import BlobAddress
-from tests.simulation.blobs import Disk
-from tests.simulation.world import OWN, World
+from shared.names import BACKUP_METADATA, DISK_METADATA, RESTORE_METADATA, TAKEN_METADATA
+from shared.restores import State
+from tests.simulation.blobs import ABORTED, FAILED, SUCCESS, Blob, Page
+from tests.simulation.world import DISKS, LAB, OWN, VM, World
 
 SIZES = (7, 16, 20, 29)
 """Pages of a disk."""
 
+PROGRESS, ROTTEN = "progress", "rotten"
+"""What may come of a copy beside its ends: it goes on, or it succeeds with something else than was copied."""
+
+NEW_DISKS = (DISKS.blob("new.vhd"), LAB.blob("new.vhd"))
+"""Disks that people name to restore to."""
+
 
 class Hands:
-    """The guest's hand and foreign hands; the seed says which of these a history knows."""
+    """The guest's hand, the service's and foreign hands; the seed says which of these a history knows."""
 
     def __init__(self, world: World, rng: random.Random) -> None:
         self._world, self._rng = world, rng
         foreign = (
             self._guest_resizes,
             self._disk_is_overwritten,
+            self._disk_is_deleted,
+            self._disk_is_made,
+            self._leased_blob_is_taken,
+            self._vm_comes_or_goes,
             self._user_takes_a_snapshot,
             self._other_app_takes_a_snapshot,
             self._base_snapshot_is_deleted,
             self._run_loses_its_snapshot,
+            self._recovery_point_is_deleted,
             self._backup_blob_is_written,
             self._backup_blob_is_deleted,
             self._lease_is_broken,
             self._service_stops_copying,
         )
-        self.foreign: list[Callable[[BlobAddress], None]] = [hand for hand in foreign if rng.random() < 0.3]
-
-    def disk(self) -> BlobAddress:
-        """Choose a disk."""
-        return self._rng.choice(list(self._world.disks))
+        share = rng.choice((0, 0.15, 0.3))
+        self.foreign: list[Callable[[BlobAddress], bool]] = [hand for hand in foreign if rng.random() < share]
+        self.zeal = 0.4
+        if rng.random() < 0.1:
+            self.foreign, self.zeal = [self._leased_blob_is_taken], 2.0
+        self._ends = rng.choice(((SUCCESS,), (*[SUCCESS] * 8, FAILED), (*[SUCCESS] * 5, FAILED, ABORTED, ROTTEN)))
 
     def guest_writes(self) -> None:
         """Write, clear or revert pages of a disk, in a few places."""
-        source = self._world.disks[self.disk()]
-        for _ in range(self._rng.randint(1, 3)):
+        free = [disk for disk in self._world.disks if self._is_free(self._world.blobs[disk])]
+        source = self._world.blobs[self._rng.choice(free)] if free else Blob([], self._world.number)
+        for _ in range(self._rng.randint(1, 3) if source.pages else 0):
             first = self._rng.randrange(len(source.pages))
             how = self._rng.choice(("write", "write", "clear", "revert", "zeros"))
             for page in range(first, min(first + self._rng.randint(1, 4), len(source.pages))):
-                source.set(page, self._content(source, page, how))
+                source.set(page, [self._content(source, page, how)])
 
     def foreign_hand(self) -> None:
-        """Do something that no guest does while it runs, or that nobody should do."""
-        self._rng.choice(self.foreign)(self.disk())
+        """Do something that no guest does while it runs, or that nobody should do; what is refused is not done."""
+        disks = self._world.disks
+        if disks:
+            disk = self._rng.choice(disks)
+            with contextlib.suppress(AzureError):
+                if self._rng.choice(self.foreign)(disk):
+                    self._world.meddle(disk)
 
-    def _content(self, source: Disk, page: int, how: str) -> int | None:
-        if how == "revert" and source.held:
-            old = self._rng.choice(list(source.held.values()))
+    def copy_goes_on(self) -> None:
+        """Have one of the copies under way go on, or end as the service has it."""
+        address = self._rng.choice(self._world.pending())
+        blob = self._world.blobs[address]
+        end = self._rng.choice((*self._ends, PROGRESS, PROGRESS))
+        if blob.copy and end == PROGRESS:
+            blob.copy.done = self._rng.randint(blob.copy.done, len(blob.copy.content))
+        elif end in (FAILED, ABORTED):
+            self._world.end_copy(address, end)
+        else:
+            self._world.end_copy(address, SUCCESS)
+            if end == ROTTEN and RESTORE_METADATA in blob.metadata:
+                self._rot(address, blob)
+
+    def copy_ends_well(self) -> None:
+        """Have one of the copies under way succeed, if its source is still there."""
+        self._world.end_copy(self._rng.choice(self._world.pending()), SUCCESS)
+
+    def _rot(self, address: BlobAddress, blob: Blob) -> None:
+        """Have a page with data lost in a copy, or data where there was none: what a map of the pages shows."""
+        pages = [at for at, page in enumerate(blob.pages) if page != 0]
+        if pages:
+            at = self._rng.choice(pages)
+            blob.pages[at] = None if blob.pages[at] else self._world.number()
+            self._world.spoil(address)
+
+    def _is_free(self, blob: Blob) -> bool:
+        return blob.lease in ("", VM) and not blob.is_pending
+
+    def _content(self, source: Blob, page: int, how: str) -> Page:
+        if how == "revert" and source.snapshots:
+            old = self._rng.choice(list(source.snapshots.values())).pages
             return old[page] if page < len(old) else None
         return {"write": self._world.number(), "zeros": 0}.get(how)
 
-    def _guest_resizes(self, disk: BlobAddress) -> None:
-        self._world.disks[disk].resize(self._rng.choice(SIZES))
+    def _guest_resizes(self, disk: BlobAddress) -> bool:
+        blob = self._world.blobs[disk]
+        blob.resize(self._rng.choice(SIZES), VM if blob.lease == VM else None)
+        return True
 
-    def _disk_is_overwritten(self, disk: BlobAddress) -> None:
-        self._world.disks[disk].put_blob(self._rng.choice(SIZES))
+    def _disk_is_overwritten(self, disk: BlobAddress) -> bool:
+        self._world.blobs[disk].put_blob(self._rng.choice(SIZES))
+        return True
 
-    def _user_takes_a_snapshot(self, disk: BlobAddress) -> None:
-        self._world.foreign_snapshots.add((disk, self._world.disks[disk].snapshot(self._world.time(), "")))
+    def _disk_is_deleted(self, disk: BlobAddress) -> bool:
+        """Delete a disk with all its snapshots, unless it is in use."""
+        blob = self._world.blobs[disk]
+        blob.require_open()
+        blob.require_lease(None)
+        self._world.lose(disk)
+        return True
 
-    def _other_app_takes_a_snapshot(self, disk: BlobAddress) -> None:
-        time = self._world.disks[disk].snapshot(self._world.time(), f"{OWN}-2")
-        self._world.foreign_snapshots.add((disk, time))
+    def _disk_is_made(self, _: BlobAddress) -> bool:
+        """Make a disk where a restore may be about to make one."""
+        disk = self._rng.choice(NEW_DISKS)
+        self._world.make(disk, self._rng.choice(SIZES), {})
+        self._world.meddle(disk)
+        return False
 
-    def _base_snapshot_is_deleted(self, disk: BlobAddress) -> None:
-        record = self._world.record(disk)
-        self._take_away(disk, record.base_snapshot if record else "")
+    def _leased_blob_is_taken(self, _: BlobAddress) -> bool:
+        """Break the lease of a disk that is being restored, or of its backup blob, and write.
 
-    def _run_loses_its_snapshot(self, disk: BlobAddress) -> None:
-        record = self._world.record(disk)
-        self._take_away(disk, record.run.snapshot if record and record.run else "")
-
-    def _take_away(self, disk: BlobAddress, time: str) -> None:
-        if self._world.disks[disk].snapshots.pop(time, None):
-            self._world.taken_away.add(time)
-
-    def _backup_blob_is_written(self, disk: BlobAddress) -> None:
-        """Write to the backup blob without a lease id, which the service refuses while there is a lease."""
-        blob = self._world.blobs.get(disk)
-        if blob and not blob.lease and blob.pages:
-            blob.pages[self._rng.randrange(len(blob.pages))] = self._world.number()
-            blob.version = self._world.number()
-
-    def _backup_blob_is_deleted(self, disk: BlobAddress) -> None:
-        """Delete the backup blob with all its snapshots, as by deleting its container, which heeds no lease."""
-        if blob := self._world.blobs.pop(disk, None):
-            self._world.lost |= blob.snapshots.keys()
-
-    def _lease_is_broken(self, disk: BlobAddress) -> None:
-        blob = self._world.blobs.get(disk)
-        if blob and blob.lease:
+        Not between the end of a copy and the restore's look at it: who writes then is not noticed.
+        """
+        looked_for = [
+            restore.target_address if restore.state is State.COPYING else self._world.backup_of(restore.target_address)
+            for restore in self._world.restore_rows()
+            if restore.state in (State.PROMOTING, State.COPYING)
+        ]
+        leased = [address for address, blob in self._world.blobs.items() if blob.lease not in ("", VM)]
+        leased = [address for address in leased if address not in looked_for]
+        if leased:
+            address = self._rng.choice(leased)
+            blob = self._world.blobs[address]
             blob.break_lease()
+            blob.set(self._rng.randrange(len(blob.pages) or 1), [self._world.number()][: len(blob.pages)])
+            for disk in self._world.disks:
+                if address in (disk, self._world.backup_of(disk)):
+                    self._world.meddle(disk)
+        return False
 
-    def _service_stops_copying(self, _: BlobAddress) -> None:
+    def _vm_comes_or_goes(self, disk: BlobAddress) -> bool:
+        blob = self._world.blobs[disk]
+        if blob.lease == VM:
+            blob.release(VM)
+        else:
+            blob.acquire(VM)
+        return True
+
+    def _user_takes_a_snapshot(self, disk: BlobAddress) -> bool:
+        self._world.foreign_snapshots.add((disk, self._world.snapshot(disk, None)))
+        return False
+
+    def _other_app_takes_a_snapshot(self, disk: BlobAddress) -> bool:
+        taken = self._world.now.isoformat()
+        metadata = {DISK_METADATA: disk.url, BACKUP_METADATA: f"{OWN.url}-2", TAKEN_METADATA: taken}
+        self._world.foreign_snapshots.add((disk, self._world.snapshot(disk, metadata)))
+        return False
+
+    def _base_snapshot_is_deleted(self, disk: BlobAddress) -> bool:
+        record = self._world.record(disk)
+        return self._take_away(disk, record.base_snapshot if record else "")
+
+    def _run_loses_its_snapshot(self, disk: BlobAddress) -> bool:
+        record = self._world.record(disk)
+        return self._take_away(disk, record.run.snapshot if record and record.run else "")
+
+    def _take_away(self, disk: BlobAddress, time: str) -> bool:
+        return self._world.blobs[disk].snapshots.pop(time, None) is not None
+
+    def _recovery_point_is_deleted(self, disk: BlobAddress) -> bool:
+        """Delete a recovery point, a snapshot or a full copy; its row stays."""
+        points = self._world.points_of(disk)
+        if not points:
+            return False
+        point = self._rng.choice(points)
+        place = BlobAddress.parse(point.backup_blob)
+        if place in self._world.blobs and point.backup_snapshot:
+            self._world.blobs[place].snapshots.pop(point.backup_snapshot, None)
+            self._world.lost.add((place, point.backup_snapshot))
+        elif place in self._world.blobs:
+            self._world.lose(place)
+        return True
+
+    def backup_is_written(self) -> None:
+        """Write to a backup blob, as nobody should."""
+        if disks := self._world.disks:
+            disk = self._rng.choice(disks)
+            with contextlib.suppress(AzureError):
+                self._backup_blob_is_written(disk)
+                self._world.meddle(disk)
+
+    def _backup_blob_is_written(self, disk: BlobAddress) -> bool:
+        """Write to the backup blob without a lease id, which the service refuses while there is a lease."""
+        blob = self._world.blob(self._world.backup_of(disk))
+        blob.require_open()
+        blob.require_lease(None)
+        if blob.pages:
+            blob.set(self._rng.randrange(len(blob.pages)), [self._world.number()])
+        return True
+
+    def _backup_blob_is_deleted(self, disk: BlobAddress) -> bool:
+        """Delete the backup blob with all its snapshots, as by deleting its container, which heeds no lease."""
+        if self._world.backup_of(disk) not in self._world.blobs:
+            return False
+        self._world.lose(self._world.backup_of(disk))
+        return True
+
+    def _lease_is_broken(self, disk: BlobAddress) -> bool:
+        self._world.blob(self._world.backup_of(disk)).break_lease()
+        return True
+
+    def _service_stops_copying(self, _: BlobAddress) -> bool:
         self._world.copies_itself = not self._world.copies_itself
+        return False

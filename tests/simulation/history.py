@@ -1,24 +1,21 @@
-"""A history: ticks, deliveries, guests, foreign hands and faults, in an order that its seed decides; then calm."""
+"""A history: ticks, deliveries, guests, people and faults, in an order that its seed decides; then calm."""
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 from shared.addresses import BlobAddress
-from shared.messages import BatchMessage, FinishMessage, PlanMessage
-from shared.names import COPY_RANGES_QUEUE, FINISH_BACKUP_QUEUE, PLAN_CHANGES_QUEUE
-from shared.workflows.copy_ranges import copy_ranges
-from shared.workflows.finish_backup import finish_backup
-from shared.workflows.plan_changes import plan_changes
-from shared.workflows.take_snapshots import take_snapshots
-from tests.simulation.blobs import Disk
-from tests.simulation.calls import CHANGE_FATES, CURRENT, Calls, Crash, Invocation
+from shared.record import Kind
+from shared.restores import State
+from tests.simulation import model
+from tests.simulation.blobs import Blob
+from tests.simulation.calls import CHANGE_FATES, Calls
+from tests.simulation.disaster import lose_the_table, wrong_after_rebuild
 from tests.simulation.hands import SIZES, Hands
-from tests.simulation.services import simulated
-from tests.simulation.world import QueueMessage, World
+from tests.simulation.host import FUNCTION_TIMEOUT, Host, WrongError
+from tests.simulation.people import People
+from tests.simulation.world import DISKS, World
 
 ACTIONS = 500
 """Actions of a history before it calms down."""
@@ -30,22 +27,7 @@ TICKS_TO_RECOVER = 3
 """Ticks within which every disk has a new recovery point once nothing goes wrong any more."""
 
 _TICK = timedelta(hours=12)
-_AGAIN_AFTER_FAILURE = timedelta(seconds=30)  # host.json, visibilityTimeout
-_AGAIN_AFTER_CRASH = timedelta(minutes=10)  # the queue trigger's hold on a message
-_FUNCTION_TIMEOUT = timedelta(minutes=30)  # host.json, functionTimeout
-_MOST_DELIVERIES = 5  # host.json, maxDequeueCount
-_AT_ONCE = 4
-
-
-class WrongError(AssertionError):
-    """The simulation found something wrong."""
-
-
-@dataclass(eq=False)
-class _Running:
-    invocation: Invocation
-    task: asyncio.Task[str]
-    message: QueueMessage | None
+_MODES = ("incremental", "incremental", "incremental", "full")
 
 
 class History:
@@ -53,25 +35,25 @@ class History:
 
     Attributes:
         world: what it is about.
-        log: what happened, in order.
+        host: what runs the functions.
     """
 
     def __init__(self, seed: int) -> None:
         self._rng = rng = random.Random(seed)
-        container = "https://disks.blob.core.windows.net/vhds"
-        self.world = World(
-            {
-                BlobAddress.parse(f"{container}/{name}.vhd"): _new_disk(rng)
-                for name in ("os", "data")[: rng.choice((1, 1, 2))]
-            }
-        )
-        self.log: list[str] = []
+        self.world = World()
+        disks = [DISKS.blob(f"{name}.vhd") for name in ("os", "data")[: rng.choice((1, 1, 2))]]
+        for disk in disks:
+            self.world.blobs[disk] = _new_disk(self.world, rng)
         fates = rng.sample(CHANGE_FATES, rng.randint(1, len(CHANGE_FATES)))
-        self._calls = Calls(rng, self.world.call_passed, fates, rate=rng.choice((0.003, 0.01, 0.03, 0.1)))
+        rate = rng.choice((0.003, 0.01, 0.03, 0.1))
+        self._calls = Calls(rng, self.world.call_passed, fates, rate=rate)
+        self._modes = {disk.url: rng.choice(_MODES) for disk in disks if rng.random() < 0.7}
+        if not self._modes or rng.random() < 0.5:
+            self._modes[DISKS.blob("*.vhd").url] = rng.choice(_MODES)
+        self._switches = rng.random() < 0.2
+        self.host = Host(self.world, self._calls, rng, self._modes)
         self._hands = Hands(self.world, rng)
-        self._services = simulated(self.world, self._calls)
-        self._running: list[_Running] = []
-        self._delivered: list[QueueMessage] = []
+        self._people = People(self.world, rng, disks)
 
     def play(self) -> None:
         """Play it from its beginning to its calm end.
@@ -91,19 +73,19 @@ class History:
         try:
             await self._disturb()
             await self._recover()
+            end = self._rng.choice((None, None, self._restore_at_last, self._lose_the_table))
+            if end:
+                await end()
         finally:
-            for running in self._running:
-                self._calls.kill(running.invocation)
-            await asyncio.gather(*(running.task for running in self._running))
+            await self.host.stop()
 
     async def _disturb(self) -> None:
         """Have everything go wrong for a while, then let it calm down."""
         for _ in range(ACTIONS):
             await self._do(self._chaos())
         self._calls.rate = 0
-        for running in self._running:
-            running.invocation.paused = False
-        while self._running or self._calls.late:
+        self.host.go_on()
+        while self.host.running or self._calls.late:
             await self._do(self._calming())
 
     async def _recover(self) -> None:
@@ -111,129 +93,115 @@ class History:
         since = self.world.time()
         for _ in range(TICKS_TO_RECOVER):
             next_tick = self.world.now + _TICK
-            self._tick()
-            for _ in range(MOST_ACTIONS_OF_A_TICK):
-                if not self._running and (not self.world.messages or self.world.now >= next_tick):
-                    break
-                await self._do(self._calm())
-            else:
-                raise WrongError("the queues never come to rest")
-            if all(any(point.time > since for point in self.world.points_of(disk)) for disk in self.world.disks):
+            self.host.tick()
+            await self._settle(lambda: self.world.now >= next_tick)  # noqa: B023 - asked in this round only
+            if not self._without_point(since):
                 break
             self.world.now = max(self.world.now, next_tick)
         else:
-            raise WrongError(f"no new recovery point within {TICKS_TO_RECOVER} ticks")
-        if wrong := list(self.world.wrong_at_rest()):
+            disks = [disk.blob for disk in self._without_point(since)]
+            raise WrongError(f"no new recovery point within {TICKS_TO_RECOVER} ticks: {disks}")
+        self._require_nothing(list(model.wrong_at_rest(self.world)))
+
+    async def _settle(self, is_time: Callable[[], bool] = lambda: False) -> None:
+        """Let the queues and the copies come to rest, or go on until it is time."""
+        for _ in range(MOST_ACTIONS_OF_A_TICK):
+            if not (self.host.running or self.world.pending()) and (not self.world.messages or is_time()):
+                return
+            await self._do(self._calm())
+        raise WrongError("the queues never come to rest")
+
+    async def _restore_at_last(self) -> None:
+        """Have somebody ask for a restore that has no reason to fail; it is done, and its disk is backed up."""
+        if not self._people.ask_for_what_there_is():
+            return
+        await self._settle()
+        last = list(self.world.restore_rows())[-1]
+        if last.state is not State.DONE:
+            raise WrongError(f"{last.restore} is {last.state}: {last.reason or last.last_error}")
+        await self._recover()
+
+    async def _lose_the_table(self) -> None:
+        """Have the whole table lost and the catalogue rebuilt; then all is as before."""
+        before = lose_the_table(self.world)
+        if self._rng.random() < 0.3:
+            self._hands.backup_is_written()
+        for _ in range(self._rng.choice((1, 1, 2))):
+            self.host.rebuild()
+            await self._settle()
+        self._require_nothing(list(wrong_after_rebuild(self.world, self.host.settings, before)))
+        await self._restore_at_last()
+        await self._recover()
+
+    def _without_point(self, since: str) -> list[BlobAddress]:
+        """List the disks of which no run has made a recovery point since then."""
+        disks = model.backed_up(self.world, self.host.settings)
+        made = {
+            disk: [point.time for point in self.world.points_of(disk) if point.kind != Kind.RESTORE] for disk in disks
+        }
+        return [disk for disk, times in made.items() if not times or max(times) <= since]
+
+    def _require_nothing(self, wrong: list[str]) -> None:
+        if wrong:
             raise WrongError("; ".join(wrong))
 
     async def _do(self, actions: dict[Callable[[], None], float]) -> None:
         """Do one of some actions, by their weights; then let every invocation run up to its next call."""
         [action] = self._rng.choices(list(actions), list(actions.values()))
         action()
-        for _ in range(3):
-            await asyncio.sleep(0)
-        for running in [running for running in self._running if running.task.done()]:
-            self._running.remove(running)
-            self._end(running)
-        if self.world.violations:
-            raise WrongError("; ".join(self.world.violations))
+        await self.host.run()
+        self._require_nothing(self.world.violations)
 
     def _calm(self) -> dict[Callable[[], None], float]:
         """What happens when nothing goes wrong."""
+        return self._daily() | ({self._hands.copy_ends_well: 3} if self.world.pending() else {})
+
+    def _daily(self) -> dict[Callable[[], None], float]:
         actions: dict[Callable[[], None], float] = {self._hands.guest_writes: 1}
-        at_work = [running for running in self._running if not running.invocation.paused]
         if self._calls.ready():
             actions[self._calls.give_turn] = 30
-        if self._visible() and len(at_work) < _AT_ONCE:
-            actions[self._deliver] = 10
-        elif not at_work and not self._visible():
-            actions[self._pass_time] = 10
+        if self.host.can_deliver():
+            actions[self.host.deliver] = 10
+        elif self.host.is_idle():
+            actions[self.host.pass_time] = 10
         return actions
 
     def _calming(self) -> dict[Callable[[], None], float]:
         """What still happens when nothing goes wrong any more: late calls land."""
-        return self._calm() | ({self._calls.land: 3} if self._calls.late else {})
+        return self._calm() | ({self._land: 3} if self._calls.late else {})
 
     def _chaos(self) -> dict[Callable[[], None], float]:
         """What happens while all goes wrong that can."""
-        actions = self._calm() | {self._tick: 0.1, self._time_is_lost: 0.05}
+        actions = self._daily() | {self.host.tick: 0.1, self._time_is_lost: 0.05}
         if self._calls.late:
-            actions[self._calls.land] = 0.5
-        if self._running:
-            actions[self._pause_or_go_on] = 0.3
-        if self._delivered:
-            actions[self._deliver_again] = 0.3
+            actions[self._land] = 0.5
+        if self.host.running:
+            actions[self.host.pause_or_go_on] = 0.3
+        if self.host.delivered:
+            actions[self.host.deliver_again] = 0.3
         if self._hands.foreign:
-            actions[self._hands.foreign_hand] = 0.4
+            actions[self._hands.foreign_hand] = self._hands.zeal
+        if self._people.haste:
+            actions[self._people.ask] = self._people.haste
+        if self._switches:
+            actions[self._switch_mode] = 0.2
+        if self.world.pending():
+            actions[self._hands.copy_goes_on] = 2
         return actions
 
-    def _visible(self) -> list[QueueMessage]:
-        return [message for message in self.world.messages if message.visible_at <= self.world.now]
-
-    def _pass_time(self) -> None:
-        """Wait for the next message; for the next tick where there is none."""
-        if self.world.messages:
-            self.world.now = min(message.visible_at for message in self.world.messages)
-        else:
-            self.world.now += _TICK
-            self._tick()
-
     def _time_is_lost(self) -> None:
-        self.world.now += self._rng.random() * (_FUNCTION_TIMEOUT if self._running else _TICK)
+        self.world.now += self._rng.random() * (FUNCTION_TIMEOUT if self.host.running else _TICK)
 
-    def _pause_or_go_on(self) -> None:
-        """Have an invocation hang for a while, or end that."""
-        invocation = self._rng.choice(self._running).invocation
-        invocation.paused = not invocation.paused
+    def _land(self) -> None:
+        self._calls.land()
+        self.world.landed = self.world.now
 
-    def _tick(self) -> None:
-        self._start("take_snapshots", take_snapshots(self._services), None)
-
-    def _deliver(self) -> None:
-        message = self._rng.choice(self._visible())
-        self.world.messages.remove(message)
-        self._handle(message)
-
-    def _deliver_again(self) -> None:
-        """Deliver a message that has been delivered before, be it long done or still at work."""
-        old = self._rng.choice(self._delivered[-30:])
-        self._handle(QueueMessage(old.queue, old.body, self.world.now, _MOST_DELIVERIES))
-
-    def _handle(self, message: QueueMessage) -> None:
-        message.deliveries += 1
-        self._delivered.append(message)
-        steps: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-            PLAN_CHANGES_QUEUE: lambda: plan_changes(self._services, PlanMessage.read(message.body)),
-            COPY_RANGES_QUEUE: lambda: copy_ranges(self._services, BatchMessage.read(message.body)),
-            FINISH_BACKUP_QUEUE: lambda: finish_backup(self._services, FinishMessage.read(message.body)),
-        }
-        self._start(f"{message.queue} {message.body.decode()}", steps[message.queue](), message)
-
-    def _start(self, name: str, work: Coroutine[Any, Any, None], message: QueueMessage | None) -> None:
-        self.log.append(f"{self.world.now:%d %H:%M:%S} {name}")
-        invocation = Invocation(name)
-        self._running.append(_Running(invocation, asyncio.ensure_future(_run(invocation, work)), message))
-
-    def _end(self, running: _Running) -> None:
-        end = running.task.result()
-        self.log.append(f"{self.world.now:%d %H:%M:%S} {running.invocation.name}: {end}")
-        message = running.message
-        if message is None or end == "done" or message.deliveries >= _MOST_DELIVERIES:
-            return
-        message.visible_at = self.world.now + (_AGAIN_AFTER_CRASH if running.invocation.dead else _AGAIN_AFTER_FAILURE)
-        self.world.messages.append(message)
+    def _switch_mode(self) -> None:
+        """Have an admin change how a disk is backed up."""
+        self._modes[self._rng.choice(list(self._modes))] = self._rng.choice(_MODES)
 
 
-async def _run(invocation: Invocation, work: Coroutine[Any, Any, None]) -> str:
-    CURRENT.set(invocation)
-    try:
-        await work
-    except (Exception, Crash, BaseExceptionGroup) as error:  # noqa: BLE001 - the host would take them all
-        return "died" if invocation.dead else f"{type(error).__name__}: {error}"
-    return "done"
-
-
-def _new_disk(rng: random.Random) -> Disk:
+def _new_disk(world: World, rng: random.Random) -> Blob:
     size = rng.choice(SIZES)
     pages = [rng.choice((None, None, 1)) for _ in range(size)]
-    return Disk(pages, [0] * size, tracked=rng.random() < 0.5)
+    return Blob(pages, world.number, tracked=rng.random() < 0.5)

@@ -1,39 +1,59 @@
-"""The services of an invocation, as the workflows see them, on top of the world: disks and backup blobs, all in all."""
+"""The services of an invocation, as the workflows see them, on top of the world: disks and what is read, all in all."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import functools
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 
-from azure.core.exceptions import HttpResponseError, ServiceResponseError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
 
 from shared.addresses import BlobAddress
-from shared.decisions import BackupBlob, TakenSnapshot
-from shared.errors import ListingTimedOutError, NotAsLeftError, SourceGoneError, SourceUnreachableError
-from shared.names import ETAG_METADATA, PAGE, PLAN_METADATA
+from shared.errors import DiffRefusedError, ListingTimedOutError, NotAsLeftError, SourceGoneError, refuses_diff
+from shared.names import BACKUP_METADATA, DISK_METADATA, PAGE, TAKEN_METADATA
 from shared.ranges import Change, Window
 from shared.settings import Settings, SourceDisk
-from shared.storage.backup_blobs import BackupBlobs
+from shared.storage.page_blobs import READ_FOR, PageBlob, PageBlobs, Version
 from shared.storage.services import Services
-from shared.storage.source_disks import SourceDisks, SourceSnapshot
-from tests.simulation.blobs import Blob, Page, refusal
+from shared.storage.source_disks import SourceDisks
+from tests.simulation.backups import SimulatedBackups, SimulatedCatalogue
 from tests.simulation.calls import Calls
-from tests.simulation.tables import SimulatedPlans, SimulatedQueues, SimulatedRecords
+from tests.simulation.copies import SimulatedCopies
+from tests.simulation.tables import SimulatedPlans, SimulatedQueues, SimulatedRecords, SimulatedRestores
 from tests.simulation.world import OWN, World
 
-SETTINGS = {
-    "backup_schedule": "0 0 */12 * * *",
-    "source_disks": "https://disks.blob.core.windows.net/vhds/*.vhd",
-    "backup_container": OWN,
-    "run_stalled_after_seconds": 1800,
-    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
-}
+STALLED_AFTER = timedelta(minutes=30)
 
 
-def simulated(world: World, calls: Calls) -> Services:
-    """Bundle the simulated services."""
+@functools.cache
+def settings_of(source_disks: str) -> Settings:
+    """Make the app settings with these disks."""
+    return Settings.model_validate(
+        {
+            "backup_schedule": "0 0 */12 * * *",
+            "source_disks": source_disks,
+            "backup_container": OWN.url,
+            "run_stalled_after_seconds": STALLED_AFTER.seconds,
+            "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+        }
+    )
+
+
+def source_disks(modes: Mapping[str, str]) -> str:
+    """Write the setting: disks and patterns, and how each is backed up."""
+    return json.dumps([{"url": url, "mode": mode} for url, mode in modes.items()])
+
+
+def simulated(world: World, calls: Calls, settings: Settings) -> Services:
+    """Bundle the simulated services for one invocation."""
     return Services(
-        settings=Settings.model_validate(SETTINGS),
+        settings=settings,
         disks=SimulatedDisks(world, calls),
+        pages=SimulatedPages(world, calls),
         backups=SimulatedBackups(world, calls),
+        copies=SimulatedCopies(world, calls),
+        catalogue=SimulatedCatalogue(world, calls),
         records=SimulatedRecords(world, calls),
+        restores=SimulatedRestores(world, calls),
         plans=SimulatedPlans(world, calls),
         queues=SimulatedQueues(world, calls),
         now=lambda: world.now,
@@ -47,33 +67,68 @@ class SimulatedDisks(SourceDisks):
         self._world, self._calls = world, calls
 
     async def matching(self, pattern: SourceDisk) -> list[BlobAddress]:
-        return await self._calls.read(lambda: [disk for disk in self._world.disks if pattern.matches(disk.blob)])
+        return await self._calls.read(lambda: [disk for disk in sorted(self._world.blobs) if pattern.covers(disk)])
 
-    async def take_snapshot(self, disk: BlobAddress) -> str:
-        return await self._calls.change(lambda: self._world.disks[disk].snapshot(self._world.time(), OWN))
+    async def take_snapshot(self, disk: BlobAddress, etag: str | None = None) -> str:
+        def effect() -> str:
+            taken = self._world.now.isoformat()
+            metadata = {DISK_METADATA: disk.url, BACKUP_METADATA: OWN.url, TAKEN_METADATA: taken}
+            return self._world.snapshot(disk, metadata, etag)
 
-    async def snapshot_properties(self, disk: BlobAddress, snapshot: str) -> SourceSnapshot:
-        taken = await self._calls.read(lambda: self._world.disks[disk].get(snapshot))
-        return SourceSnapshot(len(taken.pages) * PAGE, is_page_blob=True)
+        try:
+            return await self._calls.change(effect)
+        except HttpResponseError as error:
+            if etag and error.status_code == 412:
+                raise NotAsLeftError(f"{disk.url} was written to just now") from error
+            raise
 
     async def own_snapshots(self, disk: BlobAddress) -> list[str]:
-        snapshots = self._world.disks[disk].snapshots
-        return await self._calls.read(lambda: sorted(time for time, taken in snapshots.items() if taken.owner == OWN))
+        return await self._calls.read(lambda: self._world.own_snapshots(disk))
 
     async def delete_snapshot(self, disk: BlobAddress, snapshot: str) -> None:
-        await self._calls.change(lambda: self._world.delete_source_snapshot(disk, snapshot))
+        await self._calls.change(lambda: self._delete(disk, snapshot))
+
+    def _delete(self, disk: BlobAddress, time: str) -> None:
+        world, record = self._world, self._world.record(disk)
+        if record and time == record.base_snapshot:
+            world.violations.append(f"the base snapshot {time} was deleted")
+        if record and record.run_of(time):
+            world.violations.append(f"the open run's source snapshot {time} was deleted")
+        if (disk, time) in world.foreign_snapshots:
+            world.violations.append(f"the snapshot {time} was deleted, which is not Tidemark's")
+        if disk in world.blobs:
+            world.blobs[disk].snapshots.pop(time, None)
+
+
+class SimulatedPages(PageBlobs):
+    """What is read of page blobs and their snapshots."""
+
+    def __init__(self, world: World, calls: Calls) -> None:
+        self._world, self._calls = world, calls
+
+    async def properties(self, blob: BlobAddress, snapshot: str) -> PageBlob:
+        try:
+            taken = await self._calls.read(lambda: self._world.blob(blob).at(snapshot))
+        except ResourceNotFoundError as error:
+            raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
+        return PageBlob(len(taken.pages) * PAGE, taken.etag, is_page_blob=True)
 
     async def changes(
-        self, disk: BlobAddress, snapshot: str, previous: str | None, window: Window
+        self, blob: BlobAddress, snapshot: str, previous: str | None, window: Window
     ) -> AsyncIterator[Change]:
-        source = self._world.disks[disk]
+        def effect() -> list[Change]:
+            found = self._world.blob(blob)
+            return found.diff(snapshot, previous, window) if previous else found.valid(snapshot, window)
+
         try:
-            listed = await self._calls.read(
-                lambda: source.diff(snapshot, previous, window) if previous else source.valid(snapshot, window)
-            )
+            listed = await self._calls.read(effect)
+        except ResourceNotFoundError as error:
+            raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
         except ServiceResponseError as error:
             raise ListingTimedOutError(str(error)) from error
         except HttpResponseError as error:
+            if previous and refuses_diff(error):
+                raise DiffRefusedError(str(error)) from error
             if error.status_code == 500:
                 raise ListingTimedOutError(str(error)) from error
             raise
@@ -82,121 +137,16 @@ class SimulatedDisks(SourceDisks):
                 raise ListingTimedOutError("OperationTimedOut")
             yield change
 
-    async def signed_url(self, disk: BlobAddress, snapshot: str) -> str:
-        return await self._calls.read(lambda: f"{disk.url}?snapshot={snapshot}")
+    async def signed_url(self, blob: BlobAddress, snapshot: str, serves: timedelta = READ_FOR) -> str:  # noqa: ARG002
+        url = Version(blob, snapshot).url
+        return await self._calls.read(lambda: f"{url}{'&' if snapshot else '?'}sig=secret")
 
     async def read(self, signed_url: str, piece: Change) -> bytes:
-        found = await self._calls.read(lambda: _source(self._world, signed_url, piece))
-        if found is None:
-            raise SourceGoneError("the source snapshot is gone")
+        try:
+            taken = await self._calls.read(lambda: self._world.source(signed_url))
+        except ResourceNotFoundError as error:
+            raise SourceGoneError("what is to be read is gone") from error
+        found = taken.pages[piece.start // PAGE : piece.end // PAGE]
+        if len(found) * PAGE != piece.length:
+            raise HttpResponseError(f"{len(found) * PAGE} bytes for {piece.length}")
         return b"".join((page or 0).to_bytes(PAGE, "big") for page in found)
-
-
-class SimulatedBackups(BackupBlobs):
-    """The backup blobs."""
-
-    def __init__(self, world: World, calls: Calls) -> None:
-        self._world, self._calls = world, calls
-
-    async def look(self, disk: BlobAddress) -> BackupBlob | None:
-        def effect() -> BackupBlob | None:
-            blob = self._world.blobs.get(disk)
-            if blob is None:
-                return None
-            return BackupBlob(size=len(blob.pages) * PAGE, etag=blob.etag, leased=bool(blob.lease))
-
-        return await self._calls.read(effect)
-
-    async def create(self, disk: BlobAddress, size: int, metadata: Mapping[str, str]) -> str:  # noqa: ARG002 - not kept
-        def effect() -> str:
-            if disk in self._world.blobs:
-                raise NotAsLeftError("BlobAlreadyExists")
-            made = Blob([None] * (size // PAGE), self._world.number())
-            self._world.blobs[disk] = made
-            return made.etag
-
-        return await self._calls.change(effect)
-
-    async def renew_lease(self, disk: BlobAddress, lease_id: str) -> bool:
-        return await self._calls.read(lambda: disk in self._world.blobs and self._world.blobs[disk].lease == lease_id)
-
-    async def change_lease(self, disk: BlobAddress, lease_id: str, next_lease_id: str) -> None:
-        def effect() -> None:
-            blob = self._world.blobs.get(disk)
-            if blob and blob.lease in (lease_id, next_lease_id):
-                blob.lease = next_lease_id
-
-        await self._calls.change(effect)
-
-    async def acquire_lease(self, disk: BlobAddress, lease_id: str, etag: str) -> bool:
-        if await self._change(disk, lambda blob: blob.acquire(lease_id, etag)):
-            return False
-        await self._change(disk, Blob.break_lease)
-        if not await self._change(disk, lambda blob: blob.acquire(lease_id, etag)):
-            raise refusal(409, "LeaseAlreadyPresent")
-        return True
-
-    async def release_lease(self, disk: BlobAddress, lease_id: str) -> None:
-        def effect() -> None:
-            if blob := self._world.blobs.get(disk):
-                blob.release(lease_id)
-
-        await self._calls.change(effect)
-
-    async def resize(self, disk: BlobAddress, size: int, lease_id: str) -> None:
-        await self._change(disk, lambda blob: blob.resize(size // PAGE, lease_id, self._world.number()))
-
-    async def copy(self, disk: BlobAddress, piece: Change, source_url: str, lease_id: str) -> None:
-        def effect(blob: Blob) -> None:
-            blob.check_lease(lease_id)
-            content = _source(self._world, source_url, piece) if self._world.copies_itself else None
-            if content is None:
-                raise SourceUnreachableError("CannotVerifyCopySource")
-            blob.put(piece, content, lease_id, self._world.number())
-
-        await self._change(disk, effect)
-
-    async def write(self, disk: BlobAddress, piece: Change, content: bytes, lease_id: str) -> None:
-        pages = [int.from_bytes(content[at : at + PAGE], "big") for at in range(0, piece.length, PAGE)]
-        await self._change(disk, lambda blob: blob.put(piece, pages, lease_id, self._world.number()))
-
-    async def clear(self, disk: BlobAddress, piece: Change, lease_id: str) -> None:
-        empty = [None] * (piece.length // PAGE)
-        await self._change(disk, lambda blob: blob.put(piece, empty, lease_id, self._world.number()))
-
-    async def snapshots(self, disk: BlobAddress, run_id: str) -> list[TakenSnapshot]:
-        def effect() -> list[TakenSnapshot]:
-            taken = self._world.blobs[disk].snapshots if disk in self._world.blobs else {}
-            return [
-                TakenSnapshot(
-                    time=time, plan=int(snapshot.metadata[PLAN_METADATA]), etag=snapshot.metadata[ETAG_METADATA]
-                )
-                for time, snapshot in sorted(taken.items())
-                if snapshot.run_id == run_id
-            ]
-
-        return await self._calls.read(effect)
-
-    async def snapshot(self, disk: BlobAddress, etag: str, metadata: Mapping[str, str], lease_id: str) -> str:
-        return await self._change(disk, lambda blob: blob.snapshot(self._world.time(), etag, metadata, lease_id))
-
-    async def delete_snapshot(self, disk: BlobAddress, snapshot: str) -> None:
-        def effect() -> None:
-            if blob := self._world.blobs.get(disk):
-                blob.snapshots.pop(snapshot, None)
-
-        await self._calls.change(effect)
-
-    async def _change[Result](self, disk: BlobAddress, effect: Callable[[Blob], Result]) -> Result:
-        def on_blob() -> Result:
-            if disk not in self._world.blobs:
-                raise refusal(404, "BlobNotFound")
-            return effect(self._world.blobs[disk])
-
-        return await self._calls.change(on_blob)
-
-
-def _source(world: World, signed_url: str, piece: Change) -> list[Page] | None:
-    url, _, snapshot = signed_url.partition("?snapshot=")
-    taken = world.disks[BlobAddress.parse(url)].snapshots.get(snapshot)
-    return list(taken.pages[piece.start // PAGE : piece.end // PAGE]) if taken else None

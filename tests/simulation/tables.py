@@ -1,20 +1,24 @@
-"""The record, the rows of plans and the queues, as the workflows see them, on top of the world."""
+"""The record, the restores, the rows of plans and the queues, as the workflows see them, on top of the world."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from shared.addresses import BlobAddress
 from shared.batches import Effort, fingerprint
-from shared.messages import BatchMessage, RunMessage
+from shared.messages import BatchMessage, Message, RunMessage
 from shared.names import RUN_SEPARATOR, disk_key
 from shared.record import DiskRecord, Progress, RecoveryPoint
+from shared.restores import UNREADABLE_PARTITION, Restore
 from shared.storage.plan_rows import PlanRows
 from shared.storage.queues import QUEUE_OF, Queues
 from shared.storage.records import RecordConflictError, Records
+from shared.storage.restores import Restores
+from tests.simulation import model
 from tests.simulation.blobs import refusal
-from tests.simulation.calls import Calls
-from tests.simulation.world import QueueMessage, World
+from tests.simulation.calls import CURRENT, Calls
+from tests.simulation.world import World
 
 
 class SimulatedRecords(Records):
@@ -30,26 +34,92 @@ class SimulatedRecords(Records):
         found = await self._calls.read(lambda: self._world.records.get(disk_key(disk)))
         return (DiskRecord.from_entity(found[0]), found[1]) if found else None
 
-    async def disks(self) -> list[BlobAddress]:
-        return await self._calls.read(
-            lambda: [BlobAddress.parse(entity["disk"]) for entity, _ in self._world.records.values()]
-        )
+    async def disks(self) -> dict[BlobAddress, bool]:
+        rows = await self._calls.read(lambda: [entity for entity, _ in self._world.records.values()])
+        return {BlobAddress.parse(row["disk"]): bool(row.get("adopted") or row.get("restore")) for row in rows}
+
+    async def point_times(self, disk: BlobAddress) -> list[str]:
+        return await self._calls.read(lambda: [point.time for point in self._world.points_of(disk)])
+
+    async def point(self, disk: BlobAddress, time: str) -> RecoveryPoint | None:
+        points = await self._calls.read(lambda: self._world.points_of(disk))
+        return next((point for point in points if point.time == time), None)
 
     async def put(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
         await self._calls.change(lambda: self._replace(disk, record, etag))
 
+    async def delete(self, disk: BlobAddress, etag: str) -> None:
+        def effect() -> None:
+            self._require(disk, etag)
+            del self._world.records[disk_key(disk)]
+
+        await self._calls.change(effect)
+
+    async def add_points(self, disk: BlobAddress, points: Sequence[RecoveryPoint]) -> None:
+        def effect() -> None:
+            on_record = self._world.points.setdefault(disk_key(disk), {})
+            on_record |= {point.row_key: point for point in points if point.row_key not in on_record}
+
+        await self._calls.change(effect)
+
     async def seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         def effect() -> None:
             self._replace(disk, record, etag)
-            self._world.seal(disk, point)
+            model.sealed(self._world, disk, point)
 
         await self._calls.change(effect)
 
     def _replace(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
-        found = self._world.records.get(disk_key(disk))
-        if etag != (found[1] if found else None):
+        before, entity = self._require(disk, etag), record.to_entity()
+        if before.get("restore") and "run_snapshot" in entity.keys() - before.keys():
+            self._world.violations.append(f"a run was opened of {disk.blob}, which is being restored")
+        self._world.records[disk_key(disk)] = (entity, f"{self._world.number()}")
+
+    def _require(self, disk: BlobAddress, etag: str | None) -> dict[str, Any]:
+        entity, current = self._world.records.get(disk_key(disk), ({}, None))
+        if etag != current:
             raise RecordConflictError(disk.url)
-        self._world.records[disk_key(disk)] = (record.to_entity(), f"{self._world.number()}")
+        return entity
+
+
+class SimulatedRestores(Restores):
+    """The rows of restores."""
+
+    def __init__(self, world: World, calls: Calls) -> None:
+        self._world, self._calls = world, calls
+
+    async def add(self, restore: Restore) -> bool:
+        row, entity = _row_of_restore(restore), restore.model_dump(exclude_none=True)
+
+        def effect() -> bool:
+            if row in self._world.restores:
+                return False
+            self._world.restores[row] = (entity, f"{self._world.number()}")
+            model.restore_written(self._world, None, restore, self._world.now)
+            return True
+
+        return await self._calls.change(effect)
+
+    async def get(self, disk: BlobAddress, restore: str) -> tuple[Restore, str] | None:
+        row = (disk_key(disk), f"restore-{restore}")
+        found = await self._calls.read(lambda: self._world.restores.get(row))
+        return (Restore.model_validate(found[0]), found[1]) if found else None
+
+    async def open(self) -> list[Restore]:
+        rows = await self._calls.read(lambda: list(self._world.restore_rows()))
+        return [restore for restore in rows if not restore.has_ended]
+
+    async def put(self, restore: Restore, etag: str) -> None:
+        row, entity, began = _row_of_restore(restore), restore.model_dump(exclude_none=True), CURRENT.get().began
+
+        def effect() -> None:
+            before, current = self._world.restores.get(row, ({}, ""))
+            if etag != current:
+                raise RecordConflictError(restore.restore)
+            self._world.restores[row] = (entity, f"{self._world.number()}")
+            model.restore_written(self._world, Restore.model_validate(before), restore, began)
+
+        await self._calls.change(effect)
 
 
 class SimulatedPlans(PlanRows):
@@ -132,12 +202,10 @@ class SimulatedQueues(Queues):
     async def ensure(self) -> None:
         await self._calls.change(lambda: None)
 
-    async def send(self, message: RunMessage, delay: timedelta = timedelta()) -> None:
+    async def send(self, message: Message, delay: timedelta = timedelta()) -> None:
         queue, body = QUEUE_OF[type(message)], message.model_dump_json().encode()
         seen_after = timedelta(seconds=int(delay.total_seconds()))
-        await self._calls.change(
-            lambda: self._world.messages.append(QueueMessage(queue, body, self._world.now + seen_after))
-        )
+        await self._calls.change(lambda: self._world.enqueue(queue, body, seen_after))
 
 
 def _partition(plan: RunMessage) -> str:
@@ -146,3 +214,7 @@ def _partition(plan: RunMessage) -> str:
 
 def _row_of(batch: BatchMessage) -> str:
     return f"batch-{batch.window}-{batch.number}"
+
+
+def _row_of_restore(restore: Restore) -> tuple[str, str]:
+    return disk_key(restore.address) if restore.disk else UNREADABLE_PARTITION, restore.row_key

@@ -1,13 +1,14 @@
-"""Whatever goes wrong: each recovery point is what its disk was, and backups go on by themselves."""
+"""Whatever goes wrong: each recovery point is what its disk was, restores come to an end, and backups go on."""
 
 import logging
 
 import pytest
 
-from shared import batches, ranges
+from shared import batches, ranges, sampling
 from shared.names import PAGE
-from shared.workflows import plan_changes
-from tests.simulation.history import History, WrongError
+from shared.workflows import listing, plan_changes, prove_restore
+from tests.simulation.history import History
+from tests.simulation.host import WrongError
 
 SEEDS = range(300)
 
@@ -16,7 +17,10 @@ SEEDS = range(300)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk of a few pages takes several windows, batches and pieces."""
     monkeypatch.setattr(plan_changes, "WINDOW", 8 * PAGE)
-    monkeypatch.setattr(plan_changes, "SMALLEST_WINDOW", 2 * PAGE)
+    monkeypatch.setattr(prove_restore, "WINDOW", 16 * PAGE)
+    monkeypatch.setattr(listing, "SMALLEST_WINDOW", 2 * PAGE)
+    monkeypatch.setattr(sampling, "SAMPLES", 1)
+    monkeypatch.setattr(sampling, "SAMPLE_BYTES", PAGE)
     monkeypatch.setattr(batches, "MAX_CHANGES", 2)
     monkeypatch.setattr(batches, "SECONDS_OF_BLOB", 0.009)
     for module in (batches, ranges):
@@ -30,5 +34,5 @@ def test_each_recovery_point_is_what_its_disk_was_and_backups_go_on(seed: int) -
     try:
         history.play()
     except WrongError as wrong:
-        happened = "\n".join(history.log[-60:])
+        happened = "\n".join(history.host.log[-60:])
         pytest.fail(f"seed {seed}: {wrong}\n{happened}", pytrace=False)

@@ -1,19 +1,30 @@
-"""The world of a history: disks and backup blobs, table, queues and clock; and what must be true of them."""
+"""The world of a history: blobs, table, queues and clock, and what has become of them."""
 
 import itertools
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs
 
-from shared.addresses import BlobAddress
-from shared.names import RUN_SEPARATOR, disk_key, run_id
+from shared.addresses import BlobAddress, ContainerAddress
+from shared.decisions import is_own_snapshot
+from shared.names import RESTORE_METADATA, backup_blob_name, disk_key
 from shared.record import DiskRecord, RecoveryPoint
-from tests.simulation.blobs import Blob, Disk, same_content
+from shared.restores import Restore
+from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, refusal
 
-OWN = "https://backups.blob.core.windows.net/tidemark"
+OWN = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark")
 """The backup container, which marks Tidemark's own source snapshots."""
+
+DISKS = ContainerAddress.parse("https://disks.blob.core.windows.net/vhds")
+"""The container of the disks."""
+
+LAB = ContainerAddress.parse("https://disks.blob.core.windows.net/lab")
+"""A container that no setting names, in the account of the disks."""
+
+VM = "vm"
+"""The lease of a VM that a disk is attached to."""
 
 _A_CALL = timedelta(milliseconds=20)
 _A_MICROSECOND = timedelta(microseconds=1)
@@ -25,52 +36,64 @@ class QueueMessage:
 
     Attributes:
         queue: the queue's name.
-        body: its JSON.
+        body: its body.
         visible_at: when it can be delivered, UTC.
+        id: its id.
         deliveries: how often it has been.
     """
 
     queue: str
     body: bytes
     visible_at: datetime
+    id: str
     deliveries: int = 0
 
 
 @dataclass
 class World:
-    """All that outlives an invocation.
+    """All that outlives an invocation; and what was seen of it, to tell later what must be true.
 
     Attributes:
-        disks: the disks.
-        blobs: the backup blobs, by their disks.
+        blobs: all blobs, by their addresses.
         records: the record's entities and their ETags, by disk.
         points: recovery points, by disk and row.
+        restores: the rows of restores and their ETags, by partition and row.
         plans: plan rows, by partition and row.
         messages: the queues.
         now: the clock, UTC.
         copies_itself: whether the service can copy from the source by itself.
-        taken_away: source snapshots deleted by a foreign hand.
+        held: what every snapshot held that was ever taken, by its time.
+        sealed: when each recovery point was put on record, by disk and time.
         foreign_snapshots: snapshots of a disk that are not Tidemark's.
-        lost: backup snapshots that went with a backup blob that a foreign hand deleted.
+        lost: backup snapshots and full copies that a foreign hand has deleted or written to.
+        landed: when a late call last took effect.
+        meddled: when a foreign hand last did something to a disk or to its backups.
+        written: what each restore has written to.
+        spoiled: restores of which a copy did not succeed, or not well.
         violations: what was found to be wrong.
     """
 
-    disks: dict[BlobAddress, Disk]
     blobs: dict[BlobAddress, Blob] = field(default_factory=dict)
     records: dict[str, tuple[dict[str, Any], str]] = field(default_factory=dict)
     points: dict[str, dict[str, RecoveryPoint]] = field(default_factory=dict)
+    restores: dict[tuple[str, str], tuple[dict[str, Any], str]] = field(default_factory=dict)
     plans: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     messages: list[QueueMessage] = field(default_factory=list)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     copies_itself: bool = True
-    taken_away: set[str] = field(default_factory=set)
+    held: dict[str, Pages] = field(default_factory=dict)
+    sealed: dict[str, dict[str, datetime]] = field(default_factory=dict)
     foreign_snapshots: set[tuple[BlobAddress, str]] = field(default_factory=set)
-    lost: set[str] = field(default_factory=set)
+    lost: set[tuple[BlobAddress, str]] = field(default_factory=set)
+    landed: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    meddled: dict[BlobAddress, datetime] = field(default_factory=dict)
+    written: dict[str, set[BlobAddress]] = field(default_factory=dict)
+    spoiled: set[str] = field(default_factory=set)
     violations: list[str] = field(default_factory=list)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def number(self) -> int:
-        """Give a number never given before: an ETag, or the content of a page."""
+        """Give a number never given before: an ETag, an id, or the content of a page."""
         return next(self._numbers)
 
     def time(self) -> str:
@@ -82,6 +105,100 @@ class World:
         """Let the clock go on by a call."""
         self.now += _A_CALL
 
+    def enqueue(self, queue: str, body: bytes, delay: timedelta = timedelta()) -> None:
+        """Put a message on a queue."""
+        self.messages.append(QueueMessage(queue, body, self.now + delay, f"message-{self.number()}"))
+
+    @property
+    def disks(self) -> list[BlobAddress]:
+        """The disks that are there: what is not in the backup container."""
+        return [blob for blob in self.blobs if blob.parent != OWN]
+
+    def backup_of(self, disk: BlobAddress) -> BlobAddress:
+        """Give the address of a disk's backup blob."""
+        return OWN.blob(backup_blob_name(disk))
+
+    def blob(self, address: BlobAddress) -> Blob:
+        """Give a blob, if it is there."""
+        if address not in self.blobs:
+            raise refusal(404, "BlobNotFound")
+        return self.blobs[address]
+
+    def make(self, address: BlobAddress, size: int, metadata: Mapping[str, str]) -> Blob:
+        """Create an empty blob where there is none."""
+        if address in self.blobs:
+            raise refusal(409, "BlobAlreadyExists")
+        if address.parent not in (OWN, DISKS, LAB):
+            raise refusal(404, "ContainerNotFound")
+        self.blobs[address] = Blob([None] * size, self.number, dict(metadata))
+        self._note(address, metadata)
+        return self.blobs[address]
+
+    def snapshot(
+        self,
+        address: BlobAddress,
+        metadata: Mapping[str, str] | None,
+        etag: str | None = None,
+        lease: str | None = None,
+    ) -> str:
+        """Take a snapshot."""
+        blob, time = self.blob(address), self.time()
+        blob.snapshot(time, metadata, etag, lease)
+        self.held[time] = blob.snapshots[time].pages
+        return time
+
+    def source(self, url: str, reader: BlobAddress | None = None) -> Snapshot:
+        """Give what a URL stands for, if whoever reads it may: the same account, or by a signature."""
+        path, _, query = url.partition("?")
+        address, asked = BlobAddress.parse(path), parse_qs(query)
+        if "sig" not in asked and not (reader and reader.account == address.account):
+            raise refusal(403, "AuthenticationFailed")
+        return self.blob(address).at(asked.get("snapshot", [""])[0])
+
+    def copied_over(self, address: BlobAddress, metadata: Mapping[str, str], before: Mapping[str, str]) -> None:
+        """Note that a copy to a blob has begun: to a disk by the restore that has claimed it, where it was asked for.
+
+        Args:
+            address: the blob.
+            metadata: its metadata.
+            before: what that was; a restore that is not to overwrite copies over what it has made only.
+        """
+        restore, record = metadata.get(RESTORE_METADATA, ""), self.record(address)
+        if address.parent != OWN:
+            if record is None or record.restore != restore:
+                self.violations.append(f"{address.blob} was written by the restore {restore}, which has not claimed it")
+            may_overwrite = any(row.overwrite for row in self.restore_rows() if row.restore == restore)
+            if before.get(RESTORE_METADATA) != restore and not may_overwrite:
+                self.violations.append(f"{address.blob} was written over by the restore {restore}, which was not asked")
+        self._note(address, metadata)
+
+    def end_copy(self, address: BlobAddress, status: str) -> None:
+        """End a copy; one whose source is gone or was written to meanwhile fails."""
+        blob = self.blob(address)
+        if blob.copy and status == SUCCESS:
+            try:
+                taken = self.source(blob.copy.source, address)
+            except Exception:  # noqa: BLE001 - whatever keeps the service from reading
+                status = FAILED
+            else:
+                status = SUCCESS if taken.etag == blob.copy.source_etag else FAILED
+        blob.end_copy(status)
+        if status != SUCCESS:
+            self.spoil(address)
+
+    def spoil(self, address: BlobAddress) -> None:
+        """Note that a copy did not go well, of whichever restore it is."""
+        self.spoiled.add(self.blob(address).metadata.get(RESTORE_METADATA, ""))
+
+    def pending(self) -> list[BlobAddress]:
+        """List the blobs that are being copied to."""
+        return [address for address, blob in self.blobs.items() if blob.is_pending]
+
+    def own_snapshots(self, disk: BlobAddress) -> list[str]:
+        """List the source snapshots of a disk that are Tidemark's."""
+        snapshots = self.blobs[disk].snapshots if disk in self.blobs else {}
+        return sorted(time for time, taken in snapshots.items() if is_own_snapshot(disk, OWN.url, time, taken.metadata))
+
     def record(self, disk: BlobAddress) -> DiskRecord | None:
         """Read a disk's record."""
         found = self.records.get(disk_key(disk))
@@ -91,76 +208,24 @@ class World:
         """Give a disk's recovery points, oldest first."""
         return sorted(self.points.get(disk_key(disk), {}).values(), key=lambda point: point.time)
 
-    def delete_source_snapshot(self, disk: BlobAddress, time: str) -> None:
-        """Delete a snapshot of a disk, as the app asks for it."""
-        record = self.record(disk)
-        if record and time == record.base_snapshot:
-            self.violations.append(f"the base snapshot {time} was deleted")
-        if record and record.run_of(time):
-            self.violations.append(f"the open run's source snapshot {time} was deleted")
-        if (disk, time) in self.foreign_snapshots:
-            self.violations.append(f"the snapshot {time} was deleted, which is not Tidemark's")
-        self.disks[disk].snapshots.pop(time, None)
+    def restore_rows(self) -> Iterator[Restore]:
+        """Give the rows of all restores."""
+        for entity, _ in self.restores.values():
+            yield Restore.model_validate(entity)
 
-    def seal(self, disk: BlobAddress, point: RecoveryPoint) -> None:
-        """Keep a recovery point; it must be new, and hold what its source snapshot held."""
-        points = self.points.setdefault(disk_key(disk), {})
-        if points and point.row_key <= max(points):
-            self.violations.append(f"{point.time} was sealed after {max(points)}")
-        points[point.row_key] = point
-        self.violations += self._wrong_with(disk, point)
+    def meddle(self, disk: BlobAddress) -> None:
+        """Note that a foreign hand has done something to a disk or to its backups."""
+        self.meddled[disk] = self.now
 
-    def wrong_at_rest(self) -> Iterator[str]:
-        """Say what is wrong of a world where every run is over, and the last one had no trouble.
+    def is_meddled(self, disk: BlobAddress, since: datetime) -> bool:
+        """Tell whether a foreign hand has done something to a disk or its backups since then."""
+        return disk in self.meddled and self.meddled[disk] >= since
 
-        Of that one plan rows may be left, by a duplicate message that came after the seal; the next seal deletes them.
-        """
-        last_runs: list[str] = []
-        for disk, source in self.disks.items():
-            record, blob = self.record(disk), self.blobs[disk]
-            base = record.base_snapshot if record else ""
-            last_runs.append(run_id(disk, base))
-            own = {time for time, snapshot in source.snapshots.items() if snapshot.owner == OWN}
-            if own != {base}:
-                yield f"source snapshots are left: {sorted(own)}, with the base {base}"
-            if blob.lease:
-                yield f"the lease {blob.lease} is left"
-            for point in self.points_of(disk):
-                yield from self._wrong_with(disk, point)
-            yield from _wrong_snapshots(disk, source, blob)
-        for disk, time in self.foreign_snapshots:
-            if time not in self.disks[disk].snapshots:
-                yield f"the snapshot {time} is gone, which is not Tidemark's"
-        for partition, rows in self.plans.items():
-            if rows and partition.rpartition(RUN_SEPARATOR)[0] not in last_runs:
-                yield f"rows of the plan {partition} are left: {sorted(rows)}"
+    def lose(self, address: BlobAddress) -> None:
+        """Delete a blob with all its snapshots, as a foreign hand does."""
+        blob = self.blobs.pop(address)
+        self.lost |= {(address, time) for time in ("", *blob.snapshots)}
 
-    def _wrong_with(self, disk: BlobAddress, point: RecoveryPoint) -> Iterator[str]:
-        if point.backup_snapshot in self.lost:
-            return
-        blob = self.blobs.get(disk)
-        taken = blob.snapshots.get(point.backup_snapshot) if blob else None
-        if taken is None:
-            yield f"the recovery point {point.time} has no backup snapshot"
-        elif not same_content(taken.pages, self.disks[disk].held[point.time]):
-            yield f"the recovery point {point.time} ({point.kind}) is not what its source snapshot was: " + _difference(
-                taken.pages, self.disks[disk].held[point.time]
-            )
-
-
-def _wrong_snapshots(disk: BlobAddress, source: Disk, blob: Blob) -> Iterator[str]:
-    """Say what is wrong with the backup snapshots: a catalogue is to be rebuilt from them alone."""
-    runs = {run_id(disk, time): pages for time, pages in source.held.items()}
-    for run, count in Counter(taken.run_id for taken in blob.snapshots.values()).items():
-        if count > 1:
-            yield f"the run {run} has {count} backup snapshots"
-    for time, taken in blob.snapshots.items():
-        if not same_content(taken.pages, runs[taken.run_id]):
-            yield f"the backup snapshot {time} is not what {taken.run_id} was"
-
-
-def _difference(backup: Any, source: Any) -> str:
-    if len(backup) != len(source):
-        return f"{len(backup)} pages for {len(source)}"
-    pages = [at for at, (one, other) in enumerate(zip(backup, source, strict=True)) if (one or 0) != (other or 0)]
-    return f"pages {pages}, {[backup[at] for at in pages]} for {[source[at] for at in pages]}"
+    def _note(self, address: BlobAddress, metadata: Mapping[str, str]) -> None:
+        if restore := metadata.get(RESTORE_METADATA):
+            self.written.setdefault(restore, set()).add(address)

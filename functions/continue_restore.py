@@ -1,0 +1,20 @@
+"""Queue `continue-restore`: do the next step of a restore."""
+
+import azure.functions as func
+
+from shared.messages import RestoreMessage
+from shared.names import CONTINUE_RESTORE_QUEUE
+from shared.settings import load_settings
+from shared.storage.services import open_services
+from shared.workflows.continue_restore import continue_restore as step
+
+continue_restore_blueprint = func.Blueprint()
+
+
+@continue_restore_blueprint.queue_trigger(
+    arg_name="message", queue_name=CONTINUE_RESTORE_QUEUE, connection="AzureWebJobsStorage"
+)
+async def continue_restore(message: func.QueueMessage) -> None:
+    """Promote, copy back, prove or adopt; then come back for the next step."""
+    async with open_services(load_settings()) as services:
+        await step(services, RestoreMessage.read(message.get_body()))

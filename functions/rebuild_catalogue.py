@@ -1,0 +1,19 @@
+"""Queue `rebuild-catalogue`, which an admin writes to: rebuild a lost record from the backup account."""
+
+import azure.functions as func
+
+from shared.names import REBUILD_CATALOGUE_QUEUE
+from shared.settings import load_settings
+from shared.storage.services import open_services
+from shared.workflows.rebuild_catalogue import rebuild_catalogue as rebuild
+
+rebuild_catalogue_blueprint = func.Blueprint()
+
+
+@rebuild_catalogue_blueprint.queue_trigger(
+    arg_name="message", queue_name=REBUILD_CATALOGUE_QUEUE, connection="AzureWebJobsStorage"
+)
+async def rebuild_catalogue(message: func.QueueMessage) -> None:  # noqa: ARG001 - any message will do
+    """Put on record every recovery point that the backup container holds."""
+    async with open_services(load_settings()) as services:
+        await rebuild(services)

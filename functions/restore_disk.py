@@ -1,0 +1,19 @@
+"""Queue `restore-requests`, which people write to: open a restore, or put on record why not."""
+
+import azure.functions as func
+
+from shared.names import RESTORE_REQUESTS_QUEUE
+from shared.settings import load_settings
+from shared.storage.services import open_services
+from shared.workflows.restore_disk import restore_disk as restore
+
+restore_disk_blueprint = func.Blueprint()
+
+
+@restore_disk_blueprint.queue_trigger(
+    arg_name="message", queue_name=RESTORE_REQUESTS_QUEUE, connection="AzureWebJobsStorage"
+)
+async def restore_disk(message: func.QueueMessage) -> None:
+    """Read a request for a restore and start it."""
+    async with open_services(load_settings()) as services:
+        await restore(services, message.get_body(), message.id or "")

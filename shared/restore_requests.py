@@ -1,0 +1,109 @@
+"""The message that asks for a restore, as a person writes it: plain JSON, or base64 of it as the portal sends it."""
+
+import base64
+import binascii
+import re
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, StrictBool, ValidationError, field_validator, model_validator
+
+from shared.addresses import BlobAddress
+from shared.errors import without_secrets
+from shared.names import LONGEST_NAME
+from shared.times import canonical_time
+
+LATEST = "latest"
+_FORM = '{"disk": URL, "point": "latest" or a time, "target": URL (optional), "overwrite": false}'
+# REST: Naming and referencing containers, blobs, and metadata.
+_CONTAINER = re.compile(r"[$]root|[$]web|(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+_MOST_SAID = 1000
+"""Characters of a refusal: a message of 64 KiB of noise gets a short answer."""
+
+
+class RequestError(ValueError):
+    """A restore request that can't be read; the message says what is wrong, without repeating what may be a secret."""
+
+
+class RestoreRequest(BaseModel):
+    """A request for a restore.
+
+    Attributes:
+        disk: the URL of the disk whose recovery point is to be restored.
+        point: `latest`, or a time as Azure prints it: the last recovery point at or before it is meant.
+        target: the URL of the blob to restore to; None for a new one beside the disk.
+        overwrite: whether the target may be a blob that is there.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    disk: str
+    point: str
+    target: str | None = None
+    overwrite: StrictBool = False
+
+    @field_validator("disk", "target")
+    @classmethod
+    def _names_a_blob(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        address = BlobAddress.parse(url.strip())
+        if not _CONTAINER.fullmatch(address.container):
+            raise ValueError("names a container that can't be: 3 to 63 lower-case letters, digits and single dashes")
+        if without_secrets(address.blob) != address.blob:
+            raise ValueError("should have no SAS in it, percent-encoded or not")
+        if len(address.blob) > LONGEST_NAME or "*" in address.blob:
+            raise ValueError(f"should name one blob, by at most {LONGEST_NAME} characters and without *")
+        return address.url
+
+    @field_validator("point")
+    @classmethod
+    def _is_latest_or_a_time(cls, point: str) -> str:
+        return LATEST if point.strip().lower() == LATEST else canonical_time(point)
+
+    @model_validator(mode="after")
+    def _says_what_to_overwrite(self) -> Self:
+        if self.overwrite and not self.target:
+            raise ValueError("overwrite is true, but no target is named: name the blob that is to be written over")
+        return self
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Read a message's body.
+
+        Raises:
+            RequestError: it is no such request.
+        """
+        text = _decoded(body)
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise RequestError(_refusal(error)) from None
+
+
+def _decoded(body: bytes) -> bytes:
+    """Take base64 off, where there is any."""
+    text = body.removeprefix(b"\xef\xbb\xbf").strip()
+    if text.startswith(b"{"):
+        return text
+    try:
+        return base64.b64decode(b"".join(text.split()), validate=True).removeprefix(b"\xef\xbb\xbf")
+    except binascii.Error:
+        return text
+
+
+def _refusal(error: ValidationError) -> str:
+    found = error.errors(include_input=False, include_context=False)
+    if any(mistake["type"] == "json_invalid" for mistake in found):
+        return f"the message is no JSON; it should be {_FORM}"
+    said = "; ".join(_line(mistake["loc"], mistake["type"], mistake["msg"]) for mistake in found[:5])
+    return without_secrets(f"{said}; the message should be {_FORM}"[:_MOST_SAID])
+
+
+def _line(location: tuple[int | str, ...], kind: str, message: str) -> str:
+    field = ".".join(map(str, location))
+    if kind == "extra_forbidden":
+        return "there is a field that is not known" + (f", {field}" if field.isidentifier() and len(field) < 40 else "")  # noqa: PLR2004 - a name, no noise
+    if kind == "missing":
+        return f"{field} is missing"
+    said = message.removeprefix("Value error, ")
+    return f"{field}: {said}" if field else said

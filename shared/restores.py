@@ -1,0 +1,337 @@
+"""A restore: the row that is kept of it, and what to do next with it. Pure functions of values."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.addresses import BlobAddress
+from shared.decisions import TakenSnapshot, sealed
+from shared.names import restore_lease_id, restored_disk_name
+from shared.record import COPY_BLOB, DiskRecord, Kind, RecoveryPoint
+from shared.restore_requests import LATEST, RestoreRequest
+from shared.settings import Settings
+
+RESTORE_ROW_PREFIX = "restore-"
+
+UNREADABLE_PARTITION = "restore-requests"
+"""Where the rows of requests are that name no disk: no disk's partition is named so, they all have a `|`."""
+
+MOST_ATTEMPTS = 5
+"""How often a copy is begun anew before a restore fails (REST: Copy Blob is best effort)."""
+
+LONGEST_LOOK_DELAY = timedelta(seconds=60)
+_SHORTEST_TRY_DELAY = timedelta(seconds=5)
+_SHORTEST_LOOK_DELAY = timedelta(seconds=1)
+
+
+class RefusedError(Exception):
+    """A request for a restore that can't be done as it is; nothing was written. The message says what to do."""
+
+
+class RestoreFailedError(Exception):
+    """A restore that can't be finished; the message says why."""
+
+
+class State(StrEnum):
+    """How far a restore is."""
+
+    REQUESTED = "requested"
+    PROMOTING = "promoting"
+    COPYING = "copying"
+    PROVING = "proving"
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+ENDS = frozenset({State.DONE, State.REFUSED, State.FAILED})
+
+
+class Restore(BaseModel):
+    """The row of a restore.
+
+    Attributes:
+        restore: its id, that of the queue message that asked for it.
+        state: how far it is.
+        reason: why it was refused or failed, or what it waits for.
+        disk: the URL of the disk whose recovery point is restored; empty where the request can't be read.
+        point: the point that was asked for: `latest` or a time.
+        overwrite: whether the target may be a blob that is there.
+        target: the URL of the blob that is restored to.
+        recovery_point: the time of the recovery point that was found.
+        copied_from: the URL that the target is copied from, with its snapshot and without a signature.
+        size: bytes of the recovery point.
+        bytes_done, bytes_total: how far the copy is that is under way.
+        target_is_new, backup_is_new: whether the target and its backup blob were not there before.
+        lease: the id of the lease that the target and its backup blob are under; who wants to abort a copy needs it.
+        attempt: which attempt this is, from 1.
+        backup_etag, target_etag: ETags of the two at the end of their copies.
+        target_snapshot: the snapshot of the target that the next backup is incremental from.
+        parts_proved, parts_total: how much of the proof is done.
+        vhd_footer: whether the recovery point ends in the footer of a VHD, and so does what was made of it.
+        ranges_compared, samples_compared, bytes_compared: what the proof has looked at.
+        proof: what was proved.
+        last_error, last_error_at: what went wrong last, while it went on; and when, UTC.
+        requested, checked, ended: when it was asked for, last looked at, and ended, UTC.
+        phase_began: when it came to its state, UTC.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    restore: str
+    state: State = State.REQUESTED
+    reason: str = ""
+    disk: str = ""
+    point: str = ""
+    overwrite: bool = False
+    target: str = ""
+    recovery_point: str = ""
+    copied_from: str = ""
+    size: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+    target_is_new: bool = False
+    backup_is_new: bool = False
+    lease: str = ""
+    attempt: int = 1
+    backup_etag: str = ""
+    target_etag: str = ""
+    target_snapshot: str = ""
+    parts_proved: int = 0
+    parts_total: int = 0
+    ranges_compared: int = 0
+    samples_compared: int = 0
+    bytes_compared: int = 0
+    vhd_footer: bool = False
+    proof: str = ""
+    last_error: str = ""
+    last_error_at: datetime | None = None
+    requested: datetime
+    checked: datetime
+    phase_began: datetime
+    ended: datetime | None = None
+
+    @property
+    def row_key(self) -> str:
+        """Its row."""
+        return f"{RESTORE_ROW_PREFIX}{self.restore}"
+
+    @property
+    def address(self) -> BlobAddress:
+        """The address of the disk whose recovery point is restored."""
+        return BlobAddress.parse(self.disk)
+
+    @property
+    def target_address(self) -> BlobAddress:
+        """The address of the blob that is restored to."""
+        return BlobAddress.parse(self.target)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more is to be done."""
+        return self.state in ENDS
+
+    @property
+    def mark(self) -> str:
+        """What the metadata of this attempt's copies says."""
+        return f"{self.restore}/{self.attempt}"
+
+    @classmethod
+    def of(cls, restore: str, request: RestoreRequest, now: datetime) -> Self:
+        """Make the row of a request that can be read."""
+        return cls(
+            restore=restore,
+            disk=request.disk,
+            point=request.point,
+            target=request.target or "",
+            overwrite=request.overwrite,
+            lease=restore_lease_id(restore),
+            requested=now,
+            checked=now,
+            phase_began=now,
+        )
+
+
+class Next(NamedTuple):
+    """What comes of a step.
+
+    Attributes:
+        restore: the restore as it is then.
+        delay: when to go on.
+    """
+
+    restore: Restore
+    delay: timedelta = timedelta()
+
+
+def begun(restore: Restore, state: State, now: datetime) -> Restore:
+    """Bring a restore to another state; with the states that copy, a copy begins."""
+    copies = {"bytes_done": 0, "bytes_total": restore.size} if state in {State.PROMOTING, State.COPYING} else {}
+    return restore.model_copy(update={"state": state, "reason": "", "phase_began": now, "checked": now, **copies})
+
+
+def ended(restore: Restore, state: State, reason: str, now: datetime) -> Restore:
+    """End a restore."""
+    return restore.model_copy(update={"state": state, "reason": reason, "checked": now, "ended": now})
+
+
+def failed(restore: Restore, why: str, now: datetime) -> Restore:
+    """End a restore that can't be finished: say why, what is left of it, and what to do.
+
+    The request is to be made again by the recovery point's time: by then `latest` may be a backup of what is left.
+    """
+    if restore.target_etag:
+        left = f"{restore.target} was copied, but it is not proved and not backed up; look at it, or delete it"
+    elif restore.target_is_new:
+        left = "what was made of it is deleted"
+    else:
+        left = f"{restore.target} is not whole"
+    what_to_do = f'enqueue the request again, with "point": "{restore.recovery_point}"'
+    return ended(restore, State.FAILED, f"{why}; {left}. What to do: {what_to_do}", now)
+
+
+def tried_again(restore: Restore, reason: str, now: datetime) -> Restore:
+    """Begin a restore's copies anew.
+
+    Raises:
+        RestoreFailedError: it was tried often enough.
+    """
+    if restore.attempt >= MOST_ATTEMPTS:
+        raise RestoreFailedError(f"{reason}. It was tried {restore.attempt} times")
+    again = {
+        "attempt": restore.attempt + 1,
+        "backup_etag": "",
+        "target_etag": "",
+        "target_snapshot": "",
+        "parts_proved": 0,
+        "ranges_compared": 0,
+        "samples_compared": 0,
+        "bytes_compared": 0,
+        "vhd_footer": False,
+        "last_error": reason,
+        "last_error_at": now,
+    }
+    return begun(restore, State.PROMOTING, now).model_copy(update=again)
+
+
+def next_try(restore: Restore) -> timedelta:
+    """Say when to try again: after 5 seconds at first, after ten minutes at last."""
+    delay: timedelta = _SHORTEST_TRY_DELAY * 5 ** max(0, restore.attempt - 2)
+    return delay
+
+
+def next_look(restore: Restore, now: datetime) -> timedelta:
+    """Say when to look at a copy again: soon for a young one, rarely for a long one."""
+    return min(max((now - restore.phase_began) / 10, _SHORTEST_LOOK_DELAY), LONGEST_LOOK_DELAY)
+
+
+def came_to_grief(restore: Restore, reason: str, now: datetime) -> Restore:
+    """Note what went wrong, while the restore goes on."""
+    return restore.model_copy(update={"last_error": reason, "last_error_at": now, "checked": now})
+
+
+def restored_point(restore: Restore, backup_blob: BlobAddress, backup_snapshot: str, now: datetime) -> RecoveryPoint:
+    """Describe the first recovery point of a restored disk: the state that it was restored to."""
+    return RecoveryPoint(
+        time=restore.target_snapshot,
+        kind=Kind.RESTORE,
+        reason=f"restored from the recovery point {restore.recovery_point} of {restore.disk}",
+        source_snapshot=restore.target_snapshot,
+        backup_blob=backup_blob.url,
+        backup_snapshot=backup_snapshot,
+        size=restore.size,
+        bytes_written=0,
+        bytes_cleared=0,
+        ranges=0,
+        write_calls=0,
+        clear_calls=0,
+        batches=0,
+        copying=COPY_BLOB,
+        started=restore.requested,
+        sealed=now,
+        duration_seconds=(now - restore.requested).total_seconds(),
+    )
+
+
+def adopted(record: DiskRecord, point: RecoveryPoint, taken: TakenSnapshot, *, is_listed: bool) -> DiskRecord:
+    """Advance the target's record to the state that it was restored to: the next run is incremental from there.
+
+    Args:
+        record: the target's record.
+        point: that state.
+        taken: the snapshot of the backup blob that holds it.
+        is_listed: whether `SOURCE_DISKS` names the target; it is backed up in any case.
+    """
+    return sealed(record, point, taken).model_copy(update={"adopted": not is_listed})
+
+
+def point_asked_for(times: Sequence[str], asked: str) -> str | None:
+    """Find the last recovery point at or before the time that is asked for; None where there is none.
+
+    Args:
+        times: the times of recovery points, in any order.
+        asked: `latest`, or a time as Azure prints it.
+    """
+    return max((time for time in times if asked == LATEST or time <= asked), default=None)
+
+
+def default_target(disk: BlobAddress, point: str) -> BlobAddress:
+    """Name the disk that a recovery point is restored to by default: beside the disk that was backed up."""
+    return disk.parent.blob(restored_disk_name(disk.blob, point))
+
+
+def require_allowed(target: BlobAddress, settings: Settings) -> None:
+    """See to it that a target is where restores may go.
+
+    Raises:
+        RefusedError: it is in the backup container, or in an account that no disk of `SOURCE_DISKS` is in.
+    """
+    if target.parent == settings.container:
+        raise RefusedError(
+            f"{target.url} is in the backup container. What to do: name a target in an account of a disk"
+        )
+    accounts = sorted({disk.address.service_url for disk in settings.source_disks})
+    if target.service_url not in accounts:
+        raise RefusedError(
+            f"{target.url} is not in an account that SOURCE_DISKS names ({', '.join(accounts)})."
+            " What to do: name a target in one of these; or add a disk of that account to SOURCE_DISKS"
+        )
+
+
+def claimed(record: DiskRecord, restore: Restore) -> DiskRecord:
+    """Put on a target's record which restore is under way to it: it gets no other, and no run, until that has ended."""
+    return record.model_copy(update={"restore": restore.restore, "restore_of": restore.disk})
+
+
+def let_go(record: DiskRecord, restore: Restore, *, wrote: bool) -> DiskRecord:
+    """Take a restore off its target's record.
+
+    Args:
+        record: the target's record.
+        restore: the restore that has ended.
+        wrote: whether the target's backup blob may have been written to without an end.
+    """
+    if wrote:
+        return without_restore(record, restore.restore)
+    return record.model_copy(update={"restore": "", "restore_of": ""}) if record.restore == restore.restore else record
+
+
+def without_restore(record: DiskRecord, restore: str) -> DiskRecord:
+    """Take a restore that did not come to its end, or whose row is gone, off its target's record."""
+    if record.restore != restore:
+        return record
+    reason = f"the restore {restore} over the disk did not come to its end" if record.base_snapshot else ""
+    return record.model_copy(update={"restore": "", "restore_of": "", "resync_reason": reason})
+
+
+def is_unwatched(restore: Restore, now: datetime, after: timedelta) -> bool:
+    """Tell whether a restore was not looked at for so long that its message must be taken for lost."""
+    return now - restore.checked >= after
+
+
+def is_blank(record: DiskRecord) -> bool:
+    """Tell whether a record says nothing of any backup."""
+    return not (record.base_snapshot or record.run or record.last_point or record.restore)

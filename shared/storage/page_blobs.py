@@ -1,0 +1,173 @@
+"""Reading page blobs and their snapshots, disks and backups alike: size, page ranges, content. It writes nothing."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from urllib.parse import quote
+
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
+from azure.core.rest import HttpRequest
+from azure.storage.blob import BlobSasPermissions, BlobType, generate_blob_sas
+from azure.storage.blob.aio import BlobClient
+
+from shared.addresses import BlobAddress
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, explain, refuses_diff
+from shared.ranges import Change, Window
+from shared.storage.connections import RETRY_ONCE, Connections
+
+RANGES_PER_REQUEST = 10_000
+"""The most that Get Page Ranges lists in one answer (REST: Get Page Ranges, maxresults)."""
+
+READ_FOR = timedelta(hours=4)
+"""How long a signed URL serves for one batch."""
+
+COPY_FOR = timedelta(days=6, hours=23)
+"""How long a signed URL serves for Copy Blob, which reads its source to the end with it, for days if need be.
+
+A user delegation SAS lives 7 days at most (REST: Get User Delegation Key).
+"""
+
+_SIGNED_BEFORE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class PageBlob:
+    """A blob or a snapshot as it stands.
+
+    Attributes:
+        size: bytes.
+        etag: its ETag.
+        is_page_blob: whether it is a page blob at all.
+    """
+
+    size: int
+    etag: str
+    is_page_blob: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What can be read or copied: a snapshot, or with an empty one the blob itself.
+
+    Attributes:
+        blob: the blob.
+        snapshot: the snapshot's time.
+    """
+
+    blob: BlobAddress
+    snapshot: str
+
+    @property
+    def url(self) -> str:
+        """Its URL, without a signature."""
+        return f"{self.blob.url}?snapshot={quote(self.snapshot, safe='')}" if self.snapshot else self.blob.url
+
+
+class PageBlobs:
+    """Access to what is read. Where a snapshot is asked for, `""` stands for the blob itself."""
+
+    def __init__(self, connections: Connections, storage_api_version: str) -> None:
+        self._connections = connections
+        self._version = storage_api_version
+
+    async def properties(self, blob: BlobAddress, snapshot: str) -> PageBlob:
+        """Look at a blob or a snapshot (REST: Get Blob Properties).
+
+        Raises:
+            SourceGoneError: there is none.
+        """
+        client = await self._client(blob, snapshot)
+        try:
+            found = await client.get_blob_properties()
+        except ResourceNotFoundError as error:
+            raise _gone(blob, snapshot) from error
+        return PageBlob(found.size, str(found.etag), found.blob_type == BlobType.PAGEBLOB)
+
+    async def changes(
+        self, blob: BlobAddress, snapshot: str, previous: str | None, window: Window
+    ) -> AsyncIterator[Change]:
+        """List what changed in a window since the previous snapshot; where there is none, all that is valid.
+
+        Follows the paging to its end (REST: Get Page Ranges, `prevsnapshot`, `marker`, `maxresults`).
+
+        Raises:
+            DiffRefusedError: the service does not give this diff.
+            ListingTimedOutError: the service gave up; what was given so far holds.
+            SourceGoneError: the snapshot is gone.
+        """
+        client = await self._client(blob, snapshot)
+        listed = client.list_page_ranges(
+            offset=window.start,
+            length=window.end - window.start,
+            previous_snapshot=previous,
+            results_per_page=RANGES_PER_REQUEST,
+            **RETRY_ONCE,
+        )
+        try:
+            async for page_range in listed:
+                yield Change(int(page_range.start or 0), int(page_range.end or 0) + 1, page_range.cleared)
+        except ResourceNotFoundError as error:
+            raise _gone(blob, snapshot) from error
+        except ServiceResponseError as error:
+            raise ListingTimedOutError(explain(error)) from error
+        except HttpResponseError as error:
+            if previous and refuses_diff(error):
+                raise DiffRefusedError(explain(error)) from error
+            if error.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise ListingTimedOutError(explain(error)) from error
+            raise
+
+    async def signed_url(self, blob: BlobAddress, snapshot: str, serves: timedelta = READ_FOR) -> str:
+        """Mint a URL that reads one blob or snapshot and nothing else, for a while. It is a secret: it is never kept.
+
+        By key a service SAS; by identity a user delegation SAS (REST: Create a user delegation SAS).
+        """
+        now = datetime.now(UTC)
+        start, expiry = now - _SIGNED_BEFORE, now + serves
+        key = self._connections.account_key(blob.account)
+        delegation = None
+        if key is None:
+            service = await self._connections.blob_service(blob.service_url, blob.account)
+            delegation = await service.get_user_delegation_key(start, expiry)
+        sas = generate_blob_sas(
+            blob.account,
+            blob.container,
+            blob.blob,
+            snapshot=snapshot or None,
+            account_key=key,
+            user_delegation_key=delegation,
+            permission=BlobSasPermissions(read=True),
+            start=start,
+            expiry=expiry,
+        )
+        return f"{Version(blob, snapshot).url}{'&' if snapshot else '?'}{sas}"
+
+    async def read(self, signed_url: str, piece: Change) -> bytes:
+        """Read a range of at most 4 MiB with one request (REST: Get Blob).
+
+        The SDK's download asks for the page ranges of the whole blob each time, and fills with zeros by that list.
+
+        Raises:
+            SourceGoneError: the blob or the snapshot is gone.
+            HttpResponseError: the service refused.
+        """
+        http = await self._connections.http()
+        headers = {"x-ms-version": self._version, "x-ms-range": f"bytes={piece.start}-{piece.end - 1}"}
+        answer = await http.send_request(HttpRequest("GET", signed_url, headers=headers))
+        body = answer.content
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            raise SourceGoneError(f"{signed_url.partition('?')[0]} is gone, or the snapshot of it that is to be read")
+        if answer.status_code != HTTPStatus.PARTIAL_CONTENT or len(body) != piece.length:
+            code, url = answer.headers.get("x-ms-error-code", ""), signed_url.partition("?")[0]
+            raise HttpResponseError(f"reading {url}: {answer.status_code} {code}, {len(body)} bytes")
+        return bytes(body)
+
+    async def _client(self, blob: BlobAddress, snapshot: str) -> BlobClient:
+        service = await self._connections.blob_service(blob.service_url, blob.account)
+        return service.get_blob_client(blob.container, blob.blob, snapshot=snapshot or None)
+
+
+def _gone(blob: BlobAddress, snapshot: str) -> SourceGoneError:
+    what = f"the snapshot {snapshot} of {blob.url}" if snapshot else blob.url
+    return SourceGoneError(f"{what} is gone")

@@ -1,0 +1,195 @@
+"""The first step of a restore: all that can be refused is refused here, before anything is written."""
+
+from datetime import timedelta
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from shared.addresses import BlobAddress
+from shared.errors import DiskError
+from shared.messages import RestoreMessage, RunMessage
+from shared.names import DISK_METADATA, LONGEST_NAME, RESTORE_METADATA
+from shared.record import DiskRecord, OpenRun, RecoveryPoint
+from shared.restores import (
+    Next,
+    RefusedError,
+    Restore,
+    State,
+    begun,
+    claimed,
+    default_target,
+    point_asked_for,
+    require_allowed,
+    without_restore,
+)
+from shared.settings import Mode
+from shared.storage.copies import CopyTarget
+from shared.storage.services import Services
+from shared.workflows.failures import new_record
+from shared.workflows.full_copies import is_copying
+from shared.workflows.give_up import give_up
+from shared.workflows.prove_restore import parts
+from shared.workflows.recovery_points import version_of
+
+_COME_BACK = timedelta(seconds=5)
+
+
+async def begin(services: Services, restore: Restore) -> Next:
+    """Find the recovery point and look at the target; then take the target.
+
+    Raises:
+        RefusedError: the request can't be done as it is.
+        TargetLeasedError: the target is attached to a VM, or leased by somebody else.
+        SourceGoneError: the recovery point is on record, but gone.
+    """
+    if not restore.recovery_point:
+        return await _find(services, restore)
+    record = await _claim(services, restore)
+    if record.restore != restore.restore:
+        return await _wait_for_restore(services, restore, restore.target_address, record)
+    if record.run:
+        return await _wait_for_run(services, restore, record.run)
+    await _take_target(services, restore)
+    return Next(begun(restore, State.PROMOTING, services.now()))
+
+
+async def _find(services: Services, restore: Restore) -> Next:
+    """Find out what is to be restored, and to where."""
+    disk = restore.address
+    point = await _point(services, disk, restore.point)
+    target = restore.target_address if restore.target else default_target(disk, point.time)
+    if len(target.blob) > LONGEST_NAME:
+        raise RefusedError(f"{target.url} would be too long a name. What to do: name a target")
+    require_allowed(target, services.settings)
+    on_record = await services.records.get(target)
+    if on_record and on_record[0].restore:
+        return await _wait_for_restore(services, restore, target, on_record[0])
+    version = version_of(services, disk, point)
+    found = await services.pages.properties(version.blob, version.snapshot)
+    if found.size != point.size:
+        raise RefusedError(
+            f"{version.url} is {found.size} bytes long, and was {point.size} when it was sealed: somebody has changed"
+            " it. What to do: ask for another recovery point"
+        )
+    there = await services.copies.look(target)
+    if there:
+        _require_free(target, there, overwrite=restore.overwrite)
+    address = services.backups.address(target)
+    backup = await services.copies.look(address)
+    if backup and backup.metadata.get(DISK_METADATA, target.url) != target.url:
+        raise RefusedError(
+            f"{address.url} holds a backup of {backup.metadata[DISK_METADATA]}, and would be the backup blob of"
+            f" {target.url}. What to do: name another target"
+        )
+    changes = {
+        "recovery_point": point.time,
+        "target": target.url,
+        "size": found.size,
+        "target_is_new": there is None,
+        "backup_is_new": backup is None,
+        "parts_total": parts(found.size),
+        "checked": services.now(),
+    }
+    return Next(restore.model_copy(update=changes))
+
+
+async def _point(services: Services, disk: BlobAddress, asked: str) -> RecoveryPoint:
+    times = await services.records.point_times(disk)
+    if not times:
+        is_known = services.settings.covers(disk) or await services.records.get(disk) is not None
+        what = "there is no recovery point of it yet" if is_known else "neither SOURCE_DISKS nor the record names it"
+        raise RefusedError(
+            f"{disk.url} can't be restored: {what}."
+            " What to do: check the URL; if the table was lost, rebuild the catalogue"
+        )
+    time = point_asked_for(times, asked)
+    point = await services.records.point(disk, time) if time else None
+    if point is None:
+        raise RefusedError(
+            f"{disk.url} has no recovery point at or before {asked}; the oldest is {times[0]}."
+            " What to do: ask for that one or a later one"
+        )
+    return point
+
+
+def _require_free(target: BlobAddress, there: CopyTarget, *, overwrite: bool) -> None:
+    """See to it that a blob that is there may be written over."""
+    if not overwrite:
+        raise RefusedError(
+            f"{target.url} exists."
+            " What to do: name another target; or set overwrite to true, and lose what it holds now"
+        )
+    if not there.is_page_blob:
+        raise RefusedError(f"{target.url} is no page blob, so no disk can be written over it. Name another target")
+    if there.leased:
+        raise RefusedError(
+            f"{target.url} is under a lease, as a disk that is attached to a VM is. What to do: stop the VM and detach"
+            " the disk, or end the lease; then enqueue the request again"
+        )
+
+
+async def _claim(services: Services, restore: Restore) -> DiskRecord:
+    """Have the target's record name this restore, unless it names another one."""
+    target = restore.target_address
+
+    def change(record: DiskRecord) -> DiskRecord:
+        return record if record.restore else claimed(record, restore)
+
+    record = await services.records.update(target, change)
+    if record is None:
+        record = claimed(new_record(services, target), restore)
+        await services.records.put(target, record, None)
+    return record
+
+
+async def _wait_for_restore(services: Services, restore: Restore, target: BlobAddress, record: DiskRecord) -> Next:
+    """Refuse to be the second restore to a target; where the first has ended, have it let go of it.
+
+    Raises:
+        RefusedError: the first is under way.
+    """
+    first = await services.restores.get(BlobAddress.parse(record.restore_of), record.restore)
+    if first and not first[0].has_ended:
+        raise RefusedError(
+            f"another restore to {target.url} is under way, {record.restore}. What to do: wait for its end"
+        )
+    if first:
+        await services.queues.send(RestoreMessage(disk=record.restore_of, restore=record.restore))
+    else:
+        await services.records.update(target, lambda now: without_restore(now, record.restore))
+    return Next(restore.model_copy(update={"checked": services.now()}), _COME_BACK)
+
+
+async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> Next:
+    """Let the target's open run come to its end; give it up if it makes no progress."""
+    target, now = restore.target_address, services.now()
+    message = RunMessage(disk=target.url, run=run.snapshot)
+    is_stalled = now - run.progressed >= services.settings.stalled_after
+    if is_stalled and not (run.mode is Mode.FULL and await is_copying(services, message, run)):
+        why = DiskError(f"it made no progress, and the restore {restore.restore} is to write over the disk")
+        await give_up(services, message, why)
+        return Next(restore.model_copy(update={"checked": now}))
+    waits = f"waits for the open run {run.snapshot} of {target.url}"
+    return Next(restore.model_copy(update={"reason": waits, "checked": now}), _COME_BACK)
+
+
+async def _take_target(services: Services, restore: Restore) -> None:
+    """Put the target under the restore's lease, so that nobody else takes it or writes to it; make it if it is new.
+
+    Raises:
+        RefusedError: somebody else has made it meanwhile, or its container is missing.
+        TargetLeasedError: somebody else has leased it.
+    """
+    target = restore.target_address
+    there = await services.copies.look(target)
+    if there is None and not restore.target_is_new:
+        raise RefusedError(f"{target.url} was there, and is gone. What to do: enqueue the request again")
+    if there and restore.target_is_new and there.metadata.get(RESTORE_METADATA) != restore.restore:
+        raise RefusedError(f"{target.url} exists by now. What to do: name another target")
+    try:
+        made = {RESTORE_METADATA: restore.restore}
+        etag = there.etag if there else await services.copies.create(target, restore.size, made)
+    except ResourceNotFoundError:
+        raise RefusedError(
+            f"the container {target.parent.url} does not exist. What to do: create it, or name another target"
+        ) from None
+    await services.copies.acquire_lease(target, restore.lease, etag)

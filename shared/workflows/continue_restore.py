@@ -1,0 +1,148 @@
+"""A restore goes on, a step an invocation: find the recovery point, promote it, copy it back, prove it, adopt the pair.
+
+Each step looks at what is there, does what is missing and comes back; nothing waits for a copy. Repeating a step is
+harmless: the row of the restore is only advanced by the invocation that has read it.
+"""
+
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+
+from azure.core.exceptions import AzureError
+
+from shared.errors import (
+    CopyRefusedError,
+    LeaseLostError,
+    ListingTimedOutError,
+    NotAsLeftError,
+    SourceGoneError,
+    StepFailedError,
+    TargetLeasedError,
+    explain,
+    is_lasting,
+)
+from shared.events import log_event
+from shared.messages import RestoreMessage
+from shared.ranges import DisorderedRangesError
+from shared.restores import (
+    LONGEST_LOOK_DELAY,
+    Next,
+    RefusedError,
+    Restore,
+    RestoreFailedError,
+    State,
+    came_to_grief,
+    ended,
+    failed,
+    next_look,
+    next_try,
+    tried_again,
+)
+from shared.storage.records import RecordConflictError
+from shared.storage.services import Services
+from shared.workflows.adopt_restore import prove_and_adopt
+from shared.workflows.begin_restore import begin
+from shared.workflows.copy_restore import copy_back, promote
+from shared.workflows.end_restore import clean_up
+
+_AFTER_CONFLICT = timedelta(seconds=5)
+
+_STEPS: Mapping[State, Callable[[Services, Restore], Awaitable[Next]]] = {
+    State.REQUESTED: begin,
+    State.PROMOTING: promote,
+    State.COPYING: copy_back,
+    State.PROVING: prove_and_adopt,
+}
+
+
+async def continue_restore(services: Services, message: RestoreMessage) -> None:
+    """Do the next step of a restore, and enqueue the one after it.
+
+    Raises:
+        StepFailedError: neither the record nor the queue can be reached.
+    """
+    try:
+        await _continue(services, message)
+    except AzureError as error:
+        reason = explain(error)
+        log_event("restore-step-failed", level=logging.ERROR, restore=message.restore, reason=reason)
+        try:
+            await services.queues.send(message, LONGEST_LOOK_DELAY)
+        except AzureError:
+            raise StepFailedError(reason) from None
+
+
+async def _continue(services: Services, message: RestoreMessage) -> None:
+    found = await services.restores.get(message.address, message.restore)
+    if found is None:
+        log_event("message-dropped", disk=message.disk, restore=message.restore, step="continue-restore")
+        return
+    restore, etag = found
+    if restore.has_ended:
+        await clean_up(services, restore)
+        return
+    try:
+        then, delay = await _step(services, restore)
+    except Exception as error:
+        with contextlib.suppress(RecordConflictError, AzureError):
+            await services.restores.put(came_to_grief(restore, explain(error), services.now()), etag)
+        raise
+    try:
+        await services.restores.put(then, etag)
+    except RecordConflictError:
+        # Whoever was faster may be dead by now; and it may have been this very write, sent twice by the SDK.
+        await services.queues.send(message, _AFTER_CONFLICT)
+        return
+    _log(restore, then)
+    if not then.has_ended:
+        await services.queues.send(message, delay)
+    elif then.state is not State.DONE:
+        await clean_up(services, then)
+
+
+async def _step(services: Services, restore: Restore) -> Next:
+    """Do a step; whatever goes wrong is put on the row, and tells how to go on."""
+    try:
+        return await _STEPS[restore.state](services, restore)
+    except (RefusedError, TargetLeasedError, SourceGoneError, RestoreFailedError, DisorderedRangesError) as error:
+        return _end(services, restore, str(error))
+    except (NotAsLeftError, LeaseLostError, CopyRefusedError) as error:
+        return _try_again(services, restore, explain(error))
+    except (AzureError, RecordConflictError, ListingTimedOutError) as error:
+        if isinstance(error, AzureError) and is_lasting(error):
+            is_asked = restore.state is State.REQUESTED
+            return (
+                _end(services, restore, explain(error)) if is_asked else _try_again(services, restore, explain(error))
+            )
+        # This message is the restore's heartbeat: it outlasts any outage, while the queue tries five times only.
+        return Next(came_to_grief(restore, explain(error), services.now()), LONGEST_LOOK_DELAY)
+
+
+def _end(services: Services, restore: Restore, why: str) -> Next:
+    """End a restore: before anything is written it is refused, else it has failed."""
+    if restore.state is State.REQUESTED:
+        return Next(ended(restore, State.REFUSED, why, services.now()))
+    return Next(failed(restore, why, services.now()))
+
+
+def _try_again(services: Services, restore: Restore, reason: str) -> Next:
+    """Begin the copies anew; before there are any, just come back."""
+    if restore.state is State.REQUESTED:
+        return Next(came_to_grief(restore, reason, services.now()), next_look(restore, services.now()))
+    try:
+        again = tried_again(restore, reason, services.now())
+    except RestoreFailedError as error:
+        return _end(services, restore, str(error))
+    return Next(again, next_try(again))
+
+
+def _log(before: Restore, then: Restore) -> None:
+    """Log what a step has come to."""
+    about = {"restore": then.restore, "disk": then.disk, "target": then.target, "recovery_point": then.recovery_point}
+    if then.state is not before.state:
+        is_bad = then.state in {State.REFUSED, State.FAILED}
+        level = logging.ERROR if is_bad else logging.INFO
+        log_event(f"restore-{then.state}", level=level, **about, size=then.size, reason=then.reason, proof=then.proof)
+    if then.last_error_at != before.last_error_at:
+        log_event("restore-step-failed", level=logging.ERROR, **about, reason=then.last_error)

@@ -1,0 +1,147 @@
+"""The second and the third step of a restore: promote the recovery point in the backup account, and copy it back."""
+
+import logging
+
+from shared.addresses import BlobAddress
+from shared.errors import NotAsLeftError, SourceGoneError
+from shared.events import log_event
+from shared.names import COPY_METADATA, DISK_METADATA, RESTORE_METADATA
+from shared.restores import Next, Restore, RestoreFailedError, State, begun, next_look
+from shared.storage.copies import ABORTED, PENDING, SUCCESS, CopyTarget
+from shared.storage.page_blobs import COPY_FOR, Version
+from shared.storage.records import RecordConflictError
+from shared.storage.services import Services
+from shared.workflows.recovery_points import point_of, version_of
+
+
+async def promote(services: Services, restore: Restore) -> Next:
+    """Copy the recovery point over the target's backup blob, or to a new one; the blob's own snapshots stay.
+
+    Raises:
+        RestoreFailedError: the copy was aborted.
+        NotAsLeftError: it failed, or the backup blob is not as it was found.
+        SourceGoneError: the recovery point is gone.
+    """
+    target = restore.target_address
+    backup = services.backups.address(target)
+    found = await services.copies.look(backup)
+    await _require_current(services, restore)
+    if found and found.is_marked(restore.mark):
+        if not _has_succeeded(restore, backup, found):
+            return _under_way(services, restore, found)
+        then = begun(restore, State.COPYING, services.now())
+        return Next(then.model_copy(update={"backup_etag": found.etag}))
+    point = version_of(services, restore.address, await point_of(services, restore))
+    await services.pages.properties(point.blob, point.snapshot)
+    try:
+        await _start_promotion(services, restore, point, found)
+    except NotAsLeftError:
+        found = await services.copies.look(backup)
+        if found is None or not found.is_marked(restore.mark):
+            raise
+        # Another invocation of this very step was faster.
+    return Next(restore.model_copy(update={"checked": services.now()}))
+
+
+async def _start_promotion(services: Services, restore: Restore, point: Version, found: CopyTarget | None) -> None:
+    """Start the copy over the target's backup blob as it was found, or to one that is made for it."""
+    target = restore.target_address
+    backup = services.backups.address(target)
+    about = {DISK_METADATA: target.url, RESTORE_METADATA: restore.restore}
+    etag = found.etag if found else await services.backups.create(target, restore.size, about)
+    if await services.backups.acquire_lease(target, restore.lease, etag):
+        log_event("lease-broken", level=logging.WARNING, disk=target.url, restore=restore.restore)
+    url = await _source_url(services, point, backup)
+    await services.copies.start(backup, url, {**about, COPY_METADATA: restore.mark}, etag=etag, lease_id=restore.lease)
+
+
+async def copy_back(services: Services, restore: Restore) -> Next:
+    """Copy the recovery point to the target.
+
+    Raises:
+        RestoreFailedError: the target is gone, or the copy was aborted.
+        NotAsLeftError: the copy failed.
+        SourceGoneError: the recovery point is gone.
+    """
+    target = restore.target_address
+    found = await services.copies.look(target)
+    await _require_current(services, restore)
+    if found is None:
+        raise RestoreFailedError(f"{target.url} is gone")
+    if restore.target_is_new and found.metadata.get(RESTORE_METADATA) != restore.restore:
+        raise RestoreFailedError(f"{target.url} is not what this restore has made, but somebody else's")
+    if found.is_marked(restore.mark):
+        if not _has_succeeded(restore, target, found):
+            return _under_way(services, restore, found)
+        then = begun(restore, State.PROVING, services.now())
+        return Next(then.model_copy(update={"target_etag": found.etag, "bytes_done": restore.size}))
+    source = await _source(services, restore)
+    url = await _source_url(services, source, target)
+    about = {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
+    await services.copies.acquire_lease(target, restore.lease, found.etag)
+    await services.copies.start(target, url, about, etag=found.etag, lease_id=restore.lease)
+    log_event("restore-copy-started", restore=restore.restore, target=target.url, copied_from=source.url)
+    return Next(restore.model_copy(update={"copied_from": source.url, "checked": services.now()}))
+
+
+def _has_succeeded(restore: Restore, blob: BlobAddress, found: CopyTarget) -> bool:
+    """Tell whether a copy has succeeded; if it has not, it is under way."""
+    if found.copy_status == SUCCESS and found.size == restore.size:
+        return True
+    if found.copy_status == ABORTED:
+        raise RestoreFailedError(f"the copy to {blob.url} was aborted")
+    if found.copy_status == PENDING:
+        return False
+    said = found.copy_said or f"{found.copy_status}, {found.size} bytes"
+    raise NotAsLeftError(f"the copy to {blob.url} failed: {said}")
+
+
+def _under_way(services: Services, restore: Restore, found: CopyTarget) -> Next:
+    now = services.now()
+    progress = {"bytes_done": found.bytes_done, "bytes_total": found.bytes_total, "checked": now}
+    return Next(restore.model_copy(update=progress), next_look(restore, now))
+
+
+async def _source(services: Services, restore: Restore) -> Version:
+    """Find what the target is copied from: over the disk itself, its own snapshot while it is there; else the backup.
+
+    No bytes cross accounts then; that it is what the recovery point holds, the proof shows.
+    """
+    point = await point_of(services, restore)
+    if restore.target == restore.disk:
+        own = Version(restore.address, point.source_snapshot)
+        try:
+            found = await services.pages.properties(own.blob, own.snapshot)
+        except SourceGoneError:
+            pass
+        else:
+            if found.size == restore.size:
+                return own
+    backup = version_of(services, restore.address, point)
+    await services.pages.properties(backup.blob, backup.snapshot)
+    return backup
+
+
+async def _require_current(services: Services, restore: Restore) -> None:
+    """See to it that the restore is still where its row was read, and the target still its own.
+
+    It is asked after the look at the blob that is copied to, and before any change, which is on the condition of the
+    ETag that was seen: an invocation that hung until the disk is in use again does not copy over it.
+
+    Raises:
+        RecordConflictError: the restore has gone on meanwhile.
+        RestoreFailedError: the target's record was deleted, or names another restore.
+    """
+    row = await services.restores.get(restore.address, restore.restore)
+    if row is None or (row[0].state, row[0].attempt) != (restore.state, restore.attempt):
+        raise RecordConflictError(restore.restore)
+    found = await services.records.get(restore.target_address)
+    if found is None or found[0].restore != restore.restore:
+        raise RestoreFailedError(f"the record of {restore.target} names this restore no more")
+
+
+async def _source_url(services: Services, source: Version, target: BlobAddress) -> str:
+    """Give the URL to copy from: within an account the service needs no signature."""
+    if source.blob.service_url == target.service_url:
+        return source.url
+    return await services.pages.signed_url(source.blob, source.snapshot, COPY_FOR)

@@ -1,0 +1,134 @@
+"""The end of a restore: its leases are ended, nothing half-made is left, and its target's record lets go of it."""
+
+import logging
+
+from shared.addresses import BlobAddress
+from shared.errors import NotAsLeftError, TargetLeasedError, explain
+from shared.events import log_event
+from shared.messages import RunMessage
+from shared.names import RESTORE_METADATA
+from shared.record import DiskRecord
+from shared.restores import Restore, State, is_blank, let_go
+from shared.storage.copies import CopyTarget
+from shared.storage.records import RecordConflictError
+from shared.storage.services import Services
+
+
+async def clean_up(services: Services, restore: Restore) -> None:
+    """Clean up after a restore that has come to its end. Repeating it is harmless; the record lets go of it last.
+
+    One that is done is cleaned up before its row says so: who reads it may go on with the disk at once.
+    """
+    if not restore.recovery_point:
+        return
+    record = await _note(services, restore)
+    is_adopted = await _is_adopted(services, restore)
+    if not is_adopted:
+        await _drop_halves(services, restore)
+    await _end_leases(services, restore)
+    if is_adopted and record and record.restore == restore.restore:
+        await _drop_others(services, restore, record)
+    await _let_go(services, restore)
+
+
+async def _note(services: Services, restore: Restore) -> DiskRecord | None:
+    """Put on the target's record why the restore has not come to a good end.
+
+    That changes the record's ETag too: an invocation that is about to adopt the target, late, can't any more.
+    """
+
+    def change(record: DiskRecord) -> DiskRecord:
+        if restore.state is not State.FAILED or record.restore != restore.restore:
+            return record
+        return record.model_copy(update={"last_error": restore.reason, "last_error_at": restore.ended})
+
+    return await services.records.update(restore.target_address, change)
+
+
+async def _is_adopted(services: Services, restore: Restore) -> bool:
+    if restore.state is State.DONE or not restore.target_snapshot:
+        return restore.state is State.DONE
+    return await services.records.point(restore.target_address, restore.target_snapshot) is not None
+
+
+async def _end_leases(services: Services, restore: Restore) -> None:
+    target = restore.target_address
+    await services.backups.release_lease(target, restore.lease)
+    await services.copies.release_lease(target, restore.lease)
+
+
+async def _drop_others(services: Services, restore: Restore, record: DiskRecord) -> None:
+    """Delete what the restored disk's snapshot takes the place of: older source snapshots, and its own duplicates."""
+    target = restore.target_address
+    run = RunMessage(disk=target.url, run=restore.target_snapshot)
+    for taken in await services.backups.snapshots(target, run.run_id):
+        if taken.time != record.backup_snapshot:
+            await services.backups.delete_snapshot(target, taken.time)
+    for snapshot in await services.disks.own_snapshots(target):
+        if snapshot < record.base_snapshot:
+            await services.disks.delete_snapshot(target, snapshot)
+            log_event("source-snapshot-deleted", disk=target.url, snapshot=snapshot)
+
+
+async def _drop_halves(services: Services, restore: Restore) -> None:
+    """Delete what the restore has made and not finished; what was there before is left as it is.
+
+    A target that was copied whole is left too: where the recovery point is gone meanwhile, it is all there is of it.
+    """
+    target = restore.target_address
+    await _drop_snapshots(services, restore)
+    if restore.target_etag:
+        return
+    if restore.target_is_new and (disk := await _made(services, restore, target)):
+        await _drop(services, restore, target, disk)
+    backup = services.backups.address(target)
+    if restore.backup_is_new and (blob := await _made(services, restore, backup)):
+        await _drop(services, restore, backup, blob)
+
+
+async def _drop_snapshots(services: Services, restore: Restore) -> None:
+    """Delete the source snapshots that the restore has taken; of a target that it has made, these are all."""
+    target = restore.target_address
+    taken = [restore.target_snapshot] if restore.target_snapshot else []
+    if restore.target_is_new and await _made(services, restore, target):
+        taken = await services.disks.own_snapshots(target)
+        found = await services.records.get(target)
+        if found is None or found[0].restore != restore.restore:
+            return  # some may be those of a run by now
+    for snapshot in taken:
+        await services.disks.delete_snapshot(target, snapshot)
+
+
+async def _made(services: Services, restore: Restore, blob: BlobAddress) -> CopyTarget | None:
+    """Give a blob as it stands, if this restore has made it."""
+    try:
+        found = await services.copies.look(blob)
+    except TargetLeasedError:
+        return None
+    return found if found and found.metadata.get(RESTORE_METADATA) == restore.restore else None
+
+
+async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: CopyTarget) -> None:
+    lease = restore.lease if found.leased else None
+    try:
+        await services.copies.delete(blob, found.etag, lease)
+    except NotAsLeftError as error:
+        log_event("restore-left-over", level=logging.WARNING, restore=restore.restore, reason=explain(error))
+    else:
+        log_event("restore-dropped", restore=restore.restore, blob=blob.url)
+
+
+async def _let_go(services: Services, restore: Restore) -> None:
+    """Take the restore off its target's record; a record that says nothing of any backup goes with it."""
+    target = restore.target_address
+
+    def change(record: DiskRecord) -> DiskRecord:
+        return let_go(record, restore, wrote=restore.state is State.FAILED)
+
+    await services.records.update(target, change)
+    found = await services.records.get(target)
+    if found and restore.target_is_new and is_blank(found[0]):
+        try:
+            await services.records.delete(target, found[1])
+        except RecordConflictError:
+            return

@@ -1,0 +1,100 @@
+"""A run in full-copy mode: Copy Blob takes the place of its plan and its batches.
+
+`plan_changes` starts the copy, `finish_backup` looks at it until it has succeeded; nothing waits for it.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.catalogue import point_metadata
+from shared.decisions import copied
+from shared.errors import DiskError
+from shared.events import log_event
+from shared.messages import FinishMessage, PlanMessage, RunMessage
+from shared.names import COPY_METADATA
+from shared.record import COPY_BLOB, DiskRecord, Kind, OpenRun
+from shared.storage.copies import PENDING, SUCCESS, CopyTarget
+from shared.storage.page_blobs import COPY_FOR
+from shared.storage.services import Services
+from shared.workflows.failures import record_failure
+
+
+async def start_copy(services: Services, message: PlanMessage, run: OpenRun) -> None:
+    """Have the service copy the run's source snapshot to a blob of its own, unless it does so already.
+
+    Raises:
+        SourceGoneError: the source snapshot is gone.
+    """
+    disk = message.address
+    copy = services.backups.full_copy_address(disk, message.run)
+    found = await services.copies.look(copy)
+    if found is None or not _is_under_way(message, found, run.size):
+        await services.pages.properties(disk, message.run)
+        await services.backups.ensure_container()
+        metadata = {**point_metadata(message, Kind.FULL), COPY_METADATA: message.run_id}
+        source = await services.pages.signed_url(disk, message.run, COPY_FOR)
+        await services.copies.start(copy, source, metadata, etag=found.etag if found else None)
+        log_event("full-copy-started", disk=disk.url, run=message.run, copy=copy.url)
+
+    def opened(record: DiskRecord) -> DiskRecord:
+        if record.run_of(message.run) is None:
+            return record
+        return record.with_run(opened=True, kind=Kind.FULL, copying=COPY_BLOB)
+
+    await services.records.update(disk, opened)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyLook:
+    """What came of looking at the copy of a run.
+
+    Attributes:
+        finished: the copy, where it has succeeded.
+        is_lost: whether it has failed or is gone, and must be started again.
+        bytes_done, bytes_total: how far it is.
+    """
+
+    finished: CopyTarget | None = None
+    is_lost: bool = False
+    bytes_done: int = 0
+    bytes_total: int = 0
+
+    def on_record(self, record: DiskRecord, now: datetime) -> DiskRecord:
+        """Put its progress on record."""
+        return copied(record, self.bytes_done, self.bytes_total, now)
+
+
+async def look_at_copy(services: Services, message: FinishMessage, run: OpenRun) -> CopyLook:
+    """Look at the copy of a run; one that has failed or is gone is put on the disk's record."""
+    disk = message.address
+    found = await services.copies.look(services.backups.full_copy_address(disk, message.run))
+    if found and _is_under_way(message, found, run.size):
+        finished = found if found.copy_status == SUCCESS else None
+        return CopyLook(finished, bytes_done=found.bytes_done, bytes_total=found.bytes_total)
+    if run.opened:
+        said = f"{found.copy_status or 'overwritten'} {found.copy_said}" if found else "gone"
+        failure = DiskError(f"the full copy of {disk.url} did not succeed, and is started again: {said.strip()}")
+        await record_failure(services, disk, "full-copy", failure, message.run)
+    return CopyLook(is_lost=run.opened)
+
+
+async def is_copying(services: Services, message: RunMessage, run: OpenRun) -> bool:
+    """Tell whether the copy of a run is under way: the service may let it wait for hours."""
+    found = await services.copies.look(services.backups.full_copy_address(message.address, message.run))
+    return found is not None and _is_under_way(message, found, run.size)
+
+
+async def drop_copy(services: Services, message: RunMessage) -> None:
+    """Delete what a copy that did not succeed has left of a run that is given up."""
+    copy = services.backups.full_copy_address(message.address, message.run)
+    found = await services.copies.look(copy)
+    if found and found.is_marked(message.run_id) and found.copy_status not in {PENDING, SUCCESS}:
+        await services.copies.delete(copy, found.etag)
+        log_event("full-copy-dropped", level=logging.WARNING, disk=message.disk, run=message.run, copy=copy.url)
+
+
+def _is_under_way(message: RunMessage, found: CopyTarget, size: int) -> bool:
+    """Tell whether a copy is the run's own, and goes well or is done."""
+    good = found.copy_status == PENDING or (found.copy_status == SUCCESS and found.size == size)
+    return good and found.is_marked(message.run_id)

@@ -1,0 +1,28 @@
+"""How a run ends that can't be finished: closed on record, its lease ended, nothing of it left behind."""
+
+from shared.decisions import given_up
+from shared.messages import RunMessage
+from shared.record import DiskRecord
+from shared.settings import Mode
+from shared.storage.services import Services
+from shared.workflows.failures import record_failure
+from shared.workflows.full_copies import drop_copy
+
+
+async def give_up(services: Services, message: RunMessage, why: Exception) -> None:
+    """Close a run without a recovery point: where the backup blob is between two states, the next run is a resync."""
+
+    def closed(record: DiskRecord) -> DiskRecord:
+        reason = f"run {message.run} was given up: {why}"
+        return given_up(record, reason) if record.run_of(message.run) else record
+
+    found = await services.records.get(message.address)
+    run = found[0].run_of(message.run) if found else None
+    if run is not None:
+        await record_failure(services, message.address, "run", why, message.run)
+        await services.records.update(message.address, closed)
+        if run.mode is Mode.FULL:
+            await drop_copy(services, message)
+        else:
+            await services.backups.release_lease(message.address, message.of_plan(run.plan).lease_id)
+    await services.plans.drop(message)

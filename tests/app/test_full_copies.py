@@ -1,0 +1,139 @@
+"""A disk in full-copy mode: each run is a whole copy, a blob of its own, restored by the same message."""
+
+from urllib.parse import unquote
+
+from infra.local.gateway import Fault
+from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
+from shared.names import PAGE, backup_blob_name
+from shared.record import Kind, RecoveryPoint
+from shared.restores import State
+from shared.settings import Mode
+from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
+from tests.app.restoring import ask, ended, request
+
+
+def in_mode(disk: Disk, mode: Mode) -> dict[str, str]:
+    return {"url": disk.url, "mode": mode}
+
+
+async def content_of(cloud: Cloud, disk: Disk, point: RecoveryPoint) -> bytes:
+    """Read a full copy whole."""
+    name = f"{backup_blob_name(disk.address)}/{point.time}"
+    assert unquote(point.backup_blob) == f"{(await disk.record()).backup_blob}/{point.time}"
+    return await cloud.read(cloud.services[BACKUPS].get_blob_client(BACKUP_CONTAINER, name), BACKUPS)
+
+
+async def two_copies(app: App, disk: Disk) -> list[tuple[RecoveryPoint, bytes]]:
+    """Back a disk up twice, with changes between; give the recovery points and what they hold."""
+    made = []
+    for seed in (1, 2):
+        await disk.write(0, pages(8, seed))
+        await disk.write(2 * MIB - PAGE, b"conectix".ljust(PAGE, b"\0"))
+        await disk.clear(6 * PAGE, PAGE)
+        [point] = await app.back_up(disk)
+        made.append((point, bytes(disk.expected)))
+    return made
+
+
+async def test_each_run_is_a_copy_of_its_own_and_each_copy_can_be_restored(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(in_mode(disk, Mode.FULL)) as app:
+        cloud.requests.clear()
+        copies = await two_copies(app, disk)
+        assert cloud.count("Copy Blob") == 2
+        assert not cloud.count("Put Page From URL") + cloud.count("Get Page Ranges")
+        for point, held in copies:
+            assert (point.kind, point.copying, point.size) == (Kind.FULL, "Copy Blob", 2 * MIB)
+            assert await content_of(cloud, disk, point) == held
+            restore = await ended(cloud, await ask(cloud, request(disk, point.time)))
+            assert (restore.state, restore.reason, restore.vhd_footer) == (State.DONE, "", True)
+            target = await cloud.existing_disk(restore.target, held)
+            assert await cloud.read(target.blob, target.account) == held
+        await target.write(0, pages(1, seed=5))
+        [after] = await app.back_up(target)
+        assert (after.kind, after.bytes_written) == (Kind.INCREMENTAL, PAGE)
+        assert len(await disk.own_snapshots()) == 1
+
+
+async def test_a_copy_may_take_days_and_one_that_fails_is_begun_anew(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    await disk.write(0, pages(8))
+    held = cloud.azure.gateway.copies.hold(f"{disk.backup_path}/*")
+    async with cloud.app(in_mode(disk, Mode.FULL)) as app:
+        await app.tick()
+        await held.started.wait()
+        held.progress(0.75)
+
+        async def progress() -> bool:
+            run = (await disk.record()).run
+            return run is not None and (run.bytes_done, run.bytes_total) == (3 * MIB // 2, 2 * MIB)
+
+        await until(progress, "three quarters")
+        await held.fail("500 OperationCancelled")
+
+        async def again() -> bool:
+            return held.count == 2
+
+        await until(again, "another copy")
+        assert "OperationCancelled" in (await disk.record()).last_error
+        await app.tick()
+        await held.finish()
+        [point] = await app.next_points([disk], [0])
+        assert await content_of(cloud, disk, point) == disk.expected
+        assert len(await disk.points()) == len(await disk.own_snapshots()) == 1
+
+
+async def test_a_full_copy_whose_source_snapshot_is_gone_is_given_up_and_leaves_nothing(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    held = cloud.azure.gateway.copies.hold(f"{disk.backup_path}/*")
+    async with cloud.app(in_mode(disk, Mode.FULL)) as app:
+        await app.tick()
+        await held.started.wait()
+        [snapshot] = await disk.own_snapshots()
+        await (
+            cloud.services[disk.account]
+            .get_blob_client(disk.address.container, disk.address.blob, snapshot=snapshot)
+            .delete_blob()
+        )
+        await held.fail()
+
+        async def given_up() -> bool:
+            return (await disk.record()).run is None and await app.idle()
+
+        await until(given_up, "the end of the run")
+        await held.finish()
+        [point] = await app.back_up(disk)
+        container = cloud.services[BACKUPS].get_container_client(BACKUP_CONTAINER)
+        assert [name async for name in container.list_blob_names()] == [
+            f"{backup_blob_name(disk.address)}/{point.time}"
+        ]
+
+
+async def test_the_mode_can_be_switched_at_any_run_and_the_old_points_stay(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    made: list[tuple[RecoveryPoint, bytes]] = []
+    for mode in (Mode.FULL, Mode.INCREMENTAL, Mode.FULL, Mode.INCREMENTAL):
+        async with cloud.app(in_mode(disk, mode)) as app:
+            made += await two_copies(app, disk)
+            if len(made) == 8:
+                for point, held in made:
+                    restore = await ended(cloud, await ask(cloud, request(disk, point.time)))
+                    target = await cloud.existing_disk(restore.target, held)
+                    assert await cloud.read(target.blob, target.account) == held
+    kinds = [point.kind for point, _ in made]
+    full, anew = [Kind.FULL, Kind.FULL], [Kind.FULL, Kind.INCREMENTAL]
+    assert kinds == [*full, *anew, *full, Kind.RESYNC, Kind.INCREMENTAL]
+    switched_back = [point.reason for point, _ in made if point.reason]
+    assert switched_back == ["the last backup was a full copy"] * 2
+    assert len(await disk.own_snapshots()) == 1
+
+
+async def test_a_refused_source_is_on_record_with_what_the_service_says(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    refusal = (403, "CannotVerifyCopySource", "Server failed to authenticate the request.")
+    refused = cloud.azure.gateway.faults.add(Fault("Copy Blob", refuse=refusal, times=1))
+    async with cloud.app(in_mode(disk, Mode.FULL)) as app:
+        [point] = await app.back_up(disk)
+    assert refused.hits == 1
+    assert "CannotVerifyCopySource" in (await disk.record()).last_error
+    assert await content_of(cloud, disk, point) == disk.expected

@@ -1,0 +1,231 @@
+"""A recovery point becomes a new disk, which is backed up incrementally from there."""
+
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+
+from infra.local.gateway import Fault
+from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, MORE_DISKS
+from shared.names import CONTINUE_RESTORE_QUEUE, PAGE, backup_blob_name
+from shared.record import Kind
+from shared.restores import Restore, State
+from tests.app.cloud import MIB, App, Cloud, Disk, pages, until, valid_ranges
+from tests.app.restoring import ask, encoded, ended, request, restore_of, restores
+
+FOOTER = b"conectix".ljust(PAGE, b"\0")
+
+
+async def two_points(app: App, disk: Disk) -> list[bytes]:
+    """Make two recovery points of a disk; give what they hold."""
+    await disk.write(0, pages(8))
+    await disk.write(MIB, pages(8))
+    await disk.write(2 * MIB - PAGE, FOOTER)
+    await app.back_up(disk)
+    first = bytes(disk.expected)
+    await disk.clear(MIB, 2 * PAGE)
+    await disk.write(2 * PAGE, pages(4, seed=2))
+    await app.back_up(disk)
+    return [first, bytes(disk.expected)]
+
+
+async def restored(cloud: Cloud, text: str, expected: bytes) -> tuple[Restore, Disk]:
+    """Restore, and see that the new disk is what it should be."""
+    restore = await ended(cloud, await ask(cloud, text))
+    assert (restore.state, restore.reason) == (State.DONE, "")
+    target = await cloud.existing_disk(restore.target, expected)
+    assert await cloud.read(target.blob, target.account) == expected
+    return restore, target
+
+
+@pytest.mark.parametrize("number", [0, 1])
+async def test_a_restored_disk_is_the_recovery_point_and_its_next_backup_is_incremental(
+    cloud: Cloud, number: int
+) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        held = await two_points(app, disk)
+        point = (await disk.points())[number]
+        restore, target = await restored(cloud, request(disk, point.time), held[number])
+        assert restore.recovery_point == point.time
+        assert restore.bytes_done == restore.bytes_total == 2 * MIB
+        [adopted] = await target.points()
+        assert (adopted.kind, adopted.time) == (Kind.RESTORE, restore.target_snapshot)
+        assert await target.content_of(adopted) == held[number]
+        await target.write(PAGE, pages(3, seed=3))
+        await target.clear(6 * PAGE, PAGE)
+        cloud.requests.clear()
+        [after, of_the_old] = await app.back_up(target, disk)
+    assert (after.kind, after.reason) == (Kind.INCREMENTAL, "")
+    assert (after.bytes_written, after.bytes_cleared) == (3 * PAGE, PAGE)
+    assert cloud.count("Put Page From URL", target.backup_path) == 1
+    assert await target.content_of(after) == target.expected
+    assert of_the_old.kind is Kind.INCREMENTAL, "the disk that was restored from goes on as before"
+    assert await disk.content_of(of_the_old) == disk.expected
+    assert len(await target.own_snapshots()) == 1
+
+
+async def test_a_restore_moves_its_bytes_by_two_copies_of_the_service_and_none_through_the_function(
+    cloud: Cloud,
+) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        await two_points(app, disk)
+        cloud.requests.clear()
+        restore = await ended(cloud, await ask(cloud, request(disk, (await disk.points())[0].time)))
+        target = await cloud.existing_disk(restore.target, bytes(disk.expected))
+    copies = [request.path for request in cloud.requests if request.operation == "Copy Blob"]
+    assert copies == [target.backup_path, target.path]
+    assert not cloud.count("Put Page") + cloud.count("Put Page From URL")
+    read = sum(request.bytes_out for request in cloud.requests if request.operation == "Get Blob")
+    assert read == restore.bytes_compared * 2 < MIB / 8, "the samples of the proof, of both sides"
+
+
+async def test_the_proof_is_on_record(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        [_, held] = await two_points(app, disk)
+        restore, target = await restored(cloud, request(disk), held)
+    assert restore.vhd_footer
+    assert restore.proof.startswith(f"size equal, {2 * MIB} bytes; VHD footer found; page map equal, ")
+    assert restore.samples_compared >= 2
+    service = cloud.services[target.account]
+    point = (await disk.points())[-1]
+    of_backup = await valid_ranges(cloud.services[BACKUPS], disk.backup_blob, point.backup_snapshot)
+    assert await valid_ranges(service, target.blob, restore.target_snapshot) == of_backup
+
+
+async def test_latest_and_times_name_the_last_point_at_or_before_them_to_the_seventh_digit(cloud: Cloud) -> None:
+    disk = await cloud.disk(MIB)
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        await app.back_up(disk)
+        first, second = [point.time for point in await disk.points()]
+        asked = {
+            "latest": second,
+            second: second,
+            first: first,
+            _just_before(second): first,
+            "2999-01-01T00:00:00+14:00": second,
+        }
+        for number, (point, found) in enumerate(asked.items()):
+            target = f"{disk.url}.{number}"
+            restore, _ = await restored(cloud, request(disk, point, target=target), bytes(MIB))
+            assert restore.recovery_point == found, point
+
+
+def _just_before(time: str) -> str:
+    """Take a ten-millionth of a second off a time."""
+    head, fraction = time.removesuffix("Z").split(".")
+    seconds, digits = divmod(int(datetime.fromisoformat(f"{head}Z").timestamp()) * 10**7 + int(fraction) - 1, 10**7)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{digits:07d}Z"
+
+
+async def test_the_portals_base64_is_read_and_a_target_may_be_in_any_account_of_a_disk(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    other = await cloud.disk(MIB, account=MORE_DISKS)
+    async with cloud.app(disk, other) as app:
+        [_, held] = await two_points(app, disk)
+        target = f"{other.address.parent.url}/back%20again.vhd"
+        restore, _ = await restored(cloud, encoded(request(disk, target=target)), held)
+    assert restore.target == target
+
+
+async def test_copies_may_take_days_and_their_progress_is_on_record(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        [_, held] = await two_points(app, disk)
+        target = f"{disk.url}-2"
+        backup = f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{backup_blob_name(disk.address)}-2"
+        copies = cloud.azure.gateway.copies
+        promoting, copying = copies.hold(backup), copies.hold(f"{disk.path}-2")
+        asked = await ask(cloud, request(disk, target=target))
+        for held_copy, state in ((promoting, State.PROMOTING), (copying, State.COPYING)):
+            await held_copy.started.wait()
+            held_copy.progress(0.25)
+            await until(partial(_is_at, cloud, asked, state, MIB // 2), f"a quarter of {state}")
+            await held_copy.finish()
+        restore = await ended(cloud, asked)
+        assert restore.state is State.DONE
+        new = await cloud.existing_disk(target, held)
+        assert await cloud.read(new.blob, new.account) == held
+        [point] = await app.back_up(new)
+    assert point.kind is Kind.INCREMENTAL
+
+
+async def _is_at(cloud: Cloud, asked: str, state: State, done: int) -> bool:
+    found = await restore_of(cloud, asked)
+    return found is not None and (found.state, found.bytes_done, found.bytes_total) == (state, done, 2 * MIB)
+
+
+async def test_a_message_that_is_delivered_again_makes_no_second_restore(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        [_, held] = await two_points(app, disk)
+        answers_lost = cloud.azure.gateway.faults.add(Fault("Copy Blob", cut="after", times=2))
+        restore, _ = await restored(cloud, request(disk), held)
+        [again] = await restores(cloud)
+        assert again == restore
+        assert answers_lost.hits
+        second = await ended(cloud, await ask(cloud, request(disk)))
+    assert (second.state, "exists" in second.reason) == (State.REFUSED, True)
+    container = cloud.services[disk.account].get_container_client(disk.address.container)
+    assert len([name async for name in container.list_blob_names()]) == 2
+
+
+async def test_a_disk_that_no_setting_names_is_backed_up_since_it_was_restored(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        [_, held] = await two_points(app, disk)
+        _, target = await restored(cloud, request(disk), held)
+        assert (await target.record()).adopted
+        await app.back_up(disk, target)
+        assert [point.kind for point in await target.points()] == [Kind.RESTORE, Kind.INCREMENTAL]
+
+
+async def test_a_restored_disk_that_a_pattern_matches_follows_the_settings(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(f"{disk.address.parent.url}/*.vhd") as app:
+        [_, held] = await two_points(app, disk)
+        _, target = await restored(cloud, request(disk), held)
+        assert not (await target.record()).adopted
+        [_, point] = await app.back_up(disk, target)
+    assert point.kind is Kind.INCREMENTAL
+
+
+async def test_a_tick_leaves_a_disk_alone_that_is_being_restored(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(f"{disk.address.parent.url}/*.vhd") as app:
+        [_, held] = await two_points(app, disk)
+        copying = cloud.azure.gateway.copies.hold(f"/{disk.account.name}/*-restored-*")
+        asked = await ask(cloud, request(disk))
+        await copying.started.wait()
+        await app.back_up(disk)
+        found = await restore_of(cloud, asked)
+        assert found
+        target = await cloud.existing_disk(found.target, held)
+        assert (await target.record()).run is None
+        await copying.finish()
+        assert (await ended(cloud, asked)).state is State.DONE
+        [point] = await app.back_up(target)
+    assert point.kind is Kind.INCREMENTAL
+    assert "snapshot-failed" not in cloud.log.read_text()
+
+
+async def test_a_restore_whose_message_was_lost_is_resumed_by_the_next_tick(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk, RUN_STALLED_AFTER_SECONDS="1") as app:
+        [_, held] = await two_points(app, disk)
+        copying = cloud.azure.gateway.copies.hold("*-restored-*")
+        asked = await ask(cloud, request(disk))
+        await copying.started.wait()
+        app.host.kill()
+    await cloud.queues.get_queue_client(CONTINUE_RESTORE_QUEUE).clear_messages()
+    await copying.finish()
+    async with cloud.app(disk, RUN_STALLED_AFTER_SECONDS="1") as app:
+        await app.tick()
+        restore = await ended(cloud, asked)
+    assert "restore-resumed" in cloud.log.read_text()
+    assert restore.state is State.DONE
+    target = await cloud.existing_disk(restore.target, held)
+    assert await cloud.read(target.blob, target.account) == held

@@ -1,0 +1,173 @@
+"""What can go wrong in a restore: copies that fail, workers that die, foreign hands; and how it ends all the same."""
+
+import asyncio
+import json
+from urllib.parse import unquote
+
+import pytest
+
+from infra.local.gateway import Fault
+from shared.names import PAGE, restore_lease_id
+from shared.record import Kind
+from shared.restores import State
+from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
+from tests.app.restoring import ask, ended, request, restore_of
+
+SHORT_LEASE = 2
+
+
+async def one_point(app: App, disk: Disk) -> bytes:
+    await disk.write(0, pages(8))
+    await disk.write(MIB, pages(8))
+    await app.back_up(disk)
+    return bytes(disk.expected)
+
+
+async def require_nothing_left(cloud: Cloud, disk: Disk, target: str) -> None:
+    """See to it that nothing is left of a restore to a new disk that has failed."""
+    new = await cloud.existing_disk(target, b"")
+
+    async def gone() -> bool:
+        return not (await new.blob.exists() or await new.backup_blob.exists())
+
+    await until(gone, "the end of the clean-up")
+    assert await cloud.read(disk.blob, disk.account) == disk.expected
+
+
+async def test_a_copy_that_fails_is_begun_anew(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        held = await one_point(app, disk)
+        target = f"{disk.url}-2"
+        copying = cloud.azure.gateway.copies.hold(f"{disk.path}-2", times=1)
+        asked = await ask(cloud, request(disk, target=target))
+        await copying.started.wait()
+        await copying.fail("500 InternalServerError")
+        restore = await ended(cloud, asked)
+        assert (restore.state, restore.attempt) == (State.DONE, 2)
+        assert "500 InternalServerError" in restore.last_error
+        new = await cloud.existing_disk(target, held)
+        assert await cloud.read(new.blob, new.account) == held
+        [point] = await app.back_up(new)
+    assert point.kind is Kind.INCREMENTAL
+
+
+async def test_a_copy_that_somebody_aborts_ends_the_restore_and_nothing_is_left(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        await one_point(app, disk)
+        target = await cloud.existing_disk(f"{disk.url}-2", b"")
+        copying = cloud.azure.gateway.copies.hold(target.path)
+        asked = await ask(cloud, request(disk, target=target.url))
+        await copying.started.wait()
+        copy_id = (await target.blob.get_blob_properties()).copy.id
+        await target.blob.abort_copy(str(copy_id), lease=restore_lease_id(asked))
+        restore = await ended(cloud, asked)
+        assert restore.state is State.FAILED
+        assert restore.reason == (
+            f"the copy to {target.url} was aborted; what was made of it is deleted."
+            f' What to do: enqueue the request again, with "point": "{restore.recovery_point}"'
+        )
+        copying.remove()
+        await require_nothing_left(cloud, disk, target.url)
+        again = await ended(cloud, await ask(cloud, request(disk, target=target.url)))
+        assert again.state is State.DONE
+
+
+async def test_a_copy_that_is_not_what_it_should_be_is_not_adopted_but_left_to_be_looked_at(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        await one_point(app, disk)
+        target = f"{disk.url}-2"
+        copying = cloud.azure.gateway.copies.hold(f"{disk.path}-2")
+        asked = await ask(cloud, request(disk, target=target))
+        await copying.started.wait()
+        cloud.azure.gateway.pretend_ranges(f"{disk.path}-2", lambda _start, _end: iter([(0, 4 * PAGE, False)]))
+        await copying.finish()
+        restore = await ended(cloud, asked)
+        assert restore.state is State.FAILED
+        assert "only the recovery point has data in the bytes 2048 to 4096" in restore.reason
+        assert "it is not proved and not backed up; look at it, or delete it" in restore.reason
+        new = await cloud.existing_disk(target, b"")
+        assert not [*await new.own_snapshots(), *await new.points()]
+        await new.blob.delete_blob()
+        await app.back_up(disk)
+        assert "is gone" not in cloud.log.read_text()
+
+
+async def test_a_disk_that_somebody_writes_to_before_it_is_proved_is_copied_anew(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        held = await one_point(app, disk)
+        new = await cloud.existing_disk(f"{disk.url}-2", held)
+        hold = asyncio.Event()
+        snapshot = cloud.azure.gateway.faults.add(Fault("Snapshot Blob", new.path, delay_until=hold, times=1))
+        asked = await ask(cloud, request(disk, target=new.url))
+        await snapshot.struck.wait()
+        await new.blob.upload_page(pages(1, seed=66), 0, PAGE, lease=restore_lease_id(asked))
+        hold.set()
+        restore = await ended(cloud, asked)
+        assert (restore.state, restore.attempt) == (State.DONE, 2)
+        assert await cloud.read(new.blob, new.account) == held
+        [point] = await app.back_up(new)
+    assert (point.kind, point.bytes_written) == (Kind.INCREMENTAL, 0)
+
+
+async def test_of_two_requests_for_one_target_the_second_is_refused_while_the_first_runs(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        await one_point(app, disk)
+        copying = cloud.azure.gateway.copies.hold(disk.path)
+        asked = request(disk, target=disk.url, overwrite=True)
+        first = await ask(cloud, asked)
+        await copying.started.wait()
+        second = await ended(cloud, await ask(cloud, asked))
+        assert second.state is State.REFUSED
+        assert f"another restore to {disk.url} is under way, {first}" in second.reason or "lease" in second.reason
+        await copying.finish()
+        assert (await ended(cloud, first)).state is State.DONE
+
+
+@pytest.mark.parametrize("path", ["backup_path", "path"])
+async def test_a_worker_that_dies_in_the_midst_of_a_restore_leaves_it_to_the_next(cloud: Cloud, path: str) -> None:
+    disk = await cloud.disk(2 * MIB)
+    new = await cloud.existing_disk(f"{disk.url}-2", bytes(2 * MIB))
+    copying = cloud.azure.gateway.copies.hold(getattr(new, path))
+    async with cloud.app(disk, lease=SHORT_LEASE) as app:
+        held = await one_point(app, disk)
+        asked = await ask(cloud, request(disk, target=new.url))
+        await copying.started.wait()
+        app.host.kill()
+    await copying.finish()
+    async with cloud.app(disk, lease=SHORT_LEASE) as app:
+        restore = await ended(cloud, asked)
+        assert (restore.state, restore.reason) == (State.DONE, "")
+        assert await cloud.read(new.blob, new.account) == held
+        [point] = await app.back_up(new)
+    assert point.kind is Kind.INCREMENTAL
+
+
+async def test_no_secret_is_on_record_or_in_the_log_of_a_restore(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        await one_point(app, disk)
+        refused = cloud.azure.gateway.faults.add(
+            Fault("Copy Blob", f"{disk.path}-2", refuse=(403, "CannotVerifyCopySource", "no"), times=1)
+        )
+        asked = await ask(cloud, request(disk, target=f"{disk.url}-2"))
+        await until(lambda: _has_failed_once(cloud, asked), "a copy that was refused")
+        assert (await ended(cloud, asked)).state is State.DONE
+    assert refused.hits == 1
+    rows = [row async for row in cloud.tables.get_table_client("backups").list_entities()]
+    kept = cloud.log.read_text() + json.dumps(rows, default=str)
+    copied = [request.headers.get("x-ms-copy-source", "") for request in cloud.requests]
+    signatures = {field.removeprefix("sig=") for url in copied for field in url.split("&") if field.startswith("sig=")}
+    secrets = signatures | {account.key for account in cloud.services}
+    assert signatures
+    assert not [secret for secret in secrets if secret in kept or unquote(secret) in kept]
+    assert "sig=" not in kept
+
+
+async def _has_failed_once(cloud: Cloud, asked: str) -> bool:
+    found = await restore_of(cloud, asked)
+    return found is not None and found.last_error != ""

@@ -1,0 +1,169 @@
+"""A recovery point goes back over the disk itself; the old recovery points stay, and backups go on."""
+
+import asyncio
+
+from azure.storage.blob.aio import BlobLeaseClient
+
+from infra.local.gateway import Fault
+from shared.names import PAGE
+from shared.record import Kind
+from shared.restores import Restore, State
+from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
+from tests.app.restoring import ask, ended, request, restore_of
+
+WRITES = frozenset({"Put Blob", "Copy Blob", "Put Page", "Clear Pages", "Put Page From URL", "Set Blob Properties"})
+
+
+async def three_points(app: App, disk: Disk) -> list[bytes]:
+    """Make three recovery points of a disk; give what they hold."""
+    held = []
+    await disk.write(MIB, pages(8))
+    for seed in (1, 2, 3):
+        await disk.write(seed * PAGE, pages(2 * seed, seed))
+        await disk.clear(MIB + seed * PAGE, PAGE)
+        await app.back_up(disk)
+        held.append(bytes(disk.expected))
+    return held
+
+
+async def restored_over(cloud: Cloud, disk: Disk, point: str, expected: bytes) -> Restore:
+    """Restore over the disk itself, and see that it is what it should be."""
+    restore = await ended(cloud, await ask(cloud, request(disk, point, target=disk.url, overwrite=True)))
+    assert (restore.state, restore.reason) == (State.DONE, "")
+    disk.expected[:] = expected
+    assert await cloud.read(disk.blob, disk.account) == expected
+    return restore
+
+
+def copied_to(cloud: Cloud, path: str) -> list[str]:
+    """Give the sources of the copies to a blob."""
+    copies = [request for request in cloud.requests if (request.operation, request.path) == ("Copy Blob", path)]
+    return [request.headers["x-ms-copy-source"] for request in copies]
+
+
+async def test_over_the_original_the_old_points_stay_restorable_and_the_next_backup_is_incremental(
+    cloud: Cloud,
+) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        held = await three_points(app, disk)
+        old = await disk.points()
+        users_own = (await disk.blob.create_snapshot())["snapshot"]
+        cloud.requests.clear()
+        restore = await restored_over(cloud, disk, old[0].time, held[0])
+        [source] = copied_to(cloud, disk.path)
+        assert "/backups/" in source, "its source snapshot is gone, so it comes from the backup"
+        assert restore.copied_from == source.partition("&")[0]
+        assert await disk.own_snapshots() == sorted([users_own, restore.target_snapshot])
+        await disk.write(5 * PAGE, pages(1, seed=9))
+        [after] = await app.back_up(disk)
+        assert (after.kind, after.bytes_written) == (Kind.INCREMENTAL, PAGE)
+        assert await disk.content_of(after) == disk.expected
+        points = await disk.points()
+        assert [point.kind for point in points[3:]] == [Kind.RESTORE, Kind.INCREMENTAL]
+        for point, content in zip(points, [*held, held[0]], strict=False):
+            assert await disk.content_of(point) == content
+        elsewhere = await ended(cloud, await ask(cloud, request(disk, old[1].time)))
+        new = await cloud.existing_disk(elsewhere.target, held[1])
+        assert await cloud.read(new.blob, new.account) == held[1]
+
+
+async def test_a_state_that_is_still_a_source_snapshot_is_promoted_and_no_bytes_cross_accounts(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        held = await three_points(app, disk)
+        base = (await disk.record()).base_snapshot
+        await disk.write(0, pages(16, seed=7))
+        cloud.requests.clear()
+        await restored_over(cloud, disk, "latest", held[2])
+        [to_disk], [to_backup] = copied_to(cloud, disk.path), copied_to(cloud, disk.backup_path)
+        assert to_disk == f"{disk.url}?snapshot={base.replace(':', '%3A')}"
+        assert to_backup.startswith(disk.backup_blob.url.partition("?")[0])
+        [after] = await app.back_up(disk)
+    assert (after.kind, after.bytes_written) == (Kind.INCREMENTAL, 0)
+    assert await disk.content_of(after) == held[2]
+
+
+async def test_a_disk_that_is_attached_is_refused_before_anything_is_written(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        held = await three_points(app, disk)
+        vm = BlobLeaseClient(disk.blob)
+        await vm.acquire()
+        cloud.requests.clear()
+        restore = await ended(cloud, await ask(cloud, request(disk, target=disk.url, overwrite=True)))
+        assert restore.state is State.REFUSED
+        assert "stop the VM and detach the disk" in restore.reason
+        premium = cloud.azure.gateway.faults.add(
+            Fault("Get Blob Properties", disk.path, refuse=(409, "SystemInUse", "The blob is in use."))
+        )
+        restore = await ended(cloud, await ask(cloud, request(disk, target=disk.url, overwrite=True)))
+        assert (restore.state, "SystemInUse" in restore.reason) == (State.REFUSED, True)
+        premium.remove()
+        assert not [request for request in cloud.requests if request.operation in WRITES]
+        assert (await disk.record()).restore == ""
+        await vm.release()
+        await restored_over(cloud, disk, "latest", held[2])
+
+
+async def test_a_disk_that_is_attached_in_the_last_moment_is_refused_too(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        await three_points(app, disk)
+        hold = asyncio.Event()
+        looked = cloud.azure.gateway.faults.add(Fault("Lease Blob", disk.path, delay_until=hold, times=1))
+        asked = await ask(cloud, request(disk, target=disk.url, overwrite=True))
+        await looked.struck.wait()
+        vm = BlobLeaseClient(disk.blob)
+        await vm.acquire()
+        hold.set()
+        restore = await ended(cloud, asked)
+        assert (restore.state, "detach the disk" in restore.reason) == (State.REFUSED, True)
+        assert not copied_to(cloud, disk.path)
+        [point] = await app.back_up(disk)
+    assert point.kind is Kind.INCREMENTAL
+
+
+async def test_an_open_run_of_the_disk_comes_to_its_end_first(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        held = await three_points(app, disk)
+        await disk.write(0, pages(1, seed=8))
+        held.append(bytes(disk.expected))
+        hold = asyncio.Event()
+        writing = cloud.azure.gateway.faults.add(Fault("Put Page From URL", delay_until=hold, times=1))
+        await app.tick()
+        await writing.struck.wait()
+        asked = await ask(cloud, request(disk, target=disk.url, overwrite=True))
+
+        async def waits() -> bool:
+            found = await restore_of(cloud, asked)
+            return found is not None and "waits for the open run" in found.reason
+
+        await until(waits, "a restore that waits")
+        hold.set()
+        restore = await ended(cloud, asked)
+        assert (restore.state, restore.reason) == (State.DONE, "")
+        points = await disk.points()
+        assert [point.kind for point in points[3:]] == [Kind.INCREMENTAL, Kind.RESTORE]
+        assert await disk.content_of(points[3]) == held[3]
+        assert restore.recovery_point == points[2].time, "the latest when it was asked for"
+        assert await cloud.read(disk.blob, disk.account) == held[2]
+
+
+async def test_another_blob_is_written_over_only_with_overwrite_whatever_its_size(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    other = await cloud.disk(3 * MIB, name="other.bin")
+    await other.write(0, pages(4, seed=5))
+    async with cloud.app(disk) as app:
+        held = await three_points(app, disk)
+        asked = request(disk, target=other.url)
+        refused = await ended(cloud, await ask(cloud, asked))
+        assert (refused.state, "exists" in refused.reason) == (State.REFUSED, True)
+        assert await cloud.read(other.blob, other.account) == other.expected
+        done = await ended(cloud, await ask(cloud, request(disk, target=other.url, overwrite=True)))
+        assert (done.state, done.reason) == (State.DONE, "")
+        assert await cloud.read(other.blob, other.account) == held[2]
+        target = await cloud.existing_disk(other.url, held[2])
+        [point] = await app.back_up(target)
+    assert point.kind is Kind.INCREMENTAL

@@ -1,0 +1,213 @@
+"""Full copies: what a run in full-copy mode puts on record, and what the next run makes of it in either mode."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.decisions import (
+    BackupBlob,
+    TakenSnapshot,
+    copied,
+    full_copy,
+    given_up,
+    is_stalled,
+    opened,
+    recovery_point,
+    replanned,
+    sealed,
+    sealed_copy,
+)
+from shared.record import DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
+from shared.settings import Mode
+from shared.storage.records import from_properties, to_properties
+from tests.logic.conftest import BACKUPS
+from tests.logic.records import BACKED_UP, BACKUP_SNAPSHOT, BASE, ETAG, GIB, NEW, NOON, RUN, SNAPSHOT
+
+COPY = f"{BACKUPS}/disks/vhds/os.vhd/{SNAPSHOT.replace(':', '%3A')}"
+FOUND = BackupBlob(size=64 * GIB, etag=ETAG, leased=False)
+"""The backup blob as the last incremental run has left it."""
+
+LATER = NOON + timedelta(minutes=5)
+COPYING = BACKED_UP.with_run(mode=Mode.FULL, kind=Kind.FULL, opened=True, copying="Copy Blob")
+"""The record of a disk in full-copy mode that was backed up incrementally before."""
+
+FIRST_COPYING = NEW.with_run(mode=Mode.FULL, kind=Kind.FULL, opened=True, copying="Copy Blob")
+"""The record of a disk in its first run, in full-copy mode."""
+
+AFTER_FULL_COPY = "the last backup was a full copy"
+
+a_few = settings(max_examples=100, deadline=None)
+
+
+def run_of(record: DiskRecord) -> OpenRun:
+    assert record.run
+    return record.run
+
+
+def after_copy(record: DiskRecord) -> DiskRecord:
+    return sealed_copy(record, full_copy(record, COPY, 64 * GIB, LATER))
+
+
+def next_run(record: DiskRecord, blob: BackupBlob | None) -> OpenRun:
+    """Open the next run in incremental mode."""
+    run = RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})
+    return run_of(opened(record.model_copy(update={"run": run}), blob, 1, leased=True))
+
+
+# --- the recovery point
+
+
+def test_a_full_copy_is_a_recovery_point_of_the_moment_of_its_source_snapshot() -> None:
+    point = full_copy(COPYING, COPY, 63 * GIB, LATER)
+    assert (point.time, point.source_snapshot, point.kind, point.reason) == (SNAPSHOT, SNAPSHOT, Kind.FULL, "")
+    assert (point.backup_blob, point.backup_snapshot) == (COPY, "")
+    assert (point.size, point.bytes_written, point.bytes_cleared) == (64 * GIB, 63 * GIB, 0)
+    assert (point.write_calls, point.clear_calls, point.batches, point.copying) == (1, 0, 0, "Copy Blob")
+    assert (point.started, point.sealed, point.duration_seconds) == (NOON, LATER, 300)
+
+
+def test_a_full_copy_is_read_from_the_table_as_it_was_written() -> None:
+    point = full_copy(COPYING, COPY, 63 * GIB, LATER)
+    written = to_properties(point.model_dump())
+    assert None not in written.values()
+    assert RecoveryPoint.model_validate(from_properties(written)) == point
+
+
+def test_a_record_without_an_open_run_has_no_full_copy() -> None:
+    with pytest.raises(ValueError, match="no open run"):
+        full_copy(COPYING.model_copy(update={"run": None}), COPY, 1, LATER)
+
+
+# --- the record
+
+
+def test_a_full_copy_moves_the_base_and_says_that_the_backup_blob_follows_no_more() -> None:
+    before = COPYING.with_run(plan=3).model_copy(update={"last_error": "once", "adopted": True})
+    assert after_copy(before) == before.model_copy(
+        update={
+            "base_snapshot": SNAPSHOT,
+            "base_size": 64 * GIB,
+            "sealed_plan": 3,
+            "backup_snapshot": "",
+            "resync_reason": AFTER_FULL_COPY,
+            "run": None,
+            "last_success": LATER,
+            "last_point": SNAPSHOT,
+        }
+    )
+
+
+@a_few
+@given(st.lists(st.integers(0, 64 * GIB), min_size=1).map(sorted))
+def test_progress_of_a_copy_is_put_on_record_in_bytes(looks: list[int]) -> None:
+    record = COPYING
+    for minute, done in enumerate(looks):
+        record = copied(record, done, 64 * GIB, NOON + timedelta(minutes=minute))
+    run = run_of(record)
+    first = looks.index(looks[-1])
+    assert run.bytes_done == looks[-1]
+    assert run.checked == NOON + timedelta(minutes=len(looks) - 1)
+    assert run.progressed == (NOON + timedelta(minutes=first) if looks[-1] else NOON)
+
+
+def test_a_copy_that_moves_says_how_far_it_has_to_go() -> None:
+    run = run_of(copied(COPYING, 5 * GIB, 64 * GIB, LATER))
+    assert (run.bytes_done, run.bytes_total, run.progressed, run.checked) == (5 * GIB, 64 * GIB, LATER, LATER)
+
+
+def test_a_copy_that_stands_still_is_stalled_and_one_that_moves_is_not() -> None:
+    after = timedelta(seconds=1800)
+    moving = copied(COPYING, GIB, 64 * GIB, NOON)
+    stands_still = copied(moving, GIB, 64 * GIB, NOON + after)
+    assert is_stalled(run_of(stands_still), NOON + after, after)
+    assert not is_stalled(run_of(copied(moving, GIB + 1, 64 * GIB, NOON + after)), NOON + after, after)
+
+
+def test_a_copy_planned_again_in_vain_is_given_its_usual_time_once_it_moves() -> None:
+    again = replanned(replanned(COPYING, NOON), NOON)
+    assert run_of(copied(again, 0, 64 * GIB, LATER)).replans == 2
+    assert run_of(copied(again, GIB, 64 * GIB, LATER)).replans == 0
+
+
+# --- giving up
+
+
+@pytest.mark.parametrize("record", [COPYING, FIRST_COPYING])
+def test_a_full_copy_given_up_has_not_touched_the_backup_blob(record: DiskRecord) -> None:
+    assert given_up(record, "the source snapshot is gone") == record.model_copy(update={"run": None})
+
+
+def test_the_run_after_a_full_copy_given_up_is_still_incremental() -> None:
+    run = next_run(given_up(COPYING, "the source snapshot is gone"), FOUND)
+    assert (run.kind, run.reason) == (Kind.INCREMENTAL, "")
+
+
+def test_a_full_copy_given_up_keeps_the_reason_for_a_resync_that_was_there_before() -> None:
+    for before in (after_copy(COPYING), COPYING.model_copy(update={"resync_reason": "the last run was given up"})):
+        record = given_up(before.model_copy(update={"run": COPYING.run}), "the source snapshot is gone")
+        assert record.resync_reason == before.resync_reason
+        assert next_run(record, FOUND).kind is Kind.RESYNC
+
+
+# --- switching modes
+
+
+@pytest.mark.parametrize(
+    ("record", "blob", "kind"),
+    [
+        pytest.param(after_copy(COPYING), FOUND, Kind.RESYNC, id="the backup blob as it was before"),
+        pytest.param(
+            after_copy(COPYING),
+            FOUND.model_copy(update={"etag": '"0x8DE29C3"'}),
+            Kind.RESYNC,
+            id="a backup blob written to",
+        ),
+        pytest.param(after_copy(COPYING), None, Kind.FULL, id="the backup blob deleted"),
+        pytest.param(after_copy(FIRST_COPYING), None, Kind.FULL, id="full copies from the first day"),
+        pytest.param(after_copy(FIRST_COPYING), FOUND, Kind.RESYNC, id="a backup blob nobody has recorded"),
+    ],
+)
+def test_the_first_incremental_run_after_full_copies_is_full_or_a_resync_and_says_why(
+    record: DiskRecord, blob: BackupBlob | None, kind: Kind
+) -> None:
+    run = next_run(record, blob)
+    assert (run.kind, run.reason) == (kind, AFTER_FULL_COPY)
+
+
+def test_many_full_copies_are_as_one() -> None:
+    record = after_copy(COPYING)
+    for _ in range(3):
+        record = after_copy(record.model_copy(update={"run": COPYING.run}))
+    assert next_run(record, FOUND).kind is Kind.RESYNC
+
+
+def test_the_run_after_the_resync_is_incremental_again() -> None:
+    run = RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})
+    record = opened(after_copy(COPYING).model_copy(update={"run": run}), FOUND, 1, leased=True)
+    point = recovery_point(record, Progress(), BACKUP_SNAPSHOT, LATER)
+    written = FOUND.model_copy(update={"etag": '"0x8DE29D4"'})
+    record = sealed(record, point, TakenSnapshot(time=BACKUP_SNAPSHOT, plan=0, etag=written.etag))
+    assert record.resync_reason == ""
+    assert next_run(record, written).kind is Kind.INCREMENTAL
+
+
+def test_a_resync_after_full_copies_that_is_given_up_is_followed_by_another() -> None:
+    run = RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})
+    record = opened(after_copy(COPYING).model_copy(update={"run": run}), FOUND, 1, leased=True)
+    assert next_run(given_up(record, "the source snapshot is gone"), FOUND).kind is Kind.RESYNC
+
+
+def test_a_run_keeps_the_mode_that_it_was_begun_in() -> None:
+    assert RUN.mode is Mode.INCREMENTAL
+    entity = COPYING.to_entity()
+    assert entity["run_mode"] == "full"
+    assert run_of(DiskRecord.from_entity(entity)).mode is Mode.FULL
+    del entity["run_mode"]
+    assert run_of(DiskRecord.from_entity(entity)).mode is Mode.INCREMENTAL
+
+
+def test_a_full_copy_keeps_the_recovery_points_there_were() -> None:
+    assert COPYING.last_point == BASE
+    assert after_copy(COPYING).backup_blob == COPYING.backup_blob

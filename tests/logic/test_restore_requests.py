@@ -1,0 +1,255 @@
+"""Requests for a restore: read in every form a person sends them in; else refused shortly, saying what is wrong."""
+
+import base64
+import contextlib
+import json
+import random
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.restore_requests import RequestError, RestoreRequest
+
+DISK = "https://disks.blob.core.windows.net/vhds/vm%201/os.vhd"
+TARGET = "https://disks.blob.core.windows.net/vhds/restored.vhd"
+POINT = "2026-11-22T12:00:00.1234567Z"
+ASKED = {"disk": DISK, "point": POINT}
+BOM = b"\xef\xbb\xbf"
+KIB = 1024
+MOST_SAID = 1000
+
+a_few = settings(max_examples=100, deadline=None)
+some = settings(max_examples=20, deadline=None)
+
+
+def body(request: object) -> bytes:
+    return json.dumps(request).encode()
+
+
+def refusal(sent: bytes) -> str:
+    """Give what a message is refused with: a line that is short, and fit for a log."""
+    with pytest.raises(RequestError) as refused:
+        RestoreRequest.read(sent)
+    said = str(refused.value)
+    assert 0 < len(said) <= MOST_SAID
+    assert "S3CRET" not in said
+    return said
+
+
+# --- what is read
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(body(ASKED), id="plain"),
+        pytest.param(b" \r\n" + body(ASKED) + b"\n", id="plain, with white space"),
+        pytest.param(BOM + body(ASKED), id="plain, with a byte order mark"),
+        pytest.param(json.dumps(ASKED, indent=2).encode(), id="plain, on many lines"),
+        pytest.param(base64.b64encode(body(ASKED)), id="base64"),
+        pytest.param(base64.b64encode(body(ASKED)) + b"\r\n", id="base64, with a line's end"),
+        pytest.param(base64.b64encode(BOM + body(ASKED)), id="base64 of a byte order mark"),
+        pytest.param(BOM + base64.b64encode(body(ASKED)), id="base64 after a byte order mark"),
+        pytest.param(base64.b64encode(b"\n " + body(ASKED) + b" \n"), id="base64 of white space"),
+    ],
+)
+def test_a_request_is_plain_json_or_base64_of_it(sent: bytes) -> None:
+    assert RestoreRequest.read(sent) == RestoreRequest(disk=DISK, point=POINT, target=None, overwrite=False)
+
+
+def test_a_request_may_name_a_target_and_that_it_is_to_be_written_over() -> None:
+    asked = {"disk": DISK, "point": "latest", "target": TARGET, "overwrite": True}
+    assert RestoreRequest.read(body(asked)).model_dump() == asked
+
+
+@pytest.mark.parametrize("latest", ["latest", "Latest", " LATEST\n"])
+def test_the_latest_point_is_asked_for_in_any_case(latest: str) -> None:
+    assert RestoreRequest.read(body({**ASKED, "point": latest})).point == "latest"
+
+
+def test_a_time_as_azure_prints_it_names_exactly_that_point() -> None:
+    next_point = POINT.replace("4567Z", "4568Z")
+    assert RestoreRequest.read(body(ASKED)).point == POINT
+    assert RestoreRequest.read(body({**ASKED, "point": next_point})).point == next_point
+
+
+def test_a_time_in_another_zone_is_asked_for_in_utc() -> None:
+    assert RestoreRequest.read(body({**ASKED, "point": "2026-11-22T13:00:00.1234567+01:00"})).point == POINT
+
+
+def test_a_target_that_is_null_is_no_target() -> None:
+    assert RestoreRequest.read(body({**ASKED, "target": None})).target is None
+
+
+@pytest.mark.parametrize("typed", [f" {DISK}\n", DISK.replace("%20", " "), DISK.replace("disks.blob", "Disks.BLOB")])
+def test_a_disk_is_the_one_on_record_however_it_is_spelt(typed: str) -> None:
+    request = RestoreRequest.read(body({**ASKED, "disk": typed, "target": typed}))
+    assert (request.disk, request.target) == (DISK, DISK)
+
+
+def test_both_address_styles_are_read() -> None:
+    local = "http://127.0.0.1:10000/devstoreaccount1/vhds/os.vhd"
+    assert RestoreRequest.read(body({**ASKED, "disk": local})).disk == local
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({"targt": TARGET}, "not known, targt;", id="a field misspelt"),
+        pytest.param({"Disk": DISK}, "not known, Disk;", id="a field in another case"),
+        pytest.param({"overwrite": "yes"}, "overwrite: Input should be a valid boolean", id="yes"),
+        pytest.param({"overwrite": "true"}, "overwrite: Input should be a valid boolean", id="true as text"),
+        pytest.param({"overwrite": 1}, "overwrite: Input should be a valid boolean", id="one"),
+        pytest.param({"overwrite": None}, "overwrite: Input should be a valid boolean", id="overwrite null"),
+        pytest.param({"overwrite": True}, "no target is named", id="overwrite what"),
+        pytest.param({"overwrite": True, "target": None}, "no target is named", id="overwrite null"),
+        pytest.param({"target": ""}, "target: a value that is no URL", id="an empty target"),
+        pytest.param({"target": [TARGET]}, "target: Input should be a valid string", id="a list of targets"),
+        pytest.param({"target": "restored.vhd"}, "target: a value that is no URL", id="a target that is a name"),
+        pytest.param({"target": TARGET.rpartition("/")[0]}, "target: .*URL of a blob", id="a container"),
+        pytest.param({"disk": None}, "disk: Input should be a valid string", id="no disk"),
+        pytest.param({"disk": 7}, "disk: Input should be a valid string", id="a disk that is a number"),
+        pytest.param({"disk": "os.vhd"}, "disk: a value that is no URL", id="a disk that is a name"),
+        pytest.param({"disk": f"{DISK}?snapshot={POINT}"}, "disk: .*no snapshot", id="a snapshot"),
+        pytest.param({"point": None}, "point: Input should be a valid string", id="no point"),
+        pytest.param({"point": 1790000000}, "point: Input should be a valid string", id="a time as a number"),
+        pytest.param({"point": ""}, "point: is no RFC 3339 time", id="an empty time"),
+        pytest.param({"point": "yesterday"}, "point: is no RFC 3339 time", id="a time in words"),
+        pytest.param({"point": "2026-11-22T12:00:00"}, "point: has no zone", id="a time without a zone"),
+        pytest.param({"point": "2026-11-31T12:00:00Z"}, "point: is no time that there is", id="no such day"),
+    ],
+)
+def test_a_mistake_is_named_with_its_field(changes: dict[str, object], said: str) -> None:
+    answer = refusal(body({**ASKED, **changes}))
+    assert re.search(said, answer)
+    assert answer.endswith('"overwrite": false}')
+
+
+@pytest.mark.parametrize("field", ["disk", "point"])
+def test_a_field_that_is_missing_is_named(field: str) -> None:
+    assert f"{field} is missing" in refusal(body({name: value for name, value in ASKED.items() if name != field}))
+
+
+def test_all_mistakes_are_named_at_once() -> None:
+    said = refusal(body({"point": "noon", "target": "x", "overwrite": "no", "size": 1}))
+    assert [part.partition(" ")[0] for part in said.split("; ")[:2]] == ["disk", "point:"]
+    assert all(part in said for part in ("disk is missing", "point: ", "target: ", "overwrite: ", "not known, size"))
+
+
+@pytest.mark.parametrize("sent", [b"", b" ", BOM, b"{", b"latest", b"{'disk': 1}", b"\xff\xfe\x00"])
+def test_what_is_no_json_is_refused_with_the_form_that_it_should_have(sent: bytes) -> None:
+    for form in (sent, base64.b64encode(sent)):
+        assert refusal(form).startswith('the message is no JSON; it should be {"disk": URL')
+
+
+@pytest.mark.parametrize("request_", [[], [ASKED], "latest", DISK])
+def test_json_that_is_no_object_is_refused(request_: object) -> None:
+    assert "should be an object" in refusal(body(request_))
+
+
+def test_an_object_with_nothing_in_it_is_refused() -> None:
+    assert refusal(b"{}").startswith("disk is missing; point is missing; ")
+
+
+# --- no secret is repeated
+
+
+@pytest.mark.parametrize("field", ["disk", "target"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"{DISK}?sv=2025-11-05&sr=b&sp=r&sig=S3CRET%3D",
+        f"{DISK}?S3CRET",
+        f"{DISK}#S3CRET",
+        "https://disks:S3CRET@disks.blob.core.windows.net/vhds/os.vhd",
+        "https://disks.blob.core.windows.net/vhds?sv=2025-11-05&sig=S3CRET",
+        "https://disks.blob.core.windows.net/vhds%3Fsig%3DS3CRET",
+        "DefaultEndpointsProtocol=https;AccountName=disks;AccountKey=S3CRET==",
+        "AccountKey=S3CRET://x",
+        "S3CRET",
+    ],
+)
+def test_a_url_with_a_secret_is_refused_and_the_secret_is_not_repeated(field: str, url: str) -> None:
+    assert f"{field}: " in refusal(body({**ASKED, field: url}))
+
+
+def test_what_stands_in_a_field_that_is_not_known_is_not_repeated() -> None:
+    assert "not known, sas;" in refusal(body({**ASKED, "sas": "?sig=S3CRET"}))
+    assert "not known;" in refusal(body({**ASKED, "sig=S3CRET": ""}))
+    assert "not known;" in refusal(body({**ASKED, f"{DISK}?sig=S3CRET": ""}))
+
+
+@pytest.mark.parametrize("field", ["disk", "point", "target", "overwrite"])
+def test_a_value_of_the_wrong_kind_is_not_repeated(field: str) -> None:
+    assert f"{field}: " in refusal(body({**ASKED, field: {"sig": "S3CRET"}}))
+    assert f"{field}: " in refusal(body({**ASKED, field: ["S3CRET"]}))
+
+
+def test_a_time_that_is_none_is_not_repeated() -> None:
+    assert "point: " in refusal(body({**ASKED, "point": "S3CRET"}))
+
+
+# --- noise of 64 KiB, the most that a message holds
+
+
+@some
+@given(st.integers(0, 2**32))
+def test_noise_is_refused_shortly(seed: int) -> None:
+    noise = random.Random(seed).randbytes(64 * KIB)
+    for sent in (noise, base64.b64encode(noise), b"{" + noise, b'{"disk": "' + noise + b'"}'):
+        refusal(sent[: 64 * KIB])
+
+
+@pytest.mark.parametrize("noise", [b"\x00", b"{", b"A", b"=", b'"', b"\xef\xbb\xbf"])
+def test_one_sign_over_and_over_is_refused_shortly(noise: bytes) -> None:
+    refusal(noise * (64 * KIB // len(noise)))
+
+
+@some
+@given(st.text(min_size=1, max_size=50), st.sampled_from(["", " ", "https://", "https://a/"]))
+def test_noise_that_is_text_is_refused_shortly_wherever_it_stands(some_noise: str, before: str) -> None:
+    noise = before + some_noise * (16 * KIB // len(some_noise))
+    refusal(noise.encode())
+    refusal(body({**ASKED, noise: 1}))
+    for field in ("point", "overwrite"):
+        refusal(body({**ASKED, field: noise}))
+    for field in ("disk", "target"):
+        refusal(body({**ASKED, field: f"{before}?{noise}"}))
+
+
+@a_few
+@given(
+    st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.dictionaries(st.text(), inner))
+)
+def test_any_json_is_a_request_or_is_refused_as_one(value: object) -> None:
+    for request in (value, *({**ASKED, field: value} for field in ("disk", "point", "target", "overwrite"))):
+        with contextlib.suppress(RequestError):
+            assert isinstance(RestoreRequest.read(body(request)), RestoreRequest)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b'{"disk":' + b"[" * 60 * KIB, id="lists without an end"),
+        pytest.param(b'{"disk":' + b"[" * 30 * KIB + b"]" * 30 * KIB + b"}", id="lists in lists"),
+        pytest.param(b'{"a":' * 10 * KIB + b"1" + b"}" * 10 * KIB, id="objects in objects"),
+        pytest.param(b'{"overwrite":' + b"1" * 60 * KIB + b"}", id="a number of 60,000 digits"),
+        pytest.param(b'{"overwrite":1e' + b"9" * 60 * KIB + b"}", id="a number beyond all numbers"),
+        pytest.param(body({**ASKED, "k" * 60 * KIB: 1}), id="a key of 60 KiB"),
+        pytest.param(body({**ASKED, **{f"k{number}": 1 for number in range(5000)}}), id="thousands of keys"),
+        pytest.param(b'{"disk": "\\ud800", "point": "latest"}', id="half a character"),
+        pytest.param(body({**ASKED, "disk": "https://" + "x" * 60 * KIB}), id="a host of 60 KiB"),
+    ],
+)
+def test_json_made_to_break_its_reader_is_refused_shortly(sent: bytes) -> None:
+    refusal(sent)
+
+
+def test_a_key_that_is_noise_is_not_repeated() -> None:
+    assert "kkk" not in refusal(body({**ASKED, "k" * 1000: 1}))
+    assert "\n" not in refusal(body({**ASKED, "two\nlines": 1}))

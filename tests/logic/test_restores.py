@@ -1,0 +1,295 @@
+"""Restores: which point is meant, where it may go, what is kept of it, and how often it is tried."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from azure.data.tables import EdmType, EntityProperty
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.addresses import BlobAddress
+from shared.names import restore_lease_id
+from shared.record import DISK_ROW, POINT_ROW_PREFIX
+from shared.restore_requests import RestoreRequest
+from shared.restores import (
+    ENDS,
+    LONGEST_LOOK_DELAY,
+    MOST_ATTEMPTS,
+    RESTORE_ROW_PREFIX,
+    RefusedError,
+    Restore,
+    RestoreFailedError,
+    State,
+    begun,
+    came_to_grief,
+    default_target,
+    ended,
+    is_unwatched,
+    next_look,
+    next_try,
+    point_asked_for,
+    require_allowed,
+    tried_again,
+)
+from shared.storage.records import from_properties, to_properties
+from tests.logic.conftest import VHDS, Load
+from tests.logic.records import BASE, DISK, NOON, RESTORE, restores
+
+LATER = NOON + timedelta(minutes=5)
+SYSTEM_PROPERTIES = {"PartitionKey": "disks|vhds|os.vhd", "RowKey": "restore-1", "odata.etag": "W/x", "Timestamp": NOON}
+LOCAL = "http://127.0.0.1:10000"
+
+a_few = settings(max_examples=100, deadline=None)
+
+times = st.integers(0, 99).map(lambda digits: f"2026-11-22T12:00:00.12345{digits:02d}Z")
+"""Times of recovery points that differ in the last two digits, as a datetime keeps them not."""
+
+
+# --- the point that is asked for
+
+
+@a_few
+@given(st.lists(times), times | st.just("latest"))
+def test_the_last_point_at_or_before_the_time_is_meant(points: list[str], asked: str) -> None:
+    found = point_asked_for(points, asked)
+    fitting = sorted(time for time in points if asked == "latest" or time <= asked)
+    assert found == (fitting[-1] if fitting else None)
+
+
+@a_few
+@given(st.lists(times, min_size=1), st.data())
+def test_a_point_asked_for_by_its_own_time_is_that_point(points: list[str], data: st.DataObject) -> None:
+    asked = data.draw(st.sampled_from(points))
+    assert point_asked_for(points, asked) == asked
+
+
+def test_of_two_points_in_one_microsecond_the_seventh_digit_tells_which() -> None:
+    points = ["2026-11-22T12:00:00.1234569Z", "2026-11-22T12:00:00.1234561Z"]
+    assert point_asked_for(points, "2026-11-22T12:00:00.1234561Z") == points[1]
+    assert point_asked_for(points, "2026-11-22T12:00:00.1234568Z") == points[1]
+    assert point_asked_for(points, "latest") == points[0]
+
+
+def test_before_the_first_point_there_is_none() -> None:
+    assert point_asked_for([BASE], BASE.replace("4567Z", "4566Z")) is None
+    assert point_asked_for([], "latest") is None
+
+
+# --- where a restore goes
+
+
+@pytest.mark.parametrize(
+    ("disk", "target"),
+    [
+        (f"{VHDS}/os.vhd", f"{VHDS}/os-restored-20261122T000000Z.vhd"),
+        (f"{VHDS}/vm%201/os.VHD", f"{VHDS}/vm%201/os-restored-20261122T000000Z.VHD"),
+        (f"{VHDS}/vm.vhd/os", f"{VHDS}/vm.vhd/os-restored-20261122T000000Z"),
+        (f"{VHDS}/os.2026.vhd", f"{VHDS}/os.2026-restored-20261122T000000Z.vhd"),
+        (f"{VHDS}/os.vhdx", f"{VHDS}/os.vhdx-restored-20261122T000000Z"),
+        (f"{LOCAL}/disks/vhds/os.vhd", f"{LOCAL}/disks/vhds/os-restored-20261122T000000Z.vhd"),
+    ],
+)
+def test_by_default_a_disk_is_restored_beside_itself_under_a_name_with_the_points_time(disk: str, target: str) -> None:
+    assert default_target(BlobAddress.parse(disk), BASE).url == target
+
+
+@pytest.mark.parametrize("target", [f"{VHDS}/restored.vhd", "https://disks.blob.core.windows.net/others/a/b.vhd"])
+def test_a_target_in_an_account_of_a_disk_is_allowed(load: Load, target: str) -> None:
+    require_allowed(BlobAddress.parse(target), load())
+
+
+def test_the_account_of_a_pattern_is_one_of_a_disk(load: Load) -> None:
+    others = "https://others.blob.core.windows.net"
+    require_allowed(BlobAddress.parse(f"{others}/x/y.vhd"), load(SOURCE_DISKS=f"{VHDS}/os.vhd, {others}/vhds/*.vhd"))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://others.blob.core.windows.net/vhds/os.vhd",
+        "https://disks2.blob.core.windows.net/vhds/os.vhd",
+        "https://disks.blob.core.chinacloudapi.cn/vhds/os.vhd",
+        "http://disks.blob.core.windows.net/vhds/os.vhd",
+        "https://disks.blob.core.windows.net:8443/vhds/os.vhd",
+        f"{LOCAL}/disks/vhds/os.vhd",
+    ],
+)
+def test_a_target_in_any_other_account_is_refused_with_those_that_are_allowed(load: Load, target: str) -> None:
+    with pytest.raises(RefusedError, match=r"\(https://disks\.blob\.core\.windows\.net\)") as refusal:
+        require_allowed(BlobAddress.parse(target), load())
+    assert target in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "account", ["https://disks.blob.core.windows.net", f"{LOCAL}/devstoreaccount1", "http://localhost/disks"]
+)
+def test_no_target_is_allowed_in_the_backup_container_though_it_be_in_an_account_of_a_disk(
+    load: Load, account: str
+) -> None:
+    settings_ = load(SOURCE_DISKS=f"{account}/vhds/os.vhd", BACKUP_CONTAINER=f"{account}/tidemark")
+    require_allowed(BlobAddress.parse(f"{account}/tidemark2/os.vhd"), settings_)
+    for name in ("os.vhd", "disks/vhds/os.vhd", "a/b/c/d"):
+        with pytest.raises(RefusedError, match="is in the backup container"):
+            require_allowed(BlobAddress.parse(f"{account}/tidemark/{name}"), settings_)
+
+
+def test_two_accounts_at_one_local_address_are_two_accounts(load: Load) -> None:
+    settings_ = load(SOURCE_DISKS=f"{LOCAL}/disks/vhds/os.vhd", BACKUP_CONTAINER=f"{LOCAL}/backups/tidemark")
+    require_allowed(BlobAddress.parse(f"{LOCAL}/disks/other/os.vhd"), settings_)
+    with pytest.raises(RefusedError, match="not in an account that SOURCE_DISKS names"):
+        require_allowed(BlobAddress.parse(f"{LOCAL}/backups/vhds/os.vhd"), settings_)
+
+
+# --- the row of a restore
+
+
+def through_the_table(restore: Restore) -> Restore:
+    written = to_properties(restore.model_dump(exclude_none=True))
+    return Restore.model_validate(from_properties(SYSTEM_PROPERTIES | written))
+
+
+@a_few
+@given(restores())
+def test_a_restore_is_read_from_the_table_as_it_was_written(restore: Restore) -> None:
+    assert through_the_table(restore) == restore
+
+
+@a_few
+@given(restores())
+def test_the_table_takes_every_property_of_a_restore(restore: Restore) -> None:
+    written = to_properties(restore.model_dump(exclude_none=True))
+    assert all(name.isidentifier() for name in written)
+    assert not written.keys() & SYSTEM_PROPERTIES.keys()
+    assert all(isinstance(value, str | bool | datetime | EntityProperty) for value in written.values())
+    numbers = [value for value in written.values() if isinstance(value, EntityProperty)]
+    assert {value.edm_type for value in numbers} == {EdmType.INT64}
+
+
+def test_what_never_happened_has_no_property() -> None:
+    assert not RESTORE.model_dump(exclude_none=True).keys() & {"ended", "last_error_at"}
+
+
+def test_a_request_gives_the_row_of_a_restore_that_has_done_nothing_yet() -> None:
+    request = RestoreRequest(disk=DISK, point=BASE, target=f"{VHDS}/new.vhd", overwrite=True)
+    restore = Restore.of("6f3c1d2e", request, NOON)
+    assert (restore.disk, restore.point, restore.target, restore.overwrite) == (DISK, BASE, f"{VHDS}/new.vhd", True)
+    assert (restore.state, restore.attempt, restore.recovery_point) == (State.REQUESTED, 1, "")
+    assert (restore.requested, restore.checked, restore.phase_began, restore.ended) == (NOON, NOON, NOON, None)
+    assert restore.lease == restore_lease_id("6f3c1d2e")
+    assert restore.row_key == "restore-6f3c1d2e"
+    assert restore.row_key.startswith(RESTORE_ROW_PREFIX)
+    assert restore.address == BlobAddress.parse(DISK)
+
+
+def test_a_request_without_a_target_has_none_on_its_row() -> None:
+    assert Restore.of("6f3c1d2e", RestoreRequest(disk=DISK, point="latest"), NOON).target == ""
+
+
+def test_the_rows_of_restores_are_apart_from_those_of_a_disk_and_its_points() -> None:
+    assert not RESTORE_ROW_PREFIX.startswith(POINT_ROW_PREFIX)
+    assert not POINT_ROW_PREFIX.startswith(RESTORE_ROW_PREFIX)
+    assert not DISK_ROW.startswith((RESTORE_ROW_PREFIX, POINT_ROW_PREFIX))
+
+
+# --- states
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_restore_has_ended_when_it_is_done_refused_or_failed(state: State) -> None:
+    restore = RESTORE.model_copy(update={"state": state})
+    assert restore.has_ended is (state in ENDS) is (state.value in {"done", "refused", "failed"})
+
+
+@pytest.mark.parametrize("state", [State.PROMOTING, State.COPYING])
+def test_with_each_state_that_copies_a_copy_begins_from_nothing(state: State) -> None:
+    waiting = RESTORE.model_copy(update={"bytes_done": 5, "bytes_total": 9, "reason": "waits for the open run"})
+    changes = {"state": state, "bytes_total": RESTORE.size, "phase_began": LATER, "checked": LATER}
+    assert begun(waiting, state, LATER) == RESTORE.model_copy(update=changes)
+
+
+def test_a_proof_begins_with_the_reason_to_wait_gone() -> None:
+    restore = begun(RESTORE.model_copy(update={"reason": "waits for the open run"}), State.PROVING, LATER)
+    assert (restore.state, restore.reason) == (State.PROVING, "")
+    assert (restore.phase_began, restore.checked) == (LATER, LATER)
+
+
+@pytest.mark.parametrize("state", ENDS)
+def test_the_end_of_a_restore_is_on_its_row(state: State) -> None:
+    restore = ended(RESTORE, state, "the disk is gone", LATER)
+    assert (restore.state, restore.reason, restore.ended, restore.checked) == (state, "the disk is gone", LATER, LATER)
+    assert restore.has_ended
+
+
+def test_what_went_wrong_is_on_the_row_of_a_restore_that_goes_on() -> None:
+    restore = came_to_grief(RESTORE, "the service is busy", LATER)
+    assert restore == RESTORE.model_copy(
+        update={"last_error": "the service is busy", "last_error_at": LATER, "checked": LATER}
+    )
+    assert not restore.has_ended
+
+
+# --- tries
+
+
+def test_a_restore_tried_again_copies_and_proves_everything_anew() -> None:
+    proven = RESTORE.model_copy(
+        update={
+            "parts_proved": 3,
+            "parts_total": 4,
+            "ranges_compared": 5,
+            "samples_compared": 6,
+            "bytes_compared": 7,
+            "vhd_footer": True,
+            "bytes_done": 8,
+            "bytes_total": 9,
+        }
+    )
+    assert tried_again(proven, "the copy was lost", LATER) == RESTORE.model_copy(
+        update={
+            "state": State.PROMOTING,
+            "attempt": 2,
+            "bytes_total": RESTORE.size,
+            "parts_total": 4,
+            "backup_etag": "",
+            "target_etag": "",
+            "target_snapshot": "",
+            "last_error": "the copy was lost",
+            "last_error_at": LATER,
+            "phase_began": LATER,
+            "checked": LATER,
+        }
+    )
+
+
+def test_the_copies_of_each_try_are_marked_otherwise() -> None:
+    assert RESTORE.mark == "6f3c1d2e/1"
+    assert tried_again(RESTORE, "lost", LATER).mark == "6f3c1d2e/2"
+    assert RESTORE.model_copy(update={"restore": "6f3c1d2f"}).mark != RESTORE.mark
+
+
+def test_a_restore_is_tried_so_often_and_then_fails_with_the_reason() -> None:
+    restore, delays = RESTORE, [next_try(RESTORE)]
+    for _ in range(MOST_ATTEMPTS - 1):
+        restore = tried_again(restore, "the copy was lost", LATER)
+        delays.append(next_try(restore))
+    assert [delay.total_seconds() for delay in delays] == [5, 5, 25, 125, 625]
+    with pytest.raises(RestoreFailedError, match=r"the copy was lost\. It was tried 5 times"):
+        tried_again(restore, "the copy was lost", LATER)
+
+
+@a_few
+@given(st.timedeltas(min_value=timedelta(days=-1), max_value=timedelta(days=30)))
+def test_a_copy_is_looked_at_again_within_a_second_and_a_minute(age: timedelta) -> None:
+    assert timedelta(seconds=1) <= next_look(RESTORE, NOON + age) <= timedelta(seconds=60)
+
+
+def test_a_copy_is_looked_at_less_often_as_it_takes_longer() -> None:
+    young = RESTORE.model_copy(update={"phase_began": LATER})
+    looks = [next_look(young, LATER + timedelta(seconds=age)).total_seconds() for age in (0, 10, 100, 600, 86400)]
+    assert looks == [1, 1, 10, 60, LONGEST_LOOK_DELAY.total_seconds()]
+
+
+@pytest.mark.parametrize(("seconds", "over"), [(-5, False), (0, False), (1799, False), (1800, True), (9999, True)])
+def test_a_restores_message_is_lost_when_nobody_has_looked_for_long(seconds: int, over: bool) -> None:
+    old = RESTORE.model_copy(update={"requested": NOON - timedelta(days=3), "phase_began": NOON - timedelta(days=2)})
+    assert is_unwatched(old, NOON + timedelta(seconds=seconds), timedelta(seconds=1800)) is over

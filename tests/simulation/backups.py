@@ -1,0 +1,164 @@
+"""The backup blobs, and the list of what the backup container holds, on top of the world."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+
+from shared.addresses import BlobAddress
+from shared.catalogue import StoredBlob
+from shared.decisions import BackupBlob, TakenSnapshot
+from shared.errors import LeaseLostError, NotAsLeftError, SourceUnreachableError, error_code, is_lease_error
+from shared.names import ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA
+from shared.ranges import Change
+from shared.storage.backup_blobs import BackupBlobs
+from shared.storage.catalogue import Catalogue
+from tests.simulation.blobs import Blob, Page
+from tests.simulation.calls import Calls
+from tests.simulation.world import OWN, World
+
+
+class SimulatedBackups(BackupBlobs):
+    """The backup blobs; what names them is the real one."""
+
+    def __init__(self, world: World, calls: Calls) -> None:
+        self._world, self._calls, self._container = world, calls, OWN
+
+    async def look(self, disk: BlobAddress) -> BackupBlob | None:
+        def effect() -> BackupBlob | None:
+            blob = self._world.blobs.get(self.address(disk))
+            return BackupBlob(size=len(blob.pages) * PAGE, etag=blob.etag, leased=bool(blob.lease)) if blob else None
+
+        return await self._calls.read(effect)
+
+    async def create(self, disk: BlobAddress, size: int, metadata: Mapping[str, str]) -> str:
+        address = self.address(disk)
+        try:
+            return await self._calls.change(lambda: self._world.make(address, size // PAGE, metadata).etag)
+        except ResourceExistsError as error:
+            raise NotAsLeftError(f"the backup blob of {disk.url} was missing, and is there now") from error
+
+    async def ensure_container(self) -> None:
+        await self._calls.change(lambda: None)
+
+    async def renew_lease(self, disk: BlobAddress, lease_id: str) -> bool:
+        def effect() -> bool:
+            blob = self._world.blobs.get(self.address(disk))
+            return blob is not None and blob.lease == lease_id and not blob.is_pending
+
+        return await self._calls.read(effect)
+
+    async def change_lease(self, disk: BlobAddress, lease_id: str, next_lease_id: str) -> None:
+        with contextlib.suppress(ResourceExistsError, ResourceNotFoundError):
+            await self._change(disk, lambda blob: blob.change_lease(lease_id, next_lease_id))
+
+    async def acquire_lease(self, disk: BlobAddress, lease_id: str, etag: str) -> bool:
+        try:
+            with _as_left(disk):
+                await self._change(disk, lambda blob: blob.acquire(lease_id, etag))
+        except ResourceExistsError as error:
+            if error_code(error) != "LeaseAlreadyPresent":
+                raise
+            await self._change(disk, lambda blob: blob.break_lease(etag))
+        else:
+            return False
+        await self.acquire_lease(disk, lease_id, etag)
+        return True
+
+    async def release_lease(self, disk: BlobAddress, lease_id: str) -> None:
+        with contextlib.suppress(ResourceExistsError, ResourceNotFoundError):
+            await self._change(disk, lambda blob: blob.release(lease_id))
+
+    async def resize(self, disk: BlobAddress, size: int, lease_id: str) -> None:
+        with _as_left(disk):
+            await self._change(disk, lambda blob: blob.resize(size // PAGE, lease_id))
+
+    async def copy(self, disk: BlobAddress, piece: Change, source_url: str, lease_id: str) -> None:
+        def effect(blob: Blob) -> None:
+            blob.require_lease(lease_id)
+            blob.put(piece, self._source(source_url, piece), lease_id)
+
+        with _as_left(disk):
+            await self._change(disk, effect)
+
+    async def write(self, disk: BlobAddress, piece: Change, content: bytes, lease_id: str) -> None:
+        pages = [int.from_bytes(content[at : at + PAGE], "big") for at in range(0, piece.length, PAGE)]
+        with _as_left(disk):
+            await self._change(disk, lambda blob: blob.put(piece, pages, lease_id))
+
+    async def clear(self, disk: BlobAddress, piece: Change, lease_id: str) -> None:
+        empty = [None] * (piece.length // PAGE)
+        with _as_left(disk):
+            await self._change(disk, lambda blob: blob.put(piece, empty, lease_id))
+
+    async def snapshots(self, disk: BlobAddress, run_id: str) -> list[TakenSnapshot]:
+        def effect() -> list[TakenSnapshot]:
+            blob = self._world.blobs.get(self.address(disk))
+            return [
+                TakenSnapshot(time=time, plan=int(taken.metadata[PLAN_METADATA]), etag=taken.metadata[ETAG_METADATA])
+                for time, taken in sorted(blob.snapshots.items() if blob else ())
+                if taken.metadata.get(RUN_METADATA) == run_id
+            ]
+
+        return await self._calls.read(effect)
+
+    async def snapshot(self, disk: BlobAddress, etag: str, metadata: Mapping[str, str], lease_id: str) -> str:
+        address = self.address(disk)
+        with _as_left(disk):
+            return await self._calls.change(lambda: self._world.snapshot(address, metadata, etag, lease_id))
+
+    async def delete_snapshot(self, disk: BlobAddress, snapshot: str) -> None:
+        with contextlib.suppress(ResourceNotFoundError):
+            await self._change(disk, lambda blob: blob.snapshots.pop(snapshot, None))
+
+    async def _change[Result](self, disk: BlobAddress, effect: Callable[[Blob], Result]) -> Result:
+        return await self._calls.change(lambda: effect(self._world.blob(self.address(disk))))
+
+    def _source(self, source_url: str, piece: Change) -> list[Page]:
+        """Read what the service is to copy, if it can."""
+        if not self._world.copies_itself:
+            raise SourceUnreachableError("CannotVerifyCopySource")
+        try:
+            taken = self._world.source(source_url)
+        except ResourceNotFoundError as error:
+            raise SourceUnreachableError("CannotVerifyCopySource") from error
+        return list(taken.pages[piece.start // PAGE : piece.end // PAGE])
+
+
+class SimulatedCatalogue(Catalogue):
+    """What the backup container holds."""
+
+    def __init__(self, world: World, calls: Calls) -> None:
+        self._world, self._calls = world, calls
+
+    async def blobs(self) -> AsyncIterator[StoredBlob]:
+        for found in await self._calls.read(lambda: list(self._all())):
+            yield found
+
+    def _all(self) -> Iterator[StoredBlob]:
+        for address in sorted(self._world.blobs):
+            blob = self._world.blobs[address]
+            for time in (*sorted(blob.snapshots), "") if address.parent == OWN else ():
+                yield StoredBlob(
+                    url=address.url,
+                    snapshot=time,
+                    size=len(blob.at(time).pages) * PAGE,
+                    metadata=blob.at(time).metadata,
+                    copy_status=blob.copy.status if blob.copy else "",
+                    modified=self._world.now,
+                )
+
+
+@contextlib.contextmanager
+def _as_left(disk: BlobAddress) -> Iterator[None]:
+    """Tell apart what a write is refused for, as `shared.storage.backup_blobs` does."""
+    try:
+        yield
+    except HttpResponseError as error:
+        if is_lease_error(error):
+            raise LeaseLostError(str(error)) from error
+        if error_code(error) == "BlobNotFound":
+            raise NotAsLeftError(f"the backup blob of {disk.url} is gone; the run makes it anew") from error
+        if error.status_code == 412:
+            raise NotAsLeftError(f"the backup blob of {disk.url} was written to just now") from error
+        raise

@@ -1,0 +1,128 @@
+"""Copy Blob, as the workflows see it, on top of the world: it begins, and ends when the seed says so."""
+
+from collections.abc import Mapping
+
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+
+from shared.addresses import BlobAddress
+from shared.errors import CopyRefusedError, NotAsLeftError, TargetLeasedError, error_code, is_lease_error
+from shared.names import PAGE
+from shared.storage.copies import Copies, CopyTarget
+from tests.simulation.blobs import Blob, Copy, refusal
+from tests.simulation.calls import Calls
+from tests.simulation.world import World
+
+_FASTER = ("PendingCopyOperation", "BlobAlreadyExists", "ConditionNotMet")
+
+
+class SimulatedCopies(Copies):
+    """The blobs that Copy Blob makes."""
+
+    def __init__(self, world: World, calls: Calls) -> None:
+        self._world, self._calls = world, calls
+
+    async def look(self, blob: BlobAddress) -> CopyTarget | None:
+        def effect() -> CopyTarget | None:
+            return _as_target(self._world.blobs[blob]) if blob in self._world.blobs else None
+
+        return await self._calls.read(effect)
+
+    async def create(self, blob: BlobAddress, size: int, metadata: Mapping[str, str]) -> str:
+        try:
+            return await self._calls.change(lambda: self._world.make(blob, size // PAGE, metadata).etag)
+        except ResourceExistsError as error:
+            raise NotAsLeftError(f"{blob.url} was not there, and is there now") from error
+
+    async def acquire_lease(self, blob: BlobAddress, lease_id: str, etag: str) -> None:
+        try:
+            await self._calls.change(lambda: self._world.blob(blob).acquire(lease_id, etag))
+        except ResourceExistsError as error:
+            if error_code(error) == "LeaseAlreadyPresent":
+                raise TargetLeasedError(f"{blob.url} is under a lease") from error
+            raise
+        except HttpResponseError as error:
+            if error.status_code in {404, 412}:
+                raise NotAsLeftError(f"{blob.url} is not as it was a moment ago") from error
+            raise
+
+    async def release_lease(self, blob: BlobAddress, lease_id: str) -> None:
+        try:
+            await self._calls.change(lambda: self._world.blob(blob).release(lease_id))
+        except ResourceNotFoundError:
+            return
+        except ResourceExistsError as error:
+            if error_code(error) == "PendingCopyOperation":
+                raise
+
+    async def start(
+        self,
+        blob: BlobAddress,
+        source_url: str,
+        metadata: Mapping[str, str],
+        *,
+        etag: str | None,
+        lease_id: str | None = None,
+    ) -> None:
+        try:
+            await self._calls.change(lambda: self._start(blob, source_url, metadata, etag, lease_id))
+        except HttpResponseError as error:
+            if error_code(error) in _FASTER:
+                return
+            if is_lease_error(error):
+                raise NotAsLeftError(f"{blob.url} is not under this restore's lease") from error
+            if error_code(error) == "CannotVerifyCopySource":
+                raise CopyRefusedError(f"the service can't copy to {blob.url}") from None
+            raise
+
+    async def delete(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> None:
+        def effect() -> None:
+            found = self._world.blob(blob)
+            found.require_open()
+            found.require_etag(etag)
+            found.require_lease(lease_id)
+            if found.snapshots:
+                raise refusal(409, "SnapshotsPresent")
+            del self._world.blobs[blob]
+
+        try:
+            await self._calls.change(effect)
+        except ResourceNotFoundError:
+            return
+        except HttpResponseError as error:
+            if error.status_code in {409, 412}:
+                raise NotAsLeftError(f"{blob.url} is left as it is: {error}") from error
+            raise
+
+    def _start(
+        self, blob: BlobAddress, source_url: str, metadata: Mapping[str, str], etag: str | None, lease_id: str | None
+    ) -> None:
+        world = self._world
+        if blob in world.blobs and etag is None:
+            raise refusal(409, "BlobAlreadyExists")
+        if blob not in world.blobs and etag is not None:
+            raise refusal(412, "ConditionNotMet")
+        try:
+            taken = world.source(source_url, blob)
+        except ResourceNotFoundError as error:
+            raise refusal(404, "CannotVerifyCopySource") from error
+        copy = Copy(source_url, taken.etag, taken.pages)
+        target = world.blobs[blob] if etag else Blob([], world.number)
+        before = target.metadata
+        target.begin_copy(copy, metadata, etag, lease_id)
+        world.blobs[blob] = target
+        world.copied_over(blob, metadata, before)
+
+
+def _as_target(blob: Blob) -> CopyTarget:
+    copy = blob.copy
+    return CopyTarget(
+        size=len(blob.pages) * PAGE,
+        etag=blob.etag,
+        is_page_blob=True,
+        leased=bool(blob.lease),
+        metadata=blob.metadata,
+        copy_status=copy.status if copy else "",
+        copy_said="",
+        bytes_done=copy.done * PAGE if copy else 0,
+        bytes_total=len(copy.content) * PAGE if copy else 0,
+    )

@@ -1,0 +1,70 @@
+"""The whole table is lost, and the catalogue rebuilt from the backup container."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from shared.addresses import BlobAddress
+from shared.names import disk_key
+from shared.record import RecoveryPoint
+from shared.settings import Settings
+from tests.simulation import model
+from tests.simulation.world import World
+
+
+class Known(NamedTuple):
+    """What was on record of a disk.
+
+    Attributes:
+        points: its recovery points.
+        adopted: whether it was backed up since it was restored.
+    """
+
+    points: list[RecoveryPoint]
+    adopted: bool
+
+
+def lose_the_table(world: World) -> dict[BlobAddress, Known]:
+    """Delete all that was on record, and give it."""
+    records = [world.record(BlobAddress.parse(entity["disk"])) for entity, _ in world.records.values()]
+    known = {
+        disk: Known(world.points_of(disk), record.adopted)
+        for record in records
+        if record
+        for disk in [BlobAddress.parse(record.disk)]
+    }
+    for table in (world.records, world.points, world.restores, world.plans, world.sealed):
+        table.clear()
+    return known
+
+
+def wrong_after_rebuild(world: World, settings: Settings, before: dict[BlobAddress, Known]) -> Iterator[str]:
+    """Say what is wrong with the rebuilt catalogue; and have the model go by it from then on."""
+    for disk, known in before.items():
+        now = {point.time: point for point in world.points_of(disk)}
+        there = [point for point in known.points if not _is_lost(world, point)]
+        for point in there:
+            found = now.get(point.time)
+            if found is None:
+                yield f"the recovery point {point.time} of {disk.blob} is not on record again"
+            elif _essence(found) != _essence(point):
+                yield f"the recovery point {point.time} is on record as {_essence(found)}, not {_essence(point)}"
+        record = world.record(disk)
+        if there and record is None:
+            yield f"{disk.blob} has no record"
+        if (
+            record
+            and len(there) == len(known.points)
+            and record.adopted != (known.adopted and not settings.covers(disk))
+        ):
+            yield f"{disk.blob} is adopted: {record.adopted}, before: {known.adopted}"
+        for point in now.values():
+            yield from model.wrong_with(world, disk, point)
+        world.sealed[disk_key(disk)] = dict.fromkeys(now, world.now)
+
+
+def _is_lost(world: World, point: RecoveryPoint) -> bool:
+    return (BlobAddress.parse(point.backup_blob), point.backup_snapshot) in world.lost
+
+
+def _essence(point: RecoveryPoint) -> tuple[str, str, str, int, str]:
+    return point.backup_blob, point.backup_snapshot, point.source_snapshot, point.size, point.kind

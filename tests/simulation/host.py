@@ -1,0 +1,178 @@
+"""The functions host of a history: it starts functions, delivers messages, and takes back those that failed."""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from shared.messages import BatchMessage, FinishMessage, PlanMessage, RestoreMessage
+from shared.names import (
+    CONTINUE_RESTORE_QUEUE,
+    COPY_RANGES_QUEUE,
+    FINISH_BACKUP_QUEUE,
+    PLAN_CHANGES_QUEUE,
+    RESTORE_REQUESTS_QUEUE,
+)
+from shared.settings import Settings
+from shared.storage.services import Services
+from shared.workflows.continue_restore import continue_restore
+from shared.workflows.copy_ranges import copy_ranges
+from shared.workflows.finish_backup import finish_backup
+from shared.workflows.plan_changes import plan_changes
+from shared.workflows.rebuild_catalogue import rebuild_catalogue
+from shared.workflows.restore_disk import restore_disk
+from shared.workflows.take_snapshots import take_snapshots
+from tests.simulation.calls import CURRENT, Calls, Crash, Invocation
+from tests.simulation.services import settings_of, simulated, source_disks
+from tests.simulation.world import QueueMessage, World
+
+FUNCTION_TIMEOUT = timedelta(minutes=30)  # host.json, functionTimeout
+
+_TICK = timedelta(hours=12)
+_AGAIN_AFTER_FAILURE = timedelta(seconds=30)  # host.json, visibilityTimeout
+_AGAIN_AFTER_CRASH = timedelta(minutes=10)  # the queue trigger's hold on a message
+_MOST_DELIVERIES = 5  # host.json, maxDequeueCount
+_AT_ONCE = 4
+
+Step = Callable[[Services, QueueMessage], Coroutine[Any, Any, None]]
+_STEPS: Mapping[str, Step] = {
+    PLAN_CHANGES_QUEUE: lambda services, message: plan_changes(services, PlanMessage.read(message.body)),
+    COPY_RANGES_QUEUE: lambda services, message: copy_ranges(services, BatchMessage.read(message.body)),
+    FINISH_BACKUP_QUEUE: lambda services, message: finish_backup(services, FinishMessage.read(message.body)),
+    RESTORE_REQUESTS_QUEUE: lambda services, message: restore_disk(services, message.body, message.id),
+    CONTINUE_RESTORE_QUEUE: lambda services, message: continue_restore(services, RestoreMessage.read(message.body)),
+}
+
+
+class WrongError(AssertionError):
+    """The simulation found something wrong."""
+
+
+@dataclass(eq=False)
+class _Running:
+    invocation: Invocation
+    task: asyncio.Task[str]
+    message: QueueMessage | None
+
+
+class Host:
+    """The host.
+
+    Attributes:
+        running: the invocations at work.
+        delivered: the messages delivered so far.
+        log: what happened, in order.
+    """
+
+    def __init__(self, world: World, calls: Calls, rng: random.Random, modes: Mapping[str, str]) -> None:
+        self._world, self._calls, self._rng, self._modes = world, calls, rng, modes
+        self.running: list[_Running] = []
+        self.delivered: list[QueueMessage] = []
+        self.log: list[str] = []
+
+    @property
+    def settings(self) -> Settings:
+        """The app settings as they are now."""
+        return settings_of(source_disks(self._modes))
+
+    def tick(self) -> None:
+        """Have the timer go off."""
+        self._start("take_snapshots", take_snapshots(self._services()), None)
+
+    def rebuild(self) -> None:
+        """Have the catalogue rebuilt."""
+        self._start("rebuild_catalogue", rebuild_catalogue(self._services()), None)
+
+    def can_deliver(self) -> bool:
+        """Tell whether a message can be delivered now."""
+        return bool(self._visible()) and len(self._at_work()) < _AT_ONCE
+
+    def is_idle(self) -> bool:
+        """Tell whether there is nothing to do but wait."""
+        return not self._at_work() and not self._visible()
+
+    def deliver(self) -> None:
+        """Deliver a message."""
+        message = self._rng.choice(self._visible())
+        self._world.messages.remove(message)
+        self._handle(message)
+
+    def deliver_again(self) -> None:
+        """Deliver a message that has been delivered before, be it long done or still at work."""
+        old = self._rng.choice(self.delivered[-30:])
+        self._handle(QueueMessage(old.queue, old.body, self._world.now, old.id, _MOST_DELIVERIES))
+
+    def pass_time(self) -> None:
+        """Wait for the next message; for the next tick where there is none."""
+        if self._world.messages:
+            self._world.now = min(message.visible_at for message in self._world.messages)
+        else:
+            self._world.now += _TICK
+            self.tick()
+
+    def pause_or_go_on(self) -> None:
+        """Have an invocation hang for a while, or end that."""
+        invocation = self._rng.choice(self.running).invocation
+        invocation.paused = not invocation.paused
+
+    def go_on(self) -> None:
+        """Have no invocation hang any more."""
+        for running in self.running:
+            running.invocation.paused = False
+
+    async def run(self) -> None:
+        """Let every invocation run up to its next call, or to its end."""
+        for _ in range(3):
+            await asyncio.sleep(0)
+        for running in [running for running in self.running if running.task.done()]:
+            self.running.remove(running)
+            self._end(running)
+
+    async def stop(self) -> None:
+        """End all that is running."""
+        for running in self.running:
+            self._calls.kill(running.invocation)
+        await asyncio.gather(*(running.task for running in self.running))
+
+    def _services(self) -> Services:
+        return simulated(self._world, self._calls, self.settings)
+
+    def _at_work(self) -> list[_Running]:
+        return [running for running in self.running if not running.invocation.paused]
+
+    def _visible(self) -> list[QueueMessage]:
+        return [message for message in self._world.messages if message.visible_at <= self._world.now]
+
+    def _handle(self, message: QueueMessage) -> None:
+        message.deliveries += 1
+        self.delivered.append(message)
+        work = _STEPS[message.queue](self._services(), message)
+        self._start(f"{message.queue} {message.body.decode()}", work, message)
+
+    def _start(self, name: str, work: Coroutine[Any, Any, None], message: QueueMessage | None) -> None:
+        self._note(name)
+        invocation = Invocation(name, self._world.now)
+        self.running.append(_Running(invocation, asyncio.ensure_future(_run(invocation, work)), message))
+
+    def _end(self, running: _Running) -> None:
+        end = running.task.result()
+        self._note(f"{running.invocation.name}: {end}")
+        message = running.message
+        if message is None or end == "done" or message.deliveries >= _MOST_DELIVERIES:
+            return
+        message.visible_at = self._world.now + (_AGAIN_AFTER_CRASH if running.invocation.dead else _AGAIN_AFTER_FAILURE)
+        self._world.messages.append(message)
+
+    def _note(self, what: str) -> None:
+        self.log.append(f"{self._world.now:%d %H:%M:%S} {what}")
+
+
+async def _run(invocation: Invocation, work: Coroutine[Any, Any, None]) -> str:
+    CURRENT.set(invocation)
+    try:
+        await work
+    except (Exception, Crash, BaseExceptionGroup) as error:  # noqa: BLE001 - the host would take them all
+        return "died" if invocation.dead else f"{type(error).__name__}: {error}"
+    return "done"

@@ -1,0 +1,221 @@
+"""What must be true: of each recovery point and each restore when it is put on record, and of a world at rest."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+
+from shared.addresses import BlobAddress
+from shared.names import (
+    COPY_METADATA,
+    RESTORE_METADATA,
+    RUN_METADATA,
+    RUN_SEPARATOR,
+    disk_key,
+    run_id,
+)
+from shared.record import Kind, RecoveryPoint
+from shared.restore_requests import LATEST
+from shared.restores import MOST_ATTEMPTS, Restore, State
+from shared.settings import Settings
+from tests.simulation.blobs import SUCCESS, Pages, same_content
+from tests.simulation.world import OWN, VM, World
+
+
+def sealed(world: World, disk: BlobAddress, point: RecoveryPoint) -> None:
+    """Keep a recovery point; it must be new, hold what its source snapshot held, and be of the kind it can be."""
+    points = world.points.setdefault(disk_key(disk), {})
+    if points and point.row_key <= max(points):
+        world.violations.append(f"{point.time} was sealed after {max(points)}")
+    last = points[max(points)] if points else None
+    is_whole = point.kind in (Kind.FULL, Kind.RESYNC) and point.backup_snapshot
+    if last and is_whole and not _may_be_whole(world, disk, last):
+        why = f"{point.kind} ({point.reason}) after {last.time} {last.kind}"
+        world.violations.append(f"{point.time} of {disk.blob} is {why}")
+    points[point.row_key] = point
+    world.sealed.setdefault(disk_key(disk), {})[point.time] = world.now
+    world.violations += wrong_with(world, disk, point)
+
+
+def _may_be_whole(world: World, disk: BlobAddress, last: RecoveryPoint) -> bool:
+    """Tell whether a run after this recovery point has a reason not to be incremental."""
+    since = datetime.fromisoformat(last.time)
+    if not last.backup_snapshot or world.is_meddled(disk, since) or world.landed >= since:
+        return True
+    over = [restore for restore in world.restore_rows() if restore.target == disk.url]
+    return any(restore.ended is None or restore.ended >= last.sealed for restore in over if restore.state != State.DONE)
+
+
+def restore_written(world: World, before: Restore | None, then: Restore, read_since: datetime) -> None:
+    """Look at a restore's row as it is written."""
+    if before and before.has_ended:
+        world.violations.append(f"{then.restore} is {then.state} after it was {before.state}")
+    if then.recovery_point and not (before and before.recovery_point):
+        world.violations += _wrong_choice(world, then, read_since)
+    if then.state is State.DONE:
+        world.violations += _wrong_when_done(world, then)
+    if then.state is State.REFUSED and not (then.target and is_explained(world, then)):
+        world.violations += [f"{then.restore} was refused and wrote to {blob.blob}" for blob in _written(world, then)]
+    if then.state is State.FAILED and not is_explained(world, then):
+        world.violations.append(f"{then.restore} failed, and nothing was wrong: {then.reason}")
+
+
+def is_explained(world: World, restore: Restore) -> bool:
+    """Tell whether a restore has a reason not to come to its good end: a foreign hand, or a copy that went wrong."""
+    disks = [BlobAddress.parse(url) for url in (restore.disk, restore.target) if url]
+    return restore.restore in world.spoiled or any(world.is_meddled(disk, restore.requested) for disk in disks)
+
+
+def _written(world: World, restore: Restore) -> list[BlobAddress]:
+    return sorted(world.written.get(restore.restore, ()))
+
+
+def _wrong_choice(world: World, restore: Restore, read_since: datetime) -> Iterator[str]:
+    """Hold the recovery point that was found against those that were on record when it was looked for."""
+    times = world.sealed[disk_key(restore.address)]
+
+    def answer(until: datetime) -> str:
+        return max(
+            (time for time, on in times.items() if on <= until and restore.point in (LATEST, max(restore.point, time))),
+            default="",
+        )
+
+    if not answer(read_since) <= restore.recovery_point <= answer(world.now):
+        yield f"{restore.restore} found {restore.recovery_point} for {restore.point} among {sorted(times)}"
+
+
+def _wrong_when_done(world: World, restore: Restore) -> Iterator[str]:
+    held, asked = world.held.get(restore.target_snapshot), world.held[restore.recovery_point]
+    if held is None:
+        yield f"{restore.restore} is done without a snapshot of its target"
+    elif not same_content(held, asked):
+        yield f"{restore.restore} is not {restore.recovery_point}: {_difference(held, asked)}"
+    if restore.attempt > MOST_ATTEMPTS:
+        yield f"{restore.restore} was tried {restore.attempt} times"
+    if len(targets := {blob for blob in _written(world, restore) if blob.parent != OWN}) != 1:
+        yield f"{restore.restore} was restored to {sorted(targets)}"
+
+
+def wrong_with(world: World, disk: BlobAddress, point: RecoveryPoint) -> Iterator[str]:
+    """Say what is wrong with a recovery point."""
+    place = BlobAddress.parse(point.backup_blob)
+    if (place, point.backup_snapshot) in world.lost:
+        return
+    held = world.held[point.time]
+    try:
+        taken = world.blob(place).at(point.backup_snapshot).pages
+    except Exception:  # noqa: BLE001 - it is not there
+        yield f"the recovery point {point.time} has no backup snapshot"
+        return
+    copy = world.blobs[place].copy
+    if not point.backup_snapshot and not (copy and copy.status == SUCCESS):
+        yield f"the recovery point {point.time} is a full copy that has not succeeded"
+    if not same_content(taken, held):
+        difference = _difference(taken, held)
+        yield f"{point.time} ({point.kind}) of {disk.blob} is not what its source snapshot was: {difference}"
+
+
+def backed_up(world: World, settings: Settings) -> list[BlobAddress]:
+    """List the disks that are to be backed up: those that the settings name, and those that were restored."""
+    restored = [disk for disk in world.disks if any(point.kind is Kind.RESTORE for point in world.points_of(disk))]
+    return [disk for disk in world.disks if settings.covers(disk) or disk in restored]
+
+
+def wrong_at_rest(world: World) -> Iterator[str]:
+    """Say what is wrong of a world where every run and restore is over, and the last ones had no trouble.
+
+    Of a last run plan rows may be left, by a duplicate message that came after the seal; the next seal deletes them.
+    """
+    for disk in world.disks:
+        yield from _wrong_disk(world, disk)
+        yield from _wrong_plans(world, disk)
+    yield from _wrong_blobs(world)
+    for restore in world.restore_rows():
+        yield from _wrong_restore(world, restore)
+    for entity, _ in world.records.values():
+        if entity.get("restore"):
+            yield f"{entity['disk']} is still claimed by {entity['restore']}"
+    if any("sig=" in repr(table) for table in (world.records, world.restores, world.points)):
+        yield "a signature is in a table"
+
+
+def _wrong_blobs(world: World) -> Iterator[str]:
+    """Say what is wrong with the blobs: what is left over, and what is gone that was not Tidemark's.
+
+    The lease of a run that was given up may be left on a backup blob that does not follow its disk any more: the disk
+    is gone, or in full-copy mode.
+    """
+    last = {disk: world.points_of(disk)[-1:] for disk in world.disks}
+    following = [world.backup_of(disk) for disk, points in last.items() if points and points[0].backup_snapshot]
+    for address, blob in world.blobs.items():
+        if blob.lease not in ("", VM) and (address.parent != OWN or address in following):
+            yield f"the lease {blob.lease} is left on {address.blob}"
+        if blob.is_pending:
+            yield f"a copy to {address.blob} is still pending"
+        if address.parent == OWN:
+            yield from _wrong_snapshots(world, address)
+    for disk, time in world.foreign_snapshots:
+        if (disk, time) not in world.lost and time not in world.blobs[disk].snapshots:
+            yield f"the snapshot {time} is gone, which is not Tidemark's"
+
+
+def _wrong_plans(world: World, disk: BlobAddress) -> Iterator[str]:
+    """Say what is left of the plans of a disk's runs."""
+    record = world.record(disk)
+    last_run = run_id(disk, record.base_snapshot if record else "")
+    for partition, rows in world.plans.items():
+        run = partition.rpartition(RUN_SEPARATOR)[0]
+        if rows and run.startswith(f"{disk_key(disk)}{RUN_SEPARATOR}") and run != last_run:
+            yield f"rows of the plan {partition} are left: {sorted(rows)}"
+
+
+def _wrong_disk(world: World, disk: BlobAddress) -> Iterator[str]:
+    """Say what is wrong with a disk's source snapshots and recovery points."""
+    record = world.record(disk)
+    base = {record.base_snapshot} if record and record.base_snapshot else set()
+    own = set(world.own_snapshots(disk))
+    if own - base or (own != base and disk not in world.meddled):
+        yield f"source snapshots of {disk.blob} are left: {sorted(own)}, with the base {base}"
+    for point in world.points_of(disk):
+        yield from wrong_with(world, disk, point)
+
+
+def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
+    """Say what is wrong with a restore at rest: it has ended, and nothing half-made is left of it.
+
+    What was copied whole is left, and so is what has snapshots: they are somebody else's, or recovery points.
+    """
+    if not restore.has_ended:
+        yield f"{restore.restore} is still {restore.state}: {restore.last_error or restore.reason}"
+    if restore.state is State.DONE or restore.target_etag or not restore.recovery_point:
+        return
+    target = restore.target_address
+    if world.is_meddled(target, restore.requested) or (restore.ended and world.landed >= restore.ended):
+        return
+    new = {target: restore.target_is_new, world.backup_of(target): restore.backup_is_new}
+    for address in [address for address, is_new in new.items() if is_new and address in world.blobs]:
+        blob = world.blobs[address]
+        if blob.metadata.get(RESTORE_METADATA) == restore.restore and not blob.snapshots:
+            yield f"{restore.restore} is {restore.state}, and has left {address.url}"
+
+
+def _wrong_snapshots(world: World, address: BlobAddress) -> Iterator[str]:
+    """Say what is wrong with a backup blob's snapshots: a catalogue is to be rebuilt from them alone."""
+    blob = world.blobs[address]
+    for run, count in Counter(taken.metadata[RUN_METADATA] for taken in blob.snapshots.values()).items():
+        if count > 1:
+            yield f"the run {run} has {count} backup snapshots"
+    for time, taken in blob.snapshots.items():
+        run = taken.metadata[RUN_METADATA].rpartition(RUN_SEPARATOR)[2]
+        if not same_content(taken.pages, world.held[run]):
+            yield f"the backup snapshot {time} is not what {run} was"
+    if blob.copy and COPY_METADATA in blob.metadata and RUN_METADATA in blob.metadata and blob.copy.status == SUCCESS:
+        run = blob.metadata[RUN_METADATA].rpartition(RUN_SEPARATOR)[2]
+        if (address, "") not in world.lost and not same_content(blob.pages, world.held[run]):
+            yield f"the full copy {address.blob} is not what {run} was"
+
+
+def _difference(backup: Pages, source: Pages) -> str:
+    if len(backup) != len(source):
+        return f"{len(backup)} pages for {len(source)}"
+    pages = [at for at, (one, other) in enumerate(zip(backup, source, strict=True)) if (one or 0) != (other or 0)]
+    return f"pages {pages}, {[backup[at] for at in pages]} for {[source[at] for at in pages]}"
