@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import sys
 
 import aiohttp
@@ -12,7 +13,8 @@ from infra.local.disks.vhd import MIB
 from infra.local.host.process import HostProcess, run_host
 from infra.local.local_azure import BACKUPS, DISKS, HOST, ROOT, LocalAzure, run_local_azure
 from infra.local.stopping import in_thread, run_until_stopped
-from shared.names import BACKUPS_TABLE
+from shared.names import BACKUPS_TABLE, RESTORE_REQUESTS_QUEUE
+from shared.restore_requests import LATEST
 
 _CONTAINER = "vhds"
 _DISK = "example.vhd"
@@ -45,6 +47,11 @@ What to type next, in another terminal, in {root}
   az storage entity query --table-name {table}
   {python} -c '{read_record}'
 
+  # restore its last recovery point to a new disk beside it (again with az, or without); the row says how far it is
+  az storage message put --queue-name {queue} --content '{request}'
+  {python} -c '{put_message}' '{request}'
+  az storage entity query --table-name {table} --filter "RowKey ge 'restore-'"
+
   # see what the app does
   tail -f {log}
 
@@ -53,6 +60,11 @@ _READ_RECORD = (
     "import os, azure.data.tables as t; "
     'account = t.TableServiceClient.from_connection_string(os.environ["AZURE_STORAGE_CONNECTION_STRING"]); '
     f'[print(row, "\\n") for row in account.get_table_client("{BACKUPS_TABLE}").list_entities()]'
+)
+_PUT_MESSAGE = (
+    "import os, sys, azure.storage.queue as q; "
+    f'q.QueueClient.from_connection_string(os.environ["AZURE_STORAGE_CONNECTION_STRING"], "{RESTORE_REQUESTS_QUEUE}")'
+    ".send_message(sys.argv[1])"
 )
 
 
@@ -122,6 +134,9 @@ def _ready(azure: LocalAzure, host: HostProcess, pattern: str, disk_url: str) ->
         table=BACKUPS_TABLE,
         python=sys.executable,
         read_record=_READ_RECORD,
+        queue=RESTORE_REQUESTS_QUEUE,
+        request=json.dumps({"disk": disk_url, "point": LATEST}),
+        put_message=_PUT_MESSAGE,
     )
 
 

@@ -1,5 +1,7 @@
-"""The demo: three backups of a disk, each proved; and what it says when something is wrong."""
+"""The demo: three backups of a disk and a restore, each proved; and what it says when something is wrong."""
 
+import contextlib
+import json
 import os
 import random
 import re
@@ -9,9 +11,12 @@ import uuid
 from pathlib import Path
 
 import pytest
+from azure.storage.blob.aio import BlobServiceClient
 
 from infra.local.disks.disk_image import e2fsprogs_is_installed
 from infra.local.disks.vhd import MIB, make_footer
+from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, BLOB_API_VERSION, DISKS
+from shared.names import SOURCE_SNAPSHOT_METADATA, restored_disk_name
 from tests.local.programs import children, command_of, is_running, left_in, run, running
 
 DEMO = "infra.local.demo"
@@ -20,7 +25,20 @@ ROW = re.compile(
     r"  +(?P<cleared>[\d.]+ \w+)  +(?P<requests>\d+)  +(?P<moved>[\d.]+) %\n    (?P<proof>.*)$",
     re.MULTILINE,
 )
+DISK = re.compile(r"^disk (?P<name>.*)$", re.MULTILINE)
+RESTORED = re.compile(r"(?P<disk>[\w-]+)-restored-\d{8}T\d{6}Z\.vhd")
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+
+def rows_by_disk(printed: str) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Read the table: the rows of the disk, and those of the disk that it was restored to."""
+    original, restored = DISK.finditer(printed)
+    found = RESTORED.fullmatch(restored["name"])
+    assert found, printed
+    assert original["name"] == f"{found['disk']}.vhd"
+    tables = printed[original.end() : restored.start()], printed[restored.end() :]
+    first, second = [[match.groupdict() for match in ROW.finditer(rows)] for rows in tables]
+    return first, second
 
 
 def own_disk(path: Path, *, kind: int = 2) -> Path:
@@ -39,10 +57,10 @@ def own_disk(path: Path, *, kind: int = 2) -> Path:
 
 
 @pytest.mark.skipif(not e2fsprogs_is_installed(), reason="e2fsprogs is not installed (apt, dnf or brew install it)")
-async def test_the_demo_proves_a_full_an_incremental_and_an_unchanged_backup(temporary: Path) -> None:
+async def test_the_demo_proves_three_backups_a_restore_and_the_backup_after_it(temporary: Path) -> None:
     code, printed = await run(DEMO, "--size", "64", temporary=temporary)
     assert code == 0, printed
-    full, incremental, unchanged = (match.groupdict() for match in ROW.finditer(printed))
+    (full, incremental, unchanged), (restored, after) = rows_by_disk(printed)
     assert [full["kind"], incremental["kind"], unchanged["kind"]] == ["full", "incremental", "incremental"]
     assert 20 < float(full["moved"]) < 40, "the disk's data, not its size"
     assert 0 < float(incremental["moved"]) < 5
@@ -50,11 +68,32 @@ async def test_the_demo_proves_a_full_an_incremental_and_an_unchanged_backup(tem
     assert (unchanged["written"], unchanged["cleared"], unchanged["requests"], unchanged["moved"]) == (
         *("0 B", "0 B", "0", "0"),
     )
-    proof = r"identical to its source snapshot; footer right; e2fsck clean; (\d+) files match"
-    files = [re.fullmatch(proof, row["proof"]) for row in (full, incremental, unchanged)]
-    assert all(files), printed
+    assert [restored["kind"], after["kind"]] == ["restore", "incremental"]
+    assert 0 < float(after["moved"]) < 5, "what was changed since the restore, not the disk"
+    checked = r"footer right; e2fsck clean; (\d+) files match"
+    for row in (full, incremental, unchanged, after):
+        assert re.fullmatch(f"identical to its source snapshot; {checked}", row["proof"]), printed
+    assert re.fullmatch(f"identical to its source snapshot; so is the disk; {checked}", restored["proof"]), printed
     assert max(len(line) for match in ROW.finditer(printed) for line in match[0].splitlines()) <= 100
     assert not left_in(temporary)
+
+
+async def test_the_restore_is_asked_for_by_a_message_and_told_as_it_is_on_record(
+    tmp_path: Path, temporary: Path
+) -> None:
+    code, printed = await run(DEMO, "--disk", str(own_disk(tmp_path / "disk.vhd")), temporary=temporary)
+    assert code == 0, printed
+    asked = re.search(r"^Putting a message on the queue restore-requests: (\{.*\}) \(", printed, re.MULTILINE)
+    assert asked, printed
+    message = json.loads(asked[1])
+    (first, *_), _ = rows_by_disk(printed)
+    assert message.keys() == {"disk", "point"}
+    assert message["disk"].endswith("/disks/vhds/own-disk.vhd")
+    assert message["point"] == first["time"], "the first recovery point, not the latest"
+    assert re.search(
+        r"^Restoring the first recovery point: done, a new disk, own-disk-restored-", printed, re.MULTILINE
+    )
+    assert f"\n  proof on record: size equal, {16 * MIB + 512} bytes; VHD footer found; page map equal, " in printed
 
 
 async def test_a_disk_of_ones_own_is_backed_up_and_not_written_to(tmp_path: Path, temporary: Path) -> None:
@@ -63,12 +102,48 @@ async def test_a_disk_of_ones_own_is_backed_up_and_not_written_to(tmp_path: Path
     code, printed = await run(DEMO, "--disk", str(disk), temporary=temporary)
     assert code == 0, printed
     assert "its filesystem is not ext4, so its pages will be changed directly" in printed
-    rows = list(ROW.finditer(printed))
+    rows, (restored, after) = rows_by_disk(printed)
     assert [row["kind"] for row in rows] == ["full", "incremental", "incremental"]
     assert [row["written"] for row in rows] == ["960 KiB", "24 KiB", "0 B"]
     assert [row["cleared"] for row in rows] == ["0 B", "24 KiB", "0 B"]
-    assert {row["proof"] for row in rows} == {"identical to its source snapshot; footer right"}
+    assert (restored["kind"], restored["requests"]) == ("restore", "1")
+    assert (after["kind"], after["written"], after["cleared"]) == ("incremental", "24 KiB", "24 KiB")
+    assert {row["proof"] for row in (*rows, after)} == {"identical to its source snapshot; footer right"}
+    assert restored["proof"] == "identical to its source snapshot; so is the disk; footer right"
     assert disk.read_bytes() == content
+
+
+async def test_a_restore_that_is_refused_fails_the_demo_with_the_reason_on_record(
+    tmp_path: Path, temporary: Path
+) -> None:
+    async with running(DEMO, "--disk", str(own_disk(tmp_path / "disk.vhd")), temporary=temporary) as demo:
+        await demo.prints("First backup: full")
+        target = await take_the_restores_place(demo.printed)
+        assert await demo.ends() == 1
+    assert "\nRestoring the first recovery point: not finished" in demo.printed
+    failed = re.search(r"^The demo failed: The restore of \S+/own-disk\.vhd: (.*)$", demo.printed, re.MULTILINE)
+    assert failed, demo.printed
+    assert failed[1].startswith(f"refused. On record: {target} exists. What to do: ")
+    assert '"event": "restore-refused"' in demo.printed, "the log's last lines"
+    assert "Traceback" not in demo.printed
+
+
+async def take_the_restores_place(printed: str) -> str:
+    """Make a blob where the demo will restore to: beside the disk, named by the first recovery point; give its URL."""
+    started = re.search(r"blobs at (\S+), ", printed)
+    assert started, printed
+    async with contextlib.AsyncExitStack() as stack:
+        backups, disks = [
+            await stack.enter_async_context(
+                BlobServiceClient(f"{started[1]}/{account.name}", account.key, api_version=BLOB_API_VERSION)
+            )
+            for account in (BACKUPS, DISKS)
+        ]
+        found = backups.get_container_client(BACKUP_CONTAINER).list_blobs(include=["snapshots", "metadata"])
+        point = min([blob.metadata[SOURCE_SNAPSHOT_METADATA] async for blob in found if blob.snapshot])
+        blob = disks.get_blob_client("vhds", restored_disk_name("own-disk.vhd", point))
+        await blob.create_page_blob(512)
+        return str(blob.url)
 
 
 async def test_a_dynamic_vhd_is_refused_with_what_to_do(tmp_path: Path, temporary: Path) -> None:

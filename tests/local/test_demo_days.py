@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.demo.days import Day, first_day, second_day
+from infra.local.demo.days import Day, day_after_restore, first_day, second_day
 from infra.local.disks import disk_image
 from infra.local.disks.disk_image import e2fsprogs_is_installed, make_vhd
 from infra.local.disks.vhd import FOOTER_BYTES, MIB, read_footer
@@ -95,3 +95,26 @@ def test_without_e2fsprogs_the_example_has_no_filesystem_and_pages_to_change(
     assert applied(first, second) == second.image.read_bytes()
     assert {change.cleared for change in second.changes} == {True, False}
     assert read_footer(second.image).size == SIZE
+
+
+def test_after_the_restore_the_disk_becomes_another_than_on_its_second_day(folder: Path) -> None:
+    first = first_day(folder, SIZE, None)
+    second, after = second_day(folder, first), day_after_restore(folder, first)
+    assert applied(first, after) == after.image.read_bytes()
+    assert first.files
+    assert second.files
+    assert after.files
+    assert after.files.keys() - second.files.keys() == {"tidemark-demo/restored.txt"}
+    assert second.image.read_bytes() != after.image.read_bytes()
+
+
+def test_after_the_restore_pages_get_another_content_than_on_the_second_day(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(disk_image, "_TOOL_FOLDERS", ())
+    first = first_day(folder, SIZE, None)
+    second, after = second_day(folder, first), day_after_restore(folder, first)
+    assert applied(first, after) == after.image.read_bytes()
+    assert second.changes == after.changes
+    assert second.image.read_bytes() != after.image.read_bytes()

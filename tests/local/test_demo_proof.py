@@ -12,8 +12,8 @@ import pytest
 from azure.storage.blob.aio import BlobClient
 
 from infra.local.demo.command import report
-from infra.local.demo.days import Day, first_day
-from infra.local.demo.story import Proved, compare, restore
+from infra.local.demo.days import Day, first_day, second_day
+from infra.local.demo.proved import Proved, check_extracted, check_moved, check_restored, compare
 from infra.local.demo.terminal import Terminal
 from infra.local.disks.disk_image import e2fsprogs_is_installed
 from infra.local.disks.page_blob import PageBlob
@@ -61,13 +61,19 @@ class Pair:
             sealed=now,
             duration_seconds=0.0,
         )
-        return Proved(point, self.day)
+        return Proved("disk.vhd", point, self.day)
 
     async def proved(self) -> Proved:
         """Snapshot both, and prove the recovery point as the demo does."""
         proved = await self.recovery_point()
         await compare(self.backup, self.disk, proved, nothing)
-        await restore(self.backup, self.folder, proved, nothing)
+        await check_extracted(self.backup, self.folder, proved, nothing)
+        return proved
+
+    async def restored(self) -> Proved:
+        """Take the disk for one that was restored, snapshot both, and read the disk itself back as the demo does."""
+        proved = await self.recovery_point()
+        await check_restored(self.disk, self.folder, proved, nothing)
         return proved
 
 
@@ -137,9 +143,45 @@ async def test_a_pair_that_is_equal_but_not_that_days_disk_is_found_and_named(pa
 async def test_a_filesystem_that_came_to_harm_is_found_by_e2fsck(pair: Pair) -> None:
     await pair.backup_client.upload_page(b"\xff" * 8 * PAGE, 4096, 8 * PAGE)  # the group descriptors
     proved = await pair.recovery_point()
-    result = await restore(pair.backup, pair.folder, proved, nothing)
+    result = await check_extracted(pair.backup, pair.folder, proved, nothing)
     assert result.startswith("BROKEN: e2fsck says: ")
     assert said(proved)[0] == 1
+
+
+@needs_e2fsprogs
+async def test_a_restored_disk_that_is_the_day_s_is_proved(pair: Pair) -> None:
+    code, report = said(await pair.restored())
+    assert code == 0
+    assert "\ndisk disk.vhd\n" in report
+    assert "so is the disk; footer right; e2fsck clean; " in report
+
+
+async def test_what_differs_in_a_restored_disk_but_not_in_its_snapshot_is_found(pair: Pair) -> None:
+    proved = await pair.recovery_point()
+    await pair.disk_client.upload_page(b"\1" * PAGE, 5 * MIB, PAGE)
+    await compare(pair.backup, pair.disk, proved, nothing)
+    assert proved.holds
+    result = await check_restored(pair.disk, pair.folder, proved, nothing)
+    assert result == f"BROKEN: it differs from that day's disk in byte {5 * MIB} (page {5 * MIB // PAGE})"
+    assert said(proved)[0] == 1
+
+
+async def test_a_restored_disk_of_another_size_is_found(pair: Pair) -> None:
+    await pair.disk_client.resize_blob(SIZE + 2 * PAGE)
+    [broken] = (await pair.restored()).broken
+    assert broken == f"sizes differ: the disk has {SIZE + 2 * PAGE} bytes, that day's disk has {SIZE + PAGE} bytes"
+
+
+async def test_a_restored_disk_whose_next_backup_moved_all_of_it_is_not_proved(pair: Pair) -> None:
+    day = second_day(pair.folder, pair.day)
+    proved = Proved("disk.vhd", (await pair.recovery_point()).point, day, ["identical to its source snapshot"])
+    for kind, why in ((Kind.FULL, "its run was full, not incremental: "), (Kind.INCREMENTAL, "its run moved ")):
+        proved.broken.clear()
+        proved.point = proved.point.model_copy(update={"kind": kind})
+        check_moved(proved)
+        [broken] = proved.broken
+        assert broken.startswith(why)
+        assert said(proved)[0] == 1
 
 
 def test_without_a_recovery_point_nothing_is_proved() -> None:

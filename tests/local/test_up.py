@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.local_azure import ROOT
+from shared.restore_requests import RestoreRequest
 from tests.local.programs import PATIENCE_SECONDS, Program, children, command_of, is_running, left_in, running, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
@@ -28,30 +30,51 @@ async def shell(*commands: str) -> str:
     return printed.decode()
 
 
-def line(program: Program, start: str) -> str:
-    """Find the line, of what a program has said to type next, that starts like this."""
-    return next(found.strip() for found in program.printed.splitlines() if found.strip().startswith(start))
+def lines(program: Program, start: str) -> list[str]:
+    """Find the lines, of what a program has said to type next, that start like this."""
+    return [found.strip() for found in program.printed.splitlines() if found.strip().startswith(start)]
 
 
-async def test_a_backup_is_made_by_typing_what_it_says_and_ctrl_c_leaves_nothing(temporary: Path) -> None:
+async def test_a_disk_is_backed_up_and_restored_by_typing_what_it_says_and_ctrl_c_leaves_nothing(
+    temporary: Path,
+) -> None:
     async with running(UP, temporary=temporary) as up:
         await up.prints(READY)
-        await shell(line(up, "curl"))
-        read_record = (line(up, "export"), line(up, sys.executable))
-        record = ""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while "'RowKey': 'point-" not in record:
-                record = await shell(*read_record)
+        [curl], [export], [read, put] = lines(up, "curl"), lines(up, "export"), lines(up, sys.executable)
+        await shell(curl)
+        record = await read_until("'RowKey': 'point-", export, read)
+        await shell(export, put)
+        restored = await read_until("'state': 'done'", export, read)
         started = children(up.process.pid)
         up.process.send_signal(signal.SIGINT)
         assert await up.ends() == 0
     assert re.search(r"'disk': 'http://127\.0\.0\.1:\d+/disks/vhds/example\.vhd'", record)
     assert "'last_error': ''" in record
+    assert re.search(r"'target': 'http://127\.0\.0\.1:\d+/disks/vhds/example-restored-\d{8}T\d{6}Z\.vhd'", restored)
+    assert "'proof': 'size equal, " in restored
     assert len(started) == 2, "Azurite and the functions host"
     assert not any(map(is_running, started))
     assert "Traceback" not in up.printed
     assert up.printed.endswith("Stopped; nothing is left running.\n")
     assert not left_in(temporary)
+
+
+async def test_what_it_says_to_type_with_az_asks_for_the_same_restore(temporary: Path) -> None:
+    async with running(UP, temporary=temporary) as up:
+        await up.prints(READY)
+    [az], [_, without_az] = lines(up, "az storage message put"), lines(up, sys.executable)
+    typed = shlex.split(az)
+    assert typed[:6] == ["az", "storage", "message", "put", "--queue-name", "restore-requests"]
+    assert typed[6:] == ["--content", shlex.split(without_az)[-1]]
+    assert RestoreRequest.read(typed[-1].encode()).disk.endswith("/disks/vhds/example.vhd")
+
+
+async def read_until(text: str, *commands: str) -> str:
+    """Type commands again and again until they print this; give all that they print then."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while text not in (printed := await shell(*commands)):
+            pass
+    return printed
 
 
 async def test_when_it_is_killed_its_processes_end_too(temporary: Path) -> None:

@@ -1,1 +1,1 @@
-"""The demo: a disk is backed up, changed, backed up again and once more; each recovery point is proved."""
+"""The demo: a disk is backed up, changed, backed up again and once more, and restored; each state is proved."""

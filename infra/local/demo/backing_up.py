@@ -36,13 +36,14 @@ class Backups:
         """Start the timer's function by name, and wait for the recovery point.
 
         Raises:
-            BackupError: the host is gone, or nothing moved on record for `PATIENCE_SECONDS`.
+            BackupError: nothing moved on record for `PATIENCE_SECONDS`.
+            RuntimeError: the host is gone.
         """
         before, started = await self._record(), datetime.now(UTC)
         await self._host.start("take_snapshots")
         seen, deadline = before, time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
-            await self._require_host()
+            await require_host(self._host)
             record = await self._record()
             if record and record.last_point != (before.last_point if before else ""):
                 return await self._point(record.last_point)
@@ -55,6 +56,16 @@ class Backups:
             f"{_error(seen, started) or 'no reason'}"
         )
 
+    async def last_point(self) -> RecoveryPoint:
+        """Read the last recovery point.
+
+        Raises:
+            BackupError: there is none.
+        """
+        if (record := await self._record()) is None or not record.last_point:
+            raise BackupError(f"{self._disk.url} has no recovery point on record.")
+        return await self._point(record.last_point)
+
     async def _record(self) -> DiskRecord | None:
         found = await self._records.get(self._disk)
         return found[0] if found else None
@@ -63,11 +74,17 @@ class Backups:
         row = await self._table.get_entity(disk_key(self._disk), f"{POINT_ROW_PREFIX}{when}")
         return RecoveryPoint.model_validate(from_properties(row))
 
-    async def _require_host(self) -> None:
-        try:
-            await self._host.status()
-        except aiohttp.ClientError as error:
-            raise BackupError("The functions host is gone; its log says why.") from error
+
+async def require_host(host: HostProcess) -> None:
+    """See to it that the functions host still answers.
+
+    Raises:
+        RuntimeError: it does not.
+    """
+    try:
+        await host.status()
+    except aiohttp.ClientError as error:
+        raise RuntimeError("The functions host is gone; its log says why.") from error
 
 
 def _progress(record: DiskRecord | None) -> OpenRun | None:

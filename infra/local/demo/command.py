@@ -12,7 +12,9 @@ import aiohttp
 from azure.core.exceptions import AzureError
 
 from infra.local.demo.backing_up import BackupError
-from infra.local.demo.story import Proved, tell
+from infra.local.demo.proved import Proved
+from infra.local.demo.restoring import RestoreError
+from infra.local.demo.story import tell
 from infra.local.demo.table import table
 from infra.local.demo.terminal import Terminal
 from infra.local.disks.example_disk import LEAST_MIB
@@ -23,10 +25,12 @@ _DEFAULT_MIB = 1024
 _MOST_MIB = 64 * 1024
 _LOG_LINES = 30
 _STOPPED = 130
-_EXPECTED = (BackupError, RuntimeError, ValueError, OSError, AzureError, aiohttp.ClientError)
+_EXPECTED = (BackupError, RestoreError, RuntimeError, ValueError, OSError, AzureError, aiohttp.ClientError)
 _CLOSING = """
-Each recovery point is a snapshot of one backup blob: the first run moved the disk's data, the next ones what had
-changed. No Azure account was needed, and nothing is left running.
+Each recovery point is a snapshot of the disk's backup blob: the first run moved the disk's data, the next ones what had
+changed. A message on a queue brought the first one back as a disk of its own. SOURCE_DISKS does not name that disk: it
+is backed up all the same, and its backup moved what had changed since the restore. No Azure account was needed, and
+nothing is left running.
 
 What to type next:
   python3 infra/local demo --disk FILE.vhd   the same with a disk of your own (it is copied, never written to)
@@ -44,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(terminal: Terminal, size: int, own: Path | None) -> int:
-    terminal.say("Tidemark demo: a disk is backed up three times, on this machine alone. Ctrl-C ends it.\n")
+    terminal.say(
+        "Tidemark demo: a disk is backed up three times and restored once, on this machine alone. Ctrl-C ends it.\n"
+    )
     with tempfile.TemporaryDirectory(prefix="tidemark-demo-") as folder, _log(terminal) as log:
         return report(terminal, await tell(terminal, Path(folder), log, size, own))
     return 1
@@ -52,7 +58,7 @@ async def _run(terminal: Terminal, size: int, own: Path | None) -> int:
 
 def report(terminal: Terminal, points: Sequence[Proved]) -> int:
     """Write the table; give the exit code: 0 if every proof held, else 1."""
-    terminal.say(f"\n{table([(proved.point, str(proved)) for proved in points])}")
+    terminal.say(f"\n{table(points)}")
     broken = [proved.point.time for proved in points if not proved.holds]
     if broken or not points:
         terminal.say(f"\nNot proved: {', '.join(broken) or 'there is no recovery point'}.")
@@ -90,7 +96,7 @@ def _show_end(terminal: Terminal, log: Path) -> bool:
 
 
 def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    what = "Back a disk up, change it, and prove each recovery point."
+    what = "Back a disk up, change it, restore it, and prove each recovery point."
     parser = argparse.ArgumentParser(prog="python3 infra/local demo", description=what)
     parser.add_argument("--disk", type=Path, metavar="FILE.vhd", help="a fixed VHD of your own; it is only read")
     parser.add_argument(

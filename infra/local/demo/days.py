@@ -1,7 +1,7 @@
 """The disk on its days: an image per state, and what a guest did to the disk between two."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from infra.local.disks.vhd import FOOTER_BYTES, PAGE_BYTES, read_footer
 _PLACES = 12
 _PAGES_AT_A_PLACE = 8
 _SEED = 7
+_AFTER_RESTORE = {"tidemark-demo/restored.txt": b"written after the restore\n"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +68,33 @@ def first_day(folder: Path, size: int, own: Path | None) -> Day:
 
 def second_day(folder: Path, first: Day) -> Day:
     """Change a copy of the disk: its files where e2fsprogs can, else pages."""
-    image = folder / f"changed-{first.image.name}"
+    return _changed(first, folder / f"changed-{first.image.name}", {}, _SEED)
+
+
+def day_after_restore(folder: Path, first: Day) -> Day:
+    """Change a copy of the disk like that too, yet not into the same: neither can be taken for the other."""
+    return _changed(first, folder / f"restored-{first.image.name}", _AFTER_RESTORE, _SEED + 1)
+
+
+def _changed(first: Day, image: Path, more: Mapping[str, bytes], seed: int) -> Day:
+    """Change a copy of the disk.
+
+    Args:
+        first: the disk as it is.
+        image: where its copy goes.
+        more: files to be written beside those that always are.
+        seed: of the content of pages, where these are changed.
+    """
     copy_sparse(first.image, image)
     if first.files is None:
-        return _day_of_pages(image, "")
+        return _day_of_pages(image, "", seed)
     write, delete = changes_of_second_day(list_files(image))
+    write |= more
     try:
         change_filesystem(image, write=write, delete=delete)
     except (RuntimeError, ValueError, FileNotFoundError) as error:
         copy_sparse(first.image, image)
-        return _day_of_pages(image, f", since its files could not be changed ({error})")
+        return _day_of_pages(image, f", since its files could not be changed ({error})", seed)
     about = f"{len(write)} files added or edited, {len(delete)} deleted with discard"
     return replace(_day(image), changes=tuple(changes(first.image, image)), about=about)
 
@@ -93,15 +111,15 @@ def _day(image: Path) -> Day:
     return Day(image, (), files, check, f"ext4, {len(files)} files")
 
 
-def _day_of_pages(image: Path, why: str) -> Day:
-    changed = tuple(_change_pages(image))
+def _day_of_pages(image: Path, why: str, seed: int) -> Day:
+    changed = tuple(_change_pages(image, seed))
     about = f"{len(changed)} stretches of pages rewritten or cleared directly{why}"
     return replace(_day(image), changes=changed, about=about)
 
 
-def _change_pages(image: Path) -> Iterator[Change]:
+def _change_pages(image: Path, seed: int) -> Iterator[Change]:
     """Rewrite and clear a handful of stretches of valid pages in turn, never the footer."""
-    rng = random.Random(_SEED)  # noqa: S311 - content for a disk, no secret
+    rng = random.Random(seed)  # noqa: S311 - content for a disk, no secret
     end = image.stat().st_size - FOOTER_BYTES
     length = _PAGES_AT_A_PLACE * PAGE_BYTES
     with image.open("r+b") as file:

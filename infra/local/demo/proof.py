@@ -12,10 +12,13 @@ from infra.local.disks.disk_image import check_filesystem, checksums
 from infra.local.disks.page_blob import PageBlob, at_once
 from infra.local.disks.vhd import MIB, PAGE_BYTES, read_footer
 from infra.local.stopping import in_thread
-from shared.record import RecoveryPoint
+from shared.record import Kind, RecoveryPoint
 
 type Read = Callable[[int, int], Awaitable[bytes]]
 type Moved = Callable[[int], None]
+
+ITSELF = ""
+"""In the place of a snapshot: the blob itself. Azurite reads an empty snapshot so."""
 
 # Two readers keep a local Azure busy; each holds this much of every side in memory.
 _CHUNK_BYTES = 8 * MIB
@@ -28,7 +31,7 @@ class BrokenProofError(Exception):
 
 
 def of_snapshot(blob: PageBlob, snapshot: str) -> Read:
-    """Read a snapshot of a blob."""
+    """Read a snapshot of a blob, or the blob `ITSELF`."""
 
     async def read(start: int, end: int) -> bytes:
         return await blob.read(snapshot, start, end)
@@ -79,6 +82,39 @@ async def require_identical(backup: PageBlob, disk: PageBlob, point: RecoveryPoi
     with FileIO(day.image) as image:
         others = {"its source snapshot": of_snapshot(disk, point.source_snapshot), "that day's disk": _of_file(image)}
         await require_same(day.size, of_snapshot(backup, point.backup_snapshot), others, moved)
+
+
+async def require_size(disk: PageBlob, day: Day) -> None:
+    """Compare a disk's own size with that day's.
+
+    Raises:
+        BrokenProofError: they differ.
+    """
+    if (size := await disk.size(ITSELF)) != day.size:
+        raise BrokenProofError(f"sizes differ: the disk has {size} bytes, that day's disk has {day.size} bytes")
+
+
+async def require_same_file(extracted: Path, day: Day) -> None:
+    """Compare an extracted disk with that day's image.
+
+    Raises:
+        BrokenProofError: they differ in a byte.
+    """
+    with FileIO(extracted) as file, FileIO(day.image) as image:
+        await require_same(day.size, _of_file(file), {"that day's disk": _of_file(image)}, lambda _: None)
+
+
+def require_only_changes(point: RecoveryPoint, day: Day) -> None:
+    """Check that a run was incremental and moved no more than what a guest had changed.
+
+    Raises:
+        BrokenProofError: it was not, or did.
+    """
+    if point.kind is not Kind.INCREMENTAL:
+        raise BrokenProofError(f"its run was {point.kind}, not incremental: {point.reason}")
+    moved, changed = point.bytes_written + point.bytes_cleared, sum(end - start for start, end, _ in day.changes)
+    if moved > changed:
+        raise BrokenProofError(f"its run moved {moved} bytes, though only {changed} had been changed")
 
 
 async def extract(read: Read, size: int, target: Path, moved: Moved) -> None:

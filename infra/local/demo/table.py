@@ -1,23 +1,31 @@
-"""The table of recovery points: what each moved, and how it was proved."""
+"""The table of recovery points: whose they are, what each moved, and how it was proved."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, groupby
 
+from infra.local.demo.proved import Proved
 from infra.local.demo.terminal import amount
 from shared.record import RecoveryPoint
 
 _HEADINGS = ("recovery point", "kind", "took", "ranges", "written", "cleared", "requests", "moved")
 
 
-def table(points: Sequence[tuple[RecoveryPoint, str]]) -> str:
+def table(points: Sequence[Proved]) -> str:
     """Lay out recovery points, each with a line that says how it was proved; at most 100 columns.
 
-    `moved` is what was written in per cent of the disk's size.
+    A line before those of a disk names it. `moved` is what was written in per cent of the disk's size.
     """
-    rows = [_HEADINGS, *(_row(point) for point, _ in points)]
+    rows = [_HEADINGS, *(_row(proved.point) for proved in points)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(_cells(row, widths)).rstrip() for row in rows]
-    proofs = [f"    {proof}" for _, proof in points]
-    return "\n".join([lines[0], *(line for pair in zip(lines[1:], proofs, strict=True) for line in pair)])
+    return "\n".join(chain([_line(_HEADINGS, widths)], _lines(points, widths)))
+
+
+def _lines(points: Sequence[Proved], widths: Sequence[int]) -> Iterator[str]:
+    for disk, of_disk in groupby(points, lambda proved: proved.disk):
+        yield f"disk {disk}"
+        for proved in of_disk:
+            yield _line(_row(proved.point), widths)
+            yield f"    {proved}"
 
 
 def _row(point: RecoveryPoint) -> tuple[str, ...]:
@@ -33,7 +41,8 @@ def _row(point: RecoveryPoint) -> tuple[str, ...]:
     )
 
 
-def _cells(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     """Pad to the columns' widths: the first two are text, the rest are numbers."""
     text = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
-    return text + [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+    numbers = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+    return "  ".join([*text, *numbers]).rstrip()

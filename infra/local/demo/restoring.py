@@ -1,0 +1,101 @@
+"""A restore as an admin asks for it and as its row shows it."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+
+from azure.data.tables.aio import TableClient
+from azure.storage.queue.aio import QueueClient
+
+from infra.local.demo.backing_up import PATIENCE_SECONDS, require_host
+from infra.local.demo.terminal import amount
+from infra.local.disks.vhd import MIB
+from infra.local.host.process import HostProcess
+from shared.addresses import BlobAddress
+from shared.restores import Restore, State
+from shared.storage.records import Records
+from shared.storage.restores import Restores as Rows
+
+_LOOK_SECONDS = 0.2
+
+
+class RestoreError(Exception):
+    """A restore that did not come to its end; the message holds the reason on record."""
+
+
+class Restores:
+    """The restores by the app on the local host."""
+
+    def __init__(self, host: HostProcess, requests: QueueClient, table: TableClient) -> None:
+        self._host = host
+        self._requests = requests
+        self._rows = Rows(table)
+        self._records = Records(table)
+
+    async def ask(self, message: str) -> str:
+        """Put a request on the queue as `az storage message put` does: as it is. Give the restore's id."""
+        return str((await self._requests.send_message(message)).id)
+
+    async def done(self, disk: BlobAddress, restore: str, show: Callable[[str], None]) -> Restore:
+        """Wait for the end of a restore, and until its lease on the restored disk has ended too.
+
+        Args:
+            disk: the disk whose recovery point is restored.
+            restore: the restore's id.
+            show: is told how far it is.
+
+        Raises:
+            RestoreError: it was refused, it failed, or nothing moved on record for `PATIENCE_SECONDS`.
+            RuntimeError: the host is gone.
+        """
+        seen: Restore | None = None
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            await require_host(self._host)
+            found = await self._rows.get(disk, restore)
+            row = found[0] if found else None
+            if row and row.state in {State.REFUSED, State.FAILED}:
+                raise RestoreError(f"The restore of {disk.url}: {row.state}. On record: {row.reason}")
+            if row and row.state is State.DONE and await self._is_let_go(row):
+                return row
+            if _progress(row) != _progress(seen):
+                deadline = time.monotonic() + PATIENCE_SECONDS
+            seen = row
+            show(_said(row))
+            await asyncio.sleep(_LOOK_SECONDS)
+        raise RestoreError(
+            f"The restore of {disk.url} came no further for {PATIENCE_SECONDS:.0f} s. On record: "
+            f"{(seen and (seen.last_error or seen.reason)) or 'no reason'}"
+        )
+
+    async def _is_let_go(self, restore: Restore) -> bool:
+        """Tell whether the restored disk's record names the restore no more: only then a guest can write to it."""
+        found = await self._records.get(restore.target_address)
+        return found is not None and not found[0].restore
+
+
+def request(disk: BlobAddress, point: str) -> str:
+    """Write a request for a restore to a new disk.
+
+    Args:
+        disk: the disk whose recovery point is to be restored.
+        point: the recovery point's time.
+    """
+    return json.dumps({"disk": disk.url, "point": point})
+
+
+def _progress(restore: Restore | None) -> Restore | None:
+    """Give the part of the row that moves when work is done, and not whenever it is looked at or tried in vain."""
+    return restore and restore.model_copy(update={"checked": restore.requested, "last_error_at": None})
+
+
+def _said(restore: Restore | None) -> str:
+    if restore is None:
+        return "waiting for the app to read the message"
+    if restore.state is State.PROVING:
+        return f"proving, {restore.parts_proved} of {restore.parts_total} parts"
+    if restore.state in {State.PROMOTING, State.COPYING}:
+        tried = f", tried again after: {restore.last_error}" if restore.last_error else ""
+        return f"{restore.state}, {restore.bytes_done // MIB} of {amount(restore.bytes_total or restore.size)}{tried}"
+    return f"{restore.state}{f', {restore.reason}' if restore.reason else ''}"

@@ -1,0 +1,103 @@
+"""What the demo plays on: a local Azure, the app on the local host, and disks with their backup blobs."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from azure.data.tables.aio import TableClient
+from azure.storage.blob.aio import BlobServiceClient
+
+from infra.local.azurite import Account
+from infra.local.demo.backing_up import Backups
+from infra.local.demo.restoring import Restores
+from infra.local.demo.terminal import Terminal
+from infra.local.disks.page_blob import PageBlob
+from infra.local.host.process import HostProcess, run_host
+from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure, run_local_azure
+from shared.addresses import BlobAddress
+from shared.names import BACKUPS_TABLE, RESTORE_REQUESTS_QUEUE, backup_blob_name
+
+_CONTAINER = "vhds"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A disk, its backup blob, and its backups by the app."""
+
+    disk: PageBlob
+    backup: PageBlob
+    backups: Backups
+
+    @property
+    def address(self) -> BlobAddress:
+        """The disk's address."""
+        return BlobAddress.parse(self.disk.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The disks of the local Azure, and where the app on the local host backs them up to."""
+
+    azure: LocalAzure
+    http: aiohttp.ClientSession
+    services: Mapping[Account, BlobServiceClient]
+    host: HostProcess
+    table: TableClient
+
+    def of(self, disk: BlobAddress) -> Pair:
+        """Give a disk with its backup blob; neither needs to be there yet."""
+        return Pair(
+            self._blob(DISKS, disk.container, disk.blob),
+            self._blob(BACKUPS, BACKUP_CONTAINER, backup_blob_name(disk)),
+            Backups(self.host, self.table, disk),
+        )
+
+    def _blob(self, account: Account, container: str, name: str) -> PageBlob:
+        return PageBlob(self.services[account].get_blob_client(container, name), account, self.azure, self.http)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running local Azure, and the app for one disk on it.
+
+    Attributes:
+        original: the disk that `SOURCE_DISKS` names, still to be uploaded; and its backup blob.
+        pairs: all disks.
+        restores: the app's restores.
+        folder: for images.
+        terminal: says what is done.
+    """
+
+    original: Pair
+    pairs: Pairs
+    restores: Restores
+    folder: Path
+    terminal: Terminal
+
+
+@contextlib.asynccontextmanager
+async def set_stage(terminal: Terminal, folder: Path, log: Path, name: str) -> AsyncIterator[Stage]:
+    """Run the local Azure with an empty container for the disk, and the app on the local host.
+
+    Args:
+        terminal: says what is done.
+        folder: for images.
+        log: the functions host's.
+        name: of the disk that the app backs up.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        with terminal.step("Starting a local Azure and the app") as step:
+            azure: LocalAzure = await enter(run_local_azure())
+            http = await enter(aiohttp.ClientSession())
+            services = {account: await enter(azure.blobs(account)) for account in (DISKS, BACKUPS)}
+            container = await services[DISKS].create_container(_CONTAINER)
+            disk = BlobAddress.parse(container.get_blob_client(name).url)
+            table = (await enter(azure.tables())).get_table_client(BACKUPS_TABLE)
+            queue = (await enter(azure.queues())).get_queue_client(RESTORE_REQUESTS_QUEUE)
+            host = await enter(run_host(ROOT, azure.app_settings([disk.url]), log=log))
+            step.result = f"blobs at {azure.gateway.url}, the functions host at {host.url}"
+        pairs = Pairs(azure, http, services, host, table)
+        yield Stage(pairs.of(disk), pairs, Restores(host, queue, table), folder, terminal)
