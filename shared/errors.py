@@ -150,7 +150,7 @@ def explain(error: BaseException) -> str:
     said = next(iter(str(error.message).splitlines()), "")
     what = f"{code or type(error).__name__}{f' ({status})' if status else ''}: {said}"
     advice = _ADVICE.get(code)
-    return without_secrets(f"{what} What to do: {advice}." if advice else what)
+    return without_secrets(f"{what.rstrip('.')}. What to do: {advice}." if advice else what)
 
 
 def without_secrets(text: str) -> str:

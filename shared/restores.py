@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from shared.addresses import BlobAddress
 from shared.decisions import TakenSnapshot, sealed
 from shared.names import restore_lease_id, restored_disk_name
-from shared.record import COPY_BLOB, DiskRecord, Kind, RecoveryPoint
+from shared.record import COPY_BLOB, SERVER_SIDE, DiskRecord, Kind, RecoveryPoint
 from shared.restore_requests import LATEST, RestoreRequest
 from shared.settings import Settings
 
@@ -63,6 +63,7 @@ class Restore(BaseModel):
         target: the URL of the blob that is restored to.
         recovery_point: the time of the recovery point that was found.
         copied_from: the URL that the target is copied from, with its snapshot and without a signature.
+        copying: how its bytes travel to the target: on the server's side, or through the function and why.
         size: bytes of the recovery point.
         bytes_done, bytes_total: how far the copy is that is under way.
         target_is_new, backup_is_new: whether the target and its backup blob were not there before.
@@ -90,6 +91,7 @@ class Restore(BaseModel):
     target: str = ""
     recovery_point: str = ""
     copied_from: str = ""
+    copying: str = SERVER_SIDE
     size: int = 0
     bytes_done: int = 0
     bytes_total: int = 0
@@ -203,6 +205,7 @@ def tried_again(restore: Restore, reason: str, now: datetime) -> Restore:
         raise RestoreFailedError(f"{reason}. It was tried {restore.attempt} times")
     again = {
         "attempt": restore.attempt + 1,
+        "copying": SERVER_SIDE,
         "backup_etag": "",
         "target_etag": "",
         "target_snapshot": "",

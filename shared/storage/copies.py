@@ -1,6 +1,7 @@
 """Whole page blobs copied by the service: Copy Blob, which is asynchronous, best effort, and may take days."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +14,7 @@ from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 from shared.addresses import BlobAddress
 from shared.errors import CopyRefusedError, NotAsLeftError, TargetLeasedError, error_code, explain, is_lease_error
 from shared.names import COPY_METADATA
+from shared.ranges import Change
 from shared.storage.connections import Connections
 
 PENDING, SUCCESS, ABORTED = "pending", "success", "aborted"
@@ -148,16 +150,45 @@ class Copies:
             conditions["destination_lease"] = lease_id
         client = await self._client(blob)
         try:
-            await client.start_copy_from_url(source_url, metadata=dict(metadata), **conditions)
+            with _leased(blob):
+                await client.start_copy_from_url(source_url, metadata=dict(metadata), **conditions)
         except HttpResponseError as error:
             if error_code(error) in _FASTER:
                 return
-            if is_lease_error(error):
-                raise NotAsLeftError(f"{blob.url} is not under this restore's lease: {explain(error)}") from error
             if error_code(error) in _SOURCE_REFUSED:
                 # The answer may repeat the source's URL, signature and all.
                 raise CopyRefusedError(f"the service can't copy to {blob.url}: {explain(error)}") from None
             raise
+
+    async def resize(self, blob: BlobAddress, size: int, lease_id: str) -> None:
+        """Grow or shrink a blob (REST: Set Blob Properties); what is new reads as zeros.
+
+        Raises:
+            NotAsLeftError: it is not under this lease.
+        """
+        client = await self._client(blob)
+        with _leased(blob):
+            await client.resize_blob(size, lease=lease_id)
+
+    async def write(self, blob: BlobAddress, piece: Change, content: bytes, lease_id: str) -> None:
+        """Write at most 4 MiB (REST: Put Page).
+
+        Raises:
+            NotAsLeftError: the blob is not under this lease.
+        """
+        client = await self._client(blob)
+        with _leased(blob):
+            await client.upload_page(content, piece.start, piece.length, lease=lease_id)
+
+    async def clear(self, blob: BlobAddress, piece: Change, lease_id: str) -> None:
+        """Clear a range of any length (REST: Put Page, `x-ms-page-write: clear`).
+
+        Raises:
+            NotAsLeftError: the blob is not under this lease.
+        """
+        client = await self._client(blob)
+        with _leased(blob):
+            await client.clear_page(piece.start, piece.length, lease=lease_id)
 
     async def delete(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> None:
         """Delete a blob that has no snapshots, as long as it has this ETag; one that is gone is fine.
@@ -179,6 +210,17 @@ class Copies:
     async def _client(self, blob: BlobAddress) -> BlobClient:
         service = await self._connections.blob_service(blob.service_url, blob.account)
         return service.get_blob_client(blob.container, blob.blob)
+
+
+@contextlib.contextmanager
+def _leased(blob: BlobAddress) -> Iterator[None]:
+    """Tell apart what a write is refused for when the blob is not under the restore's lease any more."""
+    try:
+        yield
+    except HttpResponseError as error:
+        if is_lease_error(error):
+            raise NotAsLeftError(f"{blob.url} is not under this restore's lease: {explain(error)}") from error
+        raise
 
 
 def _as_target(found: BlobProperties) -> CopyTarget:

@@ -5,8 +5,9 @@ from datetime import timedelta
 from azure.core.exceptions import ResourceNotFoundError
 
 from shared.addresses import BlobAddress
+from shared.decisions import is_unwatched as is_run_unwatched
 from shared.errors import DiskError
-from shared.messages import RestoreMessage, RunMessage
+from shared.messages import FinishMessage, RestoreMessage
 from shared.names import DISK_METADATA, LONGEST_NAME, RESTORE_METADATA
 from shared.record import DiskRecord, OpenRun, RecoveryPoint
 from shared.restores import (
@@ -17,6 +18,7 @@ from shared.restores import (
     begun,
     claimed,
     default_target,
+    next_look,
     point_asked_for,
     require_allowed,
     without_restore,
@@ -160,16 +162,18 @@ async def _wait_for_restore(services: Services, restore: Restore, target: BlobAd
 
 
 async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> Next:
-    """Let the target's open run come to its end; give it up if it makes no progress."""
-    target, now = restore.target_address, services.now()
-    message = RunMessage(disk=target.url, run=run.snapshot)
-    is_stalled = now - run.progressed >= services.settings.stalled_after
+    """Let the target's open run come to its end; without progress give it up, unless the service copies for it."""
+    target, now, after = restore.target_address, services.now(), services.settings.stalled_after
+    message = FinishMessage(disk=target.url, run=run.snapshot)
+    is_stalled = now - run.progressed >= after
     if is_stalled and not (run.mode is Mode.FULL and await is_copying(services, message, run)):
         why = DiskError(f"it made no progress, and the restore {restore.restore} is to write over the disk")
         await give_up(services, message, why)
         return Next(restore.model_copy(update={"checked": now}))
+    if is_run_unwatched(run, now, after):
+        await services.queues.send(message)
     waits = f"waits for the open run {run.snapshot} of {target.url}"
-    return Next(restore.model_copy(update={"reason": waits, "checked": now}), _COME_BACK)
+    return Next(restore.model_copy(update={"reason": waits, "checked": now}), next_look(restore, now))
 
 
 async def _take_target(services: Services, restore: Restore) -> None:

@@ -3,14 +3,16 @@
 import logging
 
 from shared.addresses import BlobAddress
-from shared.errors import NotAsLeftError, SourceGoneError
+from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError
 from shared.events import log_event
 from shared.names import COPY_METADATA, DISK_METADATA, RESTORE_METADATA
+from shared.record import SERVER_SIDE
 from shared.restores import Next, Restore, RestoreFailedError, State, begun, next_look
 from shared.storage.copies import ABORTED, PENDING, SUCCESS, CopyTarget
 from shared.storage.page_blobs import COPY_FOR, Version
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
+from shared.workflows.carry_restore import carry
 from shared.workflows.recovery_points import point_of, version_of
 
 
@@ -76,12 +78,20 @@ async def copy_back(services: Services, restore: Restore) -> Next:
         then = begun(restore, State.PROVING, services.now())
         return Next(then.model_copy(update={"target_etag": found.etag, "bytes_done": restore.size}))
     source = await _source(services, restore)
+    if restore.copying != SERVER_SIDE:
+        return await carry(services, restore, source, found)
     url = await _source_url(services, source, target)
     about = {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
     await services.copies.acquire_lease(target, restore.lease, found.etag)
-    await services.copies.start(target, url, about, etag=found.etag, lease_id=restore.lease)
+    started = restore.model_copy(update={"copied_from": source.url, "checked": services.now()})
+    try:
+        await services.copies.start(target, url, about, etag=found.etag, lease_id=restore.lease)
+    except CopyRefusedError as error:
+        how = f"through the function, since the service could not copy by itself: {error}"
+        log_event("copy-through-function", level=logging.WARNING, restore=restore.restore, reason=how)
+        return Next(started.model_copy(update={"copying": how}))
     log_event("restore-copy-started", restore=restore.restore, target=target.url, copied_from=source.url)
-    return Next(restore.model_copy(update={"copied_from": source.url, "checked": services.now()}))
+    return Next(started)
 
 
 def _has_succeeded(restore: Restore, blob: BlobAddress, found: CopyTarget) -> bool:

@@ -1,6 +1,5 @@
 """The second step: get the backup blob ready; list what changed, a window at a time, and enqueue it in batches."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 
@@ -15,6 +14,7 @@ from shared.ranges import Change, Window, coalesced, gaps_cleared, windows
 from shared.record import DiskRecord, Kind, OpenRun
 from shared.settings import Mode
 from shared.storage.services import Services
+from shared.workflows.at_once import AtOnce
 from shared.workflows.failures import on_record
 from shared.workflows.full_copies import start_copy
 from shared.workflows.give_up import give_up
@@ -102,27 +102,22 @@ async def _plan_window(services: Services, message: PlanMessage, number: int) ->
     done = await services.plans.batches_done(message, number)
     fingerprints: list[int] = []
     total = Effort()
-    sending: set[asyncio.Task[None]] = set()
     try:
-        async for changes in _batches(_change_list(services, found[0], run, window)):
-            batch = BatchMessage(
-                **message.model_dump(exclude={"window"}),
-                window=number,
-                number=len(fingerprints),
-                ranges=encode(changes),
-            )
-            fingerprints.append(fingerprint(batch.ranges))
-            total = total.plus(effort(changes))
-            if batch.number not in done:
-                sending.add(asyncio.create_task(services.queues.send(batch)))
-                sending = await _some_sent(sending, _ENQUEUED_AT_ONCE)
-        await _some_sent(sending, 1)
+        async with AtOnce(_ENQUEUED_AT_ONCE) as sending:
+            async for changes in _batches(_change_list(services, found[0], run, window)):
+                batch = BatchMessage(
+                    **message.model_dump(exclude={"window"}),
+                    window=number,
+                    number=len(fingerprints),
+                    ranges=encode(changes),
+                )
+                fingerprints.append(fingerprint(batch.ranges))
+                total = total.plus(effort(changes))
+                if batch.number not in done:
+                    await sending.start(services.queues.send(batch))
     except DiffRefusedError as error:
         await _plan_anew(services, message, Kind.RESYNC, f"the diff from the base snapshot was refused: {error}")
         return
-    finally:
-        for task in sending:
-            task.cancel()
     if not done.items() <= dict(enumerate(fingerprints)).items():
         await _plan_anew(services, message, run.kind, "the change list is cut otherwise than when the run began")
         return
@@ -130,15 +125,6 @@ async def _plan_window(services: Services, message: PlanMessage, number: int) ->
     log_event(
         "window-planned", disk=disk.url, run=message.run, window=number, batches=len(fingerprints), **total._asdict()
     )
-
-
-async def _some_sent(sending: set[asyncio.Task[None]], most: int) -> set[asyncio.Task[None]]:
-    """Wait until fewer than `most` messages are under way."""
-    while len(sending) >= most:
-        done, sending = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    return sending
 
 
 async def _plan_anew(services: Services, message: PlanMessage, kind: Kind, reason: str) -> None:

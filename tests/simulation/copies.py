@@ -1,16 +1,17 @@
 """Copy Blob, as the workflows see it, on top of the world: it begins, and ends when the seed says so."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from shared.addresses import BlobAddress
 from shared.errors import CopyRefusedError, NotAsLeftError, TargetLeasedError, error_code, is_lease_error
 from shared.names import PAGE
+from shared.ranges import Change
 from shared.storage.copies import Copies, CopyTarget
 from tests.simulation.blobs import Blob, Copy, refusal
 from tests.simulation.calls import Calls
-from tests.simulation.world import World
+from tests.simulation.world import OWN, World
 
 _FASTER = ("PendingCopyOperation", "BlobAlreadyExists", "ConditionNotMet")
 
@@ -74,6 +75,17 @@ class SimulatedCopies(Copies):
                 raise CopyRefusedError(f"the service can't copy to {blob.url}") from None
             raise
 
+    async def resize(self, blob: BlobAddress, size: int, lease_id: str) -> None:
+        await self._carry(blob, lease_id, lambda found: found.resize(size // PAGE, lease_id))
+
+    async def write(self, blob: BlobAddress, piece: Change, content: bytes, lease_id: str) -> None:
+        pages = [int.from_bytes(content[at : at + PAGE], "big") for at in range(0, piece.length, PAGE)]
+        await self._carry(blob, lease_id, lambda found: found.put(piece, pages, lease_id))
+
+    async def clear(self, blob: BlobAddress, piece: Change, lease_id: str) -> None:
+        empty = [None] * (piece.length // PAGE)
+        await self._carry(blob, lease_id, lambda found: found.put(piece, empty, lease_id))
+
     async def delete(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> None:
         def effect() -> None:
             found = self._world.blob(blob)
@@ -93,6 +105,18 @@ class SimulatedCopies(Copies):
                 raise NotAsLeftError(f"{blob.url} is left as it is: {error}") from error
             raise
 
+    async def _carry(self, blob: BlobAddress, lease_id: str, effect: Callable[[Blob], None]) -> None:
+        def on_blob() -> None:
+            effect(self._world.blob(blob))
+            self._world.carried_to(blob, lease_id)
+
+        try:
+            await self._calls.change(on_blob)
+        except HttpResponseError as error:
+            if is_lease_error(error):
+                raise NotAsLeftError(f"{blob.url} is not under this restore's lease") from error
+            raise
+
     def _start(
         self, blob: BlobAddress, source_url: str, metadata: Mapping[str, str], etag: str | None, lease_id: str | None
     ) -> None:
@@ -105,6 +129,9 @@ class SimulatedCopies(Copies):
             taken = world.source(source_url, blob)
         except ResourceNotFoundError as error:
             raise refusal(404, "CannotVerifyCopySource") from error
+        crosses = BlobAddress.parse(source_url.partition("?")[0]).account != blob.account
+        if crosses and blob.parent != OWN and not world.copies_itself:
+            raise refusal(403, "CannotVerifyCopySource")
         copy = Copy(source_url, taken.etag, taken.pages)
         target = world.blobs[blob] if etag else Blob([], world.number)
         before = target.metadata

@@ -201,8 +201,9 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
 def _wrong_snapshots(world: World, address: BlobAddress) -> Iterator[str]:
     """Say what is wrong with a backup blob's snapshots: a catalogue is to be rebuilt from them alone."""
     blob = world.blobs[address]
+    sealed_runs = [run_id(disk, time) for disk in world.disks for time in world.sealed.get(disk_key(disk), ())]
     for run, count in Counter(taken.metadata[RUN_METADATA] for taken in blob.snapshots.values()).items():
-        if count > 1:
+        if count > 1 and run in sealed_runs:
             yield f"the run {run} has {count} backup snapshots"
     for time, taken in blob.snapshots.items():
         run = taken.metadata[RUN_METADATA].rpartition(RUN_SEPARATOR)[2]

@@ -6,7 +6,7 @@ import pytest
 
 from shared import batches, ranges, sampling
 from shared.names import PAGE
-from shared.workflows import listing, plan_changes, prove_restore
+from shared.workflows import carry_restore, listing, plan_changes, prove_restore
 from tests.simulation.history import History
 from tests.simulation.host import WrongError
 
@@ -18,6 +18,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk of a few pages takes several windows, batches and pieces."""
     monkeypatch.setattr(plan_changes, "WINDOW", 8 * PAGE)
     monkeypatch.setattr(prove_restore, "WINDOW", 16 * PAGE)
+    monkeypatch.setattr(carry_restore, "PART", 8 * PAGE)
     monkeypatch.setattr(listing, "SMALLEST_WINDOW", 2 * PAGE)
     monkeypatch.setattr(sampling, "SAMPLES", 1)
     monkeypatch.setattr(sampling, "SAMPLE_BYTES", PAGE)

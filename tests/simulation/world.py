@@ -163,14 +163,26 @@ class World:
             metadata: its metadata.
             before: what that was; a restore that is not to overwrite copies over what it has made only.
         """
-        restore, record = metadata.get(RESTORE_METADATA, ""), self.record(address)
+        restore = metadata.get(RESTORE_METADATA, "")
         if address.parent != OWN:
-            if record is None or record.restore != restore:
-                self.violations.append(f"{address.blob} was written by the restore {restore}, which has not claimed it")
-            may_overwrite = any(row.overwrite for row in self.restore_rows() if row.restore == restore)
-            if before.get(RESTORE_METADATA) != restore and not may_overwrite:
-                self.violations.append(f"{address.blob} was written over by the restore {restore}, which was not asked")
+            self._require_right(address, restore, before)
         self._note(address, metadata)
+
+    def carried_to(self, address: BlobAddress, lease: str) -> None:
+        """Note that a restore has written to a disk through the function, under its lease."""
+        metadata = self.blob(address).metadata
+        for restore in [row.restore for row in self.restore_rows() if row.lease == lease]:
+            self._require_right(address, restore, metadata)
+            self._note(address, {RESTORE_METADATA: restore})
+
+    def _require_right(self, address: BlobAddress, restore: str, metadata: Mapping[str, str]) -> None:
+        """See to it that a restore writes to a disk that it has claimed, and has made or may overwrite."""
+        record = self.record(address)
+        if record is None or record.restore != restore:
+            self.violations.append(f"{address.blob} was written by the restore {restore}, which has not claimed it")
+        may_overwrite = any(row.overwrite for row in self.restore_rows() if row.restore == restore)
+        if metadata.get(RESTORE_METADATA) != restore and not may_overwrite:
+            self.violations.append(f"{address.blob} was written over by the restore {restore}, which was not asked")
 
     def end_copy(self, address: BlobAddress, status: str) -> None:
         """End a copy; one whose source is gone or was written to meanwhile fails."""

@@ -1,0 +1,61 @@
+"""Where the service can't copy back by itself, behind a firewall: a restore's bytes go through the function.
+
+A part at a time, an invocation each: one invocation writes about as fast as a page blob takes it.
+"""
+
+from collections.abc import AsyncIterator
+
+from shared.addresses import BlobAddress
+from shared.ranges import Change, Window, coalesced, gaps_cleared, writes
+from shared.restores import Next, Restore, State, begun
+from shared.storage.copies import CopyTarget
+from shared.storage.page_blobs import Version
+from shared.storage.services import Services
+from shared.workflows.at_once import AtOnce
+from shared.workflows.listing import listed
+
+PART = 1024**3
+"""Bytes of a disk that one invocation carries."""
+
+WRITERS = 8
+"""Requests that one invocation has under way at once."""
+
+
+async def carry(services: Services, restore: Restore, source: Version, found: CopyTarget) -> Next:
+    """Carry the next part of the recovery point to the target: write what is valid, clear the rest.
+
+    Raises:
+        LeaseLostError: the target is not under the restore's lease.
+        SourceGoneError: the recovery point is gone.
+    """
+    target = restore.target_address
+    if restore.bytes_done == 0:
+        await services.copies.acquire_lease(target, restore.lease, found.etag)
+        if found.size != restore.size:
+            await services.copies.resize(target, restore.size, restore.lease)
+    part = Window(restore.bytes_done, min(restore.bytes_done + PART, restore.size))
+    valid = coalesced(listed(services, source.blob, source.snapshot, None, part))
+    if restore.size:
+        await _apply(services, restore, source, gaps_cleared(valid, part))
+    carried = restore.model_copy(update={"bytes_done": part.end, "checked": services.now()})
+    if part.end < restore.size:
+        return Next(carried)
+    etag = (await services.pages.properties(target, "")).etag
+    return Next(begun(carried, State.PROVING, services.now()).model_copy(update={"target_etag": etag}))
+
+
+async def _apply(services: Services, restore: Restore, source: Version, changes: AsyncIterator[Change]) -> None:
+    """Apply a list of changes, a few at once; the list is never held whole."""
+    target = restore.target_address
+    url = await services.pages.signed_url(source.blob, source.snapshot)
+    async with AtOnce(WRITERS) as writing:
+        async for change in changes:
+            for piece in writes(change):
+                await writing.start(_put(services, target, url, piece, restore.lease))
+
+
+async def _put(services: Services, target: BlobAddress, url: str, piece: Change, lease: str) -> None:
+    if piece.clear:
+        await services.copies.clear(target, piece, lease)
+    else:
+        await services.copies.write(target, piece, await services.pages.read(url, piece), lease)
