@@ -121,8 +121,11 @@ class BackupBlobs:
         lease = BlobLeaseClient(await self._blob(disk), lease_id)
         try:
             await lease.release()
-        except (ResourceExistsError, ResourceNotFoundError):
+        except ResourceNotFoundError:
             return
+        except ResourceExistsError as error:
+            if error_code(error) == "PendingCopyOperation":
+                raise
 
     async def resize(self, disk: BlobAddress, size: int, lease_id: str) -> None:
         """Grow or shrink the backup blob (REST: Set Blob Properties); what is new reads as zeros."""

@@ -110,6 +110,18 @@ class Copies:
                 raise NotAsLeftError(f"{blob.url} is not as it was a moment ago: {explain(error)}") from error
             raise
 
+    async def renew_lease(self, blob: BlobAddress, lease_id: str) -> None:
+        """See to it that a blob has been under this lease all the time (REST: Lease Blob, renew).
+
+        Raises:
+            NotAsLeftError: it has not: others may have written to it.
+        """
+        lease = BlobLeaseClient(await self._client(blob), lease_id)
+        try:
+            await lease.renew()
+        except (ResourceExistsError, ResourceNotFoundError) as error:
+            raise NotAsLeftError(f"{blob.url} is not under this restore's lease: {explain(error)}") from error
+
     async def release_lease(self, blob: BlobAddress, lease_id: str) -> None:
         """End a lease; one that has ended already is fine, and so is a blob that is gone."""
         lease = BlobLeaseClient(await self._client(blob), lease_id)

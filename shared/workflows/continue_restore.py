@@ -41,10 +41,10 @@ from shared.restores import (
 )
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
-from shared.workflows.adopt_restore import prove_and_adopt
-from shared.workflows.begin_restore import begin
-from shared.workflows.copy_restore import copy_back, promote
-from shared.workflows.end_restore import clean_up
+from shared.workflows.restoring.adopt import prove_and_adopt
+from shared.workflows.restoring.begin import begin
+from shared.workflows.restoring.copying import copy_back, promote
+from shared.workflows.restoring.end import clean_up
 
 _AFTER_CONFLICT = timedelta(seconds=5)
 

@@ -109,6 +109,7 @@ async def _seal(services: Services, message: FinishMessage, run: OpenRun, progre
     disk = message.address
     found = await services.records.get(disk)
     if found is None or not _is_current(found[0], run):
+        await services.queues.send(message)
         return
     # BACKUP_CONTAINER may have changed since the run was opened.
     record, etag = found[0].model_copy(update={"backup_blob": services.backups.address(disk).url}), found[1]
@@ -121,6 +122,7 @@ async def _seal_copy(services: Services, message: FinishMessage, run: OpenRun, c
     """Advance the record to a full copy that has succeeded."""
     found = await services.records.get(message.address)
     if found is None or not _is_current(found[0], run):
+        await services.queues.send(message)
         return
     record, etag = found
     url = services.backups.full_copy_address(message.address, message.run).url

@@ -13,8 +13,8 @@ from shared.errors import DiskError, explain
 from shared.events import log_event
 from shared.messages import FinishMessage, PlanMessage, RestoreMessage
 from shared.record import DiskRecord, OpenRun
+from shared.restore_targets import without_restore
 from shared.restores import is_unwatched as is_restore_unwatched
-from shared.restores import without_restore
 from shared.settings import SourceDisk
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services

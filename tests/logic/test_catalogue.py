@@ -22,7 +22,7 @@ from shared.names import (
     full_copy_name,
 )
 from shared.record import DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
-from shared.restores import adopted, claimed, restored_point
+from shared.restore_targets import adopted, claimed, restored_point
 from shared.storage.records import from_properties, to_properties
 from tests.logic.conftest import BACKUPS
 from tests.logic.records import (

@@ -8,7 +8,8 @@ import pytest
 from shared.addresses import BlobAddress
 from shared.decisions import BackupBlob, TakenSnapshot, opened
 from shared.record import DiskRecord, Kind, OpenRun, RecoveryPoint
-from shared.restores import Restore, adopted, claimed, is_blank, let_go, restored_point, without_restore
+from shared.restore_targets import adopted, claimed, is_blank, let_go, restored_point, without_restore
+from shared.restores import Restore
 from shared.storage.records import from_properties, to_properties
 from tests.logic.conftest import BACKUPS
 from tests.logic.records import BACKED_UP, BACKUP_SNAPSHOT, BASE, DISK, ETAG, GIB, NEW, NOON, RESTORE, RUN

@@ -11,6 +11,7 @@ from shared.addresses import BlobAddress
 from shared.names import restore_lease_id
 from shared.record import DISK_ROW, POINT_ROW_PREFIX
 from shared.restore_requests import RestoreRequest
+from shared.restore_targets import default_target, point_asked_for, require_allowed
 from shared.restores import (
     ENDS,
     LONGEST_LOOK_DELAY,
@@ -22,13 +23,10 @@ from shared.restores import (
     State,
     begun,
     came_to_grief,
-    default_target,
     ended,
     is_unwatched,
     next_look,
     next_try,
-    point_asked_for,
-    require_allowed,
     tried_again,
 )
 from shared.storage.records import from_properties, to_properties

@@ -66,8 +66,13 @@ class SimulatedBackups(BackupBlobs):
         return True
 
     async def release_lease(self, disk: BlobAddress, lease_id: str) -> None:
-        with contextlib.suppress(ResourceExistsError, ResourceNotFoundError):
+        try:
             await self._change(disk, lambda blob: blob.release(lease_id))
+        except ResourceNotFoundError:
+            return
+        except ResourceExistsError as error:
+            if error_code(error) == "PendingCopyOperation":
+                raise
 
     async def resize(self, disk: BlobAddress, size: int, lease_id: str) -> None:
         with _as_left(disk):

@@ -46,6 +46,14 @@ class SimulatedCopies(Copies):
                 raise NotAsLeftError(f"{blob.url} is not as it was a moment ago") from error
             raise
 
+    async def renew_lease(self, blob: BlobAddress, lease_id: str) -> None:
+        def effect() -> bool:
+            found = self._world.blobs.get(blob)
+            return found is not None and found.lease == lease_id and not found.is_pending
+
+        if not await self._calls.read(effect):
+            raise NotAsLeftError(f"{blob.url} is not under this restore's lease")
+
     async def release_lease(self, blob: BlobAddress, lease_id: str) -> None:
         try:
             await self._calls.change(lambda: self._world.blob(blob).release(lease_id))

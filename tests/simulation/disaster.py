@@ -51,11 +51,8 @@ def wrong_after_rebuild(world: World, settings: Settings, before: dict[BlobAddre
         record = world.record(disk)
         if there and record is None:
             yield f"{disk.blob} has no record"
-        if (
-            record
-            and len(there) == len(known.points)
-            and record.adopted != (known.adopted and not settings.covers(disk))
-        ):
+        adopted = known.adopted and not settings.covers(disk) and disk in world.disks
+        if record and len(there) == len(known.points) and record.adopted != adopted:
             yield f"{disk.blob} is adopted: {record.adopted}, before: {known.adopted}"
         for point in now.values():
             yield from model.wrong_with(world, disk, point)

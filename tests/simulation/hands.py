@@ -8,7 +8,6 @@ from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
 from shared.names import BACKUP_METADATA, DISK_METADATA, RESTORE_METADATA, TAKEN_METADATA
-from shared.restores import State
 from tests.simulation.blobs import ABORTED, FAILED, SUCCESS, Blob, Page
 from tests.simulation.world import DISKS, LAB, OWN, VM, World
 
@@ -130,17 +129,9 @@ class Hands:
         return False
 
     def _leased_blob_is_taken(self, _: BlobAddress) -> bool:
-        """Break the lease of a disk that is being restored, or of its backup blob, and write.
-
-        Not between the end of a copy and the restore's look at it: who writes then is not noticed.
-        """
-        looked_for = [
-            restore.target_address if restore.state is State.COPYING else self._world.backup_of(restore.target_address)
-            for restore in self._world.restore_rows()
-            if restore.state in (State.PROMOTING, State.COPYING)
-        ]
-        leased = [address for address, blob in self._world.blobs.items() if blob.lease not in ("", VM)]
-        leased = [address for address in leased if address not in looked_for]
+        """Break the lease of a disk that is being restored, or of its backup blob, and write."""
+        blobs = self._world.blobs.items()
+        leased = [address for address, blob in blobs if blob.lease not in ("", VM) and not blob.is_pending]
         if leased:
             address = self._rng.choice(leased)
             blob = self._world.blobs[address]

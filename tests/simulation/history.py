@@ -72,6 +72,7 @@ class History:
     async def _play(self) -> None:
         try:
             await self._disturb()
+            self.world.calm_since = self.world.now
             await self._recover()
             end = self._rng.choice((None, None, self._restore_at_last, self._lose_the_table))
             if end:

@@ -6,7 +6,8 @@ import pytest
 
 from shared import batches, ranges, sampling
 from shared.names import PAGE
-from shared.workflows import carry_restore, listing, plan_changes, prove_restore
+from shared.workflows import listing, plan_changes
+from shared.workflows.restoring import carry, prove
 from tests.simulation.history import History
 from tests.simulation.host import WrongError
 
@@ -17,8 +18,8 @@ SEEDS = range(300)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk of a few pages takes several windows, batches and pieces."""
     monkeypatch.setattr(plan_changes, "WINDOW", 8 * PAGE)
-    monkeypatch.setattr(prove_restore, "WINDOW", 16 * PAGE)
-    monkeypatch.setattr(carry_restore, "PART", 8 * PAGE)
+    monkeypatch.setattr(prove, "WINDOW", 16 * PAGE)
+    monkeypatch.setattr(carry, "PART", 8 * PAGE)
     monkeypatch.setattr(listing, "SMALLEST_WINDOW", 2 * PAGE)
     monkeypatch.setattr(sampling, "SAMPLES", 1)
     monkeypatch.setattr(sampling, "SAMPLE_BYTES", PAGE)

@@ -26,6 +26,7 @@ LAB = ContainerAddress.parse("https://disks.blob.core.windows.net/lab")
 VM = "vm"
 """The lease of a VM that a disk is attached to."""
 
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _A_CALL = timedelta(milliseconds=20)
 _A_MICROSECOND = timedelta(microseconds=1)
 
@@ -70,6 +71,7 @@ class World:
         meddled: when a foreign hand last did something to a disk or to its backups.
         written: what each restore has written to.
         spoiled: restores of which a copy did not succeed, or not well.
+        calm_since: since when nothing goes wrong any more.
         violations: what was found to be wrong.
     """
 
@@ -89,6 +91,7 @@ class World:
     meddled: dict[BlobAddress, datetime] = field(default_factory=dict)
     written: dict[str, set[BlobAddress]] = field(default_factory=dict)
     spoiled: set[str] = field(default_factory=set)
+    calm_since: datetime = _NEVER
     violations: list[str] = field(default_factory=list)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 

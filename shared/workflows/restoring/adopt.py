@@ -5,12 +5,13 @@ from shared.decisions import TakenSnapshot
 from shared.errors import LeaseLostError, NotAsLeftError
 from shared.messages import RunMessage
 from shared.record import Kind
-from shared.restores import Next, Restore, RestoreFailedError, State, adopted, ended, restored_point
+from shared.restore_targets import adopted, restored_point
+from shared.restores import Next, Restore, RestoreFailedError, State, ended
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
-from shared.workflows.end_restore import clean_up
-from shared.workflows.prove_restore import prove_part, proved
-from shared.workflows.recovery_points import point_of, version_of
+from shared.workflows.restoring.end import clean_up
+from shared.workflows.restoring.points import point_of, version_of
+from shared.workflows.restoring.prove import prove_part, proved
 
 
 async def prove_and_adopt(services: Services, restore: Restore) -> Next:

@@ -10,27 +10,16 @@ from shared.errors import DiskError
 from shared.messages import FinishMessage, RestoreMessage
 from shared.names import DISK_METADATA, LONGEST_NAME, RESTORE_METADATA
 from shared.record import DiskRecord, OpenRun, RecoveryPoint
-from shared.restores import (
-    Next,
-    RefusedError,
-    Restore,
-    State,
-    begun,
-    claimed,
-    default_target,
-    next_look,
-    point_asked_for,
-    require_allowed,
-    without_restore,
-)
+from shared.restore_targets import claimed, default_target, point_asked_for, require_allowed, without_restore
+from shared.restores import Next, RefusedError, Restore, State, begun, next_look
 from shared.settings import Mode
 from shared.storage.copies import CopyTarget
 from shared.storage.services import Services
 from shared.workflows.failures import new_record
 from shared.workflows.full_copies import is_copying
 from shared.workflows.give_up import give_up
-from shared.workflows.prove_restore import parts
-from shared.workflows.recovery_points import version_of
+from shared.workflows.restoring.points import version_of
+from shared.workflows.restoring.prove import parts
 
 _COME_BACK = timedelta(seconds=5)
 
@@ -51,7 +40,10 @@ async def begin(services: Services, restore: Restore) -> Next:
     if record.run:
         return await _wait_for_run(services, restore, record.run)
     await _take_target(services, restore)
-    return Next(begun(restore, State.PROMOTING, services.now()))
+    # A run that was waited for may have made the backup blob.
+    backup_is_new = await services.copies.look(services.backups.address(restore.target_address)) is None
+    begins = begun(restore, State.PROMOTING, services.now())
+    return Next(begins.model_copy(update={"backup_is_new": backup_is_new}))
 
 
 async def _find(services: Services, restore: Restore) -> Next:
@@ -87,7 +79,6 @@ async def _find(services: Services, restore: Restore) -> Next:
         "target": target.url,
         "size": found.size,
         "target_is_new": there is None,
-        "backup_is_new": backup is None,
         "parts_total": parts(found.size),
         "checked": services.now(),
     }

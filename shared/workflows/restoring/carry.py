@@ -25,7 +25,7 @@ async def carry(services: Services, restore: Restore, source: Version, found: Co
     """Carry the next part of the recovery point to the target: write what is valid, clear the rest.
 
     Raises:
-        LeaseLostError: the target is not under the restore's lease.
+        NotAsLeftError: the target is not under the restore's lease.
         SourceGoneError: the recovery point is gone.
     """
     target = restore.target_address
@@ -41,6 +41,7 @@ async def carry(services: Services, restore: Restore, source: Version, found: Co
     if part.end < restore.size:
         return Next(carried)
     etag = (await services.pages.properties(target, "")).etag
+    await services.copies.renew_lease(target, restore.lease)
     return Next(begun(carried, State.PROVING, services.now()).model_copy(update={"target_etag": etag}))
 
 

@@ -12,8 +12,8 @@ from shared.storage.copies import ABORTED, PENDING, SUCCESS, CopyTarget
 from shared.storage.page_blobs import COPY_FOR, Version
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
-from shared.workflows.carry_restore import carry
-from shared.workflows.recovery_points import point_of, version_of
+from shared.workflows.restoring.carry import carry
+from shared.workflows.restoring.points import point_of, version_of
 
 
 async def promote(services: Services, restore: Restore) -> Next:
@@ -21,7 +21,7 @@ async def promote(services: Services, restore: Restore) -> Next:
 
     Raises:
         RestoreFailedError: the copy was aborted.
-        NotAsLeftError: it failed, or the backup blob is not as it was found.
+        NotAsLeftError: it failed, or the backup blob is not as it was found, or not under the restore's lease.
         SourceGoneError: the recovery point is gone.
     """
     target = restore.target_address
@@ -31,6 +31,7 @@ async def promote(services: Services, restore: Restore) -> Next:
     if found and found.is_marked(restore.mark):
         if not _has_succeeded(restore, backup, found):
             return _under_way(services, restore, found)
+        await services.copies.renew_lease(backup, restore.lease)
         then = begun(restore, State.COPYING, services.now())
         return Next(then.model_copy(update={"backup_etag": found.etag}))
     point = version_of(services, restore.address, await point_of(services, restore))
@@ -62,7 +63,7 @@ async def copy_back(services: Services, restore: Restore) -> Next:
 
     Raises:
         RestoreFailedError: the target is gone, or the copy was aborted.
-        NotAsLeftError: the copy failed.
+        NotAsLeftError: the copy failed, or the target is not under the restore's lease.
         SourceGoneError: the recovery point is gone.
     """
     target = restore.target_address
@@ -75,6 +76,7 @@ async def copy_back(services: Services, restore: Restore) -> Next:
     if found.is_marked(restore.mark):
         if not _has_succeeded(restore, target, found):
             return _under_way(services, restore, found)
+        await services.copies.renew_lease(target, restore.lease)
         then = begun(restore, State.PROVING, services.now())
         return Next(then.model_copy(update={"target_etag": found.etag, "bytes_done": restore.size}))
     source = await _source(services, restore)

@@ -8,7 +8,8 @@ from shared.events import log_event
 from shared.messages import RunMessage
 from shared.names import RESTORE_METADATA
 from shared.record import DiskRecord
-from shared.restores import Restore, State, is_blank, let_go
+from shared.restore_targets import is_blank, let_go
+from shared.restores import Restore, State
 from shared.storage.copies import CopyTarget
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
@@ -87,16 +88,17 @@ async def _drop_halves(services: Services, restore: Restore) -> None:
 
 
 async def _drop_snapshots(services: Services, restore: Restore) -> None:
-    """Delete the source snapshots that the restore has taken; of a target that it has made, these are all."""
+    """Delete the source snapshots that the restore has taken: those newer than the target's base snapshot."""
+    if not restore.target_etag and restore.attempt == 1:
+        return
     target = restore.target_address
-    taken = [restore.target_snapshot] if restore.target_snapshot else []
-    if restore.target_is_new and await _made(services, restore, target):
-        taken = await services.disks.own_snapshots(target)
-        found = await services.records.get(target)
-        if found is None or found[0].restore != restore.restore:
-            return  # some may be those of a run by now
-    for snapshot in taken:
-        await services.disks.delete_snapshot(target, snapshot)
+    snapshots = await services.disks.own_snapshots(target)
+    found = await services.records.get(target)
+    if found is None or found[0].restore != restore.restore or found[0].run:
+        return  # some may be those of a run by now
+    for snapshot in snapshots:
+        if snapshot > found[0].base_snapshot:
+            await services.disks.delete_snapshot(target, snapshot)
 
 
 async def _made(services: Services, restore: Restore, blob: BlobAddress) -> CopyTarget | None:
