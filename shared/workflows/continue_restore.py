@@ -111,10 +111,8 @@ async def _step(services: Services, restore: Restore) -> Next:
         return _try_again(services, restore, explain(error))
     except (AzureError, RecordConflictError, ListingTimedOutError) as error:
         if isinstance(error, AzureError) and is_lasting(error):
-            is_asked = restore.state is State.REQUESTED
-            return (
-                _end(services, restore, explain(error)) if is_asked else _try_again(services, restore, explain(error))
-            )
+            go_on = _end if restore.state is State.REQUESTED else _try_again
+            return go_on(services, restore, explain(error))
         # This message is the restore's heartbeat: it outlasts any outage, while the queue tries five times only.
         return Next(came_to_grief(restore, explain(error), services.now()), LONGEST_LOOK_DELAY)
 

@@ -46,6 +46,9 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
                 await _advance(services, message, run)
             else:
                 log_event("message-dropped", disk=message.disk, run=message.run, step="finish-backup")
+                if point := await services.records.point(message.address, message.run):
+                    # Sealed, and the next run as well: this message may be the one that was to clean up.
+                    await _drop_duplicates(services, message, point.backup_snapshot)
         except (AzureError, RecordConflictError) as error:
             # This message is the run's heartbeat: it outlasts any outage, while the queue tries five times only.
             await record_failure(services, message.address, "finish-backup", error, message.run)
@@ -164,9 +167,7 @@ async def _clean_up(services: Services, message: FinishMessage, record: DiskReco
     """
     disk = message.address
     await services.backups.release_lease(disk, message.of_plan(record.sealed_plan).lease_id)
-    for taken in await services.backups.snapshots(disk, message.run_id):
-        if taken.time != record.backup_snapshot:
-            await services.backups.delete_snapshot(disk, taken.time)
+    await _drop_duplicates(services, message, record.backup_snapshot)
     await services.plans.drop(message)
     try:
         for snapshot in await services.disks.own_snapshots(disk):
@@ -175,6 +176,13 @@ async def _clean_up(services: Services, message: FinishMessage, record: DiskReco
                 log_event("source-snapshot-deleted", disk=disk.url, run=message.run, snapshot=snapshot)
     except AzureError as error:
         await record_failure(services, disk, "delete-source-snapshot", error, message.run)
+
+
+async def _drop_duplicates(services: Services, message: FinishMessage, kept: str) -> None:
+    """Delete the snapshots of the backup blob that a run has taken beside its recovery point."""
+    for taken in await services.backups.snapshots(message.address, message.run_id):
+        if taken.time != kept:
+            await services.backups.delete_snapshot(message.address, taken.time)
 
 
 def _is_current(record: DiskRecord, run: OpenRun) -> bool:
