@@ -139,4 +139,4 @@ def _shown(url: str) -> str:
     host, colon, port = server.rpartition("@")[2].partition(":")
     if colon and not host.startswith("[") and not port.isdigit():
         return f"{scheme}://..."  # the rest may be a password with a slash in it
-    return f"{scheme}://{host}{slash}{path}"[:_MOST_SHOWN]
+    return f"{scheme}://{host}{colon}{port}{slash}{path}"[:_MOST_SHOWN]

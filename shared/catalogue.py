@@ -98,7 +98,9 @@ def found_point(stored: StoredBlob) -> FoundPoint | None:
     none.
     """
     metadata = stored.metadata
-    is_copy = not stored.snapshot and COPY_METADATA in metadata and stored.copy_status == _SUCCESS
+    # Once its source is forgotten, no status tells of a copy any more; one that has failed is empty.
+    has_succeeded = stored.copy_status == _SUCCESS or (stored.copy_status == "" and stored.size > 0)
+    is_copy = not stored.snapshot and COPY_METADATA in metadata and has_succeeded
     is_snapshot = bool(stored.snapshot) and metadata.keys() >= {PLAN_METADATA, ETAG_METADATA}
     if not metadata.keys() >= _OF_A_POINT or not (is_copy or is_snapshot):
         return None

@@ -55,6 +55,10 @@ class CopyTarget:
         """Tell whether its copy, be it done or not, is the one with this mark."""
         return self.metadata.get(COPY_METADATA) == mark
 
+    def has_succeeded(self, mark: str, size: int) -> bool:
+        """Tell whether the copy with this mark has succeeded; once its source is forgotten, no status says so."""
+        return self.is_marked(mark) and self.copy_status in {SUCCESS, ""} and self.size == size
+
 
 class Copies:
     """Access to the blobs that Copy Blob makes: full copies, promoted recovery points, restored disks."""
@@ -201,6 +205,29 @@ class Copies:
         client = await self._client(blob)
         with _leased(blob):
             await client.clear_page(piece.start, piece.length, lease=lease_id)
+
+    async def forget_source(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> str:
+        """Have a copy that has succeeded say no more where it is from; give its ETag then.
+
+        Else whoever may look at the blob reads the signed URL, for as long as the signature lives. Set Blob Properties
+        ends that (REST: Get Blob Properties, `x-ms-copy-source`).
+
+        Raises:
+            NotAsLeftError: it has another ETag, or is not under this lease.
+        """
+        client = await self._client(blob)
+        options: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+        if lease_id:
+            options["lease"] = lease_id
+        found = await client.get_blob_properties()
+        try:
+            with _leased(blob):
+                answer = await client.set_http_headers(found.content_settings, **options)
+        except HttpResponseError as error:
+            if error.status_code == HTTPStatus.PRECONDITION_FAILED:
+                raise NotAsLeftError(f"{blob.url} was written to just now: {explain(error)}") from error
+            raise
+        return str(answer["etag"])
 
     async def delete(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> None:
         """Delete a blob that has no snapshots, as long as it has this ETag; one that is gone is fine.

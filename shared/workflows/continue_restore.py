@@ -109,7 +109,10 @@ async def _step(services: Services, restore: Restore) -> Next:
         return _end(services, restore, str(error))
     except (NotAsLeftError, LeaseLostError, CopyRefusedError) as error:
         return _try_again(services, restore, explain(error))
-    except (AzureError, RecordConflictError, ListingTimedOutError) as error:
+    except RecordConflictError:
+        # Another invocation, or another restore, was faster: what it has done is to be looked at.
+        return Next(restore, _AFTER_CONFLICT)
+    except (AzureError, ListingTimedOutError) as error:
         if isinstance(error, AzureError) and is_lasting(error):
             go_on = _end if restore.state is State.REQUESTED else _try_again
             return go_on(services, restore, explain(error))
@@ -139,8 +142,8 @@ def _log(before: Restore, then: Restore) -> None:
     """Log what a step has come to."""
     about = {"restore": then.restore, "disk": then.disk, "target": then.target, "recovery_point": then.recovery_point}
     if then.state is not before.state:
-        is_bad = then.state in {State.REFUSED, State.FAILED}
-        level = logging.ERROR if is_bad else logging.INFO
+        levels = {State.REFUSED: logging.WARNING, State.FAILED: logging.ERROR}
+        level = levels.get(then.state, logging.INFO)
         log_event(f"restore-{then.state}", level=level, **about, size=then.size, reason=then.reason, proof=then.proof)
     if then.last_error_at != before.last_error_at:
         log_event("restore-step-failed", level=logging.ERROR, **about, reason=then.last_error)

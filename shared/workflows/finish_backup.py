@@ -1,5 +1,6 @@
 """The last step: count what is done; when all is, seal: take the recovery point, advance the record, clean up."""
 
+import contextlib
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -75,8 +76,9 @@ async def _advance_copy(services: Services, message: FinishMessage, run: OpenRun
     """Seal a run in full-copy mode if its copy has succeeded."""
     copy = await look_at_copy(services, message, run)
     if copy.finished:
-        await _seal_copy(services, message, run, copy.finished)
-        return
+        with contextlib.suppress(NotAsLeftError):  # another invocation has just done the same
+            await _seal_copy(services, message, run, copy.finished)
+            return
     current = await _look_at(services, message, run, copy.on_record)
     stalled = current is not None and current.replans > run.replans
     await _come_back(services, message, run, plan_again=copy.is_lost or stalled)
@@ -128,8 +130,9 @@ async def _seal_copy(services: Services, message: FinishMessage, run: OpenRun, c
         await services.queues.send(message)
         return
     record, etag = found
-    url = services.backups.full_copy_address(message.address, message.run).url
-    point = full_copy(record, url, copy.bytes_done, services.now())
+    address = services.backups.full_copy_address(message.address, message.run)
+    await services.copies.forget_source(address, copy.etag)
+    point = full_copy(record, address.url, run.size, services.now())
     await _put_on_record(services, message, sealed_copy(record, point), etag, point)
 
 

@@ -14,7 +14,7 @@ from shared.events import log_event
 from shared.messages import FinishMessage, PlanMessage, RunMessage
 from shared.names import COPY_METADATA
 from shared.record import COPY_BLOB, DiskRecord, Kind, OpenRun
-from shared.storage.copies import PENDING, SUCCESS, CopyTarget
+from shared.storage.copies import PENDING, CopyTarget
 from shared.storage.page_blobs import COPY_FOR
 from shared.storage.services import Services
 from shared.workflows.failures import record_failure
@@ -70,7 +70,7 @@ async def look_at_copy(services: Services, message: FinishMessage, run: OpenRun)
     disk = message.address
     found = await services.copies.look(services.backups.full_copy_address(disk, message.run))
     if found and _is_under_way(message, found, run.size):
-        finished = found if found.copy_status == SUCCESS else None
+        finished = found if found.has_succeeded(message.run_id, run.size) else None
         return CopyLook(finished, bytes_done=found.bytes_done, bytes_total=found.bytes_total)
     if run.opened:
         said = f"{found.copy_status or 'overwritten'} {found.copy_said}" if found else "gone"
@@ -85,16 +85,16 @@ async def is_copying(services: Services, message: RunMessage, run: OpenRun) -> b
     return found is not None and _is_under_way(message, found, run.size)
 
 
-async def drop_copy(services: Services, message: RunMessage) -> None:
+async def drop_copy(services: Services, message: RunMessage, run: OpenRun) -> None:
     """Delete what a copy that did not succeed has left of a run that is given up."""
     copy = services.backups.full_copy_address(message.address, message.run)
     found = await services.copies.look(copy)
-    if found and found.is_marked(message.run_id) and found.copy_status not in {PENDING, SUCCESS}:
+    if found and found.is_marked(message.run_id) and not _is_under_way(message, found, run.size):
         await services.copies.delete(copy, found.etag)
         log_event("full-copy-dropped", level=logging.WARNING, disk=message.disk, run=message.run, copy=copy.url)
 
 
 def _is_under_way(message: RunMessage, found: CopyTarget, size: int) -> bool:
     """Tell whether a copy is the run's own, and goes well or is done."""
-    good = found.copy_status == PENDING or (found.copy_status == SUCCESS and found.size == size)
-    return good and found.is_marked(message.run_id)
+    is_pending = found.copy_status == PENDING and found.is_marked(message.run_id)
+    return is_pending or found.has_succeeded(message.run_id, size)

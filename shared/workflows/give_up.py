@@ -22,7 +22,7 @@ async def give_up(services: Services, message: RunMessage, why: Exception) -> No
         await record_failure(services, message.address, "run", why, message.run)
         await services.records.update(message.address, closed)
         if run.mode is Mode.FULL:
-            await drop_copy(services, message)
+            await drop_copy(services, message, run)
         else:
             await services.backups.release_lease(message.address, message.of_plan(run.plan).lease_id)
     await services.plans.drop(message)

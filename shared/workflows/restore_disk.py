@@ -46,7 +46,7 @@ async def _refuse(services: Services, restore: str, reason: str) -> None:
     now = services.now()
     opened = Restore(restore=restore, requested=now, checked=now, phase_began=now)
     if await services.restores.add(ended(opened, State.REFUSED, reason, now)):
-        log_event("restore-refused", level=logging.ERROR, restore=restore, reason=reason)
+        log_event("restore-refused", level=logging.WARNING, restore=restore, reason=reason)
 
 
 async def _open(services: Services, restore: str, request: RestoreRequest) -> None:

@@ -1,6 +1,6 @@
 """A recovery point becomes a new disk, which is backed up incrementally from there."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -9,7 +9,7 @@ from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, MORE_DISKS
 from shared.names import CONTINUE_RESTORE_QUEUE, PAGE, backup_blob_name
 from shared.record import Kind
-from shared.restores import Restore, State
+from shared.restores import Restore, State, is_unwatched
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until, valid_ranges
 from tests.app.restoring import ask, encoded, ended, request, restore_of, restores
 
@@ -223,9 +223,15 @@ async def test_a_restore_whose_message_was_lost_is_resumed_by_the_next_tick(clou
     await cloud.queues.get_queue_client(CONTINUE_RESTORE_QUEUE).clear_messages()
     await copying.finish()
     async with cloud.app(disk, RUN_STALLED_AFTER_SECONDS="1") as app:
+        await until(partial(_is_forgotten, cloud, asked), "a restore that nobody looks at")
         await app.tick()
         restore = await ended(cloud, asked)
     assert "restore-resumed" in cloud.log.read_text()
     assert restore.state is State.DONE
     target = await cloud.existing_disk(restore.target, held)
     assert await cloud.read(target.blob, target.account) == held
+
+
+async def _is_forgotten(cloud: Cloud, asked: str) -> bool:
+    found = await restore_of(cloud, asked)
+    return found is not None and is_unwatched(found, datetime.now(UTC), timedelta(seconds=1))

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 import pytest
 
 from infra.local.gateway import Fault
+from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.names import PAGE, restore_lease_id
 from shared.record import Kind
 from shared.restores import State
@@ -165,6 +166,18 @@ async def test_a_worker_that_dies_in_the_midst_of_a_restore_leaves_it_to_the_nex
         assert await cloud.read(new.blob, new.account) == held
         [point] = await app.back_up(new)
     assert point.kind is Kind.INCREMENTAL
+
+
+async def test_the_restored_disk_and_a_full_copy_do_not_say_by_which_signature_they_were_copied(cloud: Cloud) -> None:
+    disk, whole = await cloud.disk(2 * MIB), await cloud.disk(MIB)
+    async with cloud.app(disk, {"url": whole.url, "mode": "full"}) as app:
+        await app.back_up(disk, whole)
+        await ended(cloud, await ask(cloud, request(disk)))
+    signed = [request.headers["x-ms-copy-source"] for request in cloud.requests if request.operation == "Copy Blob"]
+    assert sum("sig=" in source for source in signed) == 2
+    for account, container in ((disk.account, cloud.container), (BACKUPS, BACKUP_CONTAINER)):
+        blobs = cloud.services[account].get_container_client(container).list_blobs(include=["copy", "snapshots"])
+        assert not [blob.name async for blob in blobs if "sig=" in (blob.copy.source or "")]
 
 
 async def test_no_secret_is_on_record_or_in_the_log_of_a_restore(cloud: Cloud) -> None:

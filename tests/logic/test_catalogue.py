@@ -193,9 +193,14 @@ def test_a_copy_that_says_too_little_is_no_recovery_point(missing: str) -> None:
     assert found_point(copied_blob({name: said for name, said in OF_A_COPY.items() if name != missing})) is None
 
 
-@pytest.mark.parametrize("status", ["pending", "aborted", "failed", ""])
+@pytest.mark.parametrize("status", ["pending", "aborted", "failed"])
 def test_a_copy_that_has_not_succeeded_is_no_recovery_point(status: str) -> None:
     assert found_point(copied_blob(status=status)) is None
+
+
+def test_a_copy_that_tells_no_more_of_its_source_is_a_recovery_point_unless_it_is_empty() -> None:
+    assert found(copied_blob(status="")).point.size == 64 * GIB
+    assert found_point(copied_blob(status="").model_copy(update={"size": 0})) is None
 
 
 @pytest.mark.parametrize(

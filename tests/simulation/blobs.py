@@ -146,6 +146,12 @@ class Blob:
         self.touched = self.touched[:size] + [self.moment] * more
         self.copy = None
 
+    def forget_copy(self) -> str:
+        """Tell no more of the copy that was made to it; give its ETag then (REST: Set Blob Properties)."""
+        self._changed()
+        self.copy = None
+        return self.etag
+
     def put_blob(self, size: int) -> None:
         """Overwrite the blob with an empty one; its snapshots stay (REST: Put Blob)."""
         self.require_open()

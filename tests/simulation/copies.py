@@ -94,6 +94,21 @@ class SimulatedCopies(Copies):
         empty = [None] * (piece.length // PAGE)
         await self._carry(blob, lease_id, lambda found: found.put(piece, empty, lease_id))
 
+    async def forget_source(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> str:
+        def effect() -> str:
+            found = self._world.blob(blob)
+            found.require_open()
+            found.require_etag(etag)
+            found.require_lease(lease_id)
+            return found.forget_copy()
+
+        try:
+            return await self._calls.change(effect)
+        except HttpResponseError as error:
+            if error.status_code == 412:
+                raise NotAsLeftError(f"{blob.url} was written to just now") from error
+            raise
+
     async def delete(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> None:
         def effect() -> None:
             found = self._world.blob(blob)

@@ -109,7 +109,7 @@ def wrong_with(world: World, disk: BlobAddress, point: RecoveryPoint) -> Iterato
         yield f"the recovery point {point.time} has no backup snapshot"
         return
     copy = world.blobs[place].copy
-    if not point.backup_snapshot and not (copy and copy.status == SUCCESS):
+    if not point.backup_snapshot and copy and copy.status != SUCCESS:
         yield f"the recovery point {point.time} is a full copy that has not succeeded"
     if not same_content(taken, held):
         difference = _difference(taken, held)
@@ -211,7 +211,8 @@ def _wrong_snapshots(world: World, address: BlobAddress) -> Iterator[str]:
         run = taken.metadata[RUN_METADATA].rpartition(RUN_SEPARATOR)[2]
         if not same_content(taken.pages, world.held[run]):
             yield f"the backup snapshot {time} is not what {run} was"
-    if blob.copy and COPY_METADATA in blob.metadata and RUN_METADATA in blob.metadata and blob.copy.status == SUCCESS:
+    is_whole = blob.copy.status == SUCCESS if blob.copy else bool(blob.pages)
+    if is_whole and blob.metadata.keys() >= {COPY_METADATA, RUN_METADATA}:
         run = blob.metadata[RUN_METADATA].rpartition(RUN_SEPARATOR)[2]
         if (address, "") not in world.lost and not same_content(blob.pages, world.held[run]):
             yield f"the full copy {address.blob} is not what {run} was"

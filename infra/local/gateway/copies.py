@@ -92,6 +92,15 @@ class Copies:
             self._pending[call.request.path] = copy
             await held.begin(copy, answer, int(head.headers["Content-Length"]))
 
+    async def conclude(self, call: Call) -> None:
+        """Tell nothing any more of a copy that has ended, since its blob's properties were set.
+
+        Its snapshots from before do not tell of it either, which those of the service do.
+        """
+        copy_id = (await self._upstream.as_owner("HEAD", call.raw_path)).headers.get("x-ms-copy-id")
+        if copy_id and self._pending_at(call.request.path) is None:
+            self._told.forget(copy_id)
+
     async def abort(self, call: Call, log: WriteLog) -> Answer:
         """Do an Abort Copy Blob.
 

@@ -88,19 +88,25 @@ class Mutations:
             if operation == "Set Blob Properties" and "x-ms-blob-content-length" in headers:
                 await self._length(call, log)
             answer = await self._upstream.forward(call)
-            if answer.status >= _REFUSED:
-                return answer
-            if operation == "Snapshot Blob":
-                log.mark(answer.headers["x-ms-snapshot"])
-            elif operation == "Set Blob Properties" and "x-ms-blob-content-length" in headers:
-                log.resize(int(headers["x-ms-blob-content-length"]))
-            elif operation == "Delete Blob":
-                _note_delete(call, log)
-            elif operation in _RECREATING | _COPYING:
-                log.recreate(None)
-                if operation in _COPYING:
-                    await self._copies.settle(call, answer, log)
+            if answer.status < _REFUSED:
+                await self._note(call, log, answer)
             return answer
+
+    async def _note(self, call: Call, log: WriteLog, answer: Answer) -> None:
+        """Note what one of `LONE_MUTATIONS` has done."""
+        operation, headers = call.request.operation, call.request.headers
+        if operation == "Snapshot Blob":
+            log.mark(answer.headers["x-ms-snapshot"])
+        elif operation == "Set Blob Properties":
+            await self._copies.conclude(call)
+            if "x-ms-blob-content-length" in headers:
+                log.resize(int(headers["x-ms-blob-content-length"]))
+        elif operation == "Delete Blob":
+            _note_delete(call, log)
+        elif operation in _RECREATING | _COPYING:
+            log.recreate(None)
+            if operation in _COPYING:
+                await self._copies.settle(call, answer, log)
 
     async def unnoted(self, call: Call, log: WriteLog) -> Answer:
         """Do one of `UNNOTED_MUTATIONS`.

@@ -31,6 +31,10 @@ class ToldCopies:
         """From now on tell this of a copy, by the names of the headers; None tells nothing."""
         self._told.setdefault(copy_id, {}).update(told)
 
+    def forget(self, copy_id: str) -> None:
+        """From now on tell nothing of a copy."""
+        self._told[copy_id] = dict.fromkeys(_ELEMENTS)
+
     def in_headers(self, headers: CIMultiDict[str]) -> None:
         """Put it into the headers of an answer that tells of a blob."""
         if "x-ms-copy-source" not in headers:

@@ -39,11 +39,11 @@ async def begin(services: Services, restore: Restore) -> Next:
         return await _wait_for_restore(services, restore, restore.target_address, record)
     if record.run:
         return await _wait_for_run(services, restore, record.run)
-    await _take_target(services, restore)
-    # A run that was waited for may have made the backup blob.
+    target_is_new = await _take_target(services, restore)
+    # A run or a restore that was waited for may have made the backup blob.
     backup_is_new = await services.copies.look(services.backups.address(restore.target_address)) is None
     begins = begun(restore, State.PROMOTING, services.now())
-    return Next(begins.model_copy(update={"backup_is_new": backup_is_new}))
+    return Next(begins.model_copy(update={"target_is_new": target_is_new, "backup_is_new": backup_is_new}))
 
 
 async def _find(services: Services, restore: Restore) -> Next:
@@ -163,12 +163,15 @@ async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> N
         return Next(restore.model_copy(update={"checked": now}))
     if is_run_unwatched(run, now, after):
         await services.queues.send(message)
-    waits = f"waits for the open run {run.snapshot} of {target.url}"
+    waits = f"restores {restore.recovery_point} after the open run {run.snapshot} of {target.url}, which it waits for"
     return Next(restore.model_copy(update={"reason": waits, "checked": now}), next_look(restore, now))
 
 
-async def _take_target(services: Services, restore: Restore) -> None:
+async def _take_target(services: Services, restore: Restore) -> bool:
     """Put the target under the restore's lease, so that nobody else takes it or writes to it; make it if it is new.
+
+    Returns:
+        Whether this restore has made it.
 
     Raises:
         RefusedError: somebody else has made it meanwhile, or its container is missing.
@@ -178,8 +181,9 @@ async def _take_target(services: Services, restore: Restore) -> None:
     there = await services.copies.look(target)
     if there is None and not restore.target_is_new:
         raise RefusedError(f"{target.url} was there, and is gone. What to do: enqueue the request again")
-    if there and restore.target_is_new and there.metadata.get(RESTORE_METADATA) != restore.restore:
-        raise RefusedError(f"{target.url} exists by now. What to do: name another target")
+    is_other = there is not None and there.metadata.get(RESTORE_METADATA) != restore.restore
+    if there and restore.target_is_new and is_other:
+        _require_free(target, there, overwrite=restore.overwrite)
     try:
         made = {RESTORE_METADATA: restore.restore}
         etag = there.etag if there else await services.copies.create(target, restore.size, made)
@@ -188,3 +192,4 @@ async def _take_target(services: Services, restore: Restore) -> None:
             f"the container {target.parent.url} does not exist. What to do: create it, or name another target"
         ) from None
     await services.copies.acquire_lease(target, restore.lease, etag)
+    return restore.target_is_new and not is_other

