@@ -161,3 +161,14 @@ async def test_a_copy_from_a_snapshot_that_is_gone_is_refused(backup: PageBlob) 
     await backup.delete_snapshot(gone)
     assert (await refusal(backup.promote(gone)))[0] == 404
     assert await backup.ranges() == [(0, 0, False)]
+
+
+async def test_a_blob_whose_properties_were_set_tells_no_more_of_the_copy_to_it(backup: PageBlob) -> None:
+    point = await backup.snapshot()
+    await backup.promote(point)
+    assert (await backup.client.get_blob_properties()).copy.source
+    await backup.client.set_http_headers()
+    found = (await backup.client.get_blob_properties()).copy
+    assert (found.id, found.source, found.status, found.progress) == (None, None, None, None)
+    await backup.promote(point)
+    assert (await backup.client.get_blob_properties()).copy.status == "success"
