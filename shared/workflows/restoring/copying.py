@@ -32,8 +32,9 @@ async def promote(services: Services, restore: Restore) -> Next:
         if not _has_succeeded(restore, backup, found):
             return _under_way(services, restore, found)
         await services.copies.renew_lease(backup, restore.lease)
+        etag = await services.copies.forget_source(backup, found.etag, restore.lease)
         then = begun(restore, State.COPYING, services.now())
-        return Next(then.model_copy(update={"backup_etag": found.etag}))
+        return Next(then.model_copy(update={"backup_etag": etag}))
     point = version_of(services, restore.address, await point_of(services, restore))
     await services.pages.properties(point.blob, point.snapshot)
     try:
