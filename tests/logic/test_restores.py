@@ -211,7 +211,7 @@ def test_a_proof_begins_with_the_reason_to_wait_gone() -> None:
     assert (restore.phase_began, restore.checked) == (LATER, LATER)
 
 
-@pytest.mark.parametrize("state", ENDS)
+@pytest.mark.parametrize("state", sorted(ENDS))
 def test_the_end_of_a_restore_is_on_its_row(state: State) -> None:
     restore = ended(RESTORE, state, "the disk is gone", LATER)
     assert (restore.state, restore.reason, restore.ended, restore.checked) == (state, "the disk is gone", LATER, LATER)
