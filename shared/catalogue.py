@@ -10,6 +10,7 @@ from shared.decisions import BackupBlob
 from shared.messages import RunMessage
 from shared.names import (
     COPY_METADATA,
+    COPY_SUCCESS,
     DISK_METADATA,
     ETAG_METADATA,
     KIND_METADATA,
@@ -22,7 +23,6 @@ from shared.names import (
 from shared.record import COPY_BLOB, DiskRecord, Kind, RecoveryPoint
 from shared.times import canonical_time
 
-_SUCCESS = "success"
 _REBUILT = "the catalogue was rebuilt"
 _OF_A_POINT = frozenset({DISK_METADATA, RUN_METADATA, SOURCE_SNAPSHOT_METADATA, KIND_METADATA})
 
@@ -99,7 +99,7 @@ def found_point(stored: StoredBlob) -> FoundPoint | None:
     """
     metadata = stored.metadata
     # Once its source is forgotten, no status tells of a copy any more; one that has failed is empty.
-    has_succeeded = stored.copy_status == _SUCCESS or (stored.copy_status == "" and stored.size > 0)
+    has_succeeded = stored.copy_status == COPY_SUCCESS or (stored.copy_status == "" and stored.size > 0)
     is_copy = not stored.snapshot and COPY_METADATA in metadata and has_succeeded
     is_snapshot = bool(stored.snapshot) and metadata.keys() >= {PLAN_METADATA, ETAG_METADATA}
     if not metadata.keys() >= _OF_A_POINT or not (is_copy or is_snapshot):
@@ -115,20 +115,13 @@ def found_point(stored: StoredBlob) -> FoundPoint | None:
         return None
     if BlobAddress.parse(stored.url).blob != (full_copy_name(disk, time) if is_copy else backup_blob_name(disk)):
         return None
-    point = RecoveryPoint(
+    point = RecoveryPoint.of_a_copy(
         time=time,
         kind=kind,
         reason=_REBUILT,
-        source_snapshot=time,
         backup_blob=stored.url,
         backup_snapshot=stored.snapshot,
         size=stored.size,
-        bytes_written=0,
-        bytes_cleared=0,
-        ranges=0,
-        write_calls=0,
-        clear_calls=0,
-        batches=0,
         copying=COPY_BLOB if is_copy else "",
         started=started,
         sealed=sealed,

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from shared.addresses import BlobAddress
 from shared.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
-from shared.record import COPY_BLOB, DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
+from shared.record import DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
 from shared.settings import Mode
 
 LONGEST_CHECK_DELAY = timedelta(seconds=60)
@@ -181,14 +182,27 @@ def replanned(record: DiskRecord, now: datetime) -> DiskRecord:
     return record.with_run(progressed=now, replans=_run_of(record).replans + 1)
 
 
-def is_unwatched(run: OpenRun, now: datetime, after: timedelta) -> bool:
-    """Tell whether a run's progress was not looked at for so long that its finish message must be taken for lost."""
-    return now - run.checked >= after
+class Watched(Protocol):
+    """An open run or restore: its own message looks at it, again and again."""
+
+    @property
+    def checked(self) -> datetime:
+        """When it was last looked at, UTC."""
+
+
+def is_unwatched(watched: Watched, now: datetime, after: timedelta) -> bool:
+    """Tell whether an open run or restore was not looked at for so long that its message must be taken for lost."""
+    return now - watched.checked >= after
 
 
 def next_check(run: OpenRun, now: datetime) -> timedelta:
-    """Say when to look at a run's progress again: soon for a young one, rarely for a long one."""
-    return min(max((now - run.started) / 10, SHORTEST_CHECK_DELAY), LONGEST_CHECK_DELAY)
+    """Say when to look at a run's progress again."""
+    return check_delay(run.started, now)
+
+
+def check_delay(since: datetime, now: datetime) -> timedelta:
+    """Say when to look again at what is under way: soon at what is young, rarely at what takes long."""
+    return min(max((now - since) / 10, SHORTEST_CHECK_DELAY), LONGEST_CHECK_DELAY)
 
 
 def recovery_point(record: DiskRecord, progress: Progress, backup_snapshot: str, now: datetime) -> RecoveryPoint:
@@ -232,24 +246,17 @@ def sealed(record: DiskRecord, point: RecoveryPoint, taken: TakenSnapshot) -> Di
 def full_copy(record: DiskRecord, copy_url: str, bytes_copied: int, now: datetime) -> RecoveryPoint:
     """Describe the recovery point that is a full copy."""
     run = _run_of(record)
-    return RecoveryPoint(
+    return RecoveryPoint.of_a_copy(
         time=run.snapshot,
         kind=Kind.FULL,
         reason="",
-        source_snapshot=run.snapshot,
         backup_blob=copy_url,
         backup_snapshot="",
         size=run.size,
         bytes_written=bytes_copied,
-        bytes_cleared=0,
-        ranges=0,
         write_calls=1,
-        clear_calls=0,
-        batches=0,
-        copying=COPY_BLOB,
         started=run.started,
         sealed=now,
-        duration_seconds=(now - run.started).total_seconds(),
     )
 
 

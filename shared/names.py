@@ -26,8 +26,11 @@ KIND_METADATA = "tidemark_kind"
 PLAN_METADATA = "tidemark_plan"
 ETAG_METADATA = "tidemark_etag"
 # Of the blobs that Copy Blob makes: which restore or run they are for, and which attempt at it.
-RESTORE_METADATA = "tidemark_restore"
 COPY_METADATA = "tidemark_copy"
+RESTORE_METADATA = "tidemark_restore"
+
+# What `x-ms-copy-status` says of a copy (REST: Get Blob Properties); `failed` beside these.
+COPY_PENDING, COPY_SUCCESS, COPY_ABORTED = "pending", "success", "aborted"
 
 # One version for all blob and queue requests: a newer default of the SDK is refused by some clouds.
 STORAGE_API_VERSION = "2025-11-05"

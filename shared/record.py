@@ -185,6 +185,17 @@ class RecoveryPoint(BaseModel):
     sealed: datetime
     duration_seconds: float
 
+    @classmethod
+    def of_a_copy(cls, **values: Any) -> Self:
+        """Make a recovery point that no batches have made: a full copy, or what a disk was restored to.
+
+        Its time is its source snapshot's; what is not given of a run's counts is 0.
+        """
+        counts = ("bytes_written", "bytes_cleared", "ranges", "write_calls", "clear_calls", "batches")
+        took = (values["sealed"] - values["started"]).total_seconds()
+        made = {**dict.fromkeys(counts, 0), "copying": COPY_BLOB, "duration_seconds": took, **values}
+        return cls.model_validate({**made, "source_snapshot": made["time"]})
+
     @property
     def row_key(self) -> str:
         """The recovery point's row in the disk's partition."""

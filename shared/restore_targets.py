@@ -6,7 +6,7 @@ from datetime import datetime
 from shared.addresses import BlobAddress
 from shared.decisions import TakenSnapshot, sealed
 from shared.names import restored_disk_name
-from shared.record import COPY_BLOB, DiskRecord, Kind, RecoveryPoint
+from shared.record import DiskRecord, Kind, RecoveryPoint
 from shared.restore_requests import LATEST
 from shared.restores import RefusedError, Restore
 from shared.settings import Settings
@@ -78,24 +78,15 @@ def is_blank(record: DiskRecord) -> bool:
 
 def restored_point(restore: Restore, backup_blob: BlobAddress, backup_snapshot: str, now: datetime) -> RecoveryPoint:
     """Describe the first recovery point of a restored disk: the state that it was restored to."""
-    return RecoveryPoint(
+    return RecoveryPoint.of_a_copy(
         time=restore.target_snapshot,
         kind=Kind.RESTORE,
         reason=f"restored from the recovery point {restore.recovery_point} of {restore.disk}",
-        source_snapshot=restore.target_snapshot,
         backup_blob=backup_blob.url,
         backup_snapshot=backup_snapshot,
         size=restore.size,
-        bytes_written=0,
-        bytes_cleared=0,
-        ranges=0,
-        write_calls=0,
-        clear_calls=0,
-        batches=0,
-        copying=COPY_BLOB,
         started=restore.requested,
         sealed=now,
-        duration_seconds=(now - restore.requested).total_seconds(),
     )
 
 

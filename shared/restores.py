@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 from pydantic import BaseModel, ConfigDict
 
 from shared.addresses import BlobAddress
+from shared.decisions import check_delay
 from shared.names import restore_lease_id
 from shared.record import SERVER_SIDE
 from shared.restore_requests import RestoreRequest
@@ -19,9 +20,7 @@ UNREADABLE_PARTITION = "restore-requests"
 MOST_ATTEMPTS = 5
 """How often a copy is begun anew before a restore fails (REST: Copy Blob is best effort)."""
 
-LONGEST_LOOK_DELAY = timedelta(seconds=60)
 _SHORTEST_TRY_DELAY = timedelta(seconds=5)
-_SHORTEST_LOOK_DELAY = timedelta(seconds=1)
 
 
 class RefusedError(Exception):
@@ -224,15 +223,10 @@ def next_try(restore: Restore) -> timedelta:
 
 
 def next_look(restore: Restore, now: datetime) -> timedelta:
-    """Say when to look at a copy again: soon for a young one, rarely for a long one."""
-    return min(max((now - restore.phase_began) / 10, _SHORTEST_LOOK_DELAY), LONGEST_LOOK_DELAY)
+    """Say when to look again at a restore that waits for a copy or a run."""
+    return check_delay(restore.phase_began, now)
 
 
 def came_to_grief(restore: Restore, reason: str, now: datetime) -> Restore:
     """Note what went wrong, while the restore goes on."""
     return restore.model_copy(update={"last_error": reason, "last_error_at": now, "checked": now})
-
-
-def is_unwatched(restore: Restore, now: datetime, after: timedelta) -> bool:
-    """Tell whether a restore was not looked at for so long that its message must be taken for lost."""
-    return now - restore.checked >= after

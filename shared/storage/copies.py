@@ -13,12 +13,9 @@ from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
 from shared.addresses import BlobAddress
 from shared.errors import CopyRefusedError, NotAsLeftError, TargetLeasedError, error_code, explain, is_lease_error
-from shared.names import COPY_METADATA
+from shared.names import COPY_METADATA, COPY_SUCCESS
 from shared.ranges import Change
 from shared.storage.connections import Connections
-
-PENDING, SUCCESS, ABORTED = "pending", "success", "aborted"
-"""What `x-ms-copy-status` says (REST: Get Blob Properties); `failed` beside these."""
 
 _ATTACHED = frozenset({"SystemInUse", "LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
 _SOURCE_REFUSED = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue"})
@@ -57,7 +54,7 @@ class CopyTarget:
 
     def has_succeeded(self, mark: str, size: int) -> bool:
         """Tell whether the copy with this mark has succeeded; once its source is forgotten, no status says so."""
-        return self.is_marked(mark) and self.copy_status in {SUCCESS, ""} and self.size == size
+        return self.is_marked(mark) and self.copy_status in {COPY_SUCCESS, ""} and self.size == size
 
 
 class Copies:

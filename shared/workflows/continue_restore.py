@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from azure.core.exceptions import AzureError
 
+from shared.decisions import LONGEST_CHECK_DELAY
 from shared.errors import (
     CopyRefusedError,
     LeaseLostError,
@@ -26,7 +27,6 @@ from shared.events import log_event
 from shared.messages import RestoreMessage
 from shared.ranges import DisorderedRangesError
 from shared.restores import (
-    LONGEST_LOOK_DELAY,
     Next,
     RefusedError,
     Restore,
@@ -68,7 +68,7 @@ async def continue_restore(services: Services, message: RestoreMessage) -> None:
         reason = explain(error)
         log_event("restore-step-failed", level=logging.ERROR, restore=message.restore, reason=reason)
         try:
-            await services.queues.send(message, LONGEST_LOOK_DELAY)
+            await services.queues.send(message, LONGEST_CHECK_DELAY)
         except AzureError:
             raise StepFailedError(reason) from None
 
@@ -117,7 +117,7 @@ async def _step(services: Services, restore: Restore) -> Next:
             go_on = _end if restore.state is State.REQUESTED else _try_again
             return go_on(services, restore, explain(error))
         # This message is the restore's heartbeat: it outlasts any outage, while the queue tries five times only.
-        return Next(came_to_grief(restore, explain(error), services.now()), LONGEST_LOOK_DELAY)
+        return Next(came_to_grief(restore, explain(error), services.now()), LONGEST_CHECK_DELAY)
 
 
 def _end(services: Services, restore: Restore, why: str) -> Next:

@@ -12,9 +12,9 @@ from shared.decisions import copied
 from shared.errors import DiskError
 from shared.events import log_event
 from shared.messages import FinishMessage, PlanMessage, RunMessage
-from shared.names import COPY_METADATA
+from shared.names import COPY_METADATA, COPY_PENDING
 from shared.record import COPY_BLOB, DiskRecord, Kind, OpenRun
-from shared.storage.copies import PENDING, CopyTarget
+from shared.storage.copies import CopyTarget
 from shared.storage.page_blobs import COPY_FOR
 from shared.storage.services import Services
 from shared.workflows.failures import record_failure
@@ -96,5 +96,5 @@ async def drop_copy(services: Services, message: RunMessage, run: OpenRun) -> No
 
 def _is_under_way(message: RunMessage, found: CopyTarget, size: int) -> bool:
     """Tell whether a copy is the run's own, and goes well or is done."""
-    is_pending = found.copy_status == PENDING and found.is_marked(message.run_id)
+    is_pending = found.copy_status == COPY_PENDING and found.is_marked(message.run_id)
     return is_pending or found.has_succeeded(message.run_id, size)

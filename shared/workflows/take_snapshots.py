@@ -14,7 +14,6 @@ from shared.events import log_event
 from shared.messages import FinishMessage, PlanMessage, RestoreMessage
 from shared.record import DiskRecord, OpenRun
 from shared.restore_targets import without_restore
-from shared.restores import is_unwatched as is_restore_unwatched
 from shared.settings import SourceDisk
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
@@ -203,7 +202,7 @@ async def _watch_restores(services: Services) -> None:
     now, after = services.now(), services.settings.stalled_after
     try:
         for restore in await services.restores.open():
-            if is_restore_unwatched(restore, now, after):
+            if is_unwatched(restore, now, after):
                 log_event("restore-resumed", level=logging.WARNING, disk=restore.disk, restore=restore.restore)
                 await services.queues.send(RestoreMessage(disk=restore.disk, restore=restore.restore))
     except AzureError as error:

@@ -7,9 +7,10 @@ import pytest
 
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, MORE_DISKS
+from shared.decisions import is_unwatched
 from shared.names import CONTINUE_RESTORE_QUEUE, PAGE, backup_blob_name
 from shared.record import Kind
-from shared.restores import Restore, State, is_unwatched
+from shared.restores import Restore, State
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until, valid_ranges
 from tests.app.restoring import ask, encoded, ended, request, restore_of, restores
 

@@ -96,20 +96,24 @@ async def test_a_copy_that_is_not_what_it_should_be_is_not_adopted_but_left_to_b
         assert "is gone" not in cloud.log.read_text()
 
 
-async def test_a_disk_that_somebody_writes_to_before_it_is_proved_is_copied_anew(cloud: Cloud) -> None:
+@pytest.mark.parametrize("blob", ["blob", "backup_blob"])
+async def test_what_somebody_writes_to_before_it_is_adopted_is_copied_anew(cloud: Cloud, blob: str) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:
         held = await one_point(app, disk)
         new = await cloud.existing_disk(f"{disk.url}-2", held)
         hold = asyncio.Event()
-        snapshot = cloud.azure.gateway.faults.add(Fault("Snapshot Blob", new.path, delay_until=hold, times=1))
+        path = new.path if blob == "blob" else new.backup_path
+        snapshot = cloud.azure.gateway.faults.add(Fault("Snapshot Blob", path, delay_until=hold, times=1))
         asked = await ask(cloud, request(disk, target=new.url))
         await snapshot.struck.wait()
-        await new.blob.upload_page(pages(1, seed=66), 0, PAGE, lease=restore_lease_id(asked))
+        await getattr(new, blob).upload_page(pages(1, seed=66), 0, PAGE, lease=restore_lease_id(asked))
         hold.set()
         restore = await ended(cloud, asked)
         assert (restore.state, restore.attempt) == (State.DONE, 2)
         assert await cloud.read(new.blob, new.account) == held
+        [adopted] = await new.points()
+        assert await new.content_of(adopted) == held
         [point] = await app.back_up(new)
     assert (point.kind, point.bytes_written) == (Kind.INCREMENTAL, 0)
 

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.addresses import BlobAddress
+from shared.decisions import LONGEST_CHECK_DELAY, is_unwatched
 from shared.names import restore_lease_id
 from shared.record import DISK_ROW, POINT_ROW_PREFIX
 from shared.restore_requests import RestoreRequest
 from shared.restore_targets import default_target, point_asked_for, require_allowed
 from shared.restores import (
     ENDS,
-    LONGEST_LOOK_DELAY,
     MOST_ATTEMPTS,
     RESTORE_ROW_PREFIX,
     RefusedError,
@@ -24,7 +24,6 @@ from shared.restores import (
     begun,
     came_to_grief,
     ended,
-    is_unwatched,
     next_look,
     next_try,
     tried_again,
@@ -284,7 +283,7 @@ def test_a_copy_is_looked_at_again_within_a_second_and_a_minute(age: timedelta) 
 def test_a_copy_is_looked_at_less_often_as_it_takes_longer() -> None:
     young = RESTORE.model_copy(update={"phase_began": LATER})
     looks = [next_look(young, LATER + timedelta(seconds=age)).total_seconds() for age in (0, 10, 100, 600, 86400)]
-    assert looks == [1, 1, 10, 60, LONGEST_LOOK_DELAY.total_seconds()]
+    assert looks == [1, 1, 10, 60, LONGEST_CHECK_DELAY.total_seconds()]
 
 
 @pytest.mark.parametrize(("seconds", "over"), [(-5, False), (0, False), (1799, False), (1800, True), (9999, True)])

@@ -5,7 +5,7 @@ from datetime import timedelta
 from azure.core.exceptions import ResourceNotFoundError
 
 from shared.addresses import BlobAddress
-from shared.decisions import is_unwatched as is_run_unwatched
+from shared.decisions import is_unwatched
 from shared.errors import DiskError
 from shared.messages import FinishMessage, RestoreMessage
 from shared.names import DISK_METADATA, LONGEST_NAME, RESTORE_METADATA
@@ -161,7 +161,7 @@ async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> N
         why = DiskError(f"it made no progress, and the restore {restore.restore} is to write over the disk")
         await give_up(services, message, why)
         return Next(restore.model_copy(update={"checked": now}))
-    if is_run_unwatched(run, now, after):
+    if is_unwatched(run, now, after):
         await services.queues.send(message)
     waits = f"restores {restore.recovery_point} after the open run {run.snapshot} of {target.url}, which it waits for"
     return Next(restore.model_copy(update={"reason": waits, "checked": now}), next_look(restore, now))

@@ -5,10 +5,10 @@ import logging
 from shared.addresses import BlobAddress
 from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError
 from shared.events import log_event
-from shared.names import COPY_METADATA, DISK_METADATA, RESTORE_METADATA
+from shared.names import COPY_ABORTED, COPY_METADATA, COPY_PENDING, DISK_METADATA, RESTORE_METADATA
 from shared.record import SERVER_SIDE
 from shared.restores import Next, Restore, RestoreFailedError, State, begun, next_look
-from shared.storage.copies import ABORTED, PENDING, CopyTarget
+from shared.storage.copies import CopyTarget
 from shared.storage.page_blobs import COPY_FOR, Version
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
@@ -102,9 +102,9 @@ def _has_succeeded(restore: Restore, blob: BlobAddress, found: CopyTarget) -> bo
     """Tell whether a copy has succeeded; if it has not, it is under way."""
     if found.has_succeeded(restore.mark, restore.size):
         return True
-    if found.copy_status == ABORTED:
+    if found.copy_status == COPY_ABORTED:
         raise RestoreFailedError(f"the copy to {blob.url} was aborted")
-    if found.copy_status == PENDING:
+    if found.copy_status == COPY_PENDING:
         return False
     said = found.copy_said or f"{found.copy_status}, {found.size} bytes"
     raise NotAsLeftError(f"the copy to {blob.url} failed: {said}")

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
+from typing import Self
 
 from shared.events import log_event
 from shared.names import PAGE
@@ -42,7 +43,7 @@ async def prove_part(services: Services, restore: Restore, point: Version) -> Re
         if is_disk
         else Version(services.backups.address(restore.target_address), "")
     )
-    proof = _Proof(services, restore, point, copy)
+    proof = await _Proof.begin(services, restore, point, copy)
     await proof.require_size()
     if restore.size:
         await proof.compare_pages(windows(restore.size, WINDOW)[number], f"{restore.restore}/{restore.parts_proved}")
@@ -68,12 +69,22 @@ def proved(restore: Restore) -> str:
 class _Proof:
     """A part of a proof while it is made."""
 
-    def __init__(self, services: Services, restore: Restore, point: Version, copy: Version) -> None:
+    def __init__(
+        self, services: Services, restore: Restore, point: Version, copy: Version, *, point_url: str, copy_url: str
+    ) -> None:
         self._services = services
         self._restore = restore
         self._point = point
         self._copy = copy
+        self._point_url = point_url
+        self._copy_url = copy_url
         self.ranges = self.samples = self.bytes = 0
+
+    @classmethod
+    async def begin(cls, services: Services, restore: Restore, point: Version, copy: Version) -> Self:
+        point_url = await services.pages.signed_url(point.blob, point.snapshot)
+        copy_url = await services.pages.signed_url(copy.blob, copy.snapshot)
+        return cls(services, restore, point, copy, point_url=point_url, copy_url=copy_url)
 
     async def require_size(self) -> None:
         found = await self._services.pages.properties(self._copy.blob, self._copy.snapshot)
@@ -83,8 +94,6 @@ class _Proof:
     async def compare_pages(self, window: Window, seed: str) -> None:
         """Compare the page maps of a window, and some samples."""
         sampler = Sampler(seed)
-        point_url = await self._services.pages.signed_url(self._point.blob, self._point.snapshot)
-        copy_url = await self._services.pages.signed_url(self._copy.blob, self._copy.snapshot)
 
         async def seen() -> AsyncIterator[Change]:
             async for change in self._ranges(self._point, window):
@@ -94,25 +103,23 @@ class _Proof:
 
         async for part in one_sided(seen(), self._ranges(self._copy, window)):
             for piece in writes(Change(part.start, part.end, clear=False)):
-                content = await self._services.pages.read(point_url if part.is_first else copy_url, piece)
+                content = await self._services.pages.read(self._point_url if part.is_first else self._copy_url, piece)
                 if content.count(0) != len(content):
                     side = "the recovery point" if part.is_first else "it"
                     self._differs(f"only {side} has data in the bytes {piece.start} to {piece.end}")
         for sample in sampler.samples():
-            await self._compare(point_url, copy_url, sample)
+            await self._compare(sample)
 
     async def has_footer(self) -> bool:
         """Compare the last page; tell whether it is the footer of a VHD."""
         if self._restore.size < PAGE:
             return False
         last = Change(self._restore.size - PAGE, self._restore.size, clear=False)
-        point_url = await self._services.pages.signed_url(self._point.blob, self._point.snapshot)
-        copy_url = await self._services.pages.signed_url(self._copy.blob, self._copy.snapshot)
-        return (await self._compare(point_url, copy_url, last)).startswith(_COOKIE)
+        return (await self._compare(last)).startswith(_COOKIE)
 
-    async def _compare(self, point_url: str, copy_url: str, sample: Change) -> bytes:
-        content = await self._services.pages.read(point_url, sample)
-        if await self._services.pages.read(copy_url, sample) != content:
+    async def _compare(self, sample: Change) -> bytes:
+        content = await self._services.pages.read(self._point_url, sample)
+        if await self._services.pages.read(self._copy_url, sample) != content:
             self._differs(f"the bytes {sample.start} to {sample.end} are not those of the recovery point")
         self.samples += 1
         self.bytes += sample.length
