@@ -93,6 +93,13 @@ class CopyRefusedError(Exception):
 class TargetLeasedError(Exception):
     """What is to be written over is under somebody else's lease; the message says what to do."""
 
+    def __init__(self, url: str, code: str = "") -> None:
+        told = f" ({code})" if code else ""
+        super().__init__(
+            f"{url} is under a lease, as a disk that is attached to a VM is{told}. What to do: stop the VM and detach"
+            " the disk, or end the lease; then enqueue the request again"
+        )
+
 
 class LeaseLostError(Exception):
     """A write was refused since the backup blob is not under the run's lease."""

@@ -14,6 +14,7 @@ from shared.errors import LeaseLostError, NotAsLeftError, SourceUnreachableError
 from shared.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA, backup_blob_name, full_copy_name
 from shared.ranges import Change
 from shared.storage.connections import Connections
+from shared.storage.copies import release
 
 # The source's URL is refused where it is over 2 KiB long; the whole answer may repeat it, signature and all.
 _CANNOT_COPY = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue", "OutOfRangeInput"})
@@ -118,14 +119,7 @@ class BackupBlobs:
 
     async def release_lease(self, disk: BlobAddress, lease_id: str) -> None:
         """End a run's lease; one that has ended already is fine."""
-        lease = BlobLeaseClient(await self._blob(disk), lease_id)
-        try:
-            await lease.release()
-        except ResourceNotFoundError:
-            return
-        except ResourceExistsError as error:
-            if error_code(error) == "PendingCopyOperation":
-                raise
+        await release(BlobLeaseClient(await self._blob(disk), lease_id))
 
     async def resize(self, disk: BlobAddress, size: int, lease_id: str) -> None:
         """Grow or shrink the backup blob (REST: Set Blob Properties); what is new reads as zeros."""

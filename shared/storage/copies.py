@@ -125,14 +125,7 @@ class Copies:
 
     async def release_lease(self, blob: BlobAddress, lease_id: str) -> None:
         """End a lease; one that has ended already is fine, and so is a blob that is gone."""
-        lease = BlobLeaseClient(await self._client(blob), lease_id)
-        try:
-            await lease.release()
-        except ResourceNotFoundError:
-            return
-        except ResourceExistsError as error:
-            if error_code(error) == "PendingCopyOperation":
-                raise
+        await release(BlobLeaseClient(await self._client(blob), lease_id))
 
     async def start(
         self,
@@ -248,6 +241,21 @@ class Copies:
         return service.get_blob_client(blob.container, blob.blob)
 
 
+async def release(lease: BlobLeaseClient) -> None:
+    """End a lease; one that has ended already is fine, and so is a blob that is gone.
+
+    Raises:
+        ResourceExistsError: a copy to the blob is under way.
+    """
+    try:
+        await lease.release()
+    except ResourceNotFoundError:
+        return
+    except ResourceExistsError as error:
+        if error_code(error) == "PendingCopyOperation":
+            raise
+
+
 @contextlib.contextmanager
 def _leased(blob: BlobAddress) -> Iterator[None]:
     """Tell apart what a write is refused for when the blob is not under the restore's lease any more."""
@@ -282,7 +290,4 @@ def _attached(blob: BlobAddress, error: ResourceExistsError) -> Exception:
     """
     if error_code(error) not in _ATTACHED:
         raise error
-    return TargetLeasedError(
-        f"{blob.url} is under a lease, as a disk that is attached to a VM is ({error_code(error)}). What to do:"
-        " stop the VM and detach the disk, or end the lease; then enqueue the request again"
-    )
+    return TargetLeasedError(blob.url, error_code(error))

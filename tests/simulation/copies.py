@@ -39,7 +39,7 @@ class SimulatedCopies(Copies):
             await self._calls.change(lambda: self._world.blob(blob).acquire(lease_id, etag))
         except ResourceExistsError as error:
             if error_code(error) == "LeaseAlreadyPresent":
-                raise TargetLeasedError(f"{blob.url} is under a lease") from error
+                raise TargetLeasedError(blob.url) from error
             raise
         except HttpResponseError as error:
             if error.status_code in {404, 412}:

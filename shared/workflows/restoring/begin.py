@@ -6,7 +6,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from shared.addresses import BlobAddress
 from shared.decisions import is_unwatched
-from shared.errors import DiskError
+from shared.errors import DiskError, TargetLeasedError
 from shared.messages import FinishMessage, RestoreMessage
 from shared.names import DISK_METADATA, LONGEST_NAME, RESTORE_METADATA
 from shared.record import DiskRecord, OpenRun, RecoveryPoint
@@ -114,10 +114,7 @@ def _require_free(target: BlobAddress, there: CopyTarget, *, overwrite: bool) ->
     if not there.is_page_blob:
         raise RefusedError(f"{target.url} is no page blob, so no disk can be written over it. Name another target")
     if there.leased:
-        raise RefusedError(
-            f"{target.url} is under a lease, as a disk that is attached to a VM is. What to do: stop the VM and detach"
-            " the disk, or end the lease; then enqueue the request again"
-        )
+        raise TargetLeasedError(target.url)
 
 
 async def _claim(services: Services, restore: Restore) -> DiskRecord:
