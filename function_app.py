@@ -4,16 +4,23 @@ import logging
 
 import azure.functions as func
 
+from functions.compare_part import compare_part_blueprint
+from functions.continue_inspection import continue_inspection_blueprint
 from functions.continue_restore import continue_restore_blueprint
 from functions.copy_ranges import copy_ranges_blueprint
+from functions.drill_disks import drill_disks_blueprint
+from functions.drill_restore import drill_restore_blueprint
 from functions.finish_backup import finish_backup_blueprint
 from functions.plan_changes import plan_changes_blueprint
 from functions.rebuild_catalogue import rebuild_catalogue_blueprint
 from functions.restore_disk import restore_disk_blueprint
 from functions.take_snapshots import take_snapshots_blueprint
+from functions.verify_disks import verify_disks_blueprint
+from functions.verify_point import verify_point_blueprint
+from functions.watch_poison import watch_poison_blueprint
 from shared.settings import load_settings
 
-load_settings()
+settings = load_settings()
 # The SDK logs each request and each answer at INFO: a million lines for a large disk.
 logging.getLogger("azure").setLevel(logging.WARNING)
 
@@ -25,3 +32,12 @@ app.register_functions(finish_backup_blueprint)
 app.register_functions(restore_disk_blueprint)
 app.register_functions(continue_restore_blueprint)
 app.register_functions(rebuild_catalogue_blueprint)
+app.register_functions(verify_point_blueprint)
+app.register_functions(drill_restore_blueprint)
+app.register_functions(continue_inspection_blueprint)
+app.register_functions(compare_part_blueprint)
+app.register_functions(watch_poison_blueprint)
+if settings.verify_schedule:
+    app.register_functions(verify_disks_blueprint)
+if settings.drill_schedule:
+    app.register_functions(drill_disks_blueprint)

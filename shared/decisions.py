@@ -66,7 +66,7 @@ def opened(record: DiskRecord, blob: BackupBlob | None, windows: int, *, leased:
         windows: how many windows the run's plan has.
         leased: whether the blob is under the run's lease already.
     """
-    run = _run_of(record)
+    run = run_of(record)
     if not run.opened:
         kind, reason = _kind_of_run(record, blob)
         return record.with_run(opened=True, kind=kind, reason=reason, windows=windows)
@@ -105,7 +105,7 @@ def begun_anew(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
     return record.with_run(
         kind=kind,
         reason=reason,
-        plan=_run_of(record).plan + 1,
+        plan=run_of(record).plan + 1,
         windows_planned=0,
         batches_done=0,
         batches_total=0,
@@ -113,6 +113,8 @@ def begun_anew(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
         ranges_total=0,
         bytes_done=0,
         bytes_total=0,
+        windows_compared=0,
+        compared_etag="",
     )
 
 
@@ -121,7 +123,7 @@ def given_up(record: DiskRecord, reason: str) -> DiskRecord:
 
     The backup blob is between two states then, and the next run a resync; but a full copy has not touched it.
     """
-    if _run_of(record).mode is Mode.FULL:
+    if run_of(record).mode is Mode.FULL:
         return record.model_copy(update={"run": None})
     return record.model_copy(update={"run": None, "resync_reason": reason if record.base_snapshot else ""})
 
@@ -137,11 +139,11 @@ def progressed(record: DiskRecord, progress: Progress, now: datetime) -> DiskRec
         "bytes_done": progress.done.bytes_written + progress.done.bytes_cleared,
         "bytes_total": progress.planned.bytes_written + progress.planned.bytes_cleared,
     }
-    run = _run_of(record)
+    run = run_of(record)
     moved = any(getattr(run, name) != count for name, count in counts.items())
     if not moved:
         return record.with_run(checked=now)
-    return record.with_run(**counts, checked=now, progressed=now, replans=0)
+    return record.with_run(**counts, checked=now, progressed=now, replans=0, failed="")
 
 
 def is_complete(run: OpenRun, progress: Progress) -> bool:
@@ -179,7 +181,7 @@ def is_own_snapshot(disk: BlobAddress, backup_container_url: str, time: str, met
 
 def replanned(record: DiskRecord, now: datetime) -> DiskRecord:
     """Note that a stalled run's plan is enqueued again."""
-    return record.with_run(progressed=now, replans=_run_of(record).replans + 1)
+    return record.with_run(progressed=now, replans=run_of(record).replans + 1)
 
 
 class Watched(Protocol):
@@ -207,7 +209,7 @@ def check_delay(since: datetime, now: datetime) -> timedelta:
 
 def recovery_point(record: DiskRecord, progress: Progress, backup_snapshot: str, now: datetime) -> RecoveryPoint:
     """Describe the recovery point of a run that is complete."""
-    run = _run_of(record)
+    run = run_of(record)
     return RecoveryPoint(
         time=run.snapshot,
         kind=run.kind,
@@ -245,7 +247,7 @@ def sealed(record: DiskRecord, point: RecoveryPoint, taken: TakenSnapshot) -> Di
 
 def full_copy(record: DiskRecord, copy_url: str, bytes_copied: int, now: datetime) -> RecoveryPoint:
     """Describe the recovery point that is a full copy."""
-    run = _run_of(record)
+    run = run_of(record)
     return RecoveryPoint.of_a_copy(
         time=run.snapshot,
         kind=Kind.FULL,
@@ -266,7 +268,7 @@ def sealed_copy(record: DiskRecord, point: RecoveryPoint) -> DiskRecord:
         update={
             "base_snapshot": point.source_snapshot,
             "base_size": point.size,
-            "sealed_plan": _run_of(record).plan,
+            "sealed_plan": run_of(record).plan,
             "backup_snapshot": "",
             "resync_reason": _AFTER_FULL_COPY,
             "run": None,
@@ -278,12 +280,17 @@ def sealed_copy(record: DiskRecord, point: RecoveryPoint) -> DiskRecord:
 
 def copied(record: DiskRecord, done: int, total: int, now: datetime) -> DiskRecord:
     """Put the progress of a full copy on its record, in bytes."""
-    if _run_of(record).bytes_done == done:
+    if run_of(record).bytes_done == done:
         return record.with_run(bytes_total=total, checked=now)
-    return record.with_run(bytes_done=done, bytes_total=total, checked=now, progressed=now, replans=0)
+    return record.with_run(bytes_done=done, bytes_total=total, checked=now, progressed=now, replans=0, failed="")
 
 
-def _run_of(record: DiskRecord) -> OpenRun:
+def run_of(record: DiskRecord) -> OpenRun:
+    """Give the open run of a disk that has one.
+
+    Raises:
+        ValueError: there is none.
+    """
     if record.run is None:
         raise ValueError(f"{record.disk} has no open run")
     return record.run

@@ -43,12 +43,9 @@ _ADVICE = {
 
 
 _PASSING_STATUSES = frozenset(
-    {
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    }
+    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+    | {status for status in HTTPStatus if status.is_server_error}
+    - {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED}
 )
 
 
@@ -105,7 +102,19 @@ class LeaseLostError(Exception):
     """A write was refused since the backup blob is not under the run's lease."""
 
 
-_SENTENCES = (DiskError, NotAsLeftError, SourceGoneError, CopyRefusedError, TargetLeasedError, LeaseLostError)
+class DiffersError(Exception):
+    """Two versions of what should be one disk do not hold the same; the message says where."""
+
+
+_SENTENCES = (
+    CopyRefusedError,
+    DiffersError,
+    DiskError,
+    LeaseLostError,
+    NotAsLeftError,
+    SourceGoneError,
+    TargetLeasedError,
+)
 """Errors whose messages say all that there is to say."""
 
 
@@ -130,6 +139,11 @@ def is_passing(error: AzureError) -> bool:
     if isinstance(error, ServiceRequestError | ServiceResponseError):
         return True
     return getattr(error, "status_code", None) in _PASSING_STATUSES
+
+
+def is_busy(error: AzureError) -> bool:
+    """Tell whether the service asks to slow down (REST: 503 ServerBusy; 429 Too Many Requests)."""
+    return getattr(error, "status_code", None) in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 def is_lasting(error: AzureError) -> bool:

@@ -8,6 +8,7 @@ from shared.addresses import BlobAddress
 from shared.batches import decode
 from shared.names import disk_key, lease_id, run_id
 from shared.ranges import Change
+from shared.record import Task
 
 
 class MessageError(ValueError):
@@ -130,3 +131,32 @@ class RestoreMessage(Message):
     def address(self) -> BlobAddress:
         """The disk's address."""
         return BlobAddress.parse(self.disk)
+
+
+class InspectionMessage(Message):
+    """Go on with a verify or a drill.
+
+    Attributes:
+        disk: the URL of the disk whose recovery point is inspected; its partition holds the inspection's row.
+        task: what is done.
+        inspection: the inspection's id.
+    """
+
+    disk: str
+    task: Task
+    inspection: str
+
+    @property
+    def address(self) -> BlobAddress:
+        """The disk's address."""
+        return BlobAddress.parse(self.disk)
+
+
+class PartMessage(InspectionMessage):
+    """Compare one part of what is inspected.
+
+    Attributes:
+        part: its number.
+    """
+
+    part: int = Field(ge=0)

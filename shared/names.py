@@ -12,6 +12,10 @@ FINISH_BACKUP_QUEUE = "finish-backup"
 RESTORE_REQUESTS_QUEUE = "restore-requests"
 CONTINUE_RESTORE_QUEUE = "continue-restore"
 REBUILD_CATALOGUE_QUEUE = "rebuild-catalogue"
+VERIFY_QUEUE = "verify"
+DRILL_QUEUE = "drill"
+CONTINUE_INSPECTION_QUEUE = "continue-inspection"
+COMPARE_PARTS_QUEUE = "compare-parts"
 
 BACKUPS_TABLE = "backups"
 BATCHES_TABLE = "batches"
@@ -28,6 +32,7 @@ ETAG_METADATA = "tidemark_etag"
 # Of the blobs that Copy Blob makes: which restore or run they are for, and which attempt at it.
 COPY_METADATA = "tidemark_copy"
 RESTORE_METADATA = "tidemark_restore"
+DRILL_METADATA = "tidemark_drill"
 
 # What `x-ms-copy-status` says of a copy (REST: Get Blob Properties); `failed` beside these.
 COPY_PENDING, COPY_SUCCESS, COPY_ABORTED = "pending", "success", "aborted"
@@ -43,6 +48,9 @@ MAX_WRITE = 4 * 1024 * 1024
 
 LONGEST_NAME = 1024
 """Characters of a blob's name (REST: Naming and referencing containers, blobs, and metadata)."""
+
+SCRATCH_PREFIX = "tidemark-drill/"
+"""What the names of the scratch blobs of drills begin with, in the backup container."""
 
 RUN_SEPARATOR = "!"
 """Stands between a disk's key, a run's time and a plan's number; no disk's key has it."""
@@ -91,6 +99,14 @@ def lease_id(run: str, plan: int) -> str:
 def restore_lease_id(restore: str) -> str:
     """Derive the lease id of a restore, the same on every retry."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"tidemark:restore:{restore}"))
+
+
+def scratch_name(disk: BlobAddress, drill: str) -> str:
+    """Name the blob that a drill restores to in the backup container: `tidemark-drill/HASH-ID`, the hash of the disk.
+
+    A backup blob's name has two slashes at least.
+    """
+    return f"{SCRATCH_PREFIX}{hashlib.sha256(disk.url.encode()).hexdigest()[:16]}-{drill}"
 
 
 def restored_disk_name(blob: str, point: str) -> str:

@@ -45,18 +45,25 @@ class Window(NamedTuple):
     end: int
 
 
-class OneSided(NamedTuple):
-    """A part that only one of two lists has.
+class Overlaid(NamedTuple):
+    """A part that one of two lists has, or both.
 
     Attributes:
         start: first byte.
         end: first byte after the part.
-        is_first: whether the first list has it; else the second.
+        in_first: whether the first list has it.
+        in_second: whether the second list has it.
     """
 
     start: int
     end: int
-    is_first: bool
+    in_first: bool
+    in_second: bool
+
+    @property
+    def change(self) -> Change:
+        """The part as a range to write."""
+        return Change(self.start, self.end, clear=False)
 
 
 class DisorderedRangesError(Exception):
@@ -122,20 +129,18 @@ async def gaps_cleared(changes: AsyncIterable[Change], window: Window) -> AsyncI
         yield Change(position, window.end, clear=True)
 
 
-async def one_sided(first: AsyncIterable[Change], second: AsyncIterable[Change]) -> AsyncIterator[OneSided]:
-    """Compare two lists of valid ranges, each in order and never overlapping; give what only one of them has."""
+async def overlaid(first: AsyncIterable[Change], second: AsyncIterable[Change]) -> AsyncIterator[Overlaid]:
+    """Lay two lists of valid ranges over each other, each in order and never overlapping."""
     firsts, seconds = aiter(first), aiter(second)
     mine, other = await anext(firsts, None), await anext(seconds, None)
     while mine or other:
-        if mine and (other is None or mine.start < other.start):
-            end = min(mine.end, other.start) if other else mine.end
-            yield OneSided(mine.start, end, is_first=True)
+        start = min(change.start for change in (mine, other) if change)
+        in_first, in_second = (change is not None and change.start == start for change in (mine, other))
+        ends = [change.end for change, is_in in ((mine, in_first), (other, in_second)) if change and is_in]
+        starts = [change.start for change, is_in in ((mine, in_first), (other, in_second)) if change and not is_in]
+        end = min(ends + starts)
+        yield Overlaid(start, end, in_first, in_second)
+        if mine and in_first:
             mine = mine._replace(start=end) if end < mine.end else await anext(firsts, None)
-        elif other and (mine is None or other.start < mine.start):
-            end = min(other.end, mine.start) if mine else other.end
-            yield OneSided(other.start, end, is_first=False)
-            other = other._replace(start=end) if end < other.end else await anext(seconds, None)
-        elif mine and other:
-            end = min(mine.end, other.end)
-            mine = mine._replace(start=end) if end < mine.end else await anext(firsts, None)
+        if other and in_second:
             other = other._replace(start=end) if end < other.end else await anext(seconds, None)

@@ -31,6 +31,21 @@ class Kind(StrEnum):
     RESTORE = "restore"
 
 
+class Task(StrEnum):
+    """What an inspection does with a recovery point: compare it with its source snapshot, or restore it for a trial."""
+
+    VERIFY = "verify"
+    DRILL = "drill"
+
+
+class PointState(StrEnum):
+    """What is known of a recovery point: that it was sealed, that it was compared whole, or that it is damaged."""
+
+    SEALED = "sealed"
+    VERIFIED = "verified"
+    DAMAGED = "damaged"
+
+
 class OpenRun(BaseModel):
     """The run a disk is in the middle of.
 
@@ -50,6 +65,10 @@ class OpenRun(BaseModel):
         progressed: when the progress last changed, UTC.
         checked: when the progress was last looked at, UTC.
         replans: how often its plan has been enqueued again since the progress last changed.
+        windows_compared, compared_etag: how many windows of the backup blob were held against the source snapshot since
+            all batches are done, and the backup blob's ETag at that time.
+        tries: how often the run was tried again since it failed, or since its backup blob was not what it should be.
+        failed: why it fails, where the queue has given up a message of it; the next tick tries it again.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -74,6 +93,10 @@ class OpenRun(BaseModel):
     progressed: datetime
     checked: datetime
     replans: int = 0
+    windows_compared: int = 0
+    compared_etag: str = ""
+    tries: int = 0
+    failed: str = ""
 
 
 class DiskRecord(BaseModel):
@@ -95,6 +118,10 @@ class DiskRecord(BaseModel):
         adopted: whether the disk is backed up since it was restored, though `SOURCE_DISKS` does not name it.
         last_success: when the last recovery point was sealed, UTC.
         last_point: the last recovery point's time.
+        last_verify, last_verify_point, last_verify_result: when a recovery point was last compared with its source
+            snapshot, which, and what came of it.
+        last_drill, last_drill_point, last_drill_seconds, last_drill_result: when a restore was last tried, of which
+            recovery point, how long it took, and what came of it.
         last_error: what went wrong last, with what to do; it stays until the next error.
         last_error_at: when, UTC.
     """
@@ -115,6 +142,13 @@ class DiskRecord(BaseModel):
     adopted: bool = False
     last_success: datetime | None = None
     last_point: str = ""
+    last_verify: datetime | None = None
+    last_verify_point: str = ""
+    last_verify_result: str = ""
+    last_drill: datetime | None = None
+    last_drill_point: str = ""
+    last_drill_seconds: float = 0.0
+    last_drill_result: str = ""
     last_error: str = ""
     last_error_at: datetime | None = None
 
@@ -163,6 +197,9 @@ class RecoveryPoint(BaseModel):
         copying: how pages travelled.
         started, sealed: when the source snapshot and the recovery point were taken, UTC.
         duration_seconds: the time between them.
+        state: what is known of it.
+        damage: what is wrong with it, where it is damaged.
+        verified: when it was last compared with its source snapshot, UTC.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -184,6 +221,9 @@ class RecoveryPoint(BaseModel):
     started: datetime
     sealed: datetime
     duration_seconds: float
+    state: PointState = PointState.SEALED
+    damage: str = ""
+    verified: datetime | None = None
 
     @classmethod
     def of_a_copy(cls, **values: Any) -> Self:
@@ -195,6 +235,18 @@ class RecoveryPoint(BaseModel):
         took = (values["sealed"] - values["started"]).total_seconds()
         made = {**dict.fromkeys(counts, 0), "copying": COPY_BLOB, "duration_seconds": took, **values}
         return cls.model_validate({**made, "source_snapshot": made["time"]})
+
+    def to_entity(self) -> dict[str, Any]:
+        """Write it as flat properties."""
+        return self.model_dump(exclude_none=True)
+
+    def as_verified(self, now: datetime) -> Self:
+        """Note that it was compared whole with its source snapshot, and is equal."""
+        return self.model_copy(update={"state": PointState.VERIFIED, "damage": "", "verified": now})
+
+    def as_damaged(self, damage: str) -> Self:
+        """Note what is wrong with it."""
+        return self.model_copy(update={"state": PointState.DAMAGED, "damage": damage})
 
     @property
     def row_key(self) -> str:

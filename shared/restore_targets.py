@@ -7,7 +7,7 @@ from shared.addresses import BlobAddress
 from shared.decisions import TakenSnapshot, sealed
 from shared.names import restored_disk_name
 from shared.record import DiskRecord, Kind, RecoveryPoint
-from shared.restore_requests import LATEST
+from shared.requests import LATEST
 from shared.restores import RefusedError, Restore
 from shared.settings import Settings
 

@@ -10,7 +10,7 @@ from shared.addresses import BlobAddress
 from shared.decisions import check_delay
 from shared.names import restore_lease_id
 from shared.record import SERVER_SIDE
-from shared.restore_requests import RestoreRequest
+from shared.requests import RestoreRequest
 
 RESTORE_ROW_PREFIX = "restore-"
 
@@ -56,6 +56,7 @@ class Restore(BaseModel):
         disk: the URL of the disk whose recovery point is restored; empty where the request can't be read.
         point: the point that was asked for: `latest` or a time.
         overwrite: whether the target may be a blob that is there.
+        allow_damaged: whether a recovery point that is damaged is restored all the same.
         target: the URL of the blob that is restored to.
         recovery_point: the time of the recovery point that was found.
         copied_from: the URL that the target is copied from, with its snapshot and without a signature.
@@ -84,6 +85,7 @@ class Restore(BaseModel):
     disk: str = ""
     point: str = ""
     overwrite: bool = False
+    allow_damaged: bool = False
     target: str = ""
     recovery_point: str = ""
     copied_from: str = ""
@@ -146,6 +148,7 @@ class Restore(BaseModel):
             point=request.point,
             target=request.target or "",
             overwrite=request.overwrite,
+            allow_damaged=request.allow_damaged,
             lease=restore_lease_id(restore),
             requested=now,
             checked=now,

@@ -115,6 +115,8 @@ class Settings(BaseSettings):
     source_disks: Annotated[tuple[SourceDisk, ...], NoDecode]
     storage_connections: Annotated[tuple[StorageConnection, ...], NoDecode] = ()
     storage_api_version: str = Field(default=STORAGE_API_VERSION, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    verify_schedule: str = ""
+    drill_schedule: str = ""
     run_stalled_after_seconds: int = Field(default=1800, ge=1)
     host_account_name: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__accountName")
     host_queue_url: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__queueServiceUri")
@@ -124,10 +126,12 @@ class Settings(BaseSettings):
         default=None, validation_alias="AzureWebJobsStorage", validate_default=True
     )
 
-    @field_validator("backup_schedule")
+    @field_validator("backup_schedule", "verify_schedule", "drill_schedule")
     @classmethod
-    def _is_ncrontab(cls, value: str) -> str:
-        if len(value.split()) not in {5, 6}:
+    def _is_ncrontab(cls, value: str, info: ValidationInfo) -> str:
+        value = value.strip()
+        is_off = not value and info.field_name != "backup_schedule"
+        if not is_off and len(value.split()) not in {5, 6}:
             raise ValueError("should be an NCRONTAB expression of six fields, like 0 0 */12 * * *")
         return value
 

@@ -18,8 +18,9 @@ USAGE = """usage: python3 infra/local COMMAND [ARGUMENTS]
 
   demo    back up and change a disk on this machine
   up      run the local Azure and the app until Ctrl-C
-  test    lint, check the types and run the tests (arguments go to pytest)
+  test    lint, check the types and run the tests (arguments go to pytest; -n 0 runs one after the other)
   lint    ruff check, ruff format --check, mypy
+  soak    play histories of faults, each of another seed, on all cores (--help says more)
   setup   only install: .venv and Azurite, about a minute, once; the other commands do it too
 
 TIDEMARK_PYTHON_FROM names where a Python 3.13 is looked for, in order (by default running,path,pyenv,account,uv).
@@ -41,6 +42,8 @@ print(getattr(sys, "_base_executable", None) or sys.executable)
 """
 PROBE_SECONDS = 60.0
 TAIL_LINES = 15
+# Each has up to four Azurites of its own, of some 200 MiB.
+MOST_WORKERS = 8
 WAYS_TO_GET_ONE = """Three ways to get one:
   uv      https://docs.astral.sh/uv (this command then finds or installs 3.13 by itself)
   pyenv   pyenv install 3.13
@@ -301,9 +304,16 @@ def test(arguments: Sequence[str]) -> int:
     code = lint(())
     if code != 0:
         return code
-    say(" ".join(("pytest", *arguments)))
+    chosen = (*at_once(), *arguments)
+    say(" ".join(("pytest", *chosen)))
     os.chdir(ROOT)
-    return become("pytest", arguments)
+    return become("pytest", chosen)
+
+
+def at_once() -> Command:
+    """Give pytest's options to run tests at once, two a core: most of them wait half their time."""
+    workers = min(2 * (os.cpu_count() or 1), MOST_WORKERS)
+    return ("-n", str(workers), "--dist", "worksteal")
 
 
 def become(module: str, arguments: Sequence[str]) -> int:
@@ -327,6 +337,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "up": lambda arguments: become("infra.local.up", arguments),
     "test": test,
     "lint": lint,
+    "soak": lambda arguments: become("tests.simulation.soak", arguments),
     "setup": installed,
 }
 

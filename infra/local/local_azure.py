@@ -43,13 +43,19 @@ class LocalAzure:
         """Give the URL of an account's blob service."""
         return f"{self.gateway.url}/{account.name}"
 
-    def connection_string(self, account: Account) -> str:
-        """Give an account's connection string, for the SDK, `az` and the app settings."""
+    def connection_string(self, account: Account, *, queue_url: str = "", table_url: str = "") -> str:
+        """Give an account's connection string, for the SDK, `az` and the app settings.
+
+        Args:
+            account: the account.
+            queue_url: where its queues are to be reached, by a front; Azurite's own address when empty.
+            table_url: the same for its tables.
+        """
         return (
             f"DefaultEndpointsProtocol=http;AccountName={account.name};AccountKey={account.key};"
             f"BlobEndpoint={self.blob_url(account)};"
-            f"QueueEndpoint={self.azurite.queue_url}/{account.name};"
-            f"TableEndpoint={self.azurite.table_url}/{account.name};"
+            f"QueueEndpoint={queue_url or self.azurite.queue_url}/{account.name};"
+            f"TableEndpoint={table_url or self.azurite.table_url}/{account.name};"
         )
 
     def app_settings(self, source_disks: Sequence[str | dict[str, Any]], **others: str) -> dict[str, str]:

@@ -1,19 +1,28 @@
 """The backup blobs: created, leased, written and snapshotted. Every write carries the run's lease id."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from http import HTTPStatus
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
 from shared.addresses import BlobAddress, ContainerAddress
 from shared.decisions import BackupBlob, TakenSnapshot
-from shared.errors import LeaseLostError, NotAsLeftError, SourceUnreachableError, error_code, explain, is_lease_error
+from shared.errors import (
+    LeaseLostError,
+    NotAsLeftError,
+    SourceUnreachableError,
+    error_code,
+    explain,
+    is_lease_error,
+    is_passing,
+)
 from shared.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA, backup_blob_name, full_copy_name
 from shared.ranges import Change
-from shared.storage.connections import Connections
+from shared.storage.connections import PACED, Connections
 from shared.storage.copies import release
 
 # The source's URL is refused where it is over 2 KiB long; the whole answer may repeat it, signature and all.
@@ -137,9 +146,12 @@ class BackupBlobs:
         blob = await self._blob(disk)
         with _as_left(disk):
             try:
-                await blob.upload_pages_from_url(source_url, piece.start, piece.length, piece.start, lease=lease_id)
+                await blob.upload_pages_from_url(
+                    source_url, piece.start, piece.length, piece.start, lease=lease_id, **PACED
+                )
             except HttpResponseError as error:
-                if error_code(error) in _CANNOT_COPY or error.status_code == HTTPStatus.NOT_IMPLEMENTED:
+                cannot = error_code(error) in _CANNOT_COPY and not is_passing(error)  # a busy source can, later
+                if cannot or error.status_code == HTTPStatus.NOT_IMPLEMENTED:
                     raise SourceUnreachableError(explain(error)) from None
                 raise
 
@@ -151,7 +163,7 @@ class BackupBlobs:
         """
         blob = await self._blob(disk)
         with _as_left(disk):
-            await blob.upload_page(content, piece.start, piece.length, lease=lease_id)
+            await blob.upload_page(content, piece.start, piece.length, lease=lease_id, **PACED)
 
     async def clear(self, disk: BlobAddress, piece: Change, lease_id: str) -> None:
         """Clear a range of any length (REST: Put Page, `x-ms-page-write: clear`).
@@ -161,21 +173,28 @@ class BackupBlobs:
         """
         blob = await self._blob(disk)
         with _as_left(disk):
-            await blob.clear_page(piece.start, piece.length, lease=lease_id)
+            await blob.clear_page(piece.start, piece.length, lease=lease_id, **PACED)
 
     async def snapshots(self, disk: BlobAddress, run_id: str) -> list[TakenSnapshot]:
         """List the snapshots of the backup blob that a run has taken, oldest first (REST: List Blobs)."""
-        service = await self._connections.blob_service(self._container.service_url, self._container.account)
-        name = backup_blob_name(disk)
-        found = service.get_container_client(self._container.container).list_blobs(
-            name_starts_with=name, include=["snapshots", "metadata"]
-        )
         taken = [
-            TakenSnapshot(time=blob.snapshot, plan=int(blob.metadata[PLAN_METADATA]), etag=blob.metadata[ETAG_METADATA])
-            async for blob in found
-            if blob.name == name and blob.snapshot and _is_taken_by(run_id, blob.metadata or {})
+            TakenSnapshot(time=str(blob.snapshot), plan=int(metadata[PLAN_METADATA]), etag=metadata[ETAG_METADATA])
+            async for blob in self._snapshots(disk)
+            if _is_taken_by(run_id, metadata := blob.metadata or {})
         ]
         return sorted(taken, key=lambda snapshot: snapshot.time)
+
+    async def snapshot_times(self, disk: BlobAddress) -> set[str]:
+        """List the times of all snapshots of the backup blob, whosever they are."""
+        return {str(blob.snapshot) async for blob in self._snapshots(disk)}
+
+    async def _snapshots(self, disk: BlobAddress) -> AsyncIterator[BlobProperties]:
+        service = await self._connections.blob_service(self._container.service_url, self._container.account)
+        name = backup_blob_name(disk)
+        container = service.get_container_client(self._container.container)
+        async for blob in container.list_blobs(name_starts_with=name, include=["snapshots", "metadata"]):
+            if blob.name == name and blob.snapshot:
+                yield blob
 
     async def snapshot(self, disk: BlobAddress, etag: str, metadata: Mapping[str, str], lease_id: str) -> str:
         """Snapshot the backup blob as long as it has this ETag and the run's lease; give the snapshot's time.

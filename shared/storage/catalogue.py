@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobProperties
 
 from shared.addresses import ContainerAddress
 from shared.catalogue import StoredBlob
+from shared.names import SCRATCH_PREFIX
 from shared.storage.connections import Connections
 
 
@@ -22,6 +24,16 @@ class Catalogue:
         container = service.get_container_client(self._container.container)
         async for found in container.list_blobs(include=["snapshots", "metadata", "copy"]):
             yield self._stored(found)
+
+    async def scratch(self) -> list[StoredBlob]:
+        """List the scratch blobs of drills (REST: List Blobs, `prefix`)."""
+        service = await self._connections.blob_service(self._container.service_url, self._container.account)
+        container = service.get_container_client(self._container.container)
+        found = container.list_blobs(name_starts_with=SCRATCH_PREFIX, include=["metadata", "copy"])
+        try:
+            return [self._stored(blob) async for blob in found]
+        except ResourceNotFoundError:
+            return []  # no container yet
 
     def _stored(self, found: BlobProperties) -> StoredBlob:
         return StoredBlob(

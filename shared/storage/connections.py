@@ -27,6 +27,8 @@ _RETRY: dict[str, Any] = {
     "retry_read": _RETRIES,
 }
 _TIMEOUTS: dict[str, Any] = {"connection_timeout": 20, "read_timeout": 60}
+# Of what is paced the SDK only makes requests again whose connection broke: the pace is to know of each refusal.
+PACED: dict[str, Any] = {"retry_status": 0}
 RETRY_ONCE: dict[str, Any] = {"retry_total": 1, "retry_status": 1, "retry_connect": 1, "retry_read": 1}
 
 

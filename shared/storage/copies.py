@@ -15,7 +15,7 @@ from shared.addresses import BlobAddress
 from shared.errors import CopyRefusedError, NotAsLeftError, TargetLeasedError, error_code, explain, is_lease_error
 from shared.names import COPY_METADATA, COPY_SUCCESS
 from shared.ranges import Change
-from shared.storage.connections import Connections
+from shared.storage.connections import PACED, Connections
 
 _ATTACHED = frozenset({"SystemInUse", "LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
 _SOURCE_REFUSED = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue"})
@@ -184,7 +184,7 @@ class Copies:
         """
         client = await self._client(blob)
         with _leased(blob):
-            await client.upload_page(content, piece.start, piece.length, lease=lease_id)
+            await client.upload_page(content, piece.start, piece.length, lease=lease_id, **PACED)
 
     async def clear(self, blob: BlobAddress, piece: Change, lease_id: str) -> None:
         """Clear a range of any length (REST: Put Page, `x-ms-page-write: clear`).
@@ -194,7 +194,7 @@ class Copies:
         """
         client = await self._client(blob)
         with _leased(blob):
-            await client.clear_page(piece.start, piece.length, lease=lease_id)
+            await client.clear_page(piece.start, piece.length, lease=lease_id, **PACED)
 
     async def forget_source(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> str:
         """Have a copy that has succeeded say no more where it is from; give its ETag then.
@@ -232,6 +232,8 @@ class Copies:
         except ResourceNotFoundError:
             return
         except HttpResponseError as error:
+            if error.status_code == HTTPStatus.PRECONDITION_FAILED and not await client.exists():
+                return  # a condition on what is gone is refused, too
             if error.status_code in {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT}:
                 raise NotAsLeftError(f"{blob.url} is left as it is: {explain(error)}") from error
             raise

@@ -160,7 +160,9 @@ class PageBlobs:
             raise SourceGoneError(f"{signed_url.partition('?')[0]} is gone, or the snapshot of it that is to be read")
         if answer.status_code != HTTPStatus.PARTIAL_CONTENT or len(body) != piece.length:
             code, url = answer.headers.get("x-ms-error-code", ""), signed_url.partition("?")[0]
-            raise HttpResponseError(f"reading {url}: {answer.status_code} {code}, {len(body)} bytes")
+            refused = HttpResponseError(f"reading {url}: {answer.status_code} {code}, {len(body)} bytes")
+            refused.status_code = answer.status_code
+            raise refused
         return bytes(body)
 
     async def _client(self, blob: BlobAddress, snapshot: str) -> BlobClient:

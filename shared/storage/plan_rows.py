@@ -4,6 +4,7 @@ Counting rows is a fan-in without a counter that all batches would fight over; w
 """
 
 import contextlib
+import json
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -12,9 +13,10 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from shared.batches import Effort, fingerprint
+from shared.batches import Effort, decode, encode, fingerprint
 from shared.messages import BatchMessage, RunMessage
 from shared.names import RUN_SEPARATOR
+from shared.ranges import Change
 from shared.record import Progress
 from shared.storage.records import TRANSACTION, from_properties, to_properties
 
@@ -33,10 +35,30 @@ class PlanRows:
         with contextlib.suppress(ResourceExistsError):
             await self._table.create_table()
 
-    async def window_planned(self, plan: RunMessage, window: int, fingerprints: Sequence[int], effort: Effort) -> None:
-        """Note that a window is planned: the fingerprints of its batches, and the effort of them all."""
+    async def window_planned(
+        self, plan: RunMessage, window: int, fingerprints: Sequence[int], effort: Effort, samples: Sequence[Change]
+    ) -> None:
+        """Note that a window is planned.
+
+        Args:
+            plan: the plan of a run.
+            window: the window's number.
+            fingerprints: those of its batches.
+            effort: that of them all.
+            samples: parts of what is written, which are to be compared before the seal.
+        """
         counts = {"batches": len(fingerprints), "fingerprint": sum(fingerprints)}
-        await self._put(plan, f"{_WINDOW_PREFIX}{window:04d}", {**counts, **effort._asdict()})
+        values = {**counts, **effort._asdict(), "samples": json.dumps(encode(samples))}
+        await self._put(plan, f"{_WINDOW_PREFIX}{window:04d}", values)
+
+    async def samples(self, plan: RunMessage, window: int) -> list[Change]:
+        """Give the parts of a window that were chosen as it was planned."""
+        row = f"{_WINDOW_PREFIX}{window:04d}"
+        try:
+            found = await self._table.get_entity(_partition(plan), row, select=["samples"])
+        except ResourceNotFoundError:
+            return []
+        return decode(json.loads(found.get("samples") or "[]"))
 
     async def batch_done(self, batch: BatchMessage, effort: Effort) -> None:
         """Note that a batch is done, with the effort it took."""

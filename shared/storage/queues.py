@@ -7,14 +7,26 @@ from datetime import timedelta
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue.aio import QueueClient
 
-from shared.messages import BatchMessage, FinishMessage, Message, PlanMessage, RestoreMessage
+from shared.messages import (
+    BatchMessage,
+    FinishMessage,
+    InspectionMessage,
+    Message,
+    PartMessage,
+    PlanMessage,
+    RestoreMessage,
+)
 from shared.names import (
+    COMPARE_PARTS_QUEUE,
+    CONTINUE_INSPECTION_QUEUE,
     CONTINUE_RESTORE_QUEUE,
     COPY_RANGES_QUEUE,
+    DRILL_QUEUE,
     FINISH_BACKUP_QUEUE,
     PLAN_CHANGES_QUEUE,
     REBUILD_CATALOGUE_QUEUE,
     RESTORE_REQUESTS_QUEUE,
+    VERIFY_QUEUE,
 )
 
 QUEUE_OF: Mapping[type[Message], str] = {
@@ -22,10 +34,15 @@ QUEUE_OF: Mapping[type[Message], str] = {
     BatchMessage: COPY_RANGES_QUEUE,
     FinishMessage: FINISH_BACKUP_QUEUE,
     RestoreMessage: CONTINUE_RESTORE_QUEUE,
+    InspectionMessage: CONTINUE_INSPECTION_QUEUE,
+    PartMessage: COMPARE_PARTS_QUEUE,
 }
 
-QUEUES = (*QUEUE_OF.values(), RESTORE_REQUESTS_QUEUE, REBUILD_CATALOGUE_QUEUE)
+QUEUES = (*QUEUE_OF.values(), RESTORE_REQUESTS_QUEUE, REBUILD_CATALOGUE_QUEUE, VERIFY_QUEUE, DRILL_QUEUE)
 """All queues: those of the steps, and those that people write to."""
+
+POISON_SUFFIX = "-poison"
+"""Where the Functions host puts what a queue has given up: a queue of this name."""
 
 # A run that waits out a long outage must find its messages again; the default is 7 days. -1 is for ever.
 _TIME_TO_LIVE = -1

@@ -11,11 +11,15 @@ from azure.data.tables import EdmType, EntityProperty, TableTransactionError, Up
 from azure.data.tables.aio import TableClient
 
 from shared.addresses import AddressError, BlobAddress
+from shared.errors import error_code
 from shared.names import disk_key
 from shared.record import DISK_ROW, POINT_ROW_PREFIX, DiskRecord, RecoveryPoint
 
 TRANSACTION = 100
 """The most operations in one entity group transaction (REST: Performing entity group transactions)."""
+
+POISON_PARTITION = "poison"
+"""Where messages are kept that belong to no disk: no disk's partition is named so, they all have a `|`."""
 
 _TRIES = 20
 
@@ -134,9 +138,7 @@ class Records:
         One that is on record by now is left as it is.
         """
         for first in range(0, len(points), TRANSACTION):
-            entities = [
-                _keyed(disk, point.row_key, point.model_dump()) for point in points[first : first + TRANSACTION]
-            ]
+            entities = [_keyed(disk, point.row_key, point.to_entity()) for point in points[first : first + TRANSACTION]]
             try:
                 await self._table.submit_transaction([("create", entity) for entity in entities])
             except TableTransactionError as error:
@@ -145,6 +147,26 @@ class Records:
                 for entity in entities:
                     with contextlib.suppress(ResourceExistsError):
                         await self._table.create_entity(entity)
+
+    async def mark(self, disk: BlobAddress, point: RecoveryPoint) -> None:
+        """Put on record what is known of a recovery point now; one that is not on record any more is fine."""
+        values = to_properties(point.model_dump(include={"state", "damage", "verified"}, exclude_none=True))
+        row = {"PartitionKey": disk_key(disk), "RowKey": point.row_key, **values}
+        with contextlib.suppress(ResourceNotFoundError):
+            await self._table.update_entity(row, UpdateMode.MERGE)
+
+    async def points(self, disk: BlobAddress) -> list[RecoveryPoint]:
+        """Read all recovery points of a disk, oldest first."""
+        rows = self._table.query_entities(
+            "PartitionKey eq @disk and RowKey ge @first and RowKey lt @last",
+            parameters={"disk": disk_key(disk), "first": POINT_ROW_PREFIX, "last": f"{POINT_ROW_PREFIX}~"},
+        )
+        return [RecoveryPoint.model_validate(from_properties(row)) async for row in rows]
+
+    async def keep_poison(self, message_id: str, values: dict[str, str]) -> None:
+        """Keep a message that a queue has given up and that belongs to no disk."""
+        row = {"PartitionKey": POISON_PARTITION, "RowKey": message_id, **values}
+        await self._table.upsert_entity(row, UpdateMode.REPLACE)
 
     async def seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         """Advance the record and write its recovery point, both or neither (REST: entity group transactions).
@@ -157,7 +179,11 @@ class Records:
             await self._table.submit_transaction(
                 [
                     ("update", _keyed(disk, DISK_ROW, record.to_entity()), match),
-                    ("upsert", _keyed(disk, point.row_key, point.model_dump()), {"mode": UpdateMode.REPLACE}),
+                    (
+                        "upsert",
+                        _keyed(disk, point.row_key, point.to_entity()),
+                        {"mode": UpdateMode.REPLACE},
+                    ),
                 ]
             )
         except TableTransactionError as error:
@@ -184,5 +210,9 @@ def _keyed(disk: BlobAddress, row: str, values: dict[str, Any]) -> dict[str, Any
 
 
 def is_conflict(error: HttpResponseError) -> bool:
-    """Tell whether a write was refused since somebody else was faster."""
-    return isinstance(error, ResourceExistsError) or error.status_code == HTTPStatus.PRECONDITION_FAILED
+    """Tell whether a write was refused since somebody else was faster: has made, changed or deleted the row.
+
+    A refused transaction is a `TableTransactionError` whatever the reason, so the class does not tell.
+    """
+    changed = {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}
+    return error.status_code in changed or error_code(error) == "ResourceNotFound"

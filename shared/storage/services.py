@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from shared.names import BACKUPS_TABLE, BATCHES_TABLE
 from shared.settings import Settings
@@ -12,6 +12,7 @@ from shared.storage.backup_blobs import BackupBlobs
 from shared.storage.catalogue import Catalogue
 from shared.storage.connections import open_connections
 from shared.storage.copies import Copies
+from shared.storage.inspections import Inspections
 from shared.storage.page_blobs import PageBlobs
 from shared.storage.plan_rows import PlanRows
 from shared.storage.queues import QUEUES, Queues
@@ -33,9 +34,11 @@ class Services:
         catalogue: what the backup container holds.
         records: the record.
         restores: the rows of restores.
+        inspections: the rows of inspections, and of their parts.
         plans: the rows of plans.
         queues: the queues.
         now: the clock, UTC.
+        sleep: waits for a while.
     """
 
     settings: Settings
@@ -46,9 +49,11 @@ class Services:
     catalogue: Catalogue
     records: Records
     restores: Restores
+    inspections: Inspections
     plans: PlanRows
     queues: Queues
     now: Callable[[], datetime]
+    sleep: Callable[[timedelta], Awaitable[None]]
 
     async def ensure(self) -> None:
         """Create the queues and tables that are missing."""
@@ -70,7 +75,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             catalogue=Catalogue(connections, settings.container),
             records=Records(tables.get_table_client(BACKUPS_TABLE)),
             restores=Restores(tables.get_table_client(BACKUPS_TABLE)),
+            inspections=Inspections(tables.get_table_client(BACKUPS_TABLE), tables.get_table_client(BATCHES_TABLE)),
             plans=PlanRows(tables.get_table_client(BATCHES_TABLE)),
             queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),
             now=lambda: datetime.now(UTC),
+            sleep=lambda duration: asyncio.sleep(duration.total_seconds()),
         )

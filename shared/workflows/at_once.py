@@ -11,9 +11,9 @@ class AtOnce:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[object]] = set()
 
-    async def start(self, call: Coroutine[Any, Any, None]) -> None:
+    async def start(self, call: Coroutine[Any, Any, object]) -> None:
         """Start a call, and wait until there is room for another."""
         self._under_way.add(asyncio.create_task(call))
         await self._until_fewer_than(self._most)
@@ -30,6 +30,7 @@ class AtOnce:
         finally:
             for task in self._under_way:
                 task.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
 
     async def _until_fewer_than(self, most: int) -> None:
         while len(self._under_way) >= most:

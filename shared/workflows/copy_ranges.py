@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 
 from azure.core.exceptions import AzureError
 
@@ -14,8 +14,10 @@ from shared.messages import BatchMessage
 from shared.ranges import Change, writes
 from shared.record import SERVER_SIDE, DiskRecord, OpenRun
 from shared.storage.services import Services
+from shared.workflows.at_once import AtOnce
 from shared.workflows.failures import on_record, record_failure
 from shared.workflows.give_up import give_up
+from shared.workflows.paced import Paced
 
 WRITERS = 8
 """Requests that one batch has under way at once."""
@@ -81,6 +83,8 @@ class _Batch:
         self._lease_id = message.lease_id
         self._source_url = source_url
         self._through_function = through_function
+        self._signed_anew = 0
+        self._renewing = asyncio.Lock()
 
     @classmethod
     async def begin(cls, services: Services, message: BatchMessage, *, through_function: bool) -> "_Batch":
@@ -90,34 +94,43 @@ class _Batch:
         return cls(services, message, source_url, through_function)
 
     async def apply(self) -> None:
-        """Apply all changes, a few at once."""
-        pieces = (piece for change in self._message.changes for piece in writes(change))
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(WRITERS):
-                    group.create_task(self._work(pieces))
-        except ExceptionGroup as group:
-            told_apart = group.subgroup((SourceGoneError, LeaseLostError))
-            raise (told_apart or group).exceptions[0] from None
+        """Apply all changes, a few at once, at the pace that the service takes them."""
+        pace = Paced(self._services, WRITERS)
+        async with AtOnce(WRITERS) as writing:
+            for change in self._message.changes:
+                for piece in writes(change):
+                    await writing.start(pace.call(partial(self._put, piece)))
 
-    async def _work(self, pieces: Iterator[Change]) -> None:
-        for piece in pieces:
-            if piece.clear:
-                await self._services.backups.clear(self._disk, piece, self._lease_id)
-            else:
-                await self._write(piece)
+    async def _put(self, piece: Change) -> None:
+        if piece.clear:
+            await self._services.backups.clear(self._disk, piece, self._lease_id)
+        else:
+            await self._write(piece)
 
     async def _write(self, piece: Change) -> None:
-        backups = self._services.backups
-        if not self._through_function:
+        while not self._through_function:
+            signed_anew = self._signed_anew
             try:
-                await backups.copy(self._disk, piece, self._source_url, self._lease_id)
+                await self._services.backups.copy(self._disk, piece, self._source_url, self._lease_id)
             except SourceUnreachableError as error:
-                await self._turn_to_function(error)
+                if not await self._renew(signed_anew):
+                    await self._turn_to_function(error)
             else:
                 return
         content = await self._services.pages.read(self._source_url, piece)
-        await backups.write(self._disk, piece, content, self._lease_id)
+        await self._services.backups.write(self._disk, piece, content, self._lease_id)
+
+    async def _renew(self, signed_anew: int) -> bool:
+        """Sign the source's URL anew, once a batch, since its signature may have expired; tell whether it is another.
+
+        Args:
+            signed_anew: how often it had been, of the URL that was refused.
+        """
+        async with self._renewing:
+            if signed_anew == self._signed_anew == 0:
+                self._source_url = await self._services.pages.signed_url(self._message.address, self._message.run)
+                self._signed_anew = 1
+            return self._signed_anew != signed_anew
 
     async def _turn_to_function(self, error: SourceUnreachableError) -> None:
         """Have the rest of the run carried through the function, and say so on the record."""

@@ -5,16 +5,18 @@ from collections.abc import AsyncIterator
 
 from shared.addresses import BlobAddress
 from shared.batches import Effort, Packer, effort, encode, fingerprint
-from shared.decisions import BackupBlob, begun_anew, opened
+from shared.decisions import BackupBlob, opened
 from shared.errors import DiffRefusedError, SourceGoneError
 from shared.events import log_event
 from shared.messages import BatchMessage, PlanMessage
 from shared.names import DISK_METADATA
 from shared.ranges import Change, Window, coalesced, gaps_cleared, windows
 from shared.record import DiskRecord, Kind, OpenRun
+from shared.sampling import Sampler
 from shared.settings import Mode
 from shared.storage.services import Services
 from shared.workflows.at_once import AtOnce
+from shared.workflows.begin_anew import begin_anew
 from shared.workflows.failures import on_record
 from shared.workflows.full_copies import start_copy
 from shared.workflows.give_up import give_up
@@ -102,6 +104,7 @@ async def _plan_window(services: Services, message: PlanMessage, number: int) ->
     done = await services.plans.batches_done(message, number)
     fingerprints: list[int] = []
     total = Effort()
+    sampler = Sampler(f"{message.run_id}/{message.plan}/{number}")
     try:
         async with AtOnce(_ENQUEUED_AT_ONCE) as sending:
             async for changes in _batches(_change_list(services, found[0], run, window)):
@@ -113,34 +116,21 @@ async def _plan_window(services: Services, message: PlanMessage, number: int) ->
                 )
                 fingerprints.append(fingerprint(batch.ranges))
                 total = total.plus(effort(changes))
+                for change in changes:
+                    if not change.clear:
+                        sampler.see(change)
                 if batch.number not in done:
                     await sending.start(services.queues.send(batch))
     except DiffRefusedError as error:
-        await _plan_anew(services, message, Kind.RESYNC, f"the diff from the base snapshot was refused: {error}")
+        await begin_anew(services, message, Kind.RESYNC, f"the diff from the base snapshot was refused: {error}")
         return
     if not done.items() <= dict(enumerate(fingerprints)).items():
-        await _plan_anew(services, message, run.kind, "the change list is cut otherwise than when the run began")
+        await begin_anew(services, message, run.kind, "the change list is cut otherwise than when the run began")
         return
-    await services.plans.window_planned(message, number, fingerprints, total)
+    await services.plans.window_planned(message, number, fingerprints, total, sampler.samples())
     log_event(
         "window-planned", disk=disk.url, run=message.run, window=number, batches=len(fingerprints), **total._asdict()
     )
-
-
-async def _plan_anew(services: Services, message: PlanMessage, kind: Kind, reason: str) -> None:
-    """Begin the run's plan anew, and say why."""
-
-    def change(record: DiskRecord) -> DiskRecord:
-        run = record.run_of(message.run)
-        return begun_anew(record, kind, reason) if run and run.plan == message.plan else record
-
-    record = await services.records.update(message.address, change)
-    run = record.run_of(message.run) if record else None
-    if run is not None and run.plan == message.plan + 1:
-        next_lease = message.of_plan(run.plan).lease_id
-        await services.backups.change_lease(message.address, message.lease_id, next_lease)
-    log_event("run-begun-anew", level=logging.WARNING, disk=message.disk, run=message.run, kind=kind, reason=reason)
-    await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
 
 
 async def _batches(changes: AsyncIterator[Change]) -> AsyncIterator[tuple[Change, ...]]:

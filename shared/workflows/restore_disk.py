@@ -9,7 +9,7 @@ from azure.core.exceptions import AzureError
 from shared.errors import StepFailedError, explain
 from shared.events import log_event
 from shared.messages import RestoreMessage
-from shared.restore_requests import RequestError, RestoreRequest
+from shared.requests import RequestError, RestoreRequest
 from shared.restores import Restore, State, ended
 from shared.storage.services import Services
 

@@ -11,13 +11,16 @@ from shared.addresses import BlobAddress
 from shared.decisions import is_unwatched, next_check
 from shared.errors import DiskError, explain
 from shared.events import log_event
-from shared.messages import FinishMessage, PlanMessage, RestoreMessage
+from shared.failed_runs import is_failing, is_hopeless, tried_again
+from shared.messages import FinishMessage, InspectionMessage, PlanMessage, RestoreMessage
 from shared.record import DiskRecord, OpenRun
 from shared.restore_targets import without_restore
 from shared.settings import SourceDisk
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
 from shared.workflows.failures import new_record, record_failure
+from shared.workflows.give_up import give_up
+from shared.workflows.inspecting.scratch import drop_orphans
 
 
 async def take_snapshots(services: Services) -> None:
@@ -33,6 +36,7 @@ async def take_snapshots(services: Services) -> None:
     disks = sorted(named | {disk for disk, has_restore in known.items() if has_restore})
     records = await _each(services, disks, services.records.get, "snapshot")
     found = {disk: record[0] if record else None for disk, record in records.items()}
+    found |= await _without_hopeless_runs(services, found)
     restoring = [disk for disk, record in found.items() if record and record.restore]
     running = [disk for disk, record in found.items() if record and record.run]
     backed_up = [disk for disk, record in found.items() if disk in named or (record and record.adopted)]
@@ -52,7 +56,7 @@ async def take_snapshots(services: Services) -> None:
     async def watch_run(disk: BlobAddress) -> None:
         record = found[disk]
         if record and record.run:
-            await _watch_run(services, disk, record.run)
+            await _watch_run(services, disk, record, record.run)
 
     async def watch_restore(disk: BlobAddress) -> None:
         record = found[disk]
@@ -63,7 +67,26 @@ async def take_snapshots(services: Services) -> None:
     await _each(services, running, watch_run, "watch-run")
     await _each(services, restoring, watch_restore, "watch-restore")
     await _watch_restores(services)
+    await _watch_inspections(services)
     await _report_missing(services, listed, [disk for disk, has_restore in known.items() if not has_restore])
+
+
+async def _without_hopeless_runs(
+    services: Services, found: Mapping[BlobAddress, DiskRecord | None]
+) -> dict[BlobAddress, DiskRecord | None]:
+    """Give up the runs that were tried often enough, so that their disks are snapshotted now; give their records."""
+
+    async def end(disk: BlobAddress) -> DiskRecord | None:
+        record = found[disk]
+        if record and record.run:
+            said = record.run.failed or record.last_error
+            why = DiskError(f"it was tried {record.run.tries + 1} times: {said}")
+            await give_up(services, FinishMessage(disk=disk.url, run=record.run.snapshot), why)
+        now = await services.records.get(disk)
+        return now[0] if now else None
+
+    hopeless = [disk for disk, record in found.items() if record and record.run and is_hopeless(record)]
+    return await _each(services, hopeless, end, "give-up")
 
 
 async def _known(services: Services) -> dict[BlobAddress, bool]:
@@ -175,10 +198,16 @@ async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun) ->
     return record is not None and (record.run_of(run.snapshot) is not None or record.base_snapshot == run.snapshot)
 
 
-async def _watch_run(services: Services, disk: BlobAddress, run: OpenRun) -> None:
-    """Enqueue an open run's messages again where they must be taken for lost."""
+async def _watch_run(services: Services, disk: BlobAddress, record: DiskRecord, run: OpenRun) -> None:
+    """Try an open run again that has failed, and enqueue messages again that must be taken for lost."""
     now, after = services.now(), services.settings.stalled_after
-    if now - run.progressed >= after:
+
+    def again(current: DiskRecord) -> DiskRecord:
+        return tried_again(current, now) if current.run_of(run.snapshot) and is_failing(current) else current
+
+    if is_failing(record):
+        await services.records.update(disk, again)
+    if is_failing(record) or now - run.progressed >= after:
         log_event("run-planned-again", level=logging.WARNING, disk=disk.url, run=run.snapshot)
         await services.queues.send(PlanMessage(disk=disk.url, run=run.snapshot))
     if is_unwatched(run, now, after):
@@ -207,3 +236,17 @@ async def _watch_restores(services: Services) -> None:
                 await services.queues.send(RestoreMessage(disk=restore.disk, restore=restore.restore))
     except AzureError as error:
         log_event("watch-restores-failed", level=logging.ERROR, reason=explain(error))
+
+
+async def _watch_inspections(services: Services) -> None:
+    """Enqueue the messages of open inspections again that must be taken for lost; delete what drills have left."""
+    now, after = services.now(), services.settings.stalled_after
+    try:
+        for found in await services.inspections.open():
+            if is_unwatched(found, now, after):
+                log_event("inspection-resumed", level=logging.WARNING, disk=found.disk, inspection=found.inspection)
+                again = InspectionMessage(disk=found.disk, task=found.task, inspection=found.inspection)
+                await services.queues.send(again)
+        await drop_orphans(services)
+    except AzureError as error:
+        log_event("watch-inspections-failed", level=logging.ERROR, reason=explain(error))

@@ -27,17 +27,21 @@ from shared.storage.queues import QUEUE_OF, QUEUES
 from shared.storage.records import from_properties
 
 PATIENCE_SECONDS = 60.0
+SHORTEST_PAUSE_SECONDS = 0.02
+LONGEST_PAUSE_SECONDS = 0.15
 KIB = 1024
 MIB = 1024 * 1024
 
 
 async def until[Result](look: Callable[[], Awaitable[Result]], what: str, seconds: float = PATIENCE_SECONDS) -> Result:
-    """Wait until `look` gives something that is true."""
+    """Wait until `look` gives something that is true, looking ever less often: each look costs what is looked at."""
     deadline = asyncio.get_running_loop().time() + seconds
+    pause = SHORTEST_PAUSE_SECONDS
     while not (found := await look()):
         if asyncio.get_running_loop().time() > deadline:
             raise AssertionError(f"never came: {what}")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pause)
+        pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
     return found
 
 
@@ -93,6 +97,12 @@ class Disk:
     async def record(self) -> DiskRecord:
         entity = await self.cloud.tables.get_table_client(BACKUPS_TABLE).get_entity(disk_key(self.address), DISK_ROW)
         return DiskRecord.from_entity(from_properties(entity))
+
+    async def known_record(self) -> DiskRecord | None:
+        """Its record; None before there is one."""
+        with contextlib.suppress(ResourceNotFoundError):
+            return await self.record()
+        return None
 
     async def points(self) -> list[RecoveryPoint]:
         """Its recovery points, oldest first."""
@@ -150,9 +160,13 @@ class App:
         """Wait until each disk has one recovery point more than before, and all is cleaned up."""
 
         async def look() -> list[RecoveryPoint]:
-            found = [await disk.points() for disk in disks]
-            more = all(len(points) > count for points, count in zip(found, before, strict=True))
-            return [points[-1] for points in found] if more and await self.idle() else []
+            found = []
+            for disk, count in zip(disks, before, strict=True):
+                points = await disk.points()
+                if len(points) <= count:
+                    return []
+                found.append(points[-1])
+            return found if await self.idle() else []
 
         try:
             return await until(look, "a recovery point of each disk")
@@ -228,7 +242,7 @@ class Cloud:
         urls = [disk.url if isinstance(disk, Disk) else disk for disk in source_disks]
         retry_at_once = {"AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:00"}
         chosen = self.azure.app_settings(urls) | retry_at_once | settings
-        async with run_host(ROOT, chosen, message_lease=lease, max_polling_interval=0.1, log=self.log) as host:
+        async with run_host(ROOT, chosen, message_lease=lease, max_polling_interval=0.2, log=self.log) as host:
             yield App(self, host)
 
     async def send(self, message: Message) -> None:

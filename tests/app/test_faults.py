@@ -94,6 +94,23 @@ async def test_two_ticks_at_once_make_one_run(cloud: Cloud) -> None:
     assert len(await disk.points()) == len(await disk.backup_snapshots()) == 1
 
 
+async def test_two_hosts_at_once_make_one_run_of_each_disk(cloud: Cloud) -> None:
+    disks = [await cloud.disk() for _ in range(2)]
+    async with cloud.app(*disks) as one, cloud.app(*disks) as other:
+        for number in range(2):
+            for disk in disks:
+                await disk.write(number * PAGE, pages(2, seed=number))
+            await asyncio.gather(one.tick(), other.tick())
+            points = await one.next_points(disks, [number] * 2)
+            await until(other.idle, "the other host's rest")
+            assert [await disk.content_of(point) for disk, point in zip(disks, points, strict=True)] == [
+                disk.expected for disk in disks
+            ]
+            assert [len(await disk.points()) for disk in disks] == [number + 1] * 2
+            assert [len(await disk.backup_snapshots()) for disk in disks] == [number + 1] * 2
+            assert [len(await disk.own_snapshots()) for disk in disks] == [1] * 2
+
+
 @pytest.mark.parametrize("operation", ["Put Page From URL", "Clear Pages", "Put Blob", "Lease Blob", "Get Page Ranges"])
 @pytest.mark.parametrize("cut", ["before", "after"])
 async def test_a_request_that_is_cut_off_is_made_again(cloud: Cloud, operation: str, cut: str) -> None:
@@ -129,17 +146,6 @@ async def test_a_source_snapshot_whose_answer_is_lost_is_removed_by_the_next_sea
     assert await disk.own_snapshots() == [point.source_snapshot]
 
 
-async def test_a_busy_service_is_waited_for(cloud: Cloud) -> None:
-    disk = await cloud.disk()
-    await disk.write(0, pages(2))
-    busy = (503, "ServerBusy", "The server is busy.")
-    cloud.azure.gateway.faults.add(Fault("Put Page From URL", times=2, refuse=busy))
-    async with cloud.app(disk) as app:
-        [point] = await app.back_up(disk)
-    assert await disk.content_of(point) == disk.expected
-    assert (await disk.record()).last_error == ""
-
-
 async def test_a_run_whose_finish_message_is_lost_is_resumed_by_the_next_tick(cloud: Cloud) -> None:
     disk = await cloud.disk()
     await disk.write(0, pages(2))
@@ -158,19 +164,6 @@ async def test_a_run_whose_finish_message_is_lost_is_resumed_by_the_next_tick(cl
         [point] = await disk.points()
     assert await disk.content_of(point) == disk.expected
     assert len(await disk.own_snapshots()) == 1
-
-
-async def test_a_run_whose_batch_was_given_up_by_the_queue_is_planned_again(cloud: Cloud) -> None:
-    disk = await cloud.disk()
-    await disk.write(0, pages(2))
-    refused = (403, "AuthorizationFailure", "not now")
-    fault = cloud.azure.gateway.faults.add(Fault("Put Page From URL", disk.backup_path, times=5, refuse=refused))
-    async with cloud.app(disk, RUN_STALLED_AFTER_SECONDS="2") as app:
-        [point] = await app.back_up(disk)
-        poison = await cloud.queues.get_queue_client("copy-ranges-poison").receive_message()
-    assert fault.hits == 5
-    assert poison is not None
-    assert await disk.content_of(point) == disk.expected
 
 
 async def test_pages_half_copied_and_then_reverted_on_the_disk_do_not_stay_in_the_backup(cloud: Cloud) -> None:

@@ -87,7 +87,7 @@ async def test_a_copy_that_is_not_what_it_should_be_is_not_adopted_but_left_to_b
         await copying.finish()
         restore = await ended(cloud, asked)
         assert restore.state is State.FAILED
-        assert "only the recovery point has data in the bytes 2048 to 4096" in restore.reason
+        assert "has data in the bytes" in restore.reason
         assert "it is not proved and not backed up; look at it, or delete it" in restore.reason
         new = await cloud.existing_disk(target, b"")
         assert not [*await new.own_snapshots(), *await new.points()]

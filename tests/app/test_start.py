@@ -5,6 +5,7 @@ import json
 import pytest
 
 from infra.local.local_azure import ROOT
+from shared.storage.queues import QUEUES
 from tests.app.cloud import Cloud
 
 FUNCTIONS = {
@@ -15,7 +16,11 @@ FUNCTIONS = {
     "restore_disk": "queueTrigger",
     "continue_restore": "queueTrigger",
     "rebuild_catalogue": "queueTrigger",
-}
+    "verify_point": "queueTrigger",
+    "drill_restore": "queueTrigger",
+    "continue_inspection": "queueTrigger",
+    "compare_part": "queueTrigger",
+} | {f"watch_poison_{queue.replace('-', '_')}": "queueTrigger" for queue in QUEUES}
 
 
 async def test_the_worker_finds_all_functions_and_no_others(cloud: Cloud) -> None:

@@ -1,5 +1,8 @@
 """The timer trigger."""
 
+from datetime import datetime, timedelta
+from itertools import pairwise
+
 from infra.local.host.process import HostProcess
 from tests.host.sample import Sample, until
 
@@ -13,8 +16,13 @@ async def test_a_timer_fires_by_its_schedule_and_never_overlaps_itself(sample: S
         assert len(sample.events("hold_tick", "started")) == 1
         sample.release()
         await until(lambda: len(sample.events("hold_tick", "ended")) >= 2, "a run after the one that held")
-    first, second, third = sample.events("tick")[:3]
-    assert 1.5 < third["at"] - first["at"] < 2.5
+    statuses = [event["status"] for event in sample.events("tick")]
+    due = [datetime.fromisoformat(status["Next"]) for status in statuses]
+    begun = [datetime.fromisoformat(status["Last"]) for status in statuses]
+    gaps = [later - earlier for earlier, later in pairwise(due)]
+    assert min(gaps) == timedelta(seconds=1), "no second gives two runs; a busy machine may miss one"
+    assert all(begun[number + 2] >= due[number] for number in range(len(due) - 2)), "the next run begins when it is due"
+    first, second = sample.events("tick")[:2]
     assert first["past_due"] is False
     assert first["schedule"] == {"AdjustForDST": True}
     assert first["status"]["Last"] == "0001-01-01T00:00:00+00:00"

@@ -258,7 +258,9 @@ def test_a_command_goes_on_in_the_same_process_where_the_caller_is(ready: Machin
 
 def test_test_lints_checks_types_and_tests_in_this_order(ready: Machine) -> None:
     code, printed = ready.run("test", "-k", "something")
-    steps = ["ruff check .", "ruff format --check .", "mypy .", "pytest -k something"]
+    workers = min(2 * (os.cpu_count() or 1), 8)
+    at_once = f"-n {workers} --dist worksteal"
+    steps = ["ruff check .", "ruff format --check .", "mypy .", f"pytest {at_once} -k something"]
     assert printed.splitlines() == [f"tidemark: {step}" for step in steps]
     assert [line.partition(" -m ")[2] for line in ready.log[-4:]] == steps
     assert code == 5

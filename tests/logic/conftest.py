@@ -19,7 +19,14 @@ SOUND: dict[str, str | None] = {
     "BACKUP_CONTAINER": BACKUPS,
     "AzureWebJobsStorage": HOST_CONNECTION,
 }
-_NAMES = {name.upper() for name in SOUND} | {"STORAGE_CONNECTIONS", "STORAGE_API_VERSION", "RUN_STALLED_AFTER_SECONDS"}
+_OPTIONAL = {
+    "STORAGE_CONNECTIONS",
+    "STORAGE_API_VERSION",
+    "RUN_STALLED_AFTER_SECONDS",
+    "VERIFY_SCHEDULE",
+    "DRILL_SCHEDULE",
+}
+_NAMES = {name.upper() for name in SOUND} | _OPTIONAL
 
 type Load = Callable[..., Settings]
 type Mistakes = Callable[..., list[str]]

@@ -1,10 +1,11 @@
-"""Made-up records, runs and restores, for the tests of the record and of the decisions."""
+"""Made-up records, runs, recovery points, restores and inspections, for the tests of rows and of decisions."""
 
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from shared.record import DiskRecord, Kind, OpenRun
+from shared.inspections import Inspection, Stage
+from shared.record import DiskRecord, Kind, OpenRun, PointState, RecoveryPoint, Task
 from shared.restores import Restore, State
 from shared.settings import Mode
 
@@ -53,7 +54,25 @@ RESTORE = Restore(
 )
 """A restore that has copied everything, and proves it."""
 
+INSPECTION = Inspection(
+    inspection="6f3c1d2e",
+    task=Task.DRILL,
+    state=Stage.COMPARING,
+    disk=DISK,
+    recovery_point=BASE,
+    size=64 * GIB,
+    bytes_total=64 * GIB,
+    parts_total=64,
+    parts_enqueued=8,
+    scratch_etag=ETAG,
+    requested=NOON,
+    progressed=NOON,
+    checked=NOON,
+)
+"""A drill that has restored everything, and compares it."""
+
 _counts = st.integers(0, 2**63 - 1)
+_durations = st.floats(0, allow_infinity=False)
 _texts = st.text(st.characters(codec="utf-8"), max_size=20)
 _times = st.datetimes(timezones=st.just(UTC))
 
@@ -82,6 +101,10 @@ def runs() -> st.SearchStrategy[OpenRun]:
         progressed=_times,
         checked=_times,
         replans=_counts,
+        windows_compared=_counts,
+        compared_etag=_texts,
+        tries=_counts,
+        failed=_texts,
     )
 
 
@@ -103,8 +126,72 @@ def records() -> st.SearchStrategy[DiskRecord]:
         adopted=st.booleans(),
         last_success=st.none() | _times,
         last_point=_texts,
+        last_verify=st.none() | _times,
+        last_verify_point=_texts,
+        last_verify_result=_texts,
+        last_drill=st.none() | _times,
+        last_drill_point=_texts,
+        last_drill_seconds=_durations,
+        last_drill_result=_texts,
         last_error=_texts,
         last_error_at=st.none() | _times,
+    )
+
+
+def points() -> st.SearchStrategy[RecoveryPoint]:
+    """Recovery points with any values: sealed, verified and damaged."""
+    return st.builds(
+        RecoveryPoint,
+        time=_texts,
+        kind=st.sampled_from(Kind),
+        reason=_texts,
+        source_snapshot=_texts,
+        backup_blob=_texts,
+        backup_snapshot=_texts,
+        size=_counts,
+        bytes_written=_counts,
+        bytes_cleared=_counts,
+        ranges=_counts,
+        write_calls=_counts,
+        clear_calls=_counts,
+        batches=_counts,
+        copying=_texts,
+        started=_times,
+        sealed=_times,
+        duration_seconds=_durations,
+        state=st.sampled_from(PointState),
+        damage=_texts,
+        verified=st.none() | _times,
+    )
+
+
+def inspections() -> st.SearchStrategy[Inspection]:
+    """Verifies and drills with any values, at any stage."""
+    return st.builds(
+        Inspection,
+        inspection=_texts,
+        task=st.sampled_from(Task),
+        state=st.sampled_from(Stage),
+        reason=_texts,
+        disk=_texts,
+        point=_texts,
+        recovery_point=_texts,
+        size=_counts,
+        bytes_done=_counts,
+        bytes_total=_counts,
+        parts_done=_counts,
+        parts_total=_counts,
+        parts_enqueued=_counts,
+        stalls=_counts,
+        scratch_etag=_texts,
+        attempt=_counts,
+        last_error=_texts,
+        last_error_at=st.none() | _times,
+        requested=_times,
+        progressed=_times,
+        checked=_times,
+        ended=st.none() | _times,
+        duration_seconds=_durations,
     )
 
 
@@ -118,9 +205,11 @@ def restores() -> st.SearchStrategy[Restore]:
         disk=_texts,
         point=_texts,
         overwrite=st.booleans(),
+        allow_damaged=st.booleans(),
         target=_texts,
         recovery_point=_texts,
         copied_from=_texts,
+        copying=_texts,
         size=_counts,
         bytes_done=_counts,
         bytes_total=_counts,

@@ -175,7 +175,7 @@ def test_a_clock_that_is_behind_makes_no_duration_below_zero() -> None:
 @pytest.mark.parametrize("stored", [snapshot_of_backup(), copied_blob()])
 def test_the_table_takes_a_point_that_was_found(stored: StoredBlob) -> None:
     point = found(stored).point
-    written = to_properties(point.model_dump())
+    written = to_properties(point.to_entity())
     assert None not in written.values()
     assert RecoveryPoint.model_validate(from_properties(written)) == point
 

@@ -156,6 +156,12 @@ def test_a_plan_begun_anew_has_another_number_and_no_progress() -> None:
     )
 
 
+def test_a_plan_begun_anew_is_compared_from_its_beginning() -> None:
+    compared = under_way(BACKED_UP).with_run(windows_compared=12, compared_etag=ETAG)
+    run = run_of(begun_anew(compared, Kind.RESYNC, "refused"))
+    assert (run.windows_compared, run.compared_etag) == (0, "")
+
+
 def test_a_run_given_up_makes_the_next_one_a_resync() -> None:
     record = given_up(under_way(BACKED_UP), "the source snapshot is gone")
     assert record.run is None

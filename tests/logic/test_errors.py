@@ -10,16 +10,20 @@ from azure.core.exceptions import (
     ResourceExistsError,
     ResourceNotFoundError,
     ServiceRequestError,
+    ServiceResponseError,
 )
 from azure.data.tables import TableErrorCode
 from azure.storage.blob import StorageErrorCode
 
 from shared.errors import (
+    DiffersError,
     DiskError,
     SourceGoneError,
     error_code,
     explain,
+    is_busy,
     is_lease_error,
+    is_passing,
     refuses_diff,
     without_secrets,
 )
@@ -107,6 +111,33 @@ def test_any_other_refusal_of_a_write_is_not_for_its_lease(status: int, code: st
     assert not is_lease_error(answer(status, code))
 
 
+# --- a service that is busy (REST: Blob service error codes, 503 ServerBusy)
+
+
+@pytest.mark.parametrize(("status", "code"), [(503, "ServerBusy"), (503, None), (429, None), (429, "TooManyRequests")])
+def test_a_service_that_is_busy_asks_to_slow_down_and_that_passes(status: int, code: str | None) -> None:
+    assert is_busy(answer(status, code))
+    assert is_passing(answer(status, code))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(answer(500, "InternalError"), id="an error of the service's own"),
+        pytest.param(answer(500, "OperationTimedOut"), id="an operation that took too long"),
+        pytest.param(answer(408, None), id="a request that took too long"),
+        pytest.param(answer(403, "AuthorizationFailure"), id="a firewall"),
+        pytest.param(answer(409, "SnapshotOperationRateExceeded", kind=ResourceExistsError), id="a snapshot too soon"),
+        pytest.param(answer(412, "LeaseLost"), id="a lease that is lost"),
+        pytest.param(ServiceRequestError("no route to host"), id="no connection"),
+        pytest.param(ServiceResponseError("cut off"), id="a connection that was cut"),
+        pytest.param(AzureError("odd"), id="no answer"),
+    ],
+)
+def test_any_other_error_is_no_reason_to_slow_down(error: AzureError) -> None:
+    assert not is_busy(error)
+
+
 # --- explained
 
 
@@ -150,6 +181,7 @@ def test_an_error_of_our_own_is_said_as_it_is() -> None:
     assert explain(DiskError("the disk is no disk. What to do: take it out.")) == (
         "the disk is no disk. What to do: take it out."
     )
+    assert explain(DiffersError("bytes 512 to 1024 differ")) == "bytes 512 to 1024 differ"
 
 
 def test_any_other_error_is_said_with_its_type() -> None:

@@ -70,7 +70,7 @@ def test_a_full_copy_is_a_recovery_point_of_the_moment_of_its_source_snapshot() 
 
 def test_a_full_copy_is_read_from_the_table_as_it_was_written() -> None:
     point = full_copy(COPYING, COPY, 63 * GIB, LATER)
-    written = to_properties(point.model_dump())
+    written = to_properties(point.to_entity())
     assert None not in written.values()
     assert RecoveryPoint.model_validate(from_properties(written)) == point
 

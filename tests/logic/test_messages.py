@@ -1,21 +1,37 @@
 """Messages: what a step sends the next one reads; anything else is refused, and nothing secret is in them."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.batches import encode
-from shared.messages import BatchMessage, FinishMessage, Message, MessageError, PlanMessage, RestoreMessage
-from shared.names import disk_key, run_id
+from shared.messages import (
+    BatchMessage,
+    FinishMessage,
+    InspectionMessage,
+    Message,
+    MessageError,
+    PartMessage,
+    PlanMessage,
+    RestoreMessage,
+    RunMessage,
+)
+from shared.names import LONGEST_NAME, disk_key, run_id
 from shared.ranges import Change
+from shared.record import Task
+from shared.storage.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
 from tests.logic.change_lists import change_lists
 
 DISK = "https://disks.blob.core.windows.net/vhds/vm%201/os.vhd"
 SNAPSHOT = "2026-11-22T12:34:56.1234567Z"
 RUN = {"disk": DISK, "run": SNAPSHOT}
 BATCH = {**RUN, "window": 2, "number": 3, "ranges": [3, 1, 0, -5]}
+DRILL = {"disk": DISK, "task": "drill", "inspection": "6f3c1d2e"}
+LONGEST_URL = f"https://{'d' * 24}.blob.core.windows.net/{'v' * 63}/{'%F0%9F%92%BE' * LONGEST_NAME}"
+KIB = 1024
 
 
 def body(message: object) -> bytes:
@@ -30,10 +46,28 @@ def body(message: object) -> bytes:
         BatchMessage(disk=DISK, run=SNAPSHOT, plan=1, window=127, number=40_000, ranges=[3, 1, 0, -5]),
         FinishMessage(disk=DISK, run=SNAPSHOT),
         RestoreMessage(disk=DISK, restore="6f3c1d2e"),
+        InspectionMessage(disk=DISK, task=Task.VERIFY, inspection=f"before-{SNAPSHOT}"),
+        InspectionMessage(disk=DISK, task=Task.DRILL, inspection="6f3c1d2e"),
+        PartMessage(disk=DISK, task=Task.VERIFY, inspection="20261122T1200Z", part=0),
+        PartMessage(disk=DISK, task=Task.DRILL, inspection="6f3c1d2e", part=8191),
     ],
 )
 def test_a_message_is_read_as_it_was_sent(message: Message) -> None:
     assert type(message).read(message.model_dump_json().encode()) == message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        PlanMessage(disk=LONGEST_URL, run=SNAPSHOT, plan=9999, window=9999),
+        FinishMessage(disk=LONGEST_URL, run=SNAPSHOT, plan=9999),
+        RestoreMessage(disk=LONGEST_URL, restore="6" * 36),
+        InspectionMessage(disk=LONGEST_URL, task=Task.VERIFY, inspection=f"before-{SNAPSHOT}"),
+        PartMessage(disk=LONGEST_URL, task=Task.VERIFY, inspection=f"before-{SNAPSHOT}", part=8191),
+    ],
+)
+def test_a_message_fits_whatever_its_disk_is_named(message: Message) -> None:
+    assert len(message.model_dump_json().encode()) <= 48 * KIB
 
 
 @settings(max_examples=50, deadline=None)
@@ -56,7 +90,9 @@ def test_a_message_of_a_first_plan_may_leave_its_number_out() -> None:
     assert PlanMessage.read(body(RUN)) == PlanMessage(disk=DISK, run=SNAPSHOT, plan=0, window=None)
 
 
-@pytest.mark.parametrize("kind", [PlanMessage, BatchMessage, FinishMessage, RestoreMessage])
+@pytest.mark.parametrize(
+    "kind", [PlanMessage, BatchMessage, FinishMessage, RestoreMessage, InspectionMessage, PartMessage]
+)
 @pytest.mark.parametrize(
     "sent",
     [b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe", b"{}"],
@@ -83,6 +119,12 @@ def test_what_is_no_message_is_refused(kind: type[Message], sent: bytes) -> None
         pytest.param(RestoreMessage, {"restore": "6f3c1d2e"}, "disk", id="a restore of no disk"),
         pytest.param(RestoreMessage, {**RUN, "restore": "6f3c1d2e"}, "run", id="a restore with a run"),
         pytest.param(RestoreMessage, {"disk": DISK, "restore": 7}, "restore", id="a restore that is a number"),
+        pytest.param(InspectionMessage, {**DRILL, "task": "repair"}, "task", id="a task that there is not"),
+        pytest.param(InspectionMessage, {**DRILL, "part": 1}, "part", id="a part where none is compared"),
+        pytest.param(InspectionMessage, {"disk": DISK, "task": "drill"}, "inspection", id="no inspection"),
+        pytest.param(PartMessage, DRILL, "part", id="no part"),
+        pytest.param(PartMessage, {**DRILL, "part": -1}, "part", id="a part before the first"),
+        pytest.param(PartMessage, {**DRILL, "part": 1.5}, "part", id="half a part"),
     ],
 )
 def test_a_message_with_a_mistake_is_refused_by_the_name_of_its_field(
@@ -114,3 +156,31 @@ def test_a_refusal_does_not_repeat_what_was_sent_to_a_restore() -> None:
     with pytest.raises(MessageError) as refusal:
         RestoreMessage.read(body({"disk": ["S3CRET"], "restore": {"sig": "S3CRET"}}))
     assert "S3CRET" not in str(refusal.value)
+
+
+def test_the_message_of_an_inspection_names_the_disk_whose_point_is_inspected() -> None:
+    message = PartMessage(disk=DISK, task=Task.DRILL, inspection="6f3c1d2e", part=7)
+    assert message.address.url == DISK
+    assert json.loads(message.model_dump_json()) == {**DRILL, "part": 7}
+
+
+# --- queues (REST: Naming queues and metadata: 3 to 63 lower-case letters, digits and single dashes)
+
+
+def kinds(kind: type[Message]) -> set[type[Message]]:
+    return {kind}.union(*(kinds(inner) for inner in kind.__subclasses__()))
+
+
+def test_every_message_has_a_queue_of_its_own() -> None:
+    assert set(QUEUE_OF) == kinds(Message) - {Message, RunMessage}
+    assert len(set(QUEUE_OF.values())) == len(QUEUE_OF)
+
+
+def test_no_queue_is_that_of_another_or_its_poison() -> None:
+    assert len({*QUEUES, *(f"{queue}{POISON_SUFFIX}" for queue in QUEUES)}) == 2 * len(QUEUES)
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_the_queue_service_takes_every_queue_and_its_poison(queue: str) -> None:
+    for name in (queue, f"{queue}{POISON_SUFFIX}"):
+        assert re.fullmatch(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*", name)

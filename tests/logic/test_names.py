@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shared.addresses import BlobAddress, ContainerAddress
 from shared.names import (
+    SCRATCH_PREFIX,
     backup_blob_name,
     disk_key,
     full_copy_name,
@@ -16,6 +17,7 @@ from shared.names import (
     restore_lease_id,
     restored_disk_name,
     run_id,
+    scratch_name,
 )
 
 SNAPSHOT = "2026-11-22T12:34:56.1234567Z"
@@ -196,3 +198,40 @@ def test_a_restored_disk_is_a_vhd_where_the_disk_is_and_never_the_disk_itself(bl
         assert restored != name
         assert restored.endswith(".vhd") or not name.endswith("x.vhd")
         assert BlobAddress.parse(disk(restored).url) == disk(restored)
+
+
+# --- drills
+
+ACCOUNTS = st.from_regex(r"[a-z0-9]{3,24}", fullmatch=True)
+"""What Azure takes for the name of an account (Naming rules and restrictions for Azure resources)."""
+
+LIKE_A_SCRATCH_BLOB = st.sampled_from(["tidemark-drill", "tidemark", "drill", "6f3c1d2e"])
+IDS = st.from_regex(r"[A-Za-z0-9-]{1,36}", fullmatch=True)
+"""What names a drill: the id of a queue message, or the time of a timer."""
+
+
+@a_few
+@given(ACCOUNTS, st.sampled_from(["vhds", "$root", "tidemark-drill"]), ANY | ALIKE | LIKE_A_SCRATCH_BLOB)
+def test_no_backup_of_any_account_is_where_the_scratch_blobs_of_drills_are(
+    account: str, container: str, blob: str
+) -> None:
+    disk_ = disk(blob, container, account)
+    for name in (backup_blob_name(disk_), full_copy_name(disk_, SNAPSHOT)):
+        assert not name.startswith(SCRATCH_PREFIX)
+
+
+@a_few
+@given(IDS, IDS | LIKE_A_SCRATCH_BLOB, ANY | IDS | LIKE_A_SCRATCH_BLOB)
+def test_a_scratch_blob_is_no_backup_though_a_local_account_be_named_like_one(
+    drill: str, container: str, blob: str
+) -> None:
+    disk_ = disk(blob, container, "tidemark-drill")
+    assert scratch_name(disk_, drill) not in {backup_blob_name(disk_), full_copy_name(disk_, SNAPSHOT)}
+
+
+@a_few
+@given(IDS, IDS, IDS)
+def test_each_drill_has_a_scratch_blob_of_its_own_the_same_on_every_retry(one: str, other: str, blob: str) -> None:
+    disk_, another = disk(f"{blob}.vhd"), disk(f"{blob}.vhd", "other")
+    assert (scratch_name(disk_, one) == scratch_name(disk_, other)) == (one == other)
+    assert scratch_name(disk_, one) != scratch_name(another, one), "the timer gives the drills of all disks one id"

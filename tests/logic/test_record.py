@@ -8,9 +8,9 @@ from azure.data.tables import EdmType, EntityProperty
 from hypothesis import given, settings
 
 from shared.batches import Effort
-from shared.record import POINT_ROW_PREFIX, DiskRecord, Kind, OpenRun, RecoveryPoint
+from shared.record import POINT_ROW_PREFIX, DiskRecord, Kind, OpenRun, PointState, RecoveryPoint
 from shared.storage.records import from_properties, to_properties
-from tests.logic.records import BACKED_UP, BASE, DISK, NEW, NOON, RUN, SNAPSHOT, records
+from tests.logic.records import BACKED_UP, BASE, DISK, NEW, NOON, RUN, SNAPSHOT, points, records
 
 SYSTEM_PROPERTIES = {"PartitionKey": "disks|vhds|os.vhd", "RowKey": "disk", "odata.etag": "W/x", "Timestamp": NOON}
 POINT = RecoveryPoint(
@@ -47,8 +47,10 @@ def test_a_record_is_read_from_the_table_as_it_was_written(record: DiskRecord) -
     assert DiskRecord.from_entity(through_the_table(record.to_entity())) == record
 
 
-def test_a_recovery_point_is_read_from_the_table_as_it_was_written() -> None:
-    assert RecoveryPoint.model_validate(through_the_table(POINT.model_dump())) == POINT
+@a_few
+@given(points())
+def test_a_recovery_point_is_read_from_the_table_as_it_was_written(point: RecoveryPoint) -> None:
+    assert RecoveryPoint.model_validate(through_the_table(point.to_entity())) == point
 
 
 # Understanding the Table service data model: at most 252 properties of one's own, named like identifiers, none null.
@@ -60,12 +62,17 @@ def test_the_table_takes_every_property_of_a_record(record: DiskRecord) -> None:
     entity = record.to_entity()
     assert len(entity) <= 252
     assert all(name.isidentifier() for name in entity)
-    assert all(isinstance(value, str | int | bool | datetime) for value in entity.values())
+    assert all(isinstance(value, str | int | float | bool | datetime) for value in entity.values())
     assert not entity.keys() & SYSTEM_PROPERTIES.keys()
 
 
-def test_the_table_takes_every_property_of_a_recovery_point() -> None:
-    assert all(isinstance(value, str | int | float | datetime) for value in POINT.model_dump().values())
+@a_few
+@given(points())
+def test_the_table_takes_every_property_of_a_recovery_point(point: RecoveryPoint) -> None:
+    entity = point.to_entity()
+    assert all(name.isidentifier() for name in entity)
+    assert all(isinstance(value, str | int | float | datetime) for value in entity.values())
+    assert not entity.keys() & SYSTEM_PROPERTIES.keys()
 
 
 def test_whole_numbers_are_written_in_64_bits_and_truth_as_truth() -> None:
@@ -88,7 +95,8 @@ def test_a_record_without_an_open_run_has_no_property_of_one() -> None:
 
 
 def test_what_never_happened_has_no_property() -> None:
-    assert not NEW.to_entity().keys() & {"last_success", "last_error_at"}
+    assert not NEW.to_entity().keys() & {"last_success", "last_verify", "last_drill", "last_error_at"}
+    assert "verified" not in POINT.to_entity()
 
 
 def test_a_record_that_an_older_version_wrote_is_read() -> None:
@@ -105,10 +113,35 @@ def test_a_record_that_was_written_before_there_were_restores_and_modes_is_read(
     assert DiskRecord.from_entity(entity) == BACKED_UP
 
 
+def test_a_record_that_was_written_before_runs_were_compared_and_tried_again_is_read() -> None:
+    entity = BACKED_UP.to_entity()
+    for name in ("run_windows_compared", "run_compared_etag", "run_tries", "run_failed"):
+        del entity[name]
+    assert DiskRecord.from_entity(entity) == BACKED_UP
+
+
+def test_a_record_that_was_written_before_there_were_inspections_is_read() -> None:
+    entity = BACKED_UP.to_entity()
+    for name in ("last_verify_point", "last_verify_result"):
+        del entity[name]
+    for name in ("last_drill_point", "last_drill_seconds", "last_drill_result"):
+        del entity[name]
+    assert DiskRecord.from_entity(entity) == BACKED_UP
+
+
 def test_a_recovery_point_that_was_written_before_there_were_full_copies_is_read() -> None:
-    entity = POINT.model_dump()
+    entity = POINT.to_entity()
     del entity["backup_blob"]
     assert RecoveryPoint.model_validate(entity) == POINT
+
+
+def test_a_recovery_point_that_was_written_before_there_were_inspections_is_sealed_and_no_more() -> None:
+    entity = POINT.to_entity()
+    for name in ("state", "damage"):
+        del entity[name]
+    point = RecoveryPoint.model_validate(entity)
+    assert point == POINT
+    assert (point.state, point.damage, point.verified) == (PointState.SEALED, "", None)
 
 
 def test_the_restore_that_is_under_way_to_a_disk_is_on_its_record() -> None:
@@ -143,3 +176,30 @@ def test_a_record_without_an_open_run_has_none_to_change() -> None:
 def test_the_row_of_a_recovery_point_is_named_after_its_time() -> None:
     assert POINT.row_key == "point-2026-11-22T12:00:00.1234567Z"
     assert POINT.row_key.startswith(POINT_ROW_PREFIX)
+
+
+# --- what is known of a recovery point
+
+
+@a_few
+@given(points())
+def test_a_recovery_point_that_is_verified_holds_what_it_held_and_is_not_damaged(point: RecoveryPoint) -> None:
+    verified = point.as_verified(NOON)
+    assert (verified.state, verified.damage, verified.verified) == (PointState.VERIFIED, "", NOON)
+    assert about_the_backup(verified) == about_the_backup(point)
+
+
+@a_few
+@given(points())
+def test_a_recovery_point_that_is_damaged_says_how_and_when_it_was_last_found_equal(point: RecoveryPoint) -> None:
+    damaged = point.as_damaged("bytes 512-1024 differ")
+    assert (damaged.state, damaged.damage, damaged.verified) == (
+        PointState.DAMAGED,
+        "bytes 512-1024 differ",
+        point.verified,
+    )
+    assert about_the_backup(damaged) == about_the_backup(point)
+
+
+def about_the_backup(point: RecoveryPoint) -> dict[str, Any]:
+    return point.model_dump(exclude={"state", "damage", "verified"})

@@ -106,7 +106,7 @@ def test_the_point_of_a_restored_disk_says_what_it_was_restored_from() -> None:
 
 
 def test_the_point_of_a_restored_disk_is_read_from_the_table_as_it_was_written() -> None:
-    written = to_properties(as_made(RESTORE).model_dump())
+    written = to_properties(as_made(RESTORE).to_entity())
     assert None not in written.values()
     assert RecoveryPoint.model_validate(from_properties(written)) == as_made(RESTORE)
 

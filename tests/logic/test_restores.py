@@ -11,7 +11,7 @@ from shared.addresses import BlobAddress
 from shared.decisions import LONGEST_CHECK_DELAY, is_unwatched
 from shared.names import restore_lease_id
 from shared.record import DISK_ROW, POINT_ROW_PREFIX
-from shared.restore_requests import RestoreRequest
+from shared.requests import RestoreRequest
 from shared.restore_targets import default_target, point_asked_for, require_allowed
 from shared.restores import (
     ENDS,

@@ -73,6 +73,32 @@ def test_white_space_around_a_container_is_not_part_of_its_name(load: Load) -> N
     assert load(BACKUP_CONTAINER=f" {BACKUPS} \n").container.container == "tidemark"
 
 
+# --- verifies and drills by a timer
+
+
+def test_nothing_is_verified_and_no_drill_is_held_by_a_timer_unless_there_is_a_schedule_for_it(load: Load) -> None:
+    settings = load()
+    assert (settings.verify_schedule, settings.drill_schedule) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("verify", "drill"), [("0 0 3 * * *", ""), ("", "0 0 4 * * 6"), ("0 0 3 * * *", "0 0 4 * * 6")]
+)
+def test_each_schedule_is_on_or_off_by_itself(load: Load, verify: str, drill: str) -> None:
+    settings = load(VERIFY_SCHEDULE=verify, DRILL_SCHEDULE=drill)
+    assert (settings.verify_schedule, settings.drill_schedule) == (verify, drill)
+
+
+@pytest.mark.parametrize("name", ["VERIFY_SCHEDULE", "DRILL_SCHEDULE"])
+@pytest.mark.parametrize(
+    "nothing",
+    ["", "  "],
+)
+def test_a_schedule_with_nothing_in_it_is_off(load: Load, name: str, nothing: str) -> None:
+    settings = load({name: nothing})
+    assert not getattr(settings, name.lower())
+
+
 # --- patterns
 
 

@@ -19,6 +19,11 @@ def test_a_setting_that_is_missing_is_named(mistakes: Mistakes, name: str) -> No
         ("BACKUP_SCHEDULE", "  ", "six fields"),
         ("BACKUP_SCHEDULE", "*/12 * *", "six fields"),
         ("BACKUP_SCHEDULE", "0 0 */12 * * * *", "six fields"),
+        ("VERIFY_SCHEDULE", "weekly", "six fields"),
+        ("VERIFY_SCHEDULE", "7.00:00:00", "six fields"),
+        ("VERIFY_SCHEDULE", "0 0 3 * * * *", "six fields"),
+        ("DRILL_SCHEDULE", "off", "six fields"),
+        ("DRILL_SCHEDULE", "0 0 4 *", "six fields"),
         ("SOURCE_DISKS", "", "at least one disk"),
         ("SOURCE_DISKS", " ,\n", "at least one disk"),
         ("SOURCE_DISKS", "[]", "at least one disk"),
@@ -97,6 +102,7 @@ def test_a_disk_in_the_backup_container_is_a_mistake(mistakes: Mistakes) -> None
 def test_several_mistakes_give_a_line_each(mistakes: Mistakes) -> None:
     lines = mistakes(
         BACKUP_SCHEDULE="often",
+        DRILL_SCHEDULE="seldom",
         SOURCE_DISKS=f"{VHDS} {DISK} nonsense",
         BACKUP_CONTAINER=None,
         STORAGE_CONNECTIONS=CONNECTION,
@@ -104,6 +110,7 @@ def test_several_mistakes_give_a_line_each(mistakes: Mistakes) -> None:
     assert sorted(line.split(":")[0] for line in lines) == [
         "- BACKUP_CONTAINER",
         "- BACKUP_SCHEDULE",
+        "- DRILL_SCHEDULE",
         "- SOURCE_DISKS [0.url]",
         "- SOURCE_DISKS [2.url]",
         "- STORAGE_CONNECTIONS",

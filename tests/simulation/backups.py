@@ -9,11 +9,11 @@ from shared.addresses import BlobAddress
 from shared.catalogue import StoredBlob
 from shared.decisions import BackupBlob, TakenSnapshot
 from shared.errors import LeaseLostError, NotAsLeftError, SourceUnreachableError, error_code, is_lease_error
-from shared.names import ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA
+from shared.names import DRILL_METADATA, ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA
 from shared.ranges import Change
 from shared.storage.backup_blobs import BackupBlobs
 from shared.storage.catalogue import Catalogue
-from tests.simulation.blobs import Blob, Page
+from tests.simulation.blobs import Blob, Page, refusal
 from tests.simulation.calls import Calls
 from tests.simulation.world import OWN, World
 
@@ -103,9 +103,13 @@ class SimulatedBackups(BackupBlobs):
                 TakenSnapshot(time=time, plan=int(taken.metadata[PLAN_METADATA]), etag=taken.metadata[ETAG_METADATA])
                 for time, taken in sorted(blob.snapshots.items() if blob else ())
                 if taken.metadata.get(RUN_METADATA) == run_id
+                and taken.metadata.keys() >= {PLAN_METADATA, ETAG_METADATA}
             ]
 
         return await self._calls.read(effect)
+
+    async def snapshot_times(self, disk: BlobAddress) -> set[str]:
+        return await self._calls.read(lambda: self._world.backup_times(disk))
 
     async def snapshot(self, disk: BlobAddress, etag: str, metadata: Mapping[str, str], lease_id: str) -> str:
         address = self.address(disk)
@@ -120,14 +124,17 @@ class SimulatedBackups(BackupBlobs):
         return await self._calls.change(lambda: effect(self._world.blob(self.address(disk))))
 
     def _source(self, source_url: str, piece: Change) -> list[Page]:
-        """Read what the service is to copy, if it can."""
+        """Read what the service is to copy, if it can; what was never written is zeros."""
         if not self._world.copies_itself:
             raise SourceUnreachableError("CannotVerifyCopySource")
         try:
             taken = self._world.source(source_url)
-        except ResourceNotFoundError as error:
+        except HttpResponseError as error:
             raise SourceUnreachableError("CannotVerifyCopySource") from error
-        return list(taken.pages[piece.start // PAGE : piece.end // PAGE])
+        found = taken.pages[piece.start // PAGE : piece.end // PAGE]
+        if len(found) * PAGE != piece.length:
+            raise refusal(416, "InvalidRange")
+        return [page or 0 for page in found]
 
 
 class SimulatedCatalogue(Catalogue):
@@ -140,6 +147,9 @@ class SimulatedCatalogue(Catalogue):
         for found in await self._calls.read(lambda: list(self._all())):
             yield found
 
+    async def scratch(self) -> list[StoredBlob]:
+        return await self._calls.read(lambda: [found for found in self._all() if DRILL_METADATA in found.metadata])
+
     def _all(self) -> Iterator[StoredBlob]:
         for address in sorted(self._world.blobs):
             blob = self._world.blobs[address]
@@ -149,7 +159,7 @@ class SimulatedCatalogue(Catalogue):
                     snapshot=time,
                     size=len(blob.at(time).pages) * PAGE,
                     metadata=blob.at(time).metadata,
-                    copy_status=blob.copy.status if blob.copy else "",
+                    copy_status=blob.at(time).copy_status,
                     modified=self._world.now,
                 )
 

@@ -35,7 +35,10 @@ def same_content(one: Sequence[Page], other: Sequence[Page]) -> bool:
 
 
 class Snapshot(NamedTuple):
-    """A snapshot: its pages, when each was last touched, the moment it was taken, its metadata and the blob's ETag."""
+    """A snapshot: its pages, when each was last touched, the moment it was taken, its metadata and the blob's ETag.
+
+    And how the last copy to the blob was then; empty where it had none.
+    """
 
     pages: Pages
     touched: tuple[int, ...]
@@ -43,6 +46,7 @@ class Snapshot(NamedTuple):
     generation: int
     metadata: Mapping[str, str]
     etag: str
+    copy_status: str
 
 
 @dataclass
@@ -188,14 +192,13 @@ class Blob:
             self.require_lease(lease_id)
         self.moment += 1
         kept = dict(self.metadata if metadata is None else metadata)
-        pages, touched = tuple(self.pages), tuple(self.touched)
-        self.snapshots[time] = Snapshot(pages, touched, self.moment, self.generation, kept, self.etag)
+        self.snapshots[time] = self.at("")._replace(metadata=kept)
 
     def at(self, time: str) -> Snapshot:
         """Give a snapshot; with an empty time, the blob as it is."""
         if not time:
-            pages, touched = tuple(self.pages), tuple(self.touched)
-            return Snapshot(pages, touched, self.moment, self.generation, self.metadata, self.etag)
+            pages, touched, status = tuple(self.pages), tuple(self.touched), self.copy.status if self.copy else ""
+            return Snapshot(pages, touched, self.moment, self.generation, self.metadata, self.etag, status)
         if time not in self.snapshots:
             raise refusal(404, "BlobNotFound")
         return self.snapshots[time]
@@ -238,6 +241,8 @@ class Blob:
     def diff(self, time: str, previous: str, window: Window) -> list[Change]:
         """List what was written or cleared in a window between two snapshots."""
         new, old = self.at(time), self.snapshots.get(previous)
+        if time and previous > time:
+            raise refusal(400, "PreviousSnapshotCannotBeNewer")
         if old is None:
             raise refusal(409, "PreviousSnapshotNotFound")
         if old.generation != new.generation:
@@ -262,7 +267,9 @@ class Blob:
 
 
 def _ranges(window: Window, pages: int, change: Callable[[int], str | None]) -> Iterator[Change]:
-    """Join the pages of a window that are alike."""
+    """Join the pages of a window that are alike; one that begins after the last page is refused."""
+    if window.start >= pages * PAGE:
+        raise refusal(416, "InvalidRange")
     within = range(window.start // PAGE, min(window.end // PAGE, pages))
     for kind, alike in groupby(within, key=change):
         if kind is not None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -49,6 +50,15 @@ class Fate(NamedTuple):
     later: bool
     end: str
 
+    @property
+    def kind(self) -> str:
+        """Name it, for a count of what was tried."""
+        if self.later:
+            return "late"
+        if self.end == "crash":
+            return "crash after" if self.now else "crash before"
+        return "error" if self.end == "error" else "sent twice"
+
 
 FINE = Fate(1, later=False, end="answer")
 READ_FATES = (Fate(0, later=False, end="crash"), Fate(0, later=False, end="error"))
@@ -82,6 +92,7 @@ class Calls:
         rate: how many of the calls go wrong, 0 to 1.
         waiting: the calls that wait for their turn.
         late: the calls of the dead, and of those that have given up on them, by their numbers.
+        befell: how many calls each kind of fault has befallen.
     """
 
     rng: random.Random
@@ -90,6 +101,7 @@ class Calls:
     rate: float
     waiting: list[_Waiting] = field(default_factory=list)
     late: dict[int, Callable[[], object]] = field(default_factory=dict)
+    befell: Counter[str] = field(default_factory=Counter)
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     async def read[Result](self, effect: Callable[[], Result]) -> Result:
@@ -112,7 +124,9 @@ class Calls:
 
     def gives_up(self) -> bool:
         """Decide whether the service gives up on a listing here."""
-        return self.rng.random() < self.rate
+        gives_up = self.rng.random() < self.rate
+        self.befell["listing given up"] += gives_up
+        return gives_up
 
     def land(self) -> None:
         """Let one of the late calls take effect."""
@@ -132,6 +146,8 @@ class Calls:
                 self.late[number] = effect
             raise
         self.passed()
+        if fate is not FINE:
+            self.befell[fate.kind] += 1
         if fate.later:
             self.late[number] = effect
         if fate.end == "answer":

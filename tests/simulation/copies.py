@@ -9,7 +9,7 @@ from shared.errors import CopyRefusedError, NotAsLeftError, TargetLeasedError, e
 from shared.names import PAGE
 from shared.ranges import Change
 from shared.storage.copies import Copies, CopyTarget
-from tests.simulation.blobs import Blob, Copy, refusal
+from tests.simulation.blobs import FAILED, Blob, Copy, refusal
 from tests.simulation.calls import Calls
 from tests.simulation.world import OWN, World
 
@@ -150,15 +150,15 @@ class SimulatedCopies(Copies):
             raise refusal(412, "ConditionNotMet")
         try:
             taken = world.source(source_url, blob)
-        except ResourceNotFoundError as error:
-            raise refusal(404, "CannotVerifyCopySource") from error
+        except HttpResponseError as error:
+            raise refusal(error.status_code or 403, "CannotVerifyCopySource") from error
         crosses = BlobAddress.parse(source_url.partition("?")[0]).account != blob.account
         if crosses and blob.parent != OWN and not world.copies_itself:
             raise refusal(403, "CannotVerifyCopySource")
         copy = Copy(source_url, taken.etag, taken.pages)
         target = world.blobs[blob] if etag else Blob([], world.number)
         before = target.metadata
-        target.begin_copy(copy, metadata, etag, lease_id)
+        target.begin_copy(copy, metadata or taken.metadata, etag, lease_id)
         world.blobs[blob] = target
         world.copied_over(blob, metadata, before)
 
@@ -172,7 +172,7 @@ def _as_target(blob: Blob) -> CopyTarget:
         leased=bool(blob.lease),
         metadata=blob.metadata,
         copy_status=copy.status if copy else "",
-        copy_said="",
+        copy_said='500 InternalServerError "Copy failed."' if copy and copy.status == FAILED else "",
         bytes_done=copy.done * PAGE if copy else 0,
         bytes_total=len(copy.content) * PAGE if copy else 0,
     )

@@ -32,7 +32,15 @@ def lose_the_table(world: World) -> dict[BlobAddress, Known]:
         if record
         for disk in [BlobAddress.parse(record.disk)]
     }
-    for table in (world.records, world.points, world.restores, world.plans, world.sealed):
+    for table in (
+        world.records,
+        world.points,
+        world.restores,
+        world.inspections,
+        world.parts,
+        world.plans,
+        world.sealed,
+    ):
         table.clear()
     return known
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+from collections import Counter
 from collections.abc import Callable
 
 from azure.core.exceptions import AzureError
@@ -22,10 +23,17 @@ NEW_DISKS = (DISKS.blob("new.vhd"), LAB.blob("new.vhd"))
 
 
 class Hands:
-    """The guest's hand, the service's and foreign hands; the seed says which of these a history knows."""
+    """The guest's hand, the service's and foreign hands; the seed says which of these a history knows.
+
+    Attributes:
+        foreign: the foreign hands that this history knows.
+        zeal: how likely it is that one of them does something.
+        did: how often each of them, and the service's, did what could be a fault to somebody.
+    """
 
     def __init__(self, world: World, rng: random.Random) -> None:
         self._world, self._rng = world, rng
+        self.did: Counter[str] = Counter()
         foreign = (
             self._guest_resizes,
             self._disk_is_overwritten,
@@ -42,6 +50,8 @@ class Hands:
             self._backup_blob_is_deleted,
             self._lease_is_broken,
             self._service_stops_copying,
+            self._recovery_point_rots,
+            self._service_begins_or_ends_to_lie,
         )
         share = rng.choice((0, 0.15, 0.3))
         self.foreign: list[Callable[[BlobAddress], bool]] = [hand for hand in foreign if rng.random() < share]
@@ -65,15 +75,19 @@ class Hands:
         disks = self._world.disks
         if disks:
             disk = self._rng.choice(disks)
+            hand = self._rng.choice(self.foreign)
             with contextlib.suppress(AzureError):
-                if self._rng.choice(self.foreign)(disk):
+                if hand(disk):
                     self._world.meddle(disk)
+                self.did[_name(hand)] += 1
 
     def copy_goes_on(self) -> None:
         """Have one of the copies under way go on, or end as the service has it."""
         address = self._rng.choice(self._world.pending())
         blob = self._world.blobs[address]
         end = self._rng.choice((*self._ends, PROGRESS, PROGRESS))
+        if end not in (SUCCESS, PROGRESS):
+            self.did[f"hand: copy {end}"] += 1
         if blob.copy and end == PROGRESS:
             blob.copy.done = self._rng.randint(blob.copy.done, len(blob.copy.content))
         elif end in (FAILED, ABORTED):
@@ -216,3 +230,26 @@ class Hands:
     def _service_stops_copying(self, _: BlobAddress) -> bool:
         self._world.copies_itself = not self._world.copies_itself
         return False
+
+    def _recovery_point_rots(self, disk: BlobAddress) -> bool:
+        """Have a page of a recovery point hold something else than was written, and nobody told."""
+        points = [point for point in self._world.points_of(disk) if point.backup_snapshot]
+        point = self._rng.choice(points) if points else None
+        blob = self._world.blobs.get(BlobAddress.parse(point.backup_blob)) if point else None
+        taken = blob.snapshots.get(point.backup_snapshot) if blob and point else None
+        if not (point and blob and taken and taken.pages):
+            return False
+        at = self._rng.randrange(len(taken.pages))
+        pages = (*taken.pages[:at], self._world.number(), *taken.pages[at + 1 :])
+        blob.snapshots[point.backup_snapshot] = taken._replace(pages=pages)
+        self._world.rotten[BlobAddress.parse(point.backup_blob), point.backup_snapshot] = self._world.now
+        return True
+
+    def _service_begins_or_ends_to_lie(self, _: BlobAddress) -> bool:
+        self._world.lies = not self._world.lies
+        return False
+
+
+def _name(hand: Callable[[BlobAddress], bool]) -> str:
+    """Name what a hand does, in words."""
+    return "hand: " + str(getattr(hand, "__name__", "")).strip("_").replace("_", " ")

@@ -2,11 +2,13 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
 from shared.addresses import BlobAddress
-from shared.record import Kind
+from shared.inspections import Inspection
+from shared.record import Kind, Task
 from shared.restores import State
 from tests.simulation import model
 from tests.simulation.blobs import Blob
@@ -51,9 +53,15 @@ class History:
         if not self._modes or rng.random() < 0.5:
             self._modes[DISKS.blob("*.vhd").url] = rng.choice(_MODES)
         self._switches = rng.random() < 0.2
+        self._inspects = rng.random() < 0.4
         self.host = Host(self.world, self._calls, rng, self._modes)
         self._hands = Hands(self.world, rng)
         self._people = People(self.world, rng, disks)
+
+    @property
+    def tried(self) -> Counter[str]:
+        """How often each kind of fault was tried so far."""
+        return self._calls.befell + self._hands.did
 
     def play(self) -> None:
         """Play it from its beginning to its calm end.
@@ -96,12 +104,13 @@ class History:
             next_tick = self.world.now + _TICK
             self.host.tick()
             await self._settle(lambda: self.world.now >= next_tick)  # noqa: B023 - asked in this round only
-            if not self._without_point(since):
+            if not (self._without_point(since) or self._open_inspections()):
                 break
             self.world.now = max(self.world.now, next_tick)
         else:
             disks = [disk.blob for disk in self._without_point(since)]
-            raise WrongError(f"no new recovery point within {TICKS_TO_RECOVER} ticks: {disks}")
+            left = [found.row_key for found in self._open_inspections()]
+            raise WrongError(f"no new recovery point within {TICKS_TO_RECOVER} ticks: {disks}, or no end of {left}")
         self._require_nothing(list(model.wrong_at_rest(self.world)))
 
     async def _settle(self, is_time: Callable[[], bool] = lambda: False) -> None:
@@ -133,6 +142,10 @@ class History:
         self._require_nothing(list(wrong_after_rebuild(self.world, self.host.settings, before)))
         await self._restore_at_last()
         await self._recover()
+
+    def _open_inspections(self) -> list[Inspection]:
+        """List the verifies and drills that have not ended: one whose timer died is found by a later tick."""
+        return [found for found, _ in self.world.inspections.values() if not found.has_ended]
 
     def _without_point(self, since: str) -> list[BlobAddress]:
         """List the disks of which no run has made a recovery point since then."""
@@ -184,6 +197,9 @@ class History:
             actions[self._hands.foreign_hand] = self._hands.zeal
         if self._people.haste:
             actions[self._people.ask] = self._people.haste
+        if self._inspects:
+            actions[self._people.ask_for_an_inspection] = 0.2
+            actions[lambda: self.host.inspect(self._rng.choice(list(Task)))] = 0.1
         if self._switches:
             actions[self._switch_mode] = 0.2
         if self.world.pending():

@@ -7,21 +7,31 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from shared.messages import BatchMessage, FinishMessage, PlanMessage, RestoreMessage
+from shared.messages import BatchMessage, FinishMessage, InspectionMessage, PartMessage, PlanMessage, RestoreMessage
 from shared.names import (
+    COMPARE_PARTS_QUEUE,
+    CONTINUE_INSPECTION_QUEUE,
     CONTINUE_RESTORE_QUEUE,
     COPY_RANGES_QUEUE,
+    DRILL_QUEUE,
     FINISH_BACKUP_QUEUE,
     PLAN_CHANGES_QUEUE,
     RESTORE_REQUESTS_QUEUE,
+    VERIFY_QUEUE,
 )
+from shared.record import Task
 from shared.settings import Settings
+from shared.storage.queues import POISON_SUFFIX
 from shared.storage.services import Services
+from shared.workflows.compare_part import compare_part
+from shared.workflows.continue_inspection import continue_inspection
 from shared.workflows.continue_restore import continue_restore
 from shared.workflows.copy_ranges import copy_ranges
 from shared.workflows.finish_backup import finish_backup
 from shared.workflows.plan_changes import plan_changes
 from shared.workflows.rebuild_catalogue import rebuild_catalogue
+from shared.workflows.report_poison import report_poison
+from shared.workflows.request_inspection import inspect_all, request_inspection
 from shared.workflows.restore_disk import restore_disk
 from shared.workflows.take_snapshots import take_snapshots
 from tests.simulation.calls import CURRENT, Calls, Crash, Invocation
@@ -43,6 +53,12 @@ _STEPS: Mapping[str, Step] = {
     FINISH_BACKUP_QUEUE: lambda services, message: finish_backup(services, FinishMessage.read(message.body)),
     RESTORE_REQUESTS_QUEUE: lambda services, message: restore_disk(services, message.body, message.id),
     CONTINUE_RESTORE_QUEUE: lambda services, message: continue_restore(services, RestoreMessage.read(message.body)),
+    VERIFY_QUEUE: lambda services, message: request_inspection(services, Task.VERIFY, message.body, message.id),
+    DRILL_QUEUE: lambda services, message: request_inspection(services, Task.DRILL, message.body, message.id),
+    CONTINUE_INSPECTION_QUEUE: lambda services, message: continue_inspection(
+        services, InspectionMessage.read(message.body)
+    ),
+    COMPARE_PARTS_QUEUE: lambda services, message: compare_part(services, PartMessage.read(message.body)),
 }
 
 
@@ -80,6 +96,10 @@ class Host:
     def tick(self) -> None:
         """Have the timer go off."""
         self._start("take_snapshots", take_snapshots(self._services()), None)
+
+    def inspect(self, task: Task) -> None:
+        """Have the timer of inspections go off."""
+        self._start(f"{task} all", inspect_all(self._services(), task), None)
 
     def rebuild(self) -> None:
         """Have the catalogue rebuilt."""
@@ -148,8 +168,14 @@ class Host:
     def _handle(self, message: QueueMessage) -> None:
         message.deliveries += 1
         self.delivered.append(message)
-        work = _STEPS[message.queue](self._services(), message)
+        work = self._step(message)
         self._start(f"{message.queue} {message.body.decode()}", work, message)
+
+    def _step(self, message: QueueMessage) -> Coroutine[Any, Any, None]:
+        if message.queue.endswith(POISON_SUFFIX):
+            queue = message.queue.removesuffix(POISON_SUFFIX)
+            return report_poison(self._services(), queue, message.body, message.id)
+        return _STEPS[message.queue](self._services(), message)
 
     def _start(self, name: str, work: Coroutine[Any, Any, None], message: QueueMessage | None) -> None:
         self._note(name)
@@ -160,10 +186,18 @@ class Host:
         end = running.task.result()
         self._note(f"{running.invocation.name}: {end}")
         message = running.message
-        if message is None or end == "done" or message.deliveries >= _MOST_DELIVERIES:
+        if message is None or end == "done":
+            return
+        if message.deliveries >= _MOST_DELIVERIES:
+            self._give_up(message)
             return
         message.visible_at = self._world.now + (_AGAIN_AFTER_CRASH if running.invocation.dead else _AGAIN_AFTER_FAILURE)
         self._world.messages.append(message)
+
+    def _give_up(self, message: QueueMessage) -> None:
+        """Put a message that keeps failing into the poison queue; what is given up there is lost."""
+        if not message.queue.endswith(POISON_SUFFIX):
+            self._world.enqueue(f"{message.queue}{POISON_SUFFIX}", message.body)
 
     def _note(self, what: str) -> None:
         self.log.append(f"{self._world.now:%d %H:%M:%S} {what}")

@@ -5,18 +5,21 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from shared.addresses import BlobAddress
+from shared.inspections import Inspection, Stage
 from shared.names import (
     COPY_METADATA,
+    DRILL_METADATA,
     RESTORE_METADATA,
     RUN_METADATA,
     RUN_SEPARATOR,
     disk_key,
     run_id,
 )
-from shared.record import Kind, RecoveryPoint
-from shared.restore_requests import LATEST
+from shared.record import Kind, PointState, RecoveryPoint
+from shared.requests import LATEST
 from shared.restores import MOST_ATTEMPTS, Restore, State
 from shared.settings import Settings
+from shared.workflows.inspecting.conclude import BUILT_ON
 from tests.simulation.blobs import SUCCESS, Pages, same_content
 from tests.simulation.world import OWN, VM, World
 
@@ -61,10 +64,18 @@ def restore_written(world: World, before: Restore | None, then: Restore, read_si
         world.violations.append(f"{then.restore} failed, and nothing was wrong: {then.reason}")
 
 
+def _of_rotten(world: World, restore: Restore) -> bool:
+    """Tell whether a restore is of a recovery point that is not what it was."""
+    point = world.points.get(disk_key(restore.address), {}).get(f"point-{restore.recovery_point}")
+    return point is not None and (BlobAddress.parse(point.backup_blob), point.backup_snapshot) in world.rotten
+
+
 def is_explained(world: World, restore: Restore) -> bool:
     """Tell whether a restore has a reason not to come to its good end: a foreign hand, or a copy that went wrong."""
     disks = [BlobAddress.parse(url) for url in (restore.disk, restore.target) if url]
-    return restore.restore in world.spoiled or any(world.is_meddled(disk, restore.requested) for disk in disks)
+    return (restore.restore in world.spoiled or _of_rotten(world, restore)) or any(
+        world.is_meddled(disk, restore.requested) for disk in disks
+    )
 
 
 def _written(world: World, restore: Restore) -> list[BlobAddress]:
@@ -86,6 +97,8 @@ def _wrong_choice(world: World, restore: Restore, read_since: datetime) -> Itera
 
 
 def _wrong_when_done(world: World, restore: Restore) -> Iterator[str]:
+    if _of_rotten(world, restore):
+        return
     held, asked = world.held.get(restore.target_snapshot), world.held[restore.recovery_point]
     if held is None:
         yield f"{restore.restore} is done without a snapshot of its target"
@@ -97,10 +110,53 @@ def _wrong_when_done(world: World, restore: Restore) -> Iterator[str]:
         yield f"{restore.restore} was restored to {sorted(targets)}"
 
 
+def marked(world: World, disk: BlobAddress, point: RecoveryPoint) -> None:
+    """Look at what is put on record of a recovery point: what is verified is right, what is damaged is not."""
+    place = BlobAddress.parse(point.backup_blob)
+    if point.state is PointState.VERIFIED:
+        world.violations += [f"verified, but {wrong}" for wrong in wrong_with(world, disk, point)]
+    rots_since = world.rotten.get((place, point.backup_snapshot), world.now)
+    verifies = [found for found, _ in world.inspections.values() if found.recovery_point == point.time]
+    was_rotten = any(rots_since < found.requested for found in verifies if found.state is Stage.COMPARING)
+    if point.state is PointState.VERIFIED and was_rotten and not _is_whole(world, point):
+        world.violations.append(f"{point.time} of {disk.blob} is verified, and is not what it was")
+    is_doubted = point.damage.startswith(BUILT_ON) and any(
+        before.time < point.time and before.state is PointState.DAMAGED for before in world.points_of(disk)
+    )
+    if point.state is PointState.DAMAGED and not (world.is_spoilt(point) or is_doubted):
+        world.violations.append(f"{point.time} of {disk.blob} is said to be damaged: {point.damage}")
+
+
+def _is_whole(world: World, point: RecoveryPoint) -> bool:
+    blob = world.blobs.get(BlobAddress.parse(point.backup_blob))
+    taken = blob.snapshots.get(point.backup_snapshot) if blob else None
+    return taken is not None and same_content(taken.pages, world.held[point.time])
+
+
+def inspection_written(world: World, before: Inspection, then: Inspection) -> None:
+    """Look at an inspection's row as it is written."""
+    name = f"the {then.task} {then.inspection} of {then.recovery_point}"
+    if before.has_ended:
+        world.violations.append(f"{name} is {then.state} after it was {before.state}")
+    if then.state is Stage.FAILED and not _may_fail(world, then):
+        world.violations.append(f"{name} failed, and nothing was wrong: {then.reason}")
+
+
+def _may_fail(world: World, inspection: Inspection) -> bool:
+    """Tell whether an inspection has a reason to fail: its recovery point is spoilt, or a copy did not go well."""
+    if inspection.inspection in world.spoiled or world.is_meddled(inspection.address, inspection.requested):
+        return True
+    point = world.points.get(disk_key(inspection.address), {}).get(f"point-{inspection.recovery_point}")
+    return (
+        point is None
+        or (BlobAddress.parse(point.backup_blob), point.backup_snapshot) in world.lost | world.rotten.keys()
+    )
+
+
 def wrong_with(world: World, disk: BlobAddress, point: RecoveryPoint) -> Iterator[str]:
     """Say what is wrong with a recovery point."""
     place = BlobAddress.parse(point.backup_blob)
-    if (place, point.backup_snapshot) in world.lost:
+    if world.is_spoilt(point):
         return
     held = world.held[point.time]
     try:
@@ -133,6 +189,9 @@ def wrong_at_rest(world: World) -> Iterator[str]:
     yield from _wrong_blobs(world)
     for restore in world.restore_rows():
         yield from _wrong_restore(world, restore)
+    for found, _ in world.inspections.values():
+        if not found.has_ended:
+            yield f"the {found.task} {found.inspection} is still {found.state}: {found.last_error}"
     for entity, _ in world.records.values():
         if entity.get("restore"):
             yield f"{entity['disk']} is still claimed by {entity['restore']}"
@@ -153,7 +212,9 @@ def _wrong_blobs(world: World) -> Iterator[str]:
             yield f"the lease {blob.lease} is left on {address.blob}"
         if blob.is_pending:
             yield f"a copy to {address.blob} is still pending"
-        if address.parent == OWN:
+        if DRILL_METADATA in blob.metadata:
+            yield f"the scratch blob {address.blob} is left"
+        elif address.parent == OWN:
             yield from _wrong_snapshots(world, address)
     for disk, time in world.foreign_snapshots:
         if (disk, time) not in world.lost and time not in world.blobs[disk].snapshots:
@@ -209,7 +270,7 @@ def _wrong_snapshots(world: World, address: BlobAddress) -> Iterator[str]:
             yield f"the run {run} has {count} backup snapshots"
     for time, taken in blob.snapshots.items():
         run = taken.metadata[RUN_METADATA].rpartition(RUN_SEPARATOR)[2]
-        if not same_content(taken.pages, world.held[run]):
+        if (address, time) not in world.rotten and not same_content(taken.pages, world.held[run]):
             yield f"the backup snapshot {time} is not what {run} was"
     is_whole = blob.copy.status == SUCCESS if blob.copy else bool(blob.pages)
     if is_whole and blob.metadata.keys() >= {COPY_METADATA, RUN_METADATA}:

@@ -6,9 +6,9 @@ import random
 from typing import Any
 
 from shared.addresses import BlobAddress
-from shared.names import RESTORE_REQUESTS_QUEUE
+from shared.names import DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
 from shared.record import RecoveryPoint
-from shared.restore_requests import LATEST
+from shared.requests import LATEST
 from tests.simulation.hands import NEW_DISKS
 from tests.simulation.world import DISKS, OWN, World
 
@@ -44,6 +44,14 @@ class People:
         if self._rng.random() < 0.2:
             self._enqueue(request if self._rng.random() < 0.5 else {**request, "disk": self._disk().url})
 
+    def ask_for_an_inspection(self) -> None:
+        """Enqueue a request to verify a recovery point, or for a drill."""
+        disk = self._disk()
+        self._world.enqueue(
+            self._rng.choice((VERIFY_QUEUE, DRILL_QUEUE)),
+            json.dumps({"disk": disk.url, "point": self._point(disk)}).encode(),
+        )
+
     def ask_for_what_there_is(self) -> bool:
         """Enqueue a request that has no reason to fail, if there is any recovery point."""
         points = {disk: self._points(disk) for disk in self._known()}
@@ -52,14 +60,12 @@ class People:
             return False
         disk = self._rng.choice(disks)
         point = self._rng.choice(points[disk])
-        self._enqueue({"disk": disk.url, "point": point.time, "target": LAST.url})
+        self._enqueue({"disk": disk.url, "point": point.time, "target": LAST.url, "allowDamaged": True})
         return True
 
     def _points(self, disk: BlobAddress) -> list[RecoveryPoint]:
         """List the recovery points of a disk that are there."""
-        lost = self._world.lost
-        points = self._world.points_of(disk)
-        return [point for point in points if (BlobAddress.parse(point.backup_blob), point.backup_snapshot) not in lost]
+        return [point for point in self._world.points_of(disk) if not self._world.is_spoilt(point)]
 
     def _request(self) -> dict[str, Any]:
         if self._rng.random() < 0.04:
@@ -81,7 +87,8 @@ class People:
                 {"target": refused},
             )
         )
-        return {"disk": disk.url, "point": self._point(disk), **target}
+        damaged = {"allowDamaged": True} if self._rng.random() < 0.2 else {}
+        return {"disk": disk.url, "point": self._point(disk), **target, **damaged}
 
     def _disk(self) -> BlobAddress:
         return self._rng.choice([*self._disks, *self._known(), *self._known()])

@@ -7,10 +7,13 @@ from typing import Any
 
 from shared.addresses import BlobAddress
 from shared.batches import Effort, fingerprint
-from shared.messages import BatchMessage, Message, RunMessage
+from shared.inspections import Compared, Inspection, row_key
+from shared.messages import BatchMessage, Message, PartMessage, RunMessage
 from shared.names import RUN_SEPARATOR, disk_key
-from shared.record import DiskRecord, Progress, RecoveryPoint
+from shared.ranges import Change
+from shared.record import DiskRecord, Progress, RecoveryPoint, Task
 from shared.restores import UNREADABLE_PARTITION, Restore
+from shared.storage.inspections import Inspections
 from shared.storage.plan_rows import PlanRows
 from shared.storage.queues import QUEUE_OF, Queues
 from shared.storage.records import RecordConflictError, Records
@@ -50,8 +53,9 @@ class SimulatedRecords(Records):
 
     async def delete(self, disk: BlobAddress, etag: str) -> None:
         def effect() -> None:
-            self._require(disk, etag)
-            del self._world.records[disk_key(disk)]
+            if disk_key(disk) in self._world.records:
+                self._require(disk, etag)
+                del self._world.records[disk_key(disk)]
 
         await self._calls.change(effect)
 
@@ -61,6 +65,22 @@ class SimulatedRecords(Records):
             on_record |= {point.row_key: point for point in points if point.row_key not in on_record}
 
         await self._calls.change(effect)
+
+    async def mark(self, disk: BlobAddress, point: RecoveryPoint) -> None:
+        def effect() -> None:
+            rows = self._world.points.get(disk_key(disk), {})
+            if now := rows.get(point.row_key):
+                known = point.model_dump(include={"state", "damage", "verified"}, exclude_none=True)
+                rows[point.row_key] = now.model_copy(update=known)
+                model.marked(self._world, disk, rows[point.row_key])
+
+        await self._calls.change(effect)
+
+    async def points(self, disk: BlobAddress) -> list[RecoveryPoint]:
+        return await self._calls.read(lambda: self._world.points_of(disk))
+
+    async def keep_poison(self, message_id: str, values: dict[str, str]) -> None:
+        await self._calls.change(lambda: self._world.poison.update({message_id: values}))
 
     async def seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         def effect() -> None:
@@ -122,6 +142,64 @@ class SimulatedRestores(Restores):
         await self._calls.change(effect)
 
 
+class SimulatedInspections(Inspections):
+    """The rows of inspections, and of their parts."""
+
+    def __init__(self, world: World, calls: Calls) -> None:
+        self._world, self._calls = world, calls
+
+    async def add(self, inspection: Inspection) -> bool:
+        row = _row_of_inspection(inspection)
+
+        def effect() -> bool:
+            if row in self._world.inspections:
+                return False
+            self._world.inspections[row] = (inspection, f"{self._world.number()}")
+            return True
+
+        return await self._calls.change(effect)
+
+    async def get(self, disk: BlobAddress, task: Task, inspection: str) -> tuple[Inspection, str] | None:
+        row = (disk_key(disk), row_key(task, inspection))
+        return await self._calls.read(lambda: self._world.inspections.get(row))
+
+    async def open(self, disk: BlobAddress | None = None) -> list[Inspection]:
+        rows = await self._calls.read(lambda: list(self._world.inspections.items()))
+        return [
+            found
+            for (partition, _), (found, _) in rows
+            if not found.has_ended and (disk is None or partition == disk_key(disk))
+        ]
+
+    async def put(self, inspection: Inspection, etag: str) -> None:
+        row = _row_of_inspection(inspection)
+
+        def effect() -> None:
+            before, current = self._world.inspections.get(row, (None, ""))
+            if etag != current or before is None:
+                raise RecordConflictError(inspection.inspection)
+            self._world.inspections[row] = (inspection, f"{self._world.number()}")
+            model.inspection_written(self._world, before, inspection)
+
+        await self._calls.change(effect)
+
+    async def part_compared(self, inspection: Inspection, part: PartMessage, bytes_compared: int, differs: str) -> None:
+        def effect() -> None:
+            self._world.parts.setdefault(_parts_of(inspection), {})[part.part] = (bytes_compared, differs)
+
+        await self._calls.change(effect)
+
+    async def compared(self, inspection: Inspection) -> Compared:
+        rows = await self._calls.read(lambda: dict(self._world.parts.get(_parts_of(inspection), {})))
+        differs = next((differs for _, differs in rows.values() if differs), "")
+        return Compared(frozenset(rows), sum(count for count, _ in rows.values()), differs)
+
+    async def drop_parts(self, inspection: Inspection) -> None:
+        for attempt in range(1, inspection.attempt + 1):
+            parts = _parts_of(inspection.model_copy(update={"attempt": attempt}))
+            await self._calls.change(partial(self._world.parts.pop, parts, None))
+
+
 class SimulatedPlans(PlanRows):
     """The rows of plans: an effort each, and for a window its batches."""
 
@@ -131,9 +209,15 @@ class SimulatedPlans(PlanRows):
     async def ensure(self) -> None:
         await self._calls.change(lambda: None)
 
-    async def window_planned(self, plan: RunMessage, window: int, fingerprints: Sequence[int], effort: Effort) -> None:
+    async def window_planned(
+        self, plan: RunMessage, window: int, fingerprints: Sequence[int], effort: Effort, samples: Sequence[Change]
+    ) -> None:
         counts = {"batches": len(fingerprints), "fingerprint": sum(fingerprints)}
-        await self._put(plan, f"window-{window}", {**counts, **effort._asdict()})
+        await self._put(plan, f"window-{window}", {**counts, **effort._asdict(), "samples": list(samples)})
+
+    async def samples(self, plan: RunMessage, window: int) -> list[Change]:
+        row = await self._calls.read(lambda: self._world.plans.get(_partition(plan), {}).get(f"window-{window}"))
+        return row["samples"] if row else []
 
     async def batch_done(self, batch: BatchMessage, effort: Effort) -> None:
         await self._put(batch, _row_of(batch), {"fingerprint": fingerprint(batch.ranges), **effort._asdict()})
@@ -182,7 +266,7 @@ class SimulatedPlans(PlanRows):
         for partition, rows in found:
             await self._calls.change(partial(self._delete_rows, partition, rows))
 
-    async def _put(self, plan: RunMessage, row: str, values: dict[str, int]) -> None:
+    async def _put(self, plan: RunMessage, row: str, values: dict[str, Any]) -> None:
         await self._calls.change(lambda: self._world.plans.setdefault(_partition(plan), {}).update({row: values}))
 
     def _delete_rows(self, partition: str, rows: list[str]) -> None:
@@ -218,3 +302,11 @@ def _row_of(batch: BatchMessage) -> str:
 
 def _row_of_restore(restore: Restore) -> tuple[str, str]:
     return disk_key(restore.address) if restore.disk else UNREADABLE_PARTITION, restore.row_key
+
+
+def _row_of_inspection(inspection: Inspection) -> tuple[str, str]:
+    return disk_key(inspection.address) if inspection.disk else UNREADABLE_PARTITION, inspection.row_key
+
+
+def _parts_of(inspection: Inspection) -> str:
+    return f"{disk_key(inspection.address)}{RUN_SEPARATOR}{inspection.row_key}{RUN_SEPARATOR}{inspection.attempt}"

@@ -9,7 +9,8 @@ from urllib.parse import parse_qs
 
 from shared.addresses import BlobAddress, ContainerAddress
 from shared.decisions import is_own_snapshot
-from shared.names import RESTORE_METADATA, backup_blob_name, disk_key
+from shared.inspections import Inspection
+from shared.names import DRILL_METADATA, RESTORE_METADATA, backup_blob_name, disk_key
 from shared.record import DiskRecord, RecoveryPoint
 from shared.restores import Restore
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, refusal
@@ -59,14 +60,19 @@ class World:
         records: the record's entities and their ETags, by disk.
         points: recovery points, by disk and row.
         restores: the rows of restores and their ETags, by partition and row.
+        inspections: the rows of inspections and their ETags, by partition and row.
+        parts: the rows of their parts: bytes compared and what differs, by partition and part.
         plans: plan rows, by partition and row.
         messages: the queues.
+        poison: what is kept of messages that belong to no disk, by message.
         now: the clock, UTC.
         copies_itself: whether the service can copy from the source by itself.
         held: what every snapshot held that was ever taken, by its time.
         sealed: when each recovery point was put on record, by disk and time.
         foreign_snapshots: snapshots of a disk that are not Tidemark's.
         lost: backup snapshots and full copies that a foreign hand has deleted or written to.
+        rotten: backup snapshots that do not hold any more what was written to them, and since when.
+        lies: whether the service leaves out changes in the diffs it gives.
         landed: when a late call last took effect.
         meddled: when a foreign hand last did something to a disk or to its backups.
         written: what each restore has written to.
@@ -79,14 +85,19 @@ class World:
     records: dict[str, tuple[dict[str, Any], str]] = field(default_factory=dict)
     points: dict[str, dict[str, RecoveryPoint]] = field(default_factory=dict)
     restores: dict[tuple[str, str], tuple[dict[str, Any], str]] = field(default_factory=dict)
-    plans: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    inspections: dict[tuple[str, str], tuple[Inspection, str]] = field(default_factory=dict)
+    parts: dict[str, dict[int, tuple[int, str]]] = field(default_factory=dict)
+    plans: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     messages: list[QueueMessage] = field(default_factory=list)
+    poison: dict[str, dict[str, str]] = field(default_factory=dict)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     copies_itself: bool = True
     held: dict[str, Pages] = field(default_factory=dict)
     sealed: dict[str, dict[str, datetime]] = field(default_factory=dict)
     foreign_snapshots: set[tuple[BlobAddress, str]] = field(default_factory=set)
     lost: set[tuple[BlobAddress, str]] = field(default_factory=set)
+    rotten: dict[tuple[BlobAddress, str], datetime] = field(default_factory=dict)
+    lies: bool = False
     landed: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     meddled: dict[BlobAddress, datetime] = field(default_factory=dict)
     written: dict[str, set[BlobAddress]] = field(default_factory=dict)
@@ -103,6 +114,10 @@ class World:
         """Give the time of a new snapshot, as Azure prints it."""
         self.now += _A_MICROSECOND
         return f"{self.now:%Y-%m-%dT%H:%M:%S.%f}0Z"
+
+    def pass_time(self, duration: timedelta) -> None:
+        """Let the clock go on."""
+        self.now += duration
 
     def call_passed(self) -> None:
         """Let the clock go on by a call."""
@@ -203,7 +218,8 @@ class World:
 
     def spoil(self, address: BlobAddress) -> None:
         """Note that a copy did not go well, of whichever restore it is."""
-        self.spoiled.add(self.blob(address).metadata.get(RESTORE_METADATA, ""))
+        metadata = self.blob(address).metadata
+        self.spoiled.add(metadata.get(RESTORE_METADATA) or metadata.get(DRILL_METADATA, ""))
 
     def pending(self) -> list[BlobAddress]:
         """List the blobs that are being copied to."""
@@ -213,6 +229,11 @@ class World:
         """List the source snapshots of a disk that are Tidemark's."""
         snapshots = self.blobs[disk].snapshots if disk in self.blobs else {}
         return sorted(time for time, taken in snapshots.items() if is_own_snapshot(disk, OWN.url, time, taken.metadata))
+
+    def backup_times(self, disk: BlobAddress) -> set[str]:
+        """List the times of all snapshots of a disk's backup blob."""
+        blob = self.blobs.get(self.backup_of(disk))
+        return set(blob.snapshots if blob else ())
 
     def record(self, disk: BlobAddress) -> DiskRecord | None:
         """Read a disk's record."""
@@ -235,6 +256,10 @@ class World:
     def is_meddled(self, disk: BlobAddress, since: datetime) -> bool:
         """Tell whether a foreign hand has done something to a disk or its backups since then."""
         return disk in self.meddled and self.meddled[disk] >= since
+
+    def is_spoilt(self, point: RecoveryPoint) -> bool:
+        """Tell whether a recovery point is gone, or does not hold any more what was written to it."""
+        return (BlobAddress.parse(point.backup_blob), point.backup_snapshot) in self.lost | self.rotten.keys()
 
     def lose(self, address: BlobAddress) -> None:
         """Delete a blob with all its snapshots, as a foreign hand does."""

@@ -11,13 +11,14 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from infra.local.azurite import Account
 from infra.local.demo.backing_up import Backups
+from infra.local.demo.drilling import Drills
 from infra.local.demo.restoring import Restores
 from infra.local.demo.terminal import Terminal
 from infra.local.disks.page_blob import PageBlob
 from infra.local.host.process import HostProcess, run_host
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure, run_local_azure
 from shared.addresses import BlobAddress
-from shared.names import BACKUPS_TABLE, RESTORE_REQUESTS_QUEUE, backup_blob_name
+from shared.names import BACKUPS_TABLE, BATCHES_TABLE, DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, backup_blob_name
 
 _CONTAINER = "vhds"
 
@@ -66,6 +67,7 @@ class Stage:
         original: the disk that `SOURCE_DISKS` names, still to be uploaded; and its backup blob.
         pairs: all disks.
         restores: the app's restores.
+        drills: the app's restore drills.
         folder: for images.
         terminal: says what is done.
     """
@@ -73,6 +75,7 @@ class Stage:
     original: Pair
     pairs: Pairs
     restores: Restores
+    drills: Drills
     folder: Path
     terminal: Terminal
 
@@ -95,9 +98,11 @@ async def set_stage(terminal: Terminal, folder: Path, log: Path, name: str) -> A
             services = {account: await enter(azure.blobs(account)) for account in (DISKS, BACKUPS)}
             container = await services[DISKS].create_container(_CONTAINER)
             disk = BlobAddress.parse(container.get_blob_client(name).url)
-            table = (await enter(azure.tables())).get_table_client(BACKUPS_TABLE)
-            queue = (await enter(azure.queues())).get_queue_client(RESTORE_REQUESTS_QUEUE)
+            tables, queues = await enter(azure.tables()), await enter(azure.queues())
+            table, parts = (tables.get_table_client(name) for name in (BACKUPS_TABLE, BATCHES_TABLE))
             host = await enter(run_host(ROOT, azure.app_settings([disk.url]), log=log))
             step.result = f"blobs at {azure.gateway.url}, the functions host at {host.url}"
         pairs = Pairs(azure, http, services, host, table)
-        yield Stage(pairs.of(disk), pairs, Restores(host, queue, table), folder, terminal)
+        restores = Restores(host, queues.get_queue_client(RESTORE_REQUESTS_QUEUE), table)
+        drills = Drills(host, queues.get_queue_client(DRILL_QUEUE), table, parts)
+        yield Stage(pairs.of(disk), pairs, restores, drills, folder, terminal)

@@ -66,6 +66,10 @@ async def _three_backups(stage: Stage, first: Day) -> list[Proved]:
     points.append(await _back_up(stage, pair, "Third backup, nothing changed", second))
     for number, proved in enumerate(points, 1):
         await _extract(stage, pair, f"Extracting recovery point {number} of {len(points)}", proved)
+    with stage.terminal.step("Drill: a restore of the newest, tried and thrown away") as step:
+        drill = await stage.drills.done(pair.address, step.show)
+        step.result = str(drill.state)
+    stage.terminal.say(f"  on record: {drill.reason}")
     return points
 
 

@@ -4,9 +4,24 @@ And what a test orders: faults, and copies that take their time.
 """
 
 from .faults import Fault, FaultHandle, Faults
+from .front import Front, run_front
 from .operations import Request
 from .page_ranges import RangeSource
 from .pending_copies import HeldCopies
 from .server import Gateway, run_gateway
+from .stage import Stage, When
 
-__all__ = ["Fault", "FaultHandle", "Faults", "Gateway", "HeldCopies", "RangeSource", "Request", "run_gateway"]
+__all__ = [
+    "Fault",
+    "FaultHandle",
+    "Faults",
+    "Front",
+    "Gateway",
+    "HeldCopies",
+    "RangeSource",
+    "Request",
+    "Stage",
+    "When",
+    "run_front",
+    "run_gateway",
+]

@@ -17,6 +17,7 @@ class Fault:
         operation: REST name of the operations it is for; None for all.
         path: pattern (`fnmatch`) of the decoded path "/account/container/blob"; None for all.
         method: HTTP method; None for all.
+        only_base: whether it is for the blob itself only, and not for its snapshots.
         times: how many requests it strikes; None for all.
         after: how many matching requests it lets through first.
         refuse: answer (status, error code, message) instead of doing anything.
@@ -25,11 +26,13 @@ class Fault:
         cut: close the connection without an answer, "before" the request has had its effect or "after" it had. A client
             may ask again unseen: aiohttp, and so the SDK's `aio` clients, does so once for PUT on a reused connection.
         refuse_source: for Put Page From URL, (status, error code) that reading the source is to give.
+        spoil: for Put Page From URL, write something else than what the source holds, and answer as if it were right.
     """
 
     operation: str | None = None
     path: str | None = None
     method: str | None = None
+    only_base: bool = False
     times: int | None = None
     after: int = 0
     refuse: tuple[int, str, str] | None = None
@@ -37,12 +40,14 @@ class Fault:
     delay_seconds: float = 0.0
     cut: Literal["before", "after"] | None = None
     refuse_source: tuple[int, str] | None = None
+    spoil: bool = False
 
     def is_for(self, request: Request) -> bool:
         """Tell if the request is one of those meant."""
         return (
             self.operation in (None, request.operation)
             and self.method in (None, request.method)
+            and not (self.only_base and "snapshot" in request.query)
             and (self.path is None or fnmatch.fnmatchcase(request.path, self.path))
         )
 

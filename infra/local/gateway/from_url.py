@@ -25,7 +25,13 @@ _SOURCE_CHECKSUMS = {"x-ms-source-content-md5": "Content-MD5", "x-ms-source-cont
 
 
 async def put_page_from_url(
-    upstream: Upstream, mutations: Mutations, call: Call, log: WriteLog, *, refused: tuple[int, str] | None = None
+    upstream: Upstream,
+    mutations: Mutations,
+    call: Call,
+    log: WriteLog,
+    *,
+    refused: tuple[int, str] | None = None,
+    spoil: bool = False,
 ) -> Answer:
     """Do a Put Page From URL.
 
@@ -35,6 +41,7 @@ async def put_page_from_url(
         call: the client's request.
         log: the destination's write log.
         refused: (status, error code) that the read of the source is to give; for a fault.
+        spoil: whether to write something else than what the source holds; for a fault.
 
     Raises:
         ServiceError: InvalidPageRange, RequestBodyTooLarge, InvalidHeaderValue, CannotVerifyCopySource (with the
@@ -55,6 +62,8 @@ async def put_page_from_url(
     if refused is not None:
         raise source_error(*refused)
     body = await _read_source(upstream, call, source_start, source_end)
+    if spoil:
+        body = b"spoilt!!" * (len(body) // 8)
     return await mutations.write_pages(call, log, (start, end), lambda: _put(upstream, call, body))
 
 

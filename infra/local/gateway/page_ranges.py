@@ -39,6 +39,7 @@ class PageRanges:
         self._upstream = upstream
         self._lists: OrderedDict[tuple[object, ...], list[Range]] = OrderedDict()
         self._pretended: dict[str, RangeSource] = {}
+        self._left_out: dict[str, tuple[int, int, bool]] = {}
 
     def pretend(self, path: str, ranges: RangeSource | None) -> None:
         """Have the ranges of a blob come from a function; None ends it."""
@@ -46,6 +47,10 @@ class PageRanges:
             self._pretended.pop(path, None)
         else:
             self._pretended[path] = ranges
+
+    def leave_out(self, path: str, start: int, end: int, *, only_diffs: bool) -> None:
+        """Have the lists of a blob leave out a part of it; an empty part ends it."""
+        self._left_out[path] = (start, end, only_diffs)
 
     async def answer(self, call: Call, log: WriteLog) -> Answer:
         """Answer a request for the ranges of a blob or snapshot.
@@ -96,13 +101,24 @@ class PageRanges:
         first = _marked(query.get("marker"), start, end)
         page: Sequence[tuple[int, int, bool]]
         if (source := self._pretended.get(call.request.path)) is None:
-            ranges = self._list(call, log, answer, (start, end))
+            ranges = self._without_left_out(call, self._list(call, log, answer, (start, end)))
             index = bisect.bisect_right(ranges, first, key=lambda found: found.end)
             page = ranges[index : index + most + 1]
         else:
             page = list(itertools.islice(source(first, end), most + 1))
         following = max(page[most][0], first) if len(page) > most else None
         return _xml([Range(max(r[0], first), min(r[1], end), r[2]) for r in page[:most]], following)
+
+    def _without_left_out(self, call: Call, ranges: list[Range]) -> list[Range]:
+        first, last, only_diffs = self._left_out.get(call.request.path, (0, 0, True))
+        if first == last or (only_diffs and "prevsnapshot" not in call.request.query):
+            return ranges
+        pieces = [
+            Range(start, end, cleared)
+            for found_start, found_end, cleared in ranges
+            for start, end in ((found_start, min(found_end, first)), (max(found_start, last), found_end))
+        ]
+        return [piece for piece in pieces if piece.start < piece.end]
 
     def _list(self, call: Call, log: WriteLog, answer: Answer, window: tuple[int, int]) -> list[Range]:
         query = call.request.query

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Sequence
-from urllib.parse import parse_qsl, unquote
 
 import aiohttp
 from aiohttp import web
@@ -15,15 +14,14 @@ from .answers import Answer, ServiceError
 from .copies import Copies
 from .faults import Fault, Faults
 from .from_url import put_page_from_url
+from .incoming import cut, record, serve
 from .mutations import LONE_MUTATIONS, PAGE_WRITES, UNNOTED_MUTATIONS, Mutations
 from .operations import Request, operation_name
 from .page_ranges import PageRanges, RangeSource
+from .stage import Stage
 from .upstream import Call, Upstream, connect, end_to_end
 from .writes import WriteLog, WriteLogs
 
-_HEADER_LIMIT_BYTES = 64 * 1024
-_READ_BUFFER_BYTES = 1024 * 1024
-_STOP_TIMEOUT_SECONDS = 0.5
 _REFUSED = 400
 
 
@@ -35,6 +33,7 @@ class Gateway:
         requests: what it was asked, in the order of arrival.
         faults: what is to go wrong.
         copies: which copies are to take their time.
+        stage: what sees the calls as they come and go, if anything does.
     """
 
     def __init__(self, upstream: Upstream, host: str) -> None:
@@ -42,6 +41,7 @@ class Gateway:
         self.requests: list[Request] = []
         self.faults = Faults()
         self.copies = Copies(upstream, host)
+        self.stage: Stage | None = None
         self._upstream = upstream
         self._logs = WriteLogs()
         self._mutations = Mutations(upstream, self.copies)
@@ -57,9 +57,20 @@ class Gateway:
         """
         self._page_ranges.pretend(path, ranges)
 
+    def leave_out(self, path: str, start: int, end: int, *, only_diffs: bool = True) -> None:
+        """Have Get Page Ranges of a blob and its snapshots leave out a part of it, as a service that is wrong would.
+
+        Args:
+            path: the decoded path, "/account/container/blob".
+            start: the first byte that is left out.
+            end: the first byte after; the same as `start` ends it.
+            only_diffs: whether only differences are wrong, and lists of all valid ranges are right.
+        """
+        self._page_ranges.leave_out(path, start, end, only_diffs=only_diffs)
+
     async def handle(self, incoming: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        request = _record(incoming)
+        request = record(incoming, operation_name)
         call = Call(request, incoming.raw_path, incoming.headers, b"")
         if _is_azurites_own(request):
             return await self._stream(incoming, call)
@@ -68,21 +79,30 @@ class Gateway:
             call.body = await incoming.content.read()
         except (ConnectionError, web.RequestPayloadError):
             # The client went away, or promised more than it sent: nobody waits for an answer.
-            return _cut(incoming)
+            return cut(incoming)
         request.bytes_in = len(call.body)
+        if self.stage and self.stage.comes("blob", request):
+            return cut(incoming)
+        return await self._meet_fault(incoming, call)
+
+    async def _meet_fault(self, incoming: web.BaseRequest, call: Call) -> web.StreamResponse:
+        """Do a request, or what is ordered to go wrong with it."""
+        request, stage = call.request, self.stage
         fault = self.faults.strike(request) or Fault()
         await _hold(fault)
         if fault.cut == "before":
-            return _cut(incoming)
+            return cut(incoming)
         if request.operation == "Get Blob" and fault.refuse is None and fault.cut is None:
-            return await self._stream(incoming, call)
+            return cut(incoming) if stage and stage.is_done(request) else await self._stream(incoming, call)
         try:
             answer = await self._answer(call, fault)
         except ServiceError as error:
             answer = error.answer()
         except (aiohttp.ClientError, TimeoutError) as error:
             answer = ServiceError(500, "InternalError", f"Azurite did not answer: {error!r}").answer()
-        return _cut(incoming) if fault.cut == "after" else self._respond(call, answer)
+        if fault.cut == "after" or (stage and stage.is_done(request)):
+            return cut(incoming)
+        return self._respond(call, answer)
 
     async def _answer(self, call: Call, fault: Fault) -> Answer:
         if fault.refuse is not None:
@@ -91,8 +111,9 @@ class Gateway:
         if operation in PAGE_WRITES:
             return await self._mutations.put_page(call, log)
         if operation == "Put Page From URL":
-            refused = fault.refuse_source
-            return await put_page_from_url(self._upstream, self._mutations, call, log, refused=refused)
+            return await put_page_from_url(
+                self._upstream, self._mutations, call, log, refused=fault.refuse_source, spoil=fault.spoil
+            )
         if operation == "Get Page Ranges":
             return await self._page_ranges.answer(call, log)
         if operation in LONE_MUTATIONS:
@@ -153,30 +174,8 @@ async def run_gateway(azurite_blob_url: str, accounts: Sequence[Account]) -> Asy
             host = f"127.0.0.1:{listener.getsockname()[1]}"
             upstream.hosts.add(host)
             gateway = Gateway(upstream, host)
-            server = web.Server(
-                gateway.handle,
-                access_log=None,
-                auto_decompress=False,
-                read_bufsize=_READ_BUFFER_BYTES,
-                max_line_size=_HEADER_LIMIT_BYTES,
-                max_field_size=_HEADER_LIMIT_BYTES,
-            )
-            runner = web.ServerRunner(server, shutdown_timeout=_STOP_TIMEOUT_SECONDS)
-            await runner.setup()
-            try:
-                await web.SockSite(runner, listener).start()
+            async with serve(listener, gateway.handle):
                 yield gateway
-            finally:
-                await runner.cleanup()
-
-
-def _record(incoming: web.BaseRequest) -> Request:
-    raw_path, _, raw_query = incoming.raw_path.partition("?")
-    # As Azurite and the service do, before they look for the blob.
-    path = unquote(raw_path).replace("\\", "/")
-    query = dict(parse_qsl(raw_query, keep_blank_values=True))
-    headers = {name.lower(): value for name, value in incoming.headers.items()}
-    return Request(incoming.method, operation_name(incoming.method, path, query, headers), path, query, headers)
 
 
 def _is_azurites_own(request: Request) -> bool:
@@ -189,9 +188,3 @@ async def _hold(fault: Fault) -> None:
         await fault.delay_until.wait()
     if fault.delay_seconds:
         await asyncio.sleep(fault.delay_seconds)
-
-
-def _cut(incoming: web.BaseRequest) -> web.Response:
-    if incoming.transport is not None:
-        incoming.transport.abort()
-    return web.Response(status=500)

@@ -9,8 +9,8 @@ from shared.restore_targets import adopted, restored_point
 from shared.restores import Next, Restore, RestoreFailedError, State, ended
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
+from shared.workflows.points import point_of, version_of
 from shared.workflows.restoring.end import clean_up
-from shared.workflows.restoring.points import point_of, version_of
 from shared.workflows.restoring.prove import prove_part, proved
 
 
@@ -26,7 +26,7 @@ async def prove_and_adopt(services: Services, restore: Restore) -> Next:
         taken = await services.disks.take_snapshot(restore.target_address, restore.target_etag)
         return Next(restore.model_copy(update={"target_snapshot": taken, "checked": now}))
     if restore.parts_proved < restore.parts_total:
-        point = version_of(services, restore.address, await point_of(services, restore))
+        point = version_of(services, restore.address, await point_of(services, restore.address, restore.recovery_point))
         proven = await prove_part(services, restore, point)
         return Next(proven.model_copy(update={"checked": services.now()}))
     await _adopt(services, restore)

@@ -9,7 +9,7 @@ from shared.decisions import is_unwatched
 from shared.errors import DiskError, TargetLeasedError
 from shared.messages import FinishMessage, RestoreMessage
 from shared.names import DISK_METADATA, LONGEST_NAME, RESTORE_METADATA
-from shared.record import DiskRecord, OpenRun, RecoveryPoint
+from shared.record import DiskRecord, OpenRun, PointState, RecoveryPoint
 from shared.restore_targets import claimed, default_target, point_asked_for, require_allowed, without_restore
 from shared.restores import Next, RefusedError, Restore, State, begun, next_look
 from shared.settings import Mode
@@ -18,7 +18,7 @@ from shared.storage.services import Services
 from shared.workflows.failures import new_record
 from shared.workflows.full_copies import is_copying
 from shared.workflows.give_up import give_up
-from shared.workflows.restoring.points import version_of
+from shared.workflows.points import version_of
 from shared.workflows.restoring.prove import parts
 
 _COME_BACK = timedelta(seconds=5)
@@ -50,6 +50,11 @@ async def _find(services: Services, restore: Restore) -> Next:
     """Find out what is to be restored, and to where."""
     disk = restore.address
     point = await _point(services, disk, restore.point)
+    if point.state is PointState.DAMAGED and not restore.allow_damaged:
+        raise RefusedError(
+            f"the recovery point {point.time} of {disk.url} is damaged: {point.damage}. What to do: ask for another;"
+            ' or restore it as it is, with "allowDamaged": true'
+        )
     target = restore.target_address if restore.target else default_target(disk, point.time)
     if len(target.blob) > LONGEST_NAME:
         raise RefusedError(f"{target.url} would be too long a name. What to do: name a target")

@@ -4,6 +4,7 @@ A part at a time, an invocation each: one invocation writes about as fast as a p
 """
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 from shared.addresses import BlobAddress
 from shared.ranges import Change, Window, coalesced, gaps_cleared, writes
@@ -13,6 +14,7 @@ from shared.storage.page_blobs import Version
 from shared.storage.services import Services
 from shared.workflows.at_once import AtOnce
 from shared.workflows.listing import listed
+from shared.workflows.paced import Paced
 
 PART = 1024**3
 """Bytes of a disk that one invocation carries."""
@@ -46,13 +48,14 @@ async def carry(services: Services, restore: Restore, source: Version, found: Co
 
 
 async def _apply(services: Services, restore: Restore, source: Version, changes: AsyncIterator[Change]) -> None:
-    """Apply a list of changes, a few at once; the list is never held whole."""
+    """Apply a list of changes, a few at once, at the pace that the service takes them; the list is never held whole."""
     target = restore.target_address
     url = await services.pages.signed_url(source.blob, source.snapshot)
+    pace = Paced(services, WRITERS)
     async with AtOnce(WRITERS) as writing:
         async for change in changes:
             for piece in writes(change):
-                await writing.start(_put(services, target, url, piece, restore.lease))
+                await writing.start(pace.call(partial(_put, services, target, url, piece, restore.lease)))
 
 
 async def _put(services: Services, target: BlobAddress, url: str, piece: Change, lease: str) -> None:

@@ -3,17 +3,18 @@
 import logging
 
 from shared.addresses import BlobAddress
+from shared.decisions import SHORTEST_CHECK_DELAY
 from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError
 from shared.events import log_event
 from shared.names import COPY_ABORTED, COPY_METADATA, COPY_PENDING, DISK_METADATA, RESTORE_METADATA
-from shared.record import SERVER_SIDE
+from shared.record import SERVER_SIDE, PointState
 from shared.restores import Next, Restore, RestoreFailedError, State, begun, next_look
 from shared.storage.copies import CopyTarget
-from shared.storage.page_blobs import COPY_FOR, Version
+from shared.storage.page_blobs import Version
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
+from shared.workflows.points import point_of, source_url, version_of
 from shared.workflows.restoring.carry import carry
-from shared.workflows.restoring.points import point_of, version_of
 
 
 async def promote(services: Services, restore: Restore) -> Next:
@@ -35,15 +36,16 @@ async def promote(services: Services, restore: Restore) -> Next:
         etag = await services.copies.forget_source(backup, found.etag, restore.lease)
         then = begun(restore, State.COPYING, services.now())
         return Next(then.model_copy(update={"backup_etag": etag}))
-    point = version_of(services, restore.address, await point_of(services, restore))
+    point = version_of(services, restore.address, await point_of(services, restore.address, restore.recovery_point))
     await services.pages.properties(point.blob, point.snapshot)
     try:
         await _start_promotion(services, restore, point, found)
     except NotAsLeftError:
         found = await services.copies.look(backup)
-        if found is None or not found.is_marked(restore.mark):
+        if found is None or found.metadata.get(RESTORE_METADATA) != restore.restore:
             raise
         # Another invocation of this very step was faster.
+        return Next(restore.model_copy(update={"checked": services.now()}), SHORTEST_CHECK_DELAY)
     return Next(restore.model_copy(update={"checked": services.now()}))
 
 
@@ -55,7 +57,7 @@ async def _start_promotion(services: Services, restore: Restore, point: Version,
     etag = found.etag if found else await services.backups.create(target, restore.size, about)
     if await services.backups.acquire_lease(target, restore.lease, etag):
         log_event("lease-broken", level=logging.WARNING, disk=target.url, restore=restore.restore)
-    url = await _source_url(services, point, backup)
+    url = await source_url(services, point, backup)
     await services.copies.start(backup, url, {**about, COPY_METADATA: restore.mark}, etag=etag, lease_id=restore.lease)
 
 
@@ -84,7 +86,7 @@ async def copy_back(services: Services, restore: Restore) -> Next:
     source = await _source(services, restore)
     if restore.copying != SERVER_SIDE:
         return await carry(services, restore, source, found)
-    url = await _source_url(services, source, target)
+    url = await source_url(services, source, target)
     about = {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
     await services.copies.acquire_lease(target, restore.lease, found.etag)
     started = restore.model_copy(update={"copied_from": source.url, "checked": services.now()})
@@ -121,8 +123,8 @@ async def _source(services: Services, restore: Restore) -> Version:
 
     No bytes cross accounts then; that it is what the recovery point holds, the proof shows.
     """
-    point = await point_of(services, restore)
-    if restore.target == restore.disk:
+    point = await point_of(services, restore.address, restore.recovery_point)
+    if restore.target == restore.disk and point.state is not PointState.DAMAGED:
         own = Version(restore.address, point.source_snapshot)
         try:
             found = await services.pages.properties(own.blob, own.snapshot)
@@ -152,10 +154,3 @@ async def _require_current(services: Services, restore: Restore) -> None:
     found = await services.records.get(restore.target_address)
     if found is None or found[0].restore != restore.restore:
         raise RestoreFailedError(f"the record of {restore.target} names this restore no more")
-
-
-async def _source_url(services: Services, source: Version, target: BlobAddress) -> str:
-    """Give the URL to copy from: within an account the service needs no signature."""
-    if source.blob.service_url == target.service_url:
-        return source.url
-    return await services.pages.signed_url(source.blob, source.snapshot, COPY_FOR)

@@ -1,17 +1,15 @@
 """The proof of a restore: the restored disk and its backup blob are held against the recovery point, part by part."""
 
 import logging
-from collections.abc import AsyncIterator
-from typing import Self
 
+from shared.errors import DiffersError
 from shared.events import log_event
-from shared.names import PAGE
-from shared.ranges import Change, Window, coalesced, one_sided, windows, writes
+from shared.ranges import windows
 from shared.restores import Restore, RestoreFailedError
 from shared.sampling import Sampler
 from shared.storage.page_blobs import Version
 from shared.storage.services import Services
-from shared.workflows.listing import listed
+from shared.workflows.comparing import Comparison
 
 _COOKIE = b"conectix"
 """What the footer of a VHD begins with, in the last 512 bytes (VHD specification)."""
@@ -43,18 +41,29 @@ async def prove_part(services: Services, restore: Restore, point: Version) -> Re
         if is_disk
         else Version(services.backups.address(restore.target_address), "")
     )
-    proof = await _Proof.begin(services, restore, point, copy)
-    await proof.require_size()
-    if restore.size:
-        await proof.compare_pages(windows(restore.size, WINDOW)[number], f"{restore.restore}/{restore.parts_proved}")
-    has_footer = number == half - 1 and await proof.has_footer()
+    comparison = await Comparison.begin(services, point, copy)
+    try:
+        has_footer = await _compare(comparison, restore, number, is_last=number == half - 1)
+    except DiffersError as error:
+        log_event("restore-not-proved", level=logging.ERROR, restore=restore.restore, reason=str(error))
+        raise RestoreFailedError(f"{copy.blob.url} is not the recovery point that was copied to it: {error}") from None
     counts = {
         "parts_proved": restore.parts_proved + 1,
-        "ranges_compared": restore.ranges_compared + (proof.ranges if is_disk else 0),
-        "samples_compared": restore.samples_compared + proof.samples,
-        "bytes_compared": restore.bytes_compared + proof.bytes,
+        "ranges_compared": restore.ranges_compared + (comparison.ranges if is_disk else 0),
+        "samples_compared": restore.samples_compared + comparison.samples,
+        "bytes_compared": restore.bytes_compared + comparison.bytes_compared,
     }
     return restore.model_copy(update={**counts, "vhd_footer": restore.vhd_footer or has_footer})
+
+
+async def _compare(comparison: Comparison, restore: Restore, number: int, *, is_last: bool) -> bool:
+    """Compare a part; tell whether it ends in the footer of a VHD."""
+    await comparison.require_size(restore.size)
+    if restore.size:
+        sampler = Sampler(f"{restore.restore}/{restore.parts_proved}")
+        await comparison.page_maps(windows(restore.size, WINDOW)[number], sampler.see)
+        await comparison.contents(sampler.samples())
+    return is_last and (await comparison.last_page(restore.size)).startswith(_COOKIE)
 
 
 def proved(restore: Restore) -> str:
@@ -64,76 +73,3 @@ def proved(restore: Restore) -> str:
         f"size equal, {restore.size} bytes; {footer}; page map equal, {restore.ranges_compared} ranges; "
         f"{restore.samples_compared} samples equal, {restore.bytes_compared} bytes; its backup blob is equal too"
     )
-
-
-class _Proof:
-    """A part of a proof while it is made."""
-
-    def __init__(
-        self, services: Services, restore: Restore, point: Version, copy: Version, *, point_url: str, copy_url: str
-    ) -> None:
-        self._services = services
-        self._restore = restore
-        self._point = point
-        self._copy = copy
-        self._point_url = point_url
-        self._copy_url = copy_url
-        self.ranges = self.samples = self.bytes = 0
-
-    @classmethod
-    async def begin(cls, services: Services, restore: Restore, point: Version, copy: Version) -> Self:
-        point_url = await services.pages.signed_url(point.blob, point.snapshot)
-        copy_url = await services.pages.signed_url(copy.blob, copy.snapshot)
-        return cls(services, restore, point, copy, point_url=point_url, copy_url=copy_url)
-
-    async def require_size(self) -> None:
-        found = await self._services.pages.properties(self._copy.blob, self._copy.snapshot)
-        if found.size != self._restore.size:
-            self._differs(f"it is {found.size} bytes long, not {self._restore.size}")
-
-    async def compare_pages(self, window: Window, seed: str) -> None:
-        """Compare the page maps of a window, and some samples."""
-        sampler = Sampler(seed)
-
-        async def seen() -> AsyncIterator[Change]:
-            async for change in self._ranges(self._point, window):
-                self.ranges += 1
-                sampler.see(change)
-                yield change
-
-        async for part in one_sided(seen(), self._ranges(self._copy, window)):
-            for piece in writes(Change(part.start, part.end, clear=False)):
-                content = await self._services.pages.read(self._point_url if part.is_first else self._copy_url, piece)
-                if content.count(0) != len(content):
-                    side = "the recovery point" if part.is_first else "it"
-                    self._differs(f"only {side} has data in the bytes {piece.start} to {piece.end}")
-        for sample in sampler.samples():
-            await self._compare(sample)
-
-    async def has_footer(self) -> bool:
-        """Compare the last page; tell whether it is the footer of a VHD."""
-        if self._restore.size < PAGE:
-            return False
-        last = Change(self._restore.size - PAGE, self._restore.size, clear=False)
-        return (await self._compare(last)).startswith(_COOKIE)
-
-    async def _compare(self, sample: Change) -> bytes:
-        content = await self._services.pages.read(self._point_url, sample)
-        if await self._services.pages.read(self._copy_url, sample) != content:
-            self._differs(f"the bytes {sample.start} to {sample.end} are not those of the recovery point")
-        self.samples += 1
-        self.bytes += sample.length
-        return content
-
-    def _ranges(self, version: Version, window: Window) -> AsyncIterator[Change]:
-        return coalesced(listed(self._services, version.blob, version.snapshot, None, window))
-
-    def _differs(self, how: str) -> None:
-        log_event(
-            "restore-not-proved",
-            level=logging.ERROR,
-            restore=self._restore.restore,
-            blob=self._copy.blob.url,
-            reason=how,
-        )
-        raise RestoreFailedError(f"{self._copy.blob.url} is not the recovery point that was copied to it: {how}")

@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 120.0
 
 
 def leave(function: str, event: str, **facts: object) -> None:

@@ -1,11 +1,11 @@
-"""The message that asks for a restore, as a person writes it: plain JSON, or base64 of it as the portal sends it."""
+"""The messages that ask for something, as a person writes them: plain JSON, or base64 of it as the portal sends it."""
 
 import base64
 import binascii
 import re
-from typing import Self
+from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, StrictBool, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator, model_validator
 
 from shared.addresses import BlobAddress
 from shared.errors import without_secrets
@@ -13,7 +13,6 @@ from shared.names import LONGEST_NAME
 from shared.times import canonical_time
 
 LATEST = "latest"
-_FORM = '{"disk": URL, "point": "latest" or a time, "target": URL (optional), "overwrite": false}'
 # REST: Naming and referencing containers, blobs, and metadata.
 _CONTAINER = re.compile(r"[$]root|[$]web|(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 _MOST_SAID = 1000
@@ -21,27 +20,24 @@ _MOST_SAID = 1000
 
 
 class RequestError(ValueError):
-    """A restore request that can't be read; the message says what is wrong, without repeating what may be a secret."""
+    """A request that can't be read; the message says what is wrong, without repeating what may be a secret."""
 
 
-class RestoreRequest(BaseModel):
-    """A request for a restore.
+class Request(BaseModel):
+    """What every request says.
 
     Attributes:
-        disk: the URL of the disk whose recovery point is to be restored.
+        disk: the URL of the disk that was backed up.
         point: `latest`, or a time as Azure prints it: the last recovery point at or before it is meant.
-        target: the URL of the blob to restore to; None for a new one beside the disk.
-        overwrite: whether the target may be a blob that is there.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    form: ClassVar[str]
 
     disk: str
     point: str
-    target: str | None = None
-    overwrite: StrictBool = False
 
-    @field_validator("disk", "target")
+    @field_validator("disk", "target", check_fields=False)
     @classmethod
     def _names_a_blob(cls, url: str | None) -> str | None:
         if url is None:
@@ -60,12 +56,6 @@ class RestoreRequest(BaseModel):
     def _is_latest_or_a_time(cls, point: str) -> str:
         return LATEST if point.strip().lower() == LATEST else canonical_time(point)
 
-    @model_validator(mode="after")
-    def _says_what_to_overwrite(self) -> Self:
-        if self.overwrite and not self.target:
-            raise ValueError("overwrite is true, but no target is named: name the blob that is to be written over")
-        return self
-
     @classmethod
     def read(cls, body: bytes) -> Self:
         """Read a message's body.
@@ -73,14 +63,47 @@ class RestoreRequest(BaseModel):
         Raises:
             RequestError: it is no such request.
         """
-        text = _decoded(body)
+        text = decoded(body)
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise RequestError(_refusal(error)) from None
+            raise RequestError(_refusal(error, cls.form)) from None
 
 
-def _decoded(body: bytes) -> bytes:
+class RestoreRequest(Request):
+    """A request for a restore.
+
+    Attributes:
+        target: the URL of the blob to restore to; None for a new one beside the disk.
+        overwrite: whether the target may be a blob that is there.
+        allow_damaged: whether a recovery point that is damaged is to be restored all the same.
+    """
+
+    form = (
+        '{"disk": URL, "point": "latest" or a time, "target": URL (optional), "overwrite": false,'
+        ' "allowDamaged": false}'
+    )
+
+    target: str | None = None
+    overwrite: StrictBool = False
+    allow_damaged: StrictBool = Field(default=False, alias="allowDamaged")
+
+    @model_validator(mode="after")
+    def _says_what_to_overwrite(self) -> Self:
+        if self.overwrite and not self.target:
+            raise ValueError("overwrite is true, but no target is named: name the blob that is to be written over")
+        return self
+
+
+class InspectionRequest(Request):
+    """A request to verify a recovery point, or for a drill; of the newest one, where none is named."""
+
+    form = '{"disk": URL, "point": "latest" or a time (optional)}'
+
+    point: str = LATEST
+
+
+def decoded(body: bytes) -> bytes:
     """Take base64 off, where there is any."""
     text = body.removeprefix(b"\xef\xbb\xbf").strip()
     if text.startswith(b"{"):
@@ -91,12 +114,12 @@ def _decoded(body: bytes) -> bytes:
         return text
 
 
-def _refusal(error: ValidationError) -> str:
+def _refusal(error: ValidationError, form: str) -> str:
     found = error.errors(include_input=False, include_context=False)
     if any(mistake["type"] == "json_invalid" for mistake in found):
-        return f"the message is no JSON; it should be {_FORM}"
+        return f"the message is no JSON; it should be {form}"
     said = "; ".join(_line(mistake["loc"], mistake["type"], mistake["msg"]) for mistake in found[:5])
-    return without_secrets(f"{said}; the message should be {_FORM}"[:_MOST_SAID])
+    return without_secrets(f"{said}; the message should be {form}"[:_MOST_SAID])
 
 
 def _line(location: tuple[int | str, ...], kind: str, message: str) -> str:

@@ -1,4 +1,4 @@
-"""Comparing the page maps of two blobs: what only one of them has is told, all of it, and nothing else."""
+"""Two page maps over each other: what both have, and what only one of them has, is told, all of it and nothing else."""
 
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -7,22 +7,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.ranges import Change, OneSided, one_sided
+from shared.ranges import Change, Overlaid, overlaid
 from tests.logic.change_lists import GIB, PAGE, TIB, change_lists, cut_lists, pages_of, small_lists, stream
 
 a_few = settings(max_examples=150, deadline=None)
 
 
-async def compared(first: list[Change], second: list[Change]) -> list[OneSided]:
-    return [part async for part in one_sided(stream(first), stream(second))]
+async def compared(first: list[Change], second: list[Change]) -> list[Overlaid]:
+    """What only one of the two has."""
+    return [part for part in await laid(first, second) if not (part.in_first and part.in_second)]
+
+
+async def laid(first: list[Change], second: list[Change]) -> list[Overlaid]:
+    return [part async for part in overlaid(stream(first), stream(second))]
+
+
+def only(start: int, end: int, *, is_first: bool) -> Overlaid:
+    return Overlaid(start, end, is_first, not is_first)
 
 
 def valid(start: int, end: int) -> Change:
     return Change(start * PAGE, end * PAGE, clear=False)
 
 
-def pages(parts: list[OneSided], *, is_first: bool) -> set[int]:
-    return {page for part in parts if part.is_first is is_first for page in range(part.start // PAGE, part.end // PAGE)}
+def pages(parts: list[Overlaid], *, is_first: bool) -> set[int]:
+    return {page for part in parts if part.in_first is is_first for page in range(part.start // PAGE, part.end // PAGE)}
 
 
 @a_few
@@ -31,16 +40,18 @@ async def test_each_page_that_one_list_alone_has_is_told_with_its_side(
     first: list[Change], second: list[Change], shift: int
 ) -> None:
     second = [Change(start + shift * PAGE, end + shift * PAGE, clear) for start, end, clear in second]
-    parts = await compared(first, second)
+    parts = await laid(first, second)
+    one_sided = await compared(first, second)
     mine, others = set(pages_of(first)), set(pages_of(second))
-    assert pages(parts, is_first=True) == mine - others
-    assert pages(parts, is_first=False) == others - mine
+    assert pages(one_sided, is_first=True) == mine - others
+    assert pages(one_sided, is_first=False) == others - mine
+    assert pages([part for part in parts if part.in_second], is_first=True) == mine & others
 
 
 @a_few
 @given(change_lists(), change_lists())
 async def test_parts_are_in_order_never_overlap_and_are_never_empty(first: list[Change], second: list[Change]) -> None:
-    parts = await compared(first, second)
+    parts = await laid(first, second)
     assert all(part.start < part.end for part in parts)
     assert all(before.end <= after.start for before, after in pairwise(parts))
 
@@ -48,7 +59,7 @@ async def test_parts_are_in_order_never_overlap_and_are_never_empty(first: list[
 @a_few
 @given(change_lists(), change_lists())
 async def test_swapping_the_lists_swaps_the_sides(first: list[Change], second: list[Change]) -> None:
-    swapped = [OneSided(part.start, part.end, not part.is_first) for part in await compared(first, second)]
+    swapped = [only(part.start, part.end, is_first=not part.in_first) for part in await compared(first, second)]
     assert await compared(second, first) == swapped
 
 
@@ -64,8 +75,8 @@ async def test_lists_of_the_same_pages_are_equal_however_they_are_cut(both: tupl
 @a_few
 @given(change_lists())
 async def test_against_an_empty_disk_every_range_is_told_as_it_is(changes: list[Change]) -> None:
-    assert await compared(changes, []) == [OneSided(change.start, change.end, is_first=True) for change in changes]
-    assert await compared([], changes) == [OneSided(change.start, change.end, is_first=False) for change in changes]
+    assert await compared(changes, []) == [only(change.start, change.end, is_first=True) for change in changes]
+    assert await compared([], changes) == [only(change.start, change.end, is_first=False) for change in changes]
 
 
 @pytest.mark.parametrize(
@@ -84,13 +95,15 @@ async def test_against_an_empty_disk_every_range_is_told_as_it_is(changes: list[
 async def test_what_differs_is_told_page_by_page(
     first: list[Change], second: list[Change], parts: list[tuple[int, int, bool]]
 ) -> None:
-    assert await compared(first, second) == [OneSided(start * PAGE, end * PAGE, side) for start, end, side in parts]
+    assert await compared(first, second) == [
+        only(start * PAGE, end * PAGE, is_first=side) for start, end, side in parts
+    ]
 
 
 async def test_the_footer_of_a_large_disk_is_told_where_it_is_missing() -> None:
     footer = Change(8 * TIB - PAGE, 8 * TIB, clear=False)
     data = Change(0, GIB, clear=False)
-    assert await compared([data, footer], [data]) == [OneSided(footer.start, footer.end, is_first=True)]
+    assert await compared([data, footer], [data]) == [only(footer.start, footer.end, is_first=True)]
 
 
 async def test_lists_are_read_as_they_are_compared_and_never_held() -> None:
@@ -101,6 +114,6 @@ async def test_lists_are_read_as_they_are_compared_and_never_held() -> None:
             seen.append(start)
             yield valid(start, start + 1)
 
-    parts = one_sided(long_list(), stream([]))
-    assert await anext(parts) == OneSided(0, PAGE, is_first=True)
+    parts = overlaid(long_list(), stream([]))
+    assert await anext(parts) == only(0, PAGE, is_first=True)
     assert len(seen) <= 2

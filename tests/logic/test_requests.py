@@ -1,4 +1,4 @@
-"""Requests for a restore: read in every form a person sends them in; else refused shortly, saying what is wrong."""
+"""Requests: read in every form a person sends them in; else refused shortly, saying what is wrong."""
 
 import base64
 import contextlib
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.restore_requests import RequestError, RestoreRequest
+from shared.requests import InspectionRequest, Request, RequestError, RestoreRequest
 
 DISK = "https://disks.blob.core.windows.net/vhds/vm%201/os.vhd"
 TARGET = "https://disks.blob.core.windows.net/vhds/restored.vhd"
@@ -28,10 +28,10 @@ def body(request: object) -> bytes:
     return json.dumps(request).encode()
 
 
-def refusal(sent: bytes) -> str:
+def refusal(sent: bytes, kind: type[Request] = RestoreRequest) -> str:
     """Give what a message is refused with: a line that is short, and fit for a log."""
     with pytest.raises(RequestError) as refused:
-        RestoreRequest.read(sent)
+        kind.read(sent)
     said = str(refused.value)
     assert 0 < len(said) <= MOST_SAID
     assert "S3CRET" not in said
@@ -61,7 +61,16 @@ def test_a_request_is_plain_json_or_base64_of_it(sent: bytes) -> None:
 
 def test_a_request_may_name_a_target_and_that_it_is_to_be_written_over() -> None:
     asked = {"disk": DISK, "point": "latest", "target": TARGET, "overwrite": True}
-    assert RestoreRequest.read(body(asked)).model_dump() == asked
+    assert RestoreRequest.read(body(asked)).model_dump() == {**asked, "allow_damaged": False}
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_request_may_say_that_a_recovery_point_is_wanted_though_it_be_damaged(allowed: bool) -> None:
+    assert RestoreRequest.read(body({**ASKED, "allowDamaged": allowed})).allow_damaged is allowed
+
+
+def test_a_recovery_point_that_is_damaged_is_not_wanted_unless_the_request_says_so() -> None:
+    assert RestoreRequest.read(body(ASKED)).allow_damaged is False
 
 
 @pytest.mark.parametrize("latest", ["latest", "Latest", " LATEST\n"])
@@ -108,6 +117,11 @@ def test_both_address_styles_are_read() -> None:
         pytest.param({"overwrite": None}, "overwrite: Input should be a valid boolean", id="overwrite null"),
         pytest.param({"overwrite": True}, "no target is named", id="overwrite what"),
         pytest.param({"overwrite": True, "target": None}, "no target is named", id="overwrite null"),
+        pytest.param({"allowDamaged": "true"}, "allowDamaged: Input should be a valid boolean", id="damaged as text"),
+        pytest.param({"allowDamaged": 1}, "allowDamaged: Input should be a valid boolean", id="damaged as a number"),
+        pytest.param({"allowDamaged": None}, "allowDamaged: Input should be a valid boolean", id="damaged null"),
+        pytest.param({"allow_damaged": True}, "not known, allow_damaged;", id="damaged with an underscore"),
+        pytest.param({"allowdamaged": True}, "not known, allowdamaged;", id="damaged in lower case"),
         pytest.param({"target": ""}, "target: a value that is no URL", id="an empty target"),
         pytest.param({"target": [TARGET]}, "target: Input should be a valid string", id="a list of targets"),
         pytest.param({"target": "restored.vhd"}, "target: a value that is no URL", id="a target that is a name"),
@@ -127,7 +141,7 @@ def test_both_address_styles_are_read() -> None:
 def test_a_mistake_is_named_with_its_field(changes: dict[str, object], said: str) -> None:
     answer = refusal(body({**ASKED, **changes}))
     assert re.search(said, answer)
-    assert answer.endswith('"overwrite": false}')
+    assert answer.endswith('"overwrite": false, "allowDamaged": false}')
 
 
 @pytest.mark.parametrize("field", ["disk", "point"])
@@ -154,6 +168,40 @@ def test_json_that_is_no_object_is_refused(request_: object) -> None:
 
 def test_an_object_with_nothing_in_it_is_refused() -> None:
     assert refusal(b"{}").startswith("disk is missing; point is missing; ")
+
+
+# --- a verify, a drill
+
+
+@pytest.mark.parametrize("point", [{}, {"point": "latest"}, {"point": " Latest"}])
+def test_the_latest_point_is_inspected_unless_another_is_asked_for(point: dict[str, str]) -> None:
+    asked = body({"disk": DISK, **point})
+    for sent in (asked, base64.b64encode(asked), BOM + asked):
+        assert InspectionRequest.read(sent) == InspectionRequest(disk=DISK, point="latest")
+
+
+def test_a_point_is_inspected_by_its_exact_time() -> None:
+    assert InspectionRequest.read(body(ASKED)).point == POINT
+    assert InspectionRequest.read(body({**ASKED, "point": "2026-11-22T13:00:00.1234567+01:00"})).point == POINT
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        pytest.param({}, "disk is missing;", id="no disk"),
+        pytest.param({"disk": "os.vhd"}, "disk: a value that is no URL", id="a disk that is a name"),
+        pytest.param({"disk": DISK.replace("os", "*")}, "disk: should name one blob", id="a pattern"),
+        pytest.param({"disk": DISK, "point": None}, "point: Input should be a valid string", id="no point"),
+        pytest.param({"disk": DISK, "point": ""}, "point: is no RFC 3339 time", id="an empty time"),
+        pytest.param({"disk": DISK, "target": TARGET}, "not known, target;", id="a target"),
+        pytest.param({"disk": DISK, "overwrite": False}, "not known, overwrite;", id="what is to be written over"),
+        pytest.param({"disk": DISK, "allowDamaged": True}, "not known, allowDamaged;", id="a damaged point"),
+    ],
+)
+def test_a_request_for_an_inspection_says_a_disk_and_a_point_and_no_more(asked: dict[str, object], said: str) -> None:
+    answer = refusal(body(asked), InspectionRequest)
+    assert said in answer
+    assert answer.endswith('; the message should be {"disk": URL, "point": "latest" or a time (optional)}')
 
 
 # --- no secret is repeated
@@ -184,7 +232,7 @@ def test_what_stands_in_a_field_that_is_not_known_is_not_repeated() -> None:
     assert "not known;" in refusal(body({**ASKED, f"{DISK}?sig=S3CRET": ""}))
 
 
-@pytest.mark.parametrize("field", ["disk", "point", "target", "overwrite"])
+@pytest.mark.parametrize("field", ["disk", "point", "target", "overwrite", "allowDamaged"])
 def test_a_value_of_the_wrong_kind_is_not_repeated(field: str) -> None:
     assert f"{field}: " in refusal(body({**ASKED, field: {"sig": "S3CRET"}}))
     assert f"{field}: " in refusal(body({**ASKED, field: ["S3CRET"]}))
@@ -216,7 +264,7 @@ def test_noise_that_is_text_is_refused_shortly_wherever_it_stands(some_noise: st
     noise = before + some_noise * (16 * KIB // len(some_noise))
     refusal(noise.encode())
     refusal(body({**ASKED, noise: 1}))
-    for field in ("point", "overwrite"):
+    for field in ("point", "overwrite", "allowDamaged"):
         refusal(body({**ASKED, field: noise}))
     for field in ("disk", "target"):
         refusal(body({**ASKED, field: f"{before}?{noise}"}))
@@ -227,9 +275,11 @@ def test_noise_that_is_text_is_refused_shortly_wherever_it_stands(some_noise: st
     st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.dictionaries(st.text(), inner))
 )
 def test_any_json_is_a_request_or_is_refused_as_one(value: object) -> None:
-    for request in (value, *({**ASKED, field: value} for field in ("disk", "point", "target", "overwrite"))):
-        with contextlib.suppress(RequestError):
-            assert isinstance(RestoreRequest.read(body(request)), RestoreRequest)
+    fields = ("disk", "point", "target", "overwrite", "allowDamaged")
+    for request in (value, *({**ASKED, field: value} for field in fields)):
+        for kind in (RestoreRequest, InspectionRequest):
+            with contextlib.suppress(RequestError):
+                assert isinstance(kind.read(body(request)), kind)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,20 @@
+"""Queue `compare-parts`: compare one part of what is verified or drilled."""
+
+import azure.functions as func
+
+from shared.messages import PartMessage
+from shared.names import COMPARE_PARTS_QUEUE
+from shared.settings import load_settings
+from shared.storage.services import open_services
+from shared.workflows.compare_part import compare_part as compare
+
+compare_part_blueprint = func.Blueprint()
+
+
+@compare_part_blueprint.queue_trigger(
+    arg_name="message", queue_name=COMPARE_PARTS_QUEUE, connection="AzureWebJobsStorage"
+)
+async def compare_part(message: func.QueueMessage) -> None:
+    """Compare every byte of a part."""
+    async with open_services(load_settings()) as services:
+        await compare(services, PartMessage.read(message.get_body()))

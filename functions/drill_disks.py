@@ -1,0 +1,17 @@
+"""Timer, where `DRILL_SCHEDULE` is set: a restore drill of every disk."""
+
+import azure.functions as func
+
+from shared.record import Task
+from shared.settings import load_settings
+from shared.storage.services import open_services
+from shared.workflows.request_inspection import inspect_all
+
+drill_disks_blueprint = func.Blueprint()
+
+
+@drill_disks_blueprint.timer_trigger(arg_name="timer", schedule="%DRILL_SCHEDULE%", use_monitor=True)
+async def drill_disks(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding's name
+    """Open a drill of every disk."""
+    async with open_services(load_settings()) as services:
+        await inspect_all(services, Task.DRILL)

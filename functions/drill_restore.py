@@ -1,0 +1,18 @@
+"""Queue `drill`, which people write to: open a restore drill, or put on record why not."""
+
+import azure.functions as func
+
+from shared.names import DRILL_QUEUE
+from shared.record import Task
+from shared.settings import load_settings
+from shared.storage.services import open_services
+from shared.workflows.request_inspection import request_inspection
+
+drill_restore_blueprint = func.Blueprint()
+
+
+@drill_restore_blueprint.queue_trigger(arg_name="message", queue_name=DRILL_QUEUE, connection="AzureWebJobsStorage")
+async def drill_restore(message: func.QueueMessage) -> None:
+    """Read a request for a restore drill and start it."""
+    async with open_services(load_settings()) as services:
+        await request_inspection(services, Task.DRILL, message.get_body(), message.id or "")

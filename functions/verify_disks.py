@@ -1,0 +1,17 @@
+"""Timer, where `VERIFY_SCHEDULE` is set: verify the newest recovery point of every disk."""
+
+import azure.functions as func
+
+from shared.record import Task
+from shared.settings import load_settings
+from shared.storage.services import open_services
+from shared.workflows.request_inspection import inspect_all
+
+verify_disks_blueprint = func.Blueprint()
+
+
+@verify_disks_blueprint.timer_trigger(arg_name="timer", schedule="%VERIFY_SCHEDULE%", use_monitor=True)
+async def verify_disks(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding's name
+    """Open a verify of every disk."""
+    async with open_services(load_settings()) as services:
+        await inspect_all(services, Task.VERIFY)

@@ -1,0 +1,28 @@
+"""Queues `…-poison`, where the host puts what it has given up: turn it into an error on record, and go on."""
+
+import azure.functions as func
+
+from shared.settings import load_settings
+from shared.storage.queues import POISON_SUFFIX, QUEUES
+from shared.storage.services import open_services
+from shared.workflows.report_poison import report_poison
+
+watch_poison_blueprint = func.Blueprint()
+
+
+def _watch(queue: str) -> None:
+    """Register the function that watches the poison queue of a queue."""
+
+    async def watch(message: func.QueueMessage) -> None:
+        async with open_services(load_settings()) as services:
+            await report_poison(services, queue, message.get_body(), message.id or "")
+
+    watch.__name__ = f"watch_poison_{queue.replace('-', '_')}"
+    on_poison = watch_poison_blueprint.queue_trigger(
+        arg_name="message", queue_name=f"{queue}{POISON_SUFFIX}", connection="AzureWebJobsStorage"
+    )
+    on_poison(watch)
+
+
+for _queue in QUEUES:
+    _watch(_queue)

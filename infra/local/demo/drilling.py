@@ -1,0 +1,49 @@
+"""A restore drill as an admin asks for it and as its row shows it."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+
+from azure.data.tables.aio import TableClient
+from azure.storage.queue.aio import QueueClient
+
+from infra.local.demo.backing_up import PATIENCE_SECONDS, require_host
+from infra.local.demo.restoring import RestoreError
+from infra.local.host.process import HostProcess
+from shared.addresses import BlobAddress
+from shared.inspections import Inspection, Stage
+from shared.record import Task
+from shared.storage.inspections import Inspections
+
+_LOOK_SECONDS = 0.2
+
+
+class Drills:
+    """The drills by the app on the local host."""
+
+    def __init__(self, host: HostProcess, requests: QueueClient, table: TableClient, parts: TableClient) -> None:
+        self._host = host
+        self._requests = requests
+        self._rows = Inspections(table, parts)
+
+    async def done(self, disk: BlobAddress, show: Callable[[str], None]) -> Inspection:
+        """Have a drill of a disk's newest recovery point, and wait for its end.
+
+        Raises:
+            RestoreError: it was refused, it failed, or it took longer than `PATIENCE_SECONDS`.
+            RuntimeError: the host is gone.
+        """
+        drill = str((await self._requests.send_message(json.dumps({"disk": disk.url}))).id)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            await require_host(self._host)
+            found = await self._rows.get(disk, Task.DRILL, drill)
+            row = found[0] if found else None
+            if row and row.state is Stage.DONE:
+                return row
+            if row and row.has_ended:
+                raise RestoreError(f"The drill of {disk.url}: {row.state}. On record: {row.reason}")
+            show(str(row.state) if row else "waiting for the app to read the message")
+            await asyncio.sleep(_LOOK_SECONDS)
+        raise RestoreError(f"The drill of {disk.url} did not end within {PATIENCE_SECONDS:.0f} s")

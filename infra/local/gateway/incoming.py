@@ -1,0 +1,56 @@
+"""What every server of the local Azure does with a request that comes in."""
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from urllib.parse import parse_qsl, unquote
+
+from aiohttp import web
+
+from .operations import Request
+
+_HEADER_LIMIT_BYTES = 64 * 1024
+_READ_BUFFER_BYTES = 1024 * 1024
+_STOP_TIMEOUT_SECONDS = 0.5
+
+NameOf = Callable[[str, str, Mapping[str, str], Mapping[str, str]], str]
+"""Names an operation by method, decoded path, query and headers (names in lower case)."""
+
+
+def record(incoming: web.BaseRequest, name_of: NameOf) -> Request:
+    """Note what is asked."""
+    raw_path, _, raw_query = incoming.raw_path.partition("?")
+    # As Azurite and the service do, before they look for the blob.
+    path = unquote(raw_path).replace("\\", "/")
+    query = dict(parse_qsl(raw_query, keep_blank_values=True))
+    headers = {name.lower(): value for name, value in incoming.headers.items()}
+    return Request(incoming.method, name_of(incoming.method, path, query, headers), path, query, headers)
+
+
+def cut(incoming: web.BaseRequest) -> web.Response:
+    """Close the connection without an answer."""
+    if incoming.transport is not None:
+        incoming.transport.abort()
+    return web.Response(status=500)
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    listener: socket.socket, handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+) -> AsyncIterator[None]:
+    """Answer requests in this event loop until the block ends."""
+    server = web.Server(
+        handle,
+        access_log=None,
+        auto_decompress=False,
+        read_bufsize=_READ_BUFFER_BYTES,
+        max_line_size=_HEADER_LIMIT_BYTES,
+        max_field_size=_HEADER_LIMIT_BYTES,
+    )
+    runner = web.ServerRunner(server, shutdown_timeout=_STOP_TIMEOUT_SECONDS)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        yield
+    finally:
+        await runner.cleanup()

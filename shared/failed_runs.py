@@ -1,0 +1,39 @@
+"""What becomes of a run that fails: it is tried again, so often, and then given up. Pure functions of values."""
+
+from datetime import datetime
+
+from shared.decisions import run_of
+from shared.record import DiskRecord
+from shared.settings import Mode
+
+MOST_TRIES = 5
+"""How often a run that fails is tried again before it is given up: at as many ticks, as a rule."""
+
+MOST_RESYNCS = 2
+"""How often a run writes the whole disk anew, since its backup blob is not what it should be, before it is given up."""
+
+
+def failed_for_good(record: DiskRecord, reason: str) -> DiskRecord:
+    """Note why the open run fails, where the queue has given up a message of it."""
+    return record.with_run(failed=reason)
+
+
+def tried_again(record: DiskRecord, now: datetime) -> DiskRecord:
+    """Note that the open run is tried again, from its own source snapshot."""
+    return record.with_run(tries=run_of(record).tries + 1, failed="", progressed=now, replans=0)
+
+
+def is_failing(record: DiskRecord) -> bool:
+    """Tell whether the open run comes no further for errors of its own: by itself, or since a message was given up.
+
+    One that waits for messages of other disks has none; and a full copy may wait for the service as long as it likes.
+    """
+    run = run_of(record)
+    comes_no_further = run.mode is Mode.INCREMENTAL and run.replans > 0
+    has_errors = record.last_error_at is not None and record.last_error_at > run.started
+    return bool(run.failed) or (comes_no_further and has_errors)
+
+
+def is_hopeless(record: DiskRecord) -> bool:
+    """Tell whether a run that fails was tried often enough: it is given up then, and the next one is a resync."""
+    return is_failing(record) and run_of(record).tries >= MOST_TRIES

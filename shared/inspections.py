@@ -1,0 +1,236 @@
+"""An inspection of a recovery point, be it a verify or a drill: the row that is kept of it. Pure functions."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.addresses import BlobAddress
+from shared.names import scratch_name
+from shared.record import Kind, PointState, RecoveryPoint, Task
+from shared.requests import LATEST
+
+MOST_ATTEMPTS = 3
+"""How often a drill is begun anew, where its scratch blob is not as it was left."""
+
+PARTS_AHEAD = 8
+"""Parts of an inspection that are enqueued at once: the disks and the backups go on beside it."""
+
+LONGEST_TROUBLE = timedelta(days=1)
+"""How long an inspection comes no further for errors before it fails."""
+
+MOST_STALLS = 3
+"""How often the parts that are missing are enqueued again, before an inspection fails."""
+
+
+class Stage(StrEnum):
+    """How far an inspection is."""
+
+    REQUESTED = "requested"
+    PROMOTING = "promoting"
+    COMPARING = "comparing"
+    ENDING = "ending"
+    DONE = "done"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
+ENDS = frozenset({Stage.DONE, Stage.FAILED, Stage.REFUSED})
+
+
+class Inspection(BaseModel):
+    """The row of an inspection.
+
+    Attributes:
+        inspection: its id: that of the queue message that asked for it, or the time of the timer.
+        task: what is done.
+        state: how far it is.
+        outcome: where it is ending, its state then.
+        reason: why it was refused or has failed; what was found, where it is done.
+        disk: the URL of the disk whose recovery point is inspected; empty where the request can't be read.
+        point: the point that was asked for: `latest` or a time.
+        recovery_point: the time of the recovery point that was found.
+        size: its bytes.
+        bytes_done, bytes_total: how much of it is promoted, or compared.
+        parts_done, parts_total: the same in parts of the disk.
+        parts_enqueued: of how many parts the messages were enqueued, from the first.
+        stalls: how often they were enqueued again, since it made no progress.
+        scratch_etag: the scratch blob's ETag at the end of the copy.
+        attempt: which attempt this is, from 1.
+        last_error, last_error_at: what went wrong last, while it went on; and when, UTC.
+        requested, progressed, checked, ended: when it was asked for, last progressed and was looked at, and ended, UTC.
+        duration_seconds: the time from the request to the end.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    inspection: str
+    task: Task
+    state: Stage = Stage.REQUESTED
+    outcome: str = ""
+    reason: str = ""
+    disk: str = ""
+    point: str = LATEST
+    recovery_point: str = ""
+    size: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+    parts_done: int = 0
+    parts_total: int = 0
+    parts_enqueued: int = 0
+    stalls: int = 0
+    scratch_etag: str = ""
+    attempt: int = 1
+    last_error: str = ""
+    last_error_at: datetime | None = None
+    requested: datetime
+    progressed: datetime
+    checked: datetime
+    ended: datetime | None = None
+    duration_seconds: float = 0.0
+
+    @classmethod
+    def of(cls, inspection: str, task: Task, disk: str, point: str, now: datetime) -> Self:
+        """Make the row of an inspection that is asked for."""
+        return cls(inspection=inspection, task=task, disk=disk, point=point, requested=now, progressed=now, checked=now)
+
+    @property
+    def row_key(self) -> str:
+        """Its row."""
+        return row_key(self.task, self.inspection)
+
+    @property
+    def address(self) -> BlobAddress:
+        """The address of the disk."""
+        return BlobAddress.parse(self.disk)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more is to be done."""
+        return self.state in ENDS
+
+    @property
+    def mark(self) -> str:
+        """What the metadata of this attempt's copy says."""
+        return f"{scratch_name(self.address, self.inspection)}/{self.attempt}"
+
+
+class Next(NamedTuple):
+    """What comes of a step.
+
+    Attributes:
+        inspection: the inspection as it is then.
+        delay: when to go on.
+    """
+
+    inspection: Inspection
+    delay: timedelta = timedelta()
+
+
+class Compared(NamedTuple):
+    """What is known of the parts of an inspection.
+
+    Attributes:
+        parts: the numbers of those that are compared.
+        bytes_compared: bytes that were read of each side.
+        differs: what the first of them that differs has said; empty where none does.
+    """
+
+    parts: frozenset[int]
+    bytes_compared: int
+    differs: str
+
+
+def row_key(task: Task, inspection: str) -> str:
+    """Name the row of an inspection."""
+    return f"{task}-{inspection}"
+
+
+def built_on(points: Sequence[RecoveryPoint], time: str) -> list[RecoveryPoint]:
+    """Give the recovery points that were made by laying diffs over one, up to the next that is known to be right.
+
+    Args:
+        points: a disk's recovery points, oldest first.
+        time: the time of the one.
+    """
+    later = (point for point in points if point.time > time)
+    return list(
+        itertools.takewhile(
+            lambda point: point.kind is Kind.INCREMENTAL and point.state is not PointState.VERIFIED, later
+        )
+    )
+
+
+def begun(inspection: Inspection, stage: Stage, now: datetime) -> Inspection:
+    """Bring an inspection to another stage."""
+    return inspection.model_copy(
+        update={
+            "state": stage,
+            "bytes_done": 0,
+            "bytes_total": inspection.size,
+            "parts_done": 0,
+            "parts_enqueued": 0,
+            "stalls": 0,
+            "progressed": now,
+            "checked": now,
+        }
+    )
+
+
+def tried_again(inspection: Inspection, reason: str, now: datetime) -> Inspection:
+    """Begin a drill anew, or end it where it was begun often enough."""
+    if inspection.attempt >= MOST_ATTEMPTS:
+        return ended(inspection, Stage.FAILED, f"{reason}. It was tried {inspection.attempt} times", now)
+    again = came_to_grief(begun(inspection, Stage.PROMOTING, now), reason, now)
+    return again.model_copy(update={"attempt": inspection.attempt + 1, "scratch_etag": ""})
+
+
+def ended(inspection: Inspection, stage: Stage, reason: str, now: datetime) -> Inspection:
+    """End an inspection."""
+    took = (now - inspection.requested).total_seconds()
+    return inspection.model_copy(
+        update={"state": stage, "reason": reason, "checked": now, "ended": now, "duration_seconds": took}
+    )
+
+
+def compared(inspection: Inspection, found: Compared, now: datetime) -> Inspection:
+    """Put on its row how far the comparison is."""
+    moved = len(found.parts) != inspection.parts_done
+    return inspection.model_copy(
+        update={
+            "parts_done": len(found.parts),
+            "bytes_done": found.bytes_compared,
+            "checked": now,
+            "progressed": now if moved else inspection.progressed,
+            "stalls": 0 if moved else inspection.stalls,
+        }
+    )
+
+
+def next_parts(inspection: Inspection) -> range:
+    """Give the numbers of the parts that are to be enqueued now: so many that a few are under way."""
+    last = min(inspection.parts_total, inspection.parts_done + PARTS_AHEAD)
+    return range(inspection.parts_enqueued, max(inspection.parts_enqueued, last))
+
+
+def missing(inspection: Inspection, found: Compared) -> Iterable[int]:
+    """Give the numbers of the parts that are enqueued and not compared yet."""
+    return (part for part in range(inspection.parts_enqueued) if part not in found.parts)
+
+
+def ending(inspection: Inspection) -> Inspection:
+    """Bring an inspection whose end is known to the stage in which it is cleaned up."""
+    return inspection.model_copy(update={"state": Stage.ENDING, "outcome": str(inspection.state)})
+
+
+def at_its_end(inspection: Inspection) -> Inspection:
+    """Give an inspection that is cleaned up, or about to be, as it is in the end."""
+    return inspection.model_copy(update={"state": Stage(inspection.outcome), "outcome": ""})
+
+
+def came_to_grief(inspection: Inspection, reason: str, now: datetime) -> Inspection:
+    """Note what went wrong, while the inspection goes on."""
+    return inspection.model_copy(update={"last_error": reason, "last_error_at": now, "checked": now})

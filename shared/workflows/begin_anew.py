@@ -1,0 +1,84 @@
+"""How a run's plan is begun anew: under another number and another lease id, so that nothing of the old one counts."""
+
+import logging
+
+from shared.addresses import BlobAddress
+from shared.decisions import begun_anew
+from shared.errors import DiskError
+from shared.events import log_event
+from shared.failed_runs import MOST_RESYNCS, tried_again
+from shared.messages import PlanMessage, RunMessage
+from shared.record import DiskRecord, Kind
+from shared.storage.services import Services
+from shared.workflows.give_up import give_up
+
+
+async def begin_anew(services: Services, message: RunMessage, kind: Kind, reason: str) -> None:
+    """Begin the plan of a run anew, and say why; the message is of the plan that is over then."""
+
+    def change(record: DiskRecord) -> DiskRecord:
+        run = record.run_of(message.run)
+        return begun_anew(record, kind, reason) if run and run.plan == message.plan else record
+
+    record = await services.records.update(message.address, change)
+    await _plan(services, message, record, reason)
+
+
+async def resync(services: Services, message: RunMessage, reason: str) -> None:
+    """Have a run write the whole disk anew, since its backup blob is not what it should be.
+
+    One that was tried often enough is given up: the next one begins with a source snapshot of its own.
+    """
+    now = services.now()
+
+    def change(record: DiskRecord) -> DiskRecord:
+        run = record.run_of(message.run)
+        if run is None or run.plan != message.plan or run.tries >= MOST_RESYNCS:
+            return record
+        return tried_again(begun_anew(record, Kind.RESYNC, reason), now)
+
+    record = await services.records.update(message.address, change)
+    run = record.run_of(message.run) if record else None
+    if run and run.plan == message.plan:
+        await give_up(services, message, DiskError(f"it was tried {run.tries + 1} times: {reason}"))
+    else:
+        await _plan(services, message, record, reason)
+
+
+async def distrust(services: Services, disk: BlobAddress, point: str, reason: str) -> None:
+    """Have nothing be based on what is not right any more: the next run, or the one that is open, is a resync.
+
+    Args:
+        services: the services.
+        disk: the disk.
+        point: the time of a recovery point; only where it is the base something follows.
+        reason: what is wrong with it.
+    """
+    planned: list[RunMessage] = []
+
+    def change(record: DiskRecord) -> DiskRecord:
+        planned.clear()
+        if record.base_snapshot != point:
+            return record
+        doubted = record.model_copy(update={"resync_reason": record.resync_reason or reason})
+        run = record.run
+        if run is None or not run.opened or run.kind is not Kind.INCREMENTAL:
+            return doubted
+        planned.append(RunMessage(disk=record.disk, run=run.snapshot, plan=run.plan))
+        return begun_anew(doubted, Kind.RESYNC, reason)
+
+    record = await services.records.update(disk, change)
+    for message in planned:
+        await _plan(services, message, record, reason)
+
+
+async def _plan(services: Services, message: RunMessage, record: DiskRecord | None, reason: str) -> None:
+    """Hand the lease on to the next plan, and enqueue that."""
+    run = record.run_of(message.run) if record else None
+    if run is None:
+        return
+    if run.plan == message.plan + 1:
+        next_lease = message.of_plan(run.plan).lease_id
+        await services.backups.change_lease(message.address, message.lease_id, next_lease)
+    log_event("run-begun-anew", level=logging.WARNING, disk=message.disk, run=message.run, kind=run.kind, reason=reason)
+    await services.queues.send(PlanMessage(disk=message.disk, run=message.run))

@@ -1,0 +1,80 @@
+"""One part of an inspection: every byte of it is compared, and what came of it noted."""
+
+import logging
+from datetime import timedelta
+
+from azure.core.exceptions import AzureError
+
+from shared.errors import DiffersError, ListingTimedOutError, SourceGoneError, StepFailedError, explain, is_passing
+from shared.events import log_event
+from shared.inspections import Inspection, Stage, came_to_grief
+from shared.messages import PartMessage
+from shared.ranges import windows
+from shared.storage.records import RecordConflictError
+from shared.storage.services import Services
+from shared.workflows.comparing import Comparison
+from shared.workflows.inspecting import begin
+from shared.workflows.inspecting.versions import versions_on_record
+
+
+async def compare_part(services: Services, message: PartMessage) -> None:
+    """Compare a part. One of an inspection that is over is dropped; comparing one twice is harmless.
+
+    Raises:
+        StepFailedError: it could not be compared; the queue delivers the message again.
+    """
+    try:
+        await _compare(services, message)
+    except (AzureError, ListingTimedOutError) as error:
+        reason = explain(error)
+        log_event("compare-part-failed", level=logging.ERROR, inspection=message.inspection, reason=reason)
+        await note_failure(services, message, reason)
+        if isinstance(error, AzureError) and not is_passing(error):
+            raise StepFailedError(reason) from None
+        await services.queues.send(message, timedelta(seconds=30 + message.part * 7 % 60))
+
+
+async def _compare(services: Services, message: PartMessage) -> None:
+    inspection = await _open(services, message)
+    if inspection is None:
+        log_event("message-dropped", disk=message.disk, inspection=message.inspection, step="compare-part")
+        return
+    differs = ""
+    try:
+        original, copy = await versions_on_record(services, inspection)
+        comparison = await Comparison.begin(services, original, copy)
+        await comparison.whole(windows(inspection.size, begin.PART)[message.part])
+    except DiffersError as error:
+        differs = str(error)
+    except SourceGoneError as error:
+        # The inspection's own message looks which of the two is gone.
+        log_event("message-dropped", disk=message.disk, inspection=message.inspection, reason=str(error))
+        return
+    await services.inspections.part_compared(inspection, message, comparison.bytes_compared, differs)
+    log_event(
+        "part-compared",
+        level=logging.ERROR if differs else logging.INFO,
+        disk=message.disk,
+        inspection=message.inspection,
+        part=message.part,
+        bytes_compared=comparison.bytes_compared,
+        differs=differs,
+    )
+
+
+async def note_failure(services: Services, message: PartMessage, reason: str) -> None:
+    """Put on the inspection's row what went wrong, while it goes on."""
+    try:
+        found = await services.inspections.get(message.address, message.task, message.inspection)
+        if found and not found[0].has_ended:
+            await services.inspections.put(came_to_grief(found[0], reason, services.now()), found[1])
+    except (AzureError, RecordConflictError) as unwritten:
+        log_event("record-failed", level=logging.ERROR, disk=message.disk, reason=explain(unwritten))
+
+
+async def _open(services: Services, message: PartMessage) -> Inspection | None:
+    """Give the inspection, if it compares and has this part."""
+    found = await services.inspections.get(message.address, message.task, message.inspection)
+    inspection = found[0] if found else None
+    is_open = inspection and inspection.state is Stage.COMPARING and message.part < inspection.parts_total
+    return inspection if is_open else None

@@ -1,0 +1,129 @@
+"""An inspection goes on, a step an invocation: find the recovery point, promote it for a drill, compare it, conclude.
+
+Each step looks at what is there, does what is missing and comes back. Repeating a step is harmless: the row of the
+inspection is only advanced by the invocation that has read it.
+"""
+
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+
+from azure.core.exceptions import AzureError
+
+from shared.decisions import LONGEST_CHECK_DELAY
+from shared.errors import (
+    CopyRefusedError,
+    ListingTimedOutError,
+    NotAsLeftError,
+    SourceGoneError,
+    StepFailedError,
+    explain,
+    is_lasting,
+)
+from shared.events import log_event
+from shared.inspections import LONGEST_TROUBLE, Inspection, Next, Stage, came_to_grief, ended, ending, tried_again
+from shared.messages import InspectionMessage
+from shared.record import Task
+from shared.storage.records import RecordConflictError
+from shared.storage.services import Services
+from shared.workflows.inspecting.begin import begin
+from shared.workflows.inspecting.compare import compare
+from shared.workflows.inspecting.end import end
+from shared.workflows.inspecting.gone import conclude_gone
+from shared.workflows.inspecting.promote import promote
+
+_AFTER_CONFLICT = timedelta(seconds=5)
+
+_STEPS: Mapping[Stage, Callable[[Services, Inspection], Awaitable[Next]]] = {
+    Stage.REQUESTED: begin,
+    Stage.PROMOTING: promote,
+    Stage.COMPARING: compare,
+}
+
+
+async def continue_inspection(services: Services, message: InspectionMessage) -> None:
+    """Do the next step of an inspection, and enqueue the one after it.
+
+    Raises:
+        StepFailedError: neither the record nor the queue can be reached.
+    """
+    try:
+        await _continue(services, message)
+    except (AzureError, RecordConflictError) as error:
+        reason = explain(error)
+        log_event("inspection-step-failed", level=logging.ERROR, inspection=message.inspection, reason=reason)
+        try:
+            await services.queues.send(message, LONGEST_CHECK_DELAY)
+        except AzureError:
+            raise StepFailedError(reason) from None
+
+
+async def _continue(services: Services, message: InspectionMessage) -> None:
+    found = await services.inspections.get(message.address, message.task, message.inspection)
+    if found is None or found[0].has_ended:
+        log_event("message-dropped", disk=message.disk, inspection=message.inspection, step="continue-inspection")
+        return
+    inspection, etag = found
+    try:
+        then, delay = await _step(services, inspection)
+    except Exception as error:
+        with contextlib.suppress(RecordConflictError, AzureError):
+            await services.inspections.put(came_to_grief(inspection, explain(error), services.now()), etag)
+        raise
+    try:
+        await services.inspections.put(then, etag)
+    except RecordConflictError:
+        # Whoever was faster may be dead by now; and it may have been this very write, sent twice by the SDK.
+        await services.queues.send(message, _AFTER_CONFLICT)
+        return
+    if then.has_ended:
+        _log(then)
+    else:
+        await services.queues.send(message, delay)
+
+
+async def _step(services: Services, inspection: Inspection) -> Next:
+    """Do a step; whatever goes wrong is put on the row, and tells how to go on.
+
+    What an inspection has come to is on its row before anything is cleaned up.
+    """
+    if inspection.state is Stage.ENDING:
+        return await end(services, inspection)
+    then, delay = await _look(services, inspection)
+    return Next(ending(then), timedelta()) if then.has_ended else Next(then, delay)
+
+
+async def _look(services: Services, inspection: Inspection) -> Next:
+    try:
+        return await _STEPS[inspection.state](services, inspection)
+    except SourceGoneError as error:
+        return await conclude_gone(services, inspection, error)
+    except (CopyRefusedError, NotAsLeftError, AzureError, ListingTimedOutError) as error:
+        now, reason = services.now(), explain(error)
+        if now - inspection.progressed >= LONGEST_TROUBLE:
+            return Next(ended(inspection, Stage.FAILED, f"it came no further for a day: {reason}", now))
+        if isinstance(error, CopyRefusedError) or (isinstance(error, AzureError) and is_lasting(error)):
+            return Next(_again_or_end(inspection, reason, now), LONGEST_CHECK_DELAY)
+        # This message is the inspection's heartbeat: it outlasts any outage, while the queue tries five times only.
+        return Next(came_to_grief(inspection, reason, now), LONGEST_CHECK_DELAY)
+
+
+def _again_or_end(inspection: Inspection, reason: str, now: datetime) -> Inspection:
+    """Begin a drill anew after an error that lasts; what has looked at nothing yet is refused."""
+    if inspection.state is Stage.REQUESTED:
+        return ended(inspection, Stage.REFUSED, reason, now)
+    if inspection.task is Task.DRILL:
+        return tried_again(inspection, reason, now)
+    return ended(inspection, Stage.FAILED, reason, now)
+
+
+def _log(inspection: Inspection) -> None:
+    levels = {Stage.REFUSED: logging.WARNING, Stage.FAILED: logging.ERROR}
+    log_event(
+        f"{inspection.task}-{inspection.state}",
+        level=levels.get(inspection.state, logging.INFO),
+        **inspection.model_dump(
+            mode="json", include={"inspection", "disk", "recovery_point", "size", "reason", "duration_seconds"}
+        ),
+    )

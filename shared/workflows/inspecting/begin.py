@@ -1,0 +1,66 @@
+"""The first step of an inspection: find the recovery point, and what it is to be compared with."""
+
+from shared.errors import SourceGoneError
+from shared.inspections import Inspection, Next, Stage, begun, ended
+from shared.ranges import windows
+from shared.record import PointState, RecoveryPoint, Task
+from shared.restore_targets import point_asked_for
+from shared.storage.services import Services
+from shared.workflows.inspecting.conclude import conclude_lost
+from shared.workflows.inspecting.versions import versions
+from shared.workflows.points import version_of
+
+PART = 1024**3
+"""Bytes of a disk that one message compares."""
+
+
+async def begin(services: Services, inspection: Inspection) -> Next:
+    """Find out what is to be inspected, and whether it can be; one that is gone is damaged."""
+    disk = inspection.address
+    times = await services.records.point_times(disk)
+    time = point_asked_for(times, inspection.point)
+    point = await services.records.point(disk, time) if time else None
+    if point is None:
+        return _refused(services, inspection, f"{disk.url} has no recovery point at or before {inspection.point}")
+    found = inspection.model_copy(
+        update={"recovery_point": point.time, "size": point.size, "parts_total": len(windows(point.size, PART))}
+    )
+    if damage := await _damage(services, found, point):
+        return await conclude_lost(services, found, damage)
+    if found.task is Task.DRILL:
+        return _begin_drill(services, found, point)
+    return await _begin_verify(services, found, point)
+
+
+async def _damage(services: Services, inspection: Inspection, point: RecoveryPoint) -> str:
+    """Say what is seen to be wrong with a recovery point by a look at it; empty where nothing is."""
+    sealed = version_of(services, inspection.address, point)
+    try:
+        there = await services.pages.properties(sealed.blob, sealed.snapshot)
+    except SourceGoneError as error:
+        return str(error)
+    return "" if there.size == point.size else f"it is {there.size} bytes long, and was {point.size} when it was sealed"
+
+
+def _begin_drill(services: Services, inspection: Inspection, point: RecoveryPoint) -> Next:
+    if point.state is PointState.DAMAGED:
+        why = f"it is damaged: {point.damage}"
+        return Next(ended(inspection, Stage.FAILED, why, services.now()))
+    return Next(begun(inspection, Stage.PROMOTING, services.now()))
+
+
+async def _begin_verify(services: Services, inspection: Inspection, point: RecoveryPoint) -> Next:
+    source = versions(services, inspection, point).original
+    try:
+        await services.pages.properties(source.blob, source.snapshot)
+    except SourceGoneError:
+        why = (
+            f"the source snapshot of the recovery point {point.time} is gone, so there is nothing to compare it with."
+            " What to do: verify the newest one; or have a drill of this one"
+        )
+        return _refused(services, inspection, why)
+    return Next(begun(inspection, Stage.COMPARING, services.now()))
+
+
+def _refused(services: Services, inspection: Inspection, why: str) -> Next:
+    return Next(ended(inspection, Stage.REFUSED, why, services.now()))

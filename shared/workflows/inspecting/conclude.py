@@ -1,0 +1,109 @@
+"""The end of an inspection: what came of it is put on record, of the recovery point and of the disk."""
+
+import logging
+from datetime import datetime
+
+from shared.addresses import BlobAddress
+from shared.disk_signatures import HEAD_BYTES, VOLUME_BYTES, described, filesystem, has_vhd_footer, partition_table
+from shared.errors import DiskError
+from shared.events import log_event
+from shared.inspections import Inspection, Next, Stage, built_on, ended
+from shared.names import PAGE
+from shared.ranges import Change
+from shared.record import DiskRecord, PointState, Task
+from shared.storage.services import Services
+from shared.workflows.begin_anew import distrust
+from shared.workflows.failures import record_failure
+from shared.workflows.inspecting.versions import scratch_of
+from shared.workflows.request_inspection import open_inspection
+
+BUILT_ON = "it was built on the recovery point"
+
+
+async def conclude_equal(services: Services, inspection: Inspection) -> Next:
+    """End an inspection of which every byte is compared and equal."""
+    said = f"all {inspection.size} bytes equal, {inspection.bytes_done} of them read on both sides"
+    if inspection.task is Task.VERIFY:
+        point = await services.records.point(inspection.address, inspection.recovery_point)
+        if point:
+            await services.records.mark(inspection.address, point.as_verified(services.now()))
+    else:
+        said = f"{said}; {await _looked_at(services, inspection)}"
+    return Next(ended(inspection, Stage.DONE, said, services.now()))
+
+
+async def conclude_differs(services: Services, inspection: Inspection, differs: str) -> Next:
+    """End an inspection that has found a difference: a verify tells of the recovery point, a drill of the restore."""
+    if inspection.task is Task.VERIFY:
+        await mark_damaged(services, inspection.address, inspection.recovery_point, differs)
+        reason = f"the recovery point {inspection.recovery_point} is damaged: {differs}"
+        await distrust(services, inspection.address, inspection.recovery_point, reason)
+        await _doubt_later_ones(services, inspection, reason)
+    return Next(ended(inspection, Stage.FAILED, differs, services.now()))
+
+
+async def conclude_lost(services: Services, inspection: Inspection, why: str) -> Next:
+    """End an inspection that has found the recovery point to be gone; what follows its disk is as good as it was."""
+    await mark_damaged(services, inspection.address, inspection.recovery_point, why)
+    return Next(ended(inspection, Stage.FAILED, why, services.now()))
+
+
+async def _doubt_later_ones(services: Services, inspection: Inspection, reason: str) -> None:
+    """Take for damaged what was built on a damaged recovery point meanwhile; the last is verified, and may be right."""
+    disk = inspection.address
+    later = built_on(await services.records.points(disk), inspection.recovery_point)
+    for point in later:
+        await mark_damaged(services, disk, point.time, f"{BUILT_ON} {inspection.recovery_point}, which is damaged")
+        await distrust(services, disk, point.time, reason)
+    if later:
+        await open_inspection(services, Task.VERIFY, disk, later[-1].time, f"after-{inspection.inspection}")
+
+
+async def mark_damaged(services: Services, disk: BlobAddress, time: str, damage: str) -> None:
+    """Put on record, and log, that a recovery point is damaged."""
+    point = await services.records.point(disk, time)
+    if point and (point.state, point.damage) != (PointState.DAMAGED, damage):
+        await services.records.mark(disk, point.as_damaged(damage))
+        log_event("point-damaged", level=logging.ERROR, disk=disk.url, point=time, reason=damage)
+
+
+async def put_on_record(services: Services, inspection: Inspection) -> None:
+    """Put on the disk's record what came of an inspection; one that was refused has looked at nothing."""
+    if inspection.state is Stage.REFUSED:
+        return
+    at: datetime | None = inspection.ended
+    result = f"{inspection.state}: {inspection.reason}"
+    changes: dict[str, object] = {
+        "last_verify": at,
+        "last_verify_point": inspection.recovery_point,
+        "last_verify_result": result,
+    }
+    if inspection.task is Task.DRILL:
+        changes = {
+            "last_drill": at,
+            "last_drill_point": inspection.recovery_point,
+            "last_drill_seconds": inspection.duration_seconds,
+            "last_drill_result": result,
+        }
+
+    def change(record: DiskRecord) -> DiskRecord:
+        return record.model_copy(update=changes)
+
+    if await services.records.update(inspection.address, change) and inspection.state is Stage.FAILED:
+        why = DiskError(f"the {inspection.task} of the recovery point {inspection.recovery_point}: {inspection.reason}")
+        await record_failure(services, inspection.address, str(inspection.task), why)
+
+
+async def _looked_at(services: Services, inspection: Inspection) -> str:
+    """Look at what was restored, as whoever starts a VM from it would: footer, partitions, filesystems."""
+    url = await services.pages.signed_url(scratch_of(services, inspection), "")
+    size = inspection.size
+
+    async def read(start: int, length: int) -> bytes:
+        end = min(start + length, size)
+        return await services.pages.read(url, Change(start, end, clear=False)) if start < end else b""
+
+    table = partition_table(await read(0, HEAD_BYTES), size)
+    starts = [partition.start for partition in table.partitions] or [0]
+    filesystems = [filesystem(await read(start, VOLUME_BYTES)) for start in starts if start % PAGE == 0]
+    return described(has_vhd_footer(await read(max(0, size - PAGE), PAGE)), table, filesystems)

@@ -1,0 +1,29 @@
+"""The end of an inspection: nothing of it is left, and what came of it is on record. Repeating it is harmless."""
+
+from azure.core.exceptions import AzureError
+
+from shared.decisions import LONGEST_CHECK_DELAY
+from shared.inspections import Inspection, Next, at_its_end
+from shared.record import Task
+from shared.storage.services import Services
+from shared.workflows.failures import record_failure
+from shared.workflows.inspecting.conclude import put_on_record
+from shared.workflows.inspecting.scratch import drop_scratch
+from shared.workflows.sealing.clean_up import drop_old_snapshots
+
+
+async def end(services: Services, inspection: Inspection) -> Next:
+    """Clean up after an inspection, and put on record what came of it; its row says so last."""
+    over = at_its_end(inspection)
+    if not inspection.recovery_point:
+        return Next(over)
+    if inspection.task is Task.DRILL and not await drop_scratch(services, inspection):
+        return Next(inspection, LONGEST_CHECK_DELAY)
+    await services.inspections.drop_parts(inspection)
+    if inspection.task is Task.VERIFY:
+        try:
+            await drop_old_snapshots(services, inspection.address, ended=inspection)
+        except AzureError as error:
+            await record_failure(services, inspection.address, "delete-source-snapshot", error)
+    await put_on_record(services, over)
+    return Next(over)

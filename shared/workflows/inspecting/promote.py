@@ -1,0 +1,49 @@
+"""The second step of a drill: the recovery point is promoted to a scratch blob in the backup account."""
+
+import contextlib
+
+from shared.addresses import BlobAddress
+from shared.decisions import SHORTEST_CHECK_DELAY, check_delay
+from shared.errors import NotAsLeftError
+from shared.inspections import Inspection, Next, Stage, begun, tried_again
+from shared.names import COPY_METADATA, COPY_PENDING, DISK_METADATA, DRILL_METADATA
+from shared.storage.copies import CopyTarget
+from shared.storage.services import Services
+from shared.workflows.inspecting.versions import scratch_of, versions_on_record
+from shared.workflows.points import source_url
+
+
+async def promote(services: Services, inspection: Inspection) -> Next:
+    """Have the service copy the recovery point to the scratch blob, and look until it has.
+
+    Raises:
+        SourceGoneError: the recovery point is gone.
+    """
+    scratch = scratch_of(services, inspection)
+    found = await services.copies.look(scratch)
+    if found is None or not found.is_marked(inspection.mark):
+        return await _start(services, inspection, scratch, found)
+    now = services.now()
+    if found.has_succeeded(inspection.mark, inspection.size):
+        etag = await services.copies.forget_source(scratch, found.etag)
+        return Next(begun(inspection, Stage.COMPARING, now).model_copy(update={"scratch_etag": etag}))
+    if found.copy_status == COPY_PENDING:
+        progress = {"bytes_done": found.bytes_done, "bytes_total": found.bytes_total, "checked": now}
+        return Next(inspection.model_copy(update=progress), check_delay(inspection.progressed, now))
+    said = found.copy_said or f"{found.copy_status}, {found.size} bytes"
+    return Next(tried_again(inspection, f"the copy to {scratch.url} did not succeed: {said}", now))
+
+
+async def _start(services: Services, inspection: Inspection, scratch: BlobAddress, found: CopyTarget | None) -> Next:
+    """Start the copy, unless another invocation of this very step is faster."""
+    point = (await versions_on_record(services, inspection)).original
+    await services.pages.properties(point.blob, point.snapshot)
+    about = {
+        DISK_METADATA: inspection.disk,
+        DRILL_METADATA: inspection.inspection,
+        COPY_METADATA: inspection.mark,
+    }
+    with contextlib.suppress(NotAsLeftError):
+        url = await source_url(services, point, scratch)
+        await services.copies.start(scratch, url, about, etag=found.etag if found else None)
+    return Next(inspection.model_copy(update={"checked": services.now()}), SHORTEST_CHECK_DELAY)

@@ -1,0 +1,78 @@
+"""Requests made at the pace that the service takes them: a refusal of one slows down all that share the pace."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from azure.core.exceptions import AzureError
+
+from shared.errors import is_busy, is_passing
+from shared.events import log_event
+from shared.pace import Pace, slowed, sped_up
+from shared.storage.services import Services
+
+BUSY_FOR = timedelta(minutes=5)
+"""How long a request is refused by a busy service before it is left to another invocation."""
+
+MOST_TRIES = 4
+"""How often a request is made that fails otherwise, with an error that passes."""
+
+
+class Paced:
+    """Makes requests at a pace of their own, which they share."""
+
+    def __init__(self, services: Services, most: int) -> None:
+        self._services = services
+        self._most = most
+        self._pace = Pace(most)
+        self._under_way = 0
+        self._room = asyncio.Condition()
+        self._slowed_at = services.now()
+        self._goes_on_at = self._slowed_at
+
+    async def call(self, request: Callable[[], Awaitable[object]]) -> None:
+        """Make a request, again and again where the service is busy.
+
+        Raises:
+            AzureError: the service was busy for too long, or the error is none that passes.
+        """
+        began, tries = self._services.now(), 0
+        while True:
+            made_at = await self._wait_for_room()
+            try:
+                await request()
+            except AzureError as error:
+                if not is_passing(error):
+                    raise
+                tries += not is_busy(error)
+                if self._services.now() - began >= BUSY_FOR or tries >= MOST_TRIES:
+                    raise
+                self._slow_down(made_at)
+            else:
+                self._pace = sped_up(self._pace, self._most)
+                return
+            finally:
+                await self._leave()
+
+    async def _wait_for_room(self) -> datetime:
+        """Wait until this request may be made; give the time."""
+        async with self._room:
+            await self._room.wait_for(lambda: self._under_way < self._pace.at_once)
+            self._under_way += 1
+        while (pause := self._goes_on_at - self._services.now()) > timedelta():
+            await self._services.sleep(pause)
+        return self._services.now()
+
+    async def _leave(self) -> None:
+        self._under_way -= 1
+        async with self._room:
+            self._room.notify_all()
+
+    def _slow_down(self, made_at: datetime) -> None:
+        """Slow all down; but of the requests that were under way together only one counts."""
+        if made_at < self._slowed_at:
+            return
+        now = self._services.now()
+        self._slowed_at, self._goes_on_at = now, now + self._pace.pause
+        self._pace = slowed(self._pace)
+        log_event("slowed-down", at_once=self._pace.at_once, pause_seconds=self._pace.pause.total_seconds())

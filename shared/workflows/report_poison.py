@@ -1,0 +1,186 @@
+"""What a queue has given up, after five tries or five dead workers: put on record, and seen to that it goes on."""
+
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from azure.core.exceptions import AzureError
+
+from shared import inspections, restores
+from shared.addresses import AddressError, BlobAddress
+from shared.decisions import LONGEST_CHECK_DELAY
+from shared.errors import DiskError, StepFailedError, explain, without_secrets
+from shared.events import log_event
+from shared.failed_runs import failed_for_good
+from shared.messages import (
+    BatchMessage,
+    FinishMessage,
+    InspectionMessage,
+    MessageError,
+    PartMessage,
+    PlanMessage,
+    RestoreMessage,
+    RunMessage,
+)
+from shared.names import (
+    COMPARE_PARTS_QUEUE,
+    CONTINUE_INSPECTION_QUEUE,
+    CONTINUE_RESTORE_QUEUE,
+    COPY_RANGES_QUEUE,
+    DRILL_QUEUE,
+    FINISH_BACKUP_QUEUE,
+    PLAN_CHANGES_QUEUE,
+    RESTORE_REQUESTS_QUEUE,
+    VERIFY_QUEUE,
+)
+from shared.record import DiskRecord
+from shared.requests import InspectionRequest, RequestError, RestoreRequest, decoded
+from shared.restores import Restore, State, ended
+from shared.storage.records import RecordConflictError
+from shared.storage.services import Services
+from shared.workflows.failures import record_failure
+
+MOST_SAID = 500
+"""Characters of a message that nobody can read, as they are put on record."""
+
+
+async def report_poison(services: Services, queue: str, body: bytes, message_id: str) -> None:
+    """Put on record what a queue has given up, on that of its disk or restore, and find it a way on.
+
+    A plan or a batch is tried again at the next tick, from the run's own source snapshot, as often as `MOST_TRIES`. The
+    message that watches over a run or a restore is enqueued again.
+
+    Args:
+        services: the services.
+        queue: the queue that has given it up, without `-poison`.
+        body: the message.
+        message_id: the id of the message in the poison queue.
+
+    Raises:
+        StepFailedError: neither the record nor the queue can be reached.
+    """
+    log_event("message-poisoned", level=logging.ERROR, queue=queue, message=message_id)
+    try:
+        await services.ensure()
+        try:
+            await _REPORTS.get(queue, _report_unknown)(services, queue, body, message_id)
+        except (MessageError, RequestError, AddressError) as error:
+            await _keep(services, queue, body, message_id, str(error))
+    except (AzureError, RecordConflictError) as error:
+        raise StepFailedError(explain(error)) from None
+
+
+async def _report_run(services: Services, queue: str, message: RunMessage) -> bool:
+    """Note on the record of a disk that its open run fails; tell whether it is still open."""
+    found = await services.records.get(message.address)
+    run = found[0].run_of(message.run) if found else None
+    is_of_plan = isinstance(message, BatchMessage) or (isinstance(message, PlanMessage) and message.window is not None)
+    if found is None or run is None or (is_of_plan and run.plan != message.plan):
+        log_event("message-dropped", disk=message.disk, run=message.run, step=queue)
+        return False
+    why = f"a message of the run failed again and again, and {queue} has given it up; what it said last: " + (
+        found[0].last_error or "nothing, its worker died each time"
+    )
+
+    def failed(record: DiskRecord) -> DiskRecord:
+        current = record.run_of(message.run)
+        return failed_for_good(record, why) if current and not current.failed else record
+
+    await services.records.update(message.address, failed)
+    await record_failure(services, message.address, "run", DiskError(why), message.run)
+    return True
+
+
+async def _report_plan(services: Services, queue: str, body: bytes, _: str) -> None:
+    await _report_run(services, queue, PlanMessage.read(body))
+
+
+async def _report_batch(services: Services, queue: str, body: bytes, _: str) -> None:
+    await _report_run(services, queue, BatchMessage.read(body))
+
+
+async def _report_finish(services: Services, queue: str, body: bytes, _: str) -> None:
+    message = FinishMessage.read(body)
+    if await _report_run(services, queue, message):
+        await services.queues.send(message, LONGEST_CHECK_DELAY)
+
+
+async def _report_restore(services: Services, queue: str, body: bytes, _: str) -> None:
+    message = RestoreMessage.read(body)
+    found = await services.restores.get(message.address, message.restore)
+    if found is None or found[0].has_ended:
+        log_event("message-dropped", disk=message.disk, restore=message.restore, step=queue)
+        return
+    why = f"a step of it failed again and again: {found[0].last_error or 'its worker died each time'}"
+    try:
+        await services.restores.put(restores.came_to_grief(found[0], why, services.now()), found[1])
+    except RecordConflictError:
+        log_event("message-dropped", disk=message.disk, restore=message.restore, step=queue)
+    await services.queues.send(message, LONGEST_CHECK_DELAY)
+
+
+async def _report_inspection(services: Services, queue: str, body: bytes, _: str) -> None:
+    message = InspectionMessage.read(body)
+    if await _note(services, queue, message):
+        await services.queues.send(message, LONGEST_CHECK_DELAY)
+
+
+async def _report_part(services: Services, queue: str, body: bytes, _: str) -> None:
+    await _note(services, queue, PartMessage.read(body))
+
+
+async def _note(services: Services, queue: str, message: InspectionMessage) -> bool:
+    """Note on an inspection's row that a step of it fails; tell whether it is still open."""
+    found = await services.inspections.get(message.address, message.task, message.inspection)
+    if found is None or found[0].has_ended:
+        log_event("message-dropped", disk=message.disk, inspection=message.inspection, step=queue)
+        return False
+    why = f"a step of it failed again and again: {found[0].last_error or 'its worker died each time'}"
+    with contextlib.suppress(RecordConflictError):
+        await services.inspections.put(inspections.came_to_grief(found[0], why, services.now()), found[1])
+    return True
+
+
+async def _report_inspection_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
+    request = InspectionRequest.read(body)
+    why = f"{queue} has given up the request, since it could not be put on record. What to do: enqueue it again"
+    await _note_on_disk(services, request.disk, queue, why)
+    await _keep(services, queue, body, message_id, why)
+
+
+async def _report_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
+    request = RestoreRequest.read(body)
+    why = f"{queue} has given up the request, since it could not be put on record. What to do: enqueue it again"
+    restore = ended(Restore.of(message_id, request, services.now()), State.REFUSED, why, services.now())
+    await services.restores.add(restore)
+    await _note_on_disk(services, request.disk, "restore-disk", why)
+
+
+async def _note_on_disk(services: Services, url: str, step: str, why: str) -> None:
+    """Note on a disk's record what was asked for in vain; a disk that has none gets none."""
+    disk = BlobAddress.parse(url)
+    if await services.records.get(disk) is not None:
+        await record_failure(services, disk, step, DiskError(why))
+
+
+async def _report_unknown(services: Services, queue: str, body: bytes, message_id: str) -> None:
+    await _keep(services, queue, body, message_id, "the queue's log says why")
+
+
+async def _keep(services: Services, queue: str, body: bytes, message_id: str, reason: str) -> None:
+    """Keep a message that belongs to no disk, or that nobody can read, in a row of its own."""
+    said = without_secrets(decoded(body).decode(errors="replace"))[:MOST_SAID]
+    await services.records.keep_poison(message_id, {"queue": queue, "reason": reason[:MOST_SAID], "body": said})
+
+
+_REPORTS: Mapping[str, Callable[[Services, str, bytes, str], Awaitable[None]]] = {
+    PLAN_CHANGES_QUEUE: _report_plan,
+    COPY_RANGES_QUEUE: _report_batch,
+    FINISH_BACKUP_QUEUE: _report_finish,
+    CONTINUE_RESTORE_QUEUE: _report_restore,
+    RESTORE_REQUESTS_QUEUE: _report_request,
+    CONTINUE_INSPECTION_QUEUE: _report_inspection,
+    COMPARE_PARTS_QUEUE: _report_part,
+    VERIFY_QUEUE: _report_inspection_request,
+    DRILL_QUEUE: _report_inspection_request,
+}

@@ -1,0 +1,1 @@
+"""The end of `finish_backup`: verify the backup blob, seal it, clean up."""

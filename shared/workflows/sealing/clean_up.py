@@ -1,0 +1,73 @@
+"""After the seal: the run's lease is ended, and what it has left over is deleted. Repeating it is harmless."""
+
+import logging
+
+from azure.core.exceptions import AzureError
+
+from shared.addresses import BlobAddress
+from shared.events import log_event
+from shared.inspections import Inspection
+from shared.messages import FinishMessage
+from shared.record import DiskRecord, PointState, Task
+from shared.storage.services import Services
+from shared.workflows.failures import record_failure
+
+
+async def clean_up(services: Services, message: FinishMessage, record: DiskRecord) -> None:
+    """End the run's lease; delete what the seal has left over: older source snapshots, orphans, the plan's rows.
+
+    A second snapshot of the backup blob by the same run can't come any more once the lease has ended.
+    """
+    disk = message.address
+    await services.backups.release_lease(disk, message.of_plan(record.sealed_plan).lease_id)
+    await drop_duplicates(services, message, record.backup_snapshot)
+    await services.plans.drop(message)
+    await mark_missing(services, disk)
+    try:
+        await drop_old_snapshots(services, disk)
+    except AzureError as error:
+        await record_failure(services, disk, "delete-source-snapshot", error, message.run)
+
+
+async def drop_old_snapshots(services: Services, disk: BlobAddress, *, ended: Inspection | None = None) -> None:
+    """Delete the source snapshots that are older than the base, but for those that a verify still compares.
+
+    Args:
+        services: the services.
+        disk: the disk.
+        ended: an inspection that does not count any more.
+    """
+    inspections = [found for found in await services.inspections.open(disk) if found.task is Task.VERIFY]
+    others = [found for found in inspections if ended is None or found.row_key != ended.row_key]
+    compared = {found.recovery_point or found.point for found in others}
+    snapshots = await services.disks.own_snapshots(disk)
+    record = await services.records.get(disk)
+    for snapshot in snapshots if record else ():
+        if record and snapshot < record[0].base_snapshot and snapshot not in compared:
+            await services.disks.delete_snapshot(disk, snapshot)
+            log_event("source-snapshot-deleted", disk=disk.url, snapshot=snapshot)
+
+
+async def mark_missing(services: Services, disk: BlobAddress) -> None:
+    """Put on record which recovery points somebody has deleted; and take it back of those that are there again."""
+    blob = services.backups.address(disk).url
+    # In this order: a recovery point that is sealed in between is not looked for in an older list.
+    points = await services.records.points(disk)
+    there = await services.backups.snapshot_times(disk)
+    for point in points:
+        if point.backup_blob != blob or not point.backup_snapshot:
+            continue
+        gone = f"its snapshot {point.backup_snapshot} of {blob} is gone: somebody has deleted it"
+        if point.backup_snapshot in there:
+            if point.damage == gone:
+                await services.records.mark(disk, point.model_copy(update={"state": PointState.SEALED, "damage": ""}))
+        elif point.state is not PointState.DAMAGED:
+            await services.records.mark(disk, point.as_damaged(gone))
+            log_event("point-damaged", level=logging.ERROR, disk=disk.url, point=point.time, reason=gone)
+
+
+async def drop_duplicates(services: Services, message: FinishMessage, kept: str) -> None:
+    """Delete the snapshots of the backup blob that a run has taken beside its recovery point."""
+    for taken in await services.backups.snapshots(message.address, message.run_id):
+        if taken.time != kept:
+            await services.backups.delete_snapshot(message.address, taken.time)

@@ -1,0 +1,87 @@
+"""The seal: the recovery point is taken, and the record advanced to it, in one transaction."""
+
+from shared.catalogue import point_metadata
+from shared.decisions import TakenSnapshot, full_copy, recovery_point, sealed, sealed_copy
+from shared.events import log_event
+from shared.messages import FinishMessage
+from shared.record import DiskRecord, OpenRun, Progress, RecoveryPoint
+from shared.storage.copies import CopyTarget
+from shared.storage.records import RecordConflictError
+from shared.storage.services import Services
+from shared.workflows.sealing.clean_up import clean_up
+from shared.workflows.sealing.verify import verified
+
+
+async def seal(services: Services, message: FinishMessage, run: OpenRun, progress: Progress) -> bool:
+    """Take the recovery point of a run and advance the record to it. Repeating any part is harmless.
+
+    Returns:
+        Whether it is sealed; else the backup blob is not verified to its end yet.
+
+    Raises:
+        DiffersError: the backup blob is not what the source snapshot is.
+        NotAsLeftError, LeaseLostError: the backup blob is not as the run has left it, or not under its lease.
+        SourceGoneError: the source snapshot is gone.
+    """
+    disk = message.address
+    found = await services.records.get(disk)
+    if found is None or not is_current(found[0], run):
+        await services.queues.send(message)
+        return True
+    # BACKUP_CONTAINER may have changed since the run was opened.
+    record, etag = found[0].model_copy(update={"backup_blob": services.backups.address(disk).url}), found[1]
+    taken = await _recovery_point(services, message, run)
+    if taken is None:
+        return False
+    point = recovery_point(record, progress, taken.time, services.now())
+    await _put_on_record(services, message, sealed(record, point, taken), etag, point)
+    return True
+
+
+async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, copy: CopyTarget) -> None:
+    """Advance the record to a full copy that has succeeded.
+
+    Raises:
+        NotAsLeftError: somebody has written to it just now.
+    """
+    found = await services.records.get(message.address)
+    if found is None or not is_current(found[0], run):
+        await services.queues.send(message)
+        return
+    record, etag = found
+    address = services.backups.full_copy_address(message.address, message.run)
+    await services.copies.forget_source(address, copy.etag)
+    point = full_copy(record, address.url, run.size, services.now())
+    await _put_on_record(services, message, sealed_copy(record, point), etag, point)
+
+
+async def _put_on_record(
+    services: Services, message: FinishMessage, record: DiskRecord, etag: str, point: RecoveryPoint
+) -> None:
+    try:
+        await services.records.seal(message.address, record, etag, point)
+    except RecordConflictError:
+        await services.queues.send(message)
+        return
+    log_event("run-sealed", disk=message.disk, **point.model_dump(mode="json"))
+    await clean_up(services, message, record)
+
+
+async def _recovery_point(services: Services, message: FinishMessage, run: OpenRun) -> TakenSnapshot | None:
+    """Find the snapshot that an earlier try has taken under this plan; or verify the backup blob, and take it."""
+    disk = message.address
+    for taken in await services.backups.snapshots(disk, message.run_id):
+        if taken.plan == run.plan:
+            return taken
+    etag = await verified(services, message, run)
+    if etag is None:
+        return None
+    metadata = point_metadata(message.of_plan(run.plan), run.kind, etag)
+    time = await services.backups.snapshot(disk, etag, metadata, message.of_plan(run.plan).lease_id)
+    return TakenSnapshot(time=time, plan=run.plan, etag=etag)
+
+
+def is_current(record: DiskRecord, run: OpenRun) -> bool:
+    """Tell whether a run is still open, under the same plan."""
+    current = record.run_of(run.snapshot)
+    return current is not None and current.plan == run.plan

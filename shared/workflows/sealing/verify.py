@@ -1,0 +1,80 @@
+"""Before a recovery point is taken: the backup blob is held against the source snapshot, window by window."""
+
+from datetime import timedelta
+
+from shared.errors import NotAsLeftError, SourceGoneError
+from shared.messages import FinishMessage
+from shared.ranges import windows
+from shared.record import DiskRecord, OpenRun
+from shared.sampling import Sampler
+from shared.storage.page_blobs import Version
+from shared.storage.services import Services
+from shared.workflows.comparing import Comparison
+from shared.workflows.listing import WINDOW as PLAN_WINDOW
+
+WINDOW = 8 * 1024**3
+"""Bytes of a disk that are compared at once: should all of them have to be read, it is done in minutes."""
+
+VERIFY_FOR = timedelta(seconds=60)
+"""How long one invocation compares windows before it leaves the rest to the next."""
+
+
+async def verified(services: Services, message: FinishMessage, run: OpenRun) -> str | None:
+    """Hold the backup blob of a run whose batches are all done against its source snapshot.
+
+    The sizes are equal; the page maps are equal, where a page valid on one side only must read as zeros; samples of
+    what was written and of all that is valid, and the last page, hold the same.
+
+    Returns:
+        The backup blob's ETag, which it had all the time; None where some windows are left for the next invocation.
+
+    Raises:
+        DiffersError: the backup blob is not what the source snapshot is.
+        NotAsLeftError: it is gone, or has another size.
+        SourceGoneError: the source snapshot is gone.
+    """
+    disk = message.address
+    blob = await services.backups.look(disk)
+    if blob is None or blob.size != run.size:
+        found_as = f"{blob.size} bytes long" if blob else "gone"
+        raise NotAsLeftError(f"the backup blob of {disk.url} is {found_as}, not {run.size} bytes long: not sealed yet")
+    began, count = services.now(), len(windows(run.size, WINDOW))
+    first = run.windows_compared if run.compared_etag == blob.etag else 0
+    for number in range(first, count):
+        if number > first and services.now() - began >= VERIFY_FOR:
+            await _note(services, message, run, number, blob.etag)
+            return None
+        await _compare(services, message, run, number)
+    return blob.etag
+
+
+async def _compare(services: Services, message: FinishMessage, run: OpenRun, number: int) -> None:
+    """Compare one window."""
+    disk, plan = message.address, message.of_plan(run.plan)
+    cut = windows(run.size, WINDOW)
+    sampler = Sampler(f"{plan.run_id}/{plan.plan}/{number}/seal")
+    try:
+        original, copy = Version(disk, run.snapshot), Version(services.backups.address(disk), "")
+        comparison = await Comparison.begin(services, original, copy)
+        await comparison.page_maps(cut[number], sampler.see)
+        written = await services.plans.samples(plan, cut[number].start // PLAN_WINDOW)
+        within = [sample for sample in written if cut[number].start <= sample.start < cut[number].end]
+        await comparison.contents(sorted({*sampler.samples(), *within}))
+        if number == len(cut) - 1:
+            await comparison.last_page(run.size)
+    except SourceGoneError as error:
+        await services.pages.properties(disk, run.snapshot)
+        raise NotAsLeftError(f"the backup blob of {disk.url} is not there any more: {error}") from error
+
+
+async def _note(services: Services, message: FinishMessage, run: OpenRun, number: int, etag: str) -> None:
+    """Put on record how many windows are compared."""
+    now = services.now()
+
+    def change(record: DiskRecord) -> DiskRecord:
+        current = record.run_of(message.run)
+        if current is None or current.plan != run.plan:
+            return record
+        return record.with_run(windows_compared=number, compared_etag=etag, checked=now, progressed=now)
+
+    await services.records.update(message.address, change)

@@ -1,0 +1,109 @@
+"""A restore is tried: the newest recovery point is promoted to a scratch blob, compared whole, and looked at."""
+
+import asyncio
+import json
+
+from infra.local.gateway import Fault
+from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
+from shared.inspections import Stage
+from shared.names import PAGE, SCRATCH_PREFIX, scratch_name
+from shared.record import PointState, Task
+from tests.app.cloud import MIB, Cloud, Disk, pages, until
+from tests.app.inspecting import ask_for, has_ended, inspected, inspections
+
+
+async def _disk_with_pages(cloud: Cloud) -> Disk:
+    disk = await cloud.disk(2 * MIB)
+    await disk.write(0, pages(8))
+    await disk.write(MIB, pages(8, seed=2))
+    return disk
+
+
+async def _scratch_blobs(cloud: Cloud) -> list[str]:
+    container = cloud.services[BACKUPS].get_container_client(BACKUP_CONTAINER)
+    return [name async for name in container.list_blob_names(name_starts_with=SCRATCH_PREFIX)]
+
+
+async def test_a_drill_restores_the_newest_recovery_point_whole_and_leaves_nothing(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        await disk.write(0, pages(1, seed=3))
+        [point] = await app.back_up(disk)
+        drill = await inspected(cloud, Task.DRILL, disk)
+        assert await _scratch_blobs(cloud) == []
+        record = await disk.record()
+        [again] = await app.back_up(disk)
+    assert (drill.state, drill.recovery_point) == (Stage.DONE, point.time)
+    assert drill.reason.startswith(f"all {2 * MIB} bytes equal, {16 * PAGE} of them read on both sides; no VHD footer")
+    assert (record.last_drill_point, record.last_drill_result) == (point.time, f"done: {drill.reason}")
+    assert record.last_drill_seconds == drill.duration_seconds > 0
+    assert (again.bytes_written, record.last_error) == (0, ""), "backups go on as if nothing had been"
+
+
+async def test_a_restore_that_is_not_the_recovery_point_is_an_error_on_record(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        copying = cloud.azure.gateway.copies.hold(f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{SCRATCH_PREFIX}*")
+        asked = await ask_for(cloud, Task.DRILL, json.dumps({"disk": disk.url}))
+        await copying.started.wait()
+        path = f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{scratch_name(disk.address, asked)}"
+        cloud.azure.gateway.pretend_ranges(path, lambda _start, _end: iter([(0, 4 * PAGE, False)]))
+        await copying.finish()
+        drill = await has_ended(cloud, Task.DRILL, asked)
+        assert (drill.state, "has data in the bytes" in drill.reason) == (Stage.FAILED, True)
+        assert f"the drill of the recovery point {drill.recovery_point}" in (await disk.record()).last_error
+        assert await _scratch_blobs(cloud) == []
+        [point] = await disk.points()
+    assert point.state is PointState.SEALED, "a drill tells of the restore, a verify of the recovery point"
+
+
+async def test_drills_of_several_disks_at_once_do_not_touch_each_other(cloud: Cloud) -> None:
+    disks = [await _disk_with_pages(cloud) for _ in range(3)]
+    for number, disk in enumerate(disks):
+        await disk.write(PAGE, pages(3, seed=100 + number))
+    async with cloud.app(*disks, DRILL_SCHEDULE="0 0 4 * * 0") as app:
+        await app.back_up(*disks)
+        await app.host.start("drill_disks")
+
+        async def all_ended() -> bool:
+            rows = await inspections(cloud, Task.DRILL)
+            return len(rows) == len(disks) and all(row.has_ended for row in rows)
+
+        await until(all_ended, "the end of the drills")
+        drills = await inspections(cloud, Task.DRILL)
+    assert [(drill.state, drill.attempt) for drill in drills] == [(Stage.DONE, 1)] * 3
+    assert len({drill.inspection for drill in drills}) == 1, "of one timer"
+
+
+async def test_a_scratch_blob_that_somebody_writes_to_is_made_anew(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        hold = asyncio.Event()
+        path = f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{SCRATCH_PREFIX}*"
+        held = cloud.azure.gateway.faults.add(Fault("Get Page Ranges", path, times=1, delay_until=hold))
+        asked = await ask_for(cloud, Task.DRILL, json.dumps({"disk": disk.url}))
+        await held.struck.wait()
+        [scratch] = await _scratch_blobs(cloud)
+        blob = cloud.services[BACKUPS].get_blob_client(BACKUP_CONTAINER, scratch)
+        await blob.upload_page(pages(1, seed=66), 0, PAGE)
+        hold.set()
+        drill = await has_ended(cloud, Task.DRILL, asked)
+    assert (drill.state, drill.attempt) == (Stage.DONE, 2)
+
+
+async def test_a_worker_that_dies_in_the_midst_of_a_drill_leaves_it_to_the_next(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk, lease=2) as app:
+        await app.back_up(disk)
+        path = f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{SCRATCH_PREFIX}*"
+        held = cloud.azure.gateway.faults.add(Fault("Get Blob", path, times=1, delay_until=asyncio.Event()))
+        asked = await ask_for(cloud, Task.DRILL, json.dumps({"disk": disk.url}))
+        await held.struck.wait()
+        app.host.kill()
+    async with cloud.app(disk, lease=2):
+        drill = await has_ended(cloud, Task.DRILL, asked)
+    assert (drill.state, drill.attempt) == (Stage.DONE, 1)
+    assert await _scratch_blobs(cloud) == []

@@ -1,0 +1,184 @@
+"""A recovery point is compared whole with its source snapshot, on demand and by the timer; what is damaged is told."""
+
+import asyncio
+import json
+
+from infra.local.gateway import Fault
+from infra.local.local_azure import BACKUPS
+from shared.inspections import Stage
+from shared.names import BACKUPS_TABLE, BATCHES_TABLE, PAGE
+from shared.record import Kind, PointState, RecoveryPoint, Task
+from shared.restores import UNREADABLE_PARTITION, State
+from tests.app.cloud import MIB, Cloud, Disk, pages, until
+from tests.app.inspecting import Rot, ask_for, has_ended, inspected, inspections
+from tests.app.restoring import ask, ended, request
+
+
+async def _disk_with_pages(cloud: Cloud) -> Disk:
+    disk = await cloud.disk(2 * MIB)
+    await disk.write(0, pages(8))
+    await disk.write(MIB, pages(8, seed=2))
+    return disk
+
+
+async def test_a_recovery_point_is_compared_byte_by_byte_with_its_source_snapshot(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+        assert point.state is PointState.SEALED
+        cloud.requests.clear()
+        verify = await inspected(cloud, Task.VERIFY, disk)
+        read = [found.bytes_out for found in cloud.requests if found.operation == "Get Blob"]
+        [verified] = await disk.points()
+        record = await disk.record()
+    assert (verify.state, verify.recovery_point) == (Stage.DONE, point.time)
+    assert verify.reason == f"all {2 * MIB} bytes equal, {16 * PAGE} of them read on both sides"
+    assert sum(read) == 2 * 16 * PAGE, "what is valid, of both sides, and no byte more"
+    assert (verified.state, verified.damage, verified.verified is not None) == (PointState.VERIFIED, "", True)
+    assert (record.last_verify_point, record.last_verify_result) == (point.time, f"done: {verify.reason}")
+    assert [row async for row in cloud.tables.get_table_client(BATCHES_TABLE).list_entities()] == []
+
+
+async def test_a_recovery_point_that_rots_is_found_to_be_damaged_and_is_the_base_of_nothing(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        rot = Rot(cloud)
+        [point] = await app.back_up(disk)
+        rot.strike(pages(3)[2 * PAGE :])
+        assert await disk.content_of(point) != disk.expected
+        verify = await inspected(cloud, Task.VERIFY, disk)
+        [damaged] = await disk.points()
+        assert (verify.state, damaged.state, damaged.damage) == (Stage.FAILED, PointState.DAMAGED, verify.reason)
+        assert "the bytes 0 to 4096 of" in damaged.damage
+        assert "is damaged: the bytes 0 to 4096" in (await disk.record()).resync_reason
+        assert '"point-damaged"' in cloud.log.read_text()
+        [point] = await app.back_up(disk)
+        assert (point.kind, "is damaged" in point.reason) == (Kind.RESYNC, True)
+        assert await disk.content_of(point) == disk.expected
+        verify = await inspected(cloud, Task.VERIFY, disk)
+    assert verify.state is Stage.DONE
+    assert [found.state for found in await disk.points()] == [PointState.DAMAGED, PointState.VERIFIED]
+
+
+async def test_an_open_incremental_run_on_a_damaged_base_becomes_a_resync(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        rot = Rot(cloud)
+        await app.back_up(disk)
+        rot.strike(pages(1))
+        await disk.write(MIB, pages(1, seed=3))
+        hold = asyncio.Event()
+        held = cloud.azure.gateway.faults.add(Fault("Put Page From URL", disk.backup_path, times=1, delay_until=hold))
+        await app.tick()
+        await held.struck.wait()
+        await inspected(cloud, Task.VERIFY, disk)
+        hold.set()
+        [point] = await app.next_points([disk], [1])
+    assert (point.kind, "is damaged" in point.reason) == (Kind.RESYNC, True)
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_restoring_a_damaged_recovery_point_takes_an_explicit_word(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        rot = Rot(cloud)
+        [point] = await app.back_up(disk)
+        rot.strike(pages(1))
+        rotten = await disk.content_of(point)
+        await inspected(cloud, Task.VERIFY, disk)
+        refused = await ended(cloud, await ask(cloud, request(disk, target=f"{disk.url}-2")))
+        assert (refused.state, "is damaged: the bytes" in refused.reason) == (State.REFUSED, True)
+        assert '"allowDamaged": true' in refused.reason
+        done = await ended(cloud, await ask(cloud, request(disk, target=f"{disk.url}-2", allowDamaged=True)))
+        assert done.state is State.DONE
+        new = await cloud.existing_disk(done.target, rotten)
+        assert await cloud.read(new.blob, new.account) == rotten != bytes(disk.expected)
+
+
+async def test_a_source_snapshot_outlives_the_next_seal_while_it_is_compared(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        [first] = await app.back_up(disk)
+        hold = asyncio.Event()
+        held = cloud.azure.gateway.faults.add(Fault("Get Blob", disk.path, times=1, delay_until=hold))
+        asked = await ask_for(cloud, Task.VERIFY, json.dumps({"disk": disk.url}))
+        await held.struck.wait()
+        await disk.write(0, pages(2, seed=3))
+        before = await disk.points()
+        await app.tick()
+        await until(lambda: _more_points(disk, before), "the next recovery point")
+        assert first.source_snapshot in await disk.own_snapshots()
+        hold.set()
+        verify = await has_ended(cloud, Task.VERIFY, asked)
+        [old, new] = await disk.points()
+        assert await disk.own_snapshots() == [new.source_snapshot]
+    assert (verify.state, verify.recovery_point, old.state) == (Stage.DONE, first.time, PointState.VERIFIED)
+
+
+async def test_a_recovery_point_whose_source_snapshot_is_gone_can_not_be_verified_and_the_row_says_so(
+    cloud: Cloud,
+) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        [first] = await app.back_up(disk)
+        await app.back_up(disk)
+        verify = await inspected(cloud, Task.VERIFY, disk, point=first.time)
+        assert (verify.state, "there is nothing to compare it with" in verify.reason) == (Stage.REFUSED, True)
+        assert [found.state for found in await disk.points()] == [PointState.SEALED] * 2
+
+
+async def test_the_timer_verifies_the_newest_recovery_point_of_every_disk_where_a_setting_says_so(
+    cloud: Cloud,
+) -> None:
+    disks = [await _disk_with_pages(cloud), await _disk_with_pages(cloud)]
+    async with cloud.app(*disks) as app:
+        assert {"verify_disks", "drill_disks"} & (await app.host.functions()).keys() == set()
+    async with cloud.app(*disks, VERIFY_SCHEDULE="0 0 3 * * 0") as app:
+        await app.back_up(*disks)
+        await app.host.start("verify_disks")
+        await until(lambda: _all_verified(disks), "all verified")
+        assert "drill_disks" not in await app.host.functions()
+
+
+async def test_a_message_that_can_not_be_read_is_refused_on_record(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    async with cloud.app(disk):
+        asked = await ask_for(cloud, Task.VERIFY, '{"disk": "no URL"}')
+        await until(lambda: _all_ended(cloud, Task.VERIFY, 1), "the refusal")
+        table = cloud.tables.get_table_client(BACKUPS_TABLE)
+        row = await table.get_entity(UNREADABLE_PARTITION, f"verify-{asked}")
+    assert (row["state"], "disk: " in row["reason"]) == ("refused", True)
+
+
+async def test_a_recovery_point_that_somebody_deleted_is_on_record_as_damaged_after_the_next_seal(
+    cloud: Cloud,
+) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        [first] = await app.back_up(disk)
+        backup = disk.backup_blob
+        await (
+            cloud.services[BACKUPS]
+            .get_blob_client(backup.container_name, backup.blob_name, snapshot=first.backup_snapshot)
+            .delete_blob()
+        )
+        await app.back_up(disk)
+        [lost, point] = await disk.points()
+        assert (lost.state, "somebody has deleted it" in lost.damage) == (PointState.DAMAGED, True)
+        assert (point.kind, point.state) == (Kind.INCREMENTAL, PointState.SEALED)
+        refused = await ended(cloud, await ask(cloud, request(disk, lost.time)))
+    assert (refused.state, "is damaged" in refused.reason) == (State.REFUSED, True)
+
+
+async def _more_points(disk: Disk, before: list[RecoveryPoint]) -> bool:
+    return len(await disk.points()) > len(before)
+
+
+async def _all_verified(disks: list[Disk]) -> bool:
+    points = [point for disk in disks for point in await disk.points()]
+    return all(point.state is PointState.VERIFIED for point in points)
+
+
+async def _all_ended(cloud: Cloud, task: Task, count: int) -> bool:
+    rows = await inspections(cloud, task)
+    return len(rows) == count and all(row.has_ended for row in rows)

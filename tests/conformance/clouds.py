@@ -1,0 +1,187 @@
+"""What the statements are made on: the services of the app, and what others do to the same storage.
+
+A page is told by a number: what was written there as 512 bytes, big-endian; 0 is zeros, written or not.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Protocol
+
+from shared.addresses import BlobAddress, ContainerAddress
+from shared.names import PAGE
+from shared.ranges import Change, Window
+from shared.storage.copies import CopyTarget
+from shared.storage.page_blobs import COPY_FOR, READ_FOR, Version
+from shared.storage.services import Services
+
+SOMEBODY = "5e0f2a34-7c1b-4f5e-9d53-1c2a7b8e9f00"
+"""The lease of somebody else, like the VM that a disk is attached to."""
+
+RUN, LATER_RUN = "11111111-7c1b-4f5e-9d53-1c2a7b8e9f00", "22222222-7c1b-4f5e-9d53-1c2a7b8e9f00"
+"""Leases of the app's own."""
+
+SOON = timedelta(milliseconds=50)
+
+
+class HeldCopy(Protocol):
+    """A copy that is pending, or will be once it is started, until the test ends it."""
+
+    def progress(self, share: float) -> None:
+        """Have it be so far done (0 to 1)."""
+
+    async def finish(self) -> None:
+        """Have it succeed."""
+
+    async def fail(self) -> None:
+        """Have it fail."""
+
+    async def abort(self, lease: str | None = None) -> None:
+        """Abort it, as somebody who knows the target's lease."""
+
+
+class Cloud(ABC):
+    """A cloud with nothing in it.
+
+    Attributes:
+        services: its services as the app sees them; the disks `disk*.vhd` are to be backed up.
+        disks: the container of the disks.
+        lab: another container in the account of the disks.
+    """
+
+    services: Services
+    disks: ContainerAddress
+    lab: ContainerAddress
+
+    @abstractmethod
+    async def make(self, blob: BlobAddress, pages: int, metadata: Mapping[str, str] | None = None) -> None:
+        """Make an empty page blob, also over one that is there (REST: Put Blob)."""
+
+    @abstractmethod
+    async def write(self, blob: BlobAddress, first: int, *content: int, lease: str | None = None) -> None:
+        """Write pages."""
+
+    @abstractmethod
+    async def clear(self, blob: BlobAddress, first: int, count: int = 1) -> None:
+        """Clear pages."""
+
+    @abstractmethod
+    async def resize(self, blob: BlobAddress, pages: int) -> None:
+        """Grow or shrink a blob."""
+
+    @abstractmethod
+    async def snapshot(self, blob: BlobAddress, metadata: Mapping[str, str] | None = None) -> str:
+        """Snapshot a blob, as a user does; give the snapshot's time."""
+
+    @abstractmethod
+    async def delete(self, blob: BlobAddress) -> None:
+        """Delete a blob with all its snapshots."""
+
+    @abstractmethod
+    async def lease(self, blob: BlobAddress) -> None:
+        """Put a blob under the lease of somebody else, for ever."""
+
+    @abstractmethod
+    async def break_lease(self, blob: BlobAddress) -> None:
+        """Break whatever lease a blob is under."""
+
+    @abstractmethod
+    def hold(self, target: BlobAddress) -> HeldCopy:
+        """Hold the copies that will be started to a blob."""
+
+    @abstractmethod
+    async def receive(self, queue: str) -> list[bytes]:
+        """Take the messages that can be seen from a queue."""
+
+    @abstractmethod
+    async def pass_time(self) -> None:
+        """Let a twentieth of a second pass."""
+
+    async def disk(self, *content: int | None, name: str = "disk.vhd") -> BlobAddress:
+        """Make a disk of these pages; those that are None are never written."""
+        disk = self.disks.blob(name)
+        await self.make(disk, len(content))
+        for page, value in enumerate(content):
+            if value is not None:
+                await self.write(disk, page, value)
+        return disk
+
+    async def backup(self, disk: BlobAddress, pages: int) -> str:
+        """Make an empty backup blob; give its ETag."""
+        return await self.services.backups.create(disk, pages * PAGE, {})
+
+    async def leased_backup(self, disk: BlobAddress, pages: int) -> str:
+        """Make an empty backup blob under the run's lease; give its ETag."""
+        etag = await self.backup(disk, pages)
+        await self.services.backups.acquire_lease(disk, RUN, etag)
+        return etag
+
+    async def etag(self, blob: BlobAddress) -> str:
+        """Look at a blob's ETag."""
+        return (await self.services.pages.properties(blob, "")).etag
+
+    async def target(self, blob: BlobAddress) -> CopyTarget:
+        """Look at a blob that is there."""
+        found = await self.services.copies.look(blob)
+        assert found
+        return found
+
+    async def size(self, blob: BlobAddress, snapshot: str = "") -> int:
+        """Look at the size of a blob or a snapshot, in pages."""
+        return (await self.services.pages.properties(blob, snapshot)).size // PAGE
+
+    async def content(self, blob: BlobAddress, snapshot: str = "") -> list[int]:
+        """Read all pages of a blob or a snapshot."""
+        pages = await self.size(blob, snapshot)
+        url = await self.services.pages.signed_url(blob, snapshot)
+        read = await self.services.pages.read(url, pages_of(0, pages)) if pages else b""
+        return numbers(read)
+
+    async def changes(
+        self, blob: BlobAddress, snapshot: str = "", since: str | None = None, window: tuple[int, int] | None = None
+    ) -> list[tuple[int, int, str]]:
+        """List the pages (first, first after) that are valid, or with `since` those written or cleared since then."""
+        first, end = window or (0, await self.size(blob, snapshot))
+        listed = self.services.pages.changes(blob, snapshot, since, Window(first * PAGE, end * PAGE))
+        return [(found.start // PAGE, found.end // PAGE, "clear" if found.clear else "write") async for found in listed]
+
+    async def source(self, blob: BlobAddress, snapshot: str = "", serves: timedelta = READ_FOR) -> str:
+        """Give the signed URL of a blob or a snapshot."""
+        return await self.services.pages.signed_url(blob, snapshot, serves)
+
+    async def copy_over(
+        self, target: BlobAddress, source: Version, metadata: Mapping[str, str] | None = None, lease: str | None = None
+    ) -> None:
+        """Copy a blob or a snapshot over another blob, from beginning to end."""
+        held = self.hold(target)
+        await self.begin_copy(target, source.blob, metadata or {}, lease, snapshot=source.snapshot)
+        await held.finish()
+
+    async def begin_copy(
+        self,
+        target: BlobAddress,
+        source: BlobAddress,
+        metadata: Mapping[str, str],
+        lease: str | None = None,
+        *,
+        snapshot: str = "",
+    ) -> None:
+        """Begin to copy a blob or a snapshot to another blob, as that is found; the test has the copy held."""
+        url = await self.source(source, snapshot, COPY_FOR)
+        found = await self.services.copies.look(target)
+        await self.services.copies.start(target, url, metadata, etag=found.etag if found else None, lease_id=lease)
+
+
+def pages_of(first: int, end: int, *, clear: bool = False) -> Change:
+    """Name a range by its pages: the first, and the first after it."""
+    return Change(first * PAGE, end * PAGE, clear)
+
+
+def content_of(*pages: int) -> bytes:
+    """Make the content of pages."""
+    return b"".join(page.to_bytes(PAGE, "big") for page in pages)
+
+
+def numbers(content: bytes) -> list[int]:
+    """Tell pages by their numbers."""
+    return [int.from_bytes(content[at : at + PAGE], "big") for at in range(0, len(content), PAGE)]

@@ -1,0 +1,107 @@
+"""The services of the simulation, with nothing going wrong: each call takes effect when it is made."""
+
+import random
+from collections.abc import Callable, Mapping
+
+from shared.addresses import BlobAddress
+from shared.names import RESTORE_REQUESTS_QUEUE
+from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy
+from tests.simulation.blobs import ABORTED, FAILED, SUCCESS, Blob
+from tests.simulation.calls import CURRENT, Calls, Invocation
+from tests.simulation.services import settings_of, simulated
+from tests.simulation.world import DISKS, LAB, World
+
+
+class PromptCalls(Calls):
+    """Calls that take effect when they are made."""
+
+    async def read[Result](self, effect: Callable[[], Result]) -> Result:
+        self.passed()
+        return effect()
+
+    async def change[Result](self, effect: Callable[[], Result]) -> Result:
+        self.passed()
+        return effect()
+
+
+class SimulatedCloud(Cloud):
+    """A world of the simulation."""
+
+    def __init__(self) -> None:
+        self.world = world = World()
+        self.disks, self.lab = DISKS, LAB
+        CURRENT.set(Invocation(RESTORE_REQUESTS_QUEUE, world.now))
+        calls = PromptCalls(random.Random(0), world.call_passed, (), rate=0)
+        self.services = simulated(world, calls, settings_of(DISKS.blob("disk*.vhd").url))
+
+    async def make(self, blob: BlobAddress, pages: int, metadata: Mapping[str, str] | None = None) -> None:
+        if blob not in self.world.blobs:
+            self.world.make(blob, pages, {})
+        else:
+            self._blob(blob).put_blob(pages)
+        self._blob(blob).metadata = dict(metadata or {})
+
+    async def write(self, blob: BlobAddress, first: int, *content: int, lease: str | None = None) -> None:
+        found = self._blob(blob)
+        found.require_open()
+        found.require_lease(lease)
+        found.set(first, content)
+
+    async def clear(self, blob: BlobAddress, first: int, count: int = 1) -> None:
+        found = self._blob(blob)
+        found.require_open()
+        found.require_lease(None)
+        found.set(first, [None] * count)
+
+    async def resize(self, blob: BlobAddress, pages: int) -> None:
+        self._blob(blob).resize(pages, None)
+
+    async def snapshot(self, blob: BlobAddress, metadata: Mapping[str, str] | None = None) -> str:
+        return self.world.snapshot(blob, metadata)
+
+    async def delete(self, blob: BlobAddress) -> None:
+        found = self._blob(blob)
+        found.require_open()
+        found.require_lease(None)
+        self.world.lose(blob)
+
+    async def lease(self, blob: BlobAddress) -> None:
+        self._blob(blob).acquire(SOMEBODY)
+
+    async def break_lease(self, blob: BlobAddress) -> None:
+        self._blob(blob).break_lease()
+
+    def hold(self, target: BlobAddress) -> HeldCopy:
+        return _SimulatedCopy(self.world, target)
+
+    async def receive(self, queue: str) -> list[bytes]:
+        seen = [message for message in self.world.messages if message.queue == queue]
+        seen = [message for message in seen if message.visible_at <= self.world.now]
+        self.world.messages = [message for message in self.world.messages if message not in seen]
+        return [message.body for message in seen]
+
+    async def pass_time(self) -> None:
+        self.world.now += SOON
+
+    def _blob(self, blob: BlobAddress) -> Blob:
+        return self.world.blob(blob)
+
+
+class _SimulatedCopy:
+    def __init__(self, world: World, target: BlobAddress) -> None:
+        self._world, self._target = world, target
+
+    def progress(self, share: float) -> None:
+        copy = self._world.blob(self._target).copy
+        assert copy
+        copy.done = int(share * len(copy.content))
+
+    async def finish(self) -> None:
+        self._world.end_copy(self._target, SUCCESS)
+
+    async def fail(self) -> None:
+        self._world.end_copy(self._target, FAILED)
+
+    async def abort(self, lease: str | None = None) -> None:
+        self._world.blob(self._target).require_lease(lease)
+        self._world.end_copy(self._target, ABORTED)

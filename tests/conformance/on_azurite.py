@@ -1,0 +1,124 @@
+"""The real services: the app's own clients, the gateway, and Azurite behind it."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from azure.storage.blob.aio import BlobClient, BlobLeaseClient, BlobServiceClient
+from azure.storage.queue.aio import QueueServiceClient
+
+from infra.local.azurite import Account
+from infra.local.gateway.pending_copies import HeldCopies
+from infra.local.local_azure import BACKUPS, DISKS, LocalAzure
+from shared.addresses import BlobAddress, ContainerAddress
+from shared.names import PAGE
+from shared.settings import Settings
+from shared.storage.services import Services, open_services
+from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy, content_of
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """The clients of those who are not the app, and the Azure that they share with it."""
+
+    azure: LocalAzure
+    blobs: Mapping[str, BlobServiceClient]
+    queues: QueueServiceClient
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def of(cls, azure: LocalAzure) -> AsyncIterator["People"]:
+        async with contextlib.AsyncExitStack() as stack:
+            accounts: tuple[Account, ...] = (DISKS, BACKUPS)
+            blobs = {account.name: await stack.enter_async_context(azure.blobs(account)) for account in accounts}
+            yield cls(azure, blobs, await stack.enter_async_context(azure.queues()))
+
+
+@contextlib.asynccontextmanager
+async def open_cloud(people: People) -> AsyncIterator["AzuriteCloud"]:
+    """Open a cloud with containers of its own; the table and the queues are those of all tests."""
+    mine = uuid.uuid4().hex[:12]
+    azure, service = people.azure, people.blobs[DISKS.name]
+    disks, lab = (ContainerAddress.parse(f"{azure.blob_url(DISKS)}/{kind}-{mine}") for kind in ("vhds", "lab"))
+    for container in (disks, lab):
+        await service.create_container(container.container)
+    chosen = azure.app_settings(
+        [disks.blob("disk*.vhd").url], BACKUP_CONTAINER=f"{azure.blob_url(BACKUPS)}/backups-{mine}"
+    )
+    async with open_services(Settings.model_validate(chosen | {k.lower(): v for k, v in chosen.items()})) as services:
+        await services.ensure()
+        await services.backups.ensure_container()
+        yield AzuriteCloud(people, services, disks, lab)
+    azure.gateway.copies.clear()
+
+
+class AzuriteCloud(Cloud):
+    """Containers of the local Azure."""
+
+    def __init__(self, people: People, services: Services, disks: ContainerAddress, lab: ContainerAddress) -> None:
+        self._people = people
+        self.services, self.disks, self.lab = services, disks, lab
+
+    async def make(self, blob: BlobAddress, pages: int, metadata: Mapping[str, str] | None = None) -> None:
+        await self._blob(blob).create_page_blob(pages * PAGE, metadata=dict(metadata or {}))
+
+    async def write(self, blob: BlobAddress, first: int, *content: int, lease: str | None = None) -> None:
+        body = content_of(*content)
+        await self._blob(blob).upload_page(body, first * PAGE, len(body), lease=lease)
+
+    async def clear(self, blob: BlobAddress, first: int, count: int = 1) -> None:
+        await self._blob(blob).clear_page(first * PAGE, count * PAGE)
+
+    async def resize(self, blob: BlobAddress, pages: int) -> None:
+        await self._blob(blob).resize_blob(pages * PAGE)
+
+    async def snapshot(self, blob: BlobAddress, metadata: Mapping[str, str] | None = None) -> str:
+        given = None if metadata is None else dict(metadata)
+        return str((await self._blob(blob).create_snapshot(given))["snapshot"])
+
+    async def delete(self, blob: BlobAddress) -> None:
+        await self._blob(blob).delete_blob(delete_snapshots="include")
+
+    async def lease(self, blob: BlobAddress) -> None:
+        await self._blob(blob).acquire_lease(lease_id=SOMEBODY)
+
+    async def break_lease(self, blob: BlobAddress) -> None:
+        await BlobLeaseClient(self._blob(blob)).break_lease(lease_break_period=0)
+
+    def hold(self, target: BlobAddress) -> HeldCopy:
+        path = f"/{target.account}/{target.container}/{target.blob}"
+        return _PendingCopy(self._people.azure.gateway.copies.hold(path), self._blob(target))
+
+    async def receive(self, queue: str) -> list[bytes]:
+        client = self._people.queues.get_queue_client(queue)
+        found = []
+        async for message in client.receive_messages(messages_per_page=32, visibility_timeout=60):
+            found.append(str(message.content).encode())
+            await client.delete_message(message)
+        return found
+
+    async def pass_time(self) -> None:
+        await asyncio.sleep(SOON.total_seconds())
+
+    def _blob(self, blob: BlobAddress) -> BlobClient:
+        return self._people.blobs[blob.account].get_blob_client(blob.container, blob.blob)
+
+
+class _PendingCopy:
+    def __init__(self, held: HeldCopies, target: BlobClient) -> None:
+        self._held, self._target = held, target
+
+    def progress(self, share: float) -> None:
+        self._held.progress(share)
+
+    async def finish(self) -> None:
+        await self._held.finish()
+
+    async def fail(self) -> None:
+        await self._held.fail()
+
+    async def abort(self, lease: str | None = None) -> None:
+        copy = (await self._target.get_blob_properties()).copy
+        await self._target.abort_copy(str(copy.id), lease=lease)

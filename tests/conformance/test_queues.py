@@ -1,0 +1,62 @@
+"""Messages are sent alike in memory and on Azurite's queues."""
+
+from datetime import timedelta
+
+from shared.messages import BatchMessage, FinishMessage, Message, PlanMessage, RestoreMessage
+from shared.storage.queues import QUEUE_OF
+from tests.conformance.clouds import Cloud
+
+TIME = "2026-11-22T10:00:00.1234567Z"
+
+
+async def received(cloud: Cloud, kind: type[Message]) -> list[Message]:
+    return [kind.read(body) for body in await cloud.receive(QUEUE_OF[kind])]
+
+
+async def test_each_message_is_seen_at_once_on_the_queue_of_its_step(cloud: Cloud) -> None:
+    disk = cloud.disks.blob("Disk 1 ünï & <2>.vhd").url
+    sent: list[Message] = [
+        PlanMessage(disk=disk, run=TIME),
+        BatchMessage(disk=disk, run=TIME, plan=1, window=2, number=3, ranges=[0, 1, 2, -3]),
+        FinishMessage(disk=disk, run=TIME),
+        RestoreMessage(disk=disk, restore="some-id"),
+    ]
+    for message in sent:
+        await cloud.services.queues.send(message)
+    for message in sent:
+        assert await received(cloud, type(message)) == [message]
+        assert await received(cloud, type(message)) == []
+
+
+async def test_a_message_sent_twice_is_two(cloud: Cloud) -> None:
+    message = FinishMessage(disk=cloud.disks.blob("disk.vhd").url, run=TIME)
+    for _ in range(2):
+        await cloud.services.queues.send(message)
+    assert await received(cloud, FinishMessage) == [message, message]
+
+
+async def test_a_delayed_message_is_seen_after_its_delay(cloud: Cloud) -> None:
+    message = FinishMessage(disk=cloud.disks.blob("disk.vhd").url, run=TIME)
+    sent = cloud.services.now()
+    await cloud.services.queues.send(message, timedelta(seconds=1))
+    assert await received(cloud, FinishMessage) == []
+    while not (found := await received(cloud, FinishMessage)):
+        assert cloud.services.now() < sent + timedelta(seconds=30)
+        await cloud.pass_time()
+    assert found == [message]
+    # Azurite's clock for messages may count whole seconds.
+    assert cloud.services.now() > sent + timedelta(milliseconds=500)
+
+
+async def test_a_delay_is_of_whole_seconds(cloud: Cloud) -> None:
+    message = FinishMessage(disk=cloud.disks.blob("disk.vhd").url, run=TIME)
+    await cloud.services.queues.send(message, timedelta(milliseconds=999))
+    assert await received(cloud, FinishMessage) == [message]
+
+
+async def test_what_is_there_already_is_not_made_again(cloud: Cloud) -> None:
+    message = FinishMessage(disk=cloud.disks.blob("disk.vhd").url, run=TIME)
+    await cloud.services.queues.send(message)
+    await cloud.services.ensure()
+    await cloud.services.backups.ensure_container()
+    assert await received(cloud, FinishMessage) == [message]

@@ -1,0 +1,226 @@
+"""The record and its recovery points are kept alike in memory and in Azurite's tables."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.addresses import BlobAddress
+from shared.names import PAGE
+from shared.record import DiskRecord, Kind, OpenRun, RecoveryPoint
+from shared.storage.records import RecordConflictError
+from tests.conformance.clouds import Cloud
+
+NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)
+UNICODE = 'a\\b "quoted", ünï 磁盘 | ~ & <x>'
+
+
+def record_of(cloud: Cloud, disk: BlobAddress) -> DiskRecord:
+    return DiskRecord(disk=disk.url, backup_blob=cloud.services.backups.address(disk).url)
+
+
+async def point_of(cloud: Cloud, disk: BlobAddress, time: str = "", **values: object) -> RecoveryPoint:
+    """Make a recovery point, of a source snapshot that is there unless a time is given."""
+    made = {
+        "time": time or await cloud.services.disks.take_snapshot(disk),
+        "kind": Kind.INCREMENTAL,
+        "reason": "",
+        "backup_blob": cloud.services.backups.address(disk).url,
+        "backup_snapshot": "2026-11-22T12:00:00.7654321Z",
+        "size": 4 * 1024**4,
+        "started": NOON,
+        "sealed": NOON + timedelta(seconds=1),
+    }
+    return RecoveryPoint.of_a_copy(**(made | values))
+
+
+def times(count: int) -> list[str]:
+    return [f"2026-11-{1 + number // 24:02}T{number % 24:02}:00:00.1234567Z" for number in range(count)]
+
+
+async def test_there_is_no_record_before_it_is_put(cloud: Cloud) -> None:
+    disk = cloud.disks.blob("disk.vhd")
+    assert await cloud.services.records.get(disk) is None
+    assert await cloud.services.records.point_times(disk) == []
+    assert await cloud.services.records.point(disk, times(1)[0]) is None
+
+
+async def test_a_record_is_read_as_it_was_put(cloud: Cloud) -> None:
+    disk = cloud.disks.blob("Disk 1 ünï.vhd")
+    run = OpenRun(snapshot=times(1)[0], size=2**40, started=NOON, progressed=NOON, checked=NOON, bytes_total=2**53 + 1)
+    told = {"last_error": UNICODE, "last_error_at": NOON, "base_size": 2**42, "adopted": True, "backup_etag": '"0x8D"'}
+    record = record_of(cloud, disk).model_copy(update={**told, "run": run, "last_success": NOON})
+    await cloud.services.records.put(disk, record, None)
+    found = await cloud.services.records.get(disk)
+    assert found
+    assert found[0] == record
+
+
+async def test_what_a_record_does_not_say_any_more_is_gone(cloud: Cloud) -> None:
+    disk = cloud.disks.blob("disk.vhd")
+    run = OpenRun(snapshot=times(1)[0], size=PAGE, started=NOON, progressed=NOON, checked=NOON)
+    record = record_of(cloud, disk)
+    await cloud.services.records.put(disk, record.model_copy(update={"run": run, "last_success": NOON}), None)
+    found = await cloud.services.records.get(disk)
+    assert found
+    await cloud.services.records.put(disk, record, found[1])
+    found = await cloud.services.records.get(disk)
+    assert found
+    assert found[0] == record
+
+
+async def test_a_new_record_is_not_put_over_another(cloud: Cloud) -> None:
+    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    await records.put(disk, record_of(cloud, disk), None)
+    with pytest.raises(RecordConflictError):
+        await records.put(disk, record_of(cloud, disk).model_copy(update={"base_size": 1}), None)
+    found = await records.get(disk)
+    assert found
+    assert found[0].base_size == 0
+
+
+async def test_a_record_that_was_changed_meanwhile_is_not_put(cloud: Cloud) -> None:
+    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    await records.put(disk, record_of(cloud, disk), None)
+    first = await records.get(disk)
+    assert first
+    await records.put(disk, first[0], first[1])
+    second = await records.get(disk)
+    assert second
+    assert second[1] != first[1]
+    with pytest.raises(RecordConflictError):
+        await records.put(disk, first[0].model_copy(update={"base_size": 1}), first[1])
+    assert await records.get(disk) == second
+
+
+async def test_a_record_that_is_gone_is_neither_put_nor_sealed(cloud: Cloud) -> None:
+    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    await records.put(disk, record_of(cloud, disk), None)
+    found = await records.get(disk)
+    assert found
+    await records.delete(disk, found[1])
+    with pytest.raises(RecordConflictError):
+        await records.put(disk, *found)
+    with pytest.raises(RecordConflictError):
+        await records.seal(disk, *found, await point_of(cloud, disk, times(1)[0]))
+    assert await records.get(disk) is None
+    assert await records.point_times(disk) == []
+
+
+async def test_a_record_deleted_twice_is_fine(cloud: Cloud) -> None:
+    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    await records.put(disk, record_of(cloud, disk), None)
+    found = await records.get(disk)
+    assert found
+    for _ in range(2):
+        await records.delete(disk, found[1])
+    assert await records.get(disk) is None
+
+
+async def test_a_record_is_updated_by_what_it_says_now(cloud: Cloud) -> None:
+    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    assert await records.update(disk, lambda record: record) is None
+    await records.put(disk, record_of(cloud, disk), None)
+    for expected in (1, 2, 3):
+        now = await records.update(disk, lambda record: record.model_copy(update={"base_size": record.base_size + 1}))
+        assert now
+        assert now.base_size == expected
+    before = await records.get(disk)
+    await records.update(disk, lambda record: record)
+    assert await records.get(disk) == before
+
+
+async def test_a_record_is_deleted_as_it_was_read_only_and_its_points_stay(cloud: Cloud) -> None:
+    disk, records = await cloud.disk(1), cloud.services.records
+    await records.put(disk, record_of(cloud, disk), None)
+    point = await point_of(cloud, disk)
+    await records.add_points(disk, [point])
+    first = await records.get(disk)
+    assert first
+    await records.put(disk, *first)
+    with pytest.raises(RecordConflictError):
+        await records.delete(disk, first[1])
+    found = await records.get(disk)
+    assert found
+    await records.delete(disk, found[1])
+    assert await records.get(disk) is None
+    assert await records.point_times(disk) == [point.time]
+
+
+async def test_a_seal_writes_the_record_and_the_recovery_point(cloud: Cloud) -> None:
+    disk, records = await cloud.disk(1), cloud.services.records
+    await records.put(disk, record_of(cloud, disk), None)
+    found, point = await records.get(disk), await point_of(cloud, disk, reason=UNICODE, duration_seconds=5.0)
+    assert found
+    sealed = found[0].model_copy(update={"last_point": point.time})
+    await records.seal(disk, sealed, found[1], point)
+    then = await records.get(disk)
+    assert then
+    assert then[0] == sealed
+    assert then[1] != found[1]
+    assert await records.point(disk, point.time) == point
+    assert await records.point_times(disk) == [point.time]
+
+
+async def test_a_seal_of_a_record_that_was_changed_meanwhile_writes_neither(cloud: Cloud) -> None:
+    disk, records = await cloud.disk(1), cloud.services.records
+    await records.put(disk, record_of(cloud, disk), None)
+    found, point = await records.get(disk), await point_of(cloud, disk)
+    assert found
+    await records.put(disk, *found)
+    then = await records.get(disk)
+    with pytest.raises(RecordConflictError):
+        await records.seal(disk, found[0].model_copy(update={"last_point": point.time}), found[1], point)
+    assert await records.get(disk) == then
+    assert await records.point(disk, point.time) is None
+
+
+async def test_recovery_points_are_listed_oldest_first_each_disk_its_own(cloud: Cloud) -> None:
+    disk, other, records = cloud.disks.blob("disk.vhd"), cloud.disks.blob("disk.vhd2"), cloud.services.records
+    early, middle, late = times(3)
+    await records.add_points(disk, [await point_of(cloud, disk, time) for time in (late, early)])
+    await records.add_points(other, [await point_of(cloud, other, times(4)[3])])
+    await records.add_points(disk, [await point_of(cloud, disk, middle)])
+    await records.put(disk, record_of(cloud, disk), None)
+    assert await records.point_times(disk) == [early, middle, late]
+    assert await records.point_times(other) == [times(4)[3]]
+
+
+async def test_recovery_points_that_are_on_record_are_left_as_they_are(cloud: Cloud) -> None:
+    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    all_times = times(130)
+    kept = [await point_of(cloud, disk, time, reason="kept") for time in all_times[60:120:20]]
+    await records.add_points(disk, kept)
+    await records.add_points(disk, [await point_of(cloud, disk, time, reason="new") for time in all_times])
+    assert await records.point_times(disk) == all_times
+    for point in kept:
+        assert await records.point(disk, point.time) == point
+    found = await records.point(disk, all_times[129])
+    assert found
+    assert found.reason == "new"
+
+
+async def test_all_disks_that_have_a_record_are_listed(cloud: Cloud) -> None:
+    plain, adopted, restored = (cloud.disks.blob(f"{name}.vhd") for name in ("a", "b", "c"))
+    changes: tuple[dict[str, object], ...] = ({}, {"adopted": True}, {"restore": "r", "restore_of": plain.url})
+    for disk, change in zip((plain, adopted, restored), changes, strict=True):
+        record = record_of(cloud, disk).model_copy(update=change)
+        await cloud.services.records.put(disk, record, None)
+    only_points = cloud.disks.blob("d.vhd")
+    await cloud.services.records.add_points(only_points, [await point_of(cloud, only_points, times(1)[0])])
+    found = await cloud.services.records.disks()
+    mine = {disk: told for disk, told in found.items() if disk.parent == cloud.disks}
+    assert mine == {plain: False, adopted: True, restored: True}
+
+
+async def test_updates_at_the_same_time_all_count(cloud: Cloud) -> None:
+    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    await records.put(disk, record_of(cloud, disk), None)
+
+    def counted(record: DiskRecord) -> DiskRecord:
+        return record.model_copy(update={"base_size": record.base_size + 1})
+
+    await asyncio.gather(*(records.update(disk, counted) for _ in range(5)))
+    found = await records.get(disk)
+    assert found
+    assert found[0].base_size == 5

@@ -1,0 +1,89 @@
+"""The rows of restores are kept alike in memory and in Azurite's tables."""
+
+import uuid
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.restores import Restore, State
+from shared.storage.records import RecordConflictError
+from tests.conformance.clouds import Cloud
+
+NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)
+
+
+def restore_of(cloud: Cloud, name: str = "disk.vhd", **values: object) -> Restore:
+    disk = cloud.disks.blob(name)
+    made: dict[str, object] = {"disk": disk.url, "point": "latest", "requested": NOON, "checked": NOON}
+    return Restore.model_validate(made | {"restore": f"{uuid.uuid4()}", "phase_began": NOON} | values)
+
+
+async def opened(cloud: Cloud) -> set[str]:
+    """List the restores that have not ended, of this cloud."""
+    return {row.restore for row in await cloud.services.restores.open() if cloud.disks.url in row.disk}
+
+
+async def test_a_restore_is_added_once(cloud: Cloud) -> None:
+    restore, restores = restore_of(cloud, size=2**42, reason="waits ünï", target_is_new=True), cloud.services.restores
+    assert await restores.add(restore) is True
+    assert await restores.add(restore.model_copy(update={"point": "other"})) is False
+    found = await restores.get(restore.address, restore.restore)
+    assert found
+    assert found[0] == restore
+
+
+async def test_a_restore_that_was_not_added_is_not_there(cloud: Cloud) -> None:
+    restore = restore_of(cloud)
+    assert await cloud.services.restores.get(restore.address, restore.restore) is None
+
+
+async def test_a_restore_is_in_the_partition_of_its_disk(cloud: Cloud) -> None:
+    restore = restore_of(cloud)
+    await cloud.services.restores.add(restore)
+    assert await cloud.services.restores.get(cloud.disks.blob("disk2.vhd"), restore.restore) is None
+    assert await cloud.services.restores.add(restore.model_copy(update={"disk": cloud.disks.blob("disk2.vhd").url}))
+
+
+async def test_a_restore_is_put_as_it_was_read_only(cloud: Cloud) -> None:
+    restore, restores = restore_of(cloud), cloud.services.restores
+    await restores.add(restore)
+    first = await restores.get(restore.address, restore.restore)
+    assert first
+    after = restore.model_copy(update={"state": State.PROMOTING, "last_error": "x", "last_error_at": NOON})
+    await restores.put(after, first[1])
+    second = await restores.get(restore.address, restore.restore)
+    assert second
+    assert second[0] == after
+    assert second[1] != first[1]
+    with pytest.raises(RecordConflictError):
+        await restores.put(restore, first[1])
+    assert await restores.get(restore.address, restore.restore) == second
+
+
+async def test_a_restore_that_is_not_there_is_not_put(cloud: Cloud) -> None:
+    restore, other = restore_of(cloud), restore_of(cloud)
+    await cloud.services.restores.add(other)
+    found = await cloud.services.restores.get(other.address, other.restore)
+    assert found
+    with pytest.raises(RecordConflictError):
+        await cloud.services.restores.put(restore, found[1])
+    assert await cloud.services.restores.get(restore.address, restore.restore) is None
+
+
+async def test_the_restores_that_have_not_ended_are_open(cloud: Cloud) -> None:
+    restores = {state: restore_of(cloud, f"disk{number}.vhd") for number, state in enumerate(State)}
+    for state, restore in restores.items():
+        await cloud.services.restores.add(restore)
+        found = await cloud.services.restores.get(restore.address, restore.restore)
+        assert found
+        if state is not State.DONE:
+            await cloud.services.restores.put(restore.model_copy(update={"state": state}), found[1])
+    ended = {restores[state].restore for state in (State.REFUSED, State.FAILED)}
+    assert await opened(cloud) == {restore.restore for restore in restores.values()} - ended
+
+
+async def test_a_request_that_names_no_disk_has_a_row_that_is_not_open(cloud: Cloud) -> None:
+    restore = restore_of(cloud, disk="", state=State.REFUSED, ended=NOON)
+    assert await cloud.services.restores.add(restore) is True
+    assert await cloud.services.restores.add(restore) is False
+    assert restore.restore not in {row.restore for row in await cloud.services.restores.open()}

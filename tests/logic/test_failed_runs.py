@@ -1,0 +1,100 @@
+"""Runs that fail: each is tried again from its own source snapshot, and given up once it was tried often enough."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+
+from shared.decisions import BackupBlob, begun_anew, copied, given_up, is_stalled, opened, progressed, replanned
+from shared.failed_runs import MOST_TRIES, failed_for_good, is_failing, is_hopeless, tried_again
+from shared.record import DiskRecord, Kind, OpenRun, Progress
+from shared.settings import Mode
+from tests.logic.records import BACKED_UP, ETAG, GIB, NOON, RUN, records
+
+FOUND = BackupBlob(size=64 * GIB, etag=ETAG, leased=False)
+"""The backup blob as the last run has left it."""
+
+HALF = Progress(windows=1, batches_total=8, batches_done=4)
+MORE = HALF.model_copy(update={"batches_done": 5})
+LATER = NOON + timedelta(minutes=5)
+UNDER_WAY = progressed(BACKED_UP.with_run(opened=True, windows=1), HALF, LATER)
+"""The record of a disk in the midst of an incremental run."""
+WHY = "copy-ranges has given up a message of the run"
+
+a_few = settings(max_examples=100, deadline=None)
+
+
+def run_of(record: DiskRecord) -> OpenRun:
+    assert record.run
+    return record.run
+
+
+def test_a_run_that_fails_says_why_and_is_as_it_was() -> None:
+    record = UNDER_WAY
+    failed = failed_for_good(record, WHY)
+    assert run_of(failed).failed == WHY
+    assert failed.with_run(failed="") == record
+
+
+@a_few
+@given(records().filter(lambda record: record.run))
+def test_a_run_that_is_tried_again_keeps_its_source_snapshot_and_all_that_is_done(record: DiskRecord) -> None:
+    again = tried_again(failed_for_good(record, WHY), LATER)
+    run = run_of(record)
+    assert again == record.with_run(tries=run.tries + 1, failed="", progressed=LATER, replans=0)
+    assert again.run_of(run.snapshot)
+
+
+def test_a_run_that_is_tried_again_is_given_its_time_from_then_on() -> None:
+    after = timedelta(minutes=30)
+    stalled = BACKED_UP.with_run(replans=6, progressed=NOON - timedelta(days=3))
+    run = run_of(tried_again(stalled, NOON))
+    assert not is_stalled(run, NOON + after - timedelta(seconds=1), after)
+    assert is_stalled(run, NOON + after, after)
+
+
+def test_a_run_is_hopeless_once_it_was_tried_again_as_often_as_may_be() -> None:
+    record, tries = failed_for_good(BACKED_UP, WHY), 0
+    while not is_hopeless(record):
+        record, tries = failed_for_good(tried_again(record, LATER), WHY), tries + 1
+    assert tries == MOST_TRIES
+
+
+@pytest.mark.parametrize("tries", [MOST_TRIES, MOST_TRIES + 1, 2**40])
+def test_a_run_that_was_tried_too_often_is_hopeless_when_it_fails_again_and_not_while_it_moves(tries: int) -> None:
+    record = UNDER_WAY.with_run(tries=tries)
+    anew = begun_anew(record, Kind.RESYNC, "refused")
+    moved = progressed(record, MORE, LATER)
+    assert not any(is_hopeless(then) for then in (record, anew, moved))
+    assert all(is_hopeless(failed_for_good(then, WHY)) for then in (record, anew, moved, replanned(record, LATER)))
+
+
+def test_a_run_that_comes_no_further_fails_where_it_has_errors_of_its_own() -> None:
+    stalled = replanned(UNDER_WAY, LATER)
+    told = {"last_error": WHY, "last_error_at": LATER}
+    assert is_failing(stalled.model_copy(update=told))
+    assert not is_failing(stalled), "it waits behind the messages of other disks"
+    assert not is_failing(stalled.model_copy(update={**told, "last_error_at": NOON - timedelta(days=1)}))
+    assert not is_failing(UNDER_WAY.model_copy(update=told)), "it moves"
+    copying = stalled.with_run(mode=Mode.FULL).model_copy(update=told)
+    assert not is_failing(copying), "the service may let a copy wait for days"
+
+
+def test_a_run_that_moves_fails_no_more() -> None:
+    failed = failed_for_good(UNDER_WAY, WHY)
+    assert run_of(progressed(failed, HALF, LATER)).failed == WHY
+    assert run_of(progressed(failed, MORE, LATER)).failed == ""
+
+
+def test_a_full_copy_that_moves_fails_no_more() -> None:
+    failed = failed_for_good(copied(BACKED_UP.with_run(mode=Mode.FULL, opened=True), GIB, 64 * GIB, NOON), WHY)
+    assert run_of(copied(failed, GIB, 64 * GIB, LATER)).failed == WHY
+    assert run_of(copied(failed, 2 * GIB, 64 * GIB, LATER)).failed == ""
+
+
+def test_a_hopeless_run_that_is_given_up_makes_the_next_one_a_resync_with_tries_of_its_own() -> None:
+    hopeless = failed_for_good(UNDER_WAY.with_run(tries=MOST_TRIES), WHY)
+    next_run = given_up(hopeless, WHY).model_copy(update={"run": RUN})
+    run = run_of(opened(next_run, FOUND, 1, leased=True))
+    assert (run.kind, run.reason) == (Kind.RESYNC, WHY)
+    assert (run.tries, run.failed, is_hopeless(next_run)) == (0, "", False)

@@ -1,0 +1,254 @@
+"""Verifies and drills: the row that is kept of each, how it goes from stage to stage, and which parts are missing."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from azure.data.tables import EdmType, EntityProperty
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.decisions import is_unwatched
+from shared.inspections import (
+    ENDS,
+    MOST_ATTEMPTS,
+    PARTS_AHEAD,
+    Compared,
+    Inspection,
+    Stage,
+    begun,
+    built_on,
+    came_to_grief,
+    compared,
+    ended,
+    missing,
+    next_parts,
+    row_key,
+    tried_again,
+)
+from shared.record import DISK_ROW, POINT_ROW_PREFIX, Kind, PointState, RecoveryPoint, Task
+from shared.restores import RESTORE_ROW_PREFIX
+from shared.storage.records import from_properties, to_properties
+from tests.logic.records import BASE, DISK, GIB, INSPECTION, NOON, SNAPSHOT, inspections
+
+SYSTEM_PROPERTIES = {"PartitionKey": "disks|vhds|os.vhd", "RowKey": "drill-6f3c1d2e", "odata.etag": "W/x"}
+LATER = NOON + timedelta(minutes=5)
+NOTHING = Compared(frozenset(), 0, "")
+
+a_few = settings(max_examples=100, deadline=None)
+
+
+def attempt(number: int, stage: Stage = Stage.COMPARING) -> Inspection:
+    return INSPECTION.model_copy(update={"attempt": number, "state": stage})
+
+
+def changes(before: Inspection, after: Inspection) -> set[str]:
+    """Name the fields that differ."""
+    return {name for name in Inspection.model_fields if getattr(before, name) != getattr(after, name)}
+
+
+# --- the row
+
+
+def through_the_table(inspection: Inspection) -> Inspection:
+    written = to_properties(inspection.model_dump(exclude_none=True))
+    return Inspection.model_validate(from_properties(SYSTEM_PROPERTIES | written))
+
+
+@a_few
+@given(inspections())
+def test_an_inspection_is_read_from_the_table_as_it_was_written(inspection: Inspection) -> None:
+    assert through_the_table(inspection) == inspection
+
+
+@a_few
+@given(inspections())
+def test_the_table_takes_every_property_of_an_inspection(inspection: Inspection) -> None:
+    written = to_properties(inspection.model_dump(exclude_none=True))
+    assert all(name.isidentifier() for name in written)
+    assert not written.keys() & SYSTEM_PROPERTIES.keys()
+    assert all(isinstance(value, str | float | bool | datetime | EntityProperty) for value in written.values())
+    numbers = [value for value in written.values() if isinstance(value, EntityProperty)]
+    assert {value.edm_type for value in numbers} == {EdmType.INT64}
+
+
+def test_what_never_happened_has_no_property() -> None:
+    assert not INSPECTION.model_dump(exclude_none=True).keys() & {"ended", "last_error_at"}
+
+
+@pytest.mark.parametrize("task", Task)
+def test_what_is_asked_for_gives_the_row_of_an_inspection_that_has_done_nothing_yet(task: Task) -> None:
+    inspection = Inspection.of("6f3c1d2e", task, DISK, SNAPSHOT, NOON)
+    assert inspection == Inspection(
+        inspection="6f3c1d2e",
+        task=task,
+        state=Stage.REQUESTED,
+        disk=DISK,
+        point=SNAPSHOT,
+        attempt=1,
+        requested=NOON,
+        progressed=NOON,
+        checked=NOON,
+    )
+    assert inspection.address.url == DISK
+    assert not inspection.has_ended
+
+
+def test_the_row_of_an_inspection_is_named_after_its_task_and_its_id() -> None:
+    assert INSPECTION.row_key == "drill-6f3c1d2e"
+    assert row_key(Task.VERIFY, "6f3c1d2e") == "verify-6f3c1d2e"
+
+
+@pytest.mark.parametrize("task", Task)
+def test_the_row_of_an_inspection_is_no_other_row_of_its_disk(task: Task) -> None:
+    row = row_key(task, "6f3c1d2e")
+    assert row != DISK_ROW
+    assert not row.startswith((POINT_ROW_PREFIX, RESTORE_ROW_PREFIX))
+    assert [other for other in Task if row.startswith(f"{other}-")] == [task]
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_an_inspection_has_ended_when_it_is_done_refused_or_has_failed(stage: Stage) -> None:
+    assert attempt(1, stage).has_ended is (stage in {Stage.DONE, Stage.REFUSED, Stage.FAILED})
+    assert (stage in ENDS) is attempt(1, stage).has_ended
+
+
+def test_an_inspection_that_nobody_looks_at_is_unwatched() -> None:
+    after = timedelta(minutes=30)
+    assert not is_unwatched(INSPECTION, NOON + after - timedelta(seconds=1), after)
+    assert is_unwatched(INSPECTION, NOON + after, after)
+
+
+# --- stages
+
+
+@a_few
+@given(inspections(), st.sampled_from([Stage.PROMOTING, Stage.COMPARING]))
+def test_a_stage_begins_with_nothing_done_and_the_whole_recovery_point_before_it(
+    inspection: Inspection, stage: Stage
+) -> None:
+    then = begun(inspection, stage, LATER)
+    assert then.state is stage
+    assert (then.bytes_done, then.bytes_total, then.parts_done) == (0, inspection.size, 0)
+    assert (then.parts_enqueued, then.stalls) == (False, 0)
+    assert (then.progressed, then.checked) == (LATER, LATER)
+
+
+@a_few
+@given(inspections(), st.sampled_from([Stage.PROMOTING, Stage.COMPARING]))
+def test_a_stage_that_begins_is_one_of_the_same_inspection_and_attempt(inspection: Inspection, stage: Stage) -> None:
+    progress = {"state", "bytes_done", "bytes_total", "parts_done", "parts_enqueued", "stalls", "progressed", "checked"}
+    assert changes(inspection, begun(inspection, stage, LATER)) <= progress
+
+
+@a_few
+@given(inspections(), st.sampled_from(sorted(ENDS)))
+def test_an_inspection_ends_with_a_reason_and_the_time_it_took(inspection: Inspection, stage: Stage) -> None:
+    then = ended(inspection, stage, "all bytes equal", inspection.requested + timedelta(seconds=90.5))
+    assert then.has_ended
+    assert (then.state, then.reason, then.duration_seconds) == (stage, "all bytes equal", 90.5)
+    assert then.ended == then.checked == inspection.requested + timedelta(seconds=90.5)
+    assert changes(inspection, then) <= {"state", "reason", "checked", "ended", "duration_seconds"}
+
+
+@a_few
+@given(inspections())
+def test_what_goes_wrong_is_noted_while_the_inspection_goes_on(inspection: Inspection) -> None:
+    then = came_to_grief(inspection, "ServerBusy (503)", LATER)
+    assert (then.last_error, then.last_error_at, then.checked) == ("ServerBusy (503)", LATER, LATER)
+    assert changes(inspection, then) <= {"last_error", "last_error_at", "checked"}
+
+
+# --- attempts
+
+
+def test_a_drill_that_is_tried_again_restores_anew_and_says_why() -> None:
+    then = tried_again(INSPECTION.model_copy(update={"parts_done": 40, "stalls": 2}), "somebody has written", LATER)
+    assert (then.state, then.attempt, then.scratch_etag) == (Stage.PROMOTING, 2, "")
+    assert (then.parts_done, then.bytes_done, then.parts_enqueued, then.stalls) == (0, 0, False, 0)
+    assert (then.last_error, then.last_error_at) == ("somebody has written", LATER)
+    assert (then.recovery_point, then.size, then.parts_total, then.requested) == (BASE, 64 * GIB, 64, NOON)
+
+
+def test_the_attempts_of_a_drill_come_to_an_end() -> None:
+    drill, attempts = INSPECTION, 1
+    while not drill.has_ended:
+        drill = tried_again(drill, f"the copy of attempt {attempts} failed", LATER)
+        attempts += not drill.has_ended
+    assert attempts == drill.attempt == MOST_ATTEMPTS
+    assert (drill.state, drill.ended) == (Stage.FAILED, LATER)
+    assert drill.reason == f"the copy of attempt {MOST_ATTEMPTS} failed. It was tried {MOST_ATTEMPTS} times"
+
+
+def test_a_drill_keeps_to_its_recovery_point_on_every_attempt() -> None:
+    assert tried_again(attempt(1), "once", LATER).recovery_point == INSPECTION.recovery_point
+    assert tried_again(attempt(MOST_ATTEMPTS), "for good", LATER).recovery_point == INSPECTION.recovery_point
+
+
+def test_each_attempt_of_a_drill_marks_its_copy_as_its_own() -> None:
+    marks = [attempt(number).mark for number in range(1, MOST_ATTEMPTS + 1)]
+    others = [attempt(number).model_copy(update={"inspection": "7a4d2e3f"}).mark for number in range(1, 4)]
+    assert len({*marks, *others}) == len(marks) + len(others)
+
+
+# --- parts
+
+parts_compared = st.builds(
+    Compared, parts=st.frozensets(st.integers(0, 63)), bytes_compared=st.integers(0, 64 * GIB), differs=st.just("")
+)
+
+
+@a_few
+@given(parts_compared)
+def test_the_parts_that_are_missing_are_those_that_are_not_compared(found: Compared) -> None:
+    enqueued = INSPECTION.model_copy(update={"parts_enqueued": 64})
+    left = list(missing(enqueued, found))
+    assert not found.parts.intersection(left)
+    assert sorted(found.parts.union(left)) == list(range(enqueued.parts_total))
+    assert left == sorted(set(left))
+
+
+@a_few
+@given(st.integers(0, 3000), st.integers(1, 40))
+def test_every_part_is_enqueued_once_and_never_more_than_a_few_ahead(total: int, pace: int) -> None:
+    inspection, enqueued = INSPECTION.model_copy(update={"parts_total": total, "parts_enqueued": 0}), list[int]()
+    while inspection.parts_done < total:
+        parts = next_parts(inspection)
+        enqueued += parts
+        assert len(enqueued) - inspection.parts_done <= PARTS_AHEAD
+        done = min(len(enqueued), inspection.parts_done + pace)
+        inspection = inspection.model_copy(update={"parts_enqueued": parts.stop, "parts_done": done})
+    assert enqueued == list(range(total))
+
+
+@a_few
+@given(st.lists(st.tuples(st.sampled_from(Kind), st.sampled_from(PointState)), max_size=8), st.integers(0, 8))
+def test_what_was_built_on_a_damaged_recovery_point_goes_up_to_the_next_whole_or_verified_one(
+    made: list[tuple[Kind, PointState]], damaged: int
+) -> None:
+    values = {"reason": "", "backup_snapshot": SNAPSHOT, "size": GIB, "started": NOON, "sealed": NOON}
+    points = [
+        RecoveryPoint.of_a_copy(time=f"{at}", kind=kind, state=state, **values) for at, (kind, state) in enumerate(made)
+    ]
+    later = points[damaged + 1 :]
+    found = built_on(points, f"{damaged}")
+    assert found == later[: len(found)]
+    assert all((point.kind, point.state is PointState.VERIFIED) == (Kind.INCREMENTAL, False) for point in found)
+    rest = later[len(found) :]
+    assert not rest or rest[0].kind is not Kind.INCREMENTAL or rest[0].state is PointState.VERIFIED
+
+
+@a_few
+@given(parts_compared)
+def test_what_is_compared_is_put_on_the_row(found: Compared) -> None:
+    then = compared(INSPECTION, found, LATER)
+    assert (then.parts_done, then.bytes_done, then.checked) == (len(found.parts), found.bytes_compared, LATER)
+    assert then.progressed == (LATER if found.parts else NOON)
+    assert changes(INSPECTION, then) <= {"parts_done", "bytes_done", "checked", "progressed"}
+
+
+def test_a_look_at_an_inspection_that_stands_still_is_no_progress() -> None:
+    found = Compared(frozenset({0, 1}), 2 * GIB, "")
+    first = compared(INSPECTION, found, NOON)
+    again = compared(first, found, LATER)
+    assert (again.progressed, again.checked) == (NOON, LATER)
+    assert compared(again, found._replace(parts=frozenset({0, 1, 5})), LATER).progressed == LATER

@@ -1,0 +1,32 @@
+"""What the simulation makes small, so that a disk of a few pages takes several windows, batches and pieces."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from shared import batches, ranges, sampling
+from shared.names import PAGE
+from shared.workflows import listing, plan_changes
+from shared.workflows.inspecting import begin as inspecting
+from shared.workflows.restoring import carry, prove
+from shared.workflows.sealing import verify
+
+
+def make_small(change: Callable[[Any, str, Any], None]) -> None:
+    """Change what a history needs changed, and silence the app's log: by `setattr`, or by something that undoes it."""
+    change(plan_changes, "WINDOW", 8 * PAGE)
+    change(verify, "WINDOW", 4 * PAGE)
+    change(verify, "PLAN_WINDOW", 8 * PAGE)
+    change(verify, "VERIFY_FOR", timedelta(milliseconds=200))
+    change(prove, "WINDOW", 16 * PAGE)
+    change(carry, "PART", 8 * PAGE)
+    change(inspecting, "PART", 8 * PAGE)
+    change(listing, "SMALLEST_WINDOW", 2 * PAGE)
+    change(sampling, "SAMPLES", 1)
+    change(sampling, "SAMPLE_BYTES", PAGE)
+    change(batches, "MAX_CHANGES", 2)
+    change(batches, "SECONDS_OF_BLOB", 0.009)
+    for module in (batches, ranges):
+        change(module, "MAX_WRITE", 2 * PAGE)
+    change(logging.getLogger("tidemark"), "disabled", True)
