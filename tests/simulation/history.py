@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from shared.addresses import BlobAddress
 from shared.inspections import Inspection
+from shared.names import DRILL_METADATA
 from shared.record import Kind, Task
 from shared.restores import State
 from tests.simulation import model
@@ -104,12 +105,12 @@ class History:
             next_tick = self.world.now + _TICK
             self.host.tick()
             await self._settle(lambda: self.world.now >= next_tick)  # noqa: B023 - asked in this round only
-            if not (self._without_point(since) or self._open_inspections()):
+            if not (self._without_point(since) or self._open_inspections() or self._scratch_blobs()):
                 break
             self.world.now = max(self.world.now, next_tick)
         else:
             disks = [disk.blob for disk in self._without_point(since)]
-            left = [found.row_key for found in self._open_inspections()]
+            left = [*(found.row_key for found in self._open_inspections()), *self._scratch_blobs()]
             raise WrongError(f"no new recovery point within {TICKS_TO_RECOVER} ticks: {disks}, or no end of {left}")
         self._require_nothing(list(model.wrong_at_rest(self.world)))
 
@@ -146,6 +147,10 @@ class History:
     def _open_inspections(self) -> list[Inspection]:
         """List the verifies and drills that have not ended: one whose timer died is found by a later tick."""
         return [found for found, _ in self.world.inspections.values() if not found.has_ended]
+
+    def _scratch_blobs(self) -> list[str]:
+        """List the scratch blobs of drills: one that a late copy makes anew is deleted by a later tick."""
+        return [address.blob for address, blob in self.world.blobs.items() if DRILL_METADATA in blob.metadata]
 
     def _without_point(self, since: str) -> list[BlobAddress]:
         """List the disks of which no run has made a recovery point since then."""

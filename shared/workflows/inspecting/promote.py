@@ -6,7 +6,7 @@ from shared.addresses import BlobAddress
 from shared.decisions import SHORTEST_CHECK_DELAY, check_delay
 from shared.errors import NotAsLeftError
 from shared.inspections import Inspection, Next, Stage, begun, tried_again
-from shared.names import COPY_METADATA, COPY_PENDING, DISK_METADATA, DRILL_METADATA
+from shared.names import COPY_METADATA, COPY_PENDING, COPY_SUCCESS, DISK_METADATA, DRILL_METADATA
 from shared.storage.copies import CopyTarget
 from shared.storage.services import Services
 from shared.workflows.inspecting.versions import scratch_of, versions_on_record
@@ -25,13 +25,20 @@ async def promote(services: Services, inspection: Inspection) -> Next:
         return await _start(services, inspection, scratch, found)
     now = services.now()
     if found.has_succeeded(inspection.mark, inspection.size):
-        etag = await services.copies.forget_source(scratch, found.etag)
+        etag = await _without_source(services, inspection, scratch, found)
         return Next(begun(inspection, Stage.COMPARING, now).model_copy(update={"scratch_etag": etag}))
     if found.copy_status == COPY_PENDING:
         progress = {"bytes_done": found.bytes_done, "bytes_total": found.bytes_total, "checked": now}
         return Next(inspection.model_copy(update=progress), check_delay(inspection.progressed, now))
     said = found.copy_said or f"{found.copy_status}, {found.size} bytes"
     return Next(tried_again(inspection, f"the copy to {scratch.url} did not succeed: {said}", now))
+
+
+async def _without_source(services: Services, inspection: Inspection, scratch: BlobAddress, found: CopyTarget) -> str:
+    """Have the scratch blob say no more by which signature it was copied, where there was one; give its ETag then."""
+    point = (await versions_on_record(services, inspection)).original
+    is_signed = found.copy_status == COPY_SUCCESS and point.blob.service_url != scratch.service_url
+    return await services.copies.forget_source(scratch, found.etag) if is_signed else found.etag
 
 
 async def _start(services: Services, inspection: Inspection, scratch: BlobAddress, found: CopyTarget | None) -> Next:
