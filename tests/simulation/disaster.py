@@ -68,6 +68,9 @@ def wrong_after_rebuild(world: World, settings: Settings, before: dict[BlobAddre
 
 
 def _is_lost(world: World, point: RecoveryPoint) -> bool:
+    """Tell whether a recovery point can't be found: it is gone, or a full copy of nothing, as failed ones are."""
+    if not (point.backup_snapshot or point.size):
+        return True
     return (BlobAddress.parse(point.backup_blob), point.backup_snapshot) in world.lost
 
 

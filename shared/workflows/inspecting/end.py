@@ -22,7 +22,7 @@ async def end(services: Services, inspection: Inspection) -> Next:
     await services.inspections.drop_parts(inspection)
     if inspection.task is Task.VERIFY:
         try:
-            await drop_old_snapshots(services, inspection.address, ended=inspection)
+            await drop_old_snapshots(services, inspection.address)
         except AzureError as error:
             await record_failure(services, inspection.address, "delete-source-snapshot", error)
     await put_on_record(services, over)

@@ -6,7 +6,7 @@ from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
 from shared.events import log_event
-from shared.inspections import Inspection
+from shared.inspections import Stage
 from shared.messages import FinishMessage
 from shared.record import DiskRecord, PointState, Task
 from shared.storage.services import Services
@@ -29,17 +29,14 @@ async def clean_up(services: Services, message: FinishMessage, record: DiskRecor
         await record_failure(services, disk, "delete-source-snapshot", error, message.run)
 
 
-async def drop_old_snapshots(services: Services, disk: BlobAddress, *, ended: Inspection | None = None) -> None:
-    """Delete the source snapshots that are older than the base, but for those that a verify still compares.
-
-    Args:
-        services: the services.
-        disk: the disk.
-        ended: an inspection that does not count any more.
-    """
-    inspections = [found for found in await services.inspections.open(disk) if found.task is Task.VERIFY]
-    others = [found for found in inspections if ended is None or found.row_key != ended.row_key]
-    compared = {found.recovery_point or found.point for found in others}
+async def drop_old_snapshots(services: Services, disk: BlobAddress) -> None:
+    """Delete the source snapshots that are older than the base, but for those that a verify still compares."""
+    inspections = await services.inspections.open(disk)
+    compared = {
+        found.recovery_point or found.point
+        for found in inspections
+        if found.task is Task.VERIFY and found.state is not Stage.ENDING
+    }
     snapshots = await services.disks.own_snapshots(disk)
     record = await services.records.get(disk)
     for snapshot in snapshots if record else ():
