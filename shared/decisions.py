@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +13,9 @@ from shared.settings import Mode
 
 LONGEST_CHECK_DELAY = timedelta(seconds=60)
 SHORTEST_CHECK_DELAY = timedelta(seconds=1)
+
+NO_TROUBLE: Mapping[str, Any] = {"tries": 0, "failed": "", "error_at": None}
+"""What a run that moves says of its troubles."""
 
 _MOST_DOUBLINGS = 6
 # What Snapshot Blob may take with all its retries, and what two clocks may differ by.
@@ -121,9 +124,10 @@ def begun_anew(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
 def given_up(record: DiskRecord, reason: str) -> DiskRecord:
     """Close the open run without a recovery point.
 
-    The backup blob is between two states then, and the next run a resync; but a full copy has not touched it.
+    The backup blob is between two states then, and the next run a resync; but a run that was not opened, or made a full
+    copy, has not touched it.
     """
-    if run_of(record).mode is Mode.FULL:
+    if run_of(record).mode is Mode.FULL or not run_of(record).opened:
         return record.model_copy(update={"run": None})
     return record.model_copy(update={"run": None, "resync_reason": reason if record.base_snapshot else ""})
 
@@ -143,7 +147,7 @@ def progressed(record: DiskRecord, progress: Progress, now: datetime) -> DiskRec
     moved = any(getattr(run, name) != count for name, count in counts.items())
     if not moved:
         return record.with_run(checked=now)
-    return record.with_run(**counts, checked=now, progressed=now, replans=0, failed="")
+    return record.with_run(**counts, checked=now, progressed=now, replans=0, **NO_TROUBLE)
 
 
 def is_complete(run: OpenRun, progress: Progress) -> bool:
@@ -282,7 +286,7 @@ def copied(record: DiskRecord, done: int, total: int, now: datetime) -> DiskReco
     """Put the progress of a full copy on its record, in bytes."""
     if run_of(record).bytes_done == done:
         return record.with_run(bytes_total=total, checked=now)
-    return record.with_run(bytes_done=done, bytes_total=total, checked=now, progressed=now, replans=0, failed="")
+    return record.with_run(bytes_done=done, bytes_total=total, checked=now, progressed=now, replans=0, **NO_TROUBLE)
 
 
 def run_of(record: DiskRecord) -> OpenRun:

@@ -106,6 +106,11 @@ class DiffersError(Exception):
     """Two versions of what should be one disk do not hold the same; the message says where."""
 
 
+def gone(url: str, snapshot: str) -> str:
+    """Say that a blob, or a snapshot of it, is gone."""
+    return f"the snapshot {snapshot} of {url} is gone" if snapshot else f"{url} is gone"
+
+
 _SENTENCES = (
     CopyRefusedError,
     DiffersError,

@@ -18,6 +18,11 @@ def failed_for_good(record: DiskRecord, reason: str) -> DiskRecord:
     return record.with_run(failed=reason)
 
 
+def erred(record: DiskRecord, snapshot: str, now: datetime) -> DiskRecord:
+    """Note that something went wrong with the open run, if it is the one of this source snapshot."""
+    return record.with_run(error_at=now) if record.run_of(snapshot) else record
+
+
 def tried_again(record: DiskRecord, now: datetime) -> DiskRecord:
     """Note that the open run is tried again, from its own source snapshot."""
     return record.with_run(tries=run_of(record).tries + 1, failed="", progressed=now, replans=0)
@@ -29,9 +34,7 @@ def is_failing(record: DiskRecord) -> bool:
     One that waits for messages of other disks has none; and a full copy may wait for the service as long as it likes.
     """
     run = run_of(record)
-    comes_no_further = run.mode is Mode.INCREMENTAL and run.replans > 0
-    has_errors = record.last_error_at is not None and record.last_error_at > run.started
-    return bool(run.failed) or (comes_no_further and has_errors)
+    return bool(run.failed) or (run.mode is Mode.INCREMENTAL and run.replans > 0 and run.error_at is not None)
 
 
 def is_hopeless(record: DiskRecord) -> bool:

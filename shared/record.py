@@ -67,7 +67,9 @@ class OpenRun(BaseModel):
         replans: how often its plan has been enqueued again since the progress last changed.
         windows_compared, compared_etag: how many windows of the backup blob were held against the source snapshot since
             all batches are done, and the backup blob's ETag at that time.
-        tries: how often the run was tried again since it failed, or since its backup blob was not what it should be.
+        tries: how often the run was tried again since it failed; none once it moves.
+        resyncs: how often its backup blob was not what it should be.
+        error_at: when something last went wrong with the run that has not moved since, UTC.
         failed: why it fails, where the queue has given up a message of it; the next tick tries it again.
     """
 
@@ -96,6 +98,8 @@ class OpenRun(BaseModel):
     windows_compared: int = 0
     compared_etag: str = ""
     tries: int = 0
+    resyncs: int = 0
+    error_at: datetime | None = None
     failed: str = ""
 
 
@@ -169,7 +173,7 @@ class DiskRecord(BaseModel):
     def to_entity(self) -> dict[str, Any]:
         """Write the record as flat properties; those of the open run start with `run_`."""
         entity = self.model_dump(exclude={"run"}, exclude_none=True)
-        run = self.run.model_dump() if self.run else {}
+        run = self.run.model_dump(exclude_none=True) if self.run else {}
         return entity | {f"{_RUN_PREFIX}{name}": value for name, value in run.items()}
 
     @classmethod

@@ -12,7 +12,7 @@ from azure.storage.blob import BlobSasPermissions, BlobType, generate_blob_sas
 from azure.storage.blob.aio import BlobClient
 
 from shared.addresses import BlobAddress
-from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, explain, refuses_diff
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, explain, gone, refuses_diff
 from shared.ranges import Change, Window
 from shared.storage.connections import RETRY_ONCE, Connections
 
@@ -171,5 +171,4 @@ class PageBlobs:
 
 
 def _gone(blob: BlobAddress, snapshot: str) -> SourceGoneError:
-    what = f"the snapshot {snapshot} of {blob.url}" if snapshot else blob.url
-    return SourceGoneError(f"{what} is gone")
+    return SourceGoneError(gone(blob.url, snapshot))

@@ -9,6 +9,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import EdmType, EntityProperty, TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
+from pydantic import ValidationError
 
 from shared.addresses import AddressError, BlobAddress
 from shared.errors import error_code
@@ -161,7 +162,11 @@ class Records:
             "PartitionKey eq @disk and RowKey ge @first and RowKey lt @last",
             parameters={"disk": disk_key(disk), "first": POINT_ROW_PREFIX, "last": f"{POINT_ROW_PREFIX}~"},
         )
-        return [RecoveryPoint.model_validate(from_properties(row)) async for row in rows]
+        points: list[RecoveryPoint] = []
+        async for row in rows:
+            with contextlib.suppress(ValidationError):  # a row that somebody has spoilt stops no other
+                points.append(RecoveryPoint.model_validate(from_properties(row)))
+        return points
 
     async def keep_poison(self, message_id: str, values: dict[str, str]) -> None:
         """Keep a message that a queue has given up and that belongs to no disk."""

@@ -6,7 +6,7 @@ from shared.addresses import BlobAddress
 from shared.decisions import begun_anew
 from shared.errors import DiskError
 from shared.events import log_event
-from shared.failed_runs import MOST_RESYNCS, tried_again
+from shared.failed_runs import MOST_RESYNCS
 from shared.messages import PlanMessage, RunMessage
 from shared.record import DiskRecord, Kind
 from shared.storage.services import Services
@@ -33,14 +33,14 @@ async def resync(services: Services, message: RunMessage, reason: str) -> None:
 
     def change(record: DiskRecord) -> DiskRecord:
         run = record.run_of(message.run)
-        if run is None or run.plan != message.plan or run.tries >= MOST_RESYNCS:
+        if run is None or run.plan != message.plan or run.resyncs >= MOST_RESYNCS:
             return record
-        return tried_again(begun_anew(record, Kind.RESYNC, reason), now)
+        return begun_anew(record, Kind.RESYNC, reason).with_run(resyncs=run.resyncs + 1, progressed=now)
 
     record = await services.records.update(message.address, change)
     run = record.run_of(message.run) if record else None
     if run and run.plan == message.plan:
-        await give_up(services, message, DiskError(f"it was tried {run.tries + 1} times: {reason}"))
+        await give_up(services, message, DiskError(f"it was tried {run.resyncs + 1} times: {reason}"))
     else:
         await _plan(services, message, record, reason)
 

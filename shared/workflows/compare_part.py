@@ -39,6 +39,8 @@ async def _compare(services: Services, message: PartMessage) -> None:
     if inspection is None:
         log_event("message-dropped", disk=message.disk, inspection=message.inspection, step="compare-part")
         return
+    if message.part in (await services.inspections.compared(inspection)).parts:
+        return
     differs = ""
     try:
         original, copy = await versions_on_record(services, inspection)
@@ -51,6 +53,8 @@ async def _compare(services: Services, message: PartMessage) -> None:
         log_event("message-dropped", disk=message.disk, inspection=message.inspection, reason=str(error))
         return
     await services.inspections.part_compared(inspection, message, comparison.bytes_compared, differs)
+    if await _open(services, message) is None:
+        await services.inspections.drop_parts(inspection)  # it has ended meanwhile
     log_event(
         "part-compared",
         level=logging.ERROR if differs else logging.INFO,

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from shared.addresses import BlobAddress
 from shared.errors import StepFailedError, explain
 from shared.events import log_event
+from shared.failed_runs import erred
 from shared.messages import RunMessage
 from shared.names import backup_blob_name
 from shared.record import DiskRecord
@@ -41,7 +42,8 @@ async def record_failure(services: Services, disk: BlobAddress, step: str, error
     log_event(f"{step}-failed", level=logging.ERROR, disk=disk.url, run=run, reason=reason)
 
     def failed(record: DiskRecord) -> DiskRecord:
-        return record.model_copy(update={"last_error": reason, "last_error_at": services.now()})
+        now = services.now()
+        return erred(record, run, now).model_copy(update={"last_error": reason, "last_error_at": now})
 
     try:
         if await services.records.update(disk, failed) is None:

@@ -20,9 +20,11 @@ async def give_up(services: Services, message: RunMessage, why: Exception) -> No
     run = found[0].run_of(message.run) if found else None
     if run is not None:
         await record_failure(services, message.address, "run", why, message.run)
-        await services.records.update(message.address, closed)
+        record = await services.records.update(message.address, closed)
         if run.mode is Mode.FULL:
             await drop_copy(services, message, run)
         else:
             await services.backups.release_lease(message.address, message.of_plan(run.plan).lease_id)
+        if record and record.base_snapshot != message.run:
+            await services.disks.delete_snapshot(message.address, message.run)
     await services.plans.drop(message)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from azure.core.exceptions import AzureError
+from pydantic import ValidationError
 
 from shared import inspections, restores
 from shared.addresses import AddressError, BlobAddress
@@ -64,7 +65,7 @@ async def report_poison(services: Services, queue: str, body: bytes, message_id:
         await services.ensure()
         try:
             await _REPORTS.get(queue, _report_unknown)(services, queue, body, message_id)
-        except (MessageError, RequestError, AddressError) as error:
+        except (MessageError, RequestError, AddressError, ValidationError) as error:
             await _keep(services, queue, body, message_id, str(error))
     except (AzureError, RecordConflictError) as error:
         raise StepFailedError(explain(error)) from None

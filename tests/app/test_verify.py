@@ -164,7 +164,7 @@ async def test_a_recovery_point_that_somebody_deleted_is_on_record_as_damaged_af
         )
         await app.back_up(disk)
         [lost, point] = await disk.points()
-        assert (lost.state, "somebody has deleted it" in lost.damage) == (PointState.DAMAGED, True)
+        assert (lost.state, "is gone" in lost.damage) == (PointState.DAMAGED, True)
         assert (point.kind, point.state) == (Kind.INCREMENTAL, PointState.SEALED)
         refused = await ended(cloud, await ask(cloud, request(disk, lost.time)))
     assert (refused.state, "is damaged" in refused.reason) == (State.REFUSED, True)

@@ -104,6 +104,8 @@ def runs() -> st.SearchStrategy[OpenRun]:
         windows_compared=_counts,
         compared_etag=_texts,
         tries=_counts,
+        resyncs=_counts,
+        error_at=st.none() | _times,
         failed=_texts,
     )
 

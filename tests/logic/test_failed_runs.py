@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from shared.decisions import BackupBlob, begun_anew, copied, given_up, is_stalled, opened, progressed, replanned
-from shared.failed_runs import MOST_TRIES, failed_for_good, is_failing, is_hopeless, tried_again
+from shared.failed_runs import MOST_TRIES, erred, failed_for_good, is_failing, is_hopeless, tried_again
 from shared.record import DiskRecord, Kind, OpenRun, Progress
 from shared.settings import Mode
 from tests.logic.records import BACKED_UP, ETAG, GIB, NOON, RUN, records
@@ -66,18 +66,19 @@ def test_a_run_that_was_tried_too_often_is_hopeless_when_it_fails_again_and_not_
     anew = begun_anew(record, Kind.RESYNC, "refused")
     moved = progressed(record, MORE, LATER)
     assert not any(is_hopeless(then) for then in (record, anew, moved))
-    assert all(is_hopeless(failed_for_good(then, WHY)) for then in (record, anew, moved, replanned(record, LATER)))
+    assert all(is_hopeless(failed_for_good(then, WHY)) for then in (record, anew, replanned(record, LATER)))
+    assert not is_hopeless(failed_for_good(moved, WHY)), "its tries are counted anew since it has moved"
 
 
 def test_a_run_that_comes_no_further_fails_where_it_has_errors_of_its_own() -> None:
     stalled = replanned(UNDER_WAY, LATER)
-    told = {"last_error": WHY, "last_error_at": LATER}
-    assert is_failing(stalled.model_copy(update=told))
+    in_trouble = erred(stalled, run_of(stalled).snapshot, LATER)
+    assert is_failing(in_trouble)
     assert not is_failing(stalled), "it waits behind the messages of other disks"
-    assert not is_failing(stalled.model_copy(update={**told, "last_error_at": NOON - timedelta(days=1)}))
-    assert not is_failing(UNDER_WAY.model_copy(update=told)), "it moves"
-    copying = stalled.with_run(mode=Mode.FULL).model_copy(update=told)
-    assert not is_failing(copying), "the service may let a copy wait for days"
+    assert not is_failing(erred(stalled, "another run", LATER))
+    assert not is_failing(erred(UNDER_WAY, run_of(UNDER_WAY).snapshot, LATER)), "it moves"
+    assert not is_failing(progressed(in_trouble, MORE, LATER)), "it moves again"
+    assert not is_failing(in_trouble.with_run(mode=Mode.FULL)), "the service may let a copy wait for days"
 
 
 def test_a_run_that_moves_fails_no_more() -> None:

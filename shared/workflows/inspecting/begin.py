@@ -4,6 +4,7 @@ from shared.errors import SourceGoneError
 from shared.inspections import Inspection, Next, Stage, begun, ended
 from shared.ranges import windows
 from shared.record import PointState, RecoveryPoint, Task
+from shared.requests import LATEST
 from shared.restore_targets import point_asked_for
 from shared.storage.services import Services
 from shared.workflows.inspecting.conclude import conclude_lost
@@ -21,7 +22,8 @@ async def begin(services: Services, inspection: Inspection) -> Next:
     time = point_asked_for(times, inspection.point)
     point = await services.records.point(disk, time) if time else None
     if point is None:
-        return _refused(services, inspection, f"{disk.url} has no recovery point at or before {inspection.point}")
+        asked = "" if inspection.point == LATEST else f" at or before {inspection.point}"
+        return _refused(services, inspection, f"{disk.url} has no recovery point{asked}")
     found = inspection.model_copy(
         update={"recovery_point": point.time, "size": point.size, "parts_total": len(windows(point.size, PART))}
     )

@@ -47,7 +47,7 @@ async def compare(services: Services, inspection: Inspection) -> Next:
 async def _go_on(services: Services, then: Inspection, found: Compared) -> Next:
     """Enqueue the next parts; where nothing moves, the messages of those that are missing must be taken for lost."""
     now = services.now()
-    if now - then.progressed >= services.settings.stalled_after:
+    if now - then.progressed >= services.settings.stalled_after * (1 << then.stalls):
         if then.stalls >= MOST_STALLS:
             why = f"parts of it could not be compared: {then.last_error or 'their messages were lost'}"
             return Next(ended(then, Stage.FAILED, why, now))

@@ -50,13 +50,19 @@ async def conclude_lost(services: Services, inspection: Inspection, why: str) ->
 
 async def _doubt_later_ones(services: Services, inspection: Inspection, reason: str) -> None:
     """Take for damaged what was built on a damaged recovery point meanwhile; the last is verified, and may be right."""
-    disk = inspection.address
-    later = built_on(await services.records.points(disk), inspection.recovery_point)
-    for point in later:
-        await mark_damaged(services, disk, point.time, f"{BUILT_ON} {inspection.recovery_point}, which is damaged")
-        await distrust(services, disk, point.time, reason)
-    if later:
-        await open_inspection(services, Task.VERIFY, disk, later[-1].time, f"after-{inspection.inspection}")
+    disk, doubted = inspection.address, set[str]()
+    damage = f"{BUILT_ON} {inspection.recovery_point}, which is damaged"
+    while later := [
+        point.time
+        for point in built_on(await services.records.points(disk), inspection.recovery_point)
+        if point.time not in doubted
+    ]:
+        for time in later:
+            await mark_damaged(services, disk, time, damage)
+            await distrust(services, disk, time, reason)
+        doubted |= set(later)
+    if doubted:
+        await open_inspection(services, Task.VERIFY, disk, max(doubted), f"after-{inspection.inspection}")
 
 
 async def mark_damaged(services: Services, disk: BlobAddress, time: str, damage: str) -> None:

@@ -18,7 +18,7 @@ async def end(services: Services, inspection: Inspection) -> Next:
     if not inspection.recovery_point:
         return Next(over)
     if inspection.task is Task.DRILL and not await drop_scratch(services, inspection):
-        return Next(inspection, LONGEST_CHECK_DELAY)
+        return Next(inspection.model_copy(update={"checked": services.now()}), LONGEST_CHECK_DELAY)
     await services.inspections.drop_parts(inspection)
     if inspection.task is Task.VERIFY:
         try:

@@ -3,7 +3,7 @@
 import contextlib
 
 from shared.addresses import BlobAddress
-from shared.decisions import SHORTEST_CHECK_DELAY, check_delay
+from shared.decisions import check_delay
 from shared.errors import NotAsLeftError
 from shared.inspections import Inspection, Next, Stage, begun, tried_again
 from shared.names import COPY_METADATA, COPY_PENDING, COPY_SUCCESS, DISK_METADATA, DRILL_METADATA
@@ -28,7 +28,13 @@ async def promote(services: Services, inspection: Inspection) -> Next:
         etag = await _without_source(services, inspection, scratch, found)
         return Next(begun(inspection, Stage.COMPARING, now).model_copy(update={"scratch_etag": etag}))
     if found.copy_status == COPY_PENDING:
-        progress = {"bytes_done": found.bytes_done, "bytes_total": found.bytes_total, "checked": now}
+        moved = found.bytes_done != inspection.bytes_done
+        progress = {
+            "bytes_done": found.bytes_done,
+            "bytes_total": found.bytes_total,
+            "checked": now,
+            "progressed": now if moved else inspection.progressed,
+        }
         return Next(inspection.model_copy(update=progress), check_delay(inspection.progressed, now))
     said = found.copy_said or f"{found.copy_status}, {found.size} bytes"
     return Next(tried_again(inspection, f"the copy to {scratch.url} did not succeed: {said}", now))
@@ -53,4 +59,5 @@ async def _start(services: Services, inspection: Inspection, scratch: BlobAddres
     with contextlib.suppress(NotAsLeftError):
         url = await source_url(services, point, scratch)
         await services.copies.start(scratch, url, about, etag=found.etag if found else None)
-    return Next(inspection.model_copy(update={"checked": services.now()}), SHORTEST_CHECK_DELAY)
+    now = services.now()
+    return Next(inspection.model_copy(update={"checked": now}), check_delay(inspection.progressed, now))

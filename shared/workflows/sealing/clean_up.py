@@ -5,6 +5,7 @@ import logging
 from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
+from shared.errors import gone
 from shared.events import log_event
 from shared.inspections import Stage
 from shared.messages import FinishMessage
@@ -22,11 +23,11 @@ async def clean_up(services: Services, message: FinishMessage, record: DiskRecor
     await services.backups.release_lease(disk, message.of_plan(record.sealed_plan).lease_id)
     await drop_duplicates(services, message, record.backup_snapshot)
     await services.plans.drop(message)
-    await mark_missing(services, disk)
     try:
         await drop_old_snapshots(services, disk)
     except AzureError as error:
         await record_failure(services, disk, "delete-source-snapshot", error, message.run)
+    await mark_missing(services, disk)
 
 
 async def drop_old_snapshots(services: Services, disk: BlobAddress) -> None:
@@ -54,13 +55,13 @@ async def mark_missing(services: Services, disk: BlobAddress) -> None:
     for point in points:
         if point.backup_blob != blob or not point.backup_snapshot:
             continue
-        gone = f"its snapshot {point.backup_snapshot} of {blob} is gone: somebody has deleted it"
+        damage = gone(blob, point.backup_snapshot)
         if point.backup_snapshot in there:
-            if point.damage == gone:
+            if point.damage == damage:
                 await services.records.mark(disk, point.model_copy(update={"state": PointState.SEALED, "damage": ""}))
         elif point.state is not PointState.DAMAGED:
-            await services.records.mark(disk, point.as_damaged(gone))
-            log_event("point-damaged", level=logging.ERROR, disk=disk.url, point=point.time, reason=gone)
+            await services.records.mark(disk, point.as_damaged(damage))
+            log_event("point-damaged", level=logging.ERROR, disk=disk.url, point=point.time, reason=damage)
 
 
 async def drop_duplicates(services: Services, message: FinishMessage, kept: str) -> None:
