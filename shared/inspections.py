@@ -61,6 +61,7 @@ class Inspection(BaseModel):
         scratch_etag: the scratch blob's ETag at the end of the copy.
         attempt: which attempt this is, from 1.
         last_error, last_error_at: what went wrong last, while it went on; and when, UTC.
+        trouble_since: since when every step goes wrong, UTC.
         requested, progressed, checked, ended: when it was asked for, last progressed and was looked at, and ended, UTC.
         duration_seconds: the time from the request to the end.
     """
@@ -86,6 +87,7 @@ class Inspection(BaseModel):
     attempt: int = 1
     last_error: str = ""
     last_error_at: datetime | None = None
+    trouble_since: datetime | None = None
     requested: datetime
     progressed: datetime
     checked: datetime
@@ -233,4 +235,10 @@ def at_its_end(inspection: Inspection) -> Inspection:
 
 def came_to_grief(inspection: Inspection, reason: str, now: datetime) -> Inspection:
     """Note what went wrong, while the inspection goes on."""
-    return inspection.model_copy(update={"last_error": reason, "last_error_at": now, "checked": now})
+    trouble = {"last_error": reason, "last_error_at": now, "trouble_since": inspection.trouble_since or now}
+    return inspection.model_copy(update={**trouble, "checked": now})
+
+
+def is_in_long_trouble(inspection: Inspection, now: datetime) -> bool:
+    """Tell whether every step has gone wrong for so long that it fails."""
+    return inspection.trouble_since is not None and now - inspection.trouble_since >= LONGEST_TROUBLE

@@ -130,6 +130,11 @@ class Restore(BaseModel):
         return BlobAddress.parse(self.target)
 
     @property
+    def is_of_own_snapshot(self) -> bool:
+        """Whether the target is copied from its own source snapshot, and its backup blob from the recovery point."""
+        return bool(self.target) and self.copied_from.startswith(f"{self.target}?")
+
+    @property
     def has_ended(self) -> bool:
         """Whether nothing more is to be done."""
         return self.state in ENDS

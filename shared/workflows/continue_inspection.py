@@ -22,7 +22,16 @@ from shared.errors import (
     is_lasting,
 )
 from shared.events import log_event
-from shared.inspections import LONGEST_TROUBLE, Inspection, Next, Stage, came_to_grief, ended, ending, tried_again
+from shared.inspections import (
+    Inspection,
+    Next,
+    Stage,
+    came_to_grief,
+    ended,
+    ending,
+    is_in_long_trouble,
+    tried_again,
+)
 from shared.messages import InspectionMessage
 from shared.record import Task
 from shared.storage.records import RecordConflictError
@@ -96,12 +105,13 @@ async def _step(services: Services, inspection: Inspection) -> Next:
 
 async def _look(services: Services, inspection: Inspection) -> Next:
     try:
-        return await _STEPS[inspection.state](services, inspection)
+        then, delay = await _STEPS[inspection.state](services, inspection)
+        return Next(then.model_copy(update={"trouble_since": None}), delay)
     except SourceGoneError as error:
         return await conclude_gone(services, inspection, error)
     except (CopyRefusedError, NotAsLeftError, AzureError, ListingTimedOutError) as error:
         now, reason = services.now(), explain(error)
-        if now - inspection.progressed >= LONGEST_TROUBLE:
+        if is_in_long_trouble(inspection, now):
             return Next(ended(inspection, Stage.FAILED, f"it came no further for a day: {reason}", now))
         if isinstance(error, CopyRefusedError) or (isinstance(error, AzureError) and is_lasting(error)):
             return Next(_again_or_end(inspection, reason, now), LONGEST_CHECK_DELAY)

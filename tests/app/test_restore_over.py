@@ -6,7 +6,7 @@ from azure.storage.blob.aio import BlobLeaseClient
 
 from infra.local.gateway import Fault
 from shared.names import PAGE
-from shared.record import Kind
+from shared.record import Kind, PointState
 from shared.restores import Restore, State
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request, restore_of
@@ -79,6 +79,11 @@ async def test_a_state_that_is_still_a_source_snapshot_is_promoted_and_no_bytes_
         [to_disk], [to_backup] = copied_to(cloud, disk.path), copied_to(cloud, disk.backup_path)
         assert to_disk == f"{disk.url}?snapshot={base.replace(':', '%3A')}"
         assert to_backup.startswith(disk.backup_blob.url.partition("?")[0])
+
+        async def is_verified() -> bool:
+            return (await disk.points())[-1].state is PointState.VERIFIED
+
+        await until(is_verified, "the comparison of the two that were copied from two places")
         [after] = await app.back_up(disk)
     assert (after.kind, after.bytes_written) == (Kind.INCREMENTAL, 0)
     assert await disk.content_of(after) == held[2]

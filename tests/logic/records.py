@@ -185,6 +185,7 @@ def inspections() -> st.SearchStrategy[Inspection]:
         parts_total=_counts,
         parts_enqueued=_counts,
         stalls=_counts,
+        trouble_since=st.none() | _times,
         scratch_etag=_texts,
         attempt=_counts,
         last_error=_texts,

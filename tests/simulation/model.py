@@ -34,14 +34,26 @@ def sealed(world: World, disk: BlobAddress, point: RecoveryPoint) -> None:
     if last and is_whole and not _may_be_whole(world, disk, last):
         why = f"{point.kind} ({point.reason}) after {last.time} {last.kind}"
         world.violations.append(f"{point.time} of {disk.blob} is {why}")
+    if _is_tainted(world, point, last):
+        world.tainted.add((BlobAddress.parse(point.backup_blob), point.backup_snapshot))
     points[point.row_key] = point
     world.sealed.setdefault(disk_key(disk), {})[point.time] = world.now
     world.violations += wrong_with(world, disk, point)
 
 
+def _is_tainted(world: World, point: RecoveryPoint, last: RecoveryPoint | None) -> bool:
+    """Tell whether a recovery point stands on rot: a restore of it, or an incremental run after that."""
+    if point.kind is Kind.INCREMENTAL and last:
+        return (BlobAddress.parse(last.backup_blob), last.backup_snapshot) in world.tainted
+    restores = [row for row in world.restore_rows() if row.target_snapshot == point.time]
+    return point.kind is Kind.RESTORE and any(_of_rotten(world, row) for row in restores)
+
+
 def _may_be_whole(world: World, disk: BlobAddress, last: RecoveryPoint) -> bool:
     """Tell whether a run after this recovery point has a reason not to be incremental."""
     since = datetime.fromisoformat(last.time)
+    if last.state is PointState.DAMAGED:
+        return True
     if not last.backup_snapshot or world.is_meddled(disk, since) or world.landed >= since:
         return True
     if last.sealed < world.calm_since:
@@ -147,10 +159,7 @@ def _may_fail(world: World, inspection: Inspection) -> bool:
     if inspection.inspection in world.spoiled or world.is_meddled(inspection.address, inspection.requested):
         return True
     point = world.points.get(disk_key(inspection.address), {}).get(f"point-{inspection.recovery_point}")
-    return (
-        point is None
-        or (BlobAddress.parse(point.backup_blob), point.backup_snapshot) in world.lost | world.rotten.keys()
-    )
+    return point is None or world.is_spoilt(point)
 
 
 def wrong_with(world: World, disk: BlobAddress, point: RecoveryPoint) -> Iterator[str]:
@@ -270,7 +279,8 @@ def _wrong_snapshots(world: World, address: BlobAddress) -> Iterator[str]:
             yield f"the run {run} has {count} backup snapshots"
     for time, taken in blob.snapshots.items():
         run = taken.metadata[RUN_METADATA].rpartition(RUN_SEPARATOR)[2]
-        if (address, time) not in world.rotten and not same_content(taken.pages, world.held[run]):
+        is_known = (address, time) in world.rotten.keys() | world.tainted
+        if not (is_known or same_content(taken.pages, world.held[run])):
             yield f"the backup snapshot {time} is not what {run} was"
     is_whole = blob.copy.status == SUCCESS if blob.copy else bool(blob.pages)
     if is_whole and blob.metadata.keys() >= {COPY_METADATA, RUN_METADATA}:

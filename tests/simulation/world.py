@@ -72,6 +72,7 @@ class World:
         foreign_snapshots: snapshots of a disk that are not Tidemark's.
         lost: backup snapshots and full copies that a foreign hand has deleted or written to.
         rotten: backup snapshots that do not hold any more what was written to them, and since when.
+        tainted: what was restored from a recovery point that had rotted, and what was built on that.
         lies: whether the service leaves out changes in the diffs it gives.
         landed: when a late call last took effect.
         meddled: when a foreign hand last did something to a disk or to its backups.
@@ -97,6 +98,7 @@ class World:
     foreign_snapshots: set[tuple[BlobAddress, str]] = field(default_factory=set)
     lost: set[tuple[BlobAddress, str]] = field(default_factory=set)
     rotten: dict[tuple[BlobAddress, str], datetime] = field(default_factory=dict)
+    tainted: set[tuple[BlobAddress, str]] = field(default_factory=set)
     lies: bool = False
     landed: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     meddled: dict[BlobAddress, datetime] = field(default_factory=dict)
@@ -259,7 +261,8 @@ class World:
 
     def is_spoilt(self, point: RecoveryPoint) -> bool:
         """Tell whether a recovery point is gone, or does not hold any more what was written to it."""
-        return (BlobAddress.parse(point.backup_blob), point.backup_snapshot) in self.lost | self.rotten.keys()
+        place = (BlobAddress.parse(point.backup_blob), point.backup_snapshot)
+        return place in self.lost | self.rotten.keys() | self.tainted
 
     def lose(self, address: BlobAddress) -> None:
         """Delete a blob with all its snapshots, as a foreign hand does."""

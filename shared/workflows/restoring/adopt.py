@@ -4,12 +4,13 @@ from shared.catalogue import point_metadata
 from shared.decisions import TakenSnapshot
 from shared.errors import LeaseLostError, NotAsLeftError
 from shared.messages import RunMessage
-from shared.record import Kind
+from shared.record import Kind, Task
 from shared.restore_targets import adopted, restored_point
 from shared.restores import Next, Restore, RestoreFailedError, State, ended
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
 from shared.workflows.points import point_of, version_of
+from shared.workflows.request_inspection import open_inspection
 from shared.workflows.restoring.end import clean_up
 from shared.workflows.restoring.prove import prove_part, proved
 
@@ -30,6 +31,10 @@ async def prove_and_adopt(services: Services, restore: Restore) -> Next:
         proven = await prove_part(services, restore, point)
         return Next(proven.model_copy(update={"checked": services.now()}))
     await _adopt(services, restore)
+    if restore.is_of_own_snapshot:
+        # The pair was copied from two places: that they hold the same, samples alone have shown so far.
+        name = f"restored-{restore.restore}"
+        await open_inspection(services, Task.VERIFY, restore.target_address, restore.target_snapshot, name)
     await clean_up(services, restore)
     done = ended(restore, State.DONE, "", services.now())
     return Next(done.model_copy(update={"proof": proved(restore)}))
