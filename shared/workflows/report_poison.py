@@ -41,6 +41,9 @@ from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
 from shared.workflows.failures import record_failure
 
+_TRIES = 20
+"""How often a row is read and written again that somebody else writes to at the same time."""
+
 MOST_SAID = 500
 """Characters of a message that nobody can read, as they are put on record."""
 
@@ -108,15 +111,15 @@ async def _report_finish(services: Services, queue: str, body: bytes, _: str) ->
 
 async def _report_restore(services: Services, queue: str, body: bytes, _: str) -> None:
     message = RestoreMessage.read(body)
-    found = await services.restores.get(message.address, message.restore)
-    if found is None or found[0].has_ended:
-        log_event("message-dropped", disk=message.disk, restore=message.restore, step=queue)
-        return
-    why = f"a step of it failed again and again: {found[0].last_error or 'its worker died each time'}"
-    try:
-        await services.restores.put(restores.came_to_grief(found[0], why, services.now()), found[1])
-    except RecordConflictError:
-        log_event("message-dropped", disk=message.disk, restore=message.restore, step=queue)
+    for _try in range(_TRIES):
+        found = await services.restores.get(message.address, message.restore)
+        if found is None or found[0].has_ended:
+            log_event("message-dropped", disk=message.disk, restore=message.restore, step=queue)
+            return
+        why = _why(found[0].last_error)
+        with contextlib.suppress(RecordConflictError):
+            await services.restores.put(restores.came_to_grief(found[0], why, services.now()), found[1])
+            break
     await services.queues.send(message, LONGEST_CHECK_DELAY)
 
 
@@ -132,14 +135,20 @@ async def _report_part(services: Services, queue: str, body: bytes, _: str) -> N
 
 async def _note(services: Services, queue: str, message: InspectionMessage) -> bool:
     """Note on an inspection's row that a step of it fails; tell whether it is still open."""
-    found = await services.inspections.get(message.address, message.task, message.inspection)
-    if found is None or found[0].has_ended:
-        log_event("message-dropped", disk=message.disk, inspection=message.inspection, step=queue)
-        return False
-    why = f"a step of it failed again and again: {found[0].last_error or 'its worker died each time'}"
-    with contextlib.suppress(RecordConflictError):
-        await services.inspections.put(inspections.came_to_grief(found[0], why, services.now()), found[1])
+    for _try in range(_TRIES):
+        found = await services.inspections.get(message.address, message.task, message.inspection)
+        if found is None or found[0].has_ended:
+            log_event("message-dropped", disk=message.disk, inspection=message.inspection, step=queue)
+            return False
+        why = _why(found[0].last_error)
+        with contextlib.suppress(RecordConflictError):
+            await services.inspections.put(inspections.came_to_grief(found[0], why, services.now()), found[1])
+            break
     return True
+
+
+def _why(last_error: str) -> str:
+    return f"a step of it failed again and again: {last_error or 'its worker died each time'}"
 
 
 async def _report_inspection_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
