@@ -83,8 +83,11 @@ async def test_a_request_for_a_restore_that_was_given_up_is_refused_on_record(cl
         await _put(cloud, f"{RESTORE_REQUESTS_QUEUE}{POISON_SUFFIX}", request(disk))
         [refused] = await until(lambda: _all_restores(cloud), "the row")
         assert (refused.state, "enqueue it again" in refused.reason) == (State.REFUSED, True)
-        error = (await disk.record()).last_error
-    assert "restore-requests has given up the request" in error
+
+        async def is_on_record() -> bool:
+            return "restore-requests has given up the request" in (await disk.record()).last_error
+
+        await until(is_on_record, "the error on the disk's record")
 
 
 async def test_a_verify_whose_step_was_given_up_says_so_and_goes_on(cloud: Cloud) -> None:
