@@ -5,7 +5,7 @@ import logging
 from shared.addresses import BlobAddress
 from shared.decisions import begun_anew
 from shared.errors import DiskError
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.failed_runs import MOST_RESYNCS
 from shared.messages import PlanMessage, RunMessage
 from shared.record import DiskRecord, Kind
@@ -80,5 +80,7 @@ async def _plan(services: Services, message: RunMessage, record: DiskRecord | No
     if run.plan == message.plan + 1:
         next_lease = message.of_plan(run.plan).lease_id
         await services.backups.change_lease(message.address, message.lease_id, next_lease)
-    log_event("run-begun-anew", level=logging.WARNING, disk=message.disk, run=message.run, kind=run.kind, reason=reason)
+    log_event(
+        Event.RUN_BEGUN_ANEW, level=logging.WARNING, disk=message.disk, run=message.run, kind=run.kind, reason=reason
+    )
     await services.queues.send(PlanMessage(disk=message.disk, run=message.run))

@@ -6,7 +6,7 @@ from datetime import timedelta
 from azure.core.exceptions import AzureError
 
 from shared.errors import DiffersError, ListingTimedOutError, SourceGoneError, StepFailedError, explain, is_passing
-from shared.events import log_event
+from shared.events import Event, Stopwatch, log_event
 from shared.inspections import Inspection, Stage, came_to_grief
 from shared.messages import PartMessage
 from shared.ranges import windows
@@ -27,7 +27,13 @@ async def compare_part(services: Services, message: PartMessage) -> None:
         await _compare(services, message)
     except (AzureError, ListingTimedOutError) as error:
         reason = explain(error)
-        log_event("compare-part-failed", level=logging.ERROR, inspection=message.inspection, reason=reason)
+        log_event(
+            Event.COMPARE_PART_FAILED,
+            level=logging.ERROR,
+            disk=message.disk,
+            inspection=message.inspection,
+            reason=reason,
+        )
         await note_failure(services, message, reason)
         if isinstance(error, AzureError) and not is_passing(error):
             raise StepFailedError(reason) from None
@@ -35,9 +41,10 @@ async def compare_part(services: Services, message: PartMessage) -> None:
 
 
 async def _compare(services: Services, message: PartMessage) -> None:
+    watch = Stopwatch()
     inspection = await _open(services, message)
     if inspection is None:
-        log_event("message-dropped", disk=message.disk, inspection=message.inspection, step="compare-part")
+        log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step="compare-part")
         return
     if message.part in (await services.inspections.compared(inspection)).parts:
         return
@@ -50,18 +57,19 @@ async def _compare(services: Services, message: PartMessage) -> None:
         differs = str(error)
     except SourceGoneError as error:
         # The inspection's own message looks which of the two is gone.
-        log_event("message-dropped", disk=message.disk, inspection=message.inspection, reason=str(error))
+        log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, reason=str(error))
         return
     await services.inspections.part_compared(inspection, message, comparison.bytes_compared, differs)
     if await _open(services, message) is None:
         await services.inspections.drop_parts(inspection)  # it has ended meanwhile
     log_event(
-        "part-compared",
+        Event.PART_COMPARED,
         level=logging.ERROR if differs else logging.INFO,
         disk=message.disk,
         inspection=message.inspection,
         part=message.part,
         bytes_compared=comparison.bytes_compared,
+        duration_seconds=watch.seconds,
         differs=differs,
     )
 
@@ -73,7 +81,7 @@ async def note_failure(services: Services, message: PartMessage, reason: str) ->
         if found and not found[0].has_ended:
             await services.inspections.put(came_to_grief(found[0], reason, services.now()), found[1])
     except (AzureError, RecordConflictError) as unwritten:
-        log_event("record-failed", level=logging.ERROR, disk=message.disk, reason=explain(unwritten))
+        log_event(Event.RECORD_FAILED, level=logging.ERROR, disk=message.disk, reason=explain(unwritten))
 
 
 async def _open(services: Services, message: PartMessage) -> Inspection | None:

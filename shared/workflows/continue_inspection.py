@@ -21,7 +21,7 @@ from shared.errors import (
     explain,
     is_lasting,
 )
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.inspections import (
     Inspection,
     Next,
@@ -61,7 +61,13 @@ async def continue_inspection(services: Services, message: InspectionMessage) ->
         await _continue(services, message)
     except (AzureError, RecordConflictError) as error:
         reason = explain(error)
-        log_event("inspection-step-failed", level=logging.ERROR, inspection=message.inspection, reason=reason)
+        log_event(
+            Event.INSPECTION_STEP_FAILED,
+            level=logging.ERROR,
+            disk=message.disk,
+            inspection=message.inspection,
+            reason=reason,
+        )
         try:
             await services.queues.send(message, LONGEST_CHECK_DELAY)
         except AzureError:
@@ -71,7 +77,7 @@ async def continue_inspection(services: Services, message: InspectionMessage) ->
 async def _continue(services: Services, message: InspectionMessage) -> None:
     found = await services.inspections.get(message.address, message.task, message.inspection)
     if found is None or found[0].has_ended:
-        log_event("message-dropped", disk=message.disk, inspection=message.inspection, step="continue-inspection")
+        log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step="continue-inspection")
         return
     inspection, etag = found
     try:
@@ -131,9 +137,10 @@ def _again_or_end(inspection: Inspection, reason: str, now: datetime) -> Inspect
 def _log(inspection: Inspection) -> None:
     levels = {Stage.REFUSED: logging.WARNING, Stage.FAILED: logging.ERROR}
     log_event(
-        f"{inspection.task}-{inspection.state}",
+        Event(f"{inspection.task}-{inspection.state}"),
         level=levels.get(inspection.state, logging.INFO),
         **inspection.model_dump(
-            mode="json", include={"inspection", "disk", "recovery_point", "size", "reason", "duration_seconds"}
+            mode="json",
+            include={"inspection", "disk", "recovery_point", "size", "bytes_done", "reason", "duration_seconds"},
         ),
     )

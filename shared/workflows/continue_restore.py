@@ -23,7 +23,7 @@ from shared.errors import (
     explain,
     is_lasting,
 )
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.messages import RestoreMessage
 from shared.ranges import DisorderedRangesError
 from shared.restores import (
@@ -66,7 +66,9 @@ async def continue_restore(services: Services, message: RestoreMessage) -> None:
         await _continue(services, message)
     except AzureError as error:
         reason = explain(error)
-        log_event("restore-step-failed", level=logging.ERROR, restore=message.restore, reason=reason)
+        log_event(
+            Event.RESTORE_STEP_FAILED, level=logging.ERROR, disk=message.disk, restore=message.restore, reason=reason
+        )
         try:
             await services.queues.send(message, LONGEST_CHECK_DELAY)
         except AzureError:
@@ -76,7 +78,7 @@ async def continue_restore(services: Services, message: RestoreMessage) -> None:
 async def _continue(services: Services, message: RestoreMessage) -> None:
     found = await services.restores.get(message.address, message.restore)
     if found is None:
-        log_event("message-dropped", disk=message.disk, restore=message.restore, step="continue-restore")
+        log_event(Event.MESSAGE_DROPPED, disk=message.disk, restore=message.restore, step="continue-restore")
         return
     restore, etag = found
     if restore.has_ended:
@@ -144,6 +146,15 @@ def _log(before: Restore, then: Restore) -> None:
     if then.state is not before.state:
         levels = {State.REFUSED: logging.WARNING, State.FAILED: logging.ERROR}
         level = levels.get(then.state, logging.INFO)
-        log_event(f"restore-{then.state}", level=level, **about, size=then.size, reason=then.reason, proof=then.proof)
+        log_event(
+            Event(f"restore-{then.state}"),
+            level=level,
+            **about,
+            size=then.size,
+            bytes_compared=then.bytes_compared,
+            duration_seconds=(then.checked - then.requested).total_seconds(),
+            reason=then.reason,
+            proof=then.proof,
+        )
     if then.last_error_at != before.last_error_at:
-        log_event("restore-step-failed", level=logging.ERROR, **about, reason=then.last_error)
+        log_event(Event.RESTORE_STEP_FAILED, level=logging.ERROR, **about, reason=then.last_error)

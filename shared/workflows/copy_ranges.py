@@ -9,7 +9,7 @@ from azure.core.exceptions import AzureError
 
 from shared.batches import effort
 from shared.errors import LeaseLostError, SourceGoneError, SourceUnreachableError, is_passing
-from shared.events import log_event
+from shared.events import Event, Stopwatch, log_event
 from shared.messages import BatchMessage
 from shared.ranges import Change, writes
 from shared.record import SERVER_SIDE, DiskRecord, OpenRun
@@ -25,10 +25,11 @@ WRITERS = 8
 
 async def copy_ranges(services: Services, message: BatchMessage) -> None:
     """Apply a batch. A batch of a run or a plan that is over is dropped; applying one twice is harmless."""
-    async with on_record(services, message, "copy-ranges"):
+    watch = Stopwatch()
+    async with on_record(services, message, Event.COPY_RANGES_FAILED):
         run = await _open_run(services, message)
         if run is None:
-            log_event("message-dropped", disk=message.disk, run=message.run, step="copy-ranges")
+            log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step="copy-ranges")
             return
         if await services.plans.is_batch_done(message):
             return
@@ -45,24 +46,25 @@ async def copy_ranges(services: Services, message: BatchMessage) -> None:
             return
         except LeaseLostError:
             if await _open_run(services, message) is None:
-                log_event("late-write-refused", level=logging.WARNING, disk=message.disk, run=message.run)
+                log_event(Event.LATE_WRITE_REFUSED, level=logging.WARNING, disk=message.disk, run=message.run)
                 return
             raise
         done = effort(message.changes)
         await services.plans.batch_done(message, done)
         log_event(
-            "batch-done",
+            Event.BATCH_DONE,
             disk=message.disk,
             run=message.run,
             window=message.window,
             batch=message.number,
             **done._asdict(),
+            duration_seconds=watch.seconds,
         )
 
 
 async def _postpone(services: Services, message: BatchMessage, error: AzureError) -> None:
     """Come back to a batch when the service is less busy; the queue alone would give it up after five tries."""
-    await record_failure(services, message.address, "copy-ranges", error, message.run)
+    await record_failure(services, message.address, Event.COPY_RANGES_FAILED, error, message.run)
     await services.queues.send(message, timedelta(seconds=30 + message.number * 7 % 60))
 
 
@@ -145,5 +147,5 @@ class _Batch:
 
         await self._services.records.update(self._disk, change)
         log_event(
-            "copy-through-function", level=logging.WARNING, disk=self._disk.url, run=self._message.run, reason=how
+            Event.COPY_THROUGH_FUNCTION, level=logging.WARNING, disk=self._disk.url, run=self._message.run, reason=how
         )

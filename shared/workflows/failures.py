@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from shared.addresses import BlobAddress
 from shared.errors import StepFailedError, explain
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.failed_runs import erred
 from shared.messages import RunMessage
 from shared.names import backup_blob_name
@@ -19,7 +19,7 @@ from shared.storage.services import Services
 
 
 @contextlib.asynccontextmanager
-async def on_record(services: Services, message: RunMessage, step: str) -> AsyncIterator[None]:
+async def on_record(services: Services, message: RunMessage, failed: Event) -> AsyncIterator[None]:
     """Put what a step raises on its disk's record, and have the queue deliver the message again.
 
     Raises:
@@ -29,17 +29,19 @@ async def on_record(services: Services, message: RunMessage, step: str) -> Async
     try:
         yield
     except AzureError as error:
-        await record_failure(services, message.address, step, error, run=message.run)
+        await record_failure(services, message.address, failed, error, run=message.run)
         raise StepFailedError(explain(error)) from None
     except Exception as error:
-        await record_failure(services, message.address, step, error, run=message.run)
+        await record_failure(services, message.address, failed, error, run=message.run)
         raise
 
 
-async def record_failure(services: Services, disk: BlobAddress, step: str, error: BaseException, run: str = "") -> None:
+async def record_failure(
+    services: Services, disk: BlobAddress, event: Event, error: BaseException, run: str = ""
+) -> None:
     """Log a failure and put it on the disk's record, which is made if there is none yet."""
     reason = explain(error)
-    log_event(f"{step}-failed", level=logging.ERROR, disk=disk.url, run=run, reason=reason)
+    log_event(event, level=logging.ERROR, disk=disk.url, run=run, reason=reason)
 
     def failed(record: DiskRecord) -> DiskRecord:
         now = services.now()
@@ -50,7 +52,7 @@ async def record_failure(services: Services, disk: BlobAddress, step: str, error
             await services.records.put(disk, failed(new_record(services, disk)), None)
     except (AzureError, RecordConflictError, ValidationError) as unwritten:
         # The failure is in the log; the other disks must not suffer for the record.
-        log_event("record-failed", level=logging.ERROR, disk=disk.url, run=run, reason=explain(unwritten))
+        log_event(Event.RECORD_FAILED, level=logging.ERROR, disk=disk.url, run=run, reason=explain(unwritten))
 
 
 def new_record(services: Services, disk: BlobAddress) -> DiskRecord:

@@ -9,7 +9,7 @@ from azure.core.exceptions import AzureError
 
 from shared.decisions import LONGEST_CHECK_DELAY, is_complete, is_stalled, next_check, progressed, replanned
 from shared.errors import DiffersError, LeaseLostError, ListingTimedOutError, NotAsLeftError, SourceGoneError
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.messages import FinishMessage, PlanMessage
 from shared.ranges import DisorderedRangesError
 from shared.record import DiskRecord, Kind, OpenRun, Progress, Task
@@ -29,7 +29,7 @@ _PASSING = (AzureError, RecordConflictError, ListingTimedOutError, DisorderedRan
 
 async def finish_backup(services: Services, message: FinishMessage) -> None:
     """Look at a run's progress: seal it when it is complete, else look again later."""
-    async with on_record(services, message, "finish-backup"):
+    async with on_record(services, message, Event.FINISH_BACKUP_FAILED):
         found = await services.records.get(message.address)
         run = found[0].run_of(message.run) if found else None
         try:
@@ -40,7 +40,7 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
             elif run:
                 await _advance(services, message, run)
             else:
-                log_event("message-dropped", disk=message.disk, run=message.run, step="finish-backup")
+                log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step="finish-backup")
                 if point := await services.records.point(message.address, message.run):
                     # Sealed, and the next run as well: this message may be the one that was to clean up.
                     await drop_duplicates(services, message, point.backup_snapshot)
@@ -48,7 +48,7 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
             await give_up(services, message, error)
         except _PASSING as error:
             # This message is the run's heartbeat: it outlasts any outage, while the queue tries five times only.
-            await record_failure(services, message.address, "finish-backup", error, message.run)
+            await record_failure(services, message.address, Event.FINISH_BACKUP_FAILED, error, message.run)
             await services.queues.send(message, LONGEST_CHECK_DELAY)
 
 
@@ -69,12 +69,12 @@ async def _seal(services: Services, message: FinishMessage, run: OpenRun, progre
         if not await seal(services, message, run, progress):
             await services.queues.send(message)
     except DiffersError as error:
-        await record_failure(services, message.address, "verify-backup", error, message.run)
+        await record_failure(services, message.address, Event.RUN_DIFFERS, error, message.run)
         await _doubt_base(services, message, run)
         await resync(services, message.of_plan(run.plan), f"before the seal, {error}")
         await services.queues.send(message, next_check(run, services.now()))
     except (LeaseLostError, NotAsLeftError) as error:
-        await record_failure(services, message.address, "seal", error, message.run)
+        await record_failure(services, message.address, Event.SEAL_FAILED, error, message.run)
         await _come_back(services, message, run, plan_again=True)
 
 
@@ -117,6 +117,6 @@ async def _look_at(
 async def _come_back(services: Services, message: FinishMessage, run: OpenRun, *, plan_again: bool) -> None:
     """Look again later; have the run planned again first, where its messages must be taken for lost."""
     if plan_again:
-        log_event("run-planned-again", level=logging.WARNING, disk=message.disk, run=message.run)
+        log_event(Event.RUN_PLANNED_AGAIN, level=logging.WARNING, disk=message.disk, run=message.run)
         await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
     await services.queues.send(message, next_check(run, services.now()))

@@ -10,7 +10,7 @@ from datetime import datetime
 from shared.catalogue import point_metadata
 from shared.decisions import copied
 from shared.errors import DiskError
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.messages import FinishMessage, PlanMessage, RunMessage
 from shared.names import COPY_METADATA, COPY_PENDING
 from shared.record import COPY_BLOB, DiskRecord, Kind, OpenRun
@@ -35,7 +35,7 @@ async def start_copy(services: Services, message: PlanMessage, run: OpenRun) -> 
         metadata = {**point_metadata(message, Kind.FULL), COPY_METADATA: message.run_id}
         source = await services.pages.signed_url(disk, message.run, COPY_FOR)
         await services.copies.start(copy, source, metadata, etag=found.etag if found else None)
-        log_event("full-copy-started", disk=disk.url, run=message.run, copy=copy.url)
+        log_event(Event.FULL_COPY_STARTED, disk=disk.url, run=message.run, copy=copy.url)
 
     def opened(record: DiskRecord) -> DiskRecord:
         if record.run_of(message.run) is None:
@@ -75,7 +75,7 @@ async def look_at_copy(services: Services, message: FinishMessage, run: OpenRun)
     if run.opened:
         said = f"{found.copy_status or 'overwritten'} {found.copy_said}" if found else "gone"
         failure = DiskError(f"the full copy of {disk.url} did not succeed, and is started again: {said.strip()}")
-        await record_failure(services, disk, "full-copy", failure, message.run)
+        await record_failure(services, disk, Event.FULL_COPY_FAILED, failure, message.run)
     return CopyLook(is_lost=run.opened)
 
 
@@ -91,7 +91,7 @@ async def drop_copy(services: Services, message: RunMessage, run: OpenRun) -> No
     found = await services.copies.look(copy)
     if found and found.is_marked(message.run_id) and not _is_under_way(message, found, run.size):
         await services.copies.delete(copy, found.etag)
-        log_event("full-copy-dropped", level=logging.WARNING, disk=message.disk, run=message.run, copy=copy.url)
+        log_event(Event.FULL_COPY_DROPPED, level=logging.WARNING, disk=message.disk, run=message.run, copy=copy.url)
 
 
 def _is_under_way(message: RunMessage, found: CopyTarget, size: int) -> bool:

@@ -1,6 +1,7 @@
 """How a run ends that can't be finished: closed on record, its lease ended, nothing of it left behind."""
 
 from shared.decisions import given_up
+from shared.events import Event
 from shared.messages import RunMessage
 from shared.record import DiskRecord
 from shared.settings import Mode
@@ -19,7 +20,7 @@ async def give_up(services: Services, message: RunMessage, why: Exception) -> No
     found = await services.records.get(message.address)
     run = found[0].run_of(message.run) if found else None
     if run is not None:
-        await record_failure(services, message.address, "run", why, message.run)
+        await record_failure(services, message.address, Event.RUN_FAILED, why, message.run)
         record = await services.records.update(message.address, closed)
         if run.mode is Mode.FULL:
             await drop_copy(services, message, run)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from shared.addresses import BlobAddress
 from shared.errors import ListingTimedOutError
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.ranges import Change, Window, clip, halves
 from shared.storage.services import Services
 
@@ -34,5 +34,5 @@ async def listed(
             parts = halves(rest)
             if parts is None or rest.end - rest.start < SMALLEST_WINDOW:
                 raise
-            log_event("window-halved", level=logging.WARNING, blob=blob.url, start=rest.start, end=rest.end)
+            log_event(Event.WINDOW_HALVED, level=logging.WARNING, blob=blob.url, start=rest.start, end=rest.end)
             pending += reversed(parts)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from azure.core.exceptions import AzureError
 
 from shared.errors import is_busy, is_passing
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.pace import Pace, slowed, sped_up
 from shared.storage.services import Services
 
@@ -75,4 +75,4 @@ class Paced:
         now = self._services.now()
         self._slowed_at, self._goes_on_at = now, now + self._pace.pause
         self._pace = slowed(self._pace)
-        log_event("slowed-down", at_once=self._pace.at_once, pause_seconds=self._pace.pause.total_seconds())
+        log_event(Event.SLOWED_DOWN, at_once=self._pace.at_once, pause_seconds=self._pace.pause.total_seconds())

@@ -7,7 +7,7 @@ from shared.addresses import BlobAddress
 from shared.batches import Effort, Packer, effort, encode, fingerprint
 from shared.decisions import BackupBlob, opened
 from shared.errors import DiffRefusedError, SourceGoneError
-from shared.events import log_event
+from shared.events import Event, Stopwatch, log_event
 from shared.messages import BatchMessage, PlanMessage
 from shared.names import DISK_METADATA
 from shared.ranges import Change, Window, coalesced, gaps_cleared, windows
@@ -27,7 +27,7 @@ _ENQUEUED_AT_ONCE = 8
 
 async def plan_changes(services: Services, message: PlanMessage) -> None:
     """Open a run and plan it, or enqueue a plan message for each of its windows; or plan one window."""
-    async with on_record(services, message, "plan-changes"):
+    async with on_record(services, message, Event.PLAN_CHANGES_FAILED):
         try:
             if message.window is None:
                 await _open(services, message)
@@ -42,7 +42,7 @@ async def _open(services: Services, message: PlanMessage) -> None:
     found = await services.records.get(message.address)
     run = found[0].run_of(message.run) if found else None
     if run is None:
-        log_event("message-dropped", disk=message.disk, run=message.run, step="plan-changes")
+        log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step="plan-changes")
     elif run.mode is Mode.FULL:
         await start_copy(services, message, run)
     else:
@@ -68,7 +68,7 @@ async def _open_run(services: Services, message: PlanMessage, run: OpenRun) -> N
         return
     run = current
     plan = message.of_plan(run.plan)
-    log_event("run-kind", disk=disk.url, run=message.run, kind=run.kind, reason=run.reason)
+    log_event(Event.RUN_KIND, disk=disk.url, run=message.run, kind=run.kind, size=run.size, reason=run.reason)
     if not leased:
         await _take_blob(services, plan, blob, run.size)
     if blob is not None and blob.size != run.size:
@@ -89,16 +89,16 @@ async def _take_blob(services: Services, message: PlanMessage, blob: BackupBlob 
     else:
         etag = blob.etag
     if await services.backups.acquire_lease(message.address, message.lease_id, etag):
-        log_event("lease-broken", level=logging.WARNING, disk=message.disk, run=message.run)
+        log_event(Event.LEASE_BROKEN, level=logging.WARNING, disk=message.disk, run=message.run)
 
 
 async def _plan_window(services: Services, message: PlanMessage, number: int) -> None:
     """Enqueue the batches of one window that are not done; note how many there are."""
-    disk = message.address
+    watch, disk = Stopwatch(), message.address
     found = await services.records.get(disk)
     run = found[0].run_of(message.run) if found else None
     if found is None or run is None or run.plan != message.plan:
-        log_event("message-dropped", disk=disk.url, run=message.run, step="plan-changes")
+        log_event(Event.MESSAGE_DROPPED, disk=disk.url, run=message.run, step="plan-changes")
         return
     window = windows(run.size, WINDOW)[number]
     done = await services.plans.batches_done(message, number)
@@ -129,7 +129,13 @@ async def _plan_window(services: Services, message: PlanMessage, number: int) ->
         return
     await services.plans.window_planned(message, number, fingerprints, total, sampler.samples())
     log_event(
-        "window-planned", disk=disk.url, run=message.run, window=number, batches=len(fingerprints), **total._asdict()
+        Event.WINDOW_PLANNED,
+        disk=disk.url,
+        run=message.run,
+        window=number,
+        batches=len(fingerprints),
+        **total._asdict(),
+        duration_seconds=watch.seconds,
     )
 
 

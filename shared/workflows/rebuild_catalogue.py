@@ -8,7 +8,7 @@ from azure.core.exceptions import AzureError
 from shared.addresses import BlobAddress
 from shared.catalogue import FoundPoint, found_point, looks_like_a_point, rebuilt
 from shared.errors import StepFailedError, explain
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.record import Kind, RecoveryPoint
 from shared.storage.records import TRANSACTION, RecordConflictError
 from shared.storage.services import Services
@@ -30,11 +30,11 @@ async def rebuild_catalogue(services: Services) -> None:
             if found:
                 await rebuilding.add(found)
             elif looks_like_a_point(stored):
-                log_event("blob-unknown", level=logging.WARNING, blob=stored.url, snapshot=stored.snapshot)
+                log_event(Event.BLOB_UNKNOWN, level=logging.WARNING, blob=stored.url, snapshot=stored.snapshot)
         await rebuilding.finish()
     except AzureError as error:
         reason = explain(error)
-        log_event("rebuild-catalogue-failed", level=logging.ERROR, reason=reason)
+        log_event(Event.REBUILD_CATALOGUE_FAILED, level=logging.ERROR, reason=reason)
         raise StepFailedError(reason) from None
 
 
@@ -72,7 +72,7 @@ class _Rebuilding:
         records = 0
         for disk, last in self._last.items():
             records += await self._make_record(disk, last)
-        log_event("catalogue-rebuilt", disks=len(self._last), records=records, points=self._points)
+        log_event(Event.CATALOGUE_REBUILT, disks=len(self._last), records=records, points=self._points)
 
     async def _write(self, disk: BlobAddress) -> None:
         points = self._waiting.pop(disk)

@@ -11,7 +11,7 @@ from shared import inspections, restores
 from shared.addresses import AddressError, BlobAddress
 from shared.decisions import LONGEST_CHECK_DELAY
 from shared.errors import DiskError, StepFailedError, explain, without_secrets
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.failed_runs import failed_for_good
 from shared.messages import (
     BatchMessage,
@@ -63,7 +63,7 @@ async def report_poison(services: Services, queue: str, body: bytes, message_id:
     Raises:
         StepFailedError: neither the record nor the queue can be reached.
     """
-    log_event("message-poisoned", level=logging.ERROR, queue=queue, message=message_id)
+    log_event(Event.MESSAGE_POISONED, level=logging.ERROR, queue=queue, message=message_id)
     try:
         await services.ensure()
         try:
@@ -80,7 +80,7 @@ async def _report_run(services: Services, queue: str, message: RunMessage) -> bo
     run = found[0].run_of(message.run) if found else None
     is_of_plan = isinstance(message, BatchMessage) or (isinstance(message, PlanMessage) and message.window is not None)
     if found is None or run is None or (is_of_plan and run.plan != message.plan):
-        log_event("message-dropped", disk=message.disk, run=message.run, step=queue)
+        log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step=queue)
         return False
     why = f"a message of the run failed again and again, and {queue} has given it up; what it said last: " + (
         found[0].last_error or "nothing, its worker died each time"
@@ -91,7 +91,7 @@ async def _report_run(services: Services, queue: str, message: RunMessage) -> bo
         return failed_for_good(record, why) if current and not current.failed else record
 
     await services.records.update(message.address, failed)
-    await record_failure(services, message.address, "run", DiskError(why), message.run)
+    await record_failure(services, message.address, Event.RUN_FAILED, DiskError(why), message.run)
     return True
 
 
@@ -114,7 +114,7 @@ async def _report_restore(services: Services, queue: str, body: bytes, _: str) -
     for _try in range(_TRIES):
         found = await services.restores.get(message.address, message.restore)
         if found is None or found[0].has_ended:
-            log_event("message-dropped", disk=message.disk, restore=message.restore, step=queue)
+            log_event(Event.MESSAGE_DROPPED, disk=message.disk, restore=message.restore, step=queue)
             return
         why = _why(found[0].last_error)
         with contextlib.suppress(RecordConflictError):
@@ -138,7 +138,7 @@ async def _note(services: Services, queue: str, message: InspectionMessage) -> b
     for _try in range(_TRIES):
         found = await services.inspections.get(message.address, message.task, message.inspection)
         if found is None or found[0].has_ended:
-            log_event("message-dropped", disk=message.disk, inspection=message.inspection, step=queue)
+            log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step=queue)
             return False
         why = _why(found[0].last_error)
         with contextlib.suppress(RecordConflictError):
@@ -154,7 +154,7 @@ def _why(last_error: str) -> str:
 async def _report_inspection_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
     request = InspectionRequest.read(body)
     why = f"{queue} has given up the request, since it could not be put on record. What to do: enqueue it again"
-    await _note_on_disk(services, request.disk, queue, why)
+    await _note_on_disk(services, request.disk, Event(f"{queue}-failed"), why)
     await _keep(services, queue, body, message_id, why)
 
 
@@ -163,14 +163,14 @@ async def _report_request(services: Services, queue: str, body: bytes, message_i
     why = f"{queue} has given up the request, since it could not be put on record. What to do: enqueue it again"
     restore = ended(Restore.of(message_id, request, services.now()), State.REFUSED, why, services.now())
     await services.restores.add(restore)
-    await _note_on_disk(services, request.disk, "restore-disk", why)
+    await _note_on_disk(services, request.disk, Event.RESTORE_DISK_FAILED, why)
 
 
-async def _note_on_disk(services: Services, url: str, step: str, why: str) -> None:
+async def _note_on_disk(services: Services, url: str, event: Event, why: str) -> None:
     """Note on a disk's record what was asked for in vain; a disk that has none gets none."""
     disk = BlobAddress.parse(url)
     if await services.records.get(disk) is not None:
-        await record_failure(services, disk, step, DiskError(why))
+        await record_failure(services, disk, event, DiskError(why))
 
 
 async def _report_unknown(services: Services, queue: str, body: bytes, message_id: str) -> None:

@@ -8,7 +8,7 @@ from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
 from shared.errors import StepFailedError, explain
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.inspections import Inspection, Stage, ended
 from shared.messages import InspectionMessage
 from shared.record import Task
@@ -63,14 +63,14 @@ async def inspect_all(services: Services, task: Task) -> None:
             if await services.records.point_times(disk):
                 await open_inspection(services, task, disk, LATEST, inspection)
         except AzureError as error:
-            await record_failure(services, disk, str(task), error)
+            await record_failure(services, disk, Event(f"{task}-failed"), error)
 
 
 async def open_inspection(services: Services, task: Task, disk: BlobAddress, point: str, inspection: str) -> None:
     """Put an inspection on record, and enqueue its first step; one that is on record is enqueued again."""
     opened = Inspection.of(inspection, task, disk.url, point, services.now())
     if await services.inspections.add(opened):
-        log_event(f"{task}-requested", disk=disk.url, point=point, inspection=inspection)
+        log_event(Event(f"{task}-requested"), disk=disk.url, point=point, inspection=inspection)
     else:
         found = await services.inspections.get(disk, task, inspection)
         if found is None or found[0].has_ended:
@@ -83,10 +83,10 @@ async def _refuse(services: Services, task: Task, inspection: str, reason: str) 
     if await services.inspections.add(
         ended(Inspection.of(inspection, task, "", LATEST, now), Stage.REFUSED, reason, now)
     ):
-        log_event(f"{task}-refused", level=logging.WARNING, inspection=inspection, reason=reason)
+        log_event(Event(f"{task}-refused"), level=logging.WARNING, inspection=inspection, reason=reason)
 
 
 def _failed(task: Task, error: AzureError) -> StepFailedError:
     reason = explain(error)
-    log_event(f"{task}-failed", level=logging.ERROR, reason=reason)
+    log_event(Event(f"{task}-failed"), level=logging.ERROR, reason=reason)
     return StepFailedError(reason)

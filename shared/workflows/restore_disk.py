@@ -7,7 +7,7 @@ import uuid
 from azure.core.exceptions import AzureError
 
 from shared.errors import StepFailedError, explain
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.messages import RestoreMessage
 from shared.requests import RequestError, RestoreRequest
 from shared.restores import Restore, State, ended
@@ -38,7 +38,7 @@ async def restore_disk(services: Services, body: bytes, message_id: str) -> None
             await _open(services, restore, request)
     except AzureError as error:
         reason = explain(error)
-        log_event("restore-disk-failed", level=logging.ERROR, restore=restore, reason=reason)
+        log_event(Event.RESTORE_DISK_FAILED, level=logging.ERROR, restore=restore, reason=reason)
         raise StepFailedError(reason) from None
 
 
@@ -46,13 +46,13 @@ async def _refuse(services: Services, restore: str, reason: str) -> None:
     now = services.now()
     opened = Restore(restore=restore, requested=now, checked=now, phase_began=now)
     if await services.restores.add(ended(opened, State.REFUSED, reason, now)):
-        log_event("restore-refused", level=logging.WARNING, restore=restore, reason=reason)
+        log_event(Event.RESTORE_REFUSED, level=logging.WARNING, restore=restore, reason=reason)
 
 
 async def _open(services: Services, restore: str, request: RestoreRequest) -> None:
     opened = Restore.of(restore, request, services.now())
     if await services.restores.add(opened):
-        log_event("restore-requested", **request.model_dump(), restore=restore)
+        log_event(Event.RESTORE_REQUESTED, **request.model_dump(), restore=restore)
     else:
         found = await services.restores.get(opened.address, restore)
         if found is None or found[0].has_ended:

@@ -10,7 +10,7 @@ from azure.core.exceptions import AzureError
 from shared.addresses import BlobAddress
 from shared.decisions import is_unwatched, next_check
 from shared.errors import DiskError, explain
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.failed_runs import is_failing, is_hopeless, tried_again
 from shared.messages import FinishMessage, InspectionMessage, PlanMessage, RestoreMessage
 from shared.record import DiskRecord, OpenRun
@@ -34,16 +34,16 @@ async def take_snapshots(services: Services) -> None:
     named = {disk for disks in listed.values() for disk in disks}
     known = await _known(services)
     disks = sorted(named | {disk for disk, has_restore in known.items() if has_restore})
-    records = await _each(services, disks, services.records.get, "snapshot")
+    records = await _each(services, disks, services.records.get, Event.SNAPSHOT_FAILED)
     found = {disk: record[0] if record else None for disk, record in records.items()}
     found |= await _without_hopeless_runs(services, found)
     restoring = [disk for disk, record in found.items() if record and record.restore]
     running = [disk for disk, record in found.items() if record and record.run]
     backed_up = [disk for disk, record in found.items() if disk in named or (record and record.adopted)]
     resting = [disk for disk in backed_up if disk not in {*restoring, *running}]
-    snapshots = await _each(services, resting, services.disks.take_snapshot, "snapshot")
+    snapshots = await _each(services, resting, services.disks.take_snapshot, Event.SNAPSHOT_FAILED)
     log_event(
-        "snapshots-taken",
+        Event.SNAPSHOTS_TAKEN,
         disks=len(disks),
         snapshots=len(snapshots),
         open_runs=len(running),
@@ -63,9 +63,9 @@ async def take_snapshots(services: Services) -> None:
         if record and record.restore:
             await _watch_restore(services, record)
 
-    await _each(services, list(snapshots), open_run, "open-run")
-    await _each(services, running, watch_run, "watch-run")
-    await _each(services, restoring, watch_restore, "watch-restore")
+    await _each(services, list(snapshots), open_run, Event.OPEN_RUN_FAILED)
+    await _each(services, running, watch_run, Event.WATCH_RUN_FAILED)
+    await _each(services, restoring, watch_restore, Event.WATCH_RESTORE_FAILED)
     await _watch_restores(services)
     await _watch_inspections(services)
     await _report_missing(services, listed, [disk for disk, has_restore in known.items() if not has_restore])
@@ -86,7 +86,7 @@ async def _without_hopeless_runs(
         return now[0] if now else None
 
     hopeless = [disk for disk, record in found.items() if record and record.run and is_hopeless(record)]
-    return await _each(services, hopeless, end, "give-up")
+    return await _each(services, hopeless, end, Event.GIVE_UP_FAILED)
 
 
 async def _known(services: Services) -> dict[BlobAddress, bool]:
@@ -94,7 +94,7 @@ async def _known(services: Services) -> dict[BlobAddress, bool]:
     try:
         return await services.records.disks()
     except AzureError as error:
-        log_event("list-records-failed", level=logging.ERROR, reason=explain(error))
+        log_event(Event.LIST_RECORDS_FAILED, level=logging.ERROR, reason=explain(error))
         return {}
 
 
@@ -107,12 +107,12 @@ async def _listed(services: Services) -> dict[SourceDisk, list[BlobAddress]]:
         try:
             found = await services.disks.matching(setting)
         except AzureError as error:
-            await record_failure(services, setting.address, "list-disks", error)
+            await record_failure(services, setting.address, Event.LIST_DISKS_FAILED, error)
             return None
         found = [disk for disk in found if disk.parent != services.settings.container]
         if not found:
             nothing = DiskError(f"no blob matches {setting.url}. What to do: check the pattern in SOURCE_DISKS.")
-            await record_failure(services, setting.address, "list-disks", nothing)
+            await record_failure(services, setting.address, Event.LIST_DISKS_FAILED, nothing)
         return found
 
     settings = services.settings.source_disks
@@ -131,21 +131,21 @@ async def _report_missing(
         if pattern and disk not in found:
             what_to_do = "What to do: bring it back; or, if it is gone for good, delete its row `disk`."
             gone = DiskError(f"{disk.url} is gone, which {pattern.url} matched before. {what_to_do}")
-            await record_failure(services, disk, "list-disks", gone)
+            await record_failure(services, disk, Event.LIST_DISKS_FAILED, gone)
 
 
 async def _each[Result](
     services: Services,
     disks: Sequence[BlobAddress],
     step: Callable[[BlobAddress], Awaitable[Result]],
-    name: str,
+    failed: Event,
 ) -> dict[BlobAddress, Result]:
     """Do a step for all disks at once; give the results of those that did not fail, and put the failures on record."""
     results = await asyncio.gather(*map(step, disks), return_exceptions=True)
     done: dict[BlobAddress, Result] = {}
     for disk, result in zip(disks, results, strict=True):
         if isinstance(result, Exception):
-            await record_failure(services, disk, name, result)
+            await record_failure(services, disk, failed, result)
         elif isinstance(result, BaseException):
             raise result
         else:
@@ -163,7 +163,7 @@ async def _open_run(services: Services, disk: BlobAddress, snapshot: str) -> Non
     run = OpenRun(snapshot=snapshot, size=source.size, started=now, mode=mode, progressed=now, checked=now)
     if not await _put_on_record(services, disk, run):
         log_event(
-            "snapshot-dropped",
+            Event.SNAPSHOT_DROPPED,
             level=logging.WARNING,
             disk=disk.url,
             run=snapshot,
@@ -171,7 +171,7 @@ async def _open_run(services: Services, disk: BlobAddress, snapshot: str) -> Non
         )
         await services.disks.delete_snapshot(disk, snapshot)
         return
-    log_event("run-opened", disk=disk.url, run=snapshot, size=source.size)
+    log_event(Event.RUN_OPENED, disk=disk.url, run=snapshot, size=source.size)
     await services.queues.send(PlanMessage(disk=disk.url, run=snapshot))
     await services.queues.send(FinishMessage(disk=disk.url, run=snapshot), next_check(run, now))
 
@@ -208,17 +208,17 @@ async def _watch_run(services: Services, disk: BlobAddress, record: DiskRecord, 
     if is_failing(record):
         await services.records.update(disk, again)
     if is_failing(record) or now - run.progressed >= after:
-        log_event("run-planned-again", level=logging.WARNING, disk=disk.url, run=run.snapshot)
+        log_event(Event.RUN_PLANNED_AGAIN, level=logging.WARNING, disk=disk.url, run=run.snapshot)
         await services.queues.send(PlanMessage(disk=disk.url, run=run.snapshot))
     if is_unwatched(run, now, after):
-        log_event("run-resumed", level=logging.WARNING, disk=disk.url, run=run.snapshot)
+        log_event(Event.RUN_RESUMED, level=logging.WARNING, disk=disk.url, run=run.snapshot)
         await services.queues.send(FinishMessage(disk=disk.url, run=run.snapshot))
-    log_event("run-still-open", disk=disk.url, run=run.snapshot)
+    log_event(Event.RUN_STILL_OPEN, disk=disk.url, run=run.snapshot)
 
 
 async def _watch_restore(services: Services, record: DiskRecord) -> None:
     """Have a disk's record let go of a restore that has ended, or whose row is gone."""
-    log_event("disk-being-restored", disk=record.disk, restore=record.restore)
+    log_event(Event.DISK_BEING_RESTORED, disk=record.disk, restore=record.restore)
     found = await services.restores.get(BlobAddress.parse(record.restore_of), record.restore)
     if found is None:
         await services.records.update(BlobAddress.parse(record.disk), lambda now: without_restore(now, record.restore))
@@ -232,10 +232,10 @@ async def _watch_restores(services: Services) -> None:
     try:
         for restore in await services.restores.open():
             if is_unwatched(restore, now, after):
-                log_event("restore-resumed", level=logging.WARNING, disk=restore.disk, restore=restore.restore)
+                log_event(Event.RESTORE_RESUMED, level=logging.WARNING, disk=restore.disk, restore=restore.restore)
                 await services.queues.send(RestoreMessage(disk=restore.disk, restore=restore.restore))
     except AzureError as error:
-        log_event("watch-restores-failed", level=logging.ERROR, reason=explain(error))
+        log_event(Event.WATCH_RESTORES_FAILED, level=logging.ERROR, reason=explain(error))
 
 
 async def _watch_inspections(services: Services) -> None:
@@ -244,9 +244,9 @@ async def _watch_inspections(services: Services) -> None:
     try:
         for found in await services.inspections.open():
             if is_unwatched(found, now, after):
-                log_event("inspection-resumed", level=logging.WARNING, disk=found.disk, inspection=found.inspection)
+                log_event(Event.INSPECTION_RESUMED, level=logging.WARNING, disk=found.disk, inspection=found.inspection)
                 again = InspectionMessage(disk=found.disk, task=found.task, inspection=found.inspection)
                 await services.queues.send(again)
         await drop_orphans(services)
     except AzureError as error:
-        log_event("watch-inspections-failed", level=logging.ERROR, reason=explain(error))
+        log_event(Event.WATCH_INSPECTIONS_FAILED, level=logging.ERROR, reason=explain(error))

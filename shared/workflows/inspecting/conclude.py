@@ -5,15 +5,13 @@ from datetime import datetime
 
 from shared.addresses import BlobAddress
 from shared.disk_signatures import HEAD_BYTES, VOLUME_BYTES, described, filesystem, has_vhd_footer, partition_table
-from shared.errors import DiskError
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.inspections import Inspection, Next, Stage, built_on, ended
 from shared.names import PAGE
 from shared.ranges import Change
 from shared.record import DiskRecord, PointState, Task
 from shared.storage.services import Services
 from shared.workflows.begin_anew import distrust
-from shared.workflows.failures import record_failure
 from shared.workflows.inspecting.versions import scratch_of
 from shared.workflows.request_inspection import open_inspection
 
@@ -70,7 +68,7 @@ async def mark_damaged(services: Services, disk: BlobAddress, time: str, damage:
     point = await services.records.point(disk, time)
     if point and (point.state, point.damage) != (PointState.DAMAGED, damage):
         await services.records.mark(disk, point.as_damaged(damage))
-        log_event("point-damaged", level=logging.ERROR, disk=disk.url, point=time, reason=damage)
+        log_event(Event.POINT_DAMAGED, level=logging.ERROR, disk=disk.url, point=time, reason=damage)
 
 
 async def put_on_record(services: Services, inspection: Inspection) -> None:
@@ -92,12 +90,14 @@ async def put_on_record(services: Services, inspection: Inspection) -> None:
             "last_drill_result": result,
         }
 
+    if inspection.state is Stage.FAILED:
+        why = f"the {inspection.task} of the recovery point {inspection.recovery_point}: {inspection.reason}"
+        changes |= {"last_error": why, "last_error_at": at}
+
     def change(record: DiskRecord) -> DiskRecord:
         return record.model_copy(update=changes)
 
-    if await services.records.update(inspection.address, change) and inspection.state is Stage.FAILED:
-        why = DiskError(f"the {inspection.task} of the recovery point {inspection.recovery_point}: {inspection.reason}")
-        await record_failure(services, inspection.address, str(inspection.task), why)
+    await services.records.update(inspection.address, change)
 
 
 async def _looked_at(services: Services, inspection: Inspection) -> str:

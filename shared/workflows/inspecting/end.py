@@ -3,6 +3,7 @@
 from azure.core.exceptions import AzureError
 
 from shared.decisions import LONGEST_CHECK_DELAY
+from shared.events import Event
 from shared.inspections import Inspection, Next, at_its_end
 from shared.record import Task
 from shared.storage.services import Services
@@ -24,6 +25,6 @@ async def end(services: Services, inspection: Inspection) -> Next:
         try:
             await drop_old_snapshots(services, inspection.address)
         except AzureError as error:
-            await record_failure(services, inspection.address, "delete-source-snapshot", error)
+            await record_failure(services, inspection.address, Event.DELETE_SOURCE_SNAPSHOT_FAILED, error)
     await put_on_record(services, over)
     return Next(over)

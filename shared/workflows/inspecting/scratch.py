@@ -4,7 +4,7 @@ import logging
 
 from shared.addresses import AddressError, BlobAddress
 from shared.errors import NotAsLeftError, explain
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.inspections import Inspection
 from shared.names import COPY_PENDING, DISK_METADATA, DRILL_METADATA
 from shared.record import Task
@@ -41,5 +41,5 @@ async def _delete(services: Services, scratch: BlobAddress, found: CopyTarget) -
     try:
         await services.copies.delete(scratch, found.etag)
     except NotAsLeftError as error:
-        log_event("scratch-left-over", level=logging.WARNING, blob=scratch.url, reason=explain(error))
+        log_event(Event.SCRATCH_LEFT_OVER, level=logging.WARNING, blob=scratch.url, reason=explain(error))
     return True

@@ -5,7 +5,7 @@ import logging
 from shared.addresses import BlobAddress
 from shared.decisions import SHORTEST_CHECK_DELAY
 from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.names import COPY_ABORTED, COPY_METADATA, COPY_PENDING, DISK_METADATA, RESTORE_METADATA
 from shared.record import SERVER_SIDE, PointState
 from shared.restores import Next, Restore, RestoreFailedError, State, begun, next_look
@@ -56,7 +56,7 @@ async def _start_promotion(services: Services, restore: Restore, point: Version,
     about = {DISK_METADATA: target.url, RESTORE_METADATA: restore.restore}
     etag = found.etag if found else await services.backups.create(target, restore.size, about)
     if await services.backups.acquire_lease(target, restore.lease, etag):
-        log_event("lease-broken", level=logging.WARNING, disk=target.url, restore=restore.restore)
+        log_event(Event.LEASE_BROKEN, level=logging.WARNING, disk=target.url, restore=restore.restore)
     url = await source_url(services, point, backup)
     await services.copies.start(backup, url, {**about, COPY_METADATA: restore.mark}, etag=etag, lease_id=restore.lease)
 
@@ -94,9 +94,17 @@ async def copy_back(services: Services, restore: Restore) -> Next:
         await services.copies.start(target, url, about, etag=found.etag, lease_id=restore.lease)
     except CopyRefusedError as error:
         how = f"through the function, since the service could not copy by itself: {error}"
-        log_event("copy-through-function", level=logging.WARNING, restore=restore.restore, reason=how)
+        log_event(
+            Event.COPY_THROUGH_FUNCTION, level=logging.WARNING, disk=restore.disk, restore=restore.restore, reason=how
+        )
         return Next(started.model_copy(update={"copying": how}))
-    log_event("restore-copy-started", restore=restore.restore, target=target.url, copied_from=source.url)
+    log_event(
+        Event.RESTORE_COPY_STARTED,
+        disk=restore.disk,
+        restore=restore.restore,
+        target=target.url,
+        copied_from=source.url,
+    )
     return Next(started)
 
 

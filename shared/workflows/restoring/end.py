@@ -4,7 +4,7 @@ import logging
 
 from shared.addresses import BlobAddress
 from shared.errors import NotAsLeftError, TargetLeasedError, explain
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.messages import RunMessage
 from shared.names import RESTORE_METADATA
 from shared.record import DiskRecord
@@ -68,7 +68,7 @@ async def _drop_others(services: Services, restore: Restore, record: DiskRecord)
     for snapshot in await services.disks.own_snapshots(target):
         if snapshot < record.base_snapshot:
             await services.disks.delete_snapshot(target, snapshot)
-            log_event("source-snapshot-deleted", disk=target.url, snapshot=snapshot)
+            log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=target.url, snapshot=snapshot)
 
 
 async def _drop_halves(services: Services, restore: Restore) -> None:
@@ -115,9 +115,15 @@ async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: 
     try:
         await services.copies.delete(blob, found.etag, lease)
     except NotAsLeftError as error:
-        log_event("restore-left-over", level=logging.WARNING, restore=restore.restore, reason=explain(error))
+        log_event(
+            Event.RESTORE_LEFT_OVER,
+            level=logging.WARNING,
+            disk=restore.disk,
+            restore=restore.restore,
+            reason=explain(error),
+        )
     else:
-        log_event("restore-dropped", restore=restore.restore, blob=blob.url)
+        log_event(Event.RESTORE_DROPPED, disk=restore.disk, restore=restore.restore, blob=blob.url)
 
 
 async def _let_go(services: Services, restore: Restore) -> None:

@@ -3,7 +3,7 @@
 import logging
 
 from shared.errors import DiffersError
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.ranges import windows
 from shared.restores import Restore, RestoreFailedError
 from shared.sampling import Sampler
@@ -45,7 +45,9 @@ async def prove_part(services: Services, restore: Restore, point: Version) -> Re
     try:
         has_footer = await _compare(comparison, restore, number, is_last=number == half - 1)
     except DiffersError as error:
-        log_event("restore-not-proved", level=logging.ERROR, restore=restore.restore, reason=str(error))
+        log_event(
+            Event.RESTORE_NOT_PROVED, level=logging.ERROR, disk=restore.disk, restore=restore.restore, reason=str(error)
+        )
         raise RestoreFailedError(f"{copy.blob.url} is not the recovery point that was copied to it: {error}") from None
     counts = {
         "parts_proved": restore.parts_proved + 1,

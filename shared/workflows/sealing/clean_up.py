@@ -6,7 +6,7 @@ from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
 from shared.errors import gone
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.inspections import Stage
 from shared.messages import FinishMessage
 from shared.record import DiskRecord, PointState, Task
@@ -26,7 +26,7 @@ async def clean_up(services: Services, message: FinishMessage, record: DiskRecor
     try:
         await drop_old_snapshots(services, disk)
     except AzureError as error:
-        await record_failure(services, disk, "delete-source-snapshot", error, message.run)
+        await record_failure(services, disk, Event.DELETE_SOURCE_SNAPSHOT_FAILED, error, message.run)
     await mark_missing(services, disk)
 
 
@@ -43,7 +43,7 @@ async def drop_old_snapshots(services: Services, disk: BlobAddress) -> None:
     for snapshot in snapshots if record else ():
         if record and snapshot < record[0].base_snapshot and snapshot not in compared:
             await services.disks.delete_snapshot(disk, snapshot)
-            log_event("source-snapshot-deleted", disk=disk.url, snapshot=snapshot)
+            log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=disk.url, snapshot=snapshot)
 
 
 async def mark_missing(services: Services, disk: BlobAddress) -> None:
@@ -61,7 +61,7 @@ async def mark_missing(services: Services, disk: BlobAddress) -> None:
                 await services.records.mark(disk, point.model_copy(update={"state": PointState.SEALED, "damage": ""}))
         elif point.state is not PointState.DAMAGED:
             await services.records.mark(disk, point.as_damaged(damage))
-            log_event("point-damaged", level=logging.ERROR, disk=disk.url, point=point.time, reason=damage)
+            log_event(Event.POINT_DAMAGED, level=logging.ERROR, disk=disk.url, point=point.time, reason=damage)
 
 
 async def drop_duplicates(services: Services, message: FinishMessage, kept: str) -> None:

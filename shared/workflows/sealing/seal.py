@@ -2,7 +2,7 @@
 
 from shared.catalogue import point_metadata
 from shared.decisions import TakenSnapshot, full_copy, recovery_point, sealed, sealed_copy
-from shared.events import log_event
+from shared.events import Event, log_event
 from shared.messages import FinishMessage
 from shared.record import DiskRecord, OpenRun, Progress, RecoveryPoint
 from shared.storage.copies import CopyTarget
@@ -63,7 +63,7 @@ async def _put_on_record(
     except RecordConflictError:
         await services.queues.send(message)
         return
-    log_event("run-sealed", disk=message.disk, **point.model_dump(mode="json"))
+    log_event(Event.RUN_SEALED, disk=message.disk, run=message.run, **point.model_dump(mode="json"))
     await clean_up(services, message, record)
 
 
