@@ -102,6 +102,10 @@ class LeaseLostError(Exception):
     """A write was refused since the backup blob is not under the run's lease."""
 
 
+class HeartbeatError(Exception):
+    """The heartbeat could not be called; the message does not tell its URL."""
+
+
 class DiffersError(Exception):
     """Two versions of what should be one disk do not hold the same; the message says where."""
 

@@ -29,6 +29,8 @@ class Event(StrEnum):
     FULL_COPY_DROPPED = "full-copy-dropped"
     RUN_SEALED = "run-sealed"
     SOURCE_SNAPSHOT_DELETED = "source-snapshot-deleted"
+    TICK_SUCCEEDED = "tick-succeeded"
+    TICK_INCOMPLETE = "tick-incomplete"
 
     # A run that does not go straight on.
     RUN_STILL_OPEN = "run-still-open"
@@ -46,8 +48,7 @@ class Event(StrEnum):
     LIST_DISKS_FAILED = "list-disks-failed"
     SNAPSHOT_FAILED = "snapshot-failed"
     OPEN_RUN_FAILED = "open-run-failed"
-    WATCH_RUN_FAILED = "watch-run-failed"
-    WATCH_RESTORE_FAILED = "watch-restore-failed"
+    WATCH_DISK_FAILED = "watch-disk-failed"
     WATCH_RESTORES_FAILED = "watch-restores-failed"
     WATCH_INSPECTIONS_FAILED = "watch-inspections-failed"
     GIVE_UP_FAILED = "give-up-failed"
@@ -57,6 +58,8 @@ class Event(StrEnum):
     FINISH_BACKUP_FAILED = "finish-backup-failed"
     SEAL_FAILED = "seal-failed"
     DELETE_SOURCE_SNAPSHOT_FAILED = "delete-source-snapshot-failed"
+    REPORT_TICK_FAILED = "report-tick-failed"
+    HEARTBEAT_FAILED = "heartbeat-failed"
     RECORD_FAILED = "record-failed"
 
     # A restore: each state that it comes to, and what happens on the way.

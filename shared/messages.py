@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared.addresses import BlobAddress
 from shared.batches import decode
@@ -160,3 +160,17 @@ class PartMessage(InspectionMessage):
     """
 
     part: int = Field(ge=0)
+
+
+class TickMessage(Message):
+    """Look whether all disks of a tick are backed up.
+
+    Attributes:
+        tick: when the timer went off, UTC.
+        disks: how many disks were to be backed up; those that could not even be found count too.
+        succeeded: when all were found to be, UTC; from then on only the heartbeat is to be called.
+    """
+
+    tick: AwareDatetime
+    disks: int = Field(ge=0)
+    succeeded: AwareDatetime | None = None

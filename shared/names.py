@@ -16,6 +16,7 @@ VERIFY_QUEUE = "verify"
 DRILL_QUEUE = "drill"
 CONTINUE_INSPECTION_QUEUE = "continue-inspection"
 COMPARE_PARTS_QUEUE = "compare-parts"
+REPORT_TICK_QUEUE = "report-tick"
 
 BACKUPS_TABLE = "backups"
 BATCHES_TABLE = "batches"

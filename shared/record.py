@@ -120,6 +120,7 @@ class DiskRecord(BaseModel):
         restore, restore_of: the restore that is under way to this disk, and the URL of the disk whose recovery point it
             restores; until it has ended, the disk gets no run.
         adopted: whether the disk is backed up since it was restored, though `SOURCE_DISKS` does not name it.
+        last_tick: when the timer last asked for a backup of it, UTC.
         last_success: when the last recovery point was sealed, UTC.
         last_point: the last recovery point's time.
         last_verify, last_verify_point, last_verify_result: when a recovery point was last compared with its source
@@ -144,6 +145,7 @@ class DiskRecord(BaseModel):
     restore: str = ""
     restore_of: str = ""
     adopted: bool = False
+    last_tick: datetime | None = None
     last_success: datetime | None = None
     last_point: str = ""
     last_verify: datetime | None = None

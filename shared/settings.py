@@ -117,6 +117,7 @@ class Settings(BaseSettings):
     storage_api_version: str = Field(default=STORAGE_API_VERSION, pattern=r"^\d{4}-\d{2}-\d{2}$")
     verify_schedule: str = ""
     drill_schedule: str = ""
+    heartbeat_url: SecretStr | None = None
     run_stalled_after_seconds: int = Field(default=1800, ge=1)
     host_account_name: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__accountName")
     host_queue_url: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__queueServiceUri")
@@ -134,6 +135,17 @@ class Settings(BaseSettings):
         if not is_off and len(value.split()) not in {5, 6}:
             raise ValueError("should be an NCRONTAB expression of six fields, like 0 0 */12 * * *")
         return value
+
+    @field_validator("heartbeat_url", mode="before")
+    @classmethod
+    def _is_a_url(cls, value: Any) -> Any:
+        url = value.strip() if isinstance(value, str) else value
+        if not url:
+            return None
+        scheme, _, rest = str(url).partition("://")
+        if scheme not in {"http", "https"} or not rest.partition("/")[0]:
+            raise ValueError("should be the URL to call when all disks are backed up, like https://HOST/PATH")
+        return url
 
     @field_validator("source_disks", mode="before")
     @classmethod

@@ -15,6 +15,7 @@ from shared.messages import (
     PartMessage,
     PlanMessage,
     RestoreMessage,
+    TickMessage,
 )
 from shared.names import (
     COMPARE_PARTS_QUEUE,
@@ -25,6 +26,7 @@ from shared.names import (
     FINISH_BACKUP_QUEUE,
     PLAN_CHANGES_QUEUE,
     REBUILD_CATALOGUE_QUEUE,
+    REPORT_TICK_QUEUE,
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
@@ -36,6 +38,7 @@ QUEUE_OF: Mapping[type[Message], str] = {
     RestoreMessage: CONTINUE_RESTORE_QUEUE,
     InspectionMessage: CONTINUE_INSPECTION_QUEUE,
     PartMessage: COMPARE_PARTS_QUEUE,
+    TickMessage: REPORT_TICK_QUEUE,
 }
 
 QUEUES = (*QUEUE_OF.values(), RESTORE_REQUESTS_QUEUE, REBUILD_CATALOGUE_QUEUE, VERIFY_QUEUE, DRILL_QUEUE)

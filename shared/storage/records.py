@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +16,7 @@ from shared.addresses import AddressError, BlobAddress
 from shared.errors import error_code
 from shared.names import disk_key
 from shared.record import DISK_ROW, POINT_ROW_PREFIX, DiskRecord, RecoveryPoint
+from shared.ticks import DueDisk
 
 TRANSACTION = 100
 """The most operations in one entity group transaction (REST: Performing entity group transactions)."""
@@ -58,6 +60,18 @@ class Records:
             with contextlib.suppress(KeyError, AddressError):  # a row that somebody has spoilt stops no other disk
                 found[BlobAddress.parse(row["disk"])] = bool(row.get("adopted") or row.get("restore"))
         return found
+
+    async def due(self) -> list[DueDisk]:
+        """List the disks that a tick has asked for, with their last success."""
+        rows = self._table.query_entities(
+            "RowKey eq @row", parameters={"row": DISK_ROW}, select=["last_tick", "last_success"]
+        )
+        found = [(row.get("last_tick"), row.get("last_success")) async for row in rows]
+        return [
+            DueDisk(tick, success if isinstance(success, datetime) else None)
+            for tick, success in found
+            if isinstance(tick, datetime)
+        ]
 
     async def point_times(self, disk: BlobAddress) -> list[str]:
         """List the times of a disk's recovery points, oldest first."""

@@ -12,6 +12,7 @@ from shared.storage.backup_blobs import BackupBlobs
 from shared.storage.catalogue import Catalogue
 from shared.storage.connections import open_connections
 from shared.storage.copies import Copies
+from shared.storage.heartbeat import Heartbeat
 from shared.storage.inspections import Inspections
 from shared.storage.page_blobs import PageBlobs
 from shared.storage.plan_rows import PlanRows
@@ -37,6 +38,7 @@ class Services:
         inspections: the rows of inspections, and of their parts.
         plans: the rows of plans.
         queues: the queues.
+        heartbeat: who is told when all went well.
         now: the clock, UTC.
         sleep: waits for a while.
     """
@@ -52,6 +54,7 @@ class Services:
     inspections: Inspections
     plans: PlanRows
     queues: Queues
+    heartbeat: Heartbeat
     now: Callable[[], datetime]
     sleep: Callable[[timedelta], Awaitable[None]]
 
@@ -78,6 +81,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             inspections=Inspections(tables.get_table_client(BACKUPS_TABLE), tables.get_table_client(BATCHES_TABLE)),
             plans=PlanRows(tables.get_table_client(BATCHES_TABLE)),
             queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),
+            heartbeat=Heartbeat(connections, settings.heartbeat_url),
             now=lambda: datetime.now(UTC),
             sleep=lambda duration: asyncio.sleep(duration.total_seconds()),
         )

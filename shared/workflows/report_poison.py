@@ -22,6 +22,7 @@ from shared.messages import (
     PlanMessage,
     RestoreMessage,
     RunMessage,
+    TickMessage,
 )
 from shared.names import (
     COMPARE_PARTS_QUEUE,
@@ -31,6 +32,7 @@ from shared.names import (
     DRILL_QUEUE,
     FINISH_BACKUP_QUEUE,
     PLAN_CHANGES_QUEUE,
+    REPORT_TICK_QUEUE,
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
@@ -173,6 +175,10 @@ async def _note_on_disk(services: Services, url: str, event: Event, why: str) ->
         await record_failure(services, disk, event, DiskError(why))
 
 
+async def _report_tick(services: Services, _queue: str, body: bytes, _: str) -> None:
+    await services.queues.send(TickMessage.read(body), LONGEST_CHECK_DELAY)
+
+
 async def _report_unknown(services: Services, queue: str, body: bytes, message_id: str) -> None:
     await _keep(services, queue, body, message_id, "the queue's log says why")
 
@@ -193,4 +199,5 @@ _REPORTS: Mapping[str, Callable[[Services, str, bytes, str], Awaitable[None]]] =
     COMPARE_PARTS_QUEUE: _report_part,
     VERIFY_QUEUE: _report_inspection_request,
     DRILL_QUEUE: _report_inspection_request,
+    REPORT_TICK_QUEUE: _report_tick,
 }

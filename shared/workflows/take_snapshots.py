@@ -1,25 +1,24 @@
 """The first step: snapshot all disks, as close together as the service lets; then open their runs."""
 
-import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
 from shared.decisions import is_unwatched, next_check
 from shared.errors import DiskError, explain
-from shared.events import Event, log_event
-from shared.failed_runs import is_failing, is_hopeless, tried_again
-from shared.messages import FinishMessage, InspectionMessage, PlanMessage, RestoreMessage
+from shared.events import Event, Stopwatch, log_event
+from shared.failed_runs import is_failing, tried_again
+from shared.messages import FinishMessage, InspectionMessage, PlanMessage, RestoreMessage, TickMessage
 from shared.record import DiskRecord, OpenRun
 from shared.restore_targets import without_restore
-from shared.settings import SourceDisk
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
+from shared.ticks import SHORTEST_LOOK_DELAY, asked_for
 from shared.workflows.failures import new_record, record_failure
-from shared.workflows.give_up import give_up
+from shared.workflows.find_disks import FoundDisks, find_disks, for_each
 from shared.workflows.inspecting.scratch import drop_orphans
 
 
@@ -29,131 +28,55 @@ async def take_snapshots(services: Services) -> None:
     All snapshots are taken at once, before anything else is done with any disk: the disks of one VM belong together.
     A disk that fails, fails alone. One that is being restored waits for the restore's end.
     """
+    watch, tick = Stopwatch(), services.now()
     await services.ensure()
-    listed = await _listed(services)
-    named = {disk for disks in listed.values() for disk in disks}
-    known = await _known(services)
-    disks = sorted(named | {disk for disk, has_restore in known.items() if has_restore})
-    records = await _each(services, disks, services.records.get, Event.SNAPSHOT_FAILED)
-    found = {disk: record[0] if record else None for disk, record in records.items()}
-    found |= await _without_hopeless_runs(services, found)
-    restoring = [disk for disk, record in found.items() if record and record.restore]
-    running = [disk for disk, record in found.items() if record and record.run]
-    backed_up = [disk for disk, record in found.items() if disk in named or (record and record.adopted)]
-    resting = [disk for disk in backed_up if disk not in {*restoring, *running}]
-    snapshots = await _each(services, resting, services.disks.take_snapshot, Event.SNAPSHOT_FAILED)
+    disks = await find_disks(services)
+    snapshots = await for_each(services, disks.resting, services.disks.take_snapshot, Event.SNAPSHOT_FAILED)
     log_event(
         Event.SNAPSHOTS_TAKEN,
-        disks=len(disks),
+        tick=tick.isoformat(),
+        disks=len(disks.due),
         snapshots=len(snapshots),
-        open_runs=len(running),
-        restores=len(restoring),
+        open_runs=len(disks.running),
+        restores=len(disks.restoring),
+        duration_seconds=watch.seconds,
     )
+    await _watch_tick(services, disks, tick)
 
     async def open_run(disk: BlobAddress) -> None:
-        await _open_run(services, disk, snapshots[disk])
+        await _open_run(services, disk, snapshots[disk], tick)
 
-    async def watch_run(disk: BlobAddress) -> None:
-        record = found[disk]
+    async def watch_disk(disk: BlobAddress) -> None:
+        record = disks.found[disk]
         if record and record.run:
             await _watch_run(services, disk, record, record.run)
-
-    async def watch_restore(disk: BlobAddress) -> None:
-        record = found[disk]
         if record and record.restore:
             await _watch_restore(services, record)
+        if disk in disks.due:
+            await services.records.update(disk, lambda now: asked_for(now, tick))
 
-    await _each(services, list(snapshots), open_run, Event.OPEN_RUN_FAILED)
-    await _each(services, running, watch_run, Event.WATCH_RUN_FAILED)
-    await _each(services, restoring, watch_restore, Event.WATCH_RESTORE_FAILED)
+    await for_each(services, list(snapshots), open_run, Event.OPEN_RUN_FAILED)
+    busy = sorted({BlobAddress.parse(record.disk) for record in (*disks.running, *disks.restoring)})
+    await for_each(services, busy, watch_disk, Event.WATCH_DISK_FAILED)
     await _watch_restores(services)
     await _watch_inspections(services)
-    await _report_missing(services, listed, [disk for disk, has_restore in known.items() if not has_restore])
+    for disk, why in disks.missing.items():
+        await record_failure(services, disk, Event.LIST_DISKS_FAILED, why)
 
 
-async def _without_hopeless_runs(
-    services: Services, found: Mapping[BlobAddress, DiskRecord | None]
-) -> dict[BlobAddress, DiskRecord | None]:
-    """Give up the runs that were tried often enough, so that their disks are snapshotted now; give their records."""
-
-    async def end(disk: BlobAddress) -> DiskRecord | None:
-        record = found[disk]
-        if record and record.run:
-            said = record.run.failed or record.last_error
-            why = DiskError(f"it was tried {record.run.tries + 1} times: {said}")
-            await give_up(services, FinishMessage(disk=disk.url, run=record.run.snapshot), why)
-        now = await services.records.get(disk)
-        return now[0] if now else None
-
-    hopeless = [disk for disk, record in found.items() if record and record.run and is_hopeless(record)]
-    return await _each(services, hopeless, end, Event.GIVE_UP_FAILED)
-
-
-async def _known(services: Services) -> dict[BlobAddress, bool]:
-    """List what is on record, and whether it was or is being restored; without the list, the others go on."""
+async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> None:
+    """Say which disks are due, and have the tick looked at until all of them are backed up."""
+    for disk in disks.due:
+        record = disks.found.get(disk)
+        log_event(Event.BACKUP_DUE, disk=disk.url, tick=tick.isoformat(), last_success=record and record.last_success)
     try:
-        return await services.records.disks()
+        await services.queues.send(TickMessage(tick=tick, disks=len(disks.due) + disks.unknown), SHORTEST_LOOK_DELAY)
     except AzureError as error:
-        log_event(Event.LIST_RECORDS_FAILED, level=logging.ERROR, reason=explain(error))
-        return {}
+        # The backups go on without it.
+        log_event(Event.REPORT_TICK_FAILED, level=logging.ERROR, tick=tick.isoformat(), reason=explain(error))
 
 
-async def _listed(services: Services) -> dict[SourceDisk, list[BlobAddress]]:
-    """Find the disks that each setting names; a pattern that can't be listed or matches none fails on its own."""
-
-    async def matching(setting: SourceDisk) -> list[BlobAddress] | None:
-        if not setting.is_pattern:
-            return [setting.address]
-        try:
-            found = await services.disks.matching(setting)
-        except AzureError as error:
-            await record_failure(services, setting.address, Event.LIST_DISKS_FAILED, error)
-            return None
-        found = [disk for disk in found if disk.parent != services.settings.container]
-        if not found:
-            nothing = DiskError(f"no blob matches {setting.url}. What to do: check the pattern in SOURCE_DISKS.")
-            await record_failure(services, setting.address, Event.LIST_DISKS_FAILED, nothing)
-        return found
-
-    settings = services.settings.source_disks
-    listed = await asyncio.gather(*map(matching, settings))
-    return {setting: disks for setting, disks in zip(settings, listed, strict=True) if disks is not None}
-
-
-async def _report_missing(
-    services: Services, listed: Mapping[SourceDisk, Sequence[BlobAddress]], known: Iterable[BlobAddress]
-) -> None:
-    """Put on record the disks that a pattern has found before, and does not find any more."""
-    patterns = [setting for setting in listed if setting.is_pattern]
-    found = {disk for disks in listed.values() for disk in disks} | {pattern.address for pattern in patterns}
-    for disk in known:
-        pattern = next((pattern for pattern in patterns if pattern.covers(disk)), None)
-        if pattern and disk not in found:
-            what_to_do = "What to do: bring it back; or, if it is gone for good, delete its row `disk`."
-            gone = DiskError(f"{disk.url} is gone, which {pattern.url} matched before. {what_to_do}")
-            await record_failure(services, disk, Event.LIST_DISKS_FAILED, gone)
-
-
-async def _each[Result](
-    services: Services,
-    disks: Sequence[BlobAddress],
-    step: Callable[[BlobAddress], Awaitable[Result]],
-    failed: Event,
-) -> dict[BlobAddress, Result]:
-    """Do a step for all disks at once; give the results of those that did not fail, and put the failures on record."""
-    results = await asyncio.gather(*map(step, disks), return_exceptions=True)
-    done: dict[BlobAddress, Result] = {}
-    for disk, result in zip(disks, results, strict=True):
-        if isinstance(result, Exception):
-            await record_failure(services, disk, failed, result)
-        elif isinstance(result, BaseException):
-            raise result
-        else:
-            done[disk] = result
-    return done
-
-
-async def _open_run(services: Services, disk: BlobAddress, snapshot: str) -> None:
+async def _open_run(services: Services, disk: BlobAddress, snapshot: str, tick: datetime) -> None:
     source = await services.pages.properties(disk, snapshot)
     if not source.is_page_blob:
         await services.disks.delete_snapshot(disk, snapshot)
@@ -161,7 +84,7 @@ async def _open_run(services: Services, disk: BlobAddress, snapshot: str) -> Non
     now = services.now()
     mode = services.settings.mode_of(disk)
     run = OpenRun(snapshot=snapshot, size=source.size, started=now, mode=mode, progressed=now, checked=now)
-    if not await _put_on_record(services, disk, run):
+    if not await _put_on_record(services, disk, run, tick):
         log_event(
             Event.SNAPSHOT_DROPPED,
             level=logging.WARNING,
@@ -176,7 +99,7 @@ async def _open_run(services: Services, disk: BlobAddress, snapshot: str) -> Non
     await services.queues.send(FinishMessage(disk=disk.url, run=snapshot), next_check(run, now))
 
 
-async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun) -> bool:
+async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun, tick: datetime) -> bool:
     """Open a run on the disk's record, unless another run is open there or was sealed meanwhile, or a restore is on.
 
     Returns:
@@ -185,6 +108,7 @@ async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun) ->
     new = new_record(services, disk)
 
     def opened(record: DiskRecord) -> DiskRecord:
+        record = asked_for(record, tick)
         if record.run or record.restore or record.base_snapshot >= run.snapshot:
             return record
         adopted = record.adopted and not services.settings.covers(disk)

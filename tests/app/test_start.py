@@ -13,6 +13,7 @@ FUNCTIONS = {
     "plan_changes": "queueTrigger",
     "copy_ranges": "queueTrigger",
     "finish_backup": "queueTrigger",
+    "report_tick": "queueTrigger",
     "restore_disk": "queueTrigger",
     "continue_restore": "queueTrigger",
     "rebuild_catalogue": "queueTrigger",

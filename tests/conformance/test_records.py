@@ -9,6 +9,7 @@ from shared.addresses import BlobAddress
 from shared.names import PAGE
 from shared.record import DiskRecord, Kind, OpenRun, RecoveryPoint
 from shared.storage.records import RecordConflictError
+from shared.ticks import DueDisk
 from tests.conformance.clouds import Cloud
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)
@@ -54,6 +55,16 @@ async def test_a_record_is_read_as_it_was_put(cloud: Cloud) -> None:
     found = await cloud.services.records.get(disk)
     assert found
     assert found[0] == record
+
+
+async def test_the_disks_that_a_tick_has_asked_for_are_listed_with_their_last_success(cloud: Cloud) -> None:
+    records, later = cloud.services.records, NOON + timedelta(microseconds=1)
+    ticks = {"disk1.vhd": (NOON, None), "disk2.vhd": (NOON, later), "disk3.vhd": (None, NOON)}
+    for name, (last_tick, last_success) in ticks.items():
+        disk = cloud.disks.blob(name)
+        told = {"last_tick": last_tick, "last_success": last_success}
+        await records.put(disk, record_of(cloud, disk).model_copy(update=told), None)
+    assert sorted(await records.due(), key=str) == [DueDisk(NOON, None), DueDisk(NOON, later)]
 
 
 async def test_what_a_record_does_not_say_any_more_is_gone(cloud: Cloud) -> None:

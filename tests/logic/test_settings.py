@@ -27,6 +27,14 @@ def test_names_may_be_in_lower_case(load: Load) -> None:
     assert load(SOURCE_DISKS=None, source_disks=DISK).source_disks[0].url == DISK
 
 
+def test_there_is_no_heartbeat_unless_a_url_is_set(load: Load) -> None:
+    assert load().heartbeat_url is None
+    assert load(HEARTBEAT_URL=" ").heartbeat_url is None
+    set_to = load(HEARTBEAT_URL=" https://alive.example/4f5e ").heartbeat_url
+    assert set_to is not None
+    assert set_to.get_secret_value() == "https://alive.example/4f5e"
+
+
 def test_optional_settings_take_the_place_of_the_defaults(load: Load) -> None:
     settings = load(STORAGE_API_VERSION="2024-08-04", RUN_STALLED_AFTER_SECONDS="90")
     assert settings.storage_api_version == "2024-08-04"

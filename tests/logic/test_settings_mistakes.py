@@ -125,3 +125,10 @@ def test_a_missing_host_storage_is_named_beside_a_mistake_in_another_setting(mis
 def test_a_missing_host_storage_is_named_beside_a_disk_in_the_backup_container(mistakes: Mistakes) -> None:
     lines = mistakes(SOURCE_DISKS=f"{BACKUPS}/a.vhd", AzureWebJobsStorage=None)
     assert {line.split(":")[0] for line in lines} == {"- SOURCE_DISKS", "- AzureWebJobsStorage"}
+
+
+@pytest.mark.parametrize("url", ["alive.example/4f5e", "ftp://alive.example/4f5e", "https://"])
+def test_a_heartbeat_that_is_no_url_is_refused_without_being_shown(mistakes: Mistakes, url: str) -> None:
+    [said] = mistakes(HEARTBEAT_URL=url)
+    assert "HEARTBEAT_URL: should be the URL to call when all disks are backed up" in said
+    assert "4f5e" not in said

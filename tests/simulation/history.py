@@ -113,11 +113,12 @@ class History:
             left = [*(found.row_key for found in self._open_inspections()), *self._scratch_blobs()]
             raise WrongError(f"no new recovery point within {TICKS_TO_RECOVER} ticks: {disks}, or no end of {left}")
         self._require_nothing(list(model.wrong_at_rest(self.world)))
+        self._require_nothing(list(model.wrong_heartbeat(self.world, self.host.settings, self.host.last_tick)))
 
     async def _settle(self, is_time: Callable[[], bool] = lambda: False) -> None:
         """Let the queues and the copies come to rest, or go on until it is time."""
         for _ in range(MOST_ACTIONS_OF_A_TICK):
-            if not (self.host.running or self.world.pending()) and (not self.world.messages or is_time()):
+            if not (self.host.running or self.world.pending()) and (not self.host.has_work() or is_time()):
                 return
             await self._do(self._calm())
         raise WrongError("the queues never come to rest")

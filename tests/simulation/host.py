@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from shared.messages import BatchMessage, FinishMessage, InspectionMessage, PartMessage, PlanMessage, RestoreMessage
+from shared.messages import (
+    BatchMessage,
+    FinishMessage,
+    InspectionMessage,
+    PartMessage,
+    PlanMessage,
+    RestoreMessage,
+    TickMessage,
+)
 from shared.names import (
     COMPARE_PARTS_QUEUE,
     CONTINUE_INSPECTION_QUEUE,
@@ -16,6 +24,7 @@ from shared.names import (
     DRILL_QUEUE,
     FINISH_BACKUP_QUEUE,
     PLAN_CHANGES_QUEUE,
+    REPORT_TICK_QUEUE,
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
@@ -31,6 +40,7 @@ from shared.workflows.finish_backup import finish_backup
 from shared.workflows.plan_changes import plan_changes
 from shared.workflows.rebuild_catalogue import rebuild_catalogue
 from shared.workflows.report_poison import report_poison
+from shared.workflows.report_tick import report_tick
 from shared.workflows.request_inspection import inspect_all, request_inspection
 from shared.workflows.restore_disk import restore_disk
 from shared.workflows.take_snapshots import take_snapshots
@@ -41,6 +51,7 @@ from tests.simulation.world import QueueMessage, World
 FUNCTION_TIMEOUT = timedelta(minutes=30)  # host.json, functionTimeout
 
 _TICK = timedelta(hours=12)
+_LOOKED_AT_FOR = timedelta(minutes=15)
 _AGAIN_AFTER_FAILURE = timedelta(seconds=30)  # host.json, visibilityTimeout
 _AGAIN_AFTER_CRASH = timedelta(minutes=10)  # the queue trigger's hold on a message
 _MOST_DELIVERIES = 5  # host.json, maxDequeueCount
@@ -59,6 +70,7 @@ _STEPS: Mapping[str, Step] = {
         services, InspectionMessage.read(message.body)
     ),
     COMPARE_PARTS_QUEUE: lambda services, message: compare_part(services, PartMessage.read(message.body)),
+    REPORT_TICK_QUEUE: lambda services, message: report_tick(services, TickMessage.read(message.body)),
 }
 
 
@@ -79,6 +91,7 @@ class Host:
     Attributes:
         running: the invocations at work.
         delivered: the messages delivered so far.
+        last_tick: when the timer went off last.
         log: what happened, in order.
     """
 
@@ -86,6 +99,7 @@ class Host:
         self._world, self._calls, self._rng, self._modes = world, calls, rng, modes
         self.running: list[_Running] = []
         self.delivered: list[QueueMessage] = []
+        self.last_tick = world.now
         self.log: list[str] = []
 
     @property
@@ -95,6 +109,7 @@ class Host:
 
     def tick(self) -> None:
         """Have the timer go off."""
+        self.last_tick = self._world.now
         self._start("take_snapshots", take_snapshots(self._services()), None)
 
     def inspect(self, task: Task) -> None:
@@ -113,6 +128,11 @@ class Host:
         """Tell whether there is nothing to do but wait."""
         return not self._at_work() and not self._visible()
 
+    def has_work(self) -> bool:
+        """Tell whether a message waits; a tick that can't succeed is looked at for long, which nobody waits for."""
+        is_young = self._world.now - self.last_tick < _LOOKED_AT_FOR
+        return any(is_young or message.queue != REPORT_TICK_QUEUE for message in self._world.messages)
+
     def deliver(self) -> None:
         """Deliver a message."""
         message = self._rng.choice(self._visible())
@@ -125,8 +145,8 @@ class Host:
         self._handle(QueueMessage(old.queue, old.body, self._world.now, old.id, _MOST_DELIVERIES))
 
     def pass_time(self) -> None:
-        """Wait for the next message; for the next tick where there is none."""
-        if self._world.messages:
+        """Wait for the next message; for the next tick where none goes on with anything."""
+        if self.has_work():
             self._world.now = min(message.visible_at for message in self._world.messages)
         else:
             self._world.now += _TICK

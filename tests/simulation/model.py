@@ -9,6 +9,7 @@ from shared.inspections import Inspection, Stage
 from shared.names import (
     COPY_METADATA,
     DRILL_METADATA,
+    REPORT_TICK_QUEUE,
     RESTORE_METADATA,
     RUN_METADATA,
     RUN_SEPARATOR,
@@ -206,6 +207,19 @@ def wrong_at_rest(world: World) -> Iterator[str]:
             yield f"{entity['disk']} is still claimed by {entity['restore']}"
     if any("sig=" in repr(table) for table in (world.records, world.restores, world.points)):
         yield "a signature is in a table"
+
+
+def wrong_heartbeat(world: World, settings: Settings, tick: datetime) -> Iterator[str]:
+    """Say that the heartbeat was not called, though all disks of the last tick were found and backed up."""
+    due = backed_up(world, settings)
+    are_found = all(any(setting.covers(disk) for disk in due) for setting in settings.source_disks)
+    on_record = [BlobAddress.parse(entity["disk"]) for entity, _ in world.records.values()]
+    are_there = all(disk in due for disk in on_record if settings.covers(disk))
+    records = [world.record(disk) for disk in due]
+    are_done = all(record and record.last_success and record.last_success >= tick for record in records)
+    is_pending = any(message.queue == REPORT_TICK_QUEUE for message in world.messages)
+    if are_found and are_there and are_done and not is_pending and not any(at >= tick for at in world.heartbeats):
+        yield f"all disks of the tick at {tick} are backed up, and no heartbeat tells"
 
 
 def _wrong_blobs(world: World) -> Iterator[str]:

@@ -19,6 +19,7 @@ from tests.simulation.backups import SimulatedBackups, SimulatedCatalogue
 from tests.simulation.calls import Calls
 from tests.simulation.copies import SimulatedCopies
 from tests.simulation.tables import (
+    SimulatedHeartbeat,
     SimulatedInspections,
     SimulatedPlans,
     SimulatedQueues,
@@ -63,6 +64,7 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
         inspections=SimulatedInspections(world, calls),
         plans=SimulatedPlans(world, calls),
         queues=SimulatedQueues(world, calls),
+        heartbeat=SimulatedHeartbeat(world, calls),
         now=lambda: world.now,
         sleep=lambda duration: calls.read(lambda: world.pass_time(duration)),
     )

@@ -5,19 +5,24 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from azure.core.exceptions import AzureError
+
 from shared.addresses import BlobAddress
 from shared.batches import Effort, fingerprint
+from shared.errors import HeartbeatError
 from shared.inspections import Compared, Inspection, row_key
 from shared.messages import BatchMessage, Message, PartMessage, RunMessage
 from shared.names import RUN_SEPARATOR, disk_key
 from shared.ranges import Change
 from shared.record import DiskRecord, Progress, RecoveryPoint, Task
 from shared.restores import UNREADABLE_PARTITION, Restore
+from shared.storage.heartbeat import Heartbeat
 from shared.storage.inspections import Inspections
 from shared.storage.plan_rows import PlanRows
 from shared.storage.queues import QUEUE_OF, Queues
 from shared.storage.records import RecordConflictError, Records
 from shared.storage.restores import Restores
+from shared.ticks import DueDisk
 from tests.simulation import model
 from tests.simulation.blobs import refusal
 from tests.simulation.calls import CURRENT, Calls
@@ -40,6 +45,10 @@ class SimulatedRecords(Records):
     async def disks(self) -> dict[BlobAddress, bool]:
         rows = await self._calls.read(lambda: [entity for entity, _ in self._world.records.values()])
         return {BlobAddress.parse(row["disk"]): bool(row.get("adopted") or row.get("restore")) for row in rows}
+
+    async def due(self) -> list[DueDisk]:
+        rows = await self._calls.read(lambda: [entity for entity, _ in self._world.records.values()])
+        return [DueDisk(row["last_tick"], row.get("last_success")) for row in rows if row.get("last_tick")]
 
     async def point_times(self, disk: BlobAddress) -> list[str]:
         return await self._calls.read(lambda: [point.time for point in self._world.points_of(disk)])
@@ -290,6 +299,19 @@ class SimulatedQueues(Queues):
         queue, body = QUEUE_OF[type(message)], message.model_dump_json().encode()
         seen_after = timedelta(seconds=int(delay.total_seconds()))
         await self._calls.change(lambda: self._world.enqueue(queue, body, seen_after))
+
+
+class SimulatedHeartbeat(Heartbeat):
+    """Who is told when all went well."""
+
+    def __init__(self, world: World, calls: Calls) -> None:
+        self._world, self._calls = world, calls
+
+    async def call(self) -> None:
+        try:
+            await self._calls.change(lambda: self._world.heartbeats.append(self._world.now))
+        except AzureError as error:
+            raise HeartbeatError(str(error)) from None
 
 
 def _partition(plan: RunMessage) -> str:

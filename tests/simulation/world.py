@@ -64,6 +64,7 @@ class World:
         parts: the rows of their parts: bytes compared and what differs, by partition and part.
         plans: plan rows, by partition and row.
         messages: the queues.
+        heartbeats: when the heartbeat was called.
         poison: what is kept of messages that belong to no disk, by message.
         now: the clock, UTC.
         copies_itself: whether the service can copy from the source by itself.
@@ -90,6 +91,7 @@ class World:
     parts: dict[str, dict[int, tuple[int, str]]] = field(default_factory=dict)
     plans: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     messages: list[QueueMessage] = field(default_factory=list)
+    heartbeats: list[datetime] = field(default_factory=list)
     poison: dict[str, dict[str, str]] = field(default_factory=dict)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     copies_itself: bool = True

@@ -1,0 +1,18 @@
+"""Queue `report-tick`: look whether all disks of a tick are backed up, and call the heartbeat then."""
+
+import azure.functions as func
+
+from shared.messages import TickMessage
+from shared.names import REPORT_TICK_QUEUE
+from shared.settings import load_settings
+from shared.storage.services import open_services
+from shared.workflows.report_tick import report_tick as report
+
+report_tick_blueprint = func.Blueprint()
+
+
+@report_tick_blueprint.queue_trigger(arg_name="message", queue_name=REPORT_TICK_QUEUE, connection="AzureWebJobsStorage")
+async def report_tick(message: func.QueueMessage) -> None:
+    """Say whether every disk has its recovery point."""
+    async with open_services(load_settings()) as services:
+        await report(services, TickMessage.read(message.get_body()))

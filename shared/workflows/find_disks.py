@@ -1,0 +1,155 @@
+"""The disks of a tick: those that the settings name, those that were restored, and what is on record of them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from azure.core.exceptions import AzureError
+
+from shared.addresses import BlobAddress
+from shared.errors import DiskError, explain
+from shared.events import Event, log_event
+from shared.failed_runs import is_hopeless
+from shared.messages import FinishMessage
+from shared.record import DiskRecord
+from shared.settings import SourceDisk
+from shared.storage.services import Services
+from shared.workflows.failures import record_failure
+from shared.workflows.give_up import give_up
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDisks:
+    """What a tick finds.
+
+    Attributes:
+        due: the disks that it is to back up.
+        found: their records as far as they can be read, None of a disk that has none; and those of restored disks.
+        missing: the disks that a pattern does not find any more, with what to say of them.
+        unknown: how much of what is to be backed up was not even found: such a tick does not succeed.
+    """
+
+    due: Sequence[BlobAddress]
+    found: Mapping[BlobAddress, DiskRecord | None]
+    missing: Mapping[BlobAddress, DiskError]
+    unknown: int
+
+    @property
+    def restoring(self) -> list[DiskRecord]:
+        """The disks that are being restored."""
+        return [record for record in self.found.values() if record and record.restore]
+
+    @property
+    def running(self) -> list[DiskRecord]:
+        """The disks that have an open run."""
+        return [record for record in self.found.values() if record and record.run]
+
+    @property
+    def resting(self) -> list[BlobAddress]:
+        """The disks that are to be snapshotted now."""
+        busy = {record.disk for record in (*self.restoring, *self.running)}
+        return [disk for disk in self.due if disk in self.found and disk.url not in busy]
+
+
+async def find_disks(services: Services) -> FoundDisks:
+    """Find the disks that are to be backed up, and what is on record of them; give up the runs that are hopeless."""
+    listed = await _listed(services)
+    named = {disk for disks in listed.values() for disk in disks}
+    on_record = await _on_record(services)
+    known = on_record or {}
+    restored = {disk for disk, has_restore in known.items() if has_restore}
+    records = await for_each(services, sorted(named | restored), services.records.get, Event.SNAPSHOT_FAILED)
+    found = {disk: record[0] if record else None for disk, record in records.items()}
+    found |= await _without_hopeless_runs(services, found)
+    missing = _missing(listed, known.keys() - restored)
+    not_listed = sum(not listed.get(setting) for setting in services.settings.source_disks)
+    return FoundDisks(
+        due=sorted(named | {disk for disk, record in found.items() if record and record.adopted}),
+        found=found,
+        missing=missing,
+        unknown=len(missing) + not_listed + (on_record is None),
+    )
+
+
+async def _without_hopeless_runs(
+    services: Services, found: Mapping[BlobAddress, DiskRecord | None]
+) -> dict[BlobAddress, DiskRecord | None]:
+    """Give up the runs that were tried often enough, so that their disks are snapshotted now; give their records."""
+
+    async def end(disk: BlobAddress) -> DiskRecord | None:
+        record = found[disk]
+        if record and record.run:
+            said = record.run.failed or record.last_error
+            why = DiskError(f"it was tried {record.run.tries + 1} times: {said}")
+            await give_up(services, FinishMessage(disk=disk.url, run=record.run.snapshot), why)
+        now = await services.records.get(disk)
+        return now[0] if now else None
+
+    hopeless = [disk for disk, record in found.items() if record and record.run and is_hopeless(record)]
+    return await for_each(services, hopeless, end, Event.GIVE_UP_FAILED)
+
+
+async def _on_record(services: Services) -> dict[BlobAddress, bool] | None:
+    """List what is on record, and whether it was or is being restored; None, and the others go on without the list."""
+    try:
+        return await services.records.disks()
+    except AzureError as error:
+        log_event(Event.LIST_RECORDS_FAILED, level=logging.ERROR, reason=explain(error))
+        return None
+
+
+async def _listed(services: Services) -> dict[SourceDisk, list[BlobAddress]]:
+    """Find the disks that each setting names; a pattern that can't be listed or matches none fails on its own."""
+
+    async def matching(setting: SourceDisk) -> list[BlobAddress] | None:
+        if not setting.is_pattern:
+            return [setting.address]
+        try:
+            found = await services.disks.matching(setting)
+        except AzureError as error:
+            await record_failure(services, setting.address, Event.LIST_DISKS_FAILED, error)
+            return None
+        found = [disk for disk in found if disk.parent != services.settings.container]
+        if not found:
+            nothing = DiskError(f"no blob matches {setting.url}. What to do: check the pattern in SOURCE_DISKS.")
+            await record_failure(services, setting.address, Event.LIST_DISKS_FAILED, nothing)
+        return found
+
+    settings = services.settings.source_disks
+    listed = await asyncio.gather(*map(matching, settings))
+    return {setting: disks for setting, disks in zip(settings, listed, strict=True) if disks is not None}
+
+
+def _missing(
+    listed: Mapping[SourceDisk, Sequence[BlobAddress]], known: Iterable[BlobAddress]
+) -> dict[BlobAddress, DiskError]:
+    """Give the disks that a pattern has found before, and does not find any more, with what to say of them."""
+    missing: dict[BlobAddress, DiskError] = {}
+    patterns = [setting for setting in listed if setting.is_pattern]
+    found = {disk for disks in listed.values() for disk in disks} | {pattern.address for pattern in patterns}
+    for disk in known:
+        pattern = next((pattern for pattern in patterns if pattern.covers(disk)), None)
+        if pattern and disk not in found:
+            what_to_do = "What to do: bring it back; or, if it is gone for good, delete its row `disk`."
+            missing[disk] = DiskError(f"{disk.url} is gone, which {pattern.url} matched before. {what_to_do}")
+    return missing
+
+
+async def for_each[Result](
+    services: Services,
+    disks: Sequence[BlobAddress],
+    step: Callable[[BlobAddress], Awaitable[Result]],
+    failed: Event,
+) -> dict[BlobAddress, Result]:
+    """Do a step for all disks at once; give the results of those that did not fail, and put the failures on record."""
+    results = await asyncio.gather(*map(step, disks), return_exceptions=True)
+    done: dict[BlobAddress, Result] = {}
+    for disk, result in zip(disks, results, strict=True):
+        if isinstance(result, Exception):
+            await record_failure(services, disk, failed, result)
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            done[disk] = result
+    return done

@@ -1,0 +1,111 @@
+"""After a tick in which every disk was backed up, and only then, the heartbeat is called."""
+
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from infra.local.gateway import Fault
+from shared.events import Event
+from tests.app.cloud import Cloud, pages, until
+
+SECRET = "4f5e0f2a-7c1b"  # in the path, as of those services that watch heartbeats
+
+
+class Watcher:
+    """Somebody who watches the heartbeat: counts the calls, and answers as told."""
+
+    def __init__(self, url: str) -> None:
+        self.url = f"{url}/ping/{SECRET}"
+        self.calls = 0
+        self.answers: list[int] = []
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        assert request.path == f"/ping/{SECRET}"
+        self.calls += 1
+        return web.Response(status=self.answers.pop(0) if self.answers else 200)
+
+
+@contextlib.asynccontextmanager
+async def run_watcher() -> AsyncIterator[Watcher]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        watcher = Watcher(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        runner = web.ServerRunner(web.Server(watcher.handle))
+        await runner.setup()
+        try:
+            await web.SockSite(runner, listener).start()
+            yield watcher
+        finally:
+            await runner.cleanup()
+
+
+@pytest.fixture
+async def watcher() -> AsyncIterator[Watcher]:
+    async with run_watcher() as watcher:
+        yield watcher
+
+
+def events(cloud: Cloud, event: Event) -> list[dict[str, Any]]:
+    """Read the events of a name from the host's log."""
+    lines = cloud.log.read_text().splitlines()
+    found = [json.loads(line[line.index('{"event"') :]) for line in lines if '{"event"' in line]
+    return [fields for fields in found if fields["event"] == event]
+
+
+async def test_a_tick_that_backs_up_every_disk_calls_the_heartbeat_once(cloud: Cloud, watcher: Watcher) -> None:
+    disks = [await cloud.disk(), await cloud.disk()]
+    await disks[0].write(0, pages(2))
+    async with cloud.app(*disks, HEARTBEAT_URL=watcher.url) as app:
+        await app.back_up(*disks)
+        await until(lambda: _logged(cloud, Event.TICK_SUCCEEDED), "the end of the tick")
+        await until(app.idle, "the call")
+    assert watcher.calls == 1
+    [snapshots] = events(cloud, Event.SNAPSHOTS_TAKEN)
+    [succeeded] = events(cloud, Event.TICK_SUCCEEDED)
+    assert (succeeded["tick"], succeeded["disks"], succeeded["backed_up"]) == (snapshots["tick"], 2, 2)
+    due = events(cloud, Event.BACKUP_DUE)
+    assert {(found["disk"], found["tick"], found["last_success"]) for found in due} == {
+        (disk.url, snapshots["tick"], None) for disk in disks
+    }
+    assert SECRET not in cloud.log.read_text()
+
+
+async def test_a_tick_with_a_disk_that_fails_calls_no_heartbeat(cloud: Cloud, watcher: Watcher) -> None:
+    good, bad = await cloud.disk(), await cloud.disk()
+    async with cloud.app(good, bad, HEARTBEAT_URL=watcher.url) as app:
+        cloud.azure.gateway.faults.add(Fault("Snapshot Blob", bad.path, refuse=(403, "AuthorizationFailure", "no")))
+        await app.back_up(good)
+        cloud.azure.gateway.faults.clear()
+        await app.back_up(good, bad)
+        await until(lambda: _logged(cloud, Event.TICK_SUCCEEDED), "the end of the second tick")
+        await until(lambda: _logged(cloud, Event.TICK_INCOMPLETE), "the end of the first tick")
+        await until(app.idle, "the call")
+    assert watcher.calls == 1
+    first, second = events(cloud, Event.SNAPSHOTS_TAKEN)
+    [incomplete], [succeeded] = events(cloud, Event.TICK_INCOMPLETE), events(cloud, Event.TICK_SUCCEEDED)
+    assert (incomplete["tick"], incomplete["disks"]) == (first["tick"], 2)
+    assert succeeded["tick"] == second["tick"]
+
+
+async def test_a_heartbeat_that_is_refused_is_called_again(cloud: Cloud, watcher: Watcher) -> None:
+    disk = await cloud.disk()
+    watcher.answers = [404]
+    async with cloud.app(disk, HEARTBEAT_URL=watcher.url) as app:
+        await app.back_up(disk)
+
+        async def was_called_again() -> bool:
+            return watcher.calls > 1
+
+        await until(was_called_again, "the second call")
+    [failed] = events(cloud, Event.HEARTBEAT_FAILED)
+    assert failed["reason"] == "HEARTBEAT_URL answers 404"
+    assert len(events(cloud, Event.TICK_SUCCEEDED)) == 1
+    assert SECRET not in cloud.log.read_text()
+
+
+async def _logged(cloud: Cloud, event: Event) -> bool:
+    return bool(events(cloud, event))
