@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from infra.local.gateway import Request
 from infra.local.host.process import HostProcess, run_host
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure
 from shared.addresses import BlobAddress
+from shared.events import Event
 from shared.messages import Message
 from shared.names import BACKUPS_TABLE, BATCHES_TABLE, PAGE, backup_blob_name, disk_key
 from shared.record import DISK_ROW, POINT_ROW_PREFIX, DiskRecord, RecoveryPoint
@@ -215,6 +217,12 @@ class Cloud:
             for request in self.requests
         )
 
+    def events(self, event: Event) -> list[dict[str, Any]]:
+        """Read the events of a name from the host's log."""
+        lines = self.log.read_text().splitlines()
+        found = [json.loads(line[line.index('{"event"') :]) for line in lines if '{"event"' in line]
+        return [fields for fields in found if fields["event"] == event]
+
     async def disk(self, size: int = MIB, *, name: str = "", account: Account = DISKS) -> Disk:
         """Create an empty disk."""
         service = self.services[account]
@@ -236,13 +244,18 @@ class Cloud:
 
     @contextlib.asynccontextmanager
     async def app(
-        self, *source_disks: Disk | str | dict[str, Any], lease: float = 600, **settings: str
+        self,
+        *source_disks: Disk | str | dict[str, Any],
+        lease: float = 600,
+        log_everything: bool = False,
+        **settings: str,
     ) -> AsyncIterator[App]:
         """Run the app for these disks."""
         urls = [disk.url if isinstance(disk, Disk) else disk for disk in source_disks]
         retry_at_once = {"AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:00"}
         chosen = self.azure.app_settings(urls) | retry_at_once | settings
-        async with run_host(ROOT, chosen, message_lease=lease, max_polling_interval=0.2, log=self.log) as host:
+        how: dict[str, Any] = {"message_lease": lease, "log": self.log, "log_everything": log_everything}
+        async with run_host(ROOT, chosen, max_polling_interval=0.2, **how) as host:
             yield App(self, host)
 
     async def send(self, message: Message) -> None:

@@ -1,10 +1,8 @@
 """After a tick in which every disk was backed up, and only then, the heartbeat is called."""
 
 import contextlib
-import json
 import socket
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -49,13 +47,6 @@ async def watcher() -> AsyncIterator[Watcher]:
         yield watcher
 
 
-def events(cloud: Cloud, event: Event) -> list[dict[str, Any]]:
-    """Read the events of a name from the host's log."""
-    lines = cloud.log.read_text().splitlines()
-    found = [json.loads(line[line.index('{"event"') :]) for line in lines if '{"event"' in line]
-    return [fields for fields in found if fields["event"] == event]
-
-
 async def test_a_tick_that_backs_up_every_disk_calls_the_heartbeat_once(cloud: Cloud, watcher: Watcher) -> None:
     disks = [await cloud.disk(), await cloud.disk()]
     await disks[0].write(0, pages(2))
@@ -64,10 +55,10 @@ async def test_a_tick_that_backs_up_every_disk_calls_the_heartbeat_once(cloud: C
         await until(lambda: _logged(cloud, Event.TICK_SUCCEEDED), "the end of the tick")
         await until(app.idle, "the call")
     assert watcher.calls == 1
-    [snapshots] = events(cloud, Event.SNAPSHOTS_TAKEN)
-    [succeeded] = events(cloud, Event.TICK_SUCCEEDED)
+    [snapshots] = cloud.events(Event.SNAPSHOTS_TAKEN)
+    [succeeded] = cloud.events(Event.TICK_SUCCEEDED)
     assert (succeeded["tick"], succeeded["disks"], succeeded["backed_up"]) == (snapshots["tick"], 2, 2)
-    due = events(cloud, Event.BACKUP_DUE)
+    due = cloud.events(Event.BACKUP_DUE)
     assert {(found["disk"], found["tick"], found["last_success"]) for found in due} == {
         (disk.url, snapshots["tick"], None) for disk in disks
     }
@@ -85,8 +76,8 @@ async def test_a_tick_with_a_disk_that_fails_calls_no_heartbeat(cloud: Cloud, wa
         await until(lambda: _logged(cloud, Event.TICK_INCOMPLETE), "the end of the first tick")
         await until(app.idle, "the call")
     assert watcher.calls == 1
-    first, second = events(cloud, Event.SNAPSHOTS_TAKEN)
-    [incomplete], [succeeded] = events(cloud, Event.TICK_INCOMPLETE), events(cloud, Event.TICK_SUCCEEDED)
+    first, second = cloud.events(Event.SNAPSHOTS_TAKEN)
+    [incomplete], [succeeded] = cloud.events(Event.TICK_INCOMPLETE), cloud.events(Event.TICK_SUCCEEDED)
     assert (incomplete["tick"], incomplete["disks"]) == (first["tick"], 2)
     assert succeeded["tick"] == second["tick"]
 
@@ -101,11 +92,11 @@ async def test_a_heartbeat_that_is_refused_is_called_again(cloud: Cloud, watcher
             return watcher.calls > 1
 
         await until(was_called_again, "the second call")
-    [failed] = events(cloud, Event.HEARTBEAT_FAILED)
+    [failed] = cloud.events(Event.HEARTBEAT_FAILED)
     assert failed["reason"] == "HEARTBEAT_URL answers 404"
-    assert len(events(cloud, Event.TICK_SUCCEEDED)) == 1
+    assert len(cloud.events(Event.TICK_SUCCEEDED)) == 1
     assert SECRET not in cloud.log.read_text()
 
 
 async def _logged(cloud: Cloud, event: Event) -> bool:
-    return bool(events(cloud, event))
+    return bool(cloud.events(event))

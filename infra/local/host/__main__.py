@@ -21,7 +21,7 @@ from infra.local.host import worker
 from infra.local.host.admin import Admin
 from infra.local.host.bindings import Function, QueueTrigger, read_function
 from infra.local.host.invocations import Invocations
-from infra.local.host.logs import log_to_stderr
+from infra.local.host.logs import log_everything, log_to_stderr
 from infra.local.host.queues import QueueListener
 from infra.local.host.settings import QueueOptions, StartError, add_local_settings, read_queue_options
 from infra.local.host.storage import connect
@@ -42,6 +42,7 @@ class Options:
     message_lease: int
     max_polling_interval: float | None
     local_settings: bool
+    log_everything: bool
 
 
 def main() -> int:
@@ -62,6 +63,8 @@ async def _serve(options: Options, ready: TextIO) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     queue_options = _enter_app(options)
     functions = [read_function(found, os.environ) for found in await worker.index(options.app)]
+    if options.log_everything:
+        log_everything()
     invocations = Invocations(functions)
     async with AsyncExitStack() as stack:
         listeners = await _make_listeners(functions, queue_options, invocations, options, stack)
@@ -167,6 +170,7 @@ def _read_options() -> Options:
     parser.add_argument(
         "--no-local-settings", action="store_false", dest="local_settings", help="leave local.settings.json alone"
     )
+    parser.add_argument("--log-everything", action="store_true", help="log all that any library says, at every level")
     given = parser.parse_args()
     return Options(
         app=given.app.resolve(),
@@ -174,6 +178,7 @@ def _read_options() -> Options:
         message_lease=given.message_lease,
         max_polling_interval=given.max_polling_interval,
         local_settings=given.local_settings,
+        log_everything=given.log_everything,
     )
 
 

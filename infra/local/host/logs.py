@@ -22,6 +22,13 @@ def log_to_stderr() -> None:
     logging.getLogger("azure").setLevel(logging.WARNING)
 
 
+def log_everything() -> None:
+    """Have every logger of this process say all that it can, whatever level the app has given it."""
+    logging.getLogger().setLevel(logging.DEBUG)
+    for name in logging.getLogger().manager.loggerDict:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
 def _name_invocation(record: logging.LogRecord) -> bool:
     record.invocation = invocation_id_cv.get() or "host"
     return True

@@ -82,6 +82,7 @@ async def run_host(
     message_lease: float = 600,
     max_polling_interval: float = 0.2,
     log: Path | None = None,
+    log_everything: bool = False,
 ) -> AsyncIterator[HostProcess]:
     """Run the app in a host, and stop it at the end.
 
@@ -93,6 +94,7 @@ async def run_host(
         message_lease: seconds, rounded up to whole ones.
         max_polling_interval: seconds, in the place of host.json's.
         log: the file that stderr is added to; this process's stderr when None.
+        log_everything: log all that any library says, at every level.
 
     Raises:
         RuntimeError: the host did not come up; the message holds the log, if it goes to a file.
@@ -100,6 +102,7 @@ async def run_host(
     with _log_file(log) as stderr:
         process = await asyncio.create_subprocess_exec(
             *_command(app, message_lease, max_polling_interval),
+            *(["--log-everything"] if log_everything else []),
             cwd=PROJECT_ROOT,
             env={**{name: os.environ[name] for name in _BASICS if name in os.environ}, **settings},
             stdout=asyncio.subprocess.PIPE,

@@ -1,0 +1,66 @@
+"""No line of the log holds a secret, at any level, whoever has written it; and each step of a backup is an event."""
+
+import json
+import re
+
+from infra.local.gateway import Fault
+from infra.local.local_azure import ACCOUNTS
+from shared.events import Event
+from shared.record import Task
+from tests.app.cloud import Cloud, pages
+from tests.app.inspecting import ask_for, has_ended
+from tests.app.restoring import ask, ended, request
+
+SECRET = "4f5e0f2a-7c1b"
+SIGNATURE = re.compile(r"(?i)\bsig(=|%3d)(?!REDACTED\b|\*\*\*)[^\s&\"']+")
+TOKEN = re.compile(r"\beyJ[\w-]{10,}|(?i:\b(bearer|sharedkey(lite)?) +(?!\*\*\*)[\w.:/+=-]{8,})")
+
+
+def secrets_in(text: str) -> list[str]:
+    """Find whatever is a secret, or looks like one: keys, signatures, tokens, the heartbeat's path."""
+    known = [*(account.key for account in ACCOUNTS), SECRET]
+    found = [match[0] for pattern in (SIGNATURE, TOKEN) for match in pattern.finditer(text)]
+    return [secret for secret in known if secret in text] + found
+
+
+async def test_the_log_of_a_whole_life_holds_no_secret_at_any_level(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(4))
+    faults = cloud.azure.gateway.faults
+    async with cloud.app(
+        disk, log_everything=True, HEARTBEAT_URL=f"http://127.0.0.1:9/{SECRET}", RUN_STALLED_AFTER_SECONDS="30"
+    ) as app:
+        await app.back_up(disk)
+        faults.add(Fault("Put Page From URL", disk.backup_path, times=1, refuse=(403, "CannotVerifyCopySource", "no")))
+        faults.add(Fault("Get Page Ranges", disk.path, times=1, cut="before"))
+        await disk.write(1024, pages(2, seed=2))
+        await app.back_up(disk)
+        assert (await ended(cloud, await ask(cloud, request(disk)))).reason == ""
+        drill = await ask_for(cloud, Task.DRILL, json.dumps({"disk": disk.url}))
+        await has_ended(cloud, Task.DRILL, drill)
+    log = cloud.log.read_text()
+    assert " DEBUG " in log
+    assert "azure.core.pipeline.policies.http_logging_policy" in log, "the SDK says what it asks for"
+    assert secrets_in(log) == []
+
+
+async def test_each_step_of_a_backup_is_an_event_with_disk_run_counts_bytes_and_duration(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(4))
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+    of_the_run = {"disk": disk.url, "run": point.source_snapshot}
+    counts = {"ranges": 1, "bytes_written": 2048, "bytes_cleared": 0, "write_calls": 1, "clear_calls": 0}
+    says: dict[Event, dict[str, object]] = {
+        Event.SNAPSHOTS_TAKEN: {"disks": 1, "snapshots": 1},
+        Event.RUN_OPENED: {**of_the_run, "size": len(disk.expected)},
+        Event.RUN_KIND: {**of_the_run, "kind": "full"},
+        Event.WINDOW_PLANNED: {**of_the_run, "window": 0, "batches": 1, **counts},
+        Event.BATCH_DONE: {**of_the_run, "window": 0, "batch": 0, **counts},
+        Event.RUN_SEALED: {**of_the_run, "kind": "full", **counts},
+    }
+    for event, fields in says.items():
+        [said] = cloud.events(event)
+        assert fields.items() <= said.items(), event
+    timed = (Event.SNAPSHOTS_TAKEN, Event.WINDOW_PLANNED, Event.BATCH_DONE, Event.RUN_SEALED)
+    assert all(cloud.events(event)[0]["duration_seconds"] > 0 for event in timed)
