@@ -57,6 +57,7 @@ RUN_SEPARATOR = "!"
 """Stands between a disk's key, a run's time and a plan's number; no disk's key has it."""
 
 _KEY_LENGTH = 400
+_ID_UNSAFE = re.compile(r"[^A-Za-z0-9-]")
 _KEY_UNSAFE = re.compile(r"[^A-Za-z0-9._|$ -]")
 
 
@@ -77,6 +78,11 @@ def disk_key(disk: BlobAddress) -> str:
     if key == readable and "|" not in name:
         return key
     return f"{key}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def request_id(message_id: str, body: bytes) -> str:
+    """Name what a queue message asks for, so that the same message names it again: by its id, else by what it says."""
+    return _ID_UNSAFE.sub("", message_id) or str(uuid.uuid5(uuid.NAMESPACE_URL, repr(body)))
 
 
 def run_id(disk: BlobAddress, source_snapshot: str) -> str:

@@ -24,7 +24,8 @@ TRANSACTION = 100
 POISON_PARTITION = "poison"
 """Where messages are kept that belong to no disk: no disk's partition is named so, they all have a `|`."""
 
-_TRIES = 20
+TRIES = 20
+"""How often a row is read and written again that somebody else writes to at the same time."""
 
 
 class RecordConflictError(Exception):
@@ -117,7 +118,7 @@ class Records:
         Raises:
             RecordConflictError: the record never stood still.
         """
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             found = await self.get(disk)
             if found is None:
                 return None

@@ -7,7 +7,7 @@ from azure.core.exceptions import AzureError
 
 from shared.errors import DiffersError, ListingTimedOutError, SourceGoneError, StepFailedError, explain, is_passing
 from shared.events import Event, Stopwatch, log_event
-from shared.inspections import Inspection, Stage, came_to_grief
+from shared.inspections import Inspection, Stage, came_to_grief, row_key
 from shared.messages import PartMessage
 from shared.ranges import windows
 from shared.storage.records import RecordConflictError
@@ -46,7 +46,7 @@ async def _compare(services: Services, message: PartMessage) -> None:
     if inspection is None:
         log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step="compare-part")
         return
-    if message.part in (await services.inspections.compared(inspection)).parts:
+    if await services.inspections.is_part_compared(inspection, message.part):
         return
     differs = ""
     try:
@@ -77,9 +77,8 @@ async def _compare(services: Services, message: PartMessage) -> None:
 async def note_failure(services: Services, message: PartMessage, reason: str) -> None:
     """Put on the inspection's row what went wrong, while it goes on."""
     try:
-        found = await services.inspections.get(message.address, message.task, message.inspection)
-        if found and not found[0].has_ended:
-            await services.inspections.put(came_to_grief(found[0], reason, services.now()), found[1])
+        row, now = row_key(message.task, message.inspection), services.now()
+        await services.inspections.update(message.address, row, lambda found: came_to_grief(found, reason, now))
     except (AzureError, RecordConflictError) as unwritten:
         log_event(Event.RECORD_FAILED, level=logging.ERROR, disk=message.disk, reason=explain(unwritten))
 

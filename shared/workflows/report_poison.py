@@ -1,6 +1,5 @@
 """What a queue has given up, after five tries or five dead workers: put on record, and seen to that it goes on."""
 
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -42,9 +41,6 @@ from shared.restores import Restore, State, ended
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
 from shared.workflows.failures import record_failure
-
-_TRIES = 20
-"""How often a row is read and written again that somebody else writes to at the same time."""
 
 MOST_SAID = 500
 """Characters of a message that nobody can read, as they are put on record."""
@@ -113,15 +109,13 @@ async def _report_finish(services: Services, queue: str, body: bytes, _: str) ->
 
 async def _report_restore(services: Services, queue: str, body: bytes, _: str) -> None:
     message = RestoreMessage.read(body)
-    for _try in range(_TRIES):
-        found = await services.restores.get(message.address, message.restore)
-        if found is None or found[0].has_ended:
-            log_event(Event.MESSAGE_DROPPED, disk=message.disk, restore=message.restore, step=queue)
-            return
-        why = _why(found[0].last_error)
-        with contextlib.suppress(RecordConflictError):
-            await services.restores.put(restores.came_to_grief(found[0], why, services.now()), found[1])
-            break
+    row, now = f"{restores.RESTORE_ROW_PREFIX}{message.restore}", services.now()
+    noted = await services.restores.update(
+        message.address, row, lambda found: restores.came_to_grief(found, _why(found.last_error), now)
+    )
+    if noted is None:
+        log_event(Event.MESSAGE_DROPPED, disk=message.disk, restore=message.restore, step=queue)
+        return
     await services.queues.send(message, LONGEST_CHECK_DELAY)
 
 
@@ -137,16 +131,13 @@ async def _report_part(services: Services, queue: str, body: bytes, _: str) -> N
 
 async def _note(services: Services, queue: str, message: InspectionMessage) -> bool:
     """Note on an inspection's row that a step of it fails; tell whether it is still open."""
-    for _try in range(_TRIES):
-        found = await services.inspections.get(message.address, message.task, message.inspection)
-        if found is None or found[0].has_ended:
-            log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step=queue)
-            return False
-        why = _why(found[0].last_error)
-        with contextlib.suppress(RecordConflictError):
-            await services.inspections.put(inspections.came_to_grief(found[0], why, services.now()), found[1])
-            break
-    return True
+    row, now = inspections.row_key(message.task, message.inspection), services.now()
+    noted = await services.inspections.update(
+        message.address, row, lambda found: inspections.came_to_grief(found, _why(found.last_error), now)
+    )
+    if noted is None:
+        log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step=queue)
+    return noted is not None
 
 
 def _why(last_error: str) -> str:
@@ -155,17 +146,21 @@ def _why(last_error: str) -> str:
 
 async def _report_inspection_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
     request = InspectionRequest.read(body)
-    why = f"{queue} has given up the request, since it could not be put on record. What to do: enqueue it again"
+    why = _given_up(queue)
     await _note_on_disk(services, request.disk, Event(f"{queue}-failed"), why)
     await _keep(services, queue, body, message_id, why)
 
 
 async def _report_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
     request = RestoreRequest.read(body)
-    why = f"{queue} has given up the request, since it could not be put on record. What to do: enqueue it again"
+    why = _given_up(queue)
     restore = ended(Restore.of(message_id, request, services.now()), State.REFUSED, why, services.now())
     await services.restores.add(restore)
     await _note_on_disk(services, request.disk, Event.RESTORE_DISK_FAILED, why)
+
+
+def _given_up(queue: str) -> str:
+    return f"{queue} has given up the request, since it could not be put on record. What to do: enqueue it again"
 
 
 async def _note_on_disk(services: Services, url: str, event: Event, why: str) -> None:

@@ -1,8 +1,6 @@
 """An inspection is asked for, by a message or by the timer, and put on record; what comes after is step by step."""
 
 import logging
-import re
-import uuid
 
 from azure.core.exceptions import AzureError
 
@@ -11,12 +9,11 @@ from shared.errors import StepFailedError, explain
 from shared.events import Event, log_event
 from shared.inspections import Inspection, Stage, ended
 from shared.messages import InspectionMessage
+from shared.names import request_id
 from shared.record import Task
 from shared.requests import LATEST, InspectionRequest, RequestError
 from shared.storage.services import Services
 from shared.workflows.failures import record_failure
-
-_KEY_UNSAFE = re.compile(r"[^A-Za-z0-9-]")
 
 
 async def request_inspection(services: Services, task: Task, body: bytes, message_id: str) -> None:
@@ -31,7 +28,7 @@ async def request_inspection(services: Services, task: Task, body: bytes, messag
     Raises:
         StepFailedError: the record can't be written.
     """
-    inspection = _KEY_UNSAFE.sub("", message_id) or str(uuid.uuid5(uuid.NAMESPACE_URL, repr(body)))
+    inspection = request_id(message_id, body)
     try:
         await services.ensure()
         try:

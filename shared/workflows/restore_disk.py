@@ -1,19 +1,16 @@
 """A restore is asked for: the request is read and put on record; whatever comes after is done step by step."""
 
 import logging
-import re
-import uuid
 
 from azure.core.exceptions import AzureError
 
 from shared.errors import StepFailedError, explain
 from shared.events import Event, log_event
 from shared.messages import RestoreMessage
+from shared.names import request_id
 from shared.requests import RequestError, RestoreRequest
 from shared.restores import Restore, State, ended
 from shared.storage.services import Services
-
-_KEY_UNSAFE = re.compile(r"[^A-Za-z0-9-]")
 
 
 async def restore_disk(services: Services, body: bytes, message_id: str) -> None:
@@ -27,7 +24,7 @@ async def restore_disk(services: Services, body: bytes, message_id: str) -> None
     Raises:
         StepFailedError: the record can't be written.
     """
-    restore = _KEY_UNSAFE.sub("", message_id) or str(uuid.uuid5(uuid.NAMESPACE_URL, repr(body)))
+    restore = request_id(message_id, body)
     try:
         await services.ensure()
         try:

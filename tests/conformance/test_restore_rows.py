@@ -1,5 +1,6 @@
 """The rows of restores are kept alike in memory and in Azurite's tables."""
 
+import asyncio
 import uuid
 from datetime import UTC, datetime
 
@@ -87,3 +88,30 @@ async def test_a_request_that_names_no_disk_has_a_row_that_is_not_open(cloud: Cl
     assert await cloud.services.restores.add(restore) is True
     assert await cloud.services.restores.add(restore) is False
     assert restore.restore not in {row.restore for row in await cloud.services.restores.open()}
+
+
+async def test_the_open_restores_of_one_disk_can_be_listed(cloud: Cloud) -> None:
+    one, other = restore_of(cloud, "disk1.vhd"), restore_of(cloud, "disk2.vhd")
+    for restore in (one, other):
+        await cloud.services.restores.add(restore)
+    assert [row.restore for row in await cloud.services.restores.open(one.address)] == [one.restore]
+
+
+async def test_a_restore_is_changed_though_others_change_it_too_until_it_has_ended(cloud: Cloud) -> None:
+    restore, restores = restore_of(cloud), cloud.services.restores
+    await restores.add(restore)
+
+    async def note(error: str) -> Restore | None:
+        return await restores.update(
+            restore.address,
+            restore.row_key,
+            lambda found: found.model_copy(update={"last_error": f"{found.last_error}{error}"}),
+        )
+
+    await asyncio.gather(*(note(error) for error in "abcd"))
+    found = await restores.get(restore.address, restore.restore)
+    assert found
+    assert sorted(found[0].last_error) == ["a", "b", "c", "d"]
+    await restores.put(found[0].model_copy(update={"state": State.FAILED}), found[1])
+    assert await note("e") is None
+    assert await restores.update(restore.address, "restore-no-such", lambda found: found) is None

@@ -10,11 +10,11 @@ from azure.core.exceptions import AzureError
 from shared.addresses import BlobAddress
 from shared.batches import Effort, fingerprint
 from shared.errors import HeartbeatError
-from shared.inspections import Compared, Inspection, row_key
+from shared.inspections import Compared, Inspection
 from shared.messages import BatchMessage, Message, PartMessage, RunMessage
 from shared.names import RUN_SEPARATOR, disk_key
 from shared.ranges import Change
-from shared.record import DiskRecord, Progress, RecoveryPoint, Task
+from shared.record import DiskRecord, Progress, RecoveryPoint
 from shared.restores import UNREADABLE_PARTITION, Restore
 from shared.storage.heartbeat import Heartbeat
 from shared.storage.inspections import Inspections
@@ -129,14 +129,13 @@ class SimulatedRestores(Restores):
 
         return await self._calls.change(effect)
 
-    async def get(self, disk: BlobAddress, restore: str) -> tuple[Restore, str] | None:
-        row = (disk_key(disk), f"restore-{restore}")
-        found = await self._calls.read(lambda: self._world.restores.get(row))
+    async def find(self, disk: BlobAddress, row_key: str) -> tuple[Restore, str] | None:
+        found = await self._calls.read(lambda: self._world.restores.get((disk_key(disk), row_key)))
         return (Restore.model_validate(found[0]), found[1]) if found else None
 
-    async def open(self) -> list[Restore]:
+    async def open(self, disk: BlobAddress | None = None) -> list[Restore]:
         rows = await self._calls.read(lambda: list(self._world.restore_rows()))
-        return [restore for restore in rows if not restore.has_ended]
+        return [restore for restore in rows if not restore.has_ended and disk in (None, restore.address)]
 
     async def put(self, restore: Restore, etag: str) -> None:
         row, entity, began = _row_of_restore(restore), restore.model_dump(exclude_none=True), CURRENT.get().began
@@ -168,9 +167,8 @@ class SimulatedInspections(Inspections):
 
         return await self._calls.change(effect)
 
-    async def get(self, disk: BlobAddress, task: Task, inspection: str) -> tuple[Inspection, str] | None:
-        row = (disk_key(disk), row_key(task, inspection))
-        return await self._calls.read(lambda: self._world.inspections.get(row))
+    async def find(self, disk: BlobAddress, row_key: str) -> tuple[Inspection, str] | None:
+        return await self._calls.read(lambda: self._world.inspections.get((disk_key(disk), row_key)))
 
     async def open(self, disk: BlobAddress | None = None) -> list[Inspection]:
         rows = await self._calls.read(lambda: list(self._world.inspections.items()))
@@ -197,6 +195,9 @@ class SimulatedInspections(Inspections):
             self._world.parts.setdefault(_parts_of(inspection), {})[part.part] = (bytes_compared, differs)
 
         await self._calls.change(effect)
+
+    async def is_part_compared(self, inspection: Inspection, part: int) -> bool:
+        return await self._calls.read(lambda: part in self._world.parts.get(_parts_of(inspection), {}))
 
     async def compared(self, inspection: Inspection) -> Compared:
         rows = await self._calls.read(lambda: dict(self._world.parts.get(_parts_of(inspection), {})))
