@@ -61,11 +61,7 @@ class Comparison:
             DiffersError: a side has data where the other has none.
             SourceGoneError: one of the two is gone.
         """
-        async with AtOnce(READERS) as reading:
-            async for part in overlaid(self._seen(window, see), self._ranges(self._copy, window)):
-                if not (part.in_first and part.in_second):
-                    for piece in writes(part.change):
-                        await reading.start(self._zeros(piece, is_original=part.in_first))
+        await self._hold(window, see, whole=False)
 
     async def contents(self, samples: Iterable[Change]) -> None:
         """Compare the content of some pieces, of at most 4 MiB each.
@@ -85,13 +81,7 @@ class Comparison:
             DiffersError: it is not the same.
             SourceGoneError: one of the two is gone.
         """
-        async with AtOnce(READERS) as reading:
-            async for part in overlaid(self._seen(window, _ignore), self._ranges(self._copy, window)):
-                for piece in writes(part.change):
-                    if part.in_first and part.in_second:
-                        await reading.start(self._same(piece))
-                    else:
-                        await reading.start(self._zeros(piece, is_original=part.in_first))
+        await self._hold(window, lambda _: None, whole=True)
 
     async def last_page(self, size: int) -> bytes:
         """Compare the last page, where a VHD has its footer, and give it; empty for a disk without pages.
@@ -101,6 +91,14 @@ class Comparison:
             SourceGoneError: one of the two is gone.
         """
         return await self._require_same(Change(size - PAGE, size, clear=False)) if size else b""
+
+    async def _hold(self, window: Window, see: Callable[[Change], None], *, whole: bool) -> None:
+        async with AtOnce(READERS) as reading:
+            async for part in overlaid(self._seen(window, see), self._ranges(self._copy, window)):
+                is_on_both = part.in_first and part.in_second
+                for piece in writes(part.change) if whole or not is_on_both else ():
+                    same = self._same(piece) if is_on_both else self._zeros(piece, is_original=part.in_first)
+                    await reading.start(same)
 
     async def _seen(self, window: Window, see: Callable[[Change], None]) -> AsyncIterator[Change]:
         async for change in self._ranges(self._original, window):
@@ -134,7 +132,3 @@ class Comparison:
         self.samples += 1
         self.bytes_compared += piece.length
         return content
-
-
-def _ignore(_: Change) -> None:
-    """See nothing."""

@@ -1,8 +1,11 @@
-"""Where a recovery point is, and the URL that it is copied from."""
+"""Where a recovery point is, the URL that it is copied from, and what is to be known of it."""
+
+import logging
 
 from shared.addresses import BlobAddress
 from shared.errors import SourceGoneError
-from shared.record import RecoveryPoint
+from shared.events import Event, log_event
+from shared.record import PointState, RecoveryPoint
 from shared.storage.page_blobs import COPY_FOR, Version
 from shared.storage.services import Services
 
@@ -23,6 +26,13 @@ async def point_of(services: Services, disk: BlobAddress, time: str) -> Recovery
     if point is None:
         raise SourceGoneError(f"the recovery point {time} of {disk.url} is not on record any more")
     return point
+
+
+async def mark_damaged(services: Services, disk: BlobAddress, point: RecoveryPoint, damage: str) -> None:
+    """Put on record, and log, that a recovery point is damaged, and how."""
+    if (point.state, point.damage) != (PointState.DAMAGED, damage):
+        await services.records.mark(disk, point.as_damaged(damage))
+        log_event(Event.POINT_DAMAGED, level=logging.ERROR, disk=disk.url, point=point.time, reason=damage)
 
 
 async def source_url(services: Services, source: Version, target: BlobAddress) -> str:

@@ -3,6 +3,7 @@
 import pytest
 
 from infra.local.gateway import Fault
+from shared.events import Event
 from shared.failed_runs import MOST_TRIES
 from shared.names import PAGE
 from shared.record import SERVER_SIDE, DiskRecord, Kind
@@ -22,7 +23,7 @@ async def test_a_busy_service_slows_the_whole_batch_down_and_no_run_fails(cloud:
     assert busy.hits == 10
     assert await disk.content_of(point) == disk.expected
     assert (await disk.record()).last_error == ""
-    assert cloud.log.read_text().count('"slowed-down"') < busy.hits, "those that are refused together slow it down once"
+    assert 0 < len(cloud.events(Event.SLOWED_DOWN)) < busy.hits, "those that are refused together slow it down once"
 
 
 async def test_a_permission_lost_in_mid_run_and_given_back_lets_the_next_tick_finish_the_same_run(cloud: Cloud) -> None:

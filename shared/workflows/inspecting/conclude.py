@@ -1,18 +1,17 @@
 """The end of an inspection: what came of it is put on record, of the recovery point and of the disk."""
 
-import logging
 from datetime import datetime
 
 from shared.addresses import BlobAddress
 from shared.disk_signatures import HEAD_BYTES, VOLUME_BYTES, described, filesystem, has_vhd_footer, partition_table
-from shared.events import Event, log_event
 from shared.inspections import Inspection, Next, Stage, built_on, ended
 from shared.names import PAGE
 from shared.ranges import Change
-from shared.record import DiskRecord, PointState, Task
+from shared.record import DiskRecord, Task
 from shared.storage.services import Services
 from shared.workflows.begin_anew import distrust
 from shared.workflows.inspecting.versions import scratch_of
+from shared.workflows.points import mark_damaged
 from shared.workflows.request_inspection import open_inspection
 
 BUILT_ON = "it was built on the recovery point"
@@ -33,7 +32,7 @@ async def conclude_equal(services: Services, inspection: Inspection) -> Next:
 async def conclude_differs(services: Services, inspection: Inspection, differs: str) -> Next:
     """End an inspection that has found a difference: a verify tells of the recovery point, a drill of the restore."""
     if inspection.task is Task.VERIFY:
-        await mark_damaged(services, inspection.address, inspection.recovery_point, differs)
+        await _mark_damaged(services, inspection.address, inspection.recovery_point, differs)
         reason = f"the recovery point {inspection.recovery_point} is damaged: {differs}"
         await distrust(services, inspection.address, inspection.recovery_point, reason)
         await _doubt_later_ones(services, inspection, reason)
@@ -42,7 +41,7 @@ async def conclude_differs(services: Services, inspection: Inspection, differs: 
 
 async def conclude_lost(services: Services, inspection: Inspection, why: str) -> Next:
     """End an inspection that has found the recovery point to be gone; what follows its disk is as good as it was."""
-    await mark_damaged(services, inspection.address, inspection.recovery_point, why)
+    await _mark_damaged(services, inspection.address, inspection.recovery_point, why)
     return Next(ended(inspection, Stage.FAILED, why, services.now()))
 
 
@@ -56,19 +55,16 @@ async def _doubt_later_ones(services: Services, inspection: Inspection, reason: 
         if point.time not in doubted
     ]:
         for time in later:
-            await mark_damaged(services, disk, time, damage)
+            await _mark_damaged(services, disk, time, damage)
             await distrust(services, disk, time, reason)
         doubted |= set(later)
     if doubted:
         await open_inspection(services, Task.VERIFY, disk, max(doubted), f"after-{inspection.inspection}")
 
 
-async def mark_damaged(services: Services, disk: BlobAddress, time: str, damage: str) -> None:
-    """Put on record, and log, that a recovery point is damaged."""
-    point = await services.records.point(disk, time)
-    if point and (point.state, point.damage) != (PointState.DAMAGED, damage):
-        await services.records.mark(disk, point.as_damaged(damage))
-        log_event(Event.POINT_DAMAGED, level=logging.ERROR, disk=disk.url, point=time, reason=damage)
+async def _mark_damaged(services: Services, disk: BlobAddress, time: str, damage: str) -> None:
+    if point := await services.records.point(disk, time):
+        await mark_damaged(services, disk, point, damage)
 
 
 async def put_on_record(services: Services, inspection: Inspection) -> None:

@@ -1,7 +1,5 @@
 """After the seal: the run's lease is ended, and what it has left over is deleted. Repeating it is harmless."""
 
-import logging
-
 from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
@@ -12,6 +10,7 @@ from shared.messages import FinishMessage
 from shared.record import DiskRecord, PointState, Task
 from shared.storage.services import Services
 from shared.workflows.failures import record_failure
+from shared.workflows.points import mark_damaged
 
 
 async def clean_up(services: Services, message: FinishMessage, record: DiskRecord) -> None:
@@ -39,9 +38,10 @@ async def drop_old_snapshots(services: Services, disk: BlobAddress) -> None:
         if found.task is Task.VERIFY and found.state is not Stage.ENDING
     }
     snapshots = await services.disks.own_snapshots(disk)
-    record = await services.records.get(disk)
-    for snapshot in snapshots if record else ():
-        if record and snapshot < record[0].base_snapshot and snapshot not in compared:
+    found = await services.records.get(disk)
+    base = found[0].base_snapshot if found else ""
+    for snapshot in snapshots:
+        if snapshot < base and snapshot not in compared:
             await services.disks.delete_snapshot(disk, snapshot)
             log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=disk.url, snapshot=snapshot)
 
@@ -60,8 +60,7 @@ async def mark_missing(services: Services, disk: BlobAddress) -> None:
             if point.damage == damage:
                 await services.records.mark(disk, point.model_copy(update={"state": PointState.SEALED, "damage": ""}))
         elif point.state is not PointState.DAMAGED:
-            await services.records.mark(disk, point.as_damaged(damage))
-            log_event(Event.POINT_DAMAGED, level=logging.ERROR, disk=disk.url, point=point.time, reason=damage)
+            await mark_damaged(services, disk, point, damage)
 
 
 async def drop_duplicates(services: Services, message: FinishMessage, kept: str) -> None:

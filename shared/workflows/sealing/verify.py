@@ -39,23 +39,26 @@ async def verified(services: Services, message: FinishMessage, run: OpenRun) -> 
         found_as = f"{blob.size} bytes long" if blob else "gone"
         raise NotAsLeftError(f"the backup blob of {disk.url} is {found_as}, not {run.size} bytes long: not sealed yet")
     began, count = services.now(), len(windows(run.size, WINDOW))
+    comparison = await Comparison.begin(
+        services, Version(disk, run.snapshot), Version(services.backups.address(disk), "")
+    )
     first = run.windows_compared if run.compared_etag == blob.etag else 0
     for number in range(first, count):
         if number > first and services.now() - began >= VERIFY_FOR:
             await _note(services, message, run, number, blob.etag)
             return None
-        await _compare(services, message, run, number)
+        await _compare(services, message, run, number, comparison)
     return blob.etag
 
 
-async def _compare(services: Services, message: FinishMessage, run: OpenRun, number: int) -> None:
+async def _compare(
+    services: Services, message: FinishMessage, run: OpenRun, number: int, comparison: Comparison
+) -> None:
     """Compare one window."""
     disk, plan = message.address, message.of_plan(run.plan)
     cut = windows(run.size, WINDOW)
     sampler = Sampler(f"{plan.run_id}/{plan.plan}/{number}/seal")
     try:
-        original, copy = Version(disk, run.snapshot), Version(services.backups.address(disk), "")
-        comparison = await Comparison.begin(services, original, copy)
         await comparison.page_maps(cut[number], sampler.see)
         written = await services.plans.samples(plan, cut[number].start // PLAN_WINDOW)
         within = [sample for sample in written if cut[number].start <= sample.start < cut[number].end]
