@@ -23,7 +23,9 @@ async def report_tick(services: Services, message: TickMessage) -> None:
             await _report(services, message)
         except AzureError as error:
             # This message outlasts any outage, while the queue tries five times only.
-            log_event(Event.REPORT_TICK_FAILED, level=logging.ERROR, tick=message.tick, reason=explain(error))
+            log_event(
+                Event.REPORT_TICK_FAILED, level=logging.ERROR, tick=message.tick.isoformat(), reason=explain(error)
+            )
             await services.queues.send(message, LONGEST_LOOK_DELAY)
     except AzureError as error:
         raise StepFailedError(explain(error)) from None

@@ -68,7 +68,8 @@ async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> 
     """Say which disks are due, and have the tick looked at until all of them are backed up."""
     for disk in disks.due:
         record = disks.found.get(disk)
-        log_event(Event.BACKUP_DUE, disk=disk.url, tick=tick.isoformat(), last_success=record and record.last_success)
+        success = record.last_success.isoformat() if record and record.last_success else ""
+        log_event(Event.BACKUP_DUE, disk=disk.url, tick=tick.isoformat(), last_success=success)
     try:
         await services.queues.send(TickMessage(tick=tick, disks=len(disks.due) + disks.unknown), SHORTEST_LOOK_DELAY)
     except AzureError as error:

@@ -60,7 +60,7 @@ async def test_a_tick_that_backs_up_every_disk_calls_the_heartbeat_once(cloud: C
     assert (succeeded["tick"], succeeded["disks"], succeeded["backed_up"]) == (snapshots["tick"], 2, 2)
     due = cloud.events(Event.BACKUP_DUE)
     assert {(found["disk"], found["tick"], found["last_success"]) for found in due} == {
-        (disk.url, snapshots["tick"], None) for disk in disks
+        (disk.url, snapshots["tick"], "") for disk in disks
     }
     assert SECRET not in cloud.log.read_text()
 

@@ -1,0 +1,285 @@
+// Tidemark in a subscription: the function app, its own storage, the backup account, their roles, logs and alerts.
+// `azd up` deploys it; each parameter is an environment value of azd (infra/main.parameters.json).
+targetScope = 'subscription'
+
+@description('A container with disks: where it is, and whether disks may be restored to it.')
+type Source = {
+  account: string
+  resourceGroup: string
+  // Where it is another than that of the deployment.
+  subscriptionId: string?
+  container: string
+  // Without it, no disk in the container can be written to.
+  restores: bool
+}
+
+@minLength(1)
+@maxLength(64)
+@description('Name of the azd environment. Names of resources are made from it.')
+param environmentName string
+
+@minLength(1)
+@description('Region of the function app. Flex Consumption has to be there.')
+@metadata({
+  azd: {
+    type: 'location'
+  }
+})
+param location string
+
+@description('Region of the backup account. Another region than that of the disks outlives theirs.')
+param backupLocation string = location
+
+@description('The containers with disks: who has which role is made from these.')
+param sources Source[]
+
+@description('SOURCE_DISKS: URLs separated by white space or commas. Empty: each .vhd in the containers of `sources`.')
+param sourceDisks string = ''
+
+@description('NCRONTAB of the backups, UTC.')
+param backupSchedule string = '0 0 */12 * * *'
+
+@minValue(1)
+@maxValue(24)
+@description('Hours between two backups, for the alerts: state it when backupSchedule is changed. A log alert looks back two days at most, so a day is the longest.')
+param intervalHours int = 12
+
+@description('NCRONTAB of the verifies, UTC. Empty: none.')
+param verifySchedule string = ''
+
+@description('NCRONTAB of the restore drills, UTC. Empty: none.')
+param drillSchedule string = ''
+
+@minValue(1)
+@description('Seconds without progress after which a run is planned again.')
+param runStalledAfterSeconds int = 1800
+
+@description('The storage service version to ask for. Empty: the one that Tidemark is made for.')
+param storageApiVersion string = ''
+
+@secure()
+@description('URL that is called after each tick in which all disks succeeded. Empty: none.')
+param heartbeatUrl string = ''
+
+@description('E-mail address for the alerts. Empty: they are seen in the portal only.')
+param alertEmail string = ''
+
+@description('Whether storage is reached by private endpoints alone, from a virtual network that is made for it.')
+param privateNetwork bool = false
+
+@description('With privateNetwork: public IPv4 addresses or ranges of people who ask for restores.')
+param operatorAddresses string[] = []
+
+@description('Object id of who may ask for restores and look at the records; azd gives that of who deploys. Empty: nobody.')
+param operatorId string = ''
+
+@allowed([
+  'Group'
+  'ServicePrincipal'
+  'User'
+])
+@description('What operatorId is.')
+param operatorType string = 'User'
+
+@description('Redundancy of the backup account. Standard, since premium page blobs are no place for backups.')
+@allowed([
+  'Standard_GRS'
+  'Standard_GZRS'
+  'Standard_LRS'
+  'Standard_RAGRS'
+  'Standard_RAGZRS'
+  'Standard_ZRS'
+])
+param backupRedundancy string = 'Standard_GRS'
+
+@minValue(1)
+@maxValue(365)
+@description('Days for which a deleted backup blob, snapshot or container can be brought back.')
+param softDeleteDays int = 30
+
+@description('Whether a lock keeps the backup account from being deleted.')
+param lockBackups bool = true
+
+@minValue(40)
+@maxValue(1000)
+@description('The most instances of the function app. Each function scales by itself, up to this in all.')
+param maximumInstances int = 40
+
+@allowed([
+  512
+  2048
+  4096
+])
+@description('Memory of an instance in MB.')
+param instanceMemory int = 2048
+
+@minValue(30)
+@maxValue(730)
+@description('Days for which logs are kept.')
+param logRetentionDays int = 30
+
+var abbreviations = loadJsonContent('abbreviations.json')
+var token = toLower(uniqueString(subscription().id, environmentName, location))
+var tags = {
+  'azd-env-name': environmentName
+}
+var functionAppName = '${abbreviations.webSitesFunctions}${token}'
+var eachDisk = join(
+  map(sources, source => 'https://${source.account}.blob.${environment().suffixes.storage}/${source.container}/*.vhd'),
+  ' '
+)
+// A custom role can be assigned in the subscriptions that it names.
+var sourceSubscriptions = map(
+  sources,
+  source => '/subscriptions/${source.?subscriptionId ?? subscription().subscriptionId}'
+)
+
+resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
+  name: '${abbreviations.resourcesResourceGroups}${environmentName}'
+  location: location
+  tags: tags
+}
+
+// A group of its own: who manages the app need not manage the backups.
+resource backupGroup 'Microsoft.Resources/resourceGroups@2024-11-01' = {
+  name: '${abbreviations.resourcesResourceGroups}${environmentName}-backups'
+  location: backupLocation
+  tags: tags
+}
+
+module identity 'modules/identity.bicep' = {
+  name: 'tidemark-identity'
+  scope: group
+  params: {
+    name: '${abbreviations.managedIdentityUserAssignedIdentities}${token}'
+    location: location
+    tags: tags
+  }
+}
+
+module hostStorage 'modules/host-storage.bicep' = {
+  name: 'tidemark-host-storage'
+  scope: group
+  params: {
+    name: '${abbreviations.storageStorageAccounts}${token}'
+    location: location
+    tags: tags
+    principalId: identity.outputs.principalId
+    operatorId: operatorId
+    operatorType: operatorType
+    privateNetwork: privateNetwork
+    operatorAddresses: operatorAddresses
+  }
+}
+
+module backupAccount 'modules/backup-account.bicep' = {
+  name: 'tidemark-backup-account'
+  scope: backupGroup
+  params: {
+    name: '${abbreviations.storageStorageAccounts}bak${token}'
+    location: backupLocation
+    tags: tags
+    principalId: identity.outputs.principalId
+    redundancy: backupRedundancy
+    softDeleteDays: softDeleteDays
+    isLocked: lockBackups
+    privateNetwork: privateNetwork
+  }
+}
+
+module diskReader 'modules/disk-reader-role.bicep' = {
+  name: 'tidemark-disk-reader-${token}'
+  params: {
+    environmentName: environmentName
+    assignableScopes: union([subscription().id], sourceSubscriptions)
+  }
+}
+
+// One after the other: two containers of one account share an assignment on the account.
+@batchSize(1)
+module sourceRoles 'modules/source-roles.bicep' = [
+  for (source, number) in sources: {
+    name: 'tidemark-source-${number}-${token}'
+    scope: resourceGroup(source.?subscriptionId ?? subscription().subscriptionId, source.resourceGroup)
+    params: {
+      account: source.account
+      container: source.container
+      restores: source.restores
+      diskReader: diskReader.outputs.name
+      principalId: identity.outputs.principalId
+    }
+  }
+]
+
+module monitoring 'modules/monitoring.bicep' = {
+  name: 'tidemark-monitoring'
+  scope: group
+  params: {
+    workspaceName: '${abbreviations.operationalInsightsWorkspaces}${token}'
+    componentName: '${abbreviations.insightsComponents}${token}'
+    location: location
+    tags: tags
+    principalId: identity.outputs.principalId
+    retentionDays: logRetentionDays
+  }
+}
+
+module alerts 'modules/alerts.bicep' = {
+  name: 'tidemark-alerts'
+  scope: group
+  params: {
+    actionGroupName: '${abbreviations.insightsActionGroups}${token}'
+    location: location
+    tags: tags
+    workspaceId: monitoring.outputs.workspaceId
+    email: alertEmail
+    intervalHours: intervalHours
+  }
+}
+
+module network 'modules/network.bicep' = if (privateNetwork) {
+  name: 'tidemark-network'
+  scope: group
+  params: {
+    name: '${abbreviations.networkVirtualNetworks}${token}'
+    location: location
+    tags: tags
+    hostStorageId: hostStorage.outputs.id
+    backupAccountId: backupAccount.outputs.id
+  }
+}
+
+module functionApp 'modules/function-app.bicep' = {
+  name: 'tidemark-function-app'
+  scope: group
+  params: {
+    name: functionAppName
+    planName: '${abbreviations.webServerFarms}${token}'
+    location: location
+    tags: union(tags, { 'azd-service-name': 'tidemark' })
+    identityId: identity.outputs.id
+    clientId: identity.outputs.clientId
+    blobServiceUrl: hostStorage.outputs.blobServiceUrl
+    queueServiceUrl: hostStorage.outputs.queueServiceUrl
+    tableServiceUrl: hostStorage.outputs.tableServiceUrl
+    packageUrl: hostStorage.outputs.packageUrl
+    insightsConnection: monitoring.outputs.insightsConnection
+    subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
+    maximumInstances: maximumInstances
+    instanceMemory: instanceMemory
+    backupContainer: backupAccount.outputs.containerUrl
+    sourceDisks: empty(sourceDisks) ? eachDisk : sourceDisks
+    backupSchedule: backupSchedule
+    verifySchedule: verifySchedule
+    drillSchedule: drillSchedule
+    runStalledAfterSeconds: runStalledAfterSeconds
+    storageApiVersion: storageApiVersion
+    heartbeatUrl: heartbeatUrl
+  }
+}
+
+output AZURE_RESOURCE_GROUP string = group.name
+output AZURE_FUNCTION_NAME string = functionApp.outputs.name
+output TIDEMARK_IDENTITY string = identity.outputs.principalId
+output TIDEMARK_HOST_STORAGE string = hostStorage.outputs.name
+output TIDEMARK_BACKUP_CONTAINER string = backupAccount.outputs.containerUrl

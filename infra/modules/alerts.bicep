@@ -1,0 +1,135 @@
+// The alerts, each a query of infra/alerts over the app's log events: a row is an alert.
+param actionGroupName string
+param location string
+param tags object
+param workspaceId string
+
+@description('Who is written to. Empty: nobody.')
+param email string
+
+@minValue(1)
+@maxValue(24)
+@description('Hours between two backups.')
+param intervalHours int
+
+// A backup is overdue after 1.5 times the interval.
+var overdueMinutes = string(intervalHours * 90)
+
+var eachDisk = { name: 'disk', operator: 'Include', values: ['*'] }
+var eachEvent = { name: 'event', operator: 'Include', values: ['*'] }
+var eachSubject = { name: 'subject', operator: 'Include', values: ['*'] }
+var eachQueue = { name: 'queue', operator: 'Include', values: ['*'] }
+
+// `lookback` is what a query sees, two days at most:
+// https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule
+// Events are looked for every 15 minutes within an hour, so that one which comes in late is seen; an alert that has
+// fired is not fired again while the events are in sight. Each alert names what its row is about, by its dimensions.
+var rules = [
+  {
+    name: 'tidemark-backup-overdue'
+    description: 'A disk has no recovery point of the last 1.5 intervals.'
+    query: replace(loadTextContent('../alerts/backup-overdue.kql'), '__OVERDUE_MINUTES__', overdueMinutes)
+    severity: 1
+    frequency: 'PT1H'
+    window: 'PT1H'
+    lookback: 'P2D'
+    dimensions: [eachDisk]
+  }
+  {
+    name: 'tidemark-no-tick'
+    description: 'The timer of the backups has not run for 1.5 intervals.'
+    query: replace(loadTextContent('../alerts/no-tick.kql'), '__OVERDUE_MINUTES__', overdueMinutes)
+    severity: 1
+    frequency: 'PT1H'
+    window: 'PT1H'
+    lookback: 'P2D'
+    dimensions: []
+  }
+  {
+    name: 'tidemark-failed'
+    description: 'A backup, a restore, a verify or a drill has failed.'
+    query: loadTextContent('../alerts/failed.kql')
+    severity: 2
+    frequency: 'PT15M'
+    window: 'PT1H'
+    lookback: 'PT1H'
+    dimensions: [eachEvent, eachSubject]
+  }
+  {
+    name: 'tidemark-poison'
+    description: 'A queue has given a message up.'
+    query: loadTextContent('../alerts/poison.kql')
+    severity: 2
+    frequency: 'PT15M'
+    window: 'PT1H'
+    lookback: 'PT1H'
+    dimensions: [eachQueue]
+  }
+  {
+    name: 'tidemark-differs'
+    description: 'A recovery point, a backup blob or a restored disk is not what it should be.'
+    query: loadTextContent('../alerts/differs.kql')
+    severity: 1
+    frequency: 'PT15M'
+    window: 'PT1H'
+    lookback: 'PT1H'
+    dimensions: [eachEvent, eachSubject]
+  }
+]
+
+resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) {
+  name: actionGroupName
+  location: 'global'
+  tags: tags
+  properties: {
+    enabled: true
+    groupShortName: 'tidemark'
+    emailReceivers: [
+      {
+        name: 'operator'
+        emailAddress: email
+        useCommonAlertSchema: true
+      }
+    ]
+  }
+}
+
+resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for rule in rules: {
+    name: rule.name
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: rule.name
+      description: rule.description
+      severity: rule.severity
+      enabled: true
+      scopes: [workspaceId]
+      evaluationFrequency: rule.frequency
+      windowSize: rule.window
+      overrideQueryTimeRange: rule.lookback
+      autoMitigate: true
+      // A new workspace has no AppTraces until the app has logged something. The tests check the queries.
+      skipQueryValidation: true
+      criteria: {
+        allOf: [
+          {
+            query: rule.query
+            timeAggregation: 'Count'
+            operator: 'GreaterThan'
+            threshold: 0
+            dimensions: rule.dimensions
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
+            }
+          }
+        ]
+      }
+      actions: {
+        actionGroups: empty(email) ? [] : [actionGroup.id]
+      }
+    }
+  }
+]

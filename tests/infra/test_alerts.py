@@ -1,0 +1,75 @@
+"""The alerts' queries are understood by Azure's own parser, and stand on events that the app logs."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.events import Event
+from tests.infra.queries import analyse, analysis, texts
+from tests.infra.tree import INFRA, ROOT, parsed
+
+EVENT_NAME = re.compile(r'"([a-z]+(?:-[a-z]+)+)"')
+LONGEST_LOOKBACK = timedelta(days=2)
+
+
+def rules() -> dict[str, dict[str, Any]]:
+    """Give the rules of the alerts, by the name of their query's file."""
+    variables = parsed(INFRA / "modules" / "alerts.bicep")["variables"]
+    loaded = [(re.findall(r"alerts/([\w-]+)\.kql", str(rule["query"])), rule) for rule in variables["rules"]["value"]]
+    dimensions = {name: found["value"]["name"] for name, found in variables.items() if name.startswith("each")}
+    return {name: {**rule, "dimensions": [dimensions[d] for d in rule["dimensions"]]} for (name,), rule in loaded}
+
+
+def test_each_query_has_a_rule() -> None:
+    assert rules().keys() == texts().keys()
+
+
+@pytest.mark.parametrize("name", texts())
+def test_a_query_says_first_what_it_tells(name: str) -> None:
+    assert re.match(r"// [A-Z].+\.\n[^/]", texts()[name])
+
+
+@pytest.mark.parametrize("name", texts())
+def test_a_query_is_understood(name: str) -> None:
+    assert analysis()[name].errors == []
+
+
+@pytest.mark.parametrize("name", texts())
+def test_an_alert_tells_what_it_is_about(name: str) -> None:
+    columns = analysis()[name].columns
+    for dimension in rules()[name]["dimensions"]:
+        assert columns[dimension] == "string"
+    # A column of that name would have the rows counted by their time.
+    assert "TimeGenerated" not in columns
+
+
+@pytest.mark.parametrize("name", texts())
+def test_a_query_stands_on_events_that_are_logged(name: str) -> None:
+    named = set(EVENT_NAME.findall(texts()[name]))
+    assert named
+    assert named <= set(Event)
+
+
+def test_the_queries_of_the_readme_are_understood_and_there_is_one_for_each_alert() -> None:
+    [block] = re.findall(r"```kusto\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    queries = {query.removeprefix("// ").partition(":")[0]: query for query in block.strip().split("\n\n")}
+    assert queries.keys() == texts().keys()
+    assert {name: found.errors for name, found in analyse(queries).items() if found.errors} == {}
+    assert set(EVENT_NAME.findall(block)) <= set(Event)
+
+
+def test_what_is_overdue_is_within_sight() -> None:
+    longest = parsed(INFRA / "main.bicep")["parameters"]["intervalHours"]["decorators"]
+    (hours,) = (decorator["argument"] for decorator in longest if decorator["type"] == "max_value")
+    assert timedelta(hours=hours) * 1.5 < LONGEST_LOOKBACK
+    for name in ("backup-overdue", "no-tick"):
+        assert rules()[name]["lookback"] == "P2D"
+        assert "ago(2d)" in texts()[name]
+
+
+def test_a_query_with_a_mistake_is_not_understood() -> None:
+    wrong = ["AppTraces | where Massage has 'x'", "AppTraces | wher true", "Traces | count", "AppTraces | take 'x'"]
+    found = analyse({query: query for query in wrong})
+    assert [query for query in wrong if not found[query].errors] == []

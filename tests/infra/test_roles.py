@@ -1,0 +1,108 @@
+"""Who may do what: the least that does."""
+
+import json
+import re
+
+import pytest
+
+from tests.infra.bicep_file import read
+from tests.infra.tree import BICEP_FILES, INFRA, resources
+
+# https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
+BUILT_IN = {
+    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+    "db58b8e5-c6ad-4a2a-8342-4190687cbf4a": "Storage Blob Delegator",
+    "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",
+    "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a": "Storage Queue Data Message Sender",
+    "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
+    "76199698-9eea-4c19-bc75-cec21354c6b6": "Storage Table Data Reader",
+    "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
+}
+TOO_MUCH = {
+    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
+    "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
+    "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9": "User Access Administrator",
+    "17d1049b-9a84-46fb-8f53-869881c3d3ab": "Storage Account Contributor",
+}
+GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+DISK_READER = INFRA / "roles" / "disk-reader.json"
+CONDITION = INFRA / "roles" / "disk-reader-condition.txt"
+
+# What each assignment gives on what. A wider one is to be thought about, and then written here.
+ASSIGNMENTS = {
+    "backup-account.bicep/writes": ("container", {"Storage Blob Data Contributor"}),
+    "backup-account.bicep/signs": ("account", {"Storage Blob Delegator"}),
+    "host-storage.bicep/appAssignments": (
+        "account",
+        {"Storage Blob Data Owner", "Storage Queue Data Contributor", "Storage Table Data Contributor"},
+    ),
+    "host-storage.bicep/operatorAssignments": (
+        "account",
+        {"Storage Queue Data Message Sender", "Storage Table Data Reader"},
+    ),
+    "monitoring.bicep/publishes": ("insights", {"Monitoring Metrics Publisher"}),
+    "source-roles.bicep/reads": ("disks", {"Tidemark disk reader"}),
+    "source-roles.bicep/writes": ("disks", {"Storage Blob Data Contributor"}),
+    "source-roles.bicep/signs": ("source", {"Storage Blob Delegator"}),
+}
+
+
+def roles_of(assignment: str) -> set[str]:
+    """Name the roles that an assignment may give: its variable's, or for a loop those of the loop's list."""
+    file, symbol = assignment.split("/")
+    found = read(INFRA / "modules" / file)
+    words = {word.text for word in found.declared[symbol].words}
+    if "diskReader" in words:
+        return {"Tidemark disk reader"}
+    lists = {word.text for name in words & {"appRoles", "operatorRoles"} for word in found.declared[name].words}
+    variables = (words | lists) & found.of("var").keys() - {"appRoles", "operatorRoles"}
+    guids = {word.text for name in variables for word in found.declared[name].words if GUID.fullmatch(word.text)}
+    return {BUILT_IN[guid] for guid in guids}
+
+
+def test_each_assignment_gives_what_it_is_meant_to_on_what_it_is_meant_to() -> None:
+    made = resources("Microsoft.Authorization/roleAssignments")
+    assert {name: (config["scope"], roles_of(name)) for name, config in made.items()} == ASSIGNMENTS
+
+
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+def test_an_assignment_has_a_name_of_its_own(name: str) -> None:
+    config = resources("Microsoft.Authorization/roleAssignments")[name]
+    scope, principal, role = (str(part) for part in config["name"]["function"]["parameters"].values())
+    assert config["scope"] in scope
+    assert principal == config["properties"]["principalId"]
+    assert role in str(config["properties"]["roleDefinitionId"])
+
+
+@pytest.mark.parametrize("path", BICEP_FILES, ids=lambda path: path.name)
+def test_a_file_names_no_role_that_allows_more_than_data(path: object) -> None:
+    assert isinstance(path, type(INFRA))
+    guids = set(GUID.findall(path.read_text()))
+    assert guids.isdisjoint(TOO_MUCH)
+    assert guids <= BUILT_IN.keys()
+
+
+def test_the_disk_reader_writes_to_nothing_that_is_there() -> None:
+    role = json.loads(DISK_READER.read_text())
+    assert role["Actions"] == role["NotActions"] == role["NotDataActions"] == []
+    # Snapshot Blob takes blobs/write or blobs/add/action; the second makes new blobs, and writes over none:
+    # https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory
+    assert role["DataActions"] == [f"{BLOBS}/read", f"{BLOBS}/add/action", f"{BLOBS}/delete"]
+
+
+def test_the_disk_reader_deletes_snapshots_only() -> None:
+    condition = " ".join(CONDITION.read_text().split())
+    assert condition == f"( ( !(ActionMatches{{'{BLOBS}/delete'}}) ) OR ( Exists @Request[{BLOBS}:snapshot] ) )"
+    properties = resources("Microsoft.Authorization/roleAssignments")["source-roles.bicep/reads"]["properties"]
+    assert properties["conditionVersion"] == "2.0"
+    assert "disk-reader-condition.txt" in str(properties["condition"])
+
+
+def test_the_az_command_can_read_the_role() -> None:
+    role = json.loads(DISK_READER.read_text())
+    assert role["IsCustom"] is True
+    assert role["Name"]
+    assert role["Description"]
+    assert all(scope.startswith("/subscriptions/") for scope in role["AssignableScopes"])

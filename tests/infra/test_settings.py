@@ -1,0 +1,55 @@
+"""The app settings that are deployed are those that the code reads."""
+
+from itertools import pairwise
+
+from shared.names import STORAGE_API_VERSION
+from shared.settings import Settings
+from tests.infra.bicep_file import read
+from tests.infra.bicep_words import Kind
+from tests.infra.tree import INFRA, MAIN, parsed, resources
+
+# The Functions host's and Application Insights', not Tidemark's.
+PLATFORM = {
+    "AzureWebJobsStorage__blobServiceUri",
+    "AzureWebJobsStorage__credential",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+}
+# Each holds a key, or stands in for what is deployed as URLs.
+NOT_DEPLOYED = {"STORAGE_CONNECTIONS", "AzureWebJobsStorage", "AzureWebJobsStorage__accountName"}
+
+
+def deployed() -> set[str]:
+    """Name the settings in Bicep: the keys of the objects in its variable `settings`."""
+    words = [
+        word for word in read(INFRA / "modules" / "function-app.bicep").declared["settings"].words if word.text != "\n"
+    ]
+    followed = pairwise(words)
+    return {word.text for word, after in followed if after.text == ":" and word.kind is Kind.NAME}
+
+
+def known() -> set[str]:
+    """Name the settings that the code reads."""
+    return {str(field.validation_alias or name.upper()) for name, field in Settings.model_fields.items()}
+
+
+def test_all_settings_that_are_deployed_are_read_by_somebody() -> None:
+    assert deployed() - known() == PLATFORM
+
+
+def test_all_settings_that_the_code_reads_are_deployed() -> None:
+    assert known() - deployed() == NOT_DEPLOYED
+
+
+def test_the_app_gets_them() -> None:
+    (app,) = resources("Microsoft.Web/sites").values()
+    assert "items" in str(app["properties"]["siteConfig"]["appSettings"])
+    assert app["properties"]["functionAppConfig"]["runtime"] == {"name": "python", "version": "3.13"}
+
+
+def test_defaults_are_the_code_s() -> None:
+    parameters = parsed(MAIN)["parameters"]
+    assert parameters["backupSchedule"]["default"] == "0 0 */12 * * *"
+    assert parameters["runStalledAfterSeconds"]["default"] == Settings.model_fields["run_stalled_after_seconds"].default
+    assert Settings.model_fields["storage_api_version"].default == STORAGE_API_VERSION
+    assert parameters["storageApiVersion"]["default"] == ""

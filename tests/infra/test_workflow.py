@@ -1,0 +1,69 @@
+"""What GitHub and azd read names what is there."""
+
+import re
+from typing import Any
+
+import yaml
+
+from tests.infra.bicep_file import read
+from tests.infra.tree import BICEP_FILES, MAIN, ROOT, parsed
+
+WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
+
+
+def workflow() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text())
+    return read
+
+
+def steps() -> list[dict[str, Any]]:
+    return [step for job in workflow()["jobs"].values() for step in job["steps"]]
+
+
+def commands(job: str) -> str:
+    return "\n".join(step.get("run", "") for step in workflow()["jobs"][job]["steps"])
+
+
+def test_each_action_is_pinned_to_a_commit() -> None:
+    used = [step["uses"] for step in steps() if "uses" in step]
+    assert used
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action) for action in used)
+
+
+def test_a_job_may_read_the_repository_and_only_the_one_that_signs_in_gets_a_token() -> None:
+    assert workflow()["permissions"] == {"contents": "read"}
+    jobs = workflow()["jobs"]
+    assert {name: job["permissions"] for name, job in jobs.items() if "permissions" in job} == {
+        "what-if": {"contents": "read", "id-token": "write"}
+    }
+
+
+def test_the_workflow_runs_the_test_command_on_the_python_of_azure() -> None:
+    assert "python3 infra/local test" in commands("test").splitlines()
+    versions = [step["with"]["python-version"] for step in steps() if "python-version" in step.get("with", {})]
+    assert versions == [
+        parsed(ROOT / "infra/modules/function-app.bicep")["resources"]["app"]["config"]["properties"][
+            "functionAppConfig"
+        ]["runtime"]["version"]
+    ]
+
+
+def test_the_workflow_builds_every_bicep_file() -> None:
+    (listed,) = re.findall(r"for file in (.+); do", commands("bicep"))
+    files = [path for pattern in listed.split() for path in sorted(ROOT.glob(pattern))]
+    assert files == BICEP_FILES
+
+
+def test_what_if_passes_what_the_deployment_requires() -> None:
+    command = commands("what-if")
+    (template,) = re.findall(r"--template-file (\S+)", command)
+    assert ROOT / template == MAIN
+    passed = set(re.findall(r'(\w+)="\$', command))
+    assert passed == {name for name, parameter in read(MAIN).of("param").items() if parameter.is_required}
+
+
+def test_azd_deploys_this_folder_to_the_app_that_bears_its_name() -> None:
+    project = yaml.safe_load((ROOT / "azure.yaml").read_text())
+    assert project["services"] == {"tidemark": {"project": ".", "language": "python", "host": "function"}}
+    tag = "'azd-service-name': 'tidemark'"
+    assert tag in MAIN.read_text()
