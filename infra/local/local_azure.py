@@ -2,13 +2,16 @@
 
 import contextlib
 import json
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from azure.data.tables.aio import TableServiceClient
+from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
@@ -23,6 +26,7 @@ BACKUPS = Account.named("backups")
 ACCOUNTS = (HOST, DISKS, MORE_DISKS, BACKUPS)
 BACKUP_CONTAINER = "disk-backups"
 BLOB_API_VERSION = "2025-11-05"
+_READ_FOR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +66,18 @@ class LocalAzure:
         """Give the app settings that back these disks up; `others` are added as they are."""
         return {
             "FUNCTIONS_WORKER_RUNTIME": "python",
-            "AzureWebJobsStorage": self.connection_string(HOST),
             "BACKUP_SCHEDULE": "0 0 */12 * * *",
             "SOURCE_DISKS": json.dumps(list(source_disks)),
             "BACKUP_CONTAINER": f"{self.blob_url(BACKUPS)}/{BACKUP_CONTAINER}",
-            "STORAGE_CONNECTIONS": json.dumps([self.connection_string(a) for a in (DISKS, MORE_DISKS, BACKUPS)]),
+            **self.access_settings(),
             **others,
+        }
+
+    def access_settings(self) -> dict[str, str]:
+        """Give the app settings by which the app gets in: the keys of all accounts."""
+        return {
+            "AzureWebJobsStorage": self.connection_string(HOST),
+            "STORAGE_CONNECTIONS": json.dumps([self.connection_string(a) for a in (DISKS, MORE_DISKS, BACKUPS)]),
         }
 
     def blobs(self, account: Account) -> BlobServiceClient:
@@ -81,6 +91,23 @@ class LocalAzure:
     def queues(self) -> QueueServiceClient:
         """Make a client of the host storage's queues."""
         return QueueServiceClient.from_connection_string(self.connection_string(HOST), api_version=BLOB_API_VERSION)
+
+    def trusted(self) -> ssl.SSLContext | bool:
+        """Give what an HTTP client needs to trust the servers; they speak no TLS."""
+        return True
+
+    def reading(self, account: Account, container: str, blob: str, snapshot: str | None) -> tuple[str, dict[str, str]]:
+        """Give the query (without the snapshot) and the headers that read a blob or a snapshot over plain HTTP."""
+        sas = generate_blob_sas(
+            account.name,
+            container,
+            blob,
+            snapshot=snapshot,
+            account_key=account.key,
+            permission=BlobSasPermissions(read=True),
+            expiry=datetime.now(UTC) + _READ_FOR,
+        )
+        return sas, {}
 
 
 @contextlib.asynccontextmanager

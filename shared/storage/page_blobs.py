@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
 from azure.core.rest import HttpRequest
-from azure.storage.blob import BlobSasPermissions, BlobType, generate_blob_sas
+from azure.storage.blob import BlobSasPermissions, BlobType, UserDelegationKey, generate_blob_sas
 from azure.storage.blob.aio import BlobClient
 
 from shared.addresses import BlobAddress
@@ -29,6 +29,8 @@ A user delegation SAS lives 7 days at most (REST: Get User Delegation Key).
 """
 
 _SIGNED_BEFORE = timedelta(minutes=15)
+# With COPY_FOR still less than 7 days.
+_KEY_OUTLASTS = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class PageBlobs:
     def __init__(self, connections: Connections, storage_api_version: str) -> None:
         self._connections = connections
         self._version = storage_api_version
+        self._delegation_keys: dict[str, tuple[UserDelegationKey, datetime]] = {}
 
     async def properties(self, blob: BlobAddress, snapshot: str) -> PageBlob:
         """Look at a blob or a snapshot (REST: Get Blob Properties).
@@ -126,10 +129,7 @@ class PageBlobs:
         now = datetime.now(UTC)
         start, expiry = now - _SIGNED_BEFORE, now + serves
         key = self._connections.account_key(blob.account)
-        delegation = None
-        if key is None:
-            service = await self._connections.blob_service(blob.service_url, blob.account)
-            delegation = await service.get_user_delegation_key(start, expiry)
+        delegation = None if key else await self._delegation_key(blob, now, expiry)
         sas = generate_blob_sas(
             blob.account,
             blob.container,
@@ -164,6 +164,16 @@ class PageBlobs:
             refused.status_code = answer.status_code
             raise refused
         return bytes(body)
+
+    async def _delegation_key(self, blob: BlobAddress, now: datetime, expiry: datetime) -> UserDelegationKey:
+        """Give a key of the blob's account that serves until then; one serves the whole of a usual invocation."""
+        key, serves_until = self._delegation_keys.get(blob.service_url, (None, now))
+        if key is None or serves_until < expiry:
+            service = await self._connections.blob_service(blob.service_url, blob.account)
+            serves_until = expiry + _KEY_OUTLASTS
+            key = await service.get_user_delegation_key(now - _SIGNED_BEFORE, serves_until)
+            self._delegation_keys[blob.service_url] = (key, serves_until)
+        return key
 
     async def _client(self, blob: BlobAddress, snapshot: str) -> BlobClient:
         service = await self._connections.blob_service(blob.service_url, blob.account)

@@ -6,14 +6,12 @@ import itertools
 import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 from azure.storage.blob.aio import BlobClient, BlobServiceClient
 
 from infra.local.azurite import Account
@@ -192,7 +190,7 @@ class Cloud:
         self.tables = await enter(self.azure.tables())
         self.queues = await enter(self.azure.queues())
         self.services = {account: await enter(self.azure.blobs(account)) for account in ACCOUNTS}
-        self.http = await enter(aiohttp.ClientSession())
+        self.http = await enter(aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self.azure.trusted())))
         self.azure.gateway.faults.clear()
         self.azure.gateway.copies.clear()
         for table in (BACKUPS_TABLE, BATCHES_TABLE):
@@ -268,17 +266,10 @@ class Cloud:
 
     async def read(self, blob: BlobClient, account: Account, snapshot: str | None = None) -> bytes:
         """Read a blob or a snapshot of it whole, straight over HTTP: Azurite fills what is not valid with zeros."""
-        sas = generate_blob_sas(
-            account.name,
-            blob.container_name,
-            blob.blob_name,
-            snapshot=snapshot,
-            account_key=account.key,
-            permission=BlobSasPermissions(read=True),
-            expiry=datetime.now(UTC) + timedelta(hours=1),
-        )
+        query, headers = self.azure.reading(account, blob.container_name, blob.blob_name, snapshot)
         chosen = f"snapshot={quote(snapshot, safe='')}&" if snapshot else ""
-        async with self.http.get(f"{BlobAddress.parse(blob.url.split('?')[0]).url}?{chosen}{sas}") as answer:
+        url = f"{BlobAddress.parse(blob.url.split('?')[0]).url}?{chosen}{query}"
+        async with self.http.get(url, headers=headers) as answer:
             assert answer.status == 200, await answer.text()
             return await answer.read()
 

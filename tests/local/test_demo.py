@@ -78,11 +78,12 @@ async def test_the_demo_proves_three_backups_a_restore_and_the_backup_after_it(t
     assert not left_in(temporary)
 
 
-async def test_the_restore_is_asked_for_by_a_message_and_told_as_it_is_on_record(
+async def test_by_identity_too_the_restore_is_asked_for_by_a_message_and_told_as_it_is_on_record(
     tmp_path: Path, temporary: Path
 ) -> None:
-    code, printed = await run(DEMO, "--disk", str(own_disk(tmp_path / "disk.vhd")), temporary=temporary)
+    code, printed = await run(DEMO, "--identity", "--disk", str(own_disk(tmp_path / "disk.vhd")), temporary=temporary)
     assert code == 0, printed
+    assert re.search(r"^Starting a local Azure and the app: blobs at https://\S+, keys off, ", printed, re.MULTILINE)
     asked = re.search(r"^Putting a message on the queue restore-requests: (\{.*\}) \(", printed, re.MULTILINE)
     assert asked, printed
     message = json.loads(asked[1])
@@ -95,6 +96,7 @@ async def test_the_restore_is_asked_for_by_a_message_and_told_as_it_is_on_record
     )
     assert f"\n  on record: all {16 * MIB + 512} bytes equal, " in printed, "of the drill"
     assert f"\n  proof on record: size equal, {16 * MIB + 512} bytes; VHD footer found; page map equal, " in printed
+    assert not left_in(temporary)
 
 
 async def test_a_disk_of_ones_own_is_backed_up_and_not_written_to(tmp_path: Path, temporary: Path) -> None:

@@ -1,6 +1,7 @@
 """Errors: said in a line, with what to do, and never with a secret; and which of them refuse a diff."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from azure.core.exceptions import (
@@ -24,6 +25,7 @@ from shared.errors import (
     is_busy,
     is_lease_error,
     is_passing,
+    lacks_role,
     refuses_diff,
     without_secrets,
 )
@@ -156,6 +158,8 @@ def test_the_code_is_the_services_word_whatever_the_sdk_makes_of_it() -> None:
         ("AuthorizationFailure", HttpResponseError, "firewall"),
         ("AuthorizationPermissionMismatch", HttpResponseError, "Storage Blob Data Contributor"),
         ("InsufficientAccountPermissions", HttpResponseError, "Storage Blob Data Contributor"),
+        ("KeyBasedAuthenticationNotPermitted", HttpResponseError, "take the account out of STORAGE_CONNECTIONS"),
+        ("InvalidAuthenticationInfo", ClientAuthenticationError, "tenant"),
         ("BlobNotFound", ResourceNotFoundError, "SOURCE_DISKS"),
         ("ContainerNotFound", ResourceNotFoundError, "container"),
         ("ResourceNotFound", ResourceNotFoundError, "SOURCE_DISKS"),
@@ -168,6 +172,48 @@ def test_a_known_error_is_explained_with_what_to_do(code: str, kind: type[HttpRe
     said, _, to_do = explain(answer(403, code, "The service says no.", kind)).partition(" What to do: ")
     assert said == f"{code} (403): The service says no."
     assert advice in to_do
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "advice"),
+    [
+        (
+            "PUT",
+            "?comp=snapshot",
+            "Tidemark disk reader (infra/roles/disk-reader.json) where disks are, or Storage Blob Data",
+        ),
+        ("GET", "", "disk-reader.json"),
+        ("DELETE", "?snapshot=2026-11-23T01:00:00.0000000Z", "disk-reader.json"),
+        ("PUT", "?comp=page", "the role Storage Blob Data Contributor, on the container of https://d.blob/vhds/a.vhd."),
+        ("POST", "?restype=service&comp=userdelegationkey", "Storage Blob Delegator on the storage account"),
+    ],
+)
+def test_a_role_that_is_missing_is_named_and_so_is_where(method: str, query: str, advice: str) -> None:
+    refused = answer(403, "AuthorizationPermissionMismatch")
+    request = SimpleNamespace(method=method, url=f"https://d.blob/vhds/a.vhd{query}")
+    refused.response = SimpleNamespace(request=request)
+    said = explain(refused)
+    assert advice in said
+    assert "https://d.blob/vhds/a.vhd" in said
+    assert "?" not in said
+    assert lacks_role(refused)
+    assert not lacks_role(answer(403, "AuthorizationFailure"))
+
+
+@pytest.mark.parametrize("service", ["Queue", "Table"])
+def test_a_role_for_queues_or_tables_is_named_too(service: str) -> None:
+    refused = answer(403, "AuthorizationPermissionMismatch")
+    url = f"https://host.{service.lower()}.core.windows.net/backups"
+    refused.response = SimpleNamespace(request=SimpleNamespace(method="GET", url=url))
+    assert f"Storage {service} Data Contributor on the storage account of {url}" in explain(refused)
+
+
+def test_an_app_without_an_identity_is_told_to_get_one() -> None:
+    chain = "DefaultAzureCredential failed to retrieve a token.\nAttempted credentials:\n..."
+    said, _, to_do = explain(ClientAuthenticationError(chain)).partition(" What to do: ")
+    assert said == f"ClientAuthenticationError: {chain.splitlines()[0]}"
+    assert "managed identity" in to_do
+    assert "AzureWebJobsStorage__clientId" in to_do
 
 
 def test_an_error_that_nobody_knows_is_said_as_the_service_says_it() -> None:

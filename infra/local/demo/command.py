@@ -34,6 +34,7 @@ nothing is left running.
 
 What to type next:
   python3 infra/local demo --disk FILE.vhd   the same with a disk of your own (it is copied, never written to)
+  python3 infra/local demo --identity        the same with the accounts' keys off, by a managed identity alone
   python3 infra/local up                     the local Azure and the app, to play with until Ctrl-C
   python3 infra/local test                   lint, types and all tests"""
 
@@ -41,18 +42,19 @@ What to type next:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; give 0 if every proof held, 1 if not or if something failed, 130 after Ctrl-C."""
     options, terminal = _read_options(arguments), Terminal(sys.stdout)
-    code = run_until_stopped(_run(terminal, options.size * MIB, options.disk), when_stopped=_STOPPED)
+    demo = _run(terminal, options.size * MIB, options.disk, by_identity=options.identity)
+    code = run_until_stopped(demo, when_stopped=_STOPPED)
     if code == _STOPPED:
         terminal.say("Stopped; nothing is left running.")
     return code
 
 
-async def _run(terminal: Terminal, size: int, own: Path | None) -> int:
+async def _run(terminal: Terminal, size: int, own: Path | None, *, by_identity: bool) -> int:
     terminal.say(
         "Tidemark demo: a disk is backed up three times and restored once, on this machine alone. Ctrl-C ends it.\n"
     )
     with tempfile.TemporaryDirectory(prefix="tidemark-demo-") as folder, _log(terminal) as log:
-        return report(terminal, await tell(terminal, Path(folder), log, size, own))
+        return report(terminal, await tell(terminal, Path(folder), log, size, own, by_identity=by_identity))
     return 1
 
 
@@ -102,6 +104,7 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--size", type=_mebibytes, default=_DEFAULT_MIB, metavar="MIB", help=f"of the example disk ({_DEFAULT_MIB})"
     )
+    parser.add_argument("--identity", action="store_true", help="keys off: the app gets in by its managed identity")
     return parser.parse_args(arguments)
 
 

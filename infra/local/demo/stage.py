@@ -15,7 +15,9 @@ from infra.local.demo.drilling import Drills
 from infra.local.demo.restoring import Restores
 from infra.local.demo.terminal import Terminal
 from infra.local.disks.page_blob import PageBlob
+from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR
 from infra.local.host.process import HostProcess, run_host
+from infra.local.identity_azure import run_identity_azure
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure, run_local_azure
 from shared.addresses import BlobAddress
 from shared.names import BACKUPS_TABLE, BATCHES_TABLE, DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, backup_blob_name
@@ -81,7 +83,9 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def set_stage(terminal: Terminal, folder: Path, log: Path, name: str) -> AsyncIterator[Stage]:
+async def set_stage(
+    terminal: Terminal, folder: Path, log: Path, name: str, *, by_identity: bool = False
+) -> AsyncIterator[Stage]:
     """Run the local Azure with an empty container for the disk, and the app on the local host.
 
     Args:
@@ -89,20 +93,31 @@ async def set_stage(terminal: Terminal, folder: Path, log: Path, name: str) -> A
         folder: for images.
         log: the functions host's.
         name: of the disk that the app backs up.
+        by_identity: whether keys are off, and the app gets in by its managed identity alone.
     """
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         with terminal.step("Starting a local Azure and the app") as step:
-            azure: LocalAzure = await enter(run_local_azure())
-            http = await enter(aiohttp.ClientSession())
+            azure = await _azure(stack, by_identity=by_identity)
+            http = await enter(aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=azure.trusted())))
             services = {account: await enter(azure.blobs(account)) for account in (DISKS, BACKUPS)}
             container = await services[DISKS].create_container(_CONTAINER)
             disk = BlobAddress.parse(container.get_blob_client(name).url)
             tables, queues = await enter(azure.tables()), await enter(azure.queues())
             table, parts = (tables.get_table_client(name) for name in (BACKUPS_TABLE, BATCHES_TABLE))
             host = await enter(run_host(ROOT, azure.app_settings([disk.url]), log=log))
-            step.result = f"blobs at {azure.gateway.url}, the functions host at {host.url}"
+            access = ", keys off" if by_identity else ""
+            step.result = f"blobs at {azure.gateway.url}{access}, the functions host at {host.url}"
         pairs = Pairs(azure, http, services, host, table)
         restores = Restores(host, queues.get_queue_client(RESTORE_REQUESTS_QUEUE), table)
         drills = Drills(host, queues.get_queue_client(DRILL_QUEUE), table, parts)
         yield Stage(pairs.of(disk), pairs, restores, drills, folder, terminal)
+
+
+async def _azure(stack: contextlib.AsyncExitStack, *, by_identity: bool) -> LocalAzure:
+    """Run the local Azure; where keys are off, let the app back up and restore the disks."""
+    if not by_identity:
+        return await stack.enter_async_context(run_local_azure())
+    azure = await stack.enter_async_context(run_identity_azure())
+    azure.give_app(BLOB_DATA_CONTRIBUTOR, f"/{DISKS.name}/{_CONTAINER}")
+    return azure

@@ -27,7 +27,9 @@ class Bytes:
         self.step.show_bytes(self.done[0], self.total)
 
 
-async def tell(terminal: Terminal, folder: Path, log: Path, size: int, own: Path | None) -> list[Proved]:
+async def tell(
+    terminal: Terminal, folder: Path, log: Path, size: int, own: Path | None, *, by_identity: bool = False
+) -> list[Proved]:
     """Back a disk up, restore its first recovery point and back up what came of it; give the recovery points, proved.
 
     Args:
@@ -36,6 +38,7 @@ async def tell(terminal: Terminal, folder: Path, log: Path, size: int, own: Path
         log: the functions host's.
         size: of the example disk, in bytes.
         own: the user's own disk, in the place of the example.
+        by_identity: whether keys are off, and the app gets in by its managed identity alone.
 
     Raises:
         BackupError: a backup failed.
@@ -46,7 +49,7 @@ async def tell(terminal: Terminal, folder: Path, log: Path, size: int, own: Path
     with terminal.step("Copying your disk" if own else "Making a disk") as step:
         first = await in_thread(lambda: first_day(folder, size, own))
         step.result = f"{amount(first.size)}, {first.about}"
-    async with set_stage(terminal, folder, log, first.image.name) as stage:
+    async with set_stage(terminal, folder, log, first.image.name, by_identity=by_identity) as stage:
         points = await _three_backups(stage, first)
         return points + await _restore(stage, points[0])
 

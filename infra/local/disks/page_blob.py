@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from io import FileIO
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
-from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 from azure.storage.blob.aio import BlobClient
 
 from infra.local.azurite import Account
@@ -20,7 +18,6 @@ from infra.local.local_azure import LocalAzure
 
 _MAX_WRITE = 4 * MIB  # REST: Put Page
 _WRITERS = 4
-_SAS_LIFE = timedelta(hours=1)
 
 
 class PageBlob:
@@ -37,6 +34,7 @@ class PageBlob:
         self._read_url = azure.azurite.blob_url + self.url.removeprefix(azure.gateway.url)
         self._client = client
         self._account = account
+        self._azure = azure
         self._http = http
 
     async def upload(self, image: Path, moved: Callable[[int], None]) -> None:
@@ -69,7 +67,8 @@ class PageBlob:
 
     async def size(self, snapshot: str) -> int:
         """Give a snapshot's size in bytes."""
-        async with self._http.head(self._signed_url(snapshot)) as answer:
+        url, headers = self._reading(snapshot)
+        async with self._http.head(url, headers=headers) as answer:
             await _check(answer, HTTPStatus.OK)
             return int(answer.headers["Content-Length"])
 
@@ -79,25 +78,19 @@ class PageBlob:
         Raises:
             RuntimeError: the service refused, or gave another number of bytes.
         """
-        headers = {"x-ms-range": f"bytes={start}-{end - 1}"}
-        async with self._http.get(self._signed_url(snapshot), headers=headers) as answer:
+        url, headers = self._reading(snapshot)
+        async with self._http.get(url, headers={**headers, "x-ms-range": f"bytes={start}-{end - 1}"}) as answer:
             await _check(answer, HTTPStatus.PARTIAL_CONTENT)
             content = await answer.read()
         if len(content) != end - start:
             raise RuntimeError(f"{self.url} gave {len(content)} bytes for the range {start}-{end - 1}")
         return content
 
-    def _signed_url(self, snapshot: str) -> str:
-        sas = generate_blob_sas(
-            self._account.name,
-            self._client.container_name,
-            self._client.blob_name,
-            snapshot=snapshot,
-            account_key=self._account.key,
-            permission=BlobSasPermissions(read=True),
-            expiry=datetime.now(UTC) + _SAS_LIFE,
-        )
-        return f"{self._read_url}?snapshot={quote(snapshot, safe='')}&{sas}"
+    def _reading(self, snapshot: str) -> tuple[str, dict[str, str]]:
+        """Give the URL and the headers that read a snapshot."""
+        container, blob = self._client.container_name, self._client.blob_name
+        query, headers = self._azure.reading(self._account, container, blob, snapshot)
+        return f"{self._read_url}?snapshot={quote(snapshot, safe='')}&{query}", headers
 
 
 async def at_once(count: int, worker: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -3,6 +3,7 @@
 And what a test orders: faults, and copies that take their time.
 """
 
+from .door import Door
 from .faults import Fault, FaultHandle, Faults
 from .front import Front, run_front
 from .operations import Request
@@ -12,6 +13,7 @@ from .server import Gateway, run_gateway
 from .stage import Stage, When
 
 __all__ = [
+    "Door",
     "Fault",
     "FaultHandle",
     "Faults",

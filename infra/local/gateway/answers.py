@@ -1,6 +1,7 @@
 """What goes back to a client: an answer, or one of the service's errors in its XML shape."""
 
 import datetime as dt
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,6 +62,12 @@ class ServiceError(Exception):
         )
         body = f'<?xml version="1.0" encoding="utf-8"?><Error>{inner}</Error>'
         return Answer(self.status, headers, body.encode())
+
+    def answer_of_tables(self) -> Answer:
+        """Write the error as the Table service does, in JSON (REST: Status and error codes)."""
+        said = {"odata.error": {"code": self.code, "message": {"lang": "en-US", "value": self.message}}}
+        headers = CIMultiDict({"Content-Type": "application/json", "x-ms-error-code": self.code})
+        return Answer(self.status, headers, json.dumps(said).encode())
 
 
 def source_error(status: int, code: str, message: str = "The copy source refused the read.") -> ServiceError:

@@ -22,9 +22,9 @@ _CONFLICT = 409
 class Copies:
     """The copies that clients make: where they are, and which of them are held."""
 
-    def __init__(self, upstream: Upstream, host: str) -> None:
+    def __init__(self, upstream: Upstream, url: str) -> None:
         self._upstream = upstream
-        self._scratch = Scratch(upstream, host)
+        self._scratch = Scratch(upstream, url)
         self._told = ToldCopies()
         self._holds: list[HeldCopies] = []
         self._pending: dict[str, PendingCopy] = {}

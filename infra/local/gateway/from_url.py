@@ -5,7 +5,7 @@ nothing but what its URL carries (a SAS; no account's rights are lent to it), an
 lease id and conditions, for Azurite to enforce.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 from multidict import CIMultiDict
@@ -21,6 +21,9 @@ _OK, _PARTIAL, _BAD_REQUEST, _RANGE_REFUSED, _FAILED, _NOT_IMPLEMENTED = 200, 20
 _CONDITION_FAILED = (304, 412)
 _CARRIED_OVER = frozenset({"x-ms-version", "x-ms-client-request-id", "x-ms-lease-id", "x-ms-range", "range"})
 _CARRIED_OVER_PREFIXES = ("if-", "x-ms-if-")
+ReadSource = Callable[[str, CIMultiDict[str]], Awaitable[Answer]]
+"""Reads a target (path and query) with nothing but what is in it and in the headers."""
+
 _SOURCE_CHECKSUMS = {"x-ms-source-content-md5": "Content-MD5", "x-ms-source-content-crc64": "x-ms-content-crc64"}
 
 
@@ -29,6 +32,7 @@ async def put_page_from_url(
     mutations: Mutations,
     call: Call,
     log: WriteLog,
+    read: ReadSource,
     *,
     refused: tuple[int, str] | None = None,
     spoil: bool = False,
@@ -40,6 +44,7 @@ async def put_page_from_url(
         mutations: what does the write itself.
         call: the client's request.
         log: the destination's write log.
+        read: reads the source.
         refused: (status, error code) that the read of the source is to give; for a fault.
         spoil: whether to write something else than what the source holds; for a fault.
 
@@ -61,7 +66,7 @@ async def put_page_from_url(
         return answer
     if refused is not None:
         raise source_error(*refused)
-    body = await _read_source(upstream, call, source_start, source_end)
+    body = await _read_source(upstream, read, call, source_start, source_end)
     if spoil:
         body = b"spoilt!!" * (len(body) // 8)
     return await mutations.write_pages(call, log, (start, end), lambda: _put(upstream, call, body))
@@ -90,7 +95,7 @@ def _source_range(call: Call, length: int) -> tuple[int, int]:
     return start, end
 
 
-async def _read_source(upstream: Upstream, call: Call, start: int, end: int) -> bytes:
+async def _read_source(upstream: Upstream, read_source: ReadSource, call: Call, start: int, end: int) -> bytes:
     """Read the source with its URL's own authorisation, or with the Bearer token given for it."""
     headers = call.request.headers
     url = headers["x-ms-copy-source"]
@@ -107,7 +112,7 @@ async def _read_source(upstream: Upstream, call: Call, start: int, end: int) -> 
     for name, value in headers.items():
         if name.startswith("x-ms-source-if-"):
             read[name.removeprefix("x-ms-source-")] = value
-    source = await upstream.anonymously(f"{parts.path}?{parts.query}", read)
+    source = await read_source(f"{parts.path}?{parts.query}", read)
     _check_source(source, end - start)
     return source.body
 

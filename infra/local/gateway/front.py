@@ -1,4 +1,4 @@
-"""A front before Azurite's queues or tables: it passes everything on untouched, and lets a stage see it."""
+"""A front before Azurite's queues or tables: it passes on untouched what its door lets in; a stage may see it."""
 
 import contextlib
 import re
@@ -10,7 +10,10 @@ import aiohttp
 from aiohttp import web
 
 from infra.local.azurite import Account
+from infra.local.identity.certificates import Certificates
 
+from .answers import Answer, ServiceError
+from .door import Door
 from .incoming import cut, record, serve
 from .stage import Stage
 from .upstream import Call, Upstream, connect
@@ -42,12 +45,15 @@ class Front:
         stage: what sees the calls, if anything does.
     """
 
-    def __init__(self, service: Literal["queue", "table"], upstream: Upstream, host: str) -> None:
-        self.url = f"http://{host}"
+    def __init__(
+        self, service: Literal["queue", "table"], upstream: Upstream, url: str, door: Door | None = None
+    ) -> None:
+        self.url = url
         self.stage: Stage | None = None
         self._service = service
         self._name_of = queue_operation if service == "queue" else table_operation
         self._upstream = upstream
+        self._door = door
 
     async def handle(self, incoming: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -59,13 +65,21 @@ class Front:
         if stage and stage.comes(self._service, request):
             return cut(incoming)
         try:
-            answer = await self._upstream.forward(Call(request, incoming.raw_path, incoming.headers, body))
+            answer = await self._answer(Call(request, incoming.raw_path, incoming.headers, body))
         except (aiohttp.ClientError, TimeoutError):
             return cut(incoming)
         if stage and stage.is_done(request):
             return cut(incoming)
         answer.headers.popall("Content-Length", None)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body or None)
+
+    async def _answer(self, call: Call) -> Answer:
+        try:
+            if self._door:
+                call = await self._door.admit(self._service, call, self._upstream)
+        except ServiceError as error:
+            return error.answer() if self._service == "queue" else error.answer_of_tables()
+        return await self._upstream.forward(call)
 
 
 def queue_operation(method: str, path: str, query: Mapping[str, str], _headers: Mapping[str, str]) -> str:
@@ -92,11 +106,24 @@ def table_operation(method: str, path: str, _query: Mapping[str, str], _headers:
 
 @contextlib.asynccontextmanager
 async def run_front(
-    service: Literal["queue", "table"], azurite_url: str, accounts: Sequence[Account]
+    service: Literal["queue", "table"],
+    azurite_url: str,
+    accounts: Sequence[Account],
+    certificates: Certificates | None = None,
+    door: Door | None = None,
 ) -> AsyncIterator[Front]:
-    """Run a front before one of Azurite's services, in this event loop, on a free port of this machine."""
-    async with connect(azurite_url, accounts) as upstream:
+    """Run a front before one of Azurite's services, in this event loop, on a free port of this machine.
+
+    Args:
+        service: which one.
+        azurite_url: its address.
+        accounts: the accounts.
+        certificates: for TLS on both sides; plain HTTP when None.
+        door: lets requests in, or refuses them; Azurite alone does when None.
+    """
+    async with connect(azurite_url, accounts, certificates) as upstream:
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            front = Front(service, upstream, f"127.0.0.1:{listener.getsockname()[1]}")
-            async with serve(listener, front.handle):
+            scheme = "https" if certificates else "http"
+            front = Front(service, upstream, f"{scheme}://127.0.0.1:{listener.getsockname()[1]}", door)
+            async with serve(listener, front.handle, certificates):
                 yield front

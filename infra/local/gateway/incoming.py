@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
+from infra.local.identity.certificates import Certificates
+
 from .operations import Request
 
 _HEADER_LIMIT_BYTES = 64 * 1024
@@ -19,12 +21,17 @@ NameOf = Callable[[str, str, Mapping[str, str], Mapping[str, str]], str]
 
 def record(incoming: web.BaseRequest, name_of: NameOf) -> Request:
     """Note what is asked."""
-    raw_path, _, raw_query = incoming.raw_path.partition("?")
+    return asked(incoming.method, incoming.raw_path, incoming.headers, name_of)
+
+
+def asked(method: str, target: str, given: Mapping[str, str], name_of: NameOf) -> Request:
+    """Note what is asked by a method, a target (path and query, as they came) and headers."""
+    raw_path, _, raw_query = target.partition("?")
     # As Azurite and the service do, before they look for the blob.
     path = unquote(raw_path).replace("\\", "/")
     query = dict(parse_qsl(raw_query, keep_blank_values=True))
-    headers = {name.lower(): value for name, value in incoming.headers.items()}
-    return Request(incoming.method, name_of(incoming.method, path, query, headers), path, query, headers)
+    headers = {name.lower(): value for name, value in given.items()}
+    return Request(method, name_of(method, path, query, headers), path, query, headers)
 
 
 def cut(incoming: web.BaseRequest) -> web.Response:
@@ -36,9 +43,11 @@ def cut(incoming: web.BaseRequest) -> web.Response:
 
 @contextlib.asynccontextmanager
 async def serve(
-    listener: socket.socket, handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+    listener: socket.socket,
+    handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+    certificates: Certificates | None = None,
 ) -> AsyncIterator[None]:
-    """Answer requests in this event loop until the block ends."""
+    """Answer requests in this event loop until the block ends; over TLS where there are certificates."""
     server = web.Server(
         handle,
         access_log=None,
@@ -50,7 +59,7 @@ async def serve(
     runner = web.ServerRunner(server, shutdown_timeout=_STOP_TIMEOUT_SECONDS)
     await runner.setup()
     try:
-        await web.SockSite(runner, listener).start()
+        await web.SockSite(runner, listener, ssl_context=certificates.for_servers() if certificates else None).start()
         yield
     finally:
         await runner.cleanup()

@@ -74,6 +74,7 @@ class Request:
         status: the HTTP status answered; None until then, and for good when the connection was cut.
         bytes_out: length of the body sent back.
         error_code: the `x-ms-error-code` answered, if any.
+        caller: who was let in, where a door asks for identities.
     """
 
     method: str
@@ -85,6 +86,7 @@ class Request:
     status: int | None = None
     bytes_out: int = 0
     error_code: str | None = None
+    caller: str | None = None
 
 
 def operation_name(method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> str:

@@ -20,13 +20,13 @@ _OK, _CREATED, _ACCEPTED, _CONFLICT = 200, 201, 202, 409
 class Scratch:
     """Blobs of the gateway's own, in the account of the blob they hold the content of."""
 
-    def __init__(self, upstream: Upstream, host: str) -> None:
+    def __init__(self, upstream: Upstream, url: str) -> None:
         self._upstream = upstream
-        self._host = host
+        self._url = url
 
     async def keep(self, raw_path: str) -> str:
         """Keep a page blob as it now is, metadata included; gives the URL of what is kept."""
-        return await self._make(raw_path, {"x-ms-copy-source": f"http://{self._host}{raw_path}"}, _ACCEPTED)
+        return await self._make(raw_path, {"x-ms-copy-source": f"{self._url}{raw_path}"}, _ACCEPTED)
 
     async def keep_empty(self, raw_path: str) -> str:
         """Keep an empty page blob with a blob's metadata; gives the URL of what is kept."""
@@ -59,4 +59,4 @@ class Scratch:
         scratch = f"{container}/{uuid.uuid4()}"
         await self._upstream.insist("PUT", scratch, (good,), headers=headers)
         taken = await self._upstream.insist("PUT", scratch, (_CREATED,), query="comp=snapshot")
-        return f"http://{self._host}{scratch}?snapshot={taken.headers['x-ms-snapshot']}"
+        return f"{self._url}{scratch}?snapshot={taken.headers['x-ms-snapshot']}"

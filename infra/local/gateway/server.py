@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator, Sequence
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from infra.local.azurite import Account
+from infra.local.identity.certificates import Certificates
 
 from .answers import Answer, ServiceError
 from .copies import Copies
+from .door import Door
 from .faults import Fault, Faults
 from .from_url import put_page_from_url
-from .incoming import cut, record, serve
+from .incoming import asked, cut, record, serve
 from .mutations import LONE_MUTATIONS, PAGE_WRITES, UNNOTED_MUTATIONS, Mutations
 from .operations import Request, operation_name
 from .page_ranges import PageRanges, RangeSource
@@ -36,13 +39,14 @@ class Gateway:
         stage: what sees the calls as they come and go, if anything does.
     """
 
-    def __init__(self, upstream: Upstream, host: str) -> None:
-        self.url = f"http://{host}"
+    def __init__(self, upstream: Upstream, url: str, door: Door | None = None) -> None:
+        self.url = url
         self.requests: list[Request] = []
         self.faults = Faults()
-        self.copies = Copies(upstream, host)
+        self.copies = Copies(upstream, url)
         self.stage: Stage | None = None
         self._upstream = upstream
+        self._door = door
         self._logs = WriteLogs()
         self._mutations = Mutations(upstream, self.copies)
         self._page_ranges = PageRanges(upstream)
@@ -107,12 +111,42 @@ class Gateway:
     async def _answer(self, call: Call, fault: Fault) -> Answer:
         if fault.refuse is not None:
             raise ServiceError(*fault.refuse)
+        call = await self._admit(call)
+        answer = await self._do(call, fault)
+        if self._door:
+            self._door.let_out(call, answer)
+        return answer
+
+    async def _admit(self, call: Call) -> Call:
+        """Give a request as it is to be passed on.
+
+        Raises:
+            ServiceError: the door does not let it in.
+        """
+        return await self._door.admit("blob", call, self._upstream) if self._door else call
+
+    async def _read_source(self, target: str, headers: CIMultiDict[str]) -> Answer:
+        """Read what Put Page From URL is to copy, as whoever had its URL."""
+        request = asked("GET", target, headers, operation_name)
+        try:
+            call = await self._admit(Call(request, target, CIMultiDictProxy(headers), b""))
+        except ServiceError as error:
+            return error.answer()
+        return await self._upstream.forward(call)
+
+    async def _do(self, call: Call, fault: Fault) -> Answer:
         operation, log = call.request.operation, self._logs.of(call.request.path)
         if operation in PAGE_WRITES:
             return await self._mutations.put_page(call, log)
         if operation == "Put Page From URL":
             return await put_page_from_url(
-                self._upstream, self._mutations, call, log, refused=fault.refuse_source, spoil=fault.spoil
+                self._upstream,
+                self._mutations,
+                call,
+                log,
+                self._read_source,
+                refused=fault.refuse_source,
+                spoil=fault.spoil,
             )
         if operation == "Get Page Ranges":
             return await self._page_ranges.answer(call, log)
@@ -147,6 +181,10 @@ class Gateway:
     async def _stream(self, incoming: web.BaseRequest, call: Call) -> web.StreamResponse:
         """Pass a request on and its answer back as it comes: a download may be larger than memory."""
         request = call.request
+        try:
+            call = await self._admit(call)
+        except ServiceError as error:
+            return self._respond(call, error.answer())
         async with self._upstream.open(call) as response:
             headers = end_to_end(response.headers)
             self.copies.tell(request.operation, headers)
@@ -164,17 +202,28 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def run_gateway(azurite_blob_url: str, accounts: Sequence[Account]) -> AsyncIterator[Gateway]:
+async def run_gateway(
+    azurite_blob_url: str,
+    accounts: Sequence[Account],
+    certificates: Certificates | None = None,
+    door: Door | None = None,
+) -> AsyncIterator[Gateway]:
     """Run a gateway in front of Azurite's blob service, in this event loop, on a free port of this machine.
 
     Its write logs begin empty: it tells differences between snapshots that were taken through it.
+
+    Args:
+        azurite_blob_url: Azurite's address for blobs.
+        accounts: the accounts.
+        certificates: for TLS on both sides; plain HTTP when None.
+        door: lets requests in, or refuses them; Azurite alone does when None.
     """
-    async with connect(azurite_blob_url, accounts) as upstream:
+    async with connect(azurite_blob_url, accounts, certificates) as upstream:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             host = f"127.0.0.1:{listener.getsockname()[1]}"
             upstream.hosts.add(host)
-            gateway = Gateway(upstream, host)
-            async with serve(listener, gateway.handle):
+            gateway = Gateway(upstream, f"{'https' if certificates else 'http'}://{host}", door)
+            async with serve(listener, gateway.handle, certificates):
                 yield gateway
 
 

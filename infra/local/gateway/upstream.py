@@ -13,6 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from infra.local.azurite import Account
+from infra.local.identity.certificates import Certificates
 
 from .answers import Answer
 from .operations import Request
@@ -55,10 +56,10 @@ class Call:
 
 
 class Upstream:
-    """Azurite's blob service.
+    """One of Azurite's services.
 
     Attributes:
-        hosts: "host:port" of every address at which these blobs are reached.
+        hosts: "host:port" of every address at which its blobs are reached.
     """
 
     def __init__(self, session: aiohttp.ClientSession, url: str, accounts: Sequence[Account]) -> None:
@@ -74,11 +75,6 @@ class Upstream:
     async def forward(self, call: Call) -> Answer:
         """Pass a client's request on untouched, and read the answer whole."""
         async with self.open(call) as response:
-            return await _whole(response)
-
-    async def anonymously(self, target: str, headers: Mapping[str, str]) -> Answer:
-        """Read `target` (path and query) with nothing but what is in it and in the headers."""
-        async with self._open("GET", target, CIMultiDict(headers), b"") as response:
             return await _whole(response)
 
     async def as_owner(
@@ -99,14 +95,16 @@ class Upstream:
             headers: headers to send.
             body: body to send.
         """
+        return await self.send(method, self.owners_target(raw_path, query), headers or {}, body)
+
+    def owners_target(self, raw_path: str, query: str = "") -> str:
+        """Give a path with a query (encoded) and the rights of the account's owner."""
         account = raw_path.split("/")[1]
         sas = ""
         if account in self._keys:
             expiry = dt.datetime.now(dt.UTC) + _OWNER_SAS_LIFE
             sas = generate_account_sas(account, self._keys[account], "sco", "rwdlac", expiry)
-        return await self.send(
-            method, f"{raw_path}?{query}&{sas}" if query else f"{raw_path}?{sas}", headers or {}, body
-        )
+        return f"{raw_path}?{query}&{sas}" if query else f"{raw_path}?{sas}"
 
     async def insist(
         self,
@@ -146,9 +144,12 @@ class Upstream:
 
 
 @contextlib.asynccontextmanager
-async def connect(url: str, accounts: Sequence[Account]) -> AsyncIterator[Upstream]:
-    """Open connections to Azurite's blob service at `url`, and close them at the end."""
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS)
+async def connect(
+    url: str, accounts: Sequence[Account], certificates: Certificates | None = None
+) -> AsyncIterator[Upstream]:
+    """Open connections to one of Azurite's services at `url`, and close them at the end."""
+    trusted = certificates.for_clients() if certificates else True
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS, ssl=trusted)
     async with aiohttp.ClientSession(
         connector=connector,
         auto_decompress=False,

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from shared.addresses import BlobAddress
 from shared.decisions import is_unwatched
-from shared.errors import DiskError, TargetLeasedError
+from shared.errors import DiskError, NotAsLeftError, TargetLeasedError, explain, lacks_role
 from shared.messages import FinishMessage, RestoreMessage
 from shared.names import DISK_METADATA, LONGEST_NAME, RESTORE_METADATA
 from shared.record import DiskRecord, OpenRun, PointState, RecoveryPoint
@@ -72,6 +72,7 @@ async def _find(services: Services, restore: Restore) -> Next:
     there = await services.copies.look(target)
     if there:
         _require_free(target, there, overwrite=restore.overwrite)
+    await _require_writable(services, restore, target)
     address = services.backups.address(target)
     backup = await services.copies.look(address)
     if backup and backup.metadata.get(DISK_METADATA, target.url) != target.url:
@@ -120,6 +121,21 @@ def _require_free(target: BlobAddress, there: CopyTarget, *, overwrite: bool) ->
         raise RefusedError(f"{target.url} is no page blob, so no disk can be written over it. Name another target")
     if there.leased:
         raise TargetLeasedError(target.url)
+
+
+async def _require_writable(services: Services, restore: Restore, target: BlobAddress) -> None:
+    """See to it that the app may write to the target, before its record is taken, and without writing.
+
+    To renew a lease takes the right to write (REST: Authorize with Microsoft Entra ID), and that it is none is fine.
+    """
+    try:
+        await services.copies.renew_lease(target, restore.lease)
+    except NotAsLeftError:
+        return
+    except HttpResponseError as error:
+        if lacks_role(error):
+            raise RefusedError(f"{target.url} can't be written to: {explain(error)}") from None
+        raise
 
 
 async def _claim(services: Services, restore: Restore) -> DiskRecord:

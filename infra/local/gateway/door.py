@@ -1,0 +1,118 @@
+"""The door of accounts whose keys are off (`allowSharedKeyAccess: false`): who comes in, and what they may do.
+
+In come tokens, and user delegation SASs to read with (no others are made here), as far as the roles of who holds or
+signed them go. Azurite looks at a token again; what came by a SAS is passed on with the gateway's own rights.
+"""
+
+from collections import Counter
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+
+from infra.local.identity.tokens import InvalidTokenError, Principal, TokenIssuer
+
+from .answers import Answer, ServiceError
+from .delegations import NOT_SIGNED, Delegations
+from .operations import Request
+from .roles import ADD_BLOB, MAKES_A_BLOB, READ_BLOB, Assignments, Service, sufficient_actions
+from .upstream import Call, Upstream
+
+_OK, _NOT_FOUND = 200, 404
+_COPIES = frozenset({"Copy Blob", "Copy Blob From URL"})
+
+
+class Door:
+    """Lets requests in, or refuses them.
+
+    Attributes:
+        roles: who may do what.
+        delegations: the user delegation keys.
+        refused: how many requests were refused, by error code.
+    """
+
+    def __init__(self, issuer: TokenIssuer, principals: tuple[Principal, ...], roles: Assignments) -> None:
+        self.roles = roles
+        self.delegations = Delegations()
+        self.refused: Counter[str] = Counter()
+        self._issuer = issuer
+        self._names = {principal.object_id: principal.name for principal in principals}
+
+    async def admit(self, service: Service, call: Call, upstream: Upstream) -> Call:
+        """Let a request in, and give it as it is to be passed on.
+
+        Raises:
+            ServiceError: NoAuthenticationInformation, InvalidAuthenticationInfo, AuthenticationFailed,
+                KeyBasedAuthenticationNotPermitted, AuthorizationPermissionMismatch.
+        """
+        try:
+            by_sas = "sig" in call.request.query
+            object_id = self._signer(service, call.request) if by_sas else self._holder(call.request)
+            await self._check(service, object_id, call, upstream)
+        except ServiceError as error:
+            self.refused[error.code] += 1
+            raise
+        call.request.caller = self._names.get(object_id, object_id)
+        return _by_the_gateway(call, upstream) if by_sas else call
+
+    def let_out(self, call: Call, answer: Answer) -> None:
+        """See the answer to a request that was let in."""
+        if call.request.operation == "Get User Delegation Key" and answer.status == _OK:
+            self.delegations.remember(call.account, answer.body)
+
+    def _holder(self, request: Request) -> str:
+        """Give the object id of whose token a request carries."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.startswith("SharedKey"):
+            raise _key_based()
+        if scheme != "Bearer":
+            raise ServiceError(401, "NoAuthenticationInformation", "Server failed to authenticate the request.")
+        try:
+            return self._issuer.object_id(token)
+        except InvalidTokenError:
+            message = "Server failed to authenticate the request."
+            raise ServiceError(401, "InvalidAuthenticationInfo", message) from None
+
+    def _signer(self, service: Service, request: Request) -> str:
+        """Give the object id of who signed the SAS that a request carries."""
+        if service != "blob" or "skoid" not in request.query:
+            raise _key_based()
+        signer = self.delegations.signer(request)
+        if "r" not in request.query["sp"] or READ_BLOB not in sufficient_actions(service, request.operation):
+            raise _not_permitted()
+        return signer
+
+    async def _check(self, service: Service, object_id: str, call: Call, upstream: Upstream) -> None:
+        """See to it that somebody may do what is asked."""
+        request = call.request
+        actions = sufficient_actions(service, request.operation)
+        if request.operation in MAKES_A_BLOB and (await upstream.as_owner("HEAD", call.raw_path)).status != _NOT_FOUND:
+            actions = tuple(action for action in actions if action != ADD_BLOB)
+        is_snapshot = "snapshot" in request.query
+        if not any(self.roles.permit(object_id, action, request.path, is_snapshot=is_snapshot) for action in actions):
+            raise _not_permitted()
+        if request.operation in _COPIES:
+            self._check_source(object_id, request)
+        if request.operation == "Get User Delegation Key":
+            self.delegations.check_lifetime(call.body)
+
+    def _check_source(self, object_id: str, request: Request) -> None:
+        """See to it that somebody may read what they copy within one account; from another, a SAS must do."""
+        source = urlsplit(request.headers["x-ms-copy-source"])
+        is_by_token = source.path.split("/")[1] == request.path.split("/")[1] and "sig" not in parse_qs(source.query)
+        if is_by_token and not self.roles.permit(object_id, READ_BLOB, unquote(source.path)):
+            raise _not_permitted()
+
+
+def _by_the_gateway(call: Call, upstream: Upstream) -> Call:
+    """Give a request that came by a SAS with the gateway's own authorisation in its place."""
+    query = {name: value for name, value in call.request.query.items() if name in NOT_SIGNED}
+    target = upstream.owners_target(call.raw_path, urlencode(query))
+    return Call(call.request, target, call.headers, call.body)
+
+
+def _key_based() -> ServiceError:
+    message = "Key based authentication is not permitted on this storage account."
+    return ServiceError(403, "KeyBasedAuthenticationNotPermitted", message)
+
+
+def _not_permitted() -> ServiceError:
+    message = "This request is not authorized to perform this operation using this permission."
+    return ServiceError(403, "AuthorizationPermissionMismatch", message)

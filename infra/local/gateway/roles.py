@@ -1,0 +1,165 @@
+"""Roles, who has them where, and which of their actions a request needs.
+
+https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory, "Permissions for calling
+data operations". What is not listed here nobody may do but who may do everything.
+"""
+
+import fnmatch
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from infra.local.identity.tokens import Principal
+
+Service = Literal["blob", "queue", "table"]
+
+_STORAGE = "Microsoft.Storage/storageAccounts"
+_CONTAINERS = f"{_STORAGE}/blobServices/containers"
+_QUEUES = f"{_STORAGE}/queueServices/queues"
+_TABLES = f"{_STORAGE}/tableServices/tables"
+GET_DELEGATION_KEY = f"{_STORAGE}/blobServices/generateUserDelegationKey/action"
+READ_BLOB = f"{_CONTAINERS}/blobs/read"
+ADD_BLOB = f"{_CONTAINERS}/blobs/add/action"
+WRITE_BLOB = f"{_CONTAINERS}/blobs/write"
+DELETE_BLOB = f"{_CONTAINERS}/blobs/delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role.
+
+    Attributes:
+        name: its name.
+        actions: what it permits, data actions included; `*` stands for anything.
+    """
+
+    name: str
+    actions: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> "Role":
+        """Read a role as `az role definition create` takes it.
+
+        Raises:
+            ValueError: it takes actions away again, which is not modelled here.
+        """
+        definition = json.loads(path.read_text())
+        if definition.get("NotActions") or definition.get("NotDataActions"):
+            raise ValueError(f"{path} has NotActions or NotDataActions")
+        return cls(definition["Name"], (*definition.get("Actions", ()), *definition.get("DataActions", ())))
+
+    def permits(self, action: str) -> bool:
+        """Tell whether it permits an action."""
+        return any(fnmatch.fnmatchcase(action.lower(), permitted.lower()) for permitted in self.actions)
+
+
+EVERYTHING = Role("Everything", ("*",))
+
+# https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/storage
+BLOB_DATA_CONTRIBUTOR = Role(
+    "Storage Blob Data Contributor",
+    (
+        *(f"{_CONTAINERS}/{what}" for what in ("delete", "read", "write")),
+        GET_DELEGATION_KEY,
+        *(f"{_CONTAINERS}/blobs/{what}" for what in ("delete", "read", "write", "move/action", "add/action")),
+    ),
+)
+BLOB_DELEGATOR = Role("Storage Blob Delegator", (GET_DELEGATION_KEY,))
+QUEUE_DATA_CONTRIBUTOR = Role(
+    "Storage Queue Data Contributor",
+    (
+        *(f"{_QUEUES}/{what}" for what in ("delete", "read", "write")),
+        *(f"{_QUEUES}/messages/{what}" for what in ("delete", "read", "write", "process/action")),
+    ),
+)
+TABLE_DATA_CONTRIBUTOR = Role(
+    "Storage Table Data Contributor",
+    (
+        *(f"{_TABLES}/{what}" for what in ("read", "write", "delete")),
+        *(f"{_TABLES}/entities/{what}" for what in ("read", "write", "delete", "add/action", "update/action")),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A role that somebody has somewhere.
+
+    Attributes:
+        principal: who.
+        role: the role.
+        scope: where: "/account" or "/account/container"; "" for everywhere.
+        deletes_only_snapshots: whether a condition lets it delete snapshots only.
+    """
+
+    principal: Principal
+    role: Role
+    scope: str
+    deletes_only_snapshots: bool = False
+
+    def permits(self, object_id: str, action: str, path: str, *, is_snapshot: bool) -> bool:
+        """Tell whether it permits somebody an action at a decoded path."""
+        return (
+            self.principal.object_id == object_id
+            and f"{path}/".startswith(f"{self.scope}/")
+            and self.role.permits(action)
+            and not (self.deletes_only_snapshots and action == DELETE_BLOB and not is_snapshot)
+        )
+
+
+class Assignments:
+    """Who has which role where; it may change at any time."""
+
+    def __init__(self, given: Iterable[Assignment] = ()) -> None:
+        self.given = list(given)
+
+    def permit(self, object_id: str, action: str, path: str, *, is_snapshot: bool = False) -> bool:
+        """Tell whether somebody may do something at a decoded path."""
+        return any(given.permits(object_id, action, path, is_snapshot=is_snapshot) for given in self.given)
+
+
+def sufficient_actions(service: Service, operation: str) -> tuple[str, ...]:
+    """Give the actions of which one is enough for an operation of the REST reference."""
+    return _REQUIRED[service].get(operation, (f"{_STORAGE}/not listed/{operation}",))
+
+
+_MADE_OR_WRITTEN = (WRITE_BLOB, ADD_BLOB)
+MAKES_A_BLOB = frozenset({"Put Blob", "Put Blob From URL", "Copy Blob", "Copy Blob From URL"})
+"""What `ADD_BLOB` is enough for where there is no blob yet."""
+
+_BLOB: dict[str, tuple[str, ...]] = {
+    "List Containers": (f"{_CONTAINERS}/read",),
+    "Get User Delegation Key": (GET_DELEGATION_KEY,),
+    "Create Container": (f"{_CONTAINERS}/write",),
+    "Get Container Properties": (f"{_CONTAINERS}/read",),
+    "Delete Container": (f"{_CONTAINERS}/delete",),
+    **dict.fromkeys(("List Blobs", "Get Blob", "Get Blob Properties", "Get Blob Metadata"), (READ_BLOB,)),
+    "Get Page Ranges": (READ_BLOB,),
+    **dict.fromkeys(MAKES_A_BLOB | {"Snapshot Blob"}, _MADE_OR_WRITTEN),
+    **dict.fromkeys(("Put Page", "Clear Pages", "Put Page From URL"), (WRITE_BLOB,)),
+    **dict.fromkeys(("Set Blob Properties", "Set Blob Metadata", "Lease Blob", "Abort Copy Blob"), (WRITE_BLOB,)),
+    "Delete Blob": (DELETE_BLOB,),
+}
+_MESSAGES, _ENTITIES = f"{_QUEUES}/messages", f"{_TABLES}/entities"
+_QUEUE: dict[str, tuple[str, ...]] = {
+    "Create Queue": (f"{_QUEUES}/write",),
+    "Get Queue Metadata": (f"{_QUEUES}/read",),
+    "Delete Queue": (f"{_QUEUES}/delete",),
+    "Put Message": (f"{_MESSAGES}/add/action", f"{_MESSAGES}/write"),
+    "Get Messages": (f"{_MESSAGES}/process/action",),
+    "Update Message": (f"{_MESSAGES}/write",),
+    "Delete Message": (f"{_MESSAGES}/process/action", f"{_MESSAGES}/delete"),
+}
+_TABLE: dict[str, tuple[str, ...]] = {
+    "Query Tables": (f"{_TABLES}/read",),
+    "Create Table": (f"{_TABLES}/write",),
+    "Delete Table": (f"{_TABLES}/delete",),
+    **dict.fromkeys(("Query Entities", "Get Entity"), (f"{_ENTITIES}/read",)),
+    "Insert Entity": (f"{_ENTITIES}/write", f"{_ENTITIES}/add/action"),
+    **dict.fromkeys(("Update Entity", "Merge Entity"), (f"{_ENTITIES}/write", f"{_ENTITIES}/update/action")),
+    "Delete Entity": (f"{_ENTITIES}/delete",),
+    "Entity Group Transaction": (f"{_ENTITIES}/write",),
+}
+_REQUIRED: Mapping[Service, Mapping[str, tuple[str, ...]]] = {"blob": _BLOB, "queue": _QUEUE, "table": _TABLE}

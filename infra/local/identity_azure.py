@@ -1,0 +1,164 @@
+"""A local Azure whose accounts have their keys off: all that comes in has a token, or what was signed by one."""
+
+import contextlib
+import ssl
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from azure.data.tables.aio import TableServiceClient
+from azure.storage.blob.aio import BlobServiceClient
+from azure.storage.queue.aio import QueueServiceClient
+
+from infra.local.azurite import Account, run_azurite
+from infra.local.gateway import Door, Front, run_front, run_gateway
+from infra.local.gateway.roles import (
+    BLOB_DATA_CONTRIBUTOR,
+    BLOB_DELEGATOR,
+    EVERYTHING,
+    QUEUE_DATA_CONTRIBUTOR,
+    TABLE_DATA_CONTRIBUTOR,
+    Assignment,
+    Assignments,
+    Role,
+)
+from infra.local.identity.certificates import Certificates, make_certificates
+from infra.local.identity.token_endpoint import TokenEndpoint, run_token_endpoint
+from infra.local.identity.tokens import Principal, TokenCredential, TokenIssuer
+from infra.local.local_azure import (
+    ACCOUNTS,
+    BACKUP_CONTAINER,
+    BACKUPS,
+    BLOB_API_VERSION,
+    DISKS,
+    HOST,
+    MORE_DISKS,
+    LocalAzure,
+)
+
+APP = Principal.named("app")
+"""The function app, by its user-assigned identity."""
+
+OWNER = Principal.named("owner")
+"""Who may do everything: the tests and the demo."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityAzure(LocalAzure):
+    """A running local Azure with keys off.
+
+    Attributes:
+        certificates: of its servers.
+        issuer: gives out tokens.
+        endpoint: where the app gets its own.
+        door: who comes in, and what they may do.
+        queues_front: the queue service as the app sees it.
+        tables_front: the table service as the app sees it.
+    """
+
+    certificates: Certificates
+    issuer: TokenIssuer
+    endpoint: TokenEndpoint
+    door: Door
+    queues_front: Front
+    tables_front: Front
+
+    def give_app(self, role: Role, scope: str, *, deletes_only_snapshots: bool = False) -> Assignment:
+        """Assign a role to the app, at "/account" or "/account/container"."""
+        assignment = Assignment(APP, role, scope, deletes_only_snapshots)
+        self.door.roles.given.append(assignment)
+        return assignment
+
+    def take_from_app(self, assignment: Assignment) -> None:
+        """Take an assigned role away."""
+        self.door.roles.given.remove(assignment)
+
+    def credential(self) -> TokenCredential:
+        """Give the owner's credential."""
+        return TokenCredential(self.issuer, OWNER)
+
+    def access_settings(self) -> dict[str, str]:
+        """Give the app settings and the environment by which the app gets in: addresses and an identity."""
+        return {
+            "AzureWebJobsStorage__blobServiceUri": self.blob_url(HOST),
+            "AzureWebJobsStorage__queueServiceUri": f"{self.queues_front.url}/{HOST.name}",
+            "AzureWebJobsStorage__tableServiceUri": f"{self.tables_front.url}/{HOST.name}",
+            "AzureWebJobsStorage__credential": "managedidentity",
+            "AzureWebJobsStorage__clientId": APP.client_id,
+            "SSL_CERT_FILE": str(self.certificates.authority),
+            **self.endpoint.settings,
+        }
+
+    def blobs(self, account: Account) -> BlobServiceClient:
+        """Make a client of an account's blobs, for the owner."""
+        return BlobServiceClient(
+            self.blob_url(account),
+            self.credential(),
+            api_version=BLOB_API_VERSION,
+            connection_verify=str(self.certificates.authority),
+        )
+
+    def tables(self) -> TableServiceClient:
+        """Make a client of the host storage's tables, for the owner."""
+        return TableServiceClient(
+            f"{self.tables_front.url}/{HOST.name}",
+            credential=self.credential(),
+            connection_verify=str(self.certificates.authority),
+        )
+
+    def queues(self) -> QueueServiceClient:
+        """Make a client of the host storage's queues, for the owner."""
+        return QueueServiceClient(
+            f"{self.queues_front.url}/{HOST.name}",
+            self.credential(),
+            api_version=BLOB_API_VERSION,
+            connection_verify=str(self.certificates.authority),
+        )
+
+    def trusted(self) -> ssl.SSLContext | bool:
+        """Give what an HTTP client needs to trust the servers."""
+        return self.certificates.for_clients()
+
+    def reading(self, account: Account, container: str, blob: str, snapshot: str | None) -> tuple[str, dict[str, str]]:  # noqa: ARG002 - a token reads all
+        """Give the query (without the snapshot) and the headers that read a blob or a snapshot over plain HTTP."""
+        token = self.issuer.issue(OWNER).text
+        return "", {"Authorization": f"Bearer {token}", "x-ms-version": BLOB_API_VERSION}
+
+
+@contextlib.asynccontextmanager
+async def run_identity_azure() -> AsyncIterator[IdentityAzure]:
+    """Run a local Azure with keys off.
+
+    The app's identity may use the host's storage and write to the backup container; what it may do where the disks are
+    is still to be assigned.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidemark-local-azure-")))
+        certificates, issuer = make_certificates(folder), TokenIssuer()
+        door = Door(issuer, (APP, OWNER), _roles())
+        azurite = await enter(run_azurite(ACCOUNTS, folder / "data", certificates))
+        yield IdentityAzure(
+            azurite=azurite,
+            gateway=await enter(run_gateway(azurite.blob_url, ACCOUNTS, certificates, door)),
+            folder=folder,
+            certificates=certificates,
+            issuer=issuer,
+            endpoint=await enter(run_token_endpoint(issuer, APP)),
+            door=door,
+            queues_front=await enter(run_front("queue", azurite.queue_url, ACCOUNTS, certificates, door)),
+            tables_front=await enter(run_front("table", azurite.table_url, ACCOUNTS, certificates, door)),
+        )
+
+
+def _roles() -> Assignments:
+    return Assignments(
+        [
+            Assignment(OWNER, EVERYTHING, ""),
+            Assignment(APP, QUEUE_DATA_CONTRIBUTOR, f"/{HOST.name}"),
+            Assignment(APP, TABLE_DATA_CONTRIBUTOR, f"/{HOST.name}"),
+            Assignment(APP, BLOB_DATA_CONTRIBUTOR, f"/{BACKUPS.name}/{BACKUP_CONTAINER}"),
+            *(Assignment(APP, BLOB_DELEGATOR, f"/{account.name}") for account in (DISKS, MORE_DISKS, BACKUPS)),
+        ]
+    )
