@@ -1,5 +1,6 @@
 // The role by which the app reads and snapshots disks that it may not write to: infra/roles/disk-reader.json, which
-// `az role definition create` takes too. The names of custom roles are unique in a tenant, so it bears the environment's.
+// `az role definition create` takes too. Names of custom roles are unique in a tenant, where several subscriptions may
+// have an environment of the same name.
 targetScope = 'subscription'
 
 param environmentName string
@@ -12,7 +13,7 @@ var role = loadJsonContent('../roles/disk-reader.json')
 resource diskReader 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(subscription().id, environmentName, role.Name)
   properties: {
-    roleName: '${role.Name} (${environmentName})'
+    roleName: '${role.Name} (${environmentName}, ${uniqueString(subscription().id, environmentName)})'
     type: 'CustomRole'
     description: role.Description
     assignableScopes: assignableScopes

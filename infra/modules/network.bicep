@@ -1,5 +1,5 @@
 // A virtual network for the app: it goes out by one subnet, and reaches storage by private endpoints in the other.
-// The disks' own accounts are not touched: open them to this network where they have a firewall.
+// The disks' own accounts are not touched: one with a firewall takes a private endpoint in this network, too.
 param name string
 param location string
 param tags object
@@ -82,6 +82,8 @@ resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01
     tags: tags
     properties: {
       registrationEnabled: false
+      // A disk's account may have private endpoints elsewhere: what these zones don't know is asked for in public.
+      resolutionPolicy: 'NxDomainRedirect'
       virtualNetwork: {
         id: network.id
       }

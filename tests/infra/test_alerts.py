@@ -37,6 +37,13 @@ def test_a_query_is_understood(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", texts())
+def test_a_query_looks_back_by_literals_which_is_all_that_an_alert_understands(name: str) -> None:
+    # https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule
+    said = re.findall(r"\bago\(([^)]*)\)", texts()[name].replace("__OVERDUE_MINUTES__", "1080"))
+    assert [span for span in said if not re.fullmatch(r"\d+[dhm]", span)] == []
+
+
+@pytest.mark.parametrize("name", texts())
 def test_an_alert_tells_what_it_is_about(name: str) -> None:
     columns = analysis()[name].columns
     for dimension in rules()[name]["dimensions"]:

@@ -62,6 +62,14 @@ def test_what_if_passes_what_the_deployment_requires() -> None:
     assert passed == {name for name, parameter in read(MAIN).of("param").items() if parameter.is_required}
 
 
+def test_an_azd_is_refused_that_would_delete_the_resource_groups_of_the_disks() -> None:
+    # https://github.com/Azure/azure-dev/pull/7698, in 1.24.1
+    wanted = yaml.safe_load((ROOT / "azure.yaml").read_text())["requiredVersions"]["azd"]
+    oldest = re.fullmatch(r">= (\d+)\.(\d+)\.(\d+)", wanted)
+    assert oldest
+    assert tuple(map(int, oldest.groups())) >= (1, 24, 1)
+
+
 def test_azd_deploys_this_folder_to_the_app_that_bears_its_name() -> None:
     project = yaml.safe_load((ROOT / "azure.yaml").read_text())
     assert project["services"] == {"tidemark": {"project": ".", "language": "python", "host": "function"}}
