@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ from shared.record import DISK_ROW, POINT_ROW_PREFIX, DiskRecord, RecoveryPoint
 from shared.storage.queues import QUEUE_OF, QUEUES
 from shared.storage.records import from_properties
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
+"""More than twice what the app waits at most before it looks again, `LONGEST_CHECK_DELAY`."""
+
 SHORTEST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.15
 KIB = 1024
@@ -134,10 +137,15 @@ class App:
     async def idle(self) -> bool:
         return bool((await self.host.status())["inFlight"] == 0)
 
-    async def invocations(self) -> int:
-        """Count the invocations that have ended."""
-        counts = (await self.host.status())["invocations"].values()
-        return sum(count["succeeded"] + count["failed"] for count in counts)
+    async def invocations(self, function: str | None = None) -> int:
+        """Count the invocations that have ended, of one function or of all."""
+        counts = (await self.host.status())["invocations"]
+        chosen = [counts[function]] if function else counts.values()
+        return sum(count["succeeded"] + count["failed"] for count in chosen)
+
+    async def rests(self, function: str) -> bool:
+        """Tell whether a function does not run at this moment."""
+        return bool((await self.host.status())["invocations"][function]["running"] == 0)
 
     async def back_up(self, *disks: Disk) -> list[RecoveryPoint]:
         """Tick, and wait for one more recovery point of each of the disks."""
@@ -147,12 +155,14 @@ class App:
 
     async def after(self, messages: Sequence[Message]) -> None:
         """Enqueue messages, and wait until they have been handled."""
-        before = await self.invocations()
+        functions = Counter(QUEUE_OF[type(message)].replace("-", "_") for message in messages)
+        ends = {function: await self.invocations(function) + count for function, count in functions.items()}
         for message in messages:
             await self.cloud.send(message)
 
         async def handled() -> bool:
-            return await self.invocations() >= before + len(messages) and await self.idle()
+            ended = [await self.invocations(function) >= end for function, end in ends.items()]
+            return all(ended) and await self.idle()
 
         await until(handled, f"the end of {len(messages)} messages")
 
@@ -217,7 +227,7 @@ class Cloud:
 
     def events(self, event: Event) -> list[dict[str, Any]]:
         """Read the events of a name from the host's log."""
-        lines = self.log.read_text().splitlines()
+        lines = self.log.read_text().rpartition("\n")[0].splitlines()  # the last line may be being written
         found = [json.loads(line[line.index('{"event"') :]) for line in lines if '{"event"' in line]
         return [fields for fields in found if fields["event"] == event]
 

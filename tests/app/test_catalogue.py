@@ -14,11 +14,11 @@ TIMES = {"started", "sealed", "duration_seconds"}
 
 async def rebuild(cloud: Cloud, app: App) -> None:
     """Ask for the catalogue to be rebuilt, and wait until it is."""
-    before = await app.invocations()
+    before = await app.invocations("rebuild_catalogue")
     await cloud.queues.get_queue_client(REBUILD_CATALOGUE_QUEUE).send_message("please")
 
     async def rebuilt() -> bool:
-        return await app.invocations() > before and await app.idle()
+        return await app.invocations("rebuild_catalogue") > before and await app.idle()
 
     await until(rebuilt, "the catalogue")
 

@@ -50,7 +50,7 @@ async def test_each_run_is_a_copy_of_its_own_and_each_copy_can_be_restored(cloud
             target = await cloud.existing_disk(restore.target, held)
             assert await cloud.read(target.blob, target.account) == held
         await target.write(0, pages(1, seed=5))
-        [after] = await app.back_up(target)
+        [after, _] = await app.back_up(target, disk)
         assert (after.kind, after.bytes_written) == (Kind.INCREMENTAL, PAGE)
         assert len(await disk.own_snapshots()) == 1
 
@@ -77,6 +77,7 @@ async def test_a_copy_may_take_days_and_one_that_fails_is_begun_anew(cloud: Clou
         await until(again, "another copy")
         assert "OperationCancelled" in (await disk.record()).last_error
         await app.tick()
+        await until(app.idle, "the tick's end")
         await held.finish()
         [point] = await app.next_points([disk], [0])
         assert await content_of(cloud, disk, point) == disk.expected

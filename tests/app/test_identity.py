@@ -159,7 +159,8 @@ async def test_a_disk_without_a_role_says_which_and_where_and_the_others_are_bac
     await disk.write(0, pages(2))
     delegator = next(given for given in azure.door.roles.given if given.scope == f"/{MORE_DISKS.name}")
     azure.take_from_app(delegator)
-    async with cloud.app(other, disk) as app:
+    # The queue may give the batch up before the role is given, and the next tick come before that is on record.
+    async with cloud.app(other, disk, RUN_STALLED_AFTER_SECONDS="1") as app:
         await app.back_up(other)
         said = await until(lambda: last_error(disk, "disk-reader"), "the error on record")
         assert f"give the app's identity the role {DISK_READER.name} (infra/roles/disk-reader.json)" in said

@@ -1,5 +1,7 @@
 """What the service, or who owns the account, refuses: it is waited out, tried again, or told; nothing is lost."""
 
+import asyncio
+
 import pytest
 
 from infra.local.gateway import Fault
@@ -30,9 +32,12 @@ async def test_a_permission_lost_in_mid_run_and_given_back_lets_the_next_tick_fi
     disk = await cloud.disk(16 * MIB)
     await disk.write(0, pages(2))
     await disk.write(8 * MIB, pages(2))
+    hold = asyncio.Event()
     async with cloud.app(disk) as app:
-        lost = cloud.azure.gateway.faults.add(Fault("Put Page From URL", after=1, refuse=REFUSED))
+        lost = cloud.azure.gateway.faults.add(Fault("Put Page From URL", after=1, delay_until=hold, refuse=REFUSED))
         await app.tick()
+        await _is_counted(disk)
+        hold.set()
         failed = await _failed(disk)
         lost.remove()
         await disk.write(0, pages(2, seed=2))
@@ -53,9 +58,13 @@ async def test_a_run_that_fails_at_every_tick_is_given_up_and_the_next_is_a_resy
     async with cloud.app(disk) as app:
         await app.back_up(disk)
         await disk.write(0, pages(2, seed=2))
-        refused = cloud.azure.gateway.faults.add(Fault("Put Page From URL", disk.backup_path, refuse=REFUSED))
+        hold = asyncio.Event()
+        fault = Fault("Put Page From URL", disk.backup_path, delay_until=hold, refuse=REFUSED)
+        refused = cloud.azure.gateway.faults.add(fault)
         for tries in range(MOST_TRIES + 1):
             await app.tick()
+            await _is_counted(disk)
+            hold.set()
             await _failed(disk, tries)
         refused.remove()
         await disk.write(0, pages(2, seed=3))
@@ -105,13 +114,31 @@ async def test_a_signature_that_the_service_takes_no_more_is_made_anew(cloud: Cl
     disk = await cloud.disk(16 * MIB)
     for start in range(0, 16 * MIB, 4 * MIB):
         await disk.write(start, pages(1))
+    hold = asyncio.Event()
     expired = cloud.azure.gateway.faults.add(
-        Fault("Put Page From URL", times=3, refuse_source=(403, "AuthenticationFailed"))
+        Fault("Put Page From URL", times=3, delay_until=hold, refuse_source=(403, "AuthenticationFailed"))
     )
+
+    async def are_all_under_way() -> bool:
+        return expired.hits == 3
+
     async with cloud.app(disk) as app:
-        [point] = await app.back_up(disk)
+        await app.tick()
+        await until(are_all_under_way, "requests with one signature")
+        hold.set()
+        [point] = await app.next_points([disk], [0])
     assert (expired.hits, point.copying) == (3, SERVER_SIDE)
     assert await disk.content_of(point) == disk.expected
+
+
+async def _is_counted(disk: Disk) -> None:
+    """Wait until the open run's plan is on record: a run whose counts have moved since it failed is taken for well."""
+
+    async def look() -> bool:
+        record = await disk.known_record()
+        return record is not None and record.run is not None and record.run.batches_total > 0
+
+    await until(look, "the batches of the plan")
 
 
 async def _failed(disk: Disk, tries: int = 0) -> DiskRecord:

@@ -107,6 +107,7 @@ async def test_a_source_snapshot_outlives_the_next_seal_while_it_is_compared(clo
         before = await disk.points()
         await app.tick()
         await until(lambda: _more_points(disk, before), "the next recovery point")
+        await until(lambda: app.rests("finish_backup"), "its clean-up")
         assert first.source_snapshot in await disk.own_snapshots()
         hold.set()
         verify = await has_ended(cloud, Task.VERIFY, asked)

@@ -11,6 +11,8 @@ from infra.local.gateway import Fault, Gateway
 from tests.gateway.conftest import DISKS
 from tests.gateway.page_blobs import PAGE, PageBlob, refusal
 
+PATIENCE_SECONDS = 60.0
+
 
 async def test_a_refused_request_has_no_effect(disk: PageBlob, gateway: Gateway) -> None:
     handle = gateway.faults.add(Fault("Put Page", refuse=(503, "ServerBusy", "The server is busy.")))
@@ -107,7 +109,7 @@ async def test_a_held_request_lands_when_it_is_let_go(disk: PageBlob, gateway: G
     let_go = asyncio.Event()
     handle = gateway.faults.add(Fault("Put Page", times=1, delay_until=let_go))
     held = asyncio.create_task(disk.write(0, 0, b"old"))
-    await asyncio.wait_for(handle.struck.wait(), 10)
+    await asyncio.wait_for(handle.struck.wait(), PATIENCE_SECONDS)
     before = await disk.snapshot()
     await disk.write(0, 0, b"new")
     assert not held.done()
@@ -121,13 +123,13 @@ async def test_a_held_request_lands_though_its_client_has_gone(disk: PageBlob, g
     let_go = asyncio.Event()
     handle = gateway.faults.add(Fault("Put Page", times=1, delay_until=let_go))
     gone = asyncio.create_task(disk.write(0, 0))
-    await asyncio.wait_for(handle.struck.wait(), 10)
+    await asyncio.wait_for(handle.struck.wait(), PATIENCE_SECONDS)
     gone.cancel()
     with pytest.raises(asyncio.CancelledError):
         await gone
     assert await disk.ranges() == []
     let_go.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await disk.ranges():
             pass
 
@@ -137,7 +139,7 @@ async def test_a_held_write_with_an_ended_lease_is_refused_when_it_lands(backup:
     let_go = asyncio.Event()
     handle = gateway.faults.add(Fault("Put Page", times=1, delay_until=let_go))
     late = asyncio.create_task(backup.write(0, 0, lease=lease.id))
-    await asyncio.wait_for(handle.struck.wait(), 10)
+    await asyncio.wait_for(handle.struck.wait(), PATIENCE_SECONDS)
     await lease.release()
     let_go.set()
     assert await refusal(late) == (412, "LeaseNotPresentWithBlobOperation")

@@ -133,7 +133,7 @@ async def test_snapshots_from_before_the_gateway_have_no_difference(
 
 
 async def test_a_gateway_stops_though_a_request_is_held(azurite: Azurite) -> None:
-    async with aiohttp.ClientSession() as session, asyncio.timeout(10):
+    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
         async with run_gateway(azurite.blob_url, [DISKS]) as gateway:
             handle = gateway.faults.add(Fault(delay_until=asyncio.Event()))
             held = asyncio.create_task(session.post(gateway.url))

@@ -85,7 +85,9 @@ class Sample:
     def events(self, function: str, event: str | None = None, **facts: object) -> list[dict[str, Any]]:
         """Read what a function left behind, oldest first."""
         path = self.folder / "events.jsonl"
-        events = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        written = path.read_text() if path.exists() else ""
+        # What follows the last end of a line is being written.
+        events = [json.loads(line) for line in written.rpartition("\n")[0].splitlines()]
         wanted = {"function": function, **facts} | ({"event": event} if event else {})
         return [found for found in events if wanted.items() <= found.items()]
 

@@ -28,6 +28,10 @@ async def test_a_start_without_a_text_for_input_is_refused(host: HostProcess, bo
 
 
 async def test_the_status_counts_invocations_by_how_they_ended(host: HostProcess, shared_sample: Sample) -> None:
+    async def idle() -> bool:
+        return bool((await host.status())["inFlight"] == 0)
+
+    await until(idle, "the end of what other tests have begun")
     before = (await host.status())["invocations"]
     await host.start("note", "counted")
     await host.start("fail", "counted")

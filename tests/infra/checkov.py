@@ -11,6 +11,9 @@ from typing import Any
 
 from tests.infra.tree import ROOT
 
+if sys.platform != "win32":
+    import fcntl
+
 LOCK = Path(__file__).with_name("checkov.lock")
 VENV = ROOT / ".venv-checkov"
 PYTHON = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
@@ -62,12 +65,19 @@ def _resource(check: dict[str, Any]) -> str:
 
 
 def _install() -> None:
-    """Make the venv, unless it is of this lock; the stamp is written last."""
-    wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    if STAMP.exists() and STAMP.read_text() == wanted:
-        return
+    """Make the venv, unless it is of this lock; of tests at once, one does and the others wait."""
+    with LOCK.open("rb") as lock:
+        if sys.platform != "win32":
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = hashlib.sha256(lock.read()).hexdigest()
+        if not STAMP.exists() or STAMP.read_text() != wanted:
+            _make(wanted)
+
+
+def _make(stamp: str) -> None:
+    """Make the venv; the stamp is written last."""
     base = getattr(sys, "_base_executable", sys.executable)
     subprocess.run((base, "-I", "-m", "venv", "--clear", "--without-pip", str(VENV)), check=True)
     pip = (sys.executable, "-I", "-m", "pip", "--python", str(PYTHON), "--disable-pip-version-check")
     subprocess.run((*pip, "install", "--quiet", "--no-deps", "--no-compile", "--requirement", str(LOCK)), check=True)
-    STAMP.write_text(wanted)
+    STAMP.write_text(stamp)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from infra.local.local_azure import ROOT
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 
 
 class Program:

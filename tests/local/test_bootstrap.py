@@ -15,7 +15,7 @@ if sys.platform == "win32":
     pytest.skip("the machines in these tests are made of shell scripts", allow_module_level=True)
 
 BOOTSTRAP = Path(__file__).parents[2] / "infra" / "local" / "__main__.py"
-BOUND_SECONDS = 60
+BOUND_SECONDS = 180
 
 # A Python 3.13, before and in a venv. FAKE_LOG gets a line for every start of one but the probes.
 PYTHON = """#!/bin/sh

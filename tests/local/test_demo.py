@@ -190,7 +190,10 @@ async def test_when_the_functions_host_dies_the_demo_fails_and_keeps_its_log(tmp
         os.kill(host, signal.SIGKILL)
         assert await demo.ends() == 1
     assert "\nThe demo failed: " in demo.printed
-    assert "function name=take_snapshots" in demo.printed, "the log's last lines"
-    [log] = left_in(temporary)
-    assert f"The functions host's log is {temporary / log}" in demo.printed
+    [name] = left_in(temporary)
+    log = temporary / name
+    assert f"The functions host's log is {log}" in demo.printed
+    lines = log.read_text().splitlines()
+    assert any("function name=take_snapshots" in line for line in lines)
+    assert demo.printed.endswith("\n".join(f"  {line}" for line in lines[-10:]) + "\n"), "the log's last lines"
     assert "Traceback" not in demo.printed

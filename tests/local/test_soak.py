@@ -1,5 +1,6 @@
 """The soak: histories for as long as asked; a seed that fails is told at once, with the command that plays it again."""
 
+import itertools
 import os
 import re
 import signal
@@ -28,7 +29,7 @@ def lost_clears(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_histories_are_played_until_the_time_is_up_and_what_was_tried_is_summed_up(temporary: Path) -> None:
-    code, printed = await run(SOAK, "--minutes", "0.05", "--seed", "5", temporary=temporary)
+    code, printed = await run(SOAK, "--minutes", "0.05", "--seed", "5", "--jobs", "2", temporary=temporary)
     assert code == 0, printed
     assert "Playing histories of faults from seed 5" in printed
     summary = re.search(r"(\d+) histories in \d+ s, seeds 5 to (\d+)\nfaults tried: (\d+)\n", printed)
@@ -52,9 +53,11 @@ def test_a_line_now_and_then_says_how_far_it_is(
 
 @pytest.mark.usefixtures("lost_clears")
 def test_a_seed_that_fails_is_told_with_the_command_that_plays_it_again_and_shows_its_log(
-    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert soak.main(["--minutes", "0.02", "--seed", "1", "--jobs", "1"]) == 1
+    make_small(monkeypatch.setattr)
+    fails = next(seed for seed in itertools.count(1) if soak.play(seed).failure)
+    assert soak.main(["--minutes", "0", "--seed", str(fails), "--jobs", "1"]) == 1
     printed = capsys.readouterr().out
     told = re.search(r"\nseed (\d+) FAILED: (WrongError: .*)\n  python3 infra/local soak --seed \1 --replay\n", printed)
     assert told, printed

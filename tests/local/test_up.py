@@ -19,15 +19,20 @@ UP = "infra.local.up"
 READY = "Ctrl-C stops it all and deletes its data."
 
 
-async def shell(*commands: str) -> str:
-    """Type commands into a shell, and give what they print."""
+async def type_in(*commands: str) -> tuple[int, str]:
+    """Type commands into a shell until one fails; give its exit code, and what they print."""
     typed = "\n".join(("set -e", *commands))
     process = await asyncio.create_subprocess_exec(
         *("bash", "-c", typed), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     printed, _ = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
-    assert process.returncode == 0, printed.decode()
-    return printed.decode()
+    return await process.wait(), printed.decode()
+
+
+async def shell(*commands: str) -> None:
+    """Type commands into a shell, all of which succeed."""
+    code, printed = await type_in(*commands)
+    assert code == 0, printed
 
 
 def lines(program: Program, start: str) -> list[str]:
@@ -70,11 +75,14 @@ async def test_what_it_says_to_type_with_az_asks_for_the_same_restore(temporary:
 
 
 async def read_until(text: str, *commands: str) -> str:
-    """Type commands again and again until they print this; give all that they print then."""
+    """Type commands again and again until they print this; give all that they print then.
+
+    They may fail before: the app makes its table in its first function, which has only been started.
+    """
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while text not in (printed := await shell(*commands)):
+        while (found := await type_in(*commands))[0] != 0 or text not in found[1]:
             pass
-    return printed
+    return found[1]
 
 
 async def test_when_it_is_killed_its_processes_end_too(temporary: Path) -> None:
