@@ -55,9 +55,12 @@ class FoundDisks:
 async def find_disks(services: Services) -> FoundDisks:
     """Find the disks that are to be backed up, and what is on record of them; give up the runs that are hopeless."""
     listed = await _listed(services)
-    named = {disk for disks in listed.values() for disk in disks}
     on_record = await _on_record(services)
     known = on_record or {}
+    unlisted = [setting for setting in services.settings.source_disks if setting not in listed]
+    named = {disk for disks in listed.values() for disk in disks}
+    # What can't be listed just now may still be snapshotted.
+    named |= {disk for disk in known if "*" not in disk.blob and any(setting.covers(disk) for setting in unlisted)}
     restored = {disk for disk, has_restore in known.items() if has_restore}
     records = await for_each(services, sorted(named | restored), services.records.get, Event.SNAPSHOT_FAILED)
     found = {disk: record[0] if record else None for disk, record in records.items()}

@@ -8,6 +8,7 @@ from infra.local.azurite import Account
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUPS, DISKS, MORE_DISKS
 from shared.addresses import BlobAddress
+from shared.events import Event
 from shared.names import BACKUPS_TABLE, disk_key
 from shared.record import DISK_ROW
 from tests.app.cloud import MIB, Cloud, pages, until
@@ -58,6 +59,24 @@ async def test_a_bad_disk_fails_alone_with_its_reason_on_record(cloud: Cloud) ->
     assert "What to do:" in errors[2]
     assert "no blob matches" in errors[3]
     assert not await cloud.snapshots(DISKS, cloud.container, "block.vhd")
+
+
+async def test_the_disks_of_a_pattern_that_can_not_be_listed_just_now_are_backed_up_all_the_same(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(2))
+    pattern = disk.url.replace("disk1.vhd", "*.vhd")
+    container = f"/{DISKS.name}/{cloud.container}"
+    async with cloud.app(pattern) as app:
+        await app.back_up(disk)
+        await disk.write(0, pages(1, seed=2))
+        refused = Fault("List Blobs", container, times=1, refuse=(403, "AuthorizationPermissionMismatch", "no"))
+        cloud.azure.gateway.faults.add(refused)
+        [point] = await app.back_up(disk)
+        assert "AuthorizationPermissionMismatch" in await _error_on_record(cloud, pattern)
+    assert await disk.content_of(point) == disk.expected
+    assert {due["disk"] for due in cloud.events(Event.BACKUP_DUE)} == {disk.url}, "the alert keeps it in sight"
+    second = cloud.events(Event.SNAPSHOTS_TAKEN)[1]["tick"]
+    assert second not in {done["tick"] for done in cloud.events(Event.TICK_SUCCEEDED)}
 
 
 async def test_a_disk_that_its_pattern_does_not_find_any_more_is_put_on_record(cloud: Cloud) -> None:
