@@ -85,7 +85,9 @@ class Connections:
     async def http(self) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
         """Give a client for requests that carry their authorization in their URL."""
         if self._http is None:
-            self._http = AsyncPipelineClient(base_url="", policies=[AsyncRetryPolicy(retry_total=_RETRIES)])
+            self._http = AsyncPipelineClient(
+                base_url="", policies=[AsyncRetryPolicy(retry_total=_RETRIES)], **_TIMEOUTS
+            )
             await self._stack.enter_async_context(self._http)
         return self._http
 

@@ -31,5 +31,5 @@ class Heartbeat:
         except (AzureError, ValueError) as error:
             # Such an error may repeat the URL.
             raise HeartbeatError(f"HEARTBEAT_URL does not answer: {type(error).__name__}") from None
-        if not HTTPStatus(answer.status_code).is_success:
+        if not HTTPStatus.OK <= answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
             raise HeartbeatError(f"HEARTBEAT_URL answers {answer.status_code}")

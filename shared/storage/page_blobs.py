@@ -121,14 +121,24 @@ class PageBlobs:
                 raise ListingTimedOutError(explain(error)) from error
             raise
 
-    async def signed_url(self, blob: BlobAddress, snapshot: str, serves: timedelta = READ_FOR) -> str:
+    async def signed_url(
+        self, blob: BlobAddress, snapshot: str, serves: timedelta = READ_FOR, *, anew: bool = False
+    ) -> str:
         """Mint a URL that reads one blob or snapshot and nothing else, for a while. It is a secret: it is never kept.
 
         By key a service SAS; by identity a user delegation SAS (REST: Create a user delegation SAS).
+
+        Args:
+            blob: the blob.
+            snapshot: the snapshot of it; empty for the blob itself.
+            serves: for how long.
+            anew: whether it is to be another key's than before, which may be revoked by now.
         """
         now = datetime.now(UTC)
         start, expiry = now - _SIGNED_BEFORE, now + serves
         key = self._connections.account_key(blob.account)
+        if anew:
+            self._delegation_keys.pop(blob.service_url, None)
         delegation = None if key else await self._delegation_key(blob, now, expiry)
         sas = generate_blob_sas(
             blob.account,

@@ -92,9 +92,9 @@ async def _continue(services: Services, message: InspectionMessage) -> None:
         # Whoever was faster may be dead by now; and it may have been this very write, sent twice by the SDK.
         await services.queues.send(message, _AFTER_CONFLICT)
         return
-    if then.has_ended:
+    if then.state is not inspection.state:
         _log(then)
-    else:
+    if not then.has_ended:
         await services.queues.send(message, delay)
 
 
@@ -135,12 +135,13 @@ def _again_or_end(inspection: Inspection, reason: str, now: datetime) -> Inspect
 
 
 def _log(inspection: Inspection) -> None:
+    """Log what an inspection has come to."""
     levels = {Stage.REFUSED: logging.WARNING, Stage.FAILED: logging.ERROR}
     log_event(
         Event(f"{inspection.task}-{inspection.state}"),
         level=levels.get(inspection.state, logging.INFO),
         **inspection.model_dump(
-            mode="json",
-            include={"inspection", "disk", "recovery_point", "size", "bytes_done", "reason", "duration_seconds"},
+            mode="json", include={"inspection", "disk", "recovery_point", "size", "bytes_done", "reason"}
         ),
+        duration_seconds=inspection.duration_seconds or (inspection.checked - inspection.requested).total_seconds(),
     )

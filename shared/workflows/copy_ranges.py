@@ -123,14 +123,17 @@ class _Batch:
         await self._services.backups.write(self._disk, piece, content, self._lease_id)
 
     async def _renew(self, signed_anew: int) -> bool:
-        """Sign the source's URL anew, once a batch, since its signature may have expired; tell whether it is another.
+        """Sign the source's URL anew, once a batch: its signature may have expired, its key may be revoked.
+
+        Tells whether it is another URL by now.
 
         Args:
             signed_anew: how often it had been, of the URL that was refused.
         """
         async with self._renewing:
             if signed_anew == self._signed_anew == 0:
-                self._source_url = await self._services.pages.signed_url(self._message.address, self._message.run)
+                disk, snapshot = self._message.address, self._message.run
+                self._source_url = await self._services.pages.signed_url(disk, snapshot, anew=True)
                 self._signed_anew = 1
             return self._signed_anew != signed_anew
 

@@ -36,20 +36,20 @@ class FoundDisks:
     unknown: int
 
     @property
-    def restoring(self) -> list[DiskRecord]:
+    def restoring(self) -> list[BlobAddress]:
         """The disks that are being restored."""
-        return [record for record in self.found.values() if record and record.restore]
+        return [disk for disk, record in self.found.items() if record and record.restore]
 
     @property
-    def running(self) -> list[DiskRecord]:
+    def running(self) -> list[BlobAddress]:
         """The disks that have an open run."""
-        return [record for record in self.found.values() if record and record.run]
+        return [disk for disk, record in self.found.items() if record and record.run]
 
     @property
     def resting(self) -> list[BlobAddress]:
         """The disks that are to be snapshotted now."""
-        busy = {record.disk for record in (*self.restoring, *self.running)}
-        return [disk for disk in self.due if disk in self.found and disk.url not in busy]
+        busy = {*self.restoring, *self.running}
+        return [disk for disk in self.due if disk in self.found and disk not in busy]
 
 
 async def find_disks(services: Services) -> FoundDisks:
@@ -67,11 +67,12 @@ async def find_disks(services: Services) -> FoundDisks:
     found |= await _without_hopeless_runs(services, found)
     missing = _missing(listed, known.keys() - restored)
     not_listed = sum(not listed.get(setting) for setting in services.settings.source_disks)
+    not_read = len(restored - named - found.keys())
     return FoundDisks(
         due=sorted(named | {disk for disk, record in found.items() if record and record.adopted}),
         found=found,
         missing=missing,
-        unknown=len(missing) + not_listed + (on_record is None),
+        unknown=len(missing) + not_listed + not_read + (on_record is None),
     )
 
 
@@ -133,7 +134,8 @@ def _missing(
     found = {disk for disks in listed.values() for disk in disks} | {pattern.address for pattern in patterns}
     for disk in known:
         pattern = next((pattern for pattern in patterns if pattern.covers(disk)), None)
-        if pattern and disk not in found:
+        # A `*` is of a pattern that could not be listed once, and that the settings do not name any more.
+        if pattern and disk not in found and "*" not in disk.blob:
             what_to_do = "What to do: bring it back; or, if it is gone for good, delete its row `disk`."
             missing[disk] = DiskError(f"{disk.url} is gone, which {pattern.url} matched before. {what_to_do}")
     return missing

@@ -51,13 +51,12 @@ async def take_snapshots(services: Services) -> None:
         if record and record.run:
             await _watch_run(services, disk, record, record.run)
         if record and record.restore:
-            await _watch_restore(services, record)
+            await _watch_restore(services, disk, record)
         if disk in disks.due:
             await services.records.update(disk, lambda now: asked_for(now, tick))
 
     await for_each(services, list(snapshots), open_run, Event.OPEN_RUN_FAILED)
-    busy = sorted({BlobAddress.parse(record.disk) for record in (*disks.running, *disks.restoring)})
-    await for_each(services, busy, watch_disk, Event.WATCH_DISK_FAILED)
+    await for_each(services, sorted({*disks.running, *disks.restoring}), watch_disk, Event.WATCH_DISK_FAILED)
     await _watch_restores(services)
     await _watch_inspections(services)
     for disk, why in disks.missing.items():
@@ -141,12 +140,12 @@ async def _watch_run(services: Services, disk: BlobAddress, record: DiskRecord, 
     log_event(Event.RUN_STILL_OPEN, disk=disk.url, run=run.snapshot)
 
 
-async def _watch_restore(services: Services, record: DiskRecord) -> None:
+async def _watch_restore(services: Services, disk: BlobAddress, record: DiskRecord) -> None:
     """Have a disk's record let go of a restore that has ended, or whose row is gone."""
-    log_event(Event.DISK_BEING_RESTORED, disk=record.disk, restore=record.restore)
+    log_event(Event.DISK_BEING_RESTORED, disk=disk.url, restore=record.restore)
     found = await services.restores.get(BlobAddress.parse(record.restore_of), record.restore)
     if found is None:
-        await services.records.update(BlobAddress.parse(record.disk), lambda now: without_restore(now, record.restore))
+        await services.records.update(disk, lambda now: without_restore(now, record.restore))
     elif found[0].has_ended:
         await services.queues.send(RestoreMessage(disk=record.restore_of, restore=record.restore))
 

@@ -139,6 +139,22 @@ async def test_a_tick_amid_a_run_takes_no_second_snapshot(cloud: Cloud) -> None:
         assert len(await disk.own_snapshots()) == 1
 
 
+async def test_a_record_that_names_no_disk_any_more_stops_no_other(cloud: Cloud) -> None:
+    good, spoilt = await cloud.disk(), await cloud.disk()
+    await spoilt.write(0, pages(4))
+    refused = (403, "AuthorizationFailure", "not now")
+    held = cloud.azure.gateway.faults.add(Fault("Put Page From URL", spoilt.backup_path, refuse=refused))
+    async with cloud.app(good, spoilt) as app:
+        await app.back_up(good)
+        await held.struck.wait()
+        row = {"PartitionKey": disk_key(spoilt.address), "RowKey": DISK_ROW, "disk": "spoilt"}
+        await cloud.tables.get_table_client(BACKUPS_TABLE).update_entity(row)
+        await app.back_up(good)
+        counts = (await app.host.status())["invocations"]["take_snapshots"]
+        assert (counts["succeeded"], counts["failed"]) == (2, 0)
+        assert len(await spoilt.own_snapshots()) == 1, "its run is still open"
+
+
 async def _error_on_record(cloud: Cloud, url: str) -> str:
     table = cloud.tables.get_table_client(BACKUPS_TABLE)
     key = disk_key(BlobAddress.parse(url))

@@ -1,16 +1,18 @@
 """Everything by one managed identity: no key in any setting, and keys are off on every account."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from urllib.parse import unquote
 
 import pytest
 
+from infra.local.gateway import Fault
 from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR, Role
 from infra.local.identity_azure import APP, IdentityAzure, run_identity_azure
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, MORE_DISKS, ROOT
 from shared.names import BACKUPS_TABLE, BATCHES_TABLE, PAGE, full_copy_name
-from shared.record import Kind
+from shared.record import SERVER_SIDE, Kind
 from shared.restores import State
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request
@@ -107,6 +109,23 @@ async def assert_no_secret_is_kept(azure: IdentityAzure, cloud: Cloud) -> None:
     assert signatures
     assert not [secret for secret in secrets if secret in kept or unquote(secret) in kept]
     assert not [word for word in ("sig=", "AccountKey", "Bearer ") if word in kept]
+
+
+async def test_a_run_goes_on_by_itself_when_the_keys_that_it_signs_with_are_revoked(
+    azure: IdentityAzure, cloud: Cloud
+) -> None:
+    give_disk_reader(azure, cloud)
+    disk, hold = await cloud.disk(), asyncio.Event()
+    await disk.write(0, pages(4))
+    held = cloud.azure.gateway.faults.add(Fault("Put Page From URL", disk.backup_path, times=1, delay_until=hold))
+    async with cloud.app(disk) as app:
+        await app.tick()
+        await held.struck.wait()
+        azure.door.delegations.revoke()
+        hold.set()
+        [point] = await app.next_points([disk], [0])
+    assert cloud.count("Put Page From URL", status=403) == 1
+    assert (point.copying, await disk.content_of(point)) == (SERVER_SIDE, disk.expected)
 
 
 async def test_a_full_copy_needs_no_key(azure: IdentityAzure, cloud: Cloud) -> None:

@@ -7,7 +7,7 @@ from infra.local.gateway import Fault
 from infra.local.local_azure import ACCOUNTS
 from shared.events import Event
 from shared.record import Task
-from tests.app.cloud import Cloud, pages
+from tests.app.cloud import Cloud, pages, until
 from tests.app.inspecting import ask_for, has_ended
 from tests.app.restoring import ask, ended, request
 
@@ -64,3 +64,22 @@ async def test_each_step_of_a_backup_is_an_event_with_disk_run_counts_bytes_and_
         assert fields.items() <= said.items(), event
     timed = (Event.SNAPSHOTS_TAKEN, Event.WINDOW_PLANNED, Event.BATCH_DONE, Event.RUN_SEALED)
     assert all(cloud.events(event)[0]["duration_seconds"] > 0 for event in timed)
+
+
+async def test_each_stage_of_a_verify_and_of_a_drill_is_an_event(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(4))
+    stages = {Task.VERIFY: ("comparing", "ending", "done"), Task.DRILL: ("promoting", "comparing", "ending", "done")}
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+        for task in stages:
+            await has_ended(cloud, task, await ask_for(cloud, task, json.dumps({"disk": disk.url})))
+        await until(app.idle, "the last event")
+    for task, names in stages.items():
+        found = [cloud.events(Event(f"{task}-{name}")) for name in ("requested", *names)]
+        assert [len(said) for said in found] == [1] * len(found)
+        assert {said[0]["disk"] for said in found} == {disk.url}
+        took = [said[0]["duration_seconds"] for said in found[1:]]
+        assert took == sorted(took)
+        assert took[-1] > 0
+        assert found[-1][0]["recovery_point"] == point.time

@@ -1,15 +1,23 @@
 """After a tick in which every disk was backed up, and only then, the heartbeat is called."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
 from infra.local.gateway import Fault
+from shared.errors import HeartbeatError
 from shared.events import Event
+from shared.names import BACKUPS_TABLE, disk_key
+from shared.record import DISK_ROW
+from shared.storage.connections import open_connections
+from shared.storage.heartbeat import Heartbeat
 from tests.app.cloud import Cloud, pages, until
+from tests.simulation.services import settings_of
 
 SECRET = "4f5e0f2a-7c1b"  # in the path, as of those services that watch heartbeats
 
@@ -82,9 +90,10 @@ async def test_a_tick_with_a_disk_that_fails_calls_no_heartbeat(cloud: Cloud, wa
     assert succeeded["tick"] == second["tick"]
 
 
-async def test_a_heartbeat_that_is_refused_is_called_again(cloud: Cloud, watcher: Watcher) -> None:
+@pytest.mark.parametrize("status", [404, 520])  # one that has a name, and one that has none
+async def test_a_heartbeat_that_is_refused_is_called_again(cloud: Cloud, watcher: Watcher, status: int) -> None:
     disk = await cloud.disk()
-    watcher.answers = [404]
+    watcher.answers = [status]
     async with cloud.app(disk, HEARTBEAT_URL=watcher.url) as app:
         await app.back_up(disk)
 
@@ -93,9 +102,55 @@ async def test_a_heartbeat_that_is_refused_is_called_again(cloud: Cloud, watcher
 
         await until(was_called_again, "the second call")
     [failed] = cloud.events(Event.HEARTBEAT_FAILED)
-    assert failed["reason"] == "HEARTBEAT_URL answers 404"
+    assert failed["reason"] == f"HEARTBEAT_URL answers {status}"
     assert len(cloud.events(Event.TICK_SUCCEEDED)) == 1
     assert SECRET not in cloud.log.read_text()
+
+
+async def test_a_heartbeat_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.storage.connections._TIMEOUTS", {"connection_timeout": 0.1, "read_timeout": 0.1})
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = SecretStr(f"http://127.0.0.1:{silent.getsockname()[1]}/ping/{SECRET}")
+        async with open_connections(settings_of("https://disks.blob/vhds/disk.vhd")) as connections:
+            with pytest.raises(HeartbeatError, match="does not answer") as raised:
+                await asyncio.wait_for(Heartbeat(connections, url).call(), timeout=60)
+    assert SECRET not in str(raised.value)
+
+
+async def test_a_restored_disk_whose_record_can_not_be_read_keeps_the_heartbeat_silent(
+    cloud: Cloud, watcher: Watcher
+) -> None:
+    disk, restored = await cloud.disk(), await cloud.disk()
+    table = await cloud.tables.create_table_if_not_exists(BACKUPS_TABLE)
+    row = {"PartitionKey": disk_key(restored.address), "RowKey": DISK_ROW, "disk": restored.url, "adopted": True}
+    await table.create_entity({**row, "base_size": "spoilt"})
+    async with cloud.app(disk, HEARTBEAT_URL=watcher.url) as app:
+
+        async def looks() -> int:
+            return int((await app.host.status())["invocations"]["report_tick"]["succeeded"])
+
+        await app.back_up(disk)
+        before = await looks()
+
+        async def has_looked() -> bool:
+            return await looks() > before
+
+        await until(has_looked, "a look at the tick")
+    assert cloud.events(Event.SNAPSHOT_FAILED)[0]["disk"] == restored.url
+    assert not cloud.events(Event.TICK_SUCCEEDED)
+    assert watcher.calls == 0
+
+
+async def test_a_pattern_that_the_settings_name_no_more_keeps_no_tick_from_succeeding(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    everything = disk.url.replace("disk1.vhd", "*")
+    async with cloud.app(f"{everything}.img") as app:
+        await app.tick()
+        await until(lambda: _logged(cloud, Event.LIST_DISKS_FAILED), "a pattern that matches nothing")
+        await until(app.idle, "its row")
+    async with cloud.app(everything) as app:
+        await app.back_up(disk)
+        await until(lambda: _logged(cloud, Event.TICK_SUCCEEDED), "the end of the tick")
 
 
 async def _logged(cloud: Cloud, event: Event) -> bool:

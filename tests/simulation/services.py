@@ -168,7 +168,14 @@ class SimulatedPages(PageBlobs):
             self._world.meddle(blob)
         return [change for change in listed if change is not left_out]
 
-    async def signed_url(self, blob: BlobAddress, snapshot: str, serves: timedelta = READ_FOR) -> str:  # noqa: ARG002
+    async def signed_url(
+        self,
+        blob: BlobAddress,
+        snapshot: str,
+        serves: timedelta = READ_FOR,  # noqa: ARG002
+        *,
+        anew: bool = False,  # noqa: ARG002
+    ) -> str:
         url = Version(blob, snapshot).url
         return await self._calls.read(lambda: f"{url}{'&' if snapshot else '?'}sig=secret")
 

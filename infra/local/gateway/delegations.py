@@ -36,6 +36,10 @@ class Delegations:
         """The keys themselves."""
         return [str(key.value) for key in self._keys.values()]
 
+    def revoke(self) -> None:
+        """Have no key serve any more that was issued so far (`az storage account revoke-delegation-keys`)."""
+        self._keys.clear()
+
     def check_lifetime(self, body: bytes) -> None:
         """Look at a request for a key (REST: Get User Delegation Key).
 
