@@ -125,7 +125,7 @@ async def test_a_run_goes_on_by_itself_when_the_keys_that_it_signs_with_are_revo
         hold.set()
         [point] = await app.next_points([disk], [0])
     assert cloud.count("Put Page From URL", status=403) == 1
-    assert (point.copying, await disk.content_of(point)) == (SERVER_SIDE, disk.expected)
+    assert (point.copying, await disk.content_of(point)) == (SERVER_SIDE, bytes(disk.expected))
 
 
 async def test_a_full_copy_needs_no_key(azure: IdentityAzure, cloud: Cloud) -> None:
