@@ -50,10 +50,10 @@ _ADVICE = {
 
 
 _ROLE_CODES = frozenset({"AuthorizationPermissionMismatch", "InsufficientAccountPermissions"})
-_READS = frozenset({"GET", "HEAD", "DELETE"})
+_READER_METHODS = frozenset({"GET", "HEAD", "DELETE"})
 _NO_IDENTITY = (
-    "turn the function app's managed identity on; where it is user-assigned, AzureWebJobsStorage__clientId should be"
-    " its client id"
+    "nothing, if it passes; else turn the function app's managed identity on; where it is user-assigned,"
+    " AzureWebJobsStorage__clientId should be its client id"
 )
 
 _PASSING_STATUSES = frozenset(
@@ -216,7 +216,7 @@ def _role_advice(error: AzureError) -> str:
                 f"give the app's identity the role Storage {service} Data Contributor on the storage account of {url}"
             )
     role = "Storage Blob Data Contributor"
-    if getattr(request, "method", "GET") in _READS or "comp=snapshot" in query:
+    if getattr(request, "method", "GET") in _READER_METHODS or "comp=snapshot" in query:
         role = f"Tidemark disk reader (infra/roles/disk-reader.json) where disks are, or {role} where backups are"
     return f"give the app's identity the role {role}, on the container of {url or 'the blob'}"
 

@@ -29,6 +29,8 @@ class Event(StrEnum):
     FULL_COPY_DROPPED = "full-copy-dropped"
     RUN_SEALED = "run-sealed"
     SOURCE_SNAPSHOT_DELETED = "source-snapshot-deleted"
+    TICK_WAITS = "tick-waits"
+    TICK_FAILED = "tick-failed"
     TICK_SUCCEEDED = "tick-succeeded"
     TICK_INCOMPLETE = "tick-incomplete"
 

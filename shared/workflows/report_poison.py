@@ -40,6 +40,7 @@ from shared.requests import InspectionRequest, RequestError, RestoreRequest, dec
 from shared.restores import Restore, State, ended
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
+from shared.ticks import LONGEST_TICK
 from shared.workflows.failures import record_failure
 
 MOST_SAID = 500
@@ -171,7 +172,9 @@ async def _note_on_disk(services: Services, url: str, event: Event, why: str) ->
 
 
 async def _report_tick(services: Services, _queue: str, body: bytes, _: str) -> None:
-    await services.queues.send(TickMessage.read(body), LONGEST_CHECK_DELAY)
+    message = TickMessage.read(body)
+    if services.now() - message.tick < LONGEST_TICK:
+        await services.queues.send(message, LONGEST_CHECK_DELAY)
 
 
 async def _report_unknown(services: Services, queue: str, body: bytes, message_id: str) -> None:

@@ -2,13 +2,14 @@
 
 import contextlib
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError
+from pydantic import ValidationError
 
 from shared.addresses import BlobAddress
 from shared.decisions import is_unwatched, next_check
-from shared.errors import DiskError, explain
+from shared.errors import DiskError, StepFailedError, explain
 from shared.events import Event, Stopwatch, log_event
 from shared.failed_runs import is_failing, tried_again
 from shared.messages import FinishMessage, InspectionMessage, PlanMessage, RestoreMessage, TickMessage
@@ -21,15 +22,23 @@ from shared.workflows.failures import new_record, record_failure
 from shared.workflows.find_disks import FoundDisks, find_disks, for_each
 from shared.workflows.inspecting.scratch import drop_orphans
 
+WAITS_FOR = timedelta(minutes=10)
+"""How long a tick waits for the table, the queues or a token: nobody repeats it, and the next may be far."""
+
+_LOOKS_AGAIN_AFTER = timedelta(seconds=10)
+
 
 async def take_snapshots(services: Services) -> None:
     """Snapshot every disk that has no open run, and start its run; see to it that open runs go on.
 
     All snapshots are taken at once, before anything else is done with any disk: the disks of one VM belong together.
     A disk that fails, fails alone. One that is being restored waits for the restore's end.
+
+    Raises:
+        StepFailedError: neither the record nor the queues can be reached.
     """
     watch, tick = Stopwatch(), services.now()
-    await services.ensure()
+    await _ensure(services)
     disks = await find_disks(services)
     snapshots = await for_each(services, disks.resting, services.disks.take_snapshot, Event.SNAPSHOT_FAILED)
     log_event(
@@ -61,6 +70,23 @@ async def take_snapshots(services: Services) -> None:
     await _watch_inspections(services)
     for disk, why in disks.missing.items():
         await record_failure(services, disk, Event.LIST_DISKS_FAILED, why)
+
+
+async def _ensure(services: Services) -> None:
+    """Create the queues and tables that are missing, and wait for their service if need be."""
+    until = services.now() + WAITS_FOR
+    while True:
+        try:
+            await services.ensure()
+        except AzureError as error:
+            reason = explain(error)
+            if services.now() >= until:
+                log_event(Event.TICK_FAILED, level=logging.ERROR, reason=reason)
+                raise StepFailedError(reason) from None
+            log_event(Event.TICK_WAITS, level=logging.WARNING, reason=reason)
+            await services.sleep(_LOOKS_AGAIN_AFTER)
+        else:
+            return
 
 
 async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> None:
@@ -172,5 +198,5 @@ async def _watch_inspections(services: Services) -> None:
                 again = InspectionMessage(disk=found.disk, task=found.task, inspection=found.inspection)
                 await services.queues.send(again)
         await drop_orphans(services)
-    except AzureError as error:
+    except (AzureError, ValidationError) as error:  # a row that somebody has spoilt stops nothing else
         log_event(Event.WATCH_INSPECTIONS_FAILED, level=logging.ERROR, reason=explain(error))

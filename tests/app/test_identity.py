@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -11,6 +12,7 @@ from infra.local.gateway import Fault
 from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR, Role
 from infra.local.identity_azure import APP, IdentityAzure, run_identity_azure
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, MORE_DISKS, ROOT
+from shared.events import Event
 from shared.names import BACKUPS_TABLE, BATCHES_TABLE, PAGE, full_copy_name
 from shared.record import SERVER_SIDE, Kind
 from shared.restores import State
@@ -66,6 +68,11 @@ async def last_error(disk: Disk, word: str) -> str:
     """Give the error on a disk's record if it says this word."""
     record = await disk.known_record()
     return record.last_error if record and word in record.last_error else ""
+
+
+async def logged(cloud: Cloud, event: Event) -> list[dict[str, Any]]:
+    """Give the events of a name in the log by now."""
+    return cloud.events(event)
 
 
 async def test_backups_and_a_restore_need_no_key(azure: IdentityAzure, cloud: Cloud) -> None:
@@ -126,6 +133,22 @@ async def test_a_run_goes_on_by_itself_when_the_keys_that_it_signs_with_are_revo
         [point] = await app.next_points([disk], [0])
     assert cloud.count("Put Page From URL", status=403) == 1
     assert (point.copying, await disk.content_of(point)) == (SERVER_SIDE, bytes(disk.expected))
+
+
+async def test_a_tick_waits_for_a_token(azure: IdentityAzure, cloud: Cloud) -> None:
+    give_disk_reader(azure, cloud)
+    disk = await cloud.disk()
+    async with cloud.app(disk) as app:
+        azure.endpoint.is_down = True
+        try:
+            await app.tick()
+            waits = await until(lambda: logged(cloud, Event.TICK_WAITS), "the tick without a token")
+        finally:
+            azure.endpoint.is_down = False
+        [point] = await app.next_points([disk], [0])
+    assert azure.endpoint.failed > 0
+    assert waits[0]["reason"].startswith("ClientAuthenticationError: DefaultAzureCredential failed to retrieve a token")
+    assert await disk.content_of(point) == disk.expected
 
 
 async def test_a_full_copy_needs_no_key(azure: IdentityAzure, cloud: Cloud) -> None:

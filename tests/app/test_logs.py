@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 from infra.local.gateway import Fault
 from infra.local.local_azure import ACCOUNTS
 from shared.events import Event
@@ -12,7 +14,7 @@ from tests.app.inspecting import ask_for, has_ended
 from tests.app.restoring import ask, ended, request
 
 SECRET = "4f5e0f2a-7c1b"
-SIGNATURE = re.compile(r"(?i)\bsig(=|%3d)(?!REDACTED\b|\*\*\*)[^\s&\"']+")
+SIGNATURE = re.compile(r"(?i)(?<![a-z])sig(=|%3d)(?!REDACTED\b|\*\*\*)[^\s&\"']+")
 TOKEN = re.compile(r"\beyJ[\w-]{10,}|(?i:\b(bearer|sharedkey(lite)?) +(?!\*\*\*)[\w.:/+=-]{8,})")
 
 
@@ -21,6 +23,22 @@ def secrets_in(text: str) -> list[str]:
     known = [*(account.key for account in ACCOUNTS), SECRET]
     found = [match[0] for pattern in (SIGNATURE, TOKEN) for match in pattern.finditer(text)]
     return [secret for secret in known if secret in text] + found
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        ACCOUNTS[0].key,
+        "https://a.blob/c/b?snapshot=1&sig=Zm9v%3D",
+        "https%3A%2F%2Fa.blob%2Fc%2Fb%3Fsp%3Dr%26sig%3DZm9v",
+        "'Authorization': 'Bearer abcdefgh12'",
+        "SharedKey account:Zm9vYmFy=",
+        "eyJhbGciOiJSUzI1NiJ9.e30.c2ln",
+        f"http://127.0.0.1/{SECRET}",
+    ],
+)
+def test_a_secret_would_be_found(secret: str) -> None:
+    assert secrets_in(f"a line with {secret} in it")
 
 
 async def test_the_log_of_a_whole_life_holds_no_secret_at_any_level(cloud: Cloud) -> None:

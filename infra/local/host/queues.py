@@ -20,6 +20,8 @@ from infra.local.host.waiting import happens_within
 
 FIRST_WAIT_SECONDS = 0.1
 POISON_SUFFIX = "-poison"
+POISON_WAITS_TIMES = 10
+"""How much rarer a poison queue is polled: on one machine many polls for what hardly ever comes slow all else down."""
 
 _log = logging.getLogger("host")
 
@@ -51,7 +53,11 @@ class QueueListener:
         self._handling = 0
         self._stopped = False
         self._wake = asyncio.Event()
-        invocations.at_each_end(self._wake.set)
+        self._longest_wait = options.max_polling_interval.total_seconds()
+        if trigger.queue.endswith(POISON_SUFFIX):
+            self._longest_wait *= POISON_WAITS_TIMES
+        else:
+            invocations.at_each_end(self._wake.set)
 
     async def listen(self) -> None:
         """Receive messages and start the function on them until `stop` is called.
@@ -59,7 +65,7 @@ class QueueListener:
         A poll that finds nothing doubles the wait before the next; the end of any invocation of this host cuts it
         short, since what a function has done is often to send a message.
         """
-        longest = self._options.max_polling_interval.total_seconds()
+        longest = self._longest_wait
         wait = min(FIRST_WAIT_SECONDS, longest)
         while not self._stopped:
             self._wake.clear()

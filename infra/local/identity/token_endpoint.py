@@ -19,7 +19,7 @@ from .tokens import STORAGE, Principal, TokenIssuer
 API_VERSION = "2019-08-01"
 _PATH = "/msi/token"
 _RESOURCES = frozenset({STORAGE, f"{STORAGE}/"})
-_BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 400, 403, 404
+_BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _INTERNAL_ERROR = 400, 403, 404, 500
 _NO_IDENTITY = "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId."
 
 
@@ -30,12 +30,16 @@ class TokenEndpoint:
         url: what IDENTITY_ENDPOINT is.
         header: what IDENTITY_HEADER is: a secret.
         given: how many tokens were given out.
+        is_down: whether it answers nothing but errors, for a fault.
+        failed: how many requests it has answered so.
     """
 
     def __init__(self, host: str, issuer: TokenIssuer, principal: Principal) -> None:
         self.url = f"http://{host}{_PATH}"
         self.header = secrets.token_hex(16).upper()
         self.given = 0
+        self.is_down = False
+        self.failed = 0
         self._issuer = issuer
         self._principal = principal
 
@@ -48,6 +52,9 @@ class TokenEndpoint:
         """Answer one request."""
         if incoming.method != "GET" or incoming.path != _PATH:
             return _refused(_NOT_FOUND, "Not found.")
+        if self.is_down:
+            self.failed += 1
+            return _refused(_INTERNAL_ERROR, "An unexpected error occured while fetching the AAD Token.")
         if not hmac.compare_digest(incoming.headers.get("X-IDENTITY-HEADER", ""), self.header):
             return _refused(_FORBIDDEN, "The header X-IDENTITY-HEADER is missing or wrong.")
         return self._give(incoming.query)
