@@ -117,7 +117,7 @@ class Restore(BaseModel):
     @property
     def row_key(self) -> str:
         """Its row."""
-        return f"{RESTORE_ROW_PREFIX}{self.restore}"
+        return row_key(self.restore)
 
     @property
     def address(self) -> BlobAddress:
@@ -177,6 +177,11 @@ def begun(restore: Restore, state: State, now: datetime) -> Restore:
     """Bring a restore to another state; with the states that copy, a copy begins."""
     copies = {"bytes_done": 0, "bytes_total": restore.size} if state in {State.PROMOTING, State.COPYING} else {}
     return restore.model_copy(update={"state": state, "reason": "", "phase_began": now, "checked": now, **copies})
+
+
+def row_key(restore: str) -> str:
+    """Name the row of a restore."""
+    return f"{RESTORE_ROW_PREFIX}{restore}"
 
 
 def ended(restore: Restore, state: State, reason: str, now: datetime) -> Restore:

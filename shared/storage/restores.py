@@ -3,7 +3,7 @@
 from azure.data.tables.aio import TableClient
 
 from shared.addresses import BlobAddress
-from shared.restores import ENDS, RESTORE_ROW_PREFIX, Restore
+from shared.restores import ENDS, Restore, row_key
 from shared.storage.rows import Rows
 
 
@@ -11,8 +11,8 @@ class Restores(Rows[Restore]):
     """Access to the rows of restores."""
 
     def __init__(self, table: TableClient) -> None:
-        super().__init__(table, Restore, [RESTORE_ROW_PREFIX], ENDS)
+        super().__init__(table, Restore, [row_key("")], ENDS)
 
     async def get(self, disk: BlobAddress, restore: str) -> tuple[Restore, str] | None:
         """Read a restore and its ETag; None where there is none."""
-        return await self.find(disk, f"{RESTORE_ROW_PREFIX}{restore}")
+        return await self.find(disk, row_key(restore))

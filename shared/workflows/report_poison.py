@@ -110,7 +110,7 @@ async def _report_finish(services: Services, queue: str, body: bytes, _: str) ->
 
 async def _report_restore(services: Services, queue: str, body: bytes, _: str) -> None:
     message = RestoreMessage.read(body)
-    row, now = f"{restores.RESTORE_ROW_PREFIX}{message.restore}", services.now()
+    row, now = restores.row_key(message.restore), services.now()
     noted = await services.restores.update(
         message.address, row, lambda found: restores.came_to_grief(found, _why(found.last_error), now)
     )
