@@ -231,6 +231,10 @@ class Cloud:
         found = [json.loads(line[line.index('{"event"') :]) for line in lines if '{"event"' in line]
         return [fields for fields in found if fields["event"] == event]
 
+    async def logged(self, event: Event) -> list[dict[str, Any]]:
+        """The same, to wait for."""
+        return self.events(event)
+
     async def disk(self, size: int = MIB, *, name: str = "", account: Account = DISKS) -> Disk:
         """Create an empty disk."""
         service = self.services[account]

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -68,11 +67,6 @@ async def last_error(disk: Disk, word: str) -> str:
     """Give the error on a disk's record if it says this word."""
     record = await disk.known_record()
     return record.last_error if record and word in record.last_error else ""
-
-
-async def logged(cloud: Cloud, event: Event) -> list[dict[str, Any]]:
-    """Give the events of a name in the log by now."""
-    return cloud.events(event)
 
 
 async def test_backups_and_a_restore_need_no_key(azure: IdentityAzure, cloud: Cloud) -> None:
@@ -142,7 +136,7 @@ async def test_a_tick_waits_for_a_token(azure: IdentityAzure, cloud: Cloud) -> N
         azure.endpoint.is_down = True
         try:
             await app.tick()
-            waits = await until(lambda: logged(cloud, Event.TICK_WAITS), "the tick without a token")
+            waits = await until(lambda: cloud.logged(Event.TICK_WAITS), "the tick without a token")
         finally:
             azure.endpoint.is_down = False
         [point] = await app.next_points([disk], [0])

@@ -60,7 +60,7 @@ async def test_a_tick_that_backs_up_every_disk_calls_the_heartbeat_once(cloud: C
     await disks[0].write(0, pages(2))
     async with cloud.app(*disks, HEARTBEAT_URL=watcher.url) as app:
         await app.back_up(*disks)
-        await until(lambda: _logged(cloud, Event.TICK_SUCCEEDED), "the end of the tick")
+        await until(lambda: cloud.logged(Event.TICK_SUCCEEDED), "the end of the tick")
         await until(app.idle, "the call")
     assert watcher.calls == 1
     [snapshots] = cloud.events(Event.SNAPSHOTS_TAKEN)
@@ -80,8 +80,8 @@ async def test_a_tick_with_a_disk_that_fails_calls_no_heartbeat(cloud: Cloud, wa
         await app.back_up(good)
         cloud.azure.gateway.faults.clear()
         await app.back_up(good, bad)
-        await until(lambda: _logged(cloud, Event.TICK_SUCCEEDED), "the end of the second tick")
-        await until(lambda: _logged(cloud, Event.TICK_INCOMPLETE), "the end of the first tick")
+        await until(lambda: cloud.logged(Event.TICK_SUCCEEDED), "the end of the second tick")
+        await until(lambda: cloud.logged(Event.TICK_INCOMPLETE), "the end of the first tick")
         await until(app.idle, "the call")
     assert watcher.calls == 1
     first, second = cloud.events(Event.SNAPSHOTS_TAKEN)
@@ -146,12 +146,8 @@ async def test_a_pattern_that_the_settings_name_no_more_keeps_no_tick_from_succe
     everything = disk.url.replace("disk1.vhd", "*")
     async with cloud.app(f"{everything}.img") as app:
         await app.tick()
-        await until(lambda: _logged(cloud, Event.LIST_DISKS_FAILED), "a pattern that matches nothing")
+        await until(lambda: cloud.logged(Event.LIST_DISKS_FAILED), "a pattern that matches nothing")
         await until(app.idle, "its row")
     async with cloud.app(everything) as app:
         await app.back_up(disk)
-        await until(lambda: _logged(cloud, Event.TICK_SUCCEEDED), "the end of the tick")
-
-
-async def _logged(cloud: Cloud, event: Event) -> bool:
-    return bool(cloud.events(event))
+        await until(lambda: cloud.logged(Event.TICK_SUCCEEDED), "the end of the tick")
