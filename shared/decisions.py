@@ -10,6 +10,7 @@ from shared.addresses import BlobAddress
 from shared.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.record import DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
 from shared.settings import Mode
+from shared.ticks import tick_of_point
 
 LONGEST_CHECK_DELAY = timedelta(seconds=60)
 SHORTEST_CHECK_DELAY = timedelta(seconds=1)
@@ -245,6 +246,7 @@ def sealed(record: DiskRecord, point: RecoveryPoint, taken: TakenSnapshot) -> Di
             "run": None,
             "last_success": point.sealed,
             "last_point": point.time,
+            "point_tick": tick_of_point(record, point.time),
         }
     )
 
@@ -278,6 +280,7 @@ def sealed_copy(record: DiskRecord, point: RecoveryPoint) -> DiskRecord:
             "run": None,
             "last_success": point.sealed,
             "last_point": point.time,
+            "point_tick": tick_of_point(record, point.time),
         }
     )
 

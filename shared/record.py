@@ -53,6 +53,7 @@ class OpenRun(BaseModel):
         snapshot: the time of its source snapshot, which names the run.
         size: the source snapshot's size in bytes.
         started: when its source snapshot was taken, UTC.
+        tick: the tick that it was taken for, UTC.
         mode: whether it follows the disk with the backup blob, or makes a full copy.
         kind: how its change list is made.
         reason: why it is not incremental, or why its plan was begun anew.
@@ -78,6 +79,7 @@ class OpenRun(BaseModel):
     snapshot: str
     size: int
     started: datetime
+    tick: datetime | None = None
     mode: Mode = Mode.INCREMENTAL
     kind: Kind = Kind.INCREMENTAL
     reason: str = ""
@@ -120,7 +122,9 @@ class DiskRecord(BaseModel):
         restore, restore_of: the restore that is under way to this disk, and the URL of the disk whose recovery point it
             restores; until it has ended, the disk gets no run.
         adopted: whether the disk is backed up since it was restored, though `SOURCE_DISKS` does not name it.
-        last_tick: when the timer last asked for a backup of it, UTC.
+        first_tick, last_tick: when the timer first asked for a backup of it, and when it last did, UTC.
+        missed_tick: the last tick that another overtook before a snapshot was taken for it, UTC.
+        point_tick: the last tick whose state a recovery point holds, UTC: one taken at or after it.
         last_success: when the last recovery point was sealed, UTC.
         last_point: the last recovery point's time.
         last_verify, last_verify_point, last_verify_result: when a recovery point was last compared with its source
@@ -145,7 +149,10 @@ class DiskRecord(BaseModel):
     restore: str = ""
     restore_of: str = ""
     adopted: bool = False
+    first_tick: datetime | None = None
     last_tick: datetime | None = None
+    missed_tick: datetime | None = None
+    point_tick: datetime | None = None
     last_success: datetime | None = None
     last_point: str = ""
     last_verify: datetime | None = None

@@ -150,6 +150,7 @@ def _log(before: Restore, then: Restore) -> None:
             Event(f"restore-{then.state}"),
             level=level,
             **about,
+            point=then.target_snapshot,
             size=then.size,
             bytes_compared=then.bytes_compared,
             duration_seconds=(then.checked - then.requested).total_seconds(),

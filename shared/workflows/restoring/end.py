@@ -2,8 +2,10 @@
 
 import logging
 
+from azure.core.exceptions import AzureError
+
 from shared.addresses import BlobAddress
-from shared.errors import NotAsLeftError, TargetLeasedError, explain
+from shared.errors import DiskError, NotAsLeftError, TargetLeasedError, explain
 from shared.events import Event, log_event
 from shared.messages import RunMessage
 from shared.names import RESTORE_METADATA
@@ -13,6 +15,8 @@ from shared.restores import Restore, State
 from shared.storage.copies import CopyTarget
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
+from shared.workflows.failures import record_failure
+from shared.workflows.open_run import catch_up
 
 
 async def clean_up(services: Services, restore: Restore) -> None:
@@ -30,6 +34,11 @@ async def clean_up(services: Services, restore: Restore) -> None:
     if is_adopted and record and record.restore == restore.restore:
         await _drop_others(services, restore, record)
     await _let_go(services, restore)
+    try:
+        await catch_up(services, restore.target_address)
+    except (AzureError, DiskError) as error:
+        # The restore is over all the same, and the next tick is not far.
+        await record_failure(services, restore.target_address, Event.SNAPSHOT_FAILED, error)
 
 
 async def _note(services: Services, restore: Restore) -> DiskRecord | None:
