@@ -286,9 +286,9 @@ def sealed_copy(record: DiskRecord, point: RecoveryPoint) -> DiskRecord:
 
 
 def copied(record: DiskRecord, done: int, total: int, now: datetime) -> DiskRecord:
-    """Put the progress of a full copy on its record, in bytes."""
+    """Put the progress of a full copy on its record, in bytes; it may wait for the service as long as it likes."""
     if run_of(record).bytes_done == done:
-        return record.with_run(bytes_total=total, checked=now)
+        return record.with_run(bytes_total=total, checked=now, error_at=None)
     return record.with_run(bytes_done=done, bytes_total=total, checked=now, progressed=now, replans=0, **NO_TROUBLE)
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.batches import Effort
 from shared.settings import Mode
+from shared.texts import Text
 
 DISK_ROW = "disk"
 POINT_ROW_PREFIX = "point-"
@@ -82,11 +83,11 @@ class OpenRun(BaseModel):
     tick: datetime | None = None
     mode: Mode = Mode.INCREMENTAL
     kind: Kind = Kind.INCREMENTAL
-    reason: str = ""
+    reason: Text = ""
     opened: bool = False
     plan: int = 0
     windows: int = 0
-    copying: str = SERVER_SIDE
+    copying: Text = SERVER_SIDE
     windows_planned: int = 0
     batches_done: int = 0
     batches_total: int = 0
@@ -102,7 +103,7 @@ class OpenRun(BaseModel):
     tries: int = 0
     resyncs: int = 0
     error_at: datetime | None = None
-    failed: str = ""
+    failed: Text = ""
 
 
 class DiskRecord(BaseModel):
@@ -144,7 +145,7 @@ class DiskRecord(BaseModel):
     backup_etag: str = ""
     backup_snapshot: str = ""
     sealed_plan: int = 0
-    resync_reason: str = ""
+    resync_reason: Text = ""
     run: OpenRun | None = None
     restore: str = ""
     restore_of: str = ""
@@ -157,12 +158,12 @@ class DiskRecord(BaseModel):
     last_point: str = ""
     last_verify: datetime | None = None
     last_verify_point: str = ""
-    last_verify_result: str = ""
+    last_verify_result: Text = ""
     last_drill: datetime | None = None
     last_drill_point: str = ""
     last_drill_seconds: float = 0.0
-    last_drill_result: str = ""
-    last_error: str = ""
+    last_drill_result: Text = ""
+    last_error: Text = ""
     last_error_at: datetime | None = None
 
     def run_of(self, snapshot: str) -> OpenRun | None:
@@ -219,7 +220,7 @@ class RecoveryPoint(BaseModel):
 
     time: str
     kind: Kind
-    reason: str
+    reason: Text
     source_snapshot: str
     backup_blob: str = ""
     backup_snapshot: str
@@ -230,12 +231,12 @@ class RecoveryPoint(BaseModel):
     write_calls: int
     clear_calls: int
     batches: int
-    copying: str
+    copying: Text
     started: datetime
     sealed: datetime
     duration_seconds: float
     state: PointState = PointState.SEALED
-    damage: str = ""
+    damage: Text = ""
     verified: datetime | None = None
 
     @classmethod
