@@ -66,6 +66,7 @@ class Event(StrEnum):
     RECORD_FAILED = "record-failed"
 
     # A restore: each state that it comes to, and what happens on the way.
+    REQUEST_CARRIED = "request-carried"
     RESTORE_REQUESTED = "restore-requested"
     RESTORE_PROMOTING = "restore-promoting"
     RESTORE_COPYING = "restore-copying"

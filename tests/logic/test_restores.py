@@ -218,7 +218,13 @@ def test_the_end_of_a_restore_is_on_its_row(state: State) -> None:
 
 def test_what_went_wrong_is_on_the_row_of_a_restore_that_goes_on() -> None:
     restore = RESTORE.in_trouble("the service is busy", LATER)
-    told = {"last_error": "the service is busy", "last_error_at": LATER, "checked": LATER, "trouble_since": LATER}
+    told = {
+        "last_error": "the service is busy",
+        "last_error_at": LATER,
+        "checked": LATER,
+        "trouble_since": LATER,
+        "failures": 1,
+    }
     assert restore == RESTORE.model_copy(update=told)
     assert not restore.has_ended
 
@@ -251,6 +257,7 @@ def test_a_restore_tried_again_copies_and_proves_everything_anew() -> None:
             "last_error": "the copy was lost",
             "last_error_at": LATER,
             "trouble_since": LATER,
+            "failures": 1,
             "phase_began": LATER,
             "checked": LATER,
         }

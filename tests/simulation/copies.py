@@ -24,6 +24,7 @@ class SimulatedCopies(Copies):
 
     async def look(self, blob: BlobAddress) -> CopyTarget | None:
         def effect() -> CopyTarget | None:
+            self._world.require_allowed(blob)
             return _as_target(self._world.blobs[blob]) if blob in self._world.blobs else None
 
         return await self._calls.read(effect)
@@ -48,6 +49,7 @@ class SimulatedCopies(Copies):
 
     async def renew_lease(self, blob: BlobAddress, lease_id: str) -> None:
         def effect() -> bool:
+            self._world.require_allowed(blob)
             found = self._world.blobs.get(blob)
             return found is not None and found.lease == lease_id and not found.is_pending
 
@@ -144,6 +146,7 @@ class SimulatedCopies(Copies):
         self, blob: BlobAddress, source_url: str, metadata: Mapping[str, str], etag: str | None, lease_id: str | None
     ) -> None:
         world = self._world
+        world.require_allowed(blob)
         if blob in world.blobs and etag is None:
             raise refusal(409, "BlobAlreadyExists")
         if blob not in world.blobs and etag is not None:

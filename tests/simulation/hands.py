@@ -9,6 +9,7 @@ from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
 from shared.names import BACKUP_METADATA, DISK_METADATA, RESTORE_METADATA, TAKEN_METADATA
+from shared.storage.queues import QUEUES
 from tests.simulation.blobs import ABORTED, FAILED, SUCCESS, Blob, Page
 from tests.simulation.world import DISKS, LAB, OWN, VM, World
 
@@ -52,6 +53,8 @@ class Hands:
             self._service_stops_copying,
             self._recovery_point_rots,
             self._service_begins_or_ends_to_lie,
+            self._queue_begins_or_ends_to_refuse,
+            self._permission_is_lost,
         )
         share = rng.choice((0, 0.15, 0.3))
         self.foreign: list[Callable[[BlobAddress], bool]] = [hand for hand in foreign if rng.random() < share]
@@ -253,6 +256,19 @@ class Hands:
 
     def _service_begins_or_ends_to_lie(self, _: BlobAddress) -> bool:
         self._world.lies = not self._world.lies
+        return False
+
+    def _queue_begins_or_ends_to_refuse(self, _: BlobAddress) -> bool:
+        """Have a queue take no messages from the app for a while; those that are there are delivered."""
+        if self._world.refusing:
+            self._world.refusing.clear()
+        else:
+            self._world.refusing.add(self._rng.choice(QUEUES))
+        return False
+
+    def _permission_is_lost(self, _: BlobAddress) -> bool:
+        """Have the app lose all rights where somebody has it restore to: they do not come back."""
+        self._world.forbidden.add(LAB)
         return False
 
 

@@ -94,6 +94,7 @@ class History:
         for _ in range(ACTIONS):
             await self._do(self._chaos())
         self._calls.rate = 0
+        self.world.refusing.clear()
         self.host.go_on()
         while self.host.running or self._calls.late:
             await self._do(self._calming())

@@ -107,4 +107,5 @@ class People:
 
     def _enqueue(self, request: dict[str, Any]) -> None:
         body = json.dumps(request).encode()
-        self._world.enqueue(RESTORE_REQUESTS_QUEUE, base64.b64encode(body) if self._rng.random() < 0.5 else body)
+        encoded = base64.b64encode(body) if self._rng.random() < 0.5 else body
+        self._world.asked[self._world.enqueue(RESTORE_REQUESTS_QUEUE, encoded)] = body

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from shared import batches, ranges, sampling
+from shared import batches, patience, ranges, sampling
 from shared.names import PAGE
 from shared.workflows import listing, plan_changes
 from shared.workflows.inspecting import begin as inspecting
@@ -21,6 +21,7 @@ def make_small(change: Callable[[Any, str, Any], None]) -> None:
     change(verify, "VERIFY_FOR", timedelta(milliseconds=200))
     change(prove, "WINDOW", 16 * PAGE)
     change(carry, "PART", 8 * PAGE)
+    change(patience, "PATIENCE", timedelta(hours=2))
     change(inspecting, "PART", 8 * PAGE)
     change(listing, "SMALLEST_WINDOW", 2 * PAGE)
     change(sampling, "SAMPLES", 1)

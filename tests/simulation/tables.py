@@ -136,6 +136,10 @@ class SimulatedRestores(Restores):
         found = await self._calls.read(lambda: self._world.restores.get((disk_key(disk), row_key)))
         return (Restore.model_validate(found[0]), found[1]) if found else None
 
+    async def of(self, disk: BlobAddress) -> list[Restore]:
+        rows = await self._calls.read(lambda: list(self._world.restore_rows()))
+        return [restore for restore in rows if restore.disk and restore.address == disk]
+
     async def open(self, disk: BlobAddress | None = None) -> list[Restore]:
         rows = await self._calls.read(lambda: list(self._world.restore_rows()))
         return [restore for restore in rows if not restore.has_ended and disk in (None, restore.address)]
@@ -172,6 +176,10 @@ class SimulatedInspections(Inspections):
 
     async def find(self, disk: BlobAddress, row_key: str) -> tuple[Inspection, str] | None:
         return await self._calls.read(lambda: self._world.inspections.get((disk_key(disk), row_key)))
+
+    async def of(self, disk: BlobAddress) -> list[Inspection]:
+        rows = await self._calls.read(lambda: list(self._world.inspections.items()))
+        return [found for (partition, _), (found, _) in rows if partition == disk_key(disk)]
 
     async def open(self, disk: BlobAddress | None = None) -> list[Inspection]:
         rows = await self._calls.read(lambda: list(self._world.inspections.items()))
@@ -302,7 +310,13 @@ class SimulatedQueues(Queues):
     async def send(self, message: Message, delay: timedelta = timedelta()) -> None:
         queue, body = QUEUE_OF[type(message)], message.model_dump_json().encode()
         seen_after = timedelta(seconds=int(delay.total_seconds()))
-        await self._calls.change(lambda: self._world.enqueue(queue, body, seen_after))
+
+        def effect() -> None:
+            if queue in self._world.refusing:
+                raise refusal(503, "ServerBusy")
+            self._world.enqueue(queue, body, seen_after)
+
+        await self._calls.change(effect)
 
 
 class SimulatedHeartbeat(Heartbeat):

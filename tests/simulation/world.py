@@ -42,6 +42,7 @@ class QueueMessage:
         visible_at: when it can be delivered, UTC.
         id: its id.
         deliveries: how often it has been.
+        is_duplicate: whether another delivery of it goes on, or has ended: what comes of this one is of no account.
     """
 
     queue: str
@@ -49,6 +50,7 @@ class QueueMessage:
     visible_at: datetime
     id: str
     deliveries: int = 0
+    is_duplicate: bool = False
 
 
 @dataclass
@@ -67,6 +69,9 @@ class World:
         heartbeats: when the heartbeat was called.
         poison: what is kept of messages that belong to no disk, by message.
         now: the clock, UTC.
+        asked: the requests for restores that people have enqueued, by their messages.
+        refusing: the queues that take no messages from the app.
+        forbidden: the containers where the app may do nothing any more.
         copies_itself: whether the service can copy from the source by itself.
         held: what every snapshot held that was ever taken, by its time.
         sealed: when each recovery point was put on record, by disk and time.
@@ -94,6 +99,9 @@ class World:
     heartbeats: list[datetime] = field(default_factory=list)
     poison: dict[str, dict[str, str]] = field(default_factory=dict)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    asked: dict[str, bytes] = field(default_factory=dict)
+    refusing: set[str] = field(default_factory=set)
+    forbidden: set[ContainerAddress] = field(default_factory=set)
     copies_itself: bool = True
     held: dict[str, Pages] = field(default_factory=dict)
     sealed: dict[str, dict[str, datetime]] = field(default_factory=dict)
@@ -127,27 +135,35 @@ class World:
         """Let the clock go on by a call."""
         self.now += _A_CALL
 
-    def enqueue(self, queue: str, body: bytes, delay: timedelta = timedelta()) -> None:
-        """Put a message on a queue."""
+    def enqueue(self, queue: str, body: bytes, delay: timedelta = timedelta()) -> str:
+        """Put a message on a queue; give its id."""
         self.messages.append(QueueMessage(queue, body, self.now + delay, f"message-{self.number()}"))
+        return self.messages[-1].id
 
     @property
     def disks(self) -> list[BlobAddress]:
-        """The disks that are there: what is not in the backup container."""
-        return [blob for blob in self.blobs if blob.parent != OWN]
+        """The disks that are there, and that the app can reach: what is not in the backup container."""
+        return [blob for blob in self.blobs if blob.parent != OWN and blob.parent not in self.forbidden]
 
     def backup_of(self, disk: BlobAddress) -> BlobAddress:
         """Give the address of a disk's backup blob."""
         return OWN.blob(backup_blob_name(disk))
 
+    def require_allowed(self, address: BlobAddress) -> None:
+        """Refuse what the app may not do any more."""
+        if address.parent in self.forbidden:
+            raise refusal(403, "AuthorizationPermissionMismatch")
+
     def blob(self, address: BlobAddress) -> Blob:
-        """Give a blob, if it is there."""
+        """Give a blob, if it is there and the app may reach it."""
+        self.require_allowed(address)
         if address not in self.blobs:
             raise refusal(404, "BlobNotFound")
         return self.blobs[address]
 
     def make(self, address: BlobAddress, size: int, metadata: Mapping[str, str]) -> Blob:
         """Create an empty blob where there is none."""
+        self.require_allowed(address)
         if address in self.blobs:
             raise refusal(409, "BlobAlreadyExists")
         if address.parent not in (OWN, DISKS, LAB):
