@@ -54,7 +54,7 @@ param drillSchedule string = ''
 @description('Seconds without progress after which a run is planned again.')
 param runStalledAfterSeconds int = 1800
 
-@description('The storage service version to ask for. Empty: the one that Tidemark is made for.')
+@description('The storage service version to ask for and to sign for. Empty: the one that Tidemark is made for.')
 param storageApiVersion string = ''
 
 @secure()

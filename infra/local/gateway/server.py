@@ -23,6 +23,7 @@ from .operations import Request, operation_name
 from .page_ranges import PageRanges, RangeSource
 from .stage import Stage
 from .upstream import Call, Upstream, connect, end_to_end
+from .versions import require_version
 from .writes import WriteLog, WriteLogs
 
 _REFUSED = 400
@@ -37,6 +38,7 @@ class Gateway:
         faults: what is to go wrong.
         copies: which copies are to take their time.
         stage: what sees the calls as they come and go, if anything does.
+        newest_version: the newest service version that there is here; empty for any.
     """
 
     def __init__(self, upstream: Upstream, url: str, door: Door | None = None) -> None:
@@ -45,6 +47,7 @@ class Gateway:
         self.faults = Faults()
         self.copies = Copies(upstream, url)
         self.stage: Stage | None = None
+        self.newest_version = ""
         self._upstream = upstream
         self._door = door
         self._logs = WriteLogs()
@@ -121,8 +124,10 @@ class Gateway:
         """Give a request as it is to be passed on.
 
         Raises:
-            ServiceError: the door does not let it in.
+            ServiceError: the door does not let it in, or it is of a version that is not there.
         """
+        if self.newest_version:
+            require_version(call.request, self.newest_version)
         return await self._door.admit("blob", call, self._upstream) if self._door else call
 
     async def _read_source(self, target: str, headers: CIMultiDict[str]) -> Answer:
