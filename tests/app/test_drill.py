@@ -4,6 +4,7 @@ import asyncio
 import json
 
 from infra.local.gateway import Fault
+from infra.local.gateway.deletions import Kept
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.inspections import Stage
 from shared.names import PAGE, SCRATCH_PREFIX, scratch_name
@@ -24,6 +25,13 @@ async def _scratch_blobs(cloud: Cloud) -> list[str]:
     return [name async for name in container.list_blob_names(name_starts_with=SCRATCH_PREFIX)]
 
 
+def _kept_of_scratch_blobs(cloud: Cloud) -> list[Kept]:
+    """List what soft delete would keep of the test's drills."""
+    scratch = f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{SCRATCH_PREFIX}"
+    paths = {request.path for request in cloud.requests if request.path.startswith(scratch)}
+    return [kept for kept in cloud.azure.gateway.deletions.kept if kept.path in paths]
+
+
 async def test_a_drill_restores_the_newest_recovery_point_whole_and_leaves_nothing(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:
@@ -39,6 +47,13 @@ async def test_a_drill_restores_the_newest_recovery_point_whole_and_leaves_nothi
     assert (record.last_drill_point, record.last_drill_result) == (point.time, f"done: {drill.reason}")
     assert record.last_drill_seconds == drill.duration_seconds > 0
     assert (again.bytes_written, record.last_error) == (0, ""), "backups go on as if nothing had been"
+    [deleted] = _kept_of_scratch_blobs(cloud)
+    assert (deleted.operation, deleted.bytes) == ("Delete Blob", 0), "soft delete keeps nothing of the disk"
+    done = [request for request in cloud.requests if request.path == deleted.path and request.method != "HEAD"]
+    emptied, last = done[-2:]
+    assert (emptied.operation, emptied.headers["x-ms-blob-content-length"]) == ("Set Blob Properties", "0")
+    assert last.operation == "Delete Blob"
+    assert all(request.headers["if-match"] for request in (emptied, last)), "only what the drill has left"
 
 
 async def test_a_restore_that_is_not_the_recovery_point_is_an_error_on_record(cloud: Cloud) -> None:
@@ -92,6 +107,8 @@ async def test_a_scratch_blob_that_somebody_writes_to_is_made_anew(cloud: Cloud)
         hold.set()
         drill = await has_ended(cloud, Task.DRILL, asked)
     assert (drill.state, drill.attempt) == (Stage.DONE, 2)
+    kept = _kept_of_scratch_blobs(cloud)
+    assert [(found.operation, found.bytes) for found in kept] == [("Copy Blob", 0), ("Delete Blob", 0)]
 
 
 async def test_a_worker_that_dies_in_the_midst_of_a_drill_leaves_it_to_the_next(cloud: Cloud) -> None:

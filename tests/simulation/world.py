@@ -220,6 +220,10 @@ class World:
         if status != SUCCESS:
             self.spoil(address)
 
+    def kept_by_soft_delete(self, address: BlobAddress) -> None:
+        """Note that the app has deleted or copied over what it made itself, with its data still in it."""
+        self.violations.append(f"{address.blob} was deleted with its data in it, which soft delete keeps")
+
     def spoil(self, address: BlobAddress) -> None:
         """Note that a copy did not go well, of whichever restore it is."""
         metadata = self.blob(address).metadata

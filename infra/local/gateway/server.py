@@ -14,6 +14,7 @@ from infra.local.identity.certificates import Certificates
 
 from .answers import Answer, ServiceError
 from .copies import Copies
+from .deletions import Deletions
 from .door import Door
 from .faults import Fault, Faults
 from .from_url import put_page_from_url
@@ -38,6 +39,7 @@ class Gateway:
         faults: what is to go wrong.
         copies: which copies are to take their time.
         stage: what sees the calls as they come and go, if anything does.
+        deletions: what soft delete would keep of what is deleted or written over.
         newest_version: the newest service version that there is here; empty for any.
     """
 
@@ -51,7 +53,8 @@ class Gateway:
         self._upstream = upstream
         self._door = door
         self._logs = WriteLogs()
-        self._mutations = Mutations(upstream, self.copies)
+        self.deletions = Deletions(upstream)
+        self._mutations = Mutations(upstream, self.copies, self.deletions)
         self._page_ranges = PageRanges(upstream)
 
     def pretend_ranges(self, path: str, ranges: RangeSource | None) -> None:

@@ -10,9 +10,10 @@ from shared.names import RESTORE_METADATA
 from shared.record import DiskRecord
 from shared.restore_targets import is_blank, let_go
 from shared.restores import Restore, State
-from shared.storage.copies import CopyTarget
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
+from shared.storage.targets import CopyTarget
+from shared.workflows.dropping import drop
 
 
 async def clean_up(services: Services, restore: Restore) -> None:
@@ -113,7 +114,7 @@ async def _made(services: Services, restore: Restore, blob: BlobAddress) -> Copy
 async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: CopyTarget) -> None:
     lease = restore.lease if found.leased else None
     try:
-        await services.copies.delete(blob, found.etag, lease)
+        await drop(services, blob, found, lease)
     except NotAsLeftError as error:
         log_event(
             Event.RESTORE_LEFT_OVER,

@@ -5,9 +5,9 @@ from shared.decisions import TakenSnapshot, full_copy, recovery_point, sealed, s
 from shared.events import Event, log_event
 from shared.messages import FinishMessage
 from shared.record import DiskRecord, OpenRun, Progress, RecoveryPoint
-from shared.storage.copies import CopyTarget
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
+from shared.storage.targets import CopyTarget
 from shared.workflows.sealing.clean_up import clean_up
 from shared.workflows.sealing.verify import verified
 
