@@ -92,6 +92,7 @@ class Event(StrEnum):
     DRILL_PROMOTING = "drill-promoting"
     DRILL_COMPARING = "drill-comparing"
     DRILL_ENDING = "drill-ending"
+    DRILL_DOUBTFUL = "drill-doubtful"
     DRILL_DONE = "drill-done"
     DRILL_FAILED = "drill-failed"
     DRILL_REFUSED = "drill-refused"

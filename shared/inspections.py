@@ -59,6 +59,7 @@ class Inspection(BaseModel):
         parts_enqueued: of how many parts the messages were enqueued, from the first.
         stalls: how often they were enqueued again, since it made no progress.
         scratch_etag: the scratch blob's ETag at the end of the copy.
+        seen: what a drill that is done has seen on the disk.
         attempt: which attempt this is, from 1.
         last_error, last_error_at: what went wrong last, while it went on; and when, UTC.
         trouble_since: since when every step goes wrong, UTC.
@@ -84,6 +85,7 @@ class Inspection(BaseModel):
     parts_enqueued: int = 0
     stalls: int = 0
     scratch_etag: str = ""
+    seen: str = ""
     attempt: int = 1
     last_error: str = ""
     last_error_at: datetime | None = None

@@ -127,6 +127,7 @@ class DiskRecord(BaseModel):
             snapshot, which, and what came of it.
         last_drill, last_drill_point, last_drill_seconds, last_drill_result: when a restore was last tried, of which
             recovery point, how long it took, and what came of it.
+        last_drill_seen: what was seen on the disk at the last drill that was done.
         last_error: what went wrong last, with what to do; it stays until the next error.
         last_error_at: when, UTC.
     """
@@ -155,6 +156,7 @@ class DiskRecord(BaseModel):
     last_drill_point: str = ""
     last_drill_seconds: float = 0.0
     last_drill_result: str = ""
+    last_drill_seen: str = ""
     last_error: str = ""
     last_error_at: datetime | None = None
 
