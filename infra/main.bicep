@@ -44,8 +44,8 @@ param backupSchedule string = '0 0 */12 * * *'
 @description('Hours between two backups, for the alerts: state it when backupSchedule is changed. A log alert looks back two days at most, so a day is the longest.')
 param intervalHours int = 12
 
-@description('NCRONTAB of the verifies, UTC. Empty: none.')
-param verifySchedule string = ''
+@description('NCRONTAB of the verifies, UTC: each month, so that no chain of diffs is trusted for ever. off: none.')
+param verifySchedule string = '0 0 3 1 * *'
 
 @description('NCRONTAB of the restore drills, UTC. Empty: none.')
 param drillSchedule string = ''
@@ -270,7 +270,8 @@ module functionApp 'modules/function-app.bicep' = {
     backupContainer: backupAccount.outputs.containerUrl
     sourceDisks: empty(sourceDisks) ? eachDisk : sourceDisks
     backupSchedule: backupSchedule
-    verifySchedule: verifySchedule
+    // azd takes an empty value for none, and gives the default.
+    verifySchedule: toLower(verifySchedule) == 'off' ? '' : verifySchedule
     drillSchedule: drillSchedule
     runStalledAfterSeconds: runStalledAfterSeconds
     storageApiVersion: storageApiVersion
