@@ -10,6 +10,7 @@ from shared.addresses import BlobAddress
 from shared.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.record import DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
 from shared.settings import Mode
+from shared.ticks import tick_of_point
 
 LONGEST_CHECK_DELAY = timedelta(seconds=60)
 SHORTEST_CHECK_DELAY = timedelta(seconds=1)
@@ -245,6 +246,7 @@ def sealed(record: DiskRecord, point: RecoveryPoint, taken: TakenSnapshot) -> Di
             "run": None,
             "last_success": point.sealed,
             "last_point": point.time,
+            "point_tick": tick_of_point(record, point.time),
         }
     )
 
@@ -278,14 +280,15 @@ def sealed_copy(record: DiskRecord, point: RecoveryPoint) -> DiskRecord:
             "run": None,
             "last_success": point.sealed,
             "last_point": point.time,
+            "point_tick": tick_of_point(record, point.time),
         }
     )
 
 
 def copied(record: DiskRecord, done: int, total: int, now: datetime) -> DiskRecord:
-    """Put the progress of a full copy on its record, in bytes."""
+    """Put the progress of a full copy on its record, in bytes; it may wait for the service as long as it likes."""
     if run_of(record).bytes_done == done:
-        return record.with_run(bytes_total=total, checked=now)
+        return record.with_run(bytes_total=total, checked=now, error_at=None)
     return record.with_run(bytes_done=done, bytes_total=total, checked=now, progressed=now, replans=0, **NO_TROUBLE)
 
 

@@ -33,9 +33,10 @@ class Event(StrEnum):
     TICK_FAILED = "tick-failed"
     TICK_SUCCEEDED = "tick-succeeded"
     TICK_INCOMPLETE = "tick-incomplete"
+    BACKUP_LATE = "backup-late"
+    BACKUP_CAUGHT_UP = "backup-caught-up"
 
     # A run that does not go straight on.
-    RUN_STILL_OPEN = "run-still-open"
     RUN_PLANNED_AGAIN = "run-planned-again"
     RUN_RESUMED = "run-resumed"
     RUN_BEGUN_ANEW = "run-begun-anew"
@@ -79,7 +80,6 @@ class Event(StrEnum):
     RESTORE_DROPPED = "restore-dropped"
     RESTORE_LEFT_OVER = "restore-left-over"
     RESTORE_DISK_FAILED = "restore-disk-failed"
-    DISK_BEING_RESTORED = "disk-being-restored"
 
     # A verify and a drill: each state that it comes to, and what happens on the way.
     VERIFY_REQUESTED = "verify-requested"

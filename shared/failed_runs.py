@@ -4,7 +4,6 @@ from datetime import datetime
 
 from shared.decisions import run_of
 from shared.record import DiskRecord
-from shared.settings import Mode
 
 MOST_TRIES = 5
 """How often a run that fails is tried again before it is given up: at as many ticks, as a rule."""
@@ -31,10 +30,10 @@ def tried_again(record: DiskRecord, now: datetime) -> DiskRecord:
 def is_failing(record: DiskRecord) -> bool:
     """Tell whether the open run comes no further for errors of its own: by itself, or since a message was given up.
 
-    One that waits for messages of other disks has none; and a full copy may wait for the service as long as it likes.
+    One that waits for messages of other disks has none, and neither has a full copy that waits for the service.
     """
     run = run_of(record)
-    return bool(run.failed) or (run.mode is Mode.INCREMENTAL and run.replans > 0 and run.error_at is not None)
+    return bool(run.failed) or (run.replans > 0 and run.error_at is not None)
 
 
 def is_hopeless(record: DiskRecord) -> bool:

@@ -6,21 +6,18 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict
-
 from shared.addresses import BlobAddress
 from shared.names import scratch_name
+from shared.patience import Work
 from shared.record import Kind, PointState, RecoveryPoint, Task
 from shared.requests import LATEST
+from shared.texts import Text
 
 MOST_ATTEMPTS = 3
 """How often a drill is begun anew, where its scratch blob is not as it was left."""
 
 PARTS_AHEAD = 8
 """Parts of an inspection that are enqueued at once: the disks and the backups go on beside it."""
-
-LONGEST_TROUBLE = timedelta(days=1)
-"""How long an inspection comes no further for errors before it fails."""
 
 MOST_STALLS = 3
 """How often the parts that are missing are enqueued again, before an inspection fails."""
@@ -41,7 +38,7 @@ class Stage(StrEnum):
 ENDS = frozenset({Stage.DONE, Stage.FAILED, Stage.REFUSED})
 
 
-class Inspection(BaseModel):
+class Inspection(Work):
     """The row of an inspection.
 
     Attributes:
@@ -61,19 +58,15 @@ class Inspection(BaseModel):
         scratch_etag: the scratch blob's ETag at the end of the copy.
         seen: what a drill that is done has seen on the disk.
         attempt: which attempt this is, from 1.
-        last_error, last_error_at: what went wrong last, while it went on; and when, UTC.
-        trouble_since: since when every step goes wrong, UTC.
-        requested, progressed, checked, ended: when it was asked for, last progressed and was looked at, and ended, UTC.
+        requested, progressed, ended: when it was asked for, last progressed, and ended, UTC.
         duration_seconds: the time from the request to the end.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     inspection: str
     task: Task
     state: Stage = Stage.REQUESTED
     outcome: str = ""
-    reason: str = ""
+    reason: Text = ""
     disk: str = ""
     point: str = LATEST
     recovery_point: str = ""
@@ -85,14 +78,10 @@ class Inspection(BaseModel):
     parts_enqueued: int = 0
     stalls: int = 0
     scratch_etag: str = ""
-    seen: str = ""
+    seen: Text = ""
     attempt: int = 1
-    last_error: str = ""
-    last_error_at: datetime | None = None
-    trouble_since: datetime | None = None
     requested: datetime
     progressed: datetime
-    checked: datetime
     ended: datetime | None = None
     duration_seconds: float = 0.0
 
@@ -188,7 +177,7 @@ def tried_again(inspection: Inspection, reason: str, now: datetime) -> Inspectio
     """Begin a drill anew, or end it where it was begun often enough."""
     if inspection.attempt >= MOST_ATTEMPTS:
         return ended(inspection, Stage.FAILED, f"{reason}. It was tried {inspection.attempt} times", now)
-    again = came_to_grief(begun(inspection, Stage.PROMOTING, now), reason, now)
+    again = begun(inspection, Stage.PROMOTING, now).in_trouble(reason, now)
     return again.model_copy(update={"attempt": inspection.attempt + 1, "scratch_etag": ""})
 
 
@@ -233,14 +222,3 @@ def ending(inspection: Inspection) -> Inspection:
 def at_its_end(inspection: Inspection) -> Inspection:
     """Give an inspection that is cleaned up, or about to be, as it is in the end."""
     return inspection.model_copy(update={"state": Stage(inspection.outcome), "outcome": ""})
-
-
-def came_to_grief(inspection: Inspection, reason: str, now: datetime) -> Inspection:
-    """Note what went wrong, while the inspection goes on."""
-    trouble = {"last_error": reason, "last_error_at": now, "trouble_since": inspection.trouble_since or now}
-    return inspection.model_copy(update={**trouble, "checked": now})
-
-
-def is_in_long_trouble(inspection: Inspection, now: datetime) -> bool:
-    """Tell whether every step has gone wrong for so long that it fails."""
-    return inspection.trouble_since is not None and now - inspection.trouble_since >= LONGEST_TROUBLE

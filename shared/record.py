@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.batches import Effort
 from shared.settings import Mode
+from shared.texts import Text
 
 DISK_ROW = "disk"
 POINT_ROW_PREFIX = "point-"
@@ -53,6 +54,7 @@ class OpenRun(BaseModel):
         snapshot: the time of its source snapshot, which names the run.
         size: the source snapshot's size in bytes.
         started: when its source snapshot was taken, UTC.
+        tick: the tick that it was taken for, UTC.
         mode: whether it follows the disk with the backup blob, or makes a full copy.
         kind: how its change list is made.
         reason: why it is not incremental, or why its plan was begun anew.
@@ -78,13 +80,14 @@ class OpenRun(BaseModel):
     snapshot: str
     size: int
     started: datetime
+    tick: datetime | None = None
     mode: Mode = Mode.INCREMENTAL
     kind: Kind = Kind.INCREMENTAL
-    reason: str = ""
+    reason: Text = ""
     opened: bool = False
     plan: int = 0
     windows: int = 0
-    copying: str = SERVER_SIDE
+    copying: Text = SERVER_SIDE
     windows_planned: int = 0
     batches_done: int = 0
     batches_total: int = 0
@@ -100,7 +103,7 @@ class OpenRun(BaseModel):
     tries: int = 0
     resyncs: int = 0
     error_at: datetime | None = None
-    failed: str = ""
+    failed: Text = ""
 
 
 class DiskRecord(BaseModel):
@@ -120,7 +123,9 @@ class DiskRecord(BaseModel):
         restore, restore_of: the restore that is under way to this disk, and the URL of the disk whose recovery point it
             restores; until it has ended, the disk gets no run.
         adopted: whether the disk is backed up since it was restored, though `SOURCE_DISKS` does not name it.
-        last_tick: when the timer last asked for a backup of it, UTC.
+        first_tick, last_tick: when the timer first asked for a backup of it, and when it last did, UTC.
+        missed_tick: the last tick that another overtook before a snapshot was taken for it, UTC.
+        point_tick: the last tick whose state a recovery point holds, UTC: one taken at or after it.
         last_success: when the last recovery point was sealed, UTC.
         last_point: the last recovery point's time.
         last_verify, last_verify_point, last_verify_result: when a recovery point was last compared with its source
@@ -141,23 +146,26 @@ class DiskRecord(BaseModel):
     backup_etag: str = ""
     backup_snapshot: str = ""
     sealed_plan: int = 0
-    resync_reason: str = ""
+    resync_reason: Text = ""
     run: OpenRun | None = None
     restore: str = ""
     restore_of: str = ""
     adopted: bool = False
+    first_tick: datetime | None = None
     last_tick: datetime | None = None
+    missed_tick: datetime | None = None
+    point_tick: datetime | None = None
     last_success: datetime | None = None
     last_point: str = ""
     last_verify: datetime | None = None
     last_verify_point: str = ""
-    last_verify_result: str = ""
+    last_verify_result: Text = ""
     last_drill: datetime | None = None
     last_drill_point: str = ""
     last_drill_seconds: float = 0.0
-    last_drill_result: str = ""
-    last_drill_seen: str = ""
-    last_error: str = ""
+    last_drill_result: Text = ""
+    last_drill_seen: Text = ""
+    last_error: Text = ""
     last_error_at: datetime | None = None
 
     def run_of(self, snapshot: str) -> OpenRun | None:
@@ -214,7 +222,7 @@ class RecoveryPoint(BaseModel):
 
     time: str
     kind: Kind
-    reason: str
+    reason: Text
     source_snapshot: str
     backup_blob: str = ""
     backup_snapshot: str
@@ -225,12 +233,12 @@ class RecoveryPoint(BaseModel):
     write_calls: int
     clear_calls: int
     batches: int
-    copying: str
+    copying: Text
     started: datetime
     sealed: datetime
     duration_seconds: float
     state: PointState = PointState.SEALED
-    damage: str = ""
+    damage: Text = ""
     verified: datetime | None = None
 
     @classmethod

@@ -50,7 +50,7 @@ def claimed(record: DiskRecord, restore: Restore) -> DiskRecord:
     return record.model_copy(update={"restore": restore.restore, "restore_of": restore.disk})
 
 
-def let_go(record: DiskRecord, restore: Restore, *, wrote: bool) -> DiskRecord:
+def released(record: DiskRecord, restore: Restore, *, wrote: bool) -> DiskRecord:
     """Take a restore off its target's record.
 
     Args:

@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict
-
 from shared.addresses import BlobAddress
 from shared.decisions import check_delay
 from shared.names import restore_lease_id
+from shared.patience import Work
 from shared.record import SERVER_SIDE
 from shared.requests import RestoreRequest
+from shared.texts import Text
 
 RESTORE_ROW_PREFIX = "restore-"
 
@@ -46,7 +46,7 @@ class State(StrEnum):
 ENDS = frozenset({State.DONE, State.REFUSED, State.FAILED})
 
 
-class Restore(BaseModel):
+class Restore(Work):
     """The row of a restore.
 
     Attributes:
@@ -72,16 +72,13 @@ class Restore(BaseModel):
         vhd_footer: whether the recovery point ends in the footer of a VHD, and so does what was made of it.
         ranges_compared, samples_compared, bytes_compared: what the proof has looked at.
         proof: what was proved.
-        last_error, last_error_at: what went wrong last, while it went on; and when, UTC.
-        requested, checked, ended: when it was asked for, last looked at, and ended, UTC.
+        requested, ended: when it was asked for, and ended, UTC.
         phase_began: when it came to its state, UTC.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     restore: str
     state: State = State.REQUESTED
-    reason: str = ""
+    reason: Text = ""
     disk: str = ""
     point: str = ""
     overwrite: bool = False
@@ -89,7 +86,7 @@ class Restore(BaseModel):
     target: str = ""
     recovery_point: str = ""
     copied_from: str = ""
-    copying: str = SERVER_SIDE
+    copying: Text = SERVER_SIDE
     size: int = 0
     bytes_done: int = 0
     bytes_total: int = 0
@@ -106,11 +103,8 @@ class Restore(BaseModel):
     samples_compared: int = 0
     bytes_compared: int = 0
     vhd_footer: bool = False
-    proof: str = ""
-    last_error: str = ""
-    last_error_at: datetime | None = None
+    proof: Text = ""
     requested: datetime
-    checked: datetime
     phase_began: datetime
     ended: datetime | None = None
 
@@ -138,6 +132,11 @@ class Restore(BaseModel):
     def has_ended(self) -> bool:
         """Whether nothing more is to be done."""
         return self.state in ENDS
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its copies have begun: before that nothing is written."""
+        return self.phase_began > self.requested
 
     @property
     def mark(self) -> str:
@@ -194,13 +193,15 @@ def failed(restore: Restore, why: str, now: datetime) -> Restore:
 
     The request is to be made again by the recovery point's time: by then `latest` may be a backup of what is left.
     """
-    if restore.target_etag:
+    if not restore.has_begun:
+        left = "nothing was written"
+    elif restore.target_etag:
         left = f"{restore.target} was copied, but it is not proved and not backed up; look at it, or delete it"
     elif restore.target_is_new:
         left = "what was made of it is deleted"
     else:
         left = f"{restore.target} is not whole"
-    what_to_do = f'enqueue the request again, with "point": "{restore.recovery_point}"'
+    what_to_do = f'enqueue the request again, with "point": "{restore.recovery_point or restore.point}"'
     return ended(restore, State.FAILED, f"{why}; {left}. What to do: {what_to_do}", now)
 
 
@@ -223,10 +224,8 @@ def tried_again(restore: Restore, reason: str, now: datetime) -> Restore:
         "samples_compared": 0,
         "bytes_compared": 0,
         "vhd_footer": False,
-        "last_error": reason,
-        "last_error_at": now,
     }
-    return begun(restore, State.PROMOTING, now).model_copy(update=again)
+    return begun(restore, State.PROMOTING, now).in_trouble(reason, now).model_copy(update=again)
 
 
 def next_try(restore: Restore) -> timedelta:
@@ -238,8 +237,3 @@ def next_try(restore: Restore) -> timedelta:
 def next_look(restore: Restore, now: datetime) -> timedelta:
     """Say when to look again at a restore that waits for a copy or a run."""
     return check_delay(restore.phase_began, now)
-
-
-def came_to_grief(restore: Restore, reason: str, now: datetime) -> Restore:
-    """Note what went wrong, while the restore goes on."""
-    return restore.model_copy(update={"last_error": reason, "last_error_at": now, "checked": now})

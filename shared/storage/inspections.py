@@ -12,6 +12,7 @@ from shared.names import RUN_SEPARATOR, disk_key
 from shared.record import Task
 from shared.storage.records import from_properties, to_properties
 from shared.storage.rows import Rows
+from shared.texts import cut
 
 
 class Inspections(Rows[Inspection]):
@@ -27,7 +28,7 @@ class Inspections(Rows[Inspection]):
 
     async def part_compared(self, inspection: Inspection, part: PartMessage, bytes_compared: int, differs: str) -> None:
         """Note that a part is compared: how many bytes of it were read of each side, and where they differ."""
-        values = to_properties({"bytes": bytes_compared, "differs": differs})
+        values = to_properties({"bytes": bytes_compared, "differs": cut(differs)})
         entity = {"PartitionKey": _partition(inspection), "RowKey": _row_of(part.part), **values}
         await self._parts.upsert_entity(entity, UpdateMode.REPLACE)
 

@@ -63,16 +63,11 @@ class Records:
         return found
 
     async def due(self) -> list[DueDisk]:
-        """List the disks that a tick has asked for, with their last success."""
-        rows = self._table.query_entities(
-            "RowKey eq @row", parameters={"row": DISK_ROW}, select=["last_tick", "last_success"]
-        )
-        found = [(row.get("last_tick"), row.get("last_success")) async for row in rows]
-        return [
-            DueDisk(tick, success if isinstance(success, datetime) else None)
-            for tick, success in found
-            if isinstance(tick, datetime)
-        ]
+        """List the disks that ticks have asked for, with how far each is."""
+        columns = ["first_tick", "last_tick", "missed_tick", "point_tick", "run_tick"]
+        rows = self._table.query_entities("RowKey eq @row", parameters={"row": DISK_ROW}, select=columns)
+        found = [[row.get(column) for column in columns] async for row in rows]
+        return [DueDisk(*ticks) for row in found if (ticks := _ticks(row))]
 
     async def point_times(self, disk: BlobAddress) -> list[str]:
         """List the times of a disk's recovery points, oldest first."""
@@ -223,6 +218,12 @@ def to_properties(values: dict[str, Any]) -> dict[str, Any]:
 def from_properties(entity: dict[str, Any]) -> dict[str, Any]:
     """Read what `to_properties` wrote."""
     return {name: value.value if isinstance(value, EntityProperty) else value for name, value in entity.items()}
+
+
+def _ticks(row: list[Any]) -> list[Any] | None:
+    """Give the times of a row, if it has those of its first and last tick; what somebody has spoilt is none."""
+    ticks = [value if isinstance(value, datetime) else None for value in row]
+    return ticks if ticks[0] and ticks[1] else None
 
 
 def _keyed(disk: BlobAddress, row: str, values: dict[str, Any]) -> dict[str, Any]:

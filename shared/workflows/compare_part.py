@@ -7,7 +7,7 @@ from azure.core.exceptions import AzureError
 
 from shared.errors import DiffersError, ListingTimedOutError, SourceGoneError, StepFailedError, explain, is_passing
 from shared.events import Event, Stopwatch, log_event
-from shared.inspections import Inspection, Stage, came_to_grief, row_key
+from shared.inspections import Inspection, Stage, row_key
 from shared.messages import PartMessage
 from shared.ranges import windows
 from shared.storage.records import RecordConflictError
@@ -78,7 +78,7 @@ async def note_failure(services: Services, message: PartMessage, reason: str) ->
     """Put on the inspection's row what went wrong, while it goes on."""
     try:
         row, now = row_key(message.task, message.inspection), services.now()
-        await services.inspections.update(message.address, row, lambda found: came_to_grief(found, reason, now))
+        await services.inspections.update(message.address, row, lambda found: found.in_trouble(reason, now))
     except (AzureError, RecordConflictError) as unwritten:
         log_event(Event.RECORD_FAILED, level=logging.ERROR, disk=message.disk, reason=explain(unwritten))
 

@@ -4,7 +4,6 @@ Each step looks at what is there, does what is missing and comes back. Repeating
 inspection is only advanced by the invocation that has read it.
 """
 
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
@@ -26,10 +25,8 @@ from shared.inspections import (
     Inspection,
     Next,
     Stage,
-    came_to_grief,
     ended,
     ending,
-    is_in_long_trouble,
     tried_again,
 )
 from shared.messages import InspectionMessage
@@ -38,7 +35,7 @@ from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
 from shared.workflows.inspecting.begin import begin
 from shared.workflows.inspecting.compare import compare
-from shared.workflows.inspecting.end import end
+from shared.workflows.inspecting.end import end, end_as_it_is
 from shared.workflows.inspecting.gone import conclude_gone
 from shared.workflows.inspecting.promote import promote
 
@@ -80,12 +77,7 @@ async def _continue(services: Services, message: InspectionMessage) -> None:
         log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step="continue-inspection")
         return
     inspection, etag = found
-    try:
-        then, delay = await _step(services, inspection)
-    except Exception as error:
-        with contextlib.suppress(RecordConflictError, AzureError):
-            await services.inspections.put(came_to_grief(inspection, explain(error), services.now()), etag)
-        raise
+    then, delay = await _step(services, inspection)
     try:
         await services.inspections.put(then, etag)
     except RecordConflictError:
@@ -103,26 +95,46 @@ async def _step(services: Services, inspection: Inspection) -> Next:
 
     What an inspection has come to is on its row before anything is cleaned up.
     """
-    if inspection.state is Stage.ENDING:
-        return await end(services, inspection)
-    then, delay = await _look(services, inspection)
-    return Next(ending(then), timedelta()) if then.has_ended else Next(then, delay)
+    now = services.now()
+    try:
+        if inspection.state is Stage.ENDING:
+            return await _end(services, inspection)
+        then, delay = await _look(services, inspection)
+    except (AzureError, RecordConflictError):
+        raise  # the record can't be reached: nothing can be put on the row
+    except Exception as error:  # noqa: BLE001 - nothing may keep an inspection waiting without an end
+        then, delay = Next(inspection.in_trouble(explain(error), now), LONGEST_CHECK_DELAY)
+    return Next(ending(then)) if then.has_ended else Next(then, delay)
+
+
+async def _end(services: Services, inspection: Inspection) -> Next:
+    """Clean up after an inspection; where that can't be done for too long, it ends all the same."""
+    try:
+        then, delay = await end(services, inspection)
+        return Next(then.out_of_trouble(), delay)
+    except (AzureError, NotAsLeftError) as error:
+        now, reason = services.now(), explain(error)
+        if inspection.is_out_of_patience(now):
+            return Next(await end_as_it_is(services, inspection, reason))
+        return Next(inspection.in_trouble(reason, now), LONGEST_CHECK_DELAY)
 
 
 async def _look(services: Services, inspection: Inspection) -> Next:
+    now = services.now()
+    if inspection.is_out_of_patience(now):
+        why = f"every step has gone wrong since {inspection.trouble_since}: {inspection.last_error}"
+        return Next(ended(inspection, Stage.FAILED, why, now))
     try:
         then, delay = await _STEPS[inspection.state](services, inspection)
-        return Next(then.model_copy(update={"trouble_since": None}), delay)
+        return Next(then.out_of_trouble(), delay)
     except SourceGoneError as error:
         return await conclude_gone(services, inspection, error)
     except (CopyRefusedError, NotAsLeftError, AzureError, ListingTimedOutError) as error:
         now, reason = services.now(), explain(error)
-        if is_in_long_trouble(inspection, now):
-            return Next(ended(inspection, Stage.FAILED, f"it came no further for a day: {reason}", now))
         if isinstance(error, CopyRefusedError) or (isinstance(error, AzureError) and is_lasting(error)):
             return Next(_again_or_end(inspection, reason, now), LONGEST_CHECK_DELAY)
-        # This message is the inspection's heartbeat: it outlasts any outage, while the queue tries five times only.
-        return Next(came_to_grief(inspection, reason, now), LONGEST_CHECK_DELAY)
+        # This message is the inspection's heartbeat: it outlasts an outage, while the queue tries five times only.
+        return Next(inspection.in_trouble(reason, now), LONGEST_CHECK_DELAY)
 
 
 def _again_or_end(inspection: Inspection, reason: str, now: datetime) -> Inspection:

@@ -4,7 +4,6 @@ Each step looks at what is there, does what is missing and comes back; nothing w
 harmless: the row of the restore is only advanced by the invocation that has read it.
 """
 
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -15,7 +14,6 @@ from shared.decisions import LONGEST_CHECK_DELAY
 from shared.errors import (
     CopyRefusedError,
     LeaseLostError,
-    ListingTimedOutError,
     NotAsLeftError,
     SourceGoneError,
     StepFailedError,
@@ -25,6 +23,7 @@ from shared.errors import (
 )
 from shared.events import Event, log_event
 from shared.messages import RestoreMessage
+from shared.patience import PATIENCE
 from shared.ranges import DisorderedRangesError
 from shared.restores import (
     Next,
@@ -32,7 +31,6 @@ from shared.restores import (
     Restore,
     RestoreFailedError,
     State,
-    came_to_grief,
     ended,
     failed,
     next_look,
@@ -41,12 +39,15 @@ from shared.restores import (
 )
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
-from shared.workflows.restoring.adopt import prove_and_adopt
+from shared.workflows.restoring.adopt import as_done, prove_and_adopt
 from shared.workflows.restoring.begin import begin
 from shared.workflows.restoring.copying import copy_back, promote
-from shared.workflows.restoring.end import clean_up
+from shared.workflows.restoring.end import clean_up, is_adopted, let_go
 
 _AFTER_CONFLICT = timedelta(seconds=5)
+
+_ENDS_IT = (RefusedError, TargetLeasedError, SourceGoneError, RestoreFailedError, DisorderedRangesError)
+_BEGINS_ANEW = (NotAsLeftError, LeaseLostError, CopyRefusedError)
 
 _STEPS: Mapping[State, Callable[[Services, Restore], Awaitable[Next]]] = {
     State.REQUESTED: begin,
@@ -82,14 +83,9 @@ async def _continue(services: Services, message: RestoreMessage) -> None:
         return
     restore, etag = found
     if restore.has_ended:
-        await clean_up(services, restore)
+        await _clean_up(services, restore)
         return
-    try:
-        then, delay = await _step(services, restore)
-    except Exception as error:
-        with contextlib.suppress(RecordConflictError, AzureError):
-            await services.restores.put(came_to_grief(restore, explain(error), services.now()), etag)
-        raise
+    then, delay = await _step(services, restore)
     try:
         await services.restores.put(then, etag)
     except RecordConflictError:
@@ -100,26 +96,61 @@ async def _continue(services: Services, message: RestoreMessage) -> None:
     if not then.has_ended:
         await services.queues.send(message, delay)
     elif then.state is not State.DONE:
-        await clean_up(services, then)
+        await _clean_up(services, then)
+
+
+async def _clean_up(services: Services, restore: Restore) -> None:
+    """Clean up after a restore that has ended; where that can't be done for too long, let its target go all the same.
+
+    Raises:
+        AzureError: it could not be done now.
+    """
+    try:
+        await clean_up(services, restore)
+    except AzureError as error:
+        now = services.now()
+        since = restore.trouble_since or restore.ended or now
+        if now - since < PATIENCE:
+            raise
+        await let_go(services, restore, explain(error))
 
 
 async def _step(services: Services, restore: Restore) -> Next:
     """Do a step; whatever goes wrong is put on the row, and tells how to go on."""
+    now = services.now()
+    if restore.is_out_of_patience(now):
+        return await _run_out_of_patience(services, restore)
     try:
-        return await _STEPS[restore.state](services, restore)
-    except (RefusedError, TargetLeasedError, SourceGoneError, RestoreFailedError, DisorderedRangesError) as error:
+        then, delay = await _STEPS[restore.state](services, restore)
+        return Next(then.out_of_trouble(), delay)
+    except Exception as error:  # noqa: BLE001 - nothing may keep a restore, and its disk, waiting without an end
+        return _after(services, restore, error)
+
+
+def _after(services: Services, restore: Restore, error: Exception) -> Next:
+    """Say how a restore goes on after a step that has gone wrong."""
+    if isinstance(error, _ENDS_IT):
         return _end(services, restore, str(error))
-    except (NotAsLeftError, LeaseLostError, CopyRefusedError) as error:
+    if isinstance(error, _BEGINS_ANEW):
         return _try_again(services, restore, explain(error))
-    except RecordConflictError:
+    if isinstance(error, RecordConflictError):
         # Another invocation, or another restore, was faster: what it has done is to be looked at.
         return Next(restore, _AFTER_CONFLICT)
-    except (AzureError, ListingTimedOutError) as error:
-        if isinstance(error, AzureError) and is_lasting(error):
-            go_on = _end if restore.state is State.REQUESTED else _try_again
-            return go_on(services, restore, explain(error))
-        # This message is the restore's heartbeat: it outlasts any outage, while the queue tries five times only.
-        return Next(came_to_grief(restore, explain(error), services.now()), LONGEST_CHECK_DELAY)
+    if isinstance(error, AzureError) and is_lasting(error):
+        go_on = _end if restore.state is State.REQUESTED else _try_again
+        return go_on(services, restore, explain(error))
+    # This message is the restore's heartbeat: it outlasts an outage, while the queue tries five times only.
+    return Next(restore.in_trouble(explain(error), services.now()), LONGEST_CHECK_DELAY)
+
+
+async def _run_out_of_patience(services: Services, restore: Restore) -> Next:
+    """End a restore of which every step has gone wrong for too long; one that has adopted its target is done."""
+    now = services.now()
+    why = f"every step has gone wrong since {restore.trouble_since}: {restore.last_error}"
+    if restore.state is State.PROVING and await is_adopted(services, restore):
+        await let_go(services, restore, why)
+        return Next(as_done(restore, now))
+    return Next(failed(restore, why, now))
 
 
 def _end(services: Services, restore: Restore, why: str) -> Next:
@@ -132,7 +163,7 @@ def _end(services: Services, restore: Restore, why: str) -> Next:
 def _try_again(services: Services, restore: Restore, reason: str) -> Next:
     """Begin the copies anew; before there are any, just come back."""
     if restore.state is State.REQUESTED:
-        return Next(came_to_grief(restore, reason, services.now()), next_look(restore, services.now()))
+        return Next(restore.in_trouble(reason, services.now()), next_look(restore, services.now()))
     try:
         again = tried_again(restore, reason, services.now())
     except RestoreFailedError as error:
@@ -150,6 +181,7 @@ def _log(before: Restore, then: Restore) -> None:
             Event(f"restore-{then.state}"),
             level=level,
             **about,
+            point=then.target_snapshot,
             size=then.size,
             bytes_compared=then.bytes_compared,
             duration_seconds=(then.checked - then.requested).total_seconds(),

@@ -20,6 +20,7 @@ from shared.workflows.begin_anew import resync
 from shared.workflows.failures import on_record, record_failure
 from shared.workflows.full_copies import look_at_copy
 from shared.workflows.give_up import give_up
+from shared.workflows.open_run import catch_up
 from shared.workflows.request_inspection import open_inspection
 from shared.workflows.sealing.clean_up import clean_up, drop_duplicates
 from shared.workflows.sealing.seal import is_current, seal, seal_copy
@@ -28,7 +29,10 @@ _PASSING = (AzureError, RecordConflictError, ListingTimedOutError, DisorderedRan
 
 
 async def finish_backup(services: Services, message: FinishMessage) -> None:
-    """Look at a run's progress: seal it when it is complete, else look again later."""
+    """Look at a run's progress: seal it when it is complete, else look again later.
+
+    When the run is over, and a tick has passed meanwhile, that tick's run is opened.
+    """
     async with on_record(services, message, Event.FINISH_BACKUP_FAILED):
         found = await services.records.get(message.address)
         run = found[0].run_of(message.run) if found else None
@@ -50,6 +54,8 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
             # This message is the run's heartbeat: it outlasts any outage, while the queue tries five times only.
             await record_failure(services, message.address, Event.FINISH_BACKUP_FAILED, error, message.run)
             await services.queues.send(message, LONGEST_CHECK_DELAY)
+    async with on_record(services, message, Event.SNAPSHOT_FAILED):
+        await catch_up(services, message.address)
 
 
 async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> None:

@@ -1,8 +1,8 @@
 """How a run ends that can't be finished: closed on record, its lease ended, nothing of it left behind."""
 
-from shared.decisions import given_up
+from shared.decisions import LONGEST_CHECK_DELAY, given_up
 from shared.events import Event
-from shared.messages import RunMessage
+from shared.messages import FinishMessage, RunMessage
 from shared.record import DiskRecord
 from shared.settings import Mode
 from shared.storage.services import Services
@@ -29,3 +29,6 @@ async def give_up(services: Services, message: RunMessage, why: Exception) -> No
         if record and record.base_snapshot != message.run:
             await services.disks.delete_snapshot(message.address, message.run)
     await services.plans.drop(message)
+    if run is not None:
+        # A tick may have found the run open: the disk is caught up, unless this very tick snapshots it.
+        await services.queues.send(FinishMessage(disk=message.disk, run=message.run), LONGEST_CHECK_DELAY)

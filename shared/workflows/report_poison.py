@@ -43,6 +43,8 @@ from shared.storage.services import Services
 from shared.ticks import LONGEST_TICK
 from shared.workflows.failures import record_failure
 
+_DIED = "its worker died each time, or could not put on record what was wrong; the log of that time may say"
+
 MOST_SAID = 500
 """Characters of a message that nobody can read, as they are put on record."""
 
@@ -81,16 +83,19 @@ async def _report_run(services: Services, queue: str, message: RunMessage) -> bo
     if found is None or run is None or (is_of_plan and run.plan != message.plan):
         log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step=queue)
         return False
-    why = f"a message of the run failed again and again, and {queue} has given it up; what it said last: " + (
-        found[0].last_error or "nothing, its worker died each time"
-    )
+    # What was wrong is the record's last error, which is left as it is: a text that quotes another grows each time.
+    cause = found[0].last_error if run.error_at else _DIED
+    why, now = f"{queue} has given up a message of the run, which failed five times", services.now()
 
     def failed(record: DiskRecord) -> DiskRecord:
         current = record.run_of(message.run)
-        return failed_for_good(record, why) if current and not current.failed else record
+        if current is None:
+            return record
+        noted = record if current.failed else failed_for_good(record, why)
+        return noted.model_copy(update={"last_error": cause, "last_error_at": now})
 
     await services.records.update(message.address, failed)
-    await record_failure(services, message.address, Event.RUN_FAILED, DiskError(why), message.run)
+    log_event(Event.RUN_FAILED, level=logging.ERROR, disk=message.disk, run=message.run, reason=why, cause=cause)
     return True
 
 
@@ -112,7 +117,7 @@ async def _report_restore(services: Services, queue: str, body: bytes, _: str) -
     message = RestoreMessage.read(body)
     row, now = restores.row_key(message.restore), services.now()
     noted = await services.restores.update(
-        message.address, row, lambda found: restores.came_to_grief(found, _why(found.last_error), now)
+        message.address, row, lambda found: found.in_trouble(found.last_error or _DIED, now)
     )
     if noted is None:
         log_event(Event.MESSAGE_DROPPED, disk=message.disk, restore=message.restore, step=queue)
@@ -134,15 +139,11 @@ async def _note(services: Services, queue: str, message: InspectionMessage) -> b
     """Note on an inspection's row that a step of it fails; tell whether it is still open."""
     row, now = inspections.row_key(message.task, message.inspection), services.now()
     noted = await services.inspections.update(
-        message.address, row, lambda found: inspections.came_to_grief(found, _why(found.last_error), now)
+        message.address, row, lambda found: found.in_trouble(found.last_error or _DIED, now)
     )
     if noted is None:
         log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step=queue)
     return noted is not None
-
-
-def _why(last_error: str) -> str:
-    return f"a step of it failed again and again: {last_error or 'its worker died each time'}"
 
 
 async def _report_inspection_request(services: Services, queue: str, body: bytes, message_id: str) -> None:

@@ -1,6 +1,5 @@
 """The first step: snapshot all disks, as close together as the service lets; then open their runs."""
 
-import contextlib
 import logging
 from datetime import datetime, timedelta
 
@@ -8,19 +7,19 @@ from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
 from shared.addresses import BlobAddress
-from shared.decisions import is_unwatched, next_check
-from shared.errors import DiskError, StepFailedError, explain
+from shared.decisions import is_unwatched
+from shared.errors import StepFailedError, explain
 from shared.events import Event, Stopwatch, log_event
 from shared.failed_runs import is_failing, tried_again
 from shared.messages import FinishMessage, InspectionMessage, PlanMessage, RestoreMessage, TickMessage
 from shared.record import DiskRecord, OpenRun
 from shared.restore_targets import without_restore
-from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
 from shared.ticks import SHORTEST_LOOK_DELAY, asked_for
-from shared.workflows.failures import new_record, record_failure
+from shared.workflows.failures import record_failure
 from shared.workflows.find_disks import FoundDisks, find_disks, for_each
 from shared.workflows.inspecting.scratch import drop_orphans
+from shared.workflows.open_run import catch_up, open_run
 
 WAITS_FOR = timedelta(minutes=10)
 """How long a tick waits for the table, the queues or a token: nobody repeats it, and the next may be far."""
@@ -32,7 +31,8 @@ async def take_snapshots(services: Services) -> None:
     """Snapshot every disk that has no open run, and start its run; see to it that open runs go on.
 
     All snapshots are taken at once, before anything else is done with any disk: the disks of one VM belong together.
-    A disk that fails, fails alone. One that is being restored waits for the restore's end.
+    A disk that fails, fails alone. One that has an open run, or is being restored, is late: it is snapshotted as soon
+    as that has ended.
 
     Raises:
         StepFailedError: neither the record nor the queues can be reached.
@@ -52,20 +52,23 @@ async def take_snapshots(services: Services) -> None:
     )
     await _watch_tick(services, disks, tick)
 
-    async def open_run(disk: BlobAddress) -> None:
-        await _open_run(services, disk, snapshots[disk], tick)
+    async def begin_run(disk: BlobAddress) -> None:
+        await open_run(services, disk, snapshots[disk], tick)
 
     async def watch_disk(disk: BlobAddress) -> None:
-        record = disks.found[disk]
+        record = disks.found.get(disk)
+        if disk in disks.due:
+            await services.records.update(disk, lambda now: asked_for(now, tick))
         if record and record.run:
             await _watch_run(services, disk, record, record.run)
         if record and record.restore:
             await _watch_restore(services, disk, record)
-        if disk in disks.due:
-            await services.records.update(disk, lambda now: asked_for(now, tick))
+        if record and (record.run or record.restore):
+            await catch_up(services, disk)  # that may have ended just before this tick was on record
 
-    await for_each(services, list(snapshots), open_run, Event.OPEN_RUN_FAILED)
-    await for_each(services, sorted({*disks.running, *disks.restoring}), watch_disk, Event.WATCH_DISK_FAILED)
+    await for_each(services, list(snapshots), begin_run, Event.OPEN_RUN_FAILED)
+    others = {*disks.due, *disks.running, *disks.restoring} - snapshots.keys()
+    await for_each(services, sorted(others), watch_disk, Event.WATCH_DISK_FAILED)
     await _watch_restores(services)
     await _watch_inspections(services)
     for disk, why in disks.missing.items():
@@ -93,8 +96,10 @@ async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> 
     """Say which disks are due, and have the tick looked at until all of them are backed up."""
     for disk in disks.due:
         record = disks.found.get(disk)
-        success = record.last_success.isoformat() if record and record.last_success else ""
-        log_event(Event.BACKUP_DUE, disk=disk.url, tick=tick.isoformat(), last_success=success)
+        point = record.last_point if record else ""
+        log_event(Event.BACKUP_DUE, disk=disk.url, tick=tick.isoformat(), last_point=point)
+        if record and (record.run or record.restore):
+            _tell_late(disk, record, tick)
     try:
         await services.queues.send(TickMessage(tick=tick, disks=len(disks.due) + disks.unknown), SHORTEST_LOOK_DELAY)
     except AzureError as error:
@@ -102,50 +107,11 @@ async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> 
         log_event(Event.REPORT_TICK_FAILED, level=logging.ERROR, tick=tick.isoformat(), reason=explain(error))
 
 
-async def _open_run(services: Services, disk: BlobAddress, snapshot: str, tick: datetime) -> None:
-    source = await services.pages.properties(disk, snapshot)
-    if not source.is_page_blob:
-        await services.disks.delete_snapshot(disk, snapshot)
-        raise DiskError(f"{disk.url} is no page blob, so it is no disk. What to do: take it out of SOURCE_DISKS.")
-    now = services.now()
-    mode = services.settings.mode_of(disk)
-    run = OpenRun(snapshot=snapshot, size=source.size, started=now, mode=mode, progressed=now, checked=now)
-    if not await _put_on_record(services, disk, run, tick):
-        log_event(
-            Event.SNAPSHOT_DROPPED,
-            level=logging.WARNING,
-            disk=disk.url,
-            run=snapshot,
-            reason="another run or a restore was faster",
-        )
-        await services.disks.delete_snapshot(disk, snapshot)
-        return
-    log_event(Event.RUN_OPENED, disk=disk.url, run=snapshot, size=source.size)
-    await services.queues.send(PlanMessage(disk=disk.url, run=snapshot))
-    await services.queues.send(FinishMessage(disk=disk.url, run=snapshot), next_check(run, now))
-
-
-async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun, tick: datetime) -> bool:
-    """Open a run on the disk's record, unless another run is open there or was sealed meanwhile, or a restore is on.
-
-    Returns:
-        Whether the record knows the run: open, or sealed by now.
-    """
-    new = new_record(services, disk)
-
-    def opened(record: DiskRecord) -> DiskRecord:
-        record = asked_for(record, tick)
-        if record.run or record.restore or record.base_snapshot >= run.snapshot:
-            return record
-        adopted = record.adopted and not services.settings.covers(disk)
-        return record.model_copy(update={"run": run, "backup_blob": new.backup_blob, "adopted": adopted})
-
-    record = await services.records.update(disk, opened)
-    if record is None:
-        with contextlib.suppress(RecordConflictError):
-            await services.records.put(disk, opened(new), None)
-        record = await services.records.update(disk, opened)
-    return record is not None and (record.run_of(run.snapshot) is not None or record.base_snapshot == run.snapshot)
+def _tell_late(disk: BlobAddress, record: DiskRecord, tick: datetime) -> None:
+    """Say that a disk is not snapshotted at this tick, but as soon as what is under way has ended."""
+    waits_for = f"its open run {record.run.snapshot}" if record.run else f"the restore {record.restore} to it"
+    reason = f"it waits for {waits_for}, and is snapshotted as soon as that has ended"
+    log_event(Event.BACKUP_LATE, level=logging.WARNING, disk=disk.url, tick=tick.isoformat(), reason=reason)
 
 
 async def _watch_run(services: Services, disk: BlobAddress, record: DiskRecord, run: OpenRun) -> None:
@@ -163,12 +129,10 @@ async def _watch_run(services: Services, disk: BlobAddress, record: DiskRecord, 
     if is_unwatched(run, now, after):
         log_event(Event.RUN_RESUMED, level=logging.WARNING, disk=disk.url, run=run.snapshot)
         await services.queues.send(FinishMessage(disk=disk.url, run=run.snapshot))
-    log_event(Event.RUN_STILL_OPEN, disk=disk.url, run=run.snapshot)
 
 
 async def _watch_restore(services: Services, disk: BlobAddress, record: DiskRecord) -> None:
     """Have a disk's record let go of a restore that has ended, or whose row is gone."""
-    log_event(Event.DISK_BEING_RESTORED, disk=disk.url, restore=record.restore)
     found = await services.restores.get(BlobAddress.parse(record.restore_of), record.restore)
     if found is None:
         await services.records.update(disk, lambda now: without_restore(now, record.restore))

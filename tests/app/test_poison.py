@@ -54,7 +54,8 @@ async def test_a_run_whose_watching_message_was_given_up_says_so_and_is_watched_
         await _poison(cloud, FinishMessage(disk=disk.url, run=run.snapshot))
 
         async def has_failed() -> bool:
-            return "finish-backup has given it up" in (await disk.record()).last_error
+            failing = (await disk.record()).run
+            return failing is not None and failing.failed.startswith("finish-backup has given up a message of the run")
 
         await until(has_failed, "the error on record")
         hold.set()
@@ -70,7 +71,7 @@ async def test_a_restore_whose_step_was_given_up_says_so_and_goes_on(cloud: Clou
         asked = await ask(cloud, request(disk, target=f"{disk.url}-2"))
         await copying.started.wait()
         await _poison(cloud, RestoreMessage(disk=disk.url, restore=asked))
-        await until(lambda: _restore_says(cloud, asked, "a step of it failed again and again"), "the error on its row")
+        await until(lambda: _restore_says(cloud, asked, "its worker died each time"), "the error on its row")
         await copying.finish()
         restore = await ended(cloud, asked)
     assert restore.state is State.DONE
@@ -102,7 +103,7 @@ async def test_a_verify_whose_step_was_given_up_says_so_and_goes_on(cloud: Cloud
 
         async def says_so() -> bool:
             [verify] = await inspections(cloud, Task.VERIFY)
-            return "a step of it failed again and again" in verify.last_error
+            return "its worker died each time" in verify.last_error
 
         await until(says_so, "the error on its row")
         hold.set()

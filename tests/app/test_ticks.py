@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import pytest
 from aiohttp import web
@@ -67,7 +68,7 @@ async def test_a_tick_that_backs_up_every_disk_calls_the_heartbeat_once(cloud: C
     [succeeded] = cloud.events(Event.TICK_SUCCEEDED)
     assert (succeeded["tick"], succeeded["disks"], succeeded["backed_up"]) == (snapshots["tick"], 2, 2)
     due = cloud.events(Event.BACKUP_DUE)
-    assert {(found["disk"], found["tick"], found["last_success"]) for found in due} == {
+    assert {(found["disk"], found["tick"], found["last_point"]) for found in due} == {
         (disk.url, snapshots["tick"], "") for disk in disks
     }
     assert SECRET not in cloud.log.read_text()
@@ -88,6 +89,39 @@ async def test_a_tick_with_a_disk_that_fails_calls_no_heartbeat(cloud: Cloud, wa
     [incomplete], [succeeded] = cloud.events(Event.TICK_INCOMPLETE), cloud.events(Event.TICK_SUCCEEDED)
     assert (incomplete["tick"], incomplete["disks"]) == (first["tick"], 2)
     assert succeeded["tick"] == second["tick"]
+
+
+async def test_a_tick_that_finds_a_run_open_is_caught_up_when_that_is_sealed(cloud: Cloud, watcher: Watcher) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(1))
+    async with cloud.app(disk, HEARTBEAT_URL=watcher.url) as app:
+        go_on = asyncio.Event()
+        held = cloud.azure.gateway.faults.add(Fault("Put Page From URL", disk.backup_path, delay_until=go_on))
+        await app.tick()
+        await held.struck.wait()
+        await disk.write(0, pages(1, seed=2))
+        await app.tick()
+        await until(lambda: cloud.logged(Event.BACKUP_LATE), "the second tick")
+        held.remove()
+        go_on.set()
+
+        async def ended() -> bool:
+            return len(cloud.events(Event.TICK_SUCCEEDED)) > 1
+
+        await until(ended, "the end of both ticks")
+        await until(app.idle, "the call")
+        points = await disk.points()
+        record = await disk.record()
+        ticks = [datetime.fromisoformat(found["tick"]) for found in cloud.events(Event.SNAPSHOTS_TAKEN)]
+        assert len(points) == 2
+        assert await disk.content_of(points[-1]) == disk.expected
+    first, second = (datetime.fromisoformat(point.time) for point in points)
+    assert ticks[0] <= first < ticks[1] <= second
+    assert points[0].sealed >= ticks[1], "sealed after the second tick, and yet not what it has asked for"
+    assert (record.last_tick, record.point_tick) == (ticks[1], ticks[1])
+    assert [fields["run"] for fields in cloud.events(Event.BACKUP_CAUGHT_UP)] == [points[-1].time]
+    assert watcher.calls == 2
+    assert not cloud.events(Event.TICK_INCOMPLETE)
 
 
 @pytest.mark.parametrize("status", [404, 499])  # one that has a name, and one that has none

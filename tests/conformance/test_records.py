@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -57,14 +58,19 @@ async def test_a_record_is_read_as_it_was_put(cloud: Cloud) -> None:
     assert found[0] == record
 
 
-async def test_the_disks_that_a_tick_has_asked_for_are_listed_with_their_last_success(cloud: Cloud) -> None:
+async def test_the_disks_that_ticks_have_asked_for_are_listed_with_what_they_have(cloud: Cloud) -> None:
     records, later = cloud.services.records, NOON + timedelta(microseconds=1)
-    ticks = {"disk1.vhd": (NOON, None), "disk2.vhd": (NOON, later), "disk3.vhd": (None, NOON)}
-    for name, (last_tick, last_success) in ticks.items():
+    run = OpenRun(snapshot=times(1)[0], size=PAGE, started=NOON, tick=later, progressed=NOON, checked=NOON)
+    asked: dict[str, Any] = {"first_tick": NOON, "last_tick": later}
+    told: dict[str, dict[str, Any]] = {
+        "disk1.vhd": {**asked, "run": run},
+        "disk2.vhd": {**asked, "missed_tick": NOON, "point_tick": later},
+    }
+    for name, values in {**told, "disk3.vhd": {"last_success": NOON}}.items():
         disk = cloud.disks.blob(name)
-        told = {"last_tick": last_tick, "last_success": last_success}
-        await records.put(disk, record_of(cloud, disk).model_copy(update=told), None)
-    assert sorted(await records.due(), key=str) == [DueDisk(NOON, None), DueDisk(NOON, later)]
+        await records.put(disk, record_of(cloud, disk).model_copy(update=values), None)
+    running, missed = DueDisk(NOON, later, run_tick=later), DueDisk(NOON, later, missed_tick=NOON, point_tick=later)
+    assert set(await records.due()) == {running, missed}
 
 
 async def test_what_a_record_does_not_say_any_more_is_gone(cloud: Cloud) -> None:

@@ -78,7 +78,14 @@ def test_a_run_that_comes_no_further_fails_where_it_has_errors_of_its_own() -> N
     assert not is_failing(erred(stalled, "another run", LATER))
     assert not is_failing(erred(UNDER_WAY, run_of(UNDER_WAY).snapshot, LATER)), "it moves"
     assert not is_failing(progressed(in_trouble, MORE, LATER)), "it moves again"
-    assert not is_failing(in_trouble.with_run(mode=Mode.FULL)), "the service may let a copy wait for days"
+
+
+def test_a_full_copy_may_wait_for_days_and_fails_where_it_can_not_be_looked_at() -> None:
+    waiting = replanned(BACKED_UP.with_run(mode=Mode.FULL, opened=True, bytes_done=GIB), LATER)
+    blind = erred(waiting, run_of(waiting).snapshot, LATER)
+    assert not is_failing(waiting)
+    assert is_failing(blind)
+    assert not is_failing(copied(blind, GIB, 64 * GIB, LATER)), "it can be looked at again"
 
 
 def test_a_run_that_moves_fails_no_more() -> None:

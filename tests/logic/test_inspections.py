@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from shared.decisions import is_unwatched
 from shared.inspections import (
     ENDS,
-    LONGEST_TROUBLE,
     MOST_ATTEMPTS,
     PARTS_AHEAD,
     Compared,
@@ -18,10 +17,8 @@ from shared.inspections import (
     Stage,
     begun,
     built_on,
-    came_to_grief,
     compared,
     ended,
-    is_in_long_trouble,
     missing,
     next_parts,
     row_key,
@@ -150,22 +147,6 @@ def test_an_inspection_ends_with_a_reason_and_the_time_it_took(inspection: Inspe
     assert (then.state, then.reason, then.duration_seconds) == (stage, "all bytes equal", 90.5)
     assert then.ended == then.checked == inspection.requested + timedelta(seconds=90.5)
     assert changes(inspection, then) <= {"state", "reason", "checked", "ended", "duration_seconds"}
-
-
-@a_few
-@given(inspections())
-def test_what_goes_wrong_is_noted_while_the_inspection_goes_on(inspection: Inspection) -> None:
-    then = came_to_grief(inspection, "ServerBusy (503)", LATER)
-    assert (then.last_error, then.last_error_at, then.checked) == ("ServerBusy (503)", LATER, LATER)
-    assert then.trouble_since == (inspection.trouble_since or LATER)
-    assert changes(inspection, then) <= {"last_error", "last_error_at", "trouble_since", "checked"}
-
-
-def test_an_inspection_whose_every_step_goes_wrong_fails_after_a_day() -> None:
-    troubled = came_to_grief(came_to_grief(INSPECTION, "ServerBusy (503)", NOON), "ServerBusy (503)", LATER)
-    assert not is_in_long_trouble(INSPECTION, NOON + LONGEST_TROUBLE)
-    assert not is_in_long_trouble(troubled, NOON + LONGEST_TROUBLE - timedelta(seconds=1))
-    assert is_in_long_trouble(troubled, NOON + LONGEST_TROUBLE)
 
 
 # --- attempts

@@ -8,7 +8,7 @@ import pytest
 from shared.addresses import BlobAddress
 from shared.decisions import BackupBlob, TakenSnapshot, opened
 from shared.record import DiskRecord, Kind, OpenRun, RecoveryPoint
-from shared.restore_targets import adopted, claimed, is_blank, let_go, restored_point, without_restore
+from shared.restore_targets import adopted, claimed, is_blank, released, restored_point, without_restore
 from shared.restores import Restore
 from shared.storage.records import from_properties, to_properties
 from tests.logic.conftest import BACKUPS
@@ -33,11 +33,11 @@ def resting(record: DiskRecord = BACKED_UP, **changes: Any) -> DiskRecord:
 def test_a_record_names_the_restore_that_is_under_way_and_lets_go_of_it() -> None:
     taken = claimed(resting(), RESTORE)
     assert taken == resting(restore="6f3c1d2e", restore_of=DISK)
-    assert let_go(taken, RESTORE, wrote=False) == resting()
+    assert released(taken, RESTORE, wrote=False) == resting()
 
 
 def test_a_restore_that_wrote_and_did_not_end_well_makes_the_next_run_a_resync() -> None:
-    after = let_go(claimed(resting(), RESTORE), RESTORE, wrote=True)
+    after = released(claimed(resting(), RESTORE), RESTORE, wrote=True)
     assert (after.restore, after.restore_of) == ("", "")
     assert after == without_restore(claimed(resting(), RESTORE), RESTORE.restore)
     run = opened(after.model_copy(update={"run": RUN}), as_sealed(), 1, leased=True).run
@@ -56,13 +56,13 @@ def test_a_restore_that_wrote_to_a_disk_never_backed_up_leaves_it_a_first_run() 
 
 def test_a_restore_that_wrote_nothing_leaves_the_reason_for_a_resync_as_it_was() -> None:
     record = resting(resync_reason="the last run was given up")
-    assert let_go(claimed(record, RESTORE), RESTORE, wrote=False) == record
+    assert released(claimed(record, RESTORE), RESTORE, wrote=False) == record
 
 
 @pytest.mark.parametrize("wrote", [True, False])
 @pytest.mark.parametrize("record", [resting(), resting(restore="another", restore_of=DISK)])
 def test_a_record_that_names_another_restore_or_none_is_left_as_it_is(record: DiskRecord, wrote: bool) -> None:
-    assert let_go(record, RESTORE, wrote=wrote) == record
+    assert released(record, RESTORE, wrote=wrote) == record
     assert without_restore(record, RESTORE.restore) == record
 
 
@@ -128,7 +128,7 @@ def test_the_run_after_a_restore_is_incremental_from_the_restored_disks_snapshot
     assert (after.base_snapshot, after.last_point) == (RESTORE.target_snapshot, RESTORE.target_snapshot)
     assert after.last_success == LATER
     assert after.adopted is not is_listed
-    run = next_run(let_go(after, RESTORE, wrote=False), as_sealed())
+    run = next_run(released(after, RESTORE, wrote=False), as_sealed())
     assert (run.kind, run.reason) == (Kind.INCREMENTAL, "")
 
 

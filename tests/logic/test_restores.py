@@ -22,7 +22,6 @@ from shared.restores import (
     RestoreFailedError,
     State,
     begun,
-    came_to_grief,
     ended,
     next_look,
     next_try,
@@ -218,10 +217,9 @@ def test_the_end_of_a_restore_is_on_its_row(state: State) -> None:
 
 
 def test_what_went_wrong_is_on_the_row_of_a_restore_that_goes_on() -> None:
-    restore = came_to_grief(RESTORE, "the service is busy", LATER)
-    assert restore == RESTORE.model_copy(
-        update={"last_error": "the service is busy", "last_error_at": LATER, "checked": LATER}
-    )
+    restore = RESTORE.in_trouble("the service is busy", LATER)
+    told = {"last_error": "the service is busy", "last_error_at": LATER, "checked": LATER, "trouble_since": LATER}
+    assert restore == RESTORE.model_copy(update=told)
     assert not restore.has_ended
 
 
@@ -252,6 +250,7 @@ def test_a_restore_tried_again_copies_and_proves_everything_anew() -> None:
             "target_snapshot": "",
             "last_error": "the copy was lost",
             "last_error_at": LATER,
+            "trouble_since": LATER,
             "phase_began": LATER,
             "checked": LATER,
         }

@@ -1,11 +1,12 @@
-"""A tick has succeeded when every disk of it has a recovery point sealed since, and not before."""
+"""A disk has what a tick asked for when a recovery point's time is at or after the tick, whenever it is sealed."""
 
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.record import DiskRecord
+from shared.decisions import TakenSnapshot, sealed
+from shared.record import DiskRecord, Kind, OpenRun, RecoveryPoint
 from shared.ticks import (
     LONGEST_LOOK_DELAY,
     LONGEST_TICK,
@@ -14,13 +15,19 @@ from shared.ticks import (
     Outcome,
     asked_for,
     backed_up,
+    is_behind,
+    is_to_catch_up,
     next_look,
     outcome,
 )
+from tests.logic.records import BACKED_UP, NEW
 
 TICK = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)
-SOON, LATER = TICK + timedelta(minutes=5), TICK + timedelta(hours=12)
-DONE, OPEN, OLD = DueDisk(TICK, SOON), DueDisk(TICK, None), DueDisk(TICK, TICK - timedelta(hours=12))
+EARLIER, LATER = TICK - timedelta(hours=12), TICK + timedelta(hours=12)
+SOON, LAST = TICK + timedelta(minutes=5), LATER + timedelta(hours=12)
+DONE = DueDisk(TICK, TICK, point_tick=TICK)
+RUNNING = DueDisk(TICK, TICK, run_tick=TICK)
+OLD = DueDisk(EARLIER, TICK, point_tick=EARLIER)
 
 
 def test_a_tick_succeeds_when_all_its_disks_are_backed_up() -> None:
@@ -28,7 +35,7 @@ def test_a_tick_succeeds_when_all_its_disks_are_backed_up() -> None:
 
 
 def test_a_tick_waits_for_a_disk_without_a_recovery_point_since() -> None:
-    assert outcome(TICK, 2, [DONE, OPEN], SOON) is Outcome.PENDING
+    assert outcome(TICK, 2, [DONE, RUNNING], SOON) is Outcome.PENDING
     assert outcome(TICK, 2, [DONE, OLD], SOON) is Outcome.PENDING
 
 
@@ -36,14 +43,34 @@ def test_a_tick_waits_for_a_disk_that_was_not_even_found() -> None:
     assert outcome(TICK, 3, [DONE, DONE], SOON) is Outcome.PENDING
 
 
-def test_a_disk_of_another_tick_stands_for_none_of_this_one() -> None:
-    earlier = DueDisk(TICK - timedelta(hours=12), SOON)
-    assert outcome(TICK, 2, [DONE, earlier], SOON) is Outcome.PENDING
+def test_a_disk_of_other_ticks_stands_for_none_of_this_one() -> None:
+    dropped, new = DueDisk(EARLIER, EARLIER, point_tick=EARLIER), DueDisk(LATER, LATER, point_tick=LATER)
+    assert outcome(TICK, 2, [DONE, dropped], SOON) is Outcome.PENDING
+    assert outcome(TICK, 2, [DONE, new], LATER) is Outcome.INCOMPLETE
 
 
-def test_a_tick_is_incomplete_once_another_has_begun_or_after_a_week() -> None:
-    assert outcome(TICK, 2, [DONE, DueDisk(LATER, SOON)], LATER) is Outcome.INCOMPLETE
-    assert outcome(TICK, 2, [DONE, OPEN], TICK + LONGEST_TICK) is Outcome.INCOMPLETE
+def test_a_tick_is_incomplete_once_another_has_overtaken_it_or_after_a_week() -> None:
+    overtaken = DueDisk(TICK, LATER, missed_tick=TICK)
+    assert outcome(TICK, 2, [DONE, overtaken], LATER) is Outcome.INCOMPLETE
+    assert outcome(TICK, 2, [DONE, overtaken._replace(point_tick=LATER)], LAST) is Outcome.INCOMPLETE
+    assert outcome(TICK, 2, [DONE, RUNNING], TICK + LONGEST_TICK) is Outcome.INCOMPLETE
+
+
+def test_a_tick_that_is_overtaken_while_its_run_goes_on_succeeds_when_that_is_sealed() -> None:
+    quick = DueDisk(TICK, LATER, point_tick=LATER)
+    slow = DueDisk(TICK, LATER, run_tick=TICK)
+    assert outcome(TICK, 2, [quick, slow], LATER) is Outcome.PENDING
+    assert outcome(TICK, 2, [quick, slow._replace(run_tick=None, point_tick=TICK)], LATER) is Outcome.SUCCEEDED
+    failed = DueDisk(TICK, LATER, missed_tick=TICK)
+    assert outcome(TICK, 3, [quick, slow, failed], LATER) is Outcome.INCOMPLETE
+
+
+def test_a_tick_that_finds_an_older_run_open_does_not_succeed_by_its_seal() -> None:
+    slow = DueDisk(EARLIER, TICK, run_tick=EARLIER)
+    assert outcome(TICK, 1, [slow], SOON) is Outcome.PENDING
+    just_sealed = slow._replace(run_tick=None, point_tick=EARLIER)
+    assert outcome(TICK, 1, [just_sealed], SOON) is Outcome.PENDING
+    assert outcome(TICK, 1, [just_sealed._replace(point_tick=TICK)], SOON) is Outcome.SUCCEEDED
 
 
 def test_a_tick_of_no_disks_that_could_be_found_does_not_succeed() -> None:
@@ -52,20 +79,73 @@ def test_a_tick_of_no_disks_that_could_be_found_does_not_succeed() -> None:
 
 def test_of_two_ticks_at_once_the_later_one_counts() -> None:
     record = asked_for(DiskRecord(disk="d", backup_blob="b"), LATER)
-    assert asked_for(record, TICK).last_tick == LATER
+    assert asked_for(record, TICK) == record
 
 
-moments = st.timedeltas(timedelta(hours=-24), timedelta(hours=24)).map(lambda after: TICK + after)
-dues = st.lists(st.builds(DueDisk, st.one_of(st.just(TICK), moments), st.one_of(st.none(), moments)))
+def test_a_disk_misses_a_tick_that_is_overtaken_without_a_run_of_its_own() -> None:
+    asked = asked_for(BACKED_UP.with_run(tick=EARLIER), TICK)
+    assert (asked.first_tick, asked.last_tick, asked.missed_tick) == (TICK, TICK, None)
+    assert asked_for(asked, LATER).missed_tick == TICK
+    assert asked_for(asked.with_run(tick=TICK), LATER).missed_tick is None
+    assert asked_for(asked.model_copy(update={"run": None, "point_tick": TICK}), LATER).missed_tick is None
+
+
+def taken_at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}0Z"
+
+
+def sealed_at(record: DiskRecord, taken: datetime) -> DiskRecord:
+    """Seal a recovery point whose source snapshot was taken then; the seal itself is long after."""
+    point = RecoveryPoint.of_a_copy(
+        time=taken_at(taken), kind=Kind.FULL, reason="", backup_snapshot="s", size=512, started=taken, sealed=LAST
+    )
+    return sealed(record, point, TakenSnapshot(time="s", plan=0, etag="e"))
+
+
+def run_for(tick: datetime, taken: datetime) -> OpenRun:
+    return OpenRun(snapshot=taken_at(taken), size=512, started=taken, tick=tick, progressed=taken, checked=taken)
+
+
+def test_a_run_that_was_open_at_a_tick_leaves_the_disk_to_be_caught_up() -> None:
+    record = asked_for(NEW.model_copy(update={"run": run_for(EARLIER, EARLIER)}), EARLIER)
+    late = asked_for(record, TICK)
+    assert not is_to_catch_up(late), "a run is open"
+    after = sealed_at(late, EARLIER)
+    assert (after.point_tick, after.last_success) == (EARLIER, LAST)
+    assert is_to_catch_up(after)
+    assert not is_to_catch_up(after.model_copy(update={"restore": "6f3c1d2e"})), "it is being restored"
+    caught_up = sealed_at(after.model_copy(update={"run": run_for(TICK, SOON)}), SOON)
+    assert not is_behind(caught_up)
+
+
+def test_a_snapshot_that_a_tick_has_taken_counts_for_it_though_the_storage_s_clock_is_behind() -> None:
+    behind = TICK - timedelta(seconds=2)
+    record = asked_for(NEW.model_copy(update={"run": run_for(TICK, behind)}), TICK)
+    assert sealed_at(record, behind).point_tick == TICK
+
+
+def test_a_state_taken_after_a_tick_counts_for_it_whoever_took_it() -> None:
+    restored = asked_for(NEW.model_copy(update={"run": None}), TICK)
+    assert sealed_at(restored, SOON).point_tick == TICK
+    assert sealed_at(restored, EARLIER).point_tick is None
+
+
+moments = st.sampled_from([EARLIER, TICK, LATER])
+maybe = st.none() | moments
+dues = st.lists(
+    st.builds(DueDisk, moments, moments, maybe, maybe, maybe).filter(lambda disk: disk.first_tick <= disk.last_tick)
+)
 
 
 @given(dues, st.integers(0, 10))
 def test_no_tick_succeeds_with_a_disk_missing(due: list[DueDisk], more: int) -> None:
-    disks = sum(disk.last_tick == TICK for disk in due) + more
-    found = outcome(TICK, disks, due, LATER)
-    all_done = more == 0 and all(d.last_success and d.last_success >= TICK for d in due if d.last_tick == TICK)
+    of_tick = [disk for disk in due if disk.first_tick <= TICK <= disk.last_tick]
+    found = outcome(TICK, len(of_tick) + more, due, LATER)
+    all_done = more == 0 and all(
+        disk.point_tick is not None and disk.point_tick >= TICK and disk.missed_tick != TICK for disk in of_tick
+    )
     assert (found is Outcome.SUCCEEDED) == all_done
-    assert backed_up(TICK, due) <= disks
+    assert backed_up(TICK, due) <= len(of_tick)
 
 
 @given(st.timedeltas(timedelta(0), timedelta(days=30)))

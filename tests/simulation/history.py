@@ -105,6 +105,9 @@ class History:
             next_tick = self.world.now + _TICK
             self.host.tick()
             await self._settle(lambda: self.world.now >= next_tick)  # noqa: B023 - asked in this round only
+            if not self.host.has_work():
+                tick, settings = self.host.last_tick, self.host.settings
+                self._require_nothing(list(model.wrong_after_tick(self.world, settings, tick)))
             if not (self._without_point(since) or self._open_inspections() or self._scratch_blobs()):
                 break
             self.world.now = max(self.world.now, next_tick)

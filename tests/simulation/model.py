@@ -160,7 +160,8 @@ def _may_fail(world: World, inspection: Inspection) -> bool:
     if inspection.inspection in world.spoiled or world.is_meddled(inspection.address, inspection.requested):
         return True
     point = world.points.get(disk_key(inspection.address), {}).get(f"point-{inspection.recovery_point}")
-    return point is None or world.is_spoilt(point)
+    # What is said of a recovery point is looked at where it is said.
+    return point is None or world.is_spoilt(point) or point.state is PointState.DAMAGED
 
 
 def wrong_with(world: World, disk: BlobAddress, point: RecoveryPoint) -> Iterator[str]:
@@ -215,11 +216,34 @@ def wrong_heartbeat(world: World, settings: Settings, tick: datetime) -> Iterato
     are_found = all(any(setting.covers(disk) for disk in due) for setting in settings.source_disks)
     on_record = [BlobAddress.parse(entity["disk"]) for entity, _ in world.records.values()]
     are_there = all(disk in due for disk in on_record if settings.covers(disk))
-    records = [world.record(disk) for disk in due]
-    are_done = all(record and record.last_success and record.last_success >= tick for record in records)
+    are_done = all(_has_point_since(world, disk_key(disk), tick) for disk in due)
     is_pending = any(message.queue == REPORT_TICK_QUEUE for message in world.messages)
     if are_found and are_there and are_done and not is_pending and not any(at >= tick for at in world.heartbeats):
         yield f"all disks of the tick at {tick} are backed up, and no heartbeat tells"
+
+
+def heartbeat_called(world: World, tick: datetime, disks: int) -> None:
+    """Hold a heartbeat against what it says: of each disk of the tick there is a recovery point from it or later."""
+    there = sum(_has_point_since(world, disk, tick) for disk in world.points)
+    if there < disks:
+        world.violations.append(f"the heartbeat of the tick at {tick} was called with {there} disks of {disks}")
+
+
+def wrong_after_tick(world: World, settings: Settings, tick: datetime) -> Iterator[str]:
+    """Say which disks at rest have no recovery point of a state at or after the last tick: it has found them busy."""
+    for disk in backed_up(world, settings):
+        known_since = min(world.sealed.get(disk_key(disk), {}).values(), default=tick)
+        if known_since > tick and not settings.covers(disk):
+            continue  # restored since
+        record = world.record(disk)
+        is_free = record is not None and not (record.run or record.restore)
+        if is_free and not _has_point_since(world, disk_key(disk), tick):
+            yield f"{disk.blob} has no recovery point since the tick at {tick}, and nothing is under way"
+
+
+def _has_point_since(world: World, disk: str, tick: datetime) -> bool:
+    times = [point.time for point in world.points.get(disk, {}).values()]
+    return bool(times) and datetime.fromisoformat(max(times)) >= tick
 
 
 def _wrong_blobs(world: World) -> Iterator[str]:

@@ -11,7 +11,7 @@ from shared.addresses import BlobAddress
 from shared.batches import Effort, fingerprint
 from shared.errors import HeartbeatError
 from shared.inspections import Compared, Inspection
-from shared.messages import BatchMessage, Message, PartMessage, RunMessage
+from shared.messages import BatchMessage, Message, PartMessage, RunMessage, TickMessage
 from shared.names import RUN_SEPARATOR, disk_key
 from shared.ranges import Change
 from shared.record import DiskRecord, Progress, RecoveryPoint
@@ -27,6 +27,8 @@ from tests.simulation import model
 from tests.simulation.blobs import refusal
 from tests.simulation.calls import CURRENT, Calls
 from tests.simulation.world import World
+
+_TICKS = ("first_tick", "last_tick", "missed_tick", "point_tick", "run_tick")
 
 
 class SimulatedRecords(Records):
@@ -48,7 +50,8 @@ class SimulatedRecords(Records):
 
     async def due(self) -> list[DueDisk]:
         rows = await self._calls.read(lambda: [entity for entity, _ in self._world.records.values()])
-        return [DueDisk(row["last_tick"], row.get("last_success")) for row in rows if row.get("last_tick")]
+        ticks: list[dict[str, Any]] = [{name: row.get(name) for name in _TICKS} for row in rows]
+        return [DueDisk(**found) for found in ticks if found["last_tick"]]
 
     async def point_times(self, disk: BlobAddress) -> list[str]:
         return await self._calls.read(lambda: [point.time for point in self._world.points_of(disk)])
@@ -309,8 +312,14 @@ class SimulatedHeartbeat(Heartbeat):
         self._world, self._calls = world, calls
 
     async def call(self) -> None:
+        about = TickMessage.read(CURRENT.get().name.partition(" ")[2].encode())
+
+        def effect() -> None:
+            self._world.heartbeats.append(self._world.now)
+            model.heartbeat_called(self._world, about.tick, about.disks)
+
         try:
-            await self._calls.change(lambda: self._world.heartbeats.append(self._world.now))
+            await self._calls.change(effect)
         except AzureError as error:
             raise HeartbeatError(str(error)) from None
 

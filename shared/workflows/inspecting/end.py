@@ -1,15 +1,18 @@
 """The end of an inspection: nothing of it is left, and what came of it is on record. Repeating it is harmless."""
 
+import logging
+
 from azure.core.exceptions import AzureError
 
 from shared.decisions import LONGEST_CHECK_DELAY
-from shared.events import Event
+from shared.events import Event, log_event
 from shared.inspections import Inspection, Next, at_its_end
 from shared.record import Task
 from shared.storage.services import Services
 from shared.workflows.failures import record_failure
 from shared.workflows.inspecting.conclude import put_on_record
 from shared.workflows.inspecting.scratch import drop_scratch
+from shared.workflows.inspecting.versions import scratch_of
 from shared.workflows.sealing.clean_up import drop_old_snapshots
 
 
@@ -28,3 +31,13 @@ async def end(services: Services, inspection: Inspection) -> Next:
             await record_failure(services, inspection.address, Event.DELETE_SOURCE_SNAPSHOT_FAILED, error)
     await put_on_record(services, over)
     return Next(over)
+
+
+async def end_as_it_is(services: Services, inspection: Inspection, why: str) -> Inspection:
+    """End an inspection that can't be cleaned up after: say what may be left of it; the ticks go on trying to."""
+    over = at_its_end(inspection)
+    if over.task is Task.DRILL:
+        scratch = scratch_of(services, over).url
+        log_event(Event.SCRATCH_LEFT_OVER, level=logging.WARNING, disk=over.disk, blob=scratch, reason=why)
+    await put_on_record(services, over)
+    return over

@@ -1,5 +1,7 @@
 """The last steps of a restore: snapshot the restored disk, prove it, and adopt it with its backup blob."""
 
+from datetime import datetime
+
 from shared.catalogue import point_metadata
 from shared.decisions import TakenSnapshot
 from shared.errors import LeaseLostError, NotAsLeftError
@@ -36,8 +38,12 @@ async def prove_and_adopt(services: Services, restore: Restore) -> Next:
         name = f"restored-{restore.restore}"
         await open_inspection(services, Task.VERIFY, restore.target_address, restore.target_snapshot, name)
     await clean_up(services, restore)
-    done = ended(restore, State.DONE, "", services.now())
-    return Next(done.model_copy(update={"proof": proved(restore)}))
+    return Next(as_done(restore, services.now()))
+
+
+def as_done(restore: Restore, now: datetime) -> Restore:
+    """End a restore that has adopted its target, and say what was proved."""
+    return ended(restore, State.DONE, "", now).model_copy(update={"proof": proved(restore)})
 
 
 async def _adopt(services: Services, restore: Restore) -> None:

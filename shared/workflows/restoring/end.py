@@ -1,19 +1,24 @@
 """The end of a restore: its leases are ended, nothing half-made is left, and its target's record lets go of it."""
 
+import contextlib
 import logging
 
+from azure.core.exceptions import AzureError
+
 from shared.addresses import BlobAddress
-from shared.errors import NotAsLeftError, TargetLeasedError, explain
+from shared.errors import DiskError, NotAsLeftError, TargetLeasedError, explain
 from shared.events import Event, log_event
 from shared.messages import RunMessage
 from shared.names import RESTORE_METADATA
 from shared.record import DiskRecord
-from shared.restore_targets import is_blank, let_go
+from shared.restore_targets import is_blank, released
 from shared.restores import Restore, State
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
 from shared.storage.targets import CopyTarget
 from shared.workflows.dropping import drop
+from shared.workflows.failures import record_failure
+from shared.workflows.open_run import catch_up
 
 
 async def clean_up(services: Services, restore: Restore) -> None:
@@ -24,12 +29,30 @@ async def clean_up(services: Services, restore: Restore) -> None:
     if not restore.recovery_point:
         return
     record = await _note(services, restore)
-    is_adopted = await _is_adopted(services, restore)
-    if not is_adopted:
+    has_adopted = await is_adopted(services, restore)
+    if not has_adopted:
         await _drop_halves(services, restore)
     await _end_leases(services, restore)
-    if is_adopted and record and record.restore == restore.restore:
+    if has_adopted and record and record.restore == restore.restore:
         await _drop_others(services, restore, record)
+    await _let_go(services, restore)
+
+
+async def let_go(services: Services, restore: Restore, why: str) -> None:
+    """Have the target's record let go of a restore that can't be cleaned up after, and say what may be left of it."""
+    target = restore.target_address
+    left = (
+        f"what the restore {restore.restore} has left of {target.url} could not be cleaned up: {why}."
+        f" What to do: end its lease {restore.lease}, and delete the disk if it is not whole"
+    )
+    log_event(Event.RESTORE_LEFT_OVER, level=logging.WARNING, disk=restore.disk, restore=restore.restore, reason=left)
+    now = services.now()
+
+    def change(record: DiskRecord) -> DiskRecord:
+        told = {"last_error": left, "last_error_at": now}
+        return record.model_copy(update=told) if record.restore == restore.restore else record
+
+    await services.records.update(target, change)
     await _let_go(services, restore)
 
 
@@ -47,7 +70,8 @@ async def _note(services: Services, restore: Restore) -> DiskRecord | None:
     return await services.records.update(restore.target_address, change)
 
 
-async def _is_adopted(services: Services, restore: Restore) -> bool:
+async def is_adopted(services: Services, restore: Restore) -> bool:
+    """Tell whether a restore has adopted its target: the state that it was restored to is on record."""
     if restore.state is State.DONE or not restore.target_snapshot:
         return restore.state is State.DONE
     return await services.records.point(restore.target_address, restore.target_snapshot) is not None
@@ -132,12 +156,16 @@ async def _let_go(services: Services, restore: Restore) -> None:
     target = restore.target_address
 
     def change(record: DiskRecord) -> DiskRecord:
-        return let_go(record, restore, wrote=restore.state is State.FAILED)
+        return released(record, restore, wrote=restore.state is State.FAILED and restore.has_begun)
 
     await services.records.update(target, change)
     found = await services.records.get(target)
     if found and restore.target_is_new and is_blank(found[0]):
-        try:
+        with contextlib.suppress(RecordConflictError):
             await services.records.delete(target, found[1])
-        except RecordConflictError:
-            return
+        return
+    try:
+        await catch_up(services, target)
+    except (AzureError, DiskError) as error:
+        # The restore is over all the same, and the next tick is not far.
+        await record_failure(services, target, Event.SNAPSHOT_FAILED, error)
