@@ -28,6 +28,7 @@ class Event(StrEnum):
     FULL_COPY_STARTED = "full-copy-started"
     FULL_COPY_DROPPED = "full-copy-dropped"
     RUN_SEALED = "run-sealed"
+    VERSIONS_KEPT = "versions-kept"
     SOURCE_SNAPSHOT_DELETED = "source-snapshot-deleted"
     TICK_WAITS = "tick-waits"
     TICK_FAILED = "tick-failed"

@@ -86,6 +86,10 @@ class Cloud(ABC):
         """Break whatever lease a blob is under."""
 
     @abstractmethod
+    def turn_versioning_on(self, blob: BlobAddress) -> None:
+        """Have the account of a blob keep versions of its blobs, to the end of the test."""
+
+    @abstractmethod
     def hold(self, target: BlobAddress) -> HeldCopy:
         """Hold the copies that will be started to a blob."""
 

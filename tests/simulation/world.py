@@ -74,6 +74,7 @@ class World:
         lost: backup snapshots and full copies that a foreign hand has deleted or written to.
         rotten: backup snapshots that do not hold any more what was written to them, and since when.
         tainted: what was restored from a recovery point that had rotted, and what was built on that.
+        versioned: the accounts in which blob versioning is on.
         lies: whether the service leaves out changes in the diffs it gives.
         landed: when a late call last took effect.
         meddled: when a foreign hand last did something to a disk or to its backups.
@@ -101,6 +102,7 @@ class World:
     lost: set[tuple[BlobAddress, str]] = field(default_factory=set)
     rotten: dict[tuple[BlobAddress, str], datetime] = field(default_factory=dict)
     tainted: set[tuple[BlobAddress, str]] = field(default_factory=set)
+    versioned: set[str] = field(default_factory=set)
     lies: bool = False
     landed: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     meddled: dict[BlobAddress, datetime] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from infra.local.azurite import Account
 from infra.local.identity.certificates import Certificates
 
 from .answers import Answer, ServiceError
+from .blob_versions import name_version
 from .copies import Copies
 from .deletions import Deletions
 from .door import Door
@@ -40,6 +41,7 @@ class Gateway:
         copies: which copies are to take their time.
         stage: what sees the calls as they come and go, if anything does.
         deletions: what soft delete would keep of what is deleted or written over.
+        versioned: the accounts in which blob versioning is on.
         newest_version: the newest service version that there is here; empty for any.
     """
 
@@ -49,6 +51,7 @@ class Gateway:
         self.faults = Faults()
         self.copies = Copies(upstream, url)
         self.stage: Stage | None = None
+        self.versioned: set[str] = set()
         self.newest_version = ""
         self._upstream = upstream
         self._door = door
@@ -119,6 +122,8 @@ class Gateway:
             raise ServiceError(*fault.refuse)
         call = await self._admit(call)
         answer = await self._do(call, fault)
+        if call.account in self.versioned:
+            name_version(call, answer)
         if self._door:
             self._door.let_out(call, answer)
         return answer
