@@ -4,14 +4,15 @@ import logging
 from datetime import datetime
 
 from shared.addresses import BlobAddress
-from shared.disk_signatures import Look, look
+from shared.disk_signatures import Look
 from shared.events import Event, log_event
 from shared.inspections import Inspection, Next, Stage, built_on, ended
-from shared.ranges import Change
 from shared.record import DiskRecord, Task
+from shared.storage.page_blobs import Version
 from shared.storage.services import Services
 from shared.workflows.begin_anew import distrust
 from shared.workflows.inspecting.versions import scratch_of
+from shared.workflows.looking import look_at
 from shared.workflows.points import mark_damaged
 from shared.workflows.request_inspection import open_inspection
 
@@ -31,7 +32,7 @@ async def conclude_equal(services: Services, inspection: Inspection) -> Next:
 
 async def _conclude_drill(services: Services, inspection: Inspection, equal: str) -> Next:
     """End a drill whose copy is equal. That it can be used is another matter: what speaks against it comes first."""
-    found = await _looked_at(services, inspection)
+    found = await look_at(services, Version(scratch_of(services, inspection), ""), inspection.size)
     record = await services.records.get(inspection.address)
     before = record[0].last_drill_seen if record else ""
     said = drilled(equal, found, before)
@@ -128,18 +129,3 @@ async def put_on_record(services: Services, inspection: Inspection) -> None:
         return record.model_copy(update=changes)
 
     await services.records.update(inspection.address, change)
-
-
-async def _looked_at(services: Services, inspection: Inspection) -> Look:
-    """Look at what was restored."""
-    url = await services.pages.signed_url(scratch_of(services, inspection), "")
-    looking = look(inspection.size)
-    content: bytes | None = None
-    while True:
-        try:
-            start, length = next(looking) if content is None else looking.send(content)
-        except StopIteration as over:
-            found: Look = over.value
-            return found
-        end = min(start + length, inspection.size)
-        content = await services.pages.read(url, Change(start, end, clear=False)) if start < end else b""
