@@ -16,6 +16,7 @@ from azure.storage.blob._shared.constants import X_MS_VERSION  # what the SDK it
 
 from shared.addresses import BlobAddress
 from shared.names import STORAGE_API_VERSION
+from shared.settings import SettingsError, load_settings
 from shared.signatures import Signed, can_sign, sign_by_delegation, sign_by_key
 
 SNAPSHOT = "2026-11-22T12:00:00.1234567Z"
@@ -111,3 +112,10 @@ def test_every_version_that_a_client_can_ask_for_can_be_signed_for() -> None:
     assert can_sign(STORAGE_API_VERSION)
     assert not can_sign("2018-03-28"), "before user delegation keys"
     assert not can_sign("2027-01-01"), "what is signed there nobody knows yet"
+
+
+@pytest.mark.parametrize("version", ["2018-03-28", "2027-01-01"])
+def test_a_version_that_can_not_be_signed_for_stops_the_start(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE_API_VERSION", version)
+    with pytest.raises(SettingsError, match="- STORAGE_API_VERSION: should be"):
+        load_settings()
