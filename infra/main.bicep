@@ -44,8 +44,8 @@ param backupSchedule string = '0 0 */12 * * *'
 @description('Hours between two backups, for the alerts: state it when backupSchedule is changed. A log alert looks back two days at most, so a day is the longest.')
 param intervalHours int = 12
 
-@description('NCRONTAB of the verifies, UTC. Empty: none.')
-param verifySchedule string = ''
+@description('NCRONTAB of the verifies, UTC: each month, so that no chain of diffs is trusted for ever. off: none.')
+param verifySchedule string = '0 0 3 1 * *'
 
 @description('NCRONTAB of the restore drills, UTC. Empty: none.')
 param drillSchedule string = ''
@@ -54,7 +54,7 @@ param drillSchedule string = ''
 @description('Seconds without progress after which a run is planned again.')
 param runStalledAfterSeconds int = 1800
 
-@description('The storage service version to ask for. Empty: the one that Tidemark is made for.')
+@description('The storage service version to ask for and to sign for. Empty: the one that Tidemark is made for.')
 param storageApiVersion string = ''
 
 @secure()
@@ -270,7 +270,8 @@ module functionApp 'modules/function-app.bicep' = {
     backupContainer: backupAccount.outputs.containerUrl
     sourceDisks: empty(sourceDisks) ? eachDisk : sourceDisks
     backupSchedule: backupSchedule
-    verifySchedule: verifySchedule
+    // azd takes an empty value for none, and gives the default.
+    verifySchedule: toLower(verifySchedule) == 'off' ? '' : verifySchedule
     drillSchedule: drillSchedule
     runStalledAfterSeconds: runStalledAfterSeconds
     storageApiVersion: storageApiVersion

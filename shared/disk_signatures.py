@@ -1,26 +1,26 @@
-"""What is on a disk, told by its signatures: pure functions of its first and last bytes. Offsets and sizes are bytes.
+"""What is on a disk, told by its signatures: pure functions of some of its bytes. Offsets and sizes are bytes.
 
 They only tell what is there, they don't check it: a filesystem whose superblock is found may be damaged elsewhere.
 """
 
 import struct
-import zlib
-from collections.abc import Sequence
 from typing import NamedTuple
 
-SECTOR = 512
-"""Bytes of a sector: what partition tables count in, and the size of a VHD's footer."""
-
-HEAD_BYTES = 34 * SECTOR
-"""From the start of a disk: MBR, GPT header, 128 GPT entries of 128 bytes (UEFI specification, "GPT Disk Layout")."""
+from shared.partition_tables import (
+    NO_TABLE,
+    SECTOR,
+    UNPROTECTED,
+    PartitionTable,
+    Reading,
+    Span,
+    partition_table,
+)
 
 VOLUME_BYTES = 129 * SECTOR
 """From the start of a volume: as far as the last of the signatures below, that of btrfs."""
 
 _CHECKSUM = slice(64, 68)  # of a VHD's footer
 _BOOT_SIGNATURE = b"\x55\xaa"  # ends MBRs and boot sectors
-_PROTECTIVE = 0xEE  # type of the partition that stands in an MBR for a GPT
-_GPT_HEADER_BYTES, _GPT_ENTRY_BYTES = 92, 128
 
 # Offset in the volume, what is there, and what has it.
 _SIGNATURES = (
@@ -38,32 +38,66 @@ _EXT_JOURNAL = 0x4  # has_journal
 _EXT3_FEATURES = (0x2 | 0x4 | 0x10, 0x1 | 0x2 | 0x4)  # filetype, recover, meta_bg; sparse_super, large_file, btree_dir
 _EXT_LARGEST_BLOCK = 6  # 64 KiB, as the power of two over 1 KiB
 
+NO_FOOTER, NOTHING_KNOWN = "no VHD footer", "nothing known on it"
 
-class Partition(NamedTuple):
-    """A part of a disk.
-
-    Attributes:
-        start: first byte.
-        end: first byte after the partition.
-    """
-
-    start: int
-    end: int
+MOST_PARTITIONS = 128
+"""Partitions whose filesystem is looked for at most: as many as a GPT usually has room for."""
 
 
-class PartitionTable(NamedTuple):
-    """How a disk is divided.
+class Look(NamedTuple):
+    """What is seen on a disk.
 
     Attributes:
-        scheme: `GPT` or `MBR`; empty for a disk without a sound table.
-        partitions: in the table's order; those that don't lie on the disk are left out.
+        has_footer: whether it ends in a VHD's footer.
+        table: how it is divided.
+        filesystems: what each partition holds or, without any, the disk as one volume; empty for what is not known.
     """
 
-    scheme: str
-    partitions: tuple[Partition, ...]
+    has_footer: bool
+    table: PartitionTable
+    filesystems: tuple[str, ...]
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Say why nothing may be able to use the disk, though its bytes be right."""
+        footer = () if self.has_footer else (NO_FOOTER,)
+        return (*footer, *self.table.doubts, *(() if any(self.filesystems) else (NOTHING_KNOWN,)))
+
+    @property
+    def described(self) -> str:
+        """Say it in a line, with what is wrong and what was not looked at."""
+        table, count = self.table, len(self.table.partitions)
+        names = ", ".join(name or "unknown" for name in self.filesystems)
+        if table.scheme:
+            found = f"{table.scheme} with {count or 'no'} partition{'' if count == 1 else 's'}"
+            found += f": {names}" if count else ""
+        else:
+            found = f"no partition table; {names if any(self.filesystems) else NOTHING_KNOWN}"
+        left_out = list(table.left_out)
+        if count > MOST_PARTITIONS:
+            left_out.append(f"what {count - MOST_PARTITIONS} of its partitions hold")
+        parts = ["VHD footer right" if self.has_footer else NO_FOOTER, found, *table.doubts]
+        return "; ".join([*parts, *(f"not looked at: {what}" for what in left_out)])
 
 
-NO_TABLE = PartitionTable("", ())
+def look(size: int) -> Reading[Look]:
+    """Look at a disk as whoever starts a machine from it would: footer, partitions, filesystems.
+
+    Args:
+        size: of the disk, with a VHD's footer, where it has one.
+    """
+    has_footer = has_vhd_footer((yield Span(max(0, size - SECTOR), SECTOR)))
+    table = yield from partition_table(size - SECTOR if has_footer else size)
+    if not table.partitions or UNPROTECTED in table.doubts:
+        name = filesystem((yield Span(0, VOLUME_BYTES)))
+        if name:
+            return Look(has_footer, NO_TABLE, (name,))  # what is left of an older table then says nothing
+    names = []
+    for partition in table.partitions[:MOST_PARTITIONS]:
+        length = 0 if partition.is_extended else min(VOLUME_BYTES, partition.end - partition.start)
+        found = filesystem((yield Span(partition.start, length)))
+        names.append("extended" if partition.is_extended else found)
+    return Look(has_footer, table, tuple(names))
 
 
 def has_vhd_footer(last_page: bytes) -> bool:
@@ -74,70 +108,14 @@ def has_vhd_footer(last_page: bytes) -> bool:
     return int.from_bytes(last_page[_CHECKSUM], "big") == checksum
 
 
-def partition_table(head: bytes, size: int) -> PartitionTable:
-    """Read the GPT, or else the MBR's four entries, an extended partition as one; garbage is no table.
-
-    Args:
-        head: the disk's first `HEAD_BYTES`, or all of a shorter disk.
-        size: of the disk. Its VHD footer may count or not: no partition reaches so far.
-    """
-    if head[510:SECTOR] != _BOOT_SIGNATURE:
-        return NO_TABLE
-    entries = [head[at : at + 16] for at in range(446, 510, 16)]
-    if any(entry[4] == _PROTECTIVE for entry in entries):
-        return _gpt(head, size)
-    # A filesystem's boot sector ends in the same signature, and has code or text where an MBR has its entries.
-    if any(entry[0] not in {0, 0x80} for entry in entries):
-        return NO_TABLE
-    spans = ((_number(entry, 8, 4), _number(entry, 12, 4)) for entry in entries if entry[4])
-    partitions = _on_disk([(start, start + length) for start, length in spans], size)
-    return PartitionTable("MBR", partitions) if partitions else NO_TABLE
-
-
 def filesystem(volume: bytes) -> str:
     """Name what a volume holds by its first `VOLUME_BYTES`: a filesystem, swap, LVM2, encryption; empty if unknown."""
     names = (name for offset, magic, name in _SIGNATURES if volume.startswith(magic, offset))
     return next(names, "") or _ext(volume[1024:2048]) or ("FAT" if _is_fat(volume[:SECTOR]) else "")
 
 
-def described(footer: bool, table: PartitionTable, filesystems: Sequence[str]) -> str:
-    """Say it in a line; `filesystems` is what each partition holds or, without a table, the disk as one volume."""
-    if table.scheme:
-        count = len(table.partitions)
-        names = ", ".join(name or "unknown" for name in filesystems)
-        found = f"{table.scheme} with {count or 'no'} partition{'' if count == 1 else 's'}{names and f': {names}'}"
-    else:
-        found = f"no partition table; {', '.join(filesystems) or 'nothing known on it'}"
-    return f"{'VHD footer right' if footer else 'no VHD footer'}; {found}"
-
-
 def _number(data: bytes, at: int, length: int) -> int:
     return int.from_bytes(data[at : at + length], "little")
-
-
-def _on_disk(spans: Sequence[tuple[int, int]], size: int) -> tuple[Partition, ...]:
-    """Keep the spans of sectors that lie on the disk, behind the table's own sector; the second number is exclusive."""
-    return tuple(Partition(a * SECTOR, b * SECTOR) for a, b in spans if 0 < a < b <= size // SECTOR)
-
-
-def _gpt(head: bytes, size: int) -> PartitionTable:
-    """Read a GPT whose checksums are right (UEFI specification, "GPT Header" and "GPT Partition Entry Array").
-
-    Of entries that go beyond `head` those in it are taken; their checksum can't be told then.
-    """
-    length = _number(head, SECTOR + 12, 4)
-    header = head[SECTOR : SECTOR + length]
-    if not header.startswith(b"EFI PART") or not _GPT_HEADER_BYTES <= length <= SECTOR:
-        return NO_TABLE
-    at, count, step = _number(header, 72, 8) * SECTOR, _number(header, 80, 4), _number(header, 84, 4)
-    array = head[at : at + count * step]
-    right = zlib.crc32(header[:16] + bytes(4) + header[20:]) == _number(header, 16, 4)
-    cut_off = len(array) < count * step
-    if not right or step % _GPT_ENTRY_BYTES or not (cut_off or zlib.crc32(array) == _number(header, 88, 4)):
-        return NO_TABLE
-    entries = (array[place : place + step] for place in range(0, len(array) - step + 1, step or 1))
-    used = [(_number(entry, 32, 8), _number(entry, 40, 8) + 1) for entry in entries if any(entry[:16])]
-    return PartitionTable("GPT", _on_disk(used, size))
 
 
 def _ext(superblock: bytes) -> str:

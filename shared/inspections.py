@@ -56,6 +56,7 @@ class Inspection(Work):
         parts_enqueued: of how many parts the messages were enqueued, from the first.
         stalls: how often they were enqueued again, since it made no progress.
         scratch_etag: the scratch blob's ETag at the end of the copy.
+        seen: what a drill that is done has seen on the disk.
         attempt: which attempt this is, from 1.
         progressed: when it last progressed, UTC.
         duration_seconds: the time from the request to the end.
@@ -77,6 +78,7 @@ class Inspection(Work):
     parts_enqueued: int = 0
     stalls: int = 0
     scratch_etag: str = ""
+    seen: Text = ""
     attempt: int = 1
     progressed: datetime
     duration_seconds: float = 0.0

@@ -128,10 +128,12 @@ class DiskRecord(BaseModel):
         point_tick: the last tick whose state a recovery point holds, UTC: one taken at or after it.
         last_success: when the last recovery point was sealed, UTC.
         last_point: the last recovery point's time.
+        notice, backup_notice: what the account of the disk and that of its backups are set to, where it costs.
         last_verify, last_verify_point, last_verify_result: when a recovery point was last compared with its source
             snapshot, which, and what came of it.
         last_drill, last_drill_point, last_drill_seconds, last_drill_result: when a restore was last tried, of which
             recovery point, how long it took, and what came of it.
+        last_drill_seen: what was seen on the disk at the last drill that was done.
         last_error: what went wrong last, with what to do; it stays until the next error.
         last_error_at: when, UTC.
     """
@@ -156,6 +158,8 @@ class DiskRecord(BaseModel):
     point_tick: datetime | None = None
     last_success: datetime | None = None
     last_point: str = ""
+    notice: Text = ""
+    backup_notice: Text = ""
     last_verify: datetime | None = None
     last_verify_point: str = ""
     last_verify_result: Text = ""
@@ -163,6 +167,7 @@ class DiskRecord(BaseModel):
     last_drill_point: str = ""
     last_drill_seconds: float = 0.0
     last_drill_result: Text = ""
+    last_drill_seen: Text = ""
     last_error: Text = ""
     last_error_at: datetime | None = None
 

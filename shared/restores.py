@@ -70,7 +70,7 @@ class Restore(Work):
         backup_etag, target_etag: ETags of the two at the end of their copies.
         target_snapshot: the snapshot of the target that the next backup is incremental from.
         parts_proved, parts_total: how much of the proof is done.
-        vhd_footer: whether the recovery point ends in the footer of a VHD, and so does what was made of it.
+        seen, doubts: what the proof has seen on the restored disk, and what of it speaks against using the disk.
         ranges_compared, samples_compared, bytes_compared: what the proof has looked at.
         proof: what was proved.
         phase_began: when it came to its state, UTC.
@@ -103,7 +103,8 @@ class Restore(Work):
     ranges_compared: int = 0
     samples_compared: int = 0
     bytes_compared: int = 0
-    vhd_footer: bool = False
+    seen: Text = ""
+    doubts: Text = ""
     proof: Text = ""
     phase_began: datetime
 
@@ -228,7 +229,8 @@ def tried_again(restore: Restore, reason: str, now: datetime) -> Restore:
         "ranges_compared": 0,
         "samples_compared": 0,
         "bytes_compared": 0,
-        "vhd_footer": False,
+        "seen": "",
+        "doubts": "",
     }
     return begun(restore, State.PROMOTING, now).in_trouble(reason, now).model_copy(update=again)
 

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.addresses import AddressError, BlobAddress, ContainerAddress
 from shared.names import STORAGE_API_VERSION
+from shared.signatures import NEWEST_SIGNED, OLDEST_SIGNED, can_sign
 
 
 class SettingsError(Exception):
@@ -191,6 +192,13 @@ class Settings(BaseSettings):
                 "should be the host storage's connection string; or, by identity, set AzureWebJobsStorage__accountName,"
                 " or AzureWebJobsStorage__queueServiceUri and AzureWebJobsStorage__tableServiceUri"
             )
+        return value
+
+    @field_validator("storage_api_version")
+    @classmethod
+    def _can_be_signed_for(cls, value: str) -> str:
+        if not can_sign(value):
+            raise ValueError(f"should be a version from {OLDEST_SIGNED} to {NEWEST_SIGNED}, like {STORAGE_API_VERSION}")
         return value
 
     @property

@@ -52,6 +52,8 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
   parent: account
   name: 'default'
   properties: {
+    // Each snapshot would leave a version behind, for ever.
+    isVersioningEnabled: false
     deleteRetentionPolicy: {
       enabled: true
       days: softDeleteDays

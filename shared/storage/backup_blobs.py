@@ -31,11 +31,16 @@ _OTHERS_LEASE = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcq
 
 
 class BackupBlobs:
-    """Access to the backup container."""
+    """Access to the backup container.
+
+    Attributes:
+        versioned: of the disks whose backup blob was snapshotted, whether the service keeps a version beside it.
+    """
 
     def __init__(self, connections: Connections, container: ContainerAddress) -> None:
         self._connections = connections
         self._container = container
+        self.versioned: dict[BlobAddress, bool] = {}
 
     def address(self, disk: BlobAddress) -> BlobAddress:
         """Give the address of a disk's backup blob."""
@@ -207,6 +212,7 @@ class BackupBlobs:
             answer = await blob.create_snapshot(
                 dict(metadata), etag=etag, match_condition=MatchConditions.IfNotModified, lease=lease_id
             )
+        self.versioned[disk] = bool(answer.get("version_id"))
         return str(answer["snapshot"])
 
     async def delete_snapshot(self, disk: BlobAddress, snapshot: str) -> None:

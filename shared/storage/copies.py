@@ -2,80 +2,26 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobProperties, BlobType
-from azure.storage.blob.aio import BlobClient, BlobLeaseClient
+from azure.storage.blob.aio import BlobLeaseClient
 
 from shared.addresses import BlobAddress
-from shared.errors import CopyRefusedError, NotAsLeftError, TargetLeasedError, error_code, explain, is_lease_error
-from shared.names import COPY_METADATA, COPY_SUCCESS
+from shared.errors import CopyRefusedError, NotAsLeftError, error_code, explain, is_lease_error
 from shared.ranges import Change
-from shared.storage.connections import PACED, Connections
+from shared.storage.connections import PACED
+from shared.storage.targets import Targets, attached
 
-_ATTACHED = frozenset({"SystemInUse", "LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
 _SOURCE_REFUSED = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue"})
 # Another request was faster: how its copy goes is to be looked at.
 _FASTER = frozenset({"PendingCopyOperation", "BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"})
 
 
-@dataclass(frozen=True, slots=True)
-class CopyTarget:
-    """A blob that is copied to, as it stands.
-
-    Attributes:
-        size: bytes.
-        etag: its ETag.
-        is_page_blob: whether it is a page blob.
-        leased: whether it is under a lease, whosever it is.
-        metadata: its metadata.
-        copy_status: `pending`, `success`, `aborted` or `failed`; empty where it was never copied to.
-        copy_said: what the service says of a copy that did not succeed.
-        bytes_done, bytes_total: how far the copy is.
-    """
-
-    size: int
-    etag: str
-    is_page_blob: bool
-    leased: bool
-    metadata: Mapping[str, str]
-    copy_status: str
-    copy_said: str
-    bytes_done: int
-    bytes_total: int
-
-    def is_marked(self, mark: str) -> bool:
-        """Tell whether its copy, be it done or not, is the one with this mark."""
-        return self.metadata.get(COPY_METADATA) == mark
-
-    def has_succeeded(self, mark: str, size: int) -> bool:
-        """Tell whether the copy with this mark has succeeded; once its source is forgotten, no status says so."""
-        return self.is_marked(mark) and self.copy_status in {COPY_SUCCESS, ""} and self.size == size
-
-
-class Copies:
+class Copies(Targets):
     """Access to the blobs that Copy Blob makes: full copies, promoted recovery points, restored disks."""
-
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
-
-    async def look(self, blob: BlobAddress) -> CopyTarget | None:
-        """Look at a blob and at the copy to it (REST: Get Blob Properties); None where there is none.
-
-        Raises:
-            TargetLeasedError: it is a premium disk that is attached to a VM.
-        """
-        client = await self._client(blob)
-        try:
-            return _as_target(await client.get_blob_properties())
-        except ResourceNotFoundError:
-            return None
-        except ResourceExistsError as error:
-            raise _attached(blob, error) from error
 
     async def create(self, blob: BlobAddress, size: int, metadata: Mapping[str, str]) -> str:
         """Create an empty page blob where there is none (REST: Put Blob); give its ETag.
@@ -105,7 +51,7 @@ class Copies:
         try:
             await lease.acquire(lease_duration=-1, etag=etag, match_condition=MatchConditions.IfNotModified)
         except ResourceExistsError as error:
-            raise _attached(blob, error) from error
+            raise attached(blob, error) from error
         except HttpResponseError as error:
             if error.status_code in {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.NOT_FOUND}:
                 raise NotAsLeftError(f"{blob.url} is not as it was a moment ago: {explain(error)}") from error
@@ -219,29 +165,6 @@ class Copies:
             raise
         return str(answer["etag"])
 
-    async def delete(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> None:
-        """Delete a blob that has no snapshots, as long as it has this ETag; one that is gone is fine.
-
-        Raises:
-            NotAsLeftError: it has another ETag or lease by now, or has snapshots.
-        """
-        client = await self._client(blob)
-        leased: dict[str, Any] = {"lease": lease_id} if lease_id else {}
-        try:
-            await client.delete_blob(etag=etag, match_condition=MatchConditions.IfNotModified, **leased)
-        except ResourceNotFoundError:
-            return
-        except HttpResponseError as error:
-            if error.status_code == HTTPStatus.PRECONDITION_FAILED and not await client.exists():
-                return  # a condition on what is gone is refused, too
-            if error.status_code in {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT}:
-                raise NotAsLeftError(f"{blob.url} is left as it is: {explain(error)}") from error
-            raise
-
-    async def _client(self, blob: BlobAddress) -> BlobClient:
-        service = await self._connections.blob_service(blob.service_url, blob.account)
-        return service.get_blob_client(blob.container, blob.blob)
-
 
 async def release(lease: BlobLeaseClient) -> None:
     """End a lease; one that has ended already is fine, and so is a blob that is gone.
@@ -267,29 +190,3 @@ def _leased(blob: BlobAddress) -> Iterator[None]:
         if is_lease_error(error):
             raise NotAsLeftError(f"{blob.url} is not under this restore's lease: {explain(error)}") from error
         raise
-
-
-def _as_target(found: BlobProperties) -> CopyTarget:
-    done, _, total = str(found.copy.progress or "0/0").partition("/")
-    return CopyTarget(
-        size=found.size,
-        etag=str(found.etag),
-        is_page_blob=found.blob_type == BlobType.PAGEBLOB,
-        leased=found.lease.state in {"leased", "breaking"},
-        metadata=found.metadata or {},
-        copy_status=found.copy.status or "",
-        copy_said=found.copy.status_description or "",
-        bytes_done=int(done),
-        bytes_total=int(total),
-    )
-
-
-def _attached(blob: BlobAddress, error: ResourceExistsError) -> Exception:
-    """Tell apart a disk that is in use.
-
-    Raises:
-        ResourceExistsError: it is something else.
-    """
-    if error_code(error) not in _ATTACHED:
-        raise error
-    return TargetLeasedError(blob.url, error_code(error))

@@ -8,12 +8,13 @@ from urllib.parse import quote
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
 from azure.core.rest import HttpRequest
-from azure.storage.blob import BlobSasPermissions, BlobType, UserDelegationKey, generate_blob_sas
+from azure.storage.blob import BlobType, UserDelegationKey
 from azure.storage.blob.aio import BlobClient
 
 from shared.addresses import BlobAddress
 from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, explain, gone, refuses_diff
 from shared.ranges import Change, Window
+from shared.signatures import Signed, sign_by_delegation, sign_by_key
 from shared.storage.connections import RETRY_ONCE, Connections
 
 RANGES_PER_REQUEST = 10_000
@@ -126,7 +127,8 @@ class PageBlobs:
     ) -> str:
         """Mint a URL that reads one blob or snapshot and nothing else, for a while. It is a secret: it is never kept.
 
-        By key a service SAS; by identity a user delegation SAS (REST: Create a user delegation SAS).
+        By key a service SAS; by identity a user delegation SAS (REST: Create a user delegation SAS). It names the same
+        version as its key and the requests do.
 
         Args:
             blob: the blob.
@@ -135,22 +137,13 @@ class PageBlobs:
             anew: whether it is to be another key's than before, which may be revoked by now.
         """
         now = datetime.now(UTC)
-        start, expiry = now - _SIGNED_BEFORE, now + serves
-        key = self._connections.account_key(blob.account)
+        signed = Signed(blob, snapshot, now - _SIGNED_BEFORE, now + serves, self._version)
         if anew:
             self._delegation_keys.pop(blob.service_url, None)
-        delegation = None if key else await self._delegation_key(blob, now, expiry)
-        sas = generate_blob_sas(
-            blob.account,
-            blob.container,
-            blob.blob,
-            snapshot=snapshot or None,
-            account_key=key,
-            user_delegation_key=delegation,
-            permission=BlobSasPermissions(read=True),
-            start=start,
-            expiry=expiry,
-        )
+        if key := self._connections.account_key(blob.account):
+            sas = sign_by_key(signed, key)
+        else:
+            sas = sign_by_delegation(signed, await self._delegation_key(blob, now, signed.expiry))
         return f"{Version(blob, snapshot).url}{'&' if snapshot else '?'}{sas}"
 
     async def read(self, signed_url: str, piece: Change) -> bytes:

@@ -18,10 +18,15 @@ from shared.storage.connections import Connections
 
 
 class SourceDisks:
-    """Access to the disks."""
+    """Access to the disks.
+
+    Attributes:
+        versioned: of the disks that were snapshotted, whether the service keeps a version beside it.
+    """
 
     def __init__(self, connections: Connections, settings: Settings) -> None:
         self._connections = connections
+        self.versioned: dict[BlobAddress, bool] = {}
         self._backup = settings.container.url
 
     async def matching(self, pattern: SourceDisk) -> list[BlobAddress]:
@@ -47,11 +52,13 @@ class SourceDisks:
         metadata = {DISK_METADATA: disk.url, BACKUP_METADATA: self._backup, TAKEN_METADATA: taken}
         unchanged: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
         try:
-            return str((await blob.create_snapshot(metadata=metadata, **unchanged))["snapshot"])
+            answer = await blob.create_snapshot(metadata=metadata, **unchanged)
         except HttpResponseError as error:
             if etag and error.status_code == HTTPStatus.PRECONDITION_FAILED:
                 raise NotAsLeftError(f"{disk.url} was written to just now: {explain(error)}") from error
             raise
+        self.versioned[disk] = bool(answer.get("version_id"))
+        return str(answer["snapshot"])
 
     async def own_snapshots(self, disk: BlobAddress) -> list[str]:
         """List the times of the source snapshots that were taken for this backup container, oldest first."""

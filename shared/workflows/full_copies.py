@@ -14,9 +14,10 @@ from shared.events import Event, log_event
 from shared.messages import FinishMessage, PlanMessage, RunMessage
 from shared.names import COPY_METADATA, COPY_PENDING
 from shared.record import COPY_BLOB, DiskRecord, Kind, OpenRun
-from shared.storage.copies import CopyTarget
 from shared.storage.page_blobs import COPY_FOR
 from shared.storage.services import Services
+from shared.storage.targets import CopyTarget
+from shared.workflows.dropping import drop
 from shared.workflows.failures import record_failure
 
 
@@ -90,7 +91,7 @@ async def drop_copy(services: Services, message: RunMessage, run: OpenRun) -> No
     copy = services.backups.full_copy_address(message.address, message.run)
     found = await services.copies.look(copy)
     if found and found.is_marked(message.run_id) and not _is_under_way(message, found, run.size):
-        await services.copies.delete(copy, found.etag)
+        await drop(services, copy, found)
         log_event(Event.FULL_COPY_DROPPED, level=logging.WARNING, disk=message.disk, run=message.run, copy=copy.url)
 
 

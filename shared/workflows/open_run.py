@@ -9,6 +9,7 @@ from shared.decisions import next_check
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.messages import FinishMessage, PlanMessage
+from shared.notices import noticed, versions_kept
 from shared.record import DiskRecord, OpenRun
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
@@ -67,6 +68,8 @@ async def open_run(services: Services, disk: BlobAddress, snapshot: str, tick: d
         await services.disks.delete_snapshot(disk, snapshot)
         return
     log_event(Event.RUN_OPENED, disk=disk.url, run=snapshot, size=source.size)
+    if services.disks.versioned.get(disk):
+        log_event(Event.VERSIONS_KEPT, level=logging.WARNING, disk=disk.url, run=snapshot, reason=versions_kept(disk))
     await _enqueue(services, disk, run)
 
 
@@ -89,7 +92,10 @@ async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun, ti
         if record.run or record.restore or record.base_snapshot >= run.snapshot:
             return record
         adopted = record.adopted and not services.settings.covers(disk)
-        return record.model_copy(update={"run": run, "backup_blob": new.backup_blob, "adopted": adopted})
+        notice = noticed(disk, services.disks.versioned.get(disk), record.notice)
+        return record.model_copy(
+            update={"run": run, "backup_blob": new.backup_blob, "adopted": adopted, "notice": notice}
+        )
 
     record = await services.records.update(disk, opened)
     if record is None:

@@ -1,12 +1,15 @@
 """How pages travel: on the server's side, and through the function where the service can't do that."""
 
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import pytest
 
-from infra.local.gateway import Fault
-from shared.names import BACKUPS_TABLE, BATCHES_TABLE, MAX_WRITE, PAGE
+from infra.local.gateway import Fault, Request
+from shared.names import BACKUPS_TABLE, BATCHES_TABLE, MAX_WRITE, PAGE, STORAGE_API_VERSION
+from shared.record import SERVER_SIDE
+from shared.restores import State
 from tests.app.cloud import MIB, Cloud, pages
+from tests.app.restoring import ask, ended, request
 
 CANT = [
     pytest.param(Fault("Put Page From URL", refuse=(501, "NotImplemented", "not here")), "NotImplemented", id="501"),
@@ -52,6 +55,29 @@ async def test_the_source_is_read_by_a_short_lived_read_only_sas_of_the_one_snap
     assert source == disk.url
     assert (fields["sp"], fields["sr"]) == ("r", "bs")
     assert fields["snapshot"].replace("%3A", ":") == point.source_snapshot
+
+
+@pytest.mark.parametrize("version", [STORAGE_API_VERSION, "2023-11-03"])
+async def test_a_cloud_needs_no_newer_version_than_the_setting_names(cloud: Cloud, version: str) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(2))
+    gateway = cloud.azure.gateway
+    cloud.requests.clear()
+    async with cloud.app(disk, STORAGE_API_VERSION=version) as app:
+        gateway.newest_version = version
+        try:
+            [point] = await app.back_up(disk)
+            restore = await ended(cloud, await ask(cloud, request(disk)))
+            signed = [{**request.query, **query_of_source(request)} for request in cloud.requests]
+        finally:
+            gateway.newest_version = ""
+    assert (point.copying, restore.state, restore.copying) == (SERVER_SIDE, State.DONE, SERVER_SIDE)
+    assert {query["sv"] for query in signed if "sv" in query} == {version}
+    assert await disk.content_of(point) == disk.expected
+
+
+def query_of_source(request: Request) -> dict[str, str]:
+    return dict(parse_qsl(request.headers.get("x-ms-copy-source", "").partition("?")[2]))
 
 
 async def test_no_secret_is_in_a_log_a_table_or_a_message(cloud: Cloud) -> None:

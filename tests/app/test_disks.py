@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
 from infra.local.azurite import Account
@@ -170,3 +171,29 @@ async def _error_on_record(cloud: Cloud, url: str) -> str:
 
 async def _rows(cloud: Cloud) -> list[dict[str, str]]:
     return [row async for row in cloud.tables.get_table_client(BACKUPS_TABLE).list_entities()]
+
+
+@pytest.mark.parametrize("account", [DISKS, BACKUPS], ids=["disks", "backups"])
+async def test_an_account_that_keeps_versions_is_told_on_the_record_until_it_does_no_more(
+    cloud: Cloud, account: Account
+) -> None:
+    disk, versioned = await cloud.disk(), cloud.azure.gateway.versioned
+    await disk.write(0, pages(2))
+    async with cloud.app(disk) as app:
+        versioned.add(account.name)
+        try:
+            [point] = await app.back_up(disk)
+            record = await disk.record()
+            assert await disk.content_of(point) == disk.expected, "it costs, and breaks nothing"
+        finally:
+            versioned.discard(account.name)
+        told, other = record.notice, record.backup_notice
+        if account is BACKUPS:
+            told, other = other, told
+        assert (f"blob versioning is on in the account {account.name}" in told, other) == (True, "")
+        assert "What to do: turn versioning off" in told
+        assert record.last_error == ""
+        assert cloud.log.read_text().count('"event": "versions-kept"') == 1
+        await app.back_up(disk)
+        record = await disk.record()
+    assert (record.notice, record.backup_notice) == ("", "")

@@ -4,12 +4,15 @@ import asyncio
 import json
 
 from infra.local.gateway import Fault
+from infra.local.gateway.deletions import Kept
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.inspections import Stage
 from shared.names import PAGE, SCRATCH_PREFIX, scratch_name
 from shared.record import PointState, Task
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.inspecting import ask_for, has_ended, inspected, inspections
+from tests.logic.made_disks import gpt_disk
+from tests.logic.made_disks import made as made_volume
 
 
 async def _disk_with_pages(cloud: Cloud) -> Disk:
@@ -24,6 +27,13 @@ async def _scratch_blobs(cloud: Cloud) -> list[str]:
     return [name async for name in container.list_blob_names(name_starts_with=SCRATCH_PREFIX)]
 
 
+def _kept_of_scratch_blobs(cloud: Cloud) -> list[Kept]:
+    """List what soft delete would keep of the test's drills."""
+    scratch = f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{SCRATCH_PREFIX}"
+    paths = {request.path for request in cloud.requests if request.path.startswith(scratch)}
+    return [kept for kept in cloud.azure.gateway.deletions.kept if kept.path in paths]
+
+
 async def test_a_drill_restores_the_newest_recovery_point_whole_and_leaves_nothing(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:
@@ -35,10 +45,46 @@ async def test_a_drill_restores_the_newest_recovery_point_whole_and_leaves_nothi
         record = await disk.record()
         [again] = await app.back_up(disk)
     assert (drill.state, drill.recovery_point) == (Stage.DONE, point.time)
-    assert drill.reason.startswith(f"all {2 * MIB} bytes equal, {16 * PAGE} of them read on both sides; no VHD footer")
+    assert drill.reason == (
+        "but the disk may be unusable, as it was when it was backed up: no VHD footer, nothing known on it;"
+        f" all {2 * MIB} bytes equal, {16 * PAGE} of them read on both sides;"
+        " no VHD footer; no partition table; nothing known on it"
+    )
     assert (record.last_drill_point, record.last_drill_result) == (point.time, f"done: {drill.reason}")
     assert record.last_drill_seconds == drill.duration_seconds > 0
     assert (again.bytes_written, record.last_error) == (0, ""), "backups go on as if nothing had been"
+    [deleted] = _kept_of_scratch_blobs(cloud)
+    assert (deleted.operation, deleted.bytes) == ("Delete Blob", 0), "soft delete keeps nothing of the disk"
+    done = [request for request in cloud.requests if request.path == deleted.path and request.method != "HEAD"]
+    emptied, last = done[-2:]
+    assert (emptied.operation, emptied.headers["x-ms-blob-content-length"]) == ("Set Blob Properties", "0")
+    assert last.operation == "Delete Blob"
+    assert all(request.headers["if-match"] for request in (emptied, last)), "only what the drill has left"
+
+
+async def test_a_disk_that_has_lost_its_partition_table_does_not_read_as_a_good_one(cloud: Cloud) -> None:
+    made = gpt_disk([(2048, 4000)], 8192)
+    disk = await cloud.disk(made.size)
+    await disk.write(0, made.read(0, 34 * PAGE))
+    await disk.write(made.size - 33 * PAGE, made.read(made.size - 33 * PAGE, 33 * PAGE))
+    await disk.write(MIB, made_volume("XFS", 64 * PAGE))
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        good = await inspected(cloud, Task.DRILL, disk)
+        for start in (0, made.size - 33 * PAGE):
+            await disk.clear(start, 33 * PAGE)
+            await app.back_up(disk)
+            await inspected(cloud, Task.DRILL, disk)
+            log = cloud.log.read_text()
+        record = await disk.record()
+    before, after = "no VHD footer; GPT with 1 partition: XFS", "no VHD footer; no partition table; nothing known on it"
+    second = f"{before}; no protective MBR before its GPT; primary GPT damaged, second one used"
+    assert good.reason.endswith(before)
+    assert f"{second}; at the drill before: {before}" in log
+    assert record.last_drill_result.startswith("done: but the disk may be unusable")
+    assert record.last_drill_result.endswith(f"; {after}; at the drill before: {second}")
+    assert record.last_drill_seen == after
+    assert log.count('"drill-doubtful"') >= 3
 
 
 async def test_a_restore_that_is_not_the_recovery_point_is_an_error_on_record(cloud: Cloud) -> None:
@@ -92,6 +138,8 @@ async def test_a_scratch_blob_that_somebody_writes_to_is_made_anew(cloud: Cloud)
         hold.set()
         drill = await has_ended(cloud, Task.DRILL, asked)
     assert (drill.state, drill.attempt) == (Stage.DONE, 2)
+    kept = _kept_of_scratch_blobs(cloud)
+    assert [(found.operation, found.bytes) for found in kept] == [("Copy Blob", 0), ("Delete Blob", 0)]
 
 
 async def test_a_worker_that_dies_in_the_midst_of_a_drill_leaves_it_to_the_next(cloud: Cloud) -> None:

@@ -1,7 +1,9 @@
 """A disk in full-copy mode: each run is a whole copy, a blob of its own, restored by the same message."""
 
+import uuid
 from urllib.parse import unquote
 
+from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.names import PAGE, backup_blob_name
@@ -28,7 +30,7 @@ async def two_copies(app: App, disk: Disk) -> list[tuple[RecoveryPoint, bytes]]:
     made = []
     for seed in (1, 2):
         await disk.write(0, pages(8, seed))
-        await disk.write(2 * MIB - PAGE, b"conectix".ljust(PAGE, b"\0"))
+        await disk.write(2 * MIB - PAGE, make_footer(2 * MIB - PAGE, uuid.UUID(int=5), 1_767_225_600))
         await disk.clear(6 * PAGE, PAGE)
         [point] = await app.back_up(disk)
         made.append((point, bytes(disk.expected)))
@@ -46,7 +48,7 @@ async def test_each_run_is_a_copy_of_its_own_and_each_copy_can_be_restored(cloud
             assert (point.kind, point.copying, point.size) == (Kind.FULL, "Copy Blob", 2 * MIB)
             assert await content_of(cloud, disk, point) == held
             restore = await ended(cloud, await ask(cloud, request(disk, point.time)))
-            assert (restore.state, restore.reason, restore.vhd_footer) == (State.DONE, "", True)
+            assert (restore.state, restore.reason, restore.doubts) == (State.DONE, "", "nothing known on it")
             target = await cloud.existing_disk(restore.target, held)
             assert await cloud.read(target.blob, target.account) == held
         await target.write(0, pages(1, seed=5))

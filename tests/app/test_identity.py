@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import pytest
 
@@ -12,7 +12,7 @@ from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR, Role
 from infra.local.identity_azure import APP, IdentityAzure, run_identity_azure
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, MORE_DISKS, ROOT
 from shared.events import Event
-from shared.names import BACKUPS_TABLE, BATCHES_TABLE, PAGE, full_copy_name
+from shared.names import BACKUPS_TABLE, BATCHES_TABLE, PAGE, STORAGE_API_VERSION, full_copy_name
 from shared.record import SERVER_SIDE, Kind
 from shared.restores import State
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
@@ -108,6 +108,8 @@ async def assert_no_secret_is_kept(azure: IdentityAzure, cloud: Cloud) -> None:
     keys = {account.key for account in ACCOUNTS} | set(azure.door.delegations.issued)
     secrets = signatures | keys | set(azure.issuer.issued) | {azure.endpoint.header}
     assert signatures
+    versions = [dict(parse_qsl(url)) for url in copied if "sig=" in url]
+    assert {(query["sv"], query["skv"]) for query in versions} == {(STORAGE_API_VERSION, STORAGE_API_VERSION)}
     assert not [secret for secret in secrets if secret in kept or unquote(secret) in kept]
     assert not [word for word in ("sig=", "AccountKey", "Bearer ") if word in kept]
 

@@ -1,10 +1,12 @@
 """A recovery point becomes a new disk, which is backed up incrementally from there."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 
+from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, MORE_DISKS
 from shared.decisions import is_unwatched
@@ -14,7 +16,7 @@ from shared.restores import Restore, State
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until, valid_ranges
 from tests.app.restoring import ask, encoded, ended, request, restore_of, restores
 
-FOOTER = b"conectix".ljust(PAGE, b"\0")
+FOOTER = make_footer(2 * MIB - PAGE, uuid.UUID(int=5), 1_767_225_600)
 
 
 async def two_points(app: App, disk: Disk) -> list[bytes]:
@@ -79,7 +81,7 @@ async def test_a_restore_moves_its_bytes_by_two_copies_of_the_service_and_none_t
     assert copies == [target.backup_path, target.path]
     assert not cloud.count("Put Page") + cloud.count("Put Page From URL")
     read = sum(request.bytes_out for request in cloud.requests if request.operation == "Get Blob")
-    assert read == restore.bytes_compared * 2 < MIB / 8, "the samples of the proof, of both sides"
+    assert restore.bytes_compared * 2 < read < MIB / 4, "the samples of both sides, and a look at the disk"
 
 
 async def test_the_proof_is_on_record(cloud: Cloud) -> None:
@@ -87,8 +89,10 @@ async def test_the_proof_is_on_record(cloud: Cloud) -> None:
     async with cloud.app(disk) as app:
         [_, held] = await two_points(app, disk)
         restore, target = await restored(cloud, request(disk), held)
-    assert restore.vhd_footer
-    assert restore.proof.startswith(f"size equal, {2 * MIB} bytes; VHD footer found; page map equal, ")
+    assert restore.proof.startswith(
+        "but the disk may be unusable, as it was when it was backed up: nothing known on it;"
+        f" size equal, {2 * MIB} bytes; VHD footer right; no partition table; nothing known on it; page map equal, "
+    )
     assert restore.samples_compared >= 2
     service = cloud.services[target.account]
     point = (await disk.points())[-1]

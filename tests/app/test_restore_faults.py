@@ -35,6 +35,9 @@ async def require_nothing_left(cloud: Cloud, disk: Disk, target: str) -> None:
         return not (await new.blob.exists() or await new.backup_blob.exists())
 
     await until(gone, "the end of the clean-up")
+    kept = [found for found in cloud.azure.gateway.deletions.kept if found.path in {new.path, new.backup_path}]
+    assert {found.operation for found in kept} >= {"Delete Blob"}
+    assert [found for found in kept if found.bytes] == [], "soft delete keeps nothing of what was half made"
     assert await cloud.read(disk.blob, disk.account) == disk.expected
 
 
@@ -50,6 +53,9 @@ async def test_a_copy_that_fails_is_begun_anew(cloud: Cloud) -> None:
         restore = await ended(cloud, asked)
         assert (restore.state, restore.attempt) == (State.DONE, 2)
         assert "500 InternalServerError" in restore.last_error
+        assert [
+            found for found in cloud.azure.gateway.deletions.kept if target[-20:] in found.path and found.bytes
+        ] == []
         new = await cloud.existing_disk(target, held)
         assert await cloud.read(new.blob, new.account) == held
         [point] = await app.back_up(new)

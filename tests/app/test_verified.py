@@ -41,6 +41,21 @@ async def test_what_a_diff_leaves_out_is_found_before_the_seal_and_the_disk_is_w
     assert (point.kind, len(await disk.backup_snapshots())) == (Kind.INCREMENTAL, 3)
 
 
+async def test_what_a_diff_leaves_out_is_found_wherever_it_is_on_a_small_disk(cloud: Cloud) -> None:
+    disk, pieces = await cloud.disk(8 * MIB), 40
+    for number in range(pieces):
+        await disk.write(number * 256 * PAGE, pages(8, seed=number))
+    lost = 29 * 256 * PAGE
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        cloud.azure.gateway.leave_out(disk.path, lost, lost + PAGE)
+        await disk.write(lost, pages(1, seed=99))
+        cloud.requests.clear()
+        [point] = await app.back_up(disk)
+    assert point.kind is Kind.RESYNC
+    assert await disk.content_of(point) == disk.expected
+
+
 async def test_what_no_list_shows_is_found_at_the_next_run_that_can_see_it(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:

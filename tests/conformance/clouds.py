@@ -11,9 +11,9 @@ from typing import Protocol
 from shared.addresses import BlobAddress, ContainerAddress
 from shared.names import PAGE
 from shared.ranges import Change, Window
-from shared.storage.copies import CopyTarget
 from shared.storage.page_blobs import COPY_FOR, READ_FOR, Version
 from shared.storage.services import Services
+from shared.storage.targets import CopyTarget
 
 SOMEBODY = "5e0f2a34-7c1b-4f5e-9d53-1c2a7b8e9f00"
 """The lease of somebody else, like the VM that a disk is attached to."""
@@ -84,6 +84,10 @@ class Cloud(ABC):
     @abstractmethod
     async def break_lease(self, blob: BlobAddress) -> None:
         """Break whatever lease a blob is under."""
+
+    @abstractmethod
+    def turn_versioning_on(self, blob: BlobAddress) -> None:
+        """Have the account of a blob keep versions of its blobs, to the end of the test."""
 
     @abstractmethod
     def hold(self, target: BlobAddress) -> HeldCopy:

@@ -71,6 +71,9 @@ class SimulatedCloud(Cloud):
     async def break_lease(self, blob: BlobAddress) -> None:
         self._blob(blob).break_lease()
 
+    def turn_versioning_on(self, blob: BlobAddress) -> None:
+        self.world.versioned.add(blob.account)
+
     def hold(self, target: BlobAddress) -> HeldCopy:
         return _SimulatedCopy(self.world, target)
 

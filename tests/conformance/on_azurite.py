@@ -52,6 +52,7 @@ async def open_cloud(people: People) -> AsyncIterator["AzuriteCloud"]:
         await services.backups.ensure_container()
         yield AzuriteCloud(people, services, disks, lab)
     azure.gateway.copies.clear()
+    azure.gateway.versioned.clear()
 
 
 class AzuriteCloud(Cloud):
@@ -86,6 +87,9 @@ class AzuriteCloud(Cloud):
 
     async def break_lease(self, blob: BlobAddress) -> None:
         await BlobLeaseClient(self._blob(blob)).break_lease(lease_break_period=0)
+
+    def turn_versioning_on(self, blob: BlobAddress) -> None:
+        self._people.azure.gateway.versioned.add(blob.account)
 
     def hold(self, target: BlobAddress) -> HeldCopy:
         path = f"/{target.account}/{target.container}/{target.blob}"

@@ -24,7 +24,7 @@ from shared.errors import (
 )
 from shared.names import COPY_PENDING, PAGE
 from shared.ranges import Change
-from shared.storage.copies import CopyTarget
+from shared.storage.targets import CopyTarget
 from tests.conformance.clouds import LATER_RUN, RUN, SOMEBODY, Cloud, HeldCopy, content_of, numbers, pages_of
 
 LEASES = (RUN, LATER_RUN, SOMEBODY)

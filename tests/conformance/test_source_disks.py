@@ -199,3 +199,22 @@ async def test_a_disk_with_an_unusual_name_is_like_any_other(cloud: Cloud) -> No
     assert await cloud.content(backup) == [2]
     await cloud.services.disks.delete_snapshot(disk, taken)
     assert await cloud.services.disks.own_snapshots(disk) == []
+
+
+async def test_a_snapshot_in_an_account_that_keeps_versions_tells_so(cloud: Cloud) -> None:
+    disk = await cloud.disk(1)
+    await cloud.services.disks.take_snapshot(disk)
+    assert cloud.services.disks.versioned == {disk: False}
+    cloud.turn_versioning_on(disk)
+    await cloud.services.disks.take_snapshot(disk)
+    assert cloud.services.disks.versioned == {disk: True}
+
+
+async def test_a_snapshot_of_a_backup_blob_in_an_account_that_keeps_versions_tells_so(cloud: Cloud) -> None:
+    disk, backups = await cloud.disk(1), cloud.services.backups
+    await cloud.leased_backup(disk, 1)
+    for is_on in (False, True):
+        if is_on:
+            cloud.turn_versioning_on(backups.address(disk))
+        await backups.snapshot(disk, await cloud.etag(backups.address(disk)), {"a": "b"}, RUN)
+        assert backups.versioned == {disk: is_on}

@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import NotAsLeftError, SourceGoneError
 from shared.names import COPY_METADATA, PAGE
-from tests.conformance.clouds import RUN, Cloud
+from tests.conformance.clouds import LATER_RUN, RUN, Cloud
 
 MARK = {COPY_METADATA: "restore/1"}
 
@@ -61,3 +61,62 @@ async def test_a_leased_disk_is_deleted_under_its_lease(cloud: Cloud) -> None:
     await copies.acquire_lease(disk, RUN, etag)
     await copies.delete(disk, etag, RUN)
     assert await copies.look(disk) is None
+
+
+async def test_what_is_emptied_has_no_pages_and_says_what_it_was(cloud: Cloud) -> None:
+    target, copies = cloud.lab.blob("new.vhd"), cloud.services.copies
+    await cloud.make(target, 4, MARK)
+    await cloud.write(target, 1, 5, 6)
+    found = await cloud.target(target)
+    etag = await copies.empty(target, found)
+    empty = await cloud.target(target)
+    assert (empty.etag, empty.size, empty.metadata) == (etag, 0, MARK)
+    assert etag != found.etag
+    assert await copies.empty(target, empty) == etag, "nothing is left to be emptied"
+    await copies.delete(target, etag)
+    assert await copies.look(target) is None
+
+
+async def test_what_is_emptied_twice_may_be_deleted_all_the_same(cloud: Cloud) -> None:
+    target, copies = cloud.lab.blob("new.vhd"), cloud.services.copies
+    await cloud.make(target, 4, MARK)
+    found = await cloud.target(target)
+    etag = await copies.empty(target, found)
+    assert await copies.empty(target, found) == etag, "the first answer may have been lost"
+
+
+async def test_a_blob_that_somebody_wrote_to_keeps_its_pages(cloud: Cloud) -> None:
+    target, copies = cloud.lab.blob("new.vhd"), cloud.services.copies
+    await cloud.make(target, 2, MARK)
+    found = await cloud.target(target)
+    await cloud.write(target, 0, 7, 8)
+    assert await copies.empty(target, found) == found.etag
+    assert await cloud.content(target) == [7, 8]
+    with pytest.raises(NotAsLeftError):
+        await copies.delete(target, found.etag)
+
+
+async def test_a_blob_that_has_snapshots_keeps_its_pages(cloud: Cloud) -> None:
+    disk, copies = await cloud.disk(1, 2), cloud.services.copies
+    await cloud.snapshot(disk)
+    found = await cloud.target(disk)
+    assert await copies.empty(disk, found) == found.etag
+    assert await cloud.content(disk) == [1, 2]
+
+
+async def test_a_leased_disk_is_emptied_under_its_lease_only(cloud: Cloud) -> None:
+    disk, copies = await cloud.disk(1, 2), cloud.services.copies
+    await copies.acquire_lease(disk, RUN, await cloud.etag(disk))
+    found = await cloud.target(disk)
+    for lease in (None, LATER_RUN):
+        assert await copies.empty(disk, found, lease) == found.etag
+    assert await cloud.content(disk) == [1, 2]
+    assert await copies.empty(disk, found, RUN) != found.etag
+    assert await cloud.size(disk) == 0
+
+
+async def test_what_is_gone_is_not_emptied(cloud: Cloud) -> None:
+    disk, copies = await cloud.disk(1), cloud.services.copies
+    found = await cloud.target(disk)
+    await cloud.delete(disk)
+    assert await copies.empty(disk, found) == found.etag

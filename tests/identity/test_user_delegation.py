@@ -13,6 +13,9 @@ from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClien
 from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR, READ_BLOB, Role
 from infra.local.identity_azure import IdentityAzure
 from infra.local.local_azure import BLOB_API_VERSION, DISKS, MORE_DISKS
+from shared.addresses import BlobAddress
+from shared.signatures import Signed as AppSigned
+from shared.signatures import sign_by_delegation
 
 PAGE = 512
 CONTENT, LATER = b"a" * PAGE, b"b" * PAGE
@@ -75,6 +78,17 @@ async def test_what_is_signed_for_can_be_read_without_a_token(http: aiohttp.Clie
     assert await read(http, signed.url(of_the_blob)) == (206, "", CONTENT), "a blob's signature serves its snapshots"
 
 
+@pytest.mark.parametrize("version", ["2019-12-12", "2020-02-10", "2021-12-02", BLOB_API_VERSION, "2026-04-06"])
+async def test_what_the_app_signs_is_right_in_every_version(
+    http: aiohttp.ClientSession, signed: Signed, version: str
+) -> None:
+    blob = BlobAddress.parse(signed.disk.url)
+    for snapshot, content in ((signed.snapshot, CONTENT), ("", LATER)):
+        until = now() + timedelta(hours=1)
+        sas = sign_by_delegation(AppSigned(blob, snapshot, now() - timedelta(minutes=5), until, version), signed.key)
+        assert await read(http, signed.url(sas, snapshot)) == (206, "", content)
+
+
 REFUSED: dict[str, Callable[[Signed], str]] = {
     "another signature": lambda signed: signed.url(signed.sas().partition("&sig=")[0] + "&sig=AAAA"),
     "no signature": lambda signed: signed.url(signed.sas().partition("&sig=")[0] + "&sig="),
@@ -85,6 +99,8 @@ REFUSED: dict[str, Callable[[Signed], str]] = {
     "more rights than signed": lambda signed: signed.url(signed.sas().replace("sp=r&", "sp=rw&")),
     "longer than signed": lambda signed: signed.url(signed.sas().replace("se=20", "se=21")),
     "another's key": lambda signed: signed.url(signed.sas().replace("skoid=", "skoid=0")),
+    "another version": lambda signed: signed.url(signed.sas().replace("sv=2026-10-06", "sv=2025-11-05")),
+    "a version without user delegation": lambda signed: signed.url(signed.sas().replace("sv=20", "sv=00")),
     "expired": lambda signed: signed.url(signed.sas(expiry=now() - timedelta(seconds=1))),
     "not yet valid": lambda signed: signed.url(signed.sas(start=now() + timedelta(minutes=1))),
 }

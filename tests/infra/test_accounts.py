@@ -44,6 +44,7 @@ def test_an_account_is_standard(name: str) -> None:
 
 def test_what_is_deleted_of_the_backups_can_be_brought_back() -> None:
     properties = resources("Microsoft.Storage/storageAccounts/blobServices")["backup-account.bicep/blobs"]["properties"]
+    assert properties["isVersioningEnabled"] is False, "each snapshot would leave a version behind"
     for policy in ("deleteRetentionPolicy", "containerDeleteRetentionPolicy"):
         assert properties[policy] == {"enabled": True, "days": "softDeleteDays"}
 

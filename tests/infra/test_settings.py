@@ -53,3 +53,12 @@ def test_defaults_are_the_code_s() -> None:
     assert parameters["runStalledAfterSeconds"]["default"] == Settings.model_fields["run_stalled_after_seconds"].default
     assert Settings.model_fields["storage_api_version"].default == STORAGE_API_VERSION
     assert parameters["storageApiVersion"]["default"] == ""
+
+
+def test_every_disk_is_verified_each_month_unless_somebody_says_otherwise() -> None:
+    schedule = parsed(MAIN)["parameters"]["verifySchedule"]["default"]
+    seconds, minutes, hours, day, month, weekday = schedule.split()
+    assert (day, month, weekday) == ("1", "*", "*")
+    assert all(number.isdecimal() for number in (seconds, minutes, hours))
+    assert "verifySchedule: toLower(verifySchedule) == 'off' ? '' : verifySchedule" in MAIN.read_text()
+    assert Settings.model_fields["verify_schedule"].default == "", "the app verifies by a schedule that it is given"

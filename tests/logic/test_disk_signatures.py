@@ -1,11 +1,9 @@
 """What is on a disk, told by its signatures: of real filesystems and partition tables, made-up ones, and garbage."""
 
-import base64
 import shutil
 import struct
 import subprocess
 import uuid
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,63 +13,14 @@ from hypothesis import strategies as st
 
 from infra.local.disks.disk_image import e2fsprogs_is_installed, make_vhd
 from infra.local.disks.vhd import MIB, make_footer
-from shared.disk_signatures import (
-    HEAD_BYTES,
-    NO_TABLE,
-    VOLUME_BYTES,
-    Partition,
-    PartitionTable,
-    described,
-    filesystem,
-    has_vhd_footer,
-    partition_table,
-)
+from shared.disk_signatures import VOLUME_BYTES, Look, filesystem, has_vhd_footer, look
+from shared.partition_tables import NO_TABLE, SECTOR
+from shared.workflows.inspecting.conclude import drilled
+from tests.logic.made_disks import MADE, MadeDisk, gpt_disk, made, mbr, with_bit_flipped
 
-SECTOR = 512
 GIB = 1024 * MIB
-BASIC_DATA = uuid.UUID("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7").bytes_le
 TOOL_FOLDERS = "/sbin:/usr/sbin:/bin:/usr/bin"
 
-# The first bytes of empty volumes of 300 MiB (FAT12: 2 MiB), as xfsprogs, ntfs-3g, exfatprogs, dosfstools, btrfs-progs,
-# LVM and mkswap make them; and of disks of 1 GiB that sfdisk divided.
-MADE = {
-    "XFS": (
-        "eNqLcAt2YmAQYAADRh0GdMDYdnGWVarfwQbrlZIvkhbfgwgysEGlG6B0I5RuAssyeIPYLBAhB4YtS5kYmBgYOJDN5eHkZOZnYJBkgCmCAFsI"
-        "9foBA37Age5MIOqCYDDgBWJuEKPqvkYryC0AQQASqg=="
-    ),
-    "NTFS": (
-        "eNp7HTTBL8QtWAEIGJg4GCDgBwMKaADC//GcYDYLVOz/VAj9DYgZgfjO120y35/NzAKJ8cnvK6xZo3SghDtsC99udoazAnGvPxg9OSt2VvL1"
-        "v5CMzGIFIMrLL1FIVEjKzy9JTMpJVUjJLM7WUwjISU0sTlXIzCtOLUKRTsvJLyioVEjMS+HlKihKLS4GMisVslMrFUryFUqKgDLpiZl5Cnp6"
-        "egq8XAyjgEgQugoAiBE/RA=="
-    ),
-    "exFAT": ("eNp7XTbBNcLNMURBQYGBIpDACaE5GBgaQLQAA4ODKgMDC5A54/3t3wyMDAycbIwNDKNgEIHQVQAvUQoh"),
-    "FAT12": (
-        "eNp7bTMhNzutWC8tsYSBiYWRgQkIBX4wMwgAaRhoYNAUlWv56eev4Ofo66oABG6OIYZGQJpPfl90zRqlAyXcYVv4drMznBWIe/3B6MlZsbOS"
-        "r/+FZGQWKwBRXn6JQqJCUn5+SWJSTqpCSmZxtp6CQkBOamJxqkJmXnFqEYp8Wk5+QUGlQmJeCi9XQVFqcTGQWamQnVqpUJKvUFIElElPzMxT"
-        "0NPTU+DlYhgFlIDQVQB9FjyZ"
-    ),
-    "FAT32": (
-        "eNp7HTEhNzutWC8tsYSBiUOBgYkBCH4wMNgzCIBYDC/iORkiwIIMYDlGBjYGZNDAoJkwqeWnn7+Cn6OvqwIQuDmGGBsBaT75feU1a5QOlHCH"
-        "beHbzc5wViDu9QejJ2fFzkq+/heSkVmsAER5+SUKiQpJ+fkliUk5qQopmcXZegoKATmpicWpCpl5xalFKPJpOfkFBZUKiXkpvFwFRanFxUBm"
-        "pUJ2aqVCSb5CSRFQJj0xM09BT09PgZeLYRQQAqGrABFQP5A="
-    ),
-    "btrfs": (
-        "eNrtz8FKQkEUBuCZxBYRGLptEbhqmdDebgRCBDd1nbseoY0g9R65c9MTtL37NmLvILjsDarrHRERn+D7YJjh/OfMMCEAAAAAAAAAAAAAAAAA"
-        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABACHeN049D+ep78ng5yebvt5/TZfuiEUIs67HKR1mv"
-        "/zwYPRyngWKxjrp53H9j0VznR+WW5jbNZ/9Ztf7Ob1s9Sa3ab2pbxbj7QHitby5M66Bpa/zUOb9/mQ1P8q+fq+vdr/8CJFQfUQ=="
-    ),
-    "LVM2": (
-        "eNpjYBgFIxn4ODq5+vj7uTJC+dFh65gUQOJhvkYKBgaGOSHpvh6R3j5Vuf7e+Y5GuRbBGS5mnsEmlt4lVU55JZEMDAeEIDoF8FsEk/7Aj1Wa"
-        "CQC+hRIy"
-    ),
-    "swap": ("eNpjYBgFo2AUjFTACMT/tRnB7BV/Jt5ewuq6bfGJNGZWPn6r0dAZBaNgFIyCUTAKRsEoGAWjYDiA4HDHgOAAR2dXIwBrUArq"),
-    "GPT": (
-        "eNpjYBgFQxkwMbz7//8/I5D1/788ybpDV7m6eSoEOAaFMDAwMsQARcS2HWADyTBCVcBN5YBQ96D8vOCECQELnbJ6JUzeB/VF/2KCqm+AYtED"
-        "Dl9HY2fwg/W2x/ibW4rc+yptM2+41z4RX5xvLXvaQ2W135EnlVtW7WWoYIakg+/yNLHfIzFD0TMlP6/ELzU1BZgYI9Wm69cd9ffZl1C25p3f"
-        "4VRYuvuvThv/axRrHZT/cUlwlzfDgpN2J6131fh9/Mzs29ZWf9Ht8L0cPwYNqP3lzAD1l0vE"
-    ),
-    "MBR": ("eNpjYBgFQxEUvHyjyMDQoKDIwB5nocbAARRK4GRgiLNUa74rZ8+QAWQ7sDEw3JW3b+7iaGJYwc/AECGAYUroKgAhnAx9"),
-}
 VOLUMES = {name: name.removesuffix("12").removesuffix("32") for name in MADE if name not in {"GPT", "MBR"}}
 NAMES = {"", *VOLUMES.values(), "ext2", "ext3", "ext4", "ReFS", "BitLocker", "LUKS"}
 
@@ -79,45 +28,9 @@ some = settings(max_examples=60, deadline=None)
 needs_e2fsprogs = pytest.mark.skipif(not e2fsprogs_is_installed(), reason="e2fsprogs is not installed")
 
 
-def made(name: str, length: int = VOLUME_BYTES) -> bytes:
-    return zlib.decompress(base64.b64decode(MADE[name])).ljust(length, b"\0")[:length]
-
-
-def with_bit_flipped(data: bytes, bit: int) -> bytes:
-    return data[: bit // 8] + bytes([data[bit // 8] ^ 1 << bit % 8]) + data[bit // 8 + 1 :]
-
-
 def superblock(compatible: int, incompatible: int, read_only: int) -> bytes:
     """Make the start of an ext filesystem with these features."""
     return bytes(1080) + b"\x53\xef" + bytes(34) + struct.pack("<III", compatible, incompatible, read_only)
-
-
-def mbr(entries: Sequence[tuple[int, int, int, int]], code: bytes = b"") -> bytes:
-    """Make an MBR of entries: status, type, first sector, sectors."""
-    packed = b"".join(struct.pack("<B3xB3xII", *entry) for entry in entries)
-    return code.ljust(446, b"\0") + packed.ljust(64, b"\0") + b"\x55\xaa"
-
-
-def gpt(
-    spans: Sequence[tuple[int, int]],
-    *,
-    at: int = 2,
-    count: int = 128,
-    step: int = 128,
-    length: int = 92,
-    signature: bytes = b"EFI PART",
-    kind: bytes = BASIC_DATA,
-) -> bytes:
-    """Make a GPT of spans (first and last sector) whose checksums are right, whatever else it says."""
-    packed = [struct.pack("<16s16sQQ", kind, bytes(16), *span).ljust(max(48, min(step, 4096))) for span in spans]
-    array = b"".join(packed).ljust(min(count * step, HEAD_BYTES), b"\0")
-    disk = (1, 2**20, 34, 2**20 - 34, bytes(16))
-    fields = struct.pack("<QQQQ16sQIII", *disk, at, count, step, zlib.crc32(array))
-    header = struct.pack("<8sIIII", signature, 0x10000, length, 0, 0) + fields
-    covered = header.ljust(SECTOR, b"\0")[:length]
-    header = header[:16] + struct.pack("<I", zlib.crc32(covered)) + header[20:]
-    front = (mbr([(0, 0xEE, 1, 2**32 - 1)]) + header).ljust(min(at, 64) * SECTOR, b"\0")
-    return (front + array).ljust(HEAD_BYTES, b"\0")[:HEAD_BYTES]
 
 
 @some
@@ -144,96 +57,18 @@ def test_a_part_of_a_footer_is_none() -> None:
     assert not has_vhd_footer(footer + b"\0")
 
 
-def test_a_gpt_made_by_a_real_tool_is_read_in_its_order() -> None:
-    partitions = ((227_328, 2_095_104), (2048, 10_240), (10_240, 227_328))
-    expected = tuple(Partition(start * SECTOR, end * SECTOR) for start, end in partitions)
-    assert partition_table(made("GPT", HEAD_BYTES), GIB) == PartitionTable("GPT", expected)
-
-
-def test_an_mbr_made_by_a_real_tool_is_read() -> None:
-    partitions = ((2048, 616_448), (616_448, 1_026_048), (1_026_048, 2_097_152))
-    expected = tuple(Partition(start * SECTOR, end * SECTOR) for start, end in partitions)
-    assert partition_table(made("MBR", SECTOR), GIB) == PartitionTable("MBR", expected)
-
-
-@some
-@given(st.integers(0, 2**16), st.integers(0, 128 * 128 * 8 - 1))
-def test_a_flipped_bit_of_a_gpt_is_found(in_header: int, in_entries: int) -> None:
-    head = made("GPT", HEAD_BYTES)
-    assert partition_table(with_bit_flipped(head, SECTOR * 8 + in_header % (92 * 8)), GIB) == NO_TABLE
-    assert partition_table(with_bit_flipped(head, 2 * SECTOR * 8 + in_entries), GIB) == NO_TABLE
-
-
-def test_a_damaged_gpt_is_no_mbr_of_its_protective_partition() -> None:
-    head = made("GPT", HEAD_BYTES)
-    assert partition_table(head[:SECTOR], GIB) == NO_TABLE
-    assert partition_table(head[:SECTOR].ljust(HEAD_BYTES, b"\0"), GIB) == NO_TABLE
-
-
-def test_a_gpt_header_without_a_protective_mbr_is_left_over_from_an_older_disk() -> None:
-    older = made("GPT", HEAD_BYTES)[SECTOR:]
-    assert partition_table(bytes(SECTOR) + older, GIB) == NO_TABLE
-    newer = mbr([(0, 0x83, 2048, 2048)])
-    assert partition_table(newer + older, GIB) == PartitionTable("MBR", (Partition(MIB, 2 * MIB),))
-
-
-def test_of_a_gpt_that_goes_on_behind_the_head_the_partitions_in_it_are_read() -> None:
-    spans = [(2048 + 8 * number, 2055 + 8 * number) for number in range(136)]
-    read = partition_table(gpt(spans, count=136), GIB)
-    assert read == PartitionTable("GPT", tuple(Partition(a * SECTOR, (b + 1) * SECTOR) for a, b in spans[:128]))
-    head = made("GPT", HEAD_BYTES)
-    first, second, _ = partition_table(head, GIB).partitions
-    assert partition_table(head[: 2 * SECTOR + 300], GIB) == PartitionTable("GPT", (first, second))
-    assert partition_table(head[: 2 * SECTOR], GIB) == PartitionTable("GPT", ())
-
-
-def test_a_gpt_may_have_long_entries_and_a_long_header_and_no_partitions() -> None:
-    expected = PartitionTable("GPT", (Partition(MIB, 2 * MIB), Partition(2 * MIB, 3 * MIB)))
-    spans = [(2048, 4095), (4096, 6143)]
-    assert partition_table(gpt(spans, at=10, count=8, step=256, length=512), GIB) == expected
-    assert partition_table(gpt([]), GIB) == PartitionTable("GPT", ())
-    assert partition_table(gpt(spans, kind=bytes(16)), GIB) == PartitionTable("GPT", ())  # entries not in use
-
-
-def test_right_checksums_alone_make_no_gpt() -> None:
-    spans = [(2048, 4095)]
-    assert partition_table(gpt(spans), GIB) != NO_TABLE
-    for head in (
-        gpt(spans, signature=b"EFI part"),
-        gpt(spans, length=91),
-        gpt(spans, length=513),
-        gpt(spans, step=192),
-    ):
-        assert partition_table(head, GIB) == NO_TABLE
-
-
-@pytest.mark.parametrize("scheme", ["GPT", "MBR"])
-def test_a_partition_that_ends_behind_the_disk_is_left_out(scheme: str) -> None:
-    size = 4096 * SECTOR
-    head = gpt([(34, 4095), (34, 4096)]) if scheme == "GPT" else mbr([(0, 7, 34, 4062), (0, 7, 34, 4063)])
-    assert partition_table(head, size) == PartitionTable(scheme, (Partition(34 * SECTOR, size),))
-    assert partition_table(head, size + 511).partitions == (Partition(34 * SECTOR, size),)
-
-
-def test_an_mbr_has_primary_partitions_alone() -> None:
-    empty, backwards, extended = (0, 0, 2048, 2048), (0, 0x83, 4096, 0), (0, 0x05, 8192, 2048)
-    boot, at_the_table = (0x80, 0x07, 2048, 2048), (0, 0x83, 0, 2048)
-    table = partition_table(mbr([boot, empty, backwards, extended], code=b"\xeb\x63\x90" * 100), GIB)
-    assert table == PartitionTable("MBR", (Partition(MIB, 2 * MIB), Partition(4 * MIB, 5 * MIB)))
-    assert partition_table(mbr([empty, backwards, at_the_table]), GIB) == NO_TABLE
-    assert partition_table(mbr([boot])[:510] + b"\0\0", GIB) == NO_TABLE
-
-
 @pytest.mark.parametrize("name", VOLUMES)
 def test_a_filesystem_without_partitions_has_no_partition_table(name: str) -> None:
-    assert partition_table(made(name)[:HEAD_BYTES], 300 * MIB) == NO_TABLE
+    found = MadeDisk(300 * MIB, [(0, made(name))]).by(look(300 * MIB))
+    assert (found.table, found.filesystems) == (NO_TABLE, (VOLUMES[name],))
 
 
 @some
 @given(st.text(st.characters(min_codepoint=1, max_codepoint=127), min_size=64, max_size=64))
 def test_the_text_of_a_boot_sector_is_no_partition_table(text: str) -> None:
     boot = made("FAT32", SECTOR)
-    assert partition_table(boot[:446] + text.encode() + boot[510:], 8 * 1024 * GIB) == NO_TABLE
+    disk = MadeDisk(8 * 1024 * GIB, [(0, boot[:446] + text.encode() + boot[510:])])
+    assert disk.by(look(disk.size)).table == NO_TABLE
 
 
 @pytest.mark.parametrize(("name", "expected"), VOLUMES.items())
@@ -291,7 +126,7 @@ def test_a_boot_sector_without_the_fields_of_a_fat_is_none(place: int) -> None:
 def test_what_this_machine_makes_is_told(tool: str, arguments: Sequence[str], expected: str, tmp_path: Path) -> None:
     head = head_of(volume_of(tool, arguments, tmp_path, 320 * MIB))
     assert filesystem(head) == expected
-    assert partition_table(head[:HEAD_BYTES], 320 * MIB) == NO_TABLE
+    assert MadeDisk(320 * MIB, [(0, head)]).by(look(320 * MIB)).table == NO_TABLE
 
 
 def volume_of(tool: str, arguments: Sequence[str], folder: Path, size: int) -> Path:
@@ -312,75 +147,111 @@ def head_of(volume: Path) -> bytes:
 
 
 @some
-@given(st.binary(max_size=HEAD_BYTES), st.integers(0, 8 * 1024 * GIB))
+@given(st.binary(max_size=VOLUME_BYTES), st.integers(0, 8 * 1024 * GIB))
 def test_garbage_never_raises_and_its_partitions_lie_on_the_disk(garbage: bytes, size: int) -> None:
     boot = garbage[:510].ljust(510, b"\0") + b"\x55\xaa"
     for head in (garbage, boot + garbage[SECTOR:], boot[:450] + b"\xee" + boot[451:] + b"EFI PART" + garbage[520:]):
-        assert_on_the_disk(partition_table(head, size), size)
+        found = MadeDisk(size, [(0, head)]).by(look(size))
+        assert found.table.scheme in {"GPT", "MBR", ""}
+        assert all(0 < partition.start < partition.end <= size for partition in found.table.partitions)
+        assert found.described
     assert filesystem(garbage) in NAMES
     assert filesystem(boot + garbage[SECTOR:]) in NAMES
-
-
-numbers = st.one_of(st.integers(0, 300), st.integers(0, 2**32 - 1))
-sectors = st.one_of(st.integers(0, 5000), st.integers(0, 2**64 - 1))
-
-
-@some
-@given(
-    spans=st.lists(st.tuples(sectors, sectors), max_size=8),
-    at=sectors,
-    count=numbers,
-    step=st.one_of(st.sampled_from([0, 128, 256, 2**31]), numbers),
-    length=st.one_of(st.sampled_from([92, 512]), numbers),
-)
-def test_a_gpt_of_right_checksums_and_wrong_numbers_names_no_partition_off_the_disk(
-    spans: Sequence[tuple[int, int]], at: int, count: int, step: int, length: int
-) -> None:
-    head = gpt(spans, at=at, count=count, step=step, length=length)
-    assert_on_the_disk(partition_table(head, 4096 * SECTOR), 4096 * SECTOR)
-
-
-@some
-@given(st.lists(st.tuples(sectors, sectors), max_size=128))
-def test_every_partition_of_a_gpt_that_lies_on_the_disk_is_read(spans: Sequence[tuple[int, int]]) -> None:
-    on_disk = tuple(Partition(a * SECTOR, (b + 1) * SECTOR) for a, b in spans if 0 < a <= b < 4096)
-    assert partition_table(gpt(spans), 4096 * SECTOR) == PartitionTable("GPT", on_disk)
-
-
-@some
-@given(st.lists(st.tuples(st.sampled_from([0, 0x80]), st.just(0x83), numbers, numbers), max_size=4))
-def test_every_partition_of_an_mbr_that_lies_on_the_disk_is_read(entries: list[tuple[int, int, int, int]]) -> None:
-    spans = [(start, start + length) for _, _, start, length in entries]
-    on_disk = tuple(Partition(a * SECTOR, b * SECTOR) for a, b in spans if 0 < a < b <= 4096)
-    expected = PartitionTable("MBR", on_disk) if on_disk else NO_TABLE
-    assert partition_table(mbr(entries), 4096 * SECTOR) == expected
-
-
-def assert_on_the_disk(table: PartitionTable, size: int) -> None:
-    assert table.scheme in {"GPT", "MBR", ""}
-    assert table.scheme or not table.partitions
-    assert all(0 < start < end <= size for start, end in table.partitions)
 
 
 @needs_e2fsprogs
 def test_a_real_disk_is_described(tmp_path: Path) -> None:
     path = tmp_path / "disk.vhd"
     make_vhd(path, 16 * MIB, {"etc/motd": b"hello\n"})
-    head, size = head_of(path), path.stat().st_size
-    table = partition_table(head[:HEAD_BYTES], size)
+    size = path.stat().st_size
     with path.open("rb") as disk:
-        disk.seek(-SECTOR, 2)
-        footer = has_vhd_footer(disk.read())
-    assert described(footer, table, [filesystem(head)]) == "VHD footer right; no partition table; ext4"
+        found = MadeDisk(size, [(0, disk.read())]).by(look(size))
+    assert (found.described, found.doubts) == ("VHD footer right; no partition table; ext4", ())
+
+
+def disk_with(volumes: Sequence[str], *, footer: bool = True) -> MadeDisk:
+    """Make a disk of 1 GiB with a GPT, a partition of 16 MiB for each volume, and a footer."""
+    sectors = GIB // SECTOR
+    starts = [(16 * number + 1) * MIB for number in range(len(volumes))]
+    disk = gpt_disk([(start // SECTOR, (start + 16 * MIB) // SECTOR - 1) for start in starts], sectors)
+    disk.parts += [(start, made(name) if name else b"") for start, name in zip(starts, volumes, strict=True)]
+    if footer:
+        disk.parts.append((GIB, make_footer(GIB, uuid.UUID(int=5), 1_767_225_600)))
+        disk.size += SECTOR
+    return disk
+
+
+def seen(disk: MadeDisk) -> Look:
+    return disk.by(look(disk.size))
 
 
 def test_a_disk_is_described_in_a_line() -> None:
-    part = Partition(MIB, 2 * MIB)
-    gpt_of_three, mbr_of_one = PartitionTable("GPT", (part,) * 3), PartitionTable("MBR", (part,))
-    told = described(True, gpt_of_three, ["FAT", "ext4", ""])
-    assert told == "VHD footer right; GPT with 3 partitions: FAT, ext4, unknown"
-    assert described(False, mbr_of_one, ["NTFS"]) == "no VHD footer; MBR with 1 partition: NTFS"
-    assert described(True, PartitionTable("GPT", ()), []) == "VHD footer right; GPT with no partitions"
-    assert described(False, NO_TABLE, ["XFS"]) == "no VHD footer; no partition table; XFS"
-    nothing = "VHD footer right; no partition table; nothing known on it"
-    assert described(True, NO_TABLE, [""]) == described(True, NO_TABLE, []) == nothing
+    found = seen(disk_with(["FAT32", "XFS", ""]))
+    assert found.described == "VHD footer right; GPT with 3 partitions: FAT, XFS, unknown"
+    assert found.doubts == ()
+    one = MadeDisk(GIB, [(0, mbr([(0, 7, 2048, 40960)])), (MIB, made("NTFS"))])
+    assert seen(one).described == "no VHD footer; MBR with 1 partition: NTFS"
+    assert seen(one).doubts == ("no VHD footer",)
+    assert seen(MadeDisk(GIB, [(0, made("XFS"))])).described == "no VHD footer; no partition table; XFS"
+    assert seen(disk_with([])).described == "VHD footer right; GPT with no partitions"
+    assert seen(disk_with([])).doubts == ("nothing known on it",)
+
+
+@pytest.mark.parametrize("size", [0, SECTOR, 2 * SECTOR, 34 * SECTOR, GIB])
+def test_of_an_empty_disk_it_is_said_that_nothing_is_known_on_it(size: int) -> None:
+    found = seen(MadeDisk(size))
+    assert found.described == "no VHD footer; no partition table; nothing known on it"
+    assert found.doubts == ("no VHD footer", "nothing known on it")
+
+
+def test_the_second_gpt_of_a_vhd_ends_before_its_footer() -> None:
+    disk = disk_with(["XFS"])
+    disk.parts.append((0, bytes(34 * SECTOR)))
+    found = seen(disk)
+    assert found.described == (
+        "VHD footer right; GPT with 1 partition: XFS; no protective MBR before its GPT;"
+        " primary GPT damaged, second one used"
+    )
+    assert found.doubts == ("no protective MBR before its GPT", "primary GPT damaged, second one used")
+
+
+def test_what_is_left_of_a_gpt_says_nothing_of_a_disk_that_is_one_volume() -> None:
+    disk = disk_with(["XFS"])
+    disk.parts.append((0, made("swap")))
+    assert seen(disk).described == "VHD footer right; no partition table; swap"
+
+
+def test_a_disk_that_was_cut_off_is_doubtful() -> None:
+    disk = disk_with(["FAT32", "XFS"], footer=False)
+    disk.size = 20 * MIB
+    found = seen(disk)
+    assert found.described == "no VHD footer; GPT with 1 partition: FAT; 1 of its 2 partitions not on the disk"
+    assert found.doubts == ("no VHD footer", "1 of its 2 partitions not on the disk")
+
+
+def test_of_very_many_partitions_some_are_not_looked_at() -> None:
+    spans = [(4096 + 8 * number, 4096 + 8 * number + 7) for number in range(200)]
+    disk = gpt_disk(spans, GIB // SECTOR, count=256)
+    found = seen(disk)
+    assert "GPT with 200 partitions" in found.described
+    assert found.described.endswith("; not looked at: what 72 of its partitions hold")
+    assert len(disk.reads) < 140
+
+
+def test_an_extended_partition_is_not_looked_into_and_the_line_says_so() -> None:
+    entries = mbr([(0x80, 0x07, 2048, 40960), (0, 0x05, 65536, 2048)])
+    found = seen(MadeDisk(GIB, [(0, entries), (MIB, made("NTFS"))]))
+    assert found.described == (
+        "no VHD footer; MBR with 2 partitions: NTFS, extended;"
+        " not looked at: what the extended partition is divided into"
+    )
+
+
+def test_what_came_of_a_drill_says_first_what_speaks_against_the_disk() -> None:
+    good, empty = seen(disk_with(["XFS"])), seen(MadeDisk(GIB))
+    assert drilled("all 9 bytes equal", good, "") == f"all 9 bytes equal; {good.described}"
+    assert drilled("all 9 bytes equal", good, good.described) == f"all 9 bytes equal; {good.described}"
+    assert drilled("all 9 bytes equal", empty, good.described) == (
+        "but the disk may be unusable, as it was when it was backed up: no VHD footer, nothing known on it;"
+        f" all 9 bytes equal; {empty.described}; at the drill before: {good.described}"
+    )

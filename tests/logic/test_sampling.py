@@ -1,19 +1,34 @@
 """Sampling: what a proof looks at lies in the ranges that went by, and is the same on every retry."""
 
+import random
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from infra.local.disks.vhd import MIB
 from shared.ranges import Change
-from shared.sampling import SAMPLE_BYTES, SAMPLES, STRETCH, Sampler
+from shared.sampling import (
+    FINE_STRETCH,
+    SAMPLE_BYTES,
+    SAMPLES,
+    SAMPLES_OF_A_DISK,
+    SAMPLES_OF_A_WINDOW,
+    STRETCH,
+    Sampler,
+    chance_to_find,
+    samples_of_window,
+)
 from tests.logic.change_lists import GIB, PAGE, TIB, change_lists
+
+README_SAYS = [(1.0, 1), (0.1, 6), (0.01, 60)]
 
 a_few = settings(max_examples=80, deadline=None)
 
 
-def sampled(seed: str, ranges: list[Change]) -> list[Change]:
-    sampler = Sampler(seed)
+def sampled(seed: str, ranges: list[Change], most: int | None = None) -> list[Change]:
+    sampler = Sampler(seed, most)
     for change in ranges:
         sampler.see(change)
     return sampler.samples()
@@ -82,3 +97,55 @@ def test_an_empty_disk_has_no_samples() -> None:
 
 def test_a_disk_that_is_full_is_sampled_as_often_as_one_of_many_ranges() -> None:
     assert len(sampled("restore/0", [Change(0, 8 * GIB, clear=False)])) == SAMPLES
+
+
+@a_few
+@given(change_lists(), st.text(max_size=5), st.integers(1, 100))
+def test_more_samples_are_taken_of_shorter_stretches(ranges: list[Change], seed: str, most: int) -> None:
+    samples = sampled(seed, ranges, most)
+    stretches = sum(-(-change.length // FINE_STRETCH) for change in ranges)
+    assert len(samples) == len(set(samples)) == min(most, stretches)
+    assert all(before.end <= after.start for before, after in pairwise(samples))
+
+
+@pytest.mark.parametrize("windows", [1, 2, 4, 16, 24, 25, 128, 1024])
+def test_every_disk_and_every_window_of_it_gets_enough_samples(windows: int) -> None:
+    assert samples_of_window(windows) >= SAMPLES_OF_A_WINDOW
+    assert samples_of_window(windows) * windows >= SAMPLES_OF_A_DISK
+    assert samples_of_window(windows) * 2 * SAMPLE_BYTES * windows <= max(96 * MIB + windows * MIB, windows * 4 * MIB)
+
+
+@pytest.mark.parametrize(("left_out", "changed", "samples"), [(1.0, 0.01, 64), (0.1, 0.05, 128), (0.5, 0.04, 32)])
+def test_what_a_diff_has_left_out_is_found_with_the_chance_that_is_stated(
+    left_out: float, changed: float, samples: int
+) -> None:
+    """What is left out is in one piece, somewhere on a disk of 1 GiB that is full; each trial is a run."""
+    rng, trials, disk = random.Random(5), 2000, [Change(0, GIB, clear=False)]
+    length = int(GIB * left_out * changed) // PAGE * PAGE
+    found = 0
+    for trial in range(trials):
+        start = rng.randrange((GIB - length) // PAGE) * PAGE
+        found += any(
+            sample.start < start + length and start < sample.end for sample in sampled(f"{trial}", disk, samples)
+        )
+    stated = chance_to_find(left_out, changed, samples, 1)
+    three_deviations = 3 * (stated * (1 - stated) / trials) ** 0.5
+    assert found / trials >= stated - three_deviations
+
+
+@a_few
+@given(*[st.floats(0, 1)] * 2, st.integers(1, 1000), st.integers(1, 60))
+def test_more_runs_and_more_samples_find_more(left_out: float, changed: float, samples: int, runs: int) -> None:
+    chance = chance_to_find(left_out, changed, samples, runs)
+    assert 0 <= chance <= 1
+    assert chance_to_find(left_out, changed, samples, runs + 1) >= chance
+    assert chance_to_find(left_out, changed, samples + 1, runs) >= chance
+    one = chance_to_find(left_out, changed, samples, 1)
+    assert chance == pytest.approx(1 - (1 - one) ** runs)
+
+
+@pytest.mark.parametrize(("left_out", "runs"), README_SAYS)
+def test_the_docs_state_the_chance(left_out: float, runs: int) -> None:
+    """99 %, where 1 % of what is valid changes between two runs."""
+    assert chance_to_find(left_out, 0.01, SAMPLES_OF_A_DISK, runs) >= 0.99
+    assert chance_to_find(left_out, 0.01, SAMPLES_OF_A_DISK, runs - 1) < 0.99

@@ -23,6 +23,7 @@ class SimulatedBackups(BackupBlobs):
 
     def __init__(self, world: World, calls: Calls) -> None:
         self._world, self._calls, self._container = world, calls, OWN
+        self.versioned = {}
 
     async def look(self, disk: BlobAddress) -> BackupBlob | None:
         def effect() -> BackupBlob | None:
@@ -114,7 +115,9 @@ class SimulatedBackups(BackupBlobs):
     async def snapshot(self, disk: BlobAddress, etag: str, metadata: Mapping[str, str], lease_id: str) -> str:
         address = self.address(disk)
         with _as_left(disk):
-            return await self._calls.change(lambda: self._world.snapshot(address, metadata, etag, lease_id))
+            taken = await self._calls.change(lambda: self._world.snapshot(address, metadata, etag, lease_id))
+        self.versioned[disk] = address.account in self._world.versioned
+        return taken
 
     async def delete_snapshot(self, disk: BlobAddress, snapshot: str) -> None:
         with contextlib.suppress(ResourceNotFoundError):

@@ -6,9 +6,10 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 
 from shared.addresses import BlobAddress
 from shared.errors import CopyRefusedError, NotAsLeftError, TargetLeasedError, error_code, is_lease_error
-from shared.names import PAGE
+from shared.names import DRILL_METADATA, PAGE
 from shared.ranges import Change
-from shared.storage.copies import Copies, CopyTarget
+from shared.storage.copies import Copies
+from shared.storage.targets import CopyTarget
 from tests.simulation.blobs import FAILED, Blob, Copy, refusal
 from tests.simulation.calls import Calls
 from tests.simulation.world import OWN, World
@@ -111,6 +112,29 @@ class SimulatedCopies(Copies):
                 raise NotAsLeftError(f"{blob.url} was written to just now") from error
             raise
 
+    async def empty(self, blob: BlobAddress, found: CopyTarget, lease_id: str | None = None) -> str:
+        def effect() -> str:
+            there = self._world.blob(blob)
+            there.require_etag(found.etag)
+            there.resize(0, lease_id)
+            return there.etag
+
+        def has_snapshots() -> bool:
+            return blob in self._world.blobs and bool(self._world.blobs[blob].snapshots)
+
+        if not found.size or await self._calls.read(has_snapshots):
+            return found.etag
+        try:
+            return await self._calls.change(effect)
+        except HttpResponseError as error:
+            if error.status_code is None or error.status_code >= 500:
+                raise
+            if error.status_code != 412:
+                return found.etag
+            now = await self.look(blob)
+            is_done = now is not None and (now.size, now.copy_status, now.metadata) == (0, "", found.metadata)
+            return now.etag if now and is_done else found.etag
+
     async def delete(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> None:
         def effect() -> None:
             found = self._world.blob(blob)
@@ -119,6 +143,8 @@ class SimulatedCopies(Copies):
             found.require_lease(lease_id)
             if found.snapshots:
                 raise refusal(409, "SnapshotsPresent")
+            if any(page is not None for page in found.pages):
+                self._world.kept_by_soft_delete(blob)
             del self._world.blobs[blob]
 
         try:
@@ -161,6 +187,8 @@ class SimulatedCopies(Copies):
         copy = Copy(source_url, taken.etag, taken.pages)
         target = world.blobs[blob] if etag else Blob([], world.number)
         before = target.metadata
+        if before.get(DRILL_METADATA) and any(page is not None for page in target.pages):
+            world.kept_by_soft_delete(blob)
         target.begin_copy(copy, metadata or taken.metadata, etag, lease_id)
         world.blobs[blob] = target
         world.copied_over(blob, metadata, before)

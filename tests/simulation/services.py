@@ -75,6 +75,7 @@ class SimulatedDisks(SourceDisks):
 
     def __init__(self, world: World, calls: Calls) -> None:
         self._world, self._calls = world, calls
+        self.versioned = {}
 
     async def matching(self, pattern: SourceDisk) -> list[BlobAddress]:
         return await self._calls.read(lambda: [disk for disk in sorted(self._world.blobs) if pattern.covers(disk)])
@@ -82,6 +83,7 @@ class SimulatedDisks(SourceDisks):
     async def take_snapshot(self, disk: BlobAddress, etag: str | None = None) -> str:
         def effect() -> str:
             taken = self._world.now.isoformat()
+            self.versioned[disk] = disk.account in self._world.versioned
             metadata = {DISK_METADATA: disk.url, BACKUP_METADATA: OWN.url, TAKEN_METADATA: taken}
             return self._world.snapshot(disk, metadata, etag)
 

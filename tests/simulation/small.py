@@ -24,7 +24,8 @@ def make_small(change: Callable[[Any, str, Any], None]) -> None:
     change(patience, "PATIENCE", timedelta(hours=2))
     change(inspecting, "PART", 8 * PAGE)
     change(listing, "SMALLEST_WINDOW", 2 * PAGE)
-    change(sampling, "SAMPLES", 1)
+    for samples in ("SAMPLES", "SAMPLES_OF_A_DISK", "SAMPLES_OF_A_WINDOW"):
+        change(sampling, samples, 1)
     change(sampling, "SAMPLE_BYTES", PAGE)
     change(batches, "MAX_CHANGES", 2)
     change(batches, "SECONDS_OF_BLOB", 0.009)

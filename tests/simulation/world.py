@@ -79,6 +79,7 @@ class World:
         lost: backup snapshots and full copies that a foreign hand has deleted or written to.
         rotten: backup snapshots that do not hold any more what was written to them, and since when.
         tainted: what was restored from a recovery point that had rotted, and what was built on that.
+        versioned: the accounts in which blob versioning is on.
         lies: whether the service leaves out changes in the diffs it gives.
         landed: when a late call last took effect.
         meddled: when a foreign hand last did something to a disk or to its backups.
@@ -109,6 +110,7 @@ class World:
     lost: set[tuple[BlobAddress, str]] = field(default_factory=set)
     rotten: dict[tuple[BlobAddress, str], datetime] = field(default_factory=dict)
     tainted: set[tuple[BlobAddress, str]] = field(default_factory=set)
+    versioned: set[str] = field(default_factory=set)
     lies: bool = False
     landed: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     meddled: dict[BlobAddress, datetime] = field(default_factory=dict)
@@ -235,6 +237,10 @@ class World:
         blob.end_copy(status)
         if status != SUCCESS:
             self.spoil(address)
+
+    def kept_by_soft_delete(self, address: BlobAddress) -> None:
+        """Note that the app has deleted or copied over what it made itself, with its data still in it."""
+        self.violations.append(f"{address.blob} was deleted with its data in it, which soft delete keeps")
 
     def spoil(self, address: BlobAddress) -> None:
         """Note that a copy did not go well, of whichever restore it is."""

@@ -1,15 +1,17 @@
 """User delegation keys, and what is signed with them.
 
 Azurite issues the keys, and takes what is signed with them for a blob; for a snapshot it does not check the signature
-as the service does (REST: Create a user delegation SAS). So the gateway remembers the keys and checks for itself.
+as the service does (REST: Create a user delegation SAS). So the gateway remembers the keys and checks for itself, in
+the form of the version that the signature names, and without what the app or the SDK signs by.
 """
 
+import base64
 import datetime as dt
+import hashlib
+import hmac
 import re
 from collections.abc import Callable, Mapping
-from urllib.parse import parse_qsl
-
-from azure.storage.blob import UserDelegationKey, generate_blob_sas
+from typing import NamedTuple
 
 from .answers import ServiceError
 from .operations import Request
@@ -20,8 +22,32 @@ LONGEST_KEY_LIFE = dt.timedelta(days=7)
 NOT_SIGNED = frozenset({"comp", "marker", "maxresults", "prevsnapshot", "restype", "snapshot", "timeout"})
 """The query parameters of a request that are no part of a SAS; a SAS of a snapshot signs its time all the same."""
 
+# The fields of a string-to-sign, a line each, for each version since which they are so (REST: Create a user delegation
+# SAS; versions in between are as the one before).
+_KEY = "skoid sktid skt ske sks skv"
+_FIELDS = {
+    "2018-11-09": f"sp st se /blob {_KEY} sip spr sv sr snapshot rscc rscd rsce rscl rsct",
+    "2020-02-10": f"sp st se /blob {_KEY} saoid suoid scid sip spr sv sr snapshot rscc rscd rsce rscl rsct",
+    "2020-12-06": f"sp st se /blob {_KEY} saoid suoid scid sip spr sv sr snapshot ses rscc rscd rsce rscl rsct",
+    "2025-07-05": f"sp st se /blob {_KEY} saoid suoid scid skdutid sduoid"
+    " sip spr sv sr snapshot ses rscc rscd rsce rscl rsct",
+    "2026-04-06": f"sp st se /blob {_KEY} saoid suoid scid skdutid sduoid"
+    " sip spr sv sr snapshot ses srh srq rscc rscd rsce rscl rsct",
+}
+
 _ELEMENT = re.compile(rb"<(\w+)>([^<]+)</")
-_KEY_FIELDS = ("skoid", "skt", "ske", "skv")
+
+
+def of_version(body: bytes, version: str) -> bytes:
+    """Have an issued key name the version that it was asked for in, as the service does; Azurite names its own."""
+    return re.sub(rb"(?<=<SignedVersion>)[^<]*", version.encode(), body)
+
+
+class Issued(NamedTuple):
+    """A user delegation key: whose it is, and the key itself in base64."""
+
+    object_id: str
+    value: str
 
 
 class Delegations:
@@ -29,12 +55,12 @@ class Delegations:
 
     def __init__(self, now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)) -> None:
         self.now = now
-        self._keys: dict[tuple[str, ...], UserDelegationKey] = {}
+        self._keys: dict[tuple[str, ...], Issued] = {}
 
     @property
     def issued(self) -> list[str]:
         """The keys themselves."""
-        return [str(key.value) for key in self._keys.values()]
+        return [key.value for key in self._keys.values()]
 
     def revoke(self) -> None:
         """Have no key serve any more that was issued so far (`az storage account revoke-delegation-keys`)."""
@@ -53,12 +79,8 @@ class Delegations:
     def remember(self, account: str, body: bytes) -> None:
         """Remember a key that was issued for an account."""
         issued = _elements(body)
-        key = UserDelegationKey()  # type: ignore[no-untyped-call] # the SDK says no types here
-        key.signed_oid, key.signed_tid = issued["SignedOid"], issued["SignedTid"]
-        key.signed_start, key.signed_expiry = issued["SignedStart"], issued["SignedExpiry"]
-        key.signed_service, key.signed_version = issued["SignedService"], issued["SignedVersion"]
-        key.value = issued["Value"]
-        self._keys[account, key.signed_oid, key.signed_start, key.signed_expiry, key.signed_version] = key
+        fields = ("SignedOid", "SignedTid", "SignedStart", "SignedExpiry", "SignedService", "SignedVersion")
+        self._keys[account, *(issued[name] for name in fields)] = Issued(issued["SignedOid"], issued["Value"])
 
     def signer(self, request: Request) -> str:
         """Check the SAS of a request for a blob or a snapshot; give the object id of who signed it.
@@ -68,37 +90,35 @@ class Delegations:
         """
         account, _, rest = request.path.removeprefix("/").partition("/")
         container, _, blob = rest.partition("/")
-        key = self._keys.get((account, *(request.query.get(name, "") for name in _KEY_FIELDS)))
-        given = {name: value for name, value in request.query.items() if name not in NOT_SIGNED}
-        if (
-            key is None
-            or not blob
-            or "se" not in given
-            or given != _signed(key, account, container, blob, request.query)
-        ):
+        given = request.query
+        key = self._keys.get((account, *(given.get(name, "") for name in _KEY.split())))
+        if key is None or not blob or not {"sp", "se", "sr"} <= given.keys():
+            raise _failed("Signature did not match.")
+        expected = _signature(key, f"/blob/{account}/{container}/{blob}", given)
+        if not hmac.compare_digest(expected, given["sig"]):
             raise _failed("Signature did not match.")
         starts = [_time(given[name]) for name in ("skt", "st") if name in given]
         ends = [_time(given[name]) for name in ("ske", "se")]
         if not max(starts) <= self.now() < min(ends):
             raise _failed("Signature not valid in the specified time frame.")
-        return str(key.signed_oid)
+        return key.object_id
 
 
-def _signed(
-    key: UserDelegationKey, account: str, container: str, blob: str, query: Mapping[str, str]
-) -> dict[str, str]:
-    """Sign what a SAS says anew. With another `sv` than the installed SDK's it never is the same."""
-    sas = generate_blob_sas(
-        account,
-        container,
-        blob,
-        snapshot=query.get("snapshot") if query.get("sr") == "bs" else None,
-        user_delegation_key=key,
-        permission=query.get("sp"),
-        start=query.get("st"),
-        expiry=query.get("se"),
-    )
-    return dict(parse_qsl(sas))
+def _signature(key: Issued, resource: str, query: Mapping[str, str]) -> str:
+    """Compute the signature of what a SAS says, in the form of its version.
+
+    Raises:
+        ServiceError: AuthenticationFailed, where the version knows no user delegation.
+    """
+    version = query.get("sv", "")
+    since = max((known for known in _FIELDS if known <= version), default="")
+    if not since:
+        raise _failed("sv is not a version with user delegation SAS.")
+    snapshot = query.get("snapshot", "") if query["sr"] == "bs" else ""
+    values = {**query, "/blob": resource, "snapshot": snapshot}
+    text = "\n".join(values.get(name, "") for name in _FIELDS[since].split())
+    digest = hmac.new(base64.b64decode(key.value), text.encode(), hashlib.sha256).digest()
+    return base64.b64encode(digest).decode()
 
 
 def _elements(body: bytes) -> dict[str, str]:

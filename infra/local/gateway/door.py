@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 from infra.local.identity.tokens import InvalidTokenError, Principal, TokenIssuer
 
 from .answers import Answer, ServiceError
-from .delegations import NOT_SIGNED, Delegations
+from .delegations import NOT_SIGNED, Delegations, of_version
 from .operations import Request
 from .roles import ADD_BLOB, MAKES_A_BLOB, READ_BLOB, Assignments, Service, sufficient_actions
 from .upstream import Call, Upstream
@@ -55,6 +55,7 @@ class Door:
     def let_out(self, call: Call, answer: Answer) -> None:
         """See the answer to a request that was let in."""
         if call.request.operation == "Get User Delegation Key" and answer.status == _OK:
+            answer.body = of_version(answer.body, call.request.headers["x-ms-version"])
             self.delegations.remember(call.account, answer.body)
 
     def _holder(self, request: Request) -> str:

@@ -14,6 +14,7 @@ import aiohttp
 
 from .answers import Answer, invalid_page_range, too_large
 from .copies import Copies
+from .deletions import Deletions
 from .ranges import requested_range
 from .upstream import Call, Upstream
 from .writes import WriteLog
@@ -24,6 +25,7 @@ PAGE_WRITES = frozenset({"Put Page", "Clear Pages"})
 _COPYING = frozenset({"Copy Blob", "Copy Blob From URL"})
 _RECREATING = frozenset({"Put Blob", "Put Blob From URL", "Put Block List"})
 LONE_MUTATIONS = frozenset({"Snapshot Blob", "Set Blob Properties", "Delete Blob"}) | _COPYING | _RECREATING
+_SOFT_DELETED = frozenset({"Delete Blob"}) | _COPYING | _RECREATING
 # No page changes by these, so they are not noted.
 UNNOTED_MUTATIONS = frozenset({"Set Blob Metadata", "Set Blob Tier", "Lease Blob"})
 _CLOCK_TIMEOUT_SECONDS = 5.0
@@ -33,9 +35,10 @@ _OK, _CREATED, _REFUSED = 200, 201, 400
 class Mutations:
     """Has Azurite change blobs, and notes what it did."""
 
-    def __init__(self, upstream: Upstream, copies: Copies) -> None:
+    def __init__(self, upstream: Upstream, copies: Copies, deletions: Deletions) -> None:
         self._upstream = upstream
         self._copies = copies
+        self._deletions = deletions
 
     async def write_pages(
         self, call: Call, log: WriteLog, span: tuple[int, int], write: Callable[[], Awaitable[Answer]]
@@ -87,8 +90,10 @@ class Mutations:
                 await clock_past(log.newest_snapshot)
             if operation == "Set Blob Properties" and "x-ms-blob-content-length" in headers:
                 await self._length(call, log)
+            kept = await self._deletions.look(call) if operation in _SOFT_DELETED else None
             answer = await self._upstream.forward(call)
             if answer.status < _REFUSED:
+                self._deletions.kept += [kept] if kept else []
                 await self._note(call, log, answer)
             return answer
 

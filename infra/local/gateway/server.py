@@ -13,7 +13,9 @@ from infra.local.azurite import Account
 from infra.local.identity.certificates import Certificates
 
 from .answers import Answer, ServiceError
+from .blob_versions import name_version
 from .copies import Copies
+from .deletions import Deletions
 from .door import Door
 from .faults import Fault, Faults
 from .from_url import put_page_from_url
@@ -23,6 +25,7 @@ from .operations import Request, operation_name
 from .page_ranges import PageRanges, RangeSource
 from .stage import Stage
 from .upstream import Call, Upstream, connect, end_to_end
+from .versions import require_version
 from .writes import WriteLog, WriteLogs
 
 _REFUSED = 400
@@ -37,6 +40,9 @@ class Gateway:
         faults: what is to go wrong.
         copies: which copies are to take their time.
         stage: what sees the calls as they come and go, if anything does.
+        deletions: what soft delete would keep of what is deleted or written over.
+        versioned: the accounts in which blob versioning is on.
+        newest_version: the newest service version that there is here; empty for any.
     """
 
     def __init__(self, upstream: Upstream, url: str, door: Door | None = None) -> None:
@@ -45,10 +51,13 @@ class Gateway:
         self.faults = Faults()
         self.copies = Copies(upstream, url)
         self.stage: Stage | None = None
+        self.versioned: set[str] = set()
+        self.newest_version = ""
         self._upstream = upstream
         self._door = door
         self._logs = WriteLogs()
-        self._mutations = Mutations(upstream, self.copies)
+        self.deletions = Deletions(upstream)
+        self._mutations = Mutations(upstream, self.copies, self.deletions)
         self._page_ranges = PageRanges(upstream)
 
     def pretend_ranges(self, path: str, ranges: RangeSource | None) -> None:
@@ -113,6 +122,8 @@ class Gateway:
             raise ServiceError(*fault.refuse)
         call = await self._admit(call)
         answer = await self._do(call, fault)
+        if call.account in self.versioned:
+            name_version(call, answer)
         if self._door:
             self._door.let_out(call, answer)
         return answer
@@ -121,8 +132,10 @@ class Gateway:
         """Give a request as it is to be passed on.
 
         Raises:
-            ServiceError: the door does not let it in.
+            ServiceError: the door does not let it in, or it is of a version that is not there.
         """
+        if self.newest_version:
+            require_version(call.request, self.newest_version)
         return await self._door.admit("blob", call, self._upstream) if self._door else call
 
     async def _read_source(self, target: str, headers: CIMultiDict[str]) -> Answer:

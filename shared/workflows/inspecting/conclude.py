@@ -1,16 +1,18 @@
 """The end of an inspection: what came of it is put on record, of the recovery point and of the disk."""
 
+import logging
 from datetime import datetime
 
 from shared.addresses import BlobAddress
-from shared.disk_signatures import HEAD_BYTES, VOLUME_BYTES, described, filesystem, has_vhd_footer, partition_table
+from shared.disk_signatures import Look
+from shared.events import Event, log_event
 from shared.inspections import Inspection, Next, Stage, built_on, ended
-from shared.names import PAGE
-from shared.ranges import Change
 from shared.record import DiskRecord, Task
+from shared.storage.page_blobs import Version
 from shared.storage.services import Services
 from shared.workflows.begin_anew import distrust
 from shared.workflows.inspecting.versions import scratch_of
+from shared.workflows.looking import look_at
 from shared.workflows.points import mark_damaged
 from shared.workflows.request_inspection import open_inspection
 
@@ -20,13 +22,45 @@ BUILT_ON = "it was built on the recovery point"
 async def conclude_equal(services: Services, inspection: Inspection) -> Next:
     """End an inspection of which every byte is compared and equal."""
     said = f"all {inspection.size} bytes equal, {inspection.bytes_done} of them read on both sides"
-    if inspection.task is Task.VERIFY:
-        point = await services.records.point(inspection.address, inspection.recovery_point)
-        if point:
-            await services.records.mark(inspection.address, point.as_verified(services.now()))
-    else:
-        said = f"{said}; {await _looked_at(services, inspection)}"
+    if inspection.task is Task.DRILL:
+        return await _conclude_drill(services, inspection, said)
+    point = await services.records.point(inspection.address, inspection.recovery_point)
+    if point:
+        await services.records.mark(inspection.address, point.as_verified(services.now()))
     return Next(ended(inspection, Stage.DONE, said, services.now()))
+
+
+async def _conclude_drill(services: Services, inspection: Inspection, equal: str) -> Next:
+    """End a drill whose copy is equal. That it can be used is another matter: what speaks against it comes first."""
+    found = await look_at(services, Version(scratch_of(services, inspection), ""), inspection.size)
+    record = await services.records.get(inspection.address)
+    before = record[0].last_drill_seen if record else ""
+    said = drilled(equal, found, before)
+    if found.doubts:
+        log_event(
+            Event.DRILL_DOUBTFUL,
+            level=logging.WARNING,
+            disk=inspection.disk,
+            inspection=inspection.inspection,
+            reason=said,
+        )
+    over = ended(inspection, Stage.DONE, said, services.now())
+    return Next(over.model_copy(update={"seen": found.described}))
+
+
+def drilled(equal: str, found: Look, before: str) -> str:
+    """Say what came of a drill whose copy is equal to the recovery point.
+
+    Args:
+        equal: what was compared.
+        found: what is seen on the disk.
+        before: what was seen on it at the drill before; empty for the first.
+    """
+    was = f"; at the drill before: {before}" if before and before != found.described else ""
+    said = f"{equal}; {found.described}{was}"
+    if not found.doubts:
+        return said
+    return f"but the disk may be unusable, as it was when it was backed up: {', '.join(found.doubts)}; {said}"
 
 
 async def conclude_differs(services: Services, inspection: Inspection, differs: str) -> Next:
@@ -84,6 +118,7 @@ async def put_on_record(services: Services, inspection: Inspection) -> None:
             "last_drill_point": inspection.recovery_point,
             "last_drill_seconds": inspection.duration_seconds,
             "last_drill_result": result,
+            **({"last_drill_seen": inspection.seen} if inspection.seen else {}),
         }
 
     if inspection.state is Stage.FAILED:
@@ -94,18 +129,3 @@ async def put_on_record(services: Services, inspection: Inspection) -> None:
         return record.model_copy(update=changes)
 
     await services.records.update(inspection.address, change)
-
-
-async def _looked_at(services: Services, inspection: Inspection) -> str:
-    """Look at what was restored, as whoever starts a VM from it would: footer, partitions, filesystems."""
-    url = await services.pages.signed_url(scratch_of(services, inspection), "")
-    size = inspection.size
-
-    async def read(start: int, length: int) -> bytes:
-        end = min(start + length, size)
-        return await services.pages.read(url, Change(start, end, clear=False)) if start < end else b""
-
-    table = partition_table(await read(0, HEAD_BYTES), size)
-    starts = [partition.start for partition in table.partitions] or [0]
-    filesystems = [filesystem(await read(start, VOLUME_BYTES)) for start in starts if start % PAGE == 0]
-    return described(has_vhd_footer(await read(max(0, size - PAGE), PAGE)), table, filesystems)

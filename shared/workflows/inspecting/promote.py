@@ -7,8 +7,8 @@ from shared.decisions import check_delay
 from shared.errors import NotAsLeftError
 from shared.inspections import Inspection, Next, Stage, begun, tried_again
 from shared.names import COPY_METADATA, COPY_PENDING, COPY_SUCCESS, DISK_METADATA, DRILL_METADATA
-from shared.storage.copies import CopyTarget
 from shared.storage.services import Services
+from shared.storage.targets import CopyTarget
 from shared.workflows.inspecting.versions import scratch_of, versions_on_record
 from shared.workflows.points import source_url
 
@@ -58,6 +58,7 @@ async def _start(services: Services, inspection: Inspection, scratch: BlobAddres
     }
     with contextlib.suppress(NotAsLeftError):
         url = await source_url(services, point, scratch)
-        await services.copies.start(scratch, url, about, etag=found.etag if found else None)
+        etag = await services.copies.empty(scratch, found) if found else None  # of an earlier attempt
+        await services.copies.start(scratch, url, about, etag=etag)
     now = services.now()
     return Next(inspection.model_copy(update={"checked": now}), check_delay(inspection.progressed, now))

@@ -8,8 +8,9 @@ from shared.events import Event, log_event
 from shared.inspections import Inspection
 from shared.names import COPY_PENDING, DISK_METADATA, DRILL_METADATA
 from shared.record import Task
-from shared.storage.copies import CopyTarget
 from shared.storage.services import Services
+from shared.storage.targets import CopyTarget
+from shared.workflows.dropping import drop
 from shared.workflows.inspecting.versions import scratch_of
 
 
@@ -39,7 +40,7 @@ async def _delete(services: Services, scratch: BlobAddress, found: CopyTarget) -
     if found.copy_status == COPY_PENDING:
         return False
     try:
-        await services.copies.delete(scratch, found.etag)
+        await drop(services, scratch, found)
     except NotAsLeftError as error:
         log_event(Event.SCRATCH_LEFT_OVER, level=logging.WARNING, blob=scratch.url, reason=explain(error))
     return True

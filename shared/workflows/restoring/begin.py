@@ -13,8 +13,8 @@ from shared.record import DiskRecord, OpenRun, PointState, RecoveryPoint
 from shared.restore_targets import claimed, default_target, point_asked_for, require_allowed, without_restore
 from shared.restores import Next, RefusedError, Restore, State, begun, next_look
 from shared.settings import Mode
-from shared.storage.copies import CopyTarget
 from shared.storage.services import Services
+from shared.storage.targets import CopyTarget
 from shared.workflows.failures import new_record
 from shared.workflows.full_copies import is_copying
 from shared.workflows.give_up import give_up

@@ -9,9 +9,9 @@ from functools import partial
 from shared.addresses import BlobAddress
 from shared.ranges import Change, Window, coalesced, gaps_cleared, writes
 from shared.restores import Next, Restore, State, begun
-from shared.storage.copies import CopyTarget
 from shared.storage.page_blobs import Version
 from shared.storage.services import Services
+from shared.storage.targets import CopyTarget
 from shared.workflows.at_once import AtOnce
 from shared.workflows.listing import listed
 from shared.workflows.paced import Paced

@@ -9,10 +9,10 @@ from shared.events import Event, log_event
 from shared.names import COPY_ABORTED, COPY_METADATA, COPY_PENDING, DISK_METADATA, RESTORE_METADATA
 from shared.record import SERVER_SIDE, PointState
 from shared.restores import Next, Restore, RestoreFailedError, State, begun, next_look
-from shared.storage.copies import CopyTarget
 from shared.storage.page_blobs import Version
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
+from shared.storage.targets import CopyTarget
 from shared.workflows.points import point_of, source_url, version_of
 from shared.workflows.restoring.carry import carry
 
@@ -57,6 +57,8 @@ async def _start_promotion(services: Services, restore: Restore, point: Version,
     etag = found.etag if found else await services.backups.create(target, restore.size, about)
     if await services.backups.acquire_lease(target, restore.lease, etag):
         log_event(Event.LEASE_BROKEN, level=logging.WARNING, disk=target.url, restore=restore.restore)
+    if found:
+        etag = await _without_own_pages(services, restore, backup, found)
     url = await source_url(services, point, backup)
     await services.copies.start(backup, url, {**about, COPY_METADATA: restore.mark}, etag=etag, lease_id=restore.lease)
 
@@ -89,9 +91,10 @@ async def copy_back(services: Services, restore: Restore) -> Next:
     url = await source_url(services, source, target)
     about = {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
     await services.copies.acquire_lease(target, restore.lease, found.etag)
+    etag = await _without_own_pages(services, restore, target, found)
     started = restore.model_copy(update={"copied_from": source.url, "checked": services.now()})
     try:
-        await services.copies.start(target, url, about, etag=found.etag, lease_id=restore.lease)
+        await services.copies.start(target, url, about, etag=etag, lease_id=restore.lease)
     except CopyRefusedError as error:
         how = f"through the function, since the service could not copy by itself: {error}"
         log_event(
@@ -106,6 +109,12 @@ async def copy_back(services: Services, restore: Restore) -> Next:
         copied_from=source.url,
     )
     return Next(started)
+
+
+async def _without_own_pages(services: Services, restore: Restore, blob: BlobAddress, found: CopyTarget) -> str:
+    """Empty what an earlier attempt has copied, which soft delete would keep once it is copied over; give the ETag."""
+    is_own = restore.attempt > 1 and found.metadata.get(RESTORE_METADATA) == restore.restore
+    return await services.copies.empty(blob, found, restore.lease) if is_own else found.etag
 
 
 def _has_succeeded(restore: Restore, blob: BlobAddress, found: CopyTarget) -> bool:

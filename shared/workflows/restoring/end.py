@@ -13,9 +13,10 @@ from shared.names import RESTORE_METADATA
 from shared.record import DiskRecord
 from shared.restore_targets import is_blank, released
 from shared.restores import Restore, State
-from shared.storage.copies import CopyTarget
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
+from shared.storage.targets import CopyTarget
+from shared.workflows.dropping import drop
 from shared.workflows.failures import record_failure
 from shared.workflows.open_run import catch_up
 
@@ -139,7 +140,7 @@ async def _made(services: Services, restore: Restore, blob: BlobAddress) -> Copy
 async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: CopyTarget) -> None:
     lease = restore.lease if found.leased else None
     try:
-        await services.copies.delete(blob, found.etag, lease)
+        await drop(services, blob, found, lease)
     except NotAsLeftError as error:
         log_event(
             Event.RESTORE_LEFT_OVER,

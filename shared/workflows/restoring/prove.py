@@ -10,10 +10,7 @@ from shared.sampling import Sampler
 from shared.storage.page_blobs import Version
 from shared.storage.services import Services
 from shared.workflows.comparing import Comparison
-
-_COOKIE = b"conectix"
-"""What the footer of a VHD begins with, in the last 512 bytes (VHD specification)."""
-
+from shared.workflows.looking import look_at
 
 WINDOW = 8 * 1024**3
 """Bytes of a disk that one invocation proves: should it have to read all of them, it is done in minutes."""
@@ -28,7 +25,7 @@ async def prove_part(services: Services, restore: Restore, point: Version) -> Re
     """Prove the next part: of the restored disk's snapshot first, then of its backup blob.
 
     The sizes are equal; the page maps are equal, where a page valid on one side only must read as zeros; sampled ranges
-    hold the same; and so does the last page, which is where a VHD has its footer.
+    hold the same; and so does the last page, which is where a VHD has its footer. What is seen on the disk is noted.
 
     Raises:
         RestoreFailedError: something differs.
@@ -43,35 +40,40 @@ async def prove_part(services: Services, restore: Restore, point: Version) -> Re
     )
     comparison = await Comparison.begin(services, point, copy)
     try:
-        has_footer = await _compare(comparison, restore, number, is_last=number == half - 1)
+        await _compare(comparison, restore, number, is_last=number == half - 1)
     except DiffersError as error:
         log_event(
             Event.RESTORE_NOT_PROVED, level=logging.ERROR, disk=restore.disk, restore=restore.restore, reason=str(error)
         )
         raise RestoreFailedError(f"{copy.blob.url} is not the recovery point that was copied to it: {error}") from None
-    counts = {
+    counts: dict[str, object] = {
         "parts_proved": restore.parts_proved + 1,
         "ranges_compared": restore.ranges_compared + (comparison.ranges if is_disk else 0),
         "samples_compared": restore.samples_compared + comparison.samples,
         "bytes_compared": restore.bytes_compared + comparison.bytes_compared,
     }
-    return restore.model_copy(update={**counts, "vhd_footer": restore.vhd_footer or has_footer})
+    if is_disk and number == half - 1:
+        found = await look_at(services, copy, restore.size)
+        counts |= {"seen": found.described, "doubts": ", ".join(found.doubts)}
+    return restore.model_copy(update=counts)
 
 
-async def _compare(comparison: Comparison, restore: Restore, number: int, *, is_last: bool) -> bool:
-    """Compare a part; tell whether it ends in the footer of a VHD."""
+async def _compare(comparison: Comparison, restore: Restore, number: int, *, is_last: bool) -> None:
+    """Compare a part."""
     await comparison.require_size(restore.size)
     if restore.size:
         sampler = Sampler(f"{restore.restore}/{restore.parts_proved}")
         await comparison.page_maps(windows(restore.size, WINDOW)[number], sampler.see)
         await comparison.contents(sampler.samples())
-    return is_last and (await comparison.last_page(restore.size)).startswith(_COOKIE)
+    if is_last:
+        await comparison.last_page(restore.size)
 
 
 def proved(restore: Restore) -> str:
-    """Say what was proved."""
-    footer = "VHD footer found" if restore.vhd_footer else "no VHD footer, as in the recovery point"
+    """Say what was proved; what speaks against using the disk, though it is the recovery point, comes first."""
+    doubtful = f"but the disk may be unusable, as it was when it was backed up: {restore.doubts}; "
     return (
-        f"size equal, {restore.size} bytes; {footer}; page map equal, {restore.ranges_compared} ranges; "
-        f"{restore.samples_compared} samples equal, {restore.bytes_compared} bytes; its backup blob is equal too"
+        f"{doubtful if restore.doubts else ''}size equal, {restore.size} bytes; {restore.seen};"
+        f" page map equal, {restore.ranges_compared} ranges; {restore.samples_compared} samples equal,"
+        f" {restore.bytes_compared} bytes; its backup blob is equal too"
     )

@@ -1,13 +1,16 @@
 """The seal: the recovery point is taken, and the record advanced to it, in one transaction."""
 
+import logging
+
 from shared.catalogue import point_metadata
 from shared.decisions import TakenSnapshot, full_copy, recovery_point, sealed, sealed_copy
 from shared.events import Event, log_event
 from shared.messages import FinishMessage
+from shared.notices import noticed, versions_kept
 from shared.record import DiskRecord, OpenRun, Progress, RecoveryPoint
-from shared.storage.copies import CopyTarget
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
+from shared.storage.targets import CopyTarget
 from shared.workflows.sealing.clean_up import clean_up
 from shared.workflows.sealing.verify import verified
 
@@ -34,8 +37,20 @@ async def seal(services: Services, message: FinishMessage, run: OpenRun, progres
     if taken is None:
         return False
     point = recovery_point(record, progress, taken.time, services.now())
-    await _put_on_record(services, message, sealed(record, point, taken), etag, point)
+    notice = _notice(services, message, record)
+    next_record = sealed(record, point, taken).model_copy(update={"backup_notice": notice})
+    await _put_on_record(services, message, next_record, etag, point)
     return True
+
+
+def _notice(services: Services, message: FinishMessage, record: DiskRecord) -> str:
+    """Tell of the versions that the backup account keeps, if it does."""
+    blob, is_versioned = services.backups.address(message.address), services.backups.versioned.get(message.address)
+    if is_versioned:
+        log_event(
+            Event.VERSIONS_KEPT, level=logging.WARNING, disk=message.disk, run=message.run, reason=versions_kept(blob)
+        )
+    return noticed(blob, is_versioned, record.backup_notice)
 
 
 async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, copy: CopyTarget) -> None:

@@ -5,8 +5,8 @@ from datetime import timedelta
 from shared.errors import NotAsLeftError, SourceGoneError
 from shared.messages import FinishMessage
 from shared.ranges import windows
-from shared.record import DiskRecord, OpenRun
-from shared.sampling import Sampler
+from shared.record import DiskRecord, Kind, OpenRun
+from shared.sampling import Sampler, samples_of_window
 from shared.storage.page_blobs import Version
 from shared.storage.services import Services
 from shared.workflows.comparing import Comparison
@@ -23,7 +23,8 @@ async def verified(services: Services, message: FinishMessage, run: OpenRun) -> 
     """Hold the backup blob of a run whose batches are all done against its source snapshot.
 
     The sizes are equal; the page maps are equal, where a page valid on one side only must read as zeros; samples of
-    what was written and of all that is valid, and the last page, hold the same.
+    what was written and of all that is valid, and the last page, hold the same. What a diff has left out is on pages
+    that may be valid on both sides: of an incremental run more samples are taken of what is valid, others each time.
 
     Returns:
         The backup blob's ETag, which it had all the time; None where some windows are left for the next invocation.
@@ -57,7 +58,8 @@ async def _compare(
     """Compare one window."""
     disk, plan = message.address, message.of_plan(run.plan)
     cut = windows(run.size, WINDOW)
-    sampler = Sampler(f"{plan.run_id}/{plan.plan}/{number}/seal")
+    most = samples_of_window(len(cut)) if run.kind is Kind.INCREMENTAL else None
+    sampler = Sampler(f"{plan.run_id}/{plan.plan}/{number}/seal", most)
     try:
         await comparison.page_maps(cut[number], sampler.see)
         written = await services.plans.samples(plan, cut[number].start // PLAN_WINDOW)
