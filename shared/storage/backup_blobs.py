@@ -19,6 +19,7 @@ from shared.errors import (
     explain,
     is_lease_error,
     is_passing,
+    refuses_source,
 )
 from shared.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA, backup_blob_name, full_copy_name
 from shared.ranges import Change
@@ -26,7 +27,7 @@ from shared.storage.connections import PACED, Connections
 from shared.storage.copies import release
 
 # The source's URL is refused where it is over 2 KiB long; the whole answer may repeat it, signature and all.
-_CANNOT_COPY = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue", "OutOfRangeInput"})
+_CANNOT_COPY = frozenset({"InvalidHeaderValue", "OutOfRangeInput"})
 _OTHERS_LEASE = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
 
 
@@ -141,6 +142,7 @@ class BackupBlobs:
 
         Raises:
             SourceUnreachableError: the service can't do that with this source.
+            AzureError: among others, the source is busy, or refuses what it may allow later.
             LeaseLostError: the backup blob is not under the run's lease.
         """
         blob = await self._blob(disk)
@@ -150,8 +152,8 @@ class BackupBlobs:
                     source_url, piece.start, piece.length, piece.start, lease=lease_id, **PACED
                 )
             except HttpResponseError as error:
-                cannot = error_code(error) in _CANNOT_COPY and not is_passing(error)  # a busy source can, later
-                if cannot or error.status_code == HTTPStatus.NOT_IMPLEMENTED:
+                cannot = refuses_source(error) or error_code(error) in _CANNOT_COPY
+                if (cannot and not is_passing(error)) or error.status_code == HTTPStatus.NOT_IMPLEMENTED:
                     raise SourceUnreachableError(explain(error)) from None
                 raise
 

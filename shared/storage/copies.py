@@ -12,13 +12,21 @@ from azure.storage.blob import BlobProperties, BlobType
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
 from shared.addresses import BlobAddress
-from shared.errors import CopyRefusedError, NotAsLeftError, TargetLeasedError, error_code, explain, is_lease_error
+from shared.errors import (
+    CopyRefusedError,
+    NotAsLeftError,
+    TargetLeasedError,
+    error_code,
+    explain,
+    is_lease_error,
+    is_passing,
+    refuses_source,
+)
 from shared.names import COPY_METADATA, COPY_SUCCESS
 from shared.ranges import Change
 from shared.storage.connections import PACED, Connections
 
 _ATTACHED = frozenset({"SystemInUse", "LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
-_SOURCE_REFUSED = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue"})
 # Another request was faster: how its copy goes is to be looked at.
 _FASTER = frozenset({"PendingCopyOperation", "BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"})
 
@@ -147,6 +155,7 @@ class Copies:
 
         Raises:
             CopyRefusedError: the service does not read the source.
+            AzureError: among others, the source is busy, or refuses what it may allow later.
             NotAsLeftError: the blob is not under this lease.
         """
         conditions: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
@@ -157,11 +166,12 @@ class Copies:
         client = await self._client(blob)
         try:
             with _leased(blob):
-                await client.start_copy_from_url(source_url, metadata=dict(metadata), **conditions)
+                await client.start_copy_from_url(source_url, metadata=dict(metadata), **conditions, **PACED)
         except HttpResponseError as error:
             if error_code(error) in _FASTER:
                 return
-            if error_code(error) in _SOURCE_REFUSED:
+            is_refused = refuses_source(error) or error_code(error) == "InvalidHeaderValue"
+            if is_refused and not is_passing(error):
                 # The answer may repeat the source's URL, signature and all.
                 raise CopyRefusedError(f"the service can't copy to {blob.url}: {explain(error)}") from None
             raise

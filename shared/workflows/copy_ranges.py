@@ -8,7 +8,14 @@ from functools import partial
 from azure.core.exceptions import AzureError
 
 from shared.batches import effort
-from shared.errors import LeaseLostError, SourceGoneError, SourceUnreachableError, is_passing
+from shared.errors import (
+    LeaseLostError,
+    SourceGoneError,
+    SourceUnreachableError,
+    explain,
+    is_passing,
+    refuses_source,
+)
 from shared.events import Event, Stopwatch, log_event
 from shared.messages import BatchMessage
 from shared.ranges import Change, writes
@@ -101,7 +108,17 @@ class _Batch:
         async with AtOnce(WRITERS) as writing:
             for change in self._message.changes:
                 for piece in writes(change):
-                    await writing.start(pace.call(partial(self._put, piece)))
+                    await writing.start(self._put_at_pace(pace, piece))
+
+    async def _put_at_pace(self, pace: Paced, piece: Change) -> None:
+        """Apply a piece; where its source was refused for too long, though that may pass, through the function."""
+        try:
+            await pace.call(partial(self._put, piece))
+        except AzureError as error:
+            if not refuses_source(error):
+                raise
+            await self._turn_to_function(explain(error))
+            await pace.call(partial(self._put, piece))
 
     async def _put(self, piece: Change) -> None:
         if piece.clear:
@@ -116,7 +133,7 @@ class _Batch:
                 await self._services.backups.copy(self._disk, piece, self._source_url, self._lease_id)
             except SourceUnreachableError as error:
                 if not await self._renew(signed_anew):
-                    await self._turn_to_function(error)
+                    await self._turn_to_function(str(error))
             else:
                 return
         content = await self._services.pages.read(self._source_url, piece)
@@ -137,12 +154,12 @@ class _Batch:
                 self._signed_anew = 1
             return self._signed_anew != signed_anew
 
-    async def _turn_to_function(self, error: SourceUnreachableError) -> None:
+    async def _turn_to_function(self, why: str) -> None:
         """Have the rest of the run carried through the function, and say so on the record."""
         if self._through_function:
             return
         self._through_function = True
-        how = f"through the function, since the service could not copy by itself: {error}"
+        how = f"through the function, since the service could not copy by itself: {why}"
 
         def change(record: DiskRecord) -> DiskRecord:
             run = record.run_of(self._message.run)

@@ -5,12 +5,29 @@ from urllib.parse import unquote
 import pytest
 
 from infra.local.gateway import Fault
+from shared.events import Event
 from shared.names import BACKUPS_TABLE, BATCHES_TABLE, MAX_WRITE, PAGE
+from shared.record import SERVER_SIDE
 from tests.app.cloud import MIB, Cloud, pages
 
 CANT = [
     pytest.param(Fault("Put Page From URL", refuse=(501, "NotImplemented", "not here")), "NotImplemented", id="501"),
     pytest.param(Fault("Put Page From URL", refuse_source=(403, "AuthorizationFailure")), "Verify", id="firewall"),
+    pytest.param(
+        Fault("Put Page From URL", refuse=(500, "CannotVerifyCopySource", "not verified")),
+        "CannotVerifyCopySource (500): not verified. What to do: let the account",
+        id="the status that the documentation has",
+    ),
+    pytest.param(
+        Fault("Put Page From URL", refuse_source=(500, "InternalError"), mirrored_as=409),
+        "CannotVerifyCopySource (409): The copy source refused the read; the source answered InternalError (500)",
+        id="a source that fails",
+    ),
+    pytest.param(
+        Fault("Put Page From URL", refuse_source=(403, "AuthorizationFailure"), mirrored_as=503),
+        "the source answered AuthorizationFailure (403)",
+        id="a firewall, told as a busy service",
+    ),
 ]
 
 
@@ -38,6 +55,32 @@ async def test_where_the_service_can_not_copy_pages_go_through_the_function(
         await disk.write(0, pages(1, seed=3))
         [point] = await app.back_up(disk)
     assert point.copying == "server side"
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_a_busy_source_is_waited_out_and_the_service_goes_on_copying(cloud: Cloud) -> None:
+    disk = await cloud.disk(16 * MIB)
+    for start in range(0, 16 * MIB, MAX_WRITE):
+        await disk.write(start, pages(1))
+    busy = Fault("Put Page From URL", times=6, refuse_source=(503, "ServerBusy"), mirrored_as=409)
+    source = cloud.azure.gateway.faults.add(busy)
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+    assert (source.hits, point.copying, (await disk.record()).last_error) == (6, SERVER_SIDE, "")
+    assert not cloud.count("Put Page", disk.backup_path)
+    assert cloud.events(Event.SLOWED_DOWN)
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_a_source_that_fails_for_a_while_is_asked_again(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(4))
+    failing = cloud.azure.gateway.faults.add(
+        Fault("Put Page From URL", times=2, refuse=(500, "CannotVerifyCopySource", "not verified"))
+    )
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+    assert (failing.hits, point.copying) == (2, SERVER_SIDE)
     assert await disk.content_of(point) == disk.expected
 
 

@@ -8,6 +8,7 @@ from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     HttpResponseError,
+    IncompleteReadError,
     ResourceExistsError,
     ResourceNotFoundError,
     ServiceRequestError,
@@ -23,10 +24,12 @@ from shared.errors import (
     error_code,
     explain,
     is_busy,
+    is_lasting,
     is_lease_error,
     is_passing,
     lacks_role,
     refuses_diff,
+    refuses_source,
     without_secrets,
 )
 
@@ -138,6 +141,101 @@ def test_a_service_that_is_busy_asks_to_slow_down_and_that_passes(status: int, c
 )
 def test_any_other_error_is_no_reason_to_slow_down(error: AzureError) -> None:
     assert not is_busy(error)
+
+
+def test_a_body_that_is_cut_short_passes_as_a_connection_that_is_cut_does() -> None:
+    assert is_passing(IncompleteReadError("the connection was closed"))
+    assert not is_busy(IncompleteReadError("the connection was closed"))
+
+
+# --- the source of a copy (Put Page From URL, Copy Blob): what the answer says of it counts, then the answer's status
+
+
+def of_source(status: int, told: int | None = None, code: str = "", own: str = "CannotVerifyCopySource") -> AzureError:
+    """Make the error for a copy: its status, and the status and the code that the source gave, if that is told."""
+    error = answer(status, own, "Could not verify the copy source.", kind=ResourceNotFoundError)
+    headers = {"x-ms-copy-source-status-code": str(told) if told else "", "x-ms-copy-source-error-code": code}
+    headers = {name: value for name, value in headers.items() if value}
+    error.response = SimpleNamespace(headers=headers, request=None)
+    return error
+
+
+def told_in_body(status: int, told: int, code: str) -> AzureError:
+    """Make the same of a service that tells it in the body alone, as the SDK reads that."""
+    error = of_source(status)
+    error.additional_info = {"copysourcestatuscode": str(told), "copysourceerrorcode": code}  # type: ignore[attr-defined]
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(of_source(503), id="by its own status"),
+        pytest.param(of_source(429), id="by its own status, 429"),
+        pytest.param(of_source(503, 503, "ServerBusy"), id="by all"),
+        pytest.param(of_source(409, 503), id="by the source's status"),
+        pytest.param(of_source(403, 429), id="by the source's status, 429"),
+        pytest.param(of_source(404, code="ServerBusy"), id="by the source's code"),
+        pytest.param(of_source(500, 503, "ServerBusy"), id="whatever the answer's status"),
+        pytest.param(of_source(400, 503, "ServerBusy", own="InternalError"), id="whatever the answer's code"),
+        pytest.param(told_in_body(409, 503, "ServerBusy"), id="in the body"),
+    ],
+)
+def test_a_busy_source_is_waited_out_and_no_refusal(error: AzureError) -> None:
+    assert (is_busy(error), is_passing(error), is_lasting(error), refuses_source(error)) == (True, True, False, False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(of_source(500), id="by its own status, as the documentation has it"),
+        pytest.param(of_source(504), id="by its own status, 504"),
+        pytest.param(of_source(409, 500), id="by the source's status"),
+        pytest.param(of_source(409, code="OperationTimedOut"), id="by the source's code"),
+        pytest.param(of_source(404, 404, "InternalError"), id="by the source's code before its status"),
+        pytest.param(told_in_body(409, 500, "InternalError"), id="in the body"),
+    ],
+)
+def test_a_source_that_failed_is_a_refusal_that_may_pass(error: AzureError) -> None:
+    assert (is_busy(error), is_passing(error), is_lasting(error), refuses_source(error)) == (False, True, False, True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(of_source(403), id="by its own status"),
+        pytest.param(of_source(404), id="by its own status, 404"),
+        pytest.param(of_source(500, 403, "AuthorizationFailure"), id="whatever the answer's status"),
+        pytest.param(of_source(503, 403, "AuthorizationFailure"), id="whatever the answer's status, 503"),
+        pytest.param(told_in_body(500, 401, "NoAuthenticationInformation"), id="in the body"),
+    ],
+)
+def test_a_source_that_refuses_does_not_pass(error: AzureError) -> None:
+    assert (is_busy(error), is_passing(error), refuses_source(error)) == (False, False, True)
+
+
+@pytest.mark.parametrize(
+    "error", [answer(500, "InternalError"), answer(403, "AuthorizationFailure"), ServiceResponseError("cut off")]
+)
+def test_what_the_blob_that_is_copied_to_answers_is_no_refusal_of_the_source(error: AzureError) -> None:
+    assert not refuses_source(error)
+
+
+@pytest.mark.parametrize("status", ["", "none", "9999999999999999999999", "²"])
+def test_a_status_of_the_source_that_is_none_is_not_looked_at(status: str) -> None:
+    error = of_source(500)
+    error.response.headers = {"x-ms-copy-source-status-code": status}  # type: ignore[attr-defined]
+    assert is_passing(error)
+
+
+def test_what_the_source_answered_is_told_and_what_to_do() -> None:
+    assert explain(of_source(409, 403, "AuthorizationFailure")) == (
+        "CannotVerifyCopySource (409): Could not verify the copy source; the source answered AuthorizationFailure (403)"
+        ". What to do: let the account that is copied to read the other one: open its firewall, and check its key or"
+        " the app's role there."
+    )
+    assert "the source answered 503." in explain(of_source(409, 503))
+    assert "the source answered ServerBusy." in explain(of_source(409, code="ServerBusy"))
 
 
 # --- explained

@@ -67,7 +67,8 @@ class World:
         heartbeats: when the heartbeat was called.
         poison: what is kept of messages that belong to no disk, by message.
         now: the clock, UTC.
-        copies_itself: whether the service can copy from the source by itself.
+        source_answers: the status that the service gets where it reads what it is to copy from another account.
+        wants_signature: whether it refuses what it is to copy within an account without a signature.
         held: what every snapshot held that was ever taken, by its time.
         sealed: when each recovery point was put on record, by disk and time.
         foreign_snapshots: snapshots of a disk that are not Tidemark's.
@@ -94,7 +95,8 @@ class World:
     heartbeats: list[datetime] = field(default_factory=list)
     poison: dict[str, dict[str, str]] = field(default_factory=dict)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
-    copies_itself: bool = True
+    source_answers: int = 200
+    wants_signature: bool = False
     held: dict[str, Pages] = field(default_factory=dict)
     sealed: dict[str, dict[str, datetime]] = field(default_factory=dict)
     foreign_snapshots: set[tuple[BlobAddress, str]] = field(default_factory=set)
@@ -175,6 +177,8 @@ class World:
         address, asked = BlobAddress.parse(path), parse_qs(query)
         if "sig" not in asked and not (reader and reader.account == address.account):
             raise refusal(403, "AuthenticationFailed")
+        if "sig" not in asked and self.wants_signature:
+            raise refusal(403, "AuthorizationPermissionMismatch")
         return self.blob(address).at(asked.get("snapshot", [""])[0])
 
     def copied_over(self, address: BlobAddress, metadata: Mapping[str, str], before: Mapping[str, str]) -> None:

@@ -145,11 +145,13 @@ class Gateway:
                 call,
                 log,
                 self._read_source,
-                refused=fault.refuse_source,
+                refused=fault.source_error,
                 spoil=fault.spoil,
             )
         if operation == "Get Page Ranges":
             return await self._page_ranges.answer(call, log)
+        if operation == "Copy Blob" and (refused := fault.source_error):
+            raise refused
         if operation in LONE_MUTATIONS:
             return await self._mutations.alone(call, log)
         return await self._pass_on(call, log)
