@@ -28,6 +28,11 @@ class Change(NamedTuple):
         return self.end - self.start
 
     @property
+    def said(self) -> str:
+        """The range in words, with its last byte."""
+        return f"the bytes {self.start} to {self.end - 1}"
+
+    @property
     def calls(self) -> int:
         """The fewest requests that apply it: one for each 4 MiB or part written, one for any length cleared."""
         return 1 if self.clear else -(-self.length // MAX_WRITE)
@@ -105,7 +110,7 @@ async def coalesced(changes: AsyncIterable[Change]) -> AsyncIterator[Change]:
     held: Change | None = None
     async for change in changes:
         if change.start >= change.end or change.start % PAGE or change.end % PAGE or (held and change.start < held.end):
-            raise DisorderedRangesError(f"the service listed {change.start}-{change.end} after {held}")
+            raise DisorderedRangesError(f"the service listed {change.said} after {held.said if held else 'nothing'}")
         if held is None:
             held = change
         elif held.end == change.start and held.clear == change.clear:

@@ -70,6 +70,10 @@ class Cloud(ABC):
         """Grow or shrink a blob."""
 
     @abstractmethod
+    async def encode(self, blob: BlobAddress, encoding: str) -> None:
+        """Say of a blob's content that it is encoded, as tools do that upload disks (REST: Set Blob Properties)."""
+
+    @abstractmethod
     async def snapshot(self, blob: BlobAddress, metadata: Mapping[str, str] | None = None) -> str:
         """Snapshot a blob, as a user does; give the snapshot's time."""
 

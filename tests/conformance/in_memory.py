@@ -56,6 +56,9 @@ class SimulatedCloud(Cloud):
     async def resize(self, blob: BlobAddress, pages: int) -> None:
         self._blob(blob).resize(pages, None)
 
+    async def encode(self, blob: BlobAddress, encoding: str) -> None:  # noqa: ARG002 - no call gives or heeds it
+        self._blob(blob).forget_copy()
+
     async def snapshot(self, blob: BlobAddress, metadata: Mapping[str, str] | None = None) -> str:
         return self.world.snapshot(blob, metadata)
 

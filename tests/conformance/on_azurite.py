@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
+from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient, BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
@@ -73,6 +74,9 @@ class AzuriteCloud(Cloud):
 
     async def resize(self, blob: BlobAddress, pages: int) -> None:
         await self._blob(blob).resize_blob(pages * PAGE)
+
+    async def encode(self, blob: BlobAddress, encoding: str) -> None:
+        await self._blob(blob).set_http_headers(ContentSettings(content_encoding=encoding))
 
     async def snapshot(self, blob: BlobAddress, metadata: Mapping[str, str] | None = None) -> str:
         given = None if metadata is None else dict(metadata)

@@ -225,3 +225,8 @@ def test_the_pieces_are_as_large_and_as_few_as_the_service_lets(changes: list[Ch
 )
 def test_a_range_takes_a_call_per_4_mib_written_and_one_to_clear(change: Change, calls: int) -> None:
     assert change.calls == calls
+
+
+def test_a_range_is_said_with_its_last_byte() -> None:
+    assert Change(0, 512, clear=False).said == "the bytes 0 to 511"
+    assert Change(1024, 2048, clear=True).said == "the bytes 1024 to 2047"

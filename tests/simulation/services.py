@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
+from azure.core.exceptions import HttpResponseError, IncompleteReadError, ResourceNotFoundError, ServiceResponseError
 
 from shared.addresses import BlobAddress
 from shared.errors import DiffRefusedError, ListingTimedOutError, NotAsLeftError, SourceGoneError, refuses_diff
@@ -136,7 +136,7 @@ class SimulatedPages(PageBlobs):
                 listed = self._lied(blob, (snapshot, previous), window, listed)
         except ResourceNotFoundError as error:
             raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
-        except ServiceResponseError as error:
+        except (ServiceResponseError, IncompleteReadError) as error:
             raise ListingTimedOutError(str(error)) from error
         except HttpResponseError as error:
             if previous and refuses_diff(error):

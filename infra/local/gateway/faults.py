@@ -25,8 +25,9 @@ class Fault:
         refuse: answer (status, error code, message) instead of doing anything.
         delay_until: hold the request back until this is set, then do it, whether or not its client still waits.
         delay_seconds: hold the request back for so many seconds, then do it.
-        cut: close the connection without an answer, "before" the request has had its effect or "after" it had. A client
-            may ask again unseen: aiohttp, and so the SDK's `aio` clients, does so once for PUT on a reused connection.
+        cut: close the connection without an answer, "before" the request has had its effect or "after" it had; or of a
+            Get Blob "midway", when half of what it promised is sent. A client may ask again unseen: aiohttp, and so the
+            SDK's `aio` clients, does so once for PUT on a reused connection.
         only_unsigned: whether it is for copies only whose source's URL carries no signature.
         longer_than: it is for page ranges (written, cleared or listed) of more bytes than this only; None for all.
         refuse_source: for Put Page From URL and Copy Blob, (status, error code) that reading the source is to give.
@@ -45,7 +46,7 @@ class Fault:
     refuse: tuple[int, str, str] | None = None
     delay_until: asyncio.Event | None = None
     delay_seconds: float = 0.0
-    cut: Literal["before", "after"] | None = None
+    cut: Literal["before", "after", "midway"] | None = None
     refuse_source: tuple[int, str] | None = None
     mirrored_as: int | None = None
     spoil: bool = False

@@ -11,6 +11,7 @@ from shared.record import DiskRecord, Task
 from shared.storage.services import Services
 from shared.workflows.begin_anew import distrust
 from shared.workflows.inspecting.versions import scratch_of
+from shared.workflows.paced import Paced
 from shared.workflows.points import mark_damaged
 from shared.workflows.request_inspection import open_inspection
 
@@ -99,11 +100,11 @@ async def put_on_record(services: Services, inspection: Inspection) -> None:
 async def _looked_at(services: Services, inspection: Inspection) -> str:
     """Look at what was restored, as whoever starts a VM from it would: footer, partitions, filesystems."""
     url = await services.pages.signed_url(scratch_of(services, inspection), "")
-    size = inspection.size
+    size, pace = inspection.size, Paced(services, 1)
 
     async def read(start: int, length: int) -> bytes:
-        end = min(start + length, size)
-        return await services.pages.read(url, Change(start, end, clear=False)) if start < end else b""
+        piece = Change(start, min(start + length, size), clear=False)
+        return await pace.call(lambda: services.pages.read(url, piece)) if piece.length > 0 else b""
 
     table = partition_table(await read(0, HEAD_BYTES), size)
     starts = [partition.start for partition in table.partitions] or [0]
