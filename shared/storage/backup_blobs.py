@@ -23,7 +23,7 @@ from shared.errors import (
 )
 from shared.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA, backup_blob_name, full_copy_name
 from shared.ranges import Change
-from shared.storage.connections import PACED, Connections
+from shared.storage.connections import NOT_RETRIED, PACED, Connections
 from shared.storage.copies import release
 
 # The source's URL is refused where it is over 2 KiB long; the whole answer may repeat it, signature and all.
@@ -168,14 +168,14 @@ class BackupBlobs:
             await blob.upload_page(content, piece.start, piece.length, lease=lease_id, **PACED)
 
     async def clear(self, disk: BlobAddress, piece: Change, lease_id: str) -> None:
-        """Clear a range of any length (REST: Put Page, `x-ms-page-write: clear`).
+        """Clear a range with one request (REST: Put Page, `x-ms-page-write: clear`).
 
         Raises:
             LeaseLostError: the backup blob is not under the run's lease.
         """
         blob = await self._blob(disk)
         with _as_left(disk):
-            await blob.clear_page(piece.start, piece.length, lease=lease_id, **PACED)
+            await blob.clear_page(piece.start, piece.length, lease=lease_id, **NOT_RETRIED)
 
     async def snapshots(self, disk: BlobAddress, run_id: str) -> list[TakenSnapshot]:
         """List the snapshots of the backup blob that a run has taken, oldest first (REST: List Blobs)."""

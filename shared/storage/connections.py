@@ -31,7 +31,8 @@ _TIMEOUTS: dict[str, Any] = {"connection_timeout": 20, "read_timeout": 60}
 _READ_AT_ONCE_BYTES = 1024 * 1024
 # Of what is paced the SDK only makes requests again whose connection broke: the pace is to know of each refusal.
 PACED: dict[str, Any] = {"retry_status": 0}
-# Of reads of pages the client makes none again unseen, whatever happens to them.
+# Reads of pages and clears are not made again unseen, whatever happens to them: a clear on which the service gives up
+# may also end in a connection that is cut.
 NOT_RETRIED: dict[str, Any] = {"retry_total": 0}
 RETRY_ONCE: dict[str, Any] = {"retry_total": 1, "retry_status": 1, "retry_connect": 1, "retry_read": 1}
 

@@ -24,7 +24,7 @@ from shared.errors import (
 )
 from shared.names import COPY_METADATA, COPY_SUCCESS
 from shared.ranges import Change
-from shared.storage.connections import PACED, Connections
+from shared.storage.connections import NOT_RETRIED, PACED, Connections
 
 _ATTACHED = frozenset({"SystemInUse", "LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
 # Another request was faster: how its copy goes is to be looked at.
@@ -197,14 +197,14 @@ class Copies:
             await client.upload_page(content, piece.start, piece.length, lease=lease_id, **PACED)
 
     async def clear(self, blob: BlobAddress, piece: Change, lease_id: str) -> None:
-        """Clear a range of any length (REST: Put Page, `x-ms-page-write: clear`).
+        """Clear a range with one request (REST: Put Page, `x-ms-page-write: clear`).
 
         Raises:
             NotAsLeftError: the blob is not under this lease.
         """
         client = await self._client(blob)
         with _leased(blob):
-            await client.clear_page(piece.start, piece.length, lease=lease_id, **PACED)
+            await client.clear_page(piece.start, piece.length, lease=lease_id, **NOT_RETRIED)
 
     async def forget_source(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> str:
         """Have a copy that has succeeded say no more where it is from; give its ETag then.

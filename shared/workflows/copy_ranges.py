@@ -22,6 +22,7 @@ from shared.ranges import Change, writes
 from shared.record import SERVER_SIDE, DiskRecord, OpenRun
 from shared.storage.services import Services
 from shared.workflows.at_once import AtOnce
+from shared.workflows.clearing import Clearing
 from shared.workflows.failures import on_record, record_failure
 from shared.workflows.give_up import give_up
 from shared.workflows.paced import Paced
@@ -105,26 +106,21 @@ class _Batch:
     async def apply(self) -> None:
         """Apply all changes, a few at once, at the pace that the service takes them."""
         pace = Paced(self._services, WRITERS)
+        clearing = Clearing(pace, partial(self._services.backups.clear, self._disk, lease_id=self._lease_id))
         async with AtOnce(WRITERS) as writing:
             for change in self._message.changes:
                 for piece in writes(change):
-                    await writing.start(self._put_at_pace(pace, piece))
+                    await writing.start(clearing.apply(piece) if piece.clear else self._write_at_pace(pace, piece))
 
-    async def _put_at_pace(self, pace: Paced, piece: Change) -> None:
-        """Apply a piece; where its source was refused for too long, though that may pass, through the function."""
+    async def _write_at_pace(self, pace: Paced, piece: Change) -> None:
+        """Write a piece; where its source was refused for too long, though that may pass, through the function."""
         try:
-            await pace.call(partial(self._put, piece))
+            await pace.call(partial(self._write, piece))
         except AzureError as error:
             if not refuses_source(error):
                 raise
             await self._turn_to_function(explain(error))
-            await pace.call(partial(self._put, piece))
-
-    async def _put(self, piece: Change) -> None:
-        if piece.clear:
-            await self._services.backups.clear(self._disk, piece, self._lease_id)
-        else:
-            await self._write(piece)
+            await pace.call(partial(self._write, piece))
 
     async def _write(self, piece: Change) -> None:
         while not self._through_function:

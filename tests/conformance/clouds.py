@@ -94,6 +94,10 @@ class Cloud(ABC):
         """Hold the copies that will be started to a blob."""
 
     @abstractmethod
+    def give_up_on_clears(self, longer_than: int) -> None:
+        """Have the service give up on clears of more pages than this."""
+
+    @abstractmethod
     async def receive(self, queue: str) -> list[bytes]:
         """Take the messages that can be seen from a queue."""
 

@@ -77,6 +77,9 @@ class SimulatedCloud(Cloud):
     def hold(self, target: BlobAddress) -> HeldCopy:
         return _SimulatedCopy(self.world, target)
 
+    def give_up_on_clears(self, longer_than: int) -> None:
+        self.world.longest_clear = longer_than
+
     async def receive(self, queue: str) -> list[bytes]:
         seen = [message for message in self.world.messages if message.queue == queue]
         seen = [message for message in seen if message.visible_at <= self.world.now]

@@ -11,6 +11,7 @@ from azure.storage.blob.aio import BlobClient, BlobLeaseClient, BlobServiceClien
 from azure.storage.queue.aio import QueueServiceClient
 
 from infra.local.azurite import Account
+from infra.local.gateway import Fault
 from infra.local.gateway.pending_copies import HeldCopies
 from infra.local.local_azure import BACKUPS, DISKS, LocalAzure
 from shared.addresses import BlobAddress, ContainerAddress
@@ -53,6 +54,7 @@ async def open_cloud(people: People) -> AsyncIterator["AzuriteCloud"]:
         await services.backups.ensure_container()
         yield AzuriteCloud(people, services, disks, lab)
     azure.gateway.copies.clear()
+    azure.gateway.faults.clear()
 
 
 class AzuriteCloud(Cloud):
@@ -94,6 +96,11 @@ class AzuriteCloud(Cloud):
     def hold(self, target: BlobAddress) -> HeldCopy:
         path = f"/{target.account}/{target.container}/{target.blob}"
         return _PendingCopy(self._people.azure.gateway.copies.hold(path), self._blob(target))
+
+    def give_up_on_clears(self, longer_than: int) -> None:
+        timed_out = (500, "OperationTimedOut", "Operation could not be completed within the specified time.")
+        fault = Fault("Clear Pages", longer_than=longer_than * PAGE, refuse=timed_out)
+        self._people.azure.gateway.faults.add(fault)
 
     async def receive(self, queue: str) -> list[bytes]:
         client = self._people.queues.get_queue_client(queue)

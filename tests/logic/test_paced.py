@@ -1,40 +1,13 @@
 """How long a request is made again: a busy service is waited out, a refused source and other errors not for long."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
+from datetime import timedelta
 
 import pytest
 from azure.core.exceptions import AzureError, HttpResponseError, IncompleteReadError, ServiceResponseError
 
 from shared.workflows.at_once import AtOnce
-from shared.workflows.paced import Paced
-
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-
-class Clock:
-    """The services that a pace needs: a clock that goes on while somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.time = NOON
-
-    def now(self) -> datetime:
-        return self.time
-
-    async def sleep(self, duration: timedelta) -> None:
-        self.time += duration
-
-    @property
-    def seconds(self) -> float:
-        return (self.time - NOON).total_seconds()
-
-
-def refused(status: int, code: str = "CannotVerifyCopySource") -> HttpResponseError:
-    error = HttpResponseError(code)
-    error.status_code, error.error_code = status, code  # type: ignore[attr-defined]
-    return error
+from tests.logic.paces import Clock, paced, refused
 
 
 def failing(error: AzureError, times: int = 10**6) -> tuple[Callable[[], Awaitable[str]], list[AzureError]]:
@@ -48,11 +21,6 @@ def failing(error: AzureError, times: int = 10**6) -> tuple[Callable[[], Awaitab
         return "done"
 
     return request, failures
-
-
-def paced(clock: Clock, most: int = 8, **options: Any) -> Paced:
-    services: Any = SimpleNamespace(now=clock.now, sleep=clock.sleep)
-    return Paced(services, most, **options)
 
 
 async def test_a_request_gives_what_it_gives_once_it_goes_well() -> None:

@@ -106,9 +106,8 @@ class SimulatedBackups(BackupBlobs):
             await self._change(disk, lambda blob: blob.put(piece, pages, lease_id))
 
     async def clear(self, disk: BlobAddress, piece: Change, lease_id: str) -> None:
-        empty = [None] * (piece.length // PAGE)
         with _as_left(disk):
-            await self._change(disk, lambda blob: blob.put(piece, empty, lease_id))
+            await self._calls.change(lambda: self._world.clear(self.address(disk), piece, lease_id))
 
     async def snapshots(self, disk: BlobAddress, run_id: str) -> list[TakenSnapshot]:
         def effect() -> list[TakenSnapshot]:

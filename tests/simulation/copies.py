@@ -100,8 +100,7 @@ class SimulatedCopies(Copies):
         await self._carry(blob, lease_id, lambda found: found.put(piece, pages, lease_id))
 
     async def clear(self, blob: BlobAddress, piece: Change, lease_id: str) -> None:
-        empty = [None] * (piece.length // PAGE)
-        await self._carry(blob, lease_id, lambda found: found.put(piece, empty, lease_id))
+        await self._carry(blob, lease_id, lambda _: self._world.clear(blob, piece, lease_id))
 
     async def forget_source(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> str:
         def effect() -> str:

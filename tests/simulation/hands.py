@@ -51,6 +51,7 @@ class Hands:
             self._lease_is_broken,
             self._source_answers_otherwise,
             self._service_wants_signatures_or_not,
+            self._service_gives_up_on_long_clears_or_not,
             self._recovery_point_rots,
             self._service_begins_or_ends_to_lie,
         )
@@ -231,6 +232,10 @@ class Hands:
     def _source_answers_otherwise(self, _: BlobAddress) -> bool:
         """Have the service read what it is to copy, or be refused, for good or only now, or find it busy."""
         self._world.source_answers = self._rng.choice((200, 403, 500, 503))
+        return False
+
+    def _service_gives_up_on_long_clears_or_not(self, _: BlobAddress) -> bool:
+        self._world.longest_clear = self._rng.choice((1, 2, 3, 10**9))
         return False
 
     def _service_wants_signatures_or_not(self, _: BlobAddress) -> bool:

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs
 from shared.addresses import BlobAddress, ContainerAddress
 from shared.decisions import is_own_snapshot
 from shared.inspections import Inspection
-from shared.names import DRILL_METADATA, RESTORE_METADATA, backup_blob_name, disk_key
+from shared.names import DRILL_METADATA, PAGE, RESTORE_METADATA, backup_blob_name, disk_key
+from shared.ranges import Change
 from shared.record import DiskRecord, RecoveryPoint
 from shared.restores import Restore
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, refusal
@@ -68,6 +69,7 @@ class World:
         poison: what is kept of messages that belong to no disk, by message.
         now: the clock, UTC.
         source_answers: the status that the service gets where it reads what it is to copy from another account.
+        longest_clear: pages of the longest clear on which the service does not give up.
         wants_signature: whether it refuses what it is to copy within an account without a signature.
         held: what every snapshot held that was ever taken, by its time.
         sealed: when each recovery point was put on record, by disk and time.
@@ -96,6 +98,7 @@ class World:
     poison: dict[str, dict[str, str]] = field(default_factory=dict)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     source_answers: int = 200
+    longest_clear: int = 10**9
     wants_signature: bool = False
     held: dict[str, Pages] = field(default_factory=dict)
     sealed: dict[str, dict[str, datetime]] = field(default_factory=dict)
@@ -147,6 +150,13 @@ class World:
         if address not in self.blobs:
             raise refusal(404, "BlobNotFound")
         return self.blobs[address]
+
+    def clear(self, address: BlobAddress, piece: Change, lease_id: str) -> None:
+        """Clear pages of a blob, if they are not too many at once."""
+        count = piece.length // PAGE
+        if count > self.longest_clear:
+            raise refusal(500, "OperationTimedOut")
+        self.blob(address).put(piece, [None] * count, lease_id)
 
     def make(self, address: BlobAddress, size: int, metadata: Mapping[str, str]) -> Blob:
         """Create an empty blob where there is none."""
