@@ -94,6 +94,14 @@ class Cloud(ABC):
         """Hold the copies that will be started to a blob."""
 
     @abstractmethod
+    def refuse_source(self, status: int) -> None:
+        """Have the service be answered with this where it reads what it is to copy from another account to a disk."""
+
+    @abstractmethod
+    def want_signatures(self) -> None:
+        """Have the service refuse to copy within an account what is not signed."""
+
+    @abstractmethod
     def give_up_on_clears(self, longer_than: int) -> None:
         """Have the service give up on clears of more pages than this."""
 

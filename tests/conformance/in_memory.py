@@ -77,6 +77,12 @@ class SimulatedCloud(Cloud):
     def hold(self, target: BlobAddress) -> HeldCopy:
         return _SimulatedCopy(self.world, target)
 
+    def refuse_source(self, status: int) -> None:
+        self.world.source_answers = status
+
+    def want_signatures(self) -> None:
+        self.world.wants_signature = True
+
     def give_up_on_clears(self, longer_than: int) -> None:
         self.world.longest_clear = longer_than
 

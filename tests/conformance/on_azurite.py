@@ -97,6 +97,15 @@ class AzuriteCloud(Cloud):
         path = f"/{target.account}/{target.container}/{target.blob}"
         return _PendingCopy(self._people.azure.gateway.copies.hold(path), self._blob(target))
 
+    def refuse_source(self, status: int) -> None:
+        refused = (status, {403: "AuthorizationFailure", 500: "InternalError", 503: "ServerBusy"}[status])
+        for operation, path in (("Put Page From URL", None), ("Copy Blob", f"/{DISKS.name}/*")):
+            self._people.azure.gateway.faults.add(Fault(operation, path, refuse_source=refused))
+
+    def want_signatures(self) -> None:
+        refused = (403, "AuthorizationPermissionMismatch")
+        self._people.azure.gateway.faults.add(Fault("Copy Blob", only_unsigned=True, refuse_source=refused))
+
     def give_up_on_clears(self, longer_than: int) -> None:
         timed_out = (500, "OperationTimedOut", "Operation could not be completed within the specified time.")
         fault = Fault("Clear Pages", longer_than=longer_than * PAGE, refuse=timed_out)
