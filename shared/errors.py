@@ -64,6 +64,8 @@ _PASSING_STATUSES = frozenset(
 )
 
 
+# The source's URL is refused by the other two, where it is over 2 KiB long.
+_SOURCE_CODES = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue", "OutOfRangeInput"})
 # What the answer to a copy says of its source, in headers; an older service says it in the body alone, which the SDK
 # reads into `additional_info`. azcopy goes by both (ste/xferRetryHelper.go), the SDK's own retries by these codes.
 _SOURCE_STATUS, _SOURCE_CODE = "x-ms-copy-source-status-code", "x-ms-copy-source-error-code"
@@ -186,7 +188,7 @@ def refuses_source(error: AzureError) -> bool:
     The documentation has 500 for it. So whether it passes is seen by asking again for a while; the service may say so
     of a source that is throttled, too.
     """
-    return (error_code(error) == "CannotVerifyCopySource" or any(_source(error))) and not is_busy(error)
+    return (error_code(error) in _SOURCE_CODES or any(_source(error))) and not is_busy(error)
 
 
 def is_lasting(error: AzureError) -> bool:

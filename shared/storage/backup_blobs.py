@@ -26,8 +26,6 @@ from shared.ranges import Change
 from shared.storage.connections import NOT_RETRIED, PACED, Connections
 from shared.storage.copies import release
 
-# The source's URL is refused where it is over 2 KiB long; the whole answer may repeat it, signature and all.
-_CANNOT_COPY = frozenset({"InvalidHeaderValue", "OutOfRangeInput"})
 _OTHERS_LEASE = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
 
 
@@ -152,8 +150,9 @@ class BackupBlobs:
                     source_url, piece.start, piece.length, piece.start, lease=lease_id, **PACED
                 )
             except HttpResponseError as error:
-                cannot = refuses_source(error) or error_code(error) in _CANNOT_COPY
-                if (cannot and not is_passing(error)) or error.status_code == HTTPStatus.NOT_IMPLEMENTED:
+                is_refused = refuses_source(error) and not is_passing(error)
+                if is_refused or error.status_code == HTTPStatus.NOT_IMPLEMENTED:
+                    # The answer may repeat the source's URL, signature and all.
                     raise SourceUnreachableError(explain(error)) from None
                 raise
 

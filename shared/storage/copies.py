@@ -154,8 +154,7 @@ class Copies:
             lease_id: the infinite lease that it is under.
 
         Raises:
-            CopyRefusedError: the service does not read the source.
-            AzureError: among others, the source is busy, or refuses what it may allow later.
+            CopyRefusedError: the service does not read the source; where that may pass, it is an AzureError.
             NotAsLeftError: the blob is not under this lease.
         """
         conditions: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
@@ -170,8 +169,7 @@ class Copies:
         except HttpResponseError as error:
             if error_code(error) in _FASTER:
                 return
-            is_refused = refuses_source(error) or error_code(error) == "InvalidHeaderValue"
-            if is_refused and not is_passing(error):
+            if refuses_source(error) and not is_passing(error):
                 # The answer may repeat the source's URL, signature and all.
                 raise CopyRefusedError(f"the service can't copy to {blob.url}: {explain(error)}") from None
             raise

@@ -10,6 +10,7 @@ from azure.core.exceptions import (
     HttpResponseError,
     IncompleteReadError,
     ResourceNotFoundError,
+    ServiceRequestError,
     ServiceResponseError,
 )
 from azure.core.rest import AsyncHttpResponse, HttpRequest
@@ -117,7 +118,8 @@ class PageBlobs:
                 yield Change(int(page_range.start or 0), int(page_range.end or 0) + 1, page_range.cleared)
         except ResourceNotFoundError as error:
             raise _gone(blob, snapshot) from error
-        except (ServiceResponseError, IncompleteReadError) as error:
+        except (ServiceRequestError, ServiceResponseError, IncompleteReadError) as error:
+            # A connection that is cut is told as the first of these, as is one that could not be made.
             raise ListingTimedOutError(explain(error)) from error
         except HttpResponseError as error:
             if previous and refuses_diff(error):

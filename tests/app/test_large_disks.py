@@ -64,6 +64,21 @@ async def test_a_diff_that_times_out_is_asked_for_in_halves_and_gives_the_same_b
 
 
 @pytest.mark.parametrize("how", [{"refuse": TIMED_OUT}, {"cut": "before"}], ids=["time-out", "cut off"])
+async def test_a_listing_on_which_the_service_gives_up_is_asked_for_in_halves(
+    cloud: Cloud, how: dict[str, Any]
+) -> None:
+    disk = await cloud.disk(16 * MIB)
+    await disk.write(8 * MIB - 3 * PAGE, pages(6))
+    fault = cloud.azure.gateway.faults.add(Fault("Get Page Ranges", disk.path, longer_than=5 * MIB, **how))
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+    assert fault.hits
+    assert point.ranges == 1
+    assert await disk.content_of(point) == disk.expected
+    assert (await disk.record()).last_error == ""
+
+
+@pytest.mark.parametrize("how", [{"refuse": TIMED_OUT}, {"cut": "before"}], ids=["time-out", "cut off"])
 async def test_a_clear_on_which_the_service_gives_up_is_made_in_halves_and_the_run_is_sealed(
     cloud: Cloud, how: dict[str, Any]
 ) -> None:
