@@ -105,6 +105,15 @@ async def test_a_download_can_be_cut(disk: PageBlob, gateway: Gateway) -> None:
         await disk.read(0, 0)
 
 
+async def test_a_download_can_be_cut_midway(disk: PageBlob, gateway: Gateway) -> None:
+    await disk.write(0, 7)
+    gateway.faults.add(Fault("Get Blob", cut="midway"))
+    gateway.requests.clear()
+    with pytest.raises(HttpResponseError, match="2048 of 4096 bytes"):
+        await disk.read(0, 7)
+    assert (gateway.requests[0].status, gateway.requests[0].bytes_out) == (206, 4 * PAGE)
+
+
 async def test_a_held_request_lands_when_it_is_let_go(disk: PageBlob, gateway: Gateway) -> None:
     let_go = asyncio.Event()
     handle = gateway.faults.add(Fault("Put Page", times=1, delay_until=let_go))
