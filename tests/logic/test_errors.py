@@ -325,7 +325,7 @@ def test_an_error_of_our_own_is_said_as_it_is() -> None:
     assert explain(DiskError("the disk is no disk. What to do: take it out.")) == (
         "the disk is no disk. What to do: take it out."
     )
-    assert explain(DiffersError("bytes 512 to 1024 differ")) == "bytes 512 to 1024 differ"
+    assert explain(DiffersError("bytes 512 to 1023 differ")) == "bytes 512 to 1023 differ"
 
 
 def test_any_other_error_is_said_with_its_type() -> None:
