@@ -3,6 +3,7 @@
 import re
 from http import HTTPStatus
 
+import aiohttp
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
@@ -63,6 +64,7 @@ _PASSING_STATUSES = frozenset(
     - {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED}
 )
 
+_GIVEN_UP = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.GATEWAY_TIMEOUT})
 
 # The source's URL is refused by the other two, where it is over 2 KiB long.
 _SOURCE_CODES = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue", "OutOfRangeInput"})
@@ -180,6 +182,18 @@ def is_passing(error: AzureError) -> bool:
 def is_busy(error: AzureError) -> bool:
     """Tell whether the service asks to slow down (REST: 503 ServerBusy; 429 Too Many Requests)."""
     return _status(error) in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
+
+
+def gave_up(error: AzureError) -> bool:
+    """Tell whether the service gave up on a request that it has got: 500 OperationTimedOut, or a connection cut.
+
+    What takes too long may succeed in parts (REST: Get Page Ranges).
+    """
+    if isinstance(error, ServiceRequestError):
+        # As azure-core tells of a connection that is cut, too; one that can't be made says nothing of the request.
+        cause = error.inner_exception
+        return isinstance(cause, aiohttp.ClientError) and not isinstance(cause, aiohttp.ClientConnectorError)
+    return isinstance(error, ServiceResponseError | IncompleteReadError) or _status(error) in _GIVEN_UP
 
 
 def refuses_source(error: AzureError) -> bool:

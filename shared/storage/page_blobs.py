@@ -6,19 +6,13 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from urllib.parse import quote
 
-from azure.core.exceptions import (
-    HttpResponseError,
-    IncompleteReadError,
-    ResourceNotFoundError,
-    ServiceRequestError,
-    ServiceResponseError,
-)
+from azure.core.exceptions import AzureError, HttpResponseError, IncompleteReadError, ResourceNotFoundError
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.storage.blob import BlobSasPermissions, BlobType, UserDelegationKey, generate_blob_sas
 from azure.storage.blob.aio import BlobClient
 
 from shared.addresses import BlobAddress
-from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, explain, gone, refuses_diff
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, explain, gave_up, gone, refuses_diff
 from shared.ranges import Change, Window
 from shared.storage.connections import NOT_RETRIED, RETRY_ONCE, Connections
 
@@ -118,13 +112,10 @@ class PageBlobs:
                 yield Change(int(page_range.start or 0), int(page_range.end or 0) + 1, page_range.cleared)
         except ResourceNotFoundError as error:
             raise _gone(blob, snapshot) from error
-        except (ServiceRequestError, ServiceResponseError, IncompleteReadError) as error:
-            # A connection that is cut is told as the first of these, as is one that could not be made.
-            raise ListingTimedOutError(explain(error)) from error
-        except HttpResponseError as error:
-            if previous and refuses_diff(error):
+        except AzureError as error:
+            if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
                 raise DiffRefusedError(explain(error)) from error
-            if error.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+            if gave_up(error):
                 raise ListingTimedOutError(explain(error)) from error
             raise
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from azure.core.exceptions import AzureError
 
-from shared.errors import is_busy, is_passing
+from shared.errors import gave_up
 from shared.events import Event, log_event
 from shared.names import MAX_CLEAR
 from shared.ranges import Change, Window, halves
@@ -51,7 +51,7 @@ class Clearing:
         try:
             await self._clear(part)
         except AzureError as error:
-            if part.length <= SMALLEST_CLEAR or is_busy(error) or not is_passing(error):
+            if part.length <= SMALLEST_CLEAR or not gave_up(error):
                 raise
             raise _GaveUpError from error
 

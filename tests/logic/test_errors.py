@@ -2,7 +2,9 @@
 
 import json
 from types import SimpleNamespace
+from typing import Any
 
+import aiohttp
 import pytest
 from azure.core.exceptions import (
     AzureError,
@@ -12,6 +14,7 @@ from azure.core.exceptions import (
     ResourceExistsError,
     ResourceNotFoundError,
     ServiceRequestError,
+    ServiceRequestTimeoutError,
     ServiceResponseError,
 )
 from azure.data.tables import TableErrorCode
@@ -23,6 +26,7 @@ from shared.errors import (
     SourceGoneError,
     error_code,
     explain,
+    gave_up,
     is_busy,
     is_lasting,
     is_lease_error,
@@ -146,6 +150,50 @@ def test_any_other_error_is_no_reason_to_slow_down(error: AzureError) -> None:
 def test_a_body_that_is_cut_short_passes_as_a_connection_that_is_cut_does() -> None:
     assert is_passing(IncompleteReadError("the connection was closed"))
     assert not is_busy(IncompleteReadError("the connection was closed"))
+
+
+# --- a service that gives up on a request (REST: Get Page Ranges): it may take it in parts
+
+
+NOWHERE: Any = SimpleNamespace(host="disks.blob.core.windows.net", port=443, ssl=None)
+
+
+def unanswered(cause: Exception) -> ServiceRequestError:
+    """Make azure-core's error for a request that got no answer."""
+    return ServiceRequestError(cause, error=cause)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(answer(500, "OperationTimedOut"), id="a time-out"),
+        pytest.param(answer(500, "InternalError"), id="an error of the service's own"),
+        pytest.param(answer(408, None), id="408"),
+        pytest.param(answer(504, None), id="504"),
+        pytest.param(ServiceResponseError("no answer in time"), id="no answer in time"),
+        pytest.param(IncompleteReadError("cut short"), id="an answer cut short"),
+        pytest.param(unanswered(aiohttp.ServerDisconnectedError()), id="a connection that was cut"),
+        pytest.param(unanswered(aiohttp.ClientOSError(104, "reset")), id="a connection that was reset"),
+    ],
+)
+def test_a_request_on_which_the_service_gave_up_is_told_apart(error: AzureError) -> None:
+    assert gave_up(error)
+    assert is_passing(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        answer(503, "ServerBusy"),
+        answer(403, "AuthorizationFailure"),
+        answer(409, "BlobOverwritten"),
+        unanswered(aiohttp.ClientConnectorDNSError(NOWHERE, OSError("no such host"))),
+        unanswered(aiohttp.ClientConnectorError(NOWHERE, OSError("refused"))),
+        ServiceRequestTimeoutError("no connection in time"),
+    ],
+)
+def test_what_was_refused_or_never_reached_it_is_not_what_the_service_gave_up_on(error: AzureError) -> None:
+    assert not gave_up(error)
 
 
 # --- the source of a copy (Put Page From URL, Copy Blob): what the answer says of it counts, then the answer's status
