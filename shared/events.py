@@ -21,6 +21,7 @@ class Event(StrEnum):
     RUN_KIND = "run-kind"
     WINDOW_PLANNED = "window-planned"
     WINDOW_HALVED = "window-halved"
+    CLEAR_HALVED = "clear-halved"
     BATCH_DONE = "batch-done"
     SLOWED_DOWN = "slowed-down"
     COPY_THROUGH_FUNCTION = "copy-through-function"

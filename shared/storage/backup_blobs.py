@@ -19,14 +19,13 @@ from shared.errors import (
     explain,
     is_lease_error,
     is_passing,
+    refuses_source,
 )
 from shared.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA, backup_blob_name, full_copy_name
 from shared.ranges import Change
-from shared.storage.connections import PACED, Connections
+from shared.storage.connections import NOT_RETRIED, PACED, Connections
 from shared.storage.copies import release
 
-# The source's URL is refused where it is over 2 KiB long; the whole answer may repeat it, signature and all.
-_CANNOT_COPY = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue", "OutOfRangeInput"})
 _OTHERS_LEASE = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
 
 
@@ -146,6 +145,7 @@ class BackupBlobs:
 
         Raises:
             SourceUnreachableError: the service can't do that with this source.
+            AzureError: among others, the source is busy, or refuses what it may allow later.
             LeaseLostError: the backup blob is not under the run's lease.
         """
         blob = await self._blob(disk)
@@ -155,8 +155,9 @@ class BackupBlobs:
                     source_url, piece.start, piece.length, piece.start, lease=lease_id, **PACED
                 )
             except HttpResponseError as error:
-                cannot = error_code(error) in _CANNOT_COPY and not is_passing(error)  # a busy source can, later
-                if cannot or error.status_code == HTTPStatus.NOT_IMPLEMENTED:
+                is_refused = refuses_source(error) and not is_passing(error)
+                if is_refused or error.status_code == HTTPStatus.NOT_IMPLEMENTED:
+                    # The answer may repeat the source's URL, signature and all.
                     raise SourceUnreachableError(explain(error)) from None
                 raise
 
@@ -171,14 +172,14 @@ class BackupBlobs:
             await blob.upload_page(content, piece.start, piece.length, lease=lease_id, **PACED)
 
     async def clear(self, disk: BlobAddress, piece: Change, lease_id: str) -> None:
-        """Clear a range of any length (REST: Put Page, `x-ms-page-write: clear`).
+        """Clear a range with one request (REST: Put Page, `x-ms-page-write: clear`).
 
         Raises:
             LeaseLostError: the backup blob is not under the run's lease.
         """
         blob = await self._blob(disk)
         with _as_left(disk):
-            await blob.clear_page(piece.start, piece.length, lease=lease_id, **PACED)
+            await blob.clear_page(piece.start, piece.length, lease=lease_id, **NOT_RETRIED)
 
     async def snapshots(self, disk: BlobAddress, run_id: str) -> list[TakenSnapshot]:
         """List the snapshots of the backup blob that a run has taken, oldest first (REST: List Blobs)."""

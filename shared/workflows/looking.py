@@ -1,9 +1,12 @@
 """A look at a disk that was restored, for a trial or in earnest: is there anything that a machine could start from?"""
 
+from functools import partial
+
 from shared.disk_signatures import Look, look
 from shared.ranges import Change
 from shared.storage.page_blobs import Version
 from shared.storage.services import Services
+from shared.workflows.paced import Paced
 
 
 async def look_at(services: Services, version: Version, size: int) -> Look:
@@ -13,7 +16,7 @@ async def look_at(services: Services, version: Version, size: int) -> Look:
         SourceGoneError: it is gone.
     """
     url = await services.pages.signed_url(version.blob, version.snapshot)
-    looking = look(size)
+    looking, pace = look(size), Paced(services, 1)
     content: bytes | None = None
     while True:
         try:
@@ -21,5 +24,5 @@ async def look_at(services: Services, version: Version, size: int) -> Look:
         except StopIteration as over:
             found: Look = over.value
             return found
-        end = min(start + length, size)
-        content = await services.pages.read(url, Change(start, end, clear=False)) if start < end else b""
+        piece = Change(start, min(start + length, size), clear=False)
+        content = await pace.call(partial(services.pages.read, url, piece)) if piece.length > 0 else b""

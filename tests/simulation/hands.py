@@ -50,7 +50,9 @@ class Hands:
             self._backup_blob_is_written,
             self._backup_blob_is_deleted,
             self._lease_is_broken,
-            self._service_stops_copying,
+            self._source_answers_otherwise,
+            self._service_wants_signatures_or_not,
+            self._service_gives_up_on_long_clears_or_not,
             self._recovery_point_rots,
             self._service_begins_or_ends_to_lie,
             self._queue_begins_or_ends_to_refuse,
@@ -230,8 +232,17 @@ class Hands:
         self._world.blob(self._world.backup_of(disk)).break_lease()
         return True
 
-    def _service_stops_copying(self, _: BlobAddress) -> bool:
-        self._world.copies_itself = not self._world.copies_itself
+    def _source_answers_otherwise(self, _: BlobAddress) -> bool:
+        """Have the service read what it is to copy, or be refused, for good or only now, or find it busy."""
+        self._world.source_answers = self._rng.choice((200, 403, 500, 503))
+        return False
+
+    def _service_gives_up_on_long_clears_or_not(self, _: BlobAddress) -> bool:
+        self._world.longest_clear = self._rng.choice((1, 2, 3, 10**9))
+        return False
+
+    def _service_wants_signatures_or_not(self, _: BlobAddress) -> bool:
+        self._world.wants_signature = not self._world.wants_signature
         return False
 
     def _recovery_point_rots(self, disk: BlobAddress) -> bool:

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs
 from shared.addresses import BlobAddress, ContainerAddress
 from shared.decisions import is_own_snapshot
 from shared.inspections import Inspection
-from shared.names import DRILL_METADATA, RESTORE_METADATA, backup_blob_name, disk_key
+from shared.names import DRILL_METADATA, PAGE, RESTORE_METADATA, backup_blob_name, disk_key
+from shared.ranges import Change
 from shared.record import DiskRecord, RecoveryPoint
 from shared.restores import Restore
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, refusal
@@ -72,7 +73,9 @@ class World:
         asked: the requests for restores that people have enqueued, by their messages.
         refusing: the queues that take no messages from the app.
         forbidden: the containers where the app may do nothing any more.
-        copies_itself: whether the service can copy from the source by itself.
+        source_answers: the status that the service gets where it reads what it is to copy from another account.
+        longest_clear: pages of the longest clear on which the service does not give up.
+        wants_signature: whether it refuses what it is to copy within an account without a signature.
         held: what every snapshot held that was ever taken, by its time.
         sealed: when each recovery point was put on record, by disk and time.
         foreign_snapshots: snapshots of a disk that are not Tidemark's.
@@ -103,7 +106,9 @@ class World:
     asked: dict[str, bytes] = field(default_factory=dict)
     refusing: set[str] = field(default_factory=set)
     forbidden: set[ContainerAddress] = field(default_factory=set)
-    copies_itself: bool = True
+    source_answers: int = 200
+    longest_clear: int = 10**9
+    wants_signature: bool = False
     held: dict[str, Pages] = field(default_factory=dict)
     sealed: dict[str, dict[str, datetime]] = field(default_factory=dict)
     foreign_snapshots: set[tuple[BlobAddress, str]] = field(default_factory=set)
@@ -163,6 +168,13 @@ class World:
             raise refusal(404, "BlobNotFound")
         return self.blobs[address]
 
+    def clear(self, address: BlobAddress, piece: Change, lease_id: str) -> None:
+        """Clear pages of a blob, if they are not too many at once."""
+        count = piece.length // PAGE
+        if count > self.longest_clear:
+            raise refusal(500, "OperationTimedOut")
+        self.blob(address).put(piece, [None] * count, lease_id)
+
     def make(self, address: BlobAddress, size: int, metadata: Mapping[str, str]) -> Blob:
         """Create an empty blob where there is none."""
         self.require_allowed(address)
@@ -193,6 +205,8 @@ class World:
         address, asked = BlobAddress.parse(path), parse_qs(query)
         if "sig" not in asked and not (reader and reader.account == address.account):
             raise refusal(403, "AuthenticationFailed")
+        if "sig" not in asked and self.wants_signature:
+            raise refusal(403, "AuthorizationPermissionMismatch")
         return self.blob(address).at(asked.get("snapshot", [""])[0])
 
     def copied_over(self, address: BlobAddress, metadata: Mapping[str, str], before: Mapping[str, str]) -> None:

@@ -34,7 +34,7 @@ async def put_page_from_url(
     log: WriteLog,
     read: ReadSource,
     *,
-    refused: tuple[int, str] | None = None,
+    refused: ServiceError | None = None,
     spoil: bool = False,
 ) -> Answer:
     """Do a Put Page From URL.
@@ -45,7 +45,7 @@ async def put_page_from_url(
         call: the client's request.
         log: the destination's write log.
         read: reads the source.
-        refused: (status, error code) that the read of the source is to give; for a fault.
+        refused: the error that the read of the source is to end with; for a fault.
         spoil: whether to write something else than what the source holds; for a fault.
 
     Raises:
@@ -65,7 +65,7 @@ async def put_page_from_url(
     if not authorised:
         return answer
     if refused is not None:
-        raise source_error(*refused)
+        raise refused
     body = await _read_source(upstream, read, call, source_start, source_end)
     if spoil:
         body = b"spoilt!!" * (len(body) // 8)

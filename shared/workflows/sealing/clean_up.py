@@ -6,7 +6,7 @@ from shared.addresses import BlobAddress
 from shared.errors import gone
 from shared.events import Event, log_event
 from shared.inspections import Stage
-from shared.messages import FinishMessage
+from shared.messages import FinishMessage, RunMessage
 from shared.record import DiskRecord, PointState, Task
 from shared.storage.services import Services
 from shared.workflows.failures import record_failure
@@ -63,7 +63,7 @@ async def mark_missing(services: Services, disk: BlobAddress) -> None:
             await mark_damaged(services, disk, point, damage)
 
 
-async def drop_duplicates(services: Services, message: FinishMessage, kept: str) -> None:
+async def drop_duplicates(services: Services, message: RunMessage, kept: str) -> None:
     """Delete the snapshots of the backup blob that a run has taken beside its recovery point."""
     for taken in await services.backups.snapshots(message.address, message.run_id):
         if taken.time != kept:
