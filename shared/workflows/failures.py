@@ -8,7 +8,7 @@ from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
 from shared.addresses import BlobAddress
-from shared.errors import StepFailedError, explain
+from shared.errors import OtherDiskError, StepFailedError, explain
 from shared.events import Event, log_event
 from shared.failed_runs import erred
 from shared.messages import RunMessage
@@ -37,9 +37,15 @@ async def on_record(services: Services, message: RunMessage, failed: Event) -> A
 
 
 async def record_failure(
-    services: Services, disk: BlobAddress, event: Event, error: BaseException, run: str = ""
+    services: Services,
+    disk: BlobAddress,
+    event: Event,
+    error: BaseException,
+    run: str = "",
+    *,
+    of_pattern: bool = False,
 ) -> None:
-    """Log a failure and put it on the disk's record, which is made if there is none yet."""
+    """Log a failure and put it on the disk's record, which is made if there is none yet; or on that of a pattern."""
     reason = explain(error)
     log_event(event, level=logging.ERROR, disk=disk.url, run=run, reason=reason)
 
@@ -49,8 +55,9 @@ async def record_failure(
 
     try:
         if await services.records.update(disk, failed) is None:
-            await services.records.put(disk, failed(new_record(services, disk)), None)
-    except (AzureError, RecordConflictError, ValidationError) as unwritten:
+            new = new_record(services, disk).model_copy(update={"pattern": of_pattern})
+            await services.records.put(disk, failed(new), None)
+    except (AzureError, RecordConflictError, ValidationError, OtherDiskError) as unwritten:
         # The failure is in the log; the other disks must not suffer for the record.
         log_event(Event.RECORD_FAILED, level=logging.ERROR, disk=disk.url, run=run, reason=explain(unwritten))
 

@@ -95,6 +95,8 @@ async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> 
         record = disks.found.get(disk)
         success = record.last_success.isoformat() if record and record.last_success else ""
         log_event(Event.BACKUP_DUE, disk=disk.url, tick=tick.isoformat(), last_success=success)
+    if mistake := services.settings.heartbeat_mistake:
+        log_event(Event.HEARTBEAT_FAILED, level=logging.ERROR, tick=tick.isoformat(), reason=mistake)
     try:
         await services.queues.send(TickMessage(tick=tick, disks=len(disks.due) + disks.unknown), SHORTEST_LOOK_DELAY)
     except AzureError as error:
@@ -138,7 +140,9 @@ async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun, ti
         if record.run or record.restore or record.base_snapshot >= run.snapshot:
             return record
         adopted = record.adopted and not services.settings.covers(disk)
-        return record.model_copy(update={"run": run, "backup_blob": new.backup_blob, "adopted": adopted})
+        return record.model_copy(
+            update={"run": run, "backup_blob": new.backup_blob, "adopted": adopted, "pattern": False}
+        )
 
     record = await services.records.update(disk, opened)
     if record is None:

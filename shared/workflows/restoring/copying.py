@@ -4,6 +4,7 @@ import logging
 
 from shared.addresses import BlobAddress
 from shared.decisions import SHORTEST_CHECK_DELAY
+from shared.disk_limits import unsendable
 from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError
 from shared.events import Event, log_event
 from shared.names import COPY_ABORTED, COPY_METADATA, COPY_PENDING, DISK_METADATA, RESTORE_METADATA
@@ -87,7 +88,9 @@ async def copy_back(services: Services, restore: Restore) -> Next:
     if restore.copying != SERVER_SIDE:
         return await carry(services, restore, source, found)
     url = await source_url(services, source, target)
-    about = {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
+    about = copy_metadata(restore, found)
+    if why := unsendable(about):
+        raise RestoreFailedError(f"{target.url} has got metadata that can't be kept: {why}")
     await services.copies.acquire_lease(target, restore.lease, found.etag)
     started = restore.model_copy(update={"copied_from": source.url, "checked": services.now()})
     try:
@@ -106,6 +109,11 @@ async def copy_back(services: Services, restore: Restore) -> Next:
         copied_from=source.url,
     )
     return Next(started)
+
+
+def copy_metadata(restore: Restore, found: CopyTarget) -> dict[str, str]:
+    """Give the metadata that the target is to have: its own, and what marks the copy."""
+    return {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
 
 
 def _has_succeeded(restore: Restore, blob: BlobAddress, found: CopyTarget) -> bool:
