@@ -47,9 +47,6 @@ PAGE = 512
 MAX_WRITE = 4 * 1024 * 1024
 """Bytes that one Put Page or Put Page From URL may write (REST: Put Page)."""
 
-LONGEST_NAME = 1024
-"""Characters of a blob's name (REST: Naming and referencing containers, blobs, and metadata)."""
-
 SCRATCH_PREFIX = "tidemark-drill/"
 """What the names of the scratch blobs of drills begin with, in the backup container."""
 

@@ -16,6 +16,7 @@ from shared.restores import Next, RefusedError, Restore, State, begun, next_look
 from shared.settings import Mode
 from shared.storage.copies import CopyTarget
 from shared.storage.services import Services
+from shared.times import canonical_time
 from shared.workflows.failures import new_record
 from shared.workflows.full_copies import is_copying
 from shared.workflows.give_up import give_up
@@ -111,7 +112,7 @@ async def _point(services: Services, disk: BlobAddress, asked: str) -> RecoveryP
     point = await services.records.point(disk, time) if time else None
     if point is None:
         raise RefusedError(
-            f"{disk.url} has no recovery point at or before {asked}; the oldest is {times[0]}."
+            f"{disk.url} has no recovery point at or before {canonical_time(asked)}; the oldest is {times[0]}."
             " What to do: ask for that one or a later one"
         )
     return point
