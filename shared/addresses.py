@@ -124,6 +124,14 @@ def is_url_of(address: BlobAddress | ContainerAddress, url: str) -> bool:
         return False
 
 
+def is_url_of_another(address: BlobAddress, url: str) -> bool:
+    """Tell whether a URL is that of another blob; a text that is no blob's URL is not."""
+    try:
+        return BlobAddress.parse(url) != address
+    except AddressError:
+        return False
+
+
 def _split(url: str) -> tuple[str, str, str]:
     """Split a URL into the service's URL, the account and the path within the account (still percent-encoded)."""
     try:

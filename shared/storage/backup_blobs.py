@@ -9,7 +9,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
-from shared.addresses import BlobAddress, ContainerAddress, is_url_of
+from shared.addresses import BlobAddress, ContainerAddress, is_url_of_another
 from shared.decisions import BackupBlob, TakenSnapshot
 from shared.errors import (
     LeaseLostError,
@@ -234,7 +234,7 @@ def require_own(disk: BlobAddress, metadata: Mapping[str, str]) -> None:
         OtherDiskError: it is that of a disk of the same account, container and name on another service.
     """
     of_disk = metadata.get(DISK_METADATA, disk.url)
-    if not is_url_of(disk, of_disk):
+    if is_url_of_another(disk, of_disk):
         raise OtherDiskError(
             f"the backup blob of {disk.url} is that of another disk, {of_disk}. What to do: set BACKUP_CONTAINER to"
             " another container"

@@ -12,7 +12,7 @@ from azure.data.tables import EdmType, EntityProperty, TableTransactionError, Up
 from azure.data.tables.aio import TableClient
 from pydantic import ValidationError
 
-from shared.addresses import AddressError, BlobAddress, is_url_of
+from shared.addresses import AddressError, BlobAddress, is_url_of_another
 from shared.errors import OtherDiskError, error_code
 from shared.names import disk_key
 from shared.record import DISK_ROW, POINT_ROW_PREFIX, DiskRecord, RecoveryPoint
@@ -223,7 +223,7 @@ def own_record(disk: BlobAddress, record: DiskRecord) -> DiskRecord:
     Raises:
         OtherDiskError: it is that of a disk of the same account, container and name on another service.
     """
-    if is_url_of(disk, record.disk):
+    if not is_url_of_another(disk, record.disk):
         return record
     raise OtherDiskError(
         f"{disk.url} has the record and the backup blob of another disk, {record.disk}. What to do: back one of them up"
