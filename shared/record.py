@@ -109,7 +109,6 @@ class DiskRecord(BaseModel):
     Attributes:
         disk: its URL.
         backup_blob: its backup blob's URL.
-        pattern: whether it is no disk's, but says what went wrong with a pattern of `SOURCE_DISKS`.
         base_snapshot: the source snapshot of the last recovery point, which the backup blob now equals unless there is
             a `resync_reason`; empty before the first recovery point.
         base_size: that snapshot's size in bytes.
@@ -136,7 +135,6 @@ class DiskRecord(BaseModel):
 
     disk: str
     backup_blob: str
-    pattern: bool = False
     base_snapshot: str = ""
     base_size: int = 0
     backup_etag: str = ""

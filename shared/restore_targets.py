@@ -49,7 +49,7 @@ def require_allowed(target: BlobAddress, settings: Settings) -> None:
 
 def claimed(record: DiskRecord, restore: Restore) -> DiskRecord:
     """Put on a target's record which restore is under way to it: it gets no other, and no run, until that has ended."""
-    return record.model_copy(update={"restore": restore.restore, "restore_of": restore.disk, "pattern": False})
+    return record.model_copy(update={"restore": restore.restore, "restore_of": restore.disk})
 
 
 def let_go(record: DiskRecord, restore: Restore, *, wrote: bool) -> DiskRecord:

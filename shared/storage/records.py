@@ -56,15 +56,14 @@ class Records:
         return own_record(disk, DiskRecord.from_entity(from_properties(entity))), str(entity.metadata["etag"])
 
     async def disks(self) -> dict[BlobAddress, bool]:
-        """List all disks that have a record, and whether each was adopted or is being restored."""
+        """List all disks and patterns that have a record, and whether each was adopted or is being restored."""
         rows = self._table.query_entities(
-            "RowKey eq @row", parameters={"row": DISK_ROW}, select=["disk", "pattern", "adopted", "restore"]
+            "RowKey eq @row", parameters={"row": DISK_ROW}, select=["disk", "adopted", "restore"]
         )
         found: dict[BlobAddress, bool] = {}
         async for row in rows:
             with contextlib.suppress(KeyError, AddressError):  # a row that somebody has spoilt stops no other disk
-                if not row.get("pattern"):
-                    found[BlobAddress.parse(row["disk"])] = bool(row.get("adopted") or row.get("restore"))
+                found[BlobAddress.parse(row["disk"])] = bool(row.get("adopted") or row.get("restore"))
         return found
 
     async def due(self) -> list[DueDisk]:

@@ -37,15 +37,9 @@ async def on_record(services: Services, message: RunMessage, failed: Event) -> A
 
 
 async def record_failure(
-    services: Services,
-    disk: BlobAddress,
-    event: Event,
-    error: BaseException,
-    run: str = "",
-    *,
-    of_pattern: bool = False,
+    services: Services, disk: BlobAddress, event: Event, error: BaseException, run: str = ""
 ) -> None:
-    """Log a failure and put it on the disk's record, which is made if there is none yet; or on that of a pattern."""
+    """Log a failure and put it on the disk's record, which is made if there is none yet."""
     reason = explain(error)
     log_event(event, level=logging.ERROR, disk=disk.url, run=run, reason=reason)
 
@@ -55,8 +49,7 @@ async def record_failure(
 
     try:
         if await services.records.update(disk, failed) is None:
-            new = new_record(services, disk).model_copy(update={"pattern": of_pattern})
-            await services.records.put(disk, failed(new), None)
+            await services.records.put(disk, failed(new_record(services, disk)), None)
     except (AzureError, RecordConflictError, ValidationError, OtherDiskError) as unwritten:
         # The failure is in the log; the other disks must not suffer for the record.
         log_event(Event.RECORD_FAILED, level=logging.ERROR, disk=disk.url, run=run, reason=explain(unwritten))

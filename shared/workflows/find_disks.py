@@ -15,6 +15,7 @@ from shared.events import Event, log_event
 from shared.failed_runs import is_hopeless
 from shared.messages import FinishMessage
 from shared.record import DiskRecord
+from shared.restore_targets import is_blank
 from shared.settings import SourceDisk
 from shared.storage.services import Services
 from shared.workflows.failures import record_failure
@@ -63,16 +64,20 @@ async def find_disks(services: Services) -> FoundDisks:
     known = on_record or {}
     unlisted = [setting for setting in services.settings.source_disks if setting not in listed]
     named = {disk for disks in listed.values() for disk in disks}
-    # What can't be listed just now may still be snapshotted.
-    named |= {disk for disk in known if any(setting.covers(disk) for setting in unlisted)}
     restored = {disk for disk, has_restore in known.items() if has_restore}
-    records = await for_each(services, sorted(named | restored), services.records.get, Event.SNAPSHOT_FAILED)
-    found = {disk: record[0] if record else None for disk, record in records.items()}
+    # What can't be listed just now may still be snapshotted.
+    unseen = {disk for disk in known.keys() - named if any(setting.covers(disk) for setting in unlisted)}
+    gone = _gone(listed, known.keys() - restored)
+    looked_at = sorted(named | restored | unseen | gone.keys())
+    records = await for_each(services, looked_at, services.records.get, Event.SNAPSHOT_FAILED)
+    never = {disk for disk, record in records.items() if record is None or is_blank(record[0])}
+    named |= unseen - never
+    missing = {disk: why for disk, why in gone.items() if disk not in never}
+    found = {disk: record[0] if record else None for disk, record in records.items() if disk in named | restored}
     found |= await _without_hopeless_runs(services, found)
-    missing = _missing(listed, known.keys() - restored)
+    due = sorted(named | {disk for disk, record in found.items() if record and record.adopted})
     not_listed = sum(not listed.get(setting) for setting in services.settings.source_disks)
     not_read = len(restored - named - found.keys())
-    due = sorted(named | {disk for disk, record in found.items() if record and record.adopted})
     return FoundDisks(
         due=due,
         found=found,
@@ -141,13 +146,13 @@ async def _listed(services: Services) -> dict[SourceDisk, list[BlobAddress]]:
         try:
             found = await services.disks.matching(setting)
         except AzureError as error:
-            await record_failure(services, setting.address, Event.LIST_DISKS_FAILED, error, of_pattern=True)
+            await record_failure(services, setting.address, Event.LIST_DISKS_FAILED, error)
             return None
         found = [disk for disk in found if disk.parent != services.settings.container]
         if not found:
             what_to_do = "What to do: check the pattern in SOURCE_DISKS."
             nothing = DiskError(f"no blob matches {setting.url} that is a page blob. {what_to_do}")
-            await record_failure(services, setting.address, Event.LIST_DISKS_FAILED, nothing, of_pattern=True)
+            await record_failure(services, setting.address, Event.LIST_DISKS_FAILED, nothing)
         return found
 
     settings = services.settings.source_disks
@@ -155,19 +160,22 @@ async def _listed(services: Services) -> dict[SourceDisk, list[BlobAddress]]:
     return {setting: disks for setting, disks in zip(settings, listed, strict=True) if disks is not None}
 
 
-def _missing(
+def _gone(
     listed: Mapping[SourceDisk, Sequence[BlobAddress]], known: Iterable[BlobAddress]
 ) -> dict[BlobAddress, DiskError]:
-    """Give the disks that a pattern has found before, and does not find any more, with what to say of them."""
-    missing: dict[BlobAddress, DiskError] = {}
+    """Give what is on record, and a pattern that stands for it does not find, with what to say of it.
+
+    Where the record says nothing of any backup it may be that of a blob that is no disk, or of a pattern itself.
+    """
+    gone: dict[BlobAddress, DiskError] = {}
     patterns = [setting for setting in listed if setting.is_pattern]
     found = {disk for disks in listed.values() for disk in disks}
     for disk in known:
         pattern = next((pattern for pattern in patterns if pattern.covers(disk)), None)
         if pattern and disk not in found:
             what_to_do = "What to do: bring it back; or, if it is gone for good, delete its row `disk`."
-            missing[disk] = DiskError(f"{disk.url} is gone, which {pattern.url} matched before. {what_to_do}")
-    return missing
+            gone[disk] = DiskError(f"{disk.url} is gone, which {pattern.url} matched before. {what_to_do}")
+    return gone
 
 
 async def for_each[Result](

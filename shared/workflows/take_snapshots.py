@@ -140,9 +140,7 @@ async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun, ti
         if record.run or record.restore or record.base_snapshot >= run.snapshot:
             return record
         adopted = record.adopted and not services.settings.covers(disk)
-        return record.model_copy(
-            update={"run": run, "backup_blob": new.backup_blob, "adopted": adopted, "pattern": False}
-        )
+        return record.model_copy(update={"run": run, "backup_blob": new.backup_blob, "adopted": adopted})
 
     record = await services.records.update(disk, opened)
     if record is None:

@@ -3,14 +3,15 @@
 from azure.core.async_paging import AsyncItemPaged
 from azure.data.tables import TableEntity
 
+from infra.local.gateway import Fault
 from infra.local.local_azure import DISKS
 from shared.addresses import BlobAddress
 from shared.events import Event
 from shared.names import BACKUPS_TABLE, disk_key
 from shared.record import DISK_ROW, PointState, Task
 from shared.restores import State
-from tests.app.cloud import MIB, Cloud, pages, until
-from tests.app.inspecting import inspected
+from tests.app.cloud import MIB, Cloud, Disk, pages, until
+from tests.app.inspecting import inspected, inspections
 from tests.app.restoring import ask, ended, request
 
 HAN = "\N{CJK UNIFIED IDEOGRAPH-4E2D}"
@@ -20,11 +21,19 @@ async def test_what_a_pattern_matches_and_is_no_page_blob_is_left_out(cloud: Clo
     disk = await cloud.disk()
     status = cloud.services[DISKS].get_blob_client(cloud.container, "vm1.123.status")
     await status.upload_blob(b"what the guest agent writes there")
+    about = {
+        "disk": status.url,
+        "backup_blob": "",
+        "last_error": "is no page blob, as an older version has put on record",
+    }
+    table = await cloud.tables.create_table_if_not_exists(BACKUPS_TABLE)
+    key = disk_key(BlobAddress.parse(status.url))
+    await table.create_entity({"PartitionKey": key, "RowKey": DISK_ROW, **about})
     async with cloud.app(disk.url.replace("disk1.vhd", "*")) as app:
         await app.back_up(disk)
         await until(lambda: cloud.logged(Event.TICK_SUCCEEDED), "the end of the tick")
     assert cloud.count("Snapshot Blob", f"/{DISKS.name}/{cloud.container}/vm1.123.status") == 0
-    assert {row["PartitionKey"] async for row in _rows(cloud)} == {disk_key(disk.address)}
+    assert {row["PartitionKey"] async for row in _rows(cloud)} == {disk_key(disk.address), key}
 
 
 async def test_no_snapshot_is_taken_of_a_url_that_is_no_page_blobs(cloud: Cloud) -> None:
@@ -52,12 +61,18 @@ async def test_a_disk_that_the_service_could_not_copy_back_is_told_before_a_snap
 async def test_a_star_in_the_name_of_a_disk_is_a_letter(cloud: Cloud) -> None:
     disk, other = await cloud.disk(name="a*b.vhd"), await cloud.disk(name="axb.vhd")
     await disk.write(0, pages(3))
-    async with cloud.app(disk.url.replace("a%2Ab", "*").replace("a*b", "*")) as app:
+    pattern = disk.url.replace("a*b", "*")
+    async with cloud.app(pattern, VERIFY_SCHEDULE="0 0 3 1 1 *") as app:
+        await app.back_up(disk, other)
+        refused = Fault("List Blobs", f"/{DISKS.name}/{cloud.container}", times=1, refuse=(403, "Authorization", "no"))
+        cloud.azure.gateway.faults.add(refused)
         [point, _] = await app.back_up(disk, other)
+        await app.host.start("verify_disks")
+        await until(lambda: _verified(cloud, disk, point.time), "the verify of the timer")
         verified = await inspected(cloud, Task.VERIFY, disk)
         drilled = await inspected(cloud, Task.DRILL, disk)
         restored = await ended(cloud, await ask(cloud, request(disk, f"{point.time[:19]}Z")))
-        [after] = await disk.points()
+        [_, after] = await disk.points()
     assert (verified.state, drilled.state) == ("done", "done")
     assert (restored.state, restored.recovery_point) == (State.DONE, point.time)
     assert after.state is PointState.VERIFIED
@@ -110,6 +125,11 @@ async def test_no_spelling_of_a_target_reaches_the_live_backup_blob(cloud: Cloud
         assert after.etag == before
         [same] = await disk.points()
     assert same == point
+
+
+async def _verified(cloud: Cloud, disk: Disk, point: str) -> bool:
+    rows = await inspections(cloud, Task.VERIFY)
+    return any((row.disk, row.recovery_point, row.state) == (disk.url, point, "done") for row in rows)
 
 
 async def _error(cloud: Cloud, url: str) -> str:

@@ -41,13 +41,6 @@ async def test_a_record_under_another_spelling_of_the_url_is_the_disks_own(cloud
     assert await records.disks() == {**await records.disks(), disk: False}
 
 
-async def test_the_record_of_a_pattern_is_that_of_no_disk_though_a_disk_has_a_star_in_its_name(cloud: Cloud) -> None:
-    records, (pattern, disk) = cloud.services.records, [cloud.lab.blob(name) for name in ("*.vhd", "a*b.vhd")]
-    await records.put(pattern, DiskRecord(disk=pattern.url, backup_blob="", pattern=True), None)
-    await records.put(disk, DiskRecord(disk=disk.url, backup_blob=""), None)
-    assert {found for found in await records.disks() if found.parent == cloud.lab} == {disk}
-
-
 async def test_the_backup_blob_of_another_disk_is_not_its_own(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     await cloud.services.backups.create(disk, PAGE, {DISK_METADATA: disk.url.replace("disk.vhd", "%64isk.vhd")})

@@ -44,11 +44,7 @@ class SimulatedRecords(Records):
 
     async def disks(self) -> dict[BlobAddress, bool]:
         rows = await self._calls.read(lambda: [entity for entity, _ in self._world.records.values()])
-        return {
-            BlobAddress.parse(row["disk"]): bool(row.get("adopted") or row.get("restore"))
-            for row in rows
-            if not row.get("pattern")
-        }
+        return {BlobAddress.parse(row["disk"]): bool(row.get("adopted") or row.get("restore")) for row in rows}
 
     async def due(self) -> list[DueDisk]:
         rows = await self._calls.read(lambda: [entity for entity, _ in self._world.records.values()])
