@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Mapping
+from typing import Any
 
 from shared.addresses import BlobAddress
 from shared.names import backup_blob_name, full_copy_name
@@ -56,6 +57,15 @@ def unsendable(metadata: Mapping[str, str]) -> str:
     if size > LARGEST_METADATA:
         return f"it would be {size} bytes with Tidemark's own, of {LARGEST_METADATA} at most"
     return ""
+
+
+def sendable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of what is to be sent in headers the texts that can't be, as somebody has set them."""
+    return {
+        name: value
+        for name, value in values.items()
+        if not isinstance(value, str) or (_SENDABLE.issuperset(value) and value.isascii())
+    }
 
 
 def _too_long(what: str, address: BlobAddress) -> str:

@@ -13,7 +13,13 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from shared.addresses import AddressError, BlobAddress, ContainerAddress
 from shared.names import STORAGE_API_VERSION
 from shared.naming import SPECIAL_CONTAINERS
-from shared.storage_access import HostStorage, StorageConnection, known_version, require_connection_string
+from shared.storage_access import (
+    HostStorage,
+    StorageConnection,
+    known_version,
+    require_connection_string,
+    require_lower_case,
+)
 
 
 class SettingsError(Exception):
@@ -159,6 +165,12 @@ class Settings(BaseSettings):
                     " would share records and backup blobs: back one of them up by another app"
                 )
         return disks
+
+    @field_validator("host_account_name")
+    @classmethod
+    def _is_an_account(cls, value: str | None) -> str | None:
+        require_lower_case(value or "")
+        return value
 
     @field_validator("host_queue_url", "host_table_url")
     @classmethod

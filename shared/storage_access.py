@@ -30,16 +30,14 @@ class StorageConnection(BaseModel):
         Raises:
             ValueError: it has no account name or key; the message shows neither.
         """
-        fields = {name.strip().lower(): value for name, _, value in (part.partition("=") for part in text.split(";"))}
+        fields = _fields(text)
         if not fields.get("accountname") or not fields.get("accountkey"):
             raise ValueError(
                 "should be a connection string with AccountName and AccountKey; "
                 "for an account without a key, leave it out: it is then reached with the app's identity"
             )
-        account = fields["accountname"].strip()
-        if account != account.lower():
-            raise ValueError("should have AccountName in lower case, as every storage account is named")
-        return cls(account=account, key=SecretStr(fields["accountkey"]))
+        require_lower_case(fields["accountname"])
+        return cls(account=fields["accountname"], key=SecretStr(fields["accountkey"]))
 
 
 class HostStorage(BaseModel):
@@ -74,7 +72,7 @@ def known_version(text: str) -> str:
 
 
 def require_connection_string(text: str) -> None:
-    """See to it that the SDK can read a connection string.
+    """See to it that the SDK can read a connection string, and that its account can be one.
 
     Raises:
         ValueError: it can't; the message does not show it.
@@ -83,3 +81,20 @@ def require_connection_string(text: str) -> None:
         QueueServiceClient.from_connection_string(text).close()
     except ValueError:
         raise ValueError("should be a connection string with AccountName and AccountKey") from None
+    require_lower_case(_fields(text).get("accountname", ""))
+
+
+def require_lower_case(account: str) -> None:
+    """See to it that an account's name can be one, and is the one in the account's URLs.
+
+    Raises:
+        ValueError: it has capitals.
+    """
+    if account != account.lower():
+        raise ValueError("should have the account's name in lower case, as every storage account is named")
+
+
+def _fields(text: str) -> dict[str, str]:
+    """Read the fields of a connection string, their names in lower case."""
+    parts = (part.partition("=") for part in text.split(";"))
+    return {name.strip().lower(): value.strip() for name, _, value in parts}

@@ -5,9 +5,12 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.addresses import BlobAddress
+from shared.catalogue import point_metadata
 from shared.errors import OtherDiskError
+from shared.messages import RunMessage
 from shared.names import DISK_METADATA, PAGE
 from shared.record import DiskRecord, Kind, PointState, RecoveryPoint
+from shared.workflows.rebuild_catalogue import rebuild_catalogue
 from shared.workflows.sealing.clean_up import mark_missing
 from tests.conformance.clouds import RUN, Cloud
 from tests.conformance.on_azurite import AzuriteCloud
@@ -47,6 +50,21 @@ async def test_the_backup_blob_of_another_disk_is_not_its_own(cloud: Cloud) -> N
     assert await cloud.services.backups.look(disk)
     with pytest.raises(OtherDiskError, match="is that of another disk"):
         await cloud.services.backups.look(elsewhere(disk))
+
+
+async def test_a_rebuilt_catalogue_takes_no_recovery_points_of_another_disk(cloud: Cloud) -> None:
+    services, disk = cloud.services, await cloud.disk(1)
+    etag = await cloud.leased_backup(disk, 1)
+    times = {}
+    for number, of in enumerate((elsewhere(disk), disk)):
+        run = RunMessage(disk=of.url, run=f"2026-11-22T12:00:0{number}.1234567Z")
+        times[of] = run.run
+        await services.backups.snapshot(disk, etag, point_metadata(run, Kind.INCREMENTAL, etag), RUN)
+    await rebuild_catalogue(services)
+    assert await services.records.point_times(disk) == [times[disk]]
+    found = await services.records.get(disk)
+    assert found
+    assert found[0].last_point == times[disk]
 
 
 async def test_only_page_blobs_match_a_pattern(on_azurite: AzuriteCloud) -> None:

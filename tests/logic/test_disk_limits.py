@@ -1,12 +1,13 @@
 """Limits: what the service can't hold of a disk is told before anything is done with it."""
 
 import pytest
+from azure.storage.blob import ContentSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.addresses import BlobAddress
 from shared.catalogue import point_metadata
-from shared.disk_limits import LARGEST_METADATA, LONGEST_SOURCE, unfit, unsendable
+from shared.disk_limits import LARGEST_METADATA, LONGEST_SOURCE, sendable, unfit, unsendable
 from shared.messages import RunMessage
 from shared.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA, backup_blob_name
 from shared.naming import blob_mistake
@@ -82,6 +83,15 @@ def test_what_is_fit_has_names_and_metadata_that_the_service_takes(name: str) ->
 )
 def test_metadata_that_the_sdk_sends_can_be_kept(metadata: dict[str, str]) -> None:
     assert unsendable(metadata) == ""
+
+
+def test_what_can_not_be_sent_is_left_out_and_the_rest_kept() -> None:
+    settings_ = ContentSettings(
+        content_type="text/x; a", content_disposition="J\udcfcrgen", content_md5=bytearray(b"\xff")
+    )
+    assert vars(ContentSettings(**sendable(vars(settings_)))) == vars(
+        ContentSettings(content_type="text/x; a", content_md5=bytearray(b"\xff"))
+    )
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,8 @@ def test_a_setting_that_is_missing_is_named(mistakes: Mistakes, name: str) -> No
         ("BACKUP_CONTAINER", BACKUPS.replace("tidemark", "$logs"), "names a container that can't be"),
         ("BACKUP_CONTAINER", BACKUPS.replace("tidemark", "$web"), "a container of its own"),
         ("BACKUP_CONTAINER", BACKUPS.replace("blob", "dfs"), "names no storage account"),
+        ("AzureWebJobsStorage", CONNECTION.replace("disks", "Host"), "in lower case"),
+        ("AzureWebJobsStorage__accountName", "Host", "in lower case"),
         ("AzureWebJobsStorage", "DefaultEndpointsProtocol", "connection string with AccountName"),
         ("AzureWebJobsStorage", "AccountName=host;Key=S3CRET", "connection string with AccountName"),
         ("RUN_STALLED_AFTER_SECONDS", "0", "greater than or equal to 1"),
