@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from shared.addresses import BlobAddress
+from shared.disk_limits import unsendable
 from shared.errors import CopyRefusedError, NotAsLeftError, TargetLeasedError, error_code, is_lease_error
 from shared.names import PAGE
 from shared.ranges import Change
@@ -155,6 +156,8 @@ class SimulatedCopies(Copies):
         crosses = BlobAddress.parse(source_url.partition("?")[0]).account != blob.account
         if crosses and blob.parent != OWN and not world.copies_itself:
             raise refusal(403, "CannotVerifyCopySource")
+        if unsendable(metadata):
+            raise refusal(403, "AuthenticationFailed")  # the SDK signs it otherwise than it is sent
         copy = Copy(source_url, taken.etag, taken.pages)
         target = world.blobs[blob] if etag else Blob([], world.number)
         before = target.metadata
