@@ -4,8 +4,9 @@ from azure.core.async_paging import AsyncItemPaged
 from azure.data.tables import TableEntity
 
 from infra.local.gateway import Fault
-from infra.local.local_azure import DISKS
+from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
 from shared.addresses import BlobAddress
+from shared.disk_limits import LONGEST_SOURCE
 from shared.events import Event
 from shared.names import BACKUPS_TABLE, disk_key
 from shared.record import DISK_ROW, PointState, Task
@@ -56,6 +57,21 @@ async def test_a_disk_that_the_service_could_not_copy_back_is_told_before_a_snap
     assert [await disk.own_snapshots() for disk in (long, many)] == [[], []]
     assert {due["disk"] for due in cloud.events(Event.BACKUP_DUE)} == {good.url, long.url, many.url}
     assert cloud.events(Event.TICK_SUCCEEDED) == []
+
+
+async def test_the_longest_name_that_is_backed_up_can_be_restored_and_drilled(cloud: Cloud) -> None:
+    backup = f"{cloud.azure.blob_url(BACKUPS)}/{BACKUP_CONTAINER}/{DISKS.name}/{cloud.container}/?snapshot={'0' * 32}"
+    disk = await cloud.disk(name=HAN * ((LONGEST_SOURCE - len(backup)) // 9))
+    await disk.write(0, pages(3))
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+        target = disk.address.parent.blob("short.vhd").url
+        restored = await ended(cloud, await ask(cloud, request(disk, target=target)))
+        drilled = await inspected(cloud, Task.DRILL, disk)
+    assert await disk.content_of(point) == disk.expected
+    assert (restored.state, drilled.state) == (State.DONE, "done"), (restored, drilled)
+    new = await cloud.existing_disk(target, bytes(disk.expected))
+    assert await cloud.read(new.blob, new.account) == disk.expected
 
 
 async def test_a_star_in_the_name_of_a_disk_is_a_letter(cloud: Cloud) -> None:
