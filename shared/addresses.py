@@ -94,6 +94,11 @@ class BlobAddress:
         return ContainerAddress(self.service_url, self.account, self.container)
 
     @property
+    def shown(self) -> str:
+        """The blob's URL, cut off where it is very long: for a sentence of which the end counts."""
+        return self.url if len(self.url) <= _MOST_SHOWN else f"{self.url[:_MOST_SHOWN]}..."
+
+    @property
     def mistake(self) -> str:
         """Why there can be no blob of this name; empty where there can."""
         return blob_mistake(self.container, self.blob)

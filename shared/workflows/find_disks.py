@@ -95,7 +95,7 @@ async def _unfit(
     async def look(disk: BlobAddress) -> None:
         if why := unfit(disk, services.settings):
             what_to_do = "What to do: give it another name, or take it out of SOURCE_DISKS."
-            raise DiskError(f"{disk.url} can't be backed up: {why}. {what_to_do}")
+            raise DiskError(f"{disk.shown} can't be backed up: {why}. {what_to_do}")
         record = found[disk]
         if record is None or not (record.base_snapshot or record.run or record.restore):
             await _require_page_blob(services, disk)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from shared.addresses import BlobAddress, is_url_of
+from shared.addresses import AddressError, BlobAddress, is_url_of
 from shared.decisions import is_unwatched
 from shared.disk_limits import unfit, unsendable
 from shared.errors import DiskError, NotAsLeftError, OtherDiskError, TargetLeasedError, explain, lacks_role
@@ -38,7 +38,7 @@ async def begin(services: Services, restore: Restore) -> Next:
     if not restore.recovery_point:
         try:
             return await _find(services, restore)
-        except OtherDiskError as error:
+        except (OtherDiskError, AddressError) as error:
             raise RefusedError(str(error)) from None
     record = await _claim(services, restore)
     if record.restore != restore.restore:
@@ -64,7 +64,7 @@ async def _find(services: Services, restore: Restore) -> Next:
     target = restore.target_address if restore.target else default_target(disk, point.time)
     require_allowed(target, services.settings)
     if why := unfit(target, services.settings):
-        raise RefusedError(f"{target.url} can't be restored to: {why}. What to do: name another target")
+        raise RefusedError(f"{target.shown} can't be restored to: {why}. What to do: name another target")
     on_record = await services.records.get(target)
     if on_record and on_record[0].restore:
         return await _wait_for_restore(services, restore, target, on_record[0])
