@@ -88,6 +88,10 @@ class DiskError(Exception):
     """One disk can't be backed up as it is; the message says why, and what to do."""
 
 
+class OtherDiskError(DiskError):
+    """What is there under a disk's name is another disk's, of a service of another URL; the message says whose."""
+
+
 class StepFailedError(Exception):
     """A step of a run has failed; the message is fit for a log."""
 

@@ -54,9 +54,6 @@ It may be a whole blob (REST: Put Page); but of a part that is written all over 
 gives a request, as Get Page Ranges may, and then the same request would never succeed.
 """
 
-LONGEST_NAME = 1024
-"""Characters of a blob's name (REST: Naming and referencing containers, blobs, and metadata)."""
-
 SCRATCH_PREFIX = "tidemark-drill/"
 """What the names of the scratch blobs of drills begin with, in the backup container."""
 

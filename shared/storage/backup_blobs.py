@@ -9,11 +9,12 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
-from shared.addresses import BlobAddress, ContainerAddress
+from shared.addresses import BlobAddress, ContainerAddress, is_url_of_another
 from shared.decisions import BackupBlob, TakenSnapshot
 from shared.errors import (
     LeaseLostError,
     NotAsLeftError,
+    OtherDiskError,
     SourceUnreachableError,
     error_code,
     explain,
@@ -21,7 +22,7 @@ from shared.errors import (
     is_passing,
     refuses_source,
 )
-from shared.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA, backup_blob_name, full_copy_name
+from shared.names import DISK_METADATA, ETAG_METADATA, PLAN_METADATA, RUN_METADATA, backup_blob_name, full_copy_name
 from shared.ranges import Change
 from shared.storage.connections import NOT_RETRIED, PACED, Connections
 from shared.storage.copies import release
@@ -50,12 +51,17 @@ class BackupBlobs:
         return self._container.blob(full_copy_name(disk, source_snapshot))
 
     async def look(self, disk: BlobAddress) -> BackupBlob | None:
-        """Look at a disk's backup blob (REST: Get Blob Properties); None where there is none."""
+        """Look at a disk's backup blob (REST: Get Blob Properties); None where there is none.
+
+        Raises:
+            OtherDiskError: it is that of another disk.
+        """
         blob = await self._blob(disk)
         try:
             found = await blob.get_blob_properties()
         except ResourceNotFoundError:
             return None
+        require_own(disk, found.metadata or {})
         return BackupBlob(
             size=found.size,
             etag=found.etag,
@@ -226,6 +232,20 @@ class BackupBlobs:
         address = self.address(disk)
         service = await self._connections.blob_service(address.service_url, address.account)
         return service.get_blob_client(address.container, address.blob, snapshot=snapshot)
+
+
+def require_own(disk: BlobAddress, metadata: Mapping[str, str]) -> None:
+    """See to it that a backup blob is a disk's own, if its metadata says whose it is.
+
+    Raises:
+        OtherDiskError: it is that of a disk of the same account, container and name on another service.
+    """
+    of_disk = metadata.get(DISK_METADATA, disk.url)
+    if is_url_of_another(disk, of_disk):
+        raise OtherDiskError(
+            f"the backup blob of {disk.url} is that of another disk, {of_disk}. What to do: set BACKUP_CONTAINER to"
+            " another container"
+        )
 
 
 def _is_taken_by(run_id: str, metadata: Mapping[str, str]) -> bool:

@@ -7,9 +7,11 @@ from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobProperties, ContentSettings
 from azure.storage.blob.aio import BlobLeaseClient
 
 from shared.addresses import BlobAddress
+from shared.disk_limits import sendable
 from shared.errors import (
     CopyRefusedError,
     NotAsLeftError,
@@ -165,7 +167,7 @@ class Copies(Targets):
         found = await client.get_blob_properties()
         try:
             with _leased(blob):
-                answer = await client.set_http_headers(found.content_settings, **options)
+                answer = await client.set_http_headers(_settings_of(found), **options)
         except HttpResponseError as error:
             if error.status_code == HTTPStatus.PRECONDITION_FAILED:
                 raise NotAsLeftError(f"{blob.url} was written to just now: {explain(error)}") from error
@@ -197,3 +199,8 @@ def _leased(blob: BlobAddress) -> Iterator[None]:
         if is_lease_error(error):
             raise NotAsLeftError(f"{blob.url} is not under this restore's lease: {explain(error)}") from error
         raise
+
+
+def _settings_of(found: BlobProperties) -> ContentSettings:
+    """Give the properties that a blob keeps: those that can be sent."""
+    return ContentSettings(**sendable(vars(found.content_settings)))

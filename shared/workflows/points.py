@@ -9,9 +9,9 @@ from http import HTTPStatus
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from shared.addresses import BlobAddress
-from shared.errors import CopyRefusedError, SourceGoneError, error_code, is_passing, refuses_source
+from shared.errors import CopyRefusedError, OtherDiskError, SourceGoneError, error_code, is_passing, refuses_source
 from shared.events import Event, log_event
-from shared.record import PointState, RecoveryPoint
+from shared.record import DiskRecord, PointState, RecoveryPoint
 from shared.storage.page_blobs import COPY_FOR, Version
 from shared.storage.services import Services
 from shared.workflows.paced import Paced
@@ -24,6 +24,22 @@ def version_of(services: Services, disk: BlobAddress, point: RecoveryPoint) -> V
     """Give the snapshot of the backup blob, or the full copy, that a recovery point is."""
     blob = BlobAddress.parse(point.backup_blob) if point.backup_blob else services.backups.address(disk)
     return Version(blob, point.backup_snapshot)
+
+
+async def require_own_name(services: Services, disk: BlobAddress) -> DiskRecord | None:
+    """See to it that what is on record under a disk's key is the disk's own; give its record.
+
+    Raises:
+        OtherDiskError: it is that of another disk, of the same account, container and name on another service.
+    """
+    service = services.settings.service_of(disk.account)
+    if service not in {None, disk.service_url}:
+        raise OtherDiskError(
+            f"{disk.url} is none of the account {disk.account} that the settings name, {service}."
+            " What to do: check the URL"
+        )
+    found = await services.records.get(disk)
+    return found[0] if found else None
 
 
 async def point_of(services: Services, disk: BlobAddress, time: str) -> RecoveryPoint:

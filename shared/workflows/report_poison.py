@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from shared import inspections, restores
 from shared.addresses import AddressError, BlobAddress
 from shared.decisions import LONGEST_CHECK_DELAY
-from shared.errors import DiskError, StepFailedError, explain, without_secrets
+from shared.errors import DiskError, OtherDiskError, StepFailedError, explain, without_secrets
 from shared.events import Event, log_event
 from shared.failed_runs import failed_for_good
 from shared.inspections import Inspection, Stage
@@ -75,7 +75,7 @@ async def report_poison(services: Services, queue: str, body: bytes, message_id:
         await services.ensure()
         try:
             await _REPORTS.get(queue, _report_unknown)(services, queue, body, message_id)
-        except (MessageError, RequestError, AddressError, ValidationError) as error:
+        except (MessageError, RequestError, AddressError, ValidationError, OtherDiskError) as error:
             await _keep(services, queue, body, message_id, str(error))
     except (AzureError, RecordConflictError) as error:
         raise StepFailedError(explain(error)) from None

@@ -62,7 +62,7 @@ async def inspect_all(services: Services, task: Task) -> None:
     except AzureError as error:
         raise _failed(task, error) from None
     for disk, is_adopted in known.items():
-        if "*" in disk.blob or not (is_adopted or services.settings.covers(disk)):
+        if not (is_adopted or services.settings.covers(disk)):
             continue
         try:
             if await services.records.point_times(disk):

@@ -126,6 +126,15 @@ class AzuriteCloud(Cloud):
     async def pass_time(self) -> None:
         await asyncio.sleep(SOON.total_seconds())
 
+    async def make_block_blob(self, blob: BlobAddress) -> None:
+        """Make what is no disk."""
+        await self._blob(blob).upload_blob(b"a text")
+
+    async def names(self, container: ContainerAddress) -> list[str]:
+        """List the names of the blobs of a container."""
+        client = self._people.blobs[container.account].get_container_client(container.container)
+        return [blob.name async for blob in client.list_blobs()]
+
     def _blob(self, blob: BlobAddress) -> BlobClient:
         return self._people.blobs[blob.account].get_blob_client(blob.container, blob.blob)
 

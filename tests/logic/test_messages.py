@@ -20,7 +20,8 @@ from shared.messages import (
     RestoreMessage,
     RunMessage,
 )
-from shared.names import LONGEST_NAME, disk_key, run_id
+from shared.names import disk_key, run_id
+from shared.naming import LONGEST_NAME
 from shared.ranges import Change
 from shared.record import Task
 from shared.storage.queues import POISON_SUFFIX, QUEUE_OF, QUEUES

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from shared.addresses import BlobAddress
+from shared.disk_limits import unsendable
 from shared.errors import (
     CopyRefusedError,
     NotAsLeftError,
@@ -192,6 +193,8 @@ class SimulatedCopies(Copies):
         crosses = BlobAddress.parse(source_url.partition("?")[0]).account != blob.account
         if crosses and blob.parent != OWN and world.source_answers != HTTPStatus.OK:
             raise refusal(world.source_answers, "CannotVerifyCopySource")
+        if unsendable(metadata):
+            raise refusal(403, "AuthenticationFailed")  # the SDK signs it otherwise than it is sent
         copy = Copy(source_url, taken.etag, taken.pages)
         target = world.blobs[blob] if etag else Blob([], world.number)
         before = target.metadata

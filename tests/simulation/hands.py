@@ -42,6 +42,7 @@ class Hands:
             self._disk_is_made,
             self._leased_blob_is_taken,
             self._vm_comes_or_goes,
+            self._disk_gets_metadata,
             self._user_takes_a_snapshot,
             self._other_app_takes_a_snapshot,
             self._base_snapshot_is_deleted,
@@ -130,6 +131,14 @@ class Hands:
 
     def _disk_is_overwritten(self, disk: BlobAddress) -> bool:
         self._world.blobs[disk].put_blob(self._rng.choice(SIZES))
+        return True
+
+    def _disk_gets_metadata(self, disk: BlobAddress) -> bool:
+        """Set a disk's metadata as other tools do: what the SDK can't send again, or what it can."""
+        blob = self._world.blobs[disk]
+        blob.require_open()
+        blob.require_lease(VM if blob.lease == VM else None)
+        blob.set_metadata(self._rng.choice(({"owner": "J\xfcrgen"}, {"a": "x" * 8192}, {"for": "the-user"})))
         return True
 
     def _disk_is_deleted(self, disk: BlobAddress) -> bool:

@@ -16,6 +16,7 @@ _REFUSED = (
     "https://elsewhere.blob.core.windows.net/vhds/new.vhd",
     OWN.blob("disks/vhds/new.vhd").url,
     "https://disks.blob.core.windows.net/no-container/new.vhd",
+    f"https://disks.blob.core.windows.net/vhds/..{OWN.url.partition('.net')[2]}/disks/vhds/new.vhd",
 )
 """Targets where no restore may go."""
 

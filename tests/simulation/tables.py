@@ -20,7 +20,7 @@ from shared.storage.heartbeat import Heartbeat
 from shared.storage.inspections import Inspections
 from shared.storage.plan_rows import PlanRows
 from shared.storage.queues import QUEUE_OF, Queues
-from shared.storage.records import RecordConflictError, Records
+from shared.storage.records import RecordConflictError, Records, own_record
 from shared.storage.restores import Restores
 from shared.ticks import DueDisk
 from tests.simulation import model
@@ -42,7 +42,7 @@ class SimulatedRecords(Records):
 
     async def get(self, disk: BlobAddress) -> tuple[DiskRecord, str] | None:
         found = await self._calls.read(lambda: self._world.records.get(disk_key(disk)))
-        return (DiskRecord.from_entity(found[0]), found[1]) if found else None
+        return (own_record(disk, DiskRecord.from_entity(found[0])), found[1]) if found else None
 
     async def disks(self) -> dict[BlobAddress, bool]:
         rows = await self._calls.read(lambda: [entity for entity, _ in self._world.records.values()])

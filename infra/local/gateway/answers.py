@@ -79,6 +79,10 @@ def source_error(
     return ServiceError(mirrored_as or status, "CannotVerifyCopySource", message, headers=shown, details=details)
 
 
+LONGEST_SOURCE_URL = 2048
+"""Characters of the URL that a blob is copied from (REST: Copy Blob, Put Page From URL, `x-ms-copy-source`)."""
+
+
 def invalid_header(name: str, value: str) -> ServiceError:
     """Make the error for a header whose value is not allowed."""
     return ServiceError(

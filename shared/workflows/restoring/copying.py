@@ -6,6 +6,7 @@ from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
 from shared.decisions import SHORTEST_CHECK_DELAY
+from shared.disk_limits import unsendable
 from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError, explain, refuses_source
 from shared.events import Event, log_event
 from shared.names import COPY_ABORTED, COPY_METADATA, COPY_PENDING, DISK_METADATA, RESTORE_METADATA
@@ -90,7 +91,9 @@ async def copy_back(services: Services, restore: Restore) -> Next:
     source = await _source(services, restore)
     if restore.copying != SERVER_SIDE:
         return await carry(services, restore, source, found)
-    about = {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
+    about = copy_metadata(restore, found)
+    if why := unsendable(about):
+        raise RestoreFailedError(f"{target.url} has got metadata that can't be kept: {why}")
     await services.copies.acquire_lease(target, restore.lease, found.etag)
     etag = await _without_own_pages(services, restore, target, found)
     started = restore.model_copy(update={"copied_from": source.url, "checked": services.now()})
@@ -118,6 +121,11 @@ async def _without_own_pages(services: Services, restore: Restore, blob: BlobAdd
     """Empty what an earlier attempt has copied, which soft delete would keep once it is copied over; give the ETag."""
     is_own = restore.attempt > 1 and found.metadata.get(RESTORE_METADATA) == restore.restore
     return await services.copies.empty(blob, found, restore.lease) if is_own else found.etag
+
+
+def copy_metadata(restore: Restore, found: CopyTarget) -> dict[str, str]:
+    """Give the metadata that the target is to have: its own, and what marks the copy."""
+    return {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
 
 
 def _has_succeeded(restore: Restore, blob: BlobAddress, found: CopyTarget) -> bool:
