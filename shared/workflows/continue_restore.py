@@ -107,11 +107,11 @@ async def _clean_up(services: Services, restore: Restore) -> None:
     """Clean up after a restore that has ended; where that can't be done for too long, let its target go all the same.
 
     Raises:
-        AzureError: it could not be done now.
+        Exception: it could not be done now; the message, or the next tick, comes back to it.
     """
     try:
         await clean_up(services, restore)
-    except AzureError as error:
+    except Exception as error:
         if not restore.is_to_be_left(services.now()):
             raise
         await let_go(services, restore, explain(error))

@@ -118,7 +118,7 @@ async def _without_hopeless_runs(
     async def end(disk: BlobAddress) -> DiskRecord | None:
         record = found[disk]
         if record and record.run:
-            said = record.run.failed or record.last_error
+            said = "; ".join(filter(None, (record.run.failed, record.last_error if record.run.error_at else "")))
             why = DiskError(f"it was tried {record.run.tries + 1} times: {said}")
             await give_up(services, FinishMessage(disk=disk.url, run=record.run.snapshot), why)
         now = await services.records.get(disk)
