@@ -4,6 +4,7 @@ from shared.disk_signatures import Look, look
 from shared.ranges import Change
 from shared.storage.page_blobs import Version
 from shared.storage.services import Services
+from shared.workflows.paced import Paced
 
 
 async def look_at(services: Services, version: Version, size: int) -> Look:
@@ -13,7 +14,18 @@ async def look_at(services: Services, version: Version, size: int) -> Look:
         SourceGoneError: it is gone.
     """
     url = await services.pages.signed_url(version.blob, version.snapshot)
-    looking = look(size)
+    looking, pace = look(size), Paced(services, 1)
+
+    async def read(piece: Change) -> bytes:
+        held = [b""]
+
+        async def request() -> None:
+            held[0] = await services.pages.read(url, piece)
+
+        if piece.length > 0:
+            await pace.call(request)
+        return held[0]
+
     content: bytes | None = None
     while True:
         try:
@@ -21,5 +33,4 @@ async def look_at(services: Services, version: Version, size: int) -> Look:
         except StopIteration as over:
             found: Look = over.value
             return found
-        end = min(start + length, size)
-        content = await services.pages.read(url, Change(start, end, clear=False)) if start < end else b""
+        content = await read(Change(start, min(start + length, size), clear=False))
