@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from shared.names import MAX_WRITE, PAGE
+from shared.names import PAGE
 from shared.ranges import Change
 
 # A page blob takes 500 requests/s and 60 MiB/s (Scalability targets for Blob storage). A batch may use 4 seconds of
@@ -47,7 +47,7 @@ def effort(changes: Sequence[Change]) -> Effort:
         bytes_written=sum(change.length for change in written),
         bytes_cleared=sum(change.length for change in cleared),
         write_calls=sum(change.calls for change in written),
-        clear_calls=len(cleared),
+        clear_calls=sum(change.calls for change in cleared),
     )
 
 
@@ -61,7 +61,8 @@ class Packer:
     def add(self, change: Change) -> Iterator[tuple[Change, ...]]:
         """Take one more change; give the batches that are full with it.
 
-        A range too long for what room is left is cut, at a multiple of 4 MiB from its start: it takes no more calls.
+        A range too long for what room is left is cut, at a multiple of 4 MiB from its start, one that is cleared of
+        1 GiB: it takes no more calls.
         """
         rest: Change | None = change
         while rest is not None:
@@ -123,9 +124,9 @@ def _seconds(change: Change) -> float:
 
 def _cut(change: Change, seconds: float) -> tuple[Change, Change | None]:
     """Cut a change so that the first part takes about `seconds`, at least one call."""
-    one_call = _seconds(Change(0, MAX_WRITE, clear=False))
-    length = max(1, int(seconds / one_call)) * MAX_WRITE
-    if change.clear or change.length <= length:
+    one_call = _seconds(change._replace(end=change.start + change.longest))
+    length = max(1, int(seconds / one_call)) * change.longest
+    if change.length <= length:
         return change, None
     middle = change.start + length
-    return Change(change.start, middle, clear=False), Change(middle, change.end, clear=False)
+    return change._replace(end=middle), change._replace(start=middle)

@@ -105,6 +105,7 @@ def found_point(stored: StoredBlob) -> FoundPoint | None:
     if not metadata.keys() >= _OF_A_POINT or not (is_copy or is_snapshot):
         return None
     try:
+        name = BlobAddress.parse(stored.url).blob
         disk = BlobAddress.parse(metadata[DISK_METADATA])
         time = canonical_time(metadata[SOURCE_SNAPSHOT_METADATA])
         kind = Kind(metadata[KIND_METADATA])
@@ -113,7 +114,7 @@ def found_point(stored: StoredBlob) -> FoundPoint | None:
         started = datetime.fromisoformat(time)
     except (AddressError, ValueError):
         return None
-    if BlobAddress.parse(stored.url).blob != (full_copy_name(disk, time) if is_copy else backup_blob_name(disk)):
+    if name != (full_copy_name(disk, time) if is_copy else backup_blob_name(disk)):
         return None
     point = RecoveryPoint.of_a_copy(
         time=time,

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.addresses import BlobAddress
+from shared.addresses import BlobAddress, ContainerAddress, is_url_of
 from shared.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.record import DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
 from shared.settings import Mode
@@ -170,12 +170,14 @@ def is_stalled(run: OpenRun, now: datetime, after: timedelta) -> bool:
 
 
 def is_own_snapshot(disk: BlobAddress, backup_container_url: str, time: str, metadata: Mapping[str, str]) -> bool:
-    """Tell whether a snapshot of a disk was taken by Tidemark for this backup container.
+    """Tell whether a snapshot of a disk was taken by Tidemark for this backup container, however the URLs were spelt.
 
     Metadata alone does not tell: a disk that was made of a source snapshot has inherited it, and so has every snapshot
     that its owner takes of it. So it must have been written at about the time that the snapshot was taken.
     """
-    if (metadata.get(DISK_METADATA), metadata.get(BACKUP_METADATA)) != (disk.url, backup_container_url):
+    of_disk, for_backups = metadata.get(DISK_METADATA, ""), metadata.get(BACKUP_METADATA, "")
+    backups = ContainerAddress.parse(backup_container_url)
+    if not (is_url_of(disk, of_disk) and is_url_of(backups, for_backups)):
         return False
     try:
         taken = datetime.fromisoformat(metadata[TAKEN_METADATA])

@@ -3,10 +3,12 @@
 import re
 from http import HTTPStatus
 
+import aiohttp
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     HttpResponseError,
+    IncompleteReadError,
     ServiceRequestError,
     ServiceResponseError,
 )
@@ -62,6 +64,19 @@ _PASSING_STATUSES = frozenset(
     - {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED}
 )
 
+_GIVEN_UP = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.GATEWAY_TIMEOUT})
+
+# The source's URL is refused by the other two, where it is over 2 KiB long.
+_SOURCE_CODES = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue", "OutOfRangeInput"})
+# What the answer to a copy says of its source, in headers; an older service says it in the body alone, which the SDK
+# reads into `additional_info`. azcopy goes by both (ste/xferRetryHelper.go), the SDK's own retries by these codes.
+_SOURCE_STATUS, _SOURCE_CODE = "x-ms-copy-source-status-code", "x-ms-copy-source-error-code"
+_STATUS_OF_SOURCE_CODE = {
+    "ServerBusy": HTTPStatus.SERVICE_UNAVAILABLE,
+    "InternalError": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "OperationTimedOut": HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+_HIGHEST_STATUS = 599
 
 _MENDABLE_STATUSES = _PASSING_STATUSES | {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _MENDABLE_CODES = frozenset(
@@ -71,6 +86,10 @@ _MENDABLE_CODES = frozenset(
 
 class DiskError(Exception):
     """One disk can't be backed up as it is; the message says why, and what to do."""
+
+
+class OtherDiskError(DiskError):
+    """What is there under a disk's name is another disk's, of a service of another URL; the message says whose."""
 
 
 class StepFailedError(Exception):
@@ -158,25 +177,62 @@ def refuses_diff(error: HttpResponseError) -> bool:
 
 
 def is_passing(error: AzureError) -> bool:
-    """Tell whether an error is one that goes away by itself: a busy service, a time-out, a cut connection."""
-    if isinstance(error, ServiceRequestError | ServiceResponseError):
+    """Tell whether an error is one that goes away by itself: a busy service, a time-out, a connection that was cut."""
+    if isinstance(error, ServiceRequestError | ServiceResponseError | IncompleteReadError):
         return True
-    return getattr(error, "status_code", None) in _PASSING_STATUSES
+    return _status(error) in _PASSING_STATUSES
 
 
 def is_busy(error: AzureError) -> bool:
     """Tell whether the service asks to slow down (REST: 503 ServerBusy; 429 Too Many Requests)."""
-    return getattr(error, "status_code", None) in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
+    return _status(error) in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
+
+
+def gave_up(error: AzureError) -> bool:
+    """Tell whether the service gave up on a request that it has got: 500 OperationTimedOut, or a connection cut.
+
+    What takes too long may succeed in parts (REST: Get Page Ranges).
+    """
+    if isinstance(error, ServiceRequestError):
+        # As azure-core tells of a connection that is cut, too; one that can't be made says nothing of the request.
+        cause = error.inner_exception
+        return isinstance(cause, aiohttp.ClientError) and not isinstance(cause, aiohttp.ClientConnectorError)
+    return isinstance(error, ServiceResponseError | IncompleteReadError) or _status(error) in _GIVEN_UP
+
+
+def refuses_source(error: AzureError) -> bool:
+    """Tell whether a copy was refused for its source, which is not just busy (REST: CannotVerifyCopySource).
+
+    The documentation has 500 for it. So whether it passes is seen by asking again for a while; the service may say so
+    of a source that is throttled, too.
+    """
+    return (error_code(error) in _SOURCE_CODES or any(_source(error))) and not is_busy(error)
 
 
 def is_lasting(error: AzureError) -> bool:
     """Tell whether an error stays as long as the request does: a 4xx that no waiting, role or firewall mends."""
-    status = getattr(error, "status_code", None) or 0
+    status = _status(error)
     return (
         HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
         and status not in _MENDABLE_STATUSES
         and error_code(error) not in _MENDABLE_CODES
     )
+
+
+def _status(error: AzureError) -> int:
+    """Give the status that an error is judged by: its copy's source's where the answer says it, else the answer's."""
+    status, code = _source(error)
+    return _STATUS_OF_SOURCE_CODE.get(code) or status or getattr(error, "status_code", None) or 0
+
+
+def _source(error: AzureError) -> tuple[int, str]:
+    """Give what an answer says of a copy's source, status and error code; 0 and empty where it says nothing."""
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    body = getattr(error, "additional_info", None) or {}
+    status = str(headers.get(_SOURCE_STATUS) or body.get("copysourcestatuscode") or "")
+    code = str(headers.get(_SOURCE_CODE) or body.get("copysourceerrorcode") or "")
+    known = int(status) if status.isascii() and status.isdigit() else 0
+    return known if known <= _HIGHEST_STATUS else 0, code
 
 
 def lacks_role(error: AzureError) -> bool:
@@ -198,10 +254,18 @@ def explain(error: BaseException) -> str:
     status = getattr(error, "status_code", None)
     said = next(iter(str(error.message).splitlines()), "")
     what = f"{code or type(error).__name__}{f' ({status})' if status else ''}: {said}"
+    if source := _source_said(error):
+        what = f"{what.rstrip('.')}; the source answered {source}"
     advice = _role_advice(error) if lacks_role(error) else _ADVICE.get(code)
     if not code and isinstance(error, ClientAuthenticationError):
         advice = _NO_IDENTITY
     return without_secrets(f"{what.rstrip('.')}. What to do: {advice}." if advice else what)
+
+
+def _source_said(error: AzureError) -> str:
+    """Say what a copy's source answered; empty where that is not told."""
+    status, code = _source(error)
+    return f"{code} ({status})" if code and status else code or str(status or "")
 
 
 def _role_advice(error: AzureError) -> str:

@@ -21,6 +21,7 @@ class Event(StrEnum):
     RUN_KIND = "run-kind"
     WINDOW_PLANNED = "window-planned"
     WINDOW_HALVED = "window-halved"
+    CLEAR_HALVED = "clear-halved"
     BATCH_DONE = "batch-done"
     SLOWED_DOWN = "slowed-down"
     COPY_THROUGH_FUNCTION = "copy-through-function"
@@ -67,6 +68,7 @@ class Event(StrEnum):
     RECORD_FAILED = "record-failed"
 
     # A restore: each state that it comes to, and what happens on the way.
+    REQUEST_CARRIED = "request-carried"
     RESTORE_REQUESTED = "restore-requested"
     RESTORE_PROMOTING = "restore-promoting"
     RESTORE_COPYING = "restore-copying"

@@ -58,7 +58,7 @@ class Inspection(Work):
         scratch_etag: the scratch blob's ETag at the end of the copy.
         seen: what a drill that is done has seen on the disk.
         attempt: which attempt this is, from 1.
-        requested, progressed, ended: when it was asked for, last progressed, and ended, UTC.
+        progressed: when it last progressed, UTC.
         duration_seconds: the time from the request to the end.
     """
 
@@ -80,9 +80,7 @@ class Inspection(Work):
     scratch_etag: str = ""
     seen: Text = ""
     attempt: int = 1
-    requested: datetime
     progressed: datetime
-    ended: datetime | None = None
     duration_seconds: float = 0.0
 
     @classmethod
@@ -99,6 +97,11 @@ class Inspection(Work):
     def address(self) -> BlobAddress:
         """The address of the disk."""
         return BlobAddress.parse(self.disk)
+
+    @property
+    def asks_for(self) -> tuple[object, ...]:
+        """What its request says: two requests that say the same can't be told apart but by their ids."""
+        return self.disk, self.task, self.point
 
     @property
     def has_ended(self) -> bool:
@@ -179,6 +182,11 @@ def tried_again(inspection: Inspection, reason: str, now: datetime) -> Inspectio
         return ended(inspection, Stage.FAILED, f"{reason}. It was tried {inspection.attempt} times", now)
     again = begun(inspection, Stage.PROMOTING, now).in_trouble(reason, now)
     return again.model_copy(update={"attempt": inspection.attempt + 1, "scratch_etag": ""})
+
+
+def failing(inspection: Inspection, why: str, now: datetime) -> Inspection:
+    """Have an inspection fail: what it has made is cleaned up first, unless that is what goes wrong."""
+    return inspection if inspection.state is Stage.ENDING else ending(ended(inspection, Stage.FAILED, why, now))
 
 
 def ended(inspection: Inspection, stage: Stage, reason: str, now: datetime) -> Inspection:

@@ -122,10 +122,12 @@ class RestoreMessage(Message):
     Attributes:
         disk: the URL of the disk whose recovery point is restored; its partition holds the restore's row.
         restore: the restore's id.
+        request: the request, as JSON, where it could not be put on record yet.
     """
 
     disk: str
     restore: str
+    request: str = ""
 
     @property
     def address(self) -> BlobAddress:
@@ -133,8 +135,8 @@ class RestoreMessage(Message):
         return BlobAddress.parse(self.disk)
 
 
-class InspectionMessage(Message):
-    """Go on with a verify or a drill.
+class InspectedMessage(Message):
+    """What every message of a verify or a drill says.
 
     Attributes:
         disk: the URL of the disk whose recovery point is inspected; its partition holds the inspection's row.
@@ -152,7 +154,17 @@ class InspectionMessage(Message):
         return BlobAddress.parse(self.disk)
 
 
-class PartMessage(InspectionMessage):
+class InspectionMessage(InspectedMessage):
+    """Go on with a verify or a drill.
+
+    Attributes:
+        request: the request, as JSON, where it could not be put on record yet.
+    """
+
+    request: str = ""
+
+
+class PartMessage(InspectedMessage):
     """Compare one part of what is inspected.
 
     Attributes:

@@ -47,8 +47,12 @@ PAGE = 512
 MAX_WRITE = 4 * 1024 * 1024
 """Bytes that one Put Page or Put Page From URL may write (REST: Put Page)."""
 
-LONGEST_NAME = 1024
-"""Characters of a blob's name (REST: Naming and referencing containers, blobs, and metadata)."""
+MAX_CLEAR = 1024**3
+"""Bytes that one Clear Pages is asked for.
+
+It may be a whole blob (REST: Put Page); but of a part that is written all over it may take longer than the service
+gives a request, as Get Page Ranges may, and then the same request would never succeed.
+"""
 
 SCRATCH_PREFIX = "tidemark-drill/"
 """What the names of the scratch blobs of drills begin with, in the backup container."""

@@ -13,14 +13,17 @@ PATIENCE = timedelta(days=1)
 Longer than an outage that its owner mends the next morning, and no longer than a disk may go without a backup unseen.
 """
 
+FEWEST_FAILURES = 5
+"""How many steps in a row must have gone wrong as well: they may have been a day apart, where a message was lost."""
+
 
 class Work(BaseModel):
     """What is kept of work that a message steps forward, and that may go wrong on its way.
 
     Attributes:
         last_error, last_error_at: what went wrong last, and when, UTC; it stays when the work goes on.
-        trouble_since: since when every step goes wrong, UTC; None while steps go well.
-        checked: when it was last looked at, UTC.
+        trouble_since, failures: since when every step goes wrong, UTC, and how many have; None while steps go well.
+        requested, checked, ended: when it was asked for, last looked at, and ended, UTC.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,20 +31,42 @@ class Work(BaseModel):
     last_error: Text = ""
     last_error_at: datetime | None = None
     trouble_since: datetime | None = None
+    failures: int = 0
+    requested: datetime
     checked: datetime
+    ended: datetime | None = None
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nobody has looked at it since it was asked for."""
+        return self.ended is None and self.checked == self.requested
 
     def in_trouble(self, reason: str, now: datetime) -> Self:
-        """Note that a step has gone wrong, and why; without a reason the last one stands."""
-        since = self.trouble_since or now
-        said = reason or self.last_error
-        return self.model_copy(
-            update={"last_error": said, "last_error_at": now, "trouble_since": since, "checked": now}
-        )
+        """Note that a step has gone wrong, and why."""
+        trouble = {"trouble_since": self.trouble_since or now, "failures": self.failures + 1}
+        told = {"last_error": reason, "last_error_at": now, "checked": now}
+        return self.model_copy(update={**trouble, **told})
 
     def out_of_trouble(self) -> Self:
         """Note that a step has gone well."""
-        return self.model_copy(update={"trouble_since": None})
+        return self.model_copy(update={"trouble_since": None, "failures": 0})
 
     def is_out_of_patience(self, now: datetime) -> bool:
         """Tell whether every step has gone wrong for so long that the work is to end."""
-        return self.trouble_since is not None and now - self.trouble_since >= PATIENCE
+        is_long = self.trouble_since is not None and is_over(self.trouble_since, now)
+        return is_long and self.failures >= FEWEST_FAILURES
+
+    def is_to_be_left(self, now: datetime) -> bool:
+        """Tell whether what has ended could not be cleaned up after for so long that it is left as it is."""
+        since = self.trouble_since or self.ended
+        return since is not None and is_over(since, now)
+
+
+def out_of_patience(work: Work) -> str:
+    """Say why work ends that is out of patience."""
+    return f"every step has gone wrong since {work.trouble_since:%Y-%m-%dT%H:%M:%SZ}: {work.last_error}"
+
+
+def is_over(since: datetime, now: datetime) -> bool:
+    """Tell whether patience is over with what has gone wrong since then."""
+    return now - since >= PATIENCE

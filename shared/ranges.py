@@ -6,7 +6,7 @@ A change list is a stream in order of address, never overlapping. It is never he
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from typing import NamedTuple
 
-from shared.names import MAX_WRITE, PAGE
+from shared.names import MAX_CLEAR, MAX_WRITE, PAGE
 
 
 class Change(NamedTuple):
@@ -28,9 +28,19 @@ class Change(NamedTuple):
         return self.end - self.start
 
     @property
+    def said(self) -> str:
+        """The range in words, with its last byte."""
+        return f"the bytes {self.start} to {self.end - 1}"
+
+    @property
+    def longest(self) -> int:
+        """The most bytes that one request of its kind applies."""
+        return MAX_CLEAR if self.clear else MAX_WRITE
+
+    @property
     def calls(self) -> int:
-        """The fewest requests that apply it: one for each 4 MiB or part written, one for any length cleared."""
-        return 1 if self.clear else -(-self.length // MAX_WRITE)
+        """The fewest requests that apply it: one for each 4 MiB or part written, one for each GiB or part cleared."""
+        return -(-self.length // self.longest)
 
 
 class Window(NamedTuple):
@@ -88,12 +98,9 @@ def clip(change: Change, window: Window) -> Change | None:
 
 
 def writes(change: Change) -> Iterator[Change]:
-    """Cut a change into the pieces that one request each applies: 4 MiB written, or any length cleared."""
-    if change.clear:
-        yield change
-        return
-    for start in range(change.start, change.end, MAX_WRITE):
-        yield Change(start, min(start + MAX_WRITE, change.end), clear=False)
+    """Cut a change into the pieces that one request each applies: 4 MiB written, or 1 GiB cleared."""
+    for start in range(change.start, change.end, change.longest):
+        yield Change(start, min(start + change.longest, change.end), change.clear)
 
 
 async def coalesced(changes: AsyncIterable[Change]) -> AsyncIterator[Change]:
@@ -105,7 +112,7 @@ async def coalesced(changes: AsyncIterable[Change]) -> AsyncIterator[Change]:
     held: Change | None = None
     async for change in changes:
         if change.start >= change.end or change.start % PAGE or change.end % PAGE or (held and change.start < held.end):
-            raise DisorderedRangesError(f"the service listed {change.start}-{change.end} after {held}")
+            raise DisorderedRangesError(f"the service listed {change.said} after {held.said if held else 'nothing'}")
         if held is None:
             held = change
         elif held.end == change.start and held.clear == change.clear:

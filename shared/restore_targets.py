@@ -10,6 +10,7 @@ from shared.record import DiskRecord, Kind, RecoveryPoint
 from shared.requests import LATEST
 from shared.restores import RefusedError, Restore
 from shared.settings import Settings
+from shared.times import end_of
 
 
 def point_asked_for(times: Sequence[str], asked: str) -> str | None:
@@ -17,9 +18,9 @@ def point_asked_for(times: Sequence[str], asked: str) -> str | None:
 
     Args:
         times: the times of recovery points, in any order.
-        asked: `latest`, or a time as Azure prints it.
+        asked: `latest`, or a time as Azure prints it; one with fewer digits covers all that begins with them.
     """
-    return max((time for time in times if asked == LATEST or time <= asked), default=None)
+    return max((time for time in times if asked == LATEST or time <= end_of(asked)), default=None)
 
 
 def default_target(disk: BlobAddress, point: str) -> BlobAddress:
@@ -33,7 +34,8 @@ def require_allowed(target: BlobAddress, settings: Settings) -> None:
     Raises:
         RefusedError: it is in the backup container, or in an account that no disk of `SOURCE_DISKS` is in.
     """
-    if target.parent == settings.container:
+    backups = settings.container
+    if (target.account, target.container) == (backups.account, backups.container):
         raise RefusedError(
             f"{target.url} is in the backup container. What to do: name a target in an account of a disk"
         )

@@ -57,6 +57,7 @@ class Restore(Work):
         point: the point that was asked for: `latest` or a time.
         overwrite: whether the target may be a blob that is there.
         allow_damaged: whether a recovery point that is damaged is restored all the same.
+        asked_target: the target that the request names; empty for a new disk beside the one that was backed up.
         target: the URL of the blob that is restored to.
         recovery_point: the time of the recovery point that was found.
         copied_from: the URL that the target is copied from, with its snapshot and without a signature.
@@ -72,7 +73,6 @@ class Restore(Work):
         seen, doubts: what the proof has seen on the restored disk, and what of it speaks against using the disk.
         ranges_compared, samples_compared, bytes_compared: what the proof has looked at.
         proof: what was proved.
-        requested, ended: when it was asked for, and ended, UTC.
         phase_began: when it came to its state, UTC.
     """
 
@@ -83,6 +83,7 @@ class Restore(Work):
     point: str = ""
     overwrite: bool = False
     allow_damaged: bool = False
+    asked_target: str = ""
     target: str = ""
     recovery_point: str = ""
     copied_from: str = ""
@@ -105,9 +106,7 @@ class Restore(Work):
     seen: Text = ""
     doubts: Text = ""
     proof: Text = ""
-    requested: datetime
     phase_began: datetime
-    ended: datetime | None = None
 
     @property
     def row_key(self) -> str:
@@ -128,6 +127,11 @@ class Restore(Work):
     def is_of_own_snapshot(self) -> bool:
         """Whether the target is copied from its own source snapshot, and its backup blob from the recovery point."""
         return bool(self.target) and self.copied_from.startswith(f"{self.target}?")
+
+    @property
+    def asks_for(self) -> tuple[object, ...]:
+        """What its request says: two requests that say the same can't be told apart but by their ids."""
+        return self.disk, self.point, self.asked_target, self.overwrite, self.allow_damaged
 
     @property
     def has_ended(self) -> bool:
@@ -151,6 +155,7 @@ class Restore(Work):
             restore=restore,
             disk=request.disk,
             point=request.point,
+            asked_target=request.target or "",
             target=request.target or "",
             overwrite=request.overwrite,
             allow_damaged=request.allow_damaged,

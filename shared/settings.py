@@ -4,14 +4,23 @@ import json
 import re
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.addresses import AddressError, BlobAddress, ContainerAddress
 from shared.names import STORAGE_API_VERSION
+from shared.naming import SPECIAL_CONTAINERS
 from shared.signatures import NEWEST_SIGNED, OLDEST_SIGNED, can_sign
+from shared.storage_access import (
+    HostStorage,
+    StorageConnection,
+    known_version,
+    require_connection_string,
+    require_lower_case,
+)
 
 
 class SettingsError(Exception):
@@ -41,11 +50,14 @@ class SourceDisk(BaseModel):
     @field_validator("url")
     @classmethod
     def _names_a_blob(cls, url: str) -> str:
-        host = url.partition("://")[2].partition("/")[0]
-        address = None if "*" in host else BlobAddress.parse(url)
-        if address is None or "*" in address.container or "*" in address.account:
+        rest = url.partition("://")[2]
+        if "*" in rest.partition("/")[0]:
             raise AddressError("should have * in the blob's name only, not in its account or container")
-        return address.url
+        if "://" in rest.partition("?")[0]:
+            raise AddressError(
+                "should be one URL: separate several by white space or commas; percent-encode :// in a blob's name"
+            )
+        return BlobAddress.parse(url).url
 
     @property
     def address(self) -> BlobAddress:
@@ -66,46 +78,6 @@ class SourceDisk(BaseModel):
         return re.fullmatch(".*".join(map(re.escape, self.address.blob.split("*"))), blob, re.DOTALL) is not None
 
 
-class StorageConnection(BaseModel):
-    """A storage account reached by its key.
-
-    Attributes:
-        account: the account's name.
-        key: its shared key.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    account: str = Field(min_length=1)
-    key: SecretStr = Field(min_length=1)
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a storage connection string.
-
-        Raises:
-            ValueError: it has no account name or key; the message shows neither.
-        """
-        fields = {name.strip().lower(): value for name, _, value in (part.partition("=") for part in text.split(";"))}
-        if not fields.get("accountname") or not fields.get("accountkey"):
-            raise ValueError(
-                "should be a connection string with AccountName and AccountKey; "
-                "for an account without a key, leave it out: it is then reached with the app's identity"
-            )
-        return cls(account=fields["accountname"], key=SecretStr(fields["accountkey"]))
-
-
-class HostStorage(BaseModel):
-    """The function app's own storage, where the queues and the table live: a connection string, or two service URLs."""
-
-    model_config = ConfigDict(frozen=True)
-
-    connection_string: SecretStr | None = None
-    queue_service_url: str | None = None
-    table_service_url: str | None = None
-    client_id: str | None = None
-
-
 class Settings(BaseSettings):
     """The app settings. Names are those of the outside contract, upper or lower case."""
 
@@ -115,7 +87,7 @@ class Settings(BaseSettings):
     backup_container: str
     source_disks: Annotated[tuple[SourceDisk, ...], NoDecode]
     storage_connections: Annotated[tuple[StorageConnection, ...], NoDecode] = ()
-    storage_api_version: str = Field(default=STORAGE_API_VERSION, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    storage_api_version: str = STORAGE_API_VERSION
     verify_schedule: str = ""
     drill_schedule: str = ""
     heartbeat_url: SecretStr | None = None
@@ -137,16 +109,18 @@ class Settings(BaseSettings):
             raise ValueError("should be an NCRONTAB expression of six fields, like 0 0 */12 * * *")
         return value
 
+    @field_validator("storage_api_version")
+    @classmethod
+    def _can_be_asked_and_signed_for(cls, value: str) -> str:
+        version = known_version(value)
+        if not can_sign(version):
+            raise ValueError(f"should be a version from {OLDEST_SIGNED} to {NEWEST_SIGNED}, like {STORAGE_API_VERSION}")
+        return version
+
     @field_validator("heartbeat_url", mode="before")
     @classmethod
-    def _is_a_url(cls, value: Any) -> Any:
-        url = value.strip() if isinstance(value, str) else value
-        if not url:
-            return None
-        scheme, _, rest = str(url).partition("://")
-        if scheme not in {"http", "https"} or not rest.partition("/")[0]:
-            raise ValueError("should be the URL to call when all disks are backed up, like https://HOST/PATH")
-        return url
+    def _is_off_where_empty(cls, value: Any) -> Any:
+        return (value.strip() or None) if isinstance(value, str) else value
 
     @field_validator("source_disks", mode="before")
     @classmethod
@@ -161,7 +135,12 @@ class Settings(BaseSettings):
     @field_validator("backup_container")
     @classmethod
     def _names_a_container(cls, value: str) -> str:
-        return ContainerAddress.parse(value.strip()).url
+        container = ContainerAddress.parse(value.strip())
+        if container.container in SPECIAL_CONTAINERS:
+            raise ValueError(
+                f"should be a container of its own, not {container.container}, which is public or takes no /"
+            )
+        return container.url
 
     @field_validator("storage_connections", mode="before")
     @classmethod
@@ -176,10 +155,33 @@ class Settings(BaseSettings):
     @field_validator("source_disks")
     @classmethod
     def _are_no_backups(cls, disks: tuple[SourceDisk, ...], info: ValidationInfo) -> tuple[SourceDisk, ...]:
+        backups = info.data.get("backup_container")
+        container = ContainerAddress.parse(backups) if backups else None
+        services = {container.account: container.service_url} if container else {}
         for disk in disks:
-            if disk.address.parent.url == info.data.get("backup_container") and not disk.is_pattern:
+            address = disk.address
+            if address.parent == container and not disk.is_pattern:
                 raise ValueError(f"{disk.url} is in BACKUP_CONTAINER: a backup is not backed up")
+            service = services.setdefault(address.account, address.service_url)
+            if service != address.service_url:
+                raise ValueError(
+                    f"{disk.url}: the account {address.account} is named at {service}, too. Accounts of one name"
+                    " would share records and backup blobs: back one of them up by another app"
+                )
         return disks
+
+    @field_validator("host_account_name")
+    @classmethod
+    def _is_an_account(cls, value: str | None) -> str | None:
+        require_lower_case(value or "")
+        return value
+
+    @field_validator("host_queue_url", "host_table_url")
+    @classmethod
+    def _is_a_service(cls, value: str | None) -> str | None:
+        if value and not _is_url(value):
+            raise ValueError("should be the URL of the service, like https://ACCOUNT.queue.core.windows.net")
+        return value
 
     @field_validator("host_connection_string")
     @classmethod
@@ -192,13 +194,8 @@ class Settings(BaseSettings):
                 "should be the host storage's connection string; or, by identity, set AzureWebJobsStorage__accountName,"
                 " or AzureWebJobsStorage__queueServiceUri and AzureWebJobsStorage__tableServiceUri"
             )
-        return value
-
-    @field_validator("storage_api_version")
-    @classmethod
-    def _can_be_signed_for(cls, value: str) -> str:
-        if not can_sign(value):
-            raise ValueError(f"should be a version from {OLDEST_SIGNED} to {NEWEST_SIGNED}, like {STORAGE_API_VERSION}")
+        if value and value.get_secret_value():
+            require_connection_string(value.get_secret_value())
         return value
 
     @property
@@ -215,6 +212,21 @@ class Settings(BaseSettings):
         covering = [setting for setting in self.source_disks if setting.covers(disk)]
         covering.sort(key=lambda setting: setting.is_pattern)
         return covering[0].mode if covering else Mode.INCREMENTAL
+
+    @property
+    def heartbeat_mistake(self) -> str:
+        """Why the heartbeat can't be called, without its URL; empty where it can be, or there is none.
+
+        It stops no backup: a reference to a key vault that does not resolve leaves itself for the URL.
+        """
+        if self.heartbeat_url is None or _is_url(self.heartbeat_url.get_secret_value()):
+            return ""
+        return "HEARTBEAT_URL is no URL. What to do: set it to one like https://HOST/PATH; or take it out"
+
+    def service_of(self, account: str) -> str | None:
+        """Give the URL of an account's blob service, where a setting names the account."""
+        named = [self.container, *(disk.address.parent for disk in self.source_disks)]
+        return next((found.service_url for found in named if found.account == account), None)
 
     @property
     def stalled_after(self) -> timedelta:
@@ -255,6 +267,14 @@ def _line(location: tuple[int | str, ...], kind: str, message: str) -> str:
     said = "is missing" if kind == "missing" and not inner else message.removeprefix("Value error, ")
     where = f" [{'.'.join(inner)}]" if inner else ""
     return f"- {name}{where}: {said}"
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _json_array(text: str) -> list[Any]:

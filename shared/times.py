@@ -17,6 +17,28 @@ def canonical_time(text: str) -> str:
     Raises:
         ValueError: it is no such time, or has no zone; the message says which.
     """
+    seconds, fraction = _read(text)
+    return f"{seconds}.{fraction.ljust(_DIGITS, '0')}Z"
+
+
+def asked_time(text: str) -> str:
+    """Write an RFC 3339 time in UTC, as exact as it is: with the fractional digits that it has, seven at most.
+
+    Raises:
+        ValueError: it is no such time, or has no zone; the message says which.
+    """
+    seconds, fraction = _read(text)
+    return f"{seconds}.{fraction}Z" if fraction else f"{seconds}Z"
+
+
+def end_of(asked: str) -> str:
+    """Give the last moment that a time covers, as Azure prints it: the end of its second, where it has no fraction."""
+    seconds, _, fraction = asked.removesuffix("Z").partition(".")
+    return f"{seconds}.{fraction.ljust(_DIGITS, '9')}Z"
+
+
+def _read(text: str) -> tuple[str, str]:
+    """Read the seconds in UTC, and the fractional digits that are written, seven at most."""
     found = _RFC_3339.fullmatch(text.strip())
     if found is None:
         has_no_zone = _RFC_3339.fullmatch(f"{text.strip()}Z") is not None
@@ -27,5 +49,4 @@ def canonical_time(text: str) -> str:
         moment = datetime.fromisoformat(found["seconds"].upper() + zone).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("is no time that there is") from None
-    fraction = (found["fraction"] or "").ljust(_DIGITS, "0")[:_DIGITS]
-    return f"{moment.replace(tzinfo=None).isoformat()}.{fraction}Z"
+    return moment.replace(tzinfo=None).isoformat(), (found["fraction"] or "")[:_DIGITS]

@@ -9,24 +9,24 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
-from shared.addresses import BlobAddress, ContainerAddress
+from shared.addresses import BlobAddress, ContainerAddress, is_url_of_another
 from shared.decisions import BackupBlob, TakenSnapshot
 from shared.errors import (
     LeaseLostError,
     NotAsLeftError,
+    OtherDiskError,
     SourceUnreachableError,
     error_code,
     explain,
     is_lease_error,
     is_passing,
+    refuses_source,
 )
-from shared.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA, backup_blob_name, full_copy_name
+from shared.names import DISK_METADATA, ETAG_METADATA, PLAN_METADATA, RUN_METADATA, backup_blob_name, full_copy_name
 from shared.ranges import Change
-from shared.storage.connections import PACED, Connections
+from shared.storage.connections import NOT_RETRIED, PACED, Connections
 from shared.storage.copies import release
 
-# The source's URL is refused where it is over 2 KiB long; the whole answer may repeat it, signature and all.
-_CANNOT_COPY = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue", "OutOfRangeInput"})
 _OTHERS_LEASE = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
 
 
@@ -51,12 +51,17 @@ class BackupBlobs:
         return self._container.blob(full_copy_name(disk, source_snapshot))
 
     async def look(self, disk: BlobAddress) -> BackupBlob | None:
-        """Look at a disk's backup blob (REST: Get Blob Properties); None where there is none."""
+        """Look at a disk's backup blob (REST: Get Blob Properties); None where there is none.
+
+        Raises:
+            OtherDiskError: it is that of another disk.
+        """
         blob = await self._blob(disk)
         try:
             found = await blob.get_blob_properties()
         except ResourceNotFoundError:
             return None
+        require_own(disk, found.metadata or {})
         return BackupBlob(
             size=found.size,
             etag=found.etag,
@@ -146,6 +151,7 @@ class BackupBlobs:
 
         Raises:
             SourceUnreachableError: the service can't do that with this source.
+            AzureError: among others, the source is busy, or refuses what it may allow later.
             LeaseLostError: the backup blob is not under the run's lease.
         """
         blob = await self._blob(disk)
@@ -155,8 +161,9 @@ class BackupBlobs:
                     source_url, piece.start, piece.length, piece.start, lease=lease_id, **PACED
                 )
             except HttpResponseError as error:
-                cannot = error_code(error) in _CANNOT_COPY and not is_passing(error)  # a busy source can, later
-                if cannot or error.status_code == HTTPStatus.NOT_IMPLEMENTED:
+                is_refused = refuses_source(error) and not is_passing(error)
+                if is_refused or error.status_code == HTTPStatus.NOT_IMPLEMENTED:
+                    # The answer may repeat the source's URL, signature and all.
                     raise SourceUnreachableError(explain(error)) from None
                 raise
 
@@ -171,14 +178,14 @@ class BackupBlobs:
             await blob.upload_page(content, piece.start, piece.length, lease=lease_id, **PACED)
 
     async def clear(self, disk: BlobAddress, piece: Change, lease_id: str) -> None:
-        """Clear a range of any length (REST: Put Page, `x-ms-page-write: clear`).
+        """Clear a range with one request (REST: Put Page, `x-ms-page-write: clear`).
 
         Raises:
             LeaseLostError: the backup blob is not under the run's lease.
         """
         blob = await self._blob(disk)
         with _as_left(disk):
-            await blob.clear_page(piece.start, piece.length, lease=lease_id, **PACED)
+            await blob.clear_page(piece.start, piece.length, lease=lease_id, **NOT_RETRIED)
 
     async def snapshots(self, disk: BlobAddress, run_id: str) -> list[TakenSnapshot]:
         """List the snapshots of the backup blob that a run has taken, oldest first (REST: List Blobs)."""
@@ -225,6 +232,20 @@ class BackupBlobs:
         address = self.address(disk)
         service = await self._connections.blob_service(address.service_url, address.account)
         return service.get_blob_client(address.container, address.blob, snapshot=snapshot)
+
+
+def require_own(disk: BlobAddress, metadata: Mapping[str, str]) -> None:
+    """See to it that a backup blob is a disk's own, if its metadata says whose it is.
+
+    Raises:
+        OtherDiskError: it is that of a disk of the same account, container and name on another service.
+    """
+    of_disk = metadata.get(DISK_METADATA, disk.url)
+    if is_url_of_another(disk, of_disk):
+        raise OtherDiskError(
+            f"the backup blob of {disk.url} is that of another disk, {of_disk}. What to do: set BACKUP_CONTAINER to"
+            " another container"
+        )
 
 
 def _is_taken_by(run_id: str, metadata: Mapping[str, str]) -> bool:

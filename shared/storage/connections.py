@@ -27,8 +27,13 @@ _RETRY: dict[str, Any] = {
     "retry_read": _RETRIES,
 }
 _TIMEOUTS: dict[str, Any] = {"connection_timeout": 20, "read_timeout": 60}
+# A range is at most 4 MiB long; azure-core's default are 4 KiB at a time.
+_READ_AT_ONCE_BYTES = 1024 * 1024
 # Of what is paced the SDK only makes requests again whose connection broke: the pace is to know of each refusal.
 PACED: dict[str, Any] = {"retry_status": 0}
+# Reads of pages and clears are not made again unseen, whatever happens to them: a clear on which the service gives up
+# may also end in a connection that is cut.
+NOT_RETRIED: dict[str, Any] = {"retry_total": 0}
 RETRY_ONCE: dict[str, Any] = {"retry_total": 1, "retry_status": 1, "retry_connect": 1, "retry_read": 1}
 
 
@@ -86,7 +91,10 @@ class Connections:
         """Give a client for requests that carry their authorization in their URL."""
         if self._http is None:
             self._http = AsyncPipelineClient(
-                base_url="", policies=[AsyncRetryPolicy(retry_total=_RETRIES)], **_TIMEOUTS
+                base_url="",
+                policies=[AsyncRetryPolicy(retry_total=_RETRIES)],
+                connection_data_block_size=_READ_AT_ONCE_BYTES,
+                **_TIMEOUTS,
             )
             await self._stack.enter_async_context(self._http)
         return self._http

@@ -7,15 +7,24 @@ from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobProperties, ContentSettings
 from azure.storage.blob.aio import BlobLeaseClient
 
 from shared.addresses import BlobAddress
-from shared.errors import CopyRefusedError, NotAsLeftError, error_code, explain, is_lease_error
+from shared.disk_limits import sendable
+from shared.errors import (
+    CopyRefusedError,
+    NotAsLeftError,
+    error_code,
+    explain,
+    is_lease_error,
+    is_passing,
+    refuses_source,
+)
 from shared.ranges import Change
-from shared.storage.connections import PACED
+from shared.storage.connections import NOT_RETRIED, PACED
 from shared.storage.targets import Targets, attached
 
-_SOURCE_REFUSED = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue"})
 # Another request was faster: how its copy goes is to be looked at.
 _FASTER = frozenset({"PendingCopyOperation", "BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"})
 
@@ -92,7 +101,7 @@ class Copies(Targets):
             lease_id: the infinite lease that it is under.
 
         Raises:
-            CopyRefusedError: the service does not read the source.
+            CopyRefusedError: the service does not read the source; where that may pass, it is an AzureError.
             NotAsLeftError: the blob is not under this lease.
         """
         conditions: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
@@ -103,11 +112,11 @@ class Copies(Targets):
         client = await self._client(blob)
         try:
             with _leased(blob):
-                await client.start_copy_from_url(source_url, metadata=dict(metadata), **conditions)
+                await client.start_copy_from_url(source_url, metadata=dict(metadata), **conditions, **PACED)
         except HttpResponseError as error:
             if error_code(error) in _FASTER:
                 return
-            if error_code(error) in _SOURCE_REFUSED:
+            if refuses_source(error) and not is_passing(error):
                 # The answer may repeat the source's URL, signature and all.
                 raise CopyRefusedError(f"the service can't copy to {blob.url}: {explain(error)}") from None
             raise
@@ -133,14 +142,14 @@ class Copies(Targets):
             await client.upload_page(content, piece.start, piece.length, lease=lease_id, **PACED)
 
     async def clear(self, blob: BlobAddress, piece: Change, lease_id: str) -> None:
-        """Clear a range of any length (REST: Put Page, `x-ms-page-write: clear`).
+        """Clear a range with one request (REST: Put Page, `x-ms-page-write: clear`).
 
         Raises:
             NotAsLeftError: the blob is not under this lease.
         """
         client = await self._client(blob)
         with _leased(blob):
-            await client.clear_page(piece.start, piece.length, lease=lease_id, **PACED)
+            await client.clear_page(piece.start, piece.length, lease=lease_id, **NOT_RETRIED)
 
     async def forget_source(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> str:
         """Have a copy that has succeeded say no more where it is from; give its ETag then.
@@ -158,7 +167,7 @@ class Copies(Targets):
         found = await client.get_blob_properties()
         try:
             with _leased(blob):
-                answer = await client.set_http_headers(found.content_settings, **options)
+                answer = await client.set_http_headers(_settings_of(found), **options)
         except HttpResponseError as error:
             if error.status_code == HTTPStatus.PRECONDITION_FAILED:
                 raise NotAsLeftError(f"{blob.url} was written to just now: {explain(error)}") from error
@@ -190,3 +199,8 @@ def _leased(blob: BlobAddress) -> Iterator[None]:
         if is_lease_error(error):
             raise NotAsLeftError(f"{blob.url} is not under this restore's lease: {explain(error)}") from error
         raise
+
+
+def _settings_of(found: BlobProperties) -> ContentSettings:
+    """Give the properties that a blob keeps: those that can be sent."""
+    return ContentSettings(**sendable(vars(found.content_settings)))

@@ -14,11 +14,12 @@ class Heartbeat:
     """Access to the heartbeat, if there is one. Its URL is a secret: whoever knows it can call it."""
 
     def __init__(self, connections: Connections, url: SecretStr | None) -> None:
+        """Take the URL; None where there is none that can be called."""
         self._connections = connections
         self._url = url
 
     async def call(self) -> None:
-        """Call the URL (GET), if the setting names one.
+        """Call the URL (GET), if there is one.
 
         Raises:
             HeartbeatError: it does not answer, or with an error; the message does not tell the URL.

@@ -6,16 +6,16 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from urllib.parse import quote
 
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
-from azure.core.rest import HttpRequest
+from azure.core.exceptions import AzureError, HttpResponseError, IncompleteReadError, ResourceNotFoundError
+from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.storage.blob import BlobType, UserDelegationKey
 from azure.storage.blob.aio import BlobClient
 
 from shared.addresses import BlobAddress
-from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, explain, gone, refuses_diff
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, explain, gave_up, gone, refuses_diff
 from shared.ranges import Change, Window
 from shared.signatures import Signed, sign_by_delegation, sign_by_key
-from shared.storage.connections import RETRY_ONCE, Connections
+from shared.storage.connections import NOT_RETRIED, RETRY_ONCE, Connections
 
 RANGES_PER_REQUEST = 10_000
 """The most that Get Page Ranges lists in one answer (REST: Get Page Ranges, maxresults)."""
@@ -113,12 +113,10 @@ class PageBlobs:
                 yield Change(int(page_range.start or 0), int(page_range.end or 0) + 1, page_range.cleared)
         except ResourceNotFoundError as error:
             raise _gone(blob, snapshot) from error
-        except ServiceResponseError as error:
-            raise ListingTimedOutError(explain(error)) from error
-        except HttpResponseError as error:
-            if previous and refuses_diff(error):
+        except AzureError as error:
+            if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
                 raise DiffRefusedError(explain(error)) from error
-            if error.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+            if gave_up(error):
                 raise ListingTimedOutError(explain(error)) from error
             raise
 
@@ -147,26 +145,30 @@ class PageBlobs:
         return f"{Version(blob, snapshot).url}{'&' if snapshot else '?'}{sas}"
 
     async def read(self, signed_url: str, piece: Change) -> bytes:
-        """Read a range of at most 4 MiB with one request (REST: Get Blob).
+        """Read a range of at most 4 MiB with one request, as it is stored (REST: Get Blob).
 
-        The SDK's download asks for the page ranges of the whole blob each time, and fills with zeros by that list.
+        Whatever Content-Encoding a tool has given the blob, it is not undone: pages are written as they are. The SDK's
+        download would undo it, ask for the page ranges of the whole blob each time, and fill with zeros by that list.
 
         Raises:
             SourceGoneError: the blob or the snapshot is gone.
-            HttpResponseError: the service refused.
+            AzureError: the service refused, or the answer was cut short, which passes.
         """
         http = await self._connections.http()
-        headers = {"x-ms-version": self._version, "x-ms-range": f"bytes={piece.start}-{piece.end - 1}"}
-        answer = await http.send_request(HttpRequest("GET", signed_url, headers=headers))
-        body = answer.content
-        if answer.status_code == HTTPStatus.NOT_FOUND:
-            raise SourceGoneError(f"{signed_url.partition('?')[0]} is gone, or the snapshot of it that is to be read")
-        if answer.status_code != HTTPStatus.PARTIAL_CONTENT or len(body) != piece.length:
-            code, url = answer.headers.get("x-ms-error-code", ""), signed_url.partition("?")[0]
-            refused = HttpResponseError(f"reading {url}: {answer.status_code} {code}, {len(body)} bytes")
-            refused.status_code = answer.status_code
-            raise refused
-        return bytes(body)
+        headers = {
+            "x-ms-version": self._version,
+            "x-ms-range": f"bytes={piece.start}-{piece.end - 1}",
+            "Accept-Encoding": "identity",
+        }
+        request = HttpRequest("GET", signed_url, headers=headers)
+        answer = await http.send_request(request, stream=True, **NOT_RETRIED)
+        async with answer:
+            body = b"".join([chunk async for chunk in answer.iter_raw()])
+        if answer.status_code != HTTPStatus.PARTIAL_CONTENT:
+            raise _refused(answer, signed_url, piece)
+        if len(body) != piece.length:
+            raise _cut_short(answer, signed_url, piece, len(body))
+        return body
 
     async def _delegation_key(self, blob: BlobAddress, now: datetime, expiry: datetime) -> UserDelegationKey:
         """Give a key of the blob's account that serves until then; one serves the whole of a usual invocation."""
@@ -185,3 +187,22 @@ class PageBlobs:
 
 def _gone(blob: BlobAddress, snapshot: str) -> SourceGoneError:
     return SourceGoneError(gone(blob.url, snapshot))
+
+
+def _refused(answer: AsyncHttpResponse, signed_url: str, piece: Change) -> Exception:
+    """Make the error for a read that was refused, with the service's code, as the SDK does."""
+    url = signed_url.partition("?")[0]
+    if answer.status_code == HTTPStatus.NOT_FOUND:
+        return SourceGoneError(f"{url} is gone, or the snapshot of it that is to be read")
+    refused = HttpResponseError(f"{piece.said} of {url} can't be read", response=answer)
+    refused.error_code = answer.headers.get("x-ms-error-code", "")  # type: ignore[attr-defined]  # as the SDK does
+    return refused
+
+
+def _cut_short(answer: AsyncHttpResponse, signed_url: str, piece: Change, length: int) -> Exception:
+    """Make the error for a body that is not as long as the range: it passes, unless the service said so beforehand."""
+    said = f"{piece.said} of {signed_url.partition('?')[0]} were asked for, and {length} bytes came"
+    given = answer.headers.get("Content-Range", "")
+    if not given or given.startswith(f"bytes {piece.start}-{piece.end - 1}/"):
+        return IncompleteReadError(f"{said}: the answer was cut short")
+    return HttpResponseError(f"{said}: {given}", response=answer)

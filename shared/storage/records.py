@@ -12,8 +12,8 @@ from azure.data.tables import EdmType, EntityProperty, TableTransactionError, Up
 from azure.data.tables.aio import TableClient
 from pydantic import ValidationError
 
-from shared.addresses import AddressError, BlobAddress
-from shared.errors import error_code
+from shared.addresses import AddressError, BlobAddress, is_url_of_another
+from shared.errors import OtherDiskError, error_code
 from shared.names import disk_key
 from shared.record import DISK_ROW, POINT_ROW_PREFIX, DiskRecord, RecoveryPoint
 from shared.ticks import DueDisk
@@ -44,12 +44,16 @@ class Records:
             await self._table.create_table()
 
     async def get(self, disk: BlobAddress) -> tuple[DiskRecord, str] | None:
-        """Read a disk's record and its ETag; None where there is none yet."""
+        """Read a disk's record and its ETag; None where there is none yet.
+
+        Raises:
+            OtherDiskError: it is that of another disk.
+        """
         try:
             entity = await self._table.get_entity(disk_key(disk), DISK_ROW)
         except ResourceNotFoundError:
             return None
-        return DiskRecord.from_entity(from_properties(entity)), str(entity.metadata["etag"])
+        return own_record(disk, DiskRecord.from_entity(from_properties(entity))), str(entity.metadata["etag"])
 
     async def disks(self) -> dict[BlobAddress, bool]:
         """List all disks and patterns that have a record, and whether each was adopted or is being restored."""
@@ -205,6 +209,21 @@ class Records:
             if is_conflict(error):
                 raise RecordConflictError(disk.url) from error
             raise
+
+
+def own_record(disk: BlobAddress, record: DiskRecord) -> DiskRecord:
+    """Give a record that was found under a disk's key, if it is the disk's own.
+
+    Raises:
+        OtherDiskError: it is that of a disk of the same account, container and name on another service.
+    """
+    if not is_url_of_another(disk, record.disk):
+        return record
+    raise OtherDiskError(
+        f"{disk.url} has the record and the backup blob of another disk, {record.disk}. What to do: back one of them up"
+        " by another app; or, if they are one disk whose URL has changed, delete its row `disk`, and set"
+        " BACKUP_CONTAINER to another container"
+    )
 
 
 def to_properties(values: dict[str, Any]) -> dict[str, Any]:

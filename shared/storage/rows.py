@@ -51,17 +51,23 @@ class Rows[Kept: (Restore, Inspection)]:
 
     async def open(self, disk: BlobAddress | None = None) -> list[Kept]:
         """List what has not ended, of one disk or of all."""
-        rows = " or ".join(f"(RowKey ge '{prefix}' and RowKey lt '{prefix}~')" for prefix in self._prefixes)
         ends = " and ".join(f"state ne '{end}'" for end in self._ends)
-        of_disk = "PartitionKey eq @disk and " if disk else ""
-        found = self._table.query_entities(
-            f"{of_disk}({rows}) and {ends}", parameters={"disk": disk_key(disk)} if disk else {}
-        )
-        opened: list[Kept] = []
-        async for row in found:
+        return await self._query(ends, disk)
+
+    async def of(self, disk: BlobAddress) -> list[Kept]:
+        """List all rows of a disk, those that have ended as well."""
+        return await self._query("", disk)
+
+    async def _query(self, condition: str, disk: BlobAddress | None) -> list[Kept]:
+        rows = " or ".join(f"(RowKey ge '{prefix}' and RowKey lt '{prefix}~')" for prefix in self._prefixes)
+        conditions = ["PartitionKey eq @disk"] if disk else []
+        conditions += [f"({rows})", *([condition] if condition else [])]
+        parameters = {"disk": disk_key(disk)} if disk else {}
+        found: list[Kept] = []
+        async for row in self._table.query_entities(" and ".join(conditions), parameters=parameters):
             with contextlib.suppress(ValidationError):  # a row that somebody has spoilt stops no other
-                opened.append(self._kept.model_validate(from_properties(row)))
-        return opened
+                found.append(self._kept.model_validate(from_properties(row)))
+        return found
 
     async def put(self, kept: Kept, etag: str) -> None:
         """Write a row as long as it has this ETag.

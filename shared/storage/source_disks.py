@@ -7,6 +7,7 @@ from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import BlobType
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from shared.addresses import BlobAddress
@@ -30,11 +31,12 @@ class SourceDisks:
         self._backup = settings.container.url
 
     async def matching(self, pattern: SourceDisk) -> list[BlobAddress]:
-        """List the blobs that match a pattern (REST: List Blobs)."""
+        """List the page blobs that match a pattern (REST: List Blobs); what is none of these is no disk."""
         container = pattern.address.parent
         prefix = pattern.address.blob.partition("*")[0]
         client = await self._container(pattern.address)
-        names = [blob.name async for blob in client.list_blobs(name_starts_with=prefix)]
+        found = client.list_blobs(name_starts_with=prefix)
+        names = [blob.name async for blob in found if blob.blob_type == BlobType.PAGEBLOB]
         return [container.blob(name) for name in names if pattern.matches(name)]
 
     async def take_snapshot(self, disk: BlobAddress, etag: str | None = None) -> str:

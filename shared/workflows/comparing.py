@@ -90,7 +90,7 @@ class Comparison:
             DiffersError: it is not the same.
             SourceGoneError: one of the two is gone.
         """
-        return await self._require_same(Change(size - PAGE, size, clear=False)) if size else b""
+        return await self._same(Change(size - PAGE, size, clear=False)) if size else b""
 
     async def _hold(self, window: Window, see: Callable[[Change], None], *, whole: bool) -> None:
         async with AtOnce(READERS) as reading:
@@ -112,23 +112,19 @@ class Comparison:
     async def _zeros(self, piece: Change, *, is_original: bool) -> None:
         await self._pace.call(lambda: self._require_zeros(piece, is_original=is_original))
 
-    async def _same(self, piece: Change) -> None:
-        await self._pace.call(lambda: self._require_same(piece))
+    async def _same(self, piece: Change) -> bytes:
+        return await self._pace.call(lambda: self._require_same(piece))
 
     async def _require_zeros(self, piece: Change, *, is_original: bool) -> None:
         content = await self._services.pages.read(self._original_url if is_original else self._copy_url, piece)
         if content.count(0) != len(content):
             there, missing = (self._original, self._copy) if is_original else (self._copy, self._original)
-            raise DiffersError(
-                f"{there.url} has data in the bytes {piece.start} to {piece.end}, {missing.url} has none"
-            )
+            raise DiffersError(f"{there.url} has data in {piece.said}, {missing.url} has none")
 
     async def _require_same(self, piece: Change) -> bytes:
         content = await self._services.pages.read(self._original_url, piece)
         if await self._services.pages.read(self._copy_url, piece) != content:
-            raise DiffersError(
-                f"the bytes {piece.start} to {piece.end} of {self._copy.url} are not those of {self._original.url}"
-            )
+            raise DiffersError(f"{piece.said} of {self._copy.url} are not those of {self._original.url}")
         self.samples += 1
         self.bytes_compared += piece.length
         return content

@@ -30,6 +30,7 @@ from shared.inspections import (
     tried_again,
 )
 from shared.messages import InspectionMessage
+from shared.patience import out_of_patience
 from shared.record import Task
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
@@ -38,6 +39,7 @@ from shared.workflows.inspecting.compare import compare
 from shared.workflows.inspecting.end import end, end_as_it_is
 from shared.workflows.inspecting.gone import conclude_gone
 from shared.workflows.inspecting.promote import promote
+from shared.workflows.request_inspection import request_inspection
 
 _AFTER_CONFLICT = timedelta(seconds=5)
 
@@ -73,6 +75,9 @@ async def continue_inspection(services: Services, message: InspectionMessage) ->
 
 async def _continue(services: Services, message: InspectionMessage) -> None:
     found = await services.inspections.get(message.address, message.task, message.inspection)
+    if found is None and message.request:
+        await request_inspection(services, message.task, message.request.encode(), message.inspection)
+        return
     if found is None or found[0].has_ended:
         log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step="continue-inspection")
         return
@@ -103,7 +108,7 @@ async def _step(services: Services, inspection: Inspection) -> Next:
     except (AzureError, RecordConflictError):
         raise  # the record can't be reached: nothing can be put on the row
     except Exception as error:  # noqa: BLE001 - nothing may keep an inspection waiting without an end
-        then, delay = Next(inspection.in_trouble(explain(error), now), LONGEST_CHECK_DELAY)
+        then, delay = _wait(inspection, explain(error), now)
     return Next(ending(then)) if then.has_ended else Next(then, delay)
 
 
@@ -120,10 +125,6 @@ async def _end(services: Services, inspection: Inspection) -> Next:
 
 
 async def _look(services: Services, inspection: Inspection) -> Next:
-    now = services.now()
-    if inspection.is_out_of_patience(now):
-        why = f"every step has gone wrong since {inspection.trouble_since}: {inspection.last_error}"
-        return Next(ended(inspection, Stage.FAILED, why, now))
     try:
         then, delay = await _STEPS[inspection.state](services, inspection)
         return Next(then.out_of_trouble(), delay)
@@ -133,8 +134,18 @@ async def _look(services: Services, inspection: Inspection) -> Next:
         now, reason = services.now(), explain(error)
         if isinstance(error, CopyRefusedError) or (isinstance(error, AzureError) and is_lasting(error)):
             return Next(_again_or_end(inspection, reason, now), LONGEST_CHECK_DELAY)
-        # This message is the inspection's heartbeat: it outlasts an outage, while the queue tries five times only.
-        return Next(inspection.in_trouble(reason, now), LONGEST_CHECK_DELAY)
+        return _wait(inspection, reason, now)
+
+
+def _wait(inspection: Inspection, reason: str, now: datetime) -> Next:
+    """Come back to a step that has gone wrong, until it has for too long.
+
+    This message is the inspection's heartbeat: it outlasts an outage, while the queue tries five times only.
+    """
+    troubled = inspection.in_trouble(reason, now)
+    if troubled.is_out_of_patience(now):
+        return Next(ended(troubled, Stage.FAILED, out_of_patience(troubled), now))
+    return Next(troubled, LONGEST_CHECK_DELAY)
 
 
 def _again_or_end(inspection: Inspection, reason: str, now: datetime) -> Inspection:

@@ -23,7 +23,7 @@ from shared.errors import (
 )
 from shared.events import Event, log_event
 from shared.messages import RestoreMessage
-from shared.patience import PATIENCE
+from shared.patience import out_of_patience
 from shared.ranges import DisorderedRangesError
 from shared.restores import (
     Next,
@@ -39,6 +39,7 @@ from shared.restores import (
 )
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
+from shared.workflows.restore_disk import restore_disk
 from shared.workflows.restoring.adopt import as_done, prove_and_adopt
 from shared.workflows.restoring.begin import begin
 from shared.workflows.restoring.copying import copy_back, promote
@@ -78,6 +79,9 @@ async def continue_restore(services: Services, message: RestoreMessage) -> None:
 
 async def _continue(services: Services, message: RestoreMessage) -> None:
     found = await services.restores.get(message.address, message.restore)
+    if found is None and message.request:
+        await restore_disk(services, message.request.encode(), message.restore)
+        return
     if found is None:
         log_event(Event.MESSAGE_DROPPED, disk=message.disk, restore=message.restore, step="continue-restore")
         return
@@ -108,45 +112,49 @@ async def _clean_up(services: Services, restore: Restore) -> None:
     try:
         await clean_up(services, restore)
     except AzureError as error:
-        now = services.now()
-        since = restore.trouble_since or restore.ended or now
-        if now - since < PATIENCE:
+        if not restore.is_to_be_left(services.now()):
             raise
         await let_go(services, restore, explain(error))
 
 
 async def _step(services: Services, restore: Restore) -> Next:
     """Do a step; whatever goes wrong is put on the row, and tells how to go on."""
-    now = services.now()
-    if restore.is_out_of_patience(now):
-        return await _run_out_of_patience(services, restore)
     try:
         then, delay = await _STEPS[restore.state](services, restore)
         return Next(then.out_of_trouble(), delay)
     except Exception as error:  # noqa: BLE001 - nothing may keep a restore, and its disk, waiting without an end
-        return _after(services, restore, error)
+        return await _after(services, restore, error)
 
 
-def _after(services: Services, restore: Restore, error: Exception) -> Next:
+async def _after(services: Services, restore: Restore, error: Exception) -> Next:
     """Say how a restore goes on after a step that has gone wrong."""
     if isinstance(error, _ENDS_IT):
         return _end(services, restore, str(error))
     if isinstance(error, _BEGINS_ANEW):
-        return _try_again(services, restore, explain(error))
+        return await _try_again(services, restore, explain(error))
     if isinstance(error, RecordConflictError):
         # Another invocation, or another restore, was faster: what it has done is to be looked at.
         return Next(restore, _AFTER_CONFLICT)
     if isinstance(error, AzureError) and is_lasting(error):
-        go_on = _end if restore.state is State.REQUESTED else _try_again
-        return go_on(services, restore, explain(error))
-    # This message is the restore's heartbeat: it outlasts an outage, while the queue tries five times only.
-    return Next(restore.in_trouble(explain(error), services.now()), LONGEST_CHECK_DELAY)
+        if restore.state is State.REQUESTED:
+            return _end(services, restore, explain(error))
+        return await _try_again(services, restore, explain(error))
+    return await _wait(services, restore, explain(error), LONGEST_CHECK_DELAY)
+
+
+async def _wait(services: Services, restore: Restore, reason: str, delay: timedelta) -> Next:
+    """Come back to a step that has gone wrong, until it has for too long.
+
+    This message is the restore's heartbeat: it outlasts an outage, while the queue tries five times only.
+    """
+    now = services.now()
+    troubled = restore.in_trouble(reason, now)
+    return await _run_out_of_patience(services, troubled) if troubled.is_out_of_patience(now) else Next(troubled, delay)
 
 
 async def _run_out_of_patience(services: Services, restore: Restore) -> Next:
     """End a restore of which every step has gone wrong for too long; one that has adopted its target is done."""
-    now = services.now()
-    why = f"every step has gone wrong since {restore.trouble_since}: {restore.last_error}"
+    now, why = services.now(), out_of_patience(restore)
     if restore.state is State.PROVING and await is_adopted(services, restore):
         await let_go(services, restore, why)
         return Next(as_done(restore, now))
@@ -160,10 +168,10 @@ def _end(services: Services, restore: Restore, why: str) -> Next:
     return Next(failed(restore, why, services.now()))
 
 
-def _try_again(services: Services, restore: Restore, reason: str) -> Next:
+async def _try_again(services: Services, restore: Restore, reason: str) -> Next:
     """Begin the copies anew; before there are any, just come back."""
     if restore.state is State.REQUESTED:
-        return Next(restore.in_trouble(reason, services.now()), next_look(restore, services.now()))
+        return await _wait(services, restore, reason, next_look(restore, services.now()))
     try:
         again = tried_again(restore, reason, services.now())
     except RestoreFailedError as error:

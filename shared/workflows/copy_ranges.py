@@ -8,13 +8,21 @@ from functools import partial
 from azure.core.exceptions import AzureError
 
 from shared.batches import effort
-from shared.errors import LeaseLostError, SourceGoneError, SourceUnreachableError, is_passing
+from shared.errors import (
+    LeaseLostError,
+    SourceGoneError,
+    SourceUnreachableError,
+    explain,
+    is_passing,
+    refuses_source,
+)
 from shared.events import Event, Stopwatch, log_event
 from shared.messages import BatchMessage
 from shared.ranges import Change, writes
 from shared.record import SERVER_SIDE, DiskRecord, OpenRun
 from shared.storage.services import Services
 from shared.workflows.at_once import AtOnce
+from shared.workflows.clearing import Clearing
 from shared.workflows.failures import on_record, record_failure
 from shared.workflows.give_up import give_up
 from shared.workflows.paced import Paced
@@ -98,16 +106,21 @@ class _Batch:
     async def apply(self) -> None:
         """Apply all changes, a few at once, at the pace that the service takes them."""
         pace = Paced(self._services, WRITERS)
+        clearing = Clearing(pace, partial(self._services.backups.clear, self._disk, lease_id=self._lease_id))
         async with AtOnce(WRITERS) as writing:
             for change in self._message.changes:
                 for piece in writes(change):
-                    await writing.start(pace.call(partial(self._put, piece)))
+                    await writing.start(clearing.apply(piece) if piece.clear else self._write_at_pace(pace, piece))
 
-    async def _put(self, piece: Change) -> None:
-        if piece.clear:
-            await self._services.backups.clear(self._disk, piece, self._lease_id)
-        else:
-            await self._write(piece)
+    async def _write_at_pace(self, pace: Paced, piece: Change) -> None:
+        """Write a piece; where its source was refused for too long, though that may pass, through the function."""
+        try:
+            await pace.call(partial(self._write, piece))
+        except AzureError as error:
+            if not refuses_source(error):
+                raise
+            await self._turn_to_function(explain(error))
+            await pace.call(partial(self._write, piece))
 
     async def _write(self, piece: Change) -> None:
         while not self._through_function:
@@ -116,7 +129,7 @@ class _Batch:
                 await self._services.backups.copy(self._disk, piece, self._source_url, self._lease_id)
             except SourceUnreachableError as error:
                 if not await self._renew(signed_anew):
-                    await self._turn_to_function(error)
+                    await self._turn_to_function(str(error))
             else:
                 return
         content = await self._services.pages.read(self._source_url, piece)
@@ -137,12 +150,12 @@ class _Batch:
                 self._signed_anew = 1
             return self._signed_anew != signed_anew
 
-    async def _turn_to_function(self, error: SourceUnreachableError) -> None:
+    async def _turn_to_function(self, why: str) -> None:
         """Have the rest of the run carried through the function, and say so on the record."""
         if self._through_function:
             return
         self._through_function = True
-        how = f"through the function, since the service could not copy by itself: {error}"
+        how = f"through the function, since the service could not copy by itself: {why}"
 
         def change(record: DiskRecord) -> DiskRecord:
             run = record.run_of(self._message.run)

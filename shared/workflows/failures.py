@@ -8,7 +8,7 @@ from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
 from shared.addresses import BlobAddress
-from shared.errors import StepFailedError, explain
+from shared.errors import OtherDiskError, StepFailedError, explain
 from shared.events import Event, log_event
 from shared.failed_runs import erred
 from shared.messages import RunMessage
@@ -50,7 +50,7 @@ async def record_failure(
     try:
         if await services.records.update(disk, failed) is None:
             await services.records.put(disk, failed(new_record(services, disk)), None)
-    except (AzureError, RecordConflictError, ValidationError) as unwritten:
+    except (AzureError, RecordConflictError, ValidationError, OtherDiskError) as unwritten:
         # The failure is in the log; the other disks must not suffer for the record.
         log_event(Event.RECORD_FAILED, level=logging.ERROR, disk=disk.url, run=run, reason=explain(unwritten))
 

@@ -1,18 +1,21 @@
 """The disks of a tick: those that the settings name, those that were restored, and what is on record of them."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
-from shared.errors import DiskError, explain
+from shared.disk_limits import unfit
+from shared.errors import DiskError, SourceGoneError, explain
 from shared.events import Event, log_event
 from shared.failed_runs import is_hopeless
 from shared.messages import FinishMessage
 from shared.record import DiskRecord
+from shared.restore_targets import is_blank
 from shared.settings import SourceDisk
 from shared.storage.services import Services
 from shared.workflows.failures import record_failure
@@ -27,12 +30,14 @@ class FoundDisks:
         due: the disks that it is to back up.
         found: their records as far as they can be read, None of a disk that has none; and those of restored disks.
         missing: the disks that a pattern does not find any more, with what to say of them.
+        unfit: the disks that are due and can't be backed up as they are.
         unknown: how much of what is to be backed up was not even found: such a tick does not succeed.
     """
 
     due: Sequence[BlobAddress]
     found: Mapping[BlobAddress, DiskRecord | None]
     missing: Mapping[BlobAddress, DiskError]
+    unfit: Collection[BlobAddress]
     unknown: int
 
     @property
@@ -48,8 +53,8 @@ class FoundDisks:
     @property
     def resting(self) -> list[BlobAddress]:
         """The disks that are to be snapshotted now."""
-        busy = {*self.restoring, *self.running}
-        return [disk for disk in self.due if disk in self.found and disk not in busy]
+        not_now = {*self.restoring, *self.running, *self.unfit}
+        return [disk for disk in self.due if disk in self.found and disk not in not_now]
 
 
 async def find_disks(services: Services) -> FoundDisks:
@@ -59,21 +64,50 @@ async def find_disks(services: Services) -> FoundDisks:
     known = on_record or {}
     unlisted = [setting for setting in services.settings.source_disks if setting not in listed]
     named = {disk for disks in listed.values() for disk in disks}
-    # What can't be listed just now may still be snapshotted.
-    named |= {disk for disk in known if "*" not in disk.blob and any(setting.covers(disk) for setting in unlisted)}
     restored = {disk for disk, has_restore in known.items() if has_restore}
-    records = await for_each(services, sorted(named | restored), services.records.get, Event.SNAPSHOT_FAILED)
-    found = {disk: record[0] if record else None for disk, record in records.items()}
+    # What can't be listed just now may still be snapshotted.
+    unseen = {disk for disk in known.keys() - named if any(setting.covers(disk) for setting in unlisted)}
+    gone = _gone(listed, known.keys() - restored)
+    looked_at = sorted(named | restored | unseen | gone.keys())
+    records = await for_each(services, looked_at, services.records.get, Event.SNAPSHOT_FAILED)
+    never = {disk for disk, record in records.items() if record is None or is_blank(record[0])}
+    named |= unseen - never
+    missing = {disk: why for disk, why in gone.items() if disk not in never}
+    found = {disk: record[0] if record else None for disk, record in records.items() if disk in named | restored}
     found |= await _without_hopeless_runs(services, found)
-    missing = _missing(listed, known.keys() - restored)
+    due = sorted(named | {disk for disk, record in found.items() if record and record.adopted})
     not_listed = sum(not listed.get(setting) for setting in services.settings.source_disks)
     not_read = len(restored - named - found.keys())
     return FoundDisks(
-        due=sorted(named | {disk for disk, record in found.items() if record and record.adopted}),
+        due=due,
         found=found,
         missing=missing,
+        unfit=await _unfit(services, [disk for disk in due if disk in found], found),
         unknown=len(missing) + not_listed + not_read + (on_record is None),
     )
+
+
+async def _unfit(
+    services: Services, disks: Sequence[BlobAddress], found: Mapping[BlobAddress, DiskRecord | None]
+) -> set[BlobAddress]:
+    """Find the disks that can't be backed up as they are, and put on record why: before any snapshot is taken."""
+
+    async def look(disk: BlobAddress) -> None:
+        if why := unfit(disk, services.settings):
+            what_to_do = "What to do: give it another name, or take it out of SOURCE_DISKS."
+            raise DiskError(f"{disk.shown} can't be backed up: {why}. {what_to_do}")
+        record = found[disk]
+        if record is None or not (record.base_snapshot or record.run or record.restore):
+            await _require_page_blob(services, disk)
+
+    return set(disks) - (await for_each(services, disks, look, Event.SNAPSHOT_FAILED)).keys()
+
+
+async def _require_page_blob(services: Services, disk: BlobAddress) -> None:
+    """See to it that what was never backed up is a page blob, as far as it can be told; a snapshot tells the rest."""
+    with contextlib.suppress(AzureError, SourceGoneError):
+        if not (await services.pages.properties(disk, "")).is_page_blob:
+            raise DiskError(f"{disk.url} is no page blob, so it is no disk. What to do: take it out of SOURCE_DISKS.")
 
 
 async def _without_hopeless_runs(
@@ -116,7 +150,8 @@ async def _listed(services: Services) -> dict[SourceDisk, list[BlobAddress]]:
             return None
         found = [disk for disk in found if disk.parent != services.settings.container]
         if not found:
-            nothing = DiskError(f"no blob matches {setting.url}. What to do: check the pattern in SOURCE_DISKS.")
+            what_to_do = "What to do: check the pattern in SOURCE_DISKS."
+            nothing = DiskError(f"no blob matches {setting.url} that is a page blob. {what_to_do}")
             await record_failure(services, setting.address, Event.LIST_DISKS_FAILED, nothing)
         return found
 
@@ -125,20 +160,22 @@ async def _listed(services: Services) -> dict[SourceDisk, list[BlobAddress]]:
     return {setting: disks for setting, disks in zip(settings, listed, strict=True) if disks is not None}
 
 
-def _missing(
+def _gone(
     listed: Mapping[SourceDisk, Sequence[BlobAddress]], known: Iterable[BlobAddress]
 ) -> dict[BlobAddress, DiskError]:
-    """Give the disks that a pattern has found before, and does not find any more, with what to say of them."""
-    missing: dict[BlobAddress, DiskError] = {}
+    """Give what is on record, and a pattern that stands for it does not find, with what to say of it.
+
+    Where the record says nothing of any backup it may be that of a blob that is no disk, or of a pattern itself.
+    """
+    gone: dict[BlobAddress, DiskError] = {}
     patterns = [setting for setting in listed if setting.is_pattern]
-    found = {disk for disks in listed.values() for disk in disks} | {pattern.address for pattern in patterns}
+    found = {disk for disks in listed.values() for disk in disks}
     for disk in known:
         pattern = next((pattern for pattern in patterns if pattern.covers(disk)), None)
-        # A `*` is of a pattern that could not be listed once, and that the settings do not name any more.
-        if pattern and disk not in found and "*" not in disk.blob:
+        if pattern and disk not in found:
             what_to_do = "What to do: bring it back; or, if it is gone for good, delete its row `disk`."
-            missing[disk] = DiskError(f"{disk.url} is gone, which {pattern.url} matched before. {what_to_do}")
-    return missing
+            gone[disk] = DiskError(f"{disk.url} is gone, which {pattern.url} matched before. {what_to_do}")
+    return gone
 
 
 async def for_each[Result](

@@ -7,22 +7,27 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 
+from azure.core.exceptions import AzureError
+
 from shared.catalogue import point_metadata
-from shared.decisions import copied
-from shared.errors import DiskError
+from shared.decisions import LONGEST_CHECK_DELAY, copied
+from shared.errors import DiskError, is_passing
 from shared.events import Event, log_event
 from shared.messages import FinishMessage, PlanMessage, RunMessage
 from shared.names import COPY_METADATA, COPY_PENDING
 from shared.record import COPY_BLOB, DiskRecord, Kind, OpenRun
-from shared.storage.page_blobs import COPY_FOR
+from shared.storage.page_blobs import Version
 from shared.storage.services import Services
 from shared.storage.targets import CopyTarget
+from shared.workflows import points
 from shared.workflows.dropping import drop
 from shared.workflows.failures import record_failure
 
 
 async def start_copy(services: Services, message: PlanMessage, run: OpenRun) -> None:
     """Have the service copy the run's source snapshot to a blob of its own, unless it does so already.
+
+    Where it is busy, or refuses what it may allow later, the message comes back; the queue would give it up.
 
     Raises:
         SourceGoneError: the source snapshot is gone.
@@ -32,10 +37,16 @@ async def start_copy(services: Services, message: PlanMessage, run: OpenRun) -> 
     found = await services.copies.look(copy)
     if found is None or not _is_under_way(message, found, run.size):
         await services.pages.properties(disk, message.run)
-        await services.backups.ensure_container()
         metadata = {**point_metadata(message, Kind.FULL), COPY_METADATA: message.run_id}
-        source = await services.pages.signed_url(disk, message.run, COPY_FOR)
-        await services.copies.start(copy, source, metadata, etag=found.etag if found else None)
+        etag = found.etag if found else None
+        try:
+            await points.start_copy(services, Version(disk, message.run), copy, metadata, etag=etag)
+        except AzureError as error:
+            if not is_passing(error):
+                raise
+            await record_failure(services, disk, Event.FULL_COPY_FAILED, error, message.run)
+            await services.queues.send(message, LONGEST_CHECK_DELAY)
+            return
         log_event(Event.FULL_COPY_STARTED, disk=disk.url, run=message.run, copy=copy.url)
 
     def opened(record: DiskRecord) -> DiskRecord:

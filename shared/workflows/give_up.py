@@ -8,6 +8,7 @@ from shared.settings import Mode
 from shared.storage.services import Services
 from shared.workflows.failures import record_failure
 from shared.workflows.full_copies import drop_copy
+from shared.workflows.sealing.clean_up import drop_duplicates
 
 
 async def give_up(services: Services, message: RunMessage, why: Exception) -> None:
@@ -26,9 +27,20 @@ async def give_up(services: Services, message: RunMessage, why: Exception) -> No
             await drop_copy(services, message, run)
         else:
             await services.backups.release_lease(message.address, message.of_plan(run.plan).lease_id)
+            await _drop_backup_snapshots(services, message)
         if record and record.base_snapshot != message.run:
             await services.disks.delete_snapshot(message.address, message.run)
     await services.plans.drop(message)
     if run is not None:
         # A tick may have found the run open: the disk is caught up, unless this very tick snapshots it.
         await services.queues.send(FinishMessage(disk=message.disk, run=message.run), LONGEST_CHECK_DELAY)
+
+
+async def _drop_backup_snapshots(services: Services, message: RunMessage) -> None:
+    """Delete the snapshots of the backup blob that the run has taken, and come no further: no row names them.
+
+    None can come any more once the lease has ended. Where another invocation has sealed the run meanwhile, its
+    recovery point is kept.
+    """
+    point = await services.records.point(message.address, message.run)
+    await drop_duplicates(services, message, point.backup_snapshot if point else "")

@@ -1,5 +1,7 @@
 """A look at a disk that was restored, for a trial or in earnest: is there anything that a machine could start from?"""
 
+from functools import partial
+
 from shared.disk_signatures import Look, look
 from shared.ranges import Change
 from shared.storage.page_blobs import Version
@@ -15,17 +17,6 @@ async def look_at(services: Services, version: Version, size: int) -> Look:
     """
     url = await services.pages.signed_url(version.blob, version.snapshot)
     looking, pace = look(size), Paced(services, 1)
-
-    async def read(piece: Change) -> bytes:
-        held = [b""]
-
-        async def request() -> None:
-            held[0] = await services.pages.read(url, piece)
-
-        if piece.length > 0:
-            await pace.call(request)
-        return held[0]
-
     content: bytes | None = None
     while True:
         try:
@@ -33,4 +24,5 @@ async def look_at(services: Services, version: Version, size: int) -> Look:
         except StopIteration as over:
             found: Look = over.value
             return found
-        content = await read(Change(start, min(start + length, size), clear=False))
+        piece = Change(start, min(start + length, size), clear=False)
+        content = await pace.call(partial(services.pages.read, url, piece)) if piece.length > 0 else b""

@@ -6,13 +6,19 @@ from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError
 
-from shared.errors import is_busy, is_passing
+from shared.errors import is_busy, is_passing, refuses_source
 from shared.events import Event, log_event
 from shared.pace import Pace, slowed, sped_up
 from shared.storage.services import Services
 
 BUSY_FOR = timedelta(minutes=5)
 """How long a request is refused by a busy service before it is left to another invocation."""
+
+REFUSED_FOR = timedelta(seconds=7)
+"""How long a copy is refused for its source before that is taken to last, where the answer says that it may pass.
+
+By then it was asked four times: at once, and after 1, 3 and 7 seconds.
+"""
 
 MOST_TRIES = 4
 """How often a request is made that fails otherwise, with an error that passes."""
@@ -21,38 +27,44 @@ MOST_TRIES = 4
 class Paced:
     """Makes requests at a pace of their own, which they share."""
 
-    def __init__(self, services: Services, most: int) -> None:
+    def __init__(self, services: Services, most: int, *, refused_for: timedelta = REFUSED_FOR) -> None:
         self._services = services
         self._most = most
+        self._refused_for = refused_for
         self._pace = Pace(most)
         self._under_way = 0
         self._room = asyncio.Condition()
         self._slowed_at = services.now()
         self._goes_on_at = self._slowed_at
 
-    async def call(self, request: Callable[[], Awaitable[object]]) -> None:
-        """Make a request, again and again where the service is busy.
+    async def call[Result](self, request: Callable[[], Awaitable[Result]]) -> Result:
+        """Make a request, again and again where the service is busy; give what it gives.
 
         Raises:
-            AzureError: the service was busy for too long, or the error is none that passes.
+            AzureError: the service was busy for too long, the source of a copy was refused for too long, or the error
+                is none that passes.
         """
         began, tries = self._services.now(), 0
         while True:
             made_at = await self._wait_for_room()
             try:
-                await request()
+                result = await request()
             except AzureError as error:
-                if not is_passing(error):
-                    raise
                 tries += not is_busy(error)
-                if self._services.now() - began >= BUSY_FOR or tries >= MOST_TRIES:
+                if not is_passing(error) or self._is_over(error, self._services.now() - began, tries):
                     raise
                 self._slow_down(made_at)
             else:
                 self._pace = sped_up(self._pace, self._most)
-                return
+                return result
             finally:
                 await self._leave()
+
+    def _is_over(self, error: AzureError, waited: timedelta, tries: int) -> bool:
+        """Tell whether an error that passes has not passed for so long that it is not waited for any more."""
+        if refuses_source(error):
+            return waited >= min(self._refused_for, BUSY_FOR) and tries > 1
+        return waited >= BUSY_FOR or tries >= MOST_TRIES
 
     async def _wait_for_room(self) -> datetime:
         """Wait until this request may be made; give the time."""

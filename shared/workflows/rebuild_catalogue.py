@@ -7,11 +7,13 @@ from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
 from shared.catalogue import FoundPoint, found_point, looks_like_a_point, rebuilt
-from shared.errors import StepFailedError, explain
+from shared.errors import OtherDiskError, StepFailedError, explain
 from shared.events import Event, log_event
+from shared.names import disk_key
 from shared.record import Kind, RecoveryPoint
 from shared.storage.records import TRANSACTION, RecordConflictError
 from shared.storage.services import Services
+from shared.workflows.points import require_own_name
 
 
 async def rebuild_catalogue(services: Services) -> None:
@@ -43,6 +45,7 @@ class _Rebuilding:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._disks: dict[str, BlobAddress] = {}
         self._on_record: dict[BlobAddress, set[str]] = {}
         self._last: dict[BlobAddress, FoundPoint] = {}
         self._restored: set[BlobAddress] = set()
@@ -52,6 +55,9 @@ class _Rebuilding:
     async def add(self, found: FoundPoint) -> None:
         """Put a recovery point on record, unless it is there."""
         disk, point = found.address, found.point
+        if not await self._is_own(disk):
+            log_event(Event.BLOB_UNKNOWN, level=logging.WARNING, blob=point.backup_blob, snapshot=point.backup_snapshot)
+            return
         if disk not in self._on_record:
             self._on_record[disk] = set(await self._services.records.point_times(disk))
         if disk not in self._last or self._last[disk].point.time <= point.time:
@@ -64,6 +70,17 @@ class _Rebuilding:
         waiting[point.time] = point
         if len(waiting) == TRANSACTION:
             await self._write(disk)
+
+    async def _is_own(self, disk: BlobAddress) -> bool:
+        """Tell whether the key of a disk is its own: two of one name, on two services, would share it."""
+        key = disk_key(disk)
+        if key not in self._disks:
+            try:
+                await require_own_name(self._services, disk)
+            except OtherDiskError:
+                return False
+            self._disks[key] = disk
+        return self._disks[key] == disk
 
     async def finish(self) -> None:
         """Put the rest on record, and make the records that are missing."""
@@ -84,7 +101,10 @@ class _Rebuilding:
         services = self._services
         if await services.records.get(disk) is not None:
             return False
-        blob = await services.backups.look(disk)
+        try:
+            blob = await services.backups.look(disk)
+        except OtherDiskError:
+            blob = None
         was_restored = disk in self._restored and not services.settings.covers(disk)
         adopted = was_restored and await services.copies.look(disk) is not None
         record = rebuilt(services.backups.address(disk).url, last, blob, adopted=adopted)

@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from functools import partial
 
 from azure.core.exceptions import AzureError
 from pydantic import ValidationError
@@ -9,12 +11,14 @@ from pydantic import ValidationError
 from shared import inspections, restores
 from shared.addresses import AddressError, BlobAddress
 from shared.decisions import LONGEST_CHECK_DELAY
-from shared.errors import DiskError, StepFailedError, explain, without_secrets
+from shared.errors import DiskError, OtherDiskError, StepFailedError, explain, without_secrets
 from shared.events import Event, log_event
 from shared.failed_runs import failed_for_good
+from shared.inspections import Inspection, Stage
 from shared.messages import (
     BatchMessage,
     FinishMessage,
+    InspectedMessage,
     InspectionMessage,
     MessageError,
     PartMessage,
@@ -35,13 +39,15 @@ from shared.names import (
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
-from shared.record import DiskRecord
+from shared.patience import out_of_patience
+from shared.record import DiskRecord, Task
 from shared.requests import InspectionRequest, RequestError, RestoreRequest, decoded
-from shared.restores import Restore, State, ended
+from shared.restores import Restore, State
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
 from shared.ticks import LONGEST_TICK
 from shared.workflows.failures import record_failure
+from shared.workflows.requested import refuse_given_up
 
 _DIED = "its worker died each time, or could not put on record what was wrong; the log of that time may say"
 
@@ -69,7 +75,7 @@ async def report_poison(services: Services, queue: str, body: bytes, message_id:
         await services.ensure()
         try:
             await _REPORTS.get(queue, _report_unknown)(services, queue, body, message_id)
-        except (MessageError, RequestError, AddressError, ValidationError) as error:
+        except (MessageError, RequestError, AddressError, ValidationError, OtherDiskError) as error:
             await _keep(services, queue, body, message_id, str(error))
     except (AzureError, RecordConflictError) as error:
         raise StepFailedError(explain(error)) from None
@@ -116,12 +122,13 @@ async def _report_finish(services: Services, queue: str, body: bytes, _: str) ->
 async def _report_restore(services: Services, queue: str, body: bytes, _: str) -> None:
     message = RestoreMessage.read(body)
     row, now = restores.row_key(message.restore), services.now()
-    noted = await services.restores.update(
-        message.address, row, lambda found: found.in_trouble(found.last_error or _DIED, now)
-    )
+    noted = await services.restores.update(message.address, row, lambda found: _troubled(found, now, restores.failed))
     if noted is None:
         log_event(Event.MESSAGE_DROPPED, disk=message.disk, restore=message.restore, step=queue)
         return
+    if noted.has_ended:
+        about = {"disk": noted.disk, "restore": noted.restore, "target": noted.target, "reason": noted.reason}
+        log_event(Event.RESTORE_FAILED, level=logging.ERROR, **about)
     await services.queues.send(message, LONGEST_CHECK_DELAY)
 
 
@@ -135,29 +142,39 @@ async def _report_part(services: Services, queue: str, body: bytes, _: str) -> N
     await _note(services, queue, PartMessage.read(body))
 
 
-async def _note(services: Services, queue: str, message: InspectionMessage) -> bool:
+async def _note(services: Services, queue: str, message: InspectedMessage) -> bool:
     """Note on an inspection's row that a step of it fails; tell whether it is still open."""
     row, now = inspections.row_key(message.task, message.inspection), services.now()
     noted = await services.inspections.update(
-        message.address, row, lambda found: found.in_trouble(found.last_error or _DIED, now)
+        message.address, row, lambda found: _troubled(found, now, inspections.failing)
     )
     if noted is None:
         log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step=queue)
     return noted is not None
 
 
+def _troubled[Kept: (Restore, Inspection)](
+    row: Kept, now: datetime, failed: Callable[[Kept, str, datetime], Kept]
+) -> Kept:
+    """Note that a step of something has gone wrong; its worker may have died each time, and told nothing."""
+    troubled = row.in_trouble(row.last_error or _DIED, now)
+    return failed(troubled, out_of_patience(troubled), now) if troubled.is_out_of_patience(now) else troubled
+
+
 async def _report_inspection_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
-    request = InspectionRequest.read(body)
+    request, now = InspectionRequest.read(body), services.now()
     why = _given_up(queue)
+    asked = Inspection.of(message_id, Task(queue), request.disk, request.point, now)
+    refused = partial(inspections.ended, stage=Stage.REFUSED, reason=why, now=now)
+    await refuse_given_up(services.inspections, asked, refused)
     await _note_on_disk(services, request.disk, Event(f"{queue}-failed"), why)
-    await _keep(services, queue, body, message_id, why)
 
 
 async def _report_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
-    request = RestoreRequest.read(body)
+    request, now = RestoreRequest.read(body), services.now()
     why = _given_up(queue)
-    restore = ended(Restore.of(message_id, request, services.now()), State.REFUSED, why, services.now())
-    await services.restores.add(restore)
+    refused = partial(restores.ended, state=State.REFUSED, reason=why, now=now)
+    await refuse_given_up(services.restores, Restore.of(message_id, request, now), refused)
     await _note_on_disk(services, request.disk, Event.RESTORE_DISK_FAILED, why)
 
 

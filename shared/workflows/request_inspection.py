@@ -1,6 +1,7 @@
 """An inspection is asked for, by a message or by the timer, and put on record; what comes after is step by step."""
 
 import logging
+from functools import partial
 
 from azure.core.exceptions import AzureError
 
@@ -14,10 +15,13 @@ from shared.record import Task
 from shared.requests import LATEST, InspectionRequest, RequestError
 from shared.storage.services import Services
 from shared.workflows.failures import record_failure
+from shared.workflows.requested import enqueue_first_step, put_on_record, redelivered
 
 
 async def request_inspection(services: Services, task: Task, body: bytes, message_id: str) -> None:
     """Open an inspection, or put on record why not. The same message delivered again opens no other.
+
+    What can't be put on record is carried by the inspection's own message, under its id, until it can.
 
     Args:
         services: the services.
@@ -29,16 +33,20 @@ async def request_inspection(services: Services, task: Task, body: bytes, messag
         StepFailedError: the record can't be written.
     """
     inspection = request_id(message_id, body)
+    failed = Event(f"{task}-failed")
     try:
-        await services.ensure()
-        try:
-            request = InspectionRequest.read(body)
-        except RequestError as error:
+        request = InspectionRequest.read(body)
+    except RequestError as error:
+        async with redelivered(failed, inspection=inspection):
+            await services.ensure()
             await _refuse(services, task, inspection, str(error))
-        else:
-            await open_inspection(services, task, BlobAddress.parse(request.disk), request.point, inspection)
-    except AzureError as error:
-        raise _failed(task, error) from None
+        return
+    carried = InspectionMessage(disk=request.disk, task=task, inspection=inspection, request=request.model_dump_json())
+    async with redelivered(failed, inspection=inspection):
+        asked = Inspection.of(inspection, task, request.disk, request.point, services.now())
+        opened = await put_on_record(services, partial(_on_record, services, asked), carried)
+        if opened:
+            await _enqueue(services, opened)
 
 
 async def inspect_all(services: Services, task: Task) -> None:
@@ -54,7 +62,7 @@ async def inspect_all(services: Services, task: Task) -> None:
     except AzureError as error:
         raise _failed(task, error) from None
     for disk, is_adopted in known.items():
-        if "*" in disk.blob or not (is_adopted or services.settings.covers(disk)):
+        if not (is_adopted or services.settings.covers(disk)):
             continue
         try:
             if await services.records.point_times(disk):
@@ -65,14 +73,29 @@ async def inspect_all(services: Services, task: Task) -> None:
 
 async def open_inspection(services: Services, task: Task, disk: BlobAddress, point: str, inspection: str) -> None:
     """Put an inspection on record, and enqueue its first step; one that is on record is enqueued again."""
-    opened = Inspection.of(inspection, task, disk.url, point, services.now())
-    if await services.inspections.add(opened):
-        log_event(Event(f"{task}-requested"), disk=disk.url, point=point, inspection=inspection)
-    else:
-        found = await services.inspections.get(disk, task, inspection)
-        if found is None or found[0].has_ended:
-            return
-    await services.queues.send(InspectionMessage(disk=disk.url, task=task, inspection=inspection))
+    if await _on_record(services, Inspection.of(inspection, task, disk.url, point, services.now())):
+        await services.queues.send(InspectionMessage(disk=disk.url, task=task, inspection=inspection))
+
+
+async def _on_record(services: Services, asked: Inspection) -> Inspection | None:
+    """Give the row of an inspection, new or not; None where it has ended."""
+    if await services.inspections.add(asked):
+        log_event(Event(f"{asked.task}-requested"), disk=asked.disk, point=asked.point, inspection=asked.inspection)
+        return asked
+    found = await services.inspections.get(asked.address, asked.task, asked.inspection)
+    return None if found is None or found[0].has_ended else found[0]
+
+
+async def _enqueue(services: Services, asked: Inspection) -> None:
+    """Enqueue the first step of what a person has asked for, who is told if it can't be done."""
+
+    def refused(row: Inspection, why: str) -> Inspection:
+        about = {"disk": row.disk, "inspection": row.inspection, "reason": why}
+        log_event(Event(f"{row.task}-refused"), level=logging.WARNING, **about)
+        return ended(row, Stage.REFUSED, why, services.now())
+
+    message = InspectionMessage(disk=asked.disk, task=asked.task, inspection=asked.inspection)
+    await enqueue_first_step(services, services.inspections, asked, message, refused)
 
 
 async def _refuse(services: Services, task: Task, inspection: str, reason: str) -> None:

@@ -1,20 +1,21 @@
 """A restore is asked for: the request is read and put on record; whatever comes after is done step by step."""
 
 import logging
+from functools import partial
 
-from azure.core.exceptions import AzureError
-
-from shared.errors import StepFailedError, explain
 from shared.events import Event, log_event
 from shared.messages import RestoreMessage
 from shared.names import request_id
 from shared.requests import RequestError, RestoreRequest
 from shared.restores import Restore, State, ended
 from shared.storage.services import Services
+from shared.workflows.requested import enqueue_first_step, put_on_record, redelivered
 
 
 async def restore_disk(services: Services, body: bytes, message_id: str) -> None:
     """Open a restore, or put on record why not. The same message delivered again opens no other.
+
+    What can't be put on record is carried by the restore's own message, under its id, until it can.
 
     Args:
         services: the services.
@@ -22,21 +23,21 @@ async def restore_disk(services: Services, body: bytes, message_id: str) -> None
         message_id: the queue message's id, which names the restore; where there is none, the body does.
 
     Raises:
-        StepFailedError: the record can't be written.
+        StepFailedError: neither the record nor the queue can be written to.
     """
     restore = request_id(message_id, body)
     try:
-        await services.ensure()
-        try:
-            request = RestoreRequest.read(body)
-        except RequestError as error:
+        request = RestoreRequest.read(body)
+    except RequestError as error:
+        async with redelivered(Event.RESTORE_DISK_FAILED, restore=restore):
+            await services.ensure()
             await _refuse(services, restore, str(error))
-        else:
-            await _open(services, restore, request)
-    except AzureError as error:
-        reason = explain(error)
-        log_event(Event.RESTORE_DISK_FAILED, level=logging.ERROR, restore=restore, reason=reason)
-        raise StepFailedError(reason) from None
+        return
+    carried = RestoreMessage(disk=request.disk, restore=restore, request=request.model_dump_json(by_alias=True))
+    async with redelivered(Event.RESTORE_DISK_FAILED, restore=restore):
+        opened = await put_on_record(services, partial(_on_record, services, restore, request), carried)
+        if opened:
+            await _enqueue(services, opened)
 
 
 async def _refuse(services: Services, restore: str, reason: str) -> None:
@@ -46,12 +47,20 @@ async def _refuse(services: Services, restore: str, reason: str) -> None:
         log_event(Event.RESTORE_REFUSED, level=logging.WARNING, restore=restore, reason=reason)
 
 
-async def _open(services: Services, restore: str, request: RestoreRequest) -> None:
+async def _on_record(services: Services, restore: str, request: RestoreRequest) -> Restore | None:
+    """Give the row of a restore, new or not; None where it has ended."""
     opened = Restore.of(restore, request, services.now())
     if await services.restores.add(opened):
         log_event(Event.RESTORE_REQUESTED, **request.model_dump(), restore=restore)
-    else:
-        found = await services.restores.get(opened.address, restore)
-        if found is None or found[0].has_ended:
-            return
-    await services.queues.send(RestoreMessage(disk=request.disk, restore=restore))
+        return opened
+    found = await services.restores.get(opened.address, restore)
+    return None if found is None or found[0].has_ended else found[0]
+
+
+async def _enqueue(services: Services, opened: Restore) -> None:
+    def refused(row: Restore, why: str) -> Restore:
+        log_event(Event.RESTORE_REFUSED, level=logging.WARNING, disk=row.disk, restore=row.restore, reason=why)
+        return ended(row, State.REFUSED, why, services.now())
+
+    message = RestoreMessage(disk=opened.disk, restore=opened.restore)
+    await enqueue_first_step(services, services.restores, opened, message, refused)

@@ -100,6 +100,8 @@ async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> 
         log_event(Event.BACKUP_DUE, disk=disk.url, tick=tick.isoformat(), last_point=point)
         if record and (record.run or record.restore):
             _tell_late(disk, record, tick)
+    if mistake := services.settings.heartbeat_mistake:
+        log_event(Event.HEARTBEAT_FAILED, level=logging.ERROR, tick=tick.isoformat(), reason=mistake)
     try:
         await services.queues.send(TickMessage(tick=tick, disks=len(disks.due) + disks.unknown), SHORTEST_LOOK_DELAY)
     except AzureError as error:

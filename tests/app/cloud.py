@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import aiohttp
 from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobClient, BlobServiceClient
 
 from infra.local.azurite import Account
@@ -79,6 +80,10 @@ class Disk:
     async def clear(self, start: int, length: int) -> None:
         await self.blob.clear_page(start, length)
         self.expected[start : start + length] = bytes(length)
+
+    async def encode(self, encoding: str) -> None:
+        """Say of its content that it is encoded, as some tools do that upload disks."""
+        await self.blob.set_http_headers(ContentSettings(content_encoding=encoding))
 
     async def resize(self, size: int) -> None:
         await self.blob.resize_blob(size)
@@ -200,7 +205,8 @@ class Cloud:
         self.tables = await enter(self.azure.tables())
         self.queues = await enter(self.azure.queues())
         self.services = {account: await enter(self.azure.blobs(account)) for account in ACCOUNTS}
-        self.http = await enter(aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self.azure.trusted())))
+        connector = aiohttp.TCPConnector(ssl=self.azure.trusted())
+        self.http = await enter(aiohttp.ClientSession(connector=connector, auto_decompress=False))
         self.azure.gateway.faults.clear()
         self.azure.gateway.copies.clear()
         for table in (BACKUPS_TABLE, BATCHES_TABLE):

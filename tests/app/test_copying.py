@@ -5,15 +5,31 @@ from urllib.parse import parse_qsl, unquote
 import pytest
 
 from infra.local.gateway import Fault, Request
+from shared.events import Event
 from shared.names import BACKUPS_TABLE, BATCHES_TABLE, MAX_WRITE, PAGE, STORAGE_API_VERSION
 from shared.record import SERVER_SIDE
 from shared.restores import State
-from tests.app.cloud import MIB, Cloud, pages
+from tests.app.cloud import MIB, Cloud, pages, until
 from tests.app.restoring import ask, ended, request
 
 CANT = [
     pytest.param(Fault("Put Page From URL", refuse=(501, "NotImplemented", "not here")), "NotImplemented", id="501"),
     pytest.param(Fault("Put Page From URL", refuse_source=(403, "AuthorizationFailure")), "Verify", id="firewall"),
+    pytest.param(
+        Fault("Put Page From URL", refuse=(500, "CannotVerifyCopySource", "not verified")),
+        "CannotVerifyCopySource (500): not verified. What to do: let the account",
+        id="the status that the documentation has",
+    ),
+    pytest.param(
+        Fault("Put Page From URL", refuse_source=(500, "InternalError"), mirrored_as=409),
+        "CannotVerifyCopySource (409): The copy source refused the read; the source answered InternalError (500)",
+        id="a source that fails",
+    ),
+    pytest.param(
+        Fault("Put Page From URL", refuse_source=(403, "AuthorizationFailure"), mirrored_as=503),
+        "the source answered AuthorizationFailure (403)",
+        id="a firewall, told as a busy service",
+    ),
 ]
 
 
@@ -41,6 +57,75 @@ async def test_where_the_service_can_not_copy_pages_go_through_the_function(
         await disk.write(0, pages(1, seed=3))
         [point] = await app.back_up(disk)
     assert point.copying == "server side"
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_a_busy_source_is_waited_out_and_the_service_goes_on_copying(cloud: Cloud) -> None:
+    disk = await cloud.disk(16 * MIB)
+    for start in range(0, 16 * MIB, MAX_WRITE):
+        await disk.write(start, pages(1))
+    busy = Fault("Put Page From URL", times=6, refuse_source=(503, "ServerBusy"), mirrored_as=409)
+    source = cloud.azure.gateway.faults.add(busy)
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+    assert (source.hits, point.copying, (await disk.record()).last_error) == (6, SERVER_SIDE, "")
+    assert not cloud.count("Put Page", disk.backup_path)
+    assert cloud.events(Event.SLOWED_DOWN)
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_a_source_that_fails_for_a_while_is_asked_again(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(4))
+    failing = cloud.azure.gateway.faults.add(
+        Fault("Put Page From URL", times=2, refuse=(500, "CannotVerifyCopySource", "not verified"))
+    )
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+    assert (failing.hits, point.copying) == (2, SERVER_SIDE)
+    assert await disk.content_of(point) == disk.expected
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault("Get Blob", times=6, refuse=(503, "ServerBusy", "not now")), id="busy"),
+        pytest.param(Fault("Get Blob", times=3, cut="midway"), id="cut short"),
+    ],
+)
+async def test_a_read_through_the_function_goes_at_the_pace_and_is_made_again(cloud: Cloud, fault: Fault) -> None:
+    disk = await cloud.disk(16 * MIB)
+    for start in range(0, 16 * MIB, MAX_WRITE):
+        await disk.write(start, pages(MAX_WRITE // PAGE // 4, seed=start))
+    cloud.azure.gateway.faults.add(Fault("Put Page From URL", refuse=(501, "NotImplemented", "not here")))
+    reads = cloud.azure.gateway.faults.add(fault)
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+    assert reads.hits == fault.times
+    assert (await disk.record()).last_error == ""
+    assert cloud.events(Event.SLOWED_DOWN)
+    assert await disk.content_of(point) == disk.expected
+
+
+async def test_a_read_that_is_refused_is_on_record_with_what_to_do(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(4))
+    cloud.azure.gateway.faults.add(Fault("Put Page From URL", refuse=(501, "NotImplemented", "not here")))
+    refused = cloud.azure.gateway.faults.add(Fault("Get Blob", refuse=(403, "AuthorizationPermissionMismatch", "no")))
+    async with cloud.app(disk) as app:
+        await app.tick()
+
+        async def last_error() -> str:
+            record = await disk.known_record()
+            return record.last_error if record else ""
+
+        error = await until(last_error, "an error on record")
+        refused.remove()
+        [point] = await app.next_points([disk], [0])
+    assert error.startswith(
+        f"AuthorizationPermissionMismatch (403): the bytes 0 to 2047 of {disk.url} can't be read. What"
+    )
+    assert "give the app's identity the role Tidemark disk reader" in error
     assert await disk.content_of(point) == disk.expected
 
 

@@ -8,9 +8,11 @@ from infra.local.gateway.deletions import Kept
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.inspections import Stage
 from shared.names import PAGE, SCRATCH_PREFIX, scratch_name
-from shared.record import PointState, Task
+from shared.record import SERVER_SIDE, PointState, Task
+from shared.restores import State
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.inspecting import ask_for, has_ended, inspected, inspections
+from tests.app.restoring import ask, ended, request
 from tests.logic.made_disks import gpt_disk
 from tests.logic.made_disks import made as made_volume
 
@@ -85,6 +87,32 @@ async def test_a_disk_that_has_lost_its_partition_table_does_not_read_as_a_good_
     assert record.last_drill_result.endswith(f"; {after}; at the drill before: {second}")
     assert record.last_drill_seen == after
     assert log.count('"drill-doubtful"') >= 3
+
+
+async def test_where_the_service_refuses_an_unsigned_copy_within_the_account_it_is_given_a_signature(
+    cloud: Cloud,
+) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        for refused in (
+            Fault("Copy Blob", only_unsigned=True, refuse_source=(403, "AuthorizationPermissionMismatch")),
+            Fault("Copy Blob", only_unsigned=True, refuse=(500, "CannotVerifyCopySource", "not verified")),
+            Fault("Copy Blob", only_unsigned=True, refuse=(404, "BlobNotFound", "not found")),
+        ):
+            unsigned = cloud.azure.gateway.faults.add(refused)
+            cloud.requests.clear()
+            drill = await inspected(cloud, Task.DRILL, disk)
+            assert (drill.state, drill.attempt, drill.last_error) == (Stage.DONE, 1, "")
+            assert unsigned.hits
+            assert not cloud.count("Create Container")
+            unsigned.remove()
+        refused = Fault("Copy Blob", only_unsigned=True, refuse_source=(403, "AuthorizationPermissionMismatch"))
+        unsigned = cloud.azure.gateway.faults.add(refused)
+        restore = await ended(cloud, await ask(cloud, request(disk, target=disk.url, overwrite=True)))
+    assert (restore.state, restore.copying, restore.last_error) == (State.DONE, SERVER_SIDE, "")
+    assert unsigned.hits == 2, "the promotion, and the disk from its own snapshot"
+    assert "sig=" not in cloud.log.read_text()
 
 
 async def test_a_restore_that_is_not_the_recovery_point_is_an_error_on_record(cloud: Cloud) -> None:

@@ -172,8 +172,10 @@ async def test_a_run_whose_finish_message_is_lost_is_resumed_by_the_next_tick(cl
     async with cloud.app(disk, RUN_STALLED_AFTER_SECONDS="1") as app:
         await until(partial(_is_forgotten, disk), "a run that nobody looks at")
         await app.tick()
-        [point] = await app.next_points([disk], [0])
-    assert await disk.content_of(point) == disk.expected
+        await app.next_points([disk], [1])
+    first, second = await disk.points()
+    assert await disk.content_of(first) == await disk.content_of(second) == disk.expected
+    assert first.sealed <= datetime.fromisoformat(second.time), "this tick's own run, once the first has ended"
     assert len(await disk.own_snapshots()) == 1
 
 

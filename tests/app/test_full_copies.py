@@ -3,11 +3,13 @@
 import uuid
 from urllib.parse import unquote
 
+import pytest
+
 from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.names import PAGE, backup_blob_name
-from shared.record import Kind, RecoveryPoint
+from shared.record import SERVER_SIDE, Kind, RecoveryPoint
 from shared.restores import State
 from shared.settings import Mode
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
@@ -42,7 +44,7 @@ async def test_each_run_is_a_copy_of_its_own_and_each_copy_can_be_restored(cloud
     async with cloud.app(in_mode(disk, Mode.FULL)) as app:
         cloud.requests.clear()
         copies = await two_copies(app, disk)
-        assert cloud.count("Copy Blob") == 2
+        assert cloud.count("Copy Blob", status=202) == 2
         assert not cloud.count("Put Page From URL") + cloud.count("Get Page Ranges")
         for point, held in copies:
             assert (point.kind, point.copying, point.size) == (Kind.FULL, "Copy Blob", 2 * MIB)
@@ -81,9 +83,16 @@ async def test_a_copy_may_take_days_and_one_that_fails_is_begun_anew(cloud: Clou
         await app.tick()
         await until(app.idle, "the tick's end")
         await held.finish()
-        [point] = await app.next_points([disk], [0])
-        assert await content_of(cloud, disk, point) == disk.expected
-        assert len(await disk.points()) == len(await disk.own_snapshots()) == 1
+
+        async def caught_up() -> bool:
+            return held.count == 3
+
+        await until(caught_up, "the copy that the second tick has asked for")
+        await held.finish()
+        await app.next_points([disk], [1])
+        for point in await disk.points():
+            assert await content_of(cloud, disk, point) == disk.expected
+        assert len(await disk.own_snapshots()) == 1
 
 
 async def test_a_full_copy_whose_source_snapshot_is_gone_is_given_up_and_leaves_nothing(cloud: Cloud) -> None:
@@ -139,4 +148,39 @@ async def test_a_refused_source_is_on_record_with_what_the_service_says(cloud: C
         [point] = await app.back_up(disk)
     assert refused.hits == 1
     assert "CannotVerifyCopySource" in (await disk.record()).last_error
+    assert await content_of(cloud, disk, point) == disk.expected
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault("Copy Blob", refuse_source=(503, "ServerBusy"), mirrored_as=409, times=3), id="busy"),
+        pytest.param(Fault("Copy Blob", refuse=(500, "CannotVerifyCopySource", "no"), times=3), id="failing"),
+    ],
+)
+async def test_a_source_that_is_busy_or_fails_for_a_while_is_asked_again_and_nothing_has_failed(
+    cloud: Cloud, fault: Fault
+) -> None:
+    disk = await cloud.disk(2 * MIB)
+    await disk.write(0, pages(8))
+    passing = cloud.azure.gateway.faults.add(fault)
+    async with cloud.app(in_mode(disk, Mode.FULL)) as app:
+        [point] = await app.back_up(disk)
+        assert (passing.hits, (await disk.record()).last_error) == (3, "")
+        assert await content_of(cloud, disk, point) == disk.expected
+        passing.remove()
+        again = cloud.azure.gateway.faults.add(fault)
+        restore = await ended(cloud, await ask(cloud, request(disk)))
+    assert (again.hits, restore.state, restore.copying, restore.last_error) == (3, State.DONE, SERVER_SIDE, "")
+
+
+async def test_the_backup_container_is_created_when_it_is_missing_and_not_asked_for_else(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(in_mode(disk, Mode.FULL)) as app:
+        await app.back_up(disk)
+        assert cloud.count("Create Container", f"/{BACKUPS.name}/{BACKUP_CONTAINER}") == 1
+        cloud.requests.clear()
+        [point] = await app.back_up(disk)
+        await ended(cloud, await ask(cloud, request(disk)))
+    assert not cloud.count("Create Container")
     assert await content_of(cloud, disk, point) == disk.expected

@@ -4,20 +4,25 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
-from infra.local.gateway import Fault
+from infra.local.gateway import Fault, Request
 from infra.local.local_azure import BACKUPS
+from shared.events import Event
 from shared.names import BATCHES_TABLE, PAGE
 from shared.record import Kind
+from shared.restores import State
 from shared.storage.records import from_properties
 from shared.workflows.listing import WINDOW
 from tests.app.cloud import KIB, MIB, Cloud, Disk, pages, until, valid_ranges
+from tests.app.restoring import ask, ended, request
 
 GIB = 1024 * MIB
 MILLION = 1_000_000
+TIMED_OUT = (500, "OperationTimedOut", "Operation could not be completed within the specified time.")
 
 
 async def _sparse_disk(cloud: Cloud, size: int) -> Disk:
@@ -51,12 +56,71 @@ async def test_a_diff_that_times_out_is_asked_for_in_halves_and_gives_the_same_b
     async with cloud.app(disk) as app:
         await app.back_up(disk)
         await disk.write(4 * MIB - 3 * PAGE, pages(6, seed=2))
-        timeout = (500, "OperationTimedOut", "Operation could not be completed within the specified time.")
-        fault = cloud.azure.gateway.faults.add(Fault("Get Page Ranges", disk.path, times=2, refuse=timeout))
+        fault = cloud.azure.gateway.faults.add(Fault("Get Page Ranges", disk.path, times=2, refuse=TIMED_OUT))
         [point] = await app.back_up(disk)
     assert fault.hits == 2
     assert (point.kind, point.ranges, point.write_calls) == (Kind.INCREMENTAL, 1, 1)
     assert await disk.content_of(point) == disk.expected
+
+
+@pytest.mark.parametrize("how", [{"refuse": TIMED_OUT}, {"cut": "before"}], ids=["time-out", "cut off"])
+async def test_a_listing_on_which_the_service_gives_up_is_asked_for_in_halves(
+    cloud: Cloud, how: dict[str, Any]
+) -> None:
+    disk = await cloud.disk(16 * MIB)
+    await disk.write(8 * MIB - 3 * PAGE, pages(6))
+    fault = cloud.azure.gateway.faults.add(Fault("Get Page Ranges", disk.path, longer_than=5 * MIB, **how))
+    async with cloud.app(disk) as app:
+        [point] = await app.back_up(disk)
+    assert fault.hits
+    assert point.ranges == 1
+    assert await disk.content_of(point) == disk.expected
+    assert (await disk.record()).last_error == ""
+
+
+@pytest.mark.parametrize("how", [{"refuse": TIMED_OUT}, {"cut": "before"}], ids=["time-out", "cut off"])
+async def test_a_clear_on_which_the_service_gives_up_is_made_in_halves_and_the_run_is_sealed(
+    cloud: Cloud, how: dict[str, Any]
+) -> None:
+    disk = await cloud.disk(40 * MIB)
+    for start in range(0, 40 * MIB, 4 * MIB):
+        await disk.write(start + PAGE, pages(2))
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        await disk.clear(0, 33 * MIB)
+        fault = cloud.azure.gateway.faults.add(Fault("Clear Pages", longer_than=5 * MIB, **how))
+        [point] = await app.back_up(disk)
+    assert fault.hits
+    assert (point.kind, point.ranges, point.bytes_cleared) == (Kind.INCREMENTAL, 1, 33 * MIB)
+    assert await disk.content_of(point) == disk.expected
+    assert (await disk.record()).last_error == ""
+    assert cloud.events(Event.CLEAR_HALVED)
+
+
+async def test_a_resync_and_a_restore_clear_what_is_empty_at_most_a_gib_at_once(cloud: Cloud) -> None:
+    disk = await _sparse_disk(cloud, 3 * GIB)
+    await disk.blob.upload_page(pages(1), GIB, PAGE)
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        await disk.blob.create_page_blob(3 * GIB)  # made anew: no diff reaches across
+        await disk.blob.upload_page(pages(1), 2 * GIB - PAGE, PAGE)
+        cloud.requests.clear()
+        [point] = await app.back_up(disk)
+        ranges = await valid_ranges(cloud.services[BACKUPS], disk.backup_blob, point.backup_snapshot)
+        assert (point.kind, ranges) == (Kind.RESYNC, [(2 * GIB - PAGE, 2 * GIB)])
+        assert (point.clear_calls, cloud.count("Clear Pages", disk.backup_path, 201)) == (3, 3)
+        firewall = Fault("Copy Blob", f"/{disk.account.name}/*", refuse_source=(403, "AuthorizationFailure"))
+        cloud.azure.gateway.faults.add(firewall)
+        cloud.azure.gateway.faults.add(Fault("Clear Pages", longer_than=GIB // 4, refuse=TIMED_OUT))
+        restore = await ended(cloud, await ask(cloud, request(disk)))
+        assert (restore.state, restore.last_error) == (State.DONE, "")
+        assert restore.copying.startswith("through the function")
+    assert max(_length(r) for r in cloud.requests if r.operation == "Clear Pages") == GIB
+
+
+def _length(asked: Request) -> int:
+    first, last = asked.headers["x-ms-range"].removeprefix("bytes=").split("-")
+    return int(last) + 1 - int(first)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads a process's peak memory from /proc")

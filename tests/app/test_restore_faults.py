@@ -8,11 +8,14 @@ import pytest
 
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
-from shared.names import PAGE, restore_lease_id
+from shared.events import Event
+from shared.messages import RestoreMessage
+from shared.names import BACKUPS_TABLE, PAGE, disk_key, restore_lease_id
+from shared.patience import FEWEST_FAILURES, PATIENCE
 from shared.record import Kind
-from shared.restores import State
+from shared.restores import Restore, State
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
-from tests.app.restoring import ask, ended, request
+from tests.app.restoring import ask, ended, request, restore_of
 
 SHORT_LEASE = 2
 
@@ -209,3 +212,36 @@ async def test_no_secret_is_on_record_or_in_the_log_of_a_restore(cloud: Cloud) -
     assert signatures
     assert not [secret for secret in secrets if secret in kept or unquote(secret) in kept]
     assert "sig=" not in kept
+
+
+async def test_a_restore_whose_permission_does_not_come_back_fails_and_lets_its_disk_go(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    await disk.write(0, pages(2))
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        lost = (403, "AuthorizationPermissionMismatch", "not authorized")
+        cloud.azure.gateway.faults.add(Fault("Lease Blob", disk.path, after=2, refuse=lost))
+        asked = await ask(cloud, request(disk, target=disk.url, overwrite=True))
+
+        async def is_in_trouble() -> Restore | None:
+            found = await restore_of(cloud, asked)
+            return found if found and found.trouble_since and found.state is State.COPYING else None
+
+        restore = await until(is_in_trouble, "a step that goes wrong")
+        assert restore
+        await app.tick()
+        await until(lambda: cloud.logged(Event.BACKUP_LATE), "a tick that finds the disk claimed")
+        a_day_ago = {"trouble_since": restore.requested - PATIENCE, "failures": FEWEST_FAILURES}
+        row = {"PartitionKey": disk_key(disk.address), "RowKey": restore.row_key, **a_day_ago}
+        await cloud.tables.get_table_client(BACKUPS_TABLE).update_entity(row)
+        await cloud.send(RestoreMessage(disk=disk.url, restore=asked))
+        restore = await ended(cloud, asked)
+        assert restore.state is State.FAILED
+        assert "every step has gone wrong since" in restore.reason
+        assert "AuthorizationPermissionMismatch" in restore.reason
+        [failed] = cloud.events(Event.RESTORE_FAILED)
+        assert failed["disk"] == disk.url
+        # The tick that found it claimed is caught up, though what the restore has left could not be cleaned up.
+        [point] = await app.next_points([disk], [1])
+    assert await disk.content_of(point) == disk.expected
+    assert (point.kind, cloud.events(Event.RESTORE_LEFT_OVER) != []) == (Kind.RESYNC, True)

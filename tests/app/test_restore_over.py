@@ -1,10 +1,13 @@
 """A recovery point goes back over the disk itself; the old recovery points stay, and backups go on."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
+from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 from azure.storage.blob.aio import BlobLeaseClient
 
 from infra.local.gateway import Fault
+from infra.local.local_azure import BLOB_API_VERSION
 from shared.names import PAGE
 from shared.record import Kind, PointState
 from shared.restores import Restore, State
@@ -66,6 +69,35 @@ async def test_over_the_original_the_old_points_stay_restorable_and_the_next_bac
         elsewhere = await ended(cloud, await ask(cloud, request(disk, old[1].time)))
         new = await cloud.existing_disk(elsewhere.target, held[1])
         assert await cloud.read(new.blob, new.account) == held[1]
+
+
+async def test_a_disk_whose_metadata_could_not_be_kept_is_refused_before_anything_is_written(cloud: Cloud) -> None:
+    disk = await cloud.disk(MIB)
+    await disk.write(0, pages(4))
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        for metadata, why in ({"a": "x" * 8150}, "of 8192 at most"), ({"owner": "J\xfcrgen"}, "owner is not all ASCII"):
+            await _set_metadata(cloud, disk, metadata)
+            cloud.requests.clear()
+            found = await ended(cloud, await ask(cloud, request(disk, target=disk.url, overwrite=True)))
+            assert (found.state, why in found.reason) == (State.REFUSED, True), found.reason
+            assert not [sent for sent in cloud.requests if sent.operation in WRITES and (sent.status or 500) < 300]
+        [point] = await app.back_up(disk)
+        assert await disk.content_of(point) == disk.expected
+        await _set_metadata(cloud, disk, {"for": "the-user"})
+        await restored_over(cloud, disk, point.time, bytes(disk.expected))
+    assert (await disk.blob.get_blob_properties()).metadata["for"] == "the-user"
+
+
+async def _set_metadata(cloud: Cloud, disk: Disk, metadata: dict[str, str]) -> None:
+    """Set a blob's metadata as other tools do, with whatever is in it (REST: Set Blob Metadata)."""
+    may = BlobSasPermissions(write=True)
+    expiry = datetime.now(UTC) + timedelta(hours=1)
+    names = (disk.account.name, disk.address.container, disk.address.blob)
+    sas = generate_blob_sas(*names, account_key=disk.account.key, permission=may, expiry=expiry)
+    headers = {f"x-ms-meta-{name}": value for name, value in metadata.items()} | {"x-ms-version": BLOB_API_VERSION}
+    async with cloud.http.put(f"{disk.url}?comp=metadata&{sas}", headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
 
 
 async def test_a_state_that_is_still_a_source_snapshot_is_promoted_and_no_bytes_cross_accounts(cloud: Cloud) -> None:

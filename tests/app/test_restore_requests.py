@@ -43,6 +43,9 @@ async def test_what_can_not_be_done_is_refused_once_with_its_reason_and_nothing_
             request(disk, "2026-11-22T12:00:00"): "has no zone",
             request(disk, "yesterday"): "is no RFC 3339 time",
             request(disk, "2026-02-30T12:00:00Z"): "is no time that there is",
+            request(disk, target=disk.url.replace("disk1", "./disk1")): "such dots are dropped on the way",
+            request(disk, target=disk.url.replace("disk1", "%FF")): "should be percent-encoded as UTF-8",
+            request(disk, target=disk.url.replace("vhds-", "VHDs-")): "names a container that can't be",
             request(f"{disk.url}.other"): "neither SOURCE_DISKS nor the record names it",
             request(
                 disk, "2020-01-01T00:00:00Z"

@@ -141,6 +141,20 @@ async def test_a_heartbeat_that_is_refused_is_called_again(cloud: Cloud, watcher
     assert SECRET not in cloud.log.read_text()
 
 
+async def test_a_heartbeat_that_is_no_url_stops_no_backup_and_is_told_at_each_tick(cloud: Cloud) -> None:
+    disk = await cloud.disk()
+    unresolved = f"@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/{SECRET})"
+    async with cloud.app(disk, HEARTBEAT_URL=unresolved) as app:
+        for _ in range(2):
+            await app.back_up(disk)
+        await until(lambda: cloud.logged(Event.TICK_SUCCEEDED), "the end of a tick")
+    ticks = [event["tick"] for event in cloud.events(Event.SNAPSHOTS_TAKEN)]
+    told = cloud.events(Event.HEARTBEAT_FAILED)
+    assert [event["tick"] for event in told] == ticks
+    assert all(event["reason"].startswith("HEARTBEAT_URL is no URL") for event in told)
+    assert SECRET not in cloud.log.read_text()
+
+
 async def test_a_heartbeat_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.storage.connections._TIMEOUTS", {"connection_timeout": 0.1, "read_timeout": 0.1})
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -49,8 +49,8 @@ async def test_a_recovery_point_that_rots_is_found_to_be_damaged_and_is_the_base
         verify = await inspected(cloud, Task.VERIFY, disk)
         [damaged] = await disk.points()
         assert (verify.state, damaged.state, damaged.damage) == (Stage.FAILED, PointState.DAMAGED, verify.reason)
-        assert "the bytes 0 to 4096 of" in damaged.damage
-        assert "is damaged: the bytes 0 to 4096" in (await disk.record()).resync_reason
+        assert "the bytes 0 to 4095 of" in damaged.damage
+        assert "is damaged: the bytes 0 to 4095" in (await disk.record()).resync_reason
         assert '"point-damaged"' in cloud.log.read_text()
         [point] = await app.back_up(disk)
         assert (point.kind, "is damaged" in point.reason) == (Kind.RESYNC, True)

@@ -70,6 +70,10 @@ class Cloud(ABC):
         """Grow or shrink a blob."""
 
     @abstractmethod
+    async def encode(self, blob: BlobAddress, encoding: str) -> None:
+        """Say of a blob's content that it is encoded, as tools do that upload disks (REST: Set Blob Properties)."""
+
+    @abstractmethod
     async def snapshot(self, blob: BlobAddress, metadata: Mapping[str, str] | None = None) -> str:
         """Snapshot a blob, as a user does; give the snapshot's time."""
 
@@ -92,6 +96,18 @@ class Cloud(ABC):
     @abstractmethod
     def hold(self, target: BlobAddress) -> HeldCopy:
         """Hold the copies that will be started to a blob."""
+
+    @abstractmethod
+    def refuse_source(self, status: int) -> None:
+        """Have the service be answered with this where it reads what it is to copy from another account to a disk."""
+
+    @abstractmethod
+    def want_signatures(self) -> None:
+        """Have the service refuse to copy within an account what is not signed."""
+
+    @abstractmethod
+    def give_up_on_clears(self, longer_than: int) -> None:
+        """Have the service give up on clears of more pages than this."""
 
     @abstractmethod
     async def receive(self, queue: str) -> list[bytes]:

@@ -56,6 +56,9 @@ class SimulatedCloud(Cloud):
     async def resize(self, blob: BlobAddress, pages: int) -> None:
         self._blob(blob).resize(pages, None)
 
+    async def encode(self, blob: BlobAddress, encoding: str) -> None:  # noqa: ARG002 - no call gives or heeds it
+        self._blob(blob).forget_copy()
+
     async def snapshot(self, blob: BlobAddress, metadata: Mapping[str, str] | None = None) -> str:
         return self.world.snapshot(blob, metadata)
 
@@ -76,6 +79,15 @@ class SimulatedCloud(Cloud):
 
     def hold(self, target: BlobAddress) -> HeldCopy:
         return _SimulatedCopy(self.world, target)
+
+    def refuse_source(self, status: int) -> None:
+        self.world.source_answers = status
+
+    def want_signatures(self) -> None:
+        self.world.wants_signature = True
+
+    def give_up_on_clears(self, longer_than: int) -> None:
+        self.world.longest_clear = longer_than
 
     async def receive(self, queue: str) -> list[bytes]:
         seen = [message for message in self.world.messages if message.queue == queue]

@@ -6,10 +6,12 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
+from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient, BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from infra.local.azurite import Account
+from infra.local.gateway import Fault
 from infra.local.gateway.pending_copies import HeldCopies
 from infra.local.local_azure import BACKUPS, DISKS, LocalAzure
 from shared.addresses import BlobAddress, ContainerAddress
@@ -53,6 +55,7 @@ async def open_cloud(people: People) -> AsyncIterator["AzuriteCloud"]:
         yield AzuriteCloud(people, services, disks, lab)
     azure.gateway.copies.clear()
     azure.gateway.versioned.clear()
+    azure.gateway.faults.clear()
 
 
 class AzuriteCloud(Cloud):
@@ -75,6 +78,9 @@ class AzuriteCloud(Cloud):
     async def resize(self, blob: BlobAddress, pages: int) -> None:
         await self._blob(blob).resize_blob(pages * PAGE)
 
+    async def encode(self, blob: BlobAddress, encoding: str) -> None:
+        await self._blob(blob).set_http_headers(ContentSettings(content_encoding=encoding))
+
     async def snapshot(self, blob: BlobAddress, metadata: Mapping[str, str] | None = None) -> str:
         given = None if metadata is None else dict(metadata)
         return str((await self._blob(blob).create_snapshot(given))["snapshot"])
@@ -95,6 +101,20 @@ class AzuriteCloud(Cloud):
         path = f"/{target.account}/{target.container}/{target.blob}"
         return _PendingCopy(self._people.azure.gateway.copies.hold(path), self._blob(target))
 
+    def refuse_source(self, status: int) -> None:
+        refused = (status, {403: "AuthorizationFailure", 500: "InternalError", 503: "ServerBusy"}[status])
+        for operation, path in (("Put Page From URL", None), ("Copy Blob", f"/{DISKS.name}/*")):
+            self._people.azure.gateway.faults.add(Fault(operation, path, refuse_source=refused))
+
+    def want_signatures(self) -> None:
+        refused = (403, "AuthorizationPermissionMismatch")
+        self._people.azure.gateway.faults.add(Fault("Copy Blob", only_unsigned=True, refuse_source=refused))
+
+    def give_up_on_clears(self, longer_than: int) -> None:
+        timed_out = (500, "OperationTimedOut", "Operation could not be completed within the specified time.")
+        fault = Fault("Clear Pages", longer_than=longer_than * PAGE, refuse=timed_out)
+        self._people.azure.gateway.faults.add(fault)
+
     async def receive(self, queue: str) -> list[bytes]:
         client = self._people.queues.get_queue_client(queue)
         found = []
@@ -105,6 +125,15 @@ class AzuriteCloud(Cloud):
 
     async def pass_time(self) -> None:
         await asyncio.sleep(SOON.total_seconds())
+
+    async def make_block_blob(self, blob: BlobAddress) -> None:
+        """Make what is no disk."""
+        await self._blob(blob).upload_blob(b"a text")
+
+    async def names(self, container: ContainerAddress) -> list[str]:
+        """List the names of the blobs of a container."""
+        client = self._people.blobs[container.account].get_container_client(container.container)
+        return [blob.name async for blob in client.list_blobs()]
 
     def _blob(self, blob: BlobAddress) -> BlobClient:
         return self._people.blobs[blob.account].get_blob_client(blob.container, blob.blob)

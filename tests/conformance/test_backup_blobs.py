@@ -3,7 +3,7 @@
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from shared.errors import LeaseLostError, NotAsLeftError, SourceUnreachableError
+from shared.errors import LeaseLostError, NotAsLeftError, SourceUnreachableError, is_busy, is_passing
 from shared.names import ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
 
@@ -63,6 +63,22 @@ async def test_nothing_is_written_after_the_end_of_a_backup_blob(cloud: Cloud) -
         await cloud.services.backups.clear(disk, pages_of(1, 3, clear=True), RUN)
     assert refused.value.status_code == 416
     assert await cloud.changes(cloud.services.backups.address(disk)) == []
+
+
+async def test_a_clear_on_which_the_service_gives_up_has_cleared_nothing_and_a_shorter_one_is_done(
+    cloud: Cloud,
+) -> None:
+    disk = await cloud.disk(1)
+    await cloud.leased_backup(disk, 4)
+    backups, backup = cloud.services.backups, cloud.services.backups.address(disk)
+    await backups.write(disk, pages_of(0, 4), content_of(1, 2, 3, 4), RUN)
+    cloud.give_up_on_clears(longer_than=2)
+    with pytest.raises(HttpResponseError) as given_up:
+        await backups.clear(disk, pages_of(0, 3, clear=True), RUN)
+    assert (given_up.value.status_code, is_passing(given_up.value), is_busy(given_up.value)) == (500, True, False)
+    assert await cloud.content(backup) == [1, 2, 3, 4]
+    await backups.clear(disk, pages_of(0, 2, clear=True), RUN)
+    assert await cloud.content(backup) == [0, 0, 3, 4]
 
 
 async def test_nothing_is_written_to_a_backup_blob_that_is_gone(cloud: Cloud) -> None:

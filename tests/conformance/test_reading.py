@@ -1,10 +1,14 @@
-"""Content is read alike in memory and on Azurite."""
+"""Content is read alike in memory and on Azurite: as it is stored, whatever a blob's properties say of its encoding."""
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from shared.errors import SourceGoneError
-from tests.conformance.clouds import Cloud, content_of, pages_of
+from shared.errors import SourceGoneError, is_passing
+from shared.names import COPY_METADATA
+from shared.storage.page_blobs import Version
+from tests.conformance.clouds import RUN, Cloud, content_of, pages_of
+
+ENCODINGS = pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "identity", "gzip, deflate", "x"])
 
 
 async def test_a_range_is_read_whole_and_what_was_never_written_as_zeros(cloud: Cloud) -> None:
@@ -24,8 +28,9 @@ async def test_a_signed_url_reads_its_snapshot_and_not_what_came_later(cloud: Cl
 async def test_a_range_that_ends_after_the_disk_is_refused(cloud: Cloud) -> None:
     disk = await cloud.disk(1, 2)
     url = await cloud.source(disk)
-    with pytest.raises(HttpResponseError):
+    with pytest.raises(HttpResponseError) as refused:
         await cloud.services.pages.read(url, pages_of(1, 3))
+    assert not is_passing(refused.value)
 
 
 async def test_what_was_deleted_can_not_be_read(cloud: Cloud) -> None:
@@ -38,3 +43,29 @@ async def test_what_was_deleted_can_not_be_read(cloud: Cloud) -> None:
     await cloud.delete(disk)
     with pytest.raises(SourceGoneError):
         await cloud.services.pages.read(of_disk, pages_of(0, 1))
+
+
+@ENCODINGS
+async def test_what_is_read_is_what_was_written_whatever_is_said_of_its_encoding(cloud: Cloud, encoding: str) -> None:
+    disk = await cloud.disk(1, 2, None, 4)
+    await cloud.encode(disk, encoding)
+    taken = await cloud.services.disks.take_snapshot(disk)
+    assert await cloud.size(disk, taken) == 4
+    assert await cloud.changes(disk, taken) == [(0, 2, "write"), (3, 4, "write")]
+    assert await cloud.content(disk, taken) == await cloud.content(disk) == [1, 2, 0, 4]
+    assert await cloud.services.pages.read(await cloud.source(disk, taken), pages_of(1, 3)) == content_of(2, 0)
+
+
+@ENCODINGS
+async def test_what_is_copied_is_what_was_written_whatever_is_said_of_its_encoding(cloud: Cloud, encoding: str) -> None:
+    disk, target = await cloud.disk(1, 2, None, 4), cloud.lab.blob("new.vhd")
+    await cloud.encode(disk, encoding)
+    taken = await cloud.services.disks.take_snapshot(disk)
+    await cloud.leased_backup(disk, 4)
+    await cloud.services.backups.copy(disk, pages_of(0, 2), await cloud.source(disk, taken), RUN)
+    assert await cloud.content(cloud.services.backups.address(disk)) == [1, 2, 0, 0]
+    mark = {COPY_METADATA: "restore/1"}
+    await cloud.copy_over(target, Version(disk, taken), mark)
+    etag = await cloud.services.copies.forget_source(target, await cloud.etag(target))
+    assert (await cloud.target(target)).etag == etag
+    assert await cloud.content(target) == [1, 2, 0, 4]

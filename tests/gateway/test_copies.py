@@ -111,6 +111,13 @@ async def test_a_source_of_another_account_needs_a_sas_that_serves(backup: PageB
     await backup.client.start_copy_from_url(disk.source_url(source))
 
 
+async def test_nothing_is_copied_from_a_url_that_is_too_long(disk: PageBlob) -> None:
+    url = disk.at(await disk.snapshot()).url
+    await disk.client.start_copy_from_url(f"{url}&x={'y' * (2048 - len(url) - 3)}")
+    too_long = f"{url}&x={'y' * (2049 - len(url) - 3)}"
+    assert await refusal(disk.client.start_copy_from_url(too_long)) == (400, "InvalidHeaderValue")
+
+
 async def test_a_page_blob_is_not_copied_over_a_block_blob_nor_the_other_way(
     disk: PageBlob, disks: ContainerClient
 ) -> None:

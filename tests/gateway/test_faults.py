@@ -9,7 +9,7 @@ from azure.storage.blob.aio import ContainerClient
 
 from infra.local.gateway import Fault, Gateway
 from tests.gateway.conftest import DISKS
-from tests.gateway.page_blobs import PAGE, PageBlob, refusal
+from tests.gateway.page_blobs import PAGE, NewBlob, PageBlob, refusal
 
 PATIENCE_SECONDS = 60.0
 
@@ -105,6 +105,15 @@ async def test_a_download_can_be_cut(disk: PageBlob, gateway: Gateway) -> None:
         await disk.read(0, 0)
 
 
+async def test_a_download_can_be_cut_midway(disk: PageBlob, gateway: Gateway) -> None:
+    await disk.write(0, 7)
+    gateway.faults.add(Fault("Get Blob", cut="midway"))
+    gateway.requests.clear()
+    with pytest.raises(HttpResponseError, match="2048 of 4096 bytes"):
+        await disk.read(0, 7)
+    assert (gateway.requests[0].status, gateway.requests[0].bytes_out) == (206, 4 * PAGE)
+
+
 async def test_a_held_request_lands_when_it_is_let_go(disk: PageBlob, gateway: Gateway) -> None:
     let_go = asyncio.Event()
     handle = gateway.faults.add(Fault("Put Page", times=1, delay_until=let_go))
@@ -162,6 +171,42 @@ async def test_a_source_can_be_made_to_refuse(disk: PageBlob, backup: PageBlob, 
     assert (error.status_code, error.error_code) == (403, "CannotVerifyCopySource")
     assert error.response.headers["x-ms-copy-source-error-code"] == "AuthenticationFailed"
     await backup.client.upload_pages_from_url(url, 0, PAGE, 0)
+
+
+async def test_a_source_that_refuses_can_be_told_by_another_status(
+    disk: PageBlob, backup: PageBlob, gateway: Gateway
+) -> None:
+    url = disk.source_url(await disk.snapshot())
+    gateway.faults.add(Fault("Put Page From URL", refuse_source=(503, "ServerBusy"), mirrored_as=409))
+    with pytest.raises(HttpResponseError) as refused:
+        await backup.client.upload_pages_from_url(url, 0, PAGE, 0)
+    error: Any = refused.value
+    assert (error.status_code, error.error_code) == (409, "CannotVerifyCopySource")
+    assert error.response.headers["x-ms-copy-source-status-code"] == "503"
+    assert (error.additional_info["copysourcestatuscode"], error.additional_info["copysourceerrorcode"]) == (
+        "503",
+        "ServerBusy",
+    )
+
+
+async def test_the_source_of_a_copy_can_be_made_to_refuse_where_it_has_no_signature(
+    disk: PageBlob, new_disk: NewBlob, gateway: Gateway
+) -> None:
+    snapshot, target = await disk.snapshot(), await new_disk(1)
+    unsigned, signed = disk.source_url(snapshot, ""), disk.source_url(snapshot)
+    fault = gateway.faults.add(
+        Fault("Copy Blob", only_unsigned=True, refuse_source=(403, "AuthorizationPermissionMismatch"))
+    )
+    assert await refusal(target.client.start_copy_from_url(unsigned)) == (403, "CannotVerifyCopySource")
+    await target.client.start_copy_from_url(signed)
+    assert fault.hits == 1
+
+
+async def test_only_what_is_longer_can_be_made_to_fail(disk: PageBlob, gateway: Gateway) -> None:
+    timed_out = (500, "OperationTimedOut", "Operation could not be completed within the specified time.")
+    gateway.faults.add(Fault("Clear Pages", longer_than=2 * PAGE, refuse=timed_out))
+    assert await refusal(disk.clear(0, 2)) == (500, "OperationTimedOut")
+    await disk.clear(0, 1)
 
 
 async def test_what_was_asked_is_on_record(disk: PageBlob, gateway: Gateway) -> None:

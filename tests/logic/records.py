@@ -191,6 +191,7 @@ def inspections() -> st.SearchStrategy[Inspection]:
         parts_enqueued=_counts,
         stalls=_counts,
         trouble_since=st.none() | _times,
+        failures=_counts,
         scratch_etag=_texts,
         attempt=_counts,
         last_error=_texts,

@@ -1,11 +1,14 @@
 """Addresses: one disk has one spelling, in both styles and any cloud; what may be a secret is never repeated."""
 
+from urllib.parse import unquote
+
 import pytest
 from azure.storage.blob import BlobClient
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from shared.addresses import AddressError, BlobAddress, ContainerAddress
+from shared.addresses import AddressError, BlobAddress, ContainerAddress, is_url_of
+from shared.naming import blob_mistake
 
 SERVICES = {
     "https://disks.blob.core.windows.net": "disks",
@@ -21,8 +24,10 @@ SERVICES = {
     "http://[::1]:10000/devstoreaccount1": "devstoreaccount1",
 }
 WINDOWS_NET = "https://disks.blob.core.windows.net"
-CONTAINERS = st.sampled_from(["vhds", "$root", "$web", "a-b-0"])
-NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
+CONTAINERS = st.sampled_from(["vhds", "$web", "a-b-0"])
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(
+    lambda name: not blob_mistake("vhds", name)
+)
 
 a_few = settings(max_examples=100, deadline=None)
 
@@ -51,7 +56,7 @@ def test_any_blob_is_found_again_by_its_url(service_url: str, container: str, na
 @a_few
 @given(NAMES)
 def test_the_url_of_a_url_is_itself(typed: str) -> None:
-    assume(not set(typed) & set("?#\t\r\n"))
+    assume(not set(typed) & set("?#") and not blob_mistake("vhds", f"{unquote(typed)}x"))
     url = BlobAddress.parse(f"{WINDOWS_NET}/vhds/{typed}x").url
     assert BlobAddress.parse(url).url == url
 
@@ -78,6 +83,50 @@ def test_the_sdk_reads_the_url_of_a_blob_as_that_blob(container: str, name: str)
 )
 def test_a_disk_has_one_address_however_it_is_spelt(typed: str) -> None:
     assert BlobAddress.parse(typed) == BlobAddress(WINDOWS_NET, "disks", "vhds", "a ü.vhd")
+
+
+ONE_BLOB = [
+    "https://disks.blob.core.windows.net/vhds/a.vhd",
+    "https://disks.blob.core.windows.net:443/vhds/a.vhd",
+    "https://DISKS.BLOB.core.windows.net./vhds/a.vhd",
+    "http://disks.blob.core.windows.net/vhds/a.vhd",
+    "http://disks.blob.core.windows.net:80/vhds/a%2evhd",
+    "http://disks.blob.core.windows.net:443/vhds/%61.vhd",
+]
+
+
+@pytest.mark.parametrize("url", ONE_BLOB)
+def test_a_default_port_upper_case_and_plain_http_name_the_same_blob(url: str) -> None:
+    disk = BlobAddress(WINDOWS_NET, "disks", "vhds", "a.vhd")
+    assert BlobAddress.parse(url) == disk
+    assert is_url_of(disk, url)
+    assert ContainerAddress.parse(url.rpartition("/")[0]) == disk.parent
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("http://127.0.0.1/acct/vhds/a.vhd", "http://127.0.0.1:80/acct/vhds/a.vhd"),
+        ("http://[::1]:10000/acct/vhds/a.vhd", "http://[0:0:0:0:0:0:0:1]:10000/acct/vhds/a.vhd"),
+        ("http://azurite/acct/vhds/a.vhd", "http://AZURITE:80/acct/vhds/a.vhd"),
+    ],
+)
+def test_a_blob_of_an_emulator_has_one_address_too(one: str, other: str) -> None:
+    assert BlobAddress.parse(one) == BlobAddress.parse(other)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"{WINDOWS_NET}:8443/vhds/a.vhd",
+        "https://disks.blob.core.chinacloudapi.cn/vhds/a.vhd",
+        f"{WINDOWS_NET}/vhds/b.vhd",
+        f"{WINDOWS_NET}/vhds/a.vhd?sv=1",
+        "no URL",
+    ],
+)
+def test_another_url_is_not_that_of_a_blob(url: str) -> None:
+    assert not is_url_of(BlobAddress(WINDOWS_NET, "disks", "vhds", "a.vhd"), url)
 
 
 def test_upper_and_lower_case_are_two_blobs() -> None:
@@ -143,6 +192,86 @@ def test_a_container_with_a_slash_in_its_name_is_refused(kind: type[BlobAddress 
 def test_an_account_that_can_be_none_is_refused(url: str) -> None:
     with pytest.raises(AddressError):
         BlobAddress.parse(url)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        pytest.param("vhds/../backups/disks/vhds/os.vhd", "dots are dropped", id="up to another container"),
+        pytest.param("%2e%2e/backups/os.vhd", "dots are dropped", id="percent-encoded"),
+        pytest.param(".%2e%2fbackups/os.vhd", "dots are dropped", id="its slash, too"),
+        pytest.param("./os.vhd", "dots are dropped", id="here"),
+        pytest.param("vm/./os.vhd", "dots are dropped", id="here, in the middle"),
+        pytest.param("vm/..", "dots are dropped", id="at the end"),
+        pytest.param("os.vhd.", "dots are dropped", id="a dot at the end"),
+        pytest.param("vm./os.vhd", "dots are dropped", id="a dot at the end of a segment"),
+        pytest.param("vm/os.vhd/", "a slash at the end", id="a slash at the end"),
+        pytest.param("vm\\os.vhd", "a backslash", id="a backslash"),
+        pytest.param("vm%5Cos.vhd", "a backslash", id="an encoded backslash"),
+        pytest.param("os%00.vhd", "a control character", id="a null"),
+        pytest.param("os%0A.vhd", "a control character", id="a line break"),
+        pytest.param("os%C2%81.vhd", "a control character", id="a C1 control"),
+        pytest.param("os%EE%80%80.vhd", "a control character", id="private use"),
+        pytest.param("os%EF%BF%BE.vhd", "a control character", id="a noncharacter"),
+        pytest.param("os%FF.vhd", "as UTF-8", id="no UTF-8"),
+        pytest.param("os%ED%A0%80.vhd", "as UTF-8", id="a surrogate"),
+        pytest.param("os\t.vhd", "a tab", id="a tab"),
+        pytest.param("x" * 1025, "at most 1024 characters", id="too long"),
+        pytest.param("\N{GRINNING FACE}" * 513, "at most 1024 characters", id="too long, as the service counts"),
+        pytest.param("a/" * 254 + "a", "more than 254 segments", id="too many segments"),
+    ],
+)
+def test_a_name_that_the_service_takes_for_another_is_refused(name: str, why: str) -> None:
+    with pytest.raises(AddressError, match=why):
+        BlobAddress.parse(f"{WINDOWS_NET}/vhds/{name}")
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 1024, "a/" * 253 + "a", "/os.vhd", "vm//os.vhd", "..os.vhd", "a...b", "*.vhd", "%252e%252e/os.vhd"]
+)
+def test_a_name_that_is_only_unusual_is_read(name: str) -> None:
+    assert BlobAddress.parse(f"{WINDOWS_NET}/vhds/{name}").blob == unquote(name)
+
+
+@pytest.mark.parametrize(
+    "container", ["VHDs", "my_vhds", "$logs", "$blobchangefeed", "ab", "a" * 64, "-a-", "a--b", "a.b", "vhds%FF", "ü-ü"]
+)
+def test_a_container_that_the_service_can_not_have_is_refused(container: str) -> None:
+    with pytest.raises(AddressError):
+        ContainerAddress.parse(f"{WINDOWS_NET}/{container}")
+    with pytest.raises(AddressError):
+        BlobAddress.parse(f"{WINDOWS_NET}/{container}/os.vhd")
+
+
+def test_a_blob_in_the_root_container_has_no_slash_in_its_name() -> None:
+    assert BlobAddress.parse(f"{WINDOWS_NET}/$root/os.vhd").container == "$root"
+    with pytest.raises(AddressError, match=r"the container \$root"):
+        BlobAddress.parse(f"{WINDOWS_NET}/$root/vm/os.vhd")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "disks.file.core.windows.net",
+        "disks.dfs.core.windows.net",
+        "disks.queue.core.windows.net:8443",
+        "disks.table.core.windows.net",
+        "disks.z1.web.core.windows.net",
+        "disks.example.com",
+        "vhd.example.com:443",
+        "disks-secondary.blob.core.windows.net",
+        "my.disks.blob.core.windows.net",
+        "di.blob.core.windows.net",
+    ],
+)
+def test_a_host_that_is_no_blob_service_of_an_account_is_refused(host: str) -> None:
+    with pytest.raises(AddressError, match="names no storage account"):
+        BlobAddress.parse(f"https://{host}/account/vhds/os.vhd")
+
+
+@pytest.mark.parametrize("host", ["azurite", "azurite:10000", "10.0.0.4", "host.docker.internal:10000", "localhost"])
+def test_an_emulator_has_its_accounts_in_its_path(host: str) -> None:
+    assert BlobAddress.parse(f"http://{host}/account/vhds/os.vhd").account == "account"
 
 
 # --- secrets

@@ -106,9 +106,20 @@ def test_a_long_range_is_cut_at_multiples_of_4_mib_from_its_own_start() -> None:
         assert (after.start - start) % FOUR_MIB == 0
 
 
-def test_a_clear_is_never_cut() -> None:
-    whole = Change(0, 8 * TIB, clear=True)
-    assert packed([whole]) == [(whole,)]
+def test_a_clear_is_cut_at_multiples_of_a_gib_from_its_own_start_where_it_is_too_long_for_its_batch() -> None:
+    whole = Change(3 * PAGE, 7 * TIB + 5 * PAGE, clear=True)
+    batches = packed([whole])
+    assert [len(batch) for batch in batches] == [1, 1, 1, 1]
+    assert [change.calls for (change,) in batches] == [2000, 2000, 2000, 1169]
+    for (before,), (after,) in pairwise(batches):
+        assert (before.end, after.clear) == (after.start, True)
+        assert (after.start - whole.start) % GIB == 0
+
+
+def test_a_clear_of_a_whole_window_is_one_range_of_one_batch() -> None:
+    window = Change(0, 64 * GIB, clear=True)
+    assert packed([window]) == [(window,)]
+    assert effort([window]).clear_calls == 64
 
 
 def test_thousands_of_scattered_clears_fill_a_batch_by_their_number() -> None:
@@ -125,8 +136,7 @@ def test_no_change_needs_no_batch() -> None:
 
 def test_the_message_of_the_worst_batch_there_is_fits() -> None:
     # 8 TiB are 17,179,869,184 pages: more numbers of 8 digits than these would go beyond the disk's end.
-    lengths = [10_000_000] * 1400 + [1_000_000] * 2600
-    changes = from_pages((gap, pages, True) for gap, pages in zip(lengths[::2], lengths[1::2], strict=True))
+    changes = from_pages((gap, 1_000_000, True) for gap in [10_000_000] * 1400 + [1_000_000] * 600)
     assert 7 * TIB < changes[-1].end <= 8 * TIB
     (batch,) = packed(changes)
     assert len(batch) == MOST_RANGES

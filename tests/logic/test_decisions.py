@@ -292,6 +292,18 @@ def test_any_other_snapshot_is_left_alone(time: str, metadata: dict[str, str]) -
     assert not is_own_snapshot(DISK, CONTAINER, time, metadata)
 
 
+@pytest.mark.parametrize(
+    "spelt", ["https://{}:443/", "http://{}/", "HTTPS://{}/"], ids=["a default port", "plain http", "capitals"]
+)
+def test_a_snapshot_is_tidemarks_however_its_urls_were_spelt(spelt: str) -> None:
+    metadata = {
+        **METADATA,
+        "tidemark_disk": f"{spelt.format('disks.blob.core.windows.net')}vhds/o%73.vhd",
+        "tidemark_backup": f"{spelt.format('BACKUPS.blob.core.windows.net')}tidemark",
+    }
+    assert is_own_snapshot(DISK, CONTAINER, "2026-11-22T12:34:56.1234567Z", metadata)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.timedeltas(min_value=timedelta(days=-1), max_value=timedelta(days=400)))
 def test_a_run_is_looked_at_again_within_a_second_and_a_minute(age: timedelta) -> None:

@@ -2,15 +2,19 @@
 
 import json
 from types import SimpleNamespace
+from typing import Any
 
+import aiohttp
 import pytest
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     HttpResponseError,
+    IncompleteReadError,
     ResourceExistsError,
     ResourceNotFoundError,
     ServiceRequestError,
+    ServiceRequestTimeoutError,
     ServiceResponseError,
 )
 from azure.data.tables import TableErrorCode
@@ -22,11 +26,14 @@ from shared.errors import (
     SourceGoneError,
     error_code,
     explain,
+    gave_up,
     is_busy,
+    is_lasting,
     is_lease_error,
     is_passing,
     lacks_role,
     refuses_diff,
+    refuses_source,
     without_secrets,
 )
 
@@ -140,6 +147,145 @@ def test_any_other_error_is_no_reason_to_slow_down(error: AzureError) -> None:
     assert not is_busy(error)
 
 
+def test_a_body_that_is_cut_short_passes_as_a_connection_that_is_cut_does() -> None:
+    assert is_passing(IncompleteReadError("the connection was closed"))
+    assert not is_busy(IncompleteReadError("the connection was closed"))
+
+
+# --- a service that gives up on a request (REST: Get Page Ranges): it may take it in parts
+
+
+NOWHERE: Any = SimpleNamespace(host="disks.blob.core.windows.net", port=443, ssl=None)
+
+
+def unanswered(cause: Exception) -> ServiceRequestError:
+    """Make azure-core's error for a request that got no answer."""
+    return ServiceRequestError(cause, error=cause)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(answer(500, "OperationTimedOut"), id="a time-out"),
+        pytest.param(answer(500, "InternalError"), id="an error of the service's own"),
+        pytest.param(answer(408, None), id="408"),
+        pytest.param(answer(504, None), id="504"),
+        pytest.param(ServiceResponseError("no answer in time"), id="no answer in time"),
+        pytest.param(IncompleteReadError("cut short"), id="an answer cut short"),
+        pytest.param(unanswered(aiohttp.ServerDisconnectedError()), id="a connection that was cut"),
+        pytest.param(unanswered(aiohttp.ClientOSError(104, "reset")), id="a connection that was reset"),
+    ],
+)
+def test_a_request_on_which_the_service_gave_up_is_told_apart(error: AzureError) -> None:
+    assert gave_up(error)
+    assert is_passing(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        answer(503, "ServerBusy"),
+        answer(403, "AuthorizationFailure"),
+        answer(409, "BlobOverwritten"),
+        unanswered(aiohttp.ClientConnectorDNSError(NOWHERE, OSError("no such host"))),
+        unanswered(aiohttp.ClientConnectorError(NOWHERE, OSError("refused"))),
+        ServiceRequestTimeoutError("no connection in time"),
+    ],
+)
+def test_what_was_refused_or_never_reached_it_is_not_what_the_service_gave_up_on(error: AzureError) -> None:
+    assert not gave_up(error)
+
+
+# --- the source of a copy (Put Page From URL, Copy Blob): what the answer says of it counts, then the answer's status
+
+
+def of_source(status: int, told: int | None = None, code: str = "", own: str = "CannotVerifyCopySource") -> AzureError:
+    """Make the error for a copy: its status, and the status and the code that the source gave, if that is told."""
+    error = answer(status, own, "Could not verify the copy source.", kind=ResourceNotFoundError)
+    headers = {"x-ms-copy-source-status-code": str(told) if told else "", "x-ms-copy-source-error-code": code}
+    headers = {name: value for name, value in headers.items() if value}
+    error.response = SimpleNamespace(headers=headers, request=None)
+    return error
+
+
+def told_in_body(status: int, told: int, code: str) -> AzureError:
+    """Make the same of a service that tells it in the body alone, as the SDK reads that."""
+    error = of_source(status)
+    error.additional_info = {"copysourcestatuscode": str(told), "copysourceerrorcode": code}  # type: ignore[attr-defined]
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(of_source(503), id="by its own status"),
+        pytest.param(of_source(429), id="by its own status, 429"),
+        pytest.param(of_source(503, 503, "ServerBusy"), id="by all"),
+        pytest.param(of_source(409, 503), id="by the source's status"),
+        pytest.param(of_source(403, 429), id="by the source's status, 429"),
+        pytest.param(of_source(404, code="ServerBusy"), id="by the source's code"),
+        pytest.param(of_source(500, 503, "ServerBusy"), id="whatever the answer's status"),
+        pytest.param(of_source(400, 503, "ServerBusy", own="InternalError"), id="whatever the answer's code"),
+        pytest.param(told_in_body(409, 503, "ServerBusy"), id="in the body"),
+    ],
+)
+def test_a_busy_source_is_waited_out_and_no_refusal(error: AzureError) -> None:
+    assert (is_busy(error), is_passing(error), is_lasting(error), refuses_source(error)) == (True, True, False, False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(of_source(500), id="by its own status, as the documentation has it"),
+        pytest.param(of_source(504), id="by its own status, 504"),
+        pytest.param(of_source(409, 500), id="by the source's status"),
+        pytest.param(of_source(409, code="OperationTimedOut"), id="by the source's code"),
+        pytest.param(of_source(404, 404, "InternalError"), id="by the source's code before its status"),
+        pytest.param(told_in_body(409, 500, "InternalError"), id="in the body"),
+    ],
+)
+def test_a_source_that_failed_is_a_refusal_that_may_pass(error: AzureError) -> None:
+    assert (is_busy(error), is_passing(error), is_lasting(error), refuses_source(error)) == (False, True, False, True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(of_source(403), id="by its own status"),
+        pytest.param(of_source(404), id="by its own status, 404"),
+        pytest.param(of_source(500, 403, "AuthorizationFailure"), id="whatever the answer's status"),
+        pytest.param(of_source(503, 403, "AuthorizationFailure"), id="whatever the answer's status, 503"),
+        pytest.param(told_in_body(500, 401, "NoAuthenticationInformation"), id="in the body"),
+    ],
+)
+def test_a_source_that_refuses_does_not_pass(error: AzureError) -> None:
+    assert (is_busy(error), is_passing(error), refuses_source(error)) == (False, False, True)
+
+
+@pytest.mark.parametrize(
+    "error", [answer(500, "InternalError"), answer(403, "AuthorizationFailure"), ServiceResponseError("cut off")]
+)
+def test_what_the_blob_that_is_copied_to_answers_is_no_refusal_of_the_source(error: AzureError) -> None:
+    assert not refuses_source(error)
+
+
+@pytest.mark.parametrize("status", ["", "none", "9999999999999999999999", "²"])
+def test_a_status_of_the_source_that_is_none_is_not_looked_at(status: str) -> None:
+    error = of_source(500)
+    error.response.headers = {"x-ms-copy-source-status-code": status}  # type: ignore[attr-defined]
+    assert is_passing(error)
+
+
+def test_what_the_source_answered_is_told_and_what_to_do() -> None:
+    assert explain(of_source(409, 403, "AuthorizationFailure")) == (
+        "CannotVerifyCopySource (409): Could not verify the copy source; the source answered AuthorizationFailure (403)"
+        ". What to do: let the account that is copied to read the other one: open its firewall, and check its key or"
+        " the app's role there."
+    )
+    assert "the source answered 503." in explain(of_source(409, 503))
+    assert "the source answered ServerBusy." in explain(of_source(409, code="ServerBusy"))
+
+
 # --- explained
 
 
@@ -227,7 +373,7 @@ def test_an_error_of_our_own_is_said_as_it_is() -> None:
     assert explain(DiskError("the disk is no disk. What to do: take it out.")) == (
         "the disk is no disk. What to do: take it out."
     )
-    assert explain(DiffersError("bytes 512 to 1024 differ")) == "bytes 512 to 1024 differ"
+    assert explain(DiffersError("bytes 512 to 1023 differ")) == "bytes 512 to 1023 differ"
 
 
 def test_any_other_error_is_said_with_its_type() -> None:

@@ -11,6 +11,7 @@ from shared.batches import encode
 from shared.messages import (
     BatchMessage,
     FinishMessage,
+    InspectedMessage,
     InspectionMessage,
     Message,
     MessageError,
@@ -19,7 +20,8 @@ from shared.messages import (
     RestoreMessage,
     RunMessage,
 )
-from shared.names import LONGEST_NAME, disk_key, run_id
+from shared.names import disk_key, run_id
+from shared.naming import LONGEST_NAME
 from shared.ranges import Change
 from shared.record import Task
 from shared.storage.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
@@ -149,7 +151,7 @@ def test_a_refusal_does_not_repeat_what_was_sent() -> None:
 def test_the_message_of_a_restore_names_the_disk_whose_point_is_restored() -> None:
     message = RestoreMessage(disk=DISK, restore="6f3c1d2e")
     assert message.address.url == DISK
-    assert json.loads(message.model_dump_json()) == {"disk": DISK, "restore": "6f3c1d2e"}
+    assert json.loads(message.model_dump_json()) == {"disk": DISK, "restore": "6f3c1d2e", "request": ""}
 
 
 def test_a_refusal_does_not_repeat_what_was_sent_to_a_restore() -> None:
@@ -172,7 +174,7 @@ def kinds(kind: type[Message]) -> set[type[Message]]:
 
 
 def test_every_message_has_a_queue_of_its_own() -> None:
-    assert set(QUEUE_OF) == kinds(Message) - {Message, RunMessage}
+    assert set(QUEUE_OF) == kinds(Message) - {Message, RunMessage, InspectedMessage}
     assert len(set(QUEUE_OF.values())) == len(QUEUE_OF)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.patience import PATIENCE, Work
+from shared.patience import FEWEST_FAILURES, PATIENCE, Work
 from tests.logic.records import INSPECTION, NOON, RESTORE
 
 BUSY = "ServerBusy (503)"
@@ -16,7 +16,10 @@ WORKS = [RESTORE, INSPECTION]
 
 @pytest.mark.parametrize("work", WORKS)
 def test_work_of_which_every_step_goes_wrong_is_out_of_patience_after_a_day(work: Work) -> None:
-    troubled = work.in_trouble(BUSY, NOON).in_trouble(BUSY, LATER)
+    troubled = work.in_trouble(BUSY, NOON)
+    for _ in range(FEWEST_FAILURES - 1):
+        assert not troubled.is_out_of_patience(NOON + PATIENCE), "too few steps were tried"
+        troubled = troubled.in_trouble(BUSY, LATER)
     assert not work.is_out_of_patience(NOON + PATIENCE)
     assert not troubled.is_out_of_patience(NOON + PATIENCE - timedelta(seconds=1))
     assert troubled.is_out_of_patience(NOON + PATIENCE)

@@ -210,8 +210,9 @@ def test_the_pieces_are_as_large_and_as_few_as_the_service_lets(changes: list[Ch
     for change in changes:
         pieces = list(writes(change))
         assert len(pieces) == change.calls
-        assert change.clear or all(piece.length == FOUR_MIB for piece in pieces[:-1])
-        assert change.clear or 0 < pieces[-1].length <= FOUR_MIB
+        most = GIB if change.clear else FOUR_MIB
+        assert all(piece.length == most for piece in pieces[:-1])
+        assert 0 < pieces[-1].length <= most
 
 
 @pytest.mark.parametrize(
@@ -220,8 +221,16 @@ def test_the_pieces_are_as_large_and_as_few_as_the_service_lets(changes: list[Ch
         (written(0, PAGE), 1),
         (written(MIB, MIB + FOUR_MIB), 1),
         (written(MIB, MIB + FOUR_MIB + PAGE), 2),
-        (cleared(0, 8 * TIB), 1),
+        (cleared(0, PAGE), 1),
+        (cleared(MIB, MIB + GIB), 1),
+        (cleared(MIB, MIB + GIB + PAGE), 2),
+        (cleared(0, 8 * TIB), 8192),
     ],
 )
-def test_a_range_takes_a_call_per_4_mib_written_and_one_to_clear(change: Change, calls: int) -> None:
+def test_a_range_takes_a_call_per_4_mib_written_and_per_gib_cleared(change: Change, calls: int) -> None:
     assert change.calls == calls
+
+
+def test_a_range_is_said_with_its_last_byte() -> None:
+    assert Change(0, 512, clear=False).said == "the bytes 0 to 511"
+    assert Change(1024, 2048, clear=True).said == "the bytes 1024 to 2047"

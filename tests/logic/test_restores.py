@@ -66,6 +66,25 @@ def test_of_two_points_in_one_microsecond_the_seventh_digit_tells_which() -> Non
     assert point_asked_for(points, "latest") == points[0]
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("2026-11-22T14:04:18Z", "2026-11-22T14:04:18.4450000Z"),
+        ("2026-11-22T14:04:18.4Z", "2026-11-22T14:04:18.4450000Z"),
+        ("2026-11-22T14:04:18.44Z", "2026-11-22T14:04:18.4450000Z"),
+        ("2026-11-22T14:04:18.4449Z", "2026-11-22T02:04:18.4450000Z"),
+        ("2026-11-22T14:04:18.0Z", "2026-11-22T02:04:18.4450000Z"),
+        ("2026-11-22T14:04:18.0000000Z", "2026-11-22T02:04:18.4450000Z"),
+        ("2026-11-22T14:04:17Z", "2026-11-22T02:04:18.4450000Z"),
+        ("2026-11-22T02:04:18Z", "2026-11-22T02:04:18.4450000Z"),
+        ("2026-11-22T02:04:17Z", None),
+    ],
+)
+def test_a_time_means_all_that_it_covers_as_exactly_as_it_is_written(asked: str, found: str | None) -> None:
+    points = ["2026-11-22T14:04:18.4450000Z", "2026-11-22T02:04:18.4450000Z"]
+    assert point_asked_for(points, asked) == found
+
+
 def test_before_the_first_point_there_is_none() -> None:
     assert point_asked_for([BASE], BASE.replace("4567Z", "4566Z")) is None
     assert point_asked_for([], "latest") is None
@@ -96,7 +115,7 @@ def test_a_target_in_an_account_of_a_disk_is_allowed(load: Load, target: str) ->
 
 def test_the_account_of_a_pattern_is_one_of_a_disk(load: Load) -> None:
     others = "https://others.blob.core.windows.net"
-    require_allowed(BlobAddress.parse(f"{others}/x/y.vhd"), load(SOURCE_DISKS=f"{VHDS}/os.vhd, {others}/vhds/*.vhd"))
+    require_allowed(BlobAddress.parse(f"{others}/xyz/y.vhd"), load(SOURCE_DISKS=f"{VHDS}/os.vhd, {others}/vhds/*.vhd"))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +124,6 @@ def test_the_account_of_a_pattern_is_one_of_a_disk(load: Load) -> None:
         "https://others.blob.core.windows.net/vhds/os.vhd",
         "https://disks2.blob.core.windows.net/vhds/os.vhd",
         "https://disks.blob.core.chinacloudapi.cn/vhds/os.vhd",
-        "http://disks.blob.core.windows.net/vhds/os.vhd",
         "https://disks.blob.core.windows.net:8443/vhds/os.vhd",
         f"{LOCAL}/disks/vhds/os.vhd",
     ],
@@ -127,6 +145,22 @@ def test_no_target_is_allowed_in_the_backup_container_though_it_be_in_an_account
     for name in ("os.vhd", "disks/vhds/os.vhd", "a/b/c/d"):
         with pytest.raises(RefusedError, match="is in the backup container"):
             require_allowed(BlobAddress.parse(f"{account}/tidemark/{name}"), settings_)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://disks.blob.core.windows.net/tidemark/disks/vhds/os.vhd",
+        "https://DISKS.blob.core.windows.net:443/tidemark/disks/vhds/os.vhd",
+        "https://disks.blob.core.windows.net//tidemark/disks%2Fvhds/os.vhd",
+        "https://disks.privatelink.blob.core.windows.net/tidemark/disks/vhds/os.vhd",
+        f"{LOCAL}/disks/tidemark/os.vhd",
+    ],
+)
+def test_no_spelling_of_the_backup_container_is_allowed(load: Load, target: str) -> None:
+    settings_ = load(SOURCE_DISKS=f"{VHDS}/os.vhd", BACKUP_CONTAINER="https://disks.blob.core.windows.net/tidemark")
+    with pytest.raises(RefusedError, match="is in the backup container"):
+        require_allowed(BlobAddress.parse(target), settings_)
 
 
 def test_two_accounts_at_one_local_address_are_two_accounts(load: Load) -> None:
@@ -218,7 +252,13 @@ def test_the_end_of_a_restore_is_on_its_row(state: State) -> None:
 
 def test_what_went_wrong_is_on_the_row_of_a_restore_that_goes_on() -> None:
     restore = RESTORE.in_trouble("the service is busy", LATER)
-    told = {"last_error": "the service is busy", "last_error_at": LATER, "checked": LATER, "trouble_since": LATER}
+    told = {
+        "last_error": "the service is busy",
+        "last_error_at": LATER,
+        "checked": LATER,
+        "trouble_since": LATER,
+        "failures": 1,
+    }
     assert restore == RESTORE.model_copy(update=told)
     assert not restore.has_ended
 
@@ -252,6 +292,7 @@ def test_a_restore_tried_again_copies_and_proves_everything_anew() -> None:
             "last_error": "the copy was lost",
             "last_error_at": LATER,
             "trouble_since": LATER,
+            "failures": 1,
             "phase_began": LATER,
             "checked": LATER,
         }

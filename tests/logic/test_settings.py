@@ -41,6 +41,21 @@ def test_optional_settings_take_the_place_of_the_defaults(load: Load) -> None:
     assert settings.stalled_after == timedelta(seconds=90)
 
 
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_a_storage_version_with_nothing_in_it_is_the_default(load: Load, nothing: str) -> None:
+    assert load(STORAGE_API_VERSION=nothing).storage_api_version == STORAGE_API_VERSION
+
+
+def test_one_account_by_all_its_spellings_is_on_one_service(load: Load) -> None:
+    typed = (
+        f"{VHDS}/a.vhd http://disks.blob.core.windows.net:80/vhds/b.vhd HTTPS://DISKS.blob.core.windows.net/vhds/c.vhd"
+    )
+    settings = load(SOURCE_DISKS=typed)
+    assert {disk.address.service_url for disk in settings.source_disks} == {"https://disks.blob.core.windows.net"}
+    assert settings.service_of("disks") == "https://disks.blob.core.windows.net"
+    assert settings.service_of("others") is None
+
+
 @pytest.mark.parametrize(
     "text",
     [

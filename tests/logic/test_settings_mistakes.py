@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.logic.conftest import BACKUPS, CONNECTION, DISK, KEY, VHDS, Mistakes
+from tests.logic.conftest import BACKUPS, CONNECTION, DISK, KEY, VHDS, Load, Mistakes
 
 
 @pytest.mark.parametrize("name", ["BACKUP_SCHEDULE", "SOURCE_DISKS", "BACKUP_CONTAINER"])
@@ -43,7 +43,18 @@ def test_a_setting_that_is_missing_is_named(mistakes: Mistakes, name: str) -> No
         ("STORAGE_CONNECTIONS", json.dumps(["AccountName=disks;AccountKey="]), "AccountKey"),
         ("STORAGE_CONNECTIONS", json.dumps([f"AccountKey={KEY}"]), "AccountName"),
         ("STORAGE_CONNECTIONS", json.dumps(["AccountName=a;SharedAccessSignature=sig=S3CRET"]), "AccountKey"),
-        ("STORAGE_API_VERSION", "latest", "pattern"),
+        ("STORAGE_API_VERSION", "latest", "that the installed SDK knows, like 2025-11-05"),
+        ("STORAGE_API_VERSION", "2025-11-06", "that the installed SDK knows, like 2025-11-05"),
+        ("STORAGE_API_VERSION", "2018-11-09", "that the installed SDK knows, like 2025-11-05"),
+        ("STORAGE_CONNECTIONS", json.dumps([CONNECTION.replace("disks", "Disks")]), "in lower case"),
+        ("BACKUP_CONTAINER", BACKUPS.replace("tidemark", "My_Backups"), "names a container that can't be"),
+        ("BACKUP_CONTAINER", BACKUPS.replace("tidemark", "$logs"), "names a container that can't be"),
+        ("BACKUP_CONTAINER", BACKUPS.replace("tidemark", "$web"), "a container of its own"),
+        ("BACKUP_CONTAINER", BACKUPS.replace("blob", "dfs"), "names no storage account"),
+        ("AzureWebJobsStorage", CONNECTION.replace("disks", "Host"), "in lower case"),
+        ("AzureWebJobsStorage__accountName", "Host", "in lower case"),
+        ("AzureWebJobsStorage", "DefaultEndpointsProtocol", "connection string with AccountName"),
+        ("AzureWebJobsStorage", "AccountName=host;Key=S3CRET", "connection string with AccountName"),
         ("RUN_STALLED_AFTER_SECONDS", "0", "greater than or equal to 1"),
         ("RUN_STALLED_AFTER_SECONDS", "half an hour", "valid integer"),
     ],
@@ -66,6 +77,14 @@ def test_a_mistake_is_named_with_its_setting(mistakes: Mistakes, name: str, valu
         ("https://disks.blob.core.windows.net/*/a.vhd", "blob's name only"),
         ("https://*.blob.core.windows.net/vhds/a.vhd", "blob's name only"),
         ("https://disks.blob.core.windows.net/%2A/a.vhd", "blob's name only"),
+        (f"{VHDS}/a.vhd;{VHDS}/b.vhd", "should be one URL"),
+        (f"{VHDS}/./a.vhd", "dots are dropped"),
+        (f"{VHDS}/vm/../*.vhd", "dots are dropped"),
+        (f"{VHDS}/*.", "dots are dropped"),
+        (f"{VHDS}/a%FF.vhd", "as UTF-8"),
+        ("https://disks.blob.core.windows.net/My_VHDs/a.vhd", "names a container that can't be"),
+        ("https://disks.file.core.windows.net/vhds/a.vhd", "names no storage account"),
+        ("https://vhds.example.com/disks/vhds/a.vhd", "names no storage account"),
     ],
 )
 def test_a_mistake_in_a_list_of_disks_is_named_with_its_place(mistakes: Mistakes, disk: str, said: str) -> None:
@@ -99,6 +118,27 @@ def test_a_disk_in_the_backup_container_is_a_mistake(mistakes: Mistakes) -> None
     assert "/tidemark/a.vhd is in BACKUP_CONTAINER" in line
 
 
+@pytest.mark.parametrize(
+    "other",
+    ["https://disks.blob.core.chinacloudapi.cn/vhds/b.vhd", "https://disks.blob.core.windows.net:8443/vhds/b.vhd"],
+)
+def test_one_account_on_two_services_is_a_mistake(mistakes: Mistakes, other: str) -> None:
+    (line,) = mistakes(SOURCE_DISKS=f"{DISK} {other}")
+    assert line.startswith("- SOURCE_DISKS: ")
+    assert "the account disks is named at https://disks.blob.core.windows.net, too" in line
+
+
+def test_the_account_of_the_backups_on_another_service_is_a_mistake(mistakes: Mistakes) -> None:
+    (line,) = mistakes(SOURCE_DISKS="https://backups.blob.core.chinacloudapi.cn/vhds/b.vhd")
+    assert "the account backups is named at https://backups.blob.core.windows.net, too" in line
+
+
+@pytest.mark.parametrize("name", ["AzureWebJobsStorage__queueServiceUri", "AzureWebJobsStorage__tableServiceUri"])
+def test_a_service_of_the_host_storage_that_is_no_url_is_a_mistake(mistakes: Mistakes, name: str) -> None:
+    (line,) = mistakes({name: "host.queue.core.windows.net"})
+    assert line.startswith(f"- {name}: should be the URL of the service")
+
+
 def test_several_mistakes_give_a_line_each(mistakes: Mistakes) -> None:
     lines = mistakes(
         BACKUP_SCHEDULE="often",
@@ -127,8 +167,22 @@ def test_a_missing_host_storage_is_named_beside_a_disk_in_the_backup_container(m
     assert {line.split(":")[0] for line in lines} == {"- SOURCE_DISKS", "- AzureWebJobsStorage"}
 
 
-@pytest.mark.parametrize("url", ["alive.example/4f5e", "ftp://alive.example/4f5e", "https://"])
-def test_a_heartbeat_that_is_no_url_is_refused_without_being_shown(mistakes: Mistakes, url: str) -> None:
-    [said] = mistakes(HEARTBEAT_URL=url)
-    assert "HEARTBEAT_URL: should be the URL to call when all disks are backed up" in said
+@pytest.mark.parametrize(
+    "url",
+    [
+        "alive.example/4f5e",
+        "ftp://alive.example/4f5e",
+        "https://",
+        "http://[::1/4f5e",
+        "@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/4f5e)",
+    ],
+)
+def test_a_heartbeat_that_is_no_url_stops_nothing_and_is_told_without_being_shown(load: Load, url: str) -> None:
+    said = load(HEARTBEAT_URL=url).heartbeat_mistake
+    assert "HEARTBEAT_URL is no URL" in said
     assert "4f5e" not in said
+
+
+@pytest.mark.parametrize("url", ["", " ", "https://alive.example/4f5e", "http://[::1]:8000/4f5e"])
+def test_a_heartbeat_that_is_a_url_or_none_is_no_mistake(load: Load, url: str) -> None:
+    assert load(HEARTBEAT_URL=url).heartbeat_mistake == ""

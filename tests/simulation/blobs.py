@@ -156,6 +156,10 @@ class Blob:
         self.copy = None
         return self.etag
 
+    def set_metadata(self, metadata: Mapping[str, str]) -> None:
+        """Set all of its metadata (REST: Set Blob Metadata)."""
+        self.etag, self.metadata = f'"{self.number()}"', metadata
+
     def put_blob(self, size: int) -> None:
         """Overwrite the blob with an empty one; its snapshots stay (REST: Put Blob)."""
         self.require_open()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from azure.core.exceptions import AzureError, ServiceResponseError
+from azure.core.exceptions import AzureError, IncompleteReadError, ServiceResponseError
 
 from tests.simulation.blobs import refusal
 
@@ -183,5 +183,5 @@ class Calls:
                 waiting.turn.set_exception(Crash())
 
     def _error(self) -> AzureError:
-        lost = ServiceResponseError("the answer was lost")
-        return self.rng.choice((refusal(500, "InternalError"), refusal(503, "ServerBusy"), lost))
+        lost, cut_short = ServiceResponseError("the answer was lost"), IncompleteReadError("the answer was cut short")
+        return self.rng.choice((refusal(500, "InternalError"), refusal(503, "ServerBusy"), lost, cut_short))

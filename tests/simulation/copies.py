@@ -1,11 +1,21 @@
 """Copy Blob, as the workflows see it, on top of the world: it begins, and ends when the seed says so."""
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from shared.addresses import BlobAddress
-from shared.errors import CopyRefusedError, NotAsLeftError, TargetLeasedError, error_code, is_lease_error
+from shared.disk_limits import unsendable
+from shared.errors import (
+    CopyRefusedError,
+    NotAsLeftError,
+    TargetLeasedError,
+    error_code,
+    is_lease_error,
+    is_passing,
+    refuses_source,
+)
 from shared.names import DRILL_METADATA, PAGE
 from shared.ranges import Change
 from shared.storage.copies import Copies
@@ -25,6 +35,7 @@ class SimulatedCopies(Copies):
 
     async def look(self, blob: BlobAddress) -> CopyTarget | None:
         def effect() -> CopyTarget | None:
+            self._world.require_allowed(blob)
             return _as_target(self._world.blobs[blob]) if blob in self._world.blobs else None
 
         return await self._calls.read(effect)
@@ -49,6 +60,7 @@ class SimulatedCopies(Copies):
 
     async def renew_lease(self, blob: BlobAddress, lease_id: str) -> None:
         def effect() -> bool:
+            self._world.require_allowed(blob)
             found = self._world.blobs.get(blob)
             return found is not None and found.lease == lease_id and not found.is_pending
 
@@ -80,7 +92,7 @@ class SimulatedCopies(Copies):
                 return
             if is_lease_error(error):
                 raise NotAsLeftError(f"{blob.url} is not under this restore's lease") from error
-            if error_code(error) == "CannotVerifyCopySource":
+            if refuses_source(error) and not is_passing(error):
                 raise CopyRefusedError(f"the service can't copy to {blob.url}") from None
             raise
 
@@ -92,8 +104,7 @@ class SimulatedCopies(Copies):
         await self._carry(blob, lease_id, lambda found: found.put(piece, pages, lease_id))
 
     async def clear(self, blob: BlobAddress, piece: Change, lease_id: str) -> None:
-        empty = [None] * (piece.length // PAGE)
-        await self._carry(blob, lease_id, lambda found: found.put(piece, empty, lease_id))
+        await self._carry(blob, lease_id, lambda _: self._world.clear(blob, piece, lease_id))
 
     async def forget_source(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> str:
         def effect() -> str:
@@ -170,6 +181,7 @@ class SimulatedCopies(Copies):
         self, blob: BlobAddress, source_url: str, metadata: Mapping[str, str], etag: str | None, lease_id: str | None
     ) -> None:
         world = self._world
+        world.require_allowed(blob)
         if blob in world.blobs and etag is None:
             raise refusal(409, "BlobAlreadyExists")
         if blob not in world.blobs and etag is not None:
@@ -179,8 +191,10 @@ class SimulatedCopies(Copies):
         except HttpResponseError as error:
             raise refusal(error.status_code or 403, "CannotVerifyCopySource") from error
         crosses = BlobAddress.parse(source_url.partition("?")[0]).account != blob.account
-        if crosses and blob.parent != OWN and not world.copies_itself:
-            raise refusal(403, "CannotVerifyCopySource")
+        if crosses and blob.parent != OWN and world.source_answers != HTTPStatus.OK:
+            raise refusal(world.source_answers, "CannotVerifyCopySource")
+        if unsendable(metadata):
+            raise refusal(403, "AuthenticationFailed")  # the SDK signs it otherwise than it is sent
         copy = Copy(source_url, taken.etag, taken.pages)
         target = world.blobs[blob] if etag else Blob([], world.number)
         before = target.metadata

@@ -40,6 +40,7 @@ def lose_the_table(world: World) -> dict[BlobAddress, Known]:
         world.parts,
         world.plans,
         world.sealed,
+        world.asked,
     ):
         table.clear()
     return known

@@ -9,6 +9,7 @@ from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
 from shared.names import BACKUP_METADATA, DISK_METADATA, RESTORE_METADATA, TAKEN_METADATA
+from shared.storage.queues import QUEUES
 from tests.simulation.blobs import ABORTED, FAILED, SUCCESS, Blob, Page
 from tests.simulation.world import DISKS, LAB, OWN, VM, World
 
@@ -41,6 +42,7 @@ class Hands:
             self._disk_is_made,
             self._leased_blob_is_taken,
             self._vm_comes_or_goes,
+            self._disk_gets_metadata,
             self._user_takes_a_snapshot,
             self._other_app_takes_a_snapshot,
             self._base_snapshot_is_deleted,
@@ -49,9 +51,13 @@ class Hands:
             self._backup_blob_is_written,
             self._backup_blob_is_deleted,
             self._lease_is_broken,
-            self._service_stops_copying,
+            self._source_answers_otherwise,
+            self._service_wants_signatures_or_not,
+            self._service_gives_up_on_long_clears_or_not,
             self._recovery_point_rots,
             self._service_begins_or_ends_to_lie,
+            self._queue_begins_or_ends_to_refuse,
+            self._permission_is_lost,
         )
         share = rng.choice((0, 0.15, 0.3))
         self.foreign: list[Callable[[BlobAddress], bool]] = [hand for hand in foreign if rng.random() < share]
@@ -125,6 +131,14 @@ class Hands:
 
     def _disk_is_overwritten(self, disk: BlobAddress) -> bool:
         self._world.blobs[disk].put_blob(self._rng.choice(SIZES))
+        return True
+
+    def _disk_gets_metadata(self, disk: BlobAddress) -> bool:
+        """Set a disk's metadata as other tools do: what the SDK can't send again, or what it can."""
+        blob = self._world.blobs[disk]
+        blob.require_open()
+        blob.require_lease(VM if blob.lease == VM else None)
+        blob.set_metadata(self._rng.choice(({"owner": "J\xfcrgen"}, {"a": "x" * 8192}, {"for": "the-user"})))
         return True
 
     def _disk_is_deleted(self, disk: BlobAddress) -> bool:
@@ -227,8 +241,17 @@ class Hands:
         self._world.blob(self._world.backup_of(disk)).break_lease()
         return True
 
-    def _service_stops_copying(self, _: BlobAddress) -> bool:
-        self._world.copies_itself = not self._world.copies_itself
+    def _source_answers_otherwise(self, _: BlobAddress) -> bool:
+        """Have the service read what it is to copy, or be refused, for good or only now, or find it busy."""
+        self._world.source_answers = self._rng.choice((200, 403, 500, 503))
+        return False
+
+    def _service_gives_up_on_long_clears_or_not(self, _: BlobAddress) -> bool:
+        self._world.longest_clear = self._rng.choice((1, 2, 3, 10**9))
+        return False
+
+    def _service_wants_signatures_or_not(self, _: BlobAddress) -> bool:
+        self._world.wants_signature = not self._world.wants_signature
         return False
 
     def _recovery_point_rots(self, disk: BlobAddress) -> bool:
@@ -253,6 +276,19 @@ class Hands:
 
     def _service_begins_or_ends_to_lie(self, _: BlobAddress) -> bool:
         self._world.lies = not self._world.lies
+        return False
+
+    def _queue_begins_or_ends_to_refuse(self, _: BlobAddress) -> bool:
+        """Have a queue take no messages from the app for a while; those that are there are delivered."""
+        if self._world.refusing:
+            self._world.refusing.clear()
+        else:
+            self._world.refusing.add(self._rng.choice(QUEUES))
+        return False
+
+    def _permission_is_lost(self, _: BlobAddress) -> bool:
+        """Have the app lose all rights where somebody has it restore to: they do not come back."""
+        self._world.forbidden.add(LAB)
         return False
 
 

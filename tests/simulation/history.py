@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from http import HTTPStatus
 
 from shared.addresses import BlobAddress
 from shared.inspections import Inspection
@@ -94,6 +95,9 @@ class History:
         for _ in range(ACTIONS):
             await self._do(self._chaos())
         self._calls.rate = 0
+        self.world.refusing.clear()
+        if self.world.source_answers == HTTPStatus.SERVICE_UNAVAILABLE:
+            self.world.source_answers = HTTPStatus.OK  # nobody is busy for ever
         self.host.go_on()
         while self.host.running or self._calls.late:
             await self._do(self._calming())

@@ -72,6 +72,7 @@ _STEPS: Mapping[str, Step] = {
     COMPARE_PARTS_QUEUE: lambda services, message: compare_part(services, PartMessage.read(message.body)),
     REPORT_TICK_QUEUE: lambda services, message: report_tick(services, TickMessage.read(message.body)),
 }
+_REQUESTS = (RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, DRILL_QUEUE)
 
 
 class WrongError(AssertionError):
@@ -142,7 +143,8 @@ class Host:
     def deliver_again(self) -> None:
         """Deliver a message that has been delivered before, be it long done or still at work."""
         old = self._rng.choice(self.delivered[-30:])
-        self._handle(QueueMessage(old.queue, old.body, self._world.now, old.id, _MOST_DELIVERIES))
+        is_request = old.queue in _REQUESTS
+        self._handle(QueueMessage(old.queue, old.body, self._world.now, old.id, _MOST_DELIVERIES, is_request))
 
     def pass_time(self) -> None:
         """Wait for the next message; for the next tick where none goes on with anything."""
@@ -206,7 +208,7 @@ class Host:
         end = running.task.result()
         self._note(f"{running.invocation.name}: {end}")
         message = running.message
-        if message is None or end == "done":
+        if message is None or end == "done" or message.is_duplicate:
             return
         if message.deliveries >= _MOST_DELIVERIES:
             self._give_up(message)

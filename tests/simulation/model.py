@@ -86,6 +86,8 @@ def _of_rotten(world: World, restore: Restore) -> bool:
 def is_explained(world: World, restore: Restore) -> bool:
     """Tell whether a restore has a reason not to come to its good end: a foreign hand, or a copy that went wrong."""
     disks = [BlobAddress.parse(url) for url in (restore.disk, restore.target) if url]
+    if world.forbidden & {disk.parent for disk in disks}:
+        return True
     return (restore.restore in world.spoiled or _of_rotten(world, restore)) or any(
         world.is_meddled(disk, restore.requested) for disk in disks
     )
@@ -200,6 +202,7 @@ def wrong_at_rest(world: World) -> Iterator[str]:
     yield from _wrong_blobs(world)
     for restore in world.restore_rows():
         yield from _wrong_restore(world, restore)
+    yield from _wrong_requests(world)
     for found, _ in world.inspections.values():
         if not found.has_ended:
             yield f"the {found.task} {found.inspection} is still {found.state}: {found.last_error}"
@@ -212,6 +215,8 @@ def wrong_at_rest(world: World) -> Iterator[str]:
 
 def wrong_heartbeat(world: World, settings: Settings, tick: datetime) -> Iterator[str]:
     """Say that the heartbeat was not called, though all disks of the last tick were found and backed up."""
+    if world.forbidden:
+        return
     due = backed_up(world, settings)
     are_found = all(any(setting.covers(disk) for disk in due) for setting in settings.source_disks)
     on_record = [BlobAddress.parse(entity["disk"]) for entity, _ in world.records.values()]
@@ -220,6 +225,18 @@ def wrong_heartbeat(world: World, settings: Settings, tick: datetime) -> Iterato
     is_pending = any(message.queue == REPORT_TICK_QUEUE for message in world.messages)
     if are_found and are_there and are_done and not is_pending and not any(at >= tick for at in world.heartbeats):
         yield f"all disks of the tick at {tick} are backed up, and no heartbeat tells"
+
+
+def _wrong_requests(world: World) -> Iterator[str]:
+    """Say which requests have not come to one row each, named by the message that somebody has put.
+
+    Only a worker that dies each time leaves a request without a row; what its queue has given up has another id then.
+    """
+    rows = [restore.restore for restore in world.restore_rows()]
+    missing = world.asked.keys() - set(rows)
+    others = set(rows) - world.asked.keys()
+    if len(rows) != len(world.asked) or len(missing) != len(others):
+        yield f"of the requests {sorted(world.asked)} there are the rows {sorted(rows)}"
 
 
 def heartbeat_called(world: World, tick: datetime, disks: int) -> None:
@@ -255,6 +272,8 @@ def _wrong_blobs(world: World) -> Iterator[str]:
     last = {disk: world.points_of(disk)[-1:] for disk in world.disks}
     following = [world.backup_of(disk) for disk, points in last.items() if points and points[0].backup_snapshot]
     for address, blob in world.blobs.items():
+        if address.parent in world.forbidden:
+            continue
         if blob.lease not in ("", VM) and (address.parent != OWN or address in following):
             yield f"the lease {blob.lease} is left on {address.blob}"
         if blob.is_pending:
@@ -299,6 +318,8 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
     if restore.state is State.DONE or restore.target_etag or not restore.recovery_point:
         return
     target = restore.target_address
+    if target.parent in world.forbidden:
+        return  # it can't be cleaned up, and its disk is let go of
     if world.is_meddled(target, restore.requested) or (restore.ended and world.landed >= restore.ended):
         return
     new = {target: restore.target_is_new, world.backup_of(target): restore.backup_is_new}

@@ -16,6 +16,7 @@ _REFUSED = (
     "https://elsewhere.blob.core.windows.net/vhds/new.vhd",
     OWN.blob("disks/vhds/new.vhd").url,
     "https://disks.blob.core.windows.net/no-container/new.vhd",
+    f"https://disks.blob.core.windows.net/vhds/..{OWN.url.partition('.net')[2]}/disks/vhds/new.vhd",
 )
 """Targets where no restore may go."""
 
@@ -107,4 +108,5 @@ class People:
 
     def _enqueue(self, request: dict[str, Any]) -> None:
         body = json.dumps(request).encode()
-        self._world.enqueue(RESTORE_REQUESTS_QUEUE, base64.b64encode(body) if self._rng.random() < 0.5 else body)
+        encoded = base64.b64encode(body) if self._rng.random() < 0.5 else body
+        self._world.asked[self._world.enqueue(RESTORE_REQUESTS_QUEUE, encoded)] = body

@@ -5,10 +5,17 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from shared.addresses import BlobAddress
-from shared.errors import DiffRefusedError, ListingTimedOutError, NotAsLeftError, SourceGoneError, refuses_diff
+from shared.errors import (
+    DiffRefusedError,
+    ListingTimedOutError,
+    NotAsLeftError,
+    SourceGoneError,
+    gave_up,
+    refuses_diff,
+)
 from shared.names import BACKUP_METADATA, DISK_METADATA, PAGE, TAKEN_METADATA
 from shared.ranges import Change, Window
 from shared.settings import Settings, SourceDisk
@@ -138,12 +145,10 @@ class SimulatedPages(PageBlobs):
                 listed = self._lied(blob, (snapshot, previous), window, listed)
         except ResourceNotFoundError as error:
             raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
-        except ServiceResponseError as error:
-            raise ListingTimedOutError(str(error)) from error
-        except HttpResponseError as error:
-            if previous and refuses_diff(error):
+        except AzureError as error:
+            if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
                 raise DiffRefusedError(str(error)) from error
-            if error.status_code == 500:
+            if gave_up(error):
                 raise ListingTimedOutError(str(error)) from error
             raise
         for change in listed:

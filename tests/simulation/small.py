@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from shared import batches, ranges, sampling
+from shared import batches, patience, ranges, sampling
 from shared.names import PAGE
-from shared.workflows import listing, plan_changes
+from shared.workflows import clearing, listing, plan_changes
 from shared.workflows.inspecting import begin as inspecting
 from shared.workflows.restoring import carry, prove
 from shared.workflows.sealing import verify
@@ -21,6 +21,7 @@ def make_small(change: Callable[[Any, str, Any], None]) -> None:
     change(verify, "VERIFY_FOR", timedelta(milliseconds=200))
     change(prove, "WINDOW", 16 * PAGE)
     change(carry, "PART", 8 * PAGE)
+    change(patience, "PATIENCE", timedelta(hours=2))
     change(inspecting, "PART", 8 * PAGE)
     change(listing, "SMALLEST_WINDOW", 2 * PAGE)
     for samples in ("SAMPLES", "SAMPLES_OF_A_DISK", "SAMPLES_OF_A_WINDOW"):
@@ -28,6 +29,8 @@ def make_small(change: Callable[[Any, str, Any], None]) -> None:
     change(sampling, "SAMPLE_BYTES", PAGE)
     change(batches, "MAX_CHANGES", 2)
     change(batches, "SECONDS_OF_BLOB", 0.009)
-    for module in (batches, ranges):
-        change(module, "MAX_WRITE", 2 * PAGE)
+    change(ranges, "MAX_WRITE", 2 * PAGE)
+    for module in (ranges, clearing):
+        change(module, "MAX_CLEAR", 5 * PAGE)
+    change(clearing, "SMALLEST_CLEAR", PAGE)
     change(logging.getLogger("tidemark"), "disabled", True)

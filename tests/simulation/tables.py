@@ -20,7 +20,7 @@ from shared.storage.heartbeat import Heartbeat
 from shared.storage.inspections import Inspections
 from shared.storage.plan_rows import PlanRows
 from shared.storage.queues import QUEUE_OF, Queues
-from shared.storage.records import RecordConflictError, Records
+from shared.storage.records import RecordConflictError, Records, own_record
 from shared.storage.restores import Restores
 from shared.ticks import DueDisk
 from tests.simulation import model
@@ -42,7 +42,7 @@ class SimulatedRecords(Records):
 
     async def get(self, disk: BlobAddress) -> tuple[DiskRecord, str] | None:
         found = await self._calls.read(lambda: self._world.records.get(disk_key(disk)))
-        return (DiskRecord.from_entity(found[0]), found[1]) if found else None
+        return (own_record(disk, DiskRecord.from_entity(found[0])), found[1]) if found else None
 
     async def disks(self) -> dict[BlobAddress, bool]:
         rows = await self._calls.read(lambda: [entity for entity, _ in self._world.records.values()])
@@ -136,6 +136,10 @@ class SimulatedRestores(Restores):
         found = await self._calls.read(lambda: self._world.restores.get((disk_key(disk), row_key)))
         return (Restore.model_validate(found[0]), found[1]) if found else None
 
+    async def of(self, disk: BlobAddress) -> list[Restore]:
+        rows = await self._calls.read(lambda: list(self._world.restore_rows()))
+        return [restore for restore in rows if restore.disk and restore.address == disk]
+
     async def open(self, disk: BlobAddress | None = None) -> list[Restore]:
         rows = await self._calls.read(lambda: list(self._world.restore_rows()))
         return [restore for restore in rows if not restore.has_ended and disk in (None, restore.address)]
@@ -172,6 +176,10 @@ class SimulatedInspections(Inspections):
 
     async def find(self, disk: BlobAddress, row_key: str) -> tuple[Inspection, str] | None:
         return await self._calls.read(lambda: self._world.inspections.get((disk_key(disk), row_key)))
+
+    async def of(self, disk: BlobAddress) -> list[Inspection]:
+        rows = await self._calls.read(lambda: list(self._world.inspections.items()))
+        return [found for (partition, _), (found, _) in rows if partition == disk_key(disk)]
 
     async def open(self, disk: BlobAddress | None = None) -> list[Inspection]:
         rows = await self._calls.read(lambda: list(self._world.inspections.items()))
@@ -302,7 +310,13 @@ class SimulatedQueues(Queues):
     async def send(self, message: Message, delay: timedelta = timedelta()) -> None:
         queue, body = QUEUE_OF[type(message)], message.model_dump_json().encode()
         seen_after = timedelta(seconds=int(delay.total_seconds()))
-        await self._calls.change(lambda: self._world.enqueue(queue, body, seen_after))
+
+        def effect() -> None:
+            if queue in self._world.refusing:
+                raise refusal(503, "ServerBusy")
+            self._world.enqueue(queue, body, seen_after)
+
+        await self._calls.change(effect)
 
 
 class SimulatedHeartbeat(Heartbeat):

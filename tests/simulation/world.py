@@ -10,7 +10,8 @@ from urllib.parse import parse_qs
 from shared.addresses import BlobAddress, ContainerAddress
 from shared.decisions import is_own_snapshot
 from shared.inspections import Inspection
-from shared.names import DRILL_METADATA, RESTORE_METADATA, backup_blob_name, disk_key
+from shared.names import DRILL_METADATA, PAGE, RESTORE_METADATA, backup_blob_name, disk_key
+from shared.ranges import Change
 from shared.record import DiskRecord, RecoveryPoint
 from shared.restores import Restore
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, refusal
@@ -42,6 +43,7 @@ class QueueMessage:
         visible_at: when it can be delivered, UTC.
         id: its id.
         deliveries: how often it has been.
+        is_duplicate: whether another delivery of it goes on, or has ended: what comes of this one is of no account.
     """
 
     queue: str
@@ -49,6 +51,7 @@ class QueueMessage:
     visible_at: datetime
     id: str
     deliveries: int = 0
+    is_duplicate: bool = False
 
 
 @dataclass
@@ -67,7 +70,12 @@ class World:
         heartbeats: when the heartbeat was called.
         poison: what is kept of messages that belong to no disk, by message.
         now: the clock, UTC.
-        copies_itself: whether the service can copy from the source by itself.
+        asked: the requests for restores that people have enqueued, by their messages.
+        refusing: the queues that take no messages from the app.
+        forbidden: the containers where the app may do nothing any more.
+        source_answers: the status that the service gets where it reads what it is to copy from another account.
+        longest_clear: pages of the longest clear on which the service does not give up.
+        wants_signature: whether it refuses what it is to copy within an account without a signature.
         held: what every snapshot held that was ever taken, by its time.
         sealed: when each recovery point was put on record, by disk and time.
         foreign_snapshots: snapshots of a disk that are not Tidemark's.
@@ -95,7 +103,12 @@ class World:
     heartbeats: list[datetime] = field(default_factory=list)
     poison: dict[str, dict[str, str]] = field(default_factory=dict)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
-    copies_itself: bool = True
+    asked: dict[str, bytes] = field(default_factory=dict)
+    refusing: set[str] = field(default_factory=set)
+    forbidden: set[ContainerAddress] = field(default_factory=set)
+    source_answers: int = 200
+    longest_clear: int = 10**9
+    wants_signature: bool = False
     held: dict[str, Pages] = field(default_factory=dict)
     sealed: dict[str, dict[str, datetime]] = field(default_factory=dict)
     foreign_snapshots: set[tuple[BlobAddress, str]] = field(default_factory=set)
@@ -129,27 +142,42 @@ class World:
         """Let the clock go on by a call."""
         self.now += _A_CALL
 
-    def enqueue(self, queue: str, body: bytes, delay: timedelta = timedelta()) -> None:
-        """Put a message on a queue."""
+    def enqueue(self, queue: str, body: bytes, delay: timedelta = timedelta()) -> str:
+        """Put a message on a queue; give its id."""
         self.messages.append(QueueMessage(queue, body, self.now + delay, f"message-{self.number()}"))
+        return self.messages[-1].id
 
     @property
     def disks(self) -> list[BlobAddress]:
-        """The disks that are there: what is not in the backup container."""
-        return [blob for blob in self.blobs if blob.parent != OWN]
+        """The disks that are there, and that the app can reach: what is not in the backup container."""
+        return [blob for blob in self.blobs if blob.parent != OWN and blob.parent not in self.forbidden]
 
     def backup_of(self, disk: BlobAddress) -> BlobAddress:
         """Give the address of a disk's backup blob."""
         return OWN.blob(backup_blob_name(disk))
 
+    def require_allowed(self, address: BlobAddress) -> None:
+        """Refuse what the app may not do any more."""
+        if address.parent in self.forbidden:
+            raise refusal(403, "AuthorizationPermissionMismatch")
+
     def blob(self, address: BlobAddress) -> Blob:
-        """Give a blob, if it is there."""
+        """Give a blob, if it is there and the app may reach it."""
+        self.require_allowed(address)
         if address not in self.blobs:
             raise refusal(404, "BlobNotFound")
         return self.blobs[address]
 
+    def clear(self, address: BlobAddress, piece: Change, lease_id: str) -> None:
+        """Clear pages of a blob, if they are not too many at once."""
+        count = piece.length // PAGE
+        if count > self.longest_clear:
+            raise refusal(500, "OperationTimedOut")
+        self.blob(address).put(piece, [None] * count, lease_id)
+
     def make(self, address: BlobAddress, size: int, metadata: Mapping[str, str]) -> Blob:
         """Create an empty blob where there is none."""
+        self.require_allowed(address)
         if address in self.blobs:
             raise refusal(409, "BlobAlreadyExists")
         if address.parent not in (OWN, DISKS, LAB):
@@ -177,6 +205,8 @@ class World:
         address, asked = BlobAddress.parse(path), parse_qs(query)
         if "sig" not in asked and not (reader and reader.account == address.account):
             raise refusal(403, "AuthenticationFailed")
+        if "sig" not in asked and self.wants_signature:
+            raise refusal(403, "AuthorizationPermissionMismatch")
         return self.blob(address).at(asked.get("snapshot", [""])[0])
 
     def copied_over(self, address: BlobAddress, metadata: Mapping[str, str], before: Mapping[str, str]) -> None:

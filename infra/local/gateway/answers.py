@@ -70,11 +70,17 @@ class ServiceError(Exception):
         return Answer(self.status, headers, json.dumps(said).encode())
 
 
-def source_error(status: int, code: str, message: str = "The copy source refused the read.") -> ServiceError:
-    """Make the error for a copy source that could not be read; the status mirrors the source's."""
+def source_error(
+    status: int, code: str, message: str = "The copy source refused the read.", *, mirrored_as: int | None = None
+) -> ServiceError:
+    """Make the error for a copy source that could not be read; the status is the source's if no other is given."""
     shown = {"x-ms-copy-source-status-code": str(status), "x-ms-copy-source-error-code": code}
     details = {"CopySourceStatusCode": str(status), "CopySourceErrorCode": code, "CopySourceErrorMessage": message}
-    return ServiceError(status, "CannotVerifyCopySource", message, headers=shown, details=details)
+    return ServiceError(mirrored_as or status, "CannotVerifyCopySource", message, headers=shown, details=details)
+
+
+LONGEST_SOURCE_URL = 2048
+"""Characters of the URL that a blob is copied from (REST: Copy Blob, Put Page From URL, `x-ms-copy-source`)."""
 
 
 def invalid_header(name: str, value: str) -> ServiceError:

@@ -1,14 +1,14 @@
 """Copy Blob and Abort Copy Blob, as the service has them.
 
 A copy is done when it is answered, unless a test holds it. Azurite checks leases, conditions and the source's SAS; here
-is what it lets through: another blob type, and a lease that is not infinite.
+is what it lets through: a source with a URL too long, another blob type, and a lease that is not infinite.
 """
 
 from urllib.parse import parse_qs, quote, urlsplit
 
 from multidict import CIMultiDict
 
-from .answers import Answer, ServiceError
+from .answers import LONGEST_SOURCE_URL, Answer, ServiceError, invalid_header
 from .operations import Request
 from .pending_copies import HeldCopies, PendingCopy, kept_headers
 from .scratch import Scratch
@@ -59,8 +59,11 @@ class Copies:
         """Refuse a copy that Azurite would let through.
 
         Raises:
-            ServiceError: InfiniteLeaseDurationRequired, InvalidBlobType.
+            ServiceError: InvalidHeaderValue, InfiniteLeaseDurationRequired, InvalidBlobType.
         """
+        source = call.request.headers["x-ms-copy-source"]
+        if len(source) > LONGEST_SOURCE_URL:
+            raise invalid_header("x-ms-copy-source", source)
         lease = call.request.headers.get("x-ms-lease-id")
         given = {"x-ms-lease-id": lease} if lease else {}
         there = (await self._upstream.as_owner("HEAD", call.raw_path, headers=given)).headers

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from .answers import ServiceError, source_error
 from .operations import Request
+from .ranges import requested_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,13 @@ class Fault:
         refuse: answer (status, error code, message) instead of doing anything.
         delay_until: hold the request back until this is set, then do it, whether or not its client still waits.
         delay_seconds: hold the request back for so many seconds, then do it.
-        cut: close the connection without an answer, "before" the request has had its effect or "after" it had. A client
-            may ask again unseen: aiohttp, and so the SDK's `aio` clients, does so once for PUT on a reused connection.
-        refuse_source: for Put Page From URL, (status, error code) that reading the source is to give.
+        cut: close the connection without an answer, "before" the request has had its effect or "after" it had; or of a
+            Get Blob "midway", when half of what it promised is sent. A client may ask again unseen: aiohttp, and so the
+            SDK's `aio` clients, does so once for PUT on a reused connection.
+        only_unsigned: whether it is for copies only whose source's URL carries no signature.
+        longer_than: it is for page ranges (written, cleared or listed) of more bytes than this only; None for all.
+        refuse_source: for Put Page From URL and Copy Blob, (status, error code) that reading the source is to give.
+        mirrored_as: the status that the copy is answered with then; None for that of the source.
         spoil: for Put Page From URL, write something else than what the source holds, and answer as if it were right.
     """
 
@@ -33,13 +39,16 @@ class Fault:
     path: str | None = None
     method: str | None = None
     only_base: bool = False
+    only_unsigned: bool = False
+    longer_than: int | None = None
     times: int | None = None
     after: int = 0
     refuse: tuple[int, str, str] | None = None
     delay_until: asyncio.Event | None = None
     delay_seconds: float = 0.0
-    cut: Literal["before", "after"] | None = None
+    cut: Literal["before", "after", "midway"] | None = None
     refuse_source: tuple[int, str] | None = None
+    mirrored_as: int | None = None
     spoil: bool = False
 
     def is_for(self, request: Request) -> bool:
@@ -48,8 +57,24 @@ class Fault:
             self.operation in (None, request.operation)
             and self.method in (None, request.method)
             and not (self.only_base and "snapshot" in request.query)
+            and not (self.only_unsigned and "sig=" in request.headers.get("x-ms-copy-source", "sig="))
+            and self._is_long_enough(request)
             and (self.path is None or fnmatch.fnmatchcase(request.path, self.path))
         )
+
+    @property
+    def source_error(self) -> ServiceError | None:
+        """The error for a copy whose source is to refuse, if it is to."""
+        if self.refuse_source is None:
+            return None
+        status, code = self.refuse_source
+        return source_error(status, code, mirrored_as=self.mirrored_as)
+
+    def _is_long_enough(self, request: Request) -> bool:
+        if self.longer_than is None:
+            return True
+        start, end = requested_range(request.headers) or (0, None)
+        return end is None or end - start > self.longer_than
 
 
 class FaultHandle:

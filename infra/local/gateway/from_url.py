@@ -10,13 +10,20 @@ from urllib.parse import urlsplit
 
 from multidict import CIMultiDict
 
-from .answers import Answer, ServiceError, invalid_header, invalid_page_range, source_error, too_large
+from .answers import (
+    LONGEST_SOURCE_URL,
+    Answer,
+    ServiceError,
+    invalid_header,
+    invalid_page_range,
+    source_error,
+    too_large,
+)
 from .mutations import MOST_BYTES, Mutations
 from .ranges import PAGE_BYTES, requested_range
 from .upstream import Call, Upstream
 from .writes import WriteLog
 
-_LONGEST_SOURCE_URL = 2048
 _OK, _PARTIAL, _BAD_REQUEST, _RANGE_REFUSED, _FAILED, _NOT_IMPLEMENTED = 200, 206, 400, 416, 500, 501
 _CONDITION_FAILED = (304, 412)
 _CARRIED_OVER = frozenset({"x-ms-version", "x-ms-client-request-id", "x-ms-lease-id", "x-ms-range", "range"})
@@ -34,7 +41,7 @@ async def put_page_from_url(
     log: WriteLog,
     read: ReadSource,
     *,
-    refused: tuple[int, str] | None = None,
+    refused: ServiceError | None = None,
     spoil: bool = False,
 ) -> Answer:
     """Do a Put Page From URL.
@@ -45,7 +52,7 @@ async def put_page_from_url(
         call: the client's request.
         log: the destination's write log.
         read: reads the source.
-        refused: (status, error code) that the read of the source is to give; for a fault.
+        refused: the error that the read of the source is to end with; for a fault.
         spoil: whether to write something else than what the source holds; for a fault.
 
     Raises:
@@ -65,7 +72,7 @@ async def put_page_from_url(
     if not authorised:
         return answer
     if refused is not None:
-        raise source_error(*refused)
+        raise refused
     body = await _read_source(upstream, read, call, source_start, source_end)
     if spoil:
         body = b"spoilt!!" * (len(body) // 8)
@@ -99,7 +106,7 @@ async def _read_source(upstream: Upstream, read_source: ReadSource, call: Call, 
     """Read the source with its URL's own authorisation, or with the Bearer token given for it."""
     headers = call.request.headers
     url = headers["x-ms-copy-source"]
-    if len(url) > _LONGEST_SOURCE_URL or not url.isascii() or " " in url:
+    if len(url) > LONGEST_SOURCE_URL or not url.isascii() or " " in url:
         raise invalid_header("x-ms-copy-source", url)
     parts = urlsplit(url)
     if parts.netloc not in upstream.hosts:

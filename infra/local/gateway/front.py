@@ -14,6 +14,7 @@ from infra.local.identity.certificates import Certificates
 
 from .answers import Answer, ServiceError
 from .door import Door
+from .faults import Faults
 from .incoming import cut, record, serve
 from .stage import Stage
 from .upstream import Call, Upstream, connect
@@ -42,6 +43,7 @@ class Front:
 
     Attributes:
         url: its address, "http://127.0.0.1:PORT"; an account's service is at `url`/ACCOUNT.
+        faults: which of its requests are to be refused.
         stage: what sees the calls, if anything does.
     """
 
@@ -49,6 +51,7 @@ class Front:
         self, service: Literal["queue", "table"], upstream: Upstream, url: str, door: Door | None = None
     ) -> None:
         self.url = url
+        self.faults = Faults()
         self.stage: Stage | None = None
         self._service = service
         self._name_of = queue_operation if service == "queue" else table_operation
@@ -75,11 +78,21 @@ class Front:
 
     async def _answer(self, call: Call) -> Answer:
         try:
-            if self._door:
-                call = await self._door.admit(self._service, call, self._upstream)
+            call = await self._admit(call)
         except ServiceError as error:
             return error.answer() if self._service == "queue" else error.answer_of_tables()
         return await self._upstream.forward(call)
+
+    async def _admit(self, call: Call) -> Call:
+        """Give a request as it is to be passed on.
+
+        Raises:
+            ServiceError: it is to be refused, or the door does not let it in.
+        """
+        fault = self.faults.strike(call.request)
+        if fault and fault.refuse:
+            raise ServiceError(*fault.refuse)
+        return await self._door.admit(self._service, call, self._upstream) if self._door else call
 
 
 def queue_operation(method: str, path: str, query: Mapping[str, str], _headers: Mapping[str, str]) -> str:

@@ -41,6 +41,13 @@ def cut(incoming: web.BaseRequest) -> web.Response:
     return web.Response(status=500)
 
 
+def closed(incoming: web.BaseRequest, answer: web.StreamResponse) -> web.StreamResponse:
+    """Close the connection in the midst of an answer, with what was written of it."""
+    if incoming.transport is not None:
+        incoming.transport.close()
+    return answer
+
+
 @contextlib.asynccontextmanager
 async def serve(
     listener: socket.socket,

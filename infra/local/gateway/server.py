@@ -19,7 +19,7 @@ from .deletions import Deletions
 from .door import Door
 from .faults import Fault, Faults
 from .from_url import put_page_from_url
-from .incoming import asked, cut, record, serve
+from .incoming import asked, closed, cut, record, serve
 from .mutations import LONE_MUTATIONS, PAGE_WRITES, UNNOTED_MUTATIONS, Mutations
 from .operations import Request, operation_name
 from .page_ranges import PageRanges, RangeSource
@@ -105,8 +105,10 @@ class Gateway:
         await _hold(fault)
         if fault.cut == "before":
             return cut(incoming)
-        if request.operation == "Get Blob" and fault.refuse is None and fault.cut is None:
-            return cut(incoming) if stage and stage.is_done(request) else await self._stream(incoming, call)
+        if request.operation == "Get Blob" and fault.refuse is None and fault.cut != "after":
+            if stage and stage.is_done(request):
+                return cut(incoming)
+            return await self._stream(incoming, call, midway=fault.cut == "midway")
         try:
             answer = await self._answer(call, fault)
         except ServiceError as error:
@@ -158,11 +160,13 @@ class Gateway:
                 call,
                 log,
                 self._read_source,
-                refused=fault.refuse_source,
+                refused=fault.source_error,
                 spoil=fault.spoil,
             )
         if operation == "Get Page Ranges":
             return await self._page_ranges.answer(call, log)
+        if operation == "Copy Blob" and (refused := fault.source_error):
+            raise refused
         if operation in LONE_MUTATIONS:
             return await self._mutations.alone(call, log)
         return await self._pass_on(call, log)
@@ -191,8 +195,14 @@ class Gateway:
         request.bytes_out = len(body)
         return web.Response(status=answer.status, headers=headers, body=body or None)
 
-    async def _stream(self, incoming: web.BaseRequest, call: Call) -> web.StreamResponse:
-        """Pass a request on and its answer back as it comes: a download may be larger than memory."""
+    async def _stream(self, incoming: web.BaseRequest, call: Call, *, midway: bool = False) -> web.StreamResponse:
+        """Pass a request on and its answer back as it comes: a download may be larger than memory.
+
+        Args:
+            incoming: the request.
+            call: the same.
+            midway: whether half of the answer is to be passed back, and the connection closed then; for a fault.
+        """
         request = call.request
         try:
             call = await self._admit(call)
@@ -207,9 +217,13 @@ class Gateway:
             # A client that goes away in mid-download is nobody's fault.
             with contextlib.suppress(ConnectionError):
                 await outgoing.prepare(incoming)
+                rest = int(headers.get("Content-Length", 0)) // 2 if midway else None
                 async for chunk in response.content.iter_any():
-                    request.bytes_out += len(chunk)
-                    await outgoing.write(chunk)
+                    part = chunk[:rest]
+                    request.bytes_out += len(part)
+                    await outgoing.write(part)
+                    if rest is not None and (rest := rest - len(part)) <= 0:
+                        return closed(incoming, outgoing)
                 await outgoing.write_eof()
         return outgoing
 

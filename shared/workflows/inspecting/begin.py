@@ -1,6 +1,6 @@
 """The first step of an inspection: find the recovery point, and what it is to be compared with."""
 
-from shared.errors import SourceGoneError
+from shared.errors import OtherDiskError, SourceGoneError
 from shared.inspections import Inspection, Next, Stage, begun, ended
 from shared.ranges import windows
 from shared.record import PointState, RecoveryPoint, Task
@@ -9,7 +9,7 @@ from shared.restore_targets import point_asked_for
 from shared.storage.services import Services
 from shared.workflows.inspecting.conclude import conclude_lost
 from shared.workflows.inspecting.versions import versions
-from shared.workflows.points import version_of
+from shared.workflows.points import require_own_name, version_of
 
 PART = 1024**3
 """Bytes of a disk that one message compares."""
@@ -18,6 +18,10 @@ PART = 1024**3
 async def begin(services: Services, inspection: Inspection) -> Next:
     """Find out what is to be inspected, and whether it can be; one that is gone is damaged."""
     disk = inspection.address
+    try:
+        await require_own_name(services, disk)
+    except OtherDiskError as error:
+        return _refused(services, inspection, str(error))
     times = await services.records.point_times(disk)
     time = point_asked_for(times, inspection.point)
     point = await services.records.point(disk, time) if time else None

@@ -10,7 +10,7 @@ from shared.names import COPY_METADATA, COPY_PENDING, COPY_SUCCESS, DISK_METADAT
 from shared.storage.services import Services
 from shared.storage.targets import CopyTarget
 from shared.workflows.inspecting.versions import scratch_of, versions_on_record
-from shared.workflows.points import source_url
+from shared.workflows.points import start_copy
 
 
 async def promote(services: Services, inspection: Inspection) -> Next:
@@ -25,7 +25,7 @@ async def promote(services: Services, inspection: Inspection) -> Next:
         return await _start(services, inspection, scratch, found)
     now = services.now()
     if found.has_succeeded(inspection.mark, inspection.size):
-        etag = await _without_source(services, inspection, scratch, found)
+        etag = await _without_source(services, scratch, found)
         return Next(begun(inspection, Stage.COMPARING, now).model_copy(update={"scratch_etag": etag}))
     if found.copy_status == COPY_PENDING:
         moved = found.bytes_done != inspection.bytes_done
@@ -40,11 +40,9 @@ async def promote(services: Services, inspection: Inspection) -> Next:
     return Next(tried_again(inspection, f"the copy to {scratch.url} did not succeed: {said}", now))
 
 
-async def _without_source(services: Services, inspection: Inspection, scratch: BlobAddress, found: CopyTarget) -> str:
-    """Have the scratch blob say no more by which signature it was copied, where there was one; give its ETag then."""
-    point = (await versions_on_record(services, inspection)).original
-    is_signed = found.copy_status == COPY_SUCCESS and point.blob.service_url != scratch.service_url
-    return await services.copies.forget_source(scratch, found.etag) if is_signed else found.etag
+async def _without_source(services: Services, scratch: BlobAddress, found: CopyTarget) -> str:
+    """Have the scratch blob say no more by which signature it was copied, if there was one; give its ETag then."""
+    return await services.copies.forget_source(scratch, found.etag) if found.copy_status == COPY_SUCCESS else found.etag
 
 
 async def _start(services: Services, inspection: Inspection, scratch: BlobAddress, found: CopyTarget | None) -> Next:
@@ -57,8 +55,7 @@ async def _start(services: Services, inspection: Inspection, scratch: BlobAddres
         COPY_METADATA: inspection.mark,
     }
     with contextlib.suppress(NotAsLeftError):
-        url = await source_url(services, point, scratch)
         etag = await services.copies.empty(scratch, found) if found else None  # of an earlier attempt
-        await services.copies.start(scratch, url, about, etag=etag)
+        await start_copy(services, point, scratch, about, etag=etag)
     now = services.now()
     return Next(inspection.model_copy(update={"checked": now}), check_delay(inspection.progressed, now))

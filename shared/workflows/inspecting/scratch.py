@@ -26,9 +26,10 @@ async def drop_scratch(services: Services, inspection: Inspection) -> bool:
 async def drop_orphans(services: Services) -> None:
     """Delete the scratch blobs of drills that have ended: a copy that lands late makes one anew."""
     for stored in await services.catalogue.scratch():
-        scratch, about = BlobAddress.parse(stored.url), stored.metadata
+        about = stored.metadata
         try:
-            disk, drill = BlobAddress.parse(about[DISK_METADATA]), about[DRILL_METADATA]
+            scratch, disk = BlobAddress.parse(stored.url), BlobAddress.parse(about[DISK_METADATA])
+            drill = about[DRILL_METADATA]
         except (KeyError, AddressError):
             continue  # not Tidemark's
         row = await services.inspections.get(disk, Task.DRILL, drill)

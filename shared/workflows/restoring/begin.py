@@ -4,21 +4,24 @@ from datetime import timedelta
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from shared.addresses import BlobAddress
+from shared.addresses import AddressError, BlobAddress, is_url_of
 from shared.decisions import is_unwatched
-from shared.errors import DiskError, NotAsLeftError, TargetLeasedError, explain, lacks_role
+from shared.disk_limits import unfit, unsendable
+from shared.errors import DiskError, NotAsLeftError, OtherDiskError, TargetLeasedError, explain, lacks_role
 from shared.messages import FinishMessage, RestoreMessage
-from shared.names import DISK_METADATA, LONGEST_NAME, RESTORE_METADATA
+from shared.names import DISK_METADATA, RESTORE_METADATA
 from shared.record import DiskRecord, OpenRun, PointState, RecoveryPoint
 from shared.restore_targets import claimed, default_target, point_asked_for, require_allowed, without_restore
 from shared.restores import Next, RefusedError, Restore, State, begun, next_look
 from shared.settings import Mode
 from shared.storage.services import Services
 from shared.storage.targets import CopyTarget
+from shared.times import canonical_time
 from shared.workflows.failures import new_record
 from shared.workflows.full_copies import is_copying
 from shared.workflows.give_up import give_up
-from shared.workflows.points import version_of
+from shared.workflows.points import require_own_name, version_of
+from shared.workflows.restoring.copying import copy_metadata
 from shared.workflows.restoring.prove import parts
 
 _COME_BACK = timedelta(seconds=5)
@@ -33,7 +36,10 @@ async def begin(services: Services, restore: Restore) -> Next:
         SourceGoneError: the recovery point is on record, but gone.
     """
     if not restore.recovery_point:
-        return await _find(services, restore)
+        try:
+            return await _find(services, restore)
+        except (OtherDiskError, AddressError) as error:
+            raise RefusedError(str(error)) from None
     record = await _claim(services, restore)
     if record.restore != restore.restore:
         return await _wait_for_restore(services, restore, restore.target_address, record)
@@ -56,9 +62,9 @@ async def _find(services: Services, restore: Restore) -> Next:
             ' or restore it as it is, with "allowDamaged": true'
         )
     target = restore.target_address if restore.target else default_target(disk, point.time)
-    if len(target.blob) > LONGEST_NAME:
-        raise RefusedError(f"{target.url} would be too long a name. What to do: name a target")
     require_allowed(target, services.settings)
+    if why := unfit(target, services.settings):
+        raise RefusedError(f"{target.shown} can't be restored to: {why}. What to do: name another target")
     on_record = await services.records.get(target)
     if on_record and on_record[0].restore:
         return await _wait_for_restore(services, restore, target, on_record[0])
@@ -72,10 +78,11 @@ async def _find(services: Services, restore: Restore) -> Next:
     there = await services.copies.look(target)
     if there:
         _require_free(target, there, overwrite=restore.overwrite)
+        _require_metadata(restore, target, there)
     await _require_writable(services, restore, target)
     address = services.backups.address(target)
     backup = await services.copies.look(address)
-    if backup and backup.metadata.get(DISK_METADATA, target.url) != target.url:
+    if backup and not is_url_of(target, backup.metadata.get(DISK_METADATA, target.url)):
         raise RefusedError(
             f"{address.url} holds a backup of {backup.metadata[DISK_METADATA]}, and would be the backup blob of"
             f" {target.url}. What to do: name another target"
@@ -92,9 +99,10 @@ async def _find(services: Services, restore: Restore) -> Next:
 
 
 async def _point(services: Services, disk: BlobAddress, asked: str) -> RecoveryPoint:
+    record = await require_own_name(services, disk)
     times = await services.records.point_times(disk)
     if not times:
-        is_known = services.settings.covers(disk) or await services.records.get(disk) is not None
+        is_known = services.settings.covers(disk) or record is not None
         what = "there is no recovery point of it yet" if is_known else "neither SOURCE_DISKS nor the record names it"
         raise RefusedError(
             f"{disk.url} can't be restored: {what}."
@@ -104,7 +112,7 @@ async def _point(services: Services, disk: BlobAddress, asked: str) -> RecoveryP
     point = await services.records.point(disk, time) if time else None
     if point is None:
         raise RefusedError(
-            f"{disk.url} has no recovery point at or before {asked}; the oldest is {times[0]}."
+            f"{disk.url} has no recovery point at or before {canonical_time(asked)}; the oldest is {times[0]}."
             " What to do: ask for that one or a later one"
         )
     return point
@@ -121,6 +129,15 @@ def _require_free(target: BlobAddress, there: CopyTarget, *, overwrite: bool) ->
         raise RefusedError(f"{target.url} is no page blob, so no disk can be written over it. Name another target")
     if there.leased:
         raise TargetLeasedError(target.url)
+
+
+def _require_metadata(restore: Restore, target: BlobAddress, there: CopyTarget) -> None:
+    """See to it that a target can keep the metadata that it has, beside what marks the copy to it."""
+    if why := unsendable(copy_metadata(restore, there)):
+        raise RefusedError(
+            f"{target.url} has metadata that can't be kept: {why}. What to do: change the blob's metadata; or restore"
+            " to a new disk"
+        )
 
 
 async def _require_writable(services: Services, restore: Restore, target: BlobAddress) -> None:

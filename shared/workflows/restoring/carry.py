@@ -6,13 +6,13 @@ A part at a time, an invocation each: one invocation writes about as fast as a p
 from collections.abc import AsyncIterator
 from functools import partial
 
-from shared.addresses import BlobAddress
 from shared.ranges import Change, Window, coalesced, gaps_cleared, writes
 from shared.restores import Next, Restore, State, begun
 from shared.storage.page_blobs import Version
 from shared.storage.services import Services
 from shared.storage.targets import CopyTarget
 from shared.workflows.at_once import AtOnce
+from shared.workflows.clearing import Clearing
 from shared.workflows.listing import listed
 from shared.workflows.paced import Paced
 
@@ -52,14 +52,12 @@ async def _apply(services: Services, restore: Restore, source: Version, changes:
     target = restore.target_address
     url = await services.pages.signed_url(source.blob, source.snapshot)
     pace = Paced(services, WRITERS)
+    clearing = Clearing(pace, partial(services.copies.clear, target, lease_id=restore.lease))
+
+    async def write(piece: Change) -> None:
+        await services.copies.write(target, piece, await services.pages.read(url, piece), restore.lease)
+
     async with AtOnce(WRITERS) as writing:
         async for change in changes:
             for piece in writes(change):
-                await writing.start(pace.call(partial(_put, services, target, url, piece, restore.lease)))
-
-
-async def _put(services: Services, target: BlobAddress, url: str, piece: Change, lease: str) -> None:
-    if piece.clear:
-        await services.copies.clear(target, piece, lease)
-    else:
-        await services.copies.write(target, piece, await services.pages.read(url, piece), lease)
+                await writing.start(clearing.apply(piece) if piece.clear else pace.call(partial(write, piece)))

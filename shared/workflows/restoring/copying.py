@@ -2,9 +2,12 @@
 
 import logging
 
+from azure.core.exceptions import AzureError
+
 from shared.addresses import BlobAddress
 from shared.decisions import SHORTEST_CHECK_DELAY
-from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError
+from shared.disk_limits import unsendable
+from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError, explain, refuses_source
 from shared.events import Event, log_event
 from shared.names import COPY_ABORTED, COPY_METADATA, COPY_PENDING, DISK_METADATA, RESTORE_METADATA
 from shared.record import SERVER_SIDE, PointState
@@ -13,7 +16,7 @@ from shared.storage.page_blobs import Version
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
 from shared.storage.targets import CopyTarget
-from shared.workflows.points import point_of, source_url, version_of
+from shared.workflows.points import point_of, start_copy, version_of
 from shared.workflows.restoring.carry import carry
 
 
@@ -59,8 +62,8 @@ async def _start_promotion(services: Services, restore: Restore, point: Version,
         log_event(Event.LEASE_BROKEN, level=logging.WARNING, disk=target.url, restore=restore.restore)
     if found:
         etag = await _without_own_pages(services, restore, backup, found)
-    url = await source_url(services, point, backup)
-    await services.copies.start(backup, url, {**about, COPY_METADATA: restore.mark}, etag=etag, lease_id=restore.lease)
+    about = {**about, COPY_METADATA: restore.mark}
+    await start_copy(services, point, backup, about, etag=etag, lease_id=restore.lease)
 
 
 async def copy_back(services: Services, restore: Restore) -> Next:
@@ -88,15 +91,18 @@ async def copy_back(services: Services, restore: Restore) -> Next:
     source = await _source(services, restore)
     if restore.copying != SERVER_SIDE:
         return await carry(services, restore, source, found)
-    url = await source_url(services, source, target)
-    about = {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
+    about = copy_metadata(restore, found)
+    if why := unsendable(about):
+        raise RestoreFailedError(f"{target.url} has got metadata that can't be kept: {why}")
     await services.copies.acquire_lease(target, restore.lease, found.etag)
     etag = await _without_own_pages(services, restore, target, found)
     started = restore.model_copy(update={"copied_from": source.url, "checked": services.now()})
     try:
-        await services.copies.start(target, url, about, etag=etag, lease_id=restore.lease)
-    except CopyRefusedError as error:
-        how = f"through the function, since the service could not copy by itself: {error}"
+        await start_copy(services, source, target, about, etag=etag, lease_id=restore.lease)
+    except (CopyRefusedError, AzureError) as error:
+        if isinstance(error, AzureError) and not refuses_source(error):
+            raise
+        how = f"through the function, since the service could not copy by itself: {explain(error)}"
         log_event(
             Event.COPY_THROUGH_FUNCTION, level=logging.WARNING, disk=restore.disk, restore=restore.restore, reason=how
         )
@@ -115,6 +121,11 @@ async def _without_own_pages(services: Services, restore: Restore, blob: BlobAdd
     """Empty what an earlier attempt has copied, which soft delete would keep once it is copied over; give the ETag."""
     is_own = restore.attempt > 1 and found.metadata.get(RESTORE_METADATA) == restore.restore
     return await services.copies.empty(blob, found, restore.lease) if is_own else found.etag
+
+
+def copy_metadata(restore: Restore, found: CopyTarget) -> dict[str, str]:
+    """Give the metadata that the target is to have: its own, and what marks the copy."""
+    return {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
 
 
 def _has_succeeded(restore: Restore, blob: BlobAddress, found: CopyTarget) -> bool:

@@ -41,6 +41,8 @@ async def clean_up(services: Services, restore: Restore) -> None:
 async def let_go(services: Services, restore: Restore, why: str) -> None:
     """Have the target's record let go of a restore that can't be cleaned up after, and say what may be left of it."""
     target = restore.target_address
+    with contextlib.suppress(AzureError):
+        await _end_leases(services, restore)
     left = (
         f"what the restore {restore.restore} has left of {target.url} could not be cleaned up: {why}."
         f" What to do: end its lease {restore.lease}, and delete the disk if it is not whole"

@@ -2,12 +2,12 @@
 
 from azure.core.exceptions import AzureError
 
-from shared.addresses import BlobAddress
-from shared.errors import gone
+from shared.addresses import BlobAddress, is_url_of
+from shared.errors import SourceGoneError, gone
 from shared.events import Event, log_event
 from shared.inspections import Stage
-from shared.messages import FinishMessage
-from shared.record import DiskRecord, PointState, Task
+from shared.messages import FinishMessage, RunMessage
+from shared.record import DiskRecord, PointState, RecoveryPoint, Task
 from shared.storage.services import Services
 from shared.workflows.failures import record_failure
 from shared.workflows.points import mark_damaged
@@ -47,23 +47,34 @@ async def drop_old_snapshots(services: Services, disk: BlobAddress) -> None:
 
 
 async def mark_missing(services: Services, disk: BlobAddress) -> None:
-    """Put on record which recovery points somebody has deleted; and take it back of those that are there again."""
-    blob = services.backups.address(disk).url
+    """Put on record which recovery points somebody has deleted; and take it back of those that are there again.
+
+    That a list leaves one out is no proof: it is asked for, before it is called damaged.
+    """
+    backup = services.backups.address(disk)
     # In this order: a recovery point that is sealed in between is not looked for in an older list.
     points = await services.records.points(disk)
     there = await services.backups.snapshot_times(disk)
     for point in points:
-        if point.backup_blob != blob or not point.backup_snapshot:
+        if not point.backup_snapshot or not is_url_of(backup, point.backup_blob):
             continue
-        damage = gone(blob, point.backup_snapshot)
+        damage = gone(backup.url, point.backup_snapshot)
         if point.backup_snapshot in there:
             if point.damage == damage:
                 await services.records.mark(disk, point.model_copy(update={"state": PointState.SEALED, "damage": ""}))
-        elif point.state is not PointState.DAMAGED:
+        elif point.state is not PointState.DAMAGED and await _is_gone(services, backup, point):
             await mark_damaged(services, disk, point, damage)
 
 
-async def drop_duplicates(services: Services, message: FinishMessage, kept: str) -> None:
+async def _is_gone(services: Services, backup: BlobAddress, point: RecoveryPoint) -> bool:
+    try:
+        await services.pages.properties(backup, point.backup_snapshot)
+    except SourceGoneError:
+        return True
+    return False
+
+
+async def drop_duplicates(services: Services, message: RunMessage, kept: str) -> None:
     """Delete the snapshots of the backup blob that a run has taken beside its recovery point."""
     for taken in await services.backups.snapshots(message.address, message.run_id):
         if taken.time != kept:

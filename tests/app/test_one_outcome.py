@@ -1,0 +1,144 @@
+"""One request, one row, one outcome, named by the id that the request was put under, whatever fails between."""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from infra.local.gateway import Fault, Front, run_front
+from infra.local.local_azure import ACCOUNTS, HOST
+from shared.events import Event
+from shared.inspections import Stage
+from shared.messages import InspectionMessage, RestoreMessage
+from shared.names import (
+    CONTINUE_INSPECTION_QUEUE,
+    CONTINUE_RESTORE_QUEUE,
+    DRILL_QUEUE,
+    RESTORE_REQUESTS_QUEUE,
+    request_id,
+)
+from shared.record import Task
+from shared.restores import State
+from shared.storage.queues import POISON_SUFFIX
+from tests.app.cloud import Cloud, Disk, pages, until
+from tests.app.inspecting import ask_for, has_ended, inspections
+from tests.app.restoring import ask, ended, request, restores
+
+REFUSED = (403, "AuthorizationPermissionMismatch", "not now")
+
+
+@dataclass(frozen=True)
+class Fronts:
+    """What is before the host storage's queues and tables."""
+
+    queues: Front
+    tables: Front
+    storage: str
+
+
+@pytest.fixture
+async def fronts(cloud: Cloud) -> AsyncIterator[Fronts]:
+    azurite = cloud.azure.azurite
+    async with (
+        run_front("queue", azurite.queue_url, ACCOUNTS) as queues,
+        run_front("table", azurite.table_url, ACCOUNTS) as tables,
+    ):
+        storage = cloud.azure.connection_string(HOST, queue_url=queues.url, table_url=tables.url)
+        yield Fronts(queues, tables, storage)
+
+
+async def backed_up_disk(cloud: Cloud) -> Disk:
+    disk = await cloud.disk()
+    await disk.write(0, pages(2))
+    return disk
+
+
+async def test_a_restore_whose_first_step_can_not_be_enqueued_is_refused_once_and_for_all(
+    cloud: Cloud, fronts: Fronts
+) -> None:
+    disk = await backed_up_disk(cloud)
+    async with cloud.app(disk, AzureWebJobsStorage=fronts.storage) as app:
+        await app.back_up(disk)
+        fault = Fault("Put Message", f"*/{CONTINUE_RESTORE_QUEUE}/messages", refuse=REFUSED)
+        refusing = fronts.queues.faults.add(fault)
+        asked = await ask(cloud, request(disk, target=disk.url, overwrite=True))
+        restore = await ended(cloud, asked)
+        assert refusing.hits
+        assert restore.state is State.REFUSED
+        assert "enqueue the request again" in restore.reason
+        refusing.remove()
+        await disk.write(0, pages(2, seed=2))
+        await cloud.send(RestoreMessage(disk=disk.url, restore=asked))  # one that has got through all the same
+        await app.back_up(disk)
+        await until(app.idle, "the tick")
+        assert await restores(cloud) == [restore]
+        assert await cloud.read(disk.blob, disk.account) == disk.expected, "newer data is not written over"
+
+
+async def test_a_drill_whose_first_step_can_not_be_enqueued_is_refused_once_and_for_all(
+    cloud: Cloud, fronts: Fronts
+) -> None:
+    disk = await backed_up_disk(cloud)
+    async with cloud.app(disk, AzureWebJobsStorage=fronts.storage) as app:
+        await app.back_up(disk)
+        fault = Fault("Put Message", f"*/{CONTINUE_INSPECTION_QUEUE}/messages", refuse=REFUSED)
+        refusing = fronts.queues.faults.add(fault)
+        drill = await has_ended(cloud, Task.DRILL, await ask_for(cloud, Task.DRILL, json.dumps({"disk": disk.url})))
+        refusing.remove()
+        await cloud.send(InspectionMessage(disk=disk.url, task=Task.DRILL, inspection=drill.inspection))
+        await app.back_up(disk)
+        assert drill.state is Stage.REFUSED
+        assert await inspections(cloud, Task.DRILL) == [drill]
+
+
+async def test_a_restore_that_can_not_be_put_on_record_is_carried_under_its_id_until_it_can(
+    cloud: Cloud, fronts: Fronts
+) -> None:
+    disk = await backed_up_disk(cloud)
+    async with cloud.app(disk, AzureWebJobsStorage=fronts.storage) as app:
+        await app.back_up(disk)
+        closed = fronts.tables.faults.add(Fault("Insert Entity", refuse=REFUSED))
+        asked = await ask(cloud, request(disk))
+        await until(lambda: cloud.logged(Event.REQUEST_CARRIED), "a request that waits for the table")
+        closed.remove()
+        restore = await ended(cloud, asked)
+    assert restore.state is State.DONE
+    assert [row.restore for row in await restores(cloud)] == [asked]
+
+
+async def test_a_request_that_its_queue_gives_up_has_one_row_by_the_id_that_it_was_put_under(
+    cloud: Cloud, fronts: Fronts
+) -> None:
+    disk = await backed_up_disk(cloud)
+    async with cloud.app(disk, AzureWebJobsStorage=fronts.storage) as app:
+        await app.back_up(disk)
+        held = fronts.queues.faults.add(Fault("Put Message", f"*/{CONTINUE_RESTORE_QUEUE}/messages", refuse=REFUSED))
+        both = fronts.tables.faults.add(Fault("Update Entity", path="*restore-*", refuse=REFUSED))
+        asked = await ask(cloud, request(disk))
+        [restore] = await until(lambda: _of_state(cloud, State.REFUSED, both), "the end of the request")
+        held.remove()
+    assert restore.restore == asked
+    assert [row.restore for row in await restores(cloud)] == [asked]
+
+
+async def _of_state(cloud: Cloud, state: State, closed: Any) -> list[Any]:
+    """Give the rows that have come to a state; the table is open again once the queue has given the request up."""
+    if any(found["queue"] == RESTORE_REQUESTS_QUEUE for found in cloud.events(Event.MESSAGE_POISONED)):
+        closed.remove()
+    return [row for row in await restores(cloud) if row.state is state]
+
+
+async def test_requests_that_are_given_up_and_have_no_row_get_one(cloud: Cloud) -> None:
+    disk = await backed_up_disk(cloud)
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        queue = cloud.queues.get_queue_client(f"{DRILL_QUEUE}{POISON_SUFFIX}")
+        with contextlib.suppress(Exception):
+            await queue.create_queue()
+        sent = await queue.send_message(json.dumps({"disk": disk.url}))
+        drill = await has_ended(cloud, Task.DRILL, request_id(str(sent.id), b""))
+    assert drill.state is Stage.REFUSED
+    assert "enqueue it again" in drill.reason

@@ -1,0 +1,105 @@
+"""What is another disk's, or is only missing from a list, is told from what is a disk's own, alike on both sides."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.addresses import BlobAddress
+from shared.catalogue import point_metadata
+from shared.errors import OtherDiskError
+from shared.messages import RunMessage
+from shared.names import DISK_METADATA, PAGE
+from shared.record import DiskRecord, Kind, PointState, RecoveryPoint
+from shared.workflows.rebuild_catalogue import rebuild_catalogue
+from shared.workflows.sealing.clean_up import mark_missing
+from tests.conformance.clouds import RUN, Cloud
+from tests.conformance.on_azurite import AzuriteCloud
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def elsewhere(disk: BlobAddress) -> BlobAddress:
+    """Give the disk of the same account, container and name in another cloud."""
+    return BlobAddress(f"https://{disk.account}.blob.core.chinacloudapi.cn", disk.account, disk.container, disk.blob)
+
+
+async def test_the_record_of_a_disk_of_the_same_name_on_another_service_is_not_its_own(cloud: Cloud) -> None:
+    records, disk = cloud.services.records, await cloud.disk(1)
+    record = DiskRecord(disk=disk.url, backup_blob="")
+    await records.put(disk, record, None)
+    with pytest.raises(OtherDiskError, match="has the record"):
+        await records.get(elsewhere(disk))
+    with pytest.raises(OtherDiskError):
+        await records.update(elsewhere(disk), lambda found: found.model_copy(update={"disk": elsewhere(disk).url}))
+    found = await records.get(disk)
+    assert found
+    assert found[0] == record
+
+
+async def test_a_record_under_another_spelling_of_the_url_is_the_disks_own(cloud: Cloud) -> None:
+    records, disk = cloud.services.records, await cloud.disk(1)
+    typed = disk.url.replace("http", "HTTP").replace("disk.vhd", "%64isk.vhd")
+    await records.put(disk, DiskRecord(disk=typed, backup_blob=""), None)
+    assert await records.get(disk) is not None
+    assert await records.disks() == {**await records.disks(), disk: False}
+
+
+async def test_the_backup_blob_of_another_disk_is_not_its_own(cloud: Cloud) -> None:
+    disk = await cloud.disk(1)
+    await cloud.services.backups.create(disk, PAGE, {DISK_METADATA: disk.url.replace("disk.vhd", "%64isk.vhd")})
+    assert await cloud.services.backups.look(disk)
+    with pytest.raises(OtherDiskError, match="is that of another disk"):
+        await cloud.services.backups.look(elsewhere(disk))
+
+
+async def test_a_rebuilt_catalogue_takes_no_recovery_points_of_another_disk(cloud: Cloud) -> None:
+    services, disk = cloud.services, await cloud.disk(1)
+    etag = await cloud.leased_backup(disk, 1)
+    times = {}
+    for number, of in enumerate((elsewhere(disk), disk)):
+        run = RunMessage(disk=of.url, run=f"2026-11-22T12:00:0{number}.1234567Z")
+        times[of] = run.run
+        await services.backups.snapshot(disk, etag, point_metadata(run, Kind.INCREMENTAL, etag), RUN)
+    await rebuild_catalogue(services)
+    assert await services.records.point_times(disk) == [times[disk]]
+    found = await services.records.get(disk)
+    assert found
+    assert found[0].last_point == times[disk]
+
+
+async def test_only_page_blobs_match_a_pattern(on_azurite: AzuriteCloud) -> None:
+    (pattern,) = on_azurite.services.settings.source_disks
+    disk = await on_azurite.disk(1)
+    await on_azurite.make_block_blob(on_azurite.disks.blob("disk.1.vhd"))
+    assert await on_azurite.services.disks.matching(pattern) == [disk]
+
+
+async def test_a_recovery_point_that_a_list_leaves_out_is_not_called_damaged_unless_it_is_gone(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services, disk = cloud.services, await cloud.disk(1)
+    etag = await cloud.leased_backup(disk, 1)
+    there = await services.backups.snapshot(disk, etag, {}, RUN)
+    gone = await services.backups.snapshot(disk, etag, {}, RUN)
+    await services.backups.delete_snapshot(disk, gone)
+    points = [
+        RecoveryPoint.of_a_copy(
+            time=time,
+            kind=Kind.FULL,
+            reason="",
+            backup_blob=services.backups.address(disk).url,
+            backup_snapshot=time,
+            size=PAGE,
+            started=NOON,
+            sealed=NOON,
+        )
+        for time in (there, gone)
+    ]
+    await services.records.add_points(disk, points)
+
+    async def nothing(_disk: BlobAddress) -> set[str]:
+        return set()
+
+    monkeypatch.setattr(services.backups, "snapshot_times", nothing)
+    await mark_missing(services, disk)
+    assert [point.state for point in await services.records.points(disk)] == [PointState.SEALED, PointState.DAMAGED]

@@ -1,0 +1,108 @@
+"""Limits: what the service can't hold of a disk is told before anything is done with it."""
+
+import pytest
+from azure.storage.blob import ContentSettings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.addresses import BlobAddress
+from shared.catalogue import point_metadata
+from shared.disk_limits import LARGEST_METADATA, LONGEST_SOURCE, sendable, unfit, unsendable
+from shared.messages import RunMessage
+from shared.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA, backup_blob_name
+from shared.naming import blob_mistake
+from shared.record import Kind
+from tests.logic.conftest import BACKUPS, VHDS, Load
+from tests.simulation.services import settings_of
+
+TIME = "2026-11-22T12:34:56.1234567Z"
+HAN = "\N{CJK UNIFIED IDEOGRAPH-4E2D}"
+NAMES = st.builds(
+    lambda part, times: (part * times)[:1024],
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=8),
+    st.integers(1, 1024),
+).filter(lambda name: not blob_mistake("vhds", name))
+
+
+def disk(name: str) -> BlobAddress:
+    return BlobAddress("https://disks.blob.core.windows.net", "disks", "vhds", name)
+
+
+@pytest.mark.parametrize("name", ["os.vhd", "x" * 900, HAN * 200, "vm 1/ös.vhd"])
+def test_a_disk_whose_backups_the_service_can_hold_is_fit(load: Load, name: str) -> None:
+    assert unfit(disk(name), load()) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        pytest.param("x" * 1020, "its backup would be named disks/vhds/xxx", id="a backup blob with too long a name"),
+        pytest.param("a/" * 253 + "a", "more than 254 segments", id="a backup blob with too many segments"),
+        pytest.param(HAN * 1000, "the URL of its backup is 9", id="a name in a script of three bytes"),
+        pytest.param("vm/../os.vhd", "it has a dot at the end", id="another name on the way"),
+        pytest.param("os\n.vhd", "it has a control character", id="a name that a list can hold and a URL can't"),
+    ],
+)
+def test_a_disk_whose_backups_the_service_can_not_hold_is_not(load: Load, name: str, why: str) -> None:
+    assert why in unfit(disk(name), load())
+
+
+def test_a_full_copy_has_a_longer_name_and_its_source_is_signed(load: Load) -> None:
+    fits, copies = load(), load(SOURCE_DISKS=f'[{{"url": "{VHDS}/*", "mode": "full"}}]')
+    for name, why in (("x" * 1000, "at most 1024 characters"), (HAN * 190, "its URL is")):
+        assert unfit(disk(name), fits) == ""
+        assert why in unfit(disk(name), copies)
+
+
+@settings(max_examples=200, deadline=None)
+@given(NAMES)
+def test_what_is_fit_has_names_and_metadata_that_the_service_takes(name: str) -> None:
+    settings_ = settings_of(f"{VHDS}/os.vhd")
+    if unfit(disk(name), settings_):
+        return
+    backup = settings_.container.blob(backup_blob_name(disk(name)))
+    assert BlobAddress.parse(backup.url) == backup
+    assert len(f"{backup.url}?snapshot={TIME}") <= LONGEST_SOURCE
+    run = RunMessage(disk=disk(name).url, run=TIME)
+    source = {DISK_METADATA: disk(name).url, BACKUP_METADATA: BACKUPS, TAKEN_METADATA: TIME}
+    for metadata in (source, point_metadata(run, Kind.INCREMENTAL, '"0x8D78388918CCD52"')):
+        assert unsendable(metadata) == ""
+
+
+# --- the metadata of others
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"for": "the-user", "MicrosoftAzureCompute_VMName": "vm 1"},
+        {"a": "x" * (LARGEST_METADATA - 1)},
+        {"empty": ""},
+    ],
+)
+def test_metadata_that_the_sdk_sends_can_be_kept(metadata: dict[str, str]) -> None:
+    assert unsendable(metadata) == ""
+
+
+def test_what_can_not_be_sent_is_left_out_and_the_rest_kept() -> None:
+    settings_ = ContentSettings(
+        content_type="text/x; a", content_disposition="J\udcfcrgen", content_md5=bytearray(b"\xff")
+    )
+    assert vars(ContentSettings(**sendable(vars(settings_)))) == vars(
+        ContentSettings(content_type="text/x; a", content_md5=bytearray(b"\xff"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("metadata", "why"),
+    [
+        ({"owner": "Jürgen"}, "owner is not all ASCII"),
+        ({"owner": "J\udcfcrgen"}, "owner is not all ASCII"),
+        ({"größe": "x"}, "is not all ASCII"),
+        ({"owner": "x\r\nx-ms-lease-id: y"}, "owner is not all ASCII"),
+        ({"a": "x" * LARGEST_METADATA}, "of 8192 at most"),
+    ],
+)
+def test_metadata_that_the_sdk_can_not_send_is_told(metadata: dict[str, str], why: str) -> None:
+    assert why in unsendable(metadata)

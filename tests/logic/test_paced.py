@@ -1,0 +1,110 @@
+"""How long a request is made again: a busy service is waited out, a refused source and other errors not for long."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from azure.core.exceptions import AzureError, HttpResponseError, IncompleteReadError, ServiceResponseError
+
+from shared.workflows.at_once import AtOnce
+from tests.logic.paces import Clock, paced, refused
+
+
+def failing(error: AzureError, times: int = 10**6) -> tuple[Callable[[], Awaitable[str]], list[AzureError]]:
+    """Make a request that fails so often, and a list of its failures."""
+    failures: list[AzureError] = []
+
+    async def request() -> str:
+        if len(failures) < times:
+            failures.append(error)
+            raise error
+        return "done"
+
+    return request, failures
+
+
+async def test_a_request_gives_what_it_gives_once_it_goes_well() -> None:
+    request, failures = failing(refused(503), times=5)
+    assert await paced(Clock()).call(request) == "done"
+    assert len(failures) == 5
+
+
+async def test_a_busy_source_is_waited_out_for_minutes() -> None:
+    clock = Clock()
+    request, _ = failing(refused(503))
+    with pytest.raises(HttpResponseError):
+        await paced(clock).call(request)
+    assert 300 <= clock.seconds < 360
+
+
+@pytest.mark.parametrize("status", [500, 504])
+async def test_a_refused_source_is_asked_for_seven_seconds_though_it_may_pass(status: int) -> None:
+    clock = Clock()
+    request, failures = failing(refused(status))
+    with pytest.raises(HttpResponseError):
+        await paced(clock).call(request)
+    assert (clock.seconds, len(failures)) == (7, 4)
+
+
+async def test_of_many_pieces_the_first_that_gives_up_does_not_keep_the_others_waiting() -> None:
+    clock = Clock()
+    pace = paced(clock)
+    given_up: list[float] = []
+
+    async def request() -> None:
+        if not given_up:
+            raise refused(500)
+
+    async def piece() -> None:
+        try:
+            await pace.call(request)
+        except HttpResponseError:
+            given_up.append(clock.seconds)
+
+    async with AtOnce(8) as writing:
+        for _ in range(8):
+            await writing.start(piece())
+    assert (given_up, clock.seconds) == ([7], 7)
+
+
+async def test_a_source_whose_refusal_takes_long_is_asked_twice_at_least() -> None:
+    clock = Clock()
+    calls = 0
+
+    async def request() -> None:
+        nonlocal calls
+        calls += 1
+        await clock.sleep(timedelta(seconds=30))
+        raise refused(500)
+
+    with pytest.raises(HttpResponseError):
+        await paced(clock).call(request)
+    assert calls == 2
+
+
+async def test_a_refused_source_can_be_asked_for_longer() -> None:
+    clock = Clock()
+    request, _ = failing(refused(500))
+    with pytest.raises(HttpResponseError):
+        await paced(clock, 1, refused_for=timedelta(minutes=1)).call(request)
+    assert clock.seconds == 61
+
+
+@pytest.mark.parametrize(
+    "error", [refused(500, "InternalError"), ServiceResponseError("cut off"), IncompleteReadError("cut short")]
+)
+async def test_what_passes_otherwise_is_tried_four_times_with_a_pause_between(error: AzureError) -> None:
+    clock = Clock()
+    request, failures = failing(error)
+    with pytest.raises(type(error)):
+        await paced(clock).call(request)
+    assert (clock.seconds, len(failures)) == (7, 4)
+
+
+@pytest.mark.parametrize("error", [refused(403), refused(412, "LeaseLost"), refused(416, "InvalidRange")])
+async def test_what_does_not_pass_is_not_tried_again(error: AzureError) -> None:
+    clock = Clock()
+    request, failures = failing(error)
+    with pytest.raises(HttpResponseError):
+        await paced(clock).call(request)
+    assert (clock.seconds, len(failures)) == (0, 1)
