@@ -39,6 +39,16 @@ class SourceDisks:
         names = [blob.name async for blob in found if blob.blob_type == BlobType.PAGEBLOB]
         return [container.blob(name) for name in names if pattern.matches(name)]
 
+    async def is_page_blob(self, disk: BlobAddress) -> bool:
+        """Tell whether a blob that is there is a page blob, from its container's list (REST: List Blobs).
+
+        The blob itself is not asked, as nothing but its snapshots ever is; one that is not there may be one.
+        """
+        client = await self._container(disk)
+        async for blob in client.list_blobs(name_starts_with=disk.blob, results_per_page=1):
+            return blob.name != disk.blob or blob.blob_type == BlobType.PAGEBLOB
+        return True
+
     async def take_snapshot(self, disk: BlobAddress, etag: str | None = None) -> str:
         """Snapshot a disk, leased or not, and give the snapshot's time (REST: Snapshot Blob).
 

@@ -10,7 +10,7 @@ from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
 from shared.disk_limits import unfit
-from shared.errors import DiskError, SourceGoneError, explain
+from shared.errors import DiskError, explain
 from shared.events import Event, log_event
 from shared.failed_runs import is_hopeless
 from shared.messages import FinishMessage
@@ -105,8 +105,8 @@ async def _unfit(
 
 async def _require_page_blob(services: Services, disk: BlobAddress) -> None:
     """See to it that what was never backed up is a page blob, as far as it can be told; a snapshot tells the rest."""
-    with contextlib.suppress(AzureError, SourceGoneError):
-        if not (await services.pages.properties(disk, "")).is_page_blob:
+    with contextlib.suppress(AzureError):
+        if not await services.disks.is_page_blob(disk):
             raise DiskError(f"{disk.url} is no page blob, so it is no disk. What to do: take it out of SOURCE_DISKS.")
 
 

@@ -71,7 +71,13 @@ async def test_only_page_blobs_match_a_pattern(on_azurite: AzuriteCloud) -> None
     (pattern,) = on_azurite.services.settings.source_disks
     disk = await on_azurite.disk(1)
     await on_azurite.make_block_blob(on_azurite.disks.blob("disk.1.vhd"))
-    assert await on_azurite.services.disks.matching(pattern) == [disk]
+    disks, other = on_azurite.services.disks, on_azurite.disks.blob("disk.1.vhd")
+    assert await disks.matching(pattern) == [disk]
+    assert [await disks.is_page_blob(blob) for blob in (disk, other)] == [True, False]
+    assert await disks.is_page_blob(on_azurite.disks.blob("disk.1.vh")), (
+        "it is not there, and a longer name tells nothing"
+    )
+    assert await disks.is_page_blob(on_azurite.disks.blob("e.vhd"))
 
 
 async def test_a_recovery_point_that_a_list_leaves_out_is_not_called_damaged_unless_it_is_gone(

@@ -87,6 +87,9 @@ class SimulatedDisks(SourceDisks):
     async def matching(self, pattern: SourceDisk) -> list[BlobAddress]:
         return await self._calls.read(lambda: [disk for disk in sorted(self._world.blobs) if pattern.covers(disk)])
 
+    async def is_page_blob(self, disk: BlobAddress) -> bool:  # noqa: ARG002
+        return await self._calls.read(lambda: True)  # there are no others
+
     async def take_snapshot(self, disk: BlobAddress, etag: str | None = None) -> str:
         def effect() -> str:
             taken = self._world.now.isoformat()
