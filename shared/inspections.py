@@ -44,6 +44,7 @@ class Inspection(Work):
     Attributes:
         inspection: its id: that of the queue message that asked for it, or the time of the timer.
         task: what is done.
+        on_request: whether a person has asked for it.
         state: how far it is.
         outcome: where it is ending, its state then.
         reason: why it was refused or has failed; what was found, where it is done.
@@ -64,6 +65,7 @@ class Inspection(Work):
 
     inspection: str
     task: Task
+    on_request: bool = False
     state: Stage = Stage.REQUESTED
     outcome: str = ""
     reason: Text = ""
@@ -84,9 +86,10 @@ class Inspection(Work):
     duration_seconds: float = 0.0
 
     @classmethod
-    def of(cls, inspection: str, task: Task, disk: str, point: str, now: datetime) -> Self:
+    def of(cls, inspection: str, task: Task, disk: str, point: str, now: datetime, *, on_request: bool = False) -> Self:
         """Make the row of an inspection that is asked for."""
-        return cls(inspection=inspection, task=task, disk=disk, point=point, requested=now, progressed=now, checked=now)
+        times = {"requested": now, "progressed": now, "checked": now}
+        return cls(inspection=inspection, task=task, disk=disk, point=point, on_request=on_request, **times)
 
     @property
     def row_key(self) -> str:
@@ -101,7 +104,7 @@ class Inspection(Work):
     @property
     def asks_for(self) -> tuple[object, ...]:
         """What its request says: two requests that say the same can't be told apart but by their ids."""
-        return self.disk, self.task, self.point
+        return self.disk, self.task, self.point, self.on_request
 
     @property
     def has_ended(self) -> bool:

@@ -125,6 +125,7 @@ class DiskRecord(BaseModel):
         adopted: whether the disk is backed up since it was restored, though `SOURCE_DISKS` does not name it.
         first_tick, last_tick: when the timer first asked for a backup of it, and when it last did, UTC.
         missed_tick: the last tick that another overtook before a snapshot was taken for it, UTC.
+        late_tick: the last tick that has found it busy, UTC, while no run has been opened for it since.
         point_tick: the last tick whose state a recovery point holds, UTC: one taken at or after it.
         last_success: when the last recovery point was sealed, UTC.
         last_point: the last recovery point's time.
@@ -155,6 +156,7 @@ class DiskRecord(BaseModel):
     first_tick: datetime | None = None
     last_tick: datetime | None = None
     missed_tick: datetime | None = None
+    late_tick: datetime | None = None
     point_tick: datetime | None = None
     last_success: datetime | None = None
     last_point: str = ""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from shared.patience import is_over
 from shared.record import DiskRecord
 
 SHORTEST_LOOK_DELAY = timedelta(seconds=5)
@@ -39,7 +40,7 @@ class DueDisk(NamedTuple):
 
     def has_point_for(self, tick: datetime) -> bool:
         """Tell whether a recovery point holds the disk's state at or after the tick, which asked for it in time."""
-        is_due = self.first_tick <= tick <= self.last_tick and self.missed_tick != tick
+        is_due = self.first_tick <= tick <= self.last_tick
         return is_due and self.point_tick is not None and self.point_tick >= tick
 
 
@@ -51,8 +52,14 @@ class Outcome(StrEnum):
     INCOMPLETE = "incomplete"
 
 
-def asked_for(record: DiskRecord, tick: datetime) -> DiskRecord:
-    """Note on a disk's record that a tick has asked for a backup of it; of two at once the later one counts."""
+def asked_for(record: DiskRecord, tick: datetime, *, found_busy: bool = False) -> DiskRecord:
+    """Note on a disk's record that a tick has asked for a backup of it; of two at once the later one counts.
+
+    Args:
+        record: the disk's record.
+        tick: the tick, UTC.
+        found_busy: whether the tick has found a run of it open, or a restore to it, which may have ended by now.
+    """
     last = record.last_tick
     if last and last >= tick:
         return record
@@ -62,6 +69,7 @@ def asked_for(record: DiskRecord, tick: datetime) -> DiskRecord:
             "first_tick": record.first_tick or tick,
             "last_tick": tick,
             "missed_tick": last if is_missed else record.missed_tick,
+            "late_tick": tick if found_busy or record.run or record.restore else record.late_tick,
         }
     )
 
@@ -71,8 +79,14 @@ def is_behind(record: DiskRecord) -> bool:
     return record.last_tick is not None and (record.point_tick is None or record.point_tick < record.last_tick)
 
 
-def is_to_catch_up(record: DiskRecord) -> bool:
-    """Tell whether a disk is to be snapshotted before the next tick: the last one has found it busy, and it is free."""
+def is_to_catch_up(record: DiskRecord, now: datetime) -> bool:
+    """Tell whether a disk is to be snapshotted before the next tick: the last one has found it busy, and it is free.
+
+    It is only so once: a run that is opened for a tick and given up waits for the next tick. Nor is it so for ever.
+    """
+    tick = record.late_tick
+    if tick is None or tick != record.last_tick or is_over(tick, now):
+        return False
     return is_behind(record) and not (record.run or record.restore)
 
 
@@ -107,12 +121,13 @@ def outcome(tick: datetime, disks: int, due: Iterable[DueDisk], now: datetime) -
         now: the time, UTC.
     """
     due = list(due)
+    if any(disk.missed_tick == tick for disk in due):
+        return Outcome.INCOMPLETE
     if backed_up(tick, due) >= disks:
         return Outcome.SUCCEEDED
     is_overtaken = any(disk.last_tick > tick for disk in due)
-    is_missed = any(disk.missed_tick == tick for disk in due)
     has_run = any(disk.run_tick == tick for disk in due)
-    is_over = (is_overtaken and (is_missed or not has_run)) or now - tick >= LONGEST_TICK
+    is_over = (is_overtaken and not has_run) or now - tick >= LONGEST_TICK
     return Outcome.INCOMPLETE if is_over else Outcome.PENDING
 
 

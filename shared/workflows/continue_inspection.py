@@ -126,15 +126,21 @@ async def _end(services: Services, inspection: Inspection) -> Next:
 
 async def _look(services: Services, inspection: Inspection) -> Next:
     try:
-        then, delay = await _STEPS[inspection.state](services, inspection)
-        return Next(then.out_of_trouble(), delay)
-    except SourceGoneError as error:
-        return await conclude_gone(services, inspection, error)
+        return await _step_or_gone(services, inspection)
     except (CopyRefusedError, NotAsLeftError, AzureError, ListingTimedOutError) as error:
         now, reason = services.now(), explain(error)
         if isinstance(error, CopyRefusedError) or (isinstance(error, AzureError) and is_lasting(error)):
             return Next(_again_or_end(inspection, reason, now), LONGEST_CHECK_DELAY)
         return _wait(inspection, reason, now)
+
+
+async def _step_or_gone(services: Services, inspection: Inspection) -> Next:
+    """Do a step; where something is gone, conclude which of the two that are compared it is."""
+    try:
+        then, delay = await _STEPS[inspection.state](services, inspection)
+    except SourceGoneError as error:
+        return await conclude_gone(services, inspection, error)
+    return Next(then.out_of_trouble(), delay)
 
 
 def _wait(inspection: Inspection, reason: str, now: datetime) -> Next:

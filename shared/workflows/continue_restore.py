@@ -43,7 +43,7 @@ from shared.workflows.restore_disk import restore_disk
 from shared.workflows.restoring.adopt import as_done, prove_and_adopt
 from shared.workflows.restoring.begin import begin
 from shared.workflows.restoring.copying import copy_back, promote
-from shared.workflows.restoring.end import clean_up, is_adopted, let_go
+from shared.workflows.restoring.end import clean_up_or_leave, is_adopted, let_go
 
 _AFTER_CONFLICT = timedelta(seconds=5)
 
@@ -87,7 +87,7 @@ async def _continue(services: Services, message: RestoreMessage) -> None:
         return
     restore, etag = found
     if restore.has_ended:
-        await _clean_up(services, restore)
+        await clean_up_or_leave(services, restore)
         return
     then, delay = await _step(services, restore)
     try:
@@ -100,21 +100,7 @@ async def _continue(services: Services, message: RestoreMessage) -> None:
     if not then.has_ended:
         await services.queues.send(message, delay)
     elif then.state is not State.DONE:
-        await _clean_up(services, then)
-
-
-async def _clean_up(services: Services, restore: Restore) -> None:
-    """Clean up after a restore that has ended; where that can't be done for too long, let its target go all the same.
-
-    Raises:
-        Exception: it could not be done now; the message, or the next tick, comes back to it.
-    """
-    try:
-        await clean_up(services, restore)
-    except Exception as error:
-        if not restore.is_to_be_left(services.now()):
-            raise
-        await let_go(services, restore, explain(error))
+        await clean_up_or_leave(services, then)
 
 
 async def _step(services: Services, restore: Restore) -> Next:
@@ -127,7 +113,13 @@ async def _step(services: Services, restore: Restore) -> Next:
 
 
 async def _after(services: Services, restore: Restore, error: Exception) -> Next:
-    """Say how a restore goes on after a step that has gone wrong."""
+    """Say how a restore goes on after a step that has gone wrong; one that has adopted its target is only tidied up."""
+    if restore.state is State.PROVING and await is_adopted(services, restore):
+        return await _wait(services, restore, explain(error), LONGEST_CHECK_DELAY)
+    return await _after_error(services, restore, error)
+
+
+async def _after_error(services: Services, restore: Restore, error: Exception) -> Next:
     if isinstance(error, _ENDS_IT):
         return _end(services, restore, str(error))
     if isinstance(error, _BEGINS_ANEW):
@@ -135,10 +127,11 @@ async def _after(services: Services, restore: Restore, error: Exception) -> Next
     if isinstance(error, RecordConflictError):
         # Another invocation, or another restore, was faster: what it has done is to be looked at.
         return Next(restore, _AFTER_CONFLICT)
-    if isinstance(error, AzureError) and is_lasting(error):
-        if restore.state is State.REQUESTED:
-            return _end(services, restore, explain(error))
+    is_for_good = isinstance(error, AzureError) and is_lasting(error)
+    if is_for_good and restore.state is not State.REQUESTED:
         return await _try_again(services, restore, explain(error))
+    if is_for_good:
+        return _end(services, restore, explain(error))
     return await _wait(services, restore, explain(error), LONGEST_CHECK_DELAY)
 
 

@@ -2,13 +2,21 @@
 
 import contextlib
 import logging
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError
 
 from shared.decisions import LONGEST_CHECK_DELAY, is_complete, is_stalled, next_check, progressed, replanned
-from shared.errors import DiffersError, LeaseLostError, ListingTimedOutError, NotAsLeftError, SourceGoneError
+from shared.errors import (
+    DiffersError,
+    DiskError,
+    LeaseLostError,
+    ListingTimedOutError,
+    NotAsLeftError,
+    SourceGoneError,
+    is_lasting,
+)
 from shared.events import Event, log_event
 from shared.messages import FinishMessage, PlanMessage
 from shared.ranges import DisorderedRangesError
@@ -27,35 +35,60 @@ from shared.workflows.sealing.seal import is_current, seal, seal_copy
 
 _PASSING = (AzureError, RecordConflictError, ListingTimedOutError, DisorderedRangesError)
 
+_ENDS_AGAIN_AFTER = timedelta(minutes=5)
+"""How long after a run what could not be tidied up, or a snapshot that was refused, is tried again."""
+
 
 async def finish_backup(services: Services, message: FinishMessage) -> None:
-    """Look at a run's progress: seal it when it is complete, else look again later.
+    """Look at a run's progress: seal it when it is complete, else look again later; when it is over, tidy up after it.
 
-    When the run is over, and a tick has passed meanwhile, that tick's run is opened.
+    Then the disk is caught up, if a tick has passed meanwhile.
     """
     async with on_record(services, message, Event.FINISH_BACKUP_FAILED):
         found = await services.records.get(message.address)
         run = found[0].run_of(message.run) if found else None
+        if run is None:
+            await _end(services, message, found[0] if found else None)
+            return
         try:
-            if found and found[0].base_snapshot == message.run:
-                await clean_up(services, message, found[0])
-            elif run and run.mode is Mode.FULL:
+            if run.mode is Mode.FULL:
                 await _advance_copy(services, message, run)
-            elif run:
-                await _advance(services, message, run)
             else:
-                log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step="finish-backup")
-                if point := await services.records.point(message.address, message.run):
-                    # Sealed, and the next run as well: this message may be the one that was to clean up.
-                    await drop_duplicates(services, message, point.backup_snapshot)
+                await _advance(services, message, run)
         except SourceGoneError as error:
             await give_up(services, message, error)
         except _PASSING as error:
             # This message is the run's heartbeat: it outlasts any outage, while the queue tries five times only.
             await record_failure(services, message.address, Event.FINISH_BACKUP_FAILED, error, message.run)
             await services.queues.send(message, LONGEST_CHECK_DELAY)
-    async with on_record(services, message, Event.SNAPSHOT_FAILED):
-        await catch_up(services, message.address)
+
+
+async def _end(services: Services, message: FinishMessage, record: DiskRecord | None) -> None:
+    """Tidy up after a run that is over, and catch the disk up, whatever becomes of the one; what fails comes back."""
+    has_tidied_up = await _is_done(services, message, _tidy_up(services, message, record), Event.FINISH_BACKUP_FAILED)
+    caught_up = catch_up(services, message.address, after=message.run)
+    if not (await _is_done(services, message, caught_up, Event.SNAPSHOT_FAILED) and has_tidied_up):
+        await services.queues.send(message, _ENDS_AGAIN_AFTER)
+
+
+async def _is_done(services: Services, message: FinishMessage, step: Awaitable[None], failed: Event) -> bool:
+    """Do a step; put on record what it fails for, and tell whether it is done, or would fail again."""
+    try:
+        await step
+    except (*_PASSING, DiskError, SourceGoneError) as error:
+        await record_failure(services, message.address, failed, error, message.run)
+        return isinstance(error, DiskError | SourceGoneError) or (isinstance(error, AzureError) and is_lasting(error))
+    return True
+
+
+async def _tidy_up(services: Services, message: FinishMessage, record: DiskRecord | None) -> None:
+    if record and record.base_snapshot == message.run:
+        await clean_up(services, message, record)
+        return
+    log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step="finish-backup")
+    if point := await services.records.point(message.address, message.run):
+        # Sealed, and the next run as well: this message may be the one that was to clean up.
+        await drop_duplicates(services, message, point.backup_snapshot)
 
 
 async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> None:

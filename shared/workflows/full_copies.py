@@ -10,7 +10,7 @@ from datetime import datetime
 from azure.core.exceptions import AzureError
 
 from shared.catalogue import point_metadata
-from shared.decisions import LONGEST_CHECK_DELAY, copied
+from shared.decisions import copied
 from shared.errors import DiskError, is_passing
 from shared.events import Event, log_event
 from shared.messages import FinishMessage, PlanMessage, RunMessage
@@ -27,7 +27,7 @@ from shared.workflows.failures import record_failure
 async def start_copy(services: Services, message: PlanMessage, run: OpenRun) -> None:
     """Have the service copy the run's source snapshot to a blob of its own, unless it does so already.
 
-    Where it is busy, or refuses what it may allow later, the message comes back; the queue would give it up.
+    Where it is busy, or refuses what it may allow later, whoever looks at the copy has it started again.
 
     Raises:
         SourceGoneError: the source snapshot is gone.
@@ -45,9 +45,8 @@ async def start_copy(services: Services, message: PlanMessage, run: OpenRun) -> 
             if not is_passing(error):
                 raise
             await record_failure(services, disk, Event.FULL_COPY_FAILED, error, message.run)
-            await services.queues.send(message, LONGEST_CHECK_DELAY)
-            return
-        log_event(Event.FULL_COPY_STARTED, disk=disk.url, run=message.run, copy=copy.url)
+        else:
+            log_event(Event.FULL_COPY_STARTED, disk=disk.url, run=message.run, copy=copy.url)
 
     def opened(record: DiskRecord) -> DiskRecord:
         if record.run_of(message.run) is None:
@@ -63,17 +62,21 @@ class CopyLook:
 
     Attributes:
         finished: the copy, where it has succeeded.
+        is_under_way: whether there is one, and it goes well or waits.
         is_lost: whether it has failed or is gone, and must be started again.
         bytes_done, bytes_total: how far it is.
     """
 
     finished: CopyTarget | None = None
+    is_under_way: bool = False
     is_lost: bool = False
     bytes_done: int = 0
     bytes_total: int = 0
 
     def on_record(self, record: DiskRecord, now: datetime) -> DiskRecord:
-        """Put its progress on record."""
+        """Put its progress on record; what is not under way keeps its trouble."""
+        if not self.is_under_way:
+            return record.with_run(checked=now)
         return copied(record, self.bytes_done, self.bytes_total, now)
 
 
@@ -83,8 +86,8 @@ async def look_at_copy(services: Services, message: FinishMessage, run: OpenRun)
     found = await services.copies.look(services.backups.full_copy_address(disk, message.run))
     if found and _is_under_way(message, found, run.size):
         finished = found if found.has_succeeded(message.run_id, run.size) else None
-        return CopyLook(finished, bytes_done=found.bytes_done, bytes_total=found.bytes_total)
-    if run.opened:
+        return CopyLook(finished, is_under_way=True, bytes_done=found.bytes_done, bytes_total=found.bytes_total)
+    if run.opened and (found or not run.error_at):
         said = f"{found.copy_status or 'overwritten'} {found.copy_said}" if found else "gone"
         failure = DiskError(f"the full copy of {disk.url} did not succeed, and is started again: {said.strip()}")
         await record_failure(services, disk, Event.FULL_COPY_FAILED, failure, message.run)

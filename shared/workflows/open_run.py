@@ -17,20 +17,26 @@ from shared.ticks import asked_for, is_to_catch_up
 from shared.workflows.failures import new_record
 
 
-async def catch_up(services: Services, disk: BlobAddress) -> None:
+async def catch_up(services: Services, disk: BlobAddress, *, after: str = "") -> None:
     """Snapshot a disk, and open its run, if the last tick has found it busy and it no longer is.
 
-    Repeating it is harmless: a disk that has what the tick asked for is left alone, and so is one whose run is looked
-    at; of a run that nobody has looked at yet the messages may never have been enqueued.
+    Repeating it is harmless: a disk that has what the tick asked for is left alone, and so is one whose run is open.
+
+    Args:
+        services: the services.
+        disk: the disk.
+        after: the time of the run that is over; where another is open that nobody has looked at yet, an earlier call
+            may have died before it had enqueued that one's messages.
 
     Raises:
         AzureError: the snapshot could not be taken.
     """
     found = await services.records.get(disk)
     record = found[0] if found else None
-    if record and record.run and record.run.checked == record.run.started:
-        await _enqueue(services, disk, record.run)
-    if record is None or record.last_tick is None or not is_to_catch_up(record):
+    run = record.run if record else None
+    if run and after and run.snapshot != after and run.checked == run.started:
+        await _enqueue(services, disk, run)
+    if record is None or record.last_tick is None or not is_to_catch_up(record, services.now()):
         return
     if record.adopted or services.settings.covers(disk):
         snapshot = await services.disks.take_snapshot(disk)
@@ -93,9 +99,8 @@ async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun, ti
             return record
         adopted = record.adopted and not services.settings.covers(disk)
         notice = noticed(disk, services.disks.versioned.get(disk), record.notice)
-        return record.model_copy(
-            update={"run": run, "backup_blob": new.backup_blob, "adopted": adopted, "notice": notice}
-        )
+        begun = {"run": run, "backup_blob": new.backup_blob, "adopted": adopted, "notice": notice, "late_tick": None}
+        return record.model_copy(update=begun)
 
     record = await services.records.update(disk, opened)
     if record is None:

@@ -47,7 +47,11 @@ from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
 from shared.ticks import LONGEST_TICK
 from shared.workflows.failures import record_failure
+from shared.workflows.request_inspection import request_inspection
 from shared.workflows.requested import refuse_given_up
+from shared.workflows.restore_disk import restore_disk
+from shared.workflows.restoring.adopt import as_done
+from shared.workflows.restoring.end import is_adopted
 
 _DIED = "its worker died each time, or could not put on record what was wrong; the log of that time may say"
 
@@ -122,19 +126,32 @@ async def _report_finish(services: Services, queue: str, body: bytes, _: str) ->
 async def _report_restore(services: Services, queue: str, body: bytes, _: str) -> None:
     message = RestoreMessage.read(body)
     row, now = restores.row_key(message.restore), services.now()
-    noted = await services.restores.update(message.address, row, lambda found: _troubled(found, now, restores.failed))
+    found = await services.restores.get(message.address, message.restore)
+    if found is None and message.request:
+        await restore_disk(services, message.request.encode(), message.restore)  # it carries what has no row yet
+        return
+    # One that has adopted its target has only to be tidied up after.
+    end = _as_done if found and await is_adopted(services, found[0]) else restores.failed
+    noted = await services.restores.update(message.address, row, lambda current: _troubled(current, now, end))
     if noted is None:
         log_event(Event.MESSAGE_DROPPED, disk=message.disk, restore=message.restore, step=queue)
         return
-    if noted.has_ended:
+    if noted.state is State.FAILED:
         about = {"disk": noted.disk, "restore": noted.restore, "target": noted.target, "reason": noted.reason}
         log_event(Event.RESTORE_FAILED, level=logging.ERROR, **about)
     await services.queues.send(message, LONGEST_CHECK_DELAY)
 
 
+def _as_done(restore: Restore, _why: str, now: datetime) -> Restore:
+    return as_done(restore, now)
+
+
 async def _report_inspection(services: Services, queue: str, body: bytes, _: str) -> None:
     message = InspectionMessage.read(body)
-    if await _note(services, queue, message):
+    found = await services.inspections.get(message.address, message.task, message.inspection)
+    if found is None and message.request:
+        await request_inspection(services, message.task, message.request.encode(), message.inspection)
+    elif await _note(services, queue, message):
         await services.queues.send(message, LONGEST_CHECK_DELAY)
 
 
@@ -164,7 +181,7 @@ def _troubled[Kept: (Restore, Inspection)](
 async def _report_inspection_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
     request, now = InspectionRequest.read(body), services.now()
     why = _given_up(queue)
-    asked = Inspection.of(message_id, Task(queue), request.disk, request.point, now)
+    asked = Inspection.of(message_id, Task(queue), request.disk, request.point, now, on_request=True)
     refused = partial(inspections.ended, stage=Stage.REFUSED, reason=why, now=now)
     await refuse_given_up(services.inspections, asked, refused)
     await _note_on_disk(services, request.disk, Event(f"{queue}-failed"), why)

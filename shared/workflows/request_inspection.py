@@ -43,7 +43,8 @@ async def request_inspection(services: Services, task: Task, body: bytes, messag
         return
     carried = InspectionMessage(disk=request.disk, task=task, inspection=inspection, request=request.model_dump_json())
     async with redelivered(failed, inspection=inspection):
-        asked = Inspection.of(inspection, task, request.disk, request.point, services.now())
+        now = services.now()
+        asked = Inspection.of(inspection, task, request.disk, request.point, now, on_request=True)
         opened = await put_on_record(services, partial(_on_record, services, asked), carried)
         if opened:
             await _enqueue(services, opened)

@@ -18,6 +18,9 @@ from shared.storage.services import Services
 _DELIVERED_FOR = timedelta(days=7)
 """For how long, at most, a queue delivers a request again: so long a message lives (REST: Put Message, messagettl)."""
 
+_TRIED_FOR = timedelta(hours=2)
+"""For how long, at most, five deliveries fail, each with the time that a queue waits for a dead worker (10 minutes)."""
+
 _CARRIED_FOR = timedelta(seconds=10)
 """How long a request is carried before it is tried again to put it on record."""
 
@@ -105,4 +108,9 @@ async def refuse_given_up[Kept: (Restore, Inspection)](
 
 
 def _own[Kept: (Restore, Inspection)](rows: Iterable[Kept], asked: Kept) -> Iterable[Kept]:
-    return (row for row in rows if row.asks_for == asked.asks_for and asked.requested - row.requested < _DELIVERED_FOR)
+    """Give the rows that may be the request's, which has been delivered five times until just now."""
+    now = asked.requested
+    for row in rows:
+        may_be = now - row.requested < _DELIVERED_FOR and (row.ended or now) >= now - _TRIED_FOR
+        if may_be and row.asks_for == asked.asks_for:
+            yield row

@@ -57,13 +57,14 @@ async def take_snapshots(services: Services) -> None:
 
     async def watch_disk(disk: BlobAddress) -> None:
         record = disks.found.get(disk)
+        is_busy = record is not None and bool(record.run or record.restore)
         if disk in disks.due:
-            await services.records.update(disk, lambda now: asked_for(now, tick))
+            await services.records.update(disk, lambda now: asked_for(now, tick, found_busy=is_busy))
         if record and record.run:
             await _watch_run(services, disk, record, record.run)
         if record and record.restore:
             await _watch_restore(services, disk, record)
-        if record and (record.run or record.restore):
+        if is_busy:
             await catch_up(services, disk)  # that may have ended just before this tick was on record
 
     await for_each(services, list(snapshots), begin_run, Event.OPEN_RUN_FAILED)

@@ -1,8 +1,11 @@
 """A disk whose blob says that its content is encoded, as some tools upload them, is backed up and restored as it is."""
 
+import uuid
+
 import pytest
 from azure.storage.blob.aio import BlobClient
 
+from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
 from shared.inspections import Stage
 from shared.names import PAGE
@@ -12,7 +15,7 @@ from tests.app.cloud import MIB, App, Cloud, Disk, pages
 from tests.app.inspecting import inspected
 from tests.app.restoring import ask, ended, request
 
-FOOTER = b"conectix".ljust(PAGE, b"\0")
+FOOTER = make_footer(2 * MIB - PAGE, uuid.UUID(int=5), 1_767_225_600)
 
 
 async def encoded_disk(cloud: Cloud, encoding: str) -> Disk:

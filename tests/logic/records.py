@@ -130,6 +130,7 @@ def records() -> st.SearchStrategy[DiskRecord]:
         first_tick=st.none() | _times,
         last_tick=st.none() | _times,
         missed_tick=st.none() | _times,
+        late_tick=st.none() | _times,
         point_tick=st.none() | _times,
         last_success=st.none() | _times,
         last_point=_texts,

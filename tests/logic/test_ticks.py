@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.decisions import TakenSnapshot, sealed
+from shared.patience import PATIENCE
 from shared.record import DiskRecord, Kind, OpenRun, RecoveryPoint
 from shared.ticks import (
     LONGEST_LOOK_DELAY,
@@ -109,11 +110,15 @@ def run_for(tick: datetime, taken: datetime) -> OpenRun:
 def test_a_run_that_was_open_at_a_tick_leaves_the_disk_to_be_caught_up() -> None:
     record = asked_for(NEW.model_copy(update={"run": run_for(EARLIER, EARLIER)}), EARLIER)
     late = asked_for(record, TICK)
-    assert not is_to_catch_up(late), "a run is open"
+    assert not is_to_catch_up(late, LATER), "a run is open"
     after = sealed_at(late, EARLIER)
     assert (after.point_tick, after.last_success) == (EARLIER, LAST)
-    assert is_to_catch_up(after)
-    assert not is_to_catch_up(after.model_copy(update={"restore": "6f3c1d2e"})), "it is being restored"
+    assert is_to_catch_up(after, LATER)
+    assert not is_to_catch_up(after, TICK + PATIENCE), "the ticks go on without it"
+    assert not is_to_catch_up(after.model_copy(update={"restore": "6f3c1d2e"}), LATER), "it is being restored"
+    given_up = asked_for(NEW.model_copy(update={"run": None}), TICK)
+    assert not is_to_catch_up(given_up, LATER), "a run of the tick's own was given up: the next tick comes"
+    assert is_to_catch_up(asked_for(NEW.model_copy(update={"run": None}), TICK, found_busy=True), LATER), "just ended"
     caught_up = sealed_at(after.model_copy(update={"run": run_for(TICK, SOON)}), SOON)
     assert not is_behind(caught_up)
 

@@ -198,6 +198,7 @@ class SimulatedCopies(Copies):
         copy = Copy(source_url, taken.etag, taken.pages)
         target = world.blobs[blob] if etag else Blob([], world.number)
         before = target.metadata
+        target.require_etag(etag)
         if before.get(DRILL_METADATA) and any(page is not None for page in target.pages):
             world.kept_by_soft_delete(blob)
         target.begin_copy(copy, metadata or taken.metadata, etag, lease_id)

@@ -27,6 +27,9 @@ ACTIONS = 500
 MOST_ACTIONS_OF_A_TICK = 20_000
 """Actions within which all is done that a tick has started, when nothing goes wrong."""
 
+MOST_MESSAGES = 250
+"""Messages that may wait at once: more than a few for each run, tick, restore and inspection, and their duplicates."""
+
 TICKS_TO_RECOVER = 3
 """Ticks within which every disk has a new recovery point once nothing goes wrong any more."""
 
@@ -177,6 +180,8 @@ class History:
         [action] = self._rng.choices(list(actions), list(actions.values()))
         action()
         await self.host.run()
+        if len(self.world.messages) > MOST_MESSAGES:
+            raise WrongError(f"{len(self.world.messages)} messages wait: they multiply")
         self._require_nothing(self.world.violations)
 
     def _calm(self) -> dict[Callable[[], None], float]:

@@ -58,7 +58,7 @@ _MOST_DELIVERIES = 5  # host.json, maxDequeueCount
 _AT_ONCE = 4
 
 Step = Callable[[Services, QueueMessage], Coroutine[Any, Any, None]]
-_STEPS: Mapping[str, Step] = {
+STEPS: Mapping[str, Step] = {
     PLAN_CHANGES_QUEUE: lambda services, message: plan_changes(services, PlanMessage.read(message.body)),
     COPY_RANGES_QUEUE: lambda services, message: copy_ranges(services, BatchMessage.read(message.body)),
     FINISH_BACKUP_QUEUE: lambda services, message: finish_backup(services, FinishMessage.read(message.body)),
@@ -197,7 +197,7 @@ class Host:
         if message.queue.endswith(POISON_SUFFIX):
             queue = message.queue.removesuffix(POISON_SUFFIX)
             return report_poison(self._services(), queue, message.body, message.id)
-        return _STEPS[message.queue](self._services(), message)
+        return STEPS[message.queue](self._services(), message)
 
     def _start(self, name: str, work: Coroutine[Any, Any, None], message: QueueMessage | None) -> None:
         self._note(name)

@@ -77,6 +77,7 @@ class World:
         longest_clear: pages of the longest clear on which the service does not give up.
         wants_signature: whether it refuses what it is to copy within an account without a signature.
         held: what every snapshot held that was ever taken, by its time.
+        snapshots_of: whose snapshot each of them is.
         sealed: when each recovery point was put on record, by disk and time.
         foreign_snapshots: snapshots of a disk that are not Tidemark's.
         lost: backup snapshots and full copies that a foreign hand has deleted or written to.
@@ -110,6 +111,7 @@ class World:
     longest_clear: int = 10**9
     wants_signature: bool = False
     held: dict[str, Pages] = field(default_factory=dict)
+    snapshots_of: dict[str, BlobAddress] = field(default_factory=dict)
     sealed: dict[str, dict[str, datetime]] = field(default_factory=dict)
     foreign_snapshots: set[tuple[BlobAddress, str]] = field(default_factory=set)
     lost: set[tuple[BlobAddress, str]] = field(default_factory=set)
@@ -197,6 +199,7 @@ class World:
         blob, time = self.blob(address), self.time()
         blob.snapshot(time, metadata, etag, lease)
         self.held[time] = blob.snapshots[time].pages
+        self.snapshots_of[time] = address
         return time
 
     def source(self, url: str, reader: BlobAddress | None = None) -> Snapshot:

@@ -8,7 +8,7 @@ from shared.addresses import AddressError, BlobAddress, is_url_of
 from shared.decisions import is_unwatched
 from shared.disk_limits import unfit, unsendable
 from shared.errors import DiskError, NotAsLeftError, OtherDiskError, TargetLeasedError, explain, lacks_role
-from shared.messages import FinishMessage, RestoreMessage
+from shared.messages import FinishMessage
 from shared.names import DISK_METADATA, RESTORE_METADATA
 from shared.record import DiskRecord, OpenRun, PointState, RecoveryPoint
 from shared.restore_targets import claimed, default_target, point_asked_for, require_allowed, without_restore
@@ -22,6 +22,7 @@ from shared.workflows.full_copies import is_copying
 from shared.workflows.give_up import give_up
 from shared.workflows.points import require_own_name, version_of
 from shared.workflows.restoring.copying import copy_metadata
+from shared.workflows.restoring.end import clean_up_or_leave
 from shared.workflows.restoring.prove import parts
 
 _COME_BACK = timedelta(seconds=5)
@@ -181,7 +182,7 @@ async def _wait_for_restore(services: Services, restore: Restore, target: BlobAd
             f"another restore to {target.url} is under way, {record.restore}. What to do: wait for its end"
         )
     if first:
-        await services.queues.send(RestoreMessage(disk=record.restore_of, restore=record.restore))
+        await clean_up_or_leave(services, first[0])
     else:
         await services.records.update(target, lambda now: without_restore(now, record.restore))
     return Next(restore.model_copy(update={"checked": services.now()}), _COME_BACK)

@@ -6,9 +6,10 @@ import logging
 from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
-from shared.errors import DiskError, NotAsLeftError, TargetLeasedError, explain
+from shared.decisions import LONGEST_CHECK_DELAY
+from shared.errors import DiskError, NotAsLeftError, SourceGoneError, TargetLeasedError, explain
 from shared.events import Event, log_event
-from shared.messages import RunMessage
+from shared.messages import FinishMessage, RunMessage
 from shared.names import RESTORE_METADATA
 from shared.record import DiskRecord
 from shared.restore_targets import is_blank, released
@@ -36,6 +37,20 @@ async def clean_up(services: Services, restore: Restore) -> None:
     if has_adopted and record and record.restore == restore.restore:
         await _drop_others(services, restore, record)
     await _let_go(services, restore)
+
+
+async def clean_up_or_leave(services: Services, restore: Restore) -> None:
+    """Clean up after a restore that has ended; where that can't be done for too long, let its target go all the same.
+
+    Raises:
+        Exception: it could not be done now; the message, or the next tick, comes back to it.
+    """
+    try:
+        await clean_up(services, restore)
+    except Exception as error:
+        if not restore.is_to_be_left(services.now()):
+            raise
+        await let_go(services, restore, explain(error))
 
 
 async def let_go(services: Services, restore: Restore, why: str) -> None:
@@ -168,6 +183,7 @@ async def _let_go(services: Services, restore: Restore) -> None:
         return
     try:
         await catch_up(services, target)
-    except (AzureError, DiskError) as error:
-        # The restore is over all the same, and the next tick is not far.
+    except (AzureError, DiskError, SourceGoneError, RecordConflictError) as error:
+        # The restore is over all the same; the message of a run that is over comes back to it.
         await record_failure(services, target, Event.SNAPSHOT_FAILED, error)
+        await services.queues.send(FinishMessage(disk=target.url, run=restore.recovery_point), LONGEST_CHECK_DELAY)

@@ -11,6 +11,7 @@ from shared.record import DiskRecord, OpenRun, Progress, RecoveryPoint
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
 from shared.storage.targets import CopyTarget
+from shared.ticks import is_to_catch_up
 from shared.workflows.sealing.clean_up import clean_up
 from shared.workflows.sealing.verify import verified
 
@@ -80,6 +81,8 @@ async def _put_on_record(
         return
     log_event(Event.RUN_SEALED, disk=message.disk, run=message.run, **point.model_dump(mode="json"))
     await clean_up(services, message, record)
+    if is_to_catch_up(record, services.now()):
+        await services.queues.send(message)  # the run is over then
 
 
 async def _recovery_point(services: Services, message: FinishMessage, run: OpenRun) -> TakenSnapshot | None:

@@ -1,0 +1,84 @@
+"""A scene: one condition that lasts, on the simulation's services, with every message delivered when it is due."""
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from shared.addresses import BlobAddress
+from shared.names import REPORT_TICK_QUEUE
+from shared.storage.queues import POISON_SUFFIX
+from shared.workflows.report_poison import report_poison
+from shared.workflows.take_snapshots import take_snapshots
+from tests.conformance.in_memory import PromptCalls
+from tests.simulation.blobs import SUCCESS, Blob
+from tests.simulation.calls import CURRENT, Invocation
+from tests.simulation.host import STEPS
+from tests.simulation.services import settings_of, simulated, source_disks
+from tests.simulation.world import DISKS, QueueMessage, World
+
+MOST_DELIVERIES = 5  # host.json, maxDequeueCount
+_AGAIN = timedelta(seconds=30)  # host.json, visibilityTimeout
+
+
+class Scene:
+    """One disk and its app, with nothing going wrong but what a test has go wrong.
+
+    Attributes:
+        world: all that is.
+        disk: the disk.
+        services: what the app has of it; a test may take something away.
+        handled: how many messages of each queue were handled.
+    """
+
+    def __init__(self, mode: str = "incremental") -> None:
+        self.world = World()
+        self.disk = DISKS.blob("os.vhd")
+        self.world.blobs[self.disk] = Blob([1, 2, None, 3], self.world.number)
+        calls = PromptCalls(random.Random(0), self.world.call_passed, (), rate=0)
+        self.services: Any = simulated(self.world, calls, settings_of(source_disks({self.disk.url: mode})))
+        self.handled: Counter[str] = Counter()
+
+    async def tick(self) -> None:
+        """Have the timer go off."""
+        CURRENT.set(Invocation("take_snapshots", self.world.now))
+        await take_snapshots(self.services)
+
+    async def pass_time(self, duration: timedelta) -> None:
+        """Deliver what is due, in its order, until so much time has passed; every copy under way succeeds."""
+        until = self.world.now + duration
+        while due := [message for message in self.world.messages if message.visible_at <= until]:
+            message = min(due, key=lambda found: found.visible_at)
+            self.world.now = max(self.world.now, message.visible_at)
+            self.world.messages.remove(message)
+            await self._handle(message)
+            for blob in self.world.pending():
+                self.world.end_copy(blob, SUCCESS)
+        self.world.now = max(self.world.now, until)
+
+    def waiting(self) -> Mapping[str, int]:
+        """Count the messages that wait, by their queues; those that look at ticks left out."""
+        return Counter(found.queue for found in self.world.messages if found.queue != REPORT_TICK_QUEUE)
+
+    def snapshots_taken(self, disk: BlobAddress | None = None) -> int:
+        """Count the source snapshots that were ever taken."""
+        chosen = disk or self.disk
+        return len([time for time, of in self.world.snapshots_of.items() if of == chosen])
+
+    async def _handle(self, message: QueueMessage) -> None:
+        message.deliveries += 1
+        self.handled[message.queue] += 1
+        CURRENT.set(Invocation(f"{message.queue} {message.body.decode()}", self.world.now))
+        try:
+            if message.queue.endswith(POISON_SUFFIX):
+                queue = message.queue.removesuffix(POISON_SUFFIX)
+                await report_poison(self.services, queue, message.body, message.id)
+            else:
+                await STEPS[message.queue](self.services, message)
+        except Exception:  # noqa: BLE001 - the host would take them all
+            if message.deliveries < MOST_DELIVERIES:
+                message.visible_at = self.world.now + _AGAIN
+                self.world.messages.append(message)
+            else:
+                self.world.enqueue(f"{message.queue}{POISON_SUFFIX}", message.body)

@@ -1,0 +1,188 @@
+"""What lasts for long neither floods the queues, nor is done over and over, nor goes without an end."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
+
+import pytest
+
+from shared.inspections import Stage
+from shared.names import CONTINUE_RESTORE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
+from shared.record import Kind
+from shared.restores import State
+from tests.simulation.blobs import refusal
+from tests.simulation.scenes import Scene
+from tests.simulation.small import make_small
+from tests.simulation.world import LAB, OWN
+
+MOST_MESSAGES = 8
+"""Messages that one disk may have waiting while something lasts."""
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch.setattr)
+    monkeypatch.setattr("shared.patience.PATIENCE", DAY)
+
+
+async def refuse(*_: Any, **__: Any) -> NoReturn:
+    raise refusal(403, "AuthorizationPermissionMismatch")
+
+
+async def backed_up() -> Scene:
+    scene = Scene()
+    await scene.tick()
+    await scene.pass_time(HOUR)
+    assert len(scene.world.points_of(scene.disk)) == 1
+    return scene
+
+
+def ask(scene: Scene, queue: str, **request: Any) -> str:
+    body = json.dumps({"disk": scene.disk.url, "point": "latest", **request}).encode()
+    return scene.world.enqueue(queue, body)
+
+
+@pytest.mark.parametrize("mode", ["full", "incremental"])
+async def test_a_run_that_can_not_be_looked_at_does_not_multiply_its_messages(mode: str) -> None:
+    scene = Scene(mode)
+    if mode == "full":
+        scene.world.forbidden.add(OWN)
+    else:
+        scene.services.plans.progress = refuse
+    await scene.tick()
+    await scene.pass_time(HOUR)
+    assert sum(scene.waiting().values()) <= MOST_MESSAGES
+    assert scene.handled["finish-backup"] <= 2 * 60
+
+
+async def test_a_run_of_a_tick_that_is_given_up_waits_for_the_next_tick() -> None:
+    scene = Scene()
+    read = scene.services.pages.properties
+
+    async def gone_once_taken(blob: Any, snapshot: str) -> Any:
+        if snapshot and scene.world.record(scene.disk) is not None:
+            scene.world.blobs[blob].snapshots.pop(snapshot, None)
+        return await read(blob, snapshot)
+
+    scene.services.pages.properties = gone_once_taken
+    await scene.tick()
+    scene.world.blobs[scene.disk].snapshots.clear()
+    await scene.pass_time(HOUR)
+    assert scene.snapshots_taken() == 1
+    assert sum(scene.waiting().values()) <= MOST_MESSAGES
+    await scene.tick()
+    assert scene.snapshots_taken() == 2
+
+
+async def test_a_disk_whose_snapshot_is_refused_for_a_while_is_caught_up_all_the_same() -> None:
+    scene = Scene()
+    await scene.tick()
+    await scene.tick()
+    tick = scene.world.now
+    take = scene.services.disks.take_snapshot
+    scene.services.disks.take_snapshot = refuse
+    await scene.pass_time(timedelta(minutes=30))
+    assert len(scene.world.points_of(scene.disk)) == 1
+    scene.services.disks.take_snapshot = take
+    await scene.pass_time(timedelta(minutes=30))
+    times = [datetime.fromisoformat(point.time) for point in scene.world.points_of(scene.disk)]
+    assert len(times) == 2
+    assert times[-1] >= tick
+    assert not scene.waiting()
+
+
+async def test_a_restore_that_has_adopted_its_target_copies_nothing_anew() -> None:
+    scene = await backed_up()
+
+    async def can_not_be_deleted(*_: Any) -> NoReturn:
+        raise refusal(409, "BlobImmutableDueToPolicy")
+
+    scene.services.disks.delete_snapshot = can_not_be_deleted
+    ask(scene, RESTORE_REQUESTS_QUEUE, target=scene.disk.url, overwrite=True)
+    await scene.pass_time(2 * HOUR)
+    restored = [point for point in scene.world.points_of(scene.disk) if point.kind is Kind.RESTORE]
+    assert len(restored) == 1
+    await scene.pass_time(DAY)
+    [restore] = scene.world.restore_rows()
+    assert (restore.state, restore.attempt) == (State.DONE, 1)
+    record = scene.world.record(scene.disk)
+    assert record
+    assert record.restore == ""
+
+
+async def test_a_second_restore_to_what_can_not_be_cleaned_up_does_not_multiply_messages() -> None:
+    scene = await backed_up()
+    target = LAB.blob("new.vhd").url
+    first = ask(scene, RESTORE_REQUESTS_QUEUE, target=target)
+    scene.services.copies.forget_source = refuse
+    scene.services.copies.release_lease = refuse
+    await scene.pass_time(timedelta(minutes=10))
+    scene.world.forbidden.add(LAB)
+    await scene.pass_time(DAY + HOUR)
+    second = ask(scene, RESTORE_REQUESTS_QUEUE, target=target)
+    await scene.pass_time(3 * HOUR)
+    rows = {restore.restore: restore for restore in scene.world.restore_rows()}
+    assert rows[first].state is State.FAILED
+    assert rows.keys() == {first, second}
+    assert sum(scene.waiting().values()) <= MOST_MESSAGES
+
+
+async def test_a_request_that_the_table_and_a_queue_refuse_at_once_has_its_one_outcome() -> None:
+    scene = await backed_up()
+    add = scene.services.restores.add
+    scene.services.restores.add = refuse
+    asked = ask(scene, RESTORE_REQUESTS_QUEUE)
+    await scene.pass_time(timedelta(seconds=5))
+    scene.world.refusing.add(CONTINUE_RESTORE_QUEUE)
+    await scene.pass_time(timedelta(minutes=3))
+    assert scene.handled[f"{CONTINUE_RESTORE_QUEUE}-poison"]
+    scene.services.restores.add = add
+    await scene.pass_time(HOUR)
+    scene.world.refusing.clear()
+    await scene.tick()
+    await scene.pass_time(HOUR)
+    [restore] = scene.world.restore_rows()
+    assert (restore.restore, restore.state) == (asked, State.REFUSED)
+
+
+async def test_a_verify_of_which_nothing_can_be_told_ends() -> None:
+    scene = await backed_up()
+    compared = scene.services.inspections.compared
+
+    async def gone(*_: Any) -> Any:
+        scene.world.blobs[scene.disk].snapshots.clear()
+        scene.world.forbidden.add(OWN)
+        return await compared(*_)
+
+    scene.services.inspections.compared = gone
+    ask(scene, VERIFY_QUEUE)
+    await scene.pass_time(2 * DAY)
+    [(verify, _)] = scene.world.inspections.values()
+    assert verify.state is Stage.FAILED
+    assert "AuthorizationPermissionMismatch" in verify.reason
+
+
+async def test_a_request_that_is_given_up_long_after_the_same_one_was_done_has_an_outcome_of_its_own() -> None:
+    scene = await backed_up()
+    first = ask(scene, RESTORE_REQUESTS_QUEUE)
+    await scene.pass_time(HOUR)
+    await scene.pass_time(DAY)
+    ask(scene, f"{RESTORE_REQUESTS_QUEUE}-poison")
+    await scene.pass_time(HOUR)
+    states = {restore.restore: restore.state for restore in scene.world.restore_rows()}
+    assert states.pop(first) is State.DONE
+    assert list(states.values()) == [State.REFUSED]
+
+
+async def test_a_copy_that_the_service_refuses_for_days_has_no_more_messages_each_day() -> None:
+    scene = Scene("full")
+    scene.world.source_answers = 500
+    for _ in range(8):
+        await scene.tick()
+        await scene.pass_time(DAY / 2)
+        assert sum(scene.waiting().values()) <= MOST_MESSAGES
+    record = scene.world.record(scene.disk)
+    assert record
+    assert scene.snapshots_taken() > 1, "the first run was given up, and another has begun"
