@@ -15,7 +15,7 @@ from shared.ticks import tick_of_point
 LONGEST_CHECK_DELAY = timedelta(seconds=60)
 SHORTEST_CHECK_DELAY = timedelta(seconds=1)
 
-NO_TROUBLE: Mapping[str, Any] = {"tries": 0, "failed": "", "error_at": None}
+NO_TROUBLE: Mapping[str, Any] = {"tries": 0, "failed": "", "error_at": None, "trouble_since": None}
 """What a run that moves says of its troubles."""
 
 _MOST_DOUBLINGS = 6
@@ -290,7 +290,7 @@ def sealed_copy(record: DiskRecord, point: RecoveryPoint) -> DiskRecord:
 def copied(record: DiskRecord, done: int, total: int, now: datetime) -> DiskRecord:
     """Put the progress of a full copy on its record, in bytes; it may wait for the service as long as it likes."""
     if run_of(record).bytes_done == done:
-        return record.with_run(bytes_total=total, checked=now, error_at=None)
+        return record.with_run(bytes_total=total, checked=now, error_at=None, trouble_since=None)
     return record.with_run(bytes_done=done, bytes_total=total, checked=now, progressed=now, replans=0, **NO_TROUBLE)
 
 

@@ -3,10 +3,11 @@
 from datetime import datetime
 
 from shared.decisions import run_of
+from shared.patience import is_over
 from shared.record import DiskRecord
 
 MOST_TRIES = 5
-"""How often a run that fails is tried again before it is given up: at as many ticks, as a rule."""
+"""How often a run that fails is tried again, at most, before it is given up: at as many ticks, as a rule."""
 
 MOST_RESYNCS = 2
 """How often a run writes the whole disk anew, since its backup blob is not what it should be, before it is given up."""
@@ -19,7 +20,8 @@ def failed_for_good(record: DiskRecord, reason: str) -> DiskRecord:
 
 def erred(record: DiskRecord, snapshot: str, now: datetime) -> DiskRecord:
     """Note that something went wrong with the open run, if it is the one of this source snapshot."""
-    return record.with_run(error_at=now) if record.run_of(snapshot) else record
+    run = record.run_of(snapshot)
+    return record.with_run(error_at=now, trouble_since=run.trouble_since or now) if run else record
 
 
 def tried_again(record: DiskRecord, now: datetime) -> DiskRecord:
@@ -36,6 +38,11 @@ def is_failing(record: DiskRecord) -> bool:
     return bool(run.failed) or (run.replans > 0 and run.error_at is not None)
 
 
-def is_hopeless(record: DiskRecord) -> bool:
-    """Tell whether a run that fails was tried often enough: it is given up then, and the next one is a resync."""
-    return is_failing(record) and run_of(record).tries >= MOST_TRIES
+def is_hopeless(record: DiskRecord, now: datetime) -> bool:
+    """Tell whether a run that fails is given up; the next one is a resync.
+
+    It was tried again often enough, where ticks are frequent; or once, and patience with it is over.
+    """
+    run = run_of(record)
+    is_out_of_patience = run.trouble_since is not None and is_over(run.trouble_since, now)
+    return is_failing(record) and (run.tries >= MOST_TRIES or (run.tries > 0 and is_out_of_patience))

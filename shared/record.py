@@ -71,7 +71,7 @@ class OpenRun(BaseModel):
             all batches are done, and the backup blob's ETag at that time.
         tries: how often the run was tried again since it failed; none once it moves.
         resyncs: how often its backup blob was not what it should be.
-        error_at: when something last went wrong with the run that has not moved since, UTC.
+        error_at, trouble_since: when something last went wrong with the run that has not moved since, and when first.
         failed: why it fails, where the queue has given up a message of it; the next tick tries it again.
     """
 
@@ -103,6 +103,7 @@ class OpenRun(BaseModel):
     tries: int = 0
     resyncs: int = 0
     error_at: datetime | None = None
+    trouble_since: datetime | None = None
     failed: Text = ""
 
 

@@ -124,7 +124,8 @@ async def _without_hopeless_runs(
         now = await services.records.get(disk)
         return now[0] if now else None
 
-    hopeless = [disk for disk, record in found.items() if record and record.run and is_hopeless(record)]
+    now = services.now()
+    hopeless = [disk for disk, record in found.items() if record and record.run and is_hopeless(record, now)]
     return await for_each(services, hopeless, end, Event.GIVE_UP_FAILED)
 
 

@@ -13,7 +13,7 @@ from shared.addresses import AddressError, BlobAddress
 from shared.decisions import LONGEST_CHECK_DELAY
 from shared.errors import DiskError, OtherDiskError, StepFailedError, explain, without_secrets
 from shared.events import Event, log_event
-from shared.failed_runs import failed_for_good
+from shared.failed_runs import erred, failed_for_good
 from shared.inspections import Inspection, Stage
 from shared.messages import (
     BatchMessage,
@@ -101,7 +101,7 @@ async def _report_run(services: Services, queue: str, message: RunMessage) -> bo
         current = record.run_of(message.run)
         if current is None:
             return record
-        noted = record if current.failed else failed_for_good(record, why)
+        noted = erred(record if current.failed else failed_for_good(record, why), message.run, now)
         return noted.model_copy(update={"last_error": cause, "last_error_at": now})
 
     await services.records.update(message.address, failed)

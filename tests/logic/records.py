@@ -107,6 +107,7 @@ def runs() -> st.SearchStrategy[OpenRun]:
         tries=_counts,
         resyncs=_counts,
         error_at=st.none() | _times,
+        trouble_since=st.none() | _times,
         failed=_texts,
     )
 

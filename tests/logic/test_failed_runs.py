@@ -7,6 +7,7 @@ from hypothesis import given, settings
 
 from shared.decisions import BackupBlob, begun_anew, copied, given_up, is_stalled, opened, progressed, replanned
 from shared.failed_runs import MOST_TRIES, erred, failed_for_good, is_failing, is_hopeless, tried_again
+from shared.patience import PATIENCE
 from shared.record import DiskRecord, Kind, OpenRun, Progress
 from shared.settings import Mode
 from tests.logic.records import BACKED_UP, ETAG, GIB, NOON, RUN, records
@@ -55,7 +56,7 @@ def test_a_run_that_is_tried_again_is_given_its_time_from_then_on() -> None:
 
 def test_a_run_is_hopeless_once_it_was_tried_again_as_often_as_may_be() -> None:
     record, tries = failed_for_good(BACKED_UP, WHY), 0
-    while not is_hopeless(record):
+    while not is_hopeless(record, LATER):
         record, tries = failed_for_good(tried_again(record, LATER), WHY), tries + 1
     assert tries == MOST_TRIES
 
@@ -65,9 +66,19 @@ def test_a_run_that_was_tried_too_often_is_hopeless_when_it_fails_again_and_not_
     record = UNDER_WAY.with_run(tries=tries)
     anew = begun_anew(record, Kind.RESYNC, "refused")
     moved = progressed(record, MORE, LATER)
-    assert not any(is_hopeless(then) for then in (record, anew, moved))
-    assert all(is_hopeless(failed_for_good(then, WHY)) for then in (record, anew, replanned(record, LATER)))
-    assert not is_hopeless(failed_for_good(moved, WHY)), "its tries are counted anew since it has moved"
+    assert not any(is_hopeless(then, LATER) for then in (record, anew, moved))
+    assert all(is_hopeless(failed_for_good(then, WHY), LATER) for then in (record, anew, replanned(record, LATER)))
+    assert not is_hopeless(failed_for_good(moved, WHY), LATER), "its tries are counted anew since it has moved"
+
+
+def test_a_run_that_fails_for_a_day_is_hopeless_once_it_was_tried_again() -> None:
+    stalled = erred(replanned(UNDER_WAY, LATER), run_of(UNDER_WAY).snapshot, LATER)
+    over = LATER + PATIENCE
+    again = erred(replanned(tried_again(stalled, LATER), LATER), run_of(stalled).snapshot, over)
+    assert not is_hopeless(stalled, over), "it was not tried again yet"
+    assert not is_hopeless(again, over - timedelta(seconds=1))
+    assert is_hopeless(again, over)
+    assert not is_hopeless(erred(progressed(again, MORE, over), run_of(again).snapshot, over), over), "it has moved"
 
 
 def test_a_run_that_comes_no_further_fails_where_it_has_errors_of_its_own() -> None:
@@ -105,4 +116,4 @@ def test_a_hopeless_run_that_is_given_up_makes_the_next_one_a_resync_with_tries_
     next_run = given_up(hopeless, WHY).model_copy(update={"run": RUN})
     run = run_of(opened(next_run, FOUND, 1, leased=True))
     assert (run.kind, run.reason) == (Kind.RESYNC, WHY)
-    assert (run.tries, run.failed, is_hopeless(next_run)) == (0, "", False)
+    assert (run.tries, run.failed, is_hopeless(next_run, LATER)) == (0, "", False)

@@ -83,7 +83,7 @@ def test_whole_numbers_are_written_in_64_bits_and_truth_as_truth() -> None:
 
 
 def test_the_open_run_is_in_properties_of_its_own() -> None:
-    entity = NEW.with_run(error_at=NOON, tick=NOON).to_entity()
+    entity = NEW.with_run(error_at=NOON, trouble_since=NOON, tick=NOON).to_entity()
     assert {name for name in entity if name.startswith("run_")} == {f"run_{name}" for name in OpenRun.model_fields}
     assert (entity["disk"], entity["run_snapshot"], entity["run_started"]) == (DISK, SNAPSHOT, NOON)
 
