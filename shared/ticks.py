@@ -127,8 +127,8 @@ def outcome(tick: datetime, disks: int, due: Iterable[DueDisk], now: datetime) -
         return Outcome.SUCCEEDED
     is_overtaken = any(disk.last_tick > tick for disk in due)
     has_run = any(disk.run_tick == tick for disk in due)
-    is_over = (is_overtaken and not has_run) or now - tick >= LONGEST_TICK
-    return Outcome.INCOMPLETE if is_over else Outcome.PENDING
+    is_given_up = (is_overtaken and not has_run) or now - tick >= LONGEST_TICK
+    return Outcome.INCOMPLETE if is_given_up else Outcome.PENDING
 
 
 def next_look(tick: datetime, now: datetime) -> timedelta:

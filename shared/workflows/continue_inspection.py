@@ -100,15 +100,14 @@ async def _step(services: Services, inspection: Inspection) -> Next:
 
     What an inspection has come to is on its row before anything is cleaned up.
     """
-    now = services.now()
+    if inspection.state is Stage.ENDING:
+        return await _end(services, inspection)
     try:
-        if inspection.state is Stage.ENDING:
-            return await _end(services, inspection)
         then, delay = await _look(services, inspection)
     except (AzureError, RecordConflictError):
         raise  # the record can't be reached: nothing can be put on the row
     except Exception as error:  # noqa: BLE001 - nothing may keep an inspection waiting without an end
-        then, delay = _wait(inspection, explain(error), now)
+        then, delay = _wait(inspection, explain(error), services.now())
     return Next(ending(then)) if then.has_ended else Next(then, delay)
 
 
@@ -117,7 +116,7 @@ async def _end(services: Services, inspection: Inspection) -> Next:
     try:
         then, delay = await end(services, inspection)
         return Next(then.out_of_trouble(), delay)
-    except (AzureError, NotAsLeftError) as error:
+    except Exception as error:  # noqa: BLE001 - nothing may keep an inspection waiting without an end
         now, reason = services.now(), explain(error)
         if inspection.is_out_of_patience(now):
             return Next(await end_as_it_is(services, inspection, reason))

@@ -66,7 +66,7 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
 async def _end(services: Services, message: FinishMessage, record: DiskRecord | None) -> None:
     """Tidy up after a run that is over, and catch the disk up, whatever becomes of the one; what fails comes back."""
     has_tidied_up = await _is_done(services, message, _tidy_up(services, message, record), Event.FINISH_BACKUP_FAILED)
-    caught_up = catch_up(services, message.address, after=message.run)
+    caught_up = catch_up(services, message.address, after_a_run=True)
     if not (await _is_done(services, message, caught_up, Event.SNAPSHOT_FAILED) and has_tidied_up):
         await services.queues.send(message, _ENDS_AGAIN_AFTER)
 

@@ -17,7 +17,7 @@ from shared.ticks import asked_for, is_to_catch_up
 from shared.workflows.failures import new_record
 
 
-async def catch_up(services: Services, disk: BlobAddress, *, after: str = "") -> None:
+async def catch_up(services: Services, disk: BlobAddress, *, after_a_run: bool = False) -> None:
     """Snapshot a disk, and open its run, if the last tick has found it busy and it no longer is.
 
     Repeating it is harmless: a disk that has what the tick asked for is left alone, and so is one whose run is open.
@@ -25,7 +25,7 @@ async def catch_up(services: Services, disk: BlobAddress, *, after: str = "") ->
     Args:
         services: the services.
         disk: the disk.
-        after: the time of the run that is over; where another is open that nobody has looked at yet, an earlier call
+        after_a_run: whether a run is just over; where another is open that nobody has looked at yet, an earlier call
             may have died before it had enqueued that one's messages.
 
     Raises:
@@ -34,8 +34,8 @@ async def catch_up(services: Services, disk: BlobAddress, *, after: str = "") ->
     found = await services.records.get(disk)
     record = found[0] if found else None
     run = record.run if record else None
-    if run and after and run.snapshot != after and run.checked == run.started:
-        await _enqueue(services, disk, run)
+    if run and after_a_run and run.checked == run.started:
+        await _enqueue_again(services, disk, run)
     if record is None or record.last_tick is None or not is_to_catch_up(record, services.now()):
         return
     if record.adopted or services.settings.covers(disk):
@@ -83,6 +83,17 @@ async def _enqueue(services: Services, disk: BlobAddress, run: OpenRun) -> None:
     """Enqueue a run's first messages: to plan it, and to look at it until it is sealed."""
     await services.queues.send(PlanMessage(disk=disk.url, run=run.snapshot))
     await services.queues.send(FinishMessage(disk=disk.url, run=run.snapshot), next_check(run, services.now()))
+
+
+async def _enqueue_again(services: Services, disk: BlobAddress, run: OpenRun) -> None:
+    """Enqueue a run's first messages again, and note it as a look: so that it is done once."""
+    await _enqueue(services, disk, run)
+    now = services.now()
+
+    def looked_at(record: DiskRecord) -> DiskRecord:
+        return record.with_run(checked=now) if record.run_of(run.snapshot) else record
+
+    await services.records.update(disk, looked_at)
 
 
 async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun, tick: datetime) -> bool:

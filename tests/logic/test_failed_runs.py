@@ -10,6 +10,7 @@ from shared.failed_runs import MOST_TRIES, erred, failed_for_good, is_failing, i
 from shared.patience import PATIENCE
 from shared.record import DiskRecord, Kind, OpenRun, Progress
 from shared.settings import Mode
+from shared.workflows.full_copies import CopyLook
 from tests.logic.records import BACKED_UP, ETAG, GIB, NOON, RUN, records
 
 FOUND = BackupBlob(size=64 * GIB, etag=ETAG, leased=False)
@@ -97,6 +98,8 @@ def test_a_full_copy_may_wait_for_days_and_fails_where_it_can_not_be_looked_at()
     assert not is_failing(waiting)
     assert is_failing(blind)
     assert not is_failing(copied(blind, GIB, 64 * GIB, LATER)), "it can be looked at again"
+    assert is_failing(CopyLook(is_lost=True).on_record(blind, LATER)), "nothing is under way"
+    assert not is_failing(CopyLook(is_under_way=True, bytes_done=GIB).on_record(blind, LATER))
 
 
 def test_a_run_that_moves_fails_no_more() -> None:

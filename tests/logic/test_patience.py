@@ -32,6 +32,15 @@ def test_a_step_that_goes_well_is_the_end_of_the_trouble_and_what_was_wrong_stay
     assert (then.last_error, then.last_error_at, then.checked) == (BUSY, NOON, NOON)
 
 
+@pytest.mark.parametrize("work", WORKS)
+def test_what_has_ended_and_can_not_be_cleaned_up_after_is_left_after_a_day(work: Work) -> None:
+    ended = work.model_copy(update={"ended": NOON})
+    assert not ended.is_to_be_left(NOON + PATIENCE - timedelta(seconds=1))
+    assert ended.is_to_be_left(NOON + PATIENCE)
+    in_trouble = ended.model_copy(update={"trouble_since": NOON - PATIENCE})
+    assert in_trouble.is_to_be_left(LATER), "it has been in trouble for as long before its end"
+
+
 @given(st.lists(st.booleans(), max_size=20))
 def test_trouble_counts_from_the_first_step_since_the_last_that_went_well(steps: list[bool]) -> None:
     work: Work = RESTORE

@@ -6,7 +6,9 @@ from typing import Any, NoReturn
 
 import pytest
 
+from shared.errors import SourceGoneError
 from shared.inspections import Stage
+from shared.messages import FinishMessage
 from shared.names import CONTINUE_RESTORE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
 from shared.record import Kind
 from shared.restores import State
@@ -57,23 +59,37 @@ async def test_a_run_that_can_not_be_looked_at_does_not_multiply_its_messages(mo
     assert scene.handled["finish-backup"] <= 2 * 60
 
 
-async def test_a_run_of_a_tick_that_is_given_up_waits_for_the_next_tick() -> None:
+@pytest.mark.parametrize("ticks", [1, 2])
+async def test_runs_that_are_given_up_are_not_made_anew_but_once_for_a_tick_that_found_one_open(ticks: int) -> None:
     scene = Scene()
-    read = scene.services.pages.properties
 
-    async def gone_once_taken(blob: Any, snapshot: str) -> Any:
-        if snapshot and scene.world.record(scene.disk) is not None:
-            scene.world.blobs[blob].snapshots.pop(snapshot, None)
-        return await read(blob, snapshot)
+    async def gone(*_: Any, **__: Any) -> Any:
+        raise SourceGoneError("the snapshot is gone")
+        yield
 
-    scene.services.pages.properties = gone_once_taken
-    await scene.tick()
-    scene.world.blobs[scene.disk].snapshots.clear()
+    scene.services.pages.changes = gone
+    for _ in range(ticks):
+        await scene.tick()
     await scene.pass_time(HOUR)
-    assert scene.snapshots_taken() == 1
-    assert sum(scene.waiting().values()) <= MOST_MESSAGES
+    assert scene.snapshots_taken() == ticks
+    assert not scene.waiting()
     await scene.tick()
-    assert scene.snapshots_taken() == 2
+    assert scene.snapshots_taken() == ticks + 1
+
+
+async def test_what_can_not_be_tidied_up_after_a_run_does_not_multiply_the_messages_of_the_next() -> None:
+    scene = Scene("full")
+    await scene.tick()
+    await scene.pass_time(HOUR)
+    [point] = scene.world.points_of(scene.disk)
+    scene.world.forbidden.add(OWN)
+    await scene.tick()
+    scene.world.messages.clear()
+    await scene.services.queues.send(FinishMessage(disk=scene.disk.url, run=point.time))
+    scene.services.backups.release_lease = refuse
+    await scene.pass_time(3 * HOUR)
+    assert scene.handled["plan-changes"]
+    assert sum(scene.waiting().values()) <= MOST_MESSAGES
 
 
 async def test_a_disk_whose_snapshot_is_refused_for_a_while_is_caught_up_all_the_same() -> None:
@@ -162,6 +178,21 @@ async def test_a_verify_of_which_nothing_can_be_told_ends() -> None:
     [(verify, _)] = scene.world.inspections.values()
     assert verify.state is Stage.FAILED
     assert "AuthorizationPermissionMismatch" in verify.reason
+
+
+async def test_a_verify_that_can_not_be_cleaned_up_after_ends_whatever_keeps_it() -> None:
+    scene = await backed_up()
+
+    async def spoilt(*_: Any) -> NoReturn:
+        raise ValueError("a row that somebody has spoilt")
+
+    scene.services.inspections.drop_parts = spoilt
+    ask(scene, VERIFY_QUEUE)
+    await scene.pass_time(DAY + timedelta(minutes=10))
+    [(verify, _)] = scene.world.inspections.values()
+    assert verify.state is Stage.DONE
+    assert verify.last_error == "ValueError: a row that somebody has spoilt"
+    assert scene.handled["continue-inspection"] <= 26 * 60
 
 
 async def test_a_request_that_is_given_up_long_after_the_same_one_was_done_has_an_outcome_of_its_own() -> None:
