@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.infra.bicep_file import read
@@ -54,12 +55,20 @@ def test_the_workflow_builds_every_bicep_file() -> None:
     assert files == BICEP_FILES
 
 
-def test_what_if_passes_what_the_deployment_requires() -> None:
-    command = commands("what-if")
+@pytest.mark.parametrize("what", ["validate", "what-if"])
+def test_azure_is_asked_with_all_that_the_deployment_requires(what: str) -> None:
+    (command,) = [
+        line for line in commands("what-if").replace("\\\n", " ").splitlines() if f"az deployment sub {what} " in line
+    ]
     (template,) = re.findall(r"--template-file (\S+)", command)
     assert ROOT / template == MAIN
     passed = set(re.findall(r'(\w+)="\$', command))
     assert passed == {name for name, parameter in read(MAIN).of("param").items() if parameter.is_required}
+
+
+def test_only_the_main_branch_signs_in_to_azure() -> None:
+    condition = workflow()["jobs"]["what-if"]["if"]
+    assert "github.ref == 'refs/heads/main'" in condition.split(" && ")
 
 
 def test_an_azd_is_refused_that_would_delete_the_resource_groups_of_the_disks() -> None:
