@@ -18,8 +18,40 @@ type Source = {
 @description('Name of the azd environment. Names of resources are made from it.')
 param environmentName string
 
-@minLength(1)
-@description('Region of the function app. Flex Consumption has to be there.')
+@description('Region of the function app: one with Flex Consumption (`az functionapp list-flexconsumption-locations`; add it here where this list is older). azd offers these.')
+@allowed([
+  'australiaeast'
+  'australiasoutheast'
+  'brazilsouth'
+  'canadacentral'
+  'centralindia'
+  'centralus'
+  'eastasia'
+  'eastus'
+  'eastus2'
+  'francecentral'
+  'germanywestcentral'
+  'italynorth'
+  'japaneast'
+  'koreacentral'
+  'northcentralus'
+  'northeurope'
+  'norwayeast'
+  'southafricanorth'
+  'southcentralus'
+  'southeastasia'
+  'southindia'
+  'spaincentral'
+  'swedencentral'
+  'uaenorth'
+  'uksouth'
+  'ukwest'
+  'westcentralus'
+  'westeurope'
+  'westus'
+  'westus2'
+  'westus3'
+])
 @metadata({
   azd: {
     type: 'location'
@@ -30,6 +62,7 @@ param location string
 @description('Region of the backup account. Another region than that of the disks outlives theirs.')
 param backupLocation string = location
 
+@minLength(1)
 @description('The containers with disks: who has which role is made from these.')
 param sources Source[]
 
@@ -67,10 +100,10 @@ param alertEmail string = ''
 @description('Whether storage is reached by private endpoints alone, from a virtual network that is made for it.')
 param privateNetwork bool = false
 
-@description('With privateNetwork: public IPv4 addresses or ranges of people who ask for restores.')
+@description('With privateNetwork: public IPv4 addresses of people who ask for restores, or ranges of four addresses or more: a storage firewall takes no /31, and a /32 as the address alone.')
 param operatorAddresses string[] = []
 
-@description('Object id of who may ask for restores and look at the records; azd gives that of who deploys. Empty: nobody.')
+@description('Object id of who may ask for restores and look at the records; by azd, who deploys unless OPERATOR_ID says otherwise. Empty: nobody.')
 param operatorId string = ''
 
 @allowed([
@@ -100,13 +133,14 @@ param softDeleteDays int = 30
 @description('Whether a lock keeps the backup account from being deleted.')
 param lockBackups bool = true
 
-@minValue(40)
+@minValue(1)
 @maxValue(1000)
-@description('The most instances of the function app. Each function scales by itself, up to this in all.')
-param maximumInstances int = 40
+@description('The most instances of each function: a queue or a timer scales by itself.')
+param maximumInstances int = 10
 
+// No 512 MB: with its quarter of a core a worker takes 30 s to start, and where pages go through the function they alone
+// take 384 MiB.
 @allowed([
-  512
   2048
   4096
 ])
@@ -195,7 +229,8 @@ module diskReader 'modules/disk-reader-role.bicep' = {
   }
 }
 
-// One after the other: two containers of one account share an assignment on the account.
+// One after the other: two containers of one account share an assignment on the account. And last: a custom role can't
+// be assigned for some time after it was made (RoleDefinitionDoesNotExist).
 @batchSize(1)
 module sourceRoles 'modules/source-roles.bicep' = [
   for (source, number) in sources: {
@@ -208,6 +243,10 @@ module sourceRoles 'modules/source-roles.bicep' = [
       diskReader: diskReader.outputs.name
       principalId: identity.outputs.principalId
     }
+    dependsOn: [
+      alerts
+      functionApp
+    ]
   }
 ]
 
@@ -284,3 +323,21 @@ output AZURE_FUNCTION_NAME string = functionApp.outputs.name
 output TIDEMARK_IDENTITY string = identity.outputs.principalId
 output TIDEMARK_HOST_STORAGE string = hostStorage.outputs.name
 output TIDEMARK_BACKUP_CONTAINER string = backupAccount.outputs.containerUrl
+// What the parameters came to: azd gives the default where it can't read a value.
+output TIDEMARK_DEPLOYED object = {
+  backupLocation: backupLocation
+  backupRedundancy: backupRedundancy
+  backupSchedule: backupSchedule
+  drillSchedule: drillSchedule
+  instanceMemory: instanceMemory
+  intervalHours: intervalHours
+  lockBackups: lockBackups
+  logRetentionDays: logRetentionDays
+  maximumInstances: maximumInstances
+  operatorAddresses: operatorAddresses
+  operatorId: operatorId
+  privateNetwork: privateNetwork
+  runStalledAfterSeconds: runStalledAfterSeconds
+  softDeleteDays: softDeleteDays
+  verifySchedule: verifySchedule
+}

@@ -1,4 +1,5 @@
-// The app's own storage: the Functions host's blobs, Tidemark's queues and tables (it makes them), the app's package.
+// The app's own storage: the Functions host's blobs, Tidemark's queues and tables, the app's package. The app makes the
+// tables and its inner queues; the queues that people write to are made here, so that a role can be given on each.
 param name string
 param location string
 param tags object
@@ -6,7 +7,7 @@ param tags object
 @description('The identity of the app.')
 param principalId string
 
-@description('Who may ask for restores and look at the records. Empty: nobody.')
+@description('Who may put messages on the queues of requests and look at the records. Empty: nobody.')
 param operatorId string
 param operatorType string
 
@@ -25,7 +26,8 @@ var queueMessageSender = 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a'
 var tableDataReader = '76199698-9eea-4c19-bc75-cec21354c6b6'
 
 var appRoles = [blobDataOwner, queueDataContributor, tableDataContributor]
-var operatorRoles = empty(operatorId) ? [] : [queueMessageSender, tableDataReader]
+var requestQueues = ['drill', 'rebuild-catalogue', 'restore-requests', 'verify']
+var operatorQueues = empty(operatorId) ? [] : requestQueues
 
 resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
   // checkov:skip=CKV_AZURE_35: with privateNetwork it is Deny; without, the identity's roles alone let in
@@ -50,7 +52,8 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
       bypass: 'None'
       ipRules: [
         for address in operatorAddresses: {
-          value: address
+          // A storage firewall takes no /32, but the address alone.
+          value: replace(address, '/32', '')
           action: 'Allow'
         }
       ]
@@ -68,6 +71,18 @@ resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2025
   name: 'app-package'
 }
 
+resource queueService 'Microsoft.Storage/storageAccounts/queueServices@2025-01-01' = {
+  parent: account
+  name: 'default'
+}
+
+resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01' = [
+  for queue in requestQueues: {
+    parent: queueService
+    name: queue
+  }
+]
+
 resource appAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for role in appRoles: {
     name: guid(account.id, principalId, role)
@@ -80,17 +95,28 @@ resource appAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   }
 ]
 
-resource operatorAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for role in operatorRoles: {
-    name: guid(account.id, operatorId, role)
-    scope: account
+// On the queues of requests alone: a message that is put on an inner one can spoil a run.
+resource operatorSends 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (queue, number) in operatorQueues: {
+    name: guid(queues[number].id, operatorId, queueMessageSender)
+    scope: queues[number]
     properties: {
-      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', queueMessageSender)
       principalId: operatorId
       principalType: operatorType
     }
   }
 ]
+
+resource operatorReads 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorId)) {
+  name: guid(account.id, operatorId, tableDataReader)
+  scope: account
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', tableDataReader)
+    principalId: operatorId
+    principalType: operatorType
+  }
+}
 
 output id string = account.id
 output name string = account.name

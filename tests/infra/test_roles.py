@@ -2,11 +2,15 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 
-from tests.infra.bicep_file import read
-from tests.infra.tree import BICEP_FILES, INFRA, resources
+from shared.names import DRILL_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
+from tests.infra.bicep_file import Declared, outputs_named, read
+from tests.infra.bicep_words import Kind
+from tests.infra.readme import section, step_by_step, words
+from tests.infra.tree import BICEP_FILES, INFRA, MAIN, resources
 
 # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
 BUILT_IN = {
@@ -38,10 +42,8 @@ ASSIGNMENTS = {
         "account",
         {"Storage Blob Data Owner", "Storage Queue Data Contributor", "Storage Table Data Contributor"},
     ),
-    "host-storage.bicep/operatorAssignments": (
-        "account",
-        {"Storage Queue Data Message Sender", "Storage Table Data Reader"},
-    ),
+    "host-storage.bicep/operatorReads": ("account", {"Storage Table Data Reader"}),
+    "host-storage.bicep/operatorSends": ("each of queues", {"Storage Queue Data Message Sender"}),
     "monitoring.bicep/publishes": ("insights", {"Monitoring Metrics Publisher"}),
     "source-roles.bicep/reads": ("disks", {"Tidemark disk reader"}),
     "source-roles.bicep/writes": ("disks", {"Storage Blob Data Contributor"}),
@@ -56,22 +58,101 @@ def roles_of(assignment: str) -> set[str]:
     words = {word.text for word in found.declared[symbol].words}
     if "diskReader" in words:
         return {"Tidemark disk reader"}
-    lists = {word.text for name in words & {"appRoles", "operatorRoles"} for word in found.declared[name].words}
-    variables = (words | lists) & found.of("var").keys() - {"appRoles", "operatorRoles"}
+    lists = {word.text for name in words & {"appRoles"} for word in found.declared[name].words}
+    variables = (words | lists) & found.of("var").keys() - {"appRoles"}
     guids = {word.text for name in variables for word in found.declared[name].words if GUID.fullmatch(word.text)}
     return {BUILT_IN[guid] for guid in guids}
 
 
+def scope_of(config: dict[str, Any]) -> str:
+    """Name what an assignment is on."""
+    scope = config["scope"]
+    if isinstance(scope, str):
+        return scope
+    assert scope["operator"]["type"] == "index_accessor"
+    return f"each of {scope['operator']['operands']['operand_1']}"
+
+
 def test_each_assignment_gives_what_it_is_meant_to_on_what_it_is_meant_to() -> None:
     made = resources("Microsoft.Authorization/roleAssignments")
-    assert {name: (config["scope"], roles_of(name)) for name, config in made.items()} == ASSIGNMENTS
+    assert {name: (scope_of(config), roles_of(name)) for name, config in made.items()} == ASSIGNMENTS
+
+
+def test_the_queues_that_people_write_to_are_there_from_the_start() -> None:
+    storage = read(INFRA / "modules" / "host-storage.bicep")
+    (queues,) = resources("Microsoft.Storage/storageAccounts/queueServices/queues").values()
+    assert (queues["parent"], queues["name"]) == ("queueService", "queue")
+    made = {word.text for word in storage.declared["requestQueues"].words if word.kind is Kind.TEXT}
+    assert made == {DRILL_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE}
+
+
+def test_the_operator_sends_to_these_queues_and_to_no_other() -> None:
+    storage = read(INFRA / "modules" / "host-storage.bicep")
+    assert [word.text for word in storage.declared["operatorQueues"].words if word.kind is Kind.NAME] == [
+        "empty",
+        "operatorId",
+        "requestQueues",
+    ]
+    loop = [word.text for word in storage.declared["operatorSends"].words if word.text != "\n"]
+    assert loop[loop.index("in") + 1] == "operatorQueues"
+
+
+def test_a_role_is_assigned_last_where_azure_may_not_know_it_yet() -> None:
+    modules = read(MAIN).of("module")
+    before = {"sourceRoles"}
+    while new := {name for module in before for name in waited_for(modules[module])} - before:
+        before |= new
+    # The network is in the way of the app where there is one.
+    assert before == modules.keys()
+
+
+def waited_for(module: Declared) -> set[str]:
+    """Name the modules that another waits for: those whose outputs it takes, and those that `dependsOn` names."""
+    texts = [word.text for word in module.words]
+    after = texts[texts.index("dependsOn") :] if "dependsOn" in texts else []
+    named = set(after[: after.index("]")]) if after else set()
+    return (named & read(MAIN).of("module").keys()) | {name for name, _ in outputs_named(module)}
+
+
+def test_step_by_step_gives_the_roles_that_the_templates_give() -> None:
+    given: dict[str, set[str]] = {"PRINCIPAL": set(), "OPERATOR": set()}
+    for command in step_by_step():
+        if command.startswith("az role assignment create "):
+            (whom,) = re.findall(r"--assignee-object-id \$(\w+)", command)
+            given[whom] |= set(re.findall(r'--role "([^"]+)"', command))
+    by_templates: dict[str, set[str]] = {"PRINCIPAL": set(), "OPERATOR": set()}
+    for name, (_, roles) in ASSIGNMENTS.items():
+        # The role of the logs is given by their template, there too.
+        if name != "monitoring.bicep/publishes":
+            by_templates["OPERATOR" if "/operator" in name else "PRINCIPAL"] |= roles
+    assert given == by_templates
+
+
+def test_step_by_step_makes_the_queues_of_requests_and_gives_the_role_on_each() -> None:
+    commands = step_by_step()
+    (loop,) = [command for command in commands if re.match(r"for QUEUE in ", command)]
+    assert set(loop.removesuffix("; do").split()[3:]) == {
+        DRILL_QUEUE,
+        REBUILD_CATALOGUE_QUEUE,
+        RESTORE_REQUESTS_QUEUE,
+        VERIFY_QUEUE,
+    }
+    body = commands[commands.index(loop) + 1 : commands.index("done")]
+    assert [command.split()[1] for command in body] == ["rest", "role"]
+    assert "/queueServices/default/queues/$QUEUE" in body[0]
+    assert body[1].endswith("--scope $HOST_ID/queueServices/default/queues/$QUEUE")
+
+
+def test_the_readme_says_who_acts_as_the_app() -> None:
+    (said,) = re.findall(r"[^.]*acts as the app:[^.]*", words(section("Security")))
+    assert "federated credential" in said
 
 
 @pytest.mark.parametrize("name", ASSIGNMENTS)
 def test_an_assignment_has_a_name_of_its_own(name: str) -> None:
     config = resources("Microsoft.Authorization/roleAssignments")[name]
     scope, principal, role = (str(part) for part in config["name"]["function"]["parameters"].values())
-    assert config["scope"] in scope
+    assert scope_of(config).removeprefix("each of ") in scope
     assert principal == config["properties"]["principalId"]
     assert role in str(config["properties"]["roleDefinitionId"])
 
