@@ -71,7 +71,7 @@ def package(checkout: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def site(package: Path) -> Site:
-    """The package as it runs: unpacked, with what `requirements.txt` gives today installed into it."""
+    """The package as it runs: unpacked, with its requirements installed into it."""
     folder = package.parent / "site"
     with zipfile.ZipFile(package) as archive:
         archive.extractall(folder)

@@ -55,13 +55,16 @@ def test_the_app_goes_into_the_package_and_nothing_else_of_a_checkout(
 ) -> None:
     files = files_by_git(checkout / ".git", ROOT, "--exclude-standard")
     code = {name for name in files if name.startswith(("functions/", "shared/"))}
-    assert packed_by(checkout) == {"function_app.py", "host.json", "requirements.txt", *code}
+    assert packed_by(checkout) == {
+        *("function_app.py", "host.json", "requirements.lock", "requirements.txt"),
+        *code,
+    }
 
 
-def test_the_package_has_five_entries_and_weighs_less_than_a_mib(package: Path) -> None:
+def test_the_package_has_six_entries_and_weighs_less_than_a_mib(package: Path) -> None:
     with zipfile.ZipFile(package) as archive:
         entries = {name.partition("/")[0] for name in archive.namelist()}
-    assert entries == {"function_app.py", "functions", "host.json", "requirements.txt", "shared"}
+    assert entries == {"function_app.py", "functions", "host.json", "requirements.lock", "requirements.txt", "shared"}
     assert package.stat().st_size < MIB
 
 
