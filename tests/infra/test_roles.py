@@ -102,7 +102,7 @@ def test_a_role_is_assigned_last_where_azure_may_not_know_it_yet() -> None:
     before = {"sourceRoles"}
     while new := {name for module in before for name in waited_for(modules[module])} - before:
         before |= new
-    # The network is in the way of the app where there is one.
+    # The network, too, where there is one: the app is put into it.
     assert before == modules.keys()
 
 
