@@ -184,6 +184,7 @@ module backupAccount 'modules/backup-account.bicep' = {
     softDeleteDays: softDeleteDays
     isLocked: lockBackups
     privateNetwork: privateNetwork
+    workspaceId: monitoring.outputs.workspaceId
   }
 }
 
@@ -232,6 +233,7 @@ module alerts 'modules/alerts.bicep' = {
     location: location
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
+    backupAccountId: backupAccount.outputs.id
     email: alertEmail
     intervalHours: intervalHours
   }
