@@ -119,7 +119,9 @@ class Scope:
         declared = self.file.declared[name]
         plain = Scope(self.file, self.passed)
         if declared.keyword == "param":
-            return self.passed[name] if name in self.passed else plain.parameter(declared)
+            # Of what a module is passed at least the type is known.
+            passed = self.passed.get(name, _ANY)
+            return plain.parameter(declared) if passed == _ANY else passed
         return plain.value(expression_of(declared.words[1:])) if declared.keyword == "var" else _ANY
 
     def parameter(self, declared: Declared) -> Value:

@@ -37,6 +37,8 @@ MISTAKES = [
     ("monitoring", "retentionInDays: retentionDays", "customerId: retentionDays", "customerId is read-only"),
     ("monitoring", "Application_Type:", "ApplicationType:", "ApplicationType is not known"),
     ("source-roles", "principalType: 'ServicePrincipal'", "principalType: 'App'", "principalType is 'App'"),
+    ("source-roles", "principalId: principalId", "principalId: restores", "principalId is bool, not string"),
+    ("alerts", "scopes: [backupAccountId]", "scopes: backupAccountId", "scopes is string, not array"),
     ("disk-reader-role", "actions: role.Actions", "actions: role.Name", "permissions[0].actions is string, not array"),
     ("alerts", "operator: 'Include'", "operator: 'Includes'", "dimensions[0].operator is 'Includes'"),
     ("alerts", "timeAggregation: 'Count'", "timeAggregation: 'Counts'", "timeAggregation is 'Counts'"),
