@@ -19,9 +19,15 @@ from functions.take_snapshots import take_snapshots_blueprint
 from functions.verify_disks import verify_disks_blueprint
 from functions.verify_point import verify_point_blueprint
 from functions.watch_poison import watch_poison_blueprint
-from shared.settings import load_settings
+from shared.events import Event, print_event
+from shared.settings import SettingsError, load_settings
 
-settings = load_settings()
+try:
+    settings = load_settings()
+except SettingsError as error:
+    # An alert stands on this line: what the host itself says of an app that it can't load, it says in many ways.
+    print_event(Event.START_FAILED, reason=str(error))
+    raise
 # The SDK logs each request and each answer at INFO: a million lines for a large disk.
 logging.getLogger("azure").setLevel(logging.WARNING)
 

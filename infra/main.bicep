@@ -218,6 +218,7 @@ module backupAccount 'modules/backup-account.bicep' = {
     softDeleteDays: softDeleteDays
     isLocked: lockBackups
     privateNetwork: privateNetwork
+    workspaceId: monitoring.outputs.workspaceId
   }
 }
 
@@ -271,6 +272,7 @@ module alerts 'modules/alerts.bicep' = {
     location: location
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
+    backupAccountId: backupAccount.outputs.id
     email: alertEmail
     intervalHours: intervalHours
   }

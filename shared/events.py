@@ -2,7 +2,9 @@
 
 import json
 import logging
+import sys
 import time
+from collections.abc import Mapping
 from enum import StrEnum
 
 from shared.errors import without_secrets
@@ -12,6 +14,9 @@ _logger = logging.getLogger("tidemark")
 
 class Event(StrEnum):
     """The names of the events. Alerts and people's queries stand on them: a name, once given, stays."""
+
+    # The app does not start.
+    START_FAILED = "start-failed"
 
     # A backup, in the order of its life.
     BACKUP_DUE = "backup-due"
@@ -132,4 +137,22 @@ def log_event(event: Event, *, level: int = logging.INFO, **fields: object) -> N
         level: one of logging's levels.
         fields: what else it says; bytes, seconds and UTC times as elsewhere.
     """
-    _logger.log(level, "%s", without_secrets(json.dumps({"event": event, **fields}, default=str)))
+    _logger.log(level, "%s", _line(event, fields))
+
+
+def print_event(event: Event, **fields: object) -> None:
+    """Print an event to stderr, for outside of an invocation: the host drops what is logged there, not what is printed.
+
+    It logs that in the category `Host.Function.Console`, as an error where the line says "error" or "fail"
+    (azure-functions-host: GrpcWorkerChannel.Log, WorkerProcess.ParseErrorMessageAndLog).
+
+    Args:
+        event: its name.
+        fields: what else it says.
+    """
+    sys.stderr.write(f"{_line(event, fields)}\n")
+    sys.stderr.flush()
+
+
+def _line(event: Event, fields: Mapping[str, object]) -> str:
+    return without_secrets(json.dumps({"event": event, **fields}, default=str))

@@ -4,6 +4,9 @@ param location string
 param tags object
 param workspaceId string
 
+@description('Resource id of the backup account, whose lock is watched.')
+param backupAccountId string
+
 @description('Who is written to. Empty: nobody.')
 param email string
 
@@ -18,12 +21,15 @@ var overdueMinutes = string(intervalHours * 90)
 var eachDisk = { name: 'disk', operator: 'Include', values: ['*'] }
 var eachEvent = { name: 'event', operator: 'Include', values: ['*'] }
 var eachSubject = { name: 'subject', operator: 'Include', values: ['*'] }
+var eachReason = { name: 'reason', operator: 'Include', values: ['*'] }
 var eachQueue = { name: 'queue', operator: 'Include', values: ['*'] }
 
 // `lookback` is what a query sees, two days at most:
 // https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule
 // Events are looked for every 15 minutes within an hour, so that one which comes in late is seen; an alert that has
 // fired is not fired again while the events are in sight. Each alert names what its row is about, by its dimensions.
+// An app that does not run logs nothing that would say so for ever: what told of it leaves the sight of the query. So
+// those alerts don't resolve themselves; they are `muted` for a while instead. One excludes the other.
 var rules = [
   {
     name: 'tidemark-backup-overdue'
@@ -33,6 +39,7 @@ var rules = [
     frequency: 'PT1H'
     window: 'PT1H'
     lookback: 'P2D'
+    muted: ''
     dimensions: [eachDisk]
   }
   {
@@ -43,7 +50,19 @@ var rules = [
     frequency: 'PT1H'
     window: 'PT1H'
     lookback: 'P2D'
+    muted: 'P1D'
     dimensions: []
+  }
+  {
+    name: 'tidemark-not-started'
+    description: 'The app does not start: a setting cannot be used, or the app cannot be loaded.'
+    query: loadTextContent('../alerts/not-started.kql')
+    severity: 1
+    frequency: 'PT5M'
+    window: 'PT1H'
+    lookback: 'PT1H'
+    muted: 'PT1H'
+    dimensions: [eachReason]
   }
   {
     name: 'tidemark-failed'
@@ -53,6 +72,7 @@ var rules = [
     frequency: 'PT15M'
     window: 'PT1H'
     lookback: 'PT1H'
+    muted: ''
     dimensions: [eachEvent, eachSubject]
   }
   {
@@ -63,6 +83,7 @@ var rules = [
     frequency: 'PT15M'
     window: 'PT1H'
     lookback: 'PT1H'
+    muted: ''
     dimensions: [eachQueue]
   }
   {
@@ -73,6 +94,7 @@ var rules = [
     frequency: 'PT15M'
     window: 'PT1H'
     lookback: 'PT1H'
+    muted: ''
     dimensions: [eachEvent, eachSubject]
   }
 ]
@@ -109,7 +131,8 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       evaluationFrequency: rule.frequency
       windowSize: rule.window
       overrideQueryTimeRange: rule.lookback
-      autoMitigate: true
+      autoMitigate: empty(rule.muted)
+      muteActionsDuration: empty(rule.muted) ? null : rule.muted
       // A new workspace has no AppTraces until the app has logged something. The tests check the queries.
       skipQueryValidation: true
       criteria: {
@@ -133,3 +156,34 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
     }
   }
 ]
+
+// https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-activity-log-alert-rule
+resource lockRemoved 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
+  name: 'tidemark-lock-removed'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'A lock of the backup account was removed: it can be deleted now, with all backups.'
+    enabled: true
+    scopes: [backupAccountId]
+    condition: {
+      allOf: [
+        {
+          field: 'category'
+          equals: 'Administrative'
+        }
+        {
+          field: 'operationName'
+          equals: 'Microsoft.Authorization/locks/delete'
+        }
+        {
+          field: 'status'
+          equals: 'Succeeded'
+        }
+      ]
+    }
+    actions: {
+      actionGroups: empty(email) ? [] : [{ actionGroupId: actionGroup.id }]
+    }
+  }
+}

@@ -18,6 +18,9 @@ param softDeleteDays int
 param isLocked bool
 param privateNetwork bool
 
+@description('The workspace that is told who deletes what here. Empty: none.')
+param workspaceId string = ''
+
 var blobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 var blobDelegator = 'db58b8e5-c6ad-4a2a-8342-4190687cbf4a'
 
@@ -68,6 +71,21 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
 resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = {
   parent: blobs
   name: 'backups'
+}
+
+// Who has deleted which blob, snapshot or container: https://learn.microsoft.com/azure/storage/blobs/monitor-blob-storage
+resource deletes 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(workspaceId)) {
+  scope: blobs
+  name: 'tidemark-deletes'
+  properties: {
+    workspaceId: workspaceId
+    logs: [
+      {
+        category: 'StorageDelete'
+        enabled: true
+      }
+    ]
+  }
 }
 
 // Against deletion of the account, and of its containers by way of Azure Resource Manager. What a data role allows,

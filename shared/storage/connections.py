@@ -9,11 +9,11 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.pipeline.policies import AsyncRetryPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables.aio import TableServiceClient
-from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from shared.settings import Settings
+from shared.storage.app_identity import AppIdentity
 
 # The SDK's default sleeps 18, 24 and 42 s; and each of these counts caps the others. Ours sleeps about 2, 3, 5 and 9 s.
 _RETRIES = 4
@@ -46,7 +46,8 @@ class Connections:
         self._keys = {connection.account: connection.key for connection in settings.storage_connections}
         self._blob_services: dict[str, BlobServiceClient] = {}
         self._http: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] | None = None
-        self._credential: DefaultAzureCredential | None = None
+        # One for all accounts, as the setting of the host's storage names it.
+        self._identity = AppIdentity(settings.host_storage.client_id)
 
     def account_key(self, account: str) -> str | None:
         """Give an account's shared key, where a connection string names the account."""
@@ -59,7 +60,7 @@ class Connections:
             key = self.account_key(account)
             client = BlobServiceClient(
                 service_url,
-                credential=AzureNamedKeyCredential(account, key) if key else await self._identity(),
+                credential=AzureNamedKeyCredential(account, key) if key else self._identity,
                 api_version=self._settings.storage_api_version,
                 **_RETRY,
                 **_TIMEOUTS,
@@ -74,7 +75,7 @@ class Connections:
         if host.connection_string:
             client = QueueServiceClient.from_connection_string(host.connection_string.get_secret_value(), **options)
         else:
-            client = QueueServiceClient(str(host.queue_service_url), await self._identity(), **options)
+            client = QueueServiceClient(str(host.queue_service_url), self._identity, **options)
         return await self._stack.enter_async_context(client)
 
     async def table_service(self) -> TableServiceClient:
@@ -83,8 +84,7 @@ class Connections:
         if host.connection_string:
             client = TableServiceClient.from_connection_string(host.connection_string.get_secret_value(), **_TIMEOUTS)
         else:
-            identity = await self._identity()
-            client = TableServiceClient(str(host.table_service_url), credential=identity, **_TIMEOUTS)
+            client = TableServiceClient(str(host.table_service_url), credential=self._identity, **_TIMEOUTS)
         return await self._stack.enter_async_context(client)
 
     async def http(self) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
@@ -98,14 +98,6 @@ class Connections:
             )
             await self._stack.enter_async_context(self._http)
         return self._http
-
-    async def _identity(self) -> DefaultAzureCredential:
-        """Give the app's identity: one for all accounts, as the setting of the host's storage names it."""
-        if self._credential is None:
-            client_id = self._settings.host_storage.client_id
-            chosen = {"managed_identity_client_id": client_id} if client_id else {}
-            self._credential = await self._stack.enter_async_context(DefaultAzureCredential(**chosen))
-        return self._credential
 
 
 @contextlib.asynccontextmanager

@@ -65,7 +65,7 @@ class Services:
 
 @contextlib.asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Open the services for one invocation: nothing is kept in the process after it."""
+    """Open the services for one invocation: of them the process keeps the identity's tokens, and nothing else."""
     async with open_connections(settings) as connections:
         queues = await connections.queue_service()
         tables = await connections.table_service()

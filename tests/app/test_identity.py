@@ -1,6 +1,7 @@
 """Everything by one managed identity: no key in any setting, and keys are off on every account."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from urllib.parse import parse_qsl, unquote
@@ -94,6 +95,22 @@ async def test_backups_and_a_restore_need_no_key(azure: IdentityAzure, cloud: Cl
     assert set(by_app(cloud, cloud.container)) == READER_DOES, "the restore wrote nothing where it may only read"
     assert not azure.door.refused, "nobody has tried a key, or what no role permits"
     await assert_no_secret_is_kept(azure, cloud)
+
+
+async def test_a_process_asks_for_one_token_however_many_invocations_it_has(azure: IdentityAzure, cloud: Cloud) -> None:
+    give_disk_reader(azure, cloud)
+    disk = await cloud.disk()
+    await disk.write(0, pages(4))
+    at_first = azure.endpoint.given
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
+        for seed in range(2):
+            await disk.write(0, pages(4, seed=seed))
+            [point] = await app.back_up(disk)
+            assert await disk.content_of(point) == disk.expected
+    invocations = set(re.findall(r" \[([0-9a-f-]{36})\] ", cloud.log.read_text()))
+    assert len(invocations) > 12
+    assert azure.endpoint.given - at_first == 2, "one for the app, one for the local host's own queues"
 
 
 async def assert_no_secret_is_kept(azure: IdentityAzure, cloud: Cloud) -> None:

@@ -1,5 +1,5 @@
 // Reads {name: query} as JSON from standard input; prints {name: {errors: [...], columns: {name: type}}}.
-// The parser is Azure Data Explorer's own, the one of the portal's editor, with the table that the queries read.
+// The parser is Azure Data Explorer's own, the one of the portal's editor, with the tables that the queries read.
 const fs = require("fs");
 const path = require("path");
 const vm = require("vm");
@@ -15,7 +15,11 @@ const list = globalThis.Bridge.toArray;
 const schema = `(TimeGenerated: datetime, Message: string, SeverityLevel: int, Properties: dynamic, OperationId: string,
   OperationName: string, AppRoleName: string, AppRoleInstance: string, Type: string, _ResourceId: string)`;
 const table = new Symbols.TableSymbol.$ctor7("AppTraces", schema, null);
-const globals = GlobalState.Default.WithDatabase(new Symbols.DatabaseSymbol.ctor("workspace", [table]));
+// https://learn.microsoft.com/azure/azure-monitor/reference/tables/appexceptions
+const exceptionsSchema = `(TimeGenerated: datetime, ExceptionType: string, OuterMessage: string, InnermostMessage: string,
+  Details: dynamic, Properties: dynamic, SeverityLevel: int, OperationName: string, AppRoleName: string)`;
+const exceptions = new Symbols.TableSymbol.$ctor7("AppExceptions", exceptionsSchema, null);
+const globals = GlobalState.Default.WithDatabase(new Symbols.DatabaseSymbol.ctor("workspace", [table, exceptions]));
 
 const analysed = {};
 for (const [name, query] of Object.entries(JSON.parse(fs.readFileSync(0, "utf8")))) {

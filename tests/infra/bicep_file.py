@@ -1,7 +1,7 @@
 """What a Bicep file declares, what it names, and what it passes on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class Declared:
         line: where it is.
         words: all that follows the name.
         type: of a parameter or an output, as it is written.
+        decorators: each `@name(...)` above it.
     """
 
     keyword: str
@@ -40,6 +41,11 @@ class Declared:
     line: int
     words: tuple[Word, ...]
     type: str = ""
+    decorators: tuple[tuple[Word, ...], ...] = ()
+
+    def decorator(self, name: str) -> tuple[Word, ...]:
+        """Give the words between the brackets of a decorator; none where it has not got it."""
+        return next((words[3:-1] for words in self.decorators if words[1].text == name), ())
 
     @property
     def is_required(self) -> bool:
@@ -84,12 +90,15 @@ def read(path: Path) -> BicepFile:
 def parse(source: str, path: Path) -> BicepFile:
     """Read Bicep."""
     found = BicepFile(path)
+    above: list[tuple[Word, ...]] = []
     for statement in statements_of(words_of(source)):
         keyword = statement[0].text
         if keyword == "@":
             found.decorators.append(statement)
+            above.append(tuple(statement))
         elif keyword in _DECLARING:
-            declared = _declaration(statement)
+            declared = replace(_declaration(statement), decorators=tuple(above))
+            above.clear()
             (found.outputs if keyword == "output" else found.declared)[declared.name] = declared
         elif keyword != "targetScope":
             raise ValueError(f"{path}:{statement[0].line}: a statement that begins with {keyword!r}")

