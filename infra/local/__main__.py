@@ -317,9 +317,13 @@ def at_once() -> Command:
 
 
 def become(module: str, arguments: Sequence[str]) -> int:
-    """Go on as a module in .venv, where the caller is: signals reach it, its exit code is this one's."""
+    """Go on as a module in .venv, where the caller is: signals reach it, its exit code is this one's.
+
+    Bytecode is kept whatever the caller's environment says: each process of a demo or a test would compile all anew.
+    """
     command = (str(VENV_PYTHON), "-m", module, *arguments)
     surroundings = {**environment(), "PYTHONPATH": str(ROOT)}
+    surroundings.pop("PYTHONDONTWRITEBYTECODE", None)
     if not WINDOWS:
         os.execve(command[0], command, surroundings)  # noqa: S606 - no shell wanted
     return subprocess.call(command, env=surroundings)

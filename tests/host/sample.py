@@ -14,6 +14,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from infra.local.azurite import Account, Azurite
+from infra.local.host.forked import fork
 from infra.local.host.process import HostProcess, run_host
 
 ACCOUNT = Account.named("hosttests")
@@ -76,7 +77,7 @@ class Sample:
     ) -> AsyncIterator[HostProcess]:
         """Run the app in a host whose log is `log`, and release what holds before it is stopped."""
         environment = {**self.settings, **(settings or {})}
-        async with run_host(self.app, environment, message_lease=message_lease, log=self.log) as host:
+        async with run_host(self.app, environment, message_lease=message_lease, log=self.log, start=fork) as host:
             try:
                 yield host
             finally:

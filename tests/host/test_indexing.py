@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.host.forked import fork
 from infra.local.host.process import HostProcess, run_host
 from tests.host.sample import Sample, write_app
 
@@ -20,7 +21,7 @@ async def refusal(app: Path, settings: dict[str, str]) -> str:
     """Start the app, which is to fail, and give what the host said."""
     log = app / "host.log"
     with pytest.raises(RuntimeError):
-        async with run_host(app, settings, log=log):
+        async with run_host(app, settings, log=log, start=fork):
             pass
     return log.read_text()
 

@@ -1,23 +1,31 @@
 """The host as a process: how it starts, what it prints, how it ends."""
 
 import asyncio
+import json
 import os
+import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from infra.local.azurite import stop_process
-from tests.host.sample import Sample, until
+from infra.local.host.forked import fork
+from infra.local.host.process import Start, execute, run_host
+from tests.host.sample import Sample, until, write_app
 
 PROJECT_ROOT = Path(__file__).parents[2]
 
 RUN_A_HOST_AND_WAIT = """
 import asyncio, sys
 from pathlib import Path
-from infra.local.host.process import run_host
+from infra.local.host.forked import fork
+from infra.local.host.process import execute, run_host
 
 async def main() -> None:
     settings = dict(line.split("=", 1) for line in sys.stdin.read().splitlines())
-    async with run_host(Path(sys.argv[1]), settings, log=Path(sys.argv[2])) as host:
+    start = {"execute": execute, "fork": fork}[sys.argv[3]]
+    async with run_host(Path(sys.argv[1]), settings, log=Path(sys.argv[2]), start=start) as host:
         print(host.pid, flush=True)
         await asyncio.Event().wait()
 
@@ -87,9 +95,10 @@ async def test_an_app_that_is_refused_ends_the_host_with_code_1(tmp_path: Path) 
     assert log.decode() == f"{tmp_path / 'host.json'} is missing.\n"
 
 
-async def test_the_host_ends_when_its_parent_is_killed(sample: Sample) -> None:
+@pytest.mark.parametrize("start", ["execute", "fork"])
+async def test_the_host_ends_when_its_parent_is_killed(sample: Sample, start: str) -> None:
     parent = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", RUN_A_HOST_AND_WAIT, str(sample.app), str(sample.log)),
+        *(sys.executable, "-c", RUN_A_HOST_AND_WAIT, str(sample.app), str(sample.log), start),
         cwd=PROJECT_ROOT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -103,3 +112,56 @@ async def test_the_host_ends_when_its_parent_is_killed(sample: Sample) -> None:
     parent.kill()
     await parent.wait()
     await until(lambda: is_gone(pid), "the host's end")
+
+
+# The last is Python's own, where no locale is set (PEP 538).
+OF_ANY_PROGRAM = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "LC_CTYPE",
+)
+STARTS = pytest.mark.parametrize("start", [execute, fork])
+
+WRITE_DOWN_WHERE_IT_RUNS = """
+import json, os, pathlib, sys
+import azure.functions as func
+
+here = {"environment": dict(os.environ), "folder": os.getcwd(), "modules": sorted(sys.modules), "path": sys.path}
+pathlib.Path(os.environ["EVIDENCE"]).write_text(json.dumps(here))
+app = func.FunctionApp()
+
+@app.timer_trigger(arg_name="timer", schedule="0 0 0 29 2 *")
+def tick(timer: func.TimerRequest) -> None:
+    pass
+"""
+
+
+@STARTS
+async def test_an_app_sees_its_settings_and_its_folder_alone(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANOTHER_PROGRAMS", "setting")
+    app = write_app(tmp_path / "app", WRITE_DOWN_WHERE_IT_RUNS)
+    evidence = tmp_path / "evidence.json"
+    async with run_host(app, {"EVIDENCE": str(evidence)}, log=tmp_path / "log", start=start):
+        pass
+    seen = json.loads(evidence.read_text())
+    assert set(seen["environment"]) <= {"EVIDENCE", *OF_ANY_PROGRAM}
+    assert seen["folder"] == str(app)
+    assert str(app) in seen["path"]
+    assert str(PROJECT_ROOT) not in seen["path"]
+    assert not {name.partition(".")[0] for name in seen["modules"]} & {"shared", "functions", "tests", "pytest"}
+
+
+@STARTS
+async def test_a_killed_host_is_gone_and_its_exit_code_names_the_signal(sample: Sample, start: Start) -> None:
+    async with run_host(sample.app, sample.settings, log=sample.log, start=start) as host:
+        host.kill()
+        assert await host.stop() == -signal.SIGKILL
+        assert is_gone(host.pid)

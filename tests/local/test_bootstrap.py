@@ -35,7 +35,9 @@ case "$*" in
     if [ -n "$PIP_HANGS" ]; then echo here > "$PIP_HANGS"; exec sleep 60; fi
     if [ -n "$PIP_FAILS" ]; then echo "first line"; echo "Could not resolve the index"; exit 9; fi ;;
   *"-m infra.local."*)
-    echo "pid $$ in $PWD with PYTHONPATH $PYTHONPATH"; exit 7 ;;
+    echo "pid $$ in $PWD with PYTHONPATH $PYTHONPATH"
+    [ -z "${PYTHONDONTWRITEBYTECODE+set}" ] || echo "keeps no bytecode"
+    exit 7 ;;
   *"-m ruff format"*) exit "${FORMAT_EXIT:-0}" ;;
   *"-m pytest"*) exit 5 ;;
 esac
@@ -254,6 +256,12 @@ def test_a_command_goes_on_in_the_same_process_where_the_caller_is(ready: Machin
     assert process.returncode == 7
     assert printed == f"pid {process.pid} in {ready.folder} with PYTHONPATH {ready.project}\n"
     assert ready.log[-1].endswith("-m infra.local.demo --size two words")
+
+
+def test_bytecode_is_kept_whatever_the_environment_says(ready: Machine) -> None:
+    ready.env["PYTHONDONTWRITEBYTECODE"] = "1"
+    _, printed = ready.run("demo")
+    assert "keeps no bytecode" not in printed
 
 
 def test_test_lints_checks_types_and_tests_in_this_order(ready: Machine) -> None:

@@ -4,12 +4,11 @@ import asyncio
 import contextlib
 import math
 import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import aiohttp
 
@@ -24,6 +23,27 @@ _READY = "host ready "
 _BASICS = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 
 
+class Child(Protocol):
+    """A process that has been started."""
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+
+    async def wait(self) -> int:
+        """Wait for the end, and give the exit code."""
+
+
+type Start = Callable[[Sequence[str], Mapping[str, str], Path | None], Awaitable[tuple[Child, asyncio.StreamReader]]]
+"""Starts a host with these arguments, this environment and this log; gives the process and its stdout."""
+
+
 class HostProcess:
     """A running host.
 
@@ -33,9 +53,7 @@ class HostProcess:
         log_path: the file that its log goes to, None when it goes to this process's stderr.
     """
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, url: str, session: aiohttp.ClientSession, log_path: Path | None
-    ) -> None:
+    def __init__(self, process: Child, url: str, session: aiohttp.ClientSession, log_path: Path | None) -> None:
         self.url = url
         self.pid = process.pid
         self.log_path = log_path
@@ -74,6 +92,24 @@ class HostProcess:
         return await _stop(self._process)
 
 
+async def execute(
+    arguments: Sequence[str], environment: Mapping[str, str], log: Path | None
+) -> tuple[Child, asyncio.StreamReader]:
+    """Start a host by its command, and give its stdout."""
+    with _log_file(log) as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "infra.local.host", *arguments),
+            cwd=PROJECT_ROOT,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+    assert process.stdout is not None  # noqa: S101 - asked for above
+    return process, process.stdout
+
+
 @contextlib.asynccontextmanager
 async def run_host(
     app: Path,
@@ -83,6 +119,7 @@ async def run_host(
     max_polling_interval: float = 0.2,
     log: Path | None = None,
     log_everything: bool = False,
+    start: Start = execute,
 ) -> AsyncIterator[HostProcess]:
     """Run the app in a host, and stop it at the end.
 
@@ -95,37 +132,31 @@ async def run_host(
         max_polling_interval: seconds, in the place of host.json's.
         log: the file that stderr is added to; this process's stderr when None.
         log_everything: log all that any library says, at every level.
+        start: how the host's process is made.
 
     Raises:
         RuntimeError: the host did not come up; the message holds the log, if it goes to a file.
     """
-    with _log_file(log) as stderr:
-        process = await asyncio.create_subprocess_exec(
-            *_command(app, message_lease, max_polling_interval),
-            *(["--log-everything"] if log_everything else []),
-            cwd=PROJECT_ROOT,
-            env={**{name: os.environ[name] for name in _BASICS if name in os.environ}, **settings},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=stderr,
-            start_new_session=True,
-            preexec_fn=die_with_parent,
-        )
+    arguments = _arguments(app, message_lease, max_polling_interval)
+    basics = {name: os.environ[name] for name in _BASICS if name in os.environ}
+    if log_everything:
+        arguments.append("--log-everything")
+    process, stdout = await start(arguments, {**basics, **settings}, log)
     try:
-        url = await _ready_url(process, log)
+        url = await _ready_url(stdout, log)
         async with aiohttp.ClientSession() as session:
             yield HostProcess(process, url, session, log)
     finally:
         await _stop(process)
 
 
-def _command(app: Path, message_lease: float, max_polling_interval: float) -> list[str]:
+def _arguments(app: Path, message_lease: float, max_polling_interval: float) -> list[str]:
     options = {
         "--app": app.resolve(),
         "--message-lease": math.ceil(message_lease),
         "--max-polling-interval": max_polling_interval,
     }
-    given = [str(part) for option in options.items() for part in option]
-    return [sys.executable, "-m", "infra.local.host", "--no-local-settings", *given]
+    return ["--no-local-settings", *(str(part) for option in options.items() for part in option)]
 
 
 @contextlib.contextmanager
@@ -137,10 +168,9 @@ def _log_file(log: Path | None) -> Iterator[BinaryIO | None]:
         yield file
 
 
-async def _ready_url(process: asyncio.subprocess.Process, log: Path | None) -> str:
-    assert process.stdout is not None  # noqa: S101 - asked for at the start
+async def _ready_url(stdout: asyncio.StreamReader, log: Path | None) -> str:
     try:
-        line = (await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_SECONDS)).decode()
+        line = (await asyncio.wait_for(stdout.readline(), START_TIMEOUT_SECONDS)).decode()
     except TimeoutError:
         line = ""
     if not line.startswith(_READY):
@@ -152,10 +182,9 @@ def _said(log: Path | None) -> str:
     return f"Its log, {log}:\n{log.read_text()}" if log else "Its log is on stderr."
 
 
-async def _stop(process: asyncio.subprocess.Process) -> int:
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
+async def _stop(process: Child) -> int:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
     try:
         return await asyncio.wait_for(process.wait(), STOP_TIMEOUT_SECONDS)
     except TimeoutError:

@@ -62,8 +62,8 @@ class QueueListener:
     async def listen(self) -> None:
         """Receive messages and start the function on them until `stop` is called.
 
-        A poll that finds nothing doubles the wait before the next; the end of any invocation of this host cuts it
-        short, since what a function has done is often to send a message.
+        A poll that finds nothing doubles the wait before the next; the end of any invocation of this host is followed
+        by a poll at once, since what a function has done is often to send a message.
         """
         longest = self._longest_wait
         wait = min(FIRST_WAIT_SECONDS, longest)
@@ -76,9 +76,9 @@ class QueueListener:
             for message in messages:
                 self._handling += 1
                 self._invocations.begin(self._handle(message)).add_done_callback(self._handled)
-            if messages or await happens_within(self._wake, wait):
+            if messages:
                 wait = min(FIRST_WAIT_SECONDS, longest)
-            else:
+            elif not await happens_within(self._wake, wait):
                 wait = min(2 * wait, longest)
 
     def stop(self) -> None:

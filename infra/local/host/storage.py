@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
+from urllib.request import getproxies
 
 from azure.identity.aio import DefaultAzureCredential
 from azure.storage.queue.aio import QueueServiceClient
@@ -11,6 +12,8 @@ from infra.local.host.settings import StartError
 
 # Waits of 1, 2 and 2 seconds: the SDK's own of 18, 24 and 42 would outlast a short message lease.
 _RETRIES: dict[str, Any] = {"initial_backoff": 1, "increment_base": 1, "random_jitter_range": 0}
+# What aiohttp looks for in the environment, it looks for at each poll, in threads.
+_OPTIONS: dict[str, Any] = {**_RETRIES, "use_env_settings": bool(getproxies())}
 
 
 async def connect(connection: str, environment: Mapping[str, str], stack: AsyncExitStack) -> QueueServiceClient:
@@ -21,7 +24,7 @@ async def connect(connection: str, environment: Mapping[str, str], stack: AsyncE
     """
     if text := environment.get(connection):
         try:
-            return await stack.enter_async_context(QueueServiceClient.from_connection_string(text, **_RETRIES))
+            return await stack.enter_async_context(QueueServiceClient.from_connection_string(text, **_OPTIONS))
         except ValueError as error:
             raise StartError(f"The app setting {connection} is no connection string: {error}") from None
     address = environment.get(f"{connection}__queueServiceUri")
@@ -33,4 +36,4 @@ async def connect(connection: str, environment: Mapping[str, str], stack: AsyncE
         )
     credential = DefaultAzureCredential(managed_identity_client_id=environment.get(f"{connection}__clientId"))
     await stack.enter_async_context(credential)
-    return await stack.enter_async_context(QueueServiceClient(address, credential, **_RETRIES))
+    return await stack.enter_async_context(QueueServiceClient(address, credential, **_OPTIONS))
