@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.request import getproxies
 
 from azure.core import AsyncPipelineClient
 from azure.core.credentials import AzureNamedKeyCredential
@@ -64,6 +65,7 @@ class Connections:
                 api_version=self._settings.storage_api_version,
                 **_RETRY,
                 **_TIMEOUTS,
+                **_environment(),
             )
             self._blob_services[service_url] = await self._stack.enter_async_context(client)
         return self._blob_services[service_url]
@@ -71,7 +73,7 @@ class Connections:
     async def queue_service(self) -> QueueServiceClient:
         """Give the client of the host storage's queues."""
         host = self._settings.host_storage
-        options = {"api_version": self._settings.storage_api_version, **_RETRY, **_TIMEOUTS}
+        options = {"api_version": self._settings.storage_api_version, **_RETRY, **_TIMEOUTS, **_environment()}
         if host.connection_string:
             client = QueueServiceClient.from_connection_string(host.connection_string.get_secret_value(), **options)
         else:
@@ -80,11 +82,11 @@ class Connections:
 
     async def table_service(self) -> TableServiceClient:
         """Give the client of the host storage's tables. Its own retry policy and API version serve."""
-        host = self._settings.host_storage
+        host, options = self._settings.host_storage, {**_TIMEOUTS, **_environment()}
         if host.connection_string:
-            client = TableServiceClient.from_connection_string(host.connection_string.get_secret_value(), **_TIMEOUTS)
+            client = TableServiceClient.from_connection_string(host.connection_string.get_secret_value(), **options)
         else:
-            client = TableServiceClient(str(host.table_service_url), credential=self._identity, **_TIMEOUTS)
+            client = TableServiceClient(str(host.table_service_url), credential=self._identity, **options)
         return await self._stack.enter_async_context(client)
 
     async def http(self) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
@@ -95,9 +97,19 @@ class Connections:
                 policies=[AsyncRetryPolicy(retry_total=_RETRIES)],
                 connection_data_block_size=_READ_AT_ONCE_BYTES,
                 **_TIMEOUTS,
+                **_environment(),
             )
             await self._stack.enter_async_context(self._http)
         return self._http
+
+
+def _environment() -> dict[str, Any]:
+    """Have the environment looked at where it names a proxy, and only then.
+
+    Else aiohttp looks for a proxy and a .netrc at each request, in threads: 0.5 ms of CPU more, and a password for the
+    host in a .netrc is sent in the place of a signature.
+    """
+    return {"use_env_settings": bool(getproxies())}
 
 
 @contextlib.asynccontextmanager
