@@ -1,4 +1,4 @@
-"""Queue `plan-changes`: open a run, or list the changes of one window of it."""
+"""Queue `plan-changes`: open a run, and apply what its first turn suffices for."""
 
 import azure.functions as func
 
@@ -15,6 +15,6 @@ plan_changes_blueprint = func.Blueprint()
     arg_name="message", queue_name=PLAN_CHANGES_QUEUE, connection="AzureWebJobsStorage"
 )
 async def plan_changes(message: func.QueueMessage) -> None:
-    """List what changed and enqueue it in batches."""
+    """Get the backup blob ready, and begin with what changed."""
     async with open_services(load_settings()) as services:
         await plan(services, PlanMessage.read(message.get_body()))

@@ -136,10 +136,10 @@ param lockBackups bool = true
 @minValue(1)
 @maxValue(1000)
 @description('The most instances of each function: a queue or a timer scales by itself.')
-param maximumInstances int = 10
+param maximumInstances int = 20
 
 // No 512 MB: with its quarter of a core a worker takes 30 s to start, and where pages go through the function they alone
-// take 384 MiB.
+// take 256 MiB.
 @allowed([
   2048
   4096

@@ -1,132 +1,157 @@
-"""Batches: a change list cut into parts that one queue message carries and one short invocation applies."""
+"""Batches: a run's change list is applied by one invocation after another, each from where the last one has come to.
 
-import zlib
-from collections.abc import Iterator, Sequence
+The record says how far the change list is applied, and which number the next batch's message carries: so one batch is
+under way at a time, however often and however late a message is delivered. Pure functions of values.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from shared.names import PAGE
-from shared.ranges import Change
+from shared.decisions import NO_TROUBLE, run_of
+from shared.ranges import Change, Effort, effort
+from shared.record import DiskRecord, OpenRun
 
-# A page blob takes 500 requests/s and 60 MiB/s (Scalability targets for Blob storage). A batch may use 4 seconds of
-# that, so that a dozen at work on one blob are each done within about a minute.
-REQUESTS_PER_SECOND = 500
-BYTES_PER_SECOND = 60 * 1024 * 1024
-SECONDS_OF_BLOB = 4.0
-MAX_CHANGES = 2000
-"""Ranges in a batch: at 20 characters each, with the worst offsets there are, its message stays under 48 KiB."""
+SILENT_FOR = timedelta(minutes=2)
+"""How long a batch at work may show no sign of life before its worker is taken for dead."""
+
+_MOST_DOUBLINGS = 6
 
 
-class Effort(NamedTuple):
-    """What applying changes takes, or took.
+class ComeTo(NamedTuple):
+    """How far a batch has come.
 
     Attributes:
-        ranges: changes applied.
-        bytes_written: bytes of the ranges written.
-        bytes_cleared: bytes of the ranges cleared.
-        write_calls: requests that write.
-        clear_calls: requests that clear.
+        position: up to where the change list is applied, in bytes of the disk.
+        done: what the batch has applied up to there.
+        rate: the rate that its requests have come to, as `shared.pace.Pace` has it.
     """
 
-    ranges: int = 0
-    bytes_written: int = 0
-    bytes_cleared: int = 0
-    write_calls: int = 0
-    clear_calls: int = 0
-
-    def plus(self, other: "Effort") -> "Effort":
-        """Add two efforts."""
-        return Effort(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+    position: int
+    done: Effort
+    rate: float
 
 
-def effort(changes: Sequence[Change]) -> Effort:
-    """Count the least that applying these changes takes."""
-    written = [change for change in changes if not change.clear]
-    cleared = [change for change in changes if change.clear]
-    return Effort(
-        ranges=len(changes),
-        bytes_written=sum(change.length for change in written),
-        bytes_cleared=sum(change.length for change in cleared),
-        write_calls=sum(change.calls for change in written),
-        clear_calls=sum(change.calls for change in cleared),
-    )
+def taken_up(record: DiskRecord, run: str, plan: int, number: int | None, now: datetime) -> DiskRecord:
+    """Take up the next batch of a run; unchanged where that is not to be done, or is being done.
 
-
-class Packer:
-    """Fills batches with a change list, in order. The same list always gives the same batches."""
-
-    def __init__(self) -> None:
-        self._changes: list[Change] = []
-        self._seconds = 0.0
-
-    def add(self, change: Change) -> Iterator[tuple[Change, ...]]:
-        """Take one more change; give the batches that are full with it.
-
-        A range too long for what room is left is cut, at a multiple of 4 MiB from its start, one that is cleared of
-        1 GiB: it takes no more calls.
-        """
-        rest: Change | None = change
-        while rest is not None:
-            part, rest = _cut(rest, SECONDS_OF_BLOB - self._seconds)
-            self._changes.append(part)
-            self._seconds += _seconds(part)
-            if rest is not None or self._seconds >= SECONDS_OF_BLOB or len(self._changes) == MAX_CHANGES:
-                yield self._take()
-
-    def rest(self) -> Iterator[tuple[Change, ...]]:
-        """Give what is left as the last batch, if anything is."""
-        if self._changes:
-            yield self._take()
-
-    def _take(self) -> tuple[Change, ...]:
-        batch, self._changes, self._seconds = tuple(self._changes), [], 0.0
-        return batch
-
-
-def encode(changes: Sequence[Change]) -> list[int]:
-    """Write a batch as small integers: for each range the pages since the last one, then its own, negative to clear."""
-    numbers: list[int] = []
-    position = 0
-    for change in changes:
-        pages = change.length // PAGE
-        numbers += [(change.start - position) // PAGE, -pages if change.clear else pages]
-        position = change.end
-    return numbers
-
-
-def fingerprint(numbers: Sequence[int]) -> int:
-    """Tell batches apart by their ranges, as `encode` writes them: a number from 0 to 2**32 - 1."""
-    return zlib.crc32(",".join(map(str, numbers)).encode())
-
-
-def decode(numbers: Sequence[int]) -> list[Change]:
-    """Read what `encode` wrote.
-
-    Raises:
-        ValueError: these are not the numbers of a batch.
+    Args:
+        record: the disk's record.
+        run: the time of the run's source snapshot.
+        plan: the plan that the message is of.
+        number: the batch's number; None for whichever is next, if nobody is at it.
+        now: the time, UTC.
     """
-    if len(numbers) % 2:
-        raise ValueError("a batch's ranges are pairs of numbers")
-    changes: list[Change] = []
-    position = 0
-    for gap, pages in zip(numbers[::2], numbers[1::2], strict=True):
-        if gap < 0 or pages == 0:
-            raise ValueError("a batch's ranges are in order, and none is empty")
-        start = position + gap * PAGE
-        position = start + abs(pages) * PAGE
-        changes.append(Change(start, position, clear=pages < 0))
-    return changes
+    current = record.run_of(run)
+    if current is None or not current.opened or current.is_applied or current.plan != plan:
+        return record
+    is_next = number == current.next_batch or (number is None and not current.at_work)
+    if not is_next:
+        return record
+    return record.with_run(next_batch=current.next_batch + 1, at_work=True, alive=now)
 
 
-def _seconds(change: Change) -> float:
-    """Estimate the seconds of the blob's limits that applying a change uses up."""
-    return change.calls / REQUESTS_PER_SECOND + (0 if change.clear else change.length / BYTES_PER_SECOND)
+def still_mine(record: DiskRecord, mine: OpenRun) -> OpenRun | None:
+    """Give the open run, if the batch is still the one under way for which it was taken up like `mine`."""
+    current = record.run_of(mine.snapshot)
+    is_mine = current is not None and (current.plan, current.next_batch) == (mine.plan, mine.next_batch)
+    return current if is_mine else None
 
 
-def _cut(change: Change, seconds: float) -> tuple[Change, Change | None]:
-    """Cut a change so that the first part takes about `seconds`, at least one call."""
-    one_call = _seconds(change._replace(end=change.start + change.longest))
-    length = max(1, int(seconds / one_call)) * change.longest
-    if change.length <= length:
-        return change, None
-    middle = change.start + length
-    return change._replace(end=middle), change._replace(start=middle)
+def moved_on(record: DiskRecord, mine: OpenRun, come_to: ComeTo, now: datetime) -> DiskRecord:
+    """Put on record how far a batch has come, and that it is alive; unchanged where another has taken over.
+
+    Args:
+        record: the disk's record.
+        mine: the run as the batch has taken it up.
+        come_to: how far it has come.
+        now: the time, UTC.
+    """
+    current = still_mine(record, mine)
+    if current is None:
+        return record
+    if come_to.position <= current.position:
+        return record.with_run(alive=now, rate=come_to.rate)
+    total = mine.done.plus(come_to.done)._asdict()
+    moved = {"position": come_to.position, "batches": mine.batches + 1, "progressed": now, "replans": 0, **total}
+    return record.with_run(alive=now, rate=come_to.rate, **moved, **NO_TROUBLE)
+
+
+def handed_on(record: DiskRecord, mine: OpenRun) -> DiskRecord:
+    """Note that a batch has ended, and that the next one's message is enqueued."""
+    return record.with_run(at_work=False) if still_mine(record, mine) else record
+
+
+def given_back(record: DiskRecord, mine: OpenRun) -> DiskRecord:
+    """Have a batch be taken up again by the very message that has failed, when the queue delivers it again."""
+    return record.with_run(at_work=False, next_batch=mine.next_batch - 1) if still_mine(record, mine) else record
+
+
+def is_stalled(run: OpenRun, now: datetime, after: timedelta) -> bool:
+    """Tell whether a run has shown no sign of life for so long that its message must be taken for lost.
+
+    That of a batch at work is lost with its worker. One that waits may wait behind those of other disks. Each time it
+    takes twice as long.
+
+    Args:
+        run: the open run.
+        now: the time, UTC.
+        after: how long a message that waits is not taken for lost.
+    """
+    patience = min(after, SILENT_FOR) if run.at_work else after
+    return now - _last_sign(run) >= patience * (1 << min(run.replans, _MOST_DOUBLINGS))
+
+
+def enqueued_again(record: DiskRecord, now: datetime) -> DiskRecord:
+    """Note that a stalled run's plan is enqueued again, which takes up the next batch; who was at it may be dead."""
+    return record.with_run(at_work=False, alive=now, replans=run_of(record).replans + 1)
+
+
+def _last_sign(run: OpenRun) -> datetime:
+    return max(run.progressed, run.alive or run.progressed)
+
+
+@dataclass(eq=False)
+class _Piece:
+    reaches: int
+    takes: Effort
+    is_applied: bool = False
+
+
+class Applied:
+    """How far a change list is applied without a gap, though the requests for its pieces end in any order.
+
+    Attributes:
+        position: up to where, in bytes of the disk.
+        done: what was applied up to there.
+    """
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        self.done = Effort()
+        self._under_way: deque[_Piece] = deque()
+
+    def begin(self, piece: Change, *, ends: bool) -> Callable[[], None]:
+        """Begin the next piece, with which its range may end; give what is to be called when it is applied."""
+        begun = _Piece(piece.end, effort(piece, ends=ends))
+        self._under_way.append(begun)
+
+        def end() -> None:
+            begun.is_applied = True
+            self._advance()
+
+        return end
+
+    def reach(self, position: int) -> None:
+        """Note that the change list has nothing more up to a position."""
+        if self._under_way:
+            self._under_way[-1].reaches = position
+        else:
+            self.position = position
+
+    def _advance(self) -> None:
+        while self._under_way and self._under_way[0].is_applied:
+            piece = self._under_way.popleft()
+            self.position, self.done = piece.reaches, self.done.plus(piece.takes)

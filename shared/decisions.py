@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.addresses import BlobAddress, ContainerAddress, is_url_of
 from shared.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
-from shared.record import DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
+from shared.ranges import Effort
+from shared.record import DiskRecord, Kind, OpenRun, RecoveryPoint
 from shared.settings import Mode
 from shared.ticks import tick_of_point
 
@@ -18,7 +19,6 @@ SHORTEST_CHECK_DELAY = timedelta(seconds=1)
 NO_TROUBLE: Mapping[str, Any] = {"tries": 0, "failed": "", "error_at": None, "trouble_since": None}
 """What a run that moves says of its troubles."""
 
-_MOST_DOUBLINGS = 6
 # What Snapshot Blob may take with all its retries, and what two clocks may differ by.
 _TAKES_AT_MOST = timedelta(minutes=10)
 
@@ -58,7 +58,7 @@ class TakenSnapshot(BaseModel):
     etag: str
 
 
-def opened(record: DiskRecord, blob: BackupBlob | None, windows: int, *, leased: bool) -> DiskRecord:
+def opened(record: DiskRecord, blob: BackupBlob | None, *, leased: bool) -> DiskRecord:
     """Open the open run on the backup blob as it was found, or on none; opening it again changes nothing.
 
     An open run whose blob has gone, or has not been under its lease all the time, begins anew. This is to be recorded
@@ -67,13 +67,12 @@ def opened(record: DiskRecord, blob: BackupBlob | None, windows: int, *, leased:
     Args:
         record: the disk's record.
         blob: the backup blob, if it is there.
-        windows: how many windows the run's plan has.
         leased: whether the blob is under the run's lease already.
     """
     run = run_of(record)
     if not run.opened:
         kind, reason = _kind_of_run(record, blob)
-        return record.with_run(opened=True, kind=kind, reason=reason, windows=windows)
+        return record.with_run(opened=True, kind=kind, reason=reason)
     if blob is None:
         return begun_anew(record, Kind.FULL, _MISSING)
     if not leased and not (run.kind is Kind.INCREMENTAL and _is_as_sealed(record, blob)):
@@ -110,13 +109,10 @@ def begun_anew(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
         kind=kind,
         reason=reason,
         plan=run_of(record).plan + 1,
-        windows_planned=0,
-        batches_done=0,
-        batches_total=0,
-        ranges_done=0,
-        ranges_total=0,
-        bytes_done=0,
-        bytes_total=0,
+        position=0,
+        at_work=False,
+        batches=0,
+        **Effort()._asdict(),
         windows_compared=0,
         compared_etag="",
     )
@@ -131,42 +127,6 @@ def given_up(record: DiskRecord, reason: str) -> DiskRecord:
     if run_of(record).mode is Mode.FULL or not run_of(record).opened:
         return record.model_copy(update={"run": None})
     return record.model_copy(update={"run": None, "resync_reason": reason if record.base_snapshot else ""})
-
-
-def progressed(record: DiskRecord, progress: Progress, now: datetime) -> DiskRecord:
-    """Put a run's progress on its record."""
-    counts = {
-        "windows_planned": progress.windows,
-        "batches_done": progress.batches_done,
-        "batches_total": progress.batches_total,
-        "ranges_done": progress.done.ranges,
-        "ranges_total": progress.planned.ranges,
-        "bytes_done": progress.done.bytes_written + progress.done.bytes_cleared,
-        "bytes_total": progress.planned.bytes_written + progress.planned.bytes_cleared,
-    }
-    run = run_of(record)
-    moved = any(getattr(run, name) != count for name, count in counts.items())
-    if not moved:
-        return record.with_run(checked=now)
-    return record.with_run(**counts, checked=now, progressed=now, replans=0, **NO_TROUBLE)
-
-
-def is_complete(run: OpenRun, progress: Progress) -> bool:
-    """Tell whether every window is planned and every batch done, with the very ranges that were planned."""
-    return (
-        run.opened
-        and progress.windows == run.windows
-        and progress.batches_done == progress.batches_total
-        and progress.done_fingerprint == progress.planned_fingerprint
-    )
-
-
-def is_stalled(run: OpenRun, now: datetime, after: timedelta) -> bool:
-    """Tell whether a run has made no progress for so long that its messages must be taken for lost.
-
-    They may also wait behind those of other disks: so each time it takes twice as long.
-    """
-    return now - run.progressed >= after * (1 << min(run.replans, _MOST_DOUBLINGS))
 
 
 def is_own_snapshot(disk: BlobAddress, backup_container_url: str, time: str, metadata: Mapping[str, str]) -> bool:
@@ -184,11 +144,6 @@ def is_own_snapshot(disk: BlobAddress, backup_container_url: str, time: str, met
         return abs(datetime.fromisoformat(time) - taken) <= _TAKES_AT_MOST
     except (KeyError, TypeError, ValueError):
         return False
-
-
-def replanned(record: DiskRecord, now: datetime) -> DiskRecord:
-    """Note that a stalled run's plan is enqueued again."""
-    return record.with_run(progressed=now, replans=run_of(record).replans + 1)
 
 
 class Watched(Protocol):
@@ -214,8 +169,8 @@ def check_delay(since: datetime, now: datetime) -> timedelta:
     return min(max((now - since) / 10, SHORTEST_CHECK_DELAY), LONGEST_CHECK_DELAY)
 
 
-def recovery_point(record: DiskRecord, progress: Progress, backup_snapshot: str, now: datetime) -> RecoveryPoint:
-    """Describe the recovery point of a run that is complete."""
+def recovery_point(record: DiskRecord, backup_snapshot: str, now: datetime) -> RecoveryPoint:
+    """Describe the recovery point of a run whose change list is applied."""
     run = run_of(record)
     return RecoveryPoint(
         time=run.snapshot,
@@ -225,12 +180,12 @@ def recovery_point(record: DiskRecord, progress: Progress, backup_snapshot: str,
         backup_blob=record.backup_blob,
         backup_snapshot=backup_snapshot,
         size=run.size,
-        batches=progress.batches_done,
+        batches=run.batches,
         copying=run.copying,
         started=run.started,
         sealed=now,
         duration_seconds=(now - run.started).total_seconds(),
-        **progress.done._asdict(),
+        **run.done._asdict(),
     )
 
 
@@ -287,11 +242,11 @@ def sealed_copy(record: DiskRecord, point: RecoveryPoint) -> DiskRecord:
     )
 
 
-def copied(record: DiskRecord, done: int, total: int, now: datetime) -> DiskRecord:
+def copied(record: DiskRecord, done: int, now: datetime) -> DiskRecord:
     """Put the progress of a full copy on its record, in bytes; it may wait for the service as long as it likes."""
-    if run_of(record).bytes_done == done:
-        return record.with_run(bytes_total=total, checked=now, error_at=None, trouble_since=None)
-    return record.with_run(bytes_done=done, bytes_total=total, checked=now, progressed=now, replans=0, **NO_TROUBLE)
+    if run_of(record).position == done:
+        return record.with_run(checked=now, error_at=None, trouble_since=None)
+    return record.with_run(position=done, checked=now, progressed=now, replans=0, **NO_TROUBLE)
 
 
 def run_of(record: DiskRecord) -> OpenRun:

@@ -24,7 +24,6 @@ class Event(StrEnum):
     SNAPSHOT_DROPPED = "snapshot-dropped"
     RUN_OPENED = "run-opened"
     RUN_KIND = "run-kind"
-    WINDOW_PLANNED = "window-planned"
     WINDOW_HALVED = "window-halved"
     CLEAR_HALVED = "clear-halved"
     BATCH_DONE = "batch-done"

@@ -1,6 +1,6 @@
 """What becomes of a run that fails: it is tried again, so often, and then given up. Pure functions of values."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.decisions import run_of
 from shared.patience import is_over
@@ -8,6 +8,9 @@ from shared.record import DiskRecord
 
 MOST_TRIES = 5
 """How often a run that fails is tried again, at most, before it is given up: at as many ticks, as a rule."""
+
+STANDS_STILL_AFTER = timedelta(minutes=30)
+"""How long a run that has an error may come no further before it is taken to fail, though it is at work: by a tick."""
 
 MOST_RESYNCS = 2
 """How often a run writes the whole disk anew, since its backup blob is not what it should be, before it is given up."""
@@ -29,13 +32,14 @@ def tried_again(record: DiskRecord, now: datetime) -> DiskRecord:
     return record.with_run(tries=run_of(record).tries + 1, failed="", progressed=now, replans=0)
 
 
-def is_failing(record: DiskRecord) -> bool:
+def is_failing(record: DiskRecord, now: datetime) -> bool:
     """Tell whether the open run comes no further for errors of its own: by itself, or since a message was given up.
 
     One that waits for messages of other disks has none, and neither has a full copy that waits for the service.
     """
     run = run_of(record)
-    return bool(run.failed) or (run.replans > 0 and run.error_at is not None)
+    stands_still = run.replans > 0 or now - run.progressed >= STANDS_STILL_AFTER
+    return bool(run.failed) or (stands_still and run.error_at is not None)
 
 
 def is_hopeless(record: DiskRecord, now: datetime) -> bool:
@@ -45,4 +49,4 @@ def is_hopeless(record: DiskRecord, now: datetime) -> bool:
     """
     run = run_of(record)
     is_out_of_patience = run.trouble_since is not None and is_over(run.trouble_since, now)
-    return is_failing(record) and (run.tries >= MOST_TRIES or (run.tries > 0 and is_out_of_patience))
+    return is_failing(record, now) and (run.tries >= MOST_TRIES or (run.tries > 0 and is_out_of_patience))

@@ -220,6 +220,11 @@ def next_parts(inspection: Inspection) -> range:
     return range(inspection.parts_enqueued, max(inspection.parts_enqueued, last))
 
 
+def parts_at_once(inspection: Inspection) -> int:
+    """Say how many parts share the limits of the blobs that are compared."""
+    return max(1, min(inspection.parts_total, PARTS_AHEAD))
+
+
 def missing(inspection: Inspection, found: Compared) -> Iterable[int]:
     """Give the numbers of the parts that are enqueued and not compared yet."""
     return (part for part in range(inspection.parts_enqueued) if part not in found.parts)

@@ -2,12 +2,10 @@
 
 from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from shared.addresses import BlobAddress
-from shared.batches import decode
 from shared.names import disk_key, lease_id, run_id
-from shared.ranges import Change
 from shared.record import Task
 
 
@@ -79,41 +77,21 @@ class RunMessage(Message):
 
 
 class PlanMessage(RunMessage):
-    """Open a run (no window), or plan one window of it.
-
-    Attributes:
-        window: the number of the window to plan.
-    """
-
-    window: int | None = Field(default=None, ge=0)
+    """Open a run, and begin with its change list; or go on with it, where nobody is at it."""
 
 
 class BatchMessage(RunMessage):
-    """Apply one batch.
+    """Go on with a run's change list, from where the record says that it is applied.
 
     Attributes:
-        window: the window the batch belongs to.
-        number: its place in the window.
-        ranges: its ranges, as `shared.batches.encode` writes them.
+        number: the batch's number; one that the record does not wait for is dropped.
     """
 
-    window: int = Field(ge=0)
     number: int = Field(ge=0)
-    ranges: list[int]
-
-    @model_validator(mode="after")
-    def _ranges_can_be_read(self) -> Self:
-        decode(self.ranges)
-        return self
-
-    @property
-    def changes(self) -> list[Change]:
-        """The ranges to write and to clear."""
-        return decode(self.ranges)
 
 
 class FinishMessage(RunMessage):
-    """Count what is done of a run; seal it when all is."""
+    """Look how far a run is; seal it when its change list is applied."""
 
 
 class RestoreMessage(Message):

@@ -19,7 +19,7 @@ COMPARE_PARTS_QUEUE = "compare-parts"
 REPORT_TICK_QUEUE = "report-tick"
 
 BACKUPS_TABLE = "backups"
-BATCHES_TABLE = "batches"
+PARTS_TABLE = "parts"
 
 # Metadata of source snapshots, backup blobs and recovery points: what a catalogue can be rebuilt from.
 DISK_METADATA = "tidemark_disk"

@@ -43,6 +43,35 @@ class Change(NamedTuple):
         return -(-self.length // self.longest)
 
 
+class Effort(NamedTuple):
+    """What applying changes takes, or took.
+
+    Attributes:
+        ranges: changes applied.
+        bytes_written: bytes of the ranges written.
+        bytes_cleared: bytes of the ranges cleared.
+        write_calls: requests that write: one for each 4 MiB or part of a range.
+        clear_calls: requests that clear: one for each GiB or part of a range.
+    """
+
+    ranges: int = 0
+    bytes_written: int = 0
+    bytes_cleared: int = 0
+    write_calls: int = 0
+    clear_calls: int = 0
+
+    def plus(self, other: "Effort") -> "Effort":
+        """Add two efforts."""
+        return Effort(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+def effort(piece: Change, *, ends: bool) -> Effort:
+    """Count what one request takes that applies a piece of a range, with which the range may end."""
+    if piece.clear:
+        return Effort(int(ends), bytes_cleared=piece.length, clear_calls=1)
+    return Effort(int(ends), bytes_written=piece.length, write_calls=1)
+
+
 class Window(NamedTuple):
     """A part of a disk that is asked for its changes on its own.
 

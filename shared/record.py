@@ -1,7 +1,7 @@
 """The record: what the table holds of each disk, its open run and its recovery points.
 
 Table `backups`: a partition per disk; row `disk`, a row `point-TIME` a recovery point, a row `restore-ID` a restore.
-Table `batches`: a partition per plan of a run; a row per window planned and per batch done; dropped after the seal.
+Table `parts`: a partition per verify and drill; a row for each part of it that is compared.
 """
 
 from datetime import datetime
@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.batches import Effort
+from shared.pace import FASTEST
+from shared.ranges import Effort
 from shared.settings import Mode
 from shared.texts import Text
 
@@ -60,15 +61,19 @@ class OpenRun(BaseModel):
         reason: why it is not incremental, or why its plan was begun anew.
         opened: whether the backup blob is ready for its batches.
         plan: the number of its plan; batches of an older one do not count.
-        windows: how many windows its plan has.
         copying: how pages travel: on the server's side, or through the function and why.
-        windows_planned, batches_done, batches_total, ranges_done, ranges_total, bytes_done, bytes_total: its progress;
-            the totals grow until all windows are planned. Bytes are those written and those cleared.
+        position: its progress, in bytes of the disk: the change list is applied up to here, or so much is copied.
+        next_batch: the number that the next batch's message carries; one that carries another is dropped.
+        at_work: whether a batch is under way; else the next one's message waits.
+        alive: when a batch last showed that it is at work, UTC, or when its message was last enqueued again.
+        rate: the rate that its last batch has come to, as `shared.pace.Pace` has it.
+        batches: batches that have moved the position.
+        ranges, bytes_written, bytes_cleared, write_calls, clear_calls: what they have applied.
         progressed: when the progress last changed, UTC.
         checked: when the progress was last looked at, UTC.
-        replans: how often its plan has been enqueued again since the progress last changed.
+        replans: how often its messages were enqueued again since the progress last changed.
         windows_compared, compared_etag: how many windows of the backup blob were held against the source snapshot since
-            all batches are done, and the backup blob's ETag at that time.
+            the change list is applied, and the backup blob's ETag at that time.
         tries: how often the run was tried again since it failed; none once it moves.
         resyncs: how often its backup blob was not what it should be.
         error_at, trouble_since: when something last went wrong with the run that has not moved since, and when first.
@@ -86,15 +91,18 @@ class OpenRun(BaseModel):
     reason: Text = ""
     opened: bool = False
     plan: int = 0
-    windows: int = 0
     copying: Text = SERVER_SIDE
-    windows_planned: int = 0
-    batches_done: int = 0
-    batches_total: int = 0
-    ranges_done: int = 0
-    ranges_total: int = 0
-    bytes_done: int = 0
-    bytes_total: int = 0
+    position: int = 0
+    next_batch: int = 0
+    at_work: bool = False
+    alive: datetime | None = None
+    rate: float = FASTEST
+    batches: int = 0
+    ranges: int = 0
+    bytes_written: int = 0
+    bytes_cleared: int = 0
+    write_calls: int = 0
+    clear_calls: int = 0
     progressed: datetime
     checked: datetime
     replans: int = 0
@@ -105,6 +113,16 @@ class OpenRun(BaseModel):
     error_at: datetime | None = None
     trouble_since: datetime | None = None
     failed: Text = ""
+
+    @property
+    def done(self) -> Effort:
+        """What its batches have applied."""
+        return Effort(*(getattr(self, name) for name in Effort._fields))
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether its change list is applied to its end."""
+        return self.opened and self.position == self.size
 
 
 class DiskRecord(BaseModel):
@@ -274,24 +292,3 @@ class RecoveryPoint(BaseModel):
     def row_key(self) -> str:
         """The recovery point's row in the disk's partition."""
         return f"{POINT_ROW_PREFIX}{self.time}"
-
-
-class Progress(BaseModel):
-    """What the rows of a plan add up to.
-
-    Attributes:
-        windows: windows planned.
-        batches_total, planned, planned_fingerprint: of the windows planned, the batches, their effort, and the sum of
-            their fingerprints.
-        batches_done, done, done_fingerprint: the same of the batches done.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    windows: int = 0
-    batches_total: int = 0
-    planned: Effort = Effort()
-    planned_fingerprint: int = 0
-    batches_done: int = 0
-    done: Effort = Effort()
-    done_fingerprint: int = 0

@@ -82,15 +82,19 @@ class LocalAzure:
 
     def blobs(self, account: Account) -> BlobServiceClient:
         """Make a client of an account's blobs."""
-        return BlobServiceClient.from_connection_string(self.connection_string(account), api_version=BLOB_API_VERSION)
+        return BlobServiceClient.from_connection_string(
+            self.connection_string(account), api_version=BLOB_API_VERSION, use_env_settings=False
+        )
 
     def tables(self) -> TableServiceClient:
         """Make a client of the host storage's tables."""
-        return TableServiceClient.from_connection_string(self.connection_string(HOST))
+        return TableServiceClient.from_connection_string(self.connection_string(HOST), use_env_settings=False)
 
     def queues(self) -> QueueServiceClient:
         """Make a client of the host storage's queues."""
-        return QueueServiceClient.from_connection_string(self.connection_string(HOST), api_version=BLOB_API_VERSION)
+        return QueueServiceClient.from_connection_string(
+            self.connection_string(HOST), api_version=BLOB_API_VERSION, use_env_settings=False
+        )
 
     def trusted(self) -> ssl.SSLContext | bool:
         """Give what an HTTP client needs to trust the servers; they speak no TLS."""

@@ -1,7 +1,9 @@
-"""The rows of inspections, and in the table `batches` a row for each part of them that is compared."""
+"""The rows of inspections, and in the table `parts` a row for each part of them that is compared."""
+
+import contextlib
 
 from azure.core.async_paging import AsyncItemPaged
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
@@ -21,6 +23,11 @@ class Inspections(Rows[Inspection]):
     def __init__(self, table: TableClient, parts: TableClient) -> None:
         super().__init__(table, Inspection, [row_key(task, "") for task in Task], ENDS)
         self._parts = parts
+
+    async def ensure(self) -> None:
+        """Create the table of the parts if it is missing."""
+        with contextlib.suppress(ResourceExistsError):
+            await self._parts.create_table()
 
     async def get(self, disk: BlobAddress, task: Task, inspection: str) -> tuple[Inspection, str] | None:
         """Read an inspection and its ETag; None where there is none."""

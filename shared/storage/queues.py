@@ -69,3 +69,7 @@ class Queues:
         await queue.send_message(
             message.model_dump_json(), visibility_timeout=int(delay.total_seconds()), time_to_live=_TIME_TO_LIVE
         )
+
+    async def is_any_waiting(self, kind: type[Message]) -> bool:
+        """Tell whether a message of a kind waits to be received (REST: Peek Messages); one that is delayed does not."""
+        return bool(await self._queues[QUEUE_OF[kind]].peek_messages(max_messages=1))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from shared.names import BACKUPS_TABLE, BATCHES_TABLE
+from shared.names import BACKUPS_TABLE, PARTS_TABLE
 from shared.settings import Settings
 from shared.storage.backup_blobs import BackupBlobs
 from shared.storage.catalogue import Catalogue
@@ -15,7 +15,6 @@ from shared.storage.copies import Copies
 from shared.storage.heartbeat import Heartbeat
 from shared.storage.inspections import Inspections
 from shared.storage.page_blobs import PageBlobs
-from shared.storage.plan_rows import PlanRows
 from shared.storage.queues import QUEUES, Queues
 from shared.storage.records import Records
 from shared.storage.restores import Restores
@@ -36,7 +35,6 @@ class Services:
         records: the record.
         restores: the rows of restores.
         inspections: the rows of inspections, and of their parts.
-        plans: the rows of plans.
         queues: the queues.
         heartbeat: who is told when all went well.
         now: the clock, UTC.
@@ -52,7 +50,6 @@ class Services:
     records: Records
     restores: Restores
     inspections: Inspections
-    plans: PlanRows
     queues: Queues
     heartbeat: Heartbeat
     now: Callable[[], datetime]
@@ -60,7 +57,7 @@ class Services:
 
     async def ensure(self) -> None:
         """Create the queues and tables that are missing."""
-        await asyncio.gather(self.queues.ensure(), self.records.ensure(), self.plans.ensure())
+        await asyncio.gather(self.queues.ensure(), self.records.ensure(), self.inspections.ensure())
 
 
 @contextlib.asynccontextmanager
@@ -78,8 +75,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             catalogue=Catalogue(connections, settings.container),
             records=Records(tables.get_table_client(BACKUPS_TABLE)),
             restores=Restores(tables.get_table_client(BACKUPS_TABLE)),
-            inspections=Inspections(tables.get_table_client(BACKUPS_TABLE), tables.get_table_client(BATCHES_TABLE)),
-            plans=PlanRows(tables.get_table_client(BATCHES_TABLE)),
+            inspections=Inspections(tables.get_table_client(BACKUPS_TABLE), tables.get_table_client(PARTS_TABLE)),
             queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),
             heartbeat=Heartbeat(connections, None if settings.heartbeat_mistake else settings.heartbeat_url),
             now=lambda: datetime.now(UTC),

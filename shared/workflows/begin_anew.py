@@ -1,6 +1,7 @@
 """How a run's plan is begun anew: under another number and another lease id, so that nothing of the old one counts."""
 
 import logging
+from datetime import timedelta
 
 from shared.addresses import BlobAddress
 from shared.decisions import begun_anew
@@ -12,16 +13,23 @@ from shared.record import DiskRecord, Kind
 from shared.storage.services import Services
 from shared.workflows.give_up import give_up
 
+_FIRST_ON_RECORD = timedelta(seconds=2)
+"""How long a plan that is enqueued first waits, so that what it is about is on record."""
+
 
 async def begin_anew(services: Services, message: RunMessage, kind: Kind, reason: str) -> None:
-    """Begin the plan of a run anew, and say why; the message is of the plan that is over then."""
+    """Begin the plan of a run anew, and say why; the message is of the plan that is over then.
+
+    The next plan is enqueued first: once it is on record, the message that fails here is dropped when it comes again.
+    """
+    await services.queues.send(PlanMessage(disk=message.disk, run=message.run), _FIRST_ON_RECORD)
 
     def change(record: DiskRecord) -> DiskRecord:
         run = record.run_of(message.run)
         return begun_anew(record, kind, reason) if run and run.plan == message.plan else record
 
     record = await services.records.update(message.address, change)
-    await _plan(services, message, record, reason)
+    await _hand_on(services, message, record, reason)
 
 
 async def resync(services: Services, message: RunMessage, reason: str) -> None:
@@ -74,13 +82,19 @@ async def distrust(services: Services, disk: BlobAddress, point: str, reason: st
 
 async def _plan(services: Services, message: RunMessage, record: DiskRecord | None, reason: str) -> None:
     """Hand the lease on to the next plan, and enqueue that."""
+    if await _hand_on(services, message, record, reason):
+        await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
+
+
+async def _hand_on(services: Services, message: RunMessage, record: DiskRecord | None, reason: str) -> bool:
+    """Hand the lease on to the next plan; tell whether the run is open."""
     run = record.run_of(message.run) if record else None
     if run is None:
-        return
+        return False
     if run.plan == message.plan + 1:
         next_lease = message.of_plan(run.plan).lease_id
         await services.backups.change_lease(message.address, message.lease_id, next_lease)
     log_event(
         Event.RUN_BEGUN_ANEW, level=logging.WARNING, disk=message.disk, run=message.run, kind=run.kind, reason=reason
     )
-    await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
+    return True

@@ -7,7 +7,7 @@ from azure.core.exceptions import AzureError
 
 from shared.errors import DiffersError, ListingTimedOutError, SourceGoneError, StepFailedError, explain, is_passing
 from shared.events import Event, Stopwatch, log_event
-from shared.inspections import Inspection, Stage, row_key
+from shared.inspections import Inspection, Stage, parts_at_once, row_key
 from shared.messages import PartMessage
 from shared.ranges import windows
 from shared.storage.records import RecordConflictError
@@ -51,7 +51,7 @@ async def _compare(services: Services, message: PartMessage) -> None:
     differs = ""
     try:
         original, copy = await versions_on_record(services, inspection)
-        comparison = await Comparison.begin(services, original, copy)
+        comparison = await Comparison.begin(services, original, copy, at_once=parts_at_once(inspection))
         await comparison.whole(windows(inspection.size, begin.PART)[message.part])
     except DiffersError as error:
         differs = str(error)

@@ -5,6 +5,7 @@ from typing import Self
 
 from shared.errors import DiffersError
 from shared.names import PAGE
+from shared.pace import FASTEST
 from shared.ranges import Change, Window, coalesced, overlaid, writes
 from shared.storage.page_blobs import Version
 from shared.storage.services import Services
@@ -25,19 +26,21 @@ class Comparison:
         bytes_compared: bytes of these.
     """
 
-    def __init__(self, services: Services, versions: tuple[Version, Version], urls: tuple[str, str]) -> None:
+    def __init__(
+        self, services: Services, versions: tuple[Version, Version], urls: tuple[str, str], at_once: int
+    ) -> None:
         self._services = services
         self._original, self._copy = versions
         self._original_url, self._copy_url = urls
-        self._pace = Paced(services, READERS)
+        self._pace = Paced(services, READERS, rate=FASTEST / at_once)
         self.ranges = self.samples = self.bytes_compared = 0
 
     @classmethod
-    async def begin(cls, services: Services, original: Version, copy: Version) -> Self:
-        """Begin to compare a copy with its original."""
+    async def begin(cls, services: Services, original: Version, copy: Version, *, at_once: int = 1) -> Self:
+        """Begin to compare a copy with its original, or a part of it, where so many parts are compared at once."""
         original_url = await services.pages.signed_url(original.blob, original.snapshot)
         copy_url = await services.pages.signed_url(copy.blob, copy.snapshot)
-        return cls(services, (original, copy), (original_url, copy_url))
+        return cls(services, (original, copy), (original_url, copy_url), at_once)
 
     async def require_size(self, size: int) -> None:
         """See to it that the copy is as long as its original.
@@ -110,10 +113,10 @@ class Comparison:
         return coalesced(listed(self._services, version.blob, version.snapshot, None, window))
 
     async def _zeros(self, piece: Change, *, is_original: bool) -> None:
-        await self._pace.call(lambda: self._require_zeros(piece, is_original=is_original))
+        await self._pace.call(lambda: self._require_zeros(piece, is_original=is_original), piece.length)
 
     async def _same(self, piece: Change) -> bytes:
-        return await self._pace.call(lambda: self._require_same(piece))
+        return await self._pace.call(lambda: self._require_same(piece), piece.length)
 
     async def _require_zeros(self, piece: Change, *, is_original: bool) -> None:
         content = await self._services.pages.read(self._original_url if is_original else self._copy_url, piece)

@@ -1,4 +1,4 @@
-"""The last step: count what is done; when all is, seal: verify, take the recovery point, advance the record."""
+"""The last step: look how far a run is; at its end, seal: verify, take the recovery point, advance the record."""
 
 import contextlib
 import logging
@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError
 
-from shared.decisions import LONGEST_CHECK_DELAY, is_complete, is_stalled, next_check, progressed, replanned
+from shared.batches import enqueued_again, is_stalled
+from shared.decisions import LONGEST_CHECK_DELAY, next_check, run_of
 from shared.errors import (
     DiffersError,
     DiskError,
@@ -20,7 +21,7 @@ from shared.errors import (
 from shared.events import Event, log_event
 from shared.messages import FinishMessage, PlanMessage
 from shared.ranges import DisorderedRangesError
-from shared.record import DiskRecord, Kind, OpenRun, Progress, Task
+from shared.record import DiskRecord, Kind, OpenRun, Task
 from shared.settings import Mode
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
@@ -38,9 +39,12 @@ _PASSING = (AzureError, RecordConflictError, ListingTimedOutError, DisorderedRan
 _ENDS_AGAIN_AFTER = timedelta(minutes=5)
 """How long after a run what could not be tidied up, or a snapshot that was refused, is tried again."""
 
+_NOTED_WITHIN = timedelta(seconds=2)
+"""How long a plan that is enqueued again waits: it is to find on record that nobody is at the run."""
+
 
 async def finish_backup(services: Services, message: FinishMessage) -> None:
-    """Look at a run's progress: seal it when it is complete, else look again later; when it is over, tidy up after it.
+    """Look at a run: seal it when its change list is applied, else look again later; tidy up after one that is over.
 
     Then the disk is caught up, if a tick has passed meanwhile.
     """
@@ -92,20 +96,20 @@ async def _tidy_up(services: Services, message: FinishMessage, record: DiskRecor
 
 
 async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> None:
-    """Seal a run on the backup blob if all its batches are done."""
-    progress = await services.plans.progress(message.of_plan(run.plan))
-    current = await _look_at(services, message, run, lambda record, now: progressed(record, progress, now))
-    stalled = current is not None and current.replans > run.replans
-    if current and is_complete(current, progress):
-        await _seal(services, message, current, progress)
+    """Seal a run on the backup blob if its change list is applied; see to it that its batches go on."""
+    current = await _look_at(services, message, run, lambda record, now: record.with_run(checked=now))
+    if current is None:
+        await services.queues.send(message, next_check(run, services.now()))
+    elif current.is_applied:
+        await _seal(services, message, current)
     else:
-        await _come_back(services, message, run, plan_again=stalled)
+        await _come_back(services, message, current)
 
 
-async def _seal(services: Services, message: FinishMessage, run: OpenRun, progress: Progress) -> None:
-    """Seal a run that is complete; where its backup blob is not what it should be, find the way on."""
+async def _seal(services: Services, message: FinishMessage, run: OpenRun) -> None:
+    """Seal a run whose change list is applied; where its backup blob is not what it should be, find the way on."""
     try:
-        if not await seal(services, message, run, progress):
+        if not await seal(services, message, run):
             await services.queues.send(message)
     except DiffersError as error:
         await record_failure(services, message.address, Event.RUN_DIFFERS, error, message.run)
@@ -132,30 +136,34 @@ async def _advance_copy(services: Services, message: FinishMessage, run: OpenRun
             await seal_copy(services, message, run, copy.finished)
             return
     current = await _look_at(services, message, run, copy.on_record)
-    stalled = current is not None and current.replans > run.replans
-    await _come_back(services, message, run, plan_again=copy.is_lost or stalled)
+    await _come_back(services, message, current or run, plan_again=copy.is_lost)
 
 
 async def _look_at(
     services: Services, message: FinishMessage, run: OpenRun, progress: Callable[[DiskRecord, datetime], DiskRecord]
 ) -> OpenRun | None:
-    """Put a run's progress on record, and whether it is stalled; give the run, if it is still open."""
+    """Put on record that a run was looked at; give the run, if it is still open."""
     now = services.now()
 
     def change(record: DiskRecord) -> DiskRecord:
-        if not is_current(record, run):
-            return record
-        looked_at = progress(record, now)
-        stalled = looked_at.run and is_stalled(looked_at.run, now, services.settings.stalled_after)
-        return replanned(looked_at, now) if stalled else looked_at
+        return progress(record, now) if is_current(record, run) else record
 
     record = await services.records.update(message.address, change)
     return record.run if record and is_current(record, run) else None
 
 
-async def _come_back(services: Services, message: FinishMessage, run: OpenRun, *, plan_again: bool) -> None:
-    """Look again later; have the run planned again first, where its messages must be taken for lost."""
-    if plan_again:
+async def _come_back(services: Services, message: FinishMessage, run: OpenRun, *, plan_again: bool = False) -> None:
+    """Look again later; have the run planned again first, where its messages are taken for lost or that is asked."""
+    now, after = services.now(), services.settings.stalled_after
+
+    def noted(record: DiskRecord) -> DiskRecord:
+        current = run_of(record) if is_current(record, run) else None
+        is_noted = current is None or current.is_applied or not is_stalled(current, now, after)
+        return record if is_noted else enqueued_again(record, now)
+
+    if plan_again or (not run.is_applied and is_stalled(run, now, after)):
         log_event(Event.RUN_PLANNED_AGAIN, level=logging.WARNING, disk=message.disk, run=message.run)
-        await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
+        # Sent before it is noted: what was noted in vain would not be sent again for an hour.
+        await services.queues.send(PlanMessage(disk=message.disk, run=message.run), _NOTED_WITHIN)
+        await services.records.update(message.address, noted)
     await services.queues.send(message, next_check(run, services.now()))

@@ -1,4 +1,4 @@
-"""A run in full-copy mode: Copy Blob takes the place of its plan and its batches.
+"""A run in full-copy mode: Copy Blob takes the place of its batches.
 
 `plan_changes` starts the copy, `finish_backup` looks at it until it has succeeded; nothing waits for it.
 """
@@ -64,20 +64,19 @@ class CopyLook:
         finished: the copy, where it has succeeded.
         is_under_way: whether there is one, and it goes well or waits.
         is_lost: whether it has failed or is gone, and must be started again.
-        bytes_done, bytes_total: how far it is.
+        bytes_done: how far it is.
     """
 
     finished: CopyTarget | None = None
     is_under_way: bool = False
     is_lost: bool = False
     bytes_done: int = 0
-    bytes_total: int = 0
 
     def on_record(self, record: DiskRecord, now: datetime) -> DiskRecord:
         """Put its progress on record; what is not under way keeps its trouble."""
         if not self.is_under_way:
             return record.with_run(checked=now)
-        return copied(record, self.bytes_done, self.bytes_total, now)
+        return copied(record, self.bytes_done, now)
 
 
 async def look_at_copy(services: Services, message: FinishMessage, run: OpenRun) -> CopyLook:
@@ -86,7 +85,7 @@ async def look_at_copy(services: Services, message: FinishMessage, run: OpenRun)
     found = await services.copies.look(services.backups.full_copy_address(disk, message.run))
     if found and _is_under_way(message, found, run.size):
         finished = found if found.has_succeeded(message.run_id, run.size) else None
-        return CopyLook(finished, is_under_way=True, bytes_done=found.bytes_done, bytes_total=found.bytes_total)
+        return CopyLook(finished, is_under_way=True, bytes_done=found.bytes_done)
     if run.opened and (found or not run.error_at):
         said = f"{found.copy_status or 'overwritten'} {found.copy_said}" if found else "gone"
         failure = DiskError(f"the full copy of {disk.url} did not succeed, and is started again: {said.strip()}")

@@ -30,7 +30,6 @@ async def give_up(services: Services, message: RunMessage, why: Exception) -> No
             await _drop_backup_snapshots(services, message)
         if record and record.base_snapshot != message.run:
             await services.disks.delete_snapshot(message.address, message.run)
-    await services.plans.drop(message)
     if run is not None:
         # A tick may have found the run open: the disk is caught up, unless this very tick snapshots it.
         await services.queues.send(FinishMessage(disk=message.disk, run=message.run), LONGEST_CHECK_DELAY)

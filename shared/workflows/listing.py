@@ -1,7 +1,7 @@
 """Listing page ranges of a part of a blob, however fragmented it is."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from shared.addresses import BlobAddress
 from shared.errors import ListingTimedOutError
@@ -17,9 +17,15 @@ SMALLEST_WINDOW = 1024**2
 
 
 async def listed(
-    services: Services, blob: BlobAddress, snapshot: str, previous: str | None, window: Window
+    services: Services,
+    blob: BlobAddress,
+    snapshot: str,
+    previous: str | None,
+    window: Window,
+    *,
+    timed_out: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Change]:
-    """List a window's ranges; where the service gives up, go on from there in halves."""
+    """List a window's ranges; where the service gives up, go on from there in halves, after `timed_out` is called."""
     pending = [window]
     while pending:
         part = pending.pop()
@@ -35,4 +41,6 @@ async def listed(
             if parts is None or rest.end - rest.start < SMALLEST_WINDOW:
                 raise
             log_event(Event.WINDOW_HALVED, level=logging.WARNING, blob=blob.url, start=rest.start, end=rest.end)
+            if timed_out:
+                await timed_out()
             pending += reversed(parts)

@@ -25,4 +25,5 @@ async def look_at(services: Services, version: Version, size: int) -> Look:
             found: Look = over.value
             return found
         piece = Change(start, min(start + length, size), clear=False)
-        content = await pace.call(partial(services.pages.read, url, piece)) if piece.length > 0 else b""
+        read = partial(services.pages.read, url, piece)
+        content = await pace.call(read, piece.length) if piece.length > 0 else b""

@@ -89,7 +89,7 @@ async def _report_run(services: Services, queue: str, message: RunMessage) -> bo
     """Note on the record of a disk that its open run fails; tell whether it is still open."""
     found = await services.records.get(message.address)
     run = found[0].run_of(message.run) if found else None
-    is_of_plan = isinstance(message, BatchMessage) or (isinstance(message, PlanMessage) and message.window is not None)
+    is_of_plan = isinstance(message, BatchMessage)
     if found is None or run is None or (is_of_plan and run.plan != message.plan):
         log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step=queue)
         return False

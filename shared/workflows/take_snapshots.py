@@ -7,6 +7,7 @@ from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
 from shared.addresses import BlobAddress
+from shared.batches import is_stalled
 from shared.decisions import is_unwatched
 from shared.errors import StepFailedError, explain
 from shared.events import Event, Stopwatch, log_event
@@ -122,11 +123,11 @@ async def _watch_run(services: Services, disk: BlobAddress, record: DiskRecord, 
     now, after = services.now(), services.settings.stalled_after
 
     def again(current: DiskRecord) -> DiskRecord:
-        return tried_again(current, now) if current.run_of(run.snapshot) and is_failing(current) else current
+        return tried_again(current, now) if current.run_of(run.snapshot) and is_failing(current, now) else current
 
-    if is_failing(record):
+    if is_failing(record, now):
         await services.records.update(disk, again)
-    if is_failing(record) or now - run.progressed >= after:
+    if is_failing(record, now) or (not run.is_applied and is_stalled(run, now, after)):
         log_event(Event.RUN_PLANNED_AGAIN, level=logging.WARNING, disk=disk.url, run=run.snapshot)
         await services.queues.send(PlanMessage(disk=disk.url, run=run.snapshot))
     if is_unwatched(run, now, after):

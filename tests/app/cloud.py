@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import itertools
 import json
+import shutil
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,12 +20,13 @@ from azure.storage.blob.aio import BlobClient, BlobServiceClient
 
 from infra.local.azurite import Account
 from infra.local.gateway import Request
-from infra.local.host.process import HostProcess, run_host
+from infra.local.host.forked import fork
+from infra.local.host.process import HostProcess, execute, run_host
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure
 from shared.addresses import BlobAddress
 from shared.events import Event
 from shared.messages import Message
-from shared.names import BACKUPS_TABLE, BATCHES_TABLE, PAGE, backup_blob_name, disk_key
+from shared.names import BACKUPS_TABLE, PAGE, PARTS_TABLE, backup_blob_name, disk_key
 from shared.record import DISK_ROW, POINT_ROW_PREFIX, DiskRecord, RecoveryPoint
 from shared.storage.queues import QUEUE_OF, QUEUES
 from shared.storage.records import from_properties
@@ -35,6 +38,9 @@ SHORTEST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.15
 KIB = 1024
 MIB = 1024 * 1024
+
+SOON_TAKEN_FOR_DEAD = {"batches.SILENT_FOR": timedelta(seconds=2)}
+"""What is changed of the app so that a batch whose worker was killed is gone on with within seconds."""
 
 
 async def until[Result](look: Callable[[], Awaitable[Result]], what: str, seconds: float = PATIENCE_SECONDS) -> Result:
@@ -208,8 +214,9 @@ class Cloud:
         connector = aiohttp.TCPConnector(ssl=self.azure.trusted())
         self.http = await enter(aiohttp.ClientSession(connector=connector, auto_decompress=False))
         self.azure.gateway.faults.clear()
+        self.azure.gateway.limits.clear()
         self.azure.gateway.copies.clear()
-        for table in (BACKUPS_TABLE, BATCHES_TABLE):
+        for table in (BACKUPS_TABLE, PARTS_TABLE):
             await self.tables.delete_table(table)
         for queue in (*QUEUES, *(f"{queue}-poison" for queue in QUEUES)):
             with contextlib.suppress(ResourceNotFoundError):
@@ -266,14 +273,26 @@ class Cloud:
         *source_disks: Disk | str | dict[str, Any],
         lease: float = 600,
         log_everything: bool = False,
+        changed: Mapping[str, object] | None = None,
         **settings: str,
     ) -> AsyncIterator[App]:
-        """Run the app for these disks."""
+        """Run the app for these disks.
+
+        Args:
+            source_disks: the disks.
+            lease: seconds that a message is invisible to others, unless it is renewed.
+            log_everything: log all that any library says.
+            changed: constants of the app to be changed in this host only: `{"workflows.copying.REQUESTS": 2}`.
+            settings: further app settings.
+        """
         urls = [disk.url if isinstance(disk, Disk) else disk for disk in source_disks]
         retry_at_once = {"AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:00"}
         chosen = self.azure.app_settings(urls) | retry_at_once | settings
         how: dict[str, Any] = {"message_lease": lease, "log": self.log, "log_everything": log_everything}
-        async with run_host(ROOT, chosen, max_polling_interval=0.2, **how) as host:
+        folder = changed_app(self.folder, changed) if changed else ROOT
+        # What a fork has imported before may have read which certificates to trust.
+        start = execute if "SSL_CERT_FILE" in chosen else fork
+        async with run_host(folder, chosen, max_polling_interval=0.5, start=start, **how) as host:
             yield App(self, host)
 
     async def send(self, message: Message) -> None:
@@ -292,6 +311,24 @@ class Cloud:
         async with self.http.get(url, headers=headers) as answer:
             assert answer.status == 200, await answer.text()
             return await answer.read()
+
+
+def changed_app(folder: Path, constants: Mapping[str, object]) -> Path:
+    """Make an app that is this one but for some constants of `shared`; give its folder."""
+    app = folder / f"app-{uuid.uuid4().hex[:8]}"
+    app.mkdir()
+    shutil.copy(ROOT / "host.json", app)
+    modules = {name.rpartition(".")[0] for name in constants}
+    lines = [
+        "import datetime, runpy, sys",
+        f"sys.path.append({str(ROOT)!r})",
+        *(f"import shared.{module}" for module in sorted(modules)),
+        *(f"assert hasattr(shared.{name.rpartition('.')[0]}, {name.rpartition('.')[2]!r})" for name in constants),
+        *(f"shared.{name} = {value!r}" for name, value in constants.items()),
+        f"app = runpy.run_path({str(ROOT / 'function_app.py')!r})['app']",
+    ]
+    (app / "function_app.py").write_text("\n".join(lines) + "\n")
+    return app
 
 
 async def valid_ranges(service: BlobServiceClient, disk_or_backup: BlobClient, snapshot: str) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from infra.local.gateway import Front, Gateway, Stage, When, run_front
 from infra.local.gateway.stage import Call
+from infra.local.host.forked import fork
 from infra.local.host.process import run_host
 from infra.local.local_azure import ACCOUNTS, HOST, ROOT
 from shared.names import REPORT_TICK_QUEUE
@@ -91,7 +92,8 @@ class MortalApp:
         storage = self.cloud.azure.connection_string(HOST, queue_url=queues, table_url=tables)
         settings = self.cloud.azure.app_settings(self.disks, AzureWebJobsStorage=storage, RUN_STALLED_AFTER_SECONDS="1")
         # Looked at rarely, the queues leave the machine to what is swept.
-        host = run_host(ROOT, settings, message_lease=SHORT_LEASE, max_polling_interval=0.4, log=self.cloud.log)
+        how: dict[str, Any] = {"message_lease": SHORT_LEASE, "log": self.cloud.log, "start": fork}
+        host = run_host(ROOT, settings, max_polling_interval=0.4, **how)
         self.app = App(self.cloud, await self._life.enter_async_context(host))
 
     async def stop(self) -> None:

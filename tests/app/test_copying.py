@@ -6,7 +6,7 @@ import pytest
 
 from infra.local.gateway import Fault, Request
 from shared.events import Event
-from shared.names import BACKUPS_TABLE, BATCHES_TABLE, MAX_WRITE, PAGE, STORAGE_API_VERSION
+from shared.names import BACKUPS_TABLE, MAX_WRITE, PAGE, PARTS_TABLE, STORAGE_API_VERSION
 from shared.record import SERVER_SIDE
 from shared.restores import State
 from tests.app.cloud import MIB, Cloud, pages, until
@@ -173,7 +173,7 @@ async def test_no_secret_is_in_a_log_a_table_or_a_message(cloud: Cloud) -> None:
     cloud.azure.gateway.faults.add(Fault("Put Page", disk.backup_path, times=1, refuse=refused))
     async with cloud.app(disk, STORAGE_API_VERSION="2025-11-05") as app:
         await app.back_up(disk)
-    tables = [cloud.tables.get_table_client(name) for name in (BACKUPS_TABLE, BATCHES_TABLE)]
+    tables = [cloud.tables.get_table_client(name) for name in (BACKUPS_TABLE, PARTS_TABLE)]
     kept = cloud.log.read_text() + str([[row async for row in table.list_entities()] for table in tables])
     copied = [request.headers.get("x-ms-copy-source", "") for request in cloud.requests]
     signatures = {field.removeprefix("sig=") for url in copied for field in url.split("&") if field.startswith("sig=")}

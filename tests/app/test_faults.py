@@ -10,14 +10,12 @@ import pytest
 from azure.storage.blob.aio import BlobLeaseClient
 
 from infra.local.gateway import Fault
-from shared.batches import effort, encode
 from shared.decisions import is_unwatched
+from shared.events import Event
 from shared.messages import BatchMessage, FinishMessage, PlanMessage, RunMessage
-from shared.names import BATCHES_TABLE, FINISH_BACKUP_QUEUE, PAGE
-from shared.ranges import Change
+from shared.names import FINISH_BACKUP_QUEUE, PAGE
 from shared.record import Kind
-from shared.storage.plan_rows import PlanRows
-from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
+from tests.app.cloud import MIB, SOON_TAKEN_FOR_DEAD, App, Cloud, Disk, pages, until
 
 WRITES = ("Put Page", "Put Page From URL", "Clear Pages")
 SHORT_LEASE = 2
@@ -33,7 +31,7 @@ async def test_a_host_killed_in_mid_copy_leaves_a_run_that_is_finished_by_the_ne
         await app.tick()
         await killed_in.struck.wait()
         app.host.kill()
-    async with cloud.app(disk, lease=SHORT_LEASE) as app:
+    async with cloud.app(disk, lease=SHORT_LEASE, changed=SOON_TAKEN_FOR_DEAD) as app:
         [point] = await app.next_points([disk], [0])
     assert await disk.content_of(point) == disk.expected
     assert len(await disk.backup_snapshots()) == len(await disk.own_snapshots()) == 1
@@ -51,7 +49,7 @@ async def test_a_write_of_an_old_run_that_lands_after_a_newer_one_is_refused(clo
         await held.struck.wait()
         late = next(r for r in cloud.requests if (r.operation, r.path) == ("Put Page", disk.backup_path))
         app.host.kill()
-    async with cloud.app(disk, lease=SHORT_LEASE) as app:
+    async with cloud.app(disk, lease=SHORT_LEASE, changed=SOON_TAKEN_FOR_DEAD) as app:
         await app.next_points([disk], [0])
         await disk.write(0, pages(2, seed=2))
         [point] = await app.back_up(disk)
@@ -74,12 +72,10 @@ async def test_every_message_of_a_sealed_run_can_come_again_without_an_effect(cl
         [second] = await app.back_up(disk)
         snapshots = await disk.backup_snapshots()
         cloud.requests.clear()
-        ranges = encode([Change(0, 4 * PAGE, clear=False)])
         for run in (first.time, second.time):
             again = [
                 PlanMessage(disk=disk.url, run=run),
-                PlanMessage(disk=disk.url, run=run, window=0),
-                BatchMessage(disk=disk.url, run=run, window=0, number=0, ranges=ranges),
+                *(BatchMessage(disk=disk.url, run=run, number=number) for number in range(3)),
                 FinishMessage(disk=disk.url, run=run),
             ]
             await app.after(again)
@@ -226,25 +222,22 @@ async def test_a_run_whose_source_snapshot_is_gone_is_given_up_and_the_next_is_a
     assert await disk.content_of(point) == disk.expected
 
 
-async def test_a_batch_done_with_other_ranges_than_are_planned_now_does_not_count(cloud: Cloud) -> None:
-    disk = await cloud.disk()
+async def test_what_a_batch_does_that_was_taken_for_dead_does_not_count(cloud: Cloud) -> None:
+    disk = await cloud.disk(16 * MIB)
     await disk.write(0, pages(4))
+    await disk.write(8 * MIB, pages(4))
     hold = asyncio.Event()
-    held = cloud.azure.gateway.faults.add(Fault("Get Page Ranges", disk.path, times=1, delay_until=hold))
-    async with cloud.app(disk) as app:
+    held = cloud.azure.gateway.faults.add(Fault("Put Page From URL", disk.backup_path, times=1, delay_until=hold))
+    async with cloud.app(disk, RUN_STALLED_AFTER_SECONDS="1") as app:
         await app.tick()
         await held.struck.wait()
-        run = (await disk.record()).run
-        assert run is not None
-        other = [Change(PAGE, 2 * PAGE, clear=False)]
-        batch = BatchMessage(disk=disk.url, run=run.snapshot, window=0, number=0, ranges=encode(other))
-        await PlanRows(cloud.tables.get_table_client(BATCHES_TABLE)).batch_done(batch, effort(other))
+        await until(partial(_has_batches_done, cloud, 1), "the batch in its place")
         hold.set()
-        # The listing that was held had asked for the rows before.
-        await cloud.send(PlanMessage(disk=disk.url, run=run.snapshot))
         [point] = await app.next_points([disk], [0])
+        await until(app.idle, "the end of the late one")
     assert await disk.content_of(point) == disk.expected
-    assert point.ranges == 1
+    assert (point.ranges, point.write_calls, point.bytes_written, point.batches) == (2, 2, 8 * PAGE, 1)
+    assert len(cloud.events(Event.BATCH_DONE)) == 1
 
 
 async def test_a_lease_broken_in_mid_run_makes_the_run_begin_anew_as_a_resync(cloud: Cloud) -> None:
@@ -282,6 +275,10 @@ async def test_a_backup_blob_deleted_in_mid_run_is_made_anew_by_the_run(cloud: C
         [point] = await app.next_points([disk], [1])
     assert (point.kind, "missing" in point.reason) == (Kind.FULL, True)
     assert await disk.content_of(point) == disk.expected
+
+
+async def _has_batches_done(cloud: Cloud, count: int) -> bool:
+    return len(cloud.events(Event.BATCH_DONE)) >= count
 
 
 async def _answered(status: int | None) -> bool:

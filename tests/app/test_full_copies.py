@@ -70,7 +70,7 @@ async def test_a_copy_may_take_days_and_one_that_fails_is_begun_anew(cloud: Clou
 
         async def progress() -> bool:
             run = (await disk.record()).run
-            return run is not None and (run.bytes_done, run.bytes_total) == (3 * MIB // 2, 2 * MIB)
+            return run is not None and (run.position, run.size) == (3 * MIB // 2, 2 * MIB)
 
         await until(progress, "three quarters")
         await held.fail("500 OperationCancelled")

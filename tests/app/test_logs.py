@@ -8,8 +8,9 @@ import pytest
 from infra.local.gateway import Fault
 from infra.local.local_azure import ACCOUNTS
 from shared.events import Event
+from shared.pace import FASTEST
 from shared.record import Task
-from tests.app.cloud import Cloud, pages, until
+from tests.app.cloud import MIB, Cloud, pages, until
 from tests.app.inspecting import ask_for, has_ended
 from tests.app.restoring import ask, ended, request
 
@@ -73,14 +74,13 @@ async def test_each_step_of_a_backup_is_an_event_with_disk_run_counts_bytes_and_
         Event.SNAPSHOTS_TAKEN: {"disks": 1, "snapshots": 1},
         Event.RUN_OPENED: {**of_the_run, "size": len(disk.expected)},
         Event.RUN_KIND: {**of_the_run, "kind": "full"},
-        Event.WINDOW_PLANNED: {**of_the_run, "window": 0, "batches": 1, **counts},
-        Event.BATCH_DONE: {**of_the_run, "window": 0, "batch": 0, **counts},
+        Event.BATCH_DONE: {**of_the_run, "batch": 0, "position": MIB, "size": MIB, "rate": FASTEST, **counts},
         Event.RUN_SEALED: {**of_the_run, "kind": "full", **counts},
     }
     for event, fields in says.items():
         [said] = cloud.events(event)
         assert fields.items() <= said.items(), event
-    timed = (Event.SNAPSHOTS_TAKEN, Event.WINDOW_PLANNED, Event.BATCH_DONE, Event.RUN_SEALED)
+    timed = (Event.SNAPSHOTS_TAKEN, Event.BATCH_DONE, Event.RUN_SEALED)
     assert all(cloud.events(event)[0]["duration_seconds"] > 0 for event in timed)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.host.forked import fork
 from infra.local.host.process import run_host
 from infra.local.local_azure import ROOT
 from shared.events import Event
@@ -23,7 +24,7 @@ async def said_by(app: Path, settings: dict[str, str], folder: Path) -> list[str
     """Start an app that can't, and give the lines of the log."""
     log = folder / "host.log"
     with pytest.raises(RuntimeError):
-        async with run_host(app, settings, log=log):
+        async with run_host(app, settings, log=log, start=fork):
             pass
     return log.read_text().splitlines()
 

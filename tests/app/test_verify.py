@@ -6,7 +6,7 @@ import json
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUPS
 from shared.inspections import Stage
-from shared.names import BACKUPS_TABLE, BATCHES_TABLE, PAGE
+from shared.names import BACKUPS_TABLE, PAGE, PARTS_TABLE
 from shared.record import Kind, PointState, RecoveryPoint, Task
 from shared.restores import UNREADABLE_PARTITION, State
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
@@ -36,7 +36,7 @@ async def test_a_recovery_point_is_compared_byte_by_byte_with_its_source_snapsho
     assert sum(read) == 2 * 16 * PAGE, "what is valid, of both sides, and no byte more"
     assert (verified.state, verified.damage, verified.verified is not None) == (PointState.VERIFIED, "", True)
     assert (record.last_verify_point, record.last_verify_result) == (point.time, f"done: {verify.reason}")
-    assert [row async for row in cloud.tables.get_table_client(BATCHES_TABLE).list_entities()] == []
+    assert [row async for row in cloud.tables.get_table_client(PARTS_TABLE).list_entities()] == []
 
 
 async def test_a_recovery_point_that_rots_is_found_to_be_damaged_and_is_the_base_of_nothing(cloud: Cloud) -> None:

@@ -17,7 +17,7 @@ async def test_each_message_is_seen_at_once_on_the_queue_of_its_step(cloud: Clou
     disk = cloud.disks.blob("Disk 1 ünï & <2>.vhd").url
     sent: list[Message] = [
         PlanMessage(disk=disk, run=TIME),
-        BatchMessage(disk=disk, run=TIME, plan=1, window=2, number=3, ranges=[0, 1, 2, -3]),
+        BatchMessage(disk=disk, run=TIME, plan=1, number=3),
         FinishMessage(disk=disk, run=TIME),
         RestoreMessage(disk=disk, restore="some-id"),
     ]
@@ -45,6 +45,18 @@ async def test_a_delayed_message_is_seen_after_its_delay(cloud: Cloud) -> None:
     assert found == [message]
     # Azurite's clock for messages leaves out what is less than a millisecond.
     assert cloud.services.now() > sent + timedelta(milliseconds=990)
+
+
+async def test_a_message_waits_from_when_it_is_seen_until_it_is_received(cloud: Cloud) -> None:
+    message = BatchMessage(disk=cloud.disks.blob("disk.vhd").url, run=TIME, number=3)
+    assert not await cloud.services.queues.is_any_waiting(BatchMessage)
+    await cloud.services.queues.send(message, timedelta(minutes=1))
+    assert not await cloud.services.queues.is_any_waiting(BatchMessage)
+    await cloud.services.queues.send(message)
+    assert await cloud.services.queues.is_any_waiting(BatchMessage)
+    assert not await cloud.services.queues.is_any_waiting(FinishMessage)
+    assert await received(cloud, BatchMessage) == [message]
+    assert not await cloud.services.queues.is_any_waiting(BatchMessage)
 
 
 async def test_a_delay_is_of_whole_seconds(cloud: Cloud) -> None:

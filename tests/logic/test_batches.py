@@ -1,187 +1,217 @@
-"""Batches: a change list cut so that no page is lost, no call is added, and every message fits its queue."""
+"""Batches: whatever is delivered, one goes on where the last one came to; no change is left out or counted twice."""
 
 import random
-from itertools import pairwise
+from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from shared.batches import Effort, Packer, decode, effort, encode
-from shared.messages import BatchMessage
-from shared.ranges import Change, coalesced
-from tests.logic.change_lists import (
-    FOUR_MIB,
-    GIB,
-    MIB,
-    PAGE,
-    TIB,
-    change_lists,
-    cut_lists,
-    from_pages,
-    listed,
-    stream,
+from shared.batches import (
+    SILENT_FOR,
+    Applied,
+    ComeTo,
+    enqueued_again,
+    given_back,
+    handed_on,
+    is_stalled,
+    moved_on,
+    still_mine,
+    taken_up,
 )
+from shared.ranges import Change, Effort, effort, writes
+from shared.record import DiskRecord, OpenRun
+from tests.logic.change_lists import GIB, MIB, PAGE, change_lists
+from tests.logic.records import BACKED_UP, NOON, SNAPSHOT
 
-SECONDS_OF_BLOB = 4.0
-ONE_CALL = 1 / 500 + FOUR_MIB / (60 * MIB)
-MOST_RANGES = 2000
-MESSAGE_ROOM = 48 * 1024
-
-# The longest name a blob may have, of characters that take 9 in a URL (REST: Naming containers, blobs, and metadata).
-LONGEST_URL = f"https://{'a' * 24}.z99.blob.storage.azure.net/{'c' * 63}/{'%E2%82%AC' * 1024}"
+OPENED = BACKED_UP.with_run(opened=True)
+LATER = NOON + timedelta(minutes=5)
+AFTER = timedelta(minutes=30)
+DONE = Effort(ranges=3, bytes_written=8 * MIB, bytes_cleared=PAGE, write_calls=2, clear_calls=1)
 
 a_few = settings(max_examples=80, deadline=None)
 
 
-def packed(changes: list[Change]) -> list[tuple[Change, ...]]:
-    packer = Packer()
-    batches = [batch for change in changes for batch in packer.add(change)]
-    return batches + list(packer.rest())
+def run_of(record: DiskRecord) -> OpenRun:
+    assert record.run
+    return record.run
 
 
-def seconds(batch: tuple[Change, ...]) -> float:
-    """Estimate what a batch takes of a blob's 500 requests/s and 60 MiB/s (Scalability targets for Blob storage)."""
-    written = sum(change.length for change in batch if not change.clear)
-    return sum(change.calls for change in batch) / 500 + written / (60 * MIB)
+def take(record: DiskRecord, number: int | None) -> DiskRecord:
+    return taken_up(record, SNAPSHOT, 0, number, LATER)
 
 
-def message_length(batch: tuple[Change, ...], disk: str = LONGEST_URL) -> int:
-    message = BatchMessage(
-        disk=disk, run="2026-11-22T12:34:56.1234567Z", plan=9999, window=9999, number=99_999_999, ranges=encode(batch)
-    )
-    return len(message.model_dump_json().encode())
+def pieces(changes: list[Change]) -> Iterator[tuple[Change, bool]]:
+    """Cut a change list into what one request each applies; say with which of them a range ends."""
+    for change in changes:
+        for piece in writes(change):
+            yield piece, piece.end == change.end
 
 
-# --- cutting
+def sum_of(efforts: list[Effort]) -> Effort:
+    total = Effort()
+    for one in efforts:
+        total = total.plus(one)
+    return total
 
 
-@a_few
-@given(change_lists())
-async def test_the_batches_put_together_are_the_change_list(changes: list[Change]) -> None:
-    joined = [change for batch in packed(changes) for change in batch]
-    assert await listed(coalesced(stream(joined))) == changes
+# --- taking up
 
 
-@a_few
-@given(change_lists())
-def test_cutting_a_list_into_batches_takes_no_more_calls(changes: list[Change]) -> None:
-    calls = sum(change.calls for batch in packed(changes) for change in batch)
-    assert calls == sum(change.calls for change in changes)
+def test_the_batch_that_the_run_waits_for_is_taken_up_once_however_often_it_is_delivered() -> None:
+    taken = take(OPENED, 0)
+    assert (run_of(taken).at_work, run_of(taken).next_batch, run_of(taken).alive) == (True, 1, LATER)
+    assert take(taken, 0) == taken
 
 
-@a_few
-@given(change_lists())
-def test_no_batch_is_empty(changes: list[Change]) -> None:
-    assert all(packed(changes))
+def test_of_two_that_go_on_with_a_run_the_one_that_took_it_up_last_has_it() -> None:
+    first = run_of(take(OPENED, 0))
+    second = take(enqueued_again(take(OPENED, 0), LATER), None)
+    assert still_mine(second, run_of(second))
+    assert still_mine(second, first) is None
 
 
-@a_few
-@given(change_lists())
-def test_no_batch_takes_more_than_a_call_over_its_share_of_the_blob(changes: list[Change]) -> None:
-    for batch in packed(changes):
-        assert seconds(batch) <= SECONDS_OF_BLOB + ONE_CALL
-        assert len(batch) <= MOST_RANGES
-
-
-@a_few
-@given(change_lists())
-def test_every_batch_but_the_last_is_full(changes: list[Change]) -> None:
-    for batch in packed(changes)[:-1]:
-        assert seconds(batch) > SECONDS_OF_BLOB - ONE_CALL or len(batch) == MOST_RANGES
-
-
-@a_few
-@given(cut_lists())
-async def test_the_batches_do_not_depend_on_the_pages_of_the_listing(both: tuple[list[Change], list[Change]]) -> None:
-    whole, pieces = both
-    assert packed(await listed(coalesced(stream(pieces)))) == packed(whole)
-
-
-def test_a_long_range_is_cut_at_multiples_of_4_mib_from_its_own_start() -> None:
-    start = 3 * GIB + 3 * PAGE
-    batches = packed([Change(start, start + GIB, clear=False)])
-    assert len(batches) > 1
-    for (before,), (after,) in pairwise(batches):
-        assert before.end == after.start
-        assert (after.start - start) % FOUR_MIB == 0
-
-
-def test_a_clear_is_cut_at_multiples_of_a_gib_from_its_own_start_where_it_is_too_long_for_its_batch() -> None:
-    whole = Change(3 * PAGE, 7 * TIB + 5 * PAGE, clear=True)
-    batches = packed([whole])
-    assert [len(batch) for batch in batches] == [1, 1, 1, 1]
-    assert [change.calls for (change,) in batches] == [2000, 2000, 2000, 1169]
-    for (before,), (after,) in pairwise(batches):
-        assert (before.end, after.clear) == (after.start, True)
-        assert (after.start - whole.start) % GIB == 0
-
-
-def test_a_clear_of_a_whole_window_is_one_range_of_one_batch() -> None:
-    window = Change(0, 64 * GIB, clear=True)
-    assert packed([window]) == [(window,)]
-    assert effort([window]).clear_calls == 64
-
-
-def test_thousands_of_scattered_clears_fill_a_batch_by_their_number() -> None:
-    scattered = from_pages([(1, 1, True)] * (2 * MOST_RANGES + 1))
-    assert [len(batch) for batch in packed(scattered)] == [MOST_RANGES, MOST_RANGES, 1]
-
-
-def test_no_change_needs_no_batch() -> None:
-    assert packed([]) == []
-
-
-# --- messages
-
-
-def test_the_message_of_the_worst_batch_there_is_fits() -> None:
-    # 8 TiB are 17,179,869,184 pages: more numbers of 8 digits than these would go beyond the disk's end.
-    changes = from_pages((gap, 1_000_000, True) for gap in [10_000_000] * 1400 + [1_000_000] * 600)
-    assert 7 * TIB < changes[-1].end <= 8 * TIB
-    (batch,) = packed(changes)
-    assert len(batch) == MOST_RANGES
-    assert message_length(batch) < MESSAGE_ROOM
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_every_message_of_a_fragmented_8_tib_disk_fits(seed: int) -> None:
-    rng = random.Random(seed)
-    room = 8 * TIB // PAGE // (3 * MOST_RANGES)
-    scattered = from_pages(
-        (rng.randrange(1, room // 2), rng.choice([1, rng.randrange(1, room // 2)]), rng.random() < 0.95)
-        for _ in range(3 * MOST_RANGES)
-    )
-    assert scattered[-1].end <= 8 * TIB
-    assert all(message_length(batch) < MESSAGE_ROOM for batch in packed(scattered))
-
-
-@a_few
-@given(change_lists())
-def test_a_batch_is_read_as_it_was_written(changes: list[Change]) -> None:
-    for batch in packed(changes):
-        assert decode(encode(batch)) == list(batch)
-
-
-def test_ranges_are_written_as_pages_since_the_last_and_pages_negative_to_clear() -> None:
-    changes = [Change(3 * PAGE, 4 * PAGE, clear=False), Change(4 * PAGE, 9 * PAGE, clear=True)]
-    assert encode(changes) == [3, 1, 0, -5]
-    assert decode([3, 1, 0, -5]) == changes
+@pytest.mark.parametrize("number", [0, 2, 5])
+def test_a_batch_that_the_run_does_not_wait_for_is_left(number: int) -> None:
+    record = OPENED.with_run(next_batch=1)
+    assert take(record, number) == record
 
 
 @pytest.mark.parametrize(
-    "numbers",
+    "record",
     [
-        pytest.param([1], id="half a range"),
-        pytest.param([0, 1, 5], id="a range and a half"),
-        pytest.param([-1, 1], id="before the disk"),
-        pytest.param([0, 2, -1, 1], id="overlapping"),
-        pytest.param([0, 0], id="empty"),
-        pytest.param([0, 1, 1, 0], id="empty after another"),
+        pytest.param(BACKED_UP, id="not opened"),
+        pytest.param(OPENED.with_run(position=run_of(OPENED).size), id="applied to its end"),
+        pytest.param(OPENED.with_run(plan=1), id="begun anew"),
+        pytest.param(OPENED.model_copy(update={"run": None}), id="over"),
+        pytest.param(OPENED.with_run(snapshot="2026-11-23T00:00:00.1234567Z"), id="another run"),
     ],
 )
-def test_numbers_that_are_no_batch_are_refused(numbers: list[int]) -> None:
-    with pytest.raises(ValueError, match="a batch's ranges are"):
-        decode(numbers)
+@pytest.mark.parametrize("number", [0, None])
+def test_a_run_that_needs_no_batch_takes_none(record: DiskRecord, number: int | None) -> None:
+    assert take(record, number) == record
+
+
+def test_a_plan_takes_up_the_next_batch_unless_one_is_at_work() -> None:
+    taken = take(OPENED, None)
+    assert run_of(taken).next_batch == 1
+    assert take(taken, None) == taken
+    assert run_of(take(handed_on(taken, run_of(taken)), None)).next_batch == 2
+
+
+# --- going on
+
+
+def test_what_a_batch_has_applied_is_added_to_what_was_applied_before() -> None:
+    taken = take(OPENED.with_run(position=GIB, batches=4, **DONE._asdict()), 0)
+    moved = moved_on(taken, run_of(taken), ComeTo(2 * GIB, DONE, 0.5), LATER)
+    run = run_of(moved)
+    assert (run.position, run.batches, run.done) == (2 * GIB, 5, DONE.plus(DONE))
+    assert (run.progressed, run.alive, run.rate) == (LATER, LATER, 0.5)
+    again = run_of(moved_on(moved, run_of(taken), ComeTo(3 * GIB, DONE, 0.5), LATER))
+    assert (again.position, again.batches, again.done) == (3 * GIB, 5, DONE.plus(DONE)), "it is the same batch"
+
+
+def test_a_run_never_goes_back() -> None:
+    taken = take(OPENED.with_run(position=GIB, **DONE._asdict()), 0)
+    late = run_of(moved_on(taken, run_of(taken), ComeTo(GIB - PAGE, Effort(), 0.5), LATER))
+    assert (late.position, late.done, late.alive) == (GIB, DONE, LATER)
+
+
+def test_a_batch_that_comes_no_further_shows_that_it_is_alive_and_is_no_progress() -> None:
+    taken = take(OPENED, 0)
+    later = LATER + timedelta(minutes=1)
+    waiting = run_of(moved_on(taken, run_of(taken), ComeTo(0, Effort(), 0.5), later))
+    assert (waiting.alive, waiting.progressed, waiting.batches) == (later, NOON, 0)
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        pytest.param({"plan": 1}, id="begun anew"),
+        pytest.param({"next_batch": 2}, id="another has taken over"),
+        pytest.param({"snapshot": "2026-11-23T00:00:00.1234567Z"}, id="the next run"),
+    ],
+)
+def test_a_batch_that_is_not_under_way_any_more_changes_nothing(over: dict[str, object]) -> None:
+    mine = run_of(take(OPENED, 0))
+    record = take(OPENED, 0).with_run(**over)
+    assert moved_on(record, mine, ComeTo(GIB, DONE, 0.5), LATER) == record
+    assert handed_on(record, mine) == record
+    assert given_back(record, mine) == record
+
+
+def test_a_batch_that_has_failed_is_taken_up_again_by_its_own_message() -> None:
+    taken = take(OPENED.with_run(next_batch=6), 6)
+    again = take(given_back(taken, run_of(taken)), 6)
+    assert again == taken
+
+
+def test_a_batch_that_is_handed_on_leaves_the_next_one_to_its_message() -> None:
+    taken = take(OPENED, 0)
+    handed = handed_on(taken, run_of(taken))
+    assert take(handed, 0) == handed
+    assert run_of(take(handed, 1)).at_work
+
+
+# --- messages that are lost
+
+
+@pytest.mark.parametrize(("at_work", "patience"), [(True, SILENT_FOR), (False, AFTER)])
+def test_a_dead_worker_is_missed_within_minutes_and_a_message_may_wait_behind_others(
+    at_work: bool, patience: timedelta
+) -> None:
+    run = run_of(OPENED.with_run(at_work=at_work, alive=LATER))
+    assert not is_stalled(run, LATER + patience - timedelta(seconds=1), AFTER)
+    assert is_stalled(run, LATER + patience, AFTER)
+
+
+def test_a_run_whose_messages_are_enqueued_again_in_vain_is_given_twice_as_long_each_time_until_it_moves() -> None:
+    once = enqueued_again(OPENED, LATER)
+    assert not is_stalled(run_of(once), LATER + AFTER, AFTER)
+    assert is_stalled(run_of(once), LATER + 2 * AFTER, AFTER)
+    taken = take(once, 0)
+    moved = moved_on(taken, run_of(taken), ComeTo(GIB, DONE, 0.5), LATER)
+    assert is_stalled(run_of(handed_on(moved, run_of(taken))), LATER + AFTER, AFTER)
+    often = OPENED.with_run(replans=1000)
+    assert is_stalled(run_of(often), NOON + timedelta(days=2), AFTER)
+
+
+def test_what_a_dead_worker_had_is_taken_up_by_the_plan_that_is_enqueued_again() -> None:
+    dead = take(OPENED, 0)
+    assert take(dead, None) == dead
+    assert run_of(take(enqueued_again(dead, LATER), None)).next_batch == 2
+
+
+# --- pieces that end in any order
+
+
+@a_few
+@given(change_lists(), st.randoms(use_true_random=False))
+def test_however_its_pieces_end_a_batch_has_applied_all_below_its_position_and_counts_it_once(
+    changes: list[Change], order: random.Random
+) -> None:
+    applied = Applied(0)
+    begun = [(piece, ends, applied.begin(piece, ends=ends)) for piece, ends in list(pieces(changes))[:60]]
+    left = list(range(len(begun)))
+    order.shuffle(left)
+    while left:
+        begun[left.pop()][2]()
+        whole = begun[: min(left, default=len(begun))]
+        assert applied.position == (whole[-1][0].end if whole else 0)
+        assert applied.done == sum_of([effort(piece, ends=ends) for piece, ends, _ in whole])
+
+
+def test_a_part_without_changes_counts_once_all_before_it_is_applied() -> None:
+    applied = Applied(0)
+    applied.reach(GIB)
+    assert applied.position == GIB
+    end = applied.begin(Change(GIB, GIB + PAGE, clear=True), ends=True)
+    applied.reach(2 * GIB)
+    assert applied.position == GIB
+    end()
+    assert (applied.position, applied.done) == (2 * GIB, Effort(ranges=1, bytes_cleared=PAGE, clear_calls=1))
 
 
 # --- effort
@@ -193,17 +223,6 @@ def test_effort_counts_ranges_bytes_and_calls_by_kind() -> None:
         Change(9 * MIB, 9 * MIB + GIB, clear=True),
         Change(2 * GIB, 2 * GIB + PAGE, clear=False),
     ]
-    assert effort(changes) == Effort(
+    assert sum_of([effort(piece, ends=ends) for piece, ends in pieces(changes)]) == Effort(
         ranges=3, bytes_written=9 * MIB + PAGE, bytes_cleared=GIB, write_calls=4, clear_calls=1
     )
-
-
-@a_few
-@given(change_lists())
-def test_the_efforts_of_all_batches_add_up_to_that_of_the_list(changes: list[Change]) -> None:
-    total = Effort()
-    for batch in packed(changes):
-        total = total.plus(effort(batch))
-    # A range that two batches share is counted in both.
-    assert total._replace(ranges=0) == effort(changes)._replace(ranges=0)
-    assert total.ranges >= len(changes)

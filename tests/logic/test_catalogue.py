@@ -21,7 +21,7 @@ from shared.names import (
     SOURCE_SNAPSHOT_METADATA,
     full_copy_name,
 )
-from shared.record import DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
+from shared.record import DiskRecord, Kind, OpenRun, RecoveryPoint
 from shared.restore_targets import adopted, claimed, restored_point
 from shared.storage.records import from_properties, to_properties
 from tests.logic.conftest import BACKUPS
@@ -86,7 +86,7 @@ def found(stored: StoredBlob) -> FoundPoint:
 
 
 def next_run(record: DiskRecord, blob: BackupBlob | None) -> OpenRun:
-    run = opened(record.model_copy(update={"run": NEXT}), blob, 1, leased=True).run
+    run = opened(record.model_copy(update={"run": NEXT}), blob, leased=True).run
     assert run
     return run
 
@@ -130,7 +130,7 @@ def test_a_copy_that_has_succeeded_and_says_what_it_is_of_is_a_recovery_point() 
 
 def test_a_recovery_point_is_found_again_where_its_record_said_it_was() -> None:
     record = BACKED_UP.with_run(kind=Kind.RESYNC, plan=2)
-    was = recovery_point(record, Progress(), BACKUP_SNAPSHOT, SEALED)
+    was = recovery_point(record, BACKUP_SNAPSHOT, SEALED)
     again = found(snapshot_of_backup()).point
     assert_same_place(again, was)
 
@@ -265,7 +265,7 @@ def test_any_metadata_can_be_looked_at(metadata: dict[str, str]) -> None:
 def test_a_record_made_anew_is_as_the_last_seal_has_left_it() -> None:
     record = BACKED_UP.with_run(kind=Kind.RESYNC, plan=2)
     taken = TakenSnapshot(time=BACKUP_SNAPSHOT, plan=2, etag=ETAG)
-    was = sealed(record, recovery_point(record, Progress(), BACKUP_SNAPSHOT, SEALED), taken)
+    was = sealed(record, recovery_point(record, BACKUP_SNAPSHOT, SEALED), taken)
     assert rebuilt(BACKUP, found(snapshot_of_backup()), AS_SEALED, adopted=False) == was
 
 

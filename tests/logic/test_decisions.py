@@ -7,24 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.addresses import BlobAddress
-from shared.batches import Effort
 from shared.decisions import (
     BackupBlob,
     TakenSnapshot,
     begun_anew,
     given_up,
-    is_complete,
     is_own_snapshot,
-    is_stalled,
     is_unwatched,
     next_check,
     opened,
-    progressed,
     recovery_point,
-    replanned,
     sealed,
 )
-from shared.record import DiskRecord, Kind, OpenRun, Progress
+from shared.ranges import Effort
+from shared.record import DiskRecord, Kind, OpenRun
 from tests.logic.records import (
     BACKED_UP,
     BACKUP_SNAPSHOT,
@@ -43,13 +39,7 @@ CREATED = BackupBlob(size=64 * GIB, etag='"0x8DE29B2"', leased=False)
 """The backup blob as the run has created it."""
 
 OTHER_ETAG = FOUND.model_copy(update={"etag": '"0x8DE29C3"'})
-HALF = Progress(
-    windows=1,
-    batches_total=8,
-    planned=Effort(ranges=80, bytes_written=8000, bytes_cleared=800, write_calls=80, clear_calls=8),
-    batches_done=4,
-    done=Effort(ranges=40, bytes_written=4000, bytes_cleared=400, write_calls=40, clear_calls=4),
-)
+HALF = Effort(ranges=40, bytes_written=4000, bytes_cleared=400, write_calls=40, clear_calls=4)
 UNFINISHED = BACKED_UP.model_copy(update={"resync_reason": "the last run was given up"})
 LATER = NOON + timedelta(minutes=5)
 
@@ -60,9 +50,9 @@ def run_of(record: DiskRecord) -> OpenRun:
 
 
 def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
-    """Put the run half way through its plan."""
-    ready = record.with_run(opened=True, kind=kind, windows=1)
-    return progressed(ready, HALF, LATER)
+    """Put the run half way through its change list, with its third batch at work."""
+    begun = {"opened": True, "kind": kind, "next_batch": 3, "at_work": True, "alive": LATER}
+    return record.with_run(**begun, position=32 * GIB, batches=2, progressed=LATER, checked=LATER, **HALF._asdict())
 
 
 # --- the kind of a run
@@ -86,7 +76,7 @@ def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
 def test_only_a_blob_that_equals_the_base_snapshot_takes_a_diff(
     record: DiskRecord, blob: BackupBlob | None, kind: Kind, reason: str
 ) -> None:
-    run = run_of(opened(record, blob, 16, leased=True))
+    run = run_of(opened(record, blob, leased=True))
     assert run.kind is kind
     assert reason in run.reason
     assert bool(reason) == bool(run.reason)
@@ -95,18 +85,18 @@ def test_only_a_blob_that_equals_the_base_snapshot_takes_a_diff(
 # --- opening a run
 
 
-def test_a_run_is_opened_with_its_kind_and_its_windows() -> None:
-    assert opened(BACKED_UP, OTHER_ETAG, 16, leased=True) == BACKED_UP.with_run(
-        opened=True, kind=Kind.RESYNC, reason="the backup blob was changed outside a run", windows=16
+def test_a_run_is_opened_with_its_kind() -> None:
+    assert opened(BACKED_UP, OTHER_ETAG, leased=True) == BACKED_UP.with_run(
+        opened=True, kind=Kind.RESYNC, reason="the backup blob was changed outside a run"
     )
 
 
 @pytest.mark.parametrize("record", [NEW, BACKED_UP, UNFINISHED])
 @pytest.mark.parametrize("blob", [None, FOUND, OTHER_ETAG])
 def test_a_run_opened_twice_is_opened_once(record: DiskRecord, blob: BackupBlob | None) -> None:
-    once = opened(record, blob, 16, leased=True)
+    once = opened(record, blob, leased=True)
     written_to = (blob or CREATED).model_copy(update={"etag": "written to by the run itself"})
-    assert opened(once, written_to, 16, leased=True) == once
+    assert opened(once, written_to, leased=True) == once
 
 
 @pytest.mark.parametrize(
@@ -114,45 +104,46 @@ def test_a_run_opened_twice_is_opened_once(record: DiskRecord, blob: BackupBlob 
 )
 def test_opening_a_run_that_is_under_way_keeps_its_progress(kind: Kind, blob: BackupBlob) -> None:
     record = under_way(BACKED_UP, kind)
-    assert opened(record, blob, 1, leased=True) == record
+    assert opened(record, blob, leased=True) == record
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_run_whose_blob_has_gone_begins_anew(kind: Kind) -> None:
-    run = run_of(opened(under_way(BACKED_UP, kind), None, 1, leased=True))
-    assert (run.kind, run.plan, run.batches_done, run.bytes_done) == (Kind.FULL, 1, 0, 0)
+    run = run_of(opened(under_way(BACKED_UP, kind), None, leased=True))
+    assert (run.kind, run.plan, run.position, run.batches, run.done) == (Kind.FULL, 1, 0, 0, Effort())
     assert run.opened
     assert "missing" in run.reason
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_run_whose_lease_did_not_last_begins_anew_as_a_resync(kind: Kind) -> None:
-    run = run_of(opened(under_way(BACKED_UP, kind), CREATED, 1, leased=False))
-    assert (run.kind, run.plan, run.batches_done) == (Kind.RESYNC, 1, 0)
+    run = run_of(opened(under_way(BACKED_UP, kind), CREATED, leased=False))
+    assert (run.kind, run.plan, run.position) == (Kind.RESYNC, 1, 0)
     assert "lease was broken" in run.reason
 
 
 def test_an_incremental_run_that_has_written_nothing_yet_goes_on_without_its_lease() -> None:
-    record = BACKED_UP.with_run(opened=True, kind=Kind.INCREMENTAL, windows=1)
-    assert opened(record, FOUND, 1, leased=False) == record
+    record = BACKED_UP.with_run(opened=True, kind=Kind.INCREMENTAL)
+    assert opened(record, FOUND, leased=False) == record
 
 
 def test_a_run_begun_anew_goes_on_once_its_blob_is_there_and_leased() -> None:
-    anew = opened(under_way(BACKED_UP, Kind.FULL), None, 1, leased=False)
-    assert opened(anew, CREATED, 1, leased=True) == anew
+    anew = opened(under_way(BACKED_UP, Kind.FULL), None, leased=False)
+    assert opened(anew, CREATED, leased=True) == anew
 
 
 def test_a_record_without_an_open_run_has_none_to_open() -> None:
     with pytest.raises(ValueError, match="no open run"):
-        opened(NEW.model_copy(update={"run": None}), None, 1, leased=True)
+        opened(NEW.model_copy(update={"run": None}), None, leased=True)
 
 
 # --- beginning anew, giving up
 
 
 def test_a_plan_begun_anew_has_another_number_and_no_progress() -> None:
+    begun = {"opened": True, "kind": Kind.RESYNC, "reason": "refused", "plan": 5, "next_batch": 3}
     assert begun_anew(under_way(BACKED_UP).with_run(plan=4), Kind.RESYNC, "refused") == BACKED_UP.with_run(
-        opened=True, kind=Kind.RESYNC, reason="refused", plan=5, windows=1, progressed=LATER, checked=LATER
+        **begun, alive=LATER, progressed=LATER, checked=LATER
     )
 
 
@@ -165,14 +156,14 @@ def test_a_plan_begun_anew_is_compared_from_its_beginning() -> None:
 def test_a_run_given_up_makes_the_next_one_a_resync() -> None:
     record = given_up(under_way(BACKED_UP), "the source snapshot is gone")
     assert record.run is None
-    run = run_of(opened(record.model_copy(update={"run": RUN}), FOUND, 1, leased=True))
+    run = run_of(opened(record.model_copy(update={"run": RUN}), FOUND, leased=True))
     assert (run.kind, run.reason) == (Kind.RESYNC, "the source snapshot is gone")
 
 
 def test_a_first_run_given_up_leaves_a_blob_that_the_next_one_resyncs() -> None:
     record = given_up(under_way(NEW, Kind.FULL), "the source snapshot is gone")
     assert record == NEW.model_copy(update={"run": None})
-    assert run_of(opened(record.model_copy(update={"run": RUN}), FOUND, 1, leased=True)).kind is Kind.RESYNC
+    assert run_of(opened(record.model_copy(update={"run": RUN}), FOUND, leased=True)).kind is Kind.RESYNC
 
 
 def test_a_run_given_up_leaves_the_recovery_points_as_they_were() -> None:
@@ -180,83 +171,15 @@ def test_a_run_given_up_leaves_the_recovery_points_as_they_were() -> None:
     assert record == BACKED_UP.model_copy(update={"run": None, "resync_reason": "the source snapshot is gone"})
 
 
-# --- progress
-
-
-def test_progress_is_put_on_the_record() -> None:
-    run = run_of(progressed(BACKED_UP, HALF, LATER))
-    assert (run.windows_planned, run.batches_done, run.batches_total) == (1, 4, 8)
-    assert (run.ranges_done, run.ranges_total) == (40, 80)
-    assert (run.bytes_done, run.bytes_total) == (4400, 8800)
-    assert (run.progressed, run.checked) == (LATER, LATER)
-
-
-def test_a_look_at_a_run_that_stands_still_is_no_progress() -> None:
-    first = progressed(BACKED_UP, HALF, NOON)
-    run = run_of(progressed(first, HALF, LATER))
-    assert (run.progressed, run.checked) == (NOON, LATER)
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"windows": 2},
-        {"batches_total": 9},
-        {"batches_done": 5},
-        {"done": HALF.done._replace(bytes_cleared=401)},
-        {"planned": HALF.planned._replace(ranges=81)},
-    ],
-)
-def test_anything_more_planned_or_done_is_progress(more: dict[str, object]) -> None:
-    first = progressed(BACKED_UP, HALF, NOON)
-    assert run_of(progressed(first, HALF.model_copy(update=more), LATER)).progressed == LATER
-
-
-@pytest.mark.parametrize(
-    ("opened", "windows", "progress", "complete"),
-    [
-        pytest.param(True, 2, Progress(windows=2, batches_total=8, batches_done=8), True, id="all done"),
-        pytest.param(True, 2, Progress(windows=2, batches_total=8, batches_done=7), False, id="a batch is left"),
-        pytest.param(True, 2, Progress(windows=1, batches_total=8, batches_done=8), False, id="a window is left"),
-        pytest.param(True, 2, Progress(), False, id="nothing planned"),
-        pytest.param(True, 2, Progress(windows=2), True, id="nothing changed"),
-        pytest.param(True, 0, Progress(), True, id="an empty disk"),
-        pytest.param(False, 0, Progress(), False, id="not opened"),
-    ],
-)
-def test_a_run_is_complete_when_all_is_planned_and_all_of_that_done(
-    opened: bool, windows: int, progress: Progress, complete: bool
-) -> None:
-    run = RUN.model_copy(update={"opened": opened, "windows": windows})
-    assert is_complete(run, progress) is complete
+# --- looking again
 
 
 @pytest.mark.parametrize(("seconds", "over"), [(-5, False), (0, False), (1799, False), (1800, True), (9999, True)])
-def test_a_run_is_stalled_by_its_progress_and_unwatched_by_its_last_check(seconds: int, over: bool) -> None:
+def test_a_run_is_unwatched_by_its_last_check(seconds: int, over: bool) -> None:
     after = timedelta(seconds=1800)
     now = NOON + timedelta(seconds=seconds)
     long_ago = NOON - timedelta(days=3)
-    assert is_stalled(RUN.model_copy(update={"checked": long_ago, "started": long_ago}), now, after) is over
     assert is_unwatched(RUN.model_copy(update={"progressed": long_ago, "started": long_ago}), now, after) is over
-
-
-def test_a_run_planned_again_in_vain_is_given_twice_as_long_each_time_until_it_moves() -> None:
-    after = timedelta(seconds=1800)
-    record = NEW.model_copy(update={"run": RUN})
-    once = replanned(record, NOON)
-    assert not is_stalled(run_of(once), NOON + after, after)
-    assert is_stalled(run_of(once), NOON + 2 * after, after)
-    moved = progressed(once, Progress(windows=1), NOON + after)
-    assert is_stalled(run_of(moved), NOON + 2 * after, after)
-    often = RUN.model_copy(update={"replans": 1000})
-    assert is_stalled(often, NOON + timedelta(days=2), after)
-
-
-def test_batches_that_were_cut_otherwise_do_not_complete_a_plan() -> None:
-    run = RUN.model_copy(update={"opened": True, "windows": 1})
-    whole = Progress(windows=1, batches_total=2, batches_done=2, planned_fingerprint=7, done_fingerprint=7)
-    assert is_complete(run, whole)
-    assert not is_complete(run, whole.model_copy(update={"done_fingerprint": 8}))
 
 
 # --- whose a snapshot is
@@ -319,22 +242,19 @@ def test_a_run_is_looked_at_less_often_as_it_grows_older() -> None:
 
 
 def test_a_recovery_point_says_what_its_run_was_and_took() -> None:
-    run = run_of(BACKED_UP.with_run(kind=Kind.RESYNC, reason="refused", copying="through the function"))
-    point = recovery_point(BACKED_UP.model_copy(update={"run": run}), HALF, BACKUP_SNAPSHOT, LATER)
+    record = under_way(BACKED_UP, Kind.RESYNC).with_run(reason="refused", copying="through the function", batches=4)
+    point = recovery_point(record, BACKUP_SNAPSHOT, LATER)
     assert (point.time, point.source_snapshot, point.backup_snapshot) == (SNAPSHOT, SNAPSHOT, BACKUP_SNAPSHOT)
     assert (point.kind, point.reason, point.copying) == (Kind.RESYNC, "refused", "through the function")
     assert (point.size, point.batches) == (64 * GIB, 4)
-    assert (
-        Effort(point.ranges, point.bytes_written, point.bytes_cleared, point.write_calls, point.clear_calls)
-        == HALF.done
-    )
+    assert Effort(point.ranges, point.bytes_written, point.bytes_cleared, point.write_calls, point.clear_calls) == HALF
     assert (point.started, point.sealed, point.duration_seconds) == (NOON, LATER, 300)
 
 
 def test_a_seal_moves_the_base_to_the_runs_snapshot_and_closes_the_run() -> None:
     before = under_way(BACKED_UP).model_copy(update={"resync_reason": "given up", "last_error": "once"})
     size = 65 * GIB
-    point = recovery_point(NEW.with_run(size=size), HALF, BACKUP_SNAPSHOT, LATER)
+    point = recovery_point(NEW.with_run(size=size), BACKUP_SNAPSHOT, LATER)
     assert sealed(before, point, TakenSnapshot(time=BACKUP_SNAPSHOT, plan=2, etag='"0x8DE29D4"')) == before.model_copy(
         update={
             "base_snapshot": SNAPSHOT,
@@ -354,9 +274,9 @@ def test_a_seal_moves_the_base_to_the_runs_snapshot_and_closes_the_run() -> None
 def test_the_run_after_a_seal_is_incremental(record: DiskRecord) -> None:
     after = sealed(
         record,
-        recovery_point(NEW, HALF, BACKUP_SNAPSHOT, LATER),
+        recovery_point(NEW, BACKUP_SNAPSHOT, LATER),
         TakenSnapshot(time=BACKUP_SNAPSHOT, plan=0, etag=FOUND.etag),
     )
     next_run = after.model_copy(update={"run": RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})})
-    run = run_of(opened(next_run, FOUND, 1, leased=True))
+    run = run_of(opened(next_run, FOUND, leased=True))
     assert (run.kind, run.reason) == (Kind.INCREMENTAL, "")

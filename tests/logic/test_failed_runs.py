@@ -1,14 +1,25 @@
 """Runs that fail: each is tried again from its own source snapshot, and given up once it was tried often enough."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 
-from shared.decisions import BackupBlob, begun_anew, copied, given_up, is_stalled, opened, progressed, replanned
-from shared.failed_runs import MOST_TRIES, erred, failed_for_good, is_failing, is_hopeless, tried_again
+from shared.batches import ComeTo, enqueued_again, is_stalled, moved_on, taken_up
+from shared.decisions import BackupBlob, begun_anew, copied, given_up, opened
+from shared.failed_runs import (
+    MOST_TRIES,
+    STANDS_STILL_AFTER,
+    erred,
+    failed_for_good,
+    is_failing,
+    is_hopeless,
+    tried_again,
+)
+from shared.pace import FASTEST
 from shared.patience import PATIENCE
-from shared.record import DiskRecord, Kind, OpenRun, Progress
+from shared.ranges import Effort
+from shared.record import DiskRecord, Kind, OpenRun
 from shared.settings import Mode
 from shared.workflows.full_copies import CopyLook
 from tests.logic.records import BACKED_UP, ETAG, GIB, NOON, RUN, records
@@ -16,10 +27,8 @@ from tests.logic.records import BACKED_UP, ETAG, GIB, NOON, RUN, records
 FOUND = BackupBlob(size=64 * GIB, etag=ETAG, leased=False)
 """The backup blob as the last run has left it."""
 
-HALF = Progress(windows=1, batches_total=8, batches_done=4)
-MORE = HALF.model_copy(update={"batches_done": 5})
 LATER = NOON + timedelta(minutes=5)
-UNDER_WAY = progressed(BACKED_UP.with_run(opened=True, windows=1), HALF, LATER)
+UNDER_WAY = taken_up(BACKED_UP.with_run(opened=True, position=GIB, progressed=LATER), RUN.snapshot, 0, 0, LATER)
 """The record of a disk in the midst of an incremental run."""
 WHY = "copy-ranges has given up a message of the run"
 
@@ -29,6 +38,11 @@ a_few = settings(max_examples=100, deadline=None)
 def run_of(record: DiskRecord) -> OpenRun:
     assert record.run
     return record.run
+
+
+def moved(record: DiskRecord, position: int, now: datetime) -> DiskRecord:
+    """Have the batch at work come to a position."""
+    return moved_on(record, run_of(record), ComeTo(position, Effort(), FASTEST), now)
 
 
 def test_a_run_that_fails_says_why_and_is_as_it_was() -> None:
@@ -66,57 +80,58 @@ def test_a_run_is_hopeless_once_it_was_tried_again_as_often_as_may_be() -> None:
 def test_a_run_that_was_tried_too_often_is_hopeless_when_it_fails_again_and_not_while_it_moves(tries: int) -> None:
     record = UNDER_WAY.with_run(tries=tries)
     anew = begun_anew(record, Kind.RESYNC, "refused")
-    moved = progressed(record, MORE, LATER)
-    assert not any(is_hopeless(then, LATER) for then in (record, anew, moved))
-    assert all(is_hopeless(failed_for_good(then, WHY), LATER) for then in (record, anew, replanned(record, LATER)))
-    assert not is_hopeless(failed_for_good(moved, WHY), LATER), "its tries are counted anew since it has moved"
+    on = moved(record, 2 * GIB, LATER)
+    assert not any(is_hopeless(then, LATER) for then in (record, anew, on))
+    assert all(is_hopeless(failed_for_good(then, WHY), LATER) for then in (record, anew, enqueued_again(record, LATER)))
+    assert not is_hopeless(failed_for_good(on, WHY), LATER), "its tries are counted anew since it has moved"
 
 
 def test_a_run_that_fails_for_a_day_is_hopeless_once_it_was_tried_again() -> None:
-    stalled = erred(replanned(UNDER_WAY, LATER), run_of(UNDER_WAY).snapshot, LATER)
+    stalled = erred(enqueued_again(UNDER_WAY, LATER), run_of(UNDER_WAY).snapshot, LATER)
     over = LATER + PATIENCE
-    again = erred(replanned(tried_again(stalled, LATER), LATER), run_of(stalled).snapshot, over)
+    again = erred(enqueued_again(tried_again(stalled, LATER), LATER), run_of(stalled).snapshot, over)
     assert not is_hopeless(stalled, over), "it was not tried again yet"
     assert not is_hopeless(again, over - timedelta(seconds=1))
     assert is_hopeless(again, over)
-    assert not is_hopeless(erred(progressed(again, MORE, over), run_of(again).snapshot, over), over), "it has moved"
+    assert not is_hopeless(erred(moved(again, 2 * GIB, over), run_of(again).snapshot, over), over), "it has moved"
 
 
 def test_a_run_that_comes_no_further_fails_where_it_has_errors_of_its_own() -> None:
-    stalled = replanned(UNDER_WAY, LATER)
+    stalled = enqueued_again(UNDER_WAY, LATER)
     in_trouble = erred(stalled, run_of(stalled).snapshot, LATER)
-    assert is_failing(in_trouble)
-    assert not is_failing(stalled), "it waits behind the messages of other disks"
-    assert not is_failing(erred(stalled, "another run", LATER))
-    assert not is_failing(erred(UNDER_WAY, run_of(UNDER_WAY).snapshot, LATER)), "it moves"
-    assert not is_failing(progressed(in_trouble, MORE, LATER)), "it moves again"
+    assert is_failing(in_trouble, LATER)
+    assert not is_failing(stalled, LATER), "it waits behind the messages of other disks"
+    assert not is_failing(erred(stalled, "another run", LATER), LATER)
+    assert not is_failing(erred(UNDER_WAY, run_of(UNDER_WAY).snapshot, LATER), LATER), "it moves"
+    assert is_failing(erred(UNDER_WAY, run_of(UNDER_WAY).snapshot, LATER), LATER + STANDS_STILL_AFTER), "it does not"
+    assert not is_failing(moved(in_trouble, 2 * GIB, LATER), LATER), "it moves again"
 
 
 def test_a_full_copy_may_wait_for_days_and_fails_where_it_can_not_be_looked_at() -> None:
-    waiting = replanned(BACKED_UP.with_run(mode=Mode.FULL, opened=True, bytes_done=GIB), LATER)
+    waiting = enqueued_again(BACKED_UP.with_run(mode=Mode.FULL, opened=True, position=GIB), LATER)
     blind = erred(waiting, run_of(waiting).snapshot, LATER)
-    assert not is_failing(waiting)
-    assert is_failing(blind)
-    assert not is_failing(copied(blind, GIB, 64 * GIB, LATER)), "it can be looked at again"
-    assert is_failing(CopyLook(is_lost=True).on_record(blind, LATER)), "nothing is under way"
-    assert not is_failing(CopyLook(is_under_way=True, bytes_done=GIB).on_record(blind, LATER))
+    assert not is_failing(waiting, LATER)
+    assert is_failing(blind, LATER)
+    assert not is_failing(copied(blind, GIB, LATER), LATER), "it can be looked at again"
+    assert is_failing(CopyLook(is_lost=True).on_record(blind, LATER), LATER), "nothing is under way"
+    assert not is_failing(CopyLook(is_under_way=True, bytes_done=GIB).on_record(blind, LATER), LATER)
 
 
 def test_a_run_that_moves_fails_no_more() -> None:
     failed = failed_for_good(UNDER_WAY, WHY)
-    assert run_of(progressed(failed, HALF, LATER)).failed == WHY
-    assert run_of(progressed(failed, MORE, LATER)).failed == ""
+    assert run_of(moved(failed, GIB, LATER)).failed == WHY
+    assert run_of(moved(failed, 2 * GIB, LATER)).failed == ""
 
 
 def test_a_full_copy_that_moves_fails_no_more() -> None:
-    failed = failed_for_good(copied(BACKED_UP.with_run(mode=Mode.FULL, opened=True), GIB, 64 * GIB, NOON), WHY)
-    assert run_of(copied(failed, GIB, 64 * GIB, LATER)).failed == WHY
-    assert run_of(copied(failed, 2 * GIB, 64 * GIB, LATER)).failed == ""
+    failed = failed_for_good(copied(BACKED_UP.with_run(mode=Mode.FULL, opened=True), GIB, NOON), WHY)
+    assert run_of(copied(failed, GIB, LATER)).failed == WHY
+    assert run_of(copied(failed, 2 * GIB, LATER)).failed == ""
 
 
 def test_a_hopeless_run_that_is_given_up_makes_the_next_one_a_resync_with_tries_of_its_own() -> None:
     hopeless = failed_for_good(UNDER_WAY.with_run(tries=MOST_TRIES), WHY)
     next_run = given_up(hopeless, WHY).model_copy(update={"run": RUN})
-    run = run_of(opened(next_run, FOUND, 1, leased=True))
+    run = run_of(opened(next_run, FOUND, leased=True))
     assert (run.kind, run.reason) == (Kind.RESYNC, WHY)
     assert (run.tries, run.failed, is_hopeless(next_run, LATER)) == (0, "", False)

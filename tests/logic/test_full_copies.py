@@ -6,20 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.batches import enqueued_again, is_stalled
 from shared.decisions import (
     BackupBlob,
     TakenSnapshot,
     copied,
     full_copy,
     given_up,
-    is_stalled,
     opened,
     recovery_point,
-    replanned,
     sealed,
     sealed_copy,
 )
-from shared.record import DiskRecord, Kind, OpenRun, Progress, RecoveryPoint
+from shared.record import DiskRecord, Kind, OpenRun, RecoveryPoint
 from shared.settings import Mode
 from shared.storage.records import from_properties, to_properties
 from tests.logic.conftest import BACKUPS
@@ -47,13 +46,13 @@ def run_of(record: DiskRecord) -> OpenRun:
 
 
 def after_copy(record: DiskRecord) -> DiskRecord:
-    return sealed_copy(record, full_copy(record, COPY, 64 * GIB, LATER))
+    return sealed_copy(record, full_copy(record, COPY, 63 * GIB, LATER))
 
 
 def next_run(record: DiskRecord, blob: BackupBlob | None) -> OpenRun:
     """Open the next run in incremental mode."""
     run = RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})
-    return run_of(opened(record.model_copy(update={"run": run}), blob, 1, leased=True))
+    return run_of(opened(record.model_copy(update={"run": run}), blob, leased=True))
 
 
 # --- the recovery point
@@ -104,31 +103,31 @@ def test_a_full_copy_moves_the_base_and_says_that_the_backup_blob_follows_no_mor
 def test_progress_of_a_copy_is_put_on_record_in_bytes(looks: list[int]) -> None:
     record = COPYING
     for minute, done in enumerate(looks):
-        record = copied(record, done, 64 * GIB, NOON + timedelta(minutes=minute))
+        record = copied(record, done, NOON + timedelta(minutes=minute))
     run = run_of(record)
     first = looks.index(looks[-1])
-    assert run.bytes_done == looks[-1]
+    assert run.position == looks[-1]
     assert run.checked == NOON + timedelta(minutes=len(looks) - 1)
     assert run.progressed == (NOON + timedelta(minutes=first) if looks[-1] else NOON)
 
 
-def test_a_copy_that_moves_says_how_far_it_has_to_go() -> None:
-    run = run_of(copied(COPYING, 5 * GIB, 64 * GIB, LATER))
-    assert (run.bytes_done, run.bytes_total, run.progressed, run.checked) == (5 * GIB, 64 * GIB, LATER, LATER)
+def test_a_copy_that_moves_says_how_far_it_is() -> None:
+    run = run_of(copied(COPYING, 5 * GIB, LATER))
+    assert (run.position, run.progressed, run.checked) == (5 * GIB, LATER, LATER)
 
 
 def test_a_copy_that_stands_still_is_stalled_and_one_that_moves_is_not() -> None:
     after = timedelta(seconds=1800)
-    moving = copied(COPYING, GIB, 64 * GIB, NOON)
-    stands_still = copied(moving, GIB, 64 * GIB, NOON + after)
+    moving = copied(COPYING, GIB, NOON)
+    stands_still = copied(moving, GIB, NOON + after)
     assert is_stalled(run_of(stands_still), NOON + after, after)
-    assert not is_stalled(run_of(copied(moving, GIB + 1, 64 * GIB, NOON + after)), NOON + after, after)
+    assert not is_stalled(run_of(copied(moving, GIB + 1, NOON + after)), NOON + after, after)
 
 
 def test_a_copy_planned_again_in_vain_is_given_its_usual_time_once_it_moves() -> None:
-    again = replanned(replanned(COPYING, NOON), NOON)
-    assert run_of(copied(again, 0, 64 * GIB, LATER)).replans == 2
-    assert run_of(copied(again, GIB, 64 * GIB, LATER)).replans == 0
+    again = enqueued_again(enqueued_again(COPYING, NOON), NOON)
+    assert run_of(copied(again, 0, LATER)).replans == 2
+    assert run_of(copied(again, GIB, LATER)).replans == 0
 
 
 # --- giving up
@@ -185,8 +184,8 @@ def test_many_full_copies_are_as_one() -> None:
 
 def test_the_run_after_the_resync_is_incremental_again() -> None:
     run = RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})
-    record = opened(after_copy(COPYING).model_copy(update={"run": run}), FOUND, 1, leased=True)
-    point = recovery_point(record, Progress(), BACKUP_SNAPSHOT, LATER)
+    record = opened(after_copy(COPYING).model_copy(update={"run": run}), FOUND, leased=True)
+    point = recovery_point(record, BACKUP_SNAPSHOT, LATER)
     written = FOUND.model_copy(update={"etag": '"0x8DE29D4"'})
     record = sealed(record, point, TakenSnapshot(time=BACKUP_SNAPSHOT, plan=0, etag=written.etag))
     assert record.resync_reason == ""
@@ -195,7 +194,7 @@ def test_the_run_after_the_resync_is_incremental_again() -> None:
 
 def test_a_resync_after_full_copies_that_is_given_up_is_followed_by_another() -> None:
     run = RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})
-    record = opened(after_copy(COPYING).model_copy(update={"run": run}), FOUND, 1, leased=True)
+    record = opened(after_copy(COPYING).model_copy(update={"run": run}), FOUND, leased=True)
     assert next_run(given_up(record, "the source snapshot is gone"), FOUND).kind is Kind.RESYNC
 
 

@@ -21,6 +21,7 @@ from shared.inspections import (
     ended,
     missing,
     next_parts,
+    parts_at_once,
     row_key,
     tried_again,
 )
@@ -209,6 +210,11 @@ def test_every_part_is_enqueued_once_and_never_more_than_a_few_ahead(total: int,
         done = min(len(enqueued), inspection.parts_done + pace)
         inspection = inspection.model_copy(update={"parts_enqueued": parts.stop, "parts_done": done})
     assert enqueued == list(range(total))
+
+
+@pytest.mark.parametrize(("total", "at_once"), [(0, 1), (1, 1), (3, 3), (8, 8), (8192, 8)])
+def test_the_parts_under_way_share_the_limits_of_the_blobs_that_they_read(total: int, at_once: int) -> None:
+    assert parts_at_once(INSPECTION.model_copy(update={"parts_total": total})) == at_once
 
 
 @a_few

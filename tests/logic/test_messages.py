@@ -4,10 +4,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from shared.batches import encode
 from shared.messages import (
     BatchMessage,
     FinishMessage,
@@ -22,15 +19,13 @@ from shared.messages import (
 )
 from shared.names import disk_key, run_id
 from shared.naming import LONGEST_NAME
-from shared.ranges import Change
 from shared.record import Task
 from shared.storage.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
-from tests.logic.change_lists import change_lists
 
 DISK = "https://disks.blob.core.windows.net/vhds/vm%201/os.vhd"
 SNAPSHOT = "2026-11-22T12:34:56.1234567Z"
 RUN = {"disk": DISK, "run": SNAPSHOT}
-BATCH = {**RUN, "window": 2, "number": 3, "ranges": [3, 1, 0, -5]}
+BATCH = {**RUN, "number": 3}
 DRILL = {"disk": DISK, "task": "drill", "inspection": "6f3c1d2e"}
 LONGEST_URL = f"https://{'d' * 24}.blob.core.windows.net/{'v' * 63}/{'%F0%9F%92%BE' * LONGEST_NAME}"
 KIB = 1024
@@ -44,8 +39,8 @@ def body(message: object) -> bytes:
     "message",
     [
         PlanMessage(disk=DISK, run=SNAPSHOT),
-        PlanMessage(disk=DISK, run=SNAPSHOT, plan=2, window=0),
-        BatchMessage(disk=DISK, run=SNAPSHOT, plan=1, window=127, number=40_000, ranges=[3, 1, 0, -5]),
+        PlanMessage(disk=DISK, run=SNAPSHOT, plan=2),
+        BatchMessage(disk=DISK, run=SNAPSHOT, plan=1, number=40_000),
         FinishMessage(disk=DISK, run=SNAPSHOT),
         RestoreMessage(disk=DISK, restore="6f3c1d2e"),
         InspectionMessage(disk=DISK, task=Task.VERIFY, inspection=f"before-{SNAPSHOT}"),
@@ -61,7 +56,8 @@ def test_a_message_is_read_as_it_was_sent(message: Message) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        PlanMessage(disk=LONGEST_URL, run=SNAPSHOT, plan=9999, window=9999),
+        PlanMessage(disk=LONGEST_URL, run=SNAPSHOT, plan=9999),
+        BatchMessage(disk=LONGEST_URL, run=SNAPSHOT, plan=9999, number=10**6),
         FinishMessage(disk=LONGEST_URL, run=SNAPSHOT, plan=9999),
         RestoreMessage(disk=LONGEST_URL, restore="6" * 36),
         InspectionMessage(disk=LONGEST_URL, task=Task.VERIFY, inspection=f"before-{SNAPSHOT}"),
@@ -72,15 +68,6 @@ def test_a_message_fits_whatever_its_disk_is_named(message: Message) -> None:
     assert len(message.model_dump_json().encode()) <= 48 * KIB
 
 
-@settings(max_examples=50, deadline=None)
-@given(change_lists(), st.integers(0, 9), st.integers(0, 127), st.integers(0, 10**6))
-def test_a_batch_carries_its_changes(changes: list[Change], plan: int, window: int, number: int) -> None:
-    sent = BatchMessage(disk=DISK, run=SNAPSHOT, plan=plan, window=window, number=number, ranges=encode(changes))
-    got = BatchMessage.read(sent.model_dump_json().encode())
-    assert got == sent
-    assert got.changes == changes
-
-
 def test_a_message_names_its_disk_and_run_by_their_keys() -> None:
     message = FinishMessage(disk=DISK, run=SNAPSHOT)
     assert message.address.blob == "vm 1/os.vhd"
@@ -89,7 +76,7 @@ def test_a_message_names_its_disk_and_run_by_their_keys() -> None:
 
 
 def test_a_message_of_a_first_plan_may_leave_its_number_out() -> None:
-    assert PlanMessage.read(body(RUN)) == PlanMessage(disk=DISK, run=SNAPSHOT, plan=0, window=None)
+    assert PlanMessage.read(body(RUN)) == PlanMessage(disk=DISK, run=SNAPSHOT, plan=0)
 
 
 @pytest.mark.parametrize(
@@ -110,13 +97,10 @@ def test_what_is_no_message_is_refused(kind: type[Message], sent: bytes) -> None
         pytest.param(PlanMessage, {"run": SNAPSHOT}, "disk", id="no disk"),
         pytest.param(FinishMessage, {"disk": DISK}, "run", id="no run"),
         pytest.param(FinishMessage, {**RUN, "plan": "first"}, "plan", id="a plan that is no number"),
-        pytest.param(PlanMessage, {**RUN, "window": -1}, "window", id="a window before the first"),
-        pytest.param(PlanMessage, {**RUN, "windows": 1}, "windows", id="a field that there is not"),
-        pytest.param(FinishMessage, BATCH, "ranges", id="the message of another step"),
-        pytest.param(BatchMessage, RUN, "ranges", id="a batch without ranges"),
-        pytest.param(BatchMessage, {**BATCH, "window": -1}, "window", id="a batch of no window"),
+        pytest.param(PlanMessage, {**RUN, "window": 1}, "window", id="a field that there is not"),
+        pytest.param(FinishMessage, BATCH, "number", id="the message of another step"),
+        pytest.param(BatchMessage, RUN, "number", id="a batch without a number"),
         pytest.param(BatchMessage, {**BATCH, "number": -1}, "number", id="a batch with a negative number"),
-        pytest.param(BatchMessage, {**BATCH, "ranges": [1.5, 1]}, "ranges.0", id="half a page"),
         pytest.param(RestoreMessage, {"disk": DISK}, "restore", id="no restore"),
         pytest.param(RestoreMessage, {"restore": "6f3c1d2e"}, "disk", id="a restore of no disk"),
         pytest.param(RestoreMessage, {**RUN, "restore": "6f3c1d2e"}, "run", id="a restore with a run"),
@@ -136,15 +120,9 @@ def test_a_message_with_a_mistake_is_refused_by_the_name_of_its_field(
         kind.read(body(sent))
 
 
-@pytest.mark.parametrize("ranges", [[1], [-1, 1], [0, 0], [0, 5, -2, 1]])
-def test_a_batch_whose_ranges_make_no_sense_is_refused(ranges: list[int]) -> None:
-    with pytest.raises(MessageError, match="a batch's ranges are"):
-        BatchMessage.read(body({**BATCH, "ranges": ranges}))
-
-
 def test_a_refusal_does_not_repeat_what_was_sent() -> None:
     with pytest.raises(MessageError) as refusal:
-        BatchMessage.read(body({**BATCH, "window": "?sig=S3CRET", "ranges": "S3CRET"}))
+        BatchMessage.read(body({**BATCH, "plan": "?sig=S3CRET", "number": "S3CRET"}))
     assert "S3CRET" not in str(refusal.value)
 
 

@@ -1,4 +1,4 @@
-"""The pace of the writers: half as fast after each refusal, and step by step as fast as at first once all goes well."""
+"""The pace of requests to a page blob: within its limits, slower after a refusal, and as fast as before in time."""
 
 from datetime import timedelta
 
@@ -6,109 +6,123 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.pace import LONGEST_PAUSE, SHORTEST_PAUSE, Pace, slowed, sped_up
-
-MOST = 16
+from shared.pace import (
+    FASTEST,
+    LONGEST_PAUSE,
+    SHORTEST_PAUSE,
+    SLOWEST,
+    Pace,
+    begun_at,
+    blob_seconds,
+    is_late,
+    slowed,
+    sped_up,
+)
+from tests.logic.change_lists import FOUR_MIB, MIB, PAGE
 
 a_few = settings(max_examples=100, deadline=None)
 
-mosts = st.integers(1, 64)
-histories = st.lists(st.booleans(), max_size=60)
-"""What became of each request: whether it went well, or was refused."""
+rates = st.floats(SLOWEST, FASTEST)
+lengths = st.integers(0, FOUR_MIB)
+histories = st.lists(st.none() | lengths, max_size=60)
+"""What became of each request: it was refused, or went well with so many bytes."""
 
 
-def after(history: list[bool], most: int) -> Pace:
+def after(history: list[int | None], rate: float = FASTEST) -> Pace:
     """Go on from the pace of a new batch."""
-    pace = Pace(most)
-    for went_well in history:
-        pace = sped_up(pace, most) if went_well else slowed(pace)
+    pace = begun_at(rate)
+    for length in history:
+        pace = slowed(pace) if length is None else sped_up(pace, blob_seconds(length))
     return pace
 
 
-def rounds(pace: Pace, most: int) -> int:
-    """Count the requests that go well before one more may be under way."""
-    count = 0
-    faster = pace
-    while faster.at_once == pace.at_once:
-        faster, count = sped_up(faster, most), count + 1
-    return count
+def worked(pace: Pace, seconds: float) -> Pace:
+    """Have requests of 4 MiB go well for so long."""
+    one = blob_seconds(FOUR_MIB)
+    while seconds > 0:
+        seconds -= one / pace.rate
+        pace = sped_up(pace, one)
+    return pace
+
+
+# --- what a request uses up
+
+
+@pytest.mark.parametrize(("length", "requests"), [(0, 500), (PAGE, 500), (125 * 1024, 491), (FOUR_MIB, 15), (MIB, 60)])
+def test_a_blob_takes_500_requests_a_second_or_60_mib(length: int, requests: int) -> None:
+    assert int(1 / blob_seconds(length) + 1e-9) == requests
+
+
+# --- the rate
 
 
 @a_few
-@given(histories, mosts)
-def test_whatever_happens_one_request_at_least_is_under_way_and_never_more_than_the_most(
-    history: list[bool], most: int
+@given(histories, rates)
+def test_whatever_happens_the_rate_stays_below_the_limits_and_never_comes_to_nothing(
+    history: list[int | None], rate: float
 ) -> None:
-    assert 1 <= after(history, most).at_once <= most
+    pace = after(history, rate)
+    assert SLOWEST <= pace.rate <= FASTEST < 1
+    assert SHORTEST_PAUSE <= pace.pause <= LONGEST_PAUSE
 
 
 @a_few
-@given(histories, mosts)
-def test_whatever_happens_a_pause_lasts_a_second_at_least_and_never_longer_than_the_longest(
-    history: list[bool], most: int
-) -> None:
-    assert SHORTEST_PAUSE <= after(history, most).pause <= LONGEST_PAUSE
+@given(histories, rates)
+def test_a_refusal_makes_it_slower_and_what_goes_well_never_does(history: list[int | None], rate: float) -> None:
+    pace = after(history, rate)
+    assert slowed(pace).rate < pace.rate or pace.rate == SLOWEST
+    assert sped_up(pace, blob_seconds(FOUR_MIB)).rate >= pace.rate
 
 
 @a_few
-@given(histories, mosts)
-def test_each_refusal_halves_what_is_under_way_and_doubles_the_next_pause(history: list[bool], most: int) -> None:
-    pace = after(history, most)
-    slower = slowed(pace)
-    assert slower.at_once == max(1, pace.at_once // 2)
-    assert slower.pause == min(2 * pace.pause, LONGEST_PAUSE)
-    assert slower.went_well == 0
+@given(rates)
+def test_a_batch_begins_at_the_rate_that_the_last_one_has_come_to(rate: float) -> None:
+    assert begun_at(rate).rate == rate
+
+
+@pytest.mark.parametrize("rate", [-1.0, 0.0, 1.0, 7.5])
+def test_a_rate_that_makes_no_sense_is_brought_within_the_limits(rate: float) -> None:
+    assert SLOWEST <= begun_at(rate).rate <= FASTEST
+
+
+def test_a_refusal_after_a_calm_time_has_found_the_limit_and_slows_down_a_little() -> None:
+    calm = worked(begun_at(0.5), 60)
+    assert 0.85 * calm.rate < slowed(calm).rate < calm.rate
+
+
+def test_refusal_after_refusal_slows_down_fast_and_pauses_longer_each_time() -> None:
+    paces = [after([None] * refusals) for refusals in range(9)]
+    assert paces[5].rate < FASTEST / 4
+    assert [pace.pause.total_seconds() for pace in paces] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_the_longest_pause_ends_with_a_calm_time() -> None:
+    assert worked(after([None] * 9), 60).pause == SHORTEST_PAUSE
+
+
+def test_a_limit_that_was_found_is_approached_within_seconds_and_tried_again_after_many() -> None:
+    found = slowed(slowed(worked(begun_at(0.6), 60)))
+    limit = found.refused_at
+    assert worked(found, 30).rate > 0.85 * limit
+    assert worked(found, 5).rate < limit
+    assert worked(found, 180).rate > limit
 
 
 @a_few
-@given(histories, mosts)
-def test_a_request_that_went_well_makes_nothing_slower_and_lets_one_more_go_at_most(
-    history: list[bool], most: int
-) -> None:
-    pace = after(history, most)
-    faster = sped_up(pace, most)
-    assert faster.at_once - pace.at_once in {0, 1}
-    assert faster.pause <= pace.pause
+@given(histories)
+def test_once_nothing_is_refused_any_more_it_is_as_fast_as_at_first_within_minutes(history: list[int | None]) -> None:
+    assert worked(after(history), 600).rate == FASTEST
 
 
-@a_few
-@given(histories, mosts)
-def test_after_enough_that_went_well_it_is_as_fast_as_at_first(history: list[bool], most: int) -> None:
-    enough = sum(2 * at_once for at_once in range(1, most + 1)) + 5 * 2 * most
-    pace = after([*history, *[True] * enough], most)
-    assert (pace.at_once, pace.pause) == (most, SHORTEST_PAUSE)
+# --- what takes long
 
 
-@a_few
-@given(st.integers(0, 1000), mosts)
-def test_where_nothing_was_refused_all_go_on_as_at_first(requests: int, most: int) -> None:
-    pace = after([True] * requests, most)
-    assert (pace.at_once, pace.pause) == (most, SHORTEST_PAUSE)
+def test_a_request_that_takes_much_longer_than_the_quickest_of_its_size_is_late() -> None:
+    assert not is_late(0.1, quickest=0.02)
+    assert not is_late(2.5, quickest=1.0)
+    assert is_late(10.0, quickest=1.0)
+    assert is_late(1.0, quickest=0.02)
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 7, MOST - 1])
-def test_one_more_may_go_after_two_rounds_that_went_well(at_once: int) -> None:
-    assert rounds(Pace(at_once), MOST) == 2 * at_once
-
-
-def test_a_refusal_begins_the_two_rounds_anew() -> None:
-    almost = after([False, *[True] * 15], MOST)
-    assert almost == Pace(8, timedelta(seconds=2), went_well=15)
-    assert slowed(almost) == Pace(4, timedelta(seconds=4))
-    assert rounds(slowed(almost), MOST) == 8
-
-
-def test_refusal_after_refusal_ends_in_one_request_after_each_longest_pause() -> None:
-    paces = [after([False] * refusals, MOST) for refusals in range(8)]
-    assert [pace.at_once for pace in paces] == [16, 8, 4, 2, 1, 1, 1, 1]
-    assert [pace.pause.total_seconds() for pace in paces] == [1, 2, 4, 8, 16, 30, 30, 30]
-
-
-def test_a_pace_that_is_sped_up_pauses_half_as_long_after_the_next_refusal() -> None:
-    pace = Pace(1, LONGEST_PAUSE)
-    pauses = []
-    for _ in range(7):
-        pauses.append(pace.pause.total_seconds())
-        for _ in range(2 * pace.at_once):
-            pace = sped_up(pace, MOST)
-    assert pauses == [30, 15, 7.5, 3.75, 1.875, 1, 1]
+def test_no_pause_is_shorter_than_the_way_of_a_refusal() -> None:
+    assert timedelta(milliseconds=100) <= SHORTEST_PAUSE

@@ -7,7 +7,7 @@ import pytest
 from azure.data.tables import EdmType, EntityProperty
 from hypothesis import given, settings
 
-from shared.batches import Effort
+from shared.ranges import Effort
 from shared.record import POINT_ROW_PREFIX, DiskRecord, Kind, OpenRun, PointState, RecoveryPoint
 from shared.storage.records import from_properties, to_properties
 from tests.logic.records import BACKED_UP, BASE, DISK, NEW, NOON, RUN, SNAPSHOT, points, records
@@ -83,7 +83,7 @@ def test_whole_numbers_are_written_in_64_bits_and_truth_as_truth() -> None:
 
 
 def test_the_open_run_is_in_properties_of_its_own() -> None:
-    entity = NEW.with_run(error_at=NOON, trouble_since=NOON, tick=NOON).to_entity()
+    entity = NEW.with_run(error_at=NOON, trouble_since=NOON, tick=NOON, alive=NOON).to_entity()
     assert {name for name in entity if name.startswith("run_")} == {f"run_{name}" for name in OpenRun.model_fields}
     assert (entity["disk"], entity["run_snapshot"], entity["run_started"]) == (DISK, SNAPSHOT, NOON)
 
@@ -101,7 +101,7 @@ def test_what_never_happened_has_no_property() -> None:
 
 def test_a_record_that_an_older_version_wrote_is_read() -> None:
     entity = NEW.to_entity()
-    for name in ("run_copying", "run_bytes_total", "last_error", "resync_reason"):
+    for name in ("run_copying", "run_position", "last_error", "resync_reason"):
         del entity[name]
     assert DiskRecord.from_entity(entity) == NEW
 

@@ -40,7 +40,7 @@ def test_a_restore_that_wrote_and_did_not_end_well_makes_the_next_run_a_resync()
     after = released(claimed(resting(), RESTORE), RESTORE, wrote=True)
     assert (after.restore, after.restore_of) == ("", "")
     assert after == without_restore(claimed(resting(), RESTORE), RESTORE.restore)
-    run = opened(after.model_copy(update={"run": RUN}), as_sealed(), 1, leased=True).run
+    run = opened(after.model_copy(update={"run": RUN}), as_sealed(), leased=True).run
     assert run
     assert run.kind is Kind.RESYNC
     assert "the restore 6f3c1d2e over the disk did not come to its end" in run.reason
@@ -49,7 +49,7 @@ def test_a_restore_that_wrote_and_did_not_end_well_makes_the_next_run_a_resync()
 def test_a_restore_that_wrote_to_a_disk_never_backed_up_leaves_it_a_first_run() -> None:
     record = resting(NEW)
     assert without_restore(claimed(record, RESTORE), RESTORE.restore) == record
-    run = opened(record.model_copy(update={"run": RUN}), None, 1, leased=True).run
+    run = opened(record.model_copy(update={"run": RUN}), None, leased=True).run
     assert run
     assert (run.kind, run.reason) == (Kind.FULL, "")
 
@@ -90,7 +90,7 @@ def as_sealed(**changes: Any) -> BackupBlob:
 
 
 def next_run(record: DiskRecord, blob: BackupBlob | None) -> OpenRun:
-    run = opened(record.model_copy(update={"run": RUN}), blob, 1, leased=True).run
+    run = opened(record.model_copy(update={"run": RUN}), blob, leased=True).run
     assert run
     return run
 

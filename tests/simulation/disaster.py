@@ -38,7 +38,6 @@ def lose_the_table(world: World) -> dict[BlobAddress, Known]:
         world.restores,
         world.inspections,
         world.parts,
-        world.plans,
         world.sealed,
         world.asked,
     ):

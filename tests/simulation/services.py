@@ -28,7 +28,6 @@ from tests.simulation.copies import SimulatedCopies
 from tests.simulation.tables import (
     SimulatedHeartbeat,
     SimulatedInspections,
-    SimulatedPlans,
     SimulatedQueues,
     SimulatedRecords,
     SimulatedRestores,
@@ -69,7 +68,6 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
         records=SimulatedRecords(world, calls),
         restores=SimulatedRestores(world, calls),
         inspections=SimulatedInspections(world, calls),
-        plans=SimulatedPlans(world, calls),
         queues=SimulatedQueues(world, calls),
         heartbeat=SimulatedHeartbeat(world, calls),
         now=lambda: world.now,

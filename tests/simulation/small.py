@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from shared import batches, patience, ranges, sampling
+from shared import patience, ranges, sampling
 from shared.names import PAGE
-from shared.workflows import clearing, listing, plan_changes
+from shared.workflows import clearing, copy_ranges, copying, listing, plan_changes
 from shared.workflows.inspecting import begin as inspecting
 from shared.workflows.restoring import carry, prove
 from shared.workflows.sealing import verify
@@ -15,9 +15,12 @@ from shared.workflows.sealing import verify
 
 def make_small(change: Callable[[Any, str, Any], None]) -> None:
     """Change what a history needs changed, and silence the app's log: by `setattr`, or by something that undoes it."""
-    change(plan_changes, "WINDOW", 8 * PAGE)
+    change(copying, "WINDOW", 8 * PAGE)
+    change(copying, "SAVES_AFTER", timedelta(milliseconds=100))
+    change(plan_changes, "FIRST_TURN", timedelta(milliseconds=50))
+    change(copy_ranges, "TURN", timedelta(milliseconds=100))
+    change(copy_ranges, "TURNS", 3)
     change(verify, "WINDOW", 4 * PAGE)
-    change(verify, "PLAN_WINDOW", 8 * PAGE)
     change(verify, "VERIFY_FOR", timedelta(milliseconds=200))
     change(prove, "WINDOW", 16 * PAGE)
     change(carry, "PART", 8 * PAGE)
@@ -27,8 +30,6 @@ def make_small(change: Callable[[Any, str, Any], None]) -> None:
     for samples in ("SAMPLES", "SAMPLES_OF_A_DISK", "SAMPLES_OF_A_WINDOW"):
         change(sampling, samples, 1)
     change(sampling, "SAMPLE_BYTES", PAGE)
-    change(batches, "MAX_CHANGES", 2)
-    change(batches, "SECONDS_OF_BLOB", 0.009)
     change(ranges, "MAX_WRITE", 2 * PAGE)
     for module in (ranges, clearing):
         change(module, "MAX_CLEAR", 5 * PAGE)

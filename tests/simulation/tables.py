@@ -8,17 +8,15 @@ from typing import Any
 from azure.core.exceptions import AzureError
 
 from shared.addresses import BlobAddress
-from shared.batches import Effort, fingerprint
 from shared.errors import HeartbeatError
 from shared.inspections import Compared, Inspection
-from shared.messages import BatchMessage, Message, PartMessage, RunMessage, TickMessage
+from shared.messages import Message, PartMessage, TickMessage
 from shared.names import RUN_SEPARATOR, disk_key
-from shared.ranges import Change
-from shared.record import DiskRecord, Progress, RecoveryPoint
+from shared.record import DiskRecord, RecoveryPoint
 from shared.restores import UNREADABLE_PARTITION, Restore
+from shared.settings import Mode
 from shared.storage.heartbeat import Heartbeat
 from shared.storage.inspections import Inspections
-from shared.storage.plan_rows import PlanRows
 from shared.storage.queues import QUEUE_OF, Queues
 from shared.storage.records import RecordConflictError, Records, own_record
 from shared.storage.restores import Restores
@@ -105,7 +103,20 @@ class SimulatedRecords(Records):
         before, entity = self._require(disk, etag), record.to_entity()
         if before.get("restore") and "run_snapshot" in entity.keys() - before.keys():
             self._world.violations.append(f"a run was opened of {disk.blob}, which is being restored")
+        self._require_progress(disk, before, entity)
         self._world.records[disk_key(disk)] = (entity, f"{self._world.number()}")
+
+    def _require_progress(self, disk: BlobAddress, before: dict[str, Any], entity: dict[str, Any]) -> None:
+        """See to it that a run never goes back, and that all is applied below its position."""
+        is_same_plan = before.get("run_mode") != Mode.FULL and all(
+            before.get(name) == entity.get(name) for name in ("run_snapshot", "run_plan")
+        )
+        if is_same_plan and entity.get("run_position", 0) < before.get("run_position", 0):
+            self._world.violations.append(f"the run of {disk.blob} went back to {entity['run_position']}")
+        if is_same_plan and entity.get("run_position", 0) > before.get("run_position", 0):
+            self._world.violations += model.wrong_below(
+                self._world, disk, str(entity["run_snapshot"]), entity["run_position"]
+            )
 
     def _require(self, disk: BlobAddress, etag: str | None) -> dict[str, Any]:
         entity, current = self._world.records.get(disk_key(disk), ({}, None))
@@ -162,6 +173,9 @@ class SimulatedInspections(Inspections):
 
     def __init__(self, world: World, calls: Calls) -> None:
         self._world, self._calls = world, calls
+
+    async def ensure(self) -> None:
+        await self._calls.change(lambda: None)
 
     async def add(self, inspection: Inspection) -> bool:
         row = _row_of_inspection(inspection)
@@ -221,83 +235,6 @@ class SimulatedInspections(Inspections):
             await self._calls.change(partial(self._world.parts.pop, parts, None))
 
 
-class SimulatedPlans(PlanRows):
-    """The rows of plans: an effort each, and for a window its batches."""
-
-    def __init__(self, world: World, calls: Calls) -> None:
-        self._world, self._calls = world, calls
-
-    async def ensure(self) -> None:
-        await self._calls.change(lambda: None)
-
-    async def window_planned(
-        self, plan: RunMessage, window: int, fingerprints: Sequence[int], effort: Effort, samples: Sequence[Change]
-    ) -> None:
-        counts = {"batches": len(fingerprints), "fingerprint": sum(fingerprints)}
-        await self._put(plan, f"window-{window}", {**counts, **effort._asdict(), "samples": list(samples)})
-
-    async def samples(self, plan: RunMessage, window: int) -> list[Change]:
-        row = await self._calls.read(lambda: self._world.plans.get(_partition(plan), {}).get(f"window-{window}"))
-        return row["samples"] if row else []
-
-    async def batch_done(self, batch: BatchMessage, effort: Effort) -> None:
-        await self._put(batch, _row_of(batch), {"fingerprint": fingerprint(batch.ranges), **effort._asdict()})
-
-    async def is_batch_done(self, batch: BatchMessage) -> bool:
-        row = await self._calls.read(lambda: self._world.plans.get(_partition(batch), {}).get(_row_of(batch)))
-        return row is not None and row["fingerprint"] == fingerprint(batch.ranges)
-
-    async def batches_done(self, plan: RunMessage, window: int) -> dict[int, int]:
-        prefix = f"batch-{window}-"
-        rows = await self._calls.read(lambda: dict(self._world.plans.get(_partition(plan), {})))
-        return {
-            int(row.removeprefix(prefix)): values["fingerprint"]
-            for row, values in rows.items()
-            if row.startswith(prefix)
-        }
-
-    async def progress(self, plan: RunMessage) -> Progress:
-        rows = await self._calls.read(lambda: dict(self._world.plans.get(_partition(plan), {})))
-        planned = done = Effort()
-        windows = [values for row, values in rows.items() if row.startswith("window-")]
-        for row, values in rows.items():
-            effort = Effort(*(values[name] for name in Effort._fields))
-            planned, done = (planned.plus(effort), done) if row.startswith("window-") else (planned, done.plus(effort))
-        return Progress(
-            windows=len(windows),
-            batches_total=sum(values["batches"] for values in windows),
-            planned=planned,
-            planned_fingerprint=sum(values["fingerprint"] for values in windows),
-            batches_done=len(rows) - len(windows),
-            done=done,
-            done_fingerprint=sum(
-                values["fingerprint"] for row, values in rows.items() if not row.startswith("window-")
-            ),
-        )
-
-    async def drop(self, run: RunMessage) -> None:
-        plans = self._world.plans
-        found = await self._calls.read(
-            lambda: [
-                (partition, list(plans[partition]))
-                for partition in sorted(plans)
-                if f"{run.disk_key}{RUN_SEPARATOR}" <= partition < f"{run.run_id}~" and plans[partition]
-            ]
-        )
-        for partition, rows in found:
-            await self._calls.change(partial(self._delete_rows, partition, rows))
-
-    async def _put(self, plan: RunMessage, row: str, values: dict[str, Any]) -> None:
-        await self._calls.change(lambda: self._world.plans.setdefault(_partition(plan), {}).update({row: values}))
-
-    def _delete_rows(self, partition: str, rows: list[str]) -> None:
-        """Delete rows, all or none (REST: entity group transactions)."""
-        if not self._world.plans[partition].keys() >= set(rows):
-            raise refusal(404, "ResourceNotFound")
-        for row in rows:
-            del self._world.plans[partition][row]
-
-
 class SimulatedQueues(Queues):
     """The queues."""
 
@@ -318,6 +255,13 @@ class SimulatedQueues(Queues):
 
         await self._calls.change(effect)
 
+    async def is_any_waiting(self, kind: type[Message]) -> bool:
+        def effect() -> bool:
+            waiting = [message for message in self._world.messages if message.queue == QUEUE_OF[kind]]
+            return any(message.visible_at <= self._world.now for message in waiting)
+
+        return await self._calls.read(effect)
+
 
 class SimulatedHeartbeat(Heartbeat):
     """Who is told when all went well."""
@@ -336,14 +280,6 @@ class SimulatedHeartbeat(Heartbeat):
             await self._calls.change(effect)
         except AzureError as error:
             raise HeartbeatError(str(error)) from None
-
-
-def _partition(plan: RunMessage) -> str:
-    return f"{plan.run_id}{RUN_SEPARATOR}{plan.plan:04d}"
-
-
-def _row_of(batch: BatchMessage) -> str:
-    return f"batch-{batch.window}-{batch.number}"
 
 
 def _row_of_restore(restore: Restore) -> tuple[str, str]:

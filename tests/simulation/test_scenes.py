@@ -6,10 +6,11 @@ from typing import Any, NoReturn
 
 import pytest
 
+from shared.batches import SILENT_FOR
 from shared.errors import SourceGoneError
 from shared.inspections import Stage
 from shared.messages import FinishMessage
-from shared.names import CONTINUE_RESTORE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
+from shared.names import CONTINUE_RESTORE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, disk_key
 from shared.record import Kind
 from shared.restores import State
 from tests.simulation.blobs import refusal
@@ -47,12 +48,12 @@ def ask(scene: Scene, queue: str, **request: Any) -> str:
 
 
 @pytest.mark.parametrize("mode", ["full", "incremental"])
-async def test_a_run_that_can_not_be_looked_at_does_not_multiply_its_messages(mode: str) -> None:
+async def test_a_run_that_can_not_go_on_does_not_multiply_its_messages(mode: str) -> None:
     scene = Scene(mode)
     if mode == "full":
         scene.world.forbidden.add(OWN)
     else:
-        scene.services.plans.progress = refuse
+        scene.services.backups.copy = refuse
     await scene.tick()
     await scene.pass_time(HOUR)
     assert sum(scene.waiting().values()) <= MOST_MESSAGES
@@ -205,6 +206,40 @@ async def test_a_request_that_is_given_up_long_after_the_same_one_was_done_has_a
     states = {restore.restore: restore.state for restore in scene.world.restore_rows()}
     assert states.pop(first) is State.DONE
     assert list(states.values()) == [State.REFUSED]
+
+
+async def test_a_batch_that_waits_for_a_busy_service_shows_that_it_is_alive() -> None:
+    scene = Scene()
+    copy, asked, silent = scene.services.backups.copy, list[datetime](), list[timedelta]()
+
+    async def busy(*arguments: Any) -> None:
+        asked.append(scene.world.now)
+        alive = scene.world.records[disk_key(scene.disk)][0]["run_alive"]
+        silent.append(scene.world.now - alive)
+        if len(asked) <= 12:
+            raise refusal(503, "ServerBusy")
+        await copy(*arguments)
+
+    scene.services.backups.copy = busy
+    await scene.tick()
+    await scene.pass_time(HOUR)
+    assert asked[11] - asked[0] > SILENT_FOR
+    assert max(silent) < SILENT_FOR / 2
+    assert len(scene.world.points_of(scene.disk)) == 1
+
+
+async def test_a_run_whose_backup_blob_is_busy_for_days_is_tried_again_and_then_gives_way_to_the_next() -> None:
+    scene = Scene()
+
+    async def busy(*_: Any, **__: Any) -> NoReturn:
+        raise refusal(503, "ServerBusy")
+
+    scene.services.backups.copy = busy
+    for _ in range(5):
+        await scene.tick()
+        await scene.pass_time(DAY / 2)
+        assert sum(scene.waiting().values()) <= MOST_MESSAGES
+    assert scene.snapshots_taken() > 1, "the first run was given up, and another has begun"
 
 
 async def test_a_copy_that_the_service_refuses_for_days_has_no_more_messages_each_day() -> None:

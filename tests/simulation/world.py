@@ -65,7 +65,6 @@ class World:
         restores: the rows of restores and their ETags, by partition and row.
         inspections: the rows of inspections and their ETags, by partition and row.
         parts: the rows of their parts: bytes compared and what differs, by partition and part.
-        plans: plan rows, by partition and row.
         messages: the queues.
         heartbeats: when the heartbeat was called.
         poison: what is kept of messages that belong to no disk, by message.
@@ -99,7 +98,6 @@ class World:
     restores: dict[tuple[str, str], tuple[dict[str, Any], str]] = field(default_factory=dict)
     inspections: dict[tuple[str, str], tuple[Inspection, str]] = field(default_factory=dict)
     parts: dict[str, dict[int, tuple[int, str]]] = field(default_factory=dict)
-    plans: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     messages: list[QueueMessage] = field(default_factory=list)
     heartbeats: list[datetime] = field(default_factory=list)
     poison: dict[str, dict[str, str]] = field(default_factory=dict)

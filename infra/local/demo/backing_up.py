@@ -104,9 +104,7 @@ def _said(record: DiskRecord | None, since: datetime) -> str:
     run = record.run
     if error := _error(record, since):
         return f"tried again after: {error}"
-    if not run.opened or not run.batches_total:
-        return "listing what changed"
-    return (
-        f"{run.kind}, {run.batches_done} of {run.batches_total} batches, "
-        f"{run.bytes_done // MIB} of {run.bytes_total // MIB} MiB"
-    )
+    if not run.opened:
+        return "getting the backup blob ready"
+    written = run.bytes_written // MIB
+    return f"{run.kind}, {run.position // MIB} of {run.size // MIB} MiB gone through, {written} MiB of them written"

@@ -20,7 +20,7 @@ from infra.local.host.process import HostProcess, run_host
 from infra.local.identity_azure import run_identity_azure
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure, run_local_azure
 from shared.addresses import BlobAddress
-from shared.names import BACKUPS_TABLE, BATCHES_TABLE, DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, backup_blob_name
+from shared.names import BACKUPS_TABLE, DRILL_QUEUE, PARTS_TABLE, RESTORE_REQUESTS_QUEUE, backup_blob_name
 
 _CONTAINER = "vhds"
 
@@ -104,7 +104,7 @@ async def set_stage(
             container = await services[DISKS].create_container(_CONTAINER)
             disk = BlobAddress.parse(container.get_blob_client(name).url)
             tables, queues = await enter(azure.tables()), await enter(azure.queues())
-            table, parts = (tables.get_table_client(name) for name in (BACKUPS_TABLE, BATCHES_TABLE))
+            table, parts = (tables.get_table_client(name) for name in (BACKUPS_TABLE, PARTS_TABLE))
             host = await enter(run_host(ROOT, azure.app_settings([disk.url]), log=log))
             access = ", keys off" if by_identity else ""
             step.result = f"blobs at {azure.gateway.url}{access}, the functions host at {host.url}"

@@ -20,6 +20,7 @@ from .door import Door
 from .faults import Fault, Faults
 from .from_url import put_page_from_url
 from .incoming import asked, closed, cut, record, serve
+from .limits import Limits
 from .mutations import LONE_MUTATIONS, PAGE_WRITES, UNNOTED_MUTATIONS, Mutations
 from .operations import Request, operation_name
 from .page_ranges import PageRanges, RangeSource
@@ -38,6 +39,7 @@ class Gateway:
         url: its address, "http://127.0.0.1:PORT"; an account's blobs are at `url`/ACCOUNT.
         requests: what it was asked, in the order of arrival.
         faults: what is to go wrong.
+        limits: what blobs take in a second, where that is limited.
         copies: which copies are to take their time.
         stage: what sees the calls as they come and go, if anything does.
         deletions: what soft delete would keep of what is deleted or written over.
@@ -49,6 +51,7 @@ class Gateway:
         self.url = url
         self.requests: list[Request] = []
         self.faults = Faults()
+        self.limits = Limits()
         self.copies = Copies(upstream, url)
         self.stage: Stage | None = None
         self.versioned: set[str] = set()
@@ -101,7 +104,7 @@ class Gateway:
     async def _meet_fault(self, incoming: web.BaseRequest, call: Call) -> web.StreamResponse:
         """Do a request, or what is ordered to go wrong with it."""
         request, stage = call.request, self.stage
-        fault = self.faults.strike(request) or Fault()
+        fault = self.faults.strike(request) or self.limits.strike(request) or Fault()
         await _hold(fault)
         if fault.cut == "before":
             return cut(incoming)

@@ -60,4 +60,5 @@ async def _apply(services: Services, restore: Restore, source: Version, changes:
     async with AtOnce(WRITERS) as writing:
         async for change in changes:
             for piece in writes(change):
-                await writing.start(clearing.apply(piece) if piece.clear else pace.call(partial(write, piece)))
+                writes_it = partial(pace.call, partial(write, piece), piece.length)
+                await writing.start(clearing.apply(piece) if piece.clear else writes_it())

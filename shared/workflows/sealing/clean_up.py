@@ -14,14 +14,13 @@ from shared.workflows.points import mark_damaged
 
 
 async def clean_up(services: Services, message: FinishMessage, record: DiskRecord) -> None:
-    """End the run's lease; delete what the seal has left over: older source snapshots, orphans, the plan's rows.
+    """End the run's lease; delete what the seal has left over: older source snapshots, orphans.
 
     A second snapshot of the backup blob by the same run can't come any more once the lease has ended.
     """
     disk = message.address
     await services.backups.release_lease(disk, message.of_plan(record.sealed_plan).lease_id)
     await drop_duplicates(services, message, record.backup_snapshot)
-    await services.plans.drop(message)
     try:
         await drop_old_snapshots(services, disk)
     except AzureError as error:

@@ -7,7 +7,7 @@ from shared.decisions import TakenSnapshot, full_copy, recovery_point, sealed, s
 from shared.events import Event, log_event
 from shared.messages import FinishMessage
 from shared.notices import noticed, versions_kept
-from shared.record import DiskRecord, OpenRun, Progress, RecoveryPoint
+from shared.record import DiskRecord, OpenRun, RecoveryPoint
 from shared.storage.records import RecordConflictError
 from shared.storage.services import Services
 from shared.storage.targets import CopyTarget
@@ -16,7 +16,7 @@ from shared.workflows.sealing.clean_up import clean_up
 from shared.workflows.sealing.verify import verified
 
 
-async def seal(services: Services, message: FinishMessage, run: OpenRun, progress: Progress) -> bool:
+async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool:
     """Take the recovery point of a run and advance the record to it. Repeating any part is harmless.
 
     Returns:
@@ -34,10 +34,10 @@ async def seal(services: Services, message: FinishMessage, run: OpenRun, progres
         return True
     # BACKUP_CONTAINER may have changed since the run was opened.
     record, etag = found[0].model_copy(update={"backup_blob": services.backups.address(disk).url}), found[1]
-    taken = await _recovery_point(services, message, run)
+    taken = await _recovery_point(services, message, record, run)
     if taken is None:
         return False
-    point = recovery_point(record, progress, taken.time, services.now())
+    point = recovery_point(record, taken.time, services.now())
     notice = _notice(services, message, record)
     next_record = sealed(record, point, taken).model_copy(update={"backup_notice": notice})
     await _put_on_record(services, message, next_record, etag, point)
@@ -85,13 +85,15 @@ async def _put_on_record(
         await services.queues.send(message)  # the run is over then
 
 
-async def _recovery_point(services: Services, message: FinishMessage, run: OpenRun) -> TakenSnapshot | None:
+async def _recovery_point(
+    services: Services, message: FinishMessage, record: DiskRecord, run: OpenRun
+) -> TakenSnapshot | None:
     """Find the snapshot that an earlier try has taken under this plan; or verify the backup blob, and take it."""
     disk = message.address
     for taken in await services.backups.snapshots(disk, message.run_id):
         if taken.plan == run.plan:
             return taken
-    etag = await verified(services, message, run)
+    etag = await verified(services, message, record)
     if etag is None:
         return None
     metadata = point_metadata(message.of_plan(run.plan), run.kind, etag)
