@@ -1,0 +1,168 @@
+"""The services of an invocation on top of a world of large disks: what moves pages counts on its blob's limits."""
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+from urllib.parse import parse_qs
+
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+
+from shared.addresses import BlobAddress
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, gave_up, refuses_diff
+from shared.messages import Message
+from shared.names import PAGE, backup_blob_name, disk_key
+from shared.ranges import Change, Window
+from shared.record import DiskRecord, RecoveryPoint
+from shared.settings import Settings
+from shared.storage.page_blobs import RANGES_PER_REQUEST
+from shared.storage.queues import QUEUE_OF
+from shared.storage.services import Services
+from tests.simulation.backups import SimulatedBackups
+from tests.simulation.blobs import Page
+from tests.simulation.fleet import clock
+from tests.simulation.fleet.extents import Extents
+from tests.simulation.fleet.service import MOVED, Moved, TimedCalls
+from tests.simulation.fleet.world import FleetWorld
+from tests.simulation.services import SimulatedPages, simulated
+from tests.simulation.tables import SimulatedQueues, SimulatedRecords
+from tests.simulation.world import OWN
+
+
+def fleet_services(world: FleetWorld, calls: TimedCalls, settings: Settings) -> Services:
+    """Bundle the services."""
+    return replace(
+        simulated(world, calls, settings),
+        pages=FleetPages(world, calls),
+        backups=FleetBackups(world, calls),
+        records=FleetRecords(world, calls),
+        queues=FleetQueues(world, calls),
+        now=clock.now,
+        sleep=lambda duration: asyncio.sleep(duration.total_seconds()),
+    )
+
+
+@functools.cache
+def _parsed(url: str) -> tuple[BlobAddress, str]:
+    """Read a blob's address and a snapshot's time in a URL."""
+    path, _, query = url.partition("?")
+    return BlobAddress.parse(path), parse_qs(query).get("snapshot", [""])[0]
+
+
+@functools.cache
+def _backup_of(disk: BlobAddress) -> BlobAddress:
+    return OWN.blob(backup_blob_name(disk))
+
+
+@contextlib.contextmanager
+def _moving(moved: Moved) -> Iterator[None]:
+    """Have the calls inside count on a blob's limits."""
+    token = MOVED.set(moved)
+    try:
+        yield
+    finally:
+        MOVED.reset(token)
+
+
+class FleetPages(SimulatedPages):
+    """What is read of page blobs; a list of ranges comes page by page, as the service gives it."""
+
+    _world: FleetWorld
+
+    async def changes(
+        self, blob: BlobAddress, snapshot: str, previous: str | None, window: Window
+    ) -> AsyncIterator[Change]:
+        listing: list[Iterator[Change]] = []
+
+        def next_page() -> list[Change]:
+            if not listing:
+                found = self._world.blob(blob)
+                changes = found.diff(snapshot, previous, window) if previous else None
+                listing.append(iter(Extents.of(found.at(snapshot).pages).valid(window) if changes is None else changes))
+            return list(islice(listing[0], RANGES_PER_REQUEST))
+
+        while True:
+            with _reading(blob, snapshot, previous), _moving(Moved(blob, 0)):
+                page = await self._calls.read(next_page)
+            for change in page:
+                yield change
+            if len(page) < RANGES_PER_REQUEST:
+                return
+
+    async def read(self, signed_url: str, piece: Change) -> bytes:
+        blob, snapshot = _parsed(signed_url)
+        first, end = piece.start // PAGE, piece.end // PAGE
+        with _reading(blob, snapshot, None), _moving(Moved(blob, piece.length, is_read=True)):
+            return await self._calls.read(lambda: self._world.pages(blob, snapshot).read(first, end).content())
+
+
+class FleetBackups(SimulatedBackups):
+    """The backup blobs."""
+
+    _world: FleetWorld
+
+    def address(self, disk: BlobAddress) -> BlobAddress:
+        return _backup_of(disk)
+
+    async def copy(self, disk: BlobAddress, piece: Change, source_url: str, lease_id: str) -> None:
+        with _moving(Moved(self.address(disk), piece.length)):
+            await super().copy(disk, piece, source_url, lease_id)
+
+    async def write(self, disk: BlobAddress, piece: Change, content: bytes, lease_id: str) -> None:
+        with _moving(Moved(self.address(disk), piece.length)):
+            await super().write(disk, piece, content, lease_id)
+
+    async def clear(self, disk: BlobAddress, piece: Change, lease_id: str) -> None:
+        with _moving(Moved(self.address(disk), 0)):
+            await super().clear(disk, piece, lease_id)
+
+    def _source(self, source_url: str, piece: Change) -> Sequence[Page]:  # type: ignore[override]  # one that is sparse
+        blob, snapshot = _parsed(source_url)
+        return self._world.pages(blob, snapshot).read(piece.start // PAGE, piece.end // PAGE)
+
+
+class FleetQueues(SimulatedQueues):
+    """The queues."""
+
+    _world: FleetWorld
+
+    async def is_any_waiting(self, kind: type[Message]) -> bool:
+        at = asyncio.get_running_loop().time()
+        return await self._calls.read(lambda: self._world.queues[QUEUE_OF[kind]].is_visible(at))
+
+
+class FleetRecords(SimulatedRecords):
+    """The record. A recovery point that does not hold what its source snapshot held is a violation."""
+
+    def _require_progress(self, disk: BlobAddress, before: dict[str, Any], entity: dict[str, Any]) -> None:
+        """Leave that to the histories: these disks are too large to be compared at each save."""
+
+    async def seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
+        def effect() -> None:
+            self._replace(disk, record, etag)
+            world = self._world
+            world.points.setdefault(disk_key(disk), {})[point.row_key] = point
+            world.sealed.setdefault(disk_key(disk), {})[point.time] = world.now
+            backup = world.blobs[world.backup_of(disk)].snapshots[point.backup_snapshot]
+            if backup.pages != world.blobs[disk].snapshots[point.time].pages:
+                world.violations.append(f"{point.time} ({point.kind}) of {disk.blob} is not its source snapshot")
+
+        await self._calls.change(effect)
+
+
+@contextlib.contextmanager
+def _reading(blob: BlobAddress, snapshot: str, previous: str | None) -> Iterator[None]:
+    """Tell apart what reading is refused for, as `shared.storage.page_blobs` does."""
+    try:
+        yield
+    except ResourceNotFoundError as error:
+        raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
+    except AzureError as error:
+        if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
+            raise DiffRefusedError(str(error)) from error
+        if gave_up(error):
+            raise ListingTimedOutError(str(error)) from error
+        raise
