@@ -22,11 +22,8 @@ LONGEST_PAUSE = timedelta(seconds=30)
 _CALM = 5.0  # seconds without a refusal, after which another one is a limit that was found, not one that was missed
 _FOUND, _MISSED = 0.92, 0.7  # what is left of the rate after either
 _NEAR, _BEYOND = 0.92, 1.05  # of the rate that was refused last: where it goes up slowly
-_STEADY, _UP, _CATCHING_UP = (
-    0.001,
-    0.02,
-    0.1,
-)  # a second: near that rate, far beyond it, and the share of what is missing
+_STEADY, _UP = 0.001, 0.02  # what is added in a second: near that rate, and far beyond it
+_CATCHING_UP = 0.1  # the share of what is missing to that rate, a second
 
 _PRECAUTION, _PATIENT = 0.2, 3.0
 

@@ -1,8 +1,9 @@
 """The services of an invocation, as the workflows see them, on top of the world: disks and what is read, all in all."""
 
+import contextlib
 import functools
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import timedelta
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
@@ -75,6 +76,21 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
     )
 
 
+@contextlib.contextmanager
+def reading(blob: BlobAddress, snapshot: str, previous: str | None) -> Iterator[None]:
+    """Tell apart what reading is refused for, as `shared.storage.page_blobs` does."""
+    try:
+        yield
+    except ResourceNotFoundError as error:
+        raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
+    except AzureError as error:
+        if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
+            raise DiffRefusedError(str(error)) from error
+        if gave_up(error):
+            raise ListingTimedOutError(str(error)) from error
+        raise
+
+
 class SimulatedDisks(SourceDisks):
     """The disks."""
 
@@ -140,18 +156,10 @@ class SimulatedPages(PageBlobs):
             found = self._world.blob(blob)
             return found.diff(snapshot, previous, window) if previous else found.valid(snapshot, window)
 
-        try:
+        with reading(blob, snapshot, previous):
             listed = await self._calls.read(effect)
             if previous and self._world.lies:
                 listed = self._lied(blob, (snapshot, previous), window, listed)
-        except ResourceNotFoundError as error:
-            raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
-        except AzureError as error:
-            if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
-                raise DiffRefusedError(str(error)) from error
-            if gave_up(error):
-                raise ListingTimedOutError(str(error)) from error
-            raise
         for change in listed:
             if self._calls.gives_up():
                 raise ListingTimedOutError("OperationTimedOut")

@@ -9,10 +9,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-
 from shared.addresses import BlobAddress
-from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, gave_up, refuses_diff
 from shared.messages import Message
 from shared.names import PAGE, backup_blob_name, disk_key
 from shared.ranges import Change, Window
@@ -27,7 +24,7 @@ from tests.simulation.fleet import clock
 from tests.simulation.fleet.extents import Extents
 from tests.simulation.fleet.service import MOVED, Moved, TimedCalls
 from tests.simulation.fleet.world import FleetWorld
-from tests.simulation.services import SimulatedPages, simulated
+from tests.simulation.services import SimulatedPages, reading, simulated
 from tests.simulation.tables import SimulatedQueues, SimulatedRecords
 from tests.simulation.world import OWN
 
@@ -85,7 +82,7 @@ class FleetPages(SimulatedPages):
             return list(islice(listing[0], RANGES_PER_REQUEST))
 
         while True:
-            with _reading(blob, snapshot, previous), _moving(Moved(blob, 0)):
+            with reading(blob, snapshot, previous), _moving(Moved(blob, 0)):
                 page = await self._calls.read(next_page)
             for change in page:
                 yield change
@@ -95,7 +92,7 @@ class FleetPages(SimulatedPages):
     async def read(self, signed_url: str, piece: Change) -> bytes:
         blob, snapshot = _parsed(signed_url)
         first, end = piece.start // PAGE, piece.end // PAGE
-        with _reading(blob, snapshot, None), _moving(Moved(blob, piece.length, is_read=True)):
+        with reading(blob, snapshot, None), _moving(Moved(blob, piece.length, is_read=True)):
             return await self._calls.read(lambda: self._world.pages(blob, snapshot).read(first, end).content())
 
 
@@ -151,18 +148,3 @@ class FleetRecords(SimulatedRecords):
                 world.violations.append(f"{point.time} ({point.kind}) of {disk.blob} is not its source snapshot")
 
         await self._calls.change(effect)
-
-
-@contextlib.contextmanager
-def _reading(blob: BlobAddress, snapshot: str, previous: str | None) -> Iterator[None]:
-    """Tell apart what reading is refused for, as `shared.storage.page_blobs` does."""
-    try:
-        yield
-    except ResourceNotFoundError as error:
-        raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
-    except AzureError as error:
-        if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
-            raise DiffRefusedError(str(error)) from error
-        if gave_up(error):
-            raise ListingTimedOutError(str(error)) from error
-        raise
