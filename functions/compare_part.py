@@ -2,11 +2,11 @@
 
 import azure.functions as func
 
-from shared.messages import PartMessage
-from shared.names import COMPARE_PARTS_QUEUE
+from shared.azure.services import open_services
+from shared.inspection.compare_part import compare_part as compare
+from shared.model.messages import PartMessage
+from shared.model.names import COMPARE_PARTS_QUEUE
 from shared.settings import load_settings
-from shared.storage.services import open_services
-from shared.workflows.compare_part import compare_part as compare
 
 compare_part_blueprint = func.Blueprint()
 

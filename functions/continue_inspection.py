@@ -2,11 +2,11 @@
 
 import azure.functions as func
 
-from shared.messages import InspectionMessage
-from shared.names import CONTINUE_INSPECTION_QUEUE
+from shared.azure.services import open_services
+from shared.inspection.steps import continue_inspection as step
+from shared.model.messages import InspectionMessage
+from shared.model.names import CONTINUE_INSPECTION_QUEUE
 from shared.settings import load_settings
-from shared.storage.services import open_services
-from shared.workflows.continue_inspection import continue_inspection as step
 
 continue_inspection_blueprint = func.Blueprint()
 

@@ -2,11 +2,11 @@
 
 import azure.functions as func
 
-from shared.messages import RestoreMessage
-from shared.names import CONTINUE_RESTORE_QUEUE
+from shared.azure.services import open_services
+from shared.model.messages import RestoreMessage
+from shared.model.names import CONTINUE_RESTORE_QUEUE
+from shared.restore.steps import continue_restore as step
 from shared.settings import load_settings
-from shared.storage.services import open_services
-from shared.workflows.continue_restore import continue_restore as step
 
 continue_restore_blueprint = func.Blueprint()
 

@@ -2,11 +2,11 @@
 
 import azure.functions as func
 
-from shared.messages import BatchMessage
-from shared.names import COPY_RANGES_QUEUE
+from shared.azure.services import open_services
+from shared.backup.copy_ranges import copy_ranges as copy
+from shared.model.messages import BatchMessage
+from shared.model.names import COPY_RANGES_QUEUE
 from shared.settings import load_settings
-from shared.storage.services import open_services
-from shared.workflows.copy_ranges import copy_ranges as copy
 
 copy_ranges_blueprint = func.Blueprint()
 

@@ -2,10 +2,10 @@
 
 import azure.functions as func
 
-from shared.record import Task
+from shared.azure.services import open_services
+from shared.inspection.request import inspect_all
+from shared.model.disk import Task
 from shared.settings import load_settings
-from shared.storage.services import open_services
-from shared.workflows.request_inspection import inspect_all
 
 drill_disks_blueprint = func.Blueprint()
 

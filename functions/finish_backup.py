@@ -2,11 +2,11 @@
 
 import azure.functions as func
 
-from shared.messages import FinishMessage
-from shared.names import FINISH_BACKUP_QUEUE
+from shared.azure.services import open_services
+from shared.backup.finish_backup import finish_backup as finish
+from shared.model.messages import FinishMessage
+from shared.model.names import FINISH_BACKUP_QUEUE
 from shared.settings import load_settings
-from shared.storage.services import open_services
-from shared.workflows.finish_backup import finish_backup as finish
 
 finish_backup_blueprint = func.Blueprint()
 

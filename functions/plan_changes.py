@@ -2,11 +2,11 @@
 
 import azure.functions as func
 
-from shared.messages import PlanMessage
-from shared.names import PLAN_CHANGES_QUEUE
+from shared.azure.services import open_services
+from shared.backup.plan_changes import plan_changes as plan
+from shared.model.messages import PlanMessage
+from shared.model.names import PLAN_CHANGES_QUEUE
 from shared.settings import load_settings
-from shared.storage.services import open_services
-from shared.workflows.plan_changes import plan_changes as plan
 
 plan_changes_blueprint = func.Blueprint()
 

@@ -2,10 +2,10 @@
 
 import azure.functions as func
 
-from shared.names import REBUILD_CATALOGUE_QUEUE
+from shared.azure.services import open_services
+from shared.model.names import REBUILD_CATALOGUE_QUEUE
+from shared.points.rebuild_catalogue import rebuild_catalogue as rebuild
 from shared.settings import load_settings
-from shared.storage.services import open_services
-from shared.workflows.rebuild_catalogue import rebuild_catalogue as rebuild
 
 rebuild_catalogue_blueprint = func.Blueprint()
 

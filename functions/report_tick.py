@@ -2,11 +2,11 @@
 
 import azure.functions as func
 
-from shared.messages import TickMessage
-from shared.names import REPORT_TICK_QUEUE
+from shared.azure.services import open_services
+from shared.backup.report_tick import report_tick as report
+from shared.model.messages import TickMessage
+from shared.model.names import REPORT_TICK_QUEUE
 from shared.settings import load_settings
-from shared.storage.services import open_services
-from shared.workflows.report_tick import report_tick as report
 
 report_tick_blueprint = func.Blueprint()
 

@@ -2,10 +2,10 @@
 
 import azure.functions as func
 
-from shared.names import RESTORE_REQUESTS_QUEUE
+from shared.azure.services import open_services
+from shared.model.names import RESTORE_REQUESTS_QUEUE
+from shared.restore.request import restore_disk as restore
 from shared.settings import load_settings
-from shared.storage.services import open_services
-from shared.workflows.restore_disk import restore_disk as restore
 
 restore_disk_blueprint = func.Blueprint()
 

@@ -2,9 +2,9 @@
 
 import azure.functions as func
 
+from shared.azure.services import open_services
+from shared.backup.take_snapshots import take_snapshots as take
 from shared.settings import load_settings
-from shared.storage.services import open_services
-from shared.workflows.take_snapshots import take_snapshots as take
 
 take_snapshots_blueprint = func.Blueprint()
 

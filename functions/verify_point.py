@@ -2,11 +2,11 @@
 
 import azure.functions as func
 
-from shared.names import VERIFY_QUEUE
-from shared.record import Task
+from shared.azure.services import open_services
+from shared.inspection.request import request_inspection
+from shared.model.disk import Task
+from shared.model.names import VERIFY_QUEUE
 from shared.settings import load_settings
-from shared.storage.services import open_services
-from shared.workflows.request_inspection import request_inspection
 
 verify_point_blueprint = func.Blueprint()
 

@@ -2,10 +2,10 @@
 
 import azure.functions as func
 
+from shared.azure.queues import POISON_SUFFIX, QUEUES
+from shared.azure.services import open_services
+from shared.jobs.report_poison import report_poison
 from shared.settings import load_settings
-from shared.storage.queues import POISON_SUFFIX, QUEUES
-from shared.storage.services import open_services
-from shared.workflows.report_poison import report_poison
 
 watch_poison_blueprint = func.Blueprint()
 

@@ -1,1 +1,5 @@
-"""The domain of Tidemark. Imports run one way: names, settings, decisions (pure); storage (Azure access); workflows."""
+"""The domain of Tidemark, a room a capability. Imports run one way, from the bottom to the top.
+
+`errors`, `events`, `limits`; `changes`; `model`; `settings`; `azure`; `pages`; then the capabilities: `content`,
+`points`, `runs`, `jobs`, `inspection`, `restore`, `backup`.
+"""

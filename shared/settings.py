@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from shared.addresses import AddressError, BlobAddress, ContainerAddress
-from shared.names import STORAGE_API_VERSION
-from shared.naming import SPECIAL_CONTAINERS
-from shared.signatures import NEWEST_SIGNED, OLDEST_SIGNED, can_sign
+from shared.azure.signatures import NEWEST_SIGNED, OLDEST_SIGNED, can_sign
+from shared.model.addresses import AddressError, BlobAddress, ContainerAddress
+from shared.model.blob_names import SPECIAL_CONTAINERS
+from shared.model.names import STORAGE_API_VERSION
 from shared.storage_access import (
     HostStorage,
     StorageConnection,

@@ -13,8 +13,8 @@ from infra.local.disks.vhd import MIB
 from infra.local.host.process import HostProcess, run_host
 from infra.local.local_azure import BACKUPS, DISKS, HOST, ROOT, LocalAzure, run_local_azure
 from infra.local.stopping import in_thread, run_until_stopped
-from shared.names import BACKUPS_TABLE, RESTORE_REQUESTS_QUEUE
-from shared.requests import LATEST
+from shared.model.names import BACKUPS_TABLE, RESTORE_REQUESTS_QUEUE
+from shared.model.requests import LATEST
 
 _CONTAINER = "vhds"
 _DISK = "example.vhd"

@@ -23,13 +23,13 @@ from infra.local.gateway import Request
 from infra.local.host.forked import fork
 from infra.local.host.process import HostProcess, execute, run_host
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure
-from shared.addresses import BlobAddress
+from shared.azure.queues import QUEUE_OF, QUEUES
+from shared.azure.tables.records import from_properties
 from shared.events import Event
-from shared.messages import Message
-from shared.names import BACKUPS_TABLE, PAGE, PARTS_TABLE, backup_blob_name, disk_key
-from shared.record import DISK_ROW, POINT_ROW_PREFIX, DiskRecord, RecoveryPoint
-from shared.storage.queues import QUEUE_OF, QUEUES
-from shared.storage.records import from_properties
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DISK_ROW, POINT_ROW_PREFIX, DiskRecord, RecoveryPoint
+from shared.model.messages import Message
+from shared.model.names import BACKUPS_TABLE, PAGE, PARTS_TABLE, backup_blob_name, disk_key
 
 PATIENCE_SECONDS = 180.0
 """More than twice what the app waits at most before it looks again, `LONGEST_CHECK_DELAY`."""
@@ -39,7 +39,7 @@ LONGEST_PAUSE_SECONDS = 0.15
 KIB = 1024
 MIB = 1024 * 1024
 
-SOON_TAKEN_FOR_DEAD = {"batches.SILENT_FOR": timedelta(seconds=2)}
+SOON_TAKEN_FOR_DEAD = {"model.batches.SILENT_FOR": timedelta(seconds=2)}
 """What is changed of the app so that a batch whose worker was killed is gone on with within seconds."""
 
 
@@ -282,7 +282,7 @@ class Cloud:
             source_disks: the disks.
             lease: seconds that a message is invisible to others, unless it is renewed.
             log_everything: log all that any library says.
-            changed: constants of the app to be changed in this host only: `{"workflows.copying.REQUESTS": 2}`.
+            changed: constants of the app to be changed in this host only: `{"backup.copy_batch.REQUESTS": 2}`.
             settings: further app settings.
         """
         urls = [disk.url if isinstance(disk, Disk) else disk for disk in source_disks]

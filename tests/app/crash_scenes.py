@@ -7,12 +7,12 @@ from typing import Any
 from azure.storage.blob.aio import BlobClient
 
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
-from shared.addresses import BlobAddress
-from shared.inspections import Stage
-from shared.names import BACKUPS_TABLE, PAGE, SCRATCH_PREFIX, backup_blob_name, disk_key
-from shared.record import Kind, RecoveryPoint, Task
-from shared.restores import State
-from shared.storage.queues import QUEUES
+from shared.azure.queues import QUEUES
+from shared.model.addresses import BlobAddress
+from shared.model.disk import Kind, RecoveryPoint, Task
+from shared.model.inspection import Stage
+from shared.model.names import BACKUPS_TABLE, PAGE, SCRATCH_PREFIX, backup_blob_name, disk_key
+from shared.model.restore import State
 from tests.app.cloud import App, Cloud, Disk, pages
 from tests.app.crashes import MortalApp
 from tests.app.inspecting import ask_for, inspections

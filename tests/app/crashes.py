@@ -15,8 +15,8 @@ from infra.local.gateway.stage import Call
 from infra.local.host.forked import fork
 from infra.local.host.process import run_host
 from infra.local.local_azure import ACCOUNTS, HOST, ROOT
-from shared.names import REPORT_TICK_QUEUE
-from shared.storage.queues import QUEUES
+from shared.azure.queues import QUEUES
+from shared.model.names import REPORT_TICK_QUEUE
 from tests.app.cloud import App, Cloud, until
 
 SHORT_LEASE = 1

@@ -6,10 +6,10 @@ from typing import Any
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from shared.inspections import Inspection
-from shared.names import BACKUPS_TABLE
-from shared.record import Task
-from shared.storage.records import from_properties
+from shared.azure.tables.records import from_properties
+from shared.model.disk import Task
+from shared.model.inspection import Inspection
+from shared.model.names import BACKUPS_TABLE
 from tests.app.cloud import Cloud, Disk, until
 
 

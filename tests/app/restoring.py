@@ -7,9 +7,9 @@ from typing import Any
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from shared.names import BACKUPS_TABLE, RESTORE_REQUESTS_QUEUE
-from shared.restores import RESTORE_ROW_PREFIX, Restore, State
-from shared.storage.records import from_properties
+from shared.azure.tables.records import from_properties
+from shared.model.names import BACKUPS_TABLE, RESTORE_REQUESTS_QUEUE
+from shared.model.restore import RESTORE_ROW_PREFIX, Restore, State
 from tests.app.cloud import Cloud, Disk, until
 
 

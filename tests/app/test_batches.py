@@ -8,25 +8,25 @@ from itertools import pairwise
 
 from infra.local.gateway import Fault
 from shared.events import Event
-from shared.messages import BatchMessage, Message, PlanMessage
-from shared.names import COPY_RANGES_QUEUE, PAGE, PLAN_CHANGES_QUEUE
-from shared.record import OpenRun
+from shared.model.disk import OpenRun
+from shared.model.messages import BatchMessage, Message, PlanMessage
+from shared.model.names import COPY_RANGES_QUEUE, PAGE, PLAN_CHANGES_QUEUE
 from tests.app.cloud import MIB, SOON_TAKEN_FOR_DEAD, App, Cloud, Disk, pages, until
 
 SHORT_LEASE = 2
 SMALL, LARGE = PAGE, 4 * PAGE
 NO_TIME = timedelta()
-ONE_TURN_EACH = {"workflows.copy_ranges.TURNS": 1}
+ONE_TURN_EACH = {"backup.copy_ranges.TURNS": 1}
 A_PIECE_A_BATCH: dict[str, object] = {
-    "workflows.plan_changes.FIRST_TURN": NO_TIME,
-    "workflows.copy_ranges.TURN": NO_TIME,
+    "backup.plan_changes.FIRST_TURN": NO_TIME,
+    "backup.copy_ranges.TURN": NO_TIME,
     **ONE_TURN_EACH,
 }
-ONE_BY_ONE = {"pace.REQUESTS_PER_SECOND": 10}
-SAVED_AT_ONCE = {"workflows.copying.SAVES_AFTER": NO_TIME}
+ONE_BY_ONE = {"changes.pace.REQUESTS_PER_SECOND": 10}
+SAVED_AT_ONCE = {"backup.copy_batch.SAVES_AFTER": NO_TIME}
 BUSY_FOR_A_SECOND = {
-    "workflows.paced.BUSY_FOR": timedelta(seconds=1),
-    "workflows.copying.BUSY_AGAIN_AFTER": timedelta(seconds=1),
+    "pages.paced.BUSY_FOR": timedelta(seconds=1),
+    "backup.copy_batch.BUSY_AGAIN_AFTER": timedelta(seconds=1),
 }
 
 
@@ -144,9 +144,9 @@ async def test_small_disks_are_sealed_while_a_large_one_goes_at_its_blobs_pace_o
     for disk in disks:
         cloud.azure.gateway.limits.set(disk.backup_path, requests=requests_per_second, length=60 * MIB)
     changed = {
-        "pace.REQUESTS_PER_SECOND": requests_per_second,
-        "workflows.plan_changes.FIRST_TURN": timedelta(seconds=1),
-        "workflows.copy_ranges.TURN": timedelta(seconds=2),
+        "changes.pace.REQUESTS_PER_SECOND": requests_per_second,
+        "backup.plan_changes.FIRST_TURN": timedelta(seconds=1),
+        "backup.copy_ranges.TURN": timedelta(seconds=2),
         **ONE_TURN_EACH,
     }
     async with (

@@ -1,8 +1,8 @@
 """The table is lost: the record is rebuilt from the backup account, and all goes on."""
 
-from shared.names import BACKUPS_TABLE, PAGE, REBUILD_CATALOGUE_QUEUE
-from shared.record import Kind, RecoveryPoint
-from shared.restores import State
+from shared.model.disk import Kind, RecoveryPoint
+from shared.model.names import BACKUPS_TABLE, PAGE, REBUILD_CATALOGUE_QUEUE
+from shared.model.restore import State
 from shared.settings import Mode
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request

@@ -6,9 +6,9 @@ import pytest
 
 from infra.local.gateway import Fault, Request
 from shared.events import Event
-from shared.names import BACKUPS_TABLE, MAX_WRITE, PAGE, PARTS_TABLE, STORAGE_API_VERSION
-from shared.record import SERVER_SIDE
-from shared.restores import State
+from shared.model.disk import SERVER_SIDE
+from shared.model.names import BACKUPS_TABLE, MAX_WRITE, PAGE, PARTS_TABLE, STORAGE_API_VERSION
+from shared.model.restore import State
 from tests.app.cloud import MIB, Cloud, pages, until
 from tests.app.restoring import ask, ended, request
 

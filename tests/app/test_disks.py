@@ -8,10 +8,10 @@ from azure.core.exceptions import ResourceNotFoundError
 from infra.local.azurite import Account
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUPS, DISKS, MORE_DISKS
-from shared.addresses import BlobAddress
 from shared.events import Event
-from shared.names import BACKUPS_TABLE, disk_key
-from shared.record import DISK_ROW
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DISK_ROW
+from shared.model.names import BACKUPS_TABLE, disk_key
 from tests.app.cloud import MIB, Cloud, pages, until
 
 

@@ -6,10 +6,10 @@ import json
 from infra.local.gateway import Fault
 from infra.local.gateway.deletions import Kept
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
-from shared.inspections import Stage
-from shared.names import PAGE, SCRATCH_PREFIX, scratch_name
-from shared.record import SERVER_SIDE, PointState, Task
-from shared.restores import State
+from shared.model.disk import SERVER_SIDE, PointState, Task
+from shared.model.inspection import Stage
+from shared.model.names import PAGE, SCRATCH_PREFIX, scratch_name
+from shared.model.restore import State
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.inspecting import ask_for, has_ended, inspected, inspections
 from tests.app.restoring import ask, ended, request

@@ -9,8 +9,8 @@ from aiohttp import web
 from azure.core.rest import HttpRequest
 
 from infra.local.local_azure import DISKS
+from shared.azure.connections import open_connections
 from shared.settings import Settings
-from shared.storage.connections import open_connections
 
 NOWHERE = "http://disks.blob.nowhere.invalid"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

@@ -9,9 +9,9 @@ from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.events import Event
-from shared.names import PAGE, backup_blob_name
-from shared.record import SERVER_SIDE, Kind, RecoveryPoint
-from shared.restores import State
+from shared.model.disk import SERVER_SIDE, Kind, RecoveryPoint
+from shared.model.names import PAGE, backup_blob_name
+from shared.model.restore import State
 from shared.settings import Mode
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request

@@ -12,10 +12,10 @@ import pytest
 from infra.local.gateway import Fault, Request
 from infra.local.local_azure import BACKUPS
 from shared.events import Event
-from shared.names import PAGE
-from shared.record import Kind
-from shared.restores import State
-from shared.workflows.listing import WINDOW
+from shared.model.disk import Kind
+from shared.model.names import PAGE
+from shared.model.restore import State
+from shared.pages.listing import WINDOW
 from tests.app.cloud import KIB, MIB, Cloud, Disk, pages, until, valid_ranges
 from tests.app.restoring import ask, ended, request
 

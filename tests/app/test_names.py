@@ -5,12 +5,12 @@ from azure.data.tables import TableEntity
 
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
-from shared.addresses import BlobAddress
-from shared.disk_limits import LONGEST_SOURCE
 from shared.events import Event
-from shared.names import BACKUPS_TABLE, disk_key
-from shared.record import DISK_ROW, PointState, Task
-from shared.restores import State
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DISK_ROW, PointState, Task
+from shared.model.fitness import LONGEST_SOURCE
+from shared.model.names import BACKUPS_TABLE, disk_key
+from shared.model.restore import State
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.inspecting import inspected, inspections
 from tests.app.restoring import ask, ended, request

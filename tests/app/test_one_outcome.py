@@ -10,19 +10,19 @@ import pytest
 
 from infra.local.gateway import Fault, Front, run_front
 from infra.local.local_azure import ACCOUNTS, HOST
+from shared.azure.queues import POISON_SUFFIX
 from shared.events import Event
-from shared.inspections import Stage
-from shared.messages import InspectionMessage, RestoreMessage
-from shared.names import (
+from shared.model.disk import Task
+from shared.model.inspection import Stage
+from shared.model.messages import InspectionMessage, RestoreMessage
+from shared.model.names import (
     CONTINUE_INSPECTION_QUEUE,
     CONTINUE_RESTORE_QUEUE,
     DRILL_QUEUE,
     RESTORE_REQUESTS_QUEUE,
     request_id,
 )
-from shared.record import Task
-from shared.restores import State
-from shared.storage.queues import POISON_SUFFIX
+from shared.model.restore import State
 from tests.app.cloud import Cloud, Disk, pages, until
 from tests.app.inspecting import ask_for, has_ended, inspections
 from tests.app.restoring import ask, ended, request, restores

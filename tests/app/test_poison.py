@@ -7,13 +7,13 @@ import json
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from infra.local.gateway import Fault
-from shared.inspections import Stage
-from shared.messages import FinishMessage, InspectionMessage, Message, RestoreMessage
-from shared.names import BACKUPS_TABLE, PLAN_CHANGES_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE
-from shared.record import Task
-from shared.restores import Restore, State
-from shared.storage.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
-from shared.storage.records import POISON_PARTITION
+from shared.azure.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
+from shared.azure.tables.records import POISON_PARTITION
+from shared.model.disk import Task
+from shared.model.inspection import Stage
+from shared.model.messages import FinishMessage, InspectionMessage, Message, RestoreMessage
+from shared.model.names import BACKUPS_TABLE, PLAN_CHANGES_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE
+from shared.model.restore import Restore, State
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.inspecting import ask_for, has_ended, inspections
 from tests.app.restoring import ask, ended, request, restore_of, restores

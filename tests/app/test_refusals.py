@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from infra.local.gateway import Fault
+from shared.azure.queues import POISON_SUFFIX
 from shared.events import Event
-from shared.failed_runs import MOST_TRIES
-from shared.names import PAGE, PLAN_CHANGES_QUEUE
-from shared.record import SERVER_SIDE, DiskRecord, Kind
-from shared.storage.queues import POISON_SUFFIX
+from shared.model.disk import SERVER_SIDE, DiskRecord, Kind
+from shared.model.failed_runs import MOST_TRIES
+from shared.model.names import PAGE, PLAN_CHANGES_QUEUE
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 
 BUSY = (503, "ServerBusy", "The server is busy.")

@@ -9,10 +9,10 @@ import pytest
 from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, MORE_DISKS
-from shared.decisions import is_unwatched
-from shared.names import CONTINUE_RESTORE_QUEUE, PAGE, backup_blob_name
-from shared.record import Kind
-from shared.restores import Restore, State
+from shared.model.disk import Kind
+from shared.model.names import CONTINUE_RESTORE_QUEUE, PAGE, backup_blob_name
+from shared.model.restore import Restore, State
+from shared.model.run import is_unwatched
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until, valid_ranges
 from tests.app.restoring import ask, encoded, ended, request, restore_of, restores
 

@@ -8,9 +8,9 @@ from azure.storage.blob.aio import BlobLeaseClient
 
 from infra.local.gateway import Fault
 from infra.local.local_azure import BLOB_API_VERSION
-from shared.names import PAGE
-from shared.record import Kind, PointState
-from shared.restores import Restore, State
+from shared.model.disk import Kind, PointState
+from shared.model.names import PAGE
+from shared.model.restore import Restore, State
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request, restore_of
 

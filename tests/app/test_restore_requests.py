@@ -5,8 +5,8 @@ import random
 import string
 from typing import Any
 
-from shared.restores import State
-from shared.storage.queues import QUEUES
+from shared.azure.queues import QUEUES
+from shared.model.restore import State
 from tests.app.cloud import MIB, Cloud, pages
 from tests.app.restoring import ask, encoded, ended, request, restores
 from tests.app.test_restore_over import WRITES

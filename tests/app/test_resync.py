@@ -3,8 +3,8 @@
 import pytest
 
 from infra.local.gateway import Fault
-from shared.names import BACKUPS_TABLE, PAGE
-from shared.record import Kind
+from shared.model.disk import Kind
+from shared.model.names import BACKUPS_TABLE, PAGE
 from tests.app.cloud import MIB, Cloud, Disk, pages
 
 REFUSALS = [

@@ -11,12 +11,12 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from infra.local.gateway import Fault
+from shared.azure.connections import open_connections
+from shared.azure.heartbeat import Heartbeat
 from shared.errors import HeartbeatError
 from shared.events import Event
-from shared.names import BACKUPS_TABLE, disk_key
-from shared.record import DISK_ROW
-from shared.storage.connections import open_connections
-from shared.storage.heartbeat import Heartbeat
+from shared.model.disk import DISK_ROW
+from shared.model.names import BACKUPS_TABLE, disk_key
 from tests.app.cloud import Cloud, pages, until
 from tests.simulation.services import settings_of
 
@@ -156,7 +156,7 @@ async def test_a_heartbeat_that_is_no_url_stops_no_backup_and_is_told_at_each_ti
 
 
 async def test_a_heartbeat_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.storage.connections._TIMEOUTS", {"connection_timeout": 0.1, "read_timeout": 0.1})
+    monkeypatch.setattr("shared.azure.connections._TIMEOUTS", {"connection_timeout": 0.1, "read_timeout": 0.1})
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = SecretStr(f"http://127.0.0.1:{silent.getsockname()[1]}/ping/{SECRET}")
         async with open_connections(settings_of("https://disks.blob/vhds/disk.vhd")) as connections:

@@ -5,10 +5,10 @@ import json
 
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUPS
-from shared.inspections import Stage
-from shared.names import BACKUPS_TABLE, PAGE, PARTS_TABLE
-from shared.record import Kind, PointState, RecoveryPoint, Task
-from shared.restores import UNREADABLE_PARTITION, State
+from shared.model.disk import Kind, PointState, RecoveryPoint, Task
+from shared.model.inspection import Stage
+from shared.model.names import BACKUPS_TABLE, PAGE, PARTS_TABLE
+from shared.model.restore import UNREADABLE_PARTITION, State
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.inspecting import Rot, ask_for, has_ended, inspected, inspections
 from tests.app.restoring import ask, ended, request

@@ -3,8 +3,8 @@
 import random
 from collections.abc import Callable, Mapping
 
-from shared.addresses import BlobAddress
-from shared.names import RESTORE_REQUESTS_QUEUE
+from shared.model.addresses import BlobAddress
+from shared.model.names import RESTORE_REQUESTS_QUEUE
 from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy
 from tests.simulation.blobs import ABORTED, FAILED, SUCCESS, Blob
 from tests.simulation.calls import CURRENT, Calls, Invocation

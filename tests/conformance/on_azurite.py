@@ -14,10 +14,10 @@ from infra.local.azurite import Account
 from infra.local.gateway import Fault
 from infra.local.gateway.pending_copies import HeldCopies
 from infra.local.local_azure import BACKUPS, DISKS, LocalAzure
-from shared.addresses import BlobAddress, ContainerAddress
-from shared.names import PAGE
+from shared.azure.services import Services, open_services
+from shared.model.addresses import BlobAddress, ContainerAddress
+from shared.model.names import PAGE
 from shared.settings import Settings
-from shared.storage.services import Services, open_services
 from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy, content_of
 
 

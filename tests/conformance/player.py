@@ -11,7 +11,8 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from shared.addresses import BlobAddress
+from shared.azure.blobs.targets import CopyTarget
+from shared.changes.ranges import Change
 from shared.errors import (
     CopyRefusedError,
     DiffRefusedError,
@@ -22,9 +23,8 @@ from shared.errors import (
     TargetLeasedError,
     error_code,
 )
-from shared.names import COPY_PENDING, PAGE
-from shared.ranges import Change
-from shared.storage.targets import CopyTarget
+from shared.model.addresses import BlobAddress
+from shared.model.names import COPY_PENDING, PAGE
 from tests.conformance.clouds import LATER_RUN, RUN, SOMEBODY, Cloud, HeldCopy, content_of, numbers, pages_of
 
 LEASES = (RUN, LATER_RUN, SOMEBODY)

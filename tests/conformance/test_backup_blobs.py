@@ -4,7 +4,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from shared.errors import LeaseLostError, NotAsLeftError, SourceUnreachableError, is_busy, is_passing
-from shared.names import ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA
+from shared.model.names import ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
 
 OF_RUN = {RUN_METADATA: "run", PLAN_METADATA: "2", ETAG_METADATA: '"0x1"'}

@@ -1,7 +1,7 @@
 """What the backup container holds is listed alike in memory and on Azurite."""
 
-from shared.names import COPY_METADATA, PAGE
-from shared.storage.page_blobs import Version
+from shared.azure.blobs.reading import Version
+from shared.model.names import COPY_METADATA, PAGE
 from tests.conformance.clouds import RUN, Cloud
 
 

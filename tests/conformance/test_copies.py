@@ -3,9 +3,9 @@
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
+from shared.azure.blobs.reading import Version
 from shared.errors import CopyRefusedError, NotAsLeftError
-from shared.names import COPY_METADATA, PAGE
-from shared.storage.page_blobs import Version
+from shared.model.names import COPY_METADATA, PAGE
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
 
 MARK = {COPY_METADATA: "restore/1"}

@@ -3,9 +3,9 @@
 import pytest
 from azure.core.exceptions import HttpResponseError
 
+from shared.azure.blobs.reading import Version
 from shared.errors import CopyRefusedError, SourceUnreachableError, is_busy, is_passing, refuses_source
-from shared.names import COPY_METADATA
-from shared.storage.page_blobs import Version
+from shared.model.names import COPY_METADATA
 from tests.conformance.clouds import RUN, Cloud, pages_of
 
 MARK = {COPY_METADATA: "restore/1"}

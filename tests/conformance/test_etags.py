@@ -3,9 +3,9 @@
 import pytest
 from azure.core.exceptions import HttpResponseError
 
+from shared.azure.blobs.reading import Version
 from shared.errors import LeaseLostError
-from shared.names import PAGE
-from shared.storage.page_blobs import Version
+from shared.model.names import PAGE
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
 
 

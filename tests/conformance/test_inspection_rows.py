@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from shared.inspections import Compared, Inspection
-from shared.messages import PartMessage
-from shared.record import Task
+from shared.model.disk import Task
+from shared.model.inspection import Compared, Inspection
+from shared.model.messages import PartMessage
 from tests.conformance.clouds import Cloud
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)

@@ -1,9 +1,9 @@
-"""Names make the round trip through the SDK and the service, or are none: found out on Azurite, by `shared.naming`."""
+"""Names make the round trip through the SDK and the service, or `shared.model.blob_names` refuses them: on Azurite."""
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from shared.naming import blob_mistake
+from shared.model.blob_names import blob_mistake
 from tests.conformance.on_azurite import AzuriteCloud
 
 KEPT = [

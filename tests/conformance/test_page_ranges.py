@@ -3,9 +3,9 @@
 import pytest
 from azure.core.exceptions import HttpResponseError
 
+from shared.azure.blobs import reading as page_blobs
+from shared.azure.blobs.reading import Version
 from shared.errors import DiffRefusedError, SourceGoneError
-from shared.storage import page_blobs
-from shared.storage.page_blobs import Version
 from tests.conformance.clouds import Cloud
 
 

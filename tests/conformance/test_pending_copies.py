@@ -4,7 +4,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
 from shared.errors import NotAsLeftError, error_code
-from shared.names import COPY_METADATA, PAGE
+from shared.model.names import COPY_METADATA, PAGE
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
 
 MARK = {COPY_METADATA: "restore/1"}

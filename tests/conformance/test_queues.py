@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from shared.messages import BatchMessage, FinishMessage, Message, PlanMessage, RestoreMessage
-from shared.storage.queues import QUEUE_OF
+from shared.azure.queues import QUEUE_OF
+from shared.model.messages import BatchMessage, FinishMessage, Message, PlanMessage, RestoreMessage
 from tests.conformance.clouds import Cloud
 
 TIME = "2026-11-22T10:00:00.1234567Z"

@@ -3,9 +3,9 @@
 import pytest
 from azure.core.exceptions import HttpResponseError
 
+from shared.azure.blobs.reading import Version
 from shared.errors import SourceGoneError, is_passing
-from shared.names import COPY_METADATA
-from shared.storage.page_blobs import Version
+from shared.model.names import COPY_METADATA
 from tests.conformance.clouds import RUN, Cloud, content_of, pages_of
 
 ENCODINGS = pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "identity", "gzip, deflate", "x"])

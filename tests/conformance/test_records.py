@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from shared.addresses import BlobAddress
-from shared.names import PAGE
-from shared.record import DiskRecord, Kind, OpenRun, RecoveryPoint
-from shared.storage.records import RecordConflictError
-from shared.ticks import DueDisk
+from shared.azure.tables.records import RecordConflictError
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DiskRecord, Kind, OpenRun, RecoveryPoint
+from shared.model.names import PAGE
+from shared.model.tick import DueDisk
 from tests.conformance.clouds import Cloud
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.restores import Restore, State
-from shared.storage.records import RecordConflictError
+from shared.azure.tables.records import RecordConflictError
+from shared.model.restore import Restore, State
 from tests.conformance.clouds import Cloud
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
+from shared.azure.blobs.reading import Version
 from shared.errors import NotAsLeftError, SourceGoneError
-from shared.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
-from shared.storage.page_blobs import Version
+from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from tests.conformance.clouds import RUN, Cloud, pages_of
 
 

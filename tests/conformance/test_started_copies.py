@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from azure.core.exceptions import HttpResponseError
 
+from shared.azure.blobs.reading import Version
 from shared.errors import CopyRefusedError
-from shared.names import COPY_METADATA
-from shared.storage.page_blobs import Version
-from shared.workflows.points import REFUSED_FOR, start_copy
+from shared.model.names import COPY_METADATA
+from shared.points.versions import REFUSED_FOR, start_copy
 from tests.conformance.clouds import Cloud
 from tests.conformance.in_memory import SimulatedCloud
 

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from shared.errors import NotAsLeftError, SourceGoneError
-from shared.names import COPY_METADATA, PAGE
+from shared.model.names import COPY_METADATA, PAGE
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud
 
 MARK = {COPY_METADATA: "restore/1"}

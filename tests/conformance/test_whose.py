@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.addresses import BlobAddress
-from shared.catalogue import point_metadata
 from shared.errors import OtherDiskError
-from shared.messages import RunMessage
-from shared.names import DISK_METADATA, PAGE
-from shared.record import DiskRecord, Kind, PointState, RecoveryPoint
-from shared.workflows.rebuild_catalogue import rebuild_catalogue
-from shared.workflows.sealing.clean_up import mark_missing
+from shared.model.addresses import BlobAddress
+from shared.model.catalogue import point_metadata
+from shared.model.disk import DiskRecord, Kind, PointState, RecoveryPoint
+from shared.model.messages import RunMessage
+from shared.model.names import DISK_METADATA, PAGE
+from shared.points.rebuild_catalogue import rebuild_catalogue
+from shared.runs.clean_up import mark_missing
 from tests.conformance.clouds import RUN, Cloud
 from tests.conformance.on_azurite import AzuriteCloud
 

@@ -12,7 +12,7 @@ from azure.identity.aio import DefaultAzureCredential
 
 from infra.local.identity.token_endpoint import TokenEndpoint, run_token_endpoint
 from infra.local.identity.tokens import STORAGE, Principal, TokenIssuer
-from shared.storage.app_identity import AppIdentity, Tokens
+from shared.azure.app_identity import AppIdentity, Tokens
 
 SCOPE = f"{STORAGE}/.default"
 APP = Principal.named("a function app")
@@ -26,7 +26,7 @@ async def endpoint(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TokenEndpoi
             monkeypatch.setenv(name, value)
         # One that is down is asked once, not for five seconds.
         at_once = functools.partial(DefaultAzureCredential, retry_total=0)
-        monkeypatch.setattr("shared.storage.app_identity.DefaultAzureCredential", at_once)
+        monkeypatch.setattr("shared.azure.app_identity.DefaultAzureCredential", at_once)
         yield running
 
 

@@ -13,9 +13,9 @@ from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClien
 from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR, READ_BLOB, Role
 from infra.local.identity_azure import IdentityAzure
 from infra.local.local_azure import BLOB_API_VERSION, DISKS, MORE_DISKS
-from shared.addresses import BlobAddress
-from shared.signatures import Signed as AppSigned
-from shared.signatures import sign_by_delegation
+from shared.azure.signatures import Signed as AppSigned
+from shared.azure.signatures import sign_by_delegation
+from shared.model.addresses import BlobAddress
 
 PAGE = 512
 CONTENT, LATER = b"a" * PAGE, b"b" * PAGE

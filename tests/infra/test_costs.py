@@ -4,7 +4,7 @@ import json
 import re
 from datetime import timedelta
 
-from shared.storage.queues import QUEUES
+from shared.azure.queues import QUEUES
 from tests.infra.readme import section
 from tests.infra.tree import ROOT
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.names import DRILL_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
+from shared.model.names import DRILL_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
 from tests.infra.bicep_file import Declared, outputs_named, read
 from tests.infra.bicep_words import Kind
 from tests.infra.readme import section, step_by_step, words

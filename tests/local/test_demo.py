@@ -16,7 +16,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from infra.local.disks.disk_image import e2fsprogs_is_installed
 from infra.local.disks.vhd import MIB, make_footer
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, BLOB_API_VERSION, DISKS
-from shared.names import SOURCE_SNAPSHOT_METADATA, restored_disk_name
+from shared.model.names import SOURCE_SNAPSHOT_METADATA, restored_disk_name
 from tests.local.programs import children, command_of, is_running, left_in, run, running
 
 DEMO = "infra.local.demo"

@@ -19,7 +19,7 @@ from infra.local.disks.disk_image import e2fsprogs_is_installed
 from infra.local.disks.page_blob import PageBlob
 from infra.local.disks.vhd import MIB
 from infra.local.local_azure import BACKUPS, DISKS, LocalAzure
-from shared.record import Kind, RecoveryPoint
+from shared.model.disk import Kind, RecoveryPoint
 
 SIZE = 20 * MIB
 PAGE = 512

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.local_azure import ROOT
-from shared.requests import RestoreRequest
+from shared.model.requests import RestoreRequest
 from tests.local.programs import PATIENCE_SECONDS, Program, children, command_of, is_running, left_in, running, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from shared.ranges import Change
+from shared.changes.ranges import Change
 
 PAGE = 512
 MIB = 1024**2

@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shared.disk_signatures import VOLUME_BYTES
-from shared.partition_tables import SECTOR, Reading
+from shared.content.filesystems import VOLUME_BYTES
+from shared.content.partition_tables import SECTOR, Reading
 
 BASIC_DATA = uuid.UUID("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7").bytes_le
 PROTECTIVE = (0, 0xEE, 1, 2**32 - 1)

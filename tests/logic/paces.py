@@ -6,7 +6,7 @@ from typing import Any
 
 from azure.core.exceptions import HttpResponseError
 
-from shared.workflows.paced import Paced
+from shared.pages.paced import Paced
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from shared.inspections import Inspection, Stage
-from shared.record import DiskRecord, Kind, OpenRun, PointState, RecoveryPoint, Task
-from shared.restores import Restore, State
+from shared.model.disk import DiskRecord, Kind, OpenRun, PointState, RecoveryPoint, Task
+from shared.model.inspection import Inspection, Stage
+from shared.model.restore import Restore, State
 from shared.settings import Mode
 
 DISK = "https://disks.blob.core.windows.net/vhds/os.vhd"

@@ -7,8 +7,8 @@ from azure.storage.blob import BlobClient
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from shared.addresses import AddressError, BlobAddress, ContainerAddress, is_url_of
-from shared.naming import blob_mistake
+from shared.model.addresses import AddressError, BlobAddress, ContainerAddress, is_url_of
+from shared.model.blob_names import blob_mistake
 
 SERVICES = {
     "https://disks.blob.core.windows.net": "disks",

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.batches import (
+from shared.changes.ranges import Change, Effort, effort, writes
+from shared.model.batches import (
     SILENT_FOR,
     Applied,
     ComeTo,
@@ -20,8 +21,7 @@ from shared.batches import (
     still_mine,
     taken_up,
 )
-from shared.ranges import Change, Effort, effort, writes
-from shared.record import DiskRecord, OpenRun
+from shared.model.disk import DiskRecord, OpenRun
 from tests.logic.change_lists import GIB, MIB, PAGE, change_lists
 from tests.logic.records import BACKED_UP, NOON, SNAPSHOT
 

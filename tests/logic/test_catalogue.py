@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.addresses import BlobAddress
-from shared.catalogue import FoundPoint, StoredBlob, found_point, rebuilt
-from shared.decisions import BackupBlob, TakenSnapshot, full_copy, opened, recovery_point, sealed
-from shared.names import (
+from shared.azure.tables.records import from_properties, to_properties
+from shared.model.addresses import BlobAddress
+from shared.model.catalogue import FoundPoint, StoredBlob, found_point, rebuilt
+from shared.model.disk import DiskRecord, Kind, OpenRun, RecoveryPoint
+from shared.model.names import (
     COPY_METADATA,
     DISK_METADATA,
     ETAG_METADATA,
@@ -21,9 +22,8 @@ from shared.names import (
     SOURCE_SNAPSHOT_METADATA,
     full_copy_name,
 )
-from shared.record import DiskRecord, Kind, OpenRun, RecoveryPoint
-from shared.restore_targets import adopted, claimed, restored_point
-from shared.storage.records import from_properties, to_properties
+from shared.model.restore_target import adopted, claimed, restored_point
+from shared.model.run import BackupBlob, TakenSnapshot, full_copy, opened, recovery_point, sealed
 from tests.logic.conftest import BACKUPS
 from tests.logic.records import (
     BACKED_UP,

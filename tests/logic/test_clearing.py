@@ -5,10 +5,10 @@ from itertools import pairwise
 import pytest
 from azure.core.exceptions import AzureError, HttpResponseError, IncompleteReadError, ServiceResponseError
 
+from shared.changes.pace import SHORTEST_PAUSE
+from shared.changes.ranges import Change
 from shared.errors import LeaseLostError
-from shared.pace import SHORTEST_PAUSE
-from shared.ranges import Change
-from shared.workflows.clearing import SMALLEST_CLEAR, Clearing
+from shared.pages.clearing import SMALLEST_CLEAR, Clearing
 from tests.logic.change_lists import GIB, MIB, PAGE
 from tests.logic.paces import Clock, paced, refused
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.addresses import BlobAddress
-from shared.decisions import (
+from shared.changes.ranges import Effort
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DiskRecord, Kind, OpenRun
+from shared.model.run import (
     BackupBlob,
     TakenSnapshot,
     begun_anew,
@@ -19,8 +21,6 @@ from shared.decisions import (
     recovery_point,
     sealed,
 )
-from shared.ranges import Effort
-from shared.record import DiskRecord, Kind, OpenRun
 from tests.logic.records import (
     BACKED_UP,
     BACKUP_SNAPSHOT,

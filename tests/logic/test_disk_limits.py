@@ -5,13 +5,13 @@ from azure.storage.blob import ContentSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.addresses import BlobAddress
-from shared.catalogue import point_metadata
-from shared.disk_limits import LARGEST_METADATA, LONGEST_SOURCE, sendable, unfit, unsendable
-from shared.messages import RunMessage
-from shared.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA, backup_blob_name
-from shared.naming import blob_mistake
-from shared.record import Kind
+from shared.model.addresses import BlobAddress
+from shared.model.blob_names import blob_mistake
+from shared.model.catalogue import point_metadata
+from shared.model.disk import Kind
+from shared.model.fitness import LARGEST_METADATA, LONGEST_SOURCE, sendable, unfit, unsendable
+from shared.model.messages import RunMessage
+from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA, backup_blob_name
 from tests.logic.conftest import BACKUPS, VHDS, Load
 from tests.simulation.services import settings_of
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from infra.local.disks.disk_image import e2fsprogs_is_installed, make_vhd
 from infra.local.disks.vhd import MIB, make_footer
-from shared.disk_signatures import VOLUME_BYTES, Look, filesystem, has_vhd_footer, look
-from shared.partition_tables import NO_TABLE, SECTOR
-from shared.workflows.inspecting.conclude import drilled
+from shared.content.filesystems import VOLUME_BYTES, Look, filesystem, has_vhd_footer, look
+from shared.content.partition_tables import NO_TABLE, SECTOR
+from shared.inspection.conclude import drilled
 from tests.logic.made_disks import MADE, MadeDisk, gpt_disk, made, mbr, with_bit_flipped
 
 GIB = 1024 * MIB

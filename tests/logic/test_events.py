@@ -4,9 +4,9 @@ import pytest
 
 from infra.local.local_azure import ROOT
 from shared.events import Event
-from shared.inspections import Stage
-from shared.record import Task
-from shared.restores import State
+from shared.model.disk import Task
+from shared.model.inspection import Stage
+from shared.model.restore import State
 
 README = (ROOT / "README.md").read_text()
 

@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given, settings
 
-from shared.batches import ComeTo, enqueued_again, is_stalled, moved_on, taken_up
-from shared.decisions import BackupBlob, begun_anew, copied, given_up, opened
-from shared.failed_runs import (
+from shared.changes.pace import FASTEST
+from shared.changes.ranges import Effort
+from shared.model.batches import ComeTo, enqueued_again, is_stalled, moved_on, taken_up
+from shared.model.disk import DiskRecord, Kind, OpenRun
+from shared.model.failed_runs import (
     MOST_TRIES,
     STANDS_STILL_AFTER,
     erred,
@@ -16,12 +18,10 @@ from shared.failed_runs import (
     is_hopeless,
     tried_again,
 )
-from shared.pace import FASTEST
-from shared.patience import PATIENCE
-from shared.ranges import Effort
-from shared.record import DiskRecord, Kind, OpenRun
+from shared.model.job import PATIENCE
+from shared.model.run import BackupBlob, begun_anew, copied, given_up, opened
+from shared.runs.full_copies import CopyLook
 from shared.settings import Mode
-from shared.workflows.full_copies import CopyLook
 from tests.logic.records import BACKED_UP, ETAG, GIB, NOON, RUN, records
 
 FOUND = BackupBlob(size=64 * GIB, etag=ETAG, leased=False)

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.batches import enqueued_again, is_stalled
-from shared.decisions import (
+from shared.azure.tables.records import from_properties, to_properties
+from shared.model.batches import enqueued_again, is_stalled
+from shared.model.disk import DiskRecord, Kind, OpenRun, RecoveryPoint
+from shared.model.run import (
     BackupBlob,
     TakenSnapshot,
     copied,
@@ -18,9 +20,7 @@ from shared.decisions import (
     sealed,
     sealed_copy,
 )
-from shared.record import DiskRecord, Kind, OpenRun, RecoveryPoint
 from shared.settings import Mode
-from shared.storage.records import from_properties, to_properties
 from tests.logic.conftest import BACKUPS
 from tests.logic.records import BACKED_UP, BACKUP_SNAPSHOT, BASE, ETAG, GIB, NEW, NOON, RUN, SNAPSHOT
 

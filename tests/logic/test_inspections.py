@@ -7,8 +7,9 @@ from azure.data.tables import EdmType, EntityProperty
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.decisions import is_unwatched
-from shared.inspections import (
+from shared.azure.tables.records import from_properties, to_properties
+from shared.model.disk import DISK_ROW, POINT_ROW_PREFIX, Kind, PointState, RecoveryPoint, Task
+from shared.model.inspection import (
     ENDS,
     MOST_ATTEMPTS,
     PARTS_AHEAD,
@@ -25,9 +26,8 @@ from shared.inspections import (
     row_key,
     tried_again,
 )
-from shared.record import DISK_ROW, POINT_ROW_PREFIX, Kind, PointState, RecoveryPoint, Task
-from shared.restores import RESTORE_ROW_PREFIX
-from shared.storage.records import from_properties, to_properties
+from shared.model.restore import RESTORE_ROW_PREFIX
+from shared.model.run import is_unwatched
 from tests.logic.records import BASE, DISK, GIB, INSPECTION, NOON, SNAPSHOT, inspections
 
 SYSTEM_PROPERTIES = {"PartitionKey": "disks|vhds|os.vhd", "RowKey": "drill-6f3c1d2e", "odata.etag": "W/x"}

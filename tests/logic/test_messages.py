@@ -5,7 +5,10 @@ import re
 
 import pytest
 
-from shared.messages import (
+from shared.azure.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
+from shared.model.blob_names import LONGEST_NAME
+from shared.model.disk import Task
+from shared.model.messages import (
     BatchMessage,
     FinishMessage,
     InspectedMessage,
@@ -17,10 +20,7 @@ from shared.messages import (
     RestoreMessage,
     RunMessage,
 )
-from shared.names import disk_key, run_id
-from shared.naming import LONGEST_NAME
-from shared.record import Task
-from shared.storage.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
+from shared.model.names import disk_key, run_id
 
 DISK = "https://disks.blob.core.windows.net/vhds/vm%201/os.vhd"
 SNAPSHOT = "2026-11-22T12:34:56.1234567Z"

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from shared.addresses import BlobAddress, ContainerAddress
-from shared.names import (
+from shared.model.addresses import BlobAddress, ContainerAddress
+from shared.model.blob_names import blob_mistake
+from shared.model.names import (
     SCRATCH_PREFIX,
     backup_blob_name,
     disk_key,
@@ -19,7 +20,6 @@ from shared.names import (
     run_id,
     scratch_name,
 )
-from shared.naming import blob_mistake
 
 SNAPSHOT = "2026-11-22T12:34:56.1234567Z"
 NEXT_SNAPSHOT = "2026-11-22T12:34:56.1234568Z"

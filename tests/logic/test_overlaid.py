@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.ranges import Change, Overlaid, overlaid
+from shared.changes.ranges import Change, Overlaid, overlaid
 from tests.logic.change_lists import GIB, PAGE, TIB, change_lists, cut_lists, pages_of, small_lists, stream
 
 a_few = settings(max_examples=150, deadline=None)

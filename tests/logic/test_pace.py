@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.pace import (
+from shared.changes.pace import (
     FASTEST,
     LONGEST_PAUSE,
     SHORTEST_PAUSE,

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from azure.core.exceptions import AzureError, HttpResponseError, IncompleteReadError, ServiceResponseError
 
-from shared.workflows.at_once import AtOnce
+from shared.pages.at_once import AtOnce
 from tests.logic.paces import Clock, paced, refused
 
 

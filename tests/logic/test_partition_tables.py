@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.local.disks.vhd import MIB
-from shared.partition_tables import MOST_ENTRY_BYTES, NO_TABLE, SECTOR, Partition, PartitionTable, partition_table
+from shared.content.partition_tables import (
+    MOST_ENTRY_BYTES,
+    NO_TABLE,
+    SECTOR,
+    Partition,
+    PartitionTable,
+    partition_table,
+)
 from tests.logic.made_disks import PROTECTIVE, MadeDisk, gpt_copy, gpt_disk, made, mbr, with_bit_flipped
 
 GIB = 1024 * MIB

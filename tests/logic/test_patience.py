@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.patience import FEWEST_FAILURES, PATIENCE, Work
+from shared.model.job import FEWEST_FAILURES, PATIENCE, Work
 from tests.logic.records import INSPECTION, NOON, RESTORE
 
 BUSY = "ServerBusy (503)"

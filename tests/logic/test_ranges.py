@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.ranges import (
+from shared.changes.ranges import (
     Change,
     DisorderedRangesError,
     Window,

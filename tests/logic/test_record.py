@@ -7,9 +7,9 @@ import pytest
 from azure.data.tables import EdmType, EntityProperty
 from hypothesis import given, settings
 
-from shared.ranges import Effort
-from shared.record import POINT_ROW_PREFIX, DiskRecord, Kind, OpenRun, PointState, RecoveryPoint
-from shared.storage.records import from_properties, to_properties
+from shared.azure.tables.records import from_properties, to_properties
+from shared.changes.ranges import Effort
+from shared.model.disk import POINT_ROW_PREFIX, DiskRecord, Kind, OpenRun, PointState, RecoveryPoint
 from tests.logic.records import BACKED_UP, BASE, DISK, NEW, NOON, RUN, SNAPSHOT, points, records
 
 SYSTEM_PROPERTIES = {"PartitionKey": "disks|vhds|os.vhd", "RowKey": "disk", "odata.etag": "W/x", "Timestamp": NOON}

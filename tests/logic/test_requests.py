@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.requests import InspectionRequest, Request, RequestError, RestoreRequest
+from shared.model.requests import InspectionRequest, Request, RequestError, RestoreRequest
 
 DISK = "https://disks.blob.core.windows.net/vhds/vm%201/os.vhd"
 TARGET = "https://disks.blob.core.windows.net/vhds/restored.vhd"

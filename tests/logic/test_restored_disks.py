@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from shared.addresses import BlobAddress
-from shared.decisions import BackupBlob, TakenSnapshot, opened
-from shared.record import DiskRecord, Kind, OpenRun, RecoveryPoint
-from shared.restore_targets import adopted, claimed, is_blank, released, restored_point, without_restore
-from shared.restores import Restore
-from shared.storage.records import from_properties, to_properties
+from shared.azure.tables.records import from_properties, to_properties
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DiskRecord, Kind, OpenRun, RecoveryPoint
+from shared.model.restore import Restore
+from shared.model.restore_target import adopted, claimed, is_blank, released, restored_point, without_restore
+from shared.model.run import BackupBlob, TakenSnapshot, opened
 from tests.logic.conftest import BACKUPS
 from tests.logic.records import BACKED_UP, BACKUP_SNAPSHOT, BASE, DISK, ETAG, GIB, NEW, NOON, RESTORE, RUN
 

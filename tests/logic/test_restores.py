@@ -7,13 +7,12 @@ from azure.data.tables import EdmType, EntityProperty
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.addresses import BlobAddress
-from shared.decisions import LONGEST_CHECK_DELAY, is_unwatched
-from shared.names import restore_lease_id
-from shared.record import DISK_ROW, POINT_ROW_PREFIX
-from shared.requests import RestoreRequest
-from shared.restore_targets import default_target, point_asked_for, require_allowed
-from shared.restores import (
+from shared.azure.tables.records import from_properties, to_properties
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DISK_ROW, POINT_ROW_PREFIX
+from shared.model.names import restore_lease_id
+from shared.model.requests import RestoreRequest
+from shared.model.restore import (
     ENDS,
     MOST_ATTEMPTS,
     RESTORE_ROW_PREFIX,
@@ -27,7 +26,8 @@ from shared.restores import (
     next_try,
     tried_again,
 )
-from shared.storage.records import from_properties, to_properties
+from shared.model.restore_target import default_target, point_asked_for, require_allowed
+from shared.model.run import LONGEST_CHECK_DELAY, is_unwatched
 from tests.logic.conftest import VHDS, Load
 from tests.logic.records import BASE, DISK, NOON, RESTORE, restores
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.local.disks.vhd import MIB
-from shared.ranges import Change
-from shared.sampling import (
+from shared.changes.ranges import Change
+from shared.changes.sampling import (
     FINE_STRETCH,
     SAMPLE_BYTES,
     SAMPLES,

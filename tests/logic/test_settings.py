@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.addresses import BlobAddress, ContainerAddress
-from shared.names import STORAGE_API_VERSION
+from shared.model.addresses import BlobAddress, ContainerAddress
+from shared.model.names import STORAGE_API_VERSION
 from shared.settings import Mode, SourceDisk
 from tests.logic.conftest import BACKUPS, CONNECTION, DISK, HOST_CONNECTION, KEY, VHDS, Load, Mistakes
 

@@ -14,10 +14,10 @@ from azure.storage.blob import UserDelegationKey, generate_blob_sas
 from azure.storage.blob._serialize import _SUPPORTED_API_VERSIONS  # what a client can be made for
 from azure.storage.blob._shared.constants import X_MS_VERSION  # what the SDK itself signs for
 
-from shared.addresses import BlobAddress
-from shared.names import STORAGE_API_VERSION
+from shared.azure.signatures import Signed, can_sign, sign_by_delegation, sign_by_key
+from shared.model.addresses import BlobAddress
+from shared.model.names import STORAGE_API_VERSION
 from shared.settings import SettingsError, load_settings
-from shared.signatures import Signed, can_sign, sign_by_delegation, sign_by_key
 
 SNAPSHOT = "2026-11-22T12:00:00.1234567Z"
 SECRET = base64.b64encode(b"a key of an account, or one that was issued").decode()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from shared.texts import MOST_CHARACTERS, cut
+from shared.model.texts import MOST_CHARACTERS, cut
 from tests.logic.records import BACKED_UP, INSPECTION, RESTORE
 
 MOST_IN_A_PROPERTY = 32 * 1024

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.decisions import TakenSnapshot, sealed
-from shared.patience import PATIENCE
-from shared.record import DiskRecord, Kind, OpenRun, RecoveryPoint
-from shared.ticks import (
+from shared.model.disk import DiskRecord, Kind, OpenRun, RecoveryPoint
+from shared.model.job import PATIENCE
+from shared.model.run import TakenSnapshot, sealed
+from shared.model.tick import (
     LONGEST_LOOK_DELAY,
     LONGEST_TICK,
     SHORTEST_LOOK_DELAY,

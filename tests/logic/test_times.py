@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.times import canonical_time
+from shared.model.times import canonical_time
 
 DIGIT = 10**7
 """Of the seventh digit, in a second."""

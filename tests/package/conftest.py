@@ -42,7 +42,7 @@ JUNK = (
     "node_modules/azurite/package.json",
     "node_modules/.bin/azurite",
     "shared/__pycache__/names.cpython-313.pyc",
-    "shared/storage/__pycache__/queues.cpython-313.pyc",
+    "shared/azure/__pycache__/queues.cpython-313.pyc",
     "venv/lib/python3.13/site-packages/azure/core/__init__.py",
 )
 BUILD_SECONDS = 300.0

@@ -18,7 +18,7 @@ async def functions() -> dict[str, Any]:
     """Index the app, and open its services once: that takes what is only imported when a function runs."""
     found = await _host().index(PACKAGE)
     settings = importlib.import_module("shared.settings").load_settings()
-    async with importlib.import_module("shared.storage.services").open_services(settings):
+    async with importlib.import_module("shared.azure.services").open_services(settings):
         return {function.name: [json.loads(binding) for binding in function.raw_bindings] for function in found}
 
 

@@ -6,9 +6,9 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from shared.addresses import BlobAddress
-from shared.catalogue import StoredBlob
-from shared.decisions import BackupBlob, TakenSnapshot
+from shared.azure.blobs.backup_blobs import BackupBlobs, require_own
+from shared.azure.blobs.backup_container import Catalogue
+from shared.changes.ranges import Change
 from shared.errors import (
     LeaseLostError,
     NotAsLeftError,
@@ -18,10 +18,10 @@ from shared.errors import (
     is_passing,
     refuses_source,
 )
-from shared.names import DRILL_METADATA, ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA
-from shared.ranges import Change
-from shared.storage.backup_blobs import BackupBlobs, require_own
-from shared.storage.catalogue import Catalogue
+from shared.model.addresses import BlobAddress
+from shared.model.catalogue import StoredBlob
+from shared.model.names import DRILL_METADATA, ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA
+from shared.model.run import BackupBlob, TakenSnapshot
 from tests.simulation.blobs import Blob, Page, refusal
 from tests.simulation.calls import Calls
 from tests.simulation.world import OWN, World
@@ -185,7 +185,7 @@ class SimulatedCatalogue(Catalogue):
 
 @contextlib.contextmanager
 def _as_left(disk: BlobAddress) -> Iterator[None]:
-    """Tell apart what a write is refused for, as `shared.storage.backup_blobs` does."""
+    """Tell apart what a write is refused for, as `shared.azure.blobs.backup_blobs` does."""
     try:
         yield
     except HttpResponseError as error:

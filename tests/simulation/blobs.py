@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from shared.names import PAGE
-from shared.ranges import Change, Window
+from shared.changes.ranges import Change, Window
+from shared.model.names import PAGE
 
 Page = int | None
 Pages = tuple[Page, ...]

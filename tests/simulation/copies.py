@@ -5,8 +5,9 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from shared.addresses import BlobAddress
-from shared.disk_limits import unsendable
+from shared.azure.blobs.copying import Copies
+from shared.azure.blobs.targets import CopyTarget
+from shared.changes.ranges import Change
 from shared.errors import (
     CopyRefusedError,
     NotAsLeftError,
@@ -16,10 +17,9 @@ from shared.errors import (
     is_passing,
     refuses_source,
 )
-from shared.names import DRILL_METADATA, PAGE
-from shared.ranges import Change
-from shared.storage.copies import Copies
-from shared.storage.targets import CopyTarget
+from shared.model.addresses import BlobAddress
+from shared.model.fitness import unsendable
+from shared.model.names import DRILL_METADATA, PAGE
 from tests.simulation.blobs import FAILED, Blob, Copy, refusal
 from tests.simulation.calls import Calls
 from tests.simulation.world import OWN, World

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from shared.addresses import BlobAddress
-from shared.names import disk_key
-from shared.record import RecoveryPoint
+from shared.model.addresses import BlobAddress
+from shared.model.disk import RecoveryPoint
+from shared.model.names import disk_key
 from shared.settings import Settings
 from tests.simulation import model
 from tests.simulation.world import World

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from azure.core.exceptions import AzureError
 
-from shared.addresses import BlobAddress
-from shared.names import BACKUP_METADATA, DISK_METADATA, RESTORE_METADATA, TAKEN_METADATA
-from shared.storage.queues import QUEUES
+from shared.azure.queues import QUEUES
+from shared.model.addresses import BlobAddress
+from shared.model.names import BACKUP_METADATA, DISK_METADATA, RESTORE_METADATA, TAKEN_METADATA
 from tests.simulation.blobs import ABORTED, FAILED, SUCCESS, Blob, Page
 from tests.simulation.world import DISKS, LAB, OWN, VM, World
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
 
-from shared.addresses import BlobAddress
-from shared.inspections import Inspection
-from shared.names import DRILL_METADATA
-from shared.record import Kind, Task
-from shared.restores import State
+from shared.model.addresses import BlobAddress
+from shared.model.disk import Kind, Task
+from shared.model.inspection import Inspection
+from shared.model.names import DRILL_METADATA
+from shared.model.restore import State
 from tests.simulation import model
 from tests.simulation.blobs import Blob
 from tests.simulation.calls import CHANGE_FATES, Calls

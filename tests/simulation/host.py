@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from shared.messages import (
+from shared.azure.queues import POISON_SUFFIX
+from shared.azure.services import Services
+from shared.backup.copy_ranges import copy_ranges
+from shared.backup.finish_backup import finish_backup
+from shared.backup.plan_changes import plan_changes
+from shared.backup.report_tick import report_tick
+from shared.backup.take_snapshots import take_snapshots
+from shared.inspection.compare_part import compare_part
+from shared.inspection.request import inspect_all, request_inspection
+from shared.inspection.steps import continue_inspection
+from shared.jobs.report_poison import report_poison
+from shared.model.disk import Task
+from shared.model.messages import (
     BatchMessage,
     FinishMessage,
     InspectionMessage,
@@ -16,7 +28,7 @@ from shared.messages import (
     RestoreMessage,
     TickMessage,
 )
-from shared.names import (
+from shared.model.names import (
     COMPARE_PARTS_QUEUE,
     CONTINUE_INSPECTION_QUEUE,
     CONTINUE_RESTORE_QUEUE,
@@ -28,22 +40,10 @@ from shared.names import (
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
-from shared.record import Task
+from shared.points.rebuild_catalogue import rebuild_catalogue
+from shared.restore.request import restore_disk
+from shared.restore.steps import continue_restore
 from shared.settings import Settings
-from shared.storage.queues import POISON_SUFFIX
-from shared.storage.services import Services
-from shared.workflows.compare_part import compare_part
-from shared.workflows.continue_inspection import continue_inspection
-from shared.workflows.continue_restore import continue_restore
-from shared.workflows.copy_ranges import copy_ranges
-from shared.workflows.finish_backup import finish_backup
-from shared.workflows.plan_changes import plan_changes
-from shared.workflows.rebuild_catalogue import rebuild_catalogue
-from shared.workflows.report_poison import report_poison
-from shared.workflows.report_tick import report_tick
-from shared.workflows.request_inspection import inspect_all, request_inspection
-from shared.workflows.restore_disk import restore_disk
-from shared.workflows.take_snapshots import take_snapshots
 from tests.simulation.calls import CURRENT, Calls, Crash, Invocation
 from tests.simulation.services import settings_of, simulated, source_disks
 from tests.simulation.world import QueueMessage, World

@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from shared.addresses import BlobAddress
-from shared.inspections import Inspection, Stage
-from shared.names import (
+from shared.inspection.conclude import BUILT_ON
+from shared.model.addresses import BlobAddress
+from shared.model.disk import Kind, PointState, RecoveryPoint
+from shared.model.inspection import Inspection, Stage
+from shared.model.names import (
     COPY_METADATA,
     DRILL_METADATA,
     PAGE,
@@ -17,11 +19,9 @@ from shared.names import (
     disk_key,
     run_id,
 )
-from shared.record import Kind, PointState, RecoveryPoint
-from shared.requests import LATEST
-from shared.restores import MOST_ATTEMPTS, Restore, State
+from shared.model.requests import LATEST
+from shared.model.restore import MOST_ATTEMPTS, Restore, State
 from shared.settings import Settings
-from shared.workflows.inspecting.conclude import BUILT_ON
 from tests.simulation.blobs import SUCCESS, Pages, same_content
 from tests.simulation.world import OWN, VM, World
 

@@ -5,10 +5,10 @@ import json
 import random
 from typing import Any
 
-from shared.addresses import BlobAddress
-from shared.names import DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
-from shared.record import RecoveryPoint
-from shared.requests import LATEST
+from shared.model.addresses import BlobAddress
+from shared.model.disk import RecoveryPoint
+from shared.model.names import DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
+from shared.model.requests import LATEST
 from tests.simulation.hands import NEW_DISKS
 from tests.simulation.world import DISKS, OWN, World
 

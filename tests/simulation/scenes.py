@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from shared.addresses import BlobAddress
-from shared.names import REPORT_TICK_QUEUE
-from shared.storage.queues import POISON_SUFFIX
-from shared.workflows.report_poison import report_poison
-from shared.workflows.take_snapshots import take_snapshots
+from shared.azure.queues import POISON_SUFFIX
+from shared.backup.take_snapshots import take_snapshots
+from shared.jobs.report_poison import report_poison
+from shared.model.addresses import BlobAddress
+from shared.model.names import REPORT_TICK_QUEUE
 from tests.conformance.in_memory import PromptCalls
 from tests.simulation.blobs import SUCCESS, Blob
 from tests.simulation.calls import CURRENT, Invocation

@@ -8,7 +8,10 @@ from datetime import timedelta
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
-from shared.addresses import BlobAddress
+from shared.azure.blobs.reading import READ_FOR, PageBlob, PageBlobs, Version
+from shared.azure.services import Services
+from shared.azure.sources.page_blobs import SourceDisks
+from shared.changes.ranges import Change, Window
 from shared.errors import (
     DiffRefusedError,
     ListingTimedOutError,
@@ -17,12 +20,9 @@ from shared.errors import (
     gave_up,
     refuses_diff,
 )
-from shared.names import BACKUP_METADATA, DISK_METADATA, PAGE, TAKEN_METADATA
-from shared.ranges import Change, Window
+from shared.model.addresses import BlobAddress
+from shared.model.names import BACKUP_METADATA, DISK_METADATA, PAGE, TAKEN_METADATA
 from shared.settings import Settings, SourceDisk
-from shared.storage.page_blobs import READ_FOR, PageBlob, PageBlobs, Version
-from shared.storage.services import Services
-from shared.storage.source_disks import SourceDisks
 from tests.simulation.backups import SimulatedBackups, SimulatedCatalogue
 from tests.simulation.calls import Calls
 from tests.simulation.copies import SimulatedCopies
@@ -78,7 +78,7 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
 
 @contextlib.contextmanager
 def reading(blob: BlobAddress, snapshot: str, previous: str | None) -> Iterator[None]:
-    """Tell apart what reading is refused for, as `shared.storage.page_blobs` does."""
+    """Tell apart what reading is refused for, as `shared.azure.blobs.reading` does."""
     try:
         yield
     except ResourceNotFoundError as error:

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from shared import patience, ranges, sampling
-from shared.names import PAGE
-from shared.workflows import clearing, copy_ranges, copying, listing, plan_changes
-from shared.workflows.inspecting import begin as inspecting
-from shared.workflows.restoring import carry, prove
-from shared.workflows.sealing import verify
+from shared.backup import copy_batch as copying
+from shared.backup import copy_ranges, plan_changes, verify
+from shared.changes import ranges, sampling
+from shared.inspection import begin as inspecting
+from shared.model import job as patience
+from shared.model.names import PAGE
+from shared.pages import clearing, listing
+from shared.restore import carry, prove
 
 
 def make_small(change: Callable[[Any, str, Any], None]) -> None:

@@ -7,20 +7,20 @@ from typing import Any
 
 from azure.core.exceptions import AzureError
 
-from shared.addresses import BlobAddress
+from shared.azure.heartbeat import Heartbeat
+from shared.azure.queues import QUEUE_OF, Queues
+from shared.azure.tables.inspections import Inspections
+from shared.azure.tables.records import RecordConflictError, Records, own_record
+from shared.azure.tables.restores import Restores
 from shared.errors import HeartbeatError
-from shared.inspections import Compared, Inspection
-from shared.messages import Message, PartMessage, TickMessage
-from shared.names import RUN_SEPARATOR, disk_key
-from shared.record import DiskRecord, RecoveryPoint
-from shared.restores import UNREADABLE_PARTITION, Restore
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DiskRecord, RecoveryPoint
+from shared.model.inspection import Compared, Inspection
+from shared.model.messages import Message, PartMessage, TickMessage
+from shared.model.names import RUN_SEPARATOR, disk_key
+from shared.model.restore import UNREADABLE_PARTITION, Restore
+from shared.model.tick import DueDisk
 from shared.settings import Mode
-from shared.storage.heartbeat import Heartbeat
-from shared.storage.inspections import Inspections
-from shared.storage.queues import QUEUE_OF, Queues
-from shared.storage.records import RecordConflictError, Records, own_record
-from shared.storage.restores import Restores
-from shared.ticks import DueDisk
 from tests.simulation import model
 from tests.simulation.blobs import refusal
 from tests.simulation.calls import CURRENT, Calls

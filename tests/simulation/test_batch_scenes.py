@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from shared.batches import SILENT_FOR, taken_up
+from shared.backup import copy_ranges, plan_changes
+from shared.changes.ranges import Window
 from shared.errors import DiffRefusedError, ListingTimedOutError
-from shared.messages import BatchMessage, PlanMessage
-from shared.names import COPY_RANGES_QUEUE, PAGE
-from shared.ranges import Window
-from shared.record import Kind
-from shared.workflows import copy_ranges, plan_changes
+from shared.model.batches import SILENT_FOR, taken_up
+from shared.model.disk import Kind
+from shared.model.messages import BatchMessage, PlanMessage
+from shared.model.names import COPY_RANGES_QUEUE, PAGE
 from tests.simulation.blobs import Blob, refusal
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.names import PAGE
-from shared.ranges import Change, Window
+from shared.changes.ranges import Change, Window
+from shared.model.names import PAGE
 from tests.simulation.blobs import Blob, Page
 from tests.simulation.fleet.extents import Extents
 

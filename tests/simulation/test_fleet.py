@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from shared.addresses import BlobAddress
-from shared.pace import BYTES_PER_SECOND, REQUESTS_PER_SECOND
+from shared.changes.pace import BYTES_PER_SECOND, REQUESTS_PER_SECOND
+from shared.model.addresses import BlobAddress
 from tests.simulation.calls import CURRENT
 from tests.simulation.fleet import clock
 from tests.simulation.fleet.fleet import GIB, Fleet, Outcome, simulate

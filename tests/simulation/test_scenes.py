@@ -6,13 +6,13 @@ from typing import Any, NoReturn
 
 import pytest
 
-from shared.batches import SILENT_FOR
 from shared.errors import SourceGoneError
-from shared.inspections import Stage
-from shared.messages import FinishMessage
-from shared.names import CONTINUE_RESTORE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, disk_key
-from shared.record import Kind
-from shared.restores import State
+from shared.model.batches import SILENT_FOR
+from shared.model.disk import Kind
+from shared.model.inspection import Stage
+from shared.model.messages import FinishMessage
+from shared.model.names import CONTINUE_RESTORE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, disk_key
+from shared.model.restore import State
 from tests.simulation.blobs import refusal
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
@@ -27,7 +27,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch.setattr)
-    monkeypatch.setattr("shared.patience.PATIENCE", DAY)
+    monkeypatch.setattr("shared.model.job.PATIENCE", DAY)
 
 
 async def refuse(*_: Any, **__: Any) -> NoReturn:

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
-from shared.addresses import BlobAddress, ContainerAddress
-from shared.decisions import is_own_snapshot
-from shared.inspections import Inspection
-from shared.names import DRILL_METADATA, PAGE, RESTORE_METADATA, backup_blob_name, disk_key
-from shared.ranges import Change
-from shared.record import DiskRecord, RecoveryPoint
-from shared.restores import Restore
+from shared.changes.ranges import Change
+from shared.model.addresses import BlobAddress, ContainerAddress
+from shared.model.disk import DiskRecord, RecoveryPoint
+from shared.model.inspection import Inspection
+from shared.model.names import DRILL_METADATA, PAGE, RESTORE_METADATA, backup_blob_name, disk_key
+from shared.model.restore import Restore
+from shared.model.run import is_own_snapshot
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, refusal
 
 OWN = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark")

@@ -10,10 +10,10 @@ from azure.data.tables.aio import TableClient
 
 from infra.local.disks.vhd import MIB
 from infra.local.host.process import HostProcess
-from shared.addresses import BlobAddress
-from shared.names import disk_key
-from shared.record import POINT_ROW_PREFIX, DiskRecord, OpenRun, RecoveryPoint
-from shared.storage.records import Records, from_properties
+from shared.azure.tables.records import Records, from_properties
+from shared.model.addresses import BlobAddress
+from shared.model.disk import POINT_ROW_PREFIX, DiskRecord, OpenRun, RecoveryPoint
+from shared.model.names import disk_key
 
 PATIENCE_SECONDS = 300.0
 _LOOK_SECONDS = 0.2

@@ -11,10 +11,10 @@ from azure.storage.queue.aio import QueueClient
 from infra.local.demo.backing_up import PATIENCE_SECONDS, require_host
 from infra.local.demo.restoring import RestoreError
 from infra.local.host.process import HostProcess
-from shared.addresses import BlobAddress
-from shared.inspections import Inspection, Stage
-from shared.record import Task
-from shared.storage.inspections import Inspections
+from shared.azure.tables.inspections import Inspections
+from shared.model.addresses import BlobAddress
+from shared.model.disk import Task
+from shared.model.inspection import Inspection, Stage
 
 _LOOK_SECONDS = 0.2
 

@@ -12,7 +12,7 @@ from infra.local.disks.disk_image import check_filesystem, checksums
 from infra.local.disks.page_blob import PageBlob, at_once
 from infra.local.disks.vhd import MIB, PAGE_BYTES, read_footer
 from infra.local.stopping import in_thread
-from shared.record import Kind, RecoveryPoint
+from shared.model.disk import Kind, RecoveryPoint
 
 type Read = Callable[[int, int], Awaitable[bytes]]
 type Moved = Callable[[int], None]

@@ -12,10 +12,10 @@ from infra.local.demo.backing_up import PATIENCE_SECONDS, require_host
 from infra.local.demo.terminal import amount
 from infra.local.disks.vhd import MIB
 from infra.local.host.process import HostProcess
-from shared.addresses import BlobAddress
-from shared.restores import Restore, State
-from shared.storage.records import Records
-from shared.storage.restores import Restores as Rows
+from shared.azure.tables.records import Records
+from shared.azure.tables.restores import Restores as Rows
+from shared.model.addresses import BlobAddress
+from shared.model.restore import Restore, State
 
 _LOOK_SECONDS = 0.2
 

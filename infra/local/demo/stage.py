@@ -19,8 +19,8 @@ from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR
 from infra.local.host.process import HostProcess, run_host
 from infra.local.identity_azure import run_identity_azure
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure, run_local_azure
-from shared.addresses import BlobAddress
-from shared.names import BACKUPS_TABLE, DRILL_QUEUE, PARTS_TABLE, RESTORE_REQUESTS_QUEUE, backup_blob_name
+from shared.model.addresses import BlobAddress
+from shared.model.names import BACKUPS_TABLE, DRILL_QUEUE, PARTS_TABLE, RESTORE_REQUESTS_QUEUE, backup_blob_name
 
 _CONTAINER = "vhds"
 

@@ -10,7 +10,7 @@ from infra.local.demo.stage import Pair, Stage, set_stage
 from infra.local.demo.terminal import Step, Terminal, amount
 from infra.local.disks.disk_changes import data_extents
 from infra.local.stopping import in_thread
-from shared.names import RESTORE_REQUESTS_QUEUE
+from shared.model.names import RESTORE_REQUESTS_QUEUE
 
 
 @dataclass(frozen=True, slots=True)

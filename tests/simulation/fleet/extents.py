@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple, Self, overload
 
-from shared.names import PAGE
-from shared.ranges import Change, Window
+from shared.changes.ranges import Change, Window
+from shared.model.names import PAGE
 from tests.simulation.blobs import Page
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.addresses import BlobAddress
-from shared.names import COPY_RANGES_QUEUE, MAX_WRITE, PAGE, PLAN_CHANGES_QUEUE, disk_key
-from shared.storage.services import Services
+from shared.azure.services import Services
+from shared.model.addresses import BlobAddress
+from shared.model.names import COPY_RANGES_QUEUE, MAX_WRITE, PAGE, PLAN_CHANGES_QUEUE, disk_key
 from tests.simulation.fleet import clock
 from tests.simulation.fleet.extents import Extent, Extents
 from tests.simulation.fleet.host import FleetHost, Platform

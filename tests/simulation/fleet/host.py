@@ -13,10 +13,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from infra.local.host.settings import QueueOptions, read_queue_options
-from shared.storage.queues import POISON_SUFFIX
-from shared.storage.services import Services
-from shared.workflows.report_poison import report_poison
-from shared.workflows.take_snapshots import take_snapshots
+from shared.azure.queues import POISON_SUFFIX
+from shared.azure.services import Services
+from shared.backup.take_snapshots import take_snapshots
+from shared.jobs.report_poison import report_poison
 from tests.simulation.calls import CURRENT
 from tests.simulation.fleet import clock
 from tests.simulation.fleet.service import Instance, OnInstance

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from azure.core.exceptions import AzureError
 
-from shared.addresses import BlobAddress
+from shared.model.addresses import BlobAddress
 from tests.simulation.blobs import refusal
 from tests.simulation.calls import CURRENT, Calls, Invocation
 

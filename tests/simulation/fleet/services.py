@@ -9,15 +9,15 @@ from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs
 
-from shared.addresses import BlobAddress
-from shared.messages import Message
-from shared.names import PAGE, backup_blob_name, disk_key
-from shared.ranges import Change, Window
-from shared.record import DiskRecord, RecoveryPoint
+from shared.azure.blobs.reading import RANGES_PER_REQUEST
+from shared.azure.queues import QUEUE_OF
+from shared.azure.services import Services
+from shared.changes.ranges import Change, Window
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DiskRecord, RecoveryPoint
+from shared.model.messages import Message
+from shared.model.names import PAGE, backup_blob_name, disk_key
 from shared.settings import Settings
-from shared.storage.page_blobs import RANGES_PER_REQUEST
-from shared.storage.queues import QUEUE_OF
-from shared.storage.services import Services
 from tests.simulation.backups import SimulatedBackups
 from tests.simulation.blobs import Page
 from tests.simulation.fleet import clock

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import cast
 
-from shared.addresses import BlobAddress
-from shared.names import PAGE
-from shared.ranges import Change, Window
+from shared.changes.ranges import Change, Window
+from shared.model.addresses import BlobAddress
+from shared.model.names import PAGE
 from tests.simulation.blobs import Blob, Page, Pages, Snapshot, refusal
 from tests.simulation.fleet import clock
 from tests.simulation.fleet.extents import Extents

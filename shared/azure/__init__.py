@@ -1,0 +1,1 @@
+"""Access to Azure, a thin layer: the seam that the simulation replaces."""

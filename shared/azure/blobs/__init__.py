@@ -1,0 +1,1 @@
+"""Page blobs: read, written, copied; and the backup container."""

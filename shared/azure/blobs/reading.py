@@ -1,0 +1,208 @@
+"""Reading page blobs and their snapshots, disks and backups alike: size, page ranges, content. It writes nothing."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from urllib.parse import quote
+
+from azure.core.exceptions import AzureError, HttpResponseError, IncompleteReadError, ResourceNotFoundError
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+from azure.storage.blob import BlobType, UserDelegationKey
+from azure.storage.blob.aio import BlobClient
+
+from shared.azure.connections import NOT_RETRIED, RETRY_ONCE, Connections
+from shared.azure.signatures import Signed, sign_by_delegation, sign_by_key
+from shared.changes.ranges import Change, Window
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, explain, gave_up, gone, refuses_diff
+from shared.model.addresses import BlobAddress
+
+RANGES_PER_REQUEST = 10_000
+"""The most that Get Page Ranges lists in one answer (REST: Get Page Ranges, maxresults)."""
+
+READ_FOR = timedelta(hours=4)
+"""How long a signed URL serves for one batch."""
+
+COPY_FOR = timedelta(days=6, hours=23)
+"""How long a signed URL serves for Copy Blob, which reads its source to the end with it, for days if need be.
+
+A user delegation SAS lives 7 days at most (REST: Get User Delegation Key).
+"""
+
+_SIGNED_BEFORE = timedelta(minutes=15)
+# With COPY_FOR still less than 7 days.
+_KEY_OUTLASTS = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class PageBlob:
+    """A blob or a snapshot as it stands.
+
+    Attributes:
+        size: bytes.
+        etag: its ETag.
+        is_page_blob: whether it is a page blob at all.
+    """
+
+    size: int
+    etag: str
+    is_page_blob: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What can be read or copied: a snapshot, or with an empty one the blob itself.
+
+    Attributes:
+        blob: the blob.
+        snapshot: the snapshot's time.
+    """
+
+    blob: BlobAddress
+    snapshot: str
+
+    @property
+    def url(self) -> str:
+        """Its URL, without a signature."""
+        return f"{self.blob.url}?snapshot={quote(self.snapshot, safe='')}" if self.snapshot else self.blob.url
+
+
+class PageBlobs:
+    """Access to what is read. Where a snapshot is asked for, `""` stands for the blob itself."""
+
+    def __init__(self, connections: Connections, storage_api_version: str) -> None:
+        self._connections = connections
+        self._version = storage_api_version
+        self._delegation_keys: dict[str, tuple[UserDelegationKey, datetime]] = {}
+
+    async def properties(self, blob: BlobAddress, snapshot: str) -> PageBlob:
+        """Look at a blob or a snapshot (REST: Get Blob Properties).
+
+        Raises:
+            SourceGoneError: there is none.
+        """
+        client = await self._client(blob, snapshot)
+        try:
+            found = await client.get_blob_properties()
+        except ResourceNotFoundError as error:
+            raise _gone(blob, snapshot) from error
+        return PageBlob(found.size, str(found.etag), found.blob_type == BlobType.PAGEBLOB)
+
+    async def changes(
+        self, blob: BlobAddress, snapshot: str, previous: str | None, window: Window
+    ) -> AsyncIterator[Change]:
+        """List what changed in a window since the previous snapshot; where there is none, all that is valid.
+
+        Follows the paging to its end (REST: Get Page Ranges, `prevsnapshot`, `marker`, `maxresults`).
+
+        Raises:
+            DiffRefusedError: the service does not give this diff.
+            ListingTimedOutError: the service gave up; what was given so far holds.
+            SourceGoneError: the snapshot is gone.
+        """
+        client = await self._client(blob, snapshot)
+        listed = client.list_page_ranges(
+            offset=window.start,
+            length=window.end - window.start,
+            previous_snapshot=previous,
+            results_per_page=RANGES_PER_REQUEST,
+            **RETRY_ONCE,
+        )
+        try:
+            async for page_range in listed:
+                yield Change(int(page_range.start or 0), int(page_range.end or 0) + 1, page_range.cleared)
+        except ResourceNotFoundError as error:
+            raise _gone(blob, snapshot) from error
+        except AzureError as error:
+            if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
+                raise DiffRefusedError(explain(error)) from error
+            if gave_up(error):
+                raise ListingTimedOutError(explain(error)) from error
+            raise
+
+    async def signed_url(
+        self, blob: BlobAddress, snapshot: str, serves: timedelta = READ_FOR, *, anew: bool = False
+    ) -> str:
+        """Mint a URL that reads one blob or snapshot and nothing else, for a while. It is a secret: it is never kept.
+
+        By key a service SAS; by identity a user delegation SAS (REST: Create a user delegation SAS). It names the same
+        version as its key and the requests do.
+
+        Args:
+            blob: the blob.
+            snapshot: the snapshot of it; empty for the blob itself.
+            serves: for how long.
+            anew: whether it is to be another key's than before, which may be revoked by now.
+        """
+        now = datetime.now(UTC)
+        signed = Signed(blob, snapshot, now - _SIGNED_BEFORE, now + serves, self._version)
+        if anew:
+            self._delegation_keys.pop(blob.service_url, None)
+        if key := self._connections.account_key(blob.account):
+            sas = sign_by_key(signed, key)
+        else:
+            sas = sign_by_delegation(signed, await self._delegation_key(blob, now, signed.expiry))
+        return f"{Version(blob, snapshot).url}{'&' if snapshot else '?'}{sas}"
+
+    async def read(self, signed_url: str, piece: Change) -> bytes:
+        """Read a range of at most 4 MiB with one request, as it is stored (REST: Get Blob).
+
+        Whatever Content-Encoding a tool has given the blob, it is not undone: pages are written as they are. The SDK's
+        download would undo it, ask for the page ranges of the whole blob each time, and fill with zeros by that list.
+
+        Raises:
+            SourceGoneError: the blob or the snapshot is gone.
+            AzureError: the service refused, or the answer was cut short, which passes.
+        """
+        http = await self._connections.http()
+        headers = {
+            "x-ms-version": self._version,
+            "x-ms-range": f"bytes={piece.start}-{piece.end - 1}",
+            "Accept-Encoding": "identity",
+        }
+        request = HttpRequest("GET", signed_url, headers=headers)
+        answer = await http.send_request(request, stream=True, **NOT_RETRIED)
+        async with answer:
+            body = b"".join([chunk async for chunk in answer.iter_raw()])
+        if answer.status_code != HTTPStatus.PARTIAL_CONTENT:
+            raise _refused(answer, signed_url, piece)
+        if len(body) != piece.length:
+            raise _cut_short(answer, signed_url, piece, len(body))
+        return body
+
+    async def _delegation_key(self, blob: BlobAddress, now: datetime, expiry: datetime) -> UserDelegationKey:
+        """Give a key of the blob's account that serves until then; one serves the whole of a usual invocation."""
+        key, serves_until = self._delegation_keys.get(blob.service_url, (None, now))
+        if key is None or serves_until < expiry:
+            service = await self._connections.blob_service(blob.service_url, blob.account)
+            serves_until = expiry + _KEY_OUTLASTS
+            key = await service.get_user_delegation_key(now - _SIGNED_BEFORE, serves_until)
+            self._delegation_keys[blob.service_url] = (key, serves_until)
+        return key
+
+    async def _client(self, blob: BlobAddress, snapshot: str) -> BlobClient:
+        service = await self._connections.blob_service(blob.service_url, blob.account)
+        return service.get_blob_client(blob.container, blob.blob, snapshot=snapshot or None)
+
+
+def _gone(blob: BlobAddress, snapshot: str) -> SourceGoneError:
+    return SourceGoneError(gone(blob.url, snapshot))
+
+
+def _refused(answer: AsyncHttpResponse, signed_url: str, piece: Change) -> Exception:
+    """Make the error for a read that was refused, with the service's code, as the SDK does."""
+    url = signed_url.partition("?")[0]
+    if answer.status_code == HTTPStatus.NOT_FOUND:
+        return SourceGoneError(f"{url} is gone, or the snapshot of it that is to be read")
+    refused = HttpResponseError(f"{piece.said} of {url} can't be read", response=answer)
+    refused.error_code = answer.headers.get("x-ms-error-code", "")  # type: ignore[attr-defined]  # as the SDK does
+    return refused
+
+
+def _cut_short(answer: AsyncHttpResponse, signed_url: str, piece: Change, length: int) -> Exception:
+    """Make the error for a body that is not as long as the range: it passes, unless the service said so beforehand."""
+    said = f"{piece.said} of {signed_url.partition('?')[0]} were asked for, and {length} bytes came"
+    given = answer.headers.get("Content-Range", "")
+    if not given or given.startswith(f"bytes {piece.start}-{piece.end - 1}/"):
+        return IncompleteReadError(f"{said}: the answer was cut short")
+    return HttpResponseError(f"{said}: {given}", response=answer)

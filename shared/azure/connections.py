@@ -1,0 +1,119 @@
+"""Clients of the storage services, by key or by identity, with one retry policy and one API version."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.request import getproxies
+
+from azure.core import AsyncPipelineClient
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.pipeline.policies import AsyncRetryPolicy
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+from azure.data.tables.aio import TableServiceClient
+from azure.storage.blob.aio import BlobServiceClient
+from azure.storage.queue.aio import QueueServiceClient
+
+from shared.azure.app_identity import AppIdentity
+from shared.settings import Settings
+
+# The SDK's default sleeps 18, 24 and 42 s; and each of these counts caps the others. Ours sleeps about 2, 3, 5 and 9 s.
+_RETRIES = 4
+_RETRY: dict[str, Any] = {
+    "initial_backoff": 1,
+    "increment_base": 2,
+    "random_jitter_range": 1,
+    "retry_total": _RETRIES,
+    "retry_status": _RETRIES,
+    "retry_connect": _RETRIES,
+    "retry_read": _RETRIES,
+}
+_TIMEOUTS: dict[str, Any] = {"connection_timeout": 20, "read_timeout": 60}
+# A range is at most 4 MiB long; azure-core's default are 4 KiB at a time.
+_READ_AT_ONCE_BYTES = 1024 * 1024
+# Of what is paced the SDK only makes requests again whose connection broke: the pace is to know of each refusal.
+PACED: dict[str, Any] = {"retry_status": 0}
+# Reads of pages and clears are not made again unseen, whatever happens to them: a clear on which the service gives up
+# may also end in a connection that is cut.
+NOT_RETRIED: dict[str, Any] = {"retry_total": 0}
+RETRY_ONCE: dict[str, Any] = {"retry_total": 1, "retry_status": 1, "retry_connect": 1, "retry_read": 1}
+
+
+class Connections:
+    """Makes clients, and closes them at the end. An account that no connection string names is reached by identity."""
+
+    def __init__(self, settings: Settings, stack: contextlib.AsyncExitStack) -> None:
+        self._settings = settings
+        self._stack = stack
+        self._keys = {connection.account: connection.key for connection in settings.storage_connections}
+        self._blob_services: dict[str, BlobServiceClient] = {}
+        self._http: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] | None = None
+        # One for all accounts, as the setting of the host's storage names it.
+        self._identity = AppIdentity(settings.host_storage.client_id)
+
+    def account_key(self, account: str) -> str | None:
+        """Give an account's shared key, where a connection string names the account."""
+        key = self._keys.get(account)
+        return key.get_secret_value() if key else None
+
+    async def blob_service(self, service_url: str, account: str) -> BlobServiceClient:
+        """Give the client of an account's blob service, at this URL."""
+        if service_url not in self._blob_services:
+            key = self.account_key(account)
+            client = BlobServiceClient(
+                service_url,
+                credential=AzureNamedKeyCredential(account, key) if key else self._identity,
+                api_version=self._settings.storage_api_version,
+                **_RETRY,
+                **_TIMEOUTS,
+                **_environment(),
+            )
+            self._blob_services[service_url] = await self._stack.enter_async_context(client)
+        return self._blob_services[service_url]
+
+    async def queue_service(self) -> QueueServiceClient:
+        """Give the client of the host storage's queues."""
+        host = self._settings.host_storage
+        options = {"api_version": self._settings.storage_api_version, **_RETRY, **_TIMEOUTS, **_environment()}
+        if host.connection_string:
+            client = QueueServiceClient.from_connection_string(host.connection_string.get_secret_value(), **options)
+        else:
+            client = QueueServiceClient(str(host.queue_service_url), self._identity, **options)
+        return await self._stack.enter_async_context(client)
+
+    async def table_service(self) -> TableServiceClient:
+        """Give the client of the host storage's tables. Its own retry policy and API version serve."""
+        host, options = self._settings.host_storage, {**_TIMEOUTS, **_environment()}
+        if host.connection_string:
+            client = TableServiceClient.from_connection_string(host.connection_string.get_secret_value(), **options)
+        else:
+            client = TableServiceClient(str(host.table_service_url), credential=self._identity, **options)
+        return await self._stack.enter_async_context(client)
+
+    async def http(self) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
+        """Give a client for requests that carry their authorization in their URL."""
+        if self._http is None:
+            self._http = AsyncPipelineClient(
+                base_url="",
+                policies=[AsyncRetryPolicy(retry_total=_RETRIES)],
+                connection_data_block_size=_READ_AT_ONCE_BYTES,
+                **_TIMEOUTS,
+                **_environment(),
+            )
+            await self._stack.enter_async_context(self._http)
+        return self._http
+
+
+def _environment() -> dict[str, Any]:
+    """Have the environment looked at where it names a proxy, and only then.
+
+    Else aiohttp looks for a proxy and a .netrc at each request, in threads: 0.5 ms of CPU more, and a password for the
+    host in a .netrc is sent in the place of a signature.
+    """
+    return {"use_env_settings": bool(getproxies())}
+
+
+@contextlib.asynccontextmanager
+async def open_connections(settings: Settings) -> AsyncIterator[Connections]:
+    """Open the connections of one invocation."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield Connections(settings, stack)

@@ -1,0 +1,101 @@
+"""Shared access signatures that read one blob or snapshot, by key or by user delegation key, for a service version.
+
+The SDK's `generate_blob_sas` signs for the newest version that it knows, whatever version its clients ask for. What is
+signed differs between versions: a signature is only good in the form of the version that it names.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+from urllib.parse import quote
+
+from azure.storage.blob import UserDelegationKey
+
+from shared.model.addresses import BlobAddress
+
+OLDEST_SIGNED, NEWEST_SIGNED = "2018-11-09", "2026-10-06"
+"""The service versions that can be signed for: from the first with user delegation keys to the last that is known."""
+
+_RESOURCE, _SNAPSHOT = "resource", "snapshot"
+
+# The lines of a string-to-sign, by their query parameters, and the version that each came with; "" for all of them.
+_HEAD = (("sp", ""), ("st", ""), ("se", ""), (_RESOURCE, ""))
+_TAIL = tuple((name, "") for name in ("rscc", "rscd", "rsce", "rscl", "rsct"))
+_SIGNED = (*((name, "") for name in ("sip", "spr", "sv", "sr", _SNAPSHOT)), ("ses", "2020-12-06"))
+
+# REST: Create a service SAS, "Construct the signature string".
+_BY_KEY = (*_HEAD, ("si", ""), *_SIGNED, *_TAIL)
+
+# REST: Create a user delegation SAS, "Specify the signature".
+_BY_DELEGATION = (
+    *_HEAD,
+    *((name, "") for name in ("skoid", "sktid", "skt", "ske", "sks", "skv")),
+    *((name, "2020-02-10") for name in ("saoid", "suoid", "scid")),
+    *((name, "2025-07-05") for name in ("skdutid", "sduoid")),
+    *_SIGNED,
+    *((name, "2026-04-06") for name in ("srh", "srq")),
+    *_TAIL,
+)
+
+
+class Signed(NamedTuple):
+    """What a signature is for.
+
+    Attributes:
+        blob: the blob.
+        snapshot: the snapshot of it; empty for the blob itself.
+        start, expiry: from when to when it serves, UTC.
+        version: the service version whose form it has.
+    """
+
+    blob: BlobAddress
+    snapshot: str
+    start: datetime
+    expiry: datetime
+    version: str
+
+
+def can_sign(version: str) -> bool:
+    """Tell whether signatures can be made for a service version."""
+    return OLDEST_SIGNED <= version <= NEWEST_SIGNED
+
+
+def sign_by_key(signed: Signed, key: str) -> str:
+    """Sign the reading of a blob or snapshot with its account's key; give the query, without `snapshot`."""
+    return _query(signed, {}, _BY_KEY, key)
+
+
+def sign_by_delegation(signed: Signed, key: UserDelegationKey) -> str:
+    """Sign the reading of a blob or snapshot with a user delegation key; give the query, without `snapshot`."""
+    about = {
+        "skoid": key.signed_oid,
+        "sktid": key.signed_tid,
+        "skt": key.signed_start,
+        "ske": key.signed_expiry,
+        "sks": key.signed_service,
+        "skv": key.signed_version,
+    }
+    return _query(signed, {name: str(value) for name, value in about.items()}, _BY_DELEGATION, str(key.value))
+
+
+def _query(signed: Signed, of_the_key: Mapping[str, str], lines: tuple[tuple[str, str], ...], key: str) -> str:
+    query = {
+        "sp": "r",
+        "st": _time(signed.start),
+        "se": _time(signed.expiry),
+        "sv": signed.version,
+        "sr": "bs" if signed.snapshot else "b",
+        **of_the_key,
+    }
+    blob = signed.blob
+    values = {**query, _RESOURCE: f"/blob/{blob.account}/{blob.container}/{blob.blob}", _SNAPSHOT: signed.snapshot}
+    text = "\n".join(values.get(name, "") for name, since in lines if signed.version >= since)
+    signature = base64.b64encode(hmac.digest(base64.b64decode(key), text.encode(), hashlib.sha256)).decode()
+    return "&".join(f"{name}={quote(value, safe='')}" for name, value in {**query, "sig": signature}.items())
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

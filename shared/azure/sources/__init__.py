@@ -1,0 +1,1 @@
+"""The kinds of disks that can be backed up."""

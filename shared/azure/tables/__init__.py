@@ -1,0 +1,1 @@
+"""The tables: records of disks, recovery points, jobs."""

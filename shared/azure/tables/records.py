@@ -1,0 +1,258 @@
+"""The table `backups`: the record of each disk and its recovery points."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.data.tables import EdmType, EntityProperty, TableTransactionError, UpdateMode
+from azure.data.tables.aio import TableClient
+from pydantic import ValidationError
+
+from shared.errors import OtherDiskError, error_code
+from shared.model.addresses import AddressError, BlobAddress, is_url_of_another
+from shared.model.disk import DISK_ROW, POINT_ROW_PREFIX, DiskRecord, RecoveryPoint
+from shared.model.names import disk_key
+from shared.model.tick import DueDisk
+
+TRANSACTION = 100
+"""The most operations in one entity group transaction (REST: Performing entity group transactions)."""
+
+POISON_PARTITION = "poison"
+"""Where messages are kept that belong to no disk: no disk's partition is named so, they all have a `|`."""
+
+TRIES = 20
+"""How often a row is read and written again that somebody else writes to at the same time."""
+
+
+class RecordConflictError(Exception):
+    """The record was changed by somebody else in the meantime."""
+
+
+class Records:
+    """Access to the record."""
+
+    def __init__(self, table: TableClient) -> None:
+        self._table = table
+
+    async def ensure(self) -> None:
+        """Create the table if it is missing."""
+        with contextlib.suppress(ResourceExistsError):
+            await self._table.create_table()
+
+    async def get(self, disk: BlobAddress) -> tuple[DiskRecord, str] | None:
+        """Read a disk's record and its ETag; None where there is none yet.
+
+        Raises:
+            OtherDiskError: it is that of another disk.
+        """
+        try:
+            entity = await self._table.get_entity(disk_key(disk), DISK_ROW)
+        except ResourceNotFoundError:
+            return None
+        return own_record(disk, DiskRecord.from_entity(from_properties(entity))), str(entity.metadata["etag"])
+
+    async def disks(self) -> dict[BlobAddress, bool]:
+        """List all disks and patterns that have a record, and whether each was adopted or is being restored."""
+        rows = self._table.query_entities(
+            "RowKey eq @row", parameters={"row": DISK_ROW}, select=["disk", "adopted", "restore"]
+        )
+        found: dict[BlobAddress, bool] = {}
+        async for row in rows:
+            with contextlib.suppress(KeyError, AddressError):  # a row that somebody has spoilt stops no other disk
+                found[BlobAddress.parse(row["disk"])] = bool(row.get("adopted") or row.get("restore"))
+        return found
+
+    async def due(self) -> list[DueDisk]:
+        """List the disks that ticks have asked for, with how far each is."""
+        columns = ["first_tick", "last_tick", "missed_tick", "point_tick", "run_tick"]
+        rows = self._table.query_entities("RowKey eq @row", parameters={"row": DISK_ROW}, select=columns)
+        found = [[row.get(column) for column in columns] async for row in rows]
+        return [DueDisk(*ticks) for row in found if (ticks := _ticks(row))]
+
+    async def point_times(self, disk: BlobAddress) -> list[str]:
+        """List the times of a disk's recovery points, oldest first."""
+        rows = self._table.query_entities(
+            "PartitionKey eq @disk and RowKey ge @first and RowKey lt @last",
+            parameters={"disk": disk_key(disk), "first": POINT_ROW_PREFIX, "last": f"{POINT_ROW_PREFIX}~"},
+            select=["RowKey"],
+        )
+        return [row["RowKey"].removeprefix(POINT_ROW_PREFIX) async for row in rows]
+
+    async def point(self, disk: BlobAddress, time: str) -> RecoveryPoint | None:
+        """Read a recovery point; None where there is none of this time."""
+        try:
+            entity = await self._table.get_entity(disk_key(disk), f"{POINT_ROW_PREFIX}{time}")
+        except ResourceNotFoundError:
+            return None
+        return RecoveryPoint.model_validate(from_properties(entity))
+
+    async def put(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
+        """Write a disk's record as long as it has this ETag; without one, as long as there is none.
+
+        Raises:
+            RecordConflictError: somebody else was faster.
+        """
+        entity = _keyed(disk, DISK_ROW, record.to_entity())
+        try:
+            if etag is None:
+                await self._table.create_entity(entity)
+            else:
+                await self._table.update_entity(
+                    entity, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+                )
+        except HttpResponseError as error:
+            if is_conflict(error):
+                raise RecordConflictError(disk.url) from error
+            raise
+
+    async def update(self, disk: BlobAddress, change: Callable[[DiskRecord], DiskRecord]) -> DiskRecord | None:
+        """Change a disk's record, whatever happens to it in the meantime; None where there is none.
+
+        `change` may be called more than once; where it gives the record back as it was, nothing is written.
+
+        Raises:
+            RecordConflictError: the record never stood still.
+        """
+        for _ in range(TRIES):
+            found = await self.get(disk)
+            if found is None:
+                return None
+            record, etag = found
+            changed = change(record)
+            if changed == record:
+                return record
+            try:
+                await self.put(disk, changed, etag)
+            except RecordConflictError:
+                continue
+            return changed
+        raise RecordConflictError(disk.url)
+
+    async def delete(self, disk: BlobAddress, etag: str) -> None:
+        """Delete a disk's record as long as it has this ETag; its recovery points stay.
+
+        Raises:
+            RecordConflictError: somebody else was faster.
+        """
+        try:
+            await self._table.delete_entity(
+                disk_key(disk), DISK_ROW, etag=etag, match_condition=MatchConditions.IfNotModified
+            )
+        except HttpResponseError as error:
+            if is_conflict(error):
+                raise RecordConflictError(disk.url) from error
+            raise
+
+    async def add_points(self, disk: BlobAddress, points: Sequence[RecoveryPoint]) -> None:
+        """Write recovery points that are not on record, many at a time (REST: entity group transactions).
+
+        One that is on record by now is left as it is.
+        """
+        for first in range(0, len(points), TRANSACTION):
+            entities = [_keyed(disk, point.row_key, point.to_entity()) for point in points[first : first + TRANSACTION]]
+            try:
+                await self._table.submit_transaction([("create", entity) for entity in entities])
+            except TableTransactionError as error:
+                if not is_conflict(error):
+                    raise
+                for entity in entities:
+                    with contextlib.suppress(ResourceExistsError):
+                        await self._table.create_entity(entity)
+
+    async def mark(self, disk: BlobAddress, point: RecoveryPoint) -> None:
+        """Put on record what is known of a recovery point now; one that is not on record any more is fine."""
+        values = to_properties(point.model_dump(include={"state", "damage", "verified"}, exclude_none=True))
+        row = {"PartitionKey": disk_key(disk), "RowKey": point.row_key, **values}
+        with contextlib.suppress(ResourceNotFoundError):
+            await self._table.update_entity(row, UpdateMode.MERGE)
+
+    async def points(self, disk: BlobAddress) -> list[RecoveryPoint]:
+        """Read all recovery points of a disk, oldest first."""
+        rows = self._table.query_entities(
+            "PartitionKey eq @disk and RowKey ge @first and RowKey lt @last",
+            parameters={"disk": disk_key(disk), "first": POINT_ROW_PREFIX, "last": f"{POINT_ROW_PREFIX}~"},
+        )
+        points: list[RecoveryPoint] = []
+        async for row in rows:
+            with contextlib.suppress(ValidationError):  # a row that somebody has spoilt stops no other
+                points.append(RecoveryPoint.model_validate(from_properties(row)))
+        return points
+
+    async def keep_poison(self, message_id: str, values: dict[str, str]) -> None:
+        """Keep a message that a queue has given up and that belongs to no disk."""
+        row = {"PartitionKey": POISON_PARTITION, "RowKey": message_id, **values}
+        await self._table.upsert_entity(row, UpdateMode.REPLACE)
+
+    async def seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
+        """Advance the record and write its recovery point, both or neither (REST: entity group transactions).
+
+        Raises:
+            RecordConflictError: somebody else was faster.
+        """
+        match = {"etag": etag, "match_condition": MatchConditions.IfNotModified, "mode": UpdateMode.REPLACE}
+        try:
+            await self._table.submit_transaction(
+                [
+                    ("update", _keyed(disk, DISK_ROW, record.to_entity()), match),
+                    (
+                        "upsert",
+                        _keyed(disk, point.row_key, point.to_entity()),
+                        {"mode": UpdateMode.REPLACE},
+                    ),
+                ]
+            )
+        except TableTransactionError as error:
+            if is_conflict(error):
+                raise RecordConflictError(disk.url) from error
+            raise
+
+
+def own_record(disk: BlobAddress, record: DiskRecord) -> DiskRecord:
+    """Give a record that was found under a disk's key, if it is the disk's own.
+
+    Raises:
+        OtherDiskError: it is that of a disk of the same account, container and name on another service.
+    """
+    if not is_url_of_another(disk, record.disk):
+        return record
+    raise OtherDiskError(
+        f"{disk.url} has the record and the backup blob of another disk, {record.disk}. What to do: back one of them up"
+        " by another app; or, if they are one disk whose URL has changed, delete its row `disk`, and set"
+        " BACKUP_CONTAINER to another container"
+    )
+
+
+def to_properties(values: dict[str, Any]) -> dict[str, Any]:
+    """Write whole numbers as Int64: the table's default takes 32 bits only."""
+    return {
+        name: EntityProperty(value, EdmType.INT64) if isinstance(value, int) and not isinstance(value, bool) else value
+        for name, value in values.items()
+    }
+
+
+def from_properties(entity: dict[str, Any]) -> dict[str, Any]:
+    """Read what `to_properties` wrote."""
+    return {name: value.value if isinstance(value, EntityProperty) else value for name, value in entity.items()}
+
+
+def _ticks(row: list[Any]) -> list[Any] | None:
+    """Give the times of a row, if it has those of its first and last tick; what somebody has spoilt is none."""
+    ticks = [value if isinstance(value, datetime) else None for value in row]
+    return ticks if ticks[0] and ticks[1] else None
+
+
+def _keyed(disk: BlobAddress, row: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {"PartitionKey": disk_key(disk), "RowKey": row, **to_properties(values)}
+
+
+def is_conflict(error: HttpResponseError) -> bool:
+    """Tell whether a write was refused since somebody else was faster: has made, changed or deleted the row.
+
+    A refused transaction is a `TableTransactionError` whatever the reason, so the class does not tell.
+    """
+    changed = {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}
+    return error.status_code in changed or error_code(error) == "ResourceNotFound"

@@ -1,0 +1,169 @@
+"""The last step: look how far a run is; at its end, seal: verify, take the recovery point, advance the record."""
+
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from azure.core.exceptions import AzureError
+
+from shared.azure.services import Services
+from shared.azure.tables.records import RecordConflictError
+from shared.backup.seal import is_current, seal, seal_copy
+from shared.changes.ranges import DisorderedRangesError
+from shared.errors import (
+    DiffersError,
+    DiskError,
+    LeaseLostError,
+    ListingTimedOutError,
+    NotAsLeftError,
+    SourceGoneError,
+    is_lasting,
+)
+from shared.events import Event, log_event
+from shared.inspection.request import open_inspection
+from shared.model.batches import enqueued_again, is_stalled
+from shared.model.disk import DiskRecord, Kind, OpenRun, Task
+from shared.model.messages import FinishMessage, PlanMessage
+from shared.model.run import LONGEST_CHECK_DELAY, next_check, run_of
+from shared.runs.begin_anew import resync
+from shared.runs.clean_up import clean_up, drop_duplicates
+from shared.runs.failures import on_record, record_failure
+from shared.runs.full_copies import look_at_copy
+from shared.runs.give_up import give_up
+from shared.runs.open_run import catch_up
+from shared.settings import Mode
+
+_PASSING = (AzureError, RecordConflictError, ListingTimedOutError, DisorderedRangesError)
+
+_ENDS_AGAIN_AFTER = timedelta(minutes=5)
+"""How long after a run what could not be tidied up, or a snapshot that was refused, is tried again."""
+
+_NOTED_WITHIN = timedelta(seconds=2)
+"""How long a plan that is enqueued again waits: it is to find on record that nobody is at the run."""
+
+
+async def finish_backup(services: Services, message: FinishMessage) -> None:
+    """Look at a run: seal it when its change list is applied, else look again later; tidy up after one that is over.
+
+    Then the disk is caught up, if a tick has passed meanwhile.
+    """
+    async with on_record(services, message, Event.FINISH_BACKUP_FAILED):
+        found = await services.records.get(message.address)
+        run = found[0].run_of(message.run) if found else None
+        if run is None:
+            await _end(services, message, found[0] if found else None)
+            return
+        try:
+            if run.mode is Mode.FULL:
+                await _advance_copy(services, message, run)
+            else:
+                await _advance(services, message, run)
+        except SourceGoneError as error:
+            await give_up(services, message, error)
+        except _PASSING as error:
+            # This message is the run's heartbeat: it outlasts any outage, while the queue tries five times only.
+            await record_failure(services, message.address, Event.FINISH_BACKUP_FAILED, error, message.run)
+            await services.queues.send(message, LONGEST_CHECK_DELAY)
+
+
+async def _end(services: Services, message: FinishMessage, record: DiskRecord | None) -> None:
+    """Tidy up after a run that is over, and catch the disk up, whatever becomes of the one; what fails comes back."""
+    has_tidied_up = await _is_done(services, message, _tidy_up(services, message, record), Event.FINISH_BACKUP_FAILED)
+    caught_up = catch_up(services, message.address, after_a_run=True)
+    if not (await _is_done(services, message, caught_up, Event.SNAPSHOT_FAILED) and has_tidied_up):
+        await services.queues.send(message, _ENDS_AGAIN_AFTER)
+
+
+async def _is_done(services: Services, message: FinishMessage, step: Awaitable[None], failed: Event) -> bool:
+    """Do a step; put on record what it fails for, and tell whether it is done, or would fail again."""
+    try:
+        await step
+    except (*_PASSING, DiskError, SourceGoneError) as error:
+        await record_failure(services, message.address, failed, error, message.run)
+        return isinstance(error, DiskError | SourceGoneError) or (isinstance(error, AzureError) and is_lasting(error))
+    return True
+
+
+async def _tidy_up(services: Services, message: FinishMessage, record: DiskRecord | None) -> None:
+    if record and record.base_snapshot == message.run:
+        await clean_up(services, message, record)
+        return
+    log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step="finish-backup")
+    if point := await services.records.point(message.address, message.run):
+        # Sealed, and the next run as well: this message may be the one that was to clean up.
+        await drop_duplicates(services, message, point.backup_snapshot)
+
+
+async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> None:
+    """Seal a run on the backup blob if its change list is applied; see to it that its batches go on."""
+    current = await _look_at(services, message, run, lambda record, now: record.with_run(checked=now))
+    if current is None:
+        await services.queues.send(message, next_check(run, services.now()))
+    elif current.is_applied:
+        await _seal(services, message, current)
+    else:
+        await _come_back(services, message, current)
+
+
+async def _seal(services: Services, message: FinishMessage, run: OpenRun) -> None:
+    """Seal a run whose change list is applied; where its backup blob is not what it should be, find the way on."""
+    try:
+        if not await seal(services, message, run):
+            await services.queues.send(message)
+    except DiffersError as error:
+        await record_failure(services, message.address, Event.RUN_DIFFERS, error, message.run)
+        await _doubt_base(services, message, run)
+        await resync(services, message.of_plan(run.plan), f"before the seal, {error}")
+        await services.queues.send(message, next_check(run, services.now()))
+    except (LeaseLostError, NotAsLeftError) as error:
+        await record_failure(services, message.address, Event.SEAL_FAILED, error, message.run)
+        await _come_back(services, message, run, plan_again=True)
+
+
+async def _doubt_base(services: Services, message: FinishMessage, run: OpenRun) -> None:
+    """Have the recovery point verified that an incremental run was based on: it may be what is wrong."""
+    found = await services.records.get(message.address)
+    if found and found[0].base_snapshot and run.kind is Kind.INCREMENTAL:
+        await open_inspection(services, Task.VERIFY, message.address, found[0].base_snapshot, f"before-{message.run}")
+
+
+async def _advance_copy(services: Services, message: FinishMessage, run: OpenRun) -> None:
+    """Seal a run in full-copy mode if its copy has succeeded."""
+    copy = await look_at_copy(services, message, run)
+    if copy.finished:
+        with contextlib.suppress(NotAsLeftError):  # another invocation has just done the same
+            await seal_copy(services, message, run, copy.finished)
+            return
+    current = await _look_at(services, message, run, copy.on_record)
+    await _come_back(services, message, current or run, plan_again=copy.is_lost)
+
+
+async def _look_at(
+    services: Services, message: FinishMessage, run: OpenRun, progress: Callable[[DiskRecord, datetime], DiskRecord]
+) -> OpenRun | None:
+    """Put on record that a run was looked at; give the run, if it is still open."""
+    now = services.now()
+
+    def change(record: DiskRecord) -> DiskRecord:
+        return progress(record, now) if is_current(record, run) else record
+
+    record = await services.records.update(message.address, change)
+    return record.run if record and is_current(record, run) else None
+
+
+async def _come_back(services: Services, message: FinishMessage, run: OpenRun, *, plan_again: bool = False) -> None:
+    """Look again later; have the run planned again first, where its messages are taken for lost or that is asked."""
+    now, after = services.now(), services.settings.stalled_after
+
+    def noted(record: DiskRecord) -> DiskRecord:
+        current = run_of(record) if is_current(record, run) else None
+        is_noted = current is None or current.is_applied or not is_stalled(current, now, after)
+        return record if is_noted else enqueued_again(record, now)
+
+    if plan_again or (not run.is_applied and is_stalled(run, now, after)):
+        log_event(Event.RUN_PLANNED_AGAIN, level=logging.WARNING, disk=message.disk, run=message.run)
+        # Sent before it is noted: what was noted in vain would not be sent again for an hour.
+        await services.queues.send(PlanMessage(disk=message.disk, run=message.run), _NOTED_WITHIN)
+        await services.records.update(message.address, noted)
+    await services.queues.send(message, next_check(run, services.now()))

@@ -1,0 +1,81 @@
+"""The second step: get the backup blob ready; then apply the change list, if it is short, or hand on the rest of it."""
+
+import logging
+from datetime import timedelta
+
+from shared.azure.services import Services
+from shared.backup.copy_batch import Lasts, copy_batch
+from shared.errors import SourceGoneError
+from shared.events import Event, log_event
+from shared.model.disk import DiskRecord, OpenRun
+from shared.model.messages import PlanMessage
+from shared.model.names import DISK_METADATA
+from shared.model.run import BackupBlob, opened
+from shared.runs.failures import on_record
+from shared.runs.full_copies import start_copy
+from shared.runs.give_up import give_up
+from shared.settings import Mode
+
+FIRST_BATCH = 3.0
+"""Seconds of its backup blob that a run's first batch uses up: what is less waits behind no other disk's batches."""
+
+FIRST_TURN = timedelta(seconds=30)
+"""How long it begins requests at most, where others on the same instance make it slower."""
+
+
+async def plan_changes(services: Services, message: PlanMessage) -> None:
+    """Open a run by its mode: as a full copy, or on the backup blob, with its first batch. Repeating it is harmless."""
+    async with on_record(services, message, Event.PLAN_CHANGES_FAILED):
+        try:
+            await _open(services, message)
+        except SourceGoneError as error:
+            await give_up(services, message, error)
+
+
+async def _open(services: Services, message: PlanMessage) -> None:
+    found = await services.records.get(message.address)
+    run = found[0].run_of(message.run) if found else None
+    if run is None:
+        log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step="plan-changes")
+    elif run.mode is Mode.FULL:
+        await start_copy(services, message, run)
+    elif plan := await _open_run(services, message, run):
+        await copy_batch(
+            services, plan, number=None, lasts=Lasts(FIRST_TURN, turns=1, blob_seconds=FIRST_BATCH, busy_for=FIRST_TURN)
+        )
+
+
+async def _open_run(services: Services, message: PlanMessage, run: OpenRun) -> PlanMessage | None:
+    """Get the backup blob ready, under the run's lease and of the disk's size; give the message of its plan."""
+    disk = message.address
+    blob = await services.backups.look(disk)
+    lease = message.of_plan(run.plan).lease_id
+    leased = blob is not None and blob.leased and await services.backups.renew_lease(disk, lease)
+
+    def change(record: DiskRecord) -> DiskRecord:
+        return opened(record, blob, leased=leased) if record.run_of(message.run) else record
+
+    record = await services.records.update(disk, change)
+    current = record.run_of(message.run) if record else None
+    if current is None:
+        return None
+    plan = message.of_plan(current.plan)
+    log_event(Event.RUN_KIND, disk=disk.url, run=message.run, kind=current.kind, size=run.size, reason=current.reason)
+    if not leased:
+        await _take_blob(services, plan, blob, run.size)
+    if blob is not None and blob.size != run.size:
+        await services.backups.resize(disk, run.size, plan.lease_id)
+    return plan
+
+
+async def _take_blob(services: Services, message: PlanMessage, blob: BackupBlob | None, size: int) -> None:
+    """Put the backup blob under the run's lease, as it was found, or created if it was not there.
+
+    One that somebody wrote to meanwhile is not taken: the message comes again, and finds a run without its lease.
+    """
+    if blob is None:
+        etag = await services.backups.create(message.address, size, {DISK_METADATA: message.disk})
+    else:
+        etag = blob.etag
+    if await services.backups.acquire_lease(message.address, message.lease_id, etag):
+        log_event(Event.LEASE_BROKEN, level=logging.WARNING, disk=message.disk, run=message.run)

@@ -1,0 +1,58 @@
+"""A tick is looked at until all its disks are backed up; then the heartbeat is called."""
+
+import logging
+from typing import Any
+
+from azure.core.exceptions import AzureError
+
+from shared.azure.services import Services
+from shared.errors import HeartbeatError, StepFailedError, explain
+from shared.events import Event, log_event
+from shared.model.messages import TickMessage
+from shared.model.tick import HEARTBEAT_FOR, LONGEST_LOOK_DELAY, Outcome, backed_up, next_look, outcome
+
+
+async def report_tick(services: Services, message: TickMessage) -> None:
+    """Look whether every disk of a tick has its recovery point; say so, and call the heartbeat; else come back.
+
+    Raises:
+        StepFailedError: neither the record nor the queue can be reached.
+    """
+    try:
+        try:
+            await _report(services, message)
+        except AzureError as error:
+            # This message outlasts any outage, while the queue tries five times only.
+            log_event(
+                Event.REPORT_TICK_FAILED, level=logging.ERROR, tick=message.tick.isoformat(), reason=explain(error)
+            )
+            await services.queues.send(message, LONGEST_LOOK_DELAY)
+    except AzureError as error:
+        raise StepFailedError(explain(error)) from None
+
+
+async def _report(services: Services, message: TickMessage) -> None:
+    tick, now = message.tick, services.now()
+    if message.succeeded is None:
+        due = await services.records.due()
+        found, done = outcome(tick, message.disks, due, now), backed_up(tick, due)
+        if found is Outcome.PENDING:
+            await services.queues.send(message, next_look(tick, now))
+            return
+        about: dict[str, Any] = {"tick": tick.isoformat(), "disks": message.disks, "backed_up": done}
+        if found is Outcome.INCOMPLETE:
+            log_event(Event.TICK_INCOMPLETE, level=logging.WARNING, **about)
+            return
+        log_event(Event.TICK_SUCCEEDED, **about, duration_seconds=(now - tick).total_seconds())
+        message = message.model_copy(update={"succeeded": now})
+    await _call_heartbeat(services, message)
+
+
+async def _call_heartbeat(services: Services, message: TickMessage) -> None:
+    try:
+        await services.heartbeat.call()
+    except HeartbeatError as error:
+        log_event(Event.HEARTBEAT_FAILED, level=logging.ERROR, tick=message.tick.isoformat(), reason=str(error))
+        now = services.now()
+        if message.succeeded and now - message.succeeded < HEARTBEAT_FOR:
+            await services.queues.send(message, next_look(message.succeeded, now))

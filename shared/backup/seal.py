@@ -1,0 +1,107 @@
+"""The seal: the recovery point is taken, and the record advanced to it, in one transaction."""
+
+import logging
+
+from shared.azure.blobs.targets import CopyTarget
+from shared.azure.services import Services
+from shared.azure.tables.records import RecordConflictError
+from shared.backup.verify import verified
+from shared.events import Event, log_event
+from shared.model.catalogue import point_metadata
+from shared.model.disk import DiskRecord, OpenRun, RecoveryPoint
+from shared.model.messages import FinishMessage
+from shared.model.notices import noticed, versions_kept
+from shared.model.run import TakenSnapshot, full_copy, recovery_point, sealed, sealed_copy
+from shared.model.tick import is_to_catch_up
+from shared.runs.clean_up import clean_up
+
+
+async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool:
+    """Take the recovery point of a run and advance the record to it. Repeating any part is harmless.
+
+    Returns:
+        Whether it is sealed; else the backup blob is not verified to its end yet.
+
+    Raises:
+        DiffersError: the backup blob is not what the source snapshot is.
+        NotAsLeftError, LeaseLostError: the backup blob is not as the run has left it, or not under its lease.
+        SourceGoneError: the source snapshot is gone.
+    """
+    disk = message.address
+    found = await services.records.get(disk)
+    if found is None or not is_current(found[0], run):
+        await services.queues.send(message)
+        return True
+    # BACKUP_CONTAINER may have changed since the run was opened.
+    record, etag = found[0].model_copy(update={"backup_blob": services.backups.address(disk).url}), found[1]
+    taken = await _recovery_point(services, message, record, run)
+    if taken is None:
+        return False
+    point = recovery_point(record, taken.time, services.now())
+    notice = _notice(services, message, record)
+    next_record = sealed(record, point, taken).model_copy(update={"backup_notice": notice})
+    await _put_on_record(services, message, next_record, etag, point)
+    return True
+
+
+def _notice(services: Services, message: FinishMessage, record: DiskRecord) -> str:
+    """Tell of the versions that the backup account keeps, if it does."""
+    blob, is_versioned = services.backups.address(message.address), services.backups.versioned.get(message.address)
+    if is_versioned:
+        log_event(
+            Event.VERSIONS_KEPT, level=logging.WARNING, disk=message.disk, run=message.run, reason=versions_kept(blob)
+        )
+    return noticed(blob, is_versioned, record.backup_notice)
+
+
+async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, copy: CopyTarget) -> None:
+    """Advance the record to a full copy that has succeeded.
+
+    Raises:
+        NotAsLeftError: somebody has written to it just now.
+    """
+    found = await services.records.get(message.address)
+    if found is None or not is_current(found[0], run):
+        await services.queues.send(message)
+        return
+    record, etag = found
+    address = services.backups.full_copy_address(message.address, message.run)
+    await services.copies.forget_source(address, copy.etag)
+    point = full_copy(record, address.url, run.size, services.now())
+    await _put_on_record(services, message, sealed_copy(record, point), etag, point)
+
+
+async def _put_on_record(
+    services: Services, message: FinishMessage, record: DiskRecord, etag: str, point: RecoveryPoint
+) -> None:
+    try:
+        await services.records.seal(message.address, record, etag, point)
+    except RecordConflictError:
+        await services.queues.send(message)
+        return
+    log_event(Event.RUN_SEALED, disk=message.disk, run=message.run, **point.model_dump(mode="json"))
+    await clean_up(services, message, record)
+    if is_to_catch_up(record, services.now()):
+        await services.queues.send(message)  # the run is over then
+
+
+async def _recovery_point(
+    services: Services, message: FinishMessage, record: DiskRecord, run: OpenRun
+) -> TakenSnapshot | None:
+    """Find the snapshot that an earlier try has taken under this plan; or verify the backup blob, and take it."""
+    disk = message.address
+    for taken in await services.backups.snapshots(disk, message.run_id):
+        if taken.plan == run.plan:
+            return taken
+    etag = await verified(services, message, record)
+    if etag is None:
+        return None
+    metadata = point_metadata(message.of_plan(run.plan), run.kind, etag)
+    time = await services.backups.snapshot(disk, etag, metadata, message.of_plan(run.plan).lease_id)
+    return TakenSnapshot(time=time, plan=run.plan, etag=etag)
+
+
+def is_current(record: DiskRecord, run: OpenRun) -> bool:
+    """Tell whether a run is still open, under the same plan."""
+    current = record.run_of(run.snapshot)
+    return current is not None and current.plan == run.plan

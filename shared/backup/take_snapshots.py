@@ -1,0 +1,170 @@
+"""The first step: snapshot all disks, as close together as the service lets; then open their runs."""
+
+import logging
+from datetime import datetime, timedelta
+
+from azure.core.exceptions import AzureError
+from pydantic import ValidationError
+
+from shared.azure.services import Services
+from shared.backup.find_disks import FoundDisks, find_disks, for_each
+from shared.errors import StepFailedError, explain
+from shared.events import Event, Stopwatch, log_event
+from shared.inspection.scratch import drop_orphans
+from shared.model.addresses import BlobAddress
+from shared.model.batches import is_stalled
+from shared.model.disk import DiskRecord, OpenRun
+from shared.model.failed_runs import is_failing, tried_again
+from shared.model.messages import FinishMessage, InspectionMessage, PlanMessage, RestoreMessage, TickMessage
+from shared.model.restore_target import without_restore
+from shared.model.run import is_unwatched
+from shared.model.tick import SHORTEST_LOOK_DELAY, asked_for
+from shared.runs.failures import record_failure
+from shared.runs.open_run import catch_up, open_run
+
+WAITS_FOR = timedelta(minutes=10)
+"""How long a tick waits for the table, the queues or a token: nobody repeats it, and the next may be far."""
+
+_LOOKS_AGAIN_AFTER = timedelta(seconds=10)
+
+
+async def take_snapshots(services: Services) -> None:
+    """Snapshot every disk that has no open run, and start its run; see to it that open runs go on.
+
+    All snapshots are taken at once, before anything else is done with any disk: the disks of one VM belong together.
+    A disk that fails, fails alone. One that has an open run, or is being restored, is late: it is snapshotted as soon
+    as that has ended.
+
+    Raises:
+        StepFailedError: neither the record nor the queues can be reached.
+    """
+    watch, tick = Stopwatch(), services.now()
+    await _ensure(services)
+    disks = await find_disks(services)
+    snapshots = await for_each(services, disks.resting, services.disks.take_snapshot, Event.SNAPSHOT_FAILED)
+    log_event(
+        Event.SNAPSHOTS_TAKEN,
+        tick=tick.isoformat(),
+        disks=len(disks.due),
+        snapshots=len(snapshots),
+        open_runs=len(disks.running),
+        restores=len(disks.restoring),
+        duration_seconds=watch.seconds,
+    )
+    await _watch_tick(services, disks, tick)
+
+    async def begin_run(disk: BlobAddress) -> None:
+        await open_run(services, disk, snapshots[disk], tick)
+
+    async def watch_disk(disk: BlobAddress) -> None:
+        record = disks.found.get(disk)
+        is_busy = record is not None and bool(record.run or record.restore)
+        if disk in disks.due:
+            await services.records.update(disk, lambda now: asked_for(now, tick, found_busy=is_busy))
+        if record and record.run:
+            await _watch_run(services, disk, record, record.run)
+        if record and record.restore:
+            await _watch_restore(services, disk, record)
+        if is_busy:
+            await catch_up(services, disk)  # that may have ended just before this tick was on record
+
+    await for_each(services, list(snapshots), begin_run, Event.OPEN_RUN_FAILED)
+    others = {*disks.due, *disks.running, *disks.restoring} - snapshots.keys()
+    await for_each(services, sorted(others), watch_disk, Event.WATCH_DISK_FAILED)
+    await _watch_restores(services)
+    await _watch_inspections(services)
+    for disk, why in disks.missing.items():
+        await record_failure(services, disk, Event.LIST_DISKS_FAILED, why)
+
+
+async def _ensure(services: Services) -> None:
+    """Create the queues and tables that are missing, and wait for their service if need be."""
+    until = services.now() + WAITS_FOR
+    while True:
+        try:
+            await services.ensure()
+        except AzureError as error:
+            reason = explain(error)
+            if services.now() >= until:
+                log_event(Event.TICK_FAILED, level=logging.ERROR, reason=reason)
+                raise StepFailedError(reason) from None
+            log_event(Event.TICK_WAITS, level=logging.WARNING, reason=reason)
+            await services.sleep(_LOOKS_AGAIN_AFTER)
+        else:
+            return
+
+
+async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> None:
+    """Say which disks are due, and have the tick looked at until all of them are backed up."""
+    for disk in disks.due:
+        record = disks.found.get(disk)
+        point = record.last_point if record else ""
+        log_event(Event.BACKUP_DUE, disk=disk.url, tick=tick.isoformat(), last_point=point)
+        if record and (record.run or record.restore):
+            _tell_late(disk, record, tick)
+    if mistake := services.settings.heartbeat_mistake:
+        log_event(Event.HEARTBEAT_FAILED, level=logging.ERROR, tick=tick.isoformat(), reason=mistake)
+    try:
+        await services.queues.send(TickMessage(tick=tick, disks=len(disks.due) + disks.unknown), SHORTEST_LOOK_DELAY)
+    except AzureError as error:
+        # The backups go on without it.
+        log_event(Event.REPORT_TICK_FAILED, level=logging.ERROR, tick=tick.isoformat(), reason=explain(error))
+
+
+def _tell_late(disk: BlobAddress, record: DiskRecord, tick: datetime) -> None:
+    """Say that a disk is not snapshotted at this tick, but as soon as what is under way has ended."""
+    waits_for = f"its open run {record.run.snapshot}" if record.run else f"the restore {record.restore} to it"
+    reason = f"it waits for {waits_for}, and is snapshotted as soon as that has ended"
+    log_event(Event.BACKUP_LATE, level=logging.WARNING, disk=disk.url, tick=tick.isoformat(), reason=reason)
+
+
+async def _watch_run(services: Services, disk: BlobAddress, record: DiskRecord, run: OpenRun) -> None:
+    """Try an open run again that has failed, and enqueue messages again that must be taken for lost."""
+    now, after = services.now(), services.settings.stalled_after
+
+    def again(current: DiskRecord) -> DiskRecord:
+        return tried_again(current, now) if current.run_of(run.snapshot) and is_failing(current, now) else current
+
+    if is_failing(record, now):
+        await services.records.update(disk, again)
+    if is_failing(record, now) or (not run.is_applied and is_stalled(run, now, after)):
+        log_event(Event.RUN_PLANNED_AGAIN, level=logging.WARNING, disk=disk.url, run=run.snapshot)
+        await services.queues.send(PlanMessage(disk=disk.url, run=run.snapshot))
+    if is_unwatched(run, now, after):
+        log_event(Event.RUN_RESUMED, level=logging.WARNING, disk=disk.url, run=run.snapshot)
+        await services.queues.send(FinishMessage(disk=disk.url, run=run.snapshot))
+
+
+async def _watch_restore(services: Services, disk: BlobAddress, record: DiskRecord) -> None:
+    """Have a disk's record let go of a restore that has ended, or whose row is gone."""
+    found = await services.restores.get(BlobAddress.parse(record.restore_of), record.restore)
+    if found is None:
+        await services.records.update(disk, lambda now: without_restore(now, record.restore))
+    elif found[0].has_ended:
+        await services.queues.send(RestoreMessage(disk=record.restore_of, restore=record.restore))
+
+
+async def _watch_restores(services: Services) -> None:
+    """Enqueue the messages of open restores again where they must be taken for lost."""
+    now, after = services.now(), services.settings.stalled_after
+    try:
+        for restore in await services.restores.open():
+            if is_unwatched(restore, now, after):
+                log_event(Event.RESTORE_RESUMED, level=logging.WARNING, disk=restore.disk, restore=restore.restore)
+                await services.queues.send(RestoreMessage(disk=restore.disk, restore=restore.restore))
+    except AzureError as error:
+        log_event(Event.WATCH_RESTORES_FAILED, level=logging.ERROR, reason=explain(error))
+
+
+async def _watch_inspections(services: Services) -> None:
+    """Enqueue the messages of open inspections again that must be taken for lost; delete what drills have left."""
+    now, after = services.now(), services.settings.stalled_after
+    try:
+        for found in await services.inspections.open():
+            if is_unwatched(found, now, after):
+                log_event(Event.INSPECTION_RESUMED, level=logging.WARNING, disk=found.disk, inspection=found.inspection)
+                again = InspectionMessage(disk=found.disk, task=found.task, inspection=found.inspection)
+                await services.queues.send(again)
+        await drop_orphans(services)
+    except (AzureError, ValidationError) as error:  # a row that somebody has spoilt stops nothing else
+        log_event(Event.WATCH_INSPECTIONS_FAILED, level=logging.ERROR, reason=explain(error))

@@ -1,0 +1,72 @@
+"""The first step of an inspection: find the recovery point, and what it is to be compared with."""
+
+from shared.azure.services import Services
+from shared.changes.ranges import windows
+from shared.errors import OtherDiskError, SourceGoneError
+from shared.inspection.conclude import conclude_lost
+from shared.inspection.versions import versions
+from shared.model.disk import PointState, RecoveryPoint, Task
+from shared.model.inspection import Inspection, Next, Stage, begun, ended
+from shared.model.requests import LATEST
+from shared.model.restore_target import point_asked_for
+from shared.points.versions import require_own_name, version_of
+
+PART = 1024**3
+"""Bytes of a disk that one message compares."""
+
+
+async def begin(services: Services, inspection: Inspection) -> Next:
+    """Find out what is to be inspected, and whether it can be; one that is gone is damaged."""
+    disk = inspection.address
+    try:
+        await require_own_name(services, disk)
+    except OtherDiskError as error:
+        return _refused(services, inspection, str(error))
+    times = await services.records.point_times(disk)
+    time = point_asked_for(times, inspection.point)
+    point = await services.records.point(disk, time) if time else None
+    if point is None:
+        asked = "" if inspection.point == LATEST else f" at or before {inspection.point}"
+        return _refused(services, inspection, f"{disk.url} has no recovery point{asked}")
+    found = inspection.model_copy(
+        update={"recovery_point": point.time, "size": point.size, "parts_total": len(windows(point.size, PART))}
+    )
+    if damage := await _damage(services, found, point):
+        return await conclude_lost(services, found, damage)
+    if found.task is Task.DRILL:
+        return _begin_drill(services, found, point)
+    return await _begin_verify(services, found, point)
+
+
+async def _damage(services: Services, inspection: Inspection, point: RecoveryPoint) -> str:
+    """Say what is seen to be wrong with a recovery point by a look at it; empty where nothing is."""
+    sealed = version_of(services, inspection.address, point)
+    try:
+        there = await services.pages.properties(sealed.blob, sealed.snapshot)
+    except SourceGoneError as error:
+        return str(error)
+    return "" if there.size == point.size else f"it is {there.size} bytes long, and was {point.size} when it was sealed"
+
+
+def _begin_drill(services: Services, inspection: Inspection, point: RecoveryPoint) -> Next:
+    if point.state is PointState.DAMAGED:
+        why = f"it is damaged: {point.damage}"
+        return Next(ended(inspection, Stage.FAILED, why, services.now()))
+    return Next(begun(inspection, Stage.PROMOTING, services.now()))
+
+
+async def _begin_verify(services: Services, inspection: Inspection, point: RecoveryPoint) -> Next:
+    source = versions(services, inspection, point).original
+    try:
+        await services.pages.properties(source.blob, source.snapshot)
+    except SourceGoneError:
+        why = (
+            f"the source snapshot of the recovery point {point.time} is gone, so there is nothing to compare it with."
+            " What to do: verify the newest one; or have a drill of this one"
+        )
+        return _refused(services, inspection, why)
+    return Next(begun(inspection, Stage.COMPARING, services.now()))
+
+
+def _refused(services: Services, inspection: Inspection, why: str) -> Next:
+    return Next(ended(inspection, Stage.REFUSED, why, services.now()))

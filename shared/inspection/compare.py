@@ -1,0 +1,72 @@
+"""The third step of an inspection: every byte is compared, a part a message; here they are enqueued and counted."""
+
+from collections.abc import Iterable
+
+from shared.azure.services import Services
+from shared.inspection.conclude import conclude_differs, conclude_equal
+from shared.inspection.versions import scratch_of, versions_on_record
+from shared.model.disk import Task
+from shared.model.inspection import (
+    MOST_STALLS,
+    Compared,
+    Inspection,
+    Next,
+    Stage,
+    compared,
+    ended,
+    missing,
+    next_parts,
+    tried_again,
+)
+from shared.model.messages import PartMessage
+from shared.model.run import check_delay
+from shared.pages.at_once import AtOnce
+
+_ENQUEUED_AT_ONCE = 8
+
+
+async def compare(services: Services, inspection: Inspection) -> Next:
+    """Count what is compared, and conclude; or enqueue the next parts.
+
+    Raises:
+        SourceGoneError: one of the two that are compared is gone.
+    """
+    found = await services.inspections.compared(inspection)
+    if inspection.task is Task.DRILL and (other := await _other_scratch(services, inspection)):
+        return Next(tried_again(inspection, other, services.now()))
+    then = compared(inspection, found, services.now())
+    if found.differs:
+        return await conclude_differs(services, then, found.differs)
+    if then.parts_done == then.parts_total:
+        return await conclude_equal(services, then)
+    for version in await versions_on_record(services, inspection):
+        await services.pages.properties(version.blob, version.snapshot)
+    return await _go_on(services, then, found)
+
+
+async def _go_on(services: Services, then: Inspection, found: Compared) -> Next:
+    """Enqueue the next parts; where nothing moves, the messages of those that are missing must be taken for lost."""
+    now = services.now()
+    if now - then.progressed >= services.settings.stalled_after * (1 << then.stalls):
+        if then.stalls >= MOST_STALLS:
+            why = f"parts of it could not be compared: {then.last_error or 'their messages were lost'}"
+            return Next(ended(then, Stage.FAILED, why, now))
+        await _enqueue(services, then, missing(then, found))
+        then = then.model_copy(update={"progressed": now, "stalls": then.stalls + 1})
+    parts = next_parts(then)
+    await _enqueue(services, then, parts)
+    return Next(then.model_copy(update={"parts_enqueued": parts.stop}), check_delay(then.progressed, now))
+
+
+async def _other_scratch(services: Services, inspection: Inspection) -> str:
+    """Say what has become of the scratch blob, where it is not as the copy has left it."""
+    scratch = scratch_of(services, inspection)
+    found = await services.copies.look(scratch)
+    return "" if found and found.etag == inspection.scratch_etag else f"somebody has written to {scratch.url}"
+
+
+async def _enqueue(services: Services, inspection: Inspection, parts: Iterable[int]) -> None:
+    about = {"disk": inspection.disk, "task": inspection.task, "inspection": inspection.inspection}
+    async with AtOnce(_ENQUEUED_AT_ONCE) as sending:
+        for part in parts:
+            await sending.start(services.queues.send(PartMessage.model_validate({**about, "part": part})))

@@ -1,0 +1,91 @@
+"""One part of an inspection: every byte of it is compared, and what came of it noted."""
+
+import logging
+from datetime import timedelta
+
+from azure.core.exceptions import AzureError
+
+from shared.azure.services import Services
+from shared.azure.tables.records import RecordConflictError
+from shared.changes.ranges import windows
+from shared.errors import DiffersError, ListingTimedOutError, SourceGoneError, StepFailedError, explain, is_passing
+from shared.events import Event, Stopwatch, log_event
+from shared.inspection import begin
+from shared.inspection.versions import versions_on_record
+from shared.model.inspection import Inspection, Stage, parts_at_once, row_key
+from shared.model.messages import PartMessage
+from shared.pages.comparing import Comparison
+
+
+async def compare_part(services: Services, message: PartMessage) -> None:
+    """Compare a part. One of an inspection that is over is dropped; comparing one twice is harmless.
+
+    Raises:
+        StepFailedError: it could not be compared; the queue delivers the message again.
+    """
+    try:
+        await _compare(services, message)
+    except (AzureError, ListingTimedOutError) as error:
+        reason = explain(error)
+        log_event(
+            Event.COMPARE_PART_FAILED,
+            level=logging.ERROR,
+            disk=message.disk,
+            inspection=message.inspection,
+            reason=reason,
+        )
+        await note_failure(services, message, reason)
+        if isinstance(error, AzureError) and not is_passing(error):
+            raise StepFailedError(reason) from None
+        await services.queues.send(message, timedelta(seconds=30 + message.part * 7 % 60))
+
+
+async def _compare(services: Services, message: PartMessage) -> None:
+    watch = Stopwatch()
+    inspection = await _open(services, message)
+    if inspection is None:
+        log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step="compare-part")
+        return
+    if await services.inspections.is_part_compared(inspection, message.part):
+        return
+    differs = ""
+    try:
+        original, copy = await versions_on_record(services, inspection)
+        comparison = await Comparison.begin(services, original, copy, at_once=parts_at_once(inspection))
+        await comparison.whole(windows(inspection.size, begin.PART)[message.part])
+    except DiffersError as error:
+        differs = str(error)
+    except SourceGoneError as error:
+        # The inspection's own message looks which of the two is gone.
+        log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, reason=str(error))
+        return
+    await services.inspections.part_compared(inspection, message, comparison.bytes_compared, differs)
+    if await _open(services, message) is None:
+        await services.inspections.drop_parts(inspection)  # it has ended meanwhile
+    log_event(
+        Event.PART_COMPARED,
+        level=logging.ERROR if differs else logging.INFO,
+        disk=message.disk,
+        inspection=message.inspection,
+        part=message.part,
+        bytes_compared=comparison.bytes_compared,
+        duration_seconds=watch.seconds,
+        differs=differs,
+    )
+
+
+async def note_failure(services: Services, message: PartMessage, reason: str) -> None:
+    """Put on the inspection's row what went wrong, while it goes on."""
+    try:
+        row, now = row_key(message.task, message.inspection), services.now()
+        await services.inspections.update(message.address, row, lambda found: found.in_trouble(reason, now))
+    except (AzureError, RecordConflictError) as unwritten:
+        log_event(Event.RECORD_FAILED, level=logging.ERROR, disk=message.disk, reason=explain(unwritten))
+
+
+async def _open(services: Services, message: PartMessage) -> Inspection | None:
+    """Give the inspection, if it compares and has this part."""
+    found = await services.inspections.get(message.address, message.task, message.inspection)
+    inspection = found[0] if found else None
+    is_open = inspection and inspection.state is Stage.COMPARING and message.part < inspection.parts_total
+    return inspection if is_open else None

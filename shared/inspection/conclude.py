@@ -1,0 +1,131 @@
+"""The end of an inspection: what came of it is put on record, of the recovery point and of the disk."""
+
+import logging
+from datetime import datetime
+
+from shared.azure.blobs.reading import Version
+from shared.azure.services import Services
+from shared.content.filesystems import Look
+from shared.content.looking import look_at
+from shared.events import Event, log_event
+from shared.inspection.request import open_inspection
+from shared.inspection.versions import scratch_of
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DiskRecord, Task
+from shared.model.inspection import Inspection, Next, Stage, built_on, ended
+from shared.points.versions import mark_damaged
+from shared.runs.begin_anew import distrust
+
+BUILT_ON = "it was built on the recovery point"
+
+
+async def conclude_equal(services: Services, inspection: Inspection) -> Next:
+    """End an inspection of which every byte is compared and equal."""
+    said = f"all {inspection.size} bytes equal, {inspection.bytes_done} of them read on both sides"
+    if inspection.task is Task.DRILL:
+        return await _conclude_drill(services, inspection, said)
+    point = await services.records.point(inspection.address, inspection.recovery_point)
+    if point:
+        await services.records.mark(inspection.address, point.as_verified(services.now()))
+    return Next(ended(inspection, Stage.DONE, said, services.now()))
+
+
+async def _conclude_drill(services: Services, inspection: Inspection, equal: str) -> Next:
+    """End a drill whose copy is equal. That it can be used is another matter: what speaks against it comes first."""
+    found = await look_at(services, Version(scratch_of(services, inspection), ""), inspection.size)
+    record = await services.records.get(inspection.address)
+    before = record[0].last_drill_seen if record else ""
+    said = drilled(equal, found, before)
+    if found.doubts:
+        log_event(
+            Event.DRILL_DOUBTFUL,
+            level=logging.WARNING,
+            disk=inspection.disk,
+            inspection=inspection.inspection,
+            reason=said,
+        )
+    over = ended(inspection, Stage.DONE, said, services.now())
+    return Next(over.model_copy(update={"seen": found.described}))
+
+
+def drilled(equal: str, found: Look, before: str) -> str:
+    """Say what came of a drill whose copy is equal to the recovery point.
+
+    Args:
+        equal: what was compared.
+        found: what is seen on the disk.
+        before: what was seen on it at the drill before; empty for the first.
+    """
+    was = f"; at the drill before: {before}" if before and before != found.described else ""
+    said = f"{equal}; {found.described}{was}"
+    if not found.doubts:
+        return said
+    return f"but the disk may be unusable, as it was when it was backed up: {', '.join(found.doubts)}; {said}"
+
+
+async def conclude_differs(services: Services, inspection: Inspection, differs: str) -> Next:
+    """End an inspection that has found a difference: a verify tells of the recovery point, a drill of the restore."""
+    if inspection.task is Task.VERIFY:
+        await _mark_damaged(services, inspection.address, inspection.recovery_point, differs)
+        reason = f"the recovery point {inspection.recovery_point} is damaged: {differs}"
+        await distrust(services, inspection.address, inspection.recovery_point, reason)
+        await _doubt_later_ones(services, inspection, reason)
+    return Next(ended(inspection, Stage.FAILED, differs, services.now()))
+
+
+async def conclude_lost(services: Services, inspection: Inspection, why: str) -> Next:
+    """End an inspection that has found the recovery point to be gone; what follows its disk is as good as it was."""
+    await _mark_damaged(services, inspection.address, inspection.recovery_point, why)
+    return Next(ended(inspection, Stage.FAILED, why, services.now()))
+
+
+async def _doubt_later_ones(services: Services, inspection: Inspection, reason: str) -> None:
+    """Take for damaged what was built on a damaged recovery point meanwhile; the last is verified, and may be right."""
+    disk, doubted = inspection.address, set[str]()
+    damage = f"{BUILT_ON} {inspection.recovery_point}, which is damaged"
+    while later := [
+        point.time
+        for point in built_on(await services.records.points(disk), inspection.recovery_point)
+        if point.time not in doubted
+    ]:
+        for time in later:
+            await _mark_damaged(services, disk, time, damage)
+            await distrust(services, disk, time, reason)
+        doubted |= set(later)
+    if doubted:
+        await open_inspection(services, Task.VERIFY, disk, max(doubted), f"after-{inspection.inspection}")
+
+
+async def _mark_damaged(services: Services, disk: BlobAddress, time: str, damage: str) -> None:
+    if point := await services.records.point(disk, time):
+        await mark_damaged(services, disk, point, damage)
+
+
+async def put_on_record(services: Services, inspection: Inspection) -> None:
+    """Put on the disk's record what came of an inspection; one that was refused has looked at nothing."""
+    if inspection.state is Stage.REFUSED:
+        return
+    at: datetime | None = inspection.ended
+    result = f"{inspection.state}: {inspection.reason}"
+    changes: dict[str, object] = {
+        "last_verify": at,
+        "last_verify_point": inspection.recovery_point,
+        "last_verify_result": result,
+    }
+    if inspection.task is Task.DRILL:
+        changes = {
+            "last_drill": at,
+            "last_drill_point": inspection.recovery_point,
+            "last_drill_seconds": inspection.duration_seconds,
+            "last_drill_result": result,
+            **({"last_drill_seen": inspection.seen} if inspection.seen else {}),
+        }
+
+    if inspection.state is Stage.FAILED:
+        why = f"the {inspection.task} of the recovery point {inspection.recovery_point}: {inspection.reason}"
+        changes |= {"last_error": why, "last_error_at": at}
+
+    def change(record: DiskRecord) -> DiskRecord:
+        return record.model_copy(update=changes)
+
+    await services.records.update(inspection.address, change)

@@ -1,0 +1,43 @@
+"""The end of an inspection: nothing of it is left, and what came of it is on record. Repeating it is harmless."""
+
+import logging
+
+from azure.core.exceptions import AzureError
+
+from shared.azure.services import Services
+from shared.events import Event, log_event
+from shared.inspection.conclude import put_on_record
+from shared.inspection.scratch import drop_scratch
+from shared.inspection.versions import scratch_of
+from shared.model.disk import Task
+from shared.model.inspection import Inspection, Next, at_its_end
+from shared.model.run import LONGEST_CHECK_DELAY
+from shared.runs.clean_up import drop_old_snapshots
+from shared.runs.failures import record_failure
+
+
+async def end(services: Services, inspection: Inspection) -> Next:
+    """Clean up after an inspection, and put on record what came of it; its row says so last."""
+    over = at_its_end(inspection)
+    if not inspection.recovery_point:
+        return Next(over)
+    if inspection.task is Task.DRILL and not await drop_scratch(services, inspection):
+        return Next(inspection.model_copy(update={"checked": services.now()}), LONGEST_CHECK_DELAY)
+    await services.inspections.drop_parts(inspection)
+    if inspection.task is Task.VERIFY:
+        try:
+            await drop_old_snapshots(services, inspection.address)
+        except AzureError as error:
+            await record_failure(services, inspection.address, Event.DELETE_SOURCE_SNAPSHOT_FAILED, error)
+    await put_on_record(services, over)
+    return Next(over)
+
+
+async def end_as_it_is(services: Services, inspection: Inspection, why: str) -> Inspection:
+    """End an inspection that can't be cleaned up after: say what may be left of it; the ticks go on trying to."""
+    over = at_its_end(inspection)
+    if over.task is Task.DRILL:
+        scratch = scratch_of(services, over).url
+        log_event(Event.SCRATCH_LEFT_OVER, level=logging.WARNING, disk=over.disk, blob=scratch, reason=why)
+    await put_on_record(services, over)
+    return over

@@ -1,0 +1,47 @@
+"""The scratch blobs of drills are deleted when these have ended, whatever came of them."""
+
+import logging
+
+from shared.azure.blobs.targets import CopyTarget
+from shared.azure.services import Services
+from shared.errors import NotAsLeftError, explain
+from shared.events import Event, log_event
+from shared.inspection.versions import scratch_of
+from shared.model.addresses import AddressError, BlobAddress
+from shared.model.disk import Task
+from shared.model.inspection import Inspection
+from shared.model.names import COPY_PENDING, DISK_METADATA, DRILL_METADATA
+from shared.points.dropping import drop
+
+
+async def drop_scratch(services: Services, inspection: Inspection) -> bool:
+    """Delete the scratch blob; tell whether that is done, or has to wait for the end of a copy to it."""
+    scratch = scratch_of(services, inspection)
+    found = await services.copies.look(scratch)
+    if found is None or not found.is_marked(inspection.mark):
+        return True
+    return await _delete(services, scratch, found)
+
+
+async def drop_orphans(services: Services) -> None:
+    """Delete the scratch blobs of drills that have ended: a copy that lands late makes one anew."""
+    for stored in await services.catalogue.scratch():
+        about = stored.metadata
+        try:
+            scratch, disk = BlobAddress.parse(stored.url), BlobAddress.parse(about[DISK_METADATA])
+            drill = about[DRILL_METADATA]
+        except (KeyError, AddressError):
+            continue  # not Tidemark's
+        row = await services.inspections.get(disk, Task.DRILL, drill)
+        if (row is None or row[0].has_ended) and (found := await services.copies.look(scratch)):
+            await _delete(services, scratch, found)
+
+
+async def _delete(services: Services, scratch: BlobAddress, found: CopyTarget) -> bool:
+    if found.copy_status == COPY_PENDING:
+        return False
+    try:
+        await drop(services, scratch, found)
+    except NotAsLeftError as error:
+        log_event(Event.SCRATCH_LEFT_OVER, level=logging.WARNING, blob=scratch.url, reason=explain(error))
+    return True

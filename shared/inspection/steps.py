@@ -1,0 +1,168 @@
+"""An inspection goes on, a step an invocation: find the recovery point, promote it for a drill, compare it, conclude.
+
+Each step looks at what is there, does what is missing and comes back. Repeating a step is harmless: the row of the
+inspection is only advanced by the invocation that has read it.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+
+from azure.core.exceptions import AzureError
+
+from shared.azure.services import Services
+from shared.azure.tables.records import RecordConflictError
+from shared.errors import (
+    CopyRefusedError,
+    ListingTimedOutError,
+    NotAsLeftError,
+    SourceGoneError,
+    StepFailedError,
+    explain,
+    is_lasting,
+)
+from shared.events import Event, log_event
+from shared.inspection.begin import begin
+from shared.inspection.compare import compare
+from shared.inspection.end import end, end_as_it_is
+from shared.inspection.gone import conclude_gone
+from shared.inspection.promote import promote
+from shared.inspection.request import request_inspection
+from shared.model.disk import Task
+from shared.model.inspection import Inspection, Next, Stage, ended, ending, tried_again
+from shared.model.job import out_of_patience
+from shared.model.messages import InspectionMessage
+from shared.model.run import LONGEST_CHECK_DELAY
+
+_AFTER_CONFLICT = timedelta(seconds=5)
+
+_STEPS: Mapping[Stage, Callable[[Services, Inspection], Awaitable[Next]]] = {
+    Stage.REQUESTED: begin,
+    Stage.PROMOTING: promote,
+    Stage.COMPARING: compare,
+}
+
+
+async def continue_inspection(services: Services, message: InspectionMessage) -> None:
+    """Do the next step of an inspection, and enqueue the one after it.
+
+    Raises:
+        StepFailedError: neither the record nor the queue can be reached.
+    """
+    try:
+        await _continue(services, message)
+    except (AzureError, RecordConflictError) as error:
+        reason = explain(error)
+        log_event(
+            Event.INSPECTION_STEP_FAILED,
+            level=logging.ERROR,
+            disk=message.disk,
+            inspection=message.inspection,
+            reason=reason,
+        )
+        try:
+            await services.queues.send(message, LONGEST_CHECK_DELAY)
+        except AzureError:
+            raise StepFailedError(reason) from None
+
+
+async def _continue(services: Services, message: InspectionMessage) -> None:
+    found = await services.inspections.get(message.address, message.task, message.inspection)
+    if found is None and message.request:
+        await request_inspection(services, message.task, message.request.encode(), message.inspection)
+        return
+    if found is None or found[0].has_ended:
+        log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step="continue-inspection")
+        return
+    inspection, etag = found
+    then, delay = await _step(services, inspection)
+    try:
+        await services.inspections.put(then, etag)
+    except RecordConflictError:
+        # Whoever was faster may be dead by now; and it may have been this very write, sent twice by the SDK.
+        await services.queues.send(message, _AFTER_CONFLICT)
+        return
+    if then.state is not inspection.state:
+        _log(then)
+    if not then.has_ended:
+        await services.queues.send(message, delay)
+
+
+async def _step(services: Services, inspection: Inspection) -> Next:
+    """Do a step; whatever goes wrong is put on the row, and tells how to go on.
+
+    What an inspection has come to is on its row before anything is cleaned up.
+    """
+    if inspection.state is Stage.ENDING:
+        return await _end(services, inspection)
+    try:
+        then, delay = await _look(services, inspection)
+    except (AzureError, RecordConflictError):
+        raise  # the record can't be reached: nothing can be put on the row
+    except Exception as error:  # noqa: BLE001 - nothing may keep an inspection waiting without an end
+        then, delay = _wait(inspection, explain(error), services.now())
+    return Next(ending(then)) if then.has_ended else Next(then, delay)
+
+
+async def _end(services: Services, inspection: Inspection) -> Next:
+    """Clean up after an inspection; where that can't be done for too long, it ends all the same."""
+    try:
+        then, delay = await end(services, inspection)
+        return Next(then.out_of_trouble(), delay)
+    except Exception as error:  # noqa: BLE001 - nothing may keep an inspection waiting without an end
+        now, reason = services.now(), explain(error)
+        if inspection.is_out_of_patience(now):
+            return Next(await end_as_it_is(services, inspection, reason))
+        return Next(inspection.in_trouble(reason, now), LONGEST_CHECK_DELAY)
+
+
+async def _look(services: Services, inspection: Inspection) -> Next:
+    try:
+        return await _step_or_gone(services, inspection)
+    except (CopyRefusedError, NotAsLeftError, AzureError, ListingTimedOutError) as error:
+        now, reason = services.now(), explain(error)
+        if isinstance(error, CopyRefusedError) or (isinstance(error, AzureError) and is_lasting(error)):
+            return Next(_again_or_end(inspection, reason, now), LONGEST_CHECK_DELAY)
+        return _wait(inspection, reason, now)
+
+
+async def _step_or_gone(services: Services, inspection: Inspection) -> Next:
+    """Do a step; where something is gone, conclude which of the two that are compared it is."""
+    try:
+        then, delay = await _STEPS[inspection.state](services, inspection)
+    except SourceGoneError as error:
+        return await conclude_gone(services, inspection, error)
+    return Next(then.out_of_trouble(), delay)
+
+
+def _wait(inspection: Inspection, reason: str, now: datetime) -> Next:
+    """Come back to a step that has gone wrong, until it has for too long.
+
+    This message is the inspection's heartbeat: it outlasts an outage, while the queue tries five times only.
+    """
+    troubled = inspection.in_trouble(reason, now)
+    if troubled.is_out_of_patience(now):
+        return Next(ended(troubled, Stage.FAILED, out_of_patience(troubled), now))
+    return Next(troubled, LONGEST_CHECK_DELAY)
+
+
+def _again_or_end(inspection: Inspection, reason: str, now: datetime) -> Inspection:
+    """Begin a drill anew after an error that lasts; what has looked at nothing yet is refused."""
+    if inspection.state is Stage.REQUESTED:
+        return ended(inspection, Stage.REFUSED, reason, now)
+    if inspection.task is Task.DRILL:
+        return tried_again(inspection, reason, now)
+    return ended(inspection, Stage.FAILED, reason, now)
+
+
+def _log(inspection: Inspection) -> None:
+    """Log what an inspection has come to."""
+    levels = {Stage.REFUSED: logging.WARNING, Stage.FAILED: logging.ERROR}
+    log_event(
+        Event(f"{inspection.task}-{inspection.state}"),
+        level=levels.get(inspection.state, logging.INFO),
+        **inspection.model_dump(
+            mode="json", include={"inspection", "disk", "recovery_point", "size", "bytes_done", "reason"}
+        ),
+        duration_seconds=inspection.duration_seconds or (inspection.checked - inspection.requested).total_seconds(),
+    )

@@ -1,0 +1,46 @@
+"""What an inspection compares with what."""
+
+from typing import NamedTuple
+
+from shared.azure.blobs.reading import Version
+from shared.azure.services import Services
+from shared.model.addresses import BlobAddress
+from shared.model.disk import RecoveryPoint, Task
+from shared.model.inspection import Inspection
+from shared.model.names import scratch_name
+from shared.points.versions import point_of, version_of
+
+
+class Versions(NamedTuple):
+    """The two versions that are compared.
+
+    Attributes:
+        original: what is right: for a verify the source snapshot, for a drill the recovery point.
+        copy: what is to be equal to it: for a verify the recovery point, for a drill the scratch blob.
+    """
+
+    original: Version
+    copy: Version
+
+
+def scratch_of(services: Services, inspection: Inspection) -> BlobAddress:
+    """Give the address of a drill's scratch blob."""
+    return services.settings.container.blob(scratch_name(inspection.address, inspection.inspection))
+
+
+def versions(services: Services, inspection: Inspection, point: RecoveryPoint) -> Versions:
+    """Say what is compared with what."""
+    sealed = version_of(services, inspection.address, point)
+    if inspection.task is Task.VERIFY:
+        return Versions(Version(inspection.address, point.source_snapshot), sealed)
+    return Versions(sealed, Version(scratch_of(services, inspection), ""))
+
+
+async def versions_on_record(services: Services, inspection: Inspection) -> Versions:
+    """Say what is compared with what, by the recovery point's row.
+
+    Raises:
+        SourceGoneError: it is not on record any more.
+    """
+    point = await point_of(services, inspection.address, inspection.recovery_point)
+    return versions(services, inspection, point)

@@ -1,0 +1,1 @@
+"""What holds for all work that messages step forward."""

@@ -1,0 +1,237 @@
+"""What a queue has given up, after five tries or five dead workers: put on record, and seen to that it goes on."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from functools import partial
+
+from azure.core.exceptions import AzureError
+from pydantic import ValidationError
+
+from shared.azure.services import Services
+from shared.azure.tables.records import RecordConflictError
+from shared.errors import DiskError, OtherDiskError, StepFailedError, explain, without_secrets
+from shared.events import Event, log_event
+from shared.inspection.request import request_inspection
+from shared.jobs.requested import refuse_given_up
+from shared.model import inspection as inspections
+from shared.model import restore as restores
+from shared.model.addresses import AddressError, BlobAddress
+from shared.model.disk import DiskRecord, Task
+from shared.model.failed_runs import erred, failed_for_good
+from shared.model.inspection import Inspection, Stage
+from shared.model.job import out_of_patience
+from shared.model.messages import (
+    BatchMessage,
+    FinishMessage,
+    InspectedMessage,
+    InspectionMessage,
+    MessageError,
+    PartMessage,
+    PlanMessage,
+    RestoreMessage,
+    RunMessage,
+    TickMessage,
+)
+from shared.model.names import (
+    COMPARE_PARTS_QUEUE,
+    CONTINUE_INSPECTION_QUEUE,
+    CONTINUE_RESTORE_QUEUE,
+    COPY_RANGES_QUEUE,
+    DRILL_QUEUE,
+    FINISH_BACKUP_QUEUE,
+    PLAN_CHANGES_QUEUE,
+    REPORT_TICK_QUEUE,
+    RESTORE_REQUESTS_QUEUE,
+    VERIFY_QUEUE,
+)
+from shared.model.requests import InspectionRequest, RequestError, RestoreRequest, decoded
+from shared.model.restore import Restore, State
+from shared.model.run import LONGEST_CHECK_DELAY
+from shared.model.tick import LONGEST_TICK
+from shared.restore.adopt import as_done
+from shared.restore.end import is_adopted
+from shared.restore.request import restore_disk
+from shared.runs.failures import record_failure
+
+_DIED = "its worker died each time, or could not put on record what was wrong; the log of that time may say"
+
+MOST_SAID = 500
+"""Characters of a message that nobody can read, as they are put on record."""
+
+
+async def report_poison(services: Services, queue: str, body: bytes, message_id: str) -> None:
+    """Put on record what a queue has given up, on that of its disk or restore, and find it a way on.
+
+    A plan or a batch is tried again at the next tick, from the run's own source snapshot, as often as `MOST_TRIES`. The
+    message that watches over a run or a restore is enqueued again.
+
+    Args:
+        services: the services.
+        queue: the queue that has given it up, without `-poison`.
+        body: the message.
+        message_id: the id of the message in the poison queue.
+
+    Raises:
+        StepFailedError: neither the record nor the queue can be reached.
+    """
+    log_event(Event.MESSAGE_POISONED, level=logging.ERROR, queue=queue, message=message_id)
+    try:
+        await services.ensure()
+        try:
+            await _REPORTS.get(queue, _report_unknown)(services, queue, body, message_id)
+        except (MessageError, RequestError, AddressError, ValidationError, OtherDiskError) as error:
+            await _keep(services, queue, body, message_id, str(error))
+    except (AzureError, RecordConflictError) as error:
+        raise StepFailedError(explain(error)) from None
+
+
+async def _report_run(services: Services, queue: str, message: RunMessage) -> bool:
+    """Note on the record of a disk that its open run fails; tell whether it is still open."""
+    found = await services.records.get(message.address)
+    run = found[0].run_of(message.run) if found else None
+    is_of_plan = isinstance(message, BatchMessage)
+    if found is None or run is None or (is_of_plan and run.plan != message.plan):
+        log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step=queue)
+        return False
+    # What was wrong is the record's last error, which is left as it is: a text that quotes another grows each time.
+    cause = found[0].last_error if run.error_at else _DIED
+    why, now = f"{queue} has given up a message of the run, which failed five times", services.now()
+
+    def failed(record: DiskRecord) -> DiskRecord:
+        current = record.run_of(message.run)
+        if current is None:
+            return record
+        noted = erred(record if current.failed else failed_for_good(record, why), message.run, now)
+        return noted.model_copy(update={"last_error": cause, "last_error_at": now})
+
+    await services.records.update(message.address, failed)
+    log_event(Event.RUN_FAILED, level=logging.ERROR, disk=message.disk, run=message.run, reason=why, cause=cause)
+    return True
+
+
+async def _report_plan(services: Services, queue: str, body: bytes, _: str) -> None:
+    await _report_run(services, queue, PlanMessage.read(body))
+
+
+async def _report_batch(services: Services, queue: str, body: bytes, _: str) -> None:
+    await _report_run(services, queue, BatchMessage.read(body))
+
+
+async def _report_finish(services: Services, queue: str, body: bytes, _: str) -> None:
+    message = FinishMessage.read(body)
+    if await _report_run(services, queue, message):
+        await services.queues.send(message, LONGEST_CHECK_DELAY)
+
+
+async def _report_restore(services: Services, queue: str, body: bytes, _: str) -> None:
+    message = RestoreMessage.read(body)
+    row, now = restores.row_key(message.restore), services.now()
+    found = await services.restores.get(message.address, message.restore)
+    if found is None and message.request:
+        await restore_disk(services, message.request.encode(), message.restore)  # it carries what has no row yet
+        return
+    # One that has adopted its target has only to be tidied up after.
+    end = _as_done if found and await is_adopted(services, found[0]) else restores.failed
+    noted = await services.restores.update(message.address, row, lambda current: _troubled(current, now, end))
+    if noted is None:
+        log_event(Event.MESSAGE_DROPPED, disk=message.disk, restore=message.restore, step=queue)
+        return
+    if noted.state is State.FAILED:
+        about = {"disk": noted.disk, "restore": noted.restore, "target": noted.target, "reason": noted.reason}
+        log_event(Event.RESTORE_FAILED, level=logging.ERROR, **about)
+    await services.queues.send(message, LONGEST_CHECK_DELAY)
+
+
+def _as_done(restore: Restore, _why: str, now: datetime) -> Restore:
+    return as_done(restore, now)
+
+
+async def _report_inspection(services: Services, queue: str, body: bytes, _: str) -> None:
+    message = InspectionMessage.read(body)
+    found = await services.inspections.get(message.address, message.task, message.inspection)
+    if found is None and message.request:
+        await request_inspection(services, message.task, message.request.encode(), message.inspection)
+    elif await _note(services, queue, message):
+        await services.queues.send(message, LONGEST_CHECK_DELAY)
+
+
+async def _report_part(services: Services, queue: str, body: bytes, _: str) -> None:
+    await _note(services, queue, PartMessage.read(body))
+
+
+async def _note(services: Services, queue: str, message: InspectedMessage) -> bool:
+    """Note on an inspection's row that a step of it fails; tell whether it is still open."""
+    row, now = inspections.row_key(message.task, message.inspection), services.now()
+    noted = await services.inspections.update(
+        message.address, row, lambda found: _troubled(found, now, inspections.failing)
+    )
+    if noted is None:
+        log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step=queue)
+    return noted is not None
+
+
+def _troubled[Kept: (Restore, Inspection)](
+    row: Kept, now: datetime, failed: Callable[[Kept, str, datetime], Kept]
+) -> Kept:
+    """Note that a step of something has gone wrong; its worker may have died each time, and told nothing."""
+    troubled = row.in_trouble(row.last_error or _DIED, now)
+    return failed(troubled, out_of_patience(troubled), now) if troubled.is_out_of_patience(now) else troubled
+
+
+async def _report_inspection_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
+    request, now = InspectionRequest.read(body), services.now()
+    why = _given_up(queue)
+    asked = Inspection.of(message_id, Task(queue), request.disk, request.point, now, on_request=True)
+    refused = partial(inspections.ended, stage=Stage.REFUSED, reason=why, now=now)
+    await refuse_given_up(services.inspections, asked, refused)
+    await _note_on_disk(services, request.disk, Event(f"{queue}-failed"), why)
+
+
+async def _report_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
+    request, now = RestoreRequest.read(body), services.now()
+    why = _given_up(queue)
+    refused = partial(restores.ended, state=State.REFUSED, reason=why, now=now)
+    await refuse_given_up(services.restores, Restore.of(message_id, request, now), refused)
+    await _note_on_disk(services, request.disk, Event.RESTORE_DISK_FAILED, why)
+
+
+def _given_up(queue: str) -> str:
+    return f"{queue} has given up the request, since it could not be put on record. What to do: enqueue it again"
+
+
+async def _note_on_disk(services: Services, url: str, event: Event, why: str) -> None:
+    """Note on a disk's record what was asked for in vain; a disk that has none gets none."""
+    disk = BlobAddress.parse(url)
+    if await services.records.get(disk) is not None:
+        await record_failure(services, disk, event, DiskError(why))
+
+
+async def _report_tick(services: Services, _queue: str, body: bytes, _: str) -> None:
+    message = TickMessage.read(body)
+    if services.now() - message.tick < LONGEST_TICK:
+        await services.queues.send(message, LONGEST_CHECK_DELAY)
+
+
+async def _report_unknown(services: Services, queue: str, body: bytes, message_id: str) -> None:
+    await _keep(services, queue, body, message_id, "the queue's log says why")
+
+
+async def _keep(services: Services, queue: str, body: bytes, message_id: str, reason: str) -> None:
+    """Keep a message that belongs to no disk, or that nobody can read, in a row of its own."""
+    said = without_secrets(decoded(body).decode(errors="replace"))[:MOST_SAID]
+    await services.records.keep_poison(message_id, {"queue": queue, "reason": reason[:MOST_SAID], "body": said})
+
+
+_REPORTS: Mapping[str, Callable[[Services, str, bytes, str], Awaitable[None]]] = {
+    PLAN_CHANGES_QUEUE: _report_plan,
+    COPY_RANGES_QUEUE: _report_batch,
+    FINISH_BACKUP_QUEUE: _report_finish,
+    CONTINUE_RESTORE_QUEUE: _report_restore,
+    RESTORE_REQUESTS_QUEUE: _report_request,
+    CONTINUE_INSPECTION_QUEUE: _report_inspection,
+    COMPARE_PARTS_QUEUE: _report_part,
+    VERIFY_QUEUE: _report_inspection_request,
+    DRILL_QUEUE: _report_inspection_request,
+    REPORT_TICK_QUEUE: _report_tick,
+}

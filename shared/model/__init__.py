@@ -1,0 +1,1 @@
+"""What Tidemark knows, as values: disks, runs, recovery points, ticks, restores, inspections. Pure functions."""

@@ -1,0 +1,163 @@
+"""The catalogue, rebuilt: which recovery points a backup container holds. Pure functions of values."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.model.addresses import AddressError, BlobAddress
+from shared.model.disk import COPY_BLOB, DiskRecord, Kind, RecoveryPoint
+from shared.model.messages import RunMessage
+from shared.model.names import (
+    COPY_METADATA,
+    COPY_SUCCESS,
+    DISK_METADATA,
+    ETAG_METADATA,
+    KIND_METADATA,
+    PLAN_METADATA,
+    RUN_METADATA,
+    SOURCE_SNAPSHOT_METADATA,
+    backup_blob_name,
+    full_copy_name,
+)
+from shared.model.run import BackupBlob
+from shared.model.times import canonical_time
+
+_REBUILT = "the catalogue was rebuilt"
+_OF_A_POINT = frozenset({DISK_METADATA, RUN_METADATA, SOURCE_SNAPSHOT_METADATA, KIND_METADATA})
+
+
+class StoredBlob(BaseModel):
+    """A blob of the backup container, or a snapshot of one.
+
+    Attributes:
+        url: the blob's URL.
+        snapshot: the snapshot's time; empty for the blob itself.
+        size: bytes.
+        metadata: its metadata.
+        copy_status: how the copy to it ended, where it was copied to.
+        modified: when it was last written to, UTC.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str
+    snapshot: str
+    size: int
+    metadata: Mapping[str, str]
+    copy_status: str
+    modified: datetime
+
+
+class FoundPoint(BaseModel):
+    """A recovery point that was found.
+
+    Attributes:
+        disk: the disk's URL.
+        point: what goes on record of it.
+        plan: the plan of the run that made it.
+        etag: the backup blob's ETag when it was taken; empty for a full copy.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    disk: str
+    point: RecoveryPoint
+    plan: int
+    etag: str
+
+    @property
+    def address(self) -> BlobAddress:
+        """The disk's address."""
+        return BlobAddress.parse(self.disk)
+
+
+def point_metadata(run: RunMessage, kind: Kind, etag: str = "") -> dict[str, str]:
+    """Write what a recovery point says of itself, in the metadata of its snapshot or of the full copy.
+
+    Args:
+        run: the run that makes it, under its plan.
+        kind: the run's kind.
+        etag: the backup blob's ETag when the snapshot is taken; empty for a full copy.
+    """
+    about = {
+        DISK_METADATA: run.disk,
+        RUN_METADATA: run.run_id,
+        SOURCE_SNAPSHOT_METADATA: run.run,
+        KIND_METADATA: str(kind),
+    }
+    return {**about, PLAN_METADATA: str(run.plan), ETAG_METADATA: etag} if etag else about
+
+
+def found_point(stored: StoredBlob) -> FoundPoint | None:
+    """Tell the recovery point that a blob or a snapshot is; None where it is none.
+
+    A recovery point is a snapshot of a disk's backup blob whose metadata says the disk, the run, its source snapshot
+    and its kind, and the backup blob's ETag; or a full copy that has succeeded, which says the same. A backup blob
+    itself, a copy under way or failed, and whatever others have put there (who copies a blob copies its metadata), are
+    none.
+    """
+    metadata = stored.metadata
+    # Once its source is forgotten, no status tells of a copy any more; one that has failed is empty.
+    has_succeeded = stored.copy_status == COPY_SUCCESS or (stored.copy_status == "" and stored.size > 0)
+    is_copy = not stored.snapshot and COPY_METADATA in metadata and has_succeeded
+    is_snapshot = bool(stored.snapshot) and metadata.keys() >= {PLAN_METADATA, ETAG_METADATA}
+    if not metadata.keys() >= _OF_A_POINT or not (is_copy or is_snapshot):
+        return None
+    try:
+        name = BlobAddress.parse(stored.url).blob
+        disk = BlobAddress.parse(metadata[DISK_METADATA])
+        time = canonical_time(metadata[SOURCE_SNAPSHOT_METADATA])
+        kind = Kind(metadata[KIND_METADATA])
+        plan = int(metadata.get(PLAN_METADATA, "0"))
+        sealed = datetime.fromisoformat(stored.snapshot) if is_snapshot else stored.modified
+        started = datetime.fromisoformat(time)
+    except (AddressError, ValueError):
+        return None
+    if name != (full_copy_name(disk, time) if is_copy else backup_blob_name(disk)):
+        return None
+    point = RecoveryPoint.of_a_copy(
+        time=time,
+        kind=kind,
+        reason=_REBUILT,
+        backup_blob=stored.url,
+        backup_snapshot=stored.snapshot,
+        size=stored.size,
+        copying=COPY_BLOB if is_copy else "",
+        started=started,
+        sealed=sealed,
+        duration_seconds=max(0.0, (sealed - started).total_seconds()),
+    )
+    return FoundPoint(disk=disk.url, point=point, plan=plan, etag=metadata.get(ETAG_METADATA, ""))
+
+
+def looks_like_a_point(stored: StoredBlob) -> bool:
+    """Tell whether a blob or a snapshot that is no recovery point may have been one, or was to become one."""
+    return bool(stored.snapshot) or KIND_METADATA in stored.metadata
+
+
+def rebuilt(backup_blob: str, last: FoundPoint, blob: BackupBlob | None, *, adopted: bool) -> DiskRecord:
+    """Make the record of a disk that has none, from its last recovery point.
+
+    Where the backup blob is as that one has left it, the next run is incremental; else it is a resync.
+
+    Args:
+        backup_blob: the URL of the disk's backup blob.
+        last: its last recovery point.
+        blob: its backup blob as it stands; None where there is none.
+        adopted: whether the disk was restored, and `SOURCE_DISKS` does not name it.
+    """
+    is_as_sealed = blob is not None and blob.etag == last.etag and blob.size == last.point.size
+    return DiskRecord(
+        disk=last.disk,
+        backup_blob=backup_blob,
+        base_snapshot=last.point.source_snapshot,
+        base_size=last.point.size,
+        backup_etag=last.etag,
+        backup_snapshot=last.point.backup_snapshot,
+        sealed_plan=last.plan,
+        resync_reason="" if is_as_sealed else f"{_REBUILT}, and the backup blob is not as the last run has left it",
+        adopted=adopted,
+        last_success=last.point.sealed,
+        last_point=last.point.time,
+    )

@@ -1,0 +1,75 @@
+"""What a disk's names and metadata must be like, so that it can be backed up and restored. Pure functions of values."""
+
+import string
+from collections.abc import Mapping
+from typing import Any
+
+from shared.model.addresses import BlobAddress
+from shared.model.names import backup_blob_name, full_copy_name
+from shared.settings import Mode, Settings
+
+LONGEST_SOURCE = 2048
+"""Characters of the URL that Copy Blob reads from (REST: Copy Blob, `x-ms-copy-source`).
+
+It also keeps what Tidemark's own metadata says of a disk far below `LARGEST_METADATA`.
+"""
+
+LARGEST_METADATA = 8 * 1024
+"""Bytes of all names and values together (REST: Setting and retrieving properties and metadata for Blob resources)."""
+
+_A_TIME = "2026-11-22T12:34:56.1234567Z"
+_SNAPSHOT = len(f"?snapshot={_A_TIME}") + len("%3A%3A")
+_SIGNATURE = 640
+"""Characters of a user delegation SAS, with room to spare."""
+
+_SENDABLE = frozenset(string.printable) - frozenset("\r\n\x0b\x0c")
+
+
+def unfit(disk: BlobAddress, settings: Settings) -> str:
+    """Say why a disk can't be backed up, or its backups could not be restored; empty where they can.
+
+    What the backup container holds of a disk has a longer name than the disk.
+    """
+    if disk.mistake:
+        return f"it {disk.mistake}"
+    is_copied = settings.mode_of(disk) is Mode.FULL
+    name = full_copy_name(disk, _A_TIME) if is_copied else backup_blob_name(disk)
+    backup = settings.container.blob(name)
+    if backup.mistake:
+        return f"its backup would be named {name[:60]}..., which {backup.mistake}"
+    if is_copied and len(disk.url) + _SNAPSHOT + _SIGNATURE > LONGEST_SOURCE:
+        return _too_long("its URL", disk)
+    if len(backup.url) + _SNAPSHOT > LONGEST_SOURCE:
+        return _too_long("the URL of its backup", backup)
+    return ""
+
+
+def unsendable(metadata: Mapping[str, str]) -> str:
+    """Say why metadata, as somebody has set it, can't be sent to the service again; empty where it can.
+
+    The SDK sends ASCII only, and refuses what no HTTP header takes.
+    """
+    for name, value in metadata.items():
+        if not (name.isascii() and name.isidentifier() and _SENDABLE.issuperset(value)):
+            shown = name.encode("ascii", "backslashreplace").decode()[:60]
+            return f"{shown} is not all ASCII"
+    size = sum(len(name) + len(value) for name, value in metadata.items())
+    if size > LARGEST_METADATA:
+        return f"it would be {size} bytes with Tidemark's own, of {LARGEST_METADATA} at most"
+    return ""
+
+
+def sendable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of what is to be sent in headers the texts that can't be, as somebody has set them."""
+    return {
+        name: value
+        for name, value in values.items()
+        if not isinstance(value, str) or (_SENDABLE.issuperset(value) and value.isascii())
+    }
+
+
+def _too_long(what: str, address: BlobAddress) -> str:
+    return (
+        f"{what} is {len(address.url)} characters long, percent-encoded, and the service copies from none as long:"
+        f" {LONGEST_SOURCE} with what is added to it"
+    )

@@ -1,0 +1,166 @@
+"""The messages on the queues between the steps of a run or a restore. They carry no secret, and fit in 64 KiB."""
+
+from typing import Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from shared.model.addresses import BlobAddress
+from shared.model.disk import Task
+from shared.model.names import disk_key, lease_id, run_id
+
+
+class MessageError(ValueError):
+    """A queue message that no step has sent."""
+
+
+class Message(BaseModel):
+    """What one step tells the next."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Read a message's body.
+
+        Raises:
+            MessageError: the body is not such a message.
+        """
+        try:
+            return cls.model_validate_json(body)
+        except ValidationError as error:
+            raise MessageError(f"not a {cls.__name__}: {mistakes(error)}") from None
+
+
+def mistakes(error: ValidationError) -> str:
+    """Say what is wrong with a message, without repeating what it holds."""
+    return "; ".join(
+        f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors(include_input=False)
+    )
+
+
+class RunMessage(Message):
+    """What every message of a run says.
+
+    Attributes:
+        disk: the disk's URL.
+        run: the time of the run's source snapshot.
+        plan: which plan of the run the message belongs to: a run that has to begin anew gets another.
+    """
+
+    disk: str
+    run: str
+    plan: int = 0
+
+    def of_plan(self, plan: int) -> Self:
+        """Give the same message for another plan of the run."""
+        return self.model_copy(update={"plan": plan})
+
+    @property
+    def address(self) -> BlobAddress:
+        """The disk's address."""
+        return BlobAddress.parse(self.disk)
+
+    @property
+    def disk_key(self) -> str:
+        """The disk's partition in the record."""
+        return disk_key(self.address)
+
+    @property
+    def lease_id(self) -> str:
+        """The lease id of the run's plan."""
+        return lease_id(self.run_id, self.plan)
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return run_id(self.address, self.run)
+
+
+class PlanMessage(RunMessage):
+    """Open a run, and begin with its change list; or go on with it, where nobody is at it."""
+
+
+class BatchMessage(RunMessage):
+    """Go on with a run's change list, from where the record says that it is applied.
+
+    Attributes:
+        number: the batch's number; one that the record does not wait for is dropped.
+    """
+
+    number: int = Field(ge=0)
+
+
+class FinishMessage(RunMessage):
+    """Look how far a run is; seal it when its change list is applied."""
+
+
+class RestoreMessage(Message):
+    """Go on with a restore: one step at a time.
+
+    Attributes:
+        disk: the URL of the disk whose recovery point is restored; its partition holds the restore's row.
+        restore: the restore's id.
+        request: the request, as JSON, where it could not be put on record yet.
+    """
+
+    disk: str
+    restore: str
+    request: str = ""
+
+    @property
+    def address(self) -> BlobAddress:
+        """The disk's address."""
+        return BlobAddress.parse(self.disk)
+
+
+class InspectedMessage(Message):
+    """What every message of a verify or a drill says.
+
+    Attributes:
+        disk: the URL of the disk whose recovery point is inspected; its partition holds the inspection's row.
+        task: what is done.
+        inspection: the inspection's id.
+    """
+
+    disk: str
+    task: Task
+    inspection: str
+
+    @property
+    def address(self) -> BlobAddress:
+        """The disk's address."""
+        return BlobAddress.parse(self.disk)
+
+
+class InspectionMessage(InspectedMessage):
+    """Go on with a verify or a drill.
+
+    Attributes:
+        request: the request, as JSON, where it could not be put on record yet.
+    """
+
+    request: str = ""
+
+
+class PartMessage(InspectedMessage):
+    """Compare one part of what is inspected.
+
+    Attributes:
+        part: its number.
+    """
+
+    part: int = Field(ge=0)
+
+
+class TickMessage(Message):
+    """Look whether all disks of a tick are backed up.
+
+    Attributes:
+        tick: when the timer went off, UTC.
+        disks: how many disks were to be backed up; those that could not even be found count too.
+        succeeded: when all were found to be, UTC; from then on only the heartbeat is to be called.
+    """
+
+    tick: AwareDatetime
+    disks: int = Field(ge=0)
+    succeeded: AwareDatetime | None = None

@@ -1,0 +1,51 @@
+"""The change list of a run, listed as it is gone through: from any position on it is the same list."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from shared.azure.services import Services
+from shared.changes.ranges import Change, Window, coalesced, gaps_cleared
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DiskRecord, Kind, OpenRun
+from shared.pages.listing import listed
+
+
+def change_list(
+    services: Services,
+    record: DiskRecord,
+    run: OpenRun,
+    window: Window,
+    *,
+    timed_out: Callable[[], Awaitable[None]] | None = None,
+) -> AsyncIterator[Change]:
+    """List the changes of a window, by the run's kind; `timed_out` is called after each listing that was too long.
+
+    Raises:
+        DiffRefusedError: the service gives no diff from the base snapshot.
+        DisorderedRangesError, ListingTimedOutError: what it lists can't be used.
+        SourceGoneError: the source snapshot is gone.
+    """
+    disk = BlobAddress.parse(record.disk)
+    if run.kind is Kind.INCREMENTAL:
+        return coalesced(_diff(services, disk, record, run, window, timed_out=timed_out))
+    valid = coalesced(listed(services, disk, run.snapshot, None, window, timed_out=timed_out))
+    return valid if run.kind is Kind.FULL else gaps_cleared(valid, window)
+
+
+async def _diff(
+    services: Services,
+    disk: BlobAddress,
+    record: DiskRecord,
+    run: OpenRun,
+    window: Window,
+    *,
+    timed_out: Callable[[], Awaitable[None]] | None,
+) -> AsyncIterator[Change]:
+    """List the diff of a window; where the disk has grown, what is valid in the part that is new."""
+    old = Window(window.start, min(window.end, record.base_size))
+    new = Window(max(window.start, record.base_size), window.end)
+    if old.start < old.end:
+        async for change in listed(services, disk, run.snapshot, record.base_snapshot, old, timed_out=timed_out):
+            yield change
+    if new.start < new.end:
+        async for change in listed(services, disk, run.snapshot, None, new, timed_out=timed_out):
+            yield change

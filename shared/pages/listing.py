@@ -1,0 +1,46 @@
+"""Listing page ranges of a part of a blob, however fragmented it is."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from shared.azure.services import Services
+from shared.changes.ranges import Change, Window, clip, halves
+from shared.errors import ListingTimedOutError
+from shared.events import Event, log_event
+from shared.model.addresses import BlobAddress
+
+WINDOW = 64 * 1024**3
+"""Bytes of a disk that one invocation lists: a whole fragmented disk times out (REST: Get Page Ranges)."""
+
+SMALLEST_WINDOW = 1024**2
+"""Bytes below which a window that times out is not halved any more."""
+
+
+async def listed(
+    services: Services,
+    blob: BlobAddress,
+    snapshot: str,
+    previous: str | None,
+    window: Window,
+    *,
+    timed_out: Callable[[], Awaitable[None]] | None = None,
+) -> AsyncIterator[Change]:
+    """List a window's ranges; where the service gives up, go on from there in halves, after `timed_out` is called."""
+    pending = [window]
+    while pending:
+        part = pending.pop()
+        position = part.start
+        try:
+            async for change in services.pages.changes(blob, snapshot, previous, part):
+                if clipped := clip(change, part):
+                    position = clipped.end
+                    yield clipped
+        except ListingTimedOutError:
+            rest = Window(position, part.end)
+            parts = halves(rest)
+            if parts is None or rest.end - rest.start < SMALLEST_WINDOW:
+                raise
+            log_event(Event.WINDOW_HALVED, level=logging.WARNING, blob=blob.url, start=rest.start, end=rest.end)
+            if timed_out:
+                await timed_out()
+            pending += reversed(parts)

@@ -1,0 +1,127 @@
+"""Writing the pieces of a batch: by the service itself as long as it can, else through the function."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from azure.core.exceptions import AzureError
+
+from shared.azure.services import Services
+from shared.changes.ranges import Change
+from shared.errors import SourceUnreachableError, explain, refuses_source
+from shared.events import Event, log_event
+from shared.model.disk import SERVER_SIDE, DiskRecord, OpenRun
+from shared.model.messages import RunMessage
+from shared.pages.clearing import Clearing
+from shared.pages.paced import Paced
+
+THROUGH_FUNCTION = 8
+"""Pieces of at most 4 MiB that one batch holds in memory at once."""
+
+_MOST_SIGNED = 2
+
+
+class Pieces:
+    """Writes and clears pieces of a run's change list, at a pace that they share."""
+
+    def __init__(
+        self,
+        services: Services,
+        message: RunMessage,
+        run: OpenRun,
+        pace: Paced,
+        show_life: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Make one; `show_life` is called after each request, however it ends."""
+        self._services = services
+        self._message = message.of_plan(run.plan)
+        self._disk = message.address
+        self._pace = pace
+        self._show_life = show_life
+        self._clearing = Clearing(pace, self._clear)
+        self._source_url = ""
+        self._signed = 0
+        self._through_function = run.copying != SERVER_SIDE
+        self._in_memory = asyncio.Semaphore(THROUGH_FUNCTION)
+        self._signing = asyncio.Lock()
+
+    async def apply(self, piece: Change) -> None:
+        """Write or clear a piece: what one request may, at most.
+
+        Where its source is refused for too long, though that may pass, it is written through the function.
+
+        Raises:
+            AzureError: the service was busy for too long, or refuses it.
+            LeaseLostError: the backup blob is not under the run's lease.
+            SourceGoneError: the source snapshot is gone.
+        """
+        if piece.clear:
+            await self._clearing.apply(piece)
+            return
+        try:
+            await self._pace.call(partial(self._write, piece), piece.length)
+        except AzureError as error:
+            if not refuses_source(error):
+                raise
+            await self._turn_to_function(explain(error))
+            await self._pace.call(partial(self._write, piece), piece.length)
+
+    async def _clear(self, piece: Change) -> None:
+        try:
+            await self._services.backups.clear(self._disk, piece, self._message.lease_id)
+        finally:
+            await self._show_life()
+
+    async def _write(self, piece: Change) -> None:
+        try:
+            await self._copy(piece)
+        finally:
+            await self._show_life()
+
+    async def _copy(self, piece: Change) -> None:
+        if not self._signed:
+            await self._sign(0)
+        while not self._through_function:
+            signed = self._signed
+            try:
+                await self._services.backups.copy(self._disk, piece, self._source_url, self._message.lease_id)
+            except SourceUnreachableError as error:
+                if not await self._sign(signed):
+                    await self._turn_to_function(str(error))
+            else:
+                return
+        async with self._in_memory:
+            content = await self._services.pages.read(self._source_url, piece)
+            await self._services.backups.write(self._disk, piece, content, self._message.lease_id)
+
+    async def _sign(self, signed: int) -> bool:
+        """Sign the source's URL, and once more in a batch: its signature may have expired, its key may be revoked.
+
+        Tells whether it is another URL by now.
+
+        Args:
+            signed: how often it had been, of the URL that was refused.
+        """
+        async with self._signing:
+            if signed == self._signed and signed < _MOST_SIGNED:
+                disk, snapshot = self._disk, self._message.run
+                self._source_url = await self._services.pages.signed_url(disk, snapshot, anew=signed > 0)
+                self._signed = signed + 1
+            return self._signed != signed
+
+    async def _turn_to_function(self, why: str) -> None:
+        """Have the rest of the run carried through the function, and say so on the record."""
+        if self._through_function:
+            return
+        self._through_function = True
+        how = f"through the function, since the service could not copy by itself: {why}"
+
+        def change(record: DiskRecord) -> DiskRecord:
+            run = record.run_of(self._message.run)
+            return record.with_run(copying=how) if run and run.copying == SERVER_SIDE else record
+
+        await self._services.records.update(self._disk, change)
+        log_event(
+            Event.COPY_THROUGH_FUNCTION, level=logging.WARNING, disk=self._disk.url, run=self._message.run, reason=how
+        )

@@ -1,0 +1,114 @@
+"""After a disaster: the record is made anew from what the backup container holds. Doing it again is harmless."""
+
+import contextlib
+import logging
+
+from azure.core.exceptions import AzureError
+
+from shared.azure.services import Services
+from shared.azure.tables.records import TRANSACTION, RecordConflictError
+from shared.errors import OtherDiskError, StepFailedError, explain
+from shared.events import Event, log_event
+from shared.model.addresses import BlobAddress
+from shared.model.catalogue import FoundPoint, found_point, looks_like_a_point, rebuilt
+from shared.model.disk import Kind, RecoveryPoint
+from shared.model.names import disk_key
+from shared.points.versions import require_own_name
+
+
+async def rebuild_catalogue(services: Services) -> None:
+    """Put every recovery point on record that is not, and make a record for each disk that has none.
+
+    What is on record is left as it is.
+
+    Raises:
+        StepFailedError: the backup container or the table can't be read or written.
+    """
+    try:
+        await services.ensure()
+        rebuilding = _Rebuilding(services)
+        async for stored in services.catalogue.blobs():
+            found = found_point(stored)
+            if found:
+                await rebuilding.add(found)
+            elif looks_like_a_point(stored):
+                log_event(Event.BLOB_UNKNOWN, level=logging.WARNING, blob=stored.url, snapshot=stored.snapshot)
+        await rebuilding.finish()
+    except AzureError as error:
+        reason = explain(error)
+        log_event(Event.REBUILD_CATALOGUE_FAILED, level=logging.ERROR, reason=reason)
+        raise StepFailedError(reason) from None
+
+
+class _Rebuilding:
+    """The catalogue while it is rebuilt: of each disk the times on record and its last recovery point, no more."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._disks: dict[str, BlobAddress] = {}
+        self._on_record: dict[BlobAddress, set[str]] = {}
+        self._last: dict[BlobAddress, FoundPoint] = {}
+        self._restored: set[BlobAddress] = set()
+        self._waiting: dict[BlobAddress, dict[str, RecoveryPoint]] = {}
+        self._points = 0
+
+    async def add(self, found: FoundPoint) -> None:
+        """Put a recovery point on record, unless it is there."""
+        disk, point = found.address, found.point
+        if not await self._is_own(disk):
+            log_event(Event.BLOB_UNKNOWN, level=logging.WARNING, blob=point.backup_blob, snapshot=point.backup_snapshot)
+            return
+        if disk not in self._on_record:
+            self._on_record[disk] = set(await self._services.records.point_times(disk))
+        if disk not in self._last or self._last[disk].point.time <= point.time:
+            self._last[disk] = found
+        if point.kind is Kind.RESTORE:
+            self._restored.add(disk)
+        if point.time in self._on_record[disk]:
+            return
+        waiting = self._waiting.setdefault(disk, {})
+        waiting[point.time] = point
+        if len(waiting) == TRANSACTION:
+            await self._write(disk)
+
+    async def _is_own(self, disk: BlobAddress) -> bool:
+        """Tell whether the key of a disk is its own: two of one name, on two services, would share it."""
+        key = disk_key(disk)
+        if key not in self._disks:
+            try:
+                await require_own_name(self._services, disk)
+            except OtherDiskError:
+                return False
+            self._disks[key] = disk
+        return self._disks[key] == disk
+
+    async def finish(self) -> None:
+        """Put the rest on record, and make the records that are missing."""
+        for disk in list(self._waiting):
+            await self._write(disk)
+        records = 0
+        for disk, last in self._last.items():
+            records += await self._make_record(disk, last)
+        log_event(Event.CATALOGUE_REBUILT, disks=len(self._last), records=records, points=self._points)
+
+    async def _write(self, disk: BlobAddress) -> None:
+        points = self._waiting.pop(disk)
+        await self._services.records.add_points(disk, list(points.values()))
+        self._points += len(points)
+
+    async def _make_record(self, disk: BlobAddress, last: FoundPoint) -> bool:
+        """Make a disk's record; tell whether it had none."""
+        services = self._services
+        if await services.records.get(disk) is not None:
+            return False
+        try:
+            blob = await services.backups.look(disk)
+        except OtherDiskError:
+            blob = None
+        was_restored = disk in self._restored and not services.settings.covers(disk)
+        adopted = was_restored and await services.copies.look(disk) is not None
+        record = rebuilt(services.backups.address(disk).url, last, blob, adopted=adopted)
+        with contextlib.suppress(RecordConflictError):
+            await services.records.put(disk, record, None)
+            return True
+        return False

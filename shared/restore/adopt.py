@@ -1,0 +1,98 @@
+"""The last steps of a restore: snapshot the restored disk, prove it, and adopt it with its backup blob."""
+
+from datetime import datetime
+
+from shared.azure.services import Services
+from shared.azure.tables.records import RecordConflictError
+from shared.errors import LeaseLostError, NotAsLeftError
+from shared.inspection.request import open_inspection
+from shared.model.catalogue import point_metadata
+from shared.model.disk import Kind, Task
+from shared.model.messages import RunMessage
+from shared.model.restore import Next, Restore, RestoreFailedError, State, ended
+from shared.model.restore_target import adopted, restored_point
+from shared.model.run import TakenSnapshot
+from shared.points.versions import point_of, version_of
+from shared.restore.end import clean_up
+from shared.restore.prove import prove_part, proved
+
+
+async def prove_and_adopt(services: Services, restore: Restore) -> Next:
+    """Snapshot the restored disk; then prove it, a part at a time; then adopt it.
+
+    Raises:
+        RestoreFailedError: it is not the recovery point.
+        NotAsLeftError: somebody has written to the disk or its backup blob since the copy.
+    """
+    now = services.now()
+    if not restore.target_snapshot:
+        taken = await services.disks.take_snapshot(restore.target_address, restore.target_etag)
+        return Next(restore.model_copy(update={"target_snapshot": taken, "checked": now}))
+    if restore.parts_proved < restore.parts_total:
+        point = version_of(services, restore.address, await point_of(services, restore.address, restore.recovery_point))
+        proven = await prove_part(services, restore, point)
+        return Next(proven.model_copy(update={"checked": services.now()}))
+    await _adopt(services, restore)
+    if restore.is_of_own_snapshot:
+        # The pair was copied from two places: that they hold the same, samples alone have shown so far.
+        name = f"restored-{restore.restore}"
+        await open_inspection(services, Task.VERIFY, restore.target_address, restore.target_snapshot, name)
+    await clean_up(services, restore)
+    return Next(as_done(restore, services.now()))
+
+
+def as_done(restore: Restore, now: datetime) -> Restore:
+    """End a restore that has adopted its target, and say what was proved."""
+    return ended(restore, State.DONE, "", now).model_copy(update={"proof": proved(restore)})
+
+
+async def _adopt(services: Services, restore: Restore) -> None:
+    """Take the first recovery point of the restored disk, and advance its record. Repeating any part is harmless.
+
+    Raises:
+        RestoreFailedError: the target's record was taken from this restore.
+        NotAsLeftError, LeaseLostError: somebody has written to the backup blob, or broken its lease.
+        RecordConflictError: somebody else was faster.
+    """
+    target = restore.target_address
+    # The record first: a seal by another invocation after that is refused by its ETag, one before it is seen.
+    found = await services.records.get(target)
+    if await services.records.point(target, restore.target_snapshot):
+        return
+    if found is None or found[0].restore != restore.restore:
+        raise RestoreFailedError(f"the record of {target.url} names this restore no more")
+    record, etag = found
+    await _require_open(services, restore)
+    try:
+        taken = await _taken(services, restore)
+    except (NotAsLeftError, LeaseLostError):
+        # Another invocation may have adopted it just now, and ended the lease.
+        if await services.records.point(target, restore.target_snapshot):
+            return
+        raise
+    point = restored_point(restore, services.backups.address(target), taken.time, services.now())
+    advanced = adopted(record, point, taken, is_listed=services.settings.covers(target))
+    await services.records.seal(target, advanced, etag, point)
+
+
+async def _require_open(services: Services, restore: Restore) -> None:
+    """See to it that no other invocation has ended the restore; from now on that changes the target's record.
+
+    Raises:
+        RecordConflictError: one has.
+    """
+    found = await services.restores.get(restore.address, restore.restore)
+    if found is None or found[0].has_ended:
+        raise RecordConflictError(restore.restore)
+
+
+async def _taken(services: Services, restore: Restore) -> TakenSnapshot:
+    """Find the snapshot of the backup blob that an earlier try has taken, or take it."""
+    target = restore.target_address
+    run = RunMessage(disk=target.url, run=restore.target_snapshot)
+    for taken in await services.backups.snapshots(target, run.run_id):
+        if taken.etag == restore.backup_etag:
+            return taken
+    metadata = point_metadata(run, Kind.RESTORE, restore.backup_etag)
+    time = await services.backups.snapshot(target, restore.backup_etag, metadata, restore.lease)
+    return TakenSnapshot(time=time, plan=run.plan, etag=restore.backup_etag)

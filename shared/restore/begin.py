@@ -1,0 +1,231 @@
+"""The first step of a restore: all that can be refused is refused here, before anything is written."""
+
+from datetime import timedelta
+
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+from shared.azure.blobs.targets import CopyTarget
+from shared.azure.services import Services
+from shared.errors import DiskError, NotAsLeftError, OtherDiskError, TargetLeasedError, explain, lacks_role
+from shared.model.addresses import AddressError, BlobAddress, is_url_of
+from shared.model.disk import DiskRecord, OpenRun, PointState, RecoveryPoint
+from shared.model.fitness import unfit, unsendable
+from shared.model.messages import FinishMessage
+from shared.model.names import DISK_METADATA, RESTORE_METADATA
+from shared.model.restore import Next, RefusedError, Restore, State, begun, next_look
+from shared.model.restore_target import claimed, default_target, point_asked_for, require_allowed, without_restore
+from shared.model.run import is_unwatched
+from shared.model.times import canonical_time
+from shared.points.versions import require_own_name, version_of
+from shared.restore.copying import copy_metadata
+from shared.restore.end import clean_up_or_leave
+from shared.restore.prove import parts
+from shared.runs.failures import new_record
+from shared.runs.full_copies import is_copying
+from shared.runs.give_up import give_up
+from shared.settings import Mode
+
+_COME_BACK = timedelta(seconds=5)
+
+
+async def begin(services: Services, restore: Restore) -> Next:
+    """Find the recovery point and look at the target; then take the target.
+
+    Raises:
+        RefusedError: the request can't be done as it is.
+        TargetLeasedError: the target is attached to a VM, or leased by somebody else.
+        SourceGoneError: the recovery point is on record, but gone.
+    """
+    if not restore.recovery_point:
+        try:
+            return await _find(services, restore)
+        except (OtherDiskError, AddressError) as error:
+            raise RefusedError(str(error)) from None
+    record = await _claim(services, restore)
+    if record.restore != restore.restore:
+        return await _wait_for_restore(services, restore, restore.target_address, record)
+    if record.run:
+        return await _wait_for_run(services, restore, record.run)
+    target_is_new = await _take_target(services, restore)
+    # A run or a restore that was waited for may have made the backup blob.
+    backup_is_new = await services.copies.look(services.backups.address(restore.target_address)) is None
+    begins = begun(restore, State.PROMOTING, services.now())
+    return Next(begins.model_copy(update={"target_is_new": target_is_new, "backup_is_new": backup_is_new}))
+
+
+async def _find(services: Services, restore: Restore) -> Next:
+    """Find out what is to be restored, and to where."""
+    disk = restore.address
+    point = await _point(services, disk, restore.point)
+    if point.state is PointState.DAMAGED and not restore.allow_damaged:
+        raise RefusedError(
+            f"the recovery point {point.time} of {disk.url} is damaged: {point.damage}. What to do: ask for another;"
+            ' or restore it as it is, with "allowDamaged": true'
+        )
+    target = restore.target_address if restore.target else default_target(disk, point.time)
+    require_allowed(target, services.settings)
+    if why := unfit(target, services.settings):
+        raise RefusedError(f"{target.shown} can't be restored to: {why}. What to do: name another target")
+    on_record = await services.records.get(target)
+    if on_record and on_record[0].restore:
+        return await _wait_for_restore(services, restore, target, on_record[0])
+    version = version_of(services, disk, point)
+    found = await services.pages.properties(version.blob, version.snapshot)
+    if found.size != point.size:
+        raise RefusedError(
+            f"{version.url} is {found.size} bytes long, and was {point.size} when it was sealed: somebody has changed"
+            " it. What to do: ask for another recovery point"
+        )
+    there = await services.copies.look(target)
+    if there:
+        _require_free(target, there, overwrite=restore.overwrite)
+        _require_metadata(restore, target, there)
+    await _require_writable(services, restore, target)
+    address = services.backups.address(target)
+    backup = await services.copies.look(address)
+    if backup and not is_url_of(target, backup.metadata.get(DISK_METADATA, target.url)):
+        raise RefusedError(
+            f"{address.url} holds a backup of {backup.metadata[DISK_METADATA]}, and would be the backup blob of"
+            f" {target.url}. What to do: name another target"
+        )
+    changes = {
+        "recovery_point": point.time,
+        "target": target.url,
+        "size": found.size,
+        "target_is_new": there is None,
+        "parts_total": parts(found.size),
+        "checked": services.now(),
+    }
+    return Next(restore.model_copy(update=changes))
+
+
+async def _point(services: Services, disk: BlobAddress, asked: str) -> RecoveryPoint:
+    record = await require_own_name(services, disk)
+    times = await services.records.point_times(disk)
+    if not times:
+        is_known = services.settings.covers(disk) or record is not None
+        what = "there is no recovery point of it yet" if is_known else "neither SOURCE_DISKS nor the record names it"
+        raise RefusedError(
+            f"{disk.url} can't be restored: {what}."
+            " What to do: check the URL; if the table was lost, rebuild the catalogue"
+        )
+    time = point_asked_for(times, asked)
+    point = await services.records.point(disk, time) if time else None
+    if point is None:
+        raise RefusedError(
+            f"{disk.url} has no recovery point at or before {canonical_time(asked)}; the oldest is {times[0]}."
+            " What to do: ask for that one or a later one"
+        )
+    return point
+
+
+def _require_free(target: BlobAddress, there: CopyTarget, *, overwrite: bool) -> None:
+    """See to it that a blob that is there may be written over."""
+    if not overwrite:
+        raise RefusedError(
+            f"{target.url} exists."
+            " What to do: name another target; or set overwrite to true, and lose what it holds now"
+        )
+    if not there.is_page_blob:
+        raise RefusedError(f"{target.url} is no page blob, so no disk can be written over it. Name another target")
+    if there.leased:
+        raise TargetLeasedError(target.url)
+
+
+def _require_metadata(restore: Restore, target: BlobAddress, there: CopyTarget) -> None:
+    """See to it that a target can keep the metadata that it has, beside what marks the copy to it."""
+    if why := unsendable(copy_metadata(restore, there)):
+        raise RefusedError(
+            f"{target.url} has metadata that can't be kept: {why}. What to do: change the blob's metadata; or restore"
+            " to a new disk"
+        )
+
+
+async def _require_writable(services: Services, restore: Restore, target: BlobAddress) -> None:
+    """See to it that the app may write to the target, before its record is taken, and without writing.
+
+    To renew a lease takes the right to write (REST: Authorize with Microsoft Entra ID), and that it is none is fine.
+    """
+    try:
+        await services.copies.renew_lease(target, restore.lease)
+    except NotAsLeftError:
+        return
+    except HttpResponseError as error:
+        if lacks_role(error):
+            raise RefusedError(f"{target.url} can't be written to: {explain(error)}") from None
+        raise
+
+
+async def _claim(services: Services, restore: Restore) -> DiskRecord:
+    """Have the target's record name this restore, unless it names another one."""
+    target = restore.target_address
+
+    def change(record: DiskRecord) -> DiskRecord:
+        return record if record.restore else claimed(record, restore)
+
+    record = await services.records.update(target, change)
+    if record is None:
+        record = claimed(new_record(services, target), restore)
+        await services.records.put(target, record, None)
+    return record
+
+
+async def _wait_for_restore(services: Services, restore: Restore, target: BlobAddress, record: DiskRecord) -> Next:
+    """Refuse to be the second restore to a target; where the first has ended, have it let go of it.
+
+    Raises:
+        RefusedError: the first is under way.
+    """
+    first = await services.restores.get(BlobAddress.parse(record.restore_of), record.restore)
+    if first and not first[0].has_ended:
+        raise RefusedError(
+            f"another restore to {target.url} is under way, {record.restore}. What to do: wait for its end"
+        )
+    if first:
+        await clean_up_or_leave(services, first[0])
+    else:
+        await services.records.update(target, lambda now: without_restore(now, record.restore))
+    return Next(restore.model_copy(update={"checked": services.now()}), _COME_BACK)
+
+
+async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> Next:
+    """Let the target's open run come to its end; without progress give it up, unless the service copies for it."""
+    target, now, after = restore.target_address, services.now(), services.settings.stalled_after
+    message = FinishMessage(disk=target.url, run=run.snapshot)
+    is_stalled = now - run.progressed >= after
+    if is_stalled and not (run.mode is Mode.FULL and await is_copying(services, message, run)):
+        why = DiskError(f"it made no progress, and the restore {restore.restore} is to write over the disk")
+        await give_up(services, message, why)
+        return Next(restore.model_copy(update={"checked": now}))
+    if is_unwatched(run, now, after):
+        await services.queues.send(message)
+    waits = f"restores {restore.recovery_point} after the open run {run.snapshot} of {target.url}, which it waits for"
+    return Next(restore.model_copy(update={"reason": waits, "checked": now}), next_look(restore, now))
+
+
+async def _take_target(services: Services, restore: Restore) -> bool:
+    """Put the target under the restore's lease, so that nobody else takes it or writes to it; make it if it is new.
+
+    Returns:
+        Whether this restore has made it.
+
+    Raises:
+        RefusedError: somebody else has made it meanwhile, or its container is missing.
+        TargetLeasedError: somebody else has leased it.
+    """
+    target = restore.target_address
+    there = await services.copies.look(target)
+    if there is None and not restore.target_is_new:
+        raise RefusedError(f"{target.url} was there, and is gone. What to do: enqueue the request again")
+    is_other = there is not None and there.metadata.get(RESTORE_METADATA) != restore.restore
+    if there and restore.target_is_new and is_other:
+        _require_free(target, there, overwrite=restore.overwrite)
+    try:
+        made = {RESTORE_METADATA: restore.restore}
+        etag = there.etag if there else await services.copies.create(target, restore.size, made)
+    except ResourceNotFoundError:
+        raise RefusedError(
+            f"the container {target.parent.url} does not exist. What to do: create it, or name another target"
+        ) from None
+    await services.copies.acquire_lease(target, restore.lease, etag)
+    return restore.target_is_new and not is_other

@@ -1,0 +1,184 @@
+"""The second and the third step of a restore: promote the recovery point in the backup account, and copy it back."""
+
+import logging
+
+from azure.core.exceptions import AzureError
+
+from shared.azure.blobs.reading import Version
+from shared.azure.blobs.targets import CopyTarget
+from shared.azure.services import Services
+from shared.azure.tables.records import RecordConflictError
+from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError, explain, refuses_source
+from shared.events import Event, log_event
+from shared.model.addresses import BlobAddress
+from shared.model.disk import SERVER_SIDE, PointState
+from shared.model.fitness import unsendable
+from shared.model.names import COPY_ABORTED, COPY_METADATA, COPY_PENDING, DISK_METADATA, RESTORE_METADATA
+from shared.model.restore import Next, Restore, RestoreFailedError, State, begun, next_look
+from shared.model.run import SHORTEST_CHECK_DELAY
+from shared.points.versions import point_of, start_copy, version_of
+from shared.restore.carry import carry
+
+
+async def promote(services: Services, restore: Restore) -> Next:
+    """Copy the recovery point over the target's backup blob, or to a new one; the blob's own snapshots stay.
+
+    Raises:
+        RestoreFailedError: the copy was aborted.
+        NotAsLeftError: it failed, or the backup blob is not as it was found, or not under the restore's lease.
+        SourceGoneError: the recovery point is gone.
+    """
+    target = restore.target_address
+    backup = services.backups.address(target)
+    found = await services.copies.look(backup)
+    await _require_current(services, restore)
+    if found and found.is_marked(restore.mark):
+        if not _has_succeeded(restore, backup, found):
+            return _under_way(services, restore, found)
+        await services.copies.renew_lease(backup, restore.lease)
+        etag = await services.copies.forget_source(backup, found.etag, restore.lease)
+        then = begun(restore, State.COPYING, services.now())
+        return Next(then.model_copy(update={"backup_etag": etag}))
+    point = version_of(services, restore.address, await point_of(services, restore.address, restore.recovery_point))
+    await services.pages.properties(point.blob, point.snapshot)
+    try:
+        await _start_promotion(services, restore, point, found)
+    except NotAsLeftError:
+        found = await services.copies.look(backup)
+        if found is None or found.metadata.get(RESTORE_METADATA) != restore.restore:
+            raise
+        # Another invocation of this very step was faster.
+        return Next(restore.model_copy(update={"checked": services.now()}), SHORTEST_CHECK_DELAY)
+    return Next(restore.model_copy(update={"checked": services.now()}))
+
+
+async def _start_promotion(services: Services, restore: Restore, point: Version, found: CopyTarget | None) -> None:
+    """Start the copy over the target's backup blob as it was found, or to one that is made for it."""
+    target = restore.target_address
+    backup = services.backups.address(target)
+    about = {DISK_METADATA: target.url, RESTORE_METADATA: restore.restore}
+    etag = found.etag if found else await services.backups.create(target, restore.size, about)
+    if await services.backups.acquire_lease(target, restore.lease, etag):
+        log_event(Event.LEASE_BROKEN, level=logging.WARNING, disk=target.url, restore=restore.restore)
+    if found:
+        etag = await _without_own_pages(services, restore, backup, found)
+    about = {**about, COPY_METADATA: restore.mark}
+    await start_copy(services, point, backup, about, etag=etag, lease_id=restore.lease)
+
+
+async def copy_back(services: Services, restore: Restore) -> Next:
+    """Copy the recovery point to the target.
+
+    Raises:
+        RestoreFailedError: the target is gone, or the copy was aborted.
+        NotAsLeftError: the copy failed, or the target is not under the restore's lease.
+        SourceGoneError: the recovery point is gone.
+    """
+    target = restore.target_address
+    found = await services.copies.look(target)
+    await _require_current(services, restore)
+    if found is None:
+        raise RestoreFailedError(f"{target.url} is gone")
+    if restore.target_is_new and found.metadata.get(RESTORE_METADATA) != restore.restore:
+        raise RestoreFailedError(f"{target.url} is not what this restore has made, but somebody else's")
+    if found.is_marked(restore.mark):
+        if not _has_succeeded(restore, target, found):
+            return _under_way(services, restore, found)
+        await services.copies.renew_lease(target, restore.lease)
+        etag = await services.copies.forget_source(target, found.etag, restore.lease)
+        then = begun(restore, State.PROVING, services.now())
+        return Next(then.model_copy(update={"target_etag": etag, "bytes_done": restore.size}))
+    source = await _source(services, restore)
+    if restore.copying != SERVER_SIDE:
+        return await carry(services, restore, source, found)
+    about = copy_metadata(restore, found)
+    if why := unsendable(about):
+        raise RestoreFailedError(f"{target.url} has got metadata that can't be kept: {why}")
+    await services.copies.acquire_lease(target, restore.lease, found.etag)
+    etag = await _without_own_pages(services, restore, target, found)
+    started = restore.model_copy(update={"copied_from": source.url, "checked": services.now()})
+    try:
+        await start_copy(services, source, target, about, etag=etag, lease_id=restore.lease)
+    except (CopyRefusedError, AzureError) as error:
+        if isinstance(error, AzureError) and not refuses_source(error):
+            raise
+        how = f"through the function, since the service could not copy by itself: {explain(error)}"
+        log_event(
+            Event.COPY_THROUGH_FUNCTION, level=logging.WARNING, disk=restore.disk, restore=restore.restore, reason=how
+        )
+        return Next(started.model_copy(update={"copying": how}))
+    log_event(
+        Event.RESTORE_COPY_STARTED,
+        disk=restore.disk,
+        restore=restore.restore,
+        target=target.url,
+        copied_from=source.url,
+    )
+    return Next(started)
+
+
+async def _without_own_pages(services: Services, restore: Restore, blob: BlobAddress, found: CopyTarget) -> str:
+    """Empty what an earlier attempt has copied, which soft delete would keep once it is copied over; give the ETag."""
+    is_own = restore.attempt > 1 and found.metadata.get(RESTORE_METADATA) == restore.restore
+    return await services.copies.empty(blob, found, restore.lease) if is_own else found.etag
+
+
+def copy_metadata(restore: Restore, found: CopyTarget) -> dict[str, str]:
+    """Give the metadata that the target is to have: its own, and what marks the copy."""
+    return {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
+
+
+def _has_succeeded(restore: Restore, blob: BlobAddress, found: CopyTarget) -> bool:
+    """Tell whether a copy has succeeded; if it has not, it is under way."""
+    if found.has_succeeded(restore.mark, restore.size):
+        return True
+    if found.copy_status == COPY_ABORTED:
+        raise RestoreFailedError(f"the copy to {blob.url} was aborted")
+    if found.copy_status == COPY_PENDING:
+        return False
+    said = found.copy_said or f"{found.copy_status}, {found.size} bytes"
+    raise NotAsLeftError(f"the copy to {blob.url} failed: {said}")
+
+
+def _under_way(services: Services, restore: Restore, found: CopyTarget) -> Next:
+    now = services.now()
+    progress = {"bytes_done": found.bytes_done, "bytes_total": found.bytes_total, "checked": now}
+    return Next(restore.model_copy(update=progress), next_look(restore, now))
+
+
+async def _source(services: Services, restore: Restore) -> Version:
+    """Find what the target is copied from: over the disk itself, its own snapshot while it is there; else the backup.
+
+    No bytes cross accounts then; that it is what the recovery point holds, the proof shows.
+    """
+    point = await point_of(services, restore.address, restore.recovery_point)
+    if restore.target == restore.disk and point.state is not PointState.DAMAGED:
+        own = Version(restore.address, point.source_snapshot)
+        try:
+            found = await services.pages.properties(own.blob, own.snapshot)
+        except SourceGoneError:
+            pass
+        else:
+            if found.size == restore.size:
+                return own
+    backup = version_of(services, restore.address, point)
+    await services.pages.properties(backup.blob, backup.snapshot)
+    return backup
+
+
+async def _require_current(services: Services, restore: Restore) -> None:
+    """See to it that the restore is still where its row was read, and the target still its own.
+
+    It is asked after the look at the blob that is copied to, and before any change, which is on the condition of the
+    ETag that was seen: an invocation that hung until the disk is in use again does not copy over it.
+
+    Raises:
+        RecordConflictError: the restore has gone on meanwhile.
+        RestoreFailedError: the target's record was deleted, or names another restore.
+    """
+    row = await services.restores.get(restore.address, restore.restore)
+    if row is None or (row[0].state, row[0].attempt) != (restore.state, restore.attempt):
+        raise RecordConflictError(restore.restore)
+    found = await services.records.get(restore.target_address)
+    if found is None or found[0].restore != restore.restore:
+        raise RestoreFailedError(f"the record of {restore.target} names this restore no more")

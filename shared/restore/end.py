@@ -1,0 +1,189 @@
+"""The end of a restore: its leases are ended, nothing half-made is left, and its target's record lets go of it."""
+
+import contextlib
+import logging
+
+from azure.core.exceptions import AzureError
+
+from shared.azure.blobs.targets import CopyTarget
+from shared.azure.services import Services
+from shared.azure.tables.records import RecordConflictError
+from shared.errors import DiskError, NotAsLeftError, SourceGoneError, TargetLeasedError, explain
+from shared.events import Event, log_event
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DiskRecord
+from shared.model.messages import FinishMessage, RunMessage
+from shared.model.names import RESTORE_METADATA
+from shared.model.restore import Restore, State
+from shared.model.restore_target import is_blank, released
+from shared.model.run import LONGEST_CHECK_DELAY
+from shared.points.dropping import drop
+from shared.runs.failures import record_failure
+from shared.runs.open_run import catch_up
+
+
+async def clean_up(services: Services, restore: Restore) -> None:
+    """Clean up after a restore that has come to its end. Repeating it is harmless; the record lets go of it last.
+
+    One that is done is cleaned up before its row says so: who reads it may go on with the disk at once.
+    """
+    if not restore.recovery_point:
+        return
+    record = await _note(services, restore)
+    has_adopted = await is_adopted(services, restore)
+    if not has_adopted:
+        await _drop_halves(services, restore)
+    await _end_leases(services, restore)
+    if has_adopted and record and record.restore == restore.restore:
+        await _drop_others(services, restore, record)
+    await _let_go(services, restore)
+
+
+async def clean_up_or_leave(services: Services, restore: Restore) -> None:
+    """Clean up after a restore that has ended; where that can't be done for too long, let its target go all the same.
+
+    Raises:
+        Exception: it could not be done now; the message, or the next tick, comes back to it.
+    """
+    try:
+        await clean_up(services, restore)
+    except Exception as error:
+        if not restore.is_to_be_left(services.now()):
+            raise
+        await let_go(services, restore, explain(error))
+
+
+async def let_go(services: Services, restore: Restore, why: str) -> None:
+    """Have the target's record let go of a restore that can't be cleaned up after, and say what may be left of it."""
+    target = restore.target_address
+    with contextlib.suppress(AzureError):
+        await _end_leases(services, restore)
+    left = (
+        f"what the restore {restore.restore} has left of {target.url} could not be cleaned up: {why}."
+        f" What to do: end its lease {restore.lease}, and delete the disk if it is not whole"
+    )
+    log_event(Event.RESTORE_LEFT_OVER, level=logging.WARNING, disk=restore.disk, restore=restore.restore, reason=left)
+    now = services.now()
+
+    def change(record: DiskRecord) -> DiskRecord:
+        told = {"last_error": left, "last_error_at": now}
+        return record.model_copy(update=told) if record.restore == restore.restore else record
+
+    await services.records.update(target, change)
+    await _let_go(services, restore)
+
+
+async def _note(services: Services, restore: Restore) -> DiskRecord | None:
+    """Put on the target's record why the restore has not come to a good end.
+
+    That changes the record's ETag too: an invocation that is about to adopt the target, late, can't any more.
+    """
+
+    def change(record: DiskRecord) -> DiskRecord:
+        if restore.state is not State.FAILED or record.restore != restore.restore:
+            return record
+        return record.model_copy(update={"last_error": restore.reason, "last_error_at": restore.ended})
+
+    return await services.records.update(restore.target_address, change)
+
+
+async def is_adopted(services: Services, restore: Restore) -> bool:
+    """Tell whether a restore has adopted its target: the state that it was restored to is on record."""
+    if restore.state is State.DONE or not restore.target_snapshot:
+        return restore.state is State.DONE
+    return await services.records.point(restore.target_address, restore.target_snapshot) is not None
+
+
+async def _end_leases(services: Services, restore: Restore) -> None:
+    target = restore.target_address
+    await services.backups.release_lease(target, restore.lease)
+    await services.copies.release_lease(target, restore.lease)
+
+
+async def _drop_others(services: Services, restore: Restore, record: DiskRecord) -> None:
+    """Delete what the restored disk's snapshot takes the place of: older source snapshots, and its own duplicates."""
+    target = restore.target_address
+    run = RunMessage(disk=target.url, run=restore.target_snapshot)
+    for taken in await services.backups.snapshots(target, run.run_id):
+        if taken.time != record.backup_snapshot:
+            await services.backups.delete_snapshot(target, taken.time)
+    for snapshot in await services.disks.own_snapshots(target):
+        if snapshot < record.base_snapshot:
+            await services.disks.delete_snapshot(target, snapshot)
+            log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=target.url, snapshot=snapshot)
+
+
+async def _drop_halves(services: Services, restore: Restore) -> None:
+    """Delete what the restore has made and not finished; what was there before is left as it is.
+
+    A target that was copied whole is left too: where the recovery point is gone meanwhile, it is all there is of it.
+    """
+    target = restore.target_address
+    await _drop_snapshots(services, restore)
+    if restore.target_etag:
+        return
+    if restore.target_is_new and (disk := await _made(services, restore, target)):
+        await _drop(services, restore, target, disk)
+    backup = services.backups.address(target)
+    if restore.backup_is_new and (blob := await _made(services, restore, backup)):
+        await _drop(services, restore, backup, blob)
+
+
+async def _drop_snapshots(services: Services, restore: Restore) -> None:
+    """Delete the source snapshots that the restore has taken: those newer than the target's base snapshot."""
+    if not restore.target_etag and restore.attempt == 1:
+        return
+    target = restore.target_address
+    snapshots = await services.disks.own_snapshots(target)
+    found = await services.records.get(target)
+    if found is None or found[0].restore != restore.restore or found[0].run:
+        return  # some may be those of a run by now
+    for snapshot in snapshots:
+        if snapshot > found[0].base_snapshot:
+            await services.disks.delete_snapshot(target, snapshot)
+
+
+async def _made(services: Services, restore: Restore, blob: BlobAddress) -> CopyTarget | None:
+    """Give a blob as it stands, if this restore has made it."""
+    try:
+        found = await services.copies.look(blob)
+    except TargetLeasedError:
+        return None
+    return found if found and found.metadata.get(RESTORE_METADATA) == restore.restore else None
+
+
+async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: CopyTarget) -> None:
+    lease = restore.lease if found.leased else None
+    try:
+        await drop(services, blob, found, lease)
+    except NotAsLeftError as error:
+        log_event(
+            Event.RESTORE_LEFT_OVER,
+            level=logging.WARNING,
+            disk=restore.disk,
+            restore=restore.restore,
+            reason=explain(error),
+        )
+    else:
+        log_event(Event.RESTORE_DROPPED, disk=restore.disk, restore=restore.restore, blob=blob.url)
+
+
+async def _let_go(services: Services, restore: Restore) -> None:
+    """Take the restore off its target's record; a record that says nothing of any backup goes with it."""
+    target = restore.target_address
+
+    def change(record: DiskRecord) -> DiskRecord:
+        return released(record, restore, wrote=restore.state is State.FAILED and restore.has_begun)
+
+    await services.records.update(target, change)
+    found = await services.records.get(target)
+    if found and restore.target_is_new and is_blank(found[0]):
+        with contextlib.suppress(RecordConflictError):
+            await services.records.delete(target, found[1])
+        return
+    try:
+        await catch_up(services, target)
+    except (AzureError, DiskError, SourceGoneError, RecordConflictError) as error:
+        # The restore is over all the same; the message of a run that is over comes back to it.
+        await record_failure(services, target, Event.SNAPSHOT_FAILED, error)
+        await services.queues.send(FinishMessage(disk=target.url, run=restore.recovery_point), LONGEST_CHECK_DELAY)

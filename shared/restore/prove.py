@@ -1,0 +1,79 @@
+"""The proof of a restore: the restored disk and its backup blob are held against the recovery point, part by part."""
+
+import logging
+
+from shared.azure.blobs.reading import Version
+from shared.azure.services import Services
+from shared.changes.ranges import windows
+from shared.changes.sampling import Sampler
+from shared.content.looking import look_at
+from shared.errors import DiffersError
+from shared.events import Event, log_event
+from shared.model.restore import Restore, RestoreFailedError
+from shared.pages.comparing import Comparison
+
+WINDOW = 8 * 1024**3
+"""Bytes of a disk that one invocation proves: should it have to read all of them, it is done in minutes."""
+
+
+def parts(size: int) -> int:
+    """Count the parts of a proof: each window of the disk, and each of its backup blob."""
+    return 2 * max(1, len(windows(size, WINDOW)))
+
+
+async def prove_part(services: Services, restore: Restore, point: Version) -> Restore:
+    """Prove the next part: of the restored disk's snapshot first, then of its backup blob.
+
+    The sizes are equal; the page maps are equal, where a page valid on one side only must read as zeros; sampled ranges
+    hold the same; and so does the last page, which is where a VHD has its footer. What is seen on the disk is noted.
+
+    Raises:
+        RestoreFailedError: something differs.
+    """
+    half = restore.parts_total // 2
+    number = restore.parts_proved % half
+    is_disk = restore.parts_proved < half
+    copy = (
+        Version(restore.target_address, restore.target_snapshot)
+        if is_disk
+        else Version(services.backups.address(restore.target_address), "")
+    )
+    comparison = await Comparison.begin(services, point, copy)
+    try:
+        await _compare(comparison, restore, number, is_last=number == half - 1)
+    except DiffersError as error:
+        log_event(
+            Event.RESTORE_NOT_PROVED, level=logging.ERROR, disk=restore.disk, restore=restore.restore, reason=str(error)
+        )
+        raise RestoreFailedError(f"{copy.blob.url} is not the recovery point that was copied to it: {error}") from None
+    counts: dict[str, object] = {
+        "parts_proved": restore.parts_proved + 1,
+        "ranges_compared": restore.ranges_compared + (comparison.ranges if is_disk else 0),
+        "samples_compared": restore.samples_compared + comparison.samples,
+        "bytes_compared": restore.bytes_compared + comparison.bytes_compared,
+    }
+    if is_disk and number == half - 1:
+        found = await look_at(services, copy, restore.size)
+        counts |= {"seen": found.described, "doubts": ", ".join(found.doubts)}
+    return restore.model_copy(update=counts)
+
+
+async def _compare(comparison: Comparison, restore: Restore, number: int, *, is_last: bool) -> None:
+    """Compare a part."""
+    await comparison.require_size(restore.size)
+    if restore.size:
+        sampler = Sampler(f"{restore.restore}/{restore.parts_proved}")
+        await comparison.page_maps(windows(restore.size, WINDOW)[number], sampler.see)
+        await comparison.contents(sampler.samples())
+    if is_last:
+        await comparison.last_page(restore.size)
+
+
+def proved(restore: Restore) -> str:
+    """Say what was proved; what speaks against using the disk, though it is the recovery point, comes first."""
+    doubtful = f"but the disk may be unusable, as it was when it was backed up: {restore.doubts}; "
+    return (
+        f"{doubtful if restore.doubts else ''}size equal, {restore.size} bytes; {restore.seen};"
+        f" page map equal, {restore.ranges_compared} ranges; {restore.samples_compared} samples equal,"
+        f" {restore.bytes_compared} bytes; its backup blob is equal too"
+    )

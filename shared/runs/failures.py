@@ -1,0 +1,60 @@
+"""How a step that fails is put on the record of its disk, before the queue tries it again."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from azure.core.exceptions import AzureError
+from pydantic import ValidationError
+
+from shared.azure.services import Services
+from shared.azure.tables.records import RecordConflictError
+from shared.errors import OtherDiskError, StepFailedError, explain
+from shared.events import Event, log_event
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DiskRecord
+from shared.model.failed_runs import erred
+from shared.model.messages import RunMessage
+from shared.model.names import backup_blob_name
+
+
+@contextlib.asynccontextmanager
+async def on_record(services: Services, message: RunMessage, failed: Event) -> AsyncIterator[None]:
+    """Put what a step raises on its disk's record, and have the queue deliver the message again.
+
+    Raises:
+        StepFailedError: in the place of an error of the SDK: the host logs all that an exception carries, and the
+            service may repeat a signed URL.
+    """
+    try:
+        yield
+    except AzureError as error:
+        await record_failure(services, message.address, failed, error, run=message.run)
+        raise StepFailedError(explain(error)) from None
+    except Exception as error:
+        await record_failure(services, message.address, failed, error, run=message.run)
+        raise
+
+
+async def record_failure(
+    services: Services, disk: BlobAddress, event: Event, error: BaseException, run: str = ""
+) -> None:
+    """Log a failure and put it on the disk's record, which is made if there is none yet."""
+    reason = explain(error)
+    log_event(event, level=logging.ERROR, disk=disk.url, run=run, reason=reason)
+
+    def failed(record: DiskRecord) -> DiskRecord:
+        now = services.now()
+        return erred(record, run, now).model_copy(update={"last_error": reason, "last_error_at": now})
+
+    try:
+        if await services.records.update(disk, failed) is None:
+            await services.records.put(disk, failed(new_record(services, disk)), None)
+    except (AzureError, RecordConflictError, ValidationError, OtherDiskError) as unwritten:
+        # The failure is in the log; the other disks must not suffer for the record.
+        log_event(Event.RECORD_FAILED, level=logging.ERROR, disk=disk.url, run=run, reason=explain(unwritten))
+
+
+def new_record(services: Services, disk: BlobAddress) -> DiskRecord:
+    """Make the record of a disk that has none."""
+    return DiskRecord(disk=disk.url, backup_blob=services.settings.container.blob(backup_blob_name(disk)).url)

@@ -1,0 +1,45 @@
+"""How a run ends that can't be finished: closed on record, its lease ended, nothing of it left behind."""
+
+from shared.azure.services import Services
+from shared.events import Event
+from shared.model.disk import DiskRecord
+from shared.model.messages import FinishMessage, RunMessage
+from shared.model.run import LONGEST_CHECK_DELAY, given_up
+from shared.runs.clean_up import drop_duplicates
+from shared.runs.failures import record_failure
+from shared.runs.full_copies import drop_copy
+from shared.settings import Mode
+
+
+async def give_up(services: Services, message: RunMessage, why: Exception) -> None:
+    """Close a run without a recovery point: where the backup blob is between two states, the next run is a resync."""
+
+    def closed(record: DiskRecord) -> DiskRecord:
+        reason = f"run {message.run} was given up: {why}"
+        return given_up(record, reason) if record.run_of(message.run) else record
+
+    found = await services.records.get(message.address)
+    run = found[0].run_of(message.run) if found else None
+    if run is not None:
+        await record_failure(services, message.address, Event.RUN_FAILED, why, message.run)
+        record = await services.records.update(message.address, closed)
+        if run.mode is Mode.FULL:
+            await drop_copy(services, message, run)
+        else:
+            await services.backups.release_lease(message.address, message.of_plan(run.plan).lease_id)
+            await _drop_backup_snapshots(services, message)
+        if record and record.base_snapshot != message.run:
+            await services.disks.delete_snapshot(message.address, message.run)
+    if run is not None:
+        # A tick may have found the run open: the disk is caught up, unless this very tick snapshots it.
+        await services.queues.send(FinishMessage(disk=message.disk, run=message.run), LONGEST_CHECK_DELAY)
+
+
+async def _drop_backup_snapshots(services: Services, message: RunMessage) -> None:
+    """Delete the snapshots of the backup blob that the run has taken, and come no further: no row names them.
+
+    None can come any more once the lease has ended. Where another invocation has sealed the run meanwhile, its
+    recovery point is kept.
+    """
+    point = await services.records.point(message.address, message.run)
+    await drop_duplicates(services, message, point.backup_snapshot if point else "")

@@ -1,0 +1,121 @@
+"""How a run is opened: from a source snapshot that a tick has taken, or of a disk that the last tick has found busy."""
+
+import contextlib
+import logging
+from datetime import datetime
+
+from shared.azure.services import Services
+from shared.azure.tables.records import RecordConflictError
+from shared.errors import DiskError
+from shared.events import Event, log_event
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DiskRecord, OpenRun
+from shared.model.messages import FinishMessage, PlanMessage
+from shared.model.notices import noticed, versions_kept
+from shared.model.run import next_check
+from shared.model.tick import asked_for, is_to_catch_up
+from shared.runs.failures import new_record
+
+
+async def catch_up(services: Services, disk: BlobAddress, *, after_a_run: bool = False) -> None:
+    """Snapshot a disk, and open its run, if the last tick has found it busy and it no longer is.
+
+    Repeating it is harmless: a disk that has what the tick asked for is left alone, and so is one whose run is open.
+
+    Args:
+        services: the services.
+        disk: the disk.
+        after_a_run: whether a run is just over; where another is open that nobody has looked at yet, an earlier call
+            may have died before it had enqueued that one's messages.
+
+    Raises:
+        AzureError: the snapshot could not be taken.
+    """
+    found = await services.records.get(disk)
+    record = found[0] if found else None
+    run = record.run if record else None
+    if run and after_a_run and run.checked == run.started:
+        await _enqueue_again(services, disk, run)
+    if record is None or record.last_tick is None or not is_to_catch_up(record, services.now()):
+        return
+    if record.adopted or services.settings.covers(disk):
+        snapshot = await services.disks.take_snapshot(disk)
+        log_event(Event.BACKUP_CAUGHT_UP, disk=disk.url, tick=record.last_tick.isoformat(), run=snapshot)
+        await open_run(services, disk, snapshot, record.last_tick)
+
+
+async def open_run(services: Services, disk: BlobAddress, snapshot: str, tick: datetime) -> None:
+    """Open the run of a source snapshot and enqueue its plan; where another run or a restore was faster, drop it.
+
+    Args:
+        services: the services.
+        disk: the disk.
+        snapshot: the time of the source snapshot that was just taken.
+        tick: the tick that it was taken for, UTC.
+
+    Raises:
+        DiskError: the disk is no page blob.
+    """
+    source = await services.pages.properties(disk, snapshot)
+    if not source.is_page_blob:
+        await services.disks.delete_snapshot(disk, snapshot)
+        raise DiskError(f"{disk.url} is no page blob, so it is no disk. What to do: take it out of SOURCE_DISKS.")
+    now = services.now()
+    mode = services.settings.mode_of(disk)
+    run = OpenRun(snapshot=snapshot, size=source.size, started=now, tick=tick, mode=mode, progressed=now, checked=now)
+    if not await _put_on_record(services, disk, run, tick):
+        log_event(
+            Event.SNAPSHOT_DROPPED,
+            level=logging.WARNING,
+            disk=disk.url,
+            run=snapshot,
+            reason="another run or a restore was faster",
+        )
+        await services.disks.delete_snapshot(disk, snapshot)
+        return
+    log_event(Event.RUN_OPENED, disk=disk.url, run=snapshot, size=source.size)
+    if services.disks.versioned.get(disk):
+        log_event(Event.VERSIONS_KEPT, level=logging.WARNING, disk=disk.url, run=snapshot, reason=versions_kept(disk))
+    await _enqueue(services, disk, run)
+
+
+async def _enqueue(services: Services, disk: BlobAddress, run: OpenRun) -> None:
+    """Enqueue a run's first messages: to plan it, and to look at it until it is sealed."""
+    await services.queues.send(PlanMessage(disk=disk.url, run=run.snapshot))
+    await services.queues.send(FinishMessage(disk=disk.url, run=run.snapshot), next_check(run, services.now()))
+
+
+async def _enqueue_again(services: Services, disk: BlobAddress, run: OpenRun) -> None:
+    """Enqueue a run's first messages again, and note it as a look: so that it is done once."""
+    await _enqueue(services, disk, run)
+    now = services.now()
+
+    def looked_at(record: DiskRecord) -> DiskRecord:
+        return record.with_run(checked=now) if record.run_of(run.snapshot) else record
+
+    await services.records.update(disk, looked_at)
+
+
+async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun, tick: datetime) -> bool:
+    """Open a run on the disk's record, unless another run is open there or was sealed meanwhile, or a restore is on.
+
+    Returns:
+        Whether the record knows the run: open, or sealed by now.
+    """
+    new = new_record(services, disk)
+
+    def opened(record: DiskRecord) -> DiskRecord:
+        record = asked_for(record, tick)
+        if record.run or record.restore or record.base_snapshot >= run.snapshot:
+            return record
+        adopted = record.adopted and not services.settings.covers(disk)
+        notice = noticed(disk, services.disks.versioned.get(disk), record.notice)
+        begun = {"run": run, "backup_blob": new.backup_blob, "adopted": adopted, "notice": notice, "late_tick": None}
+        return record.model_copy(update=begun)
+
+    record = await services.records.update(disk, opened)
+    if record is None:
+        with contextlib.suppress(RecordConflictError):
+            await services.records.put(disk, opened(new), None)
+        record = await services.records.update(disk, opened)
+    return record is not None and (record.run_of(run.snapshot) is not None or record.base_snapshot == run.snapshot)

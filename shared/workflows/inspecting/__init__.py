@@ -1,1 +1,0 @@
-"""The steps of `continue_inspection`, in their order: begin, promote (a drill only), compare, conclude."""

@@ -1,1 +1,0 @@
-"""The end of `finish_backup`: verify the backup blob, seal it, clean up."""
