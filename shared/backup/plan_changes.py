@@ -7,10 +7,11 @@ from shared.azure.services import Services
 from shared.backup.copy_batch import Lasts, copy_batch
 from shared.errors import SourceGoneError
 from shared.events import Event, log_event
+from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord, OpenRun
 from shared.model.messages import PlanMessage
 from shared.model.names import DISK_METADATA
-from shared.model.run import BackupBlob, opened
+from shared.model.run import opened
 from shared.runs.failures import on_record
 from shared.runs.full_copies import start_copy
 from shared.runs.give_up import give_up
@@ -68,7 +69,7 @@ async def _open_run(services: Services, message: PlanMessage, run: OpenRun) -> P
     return plan
 
 
-async def _take_blob(services: Services, message: PlanMessage, blob: BackupBlob | None, size: int) -> None:
+async def _take_blob(services: Services, message: PlanMessage, blob: BlobState | None, size: int) -> None:
     """Put the backup blob under the run's lease, as it was found, or created if it was not there.
 
     One that somebody wrote to meanwhile is not taken: the message comes again, and finds a run without its lease.

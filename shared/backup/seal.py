@@ -2,11 +2,11 @@
 
 import logging
 
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.backup.verify import verified
 from shared.events import Event, log_event
+from shared.model.blob import BlobState
 from shared.model.catalogue import point_metadata
 from shared.model.disk import DiskRecord, OpenRun, RecoveryPoint
 from shared.model.messages import FinishMessage
@@ -54,7 +54,7 @@ def _notice(services: Services, message: FinishMessage, record: DiskRecord) -> s
     return noticed(blob, is_versioned, record.backup_notice)
 
 
-async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, copy: CopyTarget) -> None:
+async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, copy: BlobState) -> None:
     """Advance the record to a full copy that has succeeded.
 
     Raises:

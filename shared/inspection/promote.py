@@ -2,13 +2,13 @@
 
 import contextlib
 
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.errors import NotAsLeftError
 from shared.inspection.versions import scratch_of, versions_on_record
 from shared.model.addresses import BlobAddress
+from shared.model.blob import COPY_PENDING, COPY_SUCCESS, BlobState
 from shared.model.inspection import Inspection, Next, Stage, begun, tried_again
-from shared.model.names import COPY_METADATA, COPY_PENDING, COPY_SUCCESS, DISK_METADATA, DRILL_METADATA
+from shared.model.names import COPY_METADATA, DISK_METADATA, DRILL_METADATA
 from shared.model.run import check_delay
 from shared.points.versions import start_copy
 
@@ -40,12 +40,12 @@ async def promote(services: Services, inspection: Inspection) -> Next:
     return Next(tried_again(inspection, f"the copy to {scratch.url} did not succeed: {said}", now))
 
 
-async def _without_source(services: Services, scratch: BlobAddress, found: CopyTarget) -> str:
+async def _without_source(services: Services, scratch: BlobAddress, found: BlobState) -> str:
     """Have the scratch blob say no more by which signature it was copied, if there was one; give its ETag then."""
     return await services.copies.forget_source(scratch, found.etag) if found.copy_status == COPY_SUCCESS else found.etag
 
 
-async def _start(services: Services, inspection: Inspection, scratch: BlobAddress, found: CopyTarget | None) -> Next:
+async def _start(services: Services, inspection: Inspection, scratch: BlobAddress, found: BlobState | None) -> Next:
     """Start the copy, unless another invocation of this very step is faster."""
     point = (await versions_on_record(services, inspection)).original
     await services.pages.properties(point.blob, point.snapshot)

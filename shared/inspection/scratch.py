@@ -2,15 +2,15 @@
 
 import logging
 
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.errors import NotAsLeftError, explain
 from shared.events import Event, log_event
 from shared.inspection.versions import scratch_of
 from shared.model.addresses import AddressError, BlobAddress
+from shared.model.blob import COPY_PENDING, BlobState
 from shared.model.disk import Task
 from shared.model.inspection import Inspection
-from shared.model.names import COPY_PENDING, DISK_METADATA, DRILL_METADATA
+from shared.model.names import DISK_METADATA, DRILL_METADATA
 from shared.points.dropping import drop
 
 
@@ -37,7 +37,7 @@ async def drop_orphans(services: Services) -> None:
             await _delete(services, scratch, found)
 
 
-async def _delete(services: Services, scratch: BlobAddress, found: CopyTarget) -> bool:
+async def _delete(services: Services, scratch: BlobAddress, found: BlobState) -> bool:
     if found.copy_status == COPY_PENDING:
         return False
     try:

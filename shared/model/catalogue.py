@@ -6,11 +6,11 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from shared.model.addresses import AddressError, BlobAddress
+from shared.model.blob import COPY_SUCCESS, BlobState
 from shared.model.disk import COPY_BLOB, DiskRecord, Kind, RecoveryPoint
 from shared.model.messages import RunMessage
 from shared.model.names import (
     COPY_METADATA,
-    COPY_SUCCESS,
     DISK_METADATA,
     ETAG_METADATA,
     KIND_METADATA,
@@ -20,7 +20,6 @@ from shared.model.names import (
     backup_blob_name,
     full_copy_name,
 )
-from shared.model.run import BackupBlob
 from shared.model.times import canonical_time
 
 _REBUILT = "the catalogue was rebuilt"
@@ -136,7 +135,7 @@ def looks_like_a_point(stored: StoredBlob) -> bool:
     return bool(stored.snapshot) or KIND_METADATA in stored.metadata
 
 
-def rebuilt(backup_blob: str, last: FoundPoint, blob: BackupBlob | None, *, adopted: bool) -> DiskRecord:
+def rebuilt(backup_blob: str, last: FoundPoint, blob: BlobState | None, *, adopted: bool) -> DiskRecord:
     """Make the record of a disk that has none, from its last recovery point.
 
     Where the backup blob is as that one has left it, the next run is incremental; else it is a resync.

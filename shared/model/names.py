@@ -35,9 +35,6 @@ COPY_METADATA = "tidemark_copy"
 RESTORE_METADATA = "tidemark_restore"
 DRILL_METADATA = "tidemark_drill"
 
-# What `x-ms-copy-status` says of a copy (REST: Get Blob Properties); `failed` beside these.
-COPY_PENDING, COPY_SUCCESS, COPY_ABORTED = "pending", "success", "aborted"
-
 # One version for all blob and queue requests: a newer default of the SDK is refused by some clouds.
 STORAGE_API_VERSION = "2025-11-05"
 

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.errors import DiskError, NotAsLeftError, OtherDiskError, TargetLeasedError, explain, lacks_role
 from shared.model.addresses import AddressError, BlobAddress, is_url_of
+from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord, OpenRun, PointState, RecoveryPoint
 from shared.model.fitness import unfit, unsendable
 from shared.model.messages import FinishMessage
@@ -119,7 +119,7 @@ async def _point(services: Services, disk: BlobAddress, asked: str) -> RecoveryP
     return point
 
 
-def _require_free(target: BlobAddress, there: CopyTarget, *, overwrite: bool) -> None:
+def _require_free(target: BlobAddress, there: BlobState, *, overwrite: bool) -> None:
     """See to it that a blob that is there may be written over."""
     if not overwrite:
         raise RefusedError(
@@ -132,7 +132,7 @@ def _require_free(target: BlobAddress, there: CopyTarget, *, overwrite: bool) ->
         raise TargetLeasedError(target.url)
 
 
-def _require_metadata(restore: Restore, target: BlobAddress, there: CopyTarget) -> None:
+def _require_metadata(restore: Restore, target: BlobAddress, there: BlobState) -> None:
     """See to it that a target can keep the metadata that it has, beside what marks the copy to it."""
     if why := unsendable(copy_metadata(restore, there)):
         raise RefusedError(

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 from shared.azure.blobs.reading import Version
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window, coalesced, gaps_cleared, writes
+from shared.model.blob import BlobState
 from shared.model.restore import Next, Restore, State, begun
 from shared.pages.at_once import AtOnce
 from shared.pages.clearing import Clearing
@@ -23,7 +23,7 @@ WRITERS = 8
 """Requests that one invocation has under way at once."""
 
 
-async def carry(services: Services, restore: Restore, source: Version, found: CopyTarget) -> Next:
+async def carry(services: Services, restore: Restore, source: Version, found: BlobState) -> Next:
     """Carry the next part of the recovery point to the target: write what is valid, clear the rest.
 
     Raises:

@@ -5,15 +5,15 @@ import logging
 from azure.core.exceptions import AzureError
 
 from shared.azure.blobs.reading import Version
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError, explain, refuses_source
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
+from shared.model.blob import COPY_ABORTED, COPY_PENDING, BlobState
 from shared.model.disk import SERVER_SIDE, PointState
 from shared.model.fitness import unsendable
-from shared.model.names import COPY_ABORTED, COPY_METADATA, COPY_PENDING, DISK_METADATA, RESTORE_METADATA
+from shared.model.names import COPY_METADATA, DISK_METADATA, RESTORE_METADATA
 from shared.model.restore import Next, Restore, RestoreFailedError, State, begun, next_look
 from shared.model.run import SHORTEST_CHECK_DELAY
 from shared.points.versions import point_of, start_copy, version_of
@@ -52,7 +52,7 @@ async def promote(services: Services, restore: Restore) -> Next:
     return Next(restore.model_copy(update={"checked": services.now()}))
 
 
-async def _start_promotion(services: Services, restore: Restore, point: Version, found: CopyTarget | None) -> None:
+async def _start_promotion(services: Services, restore: Restore, point: Version, found: BlobState | None) -> None:
     """Start the copy over the target's backup blob as it was found, or to one that is made for it."""
     target = restore.target_address
     backup = services.backups.address(target)
@@ -117,18 +117,18 @@ async def copy_back(services: Services, restore: Restore) -> Next:
     return Next(started)
 
 
-async def _without_own_pages(services: Services, restore: Restore, blob: BlobAddress, found: CopyTarget) -> str:
+async def _without_own_pages(services: Services, restore: Restore, blob: BlobAddress, found: BlobState) -> str:
     """Empty what an earlier attempt has copied, which soft delete would keep once it is copied over; give the ETag."""
     is_own = restore.attempt > 1 and found.metadata.get(RESTORE_METADATA) == restore.restore
     return await services.copies.empty(blob, found, restore.lease) if is_own else found.etag
 
 
-def copy_metadata(restore: Restore, found: CopyTarget) -> dict[str, str]:
+def copy_metadata(restore: Restore, found: BlobState) -> dict[str, str]:
     """Give the metadata that the target is to have: its own, and what marks the copy."""
     return {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
 
 
-def _has_succeeded(restore: Restore, blob: BlobAddress, found: CopyTarget) -> bool:
+def _has_succeeded(restore: Restore, blob: BlobAddress, found: BlobState) -> bool:
     """Tell whether a copy has succeeded; if it has not, it is under way."""
     if found.has_succeeded(restore.mark, restore.size):
         return True
@@ -140,7 +140,7 @@ def _has_succeeded(restore: Restore, blob: BlobAddress, found: CopyTarget) -> bo
     raise NotAsLeftError(f"the copy to {blob.url} failed: {said}")
 
 
-def _under_way(services: Services, restore: Restore, found: CopyTarget) -> Next:
+def _under_way(services: Services, restore: Restore, found: BlobState) -> Next:
     now = services.now()
     progress = {"bytes_done": found.bytes_done, "bytes_total": found.bytes_total, "checked": now}
     return Next(restore.model_copy(update=progress), next_look(restore, now))

@@ -5,12 +5,12 @@ import logging
 
 from azure.core.exceptions import AzureError
 
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.errors import DiskError, NotAsLeftError, SourceGoneError, TargetLeasedError, explain
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.names import RESTORE_METADATA
@@ -143,7 +143,7 @@ async def _drop_snapshots(services: Services, restore: Restore) -> None:
             await services.disks.delete_snapshot(target, snapshot)
 
 
-async def _made(services: Services, restore: Restore, blob: BlobAddress) -> CopyTarget | None:
+async def _made(services: Services, restore: Restore, blob: BlobAddress) -> BlobState | None:
     """Give a blob as it stands, if this restore has made it."""
     try:
         found = await services.copies.look(blob)
@@ -152,7 +152,7 @@ async def _made(services: Services, restore: Restore, blob: BlobAddress) -> Copy
     return found if found and found.metadata.get(RESTORE_METADATA) == restore.restore else None
 
 
-async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: CopyTarget) -> None:
+async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: BlobState) -> None:
     lease = restore.lease if found.leased else None
     try:
         await drop(services, blob, found, lease)

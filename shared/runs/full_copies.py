@@ -10,14 +10,14 @@ from datetime import datetime
 from azure.core.exceptions import AzureError
 
 from shared.azure.blobs.reading import Version
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.errors import DiskError, is_passing
 from shared.events import Event, log_event
+from shared.model.blob import COPY_PENDING, BlobState
 from shared.model.catalogue import point_metadata
 from shared.model.disk import COPY_BLOB, DiskRecord, Kind, OpenRun
 from shared.model.messages import FinishMessage, PlanMessage, RunMessage
-from shared.model.names import COPY_METADATA, COPY_PENDING
+from shared.model.names import COPY_METADATA
 from shared.model.run import copied
 from shared.points import versions as points
 from shared.points.dropping import drop
@@ -67,7 +67,7 @@ class CopyLook:
         bytes_done: how far it is.
     """
 
-    finished: CopyTarget | None = None
+    finished: BlobState | None = None
     is_under_way: bool = False
     is_lost: bool = False
     bytes_done: int = 0
@@ -108,7 +108,7 @@ async def drop_copy(services: Services, message: RunMessage, run: OpenRun) -> No
         log_event(Event.FULL_COPY_DROPPED, level=logging.WARNING, disk=message.disk, run=message.run, copy=copy.url)
 
 
-def _is_under_way(message: RunMessage, found: CopyTarget, size: int) -> bool:
+def _is_under_way(message: RunMessage, found: BlobState, size: int) -> bool:
     """Tell whether a copy is the run's own, and goes well or is done."""
     is_pending = found.copy_status == COPY_PENDING and found.is_marked(message.run_id)
     return is_pending or found.has_succeeded(message.run_id, size)

@@ -9,10 +9,10 @@ from datetime import timedelta
 from typing import Protocol
 
 from shared.azure.blobs.reading import COPY_FOR, READ_FOR, Version
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window
 from shared.model.addresses import BlobAddress, ContainerAddress
+from shared.model.blob import BlobState
 from shared.model.names import PAGE
 
 SOMEBODY = "5e0f2a34-7c1b-4f5e-9d53-1c2a7b8e9f00"
@@ -140,7 +140,7 @@ class Cloud(ABC):
         """Look at a blob's ETag."""
         return (await self.services.pages.properties(blob, "")).etag
 
-    async def target(self, blob: BlobAddress) -> CopyTarget:
+    async def target(self, blob: BlobAddress) -> BlobState:
         """Look at a blob that is there."""
         found = await self.services.copies.look(blob)
         assert found

@@ -11,7 +11,6 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from shared.azure.blobs.targets import CopyTarget
 from shared.changes.ranges import Change
 from shared.errors import (
     CopyRefusedError,
@@ -24,7 +23,8 @@ from shared.errors import (
     error_code,
 )
 from shared.model.addresses import BlobAddress
-from shared.model.names import COPY_PENDING, PAGE
+from shared.model.blob import COPY_PENDING, BlobState
+from shared.model.names import PAGE
 from tests.conformance.clouds import LATER_RUN, RUN, SOMEBODY, Cloud, HeldCopy, content_of, numbers, pages_of
 
 LEASES = (RUN, LATER_RUN, SOMEBODY)
@@ -281,7 +281,7 @@ class Player:
         return sorted((found.snapshot == "", found.size, found.copy_status, len(found.metadata)) for found in listed)
 
 
-def _about(found: CopyTarget) -> tuple[object, ...]:
+def _about(found: BlobState) -> tuple[object, ...]:
     metadata = {name: value for name, value in found.metadata.items() if not name.startswith("tidemark")}
     copy = (found.copy_status, bool(found.copy_said), found.bytes_done, found.bytes_total)
     return found.size, found.leased, metadata, copy

@@ -1,6 +1,7 @@
 """The catalogue rebuilt: every recovery point is found again by what its metadata says, and nothing else is."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from shared.azure.tables.records import from_properties, to_properties
 from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
 from shared.model.catalogue import FoundPoint, StoredBlob, found_point, rebuilt
 from shared.model.disk import DiskRecord, Kind, OpenRun, RecoveryPoint
 from shared.model.names import (
@@ -23,7 +25,7 @@ from shared.model.names import (
     full_copy_name,
 )
 from shared.model.restore_target import adopted, claimed, restored_point
-from shared.model.run import BackupBlob, TakenSnapshot, full_copy, opened, recovery_point, sealed
+from shared.model.run import TakenSnapshot, full_copy, opened, recovery_point, sealed
 from tests.logic.conftest import BACKUPS
 from tests.logic.records import (
     BACKED_UP,
@@ -62,7 +64,7 @@ OF_A_COPY = {
 
 COPY_URL = f"{BACKUPS}/disks/vhds/os.vhd/{SNAPSHOT.replace(':', '%3A')}"
 NEXT = RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})
-AS_SEALED = BackupBlob(size=64 * GIB, etag=ETAG, leased=False)
+AS_SEALED = BlobState(size=64 * GIB, etag=ETAG)
 
 a_few = settings(max_examples=100, deadline=None)
 
@@ -85,7 +87,7 @@ def found(stored: StoredBlob) -> FoundPoint:
     return point
 
 
-def next_run(record: DiskRecord, blob: BackupBlob | None) -> OpenRun:
+def next_run(record: DiskRecord, blob: BlobState | None) -> OpenRun:
     run = opened(record.model_copy(update={"run": NEXT}), blob, leased=True).run
     assert run
     return run
@@ -289,14 +291,14 @@ def test_a_restored_disks_record_made_anew_is_as_the_restore_has_left_it() -> No
     ("blob", "kind"),
     [
         pytest.param(AS_SEALED, Kind.INCREMENTAL, id="as the last run has left it"),
-        pytest.param(AS_SEALED.model_copy(update={"leased": True}), Kind.INCREMENTAL, id="under a lease"),
-        pytest.param(AS_SEALED.model_copy(update={"etag": '"0x8DE29F6"'}), Kind.RESYNC, id="written to"),
-        pytest.param(AS_SEALED.model_copy(update={"size": 64 * GIB + 512}), Kind.RESYNC, id="resized"),
+        pytest.param(replace(AS_SEALED, leased=True), Kind.INCREMENTAL, id="under a lease"),
+        pytest.param(replace(AS_SEALED, etag='"0x8DE29F6"'), Kind.RESYNC, id="written to"),
+        pytest.param(replace(AS_SEALED, size=64 * GIB + 512), Kind.RESYNC, id="resized"),
         pytest.param(None, Kind.FULL, id="gone"),
     ],
 )
 def test_the_next_run_is_incremental_only_where_the_backup_blob_is_as_the_last_one_has_left_it(
-    blob: BackupBlob | None, kind: Kind
+    blob: BlobState | None, kind: Kind
 ) -> None:
     record = rebuilt(BACKUP, found(snapshot_of_backup()), blob, adopted=False)
     run = next_run(record, blob)
@@ -306,19 +308,19 @@ def test_the_next_run_is_incremental_only_where_the_backup_blob_is_as_the_last_o
 
 def test_a_blob_written_to_after_the_record_was_made_anew_is_a_resync() -> None:
     record = rebuilt(BACKUP, found(snapshot_of_backup()), AS_SEALED, adopted=False)
-    assert next_run(record, AS_SEALED.model_copy(update={"etag": '"0x8DE29F6"'})).kind is Kind.RESYNC
+    assert next_run(record, replace(AS_SEALED, etag='"0x8DE29F6"')).kind is Kind.RESYNC
 
 
 def test_a_blob_that_was_not_as_left_is_a_resync_whatever_is_there_then() -> None:
-    resized = AS_SEALED.model_copy(update={"size": 64 * GIB + 512})
-    for blob in (None, resized, AS_SEALED.model_copy(update={"etag": '"0x8DE29F6"'})):
+    resized = replace(AS_SEALED, size=64 * GIB + 512)
+    for blob in (None, resized, replace(AS_SEALED, etag='"0x8DE29F6"')):
         record = rebuilt(BACKUP, found(snapshot_of_backup()), blob, adopted=False)
         assert next_run(record, AS_SEALED).kind is Kind.RESYNC
 
 
 @pytest.mark.parametrize("etag", [ETAG, ""])
 def test_after_a_full_copy_the_next_run_is_never_incremental(etag: str) -> None:
-    blob = AS_SEALED.model_copy(update={"etag": etag}) if etag else None
+    blob = replace(AS_SEALED, etag=etag) if etag else None
     record = rebuilt(BACKUP, found(copied_blob()), blob, adopted=False)
     assert next_run(record, blob).kind is (Kind.RESYNC if blob else Kind.FULL)
     assert (record.last_point, record.backup_snapshot) == (SNAPSHOT, "")

@@ -1,5 +1,6 @@
 """Decisions: what comes next, over made-up records."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,9 +9,9 @@ from hypothesis import strategies as st
 
 from shared.changes.ranges import Effort
 from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord, Kind, OpenRun
 from shared.model.run import (
-    BackupBlob,
     TakenSnapshot,
     begun_anew,
     given_up,
@@ -32,13 +33,13 @@ from tests.logic.records import (
     SNAPSHOT,
 )
 
-FOUND = BackupBlob(size=64 * GIB, etag=ETAG, leased=False)
+FOUND = BlobState(size=64 * GIB, etag=ETAG)
 """The backup blob as the last run has left it."""
 
-CREATED = BackupBlob(size=64 * GIB, etag='"0x8DE29B2"', leased=False)
+CREATED = BlobState(size=64 * GIB, etag='"0x8DE29B2"')
 """The backup blob as the run has created it."""
 
-OTHER_ETAG = FOUND.model_copy(update={"etag": '"0x8DE29C3"'})
+OTHER_ETAG = replace(FOUND, etag='"0x8DE29C3"')
 HALF = Effort(ranges=40, bytes_written=4000, bytes_cleared=400, write_calls=40, clear_calls=4)
 UNFINISHED = BACKED_UP.model_copy(update={"resync_reason": "the last run was given up"})
 LATER = NOON + timedelta(minutes=5)
@@ -66,15 +67,13 @@ def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
         pytest.param(BACKED_UP, FOUND, Kind.INCREMENTAL, "", id="as the last run has left it"),
         pytest.param(BACKED_UP, None, Kind.FULL, "missing", id="blob was missing"),
         pytest.param(BACKED_UP, OTHER_ETAG, Kind.RESYNC, "changed", id="written to by somebody else"),
-        pytest.param(
-            BACKED_UP, FOUND.model_copy(update={"size": GIB}), Kind.RESYNC, "changed", id="resized by somebody else"
-        ),
+        pytest.param(BACKED_UP, replace(FOUND, size=GIB), Kind.RESYNC, "changed", id="resized by somebody else"),
         pytest.param(UNFINISHED, FOUND, Kind.RESYNC, "was given up", id="after a run that was given up"),
         pytest.param(UNFINISHED, None, Kind.FULL, "missing", id="after a run that was given up, and missing"),
     ],
 )
 def test_only_a_blob_that_equals_the_base_snapshot_takes_a_diff(
-    record: DiskRecord, blob: BackupBlob | None, kind: Kind, reason: str
+    record: DiskRecord, blob: BlobState | None, kind: Kind, reason: str
 ) -> None:
     run = run_of(opened(record, blob, leased=True))
     assert run.kind is kind
@@ -93,16 +92,16 @@ def test_a_run_is_opened_with_its_kind() -> None:
 
 @pytest.mark.parametrize("record", [NEW, BACKED_UP, UNFINISHED])
 @pytest.mark.parametrize("blob", [None, FOUND, OTHER_ETAG])
-def test_a_run_opened_twice_is_opened_once(record: DiskRecord, blob: BackupBlob | None) -> None:
+def test_a_run_opened_twice_is_opened_once(record: DiskRecord, blob: BlobState | None) -> None:
     once = opened(record, blob, leased=True)
-    written_to = (blob or CREATED).model_copy(update={"etag": "written to by the run itself"})
+    written_to = replace(blob or CREATED, etag="written to by the run itself")
     assert opened(once, written_to, leased=True) == once
 
 
 @pytest.mark.parametrize(
     ("kind", "blob"), [(Kind.INCREMENTAL, OTHER_ETAG), (Kind.RESYNC, OTHER_ETAG), (Kind.FULL, CREATED)]
 )
-def test_opening_a_run_that_is_under_way_keeps_its_progress(kind: Kind, blob: BackupBlob) -> None:
+def test_opening_a_run_that_is_under_way_keeps_its_progress(kind: Kind, blob: BlobState) -> None:
     record = under_way(BACKED_UP, kind)
     assert opened(record, blob, leased=True) == record
 

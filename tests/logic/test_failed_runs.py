@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from shared.changes.pace import FASTEST
 from shared.changes.ranges import Effort
 from shared.model.batches import ComeTo, enqueued_again, is_stalled, moved_on, taken_up
+from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord, Kind, OpenRun
 from shared.model.failed_runs import (
     MOST_TRIES,
@@ -19,12 +20,12 @@ from shared.model.failed_runs import (
     tried_again,
 )
 from shared.model.job import PATIENCE
-from shared.model.run import BackupBlob, begun_anew, copied, given_up, opened
+from shared.model.run import begun_anew, copied, given_up, opened
 from shared.runs.full_copies import CopyLook
 from shared.settings import Mode
 from tests.logic.records import BACKED_UP, ETAG, GIB, NOON, RUN, records
 
-FOUND = BackupBlob(size=64 * GIB, etag=ETAG, leased=False)
+FOUND = BlobState(size=64 * GIB, etag=ETAG)
 """The backup blob as the last run has left it."""
 
 LATER = NOON + timedelta(minutes=5)

@@ -1,5 +1,6 @@
 """Full copies: what a run in full-copy mode puts on record, and what the next run makes of it in either mode."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,9 +9,9 @@ from hypothesis import strategies as st
 
 from shared.azure.tables.records import from_properties, to_properties
 from shared.model.batches import enqueued_again, is_stalled
+from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord, Kind, OpenRun, RecoveryPoint
 from shared.model.run import (
-    BackupBlob,
     TakenSnapshot,
     copied,
     full_copy,
@@ -25,7 +26,7 @@ from tests.logic.conftest import BACKUPS
 from tests.logic.records import BACKED_UP, BACKUP_SNAPSHOT, BASE, ETAG, GIB, NEW, NOON, RUN, SNAPSHOT
 
 COPY = f"{BACKUPS}/disks/vhds/os.vhd/{SNAPSHOT.replace(':', '%3A')}"
-FOUND = BackupBlob(size=64 * GIB, etag=ETAG, leased=False)
+FOUND = BlobState(size=64 * GIB, etag=ETAG)
 """The backup blob as the last incremental run has left it."""
 
 LATER = NOON + timedelta(minutes=5)
@@ -49,7 +50,7 @@ def after_copy(record: DiskRecord) -> DiskRecord:
     return sealed_copy(record, full_copy(record, COPY, 63 * GIB, LATER))
 
 
-def next_run(record: DiskRecord, blob: BackupBlob | None) -> OpenRun:
+def next_run(record: DiskRecord, blob: BlobState | None) -> OpenRun:
     """Open the next run in incremental mode."""
     run = RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})
     return run_of(opened(record.model_copy(update={"run": run}), blob, leased=True))
@@ -159,7 +160,7 @@ def test_a_full_copy_given_up_keeps_the_reason_for_a_resync_that_was_there_befor
         pytest.param(after_copy(COPYING), FOUND, Kind.RESYNC, id="the backup blob as it was before"),
         pytest.param(
             after_copy(COPYING),
-            FOUND.model_copy(update={"etag": '"0x8DE29C3"'}),
+            replace(FOUND, etag='"0x8DE29C3"'),
             Kind.RESYNC,
             id="a backup blob written to",
         ),
@@ -169,7 +170,7 @@ def test_a_full_copy_given_up_keeps_the_reason_for_a_resync_that_was_there_befor
     ],
 )
 def test_the_first_incremental_run_after_full_copies_is_full_or_a_resync_and_says_why(
-    record: DiskRecord, blob: BackupBlob | None, kind: Kind
+    record: DiskRecord, blob: BlobState | None, kind: Kind
 ) -> None:
     run = next_run(record, blob)
     assert (run.kind, run.reason) == (kind, AFTER_FULL_COPY)
@@ -186,7 +187,7 @@ def test_the_run_after_the_resync_is_incremental_again() -> None:
     run = RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})
     record = opened(after_copy(COPYING).model_copy(update={"run": run}), FOUND, leased=True)
     point = recovery_point(record, BACKUP_SNAPSHOT, LATER)
-    written = FOUND.model_copy(update={"etag": '"0x8DE29D4"'})
+    written = replace(FOUND, etag='"0x8DE29D4"')
     record = sealed(record, point, TakenSnapshot(time=BACKUP_SNAPSHOT, plan=0, etag=written.etag))
     assert record.resync_reason == ""
     assert next_run(record, written).kind is Kind.INCREMENTAL

@@ -1,5 +1,6 @@
 """Restored disks: what a restore leaves on the record of its target, and what the next backup makes of it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,10 +8,11 @@ import pytest
 
 from shared.azure.tables.records import from_properties, to_properties
 from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord, Kind, OpenRun, RecoveryPoint
 from shared.model.restore import Restore
 from shared.model.restore_target import adopted, claimed, is_blank, released, restored_point, without_restore
-from shared.model.run import BackupBlob, TakenSnapshot, opened
+from shared.model.run import TakenSnapshot, opened
 from tests.logic.conftest import BACKUPS
 from tests.logic.records import BACKED_UP, BACKUP_SNAPSHOT, BASE, DISK, ETAG, GIB, NEW, NOON, RESTORE, RUN
 
@@ -84,12 +86,12 @@ def test_a_record_is_blank_while_nothing_was_backed_up_or_is_under_way(record: D
 # --- adopting the restored disk
 
 
-def as_sealed(**changes: Any) -> BackupBlob:
+def as_sealed(**changes: Any) -> BlobState:
     """Give the backup blob as the restore, or the last run, has left it."""
-    return BackupBlob(size=64 * GIB, etag=ETAG, leased=False).model_copy(update=changes)
+    return replace(BlobState(size=64 * GIB, etag=ETAG), **changes)
 
 
-def next_run(record: DiskRecord, blob: BackupBlob | None) -> OpenRun:
+def next_run(record: DiskRecord, blob: BlobState | None) -> OpenRun:
     run = opened(record.model_copy(update={"run": RUN}), blob, leased=True).run
     assert run
     return run

@@ -19,9 +19,10 @@ from shared.errors import (
     refuses_source,
 )
 from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
 from shared.model.catalogue import StoredBlob
 from shared.model.names import DRILL_METADATA, ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA
-from shared.model.run import BackupBlob, TakenSnapshot
+from shared.model.run import TakenSnapshot
 from tests.simulation.blobs import Blob, Page, refusal
 from tests.simulation.calls import Calls
 from tests.simulation.world import OWN, World
@@ -34,11 +35,11 @@ class SimulatedBackups(BackupBlobs):
         self._world, self._calls, self._container = world, calls, OWN
         self.versioned = {}
 
-    async def look(self, disk: BlobAddress) -> BackupBlob | None:
-        def effect() -> BackupBlob | None:
+    async def look(self, disk: BlobAddress) -> BlobState | None:
+        def effect() -> BlobState | None:
             blob = self._world.blobs.get(self.address(disk))
             require_own(disk, blob.metadata if blob else {})
-            return BackupBlob(size=len(blob.pages) * PAGE, etag=blob.etag, leased=bool(blob.lease)) if blob else None
+            return BlobState(size=len(blob.pages) * PAGE, etag=blob.etag, leased=bool(blob.lease)) if blob else None
 
         return await self._calls.read(effect)
 

@@ -6,7 +6,6 @@ from http import HTTPStatus
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from shared.azure.blobs.copying import Copies
-from shared.azure.blobs.targets import CopyTarget
 from shared.changes.ranges import Change
 from shared.errors import (
     CopyRefusedError,
@@ -18,6 +17,7 @@ from shared.errors import (
     refuses_source,
 )
 from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
 from shared.model.fitness import unsendable
 from shared.model.names import DRILL_METADATA, PAGE
 from tests.simulation.blobs import FAILED, Blob, Copy, refusal
@@ -33,8 +33,8 @@ class SimulatedCopies(Copies):
     def __init__(self, world: World, calls: Calls) -> None:
         self._world, self._calls = world, calls
 
-    async def look(self, blob: BlobAddress) -> CopyTarget | None:
-        def effect() -> CopyTarget | None:
+    async def look(self, blob: BlobAddress) -> BlobState | None:
+        def effect() -> BlobState | None:
             self._world.require_allowed(blob)
             return _as_target(self._world.blobs[blob]) if blob in self._world.blobs else None
 
@@ -121,7 +121,7 @@ class SimulatedCopies(Copies):
                 raise NotAsLeftError(f"{blob.url} was written to just now") from error
             raise
 
-    async def empty(self, blob: BlobAddress, found: CopyTarget, lease_id: str | None = None) -> str:
+    async def empty(self, blob: BlobAddress, found: BlobState, lease_id: str | None = None) -> str:
         def effect() -> str:
             there = self._world.blob(blob)
             there.require_etag(found.etag)
@@ -206,9 +206,9 @@ class SimulatedCopies(Copies):
         world.copied_over(blob, metadata, before)
 
 
-def _as_target(blob: Blob) -> CopyTarget:
+def _as_target(blob: Blob) -> BlobState:
     copy = blob.copy
-    return CopyTarget(
+    return BlobState(
         size=len(blob.pages) * PAGE,
         etag=blob.etag,
         is_page_blob=True,

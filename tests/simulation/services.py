@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
-from shared.azure.blobs.reading import READ_FOR, PageBlob, PageBlobs, Version
+from shared.azure.blobs.reading import READ_FOR, PageBlobs, Version
 from shared.azure.services import Services
 from shared.azure.sources.page_blobs import SourceDisks
 from shared.changes.ranges import Change, Window
@@ -21,6 +21,7 @@ from shared.errors import (
     refuses_diff,
 )
 from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, PAGE, TAKEN_METADATA
 from shared.settings import Settings, SourceDisk
 from tests.simulation.backups import SimulatedBackups, SimulatedCatalogue
@@ -142,12 +143,12 @@ class SimulatedPages(PageBlobs):
     def __init__(self, world: World, calls: Calls) -> None:
         self._world, self._calls = world, calls
 
-    async def properties(self, blob: BlobAddress, snapshot: str) -> PageBlob:
+    async def properties(self, blob: BlobAddress, snapshot: str) -> BlobState:
         try:
             taken = await self._calls.read(lambda: self._world.blob(blob).at(snapshot))
         except ResourceNotFoundError as error:
             raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
-        return PageBlob(len(taken.pages) * PAGE, taken.etag, is_page_blob=True)
+        return BlobState(len(taken.pages) * PAGE, taken.etag)
 
     async def changes(
         self, blob: BlobAddress, snapshot: str, previous: str | None, window: Window

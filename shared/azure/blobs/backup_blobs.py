@@ -10,6 +10,7 @@ from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
 from shared.azure.blobs.copying import release
+from shared.azure.blobs.reading import state_of
 from shared.azure.connections import NOT_RETRIED, PACED, Connections
 from shared.changes.ranges import Change
 from shared.errors import (
@@ -24,6 +25,7 @@ from shared.errors import (
     refuses_source,
 )
 from shared.model.addresses import BlobAddress, ContainerAddress, is_url_of_another
+from shared.model.blob import BlobState
 from shared.model.names import (
     DISK_METADATA,
     ETAG_METADATA,
@@ -32,7 +34,7 @@ from shared.model.names import (
     backup_blob_name,
     full_copy_name,
 )
-from shared.model.run import BackupBlob, TakenSnapshot
+from shared.model.run import TakenSnapshot
 
 _OTHERS_LEASE = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
 
@@ -57,7 +59,7 @@ class BackupBlobs:
         """Give the address of a full copy of a disk."""
         return self._container.blob(full_copy_name(disk, source_snapshot))
 
-    async def look(self, disk: BlobAddress) -> BackupBlob | None:
+    async def look(self, disk: BlobAddress) -> BlobState | None:
         """Look at a disk's backup blob (REST: Get Blob Properties); None where there is none.
 
         Raises:
@@ -69,11 +71,7 @@ class BackupBlobs:
         except ResourceNotFoundError:
             return None
         require_own(disk, found.metadata or {})
-        return BackupBlob(
-            size=found.size,
-            etag=found.etag,
-            leased=found.lease.state == "leased",
-        )
+        return state_of(found)
 
     async def create(self, disk: BlobAddress, size: int, metadata: Mapping[str, str]) -> str:
         """Create an empty backup blob (REST: Put Blob), and its container if need be; give its ETag.

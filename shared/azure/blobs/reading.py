@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from azure.core.exceptions import AzureError, HttpResponseError, IncompleteReadError, ResourceNotFoundError
 from azure.core.rest import AsyncHttpResponse, HttpRequest
-from azure.storage.blob import BlobType, UserDelegationKey
+from azure.storage.blob import BlobProperties, BlobType, UserDelegationKey
 from azure.storage.blob.aio import BlobClient
 
 from shared.azure.connections import NOT_RETRIED, RETRY_ONCE, Connections
@@ -16,6 +16,7 @@ from shared.azure.signatures import Signed, sign_by_delegation, sign_by_key
 from shared.changes.ranges import Change, Window
 from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, explain, gave_up, gone, refuses_diff
 from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
 
 RANGES_PER_REQUEST = 10_000
 """The most that Get Page Ranges lists in one answer (REST: Get Page Ranges, maxresults)."""
@@ -32,21 +33,6 @@ A user delegation SAS lives 7 days at most (REST: Get User Delegation Key).
 _SIGNED_BEFORE = timedelta(minutes=15)
 # With COPY_FOR still less than 7 days.
 _KEY_OUTLASTS = timedelta(minutes=30)
-
-
-@dataclass(frozen=True, slots=True)
-class PageBlob:
-    """A blob or a snapshot as it stands.
-
-    Attributes:
-        size: bytes.
-        etag: its ETag.
-        is_page_blob: whether it is a page blob at all.
-    """
-
-    size: int
-    etag: str
-    is_page_blob: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +61,7 @@ class PageBlobs:
         self._version = storage_api_version
         self._delegation_keys: dict[str, tuple[UserDelegationKey, datetime]] = {}
 
-    async def properties(self, blob: BlobAddress, snapshot: str) -> PageBlob:
+    async def properties(self, blob: BlobAddress, snapshot: str) -> BlobState:
         """Look at a blob or a snapshot (REST: Get Blob Properties).
 
         Raises:
@@ -86,7 +72,7 @@ class PageBlobs:
             found = await client.get_blob_properties()
         except ResourceNotFoundError as error:
             raise _gone(blob, snapshot) from error
-        return PageBlob(found.size, str(found.etag), found.blob_type == BlobType.PAGEBLOB)
+        return state_of(found)
 
     async def changes(
         self, blob: BlobAddress, snapshot: str, previous: str | None, window: Window
@@ -183,6 +169,22 @@ class PageBlobs:
     async def _client(self, blob: BlobAddress, snapshot: str) -> BlobClient:
         service = await self._connections.blob_service(blob.service_url, blob.account)
         return service.get_blob_client(blob.container, blob.blob, snapshot=snapshot or None)
+
+
+def state_of(found: BlobProperties) -> BlobState:
+    """Read how a blob or a snapshot stands from an answer of the service."""
+    done, _, total = str(found.copy.progress or "0/0").partition("/")
+    return BlobState(
+        size=found.size,
+        etag=str(found.etag),
+        is_page_blob=found.blob_type == BlobType.PAGEBLOB,
+        leased=found.lease.state in {"leased", "breaking"},
+        metadata=found.metadata or {},
+        copy_status=found.copy.status or "",
+        copy_said=found.copy.status_description or "",
+        bytes_done=int(done),
+        bytes_total=int(total),
+    )
 
 
 def _gone(blob: BlobAddress, snapshot: str) -> SourceGoneError:

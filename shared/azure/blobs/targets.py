@@ -1,55 +1,19 @@
 """Blobs that are copied to: looked at, emptied and deleted."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobProperties, BlobType
 from azure.storage.blob.aio import BlobClient
 
+from shared.azure.blobs.reading import state_of
 from shared.azure.connections import Connections
 from shared.errors import NotAsLeftError, TargetLeasedError, error_code, explain
 from shared.model.addresses import BlobAddress
-from shared.model.names import COPY_METADATA, COPY_SUCCESS
+from shared.model.blob import BlobState
 
 _ATTACHED = frozenset({"SystemInUse", "LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
-
-
-@dataclass(frozen=True, slots=True)
-class CopyTarget:
-    """A blob that is copied to, as it stands.
-
-    Attributes:
-        size: bytes.
-        etag: its ETag.
-        is_page_blob: whether it is a page blob.
-        leased: whether it is under a lease, whosever it is.
-        metadata: its metadata.
-        copy_status: `pending`, `success`, `aborted` or `failed`; empty where it was never copied to.
-        copy_said: what the service says of a copy that did not succeed.
-        bytes_done, bytes_total: how far the copy is.
-    """
-
-    size: int
-    etag: str
-    is_page_blob: bool
-    leased: bool
-    metadata: Mapping[str, str]
-    copy_status: str
-    copy_said: str
-    bytes_done: int
-    bytes_total: int
-
-    def is_marked(self, mark: str) -> bool:
-        """Tell whether its copy, be it done or not, is the one with this mark."""
-        return self.metadata.get(COPY_METADATA) == mark
-
-    def has_succeeded(self, mark: str, size: int) -> bool:
-        """Tell whether the copy with this mark has succeeded; once its source is forgotten, no status says so."""
-        return self.is_marked(mark) and self.copy_status in {COPY_SUCCESS, ""} and self.size == size
 
 
 class Targets:
@@ -58,7 +22,7 @@ class Targets:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    async def look(self, blob: BlobAddress) -> CopyTarget | None:
+    async def look(self, blob: BlobAddress) -> BlobState | None:
         """Look at a blob and at the copy to it (REST: Get Blob Properties); None where there is none.
 
         Raises:
@@ -66,13 +30,13 @@ class Targets:
         """
         client = await self._client(blob)
         try:
-            return _as_target(await client.get_blob_properties())
+            return state_of(await client.get_blob_properties())
         except ResourceNotFoundError:
             return None
         except ResourceExistsError as error:
             raise attached(blob, error) from error
 
-    async def empty(self, blob: BlobAddress, found: CopyTarget, lease_id: str | None = None) -> str:
+    async def empty(self, blob: BlobAddress, found: BlobState, lease_id: str | None = None) -> str:
         """Cut off all pages of a blob that has no snapshots, as long as it is as it was found; give its ETag then.
 
         One request, whatever its length (REST: Set Blob Properties, `x-ms-blob-content-length`). Pages that go so soft
@@ -123,21 +87,6 @@ class Targets:
     async def _client(self, blob: BlobAddress) -> BlobClient:
         service = await self._connections.blob_service(blob.service_url, blob.account)
         return service.get_blob_client(blob.container, blob.blob)
-
-
-def _as_target(found: BlobProperties) -> CopyTarget:
-    done, _, total = str(found.copy.progress or "0/0").partition("/")
-    return CopyTarget(
-        size=found.size,
-        etag=str(found.etag),
-        is_page_blob=found.blob_type == BlobType.PAGEBLOB,
-        leased=found.lease.state in {"leased", "breaking"},
-        metadata=found.metadata or {},
-        copy_status=found.copy.status or "",
-        copy_said=found.copy.status_description or "",
-        bytes_done=int(done),
-        bytes_total=int(total),
-    )
 
 
 def attached(blob: BlobAddress, error: ResourceExistsError) -> Exception:
