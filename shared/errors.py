@@ -131,8 +131,8 @@ class TargetLeasedError(Exception):
         )
 
 
-class LeaseLostError(Exception):
-    """A write was refused since the backup blob is not under the run's lease."""
+class LeaseLostError(NotAsLeftError):
+    """A blob is not under the lease of the run or the restore: others may have written to it."""
 
 
 class HeartbeatError(Exception):

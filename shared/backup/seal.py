@@ -46,7 +46,8 @@ async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool
 
 def _notice(services: Services, message: FinishMessage, record: DiskRecord) -> str:
     """Tell of the versions that the backup account keeps, if it does."""
-    blob, is_versioned = services.backups.address(message.address), services.backups.versioned.get(message.address)
+    blob = services.backups.address(message.address)
+    is_versioned = services.snapshots.versioned.get(blob)
     if is_versioned:
         log_event(
             Event.VERSIONS_KEPT, level=logging.WARNING, disk=message.disk, run=message.run, reason=versions_kept(blob)
@@ -89,15 +90,15 @@ async def _recovery_point(
     services: Services, message: FinishMessage, record: DiskRecord, run: OpenRun
 ) -> TakenSnapshot | None:
     """Find the snapshot that an earlier try has taken under this plan; or verify the backup blob, and take it."""
-    disk = message.address
-    for taken in await services.backups.snapshots(disk, message.run_id):
+    backup = services.backups.address(message.address)
+    for taken in await services.snapshots.of_run(backup, message.run_id):
         if taken.plan == run.plan:
             return taken
     etag = await verified(services, message, record)
     if etag is None:
         return None
     metadata = point_metadata(message.of_plan(run.plan), run.kind, etag)
-    time = await services.backups.snapshot(disk, etag, metadata, message.of_plan(run.plan).lease_id)
+    time = await services.snapshots.take(backup, etag, metadata, message.of_plan(run.plan).lease_id)
     return TakenSnapshot(time=time, plan=run.plan, etag=etag)
 
 

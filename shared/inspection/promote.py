@@ -20,7 +20,7 @@ async def promote(services: Services, inspection: Inspection) -> Next:
         SourceGoneError: the recovery point is gone.
     """
     scratch = scratch_of(services, inspection)
-    found = await services.copies.look(scratch)
+    found = await services.pages.look(scratch)
     if found is None or not found.is_marked(inspection.mark):
         return await _start(services, inspection, scratch, found)
     now = services.now()
@@ -55,7 +55,7 @@ async def _start(services: Services, inspection: Inspection, scratch: BlobAddres
         COPY_METADATA: inspection.mark,
     }
     with contextlib.suppress(NotAsLeftError):
-        etag = await services.copies.empty(scratch, found) if found else None  # of an earlier attempt
+        etag = await services.blobs.empty(scratch, found) if found else None  # of an earlier attempt
         await start_copy(services, point, scratch, about, etag=etag)
     now = services.now()
     return Next(inspection.model_copy(update={"checked": now}), check_delay(inspection.progressed, now))

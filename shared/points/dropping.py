@@ -11,5 +11,5 @@ async def drop(services: Services, blob: BlobAddress, found: BlobState, lease_id
     Raises:
         NotAsLeftError: it has another ETag or lease by now, or has snapshots.
     """
-    etag = await services.copies.empty(blob, found, lease_id)
-    await services.copies.delete(blob, etag, lease_id)
+    etag = await services.blobs.empty(blob, found, lease_id)
+    await services.blobs.delete(blob, etag, lease_id)

@@ -6,14 +6,16 @@ from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError
 
 from shared.azure.blobs.reading import COPY_FOR, Version
 from shared.azure.services import Services
-from shared.errors import CopyRefusedError, OtherDiskError, SourceGoneError, error_code, is_passing, refuses_source
+from shared.errors import CopyRefusedError, OtherDiskError, SourceGoneError, is_passing, refuses_source
 from shared.events import Event, log_event
-from shared.model.addresses import BlobAddress
+from shared.model.addresses import BlobAddress, is_url_of_another
+from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord, PointState, RecoveryPoint
+from shared.model.names import DISK_METADATA
 from shared.pages.paced import Paced
 
 REFUSED_FOR = timedelta(minutes=1)
@@ -40,6 +42,22 @@ async def require_own_name(services: Services, disk: BlobAddress) -> DiskRecord 
         )
     found = await services.records.get(disk)
     return found[0] if found else None
+
+
+async def own_backup_blob(services: Services, disk: BlobAddress) -> BlobState | None:
+    """Look at a disk's backup blob; None where there is none.
+
+    Raises:
+        OtherDiskError: it is that of a disk of the same account, container and name on another service.
+    """
+    found = await services.pages.look(services.backups.address(disk))
+    of_disk = found.metadata.get(DISK_METADATA, disk.url) if found else disk.url
+    if is_url_of_another(disk, of_disk):
+        raise OtherDiskError(
+            f"the backup blob of {disk.url} is that of another disk, {of_disk}. What to do: set BACKUP_CONTAINER to"
+            " another container"
+        )
+    return found
 
 
 async def point_of(services: Services, disk: BlobAddress, time: str) -> RecoveryPoint:
@@ -96,17 +114,9 @@ async def _start(
     services: Services, target: BlobAddress, start: Callable[[], Awaitable[None]], *, refused_for: timedelta
 ) -> None:
     """Start a copy at the pace that the service takes it; the backup container is created if it is missing."""
-
-    async def start_in_container() -> None:
-        try:
-            await start()
-        except ResourceNotFoundError as error:
-            if error_code(error) != "ContainerNotFound" or target.parent != services.settings.container:
-                raise
-            await services.backups.ensure_container()
-            await start()
-
-    await Paced(services, 1, refused_for=refused_for).call(start_in_container)
+    if target.parent == services.settings.container:
+        start = partial(services.backups.ensured, start)
+    await Paced(services, 1, refused_for=refused_for).call(start)
 
 
 def _may_want_signature(error: HttpResponseError) -> bool:

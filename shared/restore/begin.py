@@ -5,7 +5,7 @@ from datetime import timedelta
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from shared.azure.services import Services
-from shared.errors import DiskError, NotAsLeftError, OtherDiskError, TargetLeasedError, explain, lacks_role
+from shared.errors import DiskError, OtherDiskError, TargetLeasedError, explain, lacks_role
 from shared.model.addresses import AddressError, BlobAddress, is_url_of
 from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord, OpenRun, PointState, RecoveryPoint
@@ -48,7 +48,7 @@ async def begin(services: Services, restore: Restore) -> Next:
         return await _wait_for_run(services, restore, record.run)
     target_is_new = await _take_target(services, restore)
     # A run or a restore that was waited for may have made the backup blob.
-    backup_is_new = await services.copies.look(services.backups.address(restore.target_address)) is None
+    backup_is_new = await services.pages.look(services.backups.address(restore.target_address)) is None
     begins = begun(restore, State.PROMOTING, services.now())
     return Next(begins.model_copy(update={"target_is_new": target_is_new, "backup_is_new": backup_is_new}))
 
@@ -76,13 +76,13 @@ async def _find(services: Services, restore: Restore) -> Next:
             f"{version.url} is {found.size} bytes long, and was {point.size} when it was sealed: somebody has changed"
             " it. What to do: ask for another recovery point"
         )
-    there = await services.copies.look(target)
+    there = await services.pages.look(target)
     if there:
         _require_free(target, there, overwrite=restore.overwrite)
         _require_metadata(restore, target, there)
     await _require_writable(services, restore, target)
     address = services.backups.address(target)
-    backup = await services.copies.look(address)
+    backup = await services.pages.look(address)
     if backup and not is_url_of(target, backup.metadata.get(DISK_METADATA, target.url)):
         raise RefusedError(
             f"{address.url} holds a backup of {backup.metadata[DISK_METADATA]}, and would be the backup blob of"
@@ -147,9 +147,7 @@ async def _require_writable(services: Services, restore: Restore, target: BlobAd
     To renew a lease takes the right to write (REST: Authorize with Microsoft Entra ID), and that it is none is fine.
     """
     try:
-        await services.copies.renew_lease(target, restore.lease)
-    except NotAsLeftError:
-        return
+        await services.leases.renew(target, restore.lease)
     except HttpResponseError as error:
         if lacks_role(error):
             raise RefusedError(f"{target.url} can't be written to: {explain(error)}") from None
@@ -214,7 +212,7 @@ async def _take_target(services: Services, restore: Restore) -> bool:
         TargetLeasedError: somebody else has leased it.
     """
     target = restore.target_address
-    there = await services.copies.look(target)
+    there = await services.pages.look(target)
     if there is None and not restore.target_is_new:
         raise RefusedError(f"{target.url} was there, and is gone. What to do: enqueue the request again")
     is_other = there is not None and there.metadata.get(RESTORE_METADATA) != restore.restore
@@ -222,10 +220,10 @@ async def _take_target(services: Services, restore: Restore) -> bool:
         _require_free(target, there, overwrite=restore.overwrite)
     try:
         made = {RESTORE_METADATA: restore.restore}
-        etag = there.etag if there else await services.copies.create(target, restore.size, made)
+        etag = there.etag if there else await services.blobs.create(target, restore.size, made)
     except ResourceNotFoundError:
         raise RefusedError(
             f"the container {target.parent.url} does not exist. What to do: create it, or name another target"
         ) from None
-    await services.copies.acquire_lease(target, restore.lease, etag)
+    await services.leases.acquire(target, restore.lease, etag)
     return restore.target_is_new and not is_other

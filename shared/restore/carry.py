@@ -32,9 +32,9 @@ async def carry(services: Services, restore: Restore, source: Version, found: Bl
     """
     target = restore.target_address
     if restore.bytes_done == 0:
-        await services.copies.acquire_lease(target, restore.lease, found.etag)
+        await services.leases.acquire(target, restore.lease, found.etag)
         if found.size != restore.size:
-            await services.copies.resize(target, restore.size, restore.lease)
+            await services.blobs.resize(target, restore.size, restore.lease)
     part = Window(restore.bytes_done, min(restore.bytes_done + PART, restore.size))
     valid = coalesced(listed(services, source.blob, source.snapshot, None, part))
     if restore.size:
@@ -43,7 +43,7 @@ async def carry(services: Services, restore: Restore, source: Version, found: Bl
     if part.end < restore.size:
         return Next(carried)
     etag = (await services.pages.properties(target, "")).etag
-    await services.copies.renew_lease(target, restore.lease)
+    await services.leases.require(target, restore.lease)
     return Next(begun(carried, State.PROVING, services.now()).model_copy(update={"target_etag": etag}))
 
 
@@ -52,10 +52,10 @@ async def _apply(services: Services, restore: Restore, source: Version, changes:
     target = restore.target_address
     url = await services.pages.signed_url(source.blob, source.snapshot)
     pace = Paced(services, WRITERS)
-    clearing = Clearing(pace, partial(services.copies.clear, target, lease_id=restore.lease))
+    clearing = Clearing(pace, partial(services.blobs.clear, target, lease_id=restore.lease))
 
     async def write(piece: Change) -> None:
-        await services.copies.write(target, piece, await services.pages.read(url, piece), restore.lease)
+        await services.blobs.write(target, piece, await services.pages.read(url, piece), restore.lease)
 
     async with AtOnce(WRITERS) as writing:
         async for change in changes:

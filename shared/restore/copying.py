@@ -1,6 +1,7 @@
 """The second and the third step of a restore: promote the recovery point in the backup account, and copy it back."""
 
 import logging
+from functools import partial
 
 from azure.core.exceptions import AzureError
 
@@ -30,12 +31,12 @@ async def promote(services: Services, restore: Restore) -> Next:
     """
     target = restore.target_address
     backup = services.backups.address(target)
-    found = await services.copies.look(backup)
+    found = await services.pages.look(backup)
     await _require_current(services, restore)
     if found and found.is_marked(restore.mark):
         if not _has_succeeded(restore, backup, found):
             return _under_way(services, restore, found)
-        await services.copies.renew_lease(backup, restore.lease)
+        await services.leases.require(backup, restore.lease)
         etag = await services.copies.forget_source(backup, found.etag, restore.lease)
         then = begun(restore, State.COPYING, services.now())
         return Next(then.model_copy(update={"backup_etag": etag}))
@@ -44,7 +45,7 @@ async def promote(services: Services, restore: Restore) -> Next:
     try:
         await _start_promotion(services, restore, point, found)
     except NotAsLeftError:
-        found = await services.copies.look(backup)
+        found = await services.pages.look(backup)
         if found is None or found.metadata.get(RESTORE_METADATA) != restore.restore:
             raise
         # Another invocation of this very step was faster.
@@ -57,8 +58,9 @@ async def _start_promotion(services: Services, restore: Restore, point: Version,
     target = restore.target_address
     backup = services.backups.address(target)
     about = {DISK_METADATA: target.url, RESTORE_METADATA: restore.restore}
-    etag = found.etag if found else await services.backups.create(target, restore.size, about)
-    if await services.backups.acquire_lease(target, restore.lease, etag):
+    made = partial(services.blobs.create, backup, restore.size, about)
+    etag = found.etag if found else await services.backups.ensured(made)
+    if await services.leases.take(backup, restore.lease, etag):
         log_event(Event.LEASE_BROKEN, level=logging.WARNING, disk=target.url, restore=restore.restore)
     if found:
         etag = await _without_own_pages(services, restore, backup, found)
@@ -75,7 +77,7 @@ async def copy_back(services: Services, restore: Restore) -> Next:
         SourceGoneError: the recovery point is gone.
     """
     target = restore.target_address
-    found = await services.copies.look(target)
+    found = await services.pages.look(target)
     await _require_current(services, restore)
     if found is None:
         raise RestoreFailedError(f"{target.url} is gone")
@@ -84,7 +86,7 @@ async def copy_back(services: Services, restore: Restore) -> Next:
     if found.is_marked(restore.mark):
         if not _has_succeeded(restore, target, found):
             return _under_way(services, restore, found)
-        await services.copies.renew_lease(target, restore.lease)
+        await services.leases.require(target, restore.lease)
         etag = await services.copies.forget_source(target, found.etag, restore.lease)
         then = begun(restore, State.PROVING, services.now())
         return Next(then.model_copy(update={"target_etag": etag, "bytes_done": restore.size}))
@@ -94,7 +96,7 @@ async def copy_back(services: Services, restore: Restore) -> Next:
     about = copy_metadata(restore, found)
     if why := unsendable(about):
         raise RestoreFailedError(f"{target.url} has got metadata that can't be kept: {why}")
-    await services.copies.acquire_lease(target, restore.lease, found.etag)
+    await services.leases.acquire(target, restore.lease, found.etag)
     etag = await _without_own_pages(services, restore, target, found)
     started = restore.model_copy(update={"copied_from": source.url, "checked": services.now()})
     try:
@@ -120,7 +122,7 @@ async def copy_back(services: Services, restore: Restore) -> Next:
 async def _without_own_pages(services: Services, restore: Restore, blob: BlobAddress, found: BlobState) -> str:
     """Empty what an earlier attempt has copied, which soft delete would keep once it is copied over; give the ETag."""
     is_own = restore.attempt > 1 and found.metadata.get(RESTORE_METADATA) == restore.restore
-    return await services.copies.empty(blob, found, restore.lease) if is_own else found.etag
+    return await services.blobs.empty(blob, found, restore.lease) if is_own else found.etag
 
 
 def copy_metadata(restore: Restore, found: BlobState) -> dict[str, str]:

@@ -34,7 +34,7 @@ async def start_copy(services: Services, message: PlanMessage, run: OpenRun) -> 
     """
     disk = message.address
     copy = services.backups.full_copy_address(disk, message.run)
-    found = await services.copies.look(copy)
+    found = await services.pages.look(copy)
     if found is None or not _is_under_way(message, found, run.size):
         await services.pages.properties(disk, message.run)
         metadata = {**point_metadata(message, Kind.FULL), COPY_METADATA: message.run_id}
@@ -82,7 +82,7 @@ class CopyLook:
 async def look_at_copy(services: Services, message: FinishMessage, run: OpenRun) -> CopyLook:
     """Look at the copy of a run; one that has failed or is gone is put on the disk's record."""
     disk = message.address
-    found = await services.copies.look(services.backups.full_copy_address(disk, message.run))
+    found = await services.pages.look(services.backups.full_copy_address(disk, message.run))
     if found and _is_under_way(message, found, run.size):
         finished = found if found.has_succeeded(message.run_id, run.size) else None
         return CopyLook(finished, is_under_way=True, bytes_done=found.bytes_done)
@@ -95,14 +95,14 @@ async def look_at_copy(services: Services, message: FinishMessage, run: OpenRun)
 
 async def is_copying(services: Services, message: RunMessage, run: OpenRun) -> bool:
     """Tell whether the copy of a run is under way: the service may let it wait for hours."""
-    found = await services.copies.look(services.backups.full_copy_address(message.address, message.run))
+    found = await services.pages.look(services.backups.full_copy_address(message.address, message.run))
     return found is not None and _is_under_way(message, found, run.size)
 
 
 async def drop_copy(services: Services, message: RunMessage, run: OpenRun) -> None:
     """Delete what a copy that did not succeed has left of a run that is given up."""
     copy = services.backups.full_copy_address(message.address, message.run)
-    found = await services.copies.look(copy)
+    found = await services.pages.look(copy)
     if found and found.is_marked(message.run_id) and not _is_under_way(message, found, run.size):
         await drop(services, copy, found)
         log_event(Event.FULL_COPY_DROPPED, level=logging.WARNING, disk=message.disk, run=message.run, copy=copy.url)

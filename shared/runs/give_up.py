@@ -26,7 +26,8 @@ async def give_up(services: Services, message: RunMessage, why: Exception) -> No
         if run.mode is Mode.FULL:
             await drop_copy(services, message, run)
         else:
-            await services.backups.release_lease(message.address, message.of_plan(run.plan).lease_id)
+            backup = services.backups.address(message.address)
+            await services.leases.release(backup, message.of_plan(run.plan).lease_id)
             await _drop_backup_snapshots(services, message)
         if record and record.base_snapshot != message.run:
             await services.disks.delete_snapshot(message.address, message.run)

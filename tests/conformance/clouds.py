@@ -128,12 +128,12 @@ class Cloud(ABC):
 
     async def backup(self, disk: BlobAddress, pages: int) -> str:
         """Make an empty backup blob; give its ETag."""
-        return await self.services.backups.create(disk, pages * PAGE, {})
+        return await self.services.blobs.create(self.services.backups.address(disk), pages * PAGE, {})
 
     async def leased_backup(self, disk: BlobAddress, pages: int) -> str:
         """Make an empty backup blob under the run's lease; give its ETag."""
         etag = await self.backup(disk, pages)
-        await self.services.backups.acquire_lease(disk, RUN, etag)
+        await self.services.leases.take(self.services.backups.address(disk), RUN, etag)
         return etag
 
     async def etag(self, blob: BlobAddress) -> str:
@@ -142,7 +142,7 @@ class Cloud(ABC):
 
     async def target(self, blob: BlobAddress) -> BlobState:
         """Look at a blob that is there."""
-        found = await self.services.copies.look(blob)
+        found = await self.services.pages.look(blob)
         assert found
         return found
 
@@ -188,7 +188,7 @@ class Cloud(ABC):
     ) -> None:
         """Begin to copy a blob or a snapshot to another blob, as that is found; the test has the copy held."""
         url = await self.source(source, snapshot, COPY_FOR)
-        found = await self.services.copies.look(target)
+        found = await self.services.pages.look(target)
         await self.services.copies.start(target, url, metadata, etag=found.etag if found else None, lease_id=lease)
 
 

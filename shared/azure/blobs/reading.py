@@ -6,11 +6,18 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from urllib.parse import quote
 
-from azure.core.exceptions import AzureError, HttpResponseError, IncompleteReadError, ResourceNotFoundError
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    IncompleteReadError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+)
 from azure.core.rest import AsyncHttpResponse, HttpRequest
-from azure.storage.blob import BlobProperties, BlobType, UserDelegationKey
+from azure.storage.blob import BlobType, UserDelegationKey
 from azure.storage.blob.aio import BlobClient
 
+from shared.azure.blobs.refusals import attached
 from shared.azure.connections import NOT_RETRIED, RETRY_ONCE, Connections
 from shared.azure.signatures import Signed, sign_by_delegation, sign_by_key
 from shared.changes.ranges import Change, Window
@@ -53,7 +60,7 @@ class Version:
         return f"{self.blob.url}?snapshot={quote(self.snapshot, safe='')}" if self.snapshot else self.blob.url
 
 
-class PageBlobs:
+class BlobReader:
     """Access to what is read. Where a snapshot is asked for, `""` stands for the blob itself."""
 
     def __init__(self, connections: Connections, storage_api_version: str) -> None:
@@ -61,18 +68,27 @@ class PageBlobs:
         self._version = storage_api_version
         self._delegation_keys: dict[str, tuple[UserDelegationKey, datetime]] = {}
 
+    async def look(self, blob: BlobAddress) -> BlobState | None:
+        """Look at a blob and at the copy to it (REST: Get Blob Properties); None where there is none.
+
+        Raises:
+            TargetLeasedError: it is a premium disk that is attached to a VM.
+        """
+        try:
+            return await look(await self._connections.blob(blob))
+        except ResourceExistsError as error:
+            raise attached(blob, error) from error
+
     async def properties(self, blob: BlobAddress, snapshot: str) -> BlobState:
         """Look at a blob or a snapshot (REST: Get Blob Properties).
 
         Raises:
             SourceGoneError: there is none.
         """
-        client = await self._client(blob, snapshot)
-        try:
-            found = await client.get_blob_properties()
-        except ResourceNotFoundError as error:
-            raise _gone(blob, snapshot) from error
-        return state_of(found)
+        found = await look(await self._connections.blob(blob, snapshot))
+        if found is None:
+            raise SourceGoneError(gone(blob.url, snapshot))
+        return found
 
     async def changes(
         self, blob: BlobAddress, snapshot: str, previous: str | None, window: Window
@@ -86,7 +102,7 @@ class PageBlobs:
             ListingTimedOutError: the service gave up; what was given so far holds.
             SourceGoneError: the snapshot is gone.
         """
-        client = await self._client(blob, snapshot)
+        client = await self._connections.blob(blob, snapshot)
         listed = client.list_page_ranges(
             offset=window.start,
             length=window.end - window.start,
@@ -98,7 +114,7 @@ class PageBlobs:
             async for page_range in listed:
                 yield Change(int(page_range.start or 0), int(page_range.end or 0) + 1, page_range.cleared)
         except ResourceNotFoundError as error:
-            raise _gone(blob, snapshot) from error
+            raise SourceGoneError(gone(blob.url, snapshot)) from error
         except AzureError as error:
             if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
                 raise DiffRefusedError(explain(error)) from error
@@ -166,13 +182,13 @@ class PageBlobs:
             self._delegation_keys[blob.service_url] = (key, serves_until)
         return key
 
-    async def _client(self, blob: BlobAddress, snapshot: str) -> BlobClient:
-        service = await self._connections.blob_service(blob.service_url, blob.account)
-        return service.get_blob_client(blob.container, blob.blob, snapshot=snapshot or None)
 
-
-def state_of(found: BlobProperties) -> BlobState:
-    """Read how a blob or a snapshot stands from an answer of the service."""
+async def look(client: BlobClient) -> BlobState | None:
+    """Look at a blob or a snapshot (REST: Get Blob Properties); None where there is none."""
+    try:
+        found = await client.get_blob_properties()
+    except ResourceNotFoundError:
+        return None
     done, _, total = str(found.copy.progress or "0/0").partition("/")
     return BlobState(
         size=found.size,
@@ -185,10 +201,6 @@ def state_of(found: BlobProperties) -> BlobState:
         bytes_done=int(done),
         bytes_total=int(total),
     )
-
-
-def _gone(blob: BlobAddress, snapshot: str) -> SourceGoneError:
-    return SourceGoneError(gone(blob.url, snapshot))
 
 
 def _refused(answer: AsyncHttpResponse, signed_url: str, piece: Change) -> Exception:
