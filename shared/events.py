@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 
 from shared.errors import without_secrets
@@ -154,4 +155,8 @@ def print_event(event: Event, **fields: object) -> None:
 
 
 def _line(event: Event, fields: Mapping[str, object]) -> str:
-    return without_secrets(json.dumps({"event": event, **fields}, default=str))
+    return without_secrets(json.dumps({"event": event, **fields}, default=_plain))
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

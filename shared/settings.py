@@ -3,7 +3,6 @@
 import json
 import re
 from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ from shared.azure.signatures import NEWEST_SIGNED, OLDEST_SIGNED, can_sign
 from shared.model.addresses import AddressError, BlobAddress, ContainerAddress
 from shared.model.blob_names import SPECIAL_CONTAINERS
 from shared.model.names import STORAGE_API_VERSION
+from shared.model.run import Mode
 from shared.storage_access import (
     HostStorage,
     StorageConnection,
@@ -25,13 +25,6 @@ from shared.storage_access import (
 
 class SettingsError(Exception):
     """App settings that can't be used; the message has a line for each mistake."""
-
-
-class Mode(StrEnum):
-    """How a disk is backed up: by what changed, or by a whole copy each time."""
-
-    INCREMENTAL = "incremental"
-    FULL = "full"
 
 
 class SourceDisk(BaseModel):

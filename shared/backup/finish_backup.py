@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError
@@ -23,16 +24,18 @@ from shared.errors import (
 from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
 from shared.model.batches import enqueued_again, is_stalled
-from shared.model.disk import DiskRecord, Kind, OpenRun, Task
+from shared.model.disk import DiskRecord, run_of
+from shared.model.inspection import Task
+from shared.model.job import LONGEST_CHECK_DELAY
 from shared.model.messages import FinishMessage, PlanMessage
-from shared.model.run import LONGEST_CHECK_DELAY, next_check, run_of
+from shared.model.run import Kind, Mode, OpenRun
+from shared.model.run_steps import next_check
 from shared.runs.begin_anew import resync
 from shared.runs.clean_up import clean_up, drop_duplicates
 from shared.runs.failures import on_record, record_failure
 from shared.runs.full_copies import look_at_copy
 from shared.runs.give_up import give_up
 from shared.runs.open_run import catch_up
-from shared.settings import Mode
 
 _PASSING = (AzureError, RecordConflictError, ListingTimedOutError, DisorderedRangesError)
 
@@ -97,7 +100,9 @@ async def _tidy_up(services: Services, message: FinishMessage, record: DiskRecor
 
 async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> None:
     """Seal a run on the backup blob if its change list is applied; see to it that its batches go on."""
-    current = await _look_at(services, message, run, lambda record, now: record.with_run(checked=now))
+    current = await _look_at(
+        services, message, run, lambda record, now: record.with_run(replace(run_of(record), checked=now))
+    )
     if current is None:
         await services.queues.send(message, next_check(run, services.now()))
     elif current.is_applied:

@@ -7,14 +7,14 @@ from shared.azure.services import Services
 from shared.backup.copy_batch import Lasts, copy_batch
 from shared.errors import SourceGoneError
 from shared.events import Event, log_event
-from shared.model.disk import DiskRecord, OpenRun
+from shared.model.disk import DiskRecord
 from shared.model.messages import PlanMessage
 from shared.model.names import DISK_METADATA
-from shared.model.run import BackupBlob, opened
+from shared.model.run import Mode, OpenRun
+from shared.model.run_steps import BackupBlob, opened
 from shared.runs.failures import on_record
 from shared.runs.full_copies import start_copy
 from shared.runs.give_up import give_up
-from shared.settings import Mode
 
 FIRST_BATCH = 3.0
 """Seconds of its backup blob that a run's first batch uses up: what is less waits behind no other disk's batches."""

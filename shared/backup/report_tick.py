@@ -1,6 +1,7 @@
 """A tick is looked at until all its disks are backed up; then the heartbeat is called."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from azure.core.exceptions import AzureError
@@ -44,7 +45,7 @@ async def _report(services: Services, message: TickMessage) -> None:
             log_event(Event.TICK_INCOMPLETE, level=logging.WARNING, **about)
             return
         log_event(Event.TICK_SUCCEEDED, **about, duration_seconds=(now - tick).total_seconds())
-        message = message.model_copy(update={"succeeded": now})
+        message = replace(message, succeeded=now)
     await _call_heartbeat(services, message)
 
 

@@ -1,6 +1,7 @@
 """The seal: the recovery point is taken, and the record advanced to it, in one transaction."""
 
 import logging
+from dataclasses import asdict, replace
 
 from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
@@ -8,10 +9,12 @@ from shared.azure.tables.records import RecordConflictError
 from shared.backup.verify import verified
 from shared.events import Event, log_event
 from shared.model.catalogue import point_metadata
-from shared.model.disk import DiskRecord, OpenRun, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.messages import FinishMessage
 from shared.model.notices import noticed, versions_kept
-from shared.model.run import TakenSnapshot, full_copy, recovery_point, sealed, sealed_copy
+from shared.model.point import RecoveryPoint, TakenSnapshot
+from shared.model.run import OpenRun
+from shared.model.run_steps import full_copy, recovery_point, sealed, sealed_copy
 from shared.model.tick import is_to_catch_up
 from shared.runs.clean_up import clean_up
 
@@ -33,13 +36,13 @@ async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool
         await services.queues.send(message)
         return True
     # BACKUP_CONTAINER may have changed since the run was opened.
-    record, etag = found[0].model_copy(update={"backup_blob": services.backups.address(disk).url}), found[1]
+    record, etag = replace(found[0], backup_blob=services.backups.address(disk).url), found[1]
     taken = await _recovery_point(services, message, record, run)
     if taken is None:
         return False
     point = recovery_point(record, taken.time, services.now())
     notice = _notice(services, message, record)
-    next_record = sealed(record, point, taken).model_copy(update={"backup_notice": notice})
+    next_record = replace(sealed(record, point, taken), backup_notice=notice)
     await _put_on_record(services, message, next_record, etag, point)
     return True
 
@@ -79,7 +82,7 @@ async def _put_on_record(
     except RecordConflictError:
         await services.queues.send(message)
         return
-    log_event(Event.RUN_SEALED, disk=message.disk, run=message.run, **point.model_dump(mode="json"))
+    log_event(Event.RUN_SEALED, disk=message.disk, run=message.run, **asdict(point))
     await clean_up(services, message, record)
     if is_to_catch_up(record, services.now()):
         await services.queues.send(message)  # the run is over then

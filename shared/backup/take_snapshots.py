@@ -13,11 +13,12 @@ from shared.events import Event, Stopwatch, log_event
 from shared.inspection.scratch import drop_orphans
 from shared.model.addresses import BlobAddress
 from shared.model.batches import is_stalled
-from shared.model.disk import DiskRecord, OpenRun
+from shared.model.disk import DiskRecord
 from shared.model.failed_runs import is_failing, tried_again
+from shared.model.job import is_unwatched
 from shared.model.messages import FinishMessage, InspectionMessage, PlanMessage, RestoreMessage, TickMessage
 from shared.model.restore_target import without_restore
-from shared.model.run import is_unwatched
+from shared.model.run import OpenRun
 from shared.model.tick import SHORTEST_LOOK_DELAY, asked_for
 from shared.runs.failures import record_failure
 from shared.runs.open_run import catch_up, open_run

@@ -10,8 +10,7 @@ from shared.errors import StepFailedError, explain
 from shared.events import Event, log_event
 from shared.jobs.requested import enqueue_first_step, put_on_record, redelivered
 from shared.model.addresses import BlobAddress
-from shared.model.disk import Task
-from shared.model.inspection import Inspection, Stage, ended
+from shared.model.inspection import Inspection, Stage, Task, ended
 from shared.model.messages import InspectionMessage
 from shared.model.names import request_id
 from shared.model.requests import LATEST, InspectionRequest, RequestError

@@ -8,8 +8,7 @@ from shared.errors import NotAsLeftError, explain
 from shared.events import Event, log_event
 from shared.inspection.versions import scratch_of
 from shared.model.addresses import AddressError, BlobAddress
-from shared.model.disk import Task
-from shared.model.inspection import Inspection
+from shared.model.inspection import Inspection, Task
 from shared.model.names import COPY_PENDING, DISK_METADATA, DRILL_METADATA
 from shared.points.dropping import drop
 

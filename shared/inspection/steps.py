@@ -28,11 +28,9 @@ from shared.inspection.end import end, end_as_it_is
 from shared.inspection.gone import conclude_gone
 from shared.inspection.promote import promote
 from shared.inspection.request import request_inspection
-from shared.model.disk import Task
-from shared.model.inspection import Inspection, Next, Stage, ended, ending, tried_again
-from shared.model.job import out_of_patience
+from shared.model.inspection import Inspection, Next, Stage, Task, ended, ending, tried_again
+from shared.model.job import LONGEST_CHECK_DELAY, out_of_patience
 from shared.model.messages import InspectionMessage
-from shared.model.run import LONGEST_CHECK_DELAY
 
 _AFTER_CONFLICT = timedelta(seconds=5)
 
@@ -161,8 +159,11 @@ def _log(inspection: Inspection) -> None:
     log_event(
         Event(f"{inspection.task}-{inspection.state}"),
         level=levels.get(inspection.state, logging.INFO),
-        **inspection.model_dump(
-            mode="json", include={"inspection", "disk", "recovery_point", "size", "bytes_done", "reason"}
-        ),
+        inspection=inspection.inspection,
+        disk=inspection.disk,
+        recovery_point=inspection.recovery_point,
+        size=inspection.size,
+        bytes_done=inspection.bytes_done,
+        reason=inspection.reason,
         duration_seconds=inspection.duration_seconds or (inspection.checked - inspection.requested).total_seconds(),
     )

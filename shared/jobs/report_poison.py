@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -17,10 +18,10 @@ from shared.jobs.requested import refuse_given_up
 from shared.model import inspection as inspections
 from shared.model import restore as restores
 from shared.model.addresses import AddressError, BlobAddress
-from shared.model.disk import DiskRecord, Task
+from shared.model.disk import DiskRecord
 from shared.model.failed_runs import erred, failed_for_good
-from shared.model.inspection import Inspection, Stage
-from shared.model.job import out_of_patience
+from shared.model.inspection import Inspection, Stage, Task
+from shared.model.job import LONGEST_CHECK_DELAY, out_of_patience
 from shared.model.messages import (
     BatchMessage,
     FinishMessage,
@@ -47,7 +48,6 @@ from shared.model.names import (
 )
 from shared.model.requests import InspectionRequest, RequestError, RestoreRequest, decoded
 from shared.model.restore import Restore, State
-from shared.model.run import LONGEST_CHECK_DELAY
 from shared.model.tick import LONGEST_TICK
 from shared.restore.adopt import as_done
 from shared.restore.end import is_adopted
@@ -103,7 +103,7 @@ async def _report_run(services: Services, queue: str, message: RunMessage) -> bo
         if current is None:
             return record
         noted = erred(record if current.failed else failed_for_good(record, why), message.run, now)
-        return noted.model_copy(update={"last_error": cause, "last_error_at": now})
+        return replace(noted, last_error=cause, last_error_at=now)
 
     await services.records.update(message.address, failed)
     log_event(Event.RUN_FAILED, level=logging.ERROR, disk=message.disk, run=message.run, reason=why, cause=cause)

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import asdict
 from datetime import timedelta
 
 from azure.core.exceptions import AzureError
@@ -58,7 +59,7 @@ async def put_on_record[Kept: (Restore, Inspection)](
         return await on_record()
     except AzureError as error:
         await services.queues.send(carried, _CARRIED_FOR)
-        about = carried.model_dump(exclude={"request"})
+        about = {name: value for name, value in asdict(carried).items() if name != "request"}
         log_event(Event.REQUEST_CARRIED, level=logging.WARNING, **about, reason=explain(error))
         return None
 

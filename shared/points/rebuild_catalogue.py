@@ -11,8 +11,9 @@ from shared.errors import OtherDiskError, StepFailedError, explain
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import FoundPoint, found_point, looks_like_a_point, rebuilt
-from shared.model.disk import Kind, RecoveryPoint
 from shared.model.names import disk_key
+from shared.model.point import RecoveryPoint
+from shared.model.run import Kind
 from shared.points.versions import require_own_name
 
 

@@ -13,7 +13,8 @@ from shared.azure.services import Services
 from shared.errors import CopyRefusedError, OtherDiskError, SourceGoneError, error_code, is_passing, refuses_source
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord, PointState, RecoveryPoint
+from shared.model.disk import DiskRecord
+from shared.model.point import PointState, RecoveryPoint
 from shared.pages.paced import Paced
 
 REFUSED_FOR = timedelta(minutes=1)

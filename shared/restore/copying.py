@@ -1,6 +1,7 @@
 """The second and the third step of a restore: promote the recovery point in the backup account, and copy it back."""
 
 import logging
+from dataclasses import replace
 
 from azure.core.exceptions import AzureError
 
@@ -11,11 +12,12 @@ from shared.azure.tables.records import RecordConflictError
 from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError, explain, refuses_source
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
-from shared.model.disk import SERVER_SIDE, PointState
 from shared.model.fitness import unsendable
+from shared.model.job import SHORTEST_CHECK_DELAY
 from shared.model.names import COPY_ABORTED, COPY_METADATA, COPY_PENDING, DISK_METADATA, RESTORE_METADATA
+from shared.model.point import PointState
 from shared.model.restore import Next, Restore, RestoreFailedError, State, begun, next_look
-from shared.model.run import SHORTEST_CHECK_DELAY
+from shared.model.run import SERVER_SIDE
 from shared.points.versions import point_of, start_copy, version_of
 from shared.restore.carry import carry
 
@@ -38,7 +40,7 @@ async def promote(services: Services, restore: Restore) -> Next:
         await services.copies.renew_lease(backup, restore.lease)
         etag = await services.copies.forget_source(backup, found.etag, restore.lease)
         then = begun(restore, State.COPYING, services.now())
-        return Next(then.model_copy(update={"backup_etag": etag}))
+        return Next(replace(then, backup_etag=etag))
     point = version_of(services, restore.address, await point_of(services, restore.address, restore.recovery_point))
     await services.pages.properties(point.blob, point.snapshot)
     try:
@@ -48,8 +50,8 @@ async def promote(services: Services, restore: Restore) -> Next:
         if found is None or found.metadata.get(RESTORE_METADATA) != restore.restore:
             raise
         # Another invocation of this very step was faster.
-        return Next(restore.model_copy(update={"checked": services.now()}), SHORTEST_CHECK_DELAY)
-    return Next(restore.model_copy(update={"checked": services.now()}))
+        return Next(replace(restore, checked=services.now()), SHORTEST_CHECK_DELAY)
+    return Next(replace(restore, checked=services.now()))
 
 
 async def _start_promotion(services: Services, restore: Restore, point: Version, found: CopyTarget | None) -> None:
@@ -87,7 +89,7 @@ async def copy_back(services: Services, restore: Restore) -> Next:
         await services.copies.renew_lease(target, restore.lease)
         etag = await services.copies.forget_source(target, found.etag, restore.lease)
         then = begun(restore, State.PROVING, services.now())
-        return Next(then.model_copy(update={"target_etag": etag, "bytes_done": restore.size}))
+        return Next(replace(then, target_etag=etag, bytes_done=restore.size))
     source = await _source(services, restore)
     if restore.copying != SERVER_SIDE:
         return await carry(services, restore, source, found)
@@ -96,7 +98,7 @@ async def copy_back(services: Services, restore: Restore) -> Next:
         raise RestoreFailedError(f"{target.url} has got metadata that can't be kept: {why}")
     await services.copies.acquire_lease(target, restore.lease, found.etag)
     etag = await _without_own_pages(services, restore, target, found)
-    started = restore.model_copy(update={"copied_from": source.url, "checked": services.now()})
+    started = replace(restore, copied_from=source.url, checked=services.now())
     try:
         await start_copy(services, source, target, about, etag=etag, lease_id=restore.lease)
     except (CopyRefusedError, AzureError) as error:
@@ -106,7 +108,7 @@ async def copy_back(services: Services, restore: Restore) -> Next:
         log_event(
             Event.COPY_THROUGH_FUNCTION, level=logging.WARNING, disk=restore.disk, restore=restore.restore, reason=how
         )
-        return Next(started.model_copy(update={"copying": how}))
+        return Next(replace(started, copying=how))
     log_event(
         Event.RESTORE_COPY_STARTED,
         disk=restore.disk,
@@ -142,8 +144,8 @@ def _has_succeeded(restore: Restore, blob: BlobAddress, found: CopyTarget) -> bo
 
 def _under_way(services: Services, restore: Restore, found: CopyTarget) -> Next:
     now = services.now()
-    progress = {"bytes_done": found.bytes_done, "bytes_total": found.bytes_total, "checked": now}
-    return Next(restore.model_copy(update=progress), next_look(restore, now))
+    moving = replace(restore, bytes_done=found.bytes_done, bytes_total=found.bytes_total, checked=now)
+    return Next(moving, next_look(restore, now))
 
 
 async def _source(services: Services, restore: Restore) -> Version:

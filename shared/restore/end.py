@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from dataclasses import replace
 
 from azure.core.exceptions import AzureError
 
@@ -12,11 +13,11 @@ from shared.errors import DiskError, NotAsLeftError, SourceGoneError, TargetLeas
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DiskRecord
+from shared.model.job import LONGEST_CHECK_DELAY
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.names import RESTORE_METADATA
 from shared.model.restore import Restore, State
 from shared.model.restore_target import is_blank, released
-from shared.model.run import LONGEST_CHECK_DELAY
 from shared.points.dropping import drop
 from shared.runs.failures import record_failure
 from shared.runs.open_run import catch_up
@@ -66,8 +67,8 @@ async def let_go(services: Services, restore: Restore, why: str) -> None:
     now = services.now()
 
     def change(record: DiskRecord) -> DiskRecord:
-        told = {"last_error": left, "last_error_at": now}
-        return record.model_copy(update=told) if record.restore == restore.restore else record
+        is_own = record.restore == restore.restore
+        return replace(record, last_error=left, last_error_at=now) if is_own else record
 
     await services.records.update(target, change)
     await _let_go(services, restore)
@@ -82,7 +83,7 @@ async def _note(services: Services, restore: Restore) -> DiskRecord | None:
     def change(record: DiskRecord) -> DiskRecord:
         if restore.state is not State.FAILED or record.restore != restore.restore:
             return record
-        return record.model_copy(update={"last_error": restore.reason, "last_error_at": restore.ended})
+        return replace(record, last_error=restore.reason, last_error_at=restore.ended)
 
     return await services.records.update(restore.target_address, change)
 

@@ -24,7 +24,7 @@ from shared.errors import (
     is_lasting,
 )
 from shared.events import Event, log_event
-from shared.model.job import out_of_patience
+from shared.model.job import LONGEST_CHECK_DELAY, out_of_patience
 from shared.model.messages import RestoreMessage
 from shared.model.restore import (
     Next,
@@ -38,7 +38,6 @@ from shared.model.restore import (
     next_try,
     tried_again,
 )
-from shared.model.run import LONGEST_CHECK_DELAY
 from shared.restore.adopt import as_done, prove_and_adopt
 from shared.restore.begin import begin
 from shared.restore.copying import copy_back, promote

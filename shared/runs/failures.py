@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from azure.core.exceptions import AzureError
 from pydantic import ValidationError
@@ -45,7 +46,7 @@ async def record_failure(
 
     def failed(record: DiskRecord) -> DiskRecord:
         now = services.now()
-        return erred(record, run, now).model_copy(update={"last_error": reason, "last_error_at": now})
+        return replace(erred(record, run, now), last_error=reason, last_error_at=now)
 
     try:
         if await services.records.update(disk, failed) is None:

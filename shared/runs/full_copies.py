@@ -4,7 +4,7 @@
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from azure.core.exceptions import AzureError
@@ -15,10 +15,11 @@ from shared.azure.services import Services
 from shared.errors import DiskError, is_passing
 from shared.events import Event, log_event
 from shared.model.catalogue import point_metadata
-from shared.model.disk import COPY_BLOB, DiskRecord, Kind, OpenRun
+from shared.model.disk import DiskRecord, run_of
 from shared.model.messages import FinishMessage, PlanMessage, RunMessage
 from shared.model.names import COPY_METADATA, COPY_PENDING
-from shared.model.run import copied
+from shared.model.run import COPY_BLOB, Kind, OpenRun
+from shared.model.run_steps import copied
 from shared.points import versions as points
 from shared.points.dropping import drop
 from shared.runs.failures import record_failure
@@ -51,7 +52,7 @@ async def start_copy(services: Services, message: PlanMessage, run: OpenRun) -> 
     def opened(record: DiskRecord) -> DiskRecord:
         if record.run_of(message.run) is None:
             return record
-        return record.with_run(opened=True, kind=Kind.FULL, copying=COPY_BLOB)
+        return record.with_run(replace(run_of(record), opened=True, kind=Kind.FULL, copying=COPY_BLOB))
 
     await services.records.update(disk, opened)
 
@@ -75,7 +76,7 @@ class CopyLook:
     def on_record(self, record: DiskRecord, now: datetime) -> DiskRecord:
         """Put its progress on record; what is not under way keeps its trouble."""
         if not self.is_under_way:
-            return record.with_run(checked=now)
+            return record.with_run(replace(run_of(record), checked=now))
         return copied(record, self.bytes_done, now)
 
 

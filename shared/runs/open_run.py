@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from dataclasses import replace
 from datetime import datetime
 
 from shared.azure.services import Services
@@ -9,10 +10,11 @@ from shared.azure.tables.records import RecordConflictError
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord, OpenRun
+from shared.model.disk import DiskRecord, run_of
 from shared.model.messages import FinishMessage, PlanMessage
 from shared.model.notices import noticed, versions_kept
-from shared.model.run import next_check
+from shared.model.run import OpenRun
+from shared.model.run_steps import next_check
 from shared.model.tick import asked_for, is_to_catch_up
 from shared.runs.failures import new_record
 
@@ -91,7 +93,7 @@ async def _enqueue_again(services: Services, disk: BlobAddress, run: OpenRun) ->
     now = services.now()
 
     def looked_at(record: DiskRecord) -> DiskRecord:
-        return record.with_run(checked=now) if record.run_of(run.snapshot) else record
+        return record.with_run(replace(run_of(record), checked=now)) if record.run_of(run.snapshot) else record
 
     await services.records.update(disk, looked_at)
 
@@ -110,8 +112,7 @@ async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun, ti
             return record
         adopted = record.adopted and not services.settings.covers(disk)
         notice = noticed(disk, services.disks.versioned.get(disk), record.notice)
-        begun = {"run": run, "backup_blob": new.backup_blob, "adopted": adopted, "notice": notice, "late_tick": None}
-        return record.model_copy(update=begun)
+        return replace(record, run=run, backup_blob=new.backup_blob, adopted=adopted, notice=notice, late_tick=None)
 
     record = await services.records.update(disk, opened)
     if record is None:

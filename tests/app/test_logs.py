@@ -9,7 +9,7 @@ from infra.local.gateway import Fault
 from infra.local.local_azure import ACCOUNTS
 from shared.changes.pace import FASTEST
 from shared.events import Event
-from shared.model.disk import Task
+from shared.model.inspection import Task
 from tests.app.cloud import MIB, Cloud, pages, until
 from tests.app.inspecting import ask_for, has_ended
 from tests.app.restoring import ask, ended, request

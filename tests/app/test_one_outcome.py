@@ -12,8 +12,7 @@ from infra.local.gateway import Fault, Front, run_front
 from infra.local.local_azure import ACCOUNTS, HOST
 from shared.azure.queues import POISON_SUFFIX
 from shared.events import Event
-from shared.model.disk import Task
-from shared.model.inspection import Stage
+from shared.model.inspection import Stage, Task
 from shared.model.messages import InspectionMessage, RestoreMessage
 from shared.model.names import (
     CONTINUE_INSPECTION_QUEUE,

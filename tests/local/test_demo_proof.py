@@ -4,6 +4,7 @@ import contextlib
 import io
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from infra.local.disks.disk_image import e2fsprogs_is_installed
 from infra.local.disks.page_blob import PageBlob
 from infra.local.disks.vhd import MIB
 from infra.local.local_azure import BACKUPS, DISKS, LocalAzure
-from shared.model.disk import Kind, RecoveryPoint
+from shared.model.point import RecoveryPoint
+from shared.model.run import Kind
 
 SIZE = 20 * MIB
 PAGE = 512
@@ -41,7 +43,8 @@ class Pair:
 
     async def recovery_point(self) -> Proved:
         """Snapshot both as they are."""
-        source, backup = [(await c.create_snapshot())["snapshot"] for c in (self.disk_client, self.backup_client)]
+        clients = (self.disk_client, self.backup_client)
+        source, backup = [str((await client.create_snapshot())["snapshot"]) for client in clients]
         now = datetime.now(UTC)
         point = RecoveryPoint(
             time=source,
@@ -177,7 +180,7 @@ async def test_a_restored_disk_whose_next_backup_moved_all_of_it_is_not_proved(p
     proved = Proved("disk.vhd", (await pair.recovery_point()).point, day, ["identical to its source snapshot"])
     for kind, why in ((Kind.FULL, "its run was full, not incremental: "), (Kind.INCREMENTAL, "its run moved ")):
         proved.broken.clear()
-        proved.point = proved.point.model_copy(update={"kind": kind})
+        proved.point = replace(proved.point, kind=kind)
         check_moved(proved)
         [broken] = proved.broken
         assert broken.startswith(why)

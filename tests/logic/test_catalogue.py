@@ -1,16 +1,17 @@
 """The catalogue rebuilt: every recovery point is found again by what its metadata says, and nothing else is."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.azure.tables.records import from_properties, to_properties
+from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import FoundPoint, StoredBlob, found_point, rebuilt
-from shared.model.disk import DiskRecord, Kind, OpenRun, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.names import (
     COPY_METADATA,
     DISK_METADATA,
@@ -22,8 +23,10 @@ from shared.model.names import (
     SOURCE_SNAPSHOT_METADATA,
     full_copy_name,
 )
+from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.restore_target import adopted, claimed, restored_point
-from shared.model.run import BackupBlob, TakenSnapshot, full_copy, opened, recovery_point, sealed
+from shared.model.run import Kind, OpenRun
+from shared.model.run_steps import BackupBlob, full_copy, opened, recovery_point, sealed
 from tests.logic.conftest import BACKUPS
 from tests.logic.records import (
     BACKED_UP,
@@ -38,6 +41,7 @@ from tests.logic.records import (
     RUN,
     RUN_ID,
     SNAPSHOT,
+    with_run,
 )
 
 SEALED = datetime(2026, 11, 22, 12, 3, 0, 765432, tzinfo=UTC)
@@ -61,7 +65,7 @@ OF_A_COPY = {
 """What a run in full-copy mode has written on its copy."""
 
 COPY_URL = f"{BACKUPS}/disks/vhds/os.vhd/{SNAPSHOT.replace(':', '%3A')}"
-NEXT = RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})
+NEXT = replace(RUN, snapshot="2026-11-23T00:00:00.1234567Z")
 AS_SEALED = BackupBlob(size=64 * GIB, etag=ETAG, leased=False)
 
 a_few = settings(max_examples=100, deadline=None)
@@ -86,7 +90,7 @@ def found(stored: StoredBlob) -> FoundPoint:
 
 
 def next_run(record: DiskRecord, blob: BackupBlob | None) -> OpenRun:
-    run = opened(record.model_copy(update={"run": NEXT}), blob, leased=True).run
+    run = opened(replace(record, run=NEXT), blob, leased=True).run
     assert run
     return run
 
@@ -129,7 +133,7 @@ def test_a_copy_that_has_succeeded_and_says_what_it_is_of_is_a_recovery_point() 
 
 
 def test_a_recovery_point_is_found_again_where_its_record_said_it_was() -> None:
-    record = BACKED_UP.with_run(kind=Kind.RESYNC, plan=2)
+    record = with_run(BACKED_UP, kind=Kind.RESYNC, plan=2)
     was = recovery_point(record, BACKUP_SNAPSHOT, SEALED)
     again = found(snapshot_of_backup()).point
     assert_same_place(again, was)
@@ -157,7 +161,7 @@ def test_the_point_of_a_restored_disk_is_found_again_where_its_record_said_it_wa
 
 def assert_same_place(again: RecoveryPoint, was: RecoveryPoint) -> None:
     kept = {"time", "kind", "source_snapshot", "backup_blob", "backup_snapshot", "size", "sealed"}
-    assert again.model_dump(include=kept) == was.model_dump(include=kept)
+    assert [getattr(again, name) for name in kept] == [getattr(was, name) for name in kept]
     assert again.row_key == was.row_key
 
 
@@ -175,9 +179,9 @@ def test_a_clock_that_is_behind_makes_no_duration_below_zero() -> None:
 @pytest.mark.parametrize("stored", [snapshot_of_backup(), copied_blob()])
 def test_the_table_takes_a_point_that_was_found(stored: StoredBlob) -> None:
     point = found(stored).point
-    written = to_properties(point.to_entity())
+    written = to_properties(to_row(point))
     assert None not in written.values()
-    assert RecoveryPoint.model_validate(from_properties(written)) == point
+    assert from_row(RecoveryPoint, from_properties(written)) == point
 
 
 # --- what is none
@@ -200,7 +204,7 @@ def test_a_copy_that_has_not_succeeded_is_no_recovery_point(status: str) -> None
 
 def test_a_copy_that_tells_no_more_of_its_source_is_a_recovery_point_unless_it_is_empty() -> None:
     assert found(copied_blob(status="")).point.size == 64 * GIB
-    assert found_point(copied_blob(status="").model_copy(update={"size": 0})) is None
+    assert found_point(replace(copied_blob(status=""), size=0)) is None
 
 
 @pytest.mark.parametrize(
@@ -263,7 +267,7 @@ def test_any_metadata_can_be_looked_at(metadata: dict[str, str]) -> None:
 
 
 def test_a_record_made_anew_is_as_the_last_seal_has_left_it() -> None:
-    record = BACKED_UP.with_run(kind=Kind.RESYNC, plan=2)
+    record = with_run(BACKED_UP, kind=Kind.RESYNC, plan=2)
     taken = TakenSnapshot(time=BACKUP_SNAPSHOT, plan=2, etag=ETAG)
     was = sealed(record, recovery_point(record, BACKUP_SNAPSHOT, SEALED), taken)
     assert rebuilt(BACKUP, found(snapshot_of_backup()), AS_SEALED, adopted=False) == was
@@ -272,7 +276,7 @@ def test_a_record_made_anew_is_as_the_last_seal_has_left_it() -> None:
 def test_a_restored_disks_record_made_anew_is_as_the_restore_has_left_it() -> None:
     target, backup = RESTORE.target_address, BlobAddress.parse(f"{BACKUPS}/disks/vhds/restored.vhd")
     point = restored_point(RESTORE, backup, BACKUP_SNAPSHOT, SEALED)
-    record = NEW.model_copy(update={"disk": target.url, "backup_blob": backup.url, "run": None})
+    record = replace(NEW, disk=target.url, backup_blob=backup.url, run=None)
     taken = TakenSnapshot(time=BACKUP_SNAPSHOT, plan=0, etag=ETAG)
     was = adopted(claimed(record, RESTORE), point, taken, is_listed=False)
     metadata = OF_A_RUN | {
@@ -282,16 +286,16 @@ def test_a_restored_disks_record_made_anew_is_as_the_restore_has_left_it() -> No
         KIND_METADATA: "restore",
     }
     again = rebuilt(backup.url, found(snapshot_of_backup(metadata, backup.url)), AS_SEALED, adopted=True)
-    assert again == was.model_copy(update={"restore": "", "restore_of": ""})
+    assert again == replace(was, restore="", restore_of="")
 
 
 @pytest.mark.parametrize(
     ("blob", "kind"),
     [
         pytest.param(AS_SEALED, Kind.INCREMENTAL, id="as the last run has left it"),
-        pytest.param(AS_SEALED.model_copy(update={"leased": True}), Kind.INCREMENTAL, id="under a lease"),
-        pytest.param(AS_SEALED.model_copy(update={"etag": '"0x8DE29F6"'}), Kind.RESYNC, id="written to"),
-        pytest.param(AS_SEALED.model_copy(update={"size": 64 * GIB + 512}), Kind.RESYNC, id="resized"),
+        pytest.param(replace(AS_SEALED, leased=True), Kind.INCREMENTAL, id="under a lease"),
+        pytest.param(replace(AS_SEALED, etag='"0x8DE29F6"'), Kind.RESYNC, id="written to"),
+        pytest.param(replace(AS_SEALED, size=64 * GIB + 512), Kind.RESYNC, id="resized"),
         pytest.param(None, Kind.FULL, id="gone"),
     ],
 )
@@ -306,19 +310,19 @@ def test_the_next_run_is_incremental_only_where_the_backup_blob_is_as_the_last_o
 
 def test_a_blob_written_to_after_the_record_was_made_anew_is_a_resync() -> None:
     record = rebuilt(BACKUP, found(snapshot_of_backup()), AS_SEALED, adopted=False)
-    assert next_run(record, AS_SEALED.model_copy(update={"etag": '"0x8DE29F6"'})).kind is Kind.RESYNC
+    assert next_run(record, replace(AS_SEALED, etag='"0x8DE29F6"')).kind is Kind.RESYNC
 
 
 def test_a_blob_that_was_not_as_left_is_a_resync_whatever_is_there_then() -> None:
-    resized = AS_SEALED.model_copy(update={"size": 64 * GIB + 512})
-    for blob in (None, resized, AS_SEALED.model_copy(update={"etag": '"0x8DE29F6"'})):
+    resized = replace(AS_SEALED, size=64 * GIB + 512)
+    for blob in (None, resized, replace(AS_SEALED, etag='"0x8DE29F6"')):
         record = rebuilt(BACKUP, found(snapshot_of_backup()), blob, adopted=False)
         assert next_run(record, AS_SEALED).kind is Kind.RESYNC
 
 
 @pytest.mark.parametrize("etag", [ETAG, ""])
 def test_after_a_full_copy_the_next_run_is_never_incremental(etag: str) -> None:
-    blob = AS_SEALED.model_copy(update={"etag": etag}) if etag else None
+    blob = replace(AS_SEALED, etag=etag) if etag else None
     record = rebuilt(BACKUP, found(copied_blob()), blob, adopted=False)
     assert next_run(record, blob).kind is (Kind.RESYNC if blob else Kind.FULL)
     assert (record.last_point, record.backup_snapshot) == (SNAPSHOT, "")
@@ -328,4 +332,4 @@ def test_after_a_full_copy_the_next_run_is_never_incremental(etag: str) -> None:
 def test_a_record_made_anew_says_whether_its_disk_was_adopted(is_adopted: bool) -> None:
     record = rebuilt(BACKUP, found(snapshot_of_backup()), AS_SEALED, adopted=is_adopted)
     assert record.adopted is is_adopted
-    assert DiskRecord.from_entity(record.to_entity()) == record
+    assert from_row(DiskRecord, to_row(record)) == record

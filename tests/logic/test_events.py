@@ -4,8 +4,7 @@ import pytest
 
 from infra.local.local_azure import ROOT
 from shared.events import Event
-from shared.model.disk import Task
-from shared.model.inspection import Stage
+from shared.model.inspection import Stage, Task
 from shared.model.restore import State
 
 README = (ROOT / "README.md").read_text()

@@ -1,16 +1,19 @@
 """Restored disks: what a restore leaves on the record of its target, and what the next backup makes of it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from shared.azure.tables.records import from_properties, to_properties
+from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord, Kind, OpenRun, RecoveryPoint
+from shared.model.disk import DiskRecord
+from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.restore import Restore
 from shared.model.restore_target import adopted, claimed, is_blank, released, restored_point, without_restore
-from shared.model.run import BackupBlob, TakenSnapshot, opened
+from shared.model.run import Kind, OpenRun
+from shared.model.run_steps import BackupBlob, opened
 from tests.logic.conftest import BACKUPS
 from tests.logic.records import BACKED_UP, BACKUP_SNAPSHOT, BASE, DISK, ETAG, GIB, NEW, NOON, RESTORE, RUN
 
@@ -27,7 +30,7 @@ def as_made(restore: Restore) -> RecoveryPoint:
 
 
 def resting(record: DiskRecord = BACKED_UP, **changes: Any) -> DiskRecord:
-    return record.model_copy(update={"run": None, **changes})
+    return replace(record, run=None, **changes)
 
 
 def test_a_record_names_the_restore_that_is_under_way_and_lets_go_of_it() -> None:
@@ -40,7 +43,7 @@ def test_a_restore_that_wrote_and_did_not_end_well_makes_the_next_run_a_resync()
     after = released(claimed(resting(), RESTORE), RESTORE, wrote=True)
     assert (after.restore, after.restore_of) == ("", "")
     assert after == without_restore(claimed(resting(), RESTORE), RESTORE.restore)
-    run = opened(after.model_copy(update={"run": RUN}), as_sealed(), leased=True).run
+    run = opened(replace(after, run=RUN), as_sealed(), leased=True).run
     assert run
     assert run.kind is Kind.RESYNC
     assert "the restore 6f3c1d2e over the disk did not come to its end" in run.reason
@@ -49,7 +52,7 @@ def test_a_restore_that_wrote_and_did_not_end_well_makes_the_next_run_a_resync()
 def test_a_restore_that_wrote_to_a_disk_never_backed_up_leaves_it_a_first_run() -> None:
     record = resting(NEW)
     assert without_restore(claimed(record, RESTORE), RESTORE.restore) == record
-    run = opened(record.model_copy(update={"run": RUN}), None, leased=True).run
+    run = opened(replace(record, run=RUN), None, leased=True).run
     assert run
     assert (run.kind, run.reason) == (Kind.FULL, "")
 
@@ -86,17 +89,17 @@ def test_a_record_is_blank_while_nothing_was_backed_up_or_is_under_way(record: D
 
 def as_sealed(**changes: Any) -> BackupBlob:
     """Give the backup blob as the restore, or the last run, has left it."""
-    return BackupBlob(size=64 * GIB, etag=ETAG, leased=False).model_copy(update=changes)
+    return replace(BackupBlob(size=64 * GIB, etag=ETAG, leased=False), **changes)
 
 
 def next_run(record: DiskRecord, blob: BackupBlob | None) -> OpenRun:
-    run = opened(record.model_copy(update={"run": RUN}), blob, leased=True).run
+    run = opened(replace(record, run=RUN), blob, leased=True).run
     assert run
     return run
 
 
 def test_the_point_of_a_restored_disk_says_what_it_was_restored_from() -> None:
-    point = as_made(RESTORE.model_copy(update={"requested": NOON}))
+    point = as_made(replace(RESTORE, requested=NOON))
     assert (point.time, point.source_snapshot) == (RESTORE.target_snapshot, RESTORE.target_snapshot)
     assert point.kind is Kind.RESTORE
     assert point.reason == f"restored from the recovery point {BASE} of {DISK}"
@@ -106,9 +109,9 @@ def test_the_point_of_a_restored_disk_says_what_it_was_restored_from() -> None:
 
 
 def test_the_point_of_a_restored_disk_is_read_from_the_table_as_it_was_written() -> None:
-    written = to_properties(as_made(RESTORE).to_entity())
+    written = to_properties(to_row(as_made(RESTORE)))
     assert None not in written.values()
-    assert RecoveryPoint.model_validate(from_properties(written)) == as_made(RESTORE)
+    assert from_row(RecoveryPoint, from_properties(written)) == as_made(RESTORE)
 
 
 @pytest.mark.parametrize("is_listed", [True, False])

@@ -21,7 +21,8 @@ from shared.errors import (
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import StoredBlob
 from shared.model.names import DRILL_METADATA, ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA
-from shared.model.run import BackupBlob, TakenSnapshot
+from shared.model.point import TakenSnapshot
+from shared.model.run_steps import BackupBlob
 from tests.simulation.blobs import Blob, Page, refusal
 from tests.simulation.calls import Calls
 from tests.simulation.world import OWN, World

@@ -8,10 +8,10 @@ from datetime import timedelta
 from http import HTTPStatus
 
 from shared.model.addresses import BlobAddress
-from shared.model.disk import Kind, Task
-from shared.model.inspection import Inspection
+from shared.model.inspection import Inspection, Task
 from shared.model.names import DRILL_METADATA
 from shared.model.restore import State
+from shared.model.run import Kind
 from tests.simulation import model
 from tests.simulation.blobs import Blob
 from tests.simulation.calls import CHANGE_FATES, Calls

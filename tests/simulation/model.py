@@ -6,7 +6,6 @@ from datetime import datetime
 
 from shared.inspection.conclude import BUILT_ON
 from shared.model.addresses import BlobAddress
-from shared.model.disk import Kind, PointState, RecoveryPoint
 from shared.model.inspection import Inspection, Stage
 from shared.model.names import (
     COPY_METADATA,
@@ -19,8 +18,10 @@ from shared.model.names import (
     disk_key,
     run_id,
 )
+from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
 from shared.model.restore import MOST_ATTEMPTS, Restore, State
+from shared.model.run import Kind
 from shared.settings import Settings
 from tests.simulation.blobs import SUCCESS, Pages, same_content
 from tests.simulation.world import OWN, VM, World

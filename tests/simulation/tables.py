@@ -1,6 +1,7 @@
 """The record, the restores, the rows of plans and the queues, as the workflows see them, on top of the world."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -12,15 +13,17 @@ from shared.azure.queues import QUEUE_OF, Queues
 from shared.azure.tables.inspections import Inspections
 from shared.azure.tables.records import RecordConflictError, Records, own_record
 from shared.azure.tables.restores import Restores
+from shared.azure.tables.rows import from_row, to_row
 from shared.errors import HeartbeatError
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.inspection import Compared, Inspection
 from shared.model.messages import Message, PartMessage, TickMessage
 from shared.model.names import RUN_SEPARATOR, disk_key
+from shared.model.point import RecoveryPoint
 from shared.model.restore import UNREADABLE_PARTITION, Restore
+from shared.model.run import Mode
 from shared.model.tick import DueDisk
-from shared.settings import Mode
 from tests.simulation import model
 from tests.simulation.blobs import refusal
 from tests.simulation.calls import CURRENT, Calls
@@ -40,7 +43,7 @@ class SimulatedRecords(Records):
 
     async def get(self, disk: BlobAddress) -> tuple[DiskRecord, str] | None:
         found = await self._calls.read(lambda: self._world.records.get(disk_key(disk)))
-        return (own_record(disk, DiskRecord.from_entity(found[0])), found[1]) if found else None
+        return (own_record(disk, from_row(DiskRecord, found[0])), found[1]) if found else None
 
     async def disks(self) -> dict[BlobAddress, bool]:
         rows = await self._calls.read(lambda: [entity for entity, _ in self._world.records.values()])
@@ -80,8 +83,8 @@ class SimulatedRecords(Records):
         def effect() -> None:
             rows = self._world.points.get(disk_key(disk), {})
             if now := rows.get(point.row_key):
-                known = point.model_dump(include={"state", "damage", "verified"}, exclude_none=True)
-                rows[point.row_key] = now.model_copy(update=known)
+                verified = point.verified or now.verified
+                rows[point.row_key] = replace(now, state=point.state, damage=point.damage, verified=verified)
                 model.marked(self._world, disk, rows[point.row_key])
 
         await self._calls.change(effect)
@@ -100,7 +103,7 @@ class SimulatedRecords(Records):
         await self._calls.change(effect)
 
     def _replace(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
-        before, entity = self._require(disk, etag), record.to_entity()
+        before, entity = self._require(disk, etag), to_row(record)
         if before.get("restore") and "run_snapshot" in entity.keys() - before.keys():
             self._world.violations.append(f"a run was opened of {disk.blob}, which is being restored")
         self._require_progress(disk, before, entity)
@@ -132,7 +135,7 @@ class SimulatedRestores(Restores):
         self._world, self._calls = world, calls
 
     async def add(self, restore: Restore) -> bool:
-        row, entity = _row_of_restore(restore), restore.model_dump(exclude_none=True)
+        row, entity = _row_of_restore(restore), to_row(restore)
 
         def effect() -> bool:
             if row in self._world.restores:
@@ -145,7 +148,7 @@ class SimulatedRestores(Restores):
 
     async def find(self, disk: BlobAddress, row_key: str) -> tuple[Restore, str] | None:
         found = await self._calls.read(lambda: self._world.restores.get((disk_key(disk), row_key)))
-        return (Restore.model_validate(found[0]), found[1]) if found else None
+        return (from_row(Restore, found[0]), found[1]) if found else None
 
     async def of(self, disk: BlobAddress) -> list[Restore]:
         rows = await self._calls.read(lambda: list(self._world.restore_rows()))
@@ -156,14 +159,14 @@ class SimulatedRestores(Restores):
         return [restore for restore in rows if not restore.has_ended and disk in (None, restore.address)]
 
     async def put(self, restore: Restore, etag: str) -> None:
-        row, entity, began = _row_of_restore(restore), restore.model_dump(exclude_none=True), CURRENT.get().began
+        row, entity, began = _row_of_restore(restore), to_row(restore), CURRENT.get().began
 
         def effect() -> None:
             before, current = self._world.restores.get(row, ({}, ""))
             if etag != current:
                 raise RecordConflictError(restore.restore)
             self._world.restores[row] = (entity, f"{self._world.number()}")
-            model.restore_written(self._world, Restore.model_validate(before), restore, began)
+            model.restore_written(self._world, from_row(Restore, before), restore, began)
 
         await self._calls.change(effect)
 
@@ -231,7 +234,7 @@ class SimulatedInspections(Inspections):
 
     async def drop_parts(self, inspection: Inspection) -> None:
         for attempt in range(1, inspection.attempt + 1):
-            parts = _parts_of(inspection.model_copy(update={"attempt": attempt}))
+            parts = _parts_of(replace(inspection, attempt=attempt))
             await self._calls.change(partial(self._world.parts.pop, parts, None))
 
 
@@ -245,7 +248,7 @@ class SimulatedQueues(Queues):
         await self._calls.change(lambda: None)
 
     async def send(self, message: Message, delay: timedelta = timedelta()) -> None:
-        queue, body = QUEUE_OF[type(message)], message.model_dump_json().encode()
+        queue, body = QUEUE_OF[type(message)], message.body.encode()
         seen_after = timedelta(seconds=int(delay.total_seconds()))
 
         def effect() -> None:

@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
+from shared.azure.sources.own_snapshots import is_own_snapshot
+from shared.azure.tables.rows import from_row
 from shared.changes.ranges import Change
 from shared.model.addresses import BlobAddress, ContainerAddress
-from shared.model.disk import DiskRecord, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.inspection import Inspection
 from shared.model.names import DRILL_METADATA, PAGE, RESTORE_METADATA, backup_blob_name, disk_key
+from shared.model.point import RecoveryPoint
 from shared.model.restore import Restore
-from shared.model.run import is_own_snapshot
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, refusal
 
 OWN = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark")
@@ -279,7 +281,7 @@ class World:
     def record(self, disk: BlobAddress) -> DiskRecord | None:
         """Read a disk's record."""
         found = self.records.get(disk_key(disk))
-        return DiskRecord.from_entity(found[0]) if found else None
+        return from_row(DiskRecord, found[0]) if found else None
 
     def points_of(self, disk: BlobAddress) -> list[RecoveryPoint]:
         """Give a disk's recovery points, oldest first."""
@@ -288,7 +290,7 @@ class World:
     def restore_rows(self) -> Iterator[Restore]:
         """Give the rows of all restores."""
         for entity, _ in self.restores.values():
-            yield Restore.model_validate(entity)
+            yield from_row(Restore, entity)
 
     def meddle(self, disk: BlobAddress) -> None:
         """Note that a foreign hand has done something to a disk or to its backups."""

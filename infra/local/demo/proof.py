@@ -12,7 +12,8 @@ from infra.local.disks.disk_image import check_filesystem, checksums
 from infra.local.disks.page_blob import PageBlob, at_once
 from infra.local.disks.vhd import MIB, PAGE_BYTES, read_footer
 from infra.local.stopping import in_thread
-from shared.model.disk import Kind, RecoveryPoint
+from shared.model.point import RecoveryPoint
+from shared.model.run import Kind
 
 type Read = Callable[[int, int], Awaitable[bytes]]
 type Moved = Callable[[int], None]

@@ -18,7 +18,7 @@ from infra.local.demo.proof import (
 )
 from infra.local.demo.terminal import amount
 from infra.local.disks.page_blob import PageBlob
-from shared.model.disk import RecoveryPoint
+from shared.model.point import RecoveryPoint
 
 
 @dataclass(slots=True)

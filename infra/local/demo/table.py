@@ -5,7 +5,7 @@ from itertools import chain, groupby
 
 from infra.local.demo.proved import Proved
 from infra.local.demo.terminal import amount
-from shared.model.disk import RecoveryPoint
+from shared.model.point import RecoveryPoint
 
 _HEADINGS = ("recovery point", "kind", "took", "ranges", "written", "cleared", "requests", "moved")
 

@@ -32,7 +32,8 @@ from shared.model.names import (
     backup_blob_name,
     full_copy_name,
 )
-from shared.model.run import BackupBlob, TakenSnapshot
+from shared.model.point import TakenSnapshot
+from shared.model.run_steps import BackupBlob
 
 _OTHERS_LEASE = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
 

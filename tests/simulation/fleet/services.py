@@ -14,9 +14,10 @@ from shared.azure.queues import QUEUE_OF
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.messages import Message
 from shared.model.names import PAGE, backup_blob_name, disk_key
+from shared.model.point import RecoveryPoint
 from shared.settings import Settings
 from tests.simulation.backups import SimulatedBackups
 from tests.simulation.blobs import Page
