@@ -11,7 +11,7 @@ import aiohttp
 from azure.core.exceptions import ResourceNotFoundError
 
 from infra.local.gateway import Front, Gateway, Stage, When, run_front
-from infra.local.gateway.stage import Call
+from infra.local.gateway.interceptor import Call
 from infra.local.host.forked import fork
 from infra.local.host.process import run_host
 from infra.local.local_azure import ACCOUNTS, HOST, ROOT

@@ -7,7 +7,7 @@ import pytest
 
 from infra.local.gateway.answers import ServiceError
 from infra.local.gateway.mutations import clock_past
-from infra.local.gateway.writes import WriteLog, WriterLock
+from infra.local.gateway.write_log import WriteLog, WriterLock
 
 
 async def hold(lock: WriterLock, events: list[str], name: str, let_go: asyncio.Event) -> None:

@@ -12,8 +12,8 @@ import pytest
 from azure.storage.blob.aio import BlobClient
 
 from infra.local.demo.command import report
-from infra.local.demo.days import Day, first_day, second_day
-from infra.local.demo.proved import Proved, check_extracted, check_moved, check_restored, compare
+from infra.local.demo.disk_states import Day, first_day, second_day
+from infra.local.demo.proof_result import Proved, check_extracted, check_moved, check_restored, compare
 from infra.local.demo.terminal import Terminal
 from infra.local.disks.disk_image import e2fsprogs_is_installed
 from infra.local.disks.page_blob import PageBlob

@@ -12,14 +12,14 @@ import aiohttp
 from azure.core.exceptions import AzureError
 
 from infra.local.demo.backing_up import BackupError
-from infra.local.demo.proved import Proved
+from infra.local.demo.points_table import table
+from infra.local.demo.proof_result import Proved
 from infra.local.demo.restoring import RestoreError
-from infra.local.demo.story import tell
-from infra.local.demo.table import table
+from infra.local.demo.scenario import tell
 from infra.local.demo.terminal import Terminal
 from infra.local.disks.example_disk import LEAST_MIB
 from infra.local.disks.vhd import MIB
-from infra.local.stopping import run_until_stopped
+from infra.local.graceful_shutdown import run_until_stopped
 
 _DEFAULT_MIB = 1024
 _MOST_MIB = 64 * 1024

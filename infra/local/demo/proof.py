@@ -6,12 +6,12 @@ from io import FileIO
 from itertools import count
 from pathlib import Path
 
-from infra.local.demo.days import Day
+from infra.local.demo.disk_states import Day
 from infra.local.disks.disk_changes import read_at
 from infra.local.disks.disk_image import check_filesystem, checksums
 from infra.local.disks.page_blob import PageBlob, at_once
 from infra.local.disks.vhd import MIB, PAGE_BYTES, read_footer
-from infra.local.stopping import in_thread
+from infra.local.graceful_shutdown import in_thread
 from shared.model.disk import Kind, RecoveryPoint
 
 type Read = Callable[[int, int], Awaitable[bytes]]

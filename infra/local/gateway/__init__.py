@@ -3,14 +3,14 @@
 And what a test orders: faults, and copies that take their time.
 """
 
-from .door import Door
+from .authorization import Door
 from .faults import Fault, FaultHandle, Faults
-from .front import Front, run_front
+from .interceptor import Stage, When
 from .operations import Request
 from .page_ranges import RangeSource
 from .pending_copies import HeldCopies
+from .proxy import Front, run_front
 from .server import Gateway, run_gateway
-from .stage import Stage, When
 
 __all__ = [
     "Door",

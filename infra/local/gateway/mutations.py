@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 
 from .answers import Answer, invalid_page_range, too_large
-from .copies import Copies
+from .copy_blob import Copies
 from .deletions import Deletions
 from .ranges import requested_range
 from .upstream import Call, Upstream
-from .writes import WriteLog
+from .write_log import WriteLog
 
 # REST, Put Page and Put Page From URL: at most 4 MiB in one write.
 MOST_BYTES = 4 * 1024 * 1024

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from .answers import Answer, ServiceError, invalid_header
 from .ranges import Range, changes, cut, merged, requested_range
 from .upstream import Call, Upstream
-from .writes import WriteLog
+from .write_log import WriteLog
 
 # REST, Get Page Ranges: "If the request specifies a value greater than 10,000, the server returns up to 10,000 items".
 MOST_RANGES = 10_000

@@ -9,10 +9,10 @@ import fnmatch
 from collections.abc import Mapping
 
 from .answers import Answer
-from .scratch import Scratch
-from .told_copies import ToldCopies
+from .copy_properties import ToldCopies
+from .scratch_blobs import Scratch
 from .upstream import Call, Upstream
-from .writes import WriteLog
+from .write_log import WriteLog
 
 _CREATED, _ACCEPTED, _NO_CONTENT, _LEASE_REFUSED = 201, 202, 204, 412
 _KEPT_HEADERS = ("x-ms-lease-id", "x-ms-tags", "x-ms-version")

@@ -13,21 +13,21 @@ from infra.local.azurite import Account
 from infra.local.identity.certificates import Certificates
 
 from .answers import Answer, ServiceError
-from .blob_versions import name_version
-from .copies import Copies
+from .authorization import Door
+from .blob_versioning import name_version
+from .copy_blob import Copies
 from .deletions import Deletions
-from .door import Door
 from .faults import Fault, Faults
-from .from_url import put_page_from_url
-from .incoming import asked, closed, cut, record, serve
+from .http_server import asked, closed, cut, record, serve
+from .interceptor import Stage
 from .limits import Limits
 from .mutations import LONE_MUTATIONS, PAGE_WRITES, UNNOTED_MUTATIONS, Mutations
 from .operations import Request, operation_name
 from .page_ranges import PageRanges, RangeSource
-from .stage import Stage
+from .put_page_from_url import put_page_from_url
+from .service_versions import require_version
 from .upstream import Call, Upstream, connect, end_to_end
-from .versions import require_version
-from .writes import WriteLog, WriteLogs
+from .write_log import WriteLog, WriteLogs
 
 _REFUSED = 400
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.demo.days import Day, day_after_restore, first_day, second_day
+from infra.local.demo.disk_states import Day, day_after_restore, first_day, second_day
 from infra.local.disks import disk_image
 from infra.local.disks.disk_image import e2fsprogs_is_installed, make_vhd
 from infra.local.disks.vhd import FOOTER_BYTES, MIB, read_footer

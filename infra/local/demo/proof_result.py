@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.local.demo.days import Day
+from infra.local.demo.disk_states import Day
 from infra.local.demo.proof import (
     ITSELF,
     BrokenProofError,

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.local.demo.days import Day, day_after_restore, first_day, second_day
-from infra.local.demo.proved import Proved, check_extracted, check_moved, check_restored, compare
+from infra.local.demo.disk_states import Day, day_after_restore, first_day, second_day
+from infra.local.demo.environment import Pair, Stage, set_stage
+from infra.local.demo.proof_result import Proved, check_extracted, check_moved, check_restored, compare
 from infra.local.demo.restoring import request
-from infra.local.demo.stage import Pair, Stage, set_stage
 from infra.local.demo.terminal import Step, Terminal, amount
 from infra.local.disks.disk_changes import data_extents
-from infra.local.stopping import in_thread
+from infra.local.graceful_shutdown import in_thread
 from shared.model.names import RESTORE_REQUESTS_QUEUE
 
 

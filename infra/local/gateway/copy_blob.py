@@ -9,12 +9,12 @@ from urllib.parse import parse_qs, quote, urlsplit
 from multidict import CIMultiDict
 
 from .answers import LONGEST_SOURCE_URL, Answer, ServiceError, invalid_header
+from .copy_properties import ToldCopies
 from .operations import Request
 from .pending_copies import HeldCopies, PendingCopy, kept_headers
-from .scratch import Scratch
-from .told_copies import ToldCopies
+from .scratch_blobs import Scratch
 from .upstream import Call, Upstream
-from .writes import WriteLog
+from .write_log import WriteLog
 
 _CONFLICT = 409
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
 
-from infra.local.demo.proved import Proved
+from infra.local.demo.proof_result import Proved
 from infra.local.demo.terminal import amount
 from shared.model.disk import RecoveryPoint
 

@@ -13,10 +13,10 @@ from infra.local.azurite import Account
 from infra.local.identity.certificates import Certificates
 
 from .answers import Answer, ServiceError
-from .door import Door
+from .authorization import Door
 from .faults import Faults
-from .incoming import cut, record, serve
-from .stage import Stage
+from .http_server import cut, record, serve
+from .interceptor import Stage
 from .upstream import Call, Upstream, connect
 
 _QUEUE = {

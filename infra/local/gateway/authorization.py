@@ -10,10 +10,10 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 from infra.local.identity.tokens import InvalidTokenError, Principal, TokenIssuer
 
 from .answers import Answer, ServiceError
-from .delegations import NOT_SIGNED, Delegations, of_version
 from .operations import Request
 from .roles import ADD_BLOB, MAKES_A_BLOB, READ_BLOB, Assignments, Service, sufficient_actions
 from .upstream import Call, Upstream
+from .user_delegation import NOT_SIGNED, Delegations, of_version
 
 _OK, _NOT_FOUND = 200, 404
 _COPIES = frozenset({"Copy Blob", "Copy Blob From URL"})
