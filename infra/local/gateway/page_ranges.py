@@ -61,7 +61,7 @@ class PageRanges:
         query = call.request.query
         # What is read of a base blob and of its log must be of one moment.
         moving = "prevsnapshot" in query and "snapshot" not in query
-        async with log.lock.alone() if moving else contextlib.nullcontext():
+        async with log.lock.exclusive() if moving else contextlib.nullcontext():
             answer = await self._upstream.forward(call)
             if answer.status != _OK:
                 if "x-ms-error-code" not in answer.headers:
