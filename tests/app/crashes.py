@@ -64,7 +64,7 @@ class Played:
 
 @dataclass
 class MortalApp:
-    """The app behind stages that see each of its calls to blobs, queues and tables.
+    """The app behind interceptors that see each of its calls to blobs, queues and tables.
 
     Attributes:
         cloud: where it runs.
