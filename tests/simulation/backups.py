@@ -23,8 +23,9 @@ from shared.model.catalogue import StoredBlob
 from shared.model.names import DRILL_METADATA, ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA
 from shared.model.point import TakenSnapshot
 from shared.model.run_steps import BackupBlob
-from tests.simulation.blobs import Blob, Page, refusal
+from tests.simulation.blobs import Blob, Page
 from tests.simulation.calls import Calls
+from tests.simulation.refusals import refusal
 from tests.simulation.world import OWN, World
 
 

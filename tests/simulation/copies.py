@@ -18,10 +18,11 @@ from shared.errors import (
     refuses_source,
 )
 from shared.model.addresses import BlobAddress
-from shared.model.fitness import unsendable
 from shared.model.names import DRILL_METADATA, PAGE
-from tests.simulation.blobs import FAILED, Blob, Copy, refusal
+from tests.simulation import limits
+from tests.simulation.blobs import FAILED, Blob, Copy
 from tests.simulation.calls import Calls
+from tests.simulation.refusals import refusal
 from tests.simulation.world import OWN, World
 
 _FASTER = ("PendingCopyOperation", "BlobAlreadyExists", "ConditionNotMet")
@@ -36,6 +37,7 @@ class SimulatedCopies(Copies):
     async def look(self, blob: BlobAddress) -> CopyTarget | None:
         def effect() -> CopyTarget | None:
             self._world.require_allowed(blob)
+            limits.require_blob_name(blob.blob)
             return _as_target(self._world.blobs[blob]) if blob in self._world.blobs else None
 
         return await self._calls.read(effect)
@@ -181,7 +183,9 @@ class SimulatedCopies(Copies):
         self, blob: BlobAddress, source_url: str, metadata: Mapping[str, str], etag: str | None, lease_id: str | None
     ) -> None:
         world = self._world
+        limits.require_metadata(metadata)
         world.require_allowed(blob)
+        limits.require_blob_name(blob.blob)
         if blob in world.blobs and etag is None:
             raise refusal(409, "BlobAlreadyExists")
         if blob not in world.blobs and etag is not None:
@@ -193,8 +197,6 @@ class SimulatedCopies(Copies):
         crosses = BlobAddress.parse(source_url.partition("?")[0]).account != blob.account
         if crosses and blob.parent != OWN and world.source_answers != HTTPStatus.OK:
             raise refusal(world.source_answers, "CannotVerifyCopySource")
-        if unsendable(metadata):
-            raise refusal(403, "AuthenticationFailed")  # the SDK signs it otherwise than it is sent
         copy = Copy(source_url, taken.etag, taken.pages)
         target = world.blobs[blob] if etag else Blob([], world.number)
         before = target.metadata

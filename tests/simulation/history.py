@@ -57,6 +57,8 @@ class History:
         self._modes = {disk.url: rng.choice(_MODES) for disk in disks if rng.random() < 0.7}
         if not self._modes or rng.random() < 0.5:
             self._modes[DISKS.blob("*.vhd").url] = rng.choice(_MODES)
+        if rng.random() < 0.15:
+            self.world.premium.add(DISKS.account)
         self._switches = rng.random() < 0.2
         self._inspects = rng.random() < 0.4
         self.host = Host(self.world, self._calls, rng, self._modes)

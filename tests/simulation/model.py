@@ -260,6 +260,8 @@ def wrong_after_tick(world: World, settings: Settings, tick: datetime) -> Iterat
         known_since = min(world.sealed.get(disk_key(disk), {}).values(), default=tick)
         if known_since > tick and not settings.covers(disk):
             continue  # restored since
+        if disk in world.not_snapshotted and world.not_snapshotted[disk] >= tick:
+            continue  # premium storage: it waits for the next tick
         record = world.record(disk)
         is_free = record is not None and not (record.run or record.restore)
         if is_free and not _has_point_since(world, disk_key(disk), tick):

@@ -12,27 +12,15 @@ from shared.azure.blobs.reading import READ_FOR, PageBlob, PageBlobs, Version
 from shared.azure.services import Services
 from shared.azure.sources.page_blobs import SourceDisks
 from shared.changes.ranges import Change, Window
-from shared.errors import (
-    DiffRefusedError,
-    ListingTimedOutError,
-    NotAsLeftError,
-    SourceGoneError,
-    gave_up,
-    refuses_diff,
-)
+from shared.errors import DiffRefusedError, ListingTimedOutError, NotAsLeftError, SourceGoneError, gave_up, refuses_diff
 from shared.model.addresses import BlobAddress
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, PAGE, TAKEN_METADATA
 from shared.settings import Settings, SourceDisk
 from tests.simulation.backups import SimulatedBackups, SimulatedCatalogue
 from tests.simulation.calls import Calls
 from tests.simulation.copies import SimulatedCopies
-from tests.simulation.tables import (
-    SimulatedHeartbeat,
-    SimulatedInspections,
-    SimulatedQueues,
-    SimulatedRecords,
-    SimulatedRestores,
-)
+from tests.simulation.queues import SimulatedHeartbeat, SimulatedQueues
+from tests.simulation.tables import SimulatedInspections, SimulatedRecords, SimulatedRestores
 from tests.simulation.world import OWN, World
 
 STALLED_AFTER = timedelta(minutes=30)

@@ -25,8 +25,9 @@ from tests.simulation.fleet import clock
 from tests.simulation.fleet.extents import Extents
 from tests.simulation.fleet.service import MOVED, Moved, TimedCalls
 from tests.simulation.fleet.world import FleetWorld
+from tests.simulation.queues import SimulatedQueues
 from tests.simulation.services import SimulatedPages, reading, simulated
-from tests.simulation.tables import SimulatedQueues, SimulatedRecords
+from tests.simulation.tables import SimulatedRecords
 from tests.simulation.world import OWN
 
 
