@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import is_passing
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.changes.pace import blob_seconds
 from shared.changes.ranges import Change, Window, writes
-from shared.errors import DiffRefusedError, LeaseLostError, NotAsLeftError, SourceGoneError, is_passing
+from shared.errors import DiffRefusedError, LeaseLostError, NotAsLeftError, SourceGoneError, Then, TidemarkError
 from shared.events import Event, Stopwatch, log_event
 from shared.model.batches import Applied, ComeTo, given_back, handed_on, moved_on, still_mine, taken_up
 from shared.model.disk import DiskRecord
@@ -42,8 +43,10 @@ BUSY_AGAIN_AFTER = timedelta(minutes=1)
 """How long after a batch that a busy service has ended the next one is begun."""
 
 
-class _TakenOverError(Exception):
+class _TakenOverError(TidemarkError):
     """Another batch goes on with the run: this one was taken for dead, or the run is over or begun anew."""
+
+    then = Then.LOOK_AGAIN
 
 
 class Taken(NamedTuple):
@@ -93,7 +96,7 @@ async def copy_batch(services: Services, message: RunMessage, *, number: int | N
     except SourceGoneError as error:
         await give_up(services, message, error)
     except DiffRefusedError as error:
-        await begin_anew(services, message, Kind.RESYNC, f"the diff from the base snapshot was refused: {error}")
+        await begin_anew(services, message, Kind.RESYNC, str(error))
     except (LeaseLostError, NotAsLeftError):
         if await batch.give_back():
             if number is not None:  # it has its backup blob from a plan, which gets it ready again

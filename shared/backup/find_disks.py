@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.errors import DiskError, explain
+from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DiskRecord

@@ -8,19 +8,10 @@ from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import then_of
 from shared.azure.services import Services
-from shared.azure.tables.records import RecordConflictError
 from shared.backup.seal import is_current, seal, seal_copy
-from shared.changes.ranges import DisorderedRangesError
-from shared.errors import (
-    DiffersError,
-    DiskError,
-    LeaseLostError,
-    ListingTimedOutError,
-    NotAsLeftError,
-    SourceGoneError,
-    is_lasting,
-)
+from shared.errors import DiffersError, LeaseLostError, NotAsLeftError, SourceGoneError, Then, TidemarkError
 from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
 from shared.model.batches import enqueued_again, is_stalled
@@ -37,7 +28,11 @@ from shared.runs.full_copies import look_at_copy
 from shared.runs.give_up import give_up
 from shared.runs.open_run import catch_up
 
-_PASSING = (AzureError, RecordConflictError, ListingTimedOutError, DisorderedRangesError)
+_LEFT_TO_THE_QUEUE = frozenset({Then.BEGIN_ANEW, Then.WAIT_FOR_OWNER})
+"""What this step knows no way on from: its queue tries five times, then a tick does."""
+
+_IN_VAIN = frozenset({Then.END, Then.BEGIN_ANEW_OR_END, Then.WAIT_FOR_OWNER})
+"""What would fail again after a run."""
 
 _ENDS_AGAIN_AFTER = timedelta(minutes=5)
 """How long after a run what could not be tidied up, or a snapshot that was refused, is tried again."""
@@ -64,7 +59,9 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
                 await _advance(services, message, run)
         except SourceGoneError as error:
             await give_up(services, message, error)
-        except _PASSING as error:
+        except (AzureError, TidemarkError) as error:
+            if then_of(error) in _LEFT_TO_THE_QUEUE:
+                raise
             # This message is the run's heartbeat: it outlasts any outage, while the queue tries five times only.
             await record_failure(services, message.address, Event.FINISH_BACKUP_FAILED, error, message.run)
             await services.queues.send(message, LONGEST_CHECK_DELAY)
@@ -82,9 +79,9 @@ async def _is_done(services: Services, message: FinishMessage, step: Awaitable[N
     """Do a step; put on record what it fails for, and tell whether it is done, or would fail again."""
     try:
         await step
-    except (*_PASSING, DiskError, SourceGoneError) as error:
+    except (AzureError, TidemarkError) as error:
         await record_failure(services, message.address, failed, error, message.run)
-        return isinstance(error, DiskError | SourceGoneError) or (isinstance(error, AzureError) and is_lasting(error))
+        return then_of(error) in _IN_VAIN
     return True
 
 

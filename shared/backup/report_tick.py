@@ -6,8 +6,9 @@ from typing import Any
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.errors import HeartbeatError, StepFailedError, explain
+from shared.errors import HeartbeatError, StepFailedError
 from shared.events import Event, log_event
 from shared.model.messages import TickMessage
 from shared.model.tick import HEARTBEAT_FOR, LONGEST_LOOK_DELAY, Outcome, backed_up, next_look, outcome

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.backup.find_disks import FoundDisks, find_disks, for_each
-from shared.errors import StepFailedError, explain
+from shared.errors import StepFailedError
 from shared.events import Event, Stopwatch, log_event
 from shared.inspection.scratch import drop_orphans
 from shared.model.addresses import BlobAddress

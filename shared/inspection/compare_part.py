@@ -5,10 +5,11 @@ from datetime import timedelta
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain, is_passing
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.changes.ranges import windows
-from shared.errors import DiffersError, ListingTimedOutError, SourceGoneError, StepFailedError, explain, is_passing
+from shared.errors import DiffersError, ListingTimedOutError, SourceGoneError, StepFailedError
 from shared.events import Event, Stopwatch, log_event
 from shared.inspection import begin
 from shared.inspection.versions import versions_on_record

@@ -5,8 +5,9 @@ from functools import partial
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.errors import StepFailedError, explain
+from shared.errors import StepFailedError
 from shared.events import Event, log_event
 from shared.jobs.requested import enqueue_first_step, put_on_record, redelivered
 from shared.model.addresses import BlobAddress

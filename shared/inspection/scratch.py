@@ -2,9 +2,10 @@
 
 import logging
 
+from shared.azure.answers import explain
 from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
-from shared.errors import NotAsLeftError, explain
+from shared.errors import NotAsLeftError
 from shared.events import Event, log_event
 from shared.inspection.versions import scratch_of
 from shared.model.addresses import AddressError, BlobAddress

@@ -10,17 +10,10 @@ from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain, then_of
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import (
-    CopyRefusedError,
-    ListingTimedOutError,
-    NotAsLeftError,
-    SourceGoneError,
-    StepFailedError,
-    explain,
-    is_lasting,
-)
+from shared.errors import SourceGoneError, StepFailedError, Then
 from shared.events import Event, log_event
 from shared.inspection.begin import begin
 from shared.inspection.compare import compare
@@ -94,11 +87,9 @@ async def _step(services: Services, inspection: Inspection) -> Next:
     if inspection.state is Stage.ENDING:
         return await _end(services, inspection)
     try:
-        then, delay = await _look(services, inspection)
-    except (AzureError, RecordConflictError):
-        raise  # the record can't be reached: nothing can be put on the row
+        then, delay = await _step_or_gone(services, inspection)
     except Exception as error:  # noqa: BLE001 - nothing may keep an inspection waiting without an end
-        then, delay = _wait(inspection, explain(error), services.now())
+        then, delay = _after_error(inspection, error, services.now())
     return Next(ending(then)) if then.has_ended else Next(then, delay)
 
 
@@ -114,16 +105,6 @@ async def _end(services: Services, inspection: Inspection) -> Next:
         return Next(inspection.in_trouble(reason, now), LONGEST_CHECK_DELAY)
 
 
-async def _look(services: Services, inspection: Inspection) -> Next:
-    try:
-        return await _step_or_gone(services, inspection)
-    except (CopyRefusedError, NotAsLeftError, AzureError, ListingTimedOutError) as error:
-        now, reason = services.now(), explain(error)
-        if isinstance(error, CopyRefusedError) or (isinstance(error, AzureError) and is_lasting(error)):
-            return Next(_again_or_end(inspection, reason, now), LONGEST_CHECK_DELAY)
-        return _wait(inspection, reason, now)
-
-
 async def _step_or_gone(services: Services, inspection: Inspection) -> Next:
     """Do a step; where something is gone, conclude which of the two that are compared it is."""
     try:
@@ -131,6 +112,21 @@ async def _step_or_gone(services: Services, inspection: Inspection) -> Next:
     except SourceGoneError as error:
         return await conclude_gone(services, inspection, error)
     return Next(then.out_of_trouble(), delay)
+
+
+def _after_error(inspection: Inspection, error: Exception, now: datetime) -> Next:
+    """Say how an inspection goes on after a step that has gone wrong.
+
+    Raises:
+        Exception: somebody else was faster: there is nothing to be put on the row.
+    """
+    match then_of(error):
+        case Then.LOOK_AGAIN:
+            raise error
+        case Then.BEGIN_ANEW_OR_END:
+            return Next(_again_or_end(inspection, explain(error), now), LONGEST_CHECK_DELAY)
+        case _:
+            return _wait(inspection, explain(error), now)
 
 
 def _wait(inspection: Inspection, reason: str, now: datetime) -> Next:

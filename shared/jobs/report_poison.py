@@ -9,15 +9,16 @@ from functools import partial
 from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import DiskError, OtherDiskError, StepFailedError, explain, without_secrets
+from shared.errors import DiskError, OtherDiskError, StepFailedError, UnreadableError, without_secrets
 from shared.events import Event, log_event
 from shared.inspection.request import request_inspection
 from shared.jobs.requested import refuse_given_up
 from shared.model import inspection as inspections
 from shared.model import restore as restores
-from shared.model.addresses import AddressError, BlobAddress
+from shared.model.addresses import BlobAddress
 from shared.model.disk import DiskRecord
 from shared.model.failed_runs import erred, failed_for_good
 from shared.model.inspection import Inspection, Stage, Task
@@ -27,7 +28,6 @@ from shared.model.messages import (
     FinishMessage,
     InspectedMessage,
     InspectionMessage,
-    MessageError,
     PartMessage,
     PlanMessage,
     RestoreMessage,
@@ -46,7 +46,7 @@ from shared.model.names import (
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
-from shared.model.requests import InspectionRequest, RequestError, RestoreRequest, decoded
+from shared.model.requests import InspectionRequest, RestoreRequest, decoded
 from shared.model.restore import Restore, State
 from shared.model.tick import LONGEST_TICK
 from shared.restore.adopt import as_done
@@ -80,7 +80,7 @@ async def report_poison(services: Services, queue: str, body: bytes, message_id:
         await services.ensure()
         try:
             await _REPORTS.get(queue, _report_unknown)(services, queue, body, message_id)
-        except (MessageError, RequestError, AddressError, ValidationError, OtherDiskError) as error:
+        except (UnreadableError, OtherDiskError, ValidationError) as error:
             await _keep(services, queue, body, message_id, str(error))
     except (AzureError, RecordConflictError) as error:
         raise StepFailedError(explain(error)) from None

@@ -8,9 +8,10 @@ from datetime import timedelta
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.azure.tables.job_rows import Rows
-from shared.errors import StepFailedError, explain
+from shared.errors import StepFailedError
 from shared.events import Event, log_event
 from shared.model.inspection import Inspection
 from shared.model.messages import Message

@@ -5,12 +5,13 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, NonNegativeInt, TypeAdapter, ValidationError
 
+from shared.errors import UnreadableError
 from shared.model.addresses import BlobAddress
 from shared.model.inspection import Task
 from shared.model.names import disk_key, lease_id, run_id
 
 
-class MessageError(ValueError):
+class MessageError(UnreadableError):
     """A queue message that no step has sent."""
 
 

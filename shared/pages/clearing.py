@@ -6,8 +6,9 @@ from functools import partial
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import gave_up
 from shared.changes.ranges import Change, Window, halves
-from shared.errors import gave_up
+from shared.errors import TidemarkError
 from shared.events import Event, log_event
 from shared.model.names import MAX_CLEAR
 from shared.pages.paced import Paced
@@ -16,7 +17,7 @@ SMALLEST_CLEAR = 4 * 1024**2
 """Bytes up to which a clear that times out is not halved any more: what one request may write as well."""
 
 
-class _GaveUpError(Exception):
+class _GaveUpError(TidemarkError):
     """The service has given up on a clear: it may succeed in parts."""
 
 

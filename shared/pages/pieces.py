@@ -8,9 +8,10 @@ from functools import partial
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain, refuses_source
 from shared.azure.services import Services
 from shared.changes.ranges import Change
-from shared.errors import SourceUnreachableError, explain, refuses_source
+from shared.errors import SourceUnreachableError
 from shared.events import Event, log_event
 from shared.model.disk import DiskRecord, run_of
 from shared.model.messages import RunMessage

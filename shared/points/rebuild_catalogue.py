@@ -5,9 +5,10 @@ import logging
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.azure.tables.records import TRANSACTION, RecordConflictError
-from shared.errors import OtherDiskError, StepFailedError, explain
+from shared.errors import OtherDiskError, StepFailedError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import FoundPoint, found_point, looks_like_a_point, rebuilt

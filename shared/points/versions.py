@@ -8,9 +8,10 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
+from shared.azure.answers import error_code, is_passing, refuses_source
 from shared.azure.blobs.reading import COPY_FOR, Version
 from shared.azure.services import Services
-from shared.errors import CopyRefusedError, OtherDiskError, SourceGoneError, error_code, is_passing, refuses_source
+from shared.errors import CopyRefusedError, OtherDiskError, SourceGoneError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DiskRecord

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain, refuses_source
 from shared.azure.blobs.reading import Version
 from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError, explain, refuses_source
+from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.fitness import unsendable

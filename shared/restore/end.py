@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain
 from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import DiskError, NotAsLeftError, SourceGoneError, TargetLeasedError, explain
+from shared.errors import NotAsLeftError, TargetLeasedError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DiskRecord
@@ -184,7 +185,7 @@ async def _let_go(services: Services, restore: Restore) -> None:
         return
     try:
         await catch_up(services, target)
-    except (AzureError, DiskError, SourceGoneError, RecordConflictError) as error:
+    except (AzureError, TidemarkError) as error:
         # The restore is over all the same; the message of a run that is over comes back to it.
         await record_failure(services, target, Event.SNAPSHOT_FAILED, error)
         await services.queues.send(FinishMessage(disk=target.url, run=restore.recovery_point), LONGEST_CHECK_DELAY)

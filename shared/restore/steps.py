@@ -10,25 +10,15 @@ from datetime import timedelta
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain, then_of
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.changes.ranges import DisorderedRangesError
-from shared.errors import (
-    CopyRefusedError,
-    LeaseLostError,
-    NotAsLeftError,
-    SourceGoneError,
-    StepFailedError,
-    TargetLeasedError,
-    explain,
-    is_lasting,
-)
+from shared.errors import StepFailedError, Then
 from shared.events import Event, log_event
 from shared.model.job import LONGEST_CHECK_DELAY, out_of_patience
 from shared.model.messages import RestoreMessage
 from shared.model.restore import (
     Next,
-    RefusedError,
     Restore,
     RestoreFailedError,
     State,
@@ -45,9 +35,6 @@ from shared.restore.end import clean_up_or_leave, is_adopted, let_go
 from shared.restore.request import restore_disk
 
 _AFTER_CONFLICT = timedelta(seconds=5)
-
-_ENDS_IT = (RefusedError, TargetLeasedError, SourceGoneError, RestoreFailedError, DisorderedRangesError)
-_BEGINS_ANEW = (NotAsLeftError, LeaseLostError, CopyRefusedError)
 
 _STEPS: Mapping[State, Callable[[Services, Restore], Awaitable[Next]]] = {
     State.REQUESTED: begin,
@@ -119,19 +106,18 @@ async def _after(services: Services, restore: Restore, error: Exception) -> Next
 
 
 async def _after_error(services: Services, restore: Restore, error: Exception) -> Next:
-    if isinstance(error, _ENDS_IT):
-        return _end(services, restore, str(error))
-    if isinstance(error, _BEGINS_ANEW):
-        return await _try_again(services, restore, explain(error))
-    if isinstance(error, RecordConflictError):
-        # Another invocation, or another restore, was faster: what it has done is to be looked at.
-        return Next(restore, _AFTER_CONFLICT)
-    is_for_good = isinstance(error, AzureError) and is_lasting(error)
-    if is_for_good and restore.state is not State.REQUESTED:
-        return await _try_again(services, restore, explain(error))
-    if is_for_good:
-        return _end(services, restore, explain(error))
-    return await _wait(services, restore, explain(error), LONGEST_CHECK_DELAY)
+    reason, has_begun = explain(error), restore.state is not State.REQUESTED
+    match then_of(error):
+        case Then.BEGIN_ANEW | Then.BEGIN_ANEW_OR_END if has_begun:
+            return _begin_anew(services, restore, reason)
+        case Then.END | Then.BEGIN_ANEW_OR_END:
+            return _end(services, restore, reason)
+        case Then.LOOK_AGAIN:
+            return Next(restore, _AFTER_CONFLICT)
+        case Then.BEGIN_ANEW:
+            return await _wait(services, restore, reason, next_look(restore, services.now()))
+        case _:
+            return await _wait(services, restore, reason, LONGEST_CHECK_DELAY)
 
 
 async def _wait(services: Services, restore: Restore, reason: str, delay: timedelta) -> Next:
@@ -160,10 +146,8 @@ def _end(services: Services, restore: Restore, why: str) -> Next:
     return Next(failed(restore, why, services.now()))
 
 
-async def _try_again(services: Services, restore: Restore, reason: str) -> Next:
-    """Begin the copies anew; before there are any, just come back."""
-    if restore.state is State.REQUESTED:
-        return await _wait(services, restore, reason, next_look(restore, services.now()))
+def _begin_anew(services: Services, restore: Restore, reason: str) -> Next:
+    """Begin the copies anew, unless that was done often enough."""
     try:
         again = tried_again(restore, reason, services.now())
     except RestoreFailedError as error:

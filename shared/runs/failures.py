@@ -8,9 +8,9 @@ from dataclasses import replace
 from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.azure.tables.records import RecordConflictError
-from shared.errors import OtherDiskError, StepFailedError, explain
+from shared.errors import StepFailedError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DiskRecord
@@ -51,7 +51,7 @@ async def record_failure(
     try:
         if await services.records.update(disk, failed) is None:
             await services.records.put(disk, failed(new_record(services, disk)), None)
-    except (AzureError, RecordConflictError, ValidationError, OtherDiskError) as unwritten:
+    except (AzureError, TidemarkError, ValidationError) as unwritten:
         # The failure is in the log; the other disks must not suffer for the record.
         log_event(Event.RECORD_FAILED, level=logging.ERROR, disk=disk.url, run=run, reason=explain(unwritten))
 

@@ -9,10 +9,11 @@ from datetime import datetime
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import is_passing
 from shared.azure.blobs.reading import Version
 from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
-from shared.errors import DiskError, is_passing
+from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.catalogue import point_metadata
 from shared.model.disk import DiskRecord, run_of
