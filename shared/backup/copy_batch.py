@@ -5,7 +5,6 @@ its time is over is handed on to the next one, by a message.
 """
 
 import contextlib
-import logging
 import math
 from collections.abc import Callable
 from datetime import timedelta
@@ -92,7 +91,7 @@ async def copy_batch(services: Services, message: RunMessage, *, number: int | N
     try:
         await batch.hand_on(await batch.apply_or_postpone())
     except _TakenOverError:
-        log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step="copy-ranges")
+        log_event(Event.MESSAGE_DROPPED, **message.about, step="copy-ranges")
     except SourceGoneError as error:
         await give_up(services, message, error)
     except DiffRefusedError as error:
@@ -102,7 +101,7 @@ async def copy_batch(services: Services, message: RunMessage, *, number: int | N
             if number is not None:  # it has its backup blob from a plan, which gets it ready again
                 await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
             raise
-        log_event(Event.LATE_WRITE_REFUSED, level=logging.WARNING, disk=message.disk, run=message.run)
+        log_event(Event.LATE_WRITE_REFUSED, **message.about)
     except Exception:
         await batch.give_back()
         raise
@@ -122,7 +121,7 @@ async def _take_up(services: Services, message: RunMessage, number: int | None) 
 
     await services.records.update(message.address, change)
     if not taken and number is not None:
-        log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step="copy-ranges")
+        log_event(Event.MESSAGE_DROPPED, **message.about, step="copy-ranges")
     return taken[0] if taken else None
 
 
@@ -168,8 +167,7 @@ class _Batch:
             await self._services.records.update(self._message.address, lambda record: handed_on(record, self._run))
         log_event(
             Event.BATCH_DONE,
-            disk=self._message.disk,
-            run=self._message.run,
+            **self._message.about,
             batch=run.next_batch - 1,
             position=run.position,
             size=run.size,

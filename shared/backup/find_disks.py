@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -135,7 +134,7 @@ async def _on_record(services: Services) -> dict[BlobAddress, bool] | None:
     try:
         return await services.records.disks()
     except AzureError as error:
-        log_event(Event.LIST_RECORDS_FAILED, level=logging.ERROR, reason=explain(error))
+        log_event(Event.LIST_RECORDS_FAILED, reason=explain(error))
         return None
 
 

@@ -1,7 +1,6 @@
 """The last step: look how far a run is; at its end, seal: verify, take the recovery point, advance the record."""
 
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -89,7 +88,7 @@ async def _tidy_up(services: Services, message: FinishMessage, record: DiskRecor
     if record and record.base_snapshot == message.run:
         await clean_up(services, message, record)
         return
-    log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step="finish-backup")
+    log_event(Event.MESSAGE_DROPPED, **message.about, step="finish-backup")
     if point := await services.records.point(message.address, message.run):
         # Sealed, and the next run as well: this message may be the one that was to clean up.
         await drop_duplicates(services, message, point.backup_snapshot)
@@ -164,7 +163,7 @@ async def _come_back(services: Services, message: FinishMessage, run: OpenRun, *
         return record if is_noted else enqueued_again(record, now)
 
     if plan_again or (not run.is_applied and is_stalled(run, now, after)):
-        log_event(Event.RUN_PLANNED_AGAIN, level=logging.WARNING, disk=message.disk, run=message.run)
+        log_event(Event.RUN_PLANNED_AGAIN, **message.about)
         # Sent before it is noted: what was noted in vain would not be sent again for an hour.
         await services.queues.send(PlanMessage(disk=message.disk, run=message.run), _NOTED_WITHIN)
         await services.records.update(message.address, noted)

@@ -4,7 +4,6 @@ Each step looks at what is there, does what is missing and comes back. Repeating
 inspection is only advanced by the invocation that has read it.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -21,6 +20,7 @@ from shared.inspection.end import end, end_as_it_is
 from shared.inspection.gone import conclude_gone
 from shared.inspection.promote import promote
 from shared.inspection.request import request_inspection
+from shared.jobs.stage_events import OF_INSPECTION
 from shared.model.inspection import Inspection, Next, Stage, Task, ended, ending, tried_again
 from shared.model.job import LONGEST_CHECK_DELAY, out_of_patience
 from shared.model.messages import InspectionMessage
@@ -44,13 +44,7 @@ async def continue_inspection(services: Services, message: InspectionMessage) ->
         await _continue(services, message)
     except (AzureError, RecordConflictError) as error:
         reason = explain(error)
-        log_event(
-            Event.INSPECTION_STEP_FAILED,
-            level=logging.ERROR,
-            disk=message.disk,
-            inspection=message.inspection,
-            reason=reason,
-        )
+        log_event(Event.INSPECTION_STEP_FAILED, **message.about, reason=reason)
         try:
             await services.queues.send(message, LONGEST_CHECK_DELAY)
         except AzureError:
@@ -63,7 +57,7 @@ async def _continue(services: Services, message: InspectionMessage) -> None:
         await request_inspection(services, message.task, message.request.encode(), message.inspection)
         return
     if found is None or found[0].has_ended:
-        log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step="continue-inspection")
+        log_event(Event.MESSAGE_DROPPED, **message.about, step="continue-inspection")
         return
     inspection, etag = found
     then, delay = await _step(services, inspection)
@@ -151,12 +145,9 @@ def _again_or_end(inspection: Inspection, reason: str, now: datetime) -> Inspect
 
 def _log(inspection: Inspection) -> None:
     """Log what an inspection has come to."""
-    levels = {Stage.REFUSED: logging.WARNING, Stage.FAILED: logging.ERROR}
     log_event(
-        Event(f"{inspection.task}-{inspection.state}"),
-        level=levels.get(inspection.state, logging.INFO),
-        inspection=inspection.inspection,
-        disk=inspection.disk,
+        OF_INSPECTION[inspection.task, inspection.state],
+        **inspection.about,
         recovery_point=inspection.recovery_point,
         size=inspection.size,
         bytes_done=inspection.bytes_done,

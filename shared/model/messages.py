@@ -73,6 +73,11 @@ class RunMessage(Message):
         return replace(self, plan=plan)
 
     @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the disk, and its run."""
+        return {"disk": self.disk, "run": self.run}
+
+    @property
     def address(self) -> BlobAddress:
         """The disk's address."""
         return BlobAddress.parse(self.disk)
@@ -129,6 +134,11 @@ class RestoreMessage(Message):
     request: str = ""
 
     @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the disk, and the restore."""
+        return {"disk": self.disk, "restore": self.restore}
+
+    @property
     def address(self) -> BlobAddress:
         """The disk's address."""
         return BlobAddress.parse(self.disk)
@@ -147,6 +157,11 @@ class InspectedMessage(Message):
     disk: str
     task: Task
     inspection: str
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the disk, and the inspection."""
+        return {"disk": self.disk, "inspection": self.inspection}
 
     @property
     def address(self) -> BlobAddress:
@@ -189,3 +204,8 @@ class TickMessage(Message):
     tick: AwareDatetime
     disks: NonNegativeInt
     succeeded: AwareDatetime | None = None
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the tick."""
+        return {"tick": self.tick.isoformat()}

@@ -120,6 +120,11 @@ class Restore(Work):
         return row_key(self.restore)
 
     @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the disk, and the restore."""
+        return {"disk": self.disk, "restore": self.restore}
+
+    @property
     def address(self) -> BlobAddress:
         """The address of the disk whose recovery point is restored."""
         return BlobAddress.parse(self.disk)

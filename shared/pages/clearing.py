@@ -1,6 +1,5 @@
 """Clearing ranges, however long the service takes for one: where it gives up on a request, on in halves."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -45,7 +44,7 @@ class Clearing:
                 await self._pace.call(partial(self._ask, part))
             except _GaveUpError:
                 self._longest = max(SMALLEST_CLEAR, min(self._longest, part.length // 2))
-                log_event(Event.CLEAR_HALVED, level=logging.WARNING, start=part.start, end=part.end)
+                log_event(Event.CLEAR_HALVED, start=part.start, end=part.end)
                 pending.append(part)
 
     async def _ask(self, part: Change) -> None:

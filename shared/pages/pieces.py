@@ -1,7 +1,6 @@
 """Writing the pieces of a batch: by the service itself as long as it can, else through the function."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -127,6 +126,4 @@ class Pieces:
             )
 
         await self._services.records.update(self._disk, change)
-        log_event(
-            Event.COPY_THROUGH_FUNCTION, level=logging.WARNING, disk=self._disk.url, run=self._message.run, reason=how
-        )
+        log_event(Event.COPY_THROUGH_FUNCTION, **self._message.about, reason=how)

@@ -1,6 +1,5 @@
 """Where a recovery point is, how it is copied from there, and what is to be known of it."""
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -60,7 +59,7 @@ async def mark_damaged(services: Services, disk: BlobAddress, point: RecoveryPoi
     """Put on record, and log, that a recovery point is damaged, and how."""
     if (point.state, point.damage) != (PointState.DAMAGED, damage):
         await services.records.mark(disk, point.as_damaged(damage))
-        log_event(Event.POINT_DAMAGED, level=logging.ERROR, disk=disk.url, point=point.time, reason=damage)
+        log_event(Event.POINT_DAMAGED, disk=disk.url, point=point.time, reason=damage)
 
 
 async def start_copy(

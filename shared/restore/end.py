@@ -1,7 +1,6 @@
 """The end of a restore: its leases are ended, nothing half-made is left, and its target's record lets go of it."""
 
 import contextlib
-import logging
 from dataclasses import replace
 
 from azure.core.exceptions import AzureError
@@ -64,7 +63,7 @@ async def let_go(services: Services, restore: Restore, why: str) -> None:
         f"what the restore {restore.restore} has left of {target.url} could not be cleaned up: {why}."
         f" What to do: end its lease {restore.lease}, and delete the disk if it is not whole"
     )
-    log_event(Event.RESTORE_LEFT_OVER, level=logging.WARNING, disk=restore.disk, restore=restore.restore, reason=left)
+    log_event(Event.RESTORE_LEFT_OVER, **restore.about, reason=left)
     now = services.now()
 
     def change(record: DiskRecord) -> DiskRecord:
@@ -159,15 +158,9 @@ async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: 
     try:
         await drop(services, blob, found, lease)
     except NotAsLeftError as error:
-        log_event(
-            Event.RESTORE_LEFT_OVER,
-            level=logging.WARNING,
-            disk=restore.disk,
-            restore=restore.restore,
-            reason=explain(error),
-        )
+        log_event(Event.RESTORE_LEFT_OVER, **restore.about, reason=explain(error))
     else:
-        log_event(Event.RESTORE_DROPPED, disk=restore.disk, restore=restore.restore, blob=blob.url)
+        log_event(Event.RESTORE_DROPPED, **restore.about, blob=blob.url)
 
 
 async def _let_go(services: Services, restore: Restore) -> None:

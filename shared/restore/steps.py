@@ -4,7 +4,6 @@ Each step looks at what is there, does what is missing and comes back; nothing w
 harmless: the row of the restore is only advanced by the invocation that has read it.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
@@ -15,6 +14,7 @@ from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.errors import StepFailedError, Then
 from shared.events import Event, log_event
+from shared.jobs.stage_events import OF_RESTORE
 from shared.model.job import LONGEST_CHECK_DELAY, out_of_patience
 from shared.model.messages import RestoreMessage
 from shared.model.restore import (
@@ -54,9 +54,7 @@ async def continue_restore(services: Services, message: RestoreMessage) -> None:
         await _continue(services, message)
     except AzureError as error:
         reason = explain(error)
-        log_event(
-            Event.RESTORE_STEP_FAILED, level=logging.ERROR, disk=message.disk, restore=message.restore, reason=reason
-        )
+        log_event(Event.RESTORE_STEP_FAILED, **message.about, reason=reason)
         try:
             await services.queues.send(message, LONGEST_CHECK_DELAY)
         except AzureError:
@@ -69,7 +67,7 @@ async def _continue(services: Services, message: RestoreMessage) -> None:
         await restore_disk(services, message.request.encode(), message.restore)
         return
     if found is None:
-        log_event(Event.MESSAGE_DROPPED, disk=message.disk, restore=message.restore, step="continue-restore")
+        log_event(Event.MESSAGE_DROPPED, **message.about, step="continue-restore")
         return
     restore, etag = found
     if restore.has_ended:
@@ -157,13 +155,10 @@ def _begin_anew(services: Services, restore: Restore, reason: str) -> Next:
 
 def _log(before: Restore, then: Restore) -> None:
     """Log what a step has come to."""
-    about = {"restore": then.restore, "disk": then.disk, "target": then.target, "recovery_point": then.recovery_point}
+    about = {**then.about, "target": then.target, "recovery_point": then.recovery_point}
     if then.state is not before.state:
-        levels = {State.REFUSED: logging.WARNING, State.FAILED: logging.ERROR}
-        level = levels.get(then.state, logging.INFO)
         log_event(
-            Event(f"restore-{then.state}"),
-            level=level,
+            OF_RESTORE[then.state],
             **about,
             point=then.target_snapshot,
             size=then.size,
@@ -173,4 +168,4 @@ def _log(before: Restore, then: Restore) -> None:
             proof=then.proof,
         )
     if then.last_error_at != before.last_error_at:
-        log_event(Event.RESTORE_STEP_FAILED, level=logging.ERROR, **about, reason=then.last_error)
+        log_event(Event.RESTORE_STEP_FAILED, **about, reason=then.last_error)

@@ -1,7 +1,6 @@
 """How a step that fails is put on the record of its disk, before the queue tries it again."""
 
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -42,7 +41,7 @@ async def record_failure(
 ) -> None:
     """Log a failure and put it on the disk's record, which is made if there is none yet."""
     reason = explain(error)
-    log_event(event, level=logging.ERROR, disk=disk.url, run=run, reason=reason)
+    log_event(event, disk=disk.url, run=run, reason=reason)
 
     def failed(record: DiskRecord) -> DiskRecord:
         now = services.now()
@@ -53,7 +52,7 @@ async def record_failure(
             await services.records.put(disk, failed(new_record(services, disk)), None)
     except (AzureError, TidemarkError, ValidationError) as unwritten:
         # The failure is in the log; the other disks must not suffer for the record.
-        log_event(Event.RECORD_FAILED, level=logging.ERROR, disk=disk.url, run=run, reason=explain(unwritten))
+        log_event(Event.RECORD_FAILED, disk=disk.url, run=run, reason=explain(unwritten))
 
 
 def new_record(services: Services, disk: BlobAddress) -> DiskRecord:
