@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, V
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.azure.signatures import NEWEST_SIGNED, OLDEST_SIGNED, can_sign
+from shared.errors import Then, TidemarkError
 from shared.model.addresses import AddressError, BlobAddress, ContainerAddress
 from shared.model.blob_names import SPECIAL_CONTAINERS
 from shared.model.names import STORAGE_API_VERSION
@@ -23,8 +24,10 @@ from shared.storage_access import (
 )
 
 
-class SettingsError(Exception):
+class SettingsError(TidemarkError):
     """App settings that can't be used; the message has a line for each mistake."""
+
+    then = Then.WAIT_FOR_OWNER
 
 
 class SourceDisk(BaseModel):

@@ -1,6 +1,5 @@
 """The second step: get the backup blob ready; then apply the change list, if it is short, or hand on the rest of it."""
 
-import logging
 from datetime import timedelta
 
 from shared.azure.services import Services
@@ -36,7 +35,7 @@ async def _open(services: Services, message: PlanMessage) -> None:
     found = await services.records.get(message.address)
     run = found[0].run_of(message.run) if found else None
     if run is None:
-        log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step="plan-changes")
+        log_event(Event.MESSAGE_DROPPED, **message.about, step="plan-changes")
     elif run.mode is Mode.FULL:
         await start_copy(services, message, run)
     elif plan := await _open_run(services, message, run):
@@ -60,7 +59,7 @@ async def _open_run(services: Services, message: PlanMessage, run: OpenRun) -> P
     if current is None:
         return None
     plan = message.of_plan(current.plan)
-    log_event(Event.RUN_KIND, disk=disk.url, run=message.run, kind=current.kind, size=run.size, reason=current.reason)
+    log_event(Event.RUN_KIND, **message.about, kind=current.kind, size=run.size, reason=current.reason)
     if not leased:
         await _take_blob(services, plan, blob, run.size)
     if blob is not None and blob.size != run.size:
@@ -78,4 +77,4 @@ async def _take_blob(services: Services, message: PlanMessage, blob: BackupBlob 
     else:
         etag = blob.etag
     if await services.backups.acquire_lease(message.address, message.lease_id, etag):
-        log_event(Event.LEASE_BROKEN, level=logging.WARNING, disk=message.disk, run=message.run)
+        log_event(Event.LEASE_BROKEN, **message.about)

@@ -1,6 +1,5 @@
 """The seal: the recovery point is taken, and the record advanced to it, in one transaction."""
 
-import logging
 from dataclasses import asdict, replace
 
 from shared.azure.blobs.targets import CopyTarget
@@ -51,9 +50,7 @@ def _notice(services: Services, message: FinishMessage, record: DiskRecord) -> s
     """Tell of the versions that the backup account keeps, if it does."""
     blob, is_versioned = services.backups.address(message.address), services.backups.versioned.get(message.address)
     if is_versioned:
-        log_event(
-            Event.VERSIONS_KEPT, level=logging.WARNING, disk=message.disk, run=message.run, reason=versions_kept(blob)
-        )
+        log_event(Event.VERSIONS_KEPT, **message.about, reason=versions_kept(blob))
     return noticed(blob, is_versioned, record.backup_notice)
 
 
@@ -82,7 +79,7 @@ async def _put_on_record(
     except RecordConflictError:
         await services.queues.send(message)
         return
-    log_event(Event.RUN_SEALED, disk=message.disk, run=message.run, **asdict(point))
+    log_event(Event.RUN_SEALED, **message.about, **asdict(point))
     await clean_up(services, message, record)
     if is_to_catch_up(record, services.now()):
         await services.queues.send(message)  # the run is over then

@@ -1,6 +1,5 @@
 """The end of an inspection: what came of it is put on record, of the recovery point and of the disk."""
 
-import logging
 from dataclasses import replace
 
 from shared.azure.blobs.reading import Version
@@ -37,13 +36,7 @@ async def _conclude_drill(services: Services, inspection: Inspection, equal: str
     before = record[0].last_drill_seen if record else ""
     said = drilled(equal, found, before)
     if found.doubts:
-        log_event(
-            Event.DRILL_DOUBTFUL,
-            level=logging.WARNING,
-            disk=inspection.disk,
-            inspection=inspection.inspection,
-            reason=said,
-        )
+        log_event(Event.DRILL_DOUBTFUL, **inspection.about, reason=said)
     over = ended(inspection, Stage.DONE, said, services.now())
     return Next(replace(over, seen=found.described))
 

@@ -1,6 +1,5 @@
 """The end of an inspection: nothing of it is left, and what came of it is on record. Repeating it is harmless."""
 
-import logging
 from dataclasses import replace
 
 from azure.core.exceptions import AzureError
@@ -38,6 +37,6 @@ async def end_as_it_is(services: Services, inspection: Inspection, why: str) -> 
     over = at_its_end(inspection)
     if over.task is Task.DRILL:
         scratch = scratch_of(services, over).url
-        log_event(Event.SCRATCH_LEFT_OVER, level=logging.WARNING, disk=over.disk, blob=scratch, reason=why)
+        log_event(Event.SCRATCH_LEFT_OVER, disk=over.disk, blob=scratch, reason=why)
     await put_on_record(services, over)
     return over

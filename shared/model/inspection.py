@@ -115,6 +115,11 @@ class Inspection(Work):
         return row_key(self.task, self.inspection)
 
     @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the disk, and the inspection."""
+        return {"disk": self.disk, "inspection": self.inspection}
+
+    @property
     def address(self) -> BlobAddress:
         """The address of the disk."""
         return BlobAddress.parse(self.disk)

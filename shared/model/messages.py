@@ -5,12 +5,13 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, NonNegativeInt, TypeAdapter, ValidationError
 
+from shared.errors import UnreadableError
 from shared.model.addresses import BlobAddress
 from shared.model.inspection import Task
 from shared.model.names import disk_key, lease_id, run_id
 
 
-class MessageError(ValueError):
+class MessageError(UnreadableError):
     """A queue message that no step has sent."""
 
 
@@ -72,6 +73,11 @@ class RunMessage(Message):
         return replace(self, plan=plan)
 
     @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the disk, and its run."""
+        return {"disk": self.disk, "run": self.run}
+
+    @property
     def address(self) -> BlobAddress:
         """The disk's address."""
         return BlobAddress.parse(self.disk)
@@ -128,6 +134,11 @@ class RestoreMessage(Message):
     request: str = ""
 
     @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the disk, and the restore."""
+        return {"disk": self.disk, "restore": self.restore}
+
+    @property
     def address(self) -> BlobAddress:
         """The disk's address."""
         return BlobAddress.parse(self.disk)
@@ -146,6 +157,11 @@ class InspectedMessage(Message):
     disk: str
     task: Task
     inspection: str
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the disk, and the inspection."""
+        return {"disk": self.disk, "inspection": self.inspection}
 
     @property
     def address(self) -> BlobAddress:
@@ -188,3 +204,8 @@ class TickMessage(Message):
     tick: AwareDatetime
     disks: NonNegativeInt
     succeeded: AwareDatetime | None = None
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the tick."""
+        return {"tick": self.tick.isoformat()}

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Self
 
+from shared.errors import Then, TidemarkError
 from shared.model.addresses import BlobAddress
 from shared.model.job import Work, check_delay
 from shared.model.names import restore_lease_id
@@ -23,12 +24,16 @@ MOST_ATTEMPTS = 5
 _SHORTEST_TRY_DELAY = timedelta(seconds=5)
 
 
-class RefusedError(Exception):
+class RefusedError(TidemarkError):
     """A request for a restore that can't be done as it is; nothing was written. The message says what to do."""
 
+    then = Then.END
 
-class RestoreFailedError(Exception):
+
+class RestoreFailedError(TidemarkError):
     """A restore that can't be finished; the message says why."""
+
+    then = Then.END
 
 
 class State(StrEnum):
@@ -113,6 +118,11 @@ class Restore(Work):
     def row_key(self) -> str:
         """Its row."""
         return row_key(self.restore)
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the disk, and the restore."""
+        return {"disk": self.disk, "restore": self.restore}
 
     @property
     def address(self) -> BlobAddress:

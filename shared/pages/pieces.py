@@ -1,16 +1,16 @@
 """Writing the pieces of a batch: by the service itself as long as it can, else through the function."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain, refuses_source
 from shared.azure.services import Services
 from shared.changes.ranges import Change
-from shared.errors import SourceUnreachableError, explain, refuses_source
+from shared.errors import SourceUnreachableError
 from shared.events import Event, log_event
 from shared.model.disk import DiskRecord, run_of
 from shared.model.messages import RunMessage
@@ -126,6 +126,4 @@ class Pieces:
             )
 
         await self._services.records.update(self._disk, change)
-        log_event(
-            Event.COPY_THROUGH_FUNCTION, level=logging.WARNING, disk=self._disk.url, run=self._message.run, reason=how
-        )
+        log_event(Event.COPY_THROUGH_FUNCTION, **self._message.about, reason=how)

@@ -1,6 +1,5 @@
 """Where a recovery point is, how it is copied from there, and what is to be known of it."""
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -8,9 +7,10 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
+from shared.azure.answers import error_code, is_passing, refuses_source
 from shared.azure.blobs.reading import COPY_FOR, Version
 from shared.azure.services import Services
-from shared.errors import CopyRefusedError, OtherDiskError, SourceGoneError, error_code, is_passing, refuses_source
+from shared.errors import CopyRefusedError, OtherDiskError, SourceGoneError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DiskRecord
@@ -59,7 +59,7 @@ async def mark_damaged(services: Services, disk: BlobAddress, point: RecoveryPoi
     """Put on record, and log, that a recovery point is damaged, and how."""
     if (point.state, point.damage) != (PointState.DAMAGED, damage):
         await services.records.mark(disk, point.as_damaged(damage))
-        log_event(Event.POINT_DAMAGED, level=logging.ERROR, disk=disk.url, point=point.time, reason=damage)
+        log_event(Event.POINT_DAMAGED, disk=disk.url, point=point.time, reason=damage)
 
 
 async def start_copy(

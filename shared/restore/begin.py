@@ -5,9 +5,10 @@ from datetime import timedelta
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
+from shared.azure.answers import explain, lacks_role
 from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
-from shared.errors import DiskError, NotAsLeftError, OtherDiskError, TargetLeasedError, explain, lacks_role
+from shared.errors import DiskError, NotAsLeftError, OtherDiskError, TargetLeasedError
 from shared.model.addresses import AddressError, BlobAddress, is_url_of
 from shared.model.disk import DiskRecord
 from shared.model.fitness import unfit, unsendable

@@ -1,15 +1,15 @@
 """The second and the third step of a restore: promote the recovery point in the backup account, and copy it back."""
 
-import logging
 from dataclasses import replace
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain, refuses_source
 from shared.azure.blobs.reading import Version
 from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError, explain, refuses_source
+from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.fitness import unsendable
@@ -61,7 +61,7 @@ async def _start_promotion(services: Services, restore: Restore, point: Version,
     about = {DISK_METADATA: target.url, RESTORE_METADATA: restore.restore}
     etag = found.etag if found else await services.backups.create(target, restore.size, about)
     if await services.backups.acquire_lease(target, restore.lease, etag):
-        log_event(Event.LEASE_BROKEN, level=logging.WARNING, disk=target.url, restore=restore.restore)
+        log_event(Event.LEASE_BROKEN, disk=target.url, restore=restore.restore)
     if found:
         etag = await _without_own_pages(services, restore, backup, found)
     about = {**about, COPY_METADATA: restore.mark}
@@ -105,17 +105,9 @@ async def copy_back(services: Services, restore: Restore) -> Next:
         if isinstance(error, AzureError) and not refuses_source(error):
             raise
         how = f"through the function, since the service could not copy by itself: {explain(error)}"
-        log_event(
-            Event.COPY_THROUGH_FUNCTION, level=logging.WARNING, disk=restore.disk, restore=restore.restore, reason=how
-        )
+        log_event(Event.COPY_THROUGH_FUNCTION, **restore.about, reason=how)
         return Next(replace(started, copying=how))
-    log_event(
-        Event.RESTORE_COPY_STARTED,
-        disk=restore.disk,
-        restore=restore.restore,
-        target=target.url,
-        copied_from=source.url,
-    )
+    log_event(Event.RESTORE_COPY_STARTED, **restore.about, target=target.url, copied_from=source.url)
     return Next(started)
 
 

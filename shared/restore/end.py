@@ -1,15 +1,15 @@
 """The end of a restore: its leases are ended, nothing half-made is left, and its target's record lets go of it."""
 
 import contextlib
-import logging
 from dataclasses import replace
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain
 from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import DiskError, NotAsLeftError, SourceGoneError, TargetLeasedError, explain
+from shared.errors import NotAsLeftError, TargetLeasedError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DiskRecord
@@ -63,7 +63,7 @@ async def let_go(services: Services, restore: Restore, why: str) -> None:
         f"what the restore {restore.restore} has left of {target.url} could not be cleaned up: {why}."
         f" What to do: end its lease {restore.lease}, and delete the disk if it is not whole"
     )
-    log_event(Event.RESTORE_LEFT_OVER, level=logging.WARNING, disk=restore.disk, restore=restore.restore, reason=left)
+    log_event(Event.RESTORE_LEFT_OVER, **restore.about, reason=left)
     now = services.now()
 
     def change(record: DiskRecord) -> DiskRecord:
@@ -158,15 +158,9 @@ async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: 
     try:
         await drop(services, blob, found, lease)
     except NotAsLeftError as error:
-        log_event(
-            Event.RESTORE_LEFT_OVER,
-            level=logging.WARNING,
-            disk=restore.disk,
-            restore=restore.restore,
-            reason=explain(error),
-        )
+        log_event(Event.RESTORE_LEFT_OVER, **restore.about, reason=explain(error))
     else:
-        log_event(Event.RESTORE_DROPPED, disk=restore.disk, restore=restore.restore, blob=blob.url)
+        log_event(Event.RESTORE_DROPPED, **restore.about, blob=blob.url)
 
 
 async def _let_go(services: Services, restore: Restore) -> None:
@@ -184,7 +178,7 @@ async def _let_go(services: Services, restore: Restore) -> None:
         return
     try:
         await catch_up(services, target)
-    except (AzureError, DiskError, SourceGoneError, RecordConflictError) as error:
+    except (AzureError, TidemarkError) as error:
         # The restore is over all the same; the message of a run that is over comes back to it.
         await record_failure(services, target, Event.SNAPSHOT_FAILED, error)
         await services.queues.send(FinishMessage(disk=target.url, run=restore.recovery_point), LONGEST_CHECK_DELAY)

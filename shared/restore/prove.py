@@ -1,6 +1,5 @@
 """The proof of a restore: the restored disk and its backup blob are held against the recovery point, part by part."""
 
-import logging
 from dataclasses import replace
 
 from shared.azure.blobs.reading import Version
@@ -43,9 +42,7 @@ async def prove_part(services: Services, restore: Restore, point: Version) -> Re
     try:
         await _compare(comparison, restore, number, is_last=number == half - 1)
     except DiffersError as error:
-        log_event(
-            Event.RESTORE_NOT_PROVED, level=logging.ERROR, disk=restore.disk, restore=restore.restore, reason=str(error)
-        )
+        log_event(Event.RESTORE_NOT_PROVED, **restore.about, reason=str(error))
         raise RestoreFailedError(f"{copy.blob.url} is not the recovery point that was copied to it: {error}") from None
     proven = replace(
         restore,

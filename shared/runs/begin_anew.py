@@ -1,6 +1,5 @@
 """How a run's plan is begun anew: under another number and another lease id, so that nothing of the old one counts."""
 
-import logging
 from dataclasses import replace
 from datetime import timedelta
 
@@ -98,7 +97,5 @@ async def _hand_on(services: Services, message: RunMessage, record: DiskRecord |
     if run.plan == message.plan + 1:
         next_lease = message.of_plan(run.plan).lease_id
         await services.backups.change_lease(message.address, message.lease_id, next_lease)
-    log_event(
-        Event.RUN_BEGUN_ANEW, level=logging.WARNING, disk=message.disk, run=message.run, kind=run.kind, reason=reason
-    )
+    log_event(Event.RUN_BEGUN_ANEW, **message.about, kind=run.kind, reason=reason)
     return True

@@ -3,16 +3,16 @@
 `plan_changes` starts the copy, `finish_backup` looks at it until it has succeeded; nothing waits for it.
 """
 
-import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import is_passing
 from shared.azure.blobs.reading import Version
 from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
-from shared.errors import DiskError, is_passing
+from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.catalogue import point_metadata
 from shared.model.disk import DiskRecord, run_of
@@ -47,7 +47,7 @@ async def start_copy(services: Services, message: PlanMessage, run: OpenRun) -> 
                 raise
             await record_failure(services, disk, Event.FULL_COPY_FAILED, error, message.run)
         else:
-            log_event(Event.FULL_COPY_STARTED, disk=disk.url, run=message.run, copy=copy.url)
+            log_event(Event.FULL_COPY_STARTED, **message.about, copy=copy.url)
 
     def opened(record: DiskRecord) -> DiskRecord:
         if record.run_of(message.run) is None:
@@ -106,7 +106,7 @@ async def drop_copy(services: Services, message: RunMessage, run: OpenRun) -> No
     found = await services.copies.look(copy)
     if found and found.is_marked(message.run_id) and not _is_under_way(message, found, run.size):
         await drop(services, copy, found)
-        log_event(Event.FULL_COPY_DROPPED, level=logging.WARNING, disk=message.disk, run=message.run, copy=copy.url)
+        log_event(Event.FULL_COPY_DROPPED, **message.about, copy=copy.url)
 
 
 def _is_under_way(message: RunMessage, found: CopyTarget, size: int) -> bool:

@@ -1,7 +1,6 @@
 """How a run is opened: from a source snapshot that a tick has taken, or of a disk that the last tick has found busy."""
 
 import contextlib
-import logging
 from dataclasses import replace
 from datetime import datetime
 
@@ -65,19 +64,14 @@ async def open_run(services: Services, disk: BlobAddress, snapshot: str, tick: d
     now = services.now()
     mode = services.settings.mode_of(disk)
     run = OpenRun(snapshot=snapshot, size=source.size, started=now, tick=tick, mode=mode, progressed=now, checked=now)
+    about = {"disk": disk.url, "run": snapshot}
     if not await _put_on_record(services, disk, run, tick):
-        log_event(
-            Event.SNAPSHOT_DROPPED,
-            level=logging.WARNING,
-            disk=disk.url,
-            run=snapshot,
-            reason="another run or a restore was faster",
-        )
+        log_event(Event.SNAPSHOT_DROPPED, **about, reason="another run or a restore was faster")
         await services.disks.delete_snapshot(disk, snapshot)
         return
-    log_event(Event.RUN_OPENED, disk=disk.url, run=snapshot, size=source.size)
+    log_event(Event.RUN_OPENED, **about, size=source.size)
     if services.disks.versioned.get(disk):
-        log_event(Event.VERSIONS_KEPT, level=logging.WARNING, disk=disk.url, run=snapshot, reason=versions_kept(disk))
+        log_event(Event.VERSIONS_KEPT, **about, reason=versions_kept(disk))
     await _enqueue(services, disk, run)
 
 

@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
+from shared.azure.answers import error_code
 from shared.azure.blobs.targets import CopyTarget
 from shared.changes.ranges import Change
 from shared.errors import (
@@ -21,7 +22,6 @@ from shared.errors import (
     SourceGoneError,
     SourceUnreachableError,
     TargetLeasedError,
-    error_code,
 )
 from shared.model.addresses import BlobAddress
 from shared.model.names import COPY_PENDING, PAGE

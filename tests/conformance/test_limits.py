@@ -13,8 +13,8 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.data.tables import RequestTooLargeError, TableTransactionError
 
+from shared.azure.answers import error_code
 from shared.azure.tables.records import TRANSACTION
-from shared.errors import error_code
 from shared.model.disk import DiskRecord
 from shared.model.messages import RestoreMessage
 from shared.model.names import CONTINUE_RESTORE_QUEUE, PAGE

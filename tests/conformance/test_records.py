@@ -180,7 +180,7 @@ async def test_a_record_is_deleted_as_it_was_read_only_and_its_points_stay(cloud
 async def test_a_seal_writes_the_record_and_the_recovery_point(cloud: Cloud) -> None:
     disk, records = await cloud.disk(1), cloud.services.records
     await records.put(disk, record_of(cloud, disk), None)
-    found, point = await records.get(disk), await point_of(cloud, disk, reason=UNICODE, duration_seconds=5.0)
+    found, point = await records.get(disk), await point_of(cloud, disk, reason=UNICODE, bytes_written=PAGE)
     assert found
     sealed = replace(found[0], last_point=point.time)
     await records.seal(disk, sealed, found[1], point)

@@ -6,18 +6,11 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
+from shared.azure.answers import error_code, is_lease_error, is_passing, refuses_source
 from shared.azure.blobs.backup_blobs import BackupBlobs, require_own
 from shared.azure.blobs.backup_container import Catalogue
 from shared.changes.ranges import Change
-from shared.errors import (
-    LeaseLostError,
-    NotAsLeftError,
-    SourceUnreachableError,
-    error_code,
-    is_lease_error,
-    is_passing,
-    refuses_source,
-)
+from shared.errors import LeaseLostError, NotAsLeftError, SourceUnreachableError
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import StoredBlob
 from shared.model.names import DRILL_METADATA, ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA

@@ -5,18 +5,11 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
+from shared.azure.answers import error_code, is_lease_error, is_passing, refuses_source
 from shared.azure.blobs.copying import Copies
 from shared.azure.blobs.targets import CopyTarget
 from shared.changes.ranges import Change
-from shared.errors import (
-    CopyRefusedError,
-    NotAsLeftError,
-    TargetLeasedError,
-    error_code,
-    is_lease_error,
-    is_passing,
-    refuses_source,
-)
+from shared.errors import CopyRefusedError, NotAsLeftError, TargetLeasedError
 from shared.model.addresses import BlobAddress
 from shared.model.names import DRILL_METADATA, PAGE
 from tests.simulation import limits

@@ -8,11 +8,12 @@ from datetime import timedelta
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
+from shared.azure.answers import gave_up, refuses_diff
 from shared.azure.blobs.reading import READ_FOR, PageBlob, PageBlobs, Version
 from shared.azure.services import Services
 from shared.azure.sources.page_blobs import SourceDisks
 from shared.changes.ranges import Change, Window
-from shared.errors import DiffRefusedError, ListingTimedOutError, NotAsLeftError, SourceGoneError, gave_up, refuses_diff
+from shared.errors import DiffRefusedError, ListingTimedOutError, NotAsLeftError, SourceGoneError
 from shared.model.addresses import BlobAddress
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, PAGE, TAKEN_METADATA
 from shared.settings import Settings, SourceDisk

@@ -10,7 +10,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.data.tables import TableTransactionError
 
-from shared.errors import error_code
+from shared.azure.answers import error_code
 from shared.model.names import PAGE
 from tests.conformance.in_memory import SimulatedCloud
 from tests.simulation import limits

@@ -9,20 +9,11 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
+from shared.azure.answers import error_code, explain, is_lease_error, is_passing, refuses_source
 from shared.azure.blobs.copying import release
 from shared.azure.connections import NOT_RETRIED, PACED, Connections
 from shared.changes.ranges import Change
-from shared.errors import (
-    LeaseLostError,
-    NotAsLeftError,
-    OtherDiskError,
-    SourceUnreachableError,
-    error_code,
-    explain,
-    is_lease_error,
-    is_passing,
-    refuses_source,
-)
+from shared.errors import LeaseLostError, NotAsLeftError, OtherDiskError, SourceUnreachableError
 from shared.model.addresses import BlobAddress, ContainerAddress, is_url_of_another
 from shared.model.names import (
     DISK_METADATA,

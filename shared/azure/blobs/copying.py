@@ -10,18 +10,11 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobProperties, ContentSettings
 from azure.storage.blob.aio import BlobLeaseClient
 
+from shared.azure.answers import error_code, explain, is_lease_error, is_passing, refuses_source
 from shared.azure.blobs.targets import Targets, attached
 from shared.azure.connections import NOT_RETRIED, PACED
 from shared.changes.ranges import Change
-from shared.errors import (
-    CopyRefusedError,
-    NotAsLeftError,
-    error_code,
-    explain,
-    is_lease_error,
-    is_passing,
-    refuses_source,
-)
+from shared.errors import CopyRefusedError, NotAsLeftError
 from shared.model.addresses import BlobAddress
 from shared.model.fitness import sendable
 

@@ -10,8 +10,9 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobProperties, BlobType
 from azure.storage.blob.aio import BlobClient
 
+from shared.azure.answers import error_code, explain
 from shared.azure.connections import Connections
-from shared.errors import NotAsLeftError, TargetLeasedError, error_code, explain
+from shared.errors import NotAsLeftError, TargetLeasedError
 from shared.model.addresses import BlobAddress
 from shared.model.names import COPY_METADATA, COPY_SUCCESS
 

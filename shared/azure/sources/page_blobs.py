@@ -10,9 +10,10 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobType
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
+from shared.azure.answers import explain
 from shared.azure.connections import Connections
 from shared.azure.sources.own_snapshots import is_own_snapshot
-from shared.errors import NotAsLeftError, explain
+from shared.errors import NotAsLeftError
 from shared.model.addresses import BlobAddress
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.settings import Settings, SourceDisk

@@ -12,8 +12,9 @@ from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 from pydantic import ValidationError
 
+from shared.azure.answers import error_code
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
-from shared.errors import OtherDiskError, error_code
+from shared.errors import OtherDiskError, Then, TidemarkError
 from shared.model.addresses import AddressError, BlobAddress, is_url_of_another
 from shared.model.disk import DISK_ROW, DiskRecord
 from shared.model.names import disk_key
@@ -34,8 +35,13 @@ _KNOWN = frozenset({"state", "damage", "verified"})
 """What a recovery point's row says of what is known of it."""
 
 
-class RecordConflictError(Exception):
-    """The record was changed by somebody else in the meantime."""
+class RecordConflictError(TidemarkError):
+    """A row was changed by somebody else in the meantime."""
+
+    then = Then.LOOK_AGAIN
+
+    def __init__(self, row: str) -> None:
+        super().__init__(f"the record of {row} was changed by somebody else in the meantime")
 
 
 class Records:
