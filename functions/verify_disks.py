@@ -4,7 +4,7 @@ import azure.functions as func
 
 from shared.azure.services import open_services
 from shared.inspection.request import inspect_all
-from shared.model.disk import Task
+from shared.model.inspection import Task
 from shared.settings import load_settings
 
 verify_disks_blueprint = func.Blueprint()

@@ -5,7 +5,10 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
+from logging import ERROR, INFO, WARNING
+from typing import Self
 
 from shared.errors import without_secrets
 
@@ -13,107 +16,120 @@ _logger = logging.getLogger("tidemark")
 
 
 class Event(StrEnum):
-    """The names of the events. Alerts and people's queries stand on them: a name, once given, stays."""
+    """The names of the events, and the level of each. Alerts and people's queries stand on them: a name stays as it is.
+
+    Attributes:
+        level: one of logging's levels.
+    """
+
+    level: int
+
+    def __new__(cls, name: str, level: int = INFO) -> Self:
+        """Make a name that knows its level."""
+        event = str.__new__(cls, name)
+        event._value_, event.level = name, level
+        return event
 
     # The app does not start.
-    START_FAILED = "start-failed"
+    START_FAILED = "start-failed", ERROR
 
     # A backup, in the order of its life.
     BACKUP_DUE = "backup-due"
     SNAPSHOTS_TAKEN = "snapshots-taken"
-    SNAPSHOT_DROPPED = "snapshot-dropped"
+    SNAPSHOT_DROPPED = "snapshot-dropped", WARNING
     RUN_OPENED = "run-opened"
     RUN_KIND = "run-kind"
-    WINDOW_HALVED = "window-halved"
-    CLEAR_HALVED = "clear-halved"
+    WINDOW_HALVED = "window-halved", WARNING
+    CLEAR_HALVED = "clear-halved", WARNING
     BATCH_DONE = "batch-done"
     SLOWED_DOWN = "slowed-down"
-    COPY_THROUGH_FUNCTION = "copy-through-function"
-    LATE_WRITE_REFUSED = "late-write-refused"
+    COPY_THROUGH_FUNCTION = "copy-through-function", WARNING
+    LATE_WRITE_REFUSED = "late-write-refused", WARNING
     FULL_COPY_STARTED = "full-copy-started"
-    FULL_COPY_DROPPED = "full-copy-dropped"
+    FULL_COPY_DROPPED = "full-copy-dropped", WARNING
     RUN_SEALED = "run-sealed"
-    VERSIONS_KEPT = "versions-kept"
+    VERSIONS_KEPT = "versions-kept", WARNING
     SOURCE_SNAPSHOT_DELETED = "source-snapshot-deleted"
-    TICK_WAITS = "tick-waits"
-    TICK_FAILED = "tick-failed"
+    TICK_WAITS = "tick-waits", WARNING
+    TICK_FAILED = "tick-failed", ERROR
     TICK_SUCCEEDED = "tick-succeeded"
-    TICK_INCOMPLETE = "tick-incomplete"
-    BACKUP_LATE = "backup-late"
+    TICK_INCOMPLETE = "tick-incomplete", WARNING
+    BACKUP_LATE = "backup-late", WARNING
     BACKUP_CAUGHT_UP = "backup-caught-up"
 
     # A run that does not go straight on.
-    RUN_PLANNED_AGAIN = "run-planned-again"
-    RUN_RESUMED = "run-resumed"
-    RUN_BEGUN_ANEW = "run-begun-anew"
-    RUN_DIFFERS = "run-differs"
-    RUN_FAILED = "run-failed"
-    LEASE_BROKEN = "lease-broken"
+    RUN_PLANNED_AGAIN = "run-planned-again", WARNING
+    RUN_RESUMED = "run-resumed", WARNING
+    RUN_BEGUN_ANEW = "run-begun-anew", WARNING
+    RUN_DIFFERS = "run-differs", ERROR
+    RUN_FAILED = "run-failed", ERROR
+    LEASE_BROKEN = "lease-broken", WARNING
     MESSAGE_DROPPED = "message-dropped"
-    MESSAGE_POISONED = "message-poisoned"
+    MESSAGE_POISONED = "message-poisoned", ERROR
 
     # Steps that have failed; the queue or the next tick tries again.
-    LIST_RECORDS_FAILED = "list-records-failed"
-    LIST_DISKS_FAILED = "list-disks-failed"
-    SNAPSHOT_FAILED = "snapshot-failed"
-    OPEN_RUN_FAILED = "open-run-failed"
-    WATCH_DISK_FAILED = "watch-disk-failed"
-    WATCH_RESTORES_FAILED = "watch-restores-failed"
-    WATCH_INSPECTIONS_FAILED = "watch-inspections-failed"
-    GIVE_UP_FAILED = "give-up-failed"
-    PLAN_CHANGES_FAILED = "plan-changes-failed"
-    COPY_RANGES_FAILED = "copy-ranges-failed"
-    FULL_COPY_FAILED = "full-copy-failed"
-    FINISH_BACKUP_FAILED = "finish-backup-failed"
-    SEAL_FAILED = "seal-failed"
-    DELETE_SOURCE_SNAPSHOT_FAILED = "delete-source-snapshot-failed"
-    REPORT_TICK_FAILED = "report-tick-failed"
-    HEARTBEAT_FAILED = "heartbeat-failed"
-    RECORD_FAILED = "record-failed"
+    LIST_RECORDS_FAILED = "list-records-failed", ERROR
+    LIST_DISKS_FAILED = "list-disks-failed", ERROR
+    SNAPSHOT_FAILED = "snapshot-failed", ERROR
+    OPEN_RUN_FAILED = "open-run-failed", ERROR
+    WATCH_DISK_FAILED = "watch-disk-failed", ERROR
+    WATCH_RESTORES_FAILED = "watch-restores-failed", ERROR
+    WATCH_INSPECTIONS_FAILED = "watch-inspections-failed", ERROR
+    GIVE_UP_FAILED = "give-up-failed", ERROR
+    PLAN_CHANGES_FAILED = "plan-changes-failed", ERROR
+    COPY_RANGES_FAILED = "copy-ranges-failed", ERROR
+    FULL_COPY_FAILED = "full-copy-failed", ERROR
+    FINISH_BACKUP_FAILED = "finish-backup-failed", ERROR
+    SEAL_FAILED = "seal-failed", ERROR
+    DELETE_SOURCE_SNAPSHOT_FAILED = "delete-source-snapshot-failed", ERROR
+    REPORT_TICK_FAILED = "report-tick-failed", ERROR
+    HEARTBEAT_FAILED = "heartbeat-failed", ERROR
+    RECORD_FAILED = "record-failed", ERROR
 
     # A restore: each state that it comes to, and what happens on the way.
-    REQUEST_CARRIED = "request-carried"
+    REQUEST_CARRIED = "request-carried", WARNING
     RESTORE_REQUESTED = "restore-requested"
     RESTORE_PROMOTING = "restore-promoting"
     RESTORE_COPYING = "restore-copying"
     RESTORE_PROVING = "restore-proving"
     RESTORE_DONE = "restore-done"
-    RESTORE_REFUSED = "restore-refused"
-    RESTORE_FAILED = "restore-failed"
+    RESTORE_REFUSED = "restore-refused", WARNING
+    RESTORE_FAILED = "restore-failed", ERROR
     RESTORE_COPY_STARTED = "restore-copy-started"
-    RESTORE_NOT_PROVED = "restore-not-proved"
-    RESTORE_STEP_FAILED = "restore-step-failed"
-    RESTORE_RESUMED = "restore-resumed"
+    RESTORE_NOT_PROVED = "restore-not-proved", ERROR
+    RESTORE_STEP_FAILED = "restore-step-failed", ERROR
+    RESTORE_RESUMED = "restore-resumed", WARNING
     RESTORE_DROPPED = "restore-dropped"
-    RESTORE_LEFT_OVER = "restore-left-over"
-    RESTORE_DISK_FAILED = "restore-disk-failed"
+    RESTORE_LEFT_OVER = "restore-left-over", WARNING
+    RESTORE_DISK_FAILED = "restore-disk-failed", ERROR
 
     # A verify and a drill: each state that it comes to, and what happens on the way.
     VERIFY_REQUESTED = "verify-requested"
     VERIFY_COMPARING = "verify-comparing"
     VERIFY_ENDING = "verify-ending"
     VERIFY_DONE = "verify-done"
-    VERIFY_FAILED = "verify-failed"
-    VERIFY_REFUSED = "verify-refused"
+    VERIFY_FAILED = "verify-failed", ERROR
+    VERIFY_REFUSED = "verify-refused", WARNING
     DRILL_REQUESTED = "drill-requested"
     DRILL_PROMOTING = "drill-promoting"
     DRILL_COMPARING = "drill-comparing"
     DRILL_ENDING = "drill-ending"
-    DRILL_DOUBTFUL = "drill-doubtful"
+    DRILL_DOUBTFUL = "drill-doubtful", WARNING
     DRILL_DONE = "drill-done"
-    DRILL_FAILED = "drill-failed"
-    DRILL_REFUSED = "drill-refused"
+    DRILL_FAILED = "drill-failed", ERROR
+    DRILL_REFUSED = "drill-refused", WARNING
     PART_COMPARED = "part-compared"
-    COMPARE_PART_FAILED = "compare-part-failed"
-    INSPECTION_STEP_FAILED = "inspection-step-failed"
-    INSPECTION_RESUMED = "inspection-resumed"
-    POINT_DAMAGED = "point-damaged"
-    SCRATCH_LEFT_OVER = "scratch-left-over"
+    PART_DIFFERS = "part-differs", ERROR
+    COMPARE_PART_FAILED = "compare-part-failed", ERROR
+    INSPECTION_STEP_FAILED = "inspection-step-failed", ERROR
+    INSPECTION_RESUMED = "inspection-resumed", WARNING
+    POINT_DAMAGED = "point-damaged", ERROR
+    SCRATCH_LEFT_OVER = "scratch-left-over", WARNING
 
     # The catalogue, rebuilt.
     CATALOGUE_REBUILT = "catalogue-rebuilt"
-    BLOB_UNKNOWN = "blob-unknown"
-    REBUILD_CATALOGUE_FAILED = "rebuild-catalogue-failed"
+    BLOB_UNKNOWN = "blob-unknown", WARNING
+    REBUILD_CATALOGUE_FAILED = "rebuild-catalogue-failed", ERROR
 
 
 class Stopwatch:
@@ -128,15 +144,14 @@ class Stopwatch:
         return round(time.monotonic() - self._started, 3)
 
 
-def log_event(event: Event, *, level: int = logging.INFO, **fields: object) -> None:
-    """Log an event.
+def log_event(event: Event, **fields: object) -> None:
+    """Log an event at its level.
 
     Args:
         event: its name.
-        level: one of logging's levels.
         fields: what else it says; bytes, seconds and UTC times as elsewhere.
     """
-    _logger.log(level, "%s", _line(event, fields))
+    _logger.log(event.level, "%s", _line(event, fields))
 
 
 def print_event(event: Event, **fields: object) -> None:
@@ -154,4 +169,8 @@ def print_event(event: Event, **fields: object) -> None:
 
 
 def _line(event: Event, fields: Mapping[str, object]) -> str:
-    return without_secrets(json.dumps({"event": event, **fields}, default=str))
+    return without_secrets(json.dumps({"event": event, **fields}, default=_plain))
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -3,7 +3,6 @@
 import json
 import re
 from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -11,9 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, V
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.azure.signatures import NEWEST_SIGNED, OLDEST_SIGNED, can_sign
+from shared.errors import Then, TidemarkError
 from shared.model.addresses import AddressError, BlobAddress, ContainerAddress
 from shared.model.blob_names import SPECIAL_CONTAINERS
 from shared.model.names import STORAGE_API_VERSION
+from shared.model.run import Mode
 from shared.storage_access import (
     HostStorage,
     StorageConnection,
@@ -23,15 +24,10 @@ from shared.storage_access import (
 )
 
 
-class SettingsError(Exception):
+class SettingsError(TidemarkError):
     """App settings that can't be used; the message has a line for each mistake."""
 
-
-class Mode(StrEnum):
-    """How a disk is backed up: by what changed, or by a whole copy each time."""
-
-    INCREMENTAL = "incremental"
-    FULL = "full"
+    then = Then.WAIT_FOR_OWNER
 
 
 class SourceDisk(BaseModel):

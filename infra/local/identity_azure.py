@@ -12,7 +12,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from infra.local.azurite import Account, run_azurite
-from infra.local.gateway import Door, Front, run_front, run_gateway
+from infra.local.gateway import Authorizer, Proxy, run_gateway, run_proxy
 from infra.local.gateway.roles import (
     BLOB_DATA_CONTRIBUTOR,
     BLOB_DELEGATOR,
@@ -52,27 +52,27 @@ class IdentityAzure(LocalAzure):
         certificates: of its servers.
         issuer: gives out tokens.
         endpoint: where the app gets its own.
-        door: who comes in, and what they may do.
-        queues_front: the queue service as the app sees it.
-        tables_front: the table service as the app sees it.
+        authorizer: knows who may do what.
+        queue_proxy: the queue service as the app sees it.
+        table_proxy: the table service as the app sees it.
     """
 
     certificates: Certificates
     issuer: TokenIssuer
     endpoint: TokenEndpoint
-    door: Door
-    queues_front: Front
-    tables_front: Front
+    authorizer: Authorizer
+    queue_proxy: Proxy
+    table_proxy: Proxy
 
     def give_app(self, role: Role, scope: str, *, deletes_only_snapshots: bool = False) -> Assignment:
         """Assign a role to the app, at "/account" or "/account/container"."""
         assignment = Assignment(APP, role, scope, deletes_only_snapshots)
-        self.door.roles.given.append(assignment)
+        self.authorizer.roles.given.append(assignment)
         return assignment
 
     def take_from_app(self, assignment: Assignment) -> None:
         """Take an assigned role away."""
-        self.door.roles.given.remove(assignment)
+        self.authorizer.roles.given.remove(assignment)
 
     def credential(self) -> TokenCredential:
         """Give the owner's credential."""
@@ -82,8 +82,8 @@ class IdentityAzure(LocalAzure):
         """Give the app settings and the environment by which the app gets in: addresses and an identity."""
         return {
             "AzureWebJobsStorage__blobServiceUri": self.blob_url(HOST),
-            "AzureWebJobsStorage__queueServiceUri": f"{self.queues_front.url}/{HOST.name}",
-            "AzureWebJobsStorage__tableServiceUri": f"{self.tables_front.url}/{HOST.name}",
+            "AzureWebJobsStorage__queueServiceUri": f"{self.queue_proxy.url}/{HOST.name}",
+            "AzureWebJobsStorage__tableServiceUri": f"{self.table_proxy.url}/{HOST.name}",
             "AzureWebJobsStorage__credential": "managedidentity",
             "AzureWebJobsStorage__clientId": APP.client_id,
             "SSL_CERT_FILE": str(self.certificates.authority),
@@ -102,7 +102,7 @@ class IdentityAzure(LocalAzure):
     def tables(self) -> TableServiceClient:
         """Make a client of the host storage's tables, for the owner."""
         return TableServiceClient(
-            f"{self.tables_front.url}/{HOST.name}",
+            f"{self.table_proxy.url}/{HOST.name}",
             credential=self.credential(),
             connection_verify=str(self.certificates.authority),
         )
@@ -110,7 +110,7 @@ class IdentityAzure(LocalAzure):
     def queues(self) -> QueueServiceClient:
         """Make a client of the host storage's queues, for the owner."""
         return QueueServiceClient(
-            f"{self.queues_front.url}/{HOST.name}",
+            f"{self.queue_proxy.url}/{HOST.name}",
             self.credential(),
             api_version=BLOB_API_VERSION,
             connection_verify=str(self.certificates.authority),
@@ -137,18 +137,18 @@ async def run_identity_azure() -> AsyncIterator[IdentityAzure]:
         enter = stack.enter_async_context
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidemark-local-azure-")))
         certificates, issuer = make_certificates(folder), TokenIssuer()
-        door = Door(issuer, (APP, OWNER), _roles())
+        authorizer = Authorizer(issuer, (APP, OWNER), _roles())
         azurite = await enter(run_azurite(ACCOUNTS, folder / "data", certificates))
         yield IdentityAzure(
             azurite=azurite,
-            gateway=await enter(run_gateway(azurite.blob_url, ACCOUNTS, certificates, door)),
+            gateway=await enter(run_gateway(azurite.blob_url, ACCOUNTS, certificates, authorizer)),
             folder=folder,
             certificates=certificates,
             issuer=issuer,
             endpoint=await enter(run_token_endpoint(issuer, APP)),
-            door=door,
-            queues_front=await enter(run_front("queue", azurite.queue_url, ACCOUNTS, certificates, door)),
-            tables_front=await enter(run_front("table", azurite.table_url, ACCOUNTS, certificates, door)),
+            authorizer=authorizer,
+            queue_proxy=await enter(run_proxy("queue", azurite.queue_url, ACCOUNTS, certificates, authorizer)),
+            table_proxy=await enter(run_proxy("table", azurite.table_url, ACCOUNTS, certificates, authorizer)),
         )
 
 

@@ -52,7 +52,7 @@ class LocalAzure:
 
         Args:
             account: the account.
-            queue_url: where its queues are to be reached, by a front; Azurite's own address when empty.
+            queue_url: where its queues are to be reached, by a proxy; Azurite's own address when empty.
             table_url: the same for its tables.
         """
         return (

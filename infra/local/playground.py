@@ -10,9 +10,9 @@ import aiohttp
 from infra.local.disks.example_disk import make_example_disk
 from infra.local.disks.page_blob import PageBlob
 from infra.local.disks.vhd import MIB
+from infra.local.graceful_shutdown import in_thread, run_until_stopped
 from infra.local.host.process import HostProcess, run_host
 from infra.local.local_azure import BACKUPS, DISKS, HOST, ROOT, LocalAzure, run_local_azure
-from infra.local.stopping import in_thread, run_until_stopped
 from shared.model.names import BACKUPS_TABLE, RESTORE_REQUESTS_QUEUE
 from shared.model.requests import LATEST
 

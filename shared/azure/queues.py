@@ -67,7 +67,7 @@ class Queues:
         """Enqueue a message, to be seen after `delay` (REST: Put Message). `host.json` has no encoding: plain JSON."""
         queue = self._queues[QUEUE_OF[type(message)]]
         await queue.send_message(
-            message.model_dump_json(), visibility_timeout=int(delay.total_seconds()), time_to_live=_TIME_TO_LIVE
+            message.body, visibility_timeout=int(delay.total_seconds()), time_to_live=_TIME_TO_LIVE
         )
 
     async def is_any_waiting(self, kind: type[Message]) -> bool:

@@ -5,7 +5,6 @@ its time is over is handed on to the next one, by a message.
 """
 
 import contextlib
-import logging
 import math
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,15 +12,17 @@ from typing import NamedTuple
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import is_passing
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.changes.pace import blob_seconds
 from shared.changes.ranges import Change, Window, writes
-from shared.errors import DiffRefusedError, LeaseLostError, NotAsLeftError, SourceGoneError, is_passing
+from shared.errors import DiffRefusedError, LeaseLostError, NotAsLeftError, SourceGoneError, Then, TidemarkError
 from shared.events import Event, Stopwatch, log_event
 from shared.model.batches import Applied, ComeTo, given_back, handed_on, moved_on, still_mine, taken_up
-from shared.model.disk import DiskRecord, Kind, OpenRun
+from shared.model.disk import DiskRecord
 from shared.model.messages import BatchMessage, PlanMessage, RunMessage
+from shared.model.run import Kind, OpenRun
 from shared.pages.at_once import AtOnce
 from shared.pages.change_list import change_list
 from shared.pages.listing import WINDOW
@@ -41,8 +42,10 @@ BUSY_AGAIN_AFTER = timedelta(minutes=1)
 """How long after a batch that a busy service has ended the next one is begun."""
 
 
-class _TakenOverError(Exception):
+class _TakenOverError(TidemarkError):
     """Another batch goes on with the run: this one was taken for dead, or the run is over or begun anew."""
+
+    then = Then.LOOK_AGAIN
 
 
 class Taken(NamedTuple):
@@ -88,17 +91,17 @@ async def copy_batch(services: Services, message: RunMessage, *, number: int | N
     try:
         await batch.hand_on(await batch.apply_or_postpone())
     except _TakenOverError:
-        log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step="copy-ranges")
+        log_event(Event.MESSAGE_DROPPED, **message.about, step="copy-ranges")
     except SourceGoneError as error:
         await give_up(services, message, error)
     except DiffRefusedError as error:
-        await begin_anew(services, message, Kind.RESYNC, f"the diff from the base snapshot was refused: {error}")
+        await begin_anew(services, message, Kind.RESYNC, str(error))
     except (LeaseLostError, NotAsLeftError):
         if await batch.give_back():
             if number is not None:  # it has its backup blob from a plan, which gets it ready again
                 await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
             raise
-        log_event(Event.LATE_WRITE_REFUSED, level=logging.WARNING, disk=message.disk, run=message.run)
+        log_event(Event.LATE_WRITE_REFUSED, **message.about)
     except Exception:
         await batch.give_back()
         raise
@@ -118,7 +121,7 @@ async def _take_up(services: Services, message: RunMessage, number: int | None) 
 
     await services.records.update(message.address, change)
     if not taken and number is not None:
-        log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step="copy-ranges")
+        log_event(Event.MESSAGE_DROPPED, **message.about, step="copy-ranges")
     return taken[0] if taken else None
 
 
@@ -164,8 +167,7 @@ class _Batch:
             await self._services.records.update(self._message.address, lambda record: handed_on(record, self._run))
         log_event(
             Event.BATCH_DONE,
-            disk=self._message.disk,
-            run=self._message.run,
+            **self._message.about,
             batch=run.next_batch - 1,
             position=run.position,
             size=run.size,

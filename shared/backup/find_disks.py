@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.errors import DiskError, explain
+from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DiskRecord
@@ -134,7 +134,7 @@ async def _on_record(services: Services) -> dict[BlobAddress, bool] | None:
     try:
         return await services.records.disks()
     except AzureError as error:
-        log_event(Event.LIST_RECORDS_FAILED, level=logging.ERROR, reason=explain(error))
+        log_event(Event.LIST_RECORDS_FAILED, reason=explain(error))
         return None
 
 

@@ -1,40 +1,37 @@
 """The last step: look how far a run is; at its end, seal: verify, take the recovery point, advance the record."""
 
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import then_of
 from shared.azure.services import Services
-from shared.azure.tables.records import RecordConflictError
 from shared.backup.seal import is_current, seal, seal_copy
-from shared.changes.ranges import DisorderedRangesError
-from shared.errors import (
-    DiffersError,
-    DiskError,
-    LeaseLostError,
-    ListingTimedOutError,
-    NotAsLeftError,
-    SourceGoneError,
-    is_lasting,
-)
+from shared.errors import DiffersError, LeaseLostError, NotAsLeftError, SourceGoneError, Then, TidemarkError
 from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
 from shared.model.batches import enqueued_again, is_stalled
-from shared.model.disk import DiskRecord, Kind, OpenRun, Task
+from shared.model.disk import DiskRecord, run_of
+from shared.model.inspection import Task
+from shared.model.job import LONGEST_CHECK_DELAY
 from shared.model.messages import FinishMessage, PlanMessage
-from shared.model.run import LONGEST_CHECK_DELAY, next_check, run_of
+from shared.model.run import Kind, Mode, OpenRun
+from shared.model.run_steps import next_check
 from shared.runs.begin_anew import resync
 from shared.runs.clean_up import clean_up, drop_duplicates
 from shared.runs.failures import on_record, record_failure
 from shared.runs.full_copies import look_at_copy
 from shared.runs.give_up import give_up
 from shared.runs.open_run import catch_up
-from shared.settings import Mode
 
-_PASSING = (AzureError, RecordConflictError, ListingTimedOutError, DisorderedRangesError)
+_LEFT_TO_THE_QUEUE = frozenset({Then.BEGIN_ANEW, Then.WAIT_FOR_OWNER})
+"""What this step knows no way on from: its queue tries five times, then a tick does."""
+
+_IN_VAIN = frozenset({Then.END, Then.BEGIN_ANEW_OR_END, Then.WAIT_FOR_OWNER})
+"""What would fail again after a run."""
 
 _ENDS_AGAIN_AFTER = timedelta(minutes=5)
 """How long after a run what could not be tidied up, or a snapshot that was refused, is tried again."""
@@ -61,7 +58,9 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
                 await _advance(services, message, run)
         except SourceGoneError as error:
             await give_up(services, message, error)
-        except _PASSING as error:
+        except (AzureError, TidemarkError) as error:
+            if then_of(error) in _LEFT_TO_THE_QUEUE:
+                raise
             # This message is the run's heartbeat: it outlasts any outage, while the queue tries five times only.
             await record_failure(services, message.address, Event.FINISH_BACKUP_FAILED, error, message.run)
             await services.queues.send(message, LONGEST_CHECK_DELAY)
@@ -79,9 +78,9 @@ async def _is_done(services: Services, message: FinishMessage, step: Awaitable[N
     """Do a step; put on record what it fails for, and tell whether it is done, or would fail again."""
     try:
         await step
-    except (*_PASSING, DiskError, SourceGoneError) as error:
+    except (AzureError, TidemarkError) as error:
         await record_failure(services, message.address, failed, error, message.run)
-        return isinstance(error, DiskError | SourceGoneError) or (isinstance(error, AzureError) and is_lasting(error))
+        return then_of(error) in _IN_VAIN
     return True
 
 
@@ -89,7 +88,7 @@ async def _tidy_up(services: Services, message: FinishMessage, record: DiskRecor
     if record and record.base_snapshot == message.run:
         await clean_up(services, message, record)
         return
-    log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step="finish-backup")
+    log_event(Event.MESSAGE_DROPPED, **message.about, step="finish-backup")
     if point := await services.records.point(message.address, message.run):
         # Sealed, and the next run as well: this message may be the one that was to clean up.
         await drop_duplicates(services, message, point.backup_snapshot)
@@ -97,7 +96,9 @@ async def _tidy_up(services: Services, message: FinishMessage, record: DiskRecor
 
 async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> None:
     """Seal a run on the backup blob if its change list is applied; see to it that its batches go on."""
-    current = await _look_at(services, message, run, lambda record, now: record.with_run(checked=now))
+    current = await _look_at(
+        services, message, run, lambda record, now: record.with_run(replace(run_of(record), checked=now))
+    )
     if current is None:
         await services.queues.send(message, next_check(run, services.now()))
     elif current.is_applied:
@@ -162,7 +163,7 @@ async def _come_back(services: Services, message: FinishMessage, run: OpenRun, *
         return record if is_noted else enqueued_again(record, now)
 
     if plan_again or (not run.is_applied and is_stalled(run, now, after)):
-        log_event(Event.RUN_PLANNED_AGAIN, level=logging.WARNING, disk=message.disk, run=message.run)
+        log_event(Event.RUN_PLANNED_AGAIN, **message.about)
         # Sent before it is noted: what was noted in vain would not be sent again for an hour.
         await services.queues.send(PlanMessage(disk=message.disk, run=message.run), _NOTED_WITHIN)
         await services.records.update(message.address, noted)

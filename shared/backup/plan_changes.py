@@ -1,6 +1,5 @@
 """The second step: get the backup blob ready; then apply the change list, if it is short, or hand on the rest of it."""
 
-import logging
 from datetime import timedelta
 from functools import partial
 
@@ -9,15 +8,15 @@ from shared.backup.copy_batch import Lasts, copy_batch
 from shared.errors import SourceGoneError
 from shared.events import Event, log_event
 from shared.model.blob import BlobState
-from shared.model.disk import DiskRecord, OpenRun
+from shared.model.disk import DiskRecord
 from shared.model.messages import PlanMessage
 from shared.model.names import DISK_METADATA
-from shared.model.run import opened
+from shared.model.run import Mode, OpenRun
+from shared.model.run_steps import opened
 from shared.points.versions import own_backup_blob
 from shared.runs.failures import on_record
 from shared.runs.full_copies import start_copy
 from shared.runs.give_up import give_up
-from shared.settings import Mode
 
 FIRST_BATCH = 3.0
 """Seconds of its backup blob that a run's first batch uses up: what is less waits behind no other disk's batches."""
@@ -39,7 +38,7 @@ async def _open(services: Services, message: PlanMessage) -> None:
     found = await services.records.get(message.address)
     run = found[0].run_of(message.run) if found else None
     if run is None:
-        log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step="plan-changes")
+        log_event(Event.MESSAGE_DROPPED, **message.about, step="plan-changes")
     elif run.mode is Mode.FULL:
         await start_copy(services, message, run)
     elif plan := await _open_run(services, message, run):
@@ -63,7 +62,7 @@ async def _open_run(services: Services, message: PlanMessage, run: OpenRun) -> P
     if current is None:
         return None
     plan = message.of_plan(current.plan)
-    log_event(Event.RUN_KIND, disk=disk.url, run=message.run, kind=current.kind, size=run.size, reason=current.reason)
+    log_event(Event.RUN_KIND, **message.about, kind=current.kind, size=run.size, reason=current.reason)
     if not leased:
         await _take_blob(services, plan, blob, run.size)
     if blob is not None and blob.size != run.size:
@@ -83,4 +82,4 @@ async def _take_blob(services: Services, message: PlanMessage, blob: BlobState |
     else:
         etag = blob.etag
     if await services.leases.take(backup, message.lease_id, etag):
-        log_event(Event.LEASE_BROKEN, level=logging.WARNING, disk=message.disk, run=message.run)
+        log_event(Event.LEASE_BROKEN, **message.about)

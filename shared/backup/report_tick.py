@@ -1,12 +1,13 @@
 """A tick is looked at until all its disks are backed up; then the heartbeat is called."""
 
-import logging
+from dataclasses import replace
 from typing import Any
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.errors import HeartbeatError, StepFailedError, explain
+from shared.errors import HeartbeatError, StepFailedError
 from shared.events import Event, log_event
 from shared.model.messages import TickMessage
 from shared.model.tick import HEARTBEAT_FOR, LONGEST_LOOK_DELAY, Outcome, backed_up, next_look, outcome
@@ -23,9 +24,7 @@ async def report_tick(services: Services, message: TickMessage) -> None:
             await _report(services, message)
         except AzureError as error:
             # This message outlasts any outage, while the queue tries five times only.
-            log_event(
-                Event.REPORT_TICK_FAILED, level=logging.ERROR, tick=message.tick.isoformat(), reason=explain(error)
-            )
+            log_event(Event.REPORT_TICK_FAILED, **message.about, reason=explain(error))
             await services.queues.send(message, LONGEST_LOOK_DELAY)
     except AzureError as error:
         raise StepFailedError(explain(error)) from None
@@ -39,12 +38,12 @@ async def _report(services: Services, message: TickMessage) -> None:
         if found is Outcome.PENDING:
             await services.queues.send(message, next_look(tick, now))
             return
-        about: dict[str, Any] = {"tick": tick.isoformat(), "disks": message.disks, "backed_up": done}
+        about: dict[str, Any] = {**message.about, "disks": message.disks, "backed_up": done}
         if found is Outcome.INCOMPLETE:
-            log_event(Event.TICK_INCOMPLETE, level=logging.WARNING, **about)
+            log_event(Event.TICK_INCOMPLETE, **about)
             return
         log_event(Event.TICK_SUCCEEDED, **about, duration_seconds=(now - tick).total_seconds())
-        message = message.model_copy(update={"succeeded": now})
+        message = replace(message, succeeded=now)
     await _call_heartbeat(services, message)
 
 
@@ -52,7 +51,7 @@ async def _call_heartbeat(services: Services, message: TickMessage) -> None:
     try:
         await services.heartbeat.call()
     except HeartbeatError as error:
-        log_event(Event.HEARTBEAT_FAILED, level=logging.ERROR, tick=message.tick.isoformat(), reason=str(error))
+        log_event(Event.HEARTBEAT_FAILED, **message.about, reason=str(error))
         now = services.now()
         if message.succeeded and now - message.succeeded < HEARTBEAT_FOR:
             await services.queues.send(message, next_look(message.succeeded, now))

@@ -1,6 +1,6 @@
 """The seal: the recovery point is taken, and the record advanced to it, in one transaction."""
 
-import logging
+from dataclasses import asdict, replace
 
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
@@ -8,10 +8,12 @@ from shared.backup.verify import verified
 from shared.events import Event, log_event
 from shared.model.blob import BlobState
 from shared.model.catalogue import point_metadata
-from shared.model.disk import DiskRecord, OpenRun, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.messages import FinishMessage
 from shared.model.notices import noticed, versions_kept
-from shared.model.run import TakenSnapshot, full_copy, recovery_point, sealed, sealed_copy
+from shared.model.point import RecoveryPoint, TakenSnapshot
+from shared.model.run import OpenRun
+from shared.model.run_steps import full_copy, recovery_point, sealed, sealed_copy
 from shared.model.tick import is_to_catch_up
 from shared.runs.clean_up import clean_up
 
@@ -33,13 +35,13 @@ async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool
         await services.queues.send(message)
         return True
     # BACKUP_CONTAINER may have changed since the run was opened.
-    record, etag = found[0].model_copy(update={"backup_blob": services.backups.address(disk).url}), found[1]
+    record, etag = replace(found[0], backup_blob=services.backups.address(disk).url), found[1]
     taken = await _recovery_point(services, message, record, run)
     if taken is None:
         return False
     point = recovery_point(record, taken.time, services.now())
     notice = _notice(services, message, record)
-    next_record = sealed(record, point, taken).model_copy(update={"backup_notice": notice})
+    next_record = replace(sealed(record, point, taken), backup_notice=notice)
     await _put_on_record(services, message, next_record, etag, point)
     return True
 
@@ -49,9 +51,7 @@ def _notice(services: Services, message: FinishMessage, record: DiskRecord) -> s
     blob = services.backups.address(message.address)
     is_versioned = services.snapshots.versioned.get(blob)
     if is_versioned:
-        log_event(
-            Event.VERSIONS_KEPT, level=logging.WARNING, disk=message.disk, run=message.run, reason=versions_kept(blob)
-        )
+        log_event(Event.VERSIONS_KEPT, **message.about, reason=versions_kept(blob))
     return noticed(blob, is_versioned, record.backup_notice)
 
 
@@ -80,7 +80,7 @@ async def _put_on_record(
     except RecordConflictError:
         await services.queues.send(message)
         return
-    log_event(Event.RUN_SEALED, disk=message.disk, run=message.run, **point.model_dump(mode="json"))
+    log_event(Event.RUN_SEALED, **message.about, **asdict(point))
     await clean_up(services, message, record)
     if is_to_catch_up(record, services.now()):
         await services.queues.send(message)  # the run is over then

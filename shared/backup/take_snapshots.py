@@ -1,23 +1,24 @@
 """The first step: snapshot all disks, as close together as the service lets; then open their runs."""
 
-import logging
 from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.backup.find_disks import FoundDisks, find_disks, for_each
-from shared.errors import StepFailedError, explain
+from shared.errors import StepFailedError
 from shared.events import Event, Stopwatch, log_event
 from shared.inspection.scratch import drop_orphans
 from shared.model.addresses import BlobAddress
 from shared.model.batches import is_stalled
-from shared.model.disk import DiskRecord, OpenRun
+from shared.model.disk import DiskRecord
 from shared.model.failed_runs import is_failing, tried_again
+from shared.model.job import is_unwatched
 from shared.model.messages import FinishMessage, InspectionMessage, PlanMessage, RestoreMessage, TickMessage
 from shared.model.restore_target import without_restore
-from shared.model.run import is_unwatched
+from shared.model.run import OpenRun
 from shared.model.tick import SHORTEST_LOOK_DELAY, asked_for
 from shared.runs.failures import record_failure
 from shared.runs.open_run import catch_up, open_run
@@ -86,9 +87,9 @@ async def _ensure(services: Services) -> None:
         except AzureError as error:
             reason = explain(error)
             if services.now() >= until:
-                log_event(Event.TICK_FAILED, level=logging.ERROR, reason=reason)
+                log_event(Event.TICK_FAILED, reason=reason)
                 raise StepFailedError(reason) from None
-            log_event(Event.TICK_WAITS, level=logging.WARNING, reason=reason)
+            log_event(Event.TICK_WAITS, reason=reason)
             await services.sleep(_LOOKS_AGAIN_AFTER)
         else:
             return
@@ -96,26 +97,27 @@ async def _ensure(services: Services) -> None:
 
 async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> None:
     """Say which disks are due, and have the tick looked at until all of them are backed up."""
+    message = TickMessage(tick=tick, disks=len(disks.due) + disks.unknown)
     for disk in disks.due:
         record = disks.found.get(disk)
         point = record.last_point if record else ""
-        log_event(Event.BACKUP_DUE, disk=disk.url, tick=tick.isoformat(), last_point=point)
+        log_event(Event.BACKUP_DUE, disk=disk.url, **message.about, last_point=point)
         if record and (record.run or record.restore):
-            _tell_late(disk, record, tick)
+            _tell_late(disk, record, message)
     if mistake := services.settings.heartbeat_mistake:
-        log_event(Event.HEARTBEAT_FAILED, level=logging.ERROR, tick=tick.isoformat(), reason=mistake)
+        log_event(Event.HEARTBEAT_FAILED, **message.about, reason=mistake)
     try:
-        await services.queues.send(TickMessage(tick=tick, disks=len(disks.due) + disks.unknown), SHORTEST_LOOK_DELAY)
+        await services.queues.send(message, SHORTEST_LOOK_DELAY)
     except AzureError as error:
         # The backups go on without it.
-        log_event(Event.REPORT_TICK_FAILED, level=logging.ERROR, tick=tick.isoformat(), reason=explain(error))
+        log_event(Event.REPORT_TICK_FAILED, **message.about, reason=explain(error))
 
 
-def _tell_late(disk: BlobAddress, record: DiskRecord, tick: datetime) -> None:
+def _tell_late(disk: BlobAddress, record: DiskRecord, message: TickMessage) -> None:
     """Say that a disk is not snapshotted at this tick, but as soon as what is under way has ended."""
     waits_for = f"its open run {record.run.snapshot}" if record.run else f"the restore {record.restore} to it"
     reason = f"it waits for {waits_for}, and is snapshotted as soon as that has ended"
-    log_event(Event.BACKUP_LATE, level=logging.WARNING, disk=disk.url, tick=tick.isoformat(), reason=reason)
+    log_event(Event.BACKUP_LATE, disk=disk.url, **message.about, reason=reason)
 
 
 async def _watch_run(services: Services, disk: BlobAddress, record: DiskRecord, run: OpenRun) -> None:
@@ -128,11 +130,13 @@ async def _watch_run(services: Services, disk: BlobAddress, record: DiskRecord, 
     if is_failing(record, now):
         await services.records.update(disk, again)
     if is_failing(record, now) or (not run.is_applied and is_stalled(run, now, after)):
-        log_event(Event.RUN_PLANNED_AGAIN, level=logging.WARNING, disk=disk.url, run=run.snapshot)
-        await services.queues.send(PlanMessage(disk=disk.url, run=run.snapshot))
+        plan = PlanMessage(disk=disk.url, run=run.snapshot)
+        log_event(Event.RUN_PLANNED_AGAIN, **plan.about)
+        await services.queues.send(plan)
     if is_unwatched(run, now, after):
-        log_event(Event.RUN_RESUMED, level=logging.WARNING, disk=disk.url, run=run.snapshot)
-        await services.queues.send(FinishMessage(disk=disk.url, run=run.snapshot))
+        finish = FinishMessage(disk=disk.url, run=run.snapshot)
+        log_event(Event.RUN_RESUMED, **finish.about)
+        await services.queues.send(finish)
 
 
 async def _watch_restore(services: Services, disk: BlobAddress, record: DiskRecord) -> None:
@@ -150,10 +154,10 @@ async def _watch_restores(services: Services) -> None:
     try:
         for restore in await services.restores.open():
             if is_unwatched(restore, now, after):
-                log_event(Event.RESTORE_RESUMED, level=logging.WARNING, disk=restore.disk, restore=restore.restore)
+                log_event(Event.RESTORE_RESUMED, **restore.about)
                 await services.queues.send(RestoreMessage(disk=restore.disk, restore=restore.restore))
     except AzureError as error:
-        log_event(Event.WATCH_RESTORES_FAILED, level=logging.ERROR, reason=explain(error))
+        log_event(Event.WATCH_RESTORES_FAILED, reason=explain(error))
 
 
 async def _watch_inspections(services: Services) -> None:
@@ -162,9 +166,9 @@ async def _watch_inspections(services: Services) -> None:
     try:
         for found in await services.inspections.open():
             if is_unwatched(found, now, after):
-                log_event(Event.INSPECTION_RESUMED, level=logging.WARNING, disk=found.disk, inspection=found.inspection)
+                log_event(Event.INSPECTION_RESUMED, **found.about)
                 again = InspectionMessage(disk=found.disk, task=found.task, inspection=found.inspection)
                 await services.queues.send(again)
         await drop_orphans(services)
     except (AzureError, ValidationError) as error:  # a row that somebody has spoilt stops nothing else
-        log_event(Event.WATCH_INSPECTIONS_FAILED, level=logging.ERROR, reason=explain(error))
+        log_event(Event.WATCH_INSPECTIONS_FAILED, reason=explain(error))

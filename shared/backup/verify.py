@@ -1,6 +1,7 @@
 """Before a recovery point is taken: the backup blob is held against the source snapshot, window by window."""
 
 import contextlib
+from dataclasses import replace
 from datetime import timedelta
 
 from shared.azure.blobs.reading import Version
@@ -8,9 +9,9 @@ from shared.azure.services import Services
 from shared.changes.ranges import Change, Window, windows
 from shared.changes.sampling import Sampler, samples_of_window
 from shared.errors import DiffRefusedError, NotAsLeftError, SourceGoneError
-from shared.model.disk import DiskRecord, Kind, OpenRun
+from shared.model.disk import DiskRecord, run_of
 from shared.model.messages import FinishMessage
-from shared.model.run import run_of
+from shared.model.run import Kind, OpenRun
 from shared.pages.change_list import change_list
 from shared.pages.comparing import Comparison
 from shared.points.versions import own_backup_blob
@@ -95,6 +96,8 @@ async def _note(services: Services, message: FinishMessage, run: OpenRun, number
         current = record.run_of(message.run)
         if current is None or current.plan != run.plan:
             return record
-        return record.with_run(windows_compared=number, compared_etag=etag, checked=now, progressed=now)
+        return record.with_run(
+            replace(run_of(record), windows_compared=number, compared_etag=etag, checked=now, progressed=now)
+        )
 
     await services.records.update(message.address, change)

@@ -6,6 +6,7 @@ A change list is a stream in order of address, never overlapping. It is never he
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from typing import NamedTuple
 
+from shared.errors import Then, TidemarkError
 from shared.model.names import MAX_CLEAR, MAX_WRITE, PAGE
 
 
@@ -105,8 +106,10 @@ class Overlaid(NamedTuple):
         return Change(self.start, self.end, clear=False)
 
 
-class DisorderedRangesError(Exception):
+class DisorderedRangesError(TidemarkError):
     """The service's list of ranges is not in order, overlaps, or is off a page's boundary: it can't be built on."""
+
+    then = Then.END
 
 
 def windows(size: int, length: int) -> list[Window]:

@@ -1,12 +1,14 @@
 """The first step of an inspection: find the recovery point, and what it is to be compared with."""
 
+from dataclasses import replace
+
 from shared.azure.services import Services
 from shared.changes.ranges import windows
 from shared.errors import OtherDiskError, SourceGoneError
 from shared.inspection.conclude import conclude_lost
 from shared.inspection.versions import versions
-from shared.model.disk import PointState, RecoveryPoint, Task
-from shared.model.inspection import Inspection, Next, Stage, begun, ended
+from shared.model.inspection import Inspection, Next, Stage, Task, begun, ended
+from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
 from shared.model.restore_target import point_asked_for
 from shared.points.versions import require_own_name, version_of
@@ -28,9 +30,7 @@ async def begin(services: Services, inspection: Inspection) -> Next:
     if point is None:
         asked = "" if inspection.point == LATEST else f" at or before {inspection.point}"
         return _refused(services, inspection, f"{disk.url} has no recovery point{asked}")
-    found = inspection.model_copy(
-        update={"recovery_point": point.time, "size": point.size, "parts_total": len(windows(point.size, PART))}
-    )
+    found = replace(inspection, recovery_point=point.time, size=point.size, parts_total=len(windows(point.size, PART)))
     if damage := await _damage(services, found, point):
         return await conclude_lost(services, found, damage)
     if found.task is Task.DRILL:

@@ -1,25 +1,26 @@
 """The third step of an inspection: every byte is compared, a part a message; here they are enqueued and counted."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from shared.azure.services import Services
 from shared.inspection.conclude import conclude_differs, conclude_equal
 from shared.inspection.versions import scratch_of, versions_on_record
-from shared.model.disk import Task
 from shared.model.inspection import (
     MOST_STALLS,
     Compared,
     Inspection,
     Next,
     Stage,
+    Task,
     compared,
     ended,
     missing,
     next_parts,
     tried_again,
 )
+from shared.model.job import check_delay
 from shared.model.messages import PartMessage
-from shared.model.run import check_delay
 from shared.pages.at_once import AtOnce
 
 _ENQUEUED_AT_ONCE = 8
@@ -52,10 +53,10 @@ async def _go_on(services: Services, then: Inspection, found: Compared) -> Next:
             why = f"parts of it could not be compared: {then.last_error or 'their messages were lost'}"
             return Next(ended(then, Stage.FAILED, why, now))
         await _enqueue(services, then, missing(then, found))
-        then = then.model_copy(update={"progressed": now, "stalls": then.stalls + 1})
+        then = replace(then, progressed=now, stalls=then.stalls + 1)
     parts = next_parts(then)
     await _enqueue(services, then, parts)
-    return Next(then.model_copy(update={"parts_enqueued": parts.stop}), check_delay(then.progressed, now))
+    return Next(replace(then, parts_enqueued=parts.stop), check_delay(then.progressed, now))
 
 
 async def _other_scratch(services: Services, inspection: Inspection) -> str:
@@ -66,7 +67,9 @@ async def _other_scratch(services: Services, inspection: Inspection) -> str:
 
 
 async def _enqueue(services: Services, inspection: Inspection, parts: Iterable[int]) -> None:
-    about = {"disk": inspection.disk, "task": inspection.task, "inspection": inspection.inspection}
     async with AtOnce(_ENQUEUED_AT_ONCE) as sending:
         for part in parts:
-            await sending.start(services.queues.send(PartMessage.model_validate({**about, "part": part})))
+            message = PartMessage(
+                disk=inspection.disk, task=inspection.task, inspection=inspection.inspection, part=part
+            )
+            await sending.start(services.queues.send(message))

@@ -1,14 +1,14 @@
 """One part of an inspection: every byte of it is compared, and what came of it noted."""
 
-import logging
 from datetime import timedelta
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain, is_passing
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.changes.ranges import windows
-from shared.errors import DiffersError, ListingTimedOutError, SourceGoneError, StepFailedError, explain, is_passing
+from shared.errors import DiffersError, ListingTimedOutError, SourceGoneError, StepFailedError
 from shared.events import Event, Stopwatch, log_event
 from shared.inspection import begin
 from shared.inspection.versions import versions_on_record
@@ -27,13 +27,7 @@ async def compare_part(services: Services, message: PartMessage) -> None:
         await _compare(services, message)
     except (AzureError, ListingTimedOutError) as error:
         reason = explain(error)
-        log_event(
-            Event.COMPARE_PART_FAILED,
-            level=logging.ERROR,
-            disk=message.disk,
-            inspection=message.inspection,
-            reason=reason,
-        )
+        log_event(Event.COMPARE_PART_FAILED, **message.about, reason=reason)
         await note_failure(services, message, reason)
         if isinstance(error, AzureError) and not is_passing(error):
             raise StepFailedError(reason) from None
@@ -44,7 +38,7 @@ async def _compare(services: Services, message: PartMessage) -> None:
     watch = Stopwatch()
     inspection = await _open(services, message)
     if inspection is None:
-        log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step="compare-part")
+        log_event(Event.MESSAGE_DROPPED, **message.about, step="compare-part")
         return
     if await services.inspections.is_part_compared(inspection, message.part):
         return
@@ -57,21 +51,21 @@ async def _compare(services: Services, message: PartMessage) -> None:
         differs = str(error)
     except SourceGoneError as error:
         # The inspection's own message looks which of the two is gone.
-        log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, reason=str(error))
+        log_event(Event.MESSAGE_DROPPED, **message.about, reason=str(error))
         return
     await services.inspections.part_compared(inspection, message, comparison.bytes_compared, differs)
     if await _open(services, message) is None:
         await services.inspections.drop_parts(inspection)  # it has ended meanwhile
     log_event(
         Event.PART_COMPARED,
-        level=logging.ERROR if differs else logging.INFO,
-        disk=message.disk,
-        inspection=message.inspection,
+        **message.about,
         part=message.part,
         bytes_compared=comparison.bytes_compared,
         duration_seconds=watch.seconds,
         differs=differs,
     )
+    if differs:
+        log_event(Event.PART_DIFFERS, **message.about, part=message.part, reason=differs)
 
 
 async def note_failure(services: Services, message: PartMessage, reason: str) -> None:
@@ -80,7 +74,7 @@ async def note_failure(services: Services, message: PartMessage, reason: str) ->
         row, now = row_key(message.task, message.inspection), services.now()
         await services.inspections.update(message.address, row, lambda found: found.in_trouble(reason, now))
     except (AzureError, RecordConflictError) as unwritten:
-        log_event(Event.RECORD_FAILED, level=logging.ERROR, disk=message.disk, reason=explain(unwritten))
+        log_event(Event.RECORD_FAILED, disk=message.disk, reason=explain(unwritten))
 
 
 async def _open(services: Services, message: PartMessage) -> Inspection | None:

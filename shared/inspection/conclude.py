@@ -1,7 +1,6 @@
 """The end of an inspection: what came of it is put on record, of the recovery point and of the disk."""
 
-import logging
-from datetime import datetime
+from dataclasses import replace
 
 from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
@@ -11,8 +10,8 @@ from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
 from shared.inspection.versions import scratch_of
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord, Task
-from shared.model.inspection import Inspection, Next, Stage, built_on, ended
+from shared.model.disk import DiskRecord
+from shared.model.inspection import Inspection, Next, Stage, Task, built_on, ended
 from shared.points.versions import mark_damaged
 from shared.runs.begin_anew import distrust
 
@@ -37,15 +36,9 @@ async def _conclude_drill(services: Services, inspection: Inspection, equal: str
     before = record[0].last_drill_seen if record else ""
     said = drilled(equal, found, before)
     if found.doubts:
-        log_event(
-            Event.DRILL_DOUBTFUL,
-            level=logging.WARNING,
-            disk=inspection.disk,
-            inspection=inspection.inspection,
-            reason=said,
-        )
+        log_event(Event.DRILL_DOUBTFUL, **inspection.about, reason=said)
     over = ended(inspection, Stage.DONE, said, services.now())
-    return Next(over.model_copy(update={"seen": found.described}))
+    return Next(replace(over, seen=found.described))
 
 
 def drilled(equal: str, found: Look, before: str) -> str:
@@ -105,27 +98,32 @@ async def put_on_record(services: Services, inspection: Inspection) -> None:
     """Put on the disk's record what came of an inspection; one that was refused has looked at nothing."""
     if inspection.state is Stage.REFUSED:
         return
-    at: datetime | None = inspection.ended
-    result = f"{inspection.state}: {inspection.reason}"
-    changes: dict[str, object] = {
-        "last_verify": at,
-        "last_verify_point": inspection.recovery_point,
-        "last_verify_result": result,
-    }
-    if inspection.task is Task.DRILL:
-        changes = {
-            "last_drill": at,
-            "last_drill_point": inspection.recovery_point,
-            "last_drill_seconds": inspection.duration_seconds,
-            "last_drill_result": result,
-            **({"last_drill_seen": inspection.seen} if inspection.seen else {}),
-        }
-
-    if inspection.state is Stage.FAILED:
-        why = f"the {inspection.task} of the recovery point {inspection.recovery_point}: {inspection.reason}"
-        changes |= {"last_error": why, "last_error_at": at}
 
     def change(record: DiskRecord) -> DiskRecord:
-        return record.model_copy(update=changes)
+        told = _verified(record, inspection) if inspection.task is Task.VERIFY else _drilled(record, inspection)
+        if inspection.state is not Stage.FAILED:
+            return told
+        why = f"the {inspection.task} of the recovery point {inspection.recovery_point}: {inspection.reason}"
+        return replace(told, last_error=why, last_error_at=inspection.ended)
 
     await services.records.update(inspection.address, change)
+
+
+def _verified(record: DiskRecord, inspection: Inspection) -> DiskRecord:
+    return replace(
+        record,
+        last_verify=inspection.ended,
+        last_verify_point=inspection.recovery_point,
+        last_verify_result=f"{inspection.state}: {inspection.reason}",
+    )
+
+
+def _drilled(record: DiskRecord, inspection: Inspection) -> DiskRecord:
+    return replace(
+        record,
+        last_drill=inspection.ended,
+        last_drill_point=inspection.recovery_point,
+        last_drill_seconds=inspection.duration_seconds,
+        last_drill_result=f"{inspection.state}: {inspection.reason}",
+        last_drill_seen=inspection.seen or record.last_drill_seen,
+    )

@@ -1,6 +1,6 @@
 """The end of an inspection: nothing of it is left, and what came of it is on record. Repeating it is harmless."""
 
-import logging
+from dataclasses import replace
 
 from azure.core.exceptions import AzureError
 
@@ -9,9 +9,8 @@ from shared.events import Event, log_event
 from shared.inspection.conclude import put_on_record
 from shared.inspection.scratch import drop_scratch
 from shared.inspection.versions import scratch_of
-from shared.model.disk import Task
-from shared.model.inspection import Inspection, Next, at_its_end
-from shared.model.run import LONGEST_CHECK_DELAY
+from shared.model.inspection import Inspection, Next, Task, at_its_end
+from shared.model.job import LONGEST_CHECK_DELAY
 from shared.runs.clean_up import drop_old_snapshots
 from shared.runs.failures import record_failure
 
@@ -22,7 +21,7 @@ async def end(services: Services, inspection: Inspection) -> Next:
     if not inspection.recovery_point:
         return Next(over)
     if inspection.task is Task.DRILL and not await drop_scratch(services, inspection):
-        return Next(inspection.model_copy(update={"checked": services.now()}), LONGEST_CHECK_DELAY)
+        return Next(replace(inspection, checked=services.now()), LONGEST_CHECK_DELAY)
     await services.inspections.drop_parts(inspection)
     if inspection.task is Task.VERIFY:
         try:
@@ -38,6 +37,6 @@ async def end_as_it_is(services: Services, inspection: Inspection, why: str) -> 
     over = at_its_end(inspection)
     if over.task is Task.DRILL:
         scratch = scratch_of(services, over).url
-        log_event(Event.SCRATCH_LEFT_OVER, level=logging.WARNING, disk=over.disk, blob=scratch, reason=why)
+        log_event(Event.SCRATCH_LEFT_OVER, disk=over.disk, blob=scratch, reason=why)
     await put_on_record(services, over)
     return over

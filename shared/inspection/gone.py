@@ -3,8 +3,7 @@
 from shared.azure.services import Services
 from shared.errors import SourceGoneError
 from shared.inspection.conclude import conclude_lost
-from shared.model.disk import Task
-from shared.model.inspection import Inspection, Next, Stage, ended, tried_again
+from shared.model.inspection import Inspection, Next, Stage, Task, ended, tried_again
 from shared.points.versions import version_of
 
 

@@ -1,6 +1,7 @@
 """The second step of a drill: the recovery point is promoted to a scratch blob in the backup account."""
 
 import contextlib
+from dataclasses import replace
 
 from shared.azure.services import Services
 from shared.errors import NotAsLeftError
@@ -8,8 +9,8 @@ from shared.inspection.versions import scratch_of, versions_on_record
 from shared.model.addresses import BlobAddress
 from shared.model.blob import COPY_PENDING, COPY_SUCCESS, BlobState
 from shared.model.inspection import Inspection, Next, Stage, begun, tried_again
+from shared.model.job import check_delay
 from shared.model.names import COPY_METADATA, DISK_METADATA, DRILL_METADATA
-from shared.model.run import check_delay
 from shared.points.versions import start_copy
 
 
@@ -26,16 +27,17 @@ async def promote(services: Services, inspection: Inspection) -> Next:
     now = services.now()
     if found.has_succeeded(inspection.mark, inspection.size):
         etag = await _without_source(services, scratch, found)
-        return Next(begun(inspection, Stage.COMPARING, now).model_copy(update={"scratch_etag": etag}))
+        return Next(replace(begun(inspection, Stage.COMPARING, now), scratch_etag=etag))
     if found.copy_status == COPY_PENDING:
         moved = found.bytes_done != inspection.bytes_done
-        progress = {
-            "bytes_done": found.bytes_done,
-            "bytes_total": found.bytes_total,
-            "checked": now,
-            "progressed": now if moved else inspection.progressed,
-        }
-        return Next(inspection.model_copy(update=progress), check_delay(inspection.progressed, now))
+        moving = replace(
+            inspection,
+            bytes_done=found.bytes_done,
+            bytes_total=found.bytes_total,
+            checked=now,
+            progressed=now if moved else inspection.progressed,
+        )
+        return Next(moving, check_delay(inspection.progressed, now))
     said = found.copy_said or f"{found.copy_status}, {found.size} bytes"
     return Next(tried_again(inspection, f"the copy to {scratch.url} did not succeed: {said}", now))
 
@@ -58,4 +60,4 @@ async def _start(services: Services, inspection: Inspection, scratch: BlobAddres
         etag = await services.blobs.empty(scratch, found) if found else None  # of an earlier attempt
         await start_copy(services, point, scratch, about, etag=etag)
     now = services.now()
-    return Next(inspection.model_copy(update={"checked": now}), check_delay(inspection.progressed, now))
+    return Next(replace(inspection, checked=now), check_delay(inspection.progressed, now))

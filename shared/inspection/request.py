@@ -1,17 +1,17 @@
 """An inspection is asked for, by a message or by the timer, and put on record; what comes after is step by step."""
 
-import logging
 from functools import partial
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.errors import StepFailedError, explain
-from shared.events import Event, log_event
+from shared.errors import StepFailedError
+from shared.events import log_event
 from shared.jobs.requested import enqueue_first_step, put_on_record, redelivered
+from shared.jobs.stage_events import OF_INSPECTION
 from shared.model.addresses import BlobAddress
-from shared.model.disk import Task
-from shared.model.inspection import Inspection, Stage, ended
+from shared.model.inspection import Inspection, Stage, Task, ended
 from shared.model.messages import InspectionMessage
 from shared.model.names import request_id
 from shared.model.requests import LATEST, InspectionRequest, RequestError
@@ -33,7 +33,7 @@ async def request_inspection(services: Services, task: Task, body: bytes, messag
         StepFailedError: the record can't be written.
     """
     inspection = request_id(message_id, body)
-    failed = Event(f"{task}-failed")
+    failed = OF_INSPECTION[task, Stage.FAILED]
     try:
         request = InspectionRequest.read(body)
     except RequestError as error:
@@ -69,7 +69,7 @@ async def inspect_all(services: Services, task: Task) -> None:
             if await services.records.point_times(disk):
                 await open_inspection(services, task, disk, LATEST, inspection)
         except AzureError as error:
-            await record_failure(services, disk, Event(f"{task}-failed"), error)
+            await record_failure(services, disk, OF_INSPECTION[task, Stage.FAILED], error)
 
 
 async def open_inspection(services: Services, task: Task, disk: BlobAddress, point: str, inspection: str) -> None:
@@ -81,7 +81,7 @@ async def open_inspection(services: Services, task: Task, disk: BlobAddress, poi
 async def _on_record(services: Services, asked: Inspection) -> Inspection | None:
     """Give the row of an inspection, new or not; None where it has ended."""
     if await services.inspections.add(asked):
-        log_event(Event(f"{asked.task}-requested"), disk=asked.disk, point=asked.point, inspection=asked.inspection)
+        log_event(OF_INSPECTION[asked.task, Stage.REQUESTED], **asked.about, point=asked.point)
         return asked
     found = await services.inspections.get(asked.address, asked.task, asked.inspection)
     return None if found is None or found[0].has_ended else found[0]
@@ -91,8 +91,7 @@ async def _enqueue(services: Services, asked: Inspection) -> None:
     """Enqueue the first step of what a person has asked for, who is told if it can't be done."""
 
     def refused(row: Inspection, why: str) -> Inspection:
-        about = {"disk": row.disk, "inspection": row.inspection, "reason": why}
-        log_event(Event(f"{row.task}-refused"), level=logging.WARNING, **about)
+        log_event(OF_INSPECTION[row.task, Stage.REFUSED], **row.about, reason=why)
         return ended(row, Stage.REFUSED, why, services.now())
 
     message = InspectionMessage(disk=asked.disk, task=asked.task, inspection=asked.inspection)
@@ -104,10 +103,10 @@ async def _refuse(services: Services, task: Task, inspection: str, reason: str) 
     if await services.inspections.add(
         ended(Inspection.of(inspection, task, "", LATEST, now), Stage.REFUSED, reason, now)
     ):
-        log_event(Event(f"{task}-refused"), level=logging.WARNING, inspection=inspection, reason=reason)
+        log_event(OF_INSPECTION[task, Stage.REFUSED], inspection=inspection, reason=reason)
 
 
 def _failed(task: Task, error: AzureError) -> StepFailedError:
     reason = explain(error)
-    log_event(Event(f"{task}-failed"), level=logging.ERROR, reason=reason)
+    log_event(OF_INSPECTION[task, Stage.FAILED], reason=reason)
     return StepFailedError(reason)

@@ -1,15 +1,13 @@
 """The scratch blobs of drills are deleted when these have ended, whatever came of them."""
 
-import logging
-
+from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.errors import NotAsLeftError, explain
+from shared.errors import NotAsLeftError
 from shared.events import Event, log_event
 from shared.inspection.versions import scratch_of
 from shared.model.addresses import AddressError, BlobAddress
 from shared.model.blob import COPY_PENDING, BlobState
-from shared.model.disk import Task
-from shared.model.inspection import Inspection
+from shared.model.inspection import Inspection, Task
 from shared.model.names import DISK_METADATA, DRILL_METADATA
 from shared.points.dropping import drop
 
@@ -43,5 +41,5 @@ async def _delete(services: Services, scratch: BlobAddress, found: BlobState) ->
     try:
         await drop(services, scratch, found)
     except NotAsLeftError as error:
-        log_event(Event.SCRATCH_LEFT_OVER, level=logging.WARNING, blob=scratch.url, reason=explain(error))
+        log_event(Event.SCRATCH_LEFT_OVER, blob=scratch.url, reason=explain(error))
     return True

@@ -4,23 +4,15 @@ Each step looks at what is there, does what is missing and comes back. Repeating
 inspection is only advanced by the invocation that has read it.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain, then_of
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import (
-    CopyRefusedError,
-    ListingTimedOutError,
-    NotAsLeftError,
-    SourceGoneError,
-    StepFailedError,
-    explain,
-    is_lasting,
-)
+from shared.errors import SourceGoneError, StepFailedError, Then
 from shared.events import Event, log_event
 from shared.inspection.begin import begin
 from shared.inspection.compare import compare
@@ -28,11 +20,10 @@ from shared.inspection.end import end, end_as_it_is
 from shared.inspection.gone import conclude_gone
 from shared.inspection.promote import promote
 from shared.inspection.request import request_inspection
-from shared.model.disk import Task
-from shared.model.inspection import Inspection, Next, Stage, ended, ending, tried_again
-from shared.model.job import out_of_patience
+from shared.jobs.stage_events import OF_INSPECTION
+from shared.model.inspection import Inspection, Next, Stage, Task, ended, ending, tried_again
+from shared.model.job import LONGEST_CHECK_DELAY, out_of_patience
 from shared.model.messages import InspectionMessage
-from shared.model.run import LONGEST_CHECK_DELAY
 
 _AFTER_CONFLICT = timedelta(seconds=5)
 
@@ -53,13 +44,7 @@ async def continue_inspection(services: Services, message: InspectionMessage) ->
         await _continue(services, message)
     except (AzureError, RecordConflictError) as error:
         reason = explain(error)
-        log_event(
-            Event.INSPECTION_STEP_FAILED,
-            level=logging.ERROR,
-            disk=message.disk,
-            inspection=message.inspection,
-            reason=reason,
-        )
+        log_event(Event.INSPECTION_STEP_FAILED, **message.about, reason=reason)
         try:
             await services.queues.send(message, LONGEST_CHECK_DELAY)
         except AzureError:
@@ -72,7 +57,7 @@ async def _continue(services: Services, message: InspectionMessage) -> None:
         await request_inspection(services, message.task, message.request.encode(), message.inspection)
         return
     if found is None or found[0].has_ended:
-        log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step="continue-inspection")
+        log_event(Event.MESSAGE_DROPPED, **message.about, step="continue-inspection")
         return
     inspection, etag = found
     then, delay = await _step(services, inspection)
@@ -96,11 +81,9 @@ async def _step(services: Services, inspection: Inspection) -> Next:
     if inspection.state is Stage.ENDING:
         return await _end(services, inspection)
     try:
-        then, delay = await _look(services, inspection)
-    except (AzureError, RecordConflictError):
-        raise  # the record can't be reached: nothing can be put on the row
+        then, delay = await _step_or_gone(services, inspection)
     except Exception as error:  # noqa: BLE001 - nothing may keep an inspection waiting without an end
-        then, delay = _wait(inspection, explain(error), services.now())
+        then, delay = _after_error(inspection, error, services.now())
     return Next(ending(then)) if then.has_ended else Next(then, delay)
 
 
@@ -116,16 +99,6 @@ async def _end(services: Services, inspection: Inspection) -> Next:
         return Next(inspection.in_trouble(reason, now), LONGEST_CHECK_DELAY)
 
 
-async def _look(services: Services, inspection: Inspection) -> Next:
-    try:
-        return await _step_or_gone(services, inspection)
-    except (CopyRefusedError, NotAsLeftError, AzureError, ListingTimedOutError) as error:
-        now, reason = services.now(), explain(error)
-        if isinstance(error, CopyRefusedError) or (isinstance(error, AzureError) and is_lasting(error)):
-            return Next(_again_or_end(inspection, reason, now), LONGEST_CHECK_DELAY)
-        return _wait(inspection, reason, now)
-
-
 async def _step_or_gone(services: Services, inspection: Inspection) -> Next:
     """Do a step; where something is gone, conclude which of the two that are compared it is."""
     try:
@@ -133,6 +106,21 @@ async def _step_or_gone(services: Services, inspection: Inspection) -> Next:
     except SourceGoneError as error:
         return await conclude_gone(services, inspection, error)
     return Next(then.out_of_trouble(), delay)
+
+
+def _after_error(inspection: Inspection, error: Exception, now: datetime) -> Next:
+    """Say how an inspection goes on after a step that has gone wrong.
+
+    Raises:
+        Exception: somebody else was faster: there is nothing to be put on the row.
+    """
+    match then_of(error):
+        case Then.LOOK_AGAIN:
+            raise error
+        case Then.BEGIN_ANEW_OR_END:
+            return Next(_again_or_end(inspection, explain(error), now), LONGEST_CHECK_DELAY)
+        case _:
+            return _wait(inspection, explain(error), now)
 
 
 def _wait(inspection: Inspection, reason: str, now: datetime) -> Next:
@@ -157,12 +145,12 @@ def _again_or_end(inspection: Inspection, reason: str, now: datetime) -> Inspect
 
 def _log(inspection: Inspection) -> None:
     """Log what an inspection has come to."""
-    levels = {Stage.REFUSED: logging.WARNING, Stage.FAILED: logging.ERROR}
     log_event(
-        Event(f"{inspection.task}-{inspection.state}"),
-        level=levels.get(inspection.state, logging.INFO),
-        **inspection.model_dump(
-            mode="json", include={"inspection", "disk", "recovery_point", "size", "bytes_done", "reason"}
-        ),
+        OF_INSPECTION[inspection.task, inspection.state],
+        **inspection.about,
+        recovery_point=inspection.recovery_point,
+        size=inspection.size,
+        bytes_done=inspection.bytes_done,
+        reason=inspection.reason,
         duration_seconds=inspection.duration_seconds or (inspection.checked - inspection.requested).total_seconds(),
     )

@@ -5,9 +5,9 @@ from typing import NamedTuple
 from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
 from shared.model.addresses import BlobAddress
-from shared.model.disk import RecoveryPoint, Task
-from shared.model.inspection import Inspection
+from shared.model.inspection import Inspection, Task
 from shared.model.names import scratch_name
+from shared.model.point import RecoveryPoint
 from shared.points.versions import point_of, version_of
 
 

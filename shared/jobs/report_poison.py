@@ -1,32 +1,33 @@
 """What a queue has given up, after five tries or five dead workers: put on record, and seen to that it goes on."""
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import DiskError, OtherDiskError, StepFailedError, explain, without_secrets
+from shared.errors import DiskError, OtherDiskError, StepFailedError, UnreadableError, without_secrets
 from shared.events import Event, log_event
 from shared.inspection.request import request_inspection
 from shared.jobs.requested import refuse_given_up
+from shared.jobs.stage_events import OF_INSPECTION
 from shared.model import inspection as inspections
 from shared.model import restore as restores
-from shared.model.addresses import AddressError, BlobAddress
-from shared.model.disk import DiskRecord, Task
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DiskRecord
 from shared.model.failed_runs import erred, failed_for_good
-from shared.model.inspection import Inspection, Stage
-from shared.model.job import out_of_patience
+from shared.model.inspection import Inspection, Stage, Task
+from shared.model.job import LONGEST_CHECK_DELAY, out_of_patience
 from shared.model.messages import (
     BatchMessage,
     FinishMessage,
     InspectedMessage,
     InspectionMessage,
-    MessageError,
     PartMessage,
     PlanMessage,
     RestoreMessage,
@@ -45,9 +46,8 @@ from shared.model.names import (
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
-from shared.model.requests import InspectionRequest, RequestError, RestoreRequest, decoded
+from shared.model.requests import InspectionRequest, RestoreRequest, decoded
 from shared.model.restore import Restore, State
-from shared.model.run import LONGEST_CHECK_DELAY
 from shared.model.tick import LONGEST_TICK
 from shared.restore.adopt import as_done
 from shared.restore.end import is_adopted
@@ -75,12 +75,12 @@ async def report_poison(services: Services, queue: str, body: bytes, message_id:
     Raises:
         StepFailedError: neither the record nor the queue can be reached.
     """
-    log_event(Event.MESSAGE_POISONED, level=logging.ERROR, queue=queue, message=message_id)
+    log_event(Event.MESSAGE_POISONED, queue=queue, message=message_id)
     try:
         await services.ensure()
         try:
             await _REPORTS.get(queue, _report_unknown)(services, queue, body, message_id)
-        except (MessageError, RequestError, AddressError, ValidationError, OtherDiskError) as error:
+        except (UnreadableError, OtherDiskError, ValidationError) as error:
             await _keep(services, queue, body, message_id, str(error))
     except (AzureError, RecordConflictError) as error:
         raise StepFailedError(explain(error)) from None
@@ -92,7 +92,7 @@ async def _report_run(services: Services, queue: str, message: RunMessage) -> bo
     run = found[0].run_of(message.run) if found else None
     is_of_plan = isinstance(message, BatchMessage)
     if found is None or run is None or (is_of_plan and run.plan != message.plan):
-        log_event(Event.MESSAGE_DROPPED, disk=message.disk, run=message.run, step=queue)
+        log_event(Event.MESSAGE_DROPPED, **message.about, step=queue)
         return False
     # What was wrong is the record's last error, which is left as it is: a text that quotes another grows each time.
     cause = found[0].last_error if run.error_at else _DIED
@@ -103,10 +103,10 @@ async def _report_run(services: Services, queue: str, message: RunMessage) -> bo
         if current is None:
             return record
         noted = erred(record if current.failed else failed_for_good(record, why), message.run, now)
-        return noted.model_copy(update={"last_error": cause, "last_error_at": now})
+        return replace(noted, last_error=cause, last_error_at=now)
 
     await services.records.update(message.address, failed)
-    log_event(Event.RUN_FAILED, level=logging.ERROR, disk=message.disk, run=message.run, reason=why, cause=cause)
+    log_event(Event.RUN_FAILED, **message.about, reason=why, cause=cause)
     return True
 
 
@@ -135,11 +135,10 @@ async def _report_restore(services: Services, queue: str, body: bytes, _: str) -
     end = _as_done if found and await is_adopted(services, found[0]) else restores.failed
     noted = await services.restores.update(message.address, row, lambda current: _troubled(current, now, end))
     if noted is None:
-        log_event(Event.MESSAGE_DROPPED, disk=message.disk, restore=message.restore, step=queue)
+        log_event(Event.MESSAGE_DROPPED, **message.about, step=queue)
         return
     if noted.state is State.FAILED:
-        about = {"disk": noted.disk, "restore": noted.restore, "target": noted.target, "reason": noted.reason}
-        log_event(Event.RESTORE_FAILED, level=logging.ERROR, **about)
+        log_event(Event.RESTORE_FAILED, **noted.about, target=noted.target, reason=noted.reason)
     await services.queues.send(message, LONGEST_CHECK_DELAY)
 
 
@@ -167,7 +166,7 @@ async def _note(services: Services, queue: str, message: InspectedMessage) -> bo
         message.address, row, lambda found: _troubled(found, now, inspections.failing)
     )
     if noted is None:
-        log_event(Event.MESSAGE_DROPPED, disk=message.disk, inspection=message.inspection, step=queue)
+        log_event(Event.MESSAGE_DROPPED, **message.about, step=queue)
     return noted is not None
 
 
@@ -182,10 +181,11 @@ def _troubled[Kept: (Restore, Inspection)](
 async def _report_inspection_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
     request, now = InspectionRequest.read(body), services.now()
     why = _given_up(queue)
-    asked = Inspection.of(message_id, Task(queue), request.disk, request.point, now, on_request=True)
+    task = Task(queue)
+    asked = Inspection.of(message_id, task, request.disk, request.point, now, on_request=True)
     refused = partial(inspections.ended, stage=Stage.REFUSED, reason=why, now=now)
     await refuse_given_up(services.inspections, asked, refused)
-    await _note_on_disk(services, request.disk, Event(f"{queue}-failed"), why)
+    await _note_on_disk(services, request.disk, OF_INSPECTION[task, Stage.FAILED], why)
 
 
 async def _report_request(services: Services, queue: str, body: bytes, message_id: str) -> None:

@@ -1,15 +1,16 @@
 """What people ask for: one request, one row, one outcome, whatever fails between the two queues."""
 
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import asdict
 from datetime import timedelta
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.azure.tables.job_rows import Rows
-from shared.errors import StepFailedError, explain
+from shared.errors import StepFailedError
 from shared.events import Event, log_event
 from shared.model.inspection import Inspection
 from shared.model.messages import Message
@@ -36,7 +37,7 @@ async def redelivered(failed: Event, **about: object) -> AsyncIterator[None]:
         yield
     except AzureError as error:
         reason = explain(error)
-        log_event(failed, level=logging.ERROR, **about, reason=reason)
+        log_event(failed, **about, reason=reason)
         raise StepFailedError(reason) from None
 
 
@@ -58,8 +59,8 @@ async def put_on_record[Kept: (Restore, Inspection)](
         return await on_record()
     except AzureError as error:
         await services.queues.send(carried, _CARRIED_FOR)
-        about = carried.model_dump(exclude={"request"})
-        log_event(Event.REQUEST_CARRIED, level=logging.WARNING, **about, reason=explain(error))
+        about = {name: value for name, value in asdict(carried).items() if name != "request"}
+        log_event(Event.REQUEST_CARRIED, **about, reason=explain(error))
         return None
 
 

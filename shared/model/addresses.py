@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from shared.errors import UnreadableError
 from shared.model.blob_names import blob_mistake, container_mistake
 
 # What the SDK leaves unquoted in a blob's name: two spellings of one URL must give one disk.
@@ -27,7 +28,7 @@ _DROPPED = frozenset("\t\r\n")
 _LIKE = "https://ACCOUNT.blob.core.windows.net"
 
 
-class AddressError(ValueError):
+class AddressError(UnreadableError, ValueError):
     """A URL that names no container or no blob; the message says why, without the URL's query."""
 
 

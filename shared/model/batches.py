@@ -6,13 +6,13 @@ under way at a time, however often and however late a message is delivered. Pure
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from shared.changes.ranges import Change, Effort, effort
-from shared.model.disk import DiskRecord, OpenRun
-from shared.model.run import NO_TROUBLE, run_of
+from shared.model.disk import DiskRecord, run_of
+from shared.model.run import OpenRun
 
 SILENT_FOR = timedelta(minutes=2)
 """How long a batch at work may show no sign of life before its worker is taken for dead."""
@@ -50,7 +50,7 @@ def taken_up(record: DiskRecord, run: str, plan: int, number: int | None, now: d
     is_next = number == current.next_batch or (number is None and not current.at_work)
     if not is_next:
         return record
-    return record.with_run(next_batch=current.next_batch + 1, at_work=True, alive=now)
+    return record.with_run(replace(run_of(record), next_batch=current.next_batch + 1, at_work=True, alive=now))
 
 
 def still_mine(record: DiskRecord, mine: OpenRun) -> OpenRun | None:
@@ -73,20 +73,31 @@ def moved_on(record: DiskRecord, mine: OpenRun, come_to: ComeTo, now: datetime) 
     if current is None:
         return record
     if come_to.position <= current.position:
-        return record.with_run(alive=now, rate=come_to.rate)
-    total = mine.done.plus(come_to.done)._asdict()
-    moved = {"position": come_to.position, "batches": mine.batches + 1, "progressed": now, "replans": 0, **total}
-    return record.with_run(alive=now, rate=come_to.rate, **moved, **NO_TROUBLE)
+        return record.with_run(replace(run_of(record), alive=now, rate=come_to.rate))
+    moved = replace(
+        current.after(mine.done.plus(come_to.done)).out_of_trouble(),
+        position=come_to.position,
+        batches=mine.batches + 1,
+        alive=now,
+        rate=come_to.rate,
+        progressed=now,
+        replans=0,
+    )
+    return record.with_run(moved)
 
 
 def handed_on(record: DiskRecord, mine: OpenRun) -> DiskRecord:
     """Note that a batch has ended, and that the next one's message is enqueued."""
-    return record.with_run(at_work=False) if still_mine(record, mine) else record
+    return record.with_run(replace(run_of(record), at_work=False)) if still_mine(record, mine) else record
 
 
 def given_back(record: DiskRecord, mine: OpenRun) -> DiskRecord:
     """Have a batch be taken up again by the very message that has failed, when the queue delivers it again."""
-    return record.with_run(at_work=False, next_batch=mine.next_batch - 1) if still_mine(record, mine) else record
+    return (
+        record.with_run(replace(run_of(record), at_work=False, next_batch=mine.next_batch - 1))
+        if still_mine(record, mine)
+        else record
+    )
 
 
 def is_stalled(run: OpenRun, now: datetime, after: timedelta) -> bool:
@@ -106,7 +117,7 @@ def is_stalled(run: OpenRun, now: datetime, after: timedelta) -> bool:
 
 def enqueued_again(record: DiskRecord, now: datetime) -> DiskRecord:
     """Note that a stalled run's plan is enqueued again, which takes up the next batch; who was at it may be dead."""
-    return record.with_run(at_work=False, alive=now, replans=run_of(record).replans + 1)
+    return record.with_run(replace(run_of(record), at_work=False, alive=now, replans=run_of(record).replans + 1))
 
 
 def _last_sign(run: OpenRun) -> datetime:

@@ -1,13 +1,12 @@
 """The catalogue, rebuilt: which recovery points a backup container holds. Pure functions of values."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-
-from pydantic import BaseModel, ConfigDict
 
 from shared.model.addresses import AddressError, BlobAddress
 from shared.model.blob import COPY_SUCCESS, BlobState
-from shared.model.disk import COPY_BLOB, DiskRecord, Kind, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.messages import RunMessage
 from shared.model.names import (
     COPY_METADATA,
@@ -20,13 +19,16 @@ from shared.model.names import (
     backup_blob_name,
     full_copy_name,
 )
+from shared.model.point import RecoveryPoint
+from shared.model.run import COPY_BLOB, Kind
 from shared.model.times import canonical_time
 
 _REBUILT = "the catalogue was rebuilt"
 _OF_A_POINT = frozenset({DISK_METADATA, RUN_METADATA, SOURCE_SNAPSHOT_METADATA, KIND_METADATA})
 
 
-class StoredBlob(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBlob:
     """A blob of the backup container, or a snapshot of one.
 
     Attributes:
@@ -38,8 +40,6 @@ class StoredBlob(BaseModel):
         modified: when it was last written to, UTC.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     url: str
     snapshot: str
     size: int
@@ -48,7 +48,8 @@ class StoredBlob(BaseModel):
     modified: datetime
 
 
-class FoundPoint(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundPoint:
     """A recovery point that was found.
 
     Attributes:
@@ -57,8 +58,6 @@ class FoundPoint(BaseModel):
         plan: the plan of the run that made it.
         etag: the backup blob's ETag when it was taken; empty for a full copy.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     disk: str
     point: RecoveryPoint
@@ -125,7 +124,6 @@ def found_point(stored: StoredBlob) -> FoundPoint | None:
         copying=COPY_BLOB if is_copy else "",
         started=started,
         sealed=sealed,
-        duration_seconds=max(0.0, (sealed - started).total_seconds()),
     )
     return FoundPoint(disk=disk.url, point=point, plan=plan, etag=metadata.get(ETAG_METADATA, ""))
 

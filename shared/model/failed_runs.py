@@ -1,10 +1,10 @@
 """What becomes of a run that fails: it is tried again, so often, and then given up. Pure functions of values."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.model.disk import DiskRecord
+from shared.model.disk import DiskRecord, run_of
 from shared.model.job import is_over
-from shared.model.run import run_of
 
 MOST_TRIES = 5
 """How often a run that fails is tried again, at most, before it is given up: at as many ticks, as a rule."""
@@ -18,18 +18,24 @@ MOST_RESYNCS = 2
 
 def failed_for_good(record: DiskRecord, reason: str) -> DiskRecord:
     """Note why the open run fails, where the queue has given up a message of it."""
-    return record.with_run(failed=reason)
+    return record.with_run(replace(run_of(record), failed=reason))
 
 
 def erred(record: DiskRecord, snapshot: str, now: datetime) -> DiskRecord:
     """Note that something went wrong with the open run, if it is the one of this source snapshot."""
     run = record.run_of(snapshot)
-    return record.with_run(error_at=now, trouble_since=run.trouble_since or now) if run else record
+    return (
+        record.with_run(replace(run_of(record), error_at=now, trouble_since=run.trouble_since or now))
+        if run
+        else record
+    )
 
 
 def tried_again(record: DiskRecord, now: datetime) -> DiskRecord:
     """Note that the open run is tried again, from its own source snapshot."""
-    return record.with_run(tries=run_of(record).tries + 1, failed="", progressed=now, replans=0)
+    return record.with_run(
+        replace(run_of(record), tries=run_of(record).tries + 1, failed="", progressed=now, replans=0)
+    )
 
 
 def is_failing(record: DiskRecord, now: datetime) -> bool:

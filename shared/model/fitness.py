@@ -6,7 +6,8 @@ from typing import Any
 
 from shared.model.addresses import BlobAddress
 from shared.model.names import backup_blob_name, full_copy_name
-from shared.settings import Mode, Settings
+from shared.model.run import Mode
+from shared.settings import Settings
 
 LONGEST_SOURCE = 2048
 """Characters of the URL that Copy Blob reads from (REST: Copy Blob, `x-ms-copy-source`).

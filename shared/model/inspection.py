@@ -2,15 +2,17 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Self
 
 from shared.model.addresses import BlobAddress
-from shared.model.disk import Kind, PointState, RecoveryPoint, Task
 from shared.model.job import Work
 from shared.model.names import scratch_name
+from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
+from shared.model.run import Kind
 from shared.model.texts import Text
 
 MOST_ATTEMPTS = 3
@@ -21,6 +23,13 @@ PARTS_AHEAD = 8
 
 MOST_STALLS = 3
 """How often the parts that are missing are enqueued again, before an inspection fails."""
+
+
+class Task(StrEnum):
+    """What an inspection does with a recovery point: compare it with its source snapshot, or restore it for a trial."""
+
+    VERIFY = "verify"
+    DRILL = "drill"
 
 
 class Stage(StrEnum):
@@ -38,6 +47,7 @@ class Stage(StrEnum):
 ENDS = frozenset({Stage.DONE, Stage.FAILED, Stage.REFUSED})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection(Work):
     """The row of an inspection.
 
@@ -88,13 +98,26 @@ class Inspection(Work):
     @classmethod
     def of(cls, inspection: str, task: Task, disk: str, point: str, now: datetime, *, on_request: bool = False) -> Self:
         """Make the row of an inspection that is asked for."""
-        times = {"requested": now, "progressed": now, "checked": now}
-        return cls(inspection=inspection, task=task, disk=disk, point=point, on_request=on_request, **times)
+        return cls(
+            inspection=inspection,
+            task=task,
+            disk=disk,
+            point=point,
+            on_request=on_request,
+            requested=now,
+            progressed=now,
+            checked=now,
+        )
 
     @property
     def row_key(self) -> str:
         """Its row."""
         return row_key(self.task, self.inspection)
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the disk, and the inspection."""
+        return {"disk": self.disk, "inspection": self.inspection}
 
     @property
     def address(self) -> BlobAddress:
@@ -165,17 +188,16 @@ def built_on(points: Sequence[RecoveryPoint], time: str) -> list[RecoveryPoint]:
 
 def begun(inspection: Inspection, stage: Stage, now: datetime) -> Inspection:
     """Bring an inspection to another stage."""
-    return inspection.model_copy(
-        update={
-            "state": stage,
-            "bytes_done": 0,
-            "bytes_total": inspection.size,
-            "parts_done": 0,
-            "parts_enqueued": 0,
-            "stalls": 0,
-            "progressed": now,
-            "checked": now,
-        }
+    return replace(
+        inspection,
+        state=stage,
+        bytes_done=0,
+        bytes_total=inspection.size,
+        parts_done=0,
+        parts_enqueued=0,
+        stalls=0,
+        progressed=now,
+        checked=now,
     )
 
 
@@ -184,7 +206,7 @@ def tried_again(inspection: Inspection, reason: str, now: datetime) -> Inspectio
     if inspection.attempt >= MOST_ATTEMPTS:
         return ended(inspection, Stage.FAILED, f"{reason}. It was tried {inspection.attempt} times", now)
     again = begun(inspection, Stage.PROMOTING, now).in_trouble(reason, now)
-    return again.model_copy(update={"attempt": inspection.attempt + 1, "scratch_etag": ""})
+    return replace(again, attempt=inspection.attempt + 1, scratch_etag="")
 
 
 def failing(inspection: Inspection, why: str, now: datetime) -> Inspection:
@@ -195,22 +217,19 @@ def failing(inspection: Inspection, why: str, now: datetime) -> Inspection:
 def ended(inspection: Inspection, stage: Stage, reason: str, now: datetime) -> Inspection:
     """End an inspection."""
     took = (now - inspection.requested).total_seconds()
-    return inspection.model_copy(
-        update={"state": stage, "reason": reason, "checked": now, "ended": now, "duration_seconds": took}
-    )
+    return replace(inspection, state=stage, reason=reason, checked=now, ended=now, duration_seconds=took)
 
 
 def compared(inspection: Inspection, found: Compared, now: datetime) -> Inspection:
     """Put on its row how far the comparison is."""
     moved = len(found.parts) != inspection.parts_done
-    return inspection.model_copy(
-        update={
-            "parts_done": len(found.parts),
-            "bytes_done": found.bytes_compared,
-            "checked": now,
-            "progressed": now if moved else inspection.progressed,
-            "stalls": 0 if moved else inspection.stalls,
-        }
+    return replace(
+        inspection,
+        parts_done=len(found.parts),
+        bytes_done=found.bytes_compared,
+        checked=now,
+        progressed=now if moved else inspection.progressed,
+        stalls=0 if moved else inspection.stalls,
     )
 
 
@@ -232,9 +251,9 @@ def missing(inspection: Inspection, found: Compared) -> Iterable[int]:
 
 def ending(inspection: Inspection) -> Inspection:
     """Bring an inspection whose end is known to the stage in which it is cleaned up."""
-    return inspection.model_copy(update={"state": Stage.ENDING, "outcome": str(inspection.state)})
+    return replace(inspection, state=Stage.ENDING, outcome=str(inspection.state))
 
 
 def at_its_end(inspection: Inspection) -> Inspection:
     """Give an inspection that is cleaned up, or about to be, as it is in the end."""
-    return inspection.model_copy(update={"state": Stage(inspection.outcome), "outcome": ""})
+    return replace(inspection, state=Stage(inspection.outcome), outcome="")

@@ -1,22 +1,23 @@
 """The messages on the queues between the steps of a run or a restore. They carry no secret, and fit in 64 KiB."""
 
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, NonNegativeInt, TypeAdapter, ValidationError
 
+from shared.errors import UnreadableError
 from shared.model.addresses import BlobAddress
-from shared.model.disk import Task
+from shared.model.inspection import Task
 from shared.model.names import disk_key, lease_id, run_id
 
 
-class MessageError(ValueError):
+class MessageError(UnreadableError):
     """A queue message that no step has sent."""
 
 
-class Message(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Message:
     """What one step tells the next."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     @classmethod
     def read(cls, body: bytes) -> Self:
@@ -26,9 +27,24 @@ class Message(BaseModel):
             MessageError: the body is not such a message.
         """
         try:
-            return cls.model_validate_json(body)
+            return _adapter(cls).validate_json(body, extra="forbid")
         except ValidationError as error:
             raise MessageError(f"not a {cls.__name__}: {mistakes(error)}") from None
+
+    @property
+    def body(self) -> str:
+        """Write it as JSON."""
+        return _adapter(type(self)).dump_json(self).decode()
+
+
+_ADAPTERS: dict[type[Message], TypeAdapter[Any]] = {}
+
+
+def _adapter[Read: Message](kind: type[Read]) -> TypeAdapter[Read]:
+    """Give what reads and writes a kind of message; it is made once."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def mistakes(error: ValidationError) -> str:
@@ -38,6 +54,7 @@ def mistakes(error: ValidationError) -> str:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
 class RunMessage(Message):
     """What every message of a run says.
 
@@ -53,7 +70,12 @@ class RunMessage(Message):
 
     def of_plan(self, plan: int) -> Self:
         """Give the same message for another plan of the run."""
-        return self.model_copy(update={"plan": plan})
+        return replace(self, plan=plan)
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the disk, and its run."""
+        return {"disk": self.disk, "run": self.run}
 
     @property
     def address(self) -> BlobAddress:
@@ -76,10 +98,12 @@ class RunMessage(Message):
         return run_id(self.address, self.run)
 
 
+@dataclass(frozen=True, kw_only=True)
 class PlanMessage(RunMessage):
     """Open a run, and begin with its change list; or go on with it, where nobody is at it."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class BatchMessage(RunMessage):
     """Go on with a run's change list, from where the record says that it is applied.
 
@@ -87,13 +111,15 @@ class BatchMessage(RunMessage):
         number: the batch's number; one that the record does not wait for is dropped.
     """
 
-    number: int = Field(ge=0)
+    number: NonNegativeInt
 
 
+@dataclass(frozen=True, kw_only=True)
 class FinishMessage(RunMessage):
     """Look how far a run is; seal it when its change list is applied."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class RestoreMessage(Message):
     """Go on with a restore: one step at a time.
 
@@ -108,11 +134,17 @@ class RestoreMessage(Message):
     request: str = ""
 
     @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the disk, and the restore."""
+        return {"disk": self.disk, "restore": self.restore}
+
+    @property
     def address(self) -> BlobAddress:
         """The disk's address."""
         return BlobAddress.parse(self.disk)
 
 
+@dataclass(frozen=True, kw_only=True)
 class InspectedMessage(Message):
     """What every message of a verify or a drill says.
 
@@ -127,11 +159,17 @@ class InspectedMessage(Message):
     inspection: str
 
     @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the disk, and the inspection."""
+        return {"disk": self.disk, "inspection": self.inspection}
+
+    @property
     def address(self) -> BlobAddress:
         """The disk's address."""
         return BlobAddress.parse(self.disk)
 
 
+@dataclass(frozen=True, kw_only=True)
 class InspectionMessage(InspectedMessage):
     """Go on with a verify or a drill.
 
@@ -142,6 +180,7 @@ class InspectionMessage(InspectedMessage):
     request: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
 class PartMessage(InspectedMessage):
     """Compare one part of what is inspected.
 
@@ -149,9 +188,10 @@ class PartMessage(InspectedMessage):
         part: its number.
     """
 
-    part: int = Field(ge=0)
+    part: NonNegativeInt
 
 
+@dataclass(frozen=True, kw_only=True)
 class TickMessage(Message):
     """Look whether all disks of a tick are backed up.
 
@@ -162,5 +202,10 @@ class TickMessage(Message):
     """
 
     tick: AwareDatetime
-    disks: int = Field(ge=0)
+    disks: NonNegativeInt
     succeeded: AwareDatetime | None = None
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the tick."""
+        return {"tick": self.tick.isoformat()}

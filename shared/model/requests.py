@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator, model_validator
 
-from shared.errors import without_secrets
+from shared.errors import UnreadableError, without_secrets
 from shared.model.addresses import BlobAddress
 from shared.model.times import asked_time
 
@@ -15,7 +15,7 @@ _MOST_SAID = 1000
 """Characters of a refusal: a message of 64 KiB of noise gets a short answer."""
 
 
-class RequestError(ValueError):
+class RequestError(UnreadableError):
     """A request that can't be read; the message says what is wrong, without repeating what may be a secret."""
 
 

@@ -1,15 +1,16 @@
 """A restore: the row that is kept of it, and what to do next with it. Pure functions of values."""
 
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Self
 
+from shared.errors import Then, TidemarkError
 from shared.model.addresses import BlobAddress
-from shared.model.disk import SERVER_SIDE
-from shared.model.job import Work
+from shared.model.job import Work, check_delay
 from shared.model.names import restore_lease_id
 from shared.model.requests import RestoreRequest
-from shared.model.run import check_delay
+from shared.model.run import SERVER_SIDE
 from shared.model.texts import Text
 
 RESTORE_ROW_PREFIX = "restore-"
@@ -23,12 +24,16 @@ MOST_ATTEMPTS = 5
 _SHORTEST_TRY_DELAY = timedelta(seconds=5)
 
 
-class RefusedError(Exception):
+class RefusedError(TidemarkError):
     """A request for a restore that can't be done as it is; nothing was written. The message says what to do."""
 
+    then = Then.END
 
-class RestoreFailedError(Exception):
+
+class RestoreFailedError(TidemarkError):
     """A restore that can't be finished; the message says why."""
+
+    then = Then.END
 
 
 class State(StrEnum):
@@ -46,6 +51,7 @@ class State(StrEnum):
 ENDS = frozenset({State.DONE, State.REFUSED, State.FAILED})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Restore(Work):
     """The row of a restore.
 
@@ -114,6 +120,11 @@ class Restore(Work):
         return row_key(self.restore)
 
     @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the disk, and the restore."""
+        return {"disk": self.disk, "restore": self.restore}
+
+    @property
     def address(self) -> BlobAddress:
         """The address of the disk whose recovery point is restored."""
         return BlobAddress.parse(self.disk)
@@ -180,8 +191,9 @@ class Next(NamedTuple):
 
 def begun(restore: Restore, state: State, now: datetime) -> Restore:
     """Bring a restore to another state; with the states that copy, a copy begins."""
-    copies = {"bytes_done": 0, "bytes_total": restore.size} if state in {State.PROMOTING, State.COPYING} else {}
-    return restore.model_copy(update={"state": state, "reason": "", "phase_began": now, "checked": now, **copies})
+    then = replace(restore, state=state, reason="", phase_began=now, checked=now)
+    copies = state in {State.PROMOTING, State.COPYING}
+    return replace(then, bytes_done=0, bytes_total=restore.size) if copies else then
 
 
 def row_key(restore: str) -> str:
@@ -191,7 +203,7 @@ def row_key(restore: str) -> str:
 
 def ended(restore: Restore, state: State, reason: str, now: datetime) -> Restore:
     """End a restore."""
-    return restore.model_copy(update={"state": state, "reason": reason, "checked": now, "ended": now})
+    return replace(restore, state=state, reason=reason, checked=now, ended=now)
 
 
 def failed(restore: Restore, why: str, now: datetime) -> Restore:
@@ -219,20 +231,21 @@ def tried_again(restore: Restore, reason: str, now: datetime) -> Restore:
     """
     if restore.attempt >= MOST_ATTEMPTS:
         raise RestoreFailedError(f"{reason}. It was tried {restore.attempt} times")
-    again = {
-        "attempt": restore.attempt + 1,
-        "copying": SERVER_SIDE,
-        "backup_etag": "",
-        "target_etag": "",
-        "target_snapshot": "",
-        "parts_proved": 0,
-        "ranges_compared": 0,
-        "samples_compared": 0,
-        "bytes_compared": 0,
-        "seen": "",
-        "doubts": "",
-    }
-    return begun(restore, State.PROMOTING, now).in_trouble(reason, now).model_copy(update=again)
+    again = begun(restore, State.PROMOTING, now).in_trouble(reason, now)
+    return replace(
+        again,
+        attempt=restore.attempt + 1,
+        copying=SERVER_SIDE,
+        backup_etag="",
+        target_etag="",
+        target_snapshot="",
+        parts_proved=0,
+        ranges_compared=0,
+        samples_compared=0,
+        bytes_compared=0,
+        seen="",
+        doubts="",
+    )
 
 
 def next_try(restore: Restore) -> timedelta:

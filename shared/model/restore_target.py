@@ -1,14 +1,17 @@
 """What a restore is of and where it goes; and how its target's record changes. Pure functions of values."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord, Kind, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.names import restored_disk_name
+from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.requests import LATEST
 from shared.model.restore import RefusedError, Restore
-from shared.model.run import TakenSnapshot, sealed
+from shared.model.run import Kind
+from shared.model.run_steps import sealed
 from shared.model.times import end_of
 from shared.settings import Settings
 
@@ -49,7 +52,7 @@ def require_allowed(target: BlobAddress, settings: Settings) -> None:
 
 def claimed(record: DiskRecord, restore: Restore) -> DiskRecord:
     """Put on a target's record which restore is under way to it: it gets no other, and no run, until that has ended."""
-    return record.model_copy(update={"restore": restore.restore, "restore_of": restore.disk})
+    return replace(record, restore=restore.restore, restore_of=restore.disk)
 
 
 def released(record: DiskRecord, restore: Restore, *, wrote: bool) -> DiskRecord:
@@ -62,7 +65,7 @@ def released(record: DiskRecord, restore: Restore, *, wrote: bool) -> DiskRecord
     """
     if wrote:
         return without_restore(record, restore.restore)
-    return record.model_copy(update={"restore": "", "restore_of": ""}) if record.restore == restore.restore else record
+    return replace(record, restore="", restore_of="") if record.restore == restore.restore else record
 
 
 def without_restore(record: DiskRecord, restore: str) -> DiskRecord:
@@ -70,7 +73,7 @@ def without_restore(record: DiskRecord, restore: str) -> DiskRecord:
     if record.restore != restore:
         return record
     reason = f"the restore {restore} over the disk did not come to its end" if record.base_snapshot else ""
-    return record.model_copy(update={"restore": "", "restore_of": "", "resync_reason": reason})
+    return replace(record, restore="", restore_of="", resync_reason=reason)
 
 
 def is_blank(record: DiskRecord) -> bool:
@@ -101,4 +104,4 @@ def adopted(record: DiskRecord, point: RecoveryPoint, taken: TakenSnapshot, *, i
         taken: the snapshot of the backup blob that holds it.
         is_listed: whether `SOURCE_DISKS` names the target; it is backed up in any case.
     """
-    return sealed(record, point, taken).model_copy(update={"adopted": not is_listed})
+    return replace(sealed(record, point, taken), adopted=not is_listed)

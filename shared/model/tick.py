@@ -4,6 +4,7 @@ A disk has what a tick asked for when a recovery point's time is at or after the
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -64,13 +65,12 @@ def asked_for(record: DiskRecord, tick: datetime, *, found_busy: bool = False) -
     if last and last >= tick:
         return record
     is_missed = is_behind(record) and not (record.run and record.run.tick == last)
-    return record.model_copy(
-        update={
-            "first_tick": record.first_tick or tick,
-            "last_tick": tick,
-            "missed_tick": last if is_missed else record.missed_tick,
-            "late_tick": tick if found_busy or record.run or record.restore else record.late_tick,
-        }
+    return replace(
+        record,
+        first_tick=record.first_tick or tick,
+        last_tick=tick,
+        missed_tick=last if is_missed else record.missed_tick,
+        late_tick=tick if found_busy or record.run or record.restore else record.late_tick,
     )
 
 

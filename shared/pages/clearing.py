@@ -1,13 +1,13 @@
 """Clearing ranges, however long the service takes for one: where it gives up on a request, on in halves."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import gave_up
 from shared.changes.ranges import Change, Window, halves
-from shared.errors import gave_up
+from shared.errors import TidemarkError
 from shared.events import Event, log_event
 from shared.model.names import MAX_CLEAR
 from shared.pages.paced import Paced
@@ -16,7 +16,7 @@ SMALLEST_CLEAR = 4 * 1024**2
 """Bytes up to which a clear that times out is not halved any more: what one request may write as well."""
 
 
-class _GaveUpError(Exception):
+class _GaveUpError(TidemarkError):
     """The service has given up on a clear: it may succeed in parts."""
 
 
@@ -44,7 +44,7 @@ class Clearing:
                 await self._pace.call(partial(self._ask, part))
             except _GaveUpError:
                 self._longest = max(SMALLEST_CLEAR, min(self._longest, part.length // 2))
-                log_event(Event.CLEAR_HALVED, level=logging.WARNING, start=part.start, end=part.end)
+                log_event(Event.CLEAR_HALVED, start=part.start, end=part.end)
                 pending.append(part)
 
     async def _ask(self, part: Change) -> None:

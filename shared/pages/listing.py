@@ -1,6 +1,5 @@
 """Listing page ranges of a part of a blob, however fragmented it is."""
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from shared.azure.services import Services
@@ -40,7 +39,7 @@ async def listed(
             parts = halves(rest)
             if parts is None or rest.end - rest.start < SMALLEST_WINDOW:
                 raise
-            log_event(Event.WINDOW_HALVED, level=logging.WARNING, blob=blob.url, start=rest.start, end=rest.end)
+            log_event(Event.WINDOW_HALVED, blob=blob.url, start=rest.start, end=rest.end)
             if timed_out:
                 await timed_out()
             pending += reversed(parts)

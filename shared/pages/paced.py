@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import is_busy, is_passing, refuses_source
 from shared.azure.services import Services
 from shared.changes.pace import FASTEST, begun_at, blob_seconds, is_late, slowed, sped_up
-from shared.errors import is_busy, is_passing, refuses_source
 from shared.events import Event, log_event
 
 BUSY_FOR = timedelta(minutes=5)

@@ -1,18 +1,20 @@
 """Writing the pieces of a batch: by the service itself as long as it can, else through the function."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain, refuses_source
 from shared.azure.services import Services
 from shared.changes.ranges import Change
-from shared.errors import SourceUnreachableError, explain, refuses_source
+from shared.errors import SourceUnreachableError
 from shared.events import Event, log_event
-from shared.model.disk import SERVER_SIDE, DiskRecord, OpenRun
+from shared.model.disk import DiskRecord, run_of
 from shared.model.messages import RunMessage
+from shared.model.run import SERVER_SIDE, OpenRun
 from shared.pages.clearing import Clearing
 from shared.pages.paced import Paced
 
@@ -120,9 +122,9 @@ class Pieces:
 
         def change(record: DiskRecord) -> DiskRecord:
             run = record.run_of(self._message.run)
-            return record.with_run(copying=how) if run and run.copying == SERVER_SIDE else record
+            return (
+                record.with_run(replace(run_of(record), copying=how)) if run and run.copying == SERVER_SIDE else record
+            )
 
         await self._services.records.update(self._disk, change)
-        log_event(
-            Event.COPY_THROUGH_FUNCTION, level=logging.WARNING, disk=self._disk.url, run=self._message.run, reason=how
-        )
+        log_event(Event.COPY_THROUGH_FUNCTION, **self._message.about, reason=how)

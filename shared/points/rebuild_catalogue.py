@@ -1,18 +1,19 @@
 """After a disaster: the record is made anew from what the backup container holds. Doing it again is harmless."""
 
 import contextlib
-import logging
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.azure.tables.records import TRANSACTION, RecordConflictError
-from shared.errors import OtherDiskError, StepFailedError, explain
+from shared.errors import OtherDiskError, StepFailedError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import FoundPoint, found_point, looks_like_a_point, rebuilt
-from shared.model.disk import Kind, RecoveryPoint
 from shared.model.names import disk_key
+from shared.model.point import RecoveryPoint
+from shared.model.run import Kind
 from shared.points.versions import own_backup_blob, require_own_name
 
 
@@ -32,11 +33,11 @@ async def rebuild_catalogue(services: Services) -> None:
             if found:
                 await rebuilding.add(found)
             elif looks_like_a_point(stored):
-                log_event(Event.BLOB_UNKNOWN, level=logging.WARNING, blob=stored.url, snapshot=stored.snapshot)
+                log_event(Event.BLOB_UNKNOWN, blob=stored.url, snapshot=stored.snapshot)
         await rebuilding.finish()
     except AzureError as error:
         reason = explain(error)
-        log_event(Event.REBUILD_CATALOGUE_FAILED, level=logging.ERROR, reason=reason)
+        log_event(Event.REBUILD_CATALOGUE_FAILED, reason=reason)
         raise StepFailedError(reason) from None
 
 
@@ -56,7 +57,7 @@ class _Rebuilding:
         """Put a recovery point on record, unless it is there."""
         disk, point = found.address, found.point
         if not await self._is_own(disk):
-            log_event(Event.BLOB_UNKNOWN, level=logging.WARNING, blob=point.backup_blob, snapshot=point.backup_snapshot)
+            log_event(Event.BLOB_UNKNOWN, blob=point.backup_blob, snapshot=point.backup_snapshot)
             return
         if disk not in self._on_record:
             self._on_record[disk] = set(await self._services.records.point_times(disk))

@@ -1,6 +1,5 @@
 """Where a recovery point is, how it is copied from there, and what is to be known of it."""
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -8,14 +7,16 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError
 
+from shared.azure.answers import is_passing, refuses_source
 from shared.azure.blobs.reading import COPY_FOR, Version
 from shared.azure.services import Services
-from shared.errors import CopyRefusedError, OtherDiskError, SourceGoneError, is_passing, refuses_source
+from shared.errors import CopyRefusedError, OtherDiskError, SourceGoneError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress, is_url_of_another
 from shared.model.blob import BlobState
-from shared.model.disk import DiskRecord, PointState, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.names import DISK_METADATA
+from shared.model.point import PointState, RecoveryPoint
 from shared.pages.paced import Paced
 
 REFUSED_FOR = timedelta(minutes=1)
@@ -76,7 +77,7 @@ async def mark_damaged(services: Services, disk: BlobAddress, point: RecoveryPoi
     """Put on record, and log, that a recovery point is damaged, and how."""
     if (point.state, point.damage) != (PointState.DAMAGED, damage):
         await services.records.mark(disk, point.as_damaged(damage))
-        log_event(Event.POINT_DAMAGED, level=logging.ERROR, disk=disk.url, point=point.time, reason=damage)
+        log_event(Event.POINT_DAMAGED, disk=disk.url, point=point.time, reason=damage)
 
 
 async def start_copy(

@@ -1,5 +1,6 @@
 """The last steps of a restore: snapshot the restored disk, prove it, and adopt it with its backup blob."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from shared.azure.services import Services
@@ -7,11 +8,12 @@ from shared.azure.tables.records import RecordConflictError
 from shared.errors import LeaseLostError, NotAsLeftError
 from shared.inspection.request import open_inspection
 from shared.model.catalogue import point_metadata
-from shared.model.disk import Kind, Task
+from shared.model.inspection import Task
 from shared.model.messages import RunMessage
+from shared.model.point import TakenSnapshot
 from shared.model.restore import Next, Restore, RestoreFailedError, State, ended
 from shared.model.restore_target import adopted, restored_point
-from shared.model.run import TakenSnapshot
+from shared.model.run import Kind
 from shared.points.versions import point_of, version_of
 from shared.restore.end import clean_up
 from shared.restore.prove import prove_part, proved
@@ -27,11 +29,11 @@ async def prove_and_adopt(services: Services, restore: Restore) -> Next:
     now = services.now()
     if not restore.target_snapshot:
         taken = await services.disks.take_snapshot(restore.target_address, restore.target_etag)
-        return Next(restore.model_copy(update={"target_snapshot": taken, "checked": now}))
+        return Next(replace(restore, target_snapshot=taken, checked=now))
     if restore.parts_proved < restore.parts_total:
         point = version_of(services, restore.address, await point_of(services, restore.address, restore.recovery_point))
         proven = await prove_part(services, restore, point)
-        return Next(proven.model_copy(update={"checked": services.now()}))
+        return Next(replace(proven, checked=services.now()))
     await _adopt(services, restore)
     if restore.is_of_own_snapshot:
         # The pair was copied from two places: that they hold the same, samples alone have shown so far.
@@ -43,7 +45,7 @@ async def prove_and_adopt(services: Services, restore: Restore) -> Next:
 
 def as_done(restore: Restore, now: datetime) -> Restore:
     """End a restore that has adopted its target, and say what was proved."""
-    return ended(restore, State.DONE, "", now).model_copy(update={"proof": proved(restore)})
+    return replace(ended(restore, State.DONE, "", now), proof=proved(restore))
 
 
 async def _adopt(services: Services, restore: Restore) -> None:

@@ -1,20 +1,24 @@
 """The first step of a restore: all that can be refused is refused here, before anything is written."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
+from shared.azure.answers import explain, lacks_role
 from shared.azure.services import Services
-from shared.errors import DiskError, OtherDiskError, TargetLeasedError, explain, lacks_role
+from shared.errors import DiskError, OtherDiskError, TargetLeasedError
 from shared.model.addresses import AddressError, BlobAddress, is_url_of
 from shared.model.blob import BlobState
-from shared.model.disk import DiskRecord, OpenRun, PointState, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.fitness import unfit, unsendable
+from shared.model.job import is_unwatched
 from shared.model.messages import FinishMessage
 from shared.model.names import DISK_METADATA, RESTORE_METADATA
+from shared.model.point import PointState, RecoveryPoint
 from shared.model.restore import Next, RefusedError, Restore, State, begun, next_look
 from shared.model.restore_target import claimed, default_target, point_asked_for, require_allowed, without_restore
-from shared.model.run import is_unwatched
+from shared.model.run import Mode, OpenRun
 from shared.model.times import canonical_time
 from shared.points.versions import require_own_name, version_of
 from shared.restore.copying import copy_metadata
@@ -23,7 +27,6 @@ from shared.restore.prove import parts
 from shared.runs.failures import new_record
 from shared.runs.full_copies import is_copying
 from shared.runs.give_up import give_up
-from shared.settings import Mode
 
 _COME_BACK = timedelta(seconds=5)
 
@@ -50,7 +53,7 @@ async def begin(services: Services, restore: Restore) -> Next:
     # A run or a restore that was waited for may have made the backup blob.
     backup_is_new = await services.pages.look(services.backups.address(restore.target_address)) is None
     begins = begun(restore, State.PROMOTING, services.now())
-    return Next(begins.model_copy(update={"target_is_new": target_is_new, "backup_is_new": backup_is_new}))
+    return Next(replace(begins, target_is_new=target_is_new, backup_is_new=backup_is_new))
 
 
 async def _find(services: Services, restore: Restore) -> Next:
@@ -88,15 +91,16 @@ async def _find(services: Services, restore: Restore) -> Next:
             f"{address.url} holds a backup of {backup.metadata[DISK_METADATA]}, and would be the backup blob of"
             f" {target.url}. What to do: name another target"
         )
-    changes = {
-        "recovery_point": point.time,
-        "target": target.url,
-        "size": found.size,
-        "target_is_new": there is None,
-        "parts_total": parts(found.size),
-        "checked": services.now(),
-    }
-    return Next(restore.model_copy(update=changes))
+    known = replace(
+        restore,
+        recovery_point=point.time,
+        target=target.url,
+        size=found.size,
+        target_is_new=there is None,
+        parts_total=parts(found.size),
+        checked=services.now(),
+    )
+    return Next(known)
 
 
 async def _point(services: Services, disk: BlobAddress, asked: str) -> RecoveryPoint:
@@ -183,7 +187,7 @@ async def _wait_for_restore(services: Services, restore: Restore, target: BlobAd
         await clean_up_or_leave(services, first[0])
     else:
         await services.records.update(target, lambda now: without_restore(now, record.restore))
-    return Next(restore.model_copy(update={"checked": services.now()}), _COME_BACK)
+    return Next(replace(restore, checked=services.now()), _COME_BACK)
 
 
 async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> Next:
@@ -194,11 +198,11 @@ async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> N
     if is_stalled and not (run.mode is Mode.FULL and await is_copying(services, message, run)):
         why = DiskError(f"it made no progress, and the restore {restore.restore} is to write over the disk")
         await give_up(services, message, why)
-        return Next(restore.model_copy(update={"checked": now}))
+        return Next(replace(restore, checked=now))
     if is_unwatched(run, now, after):
         await services.queues.send(message)
     waits = f"restores {restore.recovery_point} after the open run {run.snapshot} of {target.url}, which it waits for"
-    return Next(restore.model_copy(update={"reason": waits, "checked": now}), next_look(restore, now))
+    return Next(replace(restore, reason=waits, checked=now), next_look(restore, now))
 
 
 async def _take_target(services: Services, restore: Restore) -> bool:

@@ -4,6 +4,7 @@ A part at a time, an invocation each: one invocation writes about as fast as a p
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 
 from shared.azure.blobs.reading import Version
@@ -39,12 +40,12 @@ async def carry(services: Services, restore: Restore, source: Version, found: Bl
     valid = coalesced(listed(services, source.blob, source.snapshot, None, part))
     if restore.size:
         await _apply(services, restore, source, gaps_cleared(valid, part))
-    carried = restore.model_copy(update={"bytes_done": part.end, "checked": services.now()})
+    carried = replace(restore, bytes_done=part.end, checked=services.now())
     if part.end < restore.size:
         return Next(carried)
     etag = (await services.pages.properties(target, "")).etag
     await services.leases.require(target, restore.lease)
-    return Next(begun(carried, State.PROVING, services.now()).model_copy(update={"target_etag": etag}))
+    return Next(replace(begun(carried, State.PROVING, services.now()), target_etag=etag))
 
 
 async def _apply(services: Services, restore: Restore, source: Version, changes: AsyncIterator[Change]) -> None:

@@ -1,22 +1,24 @@
 """The second and the third step of a restore: promote the recovery point in the backup account, and copy it back."""
 
-import logging
+from dataclasses import replace
 from functools import partial
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain, refuses_source
 from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError, explain, refuses_source
+from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.blob import COPY_ABORTED, COPY_PENDING, BlobState
-from shared.model.disk import SERVER_SIDE, PointState
 from shared.model.fitness import unsendable
+from shared.model.job import SHORTEST_CHECK_DELAY
 from shared.model.names import COPY_METADATA, DISK_METADATA, RESTORE_METADATA
+from shared.model.point import PointState
 from shared.model.restore import Next, Restore, RestoreFailedError, State, begun, next_look
-from shared.model.run import SHORTEST_CHECK_DELAY
+from shared.model.run import SERVER_SIDE
 from shared.points.versions import point_of, start_copy, version_of
 from shared.restore.carry import carry
 
@@ -39,7 +41,7 @@ async def promote(services: Services, restore: Restore) -> Next:
         await services.leases.require(backup, restore.lease)
         etag = await services.copies.forget_source(backup, found.etag, restore.lease)
         then = begun(restore, State.COPYING, services.now())
-        return Next(then.model_copy(update={"backup_etag": etag}))
+        return Next(replace(then, backup_etag=etag))
     point = version_of(services, restore.address, await point_of(services, restore.address, restore.recovery_point))
     await services.pages.properties(point.blob, point.snapshot)
     try:
@@ -49,8 +51,8 @@ async def promote(services: Services, restore: Restore) -> Next:
         if found is None or found.metadata.get(RESTORE_METADATA) != restore.restore:
             raise
         # Another invocation of this very step was faster.
-        return Next(restore.model_copy(update={"checked": services.now()}), SHORTEST_CHECK_DELAY)
-    return Next(restore.model_copy(update={"checked": services.now()}))
+        return Next(replace(restore, checked=services.now()), SHORTEST_CHECK_DELAY)
+    return Next(replace(restore, checked=services.now()))
 
 
 async def _start_promotion(services: Services, restore: Restore, point: Version, found: BlobState | None) -> None:
@@ -61,7 +63,7 @@ async def _start_promotion(services: Services, restore: Restore, point: Version,
     made = partial(services.blobs.create, backup, restore.size, about)
     etag = found.etag if found else await services.backups.ensured(made)
     if await services.leases.take(backup, restore.lease, etag):
-        log_event(Event.LEASE_BROKEN, level=logging.WARNING, disk=target.url, restore=restore.restore)
+        log_event(Event.LEASE_BROKEN, disk=target.url, restore=restore.restore)
     if found:
         etag = await _without_own_pages(services, restore, backup, found)
     about = {**about, COPY_METADATA: restore.mark}
@@ -89,7 +91,7 @@ async def copy_back(services: Services, restore: Restore) -> Next:
         await services.leases.require(target, restore.lease)
         etag = await services.copies.forget_source(target, found.etag, restore.lease)
         then = begun(restore, State.PROVING, services.now())
-        return Next(then.model_copy(update={"target_etag": etag, "bytes_done": restore.size}))
+        return Next(replace(then, target_etag=etag, bytes_done=restore.size))
     source = await _source(services, restore)
     if restore.copying != SERVER_SIDE:
         return await carry(services, restore, source, found)
@@ -98,24 +100,16 @@ async def copy_back(services: Services, restore: Restore) -> Next:
         raise RestoreFailedError(f"{target.url} has got metadata that can't be kept: {why}")
     await services.leases.acquire(target, restore.lease, found.etag)
     etag = await _without_own_pages(services, restore, target, found)
-    started = restore.model_copy(update={"copied_from": source.url, "checked": services.now()})
+    started = replace(restore, copied_from=source.url, checked=services.now())
     try:
         await start_copy(services, source, target, about, etag=etag, lease_id=restore.lease)
     except (CopyRefusedError, AzureError) as error:
         if isinstance(error, AzureError) and not refuses_source(error):
             raise
         how = f"through the function, since the service could not copy by itself: {explain(error)}"
-        log_event(
-            Event.COPY_THROUGH_FUNCTION, level=logging.WARNING, disk=restore.disk, restore=restore.restore, reason=how
-        )
-        return Next(started.model_copy(update={"copying": how}))
-    log_event(
-        Event.RESTORE_COPY_STARTED,
-        disk=restore.disk,
-        restore=restore.restore,
-        target=target.url,
-        copied_from=source.url,
-    )
+        log_event(Event.COPY_THROUGH_FUNCTION, **restore.about, reason=how)
+        return Next(replace(started, copying=how))
+    log_event(Event.RESTORE_COPY_STARTED, **restore.about, target=target.url, copied_from=source.url)
     return Next(started)
 
 
@@ -144,8 +138,8 @@ def _has_succeeded(restore: Restore, blob: BlobAddress, found: BlobState) -> boo
 
 def _under_way(services: Services, restore: Restore, found: BlobState) -> Next:
     now = services.now()
-    progress = {"bytes_done": found.bytes_done, "bytes_total": found.bytes_total, "checked": now}
-    return Next(restore.model_copy(update=progress), next_look(restore, now))
+    moving = replace(restore, bytes_done=found.bytes_done, bytes_total=found.bytes_total, checked=now)
+    return Next(moving, next_look(restore, now))
 
 
 async def _source(services: Services, restore: Restore) -> Version:

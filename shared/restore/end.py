@@ -1,22 +1,23 @@
 """The end of a restore: its leases are ended, nothing half-made is left, and its target's record lets go of it."""
 
 import contextlib
-import logging
+from dataclasses import replace
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import DiskError, NotAsLeftError, SourceGoneError, TargetLeasedError, explain
+from shared.errors import NotAsLeftError, TargetLeasedError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord
+from shared.model.job import LONGEST_CHECK_DELAY
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.names import RESTORE_METADATA
 from shared.model.restore import Restore, State
 from shared.model.restore_target import is_blank, released
-from shared.model.run import LONGEST_CHECK_DELAY
 from shared.points.dropping import drop
 from shared.runs.failures import record_failure
 from shared.runs.open_run import catch_up
@@ -62,12 +63,12 @@ async def let_go(services: Services, restore: Restore, why: str) -> None:
         f"what the restore {restore.restore} has left of {target.url} could not be cleaned up: {why}."
         f" What to do: end its lease {restore.lease}, and delete the disk if it is not whole"
     )
-    log_event(Event.RESTORE_LEFT_OVER, level=logging.WARNING, disk=restore.disk, restore=restore.restore, reason=left)
+    log_event(Event.RESTORE_LEFT_OVER, **restore.about, reason=left)
     now = services.now()
 
     def change(record: DiskRecord) -> DiskRecord:
-        told = {"last_error": left, "last_error_at": now}
-        return record.model_copy(update=told) if record.restore == restore.restore else record
+        is_own = record.restore == restore.restore
+        return replace(record, last_error=left, last_error_at=now) if is_own else record
 
     await services.records.update(target, change)
     await _let_go(services, restore)
@@ -82,7 +83,7 @@ async def _note(services: Services, restore: Restore) -> DiskRecord | None:
     def change(record: DiskRecord) -> DiskRecord:
         if restore.state is not State.FAILED or record.restore != restore.restore:
             return record
-        return record.model_copy(update={"last_error": restore.reason, "last_error_at": restore.ended})
+        return replace(record, last_error=restore.reason, last_error_at=restore.ended)
 
     return await services.records.update(restore.target_address, change)
 
@@ -158,15 +159,9 @@ async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: 
     try:
         await drop(services, blob, found, lease)
     except NotAsLeftError as error:
-        log_event(
-            Event.RESTORE_LEFT_OVER,
-            level=logging.WARNING,
-            disk=restore.disk,
-            restore=restore.restore,
-            reason=explain(error),
-        )
+        log_event(Event.RESTORE_LEFT_OVER, **restore.about, reason=explain(error))
     else:
-        log_event(Event.RESTORE_DROPPED, disk=restore.disk, restore=restore.restore, blob=blob.url)
+        log_event(Event.RESTORE_DROPPED, **restore.about, blob=blob.url)
 
 
 async def _let_go(services: Services, restore: Restore) -> None:
@@ -184,7 +179,7 @@ async def _let_go(services: Services, restore: Restore) -> None:
         return
     try:
         await catch_up(services, target)
-    except (AzureError, DiskError, SourceGoneError, RecordConflictError) as error:
+    except (AzureError, TidemarkError) as error:
         # The restore is over all the same; the message of a run that is over comes back to it.
         await record_failure(services, target, Event.SNAPSHOT_FAILED, error)
         await services.queues.send(FinishMessage(disk=target.url, run=restore.recovery_point), LONGEST_CHECK_DELAY)

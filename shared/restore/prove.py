@@ -1,6 +1,6 @@
 """The proof of a restore: the restored disk and its backup blob are held against the recovery point, part by part."""
 
-import logging
+from dataclasses import replace
 
 from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
@@ -42,20 +42,19 @@ async def prove_part(services: Services, restore: Restore, point: Version) -> Re
     try:
         await _compare(comparison, restore, number, is_last=number == half - 1)
     except DiffersError as error:
-        log_event(
-            Event.RESTORE_NOT_PROVED, level=logging.ERROR, disk=restore.disk, restore=restore.restore, reason=str(error)
-        )
+        log_event(Event.RESTORE_NOT_PROVED, **restore.about, reason=str(error))
         raise RestoreFailedError(f"{copy.blob.url} is not the recovery point that was copied to it: {error}") from None
-    counts: dict[str, object] = {
-        "parts_proved": restore.parts_proved + 1,
-        "ranges_compared": restore.ranges_compared + (comparison.ranges if is_disk else 0),
-        "samples_compared": restore.samples_compared + comparison.samples,
-        "bytes_compared": restore.bytes_compared + comparison.bytes_compared,
-    }
-    if is_disk and number == half - 1:
-        found = await look_at(services, copy, restore.size)
-        counts |= {"seen": found.described, "doubts": ", ".join(found.doubts)}
-    return restore.model_copy(update=counts)
+    proven = replace(
+        restore,
+        parts_proved=restore.parts_proved + 1,
+        ranges_compared=restore.ranges_compared + (comparison.ranges if is_disk else 0),
+        samples_compared=restore.samples_compared + comparison.samples,
+        bytes_compared=restore.bytes_compared + comparison.bytes_compared,
+    )
+    if not (is_disk and number == half - 1):
+        return proven
+    found = await look_at(services, copy, restore.size)
+    return replace(proven, seen=found.described, doubts=", ".join(found.doubts))
 
 
 async def _compare(comparison: Comparison, restore: Restore, number: int, *, is_last: bool) -> None:

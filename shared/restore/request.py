@@ -1,6 +1,5 @@
 """A restore is asked for: the request is read and put on record; whatever comes after is done step by step."""
 
-import logging
 from functools import partial
 
 from shared.azure.services import Services
@@ -44,7 +43,7 @@ async def _refuse(services: Services, restore: str, reason: str) -> None:
     now = services.now()
     opened = Restore(restore=restore, requested=now, checked=now, phase_began=now)
     if await services.restores.add(ended(opened, State.REFUSED, reason, now)):
-        log_event(Event.RESTORE_REFUSED, level=logging.WARNING, restore=restore, reason=reason)
+        log_event(Event.RESTORE_REFUSED, restore=restore, reason=reason)
 
 
 async def _on_record(services: Services, restore: str, request: RestoreRequest) -> Restore | None:
@@ -59,7 +58,7 @@ async def _on_record(services: Services, restore: str, request: RestoreRequest) 
 
 async def _enqueue(services: Services, opened: Restore) -> None:
     def refused(row: Restore, why: str) -> Restore:
-        log_event(Event.RESTORE_REFUSED, level=logging.WARNING, disk=row.disk, restore=row.restore, reason=why)
+        log_event(Event.RESTORE_REFUSED, **row.about, reason=why)
         return ended(row, State.REFUSED, why, services.now())
 
     message = RestoreMessage(disk=opened.disk, restore=opened.restore)

@@ -4,31 +4,21 @@ Each step looks at what is there, does what is missing and comes back; nothing w
 harmless: the row of the restore is only advanced by the invocation that has read it.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain, then_of
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.changes.ranges import DisorderedRangesError
-from shared.errors import (
-    CopyRefusedError,
-    LeaseLostError,
-    NotAsLeftError,
-    SourceGoneError,
-    StepFailedError,
-    TargetLeasedError,
-    explain,
-    is_lasting,
-)
+from shared.errors import StepFailedError, Then
 from shared.events import Event, log_event
-from shared.model.job import out_of_patience
+from shared.jobs.stage_events import OF_RESTORE
+from shared.model.job import LONGEST_CHECK_DELAY, out_of_patience
 from shared.model.messages import RestoreMessage
 from shared.model.restore import (
     Next,
-    RefusedError,
     Restore,
     RestoreFailedError,
     State,
@@ -38,7 +28,6 @@ from shared.model.restore import (
     next_try,
     tried_again,
 )
-from shared.model.run import LONGEST_CHECK_DELAY
 from shared.restore.adopt import as_done, prove_and_adopt
 from shared.restore.begin import begin
 from shared.restore.copying import copy_back, promote
@@ -46,9 +35,6 @@ from shared.restore.end import clean_up_or_leave, is_adopted, let_go
 from shared.restore.request import restore_disk
 
 _AFTER_CONFLICT = timedelta(seconds=5)
-
-_ENDS_IT = (RefusedError, TargetLeasedError, SourceGoneError, RestoreFailedError, DisorderedRangesError)
-_BEGINS_ANEW = (NotAsLeftError, LeaseLostError, CopyRefusedError)
 
 _STEPS: Mapping[State, Callable[[Services, Restore], Awaitable[Next]]] = {
     State.REQUESTED: begin,
@@ -68,9 +54,7 @@ async def continue_restore(services: Services, message: RestoreMessage) -> None:
         await _continue(services, message)
     except AzureError as error:
         reason = explain(error)
-        log_event(
-            Event.RESTORE_STEP_FAILED, level=logging.ERROR, disk=message.disk, restore=message.restore, reason=reason
-        )
+        log_event(Event.RESTORE_STEP_FAILED, **message.about, reason=reason)
         try:
             await services.queues.send(message, LONGEST_CHECK_DELAY)
         except AzureError:
@@ -83,7 +67,7 @@ async def _continue(services: Services, message: RestoreMessage) -> None:
         await restore_disk(services, message.request.encode(), message.restore)
         return
     if found is None:
-        log_event(Event.MESSAGE_DROPPED, disk=message.disk, restore=message.restore, step="continue-restore")
+        log_event(Event.MESSAGE_DROPPED, **message.about, step="continue-restore")
         return
     restore, etag = found
     if restore.has_ended:
@@ -120,19 +104,18 @@ async def _after(services: Services, restore: Restore, error: Exception) -> Next
 
 
 async def _after_error(services: Services, restore: Restore, error: Exception) -> Next:
-    if isinstance(error, _ENDS_IT):
-        return _end(services, restore, str(error))
-    if isinstance(error, _BEGINS_ANEW):
-        return await _try_again(services, restore, explain(error))
-    if isinstance(error, RecordConflictError):
-        # Another invocation, or another restore, was faster: what it has done is to be looked at.
-        return Next(restore, _AFTER_CONFLICT)
-    is_for_good = isinstance(error, AzureError) and is_lasting(error)
-    if is_for_good and restore.state is not State.REQUESTED:
-        return await _try_again(services, restore, explain(error))
-    if is_for_good:
-        return _end(services, restore, explain(error))
-    return await _wait(services, restore, explain(error), LONGEST_CHECK_DELAY)
+    reason, has_begun = explain(error), restore.state is not State.REQUESTED
+    match then_of(error):
+        case Then.BEGIN_ANEW | Then.BEGIN_ANEW_OR_END if has_begun:
+            return _begin_anew(services, restore, reason)
+        case Then.END | Then.BEGIN_ANEW_OR_END:
+            return _end(services, restore, reason)
+        case Then.LOOK_AGAIN:
+            return Next(restore, _AFTER_CONFLICT)
+        case Then.BEGIN_ANEW:
+            return await _wait(services, restore, reason, next_look(restore, services.now()))
+        case _:
+            return await _wait(services, restore, reason, LONGEST_CHECK_DELAY)
 
 
 async def _wait(services: Services, restore: Restore, reason: str, delay: timedelta) -> Next:
@@ -161,10 +144,8 @@ def _end(services: Services, restore: Restore, why: str) -> Next:
     return Next(failed(restore, why, services.now()))
 
 
-async def _try_again(services: Services, restore: Restore, reason: str) -> Next:
-    """Begin the copies anew; before there are any, just come back."""
-    if restore.state is State.REQUESTED:
-        return await _wait(services, restore, reason, next_look(restore, services.now()))
+def _begin_anew(services: Services, restore: Restore, reason: str) -> Next:
+    """Begin the copies anew, unless that was done often enough."""
     try:
         again = tried_again(restore, reason, services.now())
     except RestoreFailedError as error:
@@ -174,13 +155,10 @@ async def _try_again(services: Services, restore: Restore, reason: str) -> Next:
 
 def _log(before: Restore, then: Restore) -> None:
     """Log what a step has come to."""
-    about = {"restore": then.restore, "disk": then.disk, "target": then.target, "recovery_point": then.recovery_point}
+    about = {**then.about, "target": then.target, "recovery_point": then.recovery_point}
     if then.state is not before.state:
-        levels = {State.REFUSED: logging.WARNING, State.FAILED: logging.ERROR}
-        level = levels.get(then.state, logging.INFO)
         log_event(
-            Event(f"restore-{then.state}"),
-            level=level,
+            OF_RESTORE[then.state],
             **about,
             point=then.target_snapshot,
             size=then.size,
@@ -190,4 +168,4 @@ def _log(before: Restore, then: Restore) -> None:
             proof=then.proof,
         )
     if then.last_error_at != before.last_error_at:
-        log_event(Event.RESTORE_STEP_FAILED, level=logging.ERROR, **about, reason=then.last_error)
+        log_event(Event.RESTORE_STEP_FAILED, **about, reason=then.last_error)

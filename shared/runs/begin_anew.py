@@ -1,16 +1,17 @@
 """How a run's plan is begun anew: under another number and another lease id, so that nothing of the old one counts."""
 
-import logging
+from dataclasses import replace
 from datetime import timedelta
 
 from shared.azure.services import Services
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord, Kind
+from shared.model.disk import DiskRecord, run_of
 from shared.model.failed_runs import MOST_RESYNCS
 from shared.model.messages import PlanMessage, RunMessage
-from shared.model.run import begun_anew
+from shared.model.run import Kind
+from shared.model.run_steps import begun_anew
 from shared.runs.give_up import give_up
 
 _FIRST_ON_RECORD = timedelta(seconds=2)
@@ -43,7 +44,9 @@ async def resync(services: Services, message: RunMessage, reason: str) -> None:
         run = record.run_of(message.run)
         if run is None or run.plan != message.plan or run.resyncs >= MOST_RESYNCS:
             return record
-        return begun_anew(record, Kind.RESYNC, reason).with_run(resyncs=run.resyncs + 1, progressed=now)
+        return begun_anew(record, Kind.RESYNC, reason).with_run(
+            replace(run_of(begun_anew(record, Kind.RESYNC, reason)), resyncs=run.resyncs + 1, progressed=now)
+        )
 
     record = await services.records.update(message.address, change)
     run = record.run_of(message.run) if record else None
@@ -68,7 +71,7 @@ async def distrust(services: Services, disk: BlobAddress, point: str, reason: st
         planned.clear()
         if record.base_snapshot != point:
             return record
-        doubted = record.model_copy(update={"resync_reason": record.resync_reason or reason})
+        doubted = replace(record, resync_reason=record.resync_reason or reason)
         run = record.run
         if run is None or not run.opened or run.kind is not Kind.INCREMENTAL:
             return doubted
@@ -94,7 +97,5 @@ async def _hand_on(services: Services, message: RunMessage, record: DiskRecord |
     if run.plan == message.plan + 1:
         next_lease = message.of_plan(run.plan).lease_id
         await services.leases.change(services.backups.address(message.address), message.lease_id, next_lease)
-    log_event(
-        Event.RUN_BEGUN_ANEW, level=logging.WARNING, disk=message.disk, run=message.run, kind=run.kind, reason=reason
-    )
+    log_event(Event.RUN_BEGUN_ANEW, **message.about, kind=run.kind, reason=reason)
     return True

@@ -1,14 +1,17 @@
 """After the seal: the run's lease is ended, and what it has left over is deleted. Repeating it is harmless."""
 
+from dataclasses import replace
+
 from azure.core.exceptions import AzureError
 
 from shared.azure.services import Services
 from shared.errors import SourceGoneError, gone
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress, is_url_of
-from shared.model.disk import DiskRecord, PointState, RecoveryPoint, Task
-from shared.model.inspection import Stage
+from shared.model.disk import DiskRecord
+from shared.model.inspection import Stage, Task
 from shared.model.messages import FinishMessage, RunMessage
+from shared.model.point import PointState, RecoveryPoint
 from shared.points.versions import mark_damaged
 from shared.runs.failures import record_failure
 
@@ -60,7 +63,7 @@ async def mark_missing(services: Services, disk: BlobAddress) -> None:
         damage = gone(backup.url, point.backup_snapshot)
         if point.backup_snapshot in there:
             if point.damage == damage:
-                await services.records.mark(disk, point.model_copy(update={"state": PointState.SEALED, "damage": ""}))
+                await services.records.mark(disk, replace(point, state=PointState.SEALED, damage=""))
         elif point.state is not PointState.DAMAGED and await _is_gone(services, backup, point):
             await mark_damaged(services, disk, point, damage)
 

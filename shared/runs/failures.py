@@ -1,15 +1,15 @@
 """How a step that fails is put on the record of its disk, before the queue tries it again."""
 
 import contextlib
-import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.azure.tables.records import RecordConflictError
-from shared.errors import OtherDiskError, StepFailedError, explain
+from shared.errors import StepFailedError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DiskRecord
@@ -41,18 +41,18 @@ async def record_failure(
 ) -> None:
     """Log a failure and put it on the disk's record, which is made if there is none yet."""
     reason = explain(error)
-    log_event(event, level=logging.ERROR, disk=disk.url, run=run, reason=reason)
+    log_event(event, disk=disk.url, run=run, reason=reason)
 
     def failed(record: DiskRecord) -> DiskRecord:
         now = services.now()
-        return erred(record, run, now).model_copy(update={"last_error": reason, "last_error_at": now})
+        return replace(erred(record, run, now), last_error=reason, last_error_at=now)
 
     try:
         if await services.records.update(disk, failed) is None:
             await services.records.put(disk, failed(new_record(services, disk)), None)
-    except (AzureError, RecordConflictError, ValidationError, OtherDiskError) as unwritten:
+    except (AzureError, TidemarkError, ValidationError) as unwritten:
         # The failure is in the log; the other disks must not suffer for the record.
-        log_event(Event.RECORD_FAILED, level=logging.ERROR, disk=disk.url, run=run, reason=explain(unwritten))
+        log_event(Event.RECORD_FAILED, disk=disk.url, run=run, reason=explain(unwritten))
 
 
 def new_record(services: Services, disk: BlobAddress) -> DiskRecord:

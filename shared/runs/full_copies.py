@@ -3,22 +3,23 @@
 `plan_changes` starts the copy, `finish_backup` looks at it until it has succeeded; nothing waits for it.
 """
 
-import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import is_passing
 from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
-from shared.errors import DiskError, is_passing
+from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.blob import COPY_PENDING, BlobState
 from shared.model.catalogue import point_metadata
-from shared.model.disk import COPY_BLOB, DiskRecord, Kind, OpenRun
+from shared.model.disk import DiskRecord, run_of
 from shared.model.messages import FinishMessage, PlanMessage, RunMessage
 from shared.model.names import COPY_METADATA
-from shared.model.run import copied
+from shared.model.run import COPY_BLOB, Kind, OpenRun
+from shared.model.run_steps import copied
 from shared.points import versions as points
 from shared.points.dropping import drop
 from shared.runs.failures import record_failure
@@ -46,12 +47,12 @@ async def start_copy(services: Services, message: PlanMessage, run: OpenRun) -> 
                 raise
             await record_failure(services, disk, Event.FULL_COPY_FAILED, error, message.run)
         else:
-            log_event(Event.FULL_COPY_STARTED, disk=disk.url, run=message.run, copy=copy.url)
+            log_event(Event.FULL_COPY_STARTED, **message.about, copy=copy.url)
 
     def opened(record: DiskRecord) -> DiskRecord:
         if record.run_of(message.run) is None:
             return record
-        return record.with_run(opened=True, kind=Kind.FULL, copying=COPY_BLOB)
+        return record.with_run(replace(run_of(record), opened=True, kind=Kind.FULL, copying=COPY_BLOB))
 
     await services.records.update(disk, opened)
 
@@ -75,7 +76,7 @@ class CopyLook:
     def on_record(self, record: DiskRecord, now: datetime) -> DiskRecord:
         """Put its progress on record; what is not under way keeps its trouble."""
         if not self.is_under_way:
-            return record.with_run(checked=now)
+            return record.with_run(replace(run_of(record), checked=now))
         return copied(record, self.bytes_done, now)
 
 
@@ -105,7 +106,7 @@ async def drop_copy(services: Services, message: RunMessage, run: OpenRun) -> No
     found = await services.pages.look(copy)
     if found and found.is_marked(message.run_id) and not _is_under_way(message, found, run.size):
         await drop(services, copy, found)
-        log_event(Event.FULL_COPY_DROPPED, level=logging.WARNING, disk=message.disk, run=message.run, copy=copy.url)
+        log_event(Event.FULL_COPY_DROPPED, **message.about, copy=copy.url)
 
 
 def _is_under_way(message: RunMessage, found: BlobState, size: int) -> bool:

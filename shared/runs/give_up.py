@@ -3,12 +3,13 @@
 from shared.azure.services import Services
 from shared.events import Event
 from shared.model.disk import DiskRecord
+from shared.model.job import LONGEST_CHECK_DELAY
 from shared.model.messages import FinishMessage, RunMessage
-from shared.model.run import LONGEST_CHECK_DELAY, given_up
+from shared.model.run import Mode
+from shared.model.run_steps import given_up
 from shared.runs.clean_up import drop_duplicates
 from shared.runs.failures import record_failure
 from shared.runs.full_copies import drop_copy
-from shared.settings import Mode
 
 
 async def give_up(services: Services, message: RunMessage, why: Exception) -> None:

@@ -1,7 +1,7 @@
 """How a run is opened: from a source snapshot that a tick has taken, or of a disk that the last tick has found busy."""
 
 import contextlib
-import logging
+from dataclasses import replace
 from datetime import datetime
 
 from shared.azure.services import Services
@@ -9,10 +9,11 @@ from shared.azure.tables.records import RecordConflictError
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord, OpenRun
+from shared.model.disk import DiskRecord, run_of
 from shared.model.messages import FinishMessage, PlanMessage
 from shared.model.notices import noticed, versions_kept
-from shared.model.run import next_check
+from shared.model.run import OpenRun
+from shared.model.run_steps import next_check
 from shared.model.tick import asked_for, is_to_catch_up
 from shared.runs.failures import new_record
 
@@ -63,19 +64,14 @@ async def open_run(services: Services, disk: BlobAddress, snapshot: str, tick: d
     now = services.now()
     mode = services.settings.mode_of(disk)
     run = OpenRun(snapshot=snapshot, size=source.size, started=now, tick=tick, mode=mode, progressed=now, checked=now)
+    about = {"disk": disk.url, "run": snapshot}
     if not await _put_on_record(services, disk, run, tick):
-        log_event(
-            Event.SNAPSHOT_DROPPED,
-            level=logging.WARNING,
-            disk=disk.url,
-            run=snapshot,
-            reason="another run or a restore was faster",
-        )
+        log_event(Event.SNAPSHOT_DROPPED, **about, reason="another run or a restore was faster")
         await services.disks.delete_snapshot(disk, snapshot)
         return
-    log_event(Event.RUN_OPENED, disk=disk.url, run=snapshot, size=source.size)
+    log_event(Event.RUN_OPENED, **about, size=source.size)
     if services.disks.versioned.get(disk):
-        log_event(Event.VERSIONS_KEPT, level=logging.WARNING, disk=disk.url, run=snapshot, reason=versions_kept(disk))
+        log_event(Event.VERSIONS_KEPT, **about, reason=versions_kept(disk))
     await _enqueue(services, disk, run)
 
 
@@ -91,7 +87,7 @@ async def _enqueue_again(services: Services, disk: BlobAddress, run: OpenRun) ->
     now = services.now()
 
     def looked_at(record: DiskRecord) -> DiskRecord:
-        return record.with_run(checked=now) if record.run_of(run.snapshot) else record
+        return record.with_run(replace(run_of(record), checked=now)) if record.run_of(run.snapshot) else record
 
     await services.records.update(disk, looked_at)
 
@@ -110,8 +106,7 @@ async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun, ti
             return record
         adopted = record.adopted and not services.settings.covers(disk)
         notice = noticed(disk, services.disks.versioned.get(disk), record.notice)
-        begun = {"run": run, "backup_blob": new.backup_blob, "adopted": adopted, "notice": notice, "late_tick": None}
-        return record.model_copy(update=begun)
+        return replace(record, run=run, backup_blob=new.backup_blob, adopted=adopted, notice=notice, late_tick=None)
 
     record = await services.records.update(disk, opened)
     if record is None:

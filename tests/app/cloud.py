@@ -24,12 +24,13 @@ from infra.local.host.forked import fork
 from infra.local.host.process import HostProcess, execute, run_host
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure
 from shared.azure.queues import QUEUE_OF, QUEUES
-from shared.azure.tables.records import from_properties
+from shared.azure.tables.rows import from_properties, from_row
 from shared.events import Event
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DISK_ROW, POINT_ROW_PREFIX, DiskRecord, RecoveryPoint
+from shared.model.disk import DISK_ROW, DiskRecord
 from shared.model.messages import Message
 from shared.model.names import BACKUPS_TABLE, PAGE, PARTS_TABLE, backup_blob_name, disk_key
+from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 
 PATIENCE_SECONDS = 180.0
 """More than twice what the app waits at most before it looks again, `LONGEST_CHECK_DELAY`."""
@@ -110,7 +111,7 @@ class Disk:
 
     async def record(self) -> DiskRecord:
         entity = await self.cloud.tables.get_table_client(BACKUPS_TABLE).get_entity(disk_key(self.address), DISK_ROW)
-        return DiskRecord.from_entity(from_properties(entity))
+        return from_row(DiskRecord, from_properties(entity))
 
     async def known_record(self) -> DiskRecord | None:
         """Its record; None before there is one."""
@@ -125,7 +126,7 @@ class Disk:
             parameters={"disk": disk_key(self.address), "first": POINT_ROW_PREFIX, "last": f"{POINT_ROW_PREFIX}~"},
         )
         try:
-            return [RecoveryPoint.model_validate(from_properties(row)) async for row in rows]
+            return [from_row(RecoveryPoint, from_properties(row)) async for row in rows]
         except ResourceNotFoundError:
             return []
 
@@ -297,7 +298,7 @@ class Cloud:
 
     async def send(self, message: Message) -> None:
         """Enqueue a message, as the app does."""
-        await self.queues.get_queue_client(QUEUE_OF[type(message)]).send_message(message.model_dump_json())
+        await self.queues.get_queue_client(QUEUE_OF[type(message)]).send_message(message.body)
 
     async def snapshots(self, account: Account, container: str, name: str) -> list[str]:
         found = self.services[account].get_container_client(container).list_blobs(name, include=["snapshots"])

@@ -9,10 +9,11 @@ from azure.storage.blob.aio import BlobClient
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
 from shared.azure.queues import QUEUES
 from shared.model.addresses import BlobAddress
-from shared.model.disk import Kind, RecoveryPoint, Task
-from shared.model.inspection import Stage
+from shared.model.inspection import Stage, Task
 from shared.model.names import BACKUPS_TABLE, PAGE, SCRATCH_PREFIX, backup_blob_name, disk_key
+from shared.model.point import RecoveryPoint
 from shared.model.restore import State
+from shared.model.run import Kind
 from tests.app.cloud import App, Cloud, Disk, pages
 from tests.app.crashes import MortalApp
 from tests.app.inspecting import ask_for, inspections

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import aiohttp
 from azure.core.exceptions import ResourceNotFoundError
 
-from infra.local.gateway import Front, Gateway, Stage, When, run_front
-from infra.local.gateway.stage import Call
+from infra.local.gateway import Gateway, Interceptor, Proxy, When, run_proxy
+from infra.local.gateway.interceptor import ServiceCall
 from infra.local.host.forked import fork
 from infra.local.host.process import run_host
 from infra.local.local_azure import ACCOUNTS, HOST, ROOT
@@ -64,19 +64,19 @@ class Played:
 
 @dataclass
 class MortalApp:
-    """The app behind stages that see each of its calls to blobs, queues and tables.
+    """The app behind interceptors that see each of its calls to blobs, queues and tables.
 
     Attributes:
         cloud: where it runs.
         disks: what it backs up.
-        fronts: what is before the queues and the tables.
+        proxies: what is before the queues and the tables.
         app: the app, as long as it lives.
         last: what came of the last play.
     """
 
     cloud: Cloud
     disks: Sequence[str | dict[str, Any]]
-    fronts: Sequence[Front]
+    proxies: Sequence[Proxy]
     app: App = field(init=False)
     last: Played = field(default_factory=lambda: Played(0))
     _life: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -88,7 +88,7 @@ class MortalApp:
         await self._life.aclose()
         if self.cloud.log.exists():
             self._log_begins = self.cloud.log.stat().st_size
-        queues, tables = (front.url for front in self.fronts)
+        queues, tables = (proxy.url for proxy in self.proxies)
         storage = self.cloud.azure.connection_string(HOST, queue_url=queues, table_url=tables)
         settings = self.cloud.azure.app_settings(self.disks, AzureWebJobsStorage=storage, RUN_STALLED_AFTER_SECONDS="1")
         # Looked at rarely, the queues leave the machine to what is swept.
@@ -115,13 +115,13 @@ class MortalApp:
             steps.extend(self._at_work())
             self.app.host.kill()
 
-        stage = Stage(_is_the_apps, point.number if point else 0, point.when if point else "before", kill)
-        with self._on_stage(stage):
+        interceptor = Interceptor(_is_the_apps, point.number if point else 0, point.when if point else "before", kill)
+        with self._intercepted(interceptor):
             await do(self.app)
-            await self._rest(stage)
-        played = self.last = Played(len(stage.calls))
-        if stage.struck:
-            service, request = stage.struck
+            await self._rest(interceptor)
+        played = self.last = Played(len(interceptor.calls))
+        if interceptor.struck:
+            service, request = interceptor.struck
             played.crash = Crash(service, request.operation, request.path, "+".join(sorted(set(steps))) or "none")
             await self.start()
             await self._rest()
@@ -133,25 +133,25 @@ class MortalApp:
         return played
 
     @contextlib.contextmanager
-    def _on_stage(self, stage: Stage) -> Iterator[None]:
-        services: list[Gateway | Front] = [self.cloud.azure.gateway, *self.fronts]
+    def _intercepted(self, interceptor: Interceptor) -> Iterator[None]:
+        services: list[Gateway | Proxy] = [self.cloud.azure.gateway, *self.proxies]
         for service in services:
-            service.stage = stage
+            service.interceptor = interceptor
         try:
             yield
         finally:
             for service in services:
-                service.stage = None
+                service.interceptor = None
 
-    async def _rest(self, stage: Stage | None = None) -> None:
-        """Wait until nothing is under way any more; or until the stage has struck."""
+    async def _rest(self, interceptor: Interceptor | None = None) -> None:
+        """Wait until nothing is under way any more; or until the interceptor has struck."""
 
         async def look() -> bool:
             try:
-                if (stage and stage.struck) or await self._is_quiet():
+                if (interceptor and interceptor.struck) or await self._is_quiet():
                     return True
             except aiohttp.ClientError:
-                if stage and stage.struck:
+                if interceptor and interceptor.struck:
                     return True
                 raise
             await asyncio.sleep(LOOK_SECONDS)
@@ -201,8 +201,8 @@ async def mortal_app(cloud: Cloud, *disks: str | dict[str, Any]) -> AsyncIterato
     """Run the app, so that it can be killed at a call."""
     azurite = cloud.azure.azurite
     async with (
-        run_front("queue", azurite.queue_url, ACCOUNTS) as queues,
-        run_front("table", azurite.table_url, ACCOUNTS) as tables,
+        run_proxy("queue", azurite.queue_url, ACCOUNTS) as queues,
+        run_proxy("table", azurite.table_url, ACCOUNTS) as tables,
     ):
         mortal = MortalApp(cloud, disks, (queues, tables))
         try:
@@ -212,7 +212,7 @@ async def mortal_app(cloud: Cloud, *disks: str | dict[str, Any]) -> AsyncIterato
             await mortal.stop()
 
 
-def _is_the_apps(call: Call) -> bool:
+def _is_the_apps(call: ServiceCall) -> bool:
     """Tell the app's calls from those of the host's listener, which are made with the same storage."""
     service, request = call
     return service != "queue" or (request.operation in _APP_ON_QUEUES and "-poison" not in request.path)

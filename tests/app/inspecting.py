@@ -6,9 +6,8 @@ from typing import Any
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from shared.azure.tables.records import from_properties
-from shared.model.disk import Task
-from shared.model.inspection import Inspection
+from shared.azure.tables.rows import from_properties, from_row
+from shared.model.inspection import Inspection, Task
 from shared.model.names import BACKUPS_TABLE
 from tests.app.cloud import Cloud, Disk, until
 
@@ -28,7 +27,7 @@ async def inspections(cloud: Cloud, task: Task) -> list[Inspection]:
         "RowKey ge @first and RowKey lt @last", parameters={"first": f"{task}-", "last": f"{task}."}
     )
     try:
-        return [Inspection.model_validate(from_properties(row)) async for row in rows]
+        return [from_row(Inspection, from_properties(row)) async for row in rows]
     except ResourceNotFoundError:
         return []
 

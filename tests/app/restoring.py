@@ -7,7 +7,7 @@ from typing import Any
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from shared.azure.tables.records import from_properties
+from shared.azure.tables.rows import from_properties, from_row
 from shared.model.names import BACKUPS_TABLE, RESTORE_REQUESTS_QUEUE
 from shared.model.restore import RESTORE_ROW_PREFIX, Restore, State
 from tests.app.cloud import Cloud, Disk, until
@@ -39,7 +39,7 @@ async def restores(cloud: Cloud) -> list[Restore]:
         parameters={"first": RESTORE_ROW_PREFIX, "last": f"{RESTORE_ROW_PREFIX}~"},
     )
     try:
-        return [Restore.model_validate(from_properties(row)) async for row in rows]
+        return [from_row(Restore, from_properties(row)) async for row in rows]
     except ResourceNotFoundError:
         return []
 

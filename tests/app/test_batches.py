@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import pairwise
 
 from infra.local.gateway import Fault
 from shared.events import Event
-from shared.model.disk import OpenRun
 from shared.model.messages import BatchMessage, Message, PlanMessage
 from shared.model.names import COPY_RANGES_QUEUE, PAGE, PLAN_CHANGES_QUEUE
+from shared.model.run import OpenRun
 from tests.app.cloud import MIB, SOON_TAKEN_FOR_DEAD, App, Cloud, Disk, pages, until
 
 SHORT_LEASE = 2
@@ -118,11 +119,11 @@ async def test_a_batchs_message_that_comes_again_or_late_changes_nothing_and_enq
         await held.struck.wait()
         before = await _open_run(disk)
         assert (before.next_batch, before.at_work, before.position) == (4, True, 2 * MIB + SMALL)
-        about = {"disk": disk.url, "run": before.snapshot, "plan": before.plan}
-        late: list[Message] = [BatchMessage.model_validate({**about, "number": number}) for number in range(4)]
-        await _delivered(app, [*late, *late, PlanMessage.model_validate(about)])
+        run, plan = before.snapshot, before.plan
+        late: list[Message] = [BatchMessage(disk=disk.url, run=run, plan=plan, number=number) for number in range(4)]
+        await _delivered(app, [*late, *late, PlanMessage(disk=disk.url, run=run, plan=plan)])
         after = await _open_run(disk)
-        assert after.model_copy(update={"checked": before.checked}) == before
+        assert replace(after, checked=before.checked) == before
         await until(partial(_are_enqueued, cloud, COPY_RANGES_QUEUE, 1), "no message but of the batch that is at work")
         await until(partial(_are_enqueued, cloud, PLAN_CHANGES_QUEUE, 0), "no message of a plan")
         hold.set()

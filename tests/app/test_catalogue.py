@@ -1,9 +1,11 @@
 """The table is lost: the record is rebuilt from the backup account, and all goes on."""
 
-from shared.model.disk import Kind, RecoveryPoint
+from dataclasses import asdict
+
 from shared.model.names import BACKUPS_TABLE, PAGE, REBUILD_CATALOGUE_QUEUE
+from shared.model.point import RecoveryPoint
 from shared.model.restore import State
-from shared.settings import Mode
+from shared.model.run import Kind, Mode
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request
 from tests.app.test_full_copies import in_mode
@@ -25,7 +27,7 @@ async def rebuild(cloud: Cloud, app: App) -> None:
 
 def what_counts(points: list[RecoveryPoint]) -> list[dict[str, object]]:
     """Give what a restore needs to know of recovery points."""
-    return [point.model_dump(exclude=COUNTS | TIMES) for point in points]
+    return [{name: value for name, value in asdict(point).items() if name not in COUNTS | TIMES} for point in points]
 
 
 async def back_up(app: App, disk: Disk, *others: Disk) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from infra.local.gateway import Fault, Request
 from shared.events import Event
-from shared.model.disk import SERVER_SIDE
 from shared.model.names import BACKUPS_TABLE, MAX_WRITE, PAGE, PARTS_TABLE, STORAGE_API_VERSION
 from shared.model.restore import State
+from shared.model.run import SERVER_SIDE
 from tests.app.cloud import MIB, Cloud, pages, until
 from tests.app.restoring import ask, ended, request
 

@@ -6,10 +6,11 @@ import json
 from infra.local.gateway import Fault
 from infra.local.gateway.deletions import Kept
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
-from shared.model.disk import SERVER_SIDE, PointState, Task
-from shared.model.inspection import Stage
+from shared.model.inspection import Stage, Task
 from shared.model.names import PAGE, SCRATCH_PREFIX, scratch_name
+from shared.model.point import PointState
 from shared.model.restore import State
+from shared.model.run import SERVER_SIDE
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.inspecting import ask_for, has_ended, inspected, inspections
 from tests.app.restoring import ask, ended, request

@@ -7,10 +7,10 @@ from azure.storage.blob.aio import BlobClient
 
 from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
-from shared.model.disk import SERVER_SIDE, Kind, Task
-from shared.model.inspection import Stage
+from shared.model.inspection import Stage, Task
 from shared.model.names import PAGE
 from shared.model.restore import State
+from shared.model.run import SERVER_SIDE, Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages
 from tests.app.inspecting import inspected
 from tests.app.restoring import ask, ended, request

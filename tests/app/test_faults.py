@@ -11,10 +11,10 @@ from azure.storage.blob.aio import BlobLeaseClient
 
 from infra.local.gateway import Fault
 from shared.events import Event
-from shared.model.disk import Kind
+from shared.model.job import is_unwatched
 from shared.model.messages import BatchMessage, FinishMessage, PlanMessage, RunMessage
 from shared.model.names import FINISH_BACKUP_QUEUE, PAGE
-from shared.model.run import is_unwatched
+from shared.model.run import Kind
 from tests.app.cloud import MIB, SOON_TAKEN_FOR_DEAD, App, Cloud, Disk, pages, until
 
 WRITES = ("Put Page", "Put Page From URL", "Clear Pages")

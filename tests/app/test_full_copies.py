@@ -9,10 +9,10 @@ from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.events import Event
-from shared.model.disk import SERVER_SIDE, Kind, RecoveryPoint
 from shared.model.names import PAGE, backup_blob_name
+from shared.model.point import RecoveryPoint
 from shared.model.restore import State
-from shared.settings import Mode
+from shared.model.run import SERVER_SIDE, Kind, Mode
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request
 

@@ -13,9 +13,9 @@ from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR, Role
 from infra.local.identity_azure import APP, IdentityAzure, run_identity_azure
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, MORE_DISKS, ROOT
 from shared.events import Event
-from shared.model.disk import SERVER_SIDE, Kind
 from shared.model.names import BACKUPS_TABLE, PAGE, PARTS_TABLE, STORAGE_API_VERSION, full_copy_name
 from shared.model.restore import State
+from shared.model.run import SERVER_SIDE, Kind
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request
 
@@ -33,10 +33,10 @@ async def azure() -> AsyncIterator[IdentityAzure]:
 
 @pytest.fixture(autouse=True)
 def _roles_as_at_first(azure: IdentityAzure) -> Iterator[None]:
-    given = list(azure.door.roles.given)
-    azure.door.refused.clear()
+    given = list(azure.authorizer.roles.given)
+    azure.authorizer.refused.clear()
     yield
-    azure.door.roles.given[:] = given
+    azure.authorizer.roles.given[:] = given
 
 
 def give_disk_reader(azure: IdentityAzure, cloud: Cloud) -> None:
@@ -93,7 +93,7 @@ async def test_backups_and_a_restore_need_no_key(azure: IdentityAzure, cloud: Cl
         new = await cloud.existing_disk(target, bytes(disk.expected))
         assert await cloud.read(new.blob, new.account) == disk.expected
     assert set(by_app(cloud, cloud.container)) == READER_DOES, "the restore wrote nothing where it may only read"
-    assert not azure.door.refused, "nobody has tried a key, or what no role permits"
+    assert not azure.authorizer.refused, "nobody has tried a key, or what no role permits"
     await assert_no_secret_is_kept(azure, cloud)
 
 
@@ -122,7 +122,7 @@ async def assert_no_secret_is_kept(azure: IdentityAzure, cloud: Cloud) -> None:
     assert all(word in kept for word in ("run-sealed", "'RowKey': 'disk'", '"plan":0')), "log, tables and messages"
     copied = [request.headers.get("x-ms-copy-source", "") for request in cloud.requests]
     signatures = {field.removeprefix("sig=") for url in copied for field in url.split("&") if field.startswith("sig=")}
-    keys = {account.key for account in ACCOUNTS} | set(azure.door.delegations.issued)
+    keys = {account.key for account in ACCOUNTS} | set(azure.authorizer.delegation_keys.issued)
     secrets = signatures | keys | set(azure.issuer.issued) | {azure.endpoint.header}
     assert signatures
     versions = [dict(parse_qsl(url)) for url in copied if "sig=" in url]
@@ -141,7 +141,7 @@ async def test_a_run_goes_on_by_itself_when_the_keys_that_it_signs_with_are_revo
     async with cloud.app(disk) as app:
         await app.tick()
         await held.struck.wait()
-        azure.door.delegations.revoke()
+        azure.authorizer.delegation_keys.revoke()
         hold.set()
         [point] = await app.next_points([disk], [0])
     assert cloud.count("Put Page From URL", status=403) == 1
@@ -180,7 +180,7 @@ async def test_a_full_copy_needs_no_key(azure: IdentityAzure, cloud: Cloud) -> N
     assert (await disk.record()).last_error == ""
     started = [request for request in cloud.requests if (request.operation, request.status) == ("Copy Blob", 202)]
     assert ["skoid=" in request.headers["x-ms-copy-source"] for request in started] == [True, True]
-    assert not azure.door.refused
+    assert not azure.authorizer.refused
 
 
 async def test_without_the_role_to_write_a_restore_is_refused_and_the_backups_go_on(
@@ -218,7 +218,7 @@ async def test_a_disk_without_a_role_says_which_and_where_and_the_others_are_bac
     give_disk_reader(azure, cloud)
     other, disk = await cloud.disk(), await cloud.disk(account=MORE_DISKS)
     await disk.write(0, pages(2))
-    delegator = next(given for given in azure.door.roles.given if given.scope == f"/{MORE_DISKS.name}")
+    delegator = next(given for given in azure.authorizer.roles.given if given.scope == f"/{MORE_DISKS.name}")
     azure.take_from_app(delegator)
     # The queue may give the batch up before the role is given, and the next tick come before that is on record.
     async with cloud.app(other, disk, RUN_STALLED_AFTER_SECONDS="1") as app:
@@ -230,6 +230,6 @@ async def test_a_disk_without_a_role_says_which_and_where_and_the_others_are_bac
         await app.tick()
         said = await until(lambda: last_error(disk, "Delegator"), "the next error on record")
         assert f"Storage Blob Delegator on the storage account {disk.address.service_url}." in said
-        azure.door.roles.given.append(delegator)
+        azure.authorizer.roles.given.append(delegator)
         [point] = await app.back_up(disk)
         assert await disk.content_of(point) == disk.expected

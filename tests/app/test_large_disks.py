@@ -12,9 +12,9 @@ import pytest
 from infra.local.gateway import Fault, Request
 from infra.local.local_azure import BACKUPS
 from shared.events import Event
-from shared.model.disk import Kind
 from shared.model.names import PAGE
 from shared.model.restore import State
+from shared.model.run import Kind
 from shared.pages.listing import WINDOW
 from tests.app.cloud import KIB, MIB, Cloud, Disk, pages, until, valid_ranges
 from tests.app.restoring import ask, ended, request

@@ -9,7 +9,8 @@ from infra.local.gateway import Fault
 from infra.local.local_azure import ACCOUNTS
 from shared.changes.pace import FASTEST
 from shared.events import Event
-from shared.model.disk import Task
+from shared.jobs.stage_events import OF_INSPECTION
+from shared.model.inspection import Stage, Task
 from tests.app.cloud import MIB, Cloud, pages, until
 from tests.app.inspecting import ask_for, has_ended
 from tests.app.restoring import ask, ended, request
@@ -87,14 +88,15 @@ async def test_each_step_of_a_backup_is_an_event_with_disk_run_counts_bytes_and_
 async def test_each_stage_of_a_verify_and_of_a_drill_is_an_event(cloud: Cloud) -> None:
     disk = await cloud.disk()
     await disk.write(0, pages(4))
-    stages = {Task.VERIFY: ("comparing", "ending", "done"), Task.DRILL: ("promoting", "comparing", "ending", "done")}
+    compared = (Stage.COMPARING, Stage.ENDING, Stage.DONE)
+    stages = {Task.VERIFY: compared, Task.DRILL: (Stage.PROMOTING, *compared)}
     async with cloud.app(disk) as app:
         [point] = await app.back_up(disk)
         for task in stages:
             await has_ended(cloud, task, await ask_for(cloud, task, json.dumps({"disk": disk.url})))
         await until(app.idle, "the last event")
-    for task, names in stages.items():
-        found = [cloud.events(Event(f"{task}-{name}")) for name in ("requested", *names)]
+    for task, come_to in stages.items():
+        found = [cloud.events(OF_INSPECTION[task, stage]) for stage in (Stage.REQUESTED, *come_to)]
         assert [len(said) for said in found] == [1] * len(found)
         assert {said[0]["disk"] for said in found} == {disk.url}
         took = [said[0]["duration_seconds"] for said in found[1:]]

@@ -7,9 +7,11 @@ from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
 from shared.events import Event
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DISK_ROW, PointState, Task
+from shared.model.disk import DISK_ROW
 from shared.model.fitness import LONGEST_SOURCE
+from shared.model.inspection import Task
 from shared.model.names import BACKUPS_TABLE, disk_key
+from shared.model.point import PointState
 from shared.model.restore import State
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.inspecting import inspected, inspections

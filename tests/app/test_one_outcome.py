@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from infra.local.gateway import Fault, Front, run_front
+from infra.local.gateway import Fault, Proxy, run_proxy
 from infra.local.local_azure import ACCOUNTS, HOST
 from shared.azure.queues import POISON_SUFFIX
 from shared.events import Event
-from shared.model.disk import Task
-from shared.model.inspection import Stage
+from shared.model.inspection import Stage, Task
 from shared.model.messages import InspectionMessage, RestoreMessage
 from shared.model.names import (
     CONTINUE_INSPECTION_QUEUE,
@@ -31,23 +30,23 @@ REFUSED = (403, "AuthorizationPermissionMismatch", "not now")
 
 
 @dataclass(frozen=True)
-class Fronts:
+class Proxies:
     """What is before the host storage's queues and tables."""
 
-    queues: Front
-    tables: Front
+    queues: Proxy
+    tables: Proxy
     storage: str
 
 
 @pytest.fixture
-async def fronts(cloud: Cloud) -> AsyncIterator[Fronts]:
+async def proxies(cloud: Cloud) -> AsyncIterator[Proxies]:
     azurite = cloud.azure.azurite
     async with (
-        run_front("queue", azurite.queue_url, ACCOUNTS) as queues,
-        run_front("table", azurite.table_url, ACCOUNTS) as tables,
+        run_proxy("queue", azurite.queue_url, ACCOUNTS) as queues,
+        run_proxy("table", azurite.table_url, ACCOUNTS) as tables,
     ):
         storage = cloud.azure.connection_string(HOST, queue_url=queues.url, table_url=tables.url)
-        yield Fronts(queues, tables, storage)
+        yield Proxies(queues, tables, storage)
 
 
 async def backed_up_disk(cloud: Cloud) -> Disk:
@@ -57,13 +56,13 @@ async def backed_up_disk(cloud: Cloud) -> Disk:
 
 
 async def test_a_restore_whose_first_step_can_not_be_enqueued_is_refused_once_and_for_all(
-    cloud: Cloud, fronts: Fronts
+    cloud: Cloud, proxies: Proxies
 ) -> None:
     disk = await backed_up_disk(cloud)
-    async with cloud.app(disk, AzureWebJobsStorage=fronts.storage) as app:
+    async with cloud.app(disk, AzureWebJobsStorage=proxies.storage) as app:
         await app.back_up(disk)
         fault = Fault("Put Message", f"*/{CONTINUE_RESTORE_QUEUE}/messages", refuse=REFUSED)
-        refusing = fronts.queues.faults.add(fault)
+        refusing = proxies.queues.faults.add(fault)
         asked = await ask(cloud, request(disk, target=disk.url, overwrite=True))
         restore = await ended(cloud, asked)
         assert refusing.hits
@@ -79,13 +78,13 @@ async def test_a_restore_whose_first_step_can_not_be_enqueued_is_refused_once_an
 
 
 async def test_a_drill_whose_first_step_can_not_be_enqueued_is_refused_once_and_for_all(
-    cloud: Cloud, fronts: Fronts
+    cloud: Cloud, proxies: Proxies
 ) -> None:
     disk = await backed_up_disk(cloud)
-    async with cloud.app(disk, AzureWebJobsStorage=fronts.storage) as app:
+    async with cloud.app(disk, AzureWebJobsStorage=proxies.storage) as app:
         await app.back_up(disk)
         fault = Fault("Put Message", f"*/{CONTINUE_INSPECTION_QUEUE}/messages", refuse=REFUSED)
-        refusing = fronts.queues.faults.add(fault)
+        refusing = proxies.queues.faults.add(fault)
         drill = await has_ended(cloud, Task.DRILL, await ask_for(cloud, Task.DRILL, json.dumps({"disk": disk.url})))
         refusing.remove()
         await cloud.send(InspectionMessage(disk=disk.url, task=Task.DRILL, inspection=drill.inspection))
@@ -95,12 +94,12 @@ async def test_a_drill_whose_first_step_can_not_be_enqueued_is_refused_once_and_
 
 
 async def test_a_restore_that_can_not_be_put_on_record_is_carried_under_its_id_until_it_can(
-    cloud: Cloud, fronts: Fronts
+    cloud: Cloud, proxies: Proxies
 ) -> None:
     disk = await backed_up_disk(cloud)
-    async with cloud.app(disk, AzureWebJobsStorage=fronts.storage) as app:
+    async with cloud.app(disk, AzureWebJobsStorage=proxies.storage) as app:
         await app.back_up(disk)
-        closed = fronts.tables.faults.add(Fault("Insert Entity", refuse=REFUSED))
+        closed = proxies.tables.faults.add(Fault("Insert Entity", refuse=REFUSED))
         asked = await ask(cloud, request(disk))
         await until(lambda: cloud.logged(Event.REQUEST_CARRIED), "a request that waits for the table")
         closed.remove()
@@ -110,13 +109,13 @@ async def test_a_restore_that_can_not_be_put_on_record_is_carried_under_its_id_u
 
 
 async def test_a_request_that_its_queue_gives_up_has_one_row_by_the_id_that_it_was_put_under(
-    cloud: Cloud, fronts: Fronts
+    cloud: Cloud, proxies: Proxies
 ) -> None:
     disk = await backed_up_disk(cloud)
-    async with cloud.app(disk, AzureWebJobsStorage=fronts.storage) as app:
+    async with cloud.app(disk, AzureWebJobsStorage=proxies.storage) as app:
         await app.back_up(disk)
-        held = fronts.queues.faults.add(Fault("Put Message", f"*/{CONTINUE_RESTORE_QUEUE}/messages", refuse=REFUSED))
-        both = fronts.tables.faults.add(Fault("Update Entity", path="*restore-*", refuse=REFUSED))
+        held = proxies.queues.faults.add(Fault("Put Message", f"*/{CONTINUE_RESTORE_QUEUE}/messages", refuse=REFUSED))
+        both = proxies.tables.faults.add(Fault("Update Entity", path="*restore-*", refuse=REFUSED))
         asked = await ask(cloud, request(disk))
         [restore] = await until(lambda: _of_state(cloud, State.REFUSED, both), "the end of the request")
         held.remove()

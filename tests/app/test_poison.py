@@ -9,8 +9,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from infra.local.gateway import Fault
 from shared.azure.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
 from shared.azure.tables.records import POISON_PARTITION
-from shared.model.disk import Task
-from shared.model.inspection import Stage
+from shared.model.inspection import Stage, Task
 from shared.model.messages import FinishMessage, InspectionMessage, Message, RestoreMessage
 from shared.model.names import BACKUPS_TABLE, PLAN_CHANGES_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE
 from shared.model.restore import Restore, State
@@ -120,7 +119,7 @@ async def _put(cloud: Cloud, queue: str, text: str) -> None:
 
 async def _poison(cloud: Cloud, message: Message) -> None:
     """Have a queue give a message up."""
-    await _put(cloud, f"{QUEUE_OF[type(message)]}{POISON_SUFFIX}", message.model_dump_json())
+    await _put(cloud, f"{QUEUE_OF[type(message)]}{POISON_SUFFIX}", message.body)
 
 
 async def _kept(cloud: Cloud) -> list[dict[str, str]]:

@@ -7,9 +7,10 @@ import pytest
 from infra.local.gateway import Fault
 from shared.azure.queues import POISON_SUFFIX
 from shared.events import Event
-from shared.model.disk import SERVER_SIDE, DiskRecord, Kind
+from shared.model.disk import DiskRecord
 from shared.model.failed_runs import MOST_TRIES
 from shared.model.names import PAGE, PLAN_CHANGES_QUEUE
+from shared.model.run import SERVER_SIDE, Kind
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 
 BUSY = (503, "ServerBusy", "The server is busy.")

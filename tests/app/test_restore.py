@@ -9,10 +9,10 @@ import pytest
 from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, MORE_DISKS
-from shared.model.disk import Kind
+from shared.model.job import is_unwatched
 from shared.model.names import CONTINUE_RESTORE_QUEUE, PAGE, backup_blob_name
 from shared.model.restore import Restore, State
-from shared.model.run import is_unwatched
+from shared.model.run import Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until, valid_ranges
 from tests.app.restoring import ask, encoded, ended, request, restore_of, restores
 

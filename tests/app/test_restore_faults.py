@@ -9,11 +9,11 @@ import pytest
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.events import Event
-from shared.model.disk import Kind
 from shared.model.job import FEWEST_FAILURES, PATIENCE
 from shared.model.messages import RestoreMessage
 from shared.model.names import BACKUPS_TABLE, PAGE, disk_key, restore_lease_id
 from shared.model.restore import Restore, State
+from shared.model.run import Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request, restore_of
 

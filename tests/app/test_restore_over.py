@@ -8,9 +8,10 @@ from azure.storage.blob.aio import BlobLeaseClient
 
 from infra.local.gateway import Fault
 from infra.local.local_azure import BLOB_API_VERSION
-from shared.model.disk import Kind, PointState
 from shared.model.names import PAGE
+from shared.model.point import PointState
 from shared.model.restore import Restore, State
+from shared.model.run import Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request, restore_of
 

@@ -3,9 +3,9 @@
 import pytest
 
 from infra.local.gateway import Fault
-from shared.model.disk import Kind
 from shared.model.failed_runs import MOST_RESYNCS
 from shared.model.names import PAGE
+from shared.model.run import Kind
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 
 

@@ -5,10 +5,11 @@ import json
 
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUPS
-from shared.model.disk import Kind, PointState, RecoveryPoint, Task
-from shared.model.inspection import Stage
+from shared.model.inspection import Stage, Task
 from shared.model.names import BACKUPS_TABLE, PAGE, PARTS_TABLE
+from shared.model.point import PointState, RecoveryPoint
 from shared.model.restore import UNREADABLE_PARTITION, State
+from shared.model.run import Kind
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.inspecting import Rot, ask_for, has_ended, inspected, inspections
 from tests.app.restoring import ask, ended, request

@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
+from shared.azure.answers import error_code
 from shared.changes.ranges import Change
 from shared.errors import (
     CopyRefusedError,
@@ -20,7 +21,6 @@ from shared.errors import (
     SourceGoneError,
     SourceUnreachableError,
     TargetLeasedError,
-    error_code,
 )
 from shared.model.addresses import BlobAddress
 from shared.model.blob import COPY_PENDING, BlobState

@@ -3,7 +3,8 @@
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from shared.errors import LeaseLostError, NotAsLeftError, SourceUnreachableError, is_busy, is_passing
+from shared.azure.answers import is_busy, is_passing
+from shared.errors import LeaseLostError, NotAsLeftError, SourceUnreachableError
 from shared.model.names import ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
 

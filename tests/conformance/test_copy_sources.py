@@ -3,8 +3,9 @@
 import pytest
 from azure.core.exceptions import HttpResponseError
 
+from shared.azure.answers import is_busy, is_passing, refuses_source
 from shared.azure.blobs.reading import Version
-from shared.errors import CopyRefusedError, SourceUnreachableError, is_busy, is_passing, refuses_source
+from shared.errors import CopyRefusedError, SourceUnreachableError
 from shared.model.names import COPY_METADATA
 from tests.conformance.clouds import RUN, Cloud, pages_of
 

@@ -3,7 +3,8 @@
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
-from shared.errors import NotAsLeftError, error_code
+from shared.azure.answers import error_code
+from shared.errors import NotAsLeftError
 from shared.model.names import COPY_METADATA, PAGE
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
 

@@ -3,8 +3,9 @@
 import pytest
 from azure.core.exceptions import HttpResponseError
 
+from shared.azure.answers import is_passing
 from shared.azure.blobs.reading import Version
-from shared.errors import SourceGoneError, is_passing
+from shared.errors import SourceGoneError
 from shared.model.names import COPY_METADATA
 from tests.conformance.clouds import RUN, Cloud, content_of, pages_of
 

@@ -1,6 +1,7 @@
 """The record and its recovery points are kept alike in memory and in Azurite's tables."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 
 from shared.azure.tables.records import RecordConflictError
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord, Kind, OpenRun, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.names import PAGE
+from shared.model.point import RecoveryPoint
+from shared.model.run import Kind, OpenRun
 from shared.model.tick import DueDisk
 from tests.conformance.clouds import Cloud
 
@@ -23,7 +26,7 @@ def record_of(cloud: Cloud, disk: BlobAddress) -> DiskRecord:
 
 async def point_of(cloud: Cloud, disk: BlobAddress, time: str = "", **values: object) -> RecoveryPoint:
     """Make a recovery point, of a source snapshot that is there unless a time is given."""
-    made = {
+    made: dict[str, Any] = {
         "time": time or await cloud.services.disks.take_snapshot(disk),
         "kind": Kind.INCREMENTAL,
         "reason": "",
@@ -49,9 +52,19 @@ async def test_there_is_no_record_before_it_is_put(cloud: Cloud) -> None:
 
 async def test_a_record_is_read_as_it_was_put(cloud: Cloud) -> None:
     disk = cloud.disks.blob("Disk 1 ünï.vhd")
-    run = OpenRun(snapshot=times(1)[0], size=2**40, started=NOON, progressed=NOON, checked=NOON, bytes_total=2**53 + 1)
-    told = {"last_error": UNICODE, "last_error_at": NOON, "base_size": 2**42, "adopted": True, "backup_etag": '"0x8D"'}
-    record = record_of(cloud, disk).model_copy(update={**told, "run": run, "last_success": NOON})
+    run = OpenRun(
+        snapshot=times(1)[0], size=2**40, started=NOON, progressed=NOON, checked=NOON, bytes_written=2**53 + 1
+    )
+    record = replace(
+        record_of(cloud, disk),
+        last_error=UNICODE,
+        last_error_at=NOON,
+        base_size=2**42,
+        adopted=True,
+        backup_etag='"0x8D"',
+        run=run,
+        last_success=NOON,
+    )
     await cloud.services.records.put(disk, record, None)
     found = await cloud.services.records.get(disk)
     assert found
@@ -68,7 +81,7 @@ async def test_the_disks_that_ticks_have_asked_for_are_listed_with_what_they_hav
     }
     for name, values in {**told, "disk3.vhd": {"last_success": NOON}}.items():
         disk = cloud.disks.blob(name)
-        await records.put(disk, record_of(cloud, disk).model_copy(update=values), None)
+        await records.put(disk, replace(record_of(cloud, disk), **values), None)
     running, missed = DueDisk(NOON, later, run_tick=later), DueDisk(NOON, later, missed_tick=NOON, point_tick=later)
     assert set(await records.due()) == {running, missed}
 
@@ -77,7 +90,7 @@ async def test_what_a_record_does_not_say_any_more_is_gone(cloud: Cloud) -> None
     disk = cloud.disks.blob("disk.vhd")
     run = OpenRun(snapshot=times(1)[0], size=PAGE, started=NOON, progressed=NOON, checked=NOON)
     record = record_of(cloud, disk)
-    await cloud.services.records.put(disk, record.model_copy(update={"run": run, "last_success": NOON}), None)
+    await cloud.services.records.put(disk, replace(record, run=run, last_success=NOON), None)
     found = await cloud.services.records.get(disk)
     assert found
     await cloud.services.records.put(disk, record, found[1])
@@ -90,7 +103,7 @@ async def test_a_new_record_is_not_put_over_another(cloud: Cloud) -> None:
     disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
     await records.put(disk, record_of(cloud, disk), None)
     with pytest.raises(RecordConflictError):
-        await records.put(disk, record_of(cloud, disk).model_copy(update={"base_size": 1}), None)
+        await records.put(disk, replace(record_of(cloud, disk), base_size=1), None)
     found = await records.get(disk)
     assert found
     assert found[0].base_size == 0
@@ -106,7 +119,7 @@ async def test_a_record_that_was_changed_meanwhile_is_not_put(cloud: Cloud) -> N
     assert second
     assert second[1] != first[1]
     with pytest.raises(RecordConflictError):
-        await records.put(disk, first[0].model_copy(update={"base_size": 1}), first[1])
+        await records.put(disk, replace(first[0], base_size=1), first[1])
     assert await records.get(disk) == second
 
 
@@ -139,7 +152,7 @@ async def test_a_record_is_updated_by_what_it_says_now(cloud: Cloud) -> None:
     assert await records.update(disk, lambda record: record) is None
     await records.put(disk, record_of(cloud, disk), None)
     for expected in (1, 2, 3):
-        now = await records.update(disk, lambda record: record.model_copy(update={"base_size": record.base_size + 1}))
+        now = await records.update(disk, lambda record: replace(record, base_size=record.base_size + 1))
         assert now
         assert now.base_size == expected
     before = await records.get(disk)
@@ -167,9 +180,9 @@ async def test_a_record_is_deleted_as_it_was_read_only_and_its_points_stay(cloud
 async def test_a_seal_writes_the_record_and_the_recovery_point(cloud: Cloud) -> None:
     disk, records = await cloud.disk(1), cloud.services.records
     await records.put(disk, record_of(cloud, disk), None)
-    found, point = await records.get(disk), await point_of(cloud, disk, reason=UNICODE, duration_seconds=5.0)
+    found, point = await records.get(disk), await point_of(cloud, disk, reason=UNICODE, bytes_written=PAGE)
     assert found
-    sealed = found[0].model_copy(update={"last_point": point.time})
+    sealed = replace(found[0], last_point=point.time)
     await records.seal(disk, sealed, found[1], point)
     then = await records.get(disk)
     assert then
@@ -187,7 +200,7 @@ async def test_a_seal_of_a_record_that_was_changed_meanwhile_writes_neither(clou
     await records.put(disk, *found)
     then = await records.get(disk)
     with pytest.raises(RecordConflictError):
-        await records.seal(disk, found[0].model_copy(update={"last_point": point.time}), found[1], point)
+        await records.seal(disk, replace(found[0], last_point=point.time), found[1], point)
     assert await records.get(disk) == then
     assert await records.point(disk, point.time) is None
 
@@ -219,9 +232,9 @@ async def test_recovery_points_that_are_on_record_are_left_as_they_are(cloud: Cl
 
 async def test_all_disks_that_have_a_record_are_listed(cloud: Cloud) -> None:
     plain, adopted, restored = (cloud.disks.blob(f"{name}.vhd") for name in ("a", "b", "c"))
-    changes: tuple[dict[str, object], ...] = ({}, {"adopted": True}, {"restore": "r", "restore_of": plain.url})
+    changes: tuple[dict[str, Any], ...] = ({}, {"adopted": True}, {"restore": "r", "restore_of": plain.url})
     for disk, change in zip((plain, adopted, restored), changes, strict=True):
-        record = record_of(cloud, disk).model_copy(update=change)
+        record = replace(record_of(cloud, disk), **change)
         await cloud.services.records.put(disk, record, None)
     only_points = cloud.disks.blob("d.vhd")
     await cloud.services.records.add_points(only_points, [await point_of(cloud, only_points, times(1)[0])])
@@ -235,7 +248,7 @@ async def test_updates_at_the_same_time_all_count(cloud: Cloud) -> None:
     await records.put(disk, record_of(cloud, disk), None)
 
     def counted(record: DiskRecord) -> DiskRecord:
-        return record.model_copy(update={"base_size": record.base_size + 1})
+        return replace(record, base_size=record.base_size + 1)
 
     await asyncio.gather(*(records.update(disk, counted) for _ in range(5)))
     found = await records.get(disk)

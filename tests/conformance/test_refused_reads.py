@@ -6,7 +6,7 @@ import pytest
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from infra.local.gateway import Fault, Gateway
-from shared.errors import error_code, explain, is_busy, is_lasting, is_passing, lacks_role
+from shared.azure.answers import error_code, explain, is_busy, is_lasting, is_passing, lacks_role
 from shared.model.addresses import BlobAddress
 from tests.conformance.clouds import Cloud, content_of, pages_of
 from tests.conformance.on_azurite import People

@@ -2,11 +2,13 @@
 
 import asyncio
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from shared.azure.tables.records import RecordConflictError
+from shared.azure.tables.rows import from_row
 from shared.model.restore import Restore, State
 from tests.conformance.clouds import Cloud
 
@@ -16,7 +18,7 @@ NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)
 def restore_of(cloud: Cloud, name: str = "disk.vhd", **values: object) -> Restore:
     disk = cloud.disks.blob(name)
     made: dict[str, object] = {"disk": disk.url, "point": "latest", "requested": NOON, "checked": NOON}
-    return Restore.model_validate(made | {"restore": f"{uuid.uuid4()}", "phase_began": NOON} | values)
+    return from_row(Restore, made | {"restore": f"{uuid.uuid4()}", "phase_began": NOON} | values)
 
 
 async def opened(cloud: Cloud) -> set[str]:
@@ -27,7 +29,7 @@ async def opened(cloud: Cloud) -> set[str]:
 async def test_a_restore_is_added_once(cloud: Cloud) -> None:
     restore, restores = restore_of(cloud, size=2**42, reason="waits ünï", target_is_new=True), cloud.services.restores
     assert await restores.add(restore) is True
-    assert await restores.add(restore.model_copy(update={"point": "other"})) is False
+    assert await restores.add(replace(restore, point="other")) is False
     found = await restores.get(restore.address, restore.restore)
     assert found
     assert found[0] == restore
@@ -42,7 +44,7 @@ async def test_a_restore_is_in_the_partition_of_its_disk(cloud: Cloud) -> None:
     restore = restore_of(cloud)
     await cloud.services.restores.add(restore)
     assert await cloud.services.restores.get(cloud.disks.blob("disk2.vhd"), restore.restore) is None
-    assert await cloud.services.restores.add(restore.model_copy(update={"disk": cloud.disks.blob("disk2.vhd").url}))
+    assert await cloud.services.restores.add(replace(restore, disk=cloud.disks.blob("disk2.vhd").url))
 
 
 async def test_a_restore_is_put_as_it_was_read_only(cloud: Cloud) -> None:
@@ -50,7 +52,7 @@ async def test_a_restore_is_put_as_it_was_read_only(cloud: Cloud) -> None:
     await restores.add(restore)
     first = await restores.get(restore.address, restore.restore)
     assert first
-    after = restore.model_copy(update={"state": State.PROMOTING, "last_error": "x", "last_error_at": NOON})
+    after = replace(restore, state=State.PROMOTING, last_error="x", last_error_at=NOON)
     await restores.put(after, first[1])
     second = await restores.get(restore.address, restore.restore)
     assert second
@@ -78,7 +80,7 @@ async def test_the_restores_that_have_not_ended_are_open(cloud: Cloud) -> None:
         found = await cloud.services.restores.get(restore.address, restore.restore)
         assert found
         if state is not State.DONE:
-            await cloud.services.restores.put(restore.model_copy(update={"state": state}), found[1])
+            await cloud.services.restores.put(replace(restore, state=state), found[1])
     ended = {restores[state].restore for state in (State.REFUSED, State.FAILED)}
     assert await opened(cloud) == {restore.restore for restore in restores.values()} - ended
 
@@ -105,13 +107,13 @@ async def test_a_restore_is_changed_though_others_change_it_too_until_it_has_end
         return await restores.update(
             restore.address,
             restore.row_key,
-            lambda found: found.model_copy(update={"last_error": f"{found.last_error}{error}"}),
+            lambda found: replace(found, last_error=f"{found.last_error}{error}"),
         )
 
     await asyncio.gather(*(note(error) for error in "abcd"))
     found = await restores.get(restore.address, restore.restore)
     assert found
     assert sorted(found[0].last_error) == ["a", "b", "c", "d"]
-    await restores.put(found[0].model_copy(update={"state": State.FAILED}), found[1])
+    await restores.put(replace(found[0], state=State.FAILED), found[1])
     assert await note("e") is None
     assert await restores.update(restore.address, "restore-no-such", lambda found: found) is None

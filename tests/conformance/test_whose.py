@@ -1,5 +1,6 @@
 """What is another disk's, or is only missing from a list, is told from what is a disk's own, alike on both sides."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -7,9 +8,11 @@ import pytest
 from shared.errors import OtherDiskError
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import point_metadata
-from shared.model.disk import DiskRecord, Kind, PointState, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.messages import RunMessage
 from shared.model.names import DISK_METADATA, PAGE
+from shared.model.point import PointState, RecoveryPoint
+from shared.model.run import Kind
 from shared.points.rebuild_catalogue import rebuild_catalogue
 from shared.points.versions import own_backup_blob
 from shared.runs.clean_up import mark_missing
@@ -31,7 +34,7 @@ async def test_the_record_of_a_disk_of_the_same_name_on_another_service_is_not_i
     with pytest.raises(OtherDiskError, match="has the record"):
         await records.get(elsewhere(disk))
     with pytest.raises(OtherDiskError):
-        await records.update(elsewhere(disk), lambda found: found.model_copy(update={"disk": elsewhere(disk).url}))
+        await records.update(elsewhere(disk), lambda found: replace(found, disk=elsewhere(disk).url))
     found = await records.get(disk)
     assert found
     assert found[0] == record

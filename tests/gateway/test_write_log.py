@@ -7,11 +7,11 @@ import pytest
 
 from infra.local.gateway.answers import ServiceError
 from infra.local.gateway.mutations import clock_past
-from infra.local.gateway.writes import WriteLog, WriterLock
+from infra.local.gateway.write_log import SharedExclusiveLock, WriteLog
 
 
-async def hold(lock: WriterLock, events: list[str], name: str, let_go: asyncio.Event) -> None:
-    async with lock.alone() if name.startswith("alone") else lock.shared():
+async def hold(lock: SharedExclusiveLock, events: list[str], name: str, let_go: asyncio.Event) -> None:
+    async with lock.exclusive() if name.startswith("alone") else lock.shared():
         events.append(f"{name} in")
         await let_go.wait()
         events.append(f"{name} out")
@@ -23,7 +23,7 @@ async def settle() -> None:
 
 
 async def test_writes_overlap_and_a_snapshot_waits_for_them_and_those_after_it_wait_for_the_snapshot() -> None:
-    lock, events, let_go = WriterLock(), list[str](), asyncio.Event()
+    lock, events, let_go = SharedExclusiveLock(), list[str](), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for name in ("write 1", "write 2", "alone", "write 3"):
             tasks.create_task(hold(lock, events, name, let_go))
@@ -36,12 +36,12 @@ async def test_writes_overlap_and_a_snapshot_waits_for_them_and_those_after_it_w
 
 
 async def test_a_lock_is_free_again_after_a_failure() -> None:
-    lock = WriterLock()
-    for kind in (lock.shared, lock.alone):
+    lock = SharedExclusiveLock()
+    for kind in (lock.shared, lock.exclusive):
         with pytest.raises(ValueError, match="no"):
             async with kind():
                 raise ValueError("no")
-    async with asyncio.timeout(60), lock.alone():
+    async with asyncio.timeout(60), lock.exclusive():
         pass
 
 

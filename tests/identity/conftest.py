@@ -20,9 +20,9 @@ async def azure() -> AsyncIterator[IdentityAzure]:
 
 @pytest.fixture(autouse=True)
 def _roles_as_at_first(azure: IdentityAzure) -> Iterator[None]:
-    given = list(azure.door.roles.given)
+    given = list(azure.authorizer.roles.given)
     yield
-    azure.door.roles.given[:] = given
+    azure.authorizer.roles.given[:] = given
 
 
 @pytest.fixture

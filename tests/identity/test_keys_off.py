@@ -34,8 +34,8 @@ async def test_an_account_key_opens_no_blob_queue_or_table(azure: IdentityAzure)
     key, verify = AzureNamedKeyCredential(HOST.name, HOST.key), options(azure)
     async with (
         BlobServiceClient(azure.blob_url(HOST), key, api_version=BLOB_API_VERSION, **verify) as blobs,
-        QueueServiceClient(f"{azure.queues_front.url}/{HOST.name}", key, **verify) as queues,
-        TableServiceClient(f"{azure.tables_front.url}/{HOST.name}", credential=key, **verify) as tables,
+        QueueServiceClient(f"{azure.queue_proxy.url}/{HOST.name}", key, **verify) as queues,
+        TableServiceClient(f"{azure.table_proxy.url}/{HOST.name}", credential=key, **verify) as tables,
     ):
         for refused in (
             blobs.create_container("by-key"),
@@ -63,18 +63,18 @@ async def test_what_is_signed_with_an_account_key_opens_nothing(
             assert (raised.value.status_code, raised.value.error_code) == (403, OFF)  # type: ignore[attr-defined]
     key = AzureNamedKeyCredential(HOST.name, HOST.key)
     sas = generate_table_sas(key, TableResourceTypes(service=True), TableSasPermissions(read=True), EXPIRY)
-    url = f"{azure.tables_front.url}/{HOST.name}"
+    url = f"{azure.table_proxy.url}/{HOST.name}"
     async with TableServiceClient(url, credential=AzureSasCredential(sas), **options(azure)) as tables:
         with pytest.raises(HttpResponseError) as raised:
             [table async for table in tables.list_tables()]
         assert raised.value.status_code == 403
-    assert azure.door.refused[OFF]
+    assert azure.authorizer.refused[OFF]
 
 
 async def test_without_authorisation_nothing_is_told(
     http: aiohttp.ClientSession, azure: IdentityAzure, container: ContainerClient
 ) -> None:
-    queue, tables = f"{azure.queues_front.url}/{HOST.name}/any", f"{azure.tables_front.url}/{HOST.name}/Tables"
+    queue, tables = f"{azure.queue_proxy.url}/{HOST.name}/any", f"{azure.table_proxy.url}/{HOST.name}/Tables"
     for url in (container.url, queue, tables):
         async with http.get(url) as answer:
             assert (answer.status, answer.headers["x-ms-error-code"]) == (401, "NoAuthenticationInformation")
@@ -101,7 +101,7 @@ async def test_a_token_that_is_not_right_opens_nothing(
 
 async def test_who_does_not_trust_the_authority_does_not_connect(azure: IdentityAzure) -> None:
     async with aiohttp.ClientSession() as http:
-        for url in (azure.gateway.url, azure.queues_front.url, azure.tables_front.url, azure.azurite.blob_url):
+        for url in (azure.gateway.url, azure.queue_proxy.url, azure.table_proxy.url, azure.azurite.blob_url):
             with pytest.raises(aiohttp.ClientConnectorCertificateError) as raised:
                 await http.get(url)
             assert isinstance(raised.value.certificate_error, ssl.SSLCertVerificationError)

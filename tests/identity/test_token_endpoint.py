@@ -9,7 +9,7 @@ from azure.identity.aio import DefaultAzureCredential
 
 from infra.local.identity.token_endpoint import API_VERSION, TokenEndpoint, run_token_endpoint
 from infra.local.identity.tokens import STORAGE, Principal, TokenIssuer
-from shared.errors import explain
+from shared.azure.answers import explain
 
 SCOPE = f"{STORAGE}/.default"
 PRINCIPAL = Principal.named("a function app")

@@ -120,7 +120,7 @@ async def test_a_signature_ends_with_its_key(
 ) -> None:
     url = signed.url(signed.sas(expiry=now() + timedelta(days=30)))
     assert (await read(http, url))[0] == 206
-    monkeypatch.setattr(azure.door.delegations, "now", lambda: now() + timedelta(days=7))
+    monkeypatch.setattr(azure.authorizer.delegation_keys, "now", lambda: now() + timedelta(days=7))
     assert (await read(http, url))[:2] == (403, "AuthenticationFailed")
 
 
@@ -151,7 +151,7 @@ async def test_a_signature_reads_and_does_nothing_else_whoever_signed_it(
 async def test_a_signature_is_worth_no_more_than_the_roles_of_who_signed_it(
     http: aiohttp.ClientSession, azure: IdentityAzure, signed: Signed
 ) -> None:
-    azure.take_from_app(next(given for given in azure.door.roles.given if given.role is READER))
+    azure.take_from_app(next(given for given in azure.authorizer.roles.given if given.role is READER))
     assert (await read(http, signed.url(signed.sas())))[:2] == (403, "AuthorizationPermissionMismatch")
 
 

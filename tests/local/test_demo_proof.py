@@ -4,6 +4,7 @@ import contextlib
 import io
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,14 +13,15 @@ import pytest
 from azure.storage.blob.aio import BlobClient
 
 from infra.local.demo.command import report
-from infra.local.demo.days import Day, first_day, second_day
-from infra.local.demo.proved import Proved, check_extracted, check_moved, check_restored, compare
+from infra.local.demo.disk_states import DiskState, changed_state, initial_state
+from infra.local.demo.proof_result import ProofResult, check_extracted, check_moved, check_restored, compare
 from infra.local.demo.terminal import Terminal
 from infra.local.disks.disk_image import e2fsprogs_is_installed
 from infra.local.disks.page_blob import PageBlob
 from infra.local.disks.vhd import MIB
 from infra.local.local_azure import BACKUPS, DISKS, LocalAzure
-from shared.model.disk import Kind, RecoveryPoint
+from shared.model.point import RecoveryPoint
+from shared.model.run import Kind
 
 SIZE = 20 * MIB
 PAGE = 512
@@ -33,15 +35,16 @@ def nothing(_: int) -> None:
 class Pair:
     """A disk and its backup blob, both with the content of an image."""
 
-    def __init__(self, blobs: Sequence[PageBlob], clients: Sequence[BlobClient], day: Day) -> None:
+    def __init__(self, blobs: Sequence[PageBlob], clients: Sequence[BlobClient], state: DiskState) -> None:
         self.disk, self.backup = blobs
         self.disk_client, self.backup_client = clients
-        self.day = day
-        self.folder = day.image.parent
+        self.state = state
+        self.folder = state.image.parent
 
-    async def recovery_point(self) -> Proved:
+    async def recovery_point(self) -> ProofResult:
         """Snapshot both as they are."""
-        source, backup = [(await c.create_snapshot())["snapshot"] for c in (self.disk_client, self.backup_client)]
+        clients = (self.disk_client, self.backup_client)
+        source, backup = [str((await client.create_snapshot())["snapshot"]) for client in clients]
         now = datetime.now(UTC)
         point = RecoveryPoint(
             time=source,
@@ -49,8 +52,8 @@ class Pair:
             reason="",
             source_snapshot=source,
             backup_snapshot=backup,
-            size=self.day.size,
-            bytes_written=self.day.size,
+            size=self.state.size,
+            bytes_written=self.state.size,
             bytes_cleared=0,
             ranges=1,
             write_calls=1,
@@ -61,25 +64,25 @@ class Pair:
             sealed=now,
             duration_seconds=0.0,
         )
-        return Proved("disk.vhd", point, self.day)
+        return ProofResult("disk.vhd", point, self.state)
 
-    async def proved(self) -> Proved:
+    async def proved(self) -> ProofResult:
         """Snapshot both, and prove the recovery point as the demo does."""
-        proved = await self.recovery_point()
-        await compare(self.backup, self.disk, proved, nothing)
-        await check_extracted(self.backup, self.folder, proved, nothing)
-        return proved
+        result = await self.recovery_point()
+        await compare(self.backup, self.disk, result, nothing)
+        await check_extracted(self.backup, self.folder, result, nothing)
+        return result
 
-    async def restored(self) -> Proved:
+    async def restored(self) -> ProofResult:
         """Take the disk for one that was restored, snapshot both, and read the disk itself back as the demo does."""
-        proved = await self.recovery_point()
-        await check_restored(self.disk, self.folder, proved, nothing)
-        return proved
+        result = await self.recovery_point()
+        await check_restored(self.disk, self.folder, result, nothing)
+        return result
 
 
 @pytest.fixture
 async def pair(azure: LocalAzure, tmp_path: Path) -> AsyncIterator[Pair]:
-    day = first_day(tmp_path, SIZE, None)
+    state = initial_state(tmp_path, SIZE, None)
     async with contextlib.AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
         blobs, clients = [], []
@@ -88,11 +91,11 @@ async def pair(azure: LocalAzure, tmp_path: Path) -> AsyncIterator[Pair]:
             container = await service.create_container(f"proof-{uuid.uuid4().hex}")
             clients.append(container.get_blob_client("disk.vhd"))
             blobs.append(PageBlob(clients[-1], account, azure, http))
-            await blobs[-1].upload(day.image, nothing)
-        yield Pair(blobs, clients, day)
+            await blobs[-1].upload(state.image, nothing)
+        yield Pair(blobs, clients, state)
 
 
-def said(*points: Proved) -> tuple[int, str]:
+def said(*points: ProofResult) -> tuple[int, str]:
     """Give the demo's exit code and report."""
     stream = io.StringIO()
     return report(Terminal(stream), points), stream.getvalue()
@@ -108,48 +111,48 @@ async def test_a_recovery_point_that_is_the_disk_is_proved(pair: Pair) -> None:
 @pytest.mark.parametrize("page", [0, 8 * MIB // PAGE + 1, SIZE // PAGE - 1], ids=["first", "middle", "last"])
 async def test_one_page_that_differs_is_found_and_named(pair: Pair, page: int) -> None:
     await pair.backup_client.upload_page(b"\1" * PAGE, page * PAGE, PAGE)
-    proved = await pair.recovery_point()
-    await compare(pair.backup, pair.disk, proved, nothing)
-    code, report = said(proved)
+    result = await pair.recovery_point()
+    await compare(pair.backup, pair.disk, result, nothing)
+    code, report = said(result)
     assert code == 1
     assert f"differs from its source snapshot in byte {page * PAGE} (page {page})" in report
 
 
 async def test_a_lost_footer_is_found_and_named(pair: Pair) -> None:
     await pair.backup_client.clear_page(SIZE, PAGE)
-    proved = await pair.proved()
-    assert len(proved.broken) == 2
-    assert "don't start with 'conectix'" in proved.broken[1]
-    assert said(proved)[0] == 1
+    result = await pair.proved()
+    assert len(result.broken) == 2
+    assert "don't start with 'conectix'" in result.broken[1]
+    assert said(result)[0] == 1
 
 
 async def test_a_backup_that_lost_its_tail_is_found_and_named(pair: Pair) -> None:
     await pair.backup_client.resize_blob(SIZE)
-    proved = await pair.recovery_point()
-    await compare(pair.backup, pair.disk, proved, nothing)
-    [broken] = proved.broken
+    result = await pair.recovery_point()
+    await compare(pair.backup, pair.disk, result, nothing)
+    [broken] = result.broken
     assert broken.startswith(f"sizes differ: it has {SIZE} bytes, its source snapshot has {SIZE + PAGE} bytes, ")
 
 
-async def test_a_pair_that_is_equal_but_not_that_days_disk_is_found_and_named(pair: Pair) -> None:
+async def test_a_pair_that_is_equal_but_not_as_the_disk_was_is_found_and_named(pair: Pair) -> None:
     for client in (pair.disk_client, pair.backup_client):
         await client.upload_page(b"\1" * PAGE, 5 * MIB, PAGE)
-    proved = await pair.recovery_point()
-    await compare(pair.backup, pair.disk, proved, nothing)
-    assert proved.broken == [f"it differs from that day's disk in byte {5 * MIB} (page {5 * MIB // PAGE})"]
+    result = await pair.recovery_point()
+    await compare(pair.backup, pair.disk, result, nothing)
+    assert result.broken == [f"it differs from that day's disk in byte {5 * MIB} (page {5 * MIB // PAGE})"]
 
 
 @needs_e2fsprogs
 async def test_a_filesystem_that_came_to_harm_is_found_by_e2fsck(pair: Pair) -> None:
     await pair.backup_client.upload_page(b"\xff" * 8 * PAGE, 4096, 8 * PAGE)  # the group descriptors
-    proved = await pair.recovery_point()
-    result = await check_extracted(pair.backup, pair.folder, proved, nothing)
-    assert result.startswith("BROKEN: e2fsck says: ")
-    assert said(proved)[0] == 1
+    result = await pair.recovery_point()
+    line = await check_extracted(pair.backup, pair.folder, result, nothing)
+    assert line.startswith("BROKEN: e2fsck says: ")
+    assert said(result)[0] == 1
 
 
 @needs_e2fsprogs
-async def test_a_restored_disk_that_is_the_day_s_is_proved(pair: Pair) -> None:
+async def test_a_restored_disk_that_is_as_it_was_is_proved(pair: Pair) -> None:
     code, report = said(await pair.restored())
     assert code == 0
     assert "\ndisk disk.vhd\n" in report
@@ -157,13 +160,13 @@ async def test_a_restored_disk_that_is_the_day_s_is_proved(pair: Pair) -> None:
 
 
 async def test_what_differs_in_a_restored_disk_but_not_in_its_snapshot_is_found(pair: Pair) -> None:
-    proved = await pair.recovery_point()
+    result = await pair.recovery_point()
     await pair.disk_client.upload_page(b"\1" * PAGE, 5 * MIB, PAGE)
-    await compare(pair.backup, pair.disk, proved, nothing)
-    assert proved.holds
-    result = await check_restored(pair.disk, pair.folder, proved, nothing)
-    assert result == f"BROKEN: it differs from that day's disk in byte {5 * MIB} (page {5 * MIB // PAGE})"
-    assert said(proved)[0] == 1
+    await compare(pair.backup, pair.disk, result, nothing)
+    assert result.holds
+    line = await check_restored(pair.disk, pair.folder, result, nothing)
+    assert line == f"BROKEN: it differs from that day's disk in byte {5 * MIB} (page {5 * MIB // PAGE})"
+    assert said(result)[0] == 1
 
 
 async def test_a_restored_disk_of_another_size_is_found(pair: Pair) -> None:
@@ -173,15 +176,15 @@ async def test_a_restored_disk_of_another_size_is_found(pair: Pair) -> None:
 
 
 async def test_a_restored_disk_whose_next_backup_moved_all_of_it_is_not_proved(pair: Pair) -> None:
-    day = second_day(pair.folder, pair.day)
-    proved = Proved("disk.vhd", (await pair.recovery_point()).point, day, ["identical to its source snapshot"])
+    state = changed_state(pair.folder, pair.state)
+    result = ProofResult("disk.vhd", (await pair.recovery_point()).point, state, ["identical to its source snapshot"])
     for kind, why in ((Kind.FULL, "its run was full, not incremental: "), (Kind.INCREMENTAL, "its run moved ")):
-        proved.broken.clear()
-        proved.point = proved.point.model_copy(update={"kind": kind})
-        check_moved(proved)
-        [broken] = proved.broken
+        result.broken.clear()
+        result.point = replace(result.point, kind=kind)
+        check_moved(result)
+        [broken] = result.broken
         assert broken.startswith(why)
-        assert said(proved)[0] == 1
+        assert said(result)[0] == 1
 
 
 def test_without_a_recovery_point_nothing_is_proved() -> None:

@@ -1,13 +1,16 @@
 """Made-up records, runs, recovery points, restores and inspections, for the tests of rows and of decisions."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from hypothesis import strategies as st
 
-from shared.model.disk import DiskRecord, Kind, OpenRun, PointState, RecoveryPoint, Task
-from shared.model.inspection import Inspection, Stage
+from shared.model.disk import DiskRecord, run_of
+from shared.model.inspection import Inspection, Stage, Task
+from shared.model.point import PointState, RecoveryPoint
 from shared.model.restore import Restore, State
-from shared.settings import Mode
+from shared.model.run import Kind, Mode, OpenRun
 
 DISK = "https://disks.blob.core.windows.net/vhds/os.vhd"
 BACKUP = "https://backups.blob.core.windows.net/tidemark/disks/vhds/os.vhd"
@@ -26,14 +29,13 @@ RUN = OpenRun(snapshot=SNAPSHOT, size=64 * GIB, started=NOON, progressed=NOON, c
 NEW = DiskRecord(disk=DISK, backup_blob=BACKUP, run=RUN)
 """The record of a disk in its first run."""
 
-BACKED_UP = NEW.model_copy(
-    update={
-        "base_snapshot": BASE,
-        "base_size": 64 * GIB,
-        "backup_etag": ETAG,
-        "backup_snapshot": "2026-11-22T00:02:00.7654321Z",
-        "last_point": BASE,
-    }
+BACKED_UP = replace(
+    NEW,
+    base_snapshot=BASE,
+    base_size=64 * GIB,
+    backup_etag=ETAG,
+    backup_snapshot="2026-11-22T00:02:00.7654321Z",
+    last_point=BASE,
 )
 """The record of a disk in a later run."""
 
@@ -75,6 +77,11 @@ _counts = st.integers(0, 2**63 - 1)
 _durations = st.floats(0, allow_infinity=False)
 _texts = st.text(st.characters(codec="utf-8"), max_size=20)
 _times = st.datetimes(timezones=st.just(UTC))
+
+
+def with_run(record: DiskRecord, **changes: Any) -> DiskRecord:
+    """Change the open run of a record."""
+    return record.with_run(replace(run_of(record), **changes))
 
 
 def runs() -> st.SearchStrategy[OpenRun]:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -21,11 +22,12 @@ from shared.model.batches import (
     still_mine,
     taken_up,
 )
-from shared.model.disk import DiskRecord, OpenRun
+from shared.model.disk import DiskRecord
+from shared.model.run import OpenRun
 from tests.logic.change_lists import GIB, MIB, PAGE, change_lists
-from tests.logic.records import BACKED_UP, NOON, SNAPSHOT
+from tests.logic.records import BACKED_UP, NOON, SNAPSHOT, with_run
 
-OPENED = BACKED_UP.with_run(opened=True)
+OPENED = with_run(BACKED_UP, opened=True)
 LATER = NOON + timedelta(minutes=5)
 AFTER = timedelta(minutes=30)
 DONE = Effort(ranges=3, bytes_written=8 * MIB, bytes_cleared=PAGE, write_calls=2, clear_calls=1)
@@ -74,7 +76,7 @@ def test_of_two_that_go_on_with_a_run_the_one_that_took_it_up_last_has_it() -> N
 
 @pytest.mark.parametrize("number", [0, 2, 5])
 def test_a_batch_that_the_run_does_not_wait_for_is_left(number: int) -> None:
-    record = OPENED.with_run(next_batch=1)
+    record = with_run(OPENED, next_batch=1)
     assert take(record, number) == record
 
 
@@ -82,10 +84,10 @@ def test_a_batch_that_the_run_does_not_wait_for_is_left(number: int) -> None:
     "record",
     [
         pytest.param(BACKED_UP, id="not opened"),
-        pytest.param(OPENED.with_run(position=run_of(OPENED).size), id="applied to its end"),
-        pytest.param(OPENED.with_run(plan=1), id="begun anew"),
-        pytest.param(OPENED.model_copy(update={"run": None}), id="over"),
-        pytest.param(OPENED.with_run(snapshot="2026-11-23T00:00:00.1234567Z"), id="another run"),
+        pytest.param(with_run(OPENED, position=run_of(OPENED).size), id="applied to its end"),
+        pytest.param(with_run(OPENED, plan=1), id="begun anew"),
+        pytest.param(replace(OPENED, run=None), id="over"),
+        pytest.param(with_run(OPENED, snapshot="2026-11-23T00:00:00.1234567Z"), id="another run"),
     ],
 )
 @pytest.mark.parametrize("number", [0, None])
@@ -104,7 +106,7 @@ def test_a_plan_takes_up_the_next_batch_unless_one_is_at_work() -> None:
 
 
 def test_what_a_batch_has_applied_is_added_to_what_was_applied_before() -> None:
-    taken = take(OPENED.with_run(position=GIB, batches=4, **DONE._asdict()), 0)
+    taken = take(with_run(OPENED, position=GIB, batches=4, **DONE._asdict()), 0)
     moved = moved_on(taken, run_of(taken), ComeTo(2 * GIB, DONE, 0.5), LATER)
     run = run_of(moved)
     assert (run.position, run.batches, run.done) == (2 * GIB, 5, DONE.plus(DONE))
@@ -114,7 +116,7 @@ def test_what_a_batch_has_applied_is_added_to_what_was_applied_before() -> None:
 
 
 def test_a_run_never_goes_back() -> None:
-    taken = take(OPENED.with_run(position=GIB, **DONE._asdict()), 0)
+    taken = take(with_run(OPENED, position=GIB, **DONE._asdict()), 0)
     late = run_of(moved_on(taken, run_of(taken), ComeTo(GIB - PAGE, Effort(), 0.5), LATER))
     assert (late.position, late.done, late.alive) == (GIB, DONE, LATER)
 
@@ -136,14 +138,14 @@ def test_a_batch_that_comes_no_further_shows_that_it_is_alive_and_is_no_progress
 )
 def test_a_batch_that_is_not_under_way_any_more_changes_nothing(over: dict[str, object]) -> None:
     mine = run_of(take(OPENED, 0))
-    record = take(OPENED, 0).with_run(**over)
+    record = with_run(take(OPENED, 0), **over)
     assert moved_on(record, mine, ComeTo(GIB, DONE, 0.5), LATER) == record
     assert handed_on(record, mine) == record
     assert given_back(record, mine) == record
 
 
 def test_a_batch_that_has_failed_is_taken_up_again_by_its_own_message() -> None:
-    taken = take(OPENED.with_run(next_batch=6), 6)
+    taken = take(with_run(OPENED, next_batch=6), 6)
     again = take(given_back(taken, run_of(taken)), 6)
     assert again == taken
 
@@ -162,7 +164,7 @@ def test_a_batch_that_is_handed_on_leaves_the_next_one_to_its_message() -> None:
 def test_a_dead_worker_is_missed_within_minutes_and_a_message_may_wait_behind_others(
     at_work: bool, patience: timedelta
 ) -> None:
-    run = run_of(OPENED.with_run(at_work=at_work, alive=LATER))
+    run = run_of(with_run(OPENED, at_work=at_work, alive=LATER))
     assert not is_stalled(run, LATER + patience - timedelta(seconds=1), AFTER)
     assert is_stalled(run, LATER + patience, AFTER)
 
@@ -174,7 +176,7 @@ def test_a_run_whose_messages_are_enqueued_again_in_vain_is_given_twice_as_long_
     taken = take(once, 0)
     moved = moved_on(taken, run_of(taken), ComeTo(GIB, DONE, 0.5), LATER)
     assert is_stalled(run_of(handed_on(moved, run_of(taken))), LATER + AFTER, AFTER)
-    often = OPENED.with_run(replans=1000)
+    often = with_run(OPENED, replans=1000)
     assert is_stalled(run_of(often), NOON + timedelta(days=2), AFTER)
 
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.azure.tables.records import from_properties, to_properties
+from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.catalogue import FoundPoint, StoredBlob, found_point, rebuilt
-from shared.model.disk import DiskRecord, Kind, OpenRun, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.names import (
     COPY_METADATA,
     DISK_METADATA,
@@ -24,8 +24,10 @@ from shared.model.names import (
     SOURCE_SNAPSHOT_METADATA,
     full_copy_name,
 )
+from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.restore_target import adopted, claimed, restored_point
-from shared.model.run import TakenSnapshot, full_copy, opened, recovery_point, sealed
+from shared.model.run import Kind, OpenRun
+from shared.model.run_steps import full_copy, opened, recovery_point, sealed
 from tests.logic.conftest import BACKUPS
 from tests.logic.records import (
     BACKED_UP,
@@ -40,6 +42,7 @@ from tests.logic.records import (
     RUN,
     RUN_ID,
     SNAPSHOT,
+    with_run,
 )
 
 SEALED = datetime(2026, 11, 22, 12, 3, 0, 765432, tzinfo=UTC)
@@ -63,7 +66,7 @@ OF_A_COPY = {
 """What a run in full-copy mode has written on its copy."""
 
 COPY_URL = f"{BACKUPS}/disks/vhds/os.vhd/{SNAPSHOT.replace(':', '%3A')}"
-NEXT = RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})
+NEXT = replace(RUN, snapshot="2026-11-23T00:00:00.1234567Z")
 AS_SEALED = BlobState(size=64 * GIB, etag=ETAG)
 
 a_few = settings(max_examples=100, deadline=None)
@@ -88,7 +91,7 @@ def found(stored: StoredBlob) -> FoundPoint:
 
 
 def next_run(record: DiskRecord, blob: BlobState | None) -> OpenRun:
-    run = opened(record.model_copy(update={"run": NEXT}), blob, leased=True).run
+    run = opened(replace(record, run=NEXT), blob, leased=True).run
     assert run
     return run
 
@@ -131,7 +134,7 @@ def test_a_copy_that_has_succeeded_and_says_what_it_is_of_is_a_recovery_point() 
 
 
 def test_a_recovery_point_is_found_again_where_its_record_said_it_was() -> None:
-    record = BACKED_UP.with_run(kind=Kind.RESYNC, plan=2)
+    record = with_run(BACKED_UP, kind=Kind.RESYNC, plan=2)
     was = recovery_point(record, BACKUP_SNAPSHOT, SEALED)
     again = found(snapshot_of_backup()).point
     assert_same_place(again, was)
@@ -159,7 +162,7 @@ def test_the_point_of_a_restored_disk_is_found_again_where_its_record_said_it_wa
 
 def assert_same_place(again: RecoveryPoint, was: RecoveryPoint) -> None:
     kept = {"time", "kind", "source_snapshot", "backup_blob", "backup_snapshot", "size", "sealed"}
-    assert again.model_dump(include=kept) == was.model_dump(include=kept)
+    assert [getattr(again, name) for name in kept] == [getattr(was, name) for name in kept]
     assert again.row_key == was.row_key
 
 
@@ -177,9 +180,9 @@ def test_a_clock_that_is_behind_makes_no_duration_below_zero() -> None:
 @pytest.mark.parametrize("stored", [snapshot_of_backup(), copied_blob()])
 def test_the_table_takes_a_point_that_was_found(stored: StoredBlob) -> None:
     point = found(stored).point
-    written = to_properties(point.to_entity())
+    written = to_properties(to_row(point))
     assert None not in written.values()
-    assert RecoveryPoint.model_validate(from_properties(written)) == point
+    assert from_row(RecoveryPoint, from_properties(written)) == point
 
 
 # --- what is none
@@ -202,7 +205,7 @@ def test_a_copy_that_has_not_succeeded_is_no_recovery_point(status: str) -> None
 
 def test_a_copy_that_tells_no_more_of_its_source_is_a_recovery_point_unless_it_is_empty() -> None:
     assert found(copied_blob(status="")).point.size == 64 * GIB
-    assert found_point(copied_blob(status="").model_copy(update={"size": 0})) is None
+    assert found_point(replace(copied_blob(status=""), size=0)) is None
 
 
 @pytest.mark.parametrize(
@@ -265,7 +268,7 @@ def test_any_metadata_can_be_looked_at(metadata: dict[str, str]) -> None:
 
 
 def test_a_record_made_anew_is_as_the_last_seal_has_left_it() -> None:
-    record = BACKED_UP.with_run(kind=Kind.RESYNC, plan=2)
+    record = with_run(BACKED_UP, kind=Kind.RESYNC, plan=2)
     taken = TakenSnapshot(time=BACKUP_SNAPSHOT, plan=2, etag=ETAG)
     was = sealed(record, recovery_point(record, BACKUP_SNAPSHOT, SEALED), taken)
     assert rebuilt(BACKUP, found(snapshot_of_backup()), AS_SEALED, adopted=False) == was
@@ -274,7 +277,7 @@ def test_a_record_made_anew_is_as_the_last_seal_has_left_it() -> None:
 def test_a_restored_disks_record_made_anew_is_as_the_restore_has_left_it() -> None:
     target, backup = RESTORE.target_address, BlobAddress.parse(f"{BACKUPS}/disks/vhds/restored.vhd")
     point = restored_point(RESTORE, backup, BACKUP_SNAPSHOT, SEALED)
-    record = NEW.model_copy(update={"disk": target.url, "backup_blob": backup.url, "run": None})
+    record = replace(NEW, disk=target.url, backup_blob=backup.url, run=None)
     taken = TakenSnapshot(time=BACKUP_SNAPSHOT, plan=0, etag=ETAG)
     was = adopted(claimed(record, RESTORE), point, taken, is_listed=False)
     metadata = OF_A_RUN | {
@@ -284,7 +287,7 @@ def test_a_restored_disks_record_made_anew_is_as_the_restore_has_left_it() -> No
         KIND_METADATA: "restore",
     }
     again = rebuilt(backup.url, found(snapshot_of_backup(metadata, backup.url)), AS_SEALED, adopted=True)
-    assert again == was.model_copy(update={"restore": "", "restore_of": ""})
+    assert again == replace(was, restore="", restore_of="")
 
 
 @pytest.mark.parametrize(
@@ -330,4 +333,4 @@ def test_after_a_full_copy_the_next_run_is_never_incremental(etag: str) -> None:
 def test_a_record_made_anew_says_whether_its_disk_was_adopted(is_adopted: bool) -> None:
     record = rebuilt(BACKUP, found(snapshot_of_backup()), AS_SEALED, adopted=is_adopted)
     assert record.adopted is is_adopted
-    assert DiskRecord.from_entity(record.to_entity()) == record
+    assert from_row(DiskRecord, to_row(record)) == record

@@ -7,21 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.azure.sources.own_snapshots import is_own_snapshot
 from shared.changes.ranges import Effort
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
-from shared.model.disk import DiskRecord, Kind, OpenRun
-from shared.model.run import (
-    TakenSnapshot,
-    begun_anew,
-    given_up,
-    is_own_snapshot,
-    is_unwatched,
-    next_check,
-    opened,
-    recovery_point,
-    sealed,
-)
+from shared.model.disk import DiskRecord
+from shared.model.job import is_unwatched
+from shared.model.point import TakenSnapshot
+from shared.model.run import Kind, OpenRun
+from shared.model.run_steps import begun_anew, given_up, next_check, opened, recovery_point, sealed
 from tests.logic.records import (
     BACKED_UP,
     BACKUP_SNAPSHOT,
@@ -31,6 +25,7 @@ from tests.logic.records import (
     NOON,
     RUN,
     SNAPSHOT,
+    with_run,
 )
 
 FOUND = BlobState(size=64 * GIB, etag=ETAG)
@@ -41,7 +36,7 @@ CREATED = BlobState(size=64 * GIB, etag='"0x8DE29B2"')
 
 OTHER_ETAG = replace(FOUND, etag='"0x8DE29C3"')
 HALF = Effort(ranges=40, bytes_written=4000, bytes_cleared=400, write_calls=40, clear_calls=4)
-UNFINISHED = BACKED_UP.model_copy(update={"resync_reason": "the last run was given up"})
+UNFINISHED = replace(BACKED_UP, resync_reason="the last run was given up")
 LATER = NOON + timedelta(minutes=5)
 
 
@@ -53,7 +48,7 @@ def run_of(record: DiskRecord) -> OpenRun:
 def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
     """Put the run half way through its change list, with its third batch at work."""
     begun = {"opened": True, "kind": kind, "next_batch": 3, "at_work": True, "alive": LATER}
-    return record.with_run(**begun, position=32 * GIB, batches=2, progressed=LATER, checked=LATER, **HALF._asdict())
+    return with_run(record, **begun, position=32 * GIB, batches=2, progressed=LATER, checked=LATER, **HALF._asdict())
 
 
 # --- the kind of a run
@@ -85,8 +80,8 @@ def test_only_a_blob_that_equals_the_base_snapshot_takes_a_diff(
 
 
 def test_a_run_is_opened_with_its_kind() -> None:
-    assert opened(BACKED_UP, OTHER_ETAG, leased=True) == BACKED_UP.with_run(
-        opened=True, kind=Kind.RESYNC, reason="the backup blob was changed outside a run"
+    assert opened(BACKED_UP, OTHER_ETAG, leased=True) == with_run(
+        BACKED_UP, opened=True, kind=Kind.RESYNC, reason="the backup blob was changed outside a run"
     )
 
 
@@ -122,7 +117,7 @@ def test_a_run_whose_lease_did_not_last_begins_anew_as_a_resync(kind: Kind) -> N
 
 
 def test_an_incremental_run_that_has_written_nothing_yet_goes_on_without_its_lease() -> None:
-    record = BACKED_UP.with_run(opened=True, kind=Kind.INCREMENTAL)
+    record = with_run(BACKED_UP, opened=True, kind=Kind.INCREMENTAL)
     assert opened(record, FOUND, leased=False) == record
 
 
@@ -133,7 +128,7 @@ def test_a_run_begun_anew_goes_on_once_its_blob_is_there_and_leased() -> None:
 
 def test_a_record_without_an_open_run_has_none_to_open() -> None:
     with pytest.raises(ValueError, match="no open run"):
-        opened(NEW.model_copy(update={"run": None}), None, leased=True)
+        opened(replace(NEW, run=None), None, leased=True)
 
 
 # --- beginning anew, giving up
@@ -141,13 +136,13 @@ def test_a_record_without_an_open_run_has_none_to_open() -> None:
 
 def test_a_plan_begun_anew_has_another_number_and_no_progress() -> None:
     begun = {"opened": True, "kind": Kind.RESYNC, "reason": "refused", "plan": 5, "next_batch": 3}
-    assert begun_anew(under_way(BACKED_UP).with_run(plan=4), Kind.RESYNC, "refused") == BACKED_UP.with_run(
-        **begun, alive=LATER, progressed=LATER, checked=LATER
+    assert begun_anew(with_run(under_way(BACKED_UP), plan=4), Kind.RESYNC, "refused") == with_run(
+        BACKED_UP, **begun, alive=LATER, progressed=LATER, checked=LATER
     )
 
 
 def test_a_plan_begun_anew_is_compared_from_its_beginning() -> None:
-    compared = under_way(BACKED_UP).with_run(windows_compared=12, compared_etag=ETAG)
+    compared = with_run(under_way(BACKED_UP), windows_compared=12, compared_etag=ETAG)
     run = run_of(begun_anew(compared, Kind.RESYNC, "refused"))
     assert (run.windows_compared, run.compared_etag) == (0, "")
 
@@ -155,19 +150,19 @@ def test_a_plan_begun_anew_is_compared_from_its_beginning() -> None:
 def test_a_run_given_up_makes_the_next_one_a_resync() -> None:
     record = given_up(under_way(BACKED_UP), "the source snapshot is gone")
     assert record.run is None
-    run = run_of(opened(record.model_copy(update={"run": RUN}), FOUND, leased=True))
+    run = run_of(opened(replace(record, run=RUN), FOUND, leased=True))
     assert (run.kind, run.reason) == (Kind.RESYNC, "the source snapshot is gone")
 
 
 def test_a_first_run_given_up_leaves_a_blob_that_the_next_one_resyncs() -> None:
     record = given_up(under_way(NEW, Kind.FULL), "the source snapshot is gone")
-    assert record == NEW.model_copy(update={"run": None})
-    assert run_of(opened(record.model_copy(update={"run": RUN}), FOUND, leased=True)).kind is Kind.RESYNC
+    assert record == replace(NEW, run=None)
+    assert run_of(opened(replace(record, run=RUN), FOUND, leased=True)).kind is Kind.RESYNC
 
 
 def test_a_run_given_up_leaves_the_recovery_points_as_they_were() -> None:
     record = given_up(under_way(BACKED_UP), "the source snapshot is gone")
-    assert record == BACKED_UP.model_copy(update={"run": None, "resync_reason": "the source snapshot is gone"})
+    assert record == replace(BACKED_UP, run=None, resync_reason="the source snapshot is gone")
 
 
 # --- looking again
@@ -178,7 +173,7 @@ def test_a_run_is_unwatched_by_its_last_check(seconds: int, over: bool) -> None:
     after = timedelta(seconds=1800)
     now = NOON + timedelta(seconds=seconds)
     long_ago = NOON - timedelta(days=3)
-    assert is_unwatched(RUN.model_copy(update={"progressed": long_ago, "started": long_ago}), now, after) is over
+    assert is_unwatched(replace(RUN, progressed=long_ago, started=long_ago), now, after) is over
 
 
 # --- whose a snapshot is
@@ -241,7 +236,7 @@ def test_a_run_is_looked_at_less_often_as_it_grows_older() -> None:
 
 
 def test_a_recovery_point_says_what_its_run_was_and_took() -> None:
-    record = under_way(BACKED_UP, Kind.RESYNC).with_run(reason="refused", copying="through the function", batches=4)
+    record = with_run(under_way(BACKED_UP, Kind.RESYNC), reason="refused", copying="through the function", batches=4)
     point = recovery_point(record, BACKUP_SNAPSHOT, LATER)
     assert (point.time, point.source_snapshot, point.backup_snapshot) == (SNAPSHOT, SNAPSHOT, BACKUP_SNAPSHOT)
     assert (point.kind, point.reason, point.copying) == (Kind.RESYNC, "refused", "through the function")
@@ -251,21 +246,20 @@ def test_a_recovery_point_says_what_its_run_was_and_took() -> None:
 
 
 def test_a_seal_moves_the_base_to_the_runs_snapshot_and_closes_the_run() -> None:
-    before = under_way(BACKED_UP).model_copy(update={"resync_reason": "given up", "last_error": "once"})
+    before = replace(under_way(BACKED_UP), resync_reason="given up", last_error="once")
     size = 65 * GIB
-    point = recovery_point(NEW.with_run(size=size), BACKUP_SNAPSHOT, LATER)
-    assert sealed(before, point, TakenSnapshot(time=BACKUP_SNAPSHOT, plan=2, etag='"0x8DE29D4"')) == before.model_copy(
-        update={
-            "base_snapshot": SNAPSHOT,
-            "base_size": size,
-            "backup_etag": '"0x8DE29D4"',
-            "sealed_plan": 2,
-            "backup_snapshot": BACKUP_SNAPSHOT,
-            "resync_reason": "",
-            "run": None,
-            "last_success": LATER,
-            "last_point": SNAPSHOT,
-        }
+    point = recovery_point(with_run(NEW, size=size), BACKUP_SNAPSHOT, LATER)
+    assert sealed(before, point, TakenSnapshot(time=BACKUP_SNAPSHOT, plan=2, etag='"0x8DE29D4"')) == replace(
+        before,
+        base_snapshot=SNAPSHOT,
+        base_size=size,
+        backup_etag='"0x8DE29D4"',
+        sealed_plan=2,
+        backup_snapshot=BACKUP_SNAPSHOT,
+        resync_reason="",
+        run=None,
+        last_success=LATER,
+        last_point=SNAPSHOT,
     )
 
 
@@ -276,6 +270,6 @@ def test_the_run_after_a_seal_is_incremental(record: DiskRecord) -> None:
         recovery_point(NEW, BACKUP_SNAPSHOT, LATER),
         TakenSnapshot(time=BACKUP_SNAPSHOT, plan=0, etag=FOUND.etag),
     )
-    next_run = after.model_copy(update={"run": RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})})
+    next_run = replace(after, run=replace(RUN, snapshot="2026-11-23T00:00:00.1234567Z"))
     run = run_of(opened(next_run, FOUND, leased=True))
     assert (run.kind, run.reason) == (Kind.INCREMENTAL, "")

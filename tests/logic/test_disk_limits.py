@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from shared.model.addresses import BlobAddress
 from shared.model.blob_names import blob_mistake
 from shared.model.catalogue import point_metadata
-from shared.model.disk import Kind
 from shared.model.fitness import LARGEST_METADATA, LONGEST_SOURCE, sendable, unfit, unsendable
 from shared.model.messages import RunMessage
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA, backup_blob_name
+from shared.model.run import Kind
 from tests.logic.conftest import BACKUPS, VHDS, Load
 from tests.simulation.services import settings_of
 

@@ -1,6 +1,9 @@
-"""Errors: said in a line, with what to do, and never with a secret; and which of them refuse a diff."""
+"""Errors: said in a line, with what to do, and never with a secret; what each is, and what follows from it."""
 
+import importlib
+import inspect
 import json
+import pkgutil
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,10 +23,8 @@ from azure.core.exceptions import (
 from azure.data.tables import TableErrorCode
 from azure.storage.blob import StorageErrorCode
 
-from shared.errors import (
-    DiffersError,
-    DiskError,
-    SourceGoneError,
+import shared
+from shared.azure.answers import (
     error_code,
     explain,
     gave_up,
@@ -34,8 +35,9 @@ from shared.errors import (
     lacks_role,
     refuses_diff,
     refuses_source,
-    without_secrets,
+    then_of,
 )
+from shared.errors import DiffersError, DiskError, SourceGoneError, Then, TidemarkError, without_secrets
 
 
 def answer(
@@ -391,6 +393,43 @@ def test_any_other_error_is_said_with_its_type() -> None:
 )
 def test_an_explanation_is_one_line(error: Exception) -> None:
     assert len(explain(error).splitlines()) == 1
+
+
+def ours() -> set[type[BaseException]]:
+    """Find every class of error that the app defines."""
+    modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(shared.__path__, "shared.")]
+    classes = (kind for module in modules for _, kind in inspect.getmembers(module, inspect.isclass))
+    return {kind for kind in classes if issubclass(kind, BaseException) and kind.__module__.startswith("shared.")}
+
+
+@pytest.mark.parametrize("kind", sorted(ours(), key=str))
+def test_every_error_of_ours_is_a_sentence_and_says_what_follows(kind: type[BaseException]) -> None:
+    error = kind("the disk is no disk. What to do: take it out.")
+    assert isinstance(error, TidemarkError)
+    assert explain(error) == str(error)
+    assert then_of(error) is error.then
+
+
+# --- what follows
+
+
+@pytest.mark.parametrize("error", [answer(400, "InvalidInput"), answer(409, "SnapshotsPresent"), of_source(404)])
+def test_what_is_refused_for_good_is_begun_anew_or_ended(error: AzureError) -> None:
+    assert then_of(error) is Then.BEGIN_ANEW_OR_END
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(answer(503, "ServerBusy"), id="a busy service"),
+        pytest.param(answer(403, "AuthorizationFailure"), id="what a firewall mends"),
+        pytest.param(ServiceRequestError("no route to host"), id="no connection"),
+        pytest.param(AzureError("odd"), id="no answer"),
+        pytest.param(ZeroDivisionError("division by zero"), id="what nobody has foreseen"),
+    ],
+)
+def test_what_may_pass_is_come_back_to(error: Exception) -> None:
+    assert then_of(error) is Then.COME_BACK
 
 
 # --- secrets

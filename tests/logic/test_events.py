@@ -1,25 +1,64 @@
-"""The log events: each is documented, and the name of each state of a restore, a verify and a drill is one."""
+"""The log events: each is documented with its level, is named where it is logged, and is logged at its own level."""
+
+import ast
+import itertools
+import json
+import logging
+import re
 
 import pytest
 
 from infra.local.local_azure import ROOT
-from shared.events import Event
-from shared.model.disk import Task
-from shared.model.inspection import Stage
+from shared.events import Event, log_event
+from shared.jobs.stage_events import OF_INSPECTION, OF_RESTORE
+from shared.model.inspection import Stage, Task
 from shared.model.restore import State
 
 README = (ROOT / "README.md").read_text()
+NODES = [
+    node
+    for path in [ROOT / "function_app.py", *(ROOT / "shared").rglob("*.py")]
+    for node in ast.walk(ast.parse(path.read_text()))
+]
+
+
+def documented() -> list[tuple[str, str]]:
+    """Read the README's table: each event, with its level."""
+    table = README.partition("| events | level | when |\n")[2].partition("\n\n")[0]
+    rows = [row.strip("| ").split(" | ") for row in table.splitlines()[1:]]
+    return [(event, row[1]) for row in rows for event in re.findall("`([a-z-]+)`", row[0])]
+
+
+def test_every_event_is_in_the_readme_once_with_its_level() -> None:
+    assert sorted(documented()) == sorted((event, logging.getLevelName(event.level).lower()) for event in Event)
 
 
 @pytest.mark.parametrize("event", Event)
-def test_an_event_is_in_the_readme(event: Event) -> None:
-    assert f"`{event}`" in README
+def test_an_event_is_named_where_it_is_logged(event: Event) -> None:
+    assert any(isinstance(node, ast.Attribute) and ast.unparse(node) == f"Event.{event.name}" for node in NODES), (
+        "grep finds it by its name"
+    )
+
+
+def test_no_event_is_built_from_parts_of_names() -> None:
+    assert [
+        ast.unparse(node) for node in NODES if isinstance(node, ast.Call) and ast.unparse(node.func) == "Event"
+    ] == []
+
+
+@pytest.mark.parametrize("event", [Event.RUN_SEALED, Event.BACKUP_LATE, Event.RUN_FAILED])
+def test_an_event_is_logged_at_its_level(event: Event, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        log_event(event, disk="https://disks.blob.core.windows.net/vhds/os.vhd")
+    [said] = caplog.records
+    assert said.levelno == event.level
+    assert json.loads(said.message) == {"event": event, "disk": "https://disks.blob.core.windows.net/vhds/os.vhd"}
 
 
 def test_each_state_that_a_restore_comes_to_is_an_event() -> None:
-    assert {f"restore-{state}" for state in State} <= set(Event)
+    assert {state: f"restore-{state}" for state in State} == OF_RESTORE
 
 
-def test_each_state_that_a_verify_and_a_drill_come_to_is_an_event() -> None:
-    states = {f"{task}-{stage}" for task in Task for stage in Stage} - {"verify-promoting"}  # it copies nothing
-    assert states <= set(Event)
+def test_each_stage_that_a_verify_and_a_drill_come_to_is_an_event() -> None:
+    stages = set(itertools.product(Task, Stage)) - {(Task.VERIFY, Stage.PROMOTING)}  # it copies nothing
+    assert {(task, stage): f"{task}-{stage}" for task, stage in stages} == OF_INSPECTION

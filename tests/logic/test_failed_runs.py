@@ -1,5 +1,6 @@
 """Runs that fail: each is tried again from its own source snapshot, and given up once it was tried often enough."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from shared.changes.pace import FASTEST
 from shared.changes.ranges import Effort
 from shared.model.batches import ComeTo, enqueued_again, is_stalled, moved_on, taken_up
 from shared.model.blob import BlobState
-from shared.model.disk import DiskRecord, Kind, OpenRun
+from shared.model.disk import DiskRecord
 from shared.model.failed_runs import (
     MOST_TRIES,
     STANDS_STILL_AFTER,
@@ -20,16 +21,16 @@ from shared.model.failed_runs import (
     tried_again,
 )
 from shared.model.job import PATIENCE
-from shared.model.run import begun_anew, copied, given_up, opened
+from shared.model.run import Kind, Mode, OpenRun
+from shared.model.run_steps import begun_anew, copied, given_up, opened
 from shared.runs.full_copies import CopyLook
-from shared.settings import Mode
-from tests.logic.records import BACKED_UP, ETAG, GIB, NOON, RUN, records
+from tests.logic.records import BACKED_UP, ETAG, GIB, NOON, RUN, records, with_run
 
 FOUND = BlobState(size=64 * GIB, etag=ETAG)
 """The backup blob as the last run has left it."""
 
 LATER = NOON + timedelta(minutes=5)
-UNDER_WAY = taken_up(BACKED_UP.with_run(opened=True, position=GIB, progressed=LATER), RUN.snapshot, 0, 0, LATER)
+UNDER_WAY = taken_up(with_run(BACKED_UP, opened=True, position=GIB, progressed=LATER), RUN.snapshot, 0, 0, LATER)
 """The record of a disk in the midst of an incremental run."""
 WHY = "copy-ranges has given up a message of the run"
 
@@ -50,7 +51,7 @@ def test_a_run_that_fails_says_why_and_is_as_it_was() -> None:
     record = UNDER_WAY
     failed = failed_for_good(record, WHY)
     assert run_of(failed).failed == WHY
-    assert failed.with_run(failed="") == record
+    assert with_run(failed, failed="") == record
 
 
 @a_few
@@ -58,13 +59,13 @@ def test_a_run_that_fails_says_why_and_is_as_it_was() -> None:
 def test_a_run_that_is_tried_again_keeps_its_source_snapshot_and_all_that_is_done(record: DiskRecord) -> None:
     again = tried_again(failed_for_good(record, WHY), LATER)
     run = run_of(record)
-    assert again == record.with_run(tries=run.tries + 1, failed="", progressed=LATER, replans=0)
+    assert again == with_run(record, tries=run.tries + 1, failed="", progressed=LATER, replans=0)
     assert again.run_of(run.snapshot)
 
 
 def test_a_run_that_is_tried_again_is_given_its_time_from_then_on() -> None:
     after = timedelta(minutes=30)
-    stalled = BACKED_UP.with_run(replans=6, progressed=NOON - timedelta(days=3))
+    stalled = with_run(BACKED_UP, replans=6, progressed=NOON - timedelta(days=3))
     run = run_of(tried_again(stalled, NOON))
     assert not is_stalled(run, NOON + after - timedelta(seconds=1), after)
     assert is_stalled(run, NOON + after, after)
@@ -79,7 +80,7 @@ def test_a_run_is_hopeless_once_it_was_tried_again_as_often_as_may_be() -> None:
 
 @pytest.mark.parametrize("tries", [MOST_TRIES, MOST_TRIES + 1, 2**40])
 def test_a_run_that_was_tried_too_often_is_hopeless_when_it_fails_again_and_not_while_it_moves(tries: int) -> None:
-    record = UNDER_WAY.with_run(tries=tries)
+    record = with_run(UNDER_WAY, tries=tries)
     anew = begun_anew(record, Kind.RESYNC, "refused")
     on = moved(record, 2 * GIB, LATER)
     assert not any(is_hopeless(then, LATER) for then in (record, anew, on))
@@ -109,7 +110,7 @@ def test_a_run_that_comes_no_further_fails_where_it_has_errors_of_its_own() -> N
 
 
 def test_a_full_copy_may_wait_for_days_and_fails_where_it_can_not_be_looked_at() -> None:
-    waiting = enqueued_again(BACKED_UP.with_run(mode=Mode.FULL, opened=True, position=GIB), LATER)
+    waiting = enqueued_again(with_run(BACKED_UP, mode=Mode.FULL, opened=True, position=GIB), LATER)
     blind = erred(waiting, run_of(waiting).snapshot, LATER)
     assert not is_failing(waiting, LATER)
     assert is_failing(blind, LATER)
@@ -125,14 +126,14 @@ def test_a_run_that_moves_fails_no_more() -> None:
 
 
 def test_a_full_copy_that_moves_fails_no_more() -> None:
-    failed = failed_for_good(copied(BACKED_UP.with_run(mode=Mode.FULL, opened=True), GIB, NOON), WHY)
+    failed = failed_for_good(copied(with_run(BACKED_UP, mode=Mode.FULL, opened=True), GIB, NOON), WHY)
     assert run_of(copied(failed, GIB, LATER)).failed == WHY
     assert run_of(copied(failed, 2 * GIB, LATER)).failed == ""
 
 
 def test_a_hopeless_run_that_is_given_up_makes_the_next_one_a_resync_with_tries_of_its_own() -> None:
-    hopeless = failed_for_good(UNDER_WAY.with_run(tries=MOST_TRIES), WHY)
-    next_run = given_up(hopeless, WHY).model_copy(update={"run": RUN})
+    hopeless = failed_for_good(with_run(UNDER_WAY, tries=MOST_TRIES), WHY)
+    next_run = replace(given_up(hopeless, WHY), run=RUN)
     run = run_of(opened(next_run, FOUND, leased=True))
     assert (run.kind, run.reason) == (Kind.RESYNC, WHY)
     assert (run.tries, run.failed, is_hopeless(next_run, LATER)) == (0, "", False)

@@ -7,33 +7,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.azure.tables.records import from_properties, to_properties
+from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.batches import enqueued_again, is_stalled
 from shared.model.blob import BlobState
-from shared.model.disk import DiskRecord, Kind, OpenRun, RecoveryPoint
-from shared.model.run import (
-    TakenSnapshot,
-    copied,
-    full_copy,
-    given_up,
-    opened,
-    recovery_point,
-    sealed,
-    sealed_copy,
-)
-from shared.settings import Mode
+from shared.model.disk import DiskRecord
+from shared.model.point import RecoveryPoint, TakenSnapshot
+from shared.model.run import Kind, Mode, OpenRun
+from shared.model.run_steps import copied, full_copy, given_up, opened, recovery_point, sealed, sealed_copy
 from tests.logic.conftest import BACKUPS
-from tests.logic.records import BACKED_UP, BACKUP_SNAPSHOT, BASE, ETAG, GIB, NEW, NOON, RUN, SNAPSHOT
+from tests.logic.records import BACKED_UP, BACKUP_SNAPSHOT, BASE, ETAG, GIB, NEW, NOON, RUN, SNAPSHOT, with_run
 
 COPY = f"{BACKUPS}/disks/vhds/os.vhd/{SNAPSHOT.replace(':', '%3A')}"
 FOUND = BlobState(size=64 * GIB, etag=ETAG)
 """The backup blob as the last incremental run has left it."""
 
 LATER = NOON + timedelta(minutes=5)
-COPYING = BACKED_UP.with_run(mode=Mode.FULL, kind=Kind.FULL, opened=True, copying="Copy Blob")
+COPYING = with_run(BACKED_UP, mode=Mode.FULL, kind=Kind.FULL, opened=True, copying="Copy Blob")
 """The record of a disk in full-copy mode that was backed up incrementally before."""
 
-FIRST_COPYING = NEW.with_run(mode=Mode.FULL, kind=Kind.FULL, opened=True, copying="Copy Blob")
+FIRST_COPYING = with_run(NEW, mode=Mode.FULL, kind=Kind.FULL, opened=True, copying="Copy Blob")
 """The record of a disk in its first run, in full-copy mode."""
 
 AFTER_FULL_COPY = "the last backup was a full copy"
@@ -52,8 +44,8 @@ def after_copy(record: DiskRecord) -> DiskRecord:
 
 def next_run(record: DiskRecord, blob: BlobState | None) -> OpenRun:
     """Open the next run in incremental mode."""
-    run = RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})
-    return run_of(opened(record.model_copy(update={"run": run}), blob, leased=True))
+    run = replace(RUN, snapshot="2026-11-23T00:00:00.1234567Z")
+    return run_of(opened(replace(record, run=run), blob, leased=True))
 
 
 # --- the recovery point
@@ -70,32 +62,31 @@ def test_a_full_copy_is_a_recovery_point_of_the_moment_of_its_source_snapshot() 
 
 def test_a_full_copy_is_read_from_the_table_as_it_was_written() -> None:
     point = full_copy(COPYING, COPY, 63 * GIB, LATER)
-    written = to_properties(point.to_entity())
+    written = to_properties(to_row(point))
     assert None not in written.values()
-    assert RecoveryPoint.model_validate(from_properties(written)) == point
+    assert from_row(RecoveryPoint, from_properties(written)) == point
 
 
 def test_a_record_without_an_open_run_has_no_full_copy() -> None:
     with pytest.raises(ValueError, match="no open run"):
-        full_copy(COPYING.model_copy(update={"run": None}), COPY, 1, LATER)
+        full_copy(replace(COPYING, run=None), COPY, 1, LATER)
 
 
 # --- the record
 
 
 def test_a_full_copy_moves_the_base_and_says_that_the_backup_blob_follows_no_more() -> None:
-    before = COPYING.with_run(plan=3).model_copy(update={"last_error": "once", "adopted": True})
-    assert after_copy(before) == before.model_copy(
-        update={
-            "base_snapshot": SNAPSHOT,
-            "base_size": 64 * GIB,
-            "sealed_plan": 3,
-            "backup_snapshot": "",
-            "resync_reason": AFTER_FULL_COPY,
-            "run": None,
-            "last_success": LATER,
-            "last_point": SNAPSHOT,
-        }
+    before = replace(with_run(COPYING, plan=3), last_error="once", adopted=True)
+    assert after_copy(before) == replace(
+        before,
+        base_snapshot=SNAPSHOT,
+        base_size=64 * GIB,
+        sealed_plan=3,
+        backup_snapshot="",
+        resync_reason=AFTER_FULL_COPY,
+        run=None,
+        last_success=LATER,
+        last_point=SNAPSHOT,
     )
 
 
@@ -136,7 +127,7 @@ def test_a_copy_planned_again_in_vain_is_given_its_usual_time_once_it_moves() ->
 
 @pytest.mark.parametrize("record", [COPYING, FIRST_COPYING])
 def test_a_full_copy_given_up_has_not_touched_the_backup_blob(record: DiskRecord) -> None:
-    assert given_up(record, "the source snapshot is gone") == record.model_copy(update={"run": None})
+    assert given_up(record, "the source snapshot is gone") == replace(record, run=None)
 
 
 def test_the_run_after_a_full_copy_given_up_is_still_incremental() -> None:
@@ -145,8 +136,8 @@ def test_the_run_after_a_full_copy_given_up_is_still_incremental() -> None:
 
 
 def test_a_full_copy_given_up_keeps_the_reason_for_a_resync_that_was_there_before() -> None:
-    for before in (after_copy(COPYING), COPYING.model_copy(update={"resync_reason": "the last run was given up"})):
-        record = given_up(before.model_copy(update={"run": COPYING.run}), "the source snapshot is gone")
+    for before in (after_copy(COPYING), replace(COPYING, resync_reason="the last run was given up")):
+        record = given_up(replace(before, run=COPYING.run), "the source snapshot is gone")
         assert record.resync_reason == before.resync_reason
         assert next_run(record, FOUND).kind is Kind.RESYNC
 
@@ -179,13 +170,13 @@ def test_the_first_incremental_run_after_full_copies_is_full_or_a_resync_and_say
 def test_many_full_copies_are_as_one() -> None:
     record = after_copy(COPYING)
     for _ in range(3):
-        record = after_copy(record.model_copy(update={"run": COPYING.run}))
+        record = after_copy(replace(record, run=COPYING.run))
     assert next_run(record, FOUND).kind is Kind.RESYNC
 
 
 def test_the_run_after_the_resync_is_incremental_again() -> None:
-    run = RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})
-    record = opened(after_copy(COPYING).model_copy(update={"run": run}), FOUND, leased=True)
+    run = replace(RUN, snapshot="2026-11-23T00:00:00.1234567Z")
+    record = opened(replace(after_copy(COPYING), run=run), FOUND, leased=True)
     point = recovery_point(record, BACKUP_SNAPSHOT, LATER)
     written = replace(FOUND, etag='"0x8DE29D4"')
     record = sealed(record, point, TakenSnapshot(time=BACKUP_SNAPSHOT, plan=0, etag=written.etag))
@@ -194,18 +185,18 @@ def test_the_run_after_the_resync_is_incremental_again() -> None:
 
 
 def test_a_resync_after_full_copies_that_is_given_up_is_followed_by_another() -> None:
-    run = RUN.model_copy(update={"snapshot": "2026-11-23T00:00:00.1234567Z"})
-    record = opened(after_copy(COPYING).model_copy(update={"run": run}), FOUND, leased=True)
+    run = replace(RUN, snapshot="2026-11-23T00:00:00.1234567Z")
+    record = opened(replace(after_copy(COPYING), run=run), FOUND, leased=True)
     assert next_run(given_up(record, "the source snapshot is gone"), FOUND).kind is Kind.RESYNC
 
 
 def test_a_run_keeps_the_mode_that_it_was_begun_in() -> None:
     assert RUN.mode is Mode.INCREMENTAL
-    entity = COPYING.to_entity()
+    entity = to_row(COPYING)
     assert entity["run_mode"] == "full"
-    assert run_of(DiskRecord.from_entity(entity)).mode is Mode.FULL
+    assert run_of(from_row(DiskRecord, entity)).mode is Mode.FULL
     del entity["run_mode"]
-    assert run_of(DiskRecord.from_entity(entity)).mode is Mode.INCREMENTAL
+    assert run_of(from_row(DiskRecord, entity)).mode is Mode.INCREMENTAL
 
 
 def test_a_full_copy_keeps_the_recovery_points_there_were() -> None:

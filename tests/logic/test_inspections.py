@@ -1,5 +1,6 @@
 """Verifies and drills: the row that is kept of each, how it goes from stage to stage, and which parts are missing."""
 
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -7,8 +8,8 @@ from azure.data.tables import EdmType, EntityProperty
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.azure.tables.records import from_properties, to_properties
-from shared.model.disk import DISK_ROW, POINT_ROW_PREFIX, Kind, PointState, RecoveryPoint, Task
+from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
+from shared.model.disk import DISK_ROW
 from shared.model.inspection import (
     ENDS,
     MOST_ATTEMPTS,
@@ -16,6 +17,7 @@ from shared.model.inspection import (
     Compared,
     Inspection,
     Stage,
+    Task,
     begun,
     built_on,
     compared,
@@ -26,8 +28,10 @@ from shared.model.inspection import (
     row_key,
     tried_again,
 )
+from shared.model.job import is_unwatched
+from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
 from shared.model.restore import RESTORE_ROW_PREFIX
-from shared.model.run import is_unwatched
+from shared.model.run import Kind
 from tests.logic.records import BASE, DISK, GIB, INSPECTION, NOON, SNAPSHOT, inspections
 
 SYSTEM_PROPERTIES = {"PartitionKey": "disks|vhds|os.vhd", "RowKey": "drill-6f3c1d2e", "odata.etag": "W/x"}
@@ -38,20 +42,20 @@ a_few = settings(max_examples=100, deadline=None)
 
 
 def attempt(number: int, stage: Stage = Stage.COMPARING) -> Inspection:
-    return INSPECTION.model_copy(update={"attempt": number, "state": stage})
+    return replace(INSPECTION, attempt=number, state=stage)
 
 
 def changes(before: Inspection, after: Inspection) -> set[str]:
     """Name the fields that differ."""
-    return {name for name in Inspection.model_fields if getattr(before, name) != getattr(after, name)}
+    return {name for name in asdict(before) if getattr(before, name) != getattr(after, name)}
 
 
 # --- the row
 
 
 def through_the_table(inspection: Inspection) -> Inspection:
-    written = to_properties(inspection.model_dump(exclude_none=True))
-    return Inspection.model_validate(from_properties(SYSTEM_PROPERTIES | written))
+    written = to_properties(to_row(inspection))
+    return from_row(Inspection, from_properties(SYSTEM_PROPERTIES | written))
 
 
 @a_few
@@ -63,7 +67,7 @@ def test_an_inspection_is_read_from_the_table_as_it_was_written(inspection: Insp
 @a_few
 @given(inspections())
 def test_the_table_takes_every_property_of_an_inspection(inspection: Inspection) -> None:
-    written = to_properties(inspection.model_dump(exclude_none=True))
+    written = to_properties(to_row(inspection))
     assert all(name.isidentifier() for name in written)
     assert not written.keys() & SYSTEM_PROPERTIES.keys()
     assert all(isinstance(value, str | float | bool | datetime | EntityProperty) for value in written.values())
@@ -72,7 +76,7 @@ def test_the_table_takes_every_property_of_an_inspection(inspection: Inspection)
 
 
 def test_what_never_happened_has_no_property() -> None:
-    assert not INSPECTION.model_dump(exclude_none=True).keys() & {"ended", "last_error_at"}
+    assert not to_row(INSPECTION).keys() & {"ended", "last_error_at"}
 
 
 @pytest.mark.parametrize("task", Task)
@@ -154,7 +158,7 @@ def test_an_inspection_ends_with_a_reason_and_the_time_it_took(inspection: Inspe
 
 
 def test_a_drill_that_is_tried_again_restores_anew_and_says_why() -> None:
-    then = tried_again(INSPECTION.model_copy(update={"parts_done": 40, "stalls": 2}), "somebody has written", LATER)
+    then = tried_again(replace(INSPECTION, parts_done=40, stalls=2), "somebody has written", LATER)
     assert (then.state, then.attempt, then.scratch_etag) == (Stage.PROMOTING, 2, "")
     assert (then.parts_done, then.bytes_done, then.parts_enqueued, then.stalls) == (0, 0, False, 0)
     assert (then.last_error, then.last_error_at) == ("somebody has written", LATER)
@@ -178,7 +182,7 @@ def test_a_drill_keeps_to_its_recovery_point_on_every_attempt() -> None:
 
 def test_each_attempt_of_a_drill_marks_its_copy_as_its_own() -> None:
     marks = [attempt(number).mark for number in range(1, MOST_ATTEMPTS + 1)]
-    others = [attempt(number).model_copy(update={"inspection": "7a4d2e3f"}).mark for number in range(1, 4)]
+    others = [replace(attempt(number), inspection="7a4d2e3f").mark for number in range(1, 4)]
     assert len({*marks, *others}) == len(marks) + len(others)
 
 
@@ -192,7 +196,7 @@ parts_compared = st.builds(
 @a_few
 @given(parts_compared)
 def test_the_parts_that_are_missing_are_those_that_are_not_compared(found: Compared) -> None:
-    enqueued = INSPECTION.model_copy(update={"parts_enqueued": 64})
+    enqueued = replace(INSPECTION, parts_enqueued=64)
     left = list(missing(enqueued, found))
     assert not found.parts.intersection(left)
     assert sorted(found.parts.union(left)) == list(range(enqueued.parts_total))
@@ -202,19 +206,32 @@ def test_the_parts_that_are_missing_are_those_that_are_not_compared(found: Compa
 @a_few
 @given(st.integers(0, 3000), st.integers(1, 40))
 def test_every_part_is_enqueued_once_and_never_more_than_a_few_ahead(total: int, pace: int) -> None:
-    inspection, enqueued = INSPECTION.model_copy(update={"parts_total": total, "parts_enqueued": 0}), list[int]()
+    inspection, enqueued = replace(INSPECTION, parts_total=total, parts_enqueued=0), list[int]()
     while inspection.parts_done < total:
         parts = next_parts(inspection)
         enqueued += parts
         assert len(enqueued) - inspection.parts_done <= PARTS_AHEAD
         done = min(len(enqueued), inspection.parts_done + pace)
-        inspection = inspection.model_copy(update={"parts_enqueued": parts.stop, "parts_done": done})
+        inspection = replace(inspection, parts_enqueued=parts.stop, parts_done=done)
     assert enqueued == list(range(total))
 
 
 @pytest.mark.parametrize(("total", "at_once"), [(0, 1), (1, 1), (3, 3), (8, 8), (8192, 8)])
 def test_the_parts_under_way_share_the_limits_of_the_blobs_that_they_read(total: int, at_once: int) -> None:
-    assert parts_at_once(INSPECTION.model_copy(update={"parts_total": total})) == at_once
+    assert parts_at_once(replace(INSPECTION, parts_total=total)) == at_once
+
+
+def a_point(time: str) -> RecoveryPoint:
+    return RecoveryPoint.of_a_copy(
+        time=time,
+        kind=Kind.FULL,
+        reason="",
+        backup_blob="",
+        backup_snapshot=SNAPSHOT,
+        size=GIB,
+        started=NOON,
+        sealed=NOON,
+    )
 
 
 @a_few
@@ -222,10 +239,7 @@ def test_the_parts_under_way_share_the_limits_of_the_blobs_that_they_read(total:
 def test_what_was_built_on_a_damaged_recovery_point_goes_up_to_the_next_whole_or_verified_one(
     made: list[tuple[Kind, PointState]], damaged: int
 ) -> None:
-    values = {"reason": "", "backup_snapshot": SNAPSHOT, "size": GIB, "started": NOON, "sealed": NOON}
-    points = [
-        RecoveryPoint.of_a_copy(time=f"{at}", kind=kind, state=state, **values) for at, (kind, state) in enumerate(made)
-    ]
+    points = [replace(a_point(f"{at}"), kind=kind, state=state) for at, (kind, state) in enumerate(made)]
     later = points[damaged + 1 :]
     found = built_on(points, f"{damaged}")
     assert found == later[: len(found)]

@@ -1,5 +1,6 @@
 """Work that goes wrong at every step comes to an end; work that goes wrong now and then goes on."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -34,10 +35,10 @@ def test_a_step_that_goes_well_is_the_end_of_the_trouble_and_what_was_wrong_stay
 
 @pytest.mark.parametrize("work", WORKS)
 def test_what_has_ended_and_can_not_be_cleaned_up_after_is_left_after_a_day(work: Work) -> None:
-    ended = work.model_copy(update={"ended": NOON})
+    ended = replace(work, ended=NOON)
     assert not ended.is_to_be_left(NOON + PATIENCE - timedelta(seconds=1))
     assert ended.is_to_be_left(NOON + PATIENCE)
-    in_trouble = ended.model_copy(update={"trouble_since": NOON - PATIENCE})
+    in_trouble = replace(ended, trouble_since=NOON - PATIENCE)
     assert in_trouble.is_to_be_left(LATER), "it has been in trouble for as long before its end"
 
 

@@ -1,5 +1,6 @@
 """The record: what is written to the table is read back, whatever it holds, in properties that the table takes."""
 
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,10 +8,12 @@ import pytest
 from azure.data.tables import EdmType, EntityProperty
 from hypothesis import given, settings
 
-from shared.azure.tables.records import from_properties, to_properties
+from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.changes.ranges import Effort
-from shared.model.disk import POINT_ROW_PREFIX, DiskRecord, Kind, OpenRun, PointState, RecoveryPoint
-from tests.logic.records import BACKED_UP, BASE, DISK, NEW, NOON, RUN, SNAPSHOT, points, records
+from shared.model.disk import DiskRecord
+from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
+from shared.model.run import Kind, OpenRun
+from tests.logic.records import BACKED_UP, BASE, DISK, NEW, NOON, RUN, SNAPSHOT, points, records, with_run
 
 SYSTEM_PROPERTIES = {"PartitionKey": "disks|vhds|os.vhd", "RowKey": "disk", "odata.etag": "W/x", "Timestamp": NOON}
 POINT = RecoveryPoint(
@@ -38,19 +41,19 @@ def through_the_table(values: dict[str, Any]) -> dict[str, Any]:
 @a_few
 @given(records())
 def test_a_record_is_read_as_it_was_written(record: DiskRecord) -> None:
-    assert DiskRecord.from_entity(record.to_entity()) == record
+    assert from_row(DiskRecord, to_row(record)) == record
 
 
 @a_few
 @given(records())
 def test_a_record_is_read_from_the_table_as_it_was_written(record: DiskRecord) -> None:
-    assert DiskRecord.from_entity(through_the_table(record.to_entity())) == record
+    assert from_row(DiskRecord, through_the_table(to_row(record))) == record
 
 
 @a_few
 @given(points())
 def test_a_recovery_point_is_read_from_the_table_as_it_was_written(point: RecoveryPoint) -> None:
-    assert RecoveryPoint.model_validate(through_the_table(point.to_entity())) == point
+    assert from_row(RecoveryPoint, through_the_table(to_row(point))) == point
 
 
 # Understanding the Table service data model: at most 252 properties of one's own, named like identifiers, none null.
@@ -59,7 +62,7 @@ def test_a_recovery_point_is_read_from_the_table_as_it_was_written(point: Recove
 @a_few
 @given(records())
 def test_the_table_takes_every_property_of_a_record(record: DiskRecord) -> None:
-    entity = record.to_entity()
+    entity = to_row(record)
     assert len(entity) <= 252
     assert all(name.isidentifier() for name in entity)
     assert all(isinstance(value, str | int | float | bool | datetime) for value in entity.values())
@@ -69,86 +72,86 @@ def test_the_table_takes_every_property_of_a_record(record: DiskRecord) -> None:
 @a_few
 @given(points())
 def test_the_table_takes_every_property_of_a_recovery_point(point: RecoveryPoint) -> None:
-    entity = point.to_entity()
+    entity = to_row(point)
     assert all(name.isidentifier() for name in entity)
     assert all(isinstance(value, str | int | float | datetime) for value in entity.values())
     assert not entity.keys() & SYSTEM_PROPERTIES.keys()
 
 
 def test_whole_numbers_are_written_in_64_bits_and_truth_as_truth() -> None:
-    properties = to_properties(BACKED_UP.with_run(size=8 * 1024**4, opened=True).to_entity())
+    properties = to_properties(to_row(with_run(BACKED_UP, size=8 * 1024**4, opened=True)))
     assert properties["run_size"] == EntityProperty(8 * 1024**4, EdmType.INT64)
     assert properties["base_size"].edm_type == EdmType.INT64
     assert properties["run_opened"] is True
 
 
 def test_the_open_run_is_in_properties_of_its_own() -> None:
-    entity = NEW.with_run(error_at=NOON, trouble_since=NOON, tick=NOON, alive=NOON).to_entity()
-    assert {name for name in entity if name.startswith("run_")} == {f"run_{name}" for name in OpenRun.model_fields}
+    entity = to_row(with_run(NEW, error_at=NOON, trouble_since=NOON, tick=NOON, alive=NOON))
+    assert {name for name in entity if name.startswith("run_")} == {f"run_{field.name}" for field in fields(OpenRun)}
     assert (entity["disk"], entity["run_snapshot"], entity["run_started"]) == (DISK, SNAPSHOT, NOON)
 
 
 def test_a_record_without_an_open_run_has_no_property_of_one() -> None:
-    resting = BACKED_UP.model_copy(update={"run": None})
-    assert not [name for name in resting.to_entity() if name.startswith("run")]
-    assert DiskRecord.from_entity(resting.to_entity()).run is None
+    resting = replace(BACKED_UP, run=None)
+    assert not [name for name in to_row(resting) if name.startswith("run")]
+    assert from_row(DiskRecord, to_row(resting)).run is None
 
 
 def test_what_never_happened_has_no_property() -> None:
-    assert not NEW.to_entity().keys() & {"last_success", "last_verify", "last_drill", "last_error_at"}
-    assert "verified" not in POINT.to_entity()
+    assert not to_row(NEW).keys() & {"last_success", "last_verify", "last_drill", "last_error_at"}
+    assert "verified" not in to_row(POINT)
 
 
 def test_a_record_that_an_older_version_wrote_is_read() -> None:
-    entity = NEW.to_entity()
+    entity = to_row(NEW)
     for name in ("run_copying", "run_position", "last_error", "resync_reason"):
         del entity[name]
-    assert DiskRecord.from_entity(entity) == NEW
+    assert from_row(DiskRecord, entity) == NEW
 
 
 def test_a_record_that_was_written_before_there_were_restores_and_modes_is_read() -> None:
-    entity = BACKED_UP.to_entity()
+    entity = to_row(BACKED_UP)
     for name in ("restore", "restore_of", "adopted", "sealed_plan", "run_mode", "run_replans"):
         del entity[name]
-    assert DiskRecord.from_entity(entity) == BACKED_UP
+    assert from_row(DiskRecord, entity) == BACKED_UP
 
 
 def test_a_record_that_was_written_before_runs_were_compared_and_tried_again_is_read() -> None:
-    entity = BACKED_UP.to_entity()
+    entity = to_row(BACKED_UP)
     for name in ("run_windows_compared", "run_compared_etag", "run_tries", "run_failed"):
         del entity[name]
-    assert DiskRecord.from_entity(entity) == BACKED_UP
+    assert from_row(DiskRecord, entity) == BACKED_UP
 
 
 def test_a_record_that_was_written_before_there_were_inspections_is_read() -> None:
-    entity = BACKED_UP.to_entity()
+    entity = to_row(BACKED_UP)
     for name in ("last_verify_point", "last_verify_result"):
         del entity[name]
     for name in ("last_drill_point", "last_drill_seconds", "last_drill_result"):
         del entity[name]
-    assert DiskRecord.from_entity(entity) == BACKED_UP
+    assert from_row(DiskRecord, entity) == BACKED_UP
 
 
 def test_a_recovery_point_that_was_written_before_there_were_full_copies_is_read() -> None:
-    entity = POINT.to_entity()
+    entity = to_row(POINT)
     del entity["backup_blob"]
-    assert RecoveryPoint.model_validate(entity) == POINT
+    assert from_row(RecoveryPoint, entity) == POINT
 
 
 def test_a_recovery_point_that_was_written_before_there_were_inspections_is_sealed_and_no_more() -> None:
-    entity = POINT.to_entity()
+    entity = to_row(POINT)
     for name in ("state", "damage"):
         del entity[name]
-    point = RecoveryPoint.model_validate(entity)
+    point = from_row(RecoveryPoint, entity)
     assert point == POINT
     assert (point.state, point.damage, point.verified) == (PointState.SEALED, "", None)
 
 
 def test_the_restore_that_is_under_way_to_a_disk_is_on_its_record() -> None:
-    record = BACKED_UP.model_copy(update={"restore": "6f3c1d2e", "restore_of": DISK, "adopted": True})
-    entity = record.to_entity()
+    record = replace(BACKED_UP, restore="6f3c1d2e", restore_of=DISK, adopted=True)
+    entity = to_row(record)
     assert (entity["restore"], entity["restore_of"], entity["adopted"]) == ("6f3c1d2e", DISK, True)
-    assert DiskRecord.from_entity(through_the_table(entity)) == record
+    assert from_row(DiskRecord, through_the_table(entity)) == record
 
 
 # --- the open run
@@ -157,20 +160,20 @@ def test_the_restore_that_is_under_way_to_a_disk_is_on_its_record() -> None:
 def test_the_open_run_is_given_for_its_own_snapshot_alone() -> None:
     assert NEW.run_of(SNAPSHOT) == RUN
     assert NEW.run_of(SNAPSHOT.replace("4567Z", "4568Z")) is None
-    assert NEW.model_copy(update={"run": None}).run_of(SNAPSHOT) is None
-    assert NEW.model_copy(update={"run": None}).run_of("") is None
+    assert replace(NEW, run=None).run_of(SNAPSHOT) is None
+    assert replace(NEW, run=None).run_of("") is None
 
 
 def test_changing_the_open_run_leaves_the_rest_as_it_was() -> None:
-    changed = BACKED_UP.with_run(plan=3)
-    assert changed.run == RUN.model_copy(update={"plan": 3})
-    assert changed.model_copy(update={"run": None}) == BACKED_UP.model_copy(update={"run": None})
+    changed = with_run(BACKED_UP, plan=3)
+    assert changed.run == replace(RUN, plan=3)
+    assert replace(changed, run=None) == replace(BACKED_UP, run=None)
     assert BACKED_UP.run == RUN
 
 
 def test_a_record_without_an_open_run_has_none_to_change() -> None:
     with pytest.raises(ValueError, match=r"os\.vhd has no open run"):
-        NEW.model_copy(update={"run": None}).with_run(plan=1)
+        with_run(replace(NEW, run=None), plan=1)
 
 
 def test_the_row_of_a_recovery_point_is_named_after_its_time() -> None:
@@ -202,4 +205,4 @@ def test_a_recovery_point_that_is_damaged_says_how_and_when_it_was_last_found_eq
 
 
 def about_the_backup(point: RecoveryPoint) -> dict[str, Any]:
-    return point.model_dump(exclude={"state", "damage", "verified"})
+    return {name: value for name, value in to_row(point).items() if name not in {"state", "damage", "verified"}}

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from shared.azure.tables.records import from_properties, to_properties
+from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
-from shared.model.disk import DiskRecord, Kind, OpenRun, RecoveryPoint
+from shared.model.disk import DiskRecord
+from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.restore import Restore
 from shared.model.restore_target import adopted, claimed, is_blank, released, restored_point, without_restore
-from shared.model.run import TakenSnapshot, opened
+from shared.model.run import Kind, OpenRun
+from shared.model.run_steps import opened
 from tests.logic.conftest import BACKUPS
 from tests.logic.records import BACKED_UP, BACKUP_SNAPSHOT, BASE, DISK, ETAG, GIB, NEW, NOON, RESTORE, RUN
 
@@ -29,7 +31,7 @@ def as_made(restore: Restore) -> RecoveryPoint:
 
 
 def resting(record: DiskRecord = BACKED_UP, **changes: Any) -> DiskRecord:
-    return record.model_copy(update={"run": None, **changes})
+    return replace(record, run=None, **changes)
 
 
 def test_a_record_names_the_restore_that_is_under_way_and_lets_go_of_it() -> None:
@@ -42,7 +44,7 @@ def test_a_restore_that_wrote_and_did_not_end_well_makes_the_next_run_a_resync()
     after = released(claimed(resting(), RESTORE), RESTORE, wrote=True)
     assert (after.restore, after.restore_of) == ("", "")
     assert after == without_restore(claimed(resting(), RESTORE), RESTORE.restore)
-    run = opened(after.model_copy(update={"run": RUN}), as_sealed(), leased=True).run
+    run = opened(replace(after, run=RUN), as_sealed(), leased=True).run
     assert run
     assert run.kind is Kind.RESYNC
     assert "the restore 6f3c1d2e over the disk did not come to its end" in run.reason
@@ -51,7 +53,7 @@ def test_a_restore_that_wrote_and_did_not_end_well_makes_the_next_run_a_resync()
 def test_a_restore_that_wrote_to_a_disk_never_backed_up_leaves_it_a_first_run() -> None:
     record = resting(NEW)
     assert without_restore(claimed(record, RESTORE), RESTORE.restore) == record
-    run = opened(record.model_copy(update={"run": RUN}), None, leased=True).run
+    run = opened(replace(record, run=RUN), None, leased=True).run
     assert run
     assert (run.kind, run.reason) == (Kind.FULL, "")
 
@@ -92,13 +94,13 @@ def as_sealed(**changes: Any) -> BlobState:
 
 
 def next_run(record: DiskRecord, blob: BlobState | None) -> OpenRun:
-    run = opened(record.model_copy(update={"run": RUN}), blob, leased=True).run
+    run = opened(replace(record, run=RUN), blob, leased=True).run
     assert run
     return run
 
 
 def test_the_point_of_a_restored_disk_says_what_it_was_restored_from() -> None:
-    point = as_made(RESTORE.model_copy(update={"requested": NOON}))
+    point = as_made(replace(RESTORE, requested=NOON))
     assert (point.time, point.source_snapshot) == (RESTORE.target_snapshot, RESTORE.target_snapshot)
     assert point.kind is Kind.RESTORE
     assert point.reason == f"restored from the recovery point {BASE} of {DISK}"
@@ -108,9 +110,9 @@ def test_the_point_of_a_restored_disk_says_what_it_was_restored_from() -> None:
 
 
 def test_the_point_of_a_restored_disk_is_read_from_the_table_as_it_was_written() -> None:
-    written = to_properties(as_made(RESTORE).to_entity())
+    written = to_properties(to_row(as_made(RESTORE)))
     assert None not in written.values()
-    assert RecoveryPoint.model_validate(from_properties(written)) == as_made(RESTORE)
+    assert from_row(RecoveryPoint, from_properties(written)) == as_made(RESTORE)
 
 
 @pytest.mark.parametrize("is_listed", [True, False])

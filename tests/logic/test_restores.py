@@ -1,5 +1,6 @@
 """Restores: which point is meant, where it may go, what is kept of it, and how often it is tried."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -7,10 +8,12 @@ from azure.data.tables import EdmType, EntityProperty
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.azure.tables.records import from_properties, to_properties
+from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DISK_ROW, POINT_ROW_PREFIX
+from shared.model.disk import DISK_ROW
+from shared.model.job import LONGEST_CHECK_DELAY, is_unwatched
 from shared.model.names import restore_lease_id
+from shared.model.point import POINT_ROW_PREFIX
 from shared.model.requests import RestoreRequest
 from shared.model.restore import (
     ENDS,
@@ -27,7 +30,6 @@ from shared.model.restore import (
     tried_again,
 )
 from shared.model.restore_target import default_target, point_asked_for, require_allowed
-from shared.model.run import LONGEST_CHECK_DELAY, is_unwatched
 from tests.logic.conftest import VHDS, Load
 from tests.logic.records import BASE, DISK, NOON, RESTORE, restores
 
@@ -174,8 +176,8 @@ def test_two_accounts_at_one_local_address_are_two_accounts(load: Load) -> None:
 
 
 def through_the_table(restore: Restore) -> Restore:
-    written = to_properties(restore.model_dump(exclude_none=True))
-    return Restore.model_validate(from_properties(SYSTEM_PROPERTIES | written))
+    written = to_properties(to_row(restore))
+    return from_row(Restore, from_properties(SYSTEM_PROPERTIES | written))
 
 
 @a_few
@@ -187,7 +189,7 @@ def test_a_restore_is_read_from_the_table_as_it_was_written(restore: Restore) ->
 @a_few
 @given(restores())
 def test_the_table_takes_every_property_of_a_restore(restore: Restore) -> None:
-    written = to_properties(restore.model_dump(exclude_none=True))
+    written = to_properties(to_row(restore))
     assert all(name.isidentifier() for name in written)
     assert not written.keys() & SYSTEM_PROPERTIES.keys()
     assert all(isinstance(value, str | bool | datetime | EntityProperty) for value in written.values())
@@ -196,7 +198,7 @@ def test_the_table_takes_every_property_of_a_restore(restore: Restore) -> None:
 
 
 def test_what_never_happened_has_no_property() -> None:
-    assert not RESTORE.model_dump(exclude_none=True).keys() & {"ended", "last_error_at"}
+    assert not to_row(RESTORE).keys() & {"ended", "last_error_at"}
 
 
 def test_a_request_gives_the_row_of_a_restore_that_has_done_nothing_yet() -> None:
@@ -226,19 +228,19 @@ def test_the_rows_of_restores_are_apart_from_those_of_a_disk_and_its_points() ->
 
 @pytest.mark.parametrize("state", State)
 def test_a_restore_has_ended_when_it_is_done_refused_or_failed(state: State) -> None:
-    restore = RESTORE.model_copy(update={"state": state})
+    restore = replace(RESTORE, state=state)
     assert restore.has_ended is (state in ENDS) is (state.value in {"done", "refused", "failed"})
 
 
 @pytest.mark.parametrize("state", [State.PROMOTING, State.COPYING])
 def test_with_each_state_that_copies_a_copy_begins_from_nothing(state: State) -> None:
-    waiting = RESTORE.model_copy(update={"bytes_done": 5, "bytes_total": 9, "reason": "waits for the open run"})
-    changes = {"state": state, "bytes_total": RESTORE.size, "phase_began": LATER, "checked": LATER}
-    assert begun(waiting, state, LATER) == RESTORE.model_copy(update=changes)
+    waiting = replace(RESTORE, bytes_done=5, bytes_total=9, reason="waits for the open run")
+    copying = replace(RESTORE, state=state, bytes_total=RESTORE.size, phase_began=LATER, checked=LATER)
+    assert begun(waiting, state, LATER) == copying
 
 
 def test_a_proof_begins_with_the_reason_to_wait_gone() -> None:
-    restore = begun(RESTORE.model_copy(update={"reason": "waits for the open run"}), State.PROVING, LATER)
+    restore = begun(replace(RESTORE, reason="waits for the open run"), State.PROVING, LATER)
     assert (restore.state, restore.reason) == (State.PROVING, "")
     assert (restore.phase_began, restore.checked) == (LATER, LATER)
 
@@ -252,14 +254,15 @@ def test_the_end_of_a_restore_is_on_its_row(state: State) -> None:
 
 def test_what_went_wrong_is_on_the_row_of_a_restore_that_goes_on() -> None:
     restore = RESTORE.in_trouble("the service is busy", LATER)
-    told = {
-        "last_error": "the service is busy",
-        "last_error_at": LATER,
-        "checked": LATER,
-        "trouble_since": LATER,
-        "failures": 1,
-    }
-    assert restore == RESTORE.model_copy(update=told)
+    troubled = replace(
+        RESTORE,
+        last_error="the service is busy",
+        last_error_at=LATER,
+        checked=LATER,
+        trouble_since=LATER,
+        failures=1,
+    )
+    assert restore == troubled
     assert not restore.has_ended
 
 
@@ -267,42 +270,40 @@ def test_what_went_wrong_is_on_the_row_of_a_restore_that_goes_on() -> None:
 
 
 def test_a_restore_tried_again_copies_and_proves_everything_anew() -> None:
-    proven = RESTORE.model_copy(
-        update={
-            "parts_proved": 3,
-            "parts_total": 4,
-            "ranges_compared": 5,
-            "samples_compared": 6,
-            "bytes_compared": 7,
-            "seen": "no VHD footer; XFS",
-            "doubts": "no VHD footer",
-            "bytes_done": 8,
-            "bytes_total": 9,
-        }
+    proven = replace(
+        RESTORE,
+        parts_proved=3,
+        parts_total=4,
+        ranges_compared=5,
+        samples_compared=6,
+        bytes_compared=7,
+        seen="no VHD footer; XFS",
+        doubts="no VHD footer",
+        bytes_done=8,
+        bytes_total=9,
     )
-    assert tried_again(proven, "the copy was lost", LATER) == RESTORE.model_copy(
-        update={
-            "state": State.PROMOTING,
-            "attempt": 2,
-            "bytes_total": RESTORE.size,
-            "parts_total": 4,
-            "backup_etag": "",
-            "target_etag": "",
-            "target_snapshot": "",
-            "last_error": "the copy was lost",
-            "last_error_at": LATER,
-            "trouble_since": LATER,
-            "failures": 1,
-            "phase_began": LATER,
-            "checked": LATER,
-        }
+    assert tried_again(proven, "the copy was lost", LATER) == replace(
+        RESTORE,
+        state=State.PROMOTING,
+        attempt=2,
+        bytes_total=RESTORE.size,
+        parts_total=4,
+        backup_etag="",
+        target_etag="",
+        target_snapshot="",
+        last_error="the copy was lost",
+        last_error_at=LATER,
+        trouble_since=LATER,
+        failures=1,
+        phase_began=LATER,
+        checked=LATER,
     )
 
 
 def test_the_copies_of_each_try_are_marked_otherwise() -> None:
     assert RESTORE.mark == "6f3c1d2e/1"
     assert tried_again(RESTORE, "lost", LATER).mark == "6f3c1d2e/2"
-    assert RESTORE.model_copy(update={"restore": "6f3c1d2f"}).mark != RESTORE.mark
+    assert replace(RESTORE, restore="6f3c1d2f").mark != RESTORE.mark
 
 
 def test_a_restore_is_tried_so_often_and_then_fails_with_the_reason() -> None:
@@ -322,12 +323,12 @@ def test_a_copy_is_looked_at_again_within_a_second_and_a_minute(age: timedelta) 
 
 
 def test_a_copy_is_looked_at_less_often_as_it_takes_longer() -> None:
-    young = RESTORE.model_copy(update={"phase_began": LATER})
+    young = replace(RESTORE, phase_began=LATER)
     looks = [next_look(young, LATER + timedelta(seconds=age)).total_seconds() for age in (0, 10, 100, 600, 86400)]
     assert looks == [1, 1, 10, 60, LONGEST_CHECK_DELAY.total_seconds()]
 
 
 @pytest.mark.parametrize(("seconds", "over"), [(-5, False), (0, False), (1799, False), (1800, True), (9999, True)])
 def test_a_restores_message_is_lost_when_nobody_has_looked_for_long(seconds: int, over: bool) -> None:
-    old = RESTORE.model_copy(update={"requested": NOON - timedelta(days=3), "phase_began": NOON - timedelta(days=2)})
+    old = replace(RESTORE, requested=NOON - timedelta(days=3), phase_began=NOON - timedelta(days=2))
     assert is_unwatched(old, NOON + timedelta(seconds=seconds), timedelta(seconds=1800)) is over

@@ -7,7 +7,8 @@ import pytest
 
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.names import STORAGE_API_VERSION
-from shared.settings import Mode, SourceDisk
+from shared.model.run import Mode
+from shared.settings import SourceDisk
 from tests.logic.conftest import BACKUPS, CONNECTION, DISK, HOST_CONNECTION, KEY, VHDS, Load, Mistakes
 
 # --- what is read

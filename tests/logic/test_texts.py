@@ -1,12 +1,18 @@
 """A free text is cut where it is written, so that a row can always be written, whatever its texts quote."""
 
+from dataclasses import replace
+from typing import Any, get_type_hints
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
-from shared.model.texts import MOST_CHARACTERS, cut
-from tests.logic.records import BACKED_UP, INSPECTION, RESTORE
+from shared.azure.tables.rows import to_row
+from shared.model.disk import DiskRecord
+from shared.model.inspection import Inspection
+from shared.model.restore import Restore
+from shared.model.texts import MOST_CHARACTERS, Text, cut
+from tests.logic.records import BACKED_UP, INSPECTION, RESTORE, with_run
 
 MOST_IN_A_PROPERTY = 32 * 1024
 LONG = "What is wrong. " + "quoted " * MOST_IN_A_PROPERTY + "What to do: nothing."
@@ -24,13 +30,14 @@ def test_a_text_that_is_too_long_keeps_its_beginning_and_its_end() -> None:
 
 
 @pytest.mark.parametrize("row", [BACKED_UP, RESTORE, INSPECTION])
-def test_no_free_text_makes_a_row_that_can_not_be_written(row: BaseModel) -> None:
-    texts = [name for name, field in type(row).model_fields.items() if field.metadata]
+def test_no_free_text_makes_a_row_that_can_not_be_written(row: DiskRecord | Restore | Inspection) -> None:
+    texts = [name for name, kind in get_type_hints(type(row), include_extras=True).items() if kind == Text]
     assert "last_error" in texts
-    written = row.model_copy(update=dict.fromkeys(texts, LONG)).model_dump()
+    long: dict[str, Any] = dict.fromkeys(texts, LONG)
+    written = to_row(replace(row, **long))
     assert {len(written[name]) for name in texts} <= set(range(MOST_CHARACTERS + 1))
 
 
 def test_the_texts_of_an_open_run_are_cut_as_well() -> None:
-    written = BACKED_UP.with_run(reason=LONG, copying=LONG, failed=LONG).to_entity()
+    written = to_row(with_run(BACKED_UP, reason=LONG, copying=LONG, failed=LONG))
     assert max(len(written[name]) for name in ("run_reason", "run_copying", "run_failed")) <= MOST_CHARACTERS

@@ -1,13 +1,16 @@
 """A disk has what a tick asked for when a recovery point's time is at or after the tick, whenever it is sealed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.model.disk import DiskRecord, Kind, OpenRun, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.job import PATIENCE
-from shared.model.run import TakenSnapshot, sealed
+from shared.model.point import RecoveryPoint, TakenSnapshot
+from shared.model.run import Kind, OpenRun
+from shared.model.run_steps import sealed
 from shared.model.tick import (
     LONGEST_LOOK_DELAY,
     LONGEST_TICK,
@@ -21,7 +24,7 @@ from shared.model.tick import (
     next_look,
     outcome,
 )
-from tests.logic.records import BACKED_UP, NEW
+from tests.logic.records import BACKED_UP, NEW, with_run
 
 TICK = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)
 EARLIER, LATER = TICK - timedelta(hours=12), TICK + timedelta(hours=12)
@@ -84,11 +87,11 @@ def test_of_two_ticks_at_once_the_later_one_counts() -> None:
 
 
 def test_a_disk_misses_a_tick_that_is_overtaken_without_a_run_of_its_own() -> None:
-    asked = asked_for(BACKED_UP.with_run(tick=EARLIER), TICK)
+    asked = asked_for(with_run(BACKED_UP, tick=EARLIER), TICK)
     assert (asked.first_tick, asked.last_tick, asked.missed_tick) == (TICK, TICK, None)
     assert asked_for(asked, LATER).missed_tick == TICK
-    assert asked_for(asked.with_run(tick=TICK), LATER).missed_tick is None
-    assert asked_for(asked.model_copy(update={"run": None, "point_tick": TICK}), LATER).missed_tick is None
+    assert asked_for(with_run(asked, tick=TICK), LATER).missed_tick is None
+    assert asked_for(replace(asked, run=None, point_tick=TICK), LATER).missed_tick is None
 
 
 def taken_at(moment: datetime) -> str:
@@ -98,7 +101,14 @@ def taken_at(moment: datetime) -> str:
 def sealed_at(record: DiskRecord, taken: datetime) -> DiskRecord:
     """Seal a recovery point whose source snapshot was taken then; the seal itself is long after."""
     point = RecoveryPoint.of_a_copy(
-        time=taken_at(taken), kind=Kind.FULL, reason="", backup_snapshot="s", size=512, started=taken, sealed=LAST
+        time=taken_at(taken),
+        kind=Kind.FULL,
+        reason="",
+        backup_blob="",
+        backup_snapshot="s",
+        size=512,
+        started=taken,
+        sealed=LAST,
     )
     return sealed(record, point, TakenSnapshot(time="s", plan=0, etag="e"))
 
@@ -108,29 +118,29 @@ def run_for(tick: datetime, taken: datetime) -> OpenRun:
 
 
 def test_a_run_that_was_open_at_a_tick_leaves_the_disk_to_be_caught_up() -> None:
-    record = asked_for(NEW.model_copy(update={"run": run_for(EARLIER, EARLIER)}), EARLIER)
+    record = asked_for(replace(NEW, run=run_for(EARLIER, EARLIER)), EARLIER)
     late = asked_for(record, TICK)
     assert not is_to_catch_up(late, LATER), "a run is open"
     after = sealed_at(late, EARLIER)
     assert (after.point_tick, after.last_success) == (EARLIER, LAST)
     assert is_to_catch_up(after, LATER)
     assert not is_to_catch_up(after, TICK + PATIENCE), "the ticks go on without it"
-    assert not is_to_catch_up(after.model_copy(update={"restore": "6f3c1d2e"}), LATER), "it is being restored"
-    given_up = asked_for(NEW.model_copy(update={"run": None}), TICK)
+    assert not is_to_catch_up(replace(after, restore="6f3c1d2e"), LATER), "it is being restored"
+    given_up = asked_for(replace(NEW, run=None), TICK)
     assert not is_to_catch_up(given_up, LATER), "a run of the tick's own was given up: the next tick comes"
-    assert is_to_catch_up(asked_for(NEW.model_copy(update={"run": None}), TICK, found_busy=True), LATER), "just ended"
-    caught_up = sealed_at(after.model_copy(update={"run": run_for(TICK, SOON)}), SOON)
+    assert is_to_catch_up(asked_for(replace(NEW, run=None), TICK, found_busy=True), LATER), "just ended"
+    caught_up = sealed_at(replace(after, run=run_for(TICK, SOON)), SOON)
     assert not is_behind(caught_up)
 
 
 def test_a_snapshot_that_a_tick_has_taken_counts_for_it_though_the_storage_s_clock_is_behind() -> None:
     behind = TICK - timedelta(seconds=2)
-    record = asked_for(NEW.model_copy(update={"run": run_for(TICK, behind)}), TICK)
+    record = asked_for(replace(NEW, run=run_for(TICK, behind)), TICK)
     assert sealed_at(record, behind).point_tick == TICK
 
 
 def test_a_state_taken_after_a_tick_counts_for_it_whoever_took_it() -> None:
-    restored = asked_for(NEW.model_copy(update={"run": None}), TICK)
+    restored = asked_for(replace(NEW, run=None), TICK)
     assert sealed_at(restored, SOON).point_tick == TICK
     assert sealed_at(restored, EARLIER).point_tick is None
 

@@ -11,7 +11,7 @@ from shared.azure.blobs.snapshots import BlobSnapshots, is_taken_by
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import StoredBlob
 from shared.model.names import DRILL_METADATA, ETAG_METADATA, PAGE, PLAN_METADATA
-from shared.model.run import TakenSnapshot
+from shared.model.point import TakenSnapshot
 from tests.simulation.calls import Calls
 from tests.simulation.world import OWN, World
 

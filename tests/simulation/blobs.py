@@ -9,24 +9,14 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-
 from shared.changes.ranges import Change, Window
 from shared.model.names import PAGE
+from tests.simulation.refusals import refusal
 
 Page = int | None
 Pages = tuple[Page, ...]
 
 PENDING, SUCCESS, FAILED, ABORTED = "pending", "success", "failed", "aborted"
-
-
-def refusal(status: int, code: str) -> HttpResponseError:
-    """Make the SDK's error for an answer of the service."""
-    kind = {404: ResourceNotFoundError, 409: ResourceExistsError}.get(status, HttpResponseError)
-    error = kind(message=code)
-    error.status_code = status
-    error.error_code = code  # type: ignore[attr-defined]  # as the storage SDK does
-    return error
 
 
 def same_content(one: Sequence[Page], other: Sequence[Page]) -> bool:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from azure.core.exceptions import AzureError, IncompleteReadError, ServiceResponseError
 
-from tests.simulation.blobs import refusal
+from tests.simulation.refusals import refusal
 
 
 class Crash(BaseException):

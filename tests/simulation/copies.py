@@ -8,10 +8,11 @@ from azure.core.exceptions import HttpResponseError
 from shared.azure.blobs.copying import BlobCopies
 from shared.azure.blobs.refusals import as_left, copying_over
 from shared.model.addresses import BlobAddress
-from shared.model.fitness import unsendable
 from shared.model.names import DRILL_METADATA
-from tests.simulation.blobs import Blob, Copy, refusal
+from tests.simulation import limits
+from tests.simulation.blobs import Blob, Copy
 from tests.simulation.calls import Calls
+from tests.simulation.refusals import refusal
 from tests.simulation.world import OWN, World
 
 
@@ -49,7 +50,9 @@ class SimulatedCopies(BlobCopies):
         self, blob: BlobAddress, source_url: str, metadata: Mapping[str, str], etag: str | None, lease_id: str | None
     ) -> None:
         world = self._world
+        limits.require_metadata(metadata)
         world.require_allowed(blob)
+        limits.require_blob_name(blob.blob)
         if blob in world.blobs and etag is None:
             raise refusal(409, "BlobAlreadyExists")
         if blob not in world.blobs and etag is not None:
@@ -61,8 +64,6 @@ class SimulatedCopies(BlobCopies):
         crosses = BlobAddress.parse(source_url.partition("?")[0]).account != blob.account
         if crosses and blob.parent != OWN and world.source_answers != HTTPStatus.OK:
             raise refusal(world.source_answers, "CannotVerifyCopySource")
-        if unsendable(metadata):
-            raise refusal(403, "AuthenticationFailed")  # the SDK signs it otherwise than it is sent
         copy = Copy(source_url, taken.etag, taken.pages)
         target = world.blobs[blob] if etag else Blob([], world.number)
         before = target.metadata

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from shared.model.addresses import BlobAddress
-from shared.model.disk import RecoveryPoint
 from shared.model.names import disk_key
+from shared.model.point import RecoveryPoint
 from shared.settings import Settings
 from tests.simulation import model
 from tests.simulation.world import World

@@ -8,10 +8,10 @@ from datetime import timedelta
 from http import HTTPStatus
 
 from shared.model.addresses import BlobAddress
-from shared.model.disk import Kind, Task
-from shared.model.inspection import Inspection
+from shared.model.inspection import Inspection, Task
 from shared.model.names import DRILL_METADATA
 from shared.model.restore import State
+from shared.model.run import Kind
 from tests.simulation import model
 from tests.simulation.blobs import Blob
 from tests.simulation.calls import CHANGE_FATES, Calls
@@ -57,6 +57,8 @@ class History:
         self._modes = {disk.url: rng.choice(_MODES) for disk in disks if rng.random() < 0.7}
         if not self._modes or rng.random() < 0.5:
             self._modes[DISKS.blob("*.vhd").url] = rng.choice(_MODES)
+        if rng.random() < 0.15:
+            self.world.premium.add(DISKS.account)
         self._switches = rng.random() < 0.2
         self._inspects = rng.random() < 0.4
         self.host = Host(self.world, self._calls, rng, self._modes)

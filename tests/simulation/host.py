@@ -18,7 +18,7 @@ from shared.inspection.compare_part import compare_part
 from shared.inspection.request import inspect_all, request_inspection
 from shared.inspection.steps import continue_inspection
 from shared.jobs.report_poison import report_poison
-from shared.model.disk import Task
+from shared.model.inspection import Task
 from shared.model.messages import (
     BatchMessage,
     FinishMessage,

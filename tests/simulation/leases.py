@@ -4,9 +4,10 @@ import contextlib
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
+from shared.azure.answers import error_code
 from shared.azure.blobs.leases import BlobLeases
 from shared.azure.blobs.refusals import as_left
-from shared.errors import LeaseLostError, error_code
+from shared.errors import LeaseLostError
 from shared.model.addresses import BlobAddress
 from tests.simulation.calls import Calls
 from tests.simulation.world import World

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from shared.inspection.conclude import BUILT_ON
 from shared.model.addresses import BlobAddress
-from shared.model.disk import Kind, PointState, RecoveryPoint
 from shared.model.inspection import Inspection, Stage
 from shared.model.names import (
     COPY_METADATA,
@@ -19,8 +18,10 @@ from shared.model.names import (
     disk_key,
     run_id,
 )
+from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
 from shared.model.restore import MOST_ATTEMPTS, Restore, State
+from shared.model.run import Kind
 from shared.settings import Settings
 from tests.simulation.blobs import SUCCESS, Pages, same_content
 from tests.simulation.world import OWN, VM, World
@@ -259,6 +260,8 @@ def wrong_after_tick(world: World, settings: Settings, tick: datetime) -> Iterat
         known_since = min(world.sealed.get(disk_key(disk), {}).values(), default=tick)
         if known_since > tick and not settings.covers(disk):
             continue  # restored since
+        if disk in world.not_snapshotted and world.not_snapshotted[disk] >= tick:
+            continue  # premium storage: it waits for the next tick
         record = world.record(disk)
         is_free = record is not None and not (record.run or record.restore)
         if is_free and not _has_point_since(world, disk_key(disk), tick):

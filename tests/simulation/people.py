@@ -6,8 +6,8 @@ import random
 from typing import Any
 
 from shared.model.addresses import BlobAddress
-from shared.model.disk import RecoveryPoint
 from shared.model.names import DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
+from shared.model.point import RecoveryPoint
 from shared.model.requests import LATEST
 from tests.simulation.hands import NEW_DISKS
 from tests.simulation.world import DISKS, OWN, World

@@ -6,12 +6,14 @@ from datetime import timedelta
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
+from shared.azure.answers import gave_up, refuses_diff
 from shared.azure.blobs.reading import READ_FOR, BlobReader, Version
 from shared.changes.ranges import Change, Window
-from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, gave_up, refuses_diff
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.names import PAGE
+from tests.simulation import limits
 from tests.simulation.blobs import FAILED, Blob
 from tests.simulation.calls import Calls
 from tests.simulation.world import World
@@ -41,6 +43,7 @@ class SimulatedReader(BlobReader):
     async def look(self, blob: BlobAddress) -> BlobState | None:
         def effect() -> BlobState | None:
             self._world.require_allowed(blob)
+            limits.require_blob_name(blob.blob)
             return state_of(self._world.blobs.get(blob))
 
         return await self._calls.read(effect)

@@ -7,10 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 from shared.azure.queues import POISON_SUFFIX
+from shared.azure.services import Services
 from shared.backup.take_snapshots import take_snapshots
 from shared.jobs.report_poison import report_poison
 from shared.model.addresses import BlobAddress
 from shared.model.names import REPORT_TICK_QUEUE
+from shared.settings import Settings
 from tests.conformance.in_memory import PromptCalls
 from tests.simulation.blobs import SUCCESS, Blob
 from tests.simulation.calls import CURRENT, Invocation
@@ -20,6 +22,11 @@ from tests.simulation.world import DISKS, QueueMessage, World
 
 MOST_DELIVERIES = 5  # host.json, maxDequeueCount
 _AGAIN = timedelta(seconds=30)  # host.json, visibilityTimeout
+
+
+def services_on(world: World, settings: Settings) -> Services:
+    """Give the services of a world in which each call takes effect when it is made."""
+    return simulated(world, PromptCalls(random.Random(0), world.call_passed, (), rate=0), settings)
 
 
 class Scene:
@@ -33,11 +40,10 @@ class Scene:
     """
 
     def __init__(self, mode: str = "incremental") -> None:
-        self.world = World()
         self.disk = DISKS.blob("os.vhd")
+        self.world = World()
         self.world.blobs[self.disk] = Blob([1, 2, None, 3], self.world.number)
-        calls = PromptCalls(random.Random(0), self.world.call_passed, (), rate=0)
-        self.services: Any = simulated(self.world, calls, settings_of(source_disks({self.disk.url: mode})))
+        self.services: Any = services_on(self.world, settings_of(source_disks({self.disk.url: mode})))
         self.handled: Counter[str] = Counter()
 
     async def tick(self) -> None:

@@ -17,14 +17,9 @@ from tests.simulation.backups import SimulatedContainer, SimulatedSnapshots
 from tests.simulation.calls import Calls
 from tests.simulation.copies import SimulatedCopies
 from tests.simulation.leases import SimulatedLeases
+from tests.simulation.queues import SimulatedHeartbeat, SimulatedQueues
 from tests.simulation.reading import SimulatedReader
-from tests.simulation.tables import (
-    SimulatedHeartbeat,
-    SimulatedInspections,
-    SimulatedQueues,
-    SimulatedRecords,
-    SimulatedRestores,
-)
+from tests.simulation.tables import SimulatedInspections, SimulatedRecords, SimulatedRestores
 from tests.simulation.world import OWN, World
 from tests.simulation.writing import SimulatedWriter
 

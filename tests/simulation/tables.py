@@ -1,46 +1,44 @@
-"""The record, the restores, the rows of plans and the queues, as the workflows see them, on top of the world."""
+"""The record, the restores and the inspections, as the workflows see them, on top of the world."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from azure.core.exceptions import AzureError
-
-from shared.azure.heartbeat import Heartbeat
-from shared.azure.queues import QUEUE_OF, Queues
 from shared.azure.tables.inspections import Inspections
-from shared.azure.tables.records import RecordConflictError, Records, own_record
+from shared.azure.tables.records import POISON_PARTITION, RecordConflictError, Records, own_record
 from shared.azure.tables.restores import Restores
-from shared.errors import HeartbeatError
+from shared.azure.tables.rows import from_properties, from_row, to_row
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord, RecoveryPoint
+from shared.model.disk import DISK_ROW, DiskRecord
 from shared.model.inspection import Compared, Inspection
-from shared.model.messages import Message, PartMessage, TickMessage
+from shared.model.messages import PartMessage
 from shared.model.names import RUN_SEPARATOR, disk_key
+from shared.model.point import RecoveryPoint
 from shared.model.restore import UNREADABLE_PARTITION, Restore
+from shared.model.run import Mode
 from shared.model.tick import DueDisk
-from shared.settings import Mode
-from tests.simulation import model
-from tests.simulation.blobs import refusal
+from tests.simulation import limits, model
 from tests.simulation.calls import CURRENT, Calls
+from tests.simulation.refusals import refusal
 from tests.simulation.world import World
 
 _TICKS = ("first_tick", "last_tick", "missed_tick", "point_tick", "run_tick")
 
 
 class SimulatedRecords(Records):
-    """The record; `update` is the real one."""
+    """The record; `update` and `add_points` are the real ones."""
 
     def __init__(self, world: World, calls: Calls) -> None:
         self._world, self._calls = world, calls
+        self._table: Any = _TableOfPoints(world, calls)
 
     async def ensure(self) -> None:
         await self._calls.change(lambda: None)
 
     async def get(self, disk: BlobAddress) -> tuple[DiskRecord, str] | None:
         found = await self._calls.read(lambda: self._world.records.get(disk_key(disk)))
-        return (own_record(disk, DiskRecord.from_entity(found[0])), found[1]) if found else None
+        return (own_record(disk, from_row(DiskRecord, found[0])), found[1]) if found else None
 
     async def disks(self) -> dict[BlobAddress, bool]:
         rows = await self._calls.read(lambda: [entity for entity, _ in self._world.records.values()])
@@ -59,7 +57,13 @@ class SimulatedRecords(Records):
         return next((point for point in points if point.time == time), None)
 
     async def put(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
-        await self._calls.change(lambda: self._replace(disk, record, etag))
+        require = limits.require_row if etag else limits.require_new_row
+
+        def effect() -> None:
+            require(disk_key(disk), DISK_ROW, to_row(record))
+            self._replace(disk, record, etag)
+
+        await self._calls.change(effect)
 
     async def delete(self, disk: BlobAddress, etag: str) -> None:
         def effect() -> None:
@@ -69,19 +73,13 @@ class SimulatedRecords(Records):
 
         await self._calls.change(effect)
 
-    async def add_points(self, disk: BlobAddress, points: Sequence[RecoveryPoint]) -> None:
-        def effect() -> None:
-            on_record = self._world.points.setdefault(disk_key(disk), {})
-            on_record |= {point.row_key: point for point in points if point.row_key not in on_record}
-
-        await self._calls.change(effect)
-
     async def mark(self, disk: BlobAddress, point: RecoveryPoint) -> None:
         def effect() -> None:
             rows = self._world.points.get(disk_key(disk), {})
             if now := rows.get(point.row_key):
-                known = point.model_dump(include={"state", "damage", "verified"}, exclude_none=True)
-                rows[point.row_key] = now.model_copy(update=known)
+                then = replace(now, state=point.state, damage=point.damage, verified=point.verified or now.verified)
+                limits.require_row(disk_key(disk), then.row_key, to_row(then))
+                rows[point.row_key] = then
                 model.marked(self._world, disk, rows[point.row_key])
 
         await self._calls.change(effect)
@@ -90,17 +88,24 @@ class SimulatedRecords(Records):
         return await self._calls.read(lambda: self._world.points_of(disk))
 
     async def keep_poison(self, message_id: str, values: dict[str, str]) -> None:
-        await self._calls.change(lambda: self._world.poison.update({message_id: values}))
+        def effect() -> None:
+            limits.require_row(POISON_PARTITION, message_id, values)
+            self._world.poison[message_id] = values
+
+        await self._calls.change(effect)
 
     async def seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         def effect() -> None:
+            key = disk_key(disk)
+            rows = [(key, DISK_ROW, to_row(record)), (key, point.row_key, to_row(point))]
+            limits.require_transaction(rows)
             self._replace(disk, record, etag)
             model.sealed(self._world, disk, point)
 
         await self._calls.change(effect)
 
     def _replace(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
-        before, entity = self._require(disk, etag), record.to_entity()
+        before, entity = self._require(disk, etag), to_row(record)
         if before.get("restore") and "run_snapshot" in entity.keys() - before.keys():
             self._world.violations.append(f"a run was opened of {disk.blob}, which is being restored")
         self._require_progress(disk, before, entity)
@@ -125,6 +130,40 @@ class SimulatedRecords(Records):
         return entity
 
 
+class _TableOfPoints:
+    """The table, as far as recovery points are added to it."""
+
+    def __init__(self, world: World, calls: Calls) -> None:
+        self._world, self._calls = world, calls
+
+    async def submit_transaction(self, operations: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        rows = [_row_of(entity) for _, entity in operations]
+
+        def effect() -> None:
+            limits.require_transaction(rows)
+            for partition, row, _ in rows:
+                if row in self._world.points.get(partition, {}):
+                    raise limits.as_transaction(refusal(409, "EntityAlreadyExists"))
+            for added in rows:
+                self._put(*added)
+
+        await self._calls.change(effect)
+
+    async def create_entity(self, entity: dict[str, Any]) -> None:
+        partition, row, values = _row_of(entity)
+
+        def effect() -> None:
+            limits.require_new_row(partition, row, values)
+            if row in self._world.points.get(partition, {}):
+                raise refusal(409, "EntityAlreadyExists")
+            self._put(partition, row, values)
+
+        await self._calls.change(effect)
+
+    def _put(self, partition: str, row: str, values: Mapping[str, Any]) -> None:
+        self._world.points.setdefault(partition, {})[row] = from_row(RecoveryPoint, dict(values))
+
+
 class SimulatedRestores(Restores):
     """The rows of restores."""
 
@@ -132,9 +171,10 @@ class SimulatedRestores(Restores):
         self._world, self._calls = world, calls
 
     async def add(self, restore: Restore) -> bool:
-        row, entity = _row_of_restore(restore), restore.model_dump(exclude_none=True)
+        row, entity = _row_of_restore(restore), to_row(restore)
 
         def effect() -> bool:
+            limits.require_new_row(*row, entity)
             if row in self._world.restores:
                 return False
             self._world.restores[row] = (entity, f"{self._world.number()}")
@@ -145,7 +185,7 @@ class SimulatedRestores(Restores):
 
     async def find(self, disk: BlobAddress, row_key: str) -> tuple[Restore, str] | None:
         found = await self._calls.read(lambda: self._world.restores.get((disk_key(disk), row_key)))
-        return (Restore.model_validate(found[0]), found[1]) if found else None
+        return (from_row(Restore, found[0]), found[1]) if found else None
 
     async def of(self, disk: BlobAddress) -> list[Restore]:
         rows = await self._calls.read(lambda: list(self._world.restore_rows()))
@@ -156,14 +196,15 @@ class SimulatedRestores(Restores):
         return [restore for restore in rows if not restore.has_ended and disk in (None, restore.address)]
 
     async def put(self, restore: Restore, etag: str) -> None:
-        row, entity, began = _row_of_restore(restore), restore.model_dump(exclude_none=True), CURRENT.get().began
+        row, entity, began = _row_of_restore(restore), to_row(restore), CURRENT.get().began
 
         def effect() -> None:
+            limits.require_row(*row, entity)
             before, current = self._world.restores.get(row, ({}, ""))
             if etag != current:
                 raise RecordConflictError(restore.restore)
             self._world.restores[row] = (entity, f"{self._world.number()}")
-            model.restore_written(self._world, Restore.model_validate(before), restore, began)
+            model.restore_written(self._world, from_row(Restore, before), restore, began)
 
         await self._calls.change(effect)
 
@@ -181,6 +222,7 @@ class SimulatedInspections(Inspections):
         row = _row_of_inspection(inspection)
 
         def effect() -> bool:
+            limits.require_new_row(*row, to_row(inspection))
             if row in self._world.inspections:
                 return False
             self._world.inspections[row] = (inspection, f"{self._world.number()}")
@@ -207,6 +249,7 @@ class SimulatedInspections(Inspections):
         row = _row_of_inspection(inspection)
 
         def effect() -> None:
+            limits.require_row(*row, to_row(inspection))
             before, current = self._world.inspections.get(row, (None, ""))
             if etag != current or before is None:
                 raise RecordConflictError(inspection.inspection)
@@ -217,6 +260,7 @@ class SimulatedInspections(Inspections):
 
     async def part_compared(self, inspection: Inspection, part: PartMessage, bytes_compared: int, differs: str) -> None:
         def effect() -> None:
+            limits.require_row(_parts_of(inspection), f"{part.part}", {"bytes": bytes_compared, "differs": differs})
             self._world.parts.setdefault(_parts_of(inspection), {})[part.part] = (bytes_compared, differs)
 
         await self._calls.change(effect)
@@ -231,55 +275,13 @@ class SimulatedInspections(Inspections):
 
     async def drop_parts(self, inspection: Inspection) -> None:
         for attempt in range(1, inspection.attempt + 1):
-            parts = _parts_of(inspection.model_copy(update={"attempt": attempt}))
+            parts = _parts_of(replace(inspection, attempt=attempt))
             await self._calls.change(partial(self._world.parts.pop, parts, None))
 
 
-class SimulatedQueues(Queues):
-    """The queues."""
-
-    def __init__(self, world: World, calls: Calls) -> None:
-        self._world, self._calls = world, calls
-
-    async def ensure(self) -> None:
-        await self._calls.change(lambda: None)
-
-    async def send(self, message: Message, delay: timedelta = timedelta()) -> None:
-        queue, body = QUEUE_OF[type(message)], message.model_dump_json().encode()
-        seen_after = timedelta(seconds=int(delay.total_seconds()))
-
-        def effect() -> None:
-            if queue in self._world.refusing:
-                raise refusal(503, "ServerBusy")
-            self._world.enqueue(queue, body, seen_after)
-
-        await self._calls.change(effect)
-
-    async def is_any_waiting(self, kind: type[Message]) -> bool:
-        def effect() -> bool:
-            waiting = [message for message in self._world.messages if message.queue == QUEUE_OF[kind]]
-            return any(message.visible_at <= self._world.now for message in waiting)
-
-        return await self._calls.read(effect)
-
-
-class SimulatedHeartbeat(Heartbeat):
-    """Who is told when all went well."""
-
-    def __init__(self, world: World, calls: Calls) -> None:
-        self._world, self._calls = world, calls
-
-    async def call(self) -> None:
-        about = TickMessage.read(CURRENT.get().name.partition(" ")[2].encode())
-
-        def effect() -> None:
-            self._world.heartbeats.append(self._world.now)
-            model.heartbeat_called(self._world, about.tick, about.disks)
-
-        try:
-            await self._calls.change(effect)
-        except AzureError as error:
-            raise HeartbeatError(str(error)) from None
+def _row_of(entity: dict[str, Any]) -> limits.Row:
+    values = from_properties(entity)
+    return values.pop("PartitionKey"), values.pop("RowKey"), values
 
 
 def _row_of_restore(restore: Restore) -> tuple[str, str]:

@@ -9,10 +9,11 @@ from shared.backup import copy_ranges, plan_changes
 from shared.changes.ranges import Window
 from shared.errors import DiffRefusedError, ListingTimedOutError
 from shared.model.batches import SILENT_FOR, taken_up
-from shared.model.disk import Kind
 from shared.model.messages import BatchMessage, PlanMessage
 from shared.model.names import COPY_RANGES_QUEUE, PAGE
-from tests.simulation.blobs import Blob, refusal
+from shared.model.run import Kind
+from tests.simulation.blobs import Blob
+from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
 from tests.simulation.world import QueueMessage

@@ -8,12 +8,12 @@ import pytest
 
 from shared.errors import SourceGoneError
 from shared.model.batches import SILENT_FOR
-from shared.model.disk import Kind
 from shared.model.inspection import Stage
 from shared.model.messages import FinishMessage
 from shared.model.names import CONTINUE_RESTORE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, disk_key
 from shared.model.restore import State
-from tests.simulation.blobs import refusal
+from shared.model.run import Kind
+from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
 from tests.simulation.world import LAB, OWN

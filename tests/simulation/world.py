@@ -7,14 +7,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
+from azure.core.exceptions import HttpResponseError
+
+from shared.azure.sources.own_snapshots import is_own_snapshot
+from shared.azure.tables.rows import from_row
 from shared.changes.ranges import Change
 from shared.model.addresses import BlobAddress, ContainerAddress
-from shared.model.disk import DiskRecord, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.inspection import Inspection
 from shared.model.names import DRILL_METADATA, PAGE, RESTORE_METADATA, backup_blob_name, disk_key
+from shared.model.point import RecoveryPoint
 from shared.model.restore import Restore
-from shared.model.run import is_own_snapshot
-from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, refusal
+from tests.simulation import limits
+from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot
+from tests.simulation.refusals import refusal
 
 OWN = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark")
 """The backup container, which marks Tidemark's own source snapshots."""
@@ -82,6 +88,8 @@ class World:
         lost: backup snapshots and full copies that a foreign hand has deleted or written to.
         rotten: backup snapshots that do not hold any more what was written to them, and since when.
         tainted: what was restored from a recovery point that had rotted, and what was built on that.
+        premium: the accounts of premium storage.
+        not_snapshotted: when premium storage has last refused a snapshot of a blob.
         versioned: the accounts in which blob versioning is on.
         lies: whether the service leaves out changes in the diffs it gives.
         landed: when a late call last took effect.
@@ -115,6 +123,8 @@ class World:
     lost: set[tuple[BlobAddress, str]] = field(default_factory=set)
     rotten: dict[tuple[BlobAddress, str], datetime] = field(default_factory=dict)
     tainted: set[tuple[BlobAddress, str]] = field(default_factory=set)
+    premium: set[str] = field(default_factory=set)
+    not_snapshotted: dict[BlobAddress, datetime] = field(default_factory=dict)
     versioned: set[str] = field(default_factory=set)
     lies: bool = False
     landed: datetime = datetime(2026, 1, 1, tzinfo=UTC)
@@ -144,6 +154,7 @@ class World:
 
     def enqueue(self, queue: str, body: bytes, delay: timedelta = timedelta()) -> str:
         """Put a message on a queue; give its id."""
+        limits.require_message(body)
         self.messages.append(QueueMessage(queue, body, self.now + delay, f"message-{self.number()}"))
         return self.messages[-1].id
 
@@ -164,6 +175,7 @@ class World:
     def blob(self, address: BlobAddress) -> Blob:
         """Give a blob, if it is there and the app may reach it."""
         self.require_allowed(address)
+        limits.require_blob_name(address.blob)
         if address not in self.blobs:
             raise refusal(404, "BlobNotFound")
         return self.blobs[address]
@@ -177,7 +189,9 @@ class World:
 
     def make(self, address: BlobAddress, size: int, metadata: Mapping[str, str]) -> Blob:
         """Create an empty blob where there is none."""
+        limits.require_metadata(metadata)
         self.require_allowed(address)
+        limits.require_blob_name(address.blob)
         if address in self.blobs:
             raise refusal(409, "BlobAlreadyExists")
         if address.parent not in (OWN, DISKS, LAB):
@@ -194,11 +208,22 @@ class World:
         lease: str | None = None,
     ) -> str:
         """Take a snapshot."""
+        limits.require_metadata(metadata or {})
         blob, time = self.blob(address), self.time()
+        if address.account in self.premium:
+            self._require_premium(address, blob)
         blob.snapshot(time, metadata, etag, lease)
         self.held[time] = blob.snapshots[time].pages
         self.snapshots_of[time] = address
         return time
+
+    def _require_premium(self, address: BlobAddress, blob: Blob) -> None:
+        """Refuse a snapshot that premium storage does not take, and remember that."""
+        try:
+            limits.require_premium_snapshot(list(blob.snapshots), self.now)
+        except HttpResponseError:
+            self.not_snapshotted[address] = self.now
+            raise
 
     def source(self, url: str, reader: BlobAddress | None = None) -> Snapshot:
         """Give what a URL stands for, if whoever reads it may: the same account, or by a signature."""
@@ -240,8 +265,8 @@ class World:
             self.violations.append(f"{address.blob} was written over by the restore {restore}, which was not asked")
 
     def end_copy(self, address: BlobAddress, status: str) -> None:
-        """End a copy; one whose source is gone or was written to meanwhile fails."""
-        blob = self.blob(address)
+        """End a copy, as the service does, whatever the app may do; one whose source is gone or written to fails."""
+        blob = self.blobs[address]
         if blob.copy and status == SUCCESS:
             try:
                 taken = self.source(blob.copy.source, address)
@@ -259,7 +284,7 @@ class World:
 
     def spoil(self, address: BlobAddress) -> None:
         """Note that a copy did not go well, of whichever restore it is."""
-        metadata = self.blob(address).metadata
+        metadata = self.blobs[address].metadata
         self.spoiled.add(metadata.get(RESTORE_METADATA) or metadata.get(DRILL_METADATA, ""))
 
     def pending(self) -> list[BlobAddress]:
@@ -274,7 +299,7 @@ class World:
     def record(self, disk: BlobAddress) -> DiskRecord | None:
         """Read a disk's record."""
         found = self.records.get(disk_key(disk))
-        return DiskRecord.from_entity(found[0]) if found else None
+        return from_row(DiskRecord, found[0]) if found else None
 
     def points_of(self, disk: BlobAddress) -> list[RecoveryPoint]:
         """Give a disk's recovery points, oldest first."""
@@ -283,7 +308,7 @@ class World:
     def restore_rows(self) -> Iterator[Restore]:
         """Give the rows of all restores."""
         for entity, _ in self.restores.values():
-            yield Restore.model_validate(entity)
+            yield from_row(Restore, entity)
 
     def meddle(self, disk: BlobAddress) -> None:
         """Note that a foreign hand has done something to a disk or to its backups."""

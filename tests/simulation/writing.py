@@ -12,9 +12,10 @@ from shared.errors import NotAsLeftError
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.names import PAGE
-from tests.simulation.blobs import Blob, Page, refusal
+from tests.simulation.blobs import Blob, Page
 from tests.simulation.calls import Calls
 from tests.simulation.reading import state_of
+from tests.simulation.refusals import refusal
 from tests.simulation.world import OWN, World
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import aiohttp
@@ -10,10 +11,13 @@ from azure.data.tables.aio import TableClient
 
 from infra.local.disks.vhd import MIB
 from infra.local.host.process import HostProcess
-from shared.azure.tables.records import Records, from_properties
+from shared.azure.tables.records import Records
+from shared.azure.tables.rows import from_properties, from_row
 from shared.model.addresses import BlobAddress
-from shared.model.disk import POINT_ROW_PREFIX, DiskRecord, OpenRun, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.names import disk_key
+from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
+from shared.model.run import OpenRun
 
 PATIENCE_SECONDS = 300.0
 _LOOK_SECONDS = 0.2
@@ -72,7 +76,7 @@ class Backups:
 
     async def _point(self, when: str) -> RecoveryPoint:
         row = await self._table.get_entity(disk_key(self._disk), f"{POINT_ROW_PREFIX}{when}")
-        return RecoveryPoint.model_validate(from_properties(row))
+        return from_row(RecoveryPoint, from_properties(row))
 
 
 async def require_host(host: HostProcess) -> None:
@@ -90,7 +94,7 @@ async def require_host(host: HostProcess) -> None:
 def _progress(record: DiskRecord | None) -> OpenRun | None:
     """Give the part of the record that moves when work is done, and not whenever it is looked at."""
     run = record.run if record else None
-    return run.model_copy(update={"checked": run.started}) if run else None
+    return replace(run, checked=run.started) if run else None
 
 
 def _error(record: DiskRecord | None, since: datetime) -> str:

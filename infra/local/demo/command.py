@@ -12,14 +12,14 @@ import aiohttp
 from azure.core.exceptions import AzureError
 
 from infra.local.demo.backing_up import BackupError
-from infra.local.demo.proved import Proved
+from infra.local.demo.points_table import table
+from infra.local.demo.proof_result import ProofResult
 from infra.local.demo.restoring import RestoreError
-from infra.local.demo.story import tell
-from infra.local.demo.table import table
+from infra.local.demo.scenario import run_scenario
 from infra.local.demo.terminal import Terminal
 from infra.local.disks.example_disk import LEAST_MIB
 from infra.local.disks.vhd import MIB
-from infra.local.stopping import run_until_stopped
+from infra.local.graceful_shutdown import run_until_stopped
 
 _DEFAULT_MIB = 1024
 _MOST_MIB = 64 * 1024
@@ -54,14 +54,14 @@ async def _run(terminal: Terminal, size: int, own: Path | None, *, by_identity: 
         "Tidemark demo: a disk is backed up three times and restored once, on this machine alone. Ctrl-C ends it.\n"
     )
     with tempfile.TemporaryDirectory(prefix="tidemark-demo-") as folder, _log(terminal) as log:
-        return report(terminal, await tell(terminal, Path(folder), log, size, own, by_identity=by_identity))
+        return report(terminal, await run_scenario(terminal, Path(folder), log, size, own, by_identity=by_identity))
     return 1
 
 
-def report(terminal: Terminal, points: Sequence[Proved]) -> int:
+def report(terminal: Terminal, points: Sequence[ProofResult]) -> int:
     """Write the table; give the exit code: 0 if every proof held, else 1."""
     terminal.say(f"\n{table(points)}")
-    broken = [proved.point.time for proved in points if not proved.holds]
+    broken = [result.point.time for result in points if not result.holds]
     if broken or not points:
         terminal.say(f"\nNot proved: {', '.join(broken) or 'there is no recovery point'}.")
         return 1

@@ -13,8 +13,7 @@ from infra.local.demo.restoring import RestoreError
 from infra.local.host.process import HostProcess
 from shared.azure.tables.inspections import Inspections
 from shared.model.addresses import BlobAddress
-from shared.model.disk import Task
-from shared.model.inspection import Inspection, Stage
+from shared.model.inspection import Inspection, Stage, Task
 
 _LOOK_SECONDS = 0.2
 

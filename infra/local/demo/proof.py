@@ -6,13 +6,14 @@ from io import FileIO
 from itertools import count
 from pathlib import Path
 
-from infra.local.demo.days import Day
+from infra.local.demo.disk_states import DiskState
 from infra.local.disks.disk_changes import read_at
 from infra.local.disks.disk_image import check_filesystem, checksums
 from infra.local.disks.page_blob import PageBlob, at_once
 from infra.local.disks.vhd import MIB, PAGE_BYTES, read_footer
-from infra.local.stopping import in_thread
-from shared.model.disk import Kind, RecoveryPoint
+from infra.local.graceful_shutdown import in_thread
+from shared.model.point import RecoveryPoint
+from shared.model.run import Kind
 
 type Read = Callable[[int, int], Awaitable[bytes]]
 type Moved = Callable[[int], None]
@@ -66,8 +67,10 @@ async def require_same(size: int, read: Read, others: Mapping[str, Read], moved:
         raise BrokenProofError(f"it differs from {name} in byte {at} (page {at // PAGE_BYTES})")
 
 
-async def require_identical(backup: PageBlob, disk: PageBlob, point: RecoveryPoint, day: Day, moved: Moved) -> None:
-    """Compare a recovery point with its source snapshot and the day's image.
+async def require_identical(
+    backup: PageBlob, disk: PageBlob, point: RecoveryPoint, state: DiskState, moved: Moved
+) -> None:
+    """Compare a recovery point with its source snapshot and the expected image.
 
     Raises:
         BrokenProofError: they differ, in size or in a byte.
@@ -75,36 +78,36 @@ async def require_identical(backup: PageBlob, disk: PageBlob, point: RecoveryPoi
     sizes = {
         "it": await backup.size(point.backup_snapshot),
         "its source snapshot": await disk.size(point.source_snapshot),
-        "that day's disk": day.size,
+        "that day's disk": state.size,
     }
     if len(set(sizes.values())) > 1:
         raise BrokenProofError("sizes differ: " + ", ".join(f"{name} has {size} bytes" for name, size in sizes.items()))
-    with FileIO(day.image) as image:
+    with FileIO(state.image) as image:
         others = {"its source snapshot": of_snapshot(disk, point.source_snapshot), "that day's disk": _of_file(image)}
-        await require_same(day.size, of_snapshot(backup, point.backup_snapshot), others, moved)
+        await require_same(state.size, of_snapshot(backup, point.backup_snapshot), others, moved)
 
 
-async def require_size(disk: PageBlob, day: Day) -> None:
-    """Compare a disk's own size with that day's.
+async def require_size(disk: PageBlob, state: DiskState) -> None:
+    """Compare a disk's own size with the expected one.
 
     Raises:
         BrokenProofError: they differ.
     """
-    if (size := await disk.size(ITSELF)) != day.size:
-        raise BrokenProofError(f"sizes differ: the disk has {size} bytes, that day's disk has {day.size} bytes")
+    if (size := await disk.size(ITSELF)) != state.size:
+        raise BrokenProofError(f"sizes differ: the disk has {size} bytes, that day's disk has {state.size} bytes")
 
 
-async def require_same_file(extracted: Path, day: Day) -> None:
-    """Compare an extracted disk with that day's image.
+async def require_same_file(extracted: Path, state: DiskState) -> None:
+    """Compare an extracted disk with the expected image.
 
     Raises:
         BrokenProofError: they differ in a byte.
     """
-    with FileIO(extracted) as file, FileIO(day.image) as image:
-        await require_same(day.size, _of_file(file), {"that day's disk": _of_file(image)}, lambda _: None)
+    with FileIO(extracted) as file, FileIO(state.image) as image:
+        await require_same(state.size, _of_file(file), {"that day's disk": _of_file(image)}, lambda _: None)
 
 
-def require_only_changes(point: RecoveryPoint, day: Day) -> None:
+def require_only_changes(point: RecoveryPoint, state: DiskState) -> None:
     """Check that a run was incremental and moved no more than what a guest had changed.
 
     Raises:
@@ -112,7 +115,7 @@ def require_only_changes(point: RecoveryPoint, day: Day) -> None:
     """
     if point.kind is not Kind.INCREMENTAL:
         raise BrokenProofError(f"its run was {point.kind}, not incremental: {point.reason}")
-    moved, changed = point.bytes_written + point.bytes_cleared, sum(end - start for start, end, _ in day.changes)
+    moved, changed = point.bytes_written + point.bytes_cleared, sum(end - start for start, end, _ in state.changes)
     if moved > changed:
         raise BrokenProofError(f"its run moved {moved} bytes, though only {changed} had been changed")
 
@@ -134,27 +137,27 @@ async def extract(read: Read, size: int, target: Path, moved: Moved) -> None:
         await at_once(_READERS, write)
 
 
-async def require_restorable(image: Path, day: Day) -> str:
+async def require_restorable(image: Path, state: DiskState) -> str:
     """Check an extracted disk as one that is to be used: footer, filesystem, files; say what held.
 
     Raises:
-        BrokenProofError: something is not as it was on that day.
+        BrokenProofError: something is not as it was then.
     """
     try:
-        return await in_thread(lambda: _check(image, day))
+        return await in_thread(lambda: _check(image, state))
     except ValueError as error:
         raise BrokenProofError(f"extracted, it is no disk: {error}") from error
 
 
-def _check(image: Path, day: Day) -> str:
+def _check(image: Path, state: DiskState) -> str:
     read_footer(image)
-    if day.files is None or day.check is None:
+    if state.files is None or state.check is None:
         return "footer right"
     check = check_filesystem(image)
-    if check != day.check and (check is None or check.clean != day.check.clean):
+    if check != state.check and (check is None or check.clean != state.check.clean):
         raise BrokenProofError(f"e2fsck says: {check.output if check else 'nothing'}")
     files = checksums(image)
-    if wrong := sorted(name for name in files.keys() | day.files.keys() if files.get(name) != day.files.get(name)):
+    if wrong := sorted(name for name in files.keys() | state.files.keys() if files.get(name) != state.files.get(name)):
         raise BrokenProofError(f"{len(wrong)} files are not those of that day, {wrong[0]} among them")
     said = "e2fsck clean" if check and check.clean else "e2fsck as on the disk (not clean)"
     return f"footer right; {said}; {len(files)} files match"

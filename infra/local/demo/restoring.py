@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from azure.data.tables.aio import TableClient
 from azure.storage.queue.aio import QueueClient
@@ -87,7 +88,7 @@ def request(disk: BlobAddress, point: str) -> str:
 
 def _progress(restore: Restore | None) -> Restore | None:
     """Give the part of the row that moves when work is done, and not whenever it is looked at or tried in vain."""
-    return restore and restore.model_copy(update={"checked": restore.requested, "last_error_at": None})
+    return restore and replace(restore, checked=restore.requested, last_error_at=None)
 
 
 def _said(restore: Restore | None) -> str:

@@ -23,7 +23,7 @@ def make_example_disk(path: Path, size: int) -> bool:
     Without e2fsprogs on this machine it holds none, but stretches of random bytes.
     """
     if e2fsprogs_is_installed():
-        make_vhd(path, size, files_of_first_day(min(size // 4, _MOST_FILES_BYTES)))
+        make_vhd(path, size, initial_files(min(size // 4, _MOST_FILES_BYTES)))
         return True
     rng = random.Random(_SEED)  # noqa: S311 - content for a disk, no secret
     with path.open("wb") as image:
@@ -36,7 +36,7 @@ def make_example_disk(path: Path, size: int) -> bool:
     return False
 
 
-def files_of_first_day(total: int) -> dict[str, bytes]:
+def initial_files(total: int) -> dict[str, bytes]:
     """Make files of about `total` bytes: settings, logs, documents, pictures and programs."""
     rng = random.Random(_SEED)  # noqa: S311 - content for a disk, no secret
     files = {f"etc/{unit}/{unit}{n}.conf": _settings(rng) for unit in _UNITS for n in range(8)}
@@ -54,7 +54,7 @@ def files_of_first_day(total: int) -> dict[str, bytes]:
     return files
 
 
-def changes_of_second_day(files: Mapping[str, int]) -> tuple[dict[str, bytes], list[str]]:
+def guest_changes(files: Mapping[str, int]) -> tuple[dict[str, bytes], list[str]]:
     """Choose what happens to the files (path: bytes): those added or edited with their content, and those deleted.
 
     A log grows, the old one goes, a setting is edited, pictures come and go. Files of another machine's disk serve too:

@@ -3,27 +3,27 @@
 And what a test orders: faults, and copies that take their time.
 """
 
-from .door import Door
+from .authorization import Authorizer
 from .faults import Fault, FaultHandle, Faults
-from .front import Front, run_front
+from .interceptor import Interceptor, When
 from .operations import Request
 from .page_ranges import RangeSource
 from .pending_copies import HeldCopies
+from .proxy import Proxy, run_proxy
 from .server import Gateway, run_gateway
-from .stage import Stage, When
 
 __all__ = [
-    "Door",
+    "Authorizer",
     "Fault",
     "FaultHandle",
     "Faults",
-    "Front",
     "Gateway",
     "HeldCopies",
+    "Interceptor",
+    "Proxy",
     "RangeSource",
     "Request",
-    "Stage",
     "When",
-    "run_front",
     "run_gateway",
+    "run_proxy",
 ]

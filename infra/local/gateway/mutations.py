@@ -13,21 +13,21 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 
 from .answers import Answer, invalid_page_range, too_large
-from .copies import Copies
+from .copy_blob import Copies
 from .deletions import Deletions
 from .ranges import requested_range
 from .upstream import Call, Upstream
-from .writes import WriteLog
+from .write_log import WriteLog
 
 # REST, Put Page and Put Page From URL: at most 4 MiB in one write.
 MOST_BYTES = 4 * 1024 * 1024
 PAGE_WRITES = frozenset({"Put Page", "Clear Pages"})
 _COPYING = frozenset({"Copy Blob", "Copy Blob From URL"})
 _RECREATING = frozenset({"Put Blob", "Put Blob From URL", "Put Block List"})
-LONE_MUTATIONS = frozenset({"Snapshot Blob", "Set Blob Properties", "Delete Blob"}) | _COPYING | _RECREATING
+EXCLUSIVE_MUTATIONS = frozenset({"Snapshot Blob", "Set Blob Properties", "Delete Blob"}) | _COPYING | _RECREATING
 _SOFT_DELETED = frozenset({"Delete Blob"}) | _COPYING | _RECREATING
 # No page changes by these, so they are not noted.
-UNNOTED_MUTATIONS = frozenset({"Set Blob Metadata", "Set Blob Tier", "Lease Blob"})
+UNLOGGED_MUTATIONS = frozenset({"Set Blob Metadata", "Set Blob Tier", "Lease Blob"})
 _CLOCK_TIMEOUT_SECONDS = 5.0
 _OK, _CREATED, _REFUSED = 200, 201, 400
 
@@ -75,14 +75,14 @@ class Mutations:
             raise invalid_page_range()
         return await self.write_pages(call, log, (start, end), lambda: self._upstream.forward(call))
 
-    async def alone(self, call: Call, log: WriteLog) -> Answer:
-        """Do what must not overlap with a page write: one of `LONE_MUTATIONS`.
+    async def exclusive(self, call: Call, log: WriteLog) -> Answer:
+        """Do what must not overlap with a page write: one of `EXCLUSIVE_MUTATIONS`.
 
         Raises:
             ServiceError: PendingCopyOperation; for a copy InfiniteLeaseDurationRequired, InvalidBlobType.
         """
         operation, headers = call.request.operation, call.request.headers
-        async with log.lock.alone():
+        async with log.lock.exclusive():
             self._copies.refuse_pending(call.request)
             if operation in _COPYING:
                 await self._copies.check(call)
@@ -98,7 +98,7 @@ class Mutations:
             return answer
 
     async def _note(self, call: Call, log: WriteLog, answer: Answer) -> None:
-        """Note what one of `LONE_MUTATIONS` has done."""
+        """Note what one of `EXCLUSIVE_MUTATIONS` has done."""
         operation, headers = call.request.operation, call.request.headers
         if operation == "Snapshot Blob":
             log.mark(answer.headers["x-ms-snapshot"])
@@ -113,8 +113,8 @@ class Mutations:
             if operation in _COPYING:
                 await self._copies.settle(call, answer, log)
 
-    async def unnoted(self, call: Call, log: WriteLog) -> Answer:
-        """Do one of `UNNOTED_MUTATIONS`.
+    async def unlogged(self, call: Call, log: WriteLog) -> Answer:
+        """Do one of `UNLOGGED_MUTATIONS`.
 
         Raises:
             ServiceError: PendingCopyOperation.

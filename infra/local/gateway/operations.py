@@ -1,5 +1,6 @@
-"""Which REST operation a request is, by the names of the Blob service's REST reference."""
+"""Which REST operation a request is, by the names of the Blob, Queue and Table services' REST references."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -57,6 +58,23 @@ _FROM_URL = {
     "Append Block": "Append Block From URL",
     "Put Page": "Put Page From URL",
 }
+_QUEUE = {
+    ("PUT", 2): "Create Queue",
+    ("GET", 2): "Get Queue Metadata",
+    ("DELETE", 2): "Delete Queue",
+    ("POST", 3): "Put Message",
+    ("GET", 3): "Get Messages",
+    ("PUT", 4): "Update Message",
+    ("DELETE", 4): "Delete Message",
+}
+_ENTITY = {
+    "GET": "Get Entity",
+    "PUT": "Update Entity",
+    "PATCH": "Merge Entity",
+    "MERGE": "Merge Entity",
+    "DELETE": "Delete Entity",
+}
+_ENTITY_PATH = re.compile(r"/\w+\(.+\)$")
 _PARTS_OF_CONTAINER = 2
 
 
@@ -74,7 +92,7 @@ class Request:
         status: the HTTP status answered; None until then, and for good when the connection was cut.
         bytes_out: length of the body sent back.
         error_code: the `x-ms-error-code` answered, if any.
-        caller: who was let in, where a door asks for identities.
+        caller: who was let in, where an authorizer asks for identities.
     """
 
     method: str
@@ -89,8 +107,8 @@ class Request:
     caller: str | None = None
 
 
-def operation_name(method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
-    """Name the operation of a request; `path` is decoded, header names are in lower case.
+def blob_operation(method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
+    """Name an operation of the Blob service; `path` is decoded, header names are in lower case.
 
     Returns:
         The REST reference's name, or "METHOD comp" for what it doesn't know.
@@ -110,6 +128,28 @@ def operation_name(method: str, path: str, query: Mapping[str, str], headers: Ma
     if name == "Put Page" and headers.get("x-ms-page-write", "").lower() == "clear":
         return "Clear Pages"
     return name
+
+
+def queue_operation(method: str, path: str, query: Mapping[str, str], _headers: Mapping[str, str]) -> str:
+    """Name an operation of the Queue service as its REST reference does."""
+    parts = len([part for part in path.split("/") if part])
+    comp = query.get("comp", "")
+    return f"{method} {comp}" if comp else _QUEUE.get((method, parts), f"{method} {path}")
+
+
+def table_operation(method: str, path: str, _query: Mapping[str, str], _headers: Mapping[str, str]) -> str:
+    """Name an operation of the Table service as its REST reference does."""
+    if path.endswith("/$batch"):
+        return "Entity Group Transaction"
+    if path.endswith("/Tables"):
+        return "Create Table" if method == "POST" else "Query Tables"
+    if "/Tables(" in path:
+        return "Delete Table"
+    if method == "POST":
+        return "Insert Entity"
+    if path.endswith("()") or not _ENTITY_PATH.search(path):
+        return "Query Entities"
+    return _ENTITY.get(method, f"{method} {path}")
 
 
 def _copy_name(headers: Mapping[str, str]) -> str:

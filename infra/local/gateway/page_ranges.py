@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from .answers import Answer, ServiceError, invalid_header
 from .ranges import Range, changes, cut, merged, requested_range
 from .upstream import Call, Upstream
-from .writes import WriteLog
+from .write_log import WriteLog
 
 # REST, Get Page Ranges: "If the request specifies a value greater than 10,000, the server returns up to 10,000 items".
 MOST_RANGES = 10_000
@@ -61,7 +61,7 @@ class PageRanges:
         query = call.request.query
         # What is read of a base blob and of its log must be of one moment.
         moving = "prevsnapshot" in query and "snapshot" not in query
-        async with log.lock.alone() if moving else contextlib.nullcontext():
+        async with log.lock.exclusive() if moving else contextlib.nullcontext():
             answer = await self._upstream.forward(call)
             if answer.status != _OK:
                 if "x-ms-error-code" not in answer.headers:

@@ -9,10 +9,10 @@ import fnmatch
 from collections.abc import Mapping
 
 from .answers import Answer
-from .scratch import Scratch
-from .told_copies import ToldCopies
+from .copy_properties import CopyPropertyOverrides
+from .scratch_blobs import ScratchBlobs
 from .upstream import Call, Upstream
-from .writes import WriteLog
+from .write_log import WriteLog
 
 _CREATED, _ACCEPTED, _NO_CONTENT, _LEASE_REFUSED = 201, 202, 204, 412
 _KEPT_HEADERS = ("x-ms-lease-id", "x-ms-tags", "x-ms-version")
@@ -31,12 +31,14 @@ class PendingCopy:
         ended: whether it has ended after all.
     """
 
-    def __init__(self, upstream: Upstream, scratch: Scratch, told: ToldCopies, call: Call, log: WriteLog) -> None:
+    def __init__(
+        self, upstream: Upstream, scratch: ScratchBlobs, overrides: CopyPropertyOverrides, call: Call, log: WriteLog
+    ) -> None:
         self.id = ""
         self.ended = False
         self._upstream = upstream
         self._scratch = scratch
-        self._told = told
+        self._overrides = overrides
         self._path = call.raw_path
         self._source = call.request.headers["x-ms-copy-source"]
         self._headers = kept_headers(call)
@@ -46,7 +48,7 @@ class PendingCopy:
         self._kept = ""
 
     async def begin(self, answer: Answer, length: int) -> None:
-        """Make a copy that is done and parted from its source a pending one; the blob's lock is held alone.
+        """Make a copy that is done and parted from its source a pending one; the blob's lock is held exclusively.
 
         Args:
             answer: what the client is answered.
@@ -60,25 +62,25 @@ class PendingCopy:
             for name in ("ETag", "Last-Modified"):
                 answer.headers[name] = cleared.headers[name]
         answer.headers["x-ms-copy-status"] = "pending"
-        self._told.tell(self.id, {"x-ms-copy-status": "pending", "x-ms-copy-completion-time": None})
+        self._overrides.set(self.id, {"x-ms-copy-status": "pending", "x-ms-copy-completion-time": None})
         self.progress(0)
 
     def progress(self, share: float) -> None:
         """Tell that this share of the bytes is copied, if it has begun and not ended."""
         if self.id and not self.ended:
             self._progress = f"{int(share * self._length)}/{self._length}"
-            self._told.tell(self.id, {"x-ms-copy-progress": self._progress})
+            self._overrides.set(self.id, {"x-ms-copy-progress": self._progress})
 
     async def succeed(self) -> None:
         """End it with the content in place."""
-        async with self._lock.alone():
+        async with self._lock.exclusive():
             if not self.ended:
                 done = await self._scratch.bring(self._kept, self._path, self._headers)
                 self._end(done, {})
 
     async def fail(self, description: str) -> None:
         """End it for a reason of the service's, with an empty blob."""
-        async with self._lock.alone():
+        async with self._lock.exclusive():
             if not self.ended:
                 done = await self._empty(self._headers, (_ACCEPTED,))
                 told = {"x-ms-copy-status": "failed", "x-ms-copy-status-description": description}
@@ -86,7 +88,7 @@ class PendingCopy:
                 await self._scratch.drop(self._kept)
 
     async def abort(self, headers: Mapping[str, str]) -> Answer:
-        """End it with an empty blob, if the lease id in the headers allows; the blob's lock is held alone."""
+        """End it with an empty blob, if the lease id in the headers allows; the blob's lock is held exclusively."""
         done = await self._empty(headers, (_ACCEPTED, _LEASE_REFUSED))
         if done.status == _LEASE_REFUSED:
             return done
@@ -101,7 +103,7 @@ class PendingCopy:
         """Tell of Azurite's last copy as the end of this one."""
         self.ended = True
         same = {"x-ms-copy-id": self.id, "x-ms-copy-source": self._source}
-        self._told.tell(done.headers["x-ms-copy-id"], {**same, **told})
+        self._overrides.set(done.headers["x-ms-copy-id"], {**same, **told})
 
 
 class HeldCopies:

@@ -13,21 +13,21 @@ from infra.local.azurite import Account
 from infra.local.identity.certificates import Certificates
 
 from .answers import Answer, ServiceError
-from .blob_versions import name_version
-from .copies import Copies
+from .authorization import Authorizer
+from .blob_versioning import name_version
+from .copy_blob import Copies
 from .deletions import Deletions
-from .door import Door
 from .faults import Fault, Faults
-from .from_url import put_page_from_url
-from .incoming import asked, closed, cut, record, serve
+from .http_server import close_midway, drop_connection, parse_request, read_request, serve
+from .interceptor import Interceptor
 from .limits import Limits
-from .mutations import LONE_MUTATIONS, PAGE_WRITES, UNNOTED_MUTATIONS, Mutations
-from .operations import Request, operation_name
+from .mutations import EXCLUSIVE_MUTATIONS, PAGE_WRITES, UNLOGGED_MUTATIONS, Mutations
+from .operations import Request, blob_operation
 from .page_ranges import PageRanges, RangeSource
-from .stage import Stage
+from .put_page_from_url import put_page_from_url
+from .service_versions import require_version
 from .upstream import Call, Upstream, connect, end_to_end
-from .versions import require_version
-from .writes import WriteLog, WriteLogs
+from .write_log import WriteLog, WriteLogs
 
 _REFUSED = 400
 
@@ -41,23 +41,23 @@ class Gateway:
         faults: what is to go wrong.
         limits: what blobs take in a second, where that is limited.
         copies: which copies are to take their time.
-        stage: what sees the calls as they come and go, if anything does.
+        interceptor: sees each call before and after it has had its effect, if there is one.
         deletions: what soft delete would keep of what is deleted or written over.
         versioned: the accounts in which blob versioning is on.
         newest_version: the newest service version that there is here; empty for any.
     """
 
-    def __init__(self, upstream: Upstream, url: str, door: Door | None = None) -> None:
+    def __init__(self, upstream: Upstream, url: str, authorizer: Authorizer | None = None) -> None:
         self.url = url
         self.requests: list[Request] = []
         self.faults = Faults()
         self.limits = Limits()
         self.copies = Copies(upstream, url)
-        self.stage: Stage | None = None
+        self.interceptor: Interceptor | None = None
         self.versioned: set[str] = set()
         self.newest_version = ""
         self._upstream = upstream
-        self._door = door
+        self._authorizer = authorizer
         self._logs = WriteLogs()
         self.deletions = Deletions(upstream)
         self._mutations = Mutations(upstream, self.copies, self.deletions)
@@ -86,7 +86,7 @@ class Gateway:
 
     async def handle(self, incoming: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        request = record(incoming, operation_name)
+        request = read_request(incoming, blob_operation)
         call = Call(request, incoming.raw_path, incoming.headers, b"")
         if _is_azurites_own(request):
             return await self._stream(incoming, call)
@@ -95,22 +95,22 @@ class Gateway:
             call.body = await incoming.content.read()
         except (ConnectionError, web.RequestPayloadError):
             # The client went away, or promised more than it sent: nobody waits for an answer.
-            return cut(incoming)
+            return drop_connection(incoming)
         request.bytes_in = len(call.body)
-        if self.stage and self.stage.comes("blob", request):
-            return cut(incoming)
+        if self.interceptor and self.interceptor.before("blob", request):
+            return drop_connection(incoming)
         return await self._meet_fault(incoming, call)
 
     async def _meet_fault(self, incoming: web.BaseRequest, call: Call) -> web.StreamResponse:
         """Do a request, or what is ordered to go wrong with it."""
-        request, stage = call.request, self.stage
+        request, interceptor = call.request, self.interceptor
         fault = self.faults.strike(request) or self.limits.strike(request) or Fault()
         await _hold(fault)
         if fault.cut == "before":
-            return cut(incoming)
+            return drop_connection(incoming)
         if request.operation == "Get Blob" and fault.refuse is None and fault.cut != "after":
-            if stage and stage.is_done(request):
-                return cut(incoming)
+            if interceptor and interceptor.after(request):
+                return drop_connection(incoming)
             return await self._stream(incoming, call, midway=fault.cut == "midway")
         try:
             answer = await self._answer(call, fault)
@@ -118,36 +118,36 @@ class Gateway:
             answer = error.answer()
         except (aiohttp.ClientError, TimeoutError) as error:
             answer = ServiceError(500, "InternalError", f"Azurite did not answer: {error!r}").answer()
-        if fault.cut == "after" or (stage and stage.is_done(request)):
-            return cut(incoming)
+        if fault.cut == "after" or (interceptor and interceptor.after(request)):
+            return drop_connection(incoming)
         return self._respond(call, answer)
 
     async def _answer(self, call: Call, fault: Fault) -> Answer:
         if fault.refuse is not None:
             raise ServiceError(*fault.refuse)
-        call = await self._admit(call)
+        call = await self._authorize(call)
         answer = await self._do(call, fault)
         if call.account in self.versioned:
             name_version(call, answer)
-        if self._door:
-            self._door.let_out(call, answer)
+        if self._authorizer:
+            self._authorizer.note_issued_key(call, answer)
         return answer
 
-    async def _admit(self, call: Call) -> Call:
+    async def _authorize(self, call: Call) -> Call:
         """Give a request as it is to be passed on.
 
         Raises:
-            ServiceError: the door does not let it in, or it is of a version that is not there.
+            ServiceError: it is not authorized, or it is of a version that is not there.
         """
         if self.newest_version:
             require_version(call.request, self.newest_version)
-        return await self._door.admit("blob", call, self._upstream) if self._door else call
+        return await self._authorizer.authorize("blob", call, self._upstream) if self._authorizer else call
 
     async def _read_source(self, target: str, headers: CIMultiDict[str]) -> Answer:
         """Read what Put Page From URL is to copy, as whoever had its URL."""
-        request = asked("GET", target, headers, operation_name)
+        request = parse_request("GET", target, headers, blob_operation)
         try:
-            call = await self._admit(Call(request, target, CIMultiDictProxy(headers), b""))
+            call = await self._authorize(Call(request, target, CIMultiDictProxy(headers), b""))
         except ServiceError as error:
             return error.answer()
         return await self._upstream.forward(call)
@@ -170,14 +170,14 @@ class Gateway:
             return await self._page_ranges.answer(call, log)
         if operation == "Copy Blob" and (refused := fault.source_error):
             raise refused
-        if operation in LONE_MUTATIONS:
-            return await self._mutations.alone(call, log)
+        if operation in EXCLUSIVE_MUTATIONS:
+            return await self._mutations.exclusive(call, log)
         return await self._pass_on(call, log)
 
     async def _pass_on(self, call: Call, log: WriteLog) -> Answer:
         operation, path = call.request.operation, call.request.path
-        if operation in UNNOTED_MUTATIONS:
-            return await self._mutations.unnoted(call, log)
+        if operation in UNLOGGED_MUTATIONS:
+            return await self._mutations.unlogged(call, log)
         if operation == "Abort Copy Blob":
             return await self.copies.abort(call, log)
         answer = await self._upstream.forward(call)
@@ -188,7 +188,7 @@ class Gateway:
 
     def _respond(self, call: Call, answer: Answer) -> web.Response:
         request, headers = call.request, answer.headers
-        body = self.copies.tell(request.operation, headers, answer.body)
+        body = self.copies.rewrite_response(request.operation, headers, answer.body)
         if request.method == "HEAD":
             body = b""
         else:
@@ -208,12 +208,12 @@ class Gateway:
         """
         request = call.request
         try:
-            call = await self._admit(call)
+            call = await self._authorize(call)
         except ServiceError as error:
             return self._respond(call, error.answer())
         async with self._upstream.open(call) as response:
             headers = end_to_end(response.headers)
-            self.copies.tell(request.operation, headers)
+            self.copies.rewrite_response(request.operation, headers)
             outgoing = web.StreamResponse(status=response.status, headers=headers)
             request.status = response.status
             request.error_code = headers.get("x-ms-error-code")
@@ -226,7 +226,7 @@ class Gateway:
                     request.bytes_out += len(part)
                     await outgoing.write(part)
                     if rest is not None and (rest := rest - len(part)) <= 0:
-                        return closed(incoming, outgoing)
+                        return close_midway(incoming, outgoing)
                 await outgoing.write_eof()
         return outgoing
 
@@ -236,7 +236,7 @@ async def run_gateway(
     azurite_blob_url: str,
     accounts: Sequence[Account],
     certificates: Certificates | None = None,
-    door: Door | None = None,
+    authorizer: Authorizer | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway in front of Azurite's blob service, in this event loop, on a free port of this machine.
 
@@ -246,13 +246,13 @@ async def run_gateway(
         azurite_blob_url: Azurite's address for blobs.
         accounts: the accounts.
         certificates: for TLS on both sides; plain HTTP when None.
-        door: lets requests in, or refuses them; Azurite alone does when None.
+        authorizer: authorizes requests; Azurite alone does when None.
     """
     async with connect(azurite_blob_url, accounts, certificates) as upstream:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             host = f"127.0.0.1:{listener.getsockname()[1]}"
             upstream.hosts.add(host)
-            gateway = Gateway(upstream, f"{'https' if certificates else 'http'}://{host}", door)
+            gateway = Gateway(upstream, f"{'https' if certificates else 'http'}://{host}", authorizer)
             async with serve(listener, gateway.handle, certificates):
                 yield gateway
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import web
 
-from infra.local.gateway.incoming import serve
+from infra.local.gateway.http_server import serve
 
 from .tokens import STORAGE, Principal, TokenIssuer
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties
 
+from shared.azure.answers import error_code
 from shared.azure.connections import Connections
-from shared.errors import error_code
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.catalogue import StoredBlob
 from shared.model.names import SCRATCH_PREFIX, backup_blob_name, full_copy_name

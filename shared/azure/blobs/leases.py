@@ -9,9 +9,10 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobLeaseClient
 
+from shared.azure.answers import error_code, explain
 from shared.azure.blobs.refusals import OTHERS_LEASE, as_left, attached
 from shared.azure.connections import Connections
-from shared.errors import LeaseLostError, error_code, explain
+from shared.errors import LeaseLostError
 from shared.model.addresses import BlobAddress
 
 

@@ -17,11 +17,12 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.storage.blob import BlobType, UserDelegationKey
 from azure.storage.blob.aio import BlobClient
 
+from shared.azure.answers import explain, gave_up, refuses_diff
 from shared.azure.blobs.refusals import attached
 from shared.azure.connections import NOT_RETRIED, RETRY_ONCE, Connections
 from shared.azure.signatures import Signed, sign_by_delegation, sign_by_key
 from shared.changes.ranges import Change, Window
-from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, explain, gave_up, gone, refuses_diff
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, gone
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 
@@ -117,9 +118,11 @@ class BlobReader:
             raise SourceGoneError(gone(blob.url, snapshot)) from error
         except AzureError as error:
             if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
-                raise DiffRefusedError(explain(error)) from error
+                raise DiffRefusedError(f"the diff from the base snapshot was refused: {explain(error)}") from error
             if gave_up(error):
-                raise ListingTimedOutError(explain(error)) from error
+                raise ListingTimedOutError(
+                    f"the pages of {blob.url} could not be listed in time: {explain(error)}"
+                ) from error
             raise
 
     async def signed_url(

@@ -6,18 +6,8 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
-from shared.errors import (
-    CopyRefusedError,
-    LeaseLostError,
-    NotAsLeftError,
-    SourceUnreachableError,
-    TargetLeasedError,
-    error_code,
-    explain,
-    is_lease_error,
-    is_passing,
-    refuses_source,
-)
+from shared.azure.answers import error_code, explain, is_lease_error, is_passing, refuses_source
+from shared.errors import CopyRefusedError, LeaseLostError, NotAsLeftError, SourceUnreachableError, TargetLeasedError
 from shared.model.addresses import BlobAddress
 
 OTHERS_LEASE = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})

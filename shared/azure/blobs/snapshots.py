@@ -11,7 +11,7 @@ from shared.azure.blobs.refusals import as_left
 from shared.azure.connections import Connections
 from shared.model.addresses import BlobAddress
 from shared.model.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA
-from shared.model.run import TakenSnapshot
+from shared.model.point import TakenSnapshot
 
 
 class BlobSnapshots:

@@ -7,12 +7,13 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
+from shared.azure.answers import explain
 from shared.azure.blobs.reading import look
 from shared.azure.blobs.refusals import as_left, copying_pages
 from shared.azure.blobs.snapshots import listed_snapshots
 from shared.azure.connections import NOT_RETRIED, PACED, Connections
 from shared.changes.ranges import Change
-from shared.errors import NotAsLeftError, explain
+from shared.errors import NotAsLeftError
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 

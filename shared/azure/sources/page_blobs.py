@@ -9,11 +9,12 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobType
 
+from shared.azure.answers import explain
 from shared.azure.connections import Connections
-from shared.errors import NotAsLeftError, explain
+from shared.azure.sources.own_snapshots import is_own_snapshot
+from shared.errors import NotAsLeftError
 from shared.model.addresses import BlobAddress
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
-from shared.model.run import is_own_snapshot
 from shared.settings import Settings, SourceDisk
 
 

@@ -1,6 +1,7 @@
 """The rows of inspections, and in the table `parts` a row for each part of them that is compared."""
 
 import contextlib
+from dataclasses import replace
 
 from azure.core.async_paging import AsyncItemPaged
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
@@ -8,10 +9,9 @@ from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
 from shared.azure.tables.job_rows import Rows
-from shared.azure.tables.records import from_properties, to_properties
+from shared.azure.tables.rows import from_properties, to_properties
 from shared.model.addresses import BlobAddress
-from shared.model.disk import Task
-from shared.model.inspection import ENDS, Compared, Inspection, row_key
+from shared.model.inspection import ENDS, Compared, Inspection, Task, row_key
 from shared.model.messages import PartMessage
 from shared.model.names import RUN_SEPARATOR, disk_key
 from shared.model.texts import cut
@@ -59,7 +59,7 @@ class Inspections(Rows[Inspection]):
     async def drop_parts(self, inspection: Inspection) -> None:
         """Delete the rows of an inspection's parts, of all its attempts."""
         for attempt in range(1, inspection.attempt + 1):
-            async for row in self._rows(inspection.model_copy(update={"attempt": attempt})):
+            async for row in self._rows(replace(inspection, attempt=attempt)):
                 await self._parts.delete_entity(row["PartitionKey"], row["RowKey"])
 
     def _rows(self, inspection: Inspection) -> AsyncItemPaged[TableEntity]:

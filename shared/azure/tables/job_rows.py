@@ -9,7 +9,8 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 from pydantic import ValidationError
 
-from shared.azure.tables.records import TRIES, RecordConflictError, from_properties, is_conflict, to_properties
+from shared.azure.tables.records import TRIES, RecordConflictError, is_conflict
+from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
 from shared.model.inspection import Inspection
 from shared.model.names import disk_key
@@ -47,7 +48,7 @@ class Rows[Kept: (Restore, Inspection)]:
             entity = await self._table.get_entity(disk_key(disk), row_key)
         except ResourceNotFoundError:
             return None
-        return self._kept.model_validate(from_properties(entity)), str(entity.metadata["etag"])
+        return from_row(self._kept, from_properties(entity)), str(entity.metadata["etag"])
 
     async def open(self, disk: BlobAddress | None = None) -> list[Kept]:
         """List what has not ended, of one disk or of all."""
@@ -66,7 +67,7 @@ class Rows[Kept: (Restore, Inspection)]:
         found: list[Kept] = []
         async for row in self._table.query_entities(" and ".join(conditions), parameters=parameters):
             with contextlib.suppress(ValidationError):  # a row that somebody has spoilt stops no other
-                found.append(self._kept.model_validate(from_properties(row)))
+                found.append(from_row(self._kept, from_properties(row)))
         return found
 
     async def put(self, kept: Kept, etag: str) -> None:
@@ -103,5 +104,4 @@ class Rows[Kept: (Restore, Inspection)]:
 
 def _entity(kept: Restore | Inspection) -> dict[str, object]:
     partition = disk_key(kept.address) if kept.disk else UNREADABLE_PARTITION
-    values = kept.model_dump(exclude_none=True)
-    return {"PartitionKey": partition, "RowKey": kept.row_key, **to_properties(values)}
+    return {"PartitionKey": partition, "RowKey": kept.row_key, **to_properties(to_row(kept))}

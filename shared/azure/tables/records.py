@@ -8,14 +8,17 @@ from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import EdmType, EntityProperty, TableTransactionError, UpdateMode
+from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 from pydantic import ValidationError
 
-from shared.errors import OtherDiskError, error_code
+from shared.azure.answers import error_code
+from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
+from shared.errors import OtherDiskError, Then, TidemarkError
 from shared.model.addresses import AddressError, BlobAddress, is_url_of_another
-from shared.model.disk import DISK_ROW, POINT_ROW_PREFIX, DiskRecord, RecoveryPoint
+from shared.model.disk import DISK_ROW, DiskRecord
 from shared.model.names import disk_key
+from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 from shared.model.tick import DueDisk
 
 TRANSACTION = 100
@@ -28,8 +31,17 @@ TRIES = 20
 """How often a row is read and written again that somebody else writes to at the same time."""
 
 
-class RecordConflictError(Exception):
-    """The record was changed by somebody else in the meantime."""
+_KNOWN = frozenset({"state", "damage", "verified"})
+"""What a recovery point's row says of what is known of it."""
+
+
+class RecordConflictError(TidemarkError):
+    """A row was changed by somebody else in the meantime."""
+
+    then = Then.LOOK_AGAIN
+
+    def __init__(self, row: str) -> None:
+        super().__init__(f"the record of {row} was changed by somebody else in the meantime")
 
 
 class Records:
@@ -53,7 +65,7 @@ class Records:
             entity = await self._table.get_entity(disk_key(disk), DISK_ROW)
         except ResourceNotFoundError:
             return None
-        return own_record(disk, DiskRecord.from_entity(from_properties(entity))), str(entity.metadata["etag"])
+        return own_record(disk, from_row(DiskRecord, from_properties(entity))), str(entity.metadata["etag"])
 
     async def disks(self) -> dict[BlobAddress, bool]:
         """List all disks and patterns that have a record, and whether each was adopted or is being restored."""
@@ -88,7 +100,7 @@ class Records:
             entity = await self._table.get_entity(disk_key(disk), f"{POINT_ROW_PREFIX}{time}")
         except ResourceNotFoundError:
             return None
-        return RecoveryPoint.model_validate(from_properties(entity))
+        return from_row(RecoveryPoint, from_properties(entity))
 
     async def put(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
         """Write a disk's record as long as it has this ETag; without one, as long as there is none.
@@ -96,7 +108,7 @@ class Records:
         Raises:
             RecordConflictError: somebody else was faster.
         """
-        entity = _keyed(disk, DISK_ROW, record.to_entity())
+        entity = _keyed(disk, DISK_ROW, to_row(record))
         try:
             if etag is None:
                 await self._table.create_entity(entity)
@@ -153,7 +165,7 @@ class Records:
         One that is on record by now is left as it is.
         """
         for first in range(0, len(points), TRANSACTION):
-            entities = [_keyed(disk, point.row_key, point.to_entity()) for point in points[first : first + TRANSACTION]]
+            entities = [_keyed(disk, point.row_key, to_row(point)) for point in points[first : first + TRANSACTION]]
             try:
                 await self._table.submit_transaction([("create", entity) for entity in entities])
             except TableTransactionError as error:
@@ -165,7 +177,7 @@ class Records:
 
     async def mark(self, disk: BlobAddress, point: RecoveryPoint) -> None:
         """Put on record what is known of a recovery point now; one that is not on record any more is fine."""
-        values = to_properties(point.model_dump(include={"state", "damage", "verified"}, exclude_none=True))
+        values = {name: value for name, value in to_properties(to_row(point)).items() if name in _KNOWN}
         row = {"PartitionKey": disk_key(disk), "RowKey": point.row_key, **values}
         with contextlib.suppress(ResourceNotFoundError):
             await self._table.update_entity(row, UpdateMode.MERGE)
@@ -179,7 +191,7 @@ class Records:
         points: list[RecoveryPoint] = []
         async for row in rows:
             with contextlib.suppress(ValidationError):  # a row that somebody has spoilt stops no other
-                points.append(RecoveryPoint.model_validate(from_properties(row)))
+                points.append(from_row(RecoveryPoint, from_properties(row)))
         return points
 
     async def keep_poison(self, message_id: str, values: dict[str, str]) -> None:
@@ -197,10 +209,10 @@ class Records:
         try:
             await self._table.submit_transaction(
                 [
-                    ("update", _keyed(disk, DISK_ROW, record.to_entity()), match),
+                    ("update", _keyed(disk, DISK_ROW, to_row(record)), match),
                     (
                         "upsert",
-                        _keyed(disk, point.row_key, point.to_entity()),
+                        _keyed(disk, point.row_key, to_row(point)),
                         {"mode": UpdateMode.REPLACE},
                     ),
                 ]
@@ -224,19 +236,6 @@ def own_record(disk: BlobAddress, record: DiskRecord) -> DiskRecord:
         " by another app; or, if they are one disk whose URL has changed, delete its row `disk`, and set"
         " BACKUP_CONTAINER to another container"
     )
-
-
-def to_properties(values: dict[str, Any]) -> dict[str, Any]:
-    """Write whole numbers as Int64: the table's default takes 32 bits only."""
-    return {
-        name: EntityProperty(value, EdmType.INT64) if isinstance(value, int) and not isinstance(value, bool) else value
-        for name, value in values.items()
-    }
-
-
-def from_properties(entity: dict[str, Any]) -> dict[str, Any]:
-    """Read what `to_properties` wrote."""
-    return {name: value.value if isinstance(value, EntityProperty) else value for name, value in entity.items()}
 
 
 def _ticks(row: list[Any]) -> list[Any] | None:

@@ -16,8 +16,8 @@ from typing import NamedTuple
 from azure.core.exceptions import AzureError
 
 from shared.model.addresses import BlobAddress
-from tests.simulation.blobs import refusal
 from tests.simulation.calls import CURRENT, Calls, Invocation
+from tests.simulation.refusals import refusal
 
 MIB = 1024**2
 

@@ -14,9 +14,10 @@ from shared.azure.queues import QUEUE_OF
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord, RecoveryPoint
+from shared.model.disk import DiskRecord
 from shared.model.messages import Message
 from shared.model.names import PAGE, backup_blob_name, disk_key
+from shared.model.point import RecoveryPoint
 from shared.settings import Settings
 from tests.simulation.backups import SimulatedContainer
 from tests.simulation.blobs import Page
@@ -24,9 +25,10 @@ from tests.simulation.fleet import clock
 from tests.simulation.fleet.extents import Extents
 from tests.simulation.fleet.service import MOVED, Moved, TimedCalls
 from tests.simulation.fleet.world import FleetWorld
+from tests.simulation.queues import SimulatedQueues
 from tests.simulation.reading import SimulatedReader, reading
 from tests.simulation.services import simulated
-from tests.simulation.tables import SimulatedQueues, SimulatedRecords
+from tests.simulation.tables import SimulatedRecords
 from tests.simulation.world import OWN
 from tests.simulation.writing import SimulatedWriter
 

@@ -10,9 +10,10 @@ from typing import cast
 from shared.changes.ranges import Change, Window
 from shared.model.addresses import BlobAddress
 from shared.model.names import PAGE
-from tests.simulation.blobs import Blob, Page, Pages, Snapshot, refusal
+from tests.simulation.blobs import Blob, Page, Pages, Snapshot
 from tests.simulation.fleet import clock
 from tests.simulation.fleet.extents import Extents
+from tests.simulation.refusals import refusal
 from tests.simulation.world import QueueMessage, World
 
 

@@ -3,29 +3,29 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
 
-from infra.local.demo.proved import Proved
+from infra.local.demo.proof_result import ProofResult
 from infra.local.demo.terminal import amount
-from shared.model.disk import RecoveryPoint
+from shared.model.point import RecoveryPoint
 
 _HEADINGS = ("recovery point", "kind", "took", "ranges", "written", "cleared", "requests", "moved")
 
 
-def table(points: Sequence[Proved]) -> str:
+def table(points: Sequence[ProofResult]) -> str:
     """Lay out recovery points, each with a line that says how it was proved; at most 100 columns.
 
     A line before those of a disk names it. `moved` is what was written in per cent of the disk's size.
     """
-    rows = [_HEADINGS, *(_row(proved.point) for proved in points)]
+    rows = [_HEADINGS, *(_row(result.point) for result in points)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(chain([_line(_HEADINGS, widths)], _lines(points, widths)))
 
 
-def _lines(points: Sequence[Proved], widths: Sequence[int]) -> Iterator[str]:
-    for disk, of_disk in groupby(points, lambda proved: proved.disk):
+def _lines(points: Sequence[ProofResult], widths: Sequence[int]) -> Iterator[str]:
+    for disk, of_disk in groupby(points, lambda result: result.disk):
         yield f"disk {disk}"
-        for proved in of_disk:
-            yield _line(_row(proved.point), widths)
-            yield f"    {proved}"
+        for result in of_disk:
+            yield _line(_row(result.point), widths)
+            yield f"    {result}"
 
 
 def _row(point: RecoveryPoint) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What the demo plays on: a local Azure, the app on the local host, and disks with their backup blobs."""
+"""What the demo runs on: a local Azure, the app on the local host, and disks with their backup blobs."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
@@ -26,21 +26,21 @@ _CONTAINER = "vhds"
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ProtectedDisk:
     """A disk, its backup blob, and its backups by the app."""
 
-    disk: PageBlob
+    source: PageBlob
     backup: PageBlob
     backups: Backups
 
     @property
     def address(self) -> BlobAddress:
         """The disk's address."""
-        return BlobAddress.parse(self.disk.url)
+        return BlobAddress.parse(self.source.url)
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
+class ProtectedDisks:
     """The disks of the local Azure, and where the app on the local host backs them up to."""
 
     azure: LocalAzure
@@ -49,9 +49,9 @@ class Pairs:
     host: HostProcess
     table: TableClient
 
-    def of(self, disk: BlobAddress) -> Pair:
+    def of(self, disk: BlobAddress) -> ProtectedDisk:
         """Give a disk with its backup blob; neither needs to be there yet."""
-        return Pair(
+        return ProtectedDisk(
             self._blob(DISKS, disk.container, disk.blob),
             self._blob(BACKUPS, BACKUP_CONTAINER, backup_blob_name(disk)),
             Backups(self.host, self.table, disk),
@@ -62,20 +62,20 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DemoEnvironment:
     """A running local Azure, and the app for one disk on it.
 
     Attributes:
         original: the disk that `SOURCE_DISKS` names, still to be uploaded; and its backup blob.
-        pairs: all disks.
+        disks: all disks.
         restores: the app's restores.
         drills: the app's restore drills.
         folder: for images.
         terminal: says what is done.
     """
 
-    original: Pair
-    pairs: Pairs
+    original: ProtectedDisk
+    disks: ProtectedDisks
     restores: Restores
     drills: Drills
     folder: Path
@@ -83,9 +83,9 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def set_stage(
+async def run_environment(
     terminal: Terminal, folder: Path, log: Path, name: str, *, by_identity: bool = False
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[DemoEnvironment]:
     """Run the local Azure with an empty container for the disk, and the app on the local host.
 
     Args:
@@ -108,10 +108,10 @@ async def set_stage(
             host = await enter(run_host(ROOT, azure.app_settings([disk.url]), log=log))
             access = ", keys off" if by_identity else ""
             step.result = f"blobs at {azure.gateway.url}{access}, the functions host at {host.url}"
-        pairs = Pairs(azure, http, services, host, table)
+        disks = ProtectedDisks(azure, http, services, host, table)
         restores = Restores(host, queues.get_queue_client(RESTORE_REQUESTS_QUEUE), table)
         drills = Drills(host, queues.get_queue_client(DRILL_QUEUE), table, parts)
-        yield Stage(pairs.of(disk), pairs, restores, drills, folder, terminal)
+        yield DemoEnvironment(disks.of(disk), disks, restores, drills, folder, terminal)
 
 
 async def _azure(stack: contextlib.AsyncExitStack, *, by_identity: bool) -> LocalAzure:

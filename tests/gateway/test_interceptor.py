@@ -1,4 +1,4 @@
-"""The stage before blobs, queues and tables: it sees each call, and strikes before or after one of them."""
+"""The interceptor of calls to blobs, queues and tables: it sees each call, and strikes before or after one of them."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -11,25 +11,25 @@ from azure.storage.blob.aio import ContainerClient
 from azure.storage.queue.aio import QueueClient
 
 from infra.local.azurite import Azurite
-from infra.local.gateway import Fault, Front, Gateway, Stage, When, run_front
+from infra.local.gateway import Fault, Gateway, Interceptor, Proxy, When, run_proxy
 from tests.gateway.conftest import DISKS
 from tests.gateway.page_blobs import PageBlob
 
 
-def connection_string(front: Front, endpoint: str) -> str:
+def connection_string(proxy: Proxy, endpoint: str) -> str:
     keys = f"AccountName={DISKS.name};AccountKey={DISKS.key}"
-    return f"DefaultEndpointsProtocol=http;{keys};{endpoint}={front.url}/{DISKS.name};"
+    return f"DefaultEndpointsProtocol=http;{keys};{endpoint}={proxy.url}/{DISKS.name};"
 
 
 @pytest.fixture
-async def queue_front(azurite: Azurite) -> AsyncIterator[Front]:
-    async with run_front("queue", azurite.queue_url, [DISKS]) as front:
-        yield front
+async def queue_proxy(azurite: Azurite) -> AsyncIterator[Proxy]:
+    async with run_proxy("queue", azurite.queue_url, [DISKS]) as proxy:
+        yield proxy
 
 
 @pytest.fixture
-async def queue(queue_front: Front) -> AsyncIterator[QueueClient]:
-    text = connection_string(queue_front, "QueueEndpoint")
+async def queue(queue_proxy: Proxy) -> AsyncIterator[QueueClient]:
+    text = connection_string(queue_proxy, "QueueEndpoint")
     async with QueueClient.from_connection_string(text, "letters", api_version="2025-11-05", retry_total=0) as client:
         await client.create_queue()
         yield client
@@ -37,14 +37,14 @@ async def queue(queue_front: Front) -> AsyncIterator[QueueClient]:
 
 
 @pytest.fixture
-async def table_front(azurite: Azurite) -> AsyncIterator[Front]:
-    async with run_front("table", azurite.table_url, [DISKS]) as front:
-        yield front
+async def table_proxy(azurite: Azurite) -> AsyncIterator[Proxy]:
+    async with run_proxy("table", azurite.table_url, [DISKS]) as proxy:
+        yield proxy
 
 
 @pytest.fixture
-async def table(table_front: Front) -> AsyncIterator[TableClient]:
-    text = connection_string(table_front, "TableEndpoint")
+async def table(table_proxy: Proxy) -> AsyncIterator[TableClient]:
+    text = connection_string(table_proxy, "TableEndpoint")
     async with TableClient.from_connection_string(text, "rows", retry_total=0) as client:
         await client.create_table()
         yield client
@@ -52,7 +52,7 @@ async def table(table_front: Front) -> AsyncIterator[TableClient]:
 
 
 class Struck:
-    """What a stage does here: it notes that it was done."""
+    """What an interceptor does here: it counts how often it was done."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -61,18 +61,18 @@ class Struck:
         self.times += 1
 
 
-def stage_of(number: int = 0, when: When = "before", strike: Struck | None = None) -> Stage:
-    return Stage(lambda _: True, number, when, strike or Struck())
+def interceptor_of(number: int = 0, when: When = "before", strike: Struck | None = None) -> Interceptor:
+    return Interceptor(lambda _: True, number, when, strike or Struck())
 
 
-def names(stage: Stage) -> list[str]:
-    return [f"{call.service}: {call.request.operation}" for call in stage.calls]
+def names(interceptor: Interceptor) -> list[str]:
+    return [f"{call.service}: {call.request.operation}" for call in interceptor.calls]
 
 
-async def test_queues_work_as_ever_behind_a_front_and_each_call_has_its_name(
-    queue_front: Front, queue: QueueClient
+async def test_queues_work_as_ever_behind_a_proxy_and_each_call_has_its_name(
+    queue_proxy: Proxy, queue: QueueClient
 ) -> None:
-    stage = queue_front.stage = stage_of()
+    interceptor = queue_proxy.interceptor = interceptor_of()
     sent = await queue.send_message("dear disk, ä")
     got = await queue.receive_message(visibility_timeout=30)
     assert got is not None
@@ -81,13 +81,13 @@ async def test_queues_work_as_ever_behind_a_front_and_each_call_has_its_name(
     await queue.delete_message(got.id, renewed.pop_receipt)
     assert (await queue.get_queue_properties()).approximate_message_count == 0
     operations = ["Put Message", "Get Messages", "Update Message", "Delete Message", "GET metadata"]
-    assert names(stage) == [f"queue: {operation}" for operation in operations]
+    assert names(interceptor) == [f"queue: {operation}" for operation in operations]
 
 
-async def test_tables_work_as_ever_behind_a_front_and_each_call_has_its_name(
-    table_front: Front, table: TableClient
+async def test_tables_work_as_ever_behind_a_proxy_and_each_call_has_its_name(
+    table_proxy: Proxy, table: TableClient
 ) -> None:
-    stage = table_front.stage = stage_of()
+    interceptor = table_proxy.interceptor = interceptor_of()
     row = {"PartitionKey": "disks|os.vhd", "RowKey": "disk", "size": 7}
     await table.create_entity(row)
     await table.upsert_entity({**row, "size": 8}, UpdateMode.REPLACE)
@@ -96,29 +96,29 @@ async def test_tables_work_as_ever_behind_a_front_and_each_call_has_its_name(
     assert [found["RowKey"] async for found in table.list_entities()] == ["disk", "point-1"]
     await table.delete_entity("disks|os.vhd", "point-1")
     operations = ["Insert Entity", "Update Entity", "Entity Group Transaction", "Get Entity", "Query Entities"]
-    assert names(stage) == [f"table: {operation}" for operation in (*operations, "Delete Entity")]
+    assert names(interceptor) == [f"table: {operation}" for operation in (*operations, "Delete Entity")]
 
 
 @pytest.mark.parametrize(("when", "messages"), [("before", 1), ("after", 2)])
 async def test_at_its_call_it_strikes_before_the_effect_or_after_it_and_there_is_no_answer(
-    queue_front: Front, queue: QueueClient, when: When, messages: int
+    queue_proxy: Proxy, queue: QueueClient, when: When, messages: int
 ) -> None:
     struck = Struck()
-    stage = queue_front.stage = stage_of(2, when, struck)
+    interceptor = queue_proxy.interceptor = interceptor_of(2, when, struck)
     await queue.send_message("first")
     with pytest.raises(AzureError):
         await queue.send_message("second")
     assert struck.times == 1
-    assert stage.struck == stage.calls[1]
+    assert interceptor.struck == interceptor.calls[1]
     assert (await queue.get_queue_properties()).approximate_message_count == messages
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_row_is_written_only_where_it_strikes_after(table_front: Front, table: TableClient, when: When) -> None:
-    table_front.stage = stage_of(1, when)
+async def test_a_row_is_written_only_where_it_strikes_after(table_proxy: Proxy, table: TableClient, when: When) -> None:
+    table_proxy.interceptor = interceptor_of(1, when)
     with contextlib.suppress(AzureError):
         await table.create_entity({"PartitionKey": "disk", "RowKey": when})
-    table_front.stage = None
+    table_proxy.interceptor = None
     if when == "after":
         assert (await table.get_entity("disk", when))["RowKey"] == when
     else:
@@ -134,12 +134,14 @@ async def test_blobs_behind_the_gateway_are_seen_too(
         """Answer no more: aiohttp would send the request once more by itself."""
         gateway.faults.add(Fault("Snapshot Blob", cut="before"))
 
-    stage = gateway.stage = Stage(lambda call: call.request.operation == "Snapshot Blob", 1, when, strike)
+    interceptor = gateway.interceptor = Interceptor(
+        lambda call: call.request.operation == "Snapshot Blob", 1, when, strike
+    )
     try:
         with pytest.raises(AzureError):
             await disk.client.create_snapshot()
     finally:
-        gateway.stage = None
-    assert (names(stage), stage.struck) == (["blob: Snapshot Blob"], stage.calls[0])
+        gateway.interceptor = None
+    assert (names(interceptor), interceptor.struck) == (["blob: Snapshot Blob"], interceptor.calls[0])
     found = disks.list_blobs(disk.client.blob_name, include=["snapshots"])
     assert len([blob async for blob in found if blob.snapshot]) == snapshots

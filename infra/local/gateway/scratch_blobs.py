@@ -17,7 +17,7 @@ _CONTAINER = "$gateway"
 _OK, _CREATED, _ACCEPTED, _CONFLICT = 200, 201, 202, 409
 
 
-class Scratch:
+class ScratchBlobs:
     """Blobs of the gateway's own, in the account of the blob they hold the content of."""
 
     def __init__(self, upstream: Upstream, url: str) -> None:

@@ -1,4 +1,4 @@
-"""The stage before the services: it sees each call come and go, and does something at one of them."""
+"""Sees each call to a service before and after it has had its effect, and does something at one of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ When = Literal["before", "after"]
 """Before a call has had its effect; or after it had, and before its answer is delivered."""
 
 
-class Call(NamedTuple):
+class ServiceCall(NamedTuple):
     """A call that a service got: `service` is `blob`, `queue` or `table`."""
 
     service: str
@@ -18,7 +18,7 @@ class Call(NamedTuple):
 
 
 @dataclass(eq=False)
-class Stage:
+class Interceptor:
     """Counts the calls, and strikes at one of them, whose caller gets no answer.
 
     Attributes:
@@ -30,17 +30,17 @@ class Stage:
         struck: the call at which it has struck.
     """
 
-    counts: Callable[[Call], bool]
+    counts: Callable[[ServiceCall], bool]
     number: int
     when: When
     strike: Callable[[], None]
-    calls: list[Call] = field(default_factory=list)
-    struck: Call | None = None
-    _chosen: Call | None = None
+    calls: list[ServiceCall] = field(default_factory=list)
+    struck: ServiceCall | None = None
+    _chosen: ServiceCall | None = None
 
-    def comes(self, service: str, request: Request) -> bool:
+    def before(self, service: str, request: Request) -> bool:
         """Count a call; give whether it is to have no effect, and no answer."""
-        call = Call(service, request)
+        call = ServiceCall(service, request)
         if self.struck or not self.counts(call):
             return False
         self.calls.append(call)
@@ -49,12 +49,12 @@ class Stage:
             return self.when == "before" and self._strike(call)
         return False
 
-    def is_done(self, request: Request) -> bool:
+    def after(self, request: Request) -> bool:
         """Note that a call has had its effect; give whether it is to have no answer."""
         chosen = self._chosen
         return chosen is not None and self.when == "after" and chosen.request is request and self._strike(chosen)
 
-    def _strike(self, call: Call) -> bool:
+    def _strike(self, call: ServiceCall) -> bool:
         self.struck = call
         self.strike()
         return True

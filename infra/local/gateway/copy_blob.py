@@ -9,12 +9,12 @@ from urllib.parse import parse_qs, quote, urlsplit
 from multidict import CIMultiDict
 
 from .answers import LONGEST_SOURCE_URL, Answer, ServiceError, invalid_header
+from .copy_properties import CopyPropertyOverrides
 from .operations import Request
 from .pending_copies import HeldCopies, PendingCopy, kept_headers
-from .scratch import Scratch
-from .told_copies import ToldCopies
+from .scratch_blobs import ScratchBlobs
 from .upstream import Call, Upstream
-from .writes import WriteLog
+from .write_log import WriteLog
 
 _CONFLICT = 409
 
@@ -24,8 +24,8 @@ class Copies:
 
     def __init__(self, upstream: Upstream, url: str) -> None:
         self._upstream = upstream
-        self._scratch = Scratch(upstream, url)
-        self._told = ToldCopies()
+        self._scratch = ScratchBlobs(upstream, url)
+        self._overrides = CopyPropertyOverrides()
         self._holds: list[HeldCopies] = []
         self._pending: dict[str, PendingCopy] = {}
 
@@ -79,7 +79,7 @@ class Copies:
     async def settle(self, call: Call, answer: Answer, log: WriteLog) -> None:
         """Part a page blob that a copy has just made from its source, and hold it if so ordered.
 
-        The blob's lock is held alone. The answer then tells of the copy as it now is (its ETag, its copy id).
+        The blob's lock is held exclusively. The answer then tells of the copy as it now is (its ETag, its copy id).
         """
         head = await self._upstream.as_owner("HEAD", call.raw_path)
         if head.headers.get("x-ms-blob-type") != "PageBlob":
@@ -88,10 +88,10 @@ class Copies:
         for name in ("ETag", "Last-Modified", "x-ms-copy-id"):
             answer.headers[name] = parted.headers[name]
         source = call.request.headers["x-ms-copy-source"]
-        self._told.tell(answer.headers["x-ms-copy-id"], {"x-ms-copy-source": source})
+        self._overrides.set(answer.headers["x-ms-copy-id"], {"x-ms-copy-source": source})
         held = next((held for held in self._holds if held.wants(call.request.path)), None)
         if held is not None and call.request.operation == "Copy Blob":
-            copy = PendingCopy(self._upstream, self._scratch, self._told, call, log)
+            copy = PendingCopy(self._upstream, self._scratch, self._overrides, call, log)
             self._pending[call.request.path] = copy
             await held.begin(copy, answer, int(head.headers["Content-Length"]))
 
@@ -102,7 +102,7 @@ class Copies:
         """
         copy_id = (await self._upstream.as_owner("HEAD", call.raw_path)).headers.get("x-ms-copy-id")
         if copy_id and self._pending_at(call.request.path) is None:
-            self._told.forget(copy_id)
+            self._overrides.hide(copy_id)
 
     async def abort(self, call: Call, log: WriteLog) -> Answer:
         """Do an Abort Copy Blob.
@@ -110,7 +110,7 @@ class Copies:
         Raises:
             ServiceError: NoPendingCopyOperation, CopyIdMismatch.
         """
-        async with log.lock.alone():
+        async with log.lock.exclusive():
             answer = await self._upstream.forward(call)
             if answer.status != _CONFLICT:
                 return answer
@@ -129,10 +129,10 @@ class Copies:
             if blob.startswith(f"{path}/"):
                 copy.ended = True
 
-    def tell(self, operation: str, headers: CIMultiDict[str], body: bytes = b"") -> bytes:
-        """Tell of copies in an answer as clients are to see them; gives the body so changed."""
-        self._told.in_headers(headers)
-        return self._told.in_list(body) if operation == "List Blobs" else body
+    def rewrite_response(self, operation: str, headers: CIMultiDict[str], body: bytes = b"") -> bytes:
+        """Replace the properties of copies in a response; gives the body so changed."""
+        self._overrides.apply_to_headers(headers)
+        return self._overrides.apply_to_list(body) if operation == "List Blobs" else body
 
     def _pending_at(self, path: str) -> PendingCopy | None:
         copy = self._pending.get(path)

@@ -1,7 +1,7 @@
-"""The door of accounts whose keys are off (`allowSharedKeyAccess: false`): who comes in, and what they may do.
+"""Who may do what in accounts whose keys are off (`allowSharedKeyAccess: false`).
 
-In come tokens, and user delegation SASs to read with (no others are made here), as far as the roles of who holds or
-signed them go. Azurite looks at a token again; what came by a SAS is passed on with the gateway's own rights.
+Tokens are accepted, and user delegation SASs to read with (no others are made here), as far as the roles of who holds
+or signed them go. Azurite looks at a token again; what came by a SAS is passed on with the gateway's own rights.
 """
 
 from collections import Counter
@@ -10,33 +10,33 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 from infra.local.identity.tokens import InvalidTokenError, Principal, TokenIssuer
 
 from .answers import Answer, ServiceError
-from .delegations import NOT_SIGNED, Delegations, of_version
 from .operations import Request
 from .roles import ADD_BLOB, MAKES_A_BLOB, READ_BLOB, Assignments, Service, sufficient_actions
 from .upstream import Call, Upstream
+from .user_delegation import NOT_SIGNED, UserDelegationKeys, of_version
 
 _OK, _NOT_FOUND = 200, 404
 _COPIES = frozenset({"Copy Blob", "Copy Blob From URL"})
 
 
-class Door:
-    """Lets requests in, or refuses them.
+class Authorizer:
+    """Authorizes requests, or refuses them.
 
     Attributes:
         roles: who may do what.
-        delegations: the user delegation keys.
+        delegation_keys: the user delegation keys.
         refused: how many requests were refused, by error code.
     """
 
     def __init__(self, issuer: TokenIssuer, principals: tuple[Principal, ...], roles: Assignments) -> None:
         self.roles = roles
-        self.delegations = Delegations()
+        self.delegation_keys = UserDelegationKeys()
         self.refused: Counter[str] = Counter()
         self._issuer = issuer
         self._names = {principal.object_id: principal.name for principal in principals}
 
-    async def admit(self, service: Service, call: Call, upstream: Upstream) -> Call:
-        """Let a request in, and give it as it is to be passed on.
+    async def authorize(self, service: Service, call: Call, upstream: Upstream) -> Call:
+        """Authorize a request, and give it as it is to be passed on.
 
         Raises:
             ServiceError: NoAuthenticationInformation, InvalidAuthenticationInfo, AuthenticationFailed,
@@ -52,11 +52,11 @@ class Door:
         call.request.caller = self._names.get(object_id, object_id)
         return _by_the_gateway(call, upstream) if by_sas else call
 
-    def let_out(self, call: Call, answer: Answer) -> None:
-        """See the answer to a request that was let in."""
+    def note_issued_key(self, call: Call, answer: Answer) -> None:
+        """Remember the user delegation key in the answer to a request, if one was issued."""
         if call.request.operation == "Get User Delegation Key" and answer.status == _OK:
             answer.body = of_version(answer.body, call.request.headers["x-ms-version"])
-            self.delegations.remember(call.account, answer.body)
+            self.delegation_keys.remember(call.account, answer.body)
 
     def _holder(self, request: Request) -> str:
         """Give the object id of whose token a request carries."""
@@ -75,7 +75,7 @@ class Door:
         """Give the object id of who signed the SAS that a request carries."""
         if service != "blob" or "skoid" not in request.query:
             raise _key_based()
-        signer = self.delegations.signer(request)
+        signer = self.delegation_keys.signer(request)
         if "r" not in request.query["sp"] or READ_BLOB not in sufficient_actions(service, request.operation):
             raise _not_permitted()
         return signer
@@ -92,7 +92,7 @@ class Door:
         if request.operation in _COPIES:
             self._check_source(object_id, request)
         if request.operation == "Get User Delegation Key":
-            self.delegations.check_lifetime(call.body)
+            self.delegation_keys.check_lifetime(call.body)
 
     def _check_source(self, object_id: str, request: Request) -> None:
         """See to it that somebody may read what they copy within one account; from another, a SAS must do."""

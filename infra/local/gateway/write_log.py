@@ -13,10 +13,10 @@ from .answers import ServiceError
 from .ranges import Spans, Touched, union
 
 
-class WriterLock:
-    """Page writes hold it together; what must not overlap with one (a snapshot, a copy) holds it alone.
+class SharedExclusiveLock:
+    """A lock that page writes share, and that what must not overlap with one (a snapshot, a copy) holds exclusively.
 
-    First come, first served: `alone` keeps the gate closed while the writes before it finish.
+    First come, first served: `exclusive` keeps the gate closed while the writes before it finish.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class WriterLock:
                 self._idle.set()
 
     @contextlib.asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
+    async def exclusive(self) -> AsyncIterator[None]:
         """Hold it with nobody else."""
         async with self._gate:
             await self._idle.wait()
@@ -63,7 +63,7 @@ class WriteLog:
     """
 
     def __init__(self) -> None:
-        self.lock = WriterLock()
+        self.lock = SharedExclusiveLock()
         self.length: int | None = None
         self.newest_snapshot = ""
         self._generation = 0

@@ -1,4 +1,4 @@
-"""What clients are told of a copy, where that is not what Azurite says of it."""
+"""The properties of a copy as clients see them, where Azurite's are not those of the service."""
 
 import re
 from collections.abc import Mapping
@@ -18,34 +18,34 @@ _PROPERTIES = re.compile(r"<Properties>.*?</Properties>", re.DOTALL)
 _COPY_ID = re.compile(r"<CopyId>(.*?)</CopyId>")
 
 
-class ToldCopies:
-    """What is told of each copy, by the id that Azurite gave it.
+class CopyPropertyOverrides:
+    """The properties that take the place of Azurite's, by the id that Azurite gave the copy.
 
-    Snapshots of the copy carry that id too, so they are told of as the service would.
+    Snapshots of the copy carry that id too, so they get the same properties, as the service's do.
     """
 
     def __init__(self) -> None:
-        self._told: dict[str, dict[str, str | None]] = {}
+        self._overrides: dict[str, dict[str, str | None]] = {}
 
-    def tell(self, copy_id: str, told: Mapping[str, str | None]) -> None:
-        """From now on tell this of a copy, by the names of the headers; None tells nothing."""
-        self._told.setdefault(copy_id, {}).update(told)
+    def set(self, copy_id: str, properties: Mapping[str, str | None]) -> None:
+        """Set properties of a copy, by the names of their headers; None leaves one out."""
+        self._overrides.setdefault(copy_id, {}).update(properties)
 
-    def forget(self, copy_id: str) -> None:
-        """From now on tell nothing of a copy."""
-        self._told[copy_id] = dict.fromkeys(_ELEMENTS)
+    def hide(self, copy_id: str) -> None:
+        """Leave all properties of a copy out."""
+        self._overrides[copy_id] = dict.fromkeys(_ELEMENTS)
 
-    def in_headers(self, headers: CIMultiDict[str]) -> None:
-        """Put it into the headers of an answer that tells of a blob."""
+    def apply_to_headers(self, headers: CIMultiDict[str]) -> None:
+        """Replace the copy's properties in the headers of an answer about a blob."""
         if "x-ms-copy-source" not in headers:
             return
-        for name, value in self._told.get(headers.get("x-ms-copy-id", ""), {}).items():
+        for name, value in self._overrides.get(headers.get("x-ms-copy-id", ""), {}).items():
             headers.popall(name, None)
             if value is not None:
                 headers[name] = value
 
-    def in_list(self, body: bytes) -> bytes:
-        """Put it into a list of blobs; gives the body so changed."""
+    def apply_to_list(self, body: bytes) -> bytes:
+        """Replace the copies' properties in a list of blobs; gives the body so changed."""
         if b"<CopyId>" not in body:
             return body
         return _PROPERTIES.sub(self._properties, body.decode()).encode()
@@ -54,7 +54,7 @@ class ToldCopies:
         xml = found.group()
         if (copy_id := _COPY_ID.search(xml)) is None:
             return xml
-        for name, value in self._told.get(copy_id.group(1), {}).items():
+        for name, value in self._overrides.get(copy_id.group(1), {}).items():
             element = _ELEMENTS[name]
             xml = re.sub(rf"<{element}>.*?</{element}>|<{element} ?/>", "", xml, flags=re.DOTALL)
             if value is not None:

@@ -22,7 +22,7 @@ from .answers import (
 from .mutations import MOST_BYTES, Mutations
 from .ranges import PAGE_BYTES, requested_range
 from .upstream import Call, Upstream
-from .writes import WriteLog
+from .write_log import WriteLog
 
 _OK, _PARTIAL, _BAD_REQUEST, _RANGE_REFUSED, _FAILED, _NOT_IMPLEMENTED = 200, 206, 400, 416, 500, 501
 _CONDITION_FAILED = (304, 412)

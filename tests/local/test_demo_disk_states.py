@@ -1,11 +1,11 @@
-"""The demo's disk on its days: what is changed between the backups, and what never is."""
+"""The states of the demo's disk: what is changed between the backups, and what never is."""
 
 import random
 from pathlib import Path
 
 import pytest
 
-from infra.local.demo.days import Day, day_after_restore, first_day, second_day
+from infra.local.demo.disk_states import DiskState, changed_after_restore, changed_state, initial_state
 from infra.local.disks import disk_image
 from infra.local.disks.disk_image import e2fsprogs_is_installed, make_vhd
 from infra.local.disks.vhd import FOOTER_BYTES, MIB, read_footer
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.skipif(not e2fsprogs_is_installed(), reason="e2fsprogs 
 SIZE = 20 * MIB
 
 
-def applied(first: Day, second: Day) -> bytes:
-    """Do to the first day's disk what is said to have been done to it."""
+def applied(first: DiskState, second: DiskState) -> bytes:
+    """Do to the first disk what is said to have been done to it."""
     disk, after = bytearray(first.image.read_bytes()), second.image.read_bytes()
     for start, end, cleared in second.changes:
         disk[start:end] = bytes(end - start) if cleared else after[start:end]
@@ -30,8 +30,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_example_loses_files_gets_new_ones_and_keeps_the_rest(folder: Path) -> None:
-    first = first_day(folder, SIZE, None)
-    second = second_day(folder, first)
+    first = initial_state(folder, SIZE, None)
+    second = changed_state(folder, first)
     assert applied(first, second) == second.image.read_bytes()
     assert {change.cleared for change in second.changes} == {True, False}
     assert first.files
@@ -47,8 +47,8 @@ def test_the_example_loses_files_gets_new_ones_and_keeps_the_rest(folder: Path) 
 def test_ones_own_ext4_gets_files_in_a_folder_of_their_own_and_loses_a_few(tmp_path: Path, folder: Path) -> None:
     own = tmp_path / "own.vhd"
     make_vhd(own, SIZE, {f"srv/{n}": random.Random(n).randbytes(50_000) for n in range(6)} | {"motd": b"hello\n"})
-    first = first_day(folder, 0, own)
-    second = second_day(folder, first)
+    first = initial_state(folder, 0, own)
+    second = changed_state(folder, first)
     assert applied(first, second) == second.image.read_bytes()
     assert first.files
     assert second.files
@@ -59,8 +59,8 @@ def test_ones_own_ext4_gets_files_in_a_folder_of_their_own_and_loses_a_few(tmp_p
 def test_ones_own_ext4_that_is_full_is_changed_by_pages(tmp_path: Path, folder: Path) -> None:
     own = tmp_path / "own.vhd"
     make_vhd(own, SIZE, {"full": random.Random(1).randbytes(14 * MIB + MIB // 2)})
-    first = first_day(folder, 0, own)
-    second = second_day(folder, first)
+    first = initial_state(folder, 0, own)
+    second = changed_state(folder, first)
     assert "since its files could not be changed (" in second.about
     assert applied(first, second) == second.image.read_bytes()
 
@@ -74,8 +74,8 @@ def test_without_a_filesystem_scattered_pages_are_written_and_cleared_but_the_fo
         file.write(bytes(SIZE))
         file.seek(7 * MIB)
         file.write(random.Random(1).randbytes(2 * MIB))
-    first = first_day(folder, 0, own)
-    second = second_day(folder, first)
+    first = initial_state(folder, 0, own)
+    second = changed_state(folder, first)
     assert first.files is None
     assert applied(first, second) == second.image.read_bytes()
     assert {change.cleared for change in second.changes} == {True, False}
@@ -89,17 +89,17 @@ def test_without_e2fsprogs_the_example_has_no_filesystem_and_pages_to_change(
 ) -> None:
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr(disk_image, "_TOOL_FOLDERS", ())
-    first = first_day(folder, SIZE, None)
-    second = second_day(folder, first)
+    first = initial_state(folder, SIZE, None)
+    second = changed_state(folder, first)
     assert first.about == "e2fsprogs is not installed, so no filesystem is made or looked into"
     assert applied(first, second) == second.image.read_bytes()
     assert {change.cleared for change in second.changes} == {True, False}
     assert read_footer(second.image).size == SIZE
 
 
-def test_after_the_restore_the_disk_becomes_another_than_on_its_second_day(folder: Path) -> None:
-    first = first_day(folder, SIZE, None)
-    second, after = second_day(folder, first), day_after_restore(folder, first)
+def test_after_the_restore_the_disk_becomes_another_than_before_its_second_backup(folder: Path) -> None:
+    first = initial_state(folder, SIZE, None)
+    second, after = changed_state(folder, first), changed_after_restore(folder, first)
     assert applied(first, after) == after.image.read_bytes()
     assert first.files
     assert second.files
@@ -108,13 +108,13 @@ def test_after_the_restore_the_disk_becomes_another_than_on_its_second_day(folde
     assert second.image.read_bytes() != after.image.read_bytes()
 
 
-def test_after_the_restore_pages_get_another_content_than_on_the_second_day(
+def test_after_the_restore_pages_get_another_content_than_before_the_second_backup(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr(disk_image, "_TOOL_FOLDERS", ())
-    first = first_day(folder, SIZE, None)
-    second, after = second_day(folder, first), day_after_restore(folder, first)
+    first = initial_state(folder, SIZE, None)
+    second, after = changed_state(folder, first), changed_after_restore(folder, first)
     assert applied(first, after) == after.image.read_bytes()
     assert second.changes == after.changes
     assert second.image.read_bytes() != after.image.read_bytes()

@@ -43,19 +43,19 @@ def of_version(body: bytes, version: str) -> bytes:
     return re.sub(rb"(?<=<SignedVersion>)[^<]*", version.encode(), body)
 
 
-class Issued(NamedTuple):
+class IssuedKey(NamedTuple):
     """A user delegation key: whose it is, and the key itself in base64."""
 
     object_id: str
     value: str
 
 
-class Delegations:
+class UserDelegationKeys:
     """The user delegation keys that were issued, by account."""
 
     def __init__(self, now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)) -> None:
         self.now = now
-        self._keys: dict[tuple[str, ...], Issued] = {}
+        self._keys: dict[tuple[str, ...], IssuedKey] = {}
 
     @property
     def issued(self) -> list[str]:
@@ -80,7 +80,7 @@ class Delegations:
         """Remember a key that was issued for an account."""
         issued = _elements(body)
         fields = ("SignedOid", "SignedTid", "SignedStart", "SignedExpiry", "SignedService", "SignedVersion")
-        self._keys[account, *(issued[name] for name in fields)] = Issued(issued["SignedOid"], issued["Value"])
+        self._keys[account, *(issued[name] for name in fields)] = IssuedKey(issued["SignedOid"], issued["Value"])
 
     def signer(self, request: Request) -> str:
         """Check the SAS of a request for a blob or a snapshot; give the object id of who signed it.
@@ -104,7 +104,7 @@ class Delegations:
         return key.object_id
 
 
-def _signature(key: Issued, resource: str, query: Mapping[str, str]) -> str:
+def _signature(key: IssuedKey, resource: str, query: Mapping[str, str]) -> str:
     """Compute the signature of what a SAS says, in the form of its version.
 
     Raises:

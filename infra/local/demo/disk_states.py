@@ -1,4 +1,4 @@
-"""The disk on its days: an image per state, and what a guest did to the disk between two."""
+"""The states of the demo's disk: an image of each, and what a guest did to the disk between two."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from infra.local.disks.disk_image import (
     find_ext4,
     list_files,
 )
-from infra.local.disks.example_disk import changes_of_second_day, make_example_disk
+from infra.local.disks.example_disk import guest_changes, make_example_disk
 from infra.local.disks.vhd import FOOTER_BYTES, PAGE_BYTES, read_footer
 
 _PLACES = 12
@@ -25,12 +25,12 @@ _AFTER_RESTORE = {"tidemark-demo/restored.txt": b"written after the restore\n"}
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
-    """The disk on a day.
+class DiskState:
+    """The disk as it is at some time.
 
     Attributes:
         image: its content, a sparse file.
-        changes: what a guest did to it since the day before.
+        changes: what a guest did to it since the state before.
         files: SHA-256 of each file in its filesystem; None where no filesystem is looked into.
         check: what e2fsck says of it; None where it is not asked.
         about: what is to be said of it.
@@ -48,7 +48,7 @@ class Day:
         return self.image.stat().st_size
 
 
-def first_day(folder: Path, size: int, own: Path | None) -> Day:
+def initial_state(folder: Path, size: int, own: Path | None) -> DiskState:
     """Make the example disk of `size` + 512 bytes, or copy the user's own, which is not touched again.
 
     Raises:
@@ -63,20 +63,20 @@ def first_day(folder: Path, size: int, own: Path | None) -> Day:
         read_footer(own)
         image = folder / "own-disk.vhd"
         copy_sparse(own, image)
-    return _day(image)
+    return _state_of(image)
 
 
-def second_day(folder: Path, first: Day) -> Day:
+def changed_state(folder: Path, first: DiskState) -> DiskState:
     """Change a copy of the disk: its files where e2fsprogs can, else pages."""
     return _changed(first, folder / f"changed-{first.image.name}", {}, _SEED)
 
 
-def day_after_restore(folder: Path, first: Day) -> Day:
+def changed_after_restore(folder: Path, first: DiskState) -> DiskState:
     """Change a copy of the disk like that too, yet not into the same: neither can be taken for the other."""
     return _changed(first, folder / f"restored-{first.image.name}", _AFTER_RESTORE, _SEED + 1)
 
 
-def _changed(first: Day, image: Path, more: Mapping[str, bytes], seed: int) -> Day:
+def _changed(first: DiskState, image: Path, more: Mapping[str, bytes], seed: int) -> DiskState:
     """Change a copy of the disk.
 
     Args:
@@ -87,34 +87,34 @@ def _changed(first: Day, image: Path, more: Mapping[str, bytes], seed: int) -> D
     """
     copy_sparse(first.image, image)
     if first.files is None:
-        return _day_of_pages(image, "", seed)
-    write, delete = changes_of_second_day(list_files(image))
+        return _change_pages_instead(image, "", seed)
+    write, delete = guest_changes(list_files(image))
     write |= more
     try:
         change_filesystem(image, write=write, delete=delete)
     except (RuntimeError, ValueError, FileNotFoundError) as error:
         copy_sparse(first.image, image)
-        return _day_of_pages(image, f", since its files could not be changed ({error})", seed)
+        return _change_pages_instead(image, f", since its files could not be changed ({error})", seed)
     about = f"{len(write)} files added or edited, {len(delete)} deleted with discard"
-    return replace(_day(image), changes=tuple(changes(first.image, image)), about=about)
+    return replace(_state_of(image), changes=tuple(changes(first.image, image)), about=about)
 
 
-def _day(image: Path) -> Day:
+def _state_of(image: Path) -> DiskState:
     if not e2fsprogs_is_installed():
-        return Day(image, (), None, None, "e2fsprogs is not installed, so no filesystem is made or looked into")
+        return DiskState(image, (), None, None, "e2fsprogs is not installed, so no filesystem is made or looked into")
     if find_ext4(image) is None:
-        return Day(image, (), None, None, "its filesystem is not ext4, so its pages will be changed directly")
+        return DiskState(image, (), None, None, "its filesystem is not ext4, so its pages will be changed directly")
     try:
         files, check = checksums(image), check_filesystem(image)
     except RuntimeError as error:
-        return Day(image, (), None, None, f"its filesystem can't be read ({error})")
-    return Day(image, (), files, check, f"ext4, {len(files)} files")
+        return DiskState(image, (), None, None, f"its filesystem can't be read ({error})")
+    return DiskState(image, (), files, check, f"ext4, {len(files)} files")
 
 
-def _day_of_pages(image: Path, why: str, seed: int) -> Day:
+def _change_pages_instead(image: Path, why: str, seed: int) -> DiskState:
     changed = tuple(_change_pages(image, seed))
     about = f"{len(changed)} stretches of pages rewritten or cleared directly{why}"
-    return replace(_day(image), changes=changed, about=about)
+    return replace(_state_of(image), changes=changed, about=about)
 
 
 def _change_pages(image: Path, seed: int) -> Iterator[Change]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.local.demo.days import Day
+from infra.local.demo.disk_states import DiskState
 from infra.local.demo.proof import (
     ITSELF,
     BrokenProofError,
@@ -18,24 +18,24 @@ from infra.local.demo.proof import (
 )
 from infra.local.demo.terminal import amount
 from infra.local.disks.page_blob import PageBlob
-from shared.model.disk import RecoveryPoint
+from shared.model.point import RecoveryPoint
 
 
 @dataclass(slots=True)
-class Proved:
+class ProofResult:
     """A recovery point and its proofs.
 
     Attributes:
         disk: the name of the disk that it is of.
         point: the recovery point.
-        day: the disk as it should be.
+        state: the disk as it should be.
         held: what was proved.
         broken: what did not hold.
     """
 
     disk: str
     point: RecoveryPoint
-    day: Day
+    state: DiskState
     held: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
@@ -49,54 +49,54 @@ class Proved:
         return "; ".join(self.held if self.holds else [f"BROKEN: {line}" for line in self.broken])
 
 
-async def compare(backup: PageBlob, disk: PageBlob, proved: Proved, moved: Moved) -> str:
-    """Compare a recovery point with its source snapshot and that day's disk; note what came of it, and say so."""
+async def compare(backup: PageBlob, disk: PageBlob, result: ProofResult, moved: Moved) -> str:
+    """Compare a recovery point with its source snapshot and the disk as it was; note what came of it, and say so."""
     try:
-        await require_identical(backup, disk, proved.point, proved.day, moved)
+        await require_identical(backup, disk, result.point, result.state, moved)
     except BrokenProofError as error:
-        return _broken(proved, error)
-    proved.held.append("identical to its source snapshot")
-    return f"{proved.held[-1]}, all {amount(proved.day.size)}"
+        return _broken(result, error)
+    result.held.append("identical to its source snapshot")
+    return f"{result.held[-1]}, all {amount(result.state.size)}"
 
 
-async def check_extracted(backup: PageBlob, folder: Path, proved: Proved, moved: Moved) -> str:
+async def check_extracted(backup: PageBlob, folder: Path, result: ProofResult, moved: Moved) -> str:
     """Extract a recovery point into a folder for as long as it is checked; note what came of it, and say so."""
     target = folder / "extracted.vhd"
     try:
-        await extract(of_snapshot(backup, proved.point.backup_snapshot), proved.day.size, target, moved)
-        held = await require_restorable(target, proved.day)
+        await extract(of_snapshot(backup, result.point.backup_snapshot), result.state.size, target, moved)
+        held = await require_restorable(target, result.state)
     except BrokenProofError as error:
-        return _broken(proved, error)
+        return _broken(result, error)
     finally:
         target.unlink(missing_ok=True)
-    proved.held.append(held)
+    result.held.append(held)
     return held
 
 
-async def check_restored(disk: PageBlob, folder: Path, proved: Proved, moved: Moved) -> str:
+async def check_restored(disk: PageBlob, folder: Path, result: ProofResult, moved: Moved) -> str:
     """Read a restored disk back, itself and whole, for as long as it is checked; note what came of it, and say so."""
     target = folder / "read-back.vhd"
     try:
-        await require_size(disk, proved.day)
-        await extract(of_snapshot(disk, ITSELF), proved.day.size, target, moved)
-        await require_same_file(target, proved.day)
-        held = await require_restorable(target, proved.day)
+        await require_size(disk, result.state)
+        await extract(of_snapshot(disk, ITSELF), result.state.size, target, moved)
+        await require_same_file(target, result.state)
+        held = await require_restorable(target, result.state)
     except BrokenProofError as error:
-        return _broken(proved, error)
+        return _broken(result, error)
     finally:
         target.unlink(missing_ok=True)
-    proved.held.append(f"so is the disk; {held}")
+    result.held.append(f"so is the disk; {held}")
     return f"identical to the disk of that day; {held}"
 
 
-def check_moved(proved: Proved) -> None:
+def check_moved(result: ProofResult) -> None:
     """Check that a run moved what a guest had changed and nothing else; note it if it did not."""
     try:
-        require_only_changes(proved.point, proved.day)
+        require_only_changes(result.point, result.state)
     except BrokenProofError as error:
-        _broken(proved, error)
+        _broken(result, error)
 
 
-def _broken(proved: Proved, error: BrokenProofError) -> str:
-    proved.broken.append(str(error))
+def _broken(result: ProofResult, error: BrokenProofError) -> str:
+    result.broken.append(str(error))
     return f"BROKEN: {error}"

@@ -19,13 +19,13 @@ NameOf = Callable[[str, str, Mapping[str, str], Mapping[str, str]], str]
 """Names an operation by method, decoded path, query and headers (names in lower case)."""
 
 
-def record(incoming: web.BaseRequest, name_of: NameOf) -> Request:
-    """Note what is asked."""
-    return asked(incoming.method, incoming.raw_path, incoming.headers, name_of)
+def read_request(incoming: web.BaseRequest, name_of: NameOf) -> Request:
+    """Read the operation, path, query and headers of an incoming request."""
+    return parse_request(incoming.method, incoming.raw_path, incoming.headers, name_of)
 
 
-def asked(method: str, target: str, given: Mapping[str, str], name_of: NameOf) -> Request:
-    """Note what is asked by a method, a target (path and query, as they came) and headers."""
+def parse_request(method: str, target: str, given: Mapping[str, str], name_of: NameOf) -> Request:
+    """Parse a request from a method, a target (path and query, as they came) and headers."""
     raw_path, _, raw_query = target.partition("?")
     # As Azurite and the service do, before they look for the blob.
     path = unquote(raw_path).replace("\\", "/")
@@ -34,14 +34,14 @@ def asked(method: str, target: str, given: Mapping[str, str], name_of: NameOf) -
     return Request(method, name_of(method, path, query, headers), path, query, headers)
 
 
-def cut(incoming: web.BaseRequest) -> web.Response:
+def drop_connection(incoming: web.BaseRequest) -> web.Response:
     """Close the connection without an answer."""
     if incoming.transport is not None:
         incoming.transport.abort()
     return web.Response(status=500)
 
 
-def closed(incoming: web.BaseRequest, answer: web.StreamResponse) -> web.StreamResponse:
+def close_midway(incoming: web.BaseRequest, answer: web.StreamResponse) -> web.StreamResponse:
     """Close the connection in the midst of an answer, with what was written of it."""
     if incoming.transport is not None:
         incoming.transport.close()

@@ -1,0 +1,52 @@
+"""How values become rows of a table, and rows become values again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from azure.data.tables import EdmType, EntityProperty
+from pydantic import TypeAdapter
+
+from shared.model.disk import DiskRecord
+from shared.model.inspection import Inspection
+from shared.model.point import RecoveryPoint
+from shared.model.restore import Restore
+
+type Kept = DiskRecord | RecoveryPoint | Restore | Inspection
+
+_RUN_PREFIX = "run_"
+
+
+def to_row(value: Kept) -> dict[str, Any]:
+    """Write a value as flat properties; those of an open run start with `run_`."""
+    row: dict[str, Any] = _ADAPTERS[type(value)].dump_python(value, exclude_none=True)
+    run = row.pop("run", {}) if isinstance(value, DiskRecord) else {}
+    return row | {f"{_RUN_PREFIX}{name}": value for name, value in run.items()}
+
+
+def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection)](kind: type[Read], row: dict[str, Any]) -> Read:
+    """Read what `to_row` wrote.
+
+    Raises:
+        ValidationError: it is none of this kind: somebody has spoilt it.
+    """
+    run = {name.removeprefix(_RUN_PREFIX): value for name, value in row.items() if name.startswith(_RUN_PREFIX)}
+    value: Read = _ADAPTERS[kind].validate_python(row | {"run": run} if run else row)
+    return value
+
+
+def to_properties(values: dict[str, Any]) -> dict[str, Any]:
+    """Write whole numbers as Int64: the table's default takes 32 bits only."""
+    return {
+        name: EntityProperty(value, EdmType.INT64) if isinstance(value, int) and not isinstance(value, bool) else value
+        for name, value in values.items()
+    }
+
+
+def from_properties(entity: dict[str, Any]) -> dict[str, Any]:
+    """Read what `to_properties` wrote."""
+    return {name: value.value if isinstance(value, EntityProperty) else value for name, value in entity.items()}
+
+
+_ADAPTERS: Mapping[type[Kept], TypeAdapter[Any]] = {
+    kind: TypeAdapter(kind) for kind in (DiskRecord, RecoveryPoint, Restore, Inspection)
+}

@@ -1,0 +1,132 @@
+"""A recovery point: what is on record of it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from shared.model.run import COPY_BLOB, Kind
+from shared.model.texts import Text
+
+POINT_ROW_PREFIX = "point-"
+
+
+class PointState(StrEnum):
+    """What is known of a recovery point: that it was sealed, that it was compared whole, or that it is damaged."""
+
+    SEALED = "sealed"
+    VERIFIED = "verified"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class TakenSnapshot:
+    """A snapshot of the backup blob that a run has taken.
+
+    Attributes:
+        time: the snapshot's time.
+        plan: the plan of the run that it was taken under.
+        etag: the backup blob's ETag at that moment.
+    """
+
+    time: str
+    plan: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPoint:
+    """A recovery point.
+
+    Attributes:
+        time: its source snapshot's time, the moment whose state it holds.
+        kind: the kind of the run that made it; `restore` for what a disk was restored to.
+        reason: why the run was not incremental, or what was restored.
+        source_snapshot: its source snapshot; gone once the next recovery point is sealed.
+        backup_blob: the URL of the backup blob, or of the full copy.
+        backup_snapshot: the snapshot of the backup blob; empty for a full copy.
+        size: bytes of the disk.
+        bytes_written, bytes_cleared: bytes that the run wrote and cleared in the backup blob.
+        ranges: changed ranges.
+        write_calls, clear_calls: requests that wrote and cleared.
+        batches: batches it took.
+        copying: how pages travelled.
+        started, sealed: when the source snapshot and the recovery point were taken, UTC.
+        duration_seconds: the time between them.
+        state: what is known of it.
+        damage: what is wrong with it, where it is damaged.
+        verified: when it was last compared with its source snapshot, UTC.
+    """
+
+    time: str
+    kind: Kind
+    reason: Text
+    source_snapshot: str
+    backup_blob: str = ""
+    backup_snapshot: str
+    size: int
+    bytes_written: int
+    bytes_cleared: int
+    ranges: int
+    write_calls: int
+    clear_calls: int
+    batches: int
+    copying: Text
+    started: datetime
+    sealed: datetime
+    duration_seconds: float
+    state: PointState = PointState.SEALED
+    damage: Text = ""
+    verified: datetime | None = None
+
+    @classmethod
+    def of_a_copy(
+        cls,
+        *,
+        time: str,
+        kind: Kind,
+        reason: str,
+        backup_blob: str,
+        backup_snapshot: str,
+        size: int,
+        started: datetime,
+        sealed: datetime,
+        copying: str = COPY_BLOB,
+        bytes_written: int = 0,
+    ) -> Self:
+        """Make a recovery point that no batches have made: a full copy, or what a disk was restored to.
+
+        Its time is its source snapshot's; of a run's counts only the bytes may be known, which one request has written.
+        """
+        return cls(
+            time=time,
+            kind=kind,
+            reason=reason,
+            source_snapshot=time,
+            backup_blob=backup_blob,
+            backup_snapshot=backup_snapshot,
+            size=size,
+            bytes_written=bytes_written,
+            bytes_cleared=0,
+            ranges=0,
+            write_calls=int(bytes_written > 0),
+            clear_calls=0,
+            batches=0,
+            copying=copying,
+            started=started,
+            sealed=sealed,
+            duration_seconds=max(0.0, (sealed - started).total_seconds()),
+        )
+
+    def as_verified(self, now: datetime) -> Self:
+        """Note that it was compared whole with its source snapshot, and is equal."""
+        return replace(self, state=PointState.VERIFIED, damage="", verified=now)
+
+    def as_damaged(self, damage: str) -> Self:
+        """Note what is wrong with it."""
+        return replace(self, state=PointState.DAMAGED, damage=damage)
+
+    @property
+    def row_key(self) -> str:
+        """The recovery point's row in the disk's partition."""
+        return f"{POINT_ROW_PREFIX}{self.time}"
