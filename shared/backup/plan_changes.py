@@ -15,7 +15,7 @@ from shared.model.run import Mode, OpenRun
 from shared.model.run_steps import opened
 from shared.points.versions import own_backup_blob
 from shared.runs.failures import on_record
-from shared.runs.full_copies import start_copy
+from shared.runs.full_copies import start_full_copy
 from shared.runs.give_up import give_up
 
 FIRST_BATCH = 3.0
@@ -40,7 +40,7 @@ async def _open(services: Services, message: PlanMessage) -> None:
     if run is None:
         log_event(Event.MESSAGE_DROPPED, **message.about, step="plan-changes")
     elif run.mode is Mode.FULL:
-        await start_copy(services, message, run)
+        await start_full_copy(services, message, run)
     elif plan := await _open_run(services, message, run):
         await copy_batch(
             services, plan, number=None, lasts=Lasts(FIRST_TURN, turns=1, blob_seconds=FIRST_BATCH, busy_for=FIRST_TURN)

@@ -15,7 +15,9 @@ from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.run import OpenRun
 from shared.model.run_steps import full_copy, recovery_point, sealed, sealed_copy
 from shared.model.tick import is_to_catch_up
+from shared.pages.copying import settle_copy
 from shared.runs.clean_up import clean_up
+from shared.runs.full_copies import full_copy_of
 
 
 async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool:
@@ -55,7 +57,7 @@ def _notice(services: Services, message: FinishMessage, record: DiskRecord) -> s
     return noticed(blob, is_versioned, record.backup_notice)
 
 
-async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, copy: BlobState) -> None:
+async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, made: BlobState) -> None:
     """Advance the record to a full copy that has succeeded.
 
     Raises:
@@ -66,9 +68,9 @@ async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, co
         await services.queues.send(message)
         return
     record, etag = found
-    address = services.backups.full_copy_address(message.address, message.run)
-    await services.copies.forget_source(address, copy.etag)
-    point = full_copy(record, address.url, run.size, services.now())
+    copy = full_copy_of(services, message, run)
+    await settle_copy(services, copy, made)
+    point = full_copy(record, copy.target.url, run.size, services.now())
     await _put_on_record(services, message, sealed_copy(record, point), etag, point)
 
 

@@ -6,12 +6,11 @@ from dataclasses import replace
 from shared.azure.services import Services
 from shared.errors import NotAsLeftError
 from shared.inspection.versions import scratch_of, versions_on_record
-from shared.model.addresses import BlobAddress
-from shared.model.blob import COPY_PENDING, COPY_SUCCESS, BlobState
+from shared.model.blob import BlobState, CopyStage
 from shared.model.inspection import Inspection, Next, Stage, begun, tried_again
 from shared.model.job import check_delay
-from shared.model.names import COPY_METADATA, DISK_METADATA, DRILL_METADATA
-from shared.points.versions import start_copy
+from shared.model.names import DISK_METADATA, DRILL_METADATA
+from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
 
 
 async def promote(services: Services, inspection: Inspection) -> Next:
@@ -20,44 +19,33 @@ async def promote(services: Services, inspection: Inspection) -> Next:
     Raises:
         SourceGoneError: the recovery point is gone.
     """
-    scratch = scratch_of(services, inspection)
-    found = await services.pages.look(scratch)
-    if found is None or not found.is_marked(inspection.mark):
-        return await _start(services, inspection, scratch, found)
+    copy = BlobCopy(scratch_of(services, inspection), inspection.mark, inspection.size)
+    progress = await look_at_copy(services, copy)
+    if progress.stage is CopyStage.NOT_STARTED:
+        return await _start(services, inspection, copy, progress.found)
     now = services.now()
-    if found.has_succeeded(inspection.mark, inspection.size):
-        etag = await _without_source(services, scratch, found)
+    if made := progress.succeeded:
+        etag = await settle_copy(services, copy, made)
         return Next(replace(begun(inspection, Stage.COMPARING, now), scratch_etag=etag))
-    if found.copy_status == COPY_PENDING:
-        moved = found.bytes_done != inspection.bytes_done
+    if progress.stage is CopyStage.UNDER_WAY:
         moving = replace(
             inspection,
-            bytes_done=found.bytes_done,
-            bytes_total=found.bytes_total,
+            bytes_done=progress.bytes_done,
+            bytes_total=progress.bytes_total,
             checked=now,
-            progressed=now if moved else inspection.progressed,
+            progressed=inspection.progressed if progress.bytes_done == inspection.bytes_done else now,
         )
         return Next(moving, check_delay(inspection.progressed, now))
-    said = found.copy_said or f"{found.copy_status}, {found.size} bytes"
-    return Next(tried_again(inspection, f"the copy to {scratch.url} did not succeed: {said}", now))
+    return Next(tried_again(inspection, f"the copy to {copy.target.url} did not succeed: {progress.said}", now))
 
 
-async def _without_source(services: Services, scratch: BlobAddress, found: BlobState) -> str:
-    """Have the scratch blob say no more by which signature it was copied, if there was one; give its ETag then."""
-    return await services.copies.forget_source(scratch, found.etag) if found.copy_status == COPY_SUCCESS else found.etag
-
-
-async def _start(services: Services, inspection: Inspection, scratch: BlobAddress, found: BlobState | None) -> Next:
+async def _start(services: Services, inspection: Inspection, copy: BlobCopy, found: BlobState | None) -> Next:
     """Start the copy, unless another invocation of this very step is faster."""
     point = (await versions_on_record(services, inspection)).original
     await services.pages.properties(point.blob, point.snapshot)
-    about = {
-        DISK_METADATA: inspection.disk,
-        DRILL_METADATA: inspection.inspection,
-        COPY_METADATA: inspection.mark,
-    }
+    about = {DISK_METADATA: inspection.disk, DRILL_METADATA: inspection.inspection}
     with contextlib.suppress(NotAsLeftError):
-        etag = await services.blobs.empty(scratch, found) if found else None  # of an earlier attempt
-        await start_copy(services, point, scratch, about, etag=etag)
+        etag = await services.blobs.empty(copy.target, found) if found else None  # of an earlier attempt
+        await start_copy(services, copy, point, about, etag=etag)
     now = services.now()
     return Next(replace(inspection, checked=now), check_delay(inspection.progressed, now))

@@ -12,14 +12,15 @@ from shared.azure.tables.records import RecordConflictError
 from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
-from shared.model.blob import COPY_ABORTED, COPY_PENDING, BlobState
+from shared.model.blob import BlobState, CopyProgress, CopyStage
 from shared.model.fitness import unsendable
 from shared.model.job import SHORTEST_CHECK_DELAY
 from shared.model.names import COPY_METADATA, DISK_METADATA, RESTORE_METADATA
 from shared.model.point import PointState
 from shared.model.restore import Next, Restore, RestoreFailedError, State, begun, next_look
 from shared.model.run import SERVER_SIDE
-from shared.points.versions import point_of, start_copy, version_of
+from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
+from shared.points.versions import point_of, version_of
 from shared.restore.carry import carry
 
 
@@ -33,19 +34,18 @@ async def promote(services: Services, restore: Restore) -> Next:
     """
     target = restore.target_address
     backup = services.backups.address(target)
-    found = await services.pages.look(backup)
+    copy = BlobCopy(backup, restore.mark, restore.size, restore.lease)
+    progress = await look_at_copy(services, copy)
     await _require_current(services, restore)
-    if found and found.is_marked(restore.mark):
-        if not _has_succeeded(restore, backup, found):
-            return _under_way(services, restore, found)
-        await services.leases.require(backup, restore.lease)
-        etag = await services.copies.forget_source(backup, found.etag, restore.lease)
-        then = begun(restore, State.COPYING, services.now())
-        return Next(replace(then, backup_etag=etag))
+    if made := progress.succeeded:
+        etag = await settle_copy(services, copy, made)
+        return Next(replace(begun(restore, State.COPYING, services.now()), backup_etag=etag))
+    if progress.stage is not CopyStage.NOT_STARTED:
+        return _under_way(services, restore, copy, progress)
     point = version_of(services, restore.address, await point_of(services, restore.address, restore.recovery_point))
     await services.pages.properties(point.blob, point.snapshot)
     try:
-        await _start_promotion(services, restore, point, found)
+        await _start_promotion(services, restore, copy, point, progress.found)
     except NotAsLeftError:
         found = await services.pages.look(backup)
         if found is None or found.metadata.get(RESTORE_METADATA) != restore.restore:
@@ -55,19 +55,18 @@ async def promote(services: Services, restore: Restore) -> Next:
     return Next(replace(restore, checked=services.now()))
 
 
-async def _start_promotion(services: Services, restore: Restore, point: Version, found: BlobState | None) -> None:
+async def _start_promotion(
+    services: Services, restore: Restore, copy: BlobCopy, point: Version, found: BlobState | None
+) -> None:
     """Start the copy over the target's backup blob as it was found, or to one that is made for it."""
-    target = restore.target_address
-    backup = services.backups.address(target)
-    about = {DISK_METADATA: target.url, RESTORE_METADATA: restore.restore}
-    made = partial(services.blobs.create, backup, restore.size, about)
+    about = {DISK_METADATA: restore.target, RESTORE_METADATA: restore.restore}
+    made = partial(services.blobs.create, copy.target, restore.size, about)
     etag = found.etag if found else await services.backups.ensured(made)
-    if await services.leases.take(backup, restore.lease, etag):
-        log_event(Event.LEASE_BROKEN, disk=target.url, restore=restore.restore)
+    if await services.leases.take(copy.target, restore.lease, etag):
+        log_event(Event.LEASE_BROKEN, disk=restore.target, restore=restore.restore)
     if found:
-        etag = await _without_own_pages(services, restore, backup, found)
-    about = {**about, COPY_METADATA: restore.mark}
-    await start_copy(services, point, backup, about, etag=etag, lease_id=restore.lease)
+        etag = await _without_own_pages(services, restore, copy.target, found)
+    await start_copy(services, copy, point, about, etag=etag)
 
 
 async def copy_back(services: Services, restore: Restore) -> Next:
@@ -79,19 +78,20 @@ async def copy_back(services: Services, restore: Restore) -> Next:
         SourceGoneError: the recovery point is gone.
     """
     target = restore.target_address
-    found = await services.pages.look(target)
+    copy = BlobCopy(target, restore.mark, restore.size, restore.lease)
+    progress = await look_at_copy(services, copy)
     await _require_current(services, restore)
+    found = progress.found
     if found is None:
         raise RestoreFailedError(f"{target.url} is gone")
     if restore.target_is_new and found.metadata.get(RESTORE_METADATA) != restore.restore:
         raise RestoreFailedError(f"{target.url} is not what this restore has made, but somebody else's")
-    if found.is_marked(restore.mark):
-        if not _has_succeeded(restore, target, found):
-            return _under_way(services, restore, found)
-        await services.leases.require(target, restore.lease)
-        etag = await services.copies.forget_source(target, found.etag, restore.lease)
+    if made := progress.succeeded:
+        etag = await settle_copy(services, copy, made)
         then = begun(restore, State.PROVING, services.now())
         return Next(replace(then, target_etag=etag, bytes_done=restore.size))
+    if progress.stage is not CopyStage.NOT_STARTED:
+        return _under_way(services, restore, copy, progress)
     source = await _source(services, restore)
     if restore.copying != SERVER_SIDE:
         return await carry(services, restore, source, found)
@@ -102,7 +102,7 @@ async def copy_back(services: Services, restore: Restore) -> Next:
     etag = await _without_own_pages(services, restore, target, found)
     started = replace(restore, copied_from=source.url, checked=services.now())
     try:
-        await start_copy(services, source, target, about, etag=etag, lease_id=restore.lease)
+        await start_copy(services, copy, source, about, etag=etag)
     except (CopyRefusedError, AzureError) as error:
         if isinstance(error, AzureError) and not refuses_source(error):
             raise
@@ -124,21 +124,19 @@ def copy_metadata(restore: Restore, found: BlobState) -> dict[str, str]:
     return {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
 
 
-def _has_succeeded(restore: Restore, blob: BlobAddress, found: BlobState) -> bool:
-    """Tell whether a copy has succeeded; if it has not, it is under way."""
-    if found.has_succeeded(restore.mark, restore.size):
-        return True
-    if found.copy_status == COPY_ABORTED:
-        raise RestoreFailedError(f"the copy to {blob.url} was aborted")
-    if found.copy_status == COPY_PENDING:
-        return False
-    said = found.copy_said or f"{found.copy_status}, {found.size} bytes"
-    raise NotAsLeftError(f"the copy to {blob.url} failed: {said}")
+def _under_way(services: Services, restore: Restore, copy: BlobCopy, progress: CopyProgress) -> Next:
+    """Put on the row how far a copy is that goes on.
 
-
-def _under_way(services: Services, restore: Restore, found: BlobState) -> Next:
+    Raises:
+        RestoreFailedError: it was aborted.
+        NotAsLeftError: it failed.
+    """
+    if progress.stage is CopyStage.ABORTED:
+        raise RestoreFailedError(f"the copy to {copy.target.url} was aborted")
+    if progress.stage is CopyStage.FAILED:
+        raise NotAsLeftError(f"the copy to {copy.target.url} failed: {progress.said}")
     now = services.now()
-    moving = replace(restore, bytes_done=found.bytes_done, bytes_total=found.bytes_total, checked=now)
+    moving = replace(restore, bytes_done=progress.bytes_done, bytes_total=progress.bytes_total, checked=now)
     return Next(moving, next_look(restore, now))
 
 
