@@ -8,13 +8,13 @@ from shared.azure.services import Services
 from shared.errors import NotAsLeftError
 from shared.inspection.versions import scratch_of, versions_on_record
 from shared.model.addresses import BlobAddress
-from shared.model.inspection import Inspection, Next, Stage, begun, tried_again
-from shared.model.job import check_delay
+from shared.model.inspection import Inspection
+from shared.model.job import Next, Stage
 from shared.model.names import COPY_METADATA, COPY_PENDING, COPY_SUCCESS, DISK_METADATA, DRILL_METADATA
 from shared.points.versions import start_copy
 
 
-async def promote(services: Services, inspection: Inspection) -> Next:
+async def promote(services: Services, inspection: Inspection) -> Next[Inspection]:
     """Have the service copy the recovery point to the scratch blob, and look until it has.
 
     Raises:
@@ -27,19 +27,12 @@ async def promote(services: Services, inspection: Inspection) -> Next:
     now = services.now()
     if found.has_succeeded(inspection.mark, inspection.size):
         etag = await _without_source(services, scratch, found)
-        return Next(replace(begun(inspection, Stage.COMPARING, now), scratch_etag=etag))
+        return Next(replace(inspection.begun(Stage.COMPARING, now), scratch_etag=etag))
     if found.copy_status == COPY_PENDING:
-        moved = found.bytes_done != inspection.bytes_done
-        moving = replace(
-            inspection,
-            bytes_done=found.bytes_done,
-            bytes_total=found.bytes_total,
-            checked=now,
-            progressed=now if moved else inspection.progressed,
-        )
-        return Next(moving, check_delay(inspection.progressed, now))
+        moved = inspection.moved(found.bytes_done, found.bytes_total, now)
+        return Next(moved, inspection.next_look(now))
     said = found.copy_said or f"{found.copy_status}, {found.size} bytes"
-    return Next(tried_again(inspection, f"the copy to {scratch.url} did not succeed: {said}", now))
+    return inspection.try_again(f"the copy to {scratch.url} did not succeed: {said}", now)
 
 
 async def _without_source(services: Services, scratch: BlobAddress, found: CopyTarget) -> str:
@@ -47,7 +40,9 @@ async def _without_source(services: Services, scratch: BlobAddress, found: CopyT
     return await services.copies.forget_source(scratch, found.etag) if found.copy_status == COPY_SUCCESS else found.etag
 
 
-async def _start(services: Services, inspection: Inspection, scratch: BlobAddress, found: CopyTarget | None) -> Next:
+async def _start(
+    services: Services, inspection: Inspection, scratch: BlobAddress, found: CopyTarget | None
+) -> Next[Inspection]:
     """Start the copy, unless another invocation of this very step is faster."""
     point = (await versions_on_record(services, inspection)).original
     await services.pages.properties(point.blob, point.snapshot)
@@ -60,4 +55,4 @@ async def _start(services: Services, inspection: Inspection, scratch: BlobAddres
         etag = await services.copies.empty(scratch, found) if found else None  # of an earlier attempt
         await start_copy(services, point, scratch, about, etag=etag)
     now = services.now()
-    return Next(replace(inspection, checked=now), check_delay(inspection.progressed, now))
+    return Next(replace(inspection, checked=now), inspection.next_look(now))

@@ -13,16 +13,16 @@ from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.fitness import unsendable
-from shared.model.job import SHORTEST_CHECK_DELAY
+from shared.model.job import SHORTEST_CHECK_DELAY, Next, Stage
 from shared.model.names import COPY_ABORTED, COPY_METADATA, COPY_PENDING, DISK_METADATA, RESTORE_METADATA
 from shared.model.point import PointState
-from shared.model.restore import Next, Restore, RestoreFailedError, State, begun, next_look
+from shared.model.restore import Restore, RestoreFailedError
 from shared.model.run import SERVER_SIDE
 from shared.points.versions import point_of, start_copy, version_of
 from shared.restore.carry import carry
 
 
-async def promote(services: Services, restore: Restore) -> Next:
+async def promote(services: Services, restore: Restore) -> Next[Restore]:
     """Copy the recovery point over the target's backup blob, or to a new one; the blob's own snapshots stay.
 
     Raises:
@@ -39,7 +39,7 @@ async def promote(services: Services, restore: Restore) -> Next:
             return _under_way(services, restore, found)
         await services.copies.renew_lease(backup, restore.lease)
         etag = await services.copies.forget_source(backup, found.etag, restore.lease)
-        then = begun(restore, State.COPYING, services.now())
+        then = restore.begun(Stage.COPYING, services.now())
         return Next(replace(then, backup_etag=etag))
     point = version_of(services, restore.address, await point_of(services, restore.address, restore.recovery_point))
     await services.pages.properties(point.blob, point.snapshot)
@@ -68,7 +68,7 @@ async def _start_promotion(services: Services, restore: Restore, point: Version,
     await start_copy(services, point, backup, about, etag=etag, lease_id=restore.lease)
 
 
-async def copy_back(services: Services, restore: Restore) -> Next:
+async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
     """Copy the recovery point to the target.
 
     Raises:
@@ -88,7 +88,7 @@ async def copy_back(services: Services, restore: Restore) -> Next:
             return _under_way(services, restore, found)
         await services.copies.renew_lease(target, restore.lease)
         etag = await services.copies.forget_source(target, found.etag, restore.lease)
-        then = begun(restore, State.PROVING, services.now())
+        then = restore.begun(Stage.PROVING, services.now())
         return Next(replace(then, target_etag=etag, bytes_done=restore.size))
     source = await _source(services, restore)
     if restore.copying != SERVER_SIDE:
@@ -134,10 +134,9 @@ def _has_succeeded(restore: Restore, blob: BlobAddress, found: CopyTarget) -> bo
     raise NotAsLeftError(f"the copy to {blob.url} failed: {said}")
 
 
-def _under_way(services: Services, restore: Restore, found: CopyTarget) -> Next:
+def _under_way(services: Services, restore: Restore, found: CopyTarget) -> Next[Restore]:
     now = services.now()
-    moving = replace(restore, bytes_done=found.bytes_done, bytes_total=found.bytes_total, checked=now)
-    return Next(moving, next_look(restore, now))
+    return Next(restore.moved(found.bytes_done, found.bytes_total, now), restore.next_look(now))
 
 
 async def _source(services: Services, restore: Restore) -> Version:
@@ -170,7 +169,7 @@ async def _require_current(services: Services, restore: Restore) -> None:
         RecordConflictError: the restore has gone on meanwhile.
         RestoreFailedError: the target's record was deleted, or names another restore.
     """
-    row = await services.restores.get(restore.address, restore.restore)
+    row = await services.restores.find(restore.address, restore.row_key)
     if row is None or (row[0].state, row[0].attempt) != (restore.state, restore.attempt):
         raise RecordConflictError(restore.restore)
     found = await services.records.get(restore.target_address)

@@ -8,8 +8,9 @@ from typing import Any
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from shared.azure.tables.rows import from_properties, from_row
+from shared.model.job import JobKind, Stage, job_row
 from shared.model.names import BACKUPS_TABLE, RESTORE_REQUESTS_QUEUE
-from shared.model.restore import RESTORE_ROW_PREFIX, Restore, State
+from shared.model.restore import Restore
 from tests.app.cloud import Cloud, Disk, until
 
 
@@ -36,7 +37,7 @@ async def restores(cloud: Cloud) -> list[Restore]:
     """Read the rows of all restores, as `az storage entity query` does."""
     rows = cloud.tables.get_table_client(BACKUPS_TABLE).query_entities(
         "RowKey ge @first and RowKey lt @last",
-        parameters={"first": RESTORE_ROW_PREFIX, "last": f"{RESTORE_ROW_PREFIX}~"},
+        parameters={"first": job_row(JobKind.RESTORE, ""), "last": f"{job_row(JobKind.RESTORE, '')}~"},
     )
     try:
         return [from_row(Restore, from_properties(row)) async for row in rows]
@@ -54,7 +55,7 @@ async def ended(cloud: Cloud, message_id: str) -> Restore:
 
     async def look() -> Restore | None:
         found = await restore_of(cloud, message_id)
-        if found is None or not found.has_ended or found.state is State.DONE or not found.recovery_point:
+        if found is None or not found.has_ended or found.state is Stage.DONE or not found.recovery_point:
             return found if found and found.has_ended else None
         target = await cloud.existing_disk(found.target, b"")
         try:

@@ -8,9 +8,9 @@ from datetime import timedelta
 from http import HTTPStatus
 
 from shared.model.addresses import BlobAddress
-from shared.model.inspection import Inspection, Task
+from shared.model.inspection import INSPECTION_KINDS, Inspection
+from shared.model.job import Stage
 from shared.model.names import DRILL_METADATA
-from shared.model.restore import State
 from shared.model.run import Kind
 from tests.simulation import model
 from tests.simulation.blobs import Blob
@@ -141,7 +141,7 @@ class History:
             return
         await self._settle()
         last = list(self.world.restore_rows())[-1]
-        if last.state is not State.DONE:
+        if last.state is not Stage.DONE:
             raise WrongError(f"{last.restore} is {last.state}: {last.reason or last.last_error}")
         await self._recover()
 
@@ -219,7 +219,7 @@ class History:
             actions[self._people.ask] = self._people.haste
         if self._inspects:
             actions[self._people.ask_for_an_inspection] = 0.2
-            actions[lambda: self.host.inspect(self._rng.choice(list(Task)))] = 0.1
+            actions[lambda: self.host.inspect(self._rng.choice(INSPECTION_KINDS))] = 0.1
         if self._switches:
             actions[self._switch_mode] = 0.2
         if self.world.pending():

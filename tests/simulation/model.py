@@ -6,7 +6,8 @@ from datetime import datetime
 
 from shared.inspection.conclude import BUILT_ON
 from shared.model.addresses import BlobAddress
-from shared.model.inspection import Inspection, Stage
+from shared.model.inspection import Inspection
+from shared.model.job import Stage
 from shared.model.names import (
     COPY_METADATA,
     DRILL_METADATA,
@@ -20,7 +21,7 @@ from shared.model.names import (
 )
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
-from shared.model.restore import MOST_ATTEMPTS, Restore, State
+from shared.model.restore import Restore
 from shared.model.run import Kind
 from shared.settings import Settings
 from tests.simulation.blobs import SUCCESS, Pages, same_content
@@ -62,7 +63,7 @@ def _may_be_whole(world: World, disk: BlobAddress, last: RecoveryPoint) -> bool:
     if last.sealed < world.calm_since:
         return True  # a batch that was delivered twice may write on, under its lease, after the seal
     over = [restore for restore in world.restore_rows() if restore.target == disk.url]
-    return any(restore.ended is None or restore.ended >= last.sealed for restore in over if restore.state != State.DONE)
+    return any(restore.ended is None or restore.ended >= last.sealed for restore in over if restore.state != Stage.DONE)
 
 
 def restore_written(world: World, before: Restore | None, then: Restore, read_since: datetime) -> None:
@@ -71,11 +72,11 @@ def restore_written(world: World, before: Restore | None, then: Restore, read_si
         world.violations.append(f"{then.restore} is {then.state} after it was {before.state}")
     if then.recovery_point and not (before and before.recovery_point):
         world.violations += _wrong_choice(world, then, read_since)
-    if then.state is State.DONE:
+    if then.state is Stage.DONE:
         world.violations += _wrong_when_done(world, then)
-    if then.state is State.REFUSED and not (then.target and is_explained(world, then)):
+    if then.state is Stage.REFUSED and not (then.target and is_explained(world, then)):
         world.violations += [f"{then.restore} was refused and wrote to {blob.blob}" for blob in _written(world, then)]
-    if then.state is State.FAILED and not is_explained(world, then):
+    if then.state is Stage.FAILED and not is_explained(world, then):
         world.violations.append(f"{then.restore} failed, and nothing was wrong: {then.reason}")
 
 
@@ -121,7 +122,7 @@ def _wrong_when_done(world: World, restore: Restore) -> Iterator[str]:
         yield f"{restore.restore} is done without a snapshot of its target"
     elif not same_content(held, asked):
         yield f"{restore.restore} is not {restore.recovery_point}: {_difference(held, asked)}"
-    if restore.attempt > MOST_ATTEMPTS:
+    if restore.attempt > Restore.most_attempts:
         yield f"{restore.restore} was tried {restore.attempt} times"
     if len(targets := {blob for blob in _written(world, restore) if blob.parent != OWN}) != 1:
         yield f"{restore.restore} was restored to {sorted(targets)}"
@@ -315,7 +316,7 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
     """
     if not restore.has_ended:
         yield f"{restore.restore} is still {restore.state}: {restore.last_error or restore.reason}"
-    if restore.state is State.DONE or restore.target_etag or not restore.recovery_point:
+    if restore.state is Stage.DONE or restore.target_etag or not restore.recovery_point:
         return
     target = restore.target_address
     if target.parent in world.forbidden:

@@ -9,7 +9,7 @@ from typing import Any
 from shared.azure.queues import POISON_SUFFIX
 from shared.azure.services import Services
 from shared.backup.take_snapshots import take_snapshots
-from shared.jobs.report_poison import report_poison
+from shared.jobs.poison import report_poison
 from shared.model.addresses import BlobAddress
 from shared.model.names import REPORT_TICK_QUEUE
 from shared.settings import Settings

@@ -21,7 +21,7 @@ from tests.simulation.backups import SimulatedBackups, SimulatedCatalogue
 from tests.simulation.calls import Calls
 from tests.simulation.copies import SimulatedCopies
 from tests.simulation.queues import SimulatedHeartbeat, SimulatedQueues
-from tests.simulation.tables import SimulatedInspections, SimulatedRecords, SimulatedRestores
+from tests.simulation.tables import SimulatedInspections, SimulatedParts, SimulatedRecords, SimulatedRestores
 from tests.simulation.world import OWN, World
 
 STALLED_AFTER = timedelta(minutes=30)
@@ -58,6 +58,7 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
         records=SimulatedRecords(world, calls),
         restores=SimulatedRestores(world, calls),
         inspections=SimulatedInspections(world, calls),
+        parts=SimulatedParts(world, calls),
         queues=SimulatedQueues(world, calls),
         heartbeat=SimulatedHeartbeat(world, calls),
         now=lambda: world.now,

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from shared.model.job import Stage
 from shared.model.messages import RestoreMessage
 from shared.model.names import CONTINUE_RESTORE_QUEUE
 from shared.model.point import PointState
-from shared.model.restore import State
 from tests.data.recorded import RELEASE_0, messages
 from tests.simulation import model
 from tests.simulation.recorded import upgraded
@@ -45,7 +45,7 @@ async def test_every_restore_that_was_under_way_is_done(gone_on: Scene) -> None:
     began = [row.restore for row in upgraded(RELEASE_0).world.restore_rows() if not row.has_ended]
     states = {row.restore: row.state for row in gone_on.world.restore_rows()}
     assert len(began) == 4
-    assert {states[restore] for restore in began} == {State.DONE}
+    assert {states[restore] for restore in began} == {Stage.DONE}
 
 
 async def test_what_people_had_asked_for_is_done_and_what_a_message_carried_too(gone_on: Scene) -> None:
@@ -55,7 +55,7 @@ async def test_what_people_had_asked_for_is_done_and_what_a_message_carried_too(
         if message.request
     ]
     states = {row.target: row.state for row in gone_on.world.restore_rows()}
-    assert [states[LAB.blob(f"{name}.vhd").url] for name in ("asked", "asked-2", "carried")] == [State.DONE] * 3
+    assert [states[LAB.blob(f"{name}.vhd").url] for name in ("asked", "asked-2", "carried")] == [Stage.DONE] * 3
     assert carried in {row.restore for row in gone_on.world.restore_rows()}
 
 
