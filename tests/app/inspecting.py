@@ -1,10 +1,9 @@
 """Verifies and drills as a person asks for them and watches them; and rot in the storage behind."""
 
-import contextlib
 import json
 from typing import Any
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 
 from shared.azure.tables.rows import from_properties, from_row
 from shared.model.inspection import Inspection
@@ -15,11 +14,7 @@ from tests.app.cloud import Cloud, Disk, until
 
 async def ask_for(cloud: Cloud, task: JobKind, text: str) -> str:
     """Enqueue a message as it is; give its id."""
-    queue = cloud.queues.get_queue_client(str(task))
-    with contextlib.suppress(ResourceExistsError):
-        await queue.create_queue()
-    sent = await queue.send_message(text)
-    return str(sent.id)
+    return await cloud.put(str(task), text)
 
 
 async def inspections(cloud: Cloud, task: JobKind) -> list[Inspection]:

@@ -1,11 +1,10 @@
 """Restores as a person asks for them and watches them."""
 
 import base64
-import contextlib
 import json
 from typing import Any
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 
 from shared.azure.tables.rows import from_properties, from_row
 from shared.model.job import JobKind, Stage, job_row
@@ -26,11 +25,7 @@ def encoded(text: str) -> str:
 
 async def ask(cloud: Cloud, text: str) -> str:
     """Enqueue a message as it is, on a queue made for it if there was no tick yet; give its id."""
-    queue = cloud.queues.get_queue_client(RESTORE_REQUESTS_QUEUE)
-    with contextlib.suppress(ResourceExistsError):
-        await queue.create_queue()
-    sent = await queue.send_message(text)
-    return str(sent.id)
+    return await cloud.put(RESTORE_REQUESTS_QUEUE, text)
 
 
 async def restores(cloud: Cloud) -> list[Restore]:

@@ -17,7 +17,7 @@ TIMES = {"started", "sealed", "duration_seconds"}
 async def rebuild(cloud: Cloud, app: App) -> None:
     """Ask for the catalogue to be rebuilt, and wait until it is."""
     before = await app.invocations("rebuild_catalogue")
-    await cloud.queues.get_queue_client(REBUILD_CATALOGUE_QUEUE).send_message("please")
+    await cloud.put(REBUILD_CATALOGUE_QUEUE, "please")
 
     async def rebuilt() -> bool:
         return await app.invocations("rebuild_catalogue") > before and await app.idle()

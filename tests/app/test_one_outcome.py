@@ -1,6 +1,5 @@
 """One request, one row, one outcome, named by the id that the request was put under, whatever fails between."""
 
-import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -135,10 +134,7 @@ async def test_requests_that_are_given_up_and_have_no_row_get_one(cloud: Cloud) 
     disk = await backed_up_disk(cloud)
     async with cloud.app(disk) as app:
         await app.back_up(disk)
-        queue = cloud.queues.get_queue_client(f"{DRILL_QUEUE}{POISON_SUFFIX}")
-        with contextlib.suppress(Exception):
-            await queue.create_queue()
-        sent = await queue.send_message(json.dumps({"disk": disk.url}))
-        drill = await has_ended(cloud, JobKind.DRILL, request_id(str(sent.id), b""))
+        sent = await cloud.put(f"{DRILL_QUEUE}{POISON_SUFFIX}", json.dumps({"disk": disk.url}))
+        drill = await has_ended(cloud, JobKind.DRILL, request_id(sent, b""))
     assert drill.state is Stage.REFUSED
     assert "enqueue it again" in drill.reason
