@@ -165,14 +165,14 @@ async def test_a_request_that_the_table_and_a_queue_refuse_at_once_has_its_one_o
 
 async def test_a_verify_of_which_nothing_can_be_told_ends() -> None:
     scene = await backed_up()
-    compared = scene.services.inspections.compared
+    compared = scene.services.parts.compared
 
     async def gone(*_: Any) -> Any:
         scene.world.blobs[scene.disk].snapshots.clear()
         scene.world.forbidden.add(OWN)
         return await compared(*_)
 
-    scene.services.inspections.compared = gone
+    scene.services.parts.compared = gone
     ask(scene, VERIFY_QUEUE)
     await scene.pass_time(2 * DAY)
     [(verify, _)] = scene.world.inspections.values()
@@ -186,7 +186,7 @@ async def test_a_verify_that_can_not_be_cleaned_up_after_ends_whatever_keeps_it(
     async def spoilt(*_: Any) -> NoReturn:
         raise ValueError("a row that somebody has spoilt")
 
-    scene.services.inspections.drop_parts = spoilt
+    scene.services.parts.drop = spoilt
     ask(scene, VERIFY_QUEUE)
     await scene.pass_time(DAY + timedelta(minutes=10))
     [(verify, _)] = scene.world.inspections.values()
