@@ -3,8 +3,8 @@
 import azure.functions as func
 
 from shared.azure.services import open_services
-from shared.inspection.request import request_inspection
-from shared.model.inspection import Task
+from shared.jobs.request import request_job
+from shared.model.job import JobKind
 from shared.model.names import DRILL_QUEUE
 from shared.settings import load_settings
 
@@ -15,4 +15,4 @@ drill_restore_blueprint = func.Blueprint()
 async def drill_restore(message: func.QueueMessage) -> None:
     """Read a request for a restore drill and start it."""
     async with open_services(load_settings()) as services:
-        await request_inspection(services, Task.DRILL, message.get_body(), message.id or "")
+        await request_job(services, JobKind.DRILL, message.get_body(), message.id or "")

@@ -3,8 +3,9 @@
 import azure.functions as func
 
 from shared.azure.services import open_services
+from shared.jobs.request import request_job
+from shared.model.job import JobKind
 from shared.model.names import RESTORE_REQUESTS_QUEUE
-from shared.restore.request import restore_disk as restore
 from shared.settings import load_settings
 
 restore_disk_blueprint = func.Blueprint()
@@ -16,4 +17,4 @@ restore_disk_blueprint = func.Blueprint()
 async def restore_disk(message: func.QueueMessage) -> None:
     """Read a request for a restore and start it."""
     async with open_services(load_settings()) as services:
-        await restore(services, message.get_body(), message.id or "")
+        await request_job(services, JobKind.RESTORE, message.get_body(), message.id or "")

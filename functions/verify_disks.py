@@ -4,7 +4,7 @@ import azure.functions as func
 
 from shared.azure.services import open_services
 from shared.inspection.request import inspect_all
-from shared.model.inspection import Task
+from shared.model.job import JobKind
 from shared.settings import load_settings
 
 verify_disks_blueprint = func.Blueprint()
@@ -14,4 +14,4 @@ verify_disks_blueprint = func.Blueprint()
 async def verify_disks(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding's name
     """Open a verify of every disk."""
     async with open_services(load_settings()) as services:
-        await inspect_all(services, Task.VERIFY)
+        await inspect_all(services, JobKind.VERIFY)

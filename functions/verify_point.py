@@ -3,8 +3,8 @@
 import azure.functions as func
 
 from shared.azure.services import open_services
-from shared.inspection.request import request_inspection
-from shared.model.inspection import Task
+from shared.jobs.request import request_job
+from shared.model.job import JobKind
 from shared.model.names import VERIFY_QUEUE
 from shared.settings import load_settings
 
@@ -15,4 +15,4 @@ verify_point_blueprint = func.Blueprint()
 async def verify_point(message: func.QueueMessage) -> None:
     """Read a request to verify a recovery point and start it."""
     async with open_services(load_settings()) as services:
-        await request_inspection(services, Task.VERIFY, message.get_body(), message.id or "")
+        await request_job(services, JobKind.VERIFY, message.get_body(), message.id or "")

@@ -4,7 +4,7 @@ import azure.functions as func
 
 from shared.azure.queues import POISON_SUFFIX, QUEUES
 from shared.azure.services import open_services
-from shared.jobs.report_poison import report_poison
+from shared.jobs.poison import report_poison
 from shared.settings import load_settings
 
 watch_poison_blueprint = func.Blueprint()

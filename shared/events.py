@@ -92,6 +92,7 @@ class Event(StrEnum):
     RESTORE_PROMOTING = "restore-promoting"
     RESTORE_COPYING = "restore-copying"
     RESTORE_PROVING = "restore-proving"
+    RESTORE_ENDING = "restore-ending"
     RESTORE_DONE = "restore-done"
     RESTORE_REFUSED = "restore-refused", WARNING
     RESTORE_FAILED = "restore-failed", ERROR

@@ -16,10 +16,13 @@ from shared.azure.connections import open_connections
 from shared.azure.heartbeat import Heartbeat
 from shared.azure.queues import QUEUES, Queues
 from shared.azure.sources.page_blobs import SourceDisks
-from shared.azure.tables.inspections import Inspections
+from shared.azure.tables.job_rows import JobRows
+from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import Records
-from shared.azure.tables.restores import Restores
+from shared.model.inspection import INSPECTION_KINDS, Inspection
+from shared.model.job import JobKind
 from shared.model.names import BACKUPS_TABLE, PARTS_TABLE
+from shared.model.restore import Restore
 from shared.settings import Settings
 
 
@@ -38,7 +41,8 @@ class Services:
         backups: the backup container, and where in it a disk's backups are.
         records: the record.
         restores: the rows of restores.
-        inspections: the rows of inspections, and of their parts.
+        inspections: the rows of inspections.
+        parts: the rows of their parts.
         queues: the queues.
         heartbeat: who is told when all went well.
         now: the clock, UTC.
@@ -54,8 +58,9 @@ class Services:
     snapshots: BlobSnapshots
     backups: BackupContainer
     records: Records
-    restores: Restores
-    inspections: Inspections
+    restores: JobRows[Restore]
+    inspections: JobRows[Inspection]
+    parts: Parts
     queues: Queues
     heartbeat: Heartbeat
     now: Callable[[], datetime]
@@ -63,7 +68,7 @@ class Services:
 
     async def ensure(self) -> None:
         """Create the queues and tables that are missing."""
-        await asyncio.gather(self.queues.ensure(), self.records.ensure(), self.inspections.ensure())
+        await asyncio.gather(self.queues.ensure(), self.records.ensure(), self.parts.ensure())
 
 
 @contextlib.asynccontextmanager
@@ -82,8 +87,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             snapshots=BlobSnapshots(connections),
             backups=BackupContainer(connections, settings.container),
             records=Records(tables.get_table_client(BACKUPS_TABLE)),
-            restores=Restores(tables.get_table_client(BACKUPS_TABLE)),
-            inspections=Inspections(tables.get_table_client(BACKUPS_TABLE), tables.get_table_client(PARTS_TABLE)),
+            restores=JobRows(tables.get_table_client(BACKUPS_TABLE), Restore, [JobKind.RESTORE]),
+            inspections=JobRows(tables.get_table_client(BACKUPS_TABLE), Inspection, INSPECTION_KINDS),
+            parts=Parts(tables.get_table_client(PARTS_TABLE)),
             queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),
             heartbeat=Heartbeat(connections, None if settings.heartbeat_mistake else settings.heartbeat_url),
             now=lambda: datetime.now(UTC),

@@ -10,13 +10,12 @@ from azure.core.exceptions import AzureError
 from shared.azure.answers import then_of
 from shared.azure.services import Services
 from shared.backup.seal import is_current, seal, seal_copy
-from shared.errors import DiffersError, LeaseLostError, NotAsLeftError, SourceGoneError, Then, TidemarkError
+from shared.errors import DiffersError, NotAsLeftError, SourceGoneError, Then, TidemarkError
 from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
-from shared.model.batches import enqueued_again, is_stalled
+from shared.model.batches import enqueued_again, is_run_stalled
 from shared.model.disk import DiskRecord, run_of
-from shared.model.inspection import Task
-from shared.model.job import LONGEST_CHECK_DELAY
+from shared.model.job import LONGEST_CHECK_DELAY, JobKind
 from shared.model.messages import FinishMessage, PlanMessage
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.run_steps import next_check
@@ -117,7 +116,7 @@ async def _seal(services: Services, message: FinishMessage, run: OpenRun) -> Non
         await _doubt_base(services, message, run)
         await resync(services, message.of_plan(run.plan), f"before the seal, {error}")
         await services.queues.send(message, next_check(run, services.now()))
-    except (LeaseLostError, NotAsLeftError) as error:
+    except NotAsLeftError as error:
         await record_failure(services, message.address, Event.SEAL_FAILED, error, message.run)
         await _come_back(services, message, run, plan_again=True)
 
@@ -126,7 +125,9 @@ async def _doubt_base(services: Services, message: FinishMessage, run: OpenRun) 
     """Have the recovery point verified that an incremental run was based on: it may be what is wrong."""
     found = await services.records.get(message.address)
     if found and found[0].base_snapshot and run.kind is Kind.INCREMENTAL:
-        await open_inspection(services, Task.VERIFY, message.address, found[0].base_snapshot, f"before-{message.run}")
+        await open_inspection(
+            services, JobKind.VERIFY, message.address, found[0].base_snapshot, f"before-{message.run}"
+        )
 
 
 async def _advance_copy(services: Services, message: FinishMessage, run: OpenRun) -> None:
@@ -159,10 +160,10 @@ async def _come_back(services: Services, message: FinishMessage, run: OpenRun, *
 
     def noted(record: DiskRecord) -> DiskRecord:
         current = run_of(record) if is_current(record, run) else None
-        is_noted = current is None or current.is_applied or not is_stalled(current, now, after)
+        is_noted = current is None or current.is_applied or not is_run_stalled(current, now, after)
         return record if is_noted else enqueued_again(record, now)
 
-    if plan_again or (not run.is_applied and is_stalled(run, now, after)):
+    if plan_again or (not run.is_applied and is_run_stalled(run, now, after)):
         log_event(Event.RUN_PLANNED_AGAIN, **message.about)
         # Sent before it is noted: what was noted in vain would not be sent again for an hour.
         await services.queues.send(PlanMessage(disk=message.disk, run=message.run), _NOTED_WITHIN)

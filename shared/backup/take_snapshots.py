@@ -11,12 +11,13 @@ from shared.backup.find_disks import FoundDisks, find_disks, for_each
 from shared.errors import StepFailedError
 from shared.events import Event, Stopwatch, log_event
 from shared.inspection.scratch import drop_orphans
+from shared.jobs.watch import watch_jobs
 from shared.model.addresses import BlobAddress
-from shared.model.batches import is_stalled
+from shared.model.batches import is_run_stalled
 from shared.model.disk import DiskRecord
 from shared.model.failed_runs import is_failing, tried_again
-from shared.model.job import is_unwatched
-from shared.model.messages import FinishMessage, InspectionMessage, PlanMessage, RestoreMessage, TickMessage
+from shared.model.job import JobKind, job_row
+from shared.model.messages import FinishMessage, PlanMessage, RestoreMessage, TickMessage
 from shared.model.restore_target import without_restore
 from shared.model.run import OpenRun
 from shared.model.tick import SHORTEST_LOOK_DELAY, asked_for
@@ -72,8 +73,8 @@ async def take_snapshots(services: Services) -> None:
     await for_each(services, list(snapshots), begin_run, Event.OPEN_RUN_FAILED)
     others = {*disks.due, *disks.running, *disks.restoring} - snapshots.keys()
     await for_each(services, sorted(others), watch_disk, Event.WATCH_DISK_FAILED)
-    await _watch_restores(services)
-    await _watch_inspections(services)
+    await watch_jobs(services)
+    await _drop_orphans(services)
     for disk, why in disks.missing.items():
         await record_failure(services, disk, Event.LIST_DISKS_FAILED, why)
 
@@ -129,11 +130,11 @@ async def _watch_run(services: Services, disk: BlobAddress, record: DiskRecord, 
 
     if is_failing(record, now):
         await services.records.update(disk, again)
-    if is_failing(record, now) or (not run.is_applied and is_stalled(run, now, after)):
+    if is_failing(record, now) or (not run.is_applied and is_run_stalled(run, now, after)):
         plan = PlanMessage(disk=disk.url, run=run.snapshot)
         log_event(Event.RUN_PLANNED_AGAIN, **plan.about)
         await services.queues.send(plan)
-    if is_unwatched(run, now, after):
+    if run.is_unwatched(now, after):
         finish = FinishMessage(disk=disk.url, run=run.snapshot)
         log_event(Event.RUN_RESUMED, **finish.about)
         await services.queues.send(finish)
@@ -141,34 +142,16 @@ async def _watch_run(services: Services, disk: BlobAddress, record: DiskRecord, 
 
 async def _watch_restore(services: Services, disk: BlobAddress, record: DiskRecord) -> None:
     """Have a disk's record let go of a restore that has ended, or whose row is gone."""
-    found = await services.restores.get(BlobAddress.parse(record.restore_of), record.restore)
+    found = await services.restores.find(BlobAddress.parse(record.restore_of), job_row(JobKind.RESTORE, record.restore))
     if found is None:
         await services.records.update(disk, lambda now: without_restore(now, record.restore))
     elif found[0].has_ended:
         await services.queues.send(RestoreMessage(disk=record.restore_of, restore=record.restore))
 
 
-async def _watch_restores(services: Services) -> None:
-    """Enqueue the messages of open restores again where they must be taken for lost."""
-    now, after = services.now(), services.settings.stalled_after
+async def _drop_orphans(services: Services) -> None:
+    """Delete what drills have left."""
     try:
-        for restore in await services.restores.open():
-            if is_unwatched(restore, now, after):
-                log_event(Event.RESTORE_RESUMED, **restore.about)
-                await services.queues.send(RestoreMessage(disk=restore.disk, restore=restore.restore))
-    except AzureError as error:
-        log_event(Event.WATCH_RESTORES_FAILED, reason=explain(error))
-
-
-async def _watch_inspections(services: Services) -> None:
-    """Enqueue the messages of open inspections again that must be taken for lost; delete what drills have left."""
-    now, after = services.now(), services.settings.stalled_after
-    try:
-        for found in await services.inspections.open():
-            if is_unwatched(found, now, after):
-                log_event(Event.INSPECTION_RESUMED, **found.about)
-                again = InspectionMessage(disk=found.disk, task=found.task, inspection=found.inspection)
-                await services.queues.send(again)
         await drop_orphans(services)
     except (AzureError, ValidationError) as error:  # a row that somebody has spoilt stops nothing else
         log_event(Event.WATCH_INSPECTIONS_FAILED, reason=explain(error))

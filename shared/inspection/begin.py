@@ -7,7 +7,8 @@ from shared.changes.ranges import windows
 from shared.errors import OtherDiskError, SourceGoneError
 from shared.inspection.conclude import conclude_lost
 from shared.inspection.versions import versions
-from shared.model.inspection import Inspection, Next, Stage, Task, begun, ended
+from shared.model.inspection import Inspection
+from shared.model.job import JobKind, Next, Stage
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
 from shared.model.restore_target import point_asked_for
@@ -17,7 +18,7 @@ PART = 1024**3
 """Bytes of a disk that one message compares."""
 
 
-async def begin(services: Services, inspection: Inspection) -> Next:
+async def begin(services: Services, inspection: Inspection) -> Next[Inspection]:
     """Find out what is to be inspected, and whether it can be; one that is gone is damaged."""
     disk = inspection.address
     try:
@@ -33,7 +34,7 @@ async def begin(services: Services, inspection: Inspection) -> Next:
     found = replace(inspection, recovery_point=point.time, size=point.size, parts_total=len(windows(point.size, PART)))
     if damage := await _damage(services, found, point):
         return await conclude_lost(services, found, damage)
-    if found.task is Task.DRILL:
+    if found.task is JobKind.DRILL:
         return _begin_drill(services, found, point)
     return await _begin_verify(services, found, point)
 
@@ -48,14 +49,14 @@ async def _damage(services: Services, inspection: Inspection, point: RecoveryPoi
     return "" if there.size == point.size else f"it is {there.size} bytes long, and was {point.size} when it was sealed"
 
 
-def _begin_drill(services: Services, inspection: Inspection, point: RecoveryPoint) -> Next:
+def _begin_drill(services: Services, inspection: Inspection, point: RecoveryPoint) -> Next[Inspection]:
     if point.state is PointState.DAMAGED:
         why = f"it is damaged: {point.damage}"
-        return Next(ended(inspection, Stage.FAILED, why, services.now()))
-    return Next(begun(inspection, Stage.PROMOTING, services.now()))
+        return Next(inspection.fail(why, services.now()))
+    return Next(inspection.begun(Stage.PROMOTING, services.now()))
 
 
-async def _begin_verify(services: Services, inspection: Inspection, point: RecoveryPoint) -> Next:
+async def _begin_verify(services: Services, inspection: Inspection, point: RecoveryPoint) -> Next[Inspection]:
     source = versions(services, inspection, point).original
     try:
         await services.pages.properties(source.blob, source.snapshot)
@@ -65,8 +66,8 @@ async def _begin_verify(services: Services, inspection: Inspection, point: Recov
             " What to do: verify the newest one; or have a drill of this one"
         )
         return _refused(services, inspection, why)
-    return Next(begun(inspection, Stage.COMPARING, services.now()))
+    return Next(inspection.begun(Stage.COMPARING, services.now()))
 
 
-def _refused(services: Services, inspection: Inspection, why: str) -> Next:
-    return Next(ended(inspection, Stage.REFUSED, why, services.now()))
+def _refused(services: Services, inspection: Inspection, why: str) -> Next[Inspection]:
+    return Next(inspection.refuse(why, services.now()))

@@ -6,35 +6,23 @@ from dataclasses import replace
 from shared.azure.services import Services
 from shared.inspection.conclude import conclude_differs, conclude_equal
 from shared.inspection.versions import scratch_of, versions_on_record
-from shared.model.inspection import (
-    MOST_STALLS,
-    Compared,
-    Inspection,
-    Next,
-    Stage,
-    Task,
-    compared,
-    ended,
-    missing,
-    next_parts,
-    tried_again,
-)
-from shared.model.job import check_delay
+from shared.model.inspection import MOST_STALLS, Compared, Inspection, compared, missing, next_parts
+from shared.model.job import JobKind, Next, check_delay, is_stalled
 from shared.model.messages import PartMessage
 from shared.pages.at_once import AtOnce
 
 _ENQUEUED_AT_ONCE = 8
 
 
-async def compare(services: Services, inspection: Inspection) -> Next:
+async def compare(services: Services, inspection: Inspection) -> Next[Inspection]:
     """Count what is compared, and conclude; or enqueue the next parts.
 
     Raises:
         SourceGoneError: one of the two that are compared is gone.
     """
-    found = await services.inspections.compared(inspection)
-    if inspection.task is Task.DRILL and (other := await _other_scratch(services, inspection)):
-        return Next(tried_again(inspection, other, services.now()))
+    found = await services.parts.compared(inspection)
+    if inspection.task is JobKind.DRILL and (other := await _other_scratch(services, inspection)):
+        return inspection.try_again(other, services.now())
     then = compared(inspection, found, services.now())
     if found.differs:
         return await conclude_differs(services, then, found.differs)
@@ -45,13 +33,13 @@ async def compare(services: Services, inspection: Inspection) -> Next:
     return await _go_on(services, then, found)
 
 
-async def _go_on(services: Services, then: Inspection, found: Compared) -> Next:
+async def _go_on(services: Services, then: Inspection, found: Compared) -> Next[Inspection]:
     """Enqueue the next parts; where nothing moves, the messages of those that are missing must be taken for lost."""
     now = services.now()
-    if now - then.progressed >= services.settings.stalled_after * (1 << then.stalls):
+    if is_stalled(then.progressed, now, services.settings.stalled_after, then.stalls):
         if then.stalls >= MOST_STALLS:
             why = f"parts of it could not be compared: {then.last_error or 'their messages were lost'}"
-            return Next(ended(then, Stage.FAILED, why, now))
+            return Next(then.fail(why, now))
         await _enqueue(services, then, missing(then, found))
         then = replace(then, progressed=now, stalls=then.stalls + 1)
     parts = next_parts(then)

@@ -12,7 +12,8 @@ from shared.errors import DiffersError, ListingTimedOutError, SourceGoneError, S
 from shared.events import Event, Stopwatch, log_event
 from shared.inspection import begin
 from shared.inspection.versions import versions_on_record
-from shared.model.inspection import Inspection, Stage, parts_at_once, row_key
+from shared.model.inspection import Inspection, parts_at_once
+from shared.model.job import Stage
 from shared.model.messages import PartMessage
 from shared.pages.comparing import Comparison
 
@@ -40,7 +41,7 @@ async def _compare(services: Services, message: PartMessage) -> None:
     if inspection is None:
         log_event(Event.MESSAGE_DROPPED, **message.about, step="compare-part")
         return
-    if await services.inspections.is_part_compared(inspection, message.part):
+    if await services.parts.is_compared(inspection, message.part):
         return
     differs = ""
     try:
@@ -53,9 +54,9 @@ async def _compare(services: Services, message: PartMessage) -> None:
         # The inspection's own message looks which of the two is gone.
         log_event(Event.MESSAGE_DROPPED, **message.about, reason=str(error))
         return
-    await services.inspections.part_compared(inspection, message, comparison.bytes_compared, differs)
+    await services.parts.add(inspection, message, comparison.bytes_compared, differs)
     if await _open(services, message) is None:
-        await services.inspections.drop_parts(inspection)  # it has ended meanwhile
+        await services.parts.drop(inspection)  # it has ended meanwhile
     log_event(
         Event.PART_COMPARED,
         **message.about,
@@ -71,15 +72,15 @@ async def _compare(services: Services, message: PartMessage) -> None:
 async def note_failure(services: Services, message: PartMessage, reason: str) -> None:
     """Put on the inspection's row what went wrong, while it goes on."""
     try:
-        row, now = row_key(message.task, message.inspection), services.now()
-        await services.inspections.update(message.address, row, lambda found: found.in_trouble(reason, now))
+        now = services.now()
+        await services.inspections.update(message.address, message.row_key, lambda found: found.in_trouble(reason, now))
     except (AzureError, RecordConflictError) as unwritten:
         log_event(Event.RECORD_FAILED, disk=message.disk, reason=explain(unwritten))
 
 
 async def _open(services: Services, message: PartMessage) -> Inspection | None:
     """Give the inspection, if it compares and has this part."""
-    found = await services.inspections.get(message.address, message.task, message.inspection)
+    found = await services.inspections.find(message.address, message.row_key)
     inspection = found[0] if found else None
     is_open = inspection and inspection.state is Stage.COMPARING and message.part < inspection.parts_total
     return inspection if is_open else None

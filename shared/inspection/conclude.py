@@ -11,25 +11,26 @@ from shared.inspection.request import open_inspection
 from shared.inspection.versions import scratch_of
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DiskRecord
-from shared.model.inspection import Inspection, Next, Stage, Task, built_on, ended
+from shared.model.inspection import Inspection, built_on
+from shared.model.job import JobKind, Next, Stage
 from shared.points.versions import mark_damaged
 from shared.runs.begin_anew import distrust
 
 BUILT_ON = "it was built on the recovery point"
 
 
-async def conclude_equal(services: Services, inspection: Inspection) -> Next:
+async def conclude_equal(services: Services, inspection: Inspection) -> Next[Inspection]:
     """End an inspection of which every byte is compared and equal."""
     said = f"all {inspection.size} bytes equal, {inspection.bytes_done} of them read on both sides"
-    if inspection.task is Task.DRILL:
+    if inspection.task is JobKind.DRILL:
         return await _conclude_drill(services, inspection, said)
     point = await services.records.point(inspection.address, inspection.recovery_point)
     if point:
         await services.records.mark(inspection.address, point.as_verified(services.now()))
-    return Next(ended(inspection, Stage.DONE, said, services.now()))
+    return Next(inspection.end(Stage.DONE, said, services.now()))
 
 
-async def _conclude_drill(services: Services, inspection: Inspection, equal: str) -> Next:
+async def _conclude_drill(services: Services, inspection: Inspection, equal: str) -> Next[Inspection]:
     """End a drill whose copy is equal. That it can be used is another matter: what speaks against it comes first."""
     found = await look_at(services, Version(scratch_of(services, inspection), ""), inspection.size)
     record = await services.records.get(inspection.address)
@@ -37,7 +38,7 @@ async def _conclude_drill(services: Services, inspection: Inspection, equal: str
     said = drilled(equal, found, before)
     if found.doubts:
         log_event(Event.DRILL_DOUBTFUL, **inspection.about, reason=said)
-    over = ended(inspection, Stage.DONE, said, services.now())
+    over = inspection.end(Stage.DONE, said, services.now())
     return Next(replace(over, seen=found.described))
 
 
@@ -56,20 +57,20 @@ def drilled(equal: str, found: Look, before: str) -> str:
     return f"but the disk may be unusable, as it was when it was backed up: {', '.join(found.doubts)}; {said}"
 
 
-async def conclude_differs(services: Services, inspection: Inspection, differs: str) -> Next:
+async def conclude_differs(services: Services, inspection: Inspection, differs: str) -> Next[Inspection]:
     """End an inspection that has found a difference: a verify tells of the recovery point, a drill of the restore."""
-    if inspection.task is Task.VERIFY:
+    if inspection.task is JobKind.VERIFY:
         await _mark_damaged(services, inspection.address, inspection.recovery_point, differs)
         reason = f"the recovery point {inspection.recovery_point} is damaged: {differs}"
         await distrust(services, inspection.address, inspection.recovery_point, reason)
         await _doubt_later_ones(services, inspection, reason)
-    return Next(ended(inspection, Stage.FAILED, differs, services.now()))
+    return Next(inspection.fail(differs, services.now()))
 
 
-async def conclude_lost(services: Services, inspection: Inspection, why: str) -> Next:
+async def conclude_lost(services: Services, inspection: Inspection, why: str) -> Next[Inspection]:
     """End an inspection that has found the recovery point to be gone; what follows its disk is as good as it was."""
     await _mark_damaged(services, inspection.address, inspection.recovery_point, why)
-    return Next(ended(inspection, Stage.FAILED, why, services.now()))
+    return Next(inspection.fail(why, services.now()))
 
 
 async def _doubt_later_ones(services: Services, inspection: Inspection, reason: str) -> None:
@@ -86,7 +87,7 @@ async def _doubt_later_ones(services: Services, inspection: Inspection, reason: 
             await distrust(services, disk, time, reason)
         doubted |= set(later)
     if doubted:
-        await open_inspection(services, Task.VERIFY, disk, max(doubted), f"after-{inspection.inspection}")
+        await open_inspection(services, JobKind.VERIFY, disk, max(doubted), f"after-{inspection.inspection}")
 
 
 async def _mark_damaged(services: Services, disk: BlobAddress, time: str, damage: str) -> None:
@@ -100,7 +101,7 @@ async def put_on_record(services: Services, inspection: Inspection) -> None:
         return
 
     def change(record: DiskRecord) -> DiskRecord:
-        told = _verified(record, inspection) if inspection.task is Task.VERIFY else _drilled(record, inspection)
+        told = _verified(record, inspection) if inspection.task is JobKind.VERIFY else _drilled(record, inspection)
         if inspection.state is not Stage.FAILED:
             return told
         why = f"the {inspection.task} of the recovery point {inspection.recovery_point}: {inspection.reason}"

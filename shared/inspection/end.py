@@ -9,21 +9,21 @@ from shared.events import Event, log_event
 from shared.inspection.conclude import put_on_record
 from shared.inspection.scratch import drop_scratch
 from shared.inspection.versions import scratch_of
-from shared.model.inspection import Inspection, Next, Task, at_its_end
-from shared.model.job import LONGEST_CHECK_DELAY
+from shared.model.inspection import Inspection
+from shared.model.job import LONGEST_CHECK_DELAY, JobKind, Next
 from shared.runs.clean_up import drop_old_snapshots
 from shared.runs.failures import record_failure
 
 
-async def end(services: Services, inspection: Inspection) -> Next:
+async def end(services: Services, inspection: Inspection) -> Next[Inspection]:
     """Clean up after an inspection, and put on record what came of it; its row says so last."""
-    over = at_its_end(inspection)
+    over = inspection.at_its_end()
     if not inspection.recovery_point:
         return Next(over)
-    if inspection.task is Task.DRILL and not await drop_scratch(services, inspection):
+    if inspection.task is JobKind.DRILL and not await drop_scratch(services, inspection):
         return Next(replace(inspection, checked=services.now()), LONGEST_CHECK_DELAY)
-    await services.inspections.drop_parts(inspection)
-    if inspection.task is Task.VERIFY:
+    await services.parts.drop(inspection)
+    if inspection.task is JobKind.VERIFY:
         try:
             await drop_old_snapshots(services, inspection.address)
         except AzureError as error:
@@ -32,11 +32,10 @@ async def end(services: Services, inspection: Inspection) -> Next:
     return Next(over)
 
 
-async def end_as_it_is(services: Services, inspection: Inspection, why: str) -> Inspection:
-    """End an inspection that can't be cleaned up after: say what may be left of it; the ticks go on trying to."""
-    over = at_its_end(inspection)
-    if over.task is Task.DRILL:
+async def end_as_it_is(services: Services, inspection: Inspection, why: str) -> None:
+    """Give up cleaning up after an inspection: say what may be left of it; the ticks go on trying to."""
+    over = inspection.at_its_end()
+    if over.task is JobKind.DRILL:
         scratch = scratch_of(services, over).url
         log_event(Event.SCRATCH_LEFT_OVER, disk=over.disk, blob=scratch, reason=why)
     await put_on_record(services, over)
-    return over

@@ -7,13 +7,13 @@ from shared.azure.services import Services
 from shared.errors import NotAsLeftError
 from shared.inspection.versions import scratch_of, versions_on_record
 from shared.model.blob import BlobState, CopyStage
-from shared.model.inspection import Inspection, Next, Stage, begun, tried_again
-from shared.model.job import check_delay
+from shared.model.inspection import Inspection
+from shared.model.job import Next, Stage
 from shared.model.names import DISK_METADATA, DRILL_METADATA
 from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
 
 
-async def promote(services: Services, inspection: Inspection) -> Next:
+async def promote(services: Services, inspection: Inspection) -> Next[Inspection]:
     """Have the service copy the recovery point to the scratch blob, and look until it has.
 
     Raises:
@@ -26,20 +26,16 @@ async def promote(services: Services, inspection: Inspection) -> Next:
     now = services.now()
     if made := progress.succeeded:
         etag = await settle_copy(services, copy, made)
-        return Next(replace(begun(inspection, Stage.COMPARING, now), scratch_etag=etag))
+        return Next(replace(inspection.begun(Stage.COMPARING, now), scratch_etag=etag))
     if progress.stage is CopyStage.UNDER_WAY:
-        moving = replace(
-            inspection,
-            bytes_done=progress.bytes_done,
-            bytes_total=progress.bytes_total,
-            checked=now,
-            progressed=inspection.progressed if progress.bytes_done == inspection.bytes_done else now,
-        )
-        return Next(moving, check_delay(inspection.progressed, now))
-    return Next(tried_again(inspection, f"the copy to {copy.target.url} did not succeed: {progress.said}", now))
+        moved = inspection.moved(progress.bytes_done, progress.bytes_total, now)
+        return Next(moved, inspection.next_look(now))
+    return inspection.try_again(f"the copy to {copy.target.url} did not succeed: {progress.said}", now)
 
 
-async def _start(services: Services, inspection: Inspection, copy: BlobCopy, found: BlobState | None) -> Next:
+async def _start(
+    services: Services, inspection: Inspection, copy: BlobCopy, found: BlobState | None
+) -> Next[Inspection]:
     """Start the copy, unless another invocation of this very step is faster."""
     point = (await versions_on_record(services, inspection)).original
     await services.pages.properties(point.blob, point.snapshot)
@@ -48,4 +44,4 @@ async def _start(services: Services, inspection: Inspection, copy: BlobCopy, fou
         etag = await services.blobs.empty(copy.target, found) if found else None  # of an earlier attempt
         await start_copy(services, copy, point, about, etag=etag)
     now = services.now()
-    return Next(replace(inspection, checked=now), check_delay(inspection.progressed, now))
+    return Next(replace(inspection, checked=now), inspection.next_look(now))

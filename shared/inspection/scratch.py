@@ -7,7 +7,8 @@ from shared.events import Event, log_event
 from shared.inspection.versions import scratch_of
 from shared.model.addresses import AddressError, BlobAddress
 from shared.model.blob import COPY_PENDING, BlobState
-from shared.model.inspection import Inspection, Task
+from shared.model.inspection import Inspection
+from shared.model.job import JobKind, job_row
 from shared.model.names import DISK_METADATA, DRILL_METADATA
 from shared.points.dropping import drop
 
@@ -30,7 +31,7 @@ async def drop_orphans(services: Services) -> None:
             drill = about[DRILL_METADATA]
         except (KeyError, AddressError):
             continue  # not Tidemark's
-        row = await services.inspections.get(disk, Task.DRILL, drill)
+        row = await services.inspections.find(disk, job_row(JobKind.DRILL, drill))
         if (row is None or row[0].has_ended) and (found := await services.pages.look(scratch)):
             await _delete(services, scratch, found)
 

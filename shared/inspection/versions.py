@@ -5,7 +5,8 @@ from typing import NamedTuple
 from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
 from shared.model.addresses import BlobAddress
-from shared.model.inspection import Inspection, Task
+from shared.model.inspection import Inspection
+from shared.model.job import JobKind
 from shared.model.names import scratch_name
 from shared.model.point import RecoveryPoint
 from shared.points.versions import point_of, version_of
@@ -31,7 +32,7 @@ def scratch_of(services: Services, inspection: Inspection) -> BlobAddress:
 def versions(services: Services, inspection: Inspection, point: RecoveryPoint) -> Versions:
     """Say what is compared with what."""
     sealed = version_of(services, inspection.address, point)
-    if inspection.task is Task.VERIFY:
+    if inspection.task is JobKind.VERIFY:
         return Versions(Version(inspection.address, point.source_snapshot), sealed)
     return Versions(sealed, Version(scratch_of(services, inspection), ""))
 

@@ -1,34 +1,38 @@
-"""What the log calls each stage that a restore, a verify or a drill comes to."""
+"""What the log calls each stage that a job comes to."""
 
 from collections.abc import Mapping
 
 from shared.events import Event
-from shared.model.inspection import Stage, Task
-from shared.model.restore import State
+from shared.model.job import JobKind, Stage
 
-OF_RESTORE: Mapping[State, Event] = {
-    State.REQUESTED: Event.RESTORE_REQUESTED,
-    State.PROMOTING: Event.RESTORE_PROMOTING,
-    State.COPYING: Event.RESTORE_COPYING,
-    State.PROVING: Event.RESTORE_PROVING,
-    State.DONE: Event.RESTORE_DONE,
-    State.REFUSED: Event.RESTORE_REFUSED,
-    State.FAILED: Event.RESTORE_FAILED,
+STAGE_EVENTS: Mapping[tuple[JobKind, Stage], Event] = {
+    (JobKind.RESTORE, Stage.REQUESTED): Event.RESTORE_REQUESTED,
+    (JobKind.RESTORE, Stage.PROMOTING): Event.RESTORE_PROMOTING,
+    (JobKind.RESTORE, Stage.COPYING): Event.RESTORE_COPYING,
+    (JobKind.RESTORE, Stage.PROVING): Event.RESTORE_PROVING,
+    (JobKind.RESTORE, Stage.ENDING): Event.RESTORE_ENDING,
+    (JobKind.RESTORE, Stage.DONE): Event.RESTORE_DONE,
+    (JobKind.RESTORE, Stage.REFUSED): Event.RESTORE_REFUSED,
+    (JobKind.RESTORE, Stage.FAILED): Event.RESTORE_FAILED,
+    (JobKind.VERIFY, Stage.REQUESTED): Event.VERIFY_REQUESTED,
+    (JobKind.VERIFY, Stage.COMPARING): Event.VERIFY_COMPARING,
+    (JobKind.VERIFY, Stage.ENDING): Event.VERIFY_ENDING,
+    (JobKind.VERIFY, Stage.DONE): Event.VERIFY_DONE,
+    (JobKind.VERIFY, Stage.REFUSED): Event.VERIFY_REFUSED,
+    (JobKind.VERIFY, Stage.FAILED): Event.VERIFY_FAILED,
+    (JobKind.DRILL, Stage.REQUESTED): Event.DRILL_REQUESTED,
+    (JobKind.DRILL, Stage.PROMOTING): Event.DRILL_PROMOTING,
+    (JobKind.DRILL, Stage.COMPARING): Event.DRILL_COMPARING,
+    (JobKind.DRILL, Stage.ENDING): Event.DRILL_ENDING,
+    (JobKind.DRILL, Stage.DONE): Event.DRILL_DONE,
+    (JobKind.DRILL, Stage.REFUSED): Event.DRILL_REFUSED,
+    (JobKind.DRILL, Stage.FAILED): Event.DRILL_FAILED,
 }
+"""A kind has only some of the stages: a verify promotes nothing."""
 
-OF_INSPECTION: Mapping[tuple[Task, Stage], Event] = {
-    (Task.VERIFY, Stage.REQUESTED): Event.VERIFY_REQUESTED,
-    (Task.VERIFY, Stage.COMPARING): Event.VERIFY_COMPARING,
-    (Task.VERIFY, Stage.ENDING): Event.VERIFY_ENDING,
-    (Task.VERIFY, Stage.DONE): Event.VERIFY_DONE,
-    (Task.VERIFY, Stage.REFUSED): Event.VERIFY_REFUSED,
-    (Task.VERIFY, Stage.FAILED): Event.VERIFY_FAILED,
-    (Task.DRILL, Stage.REQUESTED): Event.DRILL_REQUESTED,
-    (Task.DRILL, Stage.PROMOTING): Event.DRILL_PROMOTING,
-    (Task.DRILL, Stage.COMPARING): Event.DRILL_COMPARING,
-    (Task.DRILL, Stage.ENDING): Event.DRILL_ENDING,
-    (Task.DRILL, Stage.DONE): Event.DRILL_DONE,
-    (Task.DRILL, Stage.REFUSED): Event.DRILL_REFUSED,
-    (Task.DRILL, Stage.FAILED): Event.DRILL_FAILED,
+REQUEST_FAILED: Mapping[JobKind, Event] = {
+    JobKind.RESTORE: Event.RESTORE_DISK_FAILED,
+    JobKind.VERIFY: Event.VERIFY_FAILED,
+    JobKind.DRILL: Event.DRILL_FAILED,
 }
-"""By task; a verify promotes nothing."""
+"""What the log calls that a request could not be put on record."""

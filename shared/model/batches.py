@@ -12,12 +12,11 @@ from typing import NamedTuple
 
 from shared.changes.ranges import Change, Effort, effort
 from shared.model.disk import DiskRecord, run_of
+from shared.model.job import is_stalled
 from shared.model.run import OpenRun
 
 SILENT_FOR = timedelta(minutes=2)
 """How long a batch at work may show no sign of life before its worker is taken for dead."""
-
-_MOST_DOUBLINGS = 6
 
 
 class ComeTo(NamedTuple):
@@ -75,8 +74,7 @@ def moved_on(record: DiskRecord, mine: OpenRun, come_to: ComeTo, now: datetime) 
     if come_to.position <= current.position:
         return record.with_run(replace(run_of(record), alive=now, rate=come_to.rate))
     moved = replace(
-        current.after(mine.done.plus(come_to.done)).out_of_trouble(),
-        position=come_to.position,
+        current.after(mine.done.plus(come_to.done)).out_of_trouble().reached(come_to.position),
         batches=mine.batches + 1,
         alive=now,
         rate=come_to.rate,
@@ -100,28 +98,23 @@ def given_back(record: DiskRecord, mine: OpenRun) -> DiskRecord:
     )
 
 
-def is_stalled(run: OpenRun, now: datetime, after: timedelta) -> bool:
+def is_run_stalled(run: OpenRun, now: datetime, after: timedelta) -> bool:
     """Tell whether a run has shown no sign of life for so long that its message must be taken for lost.
 
-    That of a batch at work is lost with its worker. One that waits may wait behind those of other disks. Each time it
-    takes twice as long.
+    That of a batch at work is lost with its worker. One that waits may wait behind those of other disks.
 
     Args:
         run: the open run.
         now: the time, UTC.
         after: how long a message that waits is not taken for lost.
     """
-    patience = min(after, SILENT_FOR) if run.at_work else after
-    return now - _last_sign(run) >= patience * (1 << min(run.replans, _MOST_DOUBLINGS))
+    last_sign = max(run.progressed, run.alive or run.progressed)
+    return is_stalled(last_sign, now, min(after, SILENT_FOR) if run.at_work else after, run.replans)
 
 
 def enqueued_again(record: DiskRecord, now: datetime) -> DiskRecord:
     """Note that a stalled run's plan is enqueued again, which takes up the next batch; who was at it may be dead."""
     return record.with_run(replace(run_of(record), at_work=False, alive=now, replans=run_of(record).replans + 1))
-
-
-def _last_sign(run: OpenRun) -> datetime:
-    return max(run.progressed, run.alive or run.progressed)
 
 
 @dataclass(eq=False)

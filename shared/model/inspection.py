@@ -3,20 +3,18 @@
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import NamedTuple, Self
+from datetime import datetime
+from typing import ClassVar, NamedTuple, Self
 
-from shared.model.addresses import BlobAddress
-from shared.model.job import Work
+from shared.model.job import Job, JobKind, Stage
+from shared.model.messages import InspectionMessage
 from shared.model.names import scratch_name
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
 from shared.model.run import Kind
 from shared.model.texts import Text
 
-MOST_ATTEMPTS = 3
-"""How often a drill is begun anew, where its scratch blob is not as it was left."""
+INSPECTION_KINDS = (JobKind.VERIFY, JobKind.DRILL)
 
 PARTS_AHEAD = 8
 """Parts of an inspection that are enqueued at once: the disks and the backups go on beside it."""
@@ -25,78 +23,39 @@ MOST_STALLS = 3
 """How often the parts that are missing are enqueued again, before an inspection fails."""
 
 
-class Task(StrEnum):
-    """What an inspection does with a recovery point: compare it with its source snapshot, or restore it for a trial."""
-
-    VERIFY = "verify"
-    DRILL = "drill"
-
-
-class Stage(StrEnum):
-    """How far an inspection is."""
-
-    REQUESTED = "requested"
-    PROMOTING = "promoting"
-    COMPARING = "comparing"
-    ENDING = "ending"
-    DONE = "done"
-    FAILED = "failed"
-    REFUSED = "refused"
-
-
-ENDS = frozenset({Stage.DONE, Stage.FAILED, Stage.REFUSED})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inspection(Work):
+class Inspection(Job):
     """The row of an inspection.
 
     Attributes:
+        most_attempts: how often a drill is begun, where its scratch blob is not as it was left.
         inspection: its id: that of the queue message that asked for it, or the time of the timer.
         task: what is done.
         on_request: whether a person has asked for it.
-        state: how far it is.
-        outcome: where it is ending, its state then.
-        reason: why it was refused or has failed; what was found, where it is done.
-        disk: the URL of the disk whose recovery point is inspected; empty where the request can't be read.
-        point: the point that was asked for: `latest` or a time.
-        recovery_point: the time of the recovery point that was found.
-        size: its bytes.
-        bytes_done, bytes_total: how much of it is promoted, or compared.
-        parts_done, parts_total: the same in parts of the disk.
+        parts_done, parts_total: how much is compared, in parts of the disk.
         parts_enqueued: of how many parts the messages were enqueued, from the first.
         stalls: how often they were enqueued again, since it made no progress.
         scratch_etag: the scratch blob's ETag at the end of the copy.
         seen: what a drill that is done has seen on the disk.
-        attempt: which attempt this is, from 1.
-        progressed: when it last progressed, UTC.
-        duration_seconds: the time from the request to the end.
     """
 
+    most_attempts: ClassVar[int] = 3
+
     inspection: str
-    task: Task
+    task: JobKind
     on_request: bool = False
-    state: Stage = Stage.REQUESTED
-    outcome: str = ""
-    reason: Text = ""
-    disk: str = ""
     point: str = LATEST
-    recovery_point: str = ""
-    size: int = 0
-    bytes_done: int = 0
-    bytes_total: int = 0
     parts_done: int = 0
     parts_total: int = 0
     parts_enqueued: int = 0
     stalls: int = 0
     scratch_etag: str = ""
     seen: Text = ""
-    attempt: int = 1
-    progressed: datetime
-    duration_seconds: float = 0.0
 
     @classmethod
-    def of(cls, inspection: str, task: Task, disk: str, point: str, now: datetime, *, on_request: bool = False) -> Self:
+    def of(
+        cls, inspection: str, task: JobKind, disk: str, point: str, now: datetime, *, on_request: bool = False
+    ) -> Self:
         """Make the row of an inspection that is asked for."""
         return cls(
             inspection=inspection,
@@ -105,51 +64,58 @@ class Inspection(Work):
             point=point,
             on_request=on_request,
             requested=now,
+            phase_began=now,
             progressed=now,
             checked=now,
         )
 
     @property
-    def row_key(self) -> str:
-        """Its row."""
-        return row_key(self.task, self.inspection)
+    def kind(self) -> JobKind:
+        """What is done."""
+        return self.task
+
+    @property
+    def job(self) -> str:
+        """Its id."""
+        return self.inspection
+
+    @property
+    def message(self) -> InspectionMessage:
+        """The message that steps it forward."""
+        return InspectionMessage(disk=self.disk, task=self.task, inspection=self.inspection)
 
     @property
     def about(self) -> dict[str, str]:
-        """What each line of the log about it says: the disk, and the inspection."""
-        return {"disk": self.disk, "inspection": self.inspection}
+        """What each line of the log about it says: the disk, if it is known, and the inspection."""
+        return {**({"disk": self.disk} if self.disk else {}), "inspection": self.inspection}
 
     @property
-    def address(self) -> BlobAddress:
-        """The address of the disk."""
-        return BlobAddress.parse(self.disk)
+    def told(self) -> dict[str, object]:
+        """What the log says of it when it comes to another state."""
+        return {"recovery_point": self.recovery_point, "size": self.size, "bytes_done": self.bytes_done}
 
     @property
-    def asks_for(self) -> tuple[object, ...]:
+    def asks_for(self) -> dict[str, object]:
         """What its request says: two requests that say the same can't be told apart but by their ids."""
-        return self.disk, self.task, self.point, self.on_request
+        return {"disk": self.disk, "task": self.task, "point": self.point, "on_request": self.on_request}
 
     @property
-    def has_ended(self) -> bool:
-        """Whether nothing more is to be done."""
-        return self.state in ENDS
+    def can_begin_anew(self) -> bool:
+        """Whether it makes something that can be made anew: a drill its scratch blob."""
+        return self.task is JobKind.DRILL and self.state is not Stage.REQUESTED
 
     @property
     def mark(self) -> str:
         """What the metadata of this attempt's copy says."""
         return f"{scratch_name(self.address, self.inspection)}/{self.attempt}"
 
+    def begun(self, stage: Stage, now: datetime) -> Self:
+        """Bring it to another stage, which begins from nothing."""
+        return replace(Job.begun(self, stage, now), parts_done=0, parts_enqueued=0, stalls=0)
 
-class Next(NamedTuple):
-    """What comes of a step.
-
-    Attributes:
-        inspection: the inspection as it is then.
-        delay: when to go on.
-    """
-
-    inspection: Inspection
-    delay: timedelta = timedelta()
+    def forgotten(self) -> Self:
+        """Forget what a drill has copied: another attempt begins."""
+        return replace(self, scratch_etag="")
 
 
 class Compared(NamedTuple):
@@ -166,11 +132,6 @@ class Compared(NamedTuple):
     differs: str
 
 
-def row_key(task: Task, inspection: str) -> str:
-    """Name the row of an inspection."""
-    return f"{task}-{inspection}"
-
-
 def built_on(points: Sequence[RecoveryPoint], time: str) -> list[RecoveryPoint]:
     """Give the recovery points that were made by laying diffs over one, up to the next that is known to be right.
 
@@ -184,40 +145,6 @@ def built_on(points: Sequence[RecoveryPoint], time: str) -> list[RecoveryPoint]:
             lambda point: point.kind is Kind.INCREMENTAL and point.state is not PointState.VERIFIED, later
         )
     )
-
-
-def begun(inspection: Inspection, stage: Stage, now: datetime) -> Inspection:
-    """Bring an inspection to another stage."""
-    return replace(
-        inspection,
-        state=stage,
-        bytes_done=0,
-        bytes_total=inspection.size,
-        parts_done=0,
-        parts_enqueued=0,
-        stalls=0,
-        progressed=now,
-        checked=now,
-    )
-
-
-def tried_again(inspection: Inspection, reason: str, now: datetime) -> Inspection:
-    """Begin a drill anew, or end it where it was begun often enough."""
-    if inspection.attempt >= MOST_ATTEMPTS:
-        return ended(inspection, Stage.FAILED, f"{reason}. It was tried {inspection.attempt} times", now)
-    again = begun(inspection, Stage.PROMOTING, now).in_trouble(reason, now)
-    return replace(again, attempt=inspection.attempt + 1, scratch_etag="")
-
-
-def failing(inspection: Inspection, why: str, now: datetime) -> Inspection:
-    """Have an inspection fail: what it has made is cleaned up first, unless that is what goes wrong."""
-    return inspection if inspection.state is Stage.ENDING else ending(ended(inspection, Stage.FAILED, why, now))
-
-
-def ended(inspection: Inspection, stage: Stage, reason: str, now: datetime) -> Inspection:
-    """End an inspection."""
-    took = (now - inspection.requested).total_seconds()
-    return replace(inspection, state=stage, reason=reason, checked=now, ended=now, duration_seconds=took)
 
 
 def compared(inspection: Inspection, found: Compared, now: datetime) -> Inspection:
@@ -247,13 +174,3 @@ def parts_at_once(inspection: Inspection) -> int:
 def missing(inspection: Inspection, found: Compared) -> Iterable[int]:
     """Give the numbers of the parts that are enqueued and not compared yet."""
     return (part for part in range(inspection.parts_enqueued) if part not in found.parts)
-
-
-def ending(inspection: Inspection) -> Inspection:
-    """Bring an inspection whose end is known to the stage in which it is cleaned up."""
-    return replace(inspection, state=Stage.ENDING, outcome=str(inspection.state))
-
-
-def at_its_end(inspection: Inspection) -> Inspection:
-    """Give an inspection that is cleaned up, or about to be, as it is in the end."""
-    return replace(inspection, state=Stage(inspection.outcome), outcome="")

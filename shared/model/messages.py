@@ -1,5 +1,6 @@
 """The messages on the queues between the steps of a run or a restore. They carry no secret, and fit in 64 KiB."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -7,7 +8,7 @@ from pydantic import AwareDatetime, NonNegativeInt, TypeAdapter, ValidationError
 
 from shared.errors import UnreadableError
 from shared.model.addresses import BlobAddress
-from shared.model.inspection import Task
+from shared.model.job import JobKind, job_row
 from shared.model.names import disk_key, lease_id, run_id
 
 
@@ -16,8 +17,13 @@ class MessageError(UnreadableError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Message:
+class Message(ABC):
     """What one step tells the next."""
+
+    @property
+    @abstractmethod
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says."""
 
     @classmethod
     def read(cls, body: bytes) -> Self:
@@ -120,23 +126,29 @@ class FinishMessage(RunMessage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestoreMessage(Message):
-    """Go on with a restore: one step at a time.
+class JobMessage(Message):
+    """What every message of a job says.
 
     Attributes:
-        disk: the URL of the disk whose recovery point is restored; its partition holds the restore's row.
-        restore: the restore's id.
-        request: the request, as JSON, where it could not be put on record yet.
+        disk: the URL of the disk whose recovery point the job is about; its partition holds the job's row.
     """
 
     disk: str
-    restore: str
-    request: str = ""
 
     @property
-    def about(self) -> dict[str, str]:
-        """What each line of the log about it says: the disk, and the restore."""
-        return {"disk": self.disk, "restore": self.restore}
+    @abstractmethod
+    def kind(self) -> JobKind:
+        """What is done."""
+
+    @property
+    @abstractmethod
+    def job(self) -> str:
+        """The job's id."""
+
+    @property
+    def row_key(self) -> str:
+        """The job's row."""
+        return job_row(self.kind, self.job)
 
     @property
     def address(self) -> BlobAddress:
@@ -145,28 +157,59 @@ class RestoreMessage(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InspectedMessage(Message):
+class RestoreMessage(JobMessage):
+    """Go on with a restore: one step at a time.
+
+    Attributes:
+        restore: the restore's id.
+        request: the request, as JSON, where it could not be put on record yet.
+    """
+
+    restore: str
+    request: str = ""
+
+    @property
+    def kind(self) -> JobKind:
+        """What is done."""
+        return JobKind.RESTORE
+
+    @property
+    def job(self) -> str:
+        """The restore's id."""
+        return self.restore
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What each line of the log about it says: the disk, and the restore."""
+        return {"disk": self.disk, "restore": self.restore}
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectedMessage(JobMessage):
     """What every message of a verify or a drill says.
 
     Attributes:
-        disk: the URL of the disk whose recovery point is inspected; its partition holds the inspection's row.
         task: what is done.
         inspection: the inspection's id.
     """
 
-    disk: str
-    task: Task
+    task: JobKind
     inspection: str
+
+    @property
+    def kind(self) -> JobKind:
+        """What is done."""
+        return self.task
+
+    @property
+    def job(self) -> str:
+        """The inspection's id."""
+        return self.inspection
 
     @property
     def about(self) -> dict[str, str]:
         """What each line of the log about it says: the disk, and the inspection."""
         return {"disk": self.disk, "inspection": self.inspection}
-
-    @property
-    def address(self) -> BlobAddress:
-        """The disk's address."""
-        return BlobAddress.parse(self.disk)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Self
 
 from shared.changes.pace import FASTEST
 from shared.changes.ranges import Effort
+from shared.model.job import Stage, Underway
 from shared.model.texts import Text
 
 SERVER_SIDE, COPY_BLOB = "server side", "Copy Blob"
@@ -30,8 +31,8 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenRun:
-    """The run a disk is in the middle of.
+class OpenRun(Underway):
+    """The run a disk is in the middle of: `requested`, `copying`, `sealing`.
 
     Attributes:
         snapshot: the time of its source snapshot, which names the run.
@@ -40,8 +41,6 @@ class OpenRun:
         tick: the tick that it was taken for, UTC.
         mode: whether it follows the disk with the backup blob, or makes a full copy.
         kind: how its change list is made.
-        reason: why it is not incremental, or why its plan was begun anew.
-        opened: whether the backup blob is ready for its batches.
         plan: the number of its plan; batches of an older one do not count.
         copying: how pages travel: on the server's side, or through the function and why.
         position: its progress, in bytes of the disk: the change list is applied up to here, or so much is copied.
@@ -51,14 +50,12 @@ class OpenRun:
         rate: the rate that its last batch has come to, as `shared.changes.pace.Pace` has it.
         batches: batches that have moved the position.
         ranges, bytes_written, bytes_cleared, write_calls, clear_calls: what they have applied.
-        progressed: when the progress last changed, UTC.
-        checked: when the progress was last looked at, UTC.
         replans: how often its messages were enqueued again since the progress last changed.
         windows_compared, compared_etag: how many windows of the backup blob were held against the source snapshot since
             the change list is applied, and the backup blob's ETag at that time.
         tries: how often the run was tried again since it failed; none once it moves.
         resyncs: how often its backup blob was not what it should be.
-        error_at, trouble_since: when something last went wrong with the run that has not moved since, and when first.
+        error_at: when something last went wrong with the run that has not moved since.
         failed: why it fails, where the queue has given up a message of it; the next tick tries it again.
     """
 
@@ -68,8 +65,6 @@ class OpenRun:
     tick: datetime | None = None
     mode: Mode = Mode.INCREMENTAL
     kind: Kind = Kind.INCREMENTAL
-    reason: Text = ""
-    opened: bool = False
     plan: int = 0
     copying: Text = SERVER_SIDE
     position: int = 0
@@ -83,15 +78,12 @@ class OpenRun:
     bytes_cleared: int = 0
     write_calls: int = 0
     clear_calls: int = 0
-    progressed: datetime
-    checked: datetime
     replans: int = 0
     windows_compared: int = 0
     compared_etag: str = ""
     tries: int = 0
     resyncs: int = 0
     error_at: datetime | None = None
-    trouble_since: datetime | None = None
     failed: Text = ""
 
     @property
@@ -100,9 +92,23 @@ class OpenRun:
         return Effort(*(getattr(self, name) for name in Effort._fields))
 
     @property
+    def opened(self) -> bool:
+        """Whether the backup blob is ready for its batches."""
+        return self.state is not Stage.REQUESTED
+
+    @property
     def is_applied(self) -> bool:
         """Whether its change list is applied to its end."""
-        return self.opened and self.position == self.size
+        return self.state is Stage.SEALING
+
+    def opened_now(self) -> Self:
+        """Note that the backup blob is ready for its batches."""
+        return replace(self, state=Stage.COPYING).reached(self.position)
+
+    def reached(self, position: int) -> Self:
+        """Note how far it has come; one that is not opened stays so."""
+        state = Stage.SEALING if position == self.size else Stage.COPYING
+        return replace(self, position=position, state=state if self.opened else self.state)
 
     def after(self, done: Effort) -> Self:
         """Note what its batches have applied by now."""

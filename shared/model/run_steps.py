@@ -29,7 +29,7 @@ def opened(record: DiskRecord, blob: BlobState | None, *, leased: bool) -> DiskR
     run = run_of(record)
     if not run.opened:
         kind, reason = _kind_of_run(record, blob)
-        return record.with_run(replace(run_of(record), opened=True, kind=kind, reason=reason))
+        return record.with_run(replace(run.opened_now(), kind=kind, reason=reason))
     if blob is None:
         return begun_anew(record, Kind.FULL, _MISSING)
     if not leased and not (run.kind is Kind.INCREMENTAL and _is_as_sealed(record, blob)):
@@ -64,11 +64,10 @@ def begun_anew(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
     """Begin the open run's plan anew: what was done under the old one does not count."""
     run = run_of(record)
     anew = replace(
-        run.after(Effort()),
+        run.after(Effort()).reached(0),
         kind=kind,
         reason=reason,
         plan=run.plan + 1,
-        position=0,
         at_work=False,
         batches=0,
         windows_compared=0,
@@ -171,5 +170,5 @@ def copied(record: DiskRecord, done: int, now: datetime) -> DiskRecord:
     """Put the progress of a full copy on its record, in bytes; it may wait for the service as long as it likes."""
     if run_of(record).position == done:
         return record.with_run(replace(run_of(record), checked=now, error_at=None, trouble_since=None))
-    moved = replace(run_of(record).out_of_trouble(), position=done, checked=now, progressed=now, replans=0)
+    moved = replace(run_of(record).out_of_trouble().reached(done), checked=now, progressed=now, replans=0)
     return record.with_run(moved)

@@ -3,29 +3,44 @@
 from dataclasses import replace
 from datetime import datetime
 
+from azure.core.exceptions import AzureError
+
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import LeaseLostError, NotAsLeftError
+from shared.errors import NotAsLeftError
 from shared.inspection.request import open_inspection
 from shared.model.catalogue import point_metadata
-from shared.model.inspection import Task
+from shared.model.job import LONGEST_CHECK_DELAY, JobKind, Next
 from shared.model.messages import RunMessage
 from shared.model.point import TakenSnapshot
-from shared.model.restore import Next, Restore, RestoreFailedError, State, ended
+from shared.model.restore import Restore, RestoreFailedError, as_done
 from shared.model.restore_target import adopted, restored_point
 from shared.model.run import Kind
 from shared.points.versions import point_of, version_of
-from shared.restore.end import clean_up
+from shared.restore.end import clean_up, is_adopted
 from shared.restore.prove import prove_part, proved
 
 
-async def prove_and_adopt(services: Services, restore: Restore) -> Next:
+async def prove_and_adopt(services: Services, restore: Restore) -> Next[Restore]:
     """Snapshot the restored disk; then prove it, a part at a time; then adopt it.
 
     Raises:
         RestoreFailedError: it is not the recovery point.
         NotAsLeftError: somebody has written to the disk or its backup blob since the copy.
     """
+    try:
+        return await _prove_and_adopt(services, restore)
+    except Exception:
+        try:
+            has_adopted = await is_adopted(services, restore)
+        except AzureError:  # as long as that is not known, it is neither begun anew nor ended
+            return Next(restore, LONGEST_CHECK_DELAY)
+        if not has_adopted:
+            raise
+        return Next(done(restore, services.now()))
+
+
+async def _prove_and_adopt(services: Services, restore: Restore) -> Next[Restore]:
     now = services.now()
     if not restore.target_snapshot:
         taken = await services.disks.take_snapshot(restore.target_address, restore.target_etag)
@@ -35,17 +50,22 @@ async def prove_and_adopt(services: Services, restore: Restore) -> Next:
         proven = await prove_part(services, restore, point)
         return Next(replace(proven, checked=services.now()))
     await _adopt(services, restore)
+    return Next(done(restore, services.now()))
+
+
+def done(restore: Restore, now: datetime) -> Restore:
+    """End a restore that has adopted its target, and say what was proved."""
+    return as_done(restore, proved(restore), now)
+
+
+async def end(services: Services, restore: Restore) -> Next[Restore]:
+    """Clean up after a restore that has adopted its target; its row says so last."""
     if restore.is_of_own_snapshot:
         # The pair was copied from two places: that they hold the same, samples alone have shown so far.
         name = f"restored-{restore.restore}"
-        await open_inspection(services, Task.VERIFY, restore.target_address, restore.target_snapshot, name)
+        await open_inspection(services, JobKind.VERIFY, restore.target_address, restore.target_snapshot, name)
     await clean_up(services, restore)
-    return Next(as_done(restore, services.now()))
-
-
-def as_done(restore: Restore, now: datetime) -> Restore:
-    """End a restore that has adopted its target, and say what was proved."""
-    return replace(ended(restore, State.DONE, "", now), proof=proved(restore))
+    return Next(restore.at_its_end())
 
 
 async def _adopt(services: Services, restore: Restore) -> None:
@@ -67,7 +87,7 @@ async def _adopt(services: Services, restore: Restore) -> None:
     await _require_open(services, restore)
     try:
         taken = await _taken(services, restore)
-    except (NotAsLeftError, LeaseLostError):
+    except NotAsLeftError:
         # Another invocation may have adopted it just now, and ended the lease.
         if await services.records.point(target, restore.target_snapshot):
             return
@@ -83,7 +103,7 @@ async def _require_open(services: Services, restore: Restore) -> None:
     Raises:
         RecordConflictError: one has.
     """
-    found = await services.restores.get(restore.address, restore.restore)
+    found = await services.restores.find(restore.address, restore.row_key)
     if found is None or found[0].has_ended:
         raise RecordConflictError(restore.restore)
 

@@ -12,11 +12,11 @@ from shared.model.addresses import AddressError, BlobAddress, is_url_of
 from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord
 from shared.model.fitness import unfit, unsendable
-from shared.model.job import is_unwatched
+from shared.model.job import JobKind, Next, Stage, job_row
 from shared.model.messages import FinishMessage
 from shared.model.names import DISK_METADATA, RESTORE_METADATA
 from shared.model.point import PointState, RecoveryPoint
-from shared.model.restore import Next, RefusedError, Restore, State, begun, next_look
+from shared.model.restore import RefusedError, Restore
 from shared.model.restore_target import claimed, default_target, point_asked_for, require_allowed, without_restore
 from shared.model.run import Mode, OpenRun
 from shared.model.times import canonical_time
@@ -31,7 +31,7 @@ from shared.runs.give_up import give_up
 _COME_BACK = timedelta(seconds=5)
 
 
-async def begin(services: Services, restore: Restore) -> Next:
+async def begin(services: Services, restore: Restore) -> Next[Restore]:
     """Find the recovery point and look at the target; then take the target.
 
     Raises:
@@ -52,11 +52,11 @@ async def begin(services: Services, restore: Restore) -> Next:
     target_is_new = await _take_target(services, restore)
     # A run or a restore that was waited for may have made the backup blob.
     backup_is_new = await services.pages.look(services.backups.address(restore.target_address)) is None
-    begins = begun(restore, State.PROMOTING, services.now())
+    begins = restore.begun(Stage.PROMOTING, services.now())
     return Next(replace(begins, target_is_new=target_is_new, backup_is_new=backup_is_new))
 
 
-async def _find(services: Services, restore: Restore) -> Next:
+async def _find(services: Services, restore: Restore) -> Next[Restore]:
     """Find out what is to be restored, and to where."""
     disk = restore.address
     point = await _point(services, disk, restore.point)
@@ -172,13 +172,15 @@ async def _claim(services: Services, restore: Restore) -> DiskRecord:
     return record
 
 
-async def _wait_for_restore(services: Services, restore: Restore, target: BlobAddress, record: DiskRecord) -> Next:
+async def _wait_for_restore(
+    services: Services, restore: Restore, target: BlobAddress, record: DiskRecord
+) -> Next[Restore]:
     """Refuse to be the second restore to a target; where the first has ended, have it let go of it.
 
     Raises:
         RefusedError: the first is under way.
     """
-    first = await services.restores.get(BlobAddress.parse(record.restore_of), record.restore)
+    first = await services.restores.find(BlobAddress.parse(record.restore_of), job_row(JobKind.RESTORE, record.restore))
     if first and not first[0].has_ended:
         raise RefusedError(
             f"another restore to {target.url} is under way, {record.restore}. What to do: wait for its end"
@@ -190,7 +192,7 @@ async def _wait_for_restore(services: Services, restore: Restore, target: BlobAd
     return Next(replace(restore, checked=services.now()), _COME_BACK)
 
 
-async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> Next:
+async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> Next[Restore]:
     """Let the target's open run come to its end; without progress give it up, unless the service copies for it."""
     target, now, after = restore.target_address, services.now(), services.settings.stalled_after
     message = FinishMessage(disk=target.url, run=run.snapshot)
@@ -199,10 +201,10 @@ async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> N
         why = DiskError(f"it made no progress, and the restore {restore.restore} is to write over the disk")
         await give_up(services, message, why)
         return Next(replace(restore, checked=now))
-    if is_unwatched(run, now, after):
+    if run.is_unwatched(now, after):
         await services.queues.send(message)
     waits = f"restores {restore.recovery_point} after the open run {run.snapshot} of {target.url}, which it waits for"
-    return Next(replace(restore, reason=waits, checked=now), next_look(restore, now))
+    return Next(replace(restore, reason=waits, checked=now), restore.next_look(now))
 
 
 async def _take_target(services: Services, restore: Restore) -> bool:

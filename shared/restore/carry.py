@@ -11,7 +11,8 @@ from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window, coalesced, gaps_cleared, writes
 from shared.model.blob import BlobState
-from shared.model.restore import Next, Restore, State, begun
+from shared.model.job import Next, Stage
+from shared.model.restore import Restore
 from shared.pages.at_once import AtOnce
 from shared.pages.clearing import Clearing
 from shared.pages.listing import listed
@@ -24,7 +25,7 @@ WRITERS = 8
 """Requests that one invocation has under way at once."""
 
 
-async def carry(services: Services, restore: Restore, source: Version, found: BlobState) -> Next:
+async def carry(services: Services, restore: Restore, source: Version, found: BlobState) -> Next[Restore]:
     """Carry the next part of the recovery point to the target: write what is valid, clear the rest.
 
     Raises:
@@ -45,7 +46,7 @@ async def carry(services: Services, restore: Restore, source: Version, found: Bl
         return Next(carried)
     etag = (await services.pages.properties(target, "")).etag
     await services.leases.require(target, restore.lease)
-    return Next(replace(begun(carried, State.PROVING, services.now()), target_etag=etag))
+    return Next(replace(carried.begun(Stage.PROVING, services.now()), target_etag=etag, bytes_done=restore.size))
 
 
 async def _apply(services: Services, restore: Restore, source: Version, changes: AsyncIterator[Change]) -> None:

@@ -14,17 +14,17 @@ from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState, CopyProgress, CopyStage
 from shared.model.fitness import unsendable
-from shared.model.job import SHORTEST_CHECK_DELAY
+from shared.model.job import SHORTEST_CHECK_DELAY, Next, Stage
 from shared.model.names import COPY_METADATA, DISK_METADATA, RESTORE_METADATA
 from shared.model.point import PointState
-from shared.model.restore import Next, Restore, RestoreFailedError, State, begun, next_look
+from shared.model.restore import Restore, RestoreFailedError
 from shared.model.run import SERVER_SIDE
 from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
 from shared.points.versions import point_of, version_of
 from shared.restore.carry import carry
 
 
-async def promote(services: Services, restore: Restore) -> Next:
+async def promote(services: Services, restore: Restore) -> Next[Restore]:
     """Copy the recovery point over the target's backup blob, or to a new one; the blob's own snapshots stay.
 
     Raises:
@@ -39,7 +39,7 @@ async def promote(services: Services, restore: Restore) -> Next:
     await _require_current(services, restore)
     if made := progress.succeeded:
         etag = await settle_copy(services, copy, made)
-        return Next(replace(begun(restore, State.COPYING, services.now()), backup_etag=etag))
+        return Next(replace(restore.begun(Stage.COPYING, services.now()), backup_etag=etag))
     if progress.stage is not CopyStage.NOT_STARTED:
         return _under_way(services, restore, copy, progress)
     point = version_of(services, restore.address, await point_of(services, restore.address, restore.recovery_point))
@@ -69,7 +69,7 @@ async def _start_promotion(
     await start_copy(services, copy, point, about, etag=etag)
 
 
-async def copy_back(services: Services, restore: Restore) -> Next:
+async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
     """Copy the recovery point to the target.
 
     Raises:
@@ -88,7 +88,7 @@ async def copy_back(services: Services, restore: Restore) -> Next:
         raise RestoreFailedError(f"{target.url} is not what this restore has made, but somebody else's")
     if made := progress.succeeded:
         etag = await settle_copy(services, copy, made)
-        then = begun(restore, State.PROVING, services.now())
+        then = restore.begun(Stage.PROVING, services.now())
         return Next(replace(then, target_etag=etag, bytes_done=restore.size))
     if progress.stage is not CopyStage.NOT_STARTED:
         return _under_way(services, restore, copy, progress)
@@ -124,7 +124,7 @@ def copy_metadata(restore: Restore, found: BlobState) -> dict[str, str]:
     return {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
 
 
-def _under_way(services: Services, restore: Restore, copy: BlobCopy, progress: CopyProgress) -> Next:
+def _under_way(services: Services, restore: Restore, copy: BlobCopy, progress: CopyProgress) -> Next[Restore]:
     """Put on the row how far a copy is that goes on.
 
     Raises:
@@ -136,8 +136,7 @@ def _under_way(services: Services, restore: Restore, copy: BlobCopy, progress: C
     if progress.stage is CopyStage.FAILED:
         raise NotAsLeftError(f"the copy to {copy.target.url} failed: {progress.said}")
     now = services.now()
-    moving = replace(restore, bytes_done=progress.bytes_done, bytes_total=progress.bytes_total, checked=now)
-    return Next(moving, next_look(restore, now))
+    return Next(restore.moved(progress.bytes_done, progress.bytes_total, now), restore.next_look(now))
 
 
 async def _source(services: Services, restore: Restore) -> Version:
@@ -170,7 +169,7 @@ async def _require_current(services: Services, restore: Restore) -> None:
         RecordConflictError: the restore has gone on meanwhile.
         RestoreFailedError: the target's record was deleted, or names another restore.
     """
-    row = await services.restores.get(restore.address, restore.restore)
+    row = await services.restores.find(restore.address, restore.row_key)
     if row is None or (row[0].state, row[0].attempt) != (restore.state, restore.attempt):
         raise RecordConflictError(restore.restore)
     found = await services.records.get(restore.target_address)

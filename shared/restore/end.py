@@ -13,10 +13,10 @@ from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord
-from shared.model.job import LONGEST_CHECK_DELAY
+from shared.model.job import LONGEST_CHECK_DELAY, Stage
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.names import RESTORE_METADATA
-from shared.model.restore import Restore, State
+from shared.model.restore import Restore
 from shared.model.restore_target import is_blank, released
 from shared.points.dropping import drop
 from shared.runs.failures import record_failure
@@ -81,7 +81,7 @@ async def _note(services: Services, restore: Restore) -> DiskRecord | None:
     """
 
     def change(record: DiskRecord) -> DiskRecord:
-        if restore.state is not State.FAILED or record.restore != restore.restore:
+        if restore.state is not Stage.FAILED or record.restore != restore.restore:
             return record
         return replace(record, last_error=restore.reason, last_error_at=restore.ended)
 
@@ -90,8 +90,8 @@ async def _note(services: Services, restore: Restore) -> DiskRecord | None:
 
 async def is_adopted(services: Services, restore: Restore) -> bool:
     """Tell whether a restore has adopted its target: the state that it was restored to is on record."""
-    if restore.state is State.DONE or not restore.target_snapshot:
-        return restore.state is State.DONE
+    if restore.state is Stage.DONE or not restore.target_snapshot:
+        return restore.state is Stage.DONE
     return await services.records.point(restore.target_address, restore.target_snapshot) is not None
 
 
@@ -169,7 +169,7 @@ async def _let_go(services: Services, restore: Restore) -> None:
     target = restore.target_address
 
     def change(record: DiskRecord) -> DiskRecord:
-        return released(record, restore, wrote=restore.state is State.FAILED and restore.has_begun)
+        return released(record, restore, wrote=restore.state is Stage.FAILED and restore.has_begun)
 
     await services.records.update(target, change)
     found = await services.records.get(target)

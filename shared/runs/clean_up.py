@@ -9,7 +9,7 @@ from shared.errors import SourceGoneError, gone
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress, is_url_of
 from shared.model.disk import DiskRecord
-from shared.model.inspection import Stage, Task
+from shared.model.job import JobKind, Stage
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.point import PointState, RecoveryPoint
 from shared.points.versions import mark_damaged
@@ -37,7 +37,7 @@ async def drop_old_snapshots(services: Services, disk: BlobAddress) -> None:
     compared = {
         found.recovery_point or found.point
         for found in inspections
-        if found.task is Task.VERIFY and found.state is not Stage.ENDING
+        if found.task is JobKind.VERIFY and found.state is not Stage.ENDING
     }
     snapshots = await services.disks.own_snapshots(disk)
     found = await services.records.get(disk)

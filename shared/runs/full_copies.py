@@ -55,7 +55,7 @@ async def start_full_copy(services: Services, message: PlanMessage, run: OpenRun
     def opened(record: DiskRecord) -> DiskRecord:
         if record.run_of(message.run) is None:
             return record
-        return record.with_run(replace(run_of(record), opened=True, kind=Kind.FULL, copying=COPY_BLOB))
+        return record.with_run(replace(run_of(record).opened_now(), kind=Kind.FULL, copying=COPY_BLOB))
 
     await services.records.update(disk, opened)
 

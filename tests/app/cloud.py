@@ -7,14 +7,14 @@ import json
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobClient, BlobServiceClient
 
@@ -37,6 +37,9 @@ PATIENCE_SECONDS = 180.0
 
 SHORTEST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.15
+POLLING_SECONDS = 1.0
+"""How rarely a host looks at a queue: what is sent in it, and what is put on a queue here, it looks for at once."""
+
 KIB = 1024
 MIB = 1024 * 1024
 
@@ -204,6 +207,7 @@ class Cloud:
         self.folder = folder
         self.container = f"vhds-{uuid.uuid4().hex[:12]}"
         self.log = folder / "host.log"
+        self.hosts: list[HostProcess] = []
         self._stack = stack
         self._names = (f"disk{number}.vhd" for number in itertools.count(1))
 
@@ -293,12 +297,33 @@ class Cloud:
         folder = changed_app(self.folder, changed) if changed else ROOT
         # What a fork has imported before may have read which certificates to trust.
         start = execute if "SSL_CERT_FILE" in chosen else fork
-        async with run_host(folder, chosen, max_polling_interval=0.5, start=start, **how) as host:
-            yield App(self, host)
+        async with run_host(folder, chosen, max_polling_interval=POLLING_SECONDS, start=start, **how) as host:
+            with self.knowing(host):
+                yield App(self, host)
+
+    @contextlib.contextmanager
+    def knowing(self, host: HostProcess) -> Iterator[None]:
+        """Tell a host of each message that is put on a queue here, until the block ends."""
+        self.hosts.append(host)
+        try:
+            yield
+        finally:
+            self.hosts.remove(host)
 
     async def send(self, message: Message) -> None:
         """Enqueue a message, as the app does."""
-        await self.queues.get_queue_client(QUEUE_OF[type(message)]).send_message(message.body)
+        await self.put(QUEUE_OF[type(message)], message.body)
+
+    async def put(self, queue: str, text: str) -> str:
+        """Enqueue a message as it is, on a queue made for it if there is none yet; give its id."""
+        client = self.queues.get_queue_client(queue)
+        with contextlib.suppress(ResourceExistsError):
+            await client.create_queue()
+        sent = await client.send_message(text)
+        for host in self.hosts:
+            with contextlib.suppress(aiohttp.ClientError):  # it has been killed
+                await host.look_at(queue)
+        return str(sent.id)
 
     async def snapshots(self, account: Account, container: str, name: str) -> list[str]:
         found = self.services[account].get_container_client(container).list_blobs(name, include=["snapshots"])

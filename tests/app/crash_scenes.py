@@ -9,10 +9,9 @@ from azure.storage.blob.aio import BlobClient
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
 from shared.azure.queues import QUEUES
 from shared.model.addresses import BlobAddress
-from shared.model.inspection import Stage, Task
+from shared.model.job import JobKind, Stage
 from shared.model.names import BACKUPS_TABLE, PAGE, SCRATCH_PREFIX, backup_blob_name, disk_key
 from shared.model.point import RecoveryPoint
-from shared.model.restore import State
 from shared.model.run import Kind
 from tests.app.cloud import App, Cloud, Disk, pages
 from tests.app.crashes import MortalApp
@@ -212,7 +211,7 @@ class RestoreToNew(Scene):
     async def _require_restored(self) -> None:
         restore = await restore_of(self.cloud, self.asked)
         assert restore is not None
-        assert restore.state is State.DONE, f"the restore is {restore.state}: {restore.reason}"
+        assert restore.state is Stage.DONE, f"the restore is {restore.state}: {restore.reason}"
         # Of two invocations that begin it at once, after a message that was enqueued twice, one may begin it anew.
         assert restore.attempt <= 2, f"it took {restore.attempt} attempts: {restore.last_error}"
         content = await self.cloud.read(self.target.blob, self.target.account)
@@ -239,7 +238,7 @@ class RestoreOver(RestoreToNew):
 
 class Verify(Scene):
     name = "a verify"
-    task = Task.VERIFY
+    task = JobKind.VERIFY
     asked = ""
 
     async def set_up(self) -> None:
@@ -262,7 +261,7 @@ class Verify(Scene):
 
 class Drill(Verify):
     name = "a drill"
-    task = Task.DRILL
+    task = JobKind.DRILL
 
 
 SCENES = (FirstBackup, Incremental, Resync, FullCopy, RestoreToNew, RestoreOver, Verify, Drill)

@@ -1,27 +1,23 @@
 """Verifies and drills as a person asks for them and watches them; and rot in the storage behind."""
 
-import contextlib
 import json
 from typing import Any
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 
 from shared.azure.tables.rows import from_properties, from_row
-from shared.model.inspection import Inspection, Task
+from shared.model.inspection import Inspection
+from shared.model.job import JobKind
 from shared.model.names import BACKUPS_TABLE
 from tests.app.cloud import Cloud, Disk, until
 
 
-async def ask_for(cloud: Cloud, task: Task, text: str) -> str:
+async def ask_for(cloud: Cloud, task: JobKind, text: str) -> str:
     """Enqueue a message as it is; give its id."""
-    queue = cloud.queues.get_queue_client(str(task))
-    with contextlib.suppress(ResourceExistsError):
-        await queue.create_queue()
-    sent = await queue.send_message(text)
-    return str(sent.id)
+    return await cloud.put(str(task), text)
 
 
-async def inspections(cloud: Cloud, task: Task) -> list[Inspection]:
+async def inspections(cloud: Cloud, task: JobKind) -> list[Inspection]:
     """Read the rows of all inspections of a kind."""
     rows = cloud.tables.get_table_client(BACKUPS_TABLE).query_entities(
         "RowKey ge @first and RowKey lt @last", parameters={"first": f"{task}-", "last": f"{task}."}
@@ -32,7 +28,7 @@ async def inspections(cloud: Cloud, task: Task) -> list[Inspection]:
         return []
 
 
-async def has_ended(cloud: Cloud, task: Task, name: str) -> Inspection:
+async def has_ended(cloud: Cloud, task: JobKind, name: str) -> Inspection:
     """Wait until an inspection has ended."""
 
     async def look() -> Inspection | None:
@@ -48,7 +44,7 @@ async def has_ended(cloud: Cloud, task: Task, name: str) -> Inspection:
     return found
 
 
-async def inspected(cloud: Cloud, task: Task, disk: Disk, **more: Any) -> Inspection:
+async def inspected(cloud: Cloud, task: JobKind, disk: Disk, **more: Any) -> Inspection:
     """Ask for an inspection, and wait for its end."""
     return await has_ended(cloud, task, await ask_for(cloud, task, json.dumps({"disk": disk.url, **more})))
 

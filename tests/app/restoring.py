@@ -1,15 +1,15 @@
 """Restores as a person asks for them and watches them."""
 
 import base64
-import contextlib
 import json
 from typing import Any
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 
 from shared.azure.tables.rows import from_properties, from_row
+from shared.model.job import JobKind, Stage, job_row
 from shared.model.names import BACKUPS_TABLE, RESTORE_REQUESTS_QUEUE
-from shared.model.restore import RESTORE_ROW_PREFIX, Restore, State
+from shared.model.restore import Restore
 from tests.app.cloud import Cloud, Disk, until
 
 
@@ -25,18 +25,14 @@ def encoded(text: str) -> str:
 
 async def ask(cloud: Cloud, text: str) -> str:
     """Enqueue a message as it is, on a queue made for it if there was no tick yet; give its id."""
-    queue = cloud.queues.get_queue_client(RESTORE_REQUESTS_QUEUE)
-    with contextlib.suppress(ResourceExistsError):
-        await queue.create_queue()
-    sent = await queue.send_message(text)
-    return str(sent.id)
+    return await cloud.put(RESTORE_REQUESTS_QUEUE, text)
 
 
 async def restores(cloud: Cloud) -> list[Restore]:
     """Read the rows of all restores, as `az storage entity query` does."""
     rows = cloud.tables.get_table_client(BACKUPS_TABLE).query_entities(
         "RowKey ge @first and RowKey lt @last",
-        parameters={"first": RESTORE_ROW_PREFIX, "last": f"{RESTORE_ROW_PREFIX}~"},
+        parameters={"first": job_row(JobKind.RESTORE, ""), "last": f"{job_row(JobKind.RESTORE, '')}~"},
     )
     try:
         return [from_row(Restore, from_properties(row)) async for row in rows]
@@ -54,7 +50,7 @@ async def ended(cloud: Cloud, message_id: str) -> Restore:
 
     async def look() -> Restore | None:
         found = await restore_of(cloud, message_id)
-        if found is None or not found.has_ended or found.state is State.DONE or not found.recovery_point:
+        if found is None or not found.has_ended or found.state is Stage.DONE or not found.recovery_point:
             return found if found and found.has_ended else None
         target = await cloud.existing_disk(found.target, b"")
         try:

@@ -2,9 +2,9 @@
 
 from dataclasses import asdict
 
+from shared.model.job import Stage
 from shared.model.names import BACKUPS_TABLE, PAGE, REBUILD_CATALOGUE_QUEUE
 from shared.model.point import RecoveryPoint
-from shared.model.restore import State
 from shared.model.run import Kind, Mode
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request
@@ -17,7 +17,7 @@ TIMES = {"started", "sealed", "duration_seconds"}
 async def rebuild(cloud: Cloud, app: App) -> None:
     """Ask for the catalogue to be rebuilt, and wait until it is."""
     before = await app.invocations("rebuild_catalogue")
-    await cloud.queues.get_queue_client(REBUILD_CATALOGUE_QUEUE).send_message("please")
+    await cloud.put(REBUILD_CATALOGUE_QUEUE, "please")
 
     async def rebuilt() -> bool:
         return await app.invocations("rebuild_catalogue") > before and await app.idle()
@@ -51,11 +51,11 @@ async def test_a_lost_table_is_rebuilt_and_restores_and_incremental_backups_go_o
             assert what_counts(await each.points()) == what_counts(points)
         first = before[disk][0]
         restore = await ended(cloud, await ask(cloud, request(disk, first.time, target=f"{disk.url}-2")))
-        assert (restore.state, restore.reason) == (State.DONE, "")
+        assert (restore.state, restore.reason) == (Stage.DONE, "")
         again = await cloud.existing_disk(restore.target, b"")
         assert await cloud.read(again.blob, again.account) == await disk.content_of(first)
         restore = await ended(cloud, await ask(cloud, request(whole)))
-        assert (restore.state, restore.reason) == (State.DONE, "")
+        assert (restore.state, restore.reason) == (Stage.DONE, "")
         await disk.write(0, pages(1, seed=7))
         points = await app.back_up(disk, whole, restored)
         assert [point.kind for point in points] == [Kind.INCREMENTAL, Kind.FULL, Kind.INCREMENTAL]
@@ -90,7 +90,7 @@ async def test_a_disk_that_is_lost_with_its_account_is_restored_to_another(cloud
         await app.tick()
         await rebuild(cloud, app)
         restore = await ended(cloud, await ask(cloud, request(disk, target=disk.url)))
-        assert (restore.state, restore.reason) == (State.DONE, "")
+        assert (restore.state, restore.reason) == (Stage.DONE, "")
         assert await cloud.read(disk.blob, disk.account) == held
         [point] = await app.back_up(disk)
     assert (point.kind, point.bytes_written) == (Kind.INCREMENTAL, 0)

@@ -6,8 +6,8 @@ import pytest
 
 from infra.local.gateway import Fault, Request
 from shared.events import Event
+from shared.model.job import Stage
 from shared.model.names import BACKUPS_TABLE, MAX_WRITE, PAGE, PARTS_TABLE, STORAGE_API_VERSION
-from shared.model.restore import State
 from shared.model.run import SERVER_SIDE
 from tests.app.cloud import MIB, Cloud, pages, until
 from tests.app.restoring import ask, ended, request
@@ -156,7 +156,7 @@ async def test_a_cloud_needs_no_newer_version_than_the_setting_names(cloud: Clou
             signed = [{**request.query, **query_of_source(request)} for request in cloud.requests]
         finally:
             gateway.newest_version = ""
-    assert (point.copying, restore.state, restore.copying) == (SERVER_SIDE, State.DONE, SERVER_SIDE)
+    assert (point.copying, restore.state, restore.copying) == (SERVER_SIDE, Stage.DONE, SERVER_SIDE)
     assert {query["sv"] for query in signed if "sv" in query} == {version}
     assert await disk.content_of(point) == disk.expected
 

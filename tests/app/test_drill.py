@@ -6,10 +6,9 @@ import json
 from infra.local.gateway import Fault
 from infra.local.gateway.deletions import Kept
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
-from shared.model.inspection import Stage, Task
+from shared.model.job import JobKind, Stage
 from shared.model.names import PAGE, SCRATCH_PREFIX, scratch_name
 from shared.model.point import PointState
-from shared.model.restore import State
 from shared.model.run import SERVER_SIDE
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.inspecting import ask_for, has_ended, inspected, inspections
@@ -43,7 +42,7 @@ async def test_a_drill_restores_the_newest_recovery_point_whole_and_leaves_nothi
         await app.back_up(disk)
         await disk.write(0, pages(1, seed=3))
         [point] = await app.back_up(disk)
-        drill = await inspected(cloud, Task.DRILL, disk)
+        drill = await inspected(cloud, JobKind.DRILL, disk)
         assert await _scratch_blobs(cloud) == []
         record = await disk.record()
         [again] = await app.back_up(disk)
@@ -73,11 +72,11 @@ async def test_a_disk_that_has_lost_its_partition_table_does_not_read_as_a_good_
     await disk.write(MIB, made_volume("XFS", 64 * PAGE))
     async with cloud.app(disk) as app:
         await app.back_up(disk)
-        good = await inspected(cloud, Task.DRILL, disk)
+        good = await inspected(cloud, JobKind.DRILL, disk)
         for start in (0, made.size - 33 * PAGE):
             await disk.clear(start, 33 * PAGE)
             await app.back_up(disk)
-            await inspected(cloud, Task.DRILL, disk)
+            await inspected(cloud, JobKind.DRILL, disk)
             log = cloud.log.read_text()
         record = await disk.record()
     before, after = "no VHD footer; GPT with 1 partition: XFS", "no VHD footer; no partition table; nothing known on it"
@@ -103,7 +102,7 @@ async def test_where_the_service_refuses_an_unsigned_copy_within_the_account_it_
         ):
             unsigned = cloud.azure.gateway.faults.add(refused)
             cloud.requests.clear()
-            drill = await inspected(cloud, Task.DRILL, disk)
+            drill = await inspected(cloud, JobKind.DRILL, disk)
             assert (drill.state, drill.attempt, drill.last_error) == (Stage.DONE, 1, "")
             assert unsigned.hits
             assert not cloud.count("Create Container")
@@ -111,7 +110,7 @@ async def test_where_the_service_refuses_an_unsigned_copy_within_the_account_it_
         refused = Fault("Copy Blob", only_unsigned=True, refuse_source=(403, "AuthorizationPermissionMismatch"))
         unsigned = cloud.azure.gateway.faults.add(refused)
         restore = await ended(cloud, await ask(cloud, request(disk, target=disk.url, overwrite=True)))
-    assert (restore.state, restore.copying, restore.last_error) == (State.DONE, SERVER_SIDE, "")
+    assert (restore.state, restore.copying, restore.last_error) == (Stage.DONE, SERVER_SIDE, "")
     assert unsigned.hits == 2, "the promotion, and the disk from its own snapshot"
     assert "sig=" not in cloud.log.read_text()
 
@@ -121,12 +120,12 @@ async def test_a_restore_that_is_not_the_recovery_point_is_an_error_on_record(cl
     async with cloud.app(disk) as app:
         await app.back_up(disk)
         copying = cloud.azure.gateway.copies.hold(f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{SCRATCH_PREFIX}*")
-        asked = await ask_for(cloud, Task.DRILL, json.dumps({"disk": disk.url}))
+        asked = await ask_for(cloud, JobKind.DRILL, json.dumps({"disk": disk.url}))
         await copying.started.wait()
         path = f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{scratch_name(disk.address, asked)}"
         cloud.azure.gateway.pretend_ranges(path, lambda _start, _end: iter([(0, 4 * PAGE, False)]))
         await copying.finish()
-        drill = await has_ended(cloud, Task.DRILL, asked)
+        drill = await has_ended(cloud, JobKind.DRILL, asked)
         assert (drill.state, "has data in the bytes" in drill.reason) == (Stage.FAILED, True)
         assert f"the drill of the recovery point {drill.recovery_point}" in (await disk.record()).last_error
         assert await _scratch_blobs(cloud) == []
@@ -143,11 +142,11 @@ async def test_drills_of_several_disks_at_once_do_not_touch_each_other(cloud: Cl
         await app.host.start("drill_disks")
 
         async def all_ended() -> bool:
-            rows = await inspections(cloud, Task.DRILL)
+            rows = await inspections(cloud, JobKind.DRILL)
             return len(rows) == len(disks) and all(row.has_ended for row in rows)
 
         await until(all_ended, "the end of the drills")
-        drills = await inspections(cloud, Task.DRILL)
+        drills = await inspections(cloud, JobKind.DRILL)
     assert [(drill.state, drill.attempt) for drill in drills] == [(Stage.DONE, 1)] * 3
     assert len({drill.inspection for drill in drills}) == 1, "of one timer"
 
@@ -159,13 +158,13 @@ async def test_a_scratch_blob_that_somebody_writes_to_is_made_anew(cloud: Cloud)
         hold = asyncio.Event()
         path = f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{SCRATCH_PREFIX}*"
         held = cloud.azure.gateway.faults.add(Fault("Get Page Ranges", path, times=1, delay_until=hold))
-        asked = await ask_for(cloud, Task.DRILL, json.dumps({"disk": disk.url}))
+        asked = await ask_for(cloud, JobKind.DRILL, json.dumps({"disk": disk.url}))
         await held.struck.wait()
         [scratch] = await _scratch_blobs(cloud)
         blob = cloud.services[BACKUPS].get_blob_client(BACKUP_CONTAINER, scratch)
         await blob.upload_page(pages(1, seed=66), 0, PAGE)
         hold.set()
-        drill = await has_ended(cloud, Task.DRILL, asked)
+        drill = await has_ended(cloud, JobKind.DRILL, asked)
     assert (drill.state, drill.attempt) == (Stage.DONE, 2)
     kept = _kept_of_scratch_blobs(cloud)
     assert [(found.operation, found.bytes) for found in kept] == [("Copy Blob", 0), ("Delete Blob", 0)]
@@ -177,10 +176,10 @@ async def test_a_worker_that_dies_in_the_midst_of_a_drill_leaves_it_to_the_next(
         await app.back_up(disk)
         path = f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{SCRATCH_PREFIX}*"
         held = cloud.azure.gateway.faults.add(Fault("Get Blob", path, times=1, delay_until=asyncio.Event()))
-        asked = await ask_for(cloud, Task.DRILL, json.dumps({"disk": disk.url}))
+        asked = await ask_for(cloud, JobKind.DRILL, json.dumps({"disk": disk.url}))
         await held.struck.wait()
         app.host.kill()
     async with cloud.app(disk, lease=2):
-        drill = await has_ended(cloud, Task.DRILL, asked)
+        drill = await has_ended(cloud, JobKind.DRILL, asked)
     assert (drill.state, drill.attempt) == (Stage.DONE, 1)
     assert await _scratch_blobs(cloud) == []

@@ -7,9 +7,8 @@ from azure.storage.blob.aio import BlobClient
 
 from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
-from shared.model.inspection import Stage, Task
+from shared.model.job import JobKind, Stage
 from shared.model.names import PAGE
-from shared.model.restore import State
 from shared.model.run import SERVER_SIDE, Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages
 from tests.app.inspecting import inspected
@@ -33,13 +32,13 @@ async def encoding_of(blob: BlobClient) -> str:
 
 async def restored_and_inspected(cloud: Cloud, app: App, disk: Disk, how: str) -> None:
     """Verify the newest recovery point, drill it, restore it to a new disk and over its own; then back that up."""
-    for task in (Task.VERIFY, Task.DRILL):
+    for task in (JobKind.VERIFY, JobKind.DRILL):
         found = await inspected(cloud, task, disk)
         assert (found.state, found.last_error) == (Stage.DONE, "")
     held = bytes(disk.expected)
     for target in (f"{disk.url}-2", disk.url):
         restore = await ended(cloud, await ask(cloud, request(disk, target=target, overwrite=True)))
-        assert (restore.state, restore.attempt) == (State.DONE, 1)
+        assert (restore.state, restore.attempt) == (Stage.DONE, 1)
         assert restore.seen.startswith("VHD footer right")
         assert restore.copying.startswith(how)
         restored = await cloud.existing_disk(target, held)
@@ -82,10 +81,10 @@ async def test_a_full_copy_of_a_disk_said_to_be_encoded_is_restored(cloud: Cloud
     disk = await encoded_disk(cloud, "gzip")
     async with cloud.app({"url": disk.url, "mode": "full"}) as app:
         await app.back_up(disk)
-        for task in (Task.VERIFY, Task.DRILL):
+        for task in (JobKind.VERIFY, JobKind.DRILL):
             assert (await inspected(cloud, task, disk)).state is Stage.DONE
         restore = await ended(cloud, await ask(cloud, request(disk)))
-        assert (restore.state, restore.last_error) == (State.DONE, "")
+        assert (restore.state, restore.last_error) == (Stage.DONE, "")
         target = await cloud.existing_disk(restore.target, bytes(disk.expected))
         assert await cloud.read(target.blob, target.account) == disk.expected
         assert await encoding_of(target.blob) == "gzip"

@@ -11,7 +11,6 @@ from azure.storage.blob.aio import BlobLeaseClient
 
 from infra.local.gateway import Fault
 from shared.events import Event
-from shared.model.job import is_unwatched
 from shared.model.messages import BatchMessage, FinishMessage, PlanMessage, RunMessage
 from shared.model.names import FINISH_BACKUP_QUEUE, PAGE
 from shared.model.run import Kind
@@ -287,7 +286,7 @@ async def _answered(status: int | None) -> bool:
 
 async def _is_forgotten(disk: Disk) -> bool:
     run = (await disk.record()).run
-    return run is not None and is_unwatched(run, datetime.now(UTC), timedelta(seconds=1))
+    return run is not None and run.is_unwatched(datetime.now(UTC), timedelta(seconds=1))
 
 
 async def _lease_of_run(disk: Disk) -> str:

@@ -9,9 +9,9 @@ from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.events import Event
+from shared.model.job import Stage
 from shared.model.names import PAGE, backup_blob_name
 from shared.model.point import RecoveryPoint
-from shared.model.restore import State
 from shared.model.run import SERVER_SIDE, Kind, Mode
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request
@@ -51,7 +51,7 @@ async def test_each_run_is_a_copy_of_its_own_and_each_copy_can_be_restored(cloud
             assert (point.kind, point.copying, point.size) == (Kind.FULL, "Copy Blob", 2 * MIB)
             assert await content_of(cloud, disk, point) == held
             restore = await ended(cloud, await ask(cloud, request(disk, point.time)))
-            assert (restore.state, restore.reason, restore.doubts) == (State.DONE, "", "nothing known on it")
+            assert (restore.state, restore.reason, restore.doubts) == (Stage.DONE, "", "nothing known on it")
             target = await cloud.existing_disk(restore.target, held)
             assert await cloud.read(target.blob, target.account) == held
         await target.write(0, pages(1, seed=5))
@@ -167,7 +167,7 @@ async def test_a_source_that_is_busy_or_fails_for_a_while_is_asked_again_and_not
         passing.remove()
         again = cloud.azure.gateway.faults.add(fault)
         restore = await ended(cloud, await ask(cloud, request(disk)))
-    assert (again.hits, restore.state, restore.copying, restore.last_error) == (3, State.DONE, SERVER_SIDE, "")
+    assert (again.hits, restore.state, restore.copying, restore.last_error) == (3, Stage.DONE, SERVER_SIDE, "")
 
 
 async def test_the_backup_container_is_created_when_it_is_missing_and_not_asked_for_else(cloud: Cloud) -> None:

@@ -13,8 +13,8 @@ from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR, Role
 from infra.local.identity_azure import APP, IdentityAzure, run_identity_azure
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, MORE_DISKS, ROOT
 from shared.events import Event
+from shared.model.job import Stage
 from shared.model.names import BACKUPS_TABLE, PAGE, PARTS_TABLE, STORAGE_API_VERSION, full_copy_name
-from shared.model.restore import State
 from shared.model.run import SERVER_SIDE, Kind
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request
@@ -88,7 +88,7 @@ async def test_backups_and_a_restore_need_no_key(azure: IdentityAzure, cloud: Cl
         assert set(by_app(cloud, cloud.container)) == READER_DOES
         target = await give_container_for_restores(azure, cloud)
         restore = await ended(cloud, await ask(cloud, request(disk, target=target)))
-        assert (restore.state, restore.reason) == (State.DONE, "")
+        assert (restore.state, restore.reason) == (Stage.DONE, "")
         assert by_app(cloud)["Get User Delegation Key"] == 3 + 4, "one an account for each step that reads"
         new = await cloud.existing_disk(target, bytes(disk.expected))
         assert await cloud.read(new.blob, new.account) == disk.expected
@@ -195,7 +195,7 @@ async def test_without_the_role_to_write_a_restore_is_refused_and_the_backups_go
         over_it = request(disk, first.time, target=disk.url, overwrite=True)
         for text in (request(disk), over_it):
             refused = await ended(cloud, await ask(cloud, text))
-            assert refused.state is State.REFUSED
+            assert refused.state is Stage.REFUSED
             assert "What to do: give the app's identity the role Storage Blob Data Contributor" in refused.reason
             assert disk.address.parent.url in refused.reason
         assert await blobs_beside(disk) == [disk.address.blob], "nothing was made"
@@ -204,7 +204,7 @@ async def test_without_the_role_to_write_a_restore_is_refused_and_the_backups_go
         assert (after.kind, await disk.content_of(after)) == (Kind.INCREMENTAL, bytes(disk.expected))
         azure.give_app(BLOB_DATA_CONTRIBUTOR, f"/{DISKS.name}/{cloud.container}")
         restore = await ended(cloud, await ask(cloud, over_it))
-        assert (restore.state, restore.reason) == (State.DONE, "")
+        assert (restore.state, restore.reason) == (Stage.DONE, "")
         assert await cloud.read(disk.blob, disk.account) == held
         disk.expected[:] = held
         await disk.write(3 * PAGE, pages(1, seed=3))

@@ -12,8 +12,8 @@ import pytest
 from infra.local.gateway import Fault, Request
 from infra.local.local_azure import BACKUPS
 from shared.events import Event
+from shared.model.job import Stage
 from shared.model.names import PAGE
-from shared.model.restore import State
 from shared.model.run import Kind
 from shared.pages.listing import WINDOW
 from tests.app.cloud import KIB, MIB, Cloud, Disk, pages, until, valid_ranges
@@ -114,7 +114,7 @@ async def test_a_resync_and_a_restore_clear_what_is_empty_at_most_a_gib_at_once(
         cloud.azure.gateway.faults.add(firewall)
         cloud.azure.gateway.faults.add(Fault("Clear Pages", longer_than=GIB // 4, refuse=TIMED_OUT))
         restore = await ended(cloud, await ask(cloud, request(disk)))
-        assert (restore.state, restore.last_error) == (State.DONE, "")
+        assert (restore.state, restore.last_error) == (Stage.DONE, "")
         assert restore.copying.startswith("through the function")
     assert max(_length(r) for r in cloud.requests if r.operation == "Clear Pages") == GIB
 

@@ -9,8 +9,8 @@ from infra.local.gateway import Fault
 from infra.local.local_azure import ACCOUNTS
 from shared.changes.pace import FASTEST
 from shared.events import Event
-from shared.jobs.stage_events import OF_INSPECTION
-from shared.model.inspection import Stage, Task
+from shared.jobs.stage_events import STAGE_EVENTS
+from shared.model.job import JobKind, Stage
 from tests.app.cloud import MIB, Cloud, pages, until
 from tests.app.inspecting import ask_for, has_ended
 from tests.app.restoring import ask, ended, request
@@ -56,8 +56,8 @@ async def test_the_log_of_a_whole_life_holds_no_secret_at_any_level(cloud: Cloud
         await disk.write(1024, pages(2, seed=2))
         await app.back_up(disk)
         assert (await ended(cloud, await ask(cloud, request(disk)))).reason == ""
-        drill = await ask_for(cloud, Task.DRILL, json.dumps({"disk": disk.url}))
-        await has_ended(cloud, Task.DRILL, drill)
+        drill = await ask_for(cloud, JobKind.DRILL, json.dumps({"disk": disk.url}))
+        await has_ended(cloud, JobKind.DRILL, drill)
     log = cloud.log.read_text()
     assert " DEBUG " in log
     assert "azure.core.pipeline.policies.http_logging_policy" in log, "the SDK says what it asks for"
@@ -89,14 +89,14 @@ async def test_each_stage_of_a_verify_and_of_a_drill_is_an_event(cloud: Cloud) -
     disk = await cloud.disk()
     await disk.write(0, pages(4))
     compared = (Stage.COMPARING, Stage.ENDING, Stage.DONE)
-    stages = {Task.VERIFY: compared, Task.DRILL: (Stage.PROMOTING, *compared)}
+    stages = {JobKind.VERIFY: compared, JobKind.DRILL: (Stage.PROMOTING, *compared)}
     async with cloud.app(disk) as app:
         [point] = await app.back_up(disk)
         for task in stages:
             await has_ended(cloud, task, await ask_for(cloud, task, json.dumps({"disk": disk.url})))
         await until(app.idle, "the last event")
     for task, come_to in stages.items():
-        found = [cloud.events(OF_INSPECTION[task, stage]) for stage in (Stage.REQUESTED, *come_to)]
+        found = [cloud.events(STAGE_EVENTS[task, stage]) for stage in (Stage.REQUESTED, *come_to)]
         assert [len(said) for said in found] == [1] * len(found)
         assert {said[0]["disk"] for said in found} == {disk.url}
         took = [said[0]["duration_seconds"] for said in found[1:]]

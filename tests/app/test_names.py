@@ -9,10 +9,9 @@ from shared.events import Event
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DISK_ROW
 from shared.model.fitness import LONGEST_SOURCE
-from shared.model.inspection import Task
+from shared.model.job import JobKind, Stage
 from shared.model.names import BACKUPS_TABLE, disk_key
 from shared.model.point import PointState
-from shared.model.restore import State
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.inspecting import inspected, inspections
 from tests.app.restoring import ask, ended, request
@@ -69,9 +68,9 @@ async def test_the_longest_name_that_is_backed_up_can_be_restored_and_drilled(cl
         [point] = await app.back_up(disk)
         target = disk.address.parent.blob("short.vhd").url
         restored = await ended(cloud, await ask(cloud, request(disk, target=target)))
-        drilled = await inspected(cloud, Task.DRILL, disk)
+        drilled = await inspected(cloud, JobKind.DRILL, disk)
     assert await disk.content_of(point) == disk.expected
-    assert (restored.state, drilled.state) == (State.DONE, "done"), (restored, drilled)
+    assert (restored.state, drilled.state) == (Stage.DONE, "done"), (restored, drilled)
     new = await cloud.existing_disk(target, bytes(disk.expected))
     assert await cloud.read(new.blob, new.account) == disk.expected
 
@@ -87,12 +86,12 @@ async def test_a_star_in_the_name_of_a_disk_is_a_letter(cloud: Cloud) -> None:
         [point, _] = await app.back_up(disk, other)
         await app.host.start("verify_disks")
         await until(lambda: _verified(cloud, disk, point.time), "the verify of the timer")
-        verified = await inspected(cloud, Task.VERIFY, disk)
-        drilled = await inspected(cloud, Task.DRILL, disk)
+        verified = await inspected(cloud, JobKind.VERIFY, disk)
+        drilled = await inspected(cloud, JobKind.DRILL, disk)
         restored = await ended(cloud, await ask(cloud, request(disk, f"{point.time[:19]}Z")))
         [_, after] = await disk.points()
     assert (verified.state, drilled.state) == ("done", "done")
-    assert (restored.state, restored.recovery_point) == (State.DONE, point.time)
+    assert (restored.state, restored.recovery_point) == (Stage.DONE, point.time)
     assert after.state is PointState.VERIFIED
     assert BlobAddress.parse(restored.target).blob.startswith("a*b-restored-")
     new = await cloud.existing_disk(restored.target, bytes(disk.expected))
@@ -118,8 +117,8 @@ async def test_a_disk_with_the_name_of_another_that_is_on_record_shares_nothing_
     assert {**(await table.get_entity(row["PartitionKey"], DISK_ROW))} == row
     assert await disk.own_snapshots() == []
     assert any("has the record" in event["reason"] for event in cloud.events(Event.SNAPSHOT_FAILED))
-    assert (refused.state, "has the record" in refused.reason) == (State.REFUSED, True)
-    assert (other.state, "is none of the account" in other.reason) == (State.REFUSED, True)
+    assert (refused.state, "has the record" in refused.reason) == (Stage.REFUSED, True)
+    assert (other.state, "is none of the account" in other.reason) == (Stage.REFUSED, True)
 
 
 async def test_no_spelling_of_a_target_reaches_the_live_backup_blob(cloud: Cloud) -> None:
@@ -138,7 +137,7 @@ async def test_no_spelling_of_a_target_reaches_the_live_backup_blob(cloud: Cloud
         ):
             asked = request(disk, target=f"{service}/{path}", overwrite=True)
             found = await ended(cloud, await ask(cloud, asked))
-            assert (found.state, "dots are dropped" in found.reason) == (State.REFUSED, True)
+            assert (found.state, "dots are dropped" in found.reason) == (Stage.REFUSED, True)
         after = await cloud.services[DISKS].get_blob_client(*name.split("/", 1)).get_blob_properties()
         assert after.etag == before
         [same] = await disk.points()
@@ -146,7 +145,7 @@ async def test_no_spelling_of_a_target_reaches_the_live_backup_blob(cloud: Cloud
 
 
 async def _verified(cloud: Cloud, disk: Disk, point: str) -> bool:
-    rows = await inspections(cloud, Task.VERIFY)
+    rows = await inspections(cloud, JobKind.VERIFY)
     return any((row.disk, row.recovery_point, row.state) == (disk.url, point, "done") for row in rows)
 
 

@@ -1,6 +1,5 @@
 """One request, one row, one outcome, named by the id that the request was put under, whatever fails between."""
 
-import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from infra.local.gateway import Fault, Proxy, run_proxy
 from infra.local.local_azure import ACCOUNTS, HOST
 from shared.azure.queues import POISON_SUFFIX
 from shared.events import Event
-from shared.model.inspection import Stage, Task
+from shared.model.job import JobKind, Stage
 from shared.model.messages import InspectionMessage, RestoreMessage
 from shared.model.names import (
     CONTINUE_INSPECTION_QUEUE,
@@ -21,7 +20,6 @@ from shared.model.names import (
     RESTORE_REQUESTS_QUEUE,
     request_id,
 )
-from shared.model.restore import State
 from tests.app.cloud import Cloud, Disk, pages, until
 from tests.app.inspecting import ask_for, has_ended, inspections
 from tests.app.restoring import ask, ended, request, restores
@@ -66,7 +64,7 @@ async def test_a_restore_whose_first_step_can_not_be_enqueued_is_refused_once_an
         asked = await ask(cloud, request(disk, target=disk.url, overwrite=True))
         restore = await ended(cloud, asked)
         assert refusing.hits
-        assert restore.state is State.REFUSED
+        assert restore.state is Stage.REFUSED
         assert "enqueue the request again" in restore.reason
         refusing.remove()
         await disk.write(0, pages(2, seed=2))
@@ -85,12 +83,14 @@ async def test_a_drill_whose_first_step_can_not_be_enqueued_is_refused_once_and_
         await app.back_up(disk)
         fault = Fault("Put Message", f"*/{CONTINUE_INSPECTION_QUEUE}/messages", refuse=REFUSED)
         refusing = proxies.queues.faults.add(fault)
-        drill = await has_ended(cloud, Task.DRILL, await ask_for(cloud, Task.DRILL, json.dumps({"disk": disk.url})))
+        drill = await has_ended(
+            cloud, JobKind.DRILL, await ask_for(cloud, JobKind.DRILL, json.dumps({"disk": disk.url}))
+        )
         refusing.remove()
-        await cloud.send(InspectionMessage(disk=disk.url, task=Task.DRILL, inspection=drill.inspection))
+        await cloud.send(InspectionMessage(disk=disk.url, task=JobKind.DRILL, inspection=drill.inspection))
         await app.back_up(disk)
         assert drill.state is Stage.REFUSED
-        assert await inspections(cloud, Task.DRILL) == [drill]
+        assert await inspections(cloud, JobKind.DRILL) == [drill]
 
 
 async def test_a_restore_that_can_not_be_put_on_record_is_carried_under_its_id_until_it_can(
@@ -104,7 +104,7 @@ async def test_a_restore_that_can_not_be_put_on_record_is_carried_under_its_id_u
         await until(lambda: cloud.logged(Event.REQUEST_CARRIED), "a request that waits for the table")
         closed.remove()
         restore = await ended(cloud, asked)
-    assert restore.state is State.DONE
+    assert restore.state is Stage.DONE
     assert [row.restore for row in await restores(cloud)] == [asked]
 
 
@@ -117,13 +117,13 @@ async def test_a_request_that_its_queue_gives_up_has_one_row_by_the_id_that_it_w
         held = proxies.queues.faults.add(Fault("Put Message", f"*/{CONTINUE_RESTORE_QUEUE}/messages", refuse=REFUSED))
         both = proxies.tables.faults.add(Fault("Update Entity", path="*restore-*", refuse=REFUSED))
         asked = await ask(cloud, request(disk))
-        [restore] = await until(lambda: _of_state(cloud, State.REFUSED, both), "the end of the request")
+        [restore] = await until(lambda: _of_state(cloud, Stage.REFUSED, both), "the end of the request")
         held.remove()
     assert restore.restore == asked
     assert [row.restore for row in await restores(cloud)] == [asked]
 
 
-async def _of_state(cloud: Cloud, state: State, closed: Any) -> list[Any]:
+async def _of_state(cloud: Cloud, state: Stage, closed: Any) -> list[Any]:
     """Give the rows that have come to a state; the table is open again once the queue has given the request up."""
     if any(found["queue"] == RESTORE_REQUESTS_QUEUE for found in cloud.events(Event.MESSAGE_POISONED)):
         closed.remove()
@@ -134,10 +134,7 @@ async def test_requests_that_are_given_up_and_have_no_row_get_one(cloud: Cloud) 
     disk = await backed_up_disk(cloud)
     async with cloud.app(disk) as app:
         await app.back_up(disk)
-        queue = cloud.queues.get_queue_client(f"{DRILL_QUEUE}{POISON_SUFFIX}")
-        with contextlib.suppress(Exception):
-            await queue.create_queue()
-        sent = await queue.send_message(json.dumps({"disk": disk.url}))
-        drill = await has_ended(cloud, Task.DRILL, request_id(str(sent.id), b""))
+        sent = await cloud.put(f"{DRILL_QUEUE}{POISON_SUFFIX}", json.dumps({"disk": disk.url}))
+        drill = await has_ended(cloud, JobKind.DRILL, request_id(sent, b""))
     assert drill.state is Stage.REFUSED
     assert "enqueue it again" in drill.reason

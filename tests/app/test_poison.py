@@ -1,18 +1,17 @@
 """What a queue gives up is put on record, of its disk or restore; no message is left for somebody to find."""
 
 import asyncio
-import contextlib
 import json
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 
 from infra.local.gateway import Fault
 from shared.azure.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
 from shared.azure.tables.records import POISON_PARTITION
-from shared.model.inspection import Stage, Task
+from shared.model.job import JobKind, Stage
 from shared.model.messages import FinishMessage, InspectionMessage, Message, RestoreMessage
 from shared.model.names import BACKUPS_TABLE, PLAN_CHANGES_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE
-from shared.model.restore import Restore, State
+from shared.model.restore import Restore
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.inspecting import ask_for, has_ended, inspections
 from tests.app.restoring import ask, ended, request, restore_of, restores
@@ -26,7 +25,7 @@ async def _disk_with_pages(cloud: Cloud) -> Disk:
 
 async def test_a_message_that_nobody_can_read_is_kept_in_a_row_that_says_what_is_wrong_with_it(cloud: Cloud) -> None:
     async with cloud.app(await cloud.disk()):
-        await _put(cloud, PLAN_CHANGES_QUEUE, '{"disk": "somewhere?sig=S3CRET"}')
+        await cloud.put(PLAN_CHANGES_QUEUE, '{"disk": "somewhere?sig=S3CRET"}')
         [row] = await until(lambda: _kept(cloud), "the row")
         await _poison_queues_are_empty(cloud)
     assert (row["queue"], "run: Field required" in row["reason"]) == (PLAN_CHANGES_QUEUE, True)
@@ -36,7 +35,7 @@ async def test_a_message_that_nobody_can_read_is_kept_in_a_row_that_says_what_is
 
 async def test_a_message_of_no_disk_is_kept_in_a_row(cloud: Cloud) -> None:
     async with cloud.app(await cloud.disk()):
-        await _put(cloud, f"{REBUILD_CATALOGUE_QUEUE}{POISON_SUFFIX}", "rebuild")
+        await cloud.put(f"{REBUILD_CATALOGUE_QUEUE}{POISON_SUFFIX}", "rebuild")
         [row] = await until(lambda: _kept(cloud), "the row")
     assert (row["queue"], row["body"]) == (REBUILD_CATALOGUE_QUEUE, "rebuild")
 
@@ -73,16 +72,16 @@ async def test_a_restore_whose_step_was_given_up_says_so_and_goes_on(cloud: Clou
         await until(lambda: _restore_says(cloud, asked, "its worker died each time"), "the error on its row")
         await copying.finish()
         restore = await ended(cloud, asked)
-    assert restore.state is State.DONE
+    assert restore.state is Stage.DONE
 
 
 async def test_a_request_for_a_restore_that_was_given_up_is_refused_on_record(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:
         await app.back_up(disk)
-        await _put(cloud, f"{RESTORE_REQUESTS_QUEUE}{POISON_SUFFIX}", request(disk))
+        await cloud.put(f"{RESTORE_REQUESTS_QUEUE}{POISON_SUFFIX}", request(disk))
         [refused] = await until(lambda: _all_restores(cloud), "the row")
-        assert (refused.state, "enqueue it again" in refused.reason) == (State.REFUSED, True)
+        assert (refused.state, "enqueue it again" in refused.reason) == (Stage.REFUSED, True)
 
         async def is_on_record() -> bool:
             return "restore-requests has given up the request" in (await disk.record()).last_error
@@ -96,30 +95,23 @@ async def test_a_verify_whose_step_was_given_up_says_so_and_goes_on(cloud: Cloud
     async with cloud.app(disk) as app:
         await app.back_up(disk)
         held = cloud.azure.gateway.faults.add(Fault("Get Blob", disk.path, times=1, delay_until=hold))
-        asked = await ask_for(cloud, Task.VERIFY, json.dumps({"disk": disk.url}))
+        asked = await ask_for(cloud, JobKind.VERIFY, json.dumps({"disk": disk.url}))
         await held.struck.wait()
-        await _poison(cloud, InspectionMessage(disk=disk.url, task=Task.VERIFY, inspection=asked))
+        await _poison(cloud, InspectionMessage(disk=disk.url, task=JobKind.VERIFY, inspection=asked))
 
         async def says_so() -> bool:
-            [verify] = await inspections(cloud, Task.VERIFY)
+            [verify] = await inspections(cloud, JobKind.VERIFY)
             return "its worker died each time" in verify.last_error
 
         await until(says_so, "the error on its row")
         hold.set()
-        verify = await has_ended(cloud, Task.VERIFY, asked)
+        verify = await has_ended(cloud, JobKind.VERIFY, asked)
     assert verify.state is Stage.DONE
-
-
-async def _put(cloud: Cloud, queue: str, text: str) -> None:
-    client = cloud.queues.get_queue_client(queue)
-    with contextlib.suppress(ResourceExistsError):
-        await client.create_queue()
-    await client.send_message(text)
 
 
 async def _poison(cloud: Cloud, message: Message) -> None:
     """Have a queue give a message up."""
-    await _put(cloud, f"{QUEUE_OF[type(message)]}{POISON_SUFFIX}", message.body)
+    await cloud.put(f"{QUEUE_OF[type(message)]}{POISON_SUFFIX}", message.body)
 
 
 async def _kept(cloud: Cloud) -> list[dict[str, str]]:

@@ -9,9 +9,9 @@ import pytest
 from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, MORE_DISKS
-from shared.model.job import is_unwatched
+from shared.model.job import Stage
 from shared.model.names import CONTINUE_RESTORE_QUEUE, PAGE, backup_blob_name
-from shared.model.restore import Restore, State
+from shared.model.restore import Restore
 from shared.model.run import Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until, valid_ranges
 from tests.app.restoring import ask, encoded, ended, request, restore_of, restores
@@ -35,7 +35,7 @@ async def two_points(app: App, disk: Disk) -> list[bytes]:
 async def restored(cloud: Cloud, text: str, expected: bytes) -> tuple[Restore, Disk]:
     """Restore, and see that the new disk is what it should be."""
     restore = await ended(cloud, await ask(cloud, text))
-    assert (restore.state, restore.reason) == (State.DONE, "")
+    assert (restore.state, restore.reason) == (Stage.DONE, "")
     target = await cloud.existing_disk(restore.target, expected)
     assert await cloud.read(target.blob, target.account) == expected
     return restore, target
@@ -145,20 +145,20 @@ async def test_copies_may_take_days_and_their_progress_is_on_record(cloud: Cloud
         copies = cloud.azure.gateway.copies
         promoting, copying = copies.hold(backup), copies.hold(f"{disk.path}-2")
         asked = await ask(cloud, request(disk, target=target))
-        for held_copy, state in ((promoting, State.PROMOTING), (copying, State.COPYING)):
+        for held_copy, state in ((promoting, Stage.PROMOTING), (copying, Stage.COPYING)):
             await held_copy.started.wait()
             held_copy.progress(0.25)
             await until(partial(_is_at, cloud, asked, state, MIB // 2), f"a quarter of {state}")
             await held_copy.finish()
         restore = await ended(cloud, asked)
-        assert restore.state is State.DONE
+        assert restore.state is Stage.DONE
         new = await cloud.existing_disk(target, held)
         assert await cloud.read(new.blob, new.account) == held
         [point] = await app.back_up(new)
     assert point.kind is Kind.INCREMENTAL
 
 
-async def _is_at(cloud: Cloud, asked: str, state: State, done: int) -> bool:
+async def _is_at(cloud: Cloud, asked: str, state: Stage, done: int) -> bool:
     found = await restore_of(cloud, asked)
     return found is not None and (found.state, found.bytes_done, found.bytes_total) == (state, done, 2 * MIB)
 
@@ -173,7 +173,7 @@ async def test_a_message_that_is_delivered_again_makes_no_second_restore(cloud: 
         assert again == restore
         assert answers_lost.hits
         second = await ended(cloud, await ask(cloud, request(disk)))
-    assert (second.state, "exists" in second.reason) == (State.REFUSED, True)
+    assert (second.state, "exists" in second.reason) == (Stage.REFUSED, True)
     container = cloud.services[disk.account].get_container_client(disk.address.container)
     assert len([name async for name in container.list_blob_names()]) == 2
 
@@ -211,7 +211,7 @@ async def test_a_tick_leaves_a_disk_alone_that_is_being_restored(cloud: Cloud) -
         target = await cloud.existing_disk(found.target, held)
         assert (await target.record()).run is None
         await copying.finish()
-        assert (await ended(cloud, asked)).state is State.DONE
+        assert (await ended(cloud, asked)).state is Stage.DONE
         [point] = await app.back_up(target)
     assert point.kind is Kind.INCREMENTAL
     assert "snapshot-failed" not in cloud.log.read_text()
@@ -232,11 +232,11 @@ async def test_a_restore_whose_message_was_lost_is_resumed_by_the_next_tick(clou
         await app.tick()
         restore = await ended(cloud, asked)
     assert "restore-resumed" in cloud.log.read_text()
-    assert restore.state is State.DONE
+    assert restore.state is Stage.DONE
     target = await cloud.existing_disk(restore.target, held)
     assert await cloud.read(target.blob, target.account) == held
 
 
 async def _is_forgotten(cloud: Cloud, asked: str) -> bool:
     found = await restore_of(cloud, asked)
-    return found is not None and is_unwatched(found, datetime.now(UTC), timedelta(seconds=1))
+    return found is not None and found.is_unwatched(datetime.now(UTC), timedelta(seconds=1))

@@ -9,10 +9,10 @@ import pytest
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.events import Event
-from shared.model.job import FEWEST_FAILURES, PATIENCE
+from shared.model.job import FEWEST_FAILURES, PATIENCE, Stage
 from shared.model.messages import RestoreMessage
 from shared.model.names import BACKUPS_TABLE, PAGE, disk_key, restore_lease_id
-from shared.model.restore import Restore, State
+from shared.model.restore import Restore
 from shared.model.run import Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request, restore_of
@@ -51,7 +51,7 @@ async def test_a_copy_that_fails_is_begun_anew(cloud: Cloud) -> None:
         await copying.started.wait()
         await copying.fail("500 InternalServerError")
         restore = await ended(cloud, asked)
-        assert (restore.state, restore.attempt) == (State.DONE, 2)
+        assert (restore.state, restore.attempt) == (Stage.DONE, 2)
         assert "500 InternalServerError" in restore.last_error
         assert [
             found for found in cloud.azure.gateway.deletions.kept if target[-20:] in found.path and found.bytes
@@ -73,7 +73,7 @@ async def test_a_copy_that_somebody_aborts_ends_the_restore_and_nothing_is_left(
         copy_id = (await target.blob.get_blob_properties()).copy.id
         await target.blob.abort_copy(str(copy_id), lease=restore_lease_id(asked))
         restore = await ended(cloud, asked)
-        assert restore.state is State.FAILED
+        assert restore.state is Stage.FAILED
         assert restore.reason == (
             f"the copy to {target.url} was aborted; what was made of it is deleted."
             f' What to do: enqueue the request again, with "point": "{restore.recovery_point}"'
@@ -81,7 +81,7 @@ async def test_a_copy_that_somebody_aborts_ends_the_restore_and_nothing_is_left(
         copying.remove()
         await require_nothing_left(cloud, disk, target.url)
         again = await ended(cloud, await ask(cloud, request(disk, target=target.url)))
-        assert again.state is State.DONE
+        assert again.state is Stage.DONE
 
 
 async def test_a_copy_that_is_not_what_it_should_be_is_not_adopted_but_left_to_be_looked_at(cloud: Cloud) -> None:
@@ -95,7 +95,7 @@ async def test_a_copy_that_is_not_what_it_should_be_is_not_adopted_but_left_to_b
         cloud.azure.gateway.pretend_ranges(f"{disk.path}-2", lambda _start, _end: iter([(0, 4 * PAGE, False)]))
         await copying.finish()
         restore = await ended(cloud, asked)
-        assert restore.state is State.FAILED
+        assert restore.state is Stage.FAILED
         assert "has data in the bytes" in restore.reason
         assert "it is not proved and not backed up; look at it, or delete it" in restore.reason
         new = await cloud.existing_disk(target, b"")
@@ -119,7 +119,7 @@ async def test_what_somebody_writes_to_before_it_is_adopted_is_copied_anew(cloud
         await getattr(new, blob).upload_page(pages(1, seed=66), 0, PAGE, lease=restore_lease_id(asked))
         hold.set()
         restore = await ended(cloud, asked)
-        assert (restore.state, restore.attempt) == (State.DONE, 2)
+        assert (restore.state, restore.attempt) == (Stage.DONE, 2)
         assert await cloud.read(new.blob, new.account) == held
         [adopted] = await new.points()
         assert await new.content_of(adopted) == held
@@ -139,7 +139,7 @@ async def test_where_the_service_can_not_copy_back_the_bytes_go_through_the_func
                 Fault("Copy Blob", target.path, refuse=(403, "CannotVerifyCopySource", "not from here"))
             )
             restore = await ended(cloud, await ask(cloud, request(disk, target=target.url, overwrite=target is other)))
-            assert (restore.state, restore.attempt, firewall.hits) == (State.DONE, 1, 1)
+            assert (restore.state, restore.attempt, firewall.hits) == (Stage.DONE, 1, 1)
             assert restore.copying.startswith("through the function, since the service could not copy by itself: ")
             assert "CannotVerifyCopySource (403): not from here. What to do: let the account" in restore.copying
             assert await cloud.read(target.blob, target.account) == held
@@ -156,10 +156,10 @@ async def test_of_two_requests_for_one_target_the_second_is_refused_while_the_fi
         first = await ask(cloud, asked)
         await copying.started.wait()
         second = await ended(cloud, await ask(cloud, asked))
-        assert second.state is State.REFUSED
+        assert second.state is Stage.REFUSED
         assert f"another restore to {disk.url} is under way, {first}" in second.reason or "lease" in second.reason
         await copying.finish()
-        assert (await ended(cloud, first)).state is State.DONE
+        assert (await ended(cloud, first)).state is Stage.DONE
 
 
 @pytest.mark.parametrize("path", ["backup_path", "path"])
@@ -175,7 +175,7 @@ async def test_a_worker_that_dies_in_the_midst_of_a_restore_leaves_it_to_the_nex
     await copying.finish()
     async with cloud.app(disk, lease=SHORT_LEASE) as app:
         restore = await ended(cloud, asked)
-        assert (restore.state, restore.reason) == (State.DONE, "")
+        assert (restore.state, restore.reason) == (Stage.DONE, "")
         assert await cloud.read(new.blob, new.account) == held
         [point] = await app.back_up(new)
     assert point.kind is Kind.INCREMENTAL
@@ -205,7 +205,7 @@ async def test_no_secret_is_on_record_or_in_the_log_of_a_restore(cloud: Cloud) -
             Fault("Copy Blob", f"{disk.path}-2", refuse=(403, "CannotVerifyCopySource", "no"), times=1)
         )
         asked = await ask(cloud, request(disk, target=f"{disk.url}-2"))
-        assert (await ended(cloud, asked)).state is State.DONE
+        assert (await ended(cloud, asked)).state is Stage.DONE
     assert refused.hits == 1
     assert cloud.count("Put Page", f"{disk.path}-2")
     rows = [row async for row in cloud.tables.get_table_client("backups").list_entities()]
@@ -229,7 +229,7 @@ async def test_a_restore_whose_permission_does_not_come_back_fails_and_lets_its_
 
         async def is_in_trouble() -> Restore | None:
             found = await restore_of(cloud, asked)
-            return found if found and found.trouble_since and found.state is State.COPYING else None
+            return found if found and found.trouble_since and found.state is Stage.COPYING else None
 
         restore = await until(is_in_trouble, "a step that goes wrong")
         assert restore
@@ -240,7 +240,7 @@ async def test_a_restore_whose_permission_does_not_come_back_fails_and_lets_its_
         await cloud.tables.get_table_client(BACKUPS_TABLE).update_entity(row)
         await cloud.send(RestoreMessage(disk=disk.url, restore=asked))
         restore = await ended(cloud, asked)
-        assert restore.state is State.FAILED
+        assert restore.state is Stage.FAILED
         assert "every step has gone wrong since" in restore.reason
         assert "AuthorizationPermissionMismatch" in restore.reason
         [failed] = cloud.events(Event.RESTORE_FAILED)

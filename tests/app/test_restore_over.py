@@ -8,9 +8,10 @@ from azure.storage.blob.aio import BlobLeaseClient
 
 from infra.local.gateway import Fault
 from infra.local.local_azure import BLOB_API_VERSION
+from shared.model.job import Stage
 from shared.model.names import PAGE
 from shared.model.point import PointState
-from shared.model.restore import Restore, State
+from shared.model.restore import Restore
 from shared.model.run import Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request, restore_of
@@ -33,7 +34,7 @@ async def three_points(app: App, disk: Disk) -> list[bytes]:
 async def restored_over(cloud: Cloud, disk: Disk, point: str, expected: bytes) -> Restore:
     """Restore over the disk itself, and see that it is what it should be."""
     restore = await ended(cloud, await ask(cloud, request(disk, point, target=disk.url, overwrite=True)))
-    assert (restore.state, restore.reason) == (State.DONE, "")
+    assert (restore.state, restore.reason) == (Stage.DONE, "")
     disk.expected[:] = expected
     assert await cloud.read(disk.blob, disk.account) == expected
     return restore
@@ -81,7 +82,7 @@ async def test_a_disk_whose_metadata_could_not_be_kept_is_refused_before_anythin
             await _set_metadata(cloud, disk, metadata)
             cloud.requests.clear()
             found = await ended(cloud, await ask(cloud, request(disk, target=disk.url, overwrite=True)))
-            assert (found.state, why in found.reason) == (State.REFUSED, True), found.reason
+            assert (found.state, why in found.reason) == (Stage.REFUSED, True), found.reason
             assert not [sent for sent in cloud.requests if sent.operation in WRITES and (sent.status or 500) < 300]
         [point] = await app.back_up(disk)
         assert await disk.content_of(point) == disk.expected
@@ -130,13 +131,13 @@ async def test_a_disk_that_is_attached_is_refused_before_anything_is_written(clo
         await vm.acquire()
         cloud.requests.clear()
         restore = await ended(cloud, await ask(cloud, request(disk, target=disk.url, overwrite=True)))
-        assert restore.state is State.REFUSED
+        assert restore.state is Stage.REFUSED
         assert "stop the VM and detach the disk" in restore.reason
         premium = cloud.azure.gateway.faults.add(
             Fault("Get Blob Properties", disk.path, refuse=(409, "SystemInUse", "The blob is in use."))
         )
         restore = await ended(cloud, await ask(cloud, request(disk, target=disk.url, overwrite=True)))
-        assert (restore.state, "SystemInUse" in restore.reason) == (State.REFUSED, True)
+        assert (restore.state, "SystemInUse" in restore.reason) == (Stage.REFUSED, True)
         premium.remove()
         assert not [request for request in cloud.requests if request.operation in WRITES]
         assert (await disk.record()).restore == ""
@@ -156,7 +157,7 @@ async def test_a_disk_that_is_attached_in_the_last_moment_is_refused_too(cloud: 
         await vm.acquire()
         hold.set()
         restore = await ended(cloud, asked)
-        assert (restore.state, "detach the disk" in restore.reason) == (State.REFUSED, True)
+        assert (restore.state, "detach the disk" in restore.reason) == (Stage.REFUSED, True)
         assert not copied_to(cloud, disk.path)
         [point] = await app.back_up(disk)
     assert point.kind is Kind.INCREMENTAL
@@ -181,7 +182,7 @@ async def test_an_open_run_of_the_disk_comes_to_its_end_first(cloud: Cloud) -> N
         await until(waits, "a restore that waits")
         hold.set()
         restore = await ended(cloud, asked)
-        assert (restore.state, restore.reason) == (State.DONE, "")
+        assert (restore.state, restore.reason) == (Stage.DONE, "")
         points = await disk.points()
         assert [point.kind for point in points[3:]] == [Kind.INCREMENTAL, Kind.RESTORE]
         assert await disk.content_of(points[3]) == held[3]
@@ -197,10 +198,10 @@ async def test_another_blob_is_written_over_only_with_overwrite_whatever_its_siz
         held = await three_points(app, disk)
         asked = request(disk, target=other.url)
         refused = await ended(cloud, await ask(cloud, asked))
-        assert (refused.state, "exists" in refused.reason) == (State.REFUSED, True)
+        assert (refused.state, "exists" in refused.reason) == (Stage.REFUSED, True)
         assert await cloud.read(other.blob, other.account) == other.expected
         done = await ended(cloud, await ask(cloud, request(disk, target=other.url, overwrite=True)))
-        assert (done.state, done.reason) == (State.DONE, "")
+        assert (done.state, done.reason) == (Stage.DONE, "")
         assert await cloud.read(other.blob, other.account) == held[2]
         target = await cloud.existing_disk(other.url, held[2])
         [point] = await app.back_up(target)

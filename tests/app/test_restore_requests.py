@@ -6,7 +6,7 @@ import string
 from typing import Any
 
 from shared.azure.queues import QUEUES
-from shared.model.restore import State
+from shared.model.job import Stage
 from tests.app.cloud import MIB, Cloud, pages
 from tests.app.restoring import ask, encoded, ended, request, restores
 from tests.app.test_restore_over import WRITES
@@ -63,7 +63,7 @@ async def test_what_can_not_be_done_is_refused_once_with_its_reason_and_nothing_
         asked = {await ask(cloud, text): said for text, said in refusals.items() if text}
         for message, said in asked.items():
             found = await ended(cloud, message)
-            assert (found.state, said in found.reason) == (State.REFUSED, True), (found, said)
+            assert (found.state, said in found.reason) == (Stage.REFUSED, True), (found, said)
             assert len(found.reason) < 1500
         assert not [request for request in cloud.requests if request.operation in WRITES and request.status != 404]
         assert await app.invocations() < before + 4 * len(asked), "each was looked at once"
@@ -86,11 +86,11 @@ async def test_the_backup_container_is_no_target_even_in_an_account_of_a_disk(cl
     async with cloud.app(disk, BACKUP_CONTAINER=container) as app:
         await app.back_up(disk)
         found = await ended(cloud, await ask(cloud, request(disk, target=f"{container}/os.vhd")))
-    assert (found.state, "is in the backup container" in found.reason) == (State.REFUSED, True)
+    assert (found.state, "is in the backup container" in found.reason) == (Stage.REFUSED, True)
 
 
 async def test_a_disk_without_a_recovery_point_is_known_all_the_same(cloud: Cloud) -> None:
     disk = await cloud.disk(MIB)
     async with cloud.app(disk):
         found = await ended(cloud, await ask(cloud, request(disk)))
-    assert (found.state, "there is no recovery point of it yet" in found.reason) == (State.REFUSED, True)
+    assert (found.state, "there is no recovery point of it yet" in found.reason) == (Stage.REFUSED, True)

@@ -5,10 +5,10 @@ import json
 
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUPS
-from shared.model.inspection import Stage, Task
+from shared.azure.tables.job_rows import UNREADABLE_PARTITION
+from shared.model.job import JobKind, Stage
 from shared.model.names import BACKUPS_TABLE, PAGE, PARTS_TABLE
 from shared.model.point import PointState, RecoveryPoint
-from shared.model.restore import UNREADABLE_PARTITION, State
 from shared.model.run import Kind
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.inspecting import Rot, ask_for, has_ended, inspected, inspections
@@ -28,7 +28,7 @@ async def test_a_recovery_point_is_compared_byte_by_byte_with_its_source_snapsho
         [point] = await app.back_up(disk)
         assert point.state is PointState.SEALED
         cloud.requests.clear()
-        verify = await inspected(cloud, Task.VERIFY, disk)
+        verify = await inspected(cloud, JobKind.VERIFY, disk)
         read = [found.bytes_out for found in cloud.requests if found.operation == "Get Blob"]
         [verified] = await disk.points()
         record = await disk.record()
@@ -47,7 +47,7 @@ async def test_a_recovery_point_that_rots_is_found_to_be_damaged_and_is_the_base
         [point] = await app.back_up(disk)
         rot.strike(pages(3)[2 * PAGE :])
         assert await disk.content_of(point) != disk.expected
-        verify = await inspected(cloud, Task.VERIFY, disk)
+        verify = await inspected(cloud, JobKind.VERIFY, disk)
         [damaged] = await disk.points()
         assert (verify.state, damaged.state, damaged.damage) == (Stage.FAILED, PointState.DAMAGED, verify.reason)
         assert "the bytes 0 to 4095 of" in damaged.damage
@@ -56,7 +56,7 @@ async def test_a_recovery_point_that_rots_is_found_to_be_damaged_and_is_the_base
         [point] = await app.back_up(disk)
         assert (point.kind, "is damaged" in point.reason) == (Kind.RESYNC, True)
         assert await disk.content_of(point) == disk.expected
-        verify = await inspected(cloud, Task.VERIFY, disk)
+        verify = await inspected(cloud, JobKind.VERIFY, disk)
     assert verify.state is Stage.DONE
     assert [found.state for found in await disk.points()] == [PointState.DAMAGED, PointState.VERIFIED]
 
@@ -72,7 +72,7 @@ async def test_an_open_incremental_run_on_a_damaged_base_becomes_a_resync(cloud:
         held = cloud.azure.gateway.faults.add(Fault("Put Page From URL", disk.backup_path, times=1, delay_until=hold))
         await app.tick()
         await held.struck.wait()
-        await inspected(cloud, Task.VERIFY, disk)
+        await inspected(cloud, JobKind.VERIFY, disk)
         hold.set()
         [point] = await app.next_points([disk], [1])
     assert (point.kind, "is damaged" in point.reason) == (Kind.RESYNC, True)
@@ -86,12 +86,12 @@ async def test_restoring_a_damaged_recovery_point_takes_an_explicit_word(cloud: 
         [point] = await app.back_up(disk)
         rot.strike(pages(1))
         rotten = await disk.content_of(point)
-        await inspected(cloud, Task.VERIFY, disk)
+        await inspected(cloud, JobKind.VERIFY, disk)
         refused = await ended(cloud, await ask(cloud, request(disk, target=f"{disk.url}-2")))
-        assert (refused.state, "is damaged: the bytes" in refused.reason) == (State.REFUSED, True)
+        assert (refused.state, "is damaged: the bytes" in refused.reason) == (Stage.REFUSED, True)
         assert '"allowDamaged": true' in refused.reason
         done = await ended(cloud, await ask(cloud, request(disk, target=f"{disk.url}-2", allowDamaged=True)))
-        assert done.state is State.DONE
+        assert done.state is Stage.DONE
         new = await cloud.existing_disk(done.target, rotten)
         assert await cloud.read(new.blob, new.account) == rotten != bytes(disk.expected)
 
@@ -102,7 +102,7 @@ async def test_a_source_snapshot_outlives_the_next_seal_while_it_is_compared(clo
         [first] = await app.back_up(disk)
         hold = asyncio.Event()
         held = cloud.azure.gateway.faults.add(Fault("Get Blob", disk.path, times=1, delay_until=hold))
-        asked = await ask_for(cloud, Task.VERIFY, json.dumps({"disk": disk.url}))
+        asked = await ask_for(cloud, JobKind.VERIFY, json.dumps({"disk": disk.url}))
         await held.struck.wait()
         await disk.write(0, pages(2, seed=3))
         before = await disk.points()
@@ -111,7 +111,7 @@ async def test_a_source_snapshot_outlives_the_next_seal_while_it_is_compared(clo
         await until(lambda: app.rests("finish_backup"), "its clean-up")
         assert first.source_snapshot in await disk.own_snapshots()
         hold.set()
-        verify = await has_ended(cloud, Task.VERIFY, asked)
+        verify = await has_ended(cloud, JobKind.VERIFY, asked)
         [old, new] = await disk.points()
         assert await disk.own_snapshots() == [new.source_snapshot]
     assert (verify.state, verify.recovery_point, old.state) == (Stage.DONE, first.time, PointState.VERIFIED)
@@ -124,7 +124,7 @@ async def test_a_recovery_point_whose_source_snapshot_is_gone_can_not_be_verifie
     async with cloud.app(disk) as app:
         [first] = await app.back_up(disk)
         await app.back_up(disk)
-        verify = await inspected(cloud, Task.VERIFY, disk, point=first.time)
+        verify = await inspected(cloud, JobKind.VERIFY, disk, point=first.time)
         assert (verify.state, "there is nothing to compare it with" in verify.reason) == (Stage.REFUSED, True)
         assert [found.state for found in await disk.points()] == [PointState.SEALED] * 2
 
@@ -145,8 +145,8 @@ async def test_the_timer_verifies_the_newest_recovery_point_of_every_disk_where_
 async def test_a_message_that_can_not_be_read_is_refused_on_record(cloud: Cloud) -> None:
     disk = await cloud.disk()
     async with cloud.app(disk):
-        asked = await ask_for(cloud, Task.VERIFY, '{"disk": "no URL"}')
-        await until(lambda: _all_ended(cloud, Task.VERIFY, 1), "the refusal")
+        asked = await ask_for(cloud, JobKind.VERIFY, '{"disk": "no URL"}')
+        await until(lambda: _all_ended(cloud, JobKind.VERIFY, 1), "the refusal")
         table = cloud.tables.get_table_client(BACKUPS_TABLE)
         row = await table.get_entity(UNREADABLE_PARTITION, f"verify-{asked}")
     assert (row["state"], "disk: " in row["reason"]) == ("refused", True)
@@ -169,7 +169,7 @@ async def test_a_recovery_point_that_somebody_deleted_is_on_record_as_damaged_af
         assert (lost.state, "is gone" in lost.damage) == (PointState.DAMAGED, True)
         assert (point.kind, point.state) == (Kind.INCREMENTAL, PointState.SEALED)
         refused = await ended(cloud, await ask(cloud, request(disk, lost.time)))
-    assert (refused.state, "is damaged" in refused.reason) == (State.REFUSED, True)
+    assert (refused.state, "is damaged" in refused.reason) == (Stage.REFUSED, True)
 
 
 async def _more_points(disk: Disk, before: list[RecoveryPoint]) -> bool:
@@ -181,6 +181,6 @@ async def _all_verified(disks: list[Disk]) -> bool:
     return all(point.state is PointState.VERIFIED for point in points)
 
 
-async def _all_ended(cloud: Cloud, task: Task, count: int) -> bool:
+async def _all_ended(cloud: Cloud, task: JobKind, count: int) -> bool:
     rows = await inspections(cloud, task)
     return len(rows) == count and all(row.has_ended for row in rows)

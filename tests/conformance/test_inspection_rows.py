@@ -3,7 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from shared.model.inspection import Compared, Inspection, Task
+from shared.model.inspection import Compared, Inspection
+from shared.model.job import JobKind
 from shared.model.messages import PartMessage
 from tests.conformance.clouds import Cloud
 
@@ -11,14 +12,14 @@ NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)
 
 
 async def test_a_part_is_compared_once_it_is_noted_and_of_its_attempt_only(cloud: Cloud) -> None:
-    disk, rows = cloud.disks.blob("disk.vhd"), cloud.services.inspections
-    drill = Inspection.of("d1", Task.DRILL, disk.url, "latest", NOON)
-    part = PartMessage(disk=disk.url, task=Task.DRILL, inspection="d1", part=3)
-    assert not await rows.is_part_compared(drill, 3)
-    await rows.part_compared(drill, part, 4096, "")
-    assert await rows.is_part_compared(drill, 3)
-    assert not await rows.is_part_compared(drill, 2)
-    assert not await rows.is_part_compared(replace(drill, attempt=2), 3)
-    assert await rows.compared(drill) == Compared(frozenset({3}), 4096, "")
-    await rows.drop_parts(drill)
-    assert not await rows.is_part_compared(drill, 3)
+    disk, parts = cloud.disks.blob("disk.vhd"), cloud.services.parts
+    drill = Inspection.of("d1", JobKind.DRILL, disk.url, "latest", NOON)
+    part = PartMessage(disk=disk.url, task=JobKind.DRILL, inspection="d1", part=3)
+    assert not await parts.is_compared(drill, 3)
+    await parts.add(drill, part, 4096, "")
+    assert await parts.is_compared(drill, 3)
+    assert not await parts.is_compared(drill, 2)
+    assert not await parts.is_compared(replace(drill, attempt=2), 3)
+    assert await parts.compared(drill) == Compared(frozenset({3}), 4096, "")
+    await parts.drop(drill)
+    assert not await parts.is_compared(drill, 3)

@@ -9,7 +9,8 @@ import pytest
 
 from shared.azure.tables.records import RecordConflictError
 from shared.azure.tables.rows import from_row
-from shared.model.restore import Restore, State
+from shared.model.job import Stage
+from shared.model.restore import Restore
 from tests.conformance.clouds import Cloud
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)
@@ -30,63 +31,63 @@ async def test_a_restore_is_added_once(cloud: Cloud) -> None:
     restore, restores = restore_of(cloud, size=2**42, reason="waits ünï", target_is_new=True), cloud.services.restores
     assert await restores.add(restore) is True
     assert await restores.add(replace(restore, point="other")) is False
-    found = await restores.get(restore.address, restore.restore)
+    found = await restores.find(restore.address, restore.row_key)
     assert found
     assert found[0] == restore
 
 
 async def test_a_restore_that_was_not_added_is_not_there(cloud: Cloud) -> None:
     restore = restore_of(cloud)
-    assert await cloud.services.restores.get(restore.address, restore.restore) is None
+    assert await cloud.services.restores.find(restore.address, restore.row_key) is None
 
 
 async def test_a_restore_is_in_the_partition_of_its_disk(cloud: Cloud) -> None:
     restore = restore_of(cloud)
     await cloud.services.restores.add(restore)
-    assert await cloud.services.restores.get(cloud.disks.blob("disk2.vhd"), restore.restore) is None
+    assert await cloud.services.restores.find(cloud.disks.blob("disk2.vhd"), restore.row_key) is None
     assert await cloud.services.restores.add(replace(restore, disk=cloud.disks.blob("disk2.vhd").url))
 
 
 async def test_a_restore_is_put_as_it_was_read_only(cloud: Cloud) -> None:
     restore, restores = restore_of(cloud), cloud.services.restores
     await restores.add(restore)
-    first = await restores.get(restore.address, restore.restore)
+    first = await restores.find(restore.address, restore.row_key)
     assert first
-    after = replace(restore, state=State.PROMOTING, last_error="x", last_error_at=NOON)
+    after = replace(restore, state=Stage.PROMOTING, last_error="x", last_error_at=NOON)
     await restores.put(after, first[1])
-    second = await restores.get(restore.address, restore.restore)
+    second = await restores.find(restore.address, restore.row_key)
     assert second
     assert second[0] == after
     assert second[1] != first[1]
     with pytest.raises(RecordConflictError):
         await restores.put(restore, first[1])
-    assert await restores.get(restore.address, restore.restore) == second
+    assert await restores.find(restore.address, restore.row_key) == second
 
 
 async def test_a_restore_that_is_not_there_is_not_put(cloud: Cloud) -> None:
     restore, other = restore_of(cloud), restore_of(cloud)
     await cloud.services.restores.add(other)
-    found = await cloud.services.restores.get(other.address, other.restore)
+    found = await cloud.services.restores.find(other.address, other.row_key)
     assert found
     with pytest.raises(RecordConflictError):
         await cloud.services.restores.put(restore, found[1])
-    assert await cloud.services.restores.get(restore.address, restore.restore) is None
+    assert await cloud.services.restores.find(restore.address, restore.row_key) is None
 
 
 async def test_the_restores_that_have_not_ended_are_open(cloud: Cloud) -> None:
-    restores = {state: restore_of(cloud, f"disk{number}.vhd") for number, state in enumerate(State)}
+    restores = {state: restore_of(cloud, f"disk{number}.vhd") for number, state in enumerate(Stage)}
     for state, restore in restores.items():
         await cloud.services.restores.add(restore)
-        found = await cloud.services.restores.get(restore.address, restore.restore)
+        found = await cloud.services.restores.find(restore.address, restore.row_key)
         assert found
-        if state is not State.DONE:
+        if state is not Stage.DONE:
             await cloud.services.restores.put(replace(restore, state=state), found[1])
-    ended = {restores[state].restore for state in (State.REFUSED, State.FAILED)}
+    ended = {restores[state].restore for state in (Stage.REFUSED, Stage.FAILED)}
     assert await opened(cloud) == {restore.restore for restore in restores.values()} - ended
 
 
 async def test_a_request_that_names_no_disk_has_a_row_that_is_not_open(cloud: Cloud) -> None:
-    restore = restore_of(cloud, disk="", state=State.REFUSED, ended=NOON)
+    restore = restore_of(cloud, disk="", state=Stage.REFUSED, ended=NOON)
     assert await cloud.services.restores.add(restore) is True
     assert await cloud.services.restores.add(restore) is False
     assert restore.restore not in {row.restore for row in await cloud.services.restores.open()}
@@ -111,9 +112,9 @@ async def test_a_restore_is_changed_though_others_change_it_too_until_it_has_end
         )
 
     await asyncio.gather(*(note(error) for error in "abcd"))
-    found = await restores.get(restore.address, restore.restore)
+    found = await restores.find(restore.address, restore.row_key)
     assert found
     assert sorted(found[0].last_error) == ["a", "b", "c", "d"]
-    await restores.put(replace(found[0], state=State.FAILED), found[1])
+    await restores.put(replace(found[0], state=Stage.FAILED), found[1])
     assert await note("e") is None
     assert await restores.update(restore.address, "restore-no-such", lambda found: found) is None

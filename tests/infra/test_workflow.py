@@ -6,47 +6,58 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.app.crash_scenes import SCENES
 from tests.infra.bicep_file import read
 from tests.infra.tree import BICEP_FILES, MAIN, ROOT, parsed
 
-WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
+WORKFLOWS = {path.stem: path for path in (ROOT / ".github" / "workflows").iterdir()}
+EACH = pytest.mark.parametrize("name", sorted(WORKFLOWS))
 
 
-def workflow() -> dict[str, Any]:
-    read: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text())
+def workflow(name: str = "ci") -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load(WORKFLOWS[name].read_text())
     return read
 
 
-def steps() -> list[dict[str, Any]]:
-    return [step for job in workflow()["jobs"].values() for step in job["steps"]]
+def steps(name: str) -> list[dict[str, Any]]:
+    return [step for job in workflow(name)["jobs"].values() for step in job["steps"]]
 
 
-def commands(job: str) -> str:
-    return "\n".join(step.get("run", "") for step in workflow()["jobs"][job]["steps"])
+def commands(job: str, name: str = "ci") -> str:
+    return "\n".join(step.get("run", "") for step in workflow(name)["jobs"][job]["steps"])
 
 
-def test_each_action_is_pinned_to_a_commit() -> None:
-    used = [step["uses"] for step in steps() if "uses" in step]
+@EACH
+def test_each_action_is_pinned_to_a_commit(name: str) -> None:
+    used = [step["uses"] for step in steps(name) if "uses" in step]
     assert used
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action) for action in used)
 
 
-def test_a_job_may_read_the_repository_and_only_the_one_that_signs_in_gets_a_token() -> None:
-    assert workflow()["permissions"] == {"contents": "read"}
-    jobs = workflow()["jobs"]
-    assert {name: job["permissions"] for name, job in jobs.items() if "permissions" in job} == {
-        "what-if": {"contents": "read", "id-token": "write"}
-    }
+@EACH
+def test_a_job_may_read_the_repository_and_only_the_one_that_signs_in_gets_a_token(name: str) -> None:
+    assert workflow(name)["permissions"] == {"contents": "read"}
+    given = {job: found["permissions"] for job, found in workflow(name)["jobs"].items() if "permissions" in found}
+    assert given == ({"what-if": {"contents": "read", "id-token": "write"}} if name == "ci" else {})
 
 
-def test_the_workflow_runs_the_test_command_on_the_python_of_azure() -> None:
+@EACH
+def test_tests_run_on_the_python_of_azure(name: str) -> None:
+    versions = {step["with"]["python-version"] for step in steps(name) if "python-version" in step.get("with", {})}
+    app = parsed(ROOT / "infra/modules/function-app.bicep")["resources"]["app"]
+    assert versions == {app["config"]["properties"]["functionAppConfig"]["runtime"]["version"]}
+
+
+def test_the_workflow_runs_the_test_command() -> None:
     assert "python3 infra/local test" in commands("test").splitlines()
-    versions = [step["with"]["python-version"] for step in steps() if "python-version" in step.get("with", {})]
-    assert versions == [
-        parsed(ROOT / "infra/modules/function-app.bicep")["resources"]["app"]["config"]["properties"][
-            "functionAppConfig"
-        ]["runtime"]["version"]
-    ]
+
+
+def test_each_night_the_app_is_killed_at_every_call_of_every_scene_and_the_simulation_plays_for_an_hour() -> None:
+    crashes = workflow("nightly")["jobs"]["crashes"]
+    assert crashes["strategy"]["matrix"] == {"scene": [scene.__name__ for scene in SCENES]}
+    [sweep] = [step for step in crashes["steps"] if step.get("run") == "python3 infra/local soak --crashes"]
+    assert sweep["env"] == {"PYTEST_ADDOPTS": "-k ${{ matrix.scene }}"}
+    assert "python3 infra/local soak --minutes 60" in commands("soak", "nightly")
 
 
 def test_the_workflow_builds_every_bicep_file() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from shared.model.disk import DiskRecord, run_of
-from shared.model.inspection import Inspection, Stage, Task
+from shared.model.inspection import INSPECTION_KINDS, Inspection
+from shared.model.job import JobKind, Stage
 from shared.model.point import PointState, RecoveryPoint
-from shared.model.restore import Restore, State
+from shared.model.restore import Restore
 from shared.model.run import Kind, Mode, OpenRun
 
 DISK = "https://disks.blob.core.windows.net/vhds/os.vhd"
@@ -41,7 +42,7 @@ BACKED_UP = replace(
 
 RESTORE = Restore(
     restore="6f3c1d2e",
-    state=State.PROVING,
+    state=Stage.PROVING,
     disk=DISK,
     point="latest",
     target="https://disks.blob.core.windows.net/vhds/restored.vhd",
@@ -53,12 +54,13 @@ RESTORE = Restore(
     requested=NOON,
     checked=NOON,
     phase_began=NOON,
+    progressed=NOON,
 )
 """A restore that has copied everything, and proves it."""
 
 INSPECTION = Inspection(
     inspection="6f3c1d2e",
-    task=Task.DRILL,
+    task=JobKind.DRILL,
     state=Stage.COMPARING,
     disk=DISK,
     recovery_point=BASE,
@@ -68,6 +70,7 @@ INSPECTION = Inspection(
     parts_enqueued=8,
     scratch_etag=ETAG,
     requested=NOON,
+    phase_began=NOON,
     progressed=NOON,
     checked=NOON,
 )
@@ -81,7 +84,8 @@ _times = st.datetimes(timezones=st.just(UTC))
 
 def with_run(record: DiskRecord, **changes: Any) -> DiskRecord:
     """Change the open run of a record."""
-    return record.with_run(replace(run_of(record), **changes))
+    run = replace(run_of(record), **changes)
+    return record.with_run(run.reached(run.position))
 
 
 def runs() -> st.SearchStrategy[OpenRun]:
@@ -95,7 +99,6 @@ def runs() -> st.SearchStrategy[OpenRun]:
         mode=st.sampled_from(Mode),
         kind=st.sampled_from(Kind),
         reason=_texts,
-        opened=st.booleans(),
         plan=_counts,
         copying=_texts,
         position=_counts,
@@ -189,7 +192,7 @@ def inspections() -> st.SearchStrategy[Inspection]:
     return st.builds(
         Inspection,
         inspection=_texts,
-        task=st.sampled_from(Task),
+        task=st.sampled_from(INSPECTION_KINDS),
         state=st.sampled_from(Stage),
         reason=_texts,
         disk=_texts,
@@ -209,6 +212,7 @@ def inspections() -> st.SearchStrategy[Inspection]:
         last_error=_texts,
         last_error_at=st.none() | _times,
         requested=_times,
+        phase_began=_times,
         progressed=_times,
         checked=_times,
         ended=st.none() | _times,
@@ -221,7 +225,7 @@ def restores() -> st.SearchStrategy[Restore]:
     return st.builds(
         Restore,
         restore=_texts,
-        state=st.sampled_from(State),
+        state=st.sampled_from(Stage),
         reason=_texts,
         disk=_texts,
         point=_texts,
@@ -254,5 +258,6 @@ def restores() -> st.SearchStrategy[Restore]:
         requested=_times,
         checked=_times,
         phase_began=_times,
+        progressed=_times,
         ended=st.none() | _times,
     )

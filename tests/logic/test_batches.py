@@ -17,17 +17,18 @@ from shared.model.batches import (
     enqueued_again,
     given_back,
     handed_on,
-    is_stalled,
+    is_run_stalled,
     moved_on,
     still_mine,
     taken_up,
 )
 from shared.model.disk import DiskRecord
+from shared.model.job import Stage
 from shared.model.run import OpenRun
 from tests.logic.change_lists import GIB, MIB, PAGE, change_lists
 from tests.logic.records import BACKED_UP, NOON, SNAPSHOT, with_run
 
-OPENED = with_run(BACKED_UP, opened=True)
+OPENED = with_run(BACKED_UP, state=Stage.COPYING)
 LATER = NOON + timedelta(minutes=5)
 AFTER = timedelta(minutes=30)
 DONE = Effort(ranges=3, bytes_written=8 * MIB, bytes_cleared=PAGE, write_calls=2, clear_calls=1)
@@ -165,19 +166,19 @@ def test_a_dead_worker_is_missed_within_minutes_and_a_message_may_wait_behind_ot
     at_work: bool, patience: timedelta
 ) -> None:
     run = run_of(with_run(OPENED, at_work=at_work, alive=LATER))
-    assert not is_stalled(run, LATER + patience - timedelta(seconds=1), AFTER)
-    assert is_stalled(run, LATER + patience, AFTER)
+    assert not is_run_stalled(run, LATER + patience - timedelta(seconds=1), AFTER)
+    assert is_run_stalled(run, LATER + patience, AFTER)
 
 
 def test_a_run_whose_messages_are_enqueued_again_in_vain_is_given_twice_as_long_each_time_until_it_moves() -> None:
     once = enqueued_again(OPENED, LATER)
-    assert not is_stalled(run_of(once), LATER + AFTER, AFTER)
-    assert is_stalled(run_of(once), LATER + 2 * AFTER, AFTER)
+    assert not is_run_stalled(run_of(once), LATER + AFTER, AFTER)
+    assert is_run_stalled(run_of(once), LATER + 2 * AFTER, AFTER)
     taken = take(once, 0)
     moved = moved_on(taken, run_of(taken), ComeTo(GIB, DONE, 0.5), LATER)
-    assert is_stalled(run_of(handed_on(moved, run_of(taken))), LATER + AFTER, AFTER)
+    assert is_run_stalled(run_of(handed_on(moved, run_of(taken))), LATER + AFTER, AFTER)
     often = with_run(OPENED, replans=1000)
-    assert is_stalled(run_of(often), NOON + timedelta(days=2), AFTER)
+    assert is_run_stalled(run_of(often), NOON + timedelta(days=2), AFTER)
 
 
 def test_what_a_dead_worker_had_is_taken_up_by_the_plan_that_is_enqueued_again() -> None:

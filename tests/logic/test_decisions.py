@@ -12,7 +12,7 @@ from shared.changes.ranges import Effort
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord
-from shared.model.job import is_unwatched
+from shared.model.job import Stage
 from shared.model.point import TakenSnapshot
 from shared.model.run import Kind, OpenRun
 from shared.model.run_steps import begun_anew, given_up, next_check, opened, recovery_point, sealed
@@ -47,7 +47,7 @@ def run_of(record: DiskRecord) -> OpenRun:
 
 def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
     """Put the run half way through its change list, with its third batch at work."""
-    begun = {"opened": True, "kind": kind, "next_batch": 3, "at_work": True, "alive": LATER}
+    begun = {"state": Stage.COPYING, "kind": kind, "next_batch": 3, "at_work": True, "alive": LATER}
     return with_run(record, **begun, position=32 * GIB, batches=2, progressed=LATER, checked=LATER, **HALF._asdict())
 
 
@@ -81,7 +81,7 @@ def test_only_a_blob_that_equals_the_base_snapshot_takes_a_diff(
 
 def test_a_run_is_opened_with_its_kind() -> None:
     assert opened(BACKED_UP, OTHER_ETAG, leased=True) == with_run(
-        BACKED_UP, opened=True, kind=Kind.RESYNC, reason="the backup blob was changed outside a run"
+        BACKED_UP, state=Stage.COPYING, kind=Kind.RESYNC, reason="the backup blob was changed outside a run"
     )
 
 
@@ -117,7 +117,7 @@ def test_a_run_whose_lease_did_not_last_begins_anew_as_a_resync(kind: Kind) -> N
 
 
 def test_an_incremental_run_that_has_written_nothing_yet_goes_on_without_its_lease() -> None:
-    record = with_run(BACKED_UP, opened=True, kind=Kind.INCREMENTAL)
+    record = with_run(BACKED_UP, state=Stage.COPYING, kind=Kind.INCREMENTAL)
     assert opened(record, FOUND, leased=False) == record
 
 
@@ -135,7 +135,7 @@ def test_a_record_without_an_open_run_has_none_to_open() -> None:
 
 
 def test_a_plan_begun_anew_has_another_number_and_no_progress() -> None:
-    begun = {"opened": True, "kind": Kind.RESYNC, "reason": "refused", "plan": 5, "next_batch": 3}
+    begun = {"state": Stage.COPYING, "kind": Kind.RESYNC, "reason": "refused", "plan": 5, "next_batch": 3}
     assert begun_anew(with_run(under_way(BACKED_UP), plan=4), Kind.RESYNC, "refused") == with_run(
         BACKED_UP, **begun, alive=LATER, progressed=LATER, checked=LATER
     )
@@ -173,7 +173,7 @@ def test_a_run_is_unwatched_by_its_last_check(seconds: int, over: bool) -> None:
     after = timedelta(seconds=1800)
     now = NOON + timedelta(seconds=seconds)
     long_ago = NOON - timedelta(days=3)
-    assert is_unwatched(replace(RUN, progressed=long_ago, started=long_ago), now, after) is over
+    assert replace(RUN, progressed=long_ago, started=long_ago).is_unwatched(now, after) is over
 
 
 # --- whose a snapshot is

@@ -1,7 +1,6 @@
 """The log events: each is documented with its level, is named where it is logged, and is logged at its own level."""
 
 import ast
-import itertools
 import json
 import logging
 import re
@@ -10,9 +9,8 @@ import pytest
 
 from infra.local.local_azure import ROOT
 from shared.events import Event, log_event
-from shared.jobs.stage_events import OF_INSPECTION, OF_RESTORE
-from shared.model.inspection import Stage, Task
-from shared.model.restore import State
+from shared.jobs.stage_events import STAGE_EVENTS
+from shared.model.job import ENDS, JobKind, Stage
 
 README = (ROOT / "README.md").read_text()
 NODES = [
@@ -55,10 +53,16 @@ def test_an_event_is_logged_at_its_level(event: Event, caplog: pytest.LogCapture
     assert json.loads(said.message) == {"event": event, "disk": "https://disks.blob.core.windows.net/vhds/os.vhd"}
 
 
-def test_each_state_that_a_restore_comes_to_is_an_event() -> None:
-    assert {state: f"restore-{state}" for state in State} == OF_RESTORE
-
-
-def test_each_stage_that_a_verify_and_a_drill_come_to_is_an_event() -> None:
-    stages = set(itertools.product(Task, Stage)) - {(Task.VERIFY, Stage.PROMOTING)}  # it copies nothing
-    assert {(task, stage): f"{task}-{stage}" for task, stage in stages} == OF_INSPECTION
+@pytest.mark.parametrize(
+    ("kind", "stages"),
+    [
+        (JobKind.RESTORE, {Stage.PROMOTING, Stage.COPYING, Stage.PROVING}),
+        (JobKind.VERIFY, {Stage.COMPARING}),
+        (JobKind.DRILL, {Stage.PROMOTING, Stage.COMPARING}),
+    ],
+)
+def test_each_stage_that_a_job_comes_to_is_an_event(kind: JobKind, stages: set[Stage]) -> None:
+    comes_to = {Stage.REQUESTED, *stages, Stage.ENDING, *ENDS}
+    assert {stage: event for (of, stage), event in STAGE_EVENTS.items() if of is kind} == {
+        stage: f"{kind}-{stage}" for stage in comes_to
+    }

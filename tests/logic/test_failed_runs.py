@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from shared.changes.pace import FASTEST
 from shared.changes.ranges import Effort
-from shared.model.batches import ComeTo, enqueued_again, is_stalled, moved_on, taken_up
+from shared.model.batches import ComeTo, enqueued_again, is_run_stalled, moved_on, taken_up
 from shared.model.blob import BlobState, CopyProgress, CopyStage
 from shared.model.disk import DiskRecord
 from shared.model.failed_runs import (
@@ -20,7 +20,7 @@ from shared.model.failed_runs import (
     is_hopeless,
     tried_again,
 )
-from shared.model.job import PATIENCE
+from shared.model.job import PATIENCE, Stage
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.run_steps import begun_anew, copied, given_up, opened
 from shared.runs.full_copies import looked_at
@@ -30,7 +30,9 @@ FOUND = BlobState(size=64 * GIB, etag=ETAG)
 """The backup blob as the last run has left it."""
 
 LATER = NOON + timedelta(minutes=5)
-UNDER_WAY = taken_up(with_run(BACKED_UP, opened=True, position=GIB, progressed=LATER), RUN.snapshot, 0, 0, LATER)
+UNDER_WAY = taken_up(
+    with_run(BACKED_UP, state=Stage.COPYING, position=GIB, progressed=LATER), RUN.snapshot, 0, 0, LATER
+)
 """The record of a disk in the midst of an incremental run."""
 WHY = "copy-ranges has given up a message of the run"
 
@@ -67,8 +69,8 @@ def test_a_run_that_is_tried_again_is_given_its_time_from_then_on() -> None:
     after = timedelta(minutes=30)
     stalled = with_run(BACKED_UP, replans=6, progressed=NOON - timedelta(days=3))
     run = run_of(tried_again(stalled, NOON))
-    assert not is_stalled(run, NOON + after - timedelta(seconds=1), after)
-    assert is_stalled(run, NOON + after, after)
+    assert not is_run_stalled(run, NOON + after - timedelta(seconds=1), after)
+    assert is_run_stalled(run, NOON + after, after)
 
 
 def test_a_run_is_hopeless_once_it_was_tried_again_as_often_as_may_be() -> None:
@@ -110,7 +112,7 @@ def test_a_run_that_comes_no_further_fails_where_it_has_errors_of_its_own() -> N
 
 
 def test_a_full_copy_may_wait_for_days_and_fails_where_it_can_not_be_looked_at() -> None:
-    waiting = enqueued_again(with_run(BACKED_UP, mode=Mode.FULL, opened=True, position=GIB), LATER)
+    waiting = enqueued_again(with_run(BACKED_UP, mode=Mode.FULL, state=Stage.COPYING, position=GIB), LATER)
     blind = erred(waiting, run_of(waiting).snapshot, LATER)
     assert not is_failing(waiting, LATER)
     assert is_failing(blind, LATER)
@@ -128,7 +130,7 @@ def test_a_run_that_moves_fails_no_more() -> None:
 
 
 def test_a_full_copy_that_moves_fails_no_more() -> None:
-    failed = failed_for_good(copied(with_run(BACKED_UP, mode=Mode.FULL, opened=True), GIB, NOON), WHY)
+    failed = failed_for_good(copied(with_run(BACKED_UP, mode=Mode.FULL, state=Stage.COPYING), GIB, NOON), WHY)
     assert run_of(copied(failed, GIB, LATER)).failed == WHY
     assert run_of(copied(failed, 2 * GIB, LATER)).failed == ""
 

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
-from shared.model.batches import enqueued_again, is_stalled
+from shared.model.batches import enqueued_again, is_run_stalled
 from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord
+from shared.model.job import Stage
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.run_steps import copied, full_copy, given_up, opened, recovery_point, sealed, sealed_copy
@@ -22,10 +23,10 @@ FOUND = BlobState(size=64 * GIB, etag=ETAG)
 """The backup blob as the last incremental run has left it."""
 
 LATER = NOON + timedelta(minutes=5)
-COPYING = with_run(BACKED_UP, mode=Mode.FULL, kind=Kind.FULL, opened=True, copying="Copy Blob")
+COPYING = with_run(BACKED_UP, mode=Mode.FULL, kind=Kind.FULL, state=Stage.COPYING, copying="Copy Blob")
 """The record of a disk in full-copy mode that was backed up incrementally before."""
 
-FIRST_COPYING = with_run(NEW, mode=Mode.FULL, kind=Kind.FULL, opened=True, copying="Copy Blob")
+FIRST_COPYING = with_run(NEW, mode=Mode.FULL, kind=Kind.FULL, state=Stage.COPYING, copying="Copy Blob")
 """The record of a disk in its first run, in full-copy mode."""
 
 AFTER_FULL_COPY = "the last backup was a full copy"
@@ -112,8 +113,8 @@ def test_a_copy_that_stands_still_is_stalled_and_one_that_moves_is_not() -> None
     after = timedelta(seconds=1800)
     moving = copied(COPYING, GIB, NOON)
     stands_still = copied(moving, GIB, NOON + after)
-    assert is_stalled(run_of(stands_still), NOON + after, after)
-    assert not is_stalled(run_of(copied(moving, GIB + 1, NOON + after)), NOON + after, after)
+    assert is_run_stalled(run_of(stands_still), NOON + after, after)
+    assert not is_run_stalled(run_of(copied(moving, GIB + 1, NOON + after)), NOON + after, after)
 
 
 def test_a_copy_planned_again_in_vain_is_given_its_usual_time_once_it_moves() -> None:

@@ -11,26 +11,18 @@ from hypothesis import strategies as st
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.disk import DISK_ROW
 from shared.model.inspection import (
-    ENDS,
-    MOST_ATTEMPTS,
+    INSPECTION_KINDS,
     PARTS_AHEAD,
     Compared,
     Inspection,
-    Stage,
-    Task,
-    begun,
     built_on,
     compared,
-    ended,
     missing,
     next_parts,
     parts_at_once,
-    row_key,
-    tried_again,
 )
-from shared.model.job import is_unwatched
+from shared.model.job import ENDS, JobKind, Stage, job_row
 from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
-from shared.model.restore import RESTORE_ROW_PREFIX
 from shared.model.run import Kind
 from tests.logic.records import BASE, DISK, GIB, INSPECTION, NOON, SNAPSHOT, inspections
 
@@ -79,8 +71,8 @@ def test_what_never_happened_has_no_property() -> None:
     assert not to_row(INSPECTION).keys() & {"ended", "last_error_at"}
 
 
-@pytest.mark.parametrize("task", Task)
-def test_what_is_asked_for_gives_the_row_of_an_inspection_that_has_done_nothing_yet(task: Task) -> None:
+@pytest.mark.parametrize("task", INSPECTION_KINDS)
+def test_what_is_asked_for_gives_the_row_of_an_inspection_that_has_done_nothing_yet(task: JobKind) -> None:
     inspection = Inspection.of("6f3c1d2e", task, DISK, SNAPSHOT, NOON)
     assert inspection == Inspection(
         inspection="6f3c1d2e",
@@ -90,6 +82,7 @@ def test_what_is_asked_for_gives_the_row_of_an_inspection_that_has_done_nothing_
         point=SNAPSHOT,
         attempt=1,
         requested=NOON,
+        phase_began=NOON,
         progressed=NOON,
         checked=NOON,
     )
@@ -99,15 +92,15 @@ def test_what_is_asked_for_gives_the_row_of_an_inspection_that_has_done_nothing_
 
 def test_the_row_of_an_inspection_is_named_after_its_task_and_its_id() -> None:
     assert INSPECTION.row_key == "drill-6f3c1d2e"
-    assert row_key(Task.VERIFY, "6f3c1d2e") == "verify-6f3c1d2e"
+    assert job_row(JobKind.VERIFY, "6f3c1d2e") == "verify-6f3c1d2e"
 
 
-@pytest.mark.parametrize("task", Task)
-def test_the_row_of_an_inspection_is_no_other_row_of_its_disk(task: Task) -> None:
-    row = row_key(task, "6f3c1d2e")
+@pytest.mark.parametrize("task", INSPECTION_KINDS)
+def test_the_row_of_an_inspection_is_no_other_row_of_its_disk(task: JobKind) -> None:
+    row = job_row(task, "6f3c1d2e")
     assert row != DISK_ROW
-    assert not row.startswith((POINT_ROW_PREFIX, RESTORE_ROW_PREFIX))
-    assert [other for other in Task if row.startswith(f"{other}-")] == [task]
+    assert not row.startswith((POINT_ROW_PREFIX, job_row(JobKind.RESTORE, "")))
+    assert [other for other in INSPECTION_KINDS if row.startswith(f"{other}-")] == [task]
 
 
 @pytest.mark.parametrize("stage", Stage)
@@ -118,8 +111,8 @@ def test_an_inspection_has_ended_when_it_is_done_refused_or_has_failed(stage: St
 
 def test_an_inspection_that_nobody_looks_at_is_unwatched() -> None:
     after = timedelta(minutes=30)
-    assert not is_unwatched(INSPECTION, NOON + after - timedelta(seconds=1), after)
-    assert is_unwatched(INSPECTION, NOON + after, after)
+    assert not INSPECTION.is_unwatched(NOON + after - timedelta(seconds=1), after)
+    assert INSPECTION.is_unwatched(NOON + after, after)
 
 
 # --- stages
@@ -130,7 +123,7 @@ def test_an_inspection_that_nobody_looks_at_is_unwatched() -> None:
 def test_a_stage_begins_with_nothing_done_and_the_whole_recovery_point_before_it(
     inspection: Inspection, stage: Stage
 ) -> None:
-    then = begun(inspection, stage, LATER)
+    then = inspection.begun(stage, LATER)
     assert then.state is stage
     assert (then.bytes_done, then.bytes_total, then.parts_done) == (0, inspection.size, 0)
     assert (then.parts_enqueued, then.stalls) == (False, 0)
@@ -140,14 +133,15 @@ def test_a_stage_begins_with_nothing_done_and_the_whole_recovery_point_before_it
 @a_few
 @given(inspections(), st.sampled_from([Stage.PROMOTING, Stage.COMPARING]))
 def test_a_stage_that_begins_is_one_of_the_same_inspection_and_attempt(inspection: Inspection, stage: Stage) -> None:
-    progress = {"state", "bytes_done", "bytes_total", "parts_done", "parts_enqueued", "stalls", "progressed", "checked"}
-    assert changes(inspection, begun(inspection, stage, LATER)) <= progress
+    progress = {"bytes_done", "bytes_total", "parts_done", "parts_enqueued", "stalls"}
+    changed = {*progress, "state", "reason", "phase_began", "progressed", "checked"}
+    assert changes(inspection, inspection.begun(stage, LATER)) <= changed
 
 
 @a_few
 @given(inspections(), st.sampled_from(sorted(ENDS)))
 def test_an_inspection_ends_with_a_reason_and_the_time_it_took(inspection: Inspection, stage: Stage) -> None:
-    then = ended(inspection, stage, "all bytes equal", inspection.requested + timedelta(seconds=90.5))
+    then = inspection.end(stage, "all bytes equal", inspection.requested + timedelta(seconds=90.5))
     assert then.has_ended
     assert (then.state, then.reason, then.duration_seconds) == (stage, "all bytes equal", 90.5)
     assert then.ended == then.checked == inspection.requested + timedelta(seconds=90.5)
@@ -158,7 +152,7 @@ def test_an_inspection_ends_with_a_reason_and_the_time_it_took(inspection: Inspe
 
 
 def test_a_drill_that_is_tried_again_restores_anew_and_says_why() -> None:
-    then = tried_again(replace(INSPECTION, parts_done=40, stalls=2), "somebody has written", LATER)
+    then = replace(INSPECTION, parts_done=40, stalls=2).try_again("somebody has written", LATER).job
     assert (then.state, then.attempt, then.scratch_etag) == (Stage.PROMOTING, 2, "")
     assert (then.parts_done, then.bytes_done, then.parts_enqueued, then.stalls) == (0, 0, False, 0)
     assert (then.last_error, then.last_error_at) == ("somebody has written", LATER)
@@ -168,20 +162,25 @@ def test_a_drill_that_is_tried_again_restores_anew_and_says_why() -> None:
 def test_the_attempts_of_a_drill_come_to_an_end() -> None:
     drill, attempts = INSPECTION, 1
     while not drill.has_ended:
-        drill = tried_again(drill, f"the copy of attempt {attempts} failed", LATER)
+        drill = drill.try_again(f"the copy of attempt {attempts} failed", LATER).job
         attempts += not drill.has_ended
-    assert attempts == drill.attempt == MOST_ATTEMPTS
+    assert attempts == drill.attempt == Inspection.most_attempts
     assert (drill.state, drill.ended) == (Stage.FAILED, LATER)
-    assert drill.reason == f"the copy of attempt {MOST_ATTEMPTS} failed. It was tried {MOST_ATTEMPTS} times"
+    assert (
+        drill.reason
+        == f"the copy of attempt {Inspection.most_attempts} failed. It was tried {Inspection.most_attempts} times"
+    )
 
 
 def test_a_drill_keeps_to_its_recovery_point_on_every_attempt() -> None:
-    assert tried_again(attempt(1), "once", LATER).recovery_point == INSPECTION.recovery_point
-    assert tried_again(attempt(MOST_ATTEMPTS), "for good", LATER).recovery_point == INSPECTION.recovery_point
+    assert attempt(1).try_again("once", LATER).job.recovery_point == INSPECTION.recovery_point
+    assert (
+        attempt(Inspection.most_attempts).try_again("for good", LATER).job.recovery_point == INSPECTION.recovery_point
+    )
 
 
 def test_each_attempt_of_a_drill_marks_its_copy_as_its_own() -> None:
-    marks = [attempt(number).mark for number in range(1, MOST_ATTEMPTS + 1)]
+    marks = [attempt(number).mark for number in range(1, Inspection.most_attempts + 1)]
     others = [replace(attempt(number), inspection="7a4d2e3f").mark for number in range(1, 4)]
     assert len({*marks, *others}) == len(marks) + len(others)
 

@@ -2,17 +2,19 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 
 from shared.azure.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
 from shared.model.blob_names import LONGEST_NAME
-from shared.model.inspection import Task
+from shared.model.job import JobKind
 from shared.model.messages import (
     BatchMessage,
     FinishMessage,
     InspectedMessage,
     InspectionMessage,
+    JobMessage,
     Message,
     MessageError,
     PartMessage,
@@ -43,10 +45,10 @@ def body(message: object) -> bytes:
         BatchMessage(disk=DISK, run=SNAPSHOT, plan=1, number=40_000),
         FinishMessage(disk=DISK, run=SNAPSHOT),
         RestoreMessage(disk=DISK, restore="6f3c1d2e"),
-        InspectionMessage(disk=DISK, task=Task.VERIFY, inspection=f"before-{SNAPSHOT}"),
-        InspectionMessage(disk=DISK, task=Task.DRILL, inspection="6f3c1d2e"),
-        PartMessage(disk=DISK, task=Task.VERIFY, inspection="20261122T1200Z", part=0),
-        PartMessage(disk=DISK, task=Task.DRILL, inspection="6f3c1d2e", part=8191),
+        InspectionMessage(disk=DISK, task=JobKind.VERIFY, inspection=f"before-{SNAPSHOT}"),
+        InspectionMessage(disk=DISK, task=JobKind.DRILL, inspection="6f3c1d2e"),
+        PartMessage(disk=DISK, task=JobKind.VERIFY, inspection="20261122T1200Z", part=0),
+        PartMessage(disk=DISK, task=JobKind.DRILL, inspection="6f3c1d2e", part=8191),
     ],
 )
 def test_a_message_is_read_as_it_was_sent(message: Message) -> None:
@@ -60,8 +62,8 @@ def test_a_message_is_read_as_it_was_sent(message: Message) -> None:
         BatchMessage(disk=LONGEST_URL, run=SNAPSHOT, plan=9999, number=10**6),
         FinishMessage(disk=LONGEST_URL, run=SNAPSHOT, plan=9999),
         RestoreMessage(disk=LONGEST_URL, restore="6" * 36),
-        InspectionMessage(disk=LONGEST_URL, task=Task.VERIFY, inspection=f"before-{SNAPSHOT}"),
-        PartMessage(disk=LONGEST_URL, task=Task.VERIFY, inspection=f"before-{SNAPSHOT}", part=8191),
+        InspectionMessage(disk=LONGEST_URL, task=JobKind.VERIFY, inspection=f"before-{SNAPSHOT}"),
+        PartMessage(disk=LONGEST_URL, task=JobKind.VERIFY, inspection=f"before-{SNAPSHOT}", part=8191),
     ],
 )
 def test_a_message_fits_whatever_its_disk_is_named(message: Message) -> None:
@@ -139,7 +141,7 @@ def test_a_refusal_does_not_repeat_what_was_sent_to_a_restore() -> None:
 
 
 def test_the_message_of_an_inspection_names_the_disk_whose_point_is_inspected() -> None:
-    message = PartMessage(disk=DISK, task=Task.DRILL, inspection="6f3c1d2e", part=7)
+    message = PartMessage(disk=DISK, task=JobKind.DRILL, inspection="6f3c1d2e", part=7)
     assert message.address.url == DISK
     assert json.loads(message.body) == {**DRILL, "part": 7}
 
@@ -147,12 +149,12 @@ def test_the_message_of_an_inspection_names_the_disk_whose_point_is_inspected() 
 # --- queues (REST: Naming queues and metadata: 3 to 63 lower-case letters, digits and single dashes)
 
 
-def kinds(kind: type[Message]) -> set[type[Message]]:
+def kinds(kind: type[Any]) -> set[type[Any]]:
     return {kind}.union(*(kinds(inner) for inner in kind.__subclasses__()))
 
 
 def test_every_message_has_a_queue_of_its_own() -> None:
-    assert set(QUEUE_OF) == kinds(Message) - {Message, RunMessage, InspectedMessage}
+    assert set(QUEUE_OF) == kinds(Message) - {Message, RunMessage, JobMessage, InspectedMessage}
     assert len(set(QUEUE_OF.values())) == len(QUEUE_OF)
 
 

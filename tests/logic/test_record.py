@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.changes.ranges import Effort
 from shared.model.disk import DiskRecord
+from shared.model.job import Stage
 from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
 from shared.model.run import Kind, OpenRun
 from tests.logic.records import BACKED_UP, BASE, DISK, NEW, NOON, RUN, SNAPSHOT, points, records, with_run
@@ -79,10 +80,10 @@ def test_the_table_takes_every_property_of_a_recovery_point(point: RecoveryPoint
 
 
 def test_whole_numbers_are_written_in_64_bits_and_truth_as_truth() -> None:
-    properties = to_properties(to_row(with_run(BACKED_UP, size=8 * 1024**4, opened=True)))
+    properties = to_properties(to_row(with_run(BACKED_UP, size=8 * 1024**4, state=Stage.COPYING)))
     assert properties["run_size"] == EntityProperty(8 * 1024**4, EdmType.INT64)
     assert properties["base_size"].edm_type == EdmType.INT64
-    assert properties["run_opened"] is True
+    assert properties["adopted"] is False
 
 
 def test_the_open_run_is_in_properties_of_its_own() -> None:

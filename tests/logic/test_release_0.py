@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from shared.azure.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
+from shared.azure.tables.job_rows import UNREADABLE_PARTITION
 from shared.azure.tables.records import POISON_PARTITION
 from shared.azure.tables.rows import from_properties, from_row, to_row
 from shared.model.disk import DISK_ROW, DiskRecord
-from shared.model.inspection import Compared, Inspection, Stage, Task
+from shared.model.inspection import INSPECTION_KINDS, Compared, Inspection
+from shared.model.job import ENDS, JobKind, Stage, job_row
 from shared.model.messages import (
     BatchMessage,
     FinishMessage,
@@ -23,18 +25,23 @@ from shared.model.messages import (
 from shared.model.names import DRILL_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, disk_key
 from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
 from shared.model.requests import InspectionRequest, RestoreRequest
-from shared.model.restore import RESTORE_ROW_PREFIX, UNREADABLE_PARTITION, Restore, State
+from shared.model.restore import Restore
 from shared.model.run import Kind, Mode
 from tests.data.recorded import RELEASE_0, Row, messages, rows
 
 BACKUPS = rows(RELEASE_0, "backups")
-INSPECTION_ROWS = tuple(f"{task}-" for task in Task)
+INSPECTION_ROWS = tuple(f"{task}-" for task in INSPECTION_KINDS)
 READERS: dict[str, Callable[[bytes], Any]] = {
     **{queue: kind.read for kind, queue in QUEUE_OF.items()},
     RESTORE_REQUESTS_QUEUE: RestoreRequest.read,
     VERIFY_QUEUE: InspectionRequest.read,
     DRILL_QUEUE: InspectionRequest.read,
 }
+
+
+OF_RESTORES = {Stage.REQUESTED, Stage.PROMOTING, Stage.COPYING, Stage.PROVING, *ENDS}
+OF_DRILLS = {Stage.REQUESTED, Stage.PROMOTING, Stage.COMPARING, Stage.ENDING, *ENDS}
+"""The stages that the release knew."""
 
 
 def rows_of(*prefixes: str) -> list[Row]:
@@ -48,7 +55,7 @@ def read(row: Row) -> DiskRecord | RecoveryPoint | Restore | Inspection:
         return from_row(DiskRecord, row)
     if key.startswith(POINT_ROW_PREFIX):
         return from_row(RecoveryPoint, row)
-    return from_row(Restore, row) if key.startswith(RESTORE_ROW_PREFIX) else from_row(Inspection, row)
+    return from_row(Restore, row) if key.startswith(job_row(JobKind.RESTORE, "")) else from_row(Inspection, row)
 
 
 def record(name: str) -> DiskRecord:
@@ -69,13 +76,14 @@ def read_messages() -> Iterable[tuple[str, Any]]:
 def test_every_row_is_read_and_says_what_was_stored(row: Row) -> None:
     stored = from_properties(row)
     said = to_row(read(stored))
-    assert {name: said[name] for name in stored.keys() - {"PartitionKey", "RowKey"}} == {
-        name: value for name, value in stored.items() if name not in {"PartitionKey", "RowKey"}
+    said_otherwise = {"PartitionKey", "RowKey", "run_opened"}  # an open run has a stage now
+    assert {name: said[name] for name in stored.keys() - said_otherwise} == {
+        name: value for name, value in stored.items() if name not in said_otherwise
     }
 
 
 def test_the_rows_are_in_the_partitions_where_they_are_looked_for() -> None:
-    for row in rows_of(DISK_ROW, RESTORE_ROW_PREFIX, *INSPECTION_ROWS):
+    for row in rows_of(DISK_ROW, job_row(JobKind.RESTORE, ""), *INSPECTION_ROWS):
         found = read(row)
         assert not isinstance(found, RecoveryPoint)
         if row["RowKey"] == DISK_ROW and "*" in row["disk"]:
@@ -124,15 +132,15 @@ def test_there_are_recovery_points_of_each_kind_and_state() -> None:
 
 
 def test_there_are_restores_in_each_state() -> None:
-    restores = [from_row(Restore, row) for row in rows_of(RESTORE_ROW_PREFIX)]
-    assert {restore.state for restore in restores} == set(State)
+    restores = [from_row(Restore, row) for row in rows_of(job_row(JobKind.RESTORE, ""))]
+    assert {restore.state for restore in restores} == OF_RESTORES
     assert any(not restore.disk for restore in restores), "a request that nobody could read"
 
 
 def test_there_are_verifies_and_drills_in_each_stage() -> None:
     inspections = [from_row(Inspection, row) for row in rows_of(*INSPECTION_ROWS)]
-    assert {found.state for found in inspections if found.task is Task.DRILL} == set(Stage)
-    assert {found.state for found in inspections if found.task is Task.VERIFY} == set(Stage) - {Stage.PROMOTING}
+    assert {found.state for found in inspections if found.task is JobKind.DRILL} == OF_DRILLS
+    assert {found.state for found in inspections if found.task is JobKind.VERIFY} == OF_DRILLS - {Stage.PROMOTING}
 
 
 def test_a_message_that_belongs_to_no_disk_is_kept() -> None:

@@ -11,23 +11,13 @@ from hypothesis import strategies as st
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DISK_ROW
-from shared.model.job import LONGEST_CHECK_DELAY, is_unwatched
+from shared.model.job import ENDS, LONGEST_CHECK_DELAY, JobKind, Stage, job_row, next_try
 from shared.model.names import restore_lease_id
 from shared.model.point import POINT_ROW_PREFIX
 from shared.model.requests import RestoreRequest
 from shared.model.restore import (
-    ENDS,
-    MOST_ATTEMPTS,
-    RESTORE_ROW_PREFIX,
     RefusedError,
     Restore,
-    RestoreFailedError,
-    State,
-    begun,
-    ended,
-    next_look,
-    next_try,
-    tried_again,
 )
 from shared.model.restore_target import default_target, point_asked_for, require_allowed
 from tests.logic.conftest import VHDS, Load
@@ -205,11 +195,11 @@ def test_a_request_gives_the_row_of_a_restore_that_has_done_nothing_yet() -> Non
     request = RestoreRequest(disk=DISK, point=BASE, target=f"{VHDS}/new.vhd", overwrite=True)
     restore = Restore.of("6f3c1d2e", request, NOON)
     assert (restore.disk, restore.point, restore.target, restore.overwrite) == (DISK, BASE, f"{VHDS}/new.vhd", True)
-    assert (restore.state, restore.attempt, restore.recovery_point) == (State.REQUESTED, 1, "")
+    assert (restore.state, restore.attempt, restore.recovery_point) == (Stage.REQUESTED, 1, "")
     assert (restore.requested, restore.checked, restore.phase_began, restore.ended) == (NOON, NOON, NOON, None)
     assert restore.lease == restore_lease_id("6f3c1d2e")
     assert restore.row_key == "restore-6f3c1d2e"
-    assert restore.row_key.startswith(RESTORE_ROW_PREFIX)
+    assert restore.row_key.startswith(job_row(JobKind.RESTORE, ""))
     assert restore.address == BlobAddress.parse(DISK)
 
 
@@ -218,36 +208,38 @@ def test_a_request_without_a_target_has_none_on_its_row() -> None:
 
 
 def test_the_rows_of_restores_are_apart_from_those_of_a_disk_and_its_points() -> None:
-    assert not RESTORE_ROW_PREFIX.startswith(POINT_ROW_PREFIX)
-    assert not POINT_ROW_PREFIX.startswith(RESTORE_ROW_PREFIX)
-    assert not DISK_ROW.startswith((RESTORE_ROW_PREFIX, POINT_ROW_PREFIX))
+    assert not job_row(JobKind.RESTORE, "").startswith(POINT_ROW_PREFIX)
+    assert not POINT_ROW_PREFIX.startswith(job_row(JobKind.RESTORE, ""))
+    assert not DISK_ROW.startswith((job_row(JobKind.RESTORE, ""), POINT_ROW_PREFIX))
 
 
 # --- states
 
 
-@pytest.mark.parametrize("state", State)
-def test_a_restore_has_ended_when_it_is_done_refused_or_failed(state: State) -> None:
+@pytest.mark.parametrize("state", Stage)
+def test_a_restore_has_ended_when_it_is_done_refused_or_failed(state: Stage) -> None:
     restore = replace(RESTORE, state=state)
     assert restore.has_ended is (state in ENDS) is (state.value in {"done", "refused", "failed"})
 
 
-@pytest.mark.parametrize("state", [State.PROMOTING, State.COPYING])
-def test_with_each_state_that_copies_a_copy_begins_from_nothing(state: State) -> None:
+@pytest.mark.parametrize("state", [Stage.PROMOTING, Stage.COPYING])
+def test_with_each_state_that_copies_a_copy_begins_from_nothing(state: Stage) -> None:
     waiting = replace(RESTORE, bytes_done=5, bytes_total=9, reason="waits for the open run")
-    copying = replace(RESTORE, state=state, bytes_total=RESTORE.size, phase_began=LATER, checked=LATER)
-    assert begun(waiting, state, LATER) == copying
+    copying = replace(
+        RESTORE, state=state, bytes_total=RESTORE.size, phase_began=LATER, progressed=LATER, checked=LATER
+    )
+    assert waiting.begun(state, LATER) == copying
 
 
 def test_a_proof_begins_with_the_reason_to_wait_gone() -> None:
-    restore = begun(replace(RESTORE, reason="waits for the open run"), State.PROVING, LATER)
-    assert (restore.state, restore.reason) == (State.PROVING, "")
+    restore = replace(RESTORE, reason="waits for the open run").begun(Stage.PROVING, LATER)
+    assert (restore.state, restore.reason) == (Stage.PROVING, "")
     assert (restore.phase_began, restore.checked) == (LATER, LATER)
 
 
 @pytest.mark.parametrize("state", sorted(ENDS))
-def test_the_end_of_a_restore_is_on_its_row(state: State) -> None:
-    restore = ended(RESTORE, state, "the disk is gone", LATER)
+def test_the_end_of_a_restore_is_on_its_row(state: Stage) -> None:
+    restore = RESTORE.end(state, "the disk is gone", LATER)
     assert (restore.state, restore.reason, restore.ended, restore.checked) == (state, "the disk is gone", LATER, LATER)
     assert restore.has_ended
 
@@ -282,9 +274,9 @@ def test_a_restore_tried_again_copies_and_proves_everything_anew() -> None:
         bytes_done=8,
         bytes_total=9,
     )
-    assert tried_again(proven, "the copy was lost", LATER) == replace(
+    assert proven.try_again("the copy was lost", LATER).job == replace(
         RESTORE,
-        state=State.PROMOTING,
+        state=Stage.PROMOTING,
         attempt=2,
         bytes_total=RESTORE.size,
         parts_total=4,
@@ -296,39 +288,41 @@ def test_a_restore_tried_again_copies_and_proves_everything_anew() -> None:
         trouble_since=LATER,
         failures=1,
         phase_began=LATER,
+        progressed=LATER,
         checked=LATER,
     )
 
 
 def test_the_copies_of_each_try_are_marked_otherwise() -> None:
     assert RESTORE.mark == "6f3c1d2e/1"
-    assert tried_again(RESTORE, "lost", LATER).mark == "6f3c1d2e/2"
+    assert RESTORE.try_again("lost", LATER).job.mark == "6f3c1d2e/2"
     assert replace(RESTORE, restore="6f3c1d2f").mark != RESTORE.mark
 
 
 def test_a_restore_is_tried_so_often_and_then_fails_with_the_reason() -> None:
-    restore, delays = RESTORE, [next_try(RESTORE)]
-    for _ in range(MOST_ATTEMPTS - 1):
-        restore = tried_again(restore, "the copy was lost", LATER)
-        delays.append(next_try(restore))
+    restore, delays = RESTORE, [next_try(RESTORE.attempt)]
+    for _ in range(Restore.most_attempts - 1):
+        restore = restore.try_again("the copy was lost", LATER).job
+        delays.append(next_try(restore.attempt))
     assert [delay.total_seconds() for delay in delays] == [5, 5, 25, 125, 625]
-    with pytest.raises(RestoreFailedError, match=r"the copy was lost\. It was tried 5 times"):
-        tried_again(restore, "the copy was lost", LATER)
+    failed, _ = restore.try_again("the copy was lost", LATER)
+    assert failed.state is Stage.FAILED
+    assert failed.reason.startswith("the copy was lost. It was tried 5 times; ")
 
 
 @a_few
 @given(st.timedeltas(min_value=timedelta(days=-1), max_value=timedelta(days=30)))
 def test_a_copy_is_looked_at_again_within_a_second_and_a_minute(age: timedelta) -> None:
-    assert timedelta(seconds=1) <= next_look(RESTORE, NOON + age) <= timedelta(seconds=60)
+    assert timedelta(seconds=1) <= RESTORE.next_look(NOON + age) <= timedelta(seconds=60)
 
 
 def test_a_copy_is_looked_at_less_often_as_it_takes_longer() -> None:
     young = replace(RESTORE, phase_began=LATER)
-    looks = [next_look(young, LATER + timedelta(seconds=age)).total_seconds() for age in (0, 10, 100, 600, 86400)]
+    looks = [young.next_look(LATER + timedelta(seconds=age)).total_seconds() for age in (0, 10, 100, 600, 86400)]
     assert looks == [1, 1, 10, 60, LONGEST_CHECK_DELAY.total_seconds()]
 
 
 @pytest.mark.parametrize(("seconds", "over"), [(-5, False), (0, False), (1799, False), (1800, True), (9999, True)])
 def test_a_restores_message_is_lost_when_nobody_has_looked_for_long(seconds: int, over: bool) -> None:
     old = replace(RESTORE, requested=NOON - timedelta(days=3), phase_began=NOON - timedelta(days=2))
-    assert is_unwatched(old, NOON + timedelta(seconds=seconds), timedelta(seconds=1800)) is over
+    assert old.is_unwatched(NOON + timedelta(seconds=seconds), timedelta(seconds=1800)) is over

@@ -9,7 +9,7 @@ from shared.azure.blobs.copying import BlobCopies
 from shared.azure.blobs.refusals import as_left, copying_over
 from shared.model.addresses import BlobAddress
 from shared.model.names import DRILL_METADATA
-from tests.simulation import limits
+from tests.simulation import claims, limits
 from tests.simulation.blobs import Blob, Copy
 from tests.simulation.calls import Calls
 from tests.simulation.refusals import refusal
@@ -72,4 +72,4 @@ class SimulatedCopies(BlobCopies):
             world.kept_by_soft_delete(blob)
         target.begin_copy(copy, metadata or taken.metadata, etag, lease_id)
         world.blobs[blob] = target
-        world.copied_over(blob, metadata, before)
+        claims.copied_over(world, blob, metadata, before)

@@ -15,10 +15,11 @@ from shared.backup.plan_changes import plan_changes
 from shared.backup.report_tick import report_tick
 from shared.backup.take_snapshots import take_snapshots
 from shared.inspection.compare_part import compare_part
-from shared.inspection.request import inspect_all, request_inspection
+from shared.inspection.request import inspect_all
 from shared.inspection.steps import continue_inspection
-from shared.jobs.report_poison import report_poison
-from shared.model.inspection import Task
+from shared.jobs.poison import report_poison
+from shared.jobs.request import request_job
+from shared.model.job import JobKind
 from shared.model.messages import (
     BatchMessage,
     FinishMessage,
@@ -41,9 +42,9 @@ from shared.model.names import (
     VERIFY_QUEUE,
 )
 from shared.points.rebuild_catalogue import rebuild_catalogue
-from shared.restore.request import restore_disk
 from shared.restore.steps import continue_restore
 from shared.settings import Settings
+from tests.simulation import ticks
 from tests.simulation.calls import CURRENT, Calls, Crash, Invocation
 from tests.simulation.services import settings_of, simulated, source_disks
 from tests.simulation.world import QueueMessage, World
@@ -62,10 +63,10 @@ STEPS: Mapping[str, Step] = {
     PLAN_CHANGES_QUEUE: lambda services, message: plan_changes(services, PlanMessage.read(message.body)),
     COPY_RANGES_QUEUE: lambda services, message: copy_ranges(services, BatchMessage.read(message.body)),
     FINISH_BACKUP_QUEUE: lambda services, message: finish_backup(services, FinishMessage.read(message.body)),
-    RESTORE_REQUESTS_QUEUE: lambda services, message: restore_disk(services, message.body, message.id),
+    RESTORE_REQUESTS_QUEUE: lambda services, message: request_job(services, JobKind.RESTORE, message.body, message.id),
     CONTINUE_RESTORE_QUEUE: lambda services, message: continue_restore(services, RestoreMessage.read(message.body)),
-    VERIFY_QUEUE: lambda services, message: request_inspection(services, Task.VERIFY, message.body, message.id),
-    DRILL_QUEUE: lambda services, message: request_inspection(services, Task.DRILL, message.body, message.id),
+    VERIFY_QUEUE: lambda services, message: request_job(services, JobKind.VERIFY, message.body, message.id),
+    DRILL_QUEUE: lambda services, message: request_job(services, JobKind.DRILL, message.body, message.id),
     CONTINUE_INSPECTION_QUEUE: lambda services, message: continue_inspection(
         services, InspectionMessage.read(message.body)
     ),
@@ -111,9 +112,10 @@ class Host:
     def tick(self) -> None:
         """Have the timer go off."""
         self.last_tick = self._world.now
+        ticks.begun(self._world, self.settings, self.last_tick)
         self._start("take_snapshots", take_snapshots(self._services()), None)
 
-    def inspect(self, task: Task) -> None:
+    def inspect(self, task: JobKind) -> None:
         """Have the timer of inspections go off."""
         self._start(f"{task} all", inspect_all(self._services(), task), None)
 

@@ -6,12 +6,12 @@ from datetime import datetime
 
 from shared.inspection.conclude import BUILT_ON
 from shared.model.addresses import BlobAddress
-from shared.model.inspection import Inspection, Stage
+from shared.model.inspection import Inspection
+from shared.model.job import Stage
 from shared.model.names import (
     COPY_METADATA,
     DRILL_METADATA,
     PAGE,
-    REPORT_TICK_QUEUE,
     RESTORE_METADATA,
     RUN_METADATA,
     RUN_SEPARATOR,
@@ -20,7 +20,7 @@ from shared.model.names import (
 )
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
-from shared.model.restore import MOST_ATTEMPTS, Restore, State
+from shared.model.restore import Restore
 from shared.model.run import Kind
 from shared.settings import Settings
 from tests.simulation.blobs import SUCCESS, Pages, same_content
@@ -62,7 +62,7 @@ def _may_be_whole(world: World, disk: BlobAddress, last: RecoveryPoint) -> bool:
     if last.sealed < world.calm_since:
         return True  # a batch that was delivered twice may write on, under its lease, after the seal
     over = [restore for restore in world.restore_rows() if restore.target == disk.url]
-    return any(restore.ended is None or restore.ended >= last.sealed for restore in over if restore.state != State.DONE)
+    return any(restore.ended is None or restore.ended >= last.sealed for restore in over if restore.state != Stage.DONE)
 
 
 def restore_written(world: World, before: Restore | None, then: Restore, read_since: datetime) -> None:
@@ -71,11 +71,11 @@ def restore_written(world: World, before: Restore | None, then: Restore, read_si
         world.violations.append(f"{then.restore} is {then.state} after it was {before.state}")
     if then.recovery_point and not (before and before.recovery_point):
         world.violations += _wrong_choice(world, then, read_since)
-    if then.state is State.DONE:
+    if then.state is Stage.DONE:
         world.violations += _wrong_when_done(world, then)
-    if then.state is State.REFUSED and not (then.target and is_explained(world, then)):
+    if then.state is Stage.REFUSED and not (then.target and is_explained(world, then)):
         world.violations += [f"{then.restore} was refused and wrote to {blob.blob}" for blob in _written(world, then)]
-    if then.state is State.FAILED and not is_explained(world, then):
+    if then.state is Stage.FAILED and not is_explained(world, then):
         world.violations.append(f"{then.restore} failed, and nothing was wrong: {then.reason}")
 
 
@@ -121,7 +121,7 @@ def _wrong_when_done(world: World, restore: Restore) -> Iterator[str]:
         yield f"{restore.restore} is done without a snapshot of its target"
     elif not same_content(held, asked):
         yield f"{restore.restore} is not {restore.recovery_point}: {_difference(held, asked)}"
-    if restore.attempt > MOST_ATTEMPTS:
+    if restore.attempt > Restore.most_attempts:
         yield f"{restore.restore} was tried {restore.attempt} times"
     if len(targets := {blob for blob in _written(world, restore) if blob.parent != OWN}) != 1:
         yield f"{restore.restore} was restored to {sorted(targets)}"
@@ -221,20 +221,6 @@ def wrong_at_rest(world: World) -> Iterator[str]:
         yield "a signature is in a table"
 
 
-def wrong_heartbeat(world: World, settings: Settings, tick: datetime) -> Iterator[str]:
-    """Say that the heartbeat was not called, though all disks of the last tick were found and backed up."""
-    if world.forbidden:
-        return
-    due = backed_up(world, settings)
-    are_found = all(any(setting.covers(disk) for disk in due) for setting in settings.source_disks)
-    on_record = [BlobAddress.parse(entity["disk"]) for entity, _ in world.records.values()]
-    are_there = all(disk in due for disk in on_record if settings.covers(disk))
-    are_done = all(_has_point_since(world, disk_key(disk), tick) for disk in due)
-    is_pending = any(message.queue == REPORT_TICK_QUEUE for message in world.messages)
-    if are_found and are_there and are_done and not is_pending and not any(at >= tick for at in world.heartbeats):
-        yield f"all disks of the tick at {tick} are backed up, and no heartbeat tells"
-
-
 def _wrong_requests(world: World) -> Iterator[str]:
     """Say which requests have not come to one row each, named by the message that somebody has put.
 
@@ -245,32 +231,6 @@ def _wrong_requests(world: World) -> Iterator[str]:
     others = set(rows) - world.asked.keys()
     if len(rows) != len(world.asked) or len(missing) != len(others):
         yield f"of the requests {sorted(world.asked)} there are the rows {sorted(rows)}"
-
-
-def heartbeat_called(world: World, tick: datetime, disks: int) -> None:
-    """Hold a heartbeat against what it says: of each disk of the tick there is a recovery point from it or later."""
-    there = sum(_has_point_since(world, disk, tick) for disk in world.points)
-    if there < disks:
-        world.violations.append(f"the heartbeat of the tick at {tick} was called with {there} disks of {disks}")
-
-
-def wrong_after_tick(world: World, settings: Settings, tick: datetime) -> Iterator[str]:
-    """Say which disks at rest have no recovery point of a state at or after the last tick: it has found them busy."""
-    for disk in backed_up(world, settings):
-        known_since = min(world.sealed.get(disk_key(disk), {}).values(), default=tick)
-        if known_since > tick and not settings.covers(disk):
-            continue  # restored since
-        if disk in world.not_snapshotted and world.not_snapshotted[disk] >= tick:
-            continue  # premium storage: it waits for the next tick
-        record = world.record(disk)
-        is_free = record is not None and not (record.run or record.restore)
-        if is_free and not _has_point_since(world, disk_key(disk), tick):
-            yield f"{disk.blob} has no recovery point since the tick at {tick}, and nothing is under way"
-
-
-def _has_point_since(world: World, disk: str, tick: datetime) -> bool:
-    times = [point.time for point in world.points.get(disk, {}).values()]
-    return bool(times) and datetime.fromisoformat(max(times)) >= tick
 
 
 def _wrong_blobs(world: World) -> Iterator[str]:
@@ -315,7 +275,7 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
     """
     if not restore.has_ended:
         yield f"{restore.restore} is still {restore.state}: {restore.last_error or restore.reason}"
-    if restore.state is State.DONE or restore.target_etag or not restore.recovery_point:
+    if restore.state is Stage.DONE or restore.target_etag or not restore.recovery_point:
         return
     target = restore.target_address
     if target.parent in world.forbidden:

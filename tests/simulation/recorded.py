@@ -10,15 +10,16 @@ from shared.azure.tables.rows import from_properties, from_row
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DISK_ROW
 from shared.model.inspection import Inspection
+from shared.model.job import JobKind, job_row
 from shared.model.messages import RestoreMessage
 from shared.model.names import CONTINUE_RESTORE_QUEUE, RESTORE_METADATA, RESTORE_REQUESTS_QUEUE
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
-from shared.model.restore import RESTORE_ROW_PREFIX, Restore
+from shared.model.restore import Restore
 from tests.data.recorded import Row, blobs, messages, rows
 from tests.simulation.blobs import Blob, Copy, Snapshot
 from tests.simulation.scenes import Scene, services_on
 from tests.simulation.services import settings_of
-from tests.simulation.world import World
+from tests.simulation.world import Due, World
 
 _MORE_THAN_WERE_GIVEN = 10_000
 """Of ETags, message ids and page contents: the release has given so many at most."""
@@ -55,6 +56,10 @@ def _put_blobs(world: World, stored: dict[str, Any]) -> None:
         world.snapshots_of[time] = BlobAddress.parse(held["disk"])
     world.rotten = {(BlobAddress.parse(url), time): world.now for url, time in stored["rotten"]}
     world.spoiled = set(stored["spoiled"])
+    for tick, due in stored["ticks"].items():
+        settings = settings_of(json.dumps(due["source_disks"])).source_disks
+        disks = frozenset(map(BlobAddress.parse, due["disks"]))
+        world.ticks[datetime.fromisoformat(tick)] = Due(disks, tuple(settings))
 
 
 def _put_row(world: World, row: Row) -> None:
@@ -68,7 +73,7 @@ def _put_row(world: World, row: Row) -> None:
         point = from_row(RecoveryPoint, row)
         world.points.setdefault(partition, {})[key] = point
         world.sealed.setdefault(partition, {})[point.time] = point.sealed
-    elif key.startswith(RESTORE_ROW_PREFIX):
+    elif key.startswith(job_row(JobKind.RESTORE, "")):
         world.restores[partition, key] = (row, etag)
         world.asked[from_row(Restore, row).restore] = b""
     else:

@@ -19,7 +19,7 @@ from tests.simulation.copies import SimulatedCopies
 from tests.simulation.leases import SimulatedLeases
 from tests.simulation.queues import SimulatedHeartbeat, SimulatedQueues
 from tests.simulation.reading import SimulatedReader
-from tests.simulation.tables import SimulatedInspections, SimulatedRecords, SimulatedRestores
+from tests.simulation.tables import SimulatedInspections, SimulatedParts, SimulatedRecords, SimulatedRestores
 from tests.simulation.world import OWN, World
 from tests.simulation.writing import SimulatedWriter
 
@@ -59,6 +59,7 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
         records=SimulatedRecords(world, calls),
         restores=SimulatedRestores(world, calls),
         inspections=SimulatedInspections(world, calls),
+        parts=SimulatedParts(world, calls),
         queues=SimulatedQueues(world, calls),
         heartbeat=SimulatedHeartbeat(world, calls),
         now=lambda: world.now,

@@ -5,9 +5,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from shared.azure.tables.inspections import Inspections
+from shared.azure.tables.job_rows import UNREADABLE_PARTITION, JobRows
+from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import POISON_PARTITION, RecordConflictError, Records, own_record
-from shared.azure.tables.restores import Restores
 from shared.azure.tables.rows import from_properties, from_row, to_row
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DISK_ROW, DiskRecord
@@ -15,7 +15,7 @@ from shared.model.inspection import Compared, Inspection
 from shared.model.messages import PartMessage
 from shared.model.names import RUN_SEPARATOR, disk_key
 from shared.model.point import RecoveryPoint
-from shared.model.restore import UNREADABLE_PARTITION, Restore
+from shared.model.restore import Restore
 from shared.model.run import Mode
 from shared.model.tick import DueDisk
 from tests.simulation import limits, model
@@ -164,7 +164,7 @@ class _TableOfPoints:
         self._world.points.setdefault(partition, {})[row] = from_row(RecoveryPoint, dict(values))
 
 
-class SimulatedRestores(Restores):
+class SimulatedRestores(JobRows[Restore]):
     """The rows of restores."""
 
     def __init__(self, world: World, calls: Calls) -> None:
@@ -209,14 +209,11 @@ class SimulatedRestores(Restores):
         await self._calls.change(effect)
 
 
-class SimulatedInspections(Inspections):
-    """The rows of inspections, and of their parts."""
+class SimulatedInspections(JobRows[Inspection]):
+    """The rows of inspections."""
 
     def __init__(self, world: World, calls: Calls) -> None:
         self._world, self._calls = world, calls
-
-    async def ensure(self) -> None:
-        await self._calls.change(lambda: None)
 
     async def add(self, inspection: Inspection) -> bool:
         row = _row_of_inspection(inspection)
@@ -258,14 +255,24 @@ class SimulatedInspections(Inspections):
 
         await self._calls.change(effect)
 
-    async def part_compared(self, inspection: Inspection, part: PartMessage, bytes_compared: int, differs: str) -> None:
+
+class SimulatedParts(Parts):
+    """The rows of the parts of inspections."""
+
+    def __init__(self, world: World, calls: Calls) -> None:
+        self._world, self._calls = world, calls
+
+    async def ensure(self) -> None:
+        await self._calls.change(lambda: None)
+
+    async def add(self, inspection: Inspection, part: PartMessage, bytes_compared: int, differs: str) -> None:
         def effect() -> None:
             limits.require_row(_parts_of(inspection), f"{part.part}", {"bytes": bytes_compared, "differs": differs})
             self._world.parts.setdefault(_parts_of(inspection), {})[part.part] = (bytes_compared, differs)
 
         await self._calls.change(effect)
 
-    async def is_part_compared(self, inspection: Inspection, part: int) -> bool:
+    async def is_compared(self, inspection: Inspection, part: int) -> bool:
         return await self._calls.read(lambda: part in self._world.parts.get(_parts_of(inspection), {}))
 
     async def compared(self, inspection: Inspection) -> Compared:
@@ -273,7 +280,7 @@ class SimulatedInspections(Inspections):
         differs = next((differs for _, differs in rows.values() if differs), "")
         return Compared(frozenset(rows), sum(count for count, _ in rows.values()), differs)
 
-    async def drop_parts(self, inspection: Inspection) -> None:
+    async def drop(self, inspection: Inspection) -> None:
         for attempt in range(1, inspection.attempt + 1):
             parts = _parts_of(replace(inspection, attempt=attempt))
             await self._calls.change(partial(self._world.parts.pop, parts, None))

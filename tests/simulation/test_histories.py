@@ -6,7 +6,8 @@ from tests.simulation.history import History
 from tests.simulation.host import WrongError
 from tests.simulation.small import make_small
 
-SEEDS = range(300)
+SEEDS = range(120)
+"""`soak` plays others, for as long as it is let; a nightly workflow for an hour."""
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from shared.model.job import Stage
 from shared.model.messages import RestoreMessage
 from shared.model.names import CONTINUE_RESTORE_QUEUE
 from shared.model.point import PointState
-from shared.model.restore import State
 from tests.data.recorded import RELEASE_0, messages
-from tests.simulation import model
+from tests.simulation import model, ticks
 from tests.simulation.recorded import upgraded
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
@@ -45,7 +45,7 @@ async def test_every_restore_that_was_under_way_is_done(gone_on: Scene) -> None:
     began = [row.restore for row in upgraded(RELEASE_0).world.restore_rows() if not row.has_ended]
     states = {row.restore: row.state for row in gone_on.world.restore_rows()}
     assert len(began) == 4
-    assert {states[restore] for restore in began} == {State.DONE}
+    assert {states[restore] for restore in began} == {Stage.DONE}
 
 
 async def test_what_people_had_asked_for_is_done_and_what_a_message_carried_too(gone_on: Scene) -> None:
@@ -55,7 +55,7 @@ async def test_what_people_had_asked_for_is_done_and_what_a_message_carried_too(
         if message.request
     ]
     states = {row.target: row.state for row in gone_on.world.restore_rows()}
-    assert [states[LAB.blob(f"{name}.vhd").url] for name in ("asked", "asked-2", "carried")] == [State.DONE] * 3
+    assert [states[LAB.blob(f"{name}.vhd").url] for name in ("asked", "asked-2", "carried")] == [Stage.DONE] * 3
     assert carried in {row.restore for row in gone_on.world.restore_rows()}
 
 
@@ -75,7 +75,7 @@ async def test_after_the_next_tick_every_disk_is_backed_up_and_nothing_is_left_b
     await gone_on.tick()
     await gone_on.pass_time(6 * HOUR)
     assert world.violations == []
-    assert list(model.wrong_after_tick(world, gone_on.services.settings, tick)) == []
+    assert list(ticks.wrong_after_tick(world, tick)) == []
     assert list(model.wrong_at_rest(world)) == []
     due = model.backed_up(world, gone_on.services.settings)
     assert len(due) > 10

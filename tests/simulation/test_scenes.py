@@ -8,10 +8,9 @@ import pytest
 
 from shared.errors import SourceGoneError
 from shared.model.batches import SILENT_FOR
-from shared.model.inspection import Stage
+from shared.model.job import Stage
 from shared.model.messages import FinishMessage
 from shared.model.names import CONTINUE_RESTORE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, disk_key
-from shared.model.restore import State
 from shared.model.run import Kind
 from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
@@ -123,7 +122,7 @@ async def test_a_restore_that_has_adopted_its_target_copies_nothing_anew() -> No
     assert len(restored) == 1
     await scene.pass_time(DAY)
     [restore] = scene.world.restore_rows()
-    assert (restore.state, restore.attempt) == (State.DONE, 1)
+    assert (restore.state, restore.attempt) == (Stage.DONE, 1)
     record = scene.world.record(scene.disk)
     assert record
     assert record.restore == ""
@@ -141,7 +140,7 @@ async def test_a_second_restore_to_what_can_not_be_cleaned_up_does_not_multiply_
     second = ask(scene, RESTORE_REQUESTS_QUEUE, target=target)
     await scene.pass_time(3 * HOUR)
     rows = {restore.restore: restore for restore in scene.world.restore_rows()}
-    assert rows[first].state is State.FAILED
+    assert rows[first].state is Stage.FAILED
     assert rows.keys() == {first, second}
     assert sum(scene.waiting().values()) <= MOST_MESSAGES
 
@@ -161,19 +160,19 @@ async def test_a_request_that_the_table_and_a_queue_refuse_at_once_has_its_one_o
     await scene.tick()
     await scene.pass_time(HOUR)
     [restore] = scene.world.restore_rows()
-    assert (restore.restore, restore.state) == (asked, State.REFUSED)
+    assert (restore.restore, restore.state) == (asked, Stage.REFUSED)
 
 
 async def test_a_verify_of_which_nothing_can_be_told_ends() -> None:
     scene = await backed_up()
-    compared = scene.services.inspections.compared
+    compared = scene.services.parts.compared
 
     async def gone(*_: Any) -> Any:
         scene.world.blobs[scene.disk].snapshots.clear()
         scene.world.forbidden.add(OWN)
         return await compared(*_)
 
-    scene.services.inspections.compared = gone
+    scene.services.parts.compared = gone
     ask(scene, VERIFY_QUEUE)
     await scene.pass_time(2 * DAY)
     [(verify, _)] = scene.world.inspections.values()
@@ -187,7 +186,7 @@ async def test_a_verify_that_can_not_be_cleaned_up_after_ends_whatever_keeps_it(
     async def spoilt(*_: Any) -> NoReturn:
         raise ValueError("a row that somebody has spoilt")
 
-    scene.services.inspections.drop_parts = spoilt
+    scene.services.parts.drop = spoilt
     ask(scene, VERIFY_QUEUE)
     await scene.pass_time(DAY + timedelta(minutes=10))
     [(verify, _)] = scene.world.inspections.values()
@@ -204,8 +203,8 @@ async def test_a_request_that_is_given_up_long_after_the_same_one_was_done_has_a
     ask(scene, f"{RESTORE_REQUESTS_QUEUE}-poison")
     await scene.pass_time(HOUR)
     states = {restore.restore: restore.state for restore in scene.world.restore_rows()}
-    assert states.pop(first) is State.DONE
-    assert list(states.values()) == [State.REFUSED]
+    assert states.pop(first) is Stage.DONE
+    assert list(states.values()) == [Stage.REFUSED]
 
 
 async def test_a_batch_that_waits_for_a_busy_service_shows_that_it_is_alive() -> None:

@@ -12,6 +12,7 @@ from shared.errors import NotAsLeftError
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.names import PAGE
+from tests.simulation import claims
 from tests.simulation.blobs import Blob, Page
 from tests.simulation.calls import Calls
 from tests.simulation.reading import state_of
@@ -82,7 +83,7 @@ class SimulatedWriter(BlobWriter):
                 raise refusal(409, "SnapshotsPresent")
             if any(page is not None for page in found.pages):
                 self._world.kept_by_soft_delete(blob)
-            del self._world.blobs[blob]
+            self._world.remove(blob)
 
         try:
             await self._calls.change(effect)
@@ -97,7 +98,7 @@ class SimulatedWriter(BlobWriter):
         def on_blob() -> None:
             effect(self._world.blob(blob))
             if blob.parent != OWN:
-                self._world.carried_to(blob, lease_id)
+                claims.carried_to(self._world, blob, lease_id)
 
         with as_left(blob):
             await self._calls.change(on_blob)

@@ -11,9 +11,10 @@ from azure.storage.queue.aio import QueueClient
 from infra.local.demo.backing_up import PATIENCE_SECONDS, require_host
 from infra.local.demo.restoring import RestoreError
 from infra.local.host.process import HostProcess
-from shared.azure.tables.inspections import Inspections
+from shared.azure.tables.job_rows import JobRows
 from shared.model.addresses import BlobAddress
-from shared.model.inspection import Inspection, Stage, Task
+from shared.model.inspection import Inspection
+from shared.model.job import JobKind, Stage, job_row
 
 _LOOK_SECONDS = 0.2
 
@@ -21,10 +22,10 @@ _LOOK_SECONDS = 0.2
 class Drills:
     """The drills by the app on the local host."""
 
-    def __init__(self, host: HostProcess, requests: QueueClient, table: TableClient, parts: TableClient) -> None:
+    def __init__(self, host: HostProcess, requests: QueueClient, table: TableClient) -> None:
         self._host = host
         self._requests = requests
-        self._rows = Inspections(table, parts)
+        self._rows = JobRows(table, Inspection, [JobKind.DRILL])
 
     async def done(self, disk: BlobAddress, show: Callable[[str], None]) -> Inspection:
         """Have a drill of a disk's newest recovery point, and wait for its end.
@@ -37,7 +38,7 @@ class Drills:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             await require_host(self._host)
-            found = await self._rows.get(disk, Task.DRILL, drill)
+            found = await self._rows.find(disk, job_row(JobKind.DRILL, drill))
             row = found[0] if found else None
             if row and row.state is Stage.DONE:
                 return row

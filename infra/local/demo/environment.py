@@ -20,7 +20,7 @@ from infra.local.host.process import HostProcess, run_host
 from infra.local.identity_azure import run_identity_azure
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure, run_local_azure
 from shared.model.addresses import BlobAddress
-from shared.model.names import BACKUPS_TABLE, DRILL_QUEUE, PARTS_TABLE, RESTORE_REQUESTS_QUEUE, backup_blob_name
+from shared.model.names import BACKUPS_TABLE, DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, backup_blob_name
 
 _CONTAINER = "vhds"
 
@@ -104,13 +104,13 @@ async def run_environment(
             container = await services[DISKS].create_container(_CONTAINER)
             disk = BlobAddress.parse(container.get_blob_client(name).url)
             tables, queues = await enter(azure.tables()), await enter(azure.queues())
-            table, parts = (tables.get_table_client(name) for name in (BACKUPS_TABLE, PARTS_TABLE))
+            table = tables.get_table_client(BACKUPS_TABLE)
             host = await enter(run_host(ROOT, azure.app_settings([disk.url]), log=log))
             access = ", keys off" if by_identity else ""
             step.result = f"blobs at {azure.gateway.url}{access}, the functions host at {host.url}"
         disks = ProtectedDisks(azure, http, services, host, table)
         restores = Restores(host, queues.get_queue_client(RESTORE_REQUESTS_QUEUE), table)
-        drills = Drills(host, queues.get_queue_client(DRILL_QUEUE), table, parts)
+        drills = Drills(host, queues.get_queue_client(DRILL_QUEUE), table)
         yield DemoEnvironment(disks.of(disk), disks, restores, drills, folder, terminal)
 
 

@@ -13,10 +13,11 @@ from infra.local.demo.backing_up import PATIENCE_SECONDS, require_host
 from infra.local.demo.terminal import amount
 from infra.local.disks.vhd import MIB
 from infra.local.host.process import HostProcess
+from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.records import Records
-from shared.azure.tables.restores import Restores as Rows
 from shared.model.addresses import BlobAddress
-from shared.model.restore import Restore, State
+from shared.model.job import JobKind, Stage, job_row
+from shared.model.restore import Restore
 
 _LOOK_SECONDS = 0.2
 
@@ -31,7 +32,7 @@ class Restores:
     def __init__(self, host: HostProcess, requests: QueueClient, table: TableClient) -> None:
         self._host = host
         self._requests = requests
-        self._rows = Rows(table)
+        self._rows = JobRows(table, Restore, [JobKind.RESTORE])
         self._records = Records(table)
 
     async def ask(self, message: str) -> str:
@@ -54,11 +55,11 @@ class Restores:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             await require_host(self._host)
-            found = await self._rows.get(disk, restore)
+            found = await self._rows.find(disk, job_row(JobKind.RESTORE, restore))
             row = found[0] if found else None
-            if row and row.state in {State.REFUSED, State.FAILED}:
+            if row and row.state in {Stage.REFUSED, Stage.FAILED}:
                 raise RestoreError(f"The restore of {disk.url}: {row.state}. On record: {row.reason}")
-            if row and row.state is State.DONE and await self._is_let_go(row):
+            if row and row.state is Stage.DONE and await self._is_let_go(row):
                 return row
             if _progress(row) != _progress(seen):
                 deadline = time.monotonic() + PATIENCE_SECONDS
@@ -94,9 +95,9 @@ def _progress(restore: Restore | None) -> Restore | None:
 def _said(restore: Restore | None) -> str:
     if restore is None:
         return "waiting for the app to read the message"
-    if restore.state is State.PROVING:
+    if restore.state is Stage.PROVING:
         return f"proving, {restore.parts_proved} of {restore.parts_total} parts"
-    if restore.state in {State.PROMOTING, State.COPYING}:
+    if restore.state in {Stage.PROMOTING, Stage.COPYING}:
         tried = f", tried again after: {restore.last_error}" if restore.last_error else ""
         return f"{restore.state}, {restore.bytes_done // MIB} of {amount(restore.bytes_total or restore.size)}{tried}"
     return f"{restore.state}{f', {restore.reason}' if restore.reason else ''}"

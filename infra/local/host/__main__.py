@@ -23,6 +23,7 @@ from infra.local.host.bindings import Function, QueueTrigger, read_function
 from infra.local.host.invocations import Invocations
 from infra.local.host.logs import log_everything, log_to_stderr
 from infra.local.host.queues import QueueListener
+from infra.local.host.sends import Sends
 from infra.local.host.settings import QueueOptions, StartError, add_local_settings, read_queue_options
 from infra.local.host.storage import connect
 from infra.local.host.timer import TimerListener
@@ -65,10 +66,13 @@ async def _serve(options: Options, ready: TextIO) -> int:
     functions = [read_function(found, os.environ) for found in await worker.index(options.app)]
     if options.log_everything:
         log_everything()
-    invocations = Invocations(functions)
+    invocations, sends = Invocations(functions), Sends()
     async with AsyncExitStack() as stack:
-        listeners = await _make_listeners(functions, queue_options, invocations, options, stack)
-        url = await _open_admin(Admin(listeners, functions, invocations), options.port, stack)
+        stack.enter_context(sends.watched())
+        listeners = await _make_listeners(
+            functions, queue_options, invocations, sends=sends, options=options, stack=stack
+        )
+        url = await _open_admin(Admin(listeners, functions, invocations, sends), options.port, stack)
         for function in functions:
             _log.info("function name=%s trigger=%s", function.name, function.trigger)
         print(f"host ready {url}", file=ready)
@@ -110,6 +114,8 @@ async def _make_listeners(
     functions: Sequence[Function],
     queue_options: QueueOptions,
     invocations: Invocations,
+    *,
+    sends: Sends,
     options: Options,
     stack: AsyncExitStack,
 ) -> dict[str, QueueListener | TimerListener]:
@@ -122,7 +128,9 @@ async def _make_listeners(
         if isinstance(trigger := function.trigger, QueueTrigger):
             service = services[trigger.connection]
             lease = options.message_lease
-            return QueueListener(function, trigger, service, queue_options, invocations, message_lease=lease)
+            return QueueListener(
+                function, trigger, service, queue_options, invocations, sends=sends, message_lease=lease
+            )
         return TimerListener(function, trigger, invocations)
 
     return {function.name: listener(function) for function in functions}

@@ -1,4 +1,7 @@
-"""The admin API, as far as the project needs it: start a function by name, list functions, look at the host's state."""
+"""The admin API, as far as the project needs it: start a function by name, list functions, look at the host's state.
+
+One route is this host's own: `POST /admin/queues/NAME` says that a queue has a message, which polls would find later.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,6 +13,7 @@ from aiohttp import web
 from infra.local.host.bindings import Function
 from infra.local.host.invocations import Invocations
 from infra.local.host.queues import QueueListener
+from infra.local.host.sends import Sends
 from infra.local.host.timer import TimerListener
 
 
@@ -21,10 +25,12 @@ class Admin:
         listeners: Mapping[str, QueueListener | TimerListener],
         functions: list[Function],
         invocations: Invocations,
+        sends: Sends,
     ) -> None:
         self._listeners = listeners
         self._functions = functions
         self._invocations = invocations
+        self._sends = sends
 
     def application(self) -> web.Application:
         """Give the routes."""
@@ -34,6 +40,7 @@ class Admin:
                 web.get("/admin/functions", self._list),
                 web.get("/admin/host/status", self._status),
                 web.post("/admin/functions/{name}", self._start),
+                web.post("/admin/queues/{name}", self._look),
             ]
         )
         return application
@@ -58,4 +65,8 @@ class Admin:
             return web.Response(status=HTTPStatus.BAD_REQUEST, text='The body is to be {"input": "..."}.')
         work = listener.start_by_admin(text) if isinstance(listener, QueueListener) else listener.start_by_admin()
         self._invocations.begin(work)
+        return web.Response(status=HTTPStatus.ACCEPTED)
+
+    async def _look(self, request: web.Request) -> web.Response:
+        self._sends.tell(request.match_info["name"], 0)
         return web.Response(status=HTTPStatus.ACCEPTED)

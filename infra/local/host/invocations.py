@@ -5,7 +5,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,16 +33,11 @@ class Invocations:
     def __init__(self, functions: Iterable[Function]) -> None:
         self.tallies = {function.name: Tally() for function in functions}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._at_end: list[Callable[[], None]] = []
 
     @property
     def in_flight(self) -> int:
         """How much has begun and not ended: from a message's receipt to its deletion, for a queue trigger."""
         return len(self._tasks)
-
-    def at_each_end(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called whenever an invocation has ended."""
-        self._at_end.append(callback)
 
     def begin[Result](self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         """Start a piece of work that counts as in flight until its end."""
@@ -73,8 +68,6 @@ class Invocations:
             tally.failed += 1
             _log.error("invocation-end %s outcome=failed exception=%s", end, json.dumps(failure.message))
             _log.error("invocation-stack invocation=%s\n%s", invocation, failure.stack_trace)
-        for callback in self._at_end:
-            callback()
         return failure is None
 
     async def drain(self, seconds: float) -> None:

@@ -71,6 +71,11 @@ class HostProcess:
             if answer.status != HTTPStatus.ACCEPTED:
                 raise RuntimeError(f"{address}: {answer.status} {await answer.text()}")
 
+    async def look_at(self, queue: str) -> None:
+        """Have the host look at a queue at once; it looks by itself at its polling interval."""
+        async with self._session.post(f"{self.url}/admin/queues/{queue}"):
+            pass
+
     async def functions(self) -> dict[str, str]:
         """List the functions: name and type of trigger."""
         async with self._session.get(f"{self.url}/admin/functions") as answer:

@@ -15,6 +15,7 @@ from infra.local.host.bindings import Function, QueueTrigger
 from infra.local.host.invocations import Invocations
 from infra.local.host.message_lease import MessageLease
 from infra.local.host.protos import TypedData
+from infra.local.host.sends import Sends
 from infra.local.host.settings import QueueOptions
 from infra.local.host.waiting import happens_within
 
@@ -42,6 +43,7 @@ class QueueListener:
         options: QueueOptions,
         invocations: Invocations,
         *,
+        sends: Sends,
         message_lease: int,
     ) -> None:
         self._function = function
@@ -56,14 +58,13 @@ class QueueListener:
         self._longest_wait = options.max_polling_interval.total_seconds()
         if trigger.queue.endswith(POISON_SUFFIX):
             self._longest_wait *= POISON_WAITS_TIMES
-        else:
-            invocations.at_each_end(self._wake.set)
+        self._sends = sends
+        sends.call_back(trigger.queue, self._wake.set)
 
     async def listen(self) -> None:
         """Receive messages and start the function on them until `stop` is called.
 
-        A poll that finds nothing doubles the wait before the next; the end of any invocation of this host is followed
-        by a poll at once, since what a function has done is often to send a message.
+        A poll that finds nothing doubles the wait before the next; what this process sends is looked for at once.
         """
         longest = self._longest_wait
         wait = min(FIRST_WAIT_SECONDS, longest)
@@ -76,9 +77,9 @@ class QueueListener:
             for message in messages:
                 self._handling += 1
                 self._invocations.begin(self._handle(message)).add_done_callback(self._handled)
-            if messages:
+            if messages or await happens_within(self._wake, wait):
                 wait = min(FIRST_WAIT_SECONDS, longest)
-            elif not await happens_within(self._wake, wait):
+            else:
                 wait = min(2 * wait, longest)
 
     def stop(self) -> None:
@@ -126,6 +127,7 @@ class QueueListener:
                 await self._to_poison(message, lease)
             else:
                 await lease.release(self._options.visibility_timeout)
+                self._sends.tell(self._queue.queue_name, self._options.visibility_timeout.total_seconds())
         except AzureError as error:
             _log.warning(
                 "message-left queue=%s message=%s error=%s", self._queue.queue_name, message.id, json.dumps(str(error))

@@ -1,7 +1,7 @@
-"""Rows of the table `backups` that are worked on step by step: those of restores, and of inspections."""
+"""The rows of jobs in the table `backups`."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
@@ -13,26 +13,22 @@ from shared.azure.tables.records import TRIES, RecordConflictError, is_conflict
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
 from shared.model.inspection import Inspection
+from shared.model.job import ENDS, JobKind, job_row
 from shared.model.names import disk_key
-from shared.model.restore import UNREADABLE_PARTITION, Restore
+from shared.model.restore import Restore
+
+UNREADABLE_PARTITION = "restore-requests"
+"""Where the rows of requests are that name no disk: no disk's partition is named so, they all have a `|`."""
 
 
-class Rows[Kept: (Restore, Inspection)]:
-    """Access to the rows of one kind, each in the partition of the disk whose recovery point it is about."""
+class JobRows[Kept: (Restore, Inspection)]:
+    """Access to the rows of jobs, each in the partition of the disk whose recovery point it is about."""
 
-    def __init__(self, table: TableClient, kept: type[Kept], prefixes: Sequence[str], ends: Iterable[str]) -> None:
-        """Say which rows they are.
-
-        Args:
-            table: the table.
-            kept: what a row holds.
-            prefixes: what their keys begin with, a `-` at the end.
-            ends: the states of a row that is not worked on any more.
-        """
+    def __init__(self, table: TableClient, kept: type[Kept], kinds: Sequence[JobKind]) -> None:
+        """Say which rows they are: what they hold, of which kinds of jobs."""
         self._table = table
         self._kept: type[Kept] = kept
-        self._prefixes = prefixes
-        self._ends = sorted(ends)
+        self._prefixes = [job_row(kind, "") for kind in kinds]
 
     async def add(self, kept: Kept) -> bool:
         """Write a new row; tell whether there was none yet."""
@@ -52,7 +48,7 @@ class Rows[Kept: (Restore, Inspection)]:
 
     async def open(self, disk: BlobAddress | None = None) -> list[Kept]:
         """List what has not ended, of one disk or of all."""
-        ends = " and ".join(f"state ne '{end}'" for end in self._ends)
+        ends = " and ".join(f"state ne '{end}'" for end in sorted(ENDS))
         return await self._query(ends, disk)
 
     async def of(self, disk: BlobAddress) -> list[Kept]:

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from shared.model.disk import DiskRecord
 from shared.model.inspection import Inspection
+from shared.model.job import Stage
 from shared.model.point import RecoveryPoint
 from shared.model.restore import Restore
 
@@ -30,8 +31,23 @@ def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection)](kind: type[
         ValidationError: it is none of this kind: somebody has spoilt it.
     """
     run = {name.removeprefix(_RUN_PREFIX): value for name, value in row.items() if name.startswith(_RUN_PREFIX)}
-    value: Read = _ADAPTERS[kind].validate_python(row | {"run": run} if run else row)
+    value: Read = _ADAPTERS[kind].validate_python(_upgraded(row) | ({"run": _upgraded_run(run)} if run else {}))
     return value
+
+
+def _upgraded(row: dict[str, Any]) -> dict[str, Any]:
+    """Give the row of a job both its times, of which the release before kept one: which, depended on its kind."""
+    if "phase_began" in row:
+        return {"progressed": row["phase_began"], **row}
+    return {"phase_began": row["progressed"], **row} if "progressed" in row else row
+
+
+def _upgraded_run(run: dict[str, Any]) -> dict[str, Any]:
+    """Give an open run its stage, of which the release before only said whether it was opened."""
+    if "state" in run or not run.get("opened"):
+        return run
+    is_applied = run.get("position", 0) == run.get("size")
+    return {**run, "state": Stage.SEALING if is_applied else Stage.COPYING}
 
 
 def to_properties(values: dict[str, Any]) -> dict[str, Any]:

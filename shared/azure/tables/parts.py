@@ -1,4 +1,4 @@
-"""The rows of inspections, and in the table `parts` a row for each part of them that is compared."""
+"""The table `parts`: a row for each part of a verify or a drill that is compared."""
 
 import contextlib
 from dataclasses import replace
@@ -8,38 +8,31 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from shared.azure.tables.job_rows import Rows
 from shared.azure.tables.rows import from_properties, to_properties
-from shared.model.addresses import BlobAddress
-from shared.model.inspection import ENDS, Compared, Inspection, Task, row_key
+from shared.model.inspection import Compared, Inspection
 from shared.model.messages import PartMessage
 from shared.model.names import RUN_SEPARATOR, disk_key
 from shared.model.texts import cut
 
 
-class Inspections(Rows[Inspection]):
-    """Access to the rows of inspections, and of their parts."""
+class Parts:
+    """Access to the rows of the parts of inspections."""
 
-    def __init__(self, table: TableClient, parts: TableClient) -> None:
-        super().__init__(table, Inspection, [row_key(task, "") for task in Task], ENDS)
-        self._parts = parts
+    def __init__(self, table: TableClient) -> None:
+        self._parts = table
 
     async def ensure(self) -> None:
         """Create the table of the parts if it is missing."""
         with contextlib.suppress(ResourceExistsError):
             await self._parts.create_table()
 
-    async def get(self, disk: BlobAddress, task: Task, inspection: str) -> tuple[Inspection, str] | None:
-        """Read an inspection and its ETag; None where there is none."""
-        return await self.find(disk, row_key(task, inspection))
-
-    async def part_compared(self, inspection: Inspection, part: PartMessage, bytes_compared: int, differs: str) -> None:
+    async def add(self, inspection: Inspection, part: PartMessage, bytes_compared: int, differs: str) -> None:
         """Note that a part is compared: how many bytes of it were read of each side, and where they differ."""
         values = to_properties({"bytes": bytes_compared, "differs": cut(differs)})
         entity = {"PartitionKey": _partition(inspection), "RowKey": _row_of(part.part), **values}
         await self._parts.upsert_entity(entity, UpdateMode.REPLACE)
 
-    async def is_part_compared(self, inspection: Inspection, part: int) -> bool:
+    async def is_compared(self, inspection: Inspection, part: int) -> bool:
         """Tell whether a part is compared."""
         try:
             await self._parts.get_entity(_partition(inspection), _row_of(part), select=["RowKey"])
@@ -56,7 +49,7 @@ class Inspections(Rows[Inspection]):
             differs=next((row["differs"] for row in rows if row["differs"]), ""),
         )
 
-    async def drop_parts(self, inspection: Inspection) -> None:
+    async def drop(self, inspection: Inspection) -> None:
         """Delete the rows of an inspection's parts, of all its attempts."""
         for attempt in range(1, inspection.attempt + 1):
             async for row in self._rows(replace(inspection, attempt=attempt)):

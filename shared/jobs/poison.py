@@ -2,32 +2,28 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
-from functools import partial
 
 from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
+from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.records import RecordConflictError
 from shared.errors import DiskError, OtherDiskError, StepFailedError, UnreadableError, without_secrets
 from shared.events import Event, log_event
-from shared.inspection.request import request_inspection
-from shared.jobs.requested import refuse_given_up
-from shared.jobs.stage_events import OF_INSPECTION
-from shared.model import inspection as inspections
-from shared.model import restore as restores
+from shared.jobs.request import refuse_given_up, request_job
+from shared.jobs.stage_events import REQUEST_FAILED
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DiskRecord
 from shared.model.failed_runs import erred, failed_for_good
-from shared.model.inspection import Inspection, Stage, Task
-from shared.model.job import LONGEST_CHECK_DELAY, out_of_patience
+from shared.model.inspection import Inspection
+from shared.model.job import LONGEST_CHECK_DELAY, JobKind
 from shared.model.messages import (
     BatchMessage,
     FinishMessage,
-    InspectedMessage,
     InspectionMessage,
+    JobMessage,
     PartMessage,
     PlanMessage,
     RestoreMessage,
@@ -46,12 +42,9 @@ from shared.model.names import (
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
-from shared.model.requests import InspectionRequest, RestoreRequest, decoded
-from shared.model.restore import Restore, State
+from shared.model.requests import decoded
+from shared.model.restore import Restore
 from shared.model.tick import LONGEST_TICK
-from shared.restore.adopt import as_done
-from shared.restore.end import is_adopted
-from shared.restore.request import restore_disk
 from shared.runs.failures import record_failure
 
 _DIED = "its worker died each time, or could not put on record what was wrong; the log of that time may say"
@@ -124,80 +117,58 @@ async def _report_finish(services: Services, queue: str, body: bytes, _: str) ->
         await services.queues.send(message, LONGEST_CHECK_DELAY)
 
 
+async def _report_step(services: Services, queue: str, message: RestoreMessage | InspectionMessage) -> None:
+    """Note on a job's row that a step of it has failed, and have it come back: it ends there when patience is over."""
+    if not await _is_on_record(services, message) and message.request:
+        await request_job(services, message.kind, message.request.encode(), message.job)
+    elif await _note(services, queue, message):
+        await services.queues.send(message, LONGEST_CHECK_DELAY)
+
+
 async def _report_restore(services: Services, queue: str, body: bytes, _: str) -> None:
-    message = RestoreMessage.read(body)
-    row, now = restores.row_key(message.restore), services.now()
-    found = await services.restores.get(message.address, message.restore)
-    if found is None and message.request:
-        await restore_disk(services, message.request.encode(), message.restore)  # it carries what has no row yet
-        return
-    # One that has adopted its target has only to be tidied up after.
-    end = _as_done if found and await is_adopted(services, found[0]) else restores.failed
-    noted = await services.restores.update(message.address, row, lambda current: _troubled(current, now, end))
-    if noted is None:
-        log_event(Event.MESSAGE_DROPPED, **message.about, step=queue)
-        return
-    if noted.state is State.FAILED:
-        log_event(Event.RESTORE_FAILED, **noted.about, target=noted.target, reason=noted.reason)
-    await services.queues.send(message, LONGEST_CHECK_DELAY)
-
-
-def _as_done(restore: Restore, _why: str, now: datetime) -> Restore:
-    return as_done(restore, now)
+    await _report_step(services, queue, RestoreMessage.read(body))
 
 
 async def _report_inspection(services: Services, queue: str, body: bytes, _: str) -> None:
-    message = InspectionMessage.read(body)
-    found = await services.inspections.get(message.address, message.task, message.inspection)
-    if found is None and message.request:
-        await request_inspection(services, message.task, message.request.encode(), message.inspection)
-    elif await _note(services, queue, message):
-        await services.queues.send(message, LONGEST_CHECK_DELAY)
+    await _report_step(services, queue, InspectionMessage.read(body))
 
 
 async def _report_part(services: Services, queue: str, body: bytes, _: str) -> None:
     await _note(services, queue, PartMessage.read(body))
 
 
-async def _note(services: Services, queue: str, message: InspectedMessage) -> bool:
-    """Note on an inspection's row that a step of it fails; tell whether it is still open."""
-    row, now = inspections.row_key(message.task, message.inspection), services.now()
-    noted = await services.inspections.update(
-        message.address, row, lambda found: _troubled(found, now, inspections.failing)
+async def _is_on_record(services: Services, message: JobMessage) -> bool:
+    rows: JobRows[Restore] | JobRows[Inspection] = (
+        services.restores if message.kind is JobKind.RESTORE else services.inspections
     )
-    if noted is None:
+    return await rows.find(message.address, message.row_key) is not None
+
+
+async def _note(services: Services, queue: str, message: JobMessage) -> bool:
+    """Note on a job's row that a step of it fails; tell whether it is on record.
+
+    What has ended is left as it is, and its message comes back all the same: it may have something to tidy up.
+    """
+    now = services.now()
+    if message.kind is JobKind.RESTORE:
+        await services.restores.update(
+            message.address, message.row_key, lambda job: job.in_trouble(job.last_error or _DIED, now)
+        )
+    else:
+        await services.inspections.update(
+            message.address, message.row_key, lambda job: job.in_trouble(job.last_error or _DIED, now)
+        )
+    is_there = await _is_on_record(services, message)
+    if not is_there:
         log_event(Event.MESSAGE_DROPPED, **message.about, step=queue)
-    return noted is not None
-
-
-def _troubled[Kept: (Restore, Inspection)](
-    row: Kept, now: datetime, failed: Callable[[Kept, str, datetime], Kept]
-) -> Kept:
-    """Note that a step of something has gone wrong; its worker may have died each time, and told nothing."""
-    troubled = row.in_trouble(row.last_error or _DIED, now)
-    return failed(troubled, out_of_patience(troubled), now) if troubled.is_out_of_patience(now) else troubled
-
-
-async def _report_inspection_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
-    request, now = InspectionRequest.read(body), services.now()
-    why = _given_up(queue)
-    task = Task(queue)
-    asked = Inspection.of(message_id, task, request.disk, request.point, now, on_request=True)
-    refused = partial(inspections.ended, stage=Stage.REFUSED, reason=why, now=now)
-    await refuse_given_up(services.inspections, asked, refused)
-    await _note_on_disk(services, request.disk, OF_INSPECTION[task, Stage.FAILED], why)
+    return is_there
 
 
 async def _report_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
-    request, now = RestoreRequest.read(body), services.now()
-    why = _given_up(queue)
-    refused = partial(restores.ended, state=State.REFUSED, reason=why, now=now)
-    await refuse_given_up(services.restores, Restore.of(message_id, request, now), refused)
-    await _note_on_disk(services, request.disk, Event.RESTORE_DISK_FAILED, why)
-
-
-def _given_up(queue: str) -> str:
-    return f"{queue} has given up the request, since it could not be put on record. What to do: enqueue it again"
+    kind = _KIND_OF_REQUEST[queue]
+    why = f"{queue} has given up the request, since it could not be put on record. What to do: enqueue it again"
+    disk = await refuse_given_up(services, kind, body, message_id, why)
+    await _note_on_disk(services, disk, REQUEST_FAILED[kind], why)
 
 
 async def _note_on_disk(services: Services, url: str, event: Event, why: str) -> None:
@@ -223,15 +194,19 @@ async def _keep(services: Services, queue: str, body: bytes, message_id: str, re
     await services.records.keep_poison(message_id, {"queue": queue, "reason": reason[:MOST_SAID], "body": said})
 
 
+_KIND_OF_REQUEST: Mapping[str, JobKind] = {
+    RESTORE_REQUESTS_QUEUE: JobKind.RESTORE,
+    VERIFY_QUEUE: JobKind.VERIFY,
+    DRILL_QUEUE: JobKind.DRILL,
+}
+
 _REPORTS: Mapping[str, Callable[[Services, str, bytes, str], Awaitable[None]]] = {
     PLAN_CHANGES_QUEUE: _report_plan,
     COPY_RANGES_QUEUE: _report_batch,
     FINISH_BACKUP_QUEUE: _report_finish,
     CONTINUE_RESTORE_QUEUE: _report_restore,
-    RESTORE_REQUESTS_QUEUE: _report_request,
     CONTINUE_INSPECTION_QUEUE: _report_inspection,
     COMPARE_PARTS_QUEUE: _report_part,
-    VERIFY_QUEUE: _report_inspection_request,
-    DRILL_QUEUE: _report_inspection_request,
     REPORT_TICK_QUEUE: _report_tick,
+    **dict.fromkeys(_KIND_OF_REQUEST, _report_request),
 }

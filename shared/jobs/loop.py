@@ -1,0 +1,171 @@
+"""The loop of every job: a step an invocation, until it has ended.
+
+Each step looks at what is there, does what is missing and comes back; nothing waits. Repeating a step is harmless: the
+row of a job is only advanced by the invocation that has read it. The job's message outlasts any outage, while a queue
+tries five times only.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from azure.core.exceptions import AzureError
+
+from shared.azure.answers import explain, then_of
+from shared.azure.services import Services
+from shared.azure.tables.job_rows import JobRows
+from shared.azure.tables.records import RecordConflictError
+from shared.errors import StepFailedError, Then
+from shared.events import Event, log_event
+from shared.jobs.request import request_job
+from shared.jobs.stage_events import STAGE_EVENTS
+from shared.model.inspection import Inspection
+from shared.model.job import LONGEST_CHECK_DELAY, Next, Stage, out_of_patience
+from shared.model.messages import InspectionMessage, Message, RestoreMessage
+from shared.model.restore import Restore
+
+AFTER_CONFLICT = timedelta(seconds=5)
+"""How long after another invocation was faster a job is looked at again."""
+
+
+@dataclass(frozen=True)
+class Procedure[Kept: (Restore, Inspection)]:
+    """What a kind of job does.
+
+    Attributes:
+        rows: gives the rows of its jobs.
+        steps: what is done next, by stage.
+        cleaned_up: the ends at which is cleaned up first, in the stage `ending`; the row says so last.
+        give_up: ends a job of which every step has gone wrong for too long.
+        leave: gives up cleaning up after a job, and says what may be left.
+        tidy_up: is done of a row that has ended, whenever it is come upon.
+        step_failed: what the log calls that a step has failed.
+    """
+
+    rows: Callable[[Services], JobRows[Kept]]
+    steps: Mapping[Stage, Callable[[Services, Kept], Awaitable[Next[Kept]]]]
+    cleaned_up: frozenset[Stage]
+    give_up: Callable[[Services, Kept, str], Awaitable[Kept]]
+    leave: Callable[[Services, Kept, str], Awaitable[None]]
+    tidy_up: Callable[[Services, Kept], Awaitable[None]]
+    step_failed: Event
+
+
+async def continue_job[Kept: (Restore, Inspection)](
+    services: Services, procedure: Procedure[Kept], message: RestoreMessage | InspectionMessage
+) -> None:
+    """Do the next step of a job, and enqueue the one after it.
+
+    Raises:
+        StepFailedError: neither the record nor the queue can be reached.
+    """
+    async with outlasting(services, message, procedure.step_failed):
+        rows = procedure.rows(services)
+        found = await rows.find(message.address, message.row_key)
+        if found is None and message.request:
+            await request_job(services, message.kind, message.request.encode(), message.job)
+        elif found is None:
+            log_event(Event.MESSAGE_DROPPED, **message.about, step=f"continue-{message.kind}")
+        elif found[0].has_ended:
+            await procedure.tidy_up(services, found[0])
+        else:
+            await _go_on(services, procedure, message, *found)
+
+
+@contextlib.asynccontextmanager
+async def outlasting(
+    services: Services, message: Message, failed: Event, delay: timedelta = LONGEST_CHECK_DELAY
+) -> AsyncIterator[None]:
+    """Have a message that something hangs on come back, where the record or the storage can't be reached.
+
+    Raises:
+        StepFailedError: neither can the queue be.
+    """
+    try:
+        yield
+    except (AzureError, RecordConflictError) as error:
+        reason = explain(error)
+        log_event(failed, **message.about, reason=reason)
+        try:
+            await services.queues.send(message, delay)
+        except AzureError:
+            raise StepFailedError(reason) from None
+
+
+async def _go_on[Kept: (Restore, Inspection)](
+    services: Services,
+    procedure: Procedure[Kept],
+    message: RestoreMessage | InspectionMessage,
+    job: Kept,
+    etag: str,
+) -> None:
+    then, delay = await _step(services, procedure, job)
+    try:
+        await procedure.rows(services).put(then, etag)
+    except RecordConflictError:
+        # Whoever was faster may be dead by now; and it may have been this very write, sent twice by the SDK.
+        await services.queues.send(message, AFTER_CONFLICT)
+        return
+    _log(procedure, job, then)
+    if then.has_ended:
+        await procedure.tidy_up(services, then)
+    else:
+        await services.queues.send(message, delay)
+
+
+async def _step[Kept: (Restore, Inspection)](services: Services, procedure: Procedure[Kept], job: Kept) -> Next[Kept]:
+    """Do a step; whatever goes wrong is put on the row, and tells how to go on."""
+    if job.is_out_of_patience(services.now()):  # its worker has died each time
+        then, delay = await _out_of_patience(services, procedure, job), timedelta()
+    else:
+        try:
+            then, delay = await procedure.steps[job.state](services, job)
+            then = then.out_of_trouble() if then.attempt == job.attempt else then
+        except Exception as error:  # noqa: BLE001 - nothing may keep a job, and its disk, waiting without an end
+            then, delay = await _after_error(services, procedure, job, error)
+    is_ending = job.state is not Stage.ENDING and then.state in procedure.cleaned_up
+    return Next(then.to_its_end()) if is_ending else Next(then, delay)
+
+
+async def _after_error[Kept: (Restore, Inspection)](
+    services: Services, procedure: Procedure[Kept], job: Kept, error: Exception
+) -> Next[Kept]:
+    """Say how a job goes on after a step that has gone wrong."""
+    now, reason, then = services.now(), explain(error), then_of(error)
+    if then is Then.LOOK_AGAIN:
+        return Next(job, AFTER_CONFLICT)
+    if job.state is not Stage.ENDING:
+        if then in {Then.BEGIN_ANEW, Then.BEGIN_ANEW_OR_END} and job.can_begin_anew:
+            return job.try_again(reason, now)
+        if then in {Then.END, Then.BEGIN_ANEW_OR_END}:
+            return Next(job.stop(reason, now))
+    troubled = job.in_trouble(reason, now)
+    if troubled.is_out_of_patience(now):
+        return Next(await _out_of_patience(services, procedure, troubled))
+    is_waiting = then is Then.BEGIN_ANEW and job.state is Stage.REQUESTED
+    return Next(troubled, job.next_look(now) if is_waiting else LONGEST_CHECK_DELAY)
+
+
+async def _out_of_patience[Kept: (Restore, Inspection)](
+    services: Services, procedure: Procedure[Kept], job: Kept
+) -> Kept:
+    """End a job of which every step has gone wrong for too long; what can't be cleaned up after ends all the same."""
+    if job.state is not Stage.ENDING:
+        return await procedure.give_up(services, job, out_of_patience(job))
+    await procedure.leave(services, job, job.last_error)
+    return job.at_its_end()
+
+
+def _log[Kept: (Restore, Inspection)](procedure: Procedure[Kept], before: Kept, then: Kept) -> None:
+    """Log what a step has come to."""
+    if then.state is not before.state:
+        log_event(
+            STAGE_EVENTS[then.kind, then.state],
+            **then.about,
+            **then.told,
+            reason=then.reason,
+            duration_seconds=then.duration_seconds or (then.checked - then.requested).total_seconds(),
+        )
+    if then.last_error_at != before.last_error_at:
+        log_event(procedure.step_failed, **then.about, reason=then.last_error)
