@@ -31,7 +31,7 @@ from shared.runs.give_up import give_up
 _COME_BACK = timedelta(seconds=5)
 
 
-async def begin(services: Services, restore: Restore) -> Next[Restore]:
+async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
     """Find the recovery point and look at the target; then take the target.
 
     Raises:
