@@ -66,8 +66,8 @@ async def _find(services: Services, restore: Restore) -> Next[Restore]:
             ' or restore it as it is, with "allowDamaged": true'
         )
     target = restore.target_address if restore.target else default_target(disk, point.time)
-    require_allowed(target, services.settings)
-    if why := unfit(target, services.settings):
+    require_allowed(target, services.settings.container, services.settings.source_services)
+    if why := unfit(target, services.settings.container, services.settings.mode_of(target)):
         raise RefusedError(f"{target.shown} can't be restored to: {why}. What to do: name another target")
     on_record = await services.records.get(target)
     if on_record and on_record[0].restore:

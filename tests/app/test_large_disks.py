@@ -12,8 +12,8 @@ import pytest
 from infra.local.gateway import Fault, Request
 from infra.local.local_azure import BACKUPS
 from shared.events import Event
+from shared.limits import PAGE
 from shared.model.job import Stage
-from shared.model.names import PAGE
 from shared.model.run import Kind
 from shared.pages.listing import LISTING_WINDOW
 from tests.app.cloud import KIB, MIB, Cloud, Disk, pages, until, valid_ranges

@@ -11,9 +11,10 @@ from shared.azure.blobs.backup_blobs import BackupBlobs, require_own
 from shared.azure.blobs.backup_container import Catalogue
 from shared.changes.ranges import Change
 from shared.errors import LeaseLostError, NotAsLeftError, SourceUnreachableError
+from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import StoredBlob
-from shared.model.names import DRILL_METADATA, ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA
+from shared.model.names import DRILL_METADATA, ETAG_METADATA, PLAN_METADATA, RUN_METADATA
 from shared.model.point import TakenSnapshot
 from shared.model.run_steps import BackupBlob
 from tests.simulation.blobs import Blob, Page

@@ -10,8 +10,9 @@ from shared.azure.blobs.copying import Copies
 from shared.azure.blobs.targets import CopyTarget
 from shared.changes.ranges import Change
 from shared.errors import CopyRefusedError, NotAsLeftError, TargetLeasedError
+from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
-from shared.model.names import DRILL_METADATA, PAGE
+from shared.model.names import DRILL_METADATA
 from tests.simulation import claims, limits
 from tests.simulation.blobs import FAILED, Blob, Copy
 from tests.simulation.calls import Calls

@@ -14,8 +14,9 @@ from shared.azure.services import Services
 from shared.azure.sources.page_blobs import SourceDisks
 from shared.changes.ranges import Change, Window
 from shared.errors import DiffRefusedError, ListingTimedOutError, NotAsLeftError, SourceGoneError
+from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
-from shared.model.names import BACKUP_METADATA, DISK_METADATA, PAGE, TAKEN_METADATA
+from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.settings import Settings, SourceDisk
 from tests.simulation.backups import SimulatedBackups, SimulatedCatalogue
 from tests.simulation.calls import Calls
