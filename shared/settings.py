@@ -9,11 +9,10 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from shared.azure.signatures import NEWEST_SIGNED, OLDEST_SIGNED, can_sign
 from shared.errors import Then, TidemarkError
+from shared.limits import NEWEST_SIGNED, OLDEST_SIGNED, STORAGE_API_VERSION, can_sign
 from shared.model.addresses import AddressError, BlobAddress, ContainerAddress
 from shared.model.blob_names import SPECIAL_CONTAINERS
-from shared.model.names import STORAGE_API_VERSION
 from shared.model.run import Mode
 from shared.storage_access import (
     HostStorage,
@@ -202,6 +201,11 @@ class Settings(BaseSettings):
     def covers(self, disk: BlobAddress) -> bool:
         """Tell whether a disk is one of those that are to be backed up."""
         return any(setting.covers(disk) for setting in self.source_disks)
+
+    @property
+    def source_services(self) -> list[str]:
+        """The URLs of the blob services that the disks are in."""
+        return sorted({disk.address.service_url for disk in self.source_disks})
 
     def mode_of(self, disk: BlobAddress) -> Mode:
         """Say how a disk is backed up: a URL of its own goes before a pattern, and of those the first that matches."""

@@ -7,7 +7,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from shared.model.names import STORAGE_API_VERSION
+from shared.limits import STORAGE_API_VERSION
 
 
 class StorageConnection(BaseModel):

@@ -16,9 +16,6 @@ from azure.storage.blob import UserDelegationKey
 
 from shared.model.addresses import BlobAddress
 
-OLDEST_SIGNED, NEWEST_SIGNED = "2018-11-09", "2026-10-06"
-"""The service versions that can be signed for: from the first with user delegation keys to the last that is known."""
-
 _RESOURCE, _SNAPSHOT = "resource", "snapshot"
 
 # The lines of a string-to-sign, by their query parameters, and the version that each came with; "" for all of them.
@@ -56,11 +53,6 @@ class Signed(NamedTuple):
     start: datetime
     expiry: datetime
     version: str
-
-
-def can_sign(version: str) -> bool:
-    """Tell whether signatures can be made for a service version."""
-    return OLDEST_SIGNED <= version <= NEWEST_SIGNED
 
 
 def sign_by_key(signed: Signed, key: str) -> str:

@@ -25,7 +25,7 @@ from shared.model.messages import BatchMessage, PlanMessage, RunMessage
 from shared.model.run import Kind, OpenRun
 from shared.pages.at_once import AtOnce
 from shared.pages.change_list import change_list
-from shared.pages.listing import WINDOW
+from shared.pages.listing import LISTING_WINDOW
 from shared.pages.paced import Paced
 from shared.pages.pieces import Pieces
 from shared.runs.begin_anew import begin_anew
@@ -192,7 +192,7 @@ class _Batch:
         position, size = self._run.position, self._run.size
         async with AtOnce(REQUESTS) as writing:
             while position < size:
-                window = Window(position, min((position // WINDOW + 1) * WINDOW, size))
+                window = Window(position, min((position // LISTING_WINDOW + 1) * LISTING_WINDOW, size))
                 if not await self._apply_window(window, writing):
                     return
                 position = window.end

@@ -93,7 +93,7 @@ async def _unfit(
     """Find the disks that can't be backed up as they are, and put on record why: before any snapshot is taken."""
 
     async def look(disk: BlobAddress) -> None:
-        if why := unfit(disk, services.settings):
+        if why := unfit(disk, services.settings.container, services.settings.mode_of(disk)):
             what_to_do = "What to do: give it another name, or take it out of SOURCE_DISKS."
             raise DiskError(f"{disk.shown} can't be backed up: {why}. {what_to_do}")
         record = found[disk]

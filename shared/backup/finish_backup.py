@@ -20,8 +20,8 @@ from shared.model.messages import FinishMessage, PlanMessage
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.run_steps import next_check
 from shared.runs.begin_anew import resync
-from shared.runs.clean_up import clean_up, drop_duplicates
-from shared.runs.failures import on_record, record_failure
+from shared.runs.clean_up import clean_up_run, drop_duplicates
+from shared.runs.failures import failures_on_record, record_failure
 from shared.runs.full_copies import look_at_full_copy, looked_at
 from shared.runs.give_up import give_up
 from shared.runs.open_run import catch_up
@@ -44,7 +44,7 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
 
     Then the disk is caught up, if a tick has passed meanwhile.
     """
-    async with on_record(services, message, Event.FINISH_BACKUP_FAILED):
+    async with failures_on_record(services, message, Event.FINISH_BACKUP_FAILED):
         found = await services.records.get(message.address)
         run = found[0].run_of(message.run) if found else None
         if run is None:
@@ -85,7 +85,7 @@ async def _is_done(services: Services, message: FinishMessage, step: Awaitable[N
 
 async def _tidy_up(services: Services, message: FinishMessage, record: DiskRecord | None) -> None:
     if record and record.base_snapshot == message.run:
-        await clean_up(services, message, record)
+        await clean_up_run(services, message, record)
         return
     log_event(Event.MESSAGE_DROPPED, **message.about, step="finish-backup")
     if point := await services.records.point(message.address, message.run):

@@ -14,7 +14,7 @@ from shared.model.names import DISK_METADATA
 from shared.model.run import Mode, OpenRun
 from shared.model.run_steps import opened
 from shared.points.versions import own_backup_blob
-from shared.runs.failures import on_record
+from shared.runs.failures import failures_on_record
 from shared.runs.full_copies import start_full_copy
 from shared.runs.give_up import give_up
 
@@ -27,7 +27,7 @@ FIRST_TURN = timedelta(seconds=30)
 
 async def plan_changes(services: Services, message: PlanMessage) -> None:
     """Open a run by its mode: as a full copy, or on the backup blob, with its first batch. Repeating it is harmless."""
-    async with on_record(services, message, Event.PLAN_CHANGES_FAILED):
+    async with failures_on_record(services, message, Event.PLAN_CHANGES_FAILED):
         try:
             await _open(services, message)
         except SourceGoneError as error:

@@ -16,7 +16,7 @@ from shared.model.run import OpenRun
 from shared.model.run_steps import full_copy, recovery_point, sealed, sealed_copy
 from shared.model.tick import is_to_catch_up
 from shared.pages.copying import settle_copy
-from shared.runs.clean_up import clean_up
+from shared.runs.clean_up import clean_up_run
 from shared.runs.full_copies import full_copy_of
 
 
@@ -83,7 +83,7 @@ async def _put_on_record(
         await services.queues.send(message)
         return
     log_event(Event.RUN_SEALED, **message.about, **asdict(point))
-    await clean_up(services, message, record)
+    await clean_up_run(services, message, record)
     if is_to_catch_up(record, services.now()):
         await services.queues.send(message)  # the run is over then
 

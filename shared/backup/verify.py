@@ -16,7 +16,7 @@ from shared.pages.change_list import change_list
 from shared.pages.comparing import Comparison
 from shared.points.versions import own_backup_blob
 
-WINDOW = 8 * 1024**3
+SEAL_WINDOW = 8 * 1024**3
 """Bytes of a disk that are compared at once: should all of them have to be read, it is done in minutes."""
 
 VERIFY_FOR = timedelta(seconds=20)
@@ -43,7 +43,7 @@ async def verified(services: Services, message: FinishMessage, record: DiskRecor
     if blob is None or blob.size != run.size:
         found_as = f"{blob.size} bytes long" if blob else "gone"
         raise NotAsLeftError(f"the backup blob of {disk.url} is {found_as}, not {run.size} bytes long: not sealed yet")
-    began, count = services.now(), len(windows(run.size, WINDOW))
+    began, count = services.now(), len(windows(run.size, SEAL_WINDOW))
     comparison = await Comparison.begin(
         services, Version(disk, run.snapshot), Version(services.backups.address(disk), "")
     )
@@ -61,7 +61,7 @@ async def _compare(
 ) -> None:
     """Compare one window."""
     disk, run = message.address, run_of(record)
-    plan, cut = message.of_plan(run.plan), windows(run.size, WINDOW)
+    plan, cut = message.of_plan(run.plan), windows(run.size, SEAL_WINDOW)
     most = samples_of_window(len(cut)) if run.kind is Kind.INCREMENTAL else None
     sampler = Sampler(f"{plan.run_id}/{plan.plan}/{number}/seal", most)
     try:

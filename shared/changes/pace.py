@@ -8,8 +8,7 @@ second that the limits leave no other request for. Pure functions of values.
 from datetime import timedelta
 from typing import NamedTuple
 
-REQUESTS_PER_SECOND = 500
-BYTES_PER_SECOND = 60 * 1024 * 1024
+from shared.limits import BYTES_PER_SECOND, REQUESTS_PER_SECOND
 
 FASTEST = 0.96
 """Seconds of a blob that requests may use up in a second: two clocks differ, and requests arrive unevenly."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from typing import NamedTuple
 
 from shared.errors import Then, TidemarkError
-from shared.model.names import MAX_CLEAR, MAX_WRITE, PAGE
+from shared.limits import MAX_CLEAR, MAX_WRITE, PAGE
 
 
 class Change(NamedTuple):

@@ -3,7 +3,7 @@
 import random
 
 from shared.changes.ranges import Change
-from shared.model.names import PAGE
+from shared.limits import PAGE
 
 SAMPLES = 8
 """Samples of a part of a proof."""

@@ -14,11 +14,11 @@ from shared.model.requests import LATEST
 from shared.model.restore_target import point_asked_for
 from shared.points.versions import require_own_name, version_of
 
-PART = 1024**3
+INSPECTED_PART = 1024**3
 """Bytes of a disk that one message compares."""
 
 
-async def begin(services: Services, inspection: Inspection) -> Next[Inspection]:
+async def begin_inspection(services: Services, inspection: Inspection) -> Next[Inspection]:
     """Find out what is to be inspected, and whether it can be; one that is gone is damaged."""
     disk = inspection.address
     try:
@@ -31,7 +31,9 @@ async def begin(services: Services, inspection: Inspection) -> Next[Inspection]:
     if point is None:
         asked = "" if inspection.point == LATEST else f" at or before {inspection.point}"
         return _refused(services, inspection, f"{disk.url} has no recovery point{asked}")
-    found = replace(inspection, recovery_point=point.time, size=point.size, parts_total=len(windows(point.size, PART)))
+    found = replace(
+        inspection, recovery_point=point.time, size=point.size, parts_total=len(windows(point.size, INSPECTED_PART))
+    )
     if damage := await _damage(services, found, point):
         return await conclude_lost(services, found, damage)
     if found.task is JobKind.DRILL:

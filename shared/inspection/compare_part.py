@@ -47,7 +47,7 @@ async def _compare(services: Services, message: PartMessage) -> None:
     try:
         original, copy = await versions_on_record(services, inspection)
         comparison = await Comparison.begin(services, original, copy, at_once=parts_at_once(inspection))
-        await comparison.whole(windows(inspection.size, begin.PART)[message.part])
+        await comparison.whole(windows(inspection.size, begin.INSPECTED_PART)[message.part])
     except DiffersError as error:
         differs = str(error)
     except SourceGoneError as error:

@@ -15,7 +15,7 @@ from shared.runs.clean_up import drop_old_snapshots
 from shared.runs.failures import record_failure
 
 
-async def end(services: Services, inspection: Inspection) -> Next[Inspection]:
+async def end_inspection(services: Services, inspection: Inspection) -> Next[Inspection]:
     """Clean up after an inspection, and put on record what came of it; its row says so last."""
     over = inspection.at_its_end()
     if not inspection.recovery_point:

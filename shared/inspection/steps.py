@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from shared.azure.services import Services
 from shared.errors import SourceGoneError
 from shared.events import Event, log_event
-from shared.inspection.begin import begin
+from shared.inspection.begin import begin_inspection
 from shared.inspection.compare import compare
-from shared.inspection.end import end, end_as_it_is
+from shared.inspection.end import end_as_it_is, end_inspection
 from shared.inspection.gone import conclude_gone
 from shared.inspection.promote import promote
 from shared.jobs.loop import Procedure, continue_job
@@ -51,10 +51,10 @@ async def _drop(_: Services, inspection: Inspection) -> None:
 _INSPECTION = Procedure[Inspection](
     rows=lambda services: services.inspections,
     steps={
-        Stage.REQUESTED: begin,
+        Stage.REQUESTED: begin_inspection,
         Stage.PROMOTING: _or_gone(promote),
         Stage.COMPARING: _or_gone(compare),
-        Stage.ENDING: end,
+        Stage.ENDING: end_inspection,
     },
     cleaned_up=ENDS,
     give_up=_give_up,

@@ -56,8 +56,8 @@ MOST_SAID = 500
 async def report_poison(services: Services, queue: str, body: bytes, message_id: str) -> None:
     """Put on record what a queue has given up, on that of its disk or restore, and find it a way on.
 
-    A plan or a batch is tried again at the next tick, from the run's own source snapshot, as often as `MOST_TRIES`. The
-    message that watches over a run or a restore is enqueued again.
+    A plan or a batch is tried again at the next tick, from the run's own source snapshot, as often as `MOST_RUN_TRIES`.
+    The message that watches over a run or steps a job is enqueued again.
 
     Args:
         services: the services.

@@ -96,7 +96,7 @@ async def refuse_given_up(services: Services, kind: JobKind, body: bytes, messag
     return inspection.row.disk
 
 
-async def on_record[Kept: (Restore, Inspection)](rows: JobRows[Kept], row: Kept) -> Kept | None:
+async def put_on_record[Kept: (Restore, Inspection)](rows: JobRows[Kept], row: Kept) -> Kept | None:
     """Give the row of a job, new or not; None where it has ended."""
     if await rows.add(row):
         log_event(STAGE_EVENTS[row.kind, Stage.REQUESTED], **{**row.about, **row.asks_for})
@@ -149,7 +149,7 @@ async def _open[Kept: (Restore, Inspection)](services: Services, asked: _Asked[K
     """
     try:
         await services.ensure()
-        row = await on_record(asked.rows, asked.row)
+        row = await put_on_record(asked.rows, asked.row)
     except AzureError as error:
         await services.queues.send(asked.carried, _CARRIED_FOR)
         log_event(Event.REQUEST_CARRIED, **asked.carried.about, reason=explain(error))

@@ -9,11 +9,7 @@ too (by yarl under the SDK, and by the service: azure-sdk-for-rust#5275), dots a
 import re
 import unicodedata
 
-LONGEST_NAME = 1024
-"""Characters of a blob's name; the service counts as .NET does, in UTF-16."""
-
-MOST_SEGMENTS = 254
-"""Segments of a blob's name, between its slashes."""
+from shared.limits import LONGEST_NAME, MOST_SEGMENTS
 
 ROOT_CONTAINER = "$root"
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from shared.model.disk import DiskRecord, run_of
 from shared.model.job import is_over
 
-MOST_TRIES = 5
+MOST_RUN_TRIES = 5
 """How often a run that fails is tried again, at most, before it is given up: at as many ticks, as a rule."""
 
 STANDS_STILL_AFTER = timedelta(minutes=30)
@@ -55,4 +55,4 @@ def is_hopeless(record: DiskRecord, now: datetime) -> bool:
     """
     run = run_of(record)
     is_out_of_patience = run.trouble_since is not None and is_over(run.trouble_since, now)
-    return is_failing(record, now) and (run.tries >= MOST_TRIES or (run.tries > 0 and is_out_of_patience))
+    return is_failing(record, now) and (run.tries >= MOST_RUN_TRIES or (run.tries > 0 and is_out_of_patience))

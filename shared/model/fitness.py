@@ -4,19 +4,10 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from shared.model.addresses import BlobAddress
+from shared.limits import LARGEST_METADATA, LONGEST_SOURCE
+from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.names import backup_blob_name, full_copy_name
 from shared.model.run import Mode
-from shared.settings import Settings
-
-LONGEST_SOURCE = 2048
-"""Characters of the URL that Copy Blob reads from (REST: Copy Blob, `x-ms-copy-source`).
-
-It also keeps what Tidemark's own metadata says of a disk far below `LARGEST_METADATA`.
-"""
-
-LARGEST_METADATA = 8 * 1024
-"""Bytes of all names and values together (REST: Setting and retrieving properties and metadata for Blob resources)."""
 
 _A_TIME = "2026-11-22T12:34:56.1234567Z"
 _SNAPSHOT = len(f"?snapshot={_A_TIME}") + len("%3A%3A")
@@ -26,16 +17,21 @@ _SIGNATURE = 640
 _SENDABLE = frozenset(string.printable) - frozenset("\r\n\x0b\x0c")
 
 
-def unfit(disk: BlobAddress, settings: Settings) -> str:
+def unfit(disk: BlobAddress, container: ContainerAddress, mode: Mode) -> str:
     """Say why a disk can't be backed up, or its backups could not be restored; empty where they can.
 
     What the backup container holds of a disk has a longer name than the disk.
+
+    Args:
+        disk: the disk.
+        container: the backup container.
+        mode: how the disk is backed up.
     """
     if disk.mistake:
         return f"it {disk.mistake}"
-    is_copied = settings.mode_of(disk) is Mode.FULL
+    is_copied = mode is Mode.FULL
     name = full_copy_name(disk, _A_TIME) if is_copied else backup_blob_name(disk)
-    backup = settings.container.blob(name)
+    backup = container.blob(name)
     if backup.mistake:
         return f"its backup would be named {name[:60]}..., which {backup.mistake}"
     if is_copied and len(disk.url) + _SNAPSHOT + _SIGNATURE > LONGEST_SOURCE:

@@ -35,22 +35,6 @@ COPY_METADATA = "tidemark_copy"
 RESTORE_METADATA = "tidemark_restore"
 DRILL_METADATA = "tidemark_drill"
 
-# One version for all blob and queue requests: a newer default of the SDK is refused by some clouds.
-STORAGE_API_VERSION = "2025-11-05"
-
-PAGE = 512
-"""Bytes of a page: every range of a page blob starts and ends on a multiple (REST: Put Page)."""
-
-MAX_WRITE = 4 * 1024 * 1024
-"""Bytes that one Put Page or Put Page From URL may write (REST: Put Page)."""
-
-MAX_CLEAR = 1024**3
-"""Bytes that one Clear Pages is asked for.
-
-It may be a whole blob (REST: Put Page); but of a part that is written all over it may take longer than the service
-gives a request, as Get Page Ranges may, and then the same request would never succeed.
-"""
-
 SCRATCH_PREFIX = "tidemark-drill/"
 """What the names of the scratch blobs of drills begin with, in the backup container."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from shared.model.addresses import BlobAddress
+from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.disk import DiskRecord
 from shared.model.names import restored_disk_name
 from shared.model.point import RecoveryPoint, TakenSnapshot
@@ -13,7 +13,6 @@ from shared.model.restore import RefusedError, Restore
 from shared.model.run import Kind
 from shared.model.run_steps import sealed
 from shared.model.times import end_of
-from shared.settings import Settings
 
 
 def point_asked_for(times: Sequence[str], asked: str) -> str | None:
@@ -31,21 +30,24 @@ def default_target(disk: BlobAddress, point: str) -> BlobAddress:
     return disk.parent.blob(restored_disk_name(disk.blob, point))
 
 
-def require_allowed(target: BlobAddress, settings: Settings) -> None:
+def require_allowed(target: BlobAddress, backups: ContainerAddress, services: Sequence[str]) -> None:
     """See to it that a target is where restores may go.
+
+    Args:
+        target: the target.
+        backups: the backup container.
+        services: the URLs of the blob services of the disks that `SOURCE_DISKS` names.
 
     Raises:
         RefusedError: it is in the backup container, or in an account that no disk of `SOURCE_DISKS` is in.
     """
-    backups = settings.container
     if (target.account, target.container) == (backups.account, backups.container):
         raise RefusedError(
             f"{target.url} is in the backup container. What to do: name a target in an account of a disk"
         )
-    accounts = sorted({disk.address.service_url for disk in settings.source_disks})
-    if target.service_url not in accounts:
+    if target.service_url not in services:
         raise RefusedError(
-            f"{target.url} is not in an account that SOURCE_DISKS names ({', '.join(accounts)})."
+            f"{target.url} is not in an account that SOURCE_DISKS names ({', '.join(services)})."
             " What to do: name a target in one of these; or add a disk of that account to SOURCE_DISKS"
         )
 

@@ -9,7 +9,7 @@ from shared.azure.answers import gave_up
 from shared.changes.ranges import Change, Window, halves
 from shared.errors import TidemarkError
 from shared.events import Event, log_event
-from shared.model.names import MAX_CLEAR
+from shared.limits import MAX_CLEAR
 from shared.pages.paced import Paced
 
 SMALLEST_CLEAR = 4 * 1024**2

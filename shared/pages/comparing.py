@@ -8,7 +8,7 @@ from shared.azure.services import Services
 from shared.changes.pace import FASTEST
 from shared.changes.ranges import Change, Window, coalesced, overlaid, writes
 from shared.errors import DiffersError
-from shared.model.names import PAGE
+from shared.limits import PAGE
 from shared.pages.at_once import AtOnce
 from shared.pages.listing import listed
 from shared.pages.paced import Paced

@@ -8,7 +8,7 @@ from shared.errors import ListingTimedOutError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 
-WINDOW = 64 * 1024**3
+LISTING_WINDOW = 64 * 1024**3
 """Bytes of a disk that one invocation lists: a whole fragmented disk times out (REST: Get Page Ranges)."""
 
 SMALLEST_WINDOW = 1024**2

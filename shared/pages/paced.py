@@ -15,13 +15,13 @@ from shared.events import Event, log_event
 BUSY_FOR = timedelta(minutes=5)
 """How long a request is refused by a busy service before it is left to another invocation."""
 
-REFUSED_FOR = timedelta(seconds=7)
+SOURCE_REFUSED_FOR = timedelta(seconds=7)
 """How long a copy is refused for its source before that is taken to last, where the answer says that it may pass.
 
 By then it was asked five times: at once, and after 0.5, 1.5, 3.5 and 7.5 seconds.
 """
 
-MOST_TRIES = 4
+MOST_REQUEST_TRIES = 4
 """How often a request is made that fails otherwise, with an error that passes."""
 
 _BEHIND = timedelta(seconds=0.03)  # what a sleep that took too long may be caught up with
@@ -49,7 +49,7 @@ class Paced:
         *,
         rate: float = FASTEST,
         busy_for: timedelta | None = None,
-        refused_for: timedelta = REFUSED_FOR,
+        refused_for: timedelta = SOURCE_REFUSED_FOR,
     ) -> None:
         """Make one.
 
@@ -125,7 +125,7 @@ class Paced:
         """Tell whether an error that passes has not passed for so long that it is not waited for any more."""
         if refuses_source(error):
             return waited >= min(self._refused_for, self._busy_for) and tries > 1
-        return waited >= self._busy_for or tries >= MOST_TRIES
+        return waited >= self._busy_for or tries >= MOST_REQUEST_TRIES
 
     async def _turn_of(self, mine: _Request, seconds: float) -> datetime:
         """Wait until a request may be made that uses up so many seconds of its blob; give the time."""

@@ -6,9 +6,10 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.azure.tables.records import TRANSACTION, RecordConflictError
+from shared.azure.tables.records import RecordConflictError
 from shared.errors import OtherDiskError, StepFailedError
 from shared.events import Event, log_event
+from shared.limits import TRANSACTION
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import FoundPoint, found_point, looks_like_a_point, rebuilt
 from shared.model.names import disk_key

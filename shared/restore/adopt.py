@@ -17,7 +17,7 @@ from shared.model.restore import Restore, RestoreFailedError, as_done
 from shared.model.restore_target import adopted, restored_point
 from shared.model.run import Kind
 from shared.points.versions import point_of, version_of
-from shared.restore.end import clean_up, is_adopted
+from shared.restore.end import clean_up_restore, is_adopted
 from shared.restore.prove import prove_part, proved
 
 
@@ -58,13 +58,13 @@ def done(restore: Restore, now: datetime) -> Restore:
     return as_done(restore, proved(restore), now)
 
 
-async def end(services: Services, restore: Restore) -> Next[Restore]:
+async def end_restore(services: Services, restore: Restore) -> Next[Restore]:
     """Clean up after a restore that has adopted its target; its row says so last."""
     if restore.is_of_own_snapshot:
         # The pair was copied from two places: that they hold the same, samples alone have shown so far.
         name = f"restored-{restore.restore}"
         await open_inspection(services, JobKind.VERIFY, restore.target_address, restore.target_snapshot, name)
-    await clean_up(services, restore)
+    await clean_up_restore(services, restore)
     return Next(restore.at_its_end())
 
 

@@ -31,7 +31,7 @@ from shared.runs.give_up import give_up
 _COME_BACK = timedelta(seconds=5)
 
 
-async def begin(services: Services, restore: Restore) -> Next[Restore]:
+async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
     """Find the recovery point and look at the target; then take the target.
 
     Raises:
@@ -66,8 +66,8 @@ async def _find(services: Services, restore: Restore) -> Next[Restore]:
             ' or restore it as it is, with "allowDamaged": true'
         )
     target = restore.target_address if restore.target else default_target(disk, point.time)
-    require_allowed(target, services.settings)
-    if why := unfit(target, services.settings):
+    require_allowed(target, services.settings.container, services.settings.source_services)
+    if why := unfit(target, services.settings.container, services.settings.mode_of(target)):
         raise RefusedError(f"{target.shown} can't be restored to: {why}. What to do: name another target")
     on_record = await services.records.get(target)
     if on_record and on_record[0].restore:

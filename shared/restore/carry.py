@@ -18,7 +18,7 @@ from shared.pages.clearing import Clearing
 from shared.pages.listing import listed
 from shared.pages.paced import Paced
 
-PART = 1024**3
+CARRIED_PART = 1024**3
 """Bytes of a disk that one invocation carries."""
 
 WRITERS = 8
@@ -37,7 +37,7 @@ async def carry(services: Services, restore: Restore, source: Version, found: Bl
         await services.leases.acquire(target, restore.lease, found.etag)
         if found.size != restore.size:
             await services.blobs.resize(target, restore.size, restore.lease)
-    part = Window(restore.bytes_done, min(restore.bytes_done + PART, restore.size))
+    part = Window(restore.bytes_done, min(restore.bytes_done + CARRIED_PART, restore.size))
     valid = coalesced(listed(services, source.blob, source.snapshot, None, part))
     if restore.size:
         await _apply(services, restore, source, gaps_cleared(valid, part))

@@ -23,7 +23,7 @@ from shared.runs.failures import record_failure
 from shared.runs.open_run import catch_up
 
 
-async def clean_up(services: Services, restore: Restore) -> None:
+async def clean_up_restore(services: Services, restore: Restore) -> None:
     """Clean up after a restore that has come to its end. Repeating it is harmless; the record lets go of it last.
 
     One that is done is cleaned up before its row says so: who reads it may go on with the disk at once.
@@ -47,7 +47,7 @@ async def clean_up_or_leave(services: Services, restore: Restore) -> None:
         Exception: it could not be done now; the message, or the next tick, comes back to it.
     """
     try:
-        await clean_up(services, restore)
+        await clean_up_restore(services, restore)
     except Exception as error:
         if not restore.is_to_be_left(services.now()):
             raise

@@ -12,13 +12,13 @@ from shared.events import Event, log_event
 from shared.model.restore import Restore, RestoreFailedError
 from shared.pages.comparing import Comparison
 
-WINDOW = 8 * 1024**3
+PROOF_WINDOW = 8 * 1024**3
 """Bytes of a disk that one invocation proves: should it have to read all of them, it is done in minutes."""
 
 
 def parts(size: int) -> int:
     """Count the parts of a proof: each window of the disk, and each of its backup blob."""
-    return 2 * max(1, len(windows(size, WINDOW)))
+    return 2 * max(1, len(windows(size, PROOF_WINDOW)))
 
 
 async def prove_part(services: Services, restore: Restore, point: Version) -> Restore:
@@ -62,7 +62,7 @@ async def _compare(comparison: Comparison, restore: Restore, number: int, *, is_
     await comparison.require_size(restore.size)
     if restore.size:
         sampler = Sampler(f"{restore.restore}/{restore.parts_proved}")
-        await comparison.page_maps(windows(restore.size, WINDOW)[number], sampler.see)
+        await comparison.page_maps(windows(restore.size, PROOF_WINDOW)[number], sampler.see)
         await comparison.contents(sampler.samples())
     if is_last:
         await comparison.last_page(restore.size)

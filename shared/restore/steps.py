@@ -6,8 +6,8 @@ from shared.jobs.loop import Procedure, continue_job
 from shared.model.job import Stage
 from shared.model.messages import RestoreMessage
 from shared.model.restore import Restore
-from shared.restore.adopt import done, end, prove_and_adopt
-from shared.restore.begin import begin
+from shared.restore.adopt import done, end_restore, prove_and_adopt
+from shared.restore.begin import begin_restore
 from shared.restore.copying import copy_back, promote
 from shared.restore.end import clean_up_or_leave, is_adopted, let_go
 
@@ -30,11 +30,11 @@ async def _give_up(services: Services, restore: Restore, why: str) -> Restore:
 _RESTORE = Procedure[Restore](
     rows=lambda services: services.restores,
     steps={
-        Stage.REQUESTED: begin,
+        Stage.REQUESTED: begin_restore,
         Stage.PROMOTING: promote,
         Stage.COPYING: copy_back,
         Stage.PROVING: prove_and_adopt,
-        Stage.ENDING: end,
+        Stage.ENDING: end_restore,
     },
     cleaned_up=frozenset({Stage.DONE}),
     give_up=_give_up,

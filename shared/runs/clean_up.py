@@ -16,7 +16,7 @@ from shared.points.versions import mark_damaged
 from shared.runs.failures import record_failure
 
 
-async def clean_up(services: Services, message: FinishMessage, record: DiskRecord) -> None:
+async def clean_up_run(services: Services, message: FinishMessage, record: DiskRecord) -> None:
     """End the run's lease; delete what the seal has left over: older source snapshots, orphans.
 
     A second snapshot of the backup blob by the same run can't come any more once the lease has ended.

@@ -19,7 +19,7 @@ from shared.model.names import backup_blob_name
 
 
 @contextlib.asynccontextmanager
-async def on_record(services: Services, message: RunMessage, failed: Event) -> AsyncIterator[None]:
+async def failures_on_record(services: Services, message: RunMessage, failed: Event) -> AsyncIterator[None]:
     """Put what a step raises on its disk's record, and have the queue deliver the message again.
 
     Raises:

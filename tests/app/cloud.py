@@ -26,10 +26,11 @@ from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, 
 from shared.azure.queues import QUEUE_OF, QUEUES
 from shared.azure.tables.rows import from_properties, from_row
 from shared.events import Event
+from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DISK_ROW, DiskRecord
 from shared.model.messages import Message
-from shared.model.names import BACKUPS_TABLE, PAGE, PARTS_TABLE, backup_blob_name, disk_key
+from shared.model.names import BACKUPS_TABLE, PARTS_TABLE, backup_blob_name, disk_key
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 
 PATIENCE_SECONDS = 180.0

@@ -8,9 +8,10 @@ from azure.storage.blob.aio import BlobClient
 
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
 from shared.azure.queues import QUEUES
+from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.job import JobKind, Stage
-from shared.model.names import BACKUPS_TABLE, PAGE, SCRATCH_PREFIX, backup_blob_name, disk_key
+from shared.model.names import BACKUPS_TABLE, SCRATCH_PREFIX, backup_blob_name, disk_key
 from shared.model.point import RecoveryPoint
 from shared.model.run import Kind
 from tests.app.cloud import App, Cloud, Disk, pages

@@ -3,7 +3,8 @@
 import random
 
 from infra.local.local_azure import BACKUPS, MORE_DISKS
-from shared.model.names import MAX_WRITE, PAGE, PARTS_TABLE
+from shared.limits import MAX_WRITE, PAGE
+from shared.model.names import PARTS_TABLE
 from shared.model.run import Kind
 from tests.app.cloud import KIB, MIB, Cloud, Disk, pages, valid_ranges
 

@@ -9,8 +9,9 @@ from itertools import pairwise
 
 from infra.local.gateway import Fault
 from shared.events import Event
+from shared.limits import PAGE
 from shared.model.messages import BatchMessage, Message, PlanMessage
-from shared.model.names import COPY_RANGES_QUEUE, PAGE, PLAN_CHANGES_QUEUE
+from shared.model.names import COPY_RANGES_QUEUE, PLAN_CHANGES_QUEUE
 from shared.model.run import OpenRun
 from tests.app.cloud import MIB, SOON_TAKEN_FOR_DEAD, App, Cloud, Disk, pages, until
 

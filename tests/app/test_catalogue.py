@@ -2,8 +2,9 @@
 
 from dataclasses import asdict
 
+from shared.limits import PAGE
 from shared.model.job import Stage
-from shared.model.names import BACKUPS_TABLE, PAGE, REBUILD_CATALOGUE_QUEUE
+from shared.model.names import BACKUPS_TABLE, REBUILD_CATALOGUE_QUEUE
 from shared.model.point import RecoveryPoint
 from shared.model.run import Kind, Mode
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until

@@ -6,8 +6,9 @@ import pytest
 
 from infra.local.gateway import Fault, Request
 from shared.events import Event
+from shared.limits import MAX_WRITE, PAGE, STORAGE_API_VERSION
 from shared.model.job import Stage
-from shared.model.names import BACKUPS_TABLE, MAX_WRITE, PAGE, PARTS_TABLE, STORAGE_API_VERSION
+from shared.model.names import BACKUPS_TABLE, PARTS_TABLE
 from shared.model.run import SERVER_SIDE
 from tests.app.cloud import MIB, Cloud, pages, until
 from tests.app.restoring import ask, ended, request

@@ -6,8 +6,9 @@ import json
 from infra.local.gateway import Fault
 from infra.local.gateway.deletions import Kept
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
+from shared.limits import PAGE
 from shared.model.job import JobKind, Stage
-from shared.model.names import PAGE, SCRATCH_PREFIX, scratch_name
+from shared.model.names import SCRATCH_PREFIX, scratch_name
 from shared.model.point import PointState
 from shared.model.run import SERVER_SIDE
 from tests.app.cloud import MIB, Cloud, Disk, pages, until

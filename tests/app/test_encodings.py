@@ -7,8 +7,8 @@ from azure.storage.blob.aio import BlobClient
 
 from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
+from shared.limits import PAGE
 from shared.model.job import JobKind, Stage
-from shared.model.names import PAGE
 from shared.model.run import SERVER_SIDE, Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages
 from tests.app.inspecting import inspected

@@ -11,8 +11,9 @@ from azure.storage.blob.aio import BlobLeaseClient
 
 from infra.local.gateway import Fault
 from shared.events import Event
+from shared.limits import PAGE
 from shared.model.messages import BatchMessage, FinishMessage, PlanMessage, RunMessage
-from shared.model.names import FINISH_BACKUP_QUEUE, PAGE
+from shared.model.names import FINISH_BACKUP_QUEUE
 from shared.model.run import Kind
 from tests.app.cloud import MIB, SOON_TAKEN_FOR_DEAD, App, Cloud, Disk, pages, until
 

@@ -9,8 +9,9 @@ from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.events import Event
+from shared.limits import PAGE
 from shared.model.job import Stage
-from shared.model.names import PAGE, backup_blob_name
+from shared.model.names import backup_blob_name
 from shared.model.point import RecoveryPoint
 from shared.model.run import SERVER_SIDE, Kind, Mode
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until

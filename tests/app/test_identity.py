@@ -13,8 +13,9 @@ from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR, Role
 from infra.local.identity_azure import APP, IdentityAzure, run_identity_azure
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, MORE_DISKS, ROOT
 from shared.events import Event
+from shared.limits import PAGE, STORAGE_API_VERSION
 from shared.model.job import Stage
-from shared.model.names import BACKUPS_TABLE, PAGE, PARTS_TABLE, STORAGE_API_VERSION, full_copy_name
+from shared.model.names import BACKUPS_TABLE, PARTS_TABLE, full_copy_name
 from shared.model.run import SERVER_SIDE, Kind
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request

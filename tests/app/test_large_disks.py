@@ -12,10 +12,10 @@ import pytest
 from infra.local.gateway import Fault, Request
 from infra.local.local_azure import BACKUPS
 from shared.events import Event
+from shared.limits import PAGE
 from shared.model.job import Stage
-from shared.model.names import PAGE
 from shared.model.run import Kind
-from shared.pages.listing import WINDOW
+from shared.pages.listing import LISTING_WINDOW
 from tests.app.cloud import KIB, MIB, Cloud, Disk, pages, until, valid_ranges
 from tests.app.restoring import ask, ended, request
 
@@ -34,17 +34,23 @@ async def _sparse_disk(cloud: Cloud, size: int) -> Disk:
 
 
 async def test_a_disk_of_many_windows_is_gone_through_window_by_window(cloud: Cloud) -> None:
-    disk = await _sparse_disk(cloud, 3 * WINDOW + 5 * GIB)
-    starts = (0, WINDOW - 2 * PAGE, WINDOW + GIB, 2 * WINDOW - PAGE, 3 * WINDOW + 5 * GIB - PAGE)
+    disk = await _sparse_disk(cloud, 3 * LISTING_WINDOW + 5 * GIB)
+    starts = (
+        0,
+        LISTING_WINDOW - 2 * PAGE,
+        LISTING_WINDOW + GIB,
+        2 * LISTING_WINDOW - PAGE,
+        3 * LISTING_WINDOW + 5 * GIB - PAGE,
+    )
     for number, start in enumerate(starts):
-        count = 4 if start == WINDOW - 2 * PAGE else 1
+        count = 4 if start == LISTING_WINDOW - 2 * PAGE else 1
         await disk.blob.upload_page(pages(count, seed=number), start, count * PAGE)
     async with cloud.app(disk) as app:
         [point] = await app.back_up(disk)
         ranges = await valid_ranges(cloud.services[BACKUPS], disk.backup_blob, point.backup_snapshot)
         assert ranges == await valid_ranges(cloud.services[disk.account], disk.blob, point.source_snapshot)
-        await disk.blob.clear_page(WINDOW - 2 * PAGE, PAGE)
-        await disk.blob.upload_page(pages(1, seed=9), 3 * WINDOW, PAGE)
+        await disk.blob.clear_page(LISTING_WINDOW - 2 * PAGE, PAGE)
+        await disk.blob.upload_page(pages(1, seed=9), 3 * LISTING_WINDOW, PAGE)
         [point] = await app.back_up(disk)
     assert (point.kind, point.ranges, point.write_calls, point.clear_calls) == (Kind.INCREMENTAL, 2, 1, 1)
     ranges = await valid_ranges(cloud.services[BACKUPS], disk.backup_blob, point.backup_snapshot)

@@ -6,9 +6,9 @@ from azure.data.tables import TableEntity
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
 from shared.events import Event
+from shared.limits import LONGEST_SOURCE
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DISK_ROW
-from shared.model.fitness import LONGEST_SOURCE
 from shared.model.job import JobKind, Stage
 from shared.model.names import BACKUPS_TABLE, disk_key
 from shared.model.point import PointState

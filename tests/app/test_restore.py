@@ -9,8 +9,9 @@ import pytest
 from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, MORE_DISKS
+from shared.limits import PAGE
 from shared.model.job import Stage
-from shared.model.names import CONTINUE_RESTORE_QUEUE, PAGE, backup_blob_name
+from shared.model.names import CONTINUE_RESTORE_QUEUE, backup_blob_name
 from shared.model.restore import Restore
 from shared.model.run import Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until, valid_ranges

@@ -9,9 +9,10 @@ import pytest
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.events import Event
+from shared.limits import PAGE
 from shared.model.job import FEWEST_FAILURES, PATIENCE, Stage
 from shared.model.messages import RestoreMessage
-from shared.model.names import BACKUPS_TABLE, PAGE, disk_key, restore_lease_id
+from shared.model.names import BACKUPS_TABLE, disk_key, restore_lease_id
 from shared.model.restore import Restore
 from shared.model.run import Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until

@@ -8,8 +8,8 @@ from azure.storage.blob.aio import BlobLeaseClient
 
 from infra.local.gateway import Fault
 from infra.local.local_azure import BLOB_API_VERSION
+from shared.limits import PAGE
 from shared.model.job import Stage
-from shared.model.names import PAGE
 from shared.model.point import PointState
 from shared.model.restore import Restore
 from shared.model.run import Kind

@@ -3,7 +3,8 @@
 import pytest
 
 from infra.local.gateway import Fault
-from shared.model.names import BACKUPS_TABLE, PAGE
+from shared.limits import PAGE
+from shared.model.names import BACKUPS_TABLE
 from shared.model.run import Kind
 from tests.app.cloud import MIB, Cloud, Disk, pages
 

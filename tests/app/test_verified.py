@@ -3,8 +3,8 @@
 import pytest
 
 from infra.local.gateway import Fault
+from shared.limits import PAGE
 from shared.model.failed_runs import MOST_RESYNCS
-from shared.model.names import PAGE
 from shared.model.run import Kind
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 

@@ -6,8 +6,9 @@ import json
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUPS
 from shared.azure.tables.job_rows import UNREADABLE_PARTITION
+from shared.limits import PAGE
 from shared.model.job import JobKind, Stage
-from shared.model.names import BACKUPS_TABLE, PAGE, PARTS_TABLE
+from shared.model.names import BACKUPS_TABLE, PARTS_TABLE
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.run import Kind
 from tests.app.cloud import MIB, Cloud, Disk, pages, until

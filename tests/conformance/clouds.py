@@ -11,9 +11,9 @@ from typing import Protocol
 from shared.azure.blobs.reading import COPY_FOR, READ_FOR, Version
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window
+from shared.limits import PAGE
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.blob import BlobState
-from shared.model.names import PAGE
 
 SOMEBODY = "5e0f2a34-7c1b-4f5e-9d53-1c2a7b8e9f00"
 """The lease of somebody else, like the VM that a disk is attached to."""

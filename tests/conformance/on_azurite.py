@@ -15,8 +15,8 @@ from infra.local.gateway import Fault
 from infra.local.gateway.pending_copies import HeldCopies
 from infra.local.local_azure import BACKUPS, DISKS, LocalAzure
 from shared.azure.services import Services, open_services
+from shared.limits import PAGE
 from shared.model.addresses import BlobAddress, ContainerAddress
-from shared.model.names import PAGE
 from shared.settings import Settings
 from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy, content_of
 

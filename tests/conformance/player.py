@@ -22,9 +22,9 @@ from shared.errors import (
     SourceUnreachableError,
     TargetLeasedError,
 )
+from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.blob import COPY_PENDING, BlobState
-from shared.model.names import PAGE
 from tests.conformance.clouds import LATER_RUN, RUN, SOMEBODY, Cloud, HeldCopy, content_of, numbers, pages_of
 
 LEASES = (RUN, LATER_RUN, SOMEBODY)

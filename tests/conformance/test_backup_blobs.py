@@ -5,7 +5,8 @@ from azure.core.exceptions import HttpResponseError
 
 from shared.azure.answers import is_busy, is_passing
 from shared.errors import LeaseLostError, NotAsLeftError, SourceUnreachableError
-from shared.model.names import ETAG_METADATA, PAGE, PLAN_METADATA, RUN_METADATA
+from shared.limits import PAGE
+from shared.model.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
 
 OF_RUN = {RUN_METADATA: "run", PLAN_METADATA: "2", ETAG_METADATA: '"0x1"'}

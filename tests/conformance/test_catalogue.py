@@ -1,7 +1,8 @@
 """What the backup container holds is listed alike in memory and on Azurite."""
 
 from shared.azure.blobs.reading import Version
-from shared.model.names import COPY_METADATA, PAGE
+from shared.limits import PAGE
+from shared.model.names import COPY_METADATA
 from tests.conformance.clouds import RUN, Cloud
 
 

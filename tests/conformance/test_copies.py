@@ -5,7 +5,8 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from shared.azure.blobs.reading import Version
 from shared.errors import CopyRefusedError, NotAsLeftError
-from shared.model.names import COPY_METADATA, PAGE
+from shared.limits import PAGE
+from shared.model.names import COPY_METADATA
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
 
 MARK = {COPY_METADATA: "restore/1"}

@@ -5,7 +5,7 @@ from azure.core.exceptions import HttpResponseError
 
 from shared.azure.blobs.reading import Version
 from shared.errors import LeaseLostError
-from shared.model.names import PAGE
+from shared.limits import PAGE
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
 
 

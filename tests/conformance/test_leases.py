@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from shared.errors import LeaseLostError, NotAsLeftError, TargetLeasedError
+from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
-from shared.model.names import PAGE
 from tests.conformance.clouds import LATER_RUN, RUN, SOMEBODY, Cloud, content_of, pages_of
 
 

@@ -14,10 +14,10 @@ from azure.core.exceptions import HttpResponseError
 from azure.data.tables import RequestTooLargeError, TableTransactionError
 
 from shared.azure.answers import error_code
-from shared.azure.tables.records import TRANSACTION
+from shared.limits import PAGE, TRANSACTION
 from shared.model.disk import DiskRecord
 from shared.model.messages import RestoreMessage
-from shared.model.names import CONTINUE_RESTORE_QUEUE, PAGE
+from shared.model.names import CONTINUE_RESTORE_QUEUE
 from shared.model.point import RecoveryPoint
 from shared.model.run import Kind
 from tests.conformance.clouds import RUN, Cloud

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from shared.azure.tables.records import RecordConflictError
+from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DiskRecord
-from shared.model.names import PAGE
 from shared.model.point import RecoveryPoint
 from shared.model.run import Kind, OpenRun
 from shared.model.tick import DueDisk

@@ -7,8 +7,9 @@ from azure.core.exceptions import HttpResponseError
 
 from shared.azure.blobs.reading import Version
 from shared.errors import CopyRefusedError, LeaseLostError
+from shared.limits import PAGE
 from shared.model.blob import CopyStage
-from shared.model.names import COPY_METADATA, PAGE
+from shared.model.names import COPY_METADATA
 from shared.pages.copying import COPY_REFUSED_FOR, BlobCopy, look_at_copy, settle_copy, start_copy
 from tests.conformance.clouds import RUN, Cloud
 from tests.conformance.in_memory import SimulatedCloud

@@ -5,7 +5,8 @@ import contextlib
 import pytest
 
 from shared.errors import NotAsLeftError, SourceGoneError
-from shared.model.names import COPY_METADATA, PAGE
+from shared.limits import PAGE
+from shared.model.names import COPY_METADATA
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud
 
 MARK = {COPY_METADATA: "restore/1"}

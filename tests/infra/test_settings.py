@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from shared.model.names import STORAGE_API_VERSION
+from shared.limits import STORAGE_API_VERSION
 from shared.settings import Settings
 from tests.infra.bicep_file import read
 from tests.infra.bicep_words import Kind

@@ -5,13 +5,15 @@ from azure.storage.blob import ContentSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.limits import LARGEST_METADATA, LONGEST_SOURCE
 from shared.model.addresses import BlobAddress
 from shared.model.blob_names import blob_mistake
 from shared.model.catalogue import point_metadata
-from shared.model.fitness import LARGEST_METADATA, LONGEST_SOURCE, sendable, unfit, unsendable
+from shared.model.fitness import sendable, unfit, unsendable
 from shared.model.messages import RunMessage
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA, backup_blob_name
 from shared.model.run import Kind
+from shared.settings import Settings
 from tests.logic.conftest import BACKUPS, VHDS, Load
 from tests.simulation.services import settings_of
 
@@ -24,13 +26,17 @@ NAMES = st.builds(
 ).filter(lambda name: not blob_mistake("vhds", name))
 
 
+def why_unfit(found: BlobAddress, settings_: Settings) -> str:
+    return unfit(found, settings_.container, settings_.mode_of(found))
+
+
 def disk(name: str) -> BlobAddress:
     return BlobAddress("https://disks.blob.core.windows.net", "disks", "vhds", name)
 
 
 @pytest.mark.parametrize("name", ["os.vhd", "x" * 900, HAN * 200, "vm 1/ös.vhd"])
 def test_a_disk_whose_backups_the_service_can_hold_is_fit(load: Load, name: str) -> None:
-    assert unfit(disk(name), load()) == ""
+    assert why_unfit(disk(name), load()) == ""
 
 
 @pytest.mark.parametrize(
@@ -44,21 +50,21 @@ def test_a_disk_whose_backups_the_service_can_hold_is_fit(load: Load, name: str)
     ],
 )
 def test_a_disk_whose_backups_the_service_can_not_hold_is_not(load: Load, name: str, why: str) -> None:
-    assert why in unfit(disk(name), load())
+    assert why in why_unfit(disk(name), load())
 
 
 def test_a_full_copy_has_a_longer_name_and_its_source_is_signed(load: Load) -> None:
     fits, copies = load(), load(SOURCE_DISKS=f'[{{"url": "{VHDS}/*", "mode": "full"}}]')
     for name, why in (("x" * 1000, "at most 1024 characters"), (HAN * 190, "its URL is")):
-        assert unfit(disk(name), fits) == ""
-        assert why in unfit(disk(name), copies)
+        assert why_unfit(disk(name), fits) == ""
+        assert why in why_unfit(disk(name), copies)
 
 
 @settings(max_examples=200, deadline=None)
 @given(NAMES)
 def test_what_is_fit_has_names_and_metadata_that_the_service_takes(name: str) -> None:
     settings_ = settings_of(f"{VHDS}/os.vhd")
-    if unfit(disk(name), settings_):
+    if why_unfit(disk(name), settings_):
         return
     backup = settings_.container.blob(backup_blob_name(disk(name)))
     assert BlobAddress.parse(backup.url) == backup

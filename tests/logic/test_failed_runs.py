@@ -12,7 +12,7 @@ from shared.model.batches import ComeTo, enqueued_again, is_run_stalled, moved_o
 from shared.model.blob import BlobState, CopyProgress, CopyStage
 from shared.model.disk import DiskRecord
 from shared.model.failed_runs import (
-    MOST_TRIES,
+    MOST_RUN_TRIES,
     STANDS_STILL_AFTER,
     erred,
     failed_for_good,
@@ -77,10 +77,10 @@ def test_a_run_is_hopeless_once_it_was_tried_again_as_often_as_may_be() -> None:
     record, tries = failed_for_good(BACKED_UP, WHY), 0
     while not is_hopeless(record, LATER):
         record, tries = failed_for_good(tried_again(record, LATER), WHY), tries + 1
-    assert tries == MOST_TRIES
+    assert tries == MOST_RUN_TRIES
 
 
-@pytest.mark.parametrize("tries", [MOST_TRIES, MOST_TRIES + 1, 2**40])
+@pytest.mark.parametrize("tries", [MOST_RUN_TRIES, MOST_RUN_TRIES + 1, 2**40])
 def test_a_run_that_was_tried_too_often_is_hopeless_when_it_fails_again_and_not_while_it_moves(tries: int) -> None:
     record = with_run(UNDER_WAY, tries=tries)
     anew = begun_anew(record, Kind.RESYNC, "refused")
@@ -136,7 +136,7 @@ def test_a_full_copy_that_moves_fails_no_more() -> None:
 
 
 def test_a_hopeless_run_that_is_given_up_makes_the_next_one_a_resync_with_tries_of_its_own() -> None:
-    hopeless = failed_for_good(with_run(UNDER_WAY, tries=MOST_TRIES), WHY)
+    hopeless = failed_for_good(with_run(UNDER_WAY, tries=MOST_RUN_TRIES), WHY)
     next_run = replace(given_up(hopeless, WHY), run=RUN)
     run = run_of(opened(next_run, FOUND, leased=True))
     assert (run.kind, run.reason) == (Kind.RESYNC, WHY)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.azure.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
-from shared.model.blob_names import LONGEST_NAME
+from shared.limits import LONGEST_NAME
 from shared.model.job import JobKind
 from shared.model.messages import (
     BatchMessage,

@@ -20,6 +20,7 @@ from shared.model.restore import (
     Restore,
 )
 from shared.model.restore_target import default_target, point_asked_for, require_allowed
+from shared.settings import Settings
 from tests.logic.conftest import VHDS, Load
 from tests.logic.records import BASE, DISK, NOON, RESTORE, restores
 
@@ -31,6 +32,10 @@ a_few = settings(max_examples=100, deadline=None)
 
 times = st.integers(0, 99).map(lambda digits: f"2026-11-22T12:00:00.12345{digits:02d}Z")
 """Times of recovery points that differ in the last two digits, as a datetime keeps them not."""
+
+
+def require_restorable_to(target: BlobAddress, settings_: Settings) -> None:
+    require_allowed(target, settings_.container, settings_.source_services)
 
 
 # --- the point that is asked for
@@ -102,12 +107,14 @@ def test_by_default_a_disk_is_restored_beside_itself_under_a_name_with_the_point
 
 @pytest.mark.parametrize("target", [f"{VHDS}/restored.vhd", "https://disks.blob.core.windows.net/others/a/b.vhd"])
 def test_a_target_in_an_account_of_a_disk_is_allowed(load: Load, target: str) -> None:
-    require_allowed(BlobAddress.parse(target), load())
+    require_restorable_to(BlobAddress.parse(target), load())
 
 
 def test_the_account_of_a_pattern_is_one_of_a_disk(load: Load) -> None:
     others = "https://others.blob.core.windows.net"
-    require_allowed(BlobAddress.parse(f"{others}/xyz/y.vhd"), load(SOURCE_DISKS=f"{VHDS}/os.vhd, {others}/vhds/*.vhd"))
+    require_restorable_to(
+        BlobAddress.parse(f"{others}/xyz/y.vhd"), load(SOURCE_DISKS=f"{VHDS}/os.vhd, {others}/vhds/*.vhd")
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,7 +129,7 @@ def test_the_account_of_a_pattern_is_one_of_a_disk(load: Load) -> None:
 )
 def test_a_target_in_any_other_account_is_refused_with_those_that_are_allowed(load: Load, target: str) -> None:
     with pytest.raises(RefusedError, match=r"\(https://disks\.blob\.core\.windows\.net\)") as refusal:
-        require_allowed(BlobAddress.parse(target), load())
+        require_restorable_to(BlobAddress.parse(target), load())
     assert target in str(refusal.value)
 
 
@@ -133,10 +140,10 @@ def test_no_target_is_allowed_in_the_backup_container_though_it_be_in_an_account
     load: Load, account: str
 ) -> None:
     settings_ = load(SOURCE_DISKS=f"{account}/vhds/os.vhd", BACKUP_CONTAINER=f"{account}/tidemark")
-    require_allowed(BlobAddress.parse(f"{account}/tidemark2/os.vhd"), settings_)
+    require_restorable_to(BlobAddress.parse(f"{account}/tidemark2/os.vhd"), settings_)
     for name in ("os.vhd", "disks/vhds/os.vhd", "a/b/c/d"):
         with pytest.raises(RefusedError, match="is in the backup container"):
-            require_allowed(BlobAddress.parse(f"{account}/tidemark/{name}"), settings_)
+            require_restorable_to(BlobAddress.parse(f"{account}/tidemark/{name}"), settings_)
 
 
 @pytest.mark.parametrize(
@@ -152,14 +159,14 @@ def test_no_target_is_allowed_in_the_backup_container_though_it_be_in_an_account
 def test_no_spelling_of_the_backup_container_is_allowed(load: Load, target: str) -> None:
     settings_ = load(SOURCE_DISKS=f"{VHDS}/os.vhd", BACKUP_CONTAINER="https://disks.blob.core.windows.net/tidemark")
     with pytest.raises(RefusedError, match="is in the backup container"):
-        require_allowed(BlobAddress.parse(target), settings_)
+        require_restorable_to(BlobAddress.parse(target), settings_)
 
 
 def test_two_accounts_at_one_local_address_are_two_accounts(load: Load) -> None:
     settings_ = load(SOURCE_DISKS=f"{LOCAL}/disks/vhds/os.vhd", BACKUP_CONTAINER=f"{LOCAL}/backups/tidemark")
-    require_allowed(BlobAddress.parse(f"{LOCAL}/disks/other/os.vhd"), settings_)
+    require_restorable_to(BlobAddress.parse(f"{LOCAL}/disks/other/os.vhd"), settings_)
     with pytest.raises(RefusedError, match="not in an account that SOURCE_DISKS names"):
-        require_allowed(BlobAddress.parse(f"{LOCAL}/backups/vhds/os.vhd"), settings_)
+        require_restorable_to(BlobAddress.parse(f"{LOCAL}/backups/vhds/os.vhd"), settings_)
 
 
 # --- the row of a restore
@@ -182,7 +189,7 @@ def test_the_table_takes_every_property_of_a_restore(restore: Restore) -> None:
     written = to_properties(to_row(restore))
     assert all(name.isidentifier() for name in written)
     assert not written.keys() & SYSTEM_PROPERTIES.keys()
-    assert all(isinstance(value, str | bool | datetime | EntityProperty) for value in written.values())
+    assert all(isinstance(value, str | bool | float | datetime | EntityProperty) for value in written.values())
     numbers = [value for value in written.values() if isinstance(value, EntityProperty)]
     assert {value.edm_type for value in numbers} == {EdmType.INT64}
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from shared.limits import STORAGE_API_VERSION
 from shared.model.addresses import BlobAddress, ContainerAddress
-from shared.model.names import STORAGE_API_VERSION
 from shared.model.run import Mode
 from shared.settings import SourceDisk
 from tests.logic.conftest import BACKUPS, CONNECTION, DISK, HOST_CONNECTION, KEY, VHDS, Load, Mistakes

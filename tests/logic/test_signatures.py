@@ -14,9 +14,9 @@ from azure.storage.blob import UserDelegationKey, generate_blob_sas
 from azure.storage.blob._serialize import _SUPPORTED_API_VERSIONS  # what a client can be made for
 from azure.storage.blob._shared.constants import X_MS_VERSION  # what the SDK itself signs for
 
-from shared.azure.signatures import Signed, can_sign, sign_by_delegation, sign_by_key
+from shared.azure.signatures import Signed, sign_by_delegation, sign_by_key
+from shared.limits import STORAGE_API_VERSION, can_sign
 from shared.model.addresses import BlobAddress
-from shared.model.names import STORAGE_API_VERSION
 from shared.settings import SettingsError, load_settings
 
 SNAPSHOT = "2026-11-22T12:00:00.1234567Z"

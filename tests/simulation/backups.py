@@ -8,9 +8,10 @@ from azure.core.exceptions import ResourceNotFoundError
 from shared.azure.blobs.backup_container import BackupContainer
 from shared.azure.blobs.refusals import as_left
 from shared.azure.blobs.snapshots import BlobSnapshots, is_taken_by
+from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import StoredBlob
-from shared.model.names import DRILL_METADATA, ETAG_METADATA, PAGE, PLAN_METADATA
+from shared.model.names import DRILL_METADATA, ETAG_METADATA, PLAN_METADATA
 from shared.model.point import TakenSnapshot
 from tests.simulation.calls import Calls
 from tests.simulation.world import OWN, World

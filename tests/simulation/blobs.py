@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from shared.changes.ranges import Change, Window
-from shared.model.names import PAGE
+from shared.limits import PAGE
 from tests.simulation.refusals import refusal
 
 Page = int | None

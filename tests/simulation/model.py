@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from shared.inspection.conclude import BUILT_ON
+from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.inspection import Inspection
 from shared.model.job import Stage
 from shared.model.names import (
     COPY_METADATA,
     DRILL_METADATA,
-    PAGE,
     RESTORE_METADATA,
     RUN_METADATA,
     RUN_SEPARATOR,

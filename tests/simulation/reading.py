@@ -10,9 +10,9 @@ from shared.azure.answers import gave_up, refuses_diff
 from shared.azure.blobs.reading import READ_FOR, BlobReader, Version
 from shared.changes.ranges import Change, Window
 from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError
+from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
-from shared.model.names import PAGE
 from tests.simulation import limits
 from tests.simulation.blobs import FAILED, Blob
 from tests.simulation.calls import Calls

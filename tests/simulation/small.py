@@ -9,25 +9,25 @@ from shared.backup import copy_batch as copying
 from shared.backup import copy_ranges, plan_changes, verify
 from shared.changes import ranges, sampling
 from shared.inspection import begin as inspecting
+from shared.limits import PAGE
 from shared.model import job as patience
-from shared.model.names import PAGE
 from shared.pages import clearing, listing
 from shared.restore import carry, prove
 
 
 def make_small(change: Callable[[Any, str, Any], None]) -> None:
     """Change what a history needs changed, and silence the app's log: by `setattr`, or by something that undoes it."""
-    change(copying, "WINDOW", 8 * PAGE)
+    change(copying, "LISTING_WINDOW", 8 * PAGE)
     change(copying, "SAVES_AFTER", timedelta(milliseconds=100))
     change(plan_changes, "FIRST_TURN", timedelta(milliseconds=50))
     change(copy_ranges, "TURN", timedelta(milliseconds=100))
     change(copy_ranges, "TURNS", 3)
-    change(verify, "WINDOW", 4 * PAGE)
+    change(verify, "SEAL_WINDOW", 4 * PAGE)
     change(verify, "VERIFY_FOR", timedelta(milliseconds=200))
-    change(prove, "WINDOW", 16 * PAGE)
-    change(carry, "PART", 8 * PAGE)
+    change(prove, "PROOF_WINDOW", 16 * PAGE)
+    change(carry, "CARRIED_PART", 8 * PAGE)
     change(patience, "PATIENCE", timedelta(hours=2))
-    change(inspecting, "PART", 8 * PAGE)
+    change(inspecting, "INSPECTED_PART", 8 * PAGE)
     change(listing, "SMALLEST_WINDOW", 2 * PAGE)
     for samples in ("SAMPLES", "SAMPLES_OF_A_DISK", "SAMPLES_OF_A_WINDOW"):
         change(sampling, samples, 1)

@@ -8,9 +8,10 @@ import pytest
 from shared.backup import copy_ranges, plan_changes
 from shared.changes.ranges import Window
 from shared.errors import DiffRefusedError, ListingTimedOutError
+from shared.limits import PAGE
 from shared.model.batches import SILENT_FOR, taken_up
 from shared.model.messages import BatchMessage, PlanMessage
-from shared.model.names import COPY_RANGES_QUEUE, PAGE
+from shared.model.names import COPY_RANGES_QUEUE
 from shared.model.run import Kind
 from tests.simulation.blobs import Blob
 from tests.simulation.refusals import refusal

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.changes.ranges import Change, Window
-from shared.model.names import PAGE
+from shared.limits import PAGE
 from tests.simulation.blobs import Blob, Page
 from tests.simulation.fleet.extents import Extents
 

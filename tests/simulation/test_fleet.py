@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.changes.pace import BYTES_PER_SECOND, REQUESTS_PER_SECOND
+from shared.limits import BYTES_PER_SECOND, REQUESTS_PER_SECOND
 from shared.model.addresses import BlobAddress
 from tests.simulation.calls import CURRENT
 from tests.simulation.fleet import clock

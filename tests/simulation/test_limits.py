@@ -11,7 +11,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.data.tables import TableTransactionError
 
 from shared.azure.answers import error_code
-from shared.model.names import PAGE
+from shared.limits import PAGE
 from tests.conformance.in_memory import SimulatedCloud
 from tests.simulation import limits
 from tests.simulation.scenes import Scene

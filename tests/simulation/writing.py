@@ -9,9 +9,9 @@ from shared.azure.blobs.refusals import as_left, copying_pages
 from shared.azure.blobs.writing import BlobWriter
 from shared.changes.ranges import Change
 from shared.errors import NotAsLeftError
+from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
-from shared.model.names import PAGE
 from tests.simulation import claims
 from tests.simulation.blobs import Blob, Page
 from tests.simulation.calls import Calls

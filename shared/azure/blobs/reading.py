@@ -23,11 +23,9 @@ from shared.azure.connections import NOT_RETRIED, RETRY_ONCE, Connections
 from shared.azure.signatures import Signed, sign_by_delegation, sign_by_key
 from shared.changes.ranges import Change, Window
 from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, gone
+from shared.limits import RANGES_PER_REQUEST
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
-
-RANGES_PER_REQUEST = 10_000
-"""The most that Get Page Ranges lists in one answer (REST: Get Page Ranges, maxresults)."""
 
 READ_FOR = timedelta(hours=4)
 """How long a signed URL serves for one batch."""

@@ -15,14 +15,12 @@ from pydantic import ValidationError
 from shared.azure.answers import error_code
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.errors import OtherDiskError, Then, TidemarkError
+from shared.limits import TRANSACTION
 from shared.model.addresses import AddressError, BlobAddress, is_url_of_another
 from shared.model.disk import DISK_ROW, DiskRecord
 from shared.model.names import disk_key
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 from shared.model.tick import DueDisk
-
-TRANSACTION = 100
-"""The most operations in one entity group transaction (REST: Performing entity group transactions)."""
 
 POISON_PARTITION = "poison"
 """Where messages are kept that belong to no disk: no disk's partition is named so, they all have a `|`."""

@@ -6,7 +6,7 @@ from itertools import groupby, pairwise
 from typing import NamedTuple, Self, overload
 
 from shared.changes.ranges import Change, Window
-from shared.model.names import PAGE
+from shared.limits import PAGE
 from tests.simulation.blobs import Page
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.azure.services import Services
+from shared.limits import MAX_WRITE, PAGE
 from shared.model.addresses import BlobAddress
-from shared.model.names import COPY_RANGES_QUEUE, MAX_WRITE, PAGE, PLAN_CHANGES_QUEUE, disk_key
+from shared.model.names import COPY_RANGES_QUEUE, PLAN_CHANGES_QUEUE, disk_key
 from tests.simulation.fleet import clock
 from tests.simulation.fleet.extents import Extent, Extents
 from tests.simulation.fleet.host import FleetHost, Platform

@@ -9,14 +9,14 @@ from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs
 
-from shared.azure.blobs.reading import RANGES_PER_REQUEST
 from shared.azure.queues import QUEUE_OF
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window
+from shared.limits import PAGE, RANGES_PER_REQUEST
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DiskRecord
 from shared.model.messages import Message
-from shared.model.names import PAGE, backup_blob_name, disk_key
+from shared.model.names import backup_blob_name, disk_key
 from shared.model.point import RecoveryPoint
 from shared.settings import Settings
 from tests.simulation.backups import SimulatedContainer

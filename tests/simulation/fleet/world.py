@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import cast
 
 from shared.changes.ranges import Change, Window
+from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
-from shared.model.names import PAGE
 from shared.model.point import RecoveryPoint
 from tests.simulation.blobs import Blob, Page, Pages, Snapshot
 from tests.simulation.fleet import clock
