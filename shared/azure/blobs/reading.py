@@ -74,7 +74,7 @@ class BlobReader:
             TargetLeasedError: it is a premium disk that is attached to a VM.
         """
         try:
-            return await look(await self._connections.blob(blob))
+            return await blob_state(await self._connections.blob(blob))
         except ResourceExistsError as error:
             raise attached(blob, error) from error
 
@@ -84,7 +84,7 @@ class BlobReader:
         Raises:
             SourceGoneError: there is none.
         """
-        found = await look(await self._connections.blob(blob, snapshot))
+        found = await blob_state(await self._connections.blob(blob, snapshot))
         if found is None:
             raise SourceGoneError(gone(blob.url, snapshot))
         return found
@@ -184,7 +184,7 @@ class BlobReader:
         return key
 
 
-async def look(client: BlobClient) -> BlobState | None:
+async def blob_state(client: BlobClient) -> BlobState | None:
     """Look at a blob or a snapshot (REST: Get Blob Properties); None where there is none."""
     try:
         found = await client.get_blob_properties()

@@ -8,7 +8,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from shared.azure.answers import explain
-from shared.azure.blobs.reading import look
+from shared.azure.blobs.reading import blob_state
 from shared.azure.blobs.refusals import as_left, copying_pages
 from shared.azure.blobs.snapshots import listed_snapshots
 from shared.azure.connections import NOT_RETRIED, PACED, Connections
@@ -106,7 +106,7 @@ class BlobWriter:
                 raise
             if error.status_code != HTTPStatus.PRECONDITION_FAILED:
                 return found.etag
-            now = await look(client)  # the request may have been sent twice, and refused the second time
+            now = await blob_state(client)  # the request may have been sent twice, and refused the second time
             is_done = now is not None and (now.size, now.copy_status, now.metadata) == (0, "", found.metadata)
             return now.etag if now and is_done else found.etag
         return str(answer["etag"])
