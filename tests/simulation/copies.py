@@ -12,7 +12,7 @@ from shared.changes.ranges import Change
 from shared.errors import CopyRefusedError, NotAsLeftError, TargetLeasedError
 from shared.model.addresses import BlobAddress
 from shared.model.names import DRILL_METADATA, PAGE
-from tests.simulation import limits
+from tests.simulation import claims, limits
 from tests.simulation.blobs import FAILED, Blob, Copy
 from tests.simulation.calls import Calls
 from tests.simulation.refusals import refusal
@@ -149,7 +149,7 @@ class SimulatedCopies(Copies):
                 raise refusal(409, "SnapshotsPresent")
             if any(page is not None for page in found.pages):
                 self._world.kept_by_soft_delete(blob)
-            del self._world.blobs[blob]
+            self._world.remove(blob)
 
         try:
             await self._calls.change(effect)
@@ -163,7 +163,7 @@ class SimulatedCopies(Copies):
     async def _carry(self, blob: BlobAddress, lease_id: str, effect: Callable[[Blob], None]) -> None:
         def on_blob() -> None:
             effect(self._world.blob(blob))
-            self._world.carried_to(blob, lease_id)
+            claims.carried_to(self._world, blob, lease_id)
 
         try:
             await self._calls.change(on_blob)
@@ -198,7 +198,7 @@ class SimulatedCopies(Copies):
             world.kept_by_soft_delete(blob)
         target.begin_copy(copy, metadata or taken.metadata, etag, lease_id)
         world.blobs[blob] = target
-        world.copied_over(blob, metadata, before)
+        claims.copied_over(world, blob, metadata, before)
 
 
 def _as_target(blob: Blob) -> CopyTarget:

@@ -12,7 +12,7 @@ from shared.model.inspection import Inspection, Task
 from shared.model.names import DRILL_METADATA
 from shared.model.restore import State
 from shared.model.run import Kind
-from tests.simulation import model
+from tests.simulation import model, ticks
 from tests.simulation.blobs import Blob
 from tests.simulation.calls import CHANGE_FATES, Calls
 from tests.simulation.disaster import lose_the_table, wrong_after_rebuild
@@ -115,8 +115,7 @@ class History:
             self.host.tick()
             await self._settle(lambda: self.world.now >= next_tick)  # noqa: B023 - asked in this round only
             if not self.host.has_work():
-                tick, settings = self.host.last_tick, self.host.settings
-                self._require_nothing(list(model.wrong_after_tick(self.world, settings, tick)))
+                self._require_nothing(list(ticks.wrong_after_tick(self.world, self.host.last_tick)))
             if not (self._without_point(since) or self._open_inspections() or self._scratch_blobs()):
                 break
             self.world.now = max(self.world.now, next_tick)
@@ -125,7 +124,7 @@ class History:
             left = [*(found.row_key for found in self._open_inspections()), *self._scratch_blobs()]
             raise WrongError(f"no new recovery point within {TICKS_TO_RECOVER} ticks: {disks}, or no end of {left}")
         self._require_nothing(list(model.wrong_at_rest(self.world)))
-        self._require_nothing(list(model.wrong_heartbeat(self.world, self.host.settings, self.host.last_tick)))
+        self._require_nothing(list(ticks.wrong_silence(self.world, self.host.settings, self.host.last_tick)))
 
     async def _settle(self, is_time: Callable[[], bool] = lambda: False) -> None:
         """Let the queues and the copies come to rest, or go on until it is time."""

@@ -44,6 +44,7 @@ from shared.points.rebuild_catalogue import rebuild_catalogue
 from shared.restore.request import restore_disk
 from shared.restore.steps import continue_restore
 from shared.settings import Settings
+from tests.simulation import ticks
 from tests.simulation.calls import CURRENT, Calls, Crash, Invocation
 from tests.simulation.services import settings_of, simulated, source_disks
 from tests.simulation.world import QueueMessage, World
@@ -111,6 +112,7 @@ class Host:
     def tick(self) -> None:
         """Have the timer go off."""
         self.last_tick = self._world.now
+        ticks.begun(self._world, self.settings, self.last_tick)
         self._start("take_snapshots", take_snapshots(self._services()), None)
 
     def inspect(self, task: Task) -> None:

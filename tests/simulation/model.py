@@ -11,7 +11,6 @@ from shared.model.names import (
     COPY_METADATA,
     DRILL_METADATA,
     PAGE,
-    REPORT_TICK_QUEUE,
     RESTORE_METADATA,
     RUN_METADATA,
     RUN_SEPARATOR,
@@ -221,20 +220,6 @@ def wrong_at_rest(world: World) -> Iterator[str]:
         yield "a signature is in a table"
 
 
-def wrong_heartbeat(world: World, settings: Settings, tick: datetime) -> Iterator[str]:
-    """Say that the heartbeat was not called, though all disks of the last tick were found and backed up."""
-    if world.forbidden:
-        return
-    due = backed_up(world, settings)
-    are_found = all(any(setting.covers(disk) for disk in due) for setting in settings.source_disks)
-    on_record = [BlobAddress.parse(entity["disk"]) for entity, _ in world.records.values()]
-    are_there = all(disk in due for disk in on_record if settings.covers(disk))
-    are_done = all(_has_point_since(world, disk_key(disk), tick) for disk in due)
-    is_pending = any(message.queue == REPORT_TICK_QUEUE for message in world.messages)
-    if are_found and are_there and are_done and not is_pending and not any(at >= tick for at in world.heartbeats):
-        yield f"all disks of the tick at {tick} are backed up, and no heartbeat tells"
-
-
 def _wrong_requests(world: World) -> Iterator[str]:
     """Say which requests have not come to one row each, named by the message that somebody has put.
 
@@ -245,32 +230,6 @@ def _wrong_requests(world: World) -> Iterator[str]:
     others = set(rows) - world.asked.keys()
     if len(rows) != len(world.asked) or len(missing) != len(others):
         yield f"of the requests {sorted(world.asked)} there are the rows {sorted(rows)}"
-
-
-def heartbeat_called(world: World, tick: datetime, disks: int) -> None:
-    """Hold a heartbeat against what it says: of each disk of the tick there is a recovery point from it or later."""
-    there = sum(_has_point_since(world, disk, tick) for disk in world.points)
-    if there < disks:
-        world.violations.append(f"the heartbeat of the tick at {tick} was called with {there} disks of {disks}")
-
-
-def wrong_after_tick(world: World, settings: Settings, tick: datetime) -> Iterator[str]:
-    """Say which disks at rest have no recovery point of a state at or after the last tick: it has found them busy."""
-    for disk in backed_up(world, settings):
-        known_since = min(world.sealed.get(disk_key(disk), {}).values(), default=tick)
-        if known_since > tick and not settings.covers(disk):
-            continue  # restored since
-        if disk in world.not_snapshotted and world.not_snapshotted[disk] >= tick:
-            continue  # premium storage: it waits for the next tick
-        record = world.record(disk)
-        is_free = record is not None and not (record.run or record.restore)
-        if is_free and not _has_point_since(world, disk_key(disk), tick):
-            yield f"{disk.blob} has no recovery point since the tick at {tick}, and nothing is under way"
-
-
-def _has_point_since(world: World, disk: str, tick: datetime) -> bool:
-    times = [point.time for point in world.points.get(disk, {}).values()]
-    return bool(times) and datetime.fromisoformat(max(times)) >= tick
 
 
 def _wrong_blobs(world: World) -> Iterator[str]:

@@ -8,7 +8,7 @@ from shared.azure.heartbeat import Heartbeat
 from shared.azure.queues import QUEUE_OF, Queues
 from shared.errors import HeartbeatError
 from shared.model.messages import Message, TickMessage
-from tests.simulation import model
+from tests.simulation import ticks
 from tests.simulation.calls import CURRENT, Calls
 from tests.simulation.refusals import refusal
 from tests.simulation.world import World
@@ -31,6 +31,8 @@ class SimulatedQueues(Queues):
             if queue in self._world.refusing:
                 raise refusal(503, "ServerBusy")
             self._world.enqueue(queue, body, seen_after)
+            if isinstance(message, TickMessage) and message.succeeded:
+                ticks.succeeded(self._world, message.tick)
 
         await self._calls.change(effect)
 
@@ -49,11 +51,11 @@ class SimulatedHeartbeat(Heartbeat):
         self._world, self._calls = world, calls
 
     async def call(self) -> None:
-        about = TickMessage.read(CURRENT.get().name.partition(" ")[2].encode())
+        tick = TickMessage.read(CURRENT.get().name.partition(" ")[2].encode()).tick
 
         def effect() -> None:
-            self._world.heartbeats.append(self._world.now)
-            model.heartbeat_called(self._world, about.tick, about.disks)
+            self._world.heartbeats.append(tick)
+            ticks.succeeded(self._world, tick)
 
         try:
             await self._calls.change(effect)

@@ -18,7 +18,7 @@ from tests.data.recorded import Row, blobs, messages, rows
 from tests.simulation.blobs import Blob, Copy, Snapshot
 from tests.simulation.scenes import Scene, services_on
 from tests.simulation.services import settings_of
-from tests.simulation.world import World
+from tests.simulation.world import Due, World
 
 _MORE_THAN_WERE_GIVEN = 10_000
 """Of ETags, message ids and page contents: the release has given so many at most."""
@@ -55,6 +55,10 @@ def _put_blobs(world: World, stored: dict[str, Any]) -> None:
         world.snapshots_of[time] = BlobAddress.parse(held["disk"])
     world.rotten = {(BlobAddress.parse(url), time): world.now for url, time in stored["rotten"]}
     world.spoiled = set(stored["spoiled"])
+    for tick, due in stored["ticks"].items():
+        settings = settings_of(json.dumps(due["source_disks"])).source_disks
+        disks = frozenset(map(BlobAddress.parse, due["disks"]))
+        world.ticks[datetime.fromisoformat(tick)] = Due(disks, tuple(settings))
 
 
 def _put_row(world: World, row: Row) -> None:

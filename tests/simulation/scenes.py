@@ -14,6 +14,7 @@ from shared.model.addresses import BlobAddress
 from shared.model.names import REPORT_TICK_QUEUE
 from shared.settings import Settings
 from tests.conformance.in_memory import PromptCalls
+from tests.simulation import ticks
 from tests.simulation.blobs import SUCCESS, Blob
 from tests.simulation.calls import CURRENT, Invocation
 from tests.simulation.host import STEPS
@@ -49,6 +50,7 @@ class Scene:
     async def tick(self) -> None:
         """Have the timer go off."""
         CURRENT.set(Invocation("take_snapshots", self.world.now))
+        ticks.begun(self.world, self.services.settings, self.world.now)
         await take_snapshots(self.services)
 
     async def pass_time(self, duration: timedelta) -> None:

@@ -9,7 +9,7 @@ from shared.model.names import CONTINUE_RESTORE_QUEUE
 from shared.model.point import PointState
 from shared.model.restore import State
 from tests.data.recorded import RELEASE_0, messages
-from tests.simulation import model
+from tests.simulation import model, ticks
 from tests.simulation.recorded import upgraded
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
@@ -75,7 +75,7 @@ async def test_after_the_next_tick_every_disk_is_backed_up_and_nothing_is_left_b
     await gone_on.tick()
     await gone_on.pass_time(6 * HOUR)
     assert world.violations == []
-    assert list(model.wrong_after_tick(world, gone_on.services.settings, tick)) == []
+    assert list(ticks.wrong_after_tick(world, tick)) == []
     assert list(model.wrong_at_rest(world)) == []
     due = model.backed_up(world, gone_on.services.settings)
     assert len(due) > 10

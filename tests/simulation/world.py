@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from azure.core.exceptions import HttpResponseError
@@ -18,8 +18,9 @@ from shared.model.inspection import Inspection
 from shared.model.names import DRILL_METADATA, PAGE, RESTORE_METADATA, backup_blob_name, disk_key
 from shared.model.point import RecoveryPoint
 from shared.model.restore import Restore
+from shared.settings import SourceDisk
 from tests.simulation import limits
-from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot
+from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, same_content
 from tests.simulation.refusals import refusal
 
 OWN = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark")
@@ -60,6 +61,18 @@ class QueueMessage:
     is_duplicate: bool = False
 
 
+class Due(NamedTuple):
+    """What is to be backed up at a tick.
+
+    Attributes:
+        disks: the disks; one that was backed up before may be gone.
+        settings: what names disks: each should find one.
+    """
+
+    disks: frozenset[BlobAddress]
+    settings: tuple[SourceDisk, ...]
+
+
 @dataclass
 class World:
     """All that outlives an invocation; and what was seen of it, to tell later what must be true.
@@ -72,7 +85,8 @@ class World:
         inspections: the rows of inspections and their ETags, by partition and row.
         parts: the rows of their parts: bytes compared and what differs, by partition and part.
         messages: the queues.
-        heartbeats: when the heartbeat was called.
+        ticks: when the timer went off, and what was due then.
+        heartbeats: the ticks of which a heartbeat has told, as often as it has.
         poison: what is kept of messages that belong to no disk, by message.
         now: the clock, UTC.
         asked: the requests for restores that people have enqueued, by their messages.
@@ -86,6 +100,7 @@ class World:
         sealed: when each recovery point was put on record, by disk and time.
         foreign_snapshots: snapshots of a disk that are not Tidemark's.
         lost: backup snapshots and full copies that a foreign hand has deleted or written to.
+        deleted: when blobs were deleted, by a foreign hand or by the app.
         rotten: backup snapshots that do not hold any more what was written to them, and since when.
         tainted: what was restored from a recovery point that had rotted, and what was built on that.
         premium: the accounts of premium storage.
@@ -107,6 +122,7 @@ class World:
     inspections: dict[tuple[str, str], tuple[Inspection, str]] = field(default_factory=dict)
     parts: dict[str, dict[int, tuple[int, str]]] = field(default_factory=dict)
     messages: list[QueueMessage] = field(default_factory=list)
+    ticks: dict[datetime, Due] = field(default_factory=dict)
     heartbeats: list[datetime] = field(default_factory=list)
     poison: dict[str, dict[str, str]] = field(default_factory=dict)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
@@ -121,6 +137,7 @@ class World:
     sealed: dict[str, dict[str, datetime]] = field(default_factory=dict)
     foreign_snapshots: set[tuple[BlobAddress, str]] = field(default_factory=set)
     lost: set[tuple[BlobAddress, str]] = field(default_factory=set)
+    deleted: dict[BlobAddress, datetime] = field(default_factory=dict)
     rotten: dict[tuple[BlobAddress, str], datetime] = field(default_factory=dict)
     tainted: set[tuple[BlobAddress, str]] = field(default_factory=set)
     premium: set[str] = field(default_factory=set)
@@ -197,7 +214,7 @@ class World:
         if address.parent not in (OWN, DISKS, LAB):
             raise refusal(404, "ContainerNotFound")
         self.blobs[address] = Blob([None] * size, self.number, dict(metadata))
-        self._note(address, metadata)
+        self.note_written(address, metadata)
         return self.blobs[address]
 
     def snapshot(
@@ -234,35 +251,6 @@ class World:
         if "sig" not in asked and self.wants_signature:
             raise refusal(403, "AuthorizationPermissionMismatch")
         return self.blob(address).at(asked.get("snapshot", [""])[0])
-
-    def copied_over(self, address: BlobAddress, metadata: Mapping[str, str], before: Mapping[str, str]) -> None:
-        """Note that a copy to a blob has begun: to a disk by the restore that has claimed it, where it was asked for.
-
-        Args:
-            address: the blob.
-            metadata: its metadata.
-            before: what that was; a restore that is not to overwrite copies over what it has made only.
-        """
-        restore = metadata.get(RESTORE_METADATA, "")
-        if address.parent != OWN:
-            self._require_right(address, restore, before)
-        self._note(address, metadata)
-
-    def carried_to(self, address: BlobAddress, lease: str) -> None:
-        """Note that a restore has written to a disk through the function, under its lease."""
-        metadata = self.blob(address).metadata
-        for restore in [row.restore for row in self.restore_rows() if row.lease == lease]:
-            self._require_right(address, restore, metadata)
-            self._note(address, {RESTORE_METADATA: restore})
-
-    def _require_right(self, address: BlobAddress, restore: str, metadata: Mapping[str, str]) -> None:
-        """See to it that a restore writes to a disk that it has claimed, and has made or may overwrite."""
-        record = self.record(address)
-        if record is None or record.restore != restore:
-            self.violations.append(f"{address.blob} was written by the restore {restore}, which has not claimed it")
-        may_overwrite = any(row.overwrite for row in self.restore_rows() if row.restore == restore)
-        if metadata.get(RESTORE_METADATA) != restore and not may_overwrite:
-            self.violations.append(f"{address.blob} was written over by the restore {restore}, which was not asked")
 
     def end_copy(self, address: BlobAddress, status: str) -> None:
         """End a copy, as the service does, whatever the app may do; one whose source is gone or written to fails."""
@@ -328,11 +316,26 @@ class World:
         place = (BlobAddress.parse(point.backup_blob), point.backup_snapshot)
         return place in self.lost | self.rotten.keys() | self.tainted
 
+    def remove(self, address: BlobAddress) -> Blob:
+        """Take a blob away."""
+        self.deleted[address] = self.now
+        return self.blobs.pop(address)
+
+    def holds(self, disk: BlobAddress, point: RecoveryPoint) -> bool:
+        """Tell whether the backup account holds what a disk held at a recovery point, if no foreign hand spoilt it."""
+        if self.is_spoilt(point):
+            return True
+        blob = self.blobs.get(BlobAddress.parse(point.backup_blob))
+        taken = blob.snapshots.get(point.backup_snapshot) if blob and point.backup_snapshot else blob
+        is_same = taken is not None and same_content(taken.pages, self.held[point.time])
+        return is_same and self.snapshots_of[point.time] == disk
+
     def lose(self, address: BlobAddress) -> None:
         """Delete a blob with all its snapshots, as a foreign hand does."""
-        blob = self.blobs.pop(address)
+        blob = self.remove(address)
         self.lost |= {(address, time) for time in ("", *blob.snapshots)}
 
-    def _note(self, address: BlobAddress, metadata: Mapping[str, str]) -> None:
+    def note_written(self, address: BlobAddress, metadata: Mapping[str, str]) -> None:
+        """Note that the restore that metadata names has written to a blob."""
         if restore := metadata.get(RESTORE_METADATA):
             self.written.setdefault(restore, set()).add(address)

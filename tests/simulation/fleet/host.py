@@ -17,6 +17,7 @@ from shared.azure.queues import POISON_SUFFIX
 from shared.azure.services import Services
 from shared.backup.take_snapshots import take_snapshots
 from shared.jobs.report_poison import report_poison
+from tests.simulation import ticks
 from tests.simulation.calls import CURRENT
 from tests.simulation.fleet import clock
 from tests.simulation.fleet.service import Instance, OnInstance
@@ -164,6 +165,7 @@ class FleetHost:
 
     async def tick(self, services: Services) -> None:
         """Have the timer go off, on an instance of its own."""
+        ticks.begun(self.world, services.settings, clock.now())
         CURRENT.set(OnInstance("take_snapshots", clock.now(), instance=Instance()))
         await take_snapshots(services)
 

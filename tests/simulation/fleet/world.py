@@ -10,6 +10,7 @@ from typing import cast
 from shared.changes.ranges import Change, Window
 from shared.model.addresses import BlobAddress
 from shared.model.names import PAGE
+from shared.model.point import RecoveryPoint
 from tests.simulation.blobs import Blob, Page, Pages, Snapshot
 from tests.simulation.fleet import clock
 from tests.simulation.fleet.extents import Extents
@@ -107,6 +108,11 @@ class FleetWorld(World):
         message = QueueMessage(queue, body, clock.now() + delay, f"message-{self.number()}")
         self.queues[queue].put(message)
         return message.id
+
+    def holds(self, disk: BlobAddress, point: RecoveryPoint) -> bool:
+        source = self.blobs[disk].snapshots.get(point.time)
+        backup = self.blobs[self.backup_of(disk)].snapshots[point.backup_snapshot]
+        return source is None or backup.pages == source.pages
 
     def make(self, address: BlobAddress, size: int, metadata: Mapping[str, str]) -> Blob:
         if address in self.blobs:
