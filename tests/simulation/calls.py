@@ -184,4 +184,7 @@ class Calls:
 
     def _error(self) -> AzureError:
         lost, cut_short = ServiceResponseError("the answer was lost"), IncompleteReadError("the answer was cut short")
-        return self.rng.choice((refusal(500, "InternalError"), refusal(503, "ServerBusy"), lost, cut_short))
+        told_at_length = refusal(502, "")
+        told_at_length.message = "<p>Bad gateway</p>" * 5000  # as a proxy may: more than a table takes in a text
+        busy = refusal(500, "InternalError"), refusal(503, "ServerBusy")
+        return self.rng.choice((*busy, lost, cut_short, told_at_length))
