@@ -107,10 +107,8 @@ class TargetLeasedError(TidemarkError):
         )
 
 
-class LeaseLostError(TidemarkError):
-    """A write was refused since the backup blob is not under the run's lease."""
-
-    then = Then.BEGIN_ANEW
+class LeaseLostError(NotAsLeftError):
+    """A blob is not under the lease of the run or the restore: others may have written to it."""
 
 
 class HeartbeatError(TidemarkError):

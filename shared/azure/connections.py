@@ -10,10 +10,11 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.pipeline.policies import AsyncRetryPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables.aio import TableServiceClient
-from azure.storage.blob.aio import BlobServiceClient
+from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from shared.azure.app_identity import AppIdentity
+from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.settings import Settings
 
 # The SDK's default sleeps 18, 24 and 42 s; and each of these counts caps the others. Ours sleeps about 2, 3, 5 and 9 s.
@@ -69,6 +70,16 @@ class Connections:
             )
             self._blob_services[service_url] = await self._stack.enter_async_context(client)
         return self._blob_services[service_url]
+
+    async def blob(self, blob: BlobAddress, snapshot: str = "") -> BlobClient:
+        """Give the client of a blob, or of a snapshot of it."""
+        service = await self.blob_service(blob.service_url, blob.account)
+        return service.get_blob_client(blob.container, blob.blob, snapshot=snapshot or None)
+
+    async def container(self, container: ContainerAddress) -> ContainerClient:
+        """Give the client of a container."""
+        service = await self.blob_service(container.service_url, container.account)
+        return service.get_container_client(container.container)
 
     async def queue_service(self) -> QueueServiceClient:
         """Give the client of the host storage's queues."""

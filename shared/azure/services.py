@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from shared.azure.blobs.backup_blobs import BackupBlobs
-from shared.azure.blobs.backup_container import Catalogue
-from shared.azure.blobs.copying import Copies
-from shared.azure.blobs.reading import PageBlobs
+from shared.azure.blobs.backup_container import BackupContainer
+from shared.azure.blobs.copying import BlobCopies
+from shared.azure.blobs.leases import BlobLeases
+from shared.azure.blobs.reading import BlobReader
+from shared.azure.blobs.snapshots import BlobSnapshots
+from shared.azure.blobs.writing import BlobWriter
 from shared.azure.connections import open_connections
 from shared.azure.heartbeat import Heartbeat
 from shared.azure.queues import QUEUES, Queues
@@ -32,9 +34,11 @@ class Services:
         settings: the app settings.
         disks: the disks and their source snapshots.
         pages: what is read of disks and backups.
-        backups: the backup blobs.
+        blobs: what is written of backup blobs and restored disks.
+        leases: the leases that they are under.
         copies: what the service copies whole.
-        catalogue: what the backup container holds.
+        snapshots: the snapshots of backup blobs.
+        backups: the backup container, and where in it a disk's backups are.
         records: the record.
         restores: the rows of restores.
         inspections: the rows of inspections.
@@ -47,10 +51,12 @@ class Services:
 
     settings: Settings
     disks: SourceDisks
-    pages: PageBlobs
-    backups: BackupBlobs
-    copies: Copies
-    catalogue: Catalogue
+    pages: BlobReader
+    blobs: BlobWriter
+    leases: BlobLeases
+    copies: BlobCopies
+    snapshots: BlobSnapshots
+    backups: BackupContainer
     records: Records
     restores: JobRows[Restore]
     inspections: JobRows[Inspection]
@@ -74,10 +80,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         yield Services(
             settings=settings,
             disks=SourceDisks(connections, settings),
-            pages=PageBlobs(connections, settings.storage_api_version),
-            backups=BackupBlobs(connections, settings.container),
-            copies=Copies(connections),
-            catalogue=Catalogue(connections, settings.container),
+            pages=BlobReader(connections, settings.storage_api_version),
+            blobs=BlobWriter(connections),
+            leases=BlobLeases(connections),
+            copies=BlobCopies(connections),
+            snapshots=BlobSnapshots(connections),
+            backups=BackupContainer(connections, settings.container),
             records=Records(tables.get_table_client(BACKUPS_TABLE)),
             restores=JobRows(tables.get_table_client(BACKUPS_TABLE), Restore, [JobKind.RESTORE]),
             inspections=JobRows(tables.get_table_client(BACKUPS_TABLE), Inspection, INSPECTION_KINDS),

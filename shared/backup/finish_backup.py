@@ -22,7 +22,7 @@ from shared.model.run_steps import next_check
 from shared.runs.begin_anew import resync
 from shared.runs.clean_up import clean_up_run, drop_duplicates
 from shared.runs.failures import failures_on_record, record_failure
-from shared.runs.full_copies import look_at_copy
+from shared.runs.full_copies import look_at_full_copy, looked_at
 from shared.runs.give_up import give_up
 from shared.runs.open_run import catch_up
 
@@ -132,13 +132,13 @@ async def _doubt_base(services: Services, message: FinishMessage, run: OpenRun) 
 
 async def _advance_copy(services: Services, message: FinishMessage, run: OpenRun) -> None:
     """Seal a run in full-copy mode if its copy has succeeded."""
-    copy = await look_at_copy(services, message, run)
-    if copy.finished:
+    progress = await look_at_full_copy(services, message, run)
+    if made := progress.succeeded:
         with contextlib.suppress(NotAsLeftError):  # another invocation has just done the same
-            await seal_copy(services, message, run, copy.finished)
+            await seal_copy(services, message, run, made)
             return
-    current = await _look_at(services, message, run, copy.on_record)
-    await _come_back(services, message, current or run, plan_again=copy.is_lost)
+    current = await _look_at(services, message, run, lambda record, now: looked_at(record, progress, now))
+    await _come_back(services, message, current or run, plan_again=run.opened and not progress.goes_well)
 
 
 async def _look_at(

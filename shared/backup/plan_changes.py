@@ -1,18 +1,21 @@
 """The second step: get the backup blob ready; then apply the change list, if it is short, or hand on the rest of it."""
 
 from datetime import timedelta
+from functools import partial
 
 from shared.azure.services import Services
 from shared.backup.copy_batch import Lasts, copy_batch
 from shared.errors import SourceGoneError
 from shared.events import Event, log_event
+from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord
 from shared.model.messages import PlanMessage
 from shared.model.names import DISK_METADATA
 from shared.model.run import Mode, OpenRun
-from shared.model.run_steps import BackupBlob, opened
+from shared.model.run_steps import opened
+from shared.points.versions import own_backup_blob
 from shared.runs.failures import failures_on_record
-from shared.runs.full_copies import start_copy
+from shared.runs.full_copies import start_full_copy
 from shared.runs.give_up import give_up
 
 FIRST_BATCH = 3.0
@@ -37,7 +40,7 @@ async def _open(services: Services, message: PlanMessage) -> None:
     if run is None:
         log_event(Event.MESSAGE_DROPPED, **message.about, step="plan-changes")
     elif run.mode is Mode.FULL:
-        await start_copy(services, message, run)
+        await start_full_copy(services, message, run)
     elif plan := await _open_run(services, message, run):
         await copy_batch(
             services, plan, number=None, lasts=Lasts(FIRST_TURN, turns=1, blob_seconds=FIRST_BATCH, busy_for=FIRST_TURN)
@@ -46,10 +49,10 @@ async def _open(services: Services, message: PlanMessage) -> None:
 
 async def _open_run(services: Services, message: PlanMessage, run: OpenRun) -> PlanMessage | None:
     """Get the backup blob ready, under the run's lease and of the disk's size; give the message of its plan."""
-    disk = message.address
-    blob = await services.backups.look(disk)
+    disk, backup = message.address, services.backups.address(message.address)
+    blob = await own_backup_blob(services, disk)
     lease = message.of_plan(run.plan).lease_id
-    leased = blob is not None and blob.leased and await services.backups.renew_lease(disk, lease)
+    leased = blob is not None and blob.leased and await services.leases.renew(backup, lease)
 
     def change(record: DiskRecord) -> DiskRecord:
         return opened(record, blob, leased=leased) if record.run_of(message.run) else record
@@ -63,18 +66,20 @@ async def _open_run(services: Services, message: PlanMessage, run: OpenRun) -> P
     if not leased:
         await _take_blob(services, plan, blob, run.size)
     if blob is not None and blob.size != run.size:
-        await services.backups.resize(disk, run.size, plan.lease_id)
+        await services.blobs.resize(backup, run.size, plan.lease_id)
     return plan
 
 
-async def _take_blob(services: Services, message: PlanMessage, blob: BackupBlob | None, size: int) -> None:
+async def _take_blob(services: Services, message: PlanMessage, blob: BlobState | None, size: int) -> None:
     """Put the backup blob under the run's lease, as it was found, or created if it was not there.
 
     One that somebody wrote to meanwhile is not taken: the message comes again, and finds a run without its lease.
     """
+    backup = services.backups.address(message.address)
     if blob is None:
-        etag = await services.backups.create(message.address, size, {DISK_METADATA: message.disk})
+        made = partial(services.blobs.create, backup, size, {DISK_METADATA: message.disk})
+        etag = await services.backups.ensured(made)
     else:
         etag = blob.etag
-    if await services.backups.acquire_lease(message.address, message.lease_id, etag):
+    if await services.leases.take(backup, message.lease_id, etag):
         log_event(Event.LEASE_BROKEN, **message.about)

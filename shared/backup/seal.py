@@ -2,11 +2,11 @@
 
 from dataclasses import asdict, replace
 
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.backup.verify import verified
 from shared.events import Event, log_event
+from shared.model.blob import BlobState
 from shared.model.catalogue import point_metadata
 from shared.model.disk import DiskRecord
 from shared.model.messages import FinishMessage
@@ -15,7 +15,9 @@ from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.run import OpenRun
 from shared.model.run_steps import full_copy, recovery_point, sealed, sealed_copy
 from shared.model.tick import is_to_catch_up
+from shared.pages.copying import settle_copy
 from shared.runs.clean_up import clean_up_run
+from shared.runs.full_copies import full_copy_of
 
 
 async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool:
@@ -48,13 +50,14 @@ async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool
 
 def _notice(services: Services, message: FinishMessage, record: DiskRecord) -> str:
     """Tell of the versions that the backup account keeps, if it does."""
-    blob, is_versioned = services.backups.address(message.address), services.backups.versioned.get(message.address)
+    blob = services.backups.address(message.address)
+    is_versioned = services.snapshots.versioned.get(blob)
     if is_versioned:
         log_event(Event.VERSIONS_KEPT, **message.about, reason=versions_kept(blob))
     return noticed(blob, is_versioned, record.backup_notice)
 
 
-async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, copy: CopyTarget) -> None:
+async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, made: BlobState) -> None:
     """Advance the record to a full copy that has succeeded.
 
     Raises:
@@ -65,9 +68,9 @@ async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, co
         await services.queues.send(message)
         return
     record, etag = found
-    address = services.backups.full_copy_address(message.address, message.run)
-    await services.copies.forget_source(address, copy.etag)
-    point = full_copy(record, address.url, run.size, services.now())
+    copy = full_copy_of(services, message, run)
+    await settle_copy(services, copy, made)
+    point = full_copy(record, copy.target.url, run.size, services.now())
     await _put_on_record(services, message, sealed_copy(record, point), etag, point)
 
 
@@ -89,15 +92,15 @@ async def _recovery_point(
     services: Services, message: FinishMessage, record: DiskRecord, run: OpenRun
 ) -> TakenSnapshot | None:
     """Find the snapshot that an earlier try has taken under this plan; or verify the backup blob, and take it."""
-    disk = message.address
-    for taken in await services.backups.snapshots(disk, message.run_id):
+    backup = services.backups.address(message.address)
+    for taken in await services.snapshots.of_run(backup, message.run_id):
         if taken.plan == run.plan:
             return taken
     etag = await verified(services, message, record)
     if etag is None:
         return None
     metadata = point_metadata(message.of_plan(run.plan), run.kind, etag)
-    time = await services.backups.snapshot(disk, etag, metadata, message.of_plan(run.plan).lease_id)
+    time = await services.snapshots.take(backup, etag, metadata, message.of_plan(run.plan).lease_id)
     return TakenSnapshot(time=time, plan=run.plan, etag=etag)
 
 

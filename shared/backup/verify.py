@@ -14,6 +14,7 @@ from shared.model.messages import FinishMessage
 from shared.model.run import Kind, OpenRun
 from shared.pages.change_list import change_list
 from shared.pages.comparing import Comparison
+from shared.points.versions import own_backup_blob
 
 SEAL_WINDOW = 8 * 1024**3
 """Bytes of a disk that are compared at once: should all of them have to be read, it is done in minutes."""
@@ -38,7 +39,7 @@ async def verified(services: Services, message: FinishMessage, record: DiskRecor
         SourceGoneError: the source snapshot is gone.
     """
     disk, run = message.address, run_of(record)
-    blob = await services.backups.look(disk)
+    blob = await own_backup_blob(services, disk)
     if blob is None or blob.size != run.size:
         found_as = f"{blob.size} bytes long" if blob else "gone"
         raise NotAsLeftError(f"the backup blob of {disk.url} is {found_as}, not {run.size} bytes long: not sealed yet")

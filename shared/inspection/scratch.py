@@ -1,22 +1,22 @@
 """The scratch blobs of drills are deleted when these have ended, whatever came of them."""
 
 from shared.azure.answers import explain
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.errors import NotAsLeftError
 from shared.events import Event, log_event
 from shared.inspection.versions import scratch_of
 from shared.model.addresses import AddressError, BlobAddress
+from shared.model.blob import COPY_PENDING, BlobState
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, job_row
-from shared.model.names import COPY_PENDING, DISK_METADATA, DRILL_METADATA
+from shared.model.names import DISK_METADATA, DRILL_METADATA
 from shared.points.dropping import drop
 
 
 async def drop_scratch(services: Services, inspection: Inspection) -> bool:
     """Delete the scratch blob; tell whether that is done, or has to wait for the end of a copy to it."""
     scratch = scratch_of(services, inspection)
-    found = await services.copies.look(scratch)
+    found = await services.pages.look(scratch)
     if found is None or not found.is_marked(inspection.mark):
         return True
     return await _delete(services, scratch, found)
@@ -24,7 +24,7 @@ async def drop_scratch(services: Services, inspection: Inspection) -> bool:
 
 async def drop_orphans(services: Services) -> None:
     """Delete the scratch blobs of drills that have ended: a copy that lands late makes one anew."""
-    for stored in await services.catalogue.scratch():
+    for stored in await services.backups.scratch():
         about = stored.metadata
         try:
             scratch, disk = BlobAddress.parse(stored.url), BlobAddress.parse(about[DISK_METADATA])
@@ -32,11 +32,11 @@ async def drop_orphans(services: Services) -> None:
         except (KeyError, AddressError):
             continue  # not Tidemark's
         row = await services.inspections.find(disk, job_row(JobKind.DRILL, drill))
-        if (row is None or row[0].has_ended) and (found := await services.copies.look(scratch)):
+        if (row is None or row[0].has_ended) and (found := await services.pages.look(scratch)):
             await _delete(services, scratch, found)
 
 
-async def _delete(services: Services, scratch: BlobAddress, found: CopyTarget) -> bool:
+async def _delete(services: Services, scratch: BlobAddress, found: BlobState) -> bool:
     if found.copy_status == COPY_PENDING:
         return False
     try:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.model.addresses import AddressError, BlobAddress
+from shared.model.blob import COPY_SUCCESS, BlobState
 from shared.model.disk import DiskRecord
 from shared.model.messages import RunMessage
 from shared.model.names import (
     COPY_METADATA,
-    COPY_SUCCESS,
     DISK_METADATA,
     ETAG_METADATA,
     KIND_METADATA,
@@ -21,7 +21,6 @@ from shared.model.names import (
 )
 from shared.model.point import RecoveryPoint
 from shared.model.run import COPY_BLOB, Kind
-from shared.model.run_steps import BackupBlob
 from shared.model.times import canonical_time
 
 _REBUILT = "the catalogue was rebuilt"
@@ -134,7 +133,7 @@ def looks_like_a_point(stored: StoredBlob) -> bool:
     return bool(stored.snapshot) or KIND_METADATA in stored.metadata
 
 
-def rebuilt(backup_blob: str, last: FoundPoint, blob: BackupBlob | None, *, adopted: bool) -> DiskRecord:
+def rebuilt(backup_blob: str, last: FoundPoint, blob: BlobState | None, *, adopted: bool) -> DiskRecord:
     """Make the record of a disk that has none, from its last recovery point.
 
     Where the backup blob is as that one has left it, the next run is incremental; else it is a resync.

@@ -35,9 +35,6 @@ COPY_METADATA = "tidemark_copy"
 RESTORE_METADATA = "tidemark_restore"
 DRILL_METADATA = "tidemark_drill"
 
-# What `x-ms-copy-status` says of a copy (REST: Get Blob Properties); `failed` beside these.
-COPY_PENDING, COPY_SUCCESS, COPY_ABORTED = "pending", "success", "aborted"
-
 SCRATCH_PREFIX = "tidemark-drill/"
 """What the names of the scratch blobs of drills begin with, in the backup container."""
 

@@ -1,9 +1,10 @@
 """What to do next, given the record: pure functions of values."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.changes.ranges import Effort
+from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord, run_of
 from shared.model.job import check_delay
 from shared.model.point import RecoveryPoint, TakenSnapshot
@@ -14,22 +15,7 @@ _MISSING = "the backup blob was missing"
 _AFTER_FULL_COPY = "the last backup was a full copy"
 
 
-@dataclass(frozen=True, slots=True)
-class BackupBlob:
-    """A backup blob as it stands.
-
-    Attributes:
-        size: bytes.
-        etag: its ETag.
-        leased: whether it is under a lease, whosever it is.
-    """
-
-    size: int
-    etag: str
-    leased: bool
-
-
-def opened(record: DiskRecord, blob: BackupBlob | None, *, leased: bool) -> DiskRecord:
+def opened(record: DiskRecord, blob: BlobState | None, *, leased: bool) -> DiskRecord:
     """Open the open run on the backup blob as it was found, or on none; opening it again changes nothing.
 
     An open run whose blob has gone, or has not been under its lease all the time, begins anew. This is to be recorded
@@ -51,7 +37,7 @@ def opened(record: DiskRecord, blob: BackupBlob | None, *, leased: bool) -> Disk
     return record
 
 
-def _kind_of_run(record: DiskRecord, blob: BackupBlob | None) -> tuple[Kind, str]:
+def _kind_of_run(record: DiskRecord, blob: BlobState | None) -> tuple[Kind, str]:
     """Decide how a run makes its change list, and why it is not incremental.
 
     A diff may only be laid over a backup blob that equals the base snapshot: one that somebody else wrote to, that is
@@ -69,7 +55,7 @@ def _kind_of_run(record: DiskRecord, blob: BackupBlob | None) -> tuple[Kind, str
     return Kind.INCREMENTAL, ""
 
 
-def _is_as_sealed(record: DiskRecord, blob: BackupBlob) -> bool:
+def _is_as_sealed(record: DiskRecord, blob: BlobState) -> bool:
     """Tell whether nobody has written to the backup blob since the last seal: each write gives it another ETag."""
     return blob.etag == record.backup_etag and blob.size == record.base_size
 

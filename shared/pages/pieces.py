@@ -39,6 +39,7 @@ class Pieces:
         self._services = services
         self._message = message.of_plan(run.plan)
         self._disk = message.address
+        self._backup = services.backups.address(message.address)
         self._pace = pace
         self._show_life = show_life
         self._clearing = Clearing(pace, self._clear)
@@ -71,7 +72,7 @@ class Pieces:
 
     async def _clear(self, piece: Change) -> None:
         try:
-            await self._services.backups.clear(self._disk, piece, self._message.lease_id)
+            await self._services.blobs.clear(self._backup, piece, self._message.lease_id)
         finally:
             await self._show_life()
 
@@ -87,7 +88,7 @@ class Pieces:
         while not self._through_function:
             signed = self._signed
             try:
-                await self._services.backups.copy(self._disk, piece, self._source_url, self._message.lease_id)
+                await self._services.blobs.put_from_url(self._backup, piece, self._source_url, self._message.lease_id)
             except SourceUnreachableError as error:
                 if not await self._sign(signed):
                     await self._turn_to_function(str(error))
@@ -95,7 +96,7 @@ class Pieces:
                 return
         async with self._in_memory:
             content = await self._services.pages.read(self._source_url, piece)
-            await self._services.backups.write(self._disk, piece, content, self._message.lease_id)
+            await self._services.blobs.write(self._backup, piece, content, self._message.lease_id)
 
     async def _sign(self, signed: int) -> bool:
         """Sign the source's URL, and once more in a batch: its signature may have expired, its key may be revoked.

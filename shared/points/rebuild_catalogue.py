@@ -15,7 +15,7 @@ from shared.model.catalogue import FoundPoint, found_point, looks_like_a_point, 
 from shared.model.names import disk_key
 from shared.model.point import RecoveryPoint
 from shared.model.run import Kind
-from shared.points.versions import require_own_name
+from shared.points.versions import own_backup_blob, require_own_name
 
 
 async def rebuild_catalogue(services: Services) -> None:
@@ -29,7 +29,7 @@ async def rebuild_catalogue(services: Services) -> None:
     try:
         await services.ensure()
         rebuilding = _Rebuilding(services)
-        async for stored in services.catalogue.blobs():
+        async for stored in services.backups.blobs():
             found = found_point(stored)
             if found:
                 await rebuilding.add(found)
@@ -104,11 +104,11 @@ class _Rebuilding:
         if await services.records.get(disk) is not None:
             return False
         try:
-            blob = await services.backups.look(disk)
+            blob = await own_backup_blob(services, disk)
         except OtherDiskError:
             blob = None
         was_restored = disk in self._restored and not services.settings.covers(disk)
-        adopted = was_restored and await services.copies.look(disk) is not None
+        adopted = was_restored and await services.pages.look(disk) is not None
         record = rebuilt(services.backups.address(disk).url, last, blob, adopted=adopted)
         with contextlib.suppress(RecordConflictError):
             await services.records.put(disk, record, None)

@@ -112,9 +112,10 @@ async def _taken(services: Services, restore: Restore) -> TakenSnapshot:
     """Find the snapshot of the backup blob that an earlier try has taken, or take it."""
     target = restore.target_address
     run = RunMessage(disk=target.url, run=restore.target_snapshot)
-    for taken in await services.backups.snapshots(target, run.run_id):
+    backup = services.backups.address(target)
+    for taken in await services.snapshots.of_run(backup, run.run_id):
         if taken.etag == restore.backup_etag:
             return taken
     metadata = point_metadata(run, Kind.RESTORE, restore.backup_etag)
-    time = await services.backups.snapshot(target, restore.backup_etag, metadata, restore.lease)
+    time = await services.snapshots.take(backup, restore.backup_etag, metadata, restore.lease)
     return TakenSnapshot(time=time, plan=run.plan, etag=restore.backup_etag)

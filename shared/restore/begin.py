@@ -6,10 +6,10 @@ from datetime import timedelta
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from shared.azure.answers import explain, lacks_role
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
-from shared.errors import DiskError, NotAsLeftError, OtherDiskError, TargetLeasedError
+from shared.errors import DiskError, OtherDiskError, TargetLeasedError
 from shared.model.addresses import AddressError, BlobAddress, is_url_of
+from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord
 from shared.model.fitness import unfit, unsendable
 from shared.model.job import JobKind, Next, Stage, job_row
@@ -51,7 +51,7 @@ async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
         return await _wait_for_run(services, restore, record.run)
     target_is_new = await _take_target(services, restore)
     # A run or a restore that was waited for may have made the backup blob.
-    backup_is_new = await services.copies.look(services.backups.address(restore.target_address)) is None
+    backup_is_new = await services.pages.look(services.backups.address(restore.target_address)) is None
     begins = restore.begun(Stage.PROMOTING, services.now())
     return Next(replace(begins, target_is_new=target_is_new, backup_is_new=backup_is_new))
 
@@ -79,13 +79,13 @@ async def _find(services: Services, restore: Restore) -> Next[Restore]:
             f"{version.url} is {found.size} bytes long, and was {point.size} when it was sealed: somebody has changed"
             " it. What to do: ask for another recovery point"
         )
-    there = await services.copies.look(target)
+    there = await services.pages.look(target)
     if there:
         _require_free(target, there, overwrite=restore.overwrite)
         _require_metadata(restore, target, there)
     await _require_writable(services, restore, target)
     address = services.backups.address(target)
-    backup = await services.copies.look(address)
+    backup = await services.pages.look(address)
     if backup and not is_url_of(target, backup.metadata.get(DISK_METADATA, target.url)):
         raise RefusedError(
             f"{address.url} holds a backup of {backup.metadata[DISK_METADATA]}, and would be the backup blob of"
@@ -123,7 +123,7 @@ async def _point(services: Services, disk: BlobAddress, asked: str) -> RecoveryP
     return point
 
 
-def _require_free(target: BlobAddress, there: CopyTarget, *, overwrite: bool) -> None:
+def _require_free(target: BlobAddress, there: BlobState, *, overwrite: bool) -> None:
     """See to it that a blob that is there may be written over."""
     if not overwrite:
         raise RefusedError(
@@ -136,7 +136,7 @@ def _require_free(target: BlobAddress, there: CopyTarget, *, overwrite: bool) ->
         raise TargetLeasedError(target.url)
 
 
-def _require_metadata(restore: Restore, target: BlobAddress, there: CopyTarget) -> None:
+def _require_metadata(restore: Restore, target: BlobAddress, there: BlobState) -> None:
     """See to it that a target can keep the metadata that it has, beside what marks the copy to it."""
     if why := unsendable(copy_metadata(restore, there)):
         raise RefusedError(
@@ -151,9 +151,7 @@ async def _require_writable(services: Services, restore: Restore, target: BlobAd
     To renew a lease takes the right to write (REST: Authorize with Microsoft Entra ID), and that it is none is fine.
     """
     try:
-        await services.copies.renew_lease(target, restore.lease)
-    except NotAsLeftError:
-        return
+        await services.leases.renew(target, restore.lease)
     except HttpResponseError as error:
         if lacks_role(error):
             raise RefusedError(f"{target.url} can't be written to: {explain(error)}") from None
@@ -220,7 +218,7 @@ async def _take_target(services: Services, restore: Restore) -> bool:
         TargetLeasedError: somebody else has leased it.
     """
     target = restore.target_address
-    there = await services.copies.look(target)
+    there = await services.pages.look(target)
     if there is None and not restore.target_is_new:
         raise RefusedError(f"{target.url} was there, and is gone. What to do: enqueue the request again")
     is_other = there is not None and there.metadata.get(RESTORE_METADATA) != restore.restore
@@ -228,10 +226,10 @@ async def _take_target(services: Services, restore: Restore) -> bool:
         _require_free(target, there, overwrite=restore.overwrite)
     try:
         made = {RESTORE_METADATA: restore.restore}
-        etag = there.etag if there else await services.copies.create(target, restore.size, made)
+        etag = there.etag if there else await services.blobs.create(target, restore.size, made)
     except ResourceNotFoundError:
         raise RefusedError(
             f"the container {target.parent.url} does not exist. What to do: create it, or name another target"
         ) from None
-    await services.copies.acquire_lease(target, restore.lease, etag)
+    await services.leases.acquire(target, restore.lease, etag)
     return restore.target_is_new and not is_other

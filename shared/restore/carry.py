@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import partial
 
 from shared.azure.blobs.reading import Version
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window, coalesced, gaps_cleared, writes
+from shared.model.blob import BlobState
 from shared.model.job import Next, Stage
 from shared.model.restore import Restore
 from shared.pages.at_once import AtOnce
@@ -25,7 +25,7 @@ WRITERS = 8
 """Requests that one invocation has under way at once."""
 
 
-async def carry(services: Services, restore: Restore, source: Version, found: CopyTarget) -> Next[Restore]:
+async def carry(services: Services, restore: Restore, source: Version, found: BlobState) -> Next[Restore]:
     """Carry the next part of the recovery point to the target: write what is valid, clear the rest.
 
     Raises:
@@ -34,9 +34,9 @@ async def carry(services: Services, restore: Restore, source: Version, found: Co
     """
     target = restore.target_address
     if restore.bytes_done == 0:
-        await services.copies.acquire_lease(target, restore.lease, found.etag)
+        await services.leases.acquire(target, restore.lease, found.etag)
         if found.size != restore.size:
-            await services.copies.resize(target, restore.size, restore.lease)
+            await services.blobs.resize(target, restore.size, restore.lease)
     part = Window(restore.bytes_done, min(restore.bytes_done + CARRIED_PART, restore.size))
     valid = coalesced(listed(services, source.blob, source.snapshot, None, part))
     if restore.size:
@@ -45,7 +45,7 @@ async def carry(services: Services, restore: Restore, source: Version, found: Co
     if part.end < restore.size:
         return Next(carried)
     etag = (await services.pages.properties(target, "")).etag
-    await services.copies.renew_lease(target, restore.lease)
+    await services.leases.require(target, restore.lease)
     return Next(replace(carried.begun(Stage.PROVING, services.now()), target_etag=etag, bytes_done=restore.size))
 
 
@@ -54,10 +54,10 @@ async def _apply(services: Services, restore: Restore, source: Version, changes:
     target = restore.target_address
     url = await services.pages.signed_url(source.blob, source.snapshot)
     pace = Paced(services, WRITERS)
-    clearing = Clearing(pace, partial(services.copies.clear, target, lease_id=restore.lease))
+    clearing = Clearing(pace, partial(services.blobs.clear, target, lease_id=restore.lease))
 
     async def write(piece: Change) -> None:
-        await services.copies.write(target, piece, await services.pages.read(url, piece), restore.lease)
+        await services.blobs.write(target, piece, await services.pages.read(url, piece), restore.lease)
 
     async with AtOnce(WRITERS) as writing:
         async for change in changes:

@@ -1,24 +1,26 @@
 """The second and the third step of a restore: promote the recovery point in the backup account, and copy it back."""
 
 from dataclasses import replace
+from functools import partial
 
 from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain, refuses_source
 from shared.azure.blobs.reading import Version
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState, CopyProgress, CopyStage
 from shared.model.fitness import unsendable
 from shared.model.job import SHORTEST_CHECK_DELAY, Next, Stage
-from shared.model.names import COPY_ABORTED, COPY_METADATA, COPY_PENDING, DISK_METADATA, RESTORE_METADATA
+from shared.model.names import COPY_METADATA, DISK_METADATA, RESTORE_METADATA
 from shared.model.point import PointState
 from shared.model.restore import Restore, RestoreFailedError
 from shared.model.run import SERVER_SIDE
-from shared.points.versions import point_of, start_copy, version_of
+from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
+from shared.points.versions import point_of, version_of
 from shared.restore.carry import carry
 
 
@@ -32,21 +34,20 @@ async def promote(services: Services, restore: Restore) -> Next[Restore]:
     """
     target = restore.target_address
     backup = services.backups.address(target)
-    found = await services.copies.look(backup)
+    copy = BlobCopy(backup, restore.mark, restore.size, restore.lease)
+    progress = await look_at_copy(services, copy)
     await _require_current(services, restore)
-    if found and found.is_marked(restore.mark):
-        if not _has_succeeded(restore, backup, found):
-            return _under_way(services, restore, found)
-        await services.copies.renew_lease(backup, restore.lease)
-        etag = await services.copies.forget_source(backup, found.etag, restore.lease)
-        then = restore.begun(Stage.COPYING, services.now())
-        return Next(replace(then, backup_etag=etag))
+    if made := progress.succeeded:
+        etag = await settle_copy(services, copy, made)
+        return Next(replace(restore.begun(Stage.COPYING, services.now()), backup_etag=etag))
+    if progress.stage is not CopyStage.NOT_STARTED:
+        return _under_way(services, restore, copy, progress)
     point = version_of(services, restore.address, await point_of(services, restore.address, restore.recovery_point))
     await services.pages.properties(point.blob, point.snapshot)
     try:
-        await _start_promotion(services, restore, point, found)
+        await _start_promotion(services, restore, copy, point, progress.found)
     except NotAsLeftError:
-        found = await services.copies.look(backup)
+        found = await services.pages.look(backup)
         if found is None or found.metadata.get(RESTORE_METADATA) != restore.restore:
             raise
         # Another invocation of this very step was faster.
@@ -54,18 +55,18 @@ async def promote(services: Services, restore: Restore) -> Next[Restore]:
     return Next(replace(restore, checked=services.now()))
 
 
-async def _start_promotion(services: Services, restore: Restore, point: Version, found: CopyTarget | None) -> None:
+async def _start_promotion(
+    services: Services, restore: Restore, copy: BlobCopy, point: Version, found: BlobState | None
+) -> None:
     """Start the copy over the target's backup blob as it was found, or to one that is made for it."""
-    target = restore.target_address
-    backup = services.backups.address(target)
-    about = {DISK_METADATA: target.url, RESTORE_METADATA: restore.restore}
-    etag = found.etag if found else await services.backups.create(target, restore.size, about)
-    if await services.backups.acquire_lease(target, restore.lease, etag):
-        log_event(Event.LEASE_BROKEN, disk=target.url, restore=restore.restore)
+    about = {DISK_METADATA: restore.target, RESTORE_METADATA: restore.restore}
+    made = partial(services.blobs.create, copy.target, restore.size, about)
+    etag = found.etag if found else await services.backups.ensured(made)
+    if await services.leases.take(copy.target, restore.lease, etag):
+        log_event(Event.LEASE_BROKEN, disk=restore.target, restore=restore.restore)
     if found:
-        etag = await _without_own_pages(services, restore, backup, found)
-    about = {**about, COPY_METADATA: restore.mark}
-    await start_copy(services, point, backup, about, etag=etag, lease_id=restore.lease)
+        etag = await _without_own_pages(services, restore, copy.target, found)
+    await start_copy(services, copy, point, about, etag=etag)
 
 
 async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
@@ -77,30 +78,31 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
         SourceGoneError: the recovery point is gone.
     """
     target = restore.target_address
-    found = await services.copies.look(target)
+    copy = BlobCopy(target, restore.mark, restore.size, restore.lease)
+    progress = await look_at_copy(services, copy)
     await _require_current(services, restore)
+    found = progress.found
     if found is None:
         raise RestoreFailedError(f"{target.url} is gone")
     if restore.target_is_new and found.metadata.get(RESTORE_METADATA) != restore.restore:
         raise RestoreFailedError(f"{target.url} is not what this restore has made, but somebody else's")
-    if found.is_marked(restore.mark):
-        if not _has_succeeded(restore, target, found):
-            return _under_way(services, restore, found)
-        await services.copies.renew_lease(target, restore.lease)
-        etag = await services.copies.forget_source(target, found.etag, restore.lease)
+    if made := progress.succeeded:
+        etag = await settle_copy(services, copy, made)
         then = restore.begun(Stage.PROVING, services.now())
         return Next(replace(then, target_etag=etag, bytes_done=restore.size))
+    if progress.stage is not CopyStage.NOT_STARTED:
+        return _under_way(services, restore, copy, progress)
     source = await _source(services, restore)
     if restore.copying != SERVER_SIDE:
         return await carry(services, restore, source, found)
     about = copy_metadata(restore, found)
     if why := unsendable(about):
         raise RestoreFailedError(f"{target.url} has got metadata that can't be kept: {why}")
-    await services.copies.acquire_lease(target, restore.lease, found.etag)
+    await services.leases.acquire(target, restore.lease, found.etag)
     etag = await _without_own_pages(services, restore, target, found)
     started = replace(restore, copied_from=source.url, checked=services.now())
     try:
-        await start_copy(services, source, target, about, etag=etag, lease_id=restore.lease)
+        await start_copy(services, copy, source, about, etag=etag)
     except (CopyRefusedError, AzureError) as error:
         if isinstance(error, AzureError) and not refuses_source(error):
             raise
@@ -111,32 +113,30 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
     return Next(started)
 
 
-async def _without_own_pages(services: Services, restore: Restore, blob: BlobAddress, found: CopyTarget) -> str:
+async def _without_own_pages(services: Services, restore: Restore, blob: BlobAddress, found: BlobState) -> str:
     """Empty what an earlier attempt has copied, which soft delete would keep once it is copied over; give the ETag."""
     is_own = restore.attempt > 1 and found.metadata.get(RESTORE_METADATA) == restore.restore
-    return await services.copies.empty(blob, found, restore.lease) if is_own else found.etag
+    return await services.blobs.empty(blob, found, restore.lease) if is_own else found.etag
 
 
-def copy_metadata(restore: Restore, found: CopyTarget) -> dict[str, str]:
+def copy_metadata(restore: Restore, found: BlobState) -> dict[str, str]:
     """Give the metadata that the target is to have: its own, and what marks the copy."""
     return {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
 
 
-def _has_succeeded(restore: Restore, blob: BlobAddress, found: CopyTarget) -> bool:
-    """Tell whether a copy has succeeded; if it has not, it is under way."""
-    if found.has_succeeded(restore.mark, restore.size):
-        return True
-    if found.copy_status == COPY_ABORTED:
-        raise RestoreFailedError(f"the copy to {blob.url} was aborted")
-    if found.copy_status == COPY_PENDING:
-        return False
-    said = found.copy_said or f"{found.copy_status}, {found.size} bytes"
-    raise NotAsLeftError(f"the copy to {blob.url} failed: {said}")
+def _under_way(services: Services, restore: Restore, copy: BlobCopy, progress: CopyProgress) -> Next[Restore]:
+    """Put on the row how far a copy is that goes on.
 
-
-def _under_way(services: Services, restore: Restore, found: CopyTarget) -> Next[Restore]:
+    Raises:
+        RestoreFailedError: it was aborted.
+        NotAsLeftError: it failed.
+    """
+    if progress.stage is CopyStage.ABORTED:
+        raise RestoreFailedError(f"the copy to {copy.target.url} was aborted")
+    if progress.stage is CopyStage.FAILED:
+        raise NotAsLeftError(f"the copy to {copy.target.url} failed: {progress.said}")
     now = services.now()
-    return Next(restore.moved(found.bytes_done, found.bytes_total, now), restore.next_look(now))
+    return Next(restore.moved(progress.bytes_done, progress.bytes_total, now), restore.next_look(now))
 
 
 async def _source(services: Services, restore: Restore) -> Version:

@@ -6,12 +6,12 @@ from dataclasses import replace
 from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.errors import NotAsLeftError, TargetLeasedError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord
 from shared.model.job import LONGEST_CHECK_DELAY, Stage
 from shared.model.messages import FinishMessage, RunMessage
@@ -97,17 +97,18 @@ async def is_adopted(services: Services, restore: Restore) -> bool:
 
 async def _end_leases(services: Services, restore: Restore) -> None:
     target = restore.target_address
-    await services.backups.release_lease(target, restore.lease)
-    await services.copies.release_lease(target, restore.lease)
+    await services.leases.release(services.backups.address(target), restore.lease)
+    await services.leases.release(target, restore.lease)
 
 
 async def _drop_others(services: Services, restore: Restore, record: DiskRecord) -> None:
     """Delete what the restored disk's snapshot takes the place of: older source snapshots, and its own duplicates."""
     target = restore.target_address
     run = RunMessage(disk=target.url, run=restore.target_snapshot)
-    for taken in await services.backups.snapshots(target, run.run_id):
+    backup = services.backups.address(target)
+    for taken in await services.snapshots.of_run(backup, run.run_id):
         if taken.time != record.backup_snapshot:
-            await services.backups.delete_snapshot(target, taken.time)
+            await services.snapshots.delete(backup, taken.time)
     for snapshot in await services.disks.own_snapshots(target):
         if snapshot < record.base_snapshot:
             await services.disks.delete_snapshot(target, snapshot)
@@ -144,16 +145,16 @@ async def _drop_snapshots(services: Services, restore: Restore) -> None:
             await services.disks.delete_snapshot(target, snapshot)
 
 
-async def _made(services: Services, restore: Restore, blob: BlobAddress) -> CopyTarget | None:
+async def _made(services: Services, restore: Restore, blob: BlobAddress) -> BlobState | None:
     """Give a blob as it stands, if this restore has made it."""
     try:
-        found = await services.copies.look(blob)
+        found = await services.pages.look(blob)
     except TargetLeasedError:
         return None
     return found if found and found.metadata.get(RESTORE_METADATA) == restore.restore else None
 
 
-async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: CopyTarget) -> None:
+async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: BlobState) -> None:
     lease = restore.lease if found.leased else None
     try:
         await drop(services, blob, found, lease)

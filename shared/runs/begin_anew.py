@@ -96,6 +96,6 @@ async def _hand_on(services: Services, message: RunMessage, record: DiskRecord |
         return False
     if run.plan == message.plan + 1:
         next_lease = message.of_plan(run.plan).lease_id
-        await services.backups.change_lease(message.address, message.lease_id, next_lease)
+        await services.leases.change(services.backups.address(message.address), message.lease_id, next_lease)
     log_event(Event.RUN_BEGUN_ANEW, **message.about, kind=run.kind, reason=reason)
     return True

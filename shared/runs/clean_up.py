@@ -22,7 +22,7 @@ async def clean_up_run(services: Services, message: FinishMessage, record: DiskR
     A second snapshot of the backup blob by the same run can't come any more once the lease has ended.
     """
     disk = message.address
-    await services.backups.release_lease(disk, message.of_plan(record.sealed_plan).lease_id)
+    await services.leases.release(services.backups.address(disk), message.of_plan(record.sealed_plan).lease_id)
     await drop_duplicates(services, message, record.backup_snapshot)
     try:
         await drop_old_snapshots(services, disk)
@@ -56,7 +56,7 @@ async def mark_missing(services: Services, disk: BlobAddress) -> None:
     backup = services.backups.address(disk)
     # In this order: a recovery point that is sealed in between is not looked for in an older list.
     points = await services.records.points(disk)
-    there = await services.backups.snapshot_times(disk)
+    there = await services.snapshots.times(backup)
     for point in points:
         if not point.backup_snapshot or not is_url_of(backup, point.backup_blob):
             continue
@@ -78,6 +78,7 @@ async def _is_gone(services: Services, backup: BlobAddress, point: RecoveryPoint
 
 async def drop_duplicates(services: Services, message: RunMessage, kept: str) -> None:
     """Delete the snapshots of the backup blob that a run has taken beside its recovery point."""
-    for taken in await services.backups.snapshots(message.address, message.run_id):
+    backup = services.backups.address(message.address)
+    for taken in await services.snapshots.of_run(backup, message.run_id):
         if taken.time != kept:
-            await services.backups.delete_snapshot(message.address, taken.time)
+            await services.snapshots.delete(backup, taken.time)

@@ -9,7 +9,7 @@ from shared.model.run import Mode
 from shared.model.run_steps import given_up
 from shared.runs.clean_up import drop_duplicates
 from shared.runs.failures import record_failure
-from shared.runs.full_copies import drop_copy
+from shared.runs.full_copies import drop_full_copy
 
 
 async def give_up(services: Services, message: RunMessage, why: Exception) -> None:
@@ -25,9 +25,10 @@ async def give_up(services: Services, message: RunMessage, why: Exception) -> No
         await record_failure(services, message.address, Event.RUN_FAILED, why, message.run)
         record = await services.records.update(message.address, closed)
         if run.mode is Mode.FULL:
-            await drop_copy(services, message, run)
+            await drop_full_copy(services, message, run)
         else:
-            await services.backups.release_lease(message.address, message.of_plan(run.plan).lease_id)
+            backup = services.backups.address(message.address)
+            await services.leases.release(backup, message.of_plan(run.plan).lease_id)
             await _drop_backup_snapshots(services, message)
         if record and record.base_snapshot != message.run:
             await services.disks.delete_snapshot(message.address, message.run)

@@ -9,11 +9,11 @@ from datetime import timedelta
 from typing import Protocol
 
 from shared.azure.blobs.reading import COPY_FOR, READ_FOR, Version
-from shared.azure.blobs.targets import CopyTarget
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress, ContainerAddress
+from shared.model.blob import BlobState
 
 SOMEBODY = "5e0f2a34-7c1b-4f5e-9d53-1c2a7b8e9f00"
 """The lease of somebody else, like the VM that a disk is attached to."""
@@ -128,21 +128,21 @@ class Cloud(ABC):
 
     async def backup(self, disk: BlobAddress, pages: int) -> str:
         """Make an empty backup blob; give its ETag."""
-        return await self.services.backups.create(disk, pages * PAGE, {})
+        return await self.services.blobs.create(self.services.backups.address(disk), pages * PAGE, {})
 
     async def leased_backup(self, disk: BlobAddress, pages: int) -> str:
         """Make an empty backup blob under the run's lease; give its ETag."""
         etag = await self.backup(disk, pages)
-        await self.services.backups.acquire_lease(disk, RUN, etag)
+        await self.services.leases.take(self.services.backups.address(disk), RUN, etag)
         return etag
 
     async def etag(self, blob: BlobAddress) -> str:
         """Look at a blob's ETag."""
         return (await self.services.pages.properties(blob, "")).etag
 
-    async def target(self, blob: BlobAddress) -> CopyTarget:
+    async def target(self, blob: BlobAddress) -> BlobState:
         """Look at a blob that is there."""
-        found = await self.services.copies.look(blob)
+        found = await self.services.pages.look(blob)
         assert found
         return found
 
@@ -188,7 +188,7 @@ class Cloud(ABC):
     ) -> None:
         """Begin to copy a blob or a snapshot to another blob, as that is found; the test has the copy held."""
         url = await self.source(source, snapshot, COPY_FOR)
-        found = await self.services.copies.look(target)
+        found = await self.services.pages.look(target)
         await self.services.copies.start(target, url, metadata, etag=found.etag if found else None, lease_id=lease)
 
 

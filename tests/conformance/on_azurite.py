@@ -51,7 +51,7 @@ async def open_cloud(people: People) -> AsyncIterator["AzuriteCloud"]:
     )
     async with open_services(Settings.model_validate(chosen | {k.lower(): v for k, v in chosen.items()})) as services:
         await services.ensure()
-        await services.backups.ensure_container()
+        await services.backups.ensure()
         yield AzuriteCloud(people, services, disks, lab)
     azure.gateway.copies.clear()
     azure.gateway.versioned.clear()

@@ -12,7 +12,6 @@ from http import HTTPStatus
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from shared.azure.answers import error_code
-from shared.azure.blobs.targets import CopyTarget
 from shared.changes.ranges import Change
 from shared.errors import (
     CopyRefusedError,
@@ -25,7 +24,7 @@ from shared.errors import (
 )
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
-from shared.model.names import COPY_PENDING
+from shared.model.blob import COPY_PENDING, BlobState
 from tests.conformance.clouds import LATER_RUN, RUN, SOMEBODY, Cloud, HeldCopy, content_of, numbers, pages_of
 
 LEASES = (RUN, LATER_RUN, SOMEBODY)
@@ -76,7 +75,7 @@ class Player:
             return "refused" if error.status_code in _CONDITIONS else (error.status_code, error_code(error))
 
     async def _look(self, blob: BlobAddress) -> object:
-        found = await self._services.copies.look(blob)
+        found = await self._services.pages.look(blob)
         if found is None:
             return None
         seen, size = self._etags[blob], found.size // PAGE
@@ -117,7 +116,7 @@ class Player:
         return self._rng.randint(5, 8)
 
     async def make(self, blob: BlobAddress) -> None:
-        await self._services.copies.create(blob, self._pages() * PAGE, {"made": f"{self._rng.random()}"})
+        await self._services.blobs.create(blob, self._pages() * PAGE, {"made": f"{self._rng.random()}"})
 
     async def make_over(self, blob: BlobAddress) -> None:
         await self._cloud.make(blob, self._pages(), {"over": f"{self._rng.random()}"})
@@ -142,7 +141,7 @@ class Player:
         self._leases.pop(blob, None)
 
     async def take_snapshot(self, blob: BlobAddress) -> None:
-        is_there = await self._services.copies.look(blob) is not None
+        is_there = await self._services.pages.look(blob) is not None
         etag = self._rng.choice([None, self._etag(blob)]) if is_there else None
         self._taken[blob].append(await self._services.disks.take_snapshot(blob, etag))
 
@@ -169,61 +168,52 @@ class Player:
         lease, etag = self._rng.choice(LEASES), self._etag(blob)
         broken = None
         if blob == self._backup and self._rng.random() < 0.5:
-            broken = await self._services.backups.acquire_lease(self._disk, lease, etag)
+            broken = await self._services.leases.take(self._backup, lease, etag)
         else:
-            await self._services.copies.acquire_lease(blob, lease, etag)
+            await self._services.leases.acquire(blob, lease, etag)
         self._leases[blob] = lease
         return broken
 
     async def renew_lease(self, blob: BlobAddress) -> None:
-        await self._services.copies.renew_lease(blob, self._lease(blob))
+        await self._services.leases.require(blob, self._lease(blob))
 
     async def change_lease(self, _: BlobAddress) -> None:
         lease, to = self._lease(self._backup), self._rng.choice(LEASES)
-        await self._services.backups.change_lease(self._disk, lease, to)
-        if await self._services.backups.renew_lease(self._disk, to):
+        await self._services.leases.change(self._backup, lease, to)
+        if await self._services.leases.renew(self._backup, to):
             self._leases[self._backup] = to
 
     async def release_lease(self, blob: BlobAddress) -> None:
         lease = self._lease(blob)
-        await self._services.copies.release_lease(blob, lease)
+        await self._services.leases.release(blob, lease)
         if self._leases.get(blob) == lease:
             del self._leases[blob]
 
     async def write(self, blob: BlobAddress) -> None:
         piece, lease = self._piece(), self._lease(blob)
         content = content_of(*self._content(piece))
-        if blob == self._backup:
-            await self._services.backups.write(self._disk, piece, content, lease)
-        else:
-            await self._services.copies.write(blob, piece, content, lease)
+        await self._services.blobs.write(blob, piece, content, lease)
 
     async def clear(self, blob: BlobAddress) -> None:
         piece, lease = self._piece(clear=True), self._lease(blob)
-        if blob == self._backup:
-            await self._services.backups.clear(self._disk, piece, lease)
-        else:
-            await self._services.copies.clear(blob, piece, lease)
+        await self._services.blobs.clear(blob, piece, lease)
 
     async def resize(self, blob: BlobAddress) -> None:
         size, lease = self._pages() * PAGE, self._lease(blob)
-        if blob == self._backup:
-            await self._services.backups.resize(self._disk, size, lease)
-        else:
-            await self._services.copies.resize(blob, size, lease)
+        await self._services.blobs.resize(blob, size, lease)
 
     async def copy_pages(self, _: BlobAddress) -> object:
-        found = await self._services.copies.look(self._backup)
+        found = await self._services.pages.look(self._backup)
         if found and found.copy_status == COPY_PENDING:
             return "pending"
         source = self._rng.choice(self._blobs)
         url = await self._cloud.source(source, self._rng.choice(["", self._snapshot(source)]))
-        await self._services.backups.copy(self._disk, self._piece(), url, self._lease(self._backup))
+        await self._services.blobs.put_from_url(self._backup, self._piece(), url, self._lease(self._backup))
         return "copied"
 
     async def take_backup_snapshot(self, _: BlobAddress) -> None:
         etag, lease = self._etag(self._backup), self._lease(self._backup)
-        await self._services.backups.snapshot(self._disk, etag, {"sealed": f"{self._rng.random()}"}, lease)
+        await self._services.snapshots.take(self._backup, etag, {"sealed": f"{self._rng.random()}"}, lease)
 
     async def start_copy(self, blob: BlobAddress) -> None:
         if blob not in self._held:
@@ -236,13 +226,13 @@ class Player:
         url = await self._cloud.source(source, snapshot)
         # How it is refused is not said: by an error, or silently where another was faster.
         with contextlib.suppress(NotAsLeftError, CopyRefusedError, ResourceNotFoundError):
-            before = await self._services.copies.look(blob)
+            before = await self._services.pages.look(blob)
             await self._services.copies.start(blob, url, metadata, etag=etag, lease_id=lease)
             if not before or before.copy_status != COPY_PENDING:
                 self._sources[blob] = source, snapshot
 
     async def copy_goes_on(self, blob: BlobAddress) -> object:
-        found = await self._services.copies.look(blob)
+        found = await self._services.pages.look(blob)
         if not found or found.copy_status != COPY_PENDING:
             return "no copy"
         held, pages = self._held[blob], found.bytes_total // PAGE
@@ -269,7 +259,7 @@ class Player:
         if self._rng.random() < 0.5:
             return
         with contextlib.suppress(NotAsLeftError):
-            await self._services.copies.delete(blob, self._etag(blob), self._lease_or_none(blob))
+            await self._services.blobs.delete(blob, self._etag(blob), self._lease_or_none(blob))
 
     async def delete_with_snapshots(self, blob: BlobAddress) -> None:
         if self._rng.random() < 0.5:
@@ -278,11 +268,11 @@ class Player:
         self._leases.pop(blob, None)
 
     async def catalogue(self, _: BlobAddress) -> object:
-        listed = [found async for found in self._services.catalogue.blobs()]
+        listed = [found async for found in self._services.backups.blobs()]
         return sorted((found.snapshot == "", found.size, found.copy_status, len(found.metadata)) for found in listed)
 
 
-def _about(found: CopyTarget) -> tuple[object, ...]:
+def _about(found: BlobState) -> tuple[object, ...]:
     metadata = {name: value for name, value in found.metadata.items() if not name.startswith("tidemark")}
     copy = (found.copy_status, bool(found.copy_said), found.bytes_done, found.bytes_total)
     return found.size, found.leased, metadata, copy

@@ -9,7 +9,7 @@ from tests.conformance.clouds import RUN, Cloud
 async def listed(cloud: Cloud) -> list[tuple[str, str, int, dict[str, str], str]]:
     return [
         (found.url, found.snapshot, found.size, dict(found.metadata), found.copy_status)
-        async for found in cloud.services.catalogue.blobs()
+        async for found in cloud.services.backups.blobs()
     ]
 
 
@@ -20,12 +20,13 @@ async def test_an_empty_container_has_nothing_to_list(cloud: Cloud) -> None:
 
 async def test_all_blobs_and_snapshots_are_listed_in_order_of_their_names(cloud: Cloud) -> None:
     second, first = await cloud.disk(1, name="disk2.vhd"), await cloud.disk(2, name="disk/1 a.vhd")
-    backups, expected = cloud.services.backups, []
+    expected = []
     for disk, size in ((second, 2), (first, 3)):
-        etag = await backups.create(disk, size * PAGE, {"of": disk.blob})
-        await backups.acquire_lease(disk, RUN, etag)
-        taken = [await backups.snapshot(disk, etag, {"n": str(number)}, RUN) for number in range(2)]
-        url = backups.address(disk).url
+        backup = cloud.services.backups.address(disk)
+        etag = await cloud.services.blobs.create(backup, size * PAGE, {"of": disk.blob})
+        await cloud.services.leases.take(backup, RUN, etag)
+        taken = [await cloud.services.snapshots.take(backup, etag, {"n": str(number)}, RUN) for number in range(2)]
+        url = backup.url
         snapshots = [(url, time, size * PAGE, {"n": str(number)}, "") for number, time in enumerate(taken)]
         expected.append([*snapshots, (url, "", size * PAGE, {"of": disk.blob}, "")])
     found = await listed(cloud)

@@ -13,7 +13,7 @@ MARK = {COPY_METADATA: "restore/1"}
 
 
 async def test_there_is_nothing_to_look_at_before_a_copy_begins(cloud: Cloud) -> None:
-    assert await cloud.services.copies.look(cloud.disks.blob("disk.vhd")) is None
+    assert await cloud.services.pages.look(cloud.disks.blob("disk.vhd")) is None
 
 
 async def test_a_disk_never_copied_to_tells_of_no_copy(cloud: Cloud) -> None:
@@ -58,17 +58,17 @@ async def test_a_copy_to_a_smaller_blob_makes_it_larger(cloud: Cloud) -> None:
 async def test_a_recovery_point_is_promoted_over_its_backup_blob(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     etag = await cloud.leased_backup(disk, 2)
-    backups, backup = cloud.services.backups, cloud.services.backups.address(disk)
-    await backups.write(disk, pages_of(0, 1), content_of(1), RUN)
-    point = await backups.snapshot(disk, await cloud.etag(backup), {"a": "b"}, RUN)
-    await backups.write(disk, pages_of(0, 2), content_of(10, 20), RUN)
+    backup = cloud.services.backups.address(disk)
+    await cloud.services.blobs.write(backup, pages_of(0, 1), content_of(1), RUN)
+    point = await cloud.services.snapshots.take(backup, await cloud.etag(backup), {"a": "b"}, RUN)
+    await cloud.services.blobs.write(backup, pages_of(0, 2), content_of(10, 20), RUN)
     etag = await cloud.etag(backup)
     held = cloud.hold(backup)
     await cloud.services.copies.start(backup, Version(backup, point).url, MARK, etag=etag, lease_id=RUN)
     await held.finish()
     assert await cloud.content(backup) == [1, 0]
     assert (await cloud.target(backup)).metadata == MARK
-    assert await backups.renew_lease(disk, RUN)
+    assert await cloud.services.leases.renew(backup, RUN)
 
 
 async def test_the_snapshots_of_a_blob_that_is_copied_over_stay(cloud: Cloud) -> None:
@@ -87,25 +87,25 @@ async def test_no_copy_begins_to_a_blob_that_has_gone_meanwhile(cloud: Cloud) ->
     etag = await cloud.etag(target)
     await cloud.delete(target)
     await cloud.services.copies.start(target, await cloud.source(disk), MARK, etag=etag)
-    assert await cloud.services.copies.look(target) is None
+    assert await cloud.services.pages.look(target) is None
 
 
 async def test_a_copy_to_a_leased_blob_begins_under_its_lease_only(cloud: Cloud) -> None:
-    disk, target, copies = await cloud.disk(1), cloud.lab.blob("old.vhd"), cloud.services.copies
+    disk, target = await cloud.disk(1), cloud.lab.blob("old.vhd")
     await cloud.make(target, 1)
     etag, url = await cloud.etag(target), await cloud.source(disk)
     with pytest.raises(NotAsLeftError):
-        await copies.start(target, url, MARK, etag=etag, lease_id=RUN)
-    await copies.acquire_lease(target, RUN, etag)
+        await cloud.services.copies.start(target, url, MARK, etag=etag, lease_id=RUN)
+    await cloud.services.leases.acquire(target, RUN, etag)
     for lease in (None, LATER_RUN):
         with pytest.raises(NotAsLeftError):
-            await copies.start(target, url, MARK, etag=etag, lease_id=lease)
+            await cloud.services.copies.start(target, url, MARK, etag=etag, lease_id=lease)
     assert (await cloud.target(target)).copy_status == ""
     held = cloud.hold(target)
-    await copies.start(target, url, MARK, etag=etag, lease_id=RUN)
+    await cloud.services.copies.start(target, url, MARK, etag=etag, lease_id=RUN)
     await held.finish()
     assert await cloud.content(target) == [1]
-    await copies.renew_lease(target, RUN)
+    await cloud.services.leases.require(target, RUN)
 
 
 async def test_nothing_is_copied_from_another_account_without_a_signature(cloud: Cloud) -> None:
@@ -117,7 +117,7 @@ async def test_nothing_is_copied_from_another_account_without_a_signature(cloud:
     with pytest.raises(CopyRefusedError):
         await cloud.services.copies.start(cloud.disks.blob("new.vhd"), backup.url, MARK, etag=None)
     assert await cloud.etag(backup) == etag
-    assert await cloud.services.copies.look(cloud.disks.blob("new.vhd")) is None
+    assert await cloud.services.pages.look(cloud.disks.blob("new.vhd")) is None
 
 
 async def test_a_blob_is_copied_within_its_account_without_a_signature(cloud: Cloud) -> None:
@@ -142,7 +142,7 @@ async def test_nothing_is_copied_from_what_is_gone(cloud: Cloud) -> None:
     with pytest.raises(CopyRefusedError):
         await cloud.services.copies.start(backup, urls[0], MARK, etag=None)
     assert await cloud.etag(target) == etag
-    assert await cloud.services.copies.look(backup) is None
+    assert await cloud.services.pages.look(backup) is None
 
 
 async def test_a_copy_forgets_its_source_and_gets_another_etag(cloud: Cloud) -> None:

@@ -18,11 +18,11 @@ async def test_a_source_that_refuses_is_told_apart(cloud: Cloud) -> None:
     backup, source = cloud.services.backups.address(disk), await cloud.source(disk)
     cloud.refuse_source(403)
     with pytest.raises(SourceUnreachableError):
-        await cloud.services.backups.copy(disk, pages_of(0, 1), source, RUN)
+        await cloud.services.blobs.put_from_url(backup, pages_of(0, 1), source, RUN)
     with pytest.raises(CopyRefusedError):
         await cloud.services.copies.start(cloud.disks.blob("new.vhd"), await cloud.source(backup), MARK, etag=None)
     assert await cloud.changes(backup) == []
-    assert await cloud.services.copies.look(cloud.disks.blob("new.vhd")) is None
+    assert await cloud.services.pages.look(cloud.disks.blob("new.vhd")) is None
 
 
 @pytest.mark.parametrize(("status", "busy"), [(500, False), (503, True)])
@@ -32,7 +32,7 @@ async def test_a_source_that_fails_or_is_busy_may_be_read_later(cloud: Cloud, st
     backup, source = cloud.services.backups.address(disk), await cloud.source(disk)
     cloud.refuse_source(status)
     for act in (
-        cloud.services.backups.copy(disk, pages_of(0, 1), source, RUN),
+        cloud.services.blobs.put_from_url(backup, pages_of(0, 1), source, RUN),
         cloud.services.copies.start(cloud.disks.blob("new.vhd"), await cloud.source(backup), MARK, etag=None),
     ):
         with pytest.raises(HttpResponseError) as refused:
@@ -40,7 +40,7 @@ async def test_a_source_that_fails_or_is_busy_may_be_read_later(cloud: Cloud, st
         error = refused.value
         assert (is_passing(error), is_busy(error), refuses_source(error)) == (True, busy, not busy)
     assert await cloud.changes(backup) == []
-    assert await cloud.services.copies.look(cloud.disks.blob("new.vhd")) is None
+    assert await cloud.services.pages.look(cloud.disks.blob("new.vhd")) is None
 
 
 async def test_a_service_may_want_a_signature_within_an_account(cloud: Cloud) -> None:

@@ -150,10 +150,15 @@ async def test_a_message_has_64_kib_of_utf_8_whatever_xml_makes_of_it(cloud: Clo
 
 @pytest.mark.parametrize("name", ["1a", "a-b"])
 async def test_metadata_is_named_as_c_sharp_names_its_identifiers(cloud: Cloud, name: str) -> None:
-    backups, disk = cloud.services.backups, cloud.disks.blob("disk.vhd")
-    assert await refused(backups.create(disk, PAGE, {name: "x"})) == (HttpResponseError, 400, "InvalidMetadata")
+    disk = cloud.disks.blob("disk.vhd")
+    backup = cloud.services.backups.address(disk)
+    assert await refused(cloud.services.blobs.create(backup, PAGE, {name: "x"})) == (
+        HttpResponseError,
+        400,
+        "InvalidMetadata",
+    )
     etag = await cloud.leased_backup(disk, 1)
-    snapshot = backups.snapshot(disk, etag, {name: "x"}, RUN)
+    snapshot = cloud.services.snapshots.take(backup, etag, {name: "x"}, RUN)
     assert await refused(snapshot) == (HttpResponseError, 400, "InvalidMetadata")
     source = await cloud.disk(1)
     copy = cloud.begin_copy(cloud.lab.blob("copy.vhd"), source, {name: "x"})
@@ -161,13 +166,14 @@ async def test_metadata_is_named_as_c_sharp_names_its_identifiers(cloud: Cloud, 
 
 
 async def test_metadata_that_is_not_ascii_is_signed_otherwise_than_it_is_sent(cloud: Cloud) -> None:
-    backups, disk = cloud.services.backups, cloud.disks.blob("disk.vhd")
-    assert (await refused(backups.create(disk, PAGE, {"owner": "Jürgen"}))).status == 403
+    disk = cloud.disks.blob("disk.vhd")
+    backup = cloud.services.backups.address(disk)
+    assert (await refused(cloud.services.blobs.create(backup, PAGE, {"owner": "Jürgen"}))).status == 403
     etag = await cloud.leased_backup(disk, 1)
-    assert (await refused(backups.snapshot(disk, etag, {"owner": "Jürgen"}, RUN))).status == 403
+    assert (await refused(cloud.services.snapshots.take(backup, etag, {"owner": "Jürgen"}, RUN))).status == 403
 
 
 @pytest.mark.parametrize("character", ["\n", "\r", "\x0b", "\x7f"], ids=ascii)
 async def test_the_sdk_sends_no_metadata_with_a_control_character(cloud: Cloud, character: str) -> None:
     with pytest.raises(ValueError, match="Forbidden control character"):
-        await cloud.services.backups.create(cloud.disks.blob("disk.vhd"), PAGE, {"a": f"x{character}y"})
+        await cloud.services.blobs.create(cloud.disks.blob("disk.vhd"), PAGE, {"a": f"x{character}y"})

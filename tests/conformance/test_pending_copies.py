@@ -47,7 +47,7 @@ async def test_a_copy_that_does_not_succeed_leaves_an_empty_blob_with_its_mark(c
     disk, target = await cloud.disk(1, 2), cloud.lab.blob("old.vhd")
     await cloud.make(target, 2)
     before = await cloud.snapshot(target)
-    await cloud.services.copies.acquire_lease(target, RUN, await cloud.etag(target))
+    await cloud.services.leases.acquire(target, RUN, await cloud.etag(target))
     held = cloud.hold(target)
     await cloud.begin_copy(target, disk, MARK, RUN)
     etag = await cloud.etag(target)
@@ -59,14 +59,14 @@ async def test_a_copy_that_does_not_succeed_leaves_an_empty_blob_with_its_mark(c
     assert not found.has_succeeded("restore/1", 2 * PAGE)
     assert await cloud.size(target, before) == 2
     with pytest.raises(HttpResponseError) as refused:
-        await cloud.services.copies.write(target, pages_of(0, 1), content_of(1), RUN)
+        await cloud.services.blobs.write(target, pages_of(0, 1), content_of(1), RUN)
     assert refused.value.status_code == 416
 
 
 async def test_a_copy_is_aborted_by_those_who_know_the_lease(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1, 2), cloud.lab.blob("old.vhd")
     await cloud.make(target, 2)
-    await cloud.services.copies.acquire_lease(target, RUN, await cloud.etag(target))
+    await cloud.services.leases.acquire(target, RUN, await cloud.etag(target))
     held = cloud.hold(target)
     await cloud.begin_copy(target, disk, MARK, RUN)
     for lease in (None, LATER_RUN):
@@ -91,38 +91,34 @@ async def test_after_a_copy_that_failed_another_succeeds(cloud: Cloud) -> None:
 async def test_nothing_else_is_done_to_a_blob_while_a_copy_to_it_is_pending(cloud: Cloud) -> None:
     disk = await cloud.disk(1, 2)
     await cloud.leased_backup(disk, 2)
-    copies, backups, backup = cloud.services.copies, cloud.services.backups, cloud.services.backups.address(disk)
+    backup = cloud.services.backups.address(disk)
     held = cloud.hold(backup)
     await cloud.begin_copy(backup, disk, MARK, RUN)
     etag, source = await cloud.etag(backup), await cloud.source(disk)
     for act in (
-        backups.write(disk, pages_of(0, 1), content_of(9), RUN),
-        backups.clear(disk, pages_of(0, 1, clear=True), RUN),
-        backups.copy(disk, pages_of(0, 1), source, RUN),
-        backups.resize(disk, PAGE, RUN),
-        backups.snapshot(disk, etag, {}, RUN),
-        backups.acquire_lease(disk, LATER_RUN, etag),
-        backups.release_lease(disk, RUN),
-        copies.acquire_lease(backup, RUN, etag),
-        copies.release_lease(backup, RUN),
-        copies.write(backup, pages_of(0, 1), content_of(9), RUN),
-        copies.clear(backup, pages_of(0, 1, clear=True), RUN),
-        copies.resize(backup, PAGE, RUN),
-        copies.forget_source(backup, etag, RUN),
+        cloud.services.blobs.write(backup, pages_of(0, 1), content_of(9), RUN),
+        cloud.services.blobs.clear(backup, pages_of(0, 1, clear=True), RUN),
+        cloud.services.blobs.put_from_url(backup, pages_of(0, 1), source, RUN),
+        cloud.services.blobs.resize(backup, PAGE, RUN),
+        cloud.services.snapshots.take(backup, etag, {}, RUN),
+        cloud.services.leases.take(backup, LATER_RUN, etag),
+        cloud.services.leases.release(backup, RUN),
+        cloud.services.leases.acquire(backup, RUN, etag),
+        cloud.services.copies.forget_source(backup, etag, RUN),
         cloud.services.disks.take_snapshot(backup),
     ):
         with pytest.raises(ResourceExistsError) as refused:
             await act
         assert error_code(refused.value) == "PendingCopyOperation"
     with pytest.raises(NotAsLeftError):
-        await copies.delete(backup, etag, RUN)
+        await cloud.services.blobs.delete(backup, etag, RUN)
     with pytest.raises(NotAsLeftError):
-        await copies.renew_lease(backup, RUN)
-    assert not await backups.renew_lease(disk, RUN)
-    await backups.change_lease(disk, RUN, LATER_RUN)
+        await cloud.services.leases.require(backup, RUN)
+    assert not await cloud.services.leases.renew(backup, RUN)
+    await cloud.services.leases.change(backup, RUN, LATER_RUN)
     await held.finish()
     assert await cloud.content(backup) == [1, 2]
-    assert await backups.renew_lease(disk, RUN)
+    assert await cloud.services.leases.renew(backup, RUN)
 
 
 async def test_a_snapshot_can_be_deleted_while_a_copy_to_its_blob_is_pending(cloud: Cloud) -> None:
@@ -140,16 +136,16 @@ async def test_a_copy_started_twice_of_what_was_found_is_one_copy(cloud: Cloud) 
     disk, other = await cloud.disk(1, 2), await cloud.disk(8, 9, name="disk2.vhd")
     target = cloud.lab.blob("old.vhd")
     await cloud.make(target, 1)
-    found, copies = await cloud.etag(target), cloud.services.copies
+    found = await cloud.etag(target)
     held = cloud.hold(target)
-    await copies.start(target, await cloud.source(disk), MARK, etag=found)
+    await cloud.services.copies.start(target, await cloud.source(disk), MARK, etag=found)
     pending = await cloud.etag(target)
-    await copies.start(target, await cloud.source(other), {}, etag=found)
-    await copies.start(target, await cloud.source(other), {}, etag=pending)
+    await cloud.services.copies.start(target, await cloud.source(other), {}, etag=found)
+    await cloud.services.copies.start(target, await cloud.source(other), {}, etag=pending)
     assert await cloud.etag(target) == pending
     await held.finish()
     done = await cloud.etag(target)
-    await copies.start(target, await cloud.source(other), {}, etag=found)
+    await cloud.services.copies.start(target, await cloud.source(other), {}, etag=found)
     assert await cloud.etag(target) == done
     assert await cloud.content(target) == [1, 2]
     assert (await cloud.target(target)).metadata == MARK
@@ -157,11 +153,11 @@ async def test_a_copy_started_twice_of_what_was_found_is_one_copy(cloud: Cloud) 
 
 async def test_a_copy_started_twice_to_a_new_blob_is_one_copy(cloud: Cloud) -> None:
     disk, other = await cloud.disk(1, 2), await cloud.disk(8, 9, name="disk2.vhd")
-    target, copies = cloud.lab.blob("new.vhd"), cloud.services.copies
+    target = cloud.lab.blob("new.vhd")
     held = cloud.hold(target)
     for source in (disk, other):
-        await copies.start(target, await cloud.source(source), MARK, etag=None)
+        await cloud.services.copies.start(target, await cloud.source(source), MARK, etag=None)
     await held.finish()
-    await copies.start(target, await cloud.source(other), MARK, etag=None)
+    await cloud.services.copies.start(target, await cloud.source(other), MARK, etag=None)
     assert await cloud.content(target) == [1, 2]
     assert (await cloud.target(target)).copy_status == "success"

@@ -69,5 +69,5 @@ async def test_what_is_there_already_is_not_made_again(cloud: Cloud) -> None:
     message = FinishMessage(disk=cloud.disks.blob("disk.vhd").url, run=TIME)
     await cloud.services.queues.send(message)
     await cloud.services.ensure()
-    await cloud.services.backups.ensure_container()
+    await cloud.services.backups.ensure()
     assert await received(cloud, FinishMessage) == [message]

@@ -60,11 +60,12 @@ async def test_what_is_read_is_what_was_written_whatever_is_said_of_its_encoding
 @ENCODINGS
 async def test_what_is_copied_is_what_was_written_whatever_is_said_of_its_encoding(cloud: Cloud, encoding: str) -> None:
     disk, target = await cloud.disk(1, 2, None, 4), cloud.lab.blob("new.vhd")
+    backup = cloud.services.backups.address(disk)
     await cloud.encode(disk, encoding)
     taken = await cloud.services.disks.take_snapshot(disk)
     await cloud.leased_backup(disk, 4)
-    await cloud.services.backups.copy(disk, pages_of(0, 2), await cloud.source(disk, taken), RUN)
-    assert await cloud.content(cloud.services.backups.address(disk)) == [1, 2, 0, 0]
+    await cloud.services.blobs.put_from_url(backup, pages_of(0, 2), await cloud.source(disk, taken), RUN)
+    assert await cloud.content(backup) == [1, 2, 0, 0]
     mark = {COPY_METADATA: "restore/1"}
     await cloud.copy_over(target, Version(disk, taken), mark)
     etag = await cloud.services.copies.forget_source(target, await cloud.etag(target))

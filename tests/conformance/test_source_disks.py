@@ -191,10 +191,10 @@ async def test_a_disk_with_an_unusual_name_is_like_any_other(cloud: Cloud) -> No
     assert await cloud.content(disk, taken) == [1]
     assert await cloud.changes(disk, "", taken) == [(0, 1, "write")]
     await cloud.leased_backup(disk, 1)
-    await cloud.services.backups.copy(disk, pages_of(0, 1), await cloud.source(disk, taken), RUN)
     backup = cloud.services.backups.address(disk)
+    await cloud.services.blobs.put_from_url(backup, pages_of(0, 1), await cloud.source(disk, taken), RUN)
     assert await cloud.content(backup) == [1]
-    assert [found.url async for found in cloud.services.catalogue.blobs()] == [backup.url]
+    assert [found.url async for found in cloud.services.backups.blobs()] == [backup.url]
     await cloud.copy_over(backup, Version(disk, ""), {DISK_METADATA: disk.url}, RUN)
     assert await cloud.content(backup) == [2]
     await cloud.services.disks.delete_snapshot(disk, taken)
@@ -211,10 +211,11 @@ async def test_a_snapshot_in_an_account_that_keeps_versions_tells_so(cloud: Clou
 
 
 async def test_a_snapshot_of_a_backup_blob_in_an_account_that_keeps_versions_tells_so(cloud: Cloud) -> None:
-    disk, backups = await cloud.disk(1), cloud.services.backups
+    disk = await cloud.disk(1)
+    backup = cloud.services.backups.address(disk)
     await cloud.leased_backup(disk, 1)
     for is_on in (False, True):
         if is_on:
-            cloud.turn_versioning_on(backups.address(disk))
-        await backups.snapshot(disk, await cloud.etag(backups.address(disk)), {"a": "b"}, RUN)
-        assert backups.versioned == {disk: is_on}
+            cloud.turn_versioning_on(backup)
+        await cloud.services.snapshots.take(backup, await cloud.etag(backup), {"a": "b"}, RUN)
+        assert cloud.services.snapshots.versioned == {backup: is_on}

@@ -14,110 +14,110 @@ MARK = {COPY_METADATA: "restore/1"}
 
 async def test_an_empty_disk_is_made_where_there_is_none(cloud: Cloud) -> None:
     target = cloud.lab.blob("new.vhd")
-    etag = await cloud.services.copies.create(target, 2 * PAGE, MARK)
+    etag = await cloud.services.blobs.create(target, 2 * PAGE, MARK)
     found = await cloud.target(target)
     assert (found.etag, found.size, found.metadata, found.copy_status) == (etag, 2 * PAGE, MARK, "")
     assert await cloud.changes(target) == []
     with pytest.raises(NotAsLeftError):
-        await cloud.services.copies.create(target, 4 * PAGE, {})
+        await cloud.services.blobs.create(target, 4 * PAGE, {})
     assert await cloud.etag(target) == etag
 
 
 async def test_a_disk_is_deleted_of_the_etag_that_was_found_only(cloud: Cloud) -> None:
-    disk, copies = await cloud.disk(1), cloud.services.copies
+    disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
     await cloud.write(disk, 0, 2)
     with pytest.raises(NotAsLeftError):
-        await copies.delete(disk, etag)
-    await copies.delete(disk, await cloud.etag(disk))
-    assert await copies.look(disk) is None
+        await cloud.services.blobs.delete(disk, etag)
+    await cloud.services.blobs.delete(disk, await cloud.etag(disk))
+    assert await cloud.services.pages.look(disk) is None
 
 
 async def test_a_disk_deleted_twice_is_gone(cloud: Cloud) -> None:
-    disk, copies = await cloud.disk(1), cloud.services.copies
+    disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
-    await copies.delete(disk, etag)
+    await cloud.services.blobs.delete(disk, etag)
     # Azurite finds that what is gone has another ETag, where the service finds that it is gone.
     with contextlib.suppress(NotAsLeftError):
-        await copies.delete(disk, etag)
-    assert await copies.look(disk) is None
+        await cloud.services.blobs.delete(disk, etag)
+    assert await cloud.services.pages.look(disk) is None
 
 
 async def test_a_disk_that_has_snapshots_is_not_deleted(cloud: Cloud) -> None:
-    disk, copies = await cloud.disk(1), cloud.services.copies
+    disk = await cloud.disk(1)
     taken = await cloud.snapshot(disk)
     etag = await cloud.etag(disk)
     with pytest.raises(NotAsLeftError):
-        await copies.delete(disk, etag)
+        await cloud.services.blobs.delete(disk, etag)
     assert await cloud.content(disk, taken) == [1]
     await cloud.services.disks.delete_snapshot(disk, taken)
-    await copies.delete(disk, etag)
+    await cloud.services.blobs.delete(disk, etag)
     with pytest.raises(SourceGoneError):
         await cloud.etag(disk)
 
 
 async def test_a_leased_disk_is_deleted_under_its_lease(cloud: Cloud) -> None:
-    disk, copies = await cloud.disk(1), cloud.services.copies
+    disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
-    await copies.acquire_lease(disk, RUN, etag)
-    await copies.delete(disk, etag, RUN)
-    assert await copies.look(disk) is None
+    await cloud.services.leases.acquire(disk, RUN, etag)
+    await cloud.services.blobs.delete(disk, etag, RUN)
+    assert await cloud.services.pages.look(disk) is None
 
 
 async def test_what_is_emptied_has_no_pages_and_says_what_it_was(cloud: Cloud) -> None:
-    target, copies = cloud.lab.blob("new.vhd"), cloud.services.copies
+    target = cloud.lab.blob("new.vhd")
     await cloud.make(target, 4, MARK)
     await cloud.write(target, 1, 5, 6)
     found = await cloud.target(target)
-    etag = await copies.empty(target, found)
+    etag = await cloud.services.blobs.empty(target, found)
     empty = await cloud.target(target)
     assert (empty.etag, empty.size, empty.metadata) == (etag, 0, MARK)
     assert etag != found.etag
-    assert await copies.empty(target, empty) == etag, "nothing is left to be emptied"
-    await copies.delete(target, etag)
-    assert await copies.look(target) is None
+    assert await cloud.services.blobs.empty(target, empty) == etag, "nothing is left to be emptied"
+    await cloud.services.blobs.delete(target, etag)
+    assert await cloud.services.pages.look(target) is None
 
 
 async def test_what_is_emptied_twice_may_be_deleted_all_the_same(cloud: Cloud) -> None:
-    target, copies = cloud.lab.blob("new.vhd"), cloud.services.copies
+    target = cloud.lab.blob("new.vhd")
     await cloud.make(target, 4, MARK)
     found = await cloud.target(target)
-    etag = await copies.empty(target, found)
-    assert await copies.empty(target, found) == etag, "the first answer may have been lost"
+    etag = await cloud.services.blobs.empty(target, found)
+    assert await cloud.services.blobs.empty(target, found) == etag, "the first answer may have been lost"
 
 
 async def test_a_blob_that_somebody_wrote_to_keeps_its_pages(cloud: Cloud) -> None:
-    target, copies = cloud.lab.blob("new.vhd"), cloud.services.copies
+    target = cloud.lab.blob("new.vhd")
     await cloud.make(target, 2, MARK)
     found = await cloud.target(target)
     await cloud.write(target, 0, 7, 8)
-    assert await copies.empty(target, found) == found.etag
+    assert await cloud.services.blobs.empty(target, found) == found.etag
     assert await cloud.content(target) == [7, 8]
     with pytest.raises(NotAsLeftError):
-        await copies.delete(target, found.etag)
+        await cloud.services.blobs.delete(target, found.etag)
 
 
 async def test_a_blob_that_has_snapshots_keeps_its_pages(cloud: Cloud) -> None:
-    disk, copies = await cloud.disk(1, 2), cloud.services.copies
+    disk = await cloud.disk(1, 2)
     await cloud.snapshot(disk)
     found = await cloud.target(disk)
-    assert await copies.empty(disk, found) == found.etag
+    assert await cloud.services.blobs.empty(disk, found) == found.etag
     assert await cloud.content(disk) == [1, 2]
 
 
 async def test_a_leased_disk_is_emptied_under_its_lease_only(cloud: Cloud) -> None:
-    disk, copies = await cloud.disk(1, 2), cloud.services.copies
-    await copies.acquire_lease(disk, RUN, await cloud.etag(disk))
+    disk = await cloud.disk(1, 2)
+    await cloud.services.leases.acquire(disk, RUN, await cloud.etag(disk))
     found = await cloud.target(disk)
     for lease in (None, LATER_RUN):
-        assert await copies.empty(disk, found, lease) == found.etag
+        assert await cloud.services.blobs.empty(disk, found, lease) == found.etag
     assert await cloud.content(disk) == [1, 2]
-    assert await copies.empty(disk, found, RUN) != found.etag
+    assert await cloud.services.blobs.empty(disk, found, RUN) != found.etag
     assert await cloud.size(disk) == 0
 
 
 async def test_what_is_gone_is_not_emptied(cloud: Cloud) -> None:
-    disk, copies = await cloud.disk(1), cloud.services.copies
+    disk = await cloud.disk(1)
     found = await cloud.target(disk)
     await cloud.delete(disk)
-    assert await copies.empty(disk, found) == found.etag
+    assert await cloud.services.blobs.empty(disk, found) == found.etag

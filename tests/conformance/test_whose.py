@@ -15,6 +15,7 @@ from shared.model.names import DISK_METADATA
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.run import Kind
 from shared.points.rebuild_catalogue import rebuild_catalogue
+from shared.points.versions import own_backup_blob
 from shared.runs.clean_up import mark_missing
 from tests.conformance.clouds import RUN, Cloud
 from tests.conformance.on_azurite import AzuriteCloud
@@ -50,20 +51,22 @@ async def test_a_record_under_another_spelling_of_the_url_is_the_disks_own(cloud
 
 async def test_the_backup_blob_of_another_disk_is_not_its_own(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
-    await cloud.services.backups.create(disk, PAGE, {DISK_METADATA: disk.url.replace("disk.vhd", "%64isk.vhd")})
-    assert await cloud.services.backups.look(disk)
+    backup = cloud.services.backups.address(disk)
+    await cloud.services.blobs.create(backup, PAGE, {DISK_METADATA: disk.url.replace("disk.vhd", "%64isk.vhd")})
+    assert await own_backup_blob(cloud.services, disk)
     with pytest.raises(OtherDiskError, match="is that of another disk"):
-        await cloud.services.backups.look(elsewhere(disk))
+        await own_backup_blob(cloud.services, elsewhere(disk))
 
 
 async def test_a_rebuilt_catalogue_takes_no_recovery_points_of_another_disk(cloud: Cloud) -> None:
     services, disk = cloud.services, await cloud.disk(1)
+    backup = cloud.services.backups.address(disk)
     etag = await cloud.leased_backup(disk, 1)
     times = {}
     for number, of in enumerate((elsewhere(disk), disk)):
         run = RunMessage(disk=of.url, run=f"2026-11-22T12:00:0{number}.1234567Z")
         times[of] = run.run
-        await services.backups.snapshot(disk, etag, point_metadata(run, Kind.INCREMENTAL, etag), RUN)
+        await services.snapshots.take(backup, etag, point_metadata(run, Kind.INCREMENTAL, etag), RUN)
     await rebuild_catalogue(services)
     assert await services.records.point_times(disk) == [times[disk]]
     found = await services.records.get(disk)
@@ -88,10 +91,11 @@ async def test_a_recovery_point_that_a_list_leaves_out_is_not_called_damaged_unl
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services, disk = cloud.services, await cloud.disk(1)
+    backup = cloud.services.backups.address(disk)
     etag = await cloud.leased_backup(disk, 1)
-    there = await services.backups.snapshot(disk, etag, {}, RUN)
-    gone = await services.backups.snapshot(disk, etag, {}, RUN)
-    await services.backups.delete_snapshot(disk, gone)
+    there = await services.snapshots.take(backup, etag, {}, RUN)
+    gone = await services.snapshots.take(backup, etag, {}, RUN)
+    await services.snapshots.delete(backup, gone)
     points = [
         RecoveryPoint.of_a_copy(
             time=time,
@@ -110,6 +114,6 @@ async def test_a_recovery_point_that_a_list_leaves_out_is_not_called_damaged_unl
     async def nothing(_disk: BlobAddress) -> set[str]:
         return set()
 
-    monkeypatch.setattr(services.backups, "snapshot_times", nothing)
+    monkeypatch.setattr(services.snapshots, "times", nothing)
     await mark_missing(services, disk)
     assert [point.state for point in await services.records.points(disk)] == [PointState.SEALED, PointState.DAMAGED]

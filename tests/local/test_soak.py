@@ -11,8 +11,8 @@ import pytest
 
 from tests.local.programs import children, is_running, run, running, until
 from tests.simulation import soak
-from tests.simulation.backups import SimulatedBackups
 from tests.simulation.small import make_small
+from tests.simulation.writing import SimulatedWriter
 
 SOAK = "tests.simulation.soak"
 
@@ -24,7 +24,7 @@ def lost_clears(monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing(*_: object) -> None:
         """Say that it is done."""
 
-    monkeypatch.setattr(SimulatedBackups, "clear", nothing)
+    monkeypatch.setattr(SimulatedWriter, "clear", nothing)
     monkeypatch.setattr(soak, "make_small", lambda _: make_small(monkeypatch.setattr))
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
 from shared.model.catalogue import FoundPoint, StoredBlob, found_point, rebuilt
 from shared.model.disk import DiskRecord
 from shared.model.names import (
@@ -26,7 +27,7 @@ from shared.model.names import (
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.restore_target import adopted, claimed, restored_point
 from shared.model.run import Kind, OpenRun
-from shared.model.run_steps import BackupBlob, full_copy, opened, recovery_point, sealed
+from shared.model.run_steps import full_copy, opened, recovery_point, sealed
 from tests.logic.conftest import BACKUPS
 from tests.logic.records import (
     BACKED_UP,
@@ -66,7 +67,7 @@ OF_A_COPY = {
 
 COPY_URL = f"{BACKUPS}/disks/vhds/os.vhd/{SNAPSHOT.replace(':', '%3A')}"
 NEXT = replace(RUN, snapshot="2026-11-23T00:00:00.1234567Z")
-AS_SEALED = BackupBlob(size=64 * GIB, etag=ETAG, leased=False)
+AS_SEALED = BlobState(size=64 * GIB, etag=ETAG)
 
 a_few = settings(max_examples=100, deadline=None)
 
@@ -89,7 +90,7 @@ def found(stored: StoredBlob) -> FoundPoint:
     return point
 
 
-def next_run(record: DiskRecord, blob: BackupBlob | None) -> OpenRun:
+def next_run(record: DiskRecord, blob: BlobState | None) -> OpenRun:
     run = opened(replace(record, run=NEXT), blob, leased=True).run
     assert run
     return run
@@ -300,7 +301,7 @@ def test_a_restored_disks_record_made_anew_is_as_the_restore_has_left_it() -> No
     ],
 )
 def test_the_next_run_is_incremental_only_where_the_backup_blob_is_as_the_last_one_has_left_it(
-    blob: BackupBlob | None, kind: Kind
+    blob: BlobState | None, kind: Kind
 ) -> None:
     record = rebuilt(BACKUP, found(snapshot_of_backup()), blob, adopted=False)
     run = next_run(record, blob)

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from shared.azure.sources.own_snapshots import is_own_snapshot
 from shared.changes.ranges import Effort
 from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord
 from shared.model.job import Stage
 from shared.model.point import TakenSnapshot
 from shared.model.run import Kind, OpenRun
-from shared.model.run_steps import BackupBlob, begun_anew, given_up, next_check, opened, recovery_point, sealed
+from shared.model.run_steps import begun_anew, given_up, next_check, opened, recovery_point, sealed
 from tests.logic.records import (
     BACKED_UP,
     BACKUP_SNAPSHOT,
@@ -27,10 +28,10 @@ from tests.logic.records import (
     with_run,
 )
 
-FOUND = BackupBlob(size=64 * GIB, etag=ETAG, leased=False)
+FOUND = BlobState(size=64 * GIB, etag=ETAG)
 """The backup blob as the last run has left it."""
 
-CREATED = BackupBlob(size=64 * GIB, etag='"0x8DE29B2"', leased=False)
+CREATED = BlobState(size=64 * GIB, etag='"0x8DE29B2"')
 """The backup blob as the run has created it."""
 
 OTHER_ETAG = replace(FOUND, etag='"0x8DE29C3"')
@@ -67,7 +68,7 @@ def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
     ],
 )
 def test_only_a_blob_that_equals_the_base_snapshot_takes_a_diff(
-    record: DiskRecord, blob: BackupBlob | None, kind: Kind, reason: str
+    record: DiskRecord, blob: BlobState | None, kind: Kind, reason: str
 ) -> None:
     run = run_of(opened(record, blob, leased=True))
     assert run.kind is kind
@@ -86,7 +87,7 @@ def test_a_run_is_opened_with_its_kind() -> None:
 
 @pytest.mark.parametrize("record", [NEW, BACKED_UP, UNFINISHED])
 @pytest.mark.parametrize("blob", [None, FOUND, OTHER_ETAG])
-def test_a_run_opened_twice_is_opened_once(record: DiskRecord, blob: BackupBlob | None) -> None:
+def test_a_run_opened_twice_is_opened_once(record: DiskRecord, blob: BlobState | None) -> None:
     once = opened(record, blob, leased=True)
     written_to = replace(blob or CREATED, etag="written to by the run itself")
     assert opened(once, written_to, leased=True) == once
@@ -95,7 +96,7 @@ def test_a_run_opened_twice_is_opened_once(record: DiskRecord, blob: BackupBlob 
 @pytest.mark.parametrize(
     ("kind", "blob"), [(Kind.INCREMENTAL, OTHER_ETAG), (Kind.RESYNC, OTHER_ETAG), (Kind.FULL, CREATED)]
 )
-def test_opening_a_run_that_is_under_way_keeps_its_progress(kind: Kind, blob: BackupBlob) -> None:
+def test_opening_a_run_that_is_under_way_keeps_its_progress(kind: Kind, blob: BlobState) -> None:
     record = under_way(BACKED_UP, kind)
     assert opened(record, blob, leased=True) == record
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from shared.changes.pace import FASTEST
 from shared.changes.ranges import Effort
 from shared.model.batches import ComeTo, enqueued_again, is_run_stalled, moved_on, taken_up
+from shared.model.blob import BlobState, CopyProgress, CopyStage
 from shared.model.disk import DiskRecord
 from shared.model.failed_runs import (
     MOST_RUN_TRIES,
@@ -21,11 +22,11 @@ from shared.model.failed_runs import (
 )
 from shared.model.job import PATIENCE, Stage
 from shared.model.run import Kind, Mode, OpenRun
-from shared.model.run_steps import BackupBlob, begun_anew, copied, given_up, opened
-from shared.runs.full_copies import CopyLook
+from shared.model.run_steps import begun_anew, copied, given_up, opened
+from shared.runs.full_copies import looked_at
 from tests.logic.records import BACKED_UP, ETAG, GIB, NOON, RUN, records, with_run
 
-FOUND = BackupBlob(size=64 * GIB, etag=ETAG, leased=False)
+FOUND = BlobState(size=64 * GIB, etag=ETAG)
 """The backup blob as the last run has left it."""
 
 LATER = NOON + timedelta(minutes=5)
@@ -116,8 +117,10 @@ def test_a_full_copy_may_wait_for_days_and_fails_where_it_can_not_be_looked_at()
     assert not is_failing(waiting, LATER)
     assert is_failing(blind, LATER)
     assert not is_failing(copied(blind, GIB, LATER), LATER), "it can be looked at again"
-    assert is_failing(CopyLook(is_lost=True).on_record(blind, LATER), LATER), "nothing is under way"
-    assert not is_failing(CopyLook(is_under_way=True, bytes_done=GIB).on_record(blind, LATER), LATER)
+    assert is_failing(looked_at(blind, CopyProgress(CopyStage.NOT_STARTED, None), LATER), LATER), "nothing is under way"
+    assert not is_failing(
+        looked_at(blind, CopyProgress(CopyStage.UNDER_WAY, replace(FOUND, bytes_done=GIB)), LATER), LATER
+    )
 
 
 def test_a_run_that_moves_fails_no_more() -> None:

@@ -9,16 +9,17 @@ from hypothesis import strategies as st
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.batches import enqueued_again, is_run_stalled
+from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord
 from shared.model.job import Stage
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.run import Kind, Mode, OpenRun
-from shared.model.run_steps import BackupBlob, copied, full_copy, given_up, opened, recovery_point, sealed, sealed_copy
+from shared.model.run_steps import copied, full_copy, given_up, opened, recovery_point, sealed, sealed_copy
 from tests.logic.conftest import BACKUPS
 from tests.logic.records import BACKED_UP, BACKUP_SNAPSHOT, BASE, ETAG, GIB, NEW, NOON, RUN, SNAPSHOT, with_run
 
 COPY = f"{BACKUPS}/disks/vhds/os.vhd/{SNAPSHOT.replace(':', '%3A')}"
-FOUND = BackupBlob(size=64 * GIB, etag=ETAG, leased=False)
+FOUND = BlobState(size=64 * GIB, etag=ETAG)
 """The backup blob as the last incremental run has left it."""
 
 LATER = NOON + timedelta(minutes=5)
@@ -42,7 +43,7 @@ def after_copy(record: DiskRecord) -> DiskRecord:
     return sealed_copy(record, full_copy(record, COPY, 63 * GIB, LATER))
 
 
-def next_run(record: DiskRecord, blob: BackupBlob | None) -> OpenRun:
+def next_run(record: DiskRecord, blob: BlobState | None) -> OpenRun:
     """Open the next run in incremental mode."""
     run = replace(RUN, snapshot="2026-11-23T00:00:00.1234567Z")
     return run_of(opened(replace(record, run=run), blob, leased=True))
@@ -161,7 +162,7 @@ def test_a_full_copy_given_up_keeps_the_reason_for_a_resync_that_was_there_befor
     ],
 )
 def test_the_first_incremental_run_after_full_copies_is_full_or_a_resync_and_says_why(
-    record: DiskRecord, blob: BackupBlob | None, kind: Kind
+    record: DiskRecord, blob: BlobState | None, kind: Kind
 ) -> None:
     run = next_run(record, blob)
     assert (run.kind, run.reason) == (kind, AFTER_FULL_COPY)

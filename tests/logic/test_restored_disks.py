@@ -8,12 +8,13 @@ import pytest
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
 from shared.model.disk import DiskRecord
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.restore import Restore
 from shared.model.restore_target import adopted, claimed, is_blank, released, restored_point, without_restore
 from shared.model.run import Kind, OpenRun
-from shared.model.run_steps import BackupBlob, opened
+from shared.model.run_steps import opened
 from tests.logic.conftest import BACKUPS
 from tests.logic.records import BACKED_UP, BACKUP_SNAPSHOT, BASE, DISK, ETAG, GIB, NEW, NOON, RESTORE, RUN
 
@@ -87,12 +88,12 @@ def test_a_record_is_blank_while_nothing_was_backed_up_or_is_under_way(record: D
 # --- adopting the restored disk
 
 
-def as_sealed(**changes: Any) -> BackupBlob:
+def as_sealed(**changes: Any) -> BlobState:
     """Give the backup blob as the restore, or the last run, has left it."""
-    return replace(BackupBlob(size=64 * GIB, etag=ETAG, leased=False), **changes)
+    return replace(BlobState(size=64 * GIB, etag=ETAG), **changes)
 
 
-def next_run(record: DiskRecord, blob: BackupBlob | None) -> OpenRun:
+def next_run(record: DiskRecord, blob: BlobState | None) -> OpenRun:
     run = opened(replace(record, run=RUN), blob, leased=True).run
     assert run
     return run

@@ -160,15 +160,14 @@ async def no_snapshots(*_: object) -> list[str]:
 
 def services(kept: Kept, **others: object) -> Any:
     """Bundle what the steps under test use."""
-    backups = SimpleNamespace(
-        address=lambda _: BACKUP, release_lease=nothing, snapshots=no_snapshots, snapshot_times=no_snapshots
-    )
     given = {
         "now": lambda: NOON + LATER,
         "settings": SimpleNamespace(service_of=lambda _: None, stalled_after=timedelta(minutes=30)),
         "queues": kept,
         "records": kept,
-        "backups": backups,
+        "backups": SimpleNamespace(address=lambda _: BACKUP),
+        "leases": SimpleNamespace(release=nothing),
+        "snapshots": SimpleNamespace(of_run=no_snapshots, times=no_snapshots),
         "disks": SimpleNamespace(delete_snapshot=nothing),
     }
     return SimpleNamespace(**{**given, **others})
@@ -191,7 +190,7 @@ async def test_what_follows_for_a_run(error: Exception, follows: str) -> None:
 async def test_what_follows_where_a_run_is_tidied_up_after(error: Exception, follows: str) -> None:
     kept = Kept(replace(BACKED_UP, run=None, base_snapshot=SNAPSHOT))
     tidying = services(kept)
-    tidying.backups.release_lease = failing(error)
+    tidying.leases.release = failing(error)
     came_of = await came_of_run(kept, tidying)
     assert {"given up": "done"}.get(came_of, came_of) == follows
 
@@ -220,8 +219,8 @@ async def test_what_follows_for_a_restore_that_has_written_nothing(error: Except
 @each("restore")
 async def test_what_follows_for_a_restore_whose_copies_have_begun(error: Exception, follows: str) -> None:
     kept = Kept(a_restore().begun(Stage.PROMOTING, NOON))
-    copies = SimpleNamespace(look=failing(error))
-    assert await came_of_restore(kept, services(kept, restores=kept, copies=copies)) == follows
+    pages = SimpleNamespace(look=failing(error))
+    assert await came_of_restore(kept, services(kept, restores=kept, pages=pages)) == follows
 
 
 def a_restore() -> Restore:
@@ -276,8 +275,8 @@ async def test_what_follows_for_a_verify_that_compares(error: Exception, follows
 async def test_what_follows_for_a_drill_that_copies(error: Exception, follows: str) -> None:
     asked = Inspection.of("6f3c1d2e", JobKind.DRILL, DISK, BASE, NOON)
     kept = Kept(asked.begun(Stage.PROMOTING, NOON))
-    copies = SimpleNamespace(look=failing(error))
-    of_drill = services(kept, inspections=kept, copies=copies)
+    pages = SimpleNamespace(look=failing(error))
+    of_drill = services(kept, inspections=kept, pages=pages)
     of_drill.settings.container = SimpleNamespace(blob=lambda _: DISK)
     assert await came_of_inspection(kept, of_drill) == follows
 

@@ -1,29 +1,27 @@
-"""The services of an invocation, as the workflows see them, on top of the world: disks and what is read, all in all."""
+"""The services of an invocation, as the workflows see them, on top of the world: the disks, and all in all."""
 
-import contextlib
 import functools
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError
 
-from shared.azure.answers import gave_up, refuses_diff
-from shared.azure.blobs.reading import READ_FOR, PageBlob, PageBlobs, Version
 from shared.azure.services import Services
 from shared.azure.sources.page_blobs import SourceDisks
-from shared.changes.ranges import Change, Window
-from shared.errors import DiffRefusedError, ListingTimedOutError, NotAsLeftError, SourceGoneError
-from shared.limits import PAGE
+from shared.errors import NotAsLeftError
 from shared.model.addresses import BlobAddress
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.settings import Settings, SourceDisk
-from tests.simulation.backups import SimulatedBackups, SimulatedCatalogue
+from tests.simulation.backups import SimulatedContainer, SimulatedSnapshots
 from tests.simulation.calls import Calls
 from tests.simulation.copies import SimulatedCopies
+from tests.simulation.leases import SimulatedLeases
 from tests.simulation.queues import SimulatedHeartbeat, SimulatedQueues
+from tests.simulation.reading import SimulatedReader
 from tests.simulation.tables import SimulatedInspections, SimulatedParts, SimulatedRecords, SimulatedRestores
 from tests.simulation.world import OWN, World
+from tests.simulation.writing import SimulatedWriter
 
 STALLED_AFTER = timedelta(minutes=30)
 
@@ -52,10 +50,12 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
     return Services(
         settings=settings,
         disks=SimulatedDisks(world, calls),
-        pages=SimulatedPages(world, calls),
-        backups=SimulatedBackups(world, calls),
+        pages=SimulatedReader(world, calls),
+        blobs=SimulatedWriter(world, calls),
+        leases=SimulatedLeases(world, calls),
         copies=SimulatedCopies(world, calls),
-        catalogue=SimulatedCatalogue(world, calls),
+        snapshots=SimulatedSnapshots(world, calls),
+        backups=SimulatedContainer(world, calls),
         records=SimulatedRecords(world, calls),
         restores=SimulatedRestores(world, calls),
         inspections=SimulatedInspections(world, calls),
@@ -65,21 +65,6 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
         now=lambda: world.now,
         sleep=lambda duration: calls.read(lambda: world.pass_time(duration)),
     )
-
-
-@contextlib.contextmanager
-def reading(blob: BlobAddress, snapshot: str, previous: str | None) -> Iterator[None]:
-    """Tell apart what reading is refused for, as `shared.azure.blobs.reading` does."""
-    try:
-        yield
-    except ResourceNotFoundError as error:
-        raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
-    except AzureError as error:
-        if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
-            raise DiffRefusedError(str(error)) from error
-        if gave_up(error):
-            raise ListingTimedOutError(str(error)) from error
-        raise
 
 
 class SimulatedDisks(SourceDisks):
@@ -125,73 +110,3 @@ class SimulatedDisks(SourceDisks):
             world.violations.append(f"the snapshot {time} was deleted, which is not Tidemark's")
         if disk in world.blobs:
             world.blobs[disk].snapshots.pop(time, None)
-
-
-class SimulatedPages(PageBlobs):
-    """What is read of page blobs and their snapshots."""
-
-    def __init__(self, world: World, calls: Calls) -> None:
-        self._world, self._calls = world, calls
-
-    async def properties(self, blob: BlobAddress, snapshot: str) -> PageBlob:
-        try:
-            taken = await self._calls.read(lambda: self._world.blob(blob).at(snapshot))
-        except ResourceNotFoundError as error:
-            raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
-        return PageBlob(len(taken.pages) * PAGE, taken.etag, is_page_blob=True)
-
-    async def changes(
-        self, blob: BlobAddress, snapshot: str, previous: str | None, window: Window
-    ) -> AsyncIterator[Change]:
-        def effect() -> list[Change]:
-            found = self._world.blob(blob)
-            return found.diff(snapshot, previous, window) if previous else found.valid(snapshot, window)
-
-        with reading(blob, snapshot, previous):
-            listed = await self._calls.read(effect)
-            if previous and self._world.lies:
-                listed = self._lied(blob, (snapshot, previous), window, listed)
-        for change in listed:
-            if self._calls.gives_up():
-                raise ListingTimedOutError("OperationTimedOut")
-            yield change
-
-    def _lied(
-        self, blob: BlobAddress, snapshots: tuple[str, str], window: Window, listed: list[Change]
-    ) -> list[Change]:
-        """Leave out a change: one that the page maps show, since of others only samples are compared."""
-        now, before = (self._world.blob(blob).at(snapshot).pages for snapshot in snapshots)
-
-        def shows(change: Change) -> bool:
-            first, last = max(change.start, window.start) // PAGE, min(change.end, window.end) // PAGE
-            pages = range(first, min(last, len(before)))
-            return any(
-                (now[page] is None) != (before[page] is None) and (now[page] or 0) != (before[page] or 0)
-                for page in pages
-            )
-
-        left_out = next((change for change in listed if shows(change)), None)
-        if left_out:
-            self._world.meddle(blob)
-        return [change for change in listed if change is not left_out]
-
-    async def signed_url(
-        self,
-        blob: BlobAddress,
-        snapshot: str,
-        serves: timedelta = READ_FOR,  # noqa: ARG002
-        *,
-        anew: bool = False,  # noqa: ARG002
-    ) -> str:
-        url = Version(blob, snapshot).url
-        return await self._calls.read(lambda: f"{url}{'&' if snapshot else '?'}sig=secret")
-
-    async def read(self, signed_url: str, piece: Change) -> bytes:
-        try:
-            taken = await self._calls.read(lambda: self._world.source(signed_url))
-        except ResourceNotFoundError as error:
-            raise SourceGoneError("what is to be read is gone") from error
-        found = taken.pages[piece.start // PAGE : piece.end // PAGE]
-        if len(found) * PAGE != piece.length:
-            raise HttpResponseError(f"{len(found) * PAGE} bytes for {piece.length}")
-        return b"".join((page or 0).to_bytes(PAGE, "big") for page in found)

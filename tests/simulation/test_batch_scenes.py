@@ -79,7 +79,7 @@ async def test_a_batch_has_its_turn_however_long_its_listing_takes_while_others_
 async def test_a_run_that_loses_its_backup_blob_or_its_lease_begins_anew_within_minutes(lost: str) -> None:
     scene = Scene()
     scene.world.blobs[scene.disk] = Blob([1, None] * 14, scene.world.number)
-    copy, lost_at, backup = scene.services.backups.copy, list[datetime](), scene.world.backup_of(scene.disk)
+    copy, lost_at, backup = scene.services.blobs.put_from_url, list[datetime](), scene.world.backup_of(scene.disk)
 
     async def lose_it(*arguments: Any) -> None:
         scene.world.pass_time(timedelta(milliseconds=40))
@@ -91,7 +91,7 @@ async def test_a_run_that_loses_its_backup_blob_or_its_lease_begins_anew_within_
                 scene.world.lose(backup)
         await copy(*arguments)
 
-    scene.services.backups.copy = lose_it
+    scene.services.blobs.put_from_url = lose_it
     await scene.tick()
     await scene.pass_time(HOUR)
     [point] = scene.world.points_of(scene.disk)
@@ -103,7 +103,7 @@ async def test_a_plan_that_could_not_be_enqueued_again_is_enqueued_a_minute_late
     scene = Scene()
     scene.world.blobs[scene.disk] = Blob([1, None] * 14, scene.world.number)
     handle, send, refused = scene._handle, scene.services.queues.send, list[Any]()  # noqa: SLF001 - a worker that dies
-    copy = scene.services.backups.copy
+    copy = scene.services.blobs.put_from_url
 
     async def takes_time(*arguments: Any) -> None:
         scene.world.pass_time(timedelta(milliseconds=40))
@@ -126,7 +126,7 @@ async def test_a_plan_that_could_not_be_enqueued_again_is_enqueued_a_minute_late
             raise refusal(503, "ServerBusy")
         await send(message, *delay)
 
-    scene.services.backups.copy, scene._handle, scene.services.queues.send = takes_time, dies, refuse_once  # type: ignore[method-assign]  # noqa: SLF001
+    scene.services.blobs.put_from_url, scene._handle, scene.services.queues.send = takes_time, dies, refuse_once  # type: ignore[method-assign]  # noqa: SLF001
     await scene.tick()
     began = scene.world.now
     await scene.pass_time(3 * HOUR)
@@ -138,7 +138,7 @@ async def test_a_plan_that_could_not_be_enqueued_again_is_enqueued_a_minute_late
 async def test_what_is_not_applied_is_not_below_the_position_and_its_message_goes_on_with_it() -> None:
     scene = Scene()
     scene.world.blobs[scene.disk] = Blob([1, None] * 14, scene.world.number)
-    copy, refused = scene.services.backups.copy, list[int]()
+    copy, refused = scene.services.blobs.put_from_url, list[int]()
 
     async def refuse_one(disk: Any, piece: Any, *rest: Any) -> None:
         scene.world.pass_time(timedelta(milliseconds=40))
@@ -147,7 +147,7 @@ async def test_what_is_not_applied_is_not_below_the_position_and_its_message_goe
             raise refusal(403, "AuthorizationPermissionMismatch")
         await copy(disk, piece, *rest)
 
-    scene.services.backups.copy = refuse_one
+    scene.services.blobs.put_from_url = refuse_one
     await scene.tick()
     began = scene.world.now
     await scene.pass_time(timedelta(seconds=20))
@@ -167,14 +167,14 @@ async def test_a_busy_service_is_asked_again_after_a_while_and_no_message_is_giv
     async def busy(*_: Any, **__: Any) -> None:
         raise refusal(503, "ServerBusy")
 
-    scene.services.backups.copy = busy
+    scene.services.blobs.put_from_url = busy
     await scene.tick()
     await scene.pass_time(HOUR)
     assert scene.handled[COPY_RANGES_QUEUE] <= HOUR / timedelta(minutes=6)
     assert not [queue for queue in scene.handled if queue.endswith("-poison")]
 
 
-@pytest.mark.parametrize("refused", ["change_lease", "send"])
+@pytest.mark.parametrize("refused", ["change", "send"])
 async def test_a_run_whose_diff_is_refused_goes_on_soon_though_it_can_not_be_begun_anew_at_once(refused: str) -> None:
     scene = Scene()
     scene.world.blobs[scene.disk] = Blob([1, None] * 14, scene.world.number)
@@ -182,7 +182,7 @@ async def test_a_run_whose_diff_is_refused_goes_on_soon_though_it_can_not_be_beg
     await scene.pass_time(HOUR)
     scene.world.blobs[scene.disk].set(0, [2] * 28)
     changes, failures = scene.services.pages.changes, list[str]()
-    owner = scene.services.backups if refused == "change_lease" else scene.services.queues
+    owner = scene.services.leases if refused == "change" else scene.services.queues
     real = getattr(owner, refused)
 
     async def diff_is_refused(blob: Any, snapshot: str, previous: str | None, window: Window) -> Any:
@@ -192,7 +192,7 @@ async def test_a_run_whose_diff_is_refused_goes_on_soon_though_it_can_not_be_beg
             yield change
 
     async def fails_once(*arguments: Any, **options: Any) -> Any:
-        is_plan = refused == "change_lease" or isinstance(arguments[0], PlanMessage)
+        is_plan = refused == "change" or isinstance(arguments[0], PlanMessage)
         if is_plan and scene.handled[COPY_RANGES_QUEUE] and not failures:
             failures.append(refused)
             raise refusal(503, "ServerBusy")

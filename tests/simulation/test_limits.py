@@ -87,27 +87,27 @@ async def memory() -> SimulatedCloud:
 
 
 async def test_a_blob_has_8_kib_of_metadata(memory: SimulatedCloud) -> None:
-    backups, disk = memory.services.backups, memory.disks.blob("disk.vhd")
+    blobs, disk = memory.services.blobs, memory.disks.blob("disk.vhd")
     fits = {"name": "x" * (limits.METADATA - len("name"))}
     with pytest.raises(HttpResponseError) as error:
-        await backups.create(disk, PAGE, {"name": f"{fits['name']}x"})
+        await blobs.create(disk, PAGE, {"name": f"{fits['name']}x"})
     assert raised(error) == (HttpResponseError, 400, "MetadataTooLarge")
-    await backups.create(disk, PAGE, fits)
+    await blobs.create(disk, PAGE, fits)
 
 
 async def test_metadata_has_names(memory: SimulatedCloud) -> None:
     with pytest.raises(HttpResponseError) as error:
-        await memory.services.backups.create(memory.disks.blob("disk.vhd"), PAGE, {"": "x"})
+        await memory.services.blobs.create(memory.disks.blob("disk.vhd"), PAGE, {"": "x"})
     assert raised(error) == (HttpResponseError, 400, "EmptyMetadataKey")
 
 
 @pytest.mark.parametrize("name", ["x" * 1024, GRIN * 512], ids=["ascii", "surrogates"])
 async def test_a_blob_s_name_has_1024_characters_of_utf_16(memory: SimulatedCloud, name: str) -> None:
     services, disks = memory.services, memory.disks
-    await services.copies.create(disks.blob(name), PAGE, {})
+    await services.blobs.create(disks.blob(name), PAGE, {})
     for call in (
-        services.copies.create(disks.blob(f"{name}x"), PAGE, {}),
-        services.copies.look(disks.blob(f"{name}x")),
+        services.blobs.create(disks.blob(f"{name}x"), PAGE, {}),
+        services.pages.look(disks.blob(f"{name}x")),
     ):
         with pytest.raises(HttpResponseError) as error:
             await call

@@ -52,7 +52,7 @@ async def test_a_run_that_can_not_go_on_does_not_multiply_its_messages(mode: str
     if mode == "full":
         scene.world.forbidden.add(OWN)
     else:
-        scene.services.backups.copy = refuse
+        scene.services.blobs.put_from_url = refuse
     await scene.tick()
     await scene.pass_time(HOUR)
     assert sum(scene.waiting().values()) <= MOST_MESSAGES
@@ -86,7 +86,7 @@ async def test_what_can_not_be_tidied_up_after_a_run_does_not_multiply_the_messa
     await scene.tick()
     scene.world.messages.clear()
     await scene.services.queues.send(FinishMessage(disk=scene.disk.url, run=point.time))
-    scene.services.backups.release_lease = refuse
+    scene.services.leases.release = refuse
     await scene.pass_time(3 * HOUR)
     assert scene.handled["plan-changes"]
     assert sum(scene.waiting().values()) <= MOST_MESSAGES
@@ -133,7 +133,7 @@ async def test_a_second_restore_to_what_can_not_be_cleaned_up_does_not_multiply_
     target = LAB.blob("new.vhd").url
     first = ask(scene, RESTORE_REQUESTS_QUEUE, target=target)
     scene.services.copies.forget_source = refuse
-    scene.services.copies.release_lease = refuse
+    scene.services.leases.release = refuse
     await scene.pass_time(timedelta(minutes=10))
     scene.world.forbidden.add(LAB)
     await scene.pass_time(DAY + HOUR)
@@ -209,7 +209,7 @@ async def test_a_request_that_is_given_up_long_after_the_same_one_was_done_has_a
 
 async def test_a_batch_that_waits_for_a_busy_service_shows_that_it_is_alive() -> None:
     scene = Scene()
-    copy, asked, silent = scene.services.backups.copy, list[datetime](), list[timedelta]()
+    copy, asked, silent = scene.services.blobs.put_from_url, list[datetime](), list[timedelta]()
 
     async def busy(*arguments: Any) -> None:
         asked.append(scene.world.now)
@@ -219,7 +219,7 @@ async def test_a_batch_that_waits_for_a_busy_service_shows_that_it_is_alive() ->
             raise refusal(503, "ServerBusy")
         await copy(*arguments)
 
-    scene.services.backups.copy = busy
+    scene.services.blobs.put_from_url = busy
     await scene.tick()
     await scene.pass_time(HOUR)
     assert asked[11] - asked[0] > SILENT_FOR
@@ -233,7 +233,7 @@ async def test_a_run_whose_backup_blob_is_busy_for_days_is_tried_again_and_then_
     async def busy(*_: Any, **__: Any) -> NoReturn:
         raise refusal(503, "ServerBusy")
 
-    scene.services.backups.copy = busy
+    scene.services.blobs.put_from_url = busy
     for _ in range(5):
         await scene.tick()
         await scene.pass_time(DAY / 2)

@@ -285,11 +285,6 @@ class World:
         snapshots = self.blobs[disk].snapshots if disk in self.blobs else {}
         return sorted(time for time, taken in snapshots.items() if is_own_snapshot(disk, OWN.url, time, taken.metadata))
 
-    def backup_times(self, disk: BlobAddress) -> set[str]:
-        """List the times of all snapshots of a disk's backup blob."""
-        blob = self.blobs.get(self.backup_of(disk))
-        return set(blob.snapshots if blob else ())
-
     def record(self, disk: BlobAddress) -> DiskRecord | None:
         """Read a disk's record."""
         found = self.records.get(disk_key(disk))

@@ -1,1 +1,1 @@
-"""Page blobs: read, written, copied; and the backup container."""
+"""Page blobs: read, written, leased, copied, snapshotted; and the backup container."""

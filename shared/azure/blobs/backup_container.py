@@ -1,34 +1,60 @@
-"""What the backup container holds: a list of all its blobs and their snapshots."""
+"""The backup container: where the backups of a disk are, and a list of all blobs and snapshots that it holds."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties
 
+from shared.azure.answers import error_code
 from shared.azure.connections import Connections
-from shared.model.addresses import ContainerAddress
+from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.catalogue import StoredBlob
-from shared.model.names import SCRATCH_PREFIX
+from shared.model.names import SCRATCH_PREFIX, backup_blob_name, full_copy_name
 
 
-class Catalogue:
-    """Access to the list of the backup container."""
+class BackupContainer:
+    """Access to the backup container."""
 
     def __init__(self, connections: Connections, container: ContainerAddress) -> None:
         self._connections = connections
         self._container = container
 
+    def address(self, disk: BlobAddress) -> BlobAddress:
+        """Give the address of a disk's backup blob."""
+        return self._container.blob(backup_blob_name(disk))
+
+    def full_copy_address(self, disk: BlobAddress, source_snapshot: str) -> BlobAddress:
+        """Give the address of a full copy of a disk."""
+        return self._container.blob(full_copy_name(disk, source_snapshot))
+
+    async def ensure(self) -> None:
+        """Create the container if it is missing (REST: Create Container)."""
+        container = await self._connections.container(self._container)
+        try:
+            await container.create_container()
+        except ResourceExistsError as error:
+            if error_code(error) != "ContainerAlreadyExists":
+                raise
+
+    async def ensured[Result](self, make: Callable[[], Awaitable[Result]]) -> Result:
+        """Make a blob in the container, which is created first if the service says that it is missing."""
+        try:
+            return await make()
+        except ResourceNotFoundError as error:
+            if error_code(error) != "ContainerNotFound":
+                raise
+        await self.ensure()
+        return await make()
+
     async def blobs(self) -> AsyncIterator[StoredBlob]:
         """List all blobs and snapshots, in order of the blobs' names (REST: List Blobs)."""
-        service = await self._connections.blob_service(self._container.service_url, self._container.account)
-        container = service.get_container_client(self._container.container)
+        container = await self._connections.container(self._container)
         async for found in container.list_blobs(include=["snapshots", "metadata", "copy"]):
             yield self._stored(found)
 
     async def scratch(self) -> list[StoredBlob]:
         """List the scratch blobs of drills (REST: List Blobs, `prefix`)."""
-        service = await self._connections.blob_service(self._container.service_url, self._container.account)
-        container = service.get_container_client(self._container.container)
+        container = await self._connections.container(self._container)
         found = container.list_blobs(name_starts_with=SCRATCH_PREFIX, include=["metadata", "copy"])
         try:
             return [self._stored(blob) async for blob in found]

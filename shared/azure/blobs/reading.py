@@ -6,18 +6,26 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from urllib.parse import quote
 
-from azure.core.exceptions import AzureError, HttpResponseError, IncompleteReadError, ResourceNotFoundError
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    IncompleteReadError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+)
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.storage.blob import BlobType, UserDelegationKey
 from azure.storage.blob.aio import BlobClient
 
 from shared.azure.answers import explain, gave_up, refuses_diff
+from shared.azure.blobs.refusals import attached
 from shared.azure.connections import NOT_RETRIED, RETRY_ONCE, Connections
 from shared.azure.signatures import Signed, sign_by_delegation, sign_by_key
 from shared.changes.ranges import Change, Window
 from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, gone
 from shared.limits import RANGES_PER_REQUEST
 from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
 
 READ_FOR = timedelta(hours=4)
 """How long a signed URL serves for one batch."""
@@ -31,21 +39,6 @@ A user delegation SAS lives 7 days at most (REST: Get User Delegation Key).
 _SIGNED_BEFORE = timedelta(minutes=15)
 # With COPY_FOR still less than 7 days.
 _KEY_OUTLASTS = timedelta(minutes=30)
-
-
-@dataclass(frozen=True, slots=True)
-class PageBlob:
-    """A blob or a snapshot as it stands.
-
-    Attributes:
-        size: bytes.
-        etag: its ETag.
-        is_page_blob: whether it is a page blob at all.
-    """
-
-    size: int
-    etag: str
-    is_page_blob: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +59,7 @@ class Version:
         return f"{self.blob.url}?snapshot={quote(self.snapshot, safe='')}" if self.snapshot else self.blob.url
 
 
-class PageBlobs:
+class BlobReader:
     """Access to what is read. Where a snapshot is asked for, `""` stands for the blob itself."""
 
     def __init__(self, connections: Connections, storage_api_version: str) -> None:
@@ -74,18 +67,27 @@ class PageBlobs:
         self._version = storage_api_version
         self._delegation_keys: dict[str, tuple[UserDelegationKey, datetime]] = {}
 
-    async def properties(self, blob: BlobAddress, snapshot: str) -> PageBlob:
+    async def look(self, blob: BlobAddress) -> BlobState | None:
+        """Look at a blob and at the copy to it (REST: Get Blob Properties); None where there is none.
+
+        Raises:
+            TargetLeasedError: it is a premium disk that is attached to a VM.
+        """
+        try:
+            return await look(await self._connections.blob(blob))
+        except ResourceExistsError as error:
+            raise attached(blob, error) from error
+
+    async def properties(self, blob: BlobAddress, snapshot: str) -> BlobState:
         """Look at a blob or a snapshot (REST: Get Blob Properties).
 
         Raises:
             SourceGoneError: there is none.
         """
-        client = await self._client(blob, snapshot)
-        try:
-            found = await client.get_blob_properties()
-        except ResourceNotFoundError as error:
-            raise _gone(blob, snapshot) from error
-        return PageBlob(found.size, str(found.etag), found.blob_type == BlobType.PAGEBLOB)
+        found = await look(await self._connections.blob(blob, snapshot))
+        if found is None:
+            raise SourceGoneError(gone(blob.url, snapshot))
+        return found
 
     async def changes(
         self, blob: BlobAddress, snapshot: str, previous: str | None, window: Window
@@ -99,7 +101,7 @@ class PageBlobs:
             ListingTimedOutError: the service gave up; what was given so far holds.
             SourceGoneError: the snapshot is gone.
         """
-        client = await self._client(blob, snapshot)
+        client = await self._connections.blob(blob, snapshot)
         listed = client.list_page_ranges(
             offset=window.start,
             length=window.end - window.start,
@@ -111,7 +113,7 @@ class PageBlobs:
             async for page_range in listed:
                 yield Change(int(page_range.start or 0), int(page_range.end or 0) + 1, page_range.cleared)
         except ResourceNotFoundError as error:
-            raise _gone(blob, snapshot) from error
+            raise SourceGoneError(gone(blob.url, snapshot)) from error
         except AzureError as error:
             if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
                 raise DiffRefusedError(f"the diff from the base snapshot was refused: {explain(error)}") from error
@@ -181,13 +183,25 @@ class PageBlobs:
             self._delegation_keys[blob.service_url] = (key, serves_until)
         return key
 
-    async def _client(self, blob: BlobAddress, snapshot: str) -> BlobClient:
-        service = await self._connections.blob_service(blob.service_url, blob.account)
-        return service.get_blob_client(blob.container, blob.blob, snapshot=snapshot or None)
 
-
-def _gone(blob: BlobAddress, snapshot: str) -> SourceGoneError:
-    return SourceGoneError(gone(blob.url, snapshot))
+async def look(client: BlobClient) -> BlobState | None:
+    """Look at a blob or a snapshot (REST: Get Blob Properties); None where there is none."""
+    try:
+        found = await client.get_blob_properties()
+    except ResourceNotFoundError:
+        return None
+    done, _, total = str(found.copy.progress or "0/0").partition("/")
+    return BlobState(
+        size=found.size,
+        etag=str(found.etag),
+        is_page_blob=found.blob_type == BlobType.PAGEBLOB,
+        leased=found.lease.state in {"leased", "breaking"},
+        metadata=found.metadata or {},
+        copy_status=found.copy.status or "",
+        copy_said=found.copy.status_description or "",
+        bytes_done=int(done),
+        bytes_total=int(total),
+    )
 
 
 def _refused(answer: AsyncHttpResponse, signed_url: str, piece: Change) -> Exception:

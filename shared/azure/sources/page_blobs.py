@@ -8,7 +8,6 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobType
-from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from shared.azure.answers import explain
 from shared.azure.connections import Connections
@@ -35,7 +34,7 @@ class SourceDisks:
         """List the page blobs that match a pattern (REST: List Blobs); what is none of these is no disk."""
         container = pattern.address.parent
         prefix = pattern.address.blob.partition("*")[0]
-        client = await self._container(pattern.address)
+        client = await self._connections.container(container)
         found = client.list_blobs(name_starts_with=prefix)
         names = [blob.name async for blob in found if blob.blob_type == BlobType.PAGEBLOB]
         return [container.blob(name) for name in names if pattern.matches(name)]
@@ -45,7 +44,7 @@ class SourceDisks:
 
         The blob itself is not asked, as nothing but its snapshots ever is; one that is not there may be one.
         """
-        client = await self._container(disk)
+        client = await self._connections.container(disk.parent)
         async for blob in client.list_blobs(name_starts_with=disk.blob, results_per_page=1):
             return blob.name != disk.blob or blob.blob_type == BlobType.PAGEBLOB
         return True
@@ -60,7 +59,7 @@ class SourceDisks:
         Raises:
             NotAsLeftError: it has another ETag.
         """
-        blob = await self._blob(disk)
+        blob = await self._connections.blob(disk)
         taken = datetime.now(UTC).isoformat()
         metadata = {DISK_METADATA: disk.url, BACKUP_METADATA: self._backup, TAKEN_METADATA: taken}
         unchanged: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
@@ -75,7 +74,7 @@ class SourceDisks:
 
     async def own_snapshots(self, disk: BlobAddress) -> list[str]:
         """List the times of the source snapshots that were taken for this backup container, oldest first."""
-        client = await self._container(disk)
+        client = await self._connections.container(disk.parent)
         found = client.list_blobs(name_starts_with=disk.blob, include=["snapshots", "metadata"])
         return sorted(
             [
@@ -89,14 +88,6 @@ class SourceDisks:
 
     async def delete_snapshot(self, disk: BlobAddress, snapshot: str) -> None:
         """Delete one source snapshot; one that is gone is fine. Never by `x-ms-delete-snapshots`: it takes others'."""
-        blob = await self._blob(disk, snapshot)
+        blob = await self._connections.blob(disk, snapshot)
         with contextlib.suppress(ResourceNotFoundError):
             await blob.delete_blob()
-
-    async def _blob(self, disk: BlobAddress, snapshot: str | None = None) -> BlobClient:
-        service = await self._connections.blob_service(disk.service_url, disk.account)
-        return service.get_blob_client(disk.container, disk.blob, snapshot=snapshot)
-
-    async def _container(self, disk: BlobAddress) -> ContainerClient:
-        service = await self._connections.blob_service(disk.service_url, disk.account)
-        return service.get_container_client(disk.container)

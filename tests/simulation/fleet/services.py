@@ -19,24 +19,27 @@ from shared.model.messages import Message
 from shared.model.names import backup_blob_name, disk_key
 from shared.model.point import RecoveryPoint
 from shared.settings import Settings
-from tests.simulation.backups import SimulatedBackups
+from tests.simulation.backups import SimulatedContainer
 from tests.simulation.blobs import Page
 from tests.simulation.fleet import clock
 from tests.simulation.fleet.extents import Extents
 from tests.simulation.fleet.service import MOVED, Moved, TimedCalls
 from tests.simulation.fleet.world import FleetWorld
 from tests.simulation.queues import SimulatedQueues
-from tests.simulation.services import SimulatedPages, reading, simulated
+from tests.simulation.reading import SimulatedReader, reading
+from tests.simulation.services import simulated
 from tests.simulation.tables import SimulatedRecords
 from tests.simulation.world import OWN
+from tests.simulation.writing import SimulatedWriter
 
 
 def fleet_services(world: FleetWorld, calls: TimedCalls, settings: Settings) -> Services:
     """Bundle the services."""
     return replace(
         simulated(world, calls, settings),
-        pages=FleetPages(world, calls),
-        backups=FleetBackups(world, calls),
+        pages=FleetReader(world, calls),
+        blobs=FleetWriter(world, calls),
+        backups=FleetContainer(world, calls),
         records=FleetRecords(world, calls),
         queues=FleetQueues(world, calls),
         now=clock.now,
@@ -66,7 +69,7 @@ def _moving(moved: Moved) -> Iterator[None]:
         MOVED.reset(token)
 
 
-class FleetPages(SimulatedPages):
+class FleetReader(SimulatedReader):
     """What is read of page blobs; a list of ranges comes page by page, as the service gives it."""
 
     _world: FleetWorld
@@ -98,27 +101,31 @@ class FleetPages(SimulatedPages):
             return await self._calls.read(lambda: self._world.pages(blob, snapshot).read(first, end).content())
 
 
-class FleetBackups(SimulatedBackups):
-    """The backup blobs."""
-
-    _world: FleetWorld
+class FleetContainer(SimulatedContainer):
+    """The backup container."""
 
     def address(self, disk: BlobAddress) -> BlobAddress:
         return _backup_of(disk)
 
-    async def copy(self, disk: BlobAddress, piece: Change, source_url: str, lease_id: str) -> None:
-        with _moving(Moved(self.address(disk), piece.length)):
-            await super().copy(disk, piece, source_url, lease_id)
 
-    async def write(self, disk: BlobAddress, piece: Change, content: bytes, lease_id: str) -> None:
-        with _moving(Moved(self.address(disk), piece.length)):
-            await super().write(disk, piece, content, lease_id)
+class FleetWriter(SimulatedWriter):
+    """What is written."""
 
-    async def clear(self, disk: BlobAddress, piece: Change, lease_id: str) -> None:
-        with _moving(Moved(self.address(disk), 0)):
-            await super().clear(disk, piece, lease_id)
+    _world: FleetWorld
 
-    def _source(self, source_url: str, piece: Change) -> Sequence[Page]:  # type: ignore[override]  # one that is sparse
+    async def put_from_url(self, blob: BlobAddress, piece: Change, source_url: str, lease_id: str) -> None:
+        with _moving(Moved(blob, piece.length)):
+            await super().put_from_url(blob, piece, source_url, lease_id)
+
+    async def write(self, blob: BlobAddress, piece: Change, content: bytes, lease_id: str) -> None:
+        with _moving(Moved(blob, piece.length)):
+            await super().write(blob, piece, content, lease_id)
+
+    async def clear(self, blob: BlobAddress, piece: Change, lease_id: str) -> None:
+        with _moving(Moved(blob, 0)):
+            await super().clear(blob, piece, lease_id)
+
+    def _source(self, source_url: str, piece: Change) -> Sequence[Page]:
         blob, snapshot = _parsed(source_url)
         return self._world.pages(blob, snapshot).read(piece.start // PAGE, piece.end // PAGE)
 

@@ -1,0 +1,73 @@
+"""The snapshots of backup blobs: each is a recovery point, or what a crash has left over of one."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobProperties
+
+from shared.azure.blobs.refusals import as_left
+from shared.azure.connections import Connections
+from shared.model.addresses import BlobAddress
+from shared.model.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA
+from shared.model.point import TakenSnapshot
+
+
+class BlobSnapshots:
+    """Access to the snapshots of backup blobs.
+
+    Attributes:
+        versioned: of the blobs that were snapshotted, whether the service keeps a version beside it.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self.versioned: dict[BlobAddress, bool] = {}
+
+    async def take(self, blob: BlobAddress, etag: str, metadata: Mapping[str, str], lease_id: str) -> str:
+        """Snapshot a blob as long as it has this ETag and this lease (REST: Snapshot Blob); give the snapshot's time.
+
+        Raises:
+            LeaseLostError: it is not under this lease.
+            NotAsLeftError: it has another ETag, or is gone.
+        """
+        client = await self._connections.blob(blob)
+        with as_left(blob):
+            answer = await client.create_snapshot(
+                dict(metadata), etag=etag, match_condition=MatchConditions.IfNotModified, lease=lease_id
+            )
+        self.versioned[blob] = bool(answer.get("version_id"))
+        return str(answer["snapshot"])
+
+    async def of_run(self, blob: BlobAddress, run_id: str) -> list[TakenSnapshot]:
+        """List the snapshots of a backup blob that a run has taken, oldest first (REST: List Blobs)."""
+        taken = [
+            TakenSnapshot(time=str(found.snapshot), plan=int(metadata[PLAN_METADATA]), etag=metadata[ETAG_METADATA])
+            async for found in listed_snapshots(self._connections, blob)
+            if is_taken_by(run_id, metadata := found.metadata or {})
+        ]
+        return sorted(taken, key=lambda snapshot: snapshot.time)
+
+    async def times(self, blob: BlobAddress) -> set[str]:
+        """List the times of all snapshots of a blob, whosever they are."""
+        return {str(found.snapshot) async for found in listed_snapshots(self._connections, blob)}
+
+    async def delete(self, blob: BlobAddress, snapshot: str) -> None:
+        """Delete one snapshot; one that is gone is fine. Never by `x-ms-delete-snapshots`: it takes others'."""
+        client = await self._connections.blob(blob, snapshot)
+        with contextlib.suppress(ResourceNotFoundError):
+            await client.delete_blob()
+
+
+async def listed_snapshots(connections: Connections, blob: BlobAddress) -> AsyncIterator[BlobProperties]:
+    """List the snapshots of one blob (REST: List Blobs, `prefix`, `include=snapshots`)."""
+    container = await connections.container(blob.parent)
+    async for found in container.list_blobs(name_starts_with=blob.blob, include=["snapshots", "metadata"]):
+        if found.name == blob.blob and found.snapshot:
+            yield found
+
+
+def is_taken_by(run_id: str, metadata: Mapping[str, str]) -> bool:
+    """Tell whether a snapshot of a backup blob is the recovery point of a run, by its metadata."""
+    return metadata.get(RUN_METADATA) == run_id and metadata.keys() >= {PLAN_METADATA, ETAG_METADATA}

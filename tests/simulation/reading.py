@@ -1,0 +1,129 @@
+"""What is read of page blobs and their snapshots, as the workflows see it, on top of the world."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+
+from shared.azure.answers import gave_up, refuses_diff
+from shared.azure.blobs.reading import READ_FOR, BlobReader, Version
+from shared.changes.ranges import Change, Window
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError
+from shared.limits import PAGE
+from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
+from tests.simulation import limits
+from tests.simulation.blobs import FAILED, Blob
+from tests.simulation.calls import Calls
+from tests.simulation.world import World
+
+
+@contextlib.contextmanager
+def reading(blob: BlobAddress, snapshot: str, previous: str | None) -> Iterator[None]:
+    """Tell apart what reading is refused for, as `shared.azure.blobs.reading` does."""
+    try:
+        yield
+    except ResourceNotFoundError as error:
+        raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
+    except AzureError as error:
+        if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
+            raise DiffRefusedError(str(error)) from error
+        if gave_up(error):
+            raise ListingTimedOutError(str(error)) from error
+        raise
+
+
+class SimulatedReader(BlobReader):
+    """What is read of page blobs and their snapshots."""
+
+    def __init__(self, world: World, calls: Calls) -> None:
+        self._world, self._calls = world, calls
+
+    async def look(self, blob: BlobAddress) -> BlobState | None:
+        def effect() -> BlobState | None:
+            self._world.require_allowed(blob)
+            limits.require_blob_name(blob.blob)
+            return state_of(self._world.blobs.get(blob))
+
+        return await self._calls.read(effect)
+
+    async def properties(self, blob: BlobAddress, snapshot: str) -> BlobState:
+        try:
+            taken = await self._calls.read(lambda: self._world.blob(blob).at(snapshot))
+        except ResourceNotFoundError as error:
+            raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
+        return BlobState(len(taken.pages) * PAGE, taken.etag)
+
+    async def changes(
+        self, blob: BlobAddress, snapshot: str, previous: str | None, window: Window
+    ) -> AsyncIterator[Change]:
+        def effect() -> list[Change]:
+            found = self._world.blob(blob)
+            return found.diff(snapshot, previous, window) if previous else found.valid(snapshot, window)
+
+        with reading(blob, snapshot, previous):
+            listed = await self._calls.read(effect)
+            if previous and self._world.lies:
+                listed = self._lied(blob, (snapshot, previous), window, listed)
+        for change in listed:
+            if self._calls.gives_up():
+                raise ListingTimedOutError("OperationTimedOut")
+            yield change
+
+    def _lied(
+        self, blob: BlobAddress, snapshots: tuple[str, str], window: Window, listed: list[Change]
+    ) -> list[Change]:
+        """Leave out a change: one that the page maps show, since of others only samples are compared."""
+        now, before = (self._world.blob(blob).at(snapshot).pages for snapshot in snapshots)
+
+        def shows(change: Change) -> bool:
+            first, last = max(change.start, window.start) // PAGE, min(change.end, window.end) // PAGE
+            pages = range(first, min(last, len(before)))
+            return any(
+                (now[page] is None) != (before[page] is None) and (now[page] or 0) != (before[page] or 0)
+                for page in pages
+            )
+
+        left_out = next((change for change in listed if shows(change)), None)
+        if left_out:
+            self._world.meddle(blob)
+        return [change for change in listed if change is not left_out]
+
+    async def signed_url(
+        self,
+        blob: BlobAddress,
+        snapshot: str,
+        serves: timedelta = READ_FOR,  # noqa: ARG002
+        *,
+        anew: bool = False,  # noqa: ARG002
+    ) -> str:
+        url = Version(blob, snapshot).url
+        return await self._calls.read(lambda: f"{url}{'&' if snapshot else '?'}sig=secret")
+
+    async def read(self, signed_url: str, piece: Change) -> bytes:
+        try:
+            taken = await self._calls.read(lambda: self._world.source(signed_url))
+        except ResourceNotFoundError as error:
+            raise SourceGoneError("what is to be read is gone") from error
+        found = taken.pages[piece.start // PAGE : piece.end // PAGE]
+        if len(found) * PAGE != piece.length:
+            raise HttpResponseError(f"{len(found) * PAGE} bytes for {piece.length}")
+        return b"".join((page or 0).to_bytes(PAGE, "big") for page in found)
+
+
+def state_of(blob: Blob | None) -> BlobState | None:
+    """Tell how a blob stands; None where there is none."""
+    if blob is None:
+        return None
+    copy = blob.copy
+    return BlobState(
+        size=len(blob.pages) * PAGE,
+        etag=blob.etag,
+        leased=bool(blob.lease),
+        metadata=blob.metadata,
+        copy_status=copy.status if copy else "",
+        copy_said='500 InternalServerError "Copy failed."' if copy and copy.status == FAILED else "",
+        bytes_done=copy.done * PAGE if copy else 0,
+        bytes_total=len(copy.content) * PAGE if copy else 0,
+    )
