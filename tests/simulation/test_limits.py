@@ -200,7 +200,7 @@ async def refuse_at_length(*_: Any, **__: Any) -> NoReturn:
 
 async def test_an_error_that_is_told_at_length_is_on_record_all_the_same() -> None:
     scene = Scene()
-    scene.services.backups.copy = refuse_at_length
+    scene.services.blobs.put_from_url = refuse_at_length
     await scene.tick()
     await scene.pass_time(timedelta(hours=1))
     assert error_of(scene).startswith("AuthorizationFailure (403): <p>Forbidden</p>")
