@@ -6,7 +6,7 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.errors import StepFailedError
+from shared.errors import StepFailedError, TidemarkError
 from shared.events import log_event
 from shared.jobs.requested import enqueue_first_step, put_on_record, redelivered
 from shared.jobs.stage_events import OF_INSPECTION
@@ -68,7 +68,7 @@ async def inspect_all(services: Services, task: Task) -> None:
         try:
             if await services.records.point_times(disk):
                 await open_inspection(services, task, disk, LATEST, inspection)
-        except AzureError as error:
+        except (AzureError, TidemarkError) as error:
             await record_failure(services, disk, OF_INSPECTION[task, Stage.FAILED], error)
 
 

@@ -15,6 +15,7 @@ from shared.model.addresses import BlobAddress
 from shared.model.inspection import Inspection
 from shared.model.names import disk_key
 from shared.model.restore import UNREADABLE_PARTITION, Restore
+from shared.model.schema import UnknownSchemaError
 
 
 class Rows[Kept: (Restore, Inspection)]:
@@ -64,9 +65,11 @@ class Rows[Kept: (Restore, Inspection)]:
         conditions = ["PartitionKey eq @disk"] if disk else []
         conditions += [f"({rows})", *([condition] if condition else [])]
         parameters = {"disk": disk_key(disk)} if disk else {}
+        # A row that somebody has spoilt stops no other; one of a newer release stops its own disk.
+        spoilt = (ValidationError,) if disk else (ValidationError, UnknownSchemaError)
         found: list[Kept] = []
         async for row in self._table.query_entities(" and ".join(conditions), parameters=parameters):
-            with contextlib.suppress(ValidationError):  # a row that somebody has spoilt stops no other
+            with contextlib.suppress(*spoilt):
                 found.append(from_row(self._kept, from_properties(row)))
         return found
 
