@@ -19,6 +19,7 @@ from shared.model.inspection import Inspection
 from shared.model.names import DRILL_METADATA, RESTORE_METADATA, backup_blob_name, disk_key
 from shared.model.point import RecoveryPoint
 from shared.model.restore import Restore
+from shared.model.schema import is_known
 from shared.settings import SourceDisk
 from tests.simulation import limits
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, same_content
@@ -295,9 +296,10 @@ class World:
         return sorted(self.points.get(disk_key(disk), {}).values(), key=lambda point: point.time)
 
     def restore_rows(self) -> Iterator[Restore]:
-        """Give the rows of all restores."""
+        """Give the rows of all restores that this release can read."""
         for entity, _ in self.restores.values():
-            yield from_row(Restore, entity)
+            if is_known(entity):
+                yield from_row(Restore, entity)
 
     def meddle(self, disk: BlobAddress) -> None:
         """Note that a foreign hand has done something to a disk or to its backups."""
