@@ -1,6 +1,26 @@
 """What holds for all tests: they share the machine's cores, so none may fail for being slow."""
 
+from collections.abc import AsyncIterator
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from infra.local.azurite import Azurite
+from infra.local.local_azure import LocalAzure, run_local_azure
+from tests.accounts import BEHIND_A_GATEWAY, OF_THE_HOST
 
 settings.register_profile("at once", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("at once")
+
+
+@pytest.fixture(scope="session")
+async def azure() -> AsyncIterator[LocalAzure]:
+    """A local Azure: one for all tests of a process that can share it, as it takes seconds to start."""
+    async with run_local_azure((*BEHIND_A_GATEWAY, OF_THE_HOST)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def azurite(azure: LocalAzure) -> Azurite:
+    """The storage behind it, where tests of a gateway or of the host have accounts of their own."""
+    return azure.azurite
