@@ -36,7 +36,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out of the measured coverage what runs the app in other processes."""
     if not config.pluginmanager.hasplugin("pytest_cov"):
         return
-    measured = {HERE / folder for folder in MEASURED}
     for item in items:
-        if measured.isdisjoint(item.path.parents):
+        folder = item.path.relative_to(HERE).parts[0]
+        is_in_process = folder == "app" and "cloud" not in getattr(item, "fixturenames", ())
+        if not (is_in_process or folder in MEASURED):
             item.add_marker("no_cover")
