@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.inspections import Stage
-from shared.names import (
+from shared.azure.queues import POISON_SUFFIX, QUEUES
+from shared.model.job import Stage
+from shared.model.names import (
     COMPARE_PARTS_QUEUE,
     CONTINUE_INSPECTION_QUEUE,
     CONTINUE_RESTORE_QUEUE,
@@ -19,8 +20,6 @@ from shared.names import (
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
-from shared.restores import State
-from shared.storage.queues import POISON_SUFFIX, QUEUES
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
 
@@ -109,7 +108,7 @@ async def test_a_restore_that_could_not_be_asked_for_is_refused_with_what_to_do(
     ask(scene, f"{RESTORE_REQUESTS_QUEUE}{POISON_SUFFIX}")
     await scene.pass_time(MINUTE)
     [restore] = scene.world.restore_rows()
-    assert restore.state is State.REFUSED
+    assert restore.state is Stage.REFUSED
     assert "What to do: enqueue it again" in restore.reason
 
 
@@ -140,7 +139,7 @@ async def test_a_restore_of_which_a_message_is_given_up_goes_on_to_its_end(monke
     assert "its worker died each time" in restore.last_error
     await scene.pass_time(HOUR)
     [restore] = scene.world.restore_rows()
-    assert restore.state is State.DONE
+    assert restore.state is Stage.DONE
     assert not scene.waiting()
 
 

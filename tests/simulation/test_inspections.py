@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared.inspections import Inspection, Stage
-from shared.names import DRILL_QUEUE, VERIFY_QUEUE
-from shared.record import Task
-from shared.workflows.request_inspection import inspect_all
+from shared.inspection.request import inspect_all
+from shared.model.inspection import INSPECTION_KINDS, Inspection
+from shared.model.job import JobKind, Stage
+from shared.model.names import DRILL_QUEUE, VERIFY_QUEUE
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
 
@@ -42,8 +42,8 @@ async def last(scene: Scene) -> Inspection:
     return row
 
 
-@pytest.mark.parametrize("task", Task)
-async def test_on_schedule_every_disk_with_a_recovery_point_is_inspected(task: Task) -> None:
+@pytest.mark.parametrize("task", INSPECTION_KINDS)
+async def test_on_schedule_every_disk_with_a_recovery_point_is_inspected(task: JobKind) -> None:
     scene = await backed_up()
     await inspect_all(scene.services, task)
     row = await last(scene)
@@ -51,8 +51,8 @@ async def test_on_schedule_every_disk_with_a_recovery_point_is_inspected(task: T
     assert (row.task, row.state, row.recovery_point) == (task, Stage.DONE, point.time)
 
 
-@pytest.mark.parametrize("task", Task)
-async def test_on_schedule_a_disk_without_a_recovery_point_is_left_alone(task: Task) -> None:
+@pytest.mark.parametrize("task", INSPECTION_KINDS)
+async def test_on_schedule_a_disk_without_a_recovery_point_is_left_alone(task: JobKind) -> None:
     scene = Scene()
     await scene.tick()
     scene.world.messages.clear()

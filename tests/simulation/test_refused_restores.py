@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared.addresses import BlobAddress
-from shared.names import RESTORE_REQUESTS_QUEUE
-from shared.restores import Restore, State
+from shared.model.addresses import BlobAddress
+from shared.model.job import Stage
+from shared.model.names import RESTORE_REQUESTS_QUEUE
+from shared.model.restore import Restore
 from tests.simulation.blobs import Blob
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
@@ -37,7 +38,7 @@ async def refused(scene: Scene, disk: BlobAddress | None = None, **request: Any)
     scene.world.enqueue(RESTORE_REQUESTS_QUEUE, json.dumps(body).encode())
     await scene.pass_time(HOUR)
     *_, restore = scene.world.restore_rows()
-    assert restore.state is State.REFUSED
+    assert restore.state is Stage.REFUSED
     assert {address: (blob.etag, list(blob.pages)) for address, blob in scene.world.blobs.items()} == before
     assert not scene.waiting()
     return restore
@@ -86,8 +87,8 @@ async def test_a_target_that_another_restore_is_under_way_to() -> None:
     )
     await scene.pass_time(HOUR)
     found = {restore.restore: restore for restore in scene.world.restore_rows()}
-    assert found[first].state is State.DONE
-    assert found[second].state is State.REFUSED
+    assert found[first].state is Stage.DONE
+    assert found[second].state is Stage.REFUSED
     assert f"another restore to {TARGET.url} is under way" in found[second].reason
 
 
