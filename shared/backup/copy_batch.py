@@ -17,7 +17,7 @@ from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.changes.pace import blob_seconds
 from shared.changes.ranges import Change, Window, writes
-from shared.errors import DiffRefusedError, LeaseLostError, NotAsLeftError, SourceGoneError, Then, TidemarkError
+from shared.errors import DiffRefusedError, NotAsLeftError, SourceGoneError, Then, TidemarkError
 from shared.events import Event, Stopwatch, log_event
 from shared.model.batches import Applied, ComeTo, given_back, handed_on, moved_on, still_mine, taken_up
 from shared.model.disk import DiskRecord
@@ -96,7 +96,7 @@ async def copy_batch(services: Services, message: RunMessage, *, number: int | N
         await give_up(services, message, error)
     except DiffRefusedError as error:
         await begin_anew(services, message, Kind.RESYNC, str(error))
-    except (LeaseLostError, NotAsLeftError):
+    except NotAsLeftError:
         if await batch.give_back():
             if number is not None:  # it has its backup blob from a plan, which gets it ready again
                 await services.queues.send(PlanMessage(disk=message.disk, run=message.run))

@@ -10,7 +10,7 @@ from azure.core.exceptions import AzureError
 from shared.azure.answers import then_of
 from shared.azure.services import Services
 from shared.backup.seal import is_current, seal, seal_copy
-from shared.errors import DiffersError, LeaseLostError, NotAsLeftError, SourceGoneError, Then, TidemarkError
+from shared.errors import DiffersError, NotAsLeftError, SourceGoneError, Then, TidemarkError
 from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
 from shared.model.batches import enqueued_again, is_run_stalled
@@ -116,7 +116,7 @@ async def _seal(services: Services, message: FinishMessage, run: OpenRun) -> Non
         await _doubt_base(services, message, run)
         await resync(services, message.of_plan(run.plan), f"before the seal, {error}")
         await services.queues.send(message, next_check(run, services.now()))
-    except (LeaseLostError, NotAsLeftError) as error:
+    except NotAsLeftError as error:
         await record_failure(services, message.address, Event.SEAL_FAILED, error, message.run)
         await _come_back(services, message, run, plan_again=True)
 

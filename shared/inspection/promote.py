@@ -28,7 +28,8 @@ async def promote(services: Services, inspection: Inspection) -> Next[Inspection
         etag = await settle_copy(services, copy, made)
         return Next(replace(inspection.begun(Stage.COMPARING, now), scratch_etag=etag))
     if progress.stage is CopyStage.UNDER_WAY:
-        return Next(inspection.moved(progress.bytes_done, progress.bytes_total, now), inspection.next_look(now))
+        moved = inspection.moved(progress.bytes_done, progress.bytes_total, now)
+        return Next(moved, inspection.next_look(now))
     return inspection.try_again(f"the copy to {copy.target.url} did not succeed: {progress.said}", now)
 
 

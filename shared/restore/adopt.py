@@ -7,7 +7,7 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import LeaseLostError, NotAsLeftError
+from shared.errors import NotAsLeftError
 from shared.inspection.request import open_inspection
 from shared.model.catalogue import point_metadata
 from shared.model.job import LONGEST_CHECK_DELAY, JobKind, Next
@@ -87,7 +87,7 @@ async def _adopt(services: Services, restore: Restore) -> None:
     await _require_open(services, restore)
     try:
         taken = await _taken(services, restore)
-    except (NotAsLeftError, LeaseLostError):
+    except NotAsLeftError:
         # Another invocation may have adopted it just now, and ended the lease.
         if await services.records.point(target, restore.target_snapshot):
             return

@@ -83,7 +83,7 @@ class SimulatedWriter(BlobWriter):
                 raise refusal(409, "SnapshotsPresent")
             if any(page is not None for page in found.pages):
                 self._world.kept_by_soft_delete(blob)
-            del self._world.blobs[blob]
+            self._world.remove(blob)
 
         try:
             await self._calls.change(effect)
