@@ -29,12 +29,14 @@ class Invocation:
         began: when, UTC.
         dead: whether its process has died: none of its calls does anything any more.
         paused: whether it hangs: none of its calls gets its turn.
+        errors: how many of its calls the service has answered with an error by chance.
     """
 
     name: str
     began: datetime
     dead: bool = False
     paused: bool = False
+    errors: int = 0
 
 
 class Fate(NamedTuple):
@@ -159,6 +161,7 @@ class Calls:
             with contextlib.suppress(Exception):
                 effect()
         if error:
+            invocation.errors += 1
             raise error
         self.kill(invocation)
         raise Crash

@@ -1,6 +1,7 @@
 """The world of a history: blobs, table, queues and clock, and what has become of them."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -113,6 +114,7 @@ class World:
         meddled: when a foreign hand last did something to a disk or to its backups.
         written: what each restore has written to.
         spoiled: restores of which a copy did not succeed, or not well.
+        unlucky: of each restore and inspection, how many steps in a row have met an error of the service by chance.
         calm_since: since when nothing goes wrong any more.
         violations: what was found to be wrong.
     """
@@ -150,6 +152,7 @@ class World:
     meddled: dict[BlobAddress, datetime] = field(default_factory=dict)
     written: dict[str, set[BlobAddress]] = field(default_factory=dict)
     spoiled: set[str] = field(default_factory=set)
+    unlucky: Counter[str] = field(default_factory=Counter)
     calm_since: datetime = _NEVER
     violations: list[str] = field(default_factory=list)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
