@@ -178,10 +178,13 @@ class RestoreMessage(JobMessage):
     Attributes:
         restore: the restore's id.
         request: the request, as JSON, where it could not be put on record yet.
+        given_up: whether the queue has given up the message before: then a restore that is out of patience ends, and
+            the step that nobody has come back from is not tried again.
     """
 
     restore: str
     request: str = ""
+    given_up: bool = False
 
     @property
     def kind(self) -> JobKind:
@@ -233,9 +236,11 @@ class InspectionMessage(InspectedMessage):
 
     Attributes:
         request: the request, as JSON, where it could not be put on record yet.
+        given_up: as of a restore.
     """
 
     request: str = ""
+    given_up: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

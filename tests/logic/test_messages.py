@@ -132,7 +132,13 @@ def test_a_refusal_does_not_repeat_what_was_sent() -> None:
 def test_the_message_of_a_restore_names_the_disk_whose_point_is_restored() -> None:
     message = RestoreMessage(disk=DISK, restore="6f3c1d2e")
     assert message.address.url == DISK
-    assert json.loads(message.body) == {"schema": SCHEMA, "disk": DISK, "restore": "6f3c1d2e", "request": ""}
+    assert json.loads(message.body) == {
+        "schema": SCHEMA,
+        "disk": DISK,
+        "restore": "6f3c1d2e",
+        "request": "",
+        "given_up": False,
+    }
 
 
 def test_a_refusal_does_not_repeat_what_was_sent_to_a_restore() -> None:

@@ -2,12 +2,14 @@
 
 import json
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from shared.azure.queues import POISON_SUFFIX, QUEUES
-from shared.model.job import Stage
+from shared.jobs.poison import report_poison
+from shared.jobs.request import request_job
+from shared.model.job import FEWEST_FAILURES, JobKind, Stage
 from shared.model.names import (
     COMPARE_PARTS_QUEUE,
     CONTINUE_INSPECTION_QUEUE,
@@ -141,6 +143,29 @@ async def test_a_restore_of_which_a_message_is_given_up_goes_on_to_its_end(monke
     [restore] = scene.world.restore_rows()
     assert restore.state is Stage.DONE
     assert not scene.waiting()
+
+
+@pytest.mark.parametrize("kind", JobKind)
+async def test_a_job_whose_worker_dies_at_every_step_for_a_day_ends_without_another(kind: JobKind) -> None:
+    scene = await backed_up()
+    request = json.dumps({"disk": scene.disk.url, "point": "latest"}).encode()
+    await request_job(scene.services, kind, request, "asked")
+    [message] = [found for found in scene.world.messages if found.queue.startswith("continue-")]
+    for _ in range(FEWEST_FAILURES):
+        scene.world.messages.clear()
+        scene.world.now += timedelta(hours=7)
+        await report_poison(scene.services, message.queue, message.body, "given-up")
+    scene.services.records.point_times = died
+    await scene.pass_time(timedelta(minutes=5))
+    rows = [*scene.world.restore_rows(), *(found for found, _ in scene.world.inspections.values())]
+    assert [row.state for row in rows] == [Stage.FAILED]
+    assert "every step has gone wrong since" in rows[0].reason
+    assert "the step was tried again" not in rows[0].reason
+
+
+async def died(*_: Any) -> NoReturn:
+    """Be the step that nobody has come back from."""
+    raise AssertionError("the step was tried again")
 
 
 async def test_a_tick_whose_message_is_given_up_is_told_of_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
