@@ -18,7 +18,8 @@ USAGE = """usage: python3 infra/local COMMAND [ARGUMENTS]
 
   demo    back up and change a disk on this machine
   up      run the local Azure and the app until Ctrl-C
-  test    lint, check the types and run the tests (arguments go to pytest; -n 0 runs one after the other)
+  test    lint, check the types, run the tests and hold their coverage against its limit (arguments go to pytest in the
+          place of that; -n 0 runs one after the other)
   lint    ruff check, ruff format --check, mypy
   soak    play histories of faults, each of another seed, on all cores (--help says more)
   setup   only install: .venv and Azurite, about a minute, once; the other commands do it too
@@ -33,6 +34,8 @@ BIN = VENV / ("Scripts" if WINDOWS else "bin")
 VENV_PYTHON = BIN / ("python.exe" if WINDOWS else "python")
 STAMP = VENV / ".tidemark-setup"
 AZURITE = HERE / "node_modules" / "azurite" / "package.json"
+# Of the whole run only: no part of the tests goes everywhere (how much is asked for: pyproject.toml).
+MEASURED = ("--cov", "--cov-report=term")
 LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy", "."))
 VERSION = (3, 13)
 PROBE = """
@@ -304,15 +307,15 @@ def test(arguments: Sequence[str]) -> int:
     code = lint(())
     if code != 0:
         return code
-    chosen = (*at_once(), *arguments)
+    chosen = (*at_once(), *(arguments or MEASURED))
     say(" ".join(("pytest", *chosen)))
     os.chdir(ROOT)
     return become("pytest", chosen)
 
 
 def at_once() -> Command:
-    """Give pytest's options to run tests at once, two a core: most of them wait half their time."""
-    workers = min(2 * (os.cpu_count() or 1), MOST_WORKERS)
+    """Give pytest's options to run tests at once, three a core: most of them wait most of their time."""
+    workers = min(3 * (os.cpu_count() or 1), MOST_WORKERS)
     return ("-n", str(workers), "--dist", "worksteal")
 
 

@@ -115,11 +115,15 @@ class LocalAzure:
 
 
 @contextlib.asynccontextmanager
-async def run_local_azure() -> AsyncIterator[LocalAzure]:
-    """Run a local Azure with its data in a temporary folder; at its end nothing of it is left."""
+async def run_local_azure(others: Sequence[Account] = ()) -> AsyncIterator[LocalAzure]:
+    """Run a local Azure with its data in a temporary folder; at its end nothing of it is left.
+
+    Args:
+        others: accounts that Azurite has beside its own, without the gateway.
+    """
     with tempfile.TemporaryDirectory(prefix="tidemark-local-azure-") as folder:
         async with (
-            run_azurite(ACCOUNTS, Path(folder)) as azurite,
+            run_azurite((*ACCOUNTS, *others), Path(folder)) as azurite,
             run_gateway(azurite.blob_url, ACCOUNTS) as gateway,
         ):
             yield LocalAzure(azurite, gateway, Path(folder))

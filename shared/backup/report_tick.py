@@ -3,12 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from azure.core.exceptions import AzureError
-
-from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.errors import HeartbeatError, StepFailedError
+from shared.errors import HeartbeatError
 from shared.events import Event, log_event
+from shared.jobs.loop import outlasting
 from shared.model.messages import TickMessage
 from shared.model.tick import HEARTBEAT_FOR, LONGEST_LOOK_DELAY, Outcome, backed_up, next_look, outcome
 
@@ -19,15 +17,8 @@ async def report_tick(services: Services, message: TickMessage) -> None:
     Raises:
         StepFailedError: neither the record nor the queue can be reached.
     """
-    try:
-        try:
-            await _report(services, message)
-        except AzureError as error:
-            # This message outlasts any outage, while the queue tries five times only.
-            log_event(Event.REPORT_TICK_FAILED, **message.about, reason=explain(error))
-            await services.queues.send(message, LONGEST_LOOK_DELAY)
-    except AzureError as error:
-        raise StepFailedError(explain(error)) from None
+    async with outlasting(services, message, Event.REPORT_TICK_FAILED, LONGEST_LOOK_DELAY):
+        await _report(services, message)
 
 
 async def _report(services: Services, message: TickMessage) -> None:

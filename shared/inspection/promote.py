@@ -13,7 +13,7 @@ from shared.model.names import DISK_METADATA, DRILL_METADATA
 from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
 
 
-async def promote(services: Services, inspection: Inspection) -> Next[Inspection]:
+async def promote_to_scratch(services: Services, inspection: Inspection) -> Next[Inspection]:
     """Have the service copy the recovery point to the scratch blob, and look until it has.
 
     Raises:

@@ -4,7 +4,7 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.errors import StepFailedError
+from shared.errors import StepFailedError, TidemarkError
 from shared.events import log_event
 from shared.jobs.request import put_on_record
 from shared.jobs.stage_events import STAGE_EVENTS
@@ -33,7 +33,7 @@ async def inspect_all(services: Services, task: JobKind) -> None:
         try:
             if await services.records.point_times(disk):
                 await open_inspection(services, task, disk, LATEST, inspection)
-        except AzureError as error:
+        except (AzureError, TidemarkError) as error:
             await record_failure(services, disk, STAGE_EVENTS[task, Stage.FAILED], error)
 
 

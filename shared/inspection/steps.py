@@ -9,7 +9,7 @@ from shared.inspection.begin import begin_inspection
 from shared.inspection.compare import compare
 from shared.inspection.end import end_as_it_is, end_inspection
 from shared.inspection.gone import conclude_gone
-from shared.inspection.promote import promote
+from shared.inspection.promote import promote_to_scratch
 from shared.jobs.loop import Procedure, continue_job
 from shared.model.inspection import Inspection
 from shared.model.job import ENDS, Next, Stage
@@ -52,7 +52,7 @@ _INSPECTION = Procedure[Inspection](
     rows=lambda services: services.inspections,
     steps={
         Stage.REQUESTED: begin_inspection,
-        Stage.PROMOTING: _or_gone(promote),
+        Stage.PROMOTING: _or_gone(promote_to_scratch),
         Stage.COMPARING: _or_gone(compare),
         Stage.ENDING: end_inspection,
     },

@@ -100,32 +100,40 @@ async def _go_on[Kept: (Restore, Inspection)](
     job: Kept,
     etag: str,
 ) -> None:
-    then, delay = await _step(services, procedure, job)
+    is_over = message.given_up and job.is_out_of_patience(services.now())
+    then, delay = await (_end(services, procedure, job) if is_over else _step(services, procedure, job))
     try:
         await procedure.rows(services).put(then, etag)
     except RecordConflictError:
         # Whoever was faster may be dead by now; and it may have been this very write, sent twice by the SDK.
-        await services.queues.send(message, AFTER_CONFLICT)
+        await services.queues.send(job.message, AFTER_CONFLICT)
         return
     _log(procedure, job, then)
     if then.has_ended:
         await procedure.tidy_up(services, then)
     else:
-        await services.queues.send(message, delay)
+        await services.queues.send(then.message, delay)
+
+
+async def _end[Kept: (Restore, Inspection)](services: Services, procedure: Procedure[Kept], job: Kept) -> Next[Kept]:
+    """End a job that is out of patience, whose worker has died each time."""
+    return _cleaned_up(procedure, job, Next(await _out_of_patience(services, procedure, job)))
 
 
 async def _step[Kept: (Restore, Inspection)](services: Services, procedure: Procedure[Kept], job: Kept) -> Next[Kept]:
     """Do a step; whatever goes wrong is put on the row, and tells how to go on."""
-    if job.is_out_of_patience(services.now()):  # its worker has died each time
-        then, delay = await _out_of_patience(services, procedure, job), timedelta()
-    else:
-        try:
-            then, delay = await procedure.steps[job.state](services, job)
-            then = then.out_of_trouble() if then.attempt == job.attempt else then
-        except Exception as error:  # noqa: BLE001 - nothing may keep a job, and its disk, waiting without an end
-            then, delay = await _after_error(services, procedure, job, error)
-    is_ending = job.state is not Stage.ENDING and then.state in procedure.cleaned_up
-    return Next(then.to_its_end()) if is_ending else Next(then, delay)
+    try:
+        then, delay = await procedure.steps[job.state](services, job)
+        then = then.out_of_trouble() if then.attempt == job.attempt else then
+    except Exception as error:  # noqa: BLE001 - nothing may keep a job, and its disk, waiting without an end
+        then, delay = await _after_error(services, procedure, job, error)
+    return _cleaned_up(procedure, job, Next(then, delay))
+
+
+def _cleaned_up[Kept: (Restore, Inspection)](procedure: Procedure[Kept], before: Kept, then: Next[Kept]) -> Next[Kept]:
+    """Have a job that has come to an end be cleaned up after first, where it is to be."""
+    is_ending = before.state is not Stage.ENDING and then.job.state in procedure.cleaned_up
+    return Next(then.job.to_its_end()) if is_ending else then
 
 
 async def _after_error[Kept: (Restore, Inspection)](

@@ -122,7 +122,7 @@ async def _report_step(services: Services, queue: str, message: RestoreMessage |
     if not await _is_on_record(services, message) and message.request:
         await request_job(services, message.kind, message.request.encode(), message.job)
     elif await _note(services, queue, message):
-        await services.queues.send(message, LONGEST_CHECK_DELAY)
+        await services.queues.send(replace(message, given_up=True), LONGEST_CHECK_DELAY)
 
 
 async def _report_restore(services: Services, queue: str, body: bytes, _: str) -> None:

@@ -1,15 +1,21 @@
-"""The messages on the queues between the steps of a run or a restore. They carry no secret, and fit in 64 KiB."""
+"""The messages on the queues between the steps of a run or a restore. They carry no secret, and fit in 64 KiB.
 
+Each says by which schema it was written; what people put on a queue says none.
+"""
+
+import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from pydantic import AwareDatetime, NonNegativeInt, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from shared.errors import UnreadableError
 from shared.model.addresses import BlobAddress
 from shared.model.job import JobKind, job_row
 from shared.model.names import disk_key, lease_id, run_id
+from shared.model.schema import SCHEMA_PROPERTY, require_known, with_schema
 
 
 class MessageError(UnreadableError):
@@ -31,16 +37,25 @@ class Message(ABC):
 
         Raises:
             MessageError: the body is not such a message.
+            UnknownSchemaError: a newer release wrote it.
         """
         try:
-            return _adapter(cls).validate_json(body, extra="forbid")
+            told = from_json(body)
+        except ValueError as error:
+            raise MessageError(f"not a {cls.__name__}: invalid JSON: {error}") from None
+        if isinstance(told, dict):
+            require_known(told, f"a {cls.__name__} of {told.get('disk', 'all disks')}")
+            told.pop(SCHEMA_PROPERTY, None)
+        try:
+            return _adapter(cls).validate_python(told, extra="forbid")
         except ValidationError as error:
             raise MessageError(f"not a {cls.__name__}: {mistakes(error)}") from None
 
     @property
     def body(self) -> str:
         """Write it as JSON."""
-        return _adapter(type(self)).dump_json(self).decode()
+        told = with_schema(_adapter(type(self)).dump_python(self, mode="json"))
+        return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
 _ADAPTERS: dict[type[Message], TypeAdapter[Any]] = {}
@@ -163,10 +178,13 @@ class RestoreMessage(JobMessage):
     Attributes:
         restore: the restore's id.
         request: the request, as JSON, where it could not be put on record yet.
+        given_up: whether the queue has given up the message before: then a restore that is out of patience ends, and
+            the step that nobody has come back from is not tried again.
     """
 
     restore: str
     request: str = ""
+    given_up: bool = False
 
     @property
     def kind(self) -> JobKind:
@@ -218,9 +236,11 @@ class InspectionMessage(InspectedMessage):
 
     Attributes:
         request: the request, as JSON, where it could not be put on record yet.
+        given_up: as of a restore.
     """
 
     request: str = ""
+    given_up: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

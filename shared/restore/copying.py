@@ -24,7 +24,7 @@ from shared.points.versions import point_of, version_of
 from shared.restore.carry import carry
 
 
-async def promote(services: Services, restore: Restore) -> Next[Restore]:
+async def promote_to_backup(services: Services, restore: Restore) -> Next[Restore]:
     """Copy the recovery point over the target's backup blob, or to a new one; the blob's own snapshots stay.
 
     Raises:

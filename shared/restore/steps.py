@@ -8,7 +8,7 @@ from shared.model.messages import RestoreMessage
 from shared.model.restore import Restore
 from shared.restore.adopt import done, end_restore, prove_and_adopt
 from shared.restore.begin import begin_restore
-from shared.restore.copying import copy_back, promote
+from shared.restore.copying import copy_back, promote_to_backup
 from shared.restore.end import clean_up_or_leave, is_adopted, let_go
 
 
@@ -31,7 +31,7 @@ _RESTORE = Procedure[Restore](
     rows=lambda services: services.restores,
     steps={
         Stage.REQUESTED: begin_restore,
-        Stage.PROMOTING: promote,
+        Stage.PROMOTING: promote_to_backup,
         Stage.COPYING: copy_back,
         Stage.PROVING: prove_and_adopt,
         Stage.ENDING: end_restore,

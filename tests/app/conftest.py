@@ -1,4 +1,4 @@
-"""The local Azure is started once; each test finds it empty."""
+"""Each test finds the local Azure empty."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -6,14 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.local_azure import LocalAzure, run_local_azure
+from infra.local.local_azure import LocalAzure
 from tests.app.cloud import Cloud
-
-
-@pytest.fixture(scope="session")
-async def azure() -> AsyncIterator[LocalAzure]:
-    async with run_local_azure() as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,24 +1,17 @@
 import itertools
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
-from infra.local.azurite import Account, Azurite, run_azurite
+from infra.local.azurite import Account, Azurite
 from infra.local.gateway import Gateway, run_gateway
+from tests.accounts import BEHIND_A_GATEWAY
 from tests.gateway.page_blobs import NewBlob, PageBlob
 
 API_VERSION = "2025-11-05"
-DISKS, BACKUPS = Account.named("diskaccount"), Account.named("backupaccount")
-
-
-@pytest.fixture(scope="session")
-async def azurite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Azurite]:
-    folder: Path = tmp_path_factory.mktemp("azurite")
-    async with run_azurite([DISKS, BACKUPS], folder) as running:
-        yield running
+DISKS, BACKUPS = BEHIND_A_GATEWAY
 
 
 @pytest.fixture(scope="session")

@@ -6,15 +6,9 @@ from pathlib import Path
 import pytest
 from azure.storage.queue.aio import QueueServiceClient
 
-from infra.local.azurite import Azurite, run_azurite
+from infra.local.azurite import Azurite
 from infra.local.host.process import HostProcess
 from tests.host.sample import ACCOUNT, Sample
-
-
-@pytest.fixture(scope="session")
-async def azurite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Azurite]:
-    async with run_azurite([ACCOUNT], tmp_path_factory.mktemp("azurite")) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

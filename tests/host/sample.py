@@ -13,13 +13,15 @@ from typing import Any, overload
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from infra.local.azurite import Account, Azurite
+from infra.local.azurite import Azurite
 from infra.local.host.forked import fork
 from infra.local.host.process import HostProcess, run_host
+from tests.accounts import OF_THE_HOST
 
-ACCOUNT = Account.named("hosttests")
+ACCOUNT = OF_THE_HOST
 ONCE_IN_FOUR_YEARS = "0 0 0 29 2 *"
 PATIENCE_SECONDS = 60.0
+POLLING_SECONDS = 0.2
 _APP = Path(__file__).parent / "app"
 
 
@@ -77,7 +79,8 @@ class Sample:
     ) -> AsyncIterator[HostProcess]:
         """Run the app in a host whose log is `log`, and release what holds before it is stopped."""
         environment = {**self.settings, **(settings or {})}
-        async with run_host(self.app, environment, message_lease=message_lease, log=self.log, start=fork) as host:
+        how: dict[str, Any] = {"message_lease": message_lease, "max_polling_interval": POLLING_SECONDS}
+        async with run_host(self.app, environment, **how, log=self.log, start=fork) as host:
             try:
                 yield host
             finally:

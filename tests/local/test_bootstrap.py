@@ -113,6 +113,9 @@ class Machine:
         return process.returncode, printed
 
 
+AT_ONCE = f"-n {min(3 * (os.cpu_count() or 1), 8)} --dist worksteal"
+
+
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     machine = Machine(tmp_path)
@@ -266,12 +269,15 @@ def test_bytecode_is_kept_whatever_the_environment_says(ready: Machine) -> None:
 
 def test_test_lints_checks_types_and_tests_in_this_order(ready: Machine) -> None:
     code, printed = ready.run("test", "-k", "something")
-    workers = min(2 * (os.cpu_count() or 1), 8)
-    at_once = f"-n {workers} --dist worksteal"
-    steps = ["ruff check .", "ruff format --check .", "mypy .", f"pytest {at_once} -k something"]
+    steps = ["ruff check .", "ruff format --check .", "mypy .", f"pytest {AT_ONCE} -k something"]
     assert printed.splitlines() == [f"tidemark: {step}" for step in steps]
     assert [line.partition(" -m ")[2] for line in ready.log[-4:]] == steps
     assert code == 5
+
+
+def test_a_run_of_all_tests_is_measured(ready: Machine) -> None:
+    _, printed = ready.run("test")
+    assert printed.splitlines()[-1] == f"tidemark: pytest {AT_ONCE} --cov --cov-report=term"
 
 
 @pytest.mark.parametrize("command", ["test", "lint"])

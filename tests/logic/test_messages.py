@@ -23,6 +23,7 @@ from shared.model.messages import (
     RunMessage,
 )
 from shared.model.names import disk_key, run_id
+from shared.model.schema import SCHEMA
 
 DISK = "https://disks.blob.core.windows.net/vhds/vm%201/os.vhd"
 SNAPSHOT = "2026-11-22T12:34:56.1234567Z"
@@ -131,7 +132,13 @@ def test_a_refusal_does_not_repeat_what_was_sent() -> None:
 def test_the_message_of_a_restore_names_the_disk_whose_point_is_restored() -> None:
     message = RestoreMessage(disk=DISK, restore="6f3c1d2e")
     assert message.address.url == DISK
-    assert json.loads(message.body) == {"disk": DISK, "restore": "6f3c1d2e", "request": ""}
+    assert json.loads(message.body) == {
+        "schema": SCHEMA,
+        "disk": DISK,
+        "restore": "6f3c1d2e",
+        "request": "",
+        "given_up": False,
+    }
 
 
 def test_a_refusal_does_not_repeat_what_was_sent_to_a_restore() -> None:
@@ -143,7 +150,7 @@ def test_a_refusal_does_not_repeat_what_was_sent_to_a_restore() -> None:
 def test_the_message_of_an_inspection_names_the_disk_whose_point_is_inspected() -> None:
     message = PartMessage(disk=DISK, task=JobKind.DRILL, inspection="6f3c1d2e", part=7)
     assert message.address.url == DISK
-    assert json.loads(message.body) == {**DRILL, "part": 7}
+    assert json.loads(message.body) == {"schema": SCHEMA, **DRILL, "part": 7}
 
 
 # --- queues (REST: Naming queues and metadata: 3 to 63 lower-case letters, digits and single dashes)

@@ -1,5 +1,6 @@
 """Whatever the release before any schema was told has left in its table and on its queues can be read."""
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -27,6 +28,7 @@ from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
 from shared.model.requests import InspectionRequest, RestoreRequest
 from shared.model.restore import Restore
 from shared.model.run import Kind, Mode
+from shared.model.schema import SCHEMA
 from tests.data.recorded import RELEASE_0, Row, messages, rows
 
 BACKUPS = rows(RELEASE_0, "backups")
@@ -76,6 +78,8 @@ def read_messages() -> Iterable[tuple[str, Any]]:
 def test_every_row_is_read_and_says_what_was_stored(row: Row) -> None:
     stored = from_properties(row)
     said = to_row(read(stored))
+    assert "schema" not in stored
+    assert said["schema"] == SCHEMA
     said_otherwise = {"PartitionKey", "RowKey", "run_opened"}  # an open run has a stage now
     assert {name: said[name] for name in stored.keys() - said_otherwise} == {
         name: value for name, value in stored.items() if name not in said_otherwise
@@ -183,7 +187,9 @@ def test_every_message_of_a_step_says_what_was_put() -> None:
         for body in bodies:
             found = READERS.get(queue, bytes)(body)
             if isinstance(found, Message):
-                assert found.body.encode() == body
+                said = json.loads(found.body)
+                assert said.pop("schema") == SCHEMA
+                assert said == json.loads(body)
 
 
 def test_there_are_messages_that_carry_a_request_and_a_tick_that_has_succeeded() -> None:

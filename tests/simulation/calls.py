@@ -29,12 +29,14 @@ class Invocation:
         began: when, UTC.
         dead: whether its process has died: none of its calls does anything any more.
         paused: whether it hangs: none of its calls gets its turn.
+        errors: how many of its calls the service has answered with an error by chance.
     """
 
     name: str
     began: datetime
     dead: bool = False
     paused: bool = False
+    errors: int = 0
 
 
 class Fate(NamedTuple):
@@ -159,6 +161,7 @@ class Calls:
             with contextlib.suppress(Exception):
                 effect()
         if error:
+            invocation.errors += 1
             raise error
         self.kill(invocation)
         raise Crash
@@ -184,4 +187,7 @@ class Calls:
 
     def _error(self) -> AzureError:
         lost, cut_short = ServiceResponseError("the answer was lost"), IncompleteReadError("the answer was cut short")
-        return self.rng.choice((refusal(500, "InternalError"), refusal(503, "ServerBusy"), lost, cut_short))
+        told_at_length = refusal(502, "")
+        told_at_length.message = "<p>Bad gateway</p>" * 5000  # as a proxy may: more than a table takes in a text
+        busy = refusal(500, "InternalError"), refusal(503, "ServerBusy")
+        return self.rng.choice((*busy, lost, cut_short, told_at_length))

@@ -34,6 +34,9 @@ TICKS_TO_RECOVER = 3
 """Ticks within which every disk has a new recovery point once nothing goes wrong any more."""
 
 _TICK = timedelta(hours=12)
+_NAMES = (*[("os", "data")] * 6, ("o" * 960, "\N{CJK UNIFIED IDEOGRAPH-78C1}" * 90))
+"""Names of disks; of the last two the backups, and their full copies, have names and URLs nearly as long as may be."""
+
 _MODES = ("incremental", "incremental", "incremental", "full")
 
 
@@ -48,7 +51,7 @@ class History:
     def __init__(self, seed: int) -> None:
         self._rng = rng = random.Random(seed)
         self.world = World()
-        disks = [DISKS.blob(f"{name}.vhd") for name in ("os", "data")[: rng.choice((1, 1, 2))]]
+        disks = [DISKS.blob(f"{name}.vhd") for name in rng.choice(_NAMES)[: rng.choice((1, 1, 2))]]
         for disk in disks:
             self.world.blobs[disk] = _new_disk(self.world, rng)
         fates = rng.sample(CHANGE_FATES, rng.randint(1, len(CHANGE_FATES)))

@@ -1,6 +1,7 @@
 """The functions host of a history: it starts functions, delivers messages, and takes back those that failed."""
 
 import asyncio
+import json
 import random
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -210,6 +211,10 @@ class Host:
         end = running.task.result()
         self._note(f"{running.invocation.name}: {end}")
         message = running.message
+        if message and message.queue in (CONTINUE_RESTORE_QUEUE, CONTINUE_INSPECTION_QUEUE):
+            about = json.loads(message.body)
+            job = about.get("restore") or about.get("inspection")
+            self._world.unlucky[job] = self._world.unlucky[job] + 1 if running.invocation.errors else 0
         if message is None or end == "done" or message.is_duplicate:
             return
         if message.deliveries >= _MOST_DELIVERIES:

@@ -8,7 +8,7 @@ from shared.inspection.conclude import BUILT_ON
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.inspection import Inspection
-from shared.model.job import Stage
+from shared.model.job import FEWEST_FAILURES, Stage
 from shared.model.names import (
     COPY_METADATA,
     DRILL_METADATA,
@@ -86,13 +86,18 @@ def _of_rotten(world: World, restore: Restore) -> bool:
 
 
 def is_explained(world: World, restore: Restore) -> bool:
-    """Tell whether a restore has a reason not to come to its good end: a foreign hand, or a copy that went wrong."""
+    """Tell whether a restore has a reason not to come to its good end: a foreign hand, a bad copy, or bad luck."""
     disks = [BlobAddress.parse(url) for url in (restore.disk, restore.target) if url]
-    if world.forbidden & {disk.parent for disk in disks}:
+    if world.forbidden & {disk.parent for disk in disks} or _is_unlucky(world, restore.restore):
         return True
     return (restore.restore in world.spoiled or _of_rotten(world, restore)) or any(
         world.is_meddled(disk, restore.requested) for disk in disks
     )
+
+
+def _is_unlucky(world: World, job: str) -> bool:
+    """Tell whether so many steps in a row have met an error by chance, the one that is under way too, as may be."""
+    return world.unlucky[job] >= FEWEST_FAILURES - 1
 
 
 def _written(world: World, restore: Restore) -> list[BlobAddress]:
@@ -161,6 +166,8 @@ def inspection_written(world: World, before: Inspection, then: Inspection) -> No
 
 def _may_fail(world: World, inspection: Inspection) -> bool:
     """Tell whether an inspection has a reason to fail: its recovery point is spoilt, or a copy did not go well."""
+    if _is_unlucky(world, inspection.inspection):
+        return True
     if inspection.inspection in world.spoiled or world.is_meddled(inspection.address, inspection.requested):
         return True
     point = world.points.get(disk_key(inspection.address), {}).get(f"point-{inspection.recovery_point}")

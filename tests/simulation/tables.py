@@ -188,12 +188,15 @@ class SimulatedRestores(JobRows[Restore]):
         return (from_row(Restore, found[0]), found[1]) if found else None
 
     async def of(self, disk: BlobAddress) -> list[Restore]:
-        rows = await self._calls.read(lambda: list(self._world.restore_rows()))
-        return [restore for restore in rows if restore.disk and restore.address == disk]
+        return await self._calls.read(lambda: self._of(disk))
 
     async def open(self, disk: BlobAddress | None = None) -> list[Restore]:
-        rows = await self._calls.read(lambda: list(self._world.restore_rows()))
-        return [restore for restore in rows if not restore.has_ended and disk in (None, restore.address)]
+        rows = await self._calls.read(lambda: self._of(disk) if disk else list(self._world.restore_rows()))
+        return [restore for restore in rows if not restore.has_ended]
+
+    def _of(self, disk: BlobAddress) -> list[Restore]:
+        rows = [entity for (partition, _), (entity, _) in self._world.restores.items() if partition == disk_key(disk)]
+        return [from_row(Restore, row) for row in rows]
 
     async def put(self, restore: Restore, etag: str) -> None:
         row, entity, began = _row_of_restore(restore), to_row(restore), CURRENT.get().began

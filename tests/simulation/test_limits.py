@@ -3,8 +3,9 @@
 Where each limit is from is told in `tests.simulation.limits`; what Azurite refuses too, in `tests/conformance`.
 """
 
+import json
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
@@ -12,8 +13,11 @@ from azure.data.tables import TableTransactionError
 
 from shared.azure.answers import error_code
 from shared.limits import PAGE
+from shared.model.job import Stage
+from shared.model.names import RESTORE_REQUESTS_QUEUE
 from tests.conformance.in_memory import SimulatedCloud
 from tests.simulation import limits
+from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
 from tests.simulation.world import DISKS
@@ -186,3 +190,34 @@ async def test_a_premium_disk_that_was_just_snapshotted_waits_for_the_next_tick(
     await scene.pass_time(HALF_A_DAY)
     assert len(scene.world.points_of(scene.disk)) == 1
     assert len(scene.world.heartbeats) == 1
+
+
+async def refuse_at_length(*_: Any, **__: Any) -> NoReturn:
+    error = refusal(403, "AuthorizationFailure")
+    error.message = "<p>Forbidden</p>" * 5000  # as a proxy may: more than a table takes in a text
+    raise error
+
+
+async def test_an_error_that_is_told_at_length_is_on_record_all_the_same() -> None:
+    scene = Scene()
+    scene.services.blobs.put_from_url = refuse_at_length
+    await scene.tick()
+    await scene.pass_time(timedelta(hours=1))
+    assert error_of(scene).startswith("AuthorizationFailure (403): <p>Forbidden</p>")
+    assert error_of(scene).endswith("open the account's firewall to the function app, or allow the way it signs in.")
+
+
+async def test_a_restore_that_is_refused_at_length_says_why_and_ends() -> None:
+    scene = Scene()
+    await scene.tick()
+    await scene.pass_time(timedelta(hours=1))
+    scene.services.copies.start = refuse_at_length
+    scene.world.enqueue(
+        RESTORE_REQUESTS_QUEUE,
+        json.dumps({"disk": scene.disk.url, "point": "latest", "target": DISKS.blob("new.vhd").url}).encode(),
+    )
+    await scene.pass_time(timedelta(days=1))
+    [restore] = scene.world.restore_rows()
+    assert restore.state is Stage.FAILED
+    assert "AuthorizationFailure (403): <p>Forbidden</p>" in restore.reason
+    assert restore.ended

@@ -6,8 +6,9 @@ import pytest
 
 from shared.model.job import Stage
 from shared.model.messages import RestoreMessage
-from shared.model.names import CONTINUE_RESTORE_QUEUE
+from shared.model.names import CONTINUE_RESTORE_QUEUE, disk_key
 from shared.model.point import PointState
+from shared.model.schema import SCHEMA
 from tests.data.recorded import RELEASE_0, messages
 from tests.simulation import model, ticks
 from tests.simulation.recorded import upgraded
@@ -80,3 +81,12 @@ async def test_after_the_next_tick_every_disk_is_backed_up_and_nothing_is_left_b
     due = model.backed_up(world, gone_on.services.settings)
     assert len(due) > 10
     assert [disk.blob for disk in due if max(point.time for point in world.points_of(disk)) < tick.isoformat()] == []
+
+
+async def test_what_went_on_is_written_by_the_schema_of_this_release(gone_on: Scene) -> None:
+    world = gone_on.world
+    await gone_on.tick()
+    await gone_on.pass_time(6 * HOUR)
+    rows = [world.records[disk_key(disk)][0] for disk in model.backed_up(world, gone_on.services.settings)]
+    assert len(rows) > 10
+    assert {row.get("schema") for row in rows} == {SCHEMA}

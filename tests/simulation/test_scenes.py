@@ -10,7 +10,7 @@ from shared.errors import SourceGoneError
 from shared.model.batches import SILENT_FOR
 from shared.model.job import Stage
 from shared.model.messages import FinishMessage
-from shared.model.names import CONTINUE_RESTORE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, disk_key
+from shared.model.names import CONTINUE_RESTORE_QUEUE, DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, disk_key
 from shared.model.run import Kind
 from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
@@ -161,6 +161,19 @@ async def test_a_request_that_the_table_and_a_queue_refuse_at_once_has_its_one_o
     await scene.pass_time(HOUR)
     [restore] = scene.world.restore_rows()
     assert (restore.restore, restore.state) == (asked, Stage.REFUSED)
+
+
+@pytest.mark.parametrize("queue", [RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, DRILL_QUEUE])
+async def test_a_job_whose_steps_went_wrong_before_the_app_was_stopped_for_a_day_goes_on(queue: str) -> None:
+    scene = await backed_up()
+    scene.world.forbidden.add(OWN)
+    ask(scene, queue)
+    await scene.pass_time(timedelta(minutes=10))
+    scene.world.now += DAY
+    scene.world.forbidden.clear()
+    await scene.pass_time(HOUR)
+    rows = [*scene.world.restore_rows(), *(found for found, _ in scene.world.inspections.values())]
+    assert [row.state for row in rows] == [Stage.DONE], rows[0].reason
 
 
 async def test_a_verify_of_which_nothing_can_be_told_ends() -> None:

@@ -1,6 +1,7 @@
 """The world of a history: blobs, table, queues and clock, and what has become of them."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from shared.model.inspection import Inspection
 from shared.model.names import DRILL_METADATA, RESTORE_METADATA, backup_blob_name, disk_key
 from shared.model.point import RecoveryPoint
 from shared.model.restore import Restore
+from shared.model.schema import is_known
 from shared.settings import SourceDisk
 from tests.simulation import limits
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, same_content
@@ -112,6 +114,7 @@ class World:
         meddled: when a foreign hand last did something to a disk or to its backups.
         written: what each restore has written to.
         spoiled: restores of which a copy did not succeed, or not well.
+        unlucky: of each restore and inspection, how many steps in a row have met an error of the service by chance.
         calm_since: since when nothing goes wrong any more.
         violations: what was found to be wrong.
     """
@@ -149,6 +152,7 @@ class World:
     meddled: dict[BlobAddress, datetime] = field(default_factory=dict)
     written: dict[str, set[BlobAddress]] = field(default_factory=dict)
     spoiled: set[str] = field(default_factory=set)
+    unlucky: Counter[str] = field(default_factory=Counter)
     calm_since: datetime = _NEVER
     violations: list[str] = field(default_factory=list)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
@@ -295,9 +299,10 @@ class World:
         return sorted(self.points.get(disk_key(disk), {}).values(), key=lambda point: point.time)
 
     def restore_rows(self) -> Iterator[Restore]:
-        """Give the rows of all restores."""
+        """Give the rows of all restores that this release can read."""
         for entity, _ in self.restores.values():
-            yield from_row(Restore, entity)
+            if is_known(entity):
+                yield from_row(Restore, entity)
 
     def meddle(self, disk: BlobAddress) -> None:
         """Note that a foreign hand has done something to a disk or to its backups."""

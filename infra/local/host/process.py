@@ -121,7 +121,7 @@ async def run_host(
     settings: Mapping[str, str],
     *,
     message_lease: float = 600,
-    max_polling_interval: float = 0.2,
+    max_polling_interval: float = 1.0,
     log: Path | None = None,
     log_everything: bool = False,
     start: Start = execute,

@@ -16,6 +16,7 @@ from shared.model.inspection import Inspection
 from shared.model.job import ENDS, JobKind, job_row
 from shared.model.names import disk_key
 from shared.model.restore import Restore
+from shared.model.schema import UnknownSchemaError
 
 UNREADABLE_PARTITION = "restore-requests"
 """Where the rows of requests are that name no disk: no disk's partition is named so, they all have a `|`."""
@@ -60,9 +61,11 @@ class JobRows[Kept: (Restore, Inspection)]:
         conditions = ["PartitionKey eq @disk"] if disk else []
         conditions += [f"({rows})", *([condition] if condition else [])]
         parameters = {"disk": disk_key(disk)} if disk else {}
+        # A row that somebody has spoilt stops no other; one of a newer release stops its own disk.
+        spoilt = (ValidationError,) if disk else (ValidationError, UnknownSchemaError)
         found: list[Kept] = []
         async for row in self._table.query_entities(" and ".join(conditions), parameters=parameters):
-            with contextlib.suppress(ValidationError):  # a row that somebody has spoilt stops no other
+            with contextlib.suppress(*spoilt):
                 found.append(from_row(self._kept, from_properties(row)))
         return found
 

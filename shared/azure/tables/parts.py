@@ -8,10 +8,11 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from shared.azure.tables.rows import from_properties, to_properties
+from shared.azure.tables.rows import from_properties, require_readable, to_properties
 from shared.model.inspection import Compared, Inspection
 from shared.model.messages import PartMessage
 from shared.model.names import RUN_SEPARATOR, disk_key
+from shared.model.schema import with_schema
 from shared.model.texts import cut
 
 
@@ -28,21 +29,24 @@ class Parts:
 
     async def add(self, inspection: Inspection, part: PartMessage, bytes_compared: int, differs: str) -> None:
         """Note that a part is compared: how many bytes of it were read of each side, and where they differ."""
-        values = to_properties({"bytes": bytes_compared, "differs": cut(differs)})
+        values = to_properties(with_schema({"bytes": bytes_compared, "differs": cut(differs)}))
         entity = {"PartitionKey": _partition(inspection), "RowKey": _row_of(part.part), **values}
         await self._parts.upsert_entity(entity, UpdateMode.REPLACE)
 
     async def is_compared(self, inspection: Inspection, part: int) -> bool:
         """Tell whether a part is compared."""
         try:
-            await self._parts.get_entity(_partition(inspection), _row_of(part), select=["RowKey"])
+            row = await self._parts.get_entity(_partition(inspection), _row_of(part))
         except ResourceNotFoundError:
             return False
+        require_readable(from_properties(row))
         return True
 
     async def compared(self, inspection: Inspection) -> Compared:
         """Add up what is compared."""
         rows = [from_properties(row) async for row in self._rows(inspection)]
+        for row in rows:
+            require_readable(row)
         return Compared(
             parts=frozenset(int(row["RowKey"]) for row in rows),
             bytes_compared=sum(row["bytes"] for row in rows),

@@ -20,6 +20,7 @@ from shared.model.addresses import AddressError, BlobAddress, is_url_of_another
 from shared.model.disk import DISK_ROW, DiskRecord
 from shared.model.names import disk_key
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
+from shared.model.schema import with_schema
 from shared.model.tick import DueDisk
 
 POISON_PARTITION = "poison"
@@ -27,10 +28,6 @@ POISON_PARTITION = "poison"
 
 TRIES = 20
 """How often a row is read and written again that somebody else writes to at the same time."""
-
-
-_KNOWN = frozenset({"state", "damage", "verified"})
-"""What a recovery point's row says of what is known of it."""
 
 
 class RecordConflictError(TidemarkError):
@@ -175,10 +172,8 @@ class Records:
 
     async def mark(self, disk: BlobAddress, point: RecoveryPoint) -> None:
         """Put on record what is known of a recovery point now; one that is not on record any more is fine."""
-        values = {name: value for name, value in to_properties(to_row(point)).items() if name in _KNOWN}
-        row = {"PartitionKey": disk_key(disk), "RowKey": point.row_key, **values}
         with contextlib.suppress(ResourceNotFoundError):
-            await self._table.update_entity(row, UpdateMode.MERGE)
+            await self._table.update_entity(_keyed(disk, point.row_key, to_row(point)), UpdateMode.MERGE)
 
     async def points(self, disk: BlobAddress) -> list[RecoveryPoint]:
         """Read all recovery points of a disk, oldest first."""
@@ -194,8 +189,8 @@ class Records:
 
     async def keep_poison(self, message_id: str, values: dict[str, str]) -> None:
         """Keep a message that a queue has given up and that belongs to no disk."""
-        row = {"PartitionKey": POISON_PARTITION, "RowKey": message_id, **values}
-        await self._table.upsert_entity(row, UpdateMode.REPLACE)
+        row = {"PartitionKey": POISON_PARTITION, "RowKey": message_id, **with_schema(values)}
+        await self._table.upsert_entity(to_properties(row), UpdateMode.REPLACE)
 
     async def seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         """Advance the record and write its recovery point, both or neither (REST: entity group transactions).

@@ -1,4 +1,4 @@
-"""How values become rows of a table, and rows become values again."""
+"""How values become rows of a table, and rows become values again; a row says by which schema it was written."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +11,7 @@ from shared.model.inspection import Inspection
 from shared.model.job import Stage
 from shared.model.point import RecoveryPoint
 from shared.model.restore import Restore
+from shared.model.schema import require_known, with_schema
 
 type Kept = DiskRecord | RecoveryPoint | Restore | Inspection
 
@@ -21,15 +22,17 @@ def to_row(value: Kept) -> dict[str, Any]:
     """Write a value as flat properties; those of an open run start with `run_`."""
     row: dict[str, Any] = _ADAPTERS[type(value)].dump_python(value, exclude_none=True)
     run = row.pop("run", {}) if isinstance(value, DiskRecord) else {}
-    return row | {f"{_RUN_PREFIX}{name}": value for name, value in run.items()}
+    return with_schema(row | {f"{_RUN_PREFIX}{name}": value for name, value in run.items()})
 
 
 def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection)](kind: type[Read], row: dict[str, Any]) -> Read:
     """Read what `to_row` wrote.
 
     Raises:
+        UnknownSchemaError: a newer release wrote it.
         ValidationError: it is none of this kind: somebody has spoilt it.
     """
+    require_readable(row)
     run = {name.removeprefix(_RUN_PREFIX): value for name, value in row.items() if name.startswith(_RUN_PREFIX)}
     value: Read = _ADAPTERS[kind].validate_python(_upgraded(row) | ({"run": _upgraded_run(run)} if run else {}))
     return value
@@ -48,6 +51,16 @@ def _upgraded_run(run: dict[str, Any]) -> dict[str, Any]:
         return run
     is_applied = run.get("position", 0) == run.get("size")
     return {**run, "state": Stage.SEALING if is_applied else Stage.COPYING}
+
+
+def require_readable(row: Mapping[str, Any]) -> None:
+    """Refuse a row that a newer release wrote, of which nothing may be taken for granted.
+
+    Raises:
+        UnknownSchemaError: it did.
+    """
+    where = " of ".join(str(row[name]) for name in ("RowKey", "PartitionKey") if name in row)
+    require_known(row, f"the row {where or row.get('disk', '')}")
 
 
 def to_properties(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,82 @@
+"""Every row in Azurite's tables says by which schema it was written, and one of a newer release is left as it is."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableClient
+
+from shared.model.disk import DISK_ROW
+from shared.model.inspection import Inspection
+from shared.model.job import JobKind
+from shared.model.messages import PartMessage
+from shared.model.names import BACKUPS_TABLE, PARTS_TABLE, disk_key
+from shared.model.schema import SCHEMA, UnknownSchemaError
+from tests.conformance.on_azurite import AzuriteCloud, People
+from tests.conformance.test_records import NOON, point_of, record_of, times
+from tests.conformance.test_restore_rows import restore_of
+
+NEWER = {"schema": SCHEMA + 1, "run_began": "another name"}
+
+
+async def rows_of(table: TableClient, partition: str) -> list[dict[str, Any]]:
+    query = "PartitionKey ge @partition and PartitionKey lt @end"
+    found = table.query_entities(query, parameters={"partition": partition, "end": f"{partition}~"})
+    return [{**row} async for row in found]
+
+
+async def test_every_row_says_by_which_schema_it_was_written(on_azurite: AzuriteCloud, people: People) -> None:
+    disk, services = on_azurite.disks.blob("disk.vhd"), on_azurite.services
+    drill = Inspection.of("d1", JobKind.DRILL, disk.url, "latest", datetime.now(UTC))
+    await services.records.put(disk, record_of(on_azurite, disk), None)
+    found = await services.records.get(disk)
+    assert found
+    await services.records.seal(disk, *found, await point_of(on_azurite, disk, times(2)[0]))
+    await services.records.add_points(disk, [await point_of(on_azurite, disk, times(2)[1])])
+    await services.restores.add(restore_of(on_azurite))
+    await services.inspections.add(drill)
+    await services.parts.add(drill, PartMessage(disk=disk.url, task=JobKind.DRILL, inspection="d1", part=3), 4096, "")
+    message = f"message-{disk.container}"
+    await services.records.keep_poison(message, {"queue": "plan-changes", "reason": "none", "body": "{}"})
+    async with people.azure.tables() as tables:
+        rows = await rows_of(tables.get_table_client(BACKUPS_TABLE), disk_key(disk))
+        rows += await rows_of(tables.get_table_client(PARTS_TABLE), disk_key(disk))
+        rows += [
+            row for row in await rows_of(tables.get_table_client(BACKUPS_TABLE), "poison") if row["RowKey"] == message
+        ]
+    assert len(rows) == 7
+    assert {row["schema"].value for row in rows} == {SCHEMA}
+
+
+async def test_a_recovery_point_of_an_older_release_is_marked_by_the_schema_of_this_one(
+    on_azurite: AzuriteCloud, people: People
+) -> None:
+    disk, records = on_azurite.disks.blob("disk.vhd"), on_azurite.services.records
+    point = await point_of(on_azurite, disk, times(1)[0])
+    await records.add_points(disk, [point])
+    async with people.azure.tables() as tables:
+        table = tables.get_table_client(BACKUPS_TABLE)
+        [row] = await rows_of(table, disk_key(disk))
+        await table.update_entity({k: v for k, v in row.items() if k != "schema"}, UpdateMode.REPLACE)
+        await records.mark(disk, point.as_verified(NOON))
+        [row] = await rows_of(table, disk_key(disk))
+    assert row["schema"].value == SCHEMA
+    assert await records.point(disk, point.time) == point.as_verified(NOON)
+
+
+async def test_a_record_of_a_newer_release_is_neither_read_nor_written(
+    on_azurite: AzuriteCloud, people: People
+) -> None:
+    disk, records = on_azurite.disks.blob("disk.vhd"), on_azurite.services.records
+    await records.put(disk, record_of(on_azurite, disk), None)
+    async with people.azure.tables() as tables:
+        table = tables.get_table_client(BACKUPS_TABLE)
+        await table.update_entity({"PartitionKey": disk_key(disk), "RowKey": DISK_ROW, **NEWER}, UpdateMode.MERGE)
+        before = await rows_of(table, disk_key(disk))
+        with pytest.raises(UnknownSchemaError, match=f"row {DISK_ROW} of {disk_key(disk).replace('|', '.')} "):
+            await records.get(disk)
+        with pytest.raises(UnknownSchemaError):
+            await records.update(disk, lambda record: replace(record, last_error="none"))
+        assert await rows_of(table, disk_key(disk)) == before

@@ -1,0 +1,103 @@
+"""What verifies and drills come to where what they look at is damaged, gone or refused, and what they leave."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.inspection.request import inspect_all
+from shared.model.inspection import INSPECTION_KINDS, Inspection
+from shared.model.job import JobKind, Stage
+from shared.model.names import DRILL_QUEUE, VERIFY_QUEUE
+from tests.simulation.scenes import Scene
+from tests.simulation.small import make_small
+
+HOUR = timedelta(hours=1)
+QUEUES = pytest.mark.parametrize("queue", [VERIFY_QUEUE, DRILL_QUEUE])
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch.setattr)
+
+
+async def backed_up() -> Scene:
+    scene = Scene()
+    await scene.tick()
+    await scene.pass_time(HOUR)
+    return scene
+
+
+async def inspected(scene: Scene, queue: str, **request: Any) -> Inspection:
+    """Ask for an inspection, and have it come to its end."""
+    scene.world.enqueue(queue, json.dumps({"disk": scene.disk.url, **request}).encode())
+    return await last(scene)
+
+
+async def last(scene: Scene) -> Inspection:
+    await scene.pass_time(HOUR)
+    *_, (row, _) = scene.world.inspections.values()
+    assert not scene.waiting()
+    return row
+
+
+@pytest.mark.parametrize("task", INSPECTION_KINDS)
+async def test_on_schedule_every_disk_with_a_recovery_point_is_inspected(task: JobKind) -> None:
+    scene = await backed_up()
+    await inspect_all(scene.services, task)
+    row = await last(scene)
+    [point] = scene.world.points_of(scene.disk)
+    assert (row.task, row.state, row.recovery_point) == (task, Stage.DONE, point.time)
+
+
+@pytest.mark.parametrize("task", INSPECTION_KINDS)
+async def test_on_schedule_a_disk_without_a_recovery_point_is_left_alone(task: JobKind) -> None:
+    scene = Scene()
+    await scene.tick()
+    scene.world.messages.clear()
+    await inspect_all(scene.services, task)
+    assert not scene.world.inspections
+    assert not scene.waiting()
+
+
+@QUEUES
+async def test_a_request_that_nobody_can_read_is_refused_under_its_id(queue: str) -> None:
+    scene = await backed_up()
+    asked = scene.world.enqueue(queue, b"the disk of yesterday")
+    row = await last(scene)
+    assert (row.inspection, row.state, row.disk) == (asked, Stage.REFUSED, "")
+    assert row.reason
+
+
+@QUEUES
+async def test_a_disk_that_has_no_recovery_point_at_or_before_that_time_is_refused(queue: str) -> None:
+    row = await inspected(await backed_up(), queue, point="2020-01-01T00:00:00Z")
+    assert row.state is Stage.REFUSED
+    assert "has no recovery point at or before 2020-01-01T00:00:00" in row.reason
+
+
+@QUEUES
+async def test_a_recovery_point_that_is_gone_is_found_to_be(queue: str) -> None:
+    scene = await backed_up()
+    [point] = scene.world.points_of(scene.disk)
+    del scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots[point.backup_snapshot]
+    row = await inspected(scene, queue)
+    assert row.has_ended
+    assert row.state is not Stage.DONE
+    assert row.reason
+
+
+@QUEUES
+async def test_a_recovery_point_that_was_resized_is_found_to_be_damaged_and_no_drill_restores_it(queue: str) -> None:
+    scene = await backed_up()
+    [point] = scene.world.points_of(scene.disk)
+    backup = scene.world.blobs[scene.world.backup_of(scene.disk)]
+    held = backup.snapshots[point.backup_snapshot]
+    backup.snapshots[point.backup_snapshot] = held._replace(pages=(*held.pages, None))
+    row = await inspected(scene, queue)
+    assert row.state is not Stage.DONE
+    assert "when it was sealed" in row.reason
+    drilled = await inspected(scene, DRILL_QUEUE)
+    assert drilled.state is Stage.FAILED
+    assert "when it was sealed" in drilled.reason

@@ -1,0 +1,102 @@
+"""A restore that can't be done is refused once: its row says why and what to do, and nothing is written."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.model.addresses import BlobAddress
+from shared.model.job import Stage
+from shared.model.names import RESTORE_REQUESTS_QUEUE
+from shared.model.restore import Restore
+from tests.simulation.blobs import Blob
+from tests.simulation.scenes import Scene
+from tests.simulation.small import make_small
+from tests.simulation.world import DISKS
+
+HOUR = timedelta(hours=1)
+TARGET = DISKS.blob("restored.vhd")
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch.setattr)
+
+
+async def backed_up() -> Scene:
+    scene = Scene()
+    await scene.tick()
+    await scene.pass_time(HOUR)
+    return scene
+
+
+async def refused(scene: Scene, disk: BlobAddress | None = None, **request: Any) -> Restore:
+    """Ask for a restore, which is to be refused and to change no blob."""
+    before = {address: (blob.etag, list(blob.pages)) for address, blob in scene.world.blobs.items()}
+    body = {"disk": (disk or scene.disk).url, "point": "latest", **request}
+    scene.world.enqueue(RESTORE_REQUESTS_QUEUE, json.dumps(body).encode())
+    await scene.pass_time(HOUR)
+    *_, restore = scene.world.restore_rows()
+    assert restore.state is Stage.REFUSED
+    assert {address: (blob.etag, list(blob.pages)) for address, blob in scene.world.blobs.items()} == before
+    assert not scene.waiting()
+    return restore
+
+
+async def test_a_disk_that_has_no_recovery_point_yet() -> None:
+    restore = await refused(Scene())
+    assert "there is no recovery point of it yet" in restore.reason
+
+
+async def test_a_disk_that_nobody_knows() -> None:
+    restore = await refused(await backed_up(), DISKS.blob("unknown.vhd"))
+    assert "neither SOURCE_DISKS nor the record names it" in restore.reason
+
+
+async def test_a_time_before_the_oldest_recovery_point() -> None:
+    scene = await backed_up()
+    restore = await refused(scene, point="2020-01-01T00:00:00Z")
+    [point] = scene.world.points_of(scene.disk)
+    assert f"the oldest is {point.time}" in restore.reason
+
+
+async def test_a_target_that_is_there() -> None:
+    scene = await backed_up()
+    scene.world.blobs[TARGET] = Blob([9] * 4, scene.world.number)
+    restore = await refused(scene, target=TARGET.url)
+    assert restore.reason.startswith(f"{TARGET.url} exists. What to do: name another target")
+
+
+async def test_a_target_that_is_in_an_account_of_which_no_setting_speaks() -> None:
+    elsewhere = TARGET.url.replace(TARGET.account, "strangers")
+    restore = await refused(await backed_up(), target=elsewhere)
+    assert restore.reason
+
+
+async def test_a_target_that_another_restore_is_under_way_to() -> None:
+    scene = await backed_up()
+    first = scene.world.enqueue(
+        RESTORE_REQUESTS_QUEUE, json.dumps({"disk": scene.disk.url, "point": "latest", "target": TARGET.url}).encode()
+    )
+    while not (TARGET in scene.world.blobs and scene.world.blobs[TARGET].lease):
+        await scene.pass_time(timedelta(seconds=1))
+        assert scene.world.messages, "the first restore has ended"
+    second = scene.world.enqueue(
+        RESTORE_REQUESTS_QUEUE, json.dumps({"disk": scene.disk.url, "point": "latest", "target": TARGET.url}).encode()
+    )
+    await scene.pass_time(HOUR)
+    found = {restore.restore: restore for restore in scene.world.restore_rows()}
+    assert found[first].state is Stage.DONE
+    assert found[second].state is Stage.REFUSED
+    assert f"another restore to {TARGET.url} is under way" in found[second].reason
+
+
+async def test_a_recovery_point_whose_blob_somebody_has_resized() -> None:
+    scene = await backed_up()
+    [point] = scene.world.points_of(scene.disk)
+    backup = scene.world.blobs[scene.world.backup_of(scene.disk)]
+    held = backup.snapshots[point.backup_snapshot]
+    backup.snapshots[point.backup_snapshot] = held._replace(pages=(*held.pages, None))
+    restore = await refused(scene)
+    assert "somebody has changed it" in restore.reason
