@@ -16,6 +16,7 @@ from shared.azure.connections import open_connections
 from shared.azure.heartbeat import Heartbeat
 from shared.azure.queues import QUEUES, Queues
 from shared.azure.sources.page_blobs import SourceDisks
+from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import Records
@@ -77,6 +78,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with open_connections(settings) as connections:
         queues = await connections.queue_service()
         tables = await connections.table_service()
+        table = tables.get_table_client(BACKUPS_TABLE)
+        index = Index(IndexRows(table))
         yield Services(
             settings=settings,
             disks=SourceDisks(connections, settings),
@@ -86,9 +89,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             copies=BlobCopies(connections),
             snapshots=BlobSnapshots(connections),
             backups=BackupContainer(connections, settings.container),
-            records=Records(tables.get_table_client(BACKUPS_TABLE)),
-            restores=JobRows(tables.get_table_client(BACKUPS_TABLE), Restore, [JobKind.RESTORE]),
-            inspections=JobRows(tables.get_table_client(BACKUPS_TABLE), Inspection, INSPECTION_KINDS),
+            records=Records(table, index),
+            restores=JobRows(table, index, Restore, [JobKind.RESTORE]),
+            inspections=JobRows(table, index, Inspection, INSPECTION_KINDS),
             parts=Parts(tables.get_table_client(PARTS_TABLE)),
             queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),
             heartbeat=Heartbeat(connections, None if settings.heartbeat_mistake else settings.heartbeat_url),

@@ -74,6 +74,9 @@ async def find_disks(services: Services) -> FoundDisks:
     named |= unseen - never
     missing = {disk: why for disk, why in gone.items() if disk not in never}
     found = {disk: record[0] if record else None for disk, record in records.items() if disk in named | restored}
+    if on_record is not None:
+        unlike = [disk for disk, record in records.items() if (record is not None) != (disk in on_record)]
+        await _look_again(services, unlike)
     found |= await _without_hopeless_runs(services, found)
     due = sorted(named | {disk for disk, record in found.items() if record and record.adopted})
     not_listed = sum(not listed.get(setting) for setting in services.settings.source_disks)
@@ -136,6 +139,13 @@ async def _on_record(services: Services) -> dict[BlobAddress, bool] | None:
     except AzureError as error:
         log_event(Event.LIST_RECORDS_FAILED, reason=explain(error))
         return None
+
+
+async def _look_again(services: Services, disks: Iterable[BlobAddress]) -> None:
+    """Mend the list of what is on record, where a record was made or deleted by hand; a later tick may do so too."""
+    with contextlib.suppress(AzureError):
+        for disk in disks:
+            await services.records.look_again(disk)
 
 
 async def _listed(services: Services) -> dict[SourceDisk, list[BlobAddress]]:

@@ -41,8 +41,11 @@ class DueDisk(NamedTuple):
 
     def has_point_for(self, tick: datetime) -> bool:
         """Tell whether a recovery point holds the disk's state at or after the tick, which asked for it in time."""
-        is_due = self.first_tick <= tick <= self.last_tick
-        return is_due and self.point_tick is not None and self.point_tick >= tick
+        return self.is_due_at(tick) and self.point_tick is not None and self.point_tick >= tick
+
+    def is_due_at(self, tick: datetime) -> bool:
+        """Tell whether the tick may have asked for it: it lies between the first that did and the last."""
+        return self.first_tick <= tick <= self.last_tick
 
 
 class Outcome(StrEnum):
@@ -123,7 +126,9 @@ def outcome(tick: datetime, disks: int, due: Iterable[DueDisk], now: datetime) -
     due = list(due)
     if any(disk.missed_tick == tick for disk in due):
         return Outcome.INCOMPLETE
-    if backed_up(tick, due) >= disks:
+    done = backed_up(tick, due)
+    # One that the tick has not counted, since it was away or is new, stands for none that it has.
+    if done >= disks and done == sum(disk.is_due_at(tick) for disk in due):
         return Outcome.SUCCEEDED
     is_overtaken = any(disk.last_tick > tick for disk in due)
     has_run = any(disk.run_tick == tick for disk in due)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from shared.azure.blobs.reading import COPY_FOR, READ_FOR, Version
 from shared.azure.services import Services
+from shared.azure.tables.index import IndexRows
 from shared.changes.ranges import Change, Window
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress, ContainerAddress
@@ -45,11 +46,13 @@ class Cloud(ABC):
 
     Attributes:
         services: its services as the app sees them; the disks `disk*.vhd` are to be backed up.
+        index: the rows of the index, in the table of all tests.
         disks: the container of the disks.
         lab: another container in the account of the disks.
     """
 
     services: Services
+    index: IndexRows
     disks: ContainerAddress
     lab: ContainerAddress
 

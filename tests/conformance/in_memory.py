@@ -8,6 +8,7 @@ from shared.model.names import RESTORE_REQUESTS_QUEUE
 from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy
 from tests.simulation.blobs import ABORTED, FAILED, SUCCESS, Blob
 from tests.simulation.calls import CURRENT, Calls, Invocation
+from tests.simulation.index import SimulatedIndexRows
 from tests.simulation.services import settings_of, simulated
 from tests.simulation.world import DISKS, LAB, World
 
@@ -33,6 +34,7 @@ class SimulatedCloud(Cloud):
         CURRENT.set(Invocation(RESTORE_REQUESTS_QUEUE, world.now))
         calls = PromptCalls(random.Random(0), world.call_passed, (), rate=0)
         self.services = simulated(world, calls, settings_of(DISKS.blob("disk*.vhd").url))
+        self.index = SimulatedIndexRows(world, calls)
 
     async def make(self, blob: BlobAddress, pages: int, metadata: Mapping[str, str] | None = None) -> None:
         if blob not in self.world.blobs:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
+from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient, BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
@@ -15,8 +16,10 @@ from infra.local.gateway import Fault
 from infra.local.gateway.pending_copies import HeldCopies
 from infra.local.local_azure import BACKUPS, DISKS, LocalAzure
 from shared.azure.services import Services, open_services
+from shared.azure.tables.index import IndexRows
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress, ContainerAddress
+from shared.model.names import BACKUPS_TABLE
 from shared.settings import Settings
 from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy, content_of
 
@@ -28,6 +31,7 @@ class People:
     azure: LocalAzure
     blobs: Mapping[str, BlobServiceClient]
     queues: QueueServiceClient
+    tables: TableServiceClient
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -35,7 +39,8 @@ class People:
         async with contextlib.AsyncExitStack() as stack:
             accounts: tuple[Account, ...] = (DISKS, BACKUPS)
             blobs = {account.name: await stack.enter_async_context(azure.blobs(account)) for account in accounts}
-            yield cls(azure, blobs, await stack.enter_async_context(azure.queues()))
+            queues = await stack.enter_async_context(azure.queues())
+            yield cls(azure, blobs, queues, await stack.enter_async_context(azure.tables()))
 
 
 @contextlib.asynccontextmanager
@@ -64,6 +69,7 @@ class AzuriteCloud(Cloud):
     def __init__(self, people: People, services: Services, disks: ContainerAddress, lab: ContainerAddress) -> None:
         self._people = people
         self.services, self.disks, self.lab = services, disks, lab
+        self.index = IndexRows(people.tables.get_table_client(BACKUPS_TABLE))
 
     async def make(self, blob: BlobAddress, pages: int, metadata: Mapping[str, str] | None = None) -> None:
         await self._blob(blob).create_page_blob(pages * PAGE, metadata=dict(metadata or {}))

@@ -40,12 +40,13 @@ async def test_every_row_says_by_which_schema_it_was_written(on_azurite: Azurite
     await services.parts.add(drill, PartMessage(disk=disk.url, task=JobKind.DRILL, inspection="d1", part=3), 4096, "")
     message = f"message-{disk.container}"
     await services.records.keep_poison(message, {"queue": "plan-changes", "reason": "none", "body": "{}"})
-    async with people.azure.tables() as tables:
-        rows = await rows_of(tables.get_table_client(BACKUPS_TABLE), disk_key(disk))
-        rows += await rows_of(tables.get_table_client(PARTS_TABLE), disk_key(disk))
-        rows += [
-            row for row in await rows_of(tables.get_table_client(BACKUPS_TABLE), "poison") if row["RowKey"] == message
-        ]
+    rows = await rows_of(people.tables.get_table_client(BACKUPS_TABLE), disk_key(disk))
+    rows += await rows_of(people.tables.get_table_client(PARTS_TABLE), disk_key(disk))
+    rows += [
+        row
+        for row in await rows_of(people.tables.get_table_client(BACKUPS_TABLE), "poison")
+        if row["RowKey"] == message
+    ]
     assert len(rows) == 7
     assert {row["schema"].value for row in rows} == {SCHEMA}
 
@@ -56,12 +57,11 @@ async def test_a_recovery_point_of_an_older_release_is_marked_by_the_schema_of_t
     disk, records = on_azurite.disks.blob("disk.vhd"), on_azurite.services.records
     point = await point_of(on_azurite, disk, times(1)[0])
     await records.add_points(disk, [point])
-    async with people.azure.tables() as tables:
-        table = tables.get_table_client(BACKUPS_TABLE)
-        [row] = await rows_of(table, disk_key(disk))
-        await table.update_entity({k: v for k, v in row.items() if k != "schema"}, UpdateMode.REPLACE)
-        await records.mark(disk, point.as_verified(NOON))
-        [row] = await rows_of(table, disk_key(disk))
+    table = people.tables.get_table_client(BACKUPS_TABLE)
+    [row] = await rows_of(table, disk_key(disk))
+    await table.update_entity({k: v for k, v in row.items() if k != "schema"}, UpdateMode.REPLACE)
+    await records.mark(disk, point.as_verified(NOON))
+    [row] = await rows_of(table, disk_key(disk))
     assert row["schema"].value == SCHEMA
     assert await records.point(disk, point.time) == point.as_verified(NOON)
 
@@ -71,12 +71,11 @@ async def test_a_record_of_a_newer_release_is_neither_read_nor_written(
 ) -> None:
     disk, records = on_azurite.disks.blob("disk.vhd"), on_azurite.services.records
     await records.put(disk, record_of(on_azurite, disk), None)
-    async with people.azure.tables() as tables:
-        table = tables.get_table_client(BACKUPS_TABLE)
-        await table.update_entity({"PartitionKey": disk_key(disk), "RowKey": DISK_ROW, **NEWER}, UpdateMode.MERGE)
-        before = await rows_of(table, disk_key(disk))
-        with pytest.raises(UnknownSchemaError, match=f"row {DISK_ROW} of {disk_key(disk).replace('|', '.')} "):
-            await records.get(disk)
-        with pytest.raises(UnknownSchemaError):
-            await records.update(disk, lambda record: replace(record, last_error="none"))
-        assert await rows_of(table, disk_key(disk)) == before
+    table = people.tables.get_table_client(BACKUPS_TABLE)
+    await table.update_entity({"PartitionKey": disk_key(disk), "RowKey": DISK_ROW, **NEWER}, UpdateMode.MERGE)
+    before = await rows_of(table, disk_key(disk))
+    with pytest.raises(UnknownSchemaError, match=f"row {DISK_ROW} of {disk_key(disk).replace('|', '.')} "):
+        await records.get(disk)
+    with pytest.raises(UnknownSchemaError):
+        await records.update(disk, lambda record: replace(record, last_error="none"))
+    assert await rows_of(table, disk_key(disk)) == before

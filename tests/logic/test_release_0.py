@@ -189,7 +189,8 @@ def test_every_message_of_a_step_says_what_was_put() -> None:
             if isinstance(found, Message):
                 said = json.loads(found.body)
                 assert said.pop("schema") == SCHEMA
-                assert said == json.loads(body)
+                before = json.loads(body)
+                assert {name: said[name] for name in before} == before
 
 
 def test_there_are_messages_that_carry_a_request_and_a_tick_that_has_succeeded() -> None:

@@ -53,6 +53,13 @@ def test_a_disk_of_other_ticks_stands_for_none_of_this_one() -> None:
     assert outcome(TICK, 2, [DONE, new], LATER) is Outcome.INCOMPLETE
 
 
+def test_a_disk_that_a_tick_has_not_counted_stands_for_none_that_it_has() -> None:
+    was_away = DueDisk(EARLIER, LATER, point_tick=LATER)
+    slow = DueDisk(EARLIER, LATER, run_tick=TICK)
+    assert outcome(TICK, 1, [slow, was_away], LATER) is Outcome.PENDING
+    assert outcome(TICK, 1, [slow._replace(run_tick=None, point_tick=TICK), was_away], LATER) is Outcome.SUCCEEDED
+
+
 def test_a_tick_is_incomplete_once_another_has_overtaken_it_or_after_a_week() -> None:
     overtaken = DueDisk(TICK, LATER, missed_tick=TICK)
     assert outcome(TICK, 2, [DONE, overtaken], LATER) is Outcome.INCOMPLETE

@@ -24,6 +24,7 @@ from shared.model.restore import Restore
 from shared.model.run import Kind
 from shared.settings import Settings
 from tests.simulation.blobs import SUCCESS, Pages, same_content
+from tests.simulation.index import wrong_index
 from tests.simulation.world import OWN, VM, World
 
 
@@ -215,6 +216,7 @@ def wrong_at_rest(world: World) -> Iterator[str]:
     for disk in world.disks:
         yield from _wrong_disk(world, disk)
     yield from _wrong_blobs(world)
+    yield from wrong_index(world)
     for restore in world.restore_rows():
         yield from _wrong_restore(world, restore)
     yield from _wrong_requests(world)

@@ -5,32 +5,38 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from shared.azure.tables.index import Index
 from shared.azure.tables.job_rows import UNREADABLE_PARTITION, JobRows
 from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import POISON_PARTITION, RecordConflictError, Records, own_record
 from shared.azure.tables.rows import from_properties, from_row, to_row
 from shared.model.addresses import BlobAddress
 from shared.model.disk import DISK_ROW, DiskRecord
-from shared.model.inspection import Compared, Inspection
+from shared.model.index import job_key
+from shared.model.inspection import INSPECTION_KINDS, Compared, Inspection
+from shared.model.job import JobKind, job_row
 from shared.model.messages import PartMessage
 from shared.model.names import RUN_SEPARATOR, disk_key
 from shared.model.point import RecoveryPoint
 from shared.model.restore import Restore
 from shared.model.run import Mode
-from shared.model.tick import DueDisk
 from tests.simulation import limits, model
 from tests.simulation.calls import CURRENT, Calls
+from tests.simulation.index import SimulatedIndexRows, wrong_row
 from tests.simulation.refusals import refusal
 from tests.simulation.world import World
 
-_TICKS = ("first_tick", "last_tick", "missed_tick", "point_tick", "run_tick")
+
+def simulated_index(world: World, calls: Calls) -> Index:
+    """Give the index as it is kept right, on top of the world."""
+    return Index(SimulatedIndexRows(world, calls), lambda: world.now)
 
 
 class SimulatedRecords(Records):
-    """The record; `update` and `add_points` are the real ones."""
+    """The record; what is written to it and to the index, and in which order, is the real."""
 
     def __init__(self, world: World, calls: Calls) -> None:
-        self._world, self._calls = world, calls
+        self._world, self._calls, self._index = world, calls, simulated_index(world, calls)
         self._table: Any = _TableOfPoints(world, calls)
 
     async def ensure(self) -> None:
@@ -40,15 +46,6 @@ class SimulatedRecords(Records):
         found = await self._calls.read(lambda: self._world.records.get(disk_key(disk)))
         return (own_record(disk, from_row(DiskRecord, found[0])), found[1]) if found else None
 
-    async def disks(self) -> dict[BlobAddress, bool]:
-        rows = await self._calls.read(lambda: [entity for entity, _ in self._world.records.values()])
-        return {BlobAddress.parse(row["disk"]): bool(row.get("adopted") or row.get("restore")) for row in rows}
-
-    async def due(self) -> list[DueDisk]:
-        rows = await self._calls.read(lambda: [entity for entity, _ in self._world.records.values()])
-        ticks: list[dict[str, Any]] = [{name: row.get(name) for name in _TICKS} for row in rows]
-        return [DueDisk(**found) for found in ticks if found["last_tick"]]
-
     async def point_times(self, disk: BlobAddress) -> list[str]:
         return await self._calls.read(lambda: [point.time for point in self._world.points_of(disk)])
 
@@ -56,7 +53,7 @@ class SimulatedRecords(Records):
         points = await self._calls.read(lambda: self._world.points_of(disk))
         return next((point for point in points if point.time == time), None)
 
-    async def put(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
+    async def _put(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
         require = limits.require_row if etag else limits.require_new_row
 
         def effect() -> None:
@@ -65,7 +62,7 @@ class SimulatedRecords(Records):
 
         await self._calls.change(effect)
 
-    async def delete(self, disk: BlobAddress, etag: str) -> None:
+    async def _delete(self, disk: BlobAddress, etag: str) -> None:
         def effect() -> None:
             if disk_key(disk) in self._world.records:
                 self._require(disk, etag)
@@ -94,7 +91,7 @@ class SimulatedRecords(Records):
 
         await self._calls.change(effect)
 
-    async def seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
+    async def _seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         def effect() -> None:
             key = disk_key(disk)
             rows = [(key, DISK_ROW, to_row(record)), (key, point.row_key, to_row(point))]
@@ -110,6 +107,7 @@ class SimulatedRecords(Records):
             self._world.violations.append(f"a run was opened of {disk.blob}, which is being restored")
         self._require_progress(disk, before, entity)
         self._world.records[disk_key(disk)] = (entity, f"{self._world.number()}")
+        self._world.violations += wrong_row(self._world, disk_key(disk))
 
     def _require_progress(self, disk: BlobAddress, before: dict[str, Any], entity: dict[str, Any]) -> None:
         """See to it that a run never goes back, and that all is applied below its position."""
@@ -168,9 +166,10 @@ class SimulatedRestores(JobRows[Restore]):
     """The rows of restores."""
 
     def __init__(self, world: World, calls: Calls) -> None:
-        self._world, self._calls = world, calls
+        self._world, self._calls, self._index = world, calls, simulated_index(world, calls)
+        self._prefixes = [job_row(JobKind.RESTORE, "")]
 
-    async def add(self, restore: Restore) -> bool:
+    async def _add(self, restore: Restore) -> bool:
         row, entity = _row_of_restore(restore), to_row(restore)
 
         def effect() -> bool:
@@ -179,26 +178,26 @@ class SimulatedRestores(JobRows[Restore]):
                 return False
             self._world.restores[row] = (entity, f"{self._world.number()}")
             model.restore_written(self._world, None, restore, self._world.now)
+            self._world.violations += wrong_row(self._world, job_key(*row))
             return True
 
         return await self._calls.change(effect)
 
-    async def find(self, disk: BlobAddress, row_key: str) -> tuple[Restore, str] | None:
-        found = await self._calls.read(lambda: self._world.restores.get((disk_key(disk), row_key)))
+    async def _find(self, partition: str, row_key: str) -> tuple[Restore, str] | None:
+        found = await self._calls.read(lambda: self._world.restores.get((partition, row_key)))
         return (from_row(Restore, found[0]), found[1]) if found else None
 
     async def of(self, disk: BlobAddress) -> list[Restore]:
         return await self._calls.read(lambda: self._of(disk))
 
-    async def open(self, disk: BlobAddress | None = None) -> list[Restore]:
-        rows = await self._calls.read(lambda: self._of(disk) if disk else list(self._world.restore_rows()))
-        return [restore for restore in rows if not restore.has_ended]
+    async def _open(self, disk: BlobAddress) -> list[Restore]:
+        return [restore for restore in await self.of(disk) if not restore.has_ended]
 
     def _of(self, disk: BlobAddress) -> list[Restore]:
         rows = [entity for (partition, _), (entity, _) in self._world.restores.items() if partition == disk_key(disk)]
         return [from_row(Restore, row) for row in rows]
 
-    async def put(self, restore: Restore, etag: str) -> None:
+    async def _put(self, restore: Restore, etag: str) -> None:
         row, entity, began = _row_of_restore(restore), to_row(restore), CURRENT.get().began
 
         def effect() -> None:
@@ -216,9 +215,10 @@ class SimulatedInspections(JobRows[Inspection]):
     """The rows of inspections."""
 
     def __init__(self, world: World, calls: Calls) -> None:
-        self._world, self._calls = world, calls
+        self._world, self._calls, self._index = world, calls, simulated_index(world, calls)
+        self._prefixes = [job_row(kind, "") for kind in INSPECTION_KINDS]
 
-    async def add(self, inspection: Inspection) -> bool:
+    async def _add(self, inspection: Inspection) -> bool:
         row = _row_of_inspection(inspection)
 
         def effect() -> bool:
@@ -226,26 +226,22 @@ class SimulatedInspections(JobRows[Inspection]):
             if row in self._world.inspections:
                 return False
             self._world.inspections[row] = (inspection, f"{self._world.number()}")
+            self._world.violations += wrong_row(self._world, job_key(*row))
             return True
 
         return await self._calls.change(effect)
 
-    async def find(self, disk: BlobAddress, row_key: str) -> tuple[Inspection, str] | None:
-        return await self._calls.read(lambda: self._world.inspections.get((disk_key(disk), row_key)))
+    async def _find(self, partition: str, row_key: str) -> tuple[Inspection, str] | None:
+        return await self._calls.read(lambda: self._world.inspections.get((partition, row_key)))
 
     async def of(self, disk: BlobAddress) -> list[Inspection]:
         rows = await self._calls.read(lambda: list(self._world.inspections.items()))
         return [found for (partition, _), (found, _) in rows if partition == disk_key(disk)]
 
-    async def open(self, disk: BlobAddress | None = None) -> list[Inspection]:
-        rows = await self._calls.read(lambda: list(self._world.inspections.items()))
-        return [
-            found
-            for (partition, _), (found, _) in rows
-            if not found.has_ended and (disk is None or partition == disk_key(disk))
-        ]
+    async def _open(self, disk: BlobAddress) -> list[Inspection]:
+        return [found for found in await self.of(disk) if not found.has_ended]
 
-    async def put(self, inspection: Inspection, etag: str) -> None:
+    async def _put(self, inspection: Inspection, etag: str) -> None:
         row = _row_of_inspection(inspection)
 
         def effect() -> None:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from azure.core.exceptions import HttpResponseError
 
 from shared.azure.sources.own_snapshots import is_own_snapshot
+from shared.azure.tables.index import IndexRow
 from shared.azure.tables.rows import from_row
 from shared.changes.ranges import Change
 from shared.limits import PAGE
@@ -86,6 +87,7 @@ class World:
         points: recovery points, by disk and row.
         restores: the rows of restores and their ETags, by partition and row.
         inspections: the rows of inspections and their ETags, by partition and row.
+        index: the rows of the index, by their keys.
         parts: the rows of their parts: bytes compared and what differs, by partition and part.
         messages: the queues.
         ticks: when the timer went off, and what was due then.
@@ -124,6 +126,7 @@ class World:
     points: dict[str, dict[str, RecoveryPoint]] = field(default_factory=dict)
     restores: dict[tuple[str, str], tuple[dict[str, Any], str]] = field(default_factory=dict)
     inspections: dict[tuple[str, str], tuple[Inspection, str]] = field(default_factory=dict)
+    index: dict[str, IndexRow] = field(default_factory=dict)
     parts: dict[str, dict[int, tuple[int, str]]] = field(default_factory=dict)
     messages: list[QueueMessage] = field(default_factory=list)
     ticks: dict[datetime, Due] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from azure.data.tables.aio import TableClient
 
 from infra.local.disks.vhd import MIB
 from infra.local.host.process import HostProcess
+from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.records import Records
 from shared.azure.tables.rows import from_properties, from_row
 from shared.model.addresses import BlobAddress
@@ -33,7 +34,7 @@ class Backups:
     def __init__(self, host: HostProcess, table: TableClient, disk: BlobAddress) -> None:
         self._host = host
         self._table = table
-        self._records = Records(table)
+        self._records = Records(table, Index(IndexRows(table)))
         self._disk = disk
 
     async def back_up(self, show: Callable[[str], None]) -> RecoveryPoint:

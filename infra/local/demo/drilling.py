@@ -11,6 +11,7 @@ from azure.storage.queue.aio import QueueClient
 from infra.local.demo.backing_up import PATIENCE_SECONDS, require_host
 from infra.local.demo.restoring import RestoreError
 from infra.local.host.process import HostProcess
+from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
 from shared.model.addresses import BlobAddress
 from shared.model.inspection import Inspection
@@ -25,7 +26,7 @@ class Drills:
     def __init__(self, host: HostProcess, requests: QueueClient, table: TableClient) -> None:
         self._host = host
         self._requests = requests
-        self._rows = JobRows(table, Inspection, [JobKind.DRILL])
+        self._rows = JobRows(table, Index(IndexRows(table)), Inspection, [JobKind.DRILL])
 
     async def done(self, disk: BlobAddress, show: Callable[[str], None]) -> Inspection:
         """Have a drill of a disk's newest recovery point, and wait for its end.

@@ -13,6 +13,7 @@ from infra.local.demo.backing_up import PATIENCE_SECONDS, require_host
 from infra.local.demo.terminal import amount
 from infra.local.disks.vhd import MIB
 from infra.local.host.process import HostProcess
+from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.records import Records
 from shared.model.addresses import BlobAddress
@@ -32,8 +33,9 @@ class Restores:
     def __init__(self, host: HostProcess, requests: QueueClient, table: TableClient) -> None:
         self._host = host
         self._requests = requests
-        self._rows = JobRows(table, Restore, [JobKind.RESTORE])
-        self._records = Records(table)
+        index = Index(IndexRows(table))
+        self._rows = JobRows(table, index, Restore, [JobKind.RESTORE])
+        self._records = Records(table, index)
 
     async def ask(self, message: str) -> str:
         """Put a request on the queue as `az storage message put` does: as it is. Give the restore's id."""

@@ -1,7 +1,8 @@
-"""Hosts as forks of one process that has imported all but the app: what a new host costs is then the app alone.
+"""Hosts as forks of one process that has imported the libraries and the app's modules, so that each costs little.
 
 For the tests, which start hundreds. A fork differs from a host of its own command in nothing that the app sees: its
-environment, folder, output, signals and exit code are the same, and the app is imported after the fork.
+environment, folder, output, signals and exit code are the same, and `function_app.py`, which reads the settings, is
+run after the fork. An app that is elsewhere finds nothing of this one's.
 """
 
 import asyncio
@@ -28,7 +29,9 @@ _PRELOADED = (
     "azure.storage.blob.aio",
     "azure.storage.queue.aio",
     "pydantic_settings",
+    "infra.local.host.warm",
 )
+_OWN = ("functions", "shared")
 _context = multiprocessing.get_context("forkserver")
 
 
@@ -95,6 +98,8 @@ def _become_host(
     # As in a process of that environment: else each fork would compile the app anew.
     sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in environment
     os.chdir(PROJECT_ROOT)
+    if "--app" in arguments and Path(arguments[arguments.index("--app") + 1]) != PROJECT_ROOT:
+        _forget_own_app()
     os.dup2(stdout.fileno(), 1)
     stdout.close()
     if log:
@@ -102,6 +107,12 @@ def _become_host(
             os.dup2(file.fileno(), 2)
     sys.argv = ["infra.local.host", *arguments]
     sys.exit(main())
+
+
+def _forget_own_app() -> None:
+    """Have another app, or this one with something of it changed, import its modules itself."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in _OWN]:
+        del sys.modules[name]
 
 
 def _stop_with_parent() -> None:

@@ -9,6 +9,7 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 from pydantic import ValidationError
 
+from shared.azure.tables.index import Index
 from shared.azure.tables.records import TRIES, RecordConflictError, is_conflict
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
@@ -16,7 +17,6 @@ from shared.model.inspection import Inspection
 from shared.model.job import ENDS, JobKind, job_row
 from shared.model.names import disk_key
 from shared.model.restore import Restore
-from shared.model.schema import UnknownSchemaError
 
 UNREADABLE_PARTITION = "restore-requests"
 """Where the rows of requests are that name no disk: no disk's partition is named so, they all have a `|`."""
@@ -25,14 +25,19 @@ UNREADABLE_PARTITION = "restore-requests"
 class JobRows[Kept: (Restore, Inspection)]:
     """Access to the rows of jobs, each in the partition of the disk whose recovery point it is about."""
 
-    def __init__(self, table: TableClient, kept: type[Kept], kinds: Sequence[JobKind]) -> None:
-        """Say which rows they are: what they hold, of which kinds of jobs."""
-        self._table = table
+    def __init__(self, table: TableClient, index: Index, kept: type[Kept], kinds: Sequence[JobKind]) -> None:
+        """Say which rows they are: what they hold, of which kinds of jobs; and which index has those that are open."""
+        self._table, self._index = table, index
         self._kept: type[Kept] = kept
         self._prefixes = [job_row(kind, "") for kind in kinds]
 
     async def add(self, kept: Kept) -> bool:
         """Write a new row; tell whether there was none yet."""
+        if not kept.has_ended:
+            await self._index.job_opens(*_keys(kept))
+        return await self._add(kept)
+
+    async def _add(self, kept: Kept) -> bool:
         try:
             await self._table.create_entity(_entity(kept))
         except ResourceExistsError:
@@ -41,31 +46,38 @@ class JobRows[Kept: (Restore, Inspection)]:
 
     async def find(self, disk: BlobAddress, row_key: str) -> tuple[Kept, str] | None:
         """Read a row and its ETag; None where there is none."""
+        return await self._find(disk_key(disk), row_key)
+
+    async def _find(self, partition: str, row_key: str) -> tuple[Kept, str] | None:
         try:
-            entity = await self._table.get_entity(disk_key(disk), row_key)
+            entity = await self._table.get_entity(partition, row_key)
         except ResourceNotFoundError:
             return None
         return from_row(self._kept, from_properties(entity)), str(entity.metadata["etag"])
 
     async def open(self, disk: BlobAddress | None = None) -> list[Kept]:
         """List what has not ended, of one disk or of all."""
-        ends = " and ".join(f"state ne '{end}'" for end in sorted(ENDS))
-        return await self._query(ends, disk)
+        if disk is None:
+            return await self._index.open_jobs(self._prefixes, self._read)
+        return await self._open(disk)
+
+    async def _read(self, partition: str, row_key: str) -> Kept | None:
+        found = await self._find(partition, row_key)
+        return found[0] if found else None
+
+    async def _open(self, disk: BlobAddress) -> list[Kept]:
+        return await self._query(" and ".join(f"state ne '{end}'" for end in sorted(ENDS)), disk)
 
     async def of(self, disk: BlobAddress) -> list[Kept]:
         """List all rows of a disk, those that have ended as well."""
         return await self._query("", disk)
 
-    async def _query(self, condition: str, disk: BlobAddress | None) -> list[Kept]:
+    async def _query(self, condition: str, disk: BlobAddress) -> list[Kept]:
         rows = " or ".join(f"(RowKey ge '{prefix}' and RowKey lt '{prefix}~')" for prefix in self._prefixes)
-        conditions = ["PartitionKey eq @disk"] if disk else []
-        conditions += [f"({rows})", *([condition] if condition else [])]
-        parameters = {"disk": disk_key(disk)} if disk else {}
-        # A row that somebody has spoilt stops no other; one of a newer release stops its own disk.
-        spoilt = (ValidationError,) if disk else (ValidationError, UnknownSchemaError)
+        conditions = ["PartitionKey eq @disk", f"({rows})", *([condition] if condition else [])]
         found: list[Kept] = []
-        async for row in self._table.query_entities(" and ".join(conditions), parameters=parameters):
-            with contextlib.suppress(*spoilt):
+        async for row in self._table.query_entities(" and ".join(conditions), parameters={"disk": disk_key(disk)}):
+            with contextlib.suppress(ValidationError):  # a row that somebody has spoilt stops no other
                 found.append(from_row(self._kept, from_properties(row)))
         return found
 
@@ -75,6 +87,11 @@ class JobRows[Kept: (Restore, Inspection)]:
         Raises:
             RecordConflictError: another invocation was faster.
         """
+        await self._put(kept, etag)
+        if kept.has_ended:
+            await self._index.job_ended(*_keys(kept))
+
+    async def _put(self, kept: Kept, etag: str) -> None:
         try:
             await self._table.update_entity(
                 _entity(kept), UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
@@ -101,6 +118,10 @@ class JobRows[Kept: (Restore, Inspection)]:
         raise RecordConflictError(row_key)
 
 
+def _keys(kept: Restore | Inspection) -> tuple[str, str]:
+    return disk_key(kept.address) if kept.disk else UNREADABLE_PARTITION, kept.row_key
+
+
 def _entity(kept: Restore | Inspection) -> dict[str, object]:
-    partition = disk_key(kept.address) if kept.disk else UNREADABLE_PARTITION
-    return {"PartitionKey": partition, "RowKey": kept.row_key, **to_properties(to_row(kept))}
+    partition, row = _keys(kept)
+    return {"PartitionKey": partition, "RowKey": row, **to_properties(to_row(kept))}

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -13,11 +13,13 @@ from azure.data.tables.aio import TableClient
 from pydantic import ValidationError
 
 from shared.azure.answers import error_code
+from shared.azure.tables.index import Index
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.errors import OtherDiskError, Then, TidemarkError
 from shared.limits import TRANSACTION
 from shared.model.addresses import AddressError, BlobAddress, is_url_of_another
 from shared.model.disk import DISK_ROW, DiskRecord
+from shared.model.index import is_to_be_unsettled
 from shared.model.names import disk_key
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 from shared.model.schema import with_schema
@@ -42,8 +44,8 @@ class RecordConflictError(TidemarkError):
 class Records:
     """Access to the record."""
 
-    def __init__(self, table: TableClient) -> None:
-        self._table = table
+    def __init__(self, table: TableClient, index: Index) -> None:
+        self._table, self._index = table, index
 
     async def ensure(self) -> None:
         """Create the table if it is missing."""
@@ -64,21 +66,19 @@ class Records:
 
     async def disks(self) -> dict[BlobAddress, bool]:
         """List all disks and patterns that have a record, and whether each was adopted or is being restored."""
-        rows = self._table.query_entities(
-            "RowKey eq @row", parameters={"row": DISK_ROW}, select=["disk", "adopted", "restore"]
-        )
         found: dict[BlobAddress, bool] = {}
-        async for row in rows:
-            with contextlib.suppress(KeyError, AddressError):  # a row that somebody has spoilt stops no other disk
-                found[BlobAddress.parse(row["disk"])] = bool(row.get("adopted") or row.get("restore"))
+        for told in await self._index.disks():
+            with contextlib.suppress(AddressError):  # a row that somebody has spoilt stops no other disk
+                found[BlobAddress.parse(told.disk)] = bool(told.adopted or told.restore)
         return found
 
     async def due(self) -> list[DueDisk]:
         """List the disks that ticks have asked for, with how far each is."""
-        columns = ["first_tick", "last_tick", "missed_tick", "point_tick", "run_tick"]
-        rows = self._table.query_entities("RowKey eq @row", parameters={"row": DISK_ROW}, select=columns)
-        found = [[row.get(column) for column in columns] async for row in rows]
-        return [DueDisk(*ticks) for row in found if (ticks := _ticks(row))]
+        return [told.due for told in await self._index.disks() if told.due]
+
+    async def look_again(self, disk: BlobAddress) -> None:
+        """Have a disk's record be read by whoever lists the disks next, whatever the index says of it."""
+        await self._index.unsettle(disk)
 
     async def point_times(self, disk: BlobAddress) -> list[str]:
         """List the times of a disk's recovery points, oldest first."""
@@ -103,6 +103,9 @@ class Records:
         Raises:
             RecordConflictError: somebody else was faster.
         """
+        await self._index.write(disk, record, partial(self._put, disk, record, etag))
+
+    async def _put(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
         entity = _keyed(disk, DISK_ROW, to_row(record))
         try:
             if etag is None:
@@ -132,8 +135,9 @@ class Records:
             changed = change(record)
             if changed == record:
                 return record
+            put = self.put if is_to_be_unsettled(record, changed) else self._put
             try:
-                await self.put(disk, changed, etag)
+                await put(disk, changed, etag)
             except RecordConflictError:
                 continue
             return changed
@@ -145,6 +149,9 @@ class Records:
         Raises:
             RecordConflictError: somebody else was faster.
         """
+        await self._index.write(disk, None, partial(self._delete, disk, etag))
+
+    async def _delete(self, disk: BlobAddress, etag: str) -> None:
         try:
             await self._table.delete_entity(
                 disk_key(disk), DISK_ROW, etag=etag, match_condition=MatchConditions.IfNotModified
@@ -198,6 +205,9 @@ class Records:
         Raises:
             RecordConflictError: somebody else was faster.
         """
+        await self._index.write(disk, record, partial(self._seal, disk, record, etag, point))
+
+    async def _seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         match = {"etag": etag, "match_condition": MatchConditions.IfNotModified, "mode": UpdateMode.REPLACE}
         try:
             await self._table.submit_transaction(
@@ -229,12 +239,6 @@ def own_record(disk: BlobAddress, record: DiskRecord) -> DiskRecord:
         " by another app; or, if they are one disk whose URL has changed, delete its row `disk`, and set"
         " BACKUP_CONTAINER to another container"
     )
-
-
-def _ticks(row: list[Any]) -> list[Any] | None:
-    """Give the times of a row, if it has those of its first and last tick; what somebody has spoilt is none."""
-    ticks = [value if isinstance(value, datetime) else None for value in row]
-    return ticks if ticks[0] and ticks[1] else None
 
 
 def _keyed(disk: BlobAddress, row: str, values: dict[str, Any]) -> dict[str, Any]:

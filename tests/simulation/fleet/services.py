@@ -146,7 +146,7 @@ class FleetRecords(SimulatedRecords):
     def _require_progress(self, disk: BlobAddress, before: dict[str, Any], entity: dict[str, Any]) -> None:
         """Leave that to the histories: these disks are too large to be compared at each save."""
 
-    async def seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
+    async def _seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         def effect() -> None:
             self._replace(disk, record, etag)
             world = self._world

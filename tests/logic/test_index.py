@@ -1,0 +1,103 @@
+"""What the index says of disks and jobs."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.azure.tables.rows import to_row
+from shared.limits import PAGE
+from shared.model.addresses import BlobAddress
+from shared.model.disk import DiskRecord
+from shared.model.index import (
+    COMPLETE_ROW,
+    DISKS_FROM,
+    JOB_PREFIX,
+    Summary,
+    is_at_rest,
+    is_complete,
+    is_settled,
+    is_to_be_unsettled,
+    job_key,
+    said,
+    settled,
+    summary,
+)
+from shared.model.names import disk_key
+from shared.model.run import OpenRun
+from shared.model.schema import SCHEMA
+from shared.model.tick import DueDisk
+
+DISK = BlobAddress.parse("https://disks.blob.core.windows.net/vhds/os.vhd")
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+TIME = "2026-11-22T12:00:00.0000000Z"
+RECORD = DiskRecord(disk=DISK.url, backup_blob="https://backups.blob.core.windows.net/tidemark/os.vhd")
+RUN = OpenRun(snapshot=TIME, size=PAGE, started=NOON, progressed=NOON, checked=NOON)
+BUSY = (replace(RECORD, run=RUN), replace(RECORD, restore="6f3c1d2e", restore_of=DISK.url))
+
+
+TICKED = replace(RECORD, first_tick=NOON, last_tick=NOON + timedelta(hours=12), point_tick=NOON, last_point=TIME)
+
+
+@pytest.mark.parametrize("record", [RECORD, TICKED, replace(TICKED, adopted=True, missed_tick=NOON)])
+def test_a_settled_row_says_what_the_record_says(record: DiskRecord) -> None:
+    assert said(settled(record)) == said(to_row(record)) == summary(record)
+    assert is_settled(settled(record))
+
+
+@pytest.mark.parametrize("record", BUSY)
+def test_of_a_busy_disk_the_record_says_it(record: DiskRecord) -> None:
+    assert said(to_row(record)) == summary(record)
+    assert not is_at_rest(record)
+
+
+def test_a_disk_is_due_as_its_record_says() -> None:
+    tick = NOON + timedelta(hours=12)
+    running = replace(TICKED, run=replace(RUN, tick=tick), missed_tick=NOON)
+    assert summary(running).due == DueDisk(NOON, tick, missed_tick=NOON, point_tick=NOON, run_tick=tick)
+    assert summary(RECORD).due is None
+
+
+@pytest.mark.parametrize("busy", BUSY)
+@pytest.mark.parametrize(
+    ("before", "after", "is_told"),
+    [
+        (RECORD, replace(RECORD, last_error="odd"), False),
+        (RECORD, TICKED, True),
+        (RECORD, "busy", True),
+        ("busy", RECORD, True),
+        ("busy", "busy", False),
+    ],
+)
+def test_a_row_is_unsettled_where_it_may_say_what_is_not_so(
+    before: DiskRecord | str, after: DiskRecord | str, busy: DiskRecord, *, is_told: bool
+) -> None:
+    first, then = (found if isinstance(found, DiskRecord) else busy for found in (before, after))
+    assert is_to_be_unsettled(first, then) is is_told
+
+
+def test_what_somebody_has_spoilt_counts_as_not_said() -> None:
+    row = {"disk": DISK.url, "adopted": "yes", "first_tick": "noon", "last_tick": NOON}
+    assert said(row) == Summary(disk=DISK.url, last_tick=NOON)
+    assert said({"disk": 7}) is None
+
+
+def test_the_row_of_a_newer_release_says_that_there_is_a_disk_and_no_more() -> None:
+    row = settled(replace(TICKED, adopted=True)) | {"schema": SCHEMA + 1}
+    assert not is_settled(row)
+    assert said(row) == Summary(disk=DISK.url, adopted=True, last_point=TIME)
+
+
+@pytest.mark.parametrize(("row", "told"), [({"schema": SCHEMA}, True), ({"schema": SCHEMA + 1}, True), ({}, False)])
+def test_an_index_of_an_older_schema_is_made_anew(row: dict[str, Any], *, told: bool) -> None:
+    assert is_complete(row) is told
+
+
+def test_the_rows_of_disks_and_jobs_and_the_mark_are_apart() -> None:
+    key = disk_key(DISK)
+    assert key >= DISKS_FROM
+    assert job_key(key, "restore-1").startswith(JOB_PREFIX)
+    assert not COMPLETE_ROW.startswith(JOB_PREFIX)
+    assert max(COMPLETE_ROW, job_key(key, "verify-1")) < DISKS_FROM
+    assert job_key(key, "restore-1") != job_key(f"{key}2", "restore-1")

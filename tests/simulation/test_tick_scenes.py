@@ -1,0 +1,54 @@
+"""A tick has succeeded when the state of every disk that was due is safe: no other disk stands for one of them."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.simulation.blobs import Blob
+from tests.simulation.refusals import refusal
+from tests.simulation.scenes import Scene
+from tests.simulation.services import settings_of, source_disks
+from tests.simulation.small import make_small
+from tests.simulation.world import DISKS
+
+HALF_A_DAY = timedelta(hours=12)
+OS, DATA = DISKS.blob("os.vhd"), DISKS.blob("data.vhd")
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch.setattr)
+
+
+async def test_a_disk_that_a_tick_was_not_to_back_up_stands_for_none_that_it_was() -> None:
+    scene = Scene()
+    world, put = scene.world, scene.services.blobs.put_from_url
+    world.blobs[DATA] = Blob([5, None], world.number)
+    only_os, both = (
+        settings_of(source_disks({disk.url: "incremental" for disk in disks})) for disks in ((OS,), (OS, DATA))
+    )
+
+    async def is_busy_with_os(blob: Any, *arguments: Any, **named: Any) -> Any:
+        if blob == world.backup_of(OS):
+            raise refusal(503, "ServerBusy")
+        return await put(blob, *arguments, **named)
+
+    async def tick_with(settings: Any) -> Any:
+        object.__setattr__(scene.services, "settings", settings)
+        tick = world.now
+        await scene.tick()
+        await scene.pass_time(HALF_A_DAY)
+        return tick
+
+    first = await tick_with(both)
+    world.blobs[OS].set(0, [world.number()])
+    scene.services.blobs.put_from_url = is_busy_with_os
+    second = await tick_with(only_os)
+    third = await tick_with(both)
+    assert max(point.time for point in world.points_of(DATA)) > third.isoformat()
+    assert set(world.heartbeats) == {first}, "the second waits for its one disk, which is still copied"
+    scene.services.blobs.put_from_url = put
+    await scene.pass_time(HALF_A_DAY)
+    assert set(world.heartbeats) == {first, second}
+    assert world.violations == []
