@@ -95,7 +95,7 @@ async def _mark_damaged(services: Services, disk: BlobAddress, time: str, damage
         await mark_damaged(services, disk, point, damage)
 
 
-async def put_on_record(services: Services, inspection: Inspection) -> None:
+async def note_outcome(services: Services, inspection: Inspection) -> None:
     """Put on the disk's record what came of an inspection; one that was refused has looked at nothing."""
     if inspection.state is Stage.REFUSED:
         return

@@ -6,7 +6,7 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.services import Services
 from shared.events import Event, log_event
-from shared.inspection.conclude import put_on_record
+from shared.inspection.conclude import note_outcome
 from shared.inspection.scratch import drop_scratch
 from shared.inspection.versions import scratch_of
 from shared.model.inspection import Inspection
@@ -28,7 +28,7 @@ async def end_inspection(services: Services, inspection: Inspection) -> Next[Ins
             await drop_old_snapshots(services, inspection.address)
         except AzureError as error:
             await record_failure(services, inspection.address, Event.DELETE_SOURCE_SNAPSHOT_FAILED, error)
-    await put_on_record(services, over)
+    await note_outcome(services, over)
     return Next(over)
 
 
@@ -38,4 +38,4 @@ async def end_as_it_is(services: Services, inspection: Inspection, why: str) -> 
     if over.task is JobKind.DRILL:
         scratch = scratch_of(services, over).url
         log_event(Event.SCRATCH_LEFT_OVER, disk=over.disk, blob=scratch, reason=why)
-    await put_on_record(services, over)
+    await note_outcome(services, over)

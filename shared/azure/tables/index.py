@@ -127,7 +127,7 @@ class IndexRows:
         rows = self._table.query_entities(
             f"RowKey eq '{DISK_ROW}' or {jobs}", select=["PartitionKey", "RowKey", "disk", "state"]
         )
-        return [found async for row in rows if (found := missing(from_properties(row)))]
+        return [found async for row in rows if (found := unlisted(from_properties(row)))]
 
     async def _between(self, first: str, end: str) -> list[IndexRow]:
         rows = self._table.query_entities(
@@ -239,7 +239,7 @@ class Index:
         return found
 
 
-def missing(row: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+def unlisted(row: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     """Give the key and the row of the index for a record or a job; None for a job that has ended."""
     partition, key = row["PartitionKey"], row["RowKey"]
     if key == DISK_ROW:
