@@ -115,7 +115,7 @@ async def test_a_request_that_its_queue_gives_up_has_one_row_by_the_id_that_it_w
     async with cloud.app(disk, AzureWebJobsStorage=proxies.storage) as app:
         await app.back_up(disk)
         held = proxies.queues.faults.add(Fault("Put Message", f"*/{CONTINUE_RESTORE_QUEUE}/messages", refuse=REFUSED))
-        both = proxies.tables.faults.add(Fault("Update Entity", path="*restore-*", refuse=REFUSED))
+        both = proxies.tables.faults.add(Fault("Update Entity", path="*RowKey='restore-*", refuse=REFUSED))
         asked = await ask(cloud, request(disk))
         [restore] = await until(lambda: _of_state(cloud, Stage.REFUSED, both), "the end of the request")
         held.remove()
