@@ -39,7 +39,7 @@ class Procedure[Kept: (Restore, Inspection)]:
         cleaned_up: the ends at which is cleaned up first, in the stage `ending`; the row says so last.
         give_up: ends a job of which every step has gone wrong for too long.
         leave: gives up cleaning up after a job, and says what may be left.
-        tidy_up: is done of a row that has ended, whenever it is come upon.
+        tidy_up: is done of a row that has ended without the stage `ending`, and of each that a message comes upon.
         step_failed: what the log calls that a step has failed.
     """
 
@@ -109,10 +109,10 @@ async def _go_on[Kept: (Restore, Inspection)](
         await services.queues.send(job.message, AFTER_CONFLICT)
         return
     _log(procedure, job, then)
-    if then.has_ended:
-        await procedure.tidy_up(services, then)
-    else:
+    if not then.has_ended:
         await services.queues.send(then.message, delay)
+    elif job.state is not Stage.ENDING:  # else it is tidied up already, and whoever has read its row goes on
+        await procedure.tidy_up(services, then)
 
 
 async def _end[Kept: (Restore, Inspection)](services: Services, procedure: Procedure[Kept], job: Kept) -> Next[Kept]:

@@ -5,12 +5,13 @@ from datetime import datetime
 
 from azure.core.exceptions import AzureError
 
+from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import NotAsLeftError
+from shared.errors import NotAsLeftError, StepFailedError
 from shared.inspection.request import open_inspection
 from shared.model.catalogue import point_metadata
-from shared.model.job import LONGEST_CHECK_DELAY, JobKind, Next
+from shared.model.job import JobKind, Next
 from shared.model.messages import RunMessage
 from shared.model.point import TakenSnapshot
 from shared.model.restore import Restore, RestoreFailedError, as_done
@@ -27,14 +28,16 @@ async def prove_and_adopt(services: Services, restore: Restore) -> Next[Restore]
     Raises:
         RestoreFailedError: it is not the recovery point.
         NotAsLeftError: somebody has written to the disk or its backup blob since the copy.
+        StepFailedError: something went wrong, and whether the disk is adopted can't be seen: as long as that is so, the
+            restore is not begun anew, nor ended.
     """
     try:
         return await _prove_and_adopt(services, restore)
-    except Exception:
+    except Exception as error:
         try:
             has_adopted = await is_adopted(services, restore)
-        except AzureError:  # as long as that is not known, it is neither begun anew nor ended
-            return Next(restore, LONGEST_CHECK_DELAY)
+        except AzureError:
+            raise StepFailedError(explain(error)) from None
         if not has_adopted:
             raise
         return Next(done(restore, services.now()))
