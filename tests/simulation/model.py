@@ -8,7 +8,7 @@ from shared.inspection.conclude import BUILT_ON
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.inspection import Inspection
-from shared.model.job import FEWEST_FAILURES, Stage
+from shared.model.job import FEWEST_FAILURES, JobKind, Stage
 from shared.model.names import (
     COPY_METADATA,
     DRILL_METADATA,
@@ -62,6 +62,12 @@ def _may_be_whole(world: World, disk: BlobAddress, last: RecoveryPoint) -> bool:
         return True
     if last.sealed < world.calm_since:
         return True  # a batch that was delivered twice may write on, under its lease, after the seal
+    verifies = [
+        found for found, _ in world.inspections.values() if found.disk == disk.url and found.task is JobKind.VERIFY
+    ]
+    differ = [found for found in verifies if Stage.FAILED in (found.state, found.outcome) and found.ended]
+    if any(found.recovery_point < last.time and found.ended and found.ended >= last.sealed for found in differ):
+        return True  # it has found damaged what the last one was built on, which was then found to be right
     over = [restore for restore in world.restore_rows() if restore.target == disk.url]
     return any(restore.ended is None or restore.ended >= last.sealed for restore in over if restore.state != Stage.DONE)
 

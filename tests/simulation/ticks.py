@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from shared.model.addresses import BlobAddress
+from shared.model.disk import DiskRecord
 from shared.model.names import REPORT_TICK_QUEUE, disk_key
 from shared.model.run import Kind
 from shared.settings import Settings
@@ -49,9 +50,15 @@ def wrong_after_tick(world: World, tick: datetime) -> Iterator[str]:
         if disk in world.not_snapshotted and world.not_snapshotted[disk] >= tick:
             continue  # premium storage: it waits for the next tick
         record = world.record(disk)
-        is_free = record is not None and not (record.run or record.restore)
+        is_free = record is not None and not (record.run or record.restore or _is_told_unfit(record, tick))
         if is_free and not _is_safe(world, disk, tick):
             yield f"{disk.blob} is not safe since the tick at {tick}, and nothing is under way"
+
+
+def _is_told_unfit(record: DiskRecord, tick: datetime) -> bool:
+    """Tell whether its owner was told, since the tick, that a disk can't be backed up as it is."""
+    is_since = record.last_error_at is not None and record.last_error_at >= tick
+    return is_since and "can't be backed up" in record.last_error
 
 
 def _unsafe(world: World, tick: datetime) -> Iterator[str]:
