@@ -8,7 +8,7 @@ from shared.errors import NotAsLeftError
 from shared.inspection.versions import scratch_of, versions_on_record
 from shared.model.blob import BlobState, CopyStage
 from shared.model.inspection import Inspection
-from shared.model.job import Next, Stage
+from shared.model.job import SHORTEST_CHECK_DELAY, Next, Stage
 from shared.model.names import DISK_METADATA, DRILL_METADATA
 from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
 
@@ -25,7 +25,10 @@ async def promote_to_scratch(services: Services, inspection: Inspection) -> Next
         return await _start(services, inspection, copy, progress.found)
     now = services.now()
     if made := progress.succeeded:
-        etag = await settle_copy(services, copy, made)
+        try:
+            etag = await settle_copy(services, copy, made)
+        except NotAsLeftError:  # the request may have been sent twice; if it is somebody else's, the comparison tells
+            return Next(replace(inspection, checked=now), SHORTEST_CHECK_DELAY)
         return Next(replace(inspection.begun(Stage.COMPARING, now), scratch_etag=etag))
     if progress.stage is CopyStage.UNDER_WAY:
         moved = inspection.moved(progress.bytes_done, progress.bytes_total, now)

@@ -56,9 +56,9 @@ _INSPECTION = Procedure[Inspection](
         Stage.COMPARING: _or_gone(compare),
         Stage.ENDING: end_inspection,
     },
-    cleaned_up=ENDS,
+    through_ending=ENDS,
     give_up=_give_up,
-    leave=end_as_it_is,
-    tidy_up=_drop,
+    leave_uncleaned=end_as_it_is,
+    on_ended=_drop,
     step_failed=Event.INSPECTION_STEP_FAILED,
 )

@@ -36,19 +36,19 @@ class Procedure[Kept: (Restore, Inspection)]:
     Attributes:
         rows: gives the rows of its jobs.
         steps: what is done next, by stage.
-        cleaned_up: the ends at which is cleaned up first, in the stage `ending`; the row says so last.
+        through_ending: the ends before which is cleaned up, in the stage `ending`; the row says so last.
         give_up: ends a job of which every step has gone wrong for too long.
-        leave: gives up cleaning up after a job, and says what may be left.
-        tidy_up: is done of a row that has ended without the stage `ending`, and of each that a message comes upon.
+        leave_uncleaned: gives up cleaning up after a job, and says what may be left.
+        on_ended: is done of a row that has ended without the stage `ending`, and of each that a message comes upon.
         step_failed: what the log calls that a step has failed.
     """
 
     rows: Callable[[Services], JobRows[Kept]]
     steps: Mapping[Stage, Callable[[Services, Kept], Awaitable[Next[Kept]]]]
-    cleaned_up: frozenset[Stage]
+    through_ending: frozenset[Stage]
     give_up: Callable[[Services, Kept, str], Awaitable[Kept]]
-    leave: Callable[[Services, Kept, str], Awaitable[None]]
-    tidy_up: Callable[[Services, Kept], Awaitable[None]]
+    leave_uncleaned: Callable[[Services, Kept, str], Awaitable[None]]
+    on_ended: Callable[[Services, Kept], Awaitable[None]]
     step_failed: Event
 
 
@@ -68,7 +68,7 @@ async def continue_job[Kept: (Restore, Inspection)](
         elif found is None:
             log_event(Event.MESSAGE_DROPPED, **message.about, step=f"continue-{message.kind}")
         elif found[0].has_ended:
-            await procedure.tidy_up(services, found[0])
+            await procedure.on_ended(services, found[0])
         else:
             await _go_on(services, procedure, message, *found)
 
@@ -100,7 +100,7 @@ async def _go_on[Kept: (Restore, Inspection)](
     job: Kept,
     etag: str,
 ) -> None:
-    is_over = message.given_up and job.is_out_of_patience(services.now())
+    is_over = message.given_up and job.last_error_at is not None and job.is_out_of_patience(job.last_error_at)
     then, delay = await (_end(services, procedure, job) if is_over else _step(services, procedure, job))
     try:
         await procedure.rows(services).put(then, etag)
@@ -112,12 +112,12 @@ async def _go_on[Kept: (Restore, Inspection)](
     if not then.has_ended:
         await services.queues.send(then.message, delay)
     elif job.state is not Stage.ENDING:  # else it is tidied up already, and whoever has read its row goes on
-        await procedure.tidy_up(services, then)
+        await procedure.on_ended(services, then)
 
 
 async def _end[Kept: (Restore, Inspection)](services: Services, procedure: Procedure[Kept], job: Kept) -> Next[Kept]:
     """End a job that is out of patience, whose worker has died each time."""
-    return _cleaned_up(procedure, job, Next(await _out_of_patience(services, procedure, job)))
+    return _through_ending(procedure, job, Next(await _out_of_patience(services, procedure, job)))
 
 
 async def _step[Kept: (Restore, Inspection)](services: Services, procedure: Procedure[Kept], job: Kept) -> Next[Kept]:
@@ -127,12 +127,14 @@ async def _step[Kept: (Restore, Inspection)](services: Services, procedure: Proc
         then = then.out_of_trouble() if then.attempt == job.attempt else then
     except Exception as error:  # noqa: BLE001 - nothing may keep a job, and its disk, waiting without an end
         then, delay = await _after_error(services, procedure, job, error)
-    return _cleaned_up(procedure, job, Next(then, delay))
+    return _through_ending(procedure, job, Next(then, delay))
 
 
-def _cleaned_up[Kept: (Restore, Inspection)](procedure: Procedure[Kept], before: Kept, then: Next[Kept]) -> Next[Kept]:
+def _through_ending[Kept: (Restore, Inspection)](
+    procedure: Procedure[Kept], before: Kept, then: Next[Kept]
+) -> Next[Kept]:
     """Have a job that has come to an end be cleaned up after first, where it is to be."""
-    is_ending = before.state is not Stage.ENDING and then.job.state in procedure.cleaned_up
+    is_ending = before.state is not Stage.ENDING and then.job.state in procedure.through_ending
     return Next(then.job.to_its_end()) if is_ending else then
 
 
@@ -161,7 +163,7 @@ async def _out_of_patience[Kept: (Restore, Inspection)](
     """End a job of which every step has gone wrong for too long; what can't be cleaned up after ends all the same."""
     if job.state is not Stage.ENDING:
         return await procedure.give_up(services, job, out_of_patience(job))
-    await procedure.leave(services, job, job.last_error)
+    await procedure.leave_uncleaned(services, job, job.last_error)
     return job.at_its_end()
 
 

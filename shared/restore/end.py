@@ -90,8 +90,10 @@ async def _note(services: Services, restore: Restore) -> DiskRecord | None:
 
 async def is_adopted(services: Services, restore: Restore) -> bool:
     """Tell whether a restore has adopted its target: the state that it was restored to is on record."""
-    if restore.state is Stage.DONE or not restore.target_snapshot:
-        return restore.state is Stage.DONE
+    if restore.state in {Stage.ENDING, Stage.DONE}:
+        return True
+    if not restore.target_snapshot:
+        return False
     return await services.records.point(restore.target_address, restore.target_snapshot) is not None
 
 

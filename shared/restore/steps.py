@@ -36,9 +36,9 @@ _RESTORE = Procedure[Restore](
         Stage.PROVING: prove_and_adopt,
         Stage.ENDING: end_restore,
     },
-    cleaned_up=frozenset({Stage.DONE}),
+    through_ending=frozenset({Stage.DONE}),
     give_up=_give_up,
-    leave=let_go,
-    tidy_up=clean_up_or_leave,
+    leave_uncleaned=let_go,
+    on_ended=clean_up_or_leave,
     step_failed=Event.RESTORE_STEP_FAILED,
 )
