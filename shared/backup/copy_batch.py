@@ -20,8 +20,8 @@ from shared.changes.ranges import Change, Window, writes
 from shared.errors import DiffRefusedError, NotAsLeftError, SourceGoneError, Then, TidemarkError
 from shared.events import Event, Stopwatch, log_event
 from shared.model.batches import Applied, ComeTo, given_back, handed_on, moved_on, still_mine, taken_up
-from shared.model.disk import DiskRecord
 from shared.model.messages import BatchMessage, PlanMessage, RunMessage
+from shared.model.record import DiskRecord
 from shared.model.run import Kind, OpenRun
 from shared.pages.at_once import AtOnce
 from shared.pages.change_list import change_list

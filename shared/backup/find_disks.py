@@ -12,10 +12,10 @@ from shared.azure.services import Services
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord
 from shared.model.failed_runs import is_hopeless
 from shared.model.fitness import unfit
 from shared.model.messages import FinishMessage
+from shared.model.record import DiskRecord
 from shared.model.restore_target import is_blank
 from shared.runs.failures import record_failure
 from shared.runs.give_up import give_up

@@ -8,9 +8,9 @@ from shared.backup.copy_batch import Lasts, copy_batch
 from shared.errors import SourceGoneError
 from shared.events import Event, log_event
 from shared.model.blob import BlobState
-from shared.model.disk import DiskRecord
 from shared.model.messages import PlanMessage
 from shared.model.names import DISK_METADATA
+from shared.model.record import DiskRecord
 from shared.model.run import Mode, OpenRun
 from shared.model.run_steps import opened
 from shared.points.versions import own_backup_blob

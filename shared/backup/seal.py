@@ -8,10 +8,10 @@ from shared.backup.verify import verified
 from shared.events import Event, log_event
 from shared.model.blob import BlobState
 from shared.model.catalogue import point_metadata
-from shared.model.disk import DiskRecord
 from shared.model.messages import FinishMessage
 from shared.model.notices import noticed, versions_kept
 from shared.model.point import RecoveryPoint, TakenSnapshot
+from shared.model.record import DiskRecord
 from shared.model.run import OpenRun
 from shared.model.run_steps import full_copy, recovery_point, sealed, sealed_copy
 from shared.model.tick import is_to_catch_up

@@ -14,10 +14,10 @@ from shared.inspection.scratch import drop_orphans
 from shared.jobs.watch import watch_jobs
 from shared.model.addresses import BlobAddress
 from shared.model.batches import is_run_stalled
-from shared.model.disk import DiskRecord
 from shared.model.failed_runs import is_failing, tried_again
 from shared.model.job import JobKind, job_row
 from shared.model.messages import FinishMessage, PlanMessage, RestoreMessage, TickMessage
+from shared.model.record import DiskRecord
 from shared.model.restore_target import without_restore
 from shared.model.run import OpenRun
 from shared.model.tick import SHORTEST_LOOK_DELAY, asked_for

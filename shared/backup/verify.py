@@ -9,8 +9,8 @@ from shared.azure.services import Services
 from shared.changes.ranges import Change, Window, windows
 from shared.changes.sampling import Sampler, samples_of_window
 from shared.errors import DiffRefusedError, NotAsLeftError, SourceGoneError
-from shared.model.disk import DiskRecord, run_of
 from shared.model.messages import FinishMessage
+from shared.model.record import DiskRecord, run_of
 from shared.model.run import Kind, OpenRun
 from shared.pages.change_list import change_list
 from shared.pages.comparing import Comparison

@@ -10,9 +10,9 @@ from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
 from shared.inspection.versions import scratch_of
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord
 from shared.model.inspection import Inspection, built_on
 from shared.model.job import JobKind, Next, Stage
+from shared.model.record import DiskRecord
 from shared.points.versions import mark_damaged
 from shared.runs.begin_anew import distrust
 

@@ -15,7 +15,6 @@ from shared.events import Event, log_event
 from shared.jobs.request import refuse_given_up, request_job
 from shared.jobs.stage_events import REQUEST_FAILED
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord
 from shared.model.failed_runs import erred, failed_for_good
 from shared.model.inspection import Inspection
 from shared.model.job import LONGEST_CHECK_DELAY, JobKind
@@ -42,6 +41,7 @@ from shared.model.names import (
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
+from shared.model.record import DiskRecord
 from shared.model.requests import decoded
 from shared.model.restore import Restore
 from shared.model.tick import LONGEST_TICK

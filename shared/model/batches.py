@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from shared.changes.ranges import Change, Effort, effort
-from shared.model.disk import DiskRecord, run_of
 from shared.model.job import is_stalled
+from shared.model.record import DiskRecord, run_of
 from shared.model.run import OpenRun
 
 SILENT_FOR = timedelta(minutes=2)

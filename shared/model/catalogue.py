@@ -6,7 +6,6 @@ from datetime import datetime
 
 from shared.model.addresses import AddressError, BlobAddress
 from shared.model.blob import COPY_SUCCESS, BlobState
-from shared.model.disk import DiskRecord
 from shared.model.messages import RunMessage
 from shared.model.names import (
     COPY_METADATA,
@@ -20,6 +19,7 @@ from shared.model.names import (
     full_copy_name,
 )
 from shared.model.point import RecoveryPoint
+from shared.model.record import DiskRecord
 from shared.model.run import COPY_BLOB, Kind
 from shared.model.times import canonical_time
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.model.disk import DiskRecord, run_of
 from shared.model.job import is_over
+from shared.model.record import DiskRecord, run_of
 
 MOST_RUN_TRIES = 5
 """How often a run that fails is tried again, at most, before it is given up: at as many ticks, as a rule."""

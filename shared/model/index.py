@@ -22,8 +22,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from shared.model.disk import DiskRecord
 from shared.model.names import RUN_SEPARATOR
+from shared.model.record import DiskRecord
 from shared.model.schema import SCHEMA, SCHEMA_PROPERTY, is_known, with_schema
 from shared.model.tick import DueDisk
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.model.addresses import BlobAddress, ContainerAddress
-from shared.model.disk import DiskRecord
 from shared.model.names import restored_disk_name
 from shared.model.point import RecoveryPoint, TakenSnapshot
+from shared.model.record import DiskRecord
 from shared.model.requests import LATEST
 from shared.model.restore import RefusedError, Restore
 from shared.model.run import Kind

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from shared.changes.ranges import Effort
 from shared.model.blob import BlobState
-from shared.model.disk import DiskRecord, run_of
 from shared.model.job import check_delay
 from shared.model.point import RecoveryPoint, TakenSnapshot
+from shared.model.record import DiskRecord, run_of
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.tick import tick_of_point
 

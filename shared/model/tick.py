@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from shared.model.disk import DiskRecord
 from shared.model.job import is_over
+from shared.model.record import DiskRecord
 
 SHORTEST_LOOK_DELAY = timedelta(seconds=5)
 

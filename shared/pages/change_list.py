@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window, coalesced, gaps_cleared
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord
+from shared.model.record import DiskRecord
 from shared.model.run import Kind, OpenRun
 from shared.pages.listing import listed
 

@@ -12,8 +12,8 @@ from shared.azure.services import Services
 from shared.changes.ranges import Change
 from shared.errors import SourceUnreachableError
 from shared.events import Event, log_event
-from shared.model.disk import DiskRecord, run_of
 from shared.model.messages import RunMessage
+from shared.model.record import DiskRecord, run_of
 from shared.model.run import SERVER_SIDE, OpenRun
 from shared.pages.clearing import Clearing
 from shared.pages.paced import Paced

@@ -6,9 +6,9 @@ from shared.errors import OtherDiskError, SourceGoneError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress, is_url_of_another
 from shared.model.blob import BlobState
-from shared.model.disk import DiskRecord
 from shared.model.names import DISK_METADATA
 from shared.model.point import PointState, RecoveryPoint
+from shared.model.record import DiskRecord
 
 
 def version_of(services: Services, disk: BlobAddress, point: RecoveryPoint) -> Version:

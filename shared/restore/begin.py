@@ -10,12 +10,12 @@ from shared.azure.services import Services
 from shared.errors import DiskError, OtherDiskError, TargetLeasedError
 from shared.model.addresses import AddressError, BlobAddress, is_url_of
 from shared.model.blob import BlobState
-from shared.model.disk import DiskRecord
 from shared.model.fitness import unfit, unsendable
 from shared.model.job import JobKind, Next, Stage, job_row
 from shared.model.messages import FinishMessage
 from shared.model.names import DISK_METADATA, RESTORE_METADATA
 from shared.model.point import PointState, RecoveryPoint
+from shared.model.record import DiskRecord
 from shared.model.restore import RefusedError, Restore
 from shared.model.restore_target import claimed, default_target, point_asked_for, require_allowed, without_restore
 from shared.model.run import Mode, OpenRun

@@ -7,9 +7,9 @@ from shared.azure.services import Services
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord, run_of
 from shared.model.failed_runs import MOST_RESYNCS
 from shared.model.messages import PlanMessage, RunMessage
+from shared.model.record import DiskRecord, run_of
 from shared.model.run import Kind
 from shared.model.run_steps import begun_anew
 from shared.runs.give_up import give_up

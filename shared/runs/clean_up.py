@@ -8,10 +8,10 @@ from shared.azure.services import Services
 from shared.errors import SourceGoneError, gone
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress, is_url_of
-from shared.model.disk import DiskRecord
 from shared.model.job import JobKind, Stage
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.point import PointState, RecoveryPoint
+from shared.model.record import DiskRecord
 from shared.points.versions import mark_damaged
 from shared.runs.failures import record_failure
 

@@ -12,10 +12,10 @@ from shared.azure.services import Services
 from shared.errors import StepFailedError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord
 from shared.model.failed_runs import erred
 from shared.model.messages import RunMessage
 from shared.model.names import backup_blob_name
+from shared.model.record import DiskRecord
 
 
 @contextlib.asynccontextmanager

@@ -15,8 +15,8 @@ from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.blob import CopyProgress, CopyStage
 from shared.model.catalogue import point_metadata
-from shared.model.disk import DiskRecord, run_of
 from shared.model.messages import FinishMessage, PlanMessage, RunMessage
+from shared.model.record import DiskRecord, run_of
 from shared.model.run import COPY_BLOB, Kind, OpenRun
 from shared.model.run_steps import copied
 from shared.pages.copying import BlobCopy, look_at_copy, start_copy

@@ -2,9 +2,9 @@
 
 from shared.azure.services import Services
 from shared.events import Event
-from shared.model.disk import DiskRecord
 from shared.model.job import LONGEST_CHECK_DELAY
 from shared.model.messages import FinishMessage, RunMessage
+from shared.model.record import DiskRecord
 from shared.model.run import Mode
 from shared.model.run_steps import given_up
 from shared.runs.clean_up import drop_duplicates

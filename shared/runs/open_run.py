@@ -9,9 +9,9 @@ from shared.azure.tables.records import RecordConflictError
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord, run_of
 from shared.model.messages import FinishMessage, PlanMessage
 from shared.model.notices import noticed, versions_kept
+from shared.model.record import DiskRecord, run_of
 from shared.model.run import OpenRun
 from shared.model.run_steps import next_check
 from shared.model.tick import asked_for, is_to_catch_up

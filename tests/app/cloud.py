@@ -28,10 +28,10 @@ from shared.azure.tables.rows import from_properties, from_row
 from shared.events import Event
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DISK_ROW, DiskRecord
 from shared.model.messages import Message
 from shared.model.names import BACKUPS_TABLE, PARTS_TABLE, backup_blob_name, disk_key
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
+from shared.model.record import DISK_ROW, DiskRecord
 
 PATIENCE_SECONDS = 180.0
 """More than twice what the app waits at most before it looks again, `LONGEST_CHECK_DELAY`."""

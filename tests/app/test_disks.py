@@ -10,9 +10,9 @@ from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUPS, DISKS, MORE_DISKS
 from shared.events import Event
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DISK_ROW
 from shared.model.index import INDEX_PARTITION
 from shared.model.names import BACKUPS_TABLE, disk_key
+from shared.model.record import DISK_ROW
 from tests.app.cloud import MIB, Cloud, pages, until
 
 

@@ -8,10 +8,10 @@ from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
 from shared.events import Event
 from shared.limits import LONGEST_SOURCE
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DISK_ROW
 from shared.model.job import JobKind, Stage
 from shared.model.names import BACKUPS_TABLE, disk_key
 from shared.model.point import PointState
+from shared.model.record import DISK_ROW
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.inspecting import inspected, inspections
 from tests.app.restoring import ask, ended, request

@@ -8,9 +8,9 @@ from infra.local.gateway import Fault
 from shared.azure.queues import POISON_SUFFIX
 from shared.events import Event
 from shared.limits import PAGE
-from shared.model.disk import DiskRecord
 from shared.model.failed_runs import MOST_RUN_TRIES
 from shared.model.names import PLAN_CHANGES_QUEUE
+from shared.model.record import DiskRecord
 from shared.model.run import SERVER_SIDE, Kind
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 

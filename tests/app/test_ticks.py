@@ -15,8 +15,8 @@ from shared.azure.connections import open_connections
 from shared.azure.heartbeat import Heartbeat
 from shared.errors import HeartbeatError
 from shared.events import Event
-from shared.model.disk import DISK_ROW
 from shared.model.names import BACKUPS_TABLE, disk_key
+from shared.model.record import DISK_ROW
 from tests.app.cloud import Cloud, pages, until
 from tests.simulation.services import settings_of
 

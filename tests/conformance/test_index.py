@@ -9,11 +9,11 @@ import pytest
 
 from shared.azure.tables.index import Index
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord
 from shared.model.index import COMPLETE_ROW, FORGOTTEN_AFTER, Summary, job_key, open_job, said, settled, unsettled
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Stage
 from shared.model.names import disk_key
+from shared.model.record import DiskRecord
 from tests.conformance.clouds import Cloud
 from tests.conformance.test_records import NOON, point_of, record_of, times
 from tests.conformance.test_restore_rows import opened, restore_of

@@ -15,10 +15,10 @@ from azure.data.tables import RequestTooLargeError, TableTransactionError
 
 from shared.azure.answers import error_code
 from shared.limits import PAGE, TRANSACTION
-from shared.model.disk import DiskRecord
 from shared.model.messages import RestoreMessage
 from shared.model.names import CONTINUE_RESTORE_QUEUE
 from shared.model.point import RecoveryPoint
+from shared.model.record import DiskRecord
 from shared.model.run import Kind
 from tests.conformance.clouds import RUN, Cloud
 

@@ -10,8 +10,8 @@ import pytest
 from shared.azure.tables.records import RecordConflictError
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord
 from shared.model.point import RecoveryPoint
+from shared.model.record import DiskRecord
 from shared.model.run import Kind, OpenRun
 from shared.model.tick import DueDisk
 from tests.conformance.clouds import Cloud

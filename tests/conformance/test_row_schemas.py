@@ -8,11 +8,11 @@ import pytest
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
-from shared.model.disk import DISK_ROW
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind
 from shared.model.messages import PartMessage
 from shared.model.names import BACKUPS_TABLE, PARTS_TABLE, disk_key
+from shared.model.record import DISK_ROW
 from shared.model.schema import SCHEMA, UnknownSchemaError
 from tests.conformance.on_azurite import AzuriteCloud, People
 from tests.conformance.test_records import NOON, point_of, record_of, times

@@ -9,10 +9,10 @@ from shared.errors import OtherDiskError
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import point_metadata
-from shared.model.disk import DiskRecord
 from shared.model.messages import RunMessage
 from shared.model.names import DISK_METADATA
 from shared.model.point import PointState, RecoveryPoint
+from shared.model.record import DiskRecord
 from shared.model.run import Kind
 from shared.points.rebuild_catalogue import rebuild_catalogue
 from shared.points.versions import own_backup_blob

@@ -6,10 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from shared.model.disk import DiskRecord, run_of
 from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.job import JobKind, Stage
 from shared.model.point import PointState, RecoveryPoint
+from shared.model.record import DiskRecord, run_of
 from shared.model.restore import Restore
 from shared.model.run import Kind, Mode, OpenRun
 

@@ -22,8 +22,8 @@ from shared.model.batches import (
     still_mine,
     taken_up,
 )
-from shared.model.disk import DiskRecord
 from shared.model.job import Stage
+from shared.model.record import DiskRecord
 from shared.model.run import OpenRun
 from tests.logic.change_lists import GIB, MIB, PAGE, change_lists
 from tests.logic.records import BACKED_UP, NOON, SNAPSHOT, with_run

@@ -12,7 +12,6 @@ from shared.azure.tables.rows import from_properties, from_row, to_properties, t
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.catalogue import FoundPoint, StoredBlob, found_point, rebuilt
-from shared.model.disk import DiskRecord
 from shared.model.names import (
     COPY_METADATA,
     DISK_METADATA,
@@ -25,6 +24,7 @@ from shared.model.names import (
     full_copy_name,
 )
 from shared.model.point import RecoveryPoint, TakenSnapshot
+from shared.model.record import DiskRecord
 from shared.model.restore_target import adopted, claimed, restored_point
 from shared.model.run import Kind, OpenRun
 from shared.model.run_steps import full_copy, opened, recovery_point, sealed

@@ -11,9 +11,9 @@ from shared.azure.sources.own_snapshots import is_own_snapshot
 from shared.changes.ranges import Effort
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
-from shared.model.disk import DiskRecord
 from shared.model.job import Stage
 from shared.model.point import TakenSnapshot
+from shared.model.record import DiskRecord
 from shared.model.run import Kind, OpenRun
 from shared.model.run_steps import begun_anew, given_up, next_check, opened, recovery_point, sealed
 from tests.logic.records import (

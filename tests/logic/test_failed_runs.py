@@ -10,7 +10,6 @@ from shared.changes.pace import FASTEST
 from shared.changes.ranges import Effort
 from shared.model.batches import ComeTo, enqueued_again, is_run_stalled, moved_on, taken_up
 from shared.model.blob import BlobState, CopyProgress, CopyStage
-from shared.model.disk import DiskRecord
 from shared.model.failed_runs import (
     MOST_RUN_TRIES,
     STANDS_STILL_AFTER,
@@ -21,6 +20,7 @@ from shared.model.failed_runs import (
     tried_again,
 )
 from shared.model.job import PATIENCE, Stage
+from shared.model.record import DiskRecord
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.run_steps import begun_anew, copied, given_up, opened
 from shared.runs.full_copies import looked_at

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.batches import enqueued_again, is_run_stalled
 from shared.model.blob import BlobState
-from shared.model.disk import DiskRecord
 from shared.model.job import Stage
 from shared.model.point import RecoveryPoint, TakenSnapshot
+from shared.model.record import DiskRecord
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.run_steps import copied, full_copy, given_up, opened, recovery_point, sealed, sealed_copy
 from tests.logic.conftest import BACKUPS

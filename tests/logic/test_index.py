@@ -9,7 +9,6 @@ import pytest
 from shared.azure.tables.rows import to_row
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord
 from shared.model.index import (
     COMPLETE_ROW,
     DISKS_FROM,
@@ -25,6 +24,7 @@ from shared.model.index import (
     summary,
 )
 from shared.model.names import disk_key
+from shared.model.record import DiskRecord
 from shared.model.run import OpenRun
 from shared.model.schema import SCHEMA
 from shared.model.tick import DueDisk

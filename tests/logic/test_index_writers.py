@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.records import RecordConflictError, Records
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord
 from shared.model.index import (
     is_at_rest,
     is_settled,
@@ -21,6 +20,7 @@ from shared.model.index import (
     unsettled,
 )
 from shared.model.names import disk_key
+from shared.model.record import DiskRecord
 from tests.logic.test_index import BUSY, DISK, NOON, RECORD, RUN, TIME
 
 

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
-from shared.model.disk import DISK_ROW
 from shared.model.inspection import (
     INSPECTION_KINDS,
     PARTS_AHEAD,
@@ -23,6 +22,7 @@ from shared.model.inspection import (
 )
 from shared.model.job import ENDS, JobKind, Stage, job_row
 from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
+from shared.model.record import DISK_ROW
 from shared.model.run import Kind
 from tests.logic.records import BASE, DISK, GIB, INSPECTION, NOON, SNAPSHOT, inspections
 

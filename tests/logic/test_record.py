@@ -10,9 +10,9 @@ from hypothesis import given, settings
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.changes.ranges import Effort
-from shared.model.disk import DiskRecord
 from shared.model.job import Stage
 from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
+from shared.model.record import DiskRecord
 from shared.model.run import Kind, OpenRun
 from tests.logic.records import BACKED_UP, BASE, DISK, NEW, NOON, RUN, SNAPSHOT, points, records, with_run
 

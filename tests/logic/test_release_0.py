@@ -10,7 +10,6 @@ from shared.azure.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
 from shared.azure.tables.job_rows import UNREADABLE_PARTITION
 from shared.azure.tables.records import POISON_PARTITION
 from shared.azure.tables.rows import from_properties, from_row, to_row
-from shared.model.disk import DISK_ROW, DiskRecord
 from shared.model.inspection import INSPECTION_KINDS, Compared, Inspection
 from shared.model.job import ENDS, JobKind, Stage, job_row
 from shared.model.messages import (
@@ -25,6 +24,7 @@ from shared.model.messages import (
 )
 from shared.model.names import DRILL_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, disk_key
 from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
+from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.requests import InspectionRequest, RestoreRequest
 from shared.model.restore import Restore
 from shared.model.run import Kind, Mode

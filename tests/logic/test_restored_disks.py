@@ -9,8 +9,8 @@ import pytest
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
-from shared.model.disk import DiskRecord
 from shared.model.point import RecoveryPoint, TakenSnapshot
+from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.restore_target import adopted, claimed, is_blank, released, restored_point, without_restore
 from shared.model.run import Kind, OpenRun

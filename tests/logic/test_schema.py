@@ -9,11 +9,11 @@ import pytest
 from shared.azure.answers import then_of
 from shared.azure.tables.rows import Kept, from_row, to_row
 from shared.errors import Then
-from shared.model.disk import DiskRecord
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind
 from shared.model.messages import FinishMessage, Message, MessageError, TickMessage
 from shared.model.point import RecoveryPoint
+from shared.model.record import DiskRecord
 from shared.model.requests import RestoreRequest
 from shared.model.restore import Restore
 from shared.model.run import Kind

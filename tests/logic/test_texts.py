@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.azure.tables.rows import to_row
-from shared.model.disk import DiskRecord
 from shared.model.inspection import Inspection
+from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.texts import MOST_CHARACTERS, Text, cut
 from tests.logic.records import BACKED_UP, INSPECTION, RESTORE, with_run

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.model.disk import DiskRecord
 from shared.model.job import PATIENCE
 from shared.model.point import RecoveryPoint, TakenSnapshot
+from shared.model.record import DiskRecord
 from shared.model.run import Kind, OpenRun
 from shared.model.run_steps import sealed
 from shared.model.tick import (

@@ -23,11 +23,11 @@ from shared.errors import (
     TargetLeasedError,
 )
 from shared.inspection.steps import continue_inspection
-from shared.model.disk import DiskRecord
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Stage
 from shared.model.messages import FinishMessage, InspectionMessage, RestoreMessage
 from shared.model.names import restore_lease_id
+from shared.model.record import DiskRecord
 from shared.model.restore import RefusedError, Restore, RestoreFailedError
 from shared.restore.steps import continue_restore
 from tests.logic.records import BACKED_UP, BACKUP, BASE, DISK, NEW, NOON, SNAPSHOT

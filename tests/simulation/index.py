@@ -5,7 +5,6 @@ from typing import Any
 
 from shared.azure.tables.index import IndexRow, IndexRows, unlisted
 from shared.azure.tables.rows import from_row
-from shared.model.disk import DISK_ROW, DiskRecord
 from shared.model.index import (
     COMPLETE_ROW,
     DISKS_FROM,
@@ -16,6 +15,7 @@ from shared.model.index import (
     is_settled,
     settled,
 )
+from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.schema import is_known
 from tests.simulation import limits
 from tests.simulation.calls import Calls

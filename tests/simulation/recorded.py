@@ -8,12 +8,12 @@ from typing import Any
 from shared.azure.tables.records import POISON_PARTITION
 from shared.azure.tables.rows import from_properties, from_row
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DISK_ROW
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, job_row
 from shared.model.messages import RestoreMessage
 from shared.model.names import CONTINUE_RESTORE_QUEUE, RESTORE_METADATA, RESTORE_REQUESTS_QUEUE
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
+from shared.model.record import DISK_ROW
 from shared.model.restore import Restore
 from tests.data.recorded import Row, blobs, messages, rows
 from tests.simulation.blobs import Blob, Copy, Snapshot

@@ -11,13 +11,13 @@ from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import POISON_PARTITION, RecordConflictError, Records, own_record
 from shared.azure.tables.rows import from_properties, from_row, to_row
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DISK_ROW, DiskRecord
 from shared.model.index import job_key
 from shared.model.inspection import INSPECTION_KINDS, Compared, Inspection
 from shared.model.job import JobKind, job_row
 from shared.model.messages import PartMessage
 from shared.model.names import RUN_SEPARATOR, disk_key
 from shared.model.point import RecoveryPoint
+from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.restore import Restore
 from shared.model.run import Mode
 from tests.simulation import limits, model

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord
+from shared.model.record import DiskRecord
 from shared.model.names import REPORT_TICK_QUEUE, disk_key
 from shared.model.run import Kind
 from shared.settings import Settings

@@ -16,10 +16,10 @@ from shared.azure.tables.rows import from_row
 from shared.changes.ranges import Change
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress, ContainerAddress
-from shared.model.disk import DiskRecord
 from shared.model.inspection import Inspection
 from shared.model.names import DRILL_METADATA, RESTORE_METADATA, backup_blob_name, disk_key
 from shared.model.point import RecoveryPoint
+from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.schema import is_known
 from shared.settings import SourceDisk

@@ -15,9 +15,9 @@ from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.records import Records
 from shared.azure.tables.rows import from_properties, from_row
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord
 from shared.model.names import disk_key
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
+from shared.model.record import DiskRecord
 from shared.model.run import OpenRun
 
 PATIENCE_SECONDS = 300.0

@@ -17,7 +17,6 @@ from pydantic import ValidationError
 
 from shared.azure.tables.rows import from_properties, to_properties
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DISK_ROW, DiskRecord
 from shared.model.index import (
     COMPLETE_ROW,
     DISKS_FROM,
@@ -36,6 +35,7 @@ from shared.model.index import (
 )
 from shared.model.job import ENDS, Job, JobKind, job_row
 from shared.model.names import disk_key
+from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.schema import SCHEMA_PROPERTY, UnknownSchemaError, with_schema
 
 AT_ONCE = 16

@@ -18,10 +18,10 @@ from shared.azure.tables.rows import from_properties, from_row, to_properties, t
 from shared.errors import OtherDiskError, Then, TidemarkError
 from shared.limits import TRANSACTION
 from shared.model.addresses import AddressError, BlobAddress, is_url_of_another
-from shared.model.disk import DISK_ROW, DiskRecord
 from shared.model.index import is_to_be_unsettled
 from shared.model.names import disk_key
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
+from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.schema import with_schema
 from shared.model.tick import DueDisk
 

@@ -6,10 +6,10 @@ from typing import Any
 from azure.data.tables import EdmType, EntityProperty
 from pydantic import TypeAdapter
 
-from shared.model.disk import DiskRecord
 from shared.model.inspection import Inspection
 from shared.model.job import Stage
 from shared.model.point import RecoveryPoint
+from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.schema import require_known, with_schema
 

@@ -14,10 +14,10 @@ from shared.azure.services import Services
 from shared.changes.ranges import Change, Window
 from shared.limits import PAGE, RANGES_PER_REQUEST
 from shared.model.addresses import BlobAddress
-from shared.model.disk import DiskRecord
 from shared.model.messages import Message
 from shared.model.names import backup_blob_name, disk_key
 from shared.model.point import RecoveryPoint
+from shared.model.record import DiskRecord
 from shared.settings import Settings
 from tests.simulation.backups import SimulatedContainer
 from tests.simulation.blobs import Page
