@@ -6,13 +6,24 @@ from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticKnownError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import Then, TidemarkError
 from shared.limits import NEWEST_SIGNED, OLDEST_SIGNED, STORAGE_API_VERSION, can_sign
 from shared.model.addresses import AddressError, BlobAddress, ContainerAddress
 from shared.model.blob_names import SPECIAL_CONTAINERS
+from shared.model.disk import Disk, PageBlobDisk
 from shared.model.run import Mode
 from shared.storage_access import (
     HostStorage,
@@ -33,18 +44,22 @@ class SourceDisk(BaseModel):
     """A disk, or with `*` in its blob name the disks, to be backed up.
 
     Attributes:
-        url: the blob's URL; `*` in the blob's name stands for any characters, `/` among them.
+        address: the blob; `*` in its name stands for any characters, `/` among them. It is set as `url`.
         mode: how it is backed up.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str
+    address: Annotated[BlobAddress, PlainSerializer(str)] = Field(alias="url")
     mode: Mode = Mode.INCREMENTAL
 
-    @field_validator("url")
+    @field_validator("address", mode="plain")
     @classmethod
-    def _names_a_blob(cls, url: str) -> str:
+    def _names_a_blob(cls, url: object) -> BlobAddress:
+        if isinstance(url, BlobAddress):
+            return url
+        if not isinstance(url, str):
+            raise PydanticKnownError("string_type")
         rest = url.partition("://")[2]
         if "*" in rest.partition("/")[0]:
             raise AddressError("should have * in the blob's name only, not in its account or container")
@@ -52,21 +67,28 @@ class SourceDisk(BaseModel):
             raise AddressError(
                 "should be one URL: separate several by white space or commas; percent-encode :// in a blob's name"
             )
-        return BlobAddress.parse(url).url
+        return BlobAddress.parse(url)
 
     @property
-    def address(self) -> BlobAddress:
-        """The blob's address; with `*` in its name for a pattern."""
-        return BlobAddress.parse(self.url)
+    def url(self) -> str:
+        """The blob's URL; with `*` in its name for a pattern."""
+        return self.address.url
 
     @property
     def is_pattern(self) -> bool:
         """Whether the URL stands for all blobs that match it."""
         return "*" in self.address.blob
 
-    def covers(self, disk: BlobAddress) -> bool:
+    @property
+    def disk(self) -> Disk:
+        """The disk that is named; of a pattern, what the record knows it by."""
+        return PageBlobDisk(self.address)
+
+    def covers(self, disk: Disk) -> bool:
         """Tell whether a disk is the one that is named, or one of those that the pattern stands for."""
-        return disk.parent == self.address.parent and self.matches(disk.blob)
+        if not isinstance(disk, PageBlobDisk):
+            return False
+        return disk.address.parent == self.address.parent and self.matches(disk.address.blob)
 
     def matches(self, blob: str) -> bool:
         """Tell whether a blob's name matches the pattern."""
@@ -79,7 +101,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, frozen=True, hide_input_in_errors=True)
 
     backup_schedule: str = Field(min_length=1)
-    backup_container: str
+    backup_container: Annotated[ContainerAddress, NoDecode, PlainSerializer(str)]
     source_disks: Annotated[tuple[SourceDisk, ...], NoDecode]
     storage_connections: Annotated[tuple[StorageConnection, ...], NoDecode] = ()
     storage_api_version: str = STORAGE_API_VERSION
@@ -127,15 +149,17 @@ class Settings(BaseSettings):
             raise ValueError("should name at least one disk: URLs separated by white space or commas, or a JSON array")
         return [{"url": disk} if isinstance(disk, str) else disk for disk in disks]
 
-    @field_validator("backup_container")
+    @field_validator("backup_container", mode="plain")
     @classmethod
-    def _names_a_container(cls, value: str) -> str:
+    def _names_a_container(cls, value: object) -> ContainerAddress:
+        if not isinstance(value, str):
+            raise PydanticKnownError("string_type")
         container = ContainerAddress.parse(value.strip())
         if container.container in SPECIAL_CONTAINERS:
             raise ValueError(
                 f"should be a container of its own, not {container.container}, which is public or takes no /"
             )
-        return container.url
+        return container
 
     @field_validator("storage_connections", mode="before")
     @classmethod
@@ -150,8 +174,7 @@ class Settings(BaseSettings):
     @field_validator("source_disks")
     @classmethod
     def _are_no_backups(cls, disks: tuple[SourceDisk, ...], info: ValidationInfo) -> tuple[SourceDisk, ...]:
-        backups = info.data.get("backup_container")
-        container = ContainerAddress.parse(backups) if backups else None
+        container: ContainerAddress | None = info.data.get("backup_container")
         services = {container.account: container.service_url} if container else {}
         for disk in disks:
             address = disk.address
@@ -196,9 +219,9 @@ class Settings(BaseSettings):
     @property
     def container(self) -> ContainerAddress:
         """The container of the backup blobs."""
-        return ContainerAddress.parse(self.backup_container)
+        return self.backup_container
 
-    def covers(self, disk: BlobAddress) -> bool:
+    def covers(self, disk: Disk) -> bool:
         """Tell whether a disk is one of those that are to be backed up."""
         return any(setting.covers(disk) for setting in self.source_disks)
 
@@ -207,7 +230,7 @@ class Settings(BaseSettings):
         """The URLs of the blob services that the disks are in."""
         return sorted({disk.address.service_url for disk in self.source_disks})
 
-    def mode_of(self, disk: BlobAddress) -> Mode:
+    def mode_of(self, disk: Disk) -> Mode:
         """Say how a disk is backed up: a URL of its own goes before a pattern, and of those the first that matches."""
         covering = [setting for setting in self.source_disks if setting.covers(disk)]
         covering.sort(key=lambda setting: setting.is_pattern)
@@ -223,10 +246,14 @@ class Settings(BaseSettings):
             return ""
         return "HEARTBEAT_URL is no URL. What to do: set it to one like https://HOST/PATH; or take it out"
 
-    def service_of(self, account: str) -> str | None:
-        """Give the URL of an account's blob service, where a setting names the account."""
-        named = [self.container, *(disk.address.parent for disk in self.source_disks)]
-        return next((found.service_url for found in named if found.account == account), None)
+    def other_service(self, disk: Disk) -> str:
+        """Give the URL of the blob service of a page blob's account, where the settings name another than its own."""
+        if not isinstance(disk, PageBlobDisk):
+            return ""
+        named = [self.container, *(setting.address.parent for setting in self.source_disks)]
+        address = disk.address
+        service = next((found.service_url for found in named if found.account == address.account), address.service_url)
+        return "" if service == address.service_url else service
 
     @property
     def stalled_after(self) -> timedelta:

@@ -15,7 +15,8 @@ from shared.azure.blobs.writing import BlobWriter
 from shared.azure.connections import open_connections
 from shared.azure.heartbeat import Heartbeat
 from shared.azure.queues import QUEUES, Queues
-from shared.azure.sources.page_blobs import SourceDisks
+from shared.azure.sources.page_blobs import PageBlobSource
+from shared.azure.sources.source import Reader, Source
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.parts import Parts
@@ -51,8 +52,8 @@ class Services:
     """
 
     settings: Settings
-    disks: SourceDisks
-    pages: BlobReader
+    disks: Source
+    pages: Reader
     blobs: BlobWriter
     leases: BlobLeases
     copies: BlobCopies
@@ -82,7 +83,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         index = Index(IndexRows(table))
         yield Services(
             settings=settings,
-            disks=SourceDisks(connections, settings),
+            disks=PageBlobSource(connections, settings),
             pages=BlobReader(connections, settings.storage_api_version),
             blobs=BlobWriter(connections),
             leases=BlobLeases(connections),

@@ -119,7 +119,7 @@ async def _take_up(services: Services, message: RunMessage, number: int | None) 
             taken.append(Taken(then, then.run))
         return then
 
-    await services.records.update(message.address, change)
+    await services.records.update(message.disk, change)
     if not taken and number is not None:
         log_event(Event.MESSAGE_DROPPED, **message.about, step="copy-ranges")
     return taken[0] if taken else None
@@ -150,9 +150,7 @@ class _Batch:
         except AzureError as error:
             if not is_passing(error):
                 raise
-            await record_failure(
-                self._services, self._message.address, Event.COPY_RANGES_FAILED, error, self._message.run
-            )
+            await record_failure(self._services, self._message.disk, Event.COPY_RANGES_FAILED, error, self._message.run)
             return BUSY_AGAIN_AFTER
         return timedelta()
 
@@ -164,7 +162,7 @@ class _Batch:
             next_batch = BatchMessage(disk=disk, run=of_run, plan=plan, number=run.next_batch)
             await self._services.queues.send(next_batch, delay)
         with contextlib.suppress(AzureError, RecordConflictError):  # the next batch takes over, whatever is on record
-            await self._services.records.update(self._message.address, lambda record: handed_on(record, self._run))
+            await self._services.records.update(self._message.disk, lambda record: handed_on(record, self._run))
         log_event(
             Event.BATCH_DONE,
             **self._message.about,
@@ -180,7 +178,7 @@ class _Batch:
         """Have the batch's own message go on with it when it comes again; tell whether it was still under way."""
         try:
             await self._save()
-            await self._services.records.update(self._message.address, lambda record: given_back(record, self._run))
+            await self._services.records.update(self._message.disk, lambda record: given_back(record, self._run))
         except _TakenOverError:
             return False
         except (AzureError, RecordConflictError):
@@ -268,7 +266,7 @@ class _Batch:
         def change(record: DiskRecord) -> DiskRecord:
             return moved_on(record, self._run, come_to, now)
 
-        record = await self._services.records.update(self._message.address, change)
+        record = await self._services.records.update(self._message.disk, change)
         run = still_mine(record, self._run) if record else None
         if run is None:
             raise _TakenOverError

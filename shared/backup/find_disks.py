@@ -11,7 +11,7 @@ from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.errors import DiskError
 from shared.events import Event, log_event
-from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.failed_runs import is_hopeless
 from shared.model.fitness import unfit
 from shared.model.messages import FinishMessage
@@ -34,24 +34,24 @@ class FoundDisks:
         unknown: how much of what is to be backed up was not even found: such a tick does not succeed.
     """
 
-    due: Sequence[BlobAddress]
-    found: Mapping[BlobAddress, DiskRecord | None]
-    missing: Mapping[BlobAddress, DiskError]
-    unfit: Collection[BlobAddress]
+    due: Sequence[Disk]
+    found: Mapping[Disk, DiskRecord | None]
+    missing: Mapping[Disk, DiskError]
+    unfit: Collection[Disk]
     unknown: int
 
     @property
-    def restoring(self) -> list[BlobAddress]:
+    def restoring(self) -> list[Disk]:
         """The disks that are being restored."""
         return [disk for disk, record in self.found.items() if record and record.restore]
 
     @property
-    def running(self) -> list[BlobAddress]:
+    def running(self) -> list[Disk]:
         """The disks that have an open run."""
         return [disk for disk, record in self.found.items() if record and record.run]
 
     @property
-    def resting(self) -> list[BlobAddress]:
+    def resting(self) -> list[Disk]:
         """The disks that are to be snapshotted now."""
         not_now = {*self.restoring, *self.running, *self.unfit}
         return [disk for disk in self.due if disk in self.found and disk not in not_now]
@@ -90,12 +90,10 @@ async def find_disks(services: Services) -> FoundDisks:
     )
 
 
-async def _unfit(
-    services: Services, disks: Sequence[BlobAddress], found: Mapping[BlobAddress, DiskRecord | None]
-) -> set[BlobAddress]:
+async def _unfit(services: Services, disks: Sequence[Disk], found: Mapping[Disk, DiskRecord | None]) -> set[Disk]:
     """Find the disks that can't be backed up as they are, and put on record why: before any snapshot is taken."""
 
-    async def look(disk: BlobAddress) -> None:
+    async def look(disk: Disk) -> None:
         if why := unfit(disk, services.settings.container, services.settings.mode_of(disk)):
             what_to_do = "What to do: give it another name, or take it out of SOURCE_DISKS."
             raise DiskError(f"{disk.shown} can't be backed up: {why}. {what_to_do}")
@@ -106,24 +104,24 @@ async def _unfit(
     return set(disks) - (await for_each(services, disks, look, Event.SNAPSHOT_FAILED)).keys()
 
 
-async def _require_page_blob(services: Services, disk: BlobAddress) -> None:
+async def _require_page_blob(services: Services, disk: Disk) -> None:
     """See to it that what was never backed up is a page blob, as far as it can be told; a snapshot tells the rest."""
     with contextlib.suppress(AzureError):
-        if not await services.disks.is_page_blob(disk):
-            raise DiskError(f"{disk.url} is no page blob, so it is no disk. What to do: take it out of SOURCE_DISKS.")
+        if not await services.disks.is_disk(disk):
+            raise DiskError(f"{disk.name} is no page blob, so it is no disk. What to do: take it out of SOURCE_DISKS.")
 
 
 async def _without_hopeless_runs(
-    services: Services, found: Mapping[BlobAddress, DiskRecord | None]
-) -> dict[BlobAddress, DiskRecord | None]:
+    services: Services, found: Mapping[Disk, DiskRecord | None]
+) -> dict[Disk, DiskRecord | None]:
     """Give up the runs that were tried often enough, so that their disks are snapshotted now; give their records."""
 
-    async def end(disk: BlobAddress) -> DiskRecord | None:
+    async def end(disk: Disk) -> DiskRecord | None:
         record = found[disk]
         if record and record.run:
             said = "; ".join(filter(None, (record.run.failed, record.last_error if record.run.error_at else "")))
             why = DiskError(f"it was tried {record.run.tries + 1} times: {said}")
-            await give_up(services, FinishMessage(disk=disk.url, run=record.run.snapshot), why)
+            await give_up(services, FinishMessage(disk=disk, run=record.run.snapshot), why)
         now = await services.records.get(disk)
         return now[0] if now else None
 
@@ -132,7 +130,7 @@ async def _without_hopeless_runs(
     return await for_each(services, hopeless, end, Event.GIVE_UP_FAILED)
 
 
-async def _on_record(services: Services) -> dict[BlobAddress, bool] | None:
+async def _on_record(services: Services) -> dict[Disk, bool] | None:
     """List what is on record, and whether it was or is being restored; None, and the others go on without the list."""
     try:
         return await services.records.disks()
@@ -141,29 +139,28 @@ async def _on_record(services: Services) -> dict[BlobAddress, bool] | None:
         return None
 
 
-async def _look_again(services: Services, disks: Iterable[BlobAddress]) -> None:
+async def _look_again(services: Services, disks: Iterable[Disk]) -> None:
     """Mend the list of what is on record, where a record was made or deleted by hand; a later tick may do so too."""
     with contextlib.suppress(AzureError):
         for disk in disks:
             await services.records.look_again(disk)
 
 
-async def _listed(services: Services) -> dict[SourceDisk, list[BlobAddress]]:
+async def _listed(services: Services) -> dict[SourceDisk, list[Disk]]:
     """Find the disks that each setting names; a pattern that can't be listed or matches none fails on its own."""
 
-    async def matching(setting: SourceDisk) -> list[BlobAddress] | None:
+    async def matching(setting: SourceDisk) -> list[Disk] | None:
         if not setting.is_pattern:
-            return [setting.address]
+            return [setting.disk]
         try:
-            found = await services.disks.matching(setting)
+            found = await services.disks.find(setting)
         except AzureError as error:
-            await record_failure(services, setting.address, Event.LIST_DISKS_FAILED, error)
+            await record_failure(services, setting.disk, Event.LIST_DISKS_FAILED, error)
             return None
-        found = [disk for disk in found if disk.parent != services.settings.container]
         if not found:
             what_to_do = "What to do: check the pattern in SOURCE_DISKS."
             nothing = DiskError(f"no blob matches {setting.url} that is a page blob. {what_to_do}")
-            await record_failure(services, setting.address, Event.LIST_DISKS_FAILED, nothing)
+            await record_failure(services, setting.disk, Event.LIST_DISKS_FAILED, nothing)
         return found
 
     settings = services.settings.source_disks
@@ -171,33 +168,31 @@ async def _listed(services: Services) -> dict[SourceDisk, list[BlobAddress]]:
     return {setting: disks for setting, disks in zip(settings, listed, strict=True) if disks is not None}
 
 
-def _gone(
-    listed: Mapping[SourceDisk, Sequence[BlobAddress]], known: Iterable[BlobAddress]
-) -> dict[BlobAddress, DiskError]:
+def _gone(listed: Mapping[SourceDisk, Sequence[Disk]], known: Iterable[Disk]) -> dict[Disk, DiskError]:
     """Give what is on record, and a pattern that stands for it does not find, with what to say of it.
 
     Where the record says nothing of any backup it may be that of a blob that is no disk, or of a pattern itself.
     """
-    gone: dict[BlobAddress, DiskError] = {}
+    gone: dict[Disk, DiskError] = {}
     patterns = [setting for setting in listed if setting.is_pattern]
     found = {disk for disks in listed.values() for disk in disks}
     for disk in known:
         pattern = next((pattern for pattern in patterns if pattern.covers(disk)), None)
         if pattern and disk not in found:
             what_to_do = "What to do: bring it back; or, if it is gone for good, delete its row `disk`."
-            gone[disk] = DiskError(f"{disk.url} is gone, which {pattern.url} matched before. {what_to_do}")
+            gone[disk] = DiskError(f"{disk.name} is gone, which {pattern.url} matched before. {what_to_do}")
     return gone
 
 
 async def for_each[Result](
     services: Services,
-    disks: Sequence[BlobAddress],
-    step: Callable[[BlobAddress], Awaitable[Result]],
+    disks: Sequence[Disk],
+    step: Callable[[Disk], Awaitable[Result]],
     failed: Event,
-) -> dict[BlobAddress, Result]:
+) -> dict[Disk, Result]:
     """Do a step for all disks at once; give the results of those that did not fail, and put the failures on record."""
     results = await asyncio.gather(*map(step, disks), return_exceptions=True)
-    done: dict[BlobAddress, Result] = {}
+    done: dict[Disk, Result] = {}
     for disk, result in zip(disks, results, strict=True):
         if isinstance(result, Exception):
             await record_failure(services, disk, failed, result)

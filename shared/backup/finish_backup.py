@@ -45,7 +45,7 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
     Then the disk is caught up, if a tick has passed meanwhile.
     """
     async with failures_on_record(services, message, Event.FINISH_BACKUP_FAILED):
-        found = await services.records.get(message.address)
+        found = await services.records.get(message.disk)
         run = found[0].run_of(message.run) if found else None
         if run is None:
             await _end(services, message, found[0] if found else None)
@@ -61,14 +61,14 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
             if then_of(error) in _LEFT_TO_THE_QUEUE:
                 raise
             # This message is the run's heartbeat: it outlasts any outage, while the queue tries five times only.
-            await record_failure(services, message.address, Event.FINISH_BACKUP_FAILED, error, message.run)
+            await record_failure(services, message.disk, Event.FINISH_BACKUP_FAILED, error, message.run)
             await services.queues.send(message, LONGEST_CHECK_DELAY)
 
 
 async def _end(services: Services, message: FinishMessage, record: DiskRecord | None) -> None:
     """Tidy up after a run that is over, and catch the disk up, whatever becomes of the one; what fails comes back."""
     has_tidied_up = await _is_done(services, message, _tidy_up(services, message, record), Event.FINISH_BACKUP_FAILED)
-    caught_up = catch_up(services, message.address, after_a_run=True)
+    caught_up = catch_up(services, message.disk, after_a_run=True)
     if not (await _is_done(services, message, caught_up, Event.SNAPSHOT_FAILED) and has_tidied_up):
         await services.queues.send(message, _ENDS_AGAIN_AFTER)
 
@@ -78,7 +78,7 @@ async def _is_done(services: Services, message: FinishMessage, step: Awaitable[N
     try:
         await step
     except (AzureError, TidemarkError) as error:
-        await record_failure(services, message.address, failed, error, message.run)
+        await record_failure(services, message.disk, failed, error, message.run)
         return then_of(error) in _IN_VAIN
     return True
 
@@ -88,7 +88,7 @@ async def _tidy_up(services: Services, message: FinishMessage, record: DiskRecor
         await clean_up_run(services, message, record)
         return
     log_event(Event.MESSAGE_DROPPED, **message.about, step="finish-backup")
-    if point := await services.records.point(message.address, message.run):
+    if point := await services.records.point(message.disk, message.run):
         # Sealed, and the next run as well: this message may be the one that was to clean up.
         await drop_duplicates(services, message, point.backup_snapshot)
 
@@ -112,22 +112,20 @@ async def _seal(services: Services, message: FinishMessage, run: OpenRun) -> Non
         if not await seal(services, message, run):
             await services.queues.send(message)
     except DiffersError as error:
-        await record_failure(services, message.address, Event.RUN_DIFFERS, error, message.run)
+        await record_failure(services, message.disk, Event.RUN_DIFFERS, error, message.run)
         await _doubt_base(services, message, run)
         await resync(services, message.of_plan(run.plan), f"before the seal, {error}")
         await services.queues.send(message, next_check(run, services.now()))
     except NotAsLeftError as error:
-        await record_failure(services, message.address, Event.SEAL_FAILED, error, message.run)
+        await record_failure(services, message.disk, Event.SEAL_FAILED, error, message.run)
         await _come_back(services, message, run, plan_again=True)
 
 
 async def _doubt_base(services: Services, message: FinishMessage, run: OpenRun) -> None:
     """Have the recovery point verified that an incremental run was based on: it may be what is wrong."""
-    found = await services.records.get(message.address)
+    found = await services.records.get(message.disk)
     if found and found[0].base_snapshot and run.kind is Kind.INCREMENTAL:
-        await open_inspection(
-            services, JobKind.VERIFY, message.address, found[0].base_snapshot, f"before-{message.run}"
-        )
+        await open_inspection(services, JobKind.VERIFY, message.disk, found[0].base_snapshot, f"before-{message.run}")
 
 
 async def _advance_copy(services: Services, message: FinishMessage, run: OpenRun) -> None:
@@ -150,7 +148,7 @@ async def _look_at(
     def change(record: DiskRecord) -> DiskRecord:
         return progress(record, now) if is_current(record, run) else record
 
-    record = await services.records.update(message.address, change)
+    record = await services.records.update(message.disk, change)
     return record.run if record and is_current(record, run) else None
 
 
@@ -167,5 +165,5 @@ async def _come_back(services: Services, message: FinishMessage, run: OpenRun, *
         log_event(Event.RUN_PLANNED_AGAIN, **message.about)
         # Sent before it is noted: what was noted in vain would not be sent again for an hour.
         await services.queues.send(PlanMessage(disk=message.disk, run=message.run), _NOTED_WITHIN)
-        await services.records.update(message.address, noted)
+        await services.records.update(message.disk, noted)
     await services.queues.send(message, next_check(run, services.now()))

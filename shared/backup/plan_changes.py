@@ -35,7 +35,7 @@ async def plan_changes(services: Services, message: PlanMessage) -> None:
 
 
 async def _open(services: Services, message: PlanMessage) -> None:
-    found = await services.records.get(message.address)
+    found = await services.records.get(message.disk)
     run = found[0].run_of(message.run) if found else None
     if run is None:
         log_event(Event.MESSAGE_DROPPED, **message.about, step="plan-changes")
@@ -49,7 +49,7 @@ async def _open(services: Services, message: PlanMessage) -> None:
 
 async def _open_run(services: Services, message: PlanMessage, run: OpenRun) -> PlanMessage | None:
     """Get the backup blob ready, under the run's lease and of the disk's size; give the message of its plan."""
-    disk, backup = message.address, services.backups.address(message.address)
+    disk, backup = message.disk, services.backups.address(message.disk)
     blob = await own_backup_blob(services, disk)
     lease = message.of_plan(run.plan).lease_id
     leased = blob is not None and blob.leased and await services.leases.renew(backup, lease)
@@ -75,9 +75,9 @@ async def _take_blob(services: Services, message: PlanMessage, blob: BlobState |
 
     One that somebody wrote to meanwhile is not taken: the message comes again, and finds a run without its lease.
     """
-    backup = services.backups.address(message.address)
+    backup = services.backups.address(message.disk)
     if blob is None:
-        made = partial(services.blobs.create, backup, size, {DISK_METADATA: message.disk})
+        made = partial(services.blobs.create, backup, size, {DISK_METADATA: message.disk.name})
         etag = await services.backups.ensured(made)
     else:
         etag = blob.etag

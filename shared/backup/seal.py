@@ -31,13 +31,13 @@ async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool
         NotAsLeftError, LeaseLostError: the backup blob is not as the run has left it, or not under its lease.
         SourceGoneError: the source snapshot is gone.
     """
-    disk = message.address
+    disk = message.disk
     found = await services.records.get(disk)
     if found is None or not is_current(found[0], run):
         await services.queues.send(message)
         return True
     # BACKUP_CONTAINER may have changed since the run was opened.
-    record, etag = replace(found[0], backup_blob=services.backups.address(disk).url), found[1]
+    record, etag = replace(found[0], backup_blob=services.backups.address(disk)), found[1]
     taken = await _recovery_point(services, message, record, run)
     if taken is None:
         return False
@@ -50,7 +50,7 @@ async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool
 
 def _notice(services: Services, message: FinishMessage, record: DiskRecord) -> str:
     """Tell of the versions that the backup account keeps, if it does."""
-    blob = services.backups.address(message.address)
+    blob = services.backups.address(message.disk)
     is_versioned = services.snapshots.versioned.get(blob)
     if is_versioned:
         log_event(Event.VERSIONS_KEPT, **message.about, reason=versions_kept(blob))
@@ -63,14 +63,14 @@ async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, ma
     Raises:
         NotAsLeftError: somebody has written to it just now.
     """
-    found = await services.records.get(message.address)
+    found = await services.records.get(message.disk)
     if found is None or not is_current(found[0], run):
         await services.queues.send(message)
         return
     record, etag = found
     copy = full_copy_of(services, message, run)
     await settle_copy(services, copy, made)
-    point = full_copy(record, copy.target.url, run.size, services.now())
+    point = full_copy(record, copy.target, run.size, services.now())
     await _put_on_record(services, message, sealed_copy(record, point), etag, point)
 
 
@@ -78,11 +78,11 @@ async def _put_on_record(
     services: Services, message: FinishMessage, record: DiskRecord, etag: str, point: RecoveryPoint
 ) -> None:
     try:
-        await services.records.seal(message.address, record, etag, point)
+        await services.records.seal(message.disk, record, etag, point)
     except RecordConflictError:
         await services.queues.send(message)
         return
-    log_event(Event.RUN_SEALED, **message.about, **asdict(point))
+    log_event(Event.RUN_SEALED, **message.about, **(asdict(point) | {"backup_blob": point.backup_blob}))
     await clean_up_run(services, message, record)
     if is_to_catch_up(record, services.now()):
         await services.queues.send(message)  # the run is over then
@@ -92,7 +92,7 @@ async def _recovery_point(
     services: Services, message: FinishMessage, record: DiskRecord, run: OpenRun
 ) -> TakenSnapshot | None:
     """Find the snapshot that an earlier try has taken under this plan; or verify the backup blob, and take it."""
-    backup = services.backups.address(message.address)
+    backup = services.backups.address(message.disk)
     for taken in await services.snapshots.of_run(backup, message.run_id):
         if taken.plan == run.plan:
             return taken

@@ -12,12 +12,12 @@ from shared.errors import StepFailedError
 from shared.events import Event, Stopwatch, log_event
 from shared.inspection.scratch import drop_orphans
 from shared.jobs.watch import watch_jobs
-from shared.model.addresses import BlobAddress
 from shared.model.batches import is_run_stalled
+from shared.model.disk import Disk
 from shared.model.failed_runs import is_failing, tried_again
 from shared.model.job import JobKind, job_row
 from shared.model.messages import FinishMessage, PlanMessage, RestoreMessage, TickMessage
-from shared.model.record import DiskRecord
+from shared.model.record import DiskRecord, restored_of
 from shared.model.restore_target import without_restore
 from shared.model.run import OpenRun
 from shared.model.tick import SHORTEST_LOOK_DELAY, asked_for
@@ -55,10 +55,10 @@ async def take_snapshots(services: Services) -> None:
     )
     await _watch_tick(services, disks, tick)
 
-    async def begin_run(disk: BlobAddress) -> None:
+    async def begin_run(disk: Disk) -> None:
         await open_run(services, disk, snapshots[disk], tick)
 
-    async def watch_disk(disk: BlobAddress) -> None:
+    async def watch_disk(disk: Disk) -> None:
         record = disks.found.get(disk)
         is_busy = record is not None and bool(record.run or record.restore)
         if disk in disks.due:
@@ -102,7 +102,7 @@ async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> 
     for disk in disks.due:
         record = disks.found.get(disk)
         point = record.last_point if record else ""
-        log_event(Event.BACKUP_DUE, disk=disk.url, **message.about, last_point=point)
+        log_event(Event.BACKUP_DUE, disk=disk.name, **message.about, last_point=point)
         if record and (record.run or record.restore):
             _tell_late(disk, record, message)
     if mistake := services.settings.heartbeat_mistake:
@@ -114,14 +114,14 @@ async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> 
         log_event(Event.REPORT_TICK_FAILED, **message.about, reason=explain(error))
 
 
-def _tell_late(disk: BlobAddress, record: DiskRecord, message: TickMessage) -> None:
+def _tell_late(disk: Disk, record: DiskRecord, message: TickMessage) -> None:
     """Say that a disk is not snapshotted at this tick, but as soon as what is under way has ended."""
     waits_for = f"its open run {record.run.snapshot}" if record.run else f"the restore {record.restore} to it"
     reason = f"it waits for {waits_for}, and is snapshotted as soon as that has ended"
-    log_event(Event.BACKUP_LATE, disk=disk.url, **message.about, reason=reason)
+    log_event(Event.BACKUP_LATE, disk=disk.name, **message.about, reason=reason)
 
 
-async def _watch_run(services: Services, disk: BlobAddress, record: DiskRecord, run: OpenRun) -> None:
+async def _watch_run(services: Services, disk: Disk, record: DiskRecord, run: OpenRun) -> None:
     """Try an open run again that has failed, and enqueue messages again that must be taken for lost."""
     now, after = services.now(), services.settings.stalled_after
 
@@ -131,22 +131,22 @@ async def _watch_run(services: Services, disk: BlobAddress, record: DiskRecord, 
     if is_failing(record, now):
         await services.records.update(disk, again)
     if is_failing(record, now) or (not run.is_applied and is_run_stalled(run, now, after)):
-        plan = PlanMessage(disk=disk.url, run=run.snapshot)
+        plan = PlanMessage(disk=disk, run=run.snapshot)
         log_event(Event.RUN_PLANNED_AGAIN, **plan.about)
         await services.queues.send(plan)
     if run.is_unwatched(now, after):
-        finish = FinishMessage(disk=disk.url, run=run.snapshot)
+        finish = FinishMessage(disk=disk, run=run.snapshot)
         log_event(Event.RUN_RESUMED, **finish.about)
         await services.queues.send(finish)
 
 
-async def _watch_restore(services: Services, disk: BlobAddress, record: DiskRecord) -> None:
+async def _watch_restore(services: Services, disk: Disk, record: DiskRecord) -> None:
     """Have a disk's record let go of a restore that has ended, or whose row is gone."""
-    found = await services.restores.find(BlobAddress.parse(record.restore_of), job_row(JobKind.RESTORE, record.restore))
+    found = await services.restores.find(restored_of(record), job_row(JobKind.RESTORE, record.restore))
     if found is None:
         await services.records.update(disk, lambda now: without_restore(now, record.restore))
     elif found[0].has_ended:
-        await services.queues.send(RestoreMessage(disk=record.restore_of, restore=record.restore))
+        await services.queues.send(RestoreMessage(disk=restored_of(record), restore=record.restore))
 
 
 async def _drop_orphans(services: Services) -> None:

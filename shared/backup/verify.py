@@ -4,7 +4,6 @@ import contextlib
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window, windows
 from shared.changes.sampling import Sampler, samples_of_window
@@ -12,6 +11,7 @@ from shared.errors import DiffRefusedError, NotAsLeftError, SourceGoneError
 from shared.model.messages import FinishMessage
 from shared.model.record import DiskRecord, run_of
 from shared.model.run import Kind, OpenRun
+from shared.model.version import BlobVersion
 from shared.pages.change_list import change_list
 from shared.pages.comparing import Comparison
 from shared.points.versions import own_backup_blob
@@ -38,14 +38,14 @@ async def verified(services: Services, message: FinishMessage, record: DiskRecor
         NotAsLeftError: it is gone, or has another size.
         SourceGoneError: the source snapshot is gone.
     """
-    disk, run = message.address, run_of(record)
+    disk, run = message.disk, run_of(record)
     blob = await own_backup_blob(services, disk)
     if blob is None or blob.size != run.size:
         found_as = f"{blob.size} bytes long" if blob else "gone"
-        raise NotAsLeftError(f"the backup blob of {disk.url} is {found_as}, not {run.size} bytes long: not sealed yet")
+        raise NotAsLeftError(f"the backup blob of {disk.name} is {found_as}, not {run.size} bytes long: not sealed yet")
     began, count = services.now(), len(windows(run.size, SEAL_WINDOW))
     comparison = await Comparison.begin(
-        services, Version(disk, run.snapshot), Version(services.backups.address(disk), "")
+        services, services.disks.version(disk, run.snapshot), BlobVersion(services.backups.address(disk))
     )
     first = run.windows_compared if run.compared_etag == blob.etag else 0
     for number in range(first, count):
@@ -60,7 +60,7 @@ async def _compare(
     services: Services, message: FinishMessage, record: DiskRecord, number: int, comparison: Comparison
 ) -> None:
     """Compare one window."""
-    disk, run = message.address, run_of(record)
+    disk, run = message.disk, run_of(record)
     plan, cut = message.of_plan(run.plan), windows(run.size, SEAL_WINDOW)
     most = samples_of_window(len(cut)) if run.kind is Kind.INCREMENTAL else None
     sampler = Sampler(f"{plan.run_id}/{plan.plan}/{number}/seal", most)
@@ -71,8 +71,8 @@ async def _compare(
         if number == len(cut) - 1:
             await comparison.last_page(run.size)
     except SourceGoneError as error:
-        await services.pages.properties(disk, run.snapshot)
-        raise NotAsLeftError(f"the backup blob of {disk.url} is not there any more: {error}") from error
+        await services.pages.properties(services.disks.version(disk, run.snapshot))
+        raise NotAsLeftError(f"the backup blob of {disk.name} is not there any more: {error}") from error
 
 
 async def _written(services: Services, plan: FinishMessage, record: DiskRecord, window: Window) -> list[Change]:
@@ -100,4 +100,4 @@ async def _note(services: Services, message: FinishMessage, run: OpenRun, number
             replace(run_of(record), windows_compared=number, compared_etag=etag, checked=now, progressed=now)
         )
 
-    await services.records.update(message.address, change)
+    await services.records.update(message.disk, change)

@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
 from shared.changes.ranges import Change
 from shared.content.filesystems import Look, look
+from shared.model.version import Version
 from shared.pages.paced import Paced
 
 
@@ -15,7 +15,7 @@ async def look_at(services: Services, version: Version, size: int) -> Look:
     Raises:
         SourceGoneError: it is gone.
     """
-    url = await services.pages.signed_url(version.blob, version.snapshot)
+    url = await services.pages.signed_url(version)
     looking, pace = look(size), Paced(services, 1)
     content: bytes | None = None
     while True:

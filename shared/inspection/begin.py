@@ -20,7 +20,7 @@ INSPECTED_PART = 1024**3
 
 async def begin_inspection(services: Services, inspection: Inspection) -> Next[Inspection]:
     """Find out what is to be inspected, and whether it can be; one that is gone is damaged."""
-    disk = inspection.address
+    disk = inspection.known_disk
     try:
         await require_own_name(services, disk)
     except OtherDiskError as error:
@@ -30,7 +30,7 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
     point = await services.records.point(disk, time) if time else None
     if point is None:
         asked = "" if inspection.point == LATEST else f" at or before {inspection.point}"
-        return _refused(services, inspection, f"{disk.url} has no recovery point{asked}")
+        return _refused(services, inspection, f"{disk.name} has no recovery point{asked}")
     found = replace(
         inspection, recovery_point=point.time, size=point.size, parts_total=len(windows(point.size, INSPECTED_PART))
     )
@@ -43,9 +43,9 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
 
 async def _damage(services: Services, inspection: Inspection, point: RecoveryPoint) -> str:
     """Say what is seen to be wrong with a recovery point by a look at it; empty where nothing is."""
-    sealed = version_of(services, inspection.address, point)
+    sealed = version_of(services, inspection.known_disk, point)
     try:
-        there = await services.pages.properties(sealed.blob, sealed.snapshot)
+        there = await services.pages.properties(sealed)
     except SourceGoneError as error:
         return str(error)
     return "" if there.size == point.size else f"it is {there.size} bytes long, and was {point.size} when it was sealed"
@@ -61,7 +61,7 @@ def _begin_drill(services: Services, inspection: Inspection, point: RecoveryPoin
 async def _begin_verify(services: Services, inspection: Inspection, point: RecoveryPoint) -> Next[Inspection]:
     source = versions(services, inspection, point).original
     try:
-        await services.pages.properties(source.blob, source.snapshot)
+        await services.pages.properties(source)
     except SourceGoneError:
         why = (
             f"the source snapshot of the recovery point {point.time} is gone, so there is nothing to compare it with."

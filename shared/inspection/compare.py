@@ -29,7 +29,7 @@ async def compare(services: Services, inspection: Inspection) -> Next[Inspection
     if then.parts_done == then.parts_total:
         return await conclude_equal(services, then)
     for version in await versions_on_record(services, inspection):
-        await services.pages.properties(version.blob, version.snapshot)
+        await services.pages.properties(version)
     return await _go_on(services, then, found)
 
 
@@ -58,6 +58,6 @@ async def _enqueue(services: Services, inspection: Inspection, parts: Iterable[i
     async with AtOnce(_ENQUEUED_AT_ONCE) as sending:
         for part in parts:
             message = PartMessage(
-                disk=inspection.disk, task=inspection.task, inspection=inspection.inspection, part=part
+                disk=inspection.known_disk, task=inspection.task, inspection=inspection.inspection, part=part
             )
             await sending.start(services.queues.send(message))

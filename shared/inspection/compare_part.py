@@ -73,14 +73,14 @@ async def note_failure(services: Services, message: PartMessage, reason: str) ->
     """Put on the inspection's row what went wrong, while it goes on."""
     try:
         now = services.now()
-        await services.inspections.update(message.address, message.row_key, lambda found: found.in_trouble(reason, now))
+        await services.inspections.update(message.disk, message.row_key, lambda found: found.in_trouble(reason, now))
     except (AzureError, RecordConflictError) as unwritten:
         log_event(Event.RECORD_FAILED, disk=message.disk, reason=explain(unwritten))
 
 
 async def _open(services: Services, message: PartMessage) -> Inspection | None:
     """Give the inspection, if it compares and has this part."""
-    found = await services.inspections.find(message.address, message.row_key)
+    found = await services.inspections.find(message.disk, message.row_key)
     inspection = found[0] if found else None
     is_open = inspection and inspection.state is Stage.COMPARING and message.part < inspection.parts_total
     return inspection if is_open else None

@@ -2,17 +2,17 @@
 
 from dataclasses import replace
 
-from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
 from shared.content.filesystems import Look
 from shared.content.looking import look_at
 from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
 from shared.inspection.versions import scratch_of
-from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.inspection import Inspection, built_on
 from shared.model.job import JobKind, Next, Stage
 from shared.model.record import DiskRecord
+from shared.model.version import BlobVersion
 from shared.points.versions import mark_damaged
 from shared.runs.begin_anew import distrust
 
@@ -24,16 +24,16 @@ async def conclude_equal(services: Services, inspection: Inspection) -> Next[Ins
     said = f"all {inspection.size} bytes equal, {inspection.bytes_done} of them read on both sides"
     if inspection.task is JobKind.DRILL:
         return await _conclude_drill(services, inspection, said)
-    point = await services.records.point(inspection.address, inspection.recovery_point)
+    point = await services.records.point(inspection.known_disk, inspection.recovery_point)
     if point:
-        await services.records.mark(inspection.address, point.as_verified(services.now()))
+        await services.records.mark(inspection.known_disk, point.as_verified(services.now()))
     return Next(inspection.end(Stage.DONE, said, services.now()))
 
 
 async def _conclude_drill(services: Services, inspection: Inspection, equal: str) -> Next[Inspection]:
     """End a drill whose copy is equal. That it can be used is another matter: what speaks against it comes first."""
-    found = await look_at(services, Version(scratch_of(services, inspection), ""), inspection.size)
-    record = await services.records.get(inspection.address)
+    found = await look_at(services, BlobVersion(scratch_of(services, inspection)), inspection.size)
+    record = await services.records.get(inspection.known_disk)
     before = record[0].last_drill_seen if record else ""
     said = drilled(equal, found, before)
     if found.doubts:
@@ -60,22 +60,22 @@ def drilled(equal: str, found: Look, before: str) -> str:
 async def conclude_differs(services: Services, inspection: Inspection, differs: str) -> Next[Inspection]:
     """End an inspection that has found a difference: a verify tells of the recovery point, a drill of the restore."""
     if inspection.task is JobKind.VERIFY:
-        await _mark_damaged(services, inspection.address, inspection.recovery_point, differs)
+        await _mark_damaged(services, inspection.known_disk, inspection.recovery_point, differs)
         reason = f"the recovery point {inspection.recovery_point} is damaged: {differs}"
-        await distrust(services, inspection.address, inspection.recovery_point, reason)
+        await distrust(services, inspection.known_disk, inspection.recovery_point, reason)
         await _doubt_later_ones(services, inspection, reason)
     return Next(inspection.fail(differs, services.now()))
 
 
 async def conclude_lost(services: Services, inspection: Inspection, why: str) -> Next[Inspection]:
     """End an inspection that has found the recovery point to be gone; what follows its disk is as good as it was."""
-    await _mark_damaged(services, inspection.address, inspection.recovery_point, why)
+    await _mark_damaged(services, inspection.known_disk, inspection.recovery_point, why)
     return Next(inspection.fail(why, services.now()))
 
 
 async def _doubt_later_ones(services: Services, inspection: Inspection, reason: str) -> None:
     """Take for damaged what was built on a damaged recovery point meanwhile; the last is verified, and may be right."""
-    disk, doubted = inspection.address, set[str]()
+    disk, doubted = inspection.known_disk, set[str]()
     damage = f"{BUILT_ON} {inspection.recovery_point}, which is damaged"
     while later := [
         point.time
@@ -90,7 +90,7 @@ async def _doubt_later_ones(services: Services, inspection: Inspection, reason: 
         await open_inspection(services, JobKind.VERIFY, disk, max(doubted), f"after-{inspection.inspection}")
 
 
-async def _mark_damaged(services: Services, disk: BlobAddress, time: str, damage: str) -> None:
+async def _mark_damaged(services: Services, disk: Disk, time: str, damage: str) -> None:
     if point := await services.records.point(disk, time):
         await mark_damaged(services, disk, point, damage)
 
@@ -107,7 +107,7 @@ async def note_outcome(services: Services, inspection: Inspection) -> None:
         why = f"the {inspection.task} of the recovery point {inspection.recovery_point}: {inspection.reason}"
         return replace(told, last_error=why, last_error_at=inspection.ended)
 
-    await services.records.update(inspection.address, change)
+    await services.records.update(inspection.known_disk, change)
 
 
 def _verified(record: DiskRecord, inspection: Inspection) -> DiskRecord:

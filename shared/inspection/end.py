@@ -25,9 +25,9 @@ async def end_inspection(services: Services, inspection: Inspection) -> Next[Ins
     await services.parts.drop(inspection)
     if inspection.task is JobKind.VERIFY:
         try:
-            await drop_old_snapshots(services, inspection.address)
+            await drop_old_snapshots(services, inspection.known_disk)
         except AzureError as error:
-            await record_failure(services, inspection.address, Event.DELETE_SOURCE_SNAPSHOT_FAILED, error)
+            await record_failure(services, inspection.known_disk, Event.DELETE_SOURCE_SNAPSHOT_FAILED, error)
     await note_outcome(services, over)
     return Next(over)
 

@@ -10,13 +10,13 @@ from shared.points.versions import version_of
 
 async def conclude_gone(services: Services, inspection: Inspection, error: SourceGoneError) -> Next[Inspection]:
     """Go on from a step that has found something gone: the recovery point, its source snapshot or the scratch blob."""
-    now, disk = services.now(), inspection.address
+    now, disk = services.now(), inspection.known_disk
     point = await services.records.point(disk, inspection.recovery_point)
     if point is None:
         return Next(inspection.fail(str(error), now))
     sealed = version_of(services, disk, point)
     try:
-        await services.pages.properties(sealed.blob, sealed.snapshot)
+        await services.pages.properties(sealed)
     except SourceGoneError as lost:
         return await conclude_lost(services, inspection, str(lost))
     if inspection.task is JobKind.DRILL:

@@ -41,8 +41,8 @@ async def _start(
 ) -> Next[Inspection]:
     """Start the copy, unless another invocation of this very step is faster."""
     point = (await versions_on_record(services, inspection)).original
-    await services.pages.properties(point.blob, point.snapshot)
-    about = {DISK_METADATA: inspection.disk, DRILL_METADATA: inspection.inspection}
+    await services.pages.properties(point)
+    about = {DISK_METADATA: inspection.known_disk.name, DRILL_METADATA: inspection.inspection}
     with contextlib.suppress(NotAsLeftError):
         etag = await services.blobs.empty(copy.target, found) if found else None  # of an earlier attempt
         await start_copy(services, copy, point, about, etag=etag)

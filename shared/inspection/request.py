@@ -8,7 +8,7 @@ from shared.errors import StepFailedError, TidemarkError
 from shared.events import log_event
 from shared.jobs.request import put_on_record
 from shared.jobs.stage_events import STAGE_EVENTS
-from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Stage
 from shared.model.requests import LATEST
@@ -37,9 +37,9 @@ async def inspect_all(services: Services, task: JobKind) -> None:
             await record_failure(services, disk, STAGE_EVENTS[task, Stage.FAILED], error)
 
 
-async def open_inspection(services: Services, task: JobKind, disk: BlobAddress, point: str, inspection: str) -> None:
+async def open_inspection(services: Services, task: JobKind, disk: Disk, point: str, inspection: str) -> None:
     """Put an inspection on record, and enqueue its first step; one that is on record is enqueued again."""
-    asked = Inspection.of(inspection, task, disk.url, point, services.now())
+    asked = Inspection.of(inspection, task, disk, point, services.now())
     if row := await put_on_record(services.inspections, asked):
         await services.queues.send(row.message)
 

@@ -7,6 +7,7 @@ from shared.events import Event, log_event
 from shared.inspection.versions import scratch_of
 from shared.model.addresses import AddressError, BlobAddress
 from shared.model.blob import COPY_PENDING, BlobState
+from shared.model.disk import Disk
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, job_row
 from shared.model.names import DISK_METADATA, DRILL_METADATA
@@ -27,7 +28,7 @@ async def drop_orphans(services: Services) -> None:
     for stored in await services.backups.scratch():
         about = stored.metadata
         try:
-            scratch, disk = BlobAddress.parse(stored.url), BlobAddress.parse(about[DISK_METADATA])
+            scratch, disk = stored.blob, Disk.parse(about[DISK_METADATA])
             drill = about[DRILL_METADATA]
         except (KeyError, AddressError):
             continue  # not Tidemark's

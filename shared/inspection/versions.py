@@ -2,13 +2,12 @@
 
 from typing import NamedTuple
 
-from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
 from shared.model.addresses import BlobAddress
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind
-from shared.model.names import scratch_name
 from shared.model.point import RecoveryPoint
+from shared.model.version import BlobVersion, Version
 from shared.points.versions import point_of, version_of
 
 
@@ -26,15 +25,15 @@ class Versions(NamedTuple):
 
 def scratch_of(services: Services, inspection: Inspection) -> BlobAddress:
     """Give the address of a drill's scratch blob."""
-    return services.settings.container.blob(scratch_name(inspection.address, inspection.inspection))
+    return services.settings.container.blob(inspection.known_disk.scratch_name(inspection.inspection))
 
 
 def versions(services: Services, inspection: Inspection, point: RecoveryPoint) -> Versions:
     """Say what is compared with what."""
-    sealed = version_of(services, inspection.address, point)
+    sealed = version_of(services, inspection.known_disk, point)
     if inspection.task is JobKind.VERIFY:
-        return Versions(Version(inspection.address, point.source_snapshot), sealed)
-    return Versions(sealed, Version(scratch_of(services, inspection), ""))
+        return Versions(services.disks.version(inspection.known_disk, point.source_snapshot), sealed)
+    return Versions(sealed, BlobVersion(scratch_of(services, inspection)))
 
 
 async def versions_on_record(services: Services, inspection: Inspection) -> Versions:
@@ -43,5 +42,5 @@ async def versions_on_record(services: Services, inspection: Inspection) -> Vers
     Raises:
         SourceGoneError: it is not on record any more.
     """
-    point = await point_of(services, inspection.address, inspection.recovery_point)
+    point = await point_of(services, inspection.known_disk, inspection.recovery_point)
     return versions(services, inspection, point)

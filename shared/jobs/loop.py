@@ -62,7 +62,7 @@ async def continue_job[Kept: (Restore, Inspection)](
     """
     async with outlasting(services, message, procedure.step_failed):
         rows = procedure.rows(services)
-        found = await rows.find(message.address, message.row_key)
+        found = await rows.find(message.disk, message.row_key)
         if found is None and message.request:
             await request_job(services, message.kind, message.request.encode(), message.job)
         elif found is None:

@@ -14,7 +14,7 @@ from shared.errors import DiskError, OtherDiskError, StepFailedError, Unreadable
 from shared.events import Event, log_event
 from shared.jobs.request import refuse_given_up, request_job
 from shared.jobs.stage_events import REQUEST_FAILED
-from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.failed_runs import erred, failed_for_good
 from shared.model.inspection import Inspection
 from shared.model.job import LONGEST_CHECK_DELAY, JobKind
@@ -81,7 +81,7 @@ async def report_poison(services: Services, queue: str, body: bytes, message_id:
 
 async def _report_run(services: Services, queue: str, message: RunMessage) -> bool:
     """Note on the record of a disk that its open run fails; tell whether it is still open."""
-    found = await services.records.get(message.address)
+    found = await services.records.get(message.disk)
     run = found[0].run_of(message.run) if found else None
     is_of_plan = isinstance(message, BatchMessage)
     if found is None or run is None or (is_of_plan and run.plan != message.plan):
@@ -98,7 +98,7 @@ async def _report_run(services: Services, queue: str, message: RunMessage) -> bo
         noted = erred(record if current.failed else failed_for_good(record, why), message.run, now)
         return replace(noted, last_error=cause, last_error_at=now)
 
-    await services.records.update(message.address, failed)
+    await services.records.update(message.disk, failed)
     log_event(Event.RUN_FAILED, **message.about, reason=why, cause=cause)
     return True
 
@@ -141,7 +141,7 @@ async def _is_on_record(services: Services, message: JobMessage) -> bool:
     rows: JobRows[Restore] | JobRows[Inspection] = (
         services.restores if message.kind is JobKind.RESTORE else services.inspections
     )
-    return await rows.find(message.address, message.row_key) is not None
+    return await rows.find(message.disk, message.row_key) is not None
 
 
 async def _note(services: Services, queue: str, message: JobMessage) -> bool:
@@ -152,11 +152,11 @@ async def _note(services: Services, queue: str, message: JobMessage) -> bool:
     now = services.now()
     if message.kind is JobKind.RESTORE:
         await services.restores.update(
-            message.address, message.row_key, lambda job: job.in_trouble(job.last_error or _DIED, now)
+            message.disk, message.row_key, lambda job: job.in_trouble(job.last_error or _DIED, now)
         )
     else:
         await services.inspections.update(
-            message.address, message.row_key, lambda job: job.in_trouble(job.last_error or _DIED, now)
+            message.disk, message.row_key, lambda job: job.in_trouble(job.last_error or _DIED, now)
         )
     is_there = await _is_on_record(services, message)
     if not is_there:
@@ -171,9 +171,8 @@ async def _report_request(services: Services, queue: str, body: bytes, message_i
     await _note_on_disk(services, disk, REQUEST_FAILED[kind], why)
 
 
-async def _note_on_disk(services: Services, url: str, event: Event, why: str) -> None:
+async def _note_on_disk(services: Services, disk: Disk, event: Event, why: str) -> None:
     """Note on a disk's record what was asked for in vain; a disk that has none gets none."""
-    disk = BlobAddress.parse(url)
     if await services.records.get(disk) is not None:
         await record_failure(services, disk, event, DiskError(why))
 

@@ -13,6 +13,7 @@ from shared.azure.tables.job_rows import JobRows
 from shared.errors import StepFailedError
 from shared.events import Event, log_event
 from shared.jobs.stage_events import REQUEST_FAILED, STAGE_EVENTS
+from shared.model.disk import Disk
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Stage
 from shared.model.messages import InspectionMessage, RestoreMessage
@@ -64,7 +65,7 @@ async def request_job(services: Services, kind: JobKind, body: bytes, message_id
         unreadable = Restore.unreadable(job, now)
         await _request(services, services.restores, unreadable, lambda: _restore(services, job, body, now))
     else:
-        blank = Inspection.of(job, kind, "", LATEST, now)
+        blank = Inspection.of(job, kind, None, LATEST, now)
         await _request(services, services.inspections, blank, lambda: _inspection(services, kind, job, body, now))
 
 
@@ -80,8 +81,8 @@ async def _request[Kept: (Restore, Inspection)](
             await _open(services, asked)
 
 
-async def refuse_given_up(services: Services, kind: JobKind, body: bytes, message_id: str, why: str) -> str:
-    """Refuse a request that its queue has given up, on its row; give the URL of the disk that it names.
+async def refuse_given_up(services: Services, kind: JobKind, body: bytes, message_id: str, why: str) -> Disk:
+    """Refuse a request that its queue has given up, on its row; give the disk that it names.
 
     Raises:
         RequestError: it can't be read.
@@ -90,10 +91,10 @@ async def refuse_given_up(services: Services, kind: JobKind, body: bytes, messag
     if kind is JobKind.RESTORE:
         asked = _restore(services, message_id, body, now)
         await _refuse_own(asked, lambda row: row.refuse(why, now))
-        return asked.row.disk
+        return asked.row.known_disk
     inspection = _inspection(services, kind, message_id, body, now)
     await _refuse_own(inspection, lambda row: row.refuse(why, now))
-    return inspection.row.disk
+    return inspection.row.known_disk
 
 
 async def put_on_record[Kept: (Restore, Inspection)](rows: JobRows[Kept], row: Kept) -> Kept | None:
@@ -101,7 +102,7 @@ async def put_on_record[Kept: (Restore, Inspection)](rows: JobRows[Kept], row: K
     if await rows.add(row):
         log_event(STAGE_EVENTS[row.kind, Stage.REQUESTED], **{**row.about, **row.asks_for})
         return row
-    found = await rows.find(row.address, row.row_key)
+    found = await rows.find(row.known_disk, row.row_key)
     return None if found is None or found[0].has_ended else found[0]
 
 
@@ -116,7 +117,9 @@ def _inspection(services: Services, kind: JobKind, job: str, body: bytes, now: d
     request = InspectionRequest.read(body)
     row = Inspection.of(job, kind, request.disk, request.point, now, on_request=True)
     said = request.model_dump_json()
-    return _Asked(services.inspections, row, InspectionMessage(disk=row.disk, task=kind, inspection=job, request=said))
+    return _Asked(
+        services.inspections, row, InspectionMessage(disk=request.disk, task=kind, inspection=job, request=said)
+    )
 
 
 @contextlib.asynccontextmanager
@@ -177,7 +180,7 @@ async def _enqueue[Kept: (Restore, Inspection)](services: Services, rows: JobRow
             log_event(STAGE_EVENTS[row.kind, Stage.REFUSED], **row.about, reason=why)
             return found.refuse(why, services.now())
 
-        await rows.update(row.address, row.row_key, refused)
+        await rows.update(row.known_disk, row.row_key, refused)
 
 
 async def _refuse_own[Kept: (Restore, Inspection)](asked: _Asked[Kept], refused: Callable[[Kept], Kept]) -> None:
@@ -186,11 +189,13 @@ async def _refuse_own[Kept: (Restore, Inspection)](asked: _Asked[Kept], refused:
     A queue gives messages up under another id than they were put: so its row is known by what it asks for. One that
     somebody has looked at is what has come of the request.
     """
-    own = list(_own(await asked.rows.of(asked.row.address), asked.row))
+    own = list(_own(await asked.rows.of(asked.row.known_disk), asked.row))
     if not own:
         await asked.rows.add(refused(asked.row))
     for row in own:
-        await asked.rows.update(row.address, row.row_key, lambda found: refused(found) if found.is_untouched else found)
+        await asked.rows.update(
+            row.known_disk, row.row_key, lambda found: refused(found) if found.is_untouched else found
+        )
 
 
 def _own[Kept: (Restore, Inspection)](rows: Iterable[Kept], asked: Kept) -> Iterable[Kept]:

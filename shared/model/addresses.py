@@ -14,7 +14,9 @@ from shared.model.blob_names import blob_mistake, container_mistake
 
 # What the SDK leaves unquoted in a blob's name: two spellings of one URL must give one disk.
 _SAFE = "/~-._()*!'$"
-_MOST_SHOWN = 200
+MOST_SHOWN = 200
+"""Characters of an address that a sentence shows."""
+
 # REST: Storage account overview; an emulator's account, in a path, may have any name.
 _ACCOUNT = re.compile("[a-z0-9]{3,24}")
 _EMULATED_ACCOUNT = re.compile("[a-z0-9][a-z0-9-]*")
@@ -46,6 +48,10 @@ class ContainerAddress:
     account: str
     container: str
 
+    def __str__(self) -> str:
+        """Give its URL."""
+        return self.url
+
     @property
     def url(self) -> str:
         """The container's URL."""
@@ -70,7 +76,7 @@ class ContainerAddress:
 
 @dataclass(frozen=True, slots=True, order=True)
 class BlobAddress:
-    """A blob of a storage account: a disk or a backup blob.
+    """A blob of a storage account: where bytes are.
 
     Attributes:
         service_url: the blob service's URL, without a slash at the end.
@@ -84,6 +90,10 @@ class BlobAddress:
     container: str
     blob: str
 
+    def __str__(self) -> str:
+        """Give its URL."""
+        return self.url
+
     @property
     def url(self) -> str:
         """The blob's URL, percent-encoded; all ASCII."""
@@ -93,11 +103,6 @@ class BlobAddress:
     def parent(self) -> ContainerAddress:
         """The container the blob is in."""
         return ContainerAddress(self.service_url, self.account, self.container)
-
-    @property
-    def shown(self) -> str:
-        """The blob's URL, cut off where it is very long: for a sentence of which the end counts."""
-        return self.url if len(self.url) <= _MOST_SHOWN else f"{self.url[:_MOST_SHOWN]}..."
 
     @property
     def mistake(self) -> str:
@@ -126,14 +131,6 @@ def is_url_of(address: BlobAddress | ContainerAddress, url: str) -> bool:
     """Tell whether a URL, as somebody has once written it, is that of an address."""
     try:
         return type(address).parse(url) == address
-    except AddressError:
-        return False
-
-
-def is_url_of_another(address: BlobAddress, url: str) -> bool:
-    """Tell whether a URL is that of another blob; a text that is no blob's URL is not."""
-    try:
-        return BlobAddress.parse(url) != address
     except AddressError:
         return False
 
@@ -217,4 +214,4 @@ def _shown(url: str) -> str:
     host, colon, port = server.rpartition("@")[2].partition(":")
     if colon and not host.startswith("[") and not port.isdigit():
         return f"{scheme}://..."  # the rest may be a password with a slash in it
-    return f"{scheme}://{host}{colon}{port}{slash}{path}"[:_MOST_SHOWN]
+    return f"{scheme}://{host}{colon}{port}{slash}{path}"[:MOST_SHOWN]

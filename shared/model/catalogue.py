@@ -6,6 +6,7 @@ from datetime import datetime
 
 from shared.model.addresses import AddressError, BlobAddress
 from shared.model.blob import COPY_SUCCESS, BlobState
+from shared.model.disk import Disk
 from shared.model.messages import RunMessage
 from shared.model.names import (
     COPY_METADATA,
@@ -15,8 +16,6 @@ from shared.model.names import (
     PLAN_METADATA,
     RUN_METADATA,
     SOURCE_SNAPSHOT_METADATA,
-    backup_blob_name,
-    full_copy_name,
 )
 from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
@@ -32,7 +31,7 @@ class StoredBlob:
     """A blob of the backup container, or a snapshot of one.
 
     Attributes:
-        url: the blob's URL.
+        blob: the blob.
         snapshot: the snapshot's time; empty for the blob itself.
         size: bytes.
         metadata: its metadata.
@@ -40,7 +39,7 @@ class StoredBlob:
         modified: when it was last written to, UTC.
     """
 
-    url: str
+    blob: BlobAddress
     snapshot: str
     size: int
     metadata: Mapping[str, str]
@@ -53,21 +52,16 @@ class FoundPoint:
     """A recovery point that was found.
 
     Attributes:
-        disk: the disk's URL.
+        disk: the disk.
         point: what goes on record of it.
         plan: the plan of the run that made it.
         etag: the backup blob's ETag when it was taken; empty for a full copy.
     """
 
-    disk: str
+    disk: Disk
     point: RecoveryPoint
     plan: int
     etag: str
-
-    @property
-    def address(self) -> BlobAddress:
-        """The disk's address."""
-        return BlobAddress.parse(self.disk)
 
 
 def point_metadata(run: RunMessage, kind: Kind, etag: str = "") -> dict[str, str]:
@@ -79,7 +73,7 @@ def point_metadata(run: RunMessage, kind: Kind, etag: str = "") -> dict[str, str
         etag: the backup blob's ETag when the snapshot is taken; empty for a full copy.
     """
     about = {
-        DISK_METADATA: run.disk,
+        DISK_METADATA: run.disk.name,
         RUN_METADATA: run.run_id,
         SOURCE_SNAPSHOT_METADATA: run.run,
         KIND_METADATA: str(kind),
@@ -103,8 +97,7 @@ def found_point(stored: StoredBlob) -> FoundPoint | None:
     if not metadata.keys() >= _OF_A_POINT or not (is_copy or is_snapshot):
         return None
     try:
-        name = BlobAddress.parse(stored.url).blob
-        disk = BlobAddress.parse(metadata[DISK_METADATA])
+        disk = Disk.parse(metadata[DISK_METADATA])
         time = canonical_time(metadata[SOURCE_SNAPSHOT_METADATA])
         kind = Kind(metadata[KIND_METADATA])
         plan = int(metadata.get(PLAN_METADATA, "0"))
@@ -112,20 +105,20 @@ def found_point(stored: StoredBlob) -> FoundPoint | None:
         started = datetime.fromisoformat(time)
     except (AddressError, ValueError):
         return None
-    if name != (full_copy_name(disk, time) if is_copy else backup_blob_name(disk)):
+    if stored.blob.blob != (disk.full_copy_name(time) if is_copy else disk.backup_name):
         return None
     point = RecoveryPoint.of_a_copy(
         time=time,
         kind=kind,
         reason=_REBUILT,
-        backup_blob=stored.url,
+        backup_blob=stored.blob,
         backup_snapshot=stored.snapshot,
         size=stored.size,
         copying=COPY_BLOB if is_copy else "",
         started=started,
         sealed=sealed,
     )
-    return FoundPoint(disk=disk.url, point=point, plan=plan, etag=metadata.get(ETAG_METADATA, ""))
+    return FoundPoint(disk=disk, point=point, plan=plan, etag=metadata.get(ETAG_METADATA, ""))
 
 
 def looks_like_a_point(stored: StoredBlob) -> bool:
@@ -133,13 +126,13 @@ def looks_like_a_point(stored: StoredBlob) -> bool:
     return bool(stored.snapshot) or KIND_METADATA in stored.metadata
 
 
-def rebuilt(backup_blob: str, last: FoundPoint, blob: BlobState | None, *, adopted: bool) -> DiskRecord:
+def rebuilt(backup_blob: BlobAddress, last: FoundPoint, blob: BlobState | None, *, adopted: bool) -> DiskRecord:
     """Make the record of a disk that has none, from its last recovery point.
 
     Where the backup blob is as that one has left it, the next run is incremental; else it is a resync.
 
     Args:
-        backup_blob: the URL of the disk's backup blob.
+        backup_blob: the address of the disk's backup blob.
         last: its last recovery point.
         blob: its backup blob as it stands; None where there is none.
         adopted: whether the disk was restored, and `SOURCE_DISKS` does not name it.

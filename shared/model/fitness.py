@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.limits import LARGEST_METADATA, LONGEST_SOURCE
-from shared.model.addresses import BlobAddress, ContainerAddress
-from shared.model.names import backup_blob_name, full_copy_name
+from shared.model.addresses import ContainerAddress
+from shared.model.disk import Disk
 from shared.model.run import Mode
 
 _A_TIME = "2026-11-22T12:34:56.1234567Z"
@@ -17,7 +17,7 @@ _SIGNATURE = 640
 _SENDABLE = frozenset(string.printable) - frozenset("\r\n\x0b\x0c")
 
 
-def unfit(disk: BlobAddress, container: ContainerAddress, mode: Mode) -> str:
+def unfit(disk: Disk, container: ContainerAddress, mode: Mode) -> str:
     """Say why a disk can't be backed up, or its backups could not be restored; empty where they can.
 
     What the backup container holds of a disk has a longer name than the disk.
@@ -30,14 +30,14 @@ def unfit(disk: BlobAddress, container: ContainerAddress, mode: Mode) -> str:
     if disk.mistake:
         return f"it {disk.mistake}"
     is_copied = mode is Mode.FULL
-    name = full_copy_name(disk, _A_TIME) if is_copied else backup_blob_name(disk)
+    name = disk.full_copy_name(_A_TIME) if is_copied else disk.backup_name
     backup = container.blob(name)
     if backup.mistake:
         return f"its backup would be named {name[:60]}..., which {backup.mistake}"
-    if is_copied and len(disk.url) + _SNAPSHOT + _SIGNATURE > LONGEST_SOURCE:
-        return _too_long("its URL", disk)
+    if is_copied and len(disk.name) + _SNAPSHOT + _SIGNATURE > LONGEST_SOURCE:
+        return _too_long("its URL", disk.name)
     if len(backup.url) + _SNAPSHOT > LONGEST_SOURCE:
-        return _too_long("the URL of its backup", backup)
+        return _too_long("the URL of its backup", backup.url)
     return ""
 
 
@@ -65,8 +65,8 @@ def sendable(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _too_long(what: str, address: BlobAddress) -> str:
+def _too_long(what: str, url: str) -> str:
     return (
-        f"{what} is {len(address.url)} characters long, percent-encoded, and the service copies from none as long:"
+        f"{what} is {len(url)} characters long, percent-encoded, and the service copies from none as long:"
         f" {LONGEST_SOURCE} with what is added to it"
     )

@@ -77,7 +77,7 @@ class Summary:
 def summary(record: DiskRecord) -> Summary:
     """Sum up a record."""
     return Summary(
-        disk=record.disk,
+        disk=record.disk.name,
         adopted=record.adopted,
         restore=record.restore,
         first_tick=record.first_tick,

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, NamedTuple, Self
 
+from shared.model.disk import Disk
 from shared.model.job import Job, JobKind, Stage
 from shared.model.messages import InspectionMessage
-from shared.model.names import scratch_name
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
 from shared.model.run import Kind
@@ -54,7 +54,7 @@ class Inspection(Job):
 
     @classmethod
     def of(
-        cls, inspection: str, task: JobKind, disk: str, point: str, now: datetime, *, on_request: bool = False
+        cls, inspection: str, task: JobKind, disk: Disk | None, point: str, now: datetime, *, on_request: bool = False
     ) -> Self:
         """Make the row of an inspection that is asked for."""
         return cls(
@@ -82,12 +82,12 @@ class Inspection(Job):
     @property
     def message(self) -> InspectionMessage:
         """The message that steps it forward."""
-        return InspectionMessage(disk=self.disk, task=self.task, inspection=self.inspection)
+        return InspectionMessage(disk=self.known_disk, task=self.task, inspection=self.inspection)
 
     @property
     def about(self) -> dict[str, str]:
         """What each line of the log about it says: the disk, if it is known, and the inspection."""
-        return {**({"disk": self.disk} if self.disk else {}), "inspection": self.inspection}
+        return {**({"disk": self.disk.name} if self.disk else {}), "inspection": self.inspection}
 
     @property
     def told(self) -> dict[str, object]:
@@ -97,7 +97,7 @@ class Inspection(Job):
     @property
     def asks_for(self) -> dict[str, object]:
         """What its request says: two requests that say the same can't be told apart but by their ids."""
-        return {"disk": self.disk, "task": self.task, "point": self.point, "on_request": self.on_request}
+        return {"disk": str(self.disk or ""), "task": self.task, "point": self.point, "on_request": self.on_request}
 
     @property
     def can_begin_anew(self) -> bool:
@@ -107,7 +107,7 @@ class Inspection(Job):
     @property
     def mark(self) -> str:
         """What the metadata of this attempt's copy says."""
-        return f"{scratch_name(self.address, self.inspection)}/{self.attempt}"
+        return f"{self.known_disk.scratch_name(self.inspection)}/{self.attempt}"
 
     def begun(self, stage: Stage, now: datetime) -> Self:
         """Bring it to another stage, which begins from nothing."""

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar, NamedTuple, Self
 
-from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
+from shared.model.fields import DiskNameOrNone
 from shared.model.texts import Text
 
 PATIENCE = timedelta(days=1)
@@ -78,7 +79,7 @@ class Job(Underway):
     """A job that somebody has asked for, and the row that is kept of it.
 
     Attributes:
-        disk: the URL of the disk whose recovery point it is about; empty where the request can't be read.
+        disk: the disk whose recovery point it is about; None where the request can't be read.
         point: the point that was asked for: `latest` or a time.
         recovery_point: the time of the recovery point that was found.
         size: its bytes.
@@ -93,7 +94,7 @@ class Job(Underway):
 
     most_attempts: ClassVar[int]
 
-    disk: str = ""
+    disk: DiskNameOrNone = None
     point: str = ""
     recovery_point: str = ""
     size: int = 0
@@ -144,9 +145,15 @@ class Job(Underway):
         return job_row(self.kind, self.job)
 
     @property
-    def address(self) -> BlobAddress:
-        """The address of the disk."""
-        return BlobAddress.parse(self.disk)
+    def known_disk(self) -> Disk:
+        """The disk of a job whose request could be read.
+
+        Raises:
+            ValueError: it could not.
+        """
+        if self.disk is None:
+            raise ValueError(f"{self.row_key} names no disk")
+        return self.disk
 
     @property
     def has_ended(self) -> bool:

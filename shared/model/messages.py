@@ -12,9 +12,9 @@ from pydantic import AwareDatetime, NonNegativeInt, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from shared.errors import UnreadableError
-from shared.model.addresses import BlobAddress
+from shared.model.fields import DiskName
 from shared.model.job import JobKind, job_row
-from shared.model.names import disk_key, lease_id, run_id
+from shared.model.names import lease_id
 from shared.model.schema import SCHEMA_PROPERTY, require_known, with_schema
 
 
@@ -80,12 +80,12 @@ class RunMessage(Message):
     """What every message of a run says.
 
     Attributes:
-        disk: the disk's URL.
+        disk: the disk.
         run: the time of the run's source snapshot.
         plan: which plan of the run the message belongs to: a run that has to begin anew gets another.
     """
 
-    disk: str
+    disk: DiskName
     run: str
     plan: int = 0
 
@@ -96,17 +96,7 @@ class RunMessage(Message):
     @property
     def about(self) -> dict[str, str]:
         """What each line of the log about it says: the disk, and its run."""
-        return {"disk": self.disk, "run": self.run}
-
-    @property
-    def address(self) -> BlobAddress:
-        """The disk's address."""
-        return BlobAddress.parse(self.disk)
-
-    @property
-    def disk_key(self) -> str:
-        """The disk's partition in the record."""
-        return disk_key(self.address)
+        return {"disk": self.disk.name, "run": self.run}
 
     @property
     def lease_id(self) -> str:
@@ -116,7 +106,7 @@ class RunMessage(Message):
     @property
     def run_id(self) -> str:
         """The run's id."""
-        return run_id(self.address, self.run)
+        return self.disk.run_id(self.run)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +135,10 @@ class JobMessage(Message):
     """What every message of a job says.
 
     Attributes:
-        disk: the URL of the disk whose recovery point the job is about; its partition holds the job's row.
+        disk: the disk whose recovery point the job is about; its partition holds the job's row.
     """
 
-    disk: str
+    disk: DiskName
 
     @property
     @abstractmethod
@@ -164,11 +154,6 @@ class JobMessage(Message):
     def row_key(self) -> str:
         """The job's row."""
         return job_row(self.kind, self.job)
-
-    @property
-    def address(self) -> BlobAddress:
-        """The disk's address."""
-        return BlobAddress.parse(self.disk)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +184,7 @@ class RestoreMessage(JobMessage):
     @property
     def about(self) -> dict[str, str]:
         """What each line of the log about it says: the disk, and the restore."""
-        return {"disk": self.disk, "restore": self.restore}
+        return {"disk": self.disk.name, "restore": self.restore}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +212,7 @@ class InspectedMessage(JobMessage):
     @property
     def about(self) -> dict[str, str]:
         """What each line of the log about it says: the disk, and the inspection."""
-        return {"disk": self.disk, "inspection": self.inspection}
+        return {"disk": self.disk.name, "inspection": self.inspection}
 
 
 @dataclass(frozen=True, kw_only=True)

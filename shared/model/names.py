@@ -1,10 +1,7 @@
 """The names that Tidemark gives to things in Azure, and the sizes that Azure gives to it."""
 
-import hashlib
 import re
 import uuid
-
-from shared.model.addresses import BlobAddress
 
 PLAN_CHANGES_QUEUE = "plan-changes"
 COPY_RANGES_QUEUE = "copy-ranges"
@@ -41,43 +38,12 @@ SCRATCH_PREFIX = "tidemark-drill/"
 RUN_SEPARATOR = "!"
 """Stands between a disk's key, a run's time and a plan's number; no disk's key has it."""
 
-_KEY_LENGTH = 400
 _ID_UNSAFE = re.compile(r"[^A-Za-z0-9-]")
-_KEY_UNSAFE = re.compile(r"[^A-Za-z0-9._|$ -]")
-
-
-def backup_blob_name(disk: BlobAddress) -> str:
-    """Name the backup blob of a disk in the backup container: `SOURCEACCOUNT/SOURCECONTAINER/BLOBNAME`."""
-    return f"{disk.account}/{disk.container}/{disk.blob}"
-
-
-def disk_key(disk: BlobAddress) -> str:
-    """Name the table partition of a disk: its backup blob's name with `|` for `/`.
-
-    A key may not hold slashes, `#`, `?` or control characters, nor be over 1 KiB (REST: Understanding the Table
-    service data model): a name with anything unusual in it, or a very long one, is shortened and ends in a hash.
-    """
-    name = backup_blob_name(disk)
-    readable = name.replace("/", "|")
-    key = _KEY_UNSAFE.sub("_", readable)[:_KEY_LENGTH]
-    if key == readable and "|" not in name:
-        return key
-    return f"{key}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def request_id(message_id: str, body: bytes) -> str:
     """Name what a queue message asks for, so that the same message names it again: by its id, else by what it says."""
     return _ID_UNSAFE.sub("", message_id) or str(uuid.uuid5(uuid.NAMESPACE_URL, repr(body)))
-
-
-def run_id(disk: BlobAddress, source_snapshot: str) -> str:
-    """Name a run: its disk's key and its source snapshot's time."""
-    return f"{disk_key(disk)}{RUN_SEPARATOR}{source_snapshot}"
-
-
-def full_copy_name(disk: BlobAddress, source_snapshot: str) -> str:
-    """Name a full copy of a disk in the backup container: `SOURCEACCOUNT/SOURCECONTAINER/BLOBNAME/TIME`."""
-    return f"{backup_blob_name(disk)}/{source_snapshot}"
 
 
 def lease_id(run: str, plan: int) -> str:
@@ -91,25 +57,3 @@ def lease_id(run: str, plan: int) -> str:
 def restore_lease_id(restore: str) -> str:
     """Derive the lease id of a restore, the same on every retry."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"tidemark:restore:{restore}"))
-
-
-def scratch_name(disk: BlobAddress, drill: str) -> str:
-    """Name the blob that a drill restores to in the backup container: `tidemark-drill/HASH-ID`, the hash of the disk.
-
-    A backup blob's name has two slashes at least.
-    """
-    return f"{SCRATCH_PREFIX}{hashlib.sha256(disk.url.encode()).hexdigest()[:16]}-{drill}"
-
-
-def restored_disk_name(blob: str, point: str) -> str:
-    """Name the disk that a recovery point is restored to by default: `NAME-restored-TIME`, with `.vhd` kept at its end.
-
-    Args:
-        blob: the name of the disk that was backed up.
-        point: the recovery point's time, as Azure prints it.
-    """
-    stem, dot, extension = blob.rpartition(".")
-    has_extension = dot and stem and extension.lower() == "vhd"
-    name, end = (stem, f".{extension}") if has_extension else (blob, "")
-    moment = re.sub(r"[-:]", "", point.partition(".")[0])
-    return f"{name}-restored-{moment}Z{end}"

@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from shared.model.addresses import BlobAddress
+from shared.model.fields import BlobUrlOrNone
 from shared.model.run import COPY_BLOB, Kind
 from shared.model.texts import Text
 
@@ -43,7 +45,7 @@ class RecoveryPoint:
         kind: the kind of the run that made it; `restore` for what a disk was restored to.
         reason: why the run was not incremental, or what was restored.
         source_snapshot: its source snapshot; gone once the next recovery point is sealed.
-        backup_blob: the URL of the backup blob, or of the full copy.
+        backup_blob: the backup blob, or the full copy; None on rows that do not say.
         backup_snapshot: the snapshot of the backup blob; empty for a full copy.
         size: bytes of the disk.
         bytes_written, bytes_cleared: bytes that the run wrote and cleared in the backup blob.
@@ -62,7 +64,7 @@ class RecoveryPoint:
     kind: Kind
     reason: Text
     source_snapshot: str
-    backup_blob: str = ""
+    backup_blob: BlobUrlOrNone = None
     backup_snapshot: str
     size: int
     bytes_written: int
@@ -86,7 +88,7 @@ class RecoveryPoint:
         time: str,
         kind: Kind,
         reason: str,
-        backup_blob: str,
+        backup_blob: BlobAddress,
         backup_snapshot: str,
         size: int,
         started: datetime,

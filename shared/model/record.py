@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
+from shared.model.disk import Disk
+from shared.model.fields import BlobUrl, DiskName, DiskNameOrNone
 from shared.model.run import OpenRun
 from shared.model.texts import Text
 
@@ -19,8 +21,8 @@ class DiskRecord:
     """The record of a disk.
 
     Attributes:
-        disk: its URL.
-        backup_blob: its backup blob's URL.
+        disk: the disk.
+        backup_blob: its backup blob.
         base_snapshot: the source snapshot of the last recovery point, which the backup blob now equals unless there is
             a `resync_reason`; empty before the first recovery point.
         base_size: that snapshot's size in bytes.
@@ -29,7 +31,7 @@ class DiskRecord:
         sealed_plan: the plan of its run that the last recovery point was made by.
         resync_reason: why the next run can't be incremental; empty where it can.
         run: the open run, if there is one.
-        restore, restore_of: the restore that is under way to this disk, and the URL of the disk whose recovery point it
+        restore, restore_of: the restore that is under way to this disk, and the disk whose recovery point it
             restores; until it has ended, the disk gets no run.
         adopted: whether the disk is backed up since it was restored, though `SOURCE_DISKS` does not name it.
         first_tick, last_tick: when the timer first asked for a backup of it, and when it last did, UTC.
@@ -48,8 +50,8 @@ class DiskRecord:
         last_error_at: when, UTC.
     """
 
-    disk: str
-    backup_blob: str
+    disk: DiskName
+    backup_blob: BlobUrl
     base_snapshot: str = ""
     base_size: int = 0
     backup_etag: str = ""
@@ -58,7 +60,7 @@ class DiskRecord:
     resync_reason: Text = ""
     run: OpenRun | None = None
     restore: str = ""
-    restore_of: str = ""
+    restore_of: DiskNameOrNone = None
     adopted: bool = False
     first_tick: datetime | None = None
     last_tick: datetime | None = None
@@ -98,3 +100,14 @@ def run_of(record: DiskRecord) -> OpenRun:
     if record.run is None:
         raise ValueError(f"{record.disk} has no open run")
     return record.run
+
+
+def restored_of(record: DiskRecord) -> Disk:
+    """Give the disk whose recovery point is restored to this one.
+
+    Raises:
+        ValueError: no restore to it is under way.
+    """
+    if record.restore_of is None:
+        raise ValueError(f"{record.disk} is not being restored")
+    return record.restore_of

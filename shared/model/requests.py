@@ -3,11 +3,13 @@
 import base64
 import binascii
 from typing import ClassVar, Self
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator, model_validator
 
 from shared.errors import UnreadableError, without_secrets
-from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
+from shared.model.fields import DiskName, TargetName
 from shared.model.times import asked_time
 
 LATEST = "latest"
@@ -23,7 +25,7 @@ class Request(BaseModel):
     """What every request says.
 
     Attributes:
-        disk: the URL of the disk that was backed up.
+        disk: the disk that was backed up.
         point: `latest`, or a time as Azure prints it, or less exactly: the last recovery point at or before the end of
             what it covers is meant.
     """
@@ -31,18 +33,16 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     form: ClassVar[str]
 
-    disk: str
+    disk: DiskName
     point: str
 
     @field_validator("disk", "target", check_fields=False)
     @classmethod
-    def _names_a_blob(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        address = BlobAddress.parse(url.strip())  # a * in it is a letter
-        if without_secrets(address.blob) != address.blob:
+    def _has_no_secret(cls, disk: Disk | None) -> Disk | None:
+        name = unquote(disk.name) if disk else ""
+        if without_secrets(name) != name:
             raise ValueError("should have no SAS in it, percent-encoded or not")
-        return address.url
+        return disk
 
     @field_validator("point")
     @classmethod
@@ -67,7 +67,7 @@ class RestoreRequest(Request):
     """A request for a restore.
 
     Attributes:
-        target: the URL of the blob to restore to; None for a new one beside the disk.
+        target: the page blob to restore to; None for a new one beside the disk.
         overwrite: whether the target may be a blob that is there.
         allow_damaged: whether a recovery point that is damaged is to be restored all the same.
     """
@@ -77,7 +77,7 @@ class RestoreRequest(Request):
         ' "allowDamaged": false}'
     )
 
-    target: str | None = None
+    target: TargetName | None = None
     overwrite: StrictBool = False
     allow_damaged: StrictBool = Field(default=False, alias="allowDamaged")
 

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import ClassVar, Self
 
 from shared.errors import Then, TidemarkError
-from shared.model.addresses import BlobAddress
+from shared.model.disk import PageBlobDisk
+from shared.model.fields import TargetNameOrNone
 from shared.model.job import Job, JobKind, Stage
 from shared.model.messages import RestoreMessage
 from shared.model.names import restore_lease_id
@@ -35,8 +36,8 @@ class Restore(Job):
         restore: its id, that of the queue message that asked for it.
         overwrite: whether the target may be a blob that is there.
         allow_damaged: whether a recovery point that is damaged is restored all the same.
-        asked_target: the target that the request names; empty for a new disk beside the one that was backed up.
-        target: the URL of the blob that is restored to.
+        asked_target: the target that the request names; None for a new disk beside the one that was backed up.
+        target: the page blob that is restored to, once it is known.
         copied_from: the URL that the target is copied from, with its snapshot and without a signature.
         copying: how its bytes travel to the target: on the server's side, or through the function and why.
         target_is_new, backup_is_new: whether the target and its backup blob were not there before.
@@ -54,8 +55,8 @@ class Restore(Job):
     restore: str
     overwrite: bool = False
     allow_damaged: bool = False
-    asked_target: str = ""
-    target: str = ""
+    asked_target: TargetNameOrNone = None
+    target: TargetNameOrNone = None
     copied_from: str = ""
     copying: Text = SERVER_SIDE
     target_is_new: bool = False
@@ -80,8 +81,8 @@ class Restore(Job):
             cls.unreadable(restore, now),
             disk=request.disk,
             point=request.point,
-            asked_target=request.target or "",
-            target=request.target or "",
+            asked_target=request.target,
+            target=request.target,
             overwrite=request.overwrite,
             allow_damaged=request.allow_damaged,
             lease=restore_lease_id(restore),
@@ -105,18 +106,18 @@ class Restore(Job):
     @property
     def message(self) -> RestoreMessage:
         """The message that steps it forward."""
-        return RestoreMessage(disk=self.disk, restore=self.restore)
+        return RestoreMessage(disk=self.known_disk, restore=self.restore)
 
     @property
     def about(self) -> dict[str, str]:
         """What each line of the log about it says: the disk, if it is known, and the restore."""
-        return {**({"disk": self.disk} if self.disk else {}), "restore": self.restore}
+        return {**({"disk": self.disk.name} if self.disk else {}), "restore": self.restore}
 
     @property
     def told(self) -> dict[str, object]:
         """What the log says of it when it comes to another state."""
         return {
-            "target": self.target,
+            "target": str(self.target or ""),
             "recovery_point": self.recovery_point,
             "point": self.target_snapshot,
             "size": self.size,
@@ -128,22 +129,28 @@ class Restore(Job):
     def asks_for(self) -> dict[str, object]:
         """What its request says: two requests that say the same can't be told apart but by their ids."""
         return {
-            "disk": self.disk,
+            "disk": str(self.disk or ""),
             "point": self.point,
-            "target": self.asked_target,
+            "target": str(self.asked_target or ""),
             "overwrite": self.overwrite,
             "allow_damaged": self.allow_damaged,
         }
 
     @property
-    def target_address(self) -> BlobAddress:
-        """The address of the blob that is restored to."""
-        return BlobAddress.parse(self.target)
+    def known_target(self) -> PageBlobDisk:
+        """The page blob that is restored to, of a restore that has found its recovery point.
+
+        Raises:
+            ValueError: it has not.
+        """
+        if self.target is None:
+            raise ValueError(f"{self.row_key} has no target yet")
+        return self.target
 
     @property
     def is_of_own_snapshot(self) -> bool:
         """Whether the target is copied from its own source snapshot, and its backup blob from the recovery point."""
-        return bool(self.target) and self.copied_from.startswith(f"{self.target}?")
+        return self.target is not None and self.copied_from.startswith(f"{self.target}?")
 
     @property
     def has_begun(self) -> bool:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.model.addresses import BlobAddress, ContainerAddress
-from shared.model.names import restored_disk_name
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord
 from shared.model.requests import LATEST
@@ -23,11 +22,6 @@ def point_asked_for(times: Sequence[str], asked: str) -> str | None:
         asked: `latest`, or a time as Azure prints it; one with fewer digits covers all that begins with them.
     """
     return max((time for time in times if asked == LATEST or time <= end_of(asked)), default=None)
-
-
-def default_target(disk: BlobAddress, point: str) -> BlobAddress:
-    """Name the disk that a recovery point is restored to by default: beside the disk that was backed up."""
-    return disk.parent.blob(restored_disk_name(disk.blob, point))
 
 
 def require_allowed(target: BlobAddress, backups: ContainerAddress, services: Sequence[str]) -> None:
@@ -67,7 +61,7 @@ def released(record: DiskRecord, restore: Restore, *, wrote: bool) -> DiskRecord
     """
     if wrote:
         return without_restore(record, restore.restore)
-    return replace(record, restore="", restore_of="") if record.restore == restore.restore else record
+    return replace(record, restore="", restore_of=None) if record.restore == restore.restore else record
 
 
 def without_restore(record: DiskRecord, restore: str) -> DiskRecord:
@@ -75,7 +69,7 @@ def without_restore(record: DiskRecord, restore: str) -> DiskRecord:
     if record.restore != restore:
         return record
     reason = f"the restore {restore} over the disk did not come to its end" if record.base_snapshot else ""
-    return replace(record, restore="", restore_of="", resync_reason=reason)
+    return replace(record, restore="", restore_of=None, resync_reason=reason)
 
 
 def is_blank(record: DiskRecord) -> bool:
@@ -89,7 +83,7 @@ def restored_point(restore: Restore, backup_blob: BlobAddress, backup_snapshot: 
         time=restore.target_snapshot,
         kind=Kind.RESTORE,
         reason=f"restored from the recovery point {restore.recovery_point} of {restore.disk}",
-        backup_blob=backup_blob.url,
+        backup_blob=backup_blob,
         backup_snapshot=backup_snapshot,
         size=restore.size,
         started=restore.requested,

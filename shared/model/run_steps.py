@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.changes.ranges import Effort
+from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.job import check_delay
 from shared.model.point import RecoveryPoint, TakenSnapshot
@@ -120,7 +121,7 @@ def sealed(record: DiskRecord, point: RecoveryPoint, taken: TakenSnapshot) -> Di
     """Advance the record to a recovery point."""
     return replace(
         record,
-        backup_blob=point.backup_blob,
+        backup_blob=point.backup_blob or record.backup_blob,
         base_snapshot=point.source_snapshot,
         base_size=point.size,
         backup_etag=taken.etag,
@@ -134,14 +135,14 @@ def sealed(record: DiskRecord, point: RecoveryPoint, taken: TakenSnapshot) -> Di
     )
 
 
-def full_copy(record: DiskRecord, copy_url: str, bytes_copied: int, now: datetime) -> RecoveryPoint:
+def full_copy(record: DiskRecord, copy: BlobAddress, bytes_copied: int, now: datetime) -> RecoveryPoint:
     """Describe the recovery point that is a full copy."""
     run = run_of(record)
     return RecoveryPoint.of_a_copy(
         time=run.snapshot,
         kind=Kind.FULL,
         reason="",
-        backup_blob=copy_url,
+        backup_blob=copy,
         backup_snapshot="",
         size=run.size,
         bytes_written=bytes_copied,

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window, coalesced, gaps_cleared
-from shared.model.addresses import BlobAddress
 from shared.model.record import DiskRecord
 from shared.model.run import Kind, OpenRun
+from shared.model.version import Version
 from shared.pages.listing import listed
 
 
@@ -25,18 +25,17 @@ def change_list(
         DisorderedRangesError, ListingTimedOutError: what it lists can't be used.
         SourceGoneError: the source snapshot is gone.
     """
-    disk = BlobAddress.parse(record.disk)
+    snapshot = services.disks.version(record.disk, run.snapshot)
     if run.kind is Kind.INCREMENTAL:
-        return coalesced(_diff(services, disk, record, run, window, timed_out=timed_out))
-    valid = coalesced(listed(services, disk, run.snapshot, None, window, timed_out=timed_out))
+        return coalesced(_diff(services, record, snapshot, window, timed_out=timed_out))
+    valid = coalesced(listed(services, snapshot, None, window, timed_out=timed_out))
     return valid if run.kind is Kind.FULL else gaps_cleared(valid, window)
 
 
 async def _diff(
     services: Services,
-    disk: BlobAddress,
     record: DiskRecord,
-    run: OpenRun,
+    snapshot: Version,
     window: Window,
     *,
     timed_out: Callable[[], Awaitable[None]] | None,
@@ -45,8 +44,9 @@ async def _diff(
     old = Window(window.start, min(window.end, record.base_size))
     new = Window(max(window.start, record.base_size), window.end)
     if old.start < old.end:
-        async for change in listed(services, disk, run.snapshot, record.base_snapshot, old, timed_out=timed_out):
+        base = services.disks.version(record.disk, record.base_snapshot)
+        async for change in listed(services, snapshot, base, old, timed_out=timed_out):
             yield change
     if new.start < new.end:
-        async for change in listed(services, disk, run.snapshot, None, new, timed_out=timed_out):
+        async for change in listed(services, snapshot, None, new, timed_out=timed_out):
             yield change

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Self
 
-from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
 from shared.changes.pace import FASTEST
 from shared.changes.ranges import Change, Window, coalesced, overlaid, writes
 from shared.errors import DiffersError
 from shared.limits import PAGE
+from shared.model.version import Version
 from shared.pages.at_once import AtOnce
 from shared.pages.listing import listed
 from shared.pages.paced import Paced
@@ -38,8 +38,8 @@ class Comparison:
     @classmethod
     async def begin(cls, services: Services, original: Version, copy: Version, *, at_once: int = 1) -> Self:
         """Begin to compare a copy with its original, or a part of it, where so many parts are compared at once."""
-        original_url = await services.pages.signed_url(original.blob, original.snapshot)
-        copy_url = await services.pages.signed_url(copy.blob, copy.snapshot)
+        original_url = await services.pages.signed_url(original)
+        copy_url = await services.pages.signed_url(copy)
         return cls(services, (original, copy), (original_url, copy_url), at_once)
 
     async def require_size(self, size: int) -> None:
@@ -49,9 +49,9 @@ class Comparison:
             DiffersError: it is not.
             SourceGoneError: it is gone.
         """
-        found = await self._services.pages.properties(self._copy.blob, self._copy.snapshot)
+        found = await self._services.pages.properties(self._copy)
         if found.size != size:
-            raise DiffersError(f"{self._copy.url} is {found.size} bytes long, not {size}")
+            raise DiffersError(f"{self._copy.name} is {found.size} bytes long, not {size}")
 
     async def page_maps(self, window: Window, see: Callable[[Change], None]) -> None:
         """Compare the page maps of a window: what is valid on one side only must read as zeros.
@@ -110,7 +110,7 @@ class Comparison:
             yield change
 
     def _ranges(self, version: Version, window: Window) -> AsyncIterator[Change]:
-        return coalesced(listed(self._services, version.blob, version.snapshot, None, window))
+        return coalesced(listed(self._services, version, None, window))
 
     async def _zeros(self, piece: Change, *, is_original: bool) -> None:
         await self._pace.call(lambda: self._require_zeros(piece, is_original=is_original), piece.length)
@@ -122,12 +122,12 @@ class Comparison:
         content = await self._services.pages.read(self._original_url if is_original else self._copy_url, piece)
         if content.count(0) != len(content):
             there, missing = (self._original, self._copy) if is_original else (self._copy, self._original)
-            raise DiffersError(f"{there.url} has data in {piece.said}, {missing.url} has none")
+            raise DiffersError(f"{there.name} has data in {piece.said}, {missing.name} has none")
 
     async def _require_same(self, piece: Change) -> bytes:
         content = await self._services.pages.read(self._original_url, piece)
         if await self._services.pages.read(self._copy_url, piece) != content:
-            raise DiffersError(f"{piece.said} of {self._copy.url} are not those of {self._original.url}")
+            raise DiffersError(f"{piece.said} of {self._copy.name} are not those of {self._original.name}")
         self.samples += 1
         self.bytes_compared += piece.length
         return content

@@ -13,12 +13,13 @@ from http import HTTPStatus
 from azure.core.exceptions import HttpResponseError
 
 from shared.azure.answers import is_passing, refuses_source
-from shared.azure.blobs.reading import COPY_FOR, Version
 from shared.azure.services import Services
+from shared.azure.sources.source import COPY_FOR
 from shared.errors import CopyRefusedError
 from shared.model.addresses import BlobAddress
 from shared.model.blob import COPY_SUCCESS, BlobState, CopyProgress, copy_progress
 from shared.model.names import COPY_METADATA
+from shared.model.version import Version
 from shared.pages.paced import Paced
 
 COPY_REFUSED_FOR = timedelta(minutes=1)
@@ -91,15 +92,15 @@ async def start_copy(
     """
     marked = {**metadata, COPY_METADATA: copy.mark}
     start = partial(services.copies.start, copy.target, metadata=marked, etag=etag, lease_id=copy.lease_id)
-    if source.blob.service_url == copy.target.service_url:
+    if source.service_url == copy.target.service_url:
         try:
-            await _start(services, copy.target, partial(start, source.url), refused_for=timedelta())
+            await _start(services, copy.target, partial(start, source.name), refused_for=timedelta())
         except (CopyRefusedError, HttpResponseError) as error:
             if isinstance(error, HttpResponseError) and not _may_want_signature(error):
                 raise
         else:
             return
-    signed = await services.pages.signed_url(source.blob, source.snapshot, COPY_FOR)
+    signed = await services.pages.signed_url(source, COPY_FOR)
     await _start(services, copy.target, partial(start, signed), refused_for=COPY_REFUSED_FOR)
 
 

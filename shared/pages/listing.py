@@ -1,4 +1,4 @@
-"""Listing page ranges of a part of a blob, however fragmented it is."""
+"""Listing page ranges of a part of a version, however fragmented it is."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -6,7 +6,7 @@ from shared.azure.services import Services
 from shared.changes.ranges import Change, Window, clip, halves
 from shared.errors import ListingTimedOutError
 from shared.events import Event, log_event
-from shared.model.addresses import BlobAddress
+from shared.model.version import Version
 
 LISTING_WINDOW = 64 * 1024**3
 """Bytes of a disk that one invocation lists: a whole fragmented disk times out (REST: Get Page Ranges)."""
@@ -17,9 +17,8 @@ SMALLEST_WINDOW = 1024**2
 
 async def listed(
     services: Services,
-    blob: BlobAddress,
-    snapshot: str,
-    previous: str | None,
+    version: Version,
+    since: Version | None,
     window: Window,
     *,
     timed_out: Callable[[], Awaitable[None]] | None = None,
@@ -30,7 +29,7 @@ async def listed(
         part = pending.pop()
         position = part.start
         try:
-            async for change in services.pages.changes(blob, snapshot, previous, part):
+            async for change in services.pages.changes(version, since, part):
                 if clipped := clip(change, part):
                     position = clipped.end
                     yield clipped
@@ -39,7 +38,7 @@ async def listed(
             parts = halves(rest)
             if parts is None or rest.end - rest.start < SMALLEST_WINDOW:
                 raise
-            log_event(Event.WINDOW_HALVED, blob=blob.url, start=rest.start, end=rest.end)
+            log_event(Event.WINDOW_HALVED, blob=version.of, start=rest.start, end=rest.end)
             if timed_out:
                 await timed_out()
             pending += reversed(parts)

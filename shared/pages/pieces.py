@@ -38,8 +38,8 @@ class Pieces:
         """Make one; `show_life` is called after each request, however it ends."""
         self._services = services
         self._message = message.of_plan(run.plan)
-        self._disk = message.address
-        self._backup = services.backups.address(message.address)
+        self._disk = message.disk
+        self._backup = services.backups.address(message.disk)
         self._pace = pace
         self._show_life = show_life
         self._clearing = Clearing(pace, self._clear)
@@ -108,8 +108,8 @@ class Pieces:
         """
         async with self._signing:
             if signed == self._signed and signed < _MOST_SIGNED:
-                disk, snapshot = self._disk, self._message.run
-                self._source_url = await self._services.pages.signed_url(disk, snapshot, anew=signed > 0)
+                source = self._services.disks.version(self._disk, self._message.run)
+                self._source_url = await self._services.pages.signed_url(source, anew=signed > 0)
                 self._signed = signed + 1
             return self._signed != signed
 

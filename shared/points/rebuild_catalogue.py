@@ -10,9 +10,8 @@ from shared.azure.tables.records import RecordConflictError
 from shared.errors import OtherDiskError, StepFailedError
 from shared.events import Event, log_event
 from shared.limits import TRANSACTION
-from shared.model.addresses import BlobAddress
 from shared.model.catalogue import FoundPoint, found_point, looks_like_a_point, rebuilt
-from shared.model.names import disk_key
+from shared.model.disk import Disk
 from shared.model.point import RecoveryPoint
 from shared.model.run import Kind
 from shared.points.versions import own_backup_blob, require_own_name
@@ -34,7 +33,7 @@ async def rebuild_catalogue(services: Services) -> None:
             if found:
                 await rebuilding.add(found)
             elif looks_like_a_point(stored):
-                log_event(Event.BLOB_UNKNOWN, blob=stored.url, snapshot=stored.snapshot)
+                log_event(Event.BLOB_UNKNOWN, blob=stored.blob.url, snapshot=stored.snapshot)
         await rebuilding.finish()
     except AzureError as error:
         reason = explain(error)
@@ -47,16 +46,16 @@ class _Rebuilding:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._disks: dict[str, BlobAddress] = {}
-        self._on_record: dict[BlobAddress, set[str]] = {}
-        self._last: dict[BlobAddress, FoundPoint] = {}
-        self._restored: set[BlobAddress] = set()
-        self._waiting: dict[BlobAddress, dict[str, RecoveryPoint]] = {}
+        self._disks: dict[str, Disk] = {}
+        self._on_record: dict[Disk, set[str]] = {}
+        self._last: dict[Disk, FoundPoint] = {}
+        self._restored: set[Disk] = set()
+        self._waiting: dict[Disk, dict[str, RecoveryPoint]] = {}
         self._points = 0
 
     async def add(self, found: FoundPoint) -> None:
         """Put a recovery point on record, unless it is there."""
-        disk, point = found.address, found.point
+        disk, point = found.disk, found.point
         if not await self._is_own(disk):
             log_event(Event.BLOB_UNKNOWN, blob=point.backup_blob, snapshot=point.backup_snapshot)
             return
@@ -73,9 +72,9 @@ class _Rebuilding:
         if len(waiting) == TRANSACTION:
             await self._write(disk)
 
-    async def _is_own(self, disk: BlobAddress) -> bool:
+    async def _is_own(self, disk: Disk) -> bool:
         """Tell whether the key of a disk is its own: two of one name, on two services, would share it."""
-        key = disk_key(disk)
+        key = disk.key
         if key not in self._disks:
             try:
                 await require_own_name(self._services, disk)
@@ -93,12 +92,12 @@ class _Rebuilding:
             records += await self._make_record(disk, last)
         log_event(Event.CATALOGUE_REBUILT, disks=len(self._last), records=records, points=self._points)
 
-    async def _write(self, disk: BlobAddress) -> None:
+    async def _write(self, disk: Disk) -> None:
         points = self._waiting.pop(disk)
         await self._services.records.add_points(disk, list(points.values()))
         self._points += len(points)
 
-    async def _make_record(self, disk: BlobAddress, last: FoundPoint) -> bool:
+    async def _make_record(self, disk: Disk, last: FoundPoint) -> bool:
         """Make a disk's record; tell whether it had none."""
         services = self._services
         if await services.records.get(disk) is not None:
@@ -108,8 +107,8 @@ class _Rebuilding:
         except OtherDiskError:
             blob = None
         was_restored = disk in self._restored and not services.settings.covers(disk)
-        adopted = was_restored and await services.pages.look(disk) is not None
-        record = rebuilt(services.backups.address(disk).url, last, blob, adopted=adopted)
+        adopted = was_restored and await services.disks.is_there(disk)
+        record = rebuilt(services.backups.address(disk), last, blob, adopted=adopted)
         with contextlib.suppress(RecordConflictError):
             await services.records.put(disk, record, None)
             return True

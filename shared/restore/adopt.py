@@ -46,10 +46,12 @@ async def prove_and_adopt(services: Services, restore: Restore) -> Next[Restore]
 async def _prove_and_adopt(services: Services, restore: Restore) -> Next[Restore]:
     now = services.now()
     if not restore.target_snapshot:
-        taken = await services.disks.take_snapshot(restore.target_address, restore.target_etag)
+        taken = await services.disks.take_snapshot(restore.known_target, restore.target_etag)
         return Next(replace(restore, target_snapshot=taken, checked=now))
     if restore.parts_proved < restore.parts_total:
-        point = version_of(services, restore.address, await point_of(services, restore.address, restore.recovery_point))
+        point = version_of(
+            services, restore.known_disk, await point_of(services, restore.known_disk, restore.recovery_point)
+        )
         proven = await prove_part(services, restore, point)
         return Next(replace(proven, checked=services.now()))
     await _adopt(services, restore)
@@ -66,7 +68,7 @@ async def end_restore(services: Services, restore: Restore) -> Next[Restore]:
     if restore.is_of_own_snapshot:
         # The pair was copied from two places: that they hold the same, samples alone have shown so far.
         name = f"restored-{restore.restore}"
-        await open_inspection(services, JobKind.VERIFY, restore.target_address, restore.target_snapshot, name)
+        await open_inspection(services, JobKind.VERIFY, restore.known_target, restore.target_snapshot, name)
     await clean_up_restore(services, restore)
     return Next(restore.at_its_end())
 
@@ -79,13 +81,13 @@ async def _adopt(services: Services, restore: Restore) -> None:
         NotAsLeftError, LeaseLostError: somebody has written to the backup blob, or broken its lease.
         RecordConflictError: somebody else was faster.
     """
-    target = restore.target_address
+    target = restore.known_target
     # The record first: a seal by another invocation after that is refused by its ETag, one before it is seen.
     found = await services.records.get(target)
     if await services.records.point(target, restore.target_snapshot):
         return
     if found is None or found[0].restore != restore.restore:
-        raise RestoreFailedError(f"the record of {target.url} names this restore no more")
+        raise RestoreFailedError(f"the record of {target.name} names this restore no more")
     record, etag = found
     await _require_open(services, restore)
     try:
@@ -106,15 +108,15 @@ async def _require_open(services: Services, restore: Restore) -> None:
     Raises:
         RecordConflictError: one has.
     """
-    found = await services.restores.find(restore.address, restore.row_key)
+    found = await services.restores.find(restore.known_disk, restore.row_key)
     if found is None or found[0].has_ended:
         raise RecordConflictError(restore.restore)
 
 
 async def _taken(services: Services, restore: Restore) -> TakenSnapshot:
     """Find the snapshot of the backup blob that an earlier try has taken, or take it."""
-    target = restore.target_address
-    run = RunMessage(disk=target.url, run=restore.target_snapshot)
+    target = restore.known_target
+    run = RunMessage(disk=target, run=restore.target_snapshot)
     backup = services.backups.address(target)
     for taken in await services.snapshots.of_run(backup, run.run_id):
         if taken.etag == restore.backup_etag:

@@ -8,16 +8,17 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from shared.azure.answers import explain, lacks_role
 from shared.azure.services import Services
 from shared.errors import DiskError, OtherDiskError, TargetLeasedError
-from shared.model.addresses import AddressError, BlobAddress, is_url_of
+from shared.model.addresses import AddressError
 from shared.model.blob import BlobState
+from shared.model.disk import Disk, PageBlobDisk
 from shared.model.fitness import unfit, unsendable
 from shared.model.job import JobKind, Next, Stage, job_row
 from shared.model.messages import FinishMessage
 from shared.model.names import DISK_METADATA, RESTORE_METADATA
 from shared.model.point import PointState, RecoveryPoint
-from shared.model.record import DiskRecord
+from shared.model.record import DiskRecord, restored_of
 from shared.model.restore import RefusedError, Restore
-from shared.model.restore_target import claimed, default_target, point_asked_for, require_allowed, without_restore
+from shared.model.restore_target import claimed, point_asked_for, require_allowed, without_restore
 from shared.model.run import Mode, OpenRun
 from shared.model.times import canonical_time
 from shared.points.versions import require_own_name, version_of
@@ -46,55 +47,55 @@ async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
             raise RefusedError(str(error)) from None
     record = await _claim(services, restore)
     if record.restore != restore.restore:
-        return await _wait_for_restore(services, restore, restore.target_address, record)
+        return await _wait_for_restore(services, restore, restore.known_target, record)
     if record.run:
         return await _wait_for_run(services, restore, record.run)
     target_is_new = await _take_target(services, restore)
     # A run or a restore that was waited for may have made the backup blob.
-    backup_is_new = await services.pages.look(services.backups.address(restore.target_address)) is None
+    backup_is_new = await services.pages.look(services.backups.address(restore.known_target)) is None
     begins = restore.begun(Stage.PROMOTING, services.now())
     return Next(replace(begins, target_is_new=target_is_new, backup_is_new=backup_is_new))
 
 
 async def _find(services: Services, restore: Restore) -> Next[Restore]:
     """Find out what is to be restored, and to where."""
-    disk = restore.address
+    disk = restore.known_disk
     point = await _point(services, disk, restore.point)
     if point.state is PointState.DAMAGED and not restore.allow_damaged:
         raise RefusedError(
-            f"the recovery point {point.time} of {disk.url} is damaged: {point.damage}. What to do: ask for another;"
+            f"the recovery point {point.time} of {disk.name} is damaged: {point.damage}. What to do: ask for another;"
             ' or restore it as it is, with "allowDamaged": true'
         )
-    target = restore.target_address if restore.target else default_target(disk, point.time)
-    require_allowed(target, services.settings.container, services.settings.source_services)
+    target = restore.known_target if restore.target else disk.restored(point.time)
+    require_allowed(target.address, services.settings.container, services.settings.source_services)
     if why := unfit(target, services.settings.container, services.settings.mode_of(target)):
         raise RefusedError(f"{target.shown} can't be restored to: {why}. What to do: name another target")
     on_record = await services.records.get(target)
     if on_record and on_record[0].restore:
         return await _wait_for_restore(services, restore, target, on_record[0])
     version = version_of(services, disk, point)
-    found = await services.pages.properties(version.blob, version.snapshot)
+    found = await services.pages.properties(version)
     if found.size != point.size:
         raise RefusedError(
-            f"{version.url} is {found.size} bytes long, and was {point.size} when it was sealed: somebody has changed"
+            f"{version.name} is {found.size} bytes long, and was {point.size} when it was sealed: somebody has changed"
             " it. What to do: ask for another recovery point"
         )
-    there = await services.pages.look(target)
+    there = await services.pages.look(target.address)
     if there:
         _require_free(target, there, overwrite=restore.overwrite)
         _require_metadata(restore, target, there)
     await _require_writable(services, restore, target)
     address = services.backups.address(target)
     backup = await services.pages.look(address)
-    if backup and not is_url_of(target, backup.metadata.get(DISK_METADATA, target.url)):
+    if backup and not target.is_named(backup.metadata.get(DISK_METADATA, target.name)):
         raise RefusedError(
             f"{address.url} holds a backup of {backup.metadata[DISK_METADATA]}, and would be the backup blob of"
-            f" {target.url}. What to do: name another target"
+            f" {target.name}. What to do: name another target"
         )
     known = replace(
         restore,
         recovery_point=point.time,
-        target=target.url,
+        target=target,
         size=found.size,
         target_is_new=there is None,
         parts_total=parts(found.size),
@@ -103,64 +104,64 @@ async def _find(services: Services, restore: Restore) -> Next[Restore]:
     return Next(known)
 
 
-async def _point(services: Services, disk: BlobAddress, asked: str) -> RecoveryPoint:
+async def _point(services: Services, disk: Disk, asked: str) -> RecoveryPoint:
     record = await require_own_name(services, disk)
     times = await services.records.point_times(disk)
     if not times:
         is_known = services.settings.covers(disk) or record is not None
         what = "there is no recovery point of it yet" if is_known else "neither SOURCE_DISKS nor the record names it"
         raise RefusedError(
-            f"{disk.url} can't be restored: {what}."
+            f"{disk.name} can't be restored: {what}."
             " What to do: check the URL; if the table was lost, rebuild the catalogue"
         )
     time = point_asked_for(times, asked)
     point = await services.records.point(disk, time) if time else None
     if point is None:
         raise RefusedError(
-            f"{disk.url} has no recovery point at or before {canonical_time(asked)}; the oldest is {times[0]}."
+            f"{disk.name} has no recovery point at or before {canonical_time(asked)}; the oldest is {times[0]}."
             " What to do: ask for that one or a later one"
         )
     return point
 
 
-def _require_free(target: BlobAddress, there: BlobState, *, overwrite: bool) -> None:
+def _require_free(target: PageBlobDisk, there: BlobState, *, overwrite: bool) -> None:
     """See to it that a blob that is there may be written over."""
     if not overwrite:
         raise RefusedError(
-            f"{target.url} exists."
+            f"{target.name} exists."
             " What to do: name another target; or set overwrite to true, and lose what it holds now"
         )
     if not there.is_page_blob:
-        raise RefusedError(f"{target.url} is no page blob, so no disk can be written over it. Name another target")
+        raise RefusedError(f"{target.name} is no page blob, so no disk can be written over it. Name another target")
     if there.leased:
-        raise TargetLeasedError(target.url)
+        raise TargetLeasedError(target.name)
 
 
-def _require_metadata(restore: Restore, target: BlobAddress, there: BlobState) -> None:
+def _require_metadata(restore: Restore, target: PageBlobDisk, there: BlobState) -> None:
     """See to it that a target can keep the metadata that it has, beside what marks the copy to it."""
     if why := unsendable(copy_metadata(restore, there)):
         raise RefusedError(
-            f"{target.url} has metadata that can't be kept: {why}. What to do: change the blob's metadata; or restore"
+            f"{target.name} has metadata that can't be kept: {why}. What to do: change the blob's metadata; or restore"
             " to a new disk"
         )
 
 
-async def _require_writable(services: Services, restore: Restore, target: BlobAddress) -> None:
+async def _require_writable(services: Services, restore: Restore, target: PageBlobDisk) -> None:
     """See to it that the app may write to the target, before its record is taken, and without writing.
 
     To renew a lease takes the right to write (REST: Authorize with Microsoft Entra ID), and that it is none is fine.
     """
     try:
-        await services.leases.renew(target, restore.lease)
+        await services.leases.renew(target.address, restore.lease)
     except HttpResponseError as error:
         if lacks_role(error):
-            raise RefusedError(f"{target.url} can't be written to: {explain(error)}") from None
+            raise RefusedError(f"{target.name} can't be written to: {explain(error)}") from None
         raise
 
 
 async def _claim(services: Services, restore: Restore) -> DiskRecord:
     """Have the target's record name this restore, unless it names another one."""
-    target = restore.target_address
+    target = restore.known_target
 
     def change(record: DiskRecord) -> DiskRecord:
         return record if record.restore else claimed(record, restore)
@@ -173,17 +174,17 @@ async def _claim(services: Services, restore: Restore) -> DiskRecord:
 
 
 async def _wait_for_restore(
-    services: Services, restore: Restore, target: BlobAddress, record: DiskRecord
+    services: Services, restore: Restore, target: PageBlobDisk, record: DiskRecord
 ) -> Next[Restore]:
     """Refuse to be the second restore to a target; where the first has ended, have it let go of it.
 
     Raises:
         RefusedError: the first is under way.
     """
-    first = await services.restores.find(BlobAddress.parse(record.restore_of), job_row(JobKind.RESTORE, record.restore))
+    first = await services.restores.find(restored_of(record), job_row(JobKind.RESTORE, record.restore))
     if first and not first[0].has_ended:
         raise RefusedError(
-            f"another restore to {target.url} is under way, {record.restore}. What to do: wait for its end"
+            f"another restore to {target.name} is under way, {record.restore}. What to do: wait for its end"
         )
     if first:
         await clean_up_or_leave(services, first[0])
@@ -194,8 +195,8 @@ async def _wait_for_restore(
 
 async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> Next[Restore]:
     """Let the target's open run come to its end; without progress give it up, unless the service copies for it."""
-    target, now, after = restore.target_address, services.now(), services.settings.stalled_after
-    message = FinishMessage(disk=target.url, run=run.snapshot)
+    target, now, after = restore.known_target, services.now(), services.settings.stalled_after
+    message = FinishMessage(disk=target, run=run.snapshot)
     is_stalled = now - run.progressed >= after
     if is_stalled and not (run.mode is Mode.FULL and await is_copying(services, message, run)):
         why = DiskError(f"it made no progress, and the restore {restore.restore} is to write over the disk")
@@ -203,7 +204,7 @@ async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> N
         return Next(replace(restore, checked=now))
     if run.is_unwatched(now, after):
         await services.queues.send(message)
-    waits = f"restores {restore.recovery_point} after the open run {run.snapshot} of {target.url}, which it waits for"
+    waits = f"restores {restore.recovery_point} after the open run {run.snapshot} of {target.name}, which it waits for"
     return Next(replace(restore, reason=waits, checked=now), restore.next_look(now))
 
 
@@ -217,19 +218,19 @@ async def _take_target(services: Services, restore: Restore) -> bool:
         RefusedError: somebody else has made it meanwhile, or its container is missing.
         TargetLeasedError: somebody else has leased it.
     """
-    target = restore.target_address
-    there = await services.pages.look(target)
+    target = restore.known_target
+    there = await services.pages.look(target.address)
     if there is None and not restore.target_is_new:
-        raise RefusedError(f"{target.url} was there, and is gone. What to do: enqueue the request again")
+        raise RefusedError(f"{target.name} was there, and is gone. What to do: enqueue the request again")
     is_other = there is not None and there.metadata.get(RESTORE_METADATA) != restore.restore
     if there and restore.target_is_new and is_other:
         _require_free(target, there, overwrite=restore.overwrite)
     try:
         made = {RESTORE_METADATA: restore.restore}
-        etag = there.etag if there else await services.blobs.create(target, restore.size, made)
+        etag = there.etag if there else await services.blobs.create(target.address, restore.size, made)
     except ResourceNotFoundError:
         raise RefusedError(
-            f"the container {target.parent.url} does not exist. What to do: create it, or name another target"
+            f"the container {target.address.parent.url} does not exist. What to do: create it, or name another target"
         ) from None
-    await services.leases.acquire(target, restore.lease, etag)
+    await services.leases.acquire(target.address, restore.lease, etag)
     return restore.target_is_new and not is_other

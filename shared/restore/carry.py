@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 
-from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window, coalesced, gaps_cleared, writes
 from shared.model.blob import BlobState
 from shared.model.job import Next, Stage
 from shared.model.restore import Restore
+from shared.model.version import BlobVersion, Version
 from shared.pages.at_once import AtOnce
 from shared.pages.clearing import Clearing
 from shared.pages.listing import listed
@@ -32,27 +32,27 @@ async def carry(services: Services, restore: Restore, source: Version, found: Bl
         NotAsLeftError: the target is not under the restore's lease.
         SourceGoneError: the recovery point is gone.
     """
-    target = restore.target_address
+    target = restore.known_target.address
     if restore.bytes_done == 0:
         await services.leases.acquire(target, restore.lease, found.etag)
         if found.size != restore.size:
             await services.blobs.resize(target, restore.size, restore.lease)
     part = Window(restore.bytes_done, min(restore.bytes_done + CARRIED_PART, restore.size))
-    valid = coalesced(listed(services, source.blob, source.snapshot, None, part))
+    valid = coalesced(listed(services, source, None, part))
     if restore.size:
         await _apply(services, restore, source, gaps_cleared(valid, part))
     carried = replace(restore, bytes_done=part.end, checked=services.now())
     if part.end < restore.size:
         return Next(carried)
-    etag = (await services.pages.properties(target, "")).etag
+    etag = (await services.pages.properties(BlobVersion(target))).etag
     await services.leases.require(target, restore.lease)
     return Next(replace(carried.begun(Stage.PROVING, services.now()), target_etag=etag, bytes_done=restore.size))
 
 
 async def _apply(services: Services, restore: Restore, source: Version, changes: AsyncIterator[Change]) -> None:
     """Apply a list of changes, a few at once, at the pace that the service takes them; the list is never held whole."""
-    target = restore.target_address
-    url = await services.pages.signed_url(source.blob, source.snapshot)
+    target = restore.known_target.address
+    url = await services.pages.signed_url(source)
     pace = Paced(services, WRITERS)
     clearing = Clearing(pace, partial(services.blobs.clear, target, lease_id=restore.lease))
 

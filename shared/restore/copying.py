@@ -6,7 +6,6 @@ from functools import partial
 from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain, refuses_source
-from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError
@@ -19,6 +18,7 @@ from shared.model.names import COPY_METADATA, DISK_METADATA, RESTORE_METADATA
 from shared.model.point import PointState
 from shared.model.restore import Restore, RestoreFailedError
 from shared.model.run import SERVER_SIDE
+from shared.model.version import Version
 from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
 from shared.points.versions import point_of, version_of
 from shared.restore.carry import carry
@@ -32,7 +32,7 @@ async def promote_to_backup(services: Services, restore: Restore) -> Next[Restor
         NotAsLeftError: it failed, or the backup blob is not as it was found, or not under the restore's lease.
         SourceGoneError: the recovery point is gone.
     """
-    target = restore.target_address
+    target = restore.known_target
     backup = services.backups.address(target)
     copy = BlobCopy(backup, restore.mark, restore.size, restore.lease)
     progress = await look_at_copy(services, copy)
@@ -42,8 +42,10 @@ async def promote_to_backup(services: Services, restore: Restore) -> Next[Restor
         return Next(replace(restore.begun(Stage.COPYING, services.now()), backup_etag=etag))
     if progress.stage is not CopyStage.NOT_STARTED:
         return _under_way(services, restore, copy, progress)
-    point = version_of(services, restore.address, await point_of(services, restore.address, restore.recovery_point))
-    await services.pages.properties(point.blob, point.snapshot)
+    point = version_of(
+        services, restore.known_disk, await point_of(services, restore.known_disk, restore.recovery_point)
+    )
+    await services.pages.properties(point)
     try:
         await _start_promotion(services, restore, copy, point, progress.found)
     except NotAsLeftError:
@@ -59,11 +61,11 @@ async def _start_promotion(
     services: Services, restore: Restore, copy: BlobCopy, point: Version, found: BlobState | None
 ) -> None:
     """Start the copy over the target's backup blob as it was found, or to one that is made for it."""
-    about = {DISK_METADATA: restore.target, RESTORE_METADATA: restore.restore}
+    about = {DISK_METADATA: restore.known_target.name, RESTORE_METADATA: restore.restore}
     made = partial(services.blobs.create, copy.target, restore.size, about)
     etag = found.etag if found else await services.backups.ensured(made)
     if await services.leases.take(copy.target, restore.lease, etag):
-        log_event(Event.LEASE_BROKEN, disk=restore.target, restore=restore.restore)
+        log_event(Event.LEASE_BROKEN, disk=restore.known_target.name, restore=restore.restore)
     if found:
         etag = await _without_own_pages(services, restore, copy.target, found)
     await start_copy(services, copy, point, about, etag=etag)
@@ -77,15 +79,15 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
         NotAsLeftError: the copy failed, or the target is not under the restore's lease.
         SourceGoneError: the recovery point is gone.
     """
-    target = restore.target_address
-    copy = BlobCopy(target, restore.mark, restore.size, restore.lease)
+    target = restore.known_target
+    copy = BlobCopy(target.address, restore.mark, restore.size, restore.lease)
     progress = await look_at_copy(services, copy)
     await _require_current(services, restore)
     found = progress.found
     if found is None:
-        raise RestoreFailedError(f"{target.url} is gone")
+        raise RestoreFailedError(f"{target.name} is gone")
     if restore.target_is_new and found.metadata.get(RESTORE_METADATA) != restore.restore:
-        raise RestoreFailedError(f"{target.url} is not what this restore has made, but somebody else's")
+        raise RestoreFailedError(f"{target.name} is not what this restore has made, but somebody else's")
     if made := progress.succeeded:
         etag = await settle_copy(services, copy, made)
         then = restore.begun(Stage.PROVING, services.now())
@@ -97,10 +99,10 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
         return await carry(services, restore, source, found)
     about = copy_metadata(restore, found)
     if why := unsendable(about):
-        raise RestoreFailedError(f"{target.url} has got metadata that can't be kept: {why}")
-    await services.leases.acquire(target, restore.lease, found.etag)
-    etag = await _without_own_pages(services, restore, target, found)
-    started = replace(restore, copied_from=source.url, checked=services.now())
+        raise RestoreFailedError(f"{target.name} has got metadata that can't be kept: {why}")
+    await services.leases.acquire(target.address, restore.lease, found.etag)
+    etag = await _without_own_pages(services, restore, target.address, found)
+    started = replace(restore, copied_from=source.name, checked=services.now())
     try:
         await start_copy(services, copy, source, about, etag=etag)
     except (CopyRefusedError, AzureError) as error:
@@ -109,7 +111,7 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
         how = f"through the function, since the service could not copy by itself: {explain(error)}"
         log_event(Event.COPY_THROUGH_FUNCTION, **restore.about, reason=how)
         return Next(replace(started, copying=how))
-    log_event(Event.RESTORE_COPY_STARTED, **restore.about, target=target.url, copied_from=source.url)
+    log_event(Event.RESTORE_COPY_STARTED, **restore.about, target=target.name, copied_from=source.name)
     return Next(started)
 
 
@@ -144,18 +146,18 @@ async def _source(services: Services, restore: Restore) -> Version:
 
     No bytes cross accounts then; that it is what the recovery point holds, the proof shows.
     """
-    point = await point_of(services, restore.address, restore.recovery_point)
+    point = await point_of(services, restore.known_disk, restore.recovery_point)
     if restore.target == restore.disk and point.state is not PointState.DAMAGED:
-        own = Version(restore.address, point.source_snapshot)
+        own = services.disks.version(restore.known_disk, point.source_snapshot)
         try:
-            found = await services.pages.properties(own.blob, own.snapshot)
+            found = await services.pages.properties(own)
         except SourceGoneError:
             pass
         else:
             if found.size == restore.size:
                 return own
-    backup = version_of(services, restore.address, point)
-    await services.pages.properties(backup.blob, backup.snapshot)
+    backup = version_of(services, restore.known_disk, point)
+    await services.pages.properties(backup)
     return backup
 
 
@@ -169,9 +171,9 @@ async def _require_current(services: Services, restore: Restore) -> None:
         RecordConflictError: the restore has gone on meanwhile.
         RestoreFailedError: the target's record was deleted, or names another restore.
     """
-    row = await services.restores.find(restore.address, restore.row_key)
+    row = await services.restores.find(restore.known_disk, restore.row_key)
     if row is None or (row[0].state, row[0].attempt) != (restore.state, restore.attempt):
         raise RecordConflictError(restore.restore)
-    found = await services.records.get(restore.target_address)
+    found = await services.records.get(restore.known_target)
     if found is None or found[0].restore != restore.restore:
         raise RestoreFailedError(f"the record of {restore.target} names this restore no more")

@@ -56,11 +56,11 @@ async def clean_up_or_leave(services: Services, restore: Restore) -> None:
 
 async def let_go(services: Services, restore: Restore, why: str) -> None:
     """Have the target's record let go of a restore that can't be cleaned up after, and say what may be left of it."""
-    target = restore.target_address
+    target = restore.known_target
     with contextlib.suppress(AzureError):
         await _end_leases(services, restore)
     left = (
-        f"what the restore {restore.restore} has left of {target.url} could not be cleaned up: {why}."
+        f"what the restore {restore.restore} has left of {target.name} could not be cleaned up: {why}."
         f" What to do: end its lease {restore.lease}, and delete the disk if it is not whole"
     )
     log_event(Event.RESTORE_LEFT_OVER, **restore.about, reason=left)
@@ -85,7 +85,7 @@ async def _note(services: Services, restore: Restore) -> DiskRecord | None:
             return record
         return replace(record, last_error=restore.reason, last_error_at=restore.ended)
 
-    return await services.records.update(restore.target_address, change)
+    return await services.records.update(restore.known_target, change)
 
 
 async def is_adopted(services: Services, restore: Restore) -> bool:
@@ -94,19 +94,19 @@ async def is_adopted(services: Services, restore: Restore) -> bool:
         return True
     if not restore.target_snapshot:
         return False
-    return await services.records.point(restore.target_address, restore.target_snapshot) is not None
+    return await services.records.point(restore.known_target, restore.target_snapshot) is not None
 
 
 async def _end_leases(services: Services, restore: Restore) -> None:
-    target = restore.target_address
+    target = restore.known_target
     await services.leases.release(services.backups.address(target), restore.lease)
-    await services.leases.release(target, restore.lease)
+    await services.leases.release(target.address, restore.lease)
 
 
 async def _drop_others(services: Services, restore: Restore, record: DiskRecord) -> None:
     """Delete what the restored disk's snapshot takes the place of: older source snapshots, and its own duplicates."""
-    target = restore.target_address
-    run = RunMessage(disk=target.url, run=restore.target_snapshot)
+    target = restore.known_target
+    run = RunMessage(disk=target, run=restore.target_snapshot)
     backup = services.backups.address(target)
     for taken in await services.snapshots.of_run(backup, run.run_id):
         if taken.time != record.backup_snapshot:
@@ -114,7 +114,7 @@ async def _drop_others(services: Services, restore: Restore, record: DiskRecord)
     for snapshot in await services.disks.own_snapshots(target):
         if snapshot < record.base_snapshot:
             await services.disks.delete_snapshot(target, snapshot)
-            log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=target.url, snapshot=snapshot)
+            log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=target.name, snapshot=snapshot)
 
 
 async def _drop_halves(services: Services, restore: Restore) -> None:
@@ -122,12 +122,12 @@ async def _drop_halves(services: Services, restore: Restore) -> None:
 
     A target that was copied whole is left too: where the recovery point is gone meanwhile, it is all there is of it.
     """
-    target = restore.target_address
+    target = restore.known_target
     await _drop_snapshots(services, restore)
     if restore.target_etag:
         return
-    if restore.target_is_new and (disk := await _made(services, restore, target)):
-        await _drop(services, restore, target, disk)
+    if restore.target_is_new and (disk := await _made(services, restore, target.address)):
+        await _drop(services, restore, target.address, disk)
     backup = services.backups.address(target)
     if restore.backup_is_new and (blob := await _made(services, restore, backup)):
         await _drop(services, restore, backup, blob)
@@ -137,7 +137,7 @@ async def _drop_snapshots(services: Services, restore: Restore) -> None:
     """Delete the source snapshots that the restore has taken: those newer than the target's base snapshot."""
     if not restore.target_etag and restore.attempt == 1:
         return
-    target = restore.target_address
+    target = restore.known_target
     snapshots = await services.disks.own_snapshots(target)
     found = await services.records.get(target)
     if found is None or found[0].restore != restore.restore or found[0].run:
@@ -168,7 +168,7 @@ async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: 
 
 async def _let_go(services: Services, restore: Restore) -> None:
     """Take the restore off its target's record; a record that says nothing of any backup goes with it."""
-    target = restore.target_address
+    target = restore.known_target
 
     def change(record: DiskRecord) -> DiskRecord:
         return released(record, restore, wrote=restore.state is Stage.FAILED and restore.has_begun)
@@ -184,4 +184,4 @@ async def _let_go(services: Services, restore: Restore) -> None:
     except (AzureError, TidemarkError) as error:
         # The restore is over all the same; the message of a run that is over comes back to it.
         await record_failure(services, target, Event.SNAPSHOT_FAILED, error)
-        await services.queues.send(FinishMessage(disk=target.url, run=restore.recovery_point), LONGEST_CHECK_DELAY)
+        await services.queues.send(FinishMessage(disk=target, run=restore.recovery_point), LONGEST_CHECK_DELAY)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
 from shared.changes.ranges import windows
 from shared.changes.sampling import Sampler
@@ -10,6 +9,7 @@ from shared.content.looking import look_at
 from shared.errors import DiffersError
 from shared.events import Event, log_event
 from shared.model.restore import Restore, RestoreFailedError
+from shared.model.version import BlobVersion, Version
 from shared.pages.comparing import Comparison
 
 PROOF_WINDOW = 8 * 1024**3
@@ -34,16 +34,16 @@ async def prove_part(services: Services, restore: Restore, point: Version) -> Re
     number = restore.parts_proved % half
     is_disk = restore.parts_proved < half
     copy = (
-        Version(restore.target_address, restore.target_snapshot)
+        services.disks.version(restore.known_target, restore.target_snapshot)
         if is_disk
-        else Version(services.backups.address(restore.target_address), "")
+        else BlobVersion(services.backups.address(restore.known_target))
     )
     comparison = await Comparison.begin(services, point, copy)
     try:
         await _compare(comparison, restore, number, is_last=number == half - 1)
     except DiffersError as error:
         log_event(Event.RESTORE_NOT_PROVED, **restore.about, reason=str(error))
-        raise RestoreFailedError(f"{copy.blob.url} is not the recovery point that was copied to it: {error}") from None
+        raise RestoreFailedError(f"{copy.of} is not the recovery point that was copied to it: {error}") from None
     proven = replace(
         restore,
         parts_proved=restore.parts_proved + 1,

@@ -6,7 +6,7 @@ from datetime import timedelta
 from shared.azure.services import Services
 from shared.errors import DiskError
 from shared.events import Event, log_event
-from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.failed_runs import MOST_RESYNCS
 from shared.model.messages import PlanMessage, RunMessage
 from shared.model.record import DiskRecord, run_of
@@ -29,7 +29,7 @@ async def begin_anew(services: Services, message: RunMessage, kind: Kind, reason
         run = record.run_of(message.run)
         return begun_anew(record, kind, reason) if run and run.plan == message.plan else record
 
-    record = await services.records.update(message.address, change)
+    record = await services.records.update(message.disk, change)
     await _hand_on(services, message, record, reason)
 
 
@@ -48,7 +48,7 @@ async def resync(services: Services, message: RunMessage, reason: str) -> None:
             replace(run_of(begun_anew(record, Kind.RESYNC, reason)), resyncs=run.resyncs + 1, progressed=now)
         )
 
-    record = await services.records.update(message.address, change)
+    record = await services.records.update(message.disk, change)
     run = record.run_of(message.run) if record else None
     if run and run.plan == message.plan:
         await give_up(services, message, DiskError(f"it was tried {run.resyncs + 1} times: {reason}"))
@@ -56,7 +56,7 @@ async def resync(services: Services, message: RunMessage, reason: str) -> None:
         await _plan(services, message, record, reason)
 
 
-async def distrust(services: Services, disk: BlobAddress, point: str, reason: str) -> None:
+async def distrust(services: Services, disk: Disk, point: str, reason: str) -> None:
     """Have nothing be based on what is not right any more: the next run, or the one that is open, is a resync.
 
     Args:
@@ -96,6 +96,6 @@ async def _hand_on(services: Services, message: RunMessage, record: DiskRecord |
         return False
     if run.plan == message.plan + 1:
         next_lease = message.of_plan(run.plan).lease_id
-        await services.leases.change(services.backups.address(message.address), message.lease_id, next_lease)
+        await services.leases.change(services.backups.address(message.disk), message.lease_id, next_lease)
     log_event(Event.RUN_BEGUN_ANEW, **message.about, kind=run.kind, reason=reason)
     return True

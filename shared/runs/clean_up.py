@@ -7,11 +7,13 @@ from azure.core.exceptions import AzureError
 from shared.azure.services import Services
 from shared.errors import SourceGoneError, gone
 from shared.events import Event, log_event
-from shared.model.addresses import BlobAddress, is_url_of
+from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.job import JobKind, Stage
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
+from shared.model.version import BlobVersion
 from shared.points.versions import mark_damaged
 from shared.runs.failures import record_failure
 
@@ -21,7 +23,7 @@ async def clean_up_run(services: Services, message: FinishMessage, record: DiskR
 
     A second snapshot of the backup blob by the same run can't come any more once the lease has ended.
     """
-    disk = message.address
+    disk = message.disk
     await services.leases.release(services.backups.address(disk), message.of_plan(record.sealed_plan).lease_id)
     await drop_duplicates(services, message, record.backup_snapshot)
     try:
@@ -31,7 +33,7 @@ async def clean_up_run(services: Services, message: FinishMessage, record: DiskR
     await mark_missing(services, disk)
 
 
-async def drop_old_snapshots(services: Services, disk: BlobAddress) -> None:
+async def drop_old_snapshots(services: Services, disk: Disk) -> None:
     """Delete the source snapshots that are older than the base, but for those that a verify still compares."""
     inspections = await services.inspections.open(disk)
     compared = {
@@ -45,10 +47,10 @@ async def drop_old_snapshots(services: Services, disk: BlobAddress) -> None:
     for snapshot in snapshots:
         if snapshot < base and snapshot not in compared:
             await services.disks.delete_snapshot(disk, snapshot)
-            log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=disk.url, snapshot=snapshot)
+            log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=disk.name, snapshot=snapshot)
 
 
-async def mark_missing(services: Services, disk: BlobAddress) -> None:
+async def mark_missing(services: Services, disk: Disk) -> None:
     """Put on record which recovery points somebody has deleted; and take it back of those that are there again.
 
     That a list leaves one out is no proof: it is asked for, before it is called damaged.
@@ -58,7 +60,7 @@ async def mark_missing(services: Services, disk: BlobAddress) -> None:
     points = await services.records.points(disk)
     there = await services.snapshots.times(backup)
     for point in points:
-        if not point.backup_snapshot or not is_url_of(backup, point.backup_blob):
+        if not point.backup_snapshot or point.backup_blob != backup:
             continue
         damage = gone(backup.url, point.backup_snapshot)
         if point.backup_snapshot in there:
@@ -70,7 +72,7 @@ async def mark_missing(services: Services, disk: BlobAddress) -> None:
 
 async def _is_gone(services: Services, backup: BlobAddress, point: RecoveryPoint) -> bool:
     try:
-        await services.pages.properties(backup, point.backup_snapshot)
+        await services.pages.properties(BlobVersion(backup, point.backup_snapshot))
     except SourceGoneError:
         return True
     return False
@@ -78,7 +80,7 @@ async def _is_gone(services: Services, backup: BlobAddress, point: RecoveryPoint
 
 async def drop_duplicates(services: Services, message: RunMessage, kept: str) -> None:
     """Delete the snapshots of the backup blob that a run has taken beside its recovery point."""
-    backup = services.backups.address(message.address)
+    backup = services.backups.address(message.disk)
     for taken in await services.snapshots.of_run(backup, message.run_id):
         if taken.time != kept:
             await services.snapshots.delete(backup, taken.time)

@@ -11,10 +11,9 @@ from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.errors import StepFailedError, TidemarkError
 from shared.events import Event, log_event
-from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.failed_runs import erred
 from shared.model.messages import RunMessage
-from shared.model.names import backup_blob_name
 from shared.model.record import DiskRecord
 
 
@@ -29,19 +28,17 @@ async def failures_on_record(services: Services, message: RunMessage, failed: Ev
     try:
         yield
     except AzureError as error:
-        await record_failure(services, message.address, failed, error, run=message.run)
+        await record_failure(services, message.disk, failed, error, run=message.run)
         raise StepFailedError(explain(error)) from None
     except Exception as error:
-        await record_failure(services, message.address, failed, error, run=message.run)
+        await record_failure(services, message.disk, failed, error, run=message.run)
         raise
 
 
-async def record_failure(
-    services: Services, disk: BlobAddress, event: Event, error: BaseException, run: str = ""
-) -> None:
+async def record_failure(services: Services, disk: Disk, event: Event, error: BaseException, run: str = "") -> None:
     """Log a failure and put it on the disk's record, which is made if there is none yet."""
     reason = explain(error)
-    log_event(event, disk=disk.url, run=run, reason=reason)
+    log_event(event, disk=disk.name, run=run, reason=reason)
 
     def failed(record: DiskRecord) -> DiskRecord:
         now = services.now()
@@ -52,9 +49,9 @@ async def record_failure(
             await services.records.put(disk, failed(new_record(services, disk)), None)
     except (AzureError, TidemarkError, ValidationError) as unwritten:
         # The failure is in the log; the other disks must not suffer for the record.
-        log_event(Event.RECORD_FAILED, disk=disk.url, run=run, reason=explain(unwritten))
+        log_event(Event.RECORD_FAILED, disk=disk.name, run=run, reason=explain(unwritten))
 
 
-def new_record(services: Services, disk: BlobAddress) -> DiskRecord:
+def new_record(services: Services, disk: Disk) -> DiskRecord:
     """Make the record of a disk that has none."""
-    return DiskRecord(disk=disk.url, backup_blob=services.settings.container.blob(backup_blob_name(disk)).url)
+    return DiskRecord(disk=disk, backup_blob=services.backups.address(disk))

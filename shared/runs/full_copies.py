@@ -9,7 +9,6 @@ from datetime import datetime
 from azure.core.exceptions import AzureError
 
 from shared.azure.answers import is_passing
-from shared.azure.blobs.reading import Version
 from shared.azure.services import Services
 from shared.errors import DiskError
 from shared.events import Event, log_event
@@ -26,7 +25,7 @@ from shared.runs.failures import record_failure
 
 def full_copy_of(services: Services, message: RunMessage, run: OpenRun) -> BlobCopy:
     """Say what the service copies for a run."""
-    return BlobCopy(services.backups.full_copy_address(message.address, message.run), message.run_id, run.size)
+    return BlobCopy(services.backups.full_copy_address(message.disk, message.run), message.run_id, run.size)
 
 
 async def start_full_copy(services: Services, message: PlanMessage, run: OpenRun) -> None:
@@ -37,13 +36,13 @@ async def start_full_copy(services: Services, message: PlanMessage, run: OpenRun
     Raises:
         SourceGoneError: the source snapshot is gone.
     """
-    disk, copy = message.address, full_copy_of(services, message, run)
+    disk, copy = message.disk, full_copy_of(services, message, run)
     progress = await look_at_copy(services, copy)
     if not progress.goes_well:
-        await services.pages.properties(disk, message.run)
+        await services.pages.properties(services.disks.version(disk, message.run))
         etag = progress.found.etag if progress.found else None
         try:
-            source, about = Version(disk, message.run), point_metadata(message, Kind.FULL)
+            source, about = services.disks.version(disk, message.run), point_metadata(message, Kind.FULL)
             await start_copy(services, copy, source, about, etag=etag)
         except AzureError as error:
             if not is_passing(error):
@@ -62,10 +61,10 @@ async def start_full_copy(services: Services, message: PlanMessage, run: OpenRun
 
 async def look_at_full_copy(services: Services, message: FinishMessage, run: OpenRun) -> CopyProgress:
     """Look at the copy of a run; one that has failed or is gone is put on the disk's record."""
-    disk = message.address
+    disk = message.disk
     progress = await look_at_copy(services, full_copy_of(services, message, run))
     if not progress.goes_well and run.opened and (progress.found or not run.error_at):
-        why = f"the full copy of {disk.url} did not succeed, and is started again: {progress.said}"
+        why = f"the full copy of {disk.name} did not succeed, and is started again: {progress.said}"
         await record_failure(services, disk, Event.FULL_COPY_FAILED, DiskError(why), message.run)
     return progress
 

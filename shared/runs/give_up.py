@@ -19,19 +19,19 @@ async def give_up(services: Services, message: RunMessage, why: Exception) -> No
         reason = f"run {message.run} was given up: {why}"
         return given_up(record, reason) if record.run_of(message.run) else record
 
-    found = await services.records.get(message.address)
+    found = await services.records.get(message.disk)
     run = found[0].run_of(message.run) if found else None
     if run is not None:
-        await record_failure(services, message.address, Event.RUN_FAILED, why, message.run)
-        record = await services.records.update(message.address, closed)
+        await record_failure(services, message.disk, Event.RUN_FAILED, why, message.run)
+        record = await services.records.update(message.disk, closed)
         if run.mode is Mode.FULL:
             await drop_full_copy(services, message, run)
         else:
-            backup = services.backups.address(message.address)
+            backup = services.backups.address(message.disk)
             await services.leases.release(backup, message.of_plan(run.plan).lease_id)
             await _drop_backup_snapshots(services, message)
         if record and record.base_snapshot != message.run:
-            await services.disks.delete_snapshot(message.address, message.run)
+            await services.disks.delete_snapshot(message.disk, message.run)
     if run is not None:
         # A tick may have found the run open: the disk is caught up, unless this very tick snapshots it.
         await services.queues.send(FinishMessage(disk=message.disk, run=message.run), LONGEST_CHECK_DELAY)
@@ -43,5 +43,5 @@ async def _drop_backup_snapshots(services: Services, message: RunMessage) -> Non
     None can come any more once the lease has ended. Where another invocation has sealed the run meanwhile, its
     recovery point is kept.
     """
-    point = await services.records.point(message.address, message.run)
+    point = await services.records.point(message.disk, message.run)
     await drop_duplicates(services, message, point.backup_snapshot if point else "")

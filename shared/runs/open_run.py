@@ -8,9 +8,8 @@ from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.errors import DiskError
 from shared.events import Event, log_event
-from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.messages import FinishMessage, PlanMessage
-from shared.model.notices import noticed, versions_kept
 from shared.model.record import DiskRecord, run_of
 from shared.model.run import OpenRun
 from shared.model.run_steps import next_check
@@ -18,7 +17,7 @@ from shared.model.tick import asked_for, is_to_catch_up
 from shared.runs.failures import new_record
 
 
-async def catch_up(services: Services, disk: BlobAddress, *, after_a_run: bool = False) -> None:
+async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False) -> None:
     """Snapshot a disk, and open its run, if the last tick has found it busy and it no longer is.
 
     Repeating it is harmless: a disk that has what the tick asked for is left alone, and so is one whose run is open.
@@ -41,11 +40,11 @@ async def catch_up(services: Services, disk: BlobAddress, *, after_a_run: bool =
         return
     if record.adopted or services.settings.covers(disk):
         snapshot = await services.disks.take_snapshot(disk)
-        log_event(Event.BACKUP_CAUGHT_UP, disk=disk.url, tick=record.last_tick.isoformat(), run=snapshot)
+        log_event(Event.BACKUP_CAUGHT_UP, disk=disk.name, tick=record.last_tick.isoformat(), run=snapshot)
         await open_run(services, disk, snapshot, record.last_tick)
 
 
-async def open_run(services: Services, disk: BlobAddress, snapshot: str, tick: datetime) -> None:
+async def open_run(services: Services, disk: Disk, snapshot: str, tick: datetime) -> None:
     """Open the run of a source snapshot and enqueue its plan; where another run or a restore was faster, drop it.
 
     Args:
@@ -57,31 +56,31 @@ async def open_run(services: Services, disk: BlobAddress, snapshot: str, tick: d
     Raises:
         DiskError: the disk is no page blob.
     """
-    source = await services.pages.properties(disk, snapshot)
+    source = await services.pages.properties(services.disks.version(disk, snapshot))
     if not source.is_page_blob:
         await services.disks.delete_snapshot(disk, snapshot)
-        raise DiskError(f"{disk.url} is no page blob, so it is no disk. What to do: take it out of SOURCE_DISKS.")
+        raise DiskError(f"{disk.name} is no page blob, so it is no disk. What to do: take it out of SOURCE_DISKS.")
     now = services.now()
     mode = services.settings.mode_of(disk)
     run = OpenRun(snapshot=snapshot, size=source.size, started=now, tick=tick, mode=mode, progressed=now, checked=now)
-    about = {"disk": disk.url, "run": snapshot}
+    about = {"disk": disk.name, "run": snapshot}
     if not await _put_on_record(services, disk, run, tick):
         log_event(Event.SNAPSHOT_DROPPED, **about, reason="another run or a restore was faster")
         await services.disks.delete_snapshot(disk, snapshot)
         return
     log_event(Event.RUN_OPENED, **about, size=source.size)
-    if services.disks.versioned.get(disk):
-        log_event(Event.VERSIONS_KEPT, **about, reason=versions_kept(disk))
+    if told := services.disks.notice(disk):
+        log_event(Event.VERSIONS_KEPT, **about, reason=told)
     await _enqueue(services, disk, run)
 
 
-async def _enqueue(services: Services, disk: BlobAddress, run: OpenRun) -> None:
+async def _enqueue(services: Services, disk: Disk, run: OpenRun) -> None:
     """Enqueue a run's first messages: to plan it, and to look at it until it is sealed."""
-    await services.queues.send(PlanMessage(disk=disk.url, run=run.snapshot))
-    await services.queues.send(FinishMessage(disk=disk.url, run=run.snapshot), next_check(run, services.now()))
+    await services.queues.send(PlanMessage(disk=disk, run=run.snapshot))
+    await services.queues.send(FinishMessage(disk=disk, run=run.snapshot), next_check(run, services.now()))
 
 
-async def _enqueue_again(services: Services, disk: BlobAddress, run: OpenRun) -> None:
+async def _enqueue_again(services: Services, disk: Disk, run: OpenRun) -> None:
     """Enqueue a run's first messages again, and note it as a look: so that it is done once."""
     await _enqueue(services, disk, run)
     now = services.now()
@@ -92,7 +91,7 @@ async def _enqueue_again(services: Services, disk: BlobAddress, run: OpenRun) ->
     await services.records.update(disk, looked_at)
 
 
-async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun, tick: datetime) -> bool:
+async def _put_on_record(services: Services, disk: Disk, run: OpenRun, tick: datetime) -> bool:
     """Open a run on the disk's record, unless another run is open there or was sealed meanwhile, or a restore is on.
 
     Returns:
@@ -105,7 +104,8 @@ async def _put_on_record(services: Services, disk: BlobAddress, run: OpenRun, ti
         if record.run or record.restore or record.base_snapshot >= run.snapshot:
             return record
         adopted = record.adopted and not services.settings.covers(disk)
-        notice = noticed(disk, services.disks.versioned.get(disk), record.notice)
+        told = services.disks.notice(disk)
+        notice = record.notice if told is None else told
         return replace(record, run=run, backup_blob=new.backup_blob, adopted=adopted, notice=notice, late_tick=None)
 
     record = await services.records.update(disk, opened)

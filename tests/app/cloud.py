@@ -28,8 +28,9 @@ from shared.azure.tables.rows import from_properties, from_row
 from shared.events import Event
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
+from shared.model.disk import PageBlobDisk
 from shared.model.messages import Message
-from shared.model.names import BACKUPS_TABLE, PARTS_TABLE, backup_blob_name, disk_key
+from shared.model.names import BACKUPS_TABLE, PARTS_TABLE
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 from shared.model.record import DISK_ROW, DiskRecord
 
@@ -79,7 +80,7 @@ class Disk:
     @property
     def backup_path(self) -> str:
         """Its backup blob's path in the gateway's list of requests."""
-        return f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{backup_blob_name(self.address)}"
+        return f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{PageBlobDisk(self.address).backup_name}"
 
     async def create(self) -> None:
         await self.blob.create_page_blob(len(self.expected))
@@ -103,7 +104,7 @@ class Disk:
     @property
     def backup_blob(self) -> BlobClient:
         service = self.cloud.services[BACKUPS]
-        return service.get_blob_client(BACKUP_CONTAINER, backup_blob_name(self.address))
+        return service.get_blob_client(BACKUP_CONTAINER, PageBlobDisk(self.address).backup_name)
 
     async def own_snapshots(self) -> list[str]:
         """All snapshots of the disk."""
@@ -111,10 +112,12 @@ class Disk:
 
     async def backup_snapshots(self) -> list[str]:
         """All snapshots of its backup blob."""
-        return await self.cloud.snapshots(BACKUPS, BACKUP_CONTAINER, backup_blob_name(self.address))
+        return await self.cloud.snapshots(BACKUPS, BACKUP_CONTAINER, PageBlobDisk(self.address).backup_name)
 
     async def record(self) -> DiskRecord:
-        entity = await self.cloud.tables.get_table_client(BACKUPS_TABLE).get_entity(disk_key(self.address), DISK_ROW)
+        entity = await self.cloud.tables.get_table_client(BACKUPS_TABLE).get_entity(
+            PageBlobDisk(self.address).key, DISK_ROW
+        )
         return from_row(DiskRecord, from_properties(entity))
 
     async def known_record(self) -> DiskRecord | None:
@@ -127,7 +130,11 @@ class Disk:
         """Its recovery points, oldest first."""
         rows = self.cloud.tables.get_table_client(BACKUPS_TABLE).query_entities(
             "PartitionKey eq @disk and RowKey ge @first and RowKey lt @last",
-            parameters={"disk": disk_key(self.address), "first": POINT_ROW_PREFIX, "last": f"{POINT_ROW_PREFIX}~"},
+            parameters={
+                "disk": PageBlobDisk(self.address).key,
+                "first": POINT_ROW_PREFIX,
+                "last": f"{POINT_ROW_PREFIX}~",
+            },
         )
         try:
             return [from_row(RecoveryPoint, from_properties(row)) async for row in rows]

@@ -9,9 +9,9 @@ from azure.storage.blob.aio import BlobClient
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
 from shared.azure.queues import QUEUES
 from shared.limits import PAGE
-from shared.model.addresses import BlobAddress
+from shared.model.disk import PageBlobDisk
 from shared.model.job import JobKind, Stage
-from shared.model.names import BACKUPS_TABLE, SCRATCH_PREFIX, backup_blob_name, disk_key
+from shared.model.names import BACKUPS_TABLE, SCRATCH_PREFIX
 from shared.model.point import RecoveryPoint
 from shared.model.run import Kind
 from tests.app.cloud import App, Cloud, Disk, pages
@@ -126,10 +126,10 @@ class Scene(abc.ABC):
         snapshots = await disk.backup_snapshots()
         wanted = sorted(point.backup_snapshot for point in points if point.backup_snapshot)
         assert snapshots == wanted, f"backup snapshots: {snapshots}, on record: {wanted}"
-        name = backup_blob_name(disk.address)
+        name = PageBlobDisk(disk.address).backup_name
         container = self.cloud.services[BACKUPS].get_container_client(BACKUP_CONTAINER)
         blobs = [blob async for blob in container.list_blob_names(name_starts_with=name)]
-        on_record = sorted({BlobAddress.parse(point.backup_blob).blob for point in points})
+        on_record = sorted({point.backup_blob.blob for point in points if point.backup_blob})
         assert blobs == on_record, f"backup blobs: {blobs}, on record: {on_record}"
 
     async def require_no_orphans(self, mortal: MortalApp, disk: Disk) -> None:
@@ -270,7 +270,8 @@ SCENES = (FirstBackup, Incremental, Resync, FullCopy, RestoreToNew, RestoreOver,
 
 async def content_of(cloud: Cloud, point: RecoveryPoint) -> bytes:
     """Read a recovery point whole: a snapshot, or a full copy."""
-    blob = cloud.services[BACKUPS].get_blob_client(BACKUP_CONTAINER, BlobAddress.parse(point.backup_blob).blob)
+    assert point.backup_blob
+    blob = cloud.services[BACKUPS].get_blob_client(BACKUP_CONTAINER, point.backup_blob.blob)
     return await cloud.read(blob, BACKUPS, point.backup_snapshot)
 
 
@@ -284,6 +285,6 @@ async def forget(cloud: Cloud, disk: Disk) -> None:
     if await disk.blob.exists():
         await disk.blob.delete_blob(delete_snapshots="include")
     table = cloud.tables.get_table_client(BACKUPS_TABLE)
-    rows = table.query_entities("PartitionKey eq @disk", parameters={"disk": disk_key(disk.address)})
+    rows = table.query_entities("PartitionKey eq @disk", parameters={"disk": PageBlobDisk(disk.address).key})
     for row in [row async for row in rows]:
         await table.delete_entity(row["PartitionKey"], row["RowKey"])

@@ -52,7 +52,7 @@ async def ended(cloud: Cloud, message_id: str) -> Restore:
         found = await restore_of(cloud, message_id)
         if found is None or not found.has_ended or found.state is Stage.DONE or not found.recovery_point:
             return found if found and found.has_ended else None
-        target = await cloud.existing_disk(found.target, b"")
+        target = await cloud.existing_disk(found.known_target.name, b"")
         try:
             return None if (await target.record()).restore == message_id else found
         except ResourceNotFoundError:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from infra.local.gateway import Fault
 from shared.events import Event
 from shared.limits import PAGE
+from shared.model.disk import PageBlobDisk
 from shared.model.messages import BatchMessage, Message, PlanMessage
 from shared.model.names import COPY_RANGES_QUEUE, PLAN_CHANGES_QUEUE
 from shared.model.run import OpenRun
@@ -121,8 +122,10 @@ async def test_a_batchs_message_that_comes_again_or_late_changes_nothing_and_enq
         before = await _open_run(disk)
         assert (before.next_batch, before.at_work, before.position) == (4, True, 2 * MIB + SMALL)
         run, plan = before.snapshot, before.plan
-        late: list[Message] = [BatchMessage(disk=disk.url, run=run, plan=plan, number=number) for number in range(4)]
-        await _delivered(app, [*late, *late, PlanMessage(disk=disk.url, run=run, plan=plan)])
+        late: list[Message] = [
+            BatchMessage(disk=PageBlobDisk(disk.address), run=run, plan=plan, number=number) for number in range(4)
+        ]
+        await _delivered(app, [*late, *late, PlanMessage(disk=PageBlobDisk(disk.address), run=run, plan=plan)])
         after = await _open_run(disk)
         assert replace(after, checked=before.checked) == before
         await until(partial(_are_enqueued, cloud, COPY_RANGES_QUEUE, 1), "no message but of the batch that is at work")

@@ -44,7 +44,7 @@ async def test_a_lost_table_is_rebuilt_and_restores_and_incremental_backups_go_o
         await disk.write(MIB, pages(2))
         await back_up(app, disk, whole)
         adopted = await ended(cloud, await ask(cloud, request(disk)))
-        restored = await cloud.existing_disk(adopted.target, bytes(disk.expected))
+        restored = await cloud.existing_disk(adopted.known_target.name, bytes(disk.expected))
         before = {each: await each.points() for each in (disk, whole, restored)}
         await cloud.tables.delete_table(BACKUPS_TABLE)
         await rebuild(cloud, app)
@@ -53,7 +53,7 @@ async def test_a_lost_table_is_rebuilt_and_restores_and_incremental_backups_go_o
         first = before[disk][0]
         restore = await ended(cloud, await ask(cloud, request(disk, first.time, target=f"{disk.url}-2")))
         assert (restore.state, restore.reason) == (Stage.DONE, "")
-        again = await cloud.existing_disk(restore.target, b"")
+        again = await cloud.existing_disk(restore.known_target.name, b"")
         assert await cloud.read(again.blob, again.account) == await disk.content_of(first)
         restore = await ended(cloud, await ask(cloud, request(whole)))
         assert (restore.state, restore.reason) == (Stage.DONE, "")

@@ -9,9 +9,9 @@ from infra.local.azurite import Account
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUPS, DISKS, MORE_DISKS
 from shared.events import Event
-from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk, PageBlobDisk
 from shared.model.index import INDEX_PARTITION
-from shared.model.names import BACKUPS_TABLE, disk_key
+from shared.model.names import BACKUPS_TABLE
 from shared.model.record import DISK_ROW
 from tests.app.cloud import MIB, Cloud, pages, until
 
@@ -124,7 +124,7 @@ async def test_the_backup_container_is_not_backed_up_by_a_pattern_that_covers_it
         await app.back_up(disk)
         await app.back_up(disk)
     rows = [row for row in await _rows(cloud) if row["PartitionKey"] != INDEX_PARTITION]
-    assert all(row["RowKey"] == DISK_ROW or row["PartitionKey"] == disk_key(disk.address) for row in rows)
+    assert all(row["RowKey"] == DISK_ROW or row["PartitionKey"] == PageBlobDisk(disk.address).key for row in rows)
     assert len({row["PartitionKey"] for row in rows}) == 2
 
 
@@ -150,7 +150,7 @@ async def test_a_record_that_names_no_disk_any_more_stops_no_other(cloud: Cloud)
     async with cloud.app(good, spoilt) as app:
         await app.back_up(good)
         await held.struck.wait()
-        row = {"PartitionKey": disk_key(spoilt.address), "RowKey": DISK_ROW, "disk": "spoilt"}
+        row = {"PartitionKey": PageBlobDisk(spoilt.address).key, "RowKey": DISK_ROW, "disk": "spoilt"}
         await cloud.tables.get_table_client(BACKUPS_TABLE).update_entity(row)
         await app.back_up(good)
         counts = (await app.host.status())["invocations"]["take_snapshots"]
@@ -160,7 +160,7 @@ async def test_a_record_that_names_no_disk_any_more_stops_no_other(cloud: Cloud)
 
 async def _error_on_record(cloud: Cloud, url: str) -> str:
     table = cloud.tables.get_table_client(BACKUPS_TABLE)
-    key = disk_key(BlobAddress.parse(url))
+    key = Disk.parse(url).key
 
     async def look() -> str:
         try:

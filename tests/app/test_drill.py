@@ -7,8 +7,9 @@ from infra.local.gateway import Fault
 from infra.local.gateway.deletions import Kept
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.limits import PAGE
+from shared.model.disk import PageBlobDisk
 from shared.model.job import JobKind, Stage
-from shared.model.names import SCRATCH_PREFIX, scratch_name
+from shared.model.names import SCRATCH_PREFIX
 from shared.model.point import PointState
 from shared.model.run import SERVER_SIDE
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
@@ -123,7 +124,7 @@ async def test_a_restore_that_is_not_the_recovery_point_is_an_error_on_record(cl
         copying = cloud.azure.gateway.copies.hold(f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{SCRATCH_PREFIX}*")
         asked = await ask_for(cloud, JobKind.DRILL, json.dumps({"disk": disk.url}))
         await copying.started.wait()
-        path = f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{scratch_name(disk.address, asked)}"
+        path = f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{PageBlobDisk(disk.address).scratch_name(asked)}"
         cloud.azure.gateway.pretend_ranges(path, lambda _start, _end: iter([(0, 4 * PAGE, False)]))
         await copying.finish()
         drill = await has_ended(cloud, JobKind.DRILL, asked)

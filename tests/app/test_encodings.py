@@ -85,6 +85,6 @@ async def test_a_full_copy_of_a_disk_said_to_be_encoded_is_restored(cloud: Cloud
             assert (await inspected(cloud, task, disk)).state is Stage.DONE
         restore = await ended(cloud, await ask(cloud, request(disk)))
         assert (restore.state, restore.last_error) == (Stage.DONE, "")
-        target = await cloud.existing_disk(restore.target, bytes(disk.expected))
+        target = await cloud.existing_disk(restore.known_target.name, bytes(disk.expected))
         assert await cloud.read(target.blob, target.account) == disk.expected
         assert await encoding_of(target.blob) == "gzip"

@@ -12,6 +12,7 @@ from azure.storage.blob.aio import BlobLeaseClient
 from infra.local.gateway import Fault
 from shared.events import Event
 from shared.limits import PAGE
+from shared.model.disk import PageBlobDisk
 from shared.model.messages import BatchMessage, FinishMessage, PlanMessage, RunMessage
 from shared.model.names import FINISH_BACKUP_QUEUE
 from shared.model.run import Kind
@@ -74,9 +75,9 @@ async def test_every_message_of_a_sealed_run_can_come_again_without_an_effect(cl
         cloud.requests.clear()
         for run in (first.time, second.time):
             again = [
-                PlanMessage(disk=disk.url, run=run),
-                *(BatchMessage(disk=disk.url, run=run, number=number) for number in range(3)),
-                FinishMessage(disk=disk.url, run=run),
+                PlanMessage(disk=PageBlobDisk(disk.address), run=run),
+                *(BatchMessage(disk=PageBlobDisk(disk.address), run=run, number=number) for number in range(3)),
+                FinishMessage(disk=PageBlobDisk(disk.address), run=run),
             ]
             await app.after(again)
     assert not [r for r in cloud.requests if r.operation in WRITES and r.status == 201]
@@ -294,7 +295,7 @@ async def _lease_of_run(disk: Disk) -> str:
     """Give the lease id of a disk's open run."""
     run = (await disk.record()).run
     assert run
-    return RunMessage(disk=disk.url, run=run.snapshot, plan=run.plan).lease_id
+    return RunMessage(disk=PageBlobDisk(disk.address), run=run.snapshot, plan=run.plan).lease_id
 
 
 @contextlib.contextmanager

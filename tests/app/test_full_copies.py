@@ -10,8 +10,8 @@ from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.events import Event
 from shared.limits import PAGE
+from shared.model.disk import PageBlobDisk
 from shared.model.job import Stage
-from shared.model.names import backup_blob_name
 from shared.model.point import RecoveryPoint
 from shared.model.run import SERVER_SIDE, Kind, Mode
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
@@ -24,8 +24,8 @@ def in_mode(disk: Disk, mode: Mode) -> dict[str, str]:
 
 async def content_of(cloud: Cloud, disk: Disk, point: RecoveryPoint) -> bytes:
     """Read a full copy whole."""
-    name = f"{backup_blob_name(disk.address)}/{point.time}"
-    assert unquote(point.backup_blob) == f"{(await disk.record()).backup_blob}/{point.time}"
+    name = f"{PageBlobDisk(disk.address).backup_name}/{point.time}"
+    assert unquote(str(point.backup_blob)) == f"{(await disk.record()).backup_blob}/{point.time}"
     return await cloud.read(cloud.services[BACKUPS].get_blob_client(BACKUP_CONTAINER, name), BACKUPS)
 
 
@@ -53,7 +53,7 @@ async def test_each_run_is_a_copy_of_its_own_and_each_copy_can_be_restored(cloud
             assert await content_of(cloud, disk, point) == held
             restore = await ended(cloud, await ask(cloud, request(disk, point.time)))
             assert (restore.state, restore.reason, restore.doubts) == (Stage.DONE, "", "nothing known on it")
-            target = await cloud.existing_disk(restore.target, held)
+            target = await cloud.existing_disk(restore.known_target.name, held)
             assert await cloud.read(target.blob, target.account) == held
         await target.write(0, pages(1, seed=5))
         [after, _] = await app.back_up(target, disk)
@@ -114,7 +114,7 @@ async def test_a_full_copy_whose_source_snapshot_is_gone_is_given_up_and_leaves_
         [point] = await app.back_up(disk)
         container = cloud.services[BACKUPS].get_container_client(BACKUP_CONTAINER)
         assert [name async for name in container.list_blob_names()] == [
-            f"{backup_blob_name(disk.address)}/{point.time}"
+            f"{PageBlobDisk(disk.address).backup_name}/{point.time}"
         ]
 
 
@@ -127,7 +127,7 @@ async def test_the_mode_can_be_switched_at_any_run_and_the_old_points_stay(cloud
             if len(made) == 8:
                 for point, held in made:
                     restore = await ended(cloud, await ask(cloud, request(disk, point.time)))
-                    target = await cloud.existing_disk(restore.target, held)
+                    target = await cloud.existing_disk(restore.known_target.name, held)
                     assert await cloud.read(target.blob, target.account) == held
     kinds = [point.kind for point, _ in made]
     full, anew = [Kind.FULL, Kind.FULL], [Kind.FULL, Kind.INCREMENTAL]

@@ -14,8 +14,9 @@ from infra.local.identity_azure import APP, IdentityAzure, run_identity_azure
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, MORE_DISKS, ROOT
 from shared.events import Event
 from shared.limits import PAGE, STORAGE_API_VERSION
+from shared.model.disk import PageBlobDisk
 from shared.model.job import Stage
-from shared.model.names import BACKUPS_TABLE, PARTS_TABLE, full_copy_name
+from shared.model.names import BACKUPS_TABLE, PARTS_TABLE
 from shared.model.run import SERVER_SIDE, Kind
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request
@@ -176,7 +177,9 @@ async def test_a_full_copy_needs_no_key(azure: IdentityAzure, cloud: Cloud) -> N
         cloud.azure.gateway.faults.add(Fault("Create Container", refuse=refused))
         await disk.write(0, pages(3, seed=2))
         [point] = await app.back_up(disk)
-    copy = cloud.services[BACKUPS].get_blob_client(BACKUP_CONTAINER, full_copy_name(disk.address, point.time))
+    copy = cloud.services[BACKUPS].get_blob_client(
+        BACKUP_CONTAINER, PageBlobDisk(disk.address).full_copy_name(point.time)
+    )
     assert await cloud.read(copy, BACKUPS) == disk.expected
     assert (await disk.record()).last_error == ""
     started = [request for request in cloud.requests if (request.operation, request.status) == ("Copy Blob", 202)]

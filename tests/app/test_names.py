@@ -7,9 +7,9 @@ from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
 from shared.events import Event
 from shared.limits import LONGEST_SOURCE
-from shared.model.addresses import BlobAddress
+from shared.model.disk import PageBlobDisk
 from shared.model.job import JobKind, Stage
-from shared.model.names import BACKUPS_TABLE, disk_key
+from shared.model.names import BACKUPS_TABLE
 from shared.model.point import PointState
 from shared.model.record import DISK_ROW
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
@@ -29,13 +29,13 @@ async def test_what_a_pattern_matches_and_is_no_page_blob_is_left_out(cloud: Clo
         "last_error": "is no page blob, as an older version has put on record",
     }
     table = await cloud.tables.create_table_if_not_exists(BACKUPS_TABLE)
-    key = disk_key(BlobAddress.parse(status.url))
+    key = PageBlobDisk.parse(status.url).key
     await table.create_entity({"PartitionKey": key, "RowKey": DISK_ROW, **about})
     async with cloud.app(disk.url.replace("disk1.vhd", "*")) as app:
         await app.back_up(disk)
         await until(lambda: cloud.logged(Event.TICK_SUCCEEDED), "the end of the tick")
     assert cloud.count("Snapshot Blob", f"/{DISKS.name}/{cloud.container}/vm1.123.status") == 0
-    assert {row["PartitionKey"] async for row in _rows(cloud)} == {disk_key(disk.address), key}
+    assert {row["PartitionKey"] async for row in _rows(cloud)} == {PageBlobDisk(disk.address).key, key}
 
 
 async def test_no_snapshot_is_taken_of_a_url_that_is_no_page_blobs(cloud: Cloud) -> None:
@@ -93,8 +93,8 @@ async def test_a_star_in_the_name_of_a_disk_is_a_letter(cloud: Cloud) -> None:
     assert (verified.state, drilled.state) == ("done", "done")
     assert (restored.state, restored.recovery_point) == (Stage.DONE, point.time)
     assert after.state is PointState.VERIFIED
-    assert BlobAddress.parse(restored.target).blob.startswith("a*b-restored-")
-    new = await cloud.existing_disk(restored.target, bytes(disk.expected))
+    assert restored.known_target.address.blob.startswith("a*b-restored-")
+    new = await cloud.existing_disk(restored.known_target.name, bytes(disk.expected))
     assert await cloud.read(new.blob, new.account) == disk.expected
 
 
@@ -103,7 +103,7 @@ async def test_a_disk_with_the_name_of_another_that_is_on_record_shares_nothing_
     url = f"https://{DISKS.name}.blob.core.chinacloudapi.cn/{cloud.container}/disk2.vhd"
     table = await cloud.tables.create_table_if_not_exists(BACKUPS_TABLE)
     row = {
-        "PartitionKey": disk_key(disk.address),
+        "PartitionKey": PageBlobDisk(disk.address).key,
         "RowKey": DISK_ROW,
         "disk": url,
         "backup_blob": "",
@@ -146,11 +146,11 @@ async def test_no_spelling_of_a_target_reaches_the_live_backup_blob(cloud: Cloud
 
 async def _verified(cloud: Cloud, disk: Disk, point: str) -> bool:
     rows = await inspections(cloud, JobKind.VERIFY)
-    return any((row.disk, row.recovery_point, row.state) == (disk.url, point, "done") for row in rows)
+    return any((str(row.disk), row.recovery_point, row.state) == (disk.url, point, "done") for row in rows)
 
 
 async def _error(cloud: Cloud, url: str) -> str:
-    key = disk_key(BlobAddress.parse(url))
+    key = PageBlobDisk.parse(url).key
 
     async def look() -> str:
         found = [row.get("last_error", "") async for row in _rows(cloud) if row["PartitionKey"] == key]

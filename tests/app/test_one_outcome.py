@@ -11,6 +11,7 @@ from infra.local.gateway import Fault, Proxy, run_proxy
 from infra.local.local_azure import ACCOUNTS, HOST
 from shared.azure.queues import POISON_SUFFIX
 from shared.events import Event
+from shared.model.disk import PageBlobDisk
 from shared.model.job import JobKind, Stage
 from shared.model.messages import InspectionMessage, RestoreMessage
 from shared.model.names import (
@@ -68,7 +69,9 @@ async def test_a_restore_whose_first_step_can_not_be_enqueued_is_refused_once_an
         assert "enqueue the request again" in restore.reason
         refusing.remove()
         await disk.write(0, pages(2, seed=2))
-        await cloud.send(RestoreMessage(disk=disk.url, restore=asked))  # one that has got through all the same
+        await cloud.send(
+            RestoreMessage(disk=PageBlobDisk(disk.address), restore=asked)
+        )  # one that has got through all the same
         await app.back_up(disk)
         await until(app.idle, "the tick")
         assert await restores(cloud) == [restore]
@@ -87,7 +90,9 @@ async def test_a_drill_whose_first_step_can_not_be_enqueued_is_refused_once_and_
             cloud, JobKind.DRILL, await ask_for(cloud, JobKind.DRILL, json.dumps({"disk": disk.url}))
         )
         refusing.remove()
-        await cloud.send(InspectionMessage(disk=disk.url, task=JobKind.DRILL, inspection=drill.inspection))
+        await cloud.send(
+            InspectionMessage(disk=PageBlobDisk(disk.address), task=JobKind.DRILL, inspection=drill.inspection)
+        )
         await app.back_up(disk)
         assert drill.state is Stage.REFUSED
         assert await inspections(cloud, JobKind.DRILL) == [drill]

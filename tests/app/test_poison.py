@@ -8,6 +8,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from infra.local.gateway import Fault
 from shared.azure.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
 from shared.azure.tables.records import POISON_PARTITION
+from shared.model.disk import PageBlobDisk
 from shared.model.job import JobKind, Stage
 from shared.model.messages import FinishMessage, InspectionMessage, Message, RestoreMessage
 from shared.model.names import BACKUPS_TABLE, PLAN_CHANGES_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE
@@ -49,7 +50,7 @@ async def test_a_run_whose_watching_message_was_given_up_says_so_and_is_watched_
         await held.struck.wait()
         run = (await disk.record()).run
         assert run
-        await _poison(cloud, FinishMessage(disk=disk.url, run=run.snapshot))
+        await _poison(cloud, FinishMessage(disk=PageBlobDisk(disk.address), run=run.snapshot))
 
         async def has_failed() -> bool:
             failing = (await disk.record()).run
@@ -68,7 +69,7 @@ async def test_a_restore_whose_step_was_given_up_says_so_and_goes_on(cloud: Clou
         copying = cloud.azure.gateway.copies.hold(f"{disk.path}-2")
         asked = await ask(cloud, request(disk, target=f"{disk.url}-2"))
         await copying.started.wait()
-        await _poison(cloud, RestoreMessage(disk=disk.url, restore=asked))
+        await _poison(cloud, RestoreMessage(disk=PageBlobDisk(disk.address), restore=asked))
         await until(lambda: _restore_says(cloud, asked, "its worker died each time"), "the error on its row")
         await copying.finish()
         restore = await ended(cloud, asked)
@@ -97,7 +98,7 @@ async def test_a_verify_whose_step_was_given_up_says_so_and_goes_on(cloud: Cloud
         held = cloud.azure.gateway.faults.add(Fault("Get Blob", disk.path, times=1, delay_until=hold))
         asked = await ask_for(cloud, JobKind.VERIFY, json.dumps({"disk": disk.url}))
         await held.struck.wait()
-        await _poison(cloud, InspectionMessage(disk=disk.url, task=JobKind.VERIFY, inspection=asked))
+        await _poison(cloud, InspectionMessage(disk=PageBlobDisk(disk.address), task=JobKind.VERIFY, inspection=asked))
 
         async def says_so() -> bool:
             [verify] = await inspections(cloud, JobKind.VERIFY)

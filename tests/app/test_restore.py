@@ -10,8 +10,9 @@ from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, MORE_DISKS
 from shared.limits import PAGE
+from shared.model.disk import PageBlobDisk
 from shared.model.job import Stage
-from shared.model.names import CONTINUE_RESTORE_QUEUE, backup_blob_name
+from shared.model.names import CONTINUE_RESTORE_QUEUE
 from shared.model.restore import Restore
 from shared.model.run import Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until, valid_ranges
@@ -37,7 +38,7 @@ async def restored(cloud: Cloud, text: str, expected: bytes) -> tuple[Restore, D
     """Restore, and see that the new disk is what it should be."""
     restore = await ended(cloud, await ask(cloud, text))
     assert (restore.state, restore.reason) == (Stage.DONE, "")
-    target = await cloud.existing_disk(restore.target, expected)
+    target = await cloud.existing_disk(restore.known_target.name, expected)
     assert await cloud.read(target.blob, target.account) == expected
     return restore, target
 
@@ -77,7 +78,7 @@ async def test_a_restore_moves_its_bytes_by_two_copies_of_the_service_and_none_t
         await two_points(app, disk)
         cloud.requests.clear()
         restore = await ended(cloud, await ask(cloud, request(disk, (await disk.points())[0].time)))
-        target = await cloud.existing_disk(restore.target, bytes(disk.expected))
+        target = await cloud.existing_disk(restore.known_target.name, bytes(disk.expected))
     copies = [request.path for request in cloud.requests if request.operation == "Copy Blob"]
     assert copies == [target.backup_path, target.path]
     assert not cloud.count("Put Page") + cloud.count("Put Page From URL")
@@ -134,7 +135,7 @@ async def test_the_portals_base64_is_read_and_a_target_may_be_in_any_account_of_
         [_, held] = await two_points(app, disk)
         target = f"{other.address.parent.url}/back%20again.vhd"
         restore, _ = await restored(cloud, encoded(request(disk, target=target)), held)
-    assert restore.target == target
+    assert str(restore.target) == target
 
 
 async def test_copies_may_take_days_and_their_progress_is_on_record(cloud: Cloud) -> None:
@@ -142,7 +143,7 @@ async def test_copies_may_take_days_and_their_progress_is_on_record(cloud: Cloud
     async with cloud.app(disk) as app:
         [_, held] = await two_points(app, disk)
         target = f"{disk.url}-2"
-        backup = f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{backup_blob_name(disk.address)}-2"
+        backup = f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{PageBlobDisk(disk.address).backup_name}-2"
         copies = cloud.azure.gateway.copies
         promoting, copying = copies.hold(backup), copies.hold(f"{disk.path}-2")
         asked = await ask(cloud, request(disk, target=target))
@@ -209,7 +210,7 @@ async def test_a_tick_leaves_a_disk_alone_that_is_being_restored(cloud: Cloud) -
         await app.back_up(disk)
         found = await restore_of(cloud, asked)
         assert found
-        target = await cloud.existing_disk(found.target, held)
+        target = await cloud.existing_disk(found.known_target.name, held)
         assert (await target.record()).run is None
         await copying.finish()
         assert (await ended(cloud, asked)).state is Stage.DONE
@@ -234,7 +235,7 @@ async def test_a_restore_whose_message_was_lost_is_resumed_by_the_next_tick(clou
         restore = await ended(cloud, asked)
     assert "restore-resumed" in cloud.log.read_text()
     assert restore.state is Stage.DONE
-    target = await cloud.existing_disk(restore.target, held)
+    target = await cloud.existing_disk(restore.known_target.name, held)
     assert await cloud.read(target.blob, target.account) == held
 
 

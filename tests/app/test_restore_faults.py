@@ -10,9 +10,10 @@ from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.events import Event
 from shared.limits import PAGE
+from shared.model.disk import PageBlobDisk
 from shared.model.job import FEWEST_FAILURES, PATIENCE, Stage
 from shared.model.messages import RestoreMessage
-from shared.model.names import BACKUPS_TABLE, disk_key, restore_lease_id
+from shared.model.names import BACKUPS_TABLE, restore_lease_id
 from shared.model.restore import Restore
 from shared.model.run import Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
@@ -189,8 +190,8 @@ async def test_the_restored_disk_and_a_full_copy_do_not_say_by_which_signature_t
         restore = await ended(cloud, await ask(cloud, request(disk)))
     copies = [r for r in cloud.requests if (r.operation, r.status) == ("Copy Blob", 202)]
     signed = {r.path for r in copies if "sig=" in r.headers["x-ms-copy-source"]}
-    full_copy = await cloud.existing_disk(copied.backup_blob, b"")
-    restored = await cloud.existing_disk(restore.target, b"")
+    full_copy = await cloud.existing_disk(str(copied.backup_blob), b"")
+    restored = await cloud.existing_disk(restore.known_target.name, b"")
     # A copy that was refused, as where the backup container is only made then, is asked for again: it may count twice.
     assert signed == {full_copy.path, restored.path}
     for account, container in ((disk.account, cloud.container), (BACKUPS, BACKUP_CONTAINER)):
@@ -237,9 +238,9 @@ async def test_a_restore_whose_permission_does_not_come_back_fails_and_lets_its_
         await app.tick()
         await until(lambda: cloud.logged(Event.BACKUP_LATE), "a tick that finds the disk claimed")
         a_day_ago = {"trouble_since": restore.requested - PATIENCE, "failures": FEWEST_FAILURES}
-        row = {"PartitionKey": disk_key(disk.address), "RowKey": restore.row_key, **a_day_ago}
+        row = {"PartitionKey": PageBlobDisk(disk.address).key, "RowKey": restore.row_key, **a_day_ago}
         await cloud.tables.get_table_client(BACKUPS_TABLE).update_entity(row)
-        await cloud.send(RestoreMessage(disk=disk.url, restore=asked))
+        await cloud.send(RestoreMessage(disk=PageBlobDisk(disk.address), restore=asked))
         restore = await ended(cloud, asked)
         assert restore.state is Stage.FAILED
         assert "every step has gone wrong since" in restore.reason

@@ -69,7 +69,7 @@ async def test_over_the_original_the_old_points_stay_restorable_and_the_next_bac
         for point, content in zip(points, [*held, held[0]], strict=False):
             assert await disk.content_of(point) == content
         elsewhere = await ended(cloud, await ask(cloud, request(disk, old[1].time)))
-        new = await cloud.existing_disk(elsewhere.target, held[1])
+        new = await cloud.existing_disk(elsewhere.known_target.name, held[1])
         assert await cloud.read(new.blob, new.account) == held[1]
 
 

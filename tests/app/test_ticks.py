@@ -15,7 +15,8 @@ from shared.azure.connections import open_connections
 from shared.azure.heartbeat import Heartbeat
 from shared.errors import HeartbeatError
 from shared.events import Event
-from shared.model.names import BACKUPS_TABLE, disk_key
+from shared.model.disk import PageBlobDisk
+from shared.model.names import BACKUPS_TABLE
 from shared.model.record import DISK_ROW
 from tests.app.cloud import Cloud, pages, until
 from tests.simulation.services import settings_of
@@ -170,7 +171,12 @@ async def test_a_restored_disk_whose_record_can_not_be_read_keeps_the_heartbeat_
 ) -> None:
     disk, restored = await cloud.disk(), await cloud.disk()
     table = await cloud.tables.create_table_if_not_exists(BACKUPS_TABLE)
-    row = {"PartitionKey": disk_key(restored.address), "RowKey": DISK_ROW, "disk": restored.url, "adopted": True}
+    row = {
+        "PartitionKey": PageBlobDisk(restored.address).key,
+        "RowKey": DISK_ROW,
+        "disk": restored.url,
+        "adopted": True,
+    }
     await table.create_entity({**row, "base_size": "spoilt"})
     async with cloud.app(disk, HEARTBEAT_URL=watcher.url) as app:
 

@@ -93,7 +93,7 @@ async def test_restoring_a_damaged_recovery_point_takes_an_explicit_word(cloud: 
         assert '"allowDamaged": true' in refused.reason
         done = await ended(cloud, await ask(cloud, request(disk, target=f"{disk.url}-2", allowDamaged=True)))
         assert done.state is Stage.DONE
-        new = await cloud.existing_disk(done.target, rotten)
+        new = await cloud.existing_disk(done.known_target.name, rotten)
         assert await cloud.read(new.blob, new.account) == rotten != bytes(disk.expected)
 
 

@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Protocol
 
-from shared.azure.blobs.reading import COPY_FOR, READ_FOR, Version
 from shared.azure.services import Services
+from shared.azure.sources.source import COPY_FOR, READ_FOR
 from shared.azure.tables.index import IndexRows
 from shared.changes.ranges import Change, Window
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.blob import BlobState
+from shared.model.disk import PageBlobDisk
+from shared.model.version import BlobVersion
 
 SOMEBODY = "5e0f2a34-7c1b-4f5e-9d53-1c2a7b8e9f00"
 """The lease of somebody else, like the VM that a disk is attached to."""
@@ -23,6 +25,9 @@ RUN, LATER_RUN = "11111111-7c1b-4f5e-9d53-1c2a7b8e9f00", "22222222-7c1b-4f5e-9d5
 """Leases of the app's own."""
 
 SOON = timedelta(milliseconds=50)
+
+type Place = BlobAddress | PageBlobDisk
+"""Where bytes are: a blob, or a disk that is one."""
 
 
 class HeldCopy(Protocol):
@@ -57,47 +62,47 @@ class Cloud(ABC):
     lab: ContainerAddress
 
     @abstractmethod
-    async def make(self, blob: BlobAddress, pages: int, metadata: Mapping[str, str] | None = None) -> None:
+    async def make(self, blob: Place, pages: int, metadata: Mapping[str, str] | None = None) -> None:
         """Make an empty page blob, also over one that is there (REST: Put Blob)."""
 
     @abstractmethod
-    async def write(self, blob: BlobAddress, first: int, *content: int, lease: str | None = None) -> None:
+    async def write(self, blob: Place, first: int, *content: int, lease: str | None = None) -> None:
         """Write pages."""
 
     @abstractmethod
-    async def clear(self, blob: BlobAddress, first: int, count: int = 1) -> None:
+    async def clear(self, blob: Place, first: int, count: int = 1) -> None:
         """Clear pages."""
 
     @abstractmethod
-    async def resize(self, blob: BlobAddress, pages: int) -> None:
+    async def resize(self, blob: Place, pages: int) -> None:
         """Grow or shrink a blob."""
 
     @abstractmethod
-    async def encode(self, blob: BlobAddress, encoding: str) -> None:
+    async def encode(self, blob: Place, encoding: str) -> None:
         """Say of a blob's content that it is encoded, as tools do that upload disks (REST: Set Blob Properties)."""
 
     @abstractmethod
-    async def snapshot(self, blob: BlobAddress, metadata: Mapping[str, str] | None = None) -> str:
+    async def snapshot(self, blob: Place, metadata: Mapping[str, str] | None = None) -> str:
         """Snapshot a blob, as a user does; give the snapshot's time."""
 
     @abstractmethod
-    async def delete(self, blob: BlobAddress) -> None:
+    async def delete(self, blob: Place) -> None:
         """Delete a blob with all its snapshots."""
 
     @abstractmethod
-    async def lease(self, blob: BlobAddress) -> None:
+    async def lease(self, blob: Place) -> None:
         """Put a blob under the lease of somebody else, for ever."""
 
     @abstractmethod
-    async def break_lease(self, blob: BlobAddress) -> None:
+    async def break_lease(self, blob: Place) -> None:
         """Break whatever lease a blob is under."""
 
     @abstractmethod
-    def turn_versioning_on(self, blob: BlobAddress) -> None:
+    def turn_versioning_on(self, blob: Place) -> None:
         """Have the account of a blob keep versions of its blobs, to the end of the test."""
 
     @abstractmethod
-    def hold(self, target: BlobAddress) -> HeldCopy:
+    def hold(self, target: Place) -> HeldCopy:
         """Hold the copies that will be started to a blob."""
 
     @abstractmethod
@@ -120,60 +125,66 @@ class Cloud(ABC):
     async def pass_time(self) -> None:
         """Let a twentieth of a second pass."""
 
-    async def disk(self, *content: int | None, name: str = "disk.vhd") -> BlobAddress:
+    async def disk(self, *content: int | None, name: str = "disk.vhd") -> PageBlobDisk:
         """Make a disk of these pages; those that are None are never written."""
-        disk = self.disks.blob(name)
+        disk = self.named(name)
         await self.make(disk, len(content))
         for page, value in enumerate(content):
             if value is not None:
                 await self.write(disk, page, value)
         return disk
 
-    async def backup(self, disk: BlobAddress, pages: int) -> str:
+    def named(self, name: str) -> PageBlobDisk:
+        """Name a disk, be it there or not."""
+        return PageBlobDisk(self.disks.blob(name))
+
+    async def backup(self, disk: PageBlobDisk, pages: int) -> str:
         """Make an empty backup blob; give its ETag."""
         return await self.services.blobs.create(self.services.backups.address(disk), pages * PAGE, {})
 
-    async def leased_backup(self, disk: BlobAddress, pages: int) -> str:
+    async def leased_backup(self, disk: PageBlobDisk, pages: int) -> str:
         """Make an empty backup blob under the run's lease; give its ETag."""
         etag = await self.backup(disk, pages)
         await self.services.leases.take(self.services.backups.address(disk), RUN, etag)
         return etag
 
-    async def etag(self, blob: BlobAddress) -> str:
+    async def etag(self, blob: Place) -> str:
         """Look at a blob's ETag."""
-        return (await self.services.pages.properties(blob, "")).etag
+        return (await self.services.pages.properties(at(blob))).etag
 
-    async def target(self, blob: BlobAddress) -> BlobState:
+    async def target(self, blob: Place) -> BlobState:
         """Look at a blob that is there."""
-        found = await self.services.pages.look(blob)
+        found = await self.services.pages.look(address_of(blob))
         assert found
         return found
 
-    async def size(self, blob: BlobAddress, snapshot: str = "") -> int:
+    async def size(self, blob: Place, snapshot: str = "") -> int:
         """Look at the size of a blob or a snapshot, in pages."""
-        return (await self.services.pages.properties(blob, snapshot)).size // PAGE
+        return (await self.services.pages.properties(at(blob, snapshot))).size // PAGE
 
-    async def content(self, blob: BlobAddress, snapshot: str = "") -> list[int]:
+    async def content(self, blob: Place, snapshot: str = "") -> list[int]:
         """Read all pages of a blob or a snapshot."""
         pages = await self.size(blob, snapshot)
-        url = await self.services.pages.signed_url(blob, snapshot)
+        url = await self.services.pages.signed_url(at(blob, snapshot))
         read = await self.services.pages.read(url, pages_of(0, pages)) if pages else b""
         return numbers(read)
 
     async def changes(
-        self, blob: BlobAddress, snapshot: str = "", since: str | None = None, window: tuple[int, int] | None = None
+        self, blob: Place, snapshot: str = "", since: str | None = None, window: tuple[int, int] | None = None
     ) -> list[tuple[int, int, str]]:
         """List the pages (first, first after) that are valid, or with `since` those written or cleared since then."""
         first, end = window or (0, await self.size(blob, snapshot))
-        listed = self.services.pages.changes(blob, snapshot, since, Window(first * PAGE, end * PAGE))
+        listed = self.services.pages.changes(
+            at(blob, snapshot), None if since is None else at(blob, since), Window(first * PAGE, end * PAGE)
+        )
         return [(found.start // PAGE, found.end // PAGE, "clear" if found.clear else "write") async for found in listed]
 
-    async def source(self, blob: BlobAddress, snapshot: str = "", serves: timedelta = READ_FOR) -> str:
+    async def source(self, blob: Place, snapshot: str = "", serves: timedelta = READ_FOR) -> str:
         """Give the signed URL of a blob or a snapshot."""
-        return await self.services.pages.signed_url(blob, snapshot, serves)
+        return await self.services.pages.signed_url(at(blob, snapshot), serves)
 
     async def copy_over(
-        self, target: BlobAddress, source: Version, metadata: Mapping[str, str] | None = None, lease: str | None = None
+        self, target: Place, source: BlobVersion, metadata: Mapping[str, str] | None = None, lease: str | None = None
     ) -> None:
         """Copy a blob or a snapshot over another blob, from beginning to end."""
         held = self.hold(target)
@@ -182,8 +193,8 @@ class Cloud(ABC):
 
     async def begin_copy(
         self,
-        target: BlobAddress,
-        source: BlobAddress,
+        target: Place,
+        source: Place,
         metadata: Mapping[str, str],
         lease: str | None = None,
         *,
@@ -191,8 +202,19 @@ class Cloud(ABC):
     ) -> None:
         """Begin to copy a blob or a snapshot to another blob, as that is found; the test has the copy held."""
         url = await self.source(source, snapshot, COPY_FOR)
-        found = await self.services.pages.look(target)
-        await self.services.copies.start(target, url, metadata, etag=found.etag if found else None, lease_id=lease)
+        to = address_of(target)
+        found = await self.services.pages.look(to)
+        await self.services.copies.start(to, url, metadata, etag=found.etag if found else None, lease_id=lease)
+
+
+def address_of(place: Place) -> BlobAddress:
+    """Give the address of a blob, or of the blob that a disk is."""
+    return place.address if isinstance(place, PageBlobDisk) else place
+
+
+def at(place: Place, snapshot: str = "") -> BlobVersion:
+    """Give a version of a blob, or of the blob that a disk is."""
+    return BlobVersion(address_of(place), snapshot)
 
 
 def pages_of(first: int, end: int, *, clear: bool = False) -> Change:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from shared.model.addresses import BlobAddress
 from shared.model.names import RESTORE_REQUESTS_QUEUE
-from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy
+from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy, Place, address_of
 from tests.simulation.blobs import ABORTED, FAILED, SUCCESS, Blob
 from tests.simulation.calls import CURRENT, Calls, Invocation
 from tests.simulation.index import SimulatedIndexRows
@@ -36,51 +36,51 @@ class SimulatedCloud(Cloud):
         self.services = simulated(world, calls, settings_of(DISKS.blob("disk*.vhd").url))
         self.index = SimulatedIndexRows(world, calls)
 
-    async def make(self, blob: BlobAddress, pages: int, metadata: Mapping[str, str] | None = None) -> None:
-        if blob not in self.world.blobs:
-            self.world.make(blob, pages, {})
+    async def make(self, blob: Place, pages: int, metadata: Mapping[str, str] | None = None) -> None:
+        if address_of(blob) not in self.world.blobs:
+            self.world.make(address_of(blob), pages, {})
         else:
             self._blob(blob).put_blob(pages)
         self._blob(blob).metadata = dict(metadata or {})
 
-    async def write(self, blob: BlobAddress, first: int, *content: int, lease: str | None = None) -> None:
+    async def write(self, blob: Place, first: int, *content: int, lease: str | None = None) -> None:
         found = self._blob(blob)
         found.require_open()
         found.require_lease(lease)
         found.set(first, content)
 
-    async def clear(self, blob: BlobAddress, first: int, count: int = 1) -> None:
+    async def clear(self, blob: Place, first: int, count: int = 1) -> None:
         found = self._blob(blob)
         found.require_open()
         found.require_lease(None)
         found.set(first, [None] * count)
 
-    async def resize(self, blob: BlobAddress, pages: int) -> None:
+    async def resize(self, blob: Place, pages: int) -> None:
         self._blob(blob).resize(pages, None)
 
-    async def encode(self, blob: BlobAddress, encoding: str) -> None:  # noqa: ARG002 - no call gives or heeds it
+    async def encode(self, blob: Place, encoding: str) -> None:  # noqa: ARG002 - no call gives or heeds it
         self._blob(blob).forget_copy()
 
-    async def snapshot(self, blob: BlobAddress, metadata: Mapping[str, str] | None = None) -> str:
-        return self.world.snapshot(blob, metadata)
+    async def snapshot(self, blob: Place, metadata: Mapping[str, str] | None = None) -> str:
+        return self.world.snapshot(address_of(blob), metadata)
 
-    async def delete(self, blob: BlobAddress) -> None:
+    async def delete(self, blob: Place) -> None:
         found = self._blob(blob)
         found.require_open()
         found.require_lease(None)
-        self.world.lose(blob)
+        self.world.lose(address_of(blob))
 
-    async def lease(self, blob: BlobAddress) -> None:
+    async def lease(self, blob: Place) -> None:
         self._blob(blob).acquire(SOMEBODY)
 
-    async def break_lease(self, blob: BlobAddress) -> None:
+    async def break_lease(self, blob: Place) -> None:
         self._blob(blob).break_lease()
 
-    def turn_versioning_on(self, blob: BlobAddress) -> None:
-        self.world.versioned.add(blob.account)
+    def turn_versioning_on(self, blob: Place) -> None:
+        self.world.versioned.add(address_of(blob).account)
 
-    def hold(self, target: BlobAddress) -> HeldCopy:
-        return _SimulatedCopy(self.world, target)
+    def hold(self, target: Place) -> HeldCopy:
+        return _SimulatedCopy(self.world, address_of(target))
 
     def refuse_source(self, status: int) -> None:
         self.world.source_answers = status
@@ -100,8 +100,8 @@ class SimulatedCloud(Cloud):
     async def pass_time(self) -> None:
         self.world.now += SOON
 
-    def _blob(self, blob: BlobAddress) -> Blob:
-        return self.world.blob(blob)
+    def _blob(self, blob: Place) -> Blob:
+        return self.world.blob(address_of(blob))
 
 
 class _SimulatedCopy:

@@ -18,10 +18,10 @@ from infra.local.local_azure import BACKUPS, DISKS, LocalAzure
 from shared.azure.services import Services, open_services
 from shared.azure.tables.index import IndexRows
 from shared.limits import PAGE
-from shared.model.addresses import BlobAddress, ContainerAddress
+from shared.model.addresses import ContainerAddress
 from shared.model.names import BACKUPS_TABLE
 from shared.settings import Settings
-from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy, content_of
+from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy, Place, address_of, content_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,40 +71,41 @@ class AzuriteCloud(Cloud):
         self.services, self.disks, self.lab = services, disks, lab
         self.index = IndexRows(people.tables.get_table_client(BACKUPS_TABLE))
 
-    async def make(self, blob: BlobAddress, pages: int, metadata: Mapping[str, str] | None = None) -> None:
+    async def make(self, blob: Place, pages: int, metadata: Mapping[str, str] | None = None) -> None:
         await self._blob(blob).create_page_blob(pages * PAGE, metadata=dict(metadata or {}))
 
-    async def write(self, blob: BlobAddress, first: int, *content: int, lease: str | None = None) -> None:
+    async def write(self, blob: Place, first: int, *content: int, lease: str | None = None) -> None:
         body = content_of(*content)
         await self._blob(blob).upload_page(body, first * PAGE, len(body), lease=lease)
 
-    async def clear(self, blob: BlobAddress, first: int, count: int = 1) -> None:
+    async def clear(self, blob: Place, first: int, count: int = 1) -> None:
         await self._blob(blob).clear_page(first * PAGE, count * PAGE)
 
-    async def resize(self, blob: BlobAddress, pages: int) -> None:
+    async def resize(self, blob: Place, pages: int) -> None:
         await self._blob(blob).resize_blob(pages * PAGE)
 
-    async def encode(self, blob: BlobAddress, encoding: str) -> None:
+    async def encode(self, blob: Place, encoding: str) -> None:
         await self._blob(blob).set_http_headers(ContentSettings(content_encoding=encoding))
 
-    async def snapshot(self, blob: BlobAddress, metadata: Mapping[str, str] | None = None) -> str:
+    async def snapshot(self, blob: Place, metadata: Mapping[str, str] | None = None) -> str:
         given = None if metadata is None else dict(metadata)
         return str((await self._blob(blob).create_snapshot(given))["snapshot"])
 
-    async def delete(self, blob: BlobAddress) -> None:
+    async def delete(self, blob: Place) -> None:
         await self._blob(blob).delete_blob(delete_snapshots="include")
 
-    async def lease(self, blob: BlobAddress) -> None:
+    async def lease(self, blob: Place) -> None:
         await self._blob(blob).acquire_lease(lease_id=SOMEBODY)
 
-    async def break_lease(self, blob: BlobAddress) -> None:
+    async def break_lease(self, blob: Place) -> None:
         await BlobLeaseClient(self._blob(blob)).break_lease(lease_break_period=0)
 
-    def turn_versioning_on(self, blob: BlobAddress) -> None:
-        self._people.azure.gateway.versioned.add(blob.account)
+    def turn_versioning_on(self, blob: Place) -> None:
+        self._people.azure.gateway.versioned.add(address_of(blob).account)
 
-    def hold(self, target: BlobAddress) -> HeldCopy:
-        path = f"/{target.account}/{target.container}/{target.blob}"
+    def hold(self, target: Place) -> HeldCopy:
+        address = address_of(target)
+        path = f"/{address.account}/{address.container}/{address.blob}"
         return _PendingCopy(self._people.azure.gateway.copies.hold(path), self._blob(target))
 
     def refuse_source(self, status: int) -> None:
@@ -132,7 +133,7 @@ class AzuriteCloud(Cloud):
     async def pass_time(self) -> None:
         await asyncio.sleep(SOON.total_seconds())
 
-    async def make_block_blob(self, blob: BlobAddress) -> None:
+    async def make_block_blob(self, blob: Place) -> None:
         """Make what is no disk."""
         await self._blob(blob).upload_blob(b"a text")
 
@@ -141,8 +142,9 @@ class AzuriteCloud(Cloud):
         client = self._people.blobs[container.account].get_container_client(container.container)
         return [blob.name async for blob in client.list_blobs()]
 
-    def _blob(self, blob: BlobAddress) -> BlobClient:
-        return self._people.blobs[blob.account].get_blob_client(blob.container, blob.blob)
+    def _blob(self, blob: Place) -> BlobClient:
+        address = address_of(blob)
+        return self._people.blobs[address.account].get_blob_client(address.container, address.blob)
 
 
 class _PendingCopy:

@@ -25,7 +25,8 @@ from shared.errors import (
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.blob import COPY_PENDING, BlobState
-from tests.conformance.clouds import LATER_RUN, RUN, SOMEBODY, Cloud, HeldCopy, content_of, numbers, pages_of
+from shared.model.disk import PageBlobDisk
+from tests.conformance.clouds import LATER_RUN, RUN, SOMEBODY, Cloud, HeldCopy, at, content_of, numbers, pages_of
 
 LEASES = (RUN, LATER_RUN, SOMEBODY)
 NEVER = "2026-01-01T00:00:00.0000000Z"
@@ -39,7 +40,7 @@ class Player:
     def __init__(self, cloud: Cloud) -> None:
         self._services, self._cloud = cloud.services, cloud
         self._disk = cloud.disks.blob("disk.vhd")
-        self._backup = cloud.services.backups.address(self._disk)
+        self._backup = cloud.services.backups.address(PageBlobDisk(self._disk))
         self._blobs = (self._disk, self._backup, cloud.lab.blob("other.vhd"))
         self._taken: dict[BlobAddress, list[str]] = {blob: [] for blob in self._blobs}
         self._etags: dict[BlobAddress, list[str]] = {blob: ['"0x1"'] for blob in self._blobs}
@@ -61,7 +62,7 @@ class Player:
         for blob in self._blobs:
             await self._cloud.make(blob, 7)
             await self._cloud.write(blob, 1, 1, 2, 3)
-            self._taken[blob].append(await self._services.disks.take_snapshot(blob))
+            self._taken[blob].append(await self._services.disks.take_snapshot(PageBlobDisk(blob)))
             await self._look(blob)
 
     async def _outcome(self, move: Awaitable[object]) -> object:
@@ -81,7 +82,7 @@ class Player:
         seen, size = self._etags[blob], found.size // PAGE
         if found.etag not in seen:
             seen.append(found.etag)
-        own = [self._taken[blob].index(time) for time in await self._services.disks.own_snapshots(blob)]
+        own = [self._taken[blob].index(time) for time in await self._services.disks.own_snapshots(PageBlobDisk(blob))]
         valid = await self._cloud.changes(blob, window=(0, size)) if size else []
         url = await self._cloud.source(blob)
         content = numbers(await self._services.pages.read(url, pages_of(0, size))) if size else []
@@ -143,10 +144,10 @@ class Player:
     async def take_snapshot(self, blob: BlobAddress) -> None:
         is_there = await self._services.pages.look(blob) is not None
         etag = self._rng.choice([None, self._etag(blob)]) if is_there else None
-        self._taken[blob].append(await self._services.disks.take_snapshot(blob, etag))
+        self._taken[blob].append(await self._services.disks.take_snapshot(PageBlobDisk(blob), etag))
 
     async def delete_snapshot(self, blob: BlobAddress) -> None:
-        await self._services.disks.delete_snapshot(blob, self._snapshot(blob))
+        await self._services.disks.delete_snapshot(PageBlobDisk(blob), self._snapshot(blob))
 
     async def read_snapshot(self, blob: BlobAddress) -> object:
         time = self._snapshot(blob)
@@ -246,7 +247,7 @@ class Player:
                 held.progress(share)
             case _:
                 # Of a source that is gone before the end of the copy no page says what comes of it.
-                await self._services.pages.properties(*self._sources[blob])
+                await self._services.pages.properties(at(*self._sources[blob]))
                 await held.finish()
                 del self._held[blob]
         return "went on"

@@ -131,7 +131,7 @@ async def test_the_service_copies_nothing_without_a_signature(cloud: Cloud) -> N
     backup = cloud.services.backups.address(disk)
     await cloud.leased_backup(disk, 2)
     with pytest.raises(SourceUnreachableError):
-        await cloud.services.blobs.put_from_url(backup, pages_of(0, 1), disk.url, RUN)
+        await cloud.services.blobs.put_from_url(backup, pages_of(0, 1), disk.name, RUN)
     assert await cloud.changes(backup) == []
 
 

@@ -1,14 +1,13 @@
 """What the backup container holds is listed alike in memory and on Azurite."""
 
-from shared.azure.blobs.reading import Version
 from shared.limits import PAGE
 from shared.model.names import COPY_METADATA
-from tests.conformance.clouds import RUN, Cloud
+from tests.conformance.clouds import RUN, Cloud, at
 
 
 async def listed(cloud: Cloud) -> list[tuple[str, str, int, dict[str, str], str]]:
     return [
-        (found.url, found.snapshot, found.size, dict(found.metadata), found.copy_status)
+        (found.blob.url, found.snapshot, found.size, dict(found.metadata), found.copy_status)
         async for found in cloud.services.backups.blobs()
     ]
 
@@ -23,12 +22,12 @@ async def test_all_blobs_and_snapshots_are_listed_in_order_of_their_names(cloud:
     expected = []
     for disk, size in ((second, 2), (first, 3)):
         backup = cloud.services.backups.address(disk)
-        etag = await cloud.services.blobs.create(backup, size * PAGE, {"of": disk.blob})
+        etag = await cloud.services.blobs.create(backup, size * PAGE, {"of": disk.address.blob})
         await cloud.services.leases.take(backup, RUN, etag)
         taken = [await cloud.services.snapshots.take(backup, etag, {"n": str(number)}, RUN) for number in range(2)]
         url = backup.url
         snapshots = [(url, time, size * PAGE, {"n": str(number)}, "") for number, time in enumerate(taken)]
-        expected.append([*snapshots, (url, "", size * PAGE, {"of": disk.blob}, "")])
+        expected.append([*snapshots, (url, "", size * PAGE, {"of": disk.address.blob}, "")])
     found = await listed(cloud)
     assert [url for url, *_ in found] == [url for url, *_ in [*expected[1], *expected[0]]]
     assert sorted(found, key=repr) == sorted([*expected[1], *expected[0]], key=repr)
@@ -52,7 +51,7 @@ async def test_the_list_tells_how_a_copy_is(cloud: Cloud) -> None:
 async def test_a_snapshot_tells_of_the_copy_that_its_blob_was_made_by(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     backup = cloud.services.backups.address(disk)
-    await cloud.copy_over(backup, Version(disk, ""), {"a": "b"})
+    await cloud.copy_over(backup, at(disk), {"a": "b"})
     taken = await cloud.snapshot(backup)
     assert sorted(await listed(cloud)) == [(backup.url, time, PAGE, {"a": "b"}, "success") for time in ("", taken)]
 
@@ -62,6 +61,6 @@ async def test_a_snapshot_from_before_a_copy_tells_of_none(cloud: Cloud) -> None
     await cloud.backup(disk, 2)
     backup = cloud.services.backups.address(disk)
     taken = await cloud.snapshot(backup)
-    await cloud.copy_over(backup, Version(disk, ""), {"a": "b"})
+    await cloud.copy_over(backup, at(disk), {"a": "b"})
     found = {time: status for _, time, _, _, status in await listed(cloud)}
     assert found == {"": "success", taken: ""}

@@ -14,11 +14,11 @@ from azure.data.tables.aio import TableClient
 from shared.azure.queues import QUEUES
 from shared.backup.report_tick import report_tick
 from shared.backup.take_snapshots import take_snapshots
-from shared.model.addresses import BlobAddress
+from shared.model.disk import PageBlobDisk
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Stage
 from shared.model.messages import TickMessage
-from shared.model.names import BACKUPS_TABLE, disk_key
+from shared.model.names import BACKUPS_TABLE
 from tests.conformance.on_azurite import AzuriteCloud, People
 from tests.conformance.test_records import point_of, record_of, times
 
@@ -89,7 +89,7 @@ async def empty(table: TableClient) -> None:
         await table.delete_entity(partition, row)
 
 
-async def at_rest(cloud: AzuriteCloud, disk: BlobAddress, points: int) -> None:
+async def at_rest(cloud: AzuriteCloud, disk: PageBlobDisk, points: int) -> None:
     """Have a disk be at rest with so many recovery points."""
     records = cloud.services.records
     if found := await records.get(disk):
@@ -116,7 +116,7 @@ async def test_a_tick_and_a_look_read_as_many_rows_of_many_recovery_points_as_of
         tick = Requests(list(taken(requests)))
         await report_tick(services, TickMessage(tick=datetime.now(UTC) - timedelta(minutes=1), disks=1))
         look, keys = Requests(list(taken(requests))), await keys_of(table)
-        assert len([at for at, _ in keys if at == disk_key(disk)]) > points
+        assert len([at for at, _ in keys if at == disk.key]) > points
         counted.append((len(tick.urls), tick.rows(keys), len(look.urls), look.rows(keys)))
     assert counted[0] == counted[1]
 
@@ -129,27 +129,27 @@ async def test_a_look_reads_no_record_of_a_disk_at_rest(
     await at_rest(on_azurite, disk, FEW)
     requests.urls.clear()
     assert not (await services.records.disks())[disk]
-    assert not [url for url in requests.urls if disk.container in url]
-    await services.records.update(disk, lambda record: replace(record, restore="6f3c1d2e", restore_of=disk.url))
+    assert not [url for url in requests.urls if disk.address.container in url]
+    await services.records.update(disk, lambda record: replace(record, restore="6f3c1d2e", restore_of=disk))
     requests.urls.clear()
     assert (await services.records.disks())[disk]
-    assert len([url for url in requests.urls if disk.container in url]) == 1
+    assert len([url for url in requests.urls if disk.address.container in url]) == 1
     assert table
 
 
 async def test_the_inspections_that_are_open_are_found_without_those_that_have_ended(
     on_azurite: AzuriteCloud, table: TableClient, requests: Requests
 ) -> None:
-    disk, inspections = on_azurite.disks.blob("disk.vhd"), on_azurite.services.inspections
+    disk, inspections = on_azurite.named("disk.vhd"), on_azurite.services.inspections
     now, read = datetime.now(UTC), []
     await inspections.open()
     for ended in range(3):
-        drill = Inspection.of(f"ended-{ended}", JobKind.DRILL, disk.url, "latest", now)
+        drill = Inspection.of(f"ended-{ended}", JobKind.DRILL, disk, "latest", now)
         await inspections.add(drill)
         found = await inspections.find(disk, drill.row_key)
         assert found
         await inspections.put(replace(drill, state=Stage.DONE, ended=now), found[1])
         requests.urls.clear()
-        assert not [row for row in await inspections.open() if row.disk == disk.url]
+        assert not [row for row in await inspections.open() if row.disk == disk]
         read.append(Requests(list(taken(requests))).rows(await keys_of(table)))
     assert len(set(read)) == 1

@@ -3,17 +3,16 @@
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
-from shared.azure.blobs.reading import Version
 from shared.errors import CopyRefusedError, NotAsLeftError
 from shared.limits import PAGE
 from shared.model.names import COPY_METADATA
-from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
+from tests.conformance.clouds import LATER_RUN, RUN, Cloud, at, content_of, pages_of
 
 MARK = {COPY_METADATA: "restore/1"}
 
 
 async def test_there_is_nothing_to_look_at_before_a_copy_begins(cloud: Cloud) -> None:
-    assert await cloud.services.pages.look(cloud.disks.blob("disk.vhd")) is None
+    assert await cloud.services.pages.look(cloud.named("disk.vhd").address) is None
 
 
 async def test_a_disk_never_copied_to_tells_of_no_copy(cloud: Cloud) -> None:
@@ -40,7 +39,7 @@ async def test_a_copy_over_a_blob_takes_all_of_its_place(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1, None), cloud.lab.blob("old.vhd")
     await cloud.make(target, 4, {"a": "b"})
     await cloud.write(target, 0, 5, 6, 7, 8)
-    await cloud.copy_over(target, Version(disk, ""), MARK)
+    await cloud.copy_over(target, at(disk), MARK)
     found = await cloud.target(target)
     assert (found.size, found.metadata) == (2 * PAGE, MARK)
     assert await cloud.content(target) == [1, 0]
@@ -50,7 +49,7 @@ async def test_a_copy_over_a_blob_takes_all_of_its_place(cloud: Cloud) -> None:
 async def test_a_copy_to_a_smaller_blob_makes_it_larger(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1, 2, 3), cloud.lab.blob("old.vhd")
     await cloud.make(target, 1)
-    await cloud.copy_over(target, Version(disk, ""), MARK)
+    await cloud.copy_over(target, at(disk), MARK)
     assert await cloud.content(target) == [1, 2, 3]
     await cloud.write(target, 2, 30)
 
@@ -64,7 +63,7 @@ async def test_a_recovery_point_is_promoted_over_its_backup_blob(cloud: Cloud) -
     await cloud.services.blobs.write(backup, pages_of(0, 2), content_of(10, 20), RUN)
     etag = await cloud.etag(backup)
     held = cloud.hold(backup)
-    await cloud.services.copies.start(backup, Version(backup, point).url, MARK, etag=etag, lease_id=RUN)
+    await cloud.services.copies.start(backup, at(backup, point).name, MARK, etag=etag, lease_id=RUN)
     await held.finish()
     assert await cloud.content(backup) == [1, 0]
     assert (await cloud.target(backup)).metadata == MARK
@@ -74,7 +73,7 @@ async def test_a_recovery_point_is_promoted_over_its_backup_blob(cloud: Cloud) -
 async def test_the_snapshots_of_a_blob_that_is_copied_over_stay(cloud: Cloud) -> None:
     disk, source = await cloud.disk(1, 2), await cloud.disk(7, name="disk2.vhd")
     before = await cloud.services.disks.take_snapshot(disk)
-    await cloud.copy_over(disk, Version(source, ""), MARK)
+    await cloud.copy_over(disk, at(source), MARK)
     after = await cloud.services.disks.take_snapshot(disk)
     assert await cloud.services.disks.own_snapshots(disk) == [before, after]
     assert await cloud.content(disk, before) == [1, 2]
@@ -113,17 +112,17 @@ async def test_nothing_is_copied_from_another_account_without_a_signature(cloud:
     etag = await cloud.backup(disk, 2)
     backup = cloud.services.backups.address(disk)
     with pytest.raises(CopyRefusedError):
-        await cloud.services.copies.start(backup, disk.url, MARK, etag=etag)
+        await cloud.services.copies.start(backup, disk.name, MARK, etag=etag)
     with pytest.raises(CopyRefusedError):
-        await cloud.services.copies.start(cloud.disks.blob("new.vhd"), backup.url, MARK, etag=None)
+        await cloud.services.copies.start(cloud.named("new.vhd").address, backup.url, MARK, etag=None)
     assert await cloud.etag(backup) == etag
-    assert await cloud.services.pages.look(cloud.disks.blob("new.vhd")) is None
+    assert await cloud.services.pages.look(cloud.named("new.vhd").address) is None
 
 
 async def test_a_blob_is_copied_within_its_account_without_a_signature(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1, 2), cloud.lab.blob("new.vhd")
     held = cloud.hold(target)
-    await cloud.services.copies.start(target, disk.url, MARK, etag=None)
+    await cloud.services.copies.start(target, disk.name, MARK, etag=None)
     await held.finish()
     assert await cloud.content(target) == [1, 2]
 
@@ -134,7 +133,7 @@ async def test_nothing_is_copied_from_what_is_gone(cloud: Cloud) -> None:
     taken, etag = await cloud.services.disks.take_snapshot(disk), await cloud.etag(target)
     backup, urls = cloud.services.backups.address(disk), [await cloud.source(disk, taken)]
     await cloud.services.disks.delete_snapshot(disk, taken)
-    urls += [await cloud.source(disk, taken), Version(disk, taken).url]
+    urls += [await cloud.source(disk, taken), at(disk, taken).name]
     for url in urls:
         # Within an account Azurite says BlobNotFound; what the service says there is on no page.
         with pytest.raises((CopyRefusedError, ResourceNotFoundError)):
@@ -147,7 +146,7 @@ async def test_nothing_is_copied_from_what_is_gone(cloud: Cloud) -> None:
 
 async def test_a_copy_forgets_its_source_and_gets_another_etag(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1, 2), cloud.lab.blob("new.vhd")
-    await cloud.copy_over(target, Version(disk, ""), MARK)
+    await cloud.copy_over(target, at(disk), MARK)
     before = await cloud.etag(target)
     etag = await cloud.services.copies.forget_source(target, before)
     found = await cloud.target(target)
@@ -159,7 +158,7 @@ async def test_a_copy_forgets_its_source_and_gets_another_etag(cloud: Cloud) -> 
 
 async def test_the_source_is_not_forgotten_of_another_etag(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1, 2), cloud.lab.blob("new.vhd")
-    await cloud.copy_over(target, Version(disk, ""), MARK)
+    await cloud.copy_over(target, at(disk), MARK)
     etag = await cloud.etag(target)
     await cloud.write(target, 0, 9)
     with pytest.raises(NotAsLeftError):
@@ -174,7 +173,7 @@ async def test_the_source_of_a_blob_that_is_gone_can_not_be_forgotten(cloud: Clo
 
 async def test_what_is_done_to_a_copy_afterwards_does_not_reach_its_source(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1, 2), cloud.lab.blob("new.vhd")
-    await cloud.copy_over(target, Version(disk, ""), MARK)
+    await cloud.copy_over(target, at(disk), MARK)
     await cloud.write(target, 0, 9)
     assert await cloud.content(disk) == [1, 2]
     await cloud.delete(disk)
@@ -185,7 +184,7 @@ async def test_what_is_done_to_a_copy_afterwards_does_not_reach_its_source(cloud
 
 async def test_a_resized_copy_tells_no_more_of_its_copy(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1, 2), cloud.lab.blob("new.vhd")
-    await cloud.copy_over(target, Version(disk, ""), MARK)
+    await cloud.copy_over(target, at(disk), MARK)
     await cloud.resize(target, 3)
     found = await cloud.target(target)
     assert (found.copy_status, found.size) == ("", 3 * PAGE)

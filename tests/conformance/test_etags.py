@@ -3,10 +3,9 @@
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from shared.azure.blobs.reading import Version
 from shared.errors import LeaseLostError
 from shared.limits import PAGE
-from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
+from tests.conformance.clouds import LATER_RUN, RUN, Cloud, at, content_of, pages_of
 
 
 async def test_every_write_gives_a_blob_another_etag(cloud: Cloud) -> None:
@@ -37,9 +36,9 @@ async def test_a_blob_made_anew_or_copied_over_has_another_etag(cloud: Cloud) ->
     disk = await cloud.disk(1, 2)
     taken = await cloud.snapshot(disk)
     seen = [await cloud.etag(disk)]
-    await cloud.copy_over(disk, Version(disk, taken), {"a": "b"})
+    await cloud.copy_over(disk, at(disk, taken), {"a": "b"})
     seen.append(await cloud.etag(disk))
-    await cloud.copy_over(disk, Version(disk, taken), {"a": "b"})
+    await cloud.copy_over(disk, at(disk, taken), {"a": "b"})
     seen.append(await cloud.etag(disk))
     await cloud.make(disk, 2)
     seen.append(await cloud.etag(disk))

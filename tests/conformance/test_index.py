@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 
 from shared.azure.tables.index import Index
-from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk, PageBlobDisk, page_blob
 from shared.model.index import COMPLETE_ROW, FORGOTTEN_AFTER, Summary, job_key, open_job, said, settled, unsettled
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Stage
-from shared.model.names import disk_key
 from shared.model.record import DiskRecord
 from tests.conformance.clouds import Cloud
 from tests.conformance.test_records import NOON, point_of, record_of, times
 from tests.conformance.test_restore_rows import opened, restore_of
 
-RESTORE: dict[str, Any] = {"restore": "6f3c1d2e", "restore_of": "https://disks.blob.core.windows.net/vhds/os.vhd"}
+RESTORE: dict[str, Any] = {
+    "restore": "6f3c1d2e",
+    "restore_of": Disk.parse("https://disks.blob.core.windows.net/vhds/os.vhd"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +28,11 @@ async def leaves_no_record(cloud: Cloud) -> AsyncIterator[None]:
     """Take away what is on record after a test: the table is that of all tests."""
     yield
     for disk in await cloud.services.records.disks():
-        if disk.parent == cloud.disks and (found := await cloud.services.records.get(disk)):
+        if page_blob(disk).parent == cloud.disks and (found := await cloud.services.records.get(disk)):
             await cloud.services.records.delete(disk, found[1])
 
 
-def ticked(cloud: Cloud, disk: BlobAddress) -> DiskRecord:
+def ticked(cloud: Cloud, disk: PageBlobDisk) -> DiskRecord:
     later = NOON + timedelta(hours=12)
     return replace(record_of(cloud, disk), first_tick=NOON, last_tick=later, adopted=True, last_point=times(1)[0])
 
@@ -51,9 +53,9 @@ async def lose(cloud: Cloud) -> None:
 
 
 async def test_a_row_is_read_as_it_was_put_whatever_was_there(cloud: Cloud) -> None:
-    disk = cloud.disks.blob("disk ü.vhd")
-    key, record = disk_key(disk), ticked(cloud, disk)
-    etags = [await cloud.index.put(key, unsettled(disk.url)), await cloud.index.put(key, unsettled(disk.url))]
+    disk = cloud.named("disk ü.vhd")
+    key, record = disk.key, ticked(cloud, disk)
+    etags = [await cloud.index.put(key, unsettled(disk.name)), await cloud.index.put(key, unsettled(disk.name))]
     etags.append(await cloud.index.put(key, settled(record)))
     assert len(set(etags)) == 3
     [row] = [row for row in await cloud.index.of_disks() if row.key == key]
@@ -61,20 +63,20 @@ async def test_a_row_is_read_as_it_was_put_whatever_was_there(cloud: Cloud) -> N
     assert row.written.tzinfo is not None
     assert await row_of(cloud, key) == settled(record)
     assert said(row.values) == Summary(
-        disk=disk.url, adopted=True, first_tick=NOON, last_tick=record.last_tick, last_point=times(1)[0]
+        disk=disk.name, adopted=True, first_tick=NOON, last_tick=record.last_tick, last_point=times(1)[0]
     )
 
 
 async def test_a_row_is_replaced_and_dropped_only_as_it_was_read(cloud: Cloud) -> None:
-    disk = cloud.disks.blob("disk.vhd")
-    key, record = disk_key(disk), record_of(cloud, disk)
-    first = await cloud.index.put(key, unsettled(disk.url))
-    second = await cloud.index.put(key, unsettled(disk.url))
+    disk = cloud.named("disk.vhd")
+    key, record = disk.key, record_of(cloud, disk)
+    first = await cloud.index.put(key, unsettled(disk.name))
+    second = await cloud.index.put(key, unsettled(disk.name))
     assert not await cloud.index.replace(key, settled(record), first)
     await cloud.index.drop(key, first)
-    assert await row_of(cloud, key) == unsettled(disk.url)
+    assert await row_of(cloud, key) == unsettled(disk.name)
     assert await cloud.index.replace(key, settled(record), second)
-    assert not await cloud.index.replace(key, unsettled(disk.url), second)
+    assert not await cloud.index.replace(key, unsettled(disk.name), second)
     await cloud.index.drop(key, second)
     assert await row_of(cloud, key) == settled(record)
     for _ in range(2):
@@ -85,9 +87,9 @@ async def test_a_row_is_replaced_and_dropped_only_as_it_was_read(cloud: Cloud) -
 
 
 async def test_the_rows_of_disks_and_of_jobs_are_listed_apart(cloud: Cloud) -> None:
-    disk = cloud.disks.blob("disk.vhd")
-    key, job = disk_key(disk), job_key(disk_key(disk), "restore-1")
-    await cloud.index.put(key, unsettled(disk.url))
+    disk = cloud.named("disk.vhd")
+    key, job = disk.key, job_key(disk.key, "restore-1")
+    await cloud.index.put(key, unsettled(disk.name))
     await cloud.index.put(job, open_job(key, "restore-1"))
     disks, jobs = ({row.key for row in rows} for rows in (await cloud.index.of_disks(), await cloud.index.of_jobs()))
     assert key in disks - jobs
@@ -96,66 +98,69 @@ async def test_the_rows_of_disks_and_of_jobs_are_listed_apart(cloud: Cloud) -> N
 
 
 async def test_of_a_record_only_what_the_index_says_is_read(cloud: Cloud) -> None:
-    disk = cloud.disks.blob("disk.vhd")
-    assert await cloud.index.record(disk_key(disk)) is None
+    disk = cloud.named("disk.vhd")
+    assert await cloud.index.record(disk.key) is None
     await cloud.services.records.put(disk, replace(ticked(cloud, disk), **RESTORE, last_error="odd"), None)
-    row = await cloud.index.record(disk_key(disk))
+    row = await cloud.index.record(disk.key)
     assert row
     assert said(row) == replace(said(settled(ticked(cloud, disk))) or Summary(disk=""), restore="6f3c1d2e")
 
 
 async def test_a_disk_at_rest_is_settled_and_a_busy_one_never(cloud: Cloud) -> None:
     disk, records = await cloud.disk(1), cloud.services.records
-    key = disk_key(disk)
+    key = disk.key
     await records.put(disk, ticked(cloud, disk), None)
     assert await row_of(cloud, key) == settled(ticked(cloud, disk))
     await records.update(disk, lambda record: replace(record, **RESTORE))
-    assert await row_of(cloud, key) == unsettled(disk.url)
+    assert await row_of(cloud, key) == unsettled(disk.name)
     found = await records.get(disk)
     assert found
     point = await point_of(cloud, disk)
-    sealed = replace(found[0], restore="", restore_of="", last_point=point.time)
+    sealed = replace(found[0], restore="", restore_of=None, last_point=point.time)
     await records.seal(disk, sealed, found[1], point)
     assert await row_of(cloud, key) == settled(sealed)
 
 
 async def test_a_record_that_was_not_written_after_all_is_read_as_it_is(cloud: Cloud) -> None:
-    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    disk, records = cloud.named("disk.vhd"), cloud.services.records
     await records.put(disk, ticked(cloud, disk), None)
     await records.look_again(disk)
     assert (await records.disks())[disk] is True
 
 
 async def test_a_disk_whose_record_is_gone_is_not_listed_and_its_row_is_dropped_in_the_end(cloud: Cloud) -> None:
-    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    disk, records = cloud.named("disk.vhd"), cloud.services.records
     await records.put(disk, ticked(cloud, disk), None)
     found = await records.get(disk)
     assert found
     await records.delete(disk, found[1])
     assert disk not in await records.disks()
-    assert await row_of(cloud, disk_key(disk)) == unsettled(disk.url), "somebody may be about to make it"
+    assert await row_of(cloud, disk.key) == unsettled(disk.name), "somebody may be about to make it"
     later = Index(cloud.index, lambda: datetime.now(UTC) + FORGOTTEN_AFTER + timedelta(minutes=1))
-    assert disk.url not in {told.disk for told in await later.disks()}
-    assert await row_of(cloud, disk_key(disk)) is None
+    assert disk.name not in {told.disk for told in await later.disks()}
+    assert await row_of(cloud, disk.key) is None
 
 
 async def test_a_lost_index_is_made_anew(cloud: Cloud) -> None:
-    resting, busy, services = cloud.disks.blob("disk1.vhd"), cloud.disks.blob("disk2.vhd"), cloud.services
+    resting, busy, services = cloud.named("disk1.vhd"), cloud.named("disk2.vhd"), cloud.services
     await services.records.put(resting, record_of(cloud, resting), None)
     await services.records.put(busy, replace(record_of(cloud, busy), **RESTORE), None)
     await services.records.add_points(resting, [await point_of(cloud, resting, time) for time in times(2)])
     restore, ended = restore_of(cloud), restore_of(cloud, state=Stage.REFUSED)
-    drill = Inspection.of("d1", JobKind.DRILL, resting.url, "latest", NOON)
+    drill = Inspection.of("d1", JobKind.DRILL, resting, "latest", NOON)
     for row in (restore, ended):
         await services.restores.add(row)
     await services.inspections.add(drill)
     await lose(cloud)
     assert not await cloud.index.is_complete()
     found = await services.records.disks()
-    assert {disk: told for disk, told in found.items() if disk.parent == cloud.disks} == {resting: False, busy: True}
+    assert {disk: told for disk, told in found.items() if page_blob(disk).parent == cloud.disks} == {
+        resting: False,
+        busy: True,
+    }
     assert await cloud.index.is_complete()
     assert await opened(cloud) == {restore.restore}
-    assert [row.inspection for row in await services.inspections.open() if row.disk == resting.url] == ["d1"]
+    assert [row.inspection for row in await services.inspections.open() if row.disk == resting] == ["d1"]
 
 
 async def test_a_lost_index_is_made_anew_by_whoever_looks_for_jobs(cloud: Cloud) -> None:
@@ -167,10 +172,10 @@ async def test_a_lost_index_is_made_anew_by_whoever_looks_for_jobs(cloud: Cloud)
 
 async def test_a_job_is_in_the_index_until_it_has_ended(cloud: Cloud) -> None:
     restore, restores = restore_of(cloud), cloud.services.restores
-    key = job_key(disk_key(restore.address), restore.row_key)
+    key = job_key(restore.known_disk.key, restore.row_key)
     await restores.add(restore)
-    assert await row_of(cloud, key) == open_job(disk_key(restore.address), restore.row_key)
-    found = await restores.find(restore.address, restore.row_key)
+    assert await row_of(cloud, key) == open_job(restore.known_disk.key, restore.row_key)
+    found = await restores.find(restore.known_disk, restore.row_key)
     assert found
     await restores.put(replace(restore, state=Stage.REFUSED, ended=NOON), found[1])
     assert await row_of(cloud, key) is None
@@ -181,9 +186,9 @@ async def test_a_row_of_a_job_that_has_ended_is_dropped_and_one_of_a_job_to_come
     cloud: Cloud, state: Stage
 ) -> None:
     restore = restore_of(cloud, state=state)
-    key = job_key(disk_key(restore.address), restore.row_key)
+    key = job_key(restore.known_disk.key, restore.row_key)
     if state is Stage.REFUSED:
         await cloud.services.restores.add(restore)
-    await cloud.index.put(key, open_job(disk_key(restore.address), restore.row_key))
+    await cloud.index.put(key, open_job(restore.known_disk.key, restore.row_key))
     assert await opened(cloud) == set()
     assert (await row_of(cloud, key) is None) is (state is Stage.REFUSED)

@@ -12,9 +12,9 @@ NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)
 
 
 async def test_a_part_is_compared_once_it_is_noted_and_of_its_attempt_only(cloud: Cloud) -> None:
-    disk, parts = cloud.disks.blob("disk.vhd"), cloud.services.parts
-    drill = Inspection.of("d1", JobKind.DRILL, disk.url, "latest", NOON)
-    part = PartMessage(disk=disk.url, task=JobKind.DRILL, inspection="d1", part=3)
+    disk, parts = cloud.named("disk.vhd"), cloud.services.parts
+    drill = Inspection.of("d1", JobKind.DRILL, disk, "latest", NOON)
+    part = PartMessage(disk=disk, task=JobKind.DRILL, inspection="d1", part=3)
     assert not await parts.is_compared(drill, 3)
     await parts.add(drill, part, 4096, "")
     assert await parts.is_compared(drill, 3)

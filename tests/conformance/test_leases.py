@@ -7,28 +7,28 @@ import pytest
 
 from shared.errors import LeaseLostError, NotAsLeftError, TargetLeasedError
 from shared.limits import PAGE
-from shared.model.addresses import BlobAddress
+from shared.model.disk import PageBlobDisk
 from tests.conformance.clouds import LATER_RUN, RUN, SOMEBODY, Cloud, content_of, pages_of
 
 
-async def _copied(cloud: Cloud, disk: BlobAddress, lease: str) -> None:
+async def _copied(cloud: Cloud, disk: PageBlobDisk, lease: str) -> None:
     backup = cloud.services.backups.address(disk)
     await cloud.services.blobs.put_from_url(backup, pages_of(0, 1), await cloud.source(disk), lease)
 
 
-async def _written(cloud: Cloud, disk: BlobAddress, lease: str) -> None:
+async def _written(cloud: Cloud, disk: PageBlobDisk, lease: str) -> None:
     await cloud.services.blobs.write(cloud.services.backups.address(disk), pages_of(0, 1), content_of(9), lease)
 
 
-async def _cleared(cloud: Cloud, disk: BlobAddress, lease: str) -> None:
+async def _cleared(cloud: Cloud, disk: PageBlobDisk, lease: str) -> None:
     await cloud.services.blobs.clear(cloud.services.backups.address(disk), pages_of(0, 1, clear=True), lease)
 
 
-async def _resized(cloud: Cloud, disk: BlobAddress, lease: str) -> None:
+async def _resized(cloud: Cloud, disk: PageBlobDisk, lease: str) -> None:
     await cloud.services.blobs.resize(cloud.services.backups.address(disk), 8 * PAGE, lease)
 
 
-Write = Callable[[Cloud, BlobAddress, str], Awaitable[None]]
+Write = Callable[[Cloud, PageBlobDisk, str], Awaitable[None]]
 WRITES: dict[str, Write] = {
     "written": _written,
     "cleared": _cleared,
@@ -71,7 +71,7 @@ async def test_a_lease_is_not_acquired_again_of_another_etag(cloud: Cloud) -> No
     disk = await cloud.disk(1)
     backup = cloud.services.backups.address(disk)
     etag = await cloud.leased_backup(disk, 1)
-    await WRITES["written"](cloud, disk, RUN)
+    await WRITES["written"](cloud, PageBlobDisk(disk.address), RUN)
     with pytest.raises(NotAsLeftError):
         await cloud.services.leases.take(backup, RUN, etag)
     with pytest.raises(NotAsLeftError):
@@ -92,7 +92,7 @@ async def test_no_lease_is_broken_of_another_etag(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     backup = cloud.services.backups.address(disk)
     etag = await cloud.leased_backup(disk, 1)
-    await WRITES["written"](cloud, disk, RUN)
+    await WRITES["written"](cloud, PageBlobDisk(disk.address), RUN)
     with pytest.raises(NotAsLeftError):
         await cloud.services.leases.take(backup, LATER_RUN, etag)
     assert await cloud.services.leases.renew(backup, RUN)
@@ -104,15 +104,15 @@ async def test_a_restore_does_not_break_the_lease_of_somebody_else(cloud: Cloud)
     await cloud.lease(disk)
     assert (await cloud.target(disk)).leased
     with pytest.raises(TargetLeasedError):
-        await cloud.services.leases.acquire(disk, RUN, etag)
+        await cloud.services.leases.acquire(disk.address, RUN, etag)
     with pytest.raises(NotAsLeftError):
-        await cloud.services.leases.require(disk, RUN)
-    await cloud.services.leases.require(disk, SOMEBODY)
+        await cloud.services.leases.require(disk.address, RUN)
+    await cloud.services.leases.require(disk.address, SOMEBODY)
 
 
 async def test_no_lease_is_acquired_of_a_blob_that_is_gone(cloud: Cloud) -> None:
     with pytest.raises(NotAsLeftError):
-        await cloud.services.leases.acquire(cloud.disks.blob("disk.vhd"), RUN, '"0x1"')
+        await cloud.services.leases.acquire(cloud.named("disk.vhd").address, RUN, '"0x1"')
 
 
 async def test_only_the_lease_that_there_is_can_be_renewed(cloud: Cloud) -> None:
@@ -191,8 +191,8 @@ async def test_the_lease_of_somebody_else_is_not_released(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     backup = cloud.services.backups.address(disk)
     await cloud.lease(disk)
-    await cloud.services.leases.release(disk, RUN)
-    await cloud.services.leases.require(disk, SOMEBODY)
+    await cloud.services.leases.release(disk.address, RUN)
+    await cloud.services.leases.require(disk.address, SOMEBODY)
     await cloud.leased_backup(disk, 1)
     await cloud.services.leases.release(backup, LATER_RUN)
     assert await cloud.services.leases.renew(backup, RUN)
@@ -203,7 +203,7 @@ async def test_nothing_is_done_without_the_lease_it_was_asked_under(cloud: Cloud
     disk = await cloud.disk(1)
     etag = await cloud.backup(disk, 2)
     with pytest.raises(LeaseLostError):
-        await WRITES[write](cloud, disk, RUN)
+        await WRITES[write](cloud, PageBlobDisk(disk.address), RUN)
     assert await cloud.etag(cloud.services.backups.address(disk)) == etag
 
 
@@ -214,11 +214,11 @@ async def test_nothing_is_done_under_a_lease_that_has_ended(cloud: Cloud, write:
     etag = await cloud.leased_backup(disk, 2)
     await cloud.services.leases.release(backup, RUN)
     with pytest.raises(LeaseLostError):
-        await WRITES[write](cloud, disk, RUN)
+        await WRITES[write](cloud, PageBlobDisk(disk.address), RUN)
     await cloud.services.leases.take(backup, RUN, etag)
     await cloud.break_lease(backup)
     with pytest.raises(LeaseLostError):
-        await WRITES[write](cloud, disk, RUN)
+        await WRITES[write](cloud, PageBlobDisk(disk.address), RUN)
     assert await cloud.etag(backup) == etag
 
 
@@ -229,12 +229,12 @@ async def test_a_late_write_of_an_old_run_is_refused_under_a_new_one(cloud: Clou
     etag = await cloud.leased_backup(disk, 2)
     await cloud.services.leases.take(backup, LATER_RUN, etag)
     with pytest.raises(LeaseLostError):
-        await WRITES[write](cloud, disk, RUN)
+        await WRITES[write](cloud, PageBlobDisk(disk.address), RUN)
     await cloud.services.leases.change(backup, LATER_RUN, SOMEBODY)
     with pytest.raises(LeaseLostError):
-        await WRITES[write](cloud, disk, LATER_RUN)
+        await WRITES[write](cloud, PageBlobDisk(disk.address), LATER_RUN)
     assert await cloud.etag(backup) == etag
-    await WRITES[write](cloud, disk, SOMEBODY)
+    await WRITES[write](cloud, PageBlobDisk(disk.address), SOMEBODY)
 
 
 async def test_a_restore_writes_under_its_lease_only(cloud: Cloud) -> None:
@@ -243,25 +243,28 @@ async def test_a_restore_writes_under_its_lease_only(cloud: Cloud) -> None:
 
     async def refused(lease: str) -> None:
         for act in (
-            cloud.services.blobs.write(disk, pages_of(0, 1), content_of(9), lease),
-            cloud.services.blobs.clear(disk, pages_of(0, 1, clear=True), lease),
-            cloud.services.blobs.resize(disk, 4 * PAGE, lease),
-            cloud.services.copies.forget_source(disk, etag, lease),
-            cloud.services.blobs.delete(disk, etag, lease),
+            cloud.services.blobs.write(disk.address, pages_of(0, 1), content_of(9), lease),
+            cloud.services.blobs.clear(disk.address, pages_of(0, 1, clear=True), lease),
+            cloud.services.blobs.resize(disk.address, 4 * PAGE, lease),
+            cloud.services.copies.forget_source(disk.address, etag, lease),
+            cloud.services.blobs.delete(disk.address, etag, lease),
         ):
             with pytest.raises(NotAsLeftError):
                 await act
 
     await refused(RUN)
-    await cloud.services.leases.acquire(disk, RUN, etag)
+    await cloud.services.leases.acquire(disk.address, RUN, etag)
     await refused(LATER_RUN)
-    for act in (cloud.services.copies.forget_source(disk, etag), cloud.services.blobs.delete(disk, etag)):
+    for act in (
+        cloud.services.copies.forget_source(disk.address, etag),
+        cloud.services.blobs.delete(disk.address, etag),
+    ):
         with pytest.raises(NotAsLeftError):
             await act
     assert await cloud.content(disk) == [1, 2]
-    await cloud.services.blobs.write(disk, pages_of(0, 1), content_of(9), RUN)
-    await cloud.services.blobs.resize(disk, 3 * PAGE, RUN)
-    await cloud.services.blobs.clear(disk, pages_of(1, 2, clear=True), RUN)
+    await cloud.services.blobs.write(disk.address, pages_of(0, 1), content_of(9), RUN)
+    await cloud.services.blobs.resize(disk.address, 3 * PAGE, RUN)
+    await cloud.services.blobs.clear(disk.address, pages_of(1, 2, clear=True), RUN)
     assert await cloud.content(disk) == [9, 0, 0]
     assert await cloud.changes(disk) == [(0, 1, "write")]
 
@@ -281,8 +284,8 @@ async def test_a_lease_of_somebody_else_is_told_of_whatever_the_etag_is(cloud: C
     await cloud.write(disk, 0, 2)
     await cloud.lease(disk)
     with pytest.raises((NotAsLeftError, TargetLeasedError)):
-        await cloud.services.leases.acquire(disk, RUN, etag)
-    await cloud.services.leases.require(disk, SOMEBODY)
+        await cloud.services.leases.acquire(disk.address, RUN, etag)
+    await cloud.services.leases.require(disk.address, SOMEBODY)
 
 
 async def test_no_blob_is_made_or_copied_over_one_that_is_leased(cloud: Cloud) -> None:

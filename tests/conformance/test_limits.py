@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from azure.core.exceptions import HttpResponseError
@@ -15,6 +15,7 @@ from azure.data.tables import RequestTooLargeError, TableTransactionError
 
 from shared.azure.answers import error_code
 from shared.limits import PAGE, TRANSACTION
+from shared.model.addresses import BlobAddress
 from shared.model.messages import RestoreMessage
 from shared.model.names import CONTINUE_RESTORE_QUEUE
 from shared.model.point import RecoveryPoint
@@ -45,20 +46,26 @@ async def keep(cloud: Cloud, *, key: str = "", **values: str) -> None:
     await cloud.services.records.keep_poison(key or str(uuid.uuid4()), values)
 
 
-def points(count: int, backup_blob: str = "", backup_snapshot: str = "") -> list[RecoveryPoint]:
-    return [
+BACKUP = BlobAddress.parse("https://backups.blob.core.windows.net/tidemark/disks/vhds/disk.vhd")
+
+
+def points(count: int, **texts: str) -> list[RecoveryPoint]:
+    """Make recovery points with these texts."""
+    made = (
         RecoveryPoint.of_a_copy(
             time=f"2026-11-22T12:00:00.{number:07}Z",
             kind=Kind.FULL,
             reason="",
-            backup_blob=backup_blob,
-            backup_snapshot=backup_snapshot,
+            backup_blob=BACKUP,
+            backup_snapshot="",
             size=PAGE,
             started=NOON,
             sealed=NOON,
         )
         for number in range(count)
-    ]
+    )
+    changes: dict[str, Any] = {**texts}
+    return [replace(point, **changes) for point in made]
 
 
 @pytest.mark.parametrize("text", ["x" * TEXT, "ü" * TEXT, GRIN * (TEXT // 2)], ids=["ascii", "two bytes", "surrogates"])
@@ -68,11 +75,12 @@ async def test_a_text_in_a_table_has_32_ki_characters_of_utf_16(cloud: Cloud, te
 
 
 async def test_a_record_with_a_text_that_is_too_long_is_refused(cloud: Cloud) -> None:
-    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
-    wrong = DiskRecord(disk=disk.url, backup_blob="x" * (TEXT + 1))
+    disk, records = cloud.named("disk.vhd"), cloud.services.records
+    backup = cloud.services.backups.address(disk)
+    wrong = DiskRecord(disk=disk, backup_blob=backup, base_snapshot="x" * (TEXT + 1))
     told_nothing = (HttpResponseError, 400, "")
     assert await refused(records.put(disk, wrong, None)) == told_nothing, "the SDK tells no code where it creates a row"
-    right = replace(wrong, backup_blob="x" * TEXT)
+    right = replace(wrong, base_snapshot="x" * TEXT)
     await records.put(disk, right, None)
     found = await records.get(disk)
     assert found
@@ -98,15 +106,15 @@ async def test_a_key_has_a_kibibyte_of_utf_16(cloud: Cloud) -> None:
 
 
 async def test_more_recovery_points_than_a_transaction_takes_are_added(cloud: Cloud) -> None:
-    disk = cloud.disks.blob("disk.vhd")
+    disk = cloud.named("disk.vhd")
     added = points(TRANSACTION + 1)
     await cloud.services.records.add_points(disk, added)
     assert await cloud.services.records.points(disk) == added
 
 
 async def test_a_transaction_that_is_too_large_adds_nothing(cloud: Cloud) -> None:
-    disk, long = cloud.disks.blob("disk.vhd"), "x" * 30_000
-    too_much = points(TRANSACTION, backup_blob=long, backup_snapshot=long)
+    disk, long = cloud.named("disk.vhd"), "x" * 30_000
+    too_much = points(TRANSACTION, source_snapshot=long, backup_snapshot=long)
     assert await refused(cloud.services.records.add_points(disk, too_much)) == (
         RequestTooLargeError,
         413,
@@ -116,8 +124,8 @@ async def test_a_transaction_that_is_too_large_adds_nothing(cloud: Cloud) -> Non
 
 
 async def test_a_transaction_with_one_wrong_row_adds_nothing(cloud: Cloud) -> None:
-    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
-    wrong = points(2, backup_blob="x" * (TEXT + 1))
+    disk, records = cloud.named("disk.vhd"), cloud.services.records
+    wrong = points(2, backup_snapshot="x" * (TEXT + 1))
     assert await refused(records.add_points(disk, [points(1)[0], wrong[1]])) == (
         TableTransactionError,
         400,
@@ -127,7 +135,7 @@ async def test_a_transaction_with_one_wrong_row_adds_nothing(cloud: Cloud) -> No
 
 
 async def test_a_transaction_writes_no_row_twice(cloud: Cloud) -> None:
-    disk = cloud.disks.blob("disk.vhd")
+    disk = cloud.named("disk.vhd")
     assert await refused(cloud.services.records.add_points(disk, points(1) * 2)) == (
         TableTransactionError,
         400,
@@ -137,7 +145,7 @@ async def test_a_transaction_writes_no_row_twice(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("character", ["x", "ü", "<"])
 async def test_a_message_has_64_kib_of_utf_8_whatever_xml_makes_of_it(cloud: Cloud, character: str) -> None:
-    disk = cloud.disks.blob("disk.vhd").url
+    disk = cloud.named("disk.vhd")
     # Azurite decodes each chunk of a body alone: only far from the ends of one is no character cut in two.
     told, free = character * 1000, MESSAGE - len(RestoreMessage(disk=disk, restore="an-id").body)
     fits = RestoreMessage(disk=disk, restore="an-id", request=told + "x" * (free - len(told.encode())))
@@ -150,7 +158,7 @@ async def test_a_message_has_64_kib_of_utf_8_whatever_xml_makes_of_it(cloud: Clo
 
 @pytest.mark.parametrize("name", ["1a", "a-b"])
 async def test_metadata_is_named_as_c_sharp_names_its_identifiers(cloud: Cloud, name: str) -> None:
-    disk = cloud.disks.blob("disk.vhd")
+    disk = cloud.named("disk.vhd")
     backup = cloud.services.backups.address(disk)
     assert await refused(cloud.services.blobs.create(backup, PAGE, {name: "x"})) == (
         HttpResponseError,
@@ -166,7 +174,7 @@ async def test_metadata_is_named_as_c_sharp_names_its_identifiers(cloud: Cloud, 
 
 
 async def test_metadata_that_is_not_ascii_is_signed_otherwise_than_it_is_sent(cloud: Cloud) -> None:
-    disk = cloud.disks.blob("disk.vhd")
+    disk = cloud.named("disk.vhd")
     backup = cloud.services.backups.address(disk)
     assert (await refused(cloud.services.blobs.create(backup, PAGE, {"owner": "Jürgen"}))).status == 403
     etag = await cloud.leased_backup(disk, 1)
@@ -176,4 +184,4 @@ async def test_metadata_that_is_not_ascii_is_signed_otherwise_than_it_is_sent(cl
 @pytest.mark.parametrize("character", ["\n", "\r", "\x0b", "\x7f"], ids=ascii)
 async def test_the_sdk_sends_no_metadata_with_a_control_character(cloud: Cloud, character: str) -> None:
     with pytest.raises(ValueError, match="Forbidden control character"):
-        await cloud.services.blobs.create(cloud.disks.blob("disk.vhd"), PAGE, {"a": f"x{character}y"})
+        await cloud.services.blobs.create(cloud.named("disk.vhd").address, PAGE, {"a": f"x{character}y"})

@@ -4,9 +4,9 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from shared.azure.blobs import reading as page_blobs
-from shared.azure.blobs.reading import Version
 from shared.errors import DiffRefusedError, SourceGoneError
-from tests.conformance.clouds import Cloud
+from shared.model.version import BlobVersion
+from tests.conformance.clouds import Cloud, at
 
 
 async def test_a_disk_never_written_has_no_valid_ranges(cloud: Cloud) -> None:
@@ -64,7 +64,7 @@ async def test_the_ranges_of_a_snapshot_that_is_gone_are_gone(cloud: Cloud) -> N
     with pytest.raises(SourceGoneError):
         await cloud.changes(disk, taken, window=(0, 1))
     with pytest.raises(SourceGoneError):
-        await cloud.changes(cloud.disks.blob("disk2.vhd"), window=(0, 1))
+        await cloud.changes(cloud.named("disk2.vhd"), window=(0, 1))
 
 
 async def test_nothing_changed_is_an_empty_diff(cloud: Cloud) -> None:
@@ -157,7 +157,7 @@ async def test_the_diff_of_a_disk_that_has_grown_makes_its_new_content_of_the_ol
     # Whether what was added and never written is told of as cleared is on no page: nobody may build on either.
     written = [found for found in await cloud.changes(disk, taken, base) if found[2] == "write"]
     assert written == [(2, 3, "write"), (4, 5, "write")]
-    assert await applied([1, 2, 3], cloud, Version(disk, taken), base) == [1, 2, 30, 0, 50, 0]
+    assert await applied([1, 2, 3], cloud, at(disk, taken), base) == [1, 2, 30, 0, 50, 0]
 
 
 async def test_the_diff_of_a_disk_that_has_shrunk_ends_with_it(cloud: Cloud) -> None:
@@ -177,13 +177,13 @@ async def test_what_was_cut_off_and_added_again_is_cleared_in_the_diff(cloud: Cl
     await cloud.write(disk, 3, 40)
     taken = await cloud.services.disks.take_snapshot(disk)
     assert await cloud.changes(disk, taken, base) == [(1, 3, "clear"), (3, 4, "write")]
-    assert await applied([1, 2, 3, 4], cloud, Version(disk, taken), base) == [1, 0, 0, 40]
+    assert await applied([1, 2, 3, 4], cloud, at(disk, taken), base) == [1, 0, 0, 40]
 
 
 async def test_no_diff_reaches_across_a_copy_over_the_disk(cloud: Cloud) -> None:
     disk = await cloud.disk(1, 2)
     base = await cloud.services.disks.take_snapshot(disk)
-    await cloud.copy_over(disk, Version(disk, base))
+    await cloud.copy_over(disk, at(disk, base))
     taken = await cloud.services.disks.take_snapshot(disk)
     for target in (taken, ""):
         with pytest.raises(DiffRefusedError):
@@ -197,7 +197,7 @@ async def test_a_diff_of_two_snapshots_before_a_copy_over_the_disk_is_told_after
     base = await cloud.services.disks.take_snapshot(disk)
     await cloud.write(disk, 1, 20)
     taken = await cloud.services.disks.take_snapshot(disk)
-    await cloud.copy_over(disk, Version(disk, base))
+    await cloud.copy_over(disk, at(disk, base))
     assert await cloud.changes(disk, taken, base) == [(1, 2, "write")]
 
 
@@ -235,7 +235,7 @@ async def test_the_diff_to_a_snapshot_that_is_gone_is_gone(cloud: Cloud) -> None
             await cloud.changes(disk, taken, base, (0, 2))
 
 
-async def applied(old: list[int], cloud: Cloud, new: Version, base: str) -> list[int]:
+async def applied(old: list[int], cloud: Cloud, new: BlobVersion, base: str) -> list[int]:
     """Apply a diff to old content, brought to the new size first."""
     content = await cloud.content(new.blob, new.snapshot)
     made = (old + [0] * len(content))[: len(content)]

@@ -6,6 +6,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from shared.azure.answers import error_code
 from shared.errors import NotAsLeftError
 from shared.limits import PAGE
+from shared.model.disk import PageBlobDisk
 from shared.model.names import COPY_METADATA
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
 
@@ -105,7 +106,7 @@ async def test_nothing_else_is_done_to_a_blob_while_a_copy_to_it_is_pending(clou
         cloud.services.leases.release(backup, RUN),
         cloud.services.leases.acquire(backup, RUN, etag),
         cloud.services.copies.forget_source(backup, etag, RUN),
-        cloud.services.disks.take_snapshot(backup),
+        cloud.services.disks.take_snapshot(PageBlobDisk(backup)),
     ):
         with pytest.raises(ResourceExistsError) as refused:
             await act

@@ -14,7 +14,7 @@ async def received(cloud: Cloud, kind: type[Message]) -> list[Message]:
 
 
 async def test_each_message_is_seen_at_once_on_the_queue_of_its_step(cloud: Cloud) -> None:
-    disk = cloud.disks.blob("Disk 1 ünï & <2>.vhd").url
+    disk = cloud.named("Disk 1 ünï & <2>.vhd")
     sent: list[Message] = [
         PlanMessage(disk=disk, run=TIME),
         BatchMessage(disk=disk, run=TIME, plan=1, number=3),
@@ -29,14 +29,14 @@ async def test_each_message_is_seen_at_once_on_the_queue_of_its_step(cloud: Clou
 
 
 async def test_a_message_sent_twice_is_two(cloud: Cloud) -> None:
-    message = FinishMessage(disk=cloud.disks.blob("disk.vhd").url, run=TIME)
+    message = FinishMessage(disk=cloud.named("disk.vhd"), run=TIME)
     for _ in range(2):
         await cloud.services.queues.send(message)
     assert await received(cloud, FinishMessage) == [message, message]
 
 
 async def test_a_delayed_message_is_seen_after_its_delay(cloud: Cloud) -> None:
-    message = FinishMessage(disk=cloud.disks.blob("disk.vhd").url, run=TIME)
+    message = FinishMessage(disk=cloud.named("disk.vhd"), run=TIME)
     sent = cloud.services.now()
     await cloud.services.queues.send(message, timedelta(seconds=1))
     while not (found := await received(cloud, FinishMessage)):
@@ -48,7 +48,7 @@ async def test_a_delayed_message_is_seen_after_its_delay(cloud: Cloud) -> None:
 
 
 async def test_a_message_waits_from_when_it_is_seen_until_it_is_received(cloud: Cloud) -> None:
-    message = BatchMessage(disk=cloud.disks.blob("disk.vhd").url, run=TIME, number=3)
+    message = BatchMessage(disk=cloud.named("disk.vhd"), run=TIME, number=3)
     assert not await cloud.services.queues.is_any_waiting(BatchMessage)
     await cloud.services.queues.send(message, timedelta(minutes=1))
     assert not await cloud.services.queues.is_any_waiting(BatchMessage)
@@ -60,13 +60,13 @@ async def test_a_message_waits_from_when_it_is_seen_until_it_is_received(cloud: 
 
 
 async def test_a_delay_is_of_whole_seconds(cloud: Cloud) -> None:
-    message = FinishMessage(disk=cloud.disks.blob("disk.vhd").url, run=TIME)
+    message = FinishMessage(disk=cloud.named("disk.vhd"), run=TIME)
     await cloud.services.queues.send(message, timedelta(milliseconds=999))
     assert await received(cloud, FinishMessage) == [message]
 
 
 async def test_what_is_there_already_is_not_made_again(cloud: Cloud) -> None:
-    message = FinishMessage(disk=cloud.disks.blob("disk.vhd").url, run=TIME)
+    message = FinishMessage(disk=cloud.named("disk.vhd"), run=TIME)
     await cloud.services.queues.send(message)
     await cloud.services.ensure()
     await cloud.services.backups.ensure()

@@ -4,10 +4,9 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from shared.azure.answers import is_passing
-from shared.azure.blobs.reading import Version
 from shared.errors import SourceGoneError
 from shared.model.names import COPY_METADATA
-from tests.conformance.clouds import RUN, Cloud, content_of, pages_of
+from tests.conformance.clouds import RUN, Cloud, at, content_of, pages_of
 
 ENCODINGS = pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "identity", "gzip, deflate", "x"])
 
@@ -67,7 +66,7 @@ async def test_what_is_copied_is_what_was_written_whatever_is_said_of_its_encodi
     await cloud.services.blobs.put_from_url(backup, pages_of(0, 2), await cloud.source(disk, taken), RUN)
     assert await cloud.content(backup) == [1, 2, 0, 0]
     mark = {COPY_METADATA: "restore/1"}
-    await cloud.copy_over(target, Version(disk, taken), mark)
+    await cloud.copy_over(target, at(disk, taken), mark)
     etag = await cloud.services.copies.forget_source(target, await cloud.etag(target))
     assert (await cloud.target(target)).etag == etag
     assert await cloud.content(target) == [1, 2, 0, 4]

@@ -9,7 +9,7 @@ import pytest
 
 from shared.azure.tables.records import RecordConflictError
 from shared.limits import PAGE
-from shared.model.addresses import BlobAddress
+from shared.model.disk import PageBlobDisk, page_blob
 from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.run import Kind, OpenRun
@@ -20,17 +20,17 @@ NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)
 UNICODE = 'a\\b "quoted", ünï 磁盘 | ~ & <x>'
 
 
-def record_of(cloud: Cloud, disk: BlobAddress) -> DiskRecord:
-    return DiskRecord(disk=disk.url, backup_blob=cloud.services.backups.address(disk).url)
+def record_of(cloud: Cloud, disk: PageBlobDisk) -> DiskRecord:
+    return DiskRecord(disk=disk, backup_blob=cloud.services.backups.address(disk))
 
 
-async def point_of(cloud: Cloud, disk: BlobAddress, time: str = "", **values: object) -> RecoveryPoint:
+async def point_of(cloud: Cloud, disk: PageBlobDisk, time: str = "", **values: object) -> RecoveryPoint:
     """Make a recovery point, of a source snapshot that is there unless a time is given."""
     made: dict[str, Any] = {
         "time": time or await cloud.services.disks.take_snapshot(disk),
         "kind": Kind.INCREMENTAL,
         "reason": "",
-        "backup_blob": cloud.services.backups.address(disk).url,
+        "backup_blob": cloud.services.backups.address(disk),
         "backup_snapshot": "2026-11-22T12:00:00.7654321Z",
         "size": 4 * 1024**4,
         "started": NOON,
@@ -44,14 +44,14 @@ def times(count: int) -> list[str]:
 
 
 async def test_there_is_no_record_before_it_is_put(cloud: Cloud) -> None:
-    disk = cloud.disks.blob("disk.vhd")
+    disk = cloud.named("disk.vhd")
     assert await cloud.services.records.get(disk) is None
     assert await cloud.services.records.point_times(disk) == []
     assert await cloud.services.records.point(disk, times(1)[0]) is None
 
 
 async def test_a_record_is_read_as_it_was_put(cloud: Cloud) -> None:
-    disk = cloud.disks.blob("Disk 1 ünï.vhd")
+    disk = cloud.named("Disk 1 ünï.vhd")
     run = OpenRun(
         snapshot=times(1)[0], size=2**40, started=NOON, progressed=NOON, checked=NOON, bytes_written=2**53 + 1
     )
@@ -80,14 +80,14 @@ async def test_the_disks_that_ticks_have_asked_for_are_listed_with_what_they_hav
         "disk2.vhd": {**asked, "missed_tick": NOON, "point_tick": later},
     }
     for name, values in {**told, "disk3.vhd": {"last_success": NOON}}.items():
-        disk = cloud.disks.blob(name)
+        disk = cloud.named(name)
         await records.put(disk, replace(record_of(cloud, disk), **values), None)
     running, missed = DueDisk(NOON, later, run_tick=later), DueDisk(NOON, later, missed_tick=NOON, point_tick=later)
     assert set(await records.due()) == {running, missed}
 
 
 async def test_what_a_record_does_not_say_any_more_is_gone(cloud: Cloud) -> None:
-    disk = cloud.disks.blob("disk.vhd")
+    disk = cloud.named("disk.vhd")
     run = OpenRun(snapshot=times(1)[0], size=PAGE, started=NOON, progressed=NOON, checked=NOON)
     record = record_of(cloud, disk)
     await cloud.services.records.put(disk, replace(record, run=run, last_success=NOON), None)
@@ -100,7 +100,7 @@ async def test_what_a_record_does_not_say_any_more_is_gone(cloud: Cloud) -> None
 
 
 async def test_a_new_record_is_not_put_over_another(cloud: Cloud) -> None:
-    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    disk, records = cloud.named("disk.vhd"), cloud.services.records
     await records.put(disk, record_of(cloud, disk), None)
     with pytest.raises(RecordConflictError):
         await records.put(disk, replace(record_of(cloud, disk), base_size=1), None)
@@ -110,7 +110,7 @@ async def test_a_new_record_is_not_put_over_another(cloud: Cloud) -> None:
 
 
 async def test_a_record_that_was_changed_meanwhile_is_not_put(cloud: Cloud) -> None:
-    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    disk, records = cloud.named("disk.vhd"), cloud.services.records
     await records.put(disk, record_of(cloud, disk), None)
     first = await records.get(disk)
     assert first
@@ -124,7 +124,7 @@ async def test_a_record_that_was_changed_meanwhile_is_not_put(cloud: Cloud) -> N
 
 
 async def test_a_record_that_is_gone_is_neither_put_nor_sealed(cloud: Cloud) -> None:
-    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    disk, records = cloud.named("disk.vhd"), cloud.services.records
     await records.put(disk, record_of(cloud, disk), None)
     found = await records.get(disk)
     assert found
@@ -138,7 +138,7 @@ async def test_a_record_that_is_gone_is_neither_put_nor_sealed(cloud: Cloud) -> 
 
 
 async def test_a_record_deleted_twice_is_fine(cloud: Cloud) -> None:
-    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    disk, records = cloud.named("disk.vhd"), cloud.services.records
     await records.put(disk, record_of(cloud, disk), None)
     found = await records.get(disk)
     assert found
@@ -148,7 +148,7 @@ async def test_a_record_deleted_twice_is_fine(cloud: Cloud) -> None:
 
 
 async def test_a_record_is_updated_by_what_it_says_now(cloud: Cloud) -> None:
-    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    disk, records = cloud.named("disk.vhd"), cloud.services.records
     assert await records.update(disk, lambda record: record) is None
     await records.put(disk, record_of(cloud, disk), None)
     for expected in (1, 2, 3):
@@ -206,7 +206,7 @@ async def test_a_seal_of_a_record_that_was_changed_meanwhile_writes_neither(clou
 
 
 async def test_recovery_points_are_listed_oldest_first_each_disk_its_own(cloud: Cloud) -> None:
-    disk, other, records = cloud.disks.blob("disk.vhd"), cloud.disks.blob("disk.vhd2"), cloud.services.records
+    disk, other, records = cloud.named("disk.vhd"), cloud.named("disk.vhd2"), cloud.services.records
     early, middle, late = times(3)
     await records.add_points(disk, [await point_of(cloud, disk, time) for time in (late, early)])
     await records.add_points(other, [await point_of(cloud, other, times(4)[3])])
@@ -217,7 +217,7 @@ async def test_recovery_points_are_listed_oldest_first_each_disk_its_own(cloud: 
 
 
 async def test_recovery_points_that_are_on_record_are_left_as_they_are(cloud: Cloud) -> None:
-    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    disk, records = cloud.named("disk.vhd"), cloud.services.records
     all_times = times(130)
     kept = [await point_of(cloud, disk, time, reason="kept") for time in all_times[60:120:20]]
     await records.add_points(disk, kept)
@@ -231,20 +231,20 @@ async def test_recovery_points_that_are_on_record_are_left_as_they_are(cloud: Cl
 
 
 async def test_all_disks_that_have_a_record_are_listed(cloud: Cloud) -> None:
-    plain, adopted, restored = (cloud.disks.blob(f"{name}.vhd") for name in ("a", "b", "c"))
-    changes: tuple[dict[str, Any], ...] = ({}, {"adopted": True}, {"restore": "r", "restore_of": plain.url})
+    plain, adopted, restored = (cloud.named(f"{name}.vhd") for name in ("a", "b", "c"))
+    changes: tuple[dict[str, Any], ...] = ({}, {"adopted": True}, {"restore": "r", "restore_of": plain})
     for disk, change in zip((plain, adopted, restored), changes, strict=True):
         record = replace(record_of(cloud, disk), **change)
         await cloud.services.records.put(disk, record, None)
-    only_points = cloud.disks.blob("d.vhd")
+    only_points = cloud.named("d.vhd")
     await cloud.services.records.add_points(only_points, [await point_of(cloud, only_points, times(1)[0])])
     found = await cloud.services.records.disks()
-    mine = {disk: told for disk, told in found.items() if disk.parent == cloud.disks}
+    mine = {disk: told for disk, told in found.items() if page_blob(disk).parent == cloud.disks}
     assert mine == {plain: False, adopted: True, restored: True}
 
 
 async def test_updates_at_the_same_time_all_count(cloud: Cloud) -> None:
-    disk, records = cloud.disks.blob("disk.vhd"), cloud.services.records
+    disk, records = cloud.named("disk.vhd"), cloud.services.records
     await records.put(disk, record_of(cloud, disk), None)
 
     def counted(record: DiskRecord) -> DiskRecord:

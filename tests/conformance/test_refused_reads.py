@@ -7,7 +7,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 
 from infra.local.gateway import Fault, Gateway
 from shared.azure.answers import error_code, explain, is_busy, is_lasting, is_passing, lacks_role
-from shared.model.addresses import BlobAddress
+from shared.model.disk import PageBlobDisk
 from tests.conformance.clouds import Cloud, content_of, pages_of
 from tests.conformance.on_azurite import People
 
@@ -21,11 +21,11 @@ def gateway(people: People) -> Iterator[Gateway]:
 
 
 @pytest.fixture
-async def disk(on_azurite: Cloud) -> BlobAddress:
+async def disk(on_azurite: Cloud) -> PageBlobDisk:
     return await on_azurite.disk(1, 2, 3)
 
 
-async def failed_read(cloud: Cloud, gateway: Gateway, disk: BlobAddress, fault: Fault) -> AzureError:
+async def failed_read(cloud: Cloud, gateway: Gateway, disk: PageBlobDisk, fault: Fault) -> AzureError:
     """Read the second page, which fails; it is one request, and the next one reads it."""
     handle = gateway.faults.add(fault)
     url = await cloud.source(disk)
@@ -44,14 +44,14 @@ async def failed_read(cloud: Cloud, gateway: Gateway, disk: BlobAddress, fault: 
     [(503, "ServerBusy", True), (429, "TooManyRequests", True), (500, "InternalError", False)],
 )
 async def test_a_read_is_not_made_again_unseen_where_the_service_is_busy(
-    on_azurite: Cloud, gateway: Gateway, disk: BlobAddress, status: int, code: str, *, busy: bool
+    on_azurite: Cloud, gateway: Gateway, disk: PageBlobDisk, status: int, code: str, *, busy: bool
 ) -> None:
     error = await failed_read(on_azurite, gateway, disk, Fault("Get Blob", refuse=(status, code, "not now")))
     assert (is_busy(error), is_passing(error), error_code(error)) == (busy, True, code)
 
 
 async def test_an_answer_that_is_cut_short_is_an_error_that_passes(
-    on_azurite: Cloud, gateway: Gateway, disk: BlobAddress
+    on_azurite: Cloud, gateway: Gateway, disk: PageBlobDisk
 ) -> None:
     error = await failed_read(on_azurite, gateway, disk, Fault("Get Blob", cut="midway"))
     assert (is_busy(error), is_passing(error)) == (False, True)
@@ -67,30 +67,30 @@ async def test_an_answer_that_is_cut_short_is_an_error_that_passes(
     ],
 )
 async def test_a_read_that_is_refused_says_by_which_code_and_what_to_do(
-    on_azurite: Cloud, gateway: Gateway, disk: BlobAddress, refusal: tuple[int, str], advice: str
+    on_azurite: Cloud, gateway: Gateway, disk: PageBlobDisk, refusal: tuple[int, str], advice: str
 ) -> None:
     status, code = refusal
     error = await failed_read(on_azurite, gateway, disk, Fault("Get Blob", refuse=(status, code, "no")))
     said = explain(error)
     assert said.startswith(
-        f"{code} ({status}): the bytes 512 to 1023 of {disk.url} can't be read. What to do: {advice}"
+        f"{code} ({status}): the bytes 512 to 1023 of {disk.name} can't be read. What to do: {advice}"
     )
     assert not is_passing(error)
 
 
 async def test_a_read_for_which_a_role_is_missing_says_which_and_where(
-    on_azurite: Cloud, gateway: Gateway, disk: BlobAddress
+    on_azurite: Cloud, gateway: Gateway, disk: PageBlobDisk
 ) -> None:
     refused = Fault("Get Blob", refuse=(403, "AuthorizationPermissionMismatch", "no"))
     error = await failed_read(on_azurite, gateway, disk, refused)
     assert lacks_role(error)
     assert "give the app's identity the role Tidemark disk reader" in explain(error)
-    assert f"on the container of {disk.url}" in explain(error)
+    assert f"on the container of {disk.name}" in explain(error)
 
 
 @pytest.mark.parametrize(("status", "code"), [(409, "SystemInUse"), (412, "ConditionNotMet"), (416, "InvalidRange")])
 async def test_a_read_that_is_refused_for_good_does_not_pass(
-    on_azurite: Cloud, gateway: Gateway, disk: BlobAddress, status: int, code: str
+    on_azurite: Cloud, gateway: Gateway, disk: PageBlobDisk, status: int, code: str
 ) -> None:
     error = await failed_read(on_azurite, gateway, disk, Fault("Get Blob", refuse=(status, code, "no")))
     assert isinstance(error, HttpResponseError)

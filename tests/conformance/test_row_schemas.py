@@ -11,7 +11,7 @@ from azure.data.tables.aio import TableClient
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind
 from shared.model.messages import PartMessage
-from shared.model.names import BACKUPS_TABLE, PARTS_TABLE, disk_key
+from shared.model.names import BACKUPS_TABLE, PARTS_TABLE
 from shared.model.record import DISK_ROW
 from shared.model.schema import SCHEMA, UnknownSchemaError
 from tests.conformance.on_azurite import AzuriteCloud, People
@@ -28,8 +28,8 @@ async def rows_of(table: TableClient, partition: str) -> list[dict[str, Any]]:
 
 
 async def test_every_row_says_by_which_schema_it_was_written(on_azurite: AzuriteCloud, people: People) -> None:
-    disk, services = on_azurite.disks.blob("disk.vhd"), on_azurite.services
-    drill = Inspection.of("d1", JobKind.DRILL, disk.url, "latest", datetime.now(UTC))
+    disk, services = on_azurite.named("disk.vhd"), on_azurite.services
+    drill = Inspection.of("d1", JobKind.DRILL, disk, "latest", datetime.now(UTC))
     await services.records.put(disk, record_of(on_azurite, disk), None)
     found = await services.records.get(disk)
     assert found
@@ -37,11 +37,11 @@ async def test_every_row_says_by_which_schema_it_was_written(on_azurite: Azurite
     await services.records.add_points(disk, [await point_of(on_azurite, disk, times(2)[1])])
     await services.restores.add(restore_of(on_azurite))
     await services.inspections.add(drill)
-    await services.parts.add(drill, PartMessage(disk=disk.url, task=JobKind.DRILL, inspection="d1", part=3), 4096, "")
-    message = f"message-{disk.container}"
+    await services.parts.add(drill, PartMessage(disk=disk, task=JobKind.DRILL, inspection="d1", part=3), 4096, "")
+    message = f"message-{disk.address.container}"
     await services.records.keep_poison(message, {"queue": "plan-changes", "reason": "none", "body": "{}"})
-    rows = await rows_of(people.tables.get_table_client(BACKUPS_TABLE), disk_key(disk))
-    rows += await rows_of(people.tables.get_table_client(PARTS_TABLE), disk_key(disk))
+    rows = await rows_of(people.tables.get_table_client(BACKUPS_TABLE), disk.key)
+    rows += await rows_of(people.tables.get_table_client(PARTS_TABLE), disk.key)
     rows += [
         row
         for row in await rows_of(people.tables.get_table_client(BACKUPS_TABLE), "poison")
@@ -54,14 +54,14 @@ async def test_every_row_says_by_which_schema_it_was_written(on_azurite: Azurite
 async def test_a_recovery_point_of_an_older_release_is_marked_by_the_schema_of_this_one(
     on_azurite: AzuriteCloud, people: People
 ) -> None:
-    disk, records = on_azurite.disks.blob("disk.vhd"), on_azurite.services.records
+    disk, records = on_azurite.named("disk.vhd"), on_azurite.services.records
     point = await point_of(on_azurite, disk, times(1)[0])
     await records.add_points(disk, [point])
     table = people.tables.get_table_client(BACKUPS_TABLE)
-    [row] = await rows_of(table, disk_key(disk))
+    [row] = await rows_of(table, disk.key)
     await table.update_entity({k: v for k, v in row.items() if k != "schema"}, UpdateMode.REPLACE)
     await records.mark(disk, point.as_verified(NOON))
-    [row] = await rows_of(table, disk_key(disk))
+    [row] = await rows_of(table, disk.key)
     assert row["schema"].value == SCHEMA
     assert await records.point(disk, point.time) == point.as_verified(NOON)
 
@@ -69,13 +69,13 @@ async def test_a_recovery_point_of_an_older_release_is_marked_by_the_schema_of_t
 async def test_a_record_of_a_newer_release_is_neither_read_nor_written(
     on_azurite: AzuriteCloud, people: People
 ) -> None:
-    disk, records = on_azurite.disks.blob("disk.vhd"), on_azurite.services.records
+    disk, records = on_azurite.named("disk.vhd"), on_azurite.services.records
     await records.put(disk, record_of(on_azurite, disk), None)
     table = people.tables.get_table_client(BACKUPS_TABLE)
-    await table.update_entity({"PartitionKey": disk_key(disk), "RowKey": DISK_ROW, **NEWER}, UpdateMode.MERGE)
-    before = await rows_of(table, disk_key(disk))
-    with pytest.raises(UnknownSchemaError, match=f"row {DISK_ROW} of {disk_key(disk).replace('|', '.')} "):
+    await table.update_entity({"PartitionKey": disk.key, "RowKey": DISK_ROW, **NEWER}, UpdateMode.MERGE)
+    before = await rows_of(table, disk.key)
+    with pytest.raises(UnknownSchemaError, match=f"row {DISK_ROW} of {disk.key.replace('|', '.')} "):
         await records.get(disk)
     with pytest.raises(UnknownSchemaError):
         await records.update(disk, lambda record: replace(record, last_error="none"))
-    assert await rows_of(table, disk_key(disk)) == before
+    assert await rows_of(table, disk.key) == before

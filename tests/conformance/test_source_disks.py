@@ -5,22 +5,22 @@ from datetime import timedelta
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
-from shared.azure.blobs.reading import Version
 from shared.errors import NotAsLeftError, SourceGoneError
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
-from tests.conformance.clouds import RUN, Cloud, pages_of
+from shared.model.notices import versions_kept
+from tests.conformance.clouds import RUN, Cloud, at, pages_of
 
 
 async def test_a_disk_has_its_size_and_its_etag(cloud: Cloud) -> None:
     disk = await cloud.disk(1, 2, 3)
-    found = await cloud.services.pages.properties(disk, "")
+    found = await cloud.services.pages.properties(at(disk))
     assert (found.size, found.is_page_blob) == (3 * 512, True)
     assert found.etag == await cloud.etag(disk) == (await cloud.target(disk)).etag
 
 
 async def test_a_blob_that_is_not_there_is_gone(cloud: Cloud) -> None:
     with pytest.raises(SourceGoneError):
-        await cloud.services.pages.properties(cloud.disks.blob("disk.vhd"), "")
+        await cloud.services.pages.properties(at(cloud.named("disk.vhd")))
 
 
 async def test_a_snapshot_that_was_deleted_is_gone(cloud: Cloud) -> None:
@@ -28,7 +28,7 @@ async def test_a_snapshot_that_was_deleted_is_gone(cloud: Cloud) -> None:
     taken = await cloud.services.disks.take_snapshot(disk)
     await cloud.services.disks.delete_snapshot(disk, taken)
     with pytest.raises(SourceGoneError):
-        await cloud.services.pages.properties(disk, taken)
+        await cloud.services.pages.properties(at(disk, taken))
 
 
 async def test_a_snapshot_goes_with_its_disk(cloud: Cloud) -> None:
@@ -37,7 +37,7 @@ async def test_a_snapshot_goes_with_its_disk(cloud: Cloud) -> None:
     await cloud.delete(disk)
     await cloud.disk(2)
     with pytest.raises(SourceGoneError):
-        await cloud.services.pages.properties(disk, taken)
+        await cloud.services.pages.properties(at(disk, taken))
 
 
 async def test_a_snapshot_holds_what_was_there(cloud: Cloud) -> None:
@@ -129,7 +129,7 @@ async def test_own_snapshots_are_listed_oldest_first(cloud: Cloud) -> None:
 async def test_the_snapshots_of_others_are_not_own(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     taken = cloud.services.now().isoformat()
-    metadata = {DISK_METADATA: disk.url, BACKUP_METADATA: "https://other.blob.core.windows.net/x"}
+    metadata = {DISK_METADATA: disk.name, BACKUP_METADATA: "https://other.blob.core.windows.net/x"}
     await cloud.snapshot(disk)
     await cloud.snapshot(disk, {"for": "the-user"})
     await cloud.snapshot(disk, {**metadata, TAKEN_METADATA: taken})
@@ -138,9 +138,9 @@ async def test_the_snapshots_of_others_are_not_own(cloud: Cloud) -> None:
 
 
 async def test_a_snapshot_that_inherits_the_metadata_of_an_own_one_is_not_own(cloud: Cloud) -> None:
-    disk = cloud.disks.blob("disk.vhd")
+    disk = cloud.named("disk.vhd")
     metadata = {
-        DISK_METADATA: disk.url,
+        DISK_METADATA: disk.name,
         BACKUP_METADATA: cloud.services.settings.container.url,
         TAKEN_METADATA: (cloud.services.now() - timedelta(days=1)).isoformat(),
     }
@@ -154,9 +154,9 @@ async def test_a_snapshot_that_inherits_the_metadata_of_an_own_one_is_not_own(cl
 async def test_a_disk_made_of_a_source_snapshot_has_no_snapshots_of_its_own(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     taken = await cloud.services.disks.take_snapshot(disk)
-    made = cloud.disks.blob("disk2.vhd")
-    await cloud.copy_over(made, Version(disk, taken))
-    assert (await cloud.target(made)).metadata[DISK_METADATA] == disk.url
+    made = cloud.named("disk2.vhd")
+    await cloud.copy_over(made, at(disk, taken))
+    assert (await cloud.target(made)).metadata[DISK_METADATA] == disk.name
     await cloud.snapshot(made)
     assert await cloud.services.disks.own_snapshots(made) == []
     assert await cloud.services.disks.own_snapshots(disk) == [taken]
@@ -167,7 +167,7 @@ async def test_a_pattern_stands_for_the_blobs_that_match_it_in_its_container(clo
     disks = [await cloud.disk(1, name=name) for name in ("disk2.vhd", "disk/a.vhd", "disk.vhd", "disk.txt", "old.vhd")]
     await cloud.make(cloud.lab.blob("disk.vhd"), 1)
     await cloud.snapshot(disks[0])
-    assert await cloud.services.disks.matching(pattern) == [disks[2], disks[1], disks[0]]
+    assert await cloud.services.disks.find(pattern) == [disks[2], disks[1], disks[0]]
 
 
 async def test_no_snapshot_is_taken_of_a_disk_that_is_gone(cloud: Cloud) -> None:
@@ -184,7 +184,7 @@ async def test_no_snapshot_is_taken_of_a_disk_that_is_gone(cloud: Cloud) -> None
 async def test_a_disk_with_an_unusual_name_is_like_any_other(cloud: Cloud) -> None:
     (pattern,) = cloud.services.settings.source_disks
     disk = await cloud.disk(1, name="disk/1 ü%2F+&=;#?~!'.vhd")
-    assert await cloud.services.disks.matching(pattern) == [disk]
+    assert await cloud.services.disks.find(pattern) == [disk]
     taken = await cloud.services.disks.take_snapshot(disk)
     await cloud.write(disk, 0, 2)
     assert await cloud.services.disks.own_snapshots(disk) == [taken]
@@ -194,20 +194,28 @@ async def test_a_disk_with_an_unusual_name_is_like_any_other(cloud: Cloud) -> No
     backup = cloud.services.backups.address(disk)
     await cloud.services.blobs.put_from_url(backup, pages_of(0, 1), await cloud.source(disk, taken), RUN)
     assert await cloud.content(backup) == [1]
-    assert [found.url async for found in cloud.services.backups.blobs()] == [backup.url]
-    await cloud.copy_over(backup, Version(disk, ""), {DISK_METADATA: disk.url}, RUN)
+    assert [found.blob async for found in cloud.services.backups.blobs()] == [backup]
+    await cloud.copy_over(backup, at(disk), {DISK_METADATA: disk.name}, RUN)
     assert await cloud.content(backup) == [2]
     await cloud.services.disks.delete_snapshot(disk, taken)
     assert await cloud.services.disks.own_snapshots(disk) == []
 
 
+async def test_a_disk_is_there_until_it_is_deleted(cloud: Cloud) -> None:
+    disk = await cloud.disk(1)
+    assert await cloud.services.disks.is_there(disk)
+    await cloud.delete(disk)
+    assert not await cloud.services.disks.is_there(disk)
+
+
 async def test_a_snapshot_in_an_account_that_keeps_versions_tells_so(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
+    assert cloud.services.disks.notice(disk) is None
     await cloud.services.disks.take_snapshot(disk)
-    assert cloud.services.disks.versioned == {disk: False}
+    assert cloud.services.disks.notice(disk) == ""
     cloud.turn_versioning_on(disk)
     await cloud.services.disks.take_snapshot(disk)
-    assert cloud.services.disks.versioned == {disk: True}
+    assert cloud.services.disks.notice(disk) == versions_kept(disk.address)
 
 
 async def test_a_snapshot_of_a_backup_blob_in_an_account_that_keeps_versions_tells_so(cloud: Cloud) -> None:

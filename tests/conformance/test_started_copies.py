@@ -5,13 +5,12 @@ from datetime import timedelta
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from shared.azure.blobs.reading import Version
 from shared.errors import CopyRefusedError, LeaseLostError
 from shared.limits import PAGE
 from shared.model.blob import CopyStage
 from shared.model.names import COPY_METADATA
 from shared.pages.copying import COPY_REFUSED_FOR, BlobCopy, look_at_copy, settle_copy, start_copy
-from tests.conformance.clouds import RUN, Cloud
+from tests.conformance.clouds import RUN, Cloud, at
 from tests.conformance.in_memory import SimulatedCloud
 
 MARK = "restore/1"
@@ -24,7 +23,7 @@ async def test_a_copy_within_an_account_is_started_with_a_signature_or_without(c
     if signed:
         cloud.want_signatures()
     held = cloud.hold(target)
-    await start_copy(cloud.services, BlobCopy(target, MARK, 2 * PAGE), Version(disk, taken), {}, etag=None)
+    await start_copy(cloud.services, BlobCopy(target, MARK, 2 * PAGE), at(disk, taken), {}, etag=None)
     await held.finish()
     assert await cloud.content(target) == [1, 2]
 
@@ -34,7 +33,7 @@ async def test_a_copy_of_what_is_gone_is_not_started(cloud: Cloud) -> None:
     taken = await cloud.services.disks.take_snapshot(disk)
     await cloud.services.disks.delete_snapshot(disk, taken)
     with pytest.raises((CopyRefusedError, HttpResponseError)):
-        await start_copy(cloud.services, BlobCopy(target, MARK, 2 * PAGE), Version(disk, taken), {}, etag=None)
+        await start_copy(cloud.services, BlobCopy(target, MARK, 2 * PAGE), at(disk, taken), {}, etag=None)
     assert await cloud.services.pages.look(target) is None
 
 
@@ -45,8 +44,8 @@ async def test_a_source_that_fails_is_asked_for_a_minute_and_a_busy_one_for_five
     cloud = in_memory
     disk = await cloud.disk(1, 2)
     await cloud.backup(disk, 2)
-    backup, began = Version(cloud.services.backups.address(disk), ""), cloud.services.now()
-    copy = BlobCopy(cloud.disks.blob("new.vhd"), MARK, 2 * PAGE)
+    backup, began = at(cloud.services.backups.address(disk), ""), cloud.services.now()
+    copy = BlobCopy(cloud.named("new.vhd").address, MARK, 2 * PAGE)
     cloud.refuse_source(status)
     with pytest.raises(HttpResponseError):
         await start_copy(cloud.services, copy, backup, {}, etag=None)
@@ -57,7 +56,7 @@ async def test_a_copy_is_looked_at_to_its_end_and_settled_once(cloud: Cloud) -> 
     disk, copy = await cloud.disk(1, 2), BlobCopy(cloud.lab.blob("new.vhd"), MARK, 2 * PAGE)
     assert (await look_at_copy(cloud.services, copy)).stage is CopyStage.NOT_STARTED
     held = cloud.hold(copy.target)
-    await start_copy(cloud.services, copy, Version(disk, ""), {"a": "b"}, etag=None)
+    await start_copy(cloud.services, copy, at(disk), {"a": "b"}, etag=None)
     assert (await look_at_copy(cloud.services, copy)).stage is CopyStage.UNDER_WAY
     await held.finish()
     made = (await look_at_copy(cloud.services, copy)).succeeded
@@ -75,7 +74,7 @@ async def test_a_copy_that_was_not_under_its_lease_all_the_time_is_not_settled(c
     copy = BlobCopy(cloud.services.backups.address(disk), MARK, 2 * PAGE, RUN)
     etag = await cloud.leased_backup(disk, 2)
     held = cloud.hold(copy.target)
-    await start_copy(cloud.services, copy, Version(disk, ""), {}, etag=etag)
+    await start_copy(cloud.services, copy, at(disk), {}, etag=etag)
     await held.finish()
     await cloud.break_lease(copy.target)
     made = (await look_at_copy(cloud.services, copy)).succeeded

@@ -28,19 +28,19 @@ async def test_a_disk_is_deleted_of_the_etag_that_was_found_only(cloud: Cloud) -
     etag = await cloud.etag(disk)
     await cloud.write(disk, 0, 2)
     with pytest.raises(NotAsLeftError):
-        await cloud.services.blobs.delete(disk, etag)
-    await cloud.services.blobs.delete(disk, await cloud.etag(disk))
-    assert await cloud.services.pages.look(disk) is None
+        await cloud.services.blobs.delete(disk.address, etag)
+    await cloud.services.blobs.delete(disk.address, await cloud.etag(disk))
+    assert await cloud.services.pages.look(disk.address) is None
 
 
 async def test_a_disk_deleted_twice_is_gone(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
-    await cloud.services.blobs.delete(disk, etag)
+    await cloud.services.blobs.delete(disk.address, etag)
     # Azurite finds that what is gone has another ETag, where the service finds that it is gone.
     with contextlib.suppress(NotAsLeftError):
-        await cloud.services.blobs.delete(disk, etag)
-    assert await cloud.services.pages.look(disk) is None
+        await cloud.services.blobs.delete(disk.address, etag)
+    assert await cloud.services.pages.look(disk.address) is None
 
 
 async def test_a_disk_that_has_snapshots_is_not_deleted(cloud: Cloud) -> None:
@@ -48,10 +48,10 @@ async def test_a_disk_that_has_snapshots_is_not_deleted(cloud: Cloud) -> None:
     taken = await cloud.snapshot(disk)
     etag = await cloud.etag(disk)
     with pytest.raises(NotAsLeftError):
-        await cloud.services.blobs.delete(disk, etag)
+        await cloud.services.blobs.delete(disk.address, etag)
     assert await cloud.content(disk, taken) == [1]
     await cloud.services.disks.delete_snapshot(disk, taken)
-    await cloud.services.blobs.delete(disk, etag)
+    await cloud.services.blobs.delete(disk.address, etag)
     with pytest.raises(SourceGoneError):
         await cloud.etag(disk)
 
@@ -59,9 +59,9 @@ async def test_a_disk_that_has_snapshots_is_not_deleted(cloud: Cloud) -> None:
 async def test_a_leased_disk_is_deleted_under_its_lease(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
-    await cloud.services.leases.acquire(disk, RUN, etag)
-    await cloud.services.blobs.delete(disk, etag, RUN)
-    assert await cloud.services.pages.look(disk) is None
+    await cloud.services.leases.acquire(disk.address, RUN, etag)
+    await cloud.services.blobs.delete(disk.address, etag, RUN)
+    assert await cloud.services.pages.look(disk.address) is None
 
 
 async def test_what_is_emptied_has_no_pages_and_says_what_it_was(cloud: Cloud) -> None:
@@ -101,18 +101,18 @@ async def test_a_blob_that_has_snapshots_keeps_its_pages(cloud: Cloud) -> None:
     disk = await cloud.disk(1, 2)
     await cloud.snapshot(disk)
     found = await cloud.target(disk)
-    assert await cloud.services.blobs.empty(disk, found) == found.etag
+    assert await cloud.services.blobs.empty(disk.address, found) == found.etag
     assert await cloud.content(disk) == [1, 2]
 
 
 async def test_a_leased_disk_is_emptied_under_its_lease_only(cloud: Cloud) -> None:
     disk = await cloud.disk(1, 2)
-    await cloud.services.leases.acquire(disk, RUN, await cloud.etag(disk))
+    await cloud.services.leases.acquire(disk.address, RUN, await cloud.etag(disk))
     found = await cloud.target(disk)
     for lease in (None, LATER_RUN):
-        assert await cloud.services.blobs.empty(disk, found, lease) == found.etag
+        assert await cloud.services.blobs.empty(disk.address, found, lease) == found.etag
     assert await cloud.content(disk) == [1, 2]
-    assert await cloud.services.blobs.empty(disk, found, RUN) != found.etag
+    assert await cloud.services.blobs.empty(disk.address, found, RUN) != found.etag
     assert await cloud.size(disk) == 0
 
 
@@ -120,4 +120,4 @@ async def test_what_is_gone_is_not_emptied(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     found = await cloud.target(disk)
     await cloud.delete(disk)
-    assert await cloud.services.blobs.empty(disk, found) == found.etag
+    assert await cloud.services.blobs.empty(disk.address, found) == found.etag

@@ -9,6 +9,7 @@ from shared.errors import OtherDiskError
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import point_metadata
+from shared.model.disk import Disk, PageBlobDisk
 from shared.model.messages import RunMessage
 from shared.model.names import DISK_METADATA
 from shared.model.point import PointState, RecoveryPoint
@@ -23,19 +24,21 @@ from tests.conformance.on_azurite import AzuriteCloud
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def elsewhere(disk: BlobAddress) -> BlobAddress:
+def elsewhere(disk: PageBlobDisk) -> PageBlobDisk:
     """Give the disk of the same account, container and name in another cloud."""
-    return BlobAddress(f"https://{disk.account}.blob.core.chinacloudapi.cn", disk.account, disk.container, disk.blob)
+    address = disk.address
+    service = f"https://{address.account}.blob.core.chinacloudapi.cn"
+    return PageBlobDisk(BlobAddress(service, address.account, address.container, address.blob))
 
 
 async def test_the_record_of_a_disk_of_the_same_name_on_another_service_is_not_its_own(cloud: Cloud) -> None:
     records, disk = cloud.services.records, await cloud.disk(1)
-    record = DiskRecord(disk=disk.url, backup_blob="")
+    record = DiskRecord(disk=disk, backup_blob=cloud.services.backups.address(disk))
     await records.put(disk, record, None)
     with pytest.raises(OtherDiskError, match="has the record"):
         await records.get(elsewhere(disk))
     with pytest.raises(OtherDiskError):
-        await records.update(elsewhere(disk), lambda found: replace(found, disk=elsewhere(disk).url))
+        await records.update(elsewhere(disk), lambda found: replace(found, disk=elsewhere(disk)))
     found = await records.get(disk)
     assert found
     assert found[0] == record
@@ -43,8 +46,8 @@ async def test_the_record_of_a_disk_of_the_same_name_on_another_service_is_not_i
 
 async def test_a_record_under_another_spelling_of_the_url_is_the_disks_own(cloud: Cloud) -> None:
     records, disk = cloud.services.records, await cloud.disk(1)
-    typed = disk.url.replace("http", "HTTP").replace("disk.vhd", "%64isk.vhd")
-    await records.put(disk, DiskRecord(disk=typed, backup_blob=""), None)
+    typed = disk.name.replace("http", "HTTP").replace("disk.vhd", "%64isk.vhd")
+    await records.put(disk, DiskRecord(disk=Disk.parse(typed), backup_blob=cloud.services.backups.address(disk)), None)
     assert await records.get(disk) is not None
     assert await records.disks() == {**await records.disks(), disk: False}
 
@@ -52,7 +55,7 @@ async def test_a_record_under_another_spelling_of_the_url_is_the_disks_own(cloud
 async def test_the_backup_blob_of_another_disk_is_not_its_own(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     backup = cloud.services.backups.address(disk)
-    await cloud.services.blobs.create(backup, PAGE, {DISK_METADATA: disk.url.replace("disk.vhd", "%64isk.vhd")})
+    await cloud.services.blobs.create(backup, PAGE, {DISK_METADATA: disk.name.replace("disk.vhd", "%64isk.vhd")})
     assert await own_backup_blob(cloud.services, disk)
     with pytest.raises(OtherDiskError, match="is that of another disk"):
         await own_backup_blob(cloud.services, elsewhere(disk))
@@ -64,7 +67,7 @@ async def test_a_rebuilt_catalogue_takes_no_recovery_points_of_another_disk(clou
     etag = await cloud.leased_backup(disk, 1)
     times = {}
     for number, of in enumerate((elsewhere(disk), disk)):
-        run = RunMessage(disk=of.url, run=f"2026-11-22T12:00:0{number}.1234567Z")
+        run = RunMessage(disk=of, run=f"2026-11-22T12:00:0{number}.1234567Z")
         times[of] = run.run
         await services.snapshots.take(backup, etag, point_metadata(run, Kind.INCREMENTAL, etag), RUN)
     await rebuild_catalogue(services)
@@ -78,13 +81,11 @@ async def test_only_page_blobs_match_a_pattern(on_azurite: AzuriteCloud) -> None
     (pattern,) = on_azurite.services.settings.source_disks
     disk = await on_azurite.disk(1)
     await on_azurite.make_block_blob(on_azurite.disks.blob("disk.1.vhd"))
-    disks, other = on_azurite.services.disks, on_azurite.disks.blob("disk.1.vhd")
-    assert await disks.matching(pattern) == [disk]
-    assert [await disks.is_page_blob(blob) for blob in (disk, other)] == [True, False]
-    assert await disks.is_page_blob(on_azurite.disks.blob("disk.1.vh")), (
-        "it is not there, and a longer name tells nothing"
-    )
-    assert await disks.is_page_blob(on_azurite.disks.blob("e.vhd"))
+    disks, other = on_azurite.services.disks, on_azurite.named("disk.1.vhd")
+    assert await disks.find(pattern) == [disk]
+    assert [await disks.is_disk(blob) for blob in (disk, other)] == [True, False]
+    assert await disks.is_disk(on_azurite.named("disk.1.vh")), "it is not there, and a longer name tells nothing"
+    assert await disks.is_disk(on_azurite.named("e.vhd"))
 
 
 async def test_a_recovery_point_that_a_list_leaves_out_is_not_called_damaged_unless_it_is_gone(
@@ -101,7 +102,7 @@ async def test_a_recovery_point_that_a_list_leaves_out_is_not_called_damaged_unl
             time=time,
             kind=Kind.FULL,
             reason="",
-            backup_blob=services.backups.address(disk).url,
+            backup_blob=services.backups.address(disk),
             backup_snapshot=time,
             size=PAGE,
             started=NOON,
@@ -111,7 +112,7 @@ async def test_a_recovery_point_that_a_list_leaves_out_is_not_called_damaged_unl
     ]
     await services.records.add_points(disk, points)
 
-    async def nothing(_disk: BlobAddress) -> set[str]:
+    async def nothing(_disk: PageBlobDisk) -> set[str]:
         return set()
 
     monkeypatch.setattr(services.snapshots, "times", nothing)

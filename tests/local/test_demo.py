@@ -16,7 +16,9 @@ from azure.storage.blob.aio import BlobServiceClient
 from infra.local.disks.disk_image import e2fsprogs_is_installed
 from infra.local.disks.vhd import MIB, make_footer
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, BLOB_API_VERSION, DISKS
-from shared.model.names import SOURCE_SNAPSHOT_METADATA, restored_disk_name
+from shared.model.addresses import BlobAddress
+from shared.model.disk import PageBlobDisk
+from shared.model.names import SOURCE_SNAPSHOT_METADATA
 from tests.local.programs import children, command_of, is_running, left_in, run, running
 
 DEMO = "infra.local.demo"
@@ -146,8 +148,9 @@ async def take_the_restores_place(printed: str) -> str:
             for account in (BACKUPS, DISKS)
         ]
         found = backups.get_container_client(BACKUP_CONTAINER).list_blobs(include=["snapshots", "metadata"])
+        own = PageBlobDisk(BlobAddress.parse(disks.get_blob_client("vhds", "own-disk.vhd").url))
         point = min([blob.metadata[SOURCE_SNAPSHOT_METADATA] async for blob in found if blob.snapshot])
-        blob = disks.get_blob_client("vhds", restored_disk_name("own-disk.vhd", point))
+        blob = disks.get_blob_client("vhds", own.restored(point).address.blob)
         await blob.create_page_blob(512)
         return str(blob.url)
 

@@ -71,7 +71,7 @@ async def test_what_it_says_to_type_with_az_asks_for_the_same_restore(temporary:
     typed = shlex.split(az)
     assert typed[:6] == ["az", "storage", "message", "put", "--queue-name", "restore-requests"]
     assert typed[6:] == ["--content", shlex.split(without_az)[-1]]
-    assert RestoreRequest.read(typed[-1].encode()).disk.endswith("/disks/vhds/example.vhd")
+    assert RestoreRequest.read(typed[-1].encode()).disk.name.endswith("/disks/vhds/example.vhd")
 
 
 async def read_until(text: str, *commands: str) -> str:

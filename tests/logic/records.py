@@ -6,6 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk, PageBlobDisk
 from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.job import JobKind, Stage
 from shared.model.point import PointState, RecoveryPoint
@@ -27,7 +29,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RUN = OpenRun(snapshot=SNAPSHOT, size=64 * GIB, started=NOON, progressed=NOON, checked=NOON)
 """A run whose source snapshot has been taken, and no more."""
 
-NEW = DiskRecord(disk=DISK, backup_blob=BACKUP, run=RUN)
+NEW = DiskRecord(disk=Disk.parse(DISK), backup_blob=BlobAddress.parse(BACKUP), run=RUN)
 """The record of a disk in its first run."""
 
 BACKED_UP = replace(
@@ -43,9 +45,9 @@ BACKED_UP = replace(
 RESTORE = Restore(
     restore="6f3c1d2e",
     state=Stage.PROVING,
-    disk=DISK,
+    disk=Disk.parse(DISK),
     point="latest",
-    target="https://disks.blob.core.windows.net/vhds/restored.vhd",
+    target=PageBlobDisk(BlobAddress.parse("https://disks.blob.core.windows.net/vhds/restored.vhd")),
     recovery_point=BASE,
     size=64 * GIB,
     backup_etag=ETAG,
@@ -62,7 +64,7 @@ INSPECTION = Inspection(
     inspection="6f3c1d2e",
     task=JobKind.DRILL,
     state=Stage.COMPARING,
-    disk=DISK,
+    disk=Disk.parse(DISK),
     recovery_point=BASE,
     size=64 * GIB,
     bytes_total=64 * GIB,
@@ -79,6 +81,9 @@ INSPECTION = Inspection(
 _counts = st.integers(0, 2**63 - 1)
 _durations = st.floats(0, allow_infinity=False)
 _texts = st.text(st.characters(codec="utf-8"), max_size=20)
+_names = st.text(st.sampled_from("aZ09 ü%-_.*|💾"), min_size=1, max_size=20).map(lambda name: f"{name}.vhd")
+_blobs = _names.map(BlobAddress.parse(BACKUP).parent.blob)
+_disks = _names.map(BlobAddress.parse(DISK).parent.blob).map(PageBlobDisk)
 _times = st.datetimes(timezones=st.just(UTC))
 
 
@@ -129,8 +134,8 @@ def records() -> st.SearchStrategy[DiskRecord]:
     """Records with any values, with and without an open run."""
     return st.builds(
         DiskRecord,
-        disk=_texts,
-        backup_blob=_texts,
+        disk=_disks,
+        backup_blob=_blobs,
         base_snapshot=_texts,
         base_size=_counts,
         backup_etag=_texts,
@@ -139,7 +144,7 @@ def records() -> st.SearchStrategy[DiskRecord]:
         resync_reason=_texts,
         run=st.none() | runs(),
         restore=_texts,
-        restore_of=_texts,
+        restore_of=st.none() | _disks,
         adopted=st.booleans(),
         first_tick=st.none() | _times,
         last_tick=st.none() | _times,
@@ -168,7 +173,7 @@ def points() -> st.SearchStrategy[RecoveryPoint]:
         kind=st.sampled_from(Kind),
         reason=_texts,
         source_snapshot=_texts,
-        backup_blob=_texts,
+        backup_blob=st.none() | _blobs,
         backup_snapshot=_texts,
         size=_counts,
         bytes_written=_counts,
@@ -195,7 +200,7 @@ def inspections() -> st.SearchStrategy[Inspection]:
         task=st.sampled_from(INSPECTION_KINDS),
         state=st.sampled_from(Stage),
         reason=_texts,
-        disk=_texts,
+        disk=st.none() | _disks,
         point=_texts,
         recovery_point=_texts,
         size=_counts,
@@ -227,11 +232,12 @@ def restores() -> st.SearchStrategy[Restore]:
         restore=_texts,
         state=st.sampled_from(Stage),
         reason=_texts,
-        disk=_texts,
+        disk=st.none() | _disks,
         point=_texts,
         overwrite=st.booleans(),
         allow_damaged=st.booleans(),
-        target=_texts,
+        asked_target=st.none() | _disks,
+        target=st.none() | _disks,
         recovery_point=_texts,
         copied_from=_texts,
         copying=_texts,

@@ -12,6 +12,7 @@ from shared.azure.tables.rows import from_properties, from_row, to_properties, t
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.catalogue import FoundPoint, StoredBlob, found_point, rebuilt
+from shared.model.disk import Disk
 from shared.model.names import (
     COPY_METADATA,
     DISK_METADATA,
@@ -21,7 +22,6 @@ from shared.model.names import (
     RESTORE_METADATA,
     RUN_METADATA,
     SOURCE_SNAPSHOT_METADATA,
-    full_copy_name,
 )
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord
@@ -74,13 +74,23 @@ a_few = settings(max_examples=100, deadline=None)
 
 def snapshot_of_backup(metadata: Mapping[str, str] = OF_A_RUN, url: str = BACKUP) -> StoredBlob:
     return StoredBlob(
-        url=url, snapshot=BACKUP_SNAPSHOT, size=64 * GIB, metadata=metadata, copy_status="", modified=NOON
+        blob=BlobAddress.parse(url),
+        snapshot=BACKUP_SNAPSHOT,
+        size=64 * GIB,
+        metadata=metadata,
+        copy_status="",
+        modified=NOON,
     )
 
 
 def copied_blob(metadata: Mapping[str, str] = OF_A_COPY, status: str = "success", snapshot: str = "") -> StoredBlob:
     return StoredBlob(
-        url=COPY_URL, snapshot=snapshot, size=64 * GIB, metadata=metadata, copy_status=status, modified=SEALED
+        blob=BlobAddress.parse(COPY_URL),
+        snapshot=snapshot,
+        size=64 * GIB,
+        metadata=metadata,
+        copy_status=status,
+        modified=SEALED,
     )
 
 
@@ -115,10 +125,9 @@ def test_the_metadata_is_what_earlier_backups_say() -> None:
 def test_a_snapshot_that_says_what_it_is_of_is_a_recovery_point(kind: Kind) -> None:
     again = found(snapshot_of_backup(OF_A_RUN | {KIND_METADATA: kind.value}))
     point = again.point
-    assert (again.disk, again.plan, again.etag) == (DISK, 2, ETAG)
-    assert again.address == BlobAddress.parse(DISK)
+    assert (again.disk, again.plan, again.etag) == (Disk.parse(DISK), 2, ETAG)
     assert (point.time, point.source_snapshot, point.kind) == (SNAPSHOT, SNAPSHOT, kind)
-    assert (point.backup_blob, point.backup_snapshot, point.size) == (BACKUP, BACKUP_SNAPSHOT, 64 * GIB)
+    assert (str(point.backup_blob), point.backup_snapshot, point.size) == (BACKUP, BACKUP_SNAPSHOT, 64 * GIB)
     assert (point.sealed, point.reason) == (SEALED, "the catalogue was rebuilt")
     assert point.started == NOON + timedelta(microseconds=123456)
     assert point.duration_seconds == (point.sealed - point.started).total_seconds()
@@ -127,9 +136,9 @@ def test_a_snapshot_that_says_what_it_is_of_is_a_recovery_point(kind: Kind) -> N
 def test_a_copy_that_has_succeeded_and_says_what_it_is_of_is_a_recovery_point() -> None:
     again = found(copied_blob())
     point = again.point
-    assert (again.disk, again.plan, again.etag) == (DISK, 0, "")
+    assert (again.disk, again.plan, again.etag) == (Disk.parse(DISK), 0, "")
     assert (point.time, point.kind, point.copying) == (SNAPSHOT, Kind.FULL, "Copy Blob")
-    assert (point.backup_blob, point.backup_snapshot, point.size) == (COPY_URL, "", 64 * GIB)
+    assert (str(point.backup_blob), point.backup_snapshot, point.size) == (COPY_URL, "", 64 * GIB)
     assert point.sealed == SEALED
 
 
@@ -141,22 +150,22 @@ def test_a_recovery_point_is_found_again_where_its_record_said_it_was() -> None:
 
 
 def test_a_full_copy_is_found_again_where_its_record_said_it_was() -> None:
-    was = full_copy(BACKED_UP, COPY_URL, 64 * GIB, SEALED)
-    assert BlobAddress.parse(COPY_URL).blob == full_copy_name(BlobAddress.parse(DISK), SNAPSHOT)
+    was = full_copy(BACKED_UP, BlobAddress.parse(COPY_URL), 64 * GIB, SEALED)
+    assert BlobAddress.parse(COPY_URL).blob == Disk.parse(DISK).full_copy_name(SNAPSHOT)
     assert_same_place(found(copied_blob()).point, was)
 
 
 def test_the_point_of_a_restored_disk_is_found_again_where_its_record_said_it_was() -> None:
-    target = RESTORE.target_address
+    target = RESTORE.known_target
     backup = BlobAddress.parse(f"{BACKUPS}/disks/vhds/restored.vhd")
     metadata = OF_A_RUN | {
-        DISK_METADATA: target.url,
+        DISK_METADATA: target.name,
         PLAN_METADATA: "0",
         SOURCE_SNAPSHOT_METADATA: RESTORE.target_snapshot,
         KIND_METADATA: "restore",
     }
     again = found(snapshot_of_backup(metadata, backup.url))
-    assert again.address == target
+    assert again.disk == target
     assert_same_place(again.point, restored_point(RESTORE, backup, BACKUP_SNAPSHOT, SEALED))
 
 
@@ -218,7 +227,14 @@ def test_a_copy_that_tells_no_more_of_its_source_is_a_recovery_point_unless_it_i
 )
 @pytest.mark.parametrize("status", ["", "success"])
 def test_a_backup_blob_itself_is_no_recovery_point(metadata: dict[str, str], status: str) -> None:
-    stored = StoredBlob(url=BACKUP, snapshot="", size=64 * GIB, metadata=metadata, copy_status=status, modified=SEALED)
+    stored = StoredBlob(
+        blob=BlobAddress.parse(BACKUP),
+        snapshot="",
+        size=64 * GIB,
+        metadata=metadata,
+        copy_status=status,
+        modified=SEALED,
+    )
     assert found_point(stored) is None
 
 
@@ -261,7 +277,7 @@ def test_metadata_that_makes_no_sense_is_no_recovery_point(name: str, broken: st
 def test_any_metadata_can_be_looked_at(metadata: dict[str, str]) -> None:
     for stored in (snapshot_of_backup(OF_A_RUN | metadata), copied_blob(OF_A_COPY | metadata)):
         again = found_point(stored)
-        assert again is None or again.address == BlobAddress.parse(again.disk)
+        assert again is None or again.disk == Disk.parse(again.disk.name)
 
 
 # --- the record that is made anew
@@ -271,23 +287,23 @@ def test_a_record_made_anew_is_as_the_last_seal_has_left_it() -> None:
     record = with_run(BACKED_UP, kind=Kind.RESYNC, plan=2)
     taken = TakenSnapshot(time=BACKUP_SNAPSHOT, plan=2, etag=ETAG)
     was = sealed(record, recovery_point(record, BACKUP_SNAPSHOT, SEALED), taken)
-    assert rebuilt(BACKUP, found(snapshot_of_backup()), AS_SEALED, adopted=False) == was
+    assert rebuilt(BlobAddress.parse(BACKUP), found(snapshot_of_backup()), AS_SEALED, adopted=False) == was
 
 
 def test_a_restored_disks_record_made_anew_is_as_the_restore_has_left_it() -> None:
-    target, backup = RESTORE.target_address, BlobAddress.parse(f"{BACKUPS}/disks/vhds/restored.vhd")
+    target, backup = RESTORE.known_target, BlobAddress.parse(f"{BACKUPS}/disks/vhds/restored.vhd")
     point = restored_point(RESTORE, backup, BACKUP_SNAPSHOT, SEALED)
-    record = replace(NEW, disk=target.url, backup_blob=backup.url, run=None)
+    record = replace(NEW, disk=target, backup_blob=backup, run=None)
     taken = TakenSnapshot(time=BACKUP_SNAPSHOT, plan=0, etag=ETAG)
     was = adopted(claimed(record, RESTORE), point, taken, is_listed=False)
     metadata = OF_A_RUN | {
-        DISK_METADATA: target.url,
+        DISK_METADATA: target.name,
         PLAN_METADATA: "0",
         SOURCE_SNAPSHOT_METADATA: RESTORE.target_snapshot,
         KIND_METADATA: "restore",
     }
-    again = rebuilt(backup.url, found(snapshot_of_backup(metadata, backup.url)), AS_SEALED, adopted=True)
-    assert again == replace(was, restore="", restore_of="")
+    again = rebuilt(backup, found(snapshot_of_backup(metadata, backup.url)), AS_SEALED, adopted=True)
+    assert again == replace(was, restore="", restore_of=None)
 
 
 @pytest.mark.parametrize(
@@ -303,34 +319,34 @@ def test_a_restored_disks_record_made_anew_is_as_the_restore_has_left_it() -> No
 def test_the_next_run_is_incremental_only_where_the_backup_blob_is_as_the_last_one_has_left_it(
     blob: BlobState | None, kind: Kind
 ) -> None:
-    record = rebuilt(BACKUP, found(snapshot_of_backup()), blob, adopted=False)
+    record = rebuilt(BlobAddress.parse(BACKUP), found(snapshot_of_backup()), blob, adopted=False)
     run = next_run(record, blob)
     assert run.kind is kind
     assert bool(run.reason) is (kind is not Kind.INCREMENTAL)
 
 
 def test_a_blob_written_to_after_the_record_was_made_anew_is_a_resync() -> None:
-    record = rebuilt(BACKUP, found(snapshot_of_backup()), AS_SEALED, adopted=False)
+    record = rebuilt(BlobAddress.parse(BACKUP), found(snapshot_of_backup()), AS_SEALED, adopted=False)
     assert next_run(record, replace(AS_SEALED, etag='"0x8DE29F6"')).kind is Kind.RESYNC
 
 
 def test_a_blob_that_was_not_as_left_is_a_resync_whatever_is_there_then() -> None:
     resized = replace(AS_SEALED, size=64 * GIB + 512)
     for blob in (None, resized, replace(AS_SEALED, etag='"0x8DE29F6"')):
-        record = rebuilt(BACKUP, found(snapshot_of_backup()), blob, adopted=False)
+        record = rebuilt(BlobAddress.parse(BACKUP), found(snapshot_of_backup()), blob, adopted=False)
         assert next_run(record, AS_SEALED).kind is Kind.RESYNC
 
 
 @pytest.mark.parametrize("etag", [ETAG, ""])
 def test_after_a_full_copy_the_next_run_is_never_incremental(etag: str) -> None:
     blob = replace(AS_SEALED, etag=etag) if etag else None
-    record = rebuilt(BACKUP, found(copied_blob()), blob, adopted=False)
+    record = rebuilt(BlobAddress.parse(BACKUP), found(copied_blob()), blob, adopted=False)
     assert next_run(record, blob).kind is (Kind.RESYNC if blob else Kind.FULL)
     assert (record.last_point, record.backup_snapshot) == (SNAPSHOT, "")
 
 
 @pytest.mark.parametrize("is_adopted", [True, False])
 def test_a_record_made_anew_says_whether_its_disk_was_adopted(is_adopted: bool) -> None:
-    record = rebuilt(BACKUP, found(snapshot_of_backup()), AS_SEALED, adopted=is_adopted)
+    record = rebuilt(BlobAddress.parse(BACKUP), found(snapshot_of_backup()), AS_SEALED, adopted=is_adopted)
     assert record.adopted is is_adopted
     assert from_row(DiskRecord, to_row(record)) == record

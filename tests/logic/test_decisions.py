@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from shared.azure.sources.own_snapshots import is_own_snapshot
 from shared.changes.ranges import Effort
-from shared.model.addresses import BlobAddress
+from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.blob import BlobState
+from shared.model.disk import PageBlobDisk
 from shared.model.job import Stage
 from shared.model.point import TakenSnapshot
 from shared.model.record import DiskRecord
@@ -179,12 +180,12 @@ def test_a_run_is_unwatched_by_its_last_check(seconds: int, over: bool) -> None:
 # --- whose a snapshot is
 
 DISK = BlobAddress.parse("https://disks.blob.core.windows.net/vhds/os.vhd")
-CONTAINER = "https://backups.blob.core.windows.net/tidemark"
-METADATA = {"tidemark_disk": DISK.url, "tidemark_backup": CONTAINER, "tidemark_taken": "2026-11-22T12:34:50+00:00"}
+CONTAINER = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark")
+METADATA = {"tidemark_disk": DISK.url, "tidemark_backup": CONTAINER.url, "tidemark_taken": "2026-11-22T12:34:50+00:00"}
 
 
 def test_a_snapshot_that_was_taken_for_the_backup_container_is_tidemarks() -> None:
-    assert is_own_snapshot(DISK, CONTAINER, "2026-11-22T12:34:56.1234567Z", METADATA)
+    assert is_own_snapshot(PageBlobDisk(DISK), CONTAINER, "2026-11-22T12:34:56.1234567Z", METADATA)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ def test_a_snapshot_that_was_taken_for_the_backup_container_is_tidemarks() -> No
     ],
 )
 def test_any_other_snapshot_is_left_alone(time: str, metadata: dict[str, str]) -> None:
-    assert not is_own_snapshot(DISK, CONTAINER, time, metadata)
+    assert not is_own_snapshot(PageBlobDisk(DISK), CONTAINER, time, metadata)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +219,7 @@ def test_a_snapshot_is_tidemarks_however_its_urls_were_spelt(spelt: str) -> None
         "tidemark_disk": f"{spelt.format('disks.blob.core.windows.net')}vhds/o%73.vhd",
         "tidemark_backup": f"{spelt.format('BACKUPS.blob.core.windows.net')}tidemark",
     }
-    assert is_own_snapshot(DISK, CONTAINER, "2026-11-22T12:34:56.1234567Z", metadata)
+    assert is_own_snapshot(PageBlobDisk(DISK), CONTAINER, "2026-11-22T12:34:56.1234567Z", metadata)
 
 
 @settings(max_examples=100, deadline=None)

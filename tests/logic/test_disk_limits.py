@@ -9,9 +9,10 @@ from shared.limits import LARGEST_METADATA, LONGEST_SOURCE
 from shared.model.addresses import BlobAddress
 from shared.model.blob_names import blob_mistake
 from shared.model.catalogue import point_metadata
+from shared.model.disk import PageBlobDisk
 from shared.model.fitness import sendable, unfit, unsendable
 from shared.model.messages import RunMessage
-from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA, backup_blob_name
+from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.model.run import Kind
 from shared.settings import Settings
 from tests.logic.conftest import BACKUPS, VHDS, Load
@@ -27,7 +28,7 @@ NAMES = st.builds(
 
 
 def why_unfit(found: BlobAddress, settings_: Settings) -> str:
-    return unfit(found, settings_.container, settings_.mode_of(found))
+    return unfit(PageBlobDisk(found), settings_.container, settings_.mode_of(PageBlobDisk(found)))
 
 
 def disk(name: str) -> BlobAddress:
@@ -66,10 +67,10 @@ def test_what_is_fit_has_names_and_metadata_that_the_service_takes(name: str) ->
     settings_ = settings_of(f"{VHDS}/os.vhd")
     if why_unfit(disk(name), settings_):
         return
-    backup = settings_.container.blob(backup_blob_name(disk(name)))
+    backup = settings_.container.blob(PageBlobDisk(disk(name)).backup_name)
     assert BlobAddress.parse(backup.url) == backup
     assert len(f"{backup.url}?snapshot={TIME}") <= LONGEST_SOURCE
-    run = RunMessage(disk=disk(name).url, run=TIME)
+    run = RunMessage(disk=PageBlobDisk(disk(name)), run=TIME)
     source = {DISK_METADATA: disk(name).url, BACKUP_METADATA: BACKUPS, TAKEN_METADATA: TIME}
     for metadata in (source, point_metadata(run, Kind.INCREMENTAL, '"0x8D78388918CCD52"')):
         assert unsendable(metadata) == ""

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
+from shared.model.addresses import BlobAddress
 from shared.model.batches import enqueued_again, is_run_stalled
 from shared.model.blob import BlobState
 from shared.model.job import Stage
@@ -40,7 +41,7 @@ def run_of(record: DiskRecord) -> OpenRun:
 
 
 def after_copy(record: DiskRecord) -> DiskRecord:
-    return sealed_copy(record, full_copy(record, COPY, 63 * GIB, LATER))
+    return sealed_copy(record, full_copy(record, BlobAddress.parse(COPY), 63 * GIB, LATER))
 
 
 def next_run(record: DiskRecord, blob: BlobState | None) -> OpenRun:
@@ -53,16 +54,16 @@ def next_run(record: DiskRecord, blob: BlobState | None) -> OpenRun:
 
 
 def test_a_full_copy_is_a_recovery_point_of_the_moment_of_its_source_snapshot() -> None:
-    point = full_copy(COPYING, COPY, 63 * GIB, LATER)
+    point = full_copy(COPYING, BlobAddress.parse(COPY), 63 * GIB, LATER)
     assert (point.time, point.source_snapshot, point.kind, point.reason) == (SNAPSHOT, SNAPSHOT, Kind.FULL, "")
-    assert (point.backup_blob, point.backup_snapshot) == (COPY, "")
+    assert (str(point.backup_blob), point.backup_snapshot) == (COPY, "")
     assert (point.size, point.bytes_written, point.bytes_cleared) == (64 * GIB, 63 * GIB, 0)
     assert (point.write_calls, point.clear_calls, point.batches, point.copying) == (1, 0, 0, "Copy Blob")
     assert (point.started, point.sealed, point.duration_seconds) == (NOON, LATER, 300)
 
 
 def test_a_full_copy_is_read_from_the_table_as_it_was_written() -> None:
-    point = full_copy(COPYING, COPY, 63 * GIB, LATER)
+    point = full_copy(COPYING, BlobAddress.parse(COPY), 63 * GIB, LATER)
     written = to_properties(to_row(point))
     assert None not in written.values()
     assert from_row(RecoveryPoint, from_properties(written)) == point
@@ -70,7 +71,7 @@ def test_a_full_copy_is_read_from_the_table_as_it_was_written() -> None:
 
 def test_a_record_without_an_open_run_has_no_full_copy() -> None:
     with pytest.raises(ValueError, match="no open run"):
-        full_copy(replace(COPYING, run=None), COPY, 1, LATER)
+        full_copy(replace(COPYING, run=None), BlobAddress.parse(COPY), 1, LATER)
 
 
 # --- the record

@@ -9,6 +9,7 @@ import pytest
 from shared.azure.tables.rows import to_row
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.index import (
     COMPLETE_ROW,
     DISKS_FROM,
@@ -23,18 +24,17 @@ from shared.model.index import (
     settled,
     summary,
 )
-from shared.model.names import disk_key
 from shared.model.record import DiskRecord
 from shared.model.run import OpenRun
 from shared.model.schema import SCHEMA
 from shared.model.tick import DueDisk
 
-DISK = BlobAddress.parse("https://disks.blob.core.windows.net/vhds/os.vhd")
+DISK = Disk.parse("https://disks.blob.core.windows.net/vhds/os.vhd")
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TIME = "2026-11-22T12:00:00.0000000Z"
-RECORD = DiskRecord(disk=DISK.url, backup_blob="https://backups.blob.core.windows.net/tidemark/os.vhd")
+RECORD = DiskRecord(disk=DISK, backup_blob=BlobAddress.parse("https://backups.blob.core.windows.net/tidemark/os.vhd"))
 RUN = OpenRun(snapshot=TIME, size=PAGE, started=NOON, progressed=NOON, checked=NOON)
-BUSY = (replace(RECORD, run=RUN), replace(RECORD, restore="6f3c1d2e", restore_of=DISK.url))
+BUSY = (replace(RECORD, run=RUN), replace(RECORD, restore="6f3c1d2e", restore_of=DISK))
 
 
 TICKED = replace(RECORD, first_tick=NOON, last_tick=NOON + timedelta(hours=12), point_tick=NOON, last_point=TIME)
@@ -78,15 +78,15 @@ def test_a_row_is_unsettled_where_it_may_say_what_is_not_so(
 
 
 def test_what_somebody_has_spoilt_counts_as_not_said() -> None:
-    row = {"disk": DISK.url, "adopted": "yes", "first_tick": "noon", "last_tick": NOON}
-    assert said(row) == Summary(disk=DISK.url, last_tick=NOON)
+    row = {"disk": DISK.name, "adopted": "yes", "first_tick": "noon", "last_tick": NOON}
+    assert said(row) == Summary(disk=DISK.name, last_tick=NOON)
     assert said({"disk": 7}) is None
 
 
 def test_the_row_of_a_newer_release_says_that_there_is_a_disk_and_no_more() -> None:
     row = settled(replace(TICKED, adopted=True)) | {"schema": SCHEMA + 1}
     assert not is_settled(row)
-    assert said(row) == Summary(disk=DISK.url, adopted=True, last_point=TIME)
+    assert said(row) == Summary(disk=DISK.name, adopted=True, last_point=TIME)
 
 
 @pytest.mark.parametrize(("row", "told"), [({"schema": SCHEMA}, True), ({"schema": SCHEMA + 1}, True), ({}, False)])
@@ -95,7 +95,7 @@ def test_an_index_of_an_older_schema_is_made_anew(row: dict[str, Any], *, told: 
 
 
 def test_the_rows_of_disks_and_jobs_and_the_mark_are_apart() -> None:
-    key = disk_key(DISK)
+    key = DISK.key
     assert key >= DISKS_FROM
     assert job_key(key, "restore-1").startswith(JOB_PREFIX)
     assert not COMPLETE_ROW.startswith(JOB_PREFIX)

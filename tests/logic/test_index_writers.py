@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.records import RecordConflictError, Records
-from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.index import (
     is_at_rest,
     is_settled,
     settled,
     unsettled,
 )
-from shared.model.names import disk_key
 from shared.model.record import DiskRecord
 from tests.logic.test_index import BUSY, DISK, NOON, RECORD, RUN, TIME
 
@@ -74,7 +73,7 @@ class Rows(IndexRows):
         self._on = table
 
     async def put(self, key: str, values: dict[str, Any]) -> str:
-        assert key == disk_key(DISK)
+        assert key == DISK.key
 
         def effect() -> str:
             self._on.row = values, self._on.etag()
@@ -83,7 +82,7 @@ class Rows(IndexRows):
         return await self._on.send(effect)
 
     async def replace(self, key: str, values: dict[str, Any], etag: str) -> bool:
-        assert key == disk_key(DISK)
+        assert key == DISK.key
 
         def effect() -> bool:
             if self._on.row is None or f"{self._on.row[1]}" != etag:
@@ -100,23 +99,23 @@ class Written(Records):
     def __init__(self, table: Table) -> None:
         self._on, self._index = table, Index(Rows(table))
 
-    async def get(self, disk: BlobAddress) -> tuple[DiskRecord, str] | None:
+    async def get(self, disk: Disk) -> tuple[DiskRecord, str] | None:
         await Turn()
         assert disk == DISK
         return (self._on.record[0], f"{self._on.record[1]}") if self._on.record else None
 
-    async def _put(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
+    async def _put(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
         def effect() -> None:
             if etag != (f"{self._on.record[1]}" if self._on.record else None):
-                raise RecordConflictError(disk.url)
+                raise RecordConflictError(disk.name)
             self._on.record = record, self._on.etag()
 
         await self._on.send(effect)
 
-    async def _delete(self, disk: BlobAddress, etag: str) -> None:
+    async def _delete(self, disk: Disk, etag: str) -> None:
         def effect() -> None:
             if self._on.record and f"{self._on.record[1]}" != etag:
-                raise RecordConflictError(disk.url)
+                raise RecordConflictError(disk.name)
             self._on.record = None
 
         await self._on.send(effect)
@@ -164,7 +163,7 @@ DEEDS = st.lists(st.sampled_from((*CHANGES, "it is made", "it is deleted")), min
 def table_with(record: DiskRecord | None) -> Table:
     table = Table()
     if record:
-        row = settled(record) if is_at_rest(record) else unsettled(DISK.url)
+        row = settled(record) if is_at_rest(record) else unsettled(DISK.name)
         table.record, table.row = (record, table.etag()), (row, table.etag())
     return table
 

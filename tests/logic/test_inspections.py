@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
+from shared.model.disk import Disk
 from shared.model.inspection import (
     INSPECTION_KINDS,
     PARTS_AHEAD,
@@ -24,7 +25,7 @@ from shared.model.job import ENDS, JobKind, Stage, job_row
 from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
 from shared.model.record import DISK_ROW
 from shared.model.run import Kind
-from tests.logic.records import BASE, DISK, GIB, INSPECTION, NOON, SNAPSHOT, inspections
+from tests.logic.records import BASE, DISK, GIB, INSPECTION, NEW, NOON, SNAPSHOT, inspections
 
 SYSTEM_PROPERTIES = {"PartitionKey": "disks|vhds|os.vhd", "RowKey": "drill-6f3c1d2e", "odata.etag": "W/x"}
 LATER = NOON + timedelta(minutes=5)
@@ -73,12 +74,12 @@ def test_what_never_happened_has_no_property() -> None:
 
 @pytest.mark.parametrize("task", INSPECTION_KINDS)
 def test_what_is_asked_for_gives_the_row_of_an_inspection_that_has_done_nothing_yet(task: JobKind) -> None:
-    inspection = Inspection.of("6f3c1d2e", task, DISK, SNAPSHOT, NOON)
+    inspection = Inspection.of("6f3c1d2e", task, Disk.parse(DISK), SNAPSHOT, NOON)
     assert inspection == Inspection(
         inspection="6f3c1d2e",
         task=task,
         state=Stage.REQUESTED,
-        disk=DISK,
+        disk=Disk.parse(DISK),
         point=SNAPSHOT,
         attempt=1,
         requested=NOON,
@@ -86,7 +87,7 @@ def test_what_is_asked_for_gives_the_row_of_an_inspection_that_has_done_nothing_
         progressed=NOON,
         checked=NOON,
     )
-    assert inspection.address.url == DISK
+    assert inspection.known_disk.name == DISK
     assert not inspection.has_ended
 
 
@@ -225,7 +226,7 @@ def a_point(time: str) -> RecoveryPoint:
         time=time,
         kind=Kind.FULL,
         reason="",
-        backup_blob="",
+        backup_blob=NEW.backup_blob,
         backup_snapshot=SNAPSHOT,
         size=GIB,
         started=NOON,

@@ -8,6 +8,8 @@ import pytest
 
 from shared.azure.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
 from shared.limits import LONGEST_NAME
+from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk, PageBlobDisk
 from shared.model.job import JobKind
 from shared.model.messages import (
     BatchMessage,
@@ -22,7 +24,6 @@ from shared.model.messages import (
     RestoreMessage,
     RunMessage,
 )
-from shared.model.names import disk_key, run_id
 from shared.model.schema import SCHEMA
 
 DISK = "https://disks.blob.core.windows.net/vhds/vm%201/os.vhd"
@@ -30,7 +31,9 @@ SNAPSHOT = "2026-11-22T12:34:56.1234567Z"
 RUN = {"disk": DISK, "run": SNAPSHOT}
 BATCH = {**RUN, "number": 3}
 DRILL = {"disk": DISK, "task": "drill", "inspection": "6f3c1d2e"}
-LONGEST_URL = f"https://{'d' * 24}.blob.core.windows.net/{'v' * 63}/{'%F0%9F%92%BE' * LONGEST_NAME}"
+LONGEST = PageBlobDisk(
+    BlobAddress(f"https://{'d' * 24}.blob.core.windows.net", "d" * 24, "v" * 63, "\N{FLOPPY DISK}" * LONGEST_NAME)
+)
 KIB = 1024
 
 
@@ -41,15 +44,15 @@ def body(message: object) -> bytes:
 @pytest.mark.parametrize(
     "message",
     [
-        PlanMessage(disk=DISK, run=SNAPSHOT),
-        PlanMessage(disk=DISK, run=SNAPSHOT, plan=2),
-        BatchMessage(disk=DISK, run=SNAPSHOT, plan=1, number=40_000),
-        FinishMessage(disk=DISK, run=SNAPSHOT),
-        RestoreMessage(disk=DISK, restore="6f3c1d2e"),
-        InspectionMessage(disk=DISK, task=JobKind.VERIFY, inspection=f"before-{SNAPSHOT}"),
-        InspectionMessage(disk=DISK, task=JobKind.DRILL, inspection="6f3c1d2e"),
-        PartMessage(disk=DISK, task=JobKind.VERIFY, inspection="20261122T1200Z", part=0),
-        PartMessage(disk=DISK, task=JobKind.DRILL, inspection="6f3c1d2e", part=8191),
+        PlanMessage(disk=Disk.parse(DISK), run=SNAPSHOT),
+        PlanMessage(disk=Disk.parse(DISK), run=SNAPSHOT, plan=2),
+        BatchMessage(disk=Disk.parse(DISK), run=SNAPSHOT, plan=1, number=40_000),
+        FinishMessage(disk=Disk.parse(DISK), run=SNAPSHOT),
+        RestoreMessage(disk=Disk.parse(DISK), restore="6f3c1d2e"),
+        InspectionMessage(disk=Disk.parse(DISK), task=JobKind.VERIFY, inspection=f"before-{SNAPSHOT}"),
+        InspectionMessage(disk=Disk.parse(DISK), task=JobKind.DRILL, inspection="6f3c1d2e"),
+        PartMessage(disk=Disk.parse(DISK), task=JobKind.VERIFY, inspection="20261122T1200Z", part=0),
+        PartMessage(disk=Disk.parse(DISK), task=JobKind.DRILL, inspection="6f3c1d2e", part=8191),
     ],
 )
 def test_a_message_is_read_as_it_was_sent(message: Message) -> None:
@@ -59,12 +62,12 @@ def test_a_message_is_read_as_it_was_sent(message: Message) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        PlanMessage(disk=LONGEST_URL, run=SNAPSHOT, plan=9999),
-        BatchMessage(disk=LONGEST_URL, run=SNAPSHOT, plan=9999, number=10**6),
-        FinishMessage(disk=LONGEST_URL, run=SNAPSHOT, plan=9999),
-        RestoreMessage(disk=LONGEST_URL, restore="6" * 36),
-        InspectionMessage(disk=LONGEST_URL, task=JobKind.VERIFY, inspection=f"before-{SNAPSHOT}"),
-        PartMessage(disk=LONGEST_URL, task=JobKind.VERIFY, inspection=f"before-{SNAPSHOT}", part=8191),
+        PlanMessage(disk=LONGEST, run=SNAPSHOT, plan=9999),
+        BatchMessage(disk=LONGEST, run=SNAPSHOT, plan=9999, number=10**6),
+        FinishMessage(disk=LONGEST, run=SNAPSHOT, plan=9999),
+        RestoreMessage(disk=LONGEST, restore="6" * 36),
+        InspectionMessage(disk=LONGEST, task=JobKind.VERIFY, inspection=f"before-{SNAPSHOT}"),
+        PartMessage(disk=LONGEST, task=JobKind.VERIFY, inspection=f"before-{SNAPSHOT}", part=8191),
     ],
 )
 def test_a_message_fits_whatever_its_disk_is_named(message: Message) -> None:
@@ -72,14 +75,13 @@ def test_a_message_fits_whatever_its_disk_is_named(message: Message) -> None:
 
 
 def test_a_message_names_its_disk_and_run_by_their_keys() -> None:
-    message = FinishMessage(disk=DISK, run=SNAPSHOT)
-    assert message.address.blob == "vm 1/os.vhd"
-    assert message.disk_key == disk_key(message.address)
-    assert message.run_id == run_id(message.address, SNAPSHOT)
+    message = FinishMessage(disk=Disk.parse(DISK), run=SNAPSHOT)
+    assert message.disk.backup_name.endswith("/vm 1/os.vhd")
+    assert message.run_id == message.disk.run_id(SNAPSHOT)
 
 
 def test_a_message_of_a_first_plan_may_leave_its_number_out() -> None:
-    assert PlanMessage.read(body(RUN)) == PlanMessage(disk=DISK, run=SNAPSHOT, plan=0)
+    assert PlanMessage.read(body(RUN)) == PlanMessage(disk=Disk.parse(DISK), run=SNAPSHOT, plan=0)
 
 
 @pytest.mark.parametrize(
@@ -130,8 +132,8 @@ def test_a_refusal_does_not_repeat_what_was_sent() -> None:
 
 
 def test_the_message_of_a_restore_names_the_disk_whose_point_is_restored() -> None:
-    message = RestoreMessage(disk=DISK, restore="6f3c1d2e")
-    assert message.address.url == DISK
+    message = RestoreMessage(disk=Disk.parse(DISK), restore="6f3c1d2e")
+    assert message.disk.name == DISK
     assert json.loads(message.body) == {
         "schema": SCHEMA,
         "disk": DISK,
@@ -148,8 +150,8 @@ def test_a_refusal_does_not_repeat_what_was_sent_to_a_restore() -> None:
 
 
 def test_the_message_of_an_inspection_names_the_disk_whose_point_is_inspected() -> None:
-    message = PartMessage(disk=DISK, task=JobKind.DRILL, inspection="6f3c1d2e", part=7)
-    assert message.address.url == DISK
+    message = PartMessage(disk=Disk.parse(DISK), task=JobKind.DRILL, inspection="6f3c1d2e", part=7)
+    assert message.disk.name == DISK
     assert json.loads(message.body) == {"schema": SCHEMA, **DRILL, "part": 7}
 
 

@@ -9,17 +9,8 @@ from hypothesis import strategies as st
 
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.blob_names import blob_mistake
-from shared.model.names import (
-    SCRATCH_PREFIX,
-    backup_blob_name,
-    disk_key,
-    full_copy_name,
-    lease_id,
-    restore_lease_id,
-    restored_disk_name,
-    run_id,
-    scratch_name,
-)
+from shared.model.disk import PageBlobDisk
+from shared.model.names import SCRATCH_PREFIX, lease_id, restore_lease_id
 
 SNAPSHOT = "2026-11-22T12:34:56.1234567Z"
 NEXT_SNAPSHOT = "2026-11-22T12:34:56.1234568Z"
@@ -39,7 +30,7 @@ def disk(blob: str, container: str = "vhds", account: str = "disks") -> BlobAddr
 @a_few
 @given(ALIKE, ALIKE)
 def test_disks_with_names_that_are_alike_have_different_keys(one: str, other: str) -> None:
-    assert (disk_key(disk(one)) == disk_key(disk(other))) == (one == other)
+    assert (PageBlobDisk(disk(one)).key == PageBlobDisk(disk(other)).key) == (one == other)
 
 
 @pytest.mark.parametrize(
@@ -57,22 +48,22 @@ def test_disks_with_names_that_are_alike_have_different_keys(one: str, other: st
     ],
 )
 def test_different_disks_have_different_keys_and_runs_and_leases(one: BlobAddress, other: BlobAddress) -> None:
-    runs = run_id(one, SNAPSHOT), run_id(other, SNAPSHOT)
-    assert disk_key(one) != disk_key(other)
+    runs = PageBlobDisk(one).run_id(SNAPSHOT), PageBlobDisk(other).run_id(SNAPSHOT)
+    assert PageBlobDisk(one).key != PageBlobDisk(other).key
     assert runs[0] != runs[1]
     assert lease_id(runs[0], 0) != lease_id(runs[1], 0)
 
 
 def test_a_shortened_key_is_not_that_of_a_disk_so_named() -> None:
-    shortened = disk_key(disk("a#b")).removeprefix("disks|vhds|")
+    shortened = PageBlobDisk(disk("a#b")).key.removeprefix("disks|vhds|")
     assert shortened.startswith("a_b")
-    assert disk_key(disk(shortened)) != disk_key(disk("a#b"))
+    assert PageBlobDisk(disk(shortened)).key != PageBlobDisk(disk("a#b")).key
 
 
 @a_few
 @given(st.one_of(ANY, ALIKE.map(lambda part: part * 200)))
 def test_the_table_service_takes_every_key(blob: str) -> None:
-    key = f"{run_id(disk(blob), SNAPSHOT)}|9999"
+    key = f"{PageBlobDisk(disk(blob)).run_id(SNAPSHOT)}|9999"
     assert not any(character in "/\\#?" or unicodedata.category(character) == "Cc" for character in key)
     assert len(key.encode("utf-16-le")) <= 1024
 
@@ -80,19 +71,19 @@ def test_the_table_service_takes_every_key(blob: str) -> None:
 @a_few
 @given(ANY)
 def test_a_run_can_be_put_in_the_metadata_of_a_blob(blob: str) -> None:
-    run = run_id(disk(blob), SNAPSHOT)
+    run = PageBlobDisk(disk(blob)).run_id(SNAPSHOT)
     assert run.isascii()
     assert run.isprintable()
 
 
 def test_a_key_can_be_read() -> None:
-    assert disk_key(disk("vm 1/os-Disk_0.vhd")) == "disks|vhds|vm 1|os-Disk_0.vhd"
-    assert disk_key(disk("os.vhd", container="$root")) == "disks|$root|os.vhd"
+    assert PageBlobDisk(disk("vm 1/os-Disk_0.vhd")).key == "disks|vhds|vm 1|os-Disk_0.vhd"
+    assert PageBlobDisk(disk("os.vhd", container="$root")).key == "disks|$root|os.vhd"
 
 
 def test_a_disk_is_the_same_by_whatever_address_its_account_is_reached() -> None:
     local = BlobAddress.parse("http://127.0.0.1:10000/disks/vhds/os.vhd")
-    assert disk_key(local) == disk_key(disk("os.vhd"))
+    assert PageBlobDisk(local).key == PageBlobDisk(disk("os.vhd")).key
 
 
 # A deployment must find the records, the plan rows, the leases and the backup blobs of the one before it.
@@ -106,22 +97,22 @@ def test_a_disk_is_the_same_by_whatever_address_its_account_is_reached() -> None
     ],
 )
 def test_keys_runs_and_leases_are_what_they_always_were(blob: str, key: str, lease: str) -> None:
-    assert disk_key(disk(blob)) == key
-    assert run_id(disk(blob), SNAPSHOT) == f"{key}!2026-11-22T12:34:56.1234567Z"
-    assert lease_id(run_id(disk(blob), SNAPSHOT), 0) == lease
+    assert PageBlobDisk(disk(blob)).key == key
+    assert PageBlobDisk(disk(blob)).run_id(SNAPSHOT) == f"{key}!2026-11-22T12:34:56.1234567Z"
+    assert lease_id(PageBlobDisk(disk(blob)).run_id(SNAPSHOT), 0) == lease
 
 
 def test_each_plan_of_a_run_has_a_lease_of_its_own() -> None:
-    run = run_id(disk("os.vhd"), SNAPSHOT)
+    run = PageBlobDisk(disk("os.vhd")).run_id(SNAPSHOT)
     assert len({lease_id(run, plan) for plan in range(10)}) == 10
 
 
 def test_a_backup_blob_is_named_after_account_container_and_blob() -> None:
-    assert backup_blob_name(disk("vm#1/ös.vhd")) == "disks/vhds/vm#1/ös.vhd"
+    assert PageBlobDisk(disk("vm#1/ös.vhd")).backup_name == "disks/vhds/vm#1/ös.vhd"
 
 
 def test_two_runs_of_a_disk_differ_by_the_last_digit_of_their_snapshots() -> None:
-    one, other = run_id(disk("os.vhd"), SNAPSHOT), run_id(disk("os.vhd"), NEXT_SNAPSHOT)
+    one, other = PageBlobDisk(disk("os.vhd")).run_id(SNAPSHOT), PageBlobDisk(disk("os.vhd")).run_id(NEXT_SNAPSHOT)
     assert one != other
     assert lease_id(one, 0) != lease_id(other, 0)
 
@@ -139,7 +130,7 @@ def test_a_lease_id_is_a_uuid_of_its_run_alone(one: str, other: str) -> None:
 
 
 def test_a_full_copy_is_named_after_its_disk_and_its_time() -> None:
-    assert full_copy_name(disk("vm 1/os.vhd"), SNAPSHOT) == f"disks/vhds/vm 1/os.vhd/{SNAPSHOT}"
+    assert PageBlobDisk(disk("vm 1/os.vhd")).full_copy_name(SNAPSHOT) == f"disks/vhds/vm 1/os.vhd/{SNAPSHOT}"
 
 
 @a_few
@@ -147,17 +138,17 @@ def test_a_full_copy_is_named_after_its_disk_and_its_time() -> None:
 def test_the_full_copies_of_a_disk_are_apart_from_its_backup_blob_and_from_those_of_others(
     one: str, other: str
 ) -> None:
-    copies = {full_copy_name(disk(one), SNAPSHOT), full_copy_name(disk(one), NEXT_SNAPSHOT)}
+    copies = {PageBlobDisk(disk(one)).full_copy_name(SNAPSHOT), PageBlobDisk(disk(one)).full_copy_name(NEXT_SNAPSHOT)}
     assert len(copies) == 2
-    assert backup_blob_name(disk(one)) not in copies
-    assert (full_copy_name(disk(other), SNAPSHOT) in copies) == (one == other)
+    assert PageBlobDisk(disk(one)).backup_name not in copies
+    assert (PageBlobDisk(disk(other)).full_copy_name(SNAPSHOT) in copies) == (one == other)
 
 
 @a_few
 @given(NAMES.filter(lambda name: len(name) < 900))
 def test_a_full_copy_is_found_by_the_url_that_is_on_record(blob: str) -> None:
     copy = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark").blob(
-        full_copy_name(disk(blob), SNAPSHOT)
+        PageBlobDisk(disk(blob)).full_copy_name(SNAPSHOT)
     )
     assert BlobAddress.parse(copy.url) == copy
 
@@ -174,7 +165,7 @@ def test_the_lease_of_a_restore_is_its_own_and_the_same_on_every_retry(one: str,
 
 def test_the_lease_of_a_restore_is_what_it_always_was_and_that_of_no_run() -> None:
     assert restore_lease_id("6f3c1d2e") == "8f9c95fb-ca02-5aed-949b-a869a06bc336"
-    run = run_id(disk("os.vhd"), SNAPSHOT)
+    run = PageBlobDisk(disk("os.vhd")).run_id(SNAPSHOT)
     assert restore_lease_id(f"{run}!0") != lease_id(run, 0)
 
 
@@ -191,14 +182,14 @@ def test_the_lease_of_a_restore_is_what_it_always_was_and_that_of_no_run() -> No
     ],
 )
 def test_a_restored_disk_is_named_after_the_disk_and_the_points_time(blob: str, restored: str) -> None:
-    assert restored_disk_name(blob, SNAPSHOT) == restored
+    assert PageBlobDisk(disk(blob)).restored(SNAPSHOT).address == disk(restored)
 
 
 @a_few
 @given(NAMES.filter(lambda name: len(name) < 900))
 def test_a_restored_disk_is_a_vhd_where_the_disk_is_and_never_the_disk_itself(blob: str) -> None:
     for name in (blob, f"{blob}.vhd"):
-        restored = restored_disk_name(name, SNAPSHOT)
+        restored = PageBlobDisk(disk(name)).restored(SNAPSHOT).address.blob
         assert restored != name
         assert restored.endswith(".vhd") or not name.endswith("x.vhd")
         assert BlobAddress.parse(disk(restored).url) == disk(restored)
@@ -220,7 +211,7 @@ def test_no_backup_of_any_account_is_where_the_scratch_blobs_of_drills_are(
     account: str, container: str, blob: str
 ) -> None:
     disk_ = disk(blob, container, account)
-    for name in (backup_blob_name(disk_), full_copy_name(disk_, SNAPSHOT)):
+    for name in (PageBlobDisk(disk_).backup_name, PageBlobDisk(disk_).full_copy_name(SNAPSHOT)):
         assert not name.startswith(SCRATCH_PREFIX)
 
 
@@ -230,12 +221,17 @@ def test_a_scratch_blob_is_no_backup_though_a_local_account_be_named_like_one(
     drill: str, container: str, blob: str
 ) -> None:
     disk_ = disk(blob, container, "tidemark-drill")
-    assert scratch_name(disk_, drill) not in {backup_blob_name(disk_), full_copy_name(disk_, SNAPSHOT)}
+    assert PageBlobDisk(disk_).scratch_name(drill) not in {
+        PageBlobDisk(disk_).backup_name,
+        PageBlobDisk(disk_).full_copy_name(SNAPSHOT),
+    }
 
 
 @a_few
 @given(IDS, IDS, IDS)
 def test_each_drill_has_a_scratch_blob_of_its_own_the_same_on_every_retry(one: str, other: str, blob: str) -> None:
     disk_, another = disk(f"{blob}.vhd"), disk(f"{blob}.vhd", "other")
-    assert (scratch_name(disk_, one) == scratch_name(disk_, other)) == (one == other)
-    assert scratch_name(disk_, one) != scratch_name(another, one), "the timer gives the drills of all disks one id"
+    assert (PageBlobDisk(disk_).scratch_name(one) == PageBlobDisk(disk_).scratch_name(other)) == (one == other)
+    assert PageBlobDisk(disk_).scratch_name(one) != PageBlobDisk(another).scratch_name(one), (
+        "the timer gives the drills of all disks one id"
+    )

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.changes.ranges import Effort
+from shared.model.disk import Disk
 from shared.model.job import Stage
 from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
 from shared.model.record import DiskRecord
@@ -149,7 +150,7 @@ def test_a_recovery_point_that_was_written_before_there_were_inspections_is_seal
 
 
 def test_the_restore_that_is_under_way_to_a_disk_is_on_its_record() -> None:
-    record = replace(BACKED_UP, restore="6f3c1d2e", restore_of=DISK, adopted=True)
+    record = replace(BACKED_UP, restore="6f3c1d2e", restore_of=Disk.parse(DISK), adopted=True)
     entity = to_row(record)
     assert (entity["restore"], entity["restore_of"], entity["adopted"]) == ("6f3c1d2e", DISK, True)
     assert from_row(DiskRecord, through_the_table(entity)) == record

@@ -22,7 +22,7 @@ from shared.model.messages import (
     RestoreMessage,
     TickMessage,
 )
-from shared.model.names import DRILL_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, disk_key
+from shared.model.names import DRILL_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
 from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
 from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.requests import InspectionRequest, RestoreRequest
@@ -93,9 +93,9 @@ def test_the_rows_are_in_the_partitions_where_they_are_looked_for() -> None:
         if row["RowKey"] == DISK_ROW and "*" in row["disk"]:
             continue
         if isinstance(found, DiskRecord):
-            assert row["PartitionKey"] == disk_key(PlanMessage(disk=found.disk, run="").address)
+            assert row["PartitionKey"] == found.disk.key
         else:
-            assert row["PartitionKey"] == (disk_key(found.address) if found.disk else UNREADABLE_PARTITION)
+            assert row["PartitionKey"] == (found.known_disk.key if found.disk else UNREADABLE_PARTITION)
             assert row["RowKey"] == found.row_key
 
 
@@ -154,7 +154,7 @@ def test_a_message_that_belongs_to_no_disk_is_kept() -> None:
 
 def test_the_parts_that_are_compared_belong_to_inspections_under_way() -> None:
     partitions = {
-        f"{disk_key(found.address)}!{found.row_key}!{found.attempt}"
+        f"{found.known_disk.key}!{found.row_key}!{found.attempt}"
         for row in rows_of(*INSPECTION_ROWS)
         for found in [from_row(Inspection, row)]
         if not found.has_ended

@@ -9,6 +9,7 @@ import pytest
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
+from shared.model.disk import Disk
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
@@ -36,13 +37,13 @@ def resting(record: DiskRecord = BACKED_UP, **changes: Any) -> DiskRecord:
 
 def test_a_record_names_the_restore_that_is_under_way_and_lets_go_of_it() -> None:
     taken = claimed(resting(), RESTORE)
-    assert taken == resting(restore="6f3c1d2e", restore_of=DISK)
+    assert taken == resting(restore="6f3c1d2e", restore_of=Disk.parse(DISK))
     assert released(taken, RESTORE, wrote=False) == resting()
 
 
 def test_a_restore_that_wrote_and_did_not_end_well_makes_the_next_run_a_resync() -> None:
     after = released(claimed(resting(), RESTORE), RESTORE, wrote=True)
-    assert (after.restore, after.restore_of) == ("", "")
+    assert (after.restore, after.restore_of) == ("", None)
     assert after == without_restore(claimed(resting(), RESTORE), RESTORE.restore)
     run = opened(replace(after, run=RUN), as_sealed(), leased=True).run
     assert run
@@ -64,7 +65,7 @@ def test_a_restore_that_wrote_nothing_leaves_the_reason_for_a_resync_as_it_was()
 
 
 @pytest.mark.parametrize("wrote", [True, False])
-@pytest.mark.parametrize("record", [resting(), resting(restore="another", restore_of=DISK)])
+@pytest.mark.parametrize("record", [resting(), resting(restore="another", restore_of=Disk.parse(DISK))])
 def test_a_record_that_names_another_restore_or_none_is_left_as_it_is(record: DiskRecord, wrote: bool) -> None:
     assert released(record, RESTORE, wrote=wrote) == record
     assert without_restore(record, RESTORE.restore) == record
@@ -104,7 +105,7 @@ def test_the_point_of_a_restored_disk_says_what_it_was_restored_from() -> None:
     assert (point.time, point.source_snapshot) == (RESTORE.target_snapshot, RESTORE.target_snapshot)
     assert point.kind is Kind.RESTORE
     assert point.reason == f"restored from the recovery point {BASE} of {DISK}"
-    assert (point.backup_blob, point.backup_snapshot) == (BACKUP_OF_TARGET.url, BACKUP_SNAPSHOT)
+    assert (point.backup_blob, point.backup_snapshot) == (BACKUP_OF_TARGET, BACKUP_SNAPSHOT)
     assert (point.size, point.bytes_written, point.bytes_cleared) == (64 * GIB, 0, 0)
     assert (point.started, point.sealed, point.duration_seconds) == (NOON, LATER, 300)
 
@@ -144,7 +145,7 @@ def test_the_run_after_a_restore_is_a_resync_where_somebody_wrote_to_the_backup_
 
 def test_a_disk_is_adopted_before_its_record_lets_go_of_the_restore() -> None:
     after = adopted(claimed(resting(), RESTORE), as_made(RESTORE), TAKEN, is_listed=True)
-    assert (after.restore, after.restore_of) == ("6f3c1d2e", DISK)
+    assert (after.restore, str(after.restore_of)) == ("6f3c1d2e", DISK)
 
 
 def test_a_disk_that_source_disks_names_by_now_is_adopted_no_more() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.job import ENDS, LONGEST_CHECK_DELAY, JobKind, Stage, job_row, next_try
 from shared.model.names import restore_lease_id
 from shared.model.point import POINT_ROW_PREFIX
@@ -19,7 +20,7 @@ from shared.model.restore import (
     RefusedError,
     Restore,
 )
-from shared.model.restore_target import default_target, point_asked_for, require_allowed
+from shared.model.restore_target import point_asked_for, require_allowed
 from shared.settings import Settings
 from tests.logic.conftest import VHDS, Load
 from tests.logic.records import BASE, DISK, NOON, RESTORE, restores
@@ -102,7 +103,7 @@ def test_before_the_first_point_there_is_none() -> None:
     ],
 )
 def test_by_default_a_disk_is_restored_beside_itself_under_a_name_with_the_points_time(disk: str, target: str) -> None:
-    assert default_target(BlobAddress.parse(disk), BASE).url == target
+    assert Disk.parse(disk).restored(BASE).name == target
 
 
 @pytest.mark.parametrize("target", [f"{VHDS}/restored.vhd", "https://disks.blob.core.windows.net/others/a/b.vhd"])
@@ -201,17 +202,18 @@ def test_what_never_happened_has_no_property() -> None:
 def test_a_request_gives_the_row_of_a_restore_that_has_done_nothing_yet() -> None:
     request = RestoreRequest(disk=DISK, point=BASE, target=f"{VHDS}/new.vhd", overwrite=True)
     restore = Restore.of("6f3c1d2e", request, NOON)
-    assert (restore.disk, restore.point, restore.target, restore.overwrite) == (DISK, BASE, f"{VHDS}/new.vhd", True)
+    assert (str(restore.disk), str(restore.target)) == (DISK, f"{VHDS}/new.vhd")
+    assert (restore.point, restore.overwrite) == (BASE, True)
     assert (restore.state, restore.attempt, restore.recovery_point) == (Stage.REQUESTED, 1, "")
     assert (restore.requested, restore.checked, restore.phase_began, restore.ended) == (NOON, NOON, NOON, None)
     assert restore.lease == restore_lease_id("6f3c1d2e")
     assert restore.row_key == "restore-6f3c1d2e"
     assert restore.row_key.startswith(job_row(JobKind.RESTORE, ""))
-    assert restore.address == BlobAddress.parse(DISK)
+    assert restore.known_disk == Disk.parse(DISK)
 
 
 def test_a_request_without_a_target_has_none_on_its_row() -> None:
-    assert Restore.of("6f3c1d2e", RestoreRequest(disk=DISK, point="latest"), NOON).target == ""
+    assert Restore.of("6f3c1d2e", RestoreRequest(disk=DISK, point="latest"), NOON).target is None
 
 
 def test_the_rows_of_restores_are_apart_from_those_of_a_disk_and_its_points() -> None:

@@ -9,6 +9,8 @@ import pytest
 from shared.azure.answers import then_of
 from shared.azure.tables.rows import Kept, from_row, to_row
 from shared.errors import Then
+from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind
 from shared.model.messages import FinishMessage, Message, MessageError, TickMessage
@@ -24,14 +26,21 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TIME = "2026-11-22T12:00:00.0000000Z"
 REQUEST = RestoreRequest.read(json.dumps({"disk": DISK, "point": "latest"}).encode())
 ROWS: list[Kept] = [
-    DiskRecord(disk=DISK, backup_blob=DISK),
+    DiskRecord(disk=Disk.parse(DISK), backup_blob=BlobAddress.parse(DISK)),
     RecoveryPoint.of_a_copy(
-        time=TIME, kind=Kind.FULL, reason="", backup_blob=DISK, backup_snapshot="", size=512, started=NOON, sealed=NOON
+        time=TIME,
+        kind=Kind.FULL,
+        reason="",
+        backup_blob=BlobAddress.parse(DISK),
+        backup_snapshot="",
+        size=512,
+        started=NOON,
+        sealed=NOON,
     ),
     Restore.of("6f3c1d2e", REQUEST, NOON),
-    Inspection.of("6f3c1d2e", JobKind.VERIFY, DISK, "latest", NOON),
+    Inspection.of("6f3c1d2e", JobKind.VERIFY, Disk.parse(DISK), "latest", NOON),
 ]
-FINISH = FinishMessage(disk=DISK, run=TIME)
+FINISH = FinishMessage(disk=Disk.parse(DISK), run=TIME)
 NOT_KNOWN = [SCHEMA + 1, -1, "1", True, 1.0, None]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from shared.limits import STORAGE_API_VERSION
 from shared.model.addresses import BlobAddress, ContainerAddress
+from shared.model.disk import Disk, PageBlobDisk
 from shared.model.run import Mode
 from shared.settings import SourceDisk
 from tests.logic.conftest import BACKUPS, CONNECTION, DISK, HOST_CONNECTION, KEY, VHDS, Load, Mistakes
@@ -53,8 +54,10 @@ def test_one_account_by_all_its_spellings_is_on_one_service(load: Load) -> None:
     )
     settings = load(SOURCE_DISKS=typed)
     assert {disk.address.service_url for disk in settings.source_disks} == {"https://disks.blob.core.windows.net"}
-    assert settings.service_of("disks") == "https://disks.blob.core.windows.net"
-    assert settings.service_of("others") is None
+    elsewhere = Disk.parse("https://disks.blob.core.chinacloudapi.cn/vhds/a.vhd")
+    assert settings.other_service(elsewhere) == "https://disks.blob.core.windows.net"
+    assert settings.other_service(Disk.parse(f"{VHDS}/a.vhd")) == ""
+    assert settings.other_service(Disk.parse("https://others.blob.core.chinacloudapi.cn/vhds/a.vhd")) == ""
 
 
 @pytest.mark.parametrize(
@@ -180,35 +183,38 @@ def test_a_disk_is_covered_by_its_url_or_by_a_pattern_of_its_own_container(
     load: Load, disk: str, covered: bool
 ) -> None:
     settings = load(SOURCE_DISKS=f"{VHDS}/os.vhd {VHDS}/vm/*.vhd")
-    assert settings.covers(BlobAddress.parse(disk)) is covered
+    assert settings.covers(PageBlobDisk(BlobAddress.parse(disk))) is covered
 
 
 @pytest.mark.parametrize("mode", Mode)
 def test_a_disk_may_be_given_a_mode(load: Load, mode: Mode) -> None:
     settings = load(SOURCE_DISKS=json.dumps([{"url": DISK, "mode": mode.value}]))
-    assert settings.mode_of(in_vhds("os.vhd")) is mode
+    assert settings.mode_of(PageBlobDisk(in_vhds("os.vhd"))) is mode
 
 
 def test_a_disk_without_a_mode_and_one_that_is_not_covered_are_incremental(load: Load) -> None:
     settings = load(SOURCE_DISKS=json.dumps([DISK, {"url": f"{VHDS}/a.vhd", "mode": "full"}]))
-    assert settings.mode_of(in_vhds("os.vhd")) is Mode.INCREMENTAL
-    assert settings.mode_of(in_vhds("b.vhd")) is Mode.INCREMENTAL
-    assert settings.mode_of(BlobAddress.parse("https://others.blob.core.windows.net/vhds/a.vhd")) is Mode.INCREMENTAL
+    assert settings.mode_of(PageBlobDisk(in_vhds("os.vhd"))) is Mode.INCREMENTAL
+    assert settings.mode_of(PageBlobDisk(in_vhds("b.vhd"))) is Mode.INCREMENTAL
+    assert (
+        settings.mode_of(PageBlobDisk(BlobAddress.parse("https://others.blob.core.windows.net/vhds/a.vhd")))
+        is Mode.INCREMENTAL
+    )
 
 
 @pytest.mark.parametrize("pattern_first", [True, False])
 def test_a_disks_own_mode_goes_before_that_of_a_pattern_wherever_it_stands(load: Load, pattern_first: bool) -> None:
     disks = [{"url": f"{VHDS}/*", "mode": "full"}, {"url": DISK, "mode": "incremental"}]
     settings = load(SOURCE_DISKS=json.dumps(disks if pattern_first else disks[::-1]))
-    assert settings.mode_of(in_vhds("os.vhd")) is Mode.INCREMENTAL
-    assert settings.mode_of(in_vhds("data.vhd")) is Mode.FULL
+    assert settings.mode_of(PageBlobDisk(in_vhds("os.vhd"))) is Mode.INCREMENTAL
+    assert settings.mode_of(PageBlobDisk(in_vhds("data.vhd"))) is Mode.FULL
 
 
 def test_of_patterns_the_first_that_matches_says_the_mode(load: Load) -> None:
     disks = [{"url": f"{VHDS}/vm/*", "mode": "full"}, f"{VHDS}/*", {"url": f"{VHDS}/*.vhd", "mode": "full"}]
     settings = load(SOURCE_DISKS=json.dumps(disks))
-    assert settings.mode_of(in_vhds("vm/os.vhd")) is Mode.FULL
-    assert settings.mode_of(in_vhds("os.vhd")) is Mode.INCREMENTAL
+    assert settings.mode_of(PageBlobDisk(in_vhds("vm/os.vhd"))) is Mode.FULL
+    assert settings.mode_of(PageBlobDisk(in_vhds("os.vhd"))) is Mode.INCREMENTAL
 
 
 # --- host storage

@@ -89,7 +89,7 @@ def test_a_tick_of_no_disks_that_could_be_found_does_not_succeed() -> None:
 
 
 def test_of_two_ticks_at_once_the_later_one_counts() -> None:
-    record = asked_for(DiskRecord(disk="d", backup_blob="b"), LATER)
+    record = asked_for(replace(NEW, run=None), LATER)
     assert asked_for(record, TICK) == record
 
 
@@ -111,7 +111,7 @@ def sealed_at(record: DiskRecord, taken: datetime) -> DiskRecord:
         time=taken_at(taken),
         kind=Kind.FULL,
         reason="",
-        backup_blob="",
+        backup_blob=NEW.backup_blob,
         backup_snapshot="s",
         size=512,
         started=taken,

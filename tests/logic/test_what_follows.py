@@ -23,6 +23,8 @@ from shared.errors import (
     TargetLeasedError,
 )
 from shared.inspection.steps import continue_inspection
+from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk, PageBlobDisk
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Stage
 from shared.model.messages import FinishMessage, InspectionMessage, RestoreMessage
@@ -162,7 +164,7 @@ def services(kept: Kept, **others: object) -> Any:
     """Bundle what the steps under test use."""
     given = {
         "now": lambda: NOON + LATER,
-        "settings": SimpleNamespace(service_of=lambda _: None, stalled_after=timedelta(minutes=30)),
+        "settings": SimpleNamespace(other_service=lambda _: "", stalled_after=timedelta(minutes=30)),
         "queues": kept,
         "records": kept,
         "backups": SimpleNamespace(address=lambda _: BACKUP),
@@ -198,7 +200,7 @@ async def test_what_follows_where_a_run_is_tidied_up_after(error: Exception, fol
 async def came_of_run(kept: Kept, of_run: Any) -> str:
     """Finish a backup, and say what came of it."""
     try:
-        await finish_backup(of_run, FinishMessage(disk=DISK, run=SNAPSHOT))
+        await finish_backup(of_run, FinishMessage(disk=Disk.parse(DISK), run=SNAPSHOT))
     except Exception:  # noqa: BLE001 - whatever is raised, the queue delivers the message again
         assert (kept.sent, kept.row.last_error != "") == ([], True)
         return "raised"
@@ -227,9 +229,9 @@ def a_restore() -> Restore:
     """Make the row of a restore that was just asked for."""
     return Restore(
         restore="6f3c1d2e",
-        disk=DISK,
+        disk=Disk.parse(DISK),
         point=BASE,
-        target=DISK,
+        target=PageBlobDisk(BlobAddress.parse(DISK)),
         lease=restore_lease_id("6f3c1d2e"),
         requested=NOON,
         checked=NOON,
@@ -241,7 +243,7 @@ def a_restore() -> Restore:
 async def came_of_restore(kept: Kept, of_restore: Any) -> str:
     """Have a restore go on, and say what came of it."""
     before: Restore = kept.row
-    await continue_restore(of_restore, RestoreMessage(disk=DISK, restore="6f3c1d2e"))
+    await continue_restore(of_restore, RestoreMessage(disk=Disk.parse(DISK), restore="6f3c1d2e"))
     then: Restore = kept.row
     if then == before:
         assert kept.sent == [timedelta(seconds=5)]
@@ -258,14 +260,14 @@ async def came_of_restore(kept: Kept, of_restore: Any) -> str:
 
 @each("inspected")
 async def test_what_follows_for_an_inspection_that_has_looked_at_nothing(error: Exception, follows: str) -> None:
-    kept = Kept(Inspection.of("6f3c1d2e", JobKind.VERIFY, DISK, BASE, NOON))
+    kept = Kept(Inspection.of("6f3c1d2e", JobKind.VERIFY, Disk.parse(DISK), BASE, NOON))
     records = SimpleNamespace(get=failing(error), point=kept.point)
     assert await came_of_inspection(kept, services(kept, inspections=kept, records=records)) == follows
 
 
 @each("verify")
 async def test_what_follows_for_a_verify_that_compares(error: Exception, follows: str) -> None:
-    asked = Inspection.of("6f3c1d2e", JobKind.VERIFY, DISK, BASE, NOON)
+    asked = Inspection.of("6f3c1d2e", JobKind.VERIFY, Disk.parse(DISK), BASE, NOON)
     kept = Kept(asked.begun(Stage.COMPARING, NOON))
     parts = SimpleNamespace(compared=failing(error))
     assert await came_of_inspection(kept, services(kept, inspections=kept, parts=parts)) == follows
@@ -273,7 +275,7 @@ async def test_what_follows_for_a_verify_that_compares(error: Exception, follows
 
 @each("drill")
 async def test_what_follows_for_a_drill_that_copies(error: Exception, follows: str) -> None:
-    asked = Inspection.of("6f3c1d2e", JobKind.DRILL, DISK, BASE, NOON)
+    asked = Inspection.of("6f3c1d2e", JobKind.DRILL, Disk.parse(DISK), BASE, NOON)
     kept = Kept(asked.begun(Stage.PROMOTING, NOON))
     pages = SimpleNamespace(look=failing(error))
     of_drill = services(kept, inspections=kept, pages=pages)
@@ -284,7 +286,9 @@ async def test_what_follows_for_a_drill_that_copies(error: Exception, follows: s
 async def came_of_inspection(kept: Kept, of_inspection: Any) -> str:
     """Have an inspection go on, and say what came of it."""
     before: Inspection = kept.row
-    await continue_inspection(of_inspection, InspectionMessage(disk=DISK, task=before.task, inspection="6f3c1d2e"))
+    await continue_inspection(
+        of_inspection, InspectionMessage(disk=Disk.parse(DISK), task=before.task, inspection="6f3c1d2e")
+    )
     then: Inspection = kept.row
     if then == before:
         assert kept.sent == [timedelta(seconds=5)]

@@ -76,7 +76,7 @@ class SimulatedContainer(BackupContainer):
             blob = self._world.blobs[address]
             for time in (*sorted(blob.snapshots), "") if address.parent == OWN else ():
                 yield StoredBlob(
-                    url=address.url,
+                    blob=address,
                     snapshot=time,
                     size=len(blob.at(time).pages) * PAGE,
                     metadata=blob.at(time).metadata,

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from shared.model.addresses import BlobAddress
-from shared.model.names import disk_key
+from shared.model.disk import PageBlobDisk, page_blob
 from shared.model.point import RecoveryPoint
 from shared.settings import Settings
 from tests.simulation import model
-from tests.simulation.world import World
+from tests.simulation.world import World, place_of
 
 
 class Known(NamedTuple):
@@ -30,7 +30,7 @@ def lose_the_table(world: World) -> dict[BlobAddress, Known]:
         disk: Known(world.points_of(disk), record.adopted)
         for record in records
         if record
-        for disk in [BlobAddress.parse(record.disk)]
+        for disk in [page_blob(record.disk)]
     }
     for table in (
         world.records,
@@ -60,20 +60,20 @@ def wrong_after_rebuild(world: World, settings: Settings, before: dict[BlobAddre
         record = world.record(disk)
         if there and record is None:
             yield f"{disk.blob} has no record"
-        adopted = known.adopted and not settings.covers(disk) and disk in world.disks
+        adopted = known.adopted and not settings.covers(PageBlobDisk(disk)) and disk in world.disks
         if record and len(there) == len(known.points) and record.adopted != adopted:
             yield f"{disk.blob} is adopted: {record.adopted}, before: {known.adopted}"
         for point in now.values():
             yield from model.wrong_with(world, disk, point)
-        world.sealed[disk_key(disk)] = dict.fromkeys(now, world.now)
+        world.sealed[PageBlobDisk(disk).key] = dict.fromkeys(now, world.now)
 
 
 def _is_lost(world: World, point: RecoveryPoint) -> bool:
     """Tell whether a recovery point can't be found: it is gone, or a full copy of nothing, as failed ones are."""
     if not (point.backup_snapshot or point.size):
         return True
-    return (BlobAddress.parse(point.backup_blob), point.backup_snapshot) in world.lost
+    return (place_of(point), point.backup_snapshot) in world.lost
 
 
-def _essence(point: RecoveryPoint) -> tuple[str, str, str, int, str]:
-    return point.backup_blob, point.backup_snapshot, point.source_snapshot, point.size, point.kind
+def _essence(point: RecoveryPoint) -> tuple[BlobAddress, str, str, int, str]:
+    return place_of(point), point.backup_snapshot, point.source_snapshot, point.size, point.kind

@@ -11,7 +11,7 @@ from shared.azure.queues import QUEUES
 from shared.model.addresses import BlobAddress
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, RESTORE_METADATA, TAKEN_METADATA
 from tests.simulation.blobs import ABORTED, FAILED, SUCCESS, Blob, Page
-from tests.simulation.world import DISKS, LAB, OWN, VM, World
+from tests.simulation.world import DISKS, LAB, OWN, VM, World, place_of
 
 SIZES = (7, 16, 20, 29)
 """Pages of a disk."""
@@ -205,7 +205,7 @@ class Hands:
         if not points:
             return False
         point = self._rng.choice(points)
-        place = BlobAddress.parse(point.backup_blob)
+        place = place_of(point)
         if place in self._world.blobs and point.backup_snapshot:
             self._world.blobs[place].snapshots.pop(point.backup_snapshot, None)
             self._world.lost.add((place, point.backup_snapshot))
@@ -264,14 +264,14 @@ class Hands:
             point for point in self._world.points_of(disk) if point.backup_snapshot and point.time not in restored
         ]
         point = self._rng.choice(points) if points else None
-        blob = self._world.blobs.get(BlobAddress.parse(point.backup_blob)) if point else None
+        blob = self._world.blobs.get(place_of(point)) if point else None
         taken = blob.snapshots.get(point.backup_snapshot) if blob and point else None
         if not (point and blob and taken and taken.pages):
             return False
         at = self._rng.randrange(len(taken.pages))
         pages = (*taken.pages[:at], self._world.number(), *taken.pages[at + 1 :])
         blob.snapshots[point.backup_snapshot] = taken._replace(pages=pages)
-        self._world.rotten[BlobAddress.parse(point.backup_blob), point.backup_snapshot] = self._world.now
+        self._world.rotten[place_of(point), point.backup_snapshot] = self._world.now
         return True
 
     def _service_begins_or_ends_to_lie(self, _: BlobAddress) -> bool:

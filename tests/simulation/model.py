@@ -7,6 +7,7 @@ from datetime import datetime
 from shared.inspection.conclude import BUILT_ON
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
+from shared.model.disk import PageBlobDisk, page_blob
 from shared.model.inspection import Inspection
 from shared.model.job import FEWEST_FAILURES, JobKind, Stage
 from shared.model.names import (
@@ -15,8 +16,6 @@ from shared.model.names import (
     RESTORE_METADATA,
     RUN_METADATA,
     RUN_SEPARATOR,
-    disk_key,
-    run_id,
 )
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
@@ -25,12 +24,12 @@ from shared.model.run import Kind
 from shared.settings import Settings
 from tests.simulation.blobs import SUCCESS, Pages, same_content
 from tests.simulation.index import wrong_index
-from tests.simulation.world import OWN, VM, World
+from tests.simulation.world import OWN, VM, World, place_of
 
 
 def sealed(world: World, disk: BlobAddress, point: RecoveryPoint) -> None:
     """Keep a recovery point; it must be new, hold what its source snapshot held, and be of the kind it can be."""
-    points = world.points.setdefault(disk_key(disk), {})
+    points = world.points.setdefault(PageBlobDisk(disk).key, {})
     if points and point.row_key <= max(points):
         world.violations.append(f"{point.time} was sealed after {max(points)}")
     last = points[max(points)] if points else None
@@ -39,16 +38,16 @@ def sealed(world: World, disk: BlobAddress, point: RecoveryPoint) -> None:
         why = f"{point.kind} ({point.reason}) after {last.time} {last.kind}"
         world.violations.append(f"{point.time} of {disk.blob} is {why}")
     if _is_tainted(world, point, last):
-        world.tainted.add((BlobAddress.parse(point.backup_blob), point.backup_snapshot))
+        world.tainted.add((place_of(point), point.backup_snapshot))
     points[point.row_key] = point
-    world.sealed.setdefault(disk_key(disk), {})[point.time] = world.now
+    world.sealed.setdefault(PageBlobDisk(disk).key, {})[point.time] = world.now
     world.violations += wrong_with(world, disk, point)
 
 
 def _is_tainted(world: World, point: RecoveryPoint, last: RecoveryPoint | None) -> bool:
     """Tell whether a recovery point stands on rot: a restore of it, or an incremental run after that."""
     if point.kind is Kind.INCREMENTAL and last:
-        return (BlobAddress.parse(last.backup_blob), last.backup_snapshot) in world.tainted
+        return (place_of(last), last.backup_snapshot) in world.tainted
     restores = [row for row in world.restore_rows() if row.target_snapshot == point.time]
     return point.kind is Kind.RESTORE and any(_of_rotten(world, row) for row in restores)
 
@@ -63,12 +62,14 @@ def _may_be_whole(world: World, disk: BlobAddress, last: RecoveryPoint) -> bool:
     if last.sealed < world.calm_since:
         return True  # a batch that was delivered twice may write on, under its lease, after the seal
     verifies = [
-        found for found, _ in world.inspections.values() if found.disk == disk.url and found.task is JobKind.VERIFY
+        found
+        for found, _ in world.inspections.values()
+        if found.disk == PageBlobDisk(disk) and found.task is JobKind.VERIFY
     ]
     differ = [found for found in verifies if Stage.FAILED in (found.state, found.outcome) and found.ended]
     if any(found.recovery_point < last.time and found.ended and found.ended >= last.sealed for found in differ):
         return True  # it has found damaged what the last one was built on, which was then found to be right
-    over = [restore for restore in world.restore_rows() if restore.target == disk.url]
+    over = [restore for restore in world.restore_rows() if restore.target == PageBlobDisk(disk)]
     return any(restore.ended is None or restore.ended >= last.sealed for restore in over if restore.state != Stage.DONE)
 
 
@@ -88,13 +89,13 @@ def restore_written(world: World, before: Restore | None, then: Restore, read_si
 
 def _of_rotten(world: World, restore: Restore) -> bool:
     """Tell whether a restore is of a recovery point that is not what it was."""
-    point = world.points.get(disk_key(restore.address), {}).get(f"point-{restore.recovery_point}")
-    return point is not None and (BlobAddress.parse(point.backup_blob), point.backup_snapshot) in world.rotten
+    point = world.points.get(restore.known_disk.key, {}).get(f"point-{restore.recovery_point}")
+    return point is not None and (place_of(point), point.backup_snapshot) in world.rotten
 
 
 def is_explained(world: World, restore: Restore) -> bool:
     """Tell whether a restore has a reason not to come to its good end: a foreign hand, a bad copy, or bad luck."""
-    disks = [BlobAddress.parse(url) for url in (restore.disk, restore.target) if url]
+    disks = [page_blob(disk) for disk in (restore.disk, restore.target) if disk]
     if world.forbidden & {disk.parent for disk in disks} or _is_unlucky(world, restore.restore):
         return True
     return (restore.restore in world.spoiled or _of_rotten(world, restore)) or any(
@@ -113,7 +114,7 @@ def _written(world: World, restore: Restore) -> list[BlobAddress]:
 
 def _wrong_choice(world: World, restore: Restore, read_since: datetime) -> Iterator[str]:
     """Hold the recovery point that was found against those that were on record when it was looked for."""
-    times = world.sealed[disk_key(restore.address)]
+    times = world.sealed[restore.known_disk.key]
 
     def answer(until: datetime) -> str:
         return max(
@@ -141,7 +142,7 @@ def _wrong_when_done(world: World, restore: Restore) -> Iterator[str]:
 
 def marked(world: World, disk: BlobAddress, point: RecoveryPoint) -> None:
     """Look at what is put on record of a recovery point: what is verified is right, what is damaged is not."""
-    place = BlobAddress.parse(point.backup_blob)
+    place = place_of(point)
     if point.state is PointState.VERIFIED:
         world.violations += [f"verified, but {wrong}" for wrong in wrong_with(world, disk, point)]
     rots_since = world.rotten.get((place, point.backup_snapshot), world.now)
@@ -157,7 +158,7 @@ def marked(world: World, disk: BlobAddress, point: RecoveryPoint) -> None:
 
 
 def _is_whole(world: World, point: RecoveryPoint) -> bool:
-    blob = world.blobs.get(BlobAddress.parse(point.backup_blob))
+    blob = world.blobs.get(place_of(point))
     taken = blob.snapshots.get(point.backup_snapshot) if blob else None
     return taken is not None and same_content(taken.pages, world.held[point.time])
 
@@ -175,16 +176,18 @@ def _may_fail(world: World, inspection: Inspection) -> bool:
     """Tell whether an inspection has a reason to fail: its recovery point is spoilt, or a copy did not go well."""
     if _is_unlucky(world, inspection.inspection):
         return True
-    if inspection.inspection in world.spoiled or world.is_meddled(inspection.address, inspection.requested):
+    if inspection.inspection in world.spoiled or world.is_meddled(
+        page_blob(inspection.known_disk), inspection.requested
+    ):
         return True
-    point = world.points.get(disk_key(inspection.address), {}).get(f"point-{inspection.recovery_point}")
+    point = world.points.get(inspection.known_disk.key, {}).get(f"point-{inspection.recovery_point}")
     # What is said of a recovery point is looked at where it is said.
     return point is None or world.is_spoilt(point) or point.state is PointState.DAMAGED
 
 
 def wrong_with(world: World, disk: BlobAddress, point: RecoveryPoint) -> Iterator[str]:
     """Say what is wrong with a recovery point."""
-    place = BlobAddress.parse(point.backup_blob)
+    place = place_of(point)
     if world.is_spoilt(point):
         return
     held = world.held[point.time]
@@ -204,7 +207,7 @@ def wrong_with(world: World, disk: BlobAddress, point: RecoveryPoint) -> Iterato
 def backed_up(world: World, settings: Settings) -> list[BlobAddress]:
     """List the disks that are to be backed up: those that the settings name, and those that were restored."""
     restored = [disk for disk in world.disks if any(point.kind is Kind.RESTORE for point in world.points_of(disk))]
-    return [disk for disk in world.disks if settings.covers(disk) or disk in restored]
+    return [disk for disk in world.disks if settings.covers(PageBlobDisk(disk)) or disk in restored]
 
 
 def wrong_below(world: World, disk: BlobAddress, run: str, position: int) -> Iterator[str]:
@@ -292,12 +295,12 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
         yield f"{restore.restore} is still {restore.state}: {restore.last_error or restore.reason}"
     if restore.state is Stage.DONE or restore.target_etag or not restore.recovery_point:
         return
-    target = restore.target_address
-    if target.parent in world.forbidden:
+    target = restore.known_target
+    if target.address.parent in world.forbidden:
         return  # it can't be cleaned up, and its disk is let go of
-    if world.is_meddled(target, restore.requested) or (restore.ended and world.landed >= restore.ended):
+    if world.is_meddled(target.address, restore.requested) or (restore.ended and world.landed >= restore.ended):
         return
-    new = {target: restore.target_is_new, world.backup_of(target): restore.backup_is_new}
+    new = {target: restore.target_is_new, world.backup_of(target.address): restore.backup_is_new}
     for address in [address for address, is_new in new.items() if is_new and address in world.blobs]:
         blob = world.blobs[address]
         if blob.metadata.get(RESTORE_METADATA) == restore.restore and not blob.snapshots:
@@ -307,7 +310,9 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
 def _wrong_snapshots(world: World, address: BlobAddress) -> Iterator[str]:
     """Say what is wrong with a backup blob's snapshots: a catalogue is to be rebuilt from them alone."""
     blob = world.blobs[address]
-    sealed_runs = [run_id(disk, time) for disk in world.disks for time in world.sealed.get(disk_key(disk), ())]
+    sealed_runs = [
+        PageBlobDisk(disk).run_id(time) for disk in world.disks for time in world.sealed.get(PageBlobDisk(disk).key, ())
+    ]
     for run, count in Counter(taken.metadata[RUN_METADATA] for taken in blob.snapshots.values()).items():
         if count > 1 and run in sealed_runs:
             yield f"the run {run} has {count} backup snapshots"

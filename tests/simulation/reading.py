@@ -7,12 +7,13 @@ from datetime import timedelta
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from shared.azure.answers import gave_up, refuses_diff
-from shared.azure.blobs.reading import READ_FOR, BlobReader, Version
+from shared.azure.sources.source import READ_FOR, Reader
 from shared.changes.ranges import Change, Window
 from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
+from shared.model.version import Version, blob_version
 from tests.simulation import limits
 from tests.simulation.blobs import FAILED, Blob
 from tests.simulation.calls import Calls
@@ -34,7 +35,7 @@ def reading(blob: BlobAddress, snapshot: str, previous: str | None) -> Iterator[
         raise
 
 
-class SimulatedReader(BlobReader):
+class SimulatedReader(Reader):
     """What is read of page blobs and their snapshots."""
 
     def __init__(self, world: World, calls: Calls) -> None:
@@ -48,16 +49,18 @@ class SimulatedReader(BlobReader):
 
         return await self._calls.read(effect)
 
-    async def properties(self, blob: BlobAddress, snapshot: str) -> BlobState:
+    async def properties(self, version: Version) -> BlobState:
+        asked = blob_version(version)
         try:
-            taken = await self._calls.read(lambda: self._world.blob(blob).at(snapshot))
+            taken = await self._calls.read(lambda: self._world.blob(asked.blob).at(asked.snapshot))
         except ResourceNotFoundError as error:
-            raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
+            raise SourceGoneError(f"{asked.blob.url} {asked.snapshot} is gone") from error
         return BlobState(len(taken.pages) * PAGE, taken.etag)
 
-    async def changes(
-        self, blob: BlobAddress, snapshot: str, previous: str | None, window: Window
-    ) -> AsyncIterator[Change]:
+    async def changes(self, version: Version, since: Version | None, window: Window) -> AsyncIterator[Change]:
+        asked, previous = blob_version(version), blob_version(since).snapshot if since else None
+        blob, snapshot = asked.blob, asked.snapshot
+
         def effect() -> list[Change]:
             found = self._world.blob(blob)
             return found.diff(snapshot, previous, window) if previous else found.valid(snapshot, window)
@@ -92,14 +95,13 @@ class SimulatedReader(BlobReader):
 
     async def signed_url(
         self,
-        blob: BlobAddress,
-        snapshot: str,
+        version: Version,
         serves: timedelta = READ_FOR,  # noqa: ARG002
         *,
         anew: bool = False,  # noqa: ARG002
     ) -> str:
-        url = Version(blob, snapshot).url
-        return await self._calls.read(lambda: f"{url}{'&' if snapshot else '?'}sig=secret")
+        asked = blob_version(version)
+        return await self._calls.read(lambda: f"{asked.name}{'&' if asked.snapshot else '?'}sig=secret")
 
     async def read(self, signed_url: str, piece: Change) -> bytes:
         try:

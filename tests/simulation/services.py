@@ -8,10 +8,13 @@ from datetime import timedelta
 from azure.core.exceptions import HttpResponseError
 
 from shared.azure.services import Services
-from shared.azure.sources.page_blobs import SourceDisks
+from shared.azure.sources.source import Source
 from shared.errors import NotAsLeftError
 from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk, PageBlobDisk, page_blob
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
+from shared.model.notices import versions_kept
+from shared.model.version import BlobVersion
 from shared.settings import Settings, SourceDisk
 from tests.simulation.backups import SimulatedContainer, SimulatedSnapshots
 from tests.simulation.calls import Calls
@@ -67,38 +70,57 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
     )
 
 
-class SimulatedDisks(SourceDisks):
+class SimulatedDisks(Source):
     """The disks."""
 
     def __init__(self, world: World, calls: Calls) -> None:
         self._world, self._calls = world, calls
-        self.versioned = {}
+        self._versioned: dict[Disk, bool] = {}
 
-    async def matching(self, pattern: SourceDisk) -> list[BlobAddress]:
-        return await self._calls.read(lambda: [disk for disk in sorted(self._world.blobs) if pattern.covers(disk)])
+    async def find(self, pattern: SourceDisk) -> list[Disk]:
+        def effect() -> list[Disk]:
+            blobs = sorted(blob for blob in self._world.blobs if blob.parent != OWN)
+            return [disk for disk in map(PageBlobDisk, blobs) if pattern.covers(disk)]
 
-    async def is_page_blob(self, disk: BlobAddress) -> bool:  # noqa: ARG002
+        return await self._calls.read(effect)
+
+    async def is_disk(self, disk: Disk) -> bool:  # noqa: ARG002
         return await self._calls.read(lambda: True)  # there are no others
 
-    async def take_snapshot(self, disk: BlobAddress, etag: str | None = None) -> str:
+    async def is_there(self, disk: Disk) -> bool:
+        def effect() -> bool:
+            self._world.require_allowed(page_blob(disk))
+            return page_blob(disk) in self._world.blobs
+
+        return await self._calls.read(effect)
+
+    async def take_snapshot(self, disk: Disk, etag: str | None = None) -> str:
         def effect() -> str:
             taken = self._world.now.isoformat()
-            self.versioned[disk] = disk.account in self._world.versioned
-            metadata = {DISK_METADATA: disk.url, BACKUP_METADATA: OWN.url, TAKEN_METADATA: taken}
-            return self._world.snapshot(disk, metadata, etag)
+            self._versioned[disk] = page_blob(disk).account in self._world.versioned
+            metadata = {DISK_METADATA: disk.name, BACKUP_METADATA: OWN.url, TAKEN_METADATA: taken}
+            return self._world.snapshot(page_blob(disk), metadata, etag)
 
         try:
             return await self._calls.change(effect)
         except HttpResponseError as error:
             if etag and error.status_code == 412:
-                raise NotAsLeftError(f"{disk.url} was written to just now") from error
+                raise NotAsLeftError(f"{disk.name} was written to just now") from error
             raise
 
-    async def own_snapshots(self, disk: BlobAddress) -> list[str]:
-        return await self._calls.read(lambda: self._world.own_snapshots(disk))
+    async def own_snapshots(self, disk: Disk) -> list[str]:
+        return await self._calls.read(lambda: self._world.own_snapshots(page_blob(disk)))
 
-    async def delete_snapshot(self, disk: BlobAddress, snapshot: str) -> None:
-        await self._calls.change(lambda: self._delete(disk, snapshot))
+    async def delete_snapshot(self, disk: Disk, snapshot: str) -> None:
+        await self._calls.change(lambda: self._delete(page_blob(disk), snapshot))
+
+    def version(self, disk: Disk, snapshot: str) -> BlobVersion:
+        return BlobVersion(page_blob(disk), snapshot)
+
+    def notice(self, disk: Disk) -> str | None:
+        if disk not in self._versioned:
+            return None
+        return versions_kept(page_blob(disk)) if self._versioned[disk] else ""
 
     def _delete(self, disk: BlobAddress, time: str) -> None:
         world, record = self._world, self._world.record(disk)

@@ -10,12 +10,12 @@ from shared.azure.tables.job_rows import UNREADABLE_PARTITION, JobRows
 from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import POISON_PARTITION, RecordConflictError, Records, own_record
 from shared.azure.tables.rows import from_properties, from_row, to_row
-from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk, page_blob
 from shared.model.index import job_key
 from shared.model.inspection import INSPECTION_KINDS, Compared, Inspection
 from shared.model.job import JobKind, job_row
 from shared.model.messages import PartMessage
-from shared.model.names import RUN_SEPARATOR, disk_key
+from shared.model.names import RUN_SEPARATOR
 from shared.model.point import RecoveryPoint
 from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.restore import Restore
@@ -42,47 +42,47 @@ class SimulatedRecords(Records):
     async def ensure(self) -> None:
         await self._calls.change(lambda: None)
 
-    async def get(self, disk: BlobAddress) -> tuple[DiskRecord, str] | None:
-        found = await self._calls.read(lambda: self._world.records.get(disk_key(disk)))
+    async def get(self, disk: Disk) -> tuple[DiskRecord, str] | None:
+        found = await self._calls.read(lambda: self._world.records.get(disk.key))
         return (own_record(disk, from_row(DiskRecord, found[0])), found[1]) if found else None
 
-    async def point_times(self, disk: BlobAddress) -> list[str]:
-        return await self._calls.read(lambda: [point.time for point in self._world.points_of(disk)])
+    async def point_times(self, disk: Disk) -> list[str]:
+        return await self._calls.read(lambda: [point.time for point in self._world.points_of(page_blob(disk))])
 
-    async def point(self, disk: BlobAddress, time: str) -> RecoveryPoint | None:
-        points = await self._calls.read(lambda: self._world.points_of(disk))
+    async def point(self, disk: Disk, time: str) -> RecoveryPoint | None:
+        points = await self._calls.read(lambda: self._world.points_of(page_blob(disk)))
         return next((point for point in points if point.time == time), None)
 
-    async def _put(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
+    async def _put(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
         require = limits.require_row if etag else limits.require_new_row
 
         def effect() -> None:
-            require(disk_key(disk), DISK_ROW, to_row(record))
+            require(disk.key, DISK_ROW, to_row(record))
             self._replace(disk, record, etag)
 
         await self._calls.change(effect)
 
-    async def _delete(self, disk: BlobAddress, etag: str) -> None:
+    async def _delete(self, disk: Disk, etag: str) -> None:
         def effect() -> None:
-            if disk_key(disk) in self._world.records:
+            if disk.key in self._world.records:
                 self._require(disk, etag)
-                del self._world.records[disk_key(disk)]
+                del self._world.records[disk.key]
 
         await self._calls.change(effect)
 
-    async def mark(self, disk: BlobAddress, point: RecoveryPoint) -> None:
+    async def mark(self, disk: Disk, point: RecoveryPoint) -> None:
         def effect() -> None:
-            rows = self._world.points.get(disk_key(disk), {})
+            rows = self._world.points.get(disk.key, {})
             if now := rows.get(point.row_key):
                 then = replace(now, state=point.state, damage=point.damage, verified=point.verified or now.verified)
-                limits.require_row(disk_key(disk), then.row_key, to_row(then))
+                limits.require_row(disk.key, then.row_key, to_row(then))
                 rows[point.row_key] = then
-                model.marked(self._world, disk, rows[point.row_key])
+                model.marked(self._world, page_blob(disk), rows[point.row_key])
 
         await self._calls.change(effect)
 
-    async def points(self, disk: BlobAddress) -> list[RecoveryPoint]:
-        return await self._calls.read(lambda: self._world.points_of(disk))
+    async def points(self, disk: Disk) -> list[RecoveryPoint]:
+        return await self._calls.read(lambda: self._world.points_of(page_blob(disk)))
 
     async def keep_poison(self, message_id: str, values: dict[str, str]) -> None:
         def effect() -> None:
@@ -91,40 +91,40 @@ class SimulatedRecords(Records):
 
         await self._calls.change(effect)
 
-    async def _seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
+    async def _seal(self, disk: Disk, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         def effect() -> None:
-            key = disk_key(disk)
+            key = disk.key
             rows = [(key, DISK_ROW, to_row(record)), (key, point.row_key, to_row(point))]
             limits.require_transaction(rows)
             self._replace(disk, record, etag)
-            model.sealed(self._world, disk, point)
+            model.sealed(self._world, page_blob(disk), point)
 
         await self._calls.change(effect)
 
-    def _replace(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
+    def _replace(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
         before, entity = self._require(disk, etag), to_row(record)
         if before.get("restore") and "run_snapshot" in entity.keys() - before.keys():
-            self._world.violations.append(f"a run was opened of {disk.blob}, which is being restored")
+            self._world.violations.append(f"a run was opened of {disk.backup_name}, which is being restored")
         self._require_progress(disk, before, entity)
-        self._world.records[disk_key(disk)] = (entity, f"{self._world.number()}")
-        self._world.violations += wrong_row(self._world, disk_key(disk))
+        self._world.records[disk.key] = (entity, f"{self._world.number()}")
+        self._world.violations += wrong_row(self._world, disk.key)
 
-    def _require_progress(self, disk: BlobAddress, before: dict[str, Any], entity: dict[str, Any]) -> None:
+    def _require_progress(self, disk: Disk, before: dict[str, Any], entity: dict[str, Any]) -> None:
         """See to it that a run never goes back, and that all is applied below its position."""
         is_same_plan = before.get("run_mode") != Mode.FULL and all(
             before.get(name) == entity.get(name) for name in ("run_snapshot", "run_plan")
         )
         if is_same_plan and entity.get("run_position", 0) < before.get("run_position", 0):
-            self._world.violations.append(f"the run of {disk.blob} went back to {entity['run_position']}")
+            self._world.violations.append(f"the run of {disk.backup_name} went back to {entity['run_position']}")
         if is_same_plan and entity.get("run_position", 0) > before.get("run_position", 0):
             self._world.violations += model.wrong_below(
-                self._world, disk, str(entity["run_snapshot"]), entity["run_position"]
+                self._world, page_blob(disk), str(entity["run_snapshot"]), entity["run_position"]
             )
 
-    def _require(self, disk: BlobAddress, etag: str | None) -> dict[str, Any]:
-        entity, current = self._world.records.get(disk_key(disk), ({}, None))
+    def _require(self, disk: Disk, etag: str | None) -> dict[str, Any]:
+        entity, current = self._world.records.get(disk.key, ({}, None))
         if etag != current:
-            raise RecordConflictError(disk.url)
+            raise RecordConflictError(disk.name)
         return entity
 
 
@@ -187,14 +187,14 @@ class SimulatedRestores(JobRows[Restore]):
         found = await self._calls.read(lambda: self._world.restores.get((partition, row_key)))
         return (from_row(Restore, found[0]), found[1]) if found else None
 
-    async def of(self, disk: BlobAddress) -> list[Restore]:
+    async def of(self, disk: Disk) -> list[Restore]:
         return await self._calls.read(lambda: self._of(disk))
 
-    async def _open(self, disk: BlobAddress) -> list[Restore]:
+    async def _open(self, disk: Disk) -> list[Restore]:
         return [restore for restore in await self.of(disk) if not restore.has_ended]
 
-    def _of(self, disk: BlobAddress) -> list[Restore]:
-        rows = [entity for (partition, _), (entity, _) in self._world.restores.items() if partition == disk_key(disk)]
+    def _of(self, disk: Disk) -> list[Restore]:
+        rows = [entity for (partition, _), (entity, _) in self._world.restores.items() if partition == disk.key]
         return [from_row(Restore, row) for row in rows]
 
     async def _put(self, restore: Restore, etag: str) -> None:
@@ -234,11 +234,11 @@ class SimulatedInspections(JobRows[Inspection]):
     async def _find(self, partition: str, row_key: str) -> tuple[Inspection, str] | None:
         return await self._calls.read(lambda: self._world.inspections.get((partition, row_key)))
 
-    async def of(self, disk: BlobAddress) -> list[Inspection]:
+    async def of(self, disk: Disk) -> list[Inspection]:
         rows = await self._calls.read(lambda: list(self._world.inspections.items()))
-        return [found for (partition, _), (found, _) in rows if partition == disk_key(disk)]
+        return [found for (partition, _), (found, _) in rows if partition == disk.key]
 
-    async def _open(self, disk: BlobAddress) -> list[Inspection]:
+    async def _open(self, disk: Disk) -> list[Inspection]:
         return [found for found in await self.of(disk) if not found.has_ended]
 
     async def _put(self, inspection: Inspection, etag: str) -> None:
@@ -291,12 +291,12 @@ def _row_of(entity: dict[str, Any]) -> limits.Row:
 
 
 def _row_of_restore(restore: Restore) -> tuple[str, str]:
-    return disk_key(restore.address) if restore.disk else UNREADABLE_PARTITION, restore.row_key
+    return restore.known_disk.key if restore.disk else UNREADABLE_PARTITION, restore.row_key
 
 
 def _row_of_inspection(inspection: Inspection) -> tuple[str, str]:
-    return disk_key(inspection.address) if inspection.disk else UNREADABLE_PARTITION, inspection.row_key
+    return inspection.known_disk.key if inspection.disk else UNREADABLE_PARTITION, inspection.row_key
 
 
 def _parts_of(inspection: Inspection) -> str:
-    return f"{disk_key(inspection.address)}{RUN_SEPARATOR}{inspection.row_key}{RUN_SEPARATOR}{inspection.attempt}"
+    return f"{inspection.known_disk.key}{RUN_SEPARATOR}{inspection.row_key}{RUN_SEPARATOR}{inspection.attempt}"

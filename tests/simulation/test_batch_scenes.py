@@ -34,14 +34,14 @@ async def test_a_batch_that_lists_for_long_shows_that_it_is_alive(monkeypatch: p
     scene.world.blobs[scene.disk] = Blob([None] * 29, scene.world.number)
     changes, silent = scene.services.pages.changes, list[timedelta]()
 
-    async def slow(blob: Any, snapshot: str, previous: str | None, window: Window) -> Any:
+    async def slow(version: Any, since: Any, window: Window) -> Any:
         record = scene.world.record(scene.disk)
         if record and record.run and record.run.alive and record.run.at_work:
             silent.append(scene.world.now - record.run.alive)
         scene.world.pass_time(timedelta(seconds=50))
         if window.end - window.start > 2 * PAGE:
             raise ListingTimedOutError("OperationTimedOut")
-        async for change in changes(blob, snapshot, previous, window):
+        async for change in changes(version, since, window):
             yield change
 
     scene.services.pages.changes = slow
@@ -115,7 +115,7 @@ async def test_a_plan_that_could_not_be_enqueued_again_is_enqueued_a_minute_late
             batch = BatchMessage.read(message.body)
             now = scene.world.now
             await scene.services.records.update(
-                batch.address, lambda record: taken_up(record, batch.run, batch.plan, batch.number, now)
+                batch.disk, lambda record: taken_up(record, batch.run, batch.plan, batch.number, now)
             )
             return
         await handle(message)
@@ -185,10 +185,10 @@ async def test_a_run_whose_diff_is_refused_goes_on_soon_though_it_can_not_be_beg
     owner = scene.services.leases if refused == "change" else scene.services.queues
     real = getattr(owner, refused)
 
-    async def diff_is_refused(blob: Any, snapshot: str, previous: str | None, window: Window) -> Any:
-        if previous and scene.handled[COPY_RANGES_QUEUE]:
+    async def diff_is_refused(version: Any, since: Any, window: Window) -> Any:
+        if since and scene.handled[COPY_RANGES_QUEUE]:
             raise DiffRefusedError("BlobOverwritten")
-        async for change in changes(blob, snapshot, previous, window):
+        async for change in changes(version, since, window):
             yield change
 
     async def fails_once(*arguments: Any, **options: Any) -> Any:

@@ -6,8 +6,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from shared.model.disk import PageBlobDisk
 from shared.model.index import COMPLETE_ROW, is_settled, settled
-from shared.model.names import disk_key
 from tests.simulation.blobs import Blob
 from tests.simulation.index import wrong_index
 from tests.simulation.refusals import refusal
@@ -33,8 +33,10 @@ async def scene() -> Scene:
     await scene.pass_time(HALF_A_DAY)
     record = scene.world.record(scene.disk)
     assert record
-    new = replace(record, disk=adopted.url, backup_blob=scene.world.backup_of(adopted).url, adopted=True)
-    await scene.services.records.put(adopted, replace(new, base_snapshot="", last_point="", backup_etag=""), None)
+    new = replace(record, disk=PageBlobDisk(adopted), backup_blob=scene.world.backup_of(adopted), adopted=True)
+    await scene.services.records.put(
+        PageBlobDisk(adopted), replace(new, base_snapshot="", last_point="", backup_etag=""), None
+    )
     await scene.tick()
     await scene.pass_time(HALF_A_DAY)
     assert len(scene.world.points_of(adopted)) == 1
@@ -79,7 +81,7 @@ async def test_a_lost_index_is_made_anew_by_a_look_in_the_middle_of_a_run(scene:
 
 
 async def test_a_disk_that_is_missing_in_the_index_is_put_back_by_a_tick(scene: Scene) -> None:
-    del scene.world.index[disk_key(scene.disk)]
+    del scene.world.index[PageBlobDisk(scene.disk).key]
     assert list(wrong_index(scene.world)) == [f"{scene.disk.url} is not in the index"]
     scene.services.disks.take_snapshot = refuse  # a run would put it back too
     scene.services.records.update = refuse  # and so would the failure
@@ -89,14 +91,15 @@ async def test_a_disk_that_is_missing_in_the_index_is_put_back_by_a_tick(scene: 
 
 async def test_a_disk_whose_record_was_deleted_by_hand_is_listed_no_more_after_a_tick(scene: Scene) -> None:
     adopted = LAB.blob("adopted.vhd")
-    del scene.world.records[disk_key(adopted)]
+    del scene.world.records[PageBlobDisk(adopted).key]
     await scene.tick()
-    assert list(await scene.services.records.disks()) == [scene.disk]
+    assert list(await scene.services.records.disks()) == [PageBlobDisk(scene.disk)]
 
 
 async def test_a_record_that_changes_between_two_lists_is_never_told_as_it_was(scene: Scene) -> None:
-    record = scene.world.record(LAB.blob("adopted.vhd"))
+    adopted, listed = PageBlobDisk(LAB.blob("adopted.vhd")), PageBlobDisk(scene.disk)
+    record = scene.world.record(adopted.address)
     assert record
     assert settled(record)["adopted"] is True
-    await scene.services.records.update(LAB.blob("adopted.vhd"), lambda now: replace(now, adopted=False))
-    assert await scene.services.records.disks() == {scene.disk: False, LAB.blob("adopted.vhd"): False}
+    await scene.services.records.update(adopted, lambda now: replace(now, adopted=False))
+    assert await scene.services.records.disks() == {listed: False, adopted: False}

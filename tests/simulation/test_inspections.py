@@ -66,7 +66,7 @@ async def test_a_request_that_nobody_can_read_is_refused_under_its_id(queue: str
     scene = await backed_up()
     asked = scene.world.enqueue(queue, b"the disk of yesterday")
     row = await last(scene)
-    assert (row.inspection, row.state, row.disk) == (asked, Stage.REFUSED, "")
+    assert (row.inspection, row.state, row.disk) == (asked, Stage.REFUSED, None)
     assert row.reason
 
 

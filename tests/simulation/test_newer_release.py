@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from shared.azure.queues import QUEUE_OF
+from shared.model.disk import PageBlobDisk
 from shared.model.job import JobKind, job_row
 from shared.model.messages import FinishMessage, Message, PlanMessage, RestoreMessage, TickMessage
-from shared.model.names import VERIFY_QUEUE, disk_key
+from shared.model.names import VERIFY_QUEUE
 from shared.model.schema import SCHEMA
 from tests.simulation.blobs import Blob
 from tests.simulation.scenes import Scene, services_on
@@ -51,14 +52,14 @@ async def test_a_record_stops_its_own_disk_and_is_left_as_it_is(scene: Scene, at
     await scene.tick()
     if at == "rest":
         await scene.pass_time(HOUR)
-    before = rewrite(scene.world.records, disk_key(scene.disk))
+    before = rewrite(scene.world.records, PageBlobDisk(scene.disk).key)
     snapshots, points = scene.snapshots_taken(), len(scene.world.points_of(scene.disk))
     scene.world.enqueue(VERIFY_QUEUE, json.dumps({"disk": scene.disk.url, "point": "latest"}).encode())
     for _ in range(3):
         await scene.pass_time(12 * HOUR)
         await scene.tick()
     await scene.pass_time(HOUR)
-    assert scene.world.records[disk_key(scene.disk)] == before
+    assert scene.world.records[PageBlobDisk(scene.disk).key] == before
     assert scene.snapshots_taken() == snapshots
     assert len(scene.world.points_of(scene.disk)) == points
     assert len(scene.world.points_of(DISKS.blob("data.vhd"))) == 4
@@ -67,7 +68,7 @@ async def test_a_record_stops_its_own_disk_and_is_left_as_it_is(scene: Scene, at
 
 async def test_the_messages_of_a_record_that_can_not_be_read_are_kept_aside_with_what_to_do(scene: Scene) -> None:
     await scene.tick()
-    rewrite(scene.world.records, disk_key(scene.disk))
+    rewrite(scene.world.records, PageBlobDisk(scene.disk).key)
     await scene.pass_time(HOUR)
     said = [row for row in scene.world.poison.values() if scene.disk.url in row["body"]]
     assert {row["queue"] for row in said} == {"plan-changes", "finish-backup"}
@@ -81,11 +82,11 @@ async def test_a_restore_is_left_as_it_is(scene: Scene) -> None:
     [request] = [found for found in scene.world.messages if found.id == asked]
     scene.world.messages.remove(request)
     await scene._handle(request)  # noqa: SLF001 - its first step alone
-    before = rewrite(scene.world.restores, (disk_key(scene.disk), job_row(JobKind.RESTORE, asked)))
+    before = rewrite(scene.world.restores, (PageBlobDisk(scene.disk).key, job_row(JobKind.RESTORE, asked)))
     for _ in range(3):
         await scene.pass_time(12 * HOUR)
         await scene.tick()
-    assert scene.world.restores[disk_key(scene.disk), job_row(JobKind.RESTORE, asked)] == before
+    assert scene.world.restores[PageBlobDisk(scene.disk).key, job_row(JobKind.RESTORE, asked)] == before
     assert {row["queue"] for row in scene.world.poison.values()} == {"continue-restore"}
     assert len(scene.world.points_of(scene.disk)) == 3, "the disk is backed up all the same"
 
@@ -96,9 +97,9 @@ async def test_a_message_has_no_effect_and_is_kept_aside(scene: Scene) -> None:
     [point] = scene.world.points_of(scene.disk)
     before = dict(scene.world.records)
     sent: list[Message] = [
-        PlanMessage(disk=scene.disk.url, run=point.time),
-        FinishMessage(disk=scene.disk.url, run=point.time),
-        RestoreMessage(disk=scene.disk.url, restore="6f3c1d2e"),
+        PlanMessage(disk=PageBlobDisk(scene.disk), run=point.time),
+        FinishMessage(disk=PageBlobDisk(scene.disk), run=point.time),
+        RestoreMessage(disk=PageBlobDisk(scene.disk), restore="6f3c1d2e"),
         TickMessage(tick=scene.world.now, disks=2),
     ]
     for message in sent:

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from shared.model.disk import PageBlobDisk
 from shared.model.job import Stage
 from shared.model.messages import RestoreMessage
-from shared.model.names import CONTINUE_RESTORE_QUEUE, disk_key
+from shared.model.names import CONTINUE_RESTORE_QUEUE
 from shared.model.point import PointState
 from shared.model.schema import SCHEMA
 from tests.data.recorded import RELEASE_0, messages
@@ -55,7 +56,7 @@ async def test_what_people_had_asked_for_is_done_and_what_a_message_carried_too(
         for message in map(RestoreMessage.read, messages(RELEASE_0)[CONTINUE_RESTORE_QUEUE])
         if message.request
     ]
-    states = {row.target: row.state for row in gone_on.world.restore_rows()}
+    states = {str(row.target): row.state for row in gone_on.world.restore_rows()}
     assert [states[LAB.blob(f"{name}.vhd").url] for name in ("asked", "asked-2", "carried")] == [Stage.DONE] * 3
     assert carried in {row.restore for row in gone_on.world.restore_rows()}
 
@@ -87,6 +88,6 @@ async def test_what_went_on_is_written_by_the_schema_of_this_release(gone_on: Sc
     world = gone_on.world
     await gone_on.tick()
     await gone_on.pass_time(6 * HOUR)
-    rows = [world.records[disk_key(disk)][0] for disk in model.backed_up(world, gone_on.services.settings)]
+    rows = [world.records[PageBlobDisk(disk).key][0] for disk in model.backed_up(world, gone_on.services.settings)]
     assert len(rows) > 10
     assert {row.get("schema") for row in rows} == {SCHEMA}

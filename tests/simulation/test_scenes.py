@@ -8,9 +8,10 @@ import pytest
 
 from shared.errors import SourceGoneError
 from shared.model.batches import SILENT_FOR
+from shared.model.disk import PageBlobDisk
 from shared.model.job import Stage
 from shared.model.messages import FinishMessage
-from shared.model.names import CONTINUE_RESTORE_QUEUE, DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, disk_key
+from shared.model.names import CONTINUE_RESTORE_QUEUE, DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
 from shared.model.run import Kind
 from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
@@ -85,7 +86,7 @@ async def test_what_can_not_be_tidied_up_after_a_run_does_not_multiply_the_messa
     scene.world.forbidden.add(OWN)
     await scene.tick()
     scene.world.messages.clear()
-    await scene.services.queues.send(FinishMessage(disk=scene.disk.url, run=point.time))
+    await scene.services.queues.send(FinishMessage(disk=PageBlobDisk(scene.disk), run=point.time))
     scene.services.leases.release = refuse
     await scene.pass_time(3 * HOUR)
     assert scene.handled["plan-changes"]
@@ -226,7 +227,7 @@ async def test_a_batch_that_waits_for_a_busy_service_shows_that_it_is_alive() ->
 
     async def busy(*arguments: Any) -> None:
         asked.append(scene.world.now)
-        alive = scene.world.records[disk_key(scene.disk)][0]["run_alive"]
+        alive = scene.world.records[PageBlobDisk(scene.disk).key][0]["run_alive"]
         silent.append(scene.world.now - alive)
         if len(asked) <= 12:
             raise refusal(503, "ServerBusy")

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from shared.model.addresses import BlobAddress
+from shared.model.disk import PageBlobDisk
+from shared.model.names import REPORT_TICK_QUEUE
 from shared.model.record import DiskRecord
-from shared.model.names import REPORT_TICK_QUEUE, disk_key
 from shared.model.run import Kind
 from shared.settings import Settings
 from tests.simulation.world import OWN, Due, World
@@ -21,7 +22,7 @@ def begun(world: World, settings: Settings, tick: datetime) -> None:
     there = [blob for blob in world.blobs if blob.parent != OWN]
     known = {disk for disk in set(world.snapshots_of.values()) if disk.parent != OWN and world.points_of(disk)}
     restored = {disk for disk in there if any(point.kind is Kind.RESTORE for point in world.points_of(disk))}
-    named = {disk for disk in {*there, *known} if settings.covers(disk)}
+    named = {disk for disk in {*there, *known} if settings.covers(PageBlobDisk(disk))}
     world.ticks[tick] = Due(frozenset(named | restored), tuple(settings.source_disks))
 
 
@@ -38,7 +39,7 @@ def wrong_silence(world: World, settings: Settings, tick: datetime) -> Iterator[
     if world.forbidden or list(_unsafe(world, tick)):
         return
     on_record = [BlobAddress.parse(entity["disk"]) for entity, _ in world.records.values()]
-    are_there = all(disk in world.ticks[tick].disks for disk in on_record if settings.covers(disk))
+    are_there = all(disk in world.ticks[tick].disks for disk in on_record if settings.covers(PageBlobDisk(disk)))
     is_pending = any(message.queue == REPORT_TICK_QUEUE for message in world.messages)
     if are_there and not is_pending and tick not in world.heartbeats:
         yield f"all that was due at the tick at {tick} is safe, and no heartbeat tells"
@@ -70,12 +71,12 @@ def _unsafe(world: World, tick: datetime) -> Iterator[str]:
             yield f"no recovery point holds a state of {disk.blob} since then"
     ever_seen = {*world.blobs, *world.snapshots_of.values()}
     for setting in due.settings:
-        found = [disk for disk in ever_seen if setting.covers(disk)]
+        found = [disk for disk in ever_seen if setting.covers(PageBlobDisk(disk))]
         if not any(_is_safe(world, disk, tick) for disk in found):
             yield f"nothing that {setting.url} names is backed up since then"
 
 
 def _is_safe(world: World, disk: BlobAddress, tick: datetime) -> bool:
-    points = world.points.get(disk_key(disk), {}).values()
+    points = world.points.get(PageBlobDisk(disk).key, {}).values()
     since = [point for point in points if datetime.fromisoformat(point.time) >= tick]
     return any(world.holds(disk, point) for point in since)

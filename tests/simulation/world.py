@@ -16,8 +16,9 @@ from shared.azure.tables.rows import from_row
 from shared.changes.ranges import Change
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress, ContainerAddress
+from shared.model.disk import PageBlobDisk
 from shared.model.inspection import Inspection
-from shared.model.names import DRILL_METADATA, RESTORE_METADATA, backup_blob_name, disk_key
+from shared.model.names import DRILL_METADATA, RESTORE_METADATA
 from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
@@ -190,7 +191,7 @@ class World:
 
     def backup_of(self, disk: BlobAddress) -> BlobAddress:
         """Give the address of a disk's backup blob."""
-        return OWN.blob(backup_blob_name(disk))
+        return OWN.blob(PageBlobDisk(disk).backup_name)
 
     def require_allowed(self, address: BlobAddress) -> None:
         """Refuse what the app may not do any more."""
@@ -290,16 +291,18 @@ class World:
     def own_snapshots(self, disk: BlobAddress) -> list[str]:
         """List the source snapshots of a disk that are Tidemark's."""
         snapshots = self.blobs[disk].snapshots if disk in self.blobs else {}
-        return sorted(time for time, taken in snapshots.items() if is_own_snapshot(disk, OWN.url, time, taken.metadata))
+        return sorted(
+            time for time, taken in snapshots.items() if is_own_snapshot(PageBlobDisk(disk), OWN, time, taken.metadata)
+        )
 
     def record(self, disk: BlobAddress) -> DiskRecord | None:
         """Read a disk's record."""
-        found = self.records.get(disk_key(disk))
+        found = self.records.get(PageBlobDisk(disk).key)
         return from_row(DiskRecord, found[0]) if found else None
 
     def points_of(self, disk: BlobAddress) -> list[RecoveryPoint]:
         """Give a disk's recovery points, oldest first."""
-        return sorted(self.points.get(disk_key(disk), {}).values(), key=lambda point: point.time)
+        return sorted(self.points.get(PageBlobDisk(disk).key, {}).values(), key=lambda point: point.time)
 
     def restore_rows(self) -> Iterator[Restore]:
         """Give the rows of all restores that this release can read."""
@@ -317,7 +320,7 @@ class World:
 
     def is_spoilt(self, point: RecoveryPoint) -> bool:
         """Tell whether a recovery point is gone, or does not hold any more what was written to it."""
-        place = (BlobAddress.parse(point.backup_blob), point.backup_snapshot)
+        place = (place_of(point), point.backup_snapshot)
         return place in self.lost | self.rotten.keys() | self.tainted
 
     def remove(self, address: BlobAddress) -> Blob:
@@ -329,7 +332,7 @@ class World:
         """Tell whether the backup account holds what a disk held at a recovery point, if no foreign hand spoilt it."""
         if self.is_spoilt(point):
             return True
-        blob = self.blobs.get(BlobAddress.parse(point.backup_blob))
+        blob = self.blobs.get(place_of(point))
         taken = blob.snapshots.get(point.backup_snapshot) if blob and point.backup_snapshot else blob
         is_same = taken is not None and same_content(taken.pages, self.held[point.time])
         return is_same and self.snapshots_of[point.time] == disk
@@ -343,3 +346,9 @@ class World:
         """Note that the restore that metadata names has written to a blob."""
         if restore := metadata.get(RESTORE_METADATA):
             self.written.setdefault(restore, set()).add(address)
+
+
+def place_of(point: RecoveryPoint) -> BlobAddress:
+    """Give the blob that a recovery point is in."""
+    assert point.backup_blob
+    return point.backup_blob

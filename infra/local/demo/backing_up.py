@@ -15,7 +15,7 @@ from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.records import Records
 from shared.azure.tables.rows import from_properties, from_row
 from shared.model.addresses import BlobAddress
-from shared.model.names import disk_key
+from shared.model.disk import PageBlobDisk
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.run import OpenRun
@@ -72,11 +72,11 @@ class Backups:
         return await self._point(record.last_point)
 
     async def _record(self) -> DiskRecord | None:
-        found = await self._records.get(self._disk)
+        found = await self._records.get(PageBlobDisk(self._disk))
         return found[0] if found else None
 
     async def _point(self, when: str) -> RecoveryPoint:
-        row = await self._table.get_entity(disk_key(self._disk), f"{POINT_ROW_PREFIX}{when}")
+        row = await self._table.get_entity(PageBlobDisk(self._disk).key, f"{POINT_ROW_PREFIX}{when}")
         return from_row(RecoveryPoint, from_properties(row))
 
 

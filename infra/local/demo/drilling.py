@@ -14,6 +14,7 @@ from infra.local.host.process import HostProcess
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
 from shared.model.addresses import BlobAddress
+from shared.model.disk import PageBlobDisk
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Stage, job_row
 
@@ -39,7 +40,7 @@ class Drills:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             await require_host(self._host)
-            found = await self._rows.find(disk, job_row(JobKind.DRILL, drill))
+            found = await self._rows.find(PageBlobDisk(disk), job_row(JobKind.DRILL, drill))
             row = found[0] if found else None
             if row and row.state is Stage.DONE:
                 return row

@@ -20,7 +20,8 @@ from infra.local.host.process import HostProcess, run_host
 from infra.local.identity_azure import run_identity_azure
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure, run_local_azure
 from shared.model.addresses import BlobAddress
-from shared.model.names import BACKUPS_TABLE, DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, backup_blob_name
+from shared.model.disk import PageBlobDisk
+from shared.model.names import BACKUPS_TABLE, DRILL_QUEUE, RESTORE_REQUESTS_QUEUE
 
 _CONTAINER = "vhds"
 
@@ -53,7 +54,7 @@ class ProtectedDisks:
         """Give a disk with its backup blob; neither needs to be there yet."""
         return ProtectedDisk(
             self._blob(DISKS, disk.container, disk.blob),
-            self._blob(BACKUPS, BACKUP_CONTAINER, backup_blob_name(disk)),
+            self._blob(BACKUPS, BACKUP_CONTAINER, PageBlobDisk(disk).backup_name),
             Backups(self.host, self.table, disk),
         )
 

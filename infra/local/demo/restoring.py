@@ -17,6 +17,7 @@ from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.records import Records
 from shared.model.addresses import BlobAddress
+from shared.model.disk import PageBlobDisk
 from shared.model.job import JobKind, Stage, job_row
 from shared.model.restore import Restore
 
@@ -57,7 +58,7 @@ class Restores:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             await require_host(self._host)
-            found = await self._rows.find(disk, job_row(JobKind.RESTORE, restore))
+            found = await self._rows.find(PageBlobDisk(disk), job_row(JobKind.RESTORE, restore))
             row = found[0] if found else None
             if row and row.state in {Stage.REFUSED, Stage.FAILED}:
                 raise RestoreError(f"The restore of {disk.url}: {row.state}. On record: {row.reason}")
@@ -75,7 +76,7 @@ class Restores:
 
     async def _is_let_go(self, restore: Restore) -> bool:
         """Tell whether the restored disk's record names the restore no more: only then a guest can write to it."""
-        found = await self._records.get(restore.target_address)
+        found = await self._records.get(restore.known_target)
         return found is not None and not found[0].restore
 
 

@@ -84,7 +84,7 @@ async def _restore(environment: DemoEnvironment, first: ProofResult) -> list[Pro
         restore = await environment.restores.ask(step.result)
     with environment.terminal.step("Restoring the first recovery point") as step:
         row = await environment.restores.done(address, restore, step.show)
-        disk = environment.disks.of(row.target_address)
+        disk = environment.disks.of(row.known_target.address)
         step.result = f"{row.state}, a new disk, {disk.address.blob}"
     environment.terminal.say(f"  proof on record: {row.proof}")
     restored = ProofResult(disk.address.blob, await disk.backups.last_point(), state)

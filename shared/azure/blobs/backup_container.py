@@ -9,7 +9,8 @@ from shared.azure.answers import error_code
 from shared.azure.connections import Connections
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.catalogue import StoredBlob
-from shared.model.names import SCRATCH_PREFIX, backup_blob_name, full_copy_name
+from shared.model.disk import Disk
+from shared.model.names import SCRATCH_PREFIX
 
 
 class BackupContainer:
@@ -19,13 +20,13 @@ class BackupContainer:
         self._connections = connections
         self._container = container
 
-    def address(self, disk: BlobAddress) -> BlobAddress:
+    def address(self, disk: Disk) -> BlobAddress:
         """Give the address of a disk's backup blob."""
-        return self._container.blob(backup_blob_name(disk))
+        return self._container.blob(disk.backup_name)
 
-    def full_copy_address(self, disk: BlobAddress, source_snapshot: str) -> BlobAddress:
+    def full_copy_address(self, disk: Disk, source_snapshot: str) -> BlobAddress:
         """Give the address of a full copy of a disk."""
-        return self._container.blob(full_copy_name(disk, source_snapshot))
+        return self._container.blob(disk.full_copy_name(source_snapshot))
 
     async def ensure(self) -> None:
         """Create the container if it is missing (REST: Create Container)."""
@@ -63,7 +64,7 @@ class BackupContainer:
 
     def _stored(self, found: BlobProperties) -> StoredBlob:
         return StoredBlob(
-            url=self._container.blob(found.name).url,
+            blob=self._container.blob(found.name),
             snapshot=found.snapshot or "",
             size=found.size,
             metadata=found.metadata or {},

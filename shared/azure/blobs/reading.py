@@ -1,10 +1,8 @@
 """Reading page blobs and their snapshots, disks and backups alike: size, page ranges, content. It writes nothing."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from urllib.parse import quote
 
 from azure.core.exceptions import (
     AzureError,
@@ -21,46 +19,21 @@ from shared.azure.answers import explain, gave_up, refuses_diff
 from shared.azure.blobs.refusals import attached
 from shared.azure.connections import NOT_RETRIED, RETRY_ONCE, Connections
 from shared.azure.signatures import Signed, sign_by_delegation, sign_by_key
+from shared.azure.sources.source import READ_FOR, Reader
 from shared.changes.ranges import Change, Window
 from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, gone
 from shared.limits import RANGES_PER_REQUEST
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
-
-READ_FOR = timedelta(hours=4)
-"""How long a signed URL serves for one batch."""
-
-COPY_FOR = timedelta(days=6, hours=23)
-"""How long a signed URL serves for Copy Blob, which reads its source to the end with it, for days if need be.
-
-A user delegation SAS lives 7 days at most (REST: Get User Delegation Key).
-"""
+from shared.model.version import Version, blob_version
 
 _SIGNED_BEFORE = timedelta(minutes=15)
 # With COPY_FOR still less than 7 days.
 _KEY_OUTLASTS = timedelta(minutes=30)
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """What can be read or copied: a snapshot, or with an empty one the blob itself.
-
-    Attributes:
-        blob: the blob.
-        snapshot: the snapshot's time.
-    """
-
-    blob: BlobAddress
-    snapshot: str
-
-    @property
-    def url(self) -> str:
-        """Its URL, without a signature."""
-        return f"{self.blob.url}?snapshot={quote(self.snapshot, safe='')}" if self.snapshot else self.blob.url
-
-
-class BlobReader:
-    """Access to what is read. Where a snapshot is asked for, `""` stands for the blob itself."""
+class BlobReader(Reader):
+    """Access to blobs and their snapshots."""
 
     def __init__(self, connections: Connections, storage_api_version: str) -> None:
         self._connections = connections
@@ -78,21 +51,20 @@ class BlobReader:
         except ResourceExistsError as error:
             raise attached(blob, error) from error
 
-    async def properties(self, blob: BlobAddress, snapshot: str) -> BlobState:
+    async def properties(self, version: Version) -> BlobState:
         """Look at a blob or a snapshot (REST: Get Blob Properties).
 
         Raises:
             SourceGoneError: there is none.
         """
-        found = await blob_state(await self._connections.blob(blob, snapshot))
+        asked = blob_version(version)
+        found = await blob_state(await self._connections.blob(asked.blob, asked.snapshot))
         if found is None:
-            raise SourceGoneError(gone(blob.url, snapshot))
+            raise SourceGoneError(gone(asked.blob.url, asked.snapshot))
         return found
 
-    async def changes(
-        self, blob: BlobAddress, snapshot: str, previous: str | None, window: Window
-    ) -> AsyncIterator[Change]:
-        """List what changed in a window since the previous snapshot; where there is none, all that is valid.
+    async def changes(self, version: Version, since: Version | None, window: Window) -> AsyncIterator[Change]:
+        """List what changed in a window since an older snapshot; where there is none, all that is valid.
 
         Follows the paging to its end (REST: Get Page Ranges, `prevsnapshot`, `marker`, `maxresults`).
 
@@ -101,7 +73,8 @@ class BlobReader:
             ListingTimedOutError: the service gave up; what was given so far holds.
             SourceGoneError: the snapshot is gone.
         """
-        client = await self._connections.blob(blob, snapshot)
+        asked, previous = blob_version(version), blob_version(since).snapshot if since else None
+        client = await self._connections.blob(asked.blob, asked.snapshot)
         listed = client.list_page_ranges(
             offset=window.start,
             length=window.end - window.start,
@@ -113,39 +86,37 @@ class BlobReader:
             async for page_range in listed:
                 yield Change(int(page_range.start or 0), int(page_range.end or 0) + 1, page_range.cleared)
         except ResourceNotFoundError as error:
-            raise SourceGoneError(gone(blob.url, snapshot)) from error
+            raise SourceGoneError(gone(asked.blob.url, asked.snapshot)) from error
         except AzureError as error:
             if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
                 raise DiffRefusedError(f"the diff from the base snapshot was refused: {explain(error)}") from error
             if gave_up(error):
                 raise ListingTimedOutError(
-                    f"the pages of {blob.url} could not be listed in time: {explain(error)}"
+                    f"the pages of {asked.blob.url} could not be listed in time: {explain(error)}"
                 ) from error
             raise
 
-    async def signed_url(
-        self, blob: BlobAddress, snapshot: str, serves: timedelta = READ_FOR, *, anew: bool = False
-    ) -> str:
+    async def signed_url(self, version: Version, serves: timedelta = READ_FOR, *, anew: bool = False) -> str:
         """Mint a URL that reads one blob or snapshot and nothing else, for a while. It is a secret: it is never kept.
 
         By key a service SAS; by identity a user delegation SAS (REST: Create a user delegation SAS). It names the same
         version as its key and the requests do.
 
         Args:
-            blob: the blob.
-            snapshot: the snapshot of it; empty for the blob itself.
+            version: the snapshot, or the blob itself.
             serves: for how long.
             anew: whether it is to be another key's than before, which may be revoked by now.
         """
-        now = datetime.now(UTC)
-        signed = Signed(blob, snapshot, now - _SIGNED_BEFORE, now + serves, self._version)
+        asked, now = blob_version(version), datetime.now(UTC)
+        blob = asked.blob
+        signed = Signed(blob, asked.snapshot, now - _SIGNED_BEFORE, now + serves, self._version)
         if anew:
             self._delegation_keys.pop(blob.service_url, None)
         if key := self._connections.account_key(blob.account):
             sas = sign_by_key(signed, key)
         else:
             sas = sign_by_delegation(signed, await self._delegation_key(blob, now, signed.expiry))
-        return f"{Version(blob, snapshot).url}{'&' if snapshot else '?'}{sas}"
+        return f"{asked.name}{'&' if asked.snapshot else '?'}{sas}"
 
     async def read(self, signed_url: str, piece: Change) -> bytes:
         """Read a range of at most 4 MiB with one request, as it is stored (REST: Get Blob).

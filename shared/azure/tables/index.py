@@ -16,7 +16,7 @@ from azure.data.tables.aio import TableClient
 from pydantic import ValidationError
 
 from shared.azure.tables.rows import from_properties, to_properties
-from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.index import (
     COMPLETE_ROW,
     DISKS_FROM,
@@ -34,7 +34,6 @@ from shared.model.index import (
     unsettled,
 )
 from shared.model.job import ENDS, Job, JobKind, job_row
-from shared.model.names import disk_key
 from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.schema import SCHEMA_PROPERTY, UnknownSchemaError, with_schema
 
@@ -143,7 +142,7 @@ class Index:
     def __init__(self, rows: IndexRows, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._rows, self._now = rows, now
 
-    async def write(self, disk: BlobAddress, after: DiskRecord | None, write: Callable[[], Awaitable[None]]) -> None:
+    async def write(self, disk: Disk, after: DiskRecord | None, write: Callable[[], Awaitable[None]]) -> None:
         """Write a disk's record, or delete it, where the index may say anything else of the disk then.
 
         Args:
@@ -155,11 +154,11 @@ class Index:
         await write()
         if after and is_at_rest(after):
             with contextlib.suppress(AzureError):  # an unsettled row is right as well
-                await self._rows.replace(disk_key(disk), settled(after), etag)
+                await self._rows.replace(disk.key, settled(after), etag)
 
-    async def unsettle(self, disk: BlobAddress) -> str:
+    async def unsettle(self, disk: Disk) -> str:
         """Have the record of a disk be read by whoever asks for it; give the ETag of its row."""
-        return await self._rows.put(disk_key(disk), unsettled(disk.url))
+        return await self._rows.put(disk.key, unsettled(disk.name))
 
     async def disks(self) -> list[Summary]:
         """Sum up the records of all disks: those of disks at rest are not read."""

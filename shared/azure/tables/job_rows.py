@@ -12,10 +12,9 @@ from pydantic import ValidationError
 from shared.azure.tables.index import Index
 from shared.azure.tables.records import TRIES, RecordConflictError, is_conflict
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
-from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.inspection import Inspection
 from shared.model.job import ENDS, JobKind, job_row
-from shared.model.names import disk_key
 from shared.model.restore import Restore
 
 UNREADABLE_PARTITION = "restore-requests"
@@ -44,9 +43,9 @@ class JobRows[Kept: (Restore, Inspection)]:
             return False
         return True
 
-    async def find(self, disk: BlobAddress, row_key: str) -> tuple[Kept, str] | None:
+    async def find(self, disk: Disk, row_key: str) -> tuple[Kept, str] | None:
         """Read a row and its ETag; None where there is none."""
-        return await self._find(disk_key(disk), row_key)
+        return await self._find(disk.key, row_key)
 
     async def _find(self, partition: str, row_key: str) -> tuple[Kept, str] | None:
         try:
@@ -55,7 +54,7 @@ class JobRows[Kept: (Restore, Inspection)]:
             return None
         return from_row(self._kept, from_properties(entity)), str(entity.metadata["etag"])
 
-    async def open(self, disk: BlobAddress | None = None) -> list[Kept]:
+    async def open(self, disk: Disk | None = None) -> list[Kept]:
         """List what has not ended, of one disk or of all."""
         if disk is None:
             return await self._index.open_jobs(self._prefixes, self._read)
@@ -65,18 +64,18 @@ class JobRows[Kept: (Restore, Inspection)]:
         found = await self._find(partition, row_key)
         return found[0] if found else None
 
-    async def _open(self, disk: BlobAddress) -> list[Kept]:
+    async def _open(self, disk: Disk) -> list[Kept]:
         return await self._query(" and ".join(f"state ne '{end}'" for end in sorted(ENDS)), disk)
 
-    async def of(self, disk: BlobAddress) -> list[Kept]:
+    async def of(self, disk: Disk) -> list[Kept]:
         """List all rows of a disk, those that have ended as well."""
         return await self._query("", disk)
 
-    async def _query(self, condition: str, disk: BlobAddress) -> list[Kept]:
+    async def _query(self, condition: str, disk: Disk) -> list[Kept]:
         rows = " or ".join(f"(RowKey ge '{prefix}' and RowKey lt '{prefix}~')" for prefix in self._prefixes)
         conditions = ["PartitionKey eq @disk", f"({rows})", *([condition] if condition else [])]
         found: list[Kept] = []
-        async for row in self._table.query_entities(" and ".join(conditions), parameters={"disk": disk_key(disk)}):
+        async for row in self._table.query_entities(" and ".join(conditions), parameters={"disk": disk.key}):
             with contextlib.suppress(ValidationError):  # a row that somebody has spoilt stops no other
                 found.append(from_row(self._kept, from_properties(row)))
         return found
@@ -101,7 +100,7 @@ class JobRows[Kept: (Restore, Inspection)]:
                 raise RecordConflictError(kept.row_key) from error
             raise
 
-    async def update(self, disk: BlobAddress, row_key: str, change: Callable[[Kept], Kept]) -> Kept | None:
+    async def update(self, disk: Disk, row_key: str, change: Callable[[Kept], Kept]) -> Kept | None:
         """Change a row that has not ended, whatever happens to it in the meantime; None where it has, or is gone.
 
         Raises:
@@ -119,7 +118,7 @@ class JobRows[Kept: (Restore, Inspection)]:
 
 
 def _keys(kept: Restore | Inspection) -> tuple[str, str]:
-    return disk_key(kept.address) if kept.disk else UNREADABLE_PARTITION, kept.row_key
+    return kept.known_disk.key if kept.disk else UNREADABLE_PARTITION, kept.row_key
 
 
 def _entity(kept: Restore | Inspection) -> dict[str, object]:

@@ -11,7 +11,7 @@ from azure.data.tables.aio import TableClient
 from shared.azure.tables.rows import from_properties, require_readable, to_properties
 from shared.model.inspection import Compared, Inspection
 from shared.model.messages import PartMessage
-from shared.model.names import RUN_SEPARATOR, disk_key
+from shared.model.names import RUN_SEPARATOR
 from shared.model.schema import with_schema
 from shared.model.texts import cut
 
@@ -67,7 +67,7 @@ class Parts:
 
 def _partition(inspection: Inspection) -> str:
     """Name the partition of the parts of an attempt; a run's begin with a digit after the separator."""
-    return f"{disk_key(inspection.address)}{RUN_SEPARATOR}{inspection.row_key}{RUN_SEPARATOR}{inspection.attempt}"
+    return f"{inspection.known_disk.key}{RUN_SEPARATOR}{inspection.row_key}{RUN_SEPARATOR}{inspection.attempt}"
 
 
 def _row_of(part: int) -> str:

@@ -17,9 +17,9 @@ from shared.azure.tables.index import Index
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.errors import OtherDiskError, Then, TidemarkError
 from shared.limits import TRANSACTION
-from shared.model.addresses import AddressError, BlobAddress, is_url_of_another
+from shared.model.addresses import AddressError
+from shared.model.disk import Disk
 from shared.model.index import is_to_be_unsettled
-from shared.model.names import disk_key
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.schema import with_schema
@@ -52,52 +52,52 @@ class Records:
         with contextlib.suppress(ResourceExistsError):
             await self._table.create_table()
 
-    async def get(self, disk: BlobAddress) -> tuple[DiskRecord, str] | None:
+    async def get(self, disk: Disk) -> tuple[DiskRecord, str] | None:
         """Read a disk's record and its ETag; None where there is none yet.
 
         Raises:
             OtherDiskError: it is that of another disk.
         """
         try:
-            entity = await self._table.get_entity(disk_key(disk), DISK_ROW)
+            entity = await self._table.get_entity(disk.key, DISK_ROW)
         except ResourceNotFoundError:
             return None
         return own_record(disk, from_row(DiskRecord, from_properties(entity))), str(entity.metadata["etag"])
 
-    async def disks(self) -> dict[BlobAddress, bool]:
+    async def disks(self) -> dict[Disk, bool]:
         """List all disks and patterns that have a record, and whether each was adopted or is being restored."""
-        found: dict[BlobAddress, bool] = {}
+        found: dict[Disk, bool] = {}
         for told in await self._index.disks():
             with contextlib.suppress(AddressError):  # a row that somebody has spoilt stops no other disk
-                found[BlobAddress.parse(told.disk)] = bool(told.adopted or told.restore)
+                found[Disk.parse(told.disk)] = bool(told.adopted or told.restore)
         return found
 
     async def due(self) -> list[DueDisk]:
         """List the disks that ticks have asked for, with how far each is."""
         return [told.due for told in await self._index.disks() if told.due]
 
-    async def look_again(self, disk: BlobAddress) -> None:
+    async def look_again(self, disk: Disk) -> None:
         """Have a disk's record be read by whoever lists the disks next, whatever the index says of it."""
         await self._index.unsettle(disk)
 
-    async def point_times(self, disk: BlobAddress) -> list[str]:
+    async def point_times(self, disk: Disk) -> list[str]:
         """List the times of a disk's recovery points, oldest first."""
         rows = self._table.query_entities(
             "PartitionKey eq @disk and RowKey ge @first and RowKey lt @last",
-            parameters={"disk": disk_key(disk), "first": POINT_ROW_PREFIX, "last": f"{POINT_ROW_PREFIX}~"},
+            parameters={"disk": disk.key, "first": POINT_ROW_PREFIX, "last": f"{POINT_ROW_PREFIX}~"},
             select=["RowKey"],
         )
         return [row["RowKey"].removeprefix(POINT_ROW_PREFIX) async for row in rows]
 
-    async def point(self, disk: BlobAddress, time: str) -> RecoveryPoint | None:
+    async def point(self, disk: Disk, time: str) -> RecoveryPoint | None:
         """Read a recovery point; None where there is none of this time."""
         try:
-            entity = await self._table.get_entity(disk_key(disk), f"{POINT_ROW_PREFIX}{time}")
+            entity = await self._table.get_entity(disk.key, f"{POINT_ROW_PREFIX}{time}")
         except ResourceNotFoundError:
             return None
         return from_row(RecoveryPoint, from_properties(entity))
 
-    async def put(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
+    async def put(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
         """Write a disk's record as long as it has this ETag; without one, as long as there is none.
 
         Raises:
@@ -105,7 +105,7 @@ class Records:
         """
         await self._index.write(disk, record, partial(self._put, disk, record, etag))
 
-    async def _put(self, disk: BlobAddress, record: DiskRecord, etag: str | None) -> None:
+    async def _put(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
         entity = _keyed(disk, DISK_ROW, to_row(record))
         try:
             if etag is None:
@@ -116,10 +116,10 @@ class Records:
                 )
         except HttpResponseError as error:
             if is_conflict(error):
-                raise RecordConflictError(disk.url) from error
+                raise RecordConflictError(disk.name) from error
             raise
 
-    async def update(self, disk: BlobAddress, change: Callable[[DiskRecord], DiskRecord]) -> DiskRecord | None:
+    async def update(self, disk: Disk, change: Callable[[DiskRecord], DiskRecord]) -> DiskRecord | None:
         """Change a disk's record, whatever happens to it in the meantime; None where there is none.
 
         `change` may be called more than once; where it gives the record back as it was, nothing is written.
@@ -141,9 +141,9 @@ class Records:
             except RecordConflictError:
                 continue
             return changed
-        raise RecordConflictError(disk.url)
+        raise RecordConflictError(disk.name)
 
-    async def delete(self, disk: BlobAddress, etag: str) -> None:
+    async def delete(self, disk: Disk, etag: str) -> None:
         """Delete a disk's record as long as it has this ETag; its recovery points stay.
 
         Raises:
@@ -151,17 +151,17 @@ class Records:
         """
         await self._index.write(disk, None, partial(self._delete, disk, etag))
 
-    async def _delete(self, disk: BlobAddress, etag: str) -> None:
+    async def _delete(self, disk: Disk, etag: str) -> None:
         try:
             await self._table.delete_entity(
-                disk_key(disk), DISK_ROW, etag=etag, match_condition=MatchConditions.IfNotModified
+                disk.key, DISK_ROW, etag=etag, match_condition=MatchConditions.IfNotModified
             )
         except HttpResponseError as error:
             if is_conflict(error):
-                raise RecordConflictError(disk.url) from error
+                raise RecordConflictError(disk.name) from error
             raise
 
-    async def add_points(self, disk: BlobAddress, points: Sequence[RecoveryPoint]) -> None:
+    async def add_points(self, disk: Disk, points: Sequence[RecoveryPoint]) -> None:
         """Write recovery points that are not on record, many at a time (REST: entity group transactions).
 
         One that is on record by now is left as it is.
@@ -177,16 +177,16 @@ class Records:
                     with contextlib.suppress(ResourceExistsError):
                         await self._table.create_entity(entity)
 
-    async def mark(self, disk: BlobAddress, point: RecoveryPoint) -> None:
+    async def mark(self, disk: Disk, point: RecoveryPoint) -> None:
         """Put on record what is known of a recovery point now; one that is not on record any more is fine."""
         with contextlib.suppress(ResourceNotFoundError):
             await self._table.update_entity(_keyed(disk, point.row_key, to_row(point)), UpdateMode.MERGE)
 
-    async def points(self, disk: BlobAddress) -> list[RecoveryPoint]:
+    async def points(self, disk: Disk) -> list[RecoveryPoint]:
         """Read all recovery points of a disk, oldest first."""
         rows = self._table.query_entities(
             "PartitionKey eq @disk and RowKey ge @first and RowKey lt @last",
-            parameters={"disk": disk_key(disk), "first": POINT_ROW_PREFIX, "last": f"{POINT_ROW_PREFIX}~"},
+            parameters={"disk": disk.key, "first": POINT_ROW_PREFIX, "last": f"{POINT_ROW_PREFIX}~"},
         )
         points: list[RecoveryPoint] = []
         async for row in rows:
@@ -199,7 +199,7 @@ class Records:
         row = {"PartitionKey": POISON_PARTITION, "RowKey": message_id, **with_schema(values)}
         await self._table.upsert_entity(to_properties(row), UpdateMode.REPLACE)
 
-    async def seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
+    async def seal(self, disk: Disk, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         """Advance the record and write its recovery point, both or neither (REST: entity group transactions).
 
         Raises:
@@ -207,7 +207,7 @@ class Records:
         """
         await self._index.write(disk, record, partial(self._seal, disk, record, etag, point))
 
-    async def _seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
+    async def _seal(self, disk: Disk, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         match = {"etag": etag, "match_condition": MatchConditions.IfNotModified, "mode": UpdateMode.REPLACE}
         try:
             await self._table.submit_transaction(
@@ -222,27 +222,27 @@ class Records:
             )
         except TableTransactionError as error:
             if is_conflict(error):
-                raise RecordConflictError(disk.url) from error
+                raise RecordConflictError(disk.name) from error
             raise
 
 
-def own_record(disk: BlobAddress, record: DiskRecord) -> DiskRecord:
+def own_record(disk: Disk, record: DiskRecord) -> DiskRecord:
     """Give a record that was found under a disk's key, if it is the disk's own.
 
     Raises:
         OtherDiskError: it is that of a disk of the same account, container and name on another service.
     """
-    if not is_url_of_another(disk, record.disk):
+    if record.disk == disk:
         return record
     raise OtherDiskError(
-        f"{disk.url} has the record and the backup blob of another disk, {record.disk}. What to do: back one of them up"
-        " by another app; or, if they are one disk whose URL has changed, delete its row `disk`, and set"
+        f"{disk.name} has the record and the backup blob of another disk, {record.disk}. What to do: back one of them"
+        " up by another app; or, if they are one disk whose URL has changed, delete its row `disk`, and set"
         " BACKUP_CONTAINER to another container"
     )
 
 
-def _keyed(disk: BlobAddress, row: str, values: dict[str, Any]) -> dict[str, Any]:
-    return {"PartitionKey": disk_key(disk), "RowKey": row, **to_properties(values)}
+def _keyed(disk: Disk, row: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {"PartitionKey": disk.key, "RowKey": row, **to_properties(values)}
 
 
 def is_conflict(error: HttpResponseError) -> bool:

@@ -20,9 +20,10 @@ _RUN_PREFIX = "run_"
 
 def to_row(value: Kept) -> dict[str, Any]:
     """Write a value as flat properties; those of an open run start with `run_`."""
-    row: dict[str, Any] = _ADAPTERS[type(value)].dump_python(value, exclude_none=True)
-    run = row.pop("run", {}) if isinstance(value, DiskRecord) else {}
-    return with_schema(row | {f"{_RUN_PREFIX}{name}": value for name, value in run.items()})
+    row: dict[str, Any] = _ADAPTERS[type(value)].dump_python(value)
+    run = row.pop("run", None) or {}
+    flat = row | {f"{_RUN_PREFIX}{name}": value for name, value in run.items()}
+    return with_schema({name: value for name, value in flat.items() if value is not None})
 
 
 def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection)](kind: type[Read], row: dict[str, Any]) -> Read:

@@ -12,7 +12,8 @@ from datetime import datetime
 from shared.azure.services import Services
 from shared.limits import MAX_WRITE, PAGE
 from shared.model.addresses import BlobAddress
-from shared.model.names import COPY_RANGES_QUEUE, PLAN_CHANGES_QUEUE, disk_key
+from shared.model.disk import PageBlobDisk
+from shared.model.names import COPY_RANGES_QUEUE, PLAN_CHANGES_QUEUE
 from tests.simulation.fleet import clock
 from tests.simulation.fleet.extents import Extent, Extents
 from tests.simulation.fleet.host import FleetHost, Platform
@@ -216,7 +217,7 @@ class _Simulation:
 
     def _rate(self, disk: BlobAddress, at_warm: int, began: float) -> float:
         """Give the MiB a second since it was warm, till the disk's seal or till now."""
-        sealed = self._world.sealed.get(disk_key(disk), {}).values()
+        sealed = self._world.sealed.get(PageBlobDisk(disk).key, {}).values()
         until = min((at - clock.EPOCH).total_seconds() for at in (*sealed, clock.now()))
         seconds = until - began - 60 * self._fleet.warm
         return (self._copied(disk) - at_warm) / seconds / MIB if seconds > 0 else 0.0
@@ -224,7 +225,7 @@ class _Simulation:
     def _waits(self) -> Iterator[float]:
         """Give the seconds that each small run took from its tick to its seal."""
         for tick, disk in itertools.product(self._tick_times, self._small):
-            sealed = self._world.sealed.get(disk_key(disk), {})
+            sealed = self._world.sealed.get(PageBlobDisk(disk).key, {})
             after = [at for time, at in sealed.items() if datetime.fromisoformat(time) >= tick]
             yield (min(after) - tick).total_seconds() if after else math.inf
 

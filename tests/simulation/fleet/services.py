@@ -14,10 +14,11 @@ from shared.azure.services import Services
 from shared.changes.ranges import Change, Window
 from shared.limits import PAGE, RANGES_PER_REQUEST
 from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk, PageBlobDisk, page_blob
 from shared.model.messages import Message
-from shared.model.names import backup_blob_name, disk_key
 from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
+from shared.model.version import Version, blob_version
 from shared.settings import Settings
 from tests.simulation.backups import SimulatedContainer
 from tests.simulation.blobs import Page
@@ -56,7 +57,7 @@ def _parsed(url: str) -> tuple[BlobAddress, str]:
 
 @functools.cache
 def _backup_of(disk: BlobAddress) -> BlobAddress:
-    return OWN.blob(backup_blob_name(disk))
+    return OWN.blob(PageBlobDisk(disk).backup_name)
 
 
 @contextlib.contextmanager
@@ -74,9 +75,9 @@ class FleetReader(SimulatedReader):
 
     _world: FleetWorld
 
-    async def changes(
-        self, blob: BlobAddress, snapshot: str, previous: str | None, window: Window
-    ) -> AsyncIterator[Change]:
+    async def changes(self, version: Version, since: Version | None, window: Window) -> AsyncIterator[Change]:
+        asked, previous = blob_version(version), blob_version(since).snapshot if since else None
+        blob, snapshot = asked.blob, asked.snapshot
         listing: list[Iterator[Change]] = []
 
         def next_page() -> list[Change]:
@@ -104,8 +105,8 @@ class FleetReader(SimulatedReader):
 class FleetContainer(SimulatedContainer):
     """The backup container."""
 
-    def address(self, disk: BlobAddress) -> BlobAddress:
-        return _backup_of(disk)
+    def address(self, disk: Disk) -> BlobAddress:
+        return _backup_of(page_blob(disk))
 
 
 class FleetWriter(SimulatedWriter):
@@ -143,17 +144,17 @@ class FleetQueues(SimulatedQueues):
 class FleetRecords(SimulatedRecords):
     """The record. A recovery point that does not hold what its source snapshot held is a violation."""
 
-    def _require_progress(self, disk: BlobAddress, before: dict[str, Any], entity: dict[str, Any]) -> None:
+    def _require_progress(self, disk: Disk, before: dict[str, Any], entity: dict[str, Any]) -> None:
         """Leave that to the histories: these disks are too large to be compared at each save."""
 
-    async def _seal(self, disk: BlobAddress, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
+    async def _seal(self, disk: Disk, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         def effect() -> None:
             self._replace(disk, record, etag)
-            world = self._world
-            world.points.setdefault(disk_key(disk), {})[point.row_key] = point
-            world.sealed.setdefault(disk_key(disk), {})[point.time] = world.now
-            backup = world.blobs[world.backup_of(disk)].snapshots[point.backup_snapshot]
-            if backup.pages != world.blobs[disk].snapshots[point.time].pages:
-                world.violations.append(f"{point.time} ({point.kind}) of {disk.blob} is not its source snapshot")
+            world, blob = self._world, page_blob(disk)
+            world.points.setdefault(disk.key, {})[point.row_key] = point
+            world.sealed.setdefault(disk.key, {})[point.time] = world.now
+            backup = world.blobs[world.backup_of(blob)].snapshots[point.backup_snapshot]
+            if backup.pages != world.blobs[blob].snapshots[point.time].pages:
+                world.violations.append(f"{point.time} ({point.kind}) of {blob.blob} is not its source snapshot")
 
         await self._calls.change(effect)

@@ -1,0 +1,154 @@
+"""A disk that is backed up: what users call it, and what Tidemark's things of it are named by. Pure values.
+
+Where its bytes are is another matter: the kind of disk knows, and `shared/azure/sources` reads it.
+"""
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from shared.model.addresses import MOST_SHOWN, AddressError, BlobAddress
+from shared.model.names import RUN_SEPARATOR, SCRATCH_PREFIX
+
+_KEY_LENGTH = 400
+_KEY_UNSAFE = re.compile(r"[^A-Za-z0-9._|$ -]")
+
+
+class Disk(ABC):
+    """A disk, of whatever kind. Two are one disk if they are of one kind and have one name."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def parse(name: str) -> "Disk":
+        """Read a disk's name, however it is spelt.
+
+        Raises:
+            AddressError: it is no disk's name.
+        """
+        return PageBlobDisk(BlobAddress.parse(name))
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What users call it: in the settings, in requests, on record, in messages and logs."""
+
+    @property
+    @abstractmethod
+    def backup_name(self) -> str:
+        """The name of its backup blob in the backup container; it has two slashes at least."""
+
+    @property
+    @abstractmethod
+    def mistake(self) -> str:
+        """Why there can be no disk of this name; empty where there can."""
+
+    @abstractmethod
+    def restored(self, point: str) -> "PageBlobDisk":
+        """Name the disk that a recovery point is restored to by default: beside the disk that was backed up.
+
+        Args:
+            point: the recovery point's time, as Azure prints it.
+        """
+
+    def __str__(self) -> str:
+        """Give its name."""
+        return self.name
+
+    def __lt__(self, other: "Disk") -> bool:
+        """Order disks by their names."""
+        return self.name < other.name
+
+    @property
+    def shown(self) -> str:
+        """Its name, cut off where it is very long: for a sentence of which the end counts."""
+        return self.name if len(self.name) <= MOST_SHOWN else f"{self.name[:MOST_SHOWN]}..."
+
+    @property
+    def key(self) -> str:
+        """Its table partition: its backup blob's name with `|` for `/`.
+
+        A key may not hold slashes, `#`, `?` or control characters, nor be over 1 KiB (REST: Understanding the Table
+        service data model): a name with anything unusual in it, or a very long one, is shortened and ends in a hash.
+        """
+        name = self.backup_name
+        readable = name.replace("/", "|")
+        key = _KEY_UNSAFE.sub("_", readable)[:_KEY_LENGTH]
+        if key == readable and "|" not in name:
+            return key
+        return f"{key}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+    def run_id(self, source_snapshot: str) -> str:
+        """Name a run: its key and its source snapshot's time."""
+        return f"{self.key}{RUN_SEPARATOR}{source_snapshot}"
+
+    def full_copy_name(self, source_snapshot: str) -> str:
+        """Name a full copy in the backup container: the backup blob's name, and `/TIME`."""
+        return f"{self.backup_name}/{source_snapshot}"
+
+    def scratch_name(self, drill: str) -> str:
+        """Name the blob that a drill restores to in the backup container: `tidemark-drill/HASH-ID`, of the disk's hash.
+
+        A backup blob's name has two slashes at least.
+        """
+        return f"{SCRATCH_PREFIX}{hashlib.sha256(self.name.encode()).hexdigest()[:16]}-{drill}"
+
+    def is_named(self, text: str) -> bool:
+        """Tell whether a text, as somebody has once written it, is its name."""
+        try:
+            return Disk.parse(text) == self
+        except AddressError:
+            return False
+
+    def is_another_than(self, text: str) -> bool:
+        """Tell whether a text is the name of another disk; a text that is no disk's name is not."""
+        try:
+            return Disk.parse(text) != self
+        except AddressError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class PageBlobDisk(Disk):
+    """A disk that is a page blob; its name is the blob's URL.
+
+    Attributes:
+        address: the blob.
+    """
+
+    address: BlobAddress
+
+    @property
+    def name(self) -> str:
+        """The blob's URL."""
+        return self.address.url
+
+    @property
+    def backup_name(self) -> str:
+        """The name of its backup blob: `SOURCEACCOUNT/SOURCECONTAINER/BLOBNAME`."""
+        return f"{self.address.account}/{self.address.container}/{self.address.blob}"
+
+    @property
+    def mistake(self) -> str:
+        """Why there can be no blob of this name; empty where there can."""
+        return self.address.mistake
+
+    def restored(self, point: str) -> "PageBlobDisk":
+        """Name the blob that a recovery point is restored to: `NAME-restored-TIME`, with `.vhd` kept at its end."""
+        stem, dot, extension = self.address.blob.rpartition(".")
+        has_extension = dot and stem and extension.lower() == "vhd"
+        name, end = (stem, f".{extension}") if has_extension else (self.address.blob, "")
+        moment = re.sub(r"[-:]", "", point.partition(".")[0])
+        return PageBlobDisk(self.address.parent.blob(f"{name}-restored-{moment}Z{end}"))
+
+
+def page_blob(disk: Disk) -> BlobAddress:
+    """Give the address of a disk that must be a page blob.
+
+    Raises:
+        TypeError: it is of another kind.
+    """
+    if not isinstance(disk, PageBlobDisk):
+        raise TypeError(f"{disk} is no page blob")
+    return disk.address

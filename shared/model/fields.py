@@ -1,0 +1,50 @@
+"""How disks and blobs are written in rows and messages: by their names and URLs, read once, where they come in."""
+
+from typing import Annotated
+
+from pydantic import PlainSerializer, PlainValidator
+from pydantic_core import PydanticKnownError
+
+from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk, PageBlobDisk
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise PydanticKnownError("string_type")
+    return value.strip()
+
+
+def _disk(value: object) -> Disk:
+    return value if isinstance(value, Disk) else Disk.parse(_text(value))
+
+
+def _page_blob(value: object) -> PageBlobDisk:
+    return value if isinstance(value, PageBlobDisk) else PageBlobDisk(BlobAddress.parse(_text(value)))
+
+
+def _blob(value: object) -> BlobAddress:
+    return value if isinstance(value, BlobAddress) else BlobAddress.parse(_text(value))
+
+
+def _written(value: Disk | BlobAddress | None) -> str:
+    return "" if value is None else str(value)
+
+
+_WRITTEN = PlainSerializer(_written, return_type=str)
+
+DiskName = Annotated[Disk, PlainValidator(_disk), _WRITTEN]
+"""A disk."""
+
+TargetName = Annotated[PageBlobDisk, PlainValidator(_page_blob), _WRITTEN]
+"""A page blob that is restored to."""
+
+BlobUrl = Annotated[BlobAddress, PlainValidator(_blob), _WRITTEN]
+"""A blob."""
+
+# Where there is none, the text is empty.
+DiskNameOrNone = Annotated[Disk | None, PlainValidator(lambda value: _disk(value) if value else None), _WRITTEN]
+TargetNameOrNone = Annotated[
+    PageBlobDisk | None, PlainValidator(lambda value: _page_blob(value) if value else None), _WRITTEN
+]
+BlobUrlOrNone = Annotated[BlobAddress | None, PlainValidator(lambda value: _blob(value) if value else None), _WRITTEN]

@@ -1,0 +1,70 @@
+"""What can be read or copied: a disk's snapshot, a recovery point, a blob as it stands. Pure values.
+
+A version says what it is, never how it is opened: the URL that reads it is minted per use (`shared.azure.sources`).
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from shared.model.addresses import BlobAddress
+
+
+class Version(ABC):
+    """A version, of whatever kind."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What it is called in messages and logs: never a secret."""
+
+    @property
+    @abstractmethod
+    def of(self) -> str:
+        """What it is a version of, as users call that."""
+
+    @property
+    @abstractmethod
+    def service_url(self) -> str:
+        """The blob service that may copy it within itself by its name, without a signature; empty where none may."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobVersion(Version):
+    """A snapshot of a blob, or the blob itself.
+
+    Attributes:
+        blob: the blob.
+        snapshot: the snapshot's time; empty for the blob itself.
+    """
+
+    blob: BlobAddress
+    snapshot: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its URL, without a signature."""
+        return f"{self.blob.url}?snapshot={quote(self.snapshot, safe='')}" if self.snapshot else self.blob.url
+
+    @property
+    def of(self) -> str:
+        """The blob's URL."""
+        return self.blob.url
+
+    @property
+    def service_url(self) -> str:
+        """The blob's service."""
+        return self.blob.service_url
+
+
+def blob_version(version: Version) -> BlobVersion:
+    """Give a version that must be one of a blob.
+
+    Raises:
+        TypeError: it is of another kind.
+    """
+    if not isinstance(version, BlobVersion):
+        raise TypeError(f"{version.name} is no version of a blob")
+    return version
