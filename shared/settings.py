@@ -1,14 +1,11 @@
 """The app settings, checked whole at start: every mistake is named with its setting and with what it should be."""
 
 import json
-import re
 from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PlainSerializer,
     SecretStr,
@@ -21,10 +18,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import Then, TidemarkError
 from shared.limits import NEWEST_SIGNED, OLDEST_SIGNED, STORAGE_API_VERSION, can_sign
-from shared.model.addresses import AddressError, BlobAddress, ContainerAddress
+from shared.model.addresses import ContainerAddress
 from shared.model.blob_names import SPECIAL_CONTAINERS
 from shared.model.disk import Disk, PageBlobDisk
 from shared.model.run import Mode
+from shared.source_disks import SourceDisk
 from shared.storage_access import (
     HostStorage,
     StorageConnection,
@@ -38,61 +36,6 @@ class SettingsError(TidemarkError):
     """App settings that can't be used; the message has a line for each mistake."""
 
     then = Then.WAIT_FOR_OWNER
-
-
-class SourceDisk(BaseModel):
-    """A disk, or with `*` in its blob name the disks, to be backed up.
-
-    Attributes:
-        address: the blob; `*` in its name stands for any characters, `/` among them. It is set as `url`.
-        mode: how it is backed up.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    address: Annotated[BlobAddress, PlainSerializer(str)] = Field(alias="url")
-    mode: Mode = Mode.INCREMENTAL
-
-    @field_validator("address", mode="plain")
-    @classmethod
-    def _names_a_blob(cls, url: object) -> BlobAddress:
-        if isinstance(url, BlobAddress):
-            return url
-        if not isinstance(url, str):
-            raise PydanticKnownError("string_type")
-        rest = url.partition("://")[2]
-        if "*" in rest.partition("/")[0]:
-            raise AddressError("should have * in the blob's name only, not in its account or container")
-        if "://" in rest.partition("?")[0]:
-            raise AddressError(
-                "should be one URL: separate several by white space or commas; percent-encode :// in a blob's name"
-            )
-        return BlobAddress.parse(url)
-
-    @property
-    def url(self) -> str:
-        """The blob's URL; with `*` in its name for a pattern."""
-        return self.address.url
-
-    @property
-    def is_pattern(self) -> bool:
-        """Whether the URL stands for all blobs that match it."""
-        return "*" in self.address.blob
-
-    @property
-    def disk(self) -> Disk:
-        """The disk that is named; of a pattern, what the record knows it by."""
-        return PageBlobDisk(self.address)
-
-    def covers(self, disk: Disk) -> bool:
-        """Tell whether a disk is the one that is named, or one of those that the pattern stands for."""
-        if not isinstance(disk, PageBlobDisk):
-            return False
-        return disk.address.parent == self.address.parent and self.matches(disk.address.blob)
-
-    def matches(self, blob: str) -> bool:
-        """Tell whether a blob's name matches the pattern."""
-        return re.fullmatch(".*".join(map(re.escape, self.address.blob.split("*"))), blob, re.DOTALL) is not None
 
 
 class Settings(BaseSettings):

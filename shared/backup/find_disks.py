@@ -19,7 +19,7 @@ from shared.model.record import DiskRecord
 from shared.model.restore_target import is_blank
 from shared.runs.failures import record_failure
 from shared.runs.give_up import give_up
-from shared.settings import SourceDisk
+from shared.source_disks import SourceDisk
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from shared.errors import DiffersError, NotAsLeftError, SourceGoneError, Then, T
 from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
 from shared.model.batches import enqueued_again, is_run_stalled
-from shared.model.job import LONGEST_CHECK_DELAY, JobKind
+from shared.model.job import JobKind
 from shared.model.messages import FinishMessage, PlanMessage
+from shared.model.patience import LONGEST_CHECK_DELAY
 from shared.model.record import DiskRecord, run_of
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.run_steps import next_check

@@ -7,8 +7,9 @@ from shared.azure.services import Services
 from shared.inspection.conclude import conclude_differs, conclude_equal
 from shared.inspection.versions import scratch_of, versions_on_record
 from shared.model.inspection import MOST_STALLS, Compared, Inspection, compared, missing, next_parts
-from shared.model.job import JobKind, Next, check_delay, is_stalled
+from shared.model.job import JobKind, Next
 from shared.model.messages import PartMessage
+from shared.model.patience import check_delay, is_stalled
 from shared.pages.at_once import AtOnce
 
 _ENQUEUED_AT_ONCE = 8

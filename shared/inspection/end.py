@@ -10,7 +10,8 @@ from shared.inspection.conclude import note_outcome
 from shared.inspection.scratch import drop_scratch
 from shared.inspection.versions import scratch_of
 from shared.model.inspection import Inspection
-from shared.model.job import LONGEST_CHECK_DELAY, JobKind, Next
+from shared.model.job import JobKind, Next
+from shared.model.patience import LONGEST_CHECK_DELAY
 from shared.runs.clean_up import drop_old_snapshots
 from shared.runs.failures import record_failure
 

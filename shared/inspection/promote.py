@@ -8,8 +8,9 @@ from shared.errors import NotAsLeftError
 from shared.inspection.versions import scratch_of, versions_on_record
 from shared.model.blob import BlobState, CopyStage
 from shared.model.inspection import Inspection
-from shared.model.job import SHORTEST_CHECK_DELAY, Next, Stage
+from shared.model.job import Next, Stage
 from shared.model.names import DISK_METADATA, DRILL_METADATA
+from shared.model.patience import SHORTEST_CHECK_DELAY
 from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
 
 

@@ -21,8 +21,9 @@ from shared.events import Event, log_event
 from shared.jobs.request import request_job
 from shared.jobs.stage_events import STAGE_EVENTS
 from shared.model.inspection import Inspection
-from shared.model.job import LONGEST_CHECK_DELAY, Next, Stage, out_of_patience
+from shared.model.job import Next, Stage, out_of_patience
 from shared.model.messages import InspectionMessage, Message, RestoreMessage
+from shared.model.patience import LONGEST_CHECK_DELAY
 from shared.model.restore import Restore
 
 AFTER_CONFLICT = timedelta(seconds=5)

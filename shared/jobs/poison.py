@@ -17,7 +17,7 @@ from shared.jobs.stage_events import REQUEST_FAILED
 from shared.model.disk import Disk
 from shared.model.failed_runs import erred, failed_for_good
 from shared.model.inspection import Inspection
-from shared.model.job import LONGEST_CHECK_DELAY, JobKind
+from shared.model.job import JobKind
 from shared.model.messages import (
     BatchMessage,
     FinishMessage,
@@ -41,6 +41,7 @@ from shared.model.names import (
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
+from shared.model.patience import LONGEST_CHECK_DELAY
 from shared.model.record import DiskRecord
 from shared.model.requests import decoded
 from shared.model.restore import Restore

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from shared.changes.ranges import Change, Effort, effort
-from shared.model.job import is_stalled
+from shared.model.patience import is_stalled
 from shared.model.record import DiskRecord, run_of
 from shared.model.run import OpenRun
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.model.job import is_over
+from shared.model.patience import is_over
 from shared.model.record import DiskRecord, run_of
 
 MOST_RUN_TRIES = 5

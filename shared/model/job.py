@@ -8,22 +8,8 @@ from typing import ClassVar, NamedTuple, Self
 
 from shared.model.disk import Disk
 from shared.model.fields import DiskNameOrNone
+from shared.model.patience import FEWEST_FAILURES, check_delay, is_over, next_try
 from shared.model.texts import Text
-
-PATIENCE = timedelta(days=1)
-"""How long every step of a job may go wrong before it fails, and lets its disk go.
-
-Longer than an outage that its owner mends the next morning, and no longer than a disk may go without a backup unseen.
-"""
-
-FEWEST_FAILURES = 5
-"""How many steps in a row must have gone wrong as well: they may have been a day apart, where a message was lost."""
-
-LONGEST_CHECK_DELAY = timedelta(seconds=60)
-SHORTEST_CHECK_DELAY = timedelta(seconds=1)
-
-_SHORTEST_TRY_DELAY = timedelta(seconds=5)
-_MOST_DOUBLINGS = 6
 
 
 class JobKind(StrEnum):
@@ -274,31 +260,3 @@ def job_row(kind: JobKind, job: str) -> str:
 def out_of_patience(job: Job) -> str:
     """Say why a job ends that is out of patience."""
     return f"every step has gone wrong since {job.trouble_since:%Y-%m-%dT%H:%M:%SZ}: {job.last_error}"
-
-
-def is_over(since: datetime, now: datetime) -> bool:
-    """Tell whether patience is over with what has gone wrong since then."""
-    return now - since >= PATIENCE
-
-
-def is_stalled(last_sign: datetime, now: datetime, after: timedelta, times: int) -> bool:
-    """Tell whether there was no sign of life for so long that messages must be taken for lost.
-
-    Args:
-        last_sign: the last sign of life, UTC.
-        now: the time, UTC.
-        after: how long a message is not taken for lost.
-        times: how often messages were enqueued again since the last sign: each time it takes twice as long.
-    """
-    return now - last_sign >= after * (1 << min(times, _MOST_DOUBLINGS))
-
-
-def check_delay(since: datetime, now: datetime) -> timedelta:
-    """Say when to look again at what is under way: soon at what is young, rarely at what takes long."""
-    return min(max((now - since) / 10, SHORTEST_CHECK_DELAY), LONGEST_CHECK_DELAY)
-
-
-def next_try(attempt: int) -> timedelta:
-    """Say when to begin an attempt: the second after 5 seconds, the fifth after ten minutes."""
-    delay: timedelta = _SHORTEST_TRY_DELAY * 5 ** max(0, attempt - 2)
-    return delay

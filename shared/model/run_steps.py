@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from shared.changes.ranges import Effort
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
-from shared.model.job import check_delay
+from shared.model.patience import check_delay
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord, run_of
 from shared.model.run import Kind, Mode, OpenRun

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from shared.model.job import is_over
+from shared.model.patience import is_over
 from shared.model.record import DiskRecord
 
 SHORTEST_LOOK_DELAY = timedelta(seconds=5)

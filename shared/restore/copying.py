@@ -13,8 +13,9 @@ from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState, CopyProgress, CopyStage
 from shared.model.fitness import unsendable
-from shared.model.job import SHORTEST_CHECK_DELAY, Next, Stage
+from shared.model.job import Next, Stage
 from shared.model.names import COPY_METADATA, DISK_METADATA, RESTORE_METADATA
+from shared.model.patience import SHORTEST_CHECK_DELAY
 from shared.model.point import PointState
 from shared.model.restore import Restore, RestoreFailedError
 from shared.model.run import SERVER_SIDE

@@ -12,9 +12,10 @@ from shared.errors import NotAsLeftError, TargetLeasedError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
-from shared.model.job import LONGEST_CHECK_DELAY, Stage
+from shared.model.job import Stage
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.names import RESTORE_METADATA
+from shared.model.patience import LONGEST_CHECK_DELAY
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.restore_target import is_blank, released

@@ -2,8 +2,8 @@
 
 from shared.azure.services import Services
 from shared.events import Event
-from shared.model.job import LONGEST_CHECK_DELAY
 from shared.model.messages import FinishMessage, RunMessage
+from shared.model.patience import LONGEST_CHECK_DELAY
 from shared.model.record import DiskRecord
 from shared.model.run import Mode
 from shared.model.run_steps import given_up

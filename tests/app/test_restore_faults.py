@@ -11,9 +11,10 @@ from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.events import Event
 from shared.limits import PAGE
 from shared.model.disk import PageBlobDisk
-from shared.model.job import FEWEST_FAILURES, PATIENCE, Stage
+from shared.model.job import Stage
 from shared.model.messages import RestoreMessage
 from shared.model.names import BACKUPS_TABLE, restore_lease_id
+from shared.model.patience import FEWEST_FAILURES, PATIENCE
 from shared.model.restore import Restore
 from shared.model.run import Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until

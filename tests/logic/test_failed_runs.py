@@ -19,7 +19,8 @@ from shared.model.failed_runs import (
     is_hopeless,
     tried_again,
 )
-from shared.model.job import PATIENCE, Stage
+from shared.model.job import Stage
+from shared.model.patience import PATIENCE
 from shared.model.record import DiskRecord
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.run_steps import begun_anew, copied, given_up, opened

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.model.job import FEWEST_FAILURES, PATIENCE, Job
+from shared.model.job import Job
+from shared.model.patience import FEWEST_FAILURES, PATIENCE
 from tests.logic.records import INSPECTION, NOON, RESTORE
 
 BUSY = "ServerBusy (503)"

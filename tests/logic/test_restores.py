@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk
-from shared.model.job import ENDS, LONGEST_CHECK_DELAY, JobKind, Stage, job_row, next_try
+from shared.model.job import ENDS, JobKind, Stage, job_row
 from shared.model.names import restore_lease_id
+from shared.model.patience import LONGEST_CHECK_DELAY, next_try
 from shared.model.point import POINT_ROW_PREFIX
 from shared.model.record import DISK_ROW
 from shared.model.requests import RestoreRequest

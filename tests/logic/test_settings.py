@@ -9,7 +9,7 @@ from shared.limits import STORAGE_API_VERSION
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.disk import Disk, PageBlobDisk
 from shared.model.run import Mode
-from shared.settings import SourceDisk
+from shared.source_disks import SourceDisk
 from tests.logic.conftest import BACKUPS, CONNECTION, DISK, HOST_CONNECTION, KEY, VHDS, Load, Mistakes
 
 # --- what is read

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.model.job import PATIENCE
+from shared.model.patience import PATIENCE
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord
 from shared.model.run import Kind, OpenRun

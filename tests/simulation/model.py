@@ -9,7 +9,7 @@ from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk, page_blob
 from shared.model.inspection import Inspection
-from shared.model.job import FEWEST_FAILURES, JobKind, Stage
+from shared.model.job import JobKind, Stage
 from shared.model.names import (
     COPY_METADATA,
     DRILL_METADATA,
@@ -17,6 +17,7 @@ from shared.model.names import (
     RUN_METADATA,
     RUN_SEPARATOR,
 )
+from shared.model.patience import FEWEST_FAILURES
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
 from shared.model.restore import Restore

@@ -10,7 +10,7 @@ from shared.backup import copy_ranges, plan_changes, verify
 from shared.changes import ranges, sampling
 from shared.inspection import begin as inspecting
 from shared.limits import PAGE
-from shared.model import job as patience
+from shared.model import patience
 from shared.pages import clearing, listing
 from shared.restore import carry, prove
 

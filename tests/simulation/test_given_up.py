@@ -9,7 +9,7 @@ import pytest
 from shared.azure.queues import POISON_SUFFIX, QUEUES
 from shared.jobs.poison import report_poison
 from shared.jobs.request import request_job
-from shared.model.job import FEWEST_FAILURES, JobKind, Stage
+from shared.model.job import JobKind, Stage
 from shared.model.names import (
     COMPARE_PARTS_QUEUE,
     CONTINUE_INSPECTION_QUEUE,
@@ -22,6 +22,7 @@ from shared.model.names import (
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
+from shared.model.patience import FEWEST_FAILURES
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
 

@@ -23,7 +23,7 @@ from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.schema import is_known
-from shared.settings import SourceDisk
+from shared.source_disks import SourceDisk
 from tests.simulation import limits
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, same_content
 from tests.simulation.refusals import refusal

@@ -19,7 +19,8 @@ from shared.model.disk import Disk, PageBlobDisk, page_blob
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.model.notices import versions_kept
 from shared.model.version import BlobVersion
-from shared.settings import Settings, SourceDisk
+from shared.settings import Settings
+from shared.source_disks import SourceDisk
 
 
 class PageBlobSource(Source):

@@ -13,7 +13,7 @@ from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.disk import Disk
 from shared.model.version import Version
-from shared.settings import SourceDisk
+from shared.source_disks import SourceDisk
 
 READ_FOR = timedelta(hours=4)
 """How long a signed URL serves for one batch."""
