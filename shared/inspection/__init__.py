@@ -1,1 +1,1 @@
-"""A verify or a drill, in the order of its life: request, begin, promote (a drill only), compare, conclude, end."""
+"""A verify or a drill, in the order of its life: begin, promote (a drill), compare, conclude, end; `steps` has them."""

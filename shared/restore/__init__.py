@@ -1,1 +1,1 @@
-"""A restore, in the order of its life: request, begin, copying (or carry), prove, adopt, end."""
+"""A restore, in the order of its life: begin, copying (or carry), prove, adopt, end; `steps` says which comes when."""
