@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Self
 
 from shared.model.disk import Disk
-from shared.model.fields import BlobUrl, DiskName, DiskNameOrNone
+from shared.model.fields import BlobUrlOrNone, DiskName, DiskNameOrNone
 from shared.model.run import OpenRun
 from shared.model.texts import Text
 
@@ -22,7 +22,7 @@ class DiskRecord:
 
     Attributes:
         disk: the disk.
-        backup_blob: its backup blob.
+        backup_blob: its backup blob; none on a row that says nothing of any backup.
         base_snapshot: the source snapshot of the last recovery point, which the backup blob now equals unless there is
             a `resync_reason`; empty before the first recovery point.
         base_size: that snapshot's size in bytes.
@@ -51,7 +51,7 @@ class DiskRecord:
     """
 
     disk: DiskName
-    backup_blob: BlobUrl
+    backup_blob: BlobUrlOrNone = None
     base_snapshot: str = ""
     base_size: int = 0
     backup_etag: str = ""

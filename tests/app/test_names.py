@@ -8,6 +8,7 @@ from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
 from shared.events import Event
 from shared.limits import LONGEST_SOURCE
 from shared.model.disk import PageBlobDisk
+from shared.model.index import INDEX_PARTITION
 from shared.model.job import JobKind, Stage
 from shared.model.names import BACKUPS_TABLE
 from shared.model.point import PointState
@@ -160,4 +161,5 @@ async def _error(cloud: Cloud, url: str) -> str:
 
 
 def _rows(cloud: Cloud) -> AsyncItemPaged[TableEntity]:
-    return cloud.tables.get_table_client(BACKUPS_TABLE).list_entities()
+    """List the rows, those of the index left out."""
+    return cloud.tables.get_table_client(BACKUPS_TABLE).query_entities(f"PartitionKey ne '{INDEX_PARTITION}'")

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
+from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk
 from shared.model.inspection import (
     INSPECTION_KINDS,
@@ -25,7 +26,7 @@ from shared.model.job import ENDS, JobKind, Stage, job_row
 from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
 from shared.model.record import DISK_ROW
 from shared.model.run import Kind
-from tests.logic.records import BASE, DISK, GIB, INSPECTION, NEW, NOON, SNAPSHOT, inspections
+from tests.logic.records import BACKUP, BASE, DISK, GIB, INSPECTION, NOON, SNAPSHOT, inspections
 
 SYSTEM_PROPERTIES = {"PartitionKey": "disks|vhds|os.vhd", "RowKey": "drill-6f3c1d2e", "odata.etag": "W/x"}
 LATER = NOON + timedelta(minutes=5)
@@ -226,7 +227,7 @@ def a_point(time: str) -> RecoveryPoint:
         time=time,
         kind=Kind.FULL,
         reason="",
-        backup_blob=NEW.backup_blob,
+        backup_blob=BlobAddress.parse(BACKUP),
         backup_snapshot=SNAPSHOT,
         size=GIB,
         started=NOON,

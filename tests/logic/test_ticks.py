@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.model.addresses import BlobAddress
 from shared.model.patience import PATIENCE
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord
@@ -24,7 +25,7 @@ from shared.model.tick import (
     next_look,
     outcome,
 )
-from tests.logic.records import BACKED_UP, NEW, with_run
+from tests.logic.records import BACKED_UP, BACKUP, NEW, with_run
 
 TICK = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)
 EARLIER, LATER = TICK - timedelta(hours=12), TICK + timedelta(hours=12)
@@ -111,7 +112,7 @@ def sealed_at(record: DiskRecord, taken: datetime) -> DiskRecord:
         time=taken_at(taken),
         kind=Kind.FULL,
         reason="",
-        backup_blob=NEW.backup_blob,
+        backup_blob=BlobAddress.parse(BACKUP),
         backup_snapshot="s",
         size=512,
         started=taken,
