@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from azure.core.exceptions import AzureError
 from pydantic import ValidationError
@@ -150,19 +151,19 @@ async def _note(services: Services, queue: str, message: JobMessage) -> bool:
 
     What has ended is left as it is, and its message comes back all the same: it may have something to tidy up.
     """
-    now = services.now()
     if message.kind is JobKind.RESTORE:
-        await services.restores.update(
-            message.disk, message.row_key, lambda job: job.in_trouble(job.last_error or _DIED, now)
-        )
+        await _trouble(services.restores, message, services.now())
     else:
-        await services.inspections.update(
-            message.disk, message.row_key, lambda job: job.in_trouble(job.last_error or _DIED, now)
-        )
+        await _trouble(services.inspections, message, services.now())
     is_there = await _is_on_record(services, message)
     if not is_there:
         log_event(Event.MESSAGE_DROPPED, **message.about, step=queue)
     return is_there
+
+
+async def _trouble[Kept: (Restore, Inspection)](rows: JobRows[Kept], message: JobMessage, now: datetime) -> None:
+    """Note that a step has gone wrong; its worker may have died each time, and told nothing."""
+    await rows.update(message.disk, message.row_key, lambda job: job.in_trouble(job.last_error or _DIED, now))
 
 
 async def _report_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
