@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -27,6 +27,9 @@ PLAYED = SCENES if WHOLE else (Incremental, RestoreOver, Drill)
 
 POINTS = 3
 """Crashes of a scene, where not all are tried."""
+
+MOMENTS: list[tuple[When, ...]] = [(when,) for when in get_args(When)] if WHOLE else [get_args(When)]
+"""When the app is killed: where all crashes are tried, before its calls in one test and after them in another."""
 
 
 @dataclass
@@ -70,9 +73,14 @@ def sweeps(request: pytest.FixtureRequest) -> Iterator[list[Sweep]]:
     _tell(request, Sweep("all scenes", sum(sweep.calls for sweep in made), findings, counts))
 
 
+@pytest.mark.parametrize("moments", MOMENTS, ids="-".join)
 @pytest.mark.parametrize("scene_class", PLAYED)
 async def test_whatever_call_it_is_killed_at_it_is_finished_after_a_restart(
-    cloud: Cloud, scene_class: type[Scene], sweeps: list[Sweep], request: pytest.FixtureRequest
+    cloud: Cloud,
+    scene_class: type[Scene],
+    moments: Sequence[When],
+    sweeps: list[Sweep],
+    request: pytest.FixtureRequest,
 ) -> None:
     scene = scene_class(cloud)
     async with mortal_app(cloud, scene.disks) as mortal:
@@ -81,7 +89,8 @@ async def test_whatever_call_it_is_killed_at_it_is_finished_after_a_restart(
         calm = await mortal.play(scene.begin, scene.is_complete)
         await scene.check(mortal)
         sweeps.append(sweep := Sweep(scene.name, calm.calls))
-        async for point, played in _crashes(scene, mortal, sweep):
+        points = _all(moments) if WHOLE else [_sample(moments, calm.calls, SCENES.index(scene_class))]
+        async for point, played in _crashes(scene, mortal, sweep, points):
             sweep.count(point, played)
             if WHOLE:
                 _tell(request, f"{point.when} call {point.number}: {played}")
@@ -90,9 +99,11 @@ async def test_whatever_call_it_is_killed_at_it_is_finished_after_a_restart(
     assert not sweep.findings
 
 
-async def _crashes(scene: Scene, mortal: MortalApp, sweep: Sweep) -> AsyncIterator[tuple[CrashPoint, Played]]:
-    """Play a scene with one crash after the other."""
-    for points in _all() if WHOLE else [_sample(sweep.calls, SCENES.index(type(scene)))]:
+async def _crashes(
+    scene: Scene, mortal: MortalApp, sweep: Sweep, rows: Iterable[Iterator[CrashPoint]]
+) -> AsyncIterator[tuple[CrashPoint, Played]]:
+    """Play a scene with one crash after the other; a row of them ends where there is no such call."""
+    for points in rows:
         for point in points:
             failed, played = False, Played(0)
             try:
@@ -112,14 +123,13 @@ async def _crashes(scene: Scene, mortal: MortalApp, sweep: Sweep) -> AsyncIterat
                 break
 
 
-def _all() -> list[Iterator[CrashPoint]]:
-    """Give all calls, twice; each time until there are no more."""
-    return [map(CrashPoint, itertools.count(1), itertools.repeat(when)) for when in get_args(When)]
+def _all(moments: Sequence[When]) -> list[Iterator[CrashPoint]]:
+    """Give all calls at each moment, without an end."""
+    return [map(CrashPoint, itertools.count(1), itertools.repeat(when)) for when in moments]
 
 
-def _sample(calls: int, scene: int) -> Iterator[CrashPoint]:
+def _sample(moments: Sequence[When], calls: int, scene: int) -> Iterator[CrashPoint]:
     """Spread a few crashes over the calls, other ones in each scene."""
-    moments = get_args(When)
     for at in range(POINTS):
         place = (at + (scene + 1) / (len(SCENES) + 1)) / POINTS
         yield CrashPoint(1 + int(place * calls), moments[(at + scene) % 2])
