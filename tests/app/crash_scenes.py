@@ -10,6 +10,7 @@ from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
 from shared.azure.queues import QUEUES
 from shared.limits import PAGE
 from shared.model.disk import PageBlobDisk
+from shared.model.index import INDEX_PARTITION
 from shared.model.job import JobKind, Stage
 from shared.model.names import BACKUPS_TABLE, SCRATCH_PREFIX
 from shared.model.point import RecoveryPoint
@@ -281,10 +282,11 @@ async def lease_of(blob: BlobClient) -> str:
 
 
 async def forget(cloud: Cloud, disk: Disk) -> None:
-    """Delete a disk and all that is on record of it; its backups stay."""
+    """Delete a disk and all that is on record of it, also in the index, which each tick goes through; its backups stay."""
     if await disk.blob.exists():
         await disk.blob.delete_blob(delete_snapshots="include")
     table = cloud.tables.get_table_client(BACKUPS_TABLE)
     rows = table.query_entities("PartitionKey eq @disk", parameters={"disk": PageBlobDisk(disk.address).key})
     for row in [row async for row in rows]:
         await table.delete_entity(row["PartitionKey"], row["RowKey"])
+    await table.delete_entity(INDEX_PARTITION, PageBlobDisk(disk.address).key)
