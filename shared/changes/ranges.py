@@ -30,8 +30,8 @@ class Change(NamedTuple):
 
     @property
     def said(self) -> str:
-        """The range in words, with its last byte."""
-        return f"the bytes {self.start} to {self.end - 1}"
+        """The range for messages, with its last byte."""
+        return f"bytes {self.start}-{self.end - 1}"
 
     @property
     def longest(self) -> int:

@@ -1,4 +1,4 @@
-"""What a disk's names and metadata must be like, so that it can be backed up and restored. Pure functions of values."""
+"""What a disk's names and metadata must be like for it to be backed up and restored. Pure functions."""
 
 import string
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ _SENDABLE = frozenset(string.printable) - frozenset("\r\n\x0b\x0c")
 
 
 def unfit(disk: Disk, container: ContainerAddress, mode: Mode) -> str:
-    """Say why a disk can't be backed up, or its backups could not be restored; empty where they can.
+    """Say why a disk can't be backed up, or its backups could not be restored; empty if all is well.
 
-    What the backup container holds of a disk has a longer name than the disk.
+    Its backup blob and full copies have longer names than the disk itself.
 
     Args:
         disk: the disk.
@@ -33,7 +33,7 @@ def unfit(disk: Disk, container: ContainerAddress, mode: Mode) -> str:
     name = disk.full_copy_name(_A_TIME) if is_copied else disk.backup_name
     backup = container.blob(name)
     if backup.mistake:
-        return f"its backup would be named {name[:60]}..., which {backup.mistake}"
+        return f"its backup blob, {name[:60]}..., {backup.mistake}"
     if is_copied and len(disk.name) + _SNAPSHOT + _SIGNATURE > LONGEST_SOURCE:
         return _too_long("its URL", disk.name)
     if len(backup.url) + _SNAPSHOT > LONGEST_SOURCE:
@@ -42,22 +42,22 @@ def unfit(disk: Disk, container: ContainerAddress, mode: Mode) -> str:
 
 
 def unsendable(metadata: Mapping[str, str]) -> str:
-    """Say why metadata, as somebody has set it, can't be sent to the service again; empty where it can.
+    """Say why metadata that a user set can't be sent to the service again; empty if it can.
 
-    The SDK sends ASCII only, and refuses what no HTTP header takes.
+    The SDK sends only ASCII, and refuses what an HTTP header can't carry.
     """
     for name, value in metadata.items():
         if not (name.isascii() and name.isidentifier() and _SENDABLE.issuperset(value)):
             shown = name.encode("ascii", "backslashreplace").decode()[:60]
-            return f"{shown} is not all ASCII"
+            return f"{shown} is not plain ASCII"
     size = sum(len(name) + len(value) for name, value in metadata.items())
     if size > LARGEST_METADATA:
-        return f"it would be {size} bytes with Tidemark's own, of {LARGEST_METADATA} at most"
+        return f"with Tidemark's own it takes {size} bytes; Azure allows {LARGEST_METADATA}"
     return ""
 
 
 def sendable(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out of what is to be sent in headers the texts that can't be, as somebody has set them."""
+    """Leave out the texts that a user set and headers can't carry."""
     return {
         name: value
         for name, value in values.items()
@@ -67,6 +67,6 @@ def sendable(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _too_long(what: str, url: str) -> str:
     return (
-        f"{what} is {len(url)} characters long, percent-encoded, and the service copies from none as long:"
-        f" {LONGEST_SOURCE} with what is added to it"
+        f"{what} is too long to copy from: {len(url)} characters percent-encoded, and Azure allows {LONGEST_SOURCE}"
+        " including the snapshot time and the SAS"
     )

@@ -216,7 +216,7 @@ async def test_a_run_whose_source_snapshot_is_gone_is_given_up_and_the_next_is_a
             return (await disk.record()).run is None
 
         await until(given_up, "the end of the run")
-        assert "is gone" in (await disk.record()).last_error
+        assert "no longer exists" in (await disk.record()).last_error
         await disk.write(PAGE, pages(1, seed=3))
         [point] = await app.back_up(disk)
     assert (point.kind, "was given up" in point.reason) == (Kind.RESYNC, True)

@@ -34,7 +34,7 @@ async def test_what_a_diff_leaves_out_is_found_before_the_seal_and_the_disk_is_w
         record = await disk.record()
         assert await disk.content_of(point) == disk.expected
         assert (point.kind, point.reason.startswith("before the seal, ")) == (Kind.RESYNC, True)
-        shown = f"the bytes {0 if change == 'pages written over' else start} to"
+        shown = f"bytes {0 if change == 'pages written over' else start}-"
         assert shown in record.last_error, "a sample is a whole range, if it is short"
         cloud.azure.gateway.leave_out(disk.path, 0, 0)
         [point] = await app.back_up(disk)

@@ -49,10 +49,14 @@ def test_a_copy_tells_how_far_it_is() -> None:
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        pytest.param(None, "gone", id="no blob"),
+        pytest.param(None, "the blob no longer exists", id="no blob"),
         pytest.param(replace(PENDING, copy_status="failed", copy_said=WORDS), WORDS, id="the service has said why"),
-        pytest.param(replace(PENDING, copy_status="aborted", size=0), "aborted, 0 bytes", id="it has not"),
-        pytest.param(replace(PENDING, copy_status="", size=512), "overwritten, 512 bytes", id="written over"),
+        pytest.param(
+            replace(PENDING, copy_status="aborted", size=0), "copy status aborted, size 0 bytes", id="it has not"
+        ),
+        pytest.param(
+            replace(PENDING, copy_status="", size=512), "the blob was overwritten, size 512 bytes", id="written over"
+        ),
     ],
 )
 def test_a_copy_that_does_not_go_well_says_why(found: BlobState | None, said: str) -> None:

@@ -59,7 +59,9 @@ def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
     ("record", "blob", "kind", "reason"),
     [
         pytest.param(NEW, None, Kind.FULL, "", id="first run"),
-        pytest.param(NEW, FOUND, Kind.RESYNC, "there before", id="blob of a first run that was given up"),
+        pytest.param(
+            NEW, FOUND, Kind.RESYNC, "no recovery point on record", id="blob of a first run that was given up"
+        ),
         pytest.param(BACKED_UP, FOUND, Kind.INCREMENTAL, "", id="as the last run has left it"),
         pytest.param(BACKED_UP, None, Kind.FULL, "missing", id="blob was missing"),
         pytest.param(BACKED_UP, OTHER_ETAG, Kind.RESYNC, "changed", id="written to by somebody else"),

@@ -43,11 +43,19 @@ def test_a_disk_whose_backups_the_service_can_hold_is_fit(load: Load, name: str)
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        pytest.param("x" * 1020, "its backup would be named disks/vhds/xxx", id="a backup blob with too long a name"),
-        pytest.param("a/" * 253 + "a", "more than 254 segments", id="a backup blob with too many segments"),
-        pytest.param(HAN * 1000, "the URL of its backup is 9", id="a name in a script of three bytes"),
+        pytest.param("x" * 1020, "its backup blob, disks/vhds/xxx", id="a backup blob with too long a name"),
+        pytest.param("a/" * 253 + "a", "more than 254 path segments", id="a backup blob with too many segments"),
+        pytest.param(
+            HAN * 1000,
+            "the URL of its backup is too long to copy from: 9058 characters",
+            id="a name in a script of three bytes",
+        ),
         pytest.param("vm/../os.vhd", "it has a dot at the end", id="another name on the way"),
-        pytest.param("os\n.vhd", "it has a control character", id="a name that a list can hold and a URL can't"),
+        pytest.param(
+            "os\n.vhd",
+            "it has a character in its name that Azure does not allow, such as a control character",
+            id="a name that a list can hold and a URL can't",
+        ),
     ],
 )
 def test_a_disk_whose_backups_the_service_can_not_hold_is_not(load: Load, name: str, why: str) -> None:
@@ -56,7 +64,7 @@ def test_a_disk_whose_backups_the_service_can_not_hold_is_not(load: Load, name: 
 
 def test_a_full_copy_has_a_longer_name_and_its_source_is_signed(load: Load) -> None:
     fits, copies = load(), load(SOURCE_DISKS=f'[{{"url": "{VHDS}/*", "mode": "full"}}]')
-    for name, why in (("x" * 1000, "at most 1024 characters"), (HAN * 190, "its URL is")):
+    for name, why in (("x" * 1000, "longer than 1024 characters"), (HAN * 190, "its URL is too long to copy from")):
         assert why_unfit(disk(name), fits) == ""
         assert why in why_unfit(disk(name), copies)
 
@@ -104,11 +112,11 @@ def test_what_can_not_be_sent_is_left_out_and_the_rest_kept() -> None:
 @pytest.mark.parametrize(
     ("metadata", "why"),
     [
-        ({"owner": "Jürgen"}, "owner is not all ASCII"),
-        ({"owner": "J\udcfcrgen"}, "owner is not all ASCII"),
-        ({"größe": "x"}, "is not all ASCII"),
-        ({"owner": "x\r\nx-ms-lease-id: y"}, "owner is not all ASCII"),
-        ({"a": "x" * LARGEST_METADATA}, "of 8192 at most"),
+        ({"owner": "Jürgen"}, "owner is not plain ASCII"),
+        ({"owner": "J\udcfcrgen"}, "owner is not plain ASCII"),
+        ({"größe": "x"}, "is not plain ASCII"),
+        ({"owner": "x\r\nx-ms-lease-id: y"}, "owner is not plain ASCII"),
+        ({"a": "x" * LARGEST_METADATA}, "Azure allows 8192"),
     ],
 )
 def test_metadata_that_the_sdk_can_not_send_is_told(metadata: dict[str, str], why: str) -> None:

@@ -280,12 +280,12 @@ def test_a_status_of_the_source_that_is_none_is_not_looked_at(status: str) -> No
 
 def test_what_the_source_answered_is_told_and_what_to_do() -> None:
     assert explain(of_source(409, 403, "AuthorizationFailure")) == (
-        "CannotVerifyCopySource (409): Could not verify the copy source; the source answered AuthorizationFailure (403)"
-        ". What to do: let the account that is copied to read the other one: open its firewall, and check its key or"
-        " the app's role there."
+        "CannotVerifyCopySource (409): Could not verify the copy source; the source responded"
+        " AuthorizationFailure (403). What to do: let the destination account read the source account: open the source's firewall, and check its"
+        " key or the app's role there."
     )
-    assert "the source answered 503." in explain(of_source(409, 503))
-    assert "the source answered ServerBusy." in explain(of_source(409, code="ServerBusy"))
+    assert "the source responded 503." in explain(of_source(409, 503))
+    assert "the source responded ServerBusy." in explain(of_source(409, code="ServerBusy"))
 
 
 # --- explained
@@ -306,7 +306,7 @@ def test_the_code_is_the_services_word_whatever_the_sdk_makes_of_it() -> None:
         ("AuthorizationFailure", HttpResponseError, "firewall"),
         ("AuthorizationPermissionMismatch", HttpResponseError, "Storage Blob Data Contributor"),
         ("InsufficientAccountPermissions", HttpResponseError, "Storage Blob Data Contributor"),
-        ("KeyBasedAuthenticationNotPermitted", HttpResponseError, "take the account out of STORAGE_CONNECTIONS"),
+        ("KeyBasedAuthenticationNotPermitted", HttpResponseError, "remove it from STORAGE_CONNECTIONS"),
         ("InvalidAuthenticationInfo", ClientAuthenticationError, "tenant"),
         ("BlobNotFound", ResourceNotFoundError, "SOURCE_DISKS"),
         ("ContainerNotFound", ResourceNotFoundError, "container"),
@@ -328,11 +328,11 @@ def test_a_known_error_is_explained_with_what_to_do(code: str, kind: type[HttpRe
         (
             "PUT",
             "?comp=snapshot",
-            "Tidemark disk reader (infra/roles/disk-reader.json) where disks are, or Storage Blob Data",
+            "Tidemark disk reader (infra/roles/disk-reader.json) if it holds disks, Storage Blob Data Contributor if",
         ),
         ("GET", "", "disk-reader.json"),
         ("DELETE", "?snapshot=2026-11-23T01:00:00.0000000Z", "disk-reader.json"),
-        ("PUT", "?comp=page", "the role Storage Blob Data Contributor, on the container of https://d.blob/vhds/a.vhd."),
+        ("PUT", "?comp=page", "the role Storage Blob Data Contributor on the container of https://d.blob/vhds/a.vhd."),
         ("POST", "?restype=service&comp=userdelegationkey", "Storage Blob Delegator on the storage account"),
     ],
 )
@@ -504,5 +504,5 @@ def test_an_explanation_holds_no_secret(error: Exception) -> None:
 def test_what_to_do_is_said_though_a_secret_stood_before_it() -> None:
     said = explain(answer(403, "AuthenticationFailed", "cannot read https://disks/vhds/a.vhd?sv=1&sig=S3CRET"))
     assert said.endswith(
-        "What to do: check the account's key in STORAGE_CONNECTIONS, or that the app's identity is set up."
+        "What to do: check the account key in STORAGE_CONNECTIONS, or that the app's identity is set up."
     )

@@ -170,7 +170,7 @@ def test_the_attempts_of_a_drill_come_to_an_end() -> None:
     assert (drill.state, drill.ended) == (Stage.FAILED, LATER)
     assert (
         drill.reason
-        == f"the copy of attempt {Inspection.most_attempts} failed. It was tried {Inspection.most_attempts} times"
+        == f"the copy of attempt {Inspection.most_attempts} failed. Gave up after {Inspection.most_attempts} attempts"
     )
 
 

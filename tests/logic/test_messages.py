@@ -121,7 +121,7 @@ def test_what_is_no_message_is_refused(kind: type[Message], sent: bytes) -> None
 def test_a_message_with_a_mistake_is_refused_by_the_name_of_its_field(
     kind: type[Message], sent: dict[str, object], field: str
 ) -> None:
-    with pytest.raises(MessageError, match=rf"(: |; ){field}: "):
+    with pytest.raises(MessageError, match=rf'(: |; )({field}: |{field} is missing|unknown field "{field}")'):
         kind.read(body(sent))
 
 

@@ -317,7 +317,7 @@ def test_a_restore_is_tried_so_often_and_then_fails_with_the_reason() -> None:
     assert [delay.total_seconds() for delay in delays] == [5, 5, 25, 125, 625]
     failed, _ = restore.try_again("the copy was lost", LATER)
     assert failed.state is Stage.FAILED
-    assert failed.reason.startswith("the copy was lost. It was tried 5 times; ")
+    assert failed.reason.startswith("the copy was lost. Gave up after 5 attempts. ")
 
 
 @a_few

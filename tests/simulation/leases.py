@@ -26,7 +26,7 @@ class SimulatedLeases(BlobLeases):
             return found is not None and found.lease == lease_id and not found.is_pending
 
         if not await self._calls.read(effect):
-            raise LeaseLostError(f"{blob.url} is under another lease, or none")
+            raise LeaseLostError(f"the lease on {blob.url} was lost")
 
     async def change(self, blob: BlobAddress, lease_id: str, next_lease_id: str) -> None:
         with contextlib.suppress(ResourceExistsError, ResourceNotFoundError):

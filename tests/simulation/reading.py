@@ -9,7 +9,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from shared.azure.answers import gave_up, refuses_diff
 from shared.azure.sources.source import READ_FOR, Reader
 from shared.changes.ranges import Change, Window
-from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, gone
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
@@ -26,7 +26,7 @@ def reading(blob: BlobAddress, snapshot: str, previous: str | None) -> Iterator[
     try:
         yield
     except ResourceNotFoundError as error:
-        raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
+        raise SourceGoneError(gone(blob.url, snapshot)) from error
     except AzureError as error:
         if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
             raise DiffRefusedError(str(error)) from error
@@ -54,7 +54,7 @@ class SimulatedReader(Reader):
         try:
             taken = await self._calls.read(lambda: self._world.blob(asked.blob).at(asked.snapshot))
         except ResourceNotFoundError as error:
-            raise SourceGoneError(f"{asked.blob.url} {asked.snapshot} is gone") from error
+            raise SourceGoneError(gone(asked.blob.url, asked.snapshot)) from error
         return BlobState(len(taken.pages) * PAGE, taken.etag)
 
     async def changes(self, version: Version, since: Version | None, window: Window) -> AsyncIterator[Change]:
@@ -107,7 +107,7 @@ class SimulatedReader(Reader):
         try:
             taken = await self._calls.read(lambda: self._world.source(signed_url))
         except ResourceNotFoundError as error:
-            raise SourceGoneError("what is to be read is gone") from error
+            raise SourceGoneError("what is to be read no longer exists") from error
         found = taken.pages[piece.start // PAGE : piece.end // PAGE]
         if len(found) * PAGE != piece.length:
             raise HttpResponseError(f"{len(found) * PAGE} bytes for {piece.length}")

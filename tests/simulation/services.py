@@ -106,7 +106,7 @@ class SimulatedDisks(Source):
             return await self._calls.change(effect)
         except HttpResponseError as error:
             if etag and error.status_code == 412:
-                raise NotAsLeftError(f"{disk.name} was written to just now") from error
+                raise NotAsLeftError(f"{disk.name} has just been changed") from error
             raise
 
     async def own_snapshots(self, disk: Disk) -> list[str]:

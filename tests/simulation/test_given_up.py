@@ -160,7 +160,7 @@ async def test_a_job_whose_worker_dies_at_every_step_for_a_day_ends_without_anot
     await scene.pass_time(timedelta(minutes=5))
     rows = [*scene.world.restore_rows(), *(found for found, _ in scene.world.inspections.values())]
     assert [row.state for row in rows] == [Stage.FAILED]
-    assert "every step has gone wrong since" in rows[0].reason
+    assert "every step has failed since" in rows[0].reason
     assert "the step was tried again" not in rows[0].reason
 
 

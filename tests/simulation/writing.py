@@ -91,7 +91,7 @@ class SimulatedWriter(BlobWriter):
             return
         except HttpResponseError as error:
             if error.status_code in {409, 412}:
-                raise NotAsLeftError(f"{blob.url} is left as it is: {error}") from error
+                raise NotAsLeftError(f"{blob.url} was not deleted: {error}") from error
             raise
 
     async def _write(self, blob: BlobAddress, lease_id: str, effect: Callable[[Blob], None]) -> None:
