@@ -281,8 +281,8 @@ def test_a_status_of_the_source_that_is_none_is_not_looked_at(status: str) -> No
 def test_what_the_source_answered_is_told_and_what_to_do() -> None:
     assert explain(of_source(409, 403, "AuthorizationFailure")) == (
         "CannotVerifyCopySource (409): Could not verify the copy source; the source responded"
-        " AuthorizationFailure (403). What to do: let the destination account read the source account: open the source's firewall, and check its"
-        " key or the app's role there."
+        " AuthorizationFailure (403). What to do: let the destination account read the source account: open the source's"
+        " firewall, and check its key or the app's role there."
     )
     assert "the source responded 503." in explain(of_source(409, 503))
     assert "the source responded ServerBusy." in explain(of_source(409, code="ServerBusy"))
