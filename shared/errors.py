@@ -18,23 +18,23 @@ _SECRET = re.compile(
 )
 
 
-class Then(Enum):
+class Remedy(Enum):
     """What a job does about an error in one of its steps; each kind of job says how.
 
     Attributes:
-        END: fail: no retry can help.
-        BEGIN_ANEW_OR_END: the same request would be refused again: start over if anything was made, otherwise fail.
-        BEGIN_ANEW: start over: what the job made has changed.
-        LOOK_AGAIN: read the record again: another invocation was faster.
-        COME_BACK: retry: the error may pass.
+        FAIL: no retry can help.
+        RESTART_OR_FAIL: the same request would be refused again: start over if anything was made, else fail.
+        RESTART: what the job made has changed.
+        REREAD: another invocation was faster.
+        RETRY: the error may pass.
         WAIT_FOR_OWNER: do nothing: only the owner can fix it, and the message says how.
     """
 
-    END = auto()
-    BEGIN_ANEW_OR_END = auto()
-    BEGIN_ANEW = auto()
-    LOOK_AGAIN = auto()
-    COME_BACK = auto()
+    FAIL = auto()
+    RESTART_OR_FAIL = auto()
+    RESTART = auto()
+    REREAD = auto()
+    RETRY = auto()
     WAIT_FOR_OWNER = auto()
 
 
@@ -42,16 +42,16 @@ class TidemarkError(Exception):
     """One of Tidemark's own errors. Its message is fit for a log: no secret, and it says what to do.
 
     Attributes:
-        then: what the job does about it.
+        remedy: what the job does about it.
     """
 
-    then: ClassVar[Then] = Then.COME_BACK
+    remedy: ClassVar[Remedy] = Remedy.RETRY
 
 
 class DiskError(TidemarkError):
     """A disk can't be backed up as it is; the message says why, and what to do."""
 
-    then = Then.WAIT_FOR_OWNER
+    remedy = Remedy.WAIT_FOR_OWNER
 
 
 class OtherDiskError(DiskError):
@@ -62,16 +62,16 @@ class StepFailedError(TidemarkError):
     """A step failed and its queue delivers the message again; raised in place of an error that may hold a secret."""
 
 
-class NotAsLeftError(TidemarkError):
+class BlobChangedError(TidemarkError):
     """A blob has changed since it was last seen, so nothing was done to it."""
 
-    then = Then.BEGIN_ANEW
+    remedy = Remedy.RESTART
 
 
 class DiffRefusedError(TidemarkError):
     """The service refuses the diff from the base snapshot: the run must be a resync."""
 
-    then = Then.BEGIN_ANEW
+    remedy = Remedy.RESTART
 
 
 class ListingTimedOutError(TidemarkError):
@@ -81,7 +81,7 @@ class ListingTimedOutError(TidemarkError):
 class SourceGoneError(TidemarkError):
     """What a job reads no longer exists: a source snapshot, or a recovery point."""
 
-    then = Then.END
+    remedy = Remedy.FAIL
 
 
 class SourceUnreachableError(TidemarkError):
@@ -91,13 +91,13 @@ class SourceUnreachableError(TidemarkError):
 class CopyRefusedError(TidemarkError):
     """The service can't read the source of a Copy Blob."""
 
-    then = Then.BEGIN_ANEW_OR_END
+    remedy = Remedy.RESTART_OR_FAIL
 
 
 class TargetLeasedError(TidemarkError):
     """The blob to overwrite is under somebody else's lease; the message says what to do."""
 
-    then = Then.END
+    remedy = Remedy.FAIL
 
     def __init__(self, url: str, code: str = "") -> None:
         detail = f" ({code})" if code else ""
@@ -107,7 +107,7 @@ class TargetLeasedError(TidemarkError):
         )
 
 
-class LeaseLostError(NotAsLeftError):
+class LeaseLostError(BlobChangedError):
     """A blob is no longer under the lease of the run or restore, so others may have written to it."""
 
 
@@ -115,19 +115,19 @@ class HeartbeatError(TidemarkError):
     """The heartbeat call failed; the message does not contain its URL."""
 
 
-class DiffersError(TidemarkError):
+class MismatchError(TidemarkError):
     """Two versions that should be identical are not; the message says where they differ."""
 
-    then = Then.BEGIN_ANEW
+    remedy = Remedy.RESTART
 
 
 class UnreadableError(TidemarkError):
     """Input from a person can't be read; the message says what is wrong with it."""
 
-    then = Then.END
+    remedy = Remedy.FAIL
 
 
-def gone(url: str, snapshot: str) -> str:
+def not_found(url: str, snapshot: str) -> str:
     """Say that a blob, or a snapshot of it, no longer exists."""
     return f"snapshot {snapshot} of {url} no longer exists" if snapshot else f"{url} no longer exists"
 

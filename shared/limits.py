@@ -25,19 +25,19 @@ BYTES_PER_SECOND = 60 * 1024 * 1024
 RANGES_PER_REQUEST = 10_000
 """The most ranges that Get Page Ranges lists in one response (REST: Get Page Ranges, maxresults)."""
 
-LONGEST_NAME = 1024
+MAX_NAME = 1024
 """Characters of a blob's name; the service counts UTF-16 code units, as .NET does."""
 
-MOST_SEGMENTS = 254
+MAX_SEGMENTS = 254
 """Path segments of a blob's name."""
 
-LONGEST_SOURCE = 2048
+MAX_SOURCE_URL = 2048
 """Characters of the URL that Copy Blob reads from (REST: Copy Blob, `x-ms-copy-source`).
 
-It also keeps the disk's URL in Tidemark's metadata far below `LARGEST_METADATA`.
+It also keeps the disk's URL in Tidemark's metadata far below `MAX_METADATA`.
 """
 
-LARGEST_METADATA = 8 * 1024
+MAX_METADATA = 8 * 1024
 """Bytes of all metadata names and values (REST: Setting and retrieving properties and metadata for Blob resources)."""
 
 TRANSACTION = 100

@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from shared.errors import Then, TidemarkError
+from shared.errors import Remedy, TidemarkError
 from shared.limits import NEWEST_SIGNED, OLDEST_SIGNED, STORAGE_API_VERSION, can_sign
 from shared.model.addresses import ContainerAddress
 from shared.model.blob_names import SPECIAL_CONTAINERS
@@ -38,7 +38,7 @@ _DISK_FIELDS = [field.alias or name for name, field in SourceDisk.model_fields.i
 class SettingsError(TidemarkError):
     """Invalid app settings; the message has a line for each mistake."""
 
-    then = Then.WAIT_FOR_OWNER
+    remedy = Remedy.WAIT_FOR_OWNER
 
 
 class Settings(BaseSettings):
@@ -184,7 +184,7 @@ class Settings(BaseSettings):
         return covering[0].mode if covering else Mode.INCREMENTAL
 
     @property
-    def heartbeat_mistake(self) -> str:
+    def heartbeat_problem(self) -> str:
         """Why the heartbeat can't be called, without its URL; empty if it can be, or is not set.
 
         It must not stop backups: a key vault reference that does not resolve ends up as the URL.

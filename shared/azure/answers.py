@@ -12,7 +12,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from shared.errors import Then, TidemarkError, without_secrets
+from shared.errors import Remedy, TidemarkError, without_secrets
 
 # REST: Blob service error codes. All mean that the diff from the base snapshot can't be had.
 _REFUSED_DIFF_CODES = frozenset({"BlobOverwritten", "BlobGenerationMismatch"})
@@ -90,7 +90,7 @@ def refuses_diff(error: HttpResponseError) -> bool:
     )
 
 
-def is_passing(error: AzureError) -> bool:
+def is_transient(error: AzureError) -> bool:
     """Tell whether an error is transient: a busy service, a timeout, a dropped connection."""
     if isinstance(error, ServiceRequestError | ServiceResponseError | IncompleteReadError):
         return True
@@ -102,7 +102,7 @@ def is_busy(error: AzureError) -> bool:
     return _status(error) in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
 
 
-def gave_up(error: AzureError) -> bool:
+def is_timeout(error: AzureError) -> bool:
     """Tell whether a request timed out after the service received it: 500 OperationTimedOut, or a dropped connection.
 
     A request that takes too long may succeed in parts (REST: Get Page Ranges).
@@ -123,7 +123,7 @@ def refuses_source(error: AzureError) -> bool:
     return (error_code(error) in _SOURCE_CODES or any(_source(error))) and not is_busy(error)
 
 
-def is_lasting(error: AzureError) -> bool:
+def is_permanent(error: AzureError) -> bool:
     """Tell whether an error is permanent: a 4xx that no waiting, role or firewall rule can fix."""
     status = _status(error)
     return (
@@ -159,11 +159,11 @@ def is_lease_error(error: HttpResponseError) -> bool:
     return error_code(error) in _LEASE_CODES
 
 
-def then_of(error: BaseException) -> Then:
+def remedy_for(error: BaseException) -> Remedy:
     """Say what a job does about an error in one of its steps; an unexpected one is retried."""
     if isinstance(error, TidemarkError):
-        return error.then
-    return Then.BEGIN_ANEW_OR_END if isinstance(error, AzureError) and is_lasting(error) else Then.COME_BACK
+        return error.remedy
+    return Remedy.RESTART_OR_FAIL if isinstance(error, AzureError) and is_permanent(error) else Remedy.RETRY
 
 
 def explain(error: BaseException) -> str:

@@ -95,7 +95,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             inspections=JobRows(table, index, Inspection, INSPECTION_KINDS),
             parts=Parts(tables.get_table_client(PARTS_TABLE)),
             queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),
-            heartbeat=Heartbeat(connections, None if settings.heartbeat_mistake else settings.heartbeat_url),
+            heartbeat=Heartbeat(connections, None if settings.heartbeat_problem else settings.heartbeat_url),
             now=lambda: datetime.now(UTC),
             sleep=lambda duration: asyncio.sleep(duration.total_seconds()),
         )

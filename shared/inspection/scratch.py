@@ -2,7 +2,7 @@
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.errors import NotAsLeftError
+from shared.errors import BlobChangedError
 from shared.events import Event, log_event
 from shared.inspection.versions import scratch_of
 from shared.model.addresses import AddressError, BlobAddress
@@ -42,6 +42,6 @@ async def _delete(services: Services, scratch: BlobAddress, found: BlobState) ->
         return False
     try:
         await drop(services, scratch, found)
-    except NotAsLeftError as error:
+    except BlobChangedError as error:
         log_event(Event.SCRATCH_LEFT_OVER, blob=scratch.url, reason=explain(error))
     return True

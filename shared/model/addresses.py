@@ -10,11 +10,11 @@ from typing import Self
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from shared.errors import UnreadableError
-from shared.model.blob_names import blob_mistake, container_mistake
+from shared.model.blob_names import blob_name_problem, container_name_problem
 
 # What the SDK leaves unquoted in a blob's name: two spellings of one URL must give one disk.
 _SAFE = "/~-._()*!'$"
-MOST_SHOWN = 200
+MAX_SHOWN = 200
 """Characters of an address that a message shows."""
 
 # REST: Storage account overview; an emulator's account, in the path, may have any name.
@@ -105,9 +105,9 @@ class BlobAddress:
         return ContainerAddress(self.service_url, self.account, self.container)
 
     @property
-    def mistake(self) -> str:
+    def name_problem(self) -> str:
         """What is wrong with the blob's name; empty if nothing is."""
-        return blob_mistake(self.container, self.blob)
+        return blob_name_problem(self.container, self.blob)
 
     @classmethod
     def parse(cls, url: str) -> Self:
@@ -122,7 +122,7 @@ class BlobAddress:
         if not container or not blob:
             raise AddressError(f"{_shown(url)} is not the URL of a blob; expected {_LIKE}/CONTAINER/DISK.vhd")
         address = cls(service_url, account, _container_name(container, url), _unquoted(blob, url))
-        if mistake := address.mistake:
+        if mistake := address.name_problem:
             raise AddressError(f"{_shown(url)} {mistake}")
         return address
 
@@ -193,7 +193,7 @@ def _ip_address(host: str) -> str | None:
 
 def _container_name(quoted: str, url: str) -> str:
     name = _unquoted(quoted, url)
-    if mistake := container_mistake(name):
+    if mistake := container_name_problem(name):
         raise AddressError(f"{_shown(url)} {mistake}")
     return name
 
@@ -214,4 +214,4 @@ def _shown(url: str) -> str:
     host, colon, port = server.rpartition("@")[2].partition(":")
     if colon and not host.startswith("[") and not port.isdigit():
         return f"{scheme}://..."  # the rest may be a password with a slash in it
-    return f"{scheme}://{host}{colon}{port}{slash}{path}"[:MOST_SHOWN]
+    return f"{scheme}://{host}{colon}{port}{slash}{path}"[:MAX_SHOWN]

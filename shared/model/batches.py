@@ -11,15 +11,15 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from shared.changes.ranges import Change, Effort, effort
-from shared.model.patience import is_stalled
 from shared.model.record import DiskRecord, run_of
+from shared.model.retry_policy import is_stalled
 from shared.model.run import OpenRun
 
-SILENT_FOR = timedelta(minutes=2)
+DEAD_AFTER = timedelta(minutes=2)
 """How long a batch at work may show no sign of life before its worker is considered dead."""
 
 
-class ComeTo(NamedTuple):
+class BatchProgress(NamedTuple):
     """The progress of a batch.
 
     Attributes:
@@ -33,7 +33,7 @@ class ComeTo(NamedTuple):
     rate: float
 
 
-def taken_up(record: DiskRecord, run: str, plan: int, number: int | None, now: datetime) -> DiskRecord:
+def batch_started(record: DiskRecord, run: str, plan: int, number: int | None, now: datetime) -> DiskRecord:
     """Start the next batch of a run; unchanged if it is not due, or another worker is at it.
 
     Args:
@@ -52,48 +52,48 @@ def taken_up(record: DiskRecord, run: str, plan: int, number: int | None, now: d
     return record.with_run(replace(run_of(record), next_batch=current.next_batch + 1, at_work=True, alive=now))
 
 
-def still_mine(record: DiskRecord, mine: OpenRun) -> OpenRun | None:
+def run_if_current(record: DiskRecord, mine: OpenRun) -> OpenRun | None:
     """Give the open run, if the batch that was started with `mine` is still the current one."""
     current = record.run_of(mine.snapshot)
     is_mine = current is not None and (current.plan, current.next_batch) == (mine.plan, mine.next_batch)
     return current if is_mine else None
 
 
-def moved_on(record: DiskRecord, mine: OpenRun, come_to: ComeTo, now: datetime) -> DiskRecord:
+def batch_progressed(record: DiskRecord, mine: OpenRun, progress: BatchProgress, now: datetime) -> DiskRecord:
     """Record a batch's progress, and that it is alive; unchanged if another batch has taken over.
 
     Args:
         record: the disk's record.
         mine: the run as it was when the batch started.
-        come_to: the batch's progress.
+        progress: the batch's progress.
         now: the time, UTC.
     """
-    current = still_mine(record, mine)
+    current = run_if_current(record, mine)
     if current is None:
         return record
-    if come_to.position <= current.position:
-        return record.with_run(replace(run_of(record), alive=now, rate=come_to.rate))
+    if progress.position <= current.position:
+        return record.with_run(replace(run_of(record), alive=now, rate=progress.rate))
     moved = replace(
-        current.after(mine.done.plus(come_to.done)).out_of_trouble().reached(come_to.position),
+        current.after(mine.done.plus(progress.done)).recovered().reached(progress.position),
         batches=mine.batches + 1,
         alive=now,
-        rate=come_to.rate,
+        rate=progress.rate,
         progressed=now,
         replans=0,
     )
     return record.with_run(moved)
 
 
-def handed_on(record: DiskRecord, mine: OpenRun) -> DiskRecord:
+def batch_ended(record: DiskRecord, mine: OpenRun) -> DiskRecord:
     """Record that a batch has ended, and that the next one's message is enqueued."""
-    return record.with_run(replace(run_of(record), at_work=False)) if still_mine(record, mine) else record
+    return record.with_run(replace(run_of(record), at_work=False)) if run_if_current(record, mine) else record
 
 
-def given_back(record: DiskRecord, mine: OpenRun) -> DiskRecord:
+def batch_returned(record: DiskRecord, mine: OpenRun) -> DiskRecord:
     """Return a batch, for the message that failed to start it again when the queue redelivers it."""
     return (
         record.with_run(replace(run_of(record), at_work=False, next_batch=mine.next_batch - 1))
-        if still_mine(record, mine)
+        if run_if_current(record, mine)
         else record
     )
 
@@ -109,10 +109,10 @@ def is_run_stalled(run: OpenRun, now: datetime, after: timedelta) -> bool:
         after: how long a message may wait before it is considered lost.
     """
     last_sign = max(run.progressed, run.alive or run.progressed)
-    return is_stalled(last_sign, now, min(after, SILENT_FOR) if run.at_work else after, run.replans)
+    return is_stalled(last_sign, now, min(after, DEAD_AFTER) if run.at_work else after, run.replans)
 
 
-def enqueued_again(record: DiskRecord, now: datetime) -> DiskRecord:
+def requeued(record: DiskRecord, now: datetime) -> DiskRecord:
     """Record that a stalled run's plan message is enqueued again, to start the next batch in place of a dead worker."""
     return record.with_run(replace(run_of(record), at_work=False, alive=now, replans=run_of(record).replans + 1))
 

@@ -31,7 +31,7 @@ class BlobState:
     leased: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
     copy_status: str = ""
-    copy_said: str = ""
+    copy_description: str = ""
     bytes_done: int = 0
     bytes_total: int = 0
 
@@ -75,7 +75,7 @@ class CopyProgress:
     found: BlobState | None
 
     @property
-    def goes_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether it is under way, or has succeeded."""
         return self.stage in {CopyStage.UNDER_WAY, CopyStage.SUCCEEDED}
 
@@ -95,12 +95,12 @@ class CopyProgress:
         return self.found.bytes_total if self.found else 0
 
     @property
-    def said(self) -> str:
+    def failure(self) -> str:
         """What is wrong with a copy that failed: in the service's words, if it has any."""
         if self.found is None:
             return "the blob no longer exists"
-        if self.found.copy_said:
-            return self.found.copy_said
+        if self.found.copy_description:
+            return self.found.copy_description
         what = f"copy status {self.found.copy_status}" if self.found.copy_status else "the blob was overwritten"
         return f"{what}, size {self.found.size} bytes"
 

@@ -9,7 +9,7 @@ under the SDK, and by the service: azure-sdk-for-rust#5275), dots at the end of 
 import re
 import unicodedata
 
-from shared.limits import LONGEST_NAME, MOST_SEGMENTS
+from shared.limits import MAX_NAME, MAX_SEGMENTS
 
 ROOT_CONTAINER = "$root"
 
@@ -22,7 +22,7 @@ _REFUSED = frozenset({"Cc", "Co", "Cs"})
 _REPLACEMENT = "\ufffd"
 
 
-def container_mistake(name: str) -> str:
+def container_name_problem(name: str) -> str:
     """Say why a container can't have this name; empty if it can."""
     if name in SPECIAL_CONTAINERS or _CONTAINER.fullmatch(name):
         return ""
@@ -31,11 +31,11 @@ def container_mistake(name: str) -> str:
     return "has an invalid container name: container names are 3 to 63 lowercase letters, digits and single hyphens"
 
 
-def blob_mistake(container: str, name: str) -> str:
+def blob_name_problem(container: str, name: str) -> str:
     """Say why a blob in a container can't have this name, or would get another one; empty if it can."""
     segments = name.split("/")
     mistakes = {
-        f"has an empty name, or one longer than {LONGEST_NAME} characters": not 0 < length(name) <= LONGEST_NAME,
+        f"has an empty name, or one longer than {MAX_NAME} characters": not 0 < length(name) <= MAX_NAME,
         "has a character in its name that Azure does not allow, such as a control character": any(
             map(_is_refused, name)
         ),
@@ -44,7 +44,7 @@ def blob_mistake(container: str, name: str) -> str:
             segment.endswith(".") for segment in segments
         ),
         "has a slash at the end of its name": name.endswith("/"),
-        f"has more than {MOST_SEGMENTS} path segments in its name": len(segments) > MOST_SEGMENTS,
+        f"has more than {MAX_SEGMENTS} path segments in its name": len(segments) > MAX_SEGMENTS,
         "has a slash in its name, which the $root container does not allow": (
             container == ROOT_CONTAINER and len(segments) > 1
         ),

@@ -8,7 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from shared.model.addresses import MOST_SHOWN, AddressError, BlobAddress
+from shared.model.addresses import MAX_SHOWN, AddressError, BlobAddress
 from shared.model.names import RUN_SEPARATOR, SCRATCH_PREFIX
 
 _KEY_LENGTH = 400
@@ -41,7 +41,7 @@ class Disk(ABC):
 
     @property
     @abstractmethod
-    def mistake(self) -> str:
+    def name_problem(self) -> str:
         """What is wrong with the disk's name; empty if nothing is."""
 
     @abstractmethod
@@ -63,7 +63,7 @@ class Disk(ABC):
     @property
     def shown(self) -> str:
         """Its name, truncated if very long, for messages whose end matters."""
-        return self.name if len(self.name) <= MOST_SHOWN else f"{self.name[:MOST_SHOWN]}..."
+        return self.name if len(self.name) <= MAX_SHOWN else f"{self.name[:MAX_SHOWN]}..."
 
     @property
     def key(self) -> str:
@@ -130,9 +130,9 @@ class PageBlobDisk(Disk):
         return f"{self.address.account}/{self.address.container}/{self.address.blob}"
 
     @property
-    def mistake(self) -> str:
+    def name_problem(self) -> str:
         """What is wrong with the blob's name; empty if nothing is."""
-        return self.address.mistake
+        return self.address.name_problem
 
     def restored(self, point: str) -> "PageBlobDisk":
         """Name the blob that a recovery point is restored to: `NAME-restored-TIME`, still ending in `.vhd`."""

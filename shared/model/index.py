@@ -35,7 +35,7 @@ COMPLETE_ROW = f"{RUN_SEPARATOR}complete"
 JOB_PREFIX, DISKS_FROM = f"{RUN_SEPARATOR}job-", "0"
 """The prefix of the row keys of open jobs, and the lower bound of those of disks, which start with an account name."""
 
-FORGOTTEN_AFTER = timedelta(days=7)
+DROPPED_AFTER = timedelta(days=7)
 """When a row without a record or job is dropped: a writer that meant to create one is long dead by then."""
 
 
@@ -88,16 +88,16 @@ def summary(record: DiskRecord) -> Summary:
     )
 
 
-def is_at_rest(record: DiskRecord) -> bool:
+def is_idle(record: DiskRecord) -> bool:
     """Tell whether a disk has neither an open run nor a restore to it."""
     return not (record.run or record.restore)
 
 
-def is_to_be_unsettled(before: DiskRecord, after: DiskRecord) -> bool:
+def must_unsettle(before: DiskRecord, after: DiskRecord) -> bool:
     """Tell whether a disk's row must be unsettled before this change to its record."""
-    if is_at_rest(before) and is_at_rest(after):
+    if is_idle(before) and is_idle(after):
         return summary(before) != summary(after)
-    return is_at_rest(before) or is_at_rest(after)
+    return is_idle(before) or is_idle(after)
 
 
 def unsettled(disk: str) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def is_complete(row: Mapping[str, Any]) -> bool:
     return isinstance(schema, int) and schema >= SCHEMA
 
 
-def said(row: Mapping[str, Any]) -> Summary | None:
+def read_summary(row: Mapping[str, Any]) -> Summary | None:
     """Read a settled row, or the row of a record; an invalid value counts as missing.
 
     Of a newer release's record only enough is read to keep a tick from succeeding without the disk.

@@ -19,7 +19,7 @@ INSPECTION_KINDS = (JobKind.VERIFY, JobKind.DRILL)
 PARTS_AHEAD = 8
 """Parts of an inspection enqueued at a time, so that it leaves room for disks and backups."""
 
-MOST_STALLS = 3
+MAX_STALLS = 3
 """How often missing parts are enqueued again before an inspection fails."""
 
 
@@ -39,7 +39,7 @@ class Inspection(Job):
         seen: what a finished drill found on the disk.
     """
 
-    most_attempts: ClassVar[int] = 3
+    max_attempts: ClassVar[int] = 3
 
     inspection: str
     task: JobKind
@@ -90,17 +90,17 @@ class Inspection(Job):
         return {**({"disk": self.disk.name} if self.disk else {}), "inspection": self.inspection}
 
     @property
-    def told(self) -> dict[str, object]:
+    def log_fields(self) -> dict[str, object]:
         """The fields of the log event for its new state."""
         return {"recovery_point": self.recovery_point, "size": self.size, "bytes_done": self.bytes_done}
 
     @property
-    def asks_for(self) -> dict[str, object]:
+    def request_fields(self) -> dict[str, object]:
         """The fields of its request: two equal requests differ only in their ids."""
         return {"disk": str(self.disk or ""), "task": self.task, "point": self.point, "on_request": self.on_request}
 
     @property
-    def can_begin_anew(self) -> bool:
+    def can_restart(self) -> bool:
         """Whether it can start over: a drill can make its scratch blob again."""
         return self.task is JobKind.DRILL and self.state is not Stage.REQUESTED
 
@@ -109,11 +109,11 @@ class Inspection(Job):
         """The mark in the metadata of this attempt's copy."""
         return f"{self.known_disk.scratch_name(self.inspection)}/{self.attempt}"
 
-    def begun(self, stage: Stage, now: datetime) -> Self:
+    def at_stage(self, stage: Stage, now: datetime) -> Self:
         """Move it to another stage, with its progress reset."""
-        return replace(Job.begun(self, stage, now), parts_done=0, parts_enqueued=0, stalls=0)
+        return replace(Job.at_stage(self, stage, now), parts_done=0, parts_enqueued=0, stalls=0)
 
-    def forgotten(self) -> Self:
+    def reset(self) -> Self:
         """Drop what a drill has copied, for another attempt."""
         return replace(self, scratch_etag="")
 
@@ -132,7 +132,7 @@ class Compared(NamedTuple):
     differs: str
 
 
-def built_on(points: Sequence[RecoveryPoint], time: str) -> list[RecoveryPoint]:
+def built_upon(points: Sequence[RecoveryPoint], time: str) -> list[RecoveryPoint]:
     """Give the recovery points built incrementally on one, up to the next that is verified or was written in full.
 
     Args:
@@ -147,7 +147,7 @@ def built_on(points: Sequence[RecoveryPoint], time: str) -> list[RecoveryPoint]:
     )
 
 
-def compared(inspection: Inspection, found: Compared, now: datetime) -> Inspection:
+def with_comparison(inspection: Inspection, found: Compared, now: datetime) -> Inspection:
     """Record the progress of the comparison."""
     moved = len(found.parts) != inspection.parts_done
     return replace(
@@ -171,6 +171,6 @@ def parts_at_once(inspection: Inspection) -> int:
     return max(1, min(inspection.parts_total, PARTS_AHEAD))
 
 
-def missing(inspection: Inspection, found: Compared) -> Iterable[int]:
+def missing_parts(inspection: Inspection, found: Compared) -> Iterable[int]:
     """Give the numbers of the parts that are enqueued but not compared yet."""
     return (part for part in range(inspection.parts_enqueued) if part not in found.parts)

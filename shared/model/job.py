@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple, Self
 
 from shared.model.disk import Disk
 from shared.model.fields import DiskNameOrNone
-from shared.model.patience import FEWEST_FAILURES, check_delay, is_over, next_try
+from shared.model.retry_policy import MIN_FAILURES, check_delay, is_too_long, retry_delay
 from shared.model.texts import Text
 
 
@@ -39,7 +39,7 @@ ENDS = frozenset({Stage.DONE, Stage.REFUSED, Stage.FAILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Underway:
+class WorkInProgress:
     """What runs and requested jobs have in common.
 
     Attributes:
@@ -55,13 +55,13 @@ class Underway:
     progressed: datetime
     checked: datetime
 
-    def is_unwatched(self, now: datetime, after: timedelta) -> bool:
+    def is_check_overdue(self, now: datetime, after: timedelta) -> bool:
         """Tell whether it was not checked for so long that the message that checks it is considered lost."""
         return now - self.checked >= after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job(Underway):
+class Job(WorkInProgress):
     """A requested job, and its row.
 
     Attributes:
@@ -78,7 +78,7 @@ class Job(Underway):
         duration_seconds: the time from the request to the end.
     """
 
-    most_attempts: ClassVar[int]
+    max_attempts: ClassVar[int]
 
     disk: DiskNameOrNone = None
     point: str = ""
@@ -108,7 +108,7 @@ class Job(Underway):
 
     @property
     @abstractmethod
-    def asks_for(self) -> dict[str, object]:
+    def request_fields(self) -> dict[str, object]:
         """The fields of its request: two equal requests differ only in their ids."""
 
     @property
@@ -118,11 +118,11 @@ class Job(Underway):
 
     @property
     @abstractmethod
-    def told(self) -> dict[str, object]:
+    def log_fields(self) -> dict[str, object]:
         """The fields of the log event for its new state."""
 
     @abstractmethod
-    def forgotten(self) -> Self:
+    def reset(self) -> Self:
         """Drop what an attempt has made, for another attempt."""
 
     @property
@@ -152,11 +152,11 @@ class Job(Underway):
         return self.ended is None and self.checked == self.requested
 
     @property
-    def can_begin_anew(self) -> bool:
+    def can_restart(self) -> bool:
         """Whether it can start over: what it made can be made again."""
-        return self.state is not Stage.REQUESTED and self.most_attempts > 1
+        return self.state is not Stage.REQUESTED and self.max_attempts > 1
 
-    def begun(self, stage: Stage, now: datetime) -> Self:
+    def at_stage(self, stage: Stage, now: datetime) -> Self:
         """Move it to another stage, with its progress reset."""
         return replace(
             self,
@@ -169,7 +169,7 @@ class Job(Underway):
             checked=now,
         )
 
-    def moved(self, done: int, total: int, now: datetime) -> Self:
+    def with_progress(self, done: int, total: int, now: datetime) -> Self:
         """Record its progress, in bytes."""
         progressed = self.progressed if done == self.bytes_done else now
         return replace(self, bytes_done=done, bytes_total=total, checked=now, progressed=progressed)
@@ -195,22 +195,22 @@ class Job(Underway):
         """End it early: refused if nothing was done yet, otherwise failed."""
         return self.refuse(why, now) if self.state is Stage.REQUESTED else self.fail(why, now)
 
-    def try_again(self, reason: str, now: datetime) -> "Next[Self]":
+    def retry(self, reason: str, now: datetime) -> "Next[Self]":
         """Start over after a delay; or fail, after the last attempt."""
-        if self.attempt >= self.most_attempts:
+        if self.attempt >= self.max_attempts:
             return Next(self.fail(f"{reason}. Gave up after {self.attempt} attempts", now))
-        again = replace(self.forgotten().begun(Stage.PROMOTING, now), attempt=self.attempt + 1)
-        return Next(again.in_trouble(reason, now), next_try(again.attempt))
+        again = replace(self.reset().at_stage(Stage.PROMOTING, now), attempt=self.attempt + 1)
+        return Next(again.with_failed_step(reason, now), retry_delay(again.attempt))
 
-    def to_its_end(self) -> Self:
+    def cleaning_up(self) -> Self:
         """Move a job with a known outcome to the stage that cleans up."""
         return replace(self, state=Stage.ENDING, outcome=str(self.state))
 
-    def at_its_end(self) -> Self:
+    def cleaned_up(self) -> Self:
         """Move a job that has been cleaned up to its final state."""
         return replace(self, state=Stage(self.outcome), outcome="")
 
-    def in_trouble(self, reason: str, now: datetime) -> Self:
+    def with_failed_step(self, reason: str, now: datetime) -> Self:
         """Record a failed step, and why it failed."""
         return replace(
             self,
@@ -221,21 +221,21 @@ class Job(Underway):
             checked=now,
         )
 
-    def out_of_trouble(self) -> Self:
+    def recovered(self) -> Self:
         """Record a successful step."""
         return replace(self, trouble_since=None, failures=0)
 
-    def is_out_of_patience(self, now: datetime) -> bool:
+    def should_give_up(self, now: datetime) -> bool:
         """Tell whether every step has failed for so long that the job must end."""
-        is_long = self.trouble_since is not None and is_over(self.trouble_since, now)
-        return is_long and self.failures >= FEWEST_FAILURES
+        is_long = self.trouble_since is not None and is_too_long(self.trouble_since, now)
+        return is_long and self.failures >= MIN_FAILURES
 
-    def is_to_be_left(self, now: datetime) -> bool:
+    def should_stop_cleanup(self, now: datetime) -> bool:
         """Tell whether cleaning up has failed for so long that it is given up."""
         since = self.trouble_since or self.ended
-        return since is not None and is_over(since, now)
+        return since is not None and is_too_long(since, now)
 
-    def next_look(self, now: datetime) -> timedelta:
+    def next_check(self, now: datetime) -> timedelta:
         """Say when to check a waiting job again."""
         return check_delay(self.phase_began, now)
 
@@ -257,6 +257,6 @@ def job_row(kind: JobKind, job: str) -> str:
     return f"{kind}-{job}"
 
 
-def out_of_patience(job: Job) -> str:
+def give_up_reason(job: Job) -> str:
     """Say why a job ends whose steps have failed for too long."""
     return f"every step has failed since {job.trouble_since:%Y-%m-%dT%H:%M:%SZ}. Last error: {job.last_error}"

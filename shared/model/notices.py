@@ -16,7 +16,7 @@ def versions_kept(blob: BlobAddress) -> str:
     )
 
 
-def noticed(blob: BlobAddress, is_versioned: bool | None, before: str) -> str:
+def versioning_notice(blob: BlobAddress, is_versioned: bool | None, before: str) -> str:
     """Give the notice about an account's versions.
 
     Args:

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, 
 from shared.errors import UnreadableError, without_secrets
 from shared.model.disk import Disk
 from shared.model.fields import DiskName, TargetName
-from shared.model.times import asked_time
+from shared.model.times import normalized_time
 from shared.model.validation_errors import describe_findings, joined
 
 LATEST = "latest"
-_MOST_SAID = 1000
+_MAX_REFUSAL = 1000
 """Characters of a refusal: 64 KiB of noise gets a short answer."""
 
 
@@ -48,7 +48,7 @@ class Request(BaseModel):
     @field_validator("point")
     @classmethod
     def _is_latest_or_a_time(cls, point: str) -> str:
-        return LATEST if point.strip().lower() == LATEST else asked_time(point)
+        return LATEST if point.strip().lower() == LATEST else normalized_time(point)
 
     @classmethod
     def read(cls, body: bytes) -> Self:
@@ -114,4 +114,4 @@ def _refusal(error: ValidationError, request: type[Request]) -> str:
         return f"the message is not valid JSON; expected {request.form}"
     fields = [field.alias or name for name, field in request.model_fields.items()]
     said = describe_findings(findings, fields)
-    return without_secrets(joined([said, f"expected {request.form}"])[:_MOST_SAID])
+    return without_secrets(joined([said, f"expected {request.form}"])[:_MAX_REFUSAL])

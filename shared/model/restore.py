@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Self
 
-from shared.errors import Then, TidemarkError
+from shared.errors import Remedy, TidemarkError
 from shared.model.disk import PageBlobDisk
 from shared.model.fields import TargetNameOrNone
 from shared.model.job import Job, JobKind, Stage
@@ -18,13 +18,13 @@ from shared.model.texts import Text
 class RefusedError(TidemarkError):
     """A restore that can't be done as requested; nothing was written. The message says what to do."""
 
-    then = Then.END
+    remedy = Remedy.FAIL
 
 
 class RestoreFailedError(TidemarkError):
     """A restore that can't be finished; the message says why."""
 
-    then = Then.END
+    remedy = Remedy.FAIL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Restore(Job):
         proof: what was verified.
     """
 
-    most_attempts: ClassVar[int] = 5
+    max_attempts: ClassVar[int] = 5
 
     restore: str
     overwrite: bool = False
@@ -114,7 +114,7 @@ class Restore(Job):
         return {**({"disk": self.disk.name} if self.disk else {}), "restore": self.restore}
 
     @property
-    def told(self) -> dict[str, object]:
+    def log_fields(self) -> dict[str, object]:
         """The fields of the log event for its new state."""
         return {
             "target": str(self.target or ""),
@@ -126,7 +126,7 @@ class Restore(Job):
         }
 
     @property
-    def asks_for(self) -> dict[str, object]:
+    def request_fields(self) -> dict[str, object]:
         """The fields of its request: two equal requests differ only in their ids."""
         return {
             "disk": str(self.disk or ""),
@@ -181,7 +181,7 @@ class Restore(Job):
         what_to_do = f'send the request again, with "point": "{self.recovery_point or self.point}"'
         return f"{why.rstrip('.')}. {left}. What to do: {what_to_do}"
 
-    def forgotten(self) -> Self:
+    def reset(self) -> Self:
         """Drop what an attempt has copied and verified, for another attempt."""
         return replace(
             self,

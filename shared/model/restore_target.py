@@ -11,17 +11,17 @@ from shared.model.requests import LATEST
 from shared.model.restore import RefusedError, Restore
 from shared.model.run import Kind
 from shared.model.run_steps import sealed
-from shared.model.times import end_of
+from shared.model.times import last_moment
 
 
-def point_asked_for(times: Sequence[str], asked: str) -> str | None:
+def requested_point(times: Sequence[str], asked: str) -> str | None:
     """Find the last recovery point at or before the requested time; None if there is none.
 
     Args:
         times: the times of recovery points, in any order.
         asked: `latest`, or a time as Azure prints it; one with fewer digits covers all times that start with them.
     """
-    return max((time for time in times if asked == LATEST or time <= end_of(asked)), default=None)
+    return max((time for time in times if asked == LATEST or time <= last_moment(asked)), default=None)
 
 
 def require_allowed(target: BlobAddress, backups: ContainerAddress, services: Sequence[str]) -> None:

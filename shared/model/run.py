@@ -7,7 +7,7 @@ from typing import Self
 
 from shared.changes.pace import FASTEST
 from shared.changes.ranges import Effort
-from shared.model.job import Stage, Underway
+from shared.model.job import Stage, WorkInProgress
 from shared.model.texts import Text
 
 SERVER_SIDE, COPY_BLOB = "server side", "Copy Blob"
@@ -31,7 +31,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenRun(Underway):
+class OpenRun(WorkInProgress):
     """A disk's open run: `requested`, `copying` or `sealing`.
 
     Attributes:
@@ -121,6 +121,6 @@ class OpenRun(Underway):
             clear_calls=done.clear_calls,
         )
 
-    def out_of_trouble(self) -> Self:
+    def recovered(self) -> Self:
         """Record that it makes progress again."""
         return replace(self, tries=0, failed="", error_at=None, trouble_since=None)

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from shared.changes.ranges import Effort
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
-from shared.model.patience import check_delay
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord, run_of
+from shared.model.retry_policy import check_delay
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.tick import tick_of_point
 
@@ -32,10 +32,10 @@ def opened(record: DiskRecord, blob: BlobState | None, *, leased: bool) -> DiskR
         kind, reason = _kind_of_run(record, blob)
         return record.with_run(replace(run.opened_now(), kind=kind, reason=reason))
     if blob is None:
-        return begun_anew(record, Kind.FULL, _MISSING)
+        return restarted(record, Kind.FULL, _MISSING)
     if not leased and not (run.kind is Kind.INCREMENTAL and _is_as_sealed(record, blob)):
         reason = "the run's lease was broken, so others may have written to the backup blob"
-        return begun_anew(record, Kind.RESYNC, reason)
+        return restarted(record, Kind.RESYNC, reason)
     return record
 
 
@@ -62,7 +62,7 @@ def _is_as_sealed(record: DiskRecord, blob: BlobState) -> bool:
     return blob.etag == record.backup_etag and blob.size == record.base_size
 
 
-def begun_anew(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
+def restarted(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
     """Start the open run over with a new plan: what was done under the old one does not count."""
     run = run_of(record)
     anew = replace(
@@ -78,7 +78,7 @@ def begun_anew(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
     return record.with_run(anew)
 
 
-def given_up(record: DiskRecord, reason: str) -> DiskRecord:
+def abandoned(record: DiskRecord, reason: str) -> DiskRecord:
     """Close the open run without a recovery point.
 
     That leaves the backup blob between two states, so the next run is a resync; but a run that was not opened, or made
@@ -168,9 +168,9 @@ def sealed_copy(record: DiskRecord, point: RecoveryPoint) -> DiskRecord:
     )
 
 
-def copied(record: DiskRecord, done: int, now: datetime) -> DiskRecord:
+def copy_progressed(record: DiskRecord, done: int, now: datetime) -> DiskRecord:
     """Record the progress of a full copy, in bytes; waiting for the service is no error."""
     if run_of(record).position == done:
         return record.with_run(replace(run_of(record), checked=now, error_at=None, trouble_since=None))
-    moved = replace(run_of(record).out_of_trouble().reached(done), checked=now, progressed=now, replans=0)
+    moved = replace(run_of(record).recovered().reached(done), checked=now, progressed=now, replans=0)
     return record.with_run(moved)

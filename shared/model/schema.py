@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shared.errors import Then, UnreadableError, without_secrets
+from shared.errors import Remedy, UnreadableError, without_secrets
 
 SCHEMA = 1
 """What this release writes. It also reads older ones; 0 is that of the first release, which wrote none."""
@@ -14,7 +14,7 @@ SCHEMA_PROPERTY = "schema"
 class UnknownSchemaError(UnreadableError):
     """A row or a message was written by a newer release, and is left unchanged for it."""
 
-    then = Then.COME_BACK
+    remedy = Remedy.RETRY
 
 
 def with_schema(values: Mapping[str, Any]) -> dict[str, Any]:

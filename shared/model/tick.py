@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from shared.model.patience import is_over
 from shared.model.record import DiskRecord
+from shared.model.retry_policy import is_too_long
 
-SHORTEST_LOOK_DELAY = timedelta(seconds=5)
+MIN_TICK_CHECK_DELAY = timedelta(seconds=5)
 
-LONGEST_LOOK_DELAY = timedelta(minutes=10)
+MAX_TICK_CHECK_DELAY = timedelta(minutes=10)
 
-LONGEST_TICK = timedelta(days=7)
+MAX_TICK_AGE = timedelta(days=7)
 """How long a tick is watched, if no other follows."""
 
 HEARTBEAT_FOR = timedelta(hours=1)
@@ -57,7 +57,7 @@ class Outcome(StrEnum):
     INCOMPLETE = "incomplete"
 
 
-def asked_for(record: DiskRecord, tick: datetime, *, found_busy: bool = False) -> DiskRecord:
+def with_tick(record: DiskRecord, tick: datetime, *, found_busy: bool = False) -> DiskRecord:
     """Record that a tick has asked for a backup of a disk; of two at once the later one counts.
 
     Args:
@@ -83,13 +83,13 @@ def is_behind(record: DiskRecord) -> bool:
     return record.last_tick is not None and (record.point_tick is None or record.point_tick < record.last_tick)
 
 
-def is_to_catch_up(record: DiskRecord, now: datetime) -> bool:
+def should_catch_up(record: DiskRecord, now: datetime) -> bool:
     """Tell whether to snapshot a disk before the next tick, because the last one found it busy and it is free now.
 
     Only once per tick: after an abandoned run, the disk waits for the next tick. And not forever.
     """
     tick = record.late_tick
-    if tick is None or tick != record.last_tick or is_over(tick, now):
+    if tick is None or tick != record.last_tick or is_too_long(tick, now):
         return False
     return is_behind(record) and not (record.run or record.restore)
 
@@ -132,10 +132,10 @@ def outcome(tick: datetime, disks: int, due: Iterable[DueDisk], now: datetime) -
         return Outcome.SUCCEEDED
     is_overtaken = any(disk.last_tick > tick for disk in due)
     has_run = any(disk.run_tick == tick for disk in due)
-    is_given_up = (is_overtaken and not has_run) or now - tick >= LONGEST_TICK
+    is_given_up = (is_overtaken and not has_run) or now - tick >= MAX_TICK_AGE
     return Outcome.INCOMPLETE if is_given_up else Outcome.PENDING
 
 
-def next_look(tick: datetime, now: datetime) -> timedelta:
+def next_check(tick: datetime, now: datetime) -> timedelta:
     """Say when to check a tick again: soon at first, less often the longer its backups take."""
-    return min(max((now - tick) / 10, SHORTEST_LOOK_DELAY), LONGEST_LOOK_DELAY)
+    return min(max((now - tick) / 10, MIN_TICK_CHECK_DELAY), MAX_TICK_CHECK_DELAY)

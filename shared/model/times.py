@@ -21,7 +21,7 @@ def canonical_time(text: str) -> str:
     return f"{seconds}.{fraction.ljust(_DIGITS, '0')}Z"
 
 
-def asked_time(text: str) -> str:
+def normalized_time(text: str) -> str:
     """Write an RFC 3339 time in UTC at its own precision: with the fractional digits it has, at most seven.
 
     Raises:
@@ -31,7 +31,7 @@ def asked_time(text: str) -> str:
     return f"{seconds}.{fraction}Z" if fraction else f"{seconds}Z"
 
 
-def end_of(asked: str) -> str:
+def last_moment(asked: str) -> str:
     """Give the last moment a time covers, as Azure prints it: without a fraction, the end of its second."""
     seconds, _, fraction = asked.removesuffix("Z").partition(".")
     return f"{seconds}.{fraction.ljust(_DIGITS, '9')}Z"

@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError
 
-from shared.azure.answers import is_passing, refuses_source
+from shared.azure.answers import is_transient, refuses_source
 from shared.azure.services import Services
 from shared.azure.sources.source import COPY_FOR
 from shared.errors import CopyRefusedError
@@ -62,7 +62,7 @@ async def settle_copy(services: Services, copy: BlobCopy, found: BlobState) -> s
 
     Raises:
         LeaseLostError: it has not been under the lease all the time.
-        NotAsLeftError: somebody has written to it just now.
+        BlobChangedError: somebody has written to it just now.
     """
     if copy.lease_id:
         await services.leases.require(copy.target, copy.lease_id)
@@ -116,4 +116,4 @@ async def _start(
 def _may_want_signature(error: HttpResponseError) -> bool:
     """Tell whether a copy within an account may have been refused for want of a signature."""
     is_refused = error.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
-    return refuses_source(error) or (is_refused and not is_passing(error))
+    return refuses_source(error) or (is_refused and not is_transient(error))

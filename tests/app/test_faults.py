@@ -288,7 +288,7 @@ async def _answered(status: int | None) -> bool:
 
 async def _is_forgotten(disk: Disk) -> bool:
     run = (await disk.record()).run
-    return run is not None and run.is_unwatched(datetime.now(UTC), timedelta(seconds=1))
+    return run is not None and run.is_check_overdue(datetime.now(UTC), timedelta(seconds=1))
 
 
 async def _lease_of_run(disk: Disk) -> str:

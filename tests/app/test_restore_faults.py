@@ -14,8 +14,8 @@ from shared.model.disk import PageBlobDisk
 from shared.model.job import Stage
 from shared.model.messages import RestoreMessage
 from shared.model.names import BACKUPS_TABLE, restore_lease_id
-from shared.model.patience import FEWEST_FAILURES, PATIENCE
 from shared.model.restore import Restore
+from shared.model.retry_policy import GIVE_UP_AFTER, MIN_FAILURES
 from shared.model.run import Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request, restore_of
@@ -243,7 +243,7 @@ async def test_a_restore_whose_permission_does_not_come_back_fails_and_lets_its_
         assert restore
         await app.tick()
         await until(lambda: cloud.logged(Event.BACKUP_LATE), "a tick that finds the disk claimed")
-        a_day_ago = {"trouble_since": restore.requested - PATIENCE, "failures": FEWEST_FAILURES}
+        a_day_ago = {"trouble_since": restore.requested - GIVE_UP_AFTER, "failures": MIN_FAILURES}
         row = {"PartitionKey": PageBlobDisk(disk.address).key, "RowKey": restore.row_key, **a_day_ago}
         await cloud.tables.get_table_client(BACKUPS_TABLE).update_entity(row)
         await cloud.send(RestoreMessage(disk=PageBlobDisk(disk.address), restore=asked))

@@ -4,7 +4,7 @@ import pytest
 
 from infra.local.gateway import Fault
 from shared.limits import PAGE
-from shared.model.failed_runs import MOST_RESYNCS
+from shared.model.failed_runs import MAX_RESYNCS
 from shared.model.run import Kind
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 
@@ -81,7 +81,7 @@ async def test_a_run_whose_copies_are_never_right_is_never_sealed_and_is_given_u
 
         async def given_up() -> bool:
             record = await disk.record()
-            return record.run is None and f"was tried {MOST_RESYNCS + 1} times" in record.last_error
+            return record.run is None and f"was tried {MAX_RESYNCS + 1} times" in record.last_error
 
         await until(given_up, "the end of the run")
         assert [point.time for point in await disk.points()] == [good.time]

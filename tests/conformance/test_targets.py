@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from shared.errors import NotAsLeftError, SourceGoneError
+from shared.errors import BlobChangedError, SourceGoneError
 from shared.limits import PAGE
 from shared.model.names import COPY_METADATA
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud
@@ -18,7 +18,7 @@ async def test_an_empty_disk_is_made_where_there_is_none(cloud: Cloud) -> None:
     found = await cloud.target(target)
     assert (found.etag, found.size, found.metadata, found.copy_status) == (etag, 2 * PAGE, MARK, "")
     assert await cloud.changes(target) == []
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.blobs.create(target, 4 * PAGE, {})
     assert await cloud.etag(target) == etag
 
@@ -27,7 +27,7 @@ async def test_a_disk_is_deleted_of_the_etag_that_was_found_only(cloud: Cloud) -
     disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
     await cloud.write(disk, 0, 2)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.blobs.delete(disk.address, etag)
     await cloud.services.blobs.delete(disk.address, await cloud.etag(disk))
     assert await cloud.services.pages.look(disk.address) is None
@@ -38,7 +38,7 @@ async def test_a_disk_deleted_twice_is_gone(cloud: Cloud) -> None:
     etag = await cloud.etag(disk)
     await cloud.services.blobs.delete(disk.address, etag)
     # Azurite finds that what is gone has another ETag, where the service finds that it is gone.
-    with contextlib.suppress(NotAsLeftError):
+    with contextlib.suppress(BlobChangedError):
         await cloud.services.blobs.delete(disk.address, etag)
     assert await cloud.services.pages.look(disk.address) is None
 
@@ -47,7 +47,7 @@ async def test_a_disk_that_has_snapshots_is_not_deleted(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     taken = await cloud.snapshot(disk)
     etag = await cloud.etag(disk)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.blobs.delete(disk.address, etag)
     assert await cloud.content(disk, taken) == [1]
     await cloud.services.disks.delete_snapshot(disk, taken)
@@ -93,7 +93,7 @@ async def test_a_blob_that_somebody_wrote_to_keeps_its_pages(cloud: Cloud) -> No
     await cloud.write(target, 0, 7, 8)
     assert await cloud.services.blobs.empty(target, found) == found.etag
     assert await cloud.content(target) == [7, 8]
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.blobs.delete(target, found.etag)
 
 

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from shared.model.addresses import AddressError, BlobAddress, ContainerAddress, is_url_of
-from shared.model.blob_names import blob_mistake
+from shared.model.blob_names import blob_name_problem
 
 SERVICES = {
     "https://disks.blob.core.windows.net": "disks",
@@ -26,7 +26,7 @@ SERVICES = {
 WINDOWS_NET = "https://disks.blob.core.windows.net"
 CONTAINERS = st.sampled_from(["vhds", "$web", "a-b-0"])
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(
-    lambda name: not blob_mistake("vhds", name)
+    lambda name: not blob_name_problem("vhds", name)
 )
 
 a_few = settings(max_examples=100, deadline=None)
@@ -56,7 +56,7 @@ def test_any_blob_is_found_again_by_its_url(service_url: str, container: str, na
 @a_few
 @given(NAMES)
 def test_the_url_of_a_url_is_itself(typed: str) -> None:
-    assume(not set(typed) & set("?#") and not blob_mistake("vhds", f"{unquote(typed)}x"))
+    assume(not set(typed) & set("?#") and not blob_name_problem("vhds", f"{unquote(typed)}x"))
     url = BlobAddress.parse(f"{WINDOWS_NET}/vhds/{typed}x").url
     assert BlobAddress.parse(url).url == url
 

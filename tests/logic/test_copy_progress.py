@@ -37,7 +37,7 @@ def test_a_copy_goes_well_while_its_mark_its_status_and_its_size_say_so(
 ) -> None:
     progress = copy_progress(found, MARK, SIZE)
     assert progress.stage is stage
-    assert progress.goes_well == (stage in {CopyStage.UNDER_WAY, CopyStage.SUCCEEDED})
+    assert progress.is_healthy == (stage in {CopyStage.UNDER_WAY, CopyStage.SUCCEEDED})
     assert progress.succeeded == (found if stage is CopyStage.SUCCEEDED else None)
 
 
@@ -50,7 +50,9 @@ def test_a_copy_tells_how_far_it_is() -> None:
     ("found", "said"),
     [
         pytest.param(None, "the blob no longer exists", id="no blob"),
-        pytest.param(replace(PENDING, copy_status="failed", copy_said=WORDS), WORDS, id="the service has said why"),
+        pytest.param(
+            replace(PENDING, copy_status="failed", copy_description=WORDS), WORDS, id="the service has said why"
+        ),
         pytest.param(
             replace(PENDING, copy_status="aborted", size=0), "copy status aborted, size 0 bytes", id="it has not"
         ),
@@ -60,4 +62,4 @@ def test_a_copy_tells_how_far_it_is() -> None:
     ],
 )
 def test_a_copy_that_does_not_go_well_says_why(found: BlobState | None, said: str) -> None:
-    assert copy_progress(found, MARK, SIZE).said == said
+    assert copy_progress(found, MARK, SIZE).failure == said

@@ -5,12 +5,12 @@ from azure.storage.blob import ContentSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.limits import LARGEST_METADATA, LONGEST_SOURCE
+from shared.limits import MAX_METADATA, MAX_SOURCE_URL
 from shared.model.addresses import BlobAddress
-from shared.model.blob_names import blob_mistake
+from shared.model.blob_names import blob_name_problem
 from shared.model.catalogue import point_metadata
 from shared.model.disk import PageBlobDisk
-from shared.model.fitness import sendable, unfit, unsendable
+from shared.model.fitness import backup_problem, metadata_problem, sendable
 from shared.model.messages import RunMessage
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.model.run import Kind
@@ -24,11 +24,11 @@ NAMES = st.builds(
     lambda part, times: (part * times)[:1024],
     st.text(st.characters(codec="utf-8"), min_size=1, max_size=8),
     st.integers(1, 1024),
-).filter(lambda name: not blob_mistake("vhds", name))
+).filter(lambda name: not blob_name_problem("vhds", name))
 
 
 def why_unfit(found: BlobAddress, settings_: Settings) -> str:
-    return unfit(PageBlobDisk(found), settings_.container, settings_.mode_of(PageBlobDisk(found)))
+    return backup_problem(PageBlobDisk(found), settings_.container, settings_.mode_of(PageBlobDisk(found)))
 
 
 def disk(name: str) -> BlobAddress:
@@ -77,11 +77,11 @@ def test_what_is_fit_has_names_and_metadata_that_the_service_takes(name: str) ->
         return
     backup = settings_.container.blob(PageBlobDisk(disk(name)).backup_name)
     assert BlobAddress.parse(backup.url) == backup
-    assert len(f"{backup.url}?snapshot={TIME}") <= LONGEST_SOURCE
+    assert len(f"{backup.url}?snapshot={TIME}") <= MAX_SOURCE_URL
     run = RunMessage(disk=PageBlobDisk(disk(name)), run=TIME)
     source = {DISK_METADATA: disk(name).url, BACKUP_METADATA: BACKUPS, TAKEN_METADATA: TIME}
     for metadata in (source, point_metadata(run, Kind.INCREMENTAL, '"0x8D78388918CCD52"')):
-        assert unsendable(metadata) == ""
+        assert metadata_problem(metadata) == ""
 
 
 # --- the metadata of others
@@ -92,12 +92,12 @@ def test_what_is_fit_has_names_and_metadata_that_the_service_takes(name: str) ->
     [
         {},
         {"for": "the-user", "MicrosoftAzureCompute_VMName": "vm 1"},
-        {"a": "x" * (LARGEST_METADATA - 1)},
+        {"a": "x" * (MAX_METADATA - 1)},
         {"empty": ""},
     ],
 )
 def test_metadata_that_the_sdk_sends_can_be_kept(metadata: dict[str, str]) -> None:
-    assert unsendable(metadata) == ""
+    assert metadata_problem(metadata) == ""
 
 
 def test_what_can_not_be_sent_is_left_out_and_the_rest_kept() -> None:
@@ -116,8 +116,8 @@ def test_what_can_not_be_sent_is_left_out_and_the_rest_kept() -> None:
         ({"owner": "J\udcfcrgen"}, "owner is not plain ASCII"),
         ({"größe": "x"}, "is not plain ASCII"),
         ({"owner": "x\r\nx-ms-lease-id: y"}, "owner is not plain ASCII"),
-        ({"a": "x" * LARGEST_METADATA}, "Azure allows 8192"),
+        ({"a": "x" * MAX_METADATA}, "Azure allows 8192"),
     ],
 )
 def test_metadata_that_the_sdk_can_not_send_is_told(metadata: dict[str, str], why: str) -> None:
-    assert why in unsendable(metadata)
+    assert why in metadata_problem(metadata)

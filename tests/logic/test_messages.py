@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.azure.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
-from shared.limits import LONGEST_NAME
+from shared.limits import MAX_NAME
 from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk, PageBlobDisk
 from shared.model.job import JobKind
@@ -32,7 +32,7 @@ RUN = {"disk": DISK, "run": SNAPSHOT}
 BATCH = {**RUN, "number": 3}
 DRILL = {"disk": DISK, "task": "drill", "inspection": "6f3c1d2e"}
 LONGEST = PageBlobDisk(
-    BlobAddress(f"https://{'d' * 24}.blob.core.windows.net", "d" * 24, "v" * 63, "\N{FLOPPY DISK}" * LONGEST_NAME)
+    BlobAddress(f"https://{'d' * 24}.blob.core.windows.net", "d" * 24, "v" * 63, "\N{FLOPPY DISK}" * MAX_NAME)
 )
 KIB = 1024
 

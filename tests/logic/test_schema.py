@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.azure.answers import then_of
+from shared.azure.answers import remedy_for
 from shared.azure.tables.rows import Kept, from_row, to_row
-from shared.errors import Then
+from shared.errors import Remedy
 from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk
 from shared.model.inspection import Inspection
@@ -80,7 +80,7 @@ def test_the_refusal_says_which_row_and_what_to_do() -> None:
 
 
 def test_what_can_not_be_read_passes_with_the_newer_release_and_ends_nothing() -> None:
-    assert then_of(UnknownSchemaError("schema 2")) is Then.COME_BACK
+    assert remedy_for(UnknownSchemaError("schema 2")) is Remedy.RETRY
 
 
 @pytest.mark.parametrize("message", [FINISH, TickMessage(tick=NOON, disks=3)])

@@ -184,11 +184,11 @@ def test_a_missing_host_storage_is_named_beside_a_disk_in_the_backup_container(m
     ],
 )
 def test_a_heartbeat_that_is_no_url_stops_nothing_and_is_told_without_being_shown(load: Load, url: str) -> None:
-    said = load(HEARTBEAT_URL=url).heartbeat_mistake
+    said = load(HEARTBEAT_URL=url).heartbeat_problem
     assert "HEARTBEAT_URL is not a URL" in said
     assert "4f5e" not in said
 
 
 @pytest.mark.parametrize("url", ["", " ", "https://alive.example/4f5e", "http://[::1]:8000/4f5e"])
 def test_a_heartbeat_that_is_a_url_or_none_is_no_mistake(load: Load, url: str) -> None:
-    assert load(HEARTBEAT_URL=url).heartbeat_mistake == ""
+    assert load(HEARTBEAT_URL=url).heartbeat_problem == ""

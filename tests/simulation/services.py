@@ -9,7 +9,7 @@ from azure.core.exceptions import HttpResponseError
 
 from shared.azure.services import Services
 from shared.azure.sources.source import Source
-from shared.errors import NotAsLeftError
+from shared.errors import BlobChangedError
 from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk, PageBlobDisk, page_blob
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
@@ -106,7 +106,7 @@ class SimulatedDisks(Source):
             return await self._calls.change(effect)
         except HttpResponseError as error:
             if etag and error.status_code == 412:
-                raise NotAsLeftError(f"{disk.name} has just been changed") from error
+                raise BlobChangedError(f"{disk.name} has just been changed") from error
             raise
 
     async def own_snapshots(self, disk: Disk) -> list[str]:

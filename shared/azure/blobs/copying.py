@@ -6,7 +6,7 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.storage.blob import BlobProperties, ContentSettings
 
-from shared.azure.blobs.refusals import as_left, copying_over
+from shared.azure.blobs.refusals import blob_copy_errors, change_errors
 from shared.azure.connections import PACED, Connections
 from shared.model.addresses import BlobAddress
 from shared.model.fitness import sendable
@@ -46,7 +46,7 @@ class BlobCopies:
         if lease_id:
             conditions["destination_lease"] = lease_id
         client = await self._connections.blob(blob)
-        with copying_over(blob):
+        with blob_copy_errors(blob):
             await client.start_copy_from_url(source_url, metadata=dict(metadata), **conditions, **PACED)
 
     async def forget_source(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> str:
@@ -56,14 +56,14 @@ class BlobCopies:
         Properties erases it (REST: Get Blob Properties, `x-ms-copy-source`).
 
         Raises:
-            NotAsLeftError: it has another ETag, or is not under this lease.
+            BlobChangedError: it has another ETag, or is not under this lease.
         """
         client = await self._connections.blob(blob)
         options: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
         if lease_id:
             options["lease"] = lease_id
         found = await client.get_blob_properties()
-        with as_left(blob):
+        with change_errors(blob):
             answer = await client.set_http_headers(_settings_of(found), **options)
         return str(answer["etag"])
 

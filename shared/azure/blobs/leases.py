@@ -10,7 +10,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobLeaseClient
 
 from shared.azure.answers import error_code, explain
-from shared.azure.blobs.refusals import OTHERS_LEASE, as_left, attached
+from shared.azure.blobs.refusals import OTHERS_LEASE, change_errors, in_use_error
 from shared.azure.connections import Connections
 from shared.errors import LeaseLostError
 from shared.model.addresses import BlobAddress
@@ -29,12 +29,12 @@ class BlobLeases:
 
         Raises:
             TargetLeasedError: it is under another lease, as a disk attached to a VM is.
-            NotAsLeftError: it has another ETag, or no longer exists.
+            BlobChangedError: it has another ETag, or no longer exists.
         """
         try:
             await self._acquire(blob, lease_id, etag)
         except ResourceExistsError as error:
-            raise attached(blob, error) from error
+            raise in_use_error(blob, error) from error
 
     async def take(self, blob: BlobAddress, lease_id: str, etag: str) -> bool:
         """Lease a backup blob, provided that it has this ETag, and break any other lease on it.
@@ -45,7 +45,7 @@ class BlobLeases:
             Whether another lease was broken.
 
         Raises:
-            NotAsLeftError: it has another ETag, or no longer exists.
+            BlobChangedError: it has another ETag, or no longer exists.
         """
         try:
             await self._acquire(blob, lease_id, etag)
@@ -101,12 +101,12 @@ class BlobLeases:
 
     async def _acquire(self, blob: BlobAddress, lease_id: str, etag: str) -> None:
         lease = await self._lease(blob, lease_id)
-        with as_left(blob):
+        with change_errors(blob):
             await lease.acquire(lease_duration=-1, etag=etag, match_condition=MatchConditions.IfNotModified)
 
     async def _break(self, blob: BlobAddress, etag: str) -> None:
         lease = await self._lease(blob)
-        with as_left(blob):
+        with change_errors(blob):
             await lease.break_lease(lease_break_period=0, etag=etag, match_condition=MatchConditions.IfNotModified)
 
     async def _lease(self, blob: BlobAddress, lease_id: str | None = None) -> BlobLeaseClient:

@@ -15,13 +15,13 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.storage.blob import BlobType, UserDelegationKey
 from azure.storage.blob.aio import BlobClient
 
-from shared.azure.answers import explain, gave_up, refuses_diff
-from shared.azure.blobs.refusals import attached
+from shared.azure.answers import explain, is_timeout, refuses_diff
+from shared.azure.blobs.refusals import in_use_error
 from shared.azure.connections import NOT_RETRIED, RETRY_ONCE, Connections
 from shared.azure.signatures import Signed, sign_by_delegation, sign_by_key
 from shared.azure.sources.source import READ_FOR, Reader
 from shared.changes.ranges import Change, Window
-from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, gone
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, not_found
 from shared.limits import RANGES_PER_REQUEST
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
@@ -49,7 +49,7 @@ class BlobReader(Reader):
         try:
             return await blob_state(await self._connections.blob(blob))
         except ResourceExistsError as error:
-            raise attached(blob, error) from error
+            raise in_use_error(blob, error) from error
 
     async def properties(self, version: Version) -> BlobState:
         """Get the state of a blob or a snapshot (REST: Get Blob Properties).
@@ -60,7 +60,7 @@ class BlobReader(Reader):
         asked = blob_version(version)
         found = await blob_state(await self._connections.blob(asked.blob, asked.snapshot))
         if found is None:
-            raise SourceGoneError(gone(asked.blob.url, asked.snapshot))
+            raise SourceGoneError(not_found(asked.blob.url, asked.snapshot))
         return found
 
     async def changes(self, version: Version, since: Version | None, window: Window) -> AsyncIterator[Change]:
@@ -86,13 +86,13 @@ class BlobReader(Reader):
             async for page_range in listed:
                 yield Change(int(page_range.start or 0), int(page_range.end or 0) + 1, page_range.cleared)
         except ResourceNotFoundError as error:
-            raise SourceGoneError(gone(asked.blob.url, asked.snapshot)) from error
+            raise SourceGoneError(not_found(asked.blob.url, asked.snapshot)) from error
         except AzureError as error:
             if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
                 raise DiffRefusedError(
                     f"the service refused the diff from the base snapshot: {explain(error)}"
                 ) from error
-            if gave_up(error):
+            if is_timeout(error):
                 raise ListingTimedOutError(
                     f"listing the page ranges of {asked.blob.url} timed out: {explain(error)}"
                 ) from error
@@ -171,7 +171,7 @@ async def blob_state(client: BlobClient) -> BlobState | None:
         leased=found.lease.state in {"leased", "breaking"},
         metadata=found.metadata or {},
         copy_status=found.copy.status or "",
-        copy_said=found.copy.status_description or "",
+        copy_description=found.copy.status_description or "",
         bytes_done=int(done),
         bytes_total=int(total),
     )
@@ -182,14 +182,14 @@ def _refused(answer: AsyncHttpResponse, signed_url: str, piece: Change) -> Excep
     url = signed_url.partition("?")[0]
     if answer.status_code == HTTPStatus.NOT_FOUND:
         return SourceGoneError(f"{url}, or the snapshot of it to read, no longer exists")
-    refused = HttpResponseError(f"can't read {piece.said} of {url}", response=answer)
+    refused = HttpResponseError(f"can't read {piece.described} of {url}", response=answer)
     refused.error_code = answer.headers.get("x-ms-error-code", "")  # type: ignore[attr-defined]  # as the SDK does
     return refused
 
 
 def _cut_short(answer: AsyncHttpResponse, signed_url: str, piece: Change, length: int) -> Exception:
     """Make the error for a body shorter than the range: transient, unless the service announced a shorter range."""
-    said = f"requested {piece.said} of {signed_url.partition('?')[0]}, and received {length} bytes"
+    said = f"requested {piece.described} of {signed_url.partition('?')[0]}, and received {length} bytes"
     given = answer.headers.get("Content-Range", "")
     if not given or given.startswith(f"bytes {piece.start}-{piece.end - 1}/"):
         return IncompleteReadError(f"{said}: the response was truncated")

@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
-from shared.azure.answers import error_code, explain, is_lease_error, is_passing, refuses_source
-from shared.errors import CopyRefusedError, LeaseLostError, NotAsLeftError, SourceUnreachableError, TargetLeasedError
+from shared.azure.answers import error_code, explain, is_lease_error, is_transient, refuses_source
+from shared.errors import BlobChangedError, CopyRefusedError, LeaseLostError, SourceUnreachableError, TargetLeasedError
 from shared.model.addresses import BlobAddress
 
 OTHERS_LEASE = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
@@ -20,7 +20,7 @@ _FASTER = frozenset({"PendingCopyOperation", "BlobAlreadyExists", "ConditionNotM
 
 
 @contextlib.contextmanager
-def under_lease(blob: BlobAddress) -> Iterator[None]:
+def lease_errors(blob: BlobAddress) -> Iterator[None]:
     """Raise an error of its own for a blob that is not under the lease a request names.
 
     Raises:
@@ -35,25 +35,25 @@ def under_lease(blob: BlobAddress) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def as_left(blob: BlobAddress) -> Iterator[None]:
+def change_errors(blob: BlobAddress) -> Iterator[None]:
     """Raise errors of their own for a blob that has changed since it was last seen.
 
     Raises:
         LeaseLostError: it is not under the lease that the request names.
-        NotAsLeftError: it has another ETag, or no longer exists.
+        BlobChangedError: it has another ETag, or no longer exists.
     """
     try:
-        with under_lease(blob):
+        with lease_errors(blob):
             yield
     except HttpResponseError as error:
         if error_code(error) in _GONE:
-            raise NotAsLeftError(f"{blob.url} no longer exists: {explain(error)}") from error
+            raise BlobChangedError(f"{blob.url} no longer exists: {explain(error)}") from error
         if error.status_code == HTTPStatus.PRECONDITION_FAILED:
-            raise NotAsLeftError(f"{blob.url} has just been changed: {explain(error)}") from error
+            raise BlobChangedError(f"{blob.url} has just been changed: {explain(error)}") from error
         raise
 
 
-def attached(blob: BlobAddress, error: ResourceExistsError) -> Exception:
+def in_use_error(blob: BlobAddress, error: ResourceExistsError) -> Exception:
     """Make the error for a disk that is in use.
 
     Raises:
@@ -65,7 +65,7 @@ def attached(blob: BlobAddress, error: ResourceExistsError) -> Exception:
 
 
 @contextlib.contextmanager
-def copying_pages() -> Iterator[None]:
+def page_copy_errors() -> Iterator[None]:
     """Raise an error of its own for a Put Page From URL that can't reach its source.
 
     Raises:
@@ -74,7 +74,7 @@ def copying_pages() -> Iterator[None]:
     try:
         yield
     except HttpResponseError as error:
-        is_refused = refuses_source(error) and not is_passing(error)
+        is_refused = refuses_source(error) and not is_transient(error)
         if is_refused or error.status_code == HTTPStatus.NOT_IMPLEMENTED:
             # The response may contain the source's URL, signature included.
             raise SourceUnreachableError(explain(error)) from None
@@ -82,7 +82,7 @@ def copying_pages() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def copying_over(blob: BlobAddress) -> Iterator[None]:
+def blob_copy_errors(blob: BlobAddress) -> Iterator[None]:
     """Raise errors of their own for a refused Copy Blob; one where another request was faster is fine.
 
     Raises:
@@ -90,12 +90,12 @@ def copying_over(blob: BlobAddress) -> Iterator[None]:
         LeaseLostError: the blob is not under the lease that the request names.
     """
     try:
-        with under_lease(blob):
+        with lease_errors(blob):
             yield
     except HttpResponseError as error:
         if error_code(error) in _FASTER:
             return
-        if refuses_source(error) and not is_passing(error):
+        if refuses_source(error) and not is_transient(error):
             # The response may contain the source's URL, signature included.
             raise CopyRefusedError(f"the service can't copy to {blob.url}: {explain(error)}") from None
         raise

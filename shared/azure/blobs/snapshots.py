@@ -7,7 +7,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobProperties
 
-from shared.azure.blobs.refusals import as_left
+from shared.azure.blobs.refusals import change_errors
 from shared.azure.connections import Connections
 from shared.model.addresses import BlobAddress
 from shared.model.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA
@@ -30,10 +30,10 @@ class BlobSnapshots:
 
         Raises:
             LeaseLostError: it is not under this lease.
-            NotAsLeftError: it has another ETag, or no longer exists.
+            BlobChangedError: it has another ETag, or no longer exists.
         """
         client = await self._connections.blob(blob)
-        with as_left(blob):
+        with change_errors(blob):
             answer = await client.create_snapshot(
                 dict(metadata), etag=etag, match_condition=MatchConditions.IfNotModified, lease=lease_id
             )

@@ -9,11 +9,11 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 
 from shared.azure.answers import explain
 from shared.azure.blobs.reading import blob_state
-from shared.azure.blobs.refusals import as_left, copying_pages
+from shared.azure.blobs.refusals import change_errors, page_copy_errors
 from shared.azure.blobs.snapshots import listed_snapshots
 from shared.azure.connections import NOT_RETRIED, PACED, Connections
 from shared.changes.ranges import Change
-from shared.errors import NotAsLeftError
+from shared.errors import BlobChangedError
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 
@@ -28,7 +28,7 @@ class BlobWriter:
         """Create an empty page blob if there is none (REST: Put Blob); give its ETag.
 
         Raises:
-            NotAsLeftError: there is one by now.
+            BlobChangedError: there is one by now.
         """
         client = await self._connections.blob(blob)
         try:
@@ -36,7 +36,7 @@ class BlobWriter:
                 size, metadata=dict(metadata), match_condition=MatchConditions.IfMissing
             )
         except ResourceExistsError as error:
-            raise NotAsLeftError(f"{blob.url} has just been created by something else: {explain(error)}") from error
+            raise BlobChangedError(f"{blob.url} has just been created by something else: {explain(error)}") from error
         return str(made["etag"])
 
     async def resize(self, blob: BlobAddress, size: int, lease_id: str) -> None:
@@ -44,10 +44,10 @@ class BlobWriter:
 
         Raises:
             LeaseLostError: it is not under this lease.
-            NotAsLeftError: it no longer exists.
+            BlobChangedError: it no longer exists.
         """
         client = await self._connections.blob(blob)
-        with as_left(blob):
+        with change_errors(blob):
             await client.resize_blob(size, lease=lease_id)
 
     async def put_from_url(self, blob: BlobAddress, piece: Change, source_url: str, lease_id: str) -> None:
@@ -57,10 +57,10 @@ class BlobWriter:
             SourceUnreachableError: the service can't copy from this source.
             AzureError: among others, the source is busy, or refuses what it may allow later.
             LeaseLostError: the blob is not under this lease.
-            NotAsLeftError: it no longer exists.
+            BlobChangedError: it no longer exists.
         """
         client = await self._connections.blob(blob)
-        with as_left(blob), copying_pages():
+        with change_errors(blob), page_copy_errors():
             await client.upload_pages_from_url(
                 source_url, piece.start, piece.length, piece.start, lease=lease_id, **PACED
             )
@@ -70,10 +70,10 @@ class BlobWriter:
 
         Raises:
             LeaseLostError: the blob is not under this lease.
-            NotAsLeftError: it no longer exists.
+            BlobChangedError: it no longer exists.
         """
         client = await self._connections.blob(blob)
-        with as_left(blob):
+        with change_errors(blob):
             await client.upload_page(content, piece.start, piece.length, lease=lease_id, **PACED)
 
     async def clear(self, blob: BlobAddress, piece: Change, lease_id: str) -> None:
@@ -81,10 +81,10 @@ class BlobWriter:
 
         Raises:
             LeaseLostError: the blob is not under this lease.
-            NotAsLeftError: it no longer exists.
+            BlobChangedError: it no longer exists.
         """
         client = await self._connections.blob(blob)
-        with as_left(blob):
+        with change_errors(blob):
             await client.clear_page(piece.start, piece.length, lease=lease_id, **NOT_RETRIED)
 
     async def empty(self, blob: BlobAddress, found: BlobState, lease_id: str | None = None) -> str:
@@ -115,7 +115,7 @@ class BlobWriter:
         """Delete a blob without snapshots, provided that it has this ETag; it is fine if it no longer exists.
 
         Raises:
-            NotAsLeftError: it has another ETag or lease by now, or has snapshots.
+            BlobChangedError: it has another ETag or lease by now, or has snapshots.
         """
         client = await self._connections.blob(blob)
         leased: dict[str, Any] = {"lease": lease_id} if lease_id else {}
@@ -127,5 +127,5 @@ class BlobWriter:
             if error.status_code == HTTPStatus.PRECONDITION_FAILED and not await client.exists():
                 return  # a condition on a blob that no longer exists is refused, too
             if error.status_code in {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT}:
-                raise NotAsLeftError(f"{blob.url} was not deleted: {explain(error)}") from error
+                raise BlobChangedError(f"{blob.url} was not deleted: {explain(error)}") from error
             raise

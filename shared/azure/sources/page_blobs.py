@@ -14,7 +14,7 @@ from shared.azure.blobs.reading import blob_state
 from shared.azure.connections import Connections
 from shared.azure.sources.own_snapshots import is_own_snapshot
 from shared.azure.sources.source import Source
-from shared.errors import NotAsLeftError
+from shared.errors import BlobChangedError
 from shared.model.disk import Disk, PageBlobDisk, page_blob
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.model.notices import versions_kept
@@ -69,7 +69,7 @@ class PageBlobSource(Source):
             etag: the ETag it must have; None for any.
 
         Raises:
-            NotAsLeftError: it has another ETag.
+            BlobChangedError: it has another ETag.
         """
         blob = await self._connections.blob(page_blob(disk))
         taken = datetime.now(UTC).isoformat()
@@ -79,7 +79,7 @@ class PageBlobSource(Source):
             answer = await blob.create_snapshot(metadata=metadata, **unchanged)
         except HttpResponseError as error:
             if etag and error.status_code == HTTPStatus.PRECONDITION_FAILED:
-                raise NotAsLeftError(f"{disk.name} has just been changed: {explain(error)}") from error
+                raise BlobChangedError(f"{disk.name} has just been changed: {explain(error)}") from error
             raise
         self._versioned[disk] = bool(answer.get("version_id"))
         return str(answer["snapshot"])

@@ -48,7 +48,7 @@ class Source(Protocol):
             etag: the ETag it must have; None for any.
 
         Raises:
-            NotAsLeftError: it has another ETag.
+            BlobChangedError: it has another ETag.
         """
         ...
 

@@ -20,16 +20,16 @@ from shared.model.disk import Disk
 from shared.model.index import (
     COMPLETE_ROW,
     DISKS_FROM,
-    FORGOTTEN_AFTER,
+    DROPPED_AFTER,
     INDEX_PARTITION,
     JOB_PREFIX,
     Summary,
-    is_at_rest,
     is_complete,
+    is_idle,
     is_settled,
     job_key,
     open_job,
-    said,
+    read_summary,
     settled,
     unsettled,
 )
@@ -126,7 +126,7 @@ class IndexRows:
         rows = self._table.query_entities(
             f"RowKey eq '{DISK_ROW}' or {jobs}", select=["PartitionKey", "RowKey", "disk", "state"]
         )
-        return [found async for row in rows if (found := unlisted(from_properties(row)))]
+        return [found async for row in rows if (found := index_entry(from_properties(row)))]
 
     async def _between(self, first: str, end: str) -> list[IndexRow]:
         rows = self._table.query_entities(
@@ -152,7 +152,7 @@ class Index:
         """
         etag = await self.unsettle(disk)
         await write()
-        if after and is_at_rest(after):
+        if after and is_idle(after):
             with contextlib.suppress(AzureError):  # an unsettled row is correct as well
                 await self._rows.replace(disk.key, settled(after), etag)
 
@@ -213,15 +213,15 @@ class Index:
 
     async def _summary(self, row: IndexRow) -> Summary | None:
         if is_settled(row.values):
-            return said(row.values)
+            return read_summary(row.values)
         record = await self._rows.record(row.key)
         if record is None:
             await self._drop_if_old(row)
             return None
-        return said(record)
+        return read_summary(record)
 
     async def _drop_if_old(self, row: IndexRow) -> None:
-        if self._now() - row.written >= FORGOTTEN_AFTER:
+        if self._now() - row.written >= DROPPED_AFTER:
             await self._rows.drop(row.key, row.etag)
 
     async def _each[Row, Found](
@@ -238,7 +238,7 @@ class Index:
         return found
 
 
-def unlisted(row: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+def index_entry(row: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     """Give the key and values of the index row for a record or a job; None for a job that has ended."""
     partition, key = row["PartitionKey"], row["RowKey"]
     if key == DISK_ROW:

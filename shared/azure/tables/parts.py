@@ -13,7 +13,7 @@ from shared.model.inspection import Compared, Inspection
 from shared.model.messages import PartMessage
 from shared.model.names import RUN_SEPARATOR
 from shared.model.schema import with_schema
-from shared.model.texts import cut
+from shared.model.texts import truncated
 
 
 class Parts:
@@ -29,7 +29,7 @@ class Parts:
 
     async def add(self, inspection: Inspection, part: PartMessage, bytes_compared: int, differs: str) -> None:
         """Record that a part is compared: how many bytes were read on each side, and where they differ."""
-        values = to_properties(with_schema({"bytes": bytes_compared, "differs": cut(differs)}))
+        values = to_properties(with_schema({"bytes": bytes_compared, "differs": truncated(differs)}))
         entity = {"PartitionKey": _partition(inspection), "RowKey": _row_of(part.part), **values}
         await self._parts.upsert_entity(entity, UpdateMode.REPLACE)
 

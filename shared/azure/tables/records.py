@@ -15,11 +15,11 @@ from pydantic import ValidationError
 from shared.azure.answers import error_code
 from shared.azure.tables.index import Index
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
-from shared.errors import OtherDiskError, Then, TidemarkError
+from shared.errors import OtherDiskError, Remedy, TidemarkError
 from shared.limits import TRANSACTION
 from shared.model.addresses import AddressError
 from shared.model.disk import Disk
-from shared.model.index import is_to_be_unsettled
+from shared.model.index import must_unsettle
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.schema import with_schema
@@ -35,7 +35,7 @@ TRIES = 20
 class RecordConflictError(TidemarkError):
     """Another invocation changed a row in the meantime."""
 
-    then = Then.LOOK_AGAIN
+    remedy = Remedy.REREAD
 
     def __init__(self, row: str) -> None:
         super().__init__(f"another invocation changed the record of {row} in the meantime")
@@ -76,7 +76,7 @@ class Records:
         """List the disks that ticks have asked for, with the progress of each."""
         return [told.due for told in await self._index.disks() if told.due]
 
-    async def look_again(self, disk: Disk) -> None:
+    async def invalidate(self, disk: Disk) -> None:
         """Make the next list of disks read this disk's record, whatever the index says."""
         await self._index.unsettle(disk)
 
@@ -135,7 +135,7 @@ class Records:
             changed = change(record)
             if changed == record:
                 return record
-            put = self.put if is_to_be_unsettled(record, changed) else self._put
+            put = self.put if must_unsettle(record, changed) else self._put
             try:
                 await put(disk, changed, etag)
             except RecordConflictError:

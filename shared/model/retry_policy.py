@@ -2,25 +2,25 @@
 
 from datetime import datetime, timedelta
 
-PATIENCE = timedelta(days=1)
+GIVE_UP_AFTER = timedelta(days=1)
 """How long every step of a job may fail before the job fails and releases its disk.
 
 Longer than an outage that is fixed the next morning, and no longer than a disk may go without a backup unnoticed.
 """
 
-FEWEST_FAILURES = 5
+MIN_FAILURES = 5
 """How many steps in a row must have failed as well: after a lost message, two failures may be a day apart."""
 
-LONGEST_CHECK_DELAY = timedelta(seconds=60)
-SHORTEST_CHECK_DELAY = timedelta(seconds=1)
+MAX_CHECK_DELAY = timedelta(seconds=60)
+MIN_CHECK_DELAY = timedelta(seconds=1)
 
 _SHORTEST_TRY_DELAY = timedelta(seconds=5)
 _MOST_DOUBLINGS = 6
 
 
-def is_over(since: datetime, now: datetime) -> bool:
+def is_too_long(since: datetime, now: datetime) -> bool:
     """Tell whether what has failed since then has failed for too long."""
-    return now - since >= PATIENCE
+    return now - since >= GIVE_UP_AFTER
 
 
 def is_stalled(last_sign: datetime, now: datetime, after: timedelta, times: int) -> bool:
@@ -37,10 +37,10 @@ def is_stalled(last_sign: datetime, now: datetime, after: timedelta, times: int)
 
 def check_delay(since: datetime, now: datetime) -> timedelta:
     """Say when to check work under way again: soon at first, less often the longer it takes."""
-    return min(max((now - since) / 10, SHORTEST_CHECK_DELAY), LONGEST_CHECK_DELAY)
+    return min(max((now - since) / 10, MIN_CHECK_DELAY), MAX_CHECK_DELAY)
 
 
-def next_try(attempt: int) -> timedelta:
+def retry_delay(attempt: int) -> timedelta:
     """Give the delay before an attempt: 5 seconds before the second, ten minutes before the fifth."""
     delay: timedelta = _SHORTEST_TRY_DELAY * 5 ** max(0, attempt - 2)
     return delay
