@@ -51,7 +51,7 @@ async def _go_on(services: Services, then: Inspection, found: Compared) -> Next[
 async def _other_scratch(services: Services, inspection: Inspection) -> str:
     """Say what has become of the scratch blob, where it is not as the copy has left it."""
     scratch = scratch_of(services, inspection)
-    found = await services.pages.look(scratch)
+    found = await services.pages.find(scratch)
     return "" if found and found.etag == inspection.scratch_etag else f"somebody has written to {scratch.url}"
 
 

@@ -14,7 +14,7 @@ from azure.core.exceptions import HttpResponseError
 
 from shared.azure.answers import is_transient, refuses_source
 from shared.azure.services import Services
-from shared.azure.sources.source import COPY_FOR
+from shared.azure.sources.source import COPY_URL_LIFETIME
 from shared.errors import CopyRefusedError
 from shared.model.addresses import BlobAddress
 from shared.model.blob import COPY_SUCCESS, BlobState, CopyProgress, copy_progress
@@ -49,7 +49,7 @@ async def look_at_copy(services: Services, copy: BlobCopy) -> CopyProgress:
     Raises:
         TargetLeasedError: the target is a premium disk that is attached to a VM.
     """
-    return copy_progress(await services.pages.look(copy.target), copy.mark, copy.size)
+    return copy_progress(await services.pages.find(copy.target), copy.mark, copy.size)
 
 
 async def settle_copy(services: Services, copy: BlobCopy, found: BlobState) -> str:
@@ -100,7 +100,7 @@ async def start_copy(
                 raise
         else:
             return
-    signed = await services.pages.signed_url(source, COPY_FOR)
+    signed = await services.pages.signed_url(source, COPY_URL_LIFETIME)
     await _start(services, copy.target, partial(start, signed), refused_for=COPY_REFUSED_FOR)
 
 

@@ -52,7 +52,7 @@ async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
         return await _wait_for_run(services, restore, record.run)
     target_is_new = await _take_target(services, restore)
     # A run or a restore that was waited for may have made the backup blob.
-    backup_is_new = await services.pages.look(services.backups.address(restore.known_target)) is None
+    backup_is_new = await services.pages.find(services.backups.address(restore.known_target)) is None
     begins = restore.at_stage(Stage.PROMOTING, services.now())
     return Next(replace(begins, target_is_new=target_is_new, backup_is_new=backup_is_new))
 
@@ -80,13 +80,13 @@ async def _find(services: Services, restore: Restore) -> Next[Restore]:
             f"{version.name} is {found.size} bytes long, and was {point.size} when it was sealed: somebody has changed"
             " it. What to do: ask for another recovery point"
         )
-    there = await services.pages.look(target.address)
+    there = await services.pages.find(target.address)
     if there:
         _require_free(target, there, overwrite=restore.overwrite)
         _require_metadata(restore, target, there)
     await _require_writable(services, restore, target)
     address = services.backups.address(target)
-    backup = await services.pages.look(address)
+    backup = await services.pages.find(address)
     if backup and not target.is_named(backup.metadata.get(DISK_METADATA, target.name)):
         raise RefusedError(
             f"{address.url} holds a backup of {backup.metadata[DISK_METADATA]}, and would be the backup blob of"
@@ -219,7 +219,7 @@ async def _take_target(services: Services, restore: Restore) -> bool:
         TargetLeasedError: somebody else has leased it.
     """
     target = restore.known_target
-    there = await services.pages.look(target.address)
+    there = await services.pages.find(target.address)
     if there is None and not restore.target_is_new:
         raise RefusedError(f"{target.name} was there, and is gone. What to do: enqueue the request again")
     is_other = there is not None and there.metadata.get(RESTORE_METADATA) != restore.restore

@@ -50,7 +50,7 @@ async def promote_to_backup(services: Services, restore: Restore) -> Next[Restor
     try:
         await _start_promotion(services, restore, copy, point, progress.found)
     except BlobChangedError:
-        found = await services.pages.look(backup)
+        found = await services.pages.find(backup)
         if found is None or found.metadata.get(RESTORE_METADATA) != restore.restore:
             raise
         # Another invocation of this very step was faster.

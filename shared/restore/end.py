@@ -151,7 +151,7 @@ async def _drop_snapshots(services: Services, restore: Restore) -> None:
 async def _made(services: Services, restore: Restore, blob: BlobAddress) -> BlobState | None:
     """Give a blob as it stands, if this restore has made it."""
     try:
-        found = await services.pages.look(blob)
+        found = await services.pages.find(blob)
     except TargetLeasedError:
         return None
     return found if found and found.metadata.get(RESTORE_METADATA) == restore.restore else None

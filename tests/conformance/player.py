@@ -76,7 +76,7 @@ class Player:
             return "refused" if error.status_code in _CONDITIONS else (error.status_code, error_code(error))
 
     async def _look(self, blob: BlobAddress) -> object:
-        found = await self._services.pages.look(blob)
+        found = await self._services.pages.find(blob)
         if found is None:
             return None
         seen, size = self._etags[blob], found.size // PAGE
@@ -142,7 +142,7 @@ class Player:
         self._leases.pop(blob, None)
 
     async def take_snapshot(self, blob: BlobAddress) -> None:
-        is_there = await self._services.pages.look(blob) is not None
+        is_there = await self._services.pages.find(blob) is not None
         etag = self._rng.choice([None, self._etag(blob)]) if is_there else None
         self._taken[blob].append(await self._services.disks.take_snapshot(PageBlobDisk(blob), etag))
 
@@ -204,7 +204,7 @@ class Player:
         await self._services.blobs.resize(blob, size, lease)
 
     async def copy_pages(self, _: BlobAddress) -> object:
-        found = await self._services.pages.look(self._backup)
+        found = await self._services.pages.find(self._backup)
         if found and found.copy_status == COPY_PENDING:
             return "pending"
         source = self._rng.choice(self._blobs)
@@ -227,13 +227,13 @@ class Player:
         url = await self._cloud.source(source, snapshot)
         # How it is refused is not said: by an error, or silently where another was faster.
         with contextlib.suppress(BlobChangedError, CopyRefusedError, ResourceNotFoundError):
-            before = await self._services.pages.look(blob)
+            before = await self._services.pages.find(blob)
             await self._services.copies.start(blob, url, metadata, etag=etag, lease_id=lease)
             if not before or before.copy_status != COPY_PENDING:
                 self._sources[blob] = source, snapshot
 
     async def copy_goes_on(self, blob: BlobAddress) -> object:
-        found = await self._services.pages.look(blob)
+        found = await self._services.pages.find(blob)
         if not found or found.copy_status != COPY_PENDING:
             return "no copy"
         held, pages = self._held[blob], found.bytes_total // PAGE

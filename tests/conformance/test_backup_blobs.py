@@ -13,14 +13,14 @@ OF_RUN = {RUN_METADATA: "run", PLAN_METADATA: "2", ETAG_METADATA: '"0x1"'}
 
 
 async def test_there_is_no_backup_blob_before_it_is_made(cloud: Cloud) -> None:
-    assert await cloud.services.pages.look(cloud.services.backups.address(await cloud.disk(1))) is None
+    assert await cloud.services.pages.find(cloud.services.backups.address(await cloud.disk(1))) is None
 
 
 async def test_a_backup_blob_is_made_empty(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     backup = cloud.services.backups.address(disk)
     etag = await cloud.services.blobs.create(backup, 4 * PAGE, {"a": "b"})
-    found = await cloud.services.pages.look(backup)
+    found = await cloud.services.pages.find(backup)
     assert found
     assert (found.size, found.etag, found.leased) == (4 * PAGE, etag, False)
     assert (await cloud.target(backup)).metadata == {"a": "b"}
@@ -104,7 +104,7 @@ async def test_nothing_is_written_to_a_backup_blob_that_is_gone(cloud: Cloud) ->
     ):
         with pytest.raises(BlobChangedError):
             await act
-    assert await cloud.services.pages.look(backup) is None
+    assert await cloud.services.pages.find(backup) is None
 
 
 async def test_the_service_copies_pages_from_a_source_snapshot(cloud: Cloud) -> None:

@@ -12,7 +12,7 @@ MARK = {COPY_METADATA: "restore/1"}
 
 
 async def test_there_is_nothing_to_look_at_before_a_copy_begins(cloud: Cloud) -> None:
-    assert await cloud.services.pages.look(cloud.named("disk.vhd").address) is None
+    assert await cloud.services.pages.find(cloud.named("disk.vhd").address) is None
 
 
 async def test_a_disk_never_copied_to_tells_of_no_copy(cloud: Cloud) -> None:
@@ -86,7 +86,7 @@ async def test_no_copy_begins_to_a_blob_that_has_gone_meanwhile(cloud: Cloud) ->
     etag = await cloud.etag(target)
     await cloud.delete(target)
     await cloud.services.copies.start(target, await cloud.source(disk), MARK, etag=etag)
-    assert await cloud.services.pages.look(target) is None
+    assert await cloud.services.pages.find(target) is None
 
 
 async def test_a_copy_to_a_leased_blob_begins_under_its_lease_only(cloud: Cloud) -> None:
@@ -116,7 +116,7 @@ async def test_nothing_is_copied_from_another_account_without_a_signature(cloud:
     with pytest.raises(CopyRefusedError):
         await cloud.services.copies.start(cloud.named("new.vhd").address, backup.url, MARK, etag=None)
     assert await cloud.etag(backup) == etag
-    assert await cloud.services.pages.look(cloud.named("new.vhd").address) is None
+    assert await cloud.services.pages.find(cloud.named("new.vhd").address) is None
 
 
 async def test_a_blob_is_copied_within_its_account_without_a_signature(cloud: Cloud) -> None:
@@ -141,7 +141,7 @@ async def test_nothing_is_copied_from_what_is_gone(cloud: Cloud) -> None:
     with pytest.raises(CopyRefusedError):
         await cloud.services.copies.start(backup, urls[0], MARK, etag=None)
     assert await cloud.etag(target) == etag
-    assert await cloud.services.pages.look(backup) is None
+    assert await cloud.services.pages.find(backup) is None
 
 
 async def test_a_copy_forgets_its_source_and_gets_another_etag(cloud: Cloud) -> None:

@@ -21,7 +21,7 @@ async def test_a_source_that_refuses_is_told_apart(cloud: Cloud) -> None:
     with pytest.raises(CopyRefusedError):
         await cloud.services.copies.start(cloud.named("new.vhd").address, await cloud.source(backup), MARK, etag=None)
     assert await cloud.changes(backup) == []
-    assert await cloud.services.pages.look(cloud.named("new.vhd").address) is None
+    assert await cloud.services.pages.find(cloud.named("new.vhd").address) is None
 
 
 @pytest.mark.parametrize(("status", "busy"), [(500, False), (503, True)])
@@ -39,7 +39,7 @@ async def test_a_source_that_fails_or_is_busy_may_be_read_later(cloud: Cloud, st
         error = refused.value
         assert (is_transient(error), is_busy(error), refuses_source(error)) == (True, busy, not busy)
     assert await cloud.changes(backup) == []
-    assert await cloud.services.pages.look(cloud.named("new.vhd").address) is None
+    assert await cloud.services.pages.find(cloud.named("new.vhd").address) is None
 
 
 async def test_a_service_may_want_a_signature_within_an_account(cloud: Cloud) -> None:

@@ -203,9 +203,9 @@ async def test_a_disk_with_an_unusual_name_is_like_any_other(cloud: Cloud) -> No
 
 async def test_a_disk_is_there_until_it_is_deleted(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
-    assert await cloud.services.disks.is_there(disk)
+    assert await cloud.services.disks.exists(disk)
     await cloud.delete(disk)
-    assert not await cloud.services.disks.is_there(disk)
+    assert not await cloud.services.disks.exists(disk)
 
 
 async def test_a_snapshot_in_an_account_that_keeps_versions_tells_so(cloud: Cloud) -> None:

@@ -30,7 +30,7 @@ async def test_a_disk_is_deleted_of_the_etag_that_was_found_only(cloud: Cloud) -
     with pytest.raises(BlobChangedError):
         await cloud.services.blobs.delete(disk.address, etag)
     await cloud.services.blobs.delete(disk.address, await cloud.etag(disk))
-    assert await cloud.services.pages.look(disk.address) is None
+    assert await cloud.services.pages.find(disk.address) is None
 
 
 async def test_a_disk_deleted_twice_is_gone(cloud: Cloud) -> None:
@@ -40,7 +40,7 @@ async def test_a_disk_deleted_twice_is_gone(cloud: Cloud) -> None:
     # Azurite finds that what is gone has another ETag, where the service finds that it is gone.
     with contextlib.suppress(BlobChangedError):
         await cloud.services.blobs.delete(disk.address, etag)
-    assert await cloud.services.pages.look(disk.address) is None
+    assert await cloud.services.pages.find(disk.address) is None
 
 
 async def test_a_disk_that_has_snapshots_is_not_deleted(cloud: Cloud) -> None:
@@ -61,7 +61,7 @@ async def test_a_leased_disk_is_deleted_under_its_lease(cloud: Cloud) -> None:
     etag = await cloud.etag(disk)
     await cloud.services.leases.acquire(disk.address, RUN, etag)
     await cloud.services.blobs.delete(disk.address, etag, RUN)
-    assert await cloud.services.pages.look(disk.address) is None
+    assert await cloud.services.pages.find(disk.address) is None
 
 
 async def test_what_is_emptied_has_no_pages_and_says_what_it_was(cloud: Cloud) -> None:
@@ -75,7 +75,7 @@ async def test_what_is_emptied_has_no_pages_and_says_what_it_was(cloud: Cloud) -
     assert etag != found.etag
     assert await cloud.services.blobs.empty(target, empty) == etag, "nothing is left to be emptied"
     await cloud.services.blobs.delete(target, etag)
-    assert await cloud.services.pages.look(target) is None
+    assert await cloud.services.pages.find(target) is None
 
 
 async def test_what_is_emptied_twice_may_be_deleted_all_the_same(cloud: Cloud) -> None:

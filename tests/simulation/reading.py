@@ -7,7 +7,7 @@ from datetime import timedelta
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from shared.azure.answers import is_timeout, refuses_diff
-from shared.azure.sources.source import READ_FOR, Reader
+from shared.azure.sources.source import READ_URL_LIFETIME, Reader
 from shared.changes.ranges import Change, Window
 from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, not_found
 from shared.limits import PAGE
@@ -41,7 +41,7 @@ class SimulatedReader(Reader):
     def __init__(self, world: World, calls: Calls) -> None:
         self._world, self._calls = world, calls
 
-    async def look(self, blob: BlobAddress) -> BlobState | None:
+    async def find(self, blob: BlobAddress) -> BlobState | None:
         def effect() -> BlobState | None:
             self._world.require_allowed(blob)
             limits.require_blob_name(blob.blob)
@@ -96,9 +96,9 @@ class SimulatedReader(Reader):
     async def signed_url(
         self,
         version: Version,
-        serves: timedelta = READ_FOR,  # noqa: ARG002
+        lifetime: timedelta = READ_URL_LIFETIME,  # noqa: ARG002
         *,
-        anew: bool = False,  # noqa: ARG002
+        fresh_key: bool = False,  # noqa: ARG002
     ) -> str:
         asked = blob_version(version)
         return await self._calls.read(lambda: f"{asked.name}{'&' if asked.snapshot else '?'}sig=secret")

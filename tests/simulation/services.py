@@ -88,7 +88,7 @@ class SimulatedDisks(Source):
     async def is_disk(self, disk: Disk) -> bool:  # noqa: ARG002
         return await self._calls.read(lambda: True)  # there are no others
 
-    async def is_there(self, disk: Disk) -> bool:
+    async def exists(self, disk: Disk) -> bool:
         def effect() -> bool:
             self._world.require_allowed(page_blob(disk))
             return page_blob(disk) in self._world.blobs

@@ -19,7 +19,7 @@ from shared.azure.answers import explain, is_timeout, refuses_diff
 from shared.azure.blobs.refusals import in_use_error
 from shared.azure.connections import NOT_RETRIED, RETRY_ONCE, Connections
 from shared.azure.signatures import Signed, sign_by_delegation, sign_by_key
-from shared.azure.sources.source import READ_FOR, Reader
+from shared.azure.sources.source import READ_URL_LIFETIME, Reader
 from shared.changes.ranges import Change, Window
 from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, not_found
 from shared.limits import RANGES_PER_REQUEST
@@ -28,7 +28,7 @@ from shared.model.blob import BlobState
 from shared.model.version import Version, blob_version
 
 _SIGNED_BEFORE = timedelta(minutes=15)
-# With COPY_FOR still less than 7 days.
+# With COPY_URL_LIFETIME still less than 7 days.
 _KEY_OUTLASTS = timedelta(minutes=30)
 
 
@@ -40,7 +40,7 @@ class BlobReader(Reader):
         self._version = storage_api_version
         self._delegation_keys: dict[str, tuple[UserDelegationKey, datetime]] = {}
 
-    async def look(self, blob: BlobAddress) -> BlobState | None:
+    async def find(self, blob: BlobAddress) -> BlobState | None:
         """Get the state of a blob and of the copy to it (REST: Get Blob Properties); None if there is none.
 
         Raises:
@@ -98,7 +98,9 @@ class BlobReader(Reader):
                 ) from error
             raise
 
-    async def signed_url(self, version: Version, serves: timedelta = READ_FOR, *, anew: bool = False) -> str:
+    async def signed_url(
+        self, version: Version, lifetime: timedelta = READ_URL_LIFETIME, *, fresh_key: bool = False
+    ) -> str:
         """Mint a short-lived URL that reads only one blob or snapshot. It is a secret, and never stored.
 
         With a key, a service SAS; by identity, a user delegation SAS (REST: Create a user delegation SAS). It has the
@@ -106,13 +108,13 @@ class BlobReader(Reader):
 
         Args:
             version: the snapshot, or the blob itself.
-            serves: how long it is valid.
-            anew: whether to use a new delegation key, in case the last one was revoked.
+            lifetime: how long it is valid.
+            fresh_key: whether to use a new delegation key, in case the last one was revoked.
         """
         asked, now = blob_version(version), datetime.now(UTC)
         blob = asked.blob
-        signed = Signed(blob, asked.snapshot, now - _SIGNED_BEFORE, now + serves, self._version)
-        if anew:
+        signed = Signed(blob, asked.snapshot, now - _SIGNED_BEFORE, now + lifetime, self._version)
+        if fresh_key:
             self._delegation_keys.pop(blob.service_url, None)
         if key := self._connections.account_key(blob.account):
             sas = sign_by_key(signed, key)

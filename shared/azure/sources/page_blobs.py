@@ -54,7 +54,7 @@ class PageBlobSource(Source):
             return blob.name != address.blob or blob.blob_type == BlobType.PAGEBLOB
         return True
 
-    async def is_there(self, disk: Disk) -> bool:
+    async def exists(self, disk: Disk) -> bool:
         """Tell whether the blob exists (REST: Get Blob Properties)."""
         try:
             return await blob_state(await self._connections.blob(page_blob(disk))) is not None

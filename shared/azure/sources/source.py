@@ -15,10 +15,10 @@ from shared.model.disk import Disk
 from shared.model.version import Version
 from shared.source_disks import SourceDisk
 
-READ_FOR = timedelta(hours=4)
+READ_URL_LIFETIME = timedelta(hours=4)
 """How long a signed URL is valid for one batch."""
 
-COPY_FOR = timedelta(days=6, hours=23)
+COPY_URL_LIFETIME = timedelta(days=6, hours=23)
 """How long a signed URL is valid for Copy Blob, which uses it to the end of the copy, for days if need be.
 
 A user delegation SAS is valid for at most 7 days (REST: Get User Delegation Key).
@@ -36,7 +36,7 @@ class Source(Protocol):
         """Tell whether it can be backed up as a disk, as far as that can be told without touching it."""
         ...
 
-    async def is_there(self, disk: Disk) -> bool:
+    async def exists(self, disk: Disk) -> bool:
         """Tell whether the disk exists."""
         ...
 
@@ -72,7 +72,7 @@ class Source(Protocol):
 class Reader(Protocol):
     """Read-only access to disks' snapshots and backups alike."""
 
-    async def look(self, blob: BlobAddress) -> BlobState | None:
+    async def find(self, blob: BlobAddress) -> BlobState | None:
         """Get the state of a blob and of the copy to it; None if there is none.
 
         Raises:
@@ -98,13 +98,15 @@ class Reader(Protocol):
         """
         ...
 
-    async def signed_url(self, version: Version, serves: timedelta = READ_FOR, *, anew: bool = False) -> str:
+    async def signed_url(
+        self, version: Version, lifetime: timedelta = READ_URL_LIFETIME, *, fresh_key: bool = False
+    ) -> str:
         """Mint a short-lived URL that reads only one version. It is a secret, and never stored.
 
         Args:
             version: the version.
-            serves: how long it is valid.
-            anew: whether to use a new delegation key, in case the last one was revoked.
+            lifetime: how long it is valid.
+            fresh_key: whether to use a new delegation key, in case the last one was revoked.
         """
         ...
 
