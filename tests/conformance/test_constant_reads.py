@@ -103,7 +103,7 @@ def taken(requests: Requests) -> Iterator[str]:
         yield requests.urls.pop()
 
 
-async def test_a_tick_and_a_look_read_as_many_rows_of_many_recovery_points_as_of_few(
+async def test_a_tick_and_a_check_read_as_many_rows_with_many_recovery_points_as_with_few(
     on_azurite: AzuriteCloud, table: TableClient, requests: Requests
 ) -> None:
     disk, services = await on_azurite.disk(1), on_azurite.services
@@ -121,7 +121,7 @@ async def test_a_tick_and_a_look_read_as_many_rows_of_many_recovery_points_as_of
     assert counted[0] == counted[1]
 
 
-async def test_a_look_reads_no_record_of_a_disk_at_rest(
+async def test_a_check_reads_no_record_of_an_idle_disk(
     on_azurite: AzuriteCloud, table: TableClient, requests: Requests
 ) -> None:
     disk, services = await on_azurite.disk(1), on_azurite.services

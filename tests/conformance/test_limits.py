@@ -112,7 +112,7 @@ async def test_more_recovery_points_than_a_transaction_takes_are_added(cloud: Cl
     assert await cloud.services.records.points(disk) == added
 
 
-async def test_a_transaction_that_is_too_large_adds_nothing(cloud: Cloud) -> None:
+async def test_too_large_a_transaction_adds_nothing(cloud: Cloud) -> None:
     disk, long = cloud.named("disk.vhd"), "x" * 30_000
     too_much = points(TRANSACTION, source_snapshot=long, backup_snapshot=long)
     assert await refused(cloud.services.records.add_points(disk, too_much)) == (

@@ -88,7 +88,7 @@ async def test_only_page_blobs_match_a_pattern(on_azurite: AzuriteCloud) -> None
     assert await disks.is_disk(on_azurite.named("e.vhd"))
 
 
-async def test_a_recovery_point_that_a_list_leaves_out_is_not_called_damaged_unless_it_is_gone(
+async def test_a_recovery_point_missing_from_a_list_is_not_marked_damaged_unless_it_no_longer_exists(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services, disk = cloud.services, await cloud.disk(1)

@@ -205,7 +205,7 @@ def orders(start: DiskRecord | None, deeds: Sequence[Sequence[str]]) -> Iterable
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("other", [*AT_ONCE, "it is deleted"])
 @pytest.mark.parametrize("one", AT_ONCE)
-def test_in_whatever_order_two_write_the_index_is_right(start: str, one: str, other: str) -> None:
+def test_in_whatever_order_two_write_the_index_is_correct(start: str, one: str, other: str) -> None:
     assert len(list(orders(STARTS[start], [[one], [other]]))) > 1
 
 
@@ -215,7 +215,7 @@ def test_in_whatever_order_two_write_the_index_is_right(start: str, one: str, ot
     deeds=st.lists(DEEDS, min_size=2, max_size=3),
     order=st.lists(st.tuples(st.integers(0, 99), st.sampled_from(GOES)), min_size=20, max_size=80),
 )
-def test_whoever_writes_dies_or_is_late_the_index_is_right(
+def test_if_a_writer_dies_or_is_late_the_index_is_still_correct(
     start: str, deeds: list[list[str]], order: list[tuple[int, str]]
 ) -> None:
     play(table_with(STARTS[start]), deeds, order)
@@ -227,7 +227,7 @@ def run_alone(work: Coroutine[Any, Any, None]) -> None:
             work.send(None)
 
 
-def test_after_a_run_that_nobody_disturbs_the_record_need_not_be_read() -> None:
+def test_after_an_undisturbed_run_the_record_need_not_be_read() -> None:
     table = Table()
     run_alone(write(Written(table), ["it is made", "a tick asks for it", "a run is opened"]))
     assert table.row

@@ -91,7 +91,7 @@ def test_a_message_of_a_first_plan_may_leave_its_number_out() -> None:
     "sent",
     [b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe", b"{}"],
 )
-def test_what_is_no_message_is_refused(kind: type[Message], sent: bytes) -> None:
+def test_what_is_not_a_message_is_refused(kind: type[Message], sent: bytes) -> None:
     with pytest.raises(MessageError, match=f"not a {kind.__name__}"):
         kind.read(sent)
 
@@ -167,11 +167,11 @@ def test_every_message_has_a_queue_of_its_own() -> None:
     assert len(set(QUEUE_OF.values())) == len(QUEUE_OF)
 
 
-def test_no_queue_is_that_of_another_or_its_poison() -> None:
+def test_no_queue_has_the_name_of_another_or_of_its_poison_queue() -> None:
     assert len({*QUEUES, *(f"{queue}{POISON_SUFFIX}" for queue in QUEUES)}) == 2 * len(QUEUES)
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-def test_the_queue_service_takes_every_queue_and_its_poison(queue: str) -> None:
+def test_the_queue_service_accepts_every_queue_and_its_poison_queue(queue: str) -> None:
     for name in (queue, f"{queue}{POISON_SUFFIX}"):
         assert re.fullmatch(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*", name)

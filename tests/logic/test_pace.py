@@ -58,7 +58,7 @@ def test_a_blob_takes_500_requests_a_second_or_60_mib(length: int, requests: int
 
 @a_few
 @given(histories, rates)
-def test_whatever_happens_the_rate_stays_below_the_limits_and_never_comes_to_nothing(
+def test_whatever_happens_the_rate_stays_within_the_limits_and_above_zero(
     history: list[int | None], rate: float
 ) -> None:
     pace = after(history, rate)
@@ -68,7 +68,7 @@ def test_whatever_happens_the_rate_stays_below_the_limits_and_never_comes_to_not
 
 @a_few
 @given(histories, rates)
-def test_a_refusal_makes_it_slower_and_what_goes_well_never_does(history: list[int | None], rate: float) -> None:
+def test_a_refusal_makes_it_slower_and_success_never_does(history: list[int | None], rate: float) -> None:
     pace = after(history, rate)
     assert slowed(pace).rate < pace.rate or pace.rate == SLOWEST
     assert sped_up(pace, blob_seconds(FOUR_MIB)).rate >= pace.rate
@@ -76,7 +76,7 @@ def test_a_refusal_makes_it_slower_and_what_goes_well_never_does(history: list[i
 
 @a_few
 @given(rates)
-def test_a_batch_begins_at_the_rate_that_the_last_one_has_come_to(rate: float) -> None:
+def test_a_batch_starts_at_the_last_ones_rate(rate: float) -> None:
     assert begun_at(rate).rate == rate
 
 

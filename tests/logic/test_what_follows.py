@@ -176,7 +176,7 @@ def services(kept: Kept, **others: object) -> Any:
 
 
 @each("run")
-async def test_what_follows_for_a_run(error: Exception, follows: str) -> None:
+async def test_the_remedies_of_a_run(error: Exception, follows: str) -> None:
     kept = Kept(NEW)
     fails, changes = failing(error), kept.update
 
@@ -189,7 +189,7 @@ async def test_what_follows_for_a_run(error: Exception, follows: str) -> None:
 
 
 @each("tidying")
-async def test_what_follows_where_a_run_is_tidied_up_after(error: Exception, follows: str) -> None:
+async def test_the_remedies_of_cleaning_up_after_a_run(error: Exception, follows: str) -> None:
     kept = Kept(replace(BACKED_UP, run=None, base_snapshot=SNAPSHOT))
     tidying = services(kept)
     tidying.leases.release = failing(error)
@@ -212,14 +212,14 @@ async def came_of_run(kept: Kept, of_run: Any) -> str:
 
 
 @each("asked")
-async def test_what_follows_for_a_restore_that_has_written_nothing(error: Exception, follows: str) -> None:
+async def test_the_remedies_of_a_restore_that_has_written_nothing(error: Exception, follows: str) -> None:
     kept = Kept(a_restore())
     records = SimpleNamespace(get=failing(error))
     assert await came_of_restore(kept, services(kept, restores=kept, records=records)) == follows
 
 
 @each("restore")
-async def test_what_follows_for_a_restore_whose_copies_have_begun(error: Exception, follows: str) -> None:
+async def test_the_remedies_of_a_restore_whose_copies_have_begun(error: Exception, follows: str) -> None:
     kept = Kept(a_restore().at_stage(Stage.PROMOTING, NOON))
     pages = SimpleNamespace(look=failing(error))
     assert await came_of_restore(kept, services(kept, restores=kept, pages=pages)) == follows
@@ -259,14 +259,14 @@ async def came_of_restore(kept: Kept, of_restore: Any) -> str:
 
 
 @each("inspected")
-async def test_what_follows_for_an_inspection_that_has_looked_at_nothing(error: Exception, follows: str) -> None:
+async def test_the_remedies_of_an_inspection_that_has_read_nothing(error: Exception, follows: str) -> None:
     kept = Kept(Inspection.of("6f3c1d2e", JobKind.VERIFY, Disk.parse(DISK), BASE, NOON))
     records = SimpleNamespace(get=failing(error), point=kept.point)
     assert await came_of_inspection(kept, services(kept, inspections=kept, records=records)) == follows
 
 
 @each("verify")
-async def test_what_follows_for_a_verify_that_compares(error: Exception, follows: str) -> None:
+async def test_the_remedies_of_a_verify_that_compares(error: Exception, follows: str) -> None:
     asked = Inspection.of("6f3c1d2e", JobKind.VERIFY, Disk.parse(DISK), BASE, NOON)
     kept = Kept(asked.at_stage(Stage.COMPARING, NOON))
     parts = SimpleNamespace(compared=failing(error))
@@ -274,7 +274,7 @@ async def test_what_follows_for_a_verify_that_compares(error: Exception, follows
 
 
 @each("drill")
-async def test_what_follows_for_a_drill_that_copies(error: Exception, follows: str) -> None:
+async def test_the_remedies_of_a_drill_that_copies(error: Exception, follows: str) -> None:
     asked = Inspection.of("6f3c1d2e", JobKind.DRILL, Disk.parse(DISK), BASE, NOON)
     kept = Kept(asked.at_stage(Stage.PROMOTING, NOON))
     pages = SimpleNamespace(look=failing(error))
