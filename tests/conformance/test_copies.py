@@ -1,4 +1,4 @@
-"""Copy Blob makes of one blob another alike in memory and on Azurite."""
+"""Copy Blob copies blobs alike in memory and on Azurite."""
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
@@ -135,7 +135,7 @@ async def test_nothing_is_copied_from_a_deleted_blob(cloud: Cloud) -> None:
     await cloud.services.disks.delete_snapshot(disk, taken)
     urls += [await cloud.source(disk, taken), at(disk, taken).name]
     for url in urls:
-        # Within an account Azurite says BlobNotFound; what the service says there is on no page.
+        # Within an account Azurite responds BlobNotFound; what the service responds there is not documented.
         with pytest.raises((CopyRefusedError, ResourceNotFoundError)):
             await cloud.services.copies.start(target, url, MARK, etag=etag)
     with pytest.raises(CopyRefusedError):

@@ -1,4 +1,4 @@
-"""The index is kept alike in memory and in Azurite's tables, and made anew when it is lost."""
+"""The index is kept alike in memory and in Azurite's tables, and rebuilt when it is lost."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -25,7 +25,7 @@ RESTORE: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 async def leaves_no_record(cloud: Cloud) -> AsyncIterator[None]:
-    """Take away what is on record after a test: the table is that of all tests."""
+    """Delete the records after a test: all tests share the table."""
     yield
     for disk in await cloud.services.records.disks():
         if page_blob(disk).parent == cloud.disks and (found := await cloud.services.records.get(disk)):

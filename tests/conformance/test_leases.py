@@ -300,7 +300,7 @@ async def test_no_blob_is_made_or_copied_over_one_that_is_leased(cloud: Cloud) -
     await cloud.lease(target)
     with pytest.raises(BlobChangedError):
         await cloud.services.blobs.create(target, PAGE, {})
-    # Which of the two conditions is looked at first is on no page: either way no copy begins.
+    # Which of the two conditions is checked first is not documented; either way no copy starts.
     for etag in (None, old):
         with contextlib.suppress(BlobChangedError):
             await cloud.services.copies.start(target, await cloud.source(disk), {}, etag=etag)

@@ -154,7 +154,7 @@ async def test_the_diff_of_a_disk_that_has_grown_makes_its_new_content_of_the_ol
     await cloud.write(disk, 2, 30)
     await cloud.write(disk, 4, 50)
     taken = await cloud.services.disks.take_snapshot(disk)
-    # Whether what was added and never written is told of as cleared is on no page: nobody may build on either.
+    # Whether what was added and never written is listed as cleared is not documented: nothing may rely on it.
     written = [found for found in await cloud.changes(disk, taken, base) if found[2] == "write"]
     assert written == [(2, 3, "write"), (4, 5, "write")]
     assert await applied([1, 2, 3], cloud, at(disk, taken), base) == [1, 2, 30, 0, 50, 0]

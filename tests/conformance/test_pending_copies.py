@@ -1,4 +1,4 @@
-"""A copy that takes its time goes on and ends alike in memory and on Azurite."""
+"""A pending copy proceeds and ends alike in memory and on Azurite."""
 
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError

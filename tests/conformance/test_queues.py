@@ -43,7 +43,7 @@ async def test_a_delayed_message_is_seen_after_its_delay(cloud: Cloud) -> None:
         assert cloud.services.now() < sent + timedelta(seconds=30)
         await cloud.pass_time()
     assert found == [message]
-    # Azurite's clock for messages leaves out what is less than a millisecond.
+    # Azurite's clock for messages drops fractions of a millisecond.
     assert cloud.services.now() > sent + timedelta(milliseconds=990)
 
 

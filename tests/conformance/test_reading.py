@@ -1,4 +1,4 @@
-"""Content is read alike in memory and on Azurite: as it is stored, whatever a blob's properties say of its encoding."""
+"""Content is read alike in memory and on Azurite: as stored, whatever the blob's Content-Encoding."""
 
 import pytest
 from azure.core.exceptions import HttpResponseError

@@ -25,7 +25,7 @@ def record_of(cloud: Cloud, disk: PageBlobDisk) -> DiskRecord:
 
 
 async def point_of(cloud: Cloud, disk: PageBlobDisk, time: str = "", **values: object) -> RecoveryPoint:
-    """Make a recovery point, of a source snapshot that is there unless a time is given."""
+    """Make a recovery point, of an existing source snapshot unless a time is given."""
     made: dict[str, Any] = {
         "time": time or await cloud.services.disks.take_snapshot(disk),
         "kind": Kind.INCREMENTAL,

@@ -1,4 +1,4 @@
-"""A read of pages that goes wrong is one request, and its error says what the service said: on Azurite only."""
+"""A failed read of pages is one request, and its error says what the service said: on Azurite only."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Every row in Azurite's tables says by which schema it was written, and one of a newer release is left as it is."""
+"""Every row in Azurite's tables names its schema, and one of a newer release is left unchanged."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Whatever is done, in whatever order: the same comes of it in memory and on Azurite."""
+"""Whatever is done, in whatever order, the result is the same in memory and on Azurite."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Disks and their snapshots are told apart, taken and deleted alike in memory and on Azurite."""
+"""Disks and their snapshots are found, taken and deleted alike in memory and on Azurite."""
 
 from datetime import timedelta
 
@@ -176,7 +176,7 @@ async def test_no_snapshot_is_taken_of_a_deleted_disk(cloud: Cloud) -> None:
     await cloud.delete(disk)
     with pytest.raises(ResourceNotFoundError):
         await cloud.services.disks.take_snapshot(disk)
-    # Azurite finds that what is gone has another ETag, where the service finds that it is gone.
+    # For a deleted blob Azurite reports another ETag; the service reports that it does not exist.
     with pytest.raises((ResourceNotFoundError, BlobChangedError)):
         await cloud.services.disks.take_snapshot(disk, etag)
 

@@ -1,4 +1,4 @@
-"""Copies as the workflows start them: unsigned within an account where that does, and for a while where it may pass."""
+"""Copies as the workflows start them: unsigned within an account if possible, and retried while the error may pass."""
 
 from datetime import timedelta
 

@@ -37,7 +37,7 @@ async def test_a_disk_deleted_twice_is_gone(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
     await cloud.services.blobs.delete(disk.address, etag)
-    # Azurite finds that what is gone has another ETag, where the service finds that it is gone.
+    # For a deleted blob Azurite reports another ETag; the service reports that it does not exist.
     with contextlib.suppress(BlobChangedError):
         await cloud.services.blobs.delete(disk.address, etag)
     assert await cloud.services.pages.find(disk.address) is None

@@ -1,4 +1,4 @@
-"""What is another disk's, or is only missing from a list, is told from what is a disk's own, alike on both sides."""
+"""Another disk's records and blobs, or ones missing from a list, are not taken for a disk's own, on both sides."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

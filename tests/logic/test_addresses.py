@@ -1,4 +1,4 @@
-"""Addresses: one disk has one spelling, in both styles and any cloud; what may be a secret is never repeated."""
+"""Addresses: a disk has one spelling, in both styles and any cloud; what may be a secret is never repeated."""
 
 from urllib.parse import unquote
 

@@ -1,4 +1,4 @@
-"""Batches: whatever is delivered, one goes on where the last one came to; no change is left out or counted twice."""
+"""Batches: whatever is delivered, each continues where the last one stopped; no change is lost or counted twice."""
 
 import random
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def take(record: DiskRecord, number: int | None) -> DiskRecord:
 
 
 def pieces(changes: list[Change]) -> Iterator[tuple[Change, bool]]:
-    """Cut a change list into what one request each applies; say with which of them a range ends."""
+    """Cut a change list into single requests; say which of them end a range."""
     for change in changes:
         for piece in writes(change):
             yield piece, piece.end == change.end
@@ -59,7 +59,7 @@ def sum_of(efforts: list[Effort]) -> Effort:
     return total
 
 
-# --- taking up
+# --- starting a batch
 
 
 def test_the_expected_batch_starts_once_however_often_it_is_delivered() -> None:
@@ -103,7 +103,7 @@ def test_a_plan_starts_the_next_batch_unless_one_is_at_work() -> None:
     assert run_of(take(batch_ended(taken, run_of(taken)), None)).next_batch == 2
 
 
-# --- going on
+# --- making progress
 
 
 def test_what_a_batch_has_applied_is_added_to_what_was_applied_before() -> None:
@@ -158,7 +158,7 @@ def test_an_ended_batch_leaves_the_next_one_to_its_message() -> None:
     assert run_of(take(handed, 1)).at_work
 
 
-# --- messages that are lost
+# --- lost messages
 
 
 @pytest.mark.parametrize(("at_work", "patience"), [(True, DEAD_AFTER), (False, AFTER)])

@@ -1,4 +1,4 @@
-"""The catalogue rebuilt: every recovery point is found again by what its metadata says, and nothing else is."""
+"""Rebuilding the catalogue: every recovery point is found by its metadata, and nothing else is."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -194,7 +194,7 @@ def test_the_table_accepts_a_point_that_was_found(stored: StoredBlob) -> None:
     assert from_row(RecoveryPoint, from_properties(written)) == point
 
 
-# --- what is none
+# --- what is not a recovery point
 
 
 @pytest.mark.parametrize("missing", sorted(OF_A_RUN))
@@ -280,7 +280,7 @@ def test_any_metadata_can_be_examined(metadata: dict[str, str]) -> None:
         assert again is None or again.disk == Disk.parse(again.disk.name)
 
 
-# --- the record that is made anew
+# --- the rebuilt record
 
 
 def test_a_rebuilt_record_is_as_the_last_seal_left_it() -> None:

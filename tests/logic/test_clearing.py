@@ -1,4 +1,4 @@
-"""A clear on which the service gives up is made in halves, and no later one is longer than these."""
+"""A clear that times out is repeated in halves, and no later one is longer than those."""
 
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ TIMED_OUT = [refused(500, "OperationTimedOut"), ServiceResponseError("cut off"),
 
 
 class Blob:
-    """What is cleared, and how often it is asked for a clear; one that is too long ends in an error."""
+    """Records what is cleared, in how many requests; one that is too long fails."""
 
     def __init__(self, longest: int, error: Exception = TIMED_OUT[0], times: int = 10**6) -> None:
         self.cleared: list[Change] = []

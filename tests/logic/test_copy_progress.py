@@ -1,4 +1,4 @@
-"""How far a copy is, told from how the blob stands that it is made to."""
+"""The progress of a copy, by the state of the blob it is made to."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from shared.model.names import COPY_METADATA
 
 SIZE, MARK = 4096, "6f3c1d2e/1"
 PENDING = BlobState(SIZE, "e", metadata={COPY_METADATA: MARK}, copy_status="pending", bytes_done=512, bytes_total=SIZE)
-"""The blob while the copy is under way."""
+"""The blob while the copy is pending."""
 
 WORDS = '500 InternalServerError "Copy failed."'
 

@@ -30,10 +30,10 @@ from tests.logic.records import (
 )
 
 FOUND = BlobState(size=64 * GIB, etag=ETAG)
-"""The backup blob as the last run has left it."""
+"""The backup blob as the last run left it."""
 
 CREATED = BlobState(size=64 * GIB, etag='"0x8DE29B2"')
-"""The backup blob as the run has created it."""
+"""The backup blob as the run created it."""
 
 OTHER_ETAG = replace(FOUND, etag='"0x8DE29C3"')
 HALF = Effort(ranges=40, bytes_written=4000, bytes_cleared=400, write_calls=40, clear_calls=4)
@@ -134,7 +134,7 @@ def test_a_record_without_an_open_run_has_none_to_open() -> None:
         opened(replace(NEW, run=None), None, leased=True)
 
 
-# --- beginning anew, giving up
+# --- starting over, abandoning
 
 
 def test_a_restarted_plan_has_another_number_and_no_progress() -> None:
@@ -168,7 +168,7 @@ def test_an_abandoned_run_leaves_the_recovery_points_as_they_were() -> None:
     assert record == replace(BACKED_UP, run=None, resync_reason="the source snapshot is gone")
 
 
-# --- looking again
+# --- checking again
 
 
 @pytest.mark.parametrize(("seconds", "over"), [(-5, False), (0, False), (1799, False), (1800, True), (9999, True)])
@@ -179,7 +179,7 @@ def test_a_run_is_overdue_by_its_last_check(seconds: int, over: bool) -> None:
     assert replace(RUN, progressed=long_ago, started=long_ago).is_check_overdue(now, after) is over
 
 
-# --- whose a snapshot is
+# --- which snapshots are Tidemark's
 
 DISK = BlobAddress.parse("https://disks.blob.core.windows.net/vhds/os.vhd")
 CONTAINER = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark")

@@ -1,4 +1,4 @@
-"""Limits: what the service can't hold of a disk is told before anything is done with it."""
+"""Limits: a disk that does not fit the service is refused before anything is done with it."""
 
 import pytest
 from azure.storage.blob import ContentSettings
@@ -84,7 +84,7 @@ def test_a_disk_that_can_be_backed_up_has_names_and_metadata_that_the_service_ac
         assert metadata_problem(metadata) == ""
 
 
-# --- the metadata of others
+# --- metadata that users set
 
 
 @pytest.mark.parametrize(

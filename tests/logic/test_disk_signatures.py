@@ -1,4 +1,4 @@
-"""What is on a disk, told by its signatures: of real filesystems and partition tables, made-up ones, and garbage."""
+"""What is on a disk, recognized by signatures: real filesystems and partition tables, made-up ones, and garbage."""
 
 import shutil
 import struct
@@ -132,7 +132,7 @@ def test_what_this_machines_tools_make_is_recognized(
 
 
 def volume_of(tool: str, arguments: Sequence[str], folder: Path, size: int) -> Path:
-    """Make a volume with a tool of this machine; without the tool there is nothing to test."""
+    """Make a volume with a tool of this machine; skip the test without the tool."""
     if (program := shutil.which(tool, path=TOOL_FOLDERS)) is None:
         pytest.skip(f"no {tool} in {TOOL_FOLDERS}")
     volume = folder / "volume"

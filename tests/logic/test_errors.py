@@ -1,4 +1,4 @@
-"""Errors: said in a line, with what to do, and never with a secret; what each is, and what follows from it."""
+"""Errors: reported in a line, with what to do, and without secrets; how each is classified, and its remedy."""
 
 import importlib
 import inspect
@@ -43,7 +43,7 @@ from shared.errors import DiskError, MismatchError, Remedy, SourceGoneError, Tid
 def answer(
     status: int, code: str | None, message: str = "No.", kind: type[HttpResponseError] = HttpResponseError
 ) -> HttpResponseError:
-    """Make the SDK's error for an answer of the service: its message goes on over several lines."""
+    """Make the SDK's error for a response of the service: its message has several lines."""
     error = kind(f"{message}\nRequestId:6b1c\nTime:2026-11-22T12:00:00.1234567Z\nErrorCode:{code}")
     error.status_code = status
     if code is not None:
@@ -154,14 +154,14 @@ def test_a_truncated_body_is_transient_like_a_dropped_connection() -> None:
     assert not is_busy(IncompleteReadError("the connection was closed"))
 
 
-# --- a service that gives up on a request (REST: Get Page Ranges): it may take it in parts
+# --- a request that times out (REST: Get Page Ranges): it may succeed in parts
 
 
 NOWHERE: Any = SimpleNamespace(host="disks.blob.core.windows.net", port=443, ssl=None)
 
 
 def unanswered(cause: Exception) -> ServiceRequestError:
-    """Make azure-core's error for a request that got no answer."""
+    """Make azure-core's error for a request without a response."""
     return ServiceRequestError(cause, error=cause)
 
 
@@ -198,11 +198,11 @@ def test_a_refusal_or_an_unsent_request_is_not_a_timeout(error: AzureError) -> N
     assert not is_timeout(error)
 
 
-# --- the source of a copy (Put Page From URL, Copy Blob): what the answer says of it counts, then the answer's status
+# --- the source of a copy (Put Page From URL, Copy Blob): its own status counts first, then the response's
 
 
 def of_source(status: int, told: int | None = None, code: str = "", own: str = "CannotVerifyCopySource") -> AzureError:
-    """Make the error for a copy: its status, and the status and the code that the source gave, if that is told."""
+    """Make the error for a copy: its status, and the source's status and code, if known."""
     error = answer(status, own, "Could not verify the copy source.", kind=ResourceNotFoundError)
     headers = {"x-ms-copy-source-status-code": str(told) if told else "", "x-ms-copy-source-error-code": code}
     headers = {name: value for name, value in headers.items() if value}
@@ -211,7 +211,7 @@ def of_source(status: int, told: int | None = None, code: str = "", own: str = "
 
 
 def told_in_body(status: int, told: int, code: str) -> AzureError:
-    """Make the same of a service that tells it in the body alone, as the SDK reads that."""
+    """Make the same for a service that has it only in the body, as the SDK reads that."""
     error = of_source(status)
     error.additional_info = {"copysourcestatuscode": str(told), "copysourceerrorcode": code}  # type: ignore[attr-defined]
     return error
@@ -298,7 +298,7 @@ def test_the_sources_response_is_reported_with_what_to_do() -> None:
     assert "the source responded ServerBusy." in explain(of_source(409, code="ServerBusy"))
 
 
-# --- explained
+# --- explanations
 
 
 def test_the_code_is_the_services_word_whatever_the_sdk_makes_of_it() -> None:
@@ -420,7 +420,7 @@ def test_every_error_of_tidemark_is_a_sentence_and_has_a_remedy(kind: type[BaseE
     assert remedy_for(error) is error.remedy
 
 
-# --- what follows
+# --- remedies
 
 
 @pytest.mark.parametrize("error", [answer(400, "InvalidInput"), answer(409, "SnapshotsPresent"), of_source(404)])

@@ -1,4 +1,4 @@
-"""The log events: each is documented with its level, is named where it is logged, and is logged at its own level."""
+"""The log events: each is documented with its level, named where it is logged, and logged at its own level."""
 
 import ast
 import json

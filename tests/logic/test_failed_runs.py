@@ -1,4 +1,4 @@
-"""Runs that fail: each is tried again from its own source snapshot, and given up once it was tried often enough."""
+"""Failing runs: each is retried from its own source snapshot, and abandoned after enough retries."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,13 +28,13 @@ from shared.runs.full_copies import looked_at
 from tests.logic.records import BACKED_UP, ETAG, GIB, NOON, RUN, records, with_run
 
 FOUND = BlobState(size=64 * GIB, etag=ETAG)
-"""The backup blob as the last run has left it."""
+"""The backup blob as the last run left it."""
 
 LATER = NOON + timedelta(minutes=5)
 UNDER_WAY = batch_started(
     with_run(BACKED_UP, state=Stage.COPYING, position=GIB, progressed=LATER), RUN.snapshot, 0, 0, LATER
 )
-"""The record of a disk in the midst of an incremental run."""
+"""The record of a disk in the middle of an incremental run."""
 WHY = "copy-ranges has given up a message of the run"
 
 a_few = settings(max_examples=100, deadline=None)
@@ -46,7 +46,7 @@ def run_of(record: DiskRecord) -> OpenRun:
 
 
 def moved(record: DiskRecord, position: int, now: datetime) -> DiskRecord:
-    """Have the batch at work come to a position."""
+    """Have the batch at work reach a position."""
     return batch_progressed(record, run_of(record), BatchProgress(position, Effort(), FASTEST), now)
 
 

@@ -1,4 +1,4 @@
-"""Full copies: what a run in full-copy mode puts on record, and what the next run makes of it in either mode."""
+"""Full copies: what a run in full-copy mode records, and what the next run does with it in either mode."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +21,7 @@ from tests.logic.records import BACKED_UP, BACKUP_SNAPSHOT, BASE, ETAG, GIB, NEW
 
 COPY = f"{BACKUPS}/disks/vhds/os.vhd/{SNAPSHOT.replace(':', '%3A')}"
 FOUND = BlobState(size=64 * GIB, etag=ETAG)
-"""The backup blob as the last incremental run has left it."""
+"""The backup blob as the last incremental run left it."""
 
 LATER = NOON + timedelta(minutes=5)
 COPYING = with_run(BACKED_UP, mode=Mode.FULL, kind=Kind.FULL, state=Stage.COPYING, copying="Copy Blob")
@@ -124,7 +124,7 @@ def test_a_copy_requeued_in_vain_gets_its_usual_time_once_it_makes_progress() ->
     assert run_of(copy_progressed(again, GIB, LATER)).replans == 0
 
 
-# --- giving up
+# --- abandoning
 
 
 @pytest.mark.parametrize("record", [COPYING, FIRST_COPYING])

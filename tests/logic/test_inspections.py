@@ -1,4 +1,4 @@
-"""Verifies and drills: the row that is kept of each, how it goes from stage to stage, and which parts are missing."""
+"""Verifies and drills: the row of each, its stages, its attempts and its missing parts."""
 
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Messages: what a step sends the next one reads; anything else is refused, and nothing secret is in them."""
+"""Messages: what a step sends, the next one reads; anything else is refused, and no message has a secret."""
 
 import json
 import re
@@ -155,7 +155,7 @@ def test_the_message_of_an_inspection_names_the_disk_whose_point_is_inspected() 
     assert json.loads(message.body) == {"schema": SCHEMA, **DRILL, "part": 7}
 
 
-# --- queues (REST: Naming queues and metadata: 3 to 63 lower-case letters, digits and single dashes)
+# --- queues (REST: Naming queues and metadata: 3 to 63 lowercase letters, digits and single hyphens)
 
 
 def kinds(kind: type[Any]) -> set[type[Any]]:

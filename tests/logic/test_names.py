@@ -1,4 +1,4 @@
-"""Names: two disks never share one, the Table service takes them, and they are the same on every retry."""
+"""Names: no two disks share one, the Table service accepts them, and they are the same on every retry."""
 
 import unicodedata
 import uuid
@@ -86,7 +86,7 @@ def test_a_disk_is_the_same_by_whatever_address_its_account_is_reached() -> None
     assert PageBlobDisk(local).key == PageBlobDisk(disk("os.vhd")).key
 
 
-# A deployment must find the records, the plan rows, the leases and the backup blobs of the one before it.
+# A new release must find the records, the leases and the backup blobs of the one before it.
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_restored_disk_is_a_vhd_where_the_disk_is_and_never_the_disk_itself(bl
 # --- drills
 
 ACCOUNTS = st.from_regex(r"[a-z0-9]{3,24}", fullmatch=True)
-"""What Azure takes for the name of an account (Naming rules and restrictions for Azure resources)."""
+"""Valid account names (Naming rules and restrictions for Azure resources)."""
 
 LIKE_A_SCRATCH_BLOB = st.sampled_from(["tidemark-drill", "tidemark", "drill", "6f3c1d2e"])
 IDS = st.from_regex(r"[A-Za-z0-9-]{1,36}", fullmatch=True)

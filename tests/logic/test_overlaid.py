@@ -1,4 +1,4 @@
-"""Two page maps over each other: what both have, and what only one of them has, is told, all of it and nothing else."""
+"""Two page maps overlaid: what both have, and what only one has, completely and nothing else."""
 
 from collections.abc import AsyncIterator
 from itertools import pairwise

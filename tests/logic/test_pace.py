@@ -1,4 +1,4 @@
-"""The pace of requests to a page blob: within its limits, slower after a refusal, and as fast as before in time."""
+"""The pace of requests to a page blob: within its limits, slower after a refusal, and fast again in time."""
 
 from datetime import timedelta
 
@@ -25,11 +25,11 @@ a_few = settings(max_examples=100, deadline=None)
 rates = st.floats(SLOWEST, FASTEST)
 lengths = st.integers(0, FOUR_MIB)
 histories = st.lists(st.none() | lengths, max_size=60)
-"""What became of each request: it was refused, or went well with so many bytes."""
+"""The result of each request: refused, or successful with so many bytes."""
 
 
 def after(history: list[int | None], rate: float = FASTEST) -> Pace:
-    """Go on from the pace of a new batch."""
+    """Continue from the pace of a new batch."""
     pace = begun_at(rate)
     for length in history:
         pace = slowed(pace) if length is None else sped_up(pace, blob_seconds(length))
@@ -37,7 +37,7 @@ def after(history: list[int | None], rate: float = FASTEST) -> Pace:
 
 
 def worked(pace: Pace, seconds: float) -> Pace:
-    """Have requests of 4 MiB go well for so long."""
+    """Have requests of 4 MiB succeed for so long."""
     one = blob_seconds(FOUR_MIB)
     while seconds > 0:
         seconds -= one / pace.rate
@@ -114,7 +114,7 @@ def test_once_nothing_is_refused_any_more_it_is_as_fast_as_at_first_within_minut
     assert worked(after(history), 600).rate == FASTEST
 
 
-# --- what takes long
+# --- slow requests
 
 
 def test_a_request_that_takes_much_longer_than_the_quickest_of_its_size_is_late() -> None:

@@ -1,4 +1,4 @@
-"""How long a request is made again: a busy service is waited out, a refused source and other errors not for long."""
+"""How long a request is retried: a busy service is waited out, a refused source and other errors not for long."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from tests.logic.paces import Clock, paced, refused
 
 
 def failing(error: AzureError, times: int = 10**6) -> tuple[Callable[[], Awaitable[str]], list[AzureError]]:
-    """Make a request that fails so often, and a list of its failures."""
+    """Make a request that fails with these errors first, and a list of its failures."""
     failures: list[AzureError] = []
 
     async def request() -> str:
@@ -112,11 +112,11 @@ async def test_what_does_not_pass_is_not_retried(error: AzureError) -> None:
     assert (clock.seconds, len(failures)) == (0, 1)
 
 
-# --- requests that take long
+# --- slow requests
 
 
 async def with_two_that_hang(clock: Clock, *, younger_are_answered: bool) -> tuple[asyncio.Task[None], asyncio.Event]:
-    """Ask for one more request where two have hung for ten seconds, and tell how to have them end."""
+    """Send one more request while two have hung for ten seconds; give what ends those."""
     pace, ends = paced(clock), asyncio.Event()
 
     async def quick() -> None:

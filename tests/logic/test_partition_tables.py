@@ -1,4 +1,4 @@
-"""How a disk is divided: MBRs and GPTs as real tools make them, damaged ones, and numbers that lead nowhere."""
+"""Partition tables: MBRs and GPTs as real tools make them, damaged ones, and numbers that point nowhere."""
 
 from collections.abc import Sequence
 
@@ -31,12 +31,12 @@ def table_of(disk: MadeDisk) -> PartitionTable:
 
 
 def table_at(head: bytes, size: int = GIB) -> PartitionTable:
-    """Read the table of a disk of which all else is zeros."""
+    """Read the table of a disk that is otherwise all zeros."""
     return table_of(MadeDisk(size, [(0, head)]))
 
 
 def one_copy(*spans: tuple[int, int], **header: int | bytes) -> MadeDisk:
-    """Make a disk with the first copy of a GPT alone, of a header with these fields."""
+    """Make a disk with only the first copy of a GPT, whose header has these fields."""
     copy = gpt_copy(spans, other=SECTORS - 1, **header)  # type: ignore[arg-type]
     return MadeDisk(GIB, [(0, mbr([PROTECTIVE])), *copy])
 

@@ -1,4 +1,4 @@
-"""The record: what is written to the table is read back, whatever it holds, in properties that the table takes."""
+"""The record: whatever is written to the table is read back, in properties that the table accepts."""
 
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
@@ -58,7 +58,7 @@ def test_a_recovery_point_is_read_from_the_table_as_it_was_written(point: Recove
     assert from_row(RecoveryPoint, through_the_table(to_row(point))) == point
 
 
-# Understanding the Table service data model: at most 252 properties of one's own, named like identifiers, none null.
+# Understanding the Table service data model: at most 252 custom properties, named like identifiers, none null.
 
 
 @a_few

@@ -1,4 +1,4 @@
-"""Whatever the release before any schema was told has left in its table and on its queues can be read."""
+"""Whatever the release before any schema left in its table and on its queues can be read."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -67,7 +67,7 @@ def record(name: str) -> DiskRecord:
 
 
 def read_messages() -> Iterable[tuple[str, Any]]:
-    """Read every message that a step or a person has put, with its queue's name; given up or not."""
+    """Read every message that a step or a person enqueued, with its queue's name, poison queues included."""
     for queue, bodies in messages(RELEASE_0).items():
         for body in bodies:
             if queue != REBUILD_CATALOGUE_QUEUE:

@@ -1,4 +1,4 @@
-"""Requests: read in every form a person sends them in; else refused shortly, saying what is wrong."""
+"""Requests: read in every form in which people send them; others get a short refusal that says what is wrong."""
 
 import base64
 import contextlib
@@ -29,7 +29,7 @@ def body(request: object) -> bytes:
 
 
 def refusal(sent: bytes, kind: type[Request] = RestoreRequest) -> str:
-    """Give what a message is refused with: a line that is short, and fit for a log."""
+    """Give the refusal of a message: a short line, fit for a log."""
     with pytest.raises(RequestError) as refused:
         kind.read(sent)
     said = str(refused.value)
@@ -281,7 +281,7 @@ def test_an_invalid_time_is_not_repeated() -> None:
     assert "point: " in refusal(body({**ASKED, "point": "S3CRET"}))
 
 
-# --- noise of 64 KiB, the most that a message holds
+# --- noise of 64 KiB, the largest message
 
 
 @some

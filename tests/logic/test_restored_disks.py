@@ -1,4 +1,4 @@
-"""Restored disks: what a restore leaves on the record of its target, and what the next backup makes of it."""
+"""Restored disks: what a restore leaves on its target's record, and what the next backup does with it."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -90,7 +90,7 @@ def test_a_record_is_blank_while_nothing_was_backed_up_or_is_under_way(record: D
 
 
 def as_sealed(**changes: Any) -> BlobState:
-    """Give the backup blob as the restore, or the last run, has left it."""
+    """Give the backup blob as the restore, or the last run, left it."""
     return replace(BlobState(size=64 * GIB, etag=ETAG), **changes)
 
 

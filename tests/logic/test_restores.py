@@ -1,4 +1,4 @@
-"""Restores: which point is meant, where it may go, what is kept of it, and how often it is tried."""
+"""Restores: which point is meant, where it may go, its row, and how often it is tried."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -33,14 +33,14 @@ LOCAL = "http://127.0.0.1:10000"
 a_few = settings(max_examples=100, deadline=None)
 
 times = st.integers(0, 99).map(lambda digits: f"2026-11-22T12:00:00.12345{digits:02d}Z")
-"""Times of recovery points that differ in the last two digits, as a datetime keeps them not."""
+"""Times of recovery points that differ in the last two digits, of which a datetime drops the last."""
 
 
 def require_restorable_to(target: BlobAddress, settings_: Settings) -> None:
     require_allowed(target, settings_.container, settings_.source_services)
 
 
-# --- the point that is asked for
+# --- the requested point
 
 
 @a_few
@@ -266,7 +266,7 @@ def test_the_last_error_is_on_the_row_of_a_restore_that_goes_on() -> None:
     assert not restore.has_ended
 
 
-# --- tries
+# --- attempts
 
 
 def test_a_retried_restore_copies_and_verifies_everything_again() -> None:

@@ -1,4 +1,4 @@
-"""Job that goes wrong at every step comes to an end; job that goes wrong now and then goes on."""
+"""A job whose every step fails comes to an end; one that fails now and then goes on."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Sampling: what a proof looks at lies in the ranges that went by, and is the same on every retry."""
+"""Sampling: samples are within the ranges seen, and are the same on every retry."""
 
 import random
 from itertools import pairwise
@@ -81,7 +81,7 @@ def test_every_range_of_a_fragmented_disk_may_be_chosen_and_none_is_preferred() 
     ranges = [Change(start * PAGE, (start + 1) * PAGE, clear=False) for start in range(0, 80, 2)]
     chosen = [sample for seed in range(1000) for sample in sampled(str(seed), ranges)]
     times = [chosen.count(change) for change in ranges]
-    # Each is chosen 200 times in the mean; the standard deviation is 12.7.
+    # Each is chosen 200 times on average; the standard deviation is 12.7.
     assert all(120 < count < 280 for count in times), times
 
 
@@ -119,7 +119,7 @@ def test_every_disk_and_every_window_of_it_gets_enough_samples(windows: int) -> 
 def test_what_a_diff_left_out_is_found_with_the_stated_probability(
     left_out: float, changed: float, samples: int
 ) -> None:
-    """What is left out is in one piece, somewhere on a disk of 1 GiB that is full; each trial is a run."""
+    """What is left out is one piece, somewhere on a full disk of 1 GiB; each trial is a run."""
     rng, trials, disk = random.Random(5), 500, [Change(0, GIB, clear=False)]
     length = int(GIB * left_out * changed) // PAGE * PAGE
     found = 0
@@ -146,6 +146,6 @@ def test_more_runs_and_more_samples_find_more(left_out: float, changed: float, s
 
 @pytest.mark.parametrize(("left_out", "runs"), README_SAYS)
 def test_the_docs_state_the_probability(left_out: float, runs: int) -> None:
-    """99 %, where 1 % of what is valid changes between two runs."""
+    """99%, if 1% of the valid pages change between two runs."""
     assert chance_to_find(left_out, 0.01, SAMPLES_OF_A_DISK, runs) >= 0.99
     assert chance_to_find(left_out, 0.01, SAMPLES_OF_A_DISK, runs - 1) < 0.99

@@ -1,4 +1,4 @@
-"""Every row and message says by which schema it was written; what a newer release wrote is refused."""
+"""Every row and message names the schema it was written with; what a newer release wrote is refused."""
 
 import json
 from datetime import UTC, datetime

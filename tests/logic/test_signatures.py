@@ -1,4 +1,4 @@
-"""Signatures: computed here from the strings that the REST reference names, line by line, and held against the SDK's.
+"""Signatures: computed here from the strings that the REST reference names, line by line, and compared with the SDK's.
 
 REST: Create a service SAS, "Construct the signature string"; Create a user delegation SAS, "Specify the signature".
 """

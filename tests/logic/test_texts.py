@@ -1,4 +1,4 @@
-"""A free text is cut where it is written, so that a row can always be written, whatever its texts quote."""
+"""A free text is truncated when written, so that a row can always be written, whatever its texts quote."""
 
 from dataclasses import replace
 from typing import Any, get_type_hints

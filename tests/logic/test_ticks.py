@@ -1,4 +1,4 @@
-"""A disk has what a tick asked for when a recovery point's time is at or after the tick, whenever it is sealed."""
+"""A disk is backed up for a tick once it has a recovery point at or after the tick, whenever that is sealed."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -18,7 +18,7 @@ LAST = (datetime(9999, 12, 31) - YEAR_ONE).days * DAY  # noqa: DTZ001
 a_few = settings(max_examples=200, deadline=None)
 
 moments = st.one_of(st.integers(DAY, LAST), st.integers(730_000 * DAY, 730_000 * DAY + 50))
-"""Moments as counts of the seventh digit since the year 1; of the second kind are those that are close together."""
+"""Moments as counts of the seventh digit since the year 1; those of the second kind are close together."""
 
 offsets = st.integers(-23 * 60 - 59, 23 * 60 + 59)
 """Minutes that a zone is ahead of UTC."""
