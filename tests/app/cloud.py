@@ -35,7 +35,7 @@ from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 from shared.model.record import DISK_ROW, DiskRecord
 
 PATIENCE_SECONDS = 180.0
-"""More than twice what the app waits at most before it looks again, `LONGEST_CHECK_DELAY`."""
+"""More than twice what the app waits at most before it looks again, `MAX_CHECK_DELAY`."""
 
 SHORTEST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.15
@@ -45,7 +45,7 @@ POLLING_SECONDS = 1.0
 KIB = 1024
 MIB = 1024 * 1024
 
-SOON_TAKEN_FOR_DEAD = {"model.batches.SILENT_FOR": timedelta(seconds=2)}
+SOON_TAKEN_FOR_DEAD = {"model.batches.DEAD_AFTER": timedelta(seconds=2)}
 """What is changed of the app so that a batch whose worker was killed is gone on with within seconds."""
 
 
