@@ -23,7 +23,7 @@ from infra.local.gateway import Request
 from infra.local.host.forked import fork
 from infra.local.host.process import HostProcess, execute, run_host
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure
-from shared.azure.queues import QUEUE_OF, QUEUES
+from shared.azure.queues import QUEUE_OF
 from shared.azure.tables.rows import from_properties, from_row
 from shared.events import Event
 from shared.limits import PAGE
@@ -231,9 +231,8 @@ class Cloud:
         self.azure.gateway.copies.clear()
         for table in (BACKUPS_TABLE, PARTS_TABLE):
             await self.tables.delete_table(table)
-        for queue in (*QUEUES, *(f"{queue}-poison" for queue in QUEUES)):
-            with contextlib.suppress(ResourceNotFoundError):
-                await self.queues.delete_queue(queue)
+        async for queue in self.queues.list_queues():
+            await self.queues.delete_queue(queue)
         with contextlib.suppress(ResourceNotFoundError):
             await self.services[BACKUPS].delete_container(BACKUP_CONTAINER)
         self.requests.clear()

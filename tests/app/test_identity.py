@@ -3,14 +3,13 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from urllib.parse import parse_qsl, unquote
 
 import pytest
 
 from infra.local.gateway import Fault
 from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR, Role
-from infra.local.identity_azure import APP, IdentityAzure, run_identity_azure
+from infra.local.identity_azure import APP, IdentityAzure
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, MORE_DISKS, ROOT
 from shared.events import Event
 from shared.limits import PAGE, STORAGE_API_VERSION
@@ -27,18 +26,12 @@ READER_DOES = frozenset(
 )
 
 
-@pytest.fixture(scope="module")
-async def azure() -> AsyncIterator[IdentityAzure]:
-    async with run_identity_azure() as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("_roles_as_at_first")
 
 
-@pytest.fixture(autouse=True)
-def _roles_as_at_first(azure: IdentityAzure) -> Iterator[None]:
-    given = list(azure.authorizer.roles.given)
-    azure.authorizer.refused.clear()
-    yield
-    azure.authorizer.roles.given[:] = given
+@pytest.fixture
+def azure(identity_azure: IdentityAzure) -> IdentityAzure:
+    return identity_azure
 
 
 def give_disk_reader(azure: IdentityAzure, cloud: Cloud) -> None:
