@@ -119,7 +119,9 @@ async def _without_hopeless_runs(
     async def end(disk: Disk) -> DiskRecord | None:
         record = found[disk]
         if record and record.run:
-            said = "; ".join(filter(None, (record.run.failed, record.last_error if record.run.error_at else "")))
+            said = ". Last error: ".join(
+                filter(None, (record.run.failed, record.last_error if record.run.error_at else ""))
+            )
             why = DiskError(f"it was tried {record.run.tries + 1} times: {said}")
             await give_up(services, FinishMessage(disk=disk, run=record.run.snapshot), why)
         now = await services.records.get(disk)

@@ -8,6 +8,7 @@ from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
 from shared.azure.answers import explain
+from shared.azure.queues import MAX_DELIVERIES, POISON_SUFFIX
 from shared.azure.services import Services
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.records import RecordConflictError
@@ -49,7 +50,8 @@ from shared.model.retry_policy import MAX_CHECK_DELAY
 from shared.model.tick import MAX_TICK_AGE
 from shared.runs.failures import record_failure
 
-_DIED = "its worker died each time, or could not put on record what was wrong; the log of that time may say"
+_DIED = "not recorded: the worker died each time, or could not write to the table; see the app's log of that time"
+_MOVED = f"failed {MAX_DELIVERIES} times and was moved to"
 
 MOST_SAID = 500
 """Characters of a message that nobody can read, as they are put on record."""
@@ -91,7 +93,7 @@ async def _report_run(services: Services, queue: str, message: RunMessage) -> bo
         return False
     # What was wrong is the record's last error, which is left as it is: a text that quotes another grows each time.
     cause = found[0].last_error if run.error_at else _DIED
-    why, now = f"{queue} has given up a message of the run, which failed five times", services.now()
+    why, now = f"a message on {queue} {_MOVED} {queue}{POISON_SUFFIX}", services.now()
 
     def failed(record: DiskRecord) -> DiskRecord:
         current = record.run_of(message.run)
@@ -101,7 +103,7 @@ async def _report_run(services: Services, queue: str, message: RunMessage) -> bo
         return replace(noted, last_error=cause, last_error_at=now)
 
     await services.records.update(message.disk, failed)
-    log_event(Event.RUN_FAILED, **message.about, reason=why, cause=cause)
+    log_event(Event.RUN_FAILED, **message.about, reason=f"{why}. Last error: {cause}", cause=cause)
     return True
 
 
@@ -168,7 +170,10 @@ async def _trouble[Kept: (Restore, Inspection)](rows: JobRows[Kept], message: Jo
 
 async def _report_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
     kind = _KIND_OF_REQUEST[queue]
-    why = f"{queue} has given up the request, since it could not be put on record. What to do: enqueue it again"
+    why = (
+        f"the request could not be recorded: its message on {queue} {_MOVED} {queue}{POISON_SUFFIX}."
+        " What to do: send the request again"
+    )
     disk = await refuse_given_up(services, kind, body, message_id, why)
     await _note_on_disk(services, disk, REQUEST_FAILED[kind], why)
 

@@ -221,7 +221,9 @@ async def _take_target(services: Services, restore: Restore) -> bool:
     target = restore.known_target
     there = await services.pages.find(target.address)
     if there is None and not restore.target_is_new:
-        raise RefusedError(f"{target.name} was there, and is gone. What to do: enqueue the request again")
+        raise RefusedError(
+            f"{target.name} was deleted since the request was accepted. What to do: send the request again"
+        )
     is_other = there is not None and there.metadata.get(RESTORE_METADATA) != restore.restore
     if there and restore.target_is_new and is_other:
         _require_free(target, there, overwrite=restore.overwrite)

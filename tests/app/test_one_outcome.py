@@ -66,7 +66,7 @@ async def test_a_restore_whose_first_step_can_not_be_enqueued_is_refused_once_an
         restore = await ended(cloud, asked)
         assert refusing.hits
         assert restore.state is Stage.REFUSED
-        assert "enqueue the request again" in restore.reason
+        assert "send the request again" in restore.reason
         refusing.remove()
         await disk.write(0, pages(2, seed=2))
         await cloud.send(

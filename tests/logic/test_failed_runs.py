@@ -35,7 +35,7 @@ UNDER_WAY = batch_started(
     with_run(BACKED_UP, state=Stage.COPYING, position=GIB, progressed=LATER), RUN.snapshot, 0, 0, LATER
 )
 """The record of a disk in the middle of an incremental run."""
-WHY = "copy-ranges has given up a message of the run"
+WHY = "a message on copy-ranges failed 5 times and was moved to copy-ranges-poison"
 
 a_few = settings(max_examples=100, deadline=None)
 

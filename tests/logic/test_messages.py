@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.azure.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
+from infra.local.local_azure import ROOT
+from shared.azure.queues import MAX_DELIVERIES, POISON_SUFFIX, QUEUE_OF, QUEUES
 from shared.limits import MAX_NAME
 from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk, PageBlobDisk
@@ -169,6 +170,11 @@ def test_every_message_has_a_queue_of_its_own() -> None:
 
 def test_no_queue_has_the_name_of_another_or_of_its_poison_queue() -> None:
     assert len({*QUEUES, *(f"{queue}{POISON_SUFFIX}" for queue in QUEUES)}) == 2 * len(QUEUES)
+
+
+def test_the_host_delivers_a_failing_message_as_often_as_the_errors_say() -> None:
+    host = json.loads((ROOT / "host.json").read_text())
+    assert host["extensions"]["queues"]["maxDequeueCount"] == MAX_DELIVERIES
 
 
 @pytest.mark.parametrize("queue", QUEUES)
