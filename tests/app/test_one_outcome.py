@@ -142,4 +142,4 @@ async def test_requests_that_are_given_up_and_have_no_row_get_one(cloud: Cloud) 
         sent = await cloud.put(f"{DRILL_QUEUE}{POISON_SUFFIX}", json.dumps({"disk": disk.url}))
         drill = await has_ended(cloud, JobKind.DRILL, request_id(sent, b""))
     assert drill.state is Stage.REFUSED
-    assert "enqueue it again" in drill.reason
+    assert "send the request again" in drill.reason

@@ -84,7 +84,7 @@ async def test_a_request_for_a_restore_that_was_given_up_is_refused_on_record(cl
         await app.back_up(disk)
         await cloud.put(f"{RESTORE_REQUESTS_QUEUE}{POISON_SUFFIX}", request(disk))
         [refused] = await until(lambda: _all_restores(cloud), "the row")
-        assert (refused.state, "enqueue it again" in refused.reason) == (Stage.REFUSED, True)
+        assert (refused.state, "send the request again" in refused.reason) == (Stage.REFUSED, True)
 
         async def is_on_record() -> bool:
             moved = "its message on restore-requests failed 5 times and was moved to restore-requests-poison"
