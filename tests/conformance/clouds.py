@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from shared.azure.services import Services
-from shared.azure.sources.source import COPY_FOR, READ_FOR
+from shared.azure.sources.source import COPY_URL_LIFETIME, READ_URL_LIFETIME
 from shared.azure.tables.index import IndexRows
 from shared.changes.ranges import Change, Window
 from shared.limits import PAGE
@@ -154,7 +154,7 @@ class Cloud(ABC):
 
     async def target(self, blob: Place) -> BlobState:
         """Look at a blob that is there."""
-        found = await self.services.pages.look(address_of(blob))
+        found = await self.services.pages.find(address_of(blob))
         assert found
         return found
 
@@ -179,7 +179,7 @@ class Cloud(ABC):
         )
         return [(found.start // PAGE, found.end // PAGE, "clear" if found.clear else "write") async for found in listed]
 
-    async def source(self, blob: Place, snapshot: str = "", serves: timedelta = READ_FOR) -> str:
+    async def source(self, blob: Place, snapshot: str = "", serves: timedelta = READ_URL_LIFETIME) -> str:
         """Give the signed URL of a blob or a snapshot."""
         return await self.services.pages.signed_url(at(blob, snapshot), serves)
 
@@ -201,9 +201,9 @@ class Cloud(ABC):
         snapshot: str = "",
     ) -> None:
         """Begin to copy a blob or a snapshot to another blob, as that is found; the test has the copy held."""
-        url = await self.source(source, snapshot, COPY_FOR)
+        url = await self.source(source, snapshot, COPY_URL_LIFETIME)
         to = address_of(target)
-        found = await self.services.pages.look(to)
+        found = await self.services.pages.find(to)
         await self.services.copies.start(to, url, metadata, etag=found.etag if found else None, lease_id=lease)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from shared.azure.answers import is_passing
+from shared.azure.answers import is_transient
 from shared.errors import SourceGoneError
 from shared.model.names import COPY_METADATA
 from tests.conformance.clouds import RUN, Cloud, at, content_of, pages_of
@@ -30,7 +30,7 @@ async def test_a_range_that_ends_after_the_disk_is_refused(cloud: Cloud) -> None
     url = await cloud.source(disk)
     with pytest.raises(HttpResponseError) as refused:
         await cloud.services.pages.read(url, pages_of(1, 3))
-    assert not is_passing(refused.value)
+    assert not is_transient(refused.value)
 
 
 async def test_what_was_deleted_can_not_be_read(cloud: Cloud) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
-from shared.errors import NotAsLeftError, SourceGoneError
+from shared.errors import BlobChangedError, SourceGoneError
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.model.notices import versions_kept
 from tests.conformance.clouds import RUN, Cloud, at, pages_of
@@ -98,7 +98,7 @@ async def test_a_snapshot_of_another_etag_is_refused(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
     await cloud.write(disk, 0, 2)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.disks.take_snapshot(disk, etag)
     assert await cloud.services.disks.own_snapshots(disk) == []
 
@@ -177,7 +177,7 @@ async def test_no_snapshot_is_taken_of_a_disk_that_is_gone(cloud: Cloud) -> None
     with pytest.raises(ResourceNotFoundError):
         await cloud.services.disks.take_snapshot(disk)
     # Azurite finds that what is gone has another ETag, where the service finds that it is gone.
-    with pytest.raises((ResourceNotFoundError, NotAsLeftError)):
+    with pytest.raises((ResourceNotFoundError, BlobChangedError)):
         await cloud.services.disks.take_snapshot(disk, etag)
 
 
@@ -203,9 +203,9 @@ async def test_a_disk_with_an_unusual_name_is_like_any_other(cloud: Cloud) -> No
 
 async def test_a_disk_is_there_until_it_is_deleted(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
-    assert await cloud.services.disks.is_there(disk)
+    assert await cloud.services.disks.exists(disk)
     await cloud.delete(disk)
-    assert not await cloud.services.disks.is_there(disk)
+    assert not await cloud.services.disks.exists(disk)
 
 
 async def test_a_snapshot_in_an_account_that_keeps_versions_tells_so(cloud: Cloud) -> None:

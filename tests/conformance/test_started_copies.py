@@ -34,7 +34,7 @@ async def test_a_copy_of_what_is_gone_is_not_started(cloud: Cloud) -> None:
     await cloud.services.disks.delete_snapshot(disk, taken)
     with pytest.raises((CopyRefusedError, HttpResponseError)):
         await start_copy(cloud.services, BlobCopy(target, MARK, 2 * PAGE), at(disk, taken), {}, etag=None)
-    assert await cloud.services.pages.look(target) is None
+    assert await cloud.services.pages.find(target) is None
 
 
 @pytest.mark.parametrize(("status", "patience"), [(500, COPY_REFUSED_FOR), (503, timedelta(minutes=5))])

@@ -35,7 +35,7 @@ async def test_the_record_of_a_disk_of_the_same_name_on_another_service_is_not_i
     records, disk = cloud.services.records, await cloud.disk(1)
     record = DiskRecord(disk=disk, backup_blob=cloud.services.backups.address(disk))
     await records.put(disk, record, None)
-    with pytest.raises(OtherDiskError, match="has the record"):
+    with pytest.raises(OtherDiskError, match="would share the record"):
         await records.get(elsewhere(disk))
     with pytest.raises(OtherDiskError):
         await records.update(elsewhere(disk), lambda found: replace(found, disk=elsewhere(disk)))

@@ -37,7 +37,7 @@ def test_a_copy_goes_well_while_its_mark_its_status_and_its_size_say_so(
 ) -> None:
     progress = copy_progress(found, MARK, SIZE)
     assert progress.stage is stage
-    assert progress.goes_well == (stage in {CopyStage.UNDER_WAY, CopyStage.SUCCEEDED})
+    assert progress.is_healthy == (stage in {CopyStage.UNDER_WAY, CopyStage.SUCCEEDED})
     assert progress.succeeded == (found if stage is CopyStage.SUCCEEDED else None)
 
 
@@ -49,11 +49,17 @@ def test_a_copy_tells_how_far_it_is() -> None:
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        pytest.param(None, "gone", id="no blob"),
-        pytest.param(replace(PENDING, copy_status="failed", copy_said=WORDS), WORDS, id="the service has said why"),
-        pytest.param(replace(PENDING, copy_status="aborted", size=0), "aborted, 0 bytes", id="it has not"),
-        pytest.param(replace(PENDING, copy_status="", size=512), "overwritten, 512 bytes", id="written over"),
+        pytest.param(None, "the blob no longer exists", id="no blob"),
+        pytest.param(
+            replace(PENDING, copy_status="failed", copy_description=WORDS), WORDS, id="the service has said why"
+        ),
+        pytest.param(
+            replace(PENDING, copy_status="aborted", size=0), "copy status aborted, size 0 bytes", id="it has not"
+        ),
+        pytest.param(
+            replace(PENDING, copy_status="", size=512), "the blob was overwritten, size 512 bytes", id="written over"
+        ),
     ],
 )
 def test_a_copy_that_does_not_go_well_says_why(found: BlobState | None, said: str) -> None:
-    assert copy_progress(found, MARK, SIZE).said == said
+    assert copy_progress(found, MARK, SIZE).failure == said

@@ -16,7 +16,7 @@ from shared.model.job import Stage
 from shared.model.point import TakenSnapshot
 from shared.model.record import DiskRecord
 from shared.model.run import Kind, OpenRun
-from shared.model.run_steps import begun_anew, given_up, next_check, opened, recovery_point, sealed
+from shared.model.run_steps import abandoned, next_check, opened, recovery_point, restarted, sealed
 from tests.logic.records import (
     BACKED_UP,
     BACKUP_SNAPSHOT,
@@ -59,7 +59,9 @@ def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
     ("record", "blob", "kind", "reason"),
     [
         pytest.param(NEW, None, Kind.FULL, "", id="first run"),
-        pytest.param(NEW, FOUND, Kind.RESYNC, "there before", id="blob of a first run that was given up"),
+        pytest.param(
+            NEW, FOUND, Kind.RESYNC, "no recovery point on record", id="blob of a first run that was given up"
+        ),
         pytest.param(BACKED_UP, FOUND, Kind.INCREMENTAL, "", id="as the last run has left it"),
         pytest.param(BACKED_UP, None, Kind.FULL, "missing", id="blob was missing"),
         pytest.param(BACKED_UP, OTHER_ETAG, Kind.RESYNC, "changed", id="written to by somebody else"),
@@ -137,32 +139,32 @@ def test_a_record_without_an_open_run_has_none_to_open() -> None:
 
 def test_a_plan_begun_anew_has_another_number_and_no_progress() -> None:
     begun = {"state": Stage.COPYING, "kind": Kind.RESYNC, "reason": "refused", "plan": 5, "next_batch": 3}
-    assert begun_anew(with_run(under_way(BACKED_UP), plan=4), Kind.RESYNC, "refused") == with_run(
+    assert restarted(with_run(under_way(BACKED_UP), plan=4), Kind.RESYNC, "refused") == with_run(
         BACKED_UP, **begun, alive=LATER, progressed=LATER, checked=LATER
     )
 
 
 def test_a_plan_begun_anew_is_compared_from_its_beginning() -> None:
     compared = with_run(under_way(BACKED_UP), windows_compared=12, compared_etag=ETAG)
-    run = run_of(begun_anew(compared, Kind.RESYNC, "refused"))
+    run = run_of(restarted(compared, Kind.RESYNC, "refused"))
     assert (run.windows_compared, run.compared_etag) == (0, "")
 
 
 def test_a_run_given_up_makes_the_next_one_a_resync() -> None:
-    record = given_up(under_way(BACKED_UP), "the source snapshot is gone")
+    record = abandoned(under_way(BACKED_UP), "the source snapshot is gone")
     assert record.run is None
     run = run_of(opened(replace(record, run=RUN), FOUND, leased=True))
     assert (run.kind, run.reason) == (Kind.RESYNC, "the source snapshot is gone")
 
 
 def test_a_first_run_given_up_leaves_a_blob_that_the_next_one_resyncs() -> None:
-    record = given_up(under_way(NEW, Kind.FULL), "the source snapshot is gone")
+    record = abandoned(under_way(NEW, Kind.FULL), "the source snapshot is gone")
     assert record == replace(NEW, run=None)
     assert run_of(opened(replace(record, run=RUN), FOUND, leased=True)).kind is Kind.RESYNC
 
 
 def test_a_run_given_up_leaves_the_recovery_points_as_they_were() -> None:
-    record = given_up(under_way(BACKED_UP), "the source snapshot is gone")
+    record = abandoned(under_way(BACKED_UP), "the source snapshot is gone")
     assert record == replace(BACKED_UP, run=None, resync_reason="the source snapshot is gone")
 
 
@@ -174,7 +176,7 @@ def test_a_run_is_unwatched_by_its_last_check(seconds: int, over: bool) -> None:
     after = timedelta(seconds=1800)
     now = NOON + timedelta(seconds=seconds)
     long_ago = NOON - timedelta(days=3)
-    assert replace(RUN, progressed=long_ago, started=long_ago).is_unwatched(now, after) is over
+    assert replace(RUN, progressed=long_ago, started=long_ago).is_check_overdue(now, after) is over
 
 
 # --- whose a snapshot is

@@ -27,17 +27,17 @@ import shared
 from shared.azure.answers import (
     error_code,
     explain,
-    gave_up,
     is_busy,
-    is_lasting,
     is_lease_error,
-    is_passing,
+    is_permanent,
+    is_timeout,
+    is_transient,
     lacks_role,
     refuses_diff,
     refuses_source,
-    then_of,
+    remedy_for,
 )
-from shared.errors import DiffersError, DiskError, SourceGoneError, Then, TidemarkError, without_secrets
+from shared.errors import DiskError, MismatchError, Remedy, SourceGoneError, TidemarkError, without_secrets
 
 
 def answer(
@@ -128,7 +128,7 @@ def test_any_other_refusal_of_a_write_is_not_for_its_lease(status: int, code: st
 @pytest.mark.parametrize(("status", "code"), [(503, "ServerBusy"), (503, None), (429, None), (429, "TooManyRequests")])
 def test_a_service_that_is_busy_asks_to_slow_down_and_that_passes(status: int, code: str | None) -> None:
     assert is_busy(answer(status, code))
-    assert is_passing(answer(status, code))
+    assert is_transient(answer(status, code))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_any_other_error_is_no_reason_to_slow_down(error: AzureError) -> None:
 
 
 def test_a_body_that_is_cut_short_passes_as_a_connection_that_is_cut_does() -> None:
-    assert is_passing(IncompleteReadError("the connection was closed"))
+    assert is_transient(IncompleteReadError("the connection was closed"))
     assert not is_busy(IncompleteReadError("the connection was closed"))
 
 
@@ -179,8 +179,8 @@ def unanswered(cause: Exception) -> ServiceRequestError:
     ],
 )
 def test_a_request_on_which_the_service_gave_up_is_told_apart(error: AzureError) -> None:
-    assert gave_up(error)
-    assert is_passing(error)
+    assert is_timeout(error)
+    assert is_transient(error)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_request_on_which_the_service_gave_up_is_told_apart(error: AzureError)
     ],
 )
 def test_what_was_refused_or_never_reached_it_is_not_what_the_service_gave_up_on(error: AzureError) -> None:
-    assert not gave_up(error)
+    assert not is_timeout(error)
 
 
 # --- the source of a copy (Put Page From URL, Copy Blob): what the answer says of it counts, then the answer's status
@@ -232,7 +232,12 @@ def told_in_body(status: int, told: int, code: str) -> AzureError:
     ],
 )
 def test_a_busy_source_is_waited_out_and_no_refusal(error: AzureError) -> None:
-    assert (is_busy(error), is_passing(error), is_lasting(error), refuses_source(error)) == (True, True, False, False)
+    assert (is_busy(error), is_transient(error), is_permanent(error), refuses_source(error)) == (
+        True,
+        True,
+        False,
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -247,7 +252,12 @@ def test_a_busy_source_is_waited_out_and_no_refusal(error: AzureError) -> None:
     ],
 )
 def test_a_source_that_failed_is_a_refusal_that_may_pass(error: AzureError) -> None:
-    assert (is_busy(error), is_passing(error), is_lasting(error), refuses_source(error)) == (False, True, False, True)
+    assert (is_busy(error), is_transient(error), is_permanent(error), refuses_source(error)) == (
+        False,
+        True,
+        False,
+        True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -261,7 +271,7 @@ def test_a_source_that_failed_is_a_refusal_that_may_pass(error: AzureError) -> N
     ],
 )
 def test_a_source_that_refuses_does_not_pass(error: AzureError) -> None:
-    assert (is_busy(error), is_passing(error), refuses_source(error)) == (False, False, True)
+    assert (is_busy(error), is_transient(error), refuses_source(error)) == (False, False, True)
 
 
 @pytest.mark.parametrize(
@@ -275,17 +285,17 @@ def test_what_the_blob_that_is_copied_to_answers_is_no_refusal_of_the_source(err
 def test_a_status_of_the_source_that_is_none_is_not_looked_at(status: str) -> None:
     error = of_source(500)
     error.response.headers = {"x-ms-copy-source-status-code": status}  # type: ignore[attr-defined]
-    assert is_passing(error)
+    assert is_transient(error)
 
 
 def test_what_the_source_answered_is_told_and_what_to_do() -> None:
     assert explain(of_source(409, 403, "AuthorizationFailure")) == (
-        "CannotVerifyCopySource (409): Could not verify the copy source; the source answered AuthorizationFailure (403)"
-        ". What to do: let the account that is copied to read the other one: open its firewall, and check its key or"
-        " the app's role there."
+        "CannotVerifyCopySource (409): Could not verify the copy source; the source responded"
+        " AuthorizationFailure (403). What to do: let the destination account read the source account: open the"
+        " source's firewall, and check its key or the app's role there."
     )
-    assert "the source answered 503." in explain(of_source(409, 503))
-    assert "the source answered ServerBusy." in explain(of_source(409, code="ServerBusy"))
+    assert "the source responded 503." in explain(of_source(409, 503))
+    assert "the source responded ServerBusy." in explain(of_source(409, code="ServerBusy"))
 
 
 # --- explained
@@ -306,7 +316,7 @@ def test_the_code_is_the_services_word_whatever_the_sdk_makes_of_it() -> None:
         ("AuthorizationFailure", HttpResponseError, "firewall"),
         ("AuthorizationPermissionMismatch", HttpResponseError, "Storage Blob Data Contributor"),
         ("InsufficientAccountPermissions", HttpResponseError, "Storage Blob Data Contributor"),
-        ("KeyBasedAuthenticationNotPermitted", HttpResponseError, "take the account out of STORAGE_CONNECTIONS"),
+        ("KeyBasedAuthenticationNotPermitted", HttpResponseError, "remove it from STORAGE_CONNECTIONS"),
         ("InvalidAuthenticationInfo", ClientAuthenticationError, "tenant"),
         ("BlobNotFound", ResourceNotFoundError, "SOURCE_DISKS"),
         ("ContainerNotFound", ResourceNotFoundError, "container"),
@@ -328,11 +338,11 @@ def test_a_known_error_is_explained_with_what_to_do(code: str, kind: type[HttpRe
         (
             "PUT",
             "?comp=snapshot",
-            "Tidemark disk reader (infra/roles/disk-reader.json) where disks are, or Storage Blob Data",
+            "Tidemark disk reader (infra/roles/disk-reader.json) if it holds disks, Storage Blob Data Contributor if",
         ),
         ("GET", "", "disk-reader.json"),
         ("DELETE", "?snapshot=2026-11-23T01:00:00.0000000Z", "disk-reader.json"),
-        ("PUT", "?comp=page", "the role Storage Blob Data Contributor, on the container of https://d.blob/vhds/a.vhd."),
+        ("PUT", "?comp=page", "the role Storage Blob Data Contributor on the container of https://d.blob/vhds/a.vhd."),
         ("POST", "?restype=service&comp=userdelegationkey", "Storage Blob Delegator on the storage account"),
     ],
 )
@@ -375,7 +385,7 @@ def test_an_error_of_our_own_is_said_as_it_is() -> None:
     assert explain(DiskError("the disk is no disk. What to do: take it out.")) == (
         "the disk is no disk. What to do: take it out."
     )
-    assert explain(DiffersError("bytes 512 to 1023 differ")) == "bytes 512 to 1023 differ"
+    assert explain(MismatchError("bytes 512 to 1023 differ")) == "bytes 512 to 1023 differ"
 
 
 def test_any_other_error_is_said_with_its_type() -> None:
@@ -407,7 +417,7 @@ def test_every_error_of_ours_is_a_sentence_and_says_what_follows(kind: type[Base
     error = kind("the disk is no disk. What to do: take it out.")
     assert isinstance(error, TidemarkError)
     assert explain(error) == str(error)
-    assert then_of(error) is error.then
+    assert remedy_for(error) is error.remedy
 
 
 # --- what follows
@@ -415,7 +425,7 @@ def test_every_error_of_ours_is_a_sentence_and_says_what_follows(kind: type[Base
 
 @pytest.mark.parametrize("error", [answer(400, "InvalidInput"), answer(409, "SnapshotsPresent"), of_source(404)])
 def test_what_is_refused_for_good_is_begun_anew_or_ended(error: AzureError) -> None:
-    assert then_of(error) is Then.BEGIN_ANEW_OR_END
+    assert remedy_for(error) is Remedy.RESTART_OR_FAIL
 
 
 @pytest.mark.parametrize(
@@ -429,7 +439,7 @@ def test_what_is_refused_for_good_is_begun_anew_or_ended(error: AzureError) -> N
     ],
 )
 def test_what_may_pass_is_come_back_to(error: Exception) -> None:
-    assert then_of(error) is Then.COME_BACK
+    assert remedy_for(error) is Remedy.RETRY
 
 
 # --- secrets
@@ -504,5 +514,5 @@ def test_an_explanation_holds_no_secret(error: Exception) -> None:
 def test_what_to_do_is_said_though_a_secret_stood_before_it() -> None:
     said = explain(answer(403, "AuthenticationFailed", "cannot read https://disks/vhds/a.vhd?sv=1&sig=S3CRET"))
     assert said.endswith(
-        "What to do: check the account's key in STORAGE_CONNECTIONS, or that the app's identity is set up."
+        "What to do: check the account key in STORAGE_CONNECTIONS, or that the app's identity is set up."
     )

@@ -14,7 +14,7 @@ from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.records import RecordConflictError, Records
 from shared.model.disk import Disk
 from shared.model.index import (
-    is_at_rest,
+    is_idle,
     is_settled,
     settled,
     unsettled,
@@ -62,7 +62,7 @@ class Table:
         assert self.row or not record, "a record that the index does not know"
         if self.row and is_settled(self.row[0]):
             assert record
-            assert is_at_rest(record)
+            assert is_idle(record)
             assert self.row[0] == settled(record)
 
 
@@ -163,7 +163,7 @@ DEEDS = st.lists(st.sampled_from((*CHANGES, "it is made", "it is deleted")), min
 def table_with(record: DiskRecord | None) -> Table:
     table = Table()
     if record:
-        row = settled(record) if is_at_rest(record) else unsettled(DISK.name)
+        row = settled(record) if is_idle(record) else unsettled(DISK.name)
         table.record, table.row = (record, table.etag()), (row, table.etag())
     return table
 

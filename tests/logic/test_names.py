@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from shared.model.addresses import BlobAddress, ContainerAddress
-from shared.model.blob_names import blob_mistake
+from shared.model.blob_names import blob_name_problem
 from shared.model.disk import PageBlobDisk
 from shared.model.names import SCRATCH_PREFIX, lease_id, restore_lease_id
 
@@ -17,7 +17,7 @@ NEXT_SNAPSHOT = "2026-11-22T12:34:56.1234568Z"
 ALIKE = st.text(alphabet="aA/|_~#?% .ü\x7f", min_size=1, max_size=5)
 ANY = st.text(st.characters(codec="utf-8"), min_size=1, max_size=1024)
 
-NAMES = ANY.filter(lambda name: not blob_mistake("vhds", name))
+NAMES = ANY.filter(lambda name: not blob_name_problem("vhds", name))
 """Names that a disk can have."""
 
 a_few = settings(max_examples=200, deadline=None)

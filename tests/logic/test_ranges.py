@@ -232,5 +232,5 @@ def test_a_range_takes_a_call_per_4_mib_written_and_per_gib_cleared(change: Chan
 
 
 def test_a_range_is_said_with_its_last_byte() -> None:
-    assert Change(0, 512, clear=False).said == "the bytes 0 to 511"
-    assert Change(1024, 2048, clear=True).said == "the bytes 1024 to 2047"
+    assert Change(0, 512, clear=False).described == "bytes 0-511"
+    assert Change(1024, 2048, clear=True).described == "bytes 1024-2047"

@@ -48,7 +48,7 @@ def test_a_restore_that_wrote_and_did_not_end_well_makes_the_next_run_a_resync()
     run = opened(replace(after, run=RUN), as_sealed(), leased=True).run
     assert run
     assert run.kind is Kind.RESYNC
-    assert "the restore 6f3c1d2e over the disk did not come to its end" in run.reason
+    assert "restore 6f3c1d2e to this disk did not finish" in run.reason
 
 
 def test_a_restore_that_wrote_to_a_disk_never_backed_up_leaves_it_a_first_run() -> None:
@@ -104,7 +104,7 @@ def test_the_point_of_a_restored_disk_says_what_it_was_restored_from() -> None:
     point = as_made(replace(RESTORE, requested=NOON))
     assert (point.time, point.source_snapshot) == (RESTORE.target_snapshot, RESTORE.target_snapshot)
     assert point.kind is Kind.RESTORE
-    assert point.reason == f"restored from the recovery point {BASE} of {DISK}"
+    assert point.reason == f"restored from recovery point {BASE} of {DISK}"
     assert (point.backup_blob, point.backup_snapshot) == (BACKUP_OF_TARGET, BACKUP_SNAPSHOT)
     assert (point.size, point.bytes_written, point.bytes_cleared) == (64 * GIB, 0, 0)
     assert (point.started, point.sealed, point.duration_seconds) == (NOON, LATER, 300)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.azure.answers import then_of
+from shared.azure.answers import remedy_for
 from shared.azure.tables.rows import Kept, from_row, to_row
-from shared.errors import Then
+from shared.errors import Remedy
 from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk
 from shared.model.inspection import Inspection
@@ -73,12 +73,14 @@ def test_the_refusal_says_which_row_and_what_to_do() -> None:
     with pytest.raises(UnknownSchemaError) as refusal:
         from_row(DiskRecord, row)
     said = str(refusal.value)
-    assert said.startswith("the row disk of disks|vhds|os.vhd was written with schema 7, and this release knows 1")
+    assert said.startswith(
+        "the row disk of disks|vhds|os.vhd was written with schema 7, and this release reads schema 1 at most. "
+    )
     assert said.endswith("What to do: deploy the release that wrote it, or a newer one")
 
 
 def test_what_can_not_be_read_passes_with_the_newer_release_and_ends_nothing() -> None:
-    assert then_of(UnknownSchemaError("schema 2")) is Then.COME_BACK
+    assert remedy_for(UnknownSchemaError("schema 2")) is Remedy.RETRY
 
 
 @pytest.mark.parametrize("message", [FINISH, TickMessage(tick=NOON, disks=3)])
@@ -106,5 +108,5 @@ def test_the_refusal_of_a_message_repeats_nothing_secret() -> None:
 
 
 def test_a_mistake_in_a_message_of_this_schema_is_still_told_by_its_field() -> None:
-    with pytest.raises(MessageError, match=r": run: "):
+    with pytest.raises(MessageError, match=r": run is missing"):
         FinishMessage.read(json.dumps({"schema": SCHEMA, "disk": DISK}).encode())

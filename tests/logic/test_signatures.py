@@ -117,5 +117,5 @@ def test_every_version_that_a_client_can_ask_for_can_be_signed_for() -> None:
 @pytest.mark.parametrize("version", ["2018-03-28", "2027-01-01"])
 def test_a_version_that_can_not_be_signed_for_stops_the_start(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORAGE_API_VERSION", version)
-    with pytest.raises(SettingsError, match="- STORAGE_API_VERSION: should be"):
+    with pytest.raises(SettingsError, match="- STORAGE_API_VERSION: must be"):
         load_settings()

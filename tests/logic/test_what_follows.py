@@ -13,11 +13,11 @@ from shared.azure.tables.records import RecordConflictError
 from shared.backup.finish_backup import finish_backup
 from shared.changes.ranges import DisorderedRangesError
 from shared.errors import (
+    BlobChangedError,
     CopyRefusedError,
     DiskError,
     LeaseLostError,
     ListingTimedOutError,
-    NotAsLeftError,
     OtherDiskError,
     SourceGoneError,
     TargetLeasedError,
@@ -79,7 +79,7 @@ TABLE: dict[str, tuple[Exception, Follows]] = {
         NEVER, NEVER, "refused", "failed", NEVER, NEVER, NEVER)),
     "a list in disorder": (DisorderedRangesError("512 after 1024"), Follows(
         "comes back", NEVER, "refused", "failed", "refused", "failed", "failed")),
-    "a blob is not as it was left": (NotAsLeftError("written to"), Follows(
+    "a blob is not as it was left": (BlobChangedError("written to"), Follows(
         "raised", NEVER, "troubled soon", "attempt 2", "troubled soon", "troubled", "attempt 2")),
     "the lease is lost": (LeaseLostError("broken"), Follows(
         "raised", NEVER, "troubled soon", "attempt 2", "troubled soon", "troubled", "attempt 2")),
@@ -220,7 +220,7 @@ async def test_what_follows_for_a_restore_that_has_written_nothing(error: Except
 
 @each("restore")
 async def test_what_follows_for_a_restore_whose_copies_have_begun(error: Exception, follows: str) -> None:
-    kept = Kept(a_restore().begun(Stage.PROMOTING, NOON))
+    kept = Kept(a_restore().at_stage(Stage.PROMOTING, NOON))
     pages = SimpleNamespace(look=failing(error))
     assert await came_of_restore(kept, services(kept, restores=kept, pages=pages)) == follows
 
@@ -268,7 +268,7 @@ async def test_what_follows_for_an_inspection_that_has_looked_at_nothing(error: 
 @each("verify")
 async def test_what_follows_for_a_verify_that_compares(error: Exception, follows: str) -> None:
     asked = Inspection.of("6f3c1d2e", JobKind.VERIFY, Disk.parse(DISK), BASE, NOON)
-    kept = Kept(asked.begun(Stage.COMPARING, NOON))
+    kept = Kept(asked.at_stage(Stage.COMPARING, NOON))
     parts = SimpleNamespace(compared=failing(error))
     assert await came_of_inspection(kept, services(kept, inspections=kept, parts=parts)) == follows
 
@@ -276,7 +276,7 @@ async def test_what_follows_for_a_verify_that_compares(error: Exception, follows
 @each("drill")
 async def test_what_follows_for_a_drill_that_copies(error: Exception, follows: str) -> None:
     asked = Inspection.of("6f3c1d2e", JobKind.DRILL, Disk.parse(DISK), BASE, NOON)
-    kept = Kept(asked.begun(Stage.PROMOTING, NOON))
+    kept = Kept(asked.at_stage(Stage.PROMOTING, NOON))
     pages = SimpleNamespace(look=failing(error))
     of_drill = services(kept, inspections=kept, pages=pages)
     of_drill.settings.container = SimpleNamespace(blob=lambda _: DISK)

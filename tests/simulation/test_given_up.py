@@ -22,7 +22,7 @@ from shared.model.names import (
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
-from shared.model.patience import FEWEST_FAILURES
+from shared.model.retry_policy import MIN_FAILURES
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
 
@@ -152,7 +152,7 @@ async def test_a_job_whose_worker_dies_at_every_step_for_a_day_ends_without_anot
     request = json.dumps({"disk": scene.disk.url, "point": "latest"}).encode()
     await request_job(scene.services, kind, request, "asked")
     [message] = [found for found in scene.world.messages if found.queue.startswith("continue-")]
-    for _ in range(FEWEST_FAILURES):
+    for _ in range(MIN_FAILURES):
         scene.world.messages.clear()
         scene.world.now += timedelta(hours=7)
         await report_poison(scene.services, message.queue, message.body, "given-up")
@@ -160,7 +160,7 @@ async def test_a_job_whose_worker_dies_at_every_step_for_a_day_ends_without_anot
     await scene.pass_time(timedelta(minutes=5))
     rows = [*scene.world.restore_rows(), *(found for found, _ in scene.world.inspections.values())]
     assert [row.state for row in rows] == [Stage.FAILED]
-    assert "every step has gone wrong since" in rows[0].reason
+    assert "every step has failed since" in rows[0].reason
     assert "the step was tried again" not in rows[0].reason
 
 

@@ -20,7 +20,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch.setattr)
-    monkeypatch.setattr("shared.model.patience.PATIENCE", DAY)
+    monkeypatch.setattr("shared.model.retry_policy.GIVE_UP_AFTER", DAY)
 
 
 async def refuse(*_: Any, **__: Any) -> NoReturn:

@@ -107,7 +107,7 @@ async def test_a_blob_s_name_has_1024_characters_of_utf_16(memory: SimulatedClou
     await services.blobs.create(disks.blob(name), PAGE, {})
     for call in (
         services.blobs.create(disks.blob(f"{name}x"), PAGE, {}),
-        services.pages.look(disks.blob(f"{name}x")),
+        services.pages.find(disks.blob(f"{name}x")),
     ):
         with pytest.raises(HttpResponseError) as error:
             await call
