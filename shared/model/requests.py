@@ -11,7 +11,7 @@ from shared.errors import UnreadableError, without_secrets
 from shared.model.disk import Disk
 from shared.model.fields import DiskName, TargetName
 from shared.model.times import normalized_time
-from shared.model.validation_errors import describe_findings, joined
+from shared.model.validation_errors import describe_findings
 
 LATEST = "latest"
 _MAX_REFUSAL = 1000
@@ -111,7 +111,7 @@ def decoded(body: bytes) -> bytes:
 def _refusal(error: ValidationError, request: type[Request]) -> str:
     findings = error.errors(include_input=False, include_context=False)
     if any(found["type"] == "json_invalid" for found in findings):
-        return f"the message is not valid JSON; expected {request.form}"
+        return f"the message is not valid JSON. Expected: {request.form}"
     fields = [field.alias or name for name, field in request.model_fields.items()]
     said = describe_findings(findings, fields)
-    return without_secrets(joined([said, f"expected {request.form}"])[:_MAX_REFUSAL])
+    return without_secrets(f"{said}{'' if said.endswith('?') else '.'} Expected: {request.form}"[:_MAX_REFUSAL])

@@ -129,9 +129,9 @@ def test_a_time_is_as_exact_as_it_is_written(kind: type[Request], written: str, 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        pytest.param({"targt": TARGET}, r'unknown field "targt"; did you mean "target"\? ex', id="a field misspelt"),
-        pytest.param({"Disk": DISK}, r'unknown field "Disk"; did you mean "disk"\? expected {', id="in another case"),
-        pytest.param({"colour": "red"}, 'unknown field "colour"; expected {', id="a field like no other"),
+        pytest.param({"targt": TARGET}, r'unknown field "targt"; did you mean "target"\? Ex', id="a field misspelt"),
+        pytest.param({"Disk": DISK}, r'unknown field "Disk"; did you mean "disk"\? Expected: {', id="in another case"),
+        pytest.param({"colour": "red"}, 'unknown field "colour". Expected: {', id="a field like no other"),
         pytest.param({"overwrite": "yes"}, "overwrite: must be true or false", id="yes"),
         pytest.param({"overwrite": "true"}, "overwrite: must be true or false", id="true as text"),
         pytest.param({"overwrite": 1}, "overwrite: must be true or false", id="one"),
@@ -191,22 +191,22 @@ def test_all_mistakes_are_named_at_once() -> None:
 
 def test_a_misspelled_field_is_not_reported_as_missing_too() -> None:
     said = refusal(body({"Disk": DISK, "point": "latest"}))
-    assert said.startswith('unknown field "Disk"; did you mean "disk"? expected {"disk": URL')
+    assert said.startswith('unknown field "Disk"; did you mean "disk"? Expected: {"disk": URL')
 
 
 @pytest.mark.parametrize("sent", [b"", b" ", BOM, b"{", b"latest", b"{'disk': 1}", b"\xff\xfe\x00"])
 def test_invalid_json_is_refused_with_the_expected_form(sent: bytes) -> None:
     for form in (sent, base64.b64encode(sent)):
-        assert refusal(form).startswith('the message is not valid JSON; expected {"disk": URL')
+        assert refusal(form).startswith('the message is not valid JSON. Expected: {"disk": URL')
 
 
 @pytest.mark.parametrize("request_", [[], [ASKED], "latest", DISK])
 def test_json_that_is_not_an_object_is_refused(request_: object) -> None:
-    assert refusal(body(request_)).startswith("the message must be a JSON object; expected {")
+    assert refusal(body(request_)).startswith("the message must be a JSON object. Expected: {")
 
 
 def test_an_object_with_nothing_in_it_is_refused() -> None:
-    assert refusal(b"{}").startswith("disk is missing; point is missing; ")
+    assert refusal(b"{}").startswith("disk is missing; point is missing. Expected: {")
 
 
 # --- a verify, a drill
@@ -227,7 +227,7 @@ def test_a_point_is_inspected_by_its_exact_time() -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        pytest.param({}, "disk is missing;", id="no disk"),
+        pytest.param({}, "disk is missing.", id="no disk"),
         pytest.param({"disk": "os.vhd"}, "disk: the value must start with https://", id="a disk that is a name"),
         pytest.param({"disk": DISK.replace("vhds", "*")}, "may have * only in the blob's name", id="any container"),
         pytest.param({"disk": DISK, "point": None}, "point: must be a string", id="no point"),
@@ -240,7 +240,7 @@ def test_a_point_is_inspected_by_its_exact_time() -> None:
 def test_an_inspection_request_names_a_disk_and_a_point_and_no_more(asked: dict[str, object], said: str) -> None:
     answer = refusal(body(asked), InspectionRequest)
     assert said in answer
-    assert answer.endswith('; expected {"disk": URL, "point": "latest" or a time (optional)}')
+    assert answer.endswith('. Expected: {"disk": URL, "point": "latest" or a time (optional)}')
 
 
 # --- no secret is repeated
@@ -267,8 +267,8 @@ def test_a_url_with_a_secret_is_refused_and_the_secret_is_not_repeated(field: st
 
 def test_the_value_of_an_unknown_field_is_not_repeated() -> None:
     assert 'unknown field "sas"' in refusal(body({**ASKED, "sas": "?sig=S3CRET"}))
-    assert "unknown field;" in refusal(body({**ASKED, "sig=S3CRET": ""}))
-    assert "unknown field;" in refusal(body({**ASKED, f"{DISK}?sig=S3CRET": ""}))
+    assert "unknown field." in refusal(body({**ASKED, "sig=S3CRET": ""}))
+    assert "unknown field." in refusal(body({**ASKED, f"{DISK}?sig=S3CRET": ""}))
 
 
 @pytest.mark.parametrize("field", ["disk", "point", "target", "overwrite", "allowDamaged"])
