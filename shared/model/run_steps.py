@@ -65,7 +65,7 @@ def _is_as_sealed(record: DiskRecord, blob: BlobState) -> bool:
 def restarted(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
     """Start the open run over with a new plan: what was done under the old one does not count."""
     run = run_of(record)
-    anew = replace(
+    fresh = replace(
         run.after(Effort()).reached(0),
         kind=kind,
         reason=reason,
@@ -75,7 +75,7 @@ def restarted(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
         windows_compared=0,
         compared_etag="",
     )
-    return record.with_run(anew)
+    return record.with_run(fresh)
 
 
 def abandoned(record: DiskRecord, reason: str) -> DiskRecord:

@@ -67,14 +67,14 @@ class Records:
     async def disks(self) -> dict[Disk, bool]:
         """List all disks and patterns on record, and whether each was adopted or is being restored."""
         found: dict[Disk, bool] = {}
-        for told in await self._index.disks():
+        for summary in await self._index.disks():
             with contextlib.suppress(AddressError):  # an invalid row must not stop the other disks
-                found[Disk.parse(told.disk)] = bool(told.adopted or told.restore)
+                found[Disk.parse(summary.disk)] = bool(summary.adopted or summary.restore)
         return found
 
     async def due(self) -> list[DueDisk]:
         """List the disks that ticks have asked for, with the progress of each."""
-        return [told.due for told in await self._index.disks() if told.due]
+        return [summary.due for summary in await self._index.disks() if summary.due]
 
     async def invalidate(self, disk: Disk) -> None:
         """Make the next list of disks read this disk's record, whatever the index says."""
