@@ -67,10 +67,13 @@ async def conclude_differs(services: Services, inspection: Inspection, differs: 
     return Next(inspection.fail(differs, services.now()))
 
 
-async def conclude_lost(services: Services, inspection: Inspection, why: str) -> Next[Inspection]:
+async def conclude_lost(
+    services: Services, inspection: Inspection, why: str, *, lost: bool = False
+) -> Next[Inspection]:
     """End an inspection that has found the recovery point to be gone; what follows its disk is as good as it was."""
-    await _mark_damaged(services, inspection.known_disk, inspection.recovery_point, why)
-    return Next(inspection.fail(why, services.now()))
+    await _mark_damaged(services, inspection.known_disk, inspection.recovery_point, why, lost=lost)
+    reason = why if lost else f"{why}. What to do: use another recovery point"
+    return Next(inspection.fail(reason, services.now()))
 
 
 async def _doubt_later_ones(services: Services, inspection: Inspection, reason: str) -> None:
@@ -90,9 +93,9 @@ async def _doubt_later_ones(services: Services, inspection: Inspection, reason: 
         await open_inspection(services, JobKind.VERIFY, disk, max(doubted), f"after-{inspection.inspection}")
 
 
-async def _mark_damaged(services: Services, disk: Disk, time: str, damage: str) -> None:
+async def _mark_damaged(services: Services, disk: Disk, time: str, damage: str, *, lost: bool = False) -> None:
     if point := await services.records.point(disk, time):
-        await mark_damaged(services, disk, point, damage)
+        await mark_damaged(services, disk, point, damage, lost=lost)
 
 
 async def note_outcome(services: Services, inspection: Inspection) -> None:

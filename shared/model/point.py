@@ -57,6 +57,7 @@ class RecoveryPoint:
         duration_seconds: the time between them.
         state: what is known of it.
         damage: what is wrong with it, where it is damaged.
+        lost: whether it is damaged because its snapshot, or full copy, was deleted; undeleted, it is as good as before.
         verified: when it was last compared with its source snapshot, UTC.
     """
 
@@ -79,6 +80,7 @@ class RecoveryPoint:
     duration_seconds: float
     state: PointState = PointState.SEALED
     damage: Text = ""
+    lost: bool = False
     verified: datetime | None = None
 
     @classmethod
@@ -122,11 +124,15 @@ class RecoveryPoint:
 
     def as_verified(self, now: datetime) -> Self:
         """Note that it was compared whole with its source snapshot, and is equal."""
-        return replace(self, state=PointState.VERIFIED, damage="", verified=now)
+        return replace(self, state=PointState.VERIFIED, damage="", lost=False, verified=now)
 
-    def as_damaged(self, damage: str) -> Self:
+    def as_damaged(self, damage: str, *, lost: bool = False) -> Self:
         """Note what is wrong with it."""
-        return replace(self, state=PointState.DAMAGED, damage=damage)
+        return replace(self, state=PointState.DAMAGED, damage=damage, lost=lost)
+
+    def as_found(self) -> Self:
+        """Note that a lost recovery point has been undeleted."""
+        return replace(self, state=PointState.SEALED, damage="", lost=False)
 
     @property
     def row_key(self) -> str:

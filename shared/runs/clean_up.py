@@ -1,20 +1,16 @@
 """After the seal: the run's lease is ended, and what it has left over is deleted. Repeating it is harmless."""
 
-from dataclasses import replace
-
 from azure.core.exceptions import AzureError
 
 from shared.azure.services import Services
-from shared.errors import SourceGoneError, gone
+from shared.errors import SourceGoneError
 from shared.events import Event, log_event
-from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk
 from shared.model.job import JobKind, Stage
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
-from shared.model.version import BlobVersion
-from shared.points.versions import mark_damaged
+from shared.points.versions import mark_damaged, properties_of
 from shared.runs.failures import record_failure
 
 
@@ -62,20 +58,18 @@ async def mark_missing(services: Services, disk: Disk) -> None:
     for point in points:
         if not point.backup_snapshot or point.backup_blob != backup:
             continue
-        damage = gone(backup.url, point.backup_snapshot)
         if point.backup_snapshot in there:
-            if point.damage == damage:
-                await services.records.mark(disk, replace(point, state=PointState.SEALED, damage=""))
-        elif point.state is not PointState.DAMAGED and await _is_gone(services, backup, point):
-            await mark_damaged(services, disk, point, damage)
+            if point.lost:
+                await services.records.mark(disk, point.as_found())
+        elif point.state is not PointState.DAMAGED:
+            await _mark_if_gone(services, disk, point)
 
 
-async def _is_gone(services: Services, backup: BlobAddress, point: RecoveryPoint) -> bool:
+async def _mark_if_gone(services: Services, disk: Disk, point: RecoveryPoint) -> None:
     try:
-        await services.pages.properties(BlobVersion(backup, point.backup_snapshot))
-    except SourceGoneError:
-        return True
-    return False
+        await properties_of(services, disk, point)
+    except SourceGoneError as error:
+        await mark_damaged(services, disk, point, str(error), lost=True)
 
 
 async def drop_duplicates(services: Services, message: RunMessage, kept: str) -> None:

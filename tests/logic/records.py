@@ -188,6 +188,7 @@ def points() -> st.SearchStrategy[RecoveryPoint]:
         duration_seconds=_durations,
         state=st.sampled_from(PointState),
         damage=_texts,
+        lost=st.booleans(),
         verified=st.none() | _times,
     )
 

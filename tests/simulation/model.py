@@ -292,6 +292,8 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
 
     What was copied whole is left, and so is what has snapshots: they are somebody else's, or recovery points.
     """
+    if restore.state is Stage.REFUSED and "What to do" not in restore.reason:
+        yield f"{restore.restore} is refused without advice: {restore.reason}"
     if not restore.has_ended:
         yield f"{restore.restore} is still {restore.state}: {restore.last_error or restore.reason}"
     if restore.state is Stage.DONE or restore.target_etag or not restore.recovery_point:

@@ -74,7 +74,13 @@ class SimulatedRecords(Records):
         def effect() -> None:
             rows = self._world.points.get(disk.key, {})
             if now := rows.get(point.row_key):
-                then = replace(now, state=point.state, damage=point.damage, verified=point.verified or now.verified)
+                then = replace(
+                    now,
+                    state=point.state,
+                    damage=point.damage,
+                    lost=point.lost,
+                    verified=point.verified or now.verified,
+                )
                 limits.require_row(disk.key, then.row_key, to_row(then))
                 rows[point.row_key] = then
                 model.marked(self._world, page_blob(disk), rows[point.row_key])
