@@ -27,8 +27,8 @@ _ADVICE = {
     "KeyBasedAuthenticationNotPermitted": "take the account out of STORAGE_CONNECTIONS, and give the app's identity its"
     " roles there: the account's keys are off",
     "InvalidAuthenticationInfo": "check that the account is in the tenant of the app's identity",
-    "BlobNotFound": "check the URL in SOURCE_DISKS; if the disk is gone for good, take it out there, or delete its row"
-    " `disk` if a restore made it",
+    "BlobNotFound": "check the URL in SOURCE_DISKS; if the disk is gone for good, take it out there (! before a URL"
+    " leaves it out of a pattern), or delete its row `disk` if a restore made it",
     "ContainerNotFound": "check the container's name in the setting, and that the container exists",
     "CannotVerifyCopySource": "let the account that is copied to read the other one: open its firewall, and check its"
     " key or the app's role there",
