@@ -112,7 +112,9 @@ async def _put_on_record(services: Services, disk: Disk, run: OpenRun, tick: dat
         adopted = record.adopted and not services.settings.covers(disk)
         told = services.disks.notice(disk)
         notice = record.notice if told is None else told
-        return replace(record, run=run, backup_blob=new.backup_blob, adopted=adopted, notice=notice, late_tick=None)
+        # Up to the next seal it says where the backups are: BACKUP_CONTAINER may have changed since the last.
+        backup_blob = (record.base_snapshot and record.backup_blob) or new.backup_blob
+        return replace(record, run=run, backup_blob=backup_blob, adopted=adopted, notice=notice, late_tick=None)
 
     record = await services.records.update(disk, opened)
     if record is None:
