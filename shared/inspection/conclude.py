@@ -13,7 +13,7 @@ from shared.model.inspection import Inspection, built_on
 from shared.model.job import JobKind, Next, Stage
 from shared.model.record import DiskRecord
 from shared.model.version import BlobVersion
-from shared.points.versions import mark_damaged
+from shared.points.versions import mark_damaged, note_damaged
 from shared.runs.begin_anew import distrust
 
 BUILT_ON = "it was built on the recovery point"
@@ -99,9 +99,12 @@ async def _mark_damaged(services: Services, disk: Disk, time: str, damage: str, 
 
 
 async def note_outcome(services: Services, inspection: Inspection) -> None:
-    """Put on the disk's record what came of an inspection; one that was refused has looked at nothing."""
+    """Put on record what came of an inspection, the disk's and its point's; a refused one has looked at nothing."""
+    await note_damaged(services, inspection.known_disk)
     if inspection.state is Stage.REFUSED:
         return
+    if inspection.task is JobKind.DRILL:
+        await _note_drill(services, inspection)
 
     def change(record: DiskRecord) -> DiskRecord:
         told = _verified(record, inspection) if inspection.task is JobKind.VERIFY else _drilled(record, inspection)
@@ -111,6 +114,14 @@ async def note_outcome(services: Services, inspection: Inspection) -> None:
         return replace(told, last_error=why, last_error_at=inspection.ended)
 
     await services.records.update(inspection.known_disk, change)
+
+
+async def _note_drill(services: Services, inspection: Inspection) -> None:
+    disk = inspection.known_disk
+    if point := await services.records.point(disk, inspection.recovery_point):
+        result = f"{inspection.state}: {inspection.reason}"
+        drilled = point.as_drilled(inspection.ended, inspection.duration_seconds, result)
+        await services.records.note_drill(disk, drilled)
 
 
 def _verified(record: DiskRecord, inspection: Inspection) -> DiskRecord:

@@ -13,6 +13,13 @@ from shared.model.texts import Text
 POINT_ROW_PREFIX = "point-"
 
 
+MARKS = frozenset({"state", "damage", "lost", "verified"})
+"""The columns that say what is known of it."""
+
+DRILLS = frozenset({"drilled", "drill_seconds", "drill_result"})
+"""The columns that say what its last drill came to: a drill writes no others, nor does anything else write these."""
+
+
 class PointState(StrEnum):
     """What is known of a recovery point: that it was sealed, that it was compared whole, or that it is damaged."""
 
@@ -59,6 +66,7 @@ class RecoveryPoint:
         damage: what is wrong with it, where it is damaged.
         lost: whether it is damaged because its snapshot, or full copy, was deleted; undeleted, it is as good as before.
         verified: when it was last compared with its source snapshot, UTC.
+        drilled, drill_seconds, drill_result: when a restore of it was last tried, how long it took, and its outcome.
     """
 
     time: str
@@ -82,6 +90,9 @@ class RecoveryPoint:
     damage: Text = ""
     lost: bool = False
     verified: datetime | None = None
+    drilled: datetime | None = None
+    drill_seconds: float = 0.0
+    drill_result: Text = ""
 
     @classmethod
     def of_a_copy(
@@ -133,6 +144,10 @@ class RecoveryPoint:
     def as_found(self) -> Self:
         """Note that a lost recovery point has been undeleted."""
         return replace(self, state=PointState.SEALED, damage="", lost=False)
+
+    def as_drilled(self, ended: datetime | None, seconds: float, result: str) -> Self:
+        """Note the outcome of a drill."""
+        return replace(self, drilled=ended, drill_seconds=seconds, drill_result=result)
 
     @property
     def row_key(self) -> str:

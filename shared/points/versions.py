@@ -1,6 +1,7 @@
 """Where a recovery point is, and what is to be known of it."""
 
 import shlex
+from functools import partial
 
 from shared.azure.services import Services
 from shared.errors import OtherDiskError, SourceGoneError, gone
@@ -99,6 +100,7 @@ async def found_again(services: Services, disk: Disk, point: RecoveryPoint) -> R
     await properties_of(services, disk, point)
     found = point.as_found()
     await services.records.mark(disk, found)
+    await note_damaged(services, disk)
     return found
 
 
@@ -109,3 +111,14 @@ async def mark_damaged(
     if (point.state, point.damage) != (PointState.DAMAGED, damage):
         await services.records.mark(disk, point.as_damaged(damage, lost=lost))
         log_event(Event.POINT_DAMAGED, disk=disk.name, point=point.time, reason=damage)
+
+
+async def note_damaged(services: Services, disk: Disk) -> None:
+    """Put on the disk's record which recovery points are damaged, until it says what their rows say.
+
+    Whoever writes it last looks at the rows once more: so it is right, whoever else marks one at the same time.
+    """
+    told: list[str] | None = None
+    while (times := await services.records.damaged(disk)) != told:
+        await services.records.update(disk, partial(DiskRecord.with_damaged, times=times))
+        told = times

@@ -7,7 +7,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from shared.azure.answers import explain, lacks_role
 from shared.azure.services import Services
-from shared.errors import DiskError, OtherDiskError, TargetLeasedError
+from shared.errors import DiskError, OtherDiskError, SourceGoneError, TargetLeasedError
 from shared.model.addresses import AddressError
 from shared.model.blob import BlobState
 from shared.model.disk import Disk, PageBlobDisk
@@ -21,7 +21,14 @@ from shared.model.restore import RefusedError, Restore
 from shared.model.restore_target import claimed, point_asked_for, require_allowed, without_restore
 from shared.model.run import Mode, OpenRun
 from shared.model.times import canonical_time
-from shared.points.versions import found_again, properties_of, require_own_name, version_of
+from shared.points.versions import (
+    found_again,
+    mark_damaged,
+    note_damaged,
+    properties_of,
+    require_own_name,
+    version_of,
+)
 from shared.restore.copying import copy_metadata
 from shared.restore.end import clean_up_or_leave
 from shared.restore.prove import parts
@@ -77,7 +84,7 @@ async def _find(services: Services, restore: Restore) -> Next[Restore]:
     if on_record and on_record[0].restore:
         return await _wait_for_restore(services, restore, target, on_record[0])
     version = version_of(services, disk, point)
-    found = await properties_of(services, disk, point)
+    found = await _properties_or_mark(services, disk, point)
     if found.size != point.size:
         raise RefusedError(
             f"{version.name} is {found.size} bytes long, and was {point.size} when it was sealed: somebody has changed"
@@ -105,6 +112,20 @@ async def _find(services: Services, restore: Restore) -> Next[Restore]:
         checked=services.now(),
     )
     return Next(known)
+
+
+async def _properties_or_mark(services: Services, disk: Disk, point: RecoveryPoint) -> BlobState:
+    """Look at a recovery point; put it on record if it was deleted.
+
+    Raises:
+        SourceGoneError: it was.
+    """
+    try:
+        return await properties_of(services, disk, point)
+    except SourceGoneError as error:
+        await mark_damaged(services, disk, point, str(error), lost=True)
+        await note_damaged(services, disk)
+        raise
 
 
 async def _point(services: Services, disk: Disk, asked: str) -> RecoveryPoint:

@@ -116,5 +116,5 @@ async def test_a_recovery_point_that_a_list_leaves_out_is_not_called_damaged_unl
         return set()
 
     monkeypatch.setattr(services.snapshots, "times", nothing)
-    await mark_missing(services, disk)
+    assert await mark_missing(services, disk) == [gone]
     assert [point.state for point in await services.records.points(disk)] == [PointState.SEALED, PointState.DAMAGED]

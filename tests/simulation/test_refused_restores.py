@@ -46,6 +46,13 @@ async def refused(scene: Scene, disk: BlobAddress | None = None, **request: Any)
     return restore
 
 
+def damaged_on_record(scene: Scene) -> tuple[int, str]:
+    """Give what the disk's record says of its damaged recovery points: how many, and the newest."""
+    record = scene.world.record(scene.disk)
+    assert record
+    return record.damaged_points, record.damaged_point
+
+
 async def test_a_disk_that_has_no_recovery_point_yet() -> None:
     restore = await refused(Scene())
     assert "there is no recovery point of it yet" in restore.reason
@@ -116,6 +123,7 @@ async def test_a_recovery_point_whose_snapshot_was_deleted() -> None:
         f" {backup.container} --name {backup.blob}"
     ) in restore.reason
     assert "use another recovery point" in restore.reason
+    assert damaged_on_record(scene) == (1, point.time)
 
 
 async def test_a_recovery_point_that_is_on_record_as_deleted_until_it_is_undeleted() -> None:
@@ -127,6 +135,7 @@ async def test_a_recovery_point_that_is_on_record_as_deleted_until_it_is_undelet
     await scene.pass_time(HOUR)
     [lost, _] = scene.world.points_of(scene.disk)
     assert (lost.state, lost.lost) == (PointState.DAMAGED, True)
+    assert damaged_on_record(scene) == (1, point.time)
     for allow in (False, True):
         restore = await refused(scene, point=point.time, allowDamaged=allow)
         assert "az storage blob undelete" in restore.reason
@@ -138,3 +147,4 @@ async def test_a_recovery_point_that_is_on_record_as_deleted_until_it_is_undelet
     [found, _] = scene.world.points_of(scene.disk)
     assert restore.state is Stage.DONE
     assert (found.state, found.lost, found.damage) == (PointState.SEALED, False, "")
+    assert damaged_on_record(scene) == (0, "")
