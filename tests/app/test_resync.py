@@ -87,6 +87,11 @@ async def test_a_backup_blob_that_is_gone_is_made_anew(cloud: Cloud) -> None:
         [point] = await app.back_up(disk)
     assert (point.kind, point.reason) == (Kind.FULL, "the backup blob was missing")
     assert await disk.content_of(point) == disk.expected
+    [lost, _] = await disk.points()
+    table = cloud.tables.get_table_client(BACKUPS_TABLE)
+    unhealthy = table.query_entities("RowKey eq 'disk' and damaged_point ne ''")
+    [row] = [row async for row in unhealthy if row["disk"] == disk.url]
+    assert (row["damaged_points"].value, row["damaged_point"]) == (1, lost.time), "one query tells that they are gone"
 
 
 async def test_after_a_change_of_the_backup_container_the_whole_disk_is_written_to_the_new_one(cloud: Cloud) -> None:
