@@ -1,4 +1,4 @@
-"""Queue `rebuild-catalogue`, which an admin writes to: rebuild a lost record from the backup account."""
+"""Queue `rebuild-catalogue`, for operators: rebuild a lost record from the backup account."""
 
 import azure.functions as func
 

@@ -18,7 +18,7 @@ class SourceDisk(BaseModel):
     """A disk, or with `*` in its blob name the disks, to be backed up; or to be left out of what other entries name.
 
     Attributes:
-        address: the blob; `*` in its name stands for any characters, `/` among them. It is set as `url`.
+        address: the blob, set as `url`; `*` in its name stands for any characters, including `/`.
         mode: how it is backed up.
         excluded: whether it is left out. It is set as `exclude`, or by `!` before the URL.
         exclusions: what other entries leave out of this one; no setting of its own.
@@ -34,7 +34,7 @@ class SourceDisk(BaseModel):
     @field_validator("exclusions", mode="plain")
     @classmethod
     def _is_no_setting(cls, _: object) -> None:
-        raise PydanticKnownError("extra_forbidden")
+        raise ValueError('can\'t be set; give what is left out an entry of its own, with "exclude": true')
 
     @model_validator(mode="after")
     def _has_no_mode_where_excluded(self) -> Self:
@@ -51,16 +51,16 @@ class SourceDisk(BaseModel):
             raise PydanticKnownError("string_type")
         rest = url.partition("://")[2]
         if "*" in rest.partition("/")[0]:
-            raise AddressError("should have * in the blob's name only, not in its account or container")
+            raise AddressError("may have * only in the blob's name, not in its account or container")
         if "://" in rest.partition("?")[0]:
             raise AddressError(
-                "should be one URL: separate several by white space or commas; percent-encode :// in a blob's name"
+                "must be a single URL: separate several with spaces or commas; percent-encode :// in a blob's name"
             )
         return BlobAddress.parse(url)
 
     @property
     def url(self) -> str:
-        """The blob's URL; with `*` in its name for a pattern."""
+        """The blob's URL; for a pattern, with `*` in its name."""
         return self.address.url
 
     @property
@@ -70,7 +70,7 @@ class SourceDisk(BaseModel):
 
     @property
     def disk(self) -> Disk:
-        """The disk that is named; of a pattern, what the record knows it by."""
+        """The disk it names; for a pattern, the name it has on record."""
         return PageBlobDisk(self.address)
 
     @property

@@ -19,6 +19,6 @@ async def conclude_gone(services: Services, inspection: Inspection, error: Sourc
     except SourceGoneError as lost:
         return await conclude_lost(services, inspection, str(lost), lost=True)
     if inspection.task is JobKind.DRILL:
-        return inspection.try_again(str(error), now)
+        return inspection.retry(str(error), now)
     why = f"the source snapshot was deleted meanwhile: {error}. What to do: verify the newest recovery point"
     return Next(inspection.refuse(why, now))

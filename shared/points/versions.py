@@ -4,7 +4,7 @@ import shlex
 from functools import partial
 
 from shared.azure.services import Services
-from shared.errors import OtherDiskError, SourceGoneError, gone
+from shared.errors import OtherDiskError, SourceGoneError, not_found
 from shared.events import Event, log_event
 from shared.model.blob import BlobState
 from shared.model.disk import Disk
@@ -39,7 +39,7 @@ async def own_backup_blob(services: Services, disk: Disk) -> BlobState | None:
     Raises:
         OtherDiskError: it is that of a disk of the same account, container and name on another service.
     """
-    found = await services.pages.look(services.backups.address(disk))
+    found = await services.pages.find(services.backups.address(disk))
     of_disk = found.metadata.get(DISK_METADATA, disk.name) if found else disk.name
     if disk.is_another_than(of_disk):
         raise OtherDiskError(
@@ -83,7 +83,7 @@ def deleted(disk: Disk, point: RecoveryPoint, version: BlobVersion) -> str:
     )
     return (
         f"the recovery point {point.time} of {disk.shown} was deleted outside Tidemark:"
-        f" {gone(blob.url, version.snapshot)}. What to do: undelete it while the soft delete of the account"
+        f" {not_found(blob.url, version.snapshot)}. What to do: undelete it while the soft delete of the account"
         f" {blob.account} still holds it ({undelete}; or Undelete in the portal), then ask again; or use another"
         " recovery point"
     )
