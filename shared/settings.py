@@ -32,7 +32,7 @@ from shared.storage_access import (
     require_lower_case,
 )
 
-_DISK_FIELDS = [field.alias or name for name, field in SourceDisk.model_fields.items()]
+_DISK_FIELDS = [field.alias or name for name, field in SourceDisk.model_fields.items() if not field.exclude]
 
 
 class SettingsError(TidemarkError):
@@ -173,18 +173,18 @@ class Settings(BaseSettings):
         return any(setting.covers(disk) for setting in self.source_disks)
 
     def excludes(self, disk: Disk) -> bool:
-        """Tell whether a disk is left out, whatever names it."""
+        """Tell whether a disk is excluded, whatever names it."""
         return any(setting.excludes(disk) for setting in self.source_disks)
 
     def backs_up(self, disk: Disk, *, adopted: bool) -> bool:
-        """Tell whether a disk is backed up: it is covered, or was restored, and is not left out."""
+        """Tell whether a disk is backed up: it is covered, or was restored, and is not excluded."""
         return self.covers(disk) or (adopted and not self.excludes(disk))
 
     def how_to_leave_out(self, disk: Disk) -> str:
-        """Say how to have a disk not be backed up any more; its backups stay."""
+        """Say how to stop backing a disk up; its backups stay."""
         if any(setting.covers(disk) and not setting.is_pattern for setting in self.source_disks):
-            return "take it out of SOURCE_DISKS"
-        return "add its URL with ! before it to SOURCE_DISKS, which leaves it out"
+            return "remove it from SOURCE_DISKS"
+        return "exclude it: add its URL to SOURCE_DISKS with ! before it"
 
     @property
     def source_services(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the setting SOURCE_DISKS names: a disk, or a pattern of disks; and what it leaves out."""
+"""An entry of the setting SOURCE_DISKS: a disk, or a pattern that matches disks; or what to exclude of them."""
 
 import re
 from typing import Annotated, Self
@@ -11,17 +11,17 @@ from shared.model.disk import Disk, PageBlobDisk
 from shared.model.run import Mode
 
 EXCLUDES = "!"
-"""Before a URL: what it names is left out."""
+"""Before a URL: what it names is excluded."""
 
 
 class SourceDisk(BaseModel):
-    """A disk, or with `*` in its blob name the disks, to be backed up; or to be left out of what other entries name.
+    """A disk to back up, or with `*` in its blob name a pattern of disks; or what to exclude from other entries.
 
     Attributes:
         address: the blob, set as `url`; `*` in its name stands for any characters, including `/`.
         mode: how it is backed up.
-        excluded: whether it is left out. It is set as `exclude`, or by `!` before the URL.
-        exclusions: what other entries leave out of this one; no setting of its own.
+        excluded: whether it is excluded, set as `exclude`, or by `!` before the URL.
+        exclusions: what other entries exclude from this one; not a setting of its own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,12 +34,12 @@ class SourceDisk(BaseModel):
     @field_validator("exclusions", mode="plain")
     @classmethod
     def _is_no_setting(cls, _: object) -> None:
-        raise ValueError('can\'t be set; give what is left out an entry of its own, with "exclude": true')
+        raise ValueError('can\'t be set; give what to exclude an entry of its own, with "exclude": true')
 
     @model_validator(mode="after")
     def _has_no_mode_where_excluded(self) -> Self:
         if self.excluded and "mode" in self.model_fields_set:
-            raise ValueError("should have no mode, since it is left out")
+            raise ValueError("can't have a mode, because it is excluded")
         return self
 
     @field_validator("address", mode="plain")
@@ -75,21 +75,21 @@ class SourceDisk(BaseModel):
 
     @property
     def text(self) -> str:
-        """The entry as it stands in a plain list."""
+        """The entry as written in a plain list."""
         return f"{EXCLUDES if self.excluded else ''}{self.url}"
 
     def covers(self, disk: Disk) -> bool:
-        """Tell whether a disk is the one named, or one that the pattern stands for, unless it is left out."""
+        """Tell whether a disk is the one it names, or one that the pattern matches, and is not excluded."""
         return self.names(disk) and not self.excludes(disk)
 
     def names(self, disk: Disk) -> bool:
-        """Tell whether a disk is the one named, or matches the pattern, be it left out or not."""
+        """Tell whether a disk is the one it names, or matches the pattern, whether or not it is excluded."""
         if not isinstance(disk, PageBlobDisk):
             return False
         return disk.address.parent == self.address.parent and self.matches(disk.address.blob)
 
     def excludes(self, disk: Disk) -> bool:
-        """Tell whether another entry leaves a disk out of this one."""
+        """Tell whether another entry excludes a disk from this one."""
         return any(exclusion.names(disk) for exclusion in self.exclusions)
 
     def matches(self, blob: str) -> bool:
@@ -98,21 +98,21 @@ class SourceDisk(BaseModel):
 
 
 def without_exclusions(entries: tuple[SourceDisk, ...]) -> tuple[SourceDisk, ...]:
-    """Give the disks to back up, each with what other entries leave out of it.
+    """Give the disks to back up, each with what other entries exclude from it.
 
     Raises:
-        ValueError: what is left out is not part of what is named.
+        ValueError: an exclusion is not part of what is named.
     """
     exclusions = tuple(entry for entry in entries if entry.excluded)
     named = tuple(entry for entry in entries if not entry.excluded)
     if exclusions and not named:
-        raise ValueError("should name at least one disk to back up, not only what is left out")
+        raise ValueError("must name at least one disk to back up, not only exclusions")
     for exclusion in exclusions:
         for entry in named:
             if not entry.is_pattern and exclusion.names(entry.disk):
-                raise ValueError(f"{entry.url} is both named and left out, by {exclusion.text}")
+                raise ValueError(f"{entry.url} is both named and excluded, by {exclusion.text}")
         if not any(_overlap(entry, exclusion) for entry in named):
-            raise ValueError(f"{exclusion.text} leaves nothing out: no other entry names it")
+            raise ValueError(f"{exclusion.text} excludes nothing: no other entry names it")
     return tuple(
         entry.model_copy(update={"exclusions": tuple(found for found in exclusions if _overlap(entry, found))})
         for entry in named
@@ -120,7 +120,7 @@ def without_exclusions(entries: tuple[SourceDisk, ...]) -> tuple[SourceDisk, ...
 
 
 def _overlap(entry: SourceDisk, exclusion: SourceDisk) -> bool:
-    """Tell whether an exclusion may leave out anything of an entry; of two patterns, it may within one container."""
+    """Tell whether an exclusion may exclude anything from an entry; of two patterns, it may within one container."""
     if exclusion.is_pattern:
         return exclusion.address.parent == entry.address.parent
     return entry.names(exclusion.disk)

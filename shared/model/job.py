@@ -182,7 +182,7 @@ class Job(WorkInProgress):
         return replace(self, state=stage, reason=reason, checked=now, ended=now, duration_seconds=took)
 
     def refuse(self, reason: str, now: datetime) -> Self:
-        """End what was asked for and can't be done as it is; nothing was done. The reason always says what to do."""
+        """Refuse it: it can't be done as requested, and nothing was done. The reason always says what to do."""
         advised = (
             reason if WHAT_TO_DO in reason else f"{reason}. {WHAT_TO_DO}: correct that, and send the request again"
         )

@@ -17,7 +17,7 @@ MARKS = frozenset({"state", "damage", "lost", "verified"})
 """The columns that say what is known of it."""
 
 DRILLS = frozenset({"drilled", "drill_seconds", "drill_result"})
-"""The columns that say what its last drill came to: a drill writes no others, nor does anything else write these."""
+"""The columns with the outcome of its last drill: a drill writes only these, and nothing else does."""
 
 
 class PointState(StrEnum):
@@ -63,10 +63,10 @@ class RecoveryPoint:
         started, sealed: when the source snapshot and the recovery point were taken, UTC.
         duration_seconds: the time between them.
         state: what is known of it.
-        damage: what is wrong with it, where it is damaged.
-        lost: whether it is damaged because its snapshot, or full copy, was deleted; undeleted, it is as good as before.
+        damage: what is wrong with it, if it is damaged.
+        lost: whether it is damaged because its snapshot, or full copy, was deleted; undeleting it makes it good again.
         verified: when it was last compared with its source snapshot, UTC.
-        drilled, drill_seconds, drill_result: when a restore of it was last tried, how long it took, and its outcome.
+        drilled, drill_seconds, drill_result: when it was last drilled, how long that took, and the outcome.
     """
 
     time: str
@@ -134,19 +134,19 @@ class RecoveryPoint:
         )
 
     def as_verified(self, now: datetime) -> Self:
-        """Note that it was compared whole with its source snapshot, and is equal."""
+        """Record that it is identical to its source snapshot, compared completely."""
         return replace(self, state=PointState.VERIFIED, damage="", lost=False, verified=now)
 
     def as_damaged(self, damage: str, *, lost: bool = False) -> Self:
-        """Note what is wrong with it."""
+        """Record what is wrong with it."""
         return replace(self, state=PointState.DAMAGED, damage=damage, lost=lost)
 
     def as_found(self) -> Self:
-        """Note that a lost recovery point has been undeleted."""
+        """Record that a lost recovery point has been undeleted."""
         return replace(self, state=PointState.SEALED, damage="", lost=False)
 
     def as_drilled(self, ended: datetime | None, seconds: float, result: str) -> Self:
-        """Note the outcome of a drill."""
+        """Record the outcome of a drill."""
         return replace(self, drilled=ended, drill_seconds=seconds, drill_result=result)
 
     @property

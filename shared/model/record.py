@@ -41,7 +41,7 @@ class DiskRecord:
         point_tick: the last tick covered by a recovery point, that is, by one taken at or after it, UTC.
         last_success: when the last recovery point was sealed, UTC.
         last_point: the last recovery point's time.
-        notice, backup_notice: what the account of the disk and that of its backups are set to, where it costs.
+        notice, backup_notice: settings of the disk's and the backups' account that cost.
         damaged_points, damaged_point: how many of its recovery points are damaged, and the newest of them.
         last_verify, last_verify_point, last_verify_result: when a recovery point was last compared with its source
             snapshot, which one, and the result.
@@ -87,7 +87,7 @@ class DiskRecord:
     last_error_at: datetime | None = None
 
     def with_damaged(self, times: Sequence[str]) -> Self:
-        """Say which of its recovery points are damaged, oldest first."""
+        """Record which of its recovery points are damaged, oldest first."""
         return replace(self, damaged_points=len(times), damaged_point=times[-1] if times else "")
 
     def run_of(self, snapshot: str) -> OpenRun | None:

@@ -19,7 +19,7 @@ _AFTER_FULL_COPY = "the last backup was a full copy"
 def opened(
     record: DiskRecord, blob: BlobState | None, *, leased: bool, backup: BlobAddress | None = None
 ) -> DiskRecord:
-    """Open the open run on the backup blob as it was found, or on none; opening it again changes nothing.
+    """Open the requested run on the backup blob as found, or on none; opening it again changes nothing.
 
     An open run whose blob is missing, or has not been under its lease all the time, starts over. This must be recorded
     before the blob is created or leased, or a crash between the two would hide what was found.
@@ -28,7 +28,7 @@ def opened(
         record: the disk's record.
         blob: the state of the backup blob; None if there is none.
         leased: whether the blob is under the run's lease already.
-        backup: where the backup blob is to be now; None where that is as on record.
+        backup: where the backup blob belongs now; None if that is as on record.
     """
     run = run_of(record)
     if not run.opened:
@@ -43,18 +43,18 @@ def opened(
 
 
 def _moved(record: DiskRecord, backup: BlobAddress | None) -> str:
-    """Say that the last recovery point is in another backup container; empty where it is not, or there is none."""
+    """Say that the last recovery point is in another backup container; empty if it is not, or there is none."""
     before = record.backup_blob
     if not (record.base_snapshot and before and backup) or before == backup:
         return ""
     return (
-        f"BACKUP_CONTAINER was changed from {before.parent.url} to {backup.parent.url}: this backup writes the whole"
-        " disk there; the earlier backups stay where they are"
+        f"BACKUP_CONTAINER was changed from {before.parent.url} to {backup.parent.url}: this backup copies the whole"
+        " disk there; earlier backups stay where they are"
     )
 
 
 def _kind_of_run(record: DiskRecord, blob: BlobState | None, moved: str) -> tuple[Kind, str]:
-    """Decide how a run makes its change list, and why it is not incremental.
+    """Decide the kind of a run, and why it is not incremental.
 
     A diff may be applied only to a backup blob that equals the base snapshot. A blob that is missing, that somebody
     else wrote to, or that is older than the record is rewritten completely.

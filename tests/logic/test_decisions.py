@@ -57,7 +57,7 @@ def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
 MOVED_TO = BlobAddress.parse("https://backups.blob.core.windows.net/new/disks/vhds/os.vhd")
 MOVED = (
     "BACKUP_CONTAINER was changed from https://backups.blob.core.windows.net/tidemark to"
-    " https://backups.blob.core.windows.net/new: this backup writes the whole disk there; the earlier backups stay"
+    " https://backups.blob.core.windows.net/new: this backup copies the whole disk there; earlier backups stay"
     " where they are"
 )
 

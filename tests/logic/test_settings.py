@@ -252,8 +252,8 @@ def test_a_restored_disk_is_backed_up_unless_it_is_left_out(load: Load) -> None:
 
 def test_how_to_leave_a_disk_out_depends_on_what_names_it(load: Load) -> None:
     settings = load(SOURCE_DISKS=f"{VHDS}/vm/*.vhd {DISK}")
-    assert settings.how_to_leave_out(PageBlobDisk(in_vhds("os.vhd"))) == "take it out of SOURCE_DISKS"
-    told = "add its URL with ! before it to SOURCE_DISKS, which leaves it out"
+    assert settings.how_to_leave_out(PageBlobDisk(in_vhds("os.vhd"))) == "remove it from SOURCE_DISKS"
+    told = "exclude it: add its URL to SOURCE_DISKS with ! before it"
     assert settings.how_to_leave_out(PageBlobDisk(in_vhds("vm/a.vhd"))) == told
     assert settings.how_to_leave_out(PageBlobDisk(in_vhds("restored"))) == told
 

@@ -118,11 +118,11 @@ def test_a_mistake_in_the_json_of_disks_is_named_with_its_place(mistakes: Mistak
 @pytest.mark.parametrize(
     ("disks", "said"),
     [
-        (f"!{DISK}", "should name at least one disk to back up, not only what is left out"),
-        (f"{VHDS}/*.vhd {DISK} !{DISK}", f"{DISK} is both named and left out, by !{DISK}"),
-        (f"{DISK} !{VHDS}/o*", f"{DISK} is both named and left out, by !{VHDS}/o*"),
-        (f"{VHDS}/*.vhd !{VHDS}/a.img", f"!{VHDS}/a.img leaves nothing out: no other entry names it"),
-        (f"{VHDS}/*.vhd !{VHDS}2/*.vhd", f"!{VHDS}2/*.vhd leaves nothing out: no other entry names it"),
+        (f"!{DISK}", "must name at least one disk to back up, not only exclusions"),
+        (f"{VHDS}/*.vhd {DISK} !{DISK}", f"{DISK} is both named and excluded, by !{DISK}"),
+        (f"{DISK} !{VHDS}/o*", f"{DISK} is both named and excluded, by !{VHDS}/o*"),
+        (f"{VHDS}/*.vhd !{VHDS}/a.img", f"!{VHDS}/a.img excludes nothing: no other entry names it"),
+        (f"{VHDS}/*.vhd !{VHDS}2/*.vhd", f"!{VHDS}2/*.vhd excludes nothing: no other entry names it"),
     ],
 )
 def test_what_is_left_out_must_be_part_of_what_is_named(mistakes: Mistakes, disks: str, said: str) -> None:

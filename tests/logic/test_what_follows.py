@@ -221,7 +221,7 @@ async def test_the_remedies_of_a_restore_that_has_written_nothing(error: Excepti
 @each("restore")
 async def test_the_remedies_of_a_restore_whose_copies_have_begun(error: Exception, follows: str) -> None:
     kept = Kept(a_restore().at_stage(Stage.PROMOTING, NOON))
-    pages = SimpleNamespace(look=failing(error))
+    pages = SimpleNamespace(find=failing(error))
     assert await came_of_restore(kept, services(kept, restores=kept, pages=pages)) == follows
 
 
@@ -277,7 +277,7 @@ async def test_the_remedies_of_a_verify_that_compares(error: Exception, follows:
 async def test_the_remedies_of_a_drill_that_copies(error: Exception, follows: str) -> None:
     asked = Inspection.of("6f3c1d2e", JobKind.DRILL, Disk.parse(DISK), BASE, NOON)
     kept = Kept(asked.at_stage(Stage.PROMOTING, NOON))
-    pages = SimpleNamespace(look=failing(error))
+    pages = SimpleNamespace(find=failing(error))
     of_drill = services(kept, inspections=kept, pages=pages)
     of_drill.settings.container = SimpleNamespace(blob=lambda _: DISK)
     assert await came_of_inspection(kept, of_drill) == follows

@@ -178,11 +178,11 @@ class Records:
                         await self._table.create_entity(entity)
 
     async def mark(self, disk: Disk, point: RecoveryPoint) -> None:
-        """Put on record what is known of a recovery point now; one that is not on record any more is fine."""
+        """Update what is known of a recovery point, if it is still on record."""
         await self._merge(disk, point, MARKS)
 
     async def note_drill(self, disk: Disk, point: RecoveryPoint) -> None:
-        """Put on record what the last drill of a recovery point came to; one that is not on record any more is fine."""
+        """Record the outcome of a recovery point's last drill, if it is still on record."""
         await self._merge(disk, point, DRILLS)
 
     async def _merge(self, disk: Disk, point: RecoveryPoint, columns: Collection[str]) -> None:
@@ -191,7 +191,7 @@ class Records:
             await self._table.update_entity(_keyed(disk, point.row_key, with_schema(changed)), UpdateMode.MERGE)
 
     async def damaged(self, disk: Disk) -> list[str]:
-        """List the times of a disk's recovery points that are damaged, oldest first."""
+        """List the times of a disk's damaged recovery points, oldest first."""
         rows = self._table.query_entities(
             "PartitionKey eq @disk and RowKey ge @first and RowKey lt @last and state eq @damaged",
             parameters={

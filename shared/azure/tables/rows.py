@@ -48,7 +48,7 @@ def _upgraded(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _upgraded_point(row: dict[str, Any]) -> dict[str, Any]:
-    """Give a damaged recovery point whether it was deleted, which an older release said in its text only."""
+    """Tell whether a damaged recovery point was deleted, which an older release said only in its text."""
     return {"lost": row.get("damage", "").endswith(" is gone"), **row} if "damage" in row else row
 
 
