@@ -78,7 +78,9 @@ async def test_after_the_next_tick_every_disk_is_backed_up_and_nothing_is_left_b
     await gone_on.pass_time(6 * HOUR)
     assert world.violations == []
     assert list(ticks.wrong_after_tick(world, tick)) == []
-    assert list(model.wrong_at_rest(world)) == []
+    # What had ended says what the release before wrote: a refusal of it has no advice.
+    ended = tuple(row.restore for row in upgraded(RELEASE_0).world.restore_rows() if row.has_ended)
+    assert [wrong for wrong in model.wrong_at_rest(world) if not wrong.startswith(ended)] == []
     due = model.backed_up(world, gone_on.services.settings)
     assert len(due) > 10
     assert [disk.blob for disk in due if max(point.time for point in world.points_of(disk)) < tick.isoformat()] == []
