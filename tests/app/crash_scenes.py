@@ -282,7 +282,7 @@ async def lease_of(blob: BlobClient) -> str:
 
 
 async def forget(cloud: Cloud, disk: Disk) -> None:
-    """Delete a disk and all that is on record of it, also in the index, which each tick goes through; its backups stay."""
+    """Delete a disk and all that is on record of it, its row of the index too; its backups stay."""
     if await disk.blob.exists():
         await disk.blob.delete_blob(delete_snapshots="include")
     table = cloud.tables.get_table_client(BACKUPS_TABLE)

@@ -86,4 +86,4 @@ def test_functions_that_are_off_by_default_are_found_where_a_schedule_is_set(sit
 def test_a_mistake_in_the_settings_is_named_when_the_deployed_app_starts(site: Site) -> None:
     with pytest.raises(RefusedError) as error:
         site.index({**BY_IDENTITY, "SOURCE_DISKS": "disk.vhd"})
-    assert "SettingsError: the app settings can't be used:\n- SOURCE_DISKS [0.url]: " in str(error.value)
+    assert "SettingsError: the app settings are invalid:\n- SOURCE_DISKS [0.url]: " in str(error.value)

@@ -70,6 +70,7 @@ def test_the_release_holds_what_func_would_upload_byte_for_byte(project: Path) -
     package, _, _ = release(project, "v1.1.0", project / "dist")
     assert package.name == "tidemark-1.1.0.zip"
     with zipfile.ZipFile(package) as archive:
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}, "zlibs differ"
         packed = {name: archive.read(name).decode() for name in archive.namelist()}
     assert (
         packed
