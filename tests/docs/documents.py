@@ -23,6 +23,7 @@ class Block:
     Attributes:
         page: the file that it is in.
         line: the number of its first line, that of the fence.
+        end: the number of its last line.
         language: the first word after the fence.
         options: what follows that word.
         text: what is in it.
@@ -31,6 +32,7 @@ class Block:
 
     page: Path
     line: int
+    end: int
     language: str
     options: str
     text: str
@@ -58,8 +60,8 @@ def blocks(*pages: Path) -> list[Block]:
                 heading = token.content
             if token.type == "fence":
                 language, _, options = token.info.strip().partition(" ")
-                first = (token.map or [0])[0] + 1
-                found.append(Block(page, first, language, options.strip(), token.content, heading))
+                first, end = token.map or (0, 0)
+                found.append(Block(page, first + 1, end, language, options.strip(), token.content, heading))
     return found
 
 
@@ -80,15 +82,6 @@ def links(page: Path) -> list[str]:
     return found
 
 
-@cache
-def section(title: str) -> str:
-    """Give what stands under a heading, of whatever level, on whatever page, up to the next one of its level."""
-    pattern = re.compile(rf"^(#+) {re.escape(title)}$(.*?)(?=^\1 |\Z)", re.DOTALL | re.MULTILINE)
-    found = [match[2] for page in PAGES for match in pattern.finditer(page.read_text(encoding="utf-8"))]
-    assert len(found) == 1, f"{len(found)} sections are called {title}"
-    return found[0]
-
-
 def table_row(first: str) -> str:
     """Give the second cell of the one row, of all tables, that begins with this cell."""
     row = re.compile(rf"^\| {re.escape(first)} \| (.*) \|$", re.MULTILINE)
@@ -97,9 +90,10 @@ def table_row(first: str) -> str:
     return found[0]
 
 
-def words(text: str) -> str:
-    """Give a text without its line ends, to look for a sentence in."""
-    return " ".join(text.split())
+@cache
+def prose() -> str:
+    """Give all pages as one text without line ends, to look for a sentence in."""
+    return " ".join(" ".join(page.read_text(encoding="utf-8").split()) for page in PAGES)
 
 
 def _plain(inline: Token) -> str:

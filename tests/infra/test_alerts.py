@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from shared.events import Event
+from tests.docs.documents import blocks
 from tests.infra.queries import analyse, analysis, texts
-from tests.infra.tree import INFRA, ROOT, parsed, resources
+from tests.infra.tree import INFRA, parsed, resources
 
 EVENT_NAME = re.compile(r'"([a-z]+(?:-[a-z]+)+)"')
 LONGEST_LOOKBACK = timedelta(days=2)
@@ -59,12 +60,12 @@ def test_a_query_stands_on_events_that_are_logged(name: str) -> None:
     assert named <= set(Event)
 
 
-def test_the_queries_of_the_readme_are_understood_and_there_is_one_for_each_alert() -> None:
-    [block] = re.findall(r"```kusto\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    queries = {query.removeprefix("// ").partition(":")[0]: query for query in block.strip().split("\n\n")}
-    assert queries.keys() == texts().keys()
+def test_the_queries_of_the_docs_are_understood_and_there_is_one_for_each_alert() -> None:
+    text = "\n".join(block.text for block in blocks() if block.language == "kusto")
+    queries = {query.removeprefix("// ").partition(":")[0]: query for query in re.split(r"\n{2,}", text.strip())}
+    assert texts().keys() <= queries.keys()
     assert {name: found.errors for name, found in analyse(queries).items() if found.errors} == {}
-    assert set(EVENT_NAME.findall(block)) <= set(Event)
+    assert set(EVENT_NAME.findall(text)) <= set(Event)
 
 
 def test_what_is_overdue_is_within_sight() -> None:

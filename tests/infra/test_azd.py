@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.docs.commands import commands
+from tests.docs.documents import prose
 from tests.infra.bicep_file import read
-from tests.infra.readme import commands, section, with_azd, words
 from tests.infra.tree import INFRA, MAIN, ROOT
 
 SHELL = shutil.which("sh")
@@ -99,8 +100,8 @@ def test_windows_waits_and_shows_the_same() -> None:
     assert script.splitlines()[-1] == "Start-Sleep -Seconds 60"
 
 
-def test_the_readme_says_what_azd_does_not_see() -> None:
-    said = words(section("Deploy"))
+def test_the_docs_say_what_azd_does_not_see() -> None:
+    said = prose()
     # azd skips a deployment whose template and parameters are those of the last one.
     assert "azd provision --no-state" in said
     # The scale controller knows the schedules of the last package, or of the last `syncfunctiontriggers`.
@@ -110,4 +111,5 @@ def test_the_readme_says_what_azd_does_not_see() -> None:
 
 
 def test_the_azure_cli_is_signed_in_before_it_is_used() -> None:
-    assert "az login" in commands(with_azd())
+    typed = [" ".join(command.words) for command in commands()]
+    assert typed.index("az login") < typed.index("azd up")

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.docs.commands import commands
+from tests.docs.documents import prose, table_row
 from tests.infra.bicep_file import read
-from tests.infra.readme import section, step_by_step, with_azd, words
 from tests.infra.tree import INFRA, MAIN, parsed
 
 NETWORK_OF_ONE_OR_TWO = re.compile(r"/3[12]\b")
@@ -42,12 +43,12 @@ def test_instances_are_limited_as_the_platform_allows_it() -> None:
     [("maximumInstances", "--maximum-instance-count"), ("instanceMemory", "--instance-memory")],
 )
 def test_the_app_made_by_hand_is_as_large_as_that_of_the_templates(parameter: str, option: str) -> None:
-    (create,) = [command for command in step_by_step() if command.startswith("az functionapp create ")]
+    (create,) = [" ".join(found.words) for found in commands() if found.arguments[:2] == ("functionapp", "create")]
     assert re.findall(rf"{option} (\d+)", create) == [str(default(parameter))]
 
 
-def test_the_readme_says_how_many_instances_there_are_by_default() -> None:
-    assert re.findall(r"`MAXIMUM_INSTANCES` \((\d+)\)", words(with_azd())) == [str(default("maximumInstances"))]
+def test_the_docs_say_how_many_instances_there_are_by_default() -> None:
+    assert re.findall(r"`MAXIMUM_INSTANCES` \((\d+)\)", prose()) == [str(default("maximumInstances"))]
 
 
 def test_there_is_a_disk_to_back_up() -> None:
@@ -68,7 +69,7 @@ def test_the_operator_is_who_is_named_and_else_who_deploys() -> None:
     # azd gives AZURE_PRINCIPAL_… its own account whatever they are set to, so they can name nobody else.
     assert passed_by_azd()["operatorId"] == "${OPERATOR_ID=${AZURE_PRINCIPAL_ID}}"
     assert passed_by_azd()["operatorType"] == "${OPERATOR_TYPE=${AZURE_PRINCIPAL_TYPE}}"
-    assert "`OPERATOR_ID`" in with_azd()
+    assert "`OPERATOR_ID`" in prose()
 
 
 def test_what_was_deployed_is_told() -> None:
@@ -85,7 +86,7 @@ def test_an_address_is_one_that_a_firewall_of_storage_takes() -> None:
     # It takes no range of one or two addresses:
     # https://learn.microsoft.com/azure/storage/common/storage-network-security-limitations
     assert NETWORK_OF_ONE_OR_TWO.findall(decorators("operatorAddresses")["description"]) == ["/31", "/32"]
-    assert NETWORK_OF_ONE_OR_TWO.findall(words(with_azd())) == ["/31", "/32"]
+    assert NETWORK_OF_ONE_OR_TWO.findall(prose()) == ["/31", "/32"]
     acls = parsed(INFRA / "modules" / "host-storage.bicep")["resources"]["account"]["config"]["properties"]
     (rule,) = [acls["networkAcls"]["ipRules"]["config"]]
     assert rule["value"]["function"]["type"] == "replace"
@@ -96,7 +97,6 @@ def test_an_address_is_one_that_a_firewall_of_storage_takes() -> None:
     }
 
 
-def test_the_readme_does_not_say_that_a_container_is_made_by_whom_has_no_role_for_it() -> None:
-    (row,) = re.findall(r"^\| `BACKUP_CONTAINER` \| (.*) \|$", section("Settings"), re.MULTILINE)
+def test_the_docs_do_not_say_that_a_container_is_made_by_whom_has_no_role_for_it() -> None:
     # A role on a container can't be given before there is one.
-    assert "must exist where the app's role is on the container alone" in row
+    assert "must exist where the app's role is on the container alone" in table_row("`BACKUP_CONTAINER`")

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from shared.model.names import DRILL_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
+from tests.docs.commands import commands
+from tests.docs.documents import blocks, prose
 from tests.infra.bicep_file import Declared, outputs_named, read
 from tests.infra.bicep_words import Kind
-from tests.infra.readme import section, step_by_step, words
 from tests.infra.tree import BICEP_FILES, INFRA, MAIN, resources
 
 # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
@@ -116,10 +117,10 @@ def waited_for(module: Declared) -> set[str]:
 
 def test_step_by_step_gives_the_roles_that_the_templates_give() -> None:
     given: dict[str, set[str]] = {"PRINCIPAL": set(), "OPERATOR": set()}
-    for command in step_by_step():
-        if command.startswith("az role assignment create "):
-            (whom,) = re.findall(r"--assignee-object-id \$(\w+)", command)
-            given[whom] |= set(re.findall(r'--role "([^"]+)"', command))
+    for command in commands():
+        if command.words[:4] == ("az", "role", "assignment", "create"):
+            options = dict(zip(command.words, command.words[1:], strict=False))
+            given[options["--assignee-object-id"].removeprefix("$")].add(options["--role"])
     by_templates: dict[str, set[str]] = {"PRINCIPAL": set(), "OPERATOR": set()}
     for name, (_, roles) in ASSIGNMENTS.items():
         # The role of the logs is given by their template, there too.
@@ -129,22 +130,22 @@ def test_step_by_step_gives_the_roles_that_the_templates_give() -> None:
 
 
 def test_step_by_step_makes_the_queues_of_requests_and_gives_the_role_on_each() -> None:
-    commands = step_by_step()
-    (loop,) = [command for command in commands if re.match(r"for QUEUE in ", command)]
-    assert set(loop.removesuffix("; do").split()[3:]) == {
+    text = "".join(block.text for block in blocks() if block.language == "sh")
+    [queues] = re.findall(r"^for QUEUE in (.*); do$", text, re.MULTILINE)
+    assert set(queues.split()) == {
         DRILL_QUEUE,
         REBUILD_CATALOGUE_QUEUE,
         RESTORE_REQUESTS_QUEUE,
         VERIFY_QUEUE,
     }
-    body = commands[commands.index(loop) + 1 : commands.index("done")]
-    assert [command.split()[1] for command in body] == ["rest", "role"]
-    assert "/queueServices/default/queues/$QUEUE" in body[0]
-    assert body[1].endswith("--scope $HOST_ID/queueServices/default/queues/$QUEUE")
+    body = [found for found in commands() if "queues/$QUEUE" in str(found)]
+    assert [command.arguments[0] for command in body] == ["rest", "role"]
+    assert "/queueServices/default/queues/$QUEUE?" in str(body[0])
+    assert body[1].words[-2:] == ("--scope", "$HOST_ID/queueServices/default/queues/$QUEUE")
 
 
-def test_the_readme_says_who_acts_as_the_app() -> None:
-    (said,) = re.findall(r"[^.]*acts as the app:[^.]*", words(section("Security")))
+def test_the_docs_say_who_acts_as_the_app() -> None:
+    (said,) = re.findall(r"[^.]*acts as the app:[^.]*", prose())
     assert "federated credential" in said
 
 

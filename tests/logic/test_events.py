@@ -11,8 +11,8 @@ from infra.local.local_azure import ROOT
 from shared.events import Event, log_event
 from shared.jobs.stage_events import STAGE_EVENTS
 from shared.model.job import ENDS, JobKind, Stage
+from tests.docs.documents import PAGES
 
-README = (ROOT / "README.md").read_text()
 NODES = [
     node
     for path in [ROOT / "function_app.py", *(ROOT / "shared").rglob("*.py")]
@@ -21,13 +21,14 @@ NODES = [
 
 
 def documented() -> list[tuple[str, str]]:
-    """Read the README's table: each event, with its level."""
-    table = README.partition("| events | level | when |\n")[2].partition("\n\n")[0]
+    """Read the table of the docs: each event, with its level."""
+    text = "\n\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    table = text.partition("| events | level | when |\n")[2].partition("\n\n")[0]
     rows = [row.strip("| ").split(" | ") for row in table.splitlines()[1:]]
     return [(event, row[1]) for row in rows for event in re.findall("`([a-z-]+)`", row[0])]
 
 
-def test_every_event_is_in_the_readme_once_with_its_level() -> None:
+def test_every_event_is_in_the_docs_once_with_its_level() -> None:
     assert sorted(documented()) == sorted((event, logging.getLevelName(event.level).lower()) for event in Event)
 
 
