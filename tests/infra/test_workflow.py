@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests.app.crash_scenes import SCENES
+from tests.conformance.real.command import arguments_of
 from tests.infra.bicep_file import read
 from tests.infra.tree import BICEP_FILES, MAIN, ROOT, parsed
 
@@ -38,7 +39,9 @@ def test_each_action_is_pinned_to_a_commit(name: str) -> None:
 def test_a_job_may_read_the_repository_and_only_the_one_that_signs_in_gets_a_token(name: str) -> None:
     assert workflow(name)["permissions"] == {"contents": "read"}
     given = {job: found["permissions"] for job, found in workflow(name)["jobs"].items() if "permissions" in found}
-    assert given == ({"what-if": {"contents": "read", "id-token": "write"}} if name == "ci" else {})
+    signs_in = {"ci": "what-if", "real-azure": "prove"}
+    allowed = {"contents": "read", "id-token": "write"}
+    assert given == ({signs_in[name]: allowed} if name in signs_in else {})
 
 
 @EACH
@@ -77,9 +80,26 @@ def test_azure_is_asked_with_all_that_the_deployment_requires(what: str) -> None
     assert passed == {name for name, parameter in read(MAIN).of("param").items() if parameter.is_required}
 
 
-def test_only_the_main_branch_signs_in_to_azure() -> None:
-    condition = workflow()["jobs"]["what-if"]["if"]
-    assert "github.ref == 'refs/heads/main'" in condition.split(" && ")
+@pytest.mark.parametrize(("name", "job"), [("ci", "what-if"), ("real-azure", "prove")])
+def test_only_the_main_branch_signs_in_to_azure_and_only_where_the_repository_names_a_subscription(
+    name: str, job: str
+) -> None:
+    conditions = workflow(name)["jobs"][job]["if"].split(" && ")
+    assert "github.ref == 'refs/heads/main'" in conditions
+    assert "vars.AZURE_CLIENT_ID != ''" in conditions
+
+
+def test_the_command_that_proves_takes_what_its_workflow_gives_it() -> None:
+    command = commands("prove", "real-azure").replace("\\\n", " ")
+    [given] = [line for line in command.splitlines() if "infra/local prove" in line]
+    filled = re.sub(r"\$\{\w+:\+(.+?)\}", r"\1", given).replace('"', "").replace("$", "").lower().replace("_", "")
+    options = arguments_of(filled.split("prove", 1)[1].split())
+    assert options.yes
+    assert (options.account, options.backup_account, options.premium_account) == (
+        "account",
+        "backupaccount",
+        "premiumaccount",
+    )
 
 
 def test_an_azd_is_refused_that_would_delete_the_resource_groups_of_the_disks() -> None:
