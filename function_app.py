@@ -1,4 +1,4 @@
-"""The function app: its settings are checked first, then every trigger is registered."""
+"""The function app: check the settings, then register every trigger."""
 
 import logging
 
@@ -25,10 +25,10 @@ from shared.settings import SettingsError, load_settings
 try:
     settings = load_settings()
 except SettingsError as error:
-    # An alert stands on this line: what the host itself says of an app that it can't load, it says in many ways.
+    # An alert relies on this event: the host's own errors about an app it can't load vary.
     print_event(Event.START_FAILED, reason=str(error))
     raise
-# The SDK logs each request and each answer at INFO: a million lines for a large disk.
+# The SDK logs every request and response at INFO: a million lines for a large disk.
 logging.getLogger("azure").setLevel(logging.WARNING)
 
 app = func.FunctionApp()

@@ -1,1 +1,1 @@
-"""The triggers, a blueprint a file, in the order of a backup's life. Each is one call into `shared`."""
+"""The triggers, one blueprint per file. Each makes one call into `shared`."""

@@ -1,4 +1,4 @@
-"""Queue `compare-parts`: compare one part of what is verified or drilled."""
+"""Queue `compare-parts`: compare one part of a verify or a drill."""
 
 import azure.functions as func
 

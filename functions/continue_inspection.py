@@ -15,6 +15,6 @@ continue_inspection_blueprint = func.Blueprint()
     arg_name="message", queue_name=CONTINUE_INSPECTION_QUEUE, connection="AzureWebJobsStorage"
 )
 async def continue_inspection(message: func.QueueMessage) -> None:
-    """Promote, compare or conclude; then come back for the next step."""
+    """Promote, compare or conclude; then enqueue the next step."""
     async with open_services(load_settings()) as services:
         await step(services, InspectionMessage.read(message.get_body()))

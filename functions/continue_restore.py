@@ -15,6 +15,6 @@ continue_restore_blueprint = func.Blueprint()
     arg_name="message", queue_name=CONTINUE_RESTORE_QUEUE, connection="AzureWebJobsStorage"
 )
 async def continue_restore(message: func.QueueMessage) -> None:
-    """Promote, copy back, prove or adopt; then come back for the next step."""
+    """Promote, copy back, verify or adopt; then enqueue the next step."""
     async with open_services(load_settings()) as services:
         await step(services, RestoreMessage.read(message.get_body()))

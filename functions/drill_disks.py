@@ -1,4 +1,4 @@
-"""Timer, where `DRILL_SCHEDULE` is set: a restore drill of every disk."""
+"""Timer, if `DRILL_SCHEDULE` is set: start a drill of every disk."""
 
 import azure.functions as func
 
@@ -12,6 +12,6 @@ drill_disks_blueprint = func.Blueprint()
 
 @drill_disks_blueprint.timer_trigger(arg_name="timer", schedule="%DRILL_SCHEDULE%", use_monitor=True)
 async def drill_disks(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding's name
-    """Open a drill of every disk."""
+    """Start a drill of every disk."""
     async with open_services(load_settings()) as services:
         await inspect_all(services, JobKind.DRILL)

@@ -1,4 +1,4 @@
-"""Queue `drill`, which people write to: open a restore drill, or put on record why not."""
+"""Queue `drill`, for operators: start a drill, or record why not."""
 
 import azure.functions as func
 
@@ -13,6 +13,6 @@ drill_restore_blueprint = func.Blueprint()
 
 @drill_restore_blueprint.queue_trigger(arg_name="message", queue_name=DRILL_QUEUE, connection="AzureWebJobsStorage")
 async def drill_restore(message: func.QueueMessage) -> None:
-    """Read a request for a restore drill and start it."""
+    """Read a drill request and start the drill."""
     async with open_services(load_settings()) as services:
         await request_job(services, JobKind.DRILL, message.get_body(), message.id or "")

@@ -1,4 +1,4 @@
-"""Queue `finish-backup`: look at a run's progress, and seal it when all its batches are done."""
+"""Queue `finish-backup`: check a run's progress, and seal it when all its batches are done."""
 
 import azure.functions as func
 
@@ -15,6 +15,6 @@ finish_backup_blueprint = func.Blueprint()
     arg_name="message", queue_name=FINISH_BACKUP_QUEUE, connection="AzureWebJobsStorage"
 )
 async def finish_backup(message: func.QueueMessage) -> None:
-    """Count what is done; seal the run when all is."""
+    """Check the run's progress, and seal it when all is done."""
     async with open_services(load_settings()) as services:
         await finish(services, FinishMessage.read(message.get_body()))

@@ -1,4 +1,4 @@
-"""Queue `plan-changes`: open a run, and apply what its first turn suffices for."""
+"""Queue `plan-changes`: open a run, and start applying its change list."""
 
 import azure.functions as func
 
@@ -15,6 +15,6 @@ plan_changes_blueprint = func.Blueprint()
     arg_name="message", queue_name=PLAN_CHANGES_QUEUE, connection="AzureWebJobsStorage"
 )
 async def plan_changes(message: func.QueueMessage) -> None:
-    """Get the backup blob ready, and begin with what changed."""
+    """Prepare the backup blob, and start with the first batch."""
     async with open_services(load_settings()) as services:
         await plan(services, PlanMessage.read(message.get_body()))

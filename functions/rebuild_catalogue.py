@@ -1,4 +1,4 @@
-"""Queue `rebuild-catalogue`, which an admin writes to: rebuild a lost record from the backup account."""
+"""Queue `rebuild-catalogue`, for operators: rebuild a lost record from the backup account."""
 
 import azure.functions as func
 
@@ -14,6 +14,6 @@ rebuild_catalogue_blueprint = func.Blueprint()
     arg_name="message", queue_name=REBUILD_CATALOGUE_QUEUE, connection="AzureWebJobsStorage"
 )
 async def rebuild_catalogue(message: func.QueueMessage) -> None:  # noqa: ARG001 - any message will do
-    """Put on record every recovery point that the backup container holds."""
+    """Record every recovery point in the backup container."""
     async with open_services(load_settings()) as services:
         await rebuild(services)

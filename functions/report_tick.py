@@ -1,4 +1,4 @@
-"""Queue `report-tick`: look whether all disks of a tick are backed up, and call the heartbeat then."""
+"""Queue `report-tick`: check whether all disks of a tick are backed up, and if so call the heartbeat."""
 
 import azure.functions as func
 
@@ -13,6 +13,6 @@ report_tick_blueprint = func.Blueprint()
 
 @report_tick_blueprint.queue_trigger(arg_name="message", queue_name=REPORT_TICK_QUEUE, connection="AzureWebJobsStorage")
 async def report_tick(message: func.QueueMessage) -> None:
-    """Say whether every disk has its recovery point."""
+    """Report whether every disk has its recovery point."""
     async with open_services(load_settings()) as services:
         await report(services, TickMessage.read(message.get_body()))

@@ -1,4 +1,4 @@
-"""Queue `restore-requests`, which people write to: open a restore, or put on record why not."""
+"""Queue `restore-requests`, for operators: start a restore, or record why not."""
 
 import azure.functions as func
 
@@ -15,6 +15,6 @@ restore_disk_blueprint = func.Blueprint()
     arg_name="message", queue_name=RESTORE_REQUESTS_QUEUE, connection="AzureWebJobsStorage"
 )
 async def restore_disk(message: func.QueueMessage) -> None:
-    """Read a request for a restore and start it."""
+    """Read a restore request and start the restore."""
     async with open_services(load_settings()) as services:
         await request_job(services, JobKind.RESTORE, message.get_body(), message.id or "")

@@ -1,4 +1,4 @@
-"""Queue `verify`, which people write to: open a verify of a recovery point, or put on record why not."""
+"""Queue `verify`, for operators: start a verify of a recovery point, or record why not."""
 
 import azure.functions as func
 
@@ -13,6 +13,6 @@ verify_point_blueprint = func.Blueprint()
 
 @verify_point_blueprint.queue_trigger(arg_name="message", queue_name=VERIFY_QUEUE, connection="AzureWebJobsStorage")
 async def verify_point(message: func.QueueMessage) -> None:
-    """Read a request to verify a recovery point and start it."""
+    """Read a verify request and start the verify."""
     async with open_services(load_settings()) as services:
         await request_job(services, JobKind.VERIFY, message.get_body(), message.id or "")

@@ -1,4 +1,4 @@
-"""Queues `…-poison`, where the host puts what it has given up: turn it into an error on record, and go on."""
+"""Queues `…-poison`, to which the host moves messages that failed too often: record the error, and recover."""
 
 import azure.functions as func
 
@@ -11,7 +11,7 @@ watch_poison_blueprint = func.Blueprint()
 
 
 def _watch(queue: str) -> None:
-    """Register the function that watches the poison queue of a queue."""
+    """Register the function that watches a queue's poison queue."""
 
     async def watch(message: func.QueueMessage) -> None:
         async with open_services(load_settings()) as services:

@@ -1,10 +1,10 @@
-"""Errors of our own: a sentence that says what was wrong, with which disk, and what to do; and what follows from it."""
+"""Tidemark's own errors: the message says what is wrong, with which disk, and what to do; the class says what next."""
 
 import re
 from enum import Enum, auto
 from typing import ClassVar
 
-# What is kept of a match is the name before the secret; a SAS may itself be percent-encoded, inside a URL.
+# The name before the secret is kept. A SAS may itself be percent-encoded inside a URL.
 _SECRET = re.compile(
     r"""(?ix)
     (
@@ -18,120 +18,120 @@ _SECRET = re.compile(
 )
 
 
-class Then(Enum):
-    """What follows from an error for the job whose step raised it; each job says what that means for it.
+class Remedy(Enum):
+    """What a job does about an error in one of its steps; each kind of job says how.
 
     Attributes:
-        END: it can't be finished: nothing that is tried again mends it.
-        BEGIN_ANEW_OR_END: asked the same way, it is refused again: what has begun is begun anew, the rest ends.
-        BEGIN_ANEW: what was made is not as it was left.
-        LOOK_AGAIN: somebody else was faster: what they have done is to be looked at.
-        COME_BACK: it passes, or may.
-        WAIT_FOR_OWNER: its owner has to mend it, and is told how; no step does anything about it.
+        FAIL: no retry can help.
+        RESTART_OR_FAIL: the same request would be refused again: start over if anything was made, else fail.
+        RESTART: what the job made has changed.
+        REREAD: another invocation was faster.
+        RETRY: the error may pass.
+        WAIT_FOR_OWNER: do nothing: only the owner can fix it, and the message says how.
     """
 
-    END = auto()
-    BEGIN_ANEW_OR_END = auto()
-    BEGIN_ANEW = auto()
-    LOOK_AGAIN = auto()
-    COME_BACK = auto()
+    FAIL = auto()
+    RESTART_OR_FAIL = auto()
+    RESTART = auto()
+    REREAD = auto()
+    RETRY = auto()
     WAIT_FOR_OWNER = auto()
 
 
 class TidemarkError(Exception):
-    """An error of our own. Its message is a sentence, fit for a log: without a secret, and with what to do.
+    """One of Tidemark's own errors. Its message is fit for a log: no secret, and it says what to do.
 
     Attributes:
-        then: what follows for the job whose step raised it.
+        remedy: what the job does about it.
     """
 
-    then: ClassVar[Then] = Then.COME_BACK
+    remedy: ClassVar[Remedy] = Remedy.RETRY
 
 
 class DiskError(TidemarkError):
-    """One disk can't be backed up as it is; the message says why, and what to do."""
+    """A disk can't be backed up as it is; the message says why, and what to do."""
 
-    then = Then.WAIT_FOR_OWNER
+    remedy = Remedy.WAIT_FOR_OWNER
 
 
 class OtherDiskError(DiskError):
-    """What is there under a disk's name is another disk's, of a service of another URL; the message says whose."""
+    """A disk's record or backup blob belongs to a disk of another service; the message says which."""
 
 
 class StepFailedError(TidemarkError):
-    """A step has failed, and its queue delivers its message again: in the place of an error that may tell a secret."""
+    """A step failed and its queue delivers the message again; raised in place of an error that may hold a secret."""
 
 
-class NotAsLeftError(TidemarkError):
-    """A blob is not as it was found or left: what was to be done with it is not done."""
+class BlobChangedError(TidemarkError):
+    """A blob has changed since it was last seen, so nothing was done to it."""
 
-    then = Then.BEGIN_ANEW
+    remedy = Remedy.RESTART
 
 
 class DiffRefusedError(TidemarkError):
-    """The service does not give the diff from the base snapshot: the run must be a resync."""
+    """The service refuses the diff from the base snapshot: the run must be a resync."""
 
-    then = Then.BEGIN_ANEW
+    remedy = Remedy.RESTART
 
 
 class ListingTimedOutError(TidemarkError):
-    """The service gave up on listing page ranges: ask for a smaller window."""
+    """Listing page ranges timed out: ask for a smaller window."""
 
 
 class SourceGoneError(TidemarkError):
-    """What is to be read is gone: a run's source snapshot, and the run can't be finished; or a recovery point."""
+    """What a job reads no longer exists: a source snapshot, or a recovery point."""
 
-    then = Then.END
+    remedy = Remedy.FAIL
 
 
 class SourceUnreachableError(TidemarkError):
-    """The service can't copy from the source by itself: read and write through the function."""
+    """The service can't copy from the source itself: read and write through the function."""
 
 
 class CopyRefusedError(TidemarkError):
-    """The service does not read what Copy Blob is to copy."""
+    """The service can't read the source of a Copy Blob."""
 
-    then = Then.BEGIN_ANEW_OR_END
+    remedy = Remedy.RESTART_OR_FAIL
 
 
 class TargetLeasedError(TidemarkError):
-    """What is to be written over is under somebody else's lease; the message says what to do."""
+    """The blob to overwrite is under somebody else's lease; the message says what to do."""
 
-    then = Then.END
+    remedy = Remedy.FAIL
 
     def __init__(self, url: str, code: str = "") -> None:
-        told = f" ({code})" if code else ""
+        detail = f" ({code})" if code else ""
         super().__init__(
-            f"{url} is under a lease, as a disk that is attached to a VM is{told}. What to do: stop the VM and detach"
-            " the disk, or end the lease; then enqueue the request again"
+            f"{url} is leased{detail}, as a disk attached to a VM is. What to do: stop the VM and detach the disk, or"
+            " break the lease; then send the request again"
         )
 
 
-class LeaseLostError(NotAsLeftError):
-    """A blob is not under the lease of the run or the restore: others may have written to it."""
+class LeaseLostError(BlobChangedError):
+    """A blob is no longer under the lease of the run or restore, so others may have written to it."""
 
 
 class HeartbeatError(TidemarkError):
-    """The heartbeat could not be called; the message does not tell its URL."""
+    """The heartbeat call failed; the message does not contain its URL."""
 
 
-class DiffersError(TidemarkError):
-    """Two versions of what should be one disk do not hold the same; the message says where."""
+class MismatchError(TidemarkError):
+    """Two versions that should be identical are not; the message says where they differ."""
 
-    then = Then.BEGIN_ANEW
+    remedy = Remedy.RESTART
 
 
 class UnreadableError(TidemarkError):
-    """What somebody has written can't be read; the message says what is wrong with it."""
+    """Input from a person can't be read; the message says what is wrong with it."""
 
-    then = Then.END
+    remedy = Remedy.FAIL
 
 
-def gone(url: str, snapshot: str) -> str:
-    """Say that a blob, or a snapshot of it, is gone."""
-    return f"the snapshot {snapshot} of {url} is gone" if snapshot else f"{url} is gone"
+def not_found(url: str, snapshot: str) -> str:
+    """Say that a blob, or a snapshot of it, no longer exists."""
+    return f"snapshot {snapshot} of {url} no longer exists" if snapshot else f"{url} no longer exists"
 
 
 def without_secrets(text: str) -> str:
-    """Blot out whatever looks like a signature, a key or a token."""
+    """Mask whatever looks like a signature, a key or a token."""
     return _SECRET.sub(r"\1***", text)

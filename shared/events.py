@@ -1,4 +1,4 @@
-"""Log events: one JSON object a line, with a stable name and fields. Never a secret."""
+"""Log events: one JSON object per line, with a stable name and fields, and without secrets."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ _logger = logging.getLogger("tidemark")
 
 
 class Event(StrEnum):
-    """The names of the events, and the level of each. Alerts and people's queries stand on them: a name stays as it is.
+    """The names and levels of events. They are a public contract: alerts and users' queries rely on them.
 
     Attributes:
         level: one of logging's levels.
@@ -25,7 +25,7 @@ class Event(StrEnum):
     level: int
 
     def __new__(cls, name: str, level: int = INFO) -> Self:
-        """Make a name that knows its level."""
+        """Make an event with its level."""
         event = str.__new__(cls, name)
         event._value_, event.level = name, level
         return event
@@ -33,7 +33,7 @@ class Event(StrEnum):
     # The app does not start.
     START_FAILED = "start-failed", ERROR
 
-    # A backup, in the order of its life.
+    # A backup, in order.
     BACKUP_DUE = "backup-due"
     SNAPSHOTS_TAKEN = "snapshots-taken"
     SNAPSHOT_DROPPED = "snapshot-dropped", WARNING
@@ -57,7 +57,7 @@ class Event(StrEnum):
     BACKUP_LATE = "backup-late", WARNING
     BACKUP_CAUGHT_UP = "backup-caught-up"
 
-    # A run that does not go straight on.
+    # A run that is interrupted, fails or starts over.
     RUN_PLANNED_AGAIN = "run-planned-again", WARNING
     RUN_RESUMED = "run-resumed", WARNING
     RUN_BEGUN_ANEW = "run-begun-anew", WARNING
@@ -67,7 +67,7 @@ class Event(StrEnum):
     MESSAGE_DROPPED = "message-dropped"
     MESSAGE_POISONED = "message-poisoned", ERROR
 
-    # Steps that have failed; the queue or the next tick tries again.
+    # Failed steps; the queue or the next tick retries them.
     LIST_RECORDS_FAILED = "list-records-failed", ERROR
     LIST_DISKS_FAILED = "list-disks-failed", ERROR
     SNAPSHOT_FAILED = "snapshot-failed", ERROR
@@ -86,7 +86,7 @@ class Event(StrEnum):
     HEARTBEAT_FAILED = "heartbeat-failed", ERROR
     RECORD_FAILED = "record-failed", ERROR
 
-    # A restore: each state that it comes to, and what happens on the way.
+    # A restore: its states, and what happens in between.
     REQUEST_CARRIED = "request-carried", WARNING
     RESTORE_REQUESTED = "restore-requested"
     RESTORE_PROMOTING = "restore-promoting"
@@ -104,7 +104,7 @@ class Event(StrEnum):
     RESTORE_LEFT_OVER = "restore-left-over", WARNING
     RESTORE_DISK_FAILED = "restore-disk-failed", ERROR
 
-    # A verify and a drill: each state that it comes to, and what happens on the way.
+    # A verify and a drill: their states, and what happens in between.
     VERIFY_REQUESTED = "verify-requested"
     VERIFY_COMPARING = "verify-comparing"
     VERIFY_ENDING = "verify-ending"
@@ -127,21 +127,21 @@ class Event(StrEnum):
     POINT_DAMAGED = "point-damaged", ERROR
     SCRATCH_LEFT_OVER = "scratch-left-over", WARNING
 
-    # The catalogue, rebuilt.
+    # Rebuilding the catalogue.
     CATALOGUE_REBUILT = "catalogue-rebuilt"
     BLOB_UNKNOWN = "blob-unknown", WARNING
     REBUILD_CATALOGUE_FAILED = "rebuild-catalogue-failed", ERROR
 
 
 class Stopwatch:
-    """Counts the seconds of a step, for its event."""
+    """Times a step for its event."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Seconds since it was made, to the millisecond."""
+        """Seconds since it was created, to the millisecond."""
         return round(time.monotonic() - self._started, 3)
 
 
@@ -149,21 +149,21 @@ def log_event(event: Event, **fields: object) -> None:
     """Log an event at its level.
 
     Args:
-        event: its name.
-        fields: what else it says; bytes, seconds and UTC times as elsewhere.
+        event: the event.
+        fields: its fields; bytes, seconds and UTC times as elsewhere.
     """
     _logger.log(event.level, "%s", _line(event, fields))
 
 
 def print_event(event: Event, **fields: object) -> None:
-    """Print an event to stderr, for outside of an invocation: the host drops what is logged there, not what is printed.
+    """Print an event to stderr, for use outside an invocation, where the host drops logs but not printed lines.
 
-    It logs that in the category `Host.Function.Console`, as an error where the line says "error" or "fail"
+    The host logs them in the category `Host.Function.Console`, as errors if the line contains "error" or "fail"
     (azure-functions-host: GrpcWorkerChannel.Log, WorkerProcess.ParseErrorMessageAndLog).
 
     Args:
-        event: its name.
-        fields: what else it says.
+        event: the event.
+        fields: its fields.
     """
     sys.stderr.write(f"{_line(event, fields)}\n")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""The app settings, checked whole at start: every mistake is named with its setting and with what it should be."""
+"""The app settings, all checked at start: each mistake is reported with its setting and what it must be."""
 
 import json
 from datetime import timedelta
@@ -16,12 +16,13 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from shared.errors import Then, TidemarkError
+from shared.errors import Remedy, TidemarkError
 from shared.limits import NEWEST_SIGNED, OLDEST_SIGNED, STORAGE_API_VERSION, can_sign
 from shared.model.addresses import ContainerAddress
 from shared.model.blob_names import SPECIAL_CONTAINERS
 from shared.model.disk import Disk, PageBlobDisk
 from shared.model.run import Mode
+from shared.model.validation_errors import plain, unknown_field
 from shared.source_disks import SourceDisk
 from shared.storage_access import (
     HostStorage,
@@ -31,15 +32,17 @@ from shared.storage_access import (
     require_lower_case,
 )
 
+_DISK_FIELDS = [field.alias or name for name, field in SourceDisk.model_fields.items()]
+
 
 class SettingsError(TidemarkError):
-    """App settings that can't be used; the message has a line for each mistake."""
+    """Invalid app settings; the message has a line for each mistake."""
 
-    then = Then.WAIT_FOR_OWNER
+    remedy = Remedy.WAIT_FOR_OWNER
 
 
 class Settings(BaseSettings):
-    """The app settings. Names are those of the outside contract, upper or lower case."""
+    """The app settings, by their public names, in upper or lower case."""
 
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, frozen=True, hide_input_in_errors=True)
 
@@ -66,7 +69,7 @@ class Settings(BaseSettings):
         value = value.strip()
         is_off = not value and info.field_name != "backup_schedule"
         if not is_off and len(value.split()) not in {5, 6}:
-            raise ValueError("should be an NCRONTAB expression of six fields, like 0 0 */12 * * *")
+            raise ValueError("must be an NCRONTAB expression with six fields, such as 0 0 */12 * * *")
         return value
 
     @field_validator("storage_api_version")
@@ -74,7 +77,9 @@ class Settings(BaseSettings):
     def _can_be_asked_and_signed_for(cls, value: str) -> str:
         version = known_version(value)
         if not can_sign(version):
-            raise ValueError(f"should be a version from {OLDEST_SIGNED} to {NEWEST_SIGNED}, like {STORAGE_API_VERSION}")
+            raise ValueError(
+                f"must be a version from {OLDEST_SIGNED} to {NEWEST_SIGNED}, such as {STORAGE_API_VERSION}"
+            )
         return version
 
     @field_validator("heartbeat_url", mode="before")
@@ -89,7 +94,7 @@ class Settings(BaseSettings):
             return value
         disks = _json_array(value) if value.lstrip().startswith("[") else value.replace(",", " ").split()
         if not disks:
-            raise ValueError("should name at least one disk: URLs separated by white space or commas, or a JSON array")
+            raise ValueError("must name at least one disk: URLs separated by spaces or commas, or a JSON array")
         return [{"url": disk} if isinstance(disk, str) else disk for disk in disks]
 
     @field_validator("backup_container", mode="plain")
@@ -99,9 +104,7 @@ class Settings(BaseSettings):
             raise PydanticKnownError("string_type")
         container = ContainerAddress.parse(value.strip())
         if container.container in SPECIAL_CONTAINERS:
-            raise ValueError(
-                f"should be a container of its own, not {container.container}, which is public or takes no /"
-            )
+            raise ValueError(f"can't be {container.container}; use a container of its own for the backups")
         return container
 
     @field_validator("storage_connections", mode="before")
@@ -111,7 +114,7 @@ class Settings(BaseSettings):
             return value
         texts = _json_array(value) if value.strip() else []
         if not all(isinstance(text, str) for text in texts):
-            raise ValueError("should be a JSON array of connection strings")
+            raise ValueError("must be a JSON array of connection strings")
         return [StorageConnection.parse(text) for text in texts]
 
     @field_validator("source_disks")
@@ -122,12 +125,12 @@ class Settings(BaseSettings):
         for disk in disks:
             address = disk.address
             if address.parent == container and not disk.is_pattern:
-                raise ValueError(f"{disk.url} is in BACKUP_CONTAINER: a backup is not backed up")
+                raise ValueError(f"{disk.url} is in BACKUP_CONTAINER, and a backup can't be backed up")
             service = services.setdefault(address.account, address.service_url)
             if service != address.service_url:
                 raise ValueError(
-                    f"{disk.url}: the account {address.account} is named at {service}, too. Accounts of one name"
-                    " would share records and backup blobs: back one of them up by another app"
+                    f"{disk.url}: another URL has the account {address.account} at {service}. Two accounts of the same"
+                    " name would share records and backup blobs; back one of them up with another app"
                 )
         return disks
 
@@ -141,7 +144,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_service(cls, value: str | None) -> str | None:
         if value and not _is_url(value):
-            raise ValueError("should be the URL of the service, like https://ACCOUNT.queue.core.windows.net")
+            raise ValueError("must be the URL of the service, such as https://ACCOUNT.queue.core.windows.net")
         return value
 
     @field_validator("host_connection_string")
@@ -152,8 +155,9 @@ class Settings(BaseSettings):
         )
         if not (value and value.get_secret_value()) and not by_identity:
             raise ValueError(
-                "should be the host storage's connection string; or, by identity, set AzureWebJobsStorage__accountName,"
-                " or AzureWebJobsStorage__queueServiceUri and AzureWebJobsStorage__tableServiceUri"
+                "must be the connection string of the host storage; to use the app's identity instead, set"
+                " AzureWebJobsStorage__accountName, or both AzureWebJobsStorage__queueServiceUri and"
+                " AzureWebJobsStorage__tableServiceUri"
             )
         if value and value.get_secret_value():
             require_connection_string(value.get_secret_value())
@@ -161,36 +165,36 @@ class Settings(BaseSettings):
 
     @property
     def container(self) -> ContainerAddress:
-        """The container of the backup blobs."""
+        """The container that holds the backup blobs."""
         return self.backup_container
 
     def covers(self, disk: Disk) -> bool:
-        """Tell whether a disk is one of those that are to be backed up."""
+        """Tell whether a disk is one of those to back up."""
         return any(setting.covers(disk) for setting in self.source_disks)
 
     @property
     def source_services(self) -> list[str]:
-        """The URLs of the blob services that the disks are in."""
+        """The URLs of the disks' blob services."""
         return sorted({disk.address.service_url for disk in self.source_disks})
 
     def mode_of(self, disk: Disk) -> Mode:
-        """Say how a disk is backed up: a URL of its own goes before a pattern, and of those the first that matches."""
+        """Say how a disk is backed up: by the entry with its own URL, or else by the first pattern that matches."""
         covering = [setting for setting in self.source_disks if setting.covers(disk)]
         covering.sort(key=lambda setting: setting.is_pattern)
         return covering[0].mode if covering else Mode.INCREMENTAL
 
     @property
-    def heartbeat_mistake(self) -> str:
-        """Why the heartbeat can't be called, without its URL; empty where it can be, or there is none.
+    def heartbeat_problem(self) -> str:
+        """Why the heartbeat can't be called, without its URL; empty if it can be, or is not set.
 
-        It stops no backup: a reference to a key vault that does not resolve leaves itself for the URL.
+        It must not stop backups: a key vault reference that does not resolve ends up as the URL.
         """
         if self.heartbeat_url is None or _is_url(self.heartbeat_url.get_secret_value()):
             return ""
-        return "HEARTBEAT_URL is no URL. What to do: set it to one like https://HOST/PATH; or take it out"
+        return "HEARTBEAT_URL is not a URL. What to do: set it to one such as https://HOST/PATH, or remove it"
 
     def other_service(self, disk: Disk) -> str:
-        """Give the URL of the blob service of a page blob's account, where the settings name another than its own."""
+        """Give the blob service URL that the settings have for a page blob's account, if it is another than its own."""
         if not isinstance(disk, PageBlobDisk):
             return ""
         named = [self.container, *(setting.address.parent for setting in self.source_disks)]
@@ -200,7 +204,7 @@ class Settings(BaseSettings):
 
     @property
     def stalled_after(self) -> timedelta:
-        """How long a run may make no progress before its plan is enqueued again."""
+        """How long a run may make no progress before its plan message is enqueued again."""
         return timedelta(seconds=self.run_stalled_after_seconds)
 
     @property
@@ -219,7 +223,7 @@ def load_settings() -> Settings:
     """Read the app settings from the environment.
 
     Raises:
-        SettingsError: with a line for each mistake: the setting, and what it should be.
+        SettingsError: with a line for each mistake: the setting, and what it must be.
     """
     try:
         return Settings()
@@ -227,14 +231,16 @@ def load_settings() -> Settings:
         lines = [
             _line(mistake["loc"], mistake["type"], mistake["msg"]) for mistake in error.errors(include_input=False)
         ]
-        raise SettingsError("the app settings can't be used:\n" + "\n".join(lines)) from None
+        raise SettingsError("the app settings are invalid:\n" + "\n".join(lines)) from None
 
 
 def _line(location: tuple[int | str, ...], kind: str, message: str) -> str:
     field, *inner = (str(part) for part in location)
     alias = Settings.model_fields[field].validation_alias if field in Settings.model_fields else field
     name = str(alias) if alias else field.upper()
-    said = "is missing" if kind == "missing" and not inner else message.removeprefix("Value error, ")
+    said = plain(kind, message)
+    if kind == "extra_forbidden":
+        said = unknown_field(inner.pop(), _DISK_FIELDS)
     where = f" [{'.'.join(inner)}]" if inner else ""
     return f"- {name}{where}: {said}"
 
@@ -251,7 +257,7 @@ def _json_array(text: str) -> list[Any]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise ValueError(f"should be a JSON array, but is no JSON: {error.args[0].split(':')[0]}") from None
+        raise ValueError(f"must be a JSON array, but is not valid JSON: {error.args[0].split(':')[0]}") from None
     if not isinstance(value, list):
-        raise ValueError("should be a JSON array")  # noqa: TRY004 - pydantic reports ValueErrors
+        raise ValueError("must be a JSON array")  # noqa: TRY004 - pydantic reports ValueErrors
     return value

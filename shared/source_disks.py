@@ -1,4 +1,4 @@
-"""What the setting SOURCE_DISKS names: a disk, or a pattern of disks."""
+"""An entry of the setting SOURCE_DISKS: a disk, or a pattern that matches disks."""
 
 import re
 from typing import Annotated
@@ -12,10 +12,10 @@ from shared.model.run import Mode
 
 
 class SourceDisk(BaseModel):
-    """A disk, or with `*` in its blob name the disks, to be backed up.
+    """A disk to back up, or with `*` in its blob name a pattern of disks.
 
     Attributes:
-        address: the blob; `*` in its name stands for any characters, `/` among them. It is set as `url`.
+        address: the blob, set as `url`; `*` in its name stands for any characters, including `/`.
         mode: how it is backed up.
     """
 
@@ -33,16 +33,16 @@ class SourceDisk(BaseModel):
             raise PydanticKnownError("string_type")
         rest = url.partition("://")[2]
         if "*" in rest.partition("/")[0]:
-            raise AddressError("should have * in the blob's name only, not in its account or container")
+            raise AddressError("may have * only in the blob's name, not in its account or container")
         if "://" in rest.partition("?")[0]:
             raise AddressError(
-                "should be one URL: separate several by white space or commas; percent-encode :// in a blob's name"
+                "must be a single URL: separate several with spaces or commas; percent-encode :// in a blob's name"
             )
         return BlobAddress.parse(url)
 
     @property
     def url(self) -> str:
-        """The blob's URL; with `*` in its name for a pattern."""
+        """The blob's URL; for a pattern, with `*` in its name."""
         return self.address.url
 
     @property
@@ -52,11 +52,11 @@ class SourceDisk(BaseModel):
 
     @property
     def disk(self) -> Disk:
-        """The disk that is named; of a pattern, what the record knows it by."""
+        """The disk it names; for a pattern, the name it has on record."""
         return PageBlobDisk(self.address)
 
     def covers(self, disk: Disk) -> bool:
-        """Tell whether a disk is the one that is named, or one of those that the pattern stands for."""
+        """Tell whether a disk is the one it names, or one that the pattern matches."""
         if not isinstance(disk, PageBlobDisk):
             return False
         return disk.address.parent == self.address.parent and self.matches(disk.address.blob)

@@ -1,4 +1,4 @@
-"""How storage is reached, as the settings say it: accounts by key, the app's own storage, the service's version."""
+"""How the settings say storage is reached: accounts by key, the app's own storage, the service version."""
 
 from typing import Self
 
@@ -33,15 +33,15 @@ class StorageConnection(BaseModel):
         fields = _fields(text)
         if not fields.get("accountname") or not fields.get("accountkey"):
             raise ValueError(
-                "should be a connection string with AccountName and AccountKey; "
-                "for an account without a key, leave it out: it is then reached with the app's identity"
+                "must be a connection string with AccountName and AccountKey;"
+                " leave out accounts that the app reaches with its identity"
             )
         require_lower_case(fields["accountname"])
         return cls(account=fields["accountname"], key=SecretStr(fields["accountkey"]))
 
 
 class HostStorage(BaseModel):
-    """The function app's own storage, where the queues and the table live: a connection string, or two service URLs."""
+    """The function app's own storage, which holds the queues and tables: a connection string, or two service URLs."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,49 +52,49 @@ class HostStorage(BaseModel):
 
 
 def known_version(text: str) -> str:
-    """Read a storage service version; the default where there is none.
+    """Read a storage service version; the default if there is none.
 
     Raises:
-        ValueError: the installed SDK refuses to ask for it.
+        ValueError: the installed SDK does not support it.
     """
     version = text.strip() or STORAGE_API_VERSION
-    url, nobody = "https://account.blob.core.windows.net", AzureNamedKeyCredential("account", "")  # nothing is asked
+    url, nobody = "https://account.blob.core.windows.net", AzureNamedKeyCredential("account", "")  # no request is made
     try:
         BlobServiceClient(url, nobody, api_version=version).close()
         QueueServiceClient(url, nobody, api_version=version).close()
     except ValueError as error:
         newest = str(error).split()[-1]
         raise ValueError(
-            f"should be a storage service version that the installed SDK knows, like {STORAGE_API_VERSION}, {newest} at"
-            " most; or leave it out"
+            f"must be a storage service version that the installed SDK supports, such as {STORAGE_API_VERSION}"
+            f" (the newest is {newest}); or remove the setting"
         ) from None
     return version
 
 
 def require_connection_string(text: str) -> None:
-    """See to it that the SDK can read a connection string, and that its account can be one.
+    """Require a connection string that the SDK can read, with a valid account name.
 
     Raises:
-        ValueError: it can't; the message does not show it.
+        ValueError: it is not one; the message does not show it.
     """
     try:
         QueueServiceClient.from_connection_string(text).close()
     except ValueError:
-        raise ValueError("should be a connection string with AccountName and AccountKey") from None
+        raise ValueError("must be a connection string with AccountName and AccountKey") from None
     require_lower_case(_fields(text).get("accountname", ""))
 
 
 def require_lower_case(account: str) -> None:
-    """See to it that an account's name can be one, and is the one in the account's URLs.
+    """Require an account's name as its URLs have it.
 
     Raises:
-        ValueError: it has capitals.
+        ValueError: it has uppercase letters.
     """
     if account != account.lower():
-        raise ValueError("should have the account's name in lower case, as every storage account is named")
+        raise ValueError("must have the account name in lower case, as all storage account names are")
 
 
 def _fields(text: str) -> dict[str, str]:
-    """Read the fields of a connection string, their names in lower case."""
+    """Read the fields of a connection string, with their names in lower case."""
     parts = (part.partition("=") for part in text.split(";"))
     return {name.strip().lower(): value.strip() for name, _, value in parts}

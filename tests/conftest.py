@@ -1,12 +1,13 @@
 """What holds for all tests: they share the machine's cores, so none may fail for being slow."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from infra.local.azurite import Azurite
+from infra.local.identity_azure import IdentityAzure, run_identity_azure
 from infra.local.local_azure import LocalAzure, run_local_azure
 from tests.accounts import BEHIND_A_GATEWAY, OF_THE_HOST
 
@@ -26,6 +27,21 @@ async def azure() -> AsyncIterator[LocalAzure]:
 
 
 @pytest.fixture(scope="session")
+async def identity_azure() -> AsyncIterator[IdentityAzure]:
+    """A local Azure with keys off: its tests are of one group, so that one process alone starts it."""
+    async with run_identity_azure() as running:
+        yield running
+
+
+@pytest.fixture
+def _roles_as_at_first(identity_azure: IdentityAzure) -> Iterator[None]:
+    given = list(identity_azure.authorizer.roles.given)
+    identity_azure.authorizer.refused.clear()
+    yield
+    identity_azure.authorizer.roles.given[:] = given
+
+
+@pytest.fixture(scope="session")
 def azurite(azure: LocalAzure) -> Azurite:
     """The storage behind it, where tests of a gateway or of the host have accounts of their own."""
     return azure.azurite
@@ -33,7 +49,10 @@ def azurite(azure: LocalAzure) -> Azurite:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out of the measured coverage what runs the app in other processes."""
+    """Keep tests together that share what is slow to start; cover none that runs the app in other processes."""
+    for item in items:
+        if "identity_azure" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("identity"))
     if not config.pluginmanager.hasplugin("pytest_cov"):
         return
     for item in items:

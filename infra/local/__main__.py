@@ -317,7 +317,7 @@ def test(arguments: Sequence[str]) -> int:
 def at_once() -> Command:
     """Give pytest's options to run tests at once, three a core: most of them wait most of their time."""
     workers = min(3 * (os.cpu_count() or 1), MOST_WORKERS)
-    return ("-n", str(workers), "--dist", "worksteal")
+    return ("-n", str(workers), "--dist", "loadgroup")
 
 
 def become(module: str, arguments: Sequence[str]) -> int:

@@ -1,1 +1,1 @@
-"""Access to Azure, a thin layer: the seam that the simulation replaces."""
+"""Access to Azure: a thin layer, and the seam that the simulation replaces."""

@@ -1,4 +1,4 @@
-"""What the service answers that is no success: what it says, what to do about it, and what follows."""
+"""Error responses of the services: what they mean, what the operator can do, and what the job does about them."""
 
 from http import HTTPStatus
 
@@ -12,28 +12,29 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from shared.errors import Then, TidemarkError, without_secrets
+from shared.errors import Remedy, TidemarkError, without_secrets
 
-# REST: Blob service error codes. All mean that a diff from the base snapshot is not to be had.
+# REST: Blob service error codes. All mean that the diff from the base snapshot can't be had.
 _REFUSED_DIFF_CODES = frozenset({"BlobOverwritten", "BlobGenerationMismatch"})
 _REFUSED_DIFF_PREFIX = "PreviousSnapshot"
 _LEASE_CODES = frozenset(
     {"LeaseIdMissing", "LeaseIdMismatchWithBlobOperation", "LeaseLost", "LeaseNotPresentWithBlobOperation"}
 )
-_WAIT_FOR_THE_NEXT_TICK = "nothing: premium storage allows one snapshot in 10 minutes; the next tick tries again"
+_WAIT_FOR_THE_NEXT_TICK = "nothing; premium storage allows one snapshot every 10 minutes, and the next tick retries"
 _ADVICE = {
-    "AuthenticationFailed": "check the account's key in STORAGE_CONNECTIONS, or that the app's identity is set up",
-    "AuthorizationFailure": "open the account's firewall to the function app, or allow the way it signs in",
-    "KeyBasedAuthenticationNotPermitted": "take the account out of STORAGE_CONNECTIONS, and give the app's identity its"
-    " roles there: the account's keys are off",
-    "InvalidAuthenticationInfo": "check that the account is in the tenant of the app's identity",
-    "BlobNotFound": "check the URL in SOURCE_DISKS; if the disk is gone for good, take it out there, or delete its row"
-    " `disk` if a restore made it",
-    "ContainerNotFound": "check the container's name in the setting, and that the container exists",
-    "CannotVerifyCopySource": "let the account that is copied to read the other one: open its firewall, and check its"
-    " key or the app's role there",
-    "SnapshotsPresent": "restore to a new disk: premium storage does not copy over a disk that has snapshots",
-    "ResourceNotFound": "check the URL in SOURCE_DISKS, and that the app may read it",
+    "AuthenticationFailed": "check the account key in STORAGE_CONNECTIONS, or that the app's identity is set up",
+    "AuthorizationFailure": "allow the function app through the account's firewall, and allow the way it signs in (key"
+    " or identity)",
+    "KeyBasedAuthenticationNotPermitted": "key access is disabled on the account: remove it from STORAGE_CONNECTIONS,"
+    " and assign the app's identity its roles there",
+    "InvalidAuthenticationInfo": "check that the account is in the same tenant as the app's identity",
+    "BlobNotFound": "check the URL in SOURCE_DISKS; if the disk was deleted for good, remove it there, or delete its"
+    " row `disk` if a restore made it",
+    "ContainerNotFound": "check the container name in the setting, and that the container exists",
+    "CannotVerifyCopySource": "let the destination account read the source account: open the source's firewall, and"
+    " check its key or the app's role there",
+    "SnapshotsPresent": "restore to a new disk: premium storage can't copy over a disk that has snapshots",
+    "ResourceNotFound": "check the URL in SOURCE_DISKS, and that the app can read it",
     "SnapshotCountExceeded": "delete old snapshots of the disk: premium storage allows 100",
     "SnapshotOperationRateExceeded": _WAIT_FOR_THE_NEXT_TICK,
     "SnaphotOperationRateExceeded": _WAIT_FOR_THE_NEXT_TICK,  # as older documents spell it
@@ -43,8 +44,8 @@ _ADVICE = {
 _ROLE_CODES = frozenset({"AuthorizationPermissionMismatch", "InsufficientAccountPermissions"})
 _READER_METHODS = frozenset({"GET", "HEAD", "DELETE"})
 _NO_IDENTITY = (
-    "nothing, if it passes; else turn the function app's managed identity on; where it is user-assigned,"
-    " AzureWebJobsStorage__clientId should be its client id"
+    "nothing, if it passes; otherwise enable the function app's managed identity, and if that is user-assigned, set"
+    " AzureWebJobsStorage__clientId to its client ID"
 )
 
 _PASSING_STATUSES = frozenset(
@@ -55,10 +56,10 @@ _PASSING_STATUSES = frozenset(
 
 _GIVEN_UP = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.GATEWAY_TIMEOUT})
 
-# The source's URL is refused by the other two, where it is over 2 KiB long.
+# The last two refuse a source URL of more than 2 KiB.
 _SOURCE_CODES = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue", "OutOfRangeInput"})
-# What the answer to a copy says of its source, in headers; an older service says it in the body alone, which the SDK
-# reads into `additional_info`. azcopy goes by both (ste/xferRetryHelper.go), the SDK's own retries by these codes.
+# The source's error, in headers of the response to a copy; older services have it only in the body, which the SDK reads
+# into `additional_info`. azcopy uses both (ste/xferRetryHelper.go), the SDK's own retries use these codes.
 _SOURCE_STATUS, _SOURCE_CODE = "x-ms-copy-source-status-code", "x-ms-copy-source-error-code"
 _STATUS_OF_SOURCE_CODE = {
     "ServerBusy": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -74,13 +75,13 @@ _MENDABLE_CODES = frozenset(
 
 
 def error_code(error: AzureError) -> str:
-    """Give the service's code for an error, like `BlobNotFound`; empty where it gave none."""
+    """Give the service's code for an error, such as `BlobNotFound`; empty if it gave none."""
     code = getattr(error, "error_code", None)
     return str(getattr(code, "value", code) or "")
 
 
 def refuses_diff(error: HttpResponseError) -> bool:
-    """Tell whether an answer means that the diff is not to be had (REST: Get Page Ranges; 501 where it isn't built)."""
+    """Tell whether the service refuses the diff (REST: Get Page Ranges; 501 where it is not implemented)."""
     code = error_code(error)
     return (
         code in _REFUSED_DIFF_CODES
@@ -89,8 +90,8 @@ def refuses_diff(error: HttpResponseError) -> bool:
     )
 
 
-def is_passing(error: AzureError) -> bool:
-    """Tell whether an error is one that goes away by itself: a busy service, a time-out, a connection that was cut."""
+def is_transient(error: AzureError) -> bool:
+    """Tell whether an error is transient: a busy service, a timeout, a dropped connection."""
     if isinstance(error, ServiceRequestError | ServiceResponseError | IncompleteReadError):
         return True
     return _status(error) in _PASSING_STATUSES
@@ -101,29 +102,29 @@ def is_busy(error: AzureError) -> bool:
     return _status(error) in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
 
 
-def gave_up(error: AzureError) -> bool:
-    """Tell whether the service gave up on a request that it has got: 500 OperationTimedOut, or a connection cut.
+def is_timeout(error: AzureError) -> bool:
+    """Tell whether a request timed out after the service received it: 500 OperationTimedOut, or a dropped connection.
 
-    What takes too long may succeed in parts (REST: Get Page Ranges).
+    A request that takes too long may succeed in parts (REST: Get Page Ranges).
     """
     if isinstance(error, ServiceRequestError):
-        # As azure-core tells of a connection that is cut, too; one that can't be made says nothing of the request.
+        # azure-core raises it for a dropped connection too; one that can't be made says nothing about the request.
         cause = error.inner_exception
         return isinstance(cause, aiohttp.ClientError) and not isinstance(cause, aiohttp.ClientConnectorError)
     return isinstance(error, ServiceResponseError | IncompleteReadError) or _status(error) in _GIVEN_UP
 
 
 def refuses_source(error: AzureError) -> bool:
-    """Tell whether a copy was refused for its source, which is not just busy (REST: CannotVerifyCopySource).
+    """Tell whether a copy was refused because of its source, and not just because that is busy.
 
-    The documentation has 500 for it. So whether it passes is seen by asking again for a while; the service may say so
-    of a source that is throttled, too.
+    REST: CannotVerifyCopySource, documented with status 500. The service may also return it for a throttled source, so
+    only retrying for a while shows whether it passes.
     """
     return (error_code(error) in _SOURCE_CODES or any(_source(error))) and not is_busy(error)
 
 
-def is_lasting(error: AzureError) -> bool:
-    """Tell whether an error stays as long as the request does: a 4xx that no waiting, role or firewall mends."""
+def is_permanent(error: AzureError) -> bool:
+    """Tell whether an error is permanent: a 4xx that no waiting, role or firewall rule can fix."""
     status = _status(error)
     return (
         HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
@@ -133,13 +134,13 @@ def is_lasting(error: AzureError) -> bool:
 
 
 def _status(error: AzureError) -> int:
-    """Give the status that an error is judged by: its copy's source's where the answer says it, else the answer's."""
+    """Give the status to judge an error by: that of the copy's source if the response has it, else its own."""
     status, code = _source(error)
     return _STATUS_OF_SOURCE_CODE.get(code) or status or getattr(error, "status_code", None) or 0
 
 
 def _source(error: AzureError) -> tuple[int, str]:
-    """Give what an answer says of a copy's source, status and error code; 0 and empty where it says nothing."""
+    """Give the status and error code of a copy's source from a response; 0 and empty if it has none."""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     body = getattr(error, "additional_info", None) or {}
     status = str(headers.get(_SOURCE_STATUS) or body.get("copysourcestatuscode") or "")
@@ -149,24 +150,24 @@ def _source(error: AzureError) -> tuple[int, str]:
 
 
 def lacks_role(error: AzureError) -> bool:
-    """Tell whether a request was refused since the app's identity has no role for it there."""
+    """Tell whether a request was refused because the app's identity lacks a role."""
     return error_code(error) in _ROLE_CODES
 
 
 def is_lease_error(error: HttpResponseError) -> bool:
-    """Tell whether a write was refused for its lease id (REST: Lease Blob)."""
+    """Tell whether a write was refused because of its lease id (REST: Lease Blob)."""
     return error_code(error) in _LEASE_CODES
 
 
-def then_of(error: BaseException) -> Then:
-    """Say what follows from an error for the job whose step raised it; what nobody has foreseen is tried again."""
+def remedy_for(error: BaseException) -> Remedy:
+    """Say what a job does about an error in one of its steps; an unexpected one is retried."""
     if isinstance(error, TidemarkError):
-        return error.then
-    return Then.BEGIN_ANEW_OR_END if isinstance(error, AzureError) and is_lasting(error) else Then.COME_BACK
+        return error.remedy
+    return Remedy.RESTART_OR_FAIL if isinstance(error, AzureError) and is_permanent(error) else Remedy.RETRY
 
 
 def explain(error: BaseException) -> str:
-    """Say in a line what went wrong and, where it is known, what to do."""
+    """Say in one line what went wrong and, if it is known, what to do."""
     if not isinstance(error, AzureError):
         said = str(error) if isinstance(error, TidemarkError) else f"{type(error).__name__}: {error}"
         return without_secrets(" ".join(said.split()))
@@ -175,7 +176,7 @@ def explain(error: BaseException) -> str:
     said = next(iter(str(error.message).splitlines()), "")
     what = f"{code or type(error).__name__}{f' ({status})' if status else ''}: {said}"
     if source := _source_said(error):
-        what = f"{what.rstrip('.')}; the source answered {source}"
+        what = f"{what.rstrip('.')}; the source responded {source}"
     advice = _role_advice(error) if lacks_role(error) else _ADVICE.get(code)
     if not code and isinstance(error, ClientAuthenticationError):
         advice = _NO_IDENTITY
@@ -183,7 +184,7 @@ def explain(error: BaseException) -> str:
 
 
 def _source_said(error: AzureError) -> str:
-    """Say what a copy's source answered; empty where that is not told."""
+    """Say what a copy's source responded; empty if that is unknown."""
     status, code = _source(error)
     return f"{code} ({status})" if code and status else code or str(status or "")
 
@@ -193,13 +194,16 @@ def _role_advice(error: AzureError) -> str:
     request = getattr(getattr(error, "response", None), "request", None)
     url, _, query = str(getattr(request, "url", "")).partition("?")
     if "comp=userdelegationkey" in query:
-        return f"give the app's identity the role Storage Blob Delegator on the storage account {url.rstrip('/')}"
+        return f"assign the app's identity the role Storage Blob Delegator on the storage account {url.rstrip('/')}"
     for service in ("Queue", "Table"):
         if f".{service.lower()}." in url:
             return (
-                f"give the app's identity the role Storage {service} Data Contributor on the storage account of {url}"
+                f"assign the app's identity the role Storage {service} Data Contributor on the storage account of {url}"
             )
-    role = "Storage Blob Data Contributor"
+    where, writer = f"on the container of {url or 'the blob'}", "Storage Blob Data Contributor"
     if getattr(request, "method", "GET") in _READER_METHODS or "comp=snapshot" in query:
-        role = f"Tidemark disk reader (infra/roles/disk-reader.json) where disks are, or {role} where backups are"
-    return f"give the app's identity the role {role}, on the container of {url or 'the blob'}"
+        return (
+            f"assign the app's identity a role {where}: Tidemark disk reader (infra/roles/disk-reader.json) if it holds"
+            f" disks, {writer} if it holds backups"
+        )
+    return f"assign the app's identity the role {writer} {where}"

@@ -17,7 +17,7 @@ from shared.azure.app_identity import AppIdentity
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.settings import Settings
 
-# The SDK's default sleeps 18, 24 and 42 s; and each of these counts caps the others. Ours sleeps about 2, 3, 5 and 9 s.
+# The SDK's default sleeps 18, 24 and 42 s, and each of these counts caps the others. This sleeps about 2, 3, 5 and 9 s.
 _RETRIES = 4
 _RETRY: dict[str, Any] = {
     "initial_backoff": 1,
@@ -29,18 +29,17 @@ _RETRY: dict[str, Any] = {
     "retry_read": _RETRIES,
 }
 _TIMEOUTS: dict[str, Any] = {"connection_timeout": 20, "read_timeout": 60}
-# A range is at most 4 MiB long; azure-core's default are 4 KiB at a time.
+# A range is up to 4 MiB long; azure-core's default block size is 4 KiB.
 _READ_AT_ONCE_BYTES = 1024 * 1024
-# Of what is paced the SDK only makes requests again whose connection broke: the pace is to know of each refusal.
+# For paced requests the SDK retries only broken connections: the pace must see every refusal.
 PACED: dict[str, Any] = {"retry_status": 0}
-# Reads of pages and clears are not made again unseen, whatever happens to them: a clear on which the service gives up
-# may also end in a connection that is cut.
+# The SDK never retries page reads and clears: a clear that times out may also end in a dropped connection.
 NOT_RETRIED: dict[str, Any] = {"retry_total": 0}
 RETRY_ONCE: dict[str, Any] = {"retry_total": 1, "retry_status": 1, "retry_connect": 1, "retry_read": 1}
 
 
 class Connections:
-    """Makes clients, and closes them at the end. An account that no connection string names is reached by identity."""
+    """Makes clients and closes them at the end. Accounts without a connection string are reached by identity."""
 
     def __init__(self, settings: Settings, stack: contextlib.AsyncExitStack) -> None:
         self._settings = settings
@@ -48,16 +47,16 @@ class Connections:
         self._keys = {connection.account: connection.key for connection in settings.storage_connections}
         self._blob_services: dict[str, BlobServiceClient] = {}
         self._http: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] | None = None
-        # One for all accounts, as the setting of the host's storage names it.
+        # One for all accounts: the one that the host storage's setting names.
         self._identity = AppIdentity(settings.host_storage.client_id)
 
     def account_key(self, account: str) -> str | None:
-        """Give an account's shared key, where a connection string names the account."""
+        """Give an account's shared key, if a connection string has it."""
         key = self._keys.get(account)
         return key.get_secret_value() if key else None
 
     async def blob_service(self, service_url: str, account: str) -> BlobServiceClient:
-        """Give the client of an account's blob service, at this URL."""
+        """Give the client of an account's blob service at this URL."""
         if service_url not in self._blob_services:
             key = self.account_key(account)
             client = BlobServiceClient(
@@ -92,7 +91,7 @@ class Connections:
         return await self._stack.enter_async_context(client)
 
     async def table_service(self) -> TableServiceClient:
-        """Give the client of the host storage's tables. Its own retry policy and API version serve."""
+        """Give the client of the host storage's tables. Its default retry policy and API version will do."""
         host, options = self._settings.host_storage, {**_TIMEOUTS, **_environment()}
         if host.connection_string:
             client = TableServiceClient.from_connection_string(host.connection_string.get_secret_value(), **options)
@@ -115,10 +114,10 @@ class Connections:
 
 
 def _environment() -> dict[str, Any]:
-    """Have the environment looked at where it names a proxy, and only then.
+    """Use the environment only if it names a proxy.
 
-    Else aiohttp looks for a proxy and a .netrc at each request, in threads: 0.5 ms of CPU more, and a password for the
-    host in a .netrc is sent in the place of a signature.
+    Otherwise aiohttp looks for a proxy and a .netrc on each request, in threads: that costs 0.5 ms of CPU, and a
+    password for the host in a .netrc would replace the signature.
     """
     return {"use_env_settings": bool(getproxies())}
 

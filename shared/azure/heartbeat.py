@@ -1,4 +1,4 @@
-"""The heartbeat: a URL of somebody else's who raises an alarm when it is not called any more."""
+"""The heartbeat: the URL of an external monitor that raises an alarm when the calls stop."""
 
 from http import HTTPStatus
 
@@ -11,10 +11,10 @@ from shared.errors import HeartbeatError
 
 
 class Heartbeat:
-    """Access to the heartbeat, if there is one. Its URL is a secret: whoever knows it can call it."""
+    """Access to the heartbeat, if there is one. Its URL is a secret: anyone who knows it can call it."""
 
     def __init__(self, connections: Connections, url: SecretStr | None) -> None:
-        """Take the URL; None where there is none that can be called."""
+        """Take the URL; None if there is none that can be called."""
         self._connections = connections
         self._url = url
 
@@ -22,7 +22,7 @@ class Heartbeat:
         """Call the URL (GET), if there is one.
 
         Raises:
-            HeartbeatError: it does not answer, or with an error; the message does not tell the URL.
+            HeartbeatError: there was no response, or an error; the message does not contain the URL.
         """
         if self._url is None:
             return
@@ -30,7 +30,7 @@ class Heartbeat:
         try:
             answer = await http.send_request(HttpRequest("GET", self._url.get_secret_value()))
         except (AzureError, ValueError) as error:
-            # Such an error may repeat the URL.
-            raise HeartbeatError(f"HEARTBEAT_URL does not answer: {type(error).__name__}") from None
+            # The error may contain the URL.
+            raise HeartbeatError(f"HEARTBEAT_URL did not respond: {type(error).__name__}") from None
         if not HTTPStatus.OK <= answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
-            raise HeartbeatError(f"HEARTBEAT_URL answers {answer.status_code}")
+            raise HeartbeatError(f"HEARTBEAT_URL responded with HTTP status {answer.status_code}")

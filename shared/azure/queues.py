@@ -1,4 +1,4 @@
-"""The queues between the steps of a run or a restore, and those that people write to."""
+"""The queues between the steps of runs and jobs, and those that people write to."""
 
 import contextlib
 from collections.abc import Mapping
@@ -42,12 +42,15 @@ QUEUE_OF: Mapping[type[Message], str] = {
 }
 
 QUEUES = (*QUEUE_OF.values(), RESTORE_REQUESTS_QUEUE, REBUILD_CATALOGUE_QUEUE, VERIFY_QUEUE, DRILL_QUEUE)
-"""All queues: those of the steps, and those that people write to."""
+"""All queues: those between steps, and those that people write to."""
+
+MAX_DELIVERIES = 5
+"""How often the Functions host delivers a message that fails: `maxDequeueCount` in `host.json`."""
 
 POISON_SUFFIX = "-poison"
-"""Where the Functions host puts what a queue has given up: a queue of this name."""
+"""The suffix of the queue to which the Functions host moves a message that failed too often."""
 
-# A run that waits out a long outage must find its messages again; the default is 7 days. -1 is for ever.
+# A run that waits out a long outage must find its messages again; the default is 7 days, and -1 means forever.
 _TIME_TO_LIVE = -1
 
 
@@ -64,12 +67,12 @@ class Queues:
                 await queue.create_queue()
 
     async def send(self, message: Message, delay: timedelta = timedelta()) -> None:
-        """Enqueue a message, to be seen after `delay` (REST: Put Message). `host.json` has no encoding: plain JSON."""
+        """Enqueue a message, visible after `delay` (REST: Put Message), as plain JSON: `host.json` sets no encoding."""
         queue = self._queues[QUEUE_OF[type(message)]]
         await queue.send_message(
             message.body, visibility_timeout=int(delay.total_seconds()), time_to_live=_TIME_TO_LIVE
         )
 
     async def is_any_waiting(self, kind: type[Message]) -> bool:
-        """Tell whether a message of a kind waits to be received (REST: Peek Messages); one that is delayed does not."""
+        """Tell whether a message of a kind is visible and waiting (REST: Peek Messages); delayed ones don't count."""
         return bool(await self._queues[QUEUE_OF[kind]].peek_messages(max_messages=1))

@@ -1,4 +1,4 @@
-"""All that the workflows have of Azure, in one bundle: what a simulation replaces."""
+"""All of Azure that the workflows use, in one bundle: what the simulation replaces."""
 
 import asyncio
 import contextlib
@@ -35,18 +35,18 @@ class Services:
     Attributes:
         settings: the app settings.
         disks: the disks and their source snapshots.
-        pages: what is read of disks and backups.
-        blobs: what is written of backup blobs and restored disks.
-        leases: the leases that they are under.
-        copies: what the service copies whole.
+        pages: reads disks and backups.
+        blobs: writes backup blobs and restored disks.
+        leases: the leases on them.
+        copies: copies whole blobs on the server.
         snapshots: the snapshots of backup blobs.
-        backups: the backup container, and where in it a disk's backups are.
-        records: the record.
+        backups: the backup container, and where it holds a disk's backups.
+        records: the records of disks.
         restores: the rows of restores.
         inspections: the rows of inspections.
         parts: the rows of their parts.
         queues: the queues.
-        heartbeat: who is told when all went well.
+        heartbeat: called when all disks are backed up.
         now: the clock, UTC.
         sleep: waits for a while.
     """
@@ -75,7 +75,7 @@ class Services:
 
 @contextlib.asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Open the services for one invocation: of them the process keeps the identity's tokens, and nothing else."""
+    """Open the services for one invocation: only the identity's tokens outlive it."""
     async with open_connections(settings) as connections:
         queues = await connections.queue_service()
         tables = await connections.table_service()
@@ -95,7 +95,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             inspections=JobRows(table, index, Inspection, INSPECTION_KINDS),
             parts=Parts(tables.get_table_client(PARTS_TABLE)),
             queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),
-            heartbeat=Heartbeat(connections, None if settings.heartbeat_mistake else settings.heartbeat_url),
+            heartbeat=Heartbeat(connections, None if settings.heartbeat_problem else settings.heartbeat_url),
             now=lambda: datetime.now(UTC),
             sleep=lambda duration: asyncio.sleep(duration.total_seconds()),
         )

@@ -1,7 +1,7 @@
-"""Shared access signatures that read one blob or snapshot, by key or by user delegation key, for a service version.
+"""Shared access signatures that read one blob or snapshot, by account key or user delegation key.
 
-The SDK's `generate_blob_sas` signs for the newest version that it knows, whatever version its clients ask for. What is
-signed differs between versions: a signature is only good in the form of the version that it names.
+The SDK's `generate_blob_sas` always signs for the newest service version it knows, whatever version its clients use.
+The string-to-sign differs between versions, so a signature must have the form of the version it names.
 """
 
 import base64
@@ -18,7 +18,7 @@ from shared.model.addresses import BlobAddress
 
 _RESOURCE, _SNAPSHOT = "resource", "snapshot"
 
-# The lines of a string-to-sign, by their query parameters, and the version that each came with; "" for all of them.
+# The lines of a string-to-sign, by query parameter, and the version that introduced each; "" for all versions.
 _HEAD = (("sp", ""), ("st", ""), ("se", ""), (_RESOURCE, ""))
 _TAIL = tuple((name, "") for name in ("rscc", "rscd", "rsce", "rscl", "rsct"))
 _SIGNED = (*((name, "") for name in ("sip", "spr", "sv", "sr", _SNAPSHOT)), ("ses", "2020-12-06"))
@@ -39,12 +39,12 @@ _BY_DELEGATION = (
 
 
 class Signed(NamedTuple):
-    """What a signature is for.
+    """What a signature grants.
 
     Attributes:
         blob: the blob.
         snapshot: the snapshot of it; empty for the blob itself.
-        start, expiry: from when to when it serves, UTC.
+        start, expiry: its validity, UTC.
         version: the service version whose form it has.
     """
 
@@ -56,12 +56,12 @@ class Signed(NamedTuple):
 
 
 def sign_by_key(signed: Signed, key: str) -> str:
-    """Sign the reading of a blob or snapshot with its account's key; give the query, without `snapshot`."""
+    """Sign read access to a blob or snapshot with the account key; give the query, without `snapshot`."""
     return _query(signed, {}, _BY_KEY, key)
 
 
 def sign_by_delegation(signed: Signed, key: UserDelegationKey) -> str:
-    """Sign the reading of a blob or snapshot with a user delegation key; give the query, without `snapshot`."""
+    """Sign read access to a blob or snapshot with a user delegation key; give the query, without `snapshot`."""
     about = {
         "skoid": key.signed_oid,
         "sktid": key.signed_tid,

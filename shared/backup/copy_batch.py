@@ -12,14 +12,22 @@ from typing import NamedTuple
 
 from azure.core.exceptions import AzureError
 
-from shared.azure.answers import is_passing
+from shared.azure.answers import is_transient
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.changes.pace import blob_seconds
 from shared.changes.ranges import Change, Window, writes
-from shared.errors import DiffRefusedError, NotAsLeftError, SourceGoneError, Then, TidemarkError
+from shared.errors import BlobChangedError, DiffRefusedError, Remedy, SourceGoneError, TidemarkError
 from shared.events import Event, Stopwatch, log_event
-from shared.model.batches import Applied, ComeTo, given_back, handed_on, moved_on, still_mine, taken_up
+from shared.model.batches import (
+    Applied,
+    BatchProgress,
+    batch_ended,
+    batch_progressed,
+    batch_returned,
+    batch_started,
+    run_if_current,
+)
 from shared.model.messages import BatchMessage, PlanMessage, RunMessage
 from shared.model.record import DiskRecord
 from shared.model.run import Kind, OpenRun
@@ -45,7 +53,7 @@ BUSY_AGAIN_AFTER = timedelta(minutes=1)
 class _TakenOverError(TidemarkError):
     """Another batch goes on with the run: this one was taken for dead, or the run is over or begun anew."""
 
-    then = Then.LOOK_AGAIN
+    remedy = Remedy.REREAD
 
 
 class Taken(NamedTuple):
@@ -82,7 +90,7 @@ async def copy_batch(services: Services, message: RunMessage, *, number: int | N
 
     Raises:
         AzureError: an error that does not pass.
-        LeaseLostError, NotAsLeftError: the backup blob is not under the run's lease, or gone, though the run is open.
+        LeaseLostError, BlobChangedError: the backup blob is not under the run's lease, or gone, though the run is open.
     """
     taken = await _take_up(services, message, number)
     if taken is None:
@@ -96,7 +104,7 @@ async def copy_batch(services: Services, message: RunMessage, *, number: int | N
         await give_up(services, message, error)
     except DiffRefusedError as error:
         await begin_anew(services, message, Kind.RESYNC, str(error))
-    except NotAsLeftError:
+    except BlobChangedError:
         if await batch.give_back():
             if number is not None:  # it has its backup blob from a plan, which gets it ready again
                 await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
@@ -114,7 +122,7 @@ async def _take_up(services: Services, message: RunMessage, number: int | None) 
 
     def change(record: DiskRecord) -> DiskRecord:
         taken.clear()
-        then = taken_up(record, message.run, message.plan, number, now)
+        then = batch_started(record, message.run, message.plan, number, now)
         if then.run and then is not record:
             taken.append(Taken(then, then.run))
         return then
@@ -148,7 +156,7 @@ class _Batch:
         try:
             await self._apply()
         except AzureError as error:
-            if not is_passing(error):
+            if not is_transient(error):
                 raise
             await record_failure(self._services, self._message.disk, Event.COPY_RANGES_FAILED, error, self._message.run)
             return BUSY_AGAIN_AFTER
@@ -162,7 +170,7 @@ class _Batch:
             next_batch = BatchMessage(disk=disk, run=of_run, plan=plan, number=run.next_batch)
             await self._services.queues.send(next_batch, delay)
         with contextlib.suppress(AzureError, RecordConflictError):  # the next batch takes over, whatever is on record
-            await self._services.records.update(self._message.disk, lambda record: handed_on(record, self._run))
+            await self._services.records.update(self._message.disk, lambda record: batch_ended(record, self._run))
         log_event(
             Event.BATCH_DONE,
             **self._message.about,
@@ -178,7 +186,7 @@ class _Batch:
         """Have the batch's own message go on with it when it comes again; tell whether it was still under way."""
         try:
             await self._save()
-            await self._services.records.update(self._message.disk, lambda record: given_back(record, self._run))
+            await self._services.records.update(self._message.disk, lambda record: batch_returned(record, self._run))
         except _TakenOverError:
             return False
         except (AzureError, RecordConflictError):
@@ -260,14 +268,14 @@ class _Batch:
         Raises:
             _TakenOverError: it is not under way any more.
         """
-        come_to = ComeTo(self._applied.position, self._applied.done, round(self._pace.rate, 3))
+        progress = BatchProgress(self._applied.position, self._applied.done, round(self._pace.rate, 3))
         now = self._services.now()
 
         def change(record: DiskRecord) -> DiskRecord:
-            return moved_on(record, self._run, come_to, now)
+            return batch_progressed(record, self._run, progress, now)
 
         record = await self._services.records.update(self._message.disk, change)
-        run = still_mine(record, self._run) if record else None
+        run = run_if_current(record, self._run) if record else None
         if run is None:
             raise _TakenOverError
         return run

@@ -12,8 +12,8 @@ from shared.azure.services import Services
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
-from shared.model.failed_runs import is_hopeless
-from shared.model.fitness import unfit
+from shared.model.failed_runs import should_abandon
+from shared.model.fitness import backup_problem
 from shared.model.messages import FinishMessage
 from shared.model.record import DiskRecord
 from shared.model.restore_target import is_blank
@@ -62,11 +62,11 @@ async def find_disks(services: Services) -> FoundDisks:
     listed = await _listed(services)
     on_record = await _on_record(services)
     known = on_record or {}
-    unlisted = [setting for setting in services.settings.source_disks if setting not in listed]
+    index_entry = [setting for setting in services.settings.source_disks if setting not in listed]
     named = {disk for disks in listed.values() for disk in disks}
     restored = {disk for disk, has_restore in known.items() if has_restore}
     # What can't be listed just now may still be snapshotted.
-    unseen = {disk for disk in known.keys() - named if any(setting.covers(disk) for setting in unlisted)}
+    unseen = {disk for disk in known.keys() - named if any(setting.covers(disk) for setting in index_entry)}
     gone = _gone(listed, known.keys() - restored)
     looked_at = sorted(named | restored | unseen | gone.keys())
     records = await for_each(services, looked_at, services.records.get, Event.SNAPSHOT_FAILED)
@@ -94,7 +94,7 @@ async def _unfit(services: Services, disks: Sequence[Disk], found: Mapping[Disk,
     """Find the disks that can't be backed up as they are, and put on record why: before any snapshot is taken."""
 
     async def look(disk: Disk) -> None:
-        if why := unfit(disk, services.settings.container, services.settings.mode_of(disk)):
+        if why := backup_problem(disk, services.settings.container, services.settings.mode_of(disk)):
             what_to_do = "What to do: give it another name, or take it out of SOURCE_DISKS."
             raise DiskError(f"{disk.shown} can't be backed up: {why}. {what_to_do}")
         record = found[disk]
@@ -119,14 +119,16 @@ async def _without_hopeless_runs(
     async def end(disk: Disk) -> DiskRecord | None:
         record = found[disk]
         if record and record.run:
-            said = "; ".join(filter(None, (record.run.failed, record.last_error if record.run.error_at else "")))
+            said = ". Last error: ".join(
+                filter(None, (record.run.failed, record.last_error if record.run.error_at else ""))
+            )
             why = DiskError(f"it was tried {record.run.tries + 1} times: {said}")
             await give_up(services, FinishMessage(disk=disk, run=record.run.snapshot), why)
         now = await services.records.get(disk)
         return now[0] if now else None
 
     now = services.now()
-    hopeless = [disk for disk, record in found.items() if record and record.run and is_hopeless(record, now)]
+    hopeless = [disk for disk, record in found.items() if record and record.run and should_abandon(record, now)]
     return await for_each(services, hopeless, end, Event.GIVE_UP_FAILED)
 
 
@@ -143,7 +145,7 @@ async def _look_again(services: Services, disks: Iterable[Disk]) -> None:
     """Mend the list of what is on record, where a record was made or deleted by hand; a later tick may do so too."""
     with contextlib.suppress(AzureError):
         for disk in disks:
-            await services.records.look_again(disk)
+            await services.records.invalidate(disk)
 
 
 async def _listed(services: Services) -> dict[SourceDisk, list[Disk]]:

@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError
 
-from shared.azure.answers import then_of
+from shared.azure.answers import remedy_for
 from shared.azure.services import Services
 from shared.backup.seal import is_current, seal, seal_copy
-from shared.errors import DiffersError, NotAsLeftError, SourceGoneError, Then, TidemarkError
+from shared.errors import BlobChangedError, MismatchError, Remedy, SourceGoneError, TidemarkError
 from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
-from shared.model.batches import enqueued_again, is_run_stalled
+from shared.model.batches import is_run_stalled, requeued
 from shared.model.job import JobKind
 from shared.model.messages import FinishMessage, PlanMessage
-from shared.model.patience import LONGEST_CHECK_DELAY
 from shared.model.record import DiskRecord, run_of
+from shared.model.retry_policy import MAX_CHECK_DELAY
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.run_steps import next_check
 from shared.runs.begin_anew import resync
@@ -27,10 +27,10 @@ from shared.runs.full_copies import look_at_full_copy, looked_at
 from shared.runs.give_up import give_up
 from shared.runs.open_run import catch_up
 
-_LEFT_TO_THE_QUEUE = frozenset({Then.BEGIN_ANEW, Then.WAIT_FOR_OWNER})
+_LEFT_TO_THE_QUEUE = frozenset({Remedy.RESTART, Remedy.WAIT_FOR_OWNER})
 """What this step knows no way on from: its queue tries five times, then a tick does."""
 
-_IN_VAIN = frozenset({Then.END, Then.BEGIN_ANEW_OR_END, Then.WAIT_FOR_OWNER})
+_IN_VAIN = frozenset({Remedy.FAIL, Remedy.RESTART_OR_FAIL, Remedy.WAIT_FOR_OWNER})
 """What would fail again after a run."""
 
 _ENDS_AGAIN_AFTER = timedelta(minutes=5)
@@ -59,11 +59,11 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
         except SourceGoneError as error:
             await give_up(services, message, error)
         except (AzureError, TidemarkError) as error:
-            if then_of(error) in _LEFT_TO_THE_QUEUE:
+            if remedy_for(error) in _LEFT_TO_THE_QUEUE:
                 raise
             # This message is the run's heartbeat: it outlasts any outage, while the queue tries five times only.
             await record_failure(services, message.disk, Event.FINISH_BACKUP_FAILED, error, message.run)
-            await services.queues.send(message, LONGEST_CHECK_DELAY)
+            await services.queues.send(message, MAX_CHECK_DELAY)
 
 
 async def _end(services: Services, message: FinishMessage, record: DiskRecord | None) -> None:
@@ -80,7 +80,7 @@ async def _is_done(services: Services, message: FinishMessage, step: Awaitable[N
         await step
     except (AzureError, TidemarkError) as error:
         await record_failure(services, message.disk, failed, error, message.run)
-        return then_of(error) in _IN_VAIN
+        return remedy_for(error) in _IN_VAIN
     return True
 
 
@@ -112,12 +112,12 @@ async def _seal(services: Services, message: FinishMessage, run: OpenRun) -> Non
     try:
         if not await seal(services, message, run):
             await services.queues.send(message)
-    except DiffersError as error:
+    except MismatchError as error:
         await record_failure(services, message.disk, Event.RUN_DIFFERS, error, message.run)
         await _doubt_base(services, message, run)
         await resync(services, message.of_plan(run.plan), f"before the seal, {error}")
         await services.queues.send(message, next_check(run, services.now()))
-    except NotAsLeftError as error:
+    except BlobChangedError as error:
         await record_failure(services, message.disk, Event.SEAL_FAILED, error, message.run)
         await _come_back(services, message, run, plan_again=True)
 
@@ -133,11 +133,11 @@ async def _advance_copy(services: Services, message: FinishMessage, run: OpenRun
     """Seal a run in full-copy mode if its copy has succeeded."""
     progress = await look_at_full_copy(services, message, run)
     if made := progress.succeeded:
-        with contextlib.suppress(NotAsLeftError):  # another invocation has just done the same
+        with contextlib.suppress(BlobChangedError):  # another invocation has just done the same
             await seal_copy(services, message, run, made)
             return
     current = await _look_at(services, message, run, lambda record, now: looked_at(record, progress, now))
-    await _come_back(services, message, current or run, plan_again=run.opened and not progress.goes_well)
+    await _come_back(services, message, current or run, plan_again=run.opened and not progress.is_healthy)
 
 
 async def _look_at(
@@ -160,7 +160,7 @@ async def _come_back(services: Services, message: FinishMessage, run: OpenRun, *
     def noted(record: DiskRecord) -> DiskRecord:
         current = run_of(record) if is_current(record, run) else None
         is_noted = current is None or current.is_applied or not is_run_stalled(current, now, after)
-        return record if is_noted else enqueued_again(record, now)
+        return record if is_noted else requeued(record, now)
 
     if plan_again or (not run.is_applied and is_run_stalled(run, now, after)):
         log_event(Event.RUN_PLANNED_AGAIN, **message.about)

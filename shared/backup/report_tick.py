@@ -8,7 +8,7 @@ from shared.errors import HeartbeatError
 from shared.events import Event, log_event
 from shared.jobs.loop import outlasting
 from shared.model.messages import TickMessage
-from shared.model.tick import HEARTBEAT_FOR, LONGEST_LOOK_DELAY, Outcome, backed_up, next_look, outcome
+from shared.model.tick import HEARTBEAT_FOR, MAX_TICK_CHECK_DELAY, Outcome, backed_up, next_check, outcome
 
 
 async def report_tick(services: Services, message: TickMessage) -> None:
@@ -17,7 +17,7 @@ async def report_tick(services: Services, message: TickMessage) -> None:
     Raises:
         StepFailedError: neither the record nor the queue can be reached.
     """
-    async with outlasting(services, message, Event.REPORT_TICK_FAILED, LONGEST_LOOK_DELAY):
+    async with outlasting(services, message, Event.REPORT_TICK_FAILED, MAX_TICK_CHECK_DELAY):
         await _report(services, message)
 
 
@@ -27,7 +27,7 @@ async def _report(services: Services, message: TickMessage) -> None:
         due = await services.records.due()
         found, done = outcome(tick, message.disks, due, now), backed_up(tick, due)
         if found is Outcome.PENDING:
-            await services.queues.send(message, next_look(tick, now))
+            await services.queues.send(message, next_check(tick, now))
             return
         about: dict[str, Any] = {**message.about, "disks": message.disks, "backed_up": done}
         if found is Outcome.INCOMPLETE:
@@ -45,4 +45,4 @@ async def _call_heartbeat(services: Services, message: TickMessage) -> None:
         log_event(Event.HEARTBEAT_FAILED, **message.about, reason=str(error))
         now = services.now()
         if message.succeeded and now - message.succeeded < HEARTBEAT_FOR:
-            await services.queues.send(message, next_look(message.succeeded, now))
+            await services.queues.send(message, next_check(message.succeeded, now))

@@ -9,12 +9,12 @@ from shared.events import Event, log_event
 from shared.model.blob import BlobState
 from shared.model.catalogue import point_metadata
 from shared.model.messages import FinishMessage
-from shared.model.notices import noticed, versions_kept
+from shared.model.notices import versioning_notice, versions_kept
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord
 from shared.model.run import OpenRun
 from shared.model.run_steps import full_copy, recovery_point, sealed, sealed_copy
-from shared.model.tick import is_to_catch_up
+from shared.model.tick import should_catch_up
 from shared.pages.copying import settle_copy
 from shared.runs.clean_up import clean_up_run
 from shared.runs.full_copies import full_copy_of
@@ -27,8 +27,8 @@ async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool
         Whether it is sealed; else the backup blob is not verified to its end yet.
 
     Raises:
-        DiffersError: the backup blob is not what the source snapshot is.
-        NotAsLeftError, LeaseLostError: the backup blob is not as the run has left it, or not under its lease.
+        MismatchError: the backup blob is not what the source snapshot is.
+        BlobChangedError, LeaseLostError: the backup blob is not as the run has left it, or not under its lease.
         SourceGoneError: the source snapshot is gone.
     """
     disk = message.disk
@@ -54,14 +54,14 @@ def _notice(services: Services, message: FinishMessage, record: DiskRecord) -> s
     is_versioned = services.snapshots.versioned.get(blob)
     if is_versioned:
         log_event(Event.VERSIONS_KEPT, **message.about, reason=versions_kept(blob))
-    return noticed(blob, is_versioned, record.backup_notice)
+    return versioning_notice(blob, is_versioned, record.backup_notice)
 
 
 async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, made: BlobState) -> None:
     """Advance the record to a full copy that has succeeded.
 
     Raises:
-        NotAsLeftError: somebody has written to it just now.
+        BlobChangedError: somebody has written to it just now.
     """
     found = await services.records.get(message.disk)
     if found is None or not is_current(found[0], run):
@@ -84,7 +84,7 @@ async def _put_on_record(
         return
     log_event(Event.RUN_SEALED, **message.about, **(asdict(point) | {"backup_blob": point.backup_blob}))
     await clean_up_run(services, message, record)
-    if is_to_catch_up(record, services.now()):
+    if should_catch_up(record, services.now()):
         await services.queues.send(message)  # the run is over then
 
 

@@ -14,13 +14,13 @@ from shared.inspection.scratch import drop_orphans
 from shared.jobs.watch import watch_jobs
 from shared.model.batches import is_run_stalled
 from shared.model.disk import Disk
-from shared.model.failed_runs import is_failing, tried_again
+from shared.model.failed_runs import is_failing, retried
 from shared.model.job import JobKind, job_row
 from shared.model.messages import FinishMessage, PlanMessage, RestoreMessage, TickMessage
 from shared.model.record import DiskRecord, restored_of
 from shared.model.restore_target import without_restore
 from shared.model.run import OpenRun
-from shared.model.tick import SHORTEST_LOOK_DELAY, asked_for
+from shared.model.tick import MIN_TICK_CHECK_DELAY, with_tick
 from shared.runs.failures import record_failure
 from shared.runs.open_run import catch_up, open_run
 
@@ -62,7 +62,7 @@ async def take_snapshots(services: Services) -> None:
         record = disks.found.get(disk)
         is_busy = record is not None and bool(record.run or record.restore)
         if disk in disks.due:
-            await services.records.update(disk, lambda now: asked_for(now, tick, found_busy=is_busy))
+            await services.records.update(disk, lambda now: with_tick(now, tick, found_busy=is_busy))
         if record and record.run:
             await _watch_run(services, disk, record, record.run)
         if record and record.restore:
@@ -105,10 +105,10 @@ async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> 
         log_event(Event.BACKUP_DUE, disk=disk.name, **message.about, last_point=point)
         if record and (record.run or record.restore):
             _tell_late(disk, record, message)
-    if mistake := services.settings.heartbeat_mistake:
+    if mistake := services.settings.heartbeat_problem:
         log_event(Event.HEARTBEAT_FAILED, **message.about, reason=mistake)
     try:
-        await services.queues.send(message, SHORTEST_LOOK_DELAY)
+        await services.queues.send(message, MIN_TICK_CHECK_DELAY)
     except AzureError as error:
         # The backups go on without it.
         log_event(Event.REPORT_TICK_FAILED, **message.about, reason=explain(error))
@@ -126,7 +126,7 @@ async def _watch_run(services: Services, disk: Disk, record: DiskRecord, run: Op
     now, after = services.now(), services.settings.stalled_after
 
     def again(current: DiskRecord) -> DiskRecord:
-        return tried_again(current, now) if current.run_of(run.snapshot) and is_failing(current, now) else current
+        return retried(current, now) if current.run_of(run.snapshot) and is_failing(current, now) else current
 
     if is_failing(record, now):
         await services.records.update(disk, again)
@@ -134,7 +134,7 @@ async def _watch_run(services: Services, disk: Disk, record: DiskRecord, run: Op
         plan = PlanMessage(disk=disk, run=run.snapshot)
         log_event(Event.RUN_PLANNED_AGAIN, **plan.about)
         await services.queues.send(plan)
-    if run.is_unwatched(now, after):
+    if run.is_check_overdue(now, after):
         finish = FinishMessage(disk=disk, run=run.snapshot)
         log_event(Event.RUN_RESUMED, **finish.about)
         await services.queues.send(finish)

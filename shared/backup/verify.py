@@ -7,7 +7,7 @@ from datetime import timedelta
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window, windows
 from shared.changes.sampling import Sampler, samples_of_window
-from shared.errors import DiffRefusedError, NotAsLeftError, SourceGoneError
+from shared.errors import BlobChangedError, DiffRefusedError, SourceGoneError
 from shared.model.messages import FinishMessage
 from shared.model.record import DiskRecord, run_of
 from shared.model.run import Kind, OpenRun
@@ -34,15 +34,17 @@ async def verified(services: Services, message: FinishMessage, record: DiskRecor
         The backup blob's ETag, which it had all the time; None where some windows are left for the next invocation.
 
     Raises:
-        DiffersError: the backup blob is not what the source snapshot is.
-        NotAsLeftError: it is gone, or has another size.
+        MismatchError: the backup blob is not what the source snapshot is.
+        BlobChangedError: it is gone, or has another size.
         SourceGoneError: the source snapshot is gone.
     """
     disk, run = message.disk, run_of(record)
     blob = await own_backup_blob(services, disk)
     if blob is None or blob.size != run.size:
         found_as = f"{blob.size} bytes long" if blob else "gone"
-        raise NotAsLeftError(f"the backup blob of {disk.name} is {found_as}, not {run.size} bytes long: not sealed yet")
+        raise BlobChangedError(
+            f"the backup blob of {disk.name} is {found_as}, not {run.size} bytes long: not sealed yet"
+        )
     began, count = services.now(), len(windows(run.size, SEAL_WINDOW))
     comparison = await Comparison.begin(
         services, services.disks.version(disk, run.snapshot), BlobVersion(services.backups.address(disk))
@@ -72,7 +74,7 @@ async def _compare(
             await comparison.last_page(run.size)
     except SourceGoneError as error:
         await services.pages.properties(services.disks.version(disk, run.snapshot))
-        raise NotAsLeftError(f"the backup blob of {disk.name} is not there any more: {error}") from error
+        raise BlobChangedError(f"the backup blob of {disk.name} is not there any more: {error}") from error
 
 
 async def _written(services: Services, plan: FinishMessage, record: DiskRecord, window: Window) -> list[Change]:

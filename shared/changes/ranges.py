@@ -6,7 +6,7 @@ A change list is a stream in order of address, never overlapping. It is never he
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from typing import NamedTuple
 
-from shared.errors import Then, TidemarkError
+from shared.errors import Remedy, TidemarkError
 from shared.limits import MAX_CLEAR, MAX_WRITE, PAGE
 
 
@@ -29,9 +29,9 @@ class Change(NamedTuple):
         return self.end - self.start
 
     @property
-    def said(self) -> str:
-        """The range in words, with its last byte."""
-        return f"the bytes {self.start} to {self.end - 1}"
+    def described(self) -> str:
+        """The range for messages, with its last byte."""
+        return f"bytes {self.start}-{self.end - 1}"
 
     @property
     def longest(self) -> int:
@@ -109,7 +109,7 @@ class Overlaid(NamedTuple):
 class DisorderedRangesError(TidemarkError):
     """The service's list of ranges is not in order, overlaps, or is off a page's boundary: it can't be built on."""
 
-    then = Then.END
+    remedy = Remedy.FAIL
 
 
 def windows(size: int, length: int) -> list[Window]:
@@ -144,7 +144,9 @@ async def coalesced(changes: AsyncIterable[Change]) -> AsyncIterator[Change]:
     held: Change | None = None
     async for change in changes:
         if change.start >= change.end or change.start % PAGE or change.end % PAGE or (held and change.start < held.end):
-            raise DisorderedRangesError(f"the service listed {change.said} after {held.said if held else 'nothing'}")
+            raise DisorderedRangesError(
+                f"the service listed {change.described} after {held.described if held else 'nothing'}"
+            )
         if held is None:
             held = change
         elif held.end == change.start and held.clear == change.clear:

@@ -11,7 +11,7 @@ from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Next, Stage
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
-from shared.model.restore_target import point_asked_for
+from shared.model.restore_target import requested_point
 from shared.points.versions import require_own_name, version_of
 
 INSPECTED_PART = 1024**3
@@ -26,7 +26,7 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
     except OtherDiskError as error:
         return _refused(services, inspection, str(error))
     times = await services.records.point_times(disk)
-    time = point_asked_for(times, inspection.point)
+    time = requested_point(times, inspection.point)
     point = await services.records.point(disk, time) if time else None
     if point is None:
         asked = "" if inspection.point == LATEST else f" at or before {inspection.point}"
@@ -55,7 +55,7 @@ def _begin_drill(services: Services, inspection: Inspection, point: RecoveryPoin
     if point.state is PointState.DAMAGED:
         why = f"it is damaged: {point.damage}"
         return Next(inspection.fail(why, services.now()))
-    return Next(inspection.begun(Stage.PROMOTING, services.now()))
+    return Next(inspection.at_stage(Stage.PROMOTING, services.now()))
 
 
 async def _begin_verify(services: Services, inspection: Inspection, point: RecoveryPoint) -> Next[Inspection]:
@@ -68,7 +68,7 @@ async def _begin_verify(services: Services, inspection: Inspection, point: Recov
             " What to do: verify the newest one; or have a drill of this one"
         )
         return _refused(services, inspection, why)
-    return Next(inspection.begun(Stage.COMPARING, services.now()))
+    return Next(inspection.at_stage(Stage.COMPARING, services.now()))
 
 
 def _refused(services: Services, inspection: Inspection, why: str) -> Next[Inspection]:

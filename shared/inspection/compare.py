@@ -6,10 +6,10 @@ from dataclasses import replace
 from shared.azure.services import Services
 from shared.inspection.conclude import conclude_differs, conclude_equal
 from shared.inspection.versions import scratch_of, versions_on_record
-from shared.model.inspection import MOST_STALLS, Compared, Inspection, compared, missing, next_parts
+from shared.model.inspection import MAX_STALLS, Compared, Inspection, missing_parts, next_parts, with_comparison
 from shared.model.job import JobKind, Next
 from shared.model.messages import PartMessage
-from shared.model.patience import check_delay, is_stalled
+from shared.model.retry_policy import check_delay, is_stalled
 from shared.pages.at_once import AtOnce
 
 _ENQUEUED_AT_ONCE = 8
@@ -23,8 +23,8 @@ async def compare(services: Services, inspection: Inspection) -> Next[Inspection
     """
     found = await services.parts.compared(inspection)
     if inspection.task is JobKind.DRILL and (other := await _other_scratch(services, inspection)):
-        return inspection.try_again(other, services.now())
-    then = compared(inspection, found, services.now())
+        return inspection.retry(other, services.now())
+    then = with_comparison(inspection, found, services.now())
     if found.differs:
         return await conclude_differs(services, then, found.differs)
     if then.parts_done == then.parts_total:
@@ -38,10 +38,10 @@ async def _go_on(services: Services, then: Inspection, found: Compared) -> Next[
     """Enqueue the next parts; where nothing moves, the messages of those that are missing must be taken for lost."""
     now = services.now()
     if is_stalled(then.progressed, now, services.settings.stalled_after, then.stalls):
-        if then.stalls >= MOST_STALLS:
+        if then.stalls >= MAX_STALLS:
             why = f"parts of it could not be compared: {then.last_error or 'their messages were lost'}"
             return Next(then.fail(why, now))
-        await _enqueue(services, then, missing(then, found))
+        await _enqueue(services, then, missing_parts(then, found))
         then = replace(then, progressed=now, stalls=then.stalls + 1)
     parts = next_parts(then)
     await _enqueue(services, then, parts)
@@ -51,7 +51,7 @@ async def _go_on(services: Services, then: Inspection, found: Compared) -> Next[
 async def _other_scratch(services: Services, inspection: Inspection) -> str:
     """Say what has become of the scratch blob, where it is not as the copy has left it."""
     scratch = scratch_of(services, inspection)
-    found = await services.pages.look(scratch)
+    found = await services.pages.find(scratch)
     return "" if found and found.etag == inspection.scratch_etag else f"somebody has written to {scratch.url}"
 
 

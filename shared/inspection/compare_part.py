@@ -4,11 +4,11 @@ from datetime import timedelta
 
 from azure.core.exceptions import AzureError
 
-from shared.azure.answers import explain, is_passing
+from shared.azure.answers import explain, is_transient
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.changes.ranges import windows
-from shared.errors import DiffersError, ListingTimedOutError, SourceGoneError, StepFailedError
+from shared.errors import ListingTimedOutError, MismatchError, SourceGoneError, StepFailedError
 from shared.events import Event, Stopwatch, log_event
 from shared.inspection import begin
 from shared.inspection.versions import versions_on_record
@@ -30,7 +30,7 @@ async def compare_part(services: Services, message: PartMessage) -> None:
         reason = explain(error)
         log_event(Event.COMPARE_PART_FAILED, **message.about, reason=reason)
         await note_failure(services, message, reason)
-        if isinstance(error, AzureError) and not is_passing(error):
+        if isinstance(error, AzureError) and not is_transient(error):
             raise StepFailedError(reason) from None
         await services.queues.send(message, timedelta(seconds=30 + message.part * 7 % 60))
 
@@ -48,7 +48,7 @@ async def _compare(services: Services, message: PartMessage) -> None:
         original, copy = await versions_on_record(services, inspection)
         comparison = await Comparison.begin(services, original, copy, at_once=parts_at_once(inspection))
         await comparison.whole(windows(inspection.size, begin.INSPECTED_PART)[message.part])
-    except DiffersError as error:
+    except MismatchError as error:
         differs = str(error)
     except SourceGoneError as error:
         # The inspection's own message looks which of the two is gone.
@@ -73,7 +73,9 @@ async def note_failure(services: Services, message: PartMessage, reason: str) ->
     """Put on the inspection's row what went wrong, while it goes on."""
     try:
         now = services.now()
-        await services.inspections.update(message.disk, message.row_key, lambda found: found.in_trouble(reason, now))
+        await services.inspections.update(
+            message.disk, message.row_key, lambda found: found.with_failed_step(reason, now)
+        )
     except (AzureError, RecordConflictError) as unwritten:
         log_event(Event.RECORD_FAILED, disk=message.disk, reason=explain(unwritten))
 

@@ -9,7 +9,7 @@ from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
 from shared.inspection.versions import scratch_of
 from shared.model.disk import Disk
-from shared.model.inspection import Inspection, built_on
+from shared.model.inspection import Inspection, built_upon
 from shared.model.job import JobKind, Next, Stage
 from shared.model.record import DiskRecord
 from shared.model.version import BlobVersion
@@ -79,7 +79,7 @@ async def _doubt_later_ones(services: Services, inspection: Inspection, reason: 
     damage = f"{BUILT_ON} {inspection.recovery_point}, which is damaged"
     while later := [
         point.time
-        for point in built_on(await services.records.points(disk), inspection.recovery_point)
+        for point in built_upon(await services.records.points(disk), inspection.recovery_point)
         if point.time not in doubted
     ]:
         for time in later:

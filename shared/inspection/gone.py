@@ -20,5 +20,5 @@ async def conclude_gone(services: Services, inspection: Inspection, error: Sourc
     except SourceGoneError as lost:
         return await conclude_lost(services, inspection, str(lost))
     if inspection.task is JobKind.DRILL:
-        return inspection.try_again(str(error), now)
+        return inspection.retry(str(error), now)
     return Next(inspection.refuse(f"the source snapshot was deleted meanwhile: {error}", now))

@@ -4,13 +4,13 @@ import contextlib
 from dataclasses import replace
 
 from shared.azure.services import Services
-from shared.errors import NotAsLeftError
+from shared.errors import BlobChangedError
 from shared.inspection.versions import scratch_of, versions_on_record
 from shared.model.blob import BlobState, CopyStage
 from shared.model.inspection import Inspection
 from shared.model.job import Next, Stage
 from shared.model.names import DISK_METADATA, DRILL_METADATA
-from shared.model.patience import SHORTEST_CHECK_DELAY
+from shared.model.retry_policy import MIN_CHECK_DELAY
 from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
 
 
@@ -28,13 +28,13 @@ async def promote_to_scratch(services: Services, inspection: Inspection) -> Next
     if made := progress.succeeded:
         try:
             etag = await settle_copy(services, copy, made)
-        except NotAsLeftError:  # the request may have been sent twice; if it is somebody else's, the comparison tells
-            return Next(replace(inspection, checked=now), SHORTEST_CHECK_DELAY)
-        return Next(replace(inspection.begun(Stage.COMPARING, now), scratch_etag=etag))
+        except BlobChangedError:  # the request may have been sent twice; if it is somebody else's, the comparison tells
+            return Next(replace(inspection, checked=now), MIN_CHECK_DELAY)
+        return Next(replace(inspection.at_stage(Stage.COMPARING, now), scratch_etag=etag))
     if progress.stage is CopyStage.UNDER_WAY:
-        moved = inspection.moved(progress.bytes_done, progress.bytes_total, now)
-        return Next(moved, inspection.next_look(now))
-    return inspection.try_again(f"the copy to {copy.target.url} did not succeed: {progress.said}", now)
+        moved = inspection.with_progress(progress.bytes_done, progress.bytes_total, now)
+        return Next(moved, inspection.next_check(now))
+    return inspection.retry(f"the copy to {copy.target.url} did not succeed: {progress.failure}", now)
 
 
 async def _start(
@@ -44,8 +44,8 @@ async def _start(
     point = (await versions_on_record(services, inspection)).original
     await services.pages.properties(point)
     about = {DISK_METADATA: inspection.known_disk.name, DRILL_METADATA: inspection.inspection}
-    with contextlib.suppress(NotAsLeftError):
+    with contextlib.suppress(BlobChangedError):
         etag = await services.blobs.empty(copy.target, found) if found else None  # of an earlier attempt
         await start_copy(services, copy, point, about, etag=etag)
     now = services.now()
-    return Next(replace(inspection, checked=now), inspection.next_look(now))
+    return Next(replace(inspection, checked=now), inspection.next_check(now))

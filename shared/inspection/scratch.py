@@ -2,7 +2,7 @@
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.errors import NotAsLeftError
+from shared.errors import BlobChangedError
 from shared.events import Event, log_event
 from shared.inspection.versions import scratch_of
 from shared.model.addresses import AddressError, BlobAddress
@@ -17,7 +17,7 @@ from shared.points.dropping import drop
 async def drop_scratch(services: Services, inspection: Inspection) -> bool:
     """Delete the scratch blob; tell whether that is done, or has to wait for the end of a copy to it."""
     scratch = scratch_of(services, inspection)
-    found = await services.pages.look(scratch)
+    found = await services.pages.find(scratch)
     if found is None or not found.is_marked(inspection.mark):
         return True
     return await _delete(services, scratch, found)
@@ -33,7 +33,7 @@ async def drop_orphans(services: Services) -> None:
         except (KeyError, AddressError):
             continue  # not Tidemark's
         row = await services.inspections.find(disk, job_row(JobKind.DRILL, drill))
-        if (row is None or row[0].has_ended) and (found := await services.pages.look(scratch)):
+        if (row is None or row[0].has_ended) and (found := await services.pages.find(scratch)):
             await _delete(services, scratch, found)
 
 
@@ -42,6 +42,6 @@ async def _delete(services: Services, scratch: BlobAddress, found: BlobState) ->
         return False
     try:
         await drop(services, scratch, found)
-    except NotAsLeftError as error:
+    except BlobChangedError as error:
         log_event(Event.SCRATCH_LEFT_OVER, blob=scratch.url, reason=explain(error))
     return True

@@ -12,19 +12,19 @@ from datetime import timedelta
 
 from azure.core.exceptions import AzureError
 
-from shared.azure.answers import explain, then_of
+from shared.azure.answers import explain, remedy_for
 from shared.azure.services import Services
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import StepFailedError, Then
+from shared.errors import Remedy, StepFailedError
 from shared.events import Event, log_event
 from shared.jobs.request import request_job
 from shared.jobs.stage_events import STAGE_EVENTS
 from shared.model.inspection import Inspection
-from shared.model.job import Next, Stage, out_of_patience
+from shared.model.job import Next, Stage, give_up_reason
 from shared.model.messages import InspectionMessage, Message, RestoreMessage
-from shared.model.patience import LONGEST_CHECK_DELAY
 from shared.model.restore import Restore
+from shared.model.retry_policy import MAX_CHECK_DELAY
 
 AFTER_CONFLICT = timedelta(seconds=5)
 """How long after another invocation was faster a job is looked at again."""
@@ -76,7 +76,7 @@ async def continue_job[Kept: (Restore, Inspection)](
 
 @contextlib.asynccontextmanager
 async def outlasting(
-    services: Services, message: Message, failed: Event, delay: timedelta = LONGEST_CHECK_DELAY
+    services: Services, message: Message, failed: Event, delay: timedelta = MAX_CHECK_DELAY
 ) -> AsyncIterator[None]:
     """Have a message that something hangs on come back, where the record or the storage can't be reached.
 
@@ -101,8 +101,8 @@ async def _go_on[Kept: (Restore, Inspection)](
     job: Kept,
     etag: str,
 ) -> None:
-    is_over = message.given_up and job.last_error_at is not None and job.is_out_of_patience(job.last_error_at)
-    then, delay = await (_end(services, procedure, job) if is_over else _step(services, procedure, job))
+    is_too_long = message.given_up and job.last_error_at is not None and job.should_give_up(job.last_error_at)
+    then, delay = await (_end(services, procedure, job) if is_too_long else _step(services, procedure, job))
     try:
         await procedure.rows(services).put(then, etag)
     except RecordConflictError:
@@ -125,7 +125,7 @@ async def _step[Kept: (Restore, Inspection)](services: Services, procedure: Proc
     """Do a step; whatever goes wrong is put on the row, and tells how to go on."""
     try:
         then, delay = await procedure.steps[job.state](services, job)
-        then = then.out_of_trouble() if then.attempt == job.attempt else then
+        then = then.recovered() if then.attempt == job.attempt else then
     except Exception as error:  # noqa: BLE001 - nothing may keep a job, and its disk, waiting without an end
         then, delay = await _after_error(services, procedure, job, error)
     return _through_ending(procedure, job, Next(then, delay))
@@ -136,26 +136,26 @@ def _through_ending[Kept: (Restore, Inspection)](
 ) -> Next[Kept]:
     """Have a job that has come to an end be cleaned up after first, where it is to be."""
     is_ending = before.state is not Stage.ENDING and then.job.state in procedure.through_ending
-    return Next(then.job.to_its_end()) if is_ending else then
+    return Next(then.job.cleaning_up()) if is_ending else then
 
 
 async def _after_error[Kept: (Restore, Inspection)](
     services: Services, procedure: Procedure[Kept], job: Kept, error: Exception
 ) -> Next[Kept]:
     """Say how a job goes on after a step that has gone wrong."""
-    now, reason, then = services.now(), explain(error), then_of(error)
-    if then is Then.LOOK_AGAIN:
+    now, reason, then = services.now(), explain(error), remedy_for(error)
+    if then is Remedy.REREAD:
         return Next(job, AFTER_CONFLICT)
     if job.state is not Stage.ENDING:
-        if then in {Then.BEGIN_ANEW, Then.BEGIN_ANEW_OR_END} and job.can_begin_anew:
-            return job.try_again(reason, now)
-        if then in {Then.END, Then.BEGIN_ANEW_OR_END}:
+        if then in {Remedy.RESTART, Remedy.RESTART_OR_FAIL} and job.can_restart:
+            return job.retry(reason, now)
+        if then in {Remedy.FAIL, Remedy.RESTART_OR_FAIL}:
             return Next(job.stop(reason, now))
-    troubled = job.in_trouble(reason, now)
-    if troubled.is_out_of_patience(now):
+    troubled = job.with_failed_step(reason, now)
+    if troubled.should_give_up(now):
         return Next(await _out_of_patience(services, procedure, troubled))
-    is_waiting = then is Then.BEGIN_ANEW and job.state is Stage.REQUESTED
-    return Next(troubled, job.next_look(now) if is_waiting else LONGEST_CHECK_DELAY)
+    is_waiting = then is Remedy.RESTART and job.state is Stage.REQUESTED
+    return Next(troubled, job.next_check(now) if is_waiting else MAX_CHECK_DELAY)
 
 
 async def _out_of_patience[Kept: (Restore, Inspection)](
@@ -163,9 +163,9 @@ async def _out_of_patience[Kept: (Restore, Inspection)](
 ) -> Kept:
     """End a job of which every step has gone wrong for too long; what can't be cleaned up after ends all the same."""
     if job.state is not Stage.ENDING:
-        return await procedure.give_up(services, job, out_of_patience(job))
+        return await procedure.give_up(services, job, give_up_reason(job))
     await procedure.leave_uncleaned(services, job, job.last_error)
-    return job.at_its_end()
+    return job.cleaned_up()
 
 
 def _log[Kept: (Restore, Inspection)](procedure: Procedure[Kept], before: Kept, then: Kept) -> None:
@@ -174,7 +174,7 @@ def _log[Kept: (Restore, Inspection)](procedure: Procedure[Kept], before: Kept, 
         log_event(
             STAGE_EVENTS[then.kind, then.state],
             **then.about,
-            **then.told,
+            **then.log_fields,
             reason=then.reason,
             duration_seconds=then.duration_seconds or (then.checked - then.requested).total_seconds(),
         )

@@ -8,6 +8,7 @@ from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
 from shared.azure.answers import explain
+from shared.azure.queues import MAX_DELIVERIES, POISON_SUFFIX
 from shared.azure.services import Services
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.records import RecordConflictError
@@ -16,7 +17,7 @@ from shared.events import Event, log_event
 from shared.jobs.request import refuse_given_up, request_job
 from shared.jobs.stage_events import REQUEST_FAILED
 from shared.model.disk import Disk
-from shared.model.failed_runs import erred, failed_for_good
+from shared.model.failed_runs import with_error, with_failure
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind
 from shared.model.messages import (
@@ -42,14 +43,15 @@ from shared.model.names import (
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
-from shared.model.patience import LONGEST_CHECK_DELAY
 from shared.model.record import DiskRecord
 from shared.model.requests import decoded
 from shared.model.restore import Restore
-from shared.model.tick import LONGEST_TICK
+from shared.model.retry_policy import MAX_CHECK_DELAY
+from shared.model.tick import MAX_TICK_AGE
 from shared.runs.failures import record_failure
 
-_DIED = "its worker died each time, or could not put on record what was wrong; the log of that time may say"
+_DIED = "not recorded: the worker died each time, or could not write to the table; see the app's log of that time"
+_MOVED = f"failed {MAX_DELIVERIES} times and was moved to"
 
 MOST_SAID = 500
 """Characters of a message that nobody can read, as they are put on record."""
@@ -58,7 +60,7 @@ MOST_SAID = 500
 async def report_poison(services: Services, queue: str, body: bytes, message_id: str) -> None:
     """Put on record what a queue has given up, on that of its disk or restore, and find it a way on.
 
-    A plan or a batch is tried again at the next tick, from the run's own source snapshot, as often as `MOST_RUN_TRIES`.
+    A plan or a batch is retried at the next tick, from the run's own source snapshot, at most `MAX_RUN_RETRIES` times.
     The message that watches over a run or steps a job is enqueued again.
 
     Args:
@@ -91,17 +93,17 @@ async def _report_run(services: Services, queue: str, message: RunMessage) -> bo
         return False
     # What was wrong is the record's last error, which is left as it is: a text that quotes another grows each time.
     cause = found[0].last_error if run.error_at else _DIED
-    why, now = f"{queue} has given up a message of the run, which failed five times", services.now()
+    why, now = f"a message on {queue} {_MOVED} {queue}{POISON_SUFFIX}", services.now()
 
     def failed(record: DiskRecord) -> DiskRecord:
         current = record.run_of(message.run)
         if current is None:
             return record
-        noted = erred(record if current.failed else failed_for_good(record, why), message.run, now)
+        noted = with_error(record if current.failed else with_failure(record, why), message.run, now)
         return replace(noted, last_error=cause, last_error_at=now)
 
     await services.records.update(message.disk, failed)
-    log_event(Event.RUN_FAILED, **message.about, reason=why, cause=cause)
+    log_event(Event.RUN_FAILED, **message.about, reason=f"{why}. Last error: {cause}", cause=cause)
     return True
 
 
@@ -116,7 +118,7 @@ async def _report_batch(services: Services, queue: str, body: bytes, _: str) -> 
 async def _report_finish(services: Services, queue: str, body: bytes, _: str) -> None:
     message = FinishMessage.read(body)
     if await _report_run(services, queue, message):
-        await services.queues.send(message, LONGEST_CHECK_DELAY)
+        await services.queues.send(message, MAX_CHECK_DELAY)
 
 
 async def _report_step(services: Services, queue: str, message: RestoreMessage | InspectionMessage) -> None:
@@ -124,7 +126,7 @@ async def _report_step(services: Services, queue: str, message: RestoreMessage |
     if not await _is_on_record(services, message) and message.request:
         await request_job(services, message.kind, message.request.encode(), message.job)
     elif await _note(services, queue, message):
-        await services.queues.send(replace(message, given_up=True), LONGEST_CHECK_DELAY)
+        await services.queues.send(replace(message, given_up=True), MAX_CHECK_DELAY)
 
 
 async def _report_restore(services: Services, queue: str, body: bytes, _: str) -> None:
@@ -163,12 +165,15 @@ async def _note(services: Services, queue: str, message: JobMessage) -> bool:
 
 async def _trouble[Kept: (Restore, Inspection)](rows: JobRows[Kept], message: JobMessage, now: datetime) -> None:
     """Note that a step has gone wrong; its worker may have died each time, and told nothing."""
-    await rows.update(message.disk, message.row_key, lambda job: job.in_trouble(job.last_error or _DIED, now))
+    await rows.update(message.disk, message.row_key, lambda job: job.with_failed_step(job.last_error or _DIED, now))
 
 
 async def _report_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
     kind = _KIND_OF_REQUEST[queue]
-    why = f"{queue} has given up the request, since it could not be put on record. What to do: enqueue it again"
+    why = (
+        f"the request could not be recorded: its message on {queue} {_MOVED} {queue}{POISON_SUFFIX}."
+        " What to do: send the request again"
+    )
     disk = await refuse_given_up(services, kind, body, message_id, why)
     await _note_on_disk(services, disk, REQUEST_FAILED[kind], why)
 
@@ -181,8 +186,8 @@ async def _note_on_disk(services: Services, disk: Disk, event: Event, why: str) 
 
 async def _report_tick(services: Services, _queue: str, body: bytes, _: str) -> None:
     message = TickMessage.read(body)
-    if services.now() - message.tick < LONGEST_TICK:
-        await services.queues.send(message, LONGEST_CHECK_DELAY)
+    if services.now() - message.tick < MAX_TICK_AGE:
+        await services.queues.send(message, MAX_CHECK_DELAY)
 
 
 async def _report_unknown(services: Services, queue: str, body: bytes, message_id: str) -> None:

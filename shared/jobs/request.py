@@ -100,7 +100,7 @@ async def refuse_given_up(services: Services, kind: JobKind, body: bytes, messag
 async def put_on_record[Kept: (Restore, Inspection)](rows: JobRows[Kept], row: Kept) -> Kept | None:
     """Give the row of a job, new or not; None where it has ended."""
     if await rows.add(row):
-        log_event(STAGE_EVENTS[row.kind, Stage.REQUESTED], **{**row.about, **row.asks_for})
+        log_event(STAGE_EVENTS[row.kind, Stage.REQUESTED], **{**row.about, **row.request_fields})
         return row
     found = await rows.find(row.known_disk, row.row_key)
     return None if found is None or found[0].has_ended else found[0]
@@ -172,7 +172,7 @@ async def _enqueue[Kept: (Restore, Inspection)](services: Services, rows: JobRow
     try:
         await services.queues.send(row.message)
     except AzureError as error:
-        why = f"its first step could not be enqueued. {explain(error)} What to do then: enqueue the request again"
+        why = f"its first step could not be enqueued. {explain(error)} What to do then: send the request again"
 
         def refused(found: Kept) -> Kept:
             if not found.is_untouched:
@@ -203,5 +203,5 @@ def _own[Kept: (Restore, Inspection)](rows: Iterable[Kept], asked: Kept) -> Iter
     now = asked.requested
     for row in rows:
         may_be = now - row.requested < _DELIVERED_FOR and (row.ended or now) >= now - _TRIED_FOR
-        if may_be and row.asks_for == asked.asks_for:
+        if may_be and row.request_fields == asked.request_fields:
             yield row

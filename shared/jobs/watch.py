@@ -22,7 +22,7 @@ async def _watch[Kept: (Restore, Inspection)](
     now, after = services.now(), services.settings.stalled_after
     try:
         for job in await rows.open():
-            if job.is_unwatched(now, after):
+            if job.is_check_overdue(now, after):
                 log_event(resumed, **job.about)
                 await services.queues.send(job.message)
     except AzureError as error:

@@ -1,6 +1,6 @@
 """Addresses of blobs and containers, in both styles: `https://ACCOUNT.blob.SUFFIX/...` and `http://HOST:PORT/ACCOUNT/...`.
 
-One blob has one address, however its URL is spelt; and a URL that would lead to another blob than it names is none.
+A blob has one address, however its URL is spelled. A URL that the service would resolve to another blob is refused.
 """
 
 import ipaddress
@@ -10,14 +10,14 @@ from typing import Self
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from shared.errors import UnreadableError
-from shared.model.blob_names import blob_mistake, container_mistake
+from shared.model.blob_names import blob_name_problem, container_name_problem
 
 # What the SDK leaves unquoted in a blob's name: two spellings of one URL must give one disk.
 _SAFE = "/~-._()*!'$"
-MOST_SHOWN = 200
-"""Characters of an address that a sentence shows."""
+MAX_SHOWN = 200
+"""Characters of an address that a message shows."""
 
-# REST: Storage account overview; an emulator's account, in a path, may have any name.
+# REST: Storage account overview; an emulator's account, in the path, may have any name.
 _ACCOUNT = re.compile("[a-z0-9]{3,24}")
 _EMULATED_ACCOUNT = re.compile("[a-z0-9][a-z0-9-]*")
 _HOST = re.compile("[a-z0-9-]+(?:[.][a-z0-9-]+)*")
@@ -25,13 +25,13 @@ _HOST = re.compile("[a-z0-9-]+(?:[.][a-z0-9-]+)*")
 _BEFORE_SERVICE = re.compile("z[0-9]+|privatelink")
 _OTHER_SERVICES = frozenset({"dfs", "file", "queue", "table", "web"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# What `urlsplit` leaves out without a word.
+# What `urlsplit` silently drops.
 _DROPPED = frozenset("\t\r\n")
 _LIKE = "https://ACCOUNT.blob.core.windows.net"
 
 
 class AddressError(UnreadableError, ValueError):
-    """A URL that names no container or no blob; the message says why, without the URL's query."""
+    """A URL that does not name a container or a blob; the message says why, without the URL's query."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,13 +70,13 @@ class ContainerAddress:
         """
         service_url, account, path = _split(url)
         if not path or "/" in path:
-            raise AddressError(f"{_shown(url)} should be the URL of a container, like {_LIKE}/CONTAINER")
+            raise AddressError(f"{_shown(url)} is not the URL of a container; expected {_LIKE}/CONTAINER")
         return cls(service_url, account, _container_name(path, url))
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class BlobAddress:
-    """A blob of a storage account: where bytes are.
+    """A blob of a storage account.
 
     Attributes:
         service_url: the blob service's URL, without a slash at the end.
@@ -105,30 +105,30 @@ class BlobAddress:
         return ContainerAddress(self.service_url, self.account, self.container)
 
     @property
-    def mistake(self) -> str:
-        """Why there can be no blob of this name; empty where there can."""
-        return blob_mistake(self.container, self.blob)
+    def name_problem(self) -> str:
+        """What is wrong with the blob's name; empty if nothing is."""
+        return blob_name_problem(self.container, self.blob)
 
     @classmethod
     def parse(cls, url: str) -> Self:
         """Read a blob's URL.
 
         Raises:
-            AddressError: the URL is not that of a blob, or carries a query (a SAS, a snapshot), or the service would
-                take its name for another one.
+            AddressError: the URL is not that of a blob, has a query (a SAS, a snapshot), or the service would resolve
+                its name to another blob.
         """
         service_url, account, path = _split(url)
         container, _, blob = path.partition("/")
         if not container or not blob:
-            raise AddressError(f"{_shown(url)} should be the URL of a blob, like {_LIKE}/CONTAINER/DISK.vhd")
+            raise AddressError(f"{_shown(url)} is not the URL of a blob; expected {_LIKE}/CONTAINER/DISK.vhd")
         address = cls(service_url, account, _container_name(container, url), _unquoted(blob, url))
-        if mistake := address.mistake:
+        if mistake := address.name_problem:
             raise AddressError(f"{_shown(url)} {mistake}")
         return address
 
 
 def is_url_of(address: BlobAddress | ContainerAddress, url: str) -> bool:
-    """Tell whether a URL, as somebody has once written it, is that of an address."""
+    """Tell whether a URL, however it is spelled, is that of an address."""
     try:
         return type(address).parse(url) == address
     except AddressError:
@@ -142,24 +142,24 @@ def _split(url: str) -> tuple[str, str, str]:
         host = (parts.hostname or "").lower().removesuffix(".")
         port = parts.port
     except ValueError:
-        raise AddressError(f"{_shown(url)} is not a URL that can be read") from None
+        raise AddressError(f"{_shown(url)} is not a valid URL") from None
     if parts.scheme not in _DEFAULT_PORTS or not host:
-        raise AddressError(f"{_shown(url)} should start with https://")
+        raise AddressError(f"{_shown(url)} must start with https://")
     if parts.username or parts.password:
-        raise AddressError(f"the URL of {host} should hold no user name or password")
+        raise AddressError(f"the URL of {host} must not contain a user name or password")
     if parts.query or parts.fragment:
-        raise AddressError(f"{_shown(url)} should have nothing after the blob's name: no SAS, no snapshot")
+        raise AddressError(f"{_shown(url)} must not have a query string or fragment: no SAS, no snapshot")
     if not _DROPPED.isdisjoint(url):
-        raise AddressError(f"{_shown(url)} has a tab or a line break in it")
+        raise AddressError(f"{_shown(url)} contains a tab or a line break")
     port = None if port == _DEFAULT_PORTS[parts.scheme] else port
     found = _account_style(host, parts, port) or _path_style(host, parts, port)
     if found is None:
-        raise AddressError(f"{_shown(url)} names no storage account: it should be like {_LIKE}/...")
+        raise AddressError(f"{_shown(url)} names no storage account; expected {_LIKE}/...")
     return found
 
 
 def _account_style(host: str, parts: SplitResult, port: int | None) -> tuple[str, str, str] | None:
-    """Read `ACCOUNT.blob.SUFFIX`; None where the host is not like that. By `http` it is the same account."""
+    """Read `ACCOUNT.blob.SUFFIX`; None if the host is not like that. With `http` it is the same account."""
     account, *rest = host.split(".")
     service = rest[1:] if rest and _BEFORE_SERVICE.fullmatch(rest[0]) else rest
     if service[:1] != ["blob"] or not _ACCOUNT.fullmatch(account) or not _HOST.fullmatch(host):
@@ -169,7 +169,7 @@ def _account_style(host: str, parts: SplitResult, port: int | None) -> tuple[str
 
 
 def _path_style(host: str, parts: SplitResult, port: int | None) -> tuple[str, str, str] | None:
-    """Read `HOST/ACCOUNT`, HOST being an IP address, a single name, or with a port of its own; None where it is not."""
+    """Read `HOST/ACCOUNT`, where HOST is an IP address, a single label, or has a port; None if it is not like that."""
     address = _ip_address(host)
     labels = host.split(".")
     is_other_service = not _OTHER_SERVICES.isdisjoint(labels[1:]) or "blob" in labels[1:]
@@ -183,7 +183,7 @@ def _path_style(host: str, parts: SplitResult, port: int | None) -> tuple[str, s
 
 
 def _ip_address(host: str) -> str | None:
-    """Write an IP address in one way, as a URL has it; None where the host is none."""
+    """Write an IP address as a URL has it, each in one spelling only; None if the host is not one."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -193,7 +193,7 @@ def _ip_address(host: str) -> str | None:
 
 def _container_name(quoted: str, url: str) -> str:
     name = _unquoted(quoted, url)
-    if mistake := container_mistake(name):
+    if mistake := container_name_problem(name):
         raise AddressError(f"{_shown(url)} {mistake}")
     return name
 
@@ -202,16 +202,16 @@ def _unquoted(quoted: str, url: str) -> str:
     try:
         return unquote(quoted, errors="strict")
     except UnicodeDecodeError:
-        raise AddressError(f"{_shown(url)} should be percent-encoded as UTF-8") from None
+        raise AddressError(f"{_shown(url)} must be percent-encoded as UTF-8") from None
 
 
 def _shown(url: str) -> str:
-    """Show a URL in a message without what may be a secret in it: user, password, port, query; and nothing else."""
+    """Show a URL in a message without what may be secret: user, password, query. What is not a URL is not shown."""
     scheme, separator, rest = url.partition("://")
     if not separator or not scheme.isalpha():
-        return "a value that is no URL"
+        return "the value"
     server, slash, path = re.split("[?#]", rest, maxsplit=1)[0].partition("/")
     host, colon, port = server.rpartition("@")[2].partition(":")
     if colon and not host.startswith("[") and not port.isdigit():
         return f"{scheme}://..."  # the rest may be a password with a slash in it
-    return f"{scheme}://{host}{colon}{port}{slash}{path}"[:MOST_SHOWN]
+    return f"{scheme}://{host}{colon}{port}{slash}{path}"[:MAX_SHOWN]

@@ -1,7 +1,7 @@
-"""Batches: a run's change list is applied by one invocation after another, each from where the last one has come to.
+"""Batches: invocations apply a run's change list one after another, each from the position the last one reached.
 
-The record says how far the change list is applied, and which number the next batch's message carries: so one batch is
-under way at a time, however often and however late a message is delivered. Pure functions of values.
+The record holds that position and the number of the next batch's message, so only one batch is at work at a time,
+however often and however late a message is delivered. Pure functions.
 """
 
 from collections import deque
@@ -11,21 +11,21 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from shared.changes.ranges import Change, Effort, effort
-from shared.model.patience import is_stalled
 from shared.model.record import DiskRecord, run_of
+from shared.model.retry_policy import is_stalled
 from shared.model.run import OpenRun
 
-SILENT_FOR = timedelta(minutes=2)
-"""How long a batch at work may show no sign of life before its worker is taken for dead."""
+DEAD_AFTER = timedelta(minutes=2)
+"""How long a batch at work may show no sign of life before its worker is considered dead."""
 
 
-class ComeTo(NamedTuple):
-    """How far a batch has come.
+class BatchProgress(NamedTuple):
+    """The progress of a batch.
 
     Attributes:
-        position: up to where the change list is applied, in bytes of the disk.
+        position: how far the change list is applied, in bytes of the disk.
         done: what the batch has applied up to there.
-        rate: the rate that its requests have come to, as `shared.changes.pace.Pace` has it.
+        rate: the current rate of its requests, as in `shared.changes.pace.Pace`.
     """
 
     position: int
@@ -33,14 +33,14 @@ class ComeTo(NamedTuple):
     rate: float
 
 
-def taken_up(record: DiskRecord, run: str, plan: int, number: int | None, now: datetime) -> DiskRecord:
-    """Take up the next batch of a run; unchanged where that is not to be done, or is being done.
+def batch_started(record: DiskRecord, run: str, plan: int, number: int | None, now: datetime) -> DiskRecord:
+    """Start the next batch of a run; unchanged if it is not due, or another worker is at it.
 
     Args:
         record: the disk's record.
         run: the time of the run's source snapshot.
-        plan: the plan that the message is of.
-        number: the batch's number; None for whichever is next, if nobody is at it.
+        plan: the message's plan.
+        number: the batch's number; None for the next one, if no worker is at it.
         now: the time, UTC.
     """
     current = record.run_of(run)
@@ -52,68 +52,68 @@ def taken_up(record: DiskRecord, run: str, plan: int, number: int | None, now: d
     return record.with_run(replace(run_of(record), next_batch=current.next_batch + 1, at_work=True, alive=now))
 
 
-def still_mine(record: DiskRecord, mine: OpenRun) -> OpenRun | None:
-    """Give the open run, if the batch is still the one under way for which it was taken up like `mine`."""
+def run_if_current(record: DiskRecord, mine: OpenRun) -> OpenRun | None:
+    """Give the open run, if the batch that was started with `mine` is still the current one."""
     current = record.run_of(mine.snapshot)
     is_mine = current is not None and (current.plan, current.next_batch) == (mine.plan, mine.next_batch)
     return current if is_mine else None
 
 
-def moved_on(record: DiskRecord, mine: OpenRun, come_to: ComeTo, now: datetime) -> DiskRecord:
-    """Put on record how far a batch has come, and that it is alive; unchanged where another has taken over.
+def batch_progressed(record: DiskRecord, mine: OpenRun, progress: BatchProgress, now: datetime) -> DiskRecord:
+    """Record a batch's progress, and that it is alive; unchanged if another batch has taken over.
 
     Args:
         record: the disk's record.
-        mine: the run as the batch has taken it up.
-        come_to: how far it has come.
+        mine: the run as it was when the batch started.
+        progress: the batch's progress.
         now: the time, UTC.
     """
-    current = still_mine(record, mine)
+    current = run_if_current(record, mine)
     if current is None:
         return record
-    if come_to.position <= current.position:
-        return record.with_run(replace(run_of(record), alive=now, rate=come_to.rate))
+    if progress.position <= current.position:
+        return record.with_run(replace(run_of(record), alive=now, rate=progress.rate))
     moved = replace(
-        current.after(mine.done.plus(come_to.done)).out_of_trouble().reached(come_to.position),
+        current.after(mine.done.plus(progress.done)).recovered().reached(progress.position),
         batches=mine.batches + 1,
         alive=now,
-        rate=come_to.rate,
+        rate=progress.rate,
         progressed=now,
         replans=0,
     )
     return record.with_run(moved)
 
 
-def handed_on(record: DiskRecord, mine: OpenRun) -> DiskRecord:
-    """Note that a batch has ended, and that the next one's message is enqueued."""
-    return record.with_run(replace(run_of(record), at_work=False)) if still_mine(record, mine) else record
+def batch_ended(record: DiskRecord, mine: OpenRun) -> DiskRecord:
+    """Record that a batch has ended, and that the next one's message is enqueued."""
+    return record.with_run(replace(run_of(record), at_work=False)) if run_if_current(record, mine) else record
 
 
-def given_back(record: DiskRecord, mine: OpenRun) -> DiskRecord:
-    """Have a batch be taken up again by the very message that has failed, when the queue delivers it again."""
+def batch_returned(record: DiskRecord, mine: OpenRun) -> DiskRecord:
+    """Return a batch, for the message that failed to start it again when the queue redelivers it."""
     return (
         record.with_run(replace(run_of(record), at_work=False, next_batch=mine.next_batch - 1))
-        if still_mine(record, mine)
+        if run_if_current(record, mine)
         else record
     )
 
 
 def is_run_stalled(run: OpenRun, now: datetime, after: timedelta) -> bool:
-    """Tell whether a run has shown no sign of life for so long that its message must be taken for lost.
+    """Tell whether a run has shown no sign of life for so long that its message is considered lost.
 
-    That of a batch at work is lost with its worker. One that waits may wait behind those of other disks.
+    The message of a batch at work is lost with its worker; a waiting one may be queued behind those of other disks.
 
     Args:
         run: the open run.
         now: the time, UTC.
-        after: how long a message that waits is not taken for lost.
+        after: how long a message may wait before it is considered lost.
     """
     last_sign = max(run.progressed, run.alive or run.progressed)
-    return is_stalled(last_sign, now, min(after, SILENT_FOR) if run.at_work else after, run.replans)
+    return is_stalled(last_sign, now, min(after, DEAD_AFTER) if run.at_work else after, run.replans)
 
 
-def enqueued_again(record: DiskRecord, now: datetime) -> DiskRecord:
-    """Note that a stalled run's plan is enqueued again, which takes up the next batch; who was at it may be dead."""
+def requeued(record: DiskRecord, now: datetime) -> DiskRecord:
+    """Record that a stalled run's plan message is enqueued again, to start the next batch in place of a dead worker."""
     return record.with_run(replace(run_of(record), at_work=False, alive=now, replans=run_of(record).replans + 1))
 
 
@@ -125,10 +125,10 @@ class _Piece:
 
 
 class Applied:
-    """How far a change list is applied without a gap, though the requests for its pieces end in any order.
+    """How far a change list is applied without gaps, though the requests for its pieces finish in any order.
 
     Attributes:
-        position: up to where, in bytes of the disk.
+        position: how far, in bytes of the disk.
         done: what was applied up to there.
     """
 
@@ -138,7 +138,7 @@ class Applied:
         self._under_way: deque[_Piece] = deque()
 
     def begin(self, piece: Change, *, ends: bool) -> Callable[[], None]:
-        """Begin the next piece, with which its range may end; give what is to be called when it is applied."""
+        """Begin the next piece, which may be the last of its range; give the callback for when it is applied."""
         begun = _Piece(piece.end, effort(piece, ends=ends))
         self._under_way.append(begun)
 
@@ -149,7 +149,7 @@ class Applied:
         return end
 
     def reach(self, position: int) -> None:
-        """Note that the change list has nothing more up to a position."""
+        """Note that the change list has nothing more before a position."""
         if self._under_way:
             self._under_way[-1].reaches = position
         else:

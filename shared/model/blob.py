@@ -1,4 +1,4 @@
-"""How a page blob stands: its size, its lease, and how far the copy to it is. Pure functions of values."""
+"""The state of a page blob: its size, its lease, and the progress of a copy to it. Pure functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,23 +6,23 @@ from enum import Enum, auto
 
 from shared.model.names import COPY_METADATA
 
-# What `x-ms-copy-status` says of a copy (REST: Get Blob Properties); `failed` beside these.
+# Values of `x-ms-copy-status`, besides `failed` (REST: Get Blob Properties).
 COPY_PENDING, COPY_SUCCESS, COPY_ABORTED = "pending", "success", "aborted"
 
 
 @dataclass(frozen=True, slots=True)
 class BlobState:
-    """A blob, or a snapshot of one, as it stands.
+    """The state of a blob, or of a snapshot of one.
 
     Attributes:
         size: bytes.
         etag: its ETag.
         is_page_blob: whether it is a page blob.
-        leased: whether it is under a lease, whosever it is; one that is being broken counts until it has ended.
+        leased: whether it is leased, by anyone; a lease that is being broken counts until it has ended.
         metadata: its metadata.
-        copy_status: `pending`, `success`, `aborted` or `failed`; empty where it was never copied to.
-        copy_said: what the service says of a copy that did not succeed.
-        bytes_done, bytes_total: how far the copy is.
+        copy_status: `pending`, `success`, `aborted` or `failed`; empty if it was never copied to.
+        copy_said: the service's description of a copy that did not succeed.
+        bytes_done, bytes_total: the progress of the copy.
     """
 
     size: int
@@ -31,28 +31,28 @@ class BlobState:
     leased: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
     copy_status: str = ""
-    copy_said: str = ""
+    copy_description: str = ""
     bytes_done: int = 0
     bytes_total: int = 0
 
     def is_marked(self, mark: str) -> bool:
-        """Tell whether the copy to it, be it done or not, is the one with this mark."""
+        """Tell whether the last copy to it, finished or not, is the one with this mark."""
         return self.metadata.get(COPY_METADATA) == mark
 
     def has_succeeded(self, mark: str, size: int) -> bool:
-        """Tell whether the copy with this mark has succeeded; once its source is forgotten, no status says so."""
+        """Tell whether the copy with this mark succeeded; once its source is forgotten, it has no status any more."""
         return self.is_marked(mark) and self.copy_status in {COPY_SUCCESS, ""} and self.size == size
 
 
 class CopyStage(Enum):
-    """How far a copy is.
+    """The stage of a copy.
 
     Attributes:
-        NOT_STARTED: the blob is not there, or what was last copied to it is something else.
-        UNDER_WAY: it goes on, or waits its turn.
-        SUCCEEDED: it has come to a good end.
-        FAILED: it has not, or somebody has written over it.
-        ABORTED: somebody has aborted it.
+        NOT_STARTED: the blob does not exist, or the last copy to it was another one.
+        UNDER_WAY: it is running, or queued by the service.
+        SUCCEEDED: it succeeded.
+        FAILED: it failed, or somebody overwrote the blob.
+        ABORTED: somebody aborted it.
     """
 
     NOT_STARTED = auto()
@@ -64,46 +64,49 @@ class CopyStage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CopyProgress:
-    """What came of looking at a copy.
+    """The progress of a copy.
 
     Attributes:
-        stage: how far it is.
-        found: the blob that is copied to; None where there is none.
+        stage: its stage.
+        found: the blob copied to; None if there is none.
     """
 
     stage: CopyStage
     found: BlobState | None
 
     @property
-    def goes_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether it is under way, or has succeeded."""
         return self.stage in {CopyStage.UNDER_WAY, CopyStage.SUCCEEDED}
 
     @property
     def succeeded(self) -> BlobState | None:
-        """The blob that it has made; None where it has not succeeded."""
+        """The blob it made; None if it has not succeeded."""
         return self.found if self.stage is CopyStage.SUCCEEDED else None
 
     @property
     def bytes_done(self) -> int:
-        """Bytes that are copied."""
+        """Bytes copied so far."""
         return self.found.bytes_done if self.found else 0
 
     @property
     def bytes_total(self) -> int:
-        """Bytes that there are to copy."""
+        """Bytes to copy in all."""
         return self.found.bytes_total if self.found else 0
 
     @property
-    def said(self) -> str:
-        """What is to be said of one that does not go well: the service's words, where it has any."""
+    def failure(self) -> str:
+        """What is wrong with a copy that failed: in the service's words, if it has any."""
         if self.found is None:
-            return "gone"
-        return self.found.copy_said or f"{self.found.copy_status or 'overwritten'}, {self.found.size} bytes"
+            return "the blob no longer exists"
+        if self.found.copy_description:
+            return self.found.copy_description
+        what = f"copy status {self.found.copy_status}" if self.found.copy_status else "the blob was overwritten"
+        return f"{what}, size {self.found.size} bytes"
 
 
 def copy_progress(found: BlobState | None, mark: str, size: int) -> CopyProgress:
-    """Tell how far the copy with this mark is, of so many bytes, from the blob that it is made to."""
+    """Tell the progress of the copy with this mark, of so many bytes, from the blob it is made to."""
     if found is None or not found.is_marked(mark):
         return CopyProgress(CopyStage.NOT_STARTED, found)
     if found.has_succeeded(mark, size):

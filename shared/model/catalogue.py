@@ -1,4 +1,4 @@
-"""The catalogue, rebuilt: which recovery points a backup container holds. Pure functions of values."""
+"""Rebuilding the catalogue: which recovery points a backup container holds. Pure functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ class StoredBlob:
         snapshot: the snapshot's time; empty for the blob itself.
         size: bytes.
         metadata: its metadata.
-        copy_status: how the copy to it ended, where it was copied to.
-        modified: when it was last written to, UTC.
+        copy_status: how the copy to it ended, if it was copied to.
+        modified: when it was last modified, UTC.
     """
 
     blob: BlobAddress
@@ -49,11 +49,11 @@ class StoredBlob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPoint:
-    """A recovery point that was found.
+    """A recovery point found in the backup container.
 
     Attributes:
         disk: the disk.
-        point: what goes on record of it.
+        point: the recovery point to record.
         plan: the plan of the run that made it.
         etag: the backup blob's ETag when it was taken; empty for a full copy.
     """
@@ -65,7 +65,7 @@ class FoundPoint:
 
 
 def point_metadata(run: RunMessage, kind: Kind, etag: str = "") -> dict[str, str]:
-    """Write what a recovery point says of itself, in the metadata of its snapshot or of the full copy.
+    """Make the metadata by which a recovery point's snapshot or full copy describes itself.
 
     Args:
         run: the run that makes it, under its plan.
@@ -82,15 +82,14 @@ def point_metadata(run: RunMessage, kind: Kind, etag: str = "") -> dict[str, str
 
 
 def found_point(stored: StoredBlob) -> FoundPoint | None:
-    """Tell the recovery point that a blob or a snapshot is; None where it is none.
+    """Recognize a blob or a snapshot as a recovery point; None if it is not one.
 
-    A recovery point is a snapshot of a disk's backup blob whose metadata says the disk, the run, its source snapshot
-    and its kind, and the backup blob's ETag; or a full copy that has succeeded, which says the same. A backup blob
-    itself, a copy under way or failed, and whatever others have put there (who copies a blob copies its metadata), are
-    none.
+    A recovery point is a snapshot of a disk's backup blob whose metadata names the disk, the run, its source snapshot
+    and kind, and the backup blob's ETag; or a successful full copy with the same metadata. The backup blob itself, an
+    unfinished or failed copy, and what others have put there (copying a blob copies its metadata) are not.
     """
     metadata = stored.metadata
-    # Once its source is forgotten, no status tells of a copy any more; one that has failed is empty.
+    # Once its source is forgotten, a copy has no status any more; a failed one is empty.
     has_succeeded = stored.copy_status == COPY_SUCCESS or (stored.copy_status == "" and stored.size > 0)
     is_copy = not stored.snapshot and COPY_METADATA in metadata and has_succeeded
     is_snapshot = bool(stored.snapshot) and metadata.keys() >= {PLAN_METADATA, ETAG_METADATA}
@@ -122,20 +121,20 @@ def found_point(stored: StoredBlob) -> FoundPoint | None:
 
 
 def looks_like_a_point(stored: StoredBlob) -> bool:
-    """Tell whether a blob or a snapshot that is no recovery point may have been one, or was to become one."""
+    """Tell whether a blob or a snapshot that is not a recovery point may have been one, or was to become one."""
     return bool(stored.snapshot) or KIND_METADATA in stored.metadata
 
 
 def rebuilt(backup_blob: BlobAddress, last: FoundPoint, blob: BlobState | None, *, adopted: bool) -> DiskRecord:
     """Make the record of a disk that has none, from its last recovery point.
 
-    Where the backup blob is as that one has left it, the next run is incremental; else it is a resync.
+    If the backup blob has not changed since that point, the next run is incremental; otherwise it is a resync.
 
     Args:
         backup_blob: the address of the disk's backup blob.
         last: its last recovery point.
-        blob: its backup blob as it stands; None where there is none.
-        adopted: whether the disk was restored, and `SOURCE_DISKS` does not name it.
+        blob: the state of its backup blob; None if there is none.
+        adopted: whether the disk was restored and `SOURCE_DISKS` does not name it.
     """
     is_as_sealed = blob is not None and blob.etag == last.etag and blob.size == last.point.size
     return DiskRecord(
@@ -146,7 +145,7 @@ def rebuilt(backup_blob: BlobAddress, last: FoundPoint, blob: BlobState | None, 
         backup_etag=last.etag,
         backup_snapshot=last.point.backup_snapshot,
         sealed_plan=last.plan,
-        resync_reason="" if is_as_sealed else f"{_REBUILT}, and the backup blob is not as the last run has left it",
+        resync_reason="" if is_as_sealed else f"{_REBUILT}, and the backup blob has changed since the last run",
         adopted=adopted,
         last_success=last.point.sealed,
         last_point=last.point.time,

@@ -1,6 +1,6 @@
-"""A disk that is backed up: what users call it, and what Tidemark's things of it are named by. Pure values.
+"""A disk that is backed up: its name for users, and the names derived from it. Pure values.
 
-Where its bytes are is another matter: the kind of disk knows, and `shared/azure/sources` reads it.
+Where its bytes are depends on the kind of disk; `shared/azure/sources` reads them.
 """
 
 import hashlib
@@ -8,7 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from shared.model.addresses import MOST_SHOWN, AddressError, BlobAddress
+from shared.model.addresses import MAX_SHOWN, AddressError, BlobAddress
 from shared.model.names import RUN_SEPARATOR, SCRATCH_PREFIX
 
 _KEY_LENGTH = 400
@@ -16,37 +16,37 @@ _KEY_UNSAFE = re.compile(r"[^A-Za-z0-9._|$ -]")
 
 
 class Disk(ABC):
-    """A disk, of whatever kind. Two are one disk if they are of one kind and have one name."""
+    """A disk of any kind. Two are the same disk if their kind and name are the same."""
 
     __slots__ = ()
 
     @staticmethod
     def parse(name: str) -> "Disk":
-        """Read a disk's name, however it is spelt.
+        """Read a disk's name, however it is spelled.
 
         Raises:
-            AddressError: it is no disk's name.
+            AddressError: it is not a disk's name.
         """
         return PageBlobDisk(BlobAddress.parse(name))
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """What users call it: in the settings, in requests, on record, in messages and logs."""
+        """Its name for users: in settings, requests, records, messages and logs."""
 
     @property
     @abstractmethod
     def backup_name(self) -> str:
-        """The name of its backup blob in the backup container; it has two slashes at least."""
+        """The name of its backup blob in the backup container; it has at least two slashes."""
 
     @property
     @abstractmethod
-    def mistake(self) -> str:
-        """Why there can be no disk of this name; empty where there can."""
+    def name_problem(self) -> str:
+        """What is wrong with the disk's name; empty if nothing is."""
 
     @abstractmethod
     def restored(self, point: str) -> "PageBlobDisk":
-        """Name the disk that a recovery point is restored to by default: beside the disk that was backed up.
+        """Name the new disk that a recovery point is restored to by default, beside the disk that was backed up.
 
         Args:
             point: the recovery point's time, as Azure prints it.
@@ -62,15 +62,15 @@ class Disk(ABC):
 
     @property
     def shown(self) -> str:
-        """Its name, cut off where it is very long: for a sentence of which the end counts."""
-        return self.name if len(self.name) <= MOST_SHOWN else f"{self.name[:MOST_SHOWN]}..."
+        """Its name, truncated if very long, for messages whose end matters."""
+        return self.name if len(self.name) <= MAX_SHOWN else f"{self.name[:MAX_SHOWN]}..."
 
     @property
     def key(self) -> str:
         """Its table partition: its backup blob's name with `|` for `/`.
 
-        A key may not hold slashes, `#`, `?` or control characters, nor be over 1 KiB (REST: Understanding the Table
-        service data model): a name with anything unusual in it, or a very long one, is shortened and ends in a hash.
+        A key may not contain slashes, `#`, `?` or control characters, nor exceed 1 KiB (REST: Understanding the Table
+        service data model), so a very long name, or one with unusual characters, is shortened and ends in a hash.
         """
         name = self.backup_name
         readable = name.replace("/", "|")
@@ -84,25 +84,25 @@ class Disk(ABC):
         return f"{self.key}{RUN_SEPARATOR}{source_snapshot}"
 
     def full_copy_name(self, source_snapshot: str) -> str:
-        """Name a full copy in the backup container: the backup blob's name, and `/TIME`."""
+        """Name a full copy in the backup container: the backup blob's name and `/TIME`."""
         return f"{self.backup_name}/{source_snapshot}"
 
     def scratch_name(self, drill: str) -> str:
-        """Name the blob that a drill restores to in the backup container: `tidemark-drill/HASH-ID`, of the disk's hash.
+        """Name the blob in the backup container that a drill restores to: `tidemark-drill/HASH-ID`, by the disk's hash.
 
-        A backup blob's name has two slashes at least.
+        It can't be a backup blob's name, which has at least two slashes.
         """
         return f"{SCRATCH_PREFIX}{hashlib.sha256(self.name.encode()).hexdigest()[:16]}-{drill}"
 
     def is_named(self, text: str) -> bool:
-        """Tell whether a text, as somebody has once written it, is its name."""
+        """Tell whether a text is its name, however it is spelled."""
         try:
             return Disk.parse(text) == self
         except AddressError:
             return False
 
     def is_another_than(self, text: str) -> bool:
-        """Tell whether a text is the name of another disk; a text that is no disk's name is not."""
+        """Tell whether a text is the name of another disk; a text that is not a disk's name is not."""
         try:
             return Disk.parse(text) != self
         except AddressError:
@@ -130,12 +130,12 @@ class PageBlobDisk(Disk):
         return f"{self.address.account}/{self.address.container}/{self.address.blob}"
 
     @property
-    def mistake(self) -> str:
-        """Why there can be no blob of this name; empty where there can."""
-        return self.address.mistake
+    def name_problem(self) -> str:
+        """What is wrong with the blob's name; empty if nothing is."""
+        return self.address.name_problem
 
     def restored(self, point: str) -> "PageBlobDisk":
-        """Name the blob that a recovery point is restored to: `NAME-restored-TIME`, with `.vhd` kept at its end."""
+        """Name the blob that a recovery point is restored to: `NAME-restored-TIME`, still ending in `.vhd`."""
         stem, dot, extension = self.address.blob.rpartition(".")
         has_extension = dot and stem and extension.lower() == "vhd"
         name, end = (stem, f".{extension}") if has_extension else (self.address.blob, "")
@@ -150,5 +150,5 @@ def page_blob(disk: Disk) -> BlobAddress:
         TypeError: it is of another kind.
     """
     if not isinstance(disk, PageBlobDisk):
-        raise TypeError(f"{disk} is no page blob")
+        raise TypeError(f"{disk} is not a page blob")
     return disk.address

@@ -1,28 +1,28 @@
-"""What becomes of a run that fails: it is tried again, so often, and then given up. Pure functions of values."""
+"""Failing runs: when a run counts as failing, how often it is retried, and when it is abandoned. Pure functions."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.model.patience import is_over
 from shared.model.record import DiskRecord, run_of
+from shared.model.retry_policy import is_too_long
 
-MOST_RUN_TRIES = 5
-"""How often a run that fails is tried again, at most, before it is given up: at as many ticks, as a rule."""
+MAX_RUN_RETRIES = 5
+"""How often a failing run is retried before it is abandoned; usually once per tick."""
 
-STANDS_STILL_AFTER = timedelta(minutes=30)
-"""How long a run that has an error may come no further before it is taken to fail, though it is at work: by a tick."""
+STUCK_AFTER = timedelta(minutes=30)
+"""How long a run with an error may make no progress before a tick counts it as failing, even if it is at work."""
 
-MOST_RESYNCS = 2
-"""How often a run writes the whole disk anew, since its backup blob is not what it should be, before it is given up."""
+MAX_RESYNCS = 2
+"""How often a run starts over as a resync, because its backup blob is not what it should be, before it is abandoned."""
 
 
-def failed_for_good(record: DiskRecord, reason: str) -> DiskRecord:
-    """Note why the open run fails, where the queue has given up a message of it."""
+def with_failure(record: DiskRecord, reason: str) -> DiskRecord:
+    """Record why the open run fails, when a message of it was moved to a poison queue."""
     return record.with_run(replace(run_of(record), failed=reason))
 
 
-def erred(record: DiskRecord, snapshot: str, now: datetime) -> DiskRecord:
-    """Note that something went wrong with the open run, if it is the one of this source snapshot."""
+def with_error(record: DiskRecord, snapshot: str, now: datetime) -> DiskRecord:
+    """Record an error of the open run, if it is the run of this source snapshot."""
     run = record.run_of(snapshot)
     return (
         record.with_run(replace(run_of(record), error_at=now, trouble_since=run.trouble_since or now))
@@ -31,28 +31,28 @@ def erred(record: DiskRecord, snapshot: str, now: datetime) -> DiskRecord:
     )
 
 
-def tried_again(record: DiskRecord, now: datetime) -> DiskRecord:
-    """Note that the open run is tried again, from its own source snapshot."""
+def retried(record: DiskRecord, now: datetime) -> DiskRecord:
+    """Record that the open run is retried, from its own source snapshot."""
     return record.with_run(
         replace(run_of(record), tries=run_of(record).tries + 1, failed="", progressed=now, replans=0)
     )
 
 
 def is_failing(record: DiskRecord, now: datetime) -> bool:
-    """Tell whether the open run comes no further for errors of its own: by itself, or since a message was given up.
+    """Tell whether the open run makes no progress because of its own errors, or a message of it was given up.
 
-    One that waits for messages of other disks has none, and neither has a full copy that waits for the service.
+    A run that waits behind other disks' messages has no errors, nor has a full copy that waits for the service.
     """
     run = run_of(record)
-    stands_still = run.replans > 0 or now - run.progressed >= STANDS_STILL_AFTER
+    stands_still = run.replans > 0 or now - run.progressed >= STUCK_AFTER
     return bool(run.failed) or (stands_still and run.error_at is not None)
 
 
-def is_hopeless(record: DiskRecord, now: datetime) -> bool:
-    """Tell whether a run that fails is given up; the next one is a resync.
+def should_abandon(record: DiskRecord, now: datetime) -> bool:
+    """Tell whether a failing run is to be abandoned; the next run is then a resync.
 
-    It was tried again often enough, where ticks are frequent; or once, and patience with it is over.
+    It is once it was retried often enough, or, where ticks are rare, once and has failed for too long.
     """
     run = run_of(record)
-    is_out_of_patience = run.trouble_since is not None and is_over(run.trouble_since, now)
-    return is_failing(record, now) and (run.tries >= MOST_RUN_TRIES or (run.tries > 0 and is_out_of_patience))
+    should_give_up = run.trouble_since is not None and is_too_long(run.trouble_since, now)
+    return is_failing(record, now) and (run.tries >= MAX_RUN_RETRIES or (run.tries > 0 and should_give_up))

@@ -1,4 +1,4 @@
-"""How disks and blobs are written in rows and messages: by their names and URLs, read once, where they come in."""
+"""How disks and blobs are written in rows and messages: by name and URL, parsed once, when they are read."""
 
 from typing import Annotated
 
@@ -37,12 +37,12 @@ DiskName = Annotated[Disk, PlainValidator(_disk), _WRITTEN]
 """A disk."""
 
 TargetName = Annotated[PageBlobDisk, PlainValidator(_page_blob), _WRITTEN]
-"""A page blob that is restored to."""
+"""A page blob to restore to."""
 
 BlobUrl = Annotated[BlobAddress, PlainValidator(_blob), _WRITTEN]
 """A blob."""
 
-# Where there is none, the text is empty.
+# None is written as an empty string.
 DiskNameOrNone = Annotated[Disk | None, PlainValidator(lambda value: _disk(value) if value else None), _WRITTEN]
 TargetNameOrNone = Annotated[
     PageBlobDisk | None, PlainValidator(lambda value: _page_blob(value) if value else None), _WRITTEN

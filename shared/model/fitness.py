@@ -1,10 +1,10 @@
-"""What a disk's names and metadata must be like, so that it can be backed up and restored. Pure functions of values."""
+"""What a disk's names and metadata must be like for it to be backed up and restored. Pure functions."""
 
 import string
 from collections.abc import Mapping
 from typing import Any
 
-from shared.limits import LARGEST_METADATA, LONGEST_SOURCE
+from shared.limits import MAX_METADATA, MAX_SOURCE_URL
 from shared.model.addresses import ContainerAddress
 from shared.model.disk import Disk
 from shared.model.run import Mode
@@ -17,47 +17,47 @@ _SIGNATURE = 640
 _SENDABLE = frozenset(string.printable) - frozenset("\r\n\x0b\x0c")
 
 
-def unfit(disk: Disk, container: ContainerAddress, mode: Mode) -> str:
-    """Say why a disk can't be backed up, or its backups could not be restored; empty where they can.
+def backup_problem(disk: Disk, container: ContainerAddress, mode: Mode) -> str:
+    """Say why a disk can't be backed up, or its backups could not be restored; empty if all is well.
 
-    What the backup container holds of a disk has a longer name than the disk.
+    Its backup blob and full copies have longer names than the disk itself.
 
     Args:
         disk: the disk.
         container: the backup container.
         mode: how the disk is backed up.
     """
-    if disk.mistake:
-        return f"it {disk.mistake}"
+    if disk.name_problem:
+        return f"it {disk.name_problem}"
     is_copied = mode is Mode.FULL
     name = disk.full_copy_name(_A_TIME) if is_copied else disk.backup_name
     backup = container.blob(name)
-    if backup.mistake:
-        return f"its backup would be named {name[:60]}..., which {backup.mistake}"
-    if is_copied and len(disk.name) + _SNAPSHOT + _SIGNATURE > LONGEST_SOURCE:
+    if backup.name_problem:
+        return f"its backup blob, {name[:60]}..., {backup.name_problem}"
+    if is_copied and len(disk.name) + _SNAPSHOT + _SIGNATURE > MAX_SOURCE_URL:
         return _too_long("its URL", disk.name)
-    if len(backup.url) + _SNAPSHOT > LONGEST_SOURCE:
+    if len(backup.url) + _SNAPSHOT > MAX_SOURCE_URL:
         return _too_long("the URL of its backup", backup.url)
     return ""
 
 
-def unsendable(metadata: Mapping[str, str]) -> str:
-    """Say why metadata, as somebody has set it, can't be sent to the service again; empty where it can.
+def metadata_problem(metadata: Mapping[str, str]) -> str:
+    """Say why metadata that a user set can't be sent to the service again; empty if it can.
 
-    The SDK sends ASCII only, and refuses what no HTTP header takes.
+    The SDK sends only ASCII, and refuses what an HTTP header can't carry.
     """
     for name, value in metadata.items():
         if not (name.isascii() and name.isidentifier() and _SENDABLE.issuperset(value)):
             shown = name.encode("ascii", "backslashreplace").decode()[:60]
-            return f"{shown} is not all ASCII"
+            return f"{shown} is not plain ASCII"
     size = sum(len(name) + len(value) for name, value in metadata.items())
-    if size > LARGEST_METADATA:
-        return f"it would be {size} bytes with Tidemark's own, of {LARGEST_METADATA} at most"
+    if size > MAX_METADATA:
+        return f"with Tidemark's own it takes {size} bytes; Azure allows {MAX_METADATA}"
     return ""
 
 
 def sendable(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out of what is to be sent in headers the texts that can't be, as somebody has set them."""
+    """Leave out the texts that a user set and headers can't carry."""
     return {
         name: value
         for name, value in values.items()
@@ -67,6 +67,6 @@ def sendable(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _too_long(what: str, url: str) -> str:
     return (
-        f"{what} is {len(url)} characters long, percent-encoded, and the service copies from none as long:"
-        f" {LONGEST_SOURCE} with what is added to it"
+        f"{what} is too long to copy from: {len(url)} characters percent-encoded, and Azure allows {MAX_SOURCE_URL}"
+        " including the snapshot time and the SAS"
     )

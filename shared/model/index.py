@@ -1,18 +1,17 @@
-"""The index: a thin row for each disk and each open job, so that no tick and no look reads a recovery point.
+"""The index: a small row for each disk and each open job, so that no tick or check has to scan recovery points.
 
-It is a partition of the table `backups`, and can't be written in one transaction with a disk's own. So a disk's row is
-either settled, and says what its record says, or unsettled: whoever reads it reads the record itself. Whenever the
-record says anything else than a settled row would, the row is unsettled; of a disk that has an open run, or is being
-restored, it always is. Whoever changes the record
+It is a partition of the table `backups`, and can't share a transaction with a disk's own partition. So a disk's row is
+either settled, and equals the summary of its record, or unsettled, and readers read the record instead. Whenever the
+two could differ, the row is unsettled; while a disk has an open run or is being restored, it always is. To change the
+record, a writer
 
-1. unsettles the row, whatever it says, and remembers its ETag;
-2. writes the record, as long as that has the ETag that it was read with;
-3. settles the row, as long as that has the ETag remembered; where it has another, somebody else is at it.
+1. unsettles the row unconditionally, and keeps its ETag;
+2. writes the record, provided that its ETag has not changed since it was read;
+3. settles the row, provided that its ETag is the one kept; if not, another writer is at work.
 
-That holds after every crash, and whoever is late. A row is settled by what was just written, unless somebody has
-unsettled it since; who unsettled it before and writes the record after that is refused by its ETag, and begins anew.
-For that reason nobody who only reads may settle a row, or drop one whose record is gone: somebody may be about to
-write.
+This holds after any crash and with any delay. A row is settled only with what was just written, and only if nobody has
+unsettled it since; a writer that unsettled it earlier and writes the record later is refused by the record's ETag, and
+starts over. That is why a reader may neither settle a row nor drop one without a record: a writer may be at work on it.
 """
 
 import hashlib
@@ -28,20 +27,20 @@ from shared.model.schema import SCHEMA, SCHEMA_PROPERTY, is_known, with_schema
 from shared.model.tick import DueDisk
 
 INDEX_PARTITION = "index"
-"""Where the rows are: no disk's partition is named so, they all have a `|`."""
+"""The partition of the index; every disk's partition key has a `|`."""
 
 COMPLETE_ROW = f"{RUN_SEPARATOR}complete"
-"""The row that says that every record and open job is in the index."""
+"""The row that says that the index has every record and open job."""
 
 JOB_PREFIX, DISKS_FROM = f"{RUN_SEPARATOR}job-", "0"
-"""What the row keys of open jobs begin with, and where those of disks begin: with an account's name."""
+"""The prefix of the row keys of open jobs, and the lower bound of those of disks, which start with an account name."""
 
-FORGOTTEN_AFTER = timedelta(days=7)
-"""After how long a row is dropped of which there is no record or job: whoever meant to write one is long dead."""
+DROPPED_AFTER = timedelta(days=7)
+"""When a row without a record or job is dropped: a writer that meant to create one is long dead by then."""
 
 
 class RowState(StrEnum):
-    """How a disk's row stands."""
+    """The state of a disk's row."""
 
     SETTLED = "settled"
     UNSETTLED = "unsettled"
@@ -49,7 +48,7 @@ class RowState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a tick and a look ask of a disk; the names are those of its record's row, as far as that has them.
+    """What ticks and checks need to know of a disk; the fields are named as in its record's row.
 
     Attributes:
         disk, adopted, restore, first_tick, last_tick, missed_tick, point_tick, last_point: as in its record.
@@ -68,14 +67,14 @@ class Summary:
 
     @property
     def due(self) -> DueDisk | None:
-        """Say how far the disk is with what ticks have asked for; None where none has."""
+        """The disk's progress with what ticks have asked for; None if none has."""
         if not (self.first_tick and self.last_tick):
             return None
         return DueDisk(self.first_tick, self.last_tick, self.missed_tick, self.point_tick, self.run_tick)
 
 
 def summary(record: DiskRecord) -> Summary:
-    """Sum up a record."""
+    """Summarize a record."""
     return Summary(
         disk=record.disk.name,
         adopted=record.adopted,
@@ -89,48 +88,48 @@ def summary(record: DiskRecord) -> Summary:
     )
 
 
-def is_at_rest(record: DiskRecord) -> bool:
+def is_idle(record: DiskRecord) -> bool:
     """Tell whether a disk has neither an open run nor a restore to it."""
     return not (record.run or record.restore)
 
 
-def is_to_be_unsettled(before: DiskRecord, after: DiskRecord) -> bool:
-    """Tell whether a disk's row is to be unsettled before its record is changed so."""
-    if is_at_rest(before) and is_at_rest(after):
+def must_unsettle(before: DiskRecord, after: DiskRecord) -> bool:
+    """Tell whether a disk's row must be unsettled before this change to its record."""
+    if is_idle(before) and is_idle(after):
         return summary(before) != summary(after)
-    return is_at_rest(before) or is_at_rest(after)
+    return is_idle(before) or is_idle(after)
 
 
 def unsettled(disk: str) -> dict[str, Any]:
-    """Make the row of a disk whose record is to be read.
+    """Make the row of a disk whose record must be read.
 
     Args:
-        disk: its URL, for people who read the row.
+        disk: its URL, for people who look at the row.
     """
     return with_schema({"state": RowState.UNSETTLED.value, "disk": disk})
 
 
 def settled(record: DiskRecord) -> dict[str, Any]:
-    """Make the row of a disk whose record is not to be read."""
-    told = {name: value for name, value in asdict(summary(record)).items() if value not in (None, "")}
-    return with_schema({"state": RowState.SETTLED.value, **told})
+    """Make the row of a disk whose record need not be read."""
+    values = {name: value for name, value in asdict(summary(record)).items() if value not in (None, "")}
+    return with_schema({"state": RowState.SETTLED.value, **values})
 
 
 def is_settled(row: Mapping[str, Any]) -> bool:
-    """Tell whether a row says all; one of a newer release may mean something else by it."""
+    """Tell whether a row is settled; in a newer release that may mean something else."""
     return row.get("state") == RowState.SETTLED and is_known(row)
 
 
 def is_complete(row: Mapping[str, Any]) -> bool:
-    """Tell whether the index was made by this schema; a newer release has made it of all that this one knows."""
+    """Tell whether the index is complete for this schema; that of a newer release includes all this one knows."""
     schema = row.get(SCHEMA_PROPERTY)
     return isinstance(schema, int) and schema >= SCHEMA
 
 
-def said(row: Mapping[str, Any]) -> Summary | None:
-    """Read a settled row, or the row of a record; what somebody has spoilt of it counts as not said.
+def read_summary(row: Mapping[str, Any]) -> Summary | None:
+    """Read a settled row, or the row of a record; an invalid value counts as missing.
 
-    Of the record of a newer release only so much counts as keeps a tick from passing for a success without it.
+    Of a newer release's record only enough is read to keep a tick from succeeding without the disk.
     """
 
     def text(name: str) -> str:
@@ -155,11 +154,11 @@ def said(row: Mapping[str, Any]) -> Summary | None:
 
 
 def job_key(partition: str, row: str) -> str:
-    """Name the row of an open job, whose own row is in a disk's partition."""
+    """Name the index row of an open job, whose own row is in a disk's partition."""
     digest = hashlib.sha256(partition.encode()).hexdigest()[:16]
     return f"{JOB_PREFIX}{row}{RUN_SEPARATOR}{digest}"
 
 
 def open_job(partition: str, row: str) -> dict[str, Any]:
-    """Make the row of an open job: it says where the job's own row is."""
+    """Make the index row of an open job: it says where the job's own row is."""
     return with_schema({"partition": partition, "row": row})

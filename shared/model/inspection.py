@@ -1,4 +1,4 @@
-"""An inspection of a recovery point, be it a verify or a drill: the row that is kept of it. Pure functions."""
+"""An inspection of a recovery point, that is, a verify or a drill: its row, and its progress. Pure functions."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -17,10 +17,10 @@ from shared.model.texts import Text
 INSPECTION_KINDS = (JobKind.VERIFY, JobKind.DRILL)
 
 PARTS_AHEAD = 8
-"""Parts of an inspection that are enqueued at once: the disks and the backups go on beside it."""
+"""Parts of an inspection enqueued at a time, so that it leaves room for disks and backups."""
 
-MOST_STALLS = 3
-"""How often the parts that are missing are enqueued again, before an inspection fails."""
+MAX_STALLS = 3
+"""How often missing parts are enqueued again before an inspection fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,18 +28,18 @@ class Inspection(Job):
     """The row of an inspection.
 
     Attributes:
-        most_attempts: how often a drill is begun, where its scratch blob is not as it was left.
-        inspection: its id: that of the queue message that asked for it, or the time of the timer.
-        task: what is done.
-        on_request: whether a person has asked for it.
-        parts_done, parts_total: how much is compared, in parts of the disk.
-        parts_enqueued: of how many parts the messages were enqueued, from the first.
-        stalls: how often they were enqueued again, since it made no progress.
+        most_attempts: how often a drill is attempted, if its scratch blob is changed.
+        inspection: its id: that of the queue message that requested it, or the time of the timer.
+        task: whether it is a verify or a drill.
+        on_request: whether a person requested it.
+        parts_done, parts_total: how many parts of the disk are compared, and how many there are.
+        parts_enqueued: how many parts have been enqueued, from the first.
+        stalls: how often missing parts were enqueued again since it last made progress.
         scratch_etag: the scratch blob's ETag at the end of the copy.
-        seen: what a drill that is done has seen on the disk.
+        seen: what a finished drill found on the disk.
     """
 
-    most_attempts: ClassVar[int] = 3
+    max_attempts: ClassVar[int] = 3
 
     inspection: str
     task: JobKind
@@ -56,7 +56,7 @@ class Inspection(Job):
     def of(
         cls, inspection: str, task: JobKind, disk: Disk | None, point: str, now: datetime, *, on_request: bool = False
     ) -> Self:
-        """Make the row of an inspection that is asked for."""
+        """Make the row of a new inspection."""
         return cls(
             inspection=inspection,
             task=task,
@@ -71,7 +71,7 @@ class Inspection(Job):
 
     @property
     def kind(self) -> JobKind:
-        """What is done."""
+        """Whether it is a verify or a drill."""
         return self.task
 
     @property
@@ -86,45 +86,45 @@ class Inspection(Job):
 
     @property
     def about(self) -> dict[str, str]:
-        """What each line of the log about it says: the disk, if it is known, and the inspection."""
+        """The fields of every log event about it: the disk, if it is known, and the inspection."""
         return {**({"disk": self.disk.name} if self.disk else {}), "inspection": self.inspection}
 
     @property
-    def told(self) -> dict[str, object]:
-        """What the log says of it when it comes to another state."""
+    def log_fields(self) -> dict[str, object]:
+        """The fields of the log event for its new state."""
         return {"recovery_point": self.recovery_point, "size": self.size, "bytes_done": self.bytes_done}
 
     @property
-    def asks_for(self) -> dict[str, object]:
-        """What its request says: two requests that say the same can't be told apart but by their ids."""
+    def request_fields(self) -> dict[str, object]:
+        """The fields of its request: two equal requests differ only in their ids."""
         return {"disk": str(self.disk or ""), "task": self.task, "point": self.point, "on_request": self.on_request}
 
     @property
-    def can_begin_anew(self) -> bool:
-        """Whether it makes something that can be made anew: a drill its scratch blob."""
+    def can_restart(self) -> bool:
+        """Whether it can start over: a drill can make its scratch blob again."""
         return self.task is JobKind.DRILL and self.state is not Stage.REQUESTED
 
     @property
     def mark(self) -> str:
-        """What the metadata of this attempt's copy says."""
+        """The mark in the metadata of this attempt's copy."""
         return f"{self.known_disk.scratch_name(self.inspection)}/{self.attempt}"
 
-    def begun(self, stage: Stage, now: datetime) -> Self:
-        """Bring it to another stage, which begins from nothing."""
-        return replace(Job.begun(self, stage, now), parts_done=0, parts_enqueued=0, stalls=0)
+    def at_stage(self, stage: Stage, now: datetime) -> Self:
+        """Move it to another stage, with its progress reset."""
+        return replace(Job.at_stage(self, stage, now), parts_done=0, parts_enqueued=0, stalls=0)
 
-    def forgotten(self) -> Self:
-        """Forget what a drill has copied: another attempt begins."""
+    def reset(self) -> Self:
+        """Drop what a drill has copied, for another attempt."""
         return replace(self, scratch_etag="")
 
 
 class Compared(NamedTuple):
-    """What is known of the parts of an inspection.
+    """The compared parts of an inspection.
 
     Attributes:
-        parts: the numbers of those that are compared.
-        bytes_compared: bytes that were read of each side.
-        differs: what the first of them that differs has said; empty where none does.
+        parts: their numbers.
+        bytes_compared: bytes that were read on each side.
+        differs: where the first part that differs does so; empty if none does.
     """
 
     parts: frozenset[int]
@@ -132,12 +132,12 @@ class Compared(NamedTuple):
     differs: str
 
 
-def built_on(points: Sequence[RecoveryPoint], time: str) -> list[RecoveryPoint]:
-    """Give the recovery points that were made by laying diffs over one, up to the next that is known to be right.
+def built_upon(points: Sequence[RecoveryPoint], time: str) -> list[RecoveryPoint]:
+    """Give the recovery points built incrementally on one, up to the next that is verified or was written in full.
 
     Args:
         points: a disk's recovery points, oldest first.
-        time: the time of the one.
+        time: the time of that one.
     """
     later = (point for point in points if point.time > time)
     return list(
@@ -147,8 +147,8 @@ def built_on(points: Sequence[RecoveryPoint], time: str) -> list[RecoveryPoint]:
     )
 
 
-def compared(inspection: Inspection, found: Compared, now: datetime) -> Inspection:
-    """Put on its row how far the comparison is."""
+def with_comparison(inspection: Inspection, found: Compared, now: datetime) -> Inspection:
+    """Record the progress of the comparison."""
     moved = len(found.parts) != inspection.parts_done
     return replace(
         inspection,
@@ -161,16 +161,16 @@ def compared(inspection: Inspection, found: Compared, now: datetime) -> Inspecti
 
 
 def next_parts(inspection: Inspection) -> range:
-    """Give the numbers of the parts that are to be enqueued now: so many that a few are under way."""
+    """Give the numbers of the parts to enqueue now, to keep a few under way."""
     last = min(inspection.parts_total, inspection.parts_done + PARTS_AHEAD)
     return range(inspection.parts_enqueued, max(inspection.parts_enqueued, last))
 
 
 def parts_at_once(inspection: Inspection) -> int:
-    """Say how many parts share the limits of the blobs that are compared."""
+    """Say how many parts share the request limits of the compared blobs."""
     return max(1, min(inspection.parts_total, PARTS_AHEAD))
 
 
-def missing(inspection: Inspection, found: Compared) -> Iterable[int]:
-    """Give the numbers of the parts that are enqueued and not compared yet."""
+def missing_parts(inspection: Inspection, found: Compared) -> Iterable[int]:
+    """Give the numbers of the parts that are enqueued but not compared yet."""
     return (part for part in range(inspection.parts_enqueued) if part not in found.parts)

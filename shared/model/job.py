@@ -1,4 +1,4 @@
-"""A job: work under way that messages step forward. One policy for all kinds of it. Pure functions of values."""
+"""A job: work that messages step forward, with one policy for all kinds. Pure functions."""
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
@@ -8,12 +8,12 @@ from typing import ClassVar, NamedTuple, Self
 
 from shared.model.disk import Disk
 from shared.model.fields import DiskNameOrNone
-from shared.model.patience import FEWEST_FAILURES, check_delay, is_over, next_try
+from shared.model.retry_policy import MIN_FAILURES, check_delay, is_too_long, retry_delay
 from shared.model.texts import Text
 
 
 class JobKind(StrEnum):
-    """What people ask for: a restore, a comparison with the source snapshot, or a restore for a trial."""
+    """What people request: a restore, a comparison with the source snapshot, or a trial restore."""
 
     RESTORE = "restore"
     VERIFY = "verify"
@@ -21,7 +21,7 @@ class JobKind(StrEnum):
 
 
 class Stage(StrEnum):
-    """How far a job is; each kind has some of these, in this order."""
+    """The stages of a job; each kind has some of these, in this order."""
 
     REQUESTED = "requested"
     PROMOTING = "promoting"
@@ -39,14 +39,14 @@ ENDS = frozenset({Stage.DONE, Stage.REFUSED, Stage.FAILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Underway:
-    """What a run has in common with the jobs that people ask for.
+class WorkInProgress:
+    """What runs and requested jobs have in common.
 
     Attributes:
-        state: how far it is.
-        reason: why it is as it is: refused, failed, begun anew; or what it waits for.
-        trouble_since: since when every step goes wrong, UTC; None while steps go well.
-        progressed, checked: when it last came further, and was last looked at, UTC.
+        state: its stage.
+        reason: why it was refused, failed or started over; or what it waits for.
+        trouble_since: since when every step has failed, UTC; None while steps succeed.
+        progressed, checked: when it last made progress, and was last checked, UTC.
     """
 
     state: Stage = Stage.REQUESTED
@@ -55,30 +55,30 @@ class Underway:
     progressed: datetime
     checked: datetime
 
-    def is_unwatched(self, now: datetime, after: timedelta) -> bool:
-        """Tell whether it was not looked at for so long that the message that looks at it must be taken for lost."""
+    def is_check_overdue(self, now: datetime, after: timedelta) -> bool:
+        """Tell whether it was not checked for so long that the message that checks it is considered lost."""
         return now - self.checked >= after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job(Underway):
-    """A job that somebody has asked for, and the row that is kept of it.
+class Job(WorkInProgress):
+    """A requested job, and its row.
 
     Attributes:
-        disk: the disk whose recovery point it is about; None where the request can't be read.
-        point: the point that was asked for: `latest` or a time.
-        recovery_point: the time of the recovery point that was found.
-        size: its bytes.
-        bytes_done, bytes_total: how far it is in its state.
-        outcome: where it is ending, its state then.
-        attempt: which attempt this is, from 1.
-        last_error, last_error_at: what went wrong last, and when, UTC; it stays when the job goes on.
-        failures: how many steps in a row have gone wrong.
-        requested, phase_began, ended: when it was asked for, came to its state, and ended, UTC.
+        disk: the disk whose recovery point it is for; None if the request can't be read.
+        point: the requested point: `latest` or a time.
+        recovery_point: the time of the recovery point found for it.
+        size: that point's size in bytes.
+        bytes_done, bytes_total: its progress within the stage.
+        outcome: its final state, while it is ending.
+        attempt: the number of this attempt, from 1.
+        last_error, last_error_at: the last error, and when, UTC; kept when the job goes on.
+        failures: how many steps in a row have failed.
+        requested, phase_began, ended: when it was requested, reached its stage, and ended, UTC.
         duration_seconds: the time from the request to the end.
     """
 
-    most_attempts: ClassVar[int]
+    max_attempts: ClassVar[int]
 
     disk: DiskNameOrNone = None
     point: str = ""
@@ -99,35 +99,35 @@ class Job(Underway):
     @property
     @abstractmethod
     def kind(self) -> JobKind:
-        """What is done."""
+        """The kind of job."""
 
     @property
     @abstractmethod
     def job(self) -> str:
-        """Its id: that of the queue message that asked for it, or the time of the timer."""
+        """Its id: that of the queue message that requested it, or the time of the timer."""
 
     @property
     @abstractmethod
-    def asks_for(self) -> dict[str, object]:
-        """What its request says: two requests that say the same can't be told apart but by their ids."""
+    def request_fields(self) -> dict[str, object]:
+        """The fields of its request: two equal requests differ only in their ids."""
 
     @property
     @abstractmethod
     def about(self) -> dict[str, str]:
-        """What each line of the log about it says: the disk, if it is known, and the job."""
+        """The fields of every log event about it: the disk, if it is known, and the job."""
 
     @property
     @abstractmethod
-    def told(self) -> dict[str, object]:
-        """What the log says of it when it comes to another state."""
+    def log_fields(self) -> dict[str, object]:
+        """The fields of the log event for its new state."""
 
     @abstractmethod
-    def forgotten(self) -> Self:
-        """Forget what an attempt has made: another begins."""
+    def reset(self) -> Self:
+        """Drop what an attempt has made, for another attempt."""
 
     @property
     def row_key(self) -> str:
-        """Its row."""
+        """Its row key."""
         return job_row(self.kind, self.job)
 
     @property
@@ -143,21 +143,21 @@ class Job(Underway):
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more is to be done."""
+        """Whether there is nothing left to do."""
         return self.state in ENDS
 
     @property
     def is_untouched(self) -> bool:
-        """Whether nobody has looked at it since it was asked for."""
+        """Whether no step has run since it was requested."""
         return self.ended is None and self.checked == self.requested
 
     @property
-    def can_begin_anew(self) -> bool:
-        """Whether it makes something that can be made anew."""
-        return self.state is not Stage.REQUESTED and self.most_attempts > 1
+    def can_restart(self) -> bool:
+        """Whether it can start over: what it made can be made again."""
+        return self.state is not Stage.REQUESTED and self.max_attempts > 1
 
-    def begun(self, stage: Stage, now: datetime) -> Self:
-        """Bring it to another stage, which begins from nothing."""
+    def at_stage(self, stage: Stage, now: datetime) -> Self:
+        """Move it to another stage, with its progress reset."""
         return replace(
             self,
             state=stage,
@@ -169,8 +169,8 @@ class Job(Underway):
             checked=now,
         )
 
-    def moved(self, done: int, total: int, now: datetime) -> Self:
-        """Note how far it is, in bytes."""
+    def with_progress(self, done: int, total: int, now: datetime) -> Self:
+        """Record its progress, in bytes."""
         progressed = self.progressed if done == self.bytes_done else now
         return replace(self, bytes_done=done, bytes_total=total, checked=now, progressed=progressed)
 
@@ -180,38 +180,38 @@ class Job(Underway):
         return replace(self, state=stage, reason=reason, checked=now, ended=now, duration_seconds=took)
 
     def refuse(self, reason: str, now: datetime) -> Self:
-        """End what was asked for and can't be done as it is; nothing was done."""
+        """Refuse it: it can't be done as requested, and nothing was done."""
         return self.end(Stage.REFUSED, reason, now)
 
     def fail(self, why: str, now: datetime) -> Self:
-        """End it since it can't be finished."""
+        """End it as failed."""
         return self.end(Stage.FAILED, self.failure(why), now)
 
     def failure(self, why: str) -> str:
-        """Say what a failure leaves behind, and what to do, beside why."""
+        """Say why it failed, what that leaves behind, and what to do."""
         return why
 
     def stop(self, why: str, now: datetime) -> Self:
-        """End it early: before anything is done it is refused, else it has failed."""
+        """End it early: refused if nothing was done yet, otherwise failed."""
         return self.refuse(why, now) if self.state is Stage.REQUESTED else self.fail(why, now)
 
-    def try_again(self, reason: str, now: datetime) -> "Next[Self]":
-        """Begin it anew, after a while; or end it, where that was done often enough."""
-        if self.attempt >= self.most_attempts:
-            return Next(self.fail(f"{reason}. It was tried {self.attempt} times", now))
-        again = replace(self.forgotten().begun(Stage.PROMOTING, now), attempt=self.attempt + 1)
-        return Next(again.in_trouble(reason, now), next_try(again.attempt))
+    def retry(self, reason: str, now: datetime) -> "Next[Self]":
+        """Start over after a delay; or fail, after the last attempt."""
+        if self.attempt >= self.max_attempts:
+            return Next(self.fail(f"{reason}. Gave up after {self.attempt} attempts", now))
+        again = replace(self.reset().at_stage(Stage.PROMOTING, now), attempt=self.attempt + 1)
+        return Next(again.with_failed_step(reason, now), retry_delay(again.attempt))
 
-    def to_its_end(self) -> Self:
-        """Bring a job whose end is known to the stage in which it is cleaned up after."""
+    def cleaning_up(self) -> Self:
+        """Move a job with a known outcome to the stage that cleans up."""
         return replace(self, state=Stage.ENDING, outcome=str(self.state))
 
-    def at_its_end(self) -> Self:
-        """Give a job that is cleaned up after, or about to be, as it is in the end."""
+    def cleaned_up(self) -> Self:
+        """Move a job that has been cleaned up to its final state."""
         return replace(self, state=Stage(self.outcome), outcome="")
 
-    def in_trouble(self, reason: str, now: datetime) -> Self:
-        """Note that a step has gone wrong, and why."""
+    def with_failed_step(self, reason: str, now: datetime) -> Self:
+        """Record a failed step, and why it failed."""
         return replace(
             self,
             trouble_since=self.trouble_since or now,
@@ -221,31 +221,31 @@ class Job(Underway):
             checked=now,
         )
 
-    def out_of_trouble(self) -> Self:
-        """Note that a step has gone well."""
+    def recovered(self) -> Self:
+        """Record a successful step."""
         return replace(self, trouble_since=None, failures=0)
 
-    def is_out_of_patience(self, now: datetime) -> bool:
-        """Tell whether every step has gone wrong for so long that the job is to end."""
-        is_long = self.trouble_since is not None and is_over(self.trouble_since, now)
-        return is_long and self.failures >= FEWEST_FAILURES
+    def should_give_up(self, now: datetime) -> bool:
+        """Tell whether every step has failed for so long that the job must end."""
+        is_long = self.trouble_since is not None and is_too_long(self.trouble_since, now)
+        return is_long and self.failures >= MIN_FAILURES
 
-    def is_to_be_left(self, now: datetime) -> bool:
-        """Tell whether what has ended could not be cleaned up after for so long that it is left as it is."""
+    def should_stop_cleanup(self, now: datetime) -> bool:
+        """Tell whether cleaning up has failed for so long that it is given up."""
         since = self.trouble_since or self.ended
-        return since is not None and is_over(since, now)
+        return since is not None and is_too_long(since, now)
 
-    def next_look(self, now: datetime) -> timedelta:
-        """Say when to look again at a job that waits in its state."""
+    def next_check(self, now: datetime) -> timedelta:
+        """Say when to check a waiting job again."""
         return check_delay(self.phase_began, now)
 
 
 class Next[J: Job](NamedTuple):
-    """What comes of a step.
+    """The result of a step.
 
     Attributes:
-        job: the job as it is then.
-        delay: when to go on.
+        job: the job after the step.
+        delay: how long to wait before the next one.
     """
 
     job: J
@@ -253,10 +253,10 @@ class Next[J: Job](NamedTuple):
 
 
 def job_row(kind: JobKind, job: str) -> str:
-    """Name the row of a job, in the partition of its disk."""
+    """Name the row of a job in the partition of its disk."""
     return f"{kind}-{job}"
 
 
-def out_of_patience(job: Job) -> str:
-    """Say why a job ends that is out of patience."""
-    return f"every step has gone wrong since {job.trouble_since:%Y-%m-%dT%H:%M:%SZ}: {job.last_error}"
+def give_up_reason(job: Job) -> str:
+    """Say why a job ends whose steps have failed for too long."""
+    return f"every step has failed since {job.trouble_since:%Y-%m-%dT%H:%M:%SZ}. Last error: {job.last_error}"

@@ -1,11 +1,11 @@
-"""The messages on the queues between the steps of a run or a restore. They carry no secret, and fit in 64 KiB.
+"""The queue messages between the steps of runs and jobs. They carry no secret, and fit in 64 KiB.
 
-Each says by which schema it was written; what people put on a queue says none.
+Each names the schema it was written with; what people put on a queue names none.
 """
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from pydantic import AwareDatetime, NonNegativeInt, TypeAdapter, ValidationError
@@ -16,10 +16,11 @@ from shared.model.fields import DiskName
 from shared.model.job import JobKind, job_row
 from shared.model.names import lease_id
 from shared.model.schema import SCHEMA_PROPERTY, require_known, with_schema
+from shared.model.validation_errors import describe_findings
 
 
 class MessageError(UnreadableError):
-    """A queue message that no step has sent."""
+    """A queue message that no step can have sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class Message(ABC):
     @property
     @abstractmethod
     def about(self) -> dict[str, str]:
-        """What each line of the log about it says."""
+        """The fields of every log event about it."""
 
     @classmethod
     def read(cls, body: bytes) -> Self:
@@ -40,49 +41,44 @@ class Message(ABC):
             UnknownSchemaError: a newer release wrote it.
         """
         try:
-            told = from_json(body)
+            values = from_json(body)
         except ValueError as error:
-            raise MessageError(f"not a {cls.__name__}: invalid JSON: {error}") from None
-        if isinstance(told, dict):
-            require_known(told, f"a {cls.__name__} of {told.get('disk', 'all disks')}")
-            told.pop(SCHEMA_PROPERTY, None)
+            raise MessageError(f"not a {cls.__name__}: the message is not valid JSON: {error}") from None
+        if isinstance(values, dict):
+            require_known(values, f"a {cls.__name__} of {values.get('disk', 'all disks')}")
+            values.pop(SCHEMA_PROPERTY, None)
         try:
-            return _adapter(cls).validate_python(told, extra="forbid")
+            return _adapter(cls).validate_python(values, extra="forbid")
         except ValidationError as error:
-            raise MessageError(f"not a {cls.__name__}: {mistakes(error)}") from None
+            findings = error.errors(include_input=False)
+            names = [field.name for field in fields(cls)]
+            raise MessageError(f"not a {cls.__name__}: {describe_findings(findings, names)}") from None
 
     @property
     def body(self) -> str:
         """Write it as JSON."""
-        told = with_schema(_adapter(type(self)).dump_python(self, mode="json"))
-        return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+        values = with_schema(_adapter(type(self)).dump_python(self, mode="json"))
+        return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
 
 _ADAPTERS: dict[type[Message], TypeAdapter[Any]] = {}
 
 
 def _adapter[Read: Message](kind: type[Read]) -> TypeAdapter[Read]:
-    """Give what reads and writes a kind of message; it is made once."""
+    """Give the adapter that reads and writes a kind of message; each is made once."""
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)
     return _ADAPTERS[kind]
 
 
-def mistakes(error: ValidationError) -> str:
-    """Say what is wrong with a message, without repeating what it holds."""
-    return "; ".join(
-        f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors(include_input=False)
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class RunMessage(Message):
-    """What every message of a run says.
+    """What every message of a run has.
 
     Attributes:
         disk: the disk.
         run: the time of the run's source snapshot.
-        plan: which plan of the run the message belongs to: a run that has to begin anew gets another.
+        plan: the plan of the run that the message belongs to: a run that starts over gets a new one.
     """
 
     disk: DiskName
@@ -95,7 +91,7 @@ class RunMessage(Message):
 
     @property
     def about(self) -> dict[str, str]:
-        """What each line of the log about it says: the disk, and its run."""
+        """The fields of every log event about it: the disk and its run."""
         return {"disk": self.disk.name, "run": self.run}
 
     @property
@@ -111,15 +107,15 @@ class RunMessage(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class PlanMessage(RunMessage):
-    """Open a run, and begin with its change list; or go on with it, where nobody is at it."""
+    """Open a run and start on its change list; or continue it, if no batch is at work."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchMessage(RunMessage):
-    """Go on with a run's change list, from where the record says that it is applied.
+    """Continue a run's change list from the position on record.
 
     Attributes:
-        number: the batch's number; one that the record does not wait for is dropped.
+        number: the batch's number; a message with any other than the expected one is dropped.
     """
 
     number: NonNegativeInt
@@ -127,15 +123,15 @@ class BatchMessage(RunMessage):
 
 @dataclass(frozen=True, kw_only=True)
 class FinishMessage(RunMessage):
-    """Look how far a run is; seal it when its change list is applied."""
+    """Check a run's progress; seal it once its change list is applied."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobMessage(Message):
-    """What every message of a job says.
+    """What every message of a job has.
 
     Attributes:
-        disk: the disk whose recovery point the job is about; its partition holds the job's row.
+        disk: the disk whose recovery point the job is for; its partition holds the job's row.
     """
 
     disk: DiskName
@@ -158,13 +154,13 @@ class JobMessage(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreMessage(JobMessage):
-    """Go on with a restore: one step at a time.
+    """Take a restore one step further.
 
     Attributes:
         restore: the restore's id.
-        request: the request, as JSON, where it could not be put on record yet.
-        given_up: whether the queue has given up the message before: then a restore that is out of patience ends, and
-            the step that nobody has come back from is not tried again.
+        request: the request, as JSON, if it could not be recorded yet.
+        given_up: whether the message came back from the poison queue: then a restore that has failed for too long
+            ends, and the step that kills its worker is not tried again.
     """
 
     restore: str
@@ -183,13 +179,13 @@ class RestoreMessage(JobMessage):
 
     @property
     def about(self) -> dict[str, str]:
-        """What each line of the log about it says: the disk, and the restore."""
+        """The fields of every log event about it: the disk and the restore."""
         return {"disk": self.disk.name, "restore": self.restore}
 
 
 @dataclass(frozen=True, kw_only=True)
 class InspectedMessage(JobMessage):
-    """What every message of a verify or a drill says.
+    """What every message of a verify or a drill has.
 
     Attributes:
         task: what is done.
@@ -211,17 +207,17 @@ class InspectedMessage(JobMessage):
 
     @property
     def about(self) -> dict[str, str]:
-        """What each line of the log about it says: the disk, and the inspection."""
+        """The fields of every log event about it: the disk and the inspection."""
         return {"disk": self.disk.name, "inspection": self.inspection}
 
 
 @dataclass(frozen=True, kw_only=True)
 class InspectionMessage(InspectedMessage):
-    """Go on with a verify or a drill.
+    """Take a verify or a drill one step further.
 
     Attributes:
-        request: the request, as JSON, where it could not be put on record yet.
-        given_up: as of a restore.
+        request: the request, as JSON, if it could not be recorded yet.
+        given_up: as for a restore.
     """
 
     request: str = ""
@@ -230,7 +226,7 @@ class InspectionMessage(InspectedMessage):
 
 @dataclass(frozen=True, kw_only=True)
 class PartMessage(InspectedMessage):
-    """Compare one part of what is inspected.
+    """Compare one part of what a verify or a drill compares.
 
     Attributes:
         part: its number.
@@ -241,12 +237,12 @@ class PartMessage(InspectedMessage):
 
 @dataclass(frozen=True, kw_only=True)
 class TickMessage(Message):
-    """Look whether all disks of a tick are backed up.
+    """Check whether all disks of a tick are backed up.
 
     Attributes:
-        tick: when the timer went off, UTC.
-        disks: how many disks were to be backed up; those that could not even be found count too.
-        succeeded: when all were found to be, UTC; from then on only the heartbeat is to be called.
+        tick: when the timer fired, UTC.
+        disks: how many disks to back up; those that could not be found count too.
+        succeeded: when all were found to be backed up, UTC; after that only the heartbeat is left to call.
     """
 
     tick: AwareDatetime
@@ -255,5 +251,5 @@ class TickMessage(Message):
 
     @property
     def about(self) -> dict[str, str]:
-        """What each line of the log about it says: the tick."""
+        """The fields of every log event about it: the tick."""
         return {"tick": self.tick.isoformat()}

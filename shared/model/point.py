@@ -1,4 +1,4 @@
-"""A recovery point: what is on record of it."""
+"""A recovery point, and its row."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +14,7 @@ POINT_ROW_PREFIX = "point-"
 
 
 class PointState(StrEnum):
-    """What is known of a recovery point: that it was sealed, that it was compared whole, or that it is damaged."""
+    """What is known of a recovery point: it was sealed, it was compared completely, or it is damaged."""
 
     SEALED = "sealed"
     VERIFIED = "verified"
@@ -23,12 +23,12 @@ class PointState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TakenSnapshot:
-    """A snapshot of the backup blob that a run has taken.
+    """A snapshot that a run has taken of the backup blob.
 
     Attributes:
         time: the snapshot's time.
-        plan: the plan of the run that it was taken under.
-        etag: the backup blob's ETag at that moment.
+        plan: the run's plan at that time.
+        etag: the backup blob's ETag at that time.
     """
 
     time: str
@@ -41,10 +41,10 @@ class RecoveryPoint:
     """A recovery point.
 
     Attributes:
-        time: its source snapshot's time, the moment whose state it holds.
-        kind: the kind of the run that made it; `restore` for what a disk was restored to.
+        time: its source snapshot's time: it holds the disk's state at that moment.
+        kind: the kind of run that made it; `restore` for the state that a disk was restored to.
         reason: why the run was not incremental, or what was restored.
-        source_snapshot: its source snapshot; gone once the next recovery point is sealed.
+        source_snapshot: its source snapshot, which is deleted once the next recovery point is sealed.
         backup_blob: the backup blob, or the full copy; None on rows that do not say.
         backup_snapshot: the snapshot of the backup blob; empty for a full copy.
         size: bytes of the disk.
@@ -52,11 +52,11 @@ class RecoveryPoint:
         ranges: changed ranges.
         write_calls, clear_calls: requests that wrote and cleared.
         batches: batches it took.
-        copying: how pages travelled.
+        copying: how pages were copied.
         started, sealed: when the source snapshot and the recovery point were taken, UTC.
         duration_seconds: the time between them.
         state: what is known of it.
-        damage: what is wrong with it, where it is damaged.
+        damage: what is wrong with it, if it is damaged.
         verified: when it was last compared with its source snapshot, UTC.
     """
 
@@ -96,9 +96,9 @@ class RecoveryPoint:
         copying: str = COPY_BLOB,
         bytes_written: int = 0,
     ) -> Self:
-        """Make a recovery point that no batches have made: a full copy, or what a disk was restored to.
+        """Make a recovery point that took no batches: a full copy, or the state that a disk was restored to.
 
-        Its time is its source snapshot's; of a run's counts only the bytes may be known, which one request has written.
+        Its time is its source snapshot's. Of a run's counts only the bytes may be known, which one request wrote.
         """
         return cls(
             time=time,
@@ -121,11 +121,11 @@ class RecoveryPoint:
         )
 
     def as_verified(self, now: datetime) -> Self:
-        """Note that it was compared whole with its source snapshot, and is equal."""
+        """Record that it is identical to its source snapshot, compared completely."""
         return replace(self, state=PointState.VERIFIED, damage="", verified=now)
 
     def as_damaged(self, damage: str) -> Self:
-        """Note what is wrong with it."""
+        """Record what is wrong with it."""
         return replace(self, state=PointState.DAMAGED, damage=damage)
 
     @property

@@ -1,7 +1,7 @@
-"""The record: what the table holds of each disk, its open run and its recovery points.
+"""The record: what the tables hold of each disk, its open run, its recovery points and its jobs.
 
-Table `backups`: a partition per disk; row `disk`, a row `point-TIME` a recovery point, a row `restore-ID` a restore.
-Table `parts`: a partition per verify and drill; a row for each part of it that is compared.
+Table `backups`: a partition per disk, with a row `disk`, a row `point-TIME` per recovery point, and a row `restore-ID`,
+`verify-ID` or `drill-ID` per job. Table `parts`: a partition per verify and drill, with a row per compared part.
 """
 
 from dataclasses import dataclass, replace
@@ -22,31 +22,31 @@ class DiskRecord:
 
     Attributes:
         disk: the disk.
-        backup_blob: its backup blob; none on a row that says nothing of any backup.
+        backup_blob: its backup blob; None on a row without any backup.
         base_snapshot: the source snapshot of the last recovery point, which the backup blob now equals unless there is
             a `resync_reason`; empty before the first recovery point.
         base_size: that snapshot's size in bytes.
-        backup_etag: the backup blob's ETag at the last seal: another one means that somebody else wrote to it.
+        backup_etag: the backup blob's ETag at the last seal; any other means that somebody else wrote to it.
         backup_snapshot: the snapshot of the backup blob that is the last recovery point; empty for a full copy.
-        sealed_plan: the plan of its run that the last recovery point was made by.
-        resync_reason: why the next run can't be incremental; empty where it can.
+        sealed_plan: the plan of the run that made the last recovery point.
+        resync_reason: why the next run can't be incremental; empty if it can.
         run: the open run, if there is one.
-        restore, restore_of: the restore that is under way to this disk, and the disk whose recovery point it
-            restores; until it has ended, the disk gets no run.
-        adopted: whether the disk is backed up since it was restored, though `SOURCE_DISKS` does not name it.
-        first_tick, last_tick: when the timer first asked for a backup of it, and when it last did, UTC.
+        restore, restore_of: the restore under way to this disk, and the disk whose recovery point it restores; until
+            it ends, the disk gets no run.
+        adopted: whether the disk is backed up because it was restored, though `SOURCE_DISKS` does not name it.
+        first_tick, last_tick: the first and the last tick that asked for a backup of it, UTC.
         missed_tick: the last tick that another overtook before a snapshot was taken for it, UTC.
-        late_tick: the last tick that has found it busy, UTC, while no run has been opened for it since.
-        point_tick: the last tick whose state a recovery point holds, UTC: one taken at or after it.
+        late_tick: the last tick that found it busy, UTC, while no run has been opened since.
+        point_tick: the last tick covered by a recovery point, that is, by one taken at or after it, UTC.
         last_success: when the last recovery point was sealed, UTC.
         last_point: the last recovery point's time.
-        notice, backup_notice: what the account of the disk and that of its backups are set to, where it costs.
+        notice, backup_notice: settings of the disk's and the backups' account that cost.
         last_verify, last_verify_point, last_verify_result: when a recovery point was last compared with its source
-            snapshot, which, and what came of it.
-        last_drill, last_drill_point, last_drill_seconds, last_drill_result: when a restore was last tried, of which
-            recovery point, how long it took, and what came of it.
-        last_drill_seen: what was seen on the disk at the last drill that was done.
-        last_error: what went wrong last, with what to do; it stays until the next error.
+            snapshot, which one, and the result.
+        last_drill, last_drill_point, last_drill_seconds, last_drill_result: when a drill last ended, of which
+            recovery point, how long it took, and the result.
+        last_drill_seen: what the last finished drill found on the disk.
+        last_error: the last error, with what to do; it stays until the next one.
         last_error_at: when, UTC.
     """
 
@@ -83,11 +83,11 @@ class DiskRecord:
     last_error_at: datetime | None = None
 
     def run_of(self, snapshot: str) -> OpenRun | None:
-        """Give the open run, if it is the one of this source snapshot."""
+        """Give the open run, if it is the run of this source snapshot."""
         return self.run if self.run and self.run.snapshot == snapshot else None
 
     def with_run(self, run: OpenRun) -> Self:
-        """Change the open run; or open one."""
+        """Replace the open run, or open one."""
         return replace(self, run=run)
 
 
@@ -95,7 +95,7 @@ def run_of(record: DiskRecord) -> OpenRun:
     """Give the open run of a disk that has one.
 
     Raises:
-        ValueError: there is none.
+        ValueError: it has none.
     """
     if record.run is None:
         raise ValueError(f"{record.disk} has no open run")
@@ -103,7 +103,7 @@ def run_of(record: DiskRecord) -> OpenRun:
 
 
 def restored_of(record: DiskRecord) -> Disk:
-    """Give the disk whose recovery point is restored to this one.
+    """Give the disk whose recovery point is being restored to this one.
 
     Raises:
         ValueError: no restore to it is under way.

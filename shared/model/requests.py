@@ -1,4 +1,4 @@
-"""The messages that ask for something, as a person writes them: plain JSON, or base64 of it as the portal sends it."""
+"""Requests as people write them: plain JSON, or base64 of it as the portal sends it."""
 
 import base64
 import binascii
@@ -10,15 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, 
 from shared.errors import UnreadableError, without_secrets
 from shared.model.disk import Disk
 from shared.model.fields import DiskName, TargetName
-from shared.model.times import asked_time
+from shared.model.times import normalized_time
+from shared.model.validation_errors import describe_findings, joined
 
 LATEST = "latest"
-_MOST_SAID = 1000
-"""Characters of a refusal: a message of 64 KiB of noise gets a short answer."""
+_MAX_REFUSAL = 1000
+"""Characters of a refusal: 64 KiB of noise gets a short answer."""
 
 
 class RequestError(UnreadableError):
-    """A request that can't be read; the message says what is wrong, without repeating what may be a secret."""
+    """A request that can't be read; the message says what is wrong, without quoting what may be a secret."""
 
 
 class Request(BaseModel):
@@ -26,8 +27,8 @@ class Request(BaseModel):
 
     Attributes:
         disk: the disk that was backed up.
-        point: `latest`, or a time as Azure prints it, or less exactly: the last recovery point at or before the end of
-            what it covers is meant.
+        point: `latest`, or a time, with all of Azure's digits or fewer: the last recovery point at or before the end
+            of the period it covers.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,26 +42,26 @@ class Request(BaseModel):
     def _has_no_secret(cls, disk: Disk | None) -> Disk | None:
         name = unquote(disk.name) if disk else ""
         if without_secrets(name) != name:
-            raise ValueError("should have no SAS in it, percent-encoded or not")
+            raise ValueError("must not contain a SAS, percent-encoded or not")
         return disk
 
     @field_validator("point")
     @classmethod
     def _is_latest_or_a_time(cls, point: str) -> str:
-        return LATEST if point.strip().lower() == LATEST else asked_time(point)
+        return LATEST if point.strip().lower() == LATEST else normalized_time(point)
 
     @classmethod
     def read(cls, body: bytes) -> Self:
         """Read a message's body.
 
         Raises:
-            RequestError: it is no such request.
+            RequestError: it is not a valid request.
         """
         text = decoded(body)
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise RequestError(_refusal(error, cls.form)) from None
+            raise RequestError(_refusal(error, cls)) from None
 
 
 class RestoreRequest(Request):
@@ -68,8 +69,8 @@ class RestoreRequest(Request):
 
     Attributes:
         target: the page blob to restore to; None for a new one beside the disk.
-        overwrite: whether the target may be a blob that is there.
-        allow_damaged: whether a recovery point that is damaged is to be restored all the same.
+        overwrite: whether the target may be an existing blob.
+        allow_damaged: whether to restore even a damaged recovery point.
     """
 
     form = (
@@ -84,12 +85,12 @@ class RestoreRequest(Request):
     @model_validator(mode="after")
     def _says_what_to_overwrite(self) -> Self:
         if self.overwrite and not self.target:
-            raise ValueError("overwrite is true, but no target is named: name the blob that is to be written over")
+            raise ValueError("overwrite is true but target is missing: name the blob to overwrite")
         return self
 
 
 class InspectionRequest(Request):
-    """A request to verify a recovery point, or for a drill; of the newest one, where none is named."""
+    """A request to verify or drill a recovery point, by default the newest."""
 
     form = '{"disk": URL, "point": "latest" or a time (optional)}'
 
@@ -97,7 +98,7 @@ class InspectionRequest(Request):
 
 
 def decoded(body: bytes) -> bytes:
-    """Take base64 off, where there is any."""
+    """Decode base64, if the body is encoded."""
     text = body.removeprefix(b"\xef\xbb\xbf").strip()
     if text.startswith(b"{"):
         return text
@@ -107,19 +108,10 @@ def decoded(body: bytes) -> bytes:
         return text
 
 
-def _refusal(error: ValidationError, form: str) -> str:
-    found = error.errors(include_input=False, include_context=False)
-    if any(mistake["type"] == "json_invalid" for mistake in found):
-        return f"the message is no JSON; it should be {form}"
-    said = "; ".join(_line(mistake["loc"], mistake["type"], mistake["msg"]) for mistake in found[:5])
-    return without_secrets(f"{said}; the message should be {form}"[:_MOST_SAID])
-
-
-def _line(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    field = ".".join(map(str, location))
-    if kind == "extra_forbidden":
-        return "there is a field that is not known" + (f", {field}" if field.isidentifier() and len(field) < 40 else "")  # noqa: PLR2004 - a name, no noise
-    if kind == "missing":
-        return f"{field} is missing"
-    said = message.removeprefix("Value error, ")
-    return f"{field}: {said}" if field else said
+def _refusal(error: ValidationError, request: type[Request]) -> str:
+    findings = error.errors(include_input=False, include_context=False)
+    if any(found["type"] == "json_invalid" for found in findings):
+        return f"the message is not valid JSON; expected {request.form}"
+    fields = [field.alias or name for name, field in request.model_fields.items()]
+    said = describe_findings(findings, fields)
+    return without_secrets(joined([said, f"expected {request.form}"])[:_MAX_REFUSAL])

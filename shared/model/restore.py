@@ -1,10 +1,10 @@
-"""A restore: the row that is kept of it, and what to do next with it. Pure functions of values."""
+"""A restore: its row, and how it changes. Pure functions."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Self
 
-from shared.errors import Then, TidemarkError
+from shared.errors import Remedy, TidemarkError
 from shared.model.disk import PageBlobDisk
 from shared.model.fields import TargetNameOrNone
 from shared.model.job import Job, JobKind, Stage
@@ -16,15 +16,15 @@ from shared.model.texts import Text
 
 
 class RefusedError(TidemarkError):
-    """A request for a restore that can't be done as it is; nothing was written. The message says what to do."""
+    """A restore that can't be done as requested; nothing was written. The message says what to do."""
 
-    then = Then.END
+    remedy = Remedy.FAIL
 
 
 class RestoreFailedError(TidemarkError):
     """A restore that can't be finished; the message says why."""
 
-    then = Then.END
+    remedy = Remedy.FAIL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,25 +32,25 @@ class Restore(Job):
     """The row of a restore.
 
     Attributes:
-        most_attempts: how often its copies are begun before it fails (REST: Copy Blob is best effort).
-        restore: its id, that of the queue message that asked for it.
-        overwrite: whether the target may be a blob that is there.
-        allow_damaged: whether a recovery point that is damaged is restored all the same.
-        asked_target: the target that the request names; None for a new disk beside the one that was backed up.
-        target: the page blob that is restored to, once it is known.
+        most_attempts: how often its copies are attempted before it fails (REST: Copy Blob is best effort).
+        restore: its id, that of the queue message that requested it.
+        overwrite: whether the target may be an existing blob.
+        allow_damaged: whether to restore even a damaged recovery point.
+        asked_target: the target in the request; None for a new disk beside the one that was backed up.
+        target: the page blob to restore to, once it is known.
         copied_from: the URL that the target is copied from, with its snapshot and without a signature.
-        copying: how its bytes travel to the target: on the server's side, or through the function and why.
-        target_is_new, backup_is_new: whether the target and its backup blob were not there before.
-        lease: the id of the lease that the target and its backup blob are under; who wants to abort a copy needs it.
+        copying: how its bytes get to the target: server side, or through the function and why.
+        target_is_new, backup_is_new: whether the target and its backup blob did not exist before.
+        lease: the id of the lease on the target and its backup blob, needed to abort a copy.
         backup_etag, target_etag: ETags of the two at the end of their copies.
         target_snapshot: the snapshot of the target that the next backup is incremental from.
-        parts_proved, parts_total: how much of the proof is done.
-        seen, doubts: what the proof has seen on the restored disk, and what of it speaks against using the disk.
-        ranges_compared, samples_compared, bytes_compared: what the proof has looked at.
-        proof: what was proved.
+        parts_proved, parts_total: the progress of the verification.
+        seen, doubts: what the verification found on the restored disk, and what of it makes the disk doubtful.
+        ranges_compared, samples_compared, bytes_compared: what the verification compared.
+        proof: what was verified.
     """
 
-    most_attempts: ClassVar[int] = 5
+    max_attempts: ClassVar[int] = 5
 
     restore: str
     overwrite: bool = False
@@ -76,7 +76,7 @@ class Restore(Job):
 
     @classmethod
     def of(cls, restore: str, request: RestoreRequest, now: datetime) -> Self:
-        """Make the row of a request that can be read."""
+        """Make the row of a readable request."""
         return replace(
             cls.unreadable(restore, now),
             disk=request.disk,
@@ -90,12 +90,12 @@ class Restore(Job):
 
     @classmethod
     def unreadable(cls, restore: str, now: datetime) -> Self:
-        """Make the row of a request that can't be read."""
+        """Make the row of an unreadable request."""
         return cls(restore=restore, requested=now, phase_began=now, progressed=now, checked=now)
 
     @property
     def kind(self) -> JobKind:
-        """What is done."""
+        """The kind of job."""
         return JobKind.RESTORE
 
     @property
@@ -110,12 +110,12 @@ class Restore(Job):
 
     @property
     def about(self) -> dict[str, str]:
-        """What each line of the log about it says: the disk, if it is known, and the restore."""
+        """The fields of every log event about it: the disk, if it is known, and the restore."""
         return {**({"disk": self.disk.name} if self.disk else {}), "restore": self.restore}
 
     @property
-    def told(self) -> dict[str, object]:
-        """What the log says of it when it comes to another state."""
+    def log_fields(self) -> dict[str, object]:
+        """The fields of the log event for its new state."""
         return {
             "target": str(self.target or ""),
             "recovery_point": self.recovery_point,
@@ -126,8 +126,8 @@ class Restore(Job):
         }
 
     @property
-    def asks_for(self) -> dict[str, object]:
-        """What its request says: two requests that say the same can't be told apart but by their ids."""
+    def request_fields(self) -> dict[str, object]:
+        """The fields of its request: two equal requests differ only in their ids."""
         return {
             "disk": str(self.disk or ""),
             "point": self.point,
@@ -138,7 +138,7 @@ class Restore(Job):
 
     @property
     def known_target(self) -> PageBlobDisk:
-        """The page blob that is restored to, of a restore that has found its recovery point.
+        """The target of a restore that has found its recovery point.
 
         Raises:
             ValueError: it has not.
@@ -149,37 +149,40 @@ class Restore(Job):
 
     @property
     def is_of_own_snapshot(self) -> bool:
-        """Whether the target is copied from its own source snapshot, and its backup blob from the recovery point."""
+        """Whether the target is copied from its own source snapshot, rather than from the recovery point."""
         return self.target is not None and self.copied_from.startswith(f"{self.target}?")
 
     @property
     def has_begun(self) -> bool:
-        """Whether its copies have begun: before that nothing is written."""
+        """Whether its copies have begun; before that nothing is written."""
         return self.phase_began > self.requested
 
     @property
     def mark(self) -> str:
-        """What the metadata of this attempt's copies says."""
+        """The mark in the metadata of this attempt's copies."""
         return f"{self.restore}/{self.attempt}"
 
     def failure(self, why: str) -> str:
-        """Say what a failure leaves behind, and what to do.
+        """Say why it failed, what that leaves behind, and what to do.
 
-        The request is to be made again by the recovery point's time: by then `latest` may be a backup of what is left.
+        The request to send again names the recovery point by its time: `latest` may by then be a backup of what is
+        left.
         """
         if not self.has_begun:
-            left = "nothing was written"
+            left = "Nothing was written"
         elif self.target_etag:
-            left = f"{self.target} was copied, but it is not proved and not backed up; look at it, or delete it"
+            left = (
+                f"{self.target} was copied but failed verification and is not being backed up. Inspect it, or delete it"
+            )
         elif self.target_is_new:
-            left = "what was made of it is deleted"
+            left = "The incomplete copy is deleted"
         else:
-            left = f"{self.target} is not whole"
-        what_to_do = f'enqueue the request again, with "point": "{self.recovery_point or self.point}"'
-        return f"{why}; {left}. What to do: {what_to_do}"
+            left = f"{self.target} is incomplete"
+        what_to_do = f'send the request again, with "point": "{self.recovery_point or self.point}"'
+        return f"{why.rstrip('.')}. {left}. What to do: {what_to_do}"
 
-    def forgotten(self) -> Self:
-        """Forget what an attempt has copied and proved: another begins."""
+    def reset(self) -> Self:
+        """Drop what an attempt has copied and verified, for another attempt."""
         return replace(
             self,
             copying=SERVER_SIDE,
@@ -196,5 +199,5 @@ class Restore(Job):
 
 
 def as_done(restore: Restore, proof: str, now: datetime) -> Restore:
-    """End a restore that has adopted its target, and say what was proved."""
+    """End a restore that has adopted its target, and say what was verified."""
     return replace(restore.end(Stage.DONE, "", now), proof=proof)

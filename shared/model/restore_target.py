@@ -1,4 +1,4 @@
-"""What a restore is of and where it goes; and how its target's record changes. Pure functions of values."""
+"""Which recovery point a restore is of, where it may go, and how its target's record changes. Pure functions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,53 +11,53 @@ from shared.model.requests import LATEST
 from shared.model.restore import RefusedError, Restore
 from shared.model.run import Kind
 from shared.model.run_steps import sealed
-from shared.model.times import end_of
+from shared.model.times import last_moment
 
 
-def point_asked_for(times: Sequence[str], asked: str) -> str | None:
-    """Find the last recovery point at or before the time that is asked for; None where there is none.
+def requested_point(times: Sequence[str], asked: str) -> str | None:
+    """Find the last recovery point at or before the requested time; None if there is none.
 
     Args:
         times: the times of recovery points, in any order.
-        asked: `latest`, or a time as Azure prints it; one with fewer digits covers all that begins with them.
+        asked: `latest`, or a time as Azure prints it; one with fewer digits covers all times that start with them.
     """
-    return max((time for time in times if asked == LATEST or time <= end_of(asked)), default=None)
+    return max((time for time in times if asked == LATEST or time <= last_moment(asked)), default=None)
 
 
 def require_allowed(target: BlobAddress, backups: ContainerAddress, services: Sequence[str]) -> None:
-    """See to it that a target is where restores may go.
+    """Require a target in a place that restores may write to.
 
     Args:
         target: the target.
         backups: the backup container.
-        services: the URLs of the blob services of the disks that `SOURCE_DISKS` names.
+        services: the blob service URLs of the disks in `SOURCE_DISKS`.
 
     Raises:
-        RefusedError: it is in the backup container, or in an account that no disk of `SOURCE_DISKS` is in.
+        RefusedError: it is in the backup container, or in an account without a disk in `SOURCE_DISKS`.
     """
     if (target.account, target.container) == (backups.account, backups.container):
         raise RefusedError(
-            f"{target.url} is in the backup container. What to do: name a target in an account of a disk"
+            f"{target.url} is in the backup container. What to do: choose a target in an account that holds disks"
         )
     if target.service_url not in services:
         raise RefusedError(
             f"{target.url} is not in an account that SOURCE_DISKS names ({', '.join(services)})."
-            " What to do: name a target in one of these; or add a disk of that account to SOURCE_DISKS"
+            " What to do: choose a target in one of these, or add a disk of that account to SOURCE_DISKS"
         )
 
 
 def claimed(record: DiskRecord, restore: Restore) -> DiskRecord:
-    """Put on a target's record which restore is under way to it: it gets no other, and no run, until that has ended."""
+    """Record on a target which restore is under way to it: until that ends, it gets no other restore and no run."""
     return replace(record, restore=restore.restore, restore_of=restore.disk)
 
 
 def released(record: DiskRecord, restore: Restore, *, wrote: bool) -> DiskRecord:
-    """Take a restore off its target's record.
+    """Remove an ended restore from its target's record.
 
     Args:
         record: the target's record.
-        restore: the restore that has ended.
-        wrote: whether the target's backup blob may have been written to without an end.
+        restore: the restore.
+        wrote: whether it may have left the target's backup blob half-written.
     """
     if wrote:
         return without_restore(record, restore.restore)
@@ -65,24 +65,24 @@ def released(record: DiskRecord, restore: Restore, *, wrote: bool) -> DiskRecord
 
 
 def without_restore(record: DiskRecord, restore: str) -> DiskRecord:
-    """Take a restore that did not come to its end, or whose row is gone, off its target's record."""
+    """Remove a restore that did not finish, or has no row any more, from its target's record."""
     if record.restore != restore:
         return record
-    reason = f"the restore {restore} over the disk did not come to its end" if record.base_snapshot else ""
+    reason = f"restore {restore} to this disk did not finish" if record.base_snapshot else ""
     return replace(record, restore="", restore_of=None, resync_reason=reason)
 
 
 def is_blank(record: DiskRecord) -> bool:
-    """Tell whether a record says nothing of any backup."""
+    """Tell whether a record has no backup, run or restore on it."""
     return not (record.base_snapshot or record.run or record.last_point or record.restore)
 
 
 def restored_point(restore: Restore, backup_blob: BlobAddress, backup_snapshot: str, now: datetime) -> RecoveryPoint:
-    """Describe the first recovery point of a restored disk: the state that it was restored to."""
+    """Describe the first recovery point of a restored disk: the state it was restored to."""
     return RecoveryPoint.of_a_copy(
         time=restore.target_snapshot,
         kind=Kind.RESTORE,
-        reason=f"restored from the recovery point {restore.recovery_point} of {restore.disk}",
+        reason=f"restored from recovery point {restore.recovery_point} of {restore.disk}",
         backup_blob=backup_blob,
         backup_snapshot=backup_snapshot,
         size=restore.size,
@@ -92,11 +92,11 @@ def restored_point(restore: Restore, backup_blob: BlobAddress, backup_snapshot: 
 
 
 def adopted(record: DiskRecord, point: RecoveryPoint, taken: TakenSnapshot, *, is_listed: bool) -> DiskRecord:
-    """Advance the target's record to the state that it was restored to: the next run is incremental from there.
+    """Advance the target's record to the state it was restored to: the next run is incremental from there.
 
     Args:
         record: the target's record.
-        point: that state.
+        point: the recovery point of that state.
         taken: the snapshot of the backup blob that holds it.
         is_listed: whether `SOURCE_DISKS` names the target; it is backed up in any case.
     """

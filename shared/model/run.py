@@ -1,4 +1,4 @@
-"""A run: one backup of one disk, while it is open."""
+"""An open run: one backup of one disk, in progress."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,22 +7,22 @@ from typing import Self
 
 from shared.changes.pace import FASTEST
 from shared.changes.ranges import Effort
-from shared.model.job import Stage, Underway
+from shared.model.job import Stage, WorkInProgress
 from shared.model.texts import Text
 
 SERVER_SIDE, COPY_BLOB = "server side", "Copy Blob"
-"""How pages travel; else through the function, and it is said why."""
+"""How pages are copied; otherwise through the function, with the reason."""
 
 
 class Mode(StrEnum):
-    """How a disk is backed up: by what changed, or by a whole copy each time."""
+    """How a disk is backed up: incrementally, or by a full copy each time."""
 
     INCREMENTAL = "incremental"
     FULL = "full"
 
 
 class Kind(StrEnum):
-    """The kinds of runs; and the first recovery point of a restored disk, which no run has made."""
+    """The kinds of runs; `restore` is for the first recovery point of a restored disk, which no run made."""
 
     FULL = "full"
     INCREMENTAL = "incremental"
@@ -31,32 +31,32 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenRun(Underway):
-    """The run a disk is in the middle of: `requested`, `copying`, `sealing`.
+class OpenRun(WorkInProgress):
+    """A disk's open run: `requested`, `copying` or `sealing`.
 
     Attributes:
         snapshot: the time of its source snapshot, which names the run.
         size: the source snapshot's size in bytes.
         started: when its source snapshot was taken, UTC.
-        tick: the tick that it was taken for, UTC.
-        mode: whether it follows the disk with the backup blob, or makes a full copy.
+        tick: the tick it was taken for, UTC.
+        mode: whether it updates the backup blob, or makes a full copy.
         kind: how its change list is made.
-        plan: the number of its plan; batches of an older one do not count.
-        copying: how pages travel: on the server's side, or through the function and why.
-        position: its progress, in bytes of the disk: the change list is applied up to here, or so much is copied.
-        next_batch: the number that the next batch's message carries; one that carries another is dropped.
-        at_work: whether a batch is under way; else the next one's message waits.
-        alive: when a batch last showed that it is at work, UTC, or when its message was last enqueued again.
-        rate: the rate that its last batch has come to, as `shared.changes.pace.Pace` has it.
-        batches: batches that have moved the position.
+        plan: the number of its plan; batches of older plans do not count.
+        copying: how pages are copied: server side, or through the function and why.
+        position: its progress, in bytes of the disk: how far the change list is applied, or how much is copied.
+        next_batch: the number in the next batch's message; a message with any other is dropped.
+        at_work: whether a batch is at work; if not, the next one's message is waiting.
+        alive: when a batch last gave a sign of life, or its message was last enqueued again, UTC.
+        rate: the last rate of its batches, as in `shared.changes.pace.Pace`.
+        batches: batches that have advanced the position.
         ranges, bytes_written, bytes_cleared, write_calls, clear_calls: what they have applied.
-        replans: how often its messages were enqueued again since the progress last changed.
-        windows_compared, compared_etag: how many windows of the backup blob were held against the source snapshot since
-            the change list is applied, and the backup blob's ETag at that time.
-        tries: how often the run was tried again since it failed; none once it moves.
+        replans: how often its messages were enqueued again since it last made progress.
+        windows_compared, compared_etag: how many windows of the backup blob have been compared with the source
+            snapshot since the change list was applied, and the backup blob's ETag then.
+        tries: how often the run was retried since it last made progress.
         resyncs: how often its backup blob was not what it should be.
-        error_at: when something last went wrong with the run that has not moved since.
-        failed: why it fails, where the queue has given up a message of it; the next tick tries it again.
+        error_at: when the last error since its last progress occurred, UTC.
+        failed: why it fails, once a message of it was moved to a poison queue; the next tick retries it.
     """
 
     snapshot: str
@@ -93,25 +93,25 @@ class OpenRun(Underway):
 
     @property
     def opened(self) -> bool:
-        """Whether the backup blob is ready for its batches."""
+        """Whether the backup blob is ready for batches."""
         return self.state is not Stage.REQUESTED
 
     @property
     def is_applied(self) -> bool:
-        """Whether its change list is applied to its end."""
+        """Whether its change list is applied completely."""
         return self.state is Stage.SEALING
 
     def opened_now(self) -> Self:
-        """Note that the backup blob is ready for its batches."""
+        """Record that the backup blob is ready for batches."""
         return replace(self, state=Stage.COPYING).reached(self.position)
 
     def reached(self, position: int) -> Self:
-        """Note how far it has come; one that is not opened stays so."""
+        """Record its position; a run that is not opened stays so."""
         state = Stage.SEALING if position == self.size else Stage.COPYING
         return replace(self, position=position, state=state if self.opened else self.state)
 
     def after(self, done: Effort) -> Self:
-        """Note what its batches have applied by now."""
+        """Record what its batches have applied so far."""
         return replace(
             self,
             ranges=done.ranges,
@@ -121,6 +121,6 @@ class OpenRun(Underway):
             clear_calls=done.clear_calls,
         )
 
-    def out_of_trouble(self) -> Self:
-        """Note that it moves: its troubles are over."""
+    def recovered(self) -> Self:
+        """Record that it makes progress again."""
         return replace(self, tries=0, failed="", error_at=None, trouble_since=None)

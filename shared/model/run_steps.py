@@ -1,4 +1,4 @@
-"""What to do next, given the record: pure functions of values."""
+"""What to do next in a run, given the record. Pure functions."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from shared.changes.ranges import Effort
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
-from shared.model.patience import check_delay
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord, run_of
+from shared.model.retry_policy import check_delay
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.tick import tick_of_point
 
@@ -17,14 +17,14 @@ _AFTER_FULL_COPY = "the last backup was a full copy"
 
 
 def opened(record: DiskRecord, blob: BlobState | None, *, leased: bool) -> DiskRecord:
-    """Open the open run on the backup blob as it was found, or on none; opening it again changes nothing.
+    """Open the requested run on the backup blob as found, or on none; opening it again changes nothing.
 
-    An open run whose blob has gone, or has not been under its lease all the time, begins anew. This is to be recorded
-    before the blob is created or leased: else a crash between the two would hide what was found.
+    An open run whose blob is missing, or has not been under its lease all the time, starts over. This must be recorded
+    before the blob is created or leased, or a crash between the two would hide what was found.
 
     Args:
         record: the disk's record.
-        blob: the backup blob, if it is there.
+        blob: the state of the backup blob; None if there is none.
         leased: whether the blob is under the run's lease already.
     """
     run = run_of(record)
@@ -32,17 +32,18 @@ def opened(record: DiskRecord, blob: BlobState | None, *, leased: bool) -> DiskR
         kind, reason = _kind_of_run(record, blob)
         return record.with_run(replace(run.opened_now(), kind=kind, reason=reason))
     if blob is None:
-        return begun_anew(record, Kind.FULL, _MISSING)
+        return restarted(record, Kind.FULL, _MISSING)
     if not leased and not (run.kind is Kind.INCREMENTAL and _is_as_sealed(record, blob)):
-        return begun_anew(record, Kind.RESYNC, "the run's lease was broken: others may have written to the backup blob")
+        reason = "the run's lease was broken, so others may have written to the backup blob"
+        return restarted(record, Kind.RESYNC, reason)
     return record
 
 
 def _kind_of_run(record: DiskRecord, blob: BlobState | None) -> tuple[Kind, str]:
-    """Decide how a run makes its change list, and why it is not incremental.
+    """Decide the kind of a run, and why it is not incremental.
 
-    A diff may only be laid over a backup blob that equals the base snapshot: one that somebody else wrote to, that is
-    missing, or that was there before the record is written anew.
+    A diff may be applied only to a backup blob that equals the base snapshot. A blob that is missing, that somebody
+    else wrote to, or that is older than the record is rewritten completely.
     """
     if blob is None:
         had_none = record.resync_reason == _AFTER_FULL_COPY
@@ -50,19 +51,19 @@ def _kind_of_run(record: DiskRecord, blob: BlobState | None) -> tuple[Kind, str]
     if record.resync_reason:
         return Kind.RESYNC, record.resync_reason
     if not record.base_snapshot:
-        return Kind.RESYNC, "the backup blob was there before the record"
+        return Kind.RESYNC, "the backup blob exists, but has no recovery point on record"
     if not _is_as_sealed(record, blob):
         return Kind.RESYNC, "the backup blob was changed outside a run"
     return Kind.INCREMENTAL, ""
 
 
 def _is_as_sealed(record: DiskRecord, blob: BlobState) -> bool:
-    """Tell whether nobody has written to the backup blob since the last seal: each write gives it another ETag."""
+    """Tell whether the backup blob is unchanged since the last seal: each write gives it another ETag."""
     return blob.etag == record.backup_etag and blob.size == record.base_size
 
 
-def begun_anew(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
-    """Begin the open run's plan anew: what was done under the old one does not count."""
+def restarted(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
+    """Start the open run over with a new plan: what was done under the old one does not count."""
     run = run_of(record)
     anew = replace(
         run.after(Effort()).reached(0),
@@ -77,11 +78,11 @@ def begun_anew(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
     return record.with_run(anew)
 
 
-def given_up(record: DiskRecord, reason: str) -> DiskRecord:
+def abandoned(record: DiskRecord, reason: str) -> DiskRecord:
     """Close the open run without a recovery point.
 
-    The backup blob is between two states then, and the next run a resync; but a run that was not opened, or made a full
-    copy, has not touched it.
+    That leaves the backup blob between two states, so the next run is a resync; but a run that was not opened, or made
+    a full copy, has not touched it.
     """
     if run_of(record).mode is Mode.FULL or not run_of(record).opened:
         return replace(record, run=None)
@@ -89,7 +90,7 @@ def given_up(record: DiskRecord, reason: str) -> DiskRecord:
 
 
 def next_check(run: OpenRun, now: datetime) -> timedelta:
-    """Say when to look at a run's progress again."""
+    """Say when to check a run's progress again."""
     return check_delay(run.started, now)
 
 
@@ -136,7 +137,7 @@ def sealed(record: DiskRecord, point: RecoveryPoint, taken: TakenSnapshot) -> Di
 
 
 def full_copy(record: DiskRecord, copy: BlobAddress, bytes_copied: int, now: datetime) -> RecoveryPoint:
-    """Describe the recovery point that is a full copy."""
+    """Describe the recovery point of a full copy."""
     run = run_of(record)
     return RecoveryPoint.of_a_copy(
         time=run.snapshot,
@@ -152,7 +153,7 @@ def full_copy(record: DiskRecord, copy: BlobAddress, bytes_copied: int, now: dat
 
 
 def sealed_copy(record: DiskRecord, point: RecoveryPoint) -> DiskRecord:
-    """Advance the record to a full copy: the backup blob, if there is one, does not follow the disk any more."""
+    """Advance the record to a full copy: the backup blob, if there is one, no longer follows the disk."""
     return replace(
         record,
         base_snapshot=point.source_snapshot,
@@ -167,9 +168,9 @@ def sealed_copy(record: DiskRecord, point: RecoveryPoint) -> DiskRecord:
     )
 
 
-def copied(record: DiskRecord, done: int, now: datetime) -> DiskRecord:
-    """Put the progress of a full copy on its record, in bytes; it may wait for the service as long as it likes."""
+def copy_progressed(record: DiskRecord, done: int, now: datetime) -> DiskRecord:
+    """Record the progress of a full copy, in bytes; waiting for the service is no error."""
     if run_of(record).position == done:
         return record.with_run(replace(run_of(record), checked=now, error_at=None, trouble_since=None))
-    moved = replace(run_of(record).out_of_trouble().reached(done), checked=now, progressed=now, replans=0)
+    moved = replace(run_of(record).recovered().reached(done), checked=now, progressed=now, replans=0)
     return record.with_run(moved)

@@ -1,46 +1,46 @@
-"""The schema of rows and messages: each says by which it was written, so that no release misreads another's."""
+"""The schema of rows and messages: each names the one it was written with, so that no release misreads another's."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from shared.errors import Then, UnreadableError, without_secrets
+from shared.errors import Remedy, UnreadableError, without_secrets
 
 SCHEMA = 1
-"""What this release writes. It reads the older ones too; 0 is that of the release whose rows and messages say none."""
+"""What this release writes. It also reads older ones; 0 is that of the first release, which wrote none."""
 
 SCHEMA_PROPERTY = "schema"
 
 
 class UnknownSchemaError(UnreadableError):
-    """A row or a message was written by a newer release: it is left as it is, for a release that can read it."""
+    """A row or a message was written by a newer release, and is left unchanged for it."""
 
-    then = Then.COME_BACK
+    remedy = Remedy.RETRY
 
 
 def with_schema(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Say by which schema a row or a message is written."""
+    """Add the schema to a row or a message."""
     return {SCHEMA_PROPERTY: SCHEMA, **values}
 
 
 def is_known(values: Mapping[str, Any]) -> bool:
-    """Tell whether this release can read what was written so."""
+    """Tell whether this release can read a row or a message."""
     schema = values.get(SCHEMA_PROPERTY, 0)
     return _is_number(schema) and 0 <= schema <= SCHEMA
 
 
 def require_known(values: Mapping[str, Any], what: str) -> None:
-    """Refuse what was written by a newer release.
+    """Refuse a row or a message that a newer release wrote.
 
     Raises:
-        UnknownSchemaError: it was.
+        UnknownSchemaError: it did.
     """
     if is_known(values):
         return
     schema = values[SCHEMA_PROPERTY]
-    told = f"schema {schema}" if _is_number(schema) else "a schema that is no number"
+    shown = f"schema {schema}" if _is_number(schema) else "a schema that is not a number"
     raise UnknownSchemaError(
-        f"{without_secrets(what)} was written with {told}, and this release knows {SCHEMA} at most. It is left as it"
-        " is. What to do: deploy the release that wrote it, or a newer one"
+        f"{without_secrets(what)} was written with {shown}, and this release reads schema {SCHEMA} at most. It is left"
+        " unchanged. What to do: deploy the release that wrote it, or a newer one"
     )
 
 

@@ -1,22 +1,22 @@
-"""Free text in a table: what went wrong, why, what was found. It is cut where it is written, whatever it quotes."""
+"""Free text in table rows: errors, reasons, findings. It is truncated when written, whatever it quotes."""
 
 from typing import Annotated
 
 from pydantic import PlainSerializer
 
-MOST_CHARACTERS = 4000
-"""Of a free text; a table takes 32 Ki characters in a property (REST: Understanding the Table service data model)."""
+MAX_CHARACTERS = 4000
+"""Of a free text; a table property can have 32 Ki characters (REST: Understanding the Table service data model)."""
 
 _CUT = " [...] "
 
 
-def cut(text: str) -> str:
-    """Cut a text that is too long in its middle: its beginning says what is wrong, its end what to do."""
-    if len(text) <= MOST_CHARACTERS:
+def truncated(text: str) -> str:
+    """Truncate a long text in the middle: its beginning says what is wrong, its end what to do."""
+    if len(text) <= MAX_CHARACTERS:
         return text
-    kept = (MOST_CHARACTERS - len(_CUT)) // 2
+    kept = (MAX_CHARACTERS - len(_CUT)) // 2
     return f"{text[:kept]}{_CUT}{text[-kept:]}"
 
 
-Text = Annotated[str, PlainSerializer(cut)]
+Text = Annotated[str, PlainSerializer(truncated)]
 """A free text of a row."""

@@ -1,6 +1,7 @@
-"""A tick of the timer: whether every disk of it was backed up. Pure functions.
+"""A tick of the timer, and whether all its disks were backed up. Pure functions.
 
-A disk has what a tick asked for when a recovery point's time is at or after the tick, however long its run took.
+A disk is backed up for a tick once it has a recovery point whose time is at or after the tick, however long its run
+took.
 """
 
 from collections.abc import Iterable
@@ -9,27 +10,27 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from shared.model.patience import is_over
 from shared.model.record import DiskRecord
+from shared.model.retry_policy import is_too_long
 
-SHORTEST_LOOK_DELAY = timedelta(seconds=5)
+MIN_TICK_CHECK_DELAY = timedelta(seconds=5)
 
-LONGEST_LOOK_DELAY = timedelta(minutes=10)
+MAX_TICK_CHECK_DELAY = timedelta(minutes=10)
 
-LONGEST_TICK = timedelta(days=7)
-"""How long a tick is looked at that no other follows."""
+MAX_TICK_AGE = timedelta(days=7)
+"""How long a tick is watched, if no other follows."""
 
 HEARTBEAT_FOR = timedelta(hours=1)
-"""How long the heartbeat of a tick is tried, from the moment at which all its disks were backed up."""
+"""How long the heartbeat of a tick is tried after all its disks were backed up."""
 
 
 class DueDisk(NamedTuple):
-    """What the record says of a disk that ticks have asked for.
+    """A disk that ticks have asked a backup of, by its record.
 
     Attributes:
-        first_tick, last_tick: the first tick that did, and the last, UTC.
+        first_tick, last_tick: the first and the last of these ticks, UTC.
         missed_tick: the last one that another overtook before a snapshot was taken for it, UTC.
-        point_tick: the last one whose state a recovery point holds, UTC.
+        point_tick: the last one that a recovery point covers, UTC.
         run_tick: the one that the open run's source snapshot was taken for, UTC.
     """
 
@@ -40,29 +41,29 @@ class DueDisk(NamedTuple):
     run_tick: datetime | None = None
 
     def has_point_for(self, tick: datetime) -> bool:
-        """Tell whether a recovery point holds the disk's state at or after the tick, which asked for it in time."""
+        """Tell whether the tick asked for the disk, and a recovery point covers it."""
         return self.is_due_at(tick) and self.point_tick is not None and self.point_tick >= tick
 
     def is_due_at(self, tick: datetime) -> bool:
-        """Tell whether the tick may have asked for it: it lies between the first that did and the last."""
+        """Tell whether the tick may have asked for it: it is between the first that did and the last."""
         return self.first_tick <= tick <= self.last_tick
 
 
 class Outcome(StrEnum):
-    """What has come of a tick."""
+    """The outcome of a tick."""
 
     PENDING = "pending"
     SUCCEEDED = "succeeded"
     INCOMPLETE = "incomplete"
 
 
-def asked_for(record: DiskRecord, tick: datetime, *, found_busy: bool = False) -> DiskRecord:
-    """Note on a disk's record that a tick has asked for a backup of it; of two at once the later one counts.
+def with_tick(record: DiskRecord, tick: datetime, *, found_busy: bool = False) -> DiskRecord:
+    """Record that a tick has asked for a backup of a disk; of two at once the later one counts.
 
     Args:
         record: the disk's record.
         tick: the tick, UTC.
-        found_busy: whether the tick has found a run of it open, or a restore to it, which may have ended by now.
+        found_busy: whether the tick found an open run, or a restore to the disk, which may have ended by now.
     """
     last = record.last_tick
     if last and last >= tick:
@@ -78,29 +79,28 @@ def asked_for(record: DiskRecord, tick: datetime, *, found_busy: bool = False) -
 
 
 def is_behind(record: DiskRecord) -> bool:
-    """Tell whether no recovery point holds a disk's state at or after the last tick that asked for it."""
+    """Tell whether no recovery point covers the last tick that asked for a disk."""
     return record.last_tick is not None and (record.point_tick is None or record.point_tick < record.last_tick)
 
 
-def is_to_catch_up(record: DiskRecord, now: datetime) -> bool:
-    """Tell whether a disk is to be snapshotted before the next tick: the last one has found it busy, and it is free.
+def should_catch_up(record: DiskRecord, now: datetime) -> bool:
+    """Tell whether to snapshot a disk before the next tick, because the last one found it busy and it is free now.
 
-    It is only so once: a run that is opened for a tick and given up waits for the next tick. Nor is it so for ever.
+    Only once per tick: after an abandoned run, the disk waits for the next tick. And not forever.
     """
     tick = record.late_tick
-    if tick is None or tick != record.last_tick or is_over(tick, now):
+    if tick is None or tick != record.last_tick or is_too_long(tick, now):
         return False
     return is_behind(record) and not (record.run or record.restore)
 
 
 def tick_of_point(record: DiskRecord, time: str) -> datetime | None:
-    """Give the last tick whose state a disk's recovery points hold once the one of this time is sealed.
+    """Give the last tick that a disk's recovery points cover once the one of this time is sealed.
 
-    A run's snapshot holds the state that its tick has asked for, whatever two clocks say; and whoever took it, it
-    holds that of any tick that is not later.
+    A run's snapshot covers the tick it was taken for, whatever the clocks say, and any tick that is not later.
 
     Args:
-        record: the disk's record, with the open run that is sealed.
+        record: the disk's record, with the open run that is being sealed.
         time: the recovery point's time.
     """
     held = [record.point_tick, record.run.tick if record.run else None]
@@ -110,32 +110,32 @@ def tick_of_point(record: DiskRecord, time: str) -> datetime | None:
 
 
 def backed_up(tick: datetime, due: Iterable[DueDisk]) -> int:
-    """Count the disks of a tick of which a recovery point holds the state at or after it."""
+    """Count the disks of a tick that are backed up."""
     return sum(disk.has_point_for(tick) for disk in due)
 
 
 def outcome(tick: datetime, disks: int, due: Iterable[DueDisk], now: datetime) -> Outcome:
-    """Tell what has come of a tick by now. One that another overtakes may still wait for the runs of its own.
+    """Tell the outcome of a tick by now. A tick that another has overtaken may still wait for its own runs.
 
     Args:
         tick: the tick, UTC.
         disks: how many disks it was to back up.
-        due: what the record says of all disks.
+        due: all disks on record.
         now: the time, UTC.
     """
     due = list(due)
     if any(disk.missed_tick == tick for disk in due):
         return Outcome.INCOMPLETE
     done = backed_up(tick, due)
-    # One that the tick has not counted, since it was away or is new, stands for none that it has.
+    # A disk the tick did not count, because it was missing or is new, must not stand in for one it did.
     if done >= disks and done == sum(disk.is_due_at(tick) for disk in due):
         return Outcome.SUCCEEDED
     is_overtaken = any(disk.last_tick > tick for disk in due)
     has_run = any(disk.run_tick == tick for disk in due)
-    is_given_up = (is_overtaken and not has_run) or now - tick >= LONGEST_TICK
+    is_given_up = (is_overtaken and not has_run) or now - tick >= MAX_TICK_AGE
     return Outcome.INCOMPLETE if is_given_up else Outcome.PENDING
 
 
-def next_look(tick: datetime, now: datetime) -> timedelta:
-    """Say when to look at a tick again: soon at first, rarely when its backups take long."""
-    return min(max((now - tick) / 10, SHORTEST_LOOK_DELAY), LONGEST_LOOK_DELAY)
+def next_check(tick: datetime, now: datetime) -> timedelta:
+    """Say when to check a tick again: soon at first, less often the longer its backups take."""
+    return min(max((now - tick) / 10, MIN_TICK_CHECK_DELAY), MAX_TICK_CHECK_DELAY)

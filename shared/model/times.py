@@ -12,41 +12,41 @@ _RFC_3339 = re.compile(
 
 
 def canonical_time(text: str) -> str:
-    """Write an RFC 3339 time as Azure prints it, with all its seven digits; what comes after them is cut off.
+    """Write an RFC 3339 time as Azure prints it, with seven fractional digits; further digits are dropped.
 
     Raises:
-        ValueError: it is no such time, or has no zone; the message says which.
+        ValueError: it is not such a time, or has no time zone; the message says which.
     """
     seconds, fraction = _read(text)
     return f"{seconds}.{fraction.ljust(_DIGITS, '0')}Z"
 
 
-def asked_time(text: str) -> str:
-    """Write an RFC 3339 time in UTC, as exact as it is: with the fractional digits that it has, seven at most.
+def normalized_time(text: str) -> str:
+    """Write an RFC 3339 time in UTC at its own precision: with the fractional digits it has, at most seven.
 
     Raises:
-        ValueError: it is no such time, or has no zone; the message says which.
+        ValueError: it is not such a time, or has no time zone; the message says which.
     """
     seconds, fraction = _read(text)
     return f"{seconds}.{fraction}Z" if fraction else f"{seconds}Z"
 
 
-def end_of(asked: str) -> str:
-    """Give the last moment that a time covers, as Azure prints it: the end of its second, where it has no fraction."""
+def last_moment(asked: str) -> str:
+    """Give the last moment a time covers, as Azure prints it: without a fraction, the end of its second."""
     seconds, _, fraction = asked.removesuffix("Z").partition(".")
     return f"{seconds}.{fraction.ljust(_DIGITS, '9')}Z"
 
 
 def _read(text: str) -> tuple[str, str]:
-    """Read the seconds in UTC, and the fractional digits that are written, seven at most."""
+    """Read the seconds in UTC, and the fractional digits as written, at most seven."""
     found = _RFC_3339.fullmatch(text.strip())
     if found is None:
-        has_no_zone = _RFC_3339.fullmatch(f"{text.strip()}Z") is not None
-        wrong = "has no zone" if has_no_zone else "is no RFC 3339 time"
-        raise ValueError(f"{wrong}; it should be like 2026-11-22T12:00:00Z or 2026-11-22T13:00:00.1234567+01:00")
+        if _RFC_3339.fullmatch(f"{text.strip()}Z"):
+            raise ValueError("has no time zone; add Z for UTC")
+        raise ValueError("is not an RFC 3339 time, such as 2026-11-22T12:00:00Z or 2026-11-22T13:00:00.1234567+01:00")
     zone = found["zone"].upper()
     try:
         moment = datetime.fromisoformat(found["seconds"].upper() + zone).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("is no time that there is") from None
+        raise ValueError("is not a date and time that exists") from None
     return moment.replace(tzinfo=None).isoformat(), (found["fraction"] or "")[:_DIGITS]

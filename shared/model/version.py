@@ -1,6 +1,6 @@
-"""What can be read or copied: a disk's snapshot, a recovery point, a blob as it stands. Pure values.
+"""What can be read or copied: a disk's snapshot, a recovery point, a blob's current state. Pure values.
 
-A version says what it is, never how it is opened: the URL that reads it is minted per use (`shared.azure.sources`).
+A version says what it is, never how to open it: a signed URL is minted for each use (`shared.azure.sources`).
 """
 
 from abc import ABC, abstractmethod
@@ -11,24 +11,24 @@ from shared.model.addresses import BlobAddress
 
 
 class Version(ABC):
-    """A version, of whatever kind."""
+    """A version of any kind."""
 
     __slots__ = ()
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """What it is called in messages and logs: never a secret."""
+        """Its name in messages and logs, without a secret."""
 
     @property
     @abstractmethod
     def of(self) -> str:
-        """What it is a version of, as users call that."""
+        """The name of what it is a version of."""
 
     @property
     @abstractmethod
     def service_url(self) -> str:
-        """The blob service that may copy it within itself by its name, without a signature; empty where none may."""
+        """The blob service that can copy it within itself by name, without a signature; empty if none can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,11 @@ class BlobVersion(Version):
 
 
 def blob_version(version: Version) -> BlobVersion:
-    """Give a version that must be one of a blob.
+    """Give a version that must be of a blob.
 
     Raises:
         TypeError: it is of another kind.
     """
     if not isinstance(version, BlobVersion):
-        raise TypeError(f"{version.name} is no version of a blob")
+        raise TypeError(f"{version.name} is not a version of a blob")
     return version

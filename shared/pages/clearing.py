@@ -5,7 +5,7 @@ from functools import partial
 
 from azure.core.exceptions import AzureError
 
-from shared.azure.answers import gave_up
+from shared.azure.answers import is_timeout
 from shared.changes.ranges import Change, Window, halves
 from shared.errors import TidemarkError
 from shared.events import Event, log_event
@@ -51,7 +51,7 @@ class Clearing:
         try:
             await self._clear(part)
         except AzureError as error:
-            if part.length <= SMALLEST_CLEAR or not gave_up(error):
+            if part.length <= SMALLEST_CLEAR or not is_timeout(error):
                 raise
             raise _GaveUpError from error
 

@@ -6,7 +6,7 @@ from typing import Self
 from shared.azure.services import Services
 from shared.changes.pace import FASTEST
 from shared.changes.ranges import Change, Window, coalesced, overlaid, writes
-from shared.errors import DiffersError
+from shared.errors import MismatchError
 from shared.limits import PAGE
 from shared.model.version import Version
 from shared.pages.at_once import AtOnce
@@ -46,12 +46,12 @@ class Comparison:
         """See to it that the copy is as long as its original.
 
         Raises:
-            DiffersError: it is not.
+            MismatchError: it is not.
             SourceGoneError: it is gone.
         """
         found = await self._services.pages.properties(self._copy)
         if found.size != size:
-            raise DiffersError(f"{self._copy.name} is {found.size} bytes long, not {size}")
+            raise MismatchError(f"{self._copy.name} is {found.size} bytes long, not {size}")
 
     async def page_maps(self, window: Window, see: Callable[[Change], None]) -> None:
         """Compare the page maps of a window: what is valid on one side only must read as zeros.
@@ -61,7 +61,7 @@ class Comparison:
             see: is shown each range of the original.
 
         Raises:
-            DiffersError: a side has data where the other has none.
+            MismatchError: a side has data where the other has none.
             SourceGoneError: one of the two is gone.
         """
         await self._hold(window, see, whole=False)
@@ -70,7 +70,7 @@ class Comparison:
         """Compare the content of some pieces, of at most 4 MiB each.
 
         Raises:
-            DiffersError: it is not the same.
+            MismatchError: it is not the same.
             SourceGoneError: one of the two is gone.
         """
         async with AtOnce(READERS) as reading:
@@ -81,7 +81,7 @@ class Comparison:
         """Compare every byte of a window; what is valid on neither side is zeros on both.
 
         Raises:
-            DiffersError: it is not the same.
+            MismatchError: it is not the same.
             SourceGoneError: one of the two is gone.
         """
         await self._hold(window, lambda _: None, whole=True)
@@ -90,7 +90,7 @@ class Comparison:
         """Compare the last page, where a VHD has its footer, and give it; empty for a disk without pages.
 
         Raises:
-            DiffersError: it is not the same.
+            MismatchError: it is not the same.
             SourceGoneError: one of the two is gone.
         """
         return await self._same(Change(size - PAGE, size, clear=False)) if size else b""
@@ -122,12 +122,12 @@ class Comparison:
         content = await self._services.pages.read(self._original_url if is_original else self._copy_url, piece)
         if content.count(0) != len(content):
             there, missing = (self._original, self._copy) if is_original else (self._copy, self._original)
-            raise DiffersError(f"{there.name} has data in {piece.said}, {missing.name} has none")
+            raise MismatchError(f"{there.name} has data in {piece.described}, {missing.name} has none")
 
     async def _require_same(self, piece: Change) -> bytes:
         content = await self._services.pages.read(self._original_url, piece)
         if await self._services.pages.read(self._copy_url, piece) != content:
-            raise DiffersError(f"{piece.said} of {self._copy.name} are not those of {self._original.name}")
+            raise MismatchError(f"{piece.described} of {self._copy.name} are not those of {self._original.name}")
         self.samples += 1
         self.bytes_compared += piece.length
         return content

@@ -12,9 +12,9 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError
 
-from shared.azure.answers import is_passing, refuses_source
+from shared.azure.answers import is_transient, refuses_source
 from shared.azure.services import Services
-from shared.azure.sources.source import COPY_FOR
+from shared.azure.sources.source import COPY_URL_LIFETIME
 from shared.errors import CopyRefusedError
 from shared.model.addresses import BlobAddress
 from shared.model.blob import COPY_SUCCESS, BlobState, CopyProgress, copy_progress
@@ -49,7 +49,7 @@ async def look_at_copy(services: Services, copy: BlobCopy) -> CopyProgress:
     Raises:
         TargetLeasedError: the target is a premium disk that is attached to a VM.
     """
-    return copy_progress(await services.pages.look(copy.target), copy.mark, copy.size)
+    return copy_progress(await services.pages.find(copy.target), copy.mark, copy.size)
 
 
 async def settle_copy(services: Services, copy: BlobCopy, found: BlobState) -> str:
@@ -62,7 +62,7 @@ async def settle_copy(services: Services, copy: BlobCopy, found: BlobState) -> s
 
     Raises:
         LeaseLostError: it has not been under the lease all the time.
-        NotAsLeftError: somebody has written to it just now.
+        BlobChangedError: somebody has written to it just now.
     """
     if copy.lease_id:
         await services.leases.require(copy.target, copy.lease_id)
@@ -100,7 +100,7 @@ async def start_copy(
                 raise
         else:
             return
-    signed = await services.pages.signed_url(source, COPY_FOR)
+    signed = await services.pages.signed_url(source, COPY_URL_LIFETIME)
     await _start(services, copy.target, partial(start, signed), refused_for=COPY_REFUSED_FOR)
 
 
@@ -116,4 +116,4 @@ async def _start(
 def _may_want_signature(error: HttpResponseError) -> bool:
     """Tell whether a copy within an account may have been refused for want of a signature."""
     is_refused = error.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
-    return refuses_source(error) or (is_refused and not is_passing(error))
+    return refuses_source(error) or (is_refused and not is_transient(error))

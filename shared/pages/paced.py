@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError
 
-from shared.azure.answers import is_busy, is_passing, refuses_source
+from shared.azure.answers import is_busy, is_transient, refuses_source
 from shared.azure.services import Services
 from shared.changes.pace import FASTEST, begun_at, blob_seconds, is_late, slowed, sped_up
 from shared.events import Event, log_event
@@ -111,7 +111,7 @@ class Paced:
                     result = await request()
                 except AzureError as error:
                     tries += not is_busy(error)
-                    if not is_passing(error) or self._is_over(error, self._services.now() - first_made_at, tries):
+                    if not is_transient(error) or self._is_over(error, self._services.now() - first_made_at, tries):
                         raise
                     self._slow_down(made_at)
                 else:

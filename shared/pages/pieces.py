@@ -109,7 +109,7 @@ class Pieces:
         async with self._signing:
             if signed == self._signed and signed < _MOST_SIGNED:
                 source = self._services.disks.version(self._disk, self._message.run)
-                self._source_url = await self._services.pages.signed_url(source, anew=signed > 0)
+                self._source_url = await self._services.pages.signed_url(source, fresh_key=signed > 0)
                 self._signed = signed + 1
             return self._signed != signed
 

@@ -9,7 +9,7 @@ async def drop(services: Services, blob: BlobAddress, found: BlobState, lease_id
     """Delete a blob as it was found, so that soft delete keeps nothing of its content. Repeating it is harmless.
 
     Raises:
-        NotAsLeftError: it has another ETag or lease by now, or has snapshots.
+        BlobChangedError: it has another ETag or lease by now, or has snapshots.
     """
     etag = await services.blobs.empty(blob, found, lease_id)
     await services.blobs.delete(blob, etag, lease_id)

@@ -107,7 +107,7 @@ class _Rebuilding:
         except OtherDiskError:
             blob = None
         was_restored = disk in self._restored and not services.settings.covers(disk)
-        adopted = was_restored and await services.disks.is_there(disk)
+        adopted = was_restored and await services.disks.exists(disk)
         record = rebuilt(services.backups.address(disk), last, blob, adopted=adopted)
         with contextlib.suppress(RecordConflictError):
             await services.records.put(disk, record, None)

@@ -36,7 +36,7 @@ async def own_backup_blob(services: Services, disk: Disk) -> BlobState | None:
     Raises:
         OtherDiskError: it is that of a disk of the same account, container and name on another service.
     """
-    found = await services.pages.look(services.backups.address(disk))
+    found = await services.pages.find(services.backups.address(disk))
     of_disk = found.metadata.get(DISK_METADATA, disk.name) if found else disk.name
     if disk.is_another_than(of_disk):
         raise OtherDiskError(

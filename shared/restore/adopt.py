@@ -8,7 +8,7 @@ from azure.core.exceptions import AzureError
 from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import NotAsLeftError, StepFailedError
+from shared.errors import BlobChangedError, StepFailedError
 from shared.inspection.request import open_inspection
 from shared.model.catalogue import point_metadata
 from shared.model.job import JobKind, Next
@@ -27,7 +27,7 @@ async def prove_and_adopt(services: Services, restore: Restore) -> Next[Restore]
 
     Raises:
         RestoreFailedError: it is not the recovery point.
-        NotAsLeftError: somebody has written to the disk or its backup blob since the copy.
+        BlobChangedError: somebody has written to the disk or its backup blob since the copy.
         StepFailedError: something went wrong, and whether the disk is adopted can't be seen: as long as that is so, the
             restore is not begun anew, nor ended.
     """
@@ -70,7 +70,7 @@ async def end_restore(services: Services, restore: Restore) -> Next[Restore]:
         name = f"restored-{restore.restore}"
         await open_inspection(services, JobKind.VERIFY, restore.known_target, restore.target_snapshot, name)
     await clean_up_restore(services, restore)
-    return Next(restore.at_its_end())
+    return Next(restore.cleaned_up())
 
 
 async def _adopt(services: Services, restore: Restore) -> None:
@@ -78,7 +78,7 @@ async def _adopt(services: Services, restore: Restore) -> None:
 
     Raises:
         RestoreFailedError: the target's record was taken from this restore.
-        NotAsLeftError, LeaseLostError: somebody has written to the backup blob, or broken its lease.
+        BlobChangedError, LeaseLostError: somebody has written to the backup blob, or broken its lease.
         RecordConflictError: somebody else was faster.
     """
     target = restore.known_target
@@ -92,7 +92,7 @@ async def _adopt(services: Services, restore: Restore) -> None:
     await _require_open(services, restore)
     try:
         taken = await _taken(services, restore)
-    except NotAsLeftError:
+    except BlobChangedError:
         # Another invocation may have adopted it just now, and ended the lease.
         if await services.records.point(target, restore.target_snapshot):
             return

@@ -11,14 +11,14 @@ from shared.errors import DiskError, OtherDiskError, TargetLeasedError
 from shared.model.addresses import AddressError
 from shared.model.blob import BlobState
 from shared.model.disk import Disk, PageBlobDisk
-from shared.model.fitness import unfit, unsendable
+from shared.model.fitness import backup_problem, metadata_problem
 from shared.model.job import JobKind, Next, Stage, job_row
 from shared.model.messages import FinishMessage
 from shared.model.names import DISK_METADATA, RESTORE_METADATA
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord, restored_of
 from shared.model.restore import RefusedError, Restore
-from shared.model.restore_target import claimed, point_asked_for, require_allowed, without_restore
+from shared.model.restore_target import claimed, requested_point, require_allowed, without_restore
 from shared.model.run import Mode, OpenRun
 from shared.model.times import canonical_time
 from shared.points.versions import require_own_name, version_of
@@ -52,8 +52,8 @@ async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
         return await _wait_for_run(services, restore, record.run)
     target_is_new = await _take_target(services, restore)
     # A run or a restore that was waited for may have made the backup blob.
-    backup_is_new = await services.pages.look(services.backups.address(restore.known_target)) is None
-    begins = restore.begun(Stage.PROMOTING, services.now())
+    backup_is_new = await services.pages.find(services.backups.address(restore.known_target)) is None
+    begins = restore.at_stage(Stage.PROMOTING, services.now())
     return Next(replace(begins, target_is_new=target_is_new, backup_is_new=backup_is_new))
 
 
@@ -68,7 +68,7 @@ async def _find(services: Services, restore: Restore) -> Next[Restore]:
         )
     target = restore.known_target if restore.target else disk.restored(point.time)
     require_allowed(target.address, services.settings.container, services.settings.source_services)
-    if why := unfit(target, services.settings.container, services.settings.mode_of(target)):
+    if why := backup_problem(target, services.settings.container, services.settings.mode_of(target)):
         raise RefusedError(f"{target.shown} can't be restored to: {why}. What to do: name another target")
     on_record = await services.records.get(target)
     if on_record and on_record[0].restore:
@@ -80,13 +80,13 @@ async def _find(services: Services, restore: Restore) -> Next[Restore]:
             f"{version.name} is {found.size} bytes long, and was {point.size} when it was sealed: somebody has changed"
             " it. What to do: ask for another recovery point"
         )
-    there = await services.pages.look(target.address)
+    there = await services.pages.find(target.address)
     if there:
         _require_free(target, there, overwrite=restore.overwrite)
         _require_metadata(restore, target, there)
     await _require_writable(services, restore, target)
     address = services.backups.address(target)
-    backup = await services.pages.look(address)
+    backup = await services.pages.find(address)
     if backup and not target.is_named(backup.metadata.get(DISK_METADATA, target.name)):
         raise RefusedError(
             f"{address.url} holds a backup of {backup.metadata[DISK_METADATA]}, and would be the backup blob of"
@@ -114,7 +114,7 @@ async def _point(services: Services, disk: Disk, asked: str) -> RecoveryPoint:
             f"{disk.name} can't be restored: {what}."
             " What to do: check the URL; if the table was lost, rebuild the catalogue"
         )
-    time = point_asked_for(times, asked)
+    time = requested_point(times, asked)
     point = await services.records.point(disk, time) if time else None
     if point is None:
         raise RefusedError(
@@ -139,7 +139,7 @@ def _require_free(target: PageBlobDisk, there: BlobState, *, overwrite: bool) ->
 
 def _require_metadata(restore: Restore, target: PageBlobDisk, there: BlobState) -> None:
     """See to it that a target can keep the metadata that it has, beside what marks the copy to it."""
-    if why := unsendable(copy_metadata(restore, there)):
+    if why := metadata_problem(copy_metadata(restore, there)):
         raise RefusedError(
             f"{target.name} has metadata that can't be kept: {why}. What to do: change the blob's metadata; or restore"
             " to a new disk"
@@ -202,10 +202,10 @@ async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> N
         why = DiskError(f"it made no progress, and the restore {restore.restore} is to write over the disk")
         await give_up(services, message, why)
         return Next(replace(restore, checked=now))
-    if run.is_unwatched(now, after):
+    if run.is_check_overdue(now, after):
         await services.queues.send(message)
     waits = f"restores {restore.recovery_point} after the open run {run.snapshot} of {target.name}, which it waits for"
-    return Next(replace(restore, reason=waits, checked=now), restore.next_look(now))
+    return Next(replace(restore, reason=waits, checked=now), restore.next_check(now))
 
 
 async def _take_target(services: Services, restore: Restore) -> bool:
@@ -219,9 +219,11 @@ async def _take_target(services: Services, restore: Restore) -> bool:
         TargetLeasedError: somebody else has leased it.
     """
     target = restore.known_target
-    there = await services.pages.look(target.address)
+    there = await services.pages.find(target.address)
     if there is None and not restore.target_is_new:
-        raise RefusedError(f"{target.name} was there, and is gone. What to do: enqueue the request again")
+        raise RefusedError(
+            f"{target.name} was deleted since the request was accepted. What to do: send the request again"
+        )
     is_other = there is not None and there.metadata.get(RESTORE_METADATA) != restore.restore
     if there and restore.target_is_new and is_other:
         _require_free(target, there, overwrite=restore.overwrite)

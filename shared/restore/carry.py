@@ -29,7 +29,7 @@ async def carry(services: Services, restore: Restore, source: Version, found: Bl
     """Carry the next part of the recovery point to the target: write what is valid, clear the rest.
 
     Raises:
-        NotAsLeftError: the target is not under the restore's lease.
+        BlobChangedError: the target is not under the restore's lease.
         SourceGoneError: the recovery point is gone.
     """
     target = restore.known_target.address
@@ -46,7 +46,7 @@ async def carry(services: Services, restore: Restore, source: Version, found: Bl
         return Next(carried)
     etag = (await services.pages.properties(BlobVersion(target))).etag
     await services.leases.require(target, restore.lease)
-    return Next(replace(carried.begun(Stage.PROVING, services.now()), target_etag=etag, bytes_done=restore.size))
+    return Next(replace(carried.at_stage(Stage.PROVING, services.now()), target_etag=etag, bytes_done=restore.size))
 
 
 async def _apply(services: Services, restore: Restore, source: Version, changes: AsyncIterator[Change]) -> None:

@@ -8,16 +8,16 @@ from azure.core.exceptions import AzureError
 from shared.azure.answers import explain, refuses_source
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import CopyRefusedError, NotAsLeftError, SourceGoneError
+from shared.errors import BlobChangedError, CopyRefusedError, SourceGoneError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState, CopyProgress, CopyStage
-from shared.model.fitness import unsendable
+from shared.model.fitness import metadata_problem
 from shared.model.job import Next, Stage
 from shared.model.names import COPY_METADATA, DISK_METADATA, RESTORE_METADATA
-from shared.model.patience import SHORTEST_CHECK_DELAY
 from shared.model.point import PointState
 from shared.model.restore import Restore, RestoreFailedError
+from shared.model.retry_policy import MIN_CHECK_DELAY
 from shared.model.run import SERVER_SIDE
 from shared.model.version import Version
 from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
@@ -30,7 +30,7 @@ async def promote_to_backup(services: Services, restore: Restore) -> Next[Restor
 
     Raises:
         RestoreFailedError: the copy was aborted.
-        NotAsLeftError: it failed, or the backup blob is not as it was found, or not under the restore's lease.
+        BlobChangedError: it failed, or the backup blob is not as it was found, or not under the restore's lease.
         SourceGoneError: the recovery point is gone.
     """
     target = restore.known_target
@@ -40,7 +40,7 @@ async def promote_to_backup(services: Services, restore: Restore) -> Next[Restor
     await _require_current(services, restore)
     if made := progress.succeeded:
         etag = await settle_copy(services, copy, made)
-        return Next(replace(restore.begun(Stage.COPYING, services.now()), backup_etag=etag))
+        return Next(replace(restore.at_stage(Stage.COPYING, services.now()), backup_etag=etag))
     if progress.stage is not CopyStage.NOT_STARTED:
         return _under_way(services, restore, copy, progress)
     point = version_of(
@@ -49,12 +49,12 @@ async def promote_to_backup(services: Services, restore: Restore) -> Next[Restor
     await services.pages.properties(point)
     try:
         await _start_promotion(services, restore, copy, point, progress.found)
-    except NotAsLeftError:
-        found = await services.pages.look(backup)
+    except BlobChangedError:
+        found = await services.pages.find(backup)
         if found is None or found.metadata.get(RESTORE_METADATA) != restore.restore:
             raise
         # Another invocation of this very step was faster.
-        return Next(replace(restore, checked=services.now()), SHORTEST_CHECK_DELAY)
+        return Next(replace(restore, checked=services.now()), MIN_CHECK_DELAY)
     return Next(replace(restore, checked=services.now()))
 
 
@@ -77,7 +77,7 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
 
     Raises:
         RestoreFailedError: the target is gone, or the copy was aborted.
-        NotAsLeftError: the copy failed, or the target is not under the restore's lease.
+        BlobChangedError: the copy failed, or the target is not under the restore's lease.
         SourceGoneError: the recovery point is gone.
     """
     target = restore.known_target
@@ -91,7 +91,7 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
         raise RestoreFailedError(f"{target.name} is not what this restore has made, but somebody else's")
     if made := progress.succeeded:
         etag = await settle_copy(services, copy, made)
-        then = restore.begun(Stage.PROVING, services.now())
+        then = restore.at_stage(Stage.PROVING, services.now())
         return Next(replace(then, target_etag=etag, bytes_done=restore.size))
     if progress.stage is not CopyStage.NOT_STARTED:
         return _under_way(services, restore, copy, progress)
@@ -99,7 +99,7 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
     if restore.copying != SERVER_SIDE:
         return await carry(services, restore, source, found)
     about = copy_metadata(restore, found)
-    if why := unsendable(about):
+    if why := metadata_problem(about):
         raise RestoreFailedError(f"{target.name} has got metadata that can't be kept: {why}")
     await services.leases.acquire(target.address, restore.lease, found.etag)
     etag = await _without_own_pages(services, restore, target.address, found)
@@ -132,14 +132,14 @@ def _under_way(services: Services, restore: Restore, copy: BlobCopy, progress: C
 
     Raises:
         RestoreFailedError: it was aborted.
-        NotAsLeftError: it failed.
+        BlobChangedError: it failed.
     """
     if progress.stage is CopyStage.ABORTED:
         raise RestoreFailedError(f"the copy to {copy.target.url} was aborted")
     if progress.stage is CopyStage.FAILED:
-        raise NotAsLeftError(f"the copy to {copy.target.url} failed: {progress.said}")
+        raise BlobChangedError(f"the copy to {copy.target.url} failed: {progress.failure}")
     now = services.now()
-    return Next(restore.moved(progress.bytes_done, progress.bytes_total, now), restore.next_look(now))
+    return Next(restore.with_progress(progress.bytes_done, progress.bytes_total, now), restore.next_check(now))
 
 
 async def _source(services: Services, restore: Restore) -> Version:

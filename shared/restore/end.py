@@ -8,17 +8,17 @@ from azure.core.exceptions import AzureError
 from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import NotAsLeftError, TargetLeasedError, TidemarkError
+from shared.errors import BlobChangedError, TargetLeasedError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.job import Stage
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.names import RESTORE_METADATA
-from shared.model.patience import LONGEST_CHECK_DELAY
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.restore_target import is_blank, released
+from shared.model.retry_policy import MAX_CHECK_DELAY
 from shared.points.dropping import drop
 from shared.runs.failures import record_failure
 from shared.runs.open_run import catch_up
@@ -50,7 +50,7 @@ async def clean_up_or_leave(services: Services, restore: Restore) -> None:
     try:
         await clean_up_restore(services, restore)
     except Exception as error:
-        if not restore.is_to_be_left(services.now()):
+        if not restore.should_stop_cleanup(services.now()):
             raise
         await let_go(services, restore, explain(error))
 
@@ -151,7 +151,7 @@ async def _drop_snapshots(services: Services, restore: Restore) -> None:
 async def _made(services: Services, restore: Restore, blob: BlobAddress) -> BlobState | None:
     """Give a blob as it stands, if this restore has made it."""
     try:
-        found = await services.pages.look(blob)
+        found = await services.pages.find(blob)
     except TargetLeasedError:
         return None
     return found if found and found.metadata.get(RESTORE_METADATA) == restore.restore else None
@@ -161,7 +161,7 @@ async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: 
     lease = restore.lease if found.leased else None
     try:
         await drop(services, blob, found, lease)
-    except NotAsLeftError as error:
+    except BlobChangedError as error:
         log_event(Event.RESTORE_LEFT_OVER, **restore.about, reason=explain(error))
     else:
         log_event(Event.RESTORE_DROPPED, **restore.about, blob=blob.url)
@@ -185,4 +185,4 @@ async def _let_go(services: Services, restore: Restore) -> None:
     except (AzureError, TidemarkError) as error:
         # The restore is over all the same; the message of a run that is over comes back to it.
         await record_failure(services, target, Event.SNAPSHOT_FAILED, error)
-        await services.queues.send(FinishMessage(disk=target, run=restore.recovery_point), LONGEST_CHECK_DELAY)
+        await services.queues.send(FinishMessage(disk=target, run=restore.recovery_point), MAX_CHECK_DELAY)

@@ -6,7 +6,7 @@ from shared.azure.services import Services
 from shared.changes.ranges import windows
 from shared.changes.sampling import Sampler
 from shared.content.looking import look_at
-from shared.errors import DiffersError
+from shared.errors import MismatchError
 from shared.events import Event, log_event
 from shared.model.restore import Restore, RestoreFailedError
 from shared.model.version import BlobVersion, Version
@@ -41,7 +41,7 @@ async def prove_part(services: Services, restore: Restore, point: Version) -> Re
     comparison = await Comparison.begin(services, point, copy)
     try:
         await _compare(comparison, restore, number, is_last=number == half - 1)
-    except DiffersError as error:
+    except MismatchError as error:
         log_event(Event.RESTORE_NOT_PROVED, **restore.about, reason=str(error))
         raise RestoreFailedError(f"{copy.of} is not the recovery point that was copied to it: {error}") from None
     proven = replace(

@@ -7,11 +7,11 @@ from shared.azure.services import Services
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
-from shared.model.failed_runs import MOST_RESYNCS
+from shared.model.failed_runs import MAX_RESYNCS
 from shared.model.messages import PlanMessage, RunMessage
 from shared.model.record import DiskRecord, run_of
 from shared.model.run import Kind
-from shared.model.run_steps import begun_anew
+from shared.model.run_steps import restarted
 from shared.runs.give_up import give_up
 
 _FIRST_ON_RECORD = timedelta(seconds=2)
@@ -27,7 +27,7 @@ async def begin_anew(services: Services, message: RunMessage, kind: Kind, reason
 
     def change(record: DiskRecord) -> DiskRecord:
         run = record.run_of(message.run)
-        return begun_anew(record, kind, reason) if run and run.plan == message.plan else record
+        return restarted(record, kind, reason) if run and run.plan == message.plan else record
 
     record = await services.records.update(message.disk, change)
     await _hand_on(services, message, record, reason)
@@ -42,10 +42,10 @@ async def resync(services: Services, message: RunMessage, reason: str) -> None:
 
     def change(record: DiskRecord) -> DiskRecord:
         run = record.run_of(message.run)
-        if run is None or run.plan != message.plan or run.resyncs >= MOST_RESYNCS:
+        if run is None or run.plan != message.plan or run.resyncs >= MAX_RESYNCS:
             return record
-        return begun_anew(record, Kind.RESYNC, reason).with_run(
-            replace(run_of(begun_anew(record, Kind.RESYNC, reason)), resyncs=run.resyncs + 1, progressed=now)
+        return restarted(record, Kind.RESYNC, reason).with_run(
+            replace(run_of(restarted(record, Kind.RESYNC, reason)), resyncs=run.resyncs + 1, progressed=now)
         )
 
     record = await services.records.update(message.disk, change)
@@ -76,7 +76,7 @@ async def distrust(services: Services, disk: Disk, point: str, reason: str) -> N
         if run is None or not run.opened or run.kind is not Kind.INCREMENTAL:
             return doubted
         planned.append(RunMessage(disk=record.disk, run=run.snapshot, plan=run.plan))
-        return begun_anew(doubted, Kind.RESYNC, reason)
+        return restarted(doubted, Kind.RESYNC, reason)
 
     record = await services.records.update(disk, change)
     for message in planned:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from azure.core.exceptions import AzureError
 
 from shared.azure.services import Services
-from shared.errors import SourceGoneError, gone
+from shared.errors import SourceGoneError, not_found
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk
@@ -62,7 +62,7 @@ async def mark_missing(services: Services, disk: Disk) -> None:
     for point in points:
         if not point.backup_snapshot or point.backup_blob != backup:
             continue
-        damage = gone(backup.url, point.backup_snapshot)
+        damage = not_found(backup.url, point.backup_snapshot)
         if point.backup_snapshot in there:
             if point.damage == damage:
                 await services.records.mark(disk, replace(point, state=PointState.SEALED, damage=""))

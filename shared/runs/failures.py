@@ -12,7 +12,7 @@ from shared.azure.services import Services
 from shared.errors import StepFailedError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
-from shared.model.failed_runs import erred
+from shared.model.failed_runs import with_error
 from shared.model.messages import RunMessage
 from shared.model.record import DiskRecord
 
@@ -42,7 +42,7 @@ async def record_failure(services: Services, disk: Disk, event: Event, error: Ba
 
     def failed(record: DiskRecord) -> DiskRecord:
         now = services.now()
-        return replace(erred(record, run, now), last_error=reason, last_error_at=now)
+        return replace(with_error(record, run, now), last_error=reason, last_error_at=now)
 
     try:
         if await services.records.update(disk, failed) is None:

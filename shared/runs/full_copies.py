@@ -8,7 +8,7 @@ from datetime import datetime
 
 from azure.core.exceptions import AzureError
 
-from shared.azure.answers import is_passing
+from shared.azure.answers import is_transient
 from shared.azure.services import Services
 from shared.errors import DiskError
 from shared.events import Event, log_event
@@ -17,7 +17,7 @@ from shared.model.catalogue import point_metadata
 from shared.model.messages import FinishMessage, PlanMessage, RunMessage
 from shared.model.record import DiskRecord, run_of
 from shared.model.run import COPY_BLOB, Kind, OpenRun
-from shared.model.run_steps import copied
+from shared.model.run_steps import copy_progressed
 from shared.pages.copying import BlobCopy, look_at_copy, start_copy
 from shared.points.dropping import drop
 from shared.runs.failures import record_failure
@@ -38,14 +38,14 @@ async def start_full_copy(services: Services, message: PlanMessage, run: OpenRun
     """
     disk, copy = message.disk, full_copy_of(services, message, run)
     progress = await look_at_copy(services, copy)
-    if not progress.goes_well:
+    if not progress.is_healthy:
         await services.pages.properties(services.disks.version(disk, message.run))
         etag = progress.found.etag if progress.found else None
         try:
             source, about = services.disks.version(disk, message.run), point_metadata(message, Kind.FULL)
             await start_copy(services, copy, source, about, etag=etag)
         except AzureError as error:
-            if not is_passing(error):
+            if not is_transient(error):
                 raise
             await record_failure(services, disk, Event.FULL_COPY_FAILED, error, message.run)
         else:
@@ -63,22 +63,22 @@ async def look_at_full_copy(services: Services, message: FinishMessage, run: Ope
     """Look at the copy of a run; one that has failed or is gone is put on the disk's record."""
     disk = message.disk
     progress = await look_at_copy(services, full_copy_of(services, message, run))
-    if not progress.goes_well and run.opened and (progress.found or not run.error_at):
-        why = f"the full copy of {disk.name} did not succeed, and is started again: {progress.said}"
+    if not progress.is_healthy and run.opened and (progress.found or not run.error_at):
+        why = f"the full copy of {disk.name} did not succeed, and is started again: {progress.failure}"
         await record_failure(services, disk, Event.FULL_COPY_FAILED, DiskError(why), message.run)
     return progress
 
 
 def looked_at(record: DiskRecord, progress: CopyProgress, now: datetime) -> DiskRecord:
     """Put on record how far the copy of the open run is; one that does not go well keeps its trouble."""
-    if not progress.goes_well:
+    if not progress.is_healthy:
         return record.with_run(replace(run_of(record), checked=now))
-    return copied(record, progress.bytes_done, now)
+    return copy_progressed(record, progress.bytes_done, now)
 
 
 async def is_copying(services: Services, message: RunMessage, run: OpenRun) -> bool:
     """Tell whether the copy of a run is under way: the service may let it wait for hours."""
-    return (await look_at_copy(services, full_copy_of(services, message, run))).goes_well
+    return (await look_at_copy(services, full_copy_of(services, message, run))).is_healthy
 
 
 async def drop_full_copy(services: Services, message: RunMessage, run: OpenRun) -> None:

@@ -3,10 +3,10 @@
 from shared.azure.services import Services
 from shared.events import Event
 from shared.model.messages import FinishMessage, RunMessage
-from shared.model.patience import LONGEST_CHECK_DELAY
 from shared.model.record import DiskRecord
+from shared.model.retry_policy import MAX_CHECK_DELAY
 from shared.model.run import Mode
-from shared.model.run_steps import given_up
+from shared.model.run_steps import abandoned
 from shared.runs.clean_up import drop_duplicates
 from shared.runs.failures import record_failure
 from shared.runs.full_copies import drop_full_copy
@@ -17,7 +17,7 @@ async def give_up(services: Services, message: RunMessage, why: Exception) -> No
 
     def closed(record: DiskRecord) -> DiskRecord:
         reason = f"run {message.run} was given up: {why}"
-        return given_up(record, reason) if record.run_of(message.run) else record
+        return abandoned(record, reason) if record.run_of(message.run) else record
 
     found = await services.records.get(message.disk)
     run = found[0].run_of(message.run) if found else None
@@ -34,7 +34,7 @@ async def give_up(services: Services, message: RunMessage, why: Exception) -> No
             await services.disks.delete_snapshot(message.disk, message.run)
     if run is not None:
         # A tick may have found the run open: the disk is caught up, unless this very tick snapshots it.
-        await services.queues.send(FinishMessage(disk=message.disk, run=message.run), LONGEST_CHECK_DELAY)
+        await services.queues.send(FinishMessage(disk=message.disk, run=message.run), MAX_CHECK_DELAY)
 
 
 async def _drop_backup_snapshots(services: Services, message: RunMessage) -> None:

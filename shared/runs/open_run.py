@@ -13,7 +13,7 @@ from shared.model.messages import FinishMessage, PlanMessage
 from shared.model.record import DiskRecord, run_of
 from shared.model.run import OpenRun
 from shared.model.run_steps import next_check
-from shared.model.tick import asked_for, is_to_catch_up
+from shared.model.tick import should_catch_up, with_tick
 from shared.runs.failures import new_record
 
 
@@ -36,7 +36,7 @@ async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False)
     run = record.run if record else None
     if run and after_a_run and run.checked == run.started:
         await _enqueue_again(services, disk, run)
-    if record is None or record.last_tick is None or not is_to_catch_up(record, services.now()):
+    if record is None or record.last_tick is None or not should_catch_up(record, services.now()):
         return
     if record.adopted or services.settings.covers(disk):
         snapshot = await services.disks.take_snapshot(disk)
@@ -100,7 +100,7 @@ async def _put_on_record(services: Services, disk: Disk, run: OpenRun, tick: dat
     new = new_record(services, disk)
 
     def opened(record: DiskRecord) -> DiskRecord:
-        record = asked_for(record, tick)
+        record = with_tick(record, tick)
         if record.run or record.restore or record.base_snapshot >= run.snapshot:
             return record
         adopted = record.adopted and not services.settings.covers(disk)

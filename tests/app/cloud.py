@@ -23,7 +23,7 @@ from infra.local.gateway import Request
 from infra.local.host.forked import fork
 from infra.local.host.process import HostProcess, execute, run_host
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure
-from shared.azure.queues import QUEUE_OF, QUEUES
+from shared.azure.queues import QUEUE_OF
 from shared.azure.tables.rows import from_properties, from_row
 from shared.events import Event
 from shared.limits import PAGE
@@ -35,7 +35,7 @@ from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 from shared.model.record import DISK_ROW, DiskRecord
 
 PATIENCE_SECONDS = 180.0
-"""More than twice what the app waits at most before it looks again, `LONGEST_CHECK_DELAY`."""
+"""More than twice what the app waits at most before it looks again, `MAX_CHECK_DELAY`."""
 
 SHORTEST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.15
@@ -45,7 +45,7 @@ POLLING_SECONDS = 1.0
 KIB = 1024
 MIB = 1024 * 1024
 
-SOON_TAKEN_FOR_DEAD = {"model.batches.SILENT_FOR": timedelta(seconds=2)}
+SOON_TAKEN_FOR_DEAD = {"model.batches.DEAD_AFTER": timedelta(seconds=2)}
 """What is changed of the app so that a batch whose worker was killed is gone on with within seconds."""
 
 
@@ -231,9 +231,8 @@ class Cloud:
         self.azure.gateway.copies.clear()
         for table in (BACKUPS_TABLE, PARTS_TABLE):
             await self.tables.delete_table(table)
-        for queue in (*QUEUES, *(f"{queue}-poison" for queue in QUEUES)):
-            with contextlib.suppress(ResourceNotFoundError):
-                await self.queues.delete_queue(queue)
+        async for queue in self.queues.list_queues():
+            await self.queues.delete_queue(queue)
         with contextlib.suppress(ResourceNotFoundError):
             await self.services[BACKUPS].delete_container(BACKUP_CONTAINER)
         self.requests.clear()

@@ -18,17 +18,17 @@ CANT = [
     pytest.param(Fault("Put Page From URL", refuse_source=(403, "AuthorizationFailure")), "Verify", id="firewall"),
     pytest.param(
         Fault("Put Page From URL", refuse=(500, "CannotVerifyCopySource", "not verified")),
-        "CannotVerifyCopySource (500): not verified. What to do: let the account",
+        "CannotVerifyCopySource (500): not verified. What to do: let the destination account",
         id="the status that the documentation has",
     ),
     pytest.param(
         Fault("Put Page From URL", refuse_source=(500, "InternalError"), mirrored_as=409),
-        "CannotVerifyCopySource (409): The copy source refused the read; the source answered InternalError (500)",
+        "CannotVerifyCopySource (409): The copy source refused the read; the source responded InternalError (500)",
         id="a source that fails",
     ),
     pytest.param(
         Fault("Put Page From URL", refuse_source=(403, "AuthorizationFailure"), mirrored_as=503),
-        "the source answered AuthorizationFailure (403)",
+        "the source responded AuthorizationFailure (403)",
         id="a firewall, told as a busy service",
     ),
 ]
@@ -123,10 +123,8 @@ async def test_a_read_that_is_refused_is_on_record_with_what_to_do(cloud: Cloud)
         error = await until(last_error, "an error on record")
         refused.remove()
         [point] = await app.next_points([disk], [0])
-    assert error.startswith(
-        f"AuthorizationPermissionMismatch (403): the bytes 0 to 2047 of {disk.url} can't be read. What"
-    )
-    assert "give the app's identity the role Tidemark disk reader" in error
+    assert error.startswith(f"AuthorizationPermissionMismatch (403): can't read bytes 0-2047 of {disk.url}. What")
+    assert "assign the app's identity a role on the container of" in error
     assert await disk.content_of(point) == disk.expected
 
 

@@ -103,7 +103,7 @@ async def test_a_disk_that_failed_is_backed_up_once_it_can_be(cloud: Cloud) -> N
         error = await _error_on_record(cloud, disk.url)
         [point] = await app.back_up(disk)
     assert "SnapshotOperationRateExceeded (409)" in error
-    assert "the next tick tries again" in error
+    assert "the next tick retries" in error
     assert await disk.content_of(point) == disk.expected
 
 
@@ -192,8 +192,8 @@ async def test_an_account_that_keeps_versions_is_told_on_the_record_until_it_doe
         told, other = record.notice, record.backup_notice
         if account is BACKUPS:
             told, other = other, told
-        assert (f"blob versioning is on in the account {account.name}" in told, other) == (True, "")
-        assert "What to do: turn versioning off" in told
+        assert (f"blob versioning is enabled on account {account.name}" in told, other) == (True, "")
+        assert "What to do: disable versioning" in told
         assert record.last_error == ""
         assert cloud.log.read_text().count('"event": "versions-kept"') == 1
         await app.back_up(disk)

@@ -216,7 +216,7 @@ async def test_a_run_whose_source_snapshot_is_gone_is_given_up_and_the_next_is_a
             return (await disk.record()).run is None
 
         await until(given_up, "the end of the run")
-        assert "is gone" in (await disk.record()).last_error
+        assert "no longer exists" in (await disk.record()).last_error
         await disk.write(PAGE, pages(1, seed=3))
         [point] = await app.back_up(disk)
     assert (point.kind, "was given up" in point.reason) == (Kind.RESYNC, True)
@@ -288,7 +288,7 @@ async def _answered(status: int | None) -> bool:
 
 async def _is_forgotten(disk: Disk) -> bool:
     run = (await disk.record()).run
-    return run is not None and run.is_unwatched(datetime.now(UTC), timedelta(seconds=1))
+    return run is not None and run.is_check_overdue(datetime.now(UTC), timedelta(seconds=1))
 
 
 async def _lease_of_run(disk: Disk) -> str:

@@ -3,14 +3,13 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from urllib.parse import parse_qsl, unquote
 
 import pytest
 
 from infra.local.gateway import Fault
 from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR, Role
-from infra.local.identity_azure import APP, IdentityAzure, run_identity_azure
+from infra.local.identity_azure import APP, IdentityAzure
 from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, MORE_DISKS, ROOT
 from shared.events import Event
 from shared.limits import PAGE, STORAGE_API_VERSION
@@ -27,18 +26,12 @@ READER_DOES = frozenset(
 )
 
 
-@pytest.fixture(scope="module")
-async def azure() -> AsyncIterator[IdentityAzure]:
-    async with run_identity_azure() as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("_roles_as_at_first")
 
 
-@pytest.fixture(autouse=True)
-def _roles_as_at_first(azure: IdentityAzure) -> Iterator[None]:
-    given = list(azure.authorizer.roles.given)
-    azure.authorizer.refused.clear()
-    yield
-    azure.authorizer.roles.given[:] = given
+@pytest.fixture
+def azure(identity_azure: IdentityAzure) -> IdentityAzure:
+    return identity_azure
 
 
 def give_disk_reader(azure: IdentityAzure, cloud: Cloud) -> None:
@@ -200,7 +193,7 @@ async def test_without_the_role_to_write_a_restore_is_refused_and_the_backups_go
         for text in (request(disk), over_it):
             refused = await ended(cloud, await ask(cloud, text))
             assert refused.state is Stage.REFUSED
-            assert "What to do: give the app's identity the role Storage Blob Data Contributor" in refused.reason
+            assert "What to do: assign the app's identity the role Storage Blob Data Contributor" in refused.reason
             assert disk.address.parent.url in refused.reason
         assert await blobs_beside(disk) == [disk.address.blob], "nothing was made"
         await disk.write(PAGE, pages(2, seed=2))
@@ -228,8 +221,8 @@ async def test_a_disk_without_a_role_says_which_and_where_and_the_others_are_bac
     async with cloud.app(other, disk, RUN_STALLED_AFTER_SECONDS="1") as app:
         await app.back_up(other)
         said = await until(lambda: last_error(disk, "disk-reader"), "the error on record")
-        assert f"give the app's identity the role {DISK_READER.name} (infra/roles/disk-reader.json)" in said
-        assert f"on the container of {disk.url}." in said
+        role = f"{DISK_READER.name} (infra/roles/disk-reader.json) if it holds disks"
+        assert f"assign the app's identity a role on the container of {disk.url}: {role}" in said
         azure.give_app(DISK_READER, f"/{MORE_DISKS.name}/{cloud.container}", deletes_only_snapshots=True)
         await app.tick()
         said = await until(lambda: last_error(disk, "Delegator"), "the next error on record")

@@ -6,7 +6,7 @@ from azure.data.tables import TableEntity
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
 from shared.events import Event
-from shared.limits import LONGEST_SOURCE
+from shared.limits import MAX_SOURCE_URL
 from shared.model.disk import PageBlobDisk
 from shared.model.index import INDEX_PARTITION
 from shared.model.job import JobKind, Stage
@@ -63,7 +63,7 @@ async def test_a_disk_that_the_service_could_not_copy_back_is_told_before_a_snap
 
 async def test_the_longest_name_that_is_backed_up_can_be_restored_and_drilled(cloud: Cloud) -> None:
     backup = f"{cloud.azure.blob_url(BACKUPS)}/{BACKUP_CONTAINER}/{DISKS.name}/{cloud.container}/?snapshot={'0' * 32}"
-    disk = await cloud.disk(name=HAN * ((LONGEST_SOURCE - len(backup)) // 9))
+    disk = await cloud.disk(name=HAN * ((MAX_SOURCE_URL - len(backup)) // 9))
     await disk.write(0, pages(3))
     async with cloud.app(disk) as app:
         [point] = await app.back_up(disk)
@@ -117,8 +117,8 @@ async def test_a_disk_with_the_name_of_another_that_is_on_record_shares_nothing_
         other = await ended(cloud, await ask(cloud, request(url)))
     assert {**(await table.get_entity(row["PartitionKey"], DISK_ROW))} == row
     assert await disk.own_snapshots() == []
-    assert any("has the record" in event["reason"] for event in cloud.events(Event.SNAPSHOT_FAILED))
-    assert (refused.state, "has the record" in refused.reason) == (Stage.REFUSED, True)
+    assert any("would share the record" in event["reason"] for event in cloud.events(Event.SNAPSHOT_FAILED))
+    assert (refused.state, "would share the record" in refused.reason) == (Stage.REFUSED, True)
     assert (other.state, "is none of the account" in other.reason) == (Stage.REFUSED, True)
 
 
@@ -138,7 +138,10 @@ async def test_no_spelling_of_a_target_reaches_the_live_backup_blob(cloud: Cloud
         ):
             asked = request(disk, target=f"{service}/{path}", overwrite=True)
             found = await ended(cloud, await ask(cloud, asked))
-            assert (found.state, "dots are dropped" in found.reason) == (Stage.REFUSED, True)
+            assert (found.state, "which Azure drops or resolves to another path" in found.reason) == (
+                Stage.REFUSED,
+                True,
+            )
         after = await cloud.services[DISKS].get_blob_client(*name.split("/", 1)).get_blob_properties()
         assert after.etag == before
         [same] = await disk.points()

@@ -54,7 +54,9 @@ async def test_a_run_whose_watching_message_was_given_up_says_so_and_is_watched_
 
         async def has_failed() -> bool:
             failing = (await disk.record()).run
-            return failing is not None and failing.failed.startswith("finish-backup has given up a message of the run")
+            return failing is not None and failing.failed == (
+                "a message on finish-backup failed 5 times and was moved to finish-backup-poison"
+            )
 
         await until(has_failed, "the error on record")
         hold.set()
@@ -70,7 +72,7 @@ async def test_a_restore_whose_step_was_given_up_says_so_and_goes_on(cloud: Clou
         asked = await ask(cloud, request(disk, target=f"{disk.url}-2"))
         await copying.started.wait()
         await _poison(cloud, RestoreMessage(disk=PageBlobDisk(disk.address), restore=asked))
-        await until(lambda: _restore_says(cloud, asked, "its worker died each time"), "the error on its row")
+        await until(lambda: _restore_says(cloud, asked, "the worker died each time"), "the error on its row")
         await copying.finish()
         restore = await ended(cloud, asked)
     assert restore.state is Stage.DONE
@@ -82,10 +84,11 @@ async def test_a_request_for_a_restore_that_was_given_up_is_refused_on_record(cl
         await app.back_up(disk)
         await cloud.put(f"{RESTORE_REQUESTS_QUEUE}{POISON_SUFFIX}", request(disk))
         [refused] = await until(lambda: _all_restores(cloud), "the row")
-        assert (refused.state, "enqueue it again" in refused.reason) == (Stage.REFUSED, True)
+        assert (refused.state, "send the request again" in refused.reason) == (Stage.REFUSED, True)
 
         async def is_on_record() -> bool:
-            return "restore-requests has given up the request" in (await disk.record()).last_error
+            moved = "its message on restore-requests failed 5 times and was moved to restore-requests-poison"
+            return moved in (await disk.record()).last_error
 
         await until(is_on_record, "the error on the disk's record")
 
@@ -102,7 +105,7 @@ async def test_a_verify_whose_step_was_given_up_says_so_and_goes_on(cloud: Cloud
 
         async def says_so() -> bool:
             [verify] = await inspections(cloud, JobKind.VERIFY)
-            return "its worker died each time" in verify.last_error
+            return "the worker died each time" in verify.last_error
 
         await until(says_so, "the error on its row")
         hold.set()

@@ -8,7 +8,7 @@ from infra.local.gateway import Fault
 from shared.azure.queues import POISON_SUFFIX
 from shared.events import Event
 from shared.limits import PAGE
-from shared.model.failed_runs import MOST_RUN_TRIES
+from shared.model.failed_runs import MAX_RUN_RETRIES
 from shared.model.names import PLAN_CHANGES_QUEUE
 from shared.model.record import DiskRecord
 from shared.model.run import SERVER_SIDE, Kind
@@ -59,13 +59,13 @@ async def test_a_run_that_fails_at_every_tick_is_given_up_and_the_next_is_a_resy
         await app.back_up(disk)
         await disk.write(0, pages(2, seed=2))
         refused = cloud.azure.gateway.faults.add(Fault("Put Page From URL", disk.backup_path, refuse=REFUSED))
-        for tries in range(MOST_RUN_TRIES + 1):
+        for tries in range(MAX_RUN_RETRIES + 1):
             await app.tick()
             await _failed(disk, tries)
         refused.remove()
         await disk.write(0, pages(2, seed=3))
         [point] = await app.back_up(disk)
-    assert (point.kind, f"was tried {MOST_RUN_TRIES + 1} times" in point.reason) == (Kind.RESYNC, True)
+    assert (point.kind, f"was tried {MAX_RUN_RETRIES + 1} times" in point.reason) == (Kind.RESYNC, True)
     assert await disk.content_of(point) == disk.expected
     assert len(await disk.own_snapshots()) == 1
 
@@ -74,7 +74,7 @@ async def test_a_run_that_fails_at_every_tick_is_given_up_and_the_next_is_a_resy
     ("status", "code", "said"),
     [
         (409, "SnapshotCountExceeded", "delete old snapshots of the disk"),
-        (409, "SnapshotOperationRateExceeded", "the next tick tries again"),
+        (409, "SnapshotOperationRateExceeded", "the next tick retries"),
     ],
 )
 async def test_a_snapshot_that_premium_storage_refuses_is_told_and_taken_at_the_next_tick(

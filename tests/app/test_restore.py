@@ -241,4 +241,4 @@ async def test_a_restore_whose_message_was_lost_is_resumed_by_the_next_tick(clou
 
 async def _is_forgotten(cloud: Cloud, asked: str) -> bool:
     found = await restore_of(cloud, asked)
-    return found is not None and found.is_unwatched(datetime.now(UTC), timedelta(seconds=1))
+    return found is not None and found.is_check_overdue(datetime.now(UTC), timedelta(seconds=1))

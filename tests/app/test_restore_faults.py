@@ -14,8 +14,8 @@ from shared.model.disk import PageBlobDisk
 from shared.model.job import Stage
 from shared.model.messages import RestoreMessage
 from shared.model.names import BACKUPS_TABLE, restore_lease_id
-from shared.model.patience import FEWEST_FAILURES, PATIENCE
 from shared.model.restore import Restore
+from shared.model.retry_policy import GIVE_UP_AFTER, MIN_FAILURES
 from shared.model.run import Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request, restore_of
@@ -78,8 +78,8 @@ async def test_a_copy_that_somebody_aborts_ends_the_restore_and_nothing_is_left(
         restore = await ended(cloud, asked)
         assert restore.state is Stage.FAILED
         assert restore.reason == (
-            f"the copy to {target.url} was aborted; what was made of it is deleted."
-            f' What to do: enqueue the request again, with "point": "{restore.recovery_point}"'
+            f"the copy to {target.url} was aborted. The incomplete copy is deleted."
+            f' What to do: send the request again, with "point": "{restore.recovery_point}"'
         )
         copying.remove()
         await require_nothing_left(cloud, disk, target.url)
@@ -99,13 +99,15 @@ async def test_a_copy_that_is_not_what_it_should_be_is_not_adopted_but_left_to_b
         await copying.finish()
         restore = await ended(cloud, asked)
         assert restore.state is Stage.FAILED
-        assert "has data in the bytes" in restore.reason
-        assert "it is not proved and not backed up; look at it, or delete it" in restore.reason
+        assert "has data in bytes" in restore.reason
+        assert (
+            "was copied but failed verification and is not being backed up. Inspect it, or delete it" in restore.reason
+        )
         new = await cloud.existing_disk(target, b"")
         assert not [*await new.own_snapshots(), *await new.points()]
         await new.blob.delete_blob()
         await app.back_up(disk)
-        assert "is gone" not in cloud.log.read_text()
+        assert "no longer exists" not in cloud.log.read_text()
 
 
 @pytest.mark.parametrize("blob", ["blob", "backup_blob"])
@@ -144,7 +146,10 @@ async def test_where_the_service_can_not_copy_back_the_bytes_go_through_the_func
             restore = await ended(cloud, await ask(cloud, request(disk, target=target.url, overwrite=target is other)))
             assert (restore.state, restore.attempt, firewall.hits) == (Stage.DONE, 1, 1)
             assert restore.copying.startswith("through the function, since the service could not copy by itself: ")
-            assert "CannotVerifyCopySource (403): not from here. What to do: let the account" in restore.copying
+            assert (
+                "CannotVerifyCopySource (403): not from here. What to do: let the destination account"
+                in restore.copying
+            )
             assert await cloud.read(target.blob, target.account) == held
             [point] = await app.back_up(target)
             assert (point.kind, point.bytes_written) == (Kind.INCREMENTAL, 0)
@@ -238,13 +243,13 @@ async def test_a_restore_whose_permission_does_not_come_back_fails_and_lets_its_
         assert restore
         await app.tick()
         await until(lambda: cloud.logged(Event.BACKUP_LATE), "a tick that finds the disk claimed")
-        a_day_ago = {"trouble_since": restore.requested - PATIENCE, "failures": FEWEST_FAILURES}
+        a_day_ago = {"trouble_since": restore.requested - GIVE_UP_AFTER, "failures": MIN_FAILURES}
         row = {"PartitionKey": PageBlobDisk(disk.address).key, "RowKey": restore.row_key, **a_day_ago}
         await cloud.tables.get_table_client(BACKUPS_TABLE).update_entity(row)
         await cloud.send(RestoreMessage(disk=PageBlobDisk(disk.address), restore=asked))
         restore = await ended(cloud, asked)
         assert restore.state is Stage.FAILED
-        assert "every step has gone wrong since" in restore.reason
+        assert "every step has failed since" in restore.reason
         assert "AuthorizationPermissionMismatch" in restore.reason
         [failed] = cloud.events(Event.RESTORE_FAILED)
         assert failed["disk"] == disk.url

@@ -95,7 +95,7 @@ async def test_without_a_record_the_backup_blob_that_is_there_is_written_anew(cl
         await disk.clear(0, 2 * PAGE)
         await cloud.tables.delete_table(BACKUPS_TABLE)
         [point] = await app.back_up(disk)
-    assert (point.kind, point.reason) == (Kind.RESYNC, "the backup blob was there before the record")
+    assert (point.kind, point.reason) == (Kind.RESYNC, "the backup blob exists, but has no recovery point on record")
     assert await disk.content_of(point) == disk.expected
     assert len(await disk.own_snapshots()) == 1
 

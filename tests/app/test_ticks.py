@@ -137,7 +137,7 @@ async def test_a_heartbeat_that_is_refused_is_called_again(cloud: Cloud, watcher
 
         await until(was_called_again, "the second call")
     [failed] = cloud.events(Event.HEARTBEAT_FAILED)
-    assert failed["reason"] == f"HEARTBEAT_URL answers {status}"
+    assert failed["reason"] == f"HEARTBEAT_URL responded with HTTP status {status}"
     assert len(cloud.events(Event.TICK_SUCCEEDED)) == 1
     assert SECRET not in cloud.log.read_text()
 
@@ -152,7 +152,7 @@ async def test_a_heartbeat_that_is_no_url_stops_no_backup_and_is_told_at_each_ti
     ticks = [event["tick"] for event in cloud.events(Event.SNAPSHOTS_TAKEN)]
     told = cloud.events(Event.HEARTBEAT_FAILED)
     assert [event["tick"] for event in told] == ticks
-    assert all(event["reason"].startswith("HEARTBEAT_URL is no URL") for event in told)
+    assert all(event["reason"].startswith("HEARTBEAT_URL is not a URL") for event in told)
     assert SECRET not in cloud.log.read_text()
 
 
@@ -161,7 +161,7 @@ async def test_a_heartbeat_that_never_answers_is_given_up(monkeypatch: pytest.Mo
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = SecretStr(f"http://127.0.0.1:{silent.getsockname()[1]}/ping/{SECRET}")
         async with open_connections(settings_of("https://disks.blob/vhds/disk.vhd")) as connections:
-            with pytest.raises(HeartbeatError, match="does not answer") as raised:
+            with pytest.raises(HeartbeatError, match="did not respond") as raised:
                 await asyncio.wait_for(Heartbeat(connections, url).call(), timeout=60)
     assert SECRET not in str(raised.value)
 

@@ -1,7 +1,7 @@
-"""Makes random moves on a cloud and says what came of each: the same on every cloud, if all keep the same rules.
+"""Makes random moves on a cloud and reports each result: the same on every cloud, if all follow the same rules.
 
-What no page tells is not said: which of two reasons for a refusal is looked at first, and what becomes of a write past
-the end under a wrong lease.
+What the documentation leaves open is not reported: which of two reasons for a refusal comes first, and what a
+write past the end under a wrong lease does.
 """
 
 import contextlib
@@ -14,10 +14,10 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from shared.azure.answers import error_code
 from shared.changes.ranges import Change
 from shared.errors import (
+    BlobChangedError,
     CopyRefusedError,
     DiffRefusedError,
     LeaseLostError,
-    NotAsLeftError,
     SourceGoneError,
     SourceUnreachableError,
     TargetLeasedError,
@@ -30,7 +30,7 @@ from tests.conformance.clouds import LATER_RUN, RUN, SOMEBODY, Cloud, HeldCopy, 
 
 LEASES = (RUN, LATER_RUN, SOMEBODY)
 NEVER = "2026-01-01T00:00:00.0000000Z"
-_REFUSALS = (NotAsLeftError, LeaseLostError, TargetLeasedError, SourceUnreachableError, CopyRefusedError)
+_REFUSALS = (BlobChangedError, LeaseLostError, TargetLeasedError, SourceUnreachableError, CopyRefusedError)
 _CONDITIONS = (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
 
 
@@ -51,7 +51,7 @@ class Player:
         self._rng = random.Random()
 
     async def play(self, seed: str) -> tuple[str, object, object]:
-        """Make a move that the seed chooses; give its name, what came of it, and how the blobs are then."""
+        """Make a move that the seed chooses; give its name, its result, and the state of the blobs."""
         self._rng = random.Random(seed)
         move, blob = self._rng.choice(_MOVES), self._rng.choice(self._blobs)
         outcome = await self._outcome(move(self, blob))
@@ -76,7 +76,7 @@ class Player:
             return "refused" if error.status_code in _CONDITIONS else (error.status_code, error_code(error))
 
     async def _look(self, blob: BlobAddress) -> object:
-        found = await self._services.pages.look(blob)
+        found = await self._services.pages.find(blob)
         if found is None:
             return None
         seen, size = self._etags[blob], found.size // PAGE
@@ -142,7 +142,7 @@ class Player:
         self._leases.pop(blob, None)
 
     async def take_snapshot(self, blob: BlobAddress) -> None:
-        is_there = await self._services.pages.look(blob) is not None
+        is_there = await self._services.pages.find(blob) is not None
         etag = self._rng.choice([None, self._etag(blob)]) if is_there else None
         self._taken[blob].append(await self._services.disks.take_snapshot(PageBlobDisk(blob), etag))
 
@@ -160,7 +160,7 @@ class Player:
             return "empty"
         found = await self._cloud.changes(blob, until, since)
         old = await self._cloud.size(blob, since)
-        # Whether pages that were added and never written are told of as cleared is on no page.
+        # The documentation does not say whether pages that were added and never written are listed as cleared.
         return [
             (at, kind) for first, end, kind in found for at in range(first, end) if kind == "write" or at < min(old, 5)
         ]
@@ -204,7 +204,7 @@ class Player:
         await self._services.blobs.resize(blob, size, lease)
 
     async def copy_pages(self, _: BlobAddress) -> object:
-        found = await self._services.pages.look(self._backup)
+        found = await self._services.pages.find(self._backup)
         if found and found.copy_status == COPY_PENDING:
             return "pending"
         source = self._rng.choice(self._blobs)
@@ -225,15 +225,15 @@ class Player:
         source = self._rng.choice(self._blobs)
         snapshot = self._snapshot(source)
         url = await self._cloud.source(source, snapshot)
-        # How it is refused is not said: by an error, or silently where another was faster.
-        with contextlib.suppress(NotAsLeftError, CopyRefusedError, ResourceNotFoundError):
-            before = await self._services.pages.look(blob)
+        # How it is refused is not reported: by an error, or silently if another was faster.
+        with contextlib.suppress(BlobChangedError, CopyRefusedError, ResourceNotFoundError):
+            before = await self._services.pages.find(blob)
             await self._services.copies.start(blob, url, metadata, etag=etag, lease_id=lease)
             if not before or before.copy_status != COPY_PENDING:
                 self._sources[blob] = source, snapshot
 
     async def copy_goes_on(self, blob: BlobAddress) -> object:
-        found = await self._services.pages.look(blob)
+        found = await self._services.pages.find(blob)
         if not found or found.copy_status != COPY_PENDING:
             return "no copy"
         held, pages = self._held[blob], found.bytes_total // PAGE
@@ -246,7 +246,7 @@ class Player:
             case "progress":
                 held.progress(share)
             case _:
-                # Of a source that is gone before the end of the copy no page says what comes of it.
+                # The documentation does not say what becomes of a copy whose source is deleted before its end.
                 await self._services.pages.properties(at(*self._sources[blob]))
                 await held.finish()
                 del self._held[blob]
@@ -259,7 +259,7 @@ class Player:
         """Delete a blob, now and then."""
         if self._rng.random() < 0.5:
             return
-        with contextlib.suppress(NotAsLeftError):
+        with contextlib.suppress(BlobChangedError):
             await self._services.blobs.delete(blob, self._etag(blob), self._lease_or_none(blob))
 
     async def delete_with_snapshots(self, blob: BlobAddress) -> None:
@@ -275,7 +275,7 @@ class Player:
 
 def _about(found: BlobState) -> tuple[object, ...]:
     metadata = {name: value for name, value in found.metadata.items() if not name.startswith("tidemark")}
-    copy = (found.copy_status, bool(found.copy_said), found.bytes_done, found.bytes_total)
+    copy = (found.copy_status, bool(found.copy_description), found.bytes_done, found.bytes_total)
     return found.size, found.leased, metadata, copy
 
 

@@ -3,8 +3,8 @@
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from shared.azure.answers import is_busy, is_passing
-from shared.errors import LeaseLostError, NotAsLeftError, SourceUnreachableError
+from shared.azure.answers import is_busy, is_transient
+from shared.errors import BlobChangedError, LeaseLostError, SourceUnreachableError
 from shared.limits import PAGE
 from shared.model.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
@@ -13,14 +13,14 @@ OF_RUN = {RUN_METADATA: "run", PLAN_METADATA: "2", ETAG_METADATA: '"0x1"'}
 
 
 async def test_there_is_no_backup_blob_before_it_is_made(cloud: Cloud) -> None:
-    assert await cloud.services.pages.look(cloud.services.backups.address(await cloud.disk(1))) is None
+    assert await cloud.services.pages.find(cloud.services.backups.address(await cloud.disk(1))) is None
 
 
 async def test_a_backup_blob_is_made_empty(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     backup = cloud.services.backups.address(disk)
     etag = await cloud.services.blobs.create(backup, 4 * PAGE, {"a": "b"})
-    found = await cloud.services.pages.look(backup)
+    found = await cloud.services.pages.find(backup)
     assert found
     assert (found.size, found.etag, found.leased) == (4 * PAGE, etag, False)
     assert (await cloud.target(backup)).metadata == {"a": "b"}
@@ -31,7 +31,7 @@ async def test_a_backup_blob_is_not_made_over_another(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     backup = cloud.services.backups.address(disk)
     etag = await cloud.backup(disk, 4)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.blobs.create(backup, 8 * PAGE, {})
     assert await cloud.etag(backup) == etag
 
@@ -70,7 +70,7 @@ async def test_nothing_is_written_after_the_end_of_a_backup_blob(cloud: Cloud) -
     assert await cloud.changes(backup) == []
 
 
-async def test_a_clear_on_which_the_service_gives_up_has_cleared_nothing_and_a_shorter_one_is_done(
+async def test_a_clear_that_times_out_has_cleared_nothing_and_a_shorter_one_succeeds(
     cloud: Cloud,
 ) -> None:
     disk = await cloud.disk(1)
@@ -80,13 +80,13 @@ async def test_a_clear_on_which_the_service_gives_up_has_cleared_nothing_and_a_s
     cloud.give_up_on_clears(longer_than=2)
     with pytest.raises(HttpResponseError) as given_up:
         await cloud.services.blobs.clear(backup, pages_of(0, 3, clear=True), RUN)
-    assert (given_up.value.status_code, is_passing(given_up.value), is_busy(given_up.value)) == (500, True, False)
+    assert (given_up.value.status_code, is_transient(given_up.value), is_busy(given_up.value)) == (500, True, False)
     assert await cloud.content(backup) == [1, 2, 3, 4]
     await cloud.services.blobs.clear(backup, pages_of(0, 2, clear=True), RUN)
     assert await cloud.content(backup) == [0, 0, 3, 4]
 
 
-async def test_nothing_is_written_to_a_backup_blob_that_is_gone(cloud: Cloud) -> None:
+async def test_nothing_is_written_to_a_deleted_backup_blob(cloud: Cloud) -> None:
     disk, other = await cloud.disk(1), await cloud.disk(2, name="disk2.vhd")
     backup = cloud.services.backups.address(disk)
     await cloud.leased_backup(disk, 2)
@@ -102,9 +102,9 @@ async def test_nothing_is_written_to_a_backup_blob_that_is_gone(cloud: Cloud) ->
         cloud.services.snapshots.take(backup, '"0x1"', {}, RUN),
         cloud.services.leases.take(backup, RUN, '"0x1"'),
     ):
-        with pytest.raises(NotAsLeftError):
+        with pytest.raises(BlobChangedError):
             await act
-    assert await cloud.services.pages.look(backup) is None
+    assert await cloud.services.pages.find(backup) is None
 
 
 async def test_the_service_copies_pages_from_a_source_snapshot(cloud: Cloud) -> None:
@@ -135,7 +135,7 @@ async def test_the_service_copies_nothing_without_a_signature(cloud: Cloud) -> N
     assert await cloud.changes(backup) == []
 
 
-async def test_the_service_copies_nothing_from_a_source_that_is_gone(cloud: Cloud) -> None:
+async def test_the_service_copies_nothing_from_a_deleted_source(cloud: Cloud) -> None:
     disk = await cloud.disk(1, 2)
     backup = cloud.services.backups.address(disk)
     taken = await cloud.services.disks.take_snapshot(disk)
@@ -173,7 +173,7 @@ async def test_no_backup_snapshot_is_taken_of_another_etag(cloud: Cloud) -> None
     backup = cloud.services.backups.address(disk)
     etag = await cloud.leased_backup(disk, 2)
     await cloud.services.blobs.write(backup, pages_of(0, 1), content_of(1), RUN)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.snapshots.take(backup, etag, OF_RUN, RUN)
     assert await cloud.services.snapshots.of_run(backup, "run") == []
 

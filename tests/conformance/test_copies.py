@@ -1,9 +1,9 @@
-"""Copy Blob makes of one blob another alike in memory and on Azurite."""
+"""Copy Blob copies blobs alike in memory and on Azurite."""
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
-from shared.errors import CopyRefusedError, NotAsLeftError
+from shared.errors import BlobChangedError, CopyRefusedError
 from shared.limits import PAGE
 from shared.model.names import COPY_METADATA
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud, at, content_of, pages_of
@@ -11,13 +11,13 @@ from tests.conformance.clouds import LATER_RUN, RUN, Cloud, at, content_of, page
 MARK = {COPY_METADATA: "restore/1"}
 
 
-async def test_there_is_nothing_to_look_at_before_a_copy_begins(cloud: Cloud) -> None:
-    assert await cloud.services.pages.look(cloud.named("disk.vhd").address) is None
+async def test_there_is_no_blob_before_a_copy_begins(cloud: Cloud) -> None:
+    assert await cloud.services.pages.find(cloud.named("disk.vhd").address) is None
 
 
 async def test_a_disk_never_copied_to_tells_of_no_copy(cloud: Cloud) -> None:
     found = await cloud.target(await cloud.disk(1))
-    assert (found.copy_status, found.copy_said, found.bytes_done, found.bytes_total) == ("", "", 0, 0)
+    assert (found.copy_status, found.copy_description, found.bytes_done, found.bytes_total) == ("", "", 0, 0)
     assert (found.size, found.is_page_blob, found.leased, found.metadata) == (PAGE, True, False, {})
 
 
@@ -27,7 +27,7 @@ async def test_a_copy_to_a_new_blob_succeeds(cloud: Cloud) -> None:
     await cloud.begin_copy(target, disk, MARK)
     await held.finish()
     found = await cloud.target(target)
-    assert (found.copy_status, found.copy_said, found.size) == ("success", "", 4 * PAGE)
+    assert (found.copy_status, found.copy_description, found.size) == ("success", "", 4 * PAGE)
     assert (found.bytes_done, found.bytes_total) == (4 * PAGE, 4 * PAGE)
     assert found.has_succeeded("restore/1", 4 * PAGE)
     assert found.metadata == MARK
@@ -35,7 +35,7 @@ async def test_a_copy_to_a_new_blob_succeeds(cloud: Cloud) -> None:
     assert await cloud.changes(target) == await cloud.changes(disk) == [(0, 2, "write"), (3, 4, "write")]
 
 
-async def test_a_copy_over_a_blob_takes_all_of_its_place(cloud: Cloud) -> None:
+async def test_a_copy_over_a_blob_replaces_all_of_it(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1, None), cloud.lab.blob("old.vhd")
     await cloud.make(target, 4, {"a": "b"})
     await cloud.write(target, 0, 5, 6, 7, 8)
@@ -86,18 +86,18 @@ async def test_no_copy_begins_to_a_blob_that_has_gone_meanwhile(cloud: Cloud) ->
     etag = await cloud.etag(target)
     await cloud.delete(target)
     await cloud.services.copies.start(target, await cloud.source(disk), MARK, etag=etag)
-    assert await cloud.services.pages.look(target) is None
+    assert await cloud.services.pages.find(target) is None
 
 
 async def test_a_copy_to_a_leased_blob_begins_under_its_lease_only(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1), cloud.lab.blob("old.vhd")
     await cloud.make(target, 1)
     etag, url = await cloud.etag(target), await cloud.source(disk)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.copies.start(target, url, MARK, etag=etag, lease_id=RUN)
     await cloud.services.leases.acquire(target, RUN, etag)
     for lease in (None, LATER_RUN):
-        with pytest.raises(NotAsLeftError):
+        with pytest.raises(BlobChangedError):
             await cloud.services.copies.start(target, url, MARK, etag=etag, lease_id=lease)
     assert (await cloud.target(target)).copy_status == ""
     held = cloud.hold(target)
@@ -116,7 +116,7 @@ async def test_nothing_is_copied_from_another_account_without_a_signature(cloud:
     with pytest.raises(CopyRefusedError):
         await cloud.services.copies.start(cloud.named("new.vhd").address, backup.url, MARK, etag=None)
     assert await cloud.etag(backup) == etag
-    assert await cloud.services.pages.look(cloud.named("new.vhd").address) is None
+    assert await cloud.services.pages.find(cloud.named("new.vhd").address) is None
 
 
 async def test_a_blob_is_copied_within_its_account_without_a_signature(cloud: Cloud) -> None:
@@ -127,7 +127,7 @@ async def test_a_blob_is_copied_within_its_account_without_a_signature(cloud: Cl
     assert await cloud.content(target) == [1, 2]
 
 
-async def test_nothing_is_copied_from_what_is_gone(cloud: Cloud) -> None:
+async def test_nothing_is_copied_from_a_deleted_blob(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1), cloud.lab.blob("old.vhd")
     await cloud.make(target, 1)
     taken, etag = await cloud.services.disks.take_snapshot(disk), await cloud.etag(target)
@@ -135,13 +135,13 @@ async def test_nothing_is_copied_from_what_is_gone(cloud: Cloud) -> None:
     await cloud.services.disks.delete_snapshot(disk, taken)
     urls += [await cloud.source(disk, taken), at(disk, taken).name]
     for url in urls:
-        # Within an account Azurite says BlobNotFound; what the service says there is on no page.
+        # Within an account Azurite responds BlobNotFound; what the service responds there is not documented.
         with pytest.raises((CopyRefusedError, ResourceNotFoundError)):
             await cloud.services.copies.start(target, url, MARK, etag=etag)
     with pytest.raises(CopyRefusedError):
         await cloud.services.copies.start(backup, urls[0], MARK, etag=None)
     assert await cloud.etag(target) == etag
-    assert await cloud.services.pages.look(backup) is None
+    assert await cloud.services.pages.find(backup) is None
 
 
 async def test_a_copy_forgets_its_source_and_gets_another_etag(cloud: Cloud) -> None:
@@ -161,7 +161,7 @@ async def test_the_source_is_not_forgotten_of_another_etag(cloud: Cloud) -> None
     await cloud.copy_over(target, at(disk), MARK)
     etag = await cloud.etag(target)
     await cloud.write(target, 0, 9)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.copies.forget_source(target, etag)
     assert (await cloud.target(target)).copy_status == "success"
 
@@ -182,7 +182,7 @@ async def test_what_is_done_to_a_copy_afterwards_does_not_reach_its_source(cloud
     assert (found.copy_status, found.metadata) == ("success", MARK)
 
 
-async def test_a_resized_copy_tells_no_more_of_its_copy(cloud: Cloud) -> None:
+async def test_a_resized_copy_no_longer_tells_of_its_copy(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1, 2), cloud.lab.blob("new.vhd")
     await cloud.copy_over(target, at(disk), MARK)
     await cloud.resize(target, 3)

@@ -1,9 +1,9 @@
-"""A source that the service may not or can not read is told alike in memory and on Azurite."""
+"""A source that the service may not or can not read is reported alike in memory and on Azurite."""
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from shared.azure.answers import is_busy, is_passing, refuses_source
+from shared.azure.answers import is_busy, is_transient, refuses_source
 from shared.errors import CopyRefusedError, SourceUnreachableError
 from shared.model.names import COPY_METADATA
 from tests.conformance.clouds import RUN, Cloud, at, pages_of
@@ -21,7 +21,7 @@ async def test_a_source_that_refuses_is_told_apart(cloud: Cloud) -> None:
     with pytest.raises(CopyRefusedError):
         await cloud.services.copies.start(cloud.named("new.vhd").address, await cloud.source(backup), MARK, etag=None)
     assert await cloud.changes(backup) == []
-    assert await cloud.services.pages.look(cloud.named("new.vhd").address) is None
+    assert await cloud.services.pages.find(cloud.named("new.vhd").address) is None
 
 
 @pytest.mark.parametrize(("status", "busy"), [(500, False), (503, True)])
@@ -37,9 +37,9 @@ async def test_a_source_that_fails_or_is_busy_may_be_read_later(cloud: Cloud, st
         with pytest.raises(HttpResponseError) as refused:
             await act
         error = refused.value
-        assert (is_passing(error), is_busy(error), refuses_source(error)) == (True, busy, not busy)
+        assert (is_transient(error), is_busy(error), refuses_source(error)) == (True, busy, not busy)
     assert await cloud.changes(backup) == []
-    assert await cloud.services.pages.look(cloud.named("new.vhd").address) is None
+    assert await cloud.services.pages.find(cloud.named("new.vhd").address) is None
 
 
 async def test_a_service_may_want_a_signature_within_an_account(cloud: Cloud) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from shared.errors import LeaseLostError, NotAsLeftError, TargetLeasedError
+from shared.errors import BlobChangedError, LeaseLostError, TargetLeasedError
 from shared.limits import PAGE
 from shared.model.disk import PageBlobDisk
 from tests.conformance.clouds import LATER_RUN, RUN, SOMEBODY, Cloud, content_of, pages_of
@@ -60,9 +60,9 @@ async def test_no_lease_is_acquired_of_another_etag(cloud: Cloud) -> None:
     etag = await cloud.backup(disk, 1)
     backup = cloud.services.backups.address(disk)
     await cloud.write(backup, 0, 1)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.leases.take(backup, RUN, etag)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.leases.acquire(backup, RUN, etag)
     assert not (await cloud.target(backup)).leased
 
@@ -72,9 +72,9 @@ async def test_a_lease_is_not_acquired_again_of_another_etag(cloud: Cloud) -> No
     backup = cloud.services.backups.address(disk)
     etag = await cloud.leased_backup(disk, 1)
     await WRITES["written"](cloud, PageBlobDisk(disk.address), RUN)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.leases.take(backup, RUN, etag)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.leases.acquire(backup, RUN, etag)
 
 
@@ -93,7 +93,7 @@ async def test_no_lease_is_broken_of_another_etag(cloud: Cloud) -> None:
     backup = cloud.services.backups.address(disk)
     etag = await cloud.leased_backup(disk, 1)
     await WRITES["written"](cloud, PageBlobDisk(disk.address), RUN)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.leases.take(backup, LATER_RUN, etag)
     assert await cloud.services.leases.renew(backup, RUN)
 
@@ -105,13 +105,13 @@ async def test_a_restore_does_not_break_the_lease_of_somebody_else(cloud: Cloud)
     assert (await cloud.target(disk)).leased
     with pytest.raises(TargetLeasedError):
         await cloud.services.leases.acquire(disk.address, RUN, etag)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.leases.require(disk.address, RUN)
     await cloud.services.leases.require(disk.address, SOMEBODY)
 
 
 async def test_no_lease_is_acquired_of_a_blob_that_is_gone(cloud: Cloud) -> None:
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.leases.acquire(cloud.named("disk.vhd").address, RUN, '"0x1"')
 
 
@@ -119,7 +119,7 @@ async def test_only_the_lease_that_there_is_can_be_renewed(cloud: Cloud) -> None
     disk = await cloud.disk(1)
     backup = cloud.services.backups.address(disk)
     assert not await cloud.services.leases.renew(backup, RUN)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.leases.require(backup, RUN)
     etag = await cloud.backup(disk, 1)
     assert not await cloud.services.leases.renew(backup, RUN)
@@ -127,7 +127,7 @@ async def test_only_the_lease_that_there_is_can_be_renewed(cloud: Cloud) -> None
     assert await cloud.services.leases.renew(backup, RUN)
     await cloud.services.leases.require(backup, RUN)
     assert not await cloud.services.leases.renew(backup, LATER_RUN)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.leases.require(backup, LATER_RUN)
 
 
@@ -151,7 +151,7 @@ async def test_after_a_broken_lease_anybody_may_acquire_one(cloud: Cloud) -> Non
     assert await cloud.services.leases.renew(backup, LATER_RUN)
 
 
-async def test_a_lease_is_changed_at_one_stroke_and_again_harmlessly(cloud: Cloud) -> None:
+async def test_a_lease_is_changed_atomically_and_again_harmlessly(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     backup = cloud.services.backups.address(disk)
     await cloud.leased_backup(disk, 1)
@@ -249,7 +249,7 @@ async def test_a_restore_writes_under_its_lease_only(cloud: Cloud) -> None:
             cloud.services.copies.forget_source(disk.address, etag, lease),
             cloud.services.blobs.delete(disk.address, etag, lease),
         ):
-            with pytest.raises(NotAsLeftError):
+            with pytest.raises(BlobChangedError):
                 await act
 
     await refused(RUN)
@@ -259,7 +259,7 @@ async def test_a_restore_writes_under_its_lease_only(cloud: Cloud) -> None:
         cloud.services.copies.forget_source(disk.address, etag),
         cloud.services.blobs.delete(disk.address, etag),
     ):
-        with pytest.raises(NotAsLeftError):
+        with pytest.raises(BlobChangedError):
             await act
     assert await cloud.content(disk) == [1, 2]
     await cloud.services.blobs.write(disk.address, pages_of(0, 1), content_of(9), RUN)
@@ -278,12 +278,12 @@ async def test_a_lease_of_somebody_else_keeps_a_write_without_one_out(cloud: Clo
     assert await cloud.content(disk) == [2]
 
 
-async def test_a_lease_of_somebody_else_is_told_of_whatever_the_etag_is(cloud: Cloud) -> None:
+async def test_somebody_elses_lease_is_reported_whatever_the_etag_is(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
     await cloud.write(disk, 0, 2)
     await cloud.lease(disk)
-    with pytest.raises((NotAsLeftError, TargetLeasedError)):
+    with pytest.raises((BlobChangedError, TargetLeasedError)):
         await cloud.services.leases.acquire(disk.address, RUN, etag)
     await cloud.services.leases.require(disk.address, SOMEBODY)
 
@@ -292,17 +292,17 @@ async def test_no_blob_is_made_or_copied_over_one_that_is_leased(cloud: Cloud) -
     disk, target = await cloud.disk(1), cloud.lab.blob("old.vhd")
     backup = cloud.services.backups.address(disk)
     await cloud.leased_backup(disk, 1)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.blobs.create(backup, PAGE, {})
     await cloud.make(target, 2)
     old = await cloud.etag(target)
     await cloud.write(target, 0, 2)
     await cloud.lease(target)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.blobs.create(target, PAGE, {})
-    # Which of the two conditions is looked at first is on no page: either way no copy begins.
+    # Which of the two conditions is checked first is not documented; either way no copy starts.
     for etag in (None, old):
-        with contextlib.suppress(NotAsLeftError):
+        with contextlib.suppress(BlobChangedError):
             await cloud.services.copies.start(target, await cloud.source(disk), {}, etag=etag)
     assert await cloud.content(target) == [2, 0]
     assert (await cloud.target(target)).copy_status == ""

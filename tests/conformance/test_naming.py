@@ -3,7 +3,7 @@
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from shared.model.blob_names import blob_mistake
+from shared.model.blob_names import blob_name_problem
 from tests.conformance.on_azurite import AzuriteCloud
 
 KEPT = [
@@ -38,7 +38,7 @@ CHANGED = ["./disk", "../disk", "vm/./disk", "vm/../disk", "vm/.", "vm/..", "vm\
 
 @pytest.mark.parametrize("name", KEPT, ids=lambda name: ascii(name[:20]))
 async def test_a_name_that_a_disk_can_have_comes_back_as_it_was_sent(on_azurite: AzuriteCloud, name: str) -> None:
-    assert blob_mistake("vhds", name) == ""
+    assert blob_name_problem("vhds", name) == ""
     disk = on_azurite.disks.blob(name)
     await on_azurite.make(disk, 1)
     await on_azurite.write(disk, 0, 7)
@@ -50,10 +50,10 @@ async def test_a_name_that_a_disk_can_have_comes_back_as_it_was_sent(on_azurite:
 
 
 @pytest.mark.parametrize("name", CHANGED)
-async def test_a_name_that_comes_back_otherwise_or_leads_elsewhere_is_none_of_a_disk(
+async def test_a_name_that_comes_back_changed_or_leads_elsewhere_is_not_allowed_for_a_disk(
     on_azurite: AzuriteCloud, name: str
 ) -> None:
-    assert blob_mistake("vhds", name)
+    assert blob_name_problem("vhds", name)
     try:
         await on_azurite.make(on_azurite.disks.blob(name), 1)
     except HttpResponseError:

@@ -1,10 +1,10 @@
-"""A copy that takes its time goes on and ends alike in memory and on Azurite."""
+"""A pending copy proceeds and ends alike in memory and on Azurite."""
 
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
 from shared.azure.answers import error_code
-from shared.errors import NotAsLeftError
+from shared.errors import BlobChangedError
 from shared.limits import PAGE
 from shared.model.disk import PageBlobDisk
 from shared.model.names import COPY_METADATA
@@ -13,7 +13,7 @@ from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
 MARK = {COPY_METADATA: "restore/1"}
 
 
-async def test_a_pending_copy_tells_how_far_it_is_and_nothing_of_it_can_be_read(cloud: Cloud) -> None:
+async def test_a_pending_copy_tells_its_progress_and_can_not_be_read(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1, 2, 3, 4), cloud.lab.blob("new.vhd")
     held = cloud.hold(target)
     await cloud.begin_copy(target, disk, MARK)
@@ -56,7 +56,7 @@ async def test_a_copy_that_does_not_succeed_leaves_an_empty_blob_with_its_mark(c
     found = await cloud.target(target)
     assert (found.copy_status, found.size, found.metadata, found.leased) == (end, 0, MARK, True)
     assert found.etag != etag
-    assert bool(found.copy_said) == (end == "failed")
+    assert bool(found.copy_description) == (end == "failed")
     assert not found.has_succeeded("restore/1", 2 * PAGE)
     assert await cloud.size(target, before) == 2
     with pytest.raises(HttpResponseError) as refused:
@@ -85,7 +85,7 @@ async def test_after_a_copy_that_failed_another_succeeds(cloud: Cloud) -> None:
     await cloud.begin_copy(target, disk, MARK)
     await held.finish()
     found = await cloud.target(target)
-    assert (found.copy_status, found.copy_said) == ("success", "")
+    assert (found.copy_status, found.copy_description) == ("success", "")
     assert await cloud.content(target) == [1, 2]
 
 
@@ -111,9 +111,9 @@ async def test_nothing_else_is_done_to_a_blob_while_a_copy_to_it_is_pending(clou
         with pytest.raises(ResourceExistsError) as refused:
             await act
         assert error_code(refused.value) == "PendingCopyOperation"
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.blobs.delete(backup, etag, RUN)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.leases.require(backup, RUN)
     assert not await cloud.services.leases.renew(backup, RUN)
     await cloud.services.leases.change(backup, RUN, LATER_RUN)

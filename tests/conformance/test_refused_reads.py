@@ -1,4 +1,4 @@
-"""A read of pages that goes wrong is one request, and its error says what the service said: on Azurite only."""
+"""A failed read of pages is one request, and its error says what the service said: on Azurite only."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import pytest
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from infra.local.gateway import Fault, Gateway
-from shared.azure.answers import error_code, explain, is_busy, is_lasting, is_passing, lacks_role
+from shared.azure.answers import error_code, explain, is_busy, is_permanent, is_transient, lacks_role
 from shared.model.disk import PageBlobDisk
 from tests.conformance.clouds import Cloud, content_of, pages_of
 from tests.conformance.on_azurite import People
@@ -43,56 +43,59 @@ async def failed_read(cloud: Cloud, gateway: Gateway, disk: PageBlobDisk, fault:
     ("status", "code", "busy"),
     [(503, "ServerBusy", True), (429, "TooManyRequests", True), (500, "InternalError", False)],
 )
-async def test_a_read_is_not_made_again_unseen_where_the_service_is_busy(
+async def test_a_read_is_not_silently_retried_while_the_service_is_busy(
     on_azurite: Cloud, gateway: Gateway, disk: PageBlobDisk, status: int, code: str, *, busy: bool
 ) -> None:
     error = await failed_read(on_azurite, gateway, disk, Fault("Get Blob", refuse=(status, code, "not now")))
-    assert (is_busy(error), is_passing(error), error_code(error)) == (busy, True, code)
+    assert (is_busy(error), is_transient(error), error_code(error)) == (busy, True, code)
 
 
-async def test_an_answer_that_is_cut_short_is_an_error_that_passes(
+async def test_a_truncated_response_is_a_transient_error(
     on_azurite: Cloud, gateway: Gateway, disk: PageBlobDisk
 ) -> None:
     error = await failed_read(on_azurite, gateway, disk, Fault("Get Blob", cut="midway"))
-    assert (is_busy(error), is_passing(error)) == (False, True)
+    assert (is_busy(error), is_transient(error)) == (False, True)
 
 
 @pytest.mark.parametrize(
     ("refusal", "advice"),
     [
-        ((401, "InvalidAuthenticationInfo"), "check that the account is in the tenant of the app's identity"),
-        ((403, "AuthenticationFailed"), "check the account's key in STORAGE_CONNECTIONS"),
-        ((403, "AuthorizationFailure"), "open the account's firewall to the function app"),
-        ((403, "KeyBasedAuthenticationNotPermitted"), "take the account out of STORAGE_CONNECTIONS"),
+        ((401, "InvalidAuthenticationInfo"), "check that the account is in the same tenant as the app's identity"),
+        ((403, "AuthenticationFailed"), "check the account key in STORAGE_CONNECTIONS"),
+        ((403, "AuthorizationFailure"), "allow the function app through the account's firewall"),
+        (
+            (403, "KeyBasedAuthenticationNotPermitted"),
+            "key access is disabled on the account: remove it from STORAGE_C",
+        ),
     ],
 )
-async def test_a_read_that_is_refused_says_by_which_code_and_what_to_do(
+async def test_a_refused_read_says_the_code_and_what_to_do(
     on_azurite: Cloud, gateway: Gateway, disk: PageBlobDisk, refusal: tuple[int, str], advice: str
 ) -> None:
     status, code = refusal
     error = await failed_read(on_azurite, gateway, disk, Fault("Get Blob", refuse=(status, code, "no")))
     said = explain(error)
-    assert said.startswith(
-        f"{code} ({status}): the bytes 512 to 1023 of {disk.name} can't be read. What to do: {advice}"
-    )
-    assert not is_passing(error)
+    assert said.startswith(f"{code} ({status}): can't read bytes 512-1023 of {disk.name}. What to do: {advice}")
+    assert not is_transient(error)
 
 
-async def test_a_read_for_which_a_role_is_missing_says_which_and_where(
+async def test_a_read_without_a_role_says_which_role_and_where(
     on_azurite: Cloud, gateway: Gateway, disk: PageBlobDisk
 ) -> None:
     refused = Fault("Get Blob", refuse=(403, "AuthorizationPermissionMismatch", "no"))
     error = await failed_read(on_azurite, gateway, disk, refused)
     assert lacks_role(error)
-    assert "give the app's identity the role Tidemark disk reader" in explain(error)
-    assert f"on the container of {disk.name}" in explain(error)
+    assert (
+        f"assign the app's identity a role on the container of {disk.name}: Tidemark disk reader"
+        " (infra/roles/disk-reader.json) if it holds disks"
+    ) in explain(error)
 
 
 @pytest.mark.parametrize(("status", "code"), [(409, "SystemInUse"), (412, "ConditionNotMet"), (416, "InvalidRange")])
-async def test_a_read_that_is_refused_for_good_does_not_pass(
+async def test_a_permanently_refused_read_is_not_transient(
     on_azurite: Cloud, gateway: Gateway, disk: PageBlobDisk, status: int, code: str
 ) -> None:
     error = await failed_read(on_azurite, gateway, disk, Fault("Get Blob", refuse=(status, code, "no")))
     assert isinstance(error, HttpResponseError)
     assert (error.status_code, error_code(error)) == (status, code)
-    assert (is_passing(error), is_lasting(error)) == (False, True)
+    assert (is_transient(error), is_permanent(error)) == (False, True)

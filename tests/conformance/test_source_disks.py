@@ -1,11 +1,11 @@
-"""Disks and their snapshots are told apart, taken and deleted alike in memory and on Azurite."""
+"""Disks and their snapshots are found, taken and deleted alike in memory and on Azurite."""
 
 from datetime import timedelta
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
-from shared.errors import NotAsLeftError, SourceGoneError
+from shared.errors import BlobChangedError, SourceGoneError
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.model.notices import versions_kept
 from tests.conformance.clouds import RUN, Cloud, at, pages_of
@@ -18,12 +18,12 @@ async def test_a_disk_has_its_size_and_its_etag(cloud: Cloud) -> None:
     assert found.etag == await cloud.etag(disk) == (await cloud.target(disk)).etag
 
 
-async def test_a_blob_that_is_not_there_is_gone(cloud: Cloud) -> None:
+async def test_a_missing_blob_is_reported_as_gone(cloud: Cloud) -> None:
     with pytest.raises(SourceGoneError):
         await cloud.services.pages.properties(at(cloud.named("disk.vhd")))
 
 
-async def test_a_snapshot_that_was_deleted_is_gone(cloud: Cloud) -> None:
+async def test_a_deleted_snapshot_is_reported_as_gone(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     taken = await cloud.services.disks.take_snapshot(disk)
     await cloud.services.disks.delete_snapshot(disk, taken)
@@ -98,7 +98,7 @@ async def test_a_snapshot_of_another_etag_is_refused(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
     await cloud.write(disk, 0, 2)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.disks.take_snapshot(disk, etag)
     assert await cloud.services.disks.own_snapshots(disk) == []
 
@@ -111,7 +111,7 @@ async def test_a_snapshot_deleted_twice_is_fine(cloud: Cloud) -> None:
     assert await cloud.services.disks.own_snapshots(disk) == [second]
 
 
-async def test_a_snapshot_of_a_disk_that_is_gone_is_deleted_already(cloud: Cloud) -> None:
+async def test_deleting_a_snapshot_of_a_deleted_disk_is_fine(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     taken = await cloud.services.disks.take_snapshot(disk)
     await cloud.delete(disk)
@@ -170,14 +170,14 @@ async def test_a_pattern_stands_for_the_blobs_that_match_it_in_its_container(clo
     assert await cloud.services.disks.find(pattern) == [disks[2], disks[1], disks[0]]
 
 
-async def test_no_snapshot_is_taken_of_a_disk_that_is_gone(cloud: Cloud) -> None:
+async def test_no_snapshot_is_taken_of_a_deleted_disk(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
     await cloud.delete(disk)
     with pytest.raises(ResourceNotFoundError):
         await cloud.services.disks.take_snapshot(disk)
-    # Azurite finds that what is gone has another ETag, where the service finds that it is gone.
-    with pytest.raises((ResourceNotFoundError, NotAsLeftError)):
+    # For a deleted blob Azurite reports another ETag; the service reports that it does not exist.
+    with pytest.raises((ResourceNotFoundError, BlobChangedError)):
         await cloud.services.disks.take_snapshot(disk, etag)
 
 
@@ -203,9 +203,9 @@ async def test_a_disk_with_an_unusual_name_is_like_any_other(cloud: Cloud) -> No
 
 async def test_a_disk_is_there_until_it_is_deleted(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
-    assert await cloud.services.disks.is_there(disk)
+    assert await cloud.services.disks.exists(disk)
     await cloud.delete(disk)
-    assert not await cloud.services.disks.is_there(disk)
+    assert not await cloud.services.disks.exists(disk)
 
 
 async def test_a_snapshot_in_an_account_that_keeps_versions_tells_so(cloud: Cloud) -> None:

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from shared.errors import NotAsLeftError, SourceGoneError
+from shared.errors import BlobChangedError, SourceGoneError
 from shared.limits import PAGE
 from shared.model.names import COPY_METADATA
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud
@@ -18,7 +18,7 @@ async def test_an_empty_disk_is_made_where_there_is_none(cloud: Cloud) -> None:
     found = await cloud.target(target)
     assert (found.etag, found.size, found.metadata, found.copy_status) == (etag, 2 * PAGE, MARK, "")
     assert await cloud.changes(target) == []
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.blobs.create(target, 4 * PAGE, {})
     assert await cloud.etag(target) == etag
 
@@ -27,27 +27,27 @@ async def test_a_disk_is_deleted_of_the_etag_that_was_found_only(cloud: Cloud) -
     disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
     await cloud.write(disk, 0, 2)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.blobs.delete(disk.address, etag)
     await cloud.services.blobs.delete(disk.address, await cloud.etag(disk))
-    assert await cloud.services.pages.look(disk.address) is None
+    assert await cloud.services.pages.find(disk.address) is None
 
 
 async def test_a_disk_deleted_twice_is_gone(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
     await cloud.services.blobs.delete(disk.address, etag)
-    # Azurite finds that what is gone has another ETag, where the service finds that it is gone.
-    with contextlib.suppress(NotAsLeftError):
+    # For a deleted blob Azurite reports another ETag; the service reports that it does not exist.
+    with contextlib.suppress(BlobChangedError):
         await cloud.services.blobs.delete(disk.address, etag)
-    assert await cloud.services.pages.look(disk.address) is None
+    assert await cloud.services.pages.find(disk.address) is None
 
 
 async def test_a_disk_that_has_snapshots_is_not_deleted(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     taken = await cloud.snapshot(disk)
     etag = await cloud.etag(disk)
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.blobs.delete(disk.address, etag)
     assert await cloud.content(disk, taken) == [1]
     await cloud.services.disks.delete_snapshot(disk, taken)
@@ -61,10 +61,10 @@ async def test_a_leased_disk_is_deleted_under_its_lease(cloud: Cloud) -> None:
     etag = await cloud.etag(disk)
     await cloud.services.leases.acquire(disk.address, RUN, etag)
     await cloud.services.blobs.delete(disk.address, etag, RUN)
-    assert await cloud.services.pages.look(disk.address) is None
+    assert await cloud.services.pages.find(disk.address) is None
 
 
-async def test_what_is_emptied_has_no_pages_and_says_what_it_was(cloud: Cloud) -> None:
+async def test_an_emptied_blob_has_no_pages_and_keeps_its_metadata(cloud: Cloud) -> None:
     target = cloud.lab.blob("new.vhd")
     await cloud.make(target, 4, MARK)
     await cloud.write(target, 1, 5, 6)
@@ -75,7 +75,7 @@ async def test_what_is_emptied_has_no_pages_and_says_what_it_was(cloud: Cloud) -
     assert etag != found.etag
     assert await cloud.services.blobs.empty(target, empty) == etag, "nothing is left to be emptied"
     await cloud.services.blobs.delete(target, etag)
-    assert await cloud.services.pages.look(target) is None
+    assert await cloud.services.pages.find(target) is None
 
 
 async def test_what_is_emptied_twice_may_be_deleted_all_the_same(cloud: Cloud) -> None:
@@ -93,7 +93,7 @@ async def test_a_blob_that_somebody_wrote_to_keeps_its_pages(cloud: Cloud) -> No
     await cloud.write(target, 0, 7, 8)
     assert await cloud.services.blobs.empty(target, found) == found.etag
     assert await cloud.content(target) == [7, 8]
-    with pytest.raises(NotAsLeftError):
+    with pytest.raises(BlobChangedError):
         await cloud.services.blobs.delete(target, found.etag)
 
 
@@ -116,7 +116,7 @@ async def test_a_leased_disk_is_emptied_under_its_lease_only(cloud: Cloud) -> No
     assert await cloud.size(disk) == 0
 
 
-async def test_what_is_gone_is_not_emptied(cloud: Cloud) -> None:
+async def test_a_deleted_blob_is_not_emptied(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     found = await cloud.target(disk)
     await cloud.delete(disk)

@@ -1,4 +1,4 @@
-"""What is another disk's, or is only missing from a list, is told from what is a disk's own, alike on both sides."""
+"""Another disk's records and blobs, or ones missing from a list, are not taken for a disk's own, on both sides."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ async def test_the_record_of_a_disk_of_the_same_name_on_another_service_is_not_i
     records, disk = cloud.services.records, await cloud.disk(1)
     record = DiskRecord(disk=disk, backup_blob=cloud.services.backups.address(disk))
     await records.put(disk, record, None)
-    with pytest.raises(OtherDiskError, match="has the record"):
+    with pytest.raises(OtherDiskError, match="would share the record"):
         await records.get(elsewhere(disk))
     with pytest.raises(OtherDiskError):
         await records.update(elsewhere(disk), lambda found: replace(found, disk=elsewhere(disk)))
@@ -88,7 +88,7 @@ async def test_only_page_blobs_match_a_pattern(on_azurite: AzuriteCloud) -> None
     assert await disks.is_disk(on_azurite.named("e.vhd"))
 
 
-async def test_a_recovery_point_that_a_list_leaves_out_is_not_called_damaged_unless_it_is_gone(
+async def test_a_recovery_point_missing_from_a_list_is_not_marked_damaged_unless_it_no_longer_exists(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services, disk = cloud.services, await cloud.disk(1)

@@ -1,28 +1,20 @@
 """A local Azure with keys off; the app has no role where the disks are until a test gives it one."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 from infra.local.identity.tokens import TokenCredential
-from infra.local.identity_azure import APP, IdentityAzure, run_identity_azure
+from infra.local.identity_azure import APP, IdentityAzure
 from infra.local.local_azure import BLOB_API_VERSION, DISKS
 
 
-@pytest.fixture(scope="session")
-async def azure() -> AsyncIterator[IdentityAzure]:
-    async with run_identity_azure() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def _roles_as_at_first(azure: IdentityAzure) -> Iterator[None]:
-    given = list(azure.authorizer.roles.given)
-    yield
-    azure.authorizer.roles.given[:] = given
+@pytest.fixture
+def azure(identity_azure: IdentityAzure, _roles_as_at_first: None) -> IdentityAzure:
+    return identity_azure
 
 
 @pytest.fixture

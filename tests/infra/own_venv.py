@@ -49,6 +49,6 @@ class OwnVenv:
     def _make(self) -> None:
         base = getattr(sys, "_base_executable", sys.executable)
         subprocess.run((base, "-I", "-m", "venv", "--clear", "--without-pip", str(self.folder)), check=True)
-        pip = (sys.executable, "-I", "-m", "pip", "--python", str(self.python), "--disable-pip-version-check")
-        options = ("--quiet", "--no-deps", "--no-compile", "--requirement", str(self.lock))
-        subprocess.run((*pip, "install", *options), check=True)
+        # By uv: a fraction of what pip takes for the hundred packages of checkov.
+        uv = (sys.executable, "-I", "-m", "uv", "pip", "install", "--python", str(self.python))
+        subprocess.run((*uv, "--quiet", "--no-deps", "--requirement", str(self.lock)), check=True)

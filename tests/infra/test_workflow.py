@@ -1,6 +1,7 @@
 """What GitHub and azd read names what is there."""
 
 import re
+import subprocess
 from typing import Any
 
 import pytest
@@ -12,6 +13,11 @@ from tests.infra.bicep_file import read
 from tests.infra.tree import BICEP_FILES, MAIN, ROOT, parsed
 
 WORKFLOWS = {path.stem: path for path in (ROOT / ".github" / "workflows").iterdir()}
+MORE_PERMISSIONS = {
+    "ci": {"what-if": {"contents": "read", "id-token": "write"}},
+    "real-azure": {"prove": {"contents": "read", "id-token": "write"}},
+    "release": {"publish": {"contents": "write", "id-token": "write", "attestations": "write"}},
+}
 EACH = pytest.mark.parametrize("name", sorted(WORKFLOWS))
 
 
@@ -36,12 +42,40 @@ def test_each_action_is_pinned_to_a_commit(name: str) -> None:
 
 
 @EACH
-def test_a_job_may_read_the_repository_and_only_the_one_that_signs_in_gets_a_token(name: str) -> None:
+def test_a_job_may_only_read_the_repository_unless_it_signs_in_or_publishes(name: str) -> None:
     assert workflow(name)["permissions"] == {"contents": "read"}
     given = {job: found["permissions"] for job, found in workflow(name)["jobs"].items() if "permissions" in found}
-    signs_in = {"ci": "what-if", "real-azure": "prove"}
-    allowed = {"contents": "read", "id-token": "write"}
-    assert given == ({signs_in[name]: allowed} if name in signs_in else {})
+    assert given == MORE_PERMISSIONS.get(name, {})
+
+
+@EACH
+def test_each_script_can_be_parsed_and_takes_what_it_is_given_from_the_environment(name: str) -> None:
+    for step in steps(name):
+        subprocess.run(("bash", "-n", "-c", step.get("run", "")), check=True)
+        assert "${{" not in step.get("run", ""), "GitHub would paste it into the script unquoted"
+
+
+@EACH
+def test_each_job_waits_for_jobs_that_there_are(name: str) -> None:
+    jobs = workflow(name)["jobs"]
+    waited_for = {needed for job in jobs.values() for needed in [job.get("needs", [])] if isinstance(needed, str)}
+    assert waited_for <= jobs.keys()
+
+
+def test_a_tag_is_published_after_the_tests_with_its_checksum_and_provenance() -> None:
+    release: dict[Any, Any] = workflow("release")
+    assert release[True] == {"push": {"tags": ["v*"]}}, "YAML reads the key on as true"
+    assert release["jobs"]["publish"]["needs"] == "test"
+    made = 'python3 -m infra.release "$GITHUB_REF_NAME"'
+    early, tested = filter(None, commands("test", "release").splitlines())
+    assert early.startswith(made)
+    assert tested == "python3 infra/local test"
+    package, attest, publish = release["jobs"]["publish"]["steps"][2:]
+    assert package["run"] == f"{made} dist"
+    assert attest["uses"].startswith("actions/attest@")
+    assert attest["with"] == {"subject-path": "dist/*.zip"}
+    for part in ("--verify-tag", "--notes-file dist/notes.md", "dist/*.zip", "dist/*.zip.sha256"):
+        assert part in publish["run"]
 
 
 @EACH

@@ -273,3 +273,18 @@ def test_the_bound_grows_with_what_is_done(accounts: Accounts) -> None:
     most = bound_of(accounts, 1, with_suite=True)
     assert (least.requests, least.suite_requests) == (most.requests, 0)
     assert least.usd < most.usd < 2
+
+
+def test_the_docs_name_the_bound_and_each_probe_in_its_order(accounts: Accounts) -> None:
+    page = (ROOT / "docs" / "real-azure.md").read_text()
+    bound = bound_of(replace(accounts, premium=None), command.MINUTES, with_suite=True)
+    told = " ".join(page.split())
+    size = (bound.bytes + bound.suite_bytes) / 1024**2
+    requests = (
+        f"{bound.requests + bound.suite_requests:,} requests, {size:.0f} MiB written and {bound.minutes:g} minutes"
+    )
+    assert f"at most {bound.usd:.2f} USD, {requests}" in told
+    assert f"{bound.requests:,} by the probes" in told
+    assert f"{bound.suite_requests:,} by the suite" in told
+    assert re.findall(r"^\| [^|]+ \| `([a-z-]+)` \| ", page, re.MULTILINE) == [probe.name for probe in PROBES]
+    assert set(re.findall(r"^\| ([a-z ]+) \| ", page, re.MULTILINE)) == set(Verdict)

@@ -27,7 +27,7 @@ GIB = 1024**3
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 RUN = OpenRun(snapshot=SNAPSHOT, size=64 * GIB, started=NOON, progressed=NOON, checked=NOON)
-"""A run whose source snapshot has been taken, and no more."""
+"""A run with a source snapshot and nothing else."""
 
 NEW = DiskRecord(disk=Disk.parse(DISK), backup_blob=BlobAddress.parse(BACKUP), run=RUN)
 """The record of a disk in its first run."""
@@ -58,7 +58,7 @@ RESTORE = Restore(
     phase_began=NOON,
     progressed=NOON,
 )
-"""A restore that has copied everything, and proves it."""
+"""A restore that has copied everything and is being verified."""
 
 INSPECTION = Inspection(
     inspection="6f3c1d2e",
@@ -76,7 +76,7 @@ INSPECTION = Inspection(
     progressed=NOON,
     checked=NOON,
 )
-"""A drill that has restored everything, and compares it."""
+"""A drill that has restored everything and is comparing it."""
 
 _counts = st.integers(0, 2**63 - 1)
 _durations = st.floats(0, allow_infinity=False)

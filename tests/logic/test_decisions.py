@@ -16,7 +16,7 @@ from shared.model.job import Stage
 from shared.model.point import TakenSnapshot
 from shared.model.record import DiskRecord
 from shared.model.run import Kind, OpenRun
-from shared.model.run_steps import begun_anew, given_up, next_check, opened, recovery_point, sealed
+from shared.model.run_steps import abandoned, next_check, opened, recovery_point, restarted, sealed
 from tests.logic.records import (
     BACKED_UP,
     BACKUP_SNAPSHOT,
@@ -30,10 +30,10 @@ from tests.logic.records import (
 )
 
 FOUND = BlobState(size=64 * GIB, etag=ETAG)
-"""The backup blob as the last run has left it."""
+"""The backup blob as the last run left it."""
 
 CREATED = BlobState(size=64 * GIB, etag='"0x8DE29B2"')
-"""The backup blob as the run has created it."""
+"""The backup blob as the run created it."""
 
 OTHER_ETAG = replace(FOUND, etag='"0x8DE29C3"')
 HALF = Effort(ranges=40, bytes_written=4000, bytes_cleared=400, write_calls=40, clear_calls=4)
@@ -59,7 +59,9 @@ def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
     ("record", "blob", "kind", "reason"),
     [
         pytest.param(NEW, None, Kind.FULL, "", id="first run"),
-        pytest.param(NEW, FOUND, Kind.RESYNC, "there before", id="blob of a first run that was given up"),
+        pytest.param(
+            NEW, FOUND, Kind.RESYNC, "no recovery point on record", id="blob of a first run that was given up"
+        ),
         pytest.param(BACKED_UP, FOUND, Kind.INCREMENTAL, "", id="as the last run has left it"),
         pytest.param(BACKED_UP, None, Kind.FULL, "missing", id="blob was missing"),
         pytest.param(BACKED_UP, OTHER_ETAG, Kind.RESYNC, "changed", id="written to by somebody else"),
@@ -103,7 +105,7 @@ def test_opening_a_run_that_is_under_way_keeps_its_progress(kind: Kind, blob: Bl
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_a_run_whose_blob_has_gone_begins_anew(kind: Kind) -> None:
+def test_a_run_whose_blob_is_missing_starts_over(kind: Kind) -> None:
     run = run_of(opened(under_way(BACKED_UP, kind), None, leased=True))
     assert (run.kind, run.plan, run.position, run.batches, run.done) == (Kind.FULL, 1, 0, 0, Effort())
     assert run.opened
@@ -111,7 +113,7 @@ def test_a_run_whose_blob_has_gone_begins_anew(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_a_run_whose_lease_did_not_last_begins_anew_as_a_resync(kind: Kind) -> None:
+def test_a_run_that_lost_its_lease_starts_over_as_a_resync(kind: Kind) -> None:
     run = run_of(opened(under_way(BACKED_UP, kind), CREATED, leased=False))
     assert (run.kind, run.plan, run.position) == (Kind.RESYNC, 1, 0)
     assert "lease was broken" in run.reason
@@ -122,7 +124,7 @@ def test_an_incremental_run_that_has_written_nothing_yet_goes_on_without_its_lea
     assert opened(record, FOUND, leased=False) == record
 
 
-def test_a_run_begun_anew_goes_on_once_its_blob_is_there_and_leased() -> None:
+def test_a_restarted_run_continues_once_its_blob_exists_and_is_leased() -> None:
     anew = opened(under_way(BACKED_UP, Kind.FULL), None, leased=False)
     assert opened(anew, CREATED, leased=True) == anew
 
@@ -132,59 +134,59 @@ def test_a_record_without_an_open_run_has_none_to_open() -> None:
         opened(replace(NEW, run=None), None, leased=True)
 
 
-# --- beginning anew, giving up
+# --- starting over, abandoning
 
 
-def test_a_plan_begun_anew_has_another_number_and_no_progress() -> None:
+def test_a_restarted_plan_has_another_number_and_no_progress() -> None:
     begun = {"state": Stage.COPYING, "kind": Kind.RESYNC, "reason": "refused", "plan": 5, "next_batch": 3}
-    assert begun_anew(with_run(under_way(BACKED_UP), plan=4), Kind.RESYNC, "refused") == with_run(
+    assert restarted(with_run(under_way(BACKED_UP), plan=4), Kind.RESYNC, "refused") == with_run(
         BACKED_UP, **begun, alive=LATER, progressed=LATER, checked=LATER
     )
 
 
-def test_a_plan_begun_anew_is_compared_from_its_beginning() -> None:
+def test_a_restarted_plan_is_compared_from_its_beginning() -> None:
     compared = with_run(under_way(BACKED_UP), windows_compared=12, compared_etag=ETAG)
-    run = run_of(begun_anew(compared, Kind.RESYNC, "refused"))
+    run = run_of(restarted(compared, Kind.RESYNC, "refused"))
     assert (run.windows_compared, run.compared_etag) == (0, "")
 
 
-def test_a_run_given_up_makes_the_next_one_a_resync() -> None:
-    record = given_up(under_way(BACKED_UP), "the source snapshot is gone")
+def test_an_abandoned_run_makes_the_next_one_a_resync() -> None:
+    record = abandoned(under_way(BACKED_UP), "the source snapshot is gone")
     assert record.run is None
     run = run_of(opened(replace(record, run=RUN), FOUND, leased=True))
     assert (run.kind, run.reason) == (Kind.RESYNC, "the source snapshot is gone")
 
 
-def test_a_first_run_given_up_leaves_a_blob_that_the_next_one_resyncs() -> None:
-    record = given_up(under_way(NEW, Kind.FULL), "the source snapshot is gone")
+def test_an_abandoned_first_run_leaves_a_blob_that_the_next_one_resyncs() -> None:
+    record = abandoned(under_way(NEW, Kind.FULL), "the source snapshot is gone")
     assert record == replace(NEW, run=None)
     assert run_of(opened(replace(record, run=RUN), FOUND, leased=True)).kind is Kind.RESYNC
 
 
-def test_a_run_given_up_leaves_the_recovery_points_as_they_were() -> None:
-    record = given_up(under_way(BACKED_UP), "the source snapshot is gone")
+def test_an_abandoned_run_leaves_the_recovery_points_as_they_were() -> None:
+    record = abandoned(under_way(BACKED_UP), "the source snapshot is gone")
     assert record == replace(BACKED_UP, run=None, resync_reason="the source snapshot is gone")
 
 
-# --- looking again
+# --- checking again
 
 
 @pytest.mark.parametrize(("seconds", "over"), [(-5, False), (0, False), (1799, False), (1800, True), (9999, True)])
-def test_a_run_is_unwatched_by_its_last_check(seconds: int, over: bool) -> None:
+def test_a_run_is_overdue_by_its_last_check(seconds: int, over: bool) -> None:
     after = timedelta(seconds=1800)
     now = NOON + timedelta(seconds=seconds)
     long_ago = NOON - timedelta(days=3)
-    assert replace(RUN, progressed=long_ago, started=long_ago).is_unwatched(now, after) is over
+    assert replace(RUN, progressed=long_ago, started=long_ago).is_check_overdue(now, after) is over
 
 
-# --- whose a snapshot is
+# --- which snapshots are Tidemark's
 
 DISK = BlobAddress.parse("https://disks.blob.core.windows.net/vhds/os.vhd")
 CONTAINER = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark")
 METADATA = {"tidemark_disk": DISK.url, "tidemark_backup": CONTAINER.url, "tidemark_taken": "2026-11-22T12:34:50+00:00"}
 
 
-def test_a_snapshot_that_was_taken_for_the_backup_container_is_tidemarks() -> None:
+def test_a_snapshot_taken_for_the_backup_container_is_tidemarks() -> None:
     assert is_own_snapshot(PageBlobDisk(DISK), CONTAINER, "2026-11-22T12:34:56.1234567Z", METADATA)
 
 
@@ -213,7 +215,7 @@ def test_any_other_snapshot_is_left_alone(time: str, metadata: dict[str, str]) -
 @pytest.mark.parametrize(
     "spelt", ["https://{}:443/", "http://{}/", "HTTPS://{}/"], ids=["a default port", "plain http", "capitals"]
 )
-def test_a_snapshot_is_tidemarks_however_its_urls_were_spelt(spelt: str) -> None:
+def test_a_snapshot_is_tidemarks_however_its_urls_are_spelled(spelt: str) -> None:
     metadata = {
         **METADATA,
         "tidemark_disk": f"{spelt.format('disks.blob.core.windows.net')}vhds/o%73.vhd",
@@ -224,11 +226,11 @@ def test_a_snapshot_is_tidemarks_however_its_urls_were_spelt(spelt: str) -> None
 
 @settings(max_examples=100, deadline=None)
 @given(st.timedeltas(min_value=timedelta(days=-1), max_value=timedelta(days=400)))
-def test_a_run_is_looked_at_again_within_a_second_and_a_minute(age: timedelta) -> None:
+def test_a_run_is_checked_again_after_a_second_to_a_minute(age: timedelta) -> None:
     assert timedelta(seconds=1) <= next_check(RUN, NOON + age) <= timedelta(seconds=60)
 
 
-def test_a_run_is_looked_at_less_often_as_it_grows_older() -> None:
+def test_a_run_is_checked_less_often_as_it_grows_older() -> None:
     ages = [0, 10, 100, 600, 86400]
     assert [next_check(RUN, NOON + timedelta(seconds=age)).total_seconds() for age in ages] == [1, 1, 10, 60, 60]
 
@@ -236,7 +238,7 @@ def test_a_run_is_looked_at_less_often_as_it_grows_older() -> None:
 # --- sealing
 
 
-def test_a_recovery_point_says_what_its_run_was_and_took() -> None:
+def test_a_recovery_point_says_what_its_run_was_and_what_it_took() -> None:
     record = with_run(under_way(BACKED_UP, Kind.RESYNC), reason="refused", copying="through the function", batches=4)
     point = recovery_point(record, BACKUP_SNAPSHOT, LATER)
     assert (point.time, point.source_snapshot, point.backup_snapshot) == (SNAPSHOT, SNAPSHOT, BACKUP_SNAPSHOT)

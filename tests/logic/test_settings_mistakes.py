@@ -8,14 +8,14 @@ from tests.logic.conftest import BACKUPS, CONNECTION, DISK, KEY, VHDS, Load, Mis
 
 
 @pytest.mark.parametrize("name", ["BACKUP_SCHEDULE", "SOURCE_DISKS", "BACKUP_CONTAINER"])
-def test_a_setting_that_is_missing_is_named(mistakes: Mistakes, name: str) -> None:
+def test_a_missing_setting_is_named(mistakes: Mistakes, name: str) -> None:
     assert mistakes({name: None}) == [f"- {name}: is missing"]
 
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("BACKUP_SCHEDULE", "", "at least 1 character"),
+        ("BACKUP_SCHEDULE", "", "must not be empty"),
         ("BACKUP_SCHEDULE", "  ", "six fields"),
         ("BACKUP_SCHEDULE", "*/12 * *", "six fields"),
         ("BACKUP_SCHEDULE", "0 0 */12 * * * *", "six fields"),
@@ -27,15 +27,15 @@ def test_a_setting_that_is_missing_is_named(mistakes: Mistakes, name: str) -> No
         ("SOURCE_DISKS", "", "at least one disk"),
         ("SOURCE_DISKS", " ,\n", "at least one disk"),
         ("SOURCE_DISKS", "[]", "at least one disk"),
-        ("SOURCE_DISKS", f'["{DISK}"', "no JSON"),
-        ("SOURCE_DISKS", f"['{DISK}']", "no JSON"),
+        ("SOURCE_DISKS", f'["{DISK}"', "is not valid JSON"),
+        ("SOURCE_DISKS", f"['{DISK}']", "is not valid JSON"),
         ("BACKUP_CONTAINER", "", "https://"),
         ("BACKUP_CONTAINER", "tidemark", "https://"),
         ("BACKUP_CONTAINER", DISK, "URL of a container"),
         ("BACKUP_CONTAINER", f"{VHDS}?sv=1&sig=S3CRET", "no SAS"),
         ("BACKUP_CONTAINER", "https://me:S3CRET@backups.blob.core.windows.net/tidemark", "password"),
         ("BACKUP_CONTAINER", CONNECTION, "https://"),
-        ("STORAGE_CONNECTIONS", CONNECTION, "no JSON"),
+        ("STORAGE_CONNECTIONS", CONNECTION, "is not valid JSON"),
         ("STORAGE_CONNECTIONS", json.dumps(CONNECTION), "JSON array"),
         ("STORAGE_CONNECTIONS", json.dumps({"disks": KEY}), "JSON array"),
         ("STORAGE_CONNECTIONS", json.dumps([{"AccountName": "disks", "AccountKey": KEY}]), "connection strings"),
@@ -43,12 +43,12 @@ def test_a_setting_that_is_missing_is_named(mistakes: Mistakes, name: str) -> No
         ("STORAGE_CONNECTIONS", json.dumps(["AccountName=disks;AccountKey="]), "AccountKey"),
         ("STORAGE_CONNECTIONS", json.dumps([f"AccountKey={KEY}"]), "AccountName"),
         ("STORAGE_CONNECTIONS", json.dumps(["AccountName=a;SharedAccessSignature=sig=S3CRET"]), "AccountKey"),
-        ("STORAGE_API_VERSION", "latest", "that the installed SDK knows, like 2025-11-05"),
-        ("STORAGE_API_VERSION", "2025-11-06", "that the installed SDK knows, like 2025-11-05"),
-        ("STORAGE_API_VERSION", "2018-11-09", "that the installed SDK knows, like 2025-11-05"),
+        ("STORAGE_API_VERSION", "latest", "that the installed SDK supports, such as 2025-11-05"),
+        ("STORAGE_API_VERSION", "2025-11-06", "that the installed SDK supports, such as 2025-11-05"),
+        ("STORAGE_API_VERSION", "2018-11-09", "that the installed SDK supports, such as 2025-11-05"),
         ("STORAGE_CONNECTIONS", json.dumps([CONNECTION.replace("disks", "Disks")]), "in lower case"),
-        ("BACKUP_CONTAINER", BACKUPS.replace("tidemark", "My_Backups"), "names a container that can't be"),
-        ("BACKUP_CONTAINER", BACKUPS.replace("tidemark", "$logs"), "names a container that can't be"),
+        ("BACKUP_CONTAINER", BACKUPS.replace("tidemark", "My_Backups"), "has an invalid container name"),
+        ("BACKUP_CONTAINER", BACKUPS.replace("tidemark", "$logs"), "has an invalid container name"),
         ("BACKUP_CONTAINER", BACKUPS.replace("tidemark", "$web"), "a container of its own"),
         ("BACKUP_CONTAINER", BACKUPS.replace("blob", "dfs"), "names no storage account"),
         ("AzureWebJobsStorage", CONNECTION.replace("disks", "Host"), "in lower case"),
@@ -56,7 +56,7 @@ def test_a_setting_that_is_missing_is_named(mistakes: Mistakes, name: str) -> No
         ("AzureWebJobsStorage", "DefaultEndpointsProtocol", "connection string with AccountName"),
         ("AzureWebJobsStorage", "AccountName=host;Key=S3CRET", "connection string with AccountName"),
         ("RUN_STALLED_AFTER_SECONDS", "0", "greater than or equal to 1"),
-        ("RUN_STALLED_AFTER_SECONDS", "half an hour", "valid integer"),
+        ("RUN_STALLED_AFTER_SECONDS", "half an hour", "must be a whole number"),
     ],
 )
 def test_a_mistake_is_named_with_its_setting(mistakes: Mistakes, name: str, value: str, said: str) -> None:
@@ -74,15 +74,15 @@ def test_a_mistake_is_named_with_its_setting(mistakes: Mistakes, name: str, valu
         (f"{VHDS}/a.vhd?snapshot=2026-11-22T12:34:56.1234567Z", "no snapshot"),
         ("https://disks:S3CRET@disks.blob.core.windows.net/vhds/a.vhd", "password"),
         (CONNECTION, "https://"),
-        ("https://disks.blob.core.windows.net/*/a.vhd", "blob's name only"),
-        ("https://*.blob.core.windows.net/vhds/a.vhd", "blob's name only"),
-        ("https://disks.blob.core.windows.net/%2A/a.vhd", "blob's name only"),
-        (f"{VHDS}/a.vhd;{VHDS}/b.vhd", "should be one URL"),
-        (f"{VHDS}/./a.vhd", "dots are dropped"),
-        (f"{VHDS}/vm/../*.vhd", "dots are dropped"),
-        (f"{VHDS}/*.", "dots are dropped"),
+        ("https://disks.blob.core.windows.net/*/a.vhd", "only in the blob's name"),
+        ("https://*.blob.core.windows.net/vhds/a.vhd", "only in the blob's name"),
+        ("https://disks.blob.core.windows.net/%2A/a.vhd", "only in the blob's name"),
+        (f"{VHDS}/a.vhd;{VHDS}/b.vhd", "must be a single URL"),
+        (f"{VHDS}/./a.vhd", "which Azure drops or resolves to another path"),
+        (f"{VHDS}/vm/../*.vhd", "which Azure drops or resolves to another path"),
+        (f"{VHDS}/*.", "which Azure drops or resolves to another path"),
         (f"{VHDS}/a%FF.vhd", "as UTF-8"),
-        ("https://disks.blob.core.windows.net/My_VHDs/a.vhd", "names a container that can't be"),
+        ("https://disks.blob.core.windows.net/My_VHDs/a.vhd", "has an invalid container name"),
         ("https://disks.file.core.windows.net/vhds/a.vhd", "names no storage account"),
         ("https://vhds.example.com/disks/vhds/a.vhd", "names no storage account"),
     ],
@@ -98,7 +98,7 @@ def test_a_mistake_in_a_list_of_disks_is_named_with_its_place(mistakes: Mistakes
     [
         ({"url": DISK, "mode": "differential"}, "[1.mode]"),
         ({"url": DISK, "mode": ""}, "[1.mode]"),
-        ({"url": DISK, "sas": "sig=S3CRET"}, "[1.sas]"),
+        ({"url": DISK, "sas": "sig=S3CRET"}, "[1]"),
         ({"mode": "incremental"}, "[1.url]"),
         ({"url": 7}, "[1.url]"),
         ({"url": f"{DISK}?sig=S3CRET"}, "[1.url]"),
@@ -112,10 +112,16 @@ def test_a_mistake_in_the_json_of_disks_is_named_with_its_place(mistakes: Mistak
     assert line.startswith(f"- SOURCE_DISKS {place}: ")
 
 
+def test_a_misspelled_field_of_a_disk_is_named_with_a_suggestion(mistakes: Mistakes) -> None:
+    assert mistakes(SOURCE_DISKS=json.dumps([{"url": DISK, "Mode": "full"}])) == [
+        '- SOURCE_DISKS [0]: unknown field "Mode"; did you mean "mode"?'
+    ]
+
+
 def test_a_disk_in_the_backup_container_is_a_mistake(mistakes: Mistakes) -> None:
     (line,) = mistakes(SOURCE_DISKS=f"{DISK} {BACKUPS}/a.vhd")
     assert line.startswith("- SOURCE_DISKS: ")
-    assert "/tidemark/a.vhd is in BACKUP_CONTAINER" in line
+    assert "/tidemark/a.vhd is in BACKUP_CONTAINER, and a backup can't be backed up" in line
 
 
 @pytest.mark.parametrize(
@@ -125,18 +131,18 @@ def test_a_disk_in_the_backup_container_is_a_mistake(mistakes: Mistakes) -> None
 def test_one_account_on_two_services_is_a_mistake(mistakes: Mistakes, other: str) -> None:
     (line,) = mistakes(SOURCE_DISKS=f"{DISK} {other}")
     assert line.startswith("- SOURCE_DISKS: ")
-    assert "the account disks is named at https://disks.blob.core.windows.net, too" in line
+    assert "another URL has the account disks at https://disks.blob.core.windows.net." in line
 
 
 def test_the_account_of_the_backups_on_another_service_is_a_mistake(mistakes: Mistakes) -> None:
     (line,) = mistakes(SOURCE_DISKS="https://backups.blob.core.chinacloudapi.cn/vhds/b.vhd")
-    assert "the account backups is named at https://backups.blob.core.windows.net, too" in line
+    assert "another URL has the account backups at https://backups.blob.core.windows.net." in line
 
 
 @pytest.mark.parametrize("name", ["AzureWebJobsStorage__queueServiceUri", "AzureWebJobsStorage__tableServiceUri"])
-def test_a_service_of_the_host_storage_that_is_no_url_is_a_mistake(mistakes: Mistakes, name: str) -> None:
+def test_a_host_storage_service_that_is_not_a_url_is_a_mistake(mistakes: Mistakes, name: str) -> None:
     (line,) = mistakes({name: "host.queue.core.windows.net"})
-    assert line.startswith(f"- {name}: should be the URL of the service")
+    assert line.startswith(f"- {name}: must be the URL of the service")
 
 
 def test_several_mistakes_give_a_line_each(mistakes: Mistakes) -> None:
@@ -177,12 +183,12 @@ def test_a_missing_host_storage_is_named_beside_a_disk_in_the_backup_container(m
         "@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/4f5e)",
     ],
 )
-def test_a_heartbeat_that_is_no_url_stops_nothing_and_is_told_without_being_shown(load: Load, url: str) -> None:
-    said = load(HEARTBEAT_URL=url).heartbeat_mistake
-    assert "HEARTBEAT_URL is no URL" in said
+def test_an_invalid_heartbeat_url_stops_nothing_and_is_reported_without_being_shown(load: Load, url: str) -> None:
+    said = load(HEARTBEAT_URL=url).heartbeat_problem
+    assert "HEARTBEAT_URL is not a URL" in said
     assert "4f5e" not in said
 
 
 @pytest.mark.parametrize("url", ["", " ", "https://alive.example/4f5e", "http://[::1]:8000/4f5e"])
-def test_a_heartbeat_that_is_a_url_or_none_is_no_mistake(load: Load, url: str) -> None:
-    assert load(HEARTBEAT_URL=url).heartbeat_mistake == ""
+def test_a_heartbeat_that_is_a_url_or_not_set_is_no_mistake(load: Load, url: str) -> None:
+    assert load(HEARTBEAT_URL=url).heartbeat_problem == ""

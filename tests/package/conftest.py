@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from infra.local.local_azure import ROOT
-from tests.package.packing import files_by_git, files_of_func, pack
+from infra.release.package import files_of_func, pack
+from tests.package.packing import files_by_git
 from tests.package.site import Site
 
 # What tools and people leave in a checkout: also what azd makes in it, and all that .gitignore keeps out of git.

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from azure.core.exceptions import ResourceNotFoundError
 
 from shared.azure.blobs.backup_container import BackupContainer
-from shared.azure.blobs.refusals import as_left
+from shared.azure.blobs.refusals import change_errors
 from shared.azure.blobs.snapshots import BlobSnapshots, is_taken_by
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
@@ -25,7 +25,7 @@ class SimulatedSnapshots(BlobSnapshots):
         self.versioned = {}
 
     async def take(self, blob: BlobAddress, etag: str, metadata: Mapping[str, str], lease_id: str) -> str:
-        with as_left(blob):
+        with change_errors(blob):
             taken = await self._calls.change(lambda: self._world.snapshot(blob, metadata, etag, lease_id))
         self.versioned[blob] = blob.account in self._world.versioned
         return taken

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from azure.core.exceptions import HttpResponseError
 
 from shared.azure.blobs.copying import BlobCopies
-from shared.azure.blobs.refusals import as_left, copying_over
+from shared.azure.blobs.refusals import blob_copy_errors, change_errors
 from shared.model.addresses import BlobAddress
 from shared.model.names import DRILL_METADATA
 from tests.simulation import claims, limits
@@ -31,7 +31,7 @@ class SimulatedCopies(BlobCopies):
         etag: str | None,
         lease_id: str | None = None,
     ) -> None:
-        with copying_over(blob):
+        with blob_copy_errors(blob):
             await self._calls.change(lambda: self._start(blob, source_url, metadata, etag, lease_id))
 
     async def forget_source(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> str:
@@ -43,7 +43,7 @@ class SimulatedCopies(BlobCopies):
             return found.forget_copy()
 
         await self._calls.read(lambda: self._world.blob(blob))  # its properties are kept
-        with as_left(blob):
+        with change_errors(blob):
             return await self._calls.change(effect)
 
     def _start(

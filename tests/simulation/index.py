@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
-from shared.azure.tables.index import IndexRow, IndexRows, unlisted
+from shared.azure.tables.index import IndexRow, IndexRows, index_entry
 from shared.azure.tables.rows import from_row
 from shared.model.index import (
     COMPLETE_ROW,
     DISKS_FROM,
     INDEX_PARTITION,
     JOB_PREFIX,
-    is_at_rest,
     is_complete,
+    is_idle,
     is_settled,
     settled,
 )
@@ -66,7 +66,7 @@ class SimulatedIndexRows(IndexRows):
 
     async def missing(self) -> list[tuple[str, dict[str, Any]]]:
         def effect() -> list[tuple[str, dict[str, Any]]]:
-            return [found for row in _rows(self._world) if (found := unlisted(row))]
+            return [found for row in _rows(self._world) if (found := index_entry(row))]
 
         return await self._calls.read(effect)
 
@@ -85,7 +85,7 @@ class SimulatedIndexRows(IndexRows):
 
 def wrong_index(world: World) -> Iterator[str]:
     """Say what is wrong with the index: what is not in it, and what it says that is not so."""
-    for key in {*world.index, *(found[0] for row in _rows(world) if (found := unlisted(row)))}:
+    for key in {*world.index, *(found[0] for row in _rows(world) if (found := index_entry(row)))}:
         yield from wrong_row(world, key)
 
 
@@ -98,14 +98,14 @@ def wrong_row(world: World, key: str) -> Iterator[str]:
             yield f"{record.get('disk')} is not in the index"
         elif row and is_settled(row.values) and row.values != _settled(record):
             yield f"the index says {row.values} of {record}"
-    elif row is None and is_whole and any(found[0] == key for job in _rows(world) if (found := unlisted(job))):
+    elif row is None and is_whole and any(found[0] == key for job in _rows(world) if (found := index_entry(job))):
         yield f"the open job {key} is not in the index"
 
 
 def _settled(entity: dict[str, Any]) -> dict[str, Any] | None:
     """Make the settled row of a record, if it may have one."""
     record = from_row(DiskRecord, entity) if is_known(entity) else None
-    return settled(record) if record and is_at_rest(record) else None
+    return settled(record) if record and is_idle(record) else None
 
 
 def _is_complete(world: World) -> bool:

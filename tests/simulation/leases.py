@@ -6,7 +6,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from shared.azure.answers import error_code
 from shared.azure.blobs.leases import BlobLeases
-from shared.azure.blobs.refusals import as_left
+from shared.azure.blobs.refusals import change_errors
 from shared.errors import LeaseLostError
 from shared.model.addresses import BlobAddress
 from tests.simulation.calls import Calls
@@ -26,7 +26,7 @@ class SimulatedLeases(BlobLeases):
             return found is not None and found.lease == lease_id and not found.is_pending
 
         if not await self._calls.read(effect):
-            raise LeaseLostError(f"{blob.url} is under another lease, or none")
+            raise LeaseLostError(f"the lease on {blob.url} was lost")
 
     async def change(self, blob: BlobAddress, lease_id: str, next_lease_id: str) -> None:
         with contextlib.suppress(ResourceExistsError, ResourceNotFoundError):
@@ -42,9 +42,9 @@ class SimulatedLeases(BlobLeases):
                 raise
 
     async def _acquire(self, blob: BlobAddress, lease_id: str, etag: str) -> None:
-        with as_left(blob):
+        with change_errors(blob):
             await self._calls.change(lambda: self._world.blob(blob).acquire(lease_id, etag))
 
     async def _break(self, blob: BlobAddress, etag: str) -> None:
-        with as_left(blob):
+        with change_errors(blob):
             await self._calls.change(lambda: self._world.blob(blob).break_lease(etag))

@@ -17,10 +17,10 @@ from shared.model.names import (
     RUN_METADATA,
     RUN_SEPARATOR,
 )
-from shared.model.patience import FEWEST_FAILURES
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
 from shared.model.restore import Restore
+from shared.model.retry_policy import MIN_FAILURES
 from shared.model.run import Kind
 from shared.settings import Settings
 from tests.simulation.blobs import SUCCESS, Pages, same_content
@@ -106,7 +106,7 @@ def is_explained(world: World, restore: Restore) -> bool:
 
 def _is_unlucky(world: World, job: str) -> bool:
     """Tell whether so many steps in a row have met an error by chance, the one that is under way too, as may be."""
-    return world.unlucky[job] >= FEWEST_FAILURES - 1
+    return world.unlucky[job] >= MIN_FAILURES - 1
 
 
 def _written(world: World, restore: Restore) -> list[BlobAddress]:
@@ -135,7 +135,7 @@ def _wrong_when_done(world: World, restore: Restore) -> Iterator[str]:
         yield f"{restore.restore} is done without a snapshot of its target"
     elif not same_content(held, asked):
         yield f"{restore.restore} is not {restore.recovery_point}: {_difference(held, asked)}"
-    if restore.attempt > Restore.most_attempts:
+    if restore.attempt > Restore.max_attempts:
         yield f"{restore.restore} was tried {restore.attempt} times"
     if len(targets := {blob for blob in _written(world, restore) if blob.parent != OWN}) != 1:
         yield f"{restore.restore} was restored to {sorted(targets)}"

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
-from shared.azure.answers import gave_up, refuses_diff
-from shared.azure.sources.source import READ_FOR, Reader
+from shared.azure.answers import is_timeout, refuses_diff
+from shared.azure.sources.source import READ_URL_LIFETIME, Reader
 from shared.changes.ranges import Change, Window
-from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, not_found
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
@@ -26,11 +26,11 @@ def reading(blob: BlobAddress, snapshot: str, previous: str | None) -> Iterator[
     try:
         yield
     except ResourceNotFoundError as error:
-        raise SourceGoneError(f"{blob.url} {snapshot} is gone") from error
+        raise SourceGoneError(not_found(blob.url, snapshot)) from error
     except AzureError as error:
         if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
             raise DiffRefusedError(str(error)) from error
-        if gave_up(error):
+        if is_timeout(error):
             raise ListingTimedOutError(str(error)) from error
         raise
 
@@ -41,7 +41,7 @@ class SimulatedReader(Reader):
     def __init__(self, world: World, calls: Calls) -> None:
         self._world, self._calls = world, calls
 
-    async def look(self, blob: BlobAddress) -> BlobState | None:
+    async def find(self, blob: BlobAddress) -> BlobState | None:
         def effect() -> BlobState | None:
             self._world.require_allowed(blob)
             limits.require_blob_name(blob.blob)
@@ -54,7 +54,7 @@ class SimulatedReader(Reader):
         try:
             taken = await self._calls.read(lambda: self._world.blob(asked.blob).at(asked.snapshot))
         except ResourceNotFoundError as error:
-            raise SourceGoneError(f"{asked.blob.url} {asked.snapshot} is gone") from error
+            raise SourceGoneError(not_found(asked.blob.url, asked.snapshot)) from error
         return BlobState(len(taken.pages) * PAGE, taken.etag)
 
     async def changes(self, version: Version, since: Version | None, window: Window) -> AsyncIterator[Change]:
@@ -96,9 +96,9 @@ class SimulatedReader(Reader):
     async def signed_url(
         self,
         version: Version,
-        serves: timedelta = READ_FOR,  # noqa: ARG002
+        lifetime: timedelta = READ_URL_LIFETIME,  # noqa: ARG002
         *,
-        anew: bool = False,  # noqa: ARG002
+        fresh_key: bool = False,  # noqa: ARG002
     ) -> str:
         asked = blob_version(version)
         return await self._calls.read(lambda: f"{asked.name}{'&' if asked.snapshot else '?'}sig=secret")
@@ -107,7 +107,7 @@ class SimulatedReader(Reader):
         try:
             taken = await self._calls.read(lambda: self._world.source(signed_url))
         except ResourceNotFoundError as error:
-            raise SourceGoneError("what is to be read is gone") from error
+            raise SourceGoneError("what is to be read no longer exists") from error
         found = taken.pages[piece.start // PAGE : piece.end // PAGE]
         if len(found) * PAGE != piece.length:
             raise HttpResponseError(f"{len(found) * PAGE} bytes for {piece.length}")
@@ -125,7 +125,7 @@ def state_of(blob: Blob | None) -> BlobState | None:
         leased=bool(blob.lease),
         metadata=blob.metadata,
         copy_status=copy.status if copy else "",
-        copy_said='500 InternalServerError "Copy failed."' if copy and copy.status == FAILED else "",
+        copy_description='500 InternalServerError "Copy failed."' if copy and copy.status == FAILED else "",
         bytes_done=copy.done * PAGE if copy else 0,
         bytes_total=len(copy.content) * PAGE if copy else 0,
     )

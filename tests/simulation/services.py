@@ -9,7 +9,7 @@ from azure.core.exceptions import HttpResponseError
 
 from shared.azure.services import Services
 from shared.azure.sources.source import Source
-from shared.errors import NotAsLeftError
+from shared.errors import BlobChangedError
 from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk, PageBlobDisk, page_blob
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
@@ -88,7 +88,7 @@ class SimulatedDisks(Source):
     async def is_disk(self, disk: Disk) -> bool:  # noqa: ARG002
         return await self._calls.read(lambda: True)  # there are no others
 
-    async def is_there(self, disk: Disk) -> bool:
+    async def exists(self, disk: Disk) -> bool:
         def effect() -> bool:
             self._world.require_allowed(page_blob(disk))
             return page_blob(disk) in self._world.blobs
@@ -106,7 +106,7 @@ class SimulatedDisks(Source):
             return await self._calls.change(effect)
         except HttpResponseError as error:
             if etag and error.status_code == 412:
-                raise NotAsLeftError(f"{disk.name} was written to just now") from error
+                raise BlobChangedError(f"{disk.name} has just been changed") from error
             raise
 
     async def own_snapshots(self, disk: Disk) -> list[str]:

@@ -10,7 +10,7 @@ from shared.backup import copy_ranges, plan_changes, verify
 from shared.changes import ranges, sampling
 from shared.inspection import begin as inspecting
 from shared.limits import PAGE
-from shared.model import patience
+from shared.model import retry_policy
 from shared.pages import clearing, listing
 from shared.restore import carry, prove
 
@@ -26,7 +26,7 @@ def make_small(change: Callable[[Any, str, Any], None]) -> None:
     change(verify, "VERIFY_FOR", timedelta(milliseconds=200))
     change(prove, "PROOF_WINDOW", 16 * PAGE)
     change(carry, "CARRIED_PART", 8 * PAGE)
-    change(patience, "PATIENCE", timedelta(hours=2))
+    change(retry_policy, "GIVE_UP_AFTER", timedelta(hours=2))
     change(inspecting, "INSPECTED_PART", 8 * PAGE)
     change(listing, "SMALLEST_WINDOW", 2 * PAGE)
     for samples in ("SAMPLES", "SAMPLES_OF_A_DISK", "SAMPLES_OF_A_WINDOW"):

@@ -9,7 +9,7 @@ from shared.backup import copy_ranges, plan_changes
 from shared.changes.ranges import Window
 from shared.errors import DiffRefusedError, ListingTimedOutError
 from shared.limits import PAGE
-from shared.model.batches import SILENT_FOR, taken_up
+from shared.model.batches import DEAD_AFTER, batch_started
 from shared.model.messages import BatchMessage, PlanMessage
 from shared.model.names import COPY_RANGES_QUEUE
 from shared.model.run import Kind
@@ -47,8 +47,8 @@ async def test_a_batch_that_lists_for_long_shows_that_it_is_alive(monkeypatch: p
     scene.services.pages.changes = slow
     await scene.tick()
     await scene.pass_time(6 * HOUR)
-    assert len(silent) > SILENT_FOR / timedelta(seconds=50)
-    assert max(silent) < SILENT_FOR
+    assert len(silent) > DEAD_AFTER / timedelta(seconds=50)
+    assert max(silent) < DEAD_AFTER
     assert len(scene.world.points_of(scene.disk)) == 1
 
 
@@ -115,7 +115,7 @@ async def test_a_plan_that_could_not_be_enqueued_again_is_enqueued_a_minute_late
             batch = BatchMessage.read(message.body)
             now = scene.world.now
             await scene.services.records.update(
-                batch.disk, lambda record: taken_up(record, batch.run, batch.plan, batch.number, now)
+                batch.disk, lambda record: batch_started(record, batch.run, batch.plan, batch.number, now)
             )
             return
         await handle(message)
@@ -158,7 +158,7 @@ async def test_what_is_not_applied_is_not_below_the_position_and_its_message_goe
     assert record.run.position <= refused[0]
     await scene.pass_time(HOUR)
     [point] = scene.world.points_of(scene.disk)
-    assert point.sealed - began < SILENT_FOR
+    assert point.sealed - began < DEAD_AFTER
 
 
 async def test_a_busy_service_is_asked_again_after_a_while_and_no_message_is_given_up_for_it() -> None:

@@ -22,7 +22,7 @@ from shared.model.names import (
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
-from shared.model.patience import FEWEST_FAILURES
+from shared.model.retry_policy import MIN_FAILURES
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
 
@@ -74,7 +74,7 @@ async def test_a_run_of_which_a_message_is_given_up_says_so_and_is_finished_from
     [first] = scene.world.own_snapshots(scene.disk)
     record = scene.world.record(scene.disk)
     assert record is not None
-    assert "its worker died each time" in record.last_error
+    assert "the worker died each time" in record.last_error
     await scene.pass_time(HOUR)
     await scene.tick()
     await scene.pass_time(HOUR)
@@ -100,7 +100,7 @@ async def test_an_inspection_that_could_not_be_asked_for_is_refused_with_what_to
     await scene.pass_time(MINUTE)
     [(row, _)] = scene.world.inspections.values()
     assert row.state is Stage.REFUSED
-    assert "What to do: enqueue it again" in row.reason
+    assert "What to do: send the request again" in row.reason
     record = scene.world.record(scene.disk)
     assert record is not None
     assert record.last_error == row.reason
@@ -112,7 +112,7 @@ async def test_a_restore_that_could_not_be_asked_for_is_refused_with_what_to_do(
     await scene.pass_time(MINUTE)
     [restore] = scene.world.restore_rows()
     assert restore.state is Stage.REFUSED
-    assert "What to do: enqueue it again" in restore.reason
+    assert "What to do: send the request again" in restore.reason
 
 
 @pytest.mark.parametrize("queue", [CONTINUE_INSPECTION_QUEUE, COMPARE_PARTS_QUEUE])
@@ -124,7 +124,7 @@ async def test_an_inspection_of_which_a_message_is_given_up_goes_on_to_its_end(
     ask(scene, VERIFY_QUEUE)
     await scene.pass_time(MINUTE)
     [(row, _)] = scene.world.inspections.values()
-    assert "its worker died each time" in row.last_error
+    assert "the worker died each time" in row.last_error
     await scene.pass_time(6 * HOUR)
     await scene.tick()
     await scene.pass_time(6 * HOUR)
@@ -139,7 +139,7 @@ async def test_a_restore_of_which_a_message_is_given_up_goes_on_to_its_end(monke
     ask(scene, RESTORE_REQUESTS_QUEUE)
     await scene.pass_time(timedelta(seconds=10))
     [restore] = scene.world.restore_rows()
-    assert "its worker died each time" in restore.last_error
+    assert "the worker died each time" in restore.last_error
     await scene.pass_time(HOUR)
     [restore] = scene.world.restore_rows()
     assert restore.state is Stage.DONE
@@ -152,7 +152,7 @@ async def test_a_job_whose_worker_dies_at_every_step_for_a_day_ends_without_anot
     request = json.dumps({"disk": scene.disk.url, "point": "latest"}).encode()
     await request_job(scene.services, kind, request, "asked")
     [message] = [found for found in scene.world.messages if found.queue.startswith("continue-")]
-    for _ in range(FEWEST_FAILURES):
+    for _ in range(MIN_FAILURES):
         scene.world.messages.clear()
         scene.world.now += timedelta(hours=7)
         await report_poison(scene.services, message.queue, message.body, "given-up")
@@ -160,7 +160,7 @@ async def test_a_job_whose_worker_dies_at_every_step_for_a_day_ends_without_anot
     await scene.pass_time(timedelta(minutes=5))
     rows = [*scene.world.restore_rows(), *(found for found, _ in scene.world.inspections.values())]
     assert [row.state for row in rows] == [Stage.FAILED]
-    assert "every step has gone wrong since" in rows[0].reason
+    assert "every step has failed since" in rows[0].reason
     assert "the step was tried again" not in rows[0].reason
 
 

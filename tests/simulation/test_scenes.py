@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import pytest
 
 from shared.errors import SourceGoneError
-from shared.model.batches import SILENT_FOR
+from shared.model.batches import DEAD_AFTER
 from shared.model.disk import PageBlobDisk
 from shared.model.job import Stage
 from shared.model.messages import FinishMessage
@@ -27,7 +27,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch.setattr)
-    monkeypatch.setattr("shared.model.patience.PATIENCE", DAY)
+    monkeypatch.setattr("shared.model.retry_policy.GIVE_UP_AFTER", DAY)
 
 
 async def refuse(*_: Any, **__: Any) -> NoReturn:
@@ -236,8 +236,8 @@ async def test_a_batch_that_waits_for_a_busy_service_shows_that_it_is_alive() ->
     scene.services.blobs.put_from_url = busy
     await scene.tick()
     await scene.pass_time(HOUR)
-    assert asked[11] - asked[0] > SILENT_FOR
-    assert max(silent) < SILENT_FOR / 2
+    assert asked[11] - asked[0] > DEAD_AFTER
+    assert max(silent) < DEAD_AFTER / 2
     assert len(scene.world.points_of(scene.disk)) == 1
 
 

@@ -5,10 +5,10 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from shared.azure.blobs.refusals import as_left, copying_pages
+from shared.azure.blobs.refusals import change_errors, page_copy_errors
 from shared.azure.blobs.writing import BlobWriter
 from shared.changes.ranges import Change
-from shared.errors import NotAsLeftError
+from shared.errors import BlobChangedError
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
@@ -30,7 +30,7 @@ class SimulatedWriter(BlobWriter):
         try:
             return await self._calls.change(lambda: self._world.make(blob, size // PAGE, metadata).etag)
         except ResourceExistsError as error:
-            raise NotAsLeftError(f"{blob.url} was not there, and is there now") from error
+            raise BlobChangedError(f"{blob.url} has just been created by something else") from error
 
     async def resize(self, blob: BlobAddress, size: int, lease_id: str) -> None:
         await self._write(blob, lease_id, lambda found: found.resize(size // PAGE, lease_id))
@@ -40,7 +40,7 @@ class SimulatedWriter(BlobWriter):
             found.require_lease(lease_id)
             found.put(piece, self._source(source_url, piece), lease_id)
 
-        with copying_pages():
+        with page_copy_errors():
             await self._write(blob, lease_id, effect)
 
     async def write(self, blob: BlobAddress, piece: Change, content: bytes, lease_id: str) -> None:
@@ -91,7 +91,7 @@ class SimulatedWriter(BlobWriter):
             return
         except HttpResponseError as error:
             if error.status_code in {409, 412}:
-                raise NotAsLeftError(f"{blob.url} is left as it is: {error}") from error
+                raise BlobChangedError(f"{blob.url} was not deleted: {error}") from error
             raise
 
     async def _write(self, blob: BlobAddress, lease_id: str, effect: Callable[[Blob], None]) -> None:
@@ -100,7 +100,7 @@ class SimulatedWriter(BlobWriter):
             if blob.parent != OWN:
                 claims.carried_to(self._world, blob, lease_id)
 
-        with as_left(blob):
+        with change_errors(blob):
             await self._calls.change(on_blob)
 
     def _source(self, source_url: str, piece: Change) -> Sequence[Page]:

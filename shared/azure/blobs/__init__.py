@@ -1,1 +1,1 @@
-"""Page blobs: read, written, leased, copied, snapshotted; and the backup container."""
+"""Page blobs: reading, writing, leases, copies, snapshots; and the backup container."""

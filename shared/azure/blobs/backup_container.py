@@ -1,4 +1,4 @@
-"""The backup container: where the backups of a disk are, and a list of all blobs and snapshots that it holds."""
+"""The backup container: the addresses of a disk's backups, and the list of all blobs and snapshots in it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -38,7 +38,7 @@ class BackupContainer:
                 raise
 
     async def ensured[Result](self, make: Callable[[], Awaitable[Result]]) -> Result:
-        """Make a blob in the container, which is created first if the service says that it is missing."""
+        """Make a blob in the container; if the service says that the container is missing, create it first."""
         try:
             return await make()
         except ResourceNotFoundError as error:
@@ -48,7 +48,7 @@ class BackupContainer:
         return await make()
 
     async def blobs(self) -> AsyncIterator[StoredBlob]:
-        """List all blobs and snapshots, in order of the blobs' names (REST: List Blobs)."""
+        """List all blobs and snapshots, ordered by blob name (REST: List Blobs)."""
         container = await self._connections.container(self._container)
         async for found in container.list_blobs(include=["snapshots", "metadata", "copy"]):
             yield self._stored(found)

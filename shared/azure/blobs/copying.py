@@ -1,4 +1,4 @@
-"""Whole page blobs copied by the service: Copy Blob, which is asynchronous, best effort, and may take days."""
+"""Server-side copies of whole page blobs: Copy Blob is asynchronous, best effort, and may take days."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.storage.blob import BlobProperties, ContentSettings
 
-from shared.azure.blobs.refusals import as_left, copying_over
+from shared.azure.blobs.refusals import blob_copy_errors, change_errors
 from shared.azure.connections import PACED, Connections
 from shared.model.addresses import BlobAddress
 from shared.model.fitness import sendable
@@ -27,17 +27,17 @@ class BlobCopies:
         etag: str | None,
         lease_id: str | None = None,
     ) -> None:
-        """Have the service copy a page blob over another (REST: Copy Blob), as long as that has this ETag.
+        """Start copying a page blob over another (REST: Copy Blob), provided that it has this ETag.
 
         Args:
-            blob: what is copied to; its snapshots stay.
-            source_url: what is copied; signed, where it is in another account.
-            metadata: what the copy's metadata is to be, its mark among them.
-            etag: the ETag of the blob as it was found; None where there was none.
-            lease_id: the infinite lease that it is under.
+            blob: the destination; its snapshots stay.
+            source_url: the source; signed, if it is in another account.
+            metadata: the copy's metadata, including its mark.
+            etag: the destination's ETag as last seen; None if it did not exist.
+            lease_id: the infinite lease it is under.
 
         Raises:
-            CopyRefusedError: the service does not read the source; where that may pass, it is an AzureError.
+            CopyRefusedError: the service can't read the source; an error that may pass is an AzureError.
             LeaseLostError: the blob is not under this lease.
         """
         conditions: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
@@ -46,28 +46,28 @@ class BlobCopies:
         if lease_id:
             conditions["destination_lease"] = lease_id
         client = await self._connections.blob(blob)
-        with copying_over(blob):
+        with blob_copy_errors(blob):
             await client.start_copy_from_url(source_url, metadata=dict(metadata), **conditions, **PACED)
 
     async def forget_source(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> str:
-        """Have a copy that has succeeded say no more where it is from; give its ETag then.
+        """Erase the source URL from a copy that has succeeded; give the blob's new ETag.
 
-        Else whoever may look at the blob reads the signed URL, for as long as the signature lives. Set Blob Properties
-        ends that (REST: Get Blob Properties, `x-ms-copy-source`).
+        Otherwise anyone who can read the blob's properties sees the signed URL while the signature is valid. Set Blob
+        Properties erases it (REST: Get Blob Properties, `x-ms-copy-source`).
 
         Raises:
-            NotAsLeftError: it has another ETag, or is not under this lease.
+            BlobChangedError: it has another ETag, or is not under this lease.
         """
         client = await self._connections.blob(blob)
         options: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
         if lease_id:
             options["lease"] = lease_id
         found = await client.get_blob_properties()
-        with as_left(blob):
+        with change_errors(blob):
             answer = await client.set_http_headers(_settings_of(found), **options)
         return str(answer["etag"])
 
 
 def _settings_of(found: BlobProperties) -> ContentSettings:
-    """Give the properties that a blob keeps: those that can be sent."""
+    """Give the properties for a blob to keep: those that can be sent."""
     return ContentSettings(**sendable(vars(found.content_settings)))

@@ -1,6 +1,6 @@
-"""Leases keep others out of a blob: a run's out of its backup blob, a restore's out of the pair that it writes.
+"""Leases keep others from writing to a blob: a run leases its backup blob, a restore the two blobs it writes.
 
-They are infinite, and their ids derived from the run or the restore: acquiring one again is harmless.
+They are infinite, and their ids derive from the run or restore, so acquiring one again is harmless.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobLeaseClient
 
 from shared.azure.answers import error_code, explain
-from shared.azure.blobs.refusals import OTHERS_LEASE, as_left, attached
+from shared.azure.blobs.refusals import OTHERS_LEASE, change_errors, in_use_error
 from shared.azure.connections import Connections
 from shared.errors import LeaseLostError
 from shared.model.addresses import BlobAddress
@@ -23,29 +23,29 @@ class BlobLeases:
         self._connections = connections
 
     async def acquire(self, blob: BlobAddress, lease_id: str, etag: str) -> None:
-        """Put a blob under this lease, as long as it has this ETag; nobody else's is broken.
+        """Lease a blob, provided that it has this ETag; somebody else's lease is not broken.
 
-        One that comes late, when the blob is somebody's again, is refused.
+        A late request, for a blob that somebody has taken since, is refused.
 
         Raises:
-            TargetLeasedError: it is under somebody else's, as a disk that is attached to a VM is.
-            NotAsLeftError: it has another ETag, or is gone.
+            TargetLeasedError: it is under another lease, as a disk attached to a VM is.
+            BlobChangedError: it has another ETag, or no longer exists.
         """
         try:
             await self._acquire(blob, lease_id, etag)
         except ResourceExistsError as error:
-            raise attached(blob, error) from error
+            raise in_use_error(blob, error) from error
 
     async def take(self, blob: BlobAddress, lease_id: str, etag: str) -> bool:
-        """Put a backup blob under this lease, as long as it has this ETag, and break whatever other one it is under.
+        """Lease a backup blob, provided that it has this ETag, and break any other lease on it.
 
-        Only the disk's open run or restore may ask: late writes of another are to be refused.
+        Only for the disk's open run or restore, so that late writes of any other are refused.
 
         Returns:
-            Whether a lease of somebody else was broken.
+            Whether another lease was broken.
 
         Raises:
-            NotAsLeftError: it has another ETag, or is gone.
+            BlobChangedError: it has another ETag, or no longer exists.
         """
         try:
             await self._acquire(blob, lease_id, etag)
@@ -59,7 +59,7 @@ class BlobLeases:
         return True
 
     async def renew(self, blob: BlobAddress, lease_id: str) -> bool:
-        """Tell whether a blob is there, and has been under this lease all the time."""
+        """Tell whether a blob exists and has been under this lease all the time."""
         try:
             await self.require(blob, lease_id)
         except LeaseLostError:
@@ -67,28 +67,28 @@ class BlobLeases:
         return True
 
     async def require(self, blob: BlobAddress, lease_id: str) -> None:
-        """See to it that a blob has been under this lease all the time.
+        """Require that a blob has been under this lease all the time.
 
         Raises:
-            LeaseLostError: it has not: others may have written to it.
+            LeaseLostError: it has not, so others may have written to it.
         """
         lease = await self._lease(blob, lease_id)
         try:
             await lease.renew()
         except (ResourceExistsError, ResourceNotFoundError) as error:
-            raise LeaseLostError(f"{blob.url} is under another lease, or none: {explain(error)}") from error
+            raise LeaseLostError(f"the lease on {blob.url} was lost: {explain(error)}") from error
 
     async def change(self, blob: BlobAddress, lease_id: str, next_lease_id: str) -> None:
-        """Give the lease another id, at one stroke; if it is not this one, leave it."""
+        """Change the lease's id atomically; leave any other lease alone."""
         lease = await self._lease(blob, lease_id)
         with contextlib.suppress(ResourceExistsError, ResourceNotFoundError):
             await lease.change(next_lease_id)
 
     async def release(self, blob: BlobAddress, lease_id: str) -> None:
-        """End a lease; one that has ended already is fine, and so is a blob that is gone.
+        """Release a lease; it is fine if the lease has ended or the blob no longer exists.
 
         Raises:
-            ResourceExistsError: a copy to the blob is under way.
+            ResourceExistsError: a copy to the blob is in progress.
         """
         lease = await self._lease(blob, lease_id)
         try:
@@ -101,12 +101,12 @@ class BlobLeases:
 
     async def _acquire(self, blob: BlobAddress, lease_id: str, etag: str) -> None:
         lease = await self._lease(blob, lease_id)
-        with as_left(blob):
+        with change_errors(blob):
             await lease.acquire(lease_duration=-1, etag=etag, match_condition=MatchConditions.IfNotModified)
 
     async def _break(self, blob: BlobAddress, etag: str) -> None:
         lease = await self._lease(blob)
-        with as_left(blob):
+        with change_errors(blob):
             await lease.break_lease(lease_break_period=0, etag=etag, match_condition=MatchConditions.IfNotModified)
 
     async def _lease(self, blob: BlobAddress, lease_id: str | None = None) -> BlobLeaseClient:

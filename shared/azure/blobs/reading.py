@@ -1,4 +1,4 @@
-"""Reading page blobs and their snapshots, disks and backups alike: size, page ranges, content. It writes nothing."""
+"""Read-only access to page blobs and their snapshots, disks and backups alike: size, page ranges, content."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -15,20 +15,20 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.storage.blob import BlobType, UserDelegationKey
 from azure.storage.blob.aio import BlobClient
 
-from shared.azure.answers import explain, gave_up, refuses_diff
-from shared.azure.blobs.refusals import attached
+from shared.azure.answers import explain, is_timeout, refuses_diff
+from shared.azure.blobs.refusals import in_use_error
 from shared.azure.connections import NOT_RETRIED, RETRY_ONCE, Connections
 from shared.azure.signatures import Signed, sign_by_delegation, sign_by_key
-from shared.azure.sources.source import READ_FOR, Reader
+from shared.azure.sources.source import READ_URL_LIFETIME, Reader
 from shared.changes.ranges import Change, Window
-from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, gone
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, not_found
 from shared.limits import RANGES_PER_REQUEST
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.version import Version, blob_version
 
 _SIGNED_BEFORE = timedelta(minutes=15)
-# With COPY_FOR still less than 7 days.
+# With COPY_URL_LIFETIME still less than 7 days.
 _KEY_OUTLASTS = timedelta(minutes=30)
 
 
@@ -40,38 +40,38 @@ class BlobReader(Reader):
         self._version = storage_api_version
         self._delegation_keys: dict[str, tuple[UserDelegationKey, datetime]] = {}
 
-    async def look(self, blob: BlobAddress) -> BlobState | None:
-        """Look at a blob and at the copy to it (REST: Get Blob Properties); None where there is none.
+    async def find(self, blob: BlobAddress) -> BlobState | None:
+        """Get the state of a blob and of the copy to it (REST: Get Blob Properties); None if there is none.
 
         Raises:
-            TargetLeasedError: it is a premium disk that is attached to a VM.
+            TargetLeasedError: it is a premium disk attached to a VM.
         """
         try:
             return await blob_state(await self._connections.blob(blob))
         except ResourceExistsError as error:
-            raise attached(blob, error) from error
+            raise in_use_error(blob, error) from error
 
     async def properties(self, version: Version) -> BlobState:
-        """Look at a blob or a snapshot (REST: Get Blob Properties).
+        """Get the state of a blob or a snapshot (REST: Get Blob Properties).
 
         Raises:
-            SourceGoneError: there is none.
+            SourceGoneError: it does not exist.
         """
         asked = blob_version(version)
         found = await blob_state(await self._connections.blob(asked.blob, asked.snapshot))
         if found is None:
-            raise SourceGoneError(gone(asked.blob.url, asked.snapshot))
+            raise SourceGoneError(not_found(asked.blob.url, asked.snapshot))
         return found
 
     async def changes(self, version: Version, since: Version | None, window: Window) -> AsyncIterator[Change]:
-        """List what changed in a window since an older snapshot; where there is none, all that is valid.
+        """List what changed in a window since an older snapshot, or without one all valid ranges.
 
         Follows the paging to its end (REST: Get Page Ranges, `prevsnapshot`, `marker`, `maxresults`).
 
         Raises:
-            DiffRefusedError: the service does not give this diff.
-            ListingTimedOutError: the service gave up; what was given so far holds.
-            SourceGoneError: the snapshot is gone.
+            DiffRefusedError: the service refuses this diff.
+            ListingTimedOutError: the listing timed out; what was listed so far is valid.
+            SourceGoneError: the snapshot no longer exists.
         """
         asked, previous = blob_version(version), blob_version(since).snapshot if since else None
         client = await self._connections.blob(asked.blob, asked.snapshot)
@@ -86,31 +86,35 @@ class BlobReader(Reader):
             async for page_range in listed:
                 yield Change(int(page_range.start or 0), int(page_range.end or 0) + 1, page_range.cleared)
         except ResourceNotFoundError as error:
-            raise SourceGoneError(gone(asked.blob.url, asked.snapshot)) from error
+            raise SourceGoneError(not_found(asked.blob.url, asked.snapshot)) from error
         except AzureError as error:
             if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
-                raise DiffRefusedError(f"the diff from the base snapshot was refused: {explain(error)}") from error
-            if gave_up(error):
+                raise DiffRefusedError(
+                    f"the service refused the diff from the base snapshot: {explain(error)}"
+                ) from error
+            if is_timeout(error):
                 raise ListingTimedOutError(
-                    f"the pages of {asked.blob.url} could not be listed in time: {explain(error)}"
+                    f"listing the page ranges of {asked.blob.url} timed out: {explain(error)}"
                 ) from error
             raise
 
-    async def signed_url(self, version: Version, serves: timedelta = READ_FOR, *, anew: bool = False) -> str:
-        """Mint a URL that reads one blob or snapshot and nothing else, for a while. It is a secret: it is never kept.
+    async def signed_url(
+        self, version: Version, lifetime: timedelta = READ_URL_LIFETIME, *, fresh_key: bool = False
+    ) -> str:
+        """Mint a short-lived URL that reads only one blob or snapshot. It is a secret, and never stored.
 
-        By key a service SAS; by identity a user delegation SAS (REST: Create a user delegation SAS). It names the same
-        version as its key and the requests do.
+        With a key, a service SAS; by identity, a user delegation SAS (REST: Create a user delegation SAS). It has the
+        same version as its key and the requests.
 
         Args:
             version: the snapshot, or the blob itself.
-            serves: for how long.
-            anew: whether it is to be another key's than before, which may be revoked by now.
+            lifetime: how long it is valid.
+            fresh_key: whether to use a new delegation key, in case the last one was revoked.
         """
         asked, now = blob_version(version), datetime.now(UTC)
         blob = asked.blob
-        signed = Signed(blob, asked.snapshot, now - _SIGNED_BEFORE, now + serves, self._version)
-        if anew:
+        signed = Signed(blob, asked.snapshot, now - _SIGNED_BEFORE, now + lifetime, self._version)
+        if fresh_key:
             self._delegation_keys.pop(blob.service_url, None)
         if key := self._connections.account_key(blob.account):
             sas = sign_by_key(signed, key)
@@ -121,12 +125,12 @@ class BlobReader(Reader):
     async def read(self, signed_url: str, piece: Change) -> bytes:
         """Read a range of at most 4 MiB with one request, as it is stored (REST: Get Blob).
 
-        Whatever Content-Encoding a tool has given the blob, it is not undone: pages are written as they are. The SDK's
-        download would undo it, ask for the page ranges of the whole blob each time, and fill with zeros by that list.
+        A Content-Encoding that some tool has set is not decoded. The SDK's download would decode it, and would list
+        the page ranges of the whole blob on each call and zero-fill by that list.
 
         Raises:
-            SourceGoneError: the blob or the snapshot is gone.
-            AzureError: the service refused, or the answer was cut short, which passes.
+            SourceGoneError: the blob or the snapshot no longer exists.
+            AzureError: the service refused, or the response was truncated, which is transient.
         """
         http = await self._connections.http()
         headers = {
@@ -145,7 +149,7 @@ class BlobReader(Reader):
         return body
 
     async def _delegation_key(self, blob: BlobAddress, now: datetime, expiry: datetime) -> UserDelegationKey:
-        """Give a key of the blob's account that serves until then; one serves the whole of a usual invocation."""
+        """Give a key of the blob's account that is valid until then; one usually lasts for the whole invocation."""
         key, serves_until = self._delegation_keys.get(blob.service_url, (None, now))
         if key is None or serves_until < expiry:
             service = await self._connections.blob_service(blob.service_url, blob.account)
@@ -156,7 +160,7 @@ class BlobReader(Reader):
 
 
 async def blob_state(client: BlobClient) -> BlobState | None:
-    """Look at a blob or a snapshot (REST: Get Blob Properties); None where there is none."""
+    """Get the state of a blob or a snapshot (REST: Get Blob Properties); None if there is none."""
     try:
         found = await client.get_blob_properties()
     except ResourceNotFoundError:
@@ -169,26 +173,26 @@ async def blob_state(client: BlobClient) -> BlobState | None:
         leased=found.lease.state in {"leased", "breaking"},
         metadata=found.metadata or {},
         copy_status=found.copy.status or "",
-        copy_said=found.copy.status_description or "",
+        copy_description=found.copy.status_description or "",
         bytes_done=int(done),
         bytes_total=int(total),
     )
 
 
 def _refused(answer: AsyncHttpResponse, signed_url: str, piece: Change) -> Exception:
-    """Make the error for a read that was refused, with the service's code, as the SDK does."""
+    """Make the error for a refused read, with the service's code, as the SDK does."""
     url = signed_url.partition("?")[0]
     if answer.status_code == HTTPStatus.NOT_FOUND:
-        return SourceGoneError(f"{url} is gone, or the snapshot of it that is to be read")
-    refused = HttpResponseError(f"{piece.said} of {url} can't be read", response=answer)
+        return SourceGoneError(f"{url}, or the snapshot of it to read, no longer exists")
+    refused = HttpResponseError(f"can't read {piece.described} of {url}", response=answer)
     refused.error_code = answer.headers.get("x-ms-error-code", "")  # type: ignore[attr-defined]  # as the SDK does
     return refused
 
 
 def _cut_short(answer: AsyncHttpResponse, signed_url: str, piece: Change, length: int) -> Exception:
-    """Make the error for a body that is not as long as the range: it passes, unless the service said so beforehand."""
-    said = f"{piece.said} of {signed_url.partition('?')[0]} were asked for, and {length} bytes came"
+    """Make the error for a body shorter than the range: transient, unless the service announced a shorter range."""
+    said = f"requested {piece.described} of {signed_url.partition('?')[0]}, and received {length} bytes"
     given = answer.headers.get("Content-Range", "")
     if not given or given.startswith(f"bytes {piece.start}-{piece.end - 1}/"):
-        return IncompleteReadError(f"{said}: the answer was cut short")
+        return IncompleteReadError(f"{said}: the response was truncated")
     return HttpResponseError(f"{said}: {given}", response=answer)

@@ -1,4 +1,4 @@
-"""What requests on blobs are refused for, told apart: the lease, the state of the blob, the source of a copy."""
+"""Refused requests on blobs, as Tidemark's own errors: by the lease, the blob's state, or the source of a copy."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,22 +6,22 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
-from shared.azure.answers import error_code, explain, is_lease_error, is_passing, refuses_source
-from shared.errors import CopyRefusedError, LeaseLostError, NotAsLeftError, SourceUnreachableError, TargetLeasedError
+from shared.azure.answers import error_code, explain, is_lease_error, is_transient, refuses_source
+from shared.errors import BlobChangedError, CopyRefusedError, LeaseLostError, SourceUnreachableError, TargetLeasedError
 from shared.model.addresses import BlobAddress
 
 OTHERS_LEASE = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
-"""What a lease is refused with where the blob is under another one (REST: Lease Blob)."""
+"""Error codes for a lease on a blob that is under another one (REST: Lease Blob)."""
 
 _ATTACHED = OTHERS_LEASE | {"SystemInUse"}
 _GONE = frozenset({"BlobNotFound", "ContainerNotFound"})
-# Another request was faster: how its copy goes is to be looked at.
+# Another request was faster: its copy is the one to follow.
 _FASTER = frozenset({"PendingCopyOperation", "BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"})
 
 
 @contextlib.contextmanager
-def under_lease(blob: BlobAddress) -> Iterator[None]:
-    """Tell apart that a blob is not under the lease that a request names.
+def lease_errors(blob: BlobAddress) -> Iterator[None]:
+    """Raise an error of its own for a blob that is not under the lease a request names.
 
     Raises:
         LeaseLostError: it is not.
@@ -30,34 +30,34 @@ def under_lease(blob: BlobAddress) -> Iterator[None]:
         yield
     except HttpResponseError as error:
         if is_lease_error(error):
-            raise LeaseLostError(f"{blob.url} is under another lease, or none: {explain(error)}") from error
+            raise LeaseLostError(f"the lease on {blob.url} was lost: {explain(error)}") from error
         raise
 
 
 @contextlib.contextmanager
-def as_left(blob: BlobAddress) -> Iterator[None]:
-    """Tell apart what a request is refused for when a blob is not as it was found or left.
+def change_errors(blob: BlobAddress) -> Iterator[None]:
+    """Raise errors of their own for a blob that has changed since it was last seen.
 
     Raises:
         LeaseLostError: it is not under the lease that the request names.
-        NotAsLeftError: it has another ETag, or is gone.
+        BlobChangedError: it has another ETag, or no longer exists.
     """
     try:
-        with under_lease(blob):
+        with lease_errors(blob):
             yield
     except HttpResponseError as error:
         if error_code(error) in _GONE:
-            raise NotAsLeftError(f"{blob.url} is gone: {explain(error)}") from error
+            raise BlobChangedError(f"{blob.url} no longer exists: {explain(error)}") from error
         if error.status_code == HTTPStatus.PRECONDITION_FAILED:
-            raise NotAsLeftError(f"{blob.url} was written to just now: {explain(error)}") from error
+            raise BlobChangedError(f"{blob.url} has just been changed: {explain(error)}") from error
         raise
 
 
-def attached(blob: BlobAddress, error: ResourceExistsError) -> Exception:
-    """Tell apart a disk that is in use.
+def in_use_error(blob: BlobAddress, error: ResourceExistsError) -> Exception:
+    """Make the error for a disk that is in use.
 
     Raises:
-        ResourceExistsError: it is something else.
+        ResourceExistsError: the refusal has another cause.
     """
     if error_code(error) not in _ATTACHED:
         raise error
@@ -65,37 +65,37 @@ def attached(blob: BlobAddress, error: ResourceExistsError) -> Exception:
 
 
 @contextlib.contextmanager
-def copying_pages() -> Iterator[None]:
-    """Tell apart what Put Page From URL is refused for when the service can't copy from the source by itself.
+def page_copy_errors() -> Iterator[None]:
+    """Raise an error of its own for a Put Page From URL that can't reach its source.
 
     Raises:
-        SourceUnreachableError: it can't, and that stays so.
+        SourceUnreachableError: it can't, and retrying won't help.
     """
     try:
         yield
     except HttpResponseError as error:
-        is_refused = refuses_source(error) and not is_passing(error)
+        is_refused = refuses_source(error) and not is_transient(error)
         if is_refused or error.status_code == HTTPStatus.NOT_IMPLEMENTED:
-            # The answer may repeat the source's URL, signature and all.
+            # The response may contain the source's URL, signature included.
             raise SourceUnreachableError(explain(error)) from None
         raise
 
 
 @contextlib.contextmanager
-def copying_over(blob: BlobAddress) -> Iterator[None]:
-    """Tell apart what Copy Blob is refused for; that another request was faster is fine.
+def blob_copy_errors(blob: BlobAddress) -> Iterator[None]:
+    """Raise errors of their own for a refused Copy Blob; one where another request was faster is fine.
 
     Raises:
-        CopyRefusedError: the service does not read the source, and that stays so.
+        CopyRefusedError: the service can't read the source, and retrying won't help.
         LeaseLostError: the blob is not under the lease that the request names.
     """
     try:
-        with under_lease(blob):
+        with lease_errors(blob):
             yield
     except HttpResponseError as error:
         if error_code(error) in _FASTER:
             return
-        if refuses_source(error) and not is_passing(error):
-            # The answer may repeat the source's URL, signature and all.
+        if refuses_source(error) and not is_transient(error):
+            # The response may contain the source's URL, signature included.
             raise CopyRefusedError(f"the service can't copy to {blob.url}: {explain(error)}") from None
         raise

@@ -1,4 +1,4 @@
-"""The snapshots of backup blobs: each is a recovery point, or what a crash has left over of one."""
+"""The snapshots of backup blobs: each is a recovery point, or the leftover of a crash."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
@@ -7,7 +7,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobProperties
 
-from shared.azure.blobs.refusals import as_left
+from shared.azure.blobs.refusals import change_errors
 from shared.azure.connections import Connections
 from shared.model.addresses import BlobAddress
 from shared.model.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA
@@ -18,7 +18,7 @@ class BlobSnapshots:
     """Access to the snapshots of backup blobs.
 
     Attributes:
-        versioned: of the blobs that were snapshotted, whether the service keeps a version beside it.
+        versioned: for each blob snapshotted, whether the service also created a version.
     """
 
     def __init__(self, connections: Connections) -> None:
@@ -26,14 +26,14 @@ class BlobSnapshots:
         self.versioned: dict[BlobAddress, bool] = {}
 
     async def take(self, blob: BlobAddress, etag: str, metadata: Mapping[str, str], lease_id: str) -> str:
-        """Snapshot a blob as long as it has this ETag and this lease (REST: Snapshot Blob); give the snapshot's time.
+        """Snapshot a blob, provided that it has this ETag and lease (REST: Snapshot Blob); give the snapshot's time.
 
         Raises:
             LeaseLostError: it is not under this lease.
-            NotAsLeftError: it has another ETag, or is gone.
+            BlobChangedError: it has another ETag, or no longer exists.
         """
         client = await self._connections.blob(blob)
-        with as_left(blob):
+        with change_errors(blob):
             answer = await client.create_snapshot(
                 dict(metadata), etag=etag, match_condition=MatchConditions.IfNotModified, lease=lease_id
             )
@@ -50,11 +50,11 @@ class BlobSnapshots:
         return sorted(taken, key=lambda snapshot: snapshot.time)
 
     async def times(self, blob: BlobAddress) -> set[str]:
-        """List the times of all snapshots of a blob, whosever they are."""
+        """List the times of all snapshots of a blob, whoever took them."""
         return {str(found.snapshot) async for found in listed_snapshots(self._connections, blob)}
 
     async def delete(self, blob: BlobAddress, snapshot: str) -> None:
-        """Delete one snapshot; one that is gone is fine. Never by `x-ms-delete-snapshots`: it takes others'."""
+        """Delete one snapshot, if it exists. Never with `x-ms-delete-snapshots`, which deletes other people's too."""
         client = await self._connections.blob(blob, snapshot)
         with contextlib.suppress(ResourceNotFoundError):
             await client.delete_blob()
@@ -69,5 +69,5 @@ async def listed_snapshots(connections: Connections, blob: BlobAddress) -> Async
 
 
 def is_taken_by(run_id: str, metadata: Mapping[str, str]) -> bool:
-    """Tell whether a snapshot of a backup blob is the recovery point of a run, by its metadata."""
+    """Tell by its metadata whether a snapshot of a backup blob is the recovery point of a run."""
     return metadata.get(RUN_METADATA) == run_id and metadata.keys() >= {PLAN_METADATA, ETAG_METADATA}

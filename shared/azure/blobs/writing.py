@@ -1,4 +1,4 @@
-"""Writing page blobs, backup blobs and restored disks alike: made, resized, written, emptied and deleted."""
+"""Writing page blobs, backup blobs and restored disks alike: create, resize, write, clear, empty, delete."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -9,26 +9,26 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 
 from shared.azure.answers import explain
 from shared.azure.blobs.reading import blob_state
-from shared.azure.blobs.refusals import as_left, copying_pages
+from shared.azure.blobs.refusals import change_errors, page_copy_errors
 from shared.azure.blobs.snapshots import listed_snapshots
 from shared.azure.connections import NOT_RETRIED, PACED, Connections
 from shared.changes.ranges import Change
-from shared.errors import NotAsLeftError
+from shared.errors import BlobChangedError
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 
 
 class BlobWriter:
-    """Access to what is written. Every write of pages carries the lease id of the run or restore that it is for."""
+    """Write access to blobs. Every page write carries the lease id of its run or restore."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     async def create(self, blob: BlobAddress, size: int, metadata: Mapping[str, str]) -> str:
-        """Create an empty page blob where there is none (REST: Put Blob); give its ETag.
+        """Create an empty page blob if there is none (REST: Put Blob); give its ETag.
 
         Raises:
-            NotAsLeftError: there is one by now.
+            BlobChangedError: there is one by now.
         """
         client = await self._connections.blob(blob)
         try:
@@ -36,31 +36,31 @@ class BlobWriter:
                 size, metadata=dict(metadata), match_condition=MatchConditions.IfMissing
             )
         except ResourceExistsError as error:
-            raise NotAsLeftError(f"{blob.url} was not there, and is there now: {explain(error)}") from error
+            raise BlobChangedError(f"{blob.url} has just been created by something else: {explain(error)}") from error
         return str(made["etag"])
 
     async def resize(self, blob: BlobAddress, size: int, lease_id: str) -> None:
-        """Grow or shrink a blob (REST: Set Blob Properties); what is new reads as zeros.
+        """Grow or shrink a blob (REST: Set Blob Properties); new pages read as zeros.
 
         Raises:
             LeaseLostError: it is not under this lease.
-            NotAsLeftError: it is gone.
+            BlobChangedError: it no longer exists.
         """
         client = await self._connections.blob(blob)
-        with as_left(blob):
+        with change_errors(blob):
             await client.resize_blob(size, lease=lease_id)
 
     async def put_from_url(self, blob: BlobAddress, piece: Change, source_url: str, lease_id: str) -> None:
         """Have the service copy at most 4 MiB from a source snapshot (REST: Put Page From URL).
 
         Raises:
-            SourceUnreachableError: the service can't do that with this source.
+            SourceUnreachableError: the service can't copy from this source.
             AzureError: among others, the source is busy, or refuses what it may allow later.
             LeaseLostError: the blob is not under this lease.
-            NotAsLeftError: it is gone.
+            BlobChangedError: it no longer exists.
         """
         client = await self._connections.blob(blob)
-        with as_left(blob), copying_pages():
+        with change_errors(blob), page_copy_errors():
             await client.upload_pages_from_url(
                 source_url, piece.start, piece.length, piece.start, lease=lease_id, **PACED
             )
@@ -70,10 +70,10 @@ class BlobWriter:
 
         Raises:
             LeaseLostError: the blob is not under this lease.
-            NotAsLeftError: it is gone.
+            BlobChangedError: it no longer exists.
         """
         client = await self._connections.blob(blob)
-        with as_left(blob):
+        with change_errors(blob):
             await client.upload_page(content, piece.start, piece.length, lease=lease_id, **PACED)
 
     async def clear(self, blob: BlobAddress, piece: Change, lease_id: str) -> None:
@@ -81,18 +81,18 @@ class BlobWriter:
 
         Raises:
             LeaseLostError: the blob is not under this lease.
-            NotAsLeftError: it is gone.
+            BlobChangedError: it no longer exists.
         """
         client = await self._connections.blob(blob)
-        with as_left(blob):
+        with change_errors(blob):
             await client.clear_page(piece.start, piece.length, lease=lease_id, **NOT_RETRIED)
 
     async def empty(self, blob: BlobAddress, found: BlobState, lease_id: str | None = None) -> str:
-        """Cut off all pages of a blob that has no snapshots, as long as it is as it was found; give its ETag then.
+        """Resize a blob without snapshots to zero, provided that it has not changed; give its ETag then.
 
-        One request, whatever its length (REST: Set Blob Properties, `x-ms-blob-content-length`). Pages that go so soft
-        delete does not keep, as it does those of a blob that is deleted or copied over. Where it is refused, the ETag
-        is the one that was found: what is to be done next on its condition is refused as well, or goes on.
+        It takes one request, whatever the blob's size (REST: Set Blob Properties, `x-ms-blob-content-length`). Soft
+        delete does not keep pages dropped this way, as it keeps those of a blob that is deleted or copied over. If the
+        service refuses, the ETag is the old one, and the next conditional request decides.
         """
         client = await self._connections.blob(blob)
         if not found.size or [taken async for taken in listed_snapshots(self._connections, blob)]:
@@ -106,16 +106,16 @@ class BlobWriter:
                 raise
             if error.status_code != HTTPStatus.PRECONDITION_FAILED:
                 return found.etag
-            now = await blob_state(client)  # the request may have been sent twice, and refused the second time
+            now = await blob_state(client)  # the SDK may have sent the request twice, and the second was refused
             is_done = now is not None and (now.size, now.copy_status, now.metadata) == (0, "", found.metadata)
             return now.etag if now and is_done else found.etag
         return str(answer["etag"])
 
     async def delete(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> None:
-        """Delete a blob that has no snapshots, as long as it has this ETag; one that is gone is fine.
+        """Delete a blob without snapshots, provided that it has this ETag; it is fine if it no longer exists.
 
         Raises:
-            NotAsLeftError: it has another ETag or lease by now, or has snapshots.
+            BlobChangedError: it has another ETag or lease by now, or has snapshots.
         """
         client = await self._connections.blob(blob)
         leased: dict[str, Any] = {"lease": lease_id} if lease_id else {}
@@ -125,7 +125,7 @@ class BlobWriter:
             return
         except HttpResponseError as error:
             if error.status_code == HTTPStatus.PRECONDITION_FAILED and not await client.exists():
-                return  # a condition on what is gone is refused, too
+                return  # a condition on a blob that no longer exists is refused, too
             if error.status_code in {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT}:
-                raise NotAsLeftError(f"{blob.url} is left as it is: {explain(error)}") from error
+                raise BlobChangedError(f"{blob.url} was not deleted: {explain(error)}") from error
             raise

@@ -1,4 +1,4 @@
-"""The disks and Tidemark's snapshots of them. Only a restore that was asked for writes to a disk."""
+"""Disks that are page blobs, and Tidemark's snapshots of them. Only a requested restore writes to a disk."""
 
 import contextlib
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from shared.azure.blobs.reading import blob_state
 from shared.azure.connections import Connections
 from shared.azure.sources.own_snapshots import is_own_snapshot
 from shared.azure.sources.source import Source
-from shared.errors import NotAsLeftError
+from shared.errors import BlobChangedError
 from shared.model.disk import Disk, PageBlobDisk, page_blob
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.model.notices import versions_kept
@@ -29,11 +29,11 @@ class PageBlobSource(Source):
     def __init__(self, connections: Connections, settings: Settings) -> None:
         self._connections = connections
         self._backups = settings.container
-        # Of the disks that were snapshotted: whether the service keeps a version beside it.
+        # For each disk snapshotted, whether the service also created a version.
         self._versioned: dict[Disk, bool] = {}
 
     async def find(self, pattern: SourceDisk) -> list[Disk]:
-        """List the page blobs that match a pattern (REST: List Blobs); nothing else is a disk, and no backup is."""
+        """List the page blobs that match a pattern (REST: List Blobs); other blobs and backups are not disks."""
         container = pattern.address.parent
         prefix = pattern.address.blob.partition("*")[0]
         client = await self._connections.container(container)
@@ -44,9 +44,9 @@ class PageBlobSource(Source):
         return [PageBlobDisk(container.blob(name)) for name in names if pattern.matches(name)]
 
     async def is_disk(self, disk: Disk) -> bool:
-        """Tell whether a blob that is there is a page blob, from its container's list (REST: List Blobs).
+        """Tell from its container's list whether a blob is a page blob (REST: List Blobs); true if it does not exist.
 
-        The blob itself is not asked, as nothing but its snapshots ever is; one that is not there may be one.
+        The blob itself is never read, only its snapshots are.
         """
         address = page_blob(disk)
         client = await self._connections.container(address.parent)
@@ -54,22 +54,22 @@ class PageBlobSource(Source):
             return blob.name != address.blob or blob.blob_type == BlobType.PAGEBLOB
         return True
 
-    async def is_there(self, disk: Disk) -> bool:
-        """Tell whether there is such a blob (REST: Get Blob Properties)."""
+    async def exists(self, disk: Disk) -> bool:
+        """Tell whether the blob exists (REST: Get Blob Properties)."""
         try:
             return await blob_state(await self._connections.blob(page_blob(disk))) is not None
         except ResourceExistsError:
-            return True  # a premium disk that is attached to a VM
+            return True  # a premium disk attached to a VM
 
     async def take_snapshot(self, disk: Disk, etag: str | None = None) -> str:
         """Snapshot a disk, leased or not, and give the snapshot's time (REST: Snapshot Blob).
 
         Args:
             disk: the disk.
-            etag: the ETag that it must have; None for any.
+            etag: the ETag it must have; None for any.
 
         Raises:
-            NotAsLeftError: it has another ETag.
+            BlobChangedError: it has another ETag.
         """
         blob = await self._connections.blob(page_blob(disk))
         taken = datetime.now(UTC).isoformat()
@@ -79,13 +79,13 @@ class PageBlobSource(Source):
             answer = await blob.create_snapshot(metadata=metadata, **unchanged)
         except HttpResponseError as error:
             if etag and error.status_code == HTTPStatus.PRECONDITION_FAILED:
-                raise NotAsLeftError(f"{disk.name} was written to just now: {explain(error)}") from error
+                raise BlobChangedError(f"{disk.name} has just been changed: {explain(error)}") from error
             raise
         self._versioned[disk] = bool(answer.get("version_id"))
         return str(answer["snapshot"])
 
     async def own_snapshots(self, disk: Disk) -> list[str]:
-        """List the times of the source snapshots that were taken for this backup container, oldest first."""
+        """List the times of the source snapshots taken for this backup container, oldest first."""
         address = page_blob(disk)
         client = await self._connections.container(address.parent)
         found = client.list_blobs(name_starts_with=address.blob, include=["snapshots", "metadata"])
@@ -100,17 +100,20 @@ class PageBlobSource(Source):
         )
 
     async def delete_snapshot(self, disk: Disk, snapshot: str) -> None:
-        """Delete one source snapshot; one that is gone is fine. Never by `x-ms-delete-snapshots`: it takes others'."""
+        """Delete one source snapshot, if it exists.
+
+        Never with `x-ms-delete-snapshots`, which deletes other people's too.
+        """
         blob = await self._connections.blob(page_blob(disk), snapshot)
         with contextlib.suppress(ResourceNotFoundError):
             await blob.delete_blob()
 
     def version(self, disk: Disk, snapshot: str) -> BlobVersion:
-        """Give the source snapshot of a time, to be read and copied."""
+        """Give the source snapshot of a time, to read or copy."""
         return BlobVersion(page_blob(disk), snapshot)
 
     def notice(self, disk: Disk) -> str | None:
-        """Say that its account keeps versions, which cost; None where it was not snapshotted just now."""
+        """Warn if its account keeps versions, which cost; None if it was not snapshotted just now."""
         if disk not in self._versioned:
             return None
         return versions_kept(page_blob(disk)) if self._versioned[disk] else ""

@@ -1,7 +1,7 @@
-"""What a kind of disks has to offer, and what reads versions of any kind: the workflows know disks by these alone.
+"""The interfaces to a kind of disk and to what reads its versions; the workflows know disks only through these.
 
 Page blobs are the first kind: `PageBlobSource`, whose snapshots `BlobReader` reads as it reads backups. Another kind
-comes with a `Disk` and a `Version` of its own, with a `Source` for these, and with what reads its versions.
+brings its own `Disk` and `Version`, a `Source` for them, and a reader of its versions.
 """
 
 from collections.abc import AsyncIterator
@@ -15,29 +15,29 @@ from shared.model.disk import Disk
 from shared.model.version import Version
 from shared.source_disks import SourceDisk
 
-READ_FOR = timedelta(hours=4)
-"""How long a signed URL serves for one batch."""
+READ_URL_LIFETIME = timedelta(hours=4)
+"""How long a signed URL is valid for one batch."""
 
-COPY_FOR = timedelta(days=6, hours=23)
-"""How long a signed URL serves for Copy Blob, which reads its source to the end with it, for days if need be.
+COPY_URL_LIFETIME = timedelta(days=6, hours=23)
+"""How long a signed URL is valid for Copy Blob, which uses it to the end of the copy, for days if need be.
 
-A user delegation SAS lives 7 days at most (REST: Get User Delegation Key).
+A user delegation SAS is valid for at most 7 days (REST: Get User Delegation Key).
 """
 
 
 class Source(Protocol):
-    """Access to the disks and Tidemark's own snapshots of them. It writes to no disk."""
+    """Access to the disks and Tidemark's own snapshots of them. It never writes to a disk."""
 
     async def find(self, pattern: SourceDisk) -> list[Disk]:
-        """List the disks that match a pattern; a backup is none."""
+        """List the disks that match a pattern; backups are not disks."""
         ...
 
     async def is_disk(self, disk: Disk) -> bool:
-        """Tell whether what is there is a disk that can be backed up, as far as it can be told without touching it."""
+        """Tell whether it can be backed up as a disk, as far as that can be told without touching it."""
         ...
 
-    async def is_there(self, disk: Disk) -> bool:
-        """Tell whether there is such a disk."""
+    async def exists(self, disk: Disk) -> bool:
+        """Tell whether the disk exists."""
         ...
 
     async def take_snapshot(self, disk: Disk, etag: str | None = None) -> str:
@@ -45,66 +45,68 @@ class Source(Protocol):
 
         Args:
             disk: the disk.
-            etag: the ETag that it must have; None for any.
+            etag: the ETag it must have; None for any.
 
         Raises:
-            NotAsLeftError: it has another ETag.
+            BlobChangedError: it has another ETag.
         """
         ...
 
     async def own_snapshots(self, disk: Disk) -> list[str]:
-        """List the times of the source snapshots that were taken for this backup container, oldest first."""
+        """List the times of the source snapshots taken for this backup container, oldest first."""
         ...
 
     async def delete_snapshot(self, disk: Disk, snapshot: str) -> None:
-        """Delete one source snapshot; one that is gone is fine."""
+        """Delete one source snapshot, if it exists."""
         ...
 
     def version(self, disk: Disk, snapshot: str) -> Version:
-        """Give the source snapshot of a time, to be read and copied."""
+        """Give the source snapshot of a time, to read or copy."""
         ...
 
     def notice(self, disk: Disk) -> str | None:
-        """Say what its account is set to that costs; None where it was not snapshotted just now."""
+        """Warn of a setting of its account that costs; None if it was not snapshotted just now."""
         ...
 
 
 class Reader(Protocol):
-    """Access to what is read: disks' snapshots and backups alike. It writes nothing."""
+    """Read-only access to disks' snapshots and backups alike."""
 
-    async def look(self, blob: BlobAddress) -> BlobState | None:
-        """Look at a blob and at the copy to it; None where there is none.
+    async def find(self, blob: BlobAddress) -> BlobState | None:
+        """Get the state of a blob and of the copy to it; None if there is none.
 
         Raises:
-            TargetLeasedError: it is a premium disk that is attached to a VM.
+            TargetLeasedError: it is a premium disk attached to a VM.
         """
         ...
 
     async def properties(self, version: Version) -> BlobState:
-        """Look at a version.
+        """Get the state of a version.
 
         Raises:
-            SourceGoneError: there is none.
+            SourceGoneError: it does not exist.
         """
         ...
 
     def changes(self, version: Version, since: Version | None, window: Window) -> AsyncIterator[Change]:
-        """List what changed in a window since another version of the same; where there is none, all that is valid.
+        """List what changed in a window since another version of the same disk, or without one all valid ranges.
 
         Raises:
-            DiffRefusedError: the service does not give this diff.
-            ListingTimedOutError: the service gave up; what was given so far holds.
-            SourceGoneError: the version is gone.
+            DiffRefusedError: the service refuses this diff.
+            ListingTimedOutError: the listing timed out; what was listed so far is valid.
+            SourceGoneError: the version no longer exists.
         """
         ...
 
-    async def signed_url(self, version: Version, serves: timedelta = READ_FOR, *, anew: bool = False) -> str:
-        """Mint a URL that reads one version and nothing else, for a while. It is a secret: it is never kept.
+    async def signed_url(
+        self, version: Version, lifetime: timedelta = READ_URL_LIFETIME, *, fresh_key: bool = False
+    ) -> str:
+        """Mint a short-lived URL that reads only one version. It is a secret, and never stored.
 
         Args:
             version: the version.
-            serves: for how long.
-            anew: whether it is to be by another key than before, which may be revoked by now.
+            lifetime: how long it is valid.
+            fresh_key: whether to use a new delegation key, in case the last one was revoked.
         """
         ...
 
@@ -112,7 +114,7 @@ class Reader(Protocol):
         """Read a range of at most 4 MiB with one request, as it is stored.
 
         Raises:
-            SourceGoneError: what is to be read is gone.
-            AzureError: the service refused, or the answer was cut short, which passes.
+            SourceGoneError: the version no longer exists.
+            AzureError: the service refused, or the response was truncated, which is transient.
         """
         ...

@@ -1,1 +1,1 @@
-"""The tables: records of disks, recovery points, jobs."""
+"""The tables: the records of disks, recovery points and jobs."""

@@ -1,4 +1,4 @@
-"""The index in the table `backups`: how its rows are kept right is told in `shared.model.index`."""
+"""The index in the table `backups`; `shared.model.index` says how its rows stay correct."""
 
 import asyncio
 import contextlib
@@ -20,16 +20,16 @@ from shared.model.disk import Disk
 from shared.model.index import (
     COMPLETE_ROW,
     DISKS_FROM,
-    FORGOTTEN_AFTER,
+    DROPPED_AFTER,
     INDEX_PARTITION,
     JOB_PREFIX,
     Summary,
-    is_at_rest,
     is_complete,
+    is_idle,
     is_settled,
     job_key,
     open_job,
-    said,
+    read_summary,
     settled,
     unsettled,
 )
@@ -38,7 +38,7 @@ from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.schema import SCHEMA_PROPERTY, UnknownSchemaError, with_schema
 
 AT_ONCE = 16
-"""Rows that are read or written at once: an index of hundreds of them is not to take as many round trips."""
+"""Rows read or written concurrently, so that an index of hundreds does not take as many round trips."""
 
 _COLUMNS = [SCHEMA_PROPERTY, *(field.name for field in fields(Summary))]
 _CHANGED = frozenset({HTTPStatus.PRECONDITION_FAILED, HTTPStatus.NOT_FOUND})
@@ -49,7 +49,7 @@ class IndexRow(NamedTuple):
 
     Attributes:
         key: its row key.
-        values: what it says.
+        values: its properties.
         etag: its ETag.
         written: when it was last written, UTC.
     """
@@ -61,17 +61,17 @@ class IndexRow(NamedTuple):
 
 
 class IndexRows:
-    """Access to the rows of the index, and to what it is made of: each method is one request, or a list of rows."""
+    """Access to the rows of the index, and to the rows it is built from; each method is one request or one query."""
 
     def __init__(self, table: TableClient) -> None:
         self._table = table
 
     async def put(self, key: str, values: dict[str, Any]) -> str:
-        """Write a row, whatever is there; give its ETag."""
+        """Write a row unconditionally; give its ETag."""
         return str((await self._table.upsert_entity(_entity(key, values), UpdateMode.REPLACE))["etag"])
 
     async def replace(self, key: str, values: dict[str, Any], etag: str) -> bool:
-        """Write a row as long as it has this ETag; tell whether it had."""
+        """Write a row, provided that it has this ETag; tell whether it had."""
         try:
             await self._table.update_entity(
                 _entity(key, values), UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
@@ -83,7 +83,7 @@ class IndexRows:
         return True
 
     async def drop(self, key: str, etag: str) -> None:
-        """Delete a row as long as it has this ETag."""
+        """Delete a row, provided that it has this ETag."""
         try:
             await self._table.delete_entity(
                 INDEX_PARTITION, key, etag=etag, match_condition=MatchConditions.IfNotModified
@@ -93,11 +93,11 @@ class IndexRows:
                 raise
 
     async def forget(self, key: str) -> None:
-        """Delete a row; one that is gone is fine."""
+        """Delete a row, if it exists."""
         await self._table.delete_entity(INDEX_PARTITION, key)
 
     async def is_complete(self) -> bool:
-        """Tell whether all that there is is in the index."""
+        """Tell whether the index has every record and open job."""
         try:
             return is_complete(from_properties(await self._table.get_entity(INDEX_PARTITION, COMPLETE_ROW)))
         except ResourceNotFoundError:
@@ -112,21 +112,21 @@ class IndexRows:
         return await self._between(JOB_PREFIX, f"{JOB_PREFIX}~")
 
     async def record(self, key: str) -> dict[str, Any] | None:
-        """Read of a disk's record what the index says; None where there is none."""
+        """Read the part of a disk's record that the index has; None if there is no record."""
         try:
             return from_properties(await self._table.get_entity(key, DISK_ROW, select=_COLUMNS))
         except ResourceNotFoundError:
             return None
 
     async def missing(self) -> list[tuple[str, dict[str, Any]]]:
-        """Give the rows of an index that is made anew: this alone reads the whole table, with all recovery points."""
+        """Give all rows of a new index. Only this scans the whole table, with all its recovery points."""
         jobs = " or ".join(
             f"(RowKey ge '{prefix}' and RowKey lt '{prefix}~')" for prefix in (job_row(kind, "") for kind in JobKind)
         )
         rows = self._table.query_entities(
             f"RowKey eq '{DISK_ROW}' or {jobs}", select=["PartitionKey", "RowKey", "disk", "state"]
         )
-        return [found async for row in rows if (found := unlisted(from_properties(row)))]
+        return [found async for row in rows if (found := index_entry(from_properties(row)))]
 
     async def _between(self, first: str, end: str) -> list[IndexRow]:
         rows = self._table.query_entities(
@@ -137,48 +137,48 @@ class IndexRows:
 
 
 class Index:
-    """The index, kept right whatever crashes, and whoever writes at the same time."""
+    """The index, correct after any crash and under concurrent writes."""
 
     def __init__(self, rows: IndexRows, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._rows, self._now = rows, now
 
     async def write(self, disk: Disk, after: DiskRecord | None, write: Callable[[], Awaitable[None]]) -> None:
-        """Write a disk's record, or delete it, where the index may say anything else of the disk then.
+        """Write or delete a disk's record when that may change what the index says of it.
 
         Args:
             disk: the disk.
-            after: the record that is written; None where it is deleted.
-            write: does so, as long as the record is as it was read.
+            after: the record to write; None to delete it.
+            write: writes or deletes it, provided that the record has not changed since it was read.
         """
         etag = await self.unsettle(disk)
         await write()
-        if after and is_at_rest(after):
-            with contextlib.suppress(AzureError):  # an unsettled row is right as well
+        if after and is_idle(after):
+            with contextlib.suppress(AzureError):  # an unsettled row is correct as well
                 await self._rows.replace(disk.key, settled(after), etag)
 
     async def unsettle(self, disk: Disk) -> str:
-        """Have the record of a disk be read by whoever asks for it; give the ETag of its row."""
+        """Make readers of the index read a disk's record instead; give the ETag of its row."""
         return await self._rows.put(disk.key, unsettled(disk.name))
 
     async def disks(self) -> list[Summary]:
-        """Sum up the records of all disks: those of disks at rest are not read."""
+        """Summarize the records of all disks, without reading those of idle disks."""
         await self._complete()
         return await self._each(await self._rows.of_disks(), self._summary)
 
     async def open_jobs[Found: Job](
         self, prefixes: Sequence[str], read: Callable[[str, str], Awaitable[Found | None]]
     ) -> list[Found]:
-        """Give the open jobs of which the row keys begin so.
+        """List the open jobs whose row keys start with one of the prefixes.
 
         Args:
-            prefixes: what they begin with.
-            read: gives the job of a partition and a row key, None where there is none.
+            prefixes: the prefixes.
+            read: reads the job of a partition and a row key, None if there is none.
         """
 
         async def look(row: IndexRow) -> Found | None:
             try:
                 found = await read(row.values["partition"], row.values["row"])
-            except (ValidationError, UnknownSchemaError):  # a row that can't be read stops no other
+            except (ValidationError, UnknownSchemaError):  # an invalid row must not stop the others
                 return None
             if found is None:
                 await self._drop_if_old(row)
@@ -192,16 +192,16 @@ class Index:
         return await self._each([row for row in rows if row.values["row"].startswith(names)], look)
 
     async def job_opens(self, partition: str, row: str) -> None:
-        """Put a job in the index that is about to be put on record."""
+        """Add a job that is about to be recorded."""
         await self._rows.put(job_key(partition, row), open_job(partition, row))
 
     async def job_ended(self, partition: str, row: str) -> None:
-        """Take a job out of the index that has ended on record; where that fails, whoever looks for it does."""
+        """Remove a job that has ended on record; if that fails, the next reader removes it."""
         with contextlib.suppress(AzureError):
             await self._rows.forget(job_key(partition, row))
 
     async def _complete(self) -> None:
-        """Make the index anew where it is not complete: after an upgrade, or since somebody has deleted it."""
+        """Rebuild the index if it is not complete: after an upgrade, or after somebody deleted it."""
         if await self._rows.is_complete():
             return
 
@@ -213,21 +213,21 @@ class Index:
 
     async def _summary(self, row: IndexRow) -> Summary | None:
         if is_settled(row.values):
-            return said(row.values)
+            return read_summary(row.values)
         record = await self._rows.record(row.key)
         if record is None:
             await self._drop_if_old(row)
             return None
-        return said(record)
+        return read_summary(record)
 
     async def _drop_if_old(self, row: IndexRow) -> None:
-        if self._now() - row.written >= FORGOTTEN_AFTER:
+        if self._now() - row.written >= DROPPED_AFTER:
             await self._rows.drop(row.key, row.etag)
 
     async def _each[Row, Found](
         self, rows: Iterable[Row], step: Callable[[Row], Awaitable[Found | None]]
     ) -> list[Found]:
-        """Do a step for each row, a few at once; give what they found."""
+        """Do a step for each row, some concurrently; give what they found."""
         found: list[Found] = []
         for batch in batched(rows, AT_ONCE, strict=False):
             for result in await asyncio.gather(*map(step, batch), return_exceptions=True):
@@ -238,8 +238,8 @@ class Index:
         return found
 
 
-def unlisted(row: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """Give the key and the row of the index for a record or a job; None for a job that has ended."""
+def index_entry(row: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """Give the key and values of the index row for a record or a job; None for a job that has ended."""
     partition, key = row["PartitionKey"], row["RowKey"]
     if key == DISK_ROW:
         return partition, unsettled(row.get("disk", ""))

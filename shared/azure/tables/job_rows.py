@@ -18,14 +18,14 @@ from shared.model.job import ENDS, JobKind, job_row
 from shared.model.restore import Restore
 
 UNREADABLE_PARTITION = "restore-requests"
-"""Where the rows of requests are that name no disk: no disk's partition is named so, they all have a `|`."""
+"""The partition of requests that name no disk; every disk's partition key has a `|`."""
 
 
 class JobRows[Kept: (Restore, Inspection)]:
-    """Access to the rows of jobs, each in the partition of the disk whose recovery point it is about."""
+    """Access to the rows of jobs, each in the partition of the disk whose recovery point it is for."""
 
     def __init__(self, table: TableClient, index: Index, kept: type[Kept], kinds: Sequence[JobKind]) -> None:
-        """Say which rows they are: what they hold, of which kinds of jobs; and which index has those that are open."""
+        """Say what the rows hold, for which kinds of jobs, and which index has the open ones."""
         self._table, self._index = table, index
         self._kept: type[Kept] = kept
         self._prefixes = [job_row(kind, "") for kind in kinds]
@@ -44,7 +44,7 @@ class JobRows[Kept: (Restore, Inspection)]:
         return True
 
     async def find(self, disk: Disk, row_key: str) -> tuple[Kept, str] | None:
-        """Read a row and its ETag; None where there is none."""
+        """Read a row and its ETag; None if there is none."""
         return await self._find(disk.key, row_key)
 
     async def _find(self, partition: str, row_key: str) -> tuple[Kept, str] | None:
@@ -55,7 +55,7 @@ class JobRows[Kept: (Restore, Inspection)]:
         return from_row(self._kept, from_properties(entity)), str(entity.metadata["etag"])
 
     async def open(self, disk: Disk | None = None) -> list[Kept]:
-        """List what has not ended, of one disk or of all."""
+        """List the jobs that have not ended, of one disk or of all."""
         if disk is None:
             return await self._index.open_jobs(self._prefixes, self._read)
         return await self._open(disk)
@@ -68,7 +68,7 @@ class JobRows[Kept: (Restore, Inspection)]:
         return await self._query(" and ".join(f"state ne '{end}'" for end in sorted(ENDS)), disk)
 
     async def of(self, disk: Disk) -> list[Kept]:
-        """List all rows of a disk, those that have ended as well."""
+        """List all jobs of a disk, including those that have ended."""
         return await self._query("", disk)
 
     async def _query(self, condition: str, disk: Disk) -> list[Kept]:
@@ -76,12 +76,12 @@ class JobRows[Kept: (Restore, Inspection)]:
         conditions = ["PartitionKey eq @disk", f"({rows})", *([condition] if condition else [])]
         found: list[Kept] = []
         async for row in self._table.query_entities(" and ".join(conditions), parameters={"disk": disk.key}):
-            with contextlib.suppress(ValidationError):  # a row that somebody has spoilt stops no other
+            with contextlib.suppress(ValidationError):  # an invalid row must not hide the others
                 found.append(from_row(self._kept, from_properties(row)))
         return found
 
     async def put(self, kept: Kept, etag: str) -> None:
-        """Write a row as long as it has this ETag.
+        """Write a row, provided that it has this ETag.
 
         Raises:
             RecordConflictError: another invocation was faster.
@@ -101,10 +101,10 @@ class JobRows[Kept: (Restore, Inspection)]:
             raise
 
     async def update(self, disk: Disk, row_key: str, change: Callable[[Kept], Kept]) -> Kept | None:
-        """Change a row that has not ended, whatever happens to it in the meantime; None where it has, or is gone.
+        """Change the row of an open job, retrying on conflicts; None if the job has ended or has no row.
 
         Raises:
-            RecordConflictError: it never stood still.
+            RecordConflictError: it conflicted on every try.
         """
         for _ in range(TRIES):
             found = await self.find(disk, row_key)

@@ -1,4 +1,4 @@
-"""The table `parts`: a row for each part of a verify or a drill that is compared."""
+"""The table `parts`: a row for each compared part of a verify or a drill."""
 
 import contextlib
 from dataclasses import replace
@@ -13,23 +13,23 @@ from shared.model.inspection import Compared, Inspection
 from shared.model.messages import PartMessage
 from shared.model.names import RUN_SEPARATOR
 from shared.model.schema import with_schema
-from shared.model.texts import cut
+from shared.model.texts import truncated
 
 
 class Parts:
-    """Access to the rows of the parts of inspections."""
+    """Access to the rows of inspections' parts."""
 
     def __init__(self, table: TableClient) -> None:
         self._parts = table
 
     async def ensure(self) -> None:
-        """Create the table of the parts if it is missing."""
+        """Create the table if it is missing."""
         with contextlib.suppress(ResourceExistsError):
             await self._parts.create_table()
 
     async def add(self, inspection: Inspection, part: PartMessage, bytes_compared: int, differs: str) -> None:
-        """Note that a part is compared: how many bytes of it were read of each side, and where they differ."""
-        values = to_properties(with_schema({"bytes": bytes_compared, "differs": cut(differs)}))
+        """Record that a part is compared: how many bytes were read on each side, and where they differ."""
+        values = to_properties(with_schema({"bytes": bytes_compared, "differs": truncated(differs)}))
         entity = {"PartitionKey": _partition(inspection), "RowKey": _row_of(part.part), **values}
         await self._parts.upsert_entity(entity, UpdateMode.REPLACE)
 
@@ -43,7 +43,7 @@ class Parts:
         return True
 
     async def compared(self, inspection: Inspection) -> Compared:
-        """Add up what is compared."""
+        """Sum up the parts compared so far."""
         rows = [from_properties(row) async for row in self._rows(inspection)]
         for row in rows:
             require_readable(row)
@@ -54,7 +54,7 @@ class Parts:
         )
 
     async def drop(self, inspection: Inspection) -> None:
-        """Delete the rows of an inspection's parts, of all its attempts."""
+        """Delete the rows of an inspection's parts, for all its attempts."""
         for attempt in range(1, inspection.attempt + 1):
             async for row in self._rows(replace(inspection, attempt=attempt)):
                 await self._parts.delete_entity(row["PartitionKey"], row["RowKey"])
@@ -66,7 +66,7 @@ class Parts:
 
 
 def _partition(inspection: Inspection) -> str:
-    """Name the partition of the parts of an attempt; a run's begin with a digit after the separator."""
+    """Name the partition of an attempt's parts."""
     return f"{inspection.known_disk.key}{RUN_SEPARATOR}{inspection.row_key}{RUN_SEPARATOR}{inspection.attempt}"
 
 

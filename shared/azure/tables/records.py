@@ -15,34 +15,34 @@ from pydantic import ValidationError
 from shared.azure.answers import error_code
 from shared.azure.tables.index import Index
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
-from shared.errors import OtherDiskError, Then, TidemarkError
+from shared.errors import OtherDiskError, Remedy, TidemarkError
 from shared.limits import TRANSACTION
 from shared.model.addresses import AddressError
 from shared.model.disk import Disk
-from shared.model.index import is_to_be_unsettled
+from shared.model.index import must_unsettle
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.schema import with_schema
 from shared.model.tick import DueDisk
 
 POISON_PARTITION = "poison"
-"""Where messages are kept that belong to no disk: no disk's partition is named so, they all have a `|`."""
+"""The partition of poison messages that belong to no disk; every disk's partition key has a `|`."""
 
 TRIES = 20
-"""How often a row is read and written again that somebody else writes to at the same time."""
+"""How often an update that conflicts with another writer is tried."""
 
 
 class RecordConflictError(TidemarkError):
-    """A row was changed by somebody else in the meantime."""
+    """Another invocation changed a row in the meantime."""
 
-    then = Then.LOOK_AGAIN
+    remedy = Remedy.REREAD
 
     def __init__(self, row: str) -> None:
-        super().__init__(f"the record of {row} was changed by somebody else in the meantime")
+        super().__init__(f"another invocation changed the record of {row} in the meantime")
 
 
 class Records:
-    """Access to the record."""
+    """Access to the records of disks and their recovery points."""
 
     def __init__(self, table: TableClient, index: Index) -> None:
         self._table, self._index = table, index
@@ -53,10 +53,10 @@ class Records:
             await self._table.create_table()
 
     async def get(self, disk: Disk) -> tuple[DiskRecord, str] | None:
-        """Read a disk's record and its ETag; None where there is none yet.
+        """Read a disk's record and its ETag; None if there is none yet.
 
         Raises:
-            OtherDiskError: it is that of another disk.
+            OtherDiskError: it belongs to another disk.
         """
         try:
             entity = await self._table.get_entity(disk.key, DISK_ROW)
@@ -65,19 +65,19 @@ class Records:
         return own_record(disk, from_row(DiskRecord, from_properties(entity))), str(entity.metadata["etag"])
 
     async def disks(self) -> dict[Disk, bool]:
-        """List all disks and patterns that have a record, and whether each was adopted or is being restored."""
+        """List all disks and patterns on record, and whether each was adopted or is being restored."""
         found: dict[Disk, bool] = {}
         for told in await self._index.disks():
-            with contextlib.suppress(AddressError):  # a row that somebody has spoilt stops no other disk
+            with contextlib.suppress(AddressError):  # an invalid row must not stop the other disks
                 found[Disk.parse(told.disk)] = bool(told.adopted or told.restore)
         return found
 
     async def due(self) -> list[DueDisk]:
-        """List the disks that ticks have asked for, with how far each is."""
+        """List the disks that ticks have asked for, with the progress of each."""
         return [told.due for told in await self._index.disks() if told.due]
 
-    async def look_again(self, disk: Disk) -> None:
-        """Have a disk's record be read by whoever lists the disks next, whatever the index says of it."""
+    async def invalidate(self, disk: Disk) -> None:
+        """Make the next list of disks read this disk's record, whatever the index says."""
         await self._index.unsettle(disk)
 
     async def point_times(self, disk: Disk) -> list[str]:
@@ -90,7 +90,7 @@ class Records:
         return [row["RowKey"].removeprefix(POINT_ROW_PREFIX) async for row in rows]
 
     async def point(self, disk: Disk, time: str) -> RecoveryPoint | None:
-        """Read a recovery point; None where there is none of this time."""
+        """Read a recovery point; None if there is none of this time."""
         try:
             entity = await self._table.get_entity(disk.key, f"{POINT_ROW_PREFIX}{time}")
         except ResourceNotFoundError:
@@ -98,10 +98,10 @@ class Records:
         return from_row(RecoveryPoint, from_properties(entity))
 
     async def put(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
-        """Write a disk's record as long as it has this ETag; without one, as long as there is none.
+        """Write a disk's record, provided that it has this ETag; without an ETag, provided that there is none.
 
         Raises:
-            RecordConflictError: somebody else was faster.
+            RecordConflictError: another invocation was faster.
         """
         await self._index.write(disk, record, partial(self._put, disk, record, etag))
 
@@ -120,12 +120,12 @@ class Records:
             raise
 
     async def update(self, disk: Disk, change: Callable[[DiskRecord], DiskRecord]) -> DiskRecord | None:
-        """Change a disk's record, whatever happens to it in the meantime; None where there is none.
+        """Change a disk's record, retrying on conflicts; None if there is none.
 
-        `change` may be called more than once; where it gives the record back as it was, nothing is written.
+        `change` may be called more than once; if it returns the record unchanged, nothing is written.
 
         Raises:
-            RecordConflictError: the record never stood still.
+            RecordConflictError: it conflicted on every try.
         """
         for _ in range(TRIES):
             found = await self.get(disk)
@@ -135,7 +135,7 @@ class Records:
             changed = change(record)
             if changed == record:
                 return record
-            put = self.put if is_to_be_unsettled(record, changed) else self._put
+            put = self.put if must_unsettle(record, changed) else self._put
             try:
                 await put(disk, changed, etag)
             except RecordConflictError:
@@ -144,10 +144,10 @@ class Records:
         raise RecordConflictError(disk.name)
 
     async def delete(self, disk: Disk, etag: str) -> None:
-        """Delete a disk's record as long as it has this ETag; its recovery points stay.
+        """Delete a disk's record, provided that it has this ETag; its recovery points stay.
 
         Raises:
-            RecordConflictError: somebody else was faster.
+            RecordConflictError: another invocation was faster.
         """
         await self._index.write(disk, None, partial(self._delete, disk, etag))
 
@@ -164,7 +164,7 @@ class Records:
     async def add_points(self, disk: Disk, points: Sequence[RecoveryPoint]) -> None:
         """Write recovery points that are not on record, many at a time (REST: entity group transactions).
 
-        One that is on record by now is left as it is.
+        One that is on record by now is left unchanged.
         """
         for first in range(0, len(points), TRANSACTION):
             entities = [_keyed(disk, point.row_key, to_row(point)) for point in points[first : first + TRANSACTION]]
@@ -178,7 +178,7 @@ class Records:
                         await self._table.create_entity(entity)
 
     async def mark(self, disk: Disk, point: RecoveryPoint) -> None:
-        """Put on record what is known of a recovery point now; one that is not on record any more is fine."""
+        """Update the row of a recovery point, if it is still on record."""
         with contextlib.suppress(ResourceNotFoundError):
             await self._table.update_entity(_keyed(disk, point.row_key, to_row(point)), UpdateMode.MERGE)
 
@@ -190,20 +190,20 @@ class Records:
         )
         points: list[RecoveryPoint] = []
         async for row in rows:
-            with contextlib.suppress(ValidationError):  # a row that somebody has spoilt stops no other
+            with contextlib.suppress(ValidationError):  # an invalid row must not hide the others
                 points.append(from_row(RecoveryPoint, from_properties(row)))
         return points
 
     async def keep_poison(self, message_id: str, values: dict[str, str]) -> None:
-        """Keep a message that a queue has given up and that belongs to no disk."""
+        """Keep a poison message that belongs to no disk."""
         row = {"PartitionKey": POISON_PARTITION, "RowKey": message_id, **with_schema(values)}
         await self._table.upsert_entity(to_properties(row), UpdateMode.REPLACE)
 
     async def seal(self, disk: Disk, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
-        """Advance the record and write its recovery point, both or neither (REST: entity group transactions).
+        """Advance the record and write its recovery point, atomically (REST: entity group transactions).
 
         Raises:
-            RecordConflictError: somebody else was faster.
+            RecordConflictError: another invocation was faster.
         """
         await self._index.write(disk, record, partial(self._seal, disk, record, etag, point))
 
@@ -227,16 +227,16 @@ class Records:
 
 
 def own_record(disk: Disk, record: DiskRecord) -> DiskRecord:
-    """Give a record that was found under a disk's key, if it is the disk's own.
+    """Give a record found under a disk's key, if it is the disk's own.
 
     Raises:
-        OtherDiskError: it is that of a disk of the same account, container and name on another service.
+        OtherDiskError: it belongs to a disk of the same account, container and name on another service.
     """
     if record.disk == disk:
         return record
     raise OtherDiskError(
-        f"{disk.name} has the record and the backup blob of another disk, {record.disk}. What to do: back one of them"
-        " up by another app; or, if they are one disk whose URL has changed, delete its row `disk`, and set"
+        f"{disk.name} would share the record and the backup blob of another disk, {record.disk}. What to do: back one"
+        " of them up with another app; or, if they are one disk whose URL has changed, delete its row `disk` and set"
         " BACKUP_CONTAINER to another container"
     )
 
@@ -246,9 +246,9 @@ def _keyed(disk: Disk, row: str, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_conflict(error: HttpResponseError) -> bool:
-    """Tell whether a write was refused since somebody else was faster: has made, changed or deleted the row.
+    """Tell whether a write was refused because another invocation has created, changed or deleted the row.
 
-    A refused transaction is a `TableTransactionError` whatever the reason, so the class does not tell.
+    A refused transaction is a `TableTransactionError` for any reason, so the class does not tell.
     """
     changed = {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}
     return error.status_code in changed or error_code(error) == "ResourceNotFound"

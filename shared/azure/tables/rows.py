@@ -1,4 +1,4 @@
-"""How values become rows of a table, and rows become values again; a row says by which schema it was written."""
+"""Values to table rows and back; each row names the schema it was written with."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ _RUN_PREFIX = "run_"
 
 
 def to_row(value: Kept) -> dict[str, Any]:
-    """Write a value as flat properties; those of an open run start with `run_`."""
+    """Write a value as flat properties; those of an open run are prefixed with `run_`."""
     row: dict[str, Any] = _ADAPTERS[type(value)].dump_python(value)
     run = row.pop("run", None) or {}
     flat = row | {f"{_RUN_PREFIX}{name}": value for name, value in run.items()}
@@ -31,7 +31,7 @@ def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection)](kind: type[
 
     Raises:
         UnknownSchemaError: a newer release wrote it.
-        ValidationError: it is none of this kind: somebody has spoilt it.
+        ValidationError: it is not a row of this kind: somebody has edited it.
     """
     require_readable(row)
     run = {name.removeprefix(_RUN_PREFIX): value for name, value in row.items() if name.startswith(_RUN_PREFIX)}
@@ -40,14 +40,14 @@ def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection)](kind: type[
 
 
 def _upgraded(row: dict[str, Any]) -> dict[str, Any]:
-    """Give the row of a job both its times, of which the release before kept one: which, depended on its kind."""
+    """Give a job's row both its times; the release before kept one of them, depending on the kind of job."""
     if "phase_began" in row:
         return {"progressed": row["phase_began"], **row}
     return {"phase_began": row["progressed"], **row} if "progressed" in row else row
 
 
 def _upgraded_run(run: dict[str, Any]) -> dict[str, Any]:
-    """Give an open run its stage, of which the release before only said whether it was opened."""
+    """Give an open run its stage; the release before kept only whether it was opened."""
     if "state" in run or not run.get("opened"):
         return run
     is_applied = run.get("position", 0) == run.get("size")
@@ -55,7 +55,7 @@ def _upgraded_run(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def require_readable(row: Mapping[str, Any]) -> None:
-    """Refuse a row that a newer release wrote, of which nothing may be taken for granted.
+    """Refuse a row that a newer release wrote: nothing can be assumed about it.
 
     Raises:
         UnknownSchemaError: it did.
@@ -65,7 +65,7 @@ def require_readable(row: Mapping[str, Any]) -> None:
 
 
 def to_properties(values: dict[str, Any]) -> dict[str, Any]:
-    """Write whole numbers as Int64: the table's default takes 32 bits only."""
+    """Write integers as Int64: the table's default has only 32 bits."""
     return {
         name: EntityProperty(value, EdmType.INT64) if isinstance(value, int) and not isinstance(value, bool) else value
         for name, value in values.items()

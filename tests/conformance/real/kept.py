@@ -18,7 +18,7 @@ async def a_snapshot_leaves_a_version(ground: Ground, seen: Seen) -> bool:
     await ground.blob(account, "versions.vhd", snapshot).delete_blob()
     container = ground.service(account).get_container_client(ground.name)
     listed = [b async for b in container.list_blobs("versions.vhd", include=["versions", "snapshots"])]
-    versions = [b for b in listed if not b.is_current_version and not b.snapshot]
+    versions = [b for b in listed if b.version_id and not b.is_current_version and not b.snapshot]
     seen.note(f"the snapshot is deleted; listed: {len(listed)} in all, {len(versions)} previous versions")
     return bool(versions)
 
