@@ -20,8 +20,9 @@ PRICES = (
 _MIB, _GIB = 1024**2, 1024**3
 REQUESTS_OF_ALL_ELSE = 4_000
 """Of the probes, beside what their scale says: looks at copies, clean-up, and what is retried."""
-REQUESTS_OF_THE_SUITE = 25_000
-BYTES_OF_THE_SUITE = 256 * _MIB
+# On the local Azure, where little is retried, it made 6,606 requests and wrote 2.8 MB.
+REQUESTS_OF_THE_SUITE = 12_000
+BYTES_OF_THE_SUITE = 16 * _MIB
 BYTES_OF_ALL_ELSE = 16 * _MIB
 _KEPT_MONTHS = 1.0
 

@@ -167,6 +167,8 @@ def carry_out(plan: Plan) -> int:
     report = Report(plan.name, environment={"region": plan.region or "not given"})
     until = time.monotonic() + plan.minutes * 60
     was_stopped = False
+    # As CI ends a job that is cancelled.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         asyncio.run(_probe(plan, report, until))
         if plan.with_suite:
@@ -174,12 +176,13 @@ def carry_out(plan: Plan) -> int:
             report.suite += run_suite(Run(plan.name, plan.accounts), until, bounds, plan.suite)
             report.used_by_suite = (bounds.requests_made, bounds.bytes_written)
     except KeyboardInterrupt:
-        was_stopped, report.stopped = True, "Ctrl-C"
+        was_stopped, report.stopped = True, "Ctrl-C, or a signal to end"
     except Exception as error:  # noqa: BLE001 - what was made is still to be taken away, and reported
         report.stopped = f"{type(error).__name__}: {getattr(error, 'error_code', None) or error}"
     finally:
         # Nothing breaks this off: it is short, and what it leaves is billed.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print(f"deleting what begins with {plan.name}", flush=True)
         report.left = asyncio.run(take_away(plan.name, plan.accounts))
         signal.signal(signal.SIGINT, before)

@@ -6,7 +6,7 @@ from tests.conformance.real.witness import Seen
 
 
 async def a_snapshot_leaves_a_version(ground: Ground, seen: Seen) -> bool:
-    """W1: on an account with versioning a snapshot makes a version, which stays when the snapshot is deleted."""
+    """On an account with versioning a snapshot makes a version, which stays when the snapshot is deleted."""
     account = ground.accounts.versioned
     if account is None:
         raise NotTriedError("--versioned-account was not given")
@@ -24,7 +24,7 @@ async def a_snapshot_leaves_a_version(ground: Ground, seen: Seen) -> bool:
 
 
 async def what_is_emptied_leaves_nothing_in_soft_delete(ground: Ground, seen: Seen) -> bool:
-    """W2: a scratch blob is deleted as it is, another one emptied first, as the app does; what is kept of each?"""
+    """A scratch blob is deleted as it is, another one emptied first, as the app does; what is kept of each?"""
     backups = ground.accounts.backups
     names = ("scratch-whole.vhd", "scratch-emptied.vhd")
     whole, emptied = [await ground.make(backups, name, pages=4) for name in names]

@@ -15,7 +15,7 @@ _PASSING = ("429", "500", "503")
 
 
 async def a_busy_source_says_so(ground: Ground, seen: Seen) -> bool:
-    """W4: many copies at once off one snapshot; each refusal with its status and the two headers."""
+    """Many copies at once off one snapshot; each refusal with its status and the two headers."""
     disks, scale = ground.accounts.disks, ground.scale
     disk = await ground.make(disks, "busy.vhd", scale.copies * PAGE, scale.copies)
     snapshot = str((await disk.create_snapshot())["snapshot"])
@@ -42,7 +42,7 @@ async def a_busy_source_says_so(ground: Ground, seen: Seen) -> bool:
 
 
 async def writes_have_an_etag_each(ground: Ground, seen: Seen) -> bool:
-    """W5: writers at once, each of pages of its own; how many answers share an ETag? One after the other: none."""
+    """Writers at once, each of pages of its own; how many answers share an ETag? One after the other: none."""
     scale = ground.scale
     blob = ground.blob(ground.accounts.disks, "writers.vhd")
     await blob.create_page_blob(scale.writers * scale.writes * PAGE)

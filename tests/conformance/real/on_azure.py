@@ -25,8 +25,9 @@ from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.job import JobKind
 from shared.model.names import BACKUPS_TABLE, PARTS_TABLE
 from shared.model.restore import Restore
+from shared.model.version import BlobVersion
 from shared.settings import Settings
-from tests.conformance.clouds import HeldCopy, Place
+from tests.conformance.clouds import Place
 from tests.conformance.on_azurite import ServedCloud, received
 from tests.conformance.real.accounts import Account
 from tests.conformance.real.ground import Accounts, table_prefix
@@ -142,8 +143,9 @@ class RealCloud(ServedCloud):
         del blob
         _not_here("is not to be turned on in somebody's account")
 
-    def hold(self, target: Place) -> HeldCopy:
-        return _ServiceCopy(self, target)
+    def hold(self, target: Place) -> NoReturn:
+        del target
+        _not_here("can't be made to hold a copy pending")
 
     def refuse_source(self, status: int) -> NoReturn:
         _not_here(f"can't be made to refuse a source with {status}")
@@ -157,29 +159,12 @@ class RealCloud(ServedCloud):
     async def receive(self, queue: str) -> list[bytes]:
         return await received(self._rented.queues.get_queue_client(self._rented.queue_name(queue)))
 
-    async def end_of_copy(self, target: Place) -> None:
-        """Wait until the copy to a blob has ended."""
+    async def copy_over(
+        self, target: Place, source: BlobVersion, metadata: Mapping[str, str] | None = None, lease: str | None = None
+    ) -> None:
+        """Copy a blob or a snapshot over another blob; the service ends the copy in its own time."""
+        await self.begin_copy(target, source.blob, metadata or {}, lease, snapshot=source.snapshot)
         await ended(self._blob(target), _COPIED_WITHIN_SECONDS)
-
-
-class _ServiceCopy:
-    """A copy that the service makes in its own time: it can be waited for, and not be held."""
-
-    def __init__(self, cloud: RealCloud, target: Place) -> None:
-        self._cloud, self._target = cloud, target
-
-    def progress(self, share: float) -> NoReturn:
-        _not_here(f"can't be made to hold a copy at {share}")
-
-    async def finish(self) -> None:
-        await self._cloud.end_of_copy(self._target)
-
-    async def fail(self) -> NoReturn:
-        _not_here("can't be made to fail a copy")
-
-    async def abort(self, lease: str | None = None) -> NoReturn:
-        del lease
-        _not_here("may have ended a copy before it can be aborted")
 
 
 def _not_here(what: str) -> NoReturn:

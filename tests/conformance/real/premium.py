@@ -13,7 +13,7 @@ _SIZE = 1024 * 1024
 
 
 async def a_premium_disk_is_backed_up_and_restored(ground: Ground, seen: Seen) -> bool:
-    """U4: a page blob of 1 MiB: snapshot, read, diff, and Copy Blob of its snapshot and of another blob over it."""
+    """A page blob of 1 MiB: snapshot, read, diff, and Copy Blob of its snapshot and of another blob over it."""
     account = ground.accounts.premium
     if account is None:
         raise NotTriedError("--premium-account was not given")

@@ -18,7 +18,7 @@ _BLOB, _SNAPSHOT = "fragmented.vhd", "fragmented"
 
 
 async def fragments_are_listed_and_cleared(ground: Ground, seen: Seen) -> bool:
-    """U3 and U14: a blob of single pages far apart: its diff asked for whole, then one clear as long as the app's."""
+    """A blob of single pages far apart: its diff asked for whole, then one clear as long as the app's."""
     disks, scale = ground.accounts.disks, ground.scale
     blob = ground.blob(disks, _BLOB)
     await blob.create_page_blob(scale.size)
@@ -67,7 +67,7 @@ async def _clear(ground: Ground, start: int, end: int, seen: Seen) -> bool:
 
 
 async def a_copy_keeps_its_mark_and_forgets_its_source(ground: Ground, seen: Seen) -> bool:
-    """U10 and U11: copy the fragments to the other account; look at the copy at once, at its end, and after that."""
+    """Copy the fragments to the other account; look at the copy at once, at its end, and after that."""
     if _SNAPSHOT not in ground.kept:
         disk = await ground.make(ground.accounts.disks, _BLOB, ground.scale.size)
         ground.kept[_SNAPSHOT] = str((await disk.create_snapshot())["snapshot"])

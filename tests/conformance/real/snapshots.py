@@ -15,7 +15,7 @@ _PAGES = 4 * 1024 * 1024 // PAGE
 
 
 async def a_snapshot_leaves_the_etag(ground: Ground, seen: Seen) -> bool:
-    """U7: snapshots without metadata, with it, and with a lease; the base's ETag before and after each."""
+    """Snapshots without metadata, with it, and with a lease; the base's ETag before and after each."""
     blob = await ground.make(ground.accounts.backups, "etag.vhd")
     before = (await blob.get_blob_properties()).etag
     same = True
@@ -33,12 +33,12 @@ async def a_snapshot_leaves_the_etag(ground: Ground, seen: Seen) -> bool:
 
 
 async def a_diff_reaches_across_other_snapshots(ground: Ground, seen: Seen) -> bool:
-    """U2: what was written before and after somebody else's snapshot, which is deleted again."""
+    """What was written before and after somebody else's snapshot, which is deleted again."""
     return await _across(ground, ground.accounts.disks, seen)
 
 
 async def a_diff_is_told_where_versions_are_kept(ground: Ground, seen: Seen) -> bool:
-    """U2, on an account with blob versioning."""
+    """On an account with blob versioning."""
     account = ground.accounts.versioned
     if account is None:
         raise NotTriedError("--versioned-account was not given")
@@ -68,7 +68,7 @@ async def _across(ground: Ground, account: Account, seen: Seen, *, versioned: bo
 
 
 async def a_diff_reaches_across_resizes(ground: Ground, seen: Seen) -> bool:
-    """U6: grown; shrunk; shrunk and grown; shrunk, grown and written: what the diff gives is applied and compared."""
+    """Grown; shrunk; shrunk and grown; shrunk, grown and written: what the diff gives is applied and compared."""
     cases: dict[str, list[int]] = {
         "grown": [2 * _PAGES],
         "shrunk": [_PAGES // 2],

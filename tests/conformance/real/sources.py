@@ -15,7 +15,7 @@ _LOOK_AGAIN_SECONDS = 0.5
 
 
 async def a_signature_is_taken(ground: Ground, seen: Seen) -> bool:
-    """U1: read a page of a snapshot, and of the blob itself, by a SAS of the version the app signs for."""
+    """Read a page of a snapshot, and of the blob itself, by a SAS of the version the app signs for."""
     disks = ground.accounts.disks
     disk = await ground.make(disks, "signed.vhd")
     snapshot = str((await disk.create_snapshot())["snapshot"])
@@ -41,7 +41,7 @@ async def _read(ground: Ground, url: str) -> str:
 
 
 async def a_copy_within_an_account_needs_no_signature(ground: Ground, seen: Seen) -> bool:
-    """U9: promote a snapshot: Copy Blob of its plain URL over another blob of the account."""
+    """Promote a snapshot: Copy Blob of its plain URL over another blob of the account."""
     backups = ground.accounts.backups
     base = await ground.make(backups, "promoted.vhd")
     snapshot = str((await base.create_snapshot())["snapshot"])
@@ -62,7 +62,7 @@ async def a_copy_within_an_account_needs_no_signature(ground: Ground, seen: Seen
 
 
 async def pages_are_copied_from_a_signed_snapshot(ground: Ground, seen: Seen) -> bool:
-    """U8: Put Page From URL of another account's snapshot, by SAS, after the disk was written again."""
+    """Put Page From URL of another account's snapshot, by SAS, after the disk was written again."""
     disks, backups = ground.accounts.disks, ground.accounts.backups
     disk = await ground.make(disks, "source.vhd")
     snapshot = str((await disk.create_snapshot())["snapshot"])
@@ -81,7 +81,7 @@ async def pages_are_copied_from_a_signed_snapshot(ground: Ground, seen: Seen) ->
 
 
 async def a_container_that_exists_is_told_to_a_role_on_it_alone(ground: Ground, seen: Seen) -> bool:
-    """U5: Create Container of one that exists, by an identity whose role is on that container only."""
+    """Create Container of one that exists, by an identity whose role is on that container only."""
     own = ground.service(ground.accounts.backups).get_container_client(ground.name)
     seen.note(f"where the role is on the account: {await _create(own.create_container())}")
     if ground.accounts.scoped is None:
