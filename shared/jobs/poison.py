@@ -12,10 +12,11 @@ from shared.azure.queues import MAX_DELIVERIES, POISON_SUFFIX
 from shared.azure.services import Services
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import DiskError, OtherDiskError, StepFailedError, UnreadableError, without_secrets
+from shared.errors import DiskError, OtherDiskError, StepFailedError, UnreadableError
 from shared.events import Event, log_event
 from shared.jobs.request import refuse_given_up, request_job
 from shared.jobs.stage_events import REQUEST_FAILED
+from shared.jobs.unreadable import keep
 from shared.model.disk import Disk
 from shared.model.failed_runs import with_error, with_failure
 from shared.model.inspection import Inspection
@@ -44,7 +45,6 @@ from shared.model.names import (
     VERIFY_QUEUE,
 )
 from shared.model.record import DiskRecord
-from shared.model.requests import decoded
 from shared.model.restore import Restore
 from shared.model.retry_policy import MAX_CHECK_DELAY
 from shared.model.tick import MAX_TICK_AGE
@@ -52,9 +52,6 @@ from shared.runs.failures import record_failure
 
 _DIED = "not recorded: the worker died each time, or could not write to the table; see the app's log of that time"
 _MOVED = f"failed {MAX_DELIVERIES} times and was moved to"
-
-MOST_SAID = 500
-"""Characters of a message that nobody can read, as they are put on record."""
 
 
 async def report_poison(services: Services, queue: str, body: bytes, message_id: str) -> None:
@@ -78,7 +75,7 @@ async def report_poison(services: Services, queue: str, body: bytes, message_id:
         try:
             await _REPORTS.get(queue, _report_unknown)(services, queue, body, message_id)
         except (UnreadableError, OtherDiskError, ValidationError) as error:
-            await _keep(services, queue, body, message_id, str(error))
+            await keep(services, queue, body, message_id, str(error))
     except (AzureError, RecordConflictError) as error:
         raise StepFailedError(explain(error)) from None
 
@@ -191,13 +188,7 @@ async def _report_tick(services: Services, _queue: str, body: bytes, _: str) -> 
 
 
 async def _report_unknown(services: Services, queue: str, body: bytes, message_id: str) -> None:
-    await _keep(services, queue, body, message_id, "the queue's log says why")
-
-
-async def _keep(services: Services, queue: str, body: bytes, message_id: str, reason: str) -> None:
-    """Keep a message that belongs to no disk, or that nobody can read, in a row of its own."""
-    said = without_secrets(decoded(body).decode(errors="replace"))[:MOST_SAID]
-    await services.records.keep_poison(message_id, {"queue": queue, "reason": reason[:MOST_SAID], "body": said})
+    await keep(services, queue, body, message_id, "the queue's log says why")
 
 
 _KIND_OF_REQUEST: Mapping[str, JobKind] = {

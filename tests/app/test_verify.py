@@ -167,10 +167,11 @@ async def test_a_recovery_point_that_somebody_deleted_is_on_record_as_damaged_af
         )
         await app.back_up(disk)
         [lost, point] = await disk.points()
-        assert (lost.state, "no longer exists" in lost.damage) == (PointState.DAMAGED, True)
+        assert (lost.state, "was deleted outside Tidemark" in lost.damage) == (PointState.DAMAGED, True)
         assert (point.kind, point.state) == (Kind.INCREMENTAL, PointState.SEALED)
         refused = await ended(cloud, await ask(cloud, request(disk, lost.time)))
-    assert (refused.state, "is damaged" in refused.reason) == (Stage.REFUSED, True)
+    assert (refused.state, refused.reason) == (Stage.REFUSED, lost.damage)
+    assert "az storage blob undelete" in refused.reason
 
 
 async def _more_points(disk: Disk, before: list[RecoveryPoint]) -> bool:

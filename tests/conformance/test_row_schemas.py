@@ -66,6 +66,19 @@ async def test_a_recovery_point_of_an_older_release_is_marked_with_this_ones_sch
     assert await records.point(disk, point.time) == point.as_verified(NOON)
 
 
+async def test_a_drill_and_a_verify_of_one_recovery_point_do_not_undo_each_other(on_azurite: AzuriteCloud) -> None:
+    disk, records = on_azurite.named("disk.vhd"), on_azurite.services.records
+    point = await point_of(on_azurite, disk, times(1)[0])
+    await records.add_points(disk, [point])
+    drilled = point.as_drilled(NOON, 4.5, "done: identical")
+    await records.note_drill(disk, drilled)
+    await records.mark(disk, point.as_damaged("the bytes differ"))
+    assert await records.point(disk, point.time) == drilled.as_damaged("the bytes differ")
+    await records.note_drill(disk, point.as_drilled(NOON, 5.5, "failed: the copy was aborted"))
+    found = await records.point(disk, point.time)
+    assert found == point.as_damaged("the bytes differ").as_drilled(NOON, 5.5, "failed: the copy was aborted")
+
+
 async def test_a_record_of_a_newer_release_is_neither_read_nor_written(
     on_azurite: AzuriteCloud, people: People
 ) -> None:

@@ -116,5 +116,5 @@ async def test_a_recovery_point_missing_from_a_list_is_not_marked_damaged_unless
         return set()
 
     monkeypatch.setattr(services.snapshots, "times", nothing)
-    await mark_missing(services, disk)
+    assert await mark_missing(services, disk) == [gone]
     assert [point.state for point in await services.records.points(disk)] == [PointState.SEALED, PointState.DAMAGED]

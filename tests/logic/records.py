@@ -160,6 +160,8 @@ def records() -> st.SearchStrategy[DiskRecord]:
         last_drill_point=_texts,
         last_drill_seconds=_durations,
         last_drill_result=_texts,
+        damaged_points=_counts,
+        damaged_point=_texts,
         last_error=_texts,
         last_error_at=st.none() | _times,
     )
@@ -188,7 +190,11 @@ def points() -> st.SearchStrategy[RecoveryPoint]:
         duration_seconds=_durations,
         state=st.sampled_from(PointState),
         damage=_texts,
+        lost=st.booleans(),
         verified=st.none() | _times,
+        drilled=st.none() | _times,
+        drill_seconds=_durations,
+        drill_result=_texts,
     )
 
 

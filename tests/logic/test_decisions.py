@@ -54,6 +54,34 @@ def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
 
 # --- the kind of a run
 
+MOVED_TO = BlobAddress.parse("https://backups.blob.core.windows.net/new/disks/vhds/os.vhd")
+MOVED = (
+    "BACKUP_CONTAINER was changed from https://backups.blob.core.windows.net/tidemark to"
+    " https://backups.blob.core.windows.net/new: this backup writes the whole disk there; the earlier backups stay"
+    " where they are"
+)
+
+
+@pytest.mark.parametrize(
+    ("record", "blob", "kind", "reason"),
+    [
+        pytest.param(BACKED_UP, None, Kind.FULL, MOVED, id="nothing there"),
+        pytest.param(BACKED_UP, CREATED, Kind.RESYNC, MOVED, id="a blob there"),
+        pytest.param(BACKED_UP, FOUND, Kind.RESYNC, MOVED, id="a blob there with the same ETag"),
+        pytest.param(UNFINISHED, CREATED, Kind.RESYNC, MOVED, id="after a run that was given up"),
+        pytest.param(NEW, None, Kind.FULL, "", id="first run"),
+    ],
+)
+def test_the_first_run_in_another_backup_container_says_so(
+    record: DiskRecord, blob: BlobState | None, kind: Kind, reason: str
+) -> None:
+    run = run_of(opened(record, blob, leased=True, backup=MOVED_TO))
+    assert (run.kind, run.reason) == (kind, reason)
+
+
+def test_a_run_in_the_backup_container_of_the_last_one_is_incremental() -> None:
+    assert run_of(opened(BACKED_UP, FOUND, leased=True, backup=BACKED_UP.backup_blob)).kind is Kind.INCREMENTAL
+
 
 @pytest.mark.parametrize(
     ("record", "blob", "kind", "reason"),

@@ -206,5 +206,17 @@ def test_a_recovery_point_that_is_damaged_says_how_and_when_it_was_last_found_eq
     assert about_the_backup(damaged) == about_the_backup(point)
 
 
+@pytest.mark.parametrize(
+    ("damage", "is_lost"),
+    [(f"the snapshot {SNAPSHOT} of https://b.blob.core.windows.net/c/d is gone", True), ("bytes 0-511 differ", False)],
+)
+def test_of_an_older_release_the_text_says_whether_a_damaged_recovery_point_was_deleted(
+    damage: str, *, is_lost: bool
+) -> None:
+    entity = to_row(POINT.as_damaged(damage))
+    del entity["lost"]
+    assert from_row(RecoveryPoint, entity) == POINT.as_damaged(damage, lost=is_lost)
+
+
 def about_the_backup(point: RecoveryPoint) -> dict[str, Any]:
-    return {name: value for name, value in to_row(point).items() if name not in {"state", "damage", "verified"}}
+    return {name: value for name, value in to_row(point).items() if name not in {"state", "damage", "lost", "verified"}}

@@ -217,6 +217,47 @@ def test_of_patterns_the_first_that_matches_says_the_mode(load: Load) -> None:
     assert settings.mode_of(PageBlobDisk(in_vhds("os.vhd"))) is Mode.INCREMENTAL
 
 
+# --- which disks are left out
+
+LEFT_OUT = f"{VHDS}/scratch.vhd"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{VHDS}/*.vhd !{LEFT_OUT}",
+        f"!{LEFT_OUT},{VHDS}/*.vhd",
+        f"{VHDS}/*.vhd !{VHDS}/scratch*",
+        json.dumps([f"{VHDS}/*.vhd", f"!{LEFT_OUT}"]),
+        json.dumps([{"url": f"{VHDS}/*.vhd"}, {"url": LEFT_OUT, "exclude": True}]),
+        json.dumps([{"url": LEFT_OUT, "exclude": True}, {"url": f"{VHDS}/*.vhd", "exclude": False}]),
+    ],
+)
+def test_a_disk_can_be_left_out_of_a_pattern(load: Load, text: str) -> None:
+    settings = load(SOURCE_DISKS=text)
+    scratch, other = PageBlobDisk(in_vhds("scratch.vhd")), PageBlobDisk(in_vhds("os.vhd"))
+    assert [disk.url for disk in settings.source_disks] == [f"{VHDS}/*.vhd"]
+    assert (settings.covers(scratch), settings.excludes(scratch)) == (False, True)
+    assert (settings.covers(other), settings.excludes(other)) == (True, False)
+    assert not settings.source_disks[0].covers(scratch)
+
+
+def test_a_restored_disk_is_backed_up_unless_it_is_left_out(load: Load) -> None:
+    settings = load(SOURCE_DISKS=f"{VHDS}/*.vhd !{LEFT_OUT}")
+    scratch, restored = PageBlobDisk(in_vhds("scratch.vhd")), PageBlobDisk(in_vhds("restored"))
+    assert settings.backs_up(restored, adopted=True)
+    assert not settings.backs_up(restored, adopted=False)
+    assert not settings.backs_up(scratch, adopted=True)
+
+
+def test_how_to_leave_a_disk_out_depends_on_what_names_it(load: Load) -> None:
+    settings = load(SOURCE_DISKS=f"{VHDS}/vm/*.vhd {DISK}")
+    assert settings.how_to_leave_out(PageBlobDisk(in_vhds("os.vhd"))) == "take it out of SOURCE_DISKS"
+    told = "add its URL with ! before it to SOURCE_DISKS, which leaves it out"
+    assert settings.how_to_leave_out(PageBlobDisk(in_vhds("vm/a.vhd"))) == told
+    assert settings.how_to_leave_out(PageBlobDisk(in_vhds("restored"))) == told
+
+
 # --- host storage
 
 

@@ -102,6 +102,9 @@ def test_a_mistake_in_a_list_of_disks_is_named_with_its_place(mistakes: Mistakes
         ({"mode": "incremental"}, "[1.url]"),
         ({"url": 7}, "[1.url]"),
         ({"url": f"{DISK}?sig=S3CRET"}, "[1.url]"),
+        ({"url": f"{VHDS}/*", "exclude": "yes"}, "[1.exclude]"),
+        ({"url": f"{VHDS}/*", "exclusions": []}, "[1.exclusions]"),
+        ({"url": DISK, "exclude": True, "mode": "full"}, "[1]"),
         (7, "[1]"),
         (None, "[1]"),
         ([DISK], "[1]"),
@@ -110,6 +113,26 @@ def test_a_mistake_in_a_list_of_disks_is_named_with_its_place(mistakes: Mistakes
 def test_a_mistake_in_the_json_of_disks_is_named_with_its_place(mistakes: Mistakes, disk: object, place: str) -> None:
     (line,) = mistakes(SOURCE_DISKS=json.dumps([DISK, disk]))
     assert line.startswith(f"- SOURCE_DISKS {place}: ")
+
+
+@pytest.mark.parametrize(
+    ("disks", "said"),
+    [
+        (f"!{DISK}", "should name at least one disk to back up, not only what is left out"),
+        (f"{VHDS}/*.vhd {DISK} !{DISK}", f"{DISK} is both named and left out, by !{DISK}"),
+        (f"{DISK} !{VHDS}/o*", f"{DISK} is both named and left out, by !{VHDS}/o*"),
+        (f"{VHDS}/*.vhd !{VHDS}/a.img", f"!{VHDS}/a.img leaves nothing out: no other entry names it"),
+        (f"{VHDS}/*.vhd !{VHDS}2/*.vhd", f"!{VHDS}2/*.vhd leaves nothing out: no other entry names it"),
+    ],
+)
+def test_what_is_left_out_must_be_part_of_what_is_named(mistakes: Mistakes, disks: str, said: str) -> None:
+    (line,) = mistakes(SOURCE_DISKS=disks)
+    assert line == f"- SOURCE_DISKS: {said}"
+
+
+def test_a_mistake_in_what_is_left_out_is_named_with_its_place(mistakes: Mistakes) -> None:
+    (line,) = mistakes(SOURCE_DISKS=f"{VHDS}/*.vhd !nonsense")
+    assert line.startswith("- SOURCE_DISKS [1.url]: ")
 
 
 def test_a_misspelled_field_of_a_disk_is_named_with_a_suggestion(mistakes: Mistakes) -> None:
