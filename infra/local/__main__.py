@@ -22,6 +22,7 @@ USAGE = """usage: python3 infra/local COMMAND [ARGUMENTS]
           place of that; -n 0 runs one after the other)
   lint    ruff check, ruff format --check, mypy
   soak    play histories of faults, each of another seed, on all cores (--help says more)
+  prove   run the conformance suite and the unproven assumptions against your own Azure (--help says more)
   setup   only install: .venv and Azurite, about a minute, once; the other commands do it too
 
 TIDEMARK_PYTHON_FROM names where a Python 3.13 is looked for, in order (by default running,path,pyenv,account,uv).
@@ -345,6 +346,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "test": test,
     "lint": lint,
     "soak": lambda arguments: become("tests.simulation.soak", arguments),
+    "prove": lambda arguments: become("tests.conformance.real", arguments),
     "setup": installed,
 }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient, BlobServiceClient
-from azure.storage.queue.aio import QueueServiceClient
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from infra.local.azurite import Account
 from infra.local.gateway import Fault
@@ -63,13 +63,18 @@ async def open_cloud(people: People) -> AsyncIterator["AzuriteCloud"]:
     azure.gateway.faults.clear()
 
 
-class AzuriteCloud(Cloud):
-    """Containers of the local Azure."""
+class ServedCloud(Cloud):
+    """Containers of real storage, local or not: what others do to it by clients of their own."""
 
-    def __init__(self, people: People, services: Services, disks: ContainerAddress, lab: ContainerAddress) -> None:
-        self._people = people
-        self.services, self.disks, self.lab = services, disks, lab
-        self.index = IndexRows(people.tables.get_table_client(BACKUPS_TABLE))
+    def __init__(
+        self,
+        blobs: Mapping[str, BlobServiceClient],
+        services: Services,
+        disks: ContainerAddress,
+        lab: ContainerAddress,
+        index: IndexRows,
+    ) -> None:
+        self._blobs, self.services, self.disks, self.lab, self.index = blobs, services, disks, lab, index
 
     async def make(self, blob: Place, pages: int, metadata: Mapping[str, str] | None = None) -> None:
         await self._blob(blob).create_page_blob(pages * PAGE, metadata=dict(metadata or {}))
@@ -100,6 +105,31 @@ class AzuriteCloud(Cloud):
     async def break_lease(self, blob: Place) -> None:
         await BlobLeaseClient(self._blob(blob)).break_lease(lease_break_period=0)
 
+    async def pass_time(self) -> None:
+        await asyncio.sleep(SOON.total_seconds())
+
+    async def make_block_blob(self, blob: Place) -> None:
+        """Make a blob that is not a disk."""
+        await self._blob(blob).upload_blob(b"a text")
+
+    async def names(self, container: ContainerAddress) -> list[str]:
+        """List the names of the blobs of a container."""
+        client = self._blobs[container.account].get_container_client(container.container)
+        return [blob.name async for blob in client.list_blobs()]
+
+    def _blob(self, blob: Place) -> BlobClient:
+        address = address_of(blob)
+        return self._blobs[address.account].get_blob_client(address.container, address.blob)
+
+
+class AzuriteCloud(ServedCloud):
+    """Containers of the local Azure."""
+
+    def __init__(self, people: People, services: Services, disks: ContainerAddress, lab: ContainerAddress) -> None:
+        index = IndexRows(people.tables.get_table_client(BACKUPS_TABLE))
+        super().__init__(people.blobs, services, disks, lab, index)
+        self._people = people
+
     def turn_versioning_on(self, blob: Place) -> None:
         self._people.azure.gateway.versioned.add(address_of(blob).account)
 
@@ -123,28 +153,16 @@ class AzuriteCloud(Cloud):
         self._people.azure.gateway.faults.add(fault)
 
     async def receive(self, queue: str) -> list[bytes]:
-        client = self._people.queues.get_queue_client(queue)
-        found = []
-        async for message in client.receive_messages(messages_per_page=32, visibility_timeout=60):
-            found.append(str(message.content).encode())
-            await client.delete_message(message)
-        return found
+        return await received(self._people.queues.get_queue_client(queue))
 
-    async def pass_time(self) -> None:
-        await asyncio.sleep(SOON.total_seconds())
 
-    async def make_block_blob(self, blob: Place) -> None:
-        """Make a blob that is not a disk."""
-        await self._blob(blob).upload_blob(b"a text")
-
-    async def names(self, container: ContainerAddress) -> list[str]:
-        """List the names of the blobs of a container."""
-        client = self._people.blobs[container.account].get_container_client(container.container)
-        return [blob.name async for blob in client.list_blobs()]
-
-    def _blob(self, blob: Place) -> BlobClient:
-        address = address_of(blob)
-        return self._people.blobs[address.account].get_blob_client(address.container, address.blob)
+async def received(client: QueueClient) -> list[bytes]:
+    """Take the messages that can be seen from a queue."""
+    found = []
+    async for message in client.receive_messages(messages_per_page=32, visibility_timeout=60):
+        found.append(str(message.content).encode())
+        await client.delete_message(message)
+    return found
 
 
 class _PendingCopy:

@@ -8,12 +8,14 @@ import pytest
 import yaml
 
 from tests.app.crash_scenes import SCENES
+from tests.conformance.real.command import arguments_of
 from tests.infra.bicep_file import read
 from tests.infra.tree import BICEP_FILES, MAIN, ROOT, parsed
 
 WORKFLOWS = {path.stem: path for path in (ROOT / ".github" / "workflows").iterdir()}
 MORE_PERMISSIONS = {
     "ci": {"what-if": {"contents": "read", "id-token": "write"}},
+    "real-azure": {"prove": {"contents": "read", "id-token": "write"}},
     "release": {"publish": {"contents": "write", "id-token": "write", "attestations": "write"}},
 }
 EACH = pytest.mark.parametrize("name", sorted(WORKFLOWS))
@@ -112,9 +114,26 @@ def test_azure_is_asked_with_all_that_the_deployment_requires(what: str) -> None
     assert passed == {name for name, parameter in read(MAIN).of("param").items() if parameter.is_required}
 
 
-def test_only_the_main_branch_signs_in_to_azure() -> None:
-    condition = workflow()["jobs"]["what-if"]["if"]
-    assert "github.ref == 'refs/heads/main'" in condition.split(" && ")
+@pytest.mark.parametrize(("name", "job"), [("ci", "what-if"), ("real-azure", "prove")])
+def test_only_the_main_branch_signs_in_to_azure_and_only_where_the_repository_names_a_subscription(
+    name: str, job: str
+) -> None:
+    conditions = workflow(name)["jobs"][job]["if"].split(" && ")
+    assert "github.ref == 'refs/heads/main'" in conditions
+    assert "vars.AZURE_CLIENT_ID != ''" in conditions
+
+
+def test_the_command_that_proves_takes_what_its_workflow_gives_it() -> None:
+    command = commands("prove", "real-azure").replace("\\\n", " ")
+    [given] = [line for line in command.splitlines() if "infra/local prove" in line]
+    filled = re.sub(r"\$\{\w+:\+(.+?)\}", r"\1", given).replace('"', "").replace("$", "").lower().replace("_", "")
+    options = arguments_of(filled.split("prove", 1)[1].split())
+    assert options.yes
+    assert (options.account, options.backup_account, options.premium_account) == (
+        "account",
+        "backupaccount",
+        "premiumaccount",
+    )
 
 
 def test_an_azd_is_refused_that_would_delete_the_resource_groups_of_the_disks() -> None:

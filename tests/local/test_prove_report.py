@@ -1,0 +1,120 @@
+"""What the command that proves on a real Azure says: its report, its bound, its docs; and what it does not say."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.real import command
+from tests.conformance.real.accounts import Account
+from tests.conformance.real.bound import bound_of
+from tests.conformance.real.ground import Accounts
+from tests.conformance.real.order import PROBES
+from tests.conformance.real.probe import Finding, Verdict
+from tests.conformance.real.redaction import HIDDEN, Redaction
+from tests.conformance.real.report import Report, markdown
+
+ROOT = Path(__file__).resolve().parents[2]
+SUFFIX = "core.windows.net"
+
+
+@pytest.fixture
+def accounts() -> Accounts:
+    disks, backups, premium = (Account.by_identity(name, SUFFIX) for name in ("mydisks", "mybackups", "mypremium"))
+    return Accounts(disks, backups, premium)
+
+
+def test_a_report_is_good_only_where_all_holds_to_the_end_and_nothing_is_left() -> None:
+    for verdict in Verdict:
+        report = Report("r", probes=[Finding("x", verdict)], suite=[Finding("y", Verdict.HOLDS)])
+        assert report.is_good is (verdict not in {Verdict.DIFFERS, Verdict.FAILED})
+    assert not Report("r", left=["container r"]).is_good
+    assert not Report("r", stopped="Ctrl-C").is_good
+
+
+def test_a_report_tells_what_it_ran_with_what_was_seen_and_what_is_left() -> None:
+    differs = Finding("p", Verdict.DIFFERS, "it is so", "it is bad", ["412 | ConditionNotMet"], 1.25)
+    told = [Finding("s.py::one", Verdict.HOLDS), Finding("s.py::two", Verdict.DIFFERS, seen=["assert 1 == 2"])]
+    text = markdown(Report("r", probes=[differs], suite=told, left=["queue r-x: 403"]), Redaction([]))
+    for line in (
+        "| 1 | `p` | it is so | **differs** |",
+        "### 1. p: differs, 1.2 s",
+        "If not: it is bad",
+        "- 412 \\| ConditionNotMet",
+        "1 holds, 1 differs.",
+        "| `s.py::two` | **differs** | assert 1 == 2 | 0.0 |",
+        "- queue r-x: 403",
+    ):
+        assert line in text.splitlines()
+    assert re.search(r"\| azure-storage-blob \| [\d.]+ \|", text)
+    assert re.search(r"\| storage API version \| \d{4}-\d\d-\d\d ", text)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "https://a.blob.core.windows.net/c/b?snapshot=x&sp=r&sig=SECRET%2Bmore%3D",
+        "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=SECRET==;EndpointSuffix=x",
+        "Authorization: Bearer SECRET.b-c_d",
+        "Authorization: SharedKey a:SECRET=",
+        "token eyJSECRET.eyJh.abc",
+    ],
+)
+def test_what_looks_like_a_secret_is_not_in_a_report(secret: str) -> None:
+    finding = Finding("x", Verdict.FAILED, seen=[secret])
+    text = markdown(Report("r", probes=[finding], suite=[finding], left=[secret]), Redaction([]))
+    assert "SECRET" not in text
+    assert text.count(HIDDEN) == 3
+
+
+def test_the_name_of_an_account_is_shortened_if_asked(accounts: Accounts) -> None:
+    report = Report("r", environment={accounts.backups.name: f"in {accounts.backups.blob_url}"})
+    assert accounts.backups.name in markdown(report, Redaction(accounts.owned))
+    assert accounts.backups.name not in markdown(report, Redaction(accounts.owned, short_names=True))
+
+
+@pytest.mark.parametrize(
+    ("given", "connections", "reason"),
+    [
+        (("--backup-account", "a"), "", "are to be two accounts"),
+        (("--backup-account", "B.c"), "", "is not the name of a storage account"),
+        (("--backup-account", "b", "--only", "nothing"), "", "there is no probe nothing"),
+        (("--backup-account", "b"), "AccountKey=SECRET", "a JSON array"),
+        (("--backup-account", "b"), '["AccountKey=SECRET"]', "a connection string"),
+    ],
+)
+def test_a_command_line_that_cannot_be_carried_out_is_refused_without_a_secret(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: tuple[str, ...],
+    connections: str,
+    reason: str,
+) -> None:
+    monkeypatch.setenv(command.CONNECTIONS, connections)
+    assert command.main(["--account", "a", *given, "--yes"]) == command.WRONG
+    said = capsys.readouterr()
+    assert reason in said.err
+    assert "SECRET" not in said.err + said.out
+
+
+def test_the_bound_grows_with_what_is_done(accounts: Accounts) -> None:
+    least = bound_of(replace(accounts, premium=None), 1, with_suite=False)
+    most = bound_of(accounts, 1, with_suite=True)
+    assert (least.requests, least.suite_requests) == (most.requests, 0)
+    assert least.usd < most.usd < 2
+
+
+def test_the_docs_name_the_bound_and_each_probe_in_its_order(accounts: Accounts) -> None:
+    page = (ROOT / "docs" / "real-azure.md").read_text()
+    bound = bound_of(replace(accounts, premium=None), command.MINUTES, with_suite=True)
+    told = " ".join(page.split())
+    size = (bound.bytes + bound.suite_bytes) / 1024**2
+    requests = (
+        f"{bound.requests + bound.suite_requests:,} requests, {size:.0f} MiB written and {bound.minutes:g} minutes"
+    )
+    assert f"at most {bound.usd:.2f} USD, {requests}" in told
+    assert f"{bound.requests:,} by the probes" in told
+    assert f"{bound.suite_requests:,} by the suite" in told
+    assert re.findall(r"^\| [^|]+ \| `([a-z-]+)` \| ", page, re.MULTILINE) == [probe.name for probe in PROBES]
+    assert set(re.findall(r"^\| ([a-z ]+) \| ", page, re.MULTILINE)) == set(Verdict)
