@@ -4,6 +4,7 @@ import azure.functions as func
 
 from shared.azure.services import open_services
 from shared.backup.copy_ranges import copy_ranges as copy
+from shared.jobs.unreadable import step_of
 from shared.model.messages import BatchMessage
 from shared.model.names import COPY_RANGES_QUEUE
 from shared.settings import load_settings
@@ -15,4 +16,4 @@ copy_ranges_blueprint = func.Blueprint()
 async def copy_ranges(message: func.QueueMessage) -> None:
     """Write what changed and clear what was cleared."""
     async with open_services(load_settings()) as services:
-        await copy(services, BatchMessage.read(message.get_body()))
+        await step_of(services, COPY_RANGES_QUEUE, BatchMessage, copy, (message.get_body(), message.id or ""))

@@ -4,6 +4,7 @@ import azure.functions as func
 
 from shared.azure.services import open_services
 from shared.backup.plan_changes import plan_changes as plan
+from shared.jobs.unreadable import step_of
 from shared.model.messages import PlanMessage
 from shared.model.names import PLAN_CHANGES_QUEUE
 from shared.settings import load_settings
@@ -17,4 +18,4 @@ plan_changes_blueprint = func.Blueprint()
 async def plan_changes(message: func.QueueMessage) -> None:
     """Prepare the backup blob, and start with the first batch."""
     async with open_services(load_settings()) as services:
-        await plan(services, PlanMessage.read(message.get_body()))
+        await step_of(services, PLAN_CHANGES_QUEUE, PlanMessage, plan, (message.get_body(), message.id or ""))

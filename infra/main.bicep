@@ -66,7 +66,7 @@ param backupLocation string = location
 @description('The containers with disks: who has which role is made from these.')
 param sources Source[]
 
-@description('SOURCE_DISKS: URLs separated by white space or commas. Empty: each .vhd in the containers of `sources`.')
+@description('SOURCE_DISKS: URLs separated by white space or commas; * in a blob name stands for any characters, ! before a URL leaves out what it names. Empty: each .vhd in the containers of `sources`.')
 param sourceDisks string = ''
 
 @description('NCRONTAB of the backups, UTC.')

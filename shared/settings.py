@@ -23,7 +23,7 @@ from shared.model.blob_names import SPECIAL_CONTAINERS
 from shared.model.disk import Disk, PageBlobDisk
 from shared.model.run import Mode
 from shared.model.validation_errors import plain, unknown_field
-from shared.source_disks import SourceDisk
+from shared.source_disks import EXCLUDES, SourceDisk, without_exclusions
 from shared.storage_access import (
     HostStorage,
     StorageConnection,
@@ -95,7 +95,7 @@ class Settings(BaseSettings):
         disks = _json_array(value) if value.lstrip().startswith("[") else value.replace(",", " ").split()
         if not disks:
             raise ValueError("must name at least one disk: URLs separated by spaces or commas, or a JSON array")
-        return [{"url": disk} if isinstance(disk, str) else disk for disk in disks]
+        return [_entry(disk) if isinstance(disk, str) else disk for disk in disks]
 
     @field_validator("backup_container", mode="plain")
     @classmethod
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         services = {container.account: container.service_url} if container else {}
         for disk in disks:
             address = disk.address
-            if address.parent == container and not disk.is_pattern:
+            if address.parent == container and not (disk.is_pattern or disk.excluded):
                 raise ValueError(f"{disk.url} is in BACKUP_CONTAINER, and a backup can't be backed up")
             service = services.setdefault(address.account, address.service_url)
             if service != address.service_url:
@@ -132,7 +132,7 @@ class Settings(BaseSettings):
                     f"{disk.url}: another URL has the account {address.account} at {service}. Two accounts of the same"
                     " name would share records and backup blobs; back one of them up with another app"
                 )
-        return disks
+        return without_exclusions(disks)
 
     @field_validator("host_account_name")
     @classmethod
@@ -171,6 +171,20 @@ class Settings(BaseSettings):
     def covers(self, disk: Disk) -> bool:
         """Tell whether a disk is one of those to back up."""
         return any(setting.covers(disk) for setting in self.source_disks)
+
+    def excludes(self, disk: Disk) -> bool:
+        """Tell whether a disk is left out, whatever names it."""
+        return any(setting.excludes(disk) for setting in self.source_disks)
+
+    def backs_up(self, disk: Disk, *, adopted: bool) -> bool:
+        """Tell whether a disk is backed up: it is covered, or was restored, and is not left out."""
+        return self.covers(disk) or (adopted and not self.excludes(disk))
+
+    def how_to_leave_out(self, disk: Disk) -> str:
+        """Say how to have a disk not be backed up any more; its backups stay."""
+        if any(setting.covers(disk) and not setting.is_pattern for setting in self.source_disks):
+            return "take it out of SOURCE_DISKS"
+        return "add its URL with ! before it to SOURCE_DISKS, which leaves it out"
 
     @property
     def source_services(self) -> list[str]:
@@ -243,6 +257,10 @@ def _line(location: tuple[int | str, ...], kind: str, message: str) -> str:
         said = unknown_field(inner.pop(), _DISK_FIELDS)
     where = f" [{'.'.join(inner)}]" if inner else ""
     return f"- {name}{where}: {said}"
+
+
+def _entry(text: str) -> dict[str, Any]:
+    return {"url": text.removeprefix(EXCLUDES), "exclude": True} if text.startswith(EXCLUDES) else {"url": text}
 
 
 def _is_url(text: str) -> bool:

@@ -12,24 +12,24 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.identity.aio import DefaultAzureCredential
 
 # Like the SDK's own cache: renew a token five minutes before it expires, and wait 30 s after a failed renewal.
-_RENEWED_BEFORE_SECONDS = 300
-_TRIED_AGAIN_AFTER_SECONDS = 30
+_RENEW_BEFORE_SECONDS = 300
+_RETRY_AFTER_SECONDS = 30
 
 type _Key = tuple[str, tuple[str, ...]]
-type _Asked = tuple[asyncio.AbstractEventLoop, _Key]
+type _PendingKey = tuple[asyncio.AbstractEventLoop, _Key]
 
 
 @dataclass(slots=True)
-class _Kept:
+class _CachedToken:
     """A cached token.
 
     Attributes:
         token: the SDK's token.
-        renewed_from: when to request another one, in seconds since 1970.
+        renew_at: when to request another one, in seconds since 1970.
     """
 
     token: AccessTokenInfo
-    renewed_from: float
+    renew_at: float
 
 
 class Tokens:
@@ -41,10 +41,10 @@ class Tokens:
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._kept: dict[_Key, _Kept] = {}
-        self._asking: dict[_Asked, asyncio.Task[AccessTokenInfo]] = {}
+        self._cache: dict[_Key, _CachedToken] = {}
+        self._pending: dict[_PendingKey, asyncio.Task[AccessTokenInfo]] = {}
 
-    async def give(self, client_id: str, scopes: tuple[str, ...], options: TokenRequestOptions) -> AccessTokenInfo:
+    async def get(self, client_id: str, scopes: tuple[str, ...], options: TokenRequestOptions) -> AccessTokenInfo:
         """Give a token that is valid for a while; request one if there is none, or the service refused the last.
 
         Args:
@@ -55,37 +55,37 @@ class Tokens:
         Raises:
             ClientAuthenticationError: no token was issued.
         """
-        kept = self._kept.get((client_id, scopes))
+        cached = self._cache.get((client_id, scopes))
         was_refused = bool(options.get("tenant_id") or options.get("claims"))
-        if kept and not was_refused and self._now() < kept.renewed_from:
-            return kept.token
+        if cached and not was_refused and self._now() < cached.renew_at:
+            return cached.token
         try:
-            token = await self._asked_once(client_id, scopes, options)
+            token = await self._request_once(client_id, scopes, options)
         except ClientAuthenticationError:
-            if kept is None or was_refused or self._now() >= kept.token.expires_on:
+            if cached is None or was_refused or self._now() >= cached.token.expires_on:
                 raise
-            kept.renewed_from = min(self._now() + _TRIED_AGAIN_AFTER_SECONDS, kept.token.expires_on)
-            return kept.token
-        self._kept[client_id, scopes] = _Kept(token, self._renewed_from(token))
+            cached.renew_at = min(self._now() + _RETRY_AFTER_SECONDS, cached.token.expires_on)
+            return cached.token
+        self._cache[client_id, scopes] = _CachedToken(token, self._renewal_time(token))
         return token
 
-    def _renewed_from(self, token: AccessTokenInfo) -> float:
+    def _renewal_time(self, token: AccessTokenInfo) -> float:
         """Say when to request another token: not on every call, even if the new one is about to expire."""
-        wanted = min(token.refresh_on or token.expires_on, token.expires_on - _RENEWED_BEFORE_SECONDS)
-        return min(max(wanted, self._now() + _TRIED_AGAIN_AFTER_SECONDS), token.expires_on)
+        wanted = min(token.refresh_on or token.expires_on, token.expires_on - _RENEW_BEFORE_SECONDS)
+        return min(max(wanted, self._now() + _RETRY_AFTER_SECONDS), token.expires_on)
 
-    async def _asked_once(
+    async def _request_once(
         self, client_id: str, scopes: tuple[str, ...], options: TokenRequestOptions
     ) -> AccessTokenInfo:
         """Request a token once for all concurrent callers, even if the first of them is cancelled."""
         key = (asyncio.get_running_loop(), (client_id, scopes))
-        if key not in self._asking:
-            self._asking[key] = asyncio.create_task(_ask(client_id, scopes, options))
-            self._asking[key].add_done_callback(lambda task: self._answered(key, task))
-        return await asyncio.shield(self._asking[key])
+        if key not in self._pending:
+            self._pending[key] = asyncio.create_task(_request(client_id, scopes, options))
+            self._pending[key].add_done_callback(lambda task: self._finished(key, task))
+        return await asyncio.shield(self._pending[key])
 
-    def _answered(self, key: _Asked, task: asyncio.Task[AccessTokenInfo]) -> None:
-        del self._asking[key]
+    def _finished(self, key: _PendingKey, task: asyncio.Task[AccessTokenInfo]) -> None:
+        del self._pending[key]
         # Retrieved, so that asyncio does not log an error that nobody awaits any more.
         if not task.cancelled():
             task.exception()
@@ -103,7 +103,7 @@ class AppIdentity:
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
         """Give a token, as current SDK clients ask for it."""
-        return await self._tokens.give(self._client_id, scopes, options or {})
+        return await self._tokens.get(self._client_id, scopes, options or {})
 
     async def get_token(
         self,
@@ -137,7 +137,7 @@ class AppIdentity:
         pass
 
 
-async def _ask(client_id: str, scopes: tuple[str, ...], options: TokenRequestOptions) -> AccessTokenInfo:
+async def _request(client_id: str, scopes: tuple[str, ...], options: TokenRequestOptions) -> AccessTokenInfo:
     chosen = {"managed_identity_client_id": client_id} if client_id else {}
     async with DefaultAzureCredential(**chosen) as credential:
         return await credential.get_token_info(*scopes, options=options)

@@ -44,6 +44,9 @@ QUEUE_OF: Mapping[type[Message], str] = {
 QUEUES = (*QUEUE_OF.values(), RESTORE_REQUESTS_QUEUE, REBUILD_CATALOGUE_QUEUE, VERIFY_QUEUE, DRILL_QUEUE)
 """All queues: those between steps, and those that people write to."""
 
+MAX_DELIVERIES = 5
+"""How often the Functions host delivers a message that fails: `maxDequeueCount` in `host.json`."""
+
 POISON_SUFFIX = "-poison"
 """The suffix of the queue to which the Functions host moves a message that failed too often."""
 

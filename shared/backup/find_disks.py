@@ -19,6 +19,7 @@ from shared.model.record import DiskRecord
 from shared.model.restore_target import is_blank
 from shared.runs.failures import record_failure
 from shared.runs.give_up import give_up
+from shared.runs.open_run import no_page_blob
 from shared.source_disks import SourceDisk
 
 
@@ -78,7 +79,8 @@ async def find_disks(services: Services) -> FoundDisks:
         unlike = [disk for disk, record in records.items() if (record is not None) != (disk in on_record)]
         await _look_again(services, unlike)
     found |= await _without_hopeless_runs(services, found)
-    due = sorted(named | {disk for disk, record in found.items() if record and record.adopted})
+    adopted = {disk for disk, record in found.items() if record and record.adopted}
+    due = sorted(named | {disk for disk in adopted if not services.settings.excludes(disk)})
     not_listed = sum(not listed.get(setting) for setting in services.settings.source_disks)
     not_read = len(restored - named - found.keys())
     return FoundDisks(
@@ -95,7 +97,7 @@ async def _unfit(services: Services, disks: Sequence[Disk], found: Mapping[Disk,
 
     async def look(disk: Disk) -> None:
         if why := backup_problem(disk, services.settings.container, services.settings.mode_of(disk)):
-            what_to_do = "What to do: give it another name, or take it out of SOURCE_DISKS."
+            what_to_do = f"What to do: give it another name; or {services.settings.how_to_leave_out(disk)}."
             raise DiskError(f"{disk.shown} can't be backed up: {why}. {what_to_do}")
         record = found[disk]
         if record is None or not (record.base_snapshot or record.run or record.restore):
@@ -108,7 +110,7 @@ async def _require_page_blob(services: Services, disk: Disk) -> None:
     """See to it that what was never backed up is a page blob, as far as it can be told; a snapshot tells the rest."""
     with contextlib.suppress(AzureError):
         if not await services.disks.is_disk(disk):
-            raise DiskError(f"{disk.name} is no page blob, so it is no disk. What to do: take it out of SOURCE_DISKS.")
+            raise DiskError(no_page_blob(services, disk))
 
 
 async def _without_hopeless_runs(
@@ -119,7 +121,9 @@ async def _without_hopeless_runs(
     async def end(disk: Disk) -> DiskRecord | None:
         record = found[disk]
         if record and record.run:
-            said = "; ".join(filter(None, (record.run.failed, record.last_error if record.run.error_at else "")))
+            said = ". Last error: ".join(
+                filter(None, (record.run.failed, record.last_error if record.run.error_at else ""))
+            )
             why = DiskError(f"it was tried {record.run.tries + 1} times: {said}")
             await give_up(services, FinishMessage(disk=disk, run=record.run.snapshot), why)
         now = await services.records.get(disk)
@@ -159,7 +163,8 @@ async def _listed(services: Services) -> dict[SourceDisk, list[Disk]]:
             return None
         if not found:
             what_to_do = "What to do: check the pattern in SOURCE_DISKS."
-            nothing = DiskError(f"no blob matches {setting.url} that is a page blob. {what_to_do}")
+            but = " and is not left out" if setting.exclusions else ""
+            nothing = DiskError(f"no blob matches {setting.url} that is a page blob{but}. {what_to_do}")
             await record_failure(services, setting.disk, Event.LIST_DISKS_FAILED, nothing)
         return found
 
@@ -179,7 +184,10 @@ def _gone(listed: Mapping[SourceDisk, Sequence[Disk]], known: Iterable[Disk]) ->
     for disk in known:
         pattern = next((pattern for pattern in patterns if pattern.covers(disk)), None)
         if pattern and disk not in found:
-            what_to_do = "What to do: bring it back; or, if it is gone for good, delete its row `disk`."
+            what_to_do = (
+                "What to do: bring it back; or, if it is gone for good, add its URL with ! before it to SOURCE_DISKS,"
+                " or delete its row `disk`."
+            )
             gone[disk] = DiskError(f"{disk.name} is gone, which {pattern.url} matched before. {what_to_do}")
     return gone
 

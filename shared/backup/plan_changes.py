@@ -55,7 +55,7 @@ async def _open_run(services: Services, message: PlanMessage, run: OpenRun) -> P
     leased = blob is not None and blob.leased and await services.leases.renew(backup, lease)
 
     def change(record: DiskRecord) -> DiskRecord:
-        return opened(record, blob, leased=leased) if record.run_of(message.run) else record
+        return opened(record, blob, leased=leased, backup=backup) if record.run_of(message.run) else record
 
     record = await services.records.update(disk, change)
     current = record.run_of(message.run) if record else None

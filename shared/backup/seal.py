@@ -67,7 +67,7 @@ async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, ma
     if found is None or not is_current(found[0], run):
         await services.queues.send(message)
         return
-    record, etag = found
+    record, etag = replace(found[0], backup_blob=services.backups.address(message.disk)), found[1]
     copy = full_copy_of(services, message, run)
     await settle_copy(services, copy, made)
     point = full_copy(record, copy.target, run.size, services.now())

@@ -12,7 +12,11 @@ from shared.model.job import JobKind, Next, Stage
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
 from shared.model.restore_target import requested_point
-from shared.points.versions import require_own_name, version_of
+from shared.points.versions import found_again, properties_of, require_own_name
+
+_OTHER_POINT = (
+    "What to do: check the URL and the time; the disk's rows `point-TIME` say which recovery points there are"
+)
 
 INSPECTED_PART = 1024**3
 """Bytes of a disk that one message compares."""
@@ -30,30 +34,29 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
     point = await services.records.point(disk, time) if time else None
     if point is None:
         asked = "" if inspection.point == LATEST else f" at or before {inspection.point}"
-        return _refused(services, inspection, f"{disk.name} has no recovery point{asked}")
+        return _refused(services, inspection, f"{disk.name} has no recovery point{asked}. {_OTHER_POINT}")
     found = replace(
         inspection, recovery_point=point.time, size=point.size, parts_total=len(windows(point.size, INSPECTED_PART))
     )
-    if damage := await _damage(services, found, point):
-        return await conclude_lost(services, found, damage)
+    try:
+        point = await found_again(services, disk, point)
+        there = await properties_of(services, disk, point)
+    except SourceGoneError as error:
+        return await conclude_lost(services, found, str(error), lost=True)
+    if there.size != point.size:
+        return await conclude_lost(services, found, _resized(there.size, point))
     if found.task is JobKind.DRILL:
         return _begin_drill(services, found, point)
     return await _begin_verify(services, found, point)
 
 
-async def _damage(services: Services, inspection: Inspection, point: RecoveryPoint) -> str:
-    """Say what is seen to be wrong with a recovery point by a look at it; empty where nothing is."""
-    sealed = version_of(services, inspection.known_disk, point)
-    try:
-        there = await services.pages.properties(sealed)
-    except SourceGoneError as error:
-        return str(error)
-    return "" if there.size == point.size else f"it is {there.size} bytes long, and was {point.size} when it was sealed"
+def _resized(size: int, point: RecoveryPoint) -> str:
+    return f"it is {size} bytes long, and was {point.size} when it was sealed: somebody has changed it"
 
 
 def _begin_drill(services: Services, inspection: Inspection, point: RecoveryPoint) -> Next[Inspection]:
     if point.state is PointState.DAMAGED:
-        why = f"it is damaged: {point.damage}"
+        why = f"it is damaged: {point.damage}. What to do: have a drill of another recovery point"
         return Next(inspection.fail(why, services.now()))
     return Next(inspection.at_stage(Stage.PROMOTING, services.now()))
 

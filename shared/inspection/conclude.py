@@ -13,7 +13,7 @@ from shared.model.inspection import Inspection, built_upon
 from shared.model.job import JobKind, Next, Stage
 from shared.model.record import DiskRecord
 from shared.model.version import BlobVersion
-from shared.points.versions import mark_damaged
+from shared.points.versions import mark_damaged, note_damaged
 from shared.runs.begin_anew import distrust
 
 BUILT_ON = "it was built on the recovery point"
@@ -67,10 +67,13 @@ async def conclude_differs(services: Services, inspection: Inspection, differs: 
     return Next(inspection.fail(differs, services.now()))
 
 
-async def conclude_lost(services: Services, inspection: Inspection, why: str) -> Next[Inspection]:
+async def conclude_lost(
+    services: Services, inspection: Inspection, why: str, *, lost: bool = False
+) -> Next[Inspection]:
     """End an inspection that has found the recovery point to be gone; what follows its disk is as good as it was."""
-    await _mark_damaged(services, inspection.known_disk, inspection.recovery_point, why)
-    return Next(inspection.fail(why, services.now()))
+    await _mark_damaged(services, inspection.known_disk, inspection.recovery_point, why, lost=lost)
+    reason = why if lost else f"{why}. What to do: use another recovery point"
+    return Next(inspection.fail(reason, services.now()))
 
 
 async def _doubt_later_ones(services: Services, inspection: Inspection, reason: str) -> None:
@@ -90,15 +93,18 @@ async def _doubt_later_ones(services: Services, inspection: Inspection, reason: 
         await open_inspection(services, JobKind.VERIFY, disk, max(doubted), f"after-{inspection.inspection}")
 
 
-async def _mark_damaged(services: Services, disk: Disk, time: str, damage: str) -> None:
+async def _mark_damaged(services: Services, disk: Disk, time: str, damage: str, *, lost: bool = False) -> None:
     if point := await services.records.point(disk, time):
-        await mark_damaged(services, disk, point, damage)
+        await mark_damaged(services, disk, point, damage, lost=lost)
 
 
 async def note_outcome(services: Services, inspection: Inspection) -> None:
-    """Put on the disk's record what came of an inspection; one that was refused has looked at nothing."""
+    """Put on record what came of an inspection, the disk's and its point's; a refused one has looked at nothing."""
+    await note_damaged(services, inspection.known_disk)
     if inspection.state is Stage.REFUSED:
         return
+    if inspection.task is JobKind.DRILL:
+        await _note_drill(services, inspection)
 
     def change(record: DiskRecord) -> DiskRecord:
         told = _verified(record, inspection) if inspection.task is JobKind.VERIFY else _drilled(record, inspection)
@@ -108,6 +114,14 @@ async def note_outcome(services: Services, inspection: Inspection) -> None:
         return replace(told, last_error=why, last_error_at=inspection.ended)
 
     await services.records.update(inspection.known_disk, change)
+
+
+async def _note_drill(services: Services, inspection: Inspection) -> None:
+    disk = inspection.known_disk
+    if point := await services.records.point(disk, inspection.recovery_point):
+        result = f"{inspection.state}: {inspection.reason}"
+        drilled = point.as_drilled(inspection.ended, inspection.duration_seconds, result)
+        await services.records.note_drill(disk, drilled)
 
 
 def _verified(record: DiskRecord, inspection: Inspection) -> DiskRecord:

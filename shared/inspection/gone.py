@@ -5,7 +5,7 @@ from shared.errors import SourceGoneError
 from shared.inspection.conclude import conclude_lost
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Next
-from shared.points.versions import version_of
+from shared.points.versions import properties_of
 
 
 async def conclude_gone(services: Services, inspection: Inspection, error: SourceGoneError) -> Next[Inspection]:
@@ -14,11 +14,11 @@ async def conclude_gone(services: Services, inspection: Inspection, error: Sourc
     point = await services.records.point(disk, inspection.recovery_point)
     if point is None:
         return Next(inspection.fail(str(error), now))
-    sealed = version_of(services, disk, point)
     try:
-        await services.pages.properties(sealed)
+        await properties_of(services, disk, point)
     except SourceGoneError as lost:
-        return await conclude_lost(services, inspection, str(lost))
+        return await conclude_lost(services, inspection, str(lost), lost=True)
     if inspection.task is JobKind.DRILL:
         return inspection.retry(str(error), now)
-    return Next(inspection.refuse(f"the source snapshot was deleted meanwhile: {error}", now))
+    why = f"the source snapshot was deleted meanwhile: {error}. What to do: verify the newest recovery point"
+    return Next(inspection.refuse(why, now))

@@ -28,7 +28,7 @@ async def inspect_all(services: Services, task: JobKind) -> None:
     except AzureError as error:
         raise _failed(task, error) from None
     for disk, is_adopted in known.items():
-        if not (is_adopted or services.settings.covers(disk)):
+        if not services.settings.backs_up(disk, adopted=is_adopted):
             continue
         try:
             if await services.records.point_times(disk):

@@ -8,13 +8,15 @@ from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
 from shared.azure.answers import explain
+from shared.azure.queues import MAX_DELIVERIES, POISON_SUFFIX
 from shared.azure.services import Services
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import DiskError, OtherDiskError, StepFailedError, UnreadableError, without_secrets
+from shared.errors import DiskError, OtherDiskError, StepFailedError, UnreadableError
 from shared.events import Event, log_event
 from shared.jobs.request import refuse_given_up, request_job
 from shared.jobs.stage_events import REQUEST_FAILED
+from shared.jobs.unreadable import keep
 from shared.model.disk import Disk
 from shared.model.failed_runs import with_error, with_failure
 from shared.model.inspection import Inspection
@@ -43,16 +45,13 @@ from shared.model.names import (
     VERIFY_QUEUE,
 )
 from shared.model.record import DiskRecord
-from shared.model.requests import decoded
 from shared.model.restore import Restore
 from shared.model.retry_policy import MAX_CHECK_DELAY
 from shared.model.tick import MAX_TICK_AGE
 from shared.runs.failures import record_failure
 
-_DIED = "its worker died each time, or could not put on record what was wrong; the log of that time may say"
-
-MOST_SAID = 500
-"""Characters of a message that nobody can read, as they are put on record."""
+_DIED = "not recorded: the worker died each time, or could not write to the table; see the app's log of that time"
+_MOVED = f"failed {MAX_DELIVERIES} times and was moved to"
 
 
 async def report_poison(services: Services, queue: str, body: bytes, message_id: str) -> None:
@@ -76,7 +75,7 @@ async def report_poison(services: Services, queue: str, body: bytes, message_id:
         try:
             await _REPORTS.get(queue, _report_unknown)(services, queue, body, message_id)
         except (UnreadableError, OtherDiskError, ValidationError) as error:
-            await _keep(services, queue, body, message_id, str(error))
+            await keep(services, queue, body, message_id, str(error))
     except (AzureError, RecordConflictError) as error:
         raise StepFailedError(explain(error)) from None
 
@@ -91,7 +90,7 @@ async def _report_run(services: Services, queue: str, message: RunMessage) -> bo
         return False
     # What was wrong is the record's last error, which is left as it is: a text that quotes another grows each time.
     cause = found[0].last_error if run.error_at else _DIED
-    why, now = f"{queue} has given up a message of the run, which failed five times", services.now()
+    why, now = f"a message on {queue} {_MOVED} {queue}{POISON_SUFFIX}", services.now()
 
     def failed(record: DiskRecord) -> DiskRecord:
         current = record.run_of(message.run)
@@ -101,7 +100,7 @@ async def _report_run(services: Services, queue: str, message: RunMessage) -> bo
         return replace(noted, last_error=cause, last_error_at=now)
 
     await services.records.update(message.disk, failed)
-    log_event(Event.RUN_FAILED, **message.about, reason=why, cause=cause)
+    log_event(Event.RUN_FAILED, **message.about, reason=f"{why}. Last error: {cause}", cause=cause)
     return True
 
 
@@ -168,7 +167,10 @@ async def _trouble[Kept: (Restore, Inspection)](rows: JobRows[Kept], message: Jo
 
 async def _report_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
     kind = _KIND_OF_REQUEST[queue]
-    why = f"{queue} has given up the request, since it could not be put on record. What to do: enqueue it again"
+    why = (
+        f"the request could not be recorded: its message on {queue} {_MOVED} {queue}{POISON_SUFFIX}."
+        " What to do: send the request again"
+    )
     disk = await refuse_given_up(services, kind, body, message_id, why)
     await _note_on_disk(services, disk, REQUEST_FAILED[kind], why)
 
@@ -186,13 +188,7 @@ async def _report_tick(services: Services, _queue: str, body: bytes, _: str) -> 
 
 
 async def _report_unknown(services: Services, queue: str, body: bytes, message_id: str) -> None:
-    await _keep(services, queue, body, message_id, "the queue's log says why")
-
-
-async def _keep(services: Services, queue: str, body: bytes, message_id: str, reason: str) -> None:
-    """Keep a message that belongs to no disk, or that nobody can read, in a row of its own."""
-    said = without_secrets(decoded(body).decode(errors="replace"))[:MOST_SAID]
-    await services.records.keep_poison(message_id, {"queue": queue, "reason": reason[:MOST_SAID], "body": said})
+    await keep(services, queue, body, message_id, "the queue's log says why")
 
 
 _KIND_OF_REQUEST: Mapping[str, JobKind] = {

@@ -35,6 +35,8 @@ class Stage(StrEnum):
     FAILED = "failed"
 
 
+WHAT_TO_DO = "What to do"
+
 ENDS = frozenset({Stage.DONE, Stage.REFUSED, Stage.FAILED})
 
 
@@ -180,8 +182,11 @@ class Job(WorkInProgress):
         return replace(self, state=stage, reason=reason, checked=now, ended=now, duration_seconds=took)
 
     def refuse(self, reason: str, now: datetime) -> Self:
-        """Refuse it: it can't be done as requested, and nothing was done."""
-        return self.end(Stage.REFUSED, reason, now)
+        """End what was asked for and can't be done as it is; nothing was done. The reason always says what to do."""
+        advised = (
+            reason if WHAT_TO_DO in reason else f"{reason}. {WHAT_TO_DO}: correct that, and send the request again"
+        )
+        return self.end(Stage.REFUSED, advised, now)
 
     def fail(self, why: str, now: datetime) -> Self:
         """End it as failed."""

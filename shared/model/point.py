@@ -13,6 +13,13 @@ from shared.model.texts import Text
 POINT_ROW_PREFIX = "point-"
 
 
+MARKS = frozenset({"state", "damage", "lost", "verified"})
+"""The columns that say what is known of it."""
+
+DRILLS = frozenset({"drilled", "drill_seconds", "drill_result"})
+"""The columns that say what its last drill came to: a drill writes no others, nor does anything else write these."""
+
+
 class PointState(StrEnum):
     """What is known of a recovery point: it was sealed, it was compared completely, or it is damaged."""
 
@@ -56,8 +63,10 @@ class RecoveryPoint:
         started, sealed: when the source snapshot and the recovery point were taken, UTC.
         duration_seconds: the time between them.
         state: what is known of it.
-        damage: what is wrong with it, if it is damaged.
+        damage: what is wrong with it, where it is damaged.
+        lost: whether it is damaged because its snapshot, or full copy, was deleted; undeleted, it is as good as before.
         verified: when it was last compared with its source snapshot, UTC.
+        drilled, drill_seconds, drill_result: when a restore of it was last tried, how long it took, and its outcome.
     """
 
     time: str
@@ -79,7 +88,11 @@ class RecoveryPoint:
     duration_seconds: float
     state: PointState = PointState.SEALED
     damage: Text = ""
+    lost: bool = False
     verified: datetime | None = None
+    drilled: datetime | None = None
+    drill_seconds: float = 0.0
+    drill_result: Text = ""
 
     @classmethod
     def of_a_copy(
@@ -121,12 +134,20 @@ class RecoveryPoint:
         )
 
     def as_verified(self, now: datetime) -> Self:
-        """Record that it is identical to its source snapshot, compared completely."""
-        return replace(self, state=PointState.VERIFIED, damage="", verified=now)
+        """Note that it was compared whole with its source snapshot, and is equal."""
+        return replace(self, state=PointState.VERIFIED, damage="", lost=False, verified=now)
 
-    def as_damaged(self, damage: str) -> Self:
-        """Record what is wrong with it."""
-        return replace(self, state=PointState.DAMAGED, damage=damage)
+    def as_damaged(self, damage: str, *, lost: bool = False) -> Self:
+        """Note what is wrong with it."""
+        return replace(self, state=PointState.DAMAGED, damage=damage, lost=lost)
+
+    def as_found(self) -> Self:
+        """Note that a lost recovery point has been undeleted."""
+        return replace(self, state=PointState.SEALED, damage="", lost=False)
+
+    def as_drilled(self, ended: datetime | None, seconds: float, result: str) -> Self:
+        """Note the outcome of a drill."""
+        return replace(self, drilled=ended, drill_seconds=seconds, drill_result=result)
 
     @property
     def row_key(self) -> str:

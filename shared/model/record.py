@@ -4,6 +4,7 @@ Table `backups`: a partition per disk, with a row `disk`, a row `point-TIME` per
 `verify-ID` or `drill-ID` per job. Table `parts`: a partition per verify and drill, with a row per compared part.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
@@ -40,7 +41,8 @@ class DiskRecord:
         point_tick: the last tick covered by a recovery point, that is, by one taken at or after it, UTC.
         last_success: when the last recovery point was sealed, UTC.
         last_point: the last recovery point's time.
-        notice, backup_notice: settings of the disk's and the backups' account that cost.
+        notice, backup_notice: what the account of the disk and that of its backups are set to, where it costs.
+        damaged_points, damaged_point: how many of its recovery points are damaged, and the newest of them.
         last_verify, last_verify_point, last_verify_result: when a recovery point was last compared with its source
             snapshot, which one, and the result.
         last_drill, last_drill_point, last_drill_seconds, last_drill_result: when a drill last ended, of which
@@ -71,6 +73,8 @@ class DiskRecord:
     last_point: str = ""
     notice: Text = ""
     backup_notice: Text = ""
+    damaged_points: int = 0
+    damaged_point: str = ""
     last_verify: datetime | None = None
     last_verify_point: str = ""
     last_verify_result: Text = ""
@@ -81,6 +85,10 @@ class DiskRecord:
     last_drill_seen: Text = ""
     last_error: Text = ""
     last_error_at: datetime | None = None
+
+    def with_damaged(self, times: Sequence[str]) -> Self:
+        """Say which of its recovery points are damaged, oldest first."""
+        return replace(self, damaged_points=len(times), damaged_point=times[-1] if times else "")
 
     def run_of(self, snapshot: str) -> OpenRun | None:
         """Give the open run, if it is the run of this source snapshot."""

@@ -16,8 +16,10 @@ _MISSING = "the backup blob was missing"
 _AFTER_FULL_COPY = "the last backup was a full copy"
 
 
-def opened(record: DiskRecord, blob: BlobState | None, *, leased: bool) -> DiskRecord:
-    """Open the requested run on the backup blob as found, or on none; opening it again changes nothing.
+def opened(
+    record: DiskRecord, blob: BlobState | None, *, leased: bool, backup: BlobAddress | None = None
+) -> DiskRecord:
+    """Open the open run on the backup blob as it was found, or on none; opening it again changes nothing.
 
     An open run whose blob is missing, or has not been under its lease all the time, starts over. This must be recorded
     before the blob is created or leased, or a crash between the two would hide what was found.
@@ -26,28 +28,43 @@ def opened(record: DiskRecord, blob: BlobState | None, *, leased: bool) -> DiskR
         record: the disk's record.
         blob: the state of the backup blob; None if there is none.
         leased: whether the blob is under the run's lease already.
+        backup: where the backup blob is to be now; None where that is as on record.
     """
     run = run_of(record)
     if not run.opened:
-        kind, reason = _kind_of_run(record, blob)
+        kind, reason = _kind_of_run(record, blob, _moved(record, backup))
         return record.with_run(replace(run.opened_now(), kind=kind, reason=reason))
     if blob is None:
-        return restarted(record, Kind.FULL, _MISSING)
+        return restarted(record, Kind.FULL, _moved(record, backup) or _MISSING)
     if not leased and not (run.kind is Kind.INCREMENTAL and _is_as_sealed(record, blob)):
         reason = "the run's lease was broken, so others may have written to the backup blob"
         return restarted(record, Kind.RESYNC, reason)
     return record
 
 
-def _kind_of_run(record: DiskRecord, blob: BlobState | None) -> tuple[Kind, str]:
-    """Decide the kind of a run, and why it is not incremental.
+def _moved(record: DiskRecord, backup: BlobAddress | None) -> str:
+    """Say that the last recovery point is in another backup container; empty where it is not, or there is none."""
+    before = record.backup_blob
+    if not (record.base_snapshot and before and backup) or before == backup:
+        return ""
+    return (
+        f"BACKUP_CONTAINER was changed from {before.parent.url} to {backup.parent.url}: this backup writes the whole"
+        " disk there; the earlier backups stay where they are"
+    )
+
+
+def _kind_of_run(record: DiskRecord, blob: BlobState | None, moved: str) -> tuple[Kind, str]:
+    """Decide how a run makes its change list, and why it is not incremental.
 
     A diff may be applied only to a backup blob that equals the base snapshot. A blob that is missing, that somebody
     else wrote to, or that is older than the record is rewritten completely.
     """
     if blob is None:
         had_none = record.resync_reason == _AFTER_FULL_COPY
-        return Kind.FULL, _AFTER_FULL_COPY if had_none else _MISSING if record.base_snapshot else ""
+        missing = _MISSING if record.base_snapshot else ""
+        return Kind.FULL, moved or (_AFTER_FULL_COPY if had_none else missing)
+    if moved:
+        return Kind.RESYNC, moved
     if record.resync_reason:
         return Kind.RESYNC, record.resync_reason
     if not record.base_snapshot:

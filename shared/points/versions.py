@@ -1,7 +1,10 @@
 """Where a recovery point is, and what is to be known of it."""
 
+import shlex
+from functools import partial
+
 from shared.azure.services import Services
-from shared.errors import OtherDiskError, SourceGoneError
+from shared.errors import OtherDiskError, SourceGoneError, not_found
 from shared.events import Event, log_event
 from shared.model.blob import BlobState
 from shared.model.disk import Disk
@@ -58,8 +61,64 @@ async def point_of(services: Services, disk: Disk, time: str) -> RecoveryPoint:
     return point
 
 
-async def mark_damaged(services: Services, disk: Disk, point: RecoveryPoint, damage: str) -> None:
+async def properties_of(services: Services, disk: Disk, point: RecoveryPoint) -> BlobState:
+    """Look at the snapshot, or the full copy, that a recovery point is.
+
+    Raises:
+        SourceGoneError: it was deleted; the message says how to get it back.
+    """
+    version = version_of(services, disk, point)
+    try:
+        return await services.pages.properties(version)
+    except SourceGoneError:
+        raise SourceGoneError(deleted(disk, point, version)) from None
+
+
+def deleted(disk: Disk, point: RecoveryPoint, version: BlobVersion) -> str:
+    """Say that a recovery point was deleted, and how to get it back."""
+    blob = version.blob
+    undelete = (
+        f"az storage blob undelete --account-name {blob.account} --auth-mode login --container-name {blob.container}"
+        f" --name {shlex.quote(blob.blob)}"
+    )
+    return (
+        f"the recovery point {point.time} of {disk.shown} was deleted outside Tidemark:"
+        f" {not_found(blob.url, version.snapshot)}. What to do: undelete it while the soft delete of the account"
+        f" {blob.account} still holds it ({undelete}; or Undelete in the portal), then ask again; or use another"
+        " recovery point"
+    )
+
+
+async def found_again(services: Services, disk: Disk, point: RecoveryPoint) -> RecoveryPoint:
+    """Clear the mark `damaged` of a lost recovery point that has been undeleted.
+
+    Raises:
+        SourceGoneError: it has not.
+    """
+    if not point.lost:
+        return point
+    await properties_of(services, disk, point)
+    found = point.as_found()
+    await services.records.mark(disk, found)
+    await note_damaged(services, disk)
+    return found
+
+
+async def mark_damaged(
+    services: Services, disk: Disk, point: RecoveryPoint, damage: str, *, lost: bool = False
+) -> None:
     """Put on record, and log, that a recovery point is damaged, and how."""
     if (point.state, point.damage) != (PointState.DAMAGED, damage):
-        await services.records.mark(disk, point.as_damaged(damage))
+        await services.records.mark(disk, point.as_damaged(damage, lost=lost))
         log_event(Event.POINT_DAMAGED, disk=disk.name, point=point.time, reason=damage)
+
+
+async def note_damaged(services: Services, disk: Disk) -> None:
+    """Put on the disk's record which recovery points are damaged, until it says what their rows say.
+
+    Whoever writes it last looks at the rows once more: so it is right, whoever else marks one at the same time.
+    """
+    told: list[str] | None = None
+    while (times := await services.records.damaged(disk)) != told:
+        await services.records.update(disk, partial(DiskRecord.with_damaged, times=times))
+        told = times

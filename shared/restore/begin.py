@@ -7,7 +7,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from shared.azure.answers import explain, lacks_role
 from shared.azure.services import Services
-from shared.errors import DiskError, OtherDiskError, TargetLeasedError
+from shared.errors import DiskError, OtherDiskError, SourceGoneError, TargetLeasedError
 from shared.model.addresses import AddressError
 from shared.model.blob import BlobState
 from shared.model.disk import Disk, PageBlobDisk
@@ -21,7 +21,14 @@ from shared.model.restore import RefusedError, Restore
 from shared.model.restore_target import claimed, requested_point, require_allowed, without_restore
 from shared.model.run import Mode, OpenRun
 from shared.model.times import canonical_time
-from shared.points.versions import require_own_name, version_of
+from shared.points.versions import (
+    found_again,
+    mark_damaged,
+    note_damaged,
+    properties_of,
+    require_own_name,
+    version_of,
+)
 from shared.restore.copying import copy_metadata
 from shared.restore.end import clean_up_or_leave
 from shared.restore.prove import parts
@@ -30,6 +37,7 @@ from shared.runs.full_copies import is_copying
 from shared.runs.give_up import give_up
 
 _COME_BACK = timedelta(seconds=5)
+_OTHER_TARGET = "What to do: name another target"
 
 
 async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
@@ -43,8 +51,10 @@ async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
     if not restore.recovery_point:
         try:
             return await _find(services, restore)
-        except (OtherDiskError, AddressError) as error:
+        except OtherDiskError as error:
             raise RefusedError(str(error)) from None
+        except AddressError as error:
+            raise RefusedError(f"{error}. {_OTHER_TARGET}") from None
     record = await _claim(services, restore)
     if record.restore != restore.restore:
         return await _wait_for_restore(services, restore, restore.known_target, record)
@@ -60,7 +70,7 @@ async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
 async def _find(services: Services, restore: Restore) -> Next[Restore]:
     """Find out what is to be restored, and to where."""
     disk = restore.known_disk
-    point = await _point(services, disk, restore.point)
+    point = await found_again(services, disk, await _point(services, disk, restore.point))
     if point.state is PointState.DAMAGED and not restore.allow_damaged:
         raise RefusedError(
             f"the recovery point {point.time} of {disk.name} is damaged: {point.damage}. What to do: ask for another;"
@@ -69,12 +79,12 @@ async def _find(services: Services, restore: Restore) -> Next[Restore]:
     target = restore.known_target if restore.target else disk.restored(point.time)
     require_allowed(target.address, services.settings.container, services.settings.source_services)
     if why := backup_problem(target, services.settings.container, services.settings.mode_of(target)):
-        raise RefusedError(f"{target.shown} can't be restored to: {why}. What to do: name another target")
+        raise RefusedError(f"{target.shown} can't be restored to: {why}. {_OTHER_TARGET}")
     on_record = await services.records.get(target)
     if on_record and on_record[0].restore:
         return await _wait_for_restore(services, restore, target, on_record[0])
     version = version_of(services, disk, point)
-    found = await services.pages.properties(version)
+    found = await _properties_or_mark(services, disk, point)
     if found.size != point.size:
         raise RefusedError(
             f"{version.name} is {found.size} bytes long, and was {point.size} when it was sealed: somebody has changed"
@@ -102,6 +112,20 @@ async def _find(services: Services, restore: Restore) -> Next[Restore]:
         checked=services.now(),
     )
     return Next(known)
+
+
+async def _properties_or_mark(services: Services, disk: Disk, point: RecoveryPoint) -> BlobState:
+    """Look at a recovery point; put it on record if it was deleted.
+
+    Raises:
+        SourceGoneError: it was.
+    """
+    try:
+        return await properties_of(services, disk, point)
+    except SourceGoneError as error:
+        await mark_damaged(services, disk, point, str(error), lost=True)
+        await note_damaged(services, disk)
+        raise
 
 
 async def _point(services: Services, disk: Disk, asked: str) -> RecoveryPoint:
@@ -132,7 +156,7 @@ def _require_free(target: PageBlobDisk, there: BlobState, *, overwrite: bool) ->
             " What to do: name another target; or set overwrite to true, and lose what it holds now"
         )
     if not there.is_page_blob:
-        raise RefusedError(f"{target.name} is no page blob, so no disk can be written over it. Name another target")
+        raise RefusedError(f"{target.name} is not a page blob, so no disk can be restored over it. {_OTHER_TARGET}")
     if there.leased:
         raise TargetLeasedError(target.name)
 
@@ -221,7 +245,9 @@ async def _take_target(services: Services, restore: Restore) -> bool:
     target = restore.known_target
     there = await services.pages.find(target.address)
     if there is None and not restore.target_is_new:
-        raise RefusedError(f"{target.name} was there, and is gone. What to do: enqueue the request again")
+        raise RefusedError(
+            f"{target.name} was deleted since the request was accepted. What to do: send the request again"
+        )
     is_other = there is not None and there.metadata.get(RESTORE_METADATA) != restore.restore
     if there and restore.target_is_new and is_other:
         _require_free(target, there, overwrite=restore.overwrite)

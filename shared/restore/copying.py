@@ -21,7 +21,7 @@ from shared.model.retry_policy import MIN_CHECK_DELAY
 from shared.model.run import SERVER_SIDE
 from shared.model.version import Version
 from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
-from shared.points.versions import point_of, version_of
+from shared.points.versions import point_of, properties_of, version_of
 from shared.restore.carry import carry
 
 
@@ -43,12 +43,11 @@ async def promote_to_backup(services: Services, restore: Restore) -> Next[Restor
         return Next(replace(restore.at_stage(Stage.COPYING, services.now()), backup_etag=etag))
     if progress.stage is not CopyStage.NOT_STARTED:
         return _under_way(services, restore, copy, progress)
-    point = version_of(
-        services, restore.known_disk, await point_of(services, restore.known_disk, restore.recovery_point)
-    )
-    await services.pages.properties(point)
+    disk = restore.known_disk
+    point = await point_of(services, disk, restore.recovery_point)
+    await properties_of(services, disk, point)
     try:
-        await _start_promotion(services, restore, copy, point, progress.found)
+        await _start_promotion(services, restore, copy, version_of(services, disk, point), progress.found)
     except BlobChangedError:
         found = await services.pages.find(backup)
         if found is None or found.metadata.get(RESTORE_METADATA) != restore.restore:
@@ -157,9 +156,8 @@ async def _source(services: Services, restore: Restore) -> Version:
         else:
             if found.size == restore.size:
                 return own
-    backup = version_of(services, restore.known_disk, point)
-    await services.pages.properties(backup)
-    return backup
+    await properties_of(services, restore.known_disk, point)
+    return version_of(services, restore.known_disk, point)
 
 
 async def _require_current(services: Services, restore: Restore) -> None:

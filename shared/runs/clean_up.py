@@ -1,20 +1,18 @@
 """After the seal: the run's lease is ended, and what it has left over is deleted. Repeating it is harmless."""
 
-from dataclasses import replace
+from collections.abc import Collection
 
 from azure.core.exceptions import AzureError
 
 from shared.azure.services import Services
-from shared.errors import SourceGoneError, not_found
+from shared.errors import SourceGoneError
 from shared.events import Event, log_event
-from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk
 from shared.model.job import JobKind, Stage
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
-from shared.model.version import BlobVersion
-from shared.points.versions import mark_damaged
+from shared.points.versions import mark_damaged, note_damaged, properties_of
 from shared.runs.failures import record_failure
 
 
@@ -30,7 +28,9 @@ async def clean_up_run(services: Services, message: FinishMessage, record: DiskR
         await drop_old_snapshots(services, disk)
     except AzureError as error:
         await record_failure(services, disk, Event.DELETE_SOURCE_SNAPSHOT_FAILED, error, message.run)
-    await mark_missing(services, disk)
+    damaged = await mark_missing(services, disk)
+    if record.with_damaged(damaged) != record:
+        await note_damaged(services, disk)
 
 
 async def drop_old_snapshots(services: Services, disk: Disk) -> None:
@@ -50,30 +50,38 @@ async def drop_old_snapshots(services: Services, disk: Disk) -> None:
             log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=disk.name, snapshot=snapshot)
 
 
-async def mark_missing(services: Services, disk: Disk) -> None:
+async def mark_missing(services: Services, disk: Disk) -> list[str]:
     """Put on record which recovery points somebody has deleted; and take it back of those that are there again.
 
     That a list leaves one out is no proof: it is asked for, before it is called damaged.
+
+    Returns:
+        The times of all that are damaged now, oldest first.
     """
     backup = services.backups.address(disk)
     # In this order: a recovery point that is sealed in between is not looked for in an older list.
     points = await services.records.points(disk)
     there = await services.snapshots.times(backup)
-    for point in points:
-        if not point.backup_snapshot or point.backup_blob != backup:
-            continue
-        damage = not_found(backup.url, point.backup_snapshot)
-        if point.backup_snapshot in there:
-            if point.damage == damage:
-                await services.records.mark(disk, replace(point, state=PointState.SEALED, damage=""))
-        elif point.state is not PointState.DAMAGED and await _is_gone(services, backup, point):
-            await mark_damaged(services, disk, point, damage)
+    return [point.time for point in points if await _is_damaged(services, disk, point, there)]
 
 
-async def _is_gone(services: Services, backup: BlobAddress, point: RecoveryPoint) -> bool:
+async def _is_damaged(services: Services, disk: Disk, point: RecoveryPoint, there: Collection[str]) -> bool:
+    """Tell whether a recovery point is damaged, once it is looked for among the snapshots that are there."""
+    is_damaged = point.state is PointState.DAMAGED
+    if not point.backup_snapshot or point.backup_blob != services.backups.address(disk):
+        return is_damaged
+    if point.backup_snapshot not in there:
+        return is_damaged or await _is_gone(services, disk, point)
+    if point.lost:
+        await services.records.mark(disk, point.as_found())
+    return is_damaged and not point.lost
+
+
+async def _is_gone(services: Services, disk: Disk, point: RecoveryPoint) -> bool:
     try:
-        await services.pages.properties(BlobVersion(backup, point.backup_snapshot))
-    except SourceGoneError:
+        await properties_of(services, disk, point)
+    except SourceGoneError as error:
+        await mark_damaged(services, disk, point, str(error), lost=True)
         return True
     return False
 

@@ -38,7 +38,7 @@ async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False)
         await _enqueue_again(services, disk, run)
     if record is None or record.last_tick is None or not should_catch_up(record, services.now()):
         return
-    if record.adopted or services.settings.covers(disk):
+    if services.settings.backs_up(disk, adopted=record.adopted):
         snapshot = await services.disks.take_snapshot(disk)
         log_event(Event.BACKUP_CAUGHT_UP, disk=disk.name, tick=record.last_tick.isoformat(), run=snapshot)
         await open_run(services, disk, snapshot, record.last_tick)
@@ -59,7 +59,7 @@ async def open_run(services: Services, disk: Disk, snapshot: str, tick: datetime
     source = await services.pages.properties(services.disks.version(disk, snapshot))
     if not source.is_page_blob:
         await services.disks.delete_snapshot(disk, snapshot)
-        raise DiskError(f"{disk.name} is no page blob, so it is no disk. What to do: take it out of SOURCE_DISKS.")
+        raise DiskError(no_page_blob(services, disk))
     now = services.now()
     mode = services.settings.mode_of(disk)
     run = OpenRun(snapshot=snapshot, size=source.size, started=now, tick=tick, mode=mode, progressed=now, checked=now)
@@ -72,6 +72,12 @@ async def open_run(services: Services, disk: Disk, snapshot: str, tick: datetime
     if told := services.disks.notice(disk):
         log_event(Event.VERSIONS_KEPT, **about, reason=told)
     await _enqueue(services, disk, run)
+
+
+def no_page_blob(services: Services, disk: Disk) -> str:
+    """Say that what is to be backed up is no disk, and what to do."""
+    what_to_do = f"What to do: {services.settings.how_to_leave_out(disk)}."
+    return f"{disk.name} is no page blob, so it is no disk. {what_to_do}"
 
 
 async def _enqueue(services: Services, disk: Disk, run: OpenRun) -> None:
@@ -106,7 +112,9 @@ async def _put_on_record(services: Services, disk: Disk, run: OpenRun, tick: dat
         adopted = record.adopted and not services.settings.covers(disk)
         told = services.disks.notice(disk)
         notice = record.notice if told is None else told
-        return replace(record, run=run, backup_blob=new.backup_blob, adopted=adopted, notice=notice, late_tick=None)
+        # Up to the next seal it says where the backups are: BACKUP_CONTAINER may have changed since the last.
+        backup_blob = (record.base_snapshot and record.backup_blob) or new.backup_blob
+        return replace(record, run=run, backup_blob=backup_blob, adopted=adopted, notice=notice, late_tick=None)
 
     record = await services.records.update(disk, opened)
     if record is None:

@@ -11,9 +11,11 @@ from infra.local.local_azure import BACKUPS, DISKS, MORE_DISKS
 from shared.events import Event
 from shared.model.disk import Disk, PageBlobDisk
 from shared.model.index import INDEX_PARTITION
+from shared.model.job import Stage
 from shared.model.names import BACKUPS_TABLE
 from shared.model.record import DISK_ROW
 from tests.app.cloud import MIB, Cloud, pages, until
+from tests.app.restoring import ask, ended, request
 
 
 async def test_a_pattern_stands_for_all_blobs_that_match_it(cloud: Cloud) -> None:
@@ -94,6 +96,29 @@ async def test_a_disk_that_its_pattern_does_not_find_any_more_is_put_on_record(c
     assert not [row for row in await _rows(cloud) if "*" in row["PartitionKey"]]
 
 
+async def test_a_disk_that_is_left_out_of_its_pattern_gets_no_more_backups_and_keeps_those_that_it_has(
+    cloud: Cloud,
+) -> None:
+    stays, goes = await cloud.disk(), await cloud.disk()
+    await goes.write(0, pages(2))
+    pattern = stays.url.replace("disk1.vhd", "*.vhd")
+    async with cloud.app(pattern) as app:
+        await app.back_up(stays, goes)
+    record, points, snapshots = await goes.record(), await goes.points(), await goes.own_snapshots()
+    async with cloud.app(f"!{goes.url}", pattern) as app:
+        await app.back_up(stays)
+        second = cloud.events(Event.SNAPSHOTS_TAKEN)[-1]["tick"]
+        await until(lambda: _has_succeeded(cloud, second), "the success of a tick without the disk")
+        assert (await goes.record(), await goes.points(), await goes.own_snapshots()) == (record, points, snapshots)
+        await goes.blob.delete_blob(delete_snapshots="include")
+        await app.back_up(stays)
+        assert await goes.record() == record, "a disk that is left out is not missed either"
+        restored = await ended(cloud, await ask(cloud, request(goes, target=f"{goes.url}-2")))
+    assert restored.state is Stage.DONE
+    held = await cloud.existing_disk(f"{goes.url}-2", bytes(goes.expected))
+    assert await cloud.read(held.blob, held.account) == goes.expected
+
+
 async def test_a_disk_that_failed_is_backed_up_once_it_can_be(cloud: Cloud) -> None:
     disk = await cloud.disk()
     refused = (409, "SnapshotOperationRateExceeded", "one snapshot in 10 minutes")
@@ -103,7 +128,7 @@ async def test_a_disk_that_failed_is_backed_up_once_it_can_be(cloud: Cloud) -> N
         error = await _error_on_record(cloud, disk.url)
         [point] = await app.back_up(disk)
     assert "SnapshotOperationRateExceeded (409)" in error
-    assert "the next tick tries again" in error
+    assert "the next tick retries" in error
     assert await disk.content_of(point) == disk.expected
 
 
@@ -199,3 +224,7 @@ async def test_an_account_that_keeps_versions_is_told_on_the_record_until_it_doe
         await app.back_up(disk)
         record = await disk.record()
     assert (record.notice, record.backup_notice) == ("", "")
+
+
+async def _has_succeeded(cloud: Cloud, tick: str) -> bool:
+    return tick in {done["tick"] for done in cloud.events(Event.TICK_SUCCEEDED)}

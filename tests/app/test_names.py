@@ -117,8 +117,8 @@ async def test_a_disk_with_the_name_of_another_that_is_on_record_shares_nothing_
         other = await ended(cloud, await ask(cloud, request(url)))
     assert {**(await table.get_entity(row["PartitionKey"], DISK_ROW))} == row
     assert await disk.own_snapshots() == []
-    assert any("has the record" in event["reason"] for event in cloud.events(Event.SNAPSHOT_FAILED))
-    assert (refused.state, "has the record" in refused.reason) == (Stage.REFUSED, True)
+    assert any("would share the record" in event["reason"] for event in cloud.events(Event.SNAPSHOT_FAILED))
+    assert (refused.state, "would share the record" in refused.reason) == (Stage.REFUSED, True)
     assert (other.state, "is none of the account" in other.reason) == (Stage.REFUSED, True)
 
 

@@ -66,7 +66,7 @@ async def test_a_restore_whose_first_step_can_not_be_enqueued_is_refused_once_an
         restore = await ended(cloud, asked)
         assert refusing.hits
         assert restore.state is Stage.REFUSED
-        assert "enqueue the request again" in restore.reason
+        assert "send the request again" in restore.reason
         refusing.remove()
         await disk.write(0, pages(2, seed=2))
         await cloud.send(
@@ -142,4 +142,4 @@ async def test_requests_that_are_given_up_and_have_no_row_get_one(cloud: Cloud) 
         sent = await cloud.put(f"{DRILL_QUEUE}{POISON_SUFFIX}", json.dumps({"disk": disk.url}))
         drill = await has_ended(cloud, JobKind.DRILL, request_id(sent, b""))
     assert drill.state is Stage.REFUSED
-    assert "enqueue it again" in drill.reason
+    assert "send the request again" in drill.reason

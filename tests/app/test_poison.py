@@ -6,8 +6,10 @@ import json
 from azure.core.exceptions import ResourceNotFoundError
 
 from infra.local.gateway import Fault
+from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, ROOT
 from shared.azure.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
 from shared.azure.tables.records import POISON_PARTITION
+from shared.jobs.unreadable import MOST_DELIVERIES
 from shared.model.disk import PageBlobDisk
 from shared.model.job import JobKind, Stage
 from shared.model.messages import FinishMessage, InspectionMessage, Message, RestoreMessage
@@ -26,9 +28,10 @@ async def _disk_with_pages(cloud: Cloud) -> Disk:
 
 async def test_a_message_that_nobody_can_read_is_kept_in_a_row_that_says_what_is_wrong_with_it(cloud: Cloud) -> None:
     async with cloud.app(await cloud.disk()):
-        await cloud.put(PLAN_CHANGES_QUEUE, '{"disk": "somewhere?sig=S3CRET"}')
+        sent = await cloud.put(PLAN_CHANGES_QUEUE, '{"disk": "somewhere?sig=S3CRET"}')
         [row] = await until(lambda: _kept(cloud), "the row")
         await _poison_queues_are_empty(cloud)
+    assert row["RowKey"] == sent, "the id that was printed when it was put"
     assert (row["queue"], "run: Field required" in row["reason"]) == (PLAN_CHANGES_QUEUE, True)
     assert row["body"] == '{"disk": "somewhere?sig=***"}'
     assert '"message-poisoned"' in cloud.log.read_text()
@@ -39,6 +42,21 @@ async def test_a_message_of_no_disk_is_kept_in_a_row(cloud: Cloud) -> None:
         await cloud.put(f"{REBUILD_CATALOGUE_QUEUE}{POISON_SUFFIX}", "rebuild")
         [row] = await until(lambda: _kept(cloud), "the row")
     assert (row["queue"], row["body"]) == (REBUILD_CATALOGUE_QUEUE, "rebuild")
+
+
+async def test_a_rebuild_that_fails_each_time_is_kept_under_the_id_of_its_message_with_the_reason(cloud: Cloud) -> None:
+    async with cloud.app(await cloud.disk()):
+        refused = (403, "AuthorizationFailure", "not now")
+        cloud.azure.gateway.faults.add(Fault("List Blobs", f"/{BACKUPS.name}/{BACKUP_CONTAINER}", refuse=refused))
+        sent = await cloud.put(REBUILD_CATALOGUE_QUEUE, "rebuild")
+        [row] = await until(lambda: _kept(cloud), "the row")
+    assert (row["RowKey"], row["queue"]) == (sent, REBUILD_CATALOGUE_QUEUE)
+    assert "AuthorizationFailure (403)" in row["reason"]
+
+
+def test_the_host_gives_a_message_up_when_the_app_thinks_so() -> None:
+    host = json.loads((ROOT / "host.json").read_text())
+    assert host["extensions"]["queues"]["maxDequeueCount"] == MOST_DELIVERIES
 
 
 async def test_a_run_whose_watching_message_was_given_up_says_so_and_is_watched_again(cloud: Cloud) -> None:
@@ -54,7 +72,9 @@ async def test_a_run_whose_watching_message_was_given_up_says_so_and_is_watched_
 
         async def has_failed() -> bool:
             failing = (await disk.record()).run
-            return failing is not None and failing.failed.startswith("finish-backup has given up a message of the run")
+            return failing is not None and failing.failed == (
+                "a message on finish-backup failed 5 times and was moved to finish-backup-poison"
+            )
 
         await until(has_failed, "the error on record")
         hold.set()
@@ -70,7 +90,7 @@ async def test_a_restore_whose_step_was_given_up_says_so_and_goes_on(cloud: Clou
         asked = await ask(cloud, request(disk, target=f"{disk.url}-2"))
         await copying.started.wait()
         await _poison(cloud, RestoreMessage(disk=PageBlobDisk(disk.address), restore=asked))
-        await until(lambda: _restore_says(cloud, asked, "its worker died each time"), "the error on its row")
+        await until(lambda: _restore_says(cloud, asked, "the worker died each time"), "the error on its row")
         await copying.finish()
         restore = await ended(cloud, asked)
     assert restore.state is Stage.DONE
@@ -82,10 +102,11 @@ async def test_a_request_for_a_restore_that_was_given_up_is_refused_on_record(cl
         await app.back_up(disk)
         await cloud.put(f"{RESTORE_REQUESTS_QUEUE}{POISON_SUFFIX}", request(disk))
         [refused] = await until(lambda: _all_restores(cloud), "the row")
-        assert (refused.state, "enqueue it again" in refused.reason) == (Stage.REFUSED, True)
+        assert (refused.state, "send the request again" in refused.reason) == (Stage.REFUSED, True)
 
         async def is_on_record() -> bool:
-            return "restore-requests has given up the request" in (await disk.record()).last_error
+            moved = "its message on restore-requests failed 5 times and was moved to restore-requests-poison"
+            return moved in (await disk.record()).last_error
 
         await until(is_on_record, "the error on the disk's record")
 
@@ -102,7 +123,7 @@ async def test_a_verify_whose_step_was_given_up_says_so_and_goes_on(cloud: Cloud
 
         async def says_so() -> bool:
             [verify] = await inspections(cloud, JobKind.VERIFY)
-            return "its worker died each time" in verify.last_error
+            return "the worker died each time" in verify.last_error
 
         await until(says_so, "the error on its row")
         hold.set()

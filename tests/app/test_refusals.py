@@ -74,7 +74,7 @@ async def test_a_run_that_fails_at_every_tick_is_given_up_and_the_next_is_a_resy
     ("status", "code", "said"),
     [
         (409, "SnapshotCountExceeded", "delete old snapshots of the disk"),
-        (409, "SnapshotOperationRateExceeded", "the next tick tries again"),
+        (409, "SnapshotOperationRateExceeded", "the next tick retries"),
     ],
 )
 async def test_a_snapshot_that_premium_storage_refuses_is_told_and_taken_at_the_next_tick(

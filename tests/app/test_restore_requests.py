@@ -55,7 +55,7 @@ async def test_what_can_not_be_done_is_refused_once_with_its_reason_and_nothing_
             request(disk, target=elsewhere): "is not in an account that SOURCE_DISKS names",
             request(disk, target=f"{backups}-2"): "is in the backup container",
             request(disk, target=block_url): "exists",
-            request(disk, target=block_url, overwrite=True): "is no page blob",
+            request(disk, target=block_url, overwrite=True): "is not a page blob",
             request(disk, target=f"{disk.address.parent.url}-missing/a.vhd"): "does not exist. What to do: create it",
         }
         cloud.requests.clear()
@@ -64,6 +64,7 @@ async def test_what_can_not_be_done_is_refused_once_with_its_reason_and_nothing_
         for message, said in asked.items():
             found = await ended(cloud, message)
             assert (found.state, said in found.reason) == (Stage.REFUSED, True), (found, said)
+            assert "What to do" in found.reason, found
             assert len(found.reason) < 1500
         assert not [request for request in cloud.requests if request.operation in WRITES and request.status != 404]
         assert await app.invocations() < before + 4 * len(asked), "each was looked at once"

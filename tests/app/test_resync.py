@@ -3,6 +3,7 @@
 import pytest
 
 from infra.local.gateway import Fault
+from infra.local.local_azure import BACKUPS
 from shared.limits import PAGE
 from shared.model.names import BACKUPS_TABLE
 from shared.model.run import Kind
@@ -86,6 +87,33 @@ async def test_a_backup_blob_that_is_gone_is_made_anew(cloud: Cloud) -> None:
         [point] = await app.back_up(disk)
     assert (point.kind, point.reason) == (Kind.FULL, "the backup blob was missing")
     assert await disk.content_of(point) == disk.expected
+    [lost, _] = await disk.points()
+    table = cloud.tables.get_table_client(BACKUPS_TABLE)
+    unhealthy = table.query_entities("RowKey eq 'disk' and damaged_point ne ''")
+    [row] = [row async for row in unhealthy if row["disk"] == disk.url]
+    assert (row["damaged_points"].value, row["damaged_point"]) == (1, lost.time), "one query tells that they are gone"
+
+
+async def test_after_a_change_of_the_backup_container_the_whole_disk_is_written_to_the_new_one(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    service = cloud.services[BACKUPS]
+    async with cloud.app(disk) as app:
+        [old] = await app.back_up(disk)
+    before = (await disk.record()).backup_blob
+    assert before
+    container = f"{before.service_url}/{cloud.container}-moved"
+    async with cloud.app(disk, BACKUP_CONTAINER=container) as app:
+        [new] = await app.back_up(disk)
+        [kept, _] = await disk.points()
+        [after] = await app.back_up(disk)
+    assert (new.kind, after.kind) == (Kind.FULL, Kind.INCREMENTAL)
+    assert new.reason.startswith(f"BACKUP_CONTAINER was changed from {before.parent.url} to {container}: ")
+    assert kept == old
+    record = await disk.record()
+    assert record.backup_blob
+    assert record.backup_blob.parent.url == container
+    moved = service.get_blob_client(record.backup_blob.container, record.backup_blob.blob)
+    assert await cloud.read(moved, BACKUPS, after.backup_snapshot) == disk.expected
 
 
 async def test_without_a_record_the_backup_blob_that_is_there_is_written_anew(cloud: Cloud) -> None:
@@ -95,7 +123,7 @@ async def test_without_a_record_the_backup_blob_that_is_there_is_written_anew(cl
         await disk.clear(0, 2 * PAGE)
         await cloud.tables.delete_table(BACKUPS_TABLE)
         [point] = await app.back_up(disk)
-    assert (point.kind, point.reason) == (Kind.RESYNC, "the backup blob was there before the record")
+    assert (point.kind, point.reason) == (Kind.RESYNC, "the backup blob exists, but has no recovery point on record")
     assert await disk.content_of(point) == disk.expected
     assert len(await disk.own_snapshots()) == 1
 

@@ -137,7 +137,7 @@ async def test_a_heartbeat_that_is_refused_is_called_again(cloud: Cloud, watcher
 
         await until(was_called_again, "the second call")
     [failed] = cloud.events(Event.HEARTBEAT_FAILED)
-    assert failed["reason"] == f"HEARTBEAT_URL answers {status}"
+    assert failed["reason"] == f"HEARTBEAT_URL responded with HTTP status {status}"
     assert len(cloud.events(Event.TICK_SUCCEEDED)) == 1
     assert SECRET not in cloud.log.read_text()
 

@@ -1,6 +1,6 @@
-"""What the statements are made on: the services of the app, and what others do to the same storage.
+"""What the tests run on: the services of the app, and what others do to the same storage.
 
-A page is told by a number: what was written there as 512 bytes, big-endian; 0 is zeros, written or not.
+A page is identified by a number: what was written there as 512 bytes, big-endian; 0 is zeros, written or not.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ from shared.model.disk import PageBlobDisk
 from shared.model.version import BlobVersion
 
 SOMEBODY = "5e0f2a34-7c1b-4f5e-9d53-1c2a7b8e9f00"
-"""The lease of somebody else, like the VM that a disk is attached to."""
+"""Somebody else's lease, like that of the VM a disk is attached to."""
 
 RUN, LATER_RUN = "11111111-7c1b-4f5e-9d53-1c2a7b8e9f00", "22222222-7c1b-4f5e-9d53-1c2a7b8e9f00"
 """Leases of the app's own."""
@@ -34,16 +34,16 @@ class HeldCopy(Protocol):
     """A copy that is pending, or will be once it is started, until the test ends it."""
 
     def progress(self, share: float) -> None:
-        """Have it be so far done (0 to 1)."""
+        """Set its progress (0 to 1)."""
 
     async def finish(self) -> None:
-        """Have it succeed."""
+        """Let it succeed."""
 
     async def fail(self) -> None:
-        """Have it fail."""
+        """Let it fail."""
 
     async def abort(self, lease: str | None = None) -> None:
-        """Abort it, as somebody who knows the target's lease."""
+        """Abort it, as a client that knows the target's lease."""
 
 
 class Cloud(ABC):
@@ -63,7 +63,7 @@ class Cloud(ABC):
 
     @abstractmethod
     async def make(self, blob: Place, pages: int, metadata: Mapping[str, str] | None = None) -> None:
-        """Make an empty page blob, also over one that is there (REST: Put Blob)."""
+        """Make an empty page blob, replacing any existing one (REST: Put Blob)."""
 
     @abstractmethod
     async def write(self, blob: Place, first: int, *content: int, lease: str | None = None) -> None:
@@ -79,7 +79,7 @@ class Cloud(ABC):
 
     @abstractmethod
     async def encode(self, blob: Place, encoding: str) -> None:
-        """Say of a blob's content that it is encoded, as tools do that upload disks (REST: Set Blob Properties)."""
+        """Set a blob's Content-Encoding, as some upload tools do (REST: Set Blob Properties)."""
 
     @abstractmethod
     async def snapshot(self, blob: Place, metadata: Mapping[str, str] | None = None) -> str:
@@ -91,42 +91,42 @@ class Cloud(ABC):
 
     @abstractmethod
     async def lease(self, blob: Place) -> None:
-        """Put a blob under the lease of somebody else, for ever."""
+        """Put a blob under somebody else's infinite lease."""
 
     @abstractmethod
     async def break_lease(self, blob: Place) -> None:
-        """Break whatever lease a blob is under."""
+        """Break any lease on a blob."""
 
     @abstractmethod
     def turn_versioning_on(self, blob: Place) -> None:
-        """Have the account of a blob keep versions of its blobs, to the end of the test."""
+        """Enable versioning on a blob's account until the end of the test."""
 
     @abstractmethod
     def hold(self, target: Place) -> HeldCopy:
-        """Hold the copies that will be started to a blob."""
+        """Hold the next copies to a blob."""
 
     @abstractmethod
     def refuse_source(self, status: int) -> None:
-        """Have the service be answered with this where it reads what it is to copy from another account to a disk."""
+        """Answer the service with this when it reads the source of a copy from another account to a disk."""
 
     @abstractmethod
     def want_signatures(self) -> None:
-        """Have the service refuse to copy within an account what is not signed."""
+        """Make the service refuse unsigned copies within an account."""
 
     @abstractmethod
     def give_up_on_clears(self, longer_than: int) -> None:
-        """Have the service give up on clears of more pages than this."""
+        """Make clears of more pages than this time out."""
 
     @abstractmethod
     async def receive(self, queue: str) -> list[bytes]:
-        """Take the messages that can be seen from a queue."""
+        """Take the visible messages from a queue."""
 
     @abstractmethod
     async def pass_time(self) -> None:
         """Let a twentieth of a second pass."""
 
     async def disk(self, *content: int | None, name: str = "disk.vhd") -> PageBlobDisk:
-        """Make a disk of these pages; those that are None are never written."""
+        """Make a disk of these pages; None is a page never written."""
         disk = self.named(name)
         await self.make(disk, len(content))
         for page, value in enumerate(content):
@@ -135,7 +135,7 @@ class Cloud(ABC):
         return disk
 
     def named(self, name: str) -> PageBlobDisk:
-        """Name a disk, be it there or not."""
+        """Name a disk, whether or not it exists."""
         return PageBlobDisk(self.disks.blob(name))
 
     async def backup(self, disk: PageBlobDisk, pages: int) -> str:
@@ -149,17 +149,17 @@ class Cloud(ABC):
         return etag
 
     async def etag(self, blob: Place) -> str:
-        """Look at a blob's ETag."""
+        """Get a blob's ETag."""
         return (await self.services.pages.properties(at(blob))).etag
 
     async def target(self, blob: Place) -> BlobState:
-        """Look at a blob that is there."""
+        """Get the state of a blob that exists."""
         found = await self.services.pages.find(address_of(blob))
         assert found
         return found
 
     async def size(self, blob: Place, snapshot: str = "") -> int:
-        """Look at the size of a blob or a snapshot, in pages."""
+        """Get the size of a blob or a snapshot, in pages."""
         return (await self.services.pages.properties(at(blob, snapshot))).size // PAGE
 
     async def content(self, blob: Place, snapshot: str = "") -> list[int]:
@@ -200,7 +200,7 @@ class Cloud(ABC):
         *,
         snapshot: str = "",
     ) -> None:
-        """Begin to copy a blob or a snapshot to another blob, as that is found; the test has the copy held."""
+        """Start copying a blob or a snapshot to another blob as found; the test holds the copy."""
         url = await self.source(source, snapshot, COPY_URL_LIFETIME)
         to = address_of(target)
         found = await self.services.pages.find(to)
@@ -228,5 +228,5 @@ def content_of(*pages: int) -> bytes:
 
 
 def numbers(content: bytes) -> list[int]:
-    """Tell pages by their numbers."""
+    """Identify pages by their numbers."""
     return [int.from_bytes(content[at : at + PAGE], "big") for at in range(0, len(content), PAGE)]

@@ -1,4 +1,4 @@
-"""Each statement is made twice: on the services that the simulation has in memory, and on the real ones."""
+"""Each test runs twice: on the in-memory services of the simulation, and on the real ones."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""The services of the simulation, with nothing going wrong: each call takes effect when it is made."""
+"""The services of the simulation, without faults: each call takes effect when it is made."""
 
 import random
 from collections.abc import Callable, Mapping

@@ -26,7 +26,7 @@ from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy, Place, add
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """The clients of those who are not the app, and the Azure that they share with it."""
+    """The clients of everybody but the app, and the Azure that they share with it."""
 
     azure: LocalAzure
     blobs: Mapping[str, BlobServiceClient]
@@ -134,7 +134,7 @@ class AzuriteCloud(Cloud):
         await asyncio.sleep(SOON.total_seconds())
 
     async def make_block_blob(self, blob: Place) -> None:
-        """Make what is no disk."""
+        """Make a blob that is not a disk."""
         await self._blob(blob).upload_blob(b"a text")
 
     async def names(self, container: ContainerAddress) -> list[str]:

@@ -1,7 +1,7 @@
-"""Makes random moves on a cloud and says what came of each: the same on every cloud, if all keep the same rules.
+"""Makes random moves on a cloud and reports each result: the same on every cloud, if all follow the same rules.
 
-What no page tells is not said: which of two reasons for a refusal is looked at first, and what becomes of a write past
-the end under a wrong lease.
+What the documentation leaves open is not reported: which of two reasons for a refusal comes first, and what a
+write past the end under a wrong lease does.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class Player:
         self._rng = random.Random()
 
     async def play(self, seed: str) -> tuple[str, object, object]:
-        """Make a move that the seed chooses; give its name, what came of it, and how the blobs are then."""
+        """Make a move that the seed chooses; give its name, its result, and the state of the blobs."""
         self._rng = random.Random(seed)
         move, blob = self._rng.choice(_MOVES), self._rng.choice(self._blobs)
         outcome = await self._outcome(move(self, blob))
@@ -160,7 +160,7 @@ class Player:
             return "empty"
         found = await self._cloud.changes(blob, until, since)
         old = await self._cloud.size(blob, since)
-        # Whether pages that were added and never written are told of as cleared is on no page.
+        # The documentation does not say whether pages that were added and never written are listed as cleared.
         return [
             (at, kind) for first, end, kind in found for at in range(first, end) if kind == "write" or at < min(old, 5)
         ]
@@ -225,7 +225,7 @@ class Player:
         source = self._rng.choice(self._blobs)
         snapshot = self._snapshot(source)
         url = await self._cloud.source(source, snapshot)
-        # How it is refused is not said: by an error, or silently where another was faster.
+        # How it is refused is not reported: by an error, or silently if another was faster.
         with contextlib.suppress(BlobChangedError, CopyRefusedError, ResourceNotFoundError):
             before = await self._services.pages.find(blob)
             await self._services.copies.start(blob, url, metadata, etag=etag, lease_id=lease)
@@ -246,7 +246,7 @@ class Player:
             case "progress":
                 held.progress(share)
             case _:
-                # Of a source that is gone before the end of the copy no page says what comes of it.
+                # The documentation does not say what becomes of a copy whose source is deleted before its end.
                 await self._services.pages.properties(at(*self._sources[blob]))
                 await held.finish()
                 del self._held[blob]

@@ -70,7 +70,7 @@ async def test_nothing_is_written_after_the_end_of_a_backup_blob(cloud: Cloud) -
     assert await cloud.changes(backup) == []
 
 
-async def test_a_clear_on_which_the_service_gives_up_has_cleared_nothing_and_a_shorter_one_is_done(
+async def test_a_clear_that_times_out_has_cleared_nothing_and_a_shorter_one_succeeds(
     cloud: Cloud,
 ) -> None:
     disk = await cloud.disk(1)
@@ -86,7 +86,7 @@ async def test_a_clear_on_which_the_service_gives_up_has_cleared_nothing_and_a_s
     assert await cloud.content(backup) == [0, 0, 3, 4]
 
 
-async def test_nothing_is_written_to_a_backup_blob_that_is_gone(cloud: Cloud) -> None:
+async def test_nothing_is_written_to_a_deleted_backup_blob(cloud: Cloud) -> None:
     disk, other = await cloud.disk(1), await cloud.disk(2, name="disk2.vhd")
     backup = cloud.services.backups.address(disk)
     await cloud.leased_backup(disk, 2)
@@ -135,7 +135,7 @@ async def test_the_service_copies_nothing_without_a_signature(cloud: Cloud) -> N
     assert await cloud.changes(backup) == []
 
 
-async def test_the_service_copies_nothing_from_a_source_that_is_gone(cloud: Cloud) -> None:
+async def test_the_service_copies_nothing_from_a_deleted_source(cloud: Cloud) -> None:
     disk = await cloud.disk(1, 2)
     backup = cloud.services.backups.address(disk)
     taken = await cloud.services.disks.take_snapshot(disk)

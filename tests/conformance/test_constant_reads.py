@@ -1,4 +1,4 @@
-"""What a tick and a look read of the table does not depend on how many recovery points there are."""
+"""What a tick and a check read from the table does not depend on the number of recovery points."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -36,8 +36,8 @@ class Requests:
     def rows(self, keys: Keys) -> int:
         """Count the rows that the service reads to answer them.
 
-        It finds rows by their keys alone: a query that names no partition reads all rows of the table, one that names
-        no row keys, or more than one stretch of them, all rows of the partition (Design for querying, in Azure's docs).
+        It finds rows by their keys only: a query without a partition reads all rows of the table, and one without
+        row keys, or with several ranges of them, all rows of the partition (Design for querying, in Azure's docs).
         """
         return sum(self._rows_of(url, keys) for url in self.urls)
 
@@ -70,7 +70,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> Requests:
 
 @pytest.fixture
 async def table(on_azurite: AzuriteCloud, people: People) -> AsyncIterator[TableClient]:  # noqa: ARG001 - it is made
-    """Give the table with nothing in it; what the ticks of a test leave there, and on the queues, is taken away."""
+    """Give an empty table; what the ticks of a test leave there, and on the queues, is removed."""
     table = people.tables.get_table_client(BACKUPS_TABLE)
     await empty(table)
     yield table
@@ -90,7 +90,7 @@ async def empty(table: TableClient) -> None:
 
 
 async def at_rest(cloud: AzuriteCloud, disk: PageBlobDisk, points: int) -> None:
-    """Have a disk be at rest with so many recovery points."""
+    """Make an idle disk with so many recovery points."""
     records = cloud.services.records
     if found := await records.get(disk):
         await records.delete(disk, found[1])
@@ -103,11 +103,11 @@ def taken(requests: Requests) -> Iterator[str]:
         yield requests.urls.pop()
 
 
-async def test_a_tick_and_a_look_read_as_many_rows_of_many_recovery_points_as_of_few(
+async def test_a_tick_and_a_check_read_as_many_rows_with_many_recovery_points_as_with_few(
     on_azurite: AzuriteCloud, table: TableClient, requests: Requests
 ) -> None:
     disk, services = await on_azurite.disk(1), on_azurite.services
-    await services.records.disks()  # an index that is missing is made once
+    await services.records.disks()  # a missing index is built once
     counted = []
     for points in (FEW, MANY):
         await at_rest(on_azurite, disk, points)
@@ -121,11 +121,11 @@ async def test_a_tick_and_a_look_read_as_many_rows_of_many_recovery_points_as_of
     assert counted[0] == counted[1]
 
 
-async def test_a_look_reads_no_record_of_a_disk_at_rest(
+async def test_a_check_reads_no_record_of_an_idle_disk(
     on_azurite: AzuriteCloud, table: TableClient, requests: Requests
 ) -> None:
     disk, services = await on_azurite.disk(1), on_azurite.services
-    await services.records.disks()  # an index that is missing is made once
+    await services.records.disks()  # a missing index is built once
     await at_rest(on_azurite, disk, FEW)
     requests.urls.clear()
     assert not (await services.records.disks())[disk]

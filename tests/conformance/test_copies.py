@@ -1,4 +1,4 @@
-"""Copy Blob makes of one blob another alike in memory and on Azurite."""
+"""Copy Blob copies blobs alike in memory and on Azurite."""
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
@@ -11,7 +11,7 @@ from tests.conformance.clouds import LATER_RUN, RUN, Cloud, at, content_of, page
 MARK = {COPY_METADATA: "restore/1"}
 
 
-async def test_there_is_nothing_to_look_at_before_a_copy_begins(cloud: Cloud) -> None:
+async def test_there_is_no_blob_before_a_copy_begins(cloud: Cloud) -> None:
     assert await cloud.services.pages.find(cloud.named("disk.vhd").address) is None
 
 
@@ -35,7 +35,7 @@ async def test_a_copy_to_a_new_blob_succeeds(cloud: Cloud) -> None:
     assert await cloud.changes(target) == await cloud.changes(disk) == [(0, 2, "write"), (3, 4, "write")]
 
 
-async def test_a_copy_over_a_blob_takes_all_of_its_place(cloud: Cloud) -> None:
+async def test_a_copy_over_a_blob_replaces_all_of_it(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1, None), cloud.lab.blob("old.vhd")
     await cloud.make(target, 4, {"a": "b"})
     await cloud.write(target, 0, 5, 6, 7, 8)
@@ -127,7 +127,7 @@ async def test_a_blob_is_copied_within_its_account_without_a_signature(cloud: Cl
     assert await cloud.content(target) == [1, 2]
 
 
-async def test_nothing_is_copied_from_what_is_gone(cloud: Cloud) -> None:
+async def test_nothing_is_copied_from_a_deleted_blob(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1), cloud.lab.blob("old.vhd")
     await cloud.make(target, 1)
     taken, etag = await cloud.services.disks.take_snapshot(disk), await cloud.etag(target)
@@ -135,7 +135,7 @@ async def test_nothing_is_copied_from_what_is_gone(cloud: Cloud) -> None:
     await cloud.services.disks.delete_snapshot(disk, taken)
     urls += [await cloud.source(disk, taken), at(disk, taken).name]
     for url in urls:
-        # Within an account Azurite says BlobNotFound; what the service says there is on no page.
+        # Within an account Azurite responds BlobNotFound; what the service responds there is not documented.
         with pytest.raises((CopyRefusedError, ResourceNotFoundError)):
             await cloud.services.copies.start(target, url, MARK, etag=etag)
     with pytest.raises(CopyRefusedError):
@@ -182,7 +182,7 @@ async def test_what_is_done_to_a_copy_afterwards_does_not_reach_its_source(cloud
     assert (found.copy_status, found.metadata) == ("success", MARK)
 
 
-async def test_a_resized_copy_tells_no_more_of_its_copy(cloud: Cloud) -> None:
+async def test_a_resized_copy_no_longer_tells_of_its_copy(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1, 2), cloud.lab.blob("new.vhd")
     await cloud.copy_over(target, at(disk), MARK)
     await cloud.resize(target, 3)

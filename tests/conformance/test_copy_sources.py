@@ -1,4 +1,4 @@
-"""A source that the service may not or can not read is told alike in memory and on Azurite."""
+"""A source that the service may not or can not read is reported alike in memory and on Azurite."""
 
 import pytest
 from azure.core.exceptions import HttpResponseError

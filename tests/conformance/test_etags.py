@@ -32,7 +32,7 @@ async def test_every_write_gives_a_blob_another_etag(cloud: Cloud) -> None:
     assert len(set(seen)) == len(seen)
 
 
-async def test_a_blob_made_anew_or_copied_over_has_another_etag(cloud: Cloud) -> None:
+async def test_a_blob_created_again_or_copied_over_has_another_etag(cloud: Cloud) -> None:
     disk = await cloud.disk(1, 2)
     taken = await cloud.snapshot(disk)
     seen = [await cloud.etag(disk)]

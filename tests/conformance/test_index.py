@@ -1,4 +1,4 @@
-"""The index is kept alike in memory and in Azurite's tables, and made anew when it is lost."""
+"""The index is kept alike in memory and in Azurite's tables, and rebuilt when it is lost."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -25,7 +25,7 @@ RESTORE: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 async def leaves_no_record(cloud: Cloud) -> AsyncIterator[None]:
-    """Take away what is on record after a test: the table is that of all tests."""
+    """Delete the records after a test: all tests share the table."""
     yield
     for disk in await cloud.services.records.disks():
         if page_blob(disk).parent == cloud.disks and (found := await cloud.services.records.get(disk)):
@@ -108,7 +108,7 @@ async def test_of_a_record_only_what_the_index_says_is_read(cloud: Cloud) -> Non
     )
 
 
-async def test_a_disk_at_rest_is_settled_and_a_busy_one_never(cloud: Cloud) -> None:
+async def test_an_idle_disk_is_settled_and_a_busy_one_never(cloud: Cloud) -> None:
     disk, records = await cloud.disk(1), cloud.services.records
     key = disk.key
     await records.put(disk, ticked(cloud, disk), None)
@@ -130,7 +130,7 @@ async def test_a_record_that_was_not_written_after_all_is_read_as_it_is(cloud: C
     assert (await records.disks())[disk] is True
 
 
-async def test_a_disk_whose_record_is_gone_is_not_listed_and_its_row_is_dropped_in_the_end(cloud: Cloud) -> None:
+async def test_a_disk_without_a_record_is_not_listed_and_its_row_is_eventually_dropped(cloud: Cloud) -> None:
     disk, records = cloud.named("disk.vhd"), cloud.services.records
     await records.put(disk, ticked(cloud, disk), None)
     found = await records.get(disk)
@@ -143,7 +143,7 @@ async def test_a_disk_whose_record_is_gone_is_not_listed_and_its_row_is_dropped_
     assert await row_of(cloud, disk.key) is None
 
 
-async def test_a_lost_index_is_made_anew(cloud: Cloud) -> None:
+async def test_a_lost_index_is_rebuilt(cloud: Cloud) -> None:
     resting, busy, services = cloud.named("disk1.vhd"), cloud.named("disk2.vhd"), cloud.services
     await services.records.put(resting, record_of(cloud, resting), None)
     await services.records.put(busy, replace(record_of(cloud, busy), **RESTORE), None)
@@ -165,7 +165,7 @@ async def test_a_lost_index_is_made_anew(cloud: Cloud) -> None:
     assert [row.inspection for row in await services.inspections.open() if row.disk == resting] == ["d1"]
 
 
-async def test_a_lost_index_is_made_anew_by_whoever_looks_for_jobs(cloud: Cloud) -> None:
+async def test_a_lost_index_is_rebuilt_by_whoever_lists_jobs(cloud: Cloud) -> None:
     restore = restore_of(cloud)
     await cloud.services.restores.add(restore)
     await lose(cloud)

@@ -151,7 +151,7 @@ async def test_after_a_broken_lease_anybody_may_acquire_one(cloud: Cloud) -> Non
     assert await cloud.services.leases.renew(backup, LATER_RUN)
 
 
-async def test_a_lease_is_changed_at_one_stroke_and_again_harmlessly(cloud: Cloud) -> None:
+async def test_a_lease_is_changed_atomically_and_again_harmlessly(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     backup = cloud.services.backups.address(disk)
     await cloud.leased_backup(disk, 1)
@@ -278,7 +278,7 @@ async def test_a_lease_of_somebody_else_keeps_a_write_without_one_out(cloud: Clo
     assert await cloud.content(disk) == [2]
 
 
-async def test_a_lease_of_somebody_else_is_told_of_whatever_the_etag_is(cloud: Cloud) -> None:
+async def test_somebody_elses_lease_is_reported_whatever_the_etag_is(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
     await cloud.write(disk, 0, 2)
@@ -300,7 +300,7 @@ async def test_no_blob_is_made_or_copied_over_one_that_is_leased(cloud: Cloud) -
     await cloud.lease(target)
     with pytest.raises(BlobChangedError):
         await cloud.services.blobs.create(target, PAGE, {})
-    # Which of the two conditions is looked at first is on no page: either way no copy begins.
+    # Which of the two conditions is checked first is not documented; either way no copy starts.
     for etag in (None, old):
         with contextlib.suppress(BlobChangedError):
             await cloud.services.copies.start(target, await cloud.source(disk), {}, etag=etag)

@@ -1,4 +1,4 @@
-"""What is too large, too long or forbidden is refused alike in memory and on Azurite, as far as Azurite knows of it.
+"""What is too large, too long or forbidden is refused alike in memory and on Azurite, as far as Azurite checks it.
 
 The rest of the limits is in `tests/simulation/test_limits.py`.
 """
@@ -35,7 +35,7 @@ class Refused(NamedTuple):
 
 
 async def refused(call: Awaitable[object]) -> Refused:
-    """Tell what the SDK has raised."""
+    """Describe what the SDK raised."""
     with pytest.raises(HttpResponseError) as error:
         await call
     return Refused(type(error.value), error.value.status_code, error_code(error.value))
@@ -112,7 +112,7 @@ async def test_more_recovery_points_than_a_transaction_takes_are_added(cloud: Cl
     assert await cloud.services.records.points(disk) == added
 
 
-async def test_a_transaction_that_is_too_large_adds_nothing(cloud: Cloud) -> None:
+async def test_too_large_a_transaction_adds_nothing(cloud: Cloud) -> None:
     disk, long = cloud.named("disk.vhd"), "x" * 30_000
     too_much = points(TRANSACTION, source_snapshot=long, backup_snapshot=long)
     assert await refused(cloud.services.records.add_points(disk, too_much)) == (
@@ -146,7 +146,7 @@ async def test_a_transaction_writes_no_row_twice(cloud: Cloud) -> None:
 @pytest.mark.parametrize("character", ["x", "ü", "<"])
 async def test_a_message_has_64_kib_of_utf_8_whatever_xml_makes_of_it(cloud: Cloud, character: str) -> None:
     disk = cloud.named("disk.vhd")
-    # Azurite decodes each chunk of a body alone: only far from the ends of one is no character cut in two.
+    # Azurite decodes each chunk of a body on its own: a character near the end of one may be split.
     told, free = character * 1000, MESSAGE - len(RestoreMessage(disk=disk, restore="an-id").body)
     fits = RestoreMessage(disk=disk, restore="an-id", request=told + "x" * (free - len(told.encode())))
     await cloud.services.queues.send(fits)

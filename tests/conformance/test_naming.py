@@ -50,7 +50,7 @@ async def test_a_name_that_a_disk_can_have_comes_back_as_it_was_sent(on_azurite:
 
 
 @pytest.mark.parametrize("name", CHANGED)
-async def test_a_name_that_comes_back_otherwise_or_leads_elsewhere_is_none_of_a_disk(
+async def test_a_name_that_comes_back_changed_or_leads_elsewhere_is_not_allowed_for_a_disk(
     on_azurite: AzuriteCloud, name: str
 ) -> None:
     assert blob_name_problem("vhds", name)

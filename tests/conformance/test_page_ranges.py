@@ -57,7 +57,7 @@ async def test_a_list_of_many_pages_is_followed_to_its_end(cloud: Cloud, monkeyp
     assert await cloud.changes(disk, taken, base, (2, 9)) == ranges[1:5]
 
 
-async def test_the_ranges_of_a_snapshot_that_is_gone_are_gone(cloud: Cloud) -> None:
+async def test_the_ranges_of_a_deleted_snapshot_can_not_be_listed(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     taken = await cloud.services.disks.take_snapshot(disk)
     await cloud.services.disks.delete_snapshot(disk, taken)
@@ -154,7 +154,7 @@ async def test_the_diff_of_a_disk_that_has_grown_makes_its_new_content_of_the_ol
     await cloud.write(disk, 2, 30)
     await cloud.write(disk, 4, 50)
     taken = await cloud.services.disks.take_snapshot(disk)
-    # Whether what was added and never written is told of as cleared is on no page: nobody may build on either.
+    # Whether what was added and never written is listed as cleared is not documented: nothing may rely on it.
     written = [found for found in await cloud.changes(disk, taken, base) if found[2] == "write"]
     assert written == [(2, 3, "write"), (4, 5, "write")]
     assert await applied([1, 2, 3], cloud, at(disk, taken), base) == [1, 2, 30, 0, 50, 0]
@@ -201,7 +201,7 @@ async def test_a_diff_of_two_snapshots_before_a_copy_over_the_disk_is_told_after
     assert await cloud.changes(disk, taken, base) == [(1, 2, "write")]
 
 
-async def test_no_diff_reaches_across_a_disk_made_anew(cloud: Cloud) -> None:
+async def test_no_diff_reaches_across_a_disk_that_was_created_again(cloud: Cloud) -> None:
     disk = await cloud.disk(1, 2)
     base = await cloud.services.disks.take_snapshot(disk)
     await cloud.make(disk, 2)
@@ -211,7 +211,7 @@ async def test_no_diff_reaches_across_a_disk_made_anew(cloud: Cloud) -> None:
     assert await cloud.content(disk, base) == [1, 2]
 
 
-async def test_there_is_no_diff_from_a_snapshot_that_is_gone(cloud: Cloud) -> None:
+async def test_there_is_no_diff_from_a_deleted_snapshot(cloud: Cloud) -> None:
     disk = await cloud.disk(1, 2)
     base, taken = [await cloud.services.disks.take_snapshot(disk) for _ in range(2)]
     await cloud.services.disks.delete_snapshot(disk, base)
@@ -226,7 +226,7 @@ async def test_there_is_no_diff_from_a_snapshot_that_is_newer(cloud: Cloud) -> N
         await cloud.changes(disk, taken, newer)
 
 
-async def test_the_diff_to_a_snapshot_that_is_gone_is_gone(cloud: Cloud) -> None:
+async def test_there_is_no_diff_to_a_deleted_snapshot(cloud: Cloud) -> None:
     disk = await cloud.disk(1, 2)
     base, taken = [await cloud.services.disks.take_snapshot(disk) for _ in range(2)]
     for gone in (taken, base):

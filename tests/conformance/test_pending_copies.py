@@ -1,4 +1,4 @@
-"""A copy that takes its time goes on and ends alike in memory and on Azurite."""
+"""A pending copy proceeds and ends alike in memory and on Azurite."""
 
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
@@ -13,7 +13,7 @@ from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
 MARK = {COPY_METADATA: "restore/1"}
 
 
-async def test_a_pending_copy_tells_how_far_it_is_and_nothing_of_it_can_be_read(cloud: Cloud) -> None:
+async def test_a_pending_copy_tells_its_progress_and_can_not_be_read(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1, 2, 3, 4), cloud.lab.blob("new.vhd")
     held = cloud.hold(target)
     await cloud.begin_copy(target, disk, MARK)

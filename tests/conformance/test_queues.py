@@ -43,7 +43,7 @@ async def test_a_delayed_message_is_seen_after_its_delay(cloud: Cloud) -> None:
         assert cloud.services.now() < sent + timedelta(seconds=30)
         await cloud.pass_time()
     assert found == [message]
-    # Azurite's clock for messages leaves out what is less than a millisecond.
+    # Azurite's clock for messages drops fractions of a millisecond.
     assert cloud.services.now() > sent + timedelta(milliseconds=990)
 
 
@@ -65,7 +65,7 @@ async def test_a_delay_is_of_whole_seconds(cloud: Cloud) -> None:
     assert await received(cloud, FinishMessage) == [message]
 
 
-async def test_what_is_there_already_is_not_made_again(cloud: Cloud) -> None:
+async def test_an_existing_queue_is_not_created_again(cloud: Cloud) -> None:
     message = FinishMessage(disk=cloud.named("disk.vhd"), run=TIME)
     await cloud.services.queues.send(message)
     await cloud.services.ensure()

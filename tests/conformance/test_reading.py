@@ -1,4 +1,4 @@
-"""Content is read alike in memory and on Azurite: as it is stored, whatever a blob's properties say of its encoding."""
+"""Content is read alike in memory and on Azurite: as stored, whatever the blob's Content-Encoding."""
 
 import pytest
 from azure.core.exceptions import HttpResponseError
@@ -46,7 +46,7 @@ async def test_what_was_deleted_can_not_be_read(cloud: Cloud) -> None:
 
 
 @ENCODINGS
-async def test_what_is_read_is_what_was_written_whatever_is_said_of_its_encoding(cloud: Cloud, encoding: str) -> None:
+async def test_content_is_read_as_written_whatever_its_content_encoding(cloud: Cloud, encoding: str) -> None:
     disk = await cloud.disk(1, 2, None, 4)
     await cloud.encode(disk, encoding)
     taken = await cloud.services.disks.take_snapshot(disk)
@@ -57,7 +57,7 @@ async def test_what_is_read_is_what_was_written_whatever_is_said_of_its_encoding
 
 
 @ENCODINGS
-async def test_what_is_copied_is_what_was_written_whatever_is_said_of_its_encoding(cloud: Cloud, encoding: str) -> None:
+async def test_content_is_copied_as_written_whatever_its_content_encoding(cloud: Cloud, encoding: str) -> None:
     disk, target = await cloud.disk(1, 2, None, 4), cloud.lab.blob("new.vhd")
     backup = cloud.services.backups.address(disk)
     await cloud.encode(disk, encoding)

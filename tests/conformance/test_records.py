@@ -25,7 +25,7 @@ def record_of(cloud: Cloud, disk: PageBlobDisk) -> DiskRecord:
 
 
 async def point_of(cloud: Cloud, disk: PageBlobDisk, time: str = "", **values: object) -> RecoveryPoint:
-    """Make a recovery point, of a source snapshot that is there unless a time is given."""
+    """Make a recovery point, of an existing source snapshot unless a time is given."""
     made: dict[str, Any] = {
         "time": time or await cloud.services.disks.take_snapshot(disk),
         "kind": Kind.INCREMENTAL,
@@ -86,7 +86,7 @@ async def test_the_disks_that_ticks_have_asked_for_are_listed_with_what_they_hav
     assert set(await records.due()) == {running, missed}
 
 
-async def test_what_a_record_does_not_say_any_more_is_gone(cloud: Cloud) -> None:
+async def test_a_property_removed_from_a_record_is_removed_from_its_row(cloud: Cloud) -> None:
     disk = cloud.named("disk.vhd")
     run = OpenRun(snapshot=times(1)[0], size=PAGE, started=NOON, progressed=NOON, checked=NOON)
     record = record_of(cloud, disk)
@@ -123,7 +123,7 @@ async def test_a_record_that_was_changed_meanwhile_is_not_put(cloud: Cloud) -> N
     assert await records.get(disk) == second
 
 
-async def test_a_record_that_is_gone_is_neither_put_nor_sealed(cloud: Cloud) -> None:
+async def test_a_deleted_record_is_neither_put_nor_sealed(cloud: Cloud) -> None:
     disk, records = cloud.named("disk.vhd"), cloud.services.records
     await records.put(disk, record_of(cloud, disk), None)
     found = await records.get(disk)
@@ -216,7 +216,7 @@ async def test_recovery_points_are_listed_oldest_first_each_disk_its_own(cloud: 
     assert await records.point_times(other) == [times(4)[3]]
 
 
-async def test_recovery_points_that_are_on_record_are_left_as_they_are(cloud: Cloud) -> None:
+async def test_recovery_points_on_record_are_not_overwritten(cloud: Cloud) -> None:
     disk, records = cloud.named("disk.vhd"), cloud.services.records
     all_times = times(130)
     kept = [await point_of(cloud, disk, time, reason="kept") for time in all_times[60:120:20]]

@@ -1,4 +1,4 @@
-"""A read of pages that goes wrong is one request, and its error says what the service said: on Azurite only."""
+"""A failed read of pages is one request, and its error says what the service said: on Azurite only."""
 
 from collections.abc import Iterator
 
@@ -43,14 +43,14 @@ async def failed_read(cloud: Cloud, gateway: Gateway, disk: PageBlobDisk, fault:
     ("status", "code", "busy"),
     [(503, "ServerBusy", True), (429, "TooManyRequests", True), (500, "InternalError", False)],
 )
-async def test_a_read_is_not_made_again_unseen_where_the_service_is_busy(
+async def test_a_read_is_not_silently_retried_while_the_service_is_busy(
     on_azurite: Cloud, gateway: Gateway, disk: PageBlobDisk, status: int, code: str, *, busy: bool
 ) -> None:
     error = await failed_read(on_azurite, gateway, disk, Fault("Get Blob", refuse=(status, code, "not now")))
     assert (is_busy(error), is_transient(error), error_code(error)) == (busy, True, code)
 
 
-async def test_an_answer_that_is_cut_short_is_an_error_that_passes(
+async def test_a_truncated_response_is_a_transient_error(
     on_azurite: Cloud, gateway: Gateway, disk: PageBlobDisk
 ) -> None:
     error = await failed_read(on_azurite, gateway, disk, Fault("Get Blob", cut="midway"))
@@ -69,7 +69,7 @@ async def test_an_answer_that_is_cut_short_is_an_error_that_passes(
         ),
     ],
 )
-async def test_a_read_that_is_refused_says_by_which_code_and_what_to_do(
+async def test_a_refused_read_says_the_code_and_what_to_do(
     on_azurite: Cloud, gateway: Gateway, disk: PageBlobDisk, refusal: tuple[int, str], advice: str
 ) -> None:
     status, code = refusal
@@ -79,7 +79,7 @@ async def test_a_read_that_is_refused_says_by_which_code_and_what_to_do(
     assert not is_transient(error)
 
 
-async def test_a_read_for_which_a_role_is_missing_says_which_and_where(
+async def test_a_read_without_a_role_says_which_role_and_where(
     on_azurite: Cloud, gateway: Gateway, disk: PageBlobDisk
 ) -> None:
     refused = Fault("Get Blob", refuse=(403, "AuthorizationPermissionMismatch", "no"))
@@ -92,7 +92,7 @@ async def test_a_read_for_which_a_role_is_missing_says_which_and_where(
 
 
 @pytest.mark.parametrize(("status", "code"), [(409, "SystemInUse"), (412, "ConditionNotMet"), (416, "InvalidRange")])
-async def test_a_read_that_is_refused_for_good_does_not_pass(
+async def test_a_permanently_refused_read_is_not_transient(
     on_azurite: Cloud, gateway: Gateway, disk: PageBlobDisk, status: int, code: str
 ) -> None:
     error = await failed_read(on_azurite, gateway, disk, Fault("Get Blob", refuse=(status, code, "no")))

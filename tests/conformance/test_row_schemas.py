@@ -1,4 +1,4 @@
-"""Every row in Azurite's tables says by which schema it was written, and one of a newer release is left as it is."""
+"""Every row in Azurite's tables names its schema, and one of a newer release is left unchanged."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ async def rows_of(table: TableClient, partition: str) -> list[dict[str, Any]]:
     return [{**row} async for row in found]
 
 
-async def test_every_row_says_by_which_schema_it_was_written(on_azurite: AzuriteCloud, people: People) -> None:
+async def test_every_row_names_the_schema_it_was_written_with(on_azurite: AzuriteCloud, people: People) -> None:
     disk, services = on_azurite.named("disk.vhd"), on_azurite.services
     drill = Inspection.of("d1", JobKind.DRILL, disk, "latest", datetime.now(UTC))
     await services.records.put(disk, record_of(on_azurite, disk), None)
@@ -51,7 +51,7 @@ async def test_every_row_says_by_which_schema_it_was_written(on_azurite: Azurite
     assert {row["schema"].value for row in rows} == {SCHEMA}
 
 
-async def test_a_recovery_point_of_an_older_release_is_marked_by_the_schema_of_this_one(
+async def test_a_recovery_point_of_an_older_release_is_marked_with_this_ones_schema(
     on_azurite: AzuriteCloud, people: People
 ) -> None:
     disk, records = on_azurite.named("disk.vhd"), on_azurite.services.records
@@ -64,6 +64,19 @@ async def test_a_recovery_point_of_an_older_release_is_marked_by_the_schema_of_t
     [row] = await rows_of(table, disk.key)
     assert row["schema"].value == SCHEMA
     assert await records.point(disk, point.time) == point.as_verified(NOON)
+
+
+async def test_a_drill_and_a_verify_of_one_recovery_point_do_not_undo_each_other(on_azurite: AzuriteCloud) -> None:
+    disk, records = on_azurite.named("disk.vhd"), on_azurite.services.records
+    point = await point_of(on_azurite, disk, times(1)[0])
+    await records.add_points(disk, [point])
+    drilled = point.as_drilled(NOON, 4.5, "done: identical")
+    await records.note_drill(disk, drilled)
+    await records.mark(disk, point.as_damaged("the bytes differ"))
+    assert await records.point(disk, point.time) == drilled.as_damaged("the bytes differ")
+    await records.note_drill(disk, point.as_drilled(NOON, 5.5, "failed: the copy was aborted"))
+    found = await records.point(disk, point.time)
+    assert found == point.as_damaged("the bytes differ").as_drilled(NOON, 5.5, "failed: the copy was aborted")
 
 
 async def test_a_record_of_a_newer_release_is_neither_read_nor_written(

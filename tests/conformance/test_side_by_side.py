@@ -1,4 +1,4 @@
-"""Whatever is done, in whatever order: the same comes of it in memory and on Azurite."""
+"""Whatever is done, in whatever order, the result is the same in memory and on Azurite."""
 
 import pytest
 
@@ -11,7 +11,9 @@ MOVES = 40
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_the_same_comes_of_the_same_moves(in_memory: SimulatedCloud, on_azurite: AzuriteCloud, seed: int) -> None:
+async def test_the_same_moves_have_the_same_results(
+    in_memory: SimulatedCloud, on_azurite: AzuriteCloud, seed: int
+) -> None:
     simulated, real = Player(in_memory), Player(on_azurite)
     for player in (simulated, real):
         await player.begin()

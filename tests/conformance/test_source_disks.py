@@ -1,4 +1,4 @@
-"""Disks and their snapshots are told apart, taken and deleted alike in memory and on Azurite."""
+"""Disks and their snapshots are found, taken and deleted alike in memory and on Azurite."""
 
 from datetime import timedelta
 
@@ -18,12 +18,12 @@ async def test_a_disk_has_its_size_and_its_etag(cloud: Cloud) -> None:
     assert found.etag == await cloud.etag(disk) == (await cloud.target(disk)).etag
 
 
-async def test_a_blob_that_is_not_there_is_gone(cloud: Cloud) -> None:
+async def test_a_missing_blob_is_reported_as_gone(cloud: Cloud) -> None:
     with pytest.raises(SourceGoneError):
         await cloud.services.pages.properties(at(cloud.named("disk.vhd")))
 
 
-async def test_a_snapshot_that_was_deleted_is_gone(cloud: Cloud) -> None:
+async def test_a_deleted_snapshot_is_reported_as_gone(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     taken = await cloud.services.disks.take_snapshot(disk)
     await cloud.services.disks.delete_snapshot(disk, taken)
@@ -111,7 +111,7 @@ async def test_a_snapshot_deleted_twice_is_fine(cloud: Cloud) -> None:
     assert await cloud.services.disks.own_snapshots(disk) == [second]
 
 
-async def test_a_snapshot_of_a_disk_that_is_gone_is_deleted_already(cloud: Cloud) -> None:
+async def test_deleting_a_snapshot_of_a_deleted_disk_is_fine(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     taken = await cloud.services.disks.take_snapshot(disk)
     await cloud.delete(disk)
@@ -170,13 +170,13 @@ async def test_a_pattern_stands_for_the_blobs_that_match_it_in_its_container(clo
     assert await cloud.services.disks.find(pattern) == [disks[2], disks[1], disks[0]]
 
 
-async def test_no_snapshot_is_taken_of_a_disk_that_is_gone(cloud: Cloud) -> None:
+async def test_no_snapshot_is_taken_of_a_deleted_disk(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
     await cloud.delete(disk)
     with pytest.raises(ResourceNotFoundError):
         await cloud.services.disks.take_snapshot(disk)
-    # Azurite finds that what is gone has another ETag, where the service finds that it is gone.
+    # For a deleted blob Azurite reports another ETag; the service reports that it does not exist.
     with pytest.raises((ResourceNotFoundError, BlobChangedError)):
         await cloud.services.disks.take_snapshot(disk, etag)
 

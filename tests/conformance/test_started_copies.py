@@ -1,4 +1,4 @@
-"""Copies as the workflows start them: unsigned within an account where that does, and for a while where it may pass."""
+"""Copies as the workflows start them: unsigned within an account if possible, and retried while the error may pass."""
 
 from datetime import timedelta
 
@@ -28,7 +28,7 @@ async def test_a_copy_within_an_account_is_started_with_a_signature_or_without(c
     assert await cloud.content(target) == [1, 2]
 
 
-async def test_a_copy_of_what_is_gone_is_not_started(cloud: Cloud) -> None:
+async def test_a_copy_of_a_deleted_blob_is_not_started(cloud: Cloud) -> None:
     disk, target = await cloud.disk(1, 2), cloud.lab.blob("new.vhd")
     taken = await cloud.services.disks.take_snapshot(disk)
     await cloud.services.disks.delete_snapshot(disk, taken)
@@ -38,7 +38,7 @@ async def test_a_copy_of_what_is_gone_is_not_started(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(("status", "patience"), [(500, COPY_REFUSED_FOR), (503, timedelta(minutes=5))])
-async def test_a_source_that_fails_is_asked_for_a_minute_and_a_busy_one_for_five(
+async def test_a_failing_source_is_retried_for_a_minute_and_a_busy_one_for_five(
     in_memory: SimulatedCloud, status: int, patience: timedelta
 ) -> None:
     cloud = in_memory
@@ -52,7 +52,7 @@ async def test_a_source_that_fails_is_asked_for_a_minute_and_a_busy_one_for_five
     assert patience <= cloud.services.now() - began < patience + timedelta(seconds=31)
 
 
-async def test_a_copy_is_looked_at_to_its_end_and_settled_once(cloud: Cloud) -> None:
+async def test_a_copy_is_followed_to_its_end_and_settled_once(cloud: Cloud) -> None:
     disk, copy = await cloud.disk(1, 2), BlobCopy(cloud.lab.blob("new.vhd"), MARK, 2 * PAGE)
     assert (await look_at_copy(cloud.services, copy)).stage is CopyStage.NOT_STARTED
     held = cloud.hold(copy.target)

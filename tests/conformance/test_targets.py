@@ -37,7 +37,7 @@ async def test_a_disk_deleted_twice_is_gone(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     etag = await cloud.etag(disk)
     await cloud.services.blobs.delete(disk.address, etag)
-    # Azurite finds that what is gone has another ETag, where the service finds that it is gone.
+    # For a deleted blob Azurite reports another ETag; the service reports that it does not exist.
     with contextlib.suppress(BlobChangedError):
         await cloud.services.blobs.delete(disk.address, etag)
     assert await cloud.services.pages.find(disk.address) is None
@@ -64,7 +64,7 @@ async def test_a_leased_disk_is_deleted_under_its_lease(cloud: Cloud) -> None:
     assert await cloud.services.pages.find(disk.address) is None
 
 
-async def test_what_is_emptied_has_no_pages_and_says_what_it_was(cloud: Cloud) -> None:
+async def test_an_emptied_blob_has_no_pages_and_keeps_its_metadata(cloud: Cloud) -> None:
     target = cloud.lab.blob("new.vhd")
     await cloud.make(target, 4, MARK)
     await cloud.write(target, 1, 5, 6)
@@ -116,7 +116,7 @@ async def test_a_leased_disk_is_emptied_under_its_lease_only(cloud: Cloud) -> No
     assert await cloud.size(disk) == 0
 
 
-async def test_what_is_gone_is_not_emptied(cloud: Cloud) -> None:
+async def test_a_deleted_blob_is_not_emptied(cloud: Cloud) -> None:
     disk = await cloud.disk(1)
     found = await cloud.target(disk)
     await cloud.delete(disk)

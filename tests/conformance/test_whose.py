@@ -1,4 +1,4 @@
-"""What is another disk's, or is only missing from a list, is told from what is a disk's own, alike on both sides."""
+"""Another disk's records and blobs, or ones missing from a list, are not taken for a disk's own, on both sides."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -88,7 +88,7 @@ async def test_only_page_blobs_match_a_pattern(on_azurite: AzuriteCloud) -> None
     assert await disks.is_disk(on_azurite.named("e.vhd"))
 
 
-async def test_a_recovery_point_that_a_list_leaves_out_is_not_called_damaged_unless_it_is_gone(
+async def test_a_recovery_point_missing_from_a_list_is_not_marked_damaged_unless_it_no_longer_exists(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services, disk = cloud.services, await cloud.disk(1)
@@ -116,5 +116,5 @@ async def test_a_recovery_point_that_a_list_leaves_out_is_not_called_damaged_unl
         return set()
 
     monkeypatch.setattr(services.snapshots, "times", nothing)
-    await mark_missing(services, disk)
+    assert await mark_missing(services, disk) == [gone]
     assert [point.state for point in await services.records.points(disk)] == [PointState.SEALED, PointState.DAMAGED]

@@ -42,7 +42,7 @@ async def test_an_identity_that_the_app_has_not_is_told_with_what_to_do() -> Non
     async with DefaultAzureCredential(managed_identity_client_id=Principal.named("another").client_id) as credential:
         with pytest.raises(ClientAuthenticationError) as raised:
             await credential.get_token(SCOPE)
-    assert "else turn the function app's managed identity on" in explain(raised.value)
+    assert "otherwise enable the function app's managed identity" in explain(raised.value)
     assert "AzureWebJobsStorage__clientId" in explain(raised.value)
 
 

@@ -1,4 +1,4 @@
-"""Made-up change lists, and what they say about each page: the model that the tests hold the algebra against."""
+"""Made-up change lists, and what they say about each page: the model to test the algebra against."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from itertools import pairwise
@@ -27,7 +27,7 @@ async def listed(changes: AsyncIterable[Change]) -> list[Change]:
 
 
 def pages_of(changes: Iterable[Change]) -> Pages:
-    """Name every page of a list; a page that two ranges hold is a mistake of the list."""
+    """Name every page of a list; a page in two ranges is an error in the list."""
     pages: Pages = {}
     for change in changes:
         for page in range(change.start // PAGE, change.end // PAGE):
@@ -48,7 +48,7 @@ def from_pages(runs: Iterable[tuple[int, int, bool]]) -> list[Change]:
 
 
 def without_neighbours(runs: Sequence[tuple[int, int, bool]]) -> list[tuple[int, int, bool]]:
-    """Put a page between ranges of one kind that touch."""
+    """Put a page between adjacent ranges of one kind."""
     apart: list[tuple[int, int, bool]] = []
     for gap, pages, clear in runs:
         touches = bool(apart) and gap == 0 and apart[-1][2] == clear

@@ -1,4 +1,4 @@
-"""App settings in the environment, for the tests of what is made of them."""
+"""App settings in the environment, for the tests that read them."""
 
 import os
 from collections.abc import Callable
@@ -34,7 +34,7 @@ type Mistakes = Callable[..., list[str]]
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Read sound settings with these put in their place; None takes one away."""
+    """Read valid settings with these changes; None removes a setting."""
 
     def loaded(changes: dict[str, str | None] | None = None, /, **more: str | None) -> Settings:
         for name in list(os.environ):
@@ -50,7 +50,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Load:
 
 @pytest.fixture
 def mistakes(load: Load) -> Mistakes:
-    """Give the lines that settings with these in their place are refused with; none of them repeats a secret."""
+    """Give the lines that refuse settings with these changes; none of them repeats a secret."""
 
     def found(changes: dict[str, str | None] | None = None, /, **more: str | None) -> list[str]:
         with pytest.raises(SettingsError) as refusal:

@@ -1,4 +1,4 @@
-"""Disks for the tests, mostly empty: their partition tables and the beginnings of their volumes."""
+"""Disks for the tests, mostly empty, with partition tables and the first bytes of volumes."""
 
 import base64
 import struct
@@ -14,7 +14,7 @@ BASIC_DATA = uuid.UUID("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7").bytes_le
 PROTECTIVE = (0, 0xEE, 1, 2**32 - 1)
 
 # The first bytes of empty volumes of 300 MiB (FAT12: 2 MiB), as xfsprogs, ntfs-3g, exfatprogs, dosfstools, btrfs-progs,
-# LVM and mkswap make them; and of disks of 1 GiB that sfdisk divided.
+# LVM and mkswap make them; and of disks of 1 GiB partitioned by sfdisk.
 MADE = {
     "XFS": (
         "eNqLcAt2YmAQYAADRh0GdMDYdnGWVarfwQbrlZIvkhbfgwgysEGlG6B0I5RuAssyeIPYLBAhB4YtS5kYmBgYOJDN5eHkZOZnYJBkgCmCAFsI"
@@ -57,11 +57,11 @@ MADE = {
 
 @dataclass
 class MadeDisk:
-    """A disk of zeros, but for some parts.
+    """A disk of zeros, except for some parts.
 
     Attributes:
         size: bytes.
-        parts: the content of some parts, by their first bytes; of those that overlap the last counts.
+        parts: the content of these parts, by their first byte; of overlapping ones the last counts.
         reads: what was read of it: first byte and bytes.
     """
 
@@ -70,7 +70,7 @@ class MadeDisk:
     reads: list[tuple[int, int]] = field(default_factory=list)
 
     def read(self, start: int, length: int) -> bytes:
-        """Read a part of it; what lies after its end is left out."""
+        """Read a part of it; what is beyond its end is left out."""
         self.reads.append((start, length))
         end = max(start, min(start + length, self.size))
         content = bytearray(end - start)
@@ -81,7 +81,7 @@ class MadeDisk:
         return bytes(content)
 
     def by[Result](self, reading: Reading[Result]) -> Result:
-        """Read what a reading wants, and give its result."""
+        """Read what a reading asks for, and give its result."""
         try:
             wanted = next(reading)
             while True:
@@ -117,7 +117,7 @@ def gpt_copy(
     signature: bytes = b"EFI PART",
     kind: bytes = BASIC_DATA,
 ) -> list[tuple[int, bytes]]:
-    """Make a copy of a GPT of spans (first and last sector), with right checksums whatever else it says.
+    """Make a copy of a GPT of spans (first and last sector), with valid checksums whatever else it has.
 
     UEFI specification, "GPT Header" and "GPT Partition Entry Array". Give header and entries with their first bytes.
     """

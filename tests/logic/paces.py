@@ -1,4 +1,4 @@
-"""A pace whose clock only goes on while somebody sleeps, and errors of the service."""
+"""A pace whose clock advances only during sleeps, and errors of the service."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 class Clock:
-    """The services that a pace needs: a clock that goes on while somebody sleeps."""
+    """The services that a pace needs: a clock that advances only during sleeps."""
 
     def __init__(self) -> None:
         self.time = NOON

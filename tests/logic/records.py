@@ -27,7 +27,7 @@ GIB = 1024**3
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 RUN = OpenRun(snapshot=SNAPSHOT, size=64 * GIB, started=NOON, progressed=NOON, checked=NOON)
-"""A run whose source snapshot has been taken, and no more."""
+"""A run with a source snapshot and nothing else."""
 
 NEW = DiskRecord(disk=Disk.parse(DISK), backup_blob=BlobAddress.parse(BACKUP), run=RUN)
 """The record of a disk in its first run."""
@@ -58,7 +58,7 @@ RESTORE = Restore(
     phase_began=NOON,
     progressed=NOON,
 )
-"""A restore that has copied everything, and proves it."""
+"""A restore that has copied everything and is being verified."""
 
 INSPECTION = Inspection(
     inspection="6f3c1d2e",
@@ -76,7 +76,7 @@ INSPECTION = Inspection(
     progressed=NOON,
     checked=NOON,
 )
-"""A drill that has restored everything, and compares it."""
+"""A drill that has restored everything and is comparing it."""
 
 _counts = st.integers(0, 2**63 - 1)
 _durations = st.floats(0, allow_infinity=False)
@@ -160,6 +160,8 @@ def records() -> st.SearchStrategy[DiskRecord]:
         last_drill_point=_texts,
         last_drill_seconds=_durations,
         last_drill_result=_texts,
+        damaged_points=_counts,
+        damaged_point=_texts,
         last_error=_texts,
         last_error_at=st.none() | _times,
     )
@@ -188,7 +190,11 @@ def points() -> st.SearchStrategy[RecoveryPoint]:
         duration_seconds=_durations,
         state=st.sampled_from(PointState),
         damage=_texts,
+        lost=st.booleans(),
         verified=st.none() | _times,
+        drilled=st.none() | _times,
+        drill_seconds=_durations,
+        drill_result=_texts,
     )
 
 

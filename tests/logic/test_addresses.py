@@ -1,4 +1,4 @@
-"""Addresses: one disk has one spelling, in both styles and any cloud; what may be a secret is never repeated."""
+"""Addresses: a disk has one spelling, in both styles and any cloud; what may be a secret is never repeated."""
 
 from urllib.parse import unquote
 
@@ -81,7 +81,7 @@ def test_the_sdk_reads_the_url_of_a_blob_as_that_blob(container: str, name: str)
         f"{WINDOWS_NET}/vhds/a ü.vhd?",
     ],
 )
-def test_a_disk_has_one_address_however_it_is_spelt(typed: str) -> None:
+def test_a_disk_has_one_address_however_it_is_spelled(typed: str) -> None:
     assert BlobAddress.parse(typed) == BlobAddress(WINDOWS_NET, "disks", "vhds", "a ü.vhd")
 
 
@@ -155,7 +155,7 @@ def test_upper_and_lower_case_are_two_blobs() -> None:
         ("http://127.0.0.1:10000/devstoreaccount1/", "is not the URL of a"),
     ],
 )
-def test_what_is_no_address_is_refused_with_the_reason(
+def test_an_invalid_address_is_refused_with_the_reason(
     kind: type[BlobAddress | ContainerAddress], url: str, why: str
 ) -> None:
     with pytest.raises(AddressError, match=why):
@@ -163,12 +163,12 @@ def test_what_is_no_address_is_refused_with_the_reason(
 
 
 @pytest.mark.parametrize("path", ["vhds", "vhds/"])
-def test_a_container_is_no_blob(path: str) -> None:
+def test_a_container_is_not_a_blob(path: str) -> None:
     with pytest.raises(AddressError, match=r"is not the URL of a blob"):
         BlobAddress.parse(f"{WINDOWS_NET}/{path}")
 
 
-def test_a_blob_is_no_container() -> None:
+def test_a_blob_is_not_a_container() -> None:
     with pytest.raises(AddressError, match=r"is not the URL of a container"):
         ContainerAddress.parse(f"{WINDOWS_NET}/vhds/a.vhd")
 
@@ -189,7 +189,7 @@ def test_a_container_with_a_slash_in_its_name_is_refused(kind: type[BlobAddress 
         "https://kontü.blob.core.windows.net/vhds/a.vhd",
     ],
 )
-def test_an_account_that_can_be_none_is_refused(url: str) -> None:
+def test_an_impossible_account_name_is_refused(url: str) -> None:
     with pytest.raises(AddressError):
         BlobAddress.parse(url)
 
@@ -225,7 +225,7 @@ def test_an_account_that_can_be_none_is_refused(url: str) -> None:
         pytest.param("a/" * 254 + "a", "more than 254 path segments", id="too many segments"),
     ],
 )
-def test_a_name_that_the_service_takes_for_another_is_refused(name: str, why: str) -> None:
+def test_a_name_that_the_service_would_change_is_refused(name: str, why: str) -> None:
     with pytest.raises(AddressError, match=why):
         BlobAddress.parse(f"{WINDOWS_NET}/vhds/{name}")
 
@@ -233,14 +233,14 @@ def test_a_name_that_the_service_takes_for_another_is_refused(name: str, why: st
 @pytest.mark.parametrize(
     "name", ["x" * 1024, "a/" * 253 + "a", "/os.vhd", "vm//os.vhd", "..os.vhd", "a...b", "*.vhd", "%252e%252e/os.vhd"]
 )
-def test_a_name_that_is_only_unusual_is_read(name: str) -> None:
+def test_a_name_that_is_merely_unusual_is_read(name: str) -> None:
     assert BlobAddress.parse(f"{WINDOWS_NET}/vhds/{name}").blob == unquote(name)
 
 
 @pytest.mark.parametrize(
     "container", ["VHDs", "my_vhds", "$logs", "$blobchangefeed", "ab", "a" * 64, "-a-", "a--b", "a.b", "vhds%FF", "ü-ü"]
 )
-def test_a_container_that_the_service_can_not_have_is_refused(container: str) -> None:
+def test_an_invalid_container_name_is_refused(container: str) -> None:
     with pytest.raises(AddressError):
         ContainerAddress.parse(f"{WINDOWS_NET}/{container}")
     with pytest.raises(AddressError):
@@ -268,7 +268,7 @@ def test_a_blob_in_the_root_container_has_no_slash_in_its_name() -> None:
         "di.blob.core.windows.net",
     ],
 )
-def test_a_host_that_is_no_blob_service_of_an_account_is_refused(host: str) -> None:
+def test_a_host_that_is_not_an_accounts_blob_service_is_refused(host: str) -> None:
     with pytest.raises(AddressError, match="names no storage account"):
         BlobAddress.parse(f"https://{host}/account/vhds/os.vhd")
 
@@ -340,7 +340,7 @@ def test_a_password_that_is_not_encoded_is_not_repeated_either(url: str) -> None
         "http&sig=S3CRET%3D",
     ],
 )
-def test_what_is_no_url_at_all_is_not_repeated(text: str) -> None:
+def test_what_is_not_a_url_is_not_repeated(text: str) -> None:
     with pytest.raises(AddressError, match="must start with https://") as refusal:
         BlobAddress.parse(text)
     assert "S3CRET" not in str(refusal.value)

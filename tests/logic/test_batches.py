@@ -1,4 +1,4 @@
-"""Batches: whatever is delivered, one goes on where the last one came to; no change is left out or counted twice."""
+"""Batches: whatever is delivered, each continues where the last one stopped; no change is lost or counted twice."""
 
 import random
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def take(record: DiskRecord, number: int | None) -> DiskRecord:
 
 
 def pieces(changes: list[Change]) -> Iterator[tuple[Change, bool]]:
-    """Cut a change list into what one request each applies; say with which of them a range ends."""
+    """Cut a change list into single requests; say which of them end a range."""
     for change in changes:
         for piece in writes(change):
             yield piece, piece.end == change.end
@@ -59,16 +59,16 @@ def sum_of(efforts: list[Effort]) -> Effort:
     return total
 
 
-# --- taking up
+# --- starting a batch
 
 
-def test_the_batch_that_the_run_waits_for_is_taken_up_once_however_often_it_is_delivered() -> None:
+def test_the_expected_batch_starts_once_however_often_it_is_delivered() -> None:
     taken = take(OPENED, 0)
     assert (run_of(taken).at_work, run_of(taken).next_batch, run_of(taken).alive) == (True, 1, LATER)
     assert take(taken, 0) == taken
 
 
-def test_of_two_that_go_on_with_a_run_the_one_that_took_it_up_last_has_it() -> None:
+def test_of_two_workers_on_a_run_the_last_to_start_has_it() -> None:
     first = run_of(take(OPENED, 0))
     second = take(requeued(take(OPENED, 0), LATER), None)
     assert run_if_current(second, run_of(second))
@@ -76,7 +76,7 @@ def test_of_two_that_go_on_with_a_run_the_one_that_took_it_up_last_has_it() -> N
 
 
 @pytest.mark.parametrize("number", [0, 2, 5])
-def test_a_batch_that_the_run_does_not_wait_for_is_left(number: int) -> None:
+def test_an_unexpected_batch_is_dropped(number: int) -> None:
     record = with_run(OPENED, next_batch=1)
     assert take(record, number) == record
 
@@ -92,18 +92,18 @@ def test_a_batch_that_the_run_does_not_wait_for_is_left(number: int) -> None:
     ],
 )
 @pytest.mark.parametrize("number", [0, None])
-def test_a_run_that_needs_no_batch_takes_none(record: DiskRecord, number: int | None) -> None:
+def test_a_run_that_needs_no_batch_starts_none(record: DiskRecord, number: int | None) -> None:
     assert take(record, number) == record
 
 
-def test_a_plan_takes_up_the_next_batch_unless_one_is_at_work() -> None:
+def test_a_plan_starts_the_next_batch_unless_one_is_at_work() -> None:
     taken = take(OPENED, None)
     assert run_of(taken).next_batch == 1
     assert take(taken, None) == taken
     assert run_of(take(batch_ended(taken, run_of(taken)), None)).next_batch == 2
 
 
-# --- going on
+# --- making progress
 
 
 def test_what_a_batch_has_applied_is_added_to_what_was_applied_before() -> None:
@@ -122,7 +122,7 @@ def test_a_run_never_goes_back() -> None:
     assert (late.position, late.done, late.alive) == (GIB, DONE, LATER)
 
 
-def test_a_batch_that_comes_no_further_shows_that_it_is_alive_and_is_no_progress() -> None:
+def test_a_batch_that_gets_no_further_is_alive_but_makes_no_progress() -> None:
     taken = take(OPENED, 0)
     later = LATER + timedelta(minutes=1)
     waiting = run_of(batch_progressed(taken, run_of(taken), BatchProgress(0, Effort(), 0.5), later))
@@ -137,7 +137,7 @@ def test_a_batch_that_comes_no_further_shows_that_it_is_alive_and_is_no_progress
         pytest.param({"snapshot": "2026-11-23T00:00:00.1234567Z"}, id="the next run"),
     ],
 )
-def test_a_batch_that_is_not_under_way_any_more_changes_nothing(over: dict[str, object]) -> None:
+def test_a_batch_that_is_no_longer_current_changes_nothing(over: dict[str, object]) -> None:
     mine = run_of(take(OPENED, 0))
     record = with_run(take(OPENED, 0), **over)
     assert batch_progressed(record, mine, BatchProgress(GIB, DONE, 0.5), LATER) == record
@@ -145,24 +145,24 @@ def test_a_batch_that_is_not_under_way_any_more_changes_nothing(over: dict[str, 
     assert batch_returned(record, mine) == record
 
 
-def test_a_batch_that_has_failed_is_taken_up_again_by_its_own_message() -> None:
+def test_a_failed_batch_is_started_again_by_its_own_message() -> None:
     taken = take(with_run(OPENED, next_batch=6), 6)
     again = take(batch_returned(taken, run_of(taken)), 6)
     assert again == taken
 
 
-def test_a_batch_that_is_handed_on_leaves_the_next_one_to_its_message() -> None:
+def test_an_ended_batch_leaves_the_next_one_to_its_message() -> None:
     taken = take(OPENED, 0)
     handed = batch_ended(taken, run_of(taken))
     assert take(handed, 0) == handed
     assert run_of(take(handed, 1)).at_work
 
 
-# --- messages that are lost
+# --- lost messages
 
 
 @pytest.mark.parametrize(("at_work", "patience"), [(True, DEAD_AFTER), (False, AFTER)])
-def test_a_dead_worker_is_missed_within_minutes_and_a_message_may_wait_behind_others(
+def test_a_dead_worker_is_noticed_within_minutes_and_a_message_may_wait_behind_others(
     at_work: bool, patience: timedelta
 ) -> None:
     run = run_of(with_run(OPENED, at_work=at_work, alive=LATER))
@@ -170,7 +170,7 @@ def test_a_dead_worker_is_missed_within_minutes_and_a_message_may_wait_behind_ot
     assert is_run_stalled(run, LATER + patience, AFTER)
 
 
-def test_a_run_whose_messages_are_enqueued_again_in_vain_is_given_twice_as_long_each_time_until_it_moves() -> None:
+def test_a_run_that_is_requeued_in_vain_gets_twice_as_long_each_time_until_it_makes_progress() -> None:
     once = requeued(OPENED, LATER)
     assert not is_run_stalled(run_of(once), LATER + AFTER, AFTER)
     assert is_run_stalled(run_of(once), LATER + 2 * AFTER, AFTER)
@@ -181,7 +181,7 @@ def test_a_run_whose_messages_are_enqueued_again_in_vain_is_given_twice_as_long_
     assert is_run_stalled(run_of(often), NOON + timedelta(days=2), AFTER)
 
 
-def test_what_a_dead_worker_had_is_taken_up_by_the_plan_that_is_enqueued_again() -> None:
+def test_a_requeued_plan_starts_what_a_dead_worker_had() -> None:
     dead = take(OPENED, 0)
     assert take(dead, None) == dead
     assert run_of(take(requeued(dead, LATER), None)).next_batch == 2
@@ -192,7 +192,7 @@ def test_what_a_dead_worker_had_is_taken_up_by_the_plan_that_is_enqueued_again()
 
 @a_few
 @given(change_lists(), st.randoms(use_true_random=False))
-def test_however_its_pieces_end_a_batch_has_applied_all_below_its_position_and_counts_it_once(
+def test_in_whatever_order_its_pieces_end_a_batch_has_applied_all_below_its_position_and_counts_it_once(
     changes: list[Change], order: random.Random
 ) -> None:
     applied = Applied(0)

@@ -1,4 +1,4 @@
-"""The catalogue rebuilt: every recovery point is found again by what its metadata says, and nothing else is."""
+"""Rebuilding the catalogue: every recovery point is found by its metadata, and nothing else is."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -109,7 +109,7 @@ def next_run(record: DiskRecord, blob: BlobState | None) -> OpenRun:
 # --- what is found
 
 
-def test_the_metadata_is_what_earlier_backups_say() -> None:
+def test_the_metadata_is_that_of_earlier_backups() -> None:
     assert sorted(OF_A_RUN) == [
         "tidemark_disk",
         "tidemark_etag",
@@ -133,7 +133,7 @@ def test_a_snapshot_that_says_what_it_is_of_is_a_recovery_point(kind: Kind) -> N
     assert point.duration_seconds == (point.sealed - point.started).total_seconds()
 
 
-def test_a_copy_that_has_succeeded_and_says_what_it_is_of_is_a_recovery_point() -> None:
+def test_a_successful_copy_that_says_what_it_is_of_is_a_recovery_point() -> None:
     again = found(copied_blob())
     point = again.point
     assert (again.disk, again.plan, again.etag) == (Disk.parse(DISK), 0, "")
@@ -187,32 +187,32 @@ def test_a_clock_that_is_behind_makes_no_duration_below_zero() -> None:
 
 
 @pytest.mark.parametrize("stored", [snapshot_of_backup(), copied_blob()])
-def test_the_table_takes_a_point_that_was_found(stored: StoredBlob) -> None:
+def test_the_table_accepts_a_point_that_was_found(stored: StoredBlob) -> None:
     point = found(stored).point
     written = to_properties(to_row(point))
     assert None not in written.values()
     assert from_row(RecoveryPoint, from_properties(written)) == point
 
 
-# --- what is none
+# --- what is not a recovery point
 
 
 @pytest.mark.parametrize("missing", sorted(OF_A_RUN))
-def test_a_snapshot_that_says_too_little_is_no_recovery_point(missing: str) -> None:
+def test_a_snapshot_with_incomplete_metadata_is_not_a_recovery_point(missing: str) -> None:
     assert found_point(snapshot_of_backup({name: said for name, said in OF_A_RUN.items() if name != missing})) is None
 
 
 @pytest.mark.parametrize("missing", sorted(OF_A_COPY))
-def test_a_copy_that_says_too_little_is_no_recovery_point(missing: str) -> None:
+def test_a_copy_with_incomplete_metadata_is_not_a_recovery_point(missing: str) -> None:
     assert found_point(copied_blob({name: said for name, said in OF_A_COPY.items() if name != missing})) is None
 
 
 @pytest.mark.parametrize("status", ["pending", "aborted", "failed"])
-def test_a_copy_that_has_not_succeeded_is_no_recovery_point(status: str) -> None:
+def test_a_copy_that_has_not_succeeded_is_not_a_recovery_point(status: str) -> None:
     assert found_point(copied_blob(status=status)) is None
 
 
-def test_a_copy_that_tells_no_more_of_its_source_is_a_recovery_point_unless_it_is_empty() -> None:
+def test_a_copy_with_a_forgotten_source_is_a_recovery_point_unless_it_is_empty() -> None:
     assert found(copied_blob(status="")).point.size == 64 * GIB
     assert found_point(replace(copied_blob(status=""), size=0)) is None
 
@@ -226,7 +226,7 @@ def test_a_copy_that_tells_no_more_of_its_source_is_a_recovery_point_unless_it_i
     ],
 )
 @pytest.mark.parametrize("status", ["", "success"])
-def test_a_backup_blob_itself_is_no_recovery_point(metadata: dict[str, str], status: str) -> None:
+def test_a_backup_blob_itself_is_not_a_recovery_point(metadata: dict[str, str], status: str) -> None:
     stored = StoredBlob(
         blob=BlobAddress.parse(BACKUP),
         snapshot="",
@@ -238,13 +238,13 @@ def test_a_backup_blob_itself_is_no_recovery_point(metadata: dict[str, str], sta
     assert found_point(stored) is None
 
 
-def test_a_snapshot_that_somebody_took_of_a_full_copy_is_no_recovery_point() -> None:
+def test_somebody_elses_snapshot_of_a_full_copy_is_not_a_recovery_point() -> None:
     assert found_point(copied_blob(snapshot=BACKUP_SNAPSHOT)) is None
 
 
 @pytest.mark.parametrize("metadata", [{}, {"made_by": "somebody"}, {name.upper(): "x" for name in OF_A_RUN}])
 @pytest.mark.parametrize("status", ["", "success"])
-def test_what_others_have_put_into_the_container_is_no_recovery_point(metadata: dict[str, str], status: str) -> None:
+def test_what_others_put_into_the_container_is_not_a_recovery_point(metadata: dict[str, str], status: str) -> None:
     assert found_point(copied_blob(metadata, status)) is None
     assert found_point(snapshot_of_backup(metadata)) is None
 
@@ -267,30 +267,30 @@ def test_what_others_have_put_into_the_container_is_no_recovery_point(metadata: 
         (PLAN_METADATA, "1" * 5000),
     ],
 )
-def test_metadata_that_makes_no_sense_is_no_recovery_point(name: str, broken: str) -> None:
+def test_nonsense_metadata_is_not_a_recovery_point(name: str, broken: str) -> None:
     assert found_point(snapshot_of_backup(OF_A_RUN | {name: broken})) is None
     assert found_point(copied_blob(OF_A_COPY | {name: broken})) is None
 
 
 @a_few
 @given(st.dictionaries(st.sampled_from(sorted(OF_A_RUN | OF_A_COPY)), st.text(max_size=40)))
-def test_any_metadata_can_be_looked_at(metadata: dict[str, str]) -> None:
+def test_any_metadata_can_be_examined(metadata: dict[str, str]) -> None:
     for stored in (snapshot_of_backup(OF_A_RUN | metadata), copied_blob(OF_A_COPY | metadata)):
         again = found_point(stored)
         assert again is None or again.disk == Disk.parse(again.disk.name)
 
 
-# --- the record that is made anew
+# --- the rebuilt record
 
 
-def test_a_record_made_anew_is_as_the_last_seal_has_left_it() -> None:
+def test_a_rebuilt_record_is_as_the_last_seal_left_it() -> None:
     record = with_run(BACKED_UP, kind=Kind.RESYNC, plan=2)
     taken = TakenSnapshot(time=BACKUP_SNAPSHOT, plan=2, etag=ETAG)
     was = sealed(record, recovery_point(record, BACKUP_SNAPSHOT, SEALED), taken)
     assert rebuilt(BlobAddress.parse(BACKUP), found(snapshot_of_backup()), AS_SEALED, adopted=False) == was
 
 
-def test_a_restored_disks_record_made_anew_is_as_the_restore_has_left_it() -> None:
+def test_a_restored_disks_rebuilt_record_is_as_the_restore_left_it() -> None:
     target, backup = RESTORE.known_target, BlobAddress.parse(f"{BACKUPS}/disks/vhds/restored.vhd")
     point = restored_point(RESTORE, backup, BACKUP_SNAPSHOT, SEALED)
     record = replace(NEW, disk=target, backup_blob=backup, run=None)
@@ -316,7 +316,7 @@ def test_a_restored_disks_record_made_anew_is_as_the_restore_has_left_it() -> No
         pytest.param(None, Kind.FULL, id="gone"),
     ],
 )
-def test_the_next_run_is_incremental_only_where_the_backup_blob_is_as_the_last_one_has_left_it(
+def test_the_next_run_is_incremental_only_if_the_backup_blob_is_as_the_last_one_left_it(
     blob: BlobState | None, kind: Kind
 ) -> None:
     record = rebuilt(BlobAddress.parse(BACKUP), found(snapshot_of_backup()), blob, adopted=False)
@@ -325,12 +325,12 @@ def test_the_next_run_is_incremental_only_where_the_backup_blob_is_as_the_last_o
     assert bool(run.reason) is (kind is not Kind.INCREMENTAL)
 
 
-def test_a_blob_written_to_after_the_record_was_made_anew_is_a_resync() -> None:
+def test_a_blob_written_to_after_the_rebuild_is_resynced() -> None:
     record = rebuilt(BlobAddress.parse(BACKUP), found(snapshot_of_backup()), AS_SEALED, adopted=False)
     assert next_run(record, replace(AS_SEALED, etag='"0x8DE29F6"')).kind is Kind.RESYNC
 
 
-def test_a_blob_that_was_not_as_left_is_a_resync_whatever_is_there_then() -> None:
+def test_a_blob_changed_before_the_rebuild_is_resynced_whatever_is_there_later() -> None:
     resized = replace(AS_SEALED, size=64 * GIB + 512)
     for blob in (None, resized, replace(AS_SEALED, etag='"0x8DE29F6"')):
         record = rebuilt(BlobAddress.parse(BACKUP), found(snapshot_of_backup()), blob, adopted=False)
@@ -346,7 +346,7 @@ def test_after_a_full_copy_the_next_run_is_never_incremental(etag: str) -> None:
 
 
 @pytest.mark.parametrize("is_adopted", [True, False])
-def test_a_record_made_anew_says_whether_its_disk_was_adopted(is_adopted: bool) -> None:
+def test_a_rebuilt_record_says_whether_its_disk_was_adopted(is_adopted: bool) -> None:
     record = rebuilt(BlobAddress.parse(BACKUP), found(snapshot_of_backup()), AS_SEALED, adopted=is_adopted)
     assert record.adopted is is_adopted
     assert from_row(DiskRecord, to_row(record)) == record

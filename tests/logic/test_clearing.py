@@ -1,4 +1,4 @@
-"""A clear on which the service gives up is made in halves, and no later one is longer than these."""
+"""A clear that times out is repeated in halves, and no later one is longer than those."""
 
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ TIMED_OUT = [refused(500, "OperationTimedOut"), ServiceResponseError("cut off"),
 
 
 class Blob:
-    """What is cleared, and how often it is asked for a clear; one that is too long ends in an error."""
+    """Records what is cleared, in how many requests; one that is too long fails."""
 
     def __init__(self, longest: int, error: Exception = TIMED_OUT[0], times: int = 10**6) -> None:
         self.cleared: list[Change] = []
@@ -37,7 +37,7 @@ class Blob:
         return joined and (parts[0].start, parts[-1].end) == (start, end) and all(part.clear for part in parts)
 
 
-async def test_what_the_service_takes_is_cleared_with_one_request() -> None:
+async def test_what_the_service_accepts_is_cleared_with_one_request() -> None:
     blob = Blob(GIB)
     await Clearing(paced(Clock()), blob.clear).apply(Change(PAGE, GIB, clear=True))
     assert (blob.asked, blob.cleared) == (1, [Change(PAGE, GIB, clear=True)])
@@ -45,7 +45,7 @@ async def test_what_the_service_takes_is_cleared_with_one_request() -> None:
 
 @pytest.mark.parametrize("error", TIMED_OUT)
 @pytest.mark.parametrize("longest", [SMALLEST_CLEAR, 100 * MIB, GIB - PAGE])
-async def test_a_clear_that_times_out_is_made_in_halves_at_once(error: AzureError, longest: int) -> None:
+async def test_a_clear_that_times_out_is_repeated_in_halves_at_once(error: AzureError, longest: int) -> None:
     clock, blob = Clock(), Blob(longest, error)
     await Clearing(paced(clock), blob.clear).apply(Change(3 * PAGE, 3 * PAGE + GIB, clear=True))
     assert blob.covers(3 * PAGE, 3 * PAGE + GIB)
@@ -53,7 +53,7 @@ async def test_a_clear_that_times_out_is_made_in_halves_at_once(error: AzureErro
     assert clock.seconds < SHORTEST_PAUSE.total_seconds() * 2, "it is no sign of a busy service"
 
 
-async def test_later_clears_are_no_longer_than_what_the_service_takes() -> None:
+async def test_later_clears_are_no_longer_than_what_the_service_accepted() -> None:
     blob = Blob(100 * MIB)
     clearing = Clearing(paced(Clock()), blob.clear)
     for number in range(4):
@@ -62,13 +62,13 @@ async def test_later_clears_are_no_longer_than_what_the_service_takes() -> None:
     assert blob.asked - len(blob.cleared) == 4
 
 
-async def test_a_short_clear_that_fails_for_a_while_is_made_again_at_the_pace() -> None:
+async def test_a_short_clear_that_fails_for_a_while_is_retried_at_the_pace() -> None:
     clock, blob = Clock(), Blob(0, times=3)
     await Clearing(paced(clock), blob.clear).apply(Change(0, SMALLEST_CLEAR, clear=True))
     assert (blob.cleared, clock.seconds) == ([Change(0, SMALLEST_CLEAR, clear=True)], 3.5)
 
 
-async def test_a_service_that_gives_up_on_the_shortest_clear_is_told() -> None:
+async def test_a_timeout_of_the_shortest_clear_is_raised() -> None:
     with pytest.raises(HttpResponseError):
         await Clearing(paced(Clock()), Blob(0).clear).apply(Change(0, GIB, clear=True))
 
@@ -80,7 +80,7 @@ async def test_a_busy_service_is_waited_out_and_nothing_is_halved() -> None:
 
 
 @pytest.mark.parametrize("error", [LeaseLostError("lost"), refused(403, "AuthorizationFailure")])
-async def test_a_clear_that_is_refused_is_not_made_again(error: Exception) -> None:
+async def test_a_refused_clear_is_not_retried(error: Exception) -> None:
     blob = Blob(0, error)
     with pytest.raises(type(error)):
         await Clearing(paced(Clock()), blob.clear).apply(Change(0, GIB, clear=True))

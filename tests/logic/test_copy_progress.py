@@ -1,4 +1,4 @@
-"""How far a copy is, told from how the blob stands that it is made to."""
+"""The progress of a copy, by the state of the blob it is made to."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from shared.model.names import COPY_METADATA
 
 SIZE, MARK = 4096, "6f3c1d2e/1"
 PENDING = BlobState(SIZE, "e", metadata={COPY_METADATA: MARK}, copy_status="pending", bytes_done=512, bytes_total=SIZE)
-"""The blob while the copy is under way."""
+"""The blob while the copy is pending."""
 
 WORDS = '500 InternalServerError "Copy failed."'
 
@@ -32,16 +32,14 @@ WORDS = '500 InternalServerError "Copy failed."'
         pytest.param(replace(PENDING, copy_status="aborted", size=0), CopyStage.ABORTED, id="aborted"),
     ],
 )
-def test_a_copy_goes_well_while_its_mark_its_status_and_its_size_say_so(
-    found: BlobState | None, stage: CopyStage
-) -> None:
+def test_a_copy_is_healthy_while_its_mark_status_and_size_say_so(found: BlobState | None, stage: CopyStage) -> None:
     progress = copy_progress(found, MARK, SIZE)
     assert progress.stage is stage
     assert progress.is_healthy == (stage in {CopyStage.UNDER_WAY, CopyStage.SUCCEEDED})
     assert progress.succeeded == (found if stage is CopyStage.SUCCEEDED else None)
 
 
-def test_a_copy_tells_how_far_it_is() -> None:
+def test_a_copy_tells_its_progress() -> None:
     progress = copy_progress(PENDING, MARK, SIZE)
     assert (progress.bytes_done, progress.bytes_total) == (512, SIZE)
 
@@ -61,5 +59,5 @@ def test_a_copy_tells_how_far_it_is() -> None:
         ),
     ],
 )
-def test_a_copy_that_does_not_go_well_says_why(found: BlobState | None, said: str) -> None:
+def test_a_failed_copy_says_why(found: BlobState | None, said: str) -> None:
     assert copy_progress(found, MARK, SIZE).failure == said

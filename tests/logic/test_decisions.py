@@ -30,10 +30,10 @@ from tests.logic.records import (
 )
 
 FOUND = BlobState(size=64 * GIB, etag=ETAG)
-"""The backup blob as the last run has left it."""
+"""The backup blob as the last run left it."""
 
 CREATED = BlobState(size=64 * GIB, etag='"0x8DE29B2"')
-"""The backup blob as the run has created it."""
+"""The backup blob as the run created it."""
 
 OTHER_ETAG = replace(FOUND, etag='"0x8DE29C3"')
 HALF = Effort(ranges=40, bytes_written=4000, bytes_cleared=400, write_calls=40, clear_calls=4)
@@ -53,6 +53,34 @@ def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
 
 
 # --- the kind of a run
+
+MOVED_TO = BlobAddress.parse("https://backups.blob.core.windows.net/new/disks/vhds/os.vhd")
+MOVED = (
+    "BACKUP_CONTAINER was changed from https://backups.blob.core.windows.net/tidemark to"
+    " https://backups.blob.core.windows.net/new: this backup writes the whole disk there; the earlier backups stay"
+    " where they are"
+)
+
+
+@pytest.mark.parametrize(
+    ("record", "blob", "kind", "reason"),
+    [
+        pytest.param(BACKED_UP, None, Kind.FULL, MOVED, id="nothing there"),
+        pytest.param(BACKED_UP, CREATED, Kind.RESYNC, MOVED, id="a blob there"),
+        pytest.param(BACKED_UP, FOUND, Kind.RESYNC, MOVED, id="a blob there with the same ETag"),
+        pytest.param(UNFINISHED, CREATED, Kind.RESYNC, MOVED, id="after a run that was given up"),
+        pytest.param(NEW, None, Kind.FULL, "", id="first run"),
+    ],
+)
+def test_the_first_run_in_another_backup_container_says_so(
+    record: DiskRecord, blob: BlobState | None, kind: Kind, reason: str
+) -> None:
+    run = run_of(opened(record, blob, leased=True, backup=MOVED_TO))
+    assert (run.kind, run.reason) == (kind, reason)
+
+
+def test_a_run_in_the_backup_container_of_the_last_one_is_incremental() -> None:
+    assert run_of(opened(BACKED_UP, FOUND, leased=True, backup=BACKED_UP.backup_blob)).kind is Kind.INCREMENTAL
 
 
 @pytest.mark.parametrize(
@@ -105,7 +133,7 @@ def test_opening_a_run_that_is_under_way_keeps_its_progress(kind: Kind, blob: Bl
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_a_run_whose_blob_has_gone_begins_anew(kind: Kind) -> None:
+def test_a_run_whose_blob_is_missing_starts_over(kind: Kind) -> None:
     run = run_of(opened(under_way(BACKED_UP, kind), None, leased=True))
     assert (run.kind, run.plan, run.position, run.batches, run.done) == (Kind.FULL, 1, 0, 0, Effort())
     assert run.opened
@@ -113,7 +141,7 @@ def test_a_run_whose_blob_has_gone_begins_anew(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_a_run_whose_lease_did_not_last_begins_anew_as_a_resync(kind: Kind) -> None:
+def test_a_run_that_lost_its_lease_starts_over_as_a_resync(kind: Kind) -> None:
     run = run_of(opened(under_way(BACKED_UP, kind), CREATED, leased=False))
     assert (run.kind, run.plan, run.position) == (Kind.RESYNC, 1, 0)
     assert "lease was broken" in run.reason
@@ -124,7 +152,7 @@ def test_an_incremental_run_that_has_written_nothing_yet_goes_on_without_its_lea
     assert opened(record, FOUND, leased=False) == record
 
 
-def test_a_run_begun_anew_goes_on_once_its_blob_is_there_and_leased() -> None:
+def test_a_restarted_run_continues_once_its_blob_exists_and_is_leased() -> None:
     anew = opened(under_way(BACKED_UP, Kind.FULL), None, leased=False)
     assert opened(anew, CREATED, leased=True) == anew
 
@@ -134,59 +162,59 @@ def test_a_record_without_an_open_run_has_none_to_open() -> None:
         opened(replace(NEW, run=None), None, leased=True)
 
 
-# --- beginning anew, giving up
+# --- starting over, abandoning
 
 
-def test_a_plan_begun_anew_has_another_number_and_no_progress() -> None:
+def test_a_restarted_plan_has_another_number_and_no_progress() -> None:
     begun = {"state": Stage.COPYING, "kind": Kind.RESYNC, "reason": "refused", "plan": 5, "next_batch": 3}
     assert restarted(with_run(under_way(BACKED_UP), plan=4), Kind.RESYNC, "refused") == with_run(
         BACKED_UP, **begun, alive=LATER, progressed=LATER, checked=LATER
     )
 
 
-def test_a_plan_begun_anew_is_compared_from_its_beginning() -> None:
+def test_a_restarted_plan_is_compared_from_its_beginning() -> None:
     compared = with_run(under_way(BACKED_UP), windows_compared=12, compared_etag=ETAG)
     run = run_of(restarted(compared, Kind.RESYNC, "refused"))
     assert (run.windows_compared, run.compared_etag) == (0, "")
 
 
-def test_a_run_given_up_makes_the_next_one_a_resync() -> None:
+def test_an_abandoned_run_makes_the_next_one_a_resync() -> None:
     record = abandoned(under_way(BACKED_UP), "the source snapshot is gone")
     assert record.run is None
     run = run_of(opened(replace(record, run=RUN), FOUND, leased=True))
     assert (run.kind, run.reason) == (Kind.RESYNC, "the source snapshot is gone")
 
 
-def test_a_first_run_given_up_leaves_a_blob_that_the_next_one_resyncs() -> None:
+def test_an_abandoned_first_run_leaves_a_blob_that_the_next_one_resyncs() -> None:
     record = abandoned(under_way(NEW, Kind.FULL), "the source snapshot is gone")
     assert record == replace(NEW, run=None)
     assert run_of(opened(replace(record, run=RUN), FOUND, leased=True)).kind is Kind.RESYNC
 
 
-def test_a_run_given_up_leaves_the_recovery_points_as_they_were() -> None:
+def test_an_abandoned_run_leaves_the_recovery_points_as_they_were() -> None:
     record = abandoned(under_way(BACKED_UP), "the source snapshot is gone")
     assert record == replace(BACKED_UP, run=None, resync_reason="the source snapshot is gone")
 
 
-# --- looking again
+# --- checking again
 
 
 @pytest.mark.parametrize(("seconds", "over"), [(-5, False), (0, False), (1799, False), (1800, True), (9999, True)])
-def test_a_run_is_unwatched_by_its_last_check(seconds: int, over: bool) -> None:
+def test_a_run_is_overdue_by_its_last_check(seconds: int, over: bool) -> None:
     after = timedelta(seconds=1800)
     now = NOON + timedelta(seconds=seconds)
     long_ago = NOON - timedelta(days=3)
     assert replace(RUN, progressed=long_ago, started=long_ago).is_check_overdue(now, after) is over
 
 
-# --- whose a snapshot is
+# --- which snapshots are Tidemark's
 
 DISK = BlobAddress.parse("https://disks.blob.core.windows.net/vhds/os.vhd")
 CONTAINER = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark")
 METADATA = {"tidemark_disk": DISK.url, "tidemark_backup": CONTAINER.url, "tidemark_taken": "2026-11-22T12:34:50+00:00"}
 
 
-def test_a_snapshot_that_was_taken_for_the_backup_container_is_tidemarks() -> None:
+def test_a_snapshot_taken_for_the_backup_container_is_tidemarks() -> None:
     assert is_own_snapshot(PageBlobDisk(DISK), CONTAINER, "2026-11-22T12:34:56.1234567Z", METADATA)
 
 
@@ -215,7 +243,7 @@ def test_any_other_snapshot_is_left_alone(time: str, metadata: dict[str, str]) -
 @pytest.mark.parametrize(
     "spelt", ["https://{}:443/", "http://{}/", "HTTPS://{}/"], ids=["a default port", "plain http", "capitals"]
 )
-def test_a_snapshot_is_tidemarks_however_its_urls_were_spelt(spelt: str) -> None:
+def test_a_snapshot_is_tidemarks_however_its_urls_are_spelled(spelt: str) -> None:
     metadata = {
         **METADATA,
         "tidemark_disk": f"{spelt.format('disks.blob.core.windows.net')}vhds/o%73.vhd",
@@ -226,11 +254,11 @@ def test_a_snapshot_is_tidemarks_however_its_urls_were_spelt(spelt: str) -> None
 
 @settings(max_examples=100, deadline=None)
 @given(st.timedeltas(min_value=timedelta(days=-1), max_value=timedelta(days=400)))
-def test_a_run_is_looked_at_again_within_a_second_and_a_minute(age: timedelta) -> None:
+def test_a_run_is_checked_again_after_a_second_to_a_minute(age: timedelta) -> None:
     assert timedelta(seconds=1) <= next_check(RUN, NOON + age) <= timedelta(seconds=60)
 
 
-def test_a_run_is_looked_at_less_often_as_it_grows_older() -> None:
+def test_a_run_is_checked_less_often_as_it_grows_older() -> None:
     ages = [0, 10, 100, 600, 86400]
     assert [next_check(RUN, NOON + timedelta(seconds=age)).total_seconds() for age in ages] == [1, 1, 10, 60, 60]
 
@@ -238,7 +266,7 @@ def test_a_run_is_looked_at_less_often_as_it_grows_older() -> None:
 # --- sealing
 
 
-def test_a_recovery_point_says_what_its_run_was_and_took() -> None:
+def test_a_recovery_point_says_what_its_run_was_and_what_it_took() -> None:
     record = with_run(under_way(BACKED_UP, Kind.RESYNC), reason="refused", copying="through the function", batches=4)
     point = recovery_point(record, BACKUP_SNAPSHOT, LATER)
     assert (point.time, point.source_snapshot, point.backup_snapshot) == (SNAPSHOT, SNAPSHOT, BACKUP_SNAPSHOT)

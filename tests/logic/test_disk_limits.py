@@ -1,4 +1,4 @@
-"""Limits: what the service can't hold of a disk is told before anything is done with it."""
+"""Limits: a disk that does not fit the service is refused before anything is done with it."""
 
 import pytest
 from azure.storage.blob import ContentSettings
@@ -36,7 +36,7 @@ def disk(name: str) -> BlobAddress:
 
 
 @pytest.mark.parametrize("name", ["os.vhd", "x" * 900, HAN * 200, "vm 1/ös.vhd"])
-def test_a_disk_whose_backups_the_service_can_hold_is_fit(load: Load, name: str) -> None:
+def test_a_disk_whose_backups_fit_the_service_can_be_backed_up(load: Load, name: str) -> None:
     assert why_unfit(disk(name), load()) == ""
 
 
@@ -58,11 +58,11 @@ def test_a_disk_whose_backups_the_service_can_hold_is_fit(load: Load, name: str)
         ),
     ],
 )
-def test_a_disk_whose_backups_the_service_can_not_hold_is_not(load: Load, name: str, why: str) -> None:
+def test_a_disk_whose_backups_do_not_fit_the_service_can_not(load: Load, name: str, why: str) -> None:
     assert why in why_unfit(disk(name), load())
 
 
-def test_a_full_copy_has_a_longer_name_and_its_source_is_signed(load: Load) -> None:
+def test_a_full_copy_has_a_longer_name_and_a_signed_source(load: Load) -> None:
     fits, copies = load(), load(SOURCE_DISKS=f'[{{"url": "{VHDS}/*", "mode": "full"}}]')
     for name, why in (("x" * 1000, "longer than 1024 characters"), (HAN * 190, "its URL is too long to copy from")):
         assert why_unfit(disk(name), fits) == ""
@@ -71,7 +71,7 @@ def test_a_full_copy_has_a_longer_name_and_its_source_is_signed(load: Load) -> N
 
 @settings(max_examples=200, deadline=None)
 @given(NAMES)
-def test_what_is_fit_has_names_and_metadata_that_the_service_takes(name: str) -> None:
+def test_a_disk_that_can_be_backed_up_has_names_and_metadata_that_the_service_accepts(name: str) -> None:
     settings_ = settings_of(f"{VHDS}/os.vhd")
     if why_unfit(disk(name), settings_):
         return
@@ -84,7 +84,7 @@ def test_what_is_fit_has_names_and_metadata_that_the_service_takes(name: str) ->
         assert metadata_problem(metadata) == ""
 
 
-# --- the metadata of others
+# --- metadata that users set
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_metadata_that_the_sdk_sends_can_be_kept(metadata: dict[str, str]) -> No
     assert metadata_problem(metadata) == ""
 
 
-def test_what_can_not_be_sent_is_left_out_and_the_rest_kept() -> None:
+def test_what_can_not_be_sent_is_left_out_and_the_rest_is_kept() -> None:
     settings_ = ContentSettings(
         content_type="text/x; a", content_disposition="J\udcfcrgen", content_md5=bytearray(b"\xff")
     )
@@ -119,5 +119,5 @@ def test_what_can_not_be_sent_is_left_out_and_the_rest_kept() -> None:
         ({"a": "x" * MAX_METADATA}, "Azure allows 8192"),
     ],
 )
-def test_metadata_that_the_sdk_can_not_send_is_told(metadata: dict[str, str], why: str) -> None:
+def test_metadata_that_the_sdk_can_not_send_is_reported(metadata: dict[str, str], why: str) -> None:
     assert why in metadata_problem(metadata)

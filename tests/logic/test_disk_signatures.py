@@ -1,4 +1,4 @@
-"""What is on a disk, told by its signatures: of real filesystems and partition tables, made-up ones, and garbage."""
+"""What is on a disk, recognized by signatures: real filesystems and partition tables, made-up ones, and garbage."""
 
 import shutil
 import struct
@@ -35,7 +35,7 @@ def superblock(compatible: int, incompatible: int, read_only: int) -> bytes:
 
 @some
 @given(st.integers(1, 8 * 1024).map(MIB.__mul__), st.uuids(), st.integers(946_684_800, 2**32))
-def test_the_footer_of_a_vhd_is_told(size: int, unique_id: uuid.UUID, created: int) -> None:
+def test_the_footer_of_a_vhd_is_recognized(size: int, unique_id: uuid.UUID, created: int) -> None:
     assert has_vhd_footer(make_footer(size, unique_id, created))
 
 
@@ -46,12 +46,12 @@ def test_a_flipped_bit_of_the_footer_is_found() -> None:
 
 @some
 @given(st.binary(max_size=1024))
-def test_garbage_is_no_footer(garbage: bytes) -> None:
+def test_garbage_is_not_a_footer(garbage: bytes) -> None:
     assert not has_vhd_footer(garbage)
     assert not has_vhd_footer(b"conectix" + garbage)
 
 
-def test_a_part_of_a_footer_is_none() -> None:
+def test_a_part_of_a_footer_is_not_a_footer() -> None:
     footer = make_footer(GIB, uuid.UUID(int=5), 1_767_225_600)
     assert not has_vhd_footer(footer[:511])  # the last byte is 0: the checksum would be right
     assert not has_vhd_footer(footer + b"\0")
@@ -65,20 +65,20 @@ def test_a_filesystem_without_partitions_has_no_partition_table(name: str) -> No
 
 @some
 @given(st.text(st.characters(min_codepoint=1, max_codepoint=127), min_size=64, max_size=64))
-def test_the_text_of_a_boot_sector_is_no_partition_table(text: str) -> None:
+def test_the_text_of_a_boot_sector_is_not_a_partition_table(text: str) -> None:
     boot = made("FAT32", SECTOR)
     disk = MadeDisk(8 * 1024 * GIB, [(0, boot[:446] + text.encode() + boot[510:])])
     assert disk.by(look(disk.size)).table == NO_TABLE
 
 
 @pytest.mark.parametrize(("name", "expected"), VOLUMES.items())
-def test_a_filesystem_made_by_a_real_tool_is_told(name: str, expected: str) -> None:
+def test_a_filesystem_made_by_a_real_tool_is_recognized(name: str, expected: str) -> None:
     assert filesystem(made(name)) == expected
 
 
 @some
 @given(st.sampled_from(sorted(VOLUMES)), st.integers(0, VOLUME_BYTES))
-def test_of_a_volume_that_is_cut_off_nothing_wrong_is_told(name: str, length: int) -> None:
+def test_a_truncated_volume_is_not_misreported(name: str, length: int) -> None:
     assert filesystem(made(name)[:length]) in {VOLUMES[name], ""}
 
 
@@ -100,12 +100,12 @@ def test_of_a_volume_that_is_cut_off_nothing_wrong_is_told(name: str, length: in
         (b"", ""),
     ],
 )
-def test_a_signature_is_told(start: bytes, expected: str) -> None:
+def test_a_signature_is_recognized(start: bytes, expected: str) -> None:
     assert filesystem(start) == filesystem(start.ljust(VOLUME_BYTES, b"\0")) == expected
 
 
 @pytest.mark.parametrize("place", [0, 12, 13, 14, 16, 21, 511])
-def test_a_boot_sector_without_the_fields_of_a_fat_is_none(place: int) -> None:
+def test_a_boot_sector_without_the_fields_of_a_fat_is_not_a_fat(place: int) -> None:
     boot = bytearray(made("FAT12", SECTOR))
     boot[place] = 0
     assert filesystem(bytes(boot)) == ""
@@ -123,14 +123,16 @@ def test_a_boot_sector_without_the_fields_of_a_fat_is_none(place: int) -> None:
         *((f"mkfs.{kind}", ("-q", "-F"), kind) for kind in ("ext2", "ext3", "ext4")),
     ],
 )
-def test_what_this_machine_makes_is_told(tool: str, arguments: Sequence[str], expected: str, tmp_path: Path) -> None:
+def test_what_this_machines_tools_make_is_recognized(
+    tool: str, arguments: Sequence[str], expected: str, tmp_path: Path
+) -> None:
     head = head_of(volume_of(tool, arguments, tmp_path, 320 * MIB))
     assert filesystem(head) == expected
     assert MadeDisk(320 * MIB, [(0, head)]).by(look(320 * MIB)).table == NO_TABLE
 
 
 def volume_of(tool: str, arguments: Sequence[str], folder: Path, size: int) -> Path:
-    """Make a volume with a tool of this machine; without the tool there is nothing to test."""
+    """Make a volume with a tool of this machine; skip the test without the tool."""
     if (program := shutil.which(tool, path=TOOL_FOLDERS)) is None:
         pytest.skip(f"no {tool} in {TOOL_FOLDERS}")
     volume = folder / "volume"
@@ -198,7 +200,7 @@ def test_a_disk_is_described_in_a_line() -> None:
 
 
 @pytest.mark.parametrize("size", [0, SECTOR, 2 * SECTOR, 34 * SECTOR, GIB])
-def test_of_an_empty_disk_it_is_said_that_nothing_is_known_on_it(size: int) -> None:
+def test_an_empty_disk_is_described_as_having_nothing_recognized(size: int) -> None:
     found = seen(MadeDisk(size))
     assert found.described == "no VHD footer; no partition table; nothing known on it"
     assert found.doubts == ("no VHD footer", "nothing known on it")
@@ -215,13 +217,13 @@ def test_the_second_gpt_of_a_vhd_ends_before_its_footer() -> None:
     assert found.doubts == ("no protective MBR before its GPT", "primary GPT damaged, second one used")
 
 
-def test_what_is_left_of_a_gpt_says_nothing_of_a_disk_that_is_one_volume() -> None:
+def test_remains_of_a_gpt_say_nothing_about_a_disk_that_is_one_volume() -> None:
     disk = disk_with(["XFS"])
     disk.parts.append((0, made("swap")))
     assert seen(disk).described == "VHD footer right; no partition table; swap"
 
 
-def test_a_disk_that_was_cut_off_is_doubtful() -> None:
+def test_a_truncated_disk_is_doubtful() -> None:
     disk = disk_with(["FAT32", "XFS"], footer=False)
     disk.size = 20 * MIB
     found = seen(disk)
@@ -229,7 +231,7 @@ def test_a_disk_that_was_cut_off_is_doubtful() -> None:
     assert found.doubts == ("no VHD footer", "1 of its 2 partitions not on the disk")
 
 
-def test_of_very_many_partitions_some_are_not_looked_at() -> None:
+def test_of_very_many_partitions_some_are_skipped() -> None:
     spans = [(4096 + 8 * number, 4096 + 8 * number + 7) for number in range(200)]
     disk = gpt_disk(spans, GIB // SECTOR, count=256)
     found = seen(disk)
@@ -238,7 +240,7 @@ def test_of_very_many_partitions_some_are_not_looked_at() -> None:
     assert len(disk.reads) < 140
 
 
-def test_an_extended_partition_is_not_looked_into_and_the_line_says_so() -> None:
+def test_an_extended_partition_is_skipped_and_the_line_says_so() -> None:
     entries = mbr([(0x80, 0x07, 2048, 40960), (0, 0x05, 65536, 2048)])
     found = seen(MadeDisk(GIB, [(0, entries), (MIB, made("NTFS"))]))
     assert found.described == (
@@ -247,7 +249,7 @@ def test_an_extended_partition_is_not_looked_into_and_the_line_says_so() -> None
     )
 
 
-def test_what_came_of_a_drill_says_first_what_speaks_against_the_disk() -> None:
+def test_the_result_of_a_drill_says_doubts_first() -> None:
     good, empty = seen(disk_with(["XFS"])), seen(MadeDisk(GIB))
     assert drilled("all 9 bytes equal", good, "") == f"all 9 bytes equal; {good.described}"
     assert drilled("all 9 bytes equal", good, good.described) == f"all 9 bytes equal; {good.described}"

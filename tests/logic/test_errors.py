@@ -1,4 +1,4 @@
-"""Errors: said in a line, with what to do, and never with a secret; what each is, and what follows from it."""
+"""Errors: reported in a line, with what to do, and without secrets; how each is classified, and its remedy."""
 
 import importlib
 import inspect
@@ -43,7 +43,7 @@ from shared.errors import DiskError, MismatchError, Remedy, SourceGoneError, Tid
 def answer(
     status: int, code: str | None, message: str = "No.", kind: type[HttpResponseError] = HttpResponseError
 ) -> HttpResponseError:
-    """Make the SDK's error for an answer of the service: its message goes on over several lines."""
+    """Make the SDK's error for a response of the service: its message has several lines."""
     error = kind(f"{message}\nRequestId:6b1c\nTime:2026-11-22T12:00:00.1234567Z\nErrorCode:{code}")
     error.status_code = status
     if code is not None:
@@ -92,7 +92,7 @@ def test_a_diff_is_refused_by_its_error_code(kind: type[HttpResponseError], stat
         (503, "ServerBusy"),
     ],
 )
-def test_any_other_error_is_no_refusal_of_the_diff(status: int, code: str | None) -> None:
+def test_any_other_error_is_not_a_refusal_of_the_diff(status: int, code: str | None) -> None:
     kind = {404: ResourceNotFoundError, 409: ResourceExistsError}.get(status, HttpResponseError)
     assert not refuses_diff(answer(status, code, kind=kind))
 
@@ -110,7 +110,7 @@ def test_any_other_error_is_no_refusal_of_the_diff(status: int, code: str | None
         (412, "LeaseNotPresentWithBlobOperation"),
     ],
 )
-def test_a_write_is_refused_for_its_lease_by_its_error_code(status: int, code: str) -> None:
+def test_a_refusal_because_of_the_lease_is_told_by_its_error_code(status: int, code: str) -> None:
     assert is_lease_error(answer(status, code))
 
 
@@ -118,7 +118,7 @@ def test_a_write_is_refused_for_its_lease_by_its_error_code(status: int, code: s
     ("status", "code"),
     [(412, "ConditionNotMet"), (412, None), (409, "LeaseAlreadyPresent"), (409, "SystemInUse"), (404, "BlobNotFound")],
 )
-def test_any_other_refusal_of_a_write_is_not_for_its_lease(status: int, code: str | None) -> None:
+def test_any_other_refusal_is_not_because_of_the_lease(status: int, code: str | None) -> None:
     assert not is_lease_error(answer(status, code))
 
 
@@ -126,7 +126,7 @@ def test_any_other_refusal_of_a_write_is_not_for_its_lease(status: int, code: st
 
 
 @pytest.mark.parametrize(("status", "code"), [(503, "ServerBusy"), (503, None), (429, None), (429, "TooManyRequests")])
-def test_a_service_that_is_busy_asks_to_slow_down_and_that_passes(status: int, code: str | None) -> None:
+def test_a_busy_service_asks_to_slow_down_and_is_transient(status: int, code: str | None) -> None:
     assert is_busy(answer(status, code))
     assert is_transient(answer(status, code))
 
@@ -149,19 +149,19 @@ def test_any_other_error_is_no_reason_to_slow_down(error: AzureError) -> None:
     assert not is_busy(error)
 
 
-def test_a_body_that_is_cut_short_passes_as_a_connection_that_is_cut_does() -> None:
+def test_a_truncated_body_is_transient_like_a_dropped_connection() -> None:
     assert is_transient(IncompleteReadError("the connection was closed"))
     assert not is_busy(IncompleteReadError("the connection was closed"))
 
 
-# --- a service that gives up on a request (REST: Get Page Ranges): it may take it in parts
+# --- a request that times out (REST: Get Page Ranges): it may succeed in parts
 
 
 NOWHERE: Any = SimpleNamespace(host="disks.blob.core.windows.net", port=443, ssl=None)
 
 
 def unanswered(cause: Exception) -> ServiceRequestError:
-    """Make azure-core's error for a request that got no answer."""
+    """Make azure-core's error for a request without a response."""
     return ServiceRequestError(cause, error=cause)
 
 
@@ -178,7 +178,7 @@ def unanswered(cause: Exception) -> ServiceRequestError:
         pytest.param(unanswered(aiohttp.ClientOSError(104, "reset")), id="a connection that was reset"),
     ],
 )
-def test_a_request_on_which_the_service_gave_up_is_told_apart(error: AzureError) -> None:
+def test_a_request_that_timed_out_is_told_apart(error: AzureError) -> None:
     assert is_timeout(error)
     assert is_transient(error)
 
@@ -194,15 +194,15 @@ def test_a_request_on_which_the_service_gave_up_is_told_apart(error: AzureError)
         ServiceRequestTimeoutError("no connection in time"),
     ],
 )
-def test_what_was_refused_or_never_reached_it_is_not_what_the_service_gave_up_on(error: AzureError) -> None:
+def test_a_refusal_or_an_unsent_request_is_not_a_timeout(error: AzureError) -> None:
     assert not is_timeout(error)
 
 
-# --- the source of a copy (Put Page From URL, Copy Blob): what the answer says of it counts, then the answer's status
+# --- the source of a copy (Put Page From URL, Copy Blob): its own status counts first, then the response's
 
 
 def of_source(status: int, told: int | None = None, code: str = "", own: str = "CannotVerifyCopySource") -> AzureError:
-    """Make the error for a copy: its status, and the status and the code that the source gave, if that is told."""
+    """Make the error for a copy: its status, and the source's status and code, if known."""
     error = answer(status, own, "Could not verify the copy source.", kind=ResourceNotFoundError)
     headers = {"x-ms-copy-source-status-code": str(told) if told else "", "x-ms-copy-source-error-code": code}
     headers = {name: value for name, value in headers.items() if value}
@@ -211,7 +211,7 @@ def of_source(status: int, told: int | None = None, code: str = "", own: str = "
 
 
 def told_in_body(status: int, told: int, code: str) -> AzureError:
-    """Make the same of a service that tells it in the body alone, as the SDK reads that."""
+    """Make the same for a service that has it only in the body, as the SDK reads that."""
     error = of_source(status)
     error.additional_info = {"copysourcestatuscode": str(told), "copysourceerrorcode": code}  # type: ignore[attr-defined]
     return error
@@ -231,7 +231,7 @@ def told_in_body(status: int, told: int, code: str) -> AzureError:
         pytest.param(told_in_body(409, 503, "ServerBusy"), id="in the body"),
     ],
 )
-def test_a_busy_source_is_waited_out_and_no_refusal(error: AzureError) -> None:
+def test_a_busy_source_is_waited_out_and_is_not_a_refusal(error: AzureError) -> None:
     assert (is_busy(error), is_transient(error), is_permanent(error), refuses_source(error)) == (
         True,
         True,
@@ -251,7 +251,7 @@ def test_a_busy_source_is_waited_out_and_no_refusal(error: AzureError) -> None:
         pytest.param(told_in_body(409, 500, "InternalError"), id="in the body"),
     ],
 )
-def test_a_source_that_failed_is_a_refusal_that_may_pass(error: AzureError) -> None:
+def test_a_failed_source_is_a_refusal_that_may_pass(error: AzureError) -> None:
     assert (is_busy(error), is_transient(error), is_permanent(error), refuses_source(error)) == (
         False,
         True,
@@ -277,18 +277,18 @@ def test_a_source_that_refuses_does_not_pass(error: AzureError) -> None:
 @pytest.mark.parametrize(
     "error", [answer(500, "InternalError"), answer(403, "AuthorizationFailure"), ServiceResponseError("cut off")]
 )
-def test_what_the_blob_that_is_copied_to_answers_is_no_refusal_of_the_source(error: AzureError) -> None:
+def test_the_destinations_response_is_not_a_refusal_by_the_source(error: AzureError) -> None:
     assert not refuses_source(error)
 
 
 @pytest.mark.parametrize("status", ["", "none", "9999999999999999999999", "²"])
-def test_a_status_of_the_source_that_is_none_is_not_looked_at(status: str) -> None:
+def test_an_invalid_status_of_the_source_is_ignored(status: str) -> None:
     error = of_source(500)
     error.response.headers = {"x-ms-copy-source-status-code": status}  # type: ignore[attr-defined]
     assert is_transient(error)
 
 
-def test_what_the_source_answered_is_told_and_what_to_do() -> None:
+def test_the_sources_response_is_reported_with_what_to_do() -> None:
     assert explain(of_source(409, 403, "AuthorizationFailure")) == (
         "CannotVerifyCopySource (409): Could not verify the copy source; the source responded"
         " AuthorizationFailure (403). What to do: let the destination account read the source account: open the"
@@ -298,7 +298,7 @@ def test_what_the_source_answered_is_told_and_what_to_do() -> None:
     assert "the source responded ServerBusy." in explain(of_source(409, code="ServerBusy"))
 
 
-# --- explained
+# --- explanations
 
 
 def test_the_code_is_the_services_word_whatever_the_sdk_makes_of_it() -> None:
@@ -346,7 +346,7 @@ def test_a_known_error_is_explained_with_what_to_do(code: str, kind: type[HttpRe
         ("POST", "?restype=service&comp=userdelegationkey", "Storage Blob Delegator on the storage account"),
     ],
 )
-def test_a_role_that_is_missing_is_named_and_so_is_where(method: str, query: str, advice: str) -> None:
+def test_a_missing_role_is_named_with_its_scope(method: str, query: str, advice: str) -> None:
     refused = answer(403, "AuthorizationPermissionMismatch")
     request = SimpleNamespace(method=method, url=f"https://d.blob/vhds/a.vhd{query}")
     refused.response = SimpleNamespace(request=request)
@@ -359,14 +359,14 @@ def test_a_role_that_is_missing_is_named_and_so_is_where(method: str, query: str
 
 
 @pytest.mark.parametrize("service", ["Queue", "Table"])
-def test_a_role_for_queues_or_tables_is_named_too(service: str) -> None:
+def test_a_missing_role_for_queues_or_tables_is_named_too(service: str) -> None:
     refused = answer(403, "AuthorizationPermissionMismatch")
     url = f"https://host.{service.lower()}.core.windows.net/backups"
     refused.response = SimpleNamespace(request=SimpleNamespace(method="GET", url=url))
     assert f"Storage {service} Data Contributor on the storage account of {url}" in explain(refused)
 
 
-def test_an_app_without_an_identity_is_told_to_get_one() -> None:
+def test_an_app_without_an_identity_is_told_to_enable_one() -> None:
     chain = "DefaultAzureCredential failed to retrieve a token.\nAttempted credentials:\n..."
     said, _, to_do = explain(ClientAuthenticationError(chain)).partition(" What to do: ")
     assert said == f"ClientAuthenticationError: {chain.splitlines()[0]}"
@@ -374,21 +374,21 @@ def test_an_app_without_an_identity_is_told_to_get_one() -> None:
     assert "AzureWebJobsStorage__clientId" in to_do
 
 
-def test_an_error_that_nobody_knows_is_said_as_the_service_says_it() -> None:
+def test_an_unknown_error_is_reported_in_the_services_words() -> None:
     assert explain(answer(409, "SystemInUse", "In use.")) == "SystemInUse (409): In use."
     assert explain(answer(418, None, "Tea.")) == "HttpResponseError (418): Tea."
     assert explain(ServiceRequestError("no route to host")) == "ServiceRequestError: no route to host"
     assert explain(AzureError("odd")) == "AzureError: odd"
 
 
-def test_an_error_of_our_own_is_said_as_it_is() -> None:
+def test_tidemarks_own_error_is_reported_unchanged() -> None:
     assert explain(DiskError("the disk is no disk. What to do: take it out.")) == (
         "the disk is no disk. What to do: take it out."
     )
     assert explain(MismatchError("bytes 512 to 1023 differ")) == "bytes 512 to 1023 differ"
 
 
-def test_any_other_error_is_said_with_its_type() -> None:
+def test_any_other_error_is_reported_with_its_type() -> None:
     assert explain(SourceGoneError("the source snapshot is gone")) == "the source snapshot is gone"
     assert explain(ZeroDivisionError("division by zero")) == "ZeroDivisionError: division by zero"
 
@@ -413,18 +413,18 @@ def ours() -> set[type[BaseException]]:
 
 
 @pytest.mark.parametrize("kind", sorted(ours(), key=str))
-def test_every_error_of_ours_is_a_sentence_and_says_what_follows(kind: type[BaseException]) -> None:
+def test_every_error_of_tidemark_is_a_sentence_and_has_a_remedy(kind: type[BaseException]) -> None:
     error = kind("the disk is no disk. What to do: take it out.")
     assert isinstance(error, TidemarkError)
     assert explain(error) == str(error)
     assert remedy_for(error) is error.remedy
 
 
-# --- what follows
+# --- remedies
 
 
 @pytest.mark.parametrize("error", [answer(400, "InvalidInput"), answer(409, "SnapshotsPresent"), of_source(404)])
-def test_what_is_refused_for_good_is_begun_anew_or_ended(error: AzureError) -> None:
+def test_what_is_refused_permanently_is_restarted_or_fails(error: AzureError) -> None:
     assert remedy_for(error) is Remedy.RESTART_OR_FAIL
 
 
@@ -438,7 +438,7 @@ def test_what_is_refused_for_good_is_begun_anew_or_ended(error: AzureError) -> N
         pytest.param(ZeroDivisionError("division by zero"), id="what nobody has foreseen"),
     ],
 )
-def test_what_may_pass_is_come_back_to(error: Exception) -> None:
+def test_what_may_pass_is_retried(error: Exception) -> None:
     assert remedy_for(error) is Remedy.RETRY
 
 
@@ -467,7 +467,7 @@ SAS = "sv=2025-11-05&sr=bs&sig=S3CRET%2Babc%3D&se=2026-12-01"
         json.dumps({"x-ms-copy-source-authorization": "Bearer S3CRET.abc.def"}),
     ],
 )
-def test_a_secret_is_blotted_out(text: str) -> None:
+def test_a_secret_is_masked(text: str) -> None:
     assert "S3CRET" not in without_secrets(text)
 
 
@@ -488,7 +488,7 @@ def test_what_surrounds_a_secret_is_left() -> None:
         "",
     ],
 )
-def test_what_is_no_secret_is_left(text: str) -> None:
+def test_what_is_not_a_secret_is_left(text: str) -> None:
     assert without_secrets(text) == text
 
 

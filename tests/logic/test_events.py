@@ -1,4 +1,4 @@
-"""The log events: each is documented with its level, is named where it is logged, and is logged at its own level."""
+"""The log events: each is documented with its level, named where it is logged, and logged at its own level."""
 
 import ast
 import json
@@ -61,7 +61,7 @@ def test_an_event_is_logged_at_its_level(event: Event, caplog: pytest.LogCapture
         (JobKind.DRILL, {Stage.PROMOTING, Stage.COMPARING}),
     ],
 )
-def test_each_stage_that_a_job_comes_to_is_an_event(kind: JobKind, stages: set[Stage]) -> None:
+def test_each_stage_that_a_job_reaches_is_an_event(kind: JobKind, stages: set[Stage]) -> None:
     comes_to = {Stage.REQUESTED, *stages, Stage.ENDING, *ENDS}
     assert {stage: event for (of, stage), event in STAGE_EVENTS.items() if of is kind} == {
         stage: f"{kind}-{stage}" for stage in comes_to

@@ -1,4 +1,4 @@
-"""Runs that fail: each is tried again from its own source snapshot, and given up once it was tried often enough."""
+"""Failing runs: each is retried from its own source snapshot, and abandoned after enough retries."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,14 +28,14 @@ from shared.runs.full_copies import looked_at
 from tests.logic.records import BACKED_UP, ETAG, GIB, NOON, RUN, records, with_run
 
 FOUND = BlobState(size=64 * GIB, etag=ETAG)
-"""The backup blob as the last run has left it."""
+"""The backup blob as the last run left it."""
 
 LATER = NOON + timedelta(minutes=5)
 UNDER_WAY = batch_started(
     with_run(BACKED_UP, state=Stage.COPYING, position=GIB, progressed=LATER), RUN.snapshot, 0, 0, LATER
 )
-"""The record of a disk in the midst of an incremental run."""
-WHY = "copy-ranges has given up a message of the run"
+"""The record of a disk in the middle of an incremental run."""
+WHY = "a message on copy-ranges failed 5 times and was moved to copy-ranges-poison"
 
 a_few = settings(max_examples=100, deadline=None)
 
@@ -46,11 +46,11 @@ def run_of(record: DiskRecord) -> OpenRun:
 
 
 def moved(record: DiskRecord, position: int, now: datetime) -> DiskRecord:
-    """Have the batch at work come to a position."""
+    """Have the batch at work reach a position."""
     return batch_progressed(record, run_of(record), BatchProgress(position, Effort(), FASTEST), now)
 
 
-def test_a_run_that_fails_says_why_and_is_as_it_was() -> None:
+def test_a_failed_run_says_why_and_is_otherwise_unchanged() -> None:
     record = UNDER_WAY
     failed = with_failure(record, WHY)
     assert run_of(failed).failed == WHY
@@ -59,14 +59,14 @@ def test_a_run_that_fails_says_why_and_is_as_it_was() -> None:
 
 @a_few
 @given(records().filter(lambda record: record.run))
-def test_a_run_that_is_tried_again_keeps_its_source_snapshot_and_all_that_is_done(record: DiskRecord) -> None:
+def test_a_retried_run_keeps_its_source_snapshot_and_its_progress(record: DiskRecord) -> None:
     again = retried(with_failure(record, WHY), LATER)
     run = run_of(record)
     assert again == with_run(record, tries=run.tries + 1, failed="", progressed=LATER, replans=0)
     assert again.run_of(run.snapshot)
 
 
-def test_a_run_that_is_tried_again_is_given_its_time_from_then_on() -> None:
+def test_a_retried_run_gets_its_full_time_again() -> None:
     after = timedelta(minutes=30)
     stalled = with_run(BACKED_UP, replans=6, progressed=NOON - timedelta(days=3))
     run = run_of(retried(stalled, NOON))
@@ -74,7 +74,7 @@ def test_a_run_that_is_tried_again_is_given_its_time_from_then_on() -> None:
     assert is_run_stalled(run, NOON + after, after)
 
 
-def test_a_run_is_hopeless_once_it_was_tried_again_as_often_as_may_be() -> None:
+def test_a_failing_run_is_abandoned_after_the_last_retry() -> None:
     record, tries = with_failure(BACKED_UP, WHY), 0
     while not should_abandon(record, LATER):
         record, tries = with_failure(retried(record, LATER), WHY), tries + 1
@@ -82,7 +82,7 @@ def test_a_run_is_hopeless_once_it_was_tried_again_as_often_as_may_be() -> None:
 
 
 @pytest.mark.parametrize("tries", [MAX_RUN_RETRIES, MAX_RUN_RETRIES + 1, 2**40])
-def test_a_run_that_was_tried_too_often_is_hopeless_when_it_fails_again_and_not_while_it_moves(tries: int) -> None:
+def test_a_run_out_of_retries_is_abandoned_when_it_fails_again_and_not_while_it_makes_progress(tries: int) -> None:
     record = with_run(UNDER_WAY, tries=tries)
     anew = restarted(record, Kind.RESYNC, "refused")
     on = moved(record, 2 * GIB, LATER)
@@ -91,7 +91,7 @@ def test_a_run_that_was_tried_too_often_is_hopeless_when_it_fails_again_and_not_
     assert not should_abandon(with_failure(on, WHY), LATER), "its tries are counted anew since it has moved"
 
 
-def test_a_run_that_fails_for_a_day_is_hopeless_once_it_was_tried_again() -> None:
+def test_a_run_that_fails_for_a_day_is_abandoned_after_one_retry() -> None:
     stalled = with_error(requeued(UNDER_WAY, LATER), run_of(UNDER_WAY).snapshot, LATER)
     over = LATER + GIVE_UP_AFTER
     again = with_error(requeued(retried(stalled, LATER), LATER), run_of(stalled).snapshot, over)
@@ -103,7 +103,7 @@ def test_a_run_that_fails_for_a_day_is_hopeless_once_it_was_tried_again() -> Non
     )
 
 
-def test_a_run_that_comes_no_further_fails_where_it_has_errors_of_its_own() -> None:
+def test_a_run_without_progress_fails_if_it_has_errors_of_its_own() -> None:
     stalled = requeued(UNDER_WAY, LATER)
     with_failed_step = with_error(stalled, run_of(stalled).snapshot, LATER)
     assert is_failing(with_failed_step, LATER)
@@ -114,7 +114,7 @@ def test_a_run_that_comes_no_further_fails_where_it_has_errors_of_its_own() -> N
     assert not is_failing(moved(with_failed_step, 2 * GIB, LATER), LATER), "it moves again"
 
 
-def test_a_full_copy_may_wait_for_days_and_fails_where_it_can_not_be_looked_at() -> None:
+def test_a_full_copy_may_wait_for_days_and_fails_if_it_can_not_be_checked() -> None:
     waiting = requeued(with_run(BACKED_UP, mode=Mode.FULL, state=Stage.COPYING, position=GIB), LATER)
     blind = with_error(waiting, run_of(waiting).snapshot, LATER)
     assert not is_failing(waiting, LATER)
@@ -126,19 +126,19 @@ def test_a_full_copy_may_wait_for_days_and_fails_where_it_can_not_be_looked_at()
     )
 
 
-def test_a_run_that_moves_fails_no_more() -> None:
+def test_a_run_that_makes_progress_is_not_failing() -> None:
     failed = with_failure(UNDER_WAY, WHY)
     assert run_of(moved(failed, GIB, LATER)).failed == WHY
     assert run_of(moved(failed, 2 * GIB, LATER)).failed == ""
 
 
-def test_a_full_copy_that_moves_fails_no_more() -> None:
+def test_a_full_copy_that_makes_progress_is_not_failing() -> None:
     failed = with_failure(copy_progressed(with_run(BACKED_UP, mode=Mode.FULL, state=Stage.COPYING), GIB, NOON), WHY)
     assert run_of(copy_progressed(failed, GIB, LATER)).failed == WHY
     assert run_of(copy_progressed(failed, 2 * GIB, LATER)).failed == ""
 
 
-def test_a_hopeless_run_that_is_given_up_makes_the_next_one_a_resync_with_tries_of_its_own() -> None:
+def test_an_abandoned_run_makes_the_next_one_a_resync_with_retries_of_its_own() -> None:
     hopeless = with_failure(with_run(UNDER_WAY, tries=MAX_RUN_RETRIES), WHY)
     next_run = replace(abandoned(hopeless, WHY), run=RUN)
     run = run_of(opened(next_run, FOUND, leased=True))

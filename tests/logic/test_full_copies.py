@@ -1,4 +1,4 @@
-"""Full copies: what a run in full-copy mode puts on record, and what the next run makes of it in either mode."""
+"""Full copies: what a run in full-copy mode records, and what the next run does with it in either mode."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +21,7 @@ from tests.logic.records import BACKED_UP, BACKUP_SNAPSHOT, BASE, ETAG, GIB, NEW
 
 COPY = f"{BACKUPS}/disks/vhds/os.vhd/{SNAPSHOT.replace(':', '%3A')}"
 FOUND = BlobState(size=64 * GIB, etag=ETAG)
-"""The backup blob as the last incremental run has left it."""
+"""The backup blob as the last incremental run left it."""
 
 LATER = NOON + timedelta(minutes=5)
 COPYING = with_run(BACKED_UP, mode=Mode.FULL, kind=Kind.FULL, state=Stage.COPYING, copying="Copy Blob")
@@ -77,7 +77,7 @@ def test_a_record_without_an_open_run_has_no_full_copy() -> None:
 # --- the record
 
 
-def test_a_full_copy_moves_the_base_and_says_that_the_backup_blob_follows_no_more() -> None:
+def test_a_full_copy_moves_the_base_and_says_that_the_backup_blob_no_longer_follows() -> None:
     before = replace(with_run(COPYING, plan=3), last_error="once", adopted=True)
     assert after_copy(before) == replace(
         before,
@@ -94,7 +94,7 @@ def test_a_full_copy_moves_the_base_and_says_that_the_backup_blob_follows_no_mor
 
 @a_few
 @given(st.lists(st.integers(0, 64 * GIB), min_size=1).map(sorted))
-def test_progress_of_a_copy_is_put_on_record_in_bytes(looks: list[int]) -> None:
+def test_the_progress_of_a_copy_is_recorded_in_bytes(looks: list[int]) -> None:
     record = COPYING
     for minute, done in enumerate(looks):
         record = copy_progressed(record, done, NOON + timedelta(minutes=minute))
@@ -105,7 +105,7 @@ def test_progress_of_a_copy_is_put_on_record_in_bytes(looks: list[int]) -> None:
     assert run.progressed == (NOON + timedelta(minutes=first) if looks[-1] else NOON)
 
 
-def test_a_copy_that_moves_says_how_far_it_is() -> None:
+def test_a_copy_that_makes_progress_says_how_much() -> None:
     run = run_of(copy_progressed(COPYING, 5 * GIB, LATER))
     assert (run.position, run.progressed, run.checked) == (5 * GIB, LATER, LATER)
 
@@ -118,26 +118,26 @@ def test_a_copy_that_stands_still_is_stalled_and_one_that_moves_is_not() -> None
     assert not is_run_stalled(run_of(copy_progressed(moving, GIB + 1, NOON + after)), NOON + after, after)
 
 
-def test_a_copy_planned_again_in_vain_is_given_its_usual_time_once_it_moves() -> None:
+def test_a_copy_requeued_in_vain_gets_its_usual_time_once_it_makes_progress() -> None:
     again = requeued(requeued(COPYING, NOON), NOON)
     assert run_of(copy_progressed(again, 0, LATER)).replans == 2
     assert run_of(copy_progressed(again, GIB, LATER)).replans == 0
 
 
-# --- giving up
+# --- abandoning
 
 
 @pytest.mark.parametrize("record", [COPYING, FIRST_COPYING])
-def test_a_full_copy_given_up_has_not_touched_the_backup_blob(record: DiskRecord) -> None:
+def test_an_abandoned_full_copy_has_not_touched_the_backup_blob(record: DiskRecord) -> None:
     assert abandoned(record, "the source snapshot is gone") == replace(record, run=None)
 
 
-def test_the_run_after_a_full_copy_given_up_is_still_incremental() -> None:
+def test_the_run_after_an_abandoned_full_copy_is_still_incremental() -> None:
     run = next_run(abandoned(COPYING, "the source snapshot is gone"), FOUND)
     assert (run.kind, run.reason) == (Kind.INCREMENTAL, "")
 
 
-def test_a_full_copy_given_up_keeps_the_reason_for_a_resync_that_was_there_before() -> None:
+def test_an_abandoned_full_copy_keeps_an_earlier_reason_for_a_resync() -> None:
     for before in (after_copy(COPYING), replace(COPYING, resync_reason="the last run was given up")):
         record = abandoned(replace(before, run=COPYING.run), "the source snapshot is gone")
         assert record.resync_reason == before.resync_reason
@@ -186,7 +186,7 @@ def test_the_run_after_the_resync_is_incremental_again() -> None:
     assert next_run(record, written).kind is Kind.INCREMENTAL
 
 
-def test_a_resync_after_full_copies_that_is_given_up_is_followed_by_another() -> None:
+def test_an_abandoned_resync_after_full_copies_is_followed_by_another() -> None:
     run = replace(RUN, snapshot="2026-11-23T00:00:00.1234567Z")
     record = opened(replace(after_copy(COPYING), run=run), FOUND, leased=True)
     assert next_run(abandoned(record, "the source snapshot is gone"), FOUND).kind is Kind.RESYNC
@@ -201,6 +201,6 @@ def test_a_run_keeps_the_mode_that_it_was_begun_in() -> None:
     assert run_of(from_row(DiskRecord, entity)).mode is Mode.INCREMENTAL
 
 
-def test_a_full_copy_keeps_the_recovery_points_there_were() -> None:
+def test_a_full_copy_keeps_the_existing_recovery_points() -> None:
     assert COPYING.last_point == BASE
     assert after_copy(COPYING).backup_blob == COPYING.backup_blob

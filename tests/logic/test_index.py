@@ -47,7 +47,7 @@ def test_a_settled_row_says_what_the_record_says(record: DiskRecord) -> None:
 
 
 @pytest.mark.parametrize("record", BUSY)
-def test_of_a_busy_disk_the_record_says_it(record: DiskRecord) -> None:
+def test_a_busy_disk_is_read_from_its_record(record: DiskRecord) -> None:
     assert read_summary(to_row(record)) == summary(record)
     assert not is_idle(record)
 
@@ -70,31 +70,31 @@ def test_a_disk_is_due_as_its_record_says() -> None:
         ("busy", "busy", False),
     ],
 )
-def test_a_row_is_unsettled_where_it_may_say_what_is_not_so(
+def test_a_row_is_unsettled_if_it_may_be_wrong(
     before: DiskRecord | str, after: DiskRecord | str, busy: DiskRecord, *, is_told: bool
 ) -> None:
     first, then = (found if isinstance(found, DiskRecord) else busy for found in (before, after))
     assert must_unsettle(first, then) is is_told
 
 
-def test_what_somebody_has_spoilt_counts_as_not_said() -> None:
+def test_an_invalid_value_counts_as_missing() -> None:
     row = {"disk": DISK.name, "adopted": "yes", "first_tick": "noon", "last_tick": NOON}
     assert read_summary(row) == Summary(disk=DISK.name, last_tick=NOON)
     assert read_summary({"disk": 7}) is None
 
 
-def test_the_row_of_a_newer_release_says_that_there_is_a_disk_and_no_more() -> None:
+def test_of_a_newer_releases_row_only_the_disk_is_read() -> None:
     row = settled(replace(TICKED, adopted=True)) | {"schema": SCHEMA + 1}
     assert not is_settled(row)
     assert read_summary(row) == Summary(disk=DISK.name, adopted=True, last_point=TIME)
 
 
 @pytest.mark.parametrize(("row", "told"), [({"schema": SCHEMA}, True), ({"schema": SCHEMA + 1}, True), ({}, False)])
-def test_an_index_of_an_older_schema_is_made_anew(row: dict[str, Any], *, told: bool) -> None:
+def test_an_index_of_an_older_schema_is_rebuilt(row: dict[str, Any], *, told: bool) -> None:
     assert is_complete(row) is told
 
 
-def test_the_rows_of_disks_and_jobs_and_the_mark_are_apart() -> None:
+def test_the_rows_of_disks_and_jobs_and_the_mark_are_separate() -> None:
     key = DISK.key
     assert key >= DISKS_FROM
     assert job_key(key, "restore-1").startswith(JOB_PREFIX)

@@ -1,4 +1,4 @@
-"""Whatever the index says of a disk is so, whoever writes at the same time, dies, or is late."""
+"""The index is correct about a disk, whoever writes at the same time, dies, or is late."""
 
 import contextlib
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ from tests.logic.test_index import BUSY, DISK, NOON, RECORD, RUN, TIME
 
 
 class Turn:
-    """Lets whoever decides have another go first."""
+    """Let the scheduler run another writer first."""
 
     def __await__(self) -> Generator[None]:
         yield
@@ -32,12 +32,12 @@ class Turn:
 
 @dataclass
 class Table:
-    """A disk's row in the index and its record, each with its ETag; and all that was ever sent.
+    """A disk's row in the index and its record, each with its ETag; and every request ever sent.
 
     Attributes:
         row: the row in the index.
         record: the record.
-        sent: what was sent: it may arrive again, however late.
+        sent: the requests sent, which may arrive again, however late.
     """
 
     row: tuple[dict[str, Any], int] | None = None
@@ -57,7 +57,7 @@ class Table:
         return result
 
     def require_right(self) -> None:
-        """See to it that the index says nothing of the disk that its record does not say."""
+        """Require that the index says nothing of the disk that its record does not."""
         record = self.record[0] if self.record else None
         assert self.row or not record, "a record that the index does not know"
         if self.row and is_settled(self.row[0]):
@@ -142,7 +142,7 @@ CHANGES: Mapping[str, Callable[[DiskRecord], DiskRecord]] = {
 
 
 async def write(records: Records, deeds: Sequence[str]) -> None:
-    """Do to the record what is to be done, each as long as nobody else is faster."""
+    """Make each change to the record, provided that nobody else is faster."""
     for how in deeds:
         with contextlib.suppress(RecordConflictError):
             if how == "it is made":
@@ -169,7 +169,7 @@ def table_with(record: DiskRecord | None) -> Table:
 
 
 def play(table: Table, deeds: Sequence[Sequence[str]], order: Iterable[tuple[int, str]]) -> list[int]:
-    """Let writers go on in this order; give those that have not ended after that."""
+    """Let writers proceed in this order; give those that have not finished."""
     writers: list[Coroutine[Any, Any, None] | None] = [write(Written(table), deed) for deed in deeds]
     for which, what in order:
         at = which % len(writers)
@@ -192,7 +192,7 @@ def play(table: Table, deeds: Sequence[Sequence[str]], order: Iterable[tuple[int
 
 
 def orders(start: DiskRecord | None, deeds: Sequence[Sequence[str]]) -> Iterable[list[tuple[int, str]]]:
-    """Play all orders in which writers can go on; one that dies is one that goes on after all the others."""
+    """Play all orders in which writers can proceed; one that dies is one that proceeds after all the others."""
     orders: list[list[tuple[int, str]]] = [[]]
     while orders:
         order = orders.pop()
@@ -205,7 +205,7 @@ def orders(start: DiskRecord | None, deeds: Sequence[Sequence[str]]) -> Iterable
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("other", [*AT_ONCE, "it is deleted"])
 @pytest.mark.parametrize("one", AT_ONCE)
-def test_in_whatever_order_two_write_the_index_is_right(start: str, one: str, other: str) -> None:
+def test_in_whatever_order_two_write_the_index_is_correct(start: str, one: str, other: str) -> None:
     assert len(list(orders(STARTS[start], [[one], [other]]))) > 1
 
 
@@ -215,7 +215,7 @@ def test_in_whatever_order_two_write_the_index_is_right(start: str, one: str, ot
     deeds=st.lists(DEEDS, min_size=2, max_size=3),
     order=st.lists(st.tuples(st.integers(0, 99), st.sampled_from(GOES)), min_size=20, max_size=80),
 )
-def test_whoever_writes_dies_or_is_late_the_index_is_right(
+def test_if_a_writer_dies_or_is_late_the_index_is_still_correct(
     start: str, deeds: list[list[str]], order: list[tuple[int, str]]
 ) -> None:
     play(table_with(STARTS[start]), deeds, order)
@@ -227,7 +227,7 @@ def run_alone(work: Coroutine[Any, Any, None]) -> None:
             work.send(None)
 
 
-def test_after_a_run_that_nobody_disturbs_the_record_need_not_be_read() -> None:
+def test_after_an_undisturbed_run_the_record_need_not_be_read() -> None:
     table = Table()
     run_alone(write(Written(table), ["it is made", "a tick asks for it", "a run is opened"]))
     assert table.row

@@ -1,4 +1,4 @@
-"""Verifies and drills: the row that is kept of each, how it goes from stage to stage, and which parts are missing."""
+"""Verifies and drills: the row of each, its stages, its attempts and its missing parts."""
 
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -60,7 +60,7 @@ def test_an_inspection_is_read_from_the_table_as_it_was_written(inspection: Insp
 
 @a_few
 @given(inspections())
-def test_the_table_takes_every_property_of_an_inspection(inspection: Inspection) -> None:
+def test_the_table_accepts_every_property_of_an_inspection(inspection: Inspection) -> None:
     written = to_properties(to_row(inspection))
     assert all(name.isidentifier() for name in written)
     assert not written.keys() & SYSTEM_PROPERTIES.keys()
@@ -74,7 +74,7 @@ def test_what_never_happened_has_no_property() -> None:
 
 
 @pytest.mark.parametrize("task", INSPECTION_KINDS)
-def test_what_is_asked_for_gives_the_row_of_an_inspection_that_has_done_nothing_yet(task: JobKind) -> None:
+def test_a_request_gives_the_row_of_an_inspection_that_has_done_nothing_yet(task: JobKind) -> None:
     inspection = Inspection.of("6f3c1d2e", task, Disk.parse(DISK), SNAPSHOT, NOON)
     assert inspection == Inspection(
         inspection="6f3c1d2e",
@@ -111,7 +111,7 @@ def test_an_inspection_has_ended_when_it_is_done_refused_or_has_failed(stage: St
     assert (stage in ENDS) is attempt(1, stage).has_ended
 
 
-def test_an_inspection_that_nobody_looks_at_is_unwatched() -> None:
+def test_an_inspection_that_is_not_checked_is_overdue() -> None:
     after = timedelta(minutes=30)
     assert not INSPECTION.is_check_overdue(NOON + after - timedelta(seconds=1), after)
     assert INSPECTION.is_check_overdue(NOON + after, after)
@@ -122,7 +122,7 @@ def test_an_inspection_that_nobody_looks_at_is_unwatched() -> None:
 
 @a_few
 @given(inspections(), st.sampled_from([Stage.PROMOTING, Stage.COMPARING]))
-def test_a_stage_begins_with_nothing_done_and_the_whole_recovery_point_before_it(
+def test_a_stage_starts_with_nothing_done_and_the_whole_recovery_point_to_do(
     inspection: Inspection, stage: Stage
 ) -> None:
     then = inspection.at_stage(stage, LATER)
@@ -134,7 +134,7 @@ def test_a_stage_begins_with_nothing_done_and_the_whole_recovery_point_before_it
 
 @a_few
 @given(inspections(), st.sampled_from([Stage.PROMOTING, Stage.COMPARING]))
-def test_a_stage_that_begins_is_one_of_the_same_inspection_and_attempt(inspection: Inspection, stage: Stage) -> None:
+def test_a_new_stage_is_of_the_same_inspection_and_attempt(inspection: Inspection, stage: Stage) -> None:
     progress = {"bytes_done", "bytes_total", "parts_done", "parts_enqueued", "stalls"}
     changed = {*progress, "state", "reason", "phase_began", "progressed", "checked"}
     assert changes(inspection, inspection.at_stage(stage, LATER)) <= changed
@@ -153,7 +153,7 @@ def test_an_inspection_ends_with_a_reason_and_the_time_it_took(inspection: Inspe
 # --- attempts
 
 
-def test_a_drill_that_is_tried_again_restores_anew_and_says_why() -> None:
+def test_a_retried_drill_restores_again_and_says_why() -> None:
     then = replace(INSPECTION, parts_done=40, stalls=2).retry("somebody has written", LATER).job
     assert (then.state, then.attempt, then.scratch_etag) == (Stage.PROMOTING, 2, "")
     assert (then.parts_done, then.bytes_done, then.parts_enqueued, then.stalls) == (0, 0, False, 0)
@@ -161,7 +161,7 @@ def test_a_drill_that_is_tried_again_restores_anew_and_says_why() -> None:
     assert (then.recovery_point, then.size, then.parts_total, then.requested) == (BASE, 64 * GIB, 64, NOON)
 
 
-def test_the_attempts_of_a_drill_come_to_an_end() -> None:
+def test_a_drill_has_a_last_attempt() -> None:
     drill, attempts = INSPECTION, 1
     while not drill.has_ended:
         drill = drill.retry(f"the copy of attempt {attempts} failed", LATER).job
@@ -194,7 +194,7 @@ parts_compared = st.builds(
 
 @a_few
 @given(parts_compared)
-def test_the_parts_that_are_missing_are_those_that_are_not_compared(found: Compared) -> None:
+def test_the_missing_parts_are_those_not_compared(found: Compared) -> None:
     enqueued = replace(INSPECTION, parts_enqueued=64)
     left = list(missing_parts(enqueued, found))
     assert not found.parts.intersection(left)
@@ -249,14 +249,14 @@ def test_what_was_built_on_a_damaged_recovery_point_goes_up_to_the_next_whole_or
 
 @a_few
 @given(parts_compared)
-def test_what_is_compared_is_put_on_the_row(found: Compared) -> None:
+def test_what_is_compared_is_recorded_on_the_row(found: Compared) -> None:
     then = with_comparison(INSPECTION, found, LATER)
     assert (then.parts_done, then.bytes_done, then.checked) == (len(found.parts), found.bytes_compared, LATER)
     assert then.progressed == (LATER if found.parts else NOON)
     assert changes(INSPECTION, then) <= {"parts_done", "bytes_done", "checked", "progressed"}
 
 
-def test_a_look_at_an_inspection_that_stands_still_is_no_progress() -> None:
+def test_a_check_without_new_parts_is_no_progress() -> None:
     found = Compared(frozenset({0, 1}), 2 * GIB, "")
     first = with_comparison(INSPECTION, found, NOON)
     again = with_comparison(first, found, LATER)

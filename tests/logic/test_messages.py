@@ -1,4 +1,4 @@
-"""Messages: what a step sends the next one reads; anything else is refused, and nothing secret is in them."""
+"""Messages: what a step sends, the next one reads; anything else is refused, and no message has a secret."""
 
 import json
 import re
@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.azure.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
+from infra.local.local_azure import ROOT
+from shared.azure.queues import MAX_DELIVERIES, POISON_SUFFIX, QUEUE_OF, QUEUES
 from shared.limits import MAX_NAME
 from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk, PageBlobDisk
@@ -91,7 +92,7 @@ def test_a_message_of_a_first_plan_may_leave_its_number_out() -> None:
     "sent",
     [b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe", b"{}"],
 )
-def test_what_is_no_message_is_refused(kind: type[Message], sent: bytes) -> None:
+def test_what_is_not_a_message_is_refused(kind: type[Message], sent: bytes) -> None:
     with pytest.raises(MessageError, match=f"not a {kind.__name__}"):
         kind.read(sent)
 
@@ -155,7 +156,7 @@ def test_the_message_of_an_inspection_names_the_disk_whose_point_is_inspected() 
     assert json.loads(message.body) == {"schema": SCHEMA, **DRILL, "part": 7}
 
 
-# --- queues (REST: Naming queues and metadata: 3 to 63 lower-case letters, digits and single dashes)
+# --- queues (REST: Naming queues and metadata: 3 to 63 lowercase letters, digits and single hyphens)
 
 
 def kinds(kind: type[Any]) -> set[type[Any]]:
@@ -167,11 +168,16 @@ def test_every_message_has_a_queue_of_its_own() -> None:
     assert len(set(QUEUE_OF.values())) == len(QUEUE_OF)
 
 
-def test_no_queue_is_that_of_another_or_its_poison() -> None:
+def test_no_queue_has_the_name_of_another_or_of_its_poison_queue() -> None:
     assert len({*QUEUES, *(f"{queue}{POISON_SUFFIX}" for queue in QUEUES)}) == 2 * len(QUEUES)
 
 
+def test_the_host_delivers_a_failing_message_as_often_as_the_errors_say() -> None:
+    host = json.loads((ROOT / "host.json").read_text())
+    assert host["extensions"]["queues"]["maxDequeueCount"] == MAX_DELIVERIES
+
+
 @pytest.mark.parametrize("queue", QUEUES)
-def test_the_queue_service_takes_every_queue_and_its_poison(queue: str) -> None:
+def test_the_queue_service_accepts_every_queue_and_its_poison_queue(queue: str) -> None:
     for name in (queue, f"{queue}{POISON_SUFFIX}"):
         assert re.fullmatch(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*", name)

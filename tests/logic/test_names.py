@@ -1,4 +1,4 @@
-"""Names: two disks never share one, the Table service takes them, and they are the same on every retry."""
+"""Names: no two disks share one, the Table service accepts them, and they are the same on every retry."""
 
 import unicodedata
 import uuid
@@ -29,7 +29,7 @@ def disk(blob: str, container: str = "vhds", account: str = "disks") -> BlobAddr
 
 @a_few
 @given(ALIKE, ALIKE)
-def test_disks_with_names_that_are_alike_have_different_keys(one: str, other: str) -> None:
+def test_disks_with_similar_names_have_different_keys(one: str, other: str) -> None:
     assert (PageBlobDisk(disk(one)).key == PageBlobDisk(disk(other)).key) == (one == other)
 
 
@@ -62,7 +62,7 @@ def test_a_shortened_key_is_not_that_of_a_disk_so_named() -> None:
 
 @a_few
 @given(st.one_of(ANY, ALIKE.map(lambda part: part * 200)))
-def test_the_table_service_takes_every_key(blob: str) -> None:
+def test_the_table_service_accepts_every_key(blob: str) -> None:
     key = f"{PageBlobDisk(disk(blob)).run_id(SNAPSHOT)}|9999"
     assert not any(character in "/\\#?" or unicodedata.category(character) == "Cc" for character in key)
     assert len(key.encode("utf-16-le")) <= 1024
@@ -86,7 +86,7 @@ def test_a_disk_is_the_same_by_whatever_address_its_account_is_reached() -> None
     assert PageBlobDisk(local).key == PageBlobDisk(disk("os.vhd")).key
 
 
-# A deployment must find the records, the plan rows, the leases and the backup blobs of the one before it.
+# A new release must find the records, the leases and the backup blobs of the one before it.
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_disk_is_the_same_by_whatever_address_its_account_is_reached() -> None
         ("vm#1/ös.vhd", "disks|vhds|vm_1|_s.vhd~5a17639134f73deb", "3d4c20d9-6804-5070-b526-eab01f383376"),
     ],
 )
-def test_keys_runs_and_leases_are_what_they_always_were(blob: str, key: str, lease: str) -> None:
+def test_keys_runs_and_leases_never_change(blob: str, key: str, lease: str) -> None:
     assert PageBlobDisk(disk(blob)).key == key
     assert PageBlobDisk(disk(blob)).run_id(SNAPSHOT) == f"{key}!2026-11-22T12:34:56.1234567Z"
     assert lease_id(PageBlobDisk(disk(blob)).run_id(SNAPSHOT), 0) == lease
@@ -163,7 +163,7 @@ def test_the_lease_of_a_restore_is_its_own_and_the_same_on_every_retry(one: str,
     assert (restore_lease_id(one) == restore_lease_id(other)) == (one == other)
 
 
-def test_the_lease_of_a_restore_is_what_it_always_was_and_that_of_no_run() -> None:
+def test_the_lease_of_a_restore_never_changes_and_is_not_that_of_a_run() -> None:
     assert restore_lease_id("6f3c1d2e") == "8f9c95fb-ca02-5aed-949b-a869a06bc336"
     run = PageBlobDisk(disk("os.vhd")).run_id(SNAPSHOT)
     assert restore_lease_id(f"{run}!0") != lease_id(run, 0)
@@ -198,7 +198,7 @@ def test_a_restored_disk_is_a_vhd_where_the_disk_is_and_never_the_disk_itself(bl
 # --- drills
 
 ACCOUNTS = st.from_regex(r"[a-z0-9]{3,24}", fullmatch=True)
-"""What Azure takes for the name of an account (Naming rules and restrictions for Azure resources)."""
+"""Valid account names (Naming rules and restrictions for Azure resources)."""
 
 LIKE_A_SCRATCH_BLOB = st.sampled_from(["tidemark-drill", "tidemark", "drill", "6f3c1d2e"])
 IDS = st.from_regex(r"[A-Za-z0-9-]{1,36}", fullmatch=True)
@@ -217,7 +217,7 @@ def test_no_backup_of_any_account_is_where_the_scratch_blobs_of_drills_are(
 
 @a_few
 @given(IDS, IDS | LIKE_A_SCRATCH_BLOB, ANY | IDS | LIKE_A_SCRATCH_BLOB)
-def test_a_scratch_blob_is_no_backup_though_a_local_account_be_named_like_one(
+def test_a_scratch_blob_is_not_a_backup_even_if_a_local_account_has_such_a_name(
     drill: str, container: str, blob: str
 ) -> None:
     disk_ = disk(blob, container, "tidemark-drill")

@@ -1,4 +1,4 @@
-"""Two page maps over each other: what both have, and what only one of them has, is told, all of it and nothing else."""
+"""Two page maps overlaid: what both have, and what only one has, completely and nothing else."""
 
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -36,7 +36,7 @@ def pages(parts: list[Overlaid], *, is_first: bool) -> set[int]:
 
 @a_few
 @given(small_lists(), small_lists(), st.integers(0, 9))
-async def test_each_page_that_one_list_alone_has_is_told_with_its_side(
+async def test_each_page_that_only_one_list_has_is_reported_with_its_side(
     first: list[Change], second: list[Change], shift: int
 ) -> None:
     second = [Change(start + shift * PAGE, end + shift * PAGE, clear) for start, end, clear in second]
@@ -74,7 +74,7 @@ async def test_lists_of_the_same_pages_are_equal_however_they_are_cut(both: tupl
 
 @a_few
 @given(change_lists())
-async def test_against_an_empty_disk_every_range_is_told_as_it_is(changes: list[Change]) -> None:
+async def test_against_an_empty_disk_every_range_is_reported_as_it_is(changes: list[Change]) -> None:
     assert await compared(changes, []) == [only(change.start, change.end, is_first=True) for change in changes]
     assert await compared([], changes) == [only(change.start, change.end, is_first=False) for change in changes]
 
@@ -92,7 +92,7 @@ async def test_against_an_empty_disk_every_range_is_told_as_it_is(changes: list[
         pytest.param([], [], [], id="two empty disks"),
     ],
 )
-async def test_what_differs_is_told_page_by_page(
+async def test_what_differs_is_reported_page_by_page(
     first: list[Change], second: list[Change], parts: list[tuple[int, int, bool]]
 ) -> None:
     assert await compared(first, second) == [
@@ -100,7 +100,7 @@ async def test_what_differs_is_told_page_by_page(
     ]
 
 
-async def test_the_footer_of_a_large_disk_is_told_where_it_is_missing() -> None:
+async def test_a_missing_footer_of_a_large_disk_is_reported() -> None:
     footer = Change(8 * TIB - PAGE, 8 * TIB, clear=False)
     data = Change(0, GIB, clear=False)
     assert await compared([data, footer], [data]) == [only(footer.start, footer.end, is_first=True)]

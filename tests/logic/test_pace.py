@@ -1,4 +1,4 @@
-"""The pace of requests to a page blob: within its limits, slower after a refusal, and as fast as before in time."""
+"""The pace of requests to a page blob: within its limits, slower after a refusal, and fast again in time."""
 
 from datetime import timedelta
 
@@ -25,11 +25,11 @@ a_few = settings(max_examples=100, deadline=None)
 rates = st.floats(SLOWEST, FASTEST)
 lengths = st.integers(0, FOUR_MIB)
 histories = st.lists(st.none() | lengths, max_size=60)
-"""What became of each request: it was refused, or went well with so many bytes."""
+"""The result of each request: refused, or successful with so many bytes."""
 
 
 def after(history: list[int | None], rate: float = FASTEST) -> Pace:
-    """Go on from the pace of a new batch."""
+    """Continue from the pace of a new batch."""
     pace = begun_at(rate)
     for length in history:
         pace = slowed(pace) if length is None else sped_up(pace, blob_seconds(length))
@@ -37,7 +37,7 @@ def after(history: list[int | None], rate: float = FASTEST) -> Pace:
 
 
 def worked(pace: Pace, seconds: float) -> Pace:
-    """Have requests of 4 MiB go well for so long."""
+    """Have requests of 4 MiB succeed for so long."""
     one = blob_seconds(FOUR_MIB)
     while seconds > 0:
         seconds -= one / pace.rate
@@ -58,7 +58,7 @@ def test_a_blob_takes_500_requests_a_second_or_60_mib(length: int, requests: int
 
 @a_few
 @given(histories, rates)
-def test_whatever_happens_the_rate_stays_below_the_limits_and_never_comes_to_nothing(
+def test_whatever_happens_the_rate_stays_within_the_limits_and_above_zero(
     history: list[int | None], rate: float
 ) -> None:
     pace = after(history, rate)
@@ -68,7 +68,7 @@ def test_whatever_happens_the_rate_stays_below_the_limits_and_never_comes_to_not
 
 @a_few
 @given(histories, rates)
-def test_a_refusal_makes_it_slower_and_what_goes_well_never_does(history: list[int | None], rate: float) -> None:
+def test_a_refusal_makes_it_slower_and_success_never_does(history: list[int | None], rate: float) -> None:
     pace = after(history, rate)
     assert slowed(pace).rate < pace.rate or pace.rate == SLOWEST
     assert sped_up(pace, blob_seconds(FOUR_MIB)).rate >= pace.rate
@@ -76,7 +76,7 @@ def test_a_refusal_makes_it_slower_and_what_goes_well_never_does(history: list[i
 
 @a_few
 @given(rates)
-def test_a_batch_begins_at_the_rate_that_the_last_one_has_come_to(rate: float) -> None:
+def test_a_batch_starts_at_the_last_ones_rate(rate: float) -> None:
     assert begun_at(rate).rate == rate
 
 
@@ -114,7 +114,7 @@ def test_once_nothing_is_refused_any_more_it_is_as_fast_as_at_first_within_minut
     assert worked(after(history), 600).rate == FASTEST
 
 
-# --- what takes long
+# --- slow requests
 
 
 def test_a_request_that_takes_much_longer_than_the_quickest_of_its_size_is_late() -> None:

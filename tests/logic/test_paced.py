@@ -1,4 +1,4 @@
-"""How long a request is made again: a busy service is waited out, a refused source and other errors not for long."""
+"""How long a request is retried: a busy service is waited out, a refused source and other errors not for long."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from tests.logic.paces import Clock, paced, refused
 
 
 def failing(error: AzureError, times: int = 10**6) -> tuple[Callable[[], Awaitable[str]], list[AzureError]]:
-    """Make a request that fails so often, and a list of its failures."""
+    """Make a request that fails with these errors first, and a list of its failures."""
     failures: list[AzureError] = []
 
     async def request() -> str:
@@ -24,7 +24,7 @@ def failing(error: AzureError, times: int = 10**6) -> tuple[Callable[[], Awaitab
     return request, failures
 
 
-async def test_a_request_gives_what_it_gives_once_it_goes_well() -> None:
+async def test_a_request_returns_its_result_once_it_succeeds() -> None:
     request, failures = failing(refused(503), times=5)
     assert await paced(Clock()).call(request) == "done"
     assert len(failures) == 5
@@ -39,7 +39,7 @@ async def test_a_busy_source_is_waited_out_for_minutes() -> None:
 
 
 @pytest.mark.parametrize("status", [500, 504])
-async def test_a_refused_source_is_asked_for_seven_seconds_though_it_may_pass(status: int) -> None:
+async def test_a_refused_source_is_retried_for_seven_seconds_since_it_may_pass(status: int) -> None:
     clock = Clock()
     request, failures = failing(refused(status))
     with pytest.raises(HttpResponseError):
@@ -47,7 +47,7 @@ async def test_a_refused_source_is_asked_for_seven_seconds_though_it_may_pass(st
     assert (clock.seconds, len(failures)) == (7.5, 5)
 
 
-async def test_of_many_pieces_the_first_that_gives_up_does_not_keep_the_others_waiting() -> None:
+async def test_of_many_pieces_the_first_to_give_up_does_not_keep_the_others_waiting() -> None:
     clock = Clock()
     pace = paced(clock)
     given_up: list[float] = []
@@ -69,7 +69,7 @@ async def test_of_many_pieces_the_first_that_gives_up_does_not_keep_the_others_w
     assert clock.seconds == pytest.approx(7.5, abs=0.2)
 
 
-async def test_a_source_whose_refusal_takes_long_is_asked_twice_at_least() -> None:
+async def test_a_source_whose_refusal_takes_long_is_tried_at_least_twice() -> None:
     clock = Clock()
     calls = 0
 
@@ -84,7 +84,7 @@ async def test_a_source_whose_refusal_takes_long_is_asked_twice_at_least() -> No
     assert calls == 2
 
 
-async def test_a_refused_source_can_be_asked_for_longer() -> None:
+async def test_a_refused_source_can_be_retried_for_longer() -> None:
     clock = Clock()
     request, _ = failing(refused(500))
     with pytest.raises(HttpResponseError):
@@ -95,7 +95,7 @@ async def test_a_refused_source_can_be_asked_for_longer() -> None:
 @pytest.mark.parametrize(
     "error", [refused(500, "InternalError"), ServiceResponseError("cut off"), IncompleteReadError("cut short")]
 )
-async def test_what_passes_otherwise_is_tried_four_times_with_a_pause_between(error: AzureError) -> None:
+async def test_other_transient_errors_are_tried_four_times_with_a_pause_between(error: AzureError) -> None:
     clock = Clock()
     request, failures = failing(error)
     with pytest.raises(type(error)):
@@ -104,7 +104,7 @@ async def test_what_passes_otherwise_is_tried_four_times_with_a_pause_between(er
 
 
 @pytest.mark.parametrize("error", [refused(403), refused(412, "LeaseLost"), refused(416, "InvalidRange")])
-async def test_what_does_not_pass_is_not_tried_again(error: AzureError) -> None:
+async def test_what_does_not_pass_is_not_retried(error: AzureError) -> None:
     clock = Clock()
     request, failures = failing(error)
     with pytest.raises(HttpResponseError):
@@ -112,11 +112,11 @@ async def test_what_does_not_pass_is_not_tried_again(error: AzureError) -> None:
     assert (clock.seconds, len(failures)) == (0, 1)
 
 
-# --- requests that take long
+# --- slow requests
 
 
 async def with_two_that_hang(clock: Clock, *, younger_are_answered: bool) -> tuple[asyncio.Task[None], asyncio.Event]:
-    """Ask for one more request where two have hung for ten seconds, and tell how to have them end."""
+    """Send one more request while two have hung for ten seconds; give what ends those."""
     pace, ends = paced(clock), asyncio.Event()
 
     async def quick() -> None:

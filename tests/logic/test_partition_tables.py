@@ -1,4 +1,4 @@
-"""How a disk is divided: MBRs and GPTs as real tools make them, damaged ones, and numbers that lead nowhere."""
+"""Partition tables: MBRs and GPTs as real tools make them, damaged ones, and numbers that point nowhere."""
 
 from collections.abc import Sequence
 
@@ -31,12 +31,12 @@ def table_of(disk: MadeDisk) -> PartitionTable:
 
 
 def table_at(head: bytes, size: int = GIB) -> PartitionTable:
-    """Read the table of a disk of which all else is zeros."""
+    """Read the table of a disk that is otherwise all zeros."""
     return table_of(MadeDisk(size, [(0, head)]))
 
 
 def one_copy(*spans: tuple[int, int], **header: int | bytes) -> MadeDisk:
-    """Make a disk with the first copy of a GPT alone, of a header with these fields."""
+    """Make a disk with only the first copy of a GPT, whose header has these fields."""
     copy = gpt_copy(spans, other=SECTORS - 1, **header)  # type: ignore[arg-type]
     return MadeDisk(GIB, [(0, mbr([PROTECTIVE])), *copy])
 
@@ -87,14 +87,14 @@ def test_of_a_disk_that_has_grown_the_second_gpt_is_where_the_first_one_says() -
     assert table_of(disk) == PartitionTable("GPT", partitions((2048, 4095)), SECOND_USED)
 
 
-def test_a_gpt_of_which_neither_copy_is_sound_is_no_mbr_of_its_protective_partition() -> None:
+def test_a_gpt_with_two_bad_copies_is_not_read_as_its_protective_mbr() -> None:
     disk = gpt_disk([(2048, 4095)], SECTORS)
     disk.parts += [(2 * SECTOR, b"damaged"), (GIB - SECTOR, b"damaged")]
     assert table_of(disk) == DAMAGED
     assert table_at(made("GPT", HEAD_BYTES)[:SECTOR]) == DAMAGED
 
 
-def test_a_copy_that_is_not_where_it_says_is_none() -> None:
+def test_a_copy_that_is_not_where_it_says_is_ignored() -> None:
     first = gpt_copy([(2048, 4095)], here=7, other=SECTORS - 1)
     moved = [(SECTOR if at == 7 * SECTOR else at, content) for at, content in first]
     assert table_of(MadeDisk(GIB, [(0, mbr([PROTECTIVE])), *moved])) == DAMAGED
@@ -114,7 +114,7 @@ def test_entries_are_read_wherever_the_header_says(at: int) -> None:
     assert table_of(one_copy(span, at=at)) == PartitionTable("GPT", partitions(span))
 
 
-def test_more_entries_than_usual_are_read_and_their_checksum_is_looked_at() -> None:
+def test_more_entries_than_usual_are_read_and_their_checksum_is_verified() -> None:
     spans = [(4096 + 8 * number, 4103 + 8 * number) for number in range(1000)]
     disk = one_copy(*spans, count=1024)
     assert table_of(disk) == PartitionTable("GPT", partitions(*spans))
@@ -122,7 +122,7 @@ def test_more_entries_than_usual_are_read_and_their_checksum_is_looked_at() -> N
     assert table_of(disk) == DAMAGED
 
 
-def test_of_entries_beyond_reason_some_are_read_and_the_rest_is_named() -> None:
+def test_of_too_many_entries_some_are_read_and_the_rest_is_reported() -> None:
     span, count = (1_000_000, 1_000_007), 10_000
     disk = one_copy(span, count=count)
     left_out = (f"{count - MOST_ENTRY_BYTES // 128} of its {count} entries",)
@@ -154,7 +154,7 @@ def test_right_checksums_alone_make_no_gpt(header: dict[str, int | bytes]) -> No
 
 
 @pytest.mark.parametrize("scheme", ["GPT", "MBR"])
-def test_a_partition_that_ends_behind_the_disk_is_left_out_and_told(scheme: str) -> None:
+def test_a_partition_that_ends_beyond_the_disk_is_left_out_and_reported(scheme: str) -> None:
     sectors = 4096
     disk = gpt_disk([(34, 4095), (34, 4096)], sectors)
     if scheme == "MBR":
@@ -165,7 +165,7 @@ def test_a_partition_that_ends_behind_the_disk_is_left_out_and_told(scheme: str)
     assert table_of(disk) == expected
 
 
-def test_an_mbr_has_primary_partitions_and_its_extended_one_is_not_looked_into() -> None:
+def test_an_mbr_has_primary_partitions_and_its_extended_one_is_skipped() -> None:
     empty, boot, at_the_table = (0, 0, 2048, 2048), (0x80, 0x07, 2048, 2048), (0, 0x83, 0, 2048)
     backwards, extended = (0, 0x83, 4096, 0), (0, 0x05, 8192, 2048)
     table = table_at(mbr([boot, empty, backwards, extended], code=b"\xeb\x63\x90" * 100))

@@ -206,7 +206,7 @@ def test_a_range_is_cut_into_pieces_that_cover_it_exactly_once(changes: list[Cha
 
 @a_few
 @given(change_lists())
-def test_the_pieces_are_as_large_and_as_few_as_the_service_lets(changes: list[Change]) -> None:
+def test_the_pieces_are_as_large_and_as_few_as_the_service_allows(changes: list[Change]) -> None:
     for change in changes:
         pieces = list(writes(change))
         assert len(pieces) == change.calls
@@ -231,6 +231,6 @@ def test_a_range_takes_a_call_per_4_mib_written_and_per_gib_cleared(change: Chan
     assert change.calls == calls
 
 
-def test_a_range_is_said_with_its_last_byte() -> None:
+def test_a_range_is_described_with_its_last_byte() -> None:
     assert Change(0, 512, clear=False).described == "bytes 0-511"
     assert Change(1024, 2048, clear=True).described == "bytes 1024-2047"

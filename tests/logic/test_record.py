@@ -1,4 +1,4 @@
-"""The record: what is written to the table is read back, whatever it holds, in properties that the table takes."""
+"""The record: whatever is written to the table is read back, in properties that the table accepts."""
 
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
@@ -58,12 +58,12 @@ def test_a_recovery_point_is_read_from_the_table_as_it_was_written(point: Recove
     assert from_row(RecoveryPoint, through_the_table(to_row(point))) == point
 
 
-# Understanding the Table service data model: at most 252 properties of one's own, named like identifiers, none null.
+# Understanding the Table service data model: at most 252 custom properties, named like identifiers, none null.
 
 
 @a_few
 @given(records())
-def test_the_table_takes_every_property_of_a_record(record: DiskRecord) -> None:
+def test_the_table_accepts_every_property_of_a_record(record: DiskRecord) -> None:
     entity = to_row(record)
     assert len(entity) <= 252
     assert all(name.isidentifier() for name in entity)
@@ -73,14 +73,14 @@ def test_the_table_takes_every_property_of_a_record(record: DiskRecord) -> None:
 
 @a_few
 @given(points())
-def test_the_table_takes_every_property_of_a_recovery_point(point: RecoveryPoint) -> None:
+def test_the_table_accepts_every_property_of_a_recovery_point(point: RecoveryPoint) -> None:
     entity = to_row(point)
     assert all(name.isidentifier() for name in entity)
     assert all(isinstance(value, str | int | float | datetime) for value in entity.values())
     assert not entity.keys() & SYSTEM_PROPERTIES.keys()
 
 
-def test_whole_numbers_are_written_in_64_bits_and_truth_as_truth() -> None:
+def test_integers_are_written_in_64_bits_and_booleans_as_booleans() -> None:
     properties = to_properties(to_row(with_run(BACKED_UP, size=8 * 1024**4, state=Stage.COPYING)))
     assert properties["run_size"] == EntityProperty(8 * 1024**4, EdmType.INT64)
     assert properties["base_size"].edm_type == EdmType.INT64
@@ -206,5 +206,17 @@ def test_a_recovery_point_that_is_damaged_says_how_and_when_it_was_last_found_eq
     assert about_the_backup(damaged) == about_the_backup(point)
 
 
+@pytest.mark.parametrize(
+    ("damage", "is_lost"),
+    [(f"the snapshot {SNAPSHOT} of https://b.blob.core.windows.net/c/d is gone", True), ("bytes 0-511 differ", False)],
+)
+def test_of_an_older_release_the_text_says_whether_a_damaged_recovery_point_was_deleted(
+    damage: str, *, is_lost: bool
+) -> None:
+    entity = to_row(POINT.as_damaged(damage))
+    del entity["lost"]
+    assert from_row(RecoveryPoint, entity) == POINT.as_damaged(damage, lost=is_lost)
+
+
 def about_the_backup(point: RecoveryPoint) -> dict[str, Any]:
-    return {name: value for name, value in to_row(point).items() if name not in {"state", "damage", "verified"}}
+    return {name: value for name, value in to_row(point).items() if name not in {"state", "damage", "lost", "verified"}}

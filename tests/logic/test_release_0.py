@@ -1,4 +1,4 @@
-"""Whatever the release before any schema was told has left in its table and on its queues can be read."""
+"""Whatever the release before any schema left in its table and on its queues can be read."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -67,7 +67,7 @@ def record(name: str) -> DiskRecord:
 
 
 def read_messages() -> Iterable[tuple[str, Any]]:
-    """Read every message that a step or a person has put, with its queue's name; given up or not."""
+    """Read every message that a step or a person enqueued, with its queue's name, poison queues included."""
     for queue, bodies in messages(RELEASE_0).items():
         for body in bodies:
             if queue != REBUILD_CATALOGUE_QUEUE:
@@ -119,7 +119,7 @@ def test_there_are_runs_in_every_state_that_an_upgrade_can_find() -> None:
     assert failed.last_error
 
 
-def test_there_are_disks_at_rest_adopted_claimed_and_not_found() -> None:
+def test_there_are_idle_adopted_claimed_and_missing_disks() -> None:
     assert record("vhds|web.vhd").run is None
     assert record("vhds|web.vhd").base_snapshot
     assert record("lab|adopted.vhd").adopted
@@ -141,7 +141,7 @@ def test_there_are_restores_in_each_state() -> None:
     assert any(not restore.disk for restore in restores), "a request that nobody could read"
 
 
-def test_there_are_verifies_and_drills_in_each_stage() -> None:
+def test_there_are_verifies_and_drills_at_each_stage() -> None:
     inspections = [from_row(Inspection, row) for row in rows_of(*INSPECTION_ROWS)]
     assert {found.state for found in inspections if found.task is JobKind.DRILL} == OF_DRILLS
     assert {found.state for found in inspections if found.task is JobKind.VERIFY} == OF_DRILLS - {Stage.PROMOTING}

@@ -1,4 +1,4 @@
-"""Requests: read in every form a person sends them in; else refused shortly, saying what is wrong."""
+"""Requests: read in every form in which people send them; others get a short refusal that says what is wrong."""
 
 import base64
 import contextlib
@@ -29,7 +29,7 @@ def body(request: object) -> bytes:
 
 
 def refusal(sent: bytes, kind: type[Request] = RestoreRequest) -> str:
-    """Give what a message is refused with: a line that is short, and fit for a log."""
+    """Give the refusal of a message: a short line, fit for a log."""
     with pytest.raises(RequestError) as refused:
         kind.read(sent)
     said = str(refused.value)
@@ -59,17 +59,17 @@ def test_a_request_is_plain_json_or_base64_of_it(sent: bytes) -> None:
     assert RestoreRequest.read(sent) == RestoreRequest(disk=DISK, point=POINT, target=None, overwrite=False)
 
 
-def test_a_request_may_name_a_target_and_that_it_is_to_be_written_over() -> None:
+def test_a_request_may_name_a_target_to_overwrite() -> None:
     asked = {"disk": DISK, "point": "latest", "target": TARGET, "overwrite": True}
     assert RestoreRequest.read(body(asked)).model_dump() == {**asked, "allow_damaged": False}
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_a_request_may_say_that_a_recovery_point_is_wanted_though_it_be_damaged(allowed: bool) -> None:
+def test_a_request_may_allow_a_damaged_recovery_point(allowed: bool) -> None:
     assert RestoreRequest.read(body({**ASKED, "allowDamaged": allowed})).allow_damaged is allowed
 
 
-def test_a_recovery_point_that_is_damaged_is_not_wanted_unless_the_request_says_so() -> None:
+def test_a_damaged_recovery_point_is_not_allowed_unless_the_request_says_so() -> None:
     assert RestoreRequest.read(body(ASKED)).allow_damaged is False
 
 
@@ -84,16 +84,16 @@ def test_a_time_as_azure_prints_it_names_exactly_that_point() -> None:
     assert RestoreRequest.read(body({**ASKED, "point": next_point})).point == next_point
 
 
-def test_a_time_in_another_zone_is_asked_for_in_utc() -> None:
+def test_a_time_in_another_zone_is_converted_to_utc() -> None:
     assert RestoreRequest.read(body({**ASKED, "point": "2026-11-22T13:00:00.1234567+01:00"})).point == POINT
 
 
-def test_a_target_that_is_null_is_no_target() -> None:
+def test_a_null_target_is_no_target() -> None:
     assert RestoreRequest.read(body({**ASKED, "target": None})).target is None
 
 
 @pytest.mark.parametrize("typed", [f" {DISK}\n", DISK.replace("%20", " "), DISK.replace("disks.blob", "Disks.BLOB")])
-def test_a_disk_is_the_one_on_record_however_it_is_spelt(typed: str) -> None:
+def test_a_disk_is_the_one_on_record_however_it_is_spelled(typed: str) -> None:
     request = RestoreRequest.read(body({**ASKED, "disk": typed, "target": typed}))
     assert (str(request.disk), str(request.target)) == (DISK, DISK)
 
@@ -103,7 +103,7 @@ def test_both_address_styles_are_read() -> None:
     assert RestoreRequest.read(body({**ASKED, "disk": local})).disk.name == local
 
 
-def test_a_star_in_a_request_is_a_letter() -> None:
+def test_a_star_in_a_request_is_an_ordinary_character() -> None:
     star = DISK.replace("os", "os*")
     asked = RestoreRequest.read(body({**ASKED, "disk": star, "target": star}))
     assert (str(asked.disk), str(asked.target)) == (star, star)
@@ -170,7 +170,7 @@ def test_a_mistake_is_named_with_its_field(changes: dict[str, object], said: str
 
 
 @pytest.mark.parametrize("field", ["disk", "point"])
-def test_a_field_that_is_missing_is_named(field: str) -> None:
+def test_a_missing_field_is_named(field: str) -> None:
     assert f"{field} is missing" in refusal(body({name: value for name, value in ASKED.items() if name != field}))
 
 
@@ -189,19 +189,19 @@ def test_all_mistakes_are_named_at_once() -> None:
     )
 
 
-def test_a_field_that_is_misspelt_is_not_named_as_missing_too() -> None:
+def test_a_misspelled_field_is_not_reported_as_missing_too() -> None:
     said = refusal(body({"Disk": DISK, "point": "latest"}))
     assert said.startswith('unknown field "Disk"; did you mean "disk"? expected {"disk": URL')
 
 
 @pytest.mark.parametrize("sent", [b"", b" ", BOM, b"{", b"latest", b"{'disk': 1}", b"\xff\xfe\x00"])
-def test_what_is_no_json_is_refused_with_the_form_that_it_should_have(sent: bytes) -> None:
+def test_invalid_json_is_refused_with_the_expected_form(sent: bytes) -> None:
     for form in (sent, base64.b64encode(sent)):
         assert refusal(form).startswith('the message is not valid JSON; expected {"disk": URL')
 
 
 @pytest.mark.parametrize("request_", [[], [ASKED], "latest", DISK])
-def test_json_that_is_no_object_is_refused(request_: object) -> None:
+def test_json_that_is_not_an_object_is_refused(request_: object) -> None:
     assert refusal(body(request_)).startswith("the message must be a JSON object; expected {")
 
 
@@ -237,7 +237,7 @@ def test_a_point_is_inspected_by_its_exact_time() -> None:
         pytest.param({"disk": DISK, "allowDamaged": True}, 'unknown field "allowDamaged"', id="a damaged point"),
     ],
 )
-def test_a_request_for_an_inspection_says_a_disk_and_a_point_and_no_more(asked: dict[str, object], said: str) -> None:
+def test_an_inspection_request_names_a_disk_and_a_point_and_no_more(asked: dict[str, object], said: str) -> None:
     answer = refusal(body(asked), InspectionRequest)
     assert said in answer
     assert answer.endswith('; expected {"disk": URL, "point": "latest" or a time (optional)}')
@@ -265,41 +265,41 @@ def test_a_url_with_a_secret_is_refused_and_the_secret_is_not_repeated(field: st
     assert f"{field}: " in refusal(body({**ASKED, field: url}))
 
 
-def test_what_stands_in_a_field_that_is_not_known_is_not_repeated() -> None:
+def test_the_value_of_an_unknown_field_is_not_repeated() -> None:
     assert 'unknown field "sas"' in refusal(body({**ASKED, "sas": "?sig=S3CRET"}))
     assert "unknown field;" in refusal(body({**ASKED, "sig=S3CRET": ""}))
     assert "unknown field;" in refusal(body({**ASKED, f"{DISK}?sig=S3CRET": ""}))
 
 
 @pytest.mark.parametrize("field", ["disk", "point", "target", "overwrite", "allowDamaged"])
-def test_a_value_of_the_wrong_kind_is_not_repeated(field: str) -> None:
+def test_a_value_of_the_wrong_type_is_not_repeated(field: str) -> None:
     assert f"{field}: " in refusal(body({**ASKED, field: {"sig": "S3CRET"}}))
     assert f"{field}: " in refusal(body({**ASKED, field: ["S3CRET"]}))
 
 
-def test_a_time_that_is_none_is_not_repeated() -> None:
+def test_an_invalid_time_is_not_repeated() -> None:
     assert "point: " in refusal(body({**ASKED, "point": "S3CRET"}))
 
 
-# --- noise of 64 KiB, the most that a message holds
+# --- noise of 64 KiB, the largest message
 
 
 @some
 @given(st.integers(0, 2**32))
-def test_noise_is_refused_shortly(seed: int) -> None:
+def test_noise_gets_a_short_refusal(seed: int) -> None:
     noise = random.Random(seed).randbytes(64 * KIB)
     for sent in (noise, base64.b64encode(noise), b"{" + noise, b'{"disk": "' + noise + b'"}'):
         refusal(sent[: 64 * KIB])
 
 
 @pytest.mark.parametrize("noise", [b"\x00", b"{", b"A", b"=", b'"', b"\xef\xbb\xbf"])
-def test_one_sign_over_and_over_is_refused_shortly(noise: bytes) -> None:
+def test_one_repeated_character_gets_a_short_refusal(noise: bytes) -> None:
     refusal(noise * (64 * KIB // len(noise)))
 
 
 @some
 @given(st.text(min_size=1, max_size=50), st.sampled_from(["", " ", "https://", "https://a/"]))
-def test_noise_that_is_text_is_refused_shortly_wherever_it_stands(some_noise: str, before: str) -> None:
+def test_noise_in_any_field_gets_a_short_refusal(some_noise: str, before: str) -> None:
     noise = before + some_noise * (16 * KIB // len(some_noise))
     refusal(noise.encode())
     refusal(body({**ASKED, noise: 1}))
@@ -335,7 +335,7 @@ def test_any_json_is_a_request_or_is_refused_as_one(value: object) -> None:
         pytest.param(body({**ASKED, "disk": "https://" + "x" * 60 * KIB}), id="a host of 60 KiB"),
     ],
 )
-def test_json_made_to_break_its_reader_is_refused_shortly(sent: bytes) -> None:
+def test_json_made_to_break_a_parser_gets_a_short_refusal(sent: bytes) -> None:
     refusal(sent)
 
 

@@ -1,4 +1,4 @@
-"""Restored disks: what a restore leaves on the record of its target, and what the next backup makes of it."""
+"""Restored disks: what a restore leaves on its target's record, and what the next backup does with it."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -35,13 +35,13 @@ def resting(record: DiskRecord = BACKED_UP, **changes: Any) -> DiskRecord:
     return replace(record, run=None, **changes)
 
 
-def test_a_record_names_the_restore_that_is_under_way_and_lets_go_of_it() -> None:
+def test_a_record_names_the_restore_under_way_and_releases_it() -> None:
     taken = claimed(resting(), RESTORE)
     assert taken == resting(restore="6f3c1d2e", restore_of=Disk.parse(DISK))
     assert released(taken, RESTORE, wrote=False) == resting()
 
 
-def test_a_restore_that_wrote_and_did_not_end_well_makes_the_next_run_a_resync() -> None:
+def test_a_failed_restore_that_wrote_makes_the_next_run_a_resync() -> None:
     after = released(claimed(resting(), RESTORE), RESTORE, wrote=True)
     assert (after.restore, after.restore_of) == ("", None)
     assert after == without_restore(claimed(resting(), RESTORE), RESTORE.restore)
@@ -66,7 +66,7 @@ def test_a_restore_that_wrote_nothing_leaves_the_reason_for_a_resync_as_it_was()
 
 @pytest.mark.parametrize("wrote", [True, False])
 @pytest.mark.parametrize("record", [resting(), resting(restore="another", restore_of=Disk.parse(DISK))])
-def test_a_record_that_names_another_restore_or_none_is_left_as_it_is(record: DiskRecord, wrote: bool) -> None:
+def test_a_record_that_names_another_restore_or_none_is_unchanged(record: DiskRecord, wrote: bool) -> None:
     assert released(record, RESTORE, wrote=wrote) == record
     assert without_restore(record, RESTORE.restore) == record
 
@@ -90,7 +90,7 @@ def test_a_record_is_blank_while_nothing_was_backed_up_or_is_under_way(record: D
 
 
 def as_sealed(**changes: Any) -> BlobState:
-    """Give the backup blob as the restore, or the last run, has left it."""
+    """Give the backup blob as the restore, or the last run, left it."""
     return replace(BlobState(size=64 * GIB, etag=ETAG), **changes)
 
 
@@ -143,11 +143,11 @@ def test_the_run_after_a_restore_is_a_resync_where_somebody_wrote_to_the_backup_
     assert next_run(after, as_sealed(**changes)).kind is Kind.RESYNC
 
 
-def test_a_disk_is_adopted_before_its_record_lets_go_of_the_restore() -> None:
+def test_a_disk_is_adopted_before_its_record_releases_the_restore() -> None:
     after = adopted(claimed(resting(), RESTORE), as_made(RESTORE), TAKEN, is_listed=True)
     assert (after.restore, str(after.restore_of)) == ("6f3c1d2e", DISK)
 
 
-def test_a_disk_that_source_disks_names_by_now_is_adopted_no_more() -> None:
+def test_a_disk_that_source_disks_names_by_now_is_no_longer_adopted() -> None:
     record = claimed(resting(adopted=True), RESTORE)
     assert not adopted(record, as_made(RESTORE), TAKEN, is_listed=True).adopted

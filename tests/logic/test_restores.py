@@ -1,4 +1,4 @@
-"""Restores: which point is meant, where it may go, what is kept of it, and how often it is tried."""
+"""Restores: which point is meant, where it may go, its row, and how often it is tried."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -33,19 +33,19 @@ LOCAL = "http://127.0.0.1:10000"
 a_few = settings(max_examples=100, deadline=None)
 
 times = st.integers(0, 99).map(lambda digits: f"2026-11-22T12:00:00.12345{digits:02d}Z")
-"""Times of recovery points that differ in the last two digits, as a datetime keeps them not."""
+"""Times of recovery points that differ in the last two digits, of which a datetime drops the last."""
 
 
 def require_restorable_to(target: BlobAddress, settings_: Settings) -> None:
     require_allowed(target, settings_.container, settings_.source_services)
 
 
-# --- the point that is asked for
+# --- the requested point
 
 
 @a_few
 @given(st.lists(times), times | st.just("latest"))
-def test_the_last_point_at_or_before_the_time_is_meant(points: list[str], asked: str) -> None:
+def test_a_time_means_the_last_point_at_or_before_it(points: list[str], asked: str) -> None:
     found = requested_point(points, asked)
     fitting = sorted(time for time in points if asked == "latest" or time <= asked)
     assert found == (fitting[-1] if fitting else None)
@@ -53,7 +53,7 @@ def test_the_last_point_at_or_before_the_time_is_meant(points: list[str], asked:
 
 @a_few
 @given(st.lists(times, min_size=1), st.data())
-def test_a_point_asked_for_by_its_own_time_is_that_point(points: list[str], data: st.DataObject) -> None:
+def test_a_point_requested_by_its_own_time_is_that_point(points: list[str], data: st.DataObject) -> None:
     asked = data.draw(st.sampled_from(points))
     assert requested_point(points, asked) == asked
 
@@ -138,9 +138,7 @@ def test_a_target_in_any_other_account_is_refused_with_those_that_are_allowed(lo
 @pytest.mark.parametrize(
     "account", ["https://disks.blob.core.windows.net", f"{LOCAL}/devstoreaccount1", "http://localhost/disks"]
 )
-def test_no_target_is_allowed_in_the_backup_container_though_it_be_in_an_account_of_a_disk(
-    load: Load, account: str
-) -> None:
+def test_no_target_is_allowed_in_the_backup_container_even_in_an_account_of_a_disk(load: Load, account: str) -> None:
     settings_ = load(SOURCE_DISKS=f"{account}/vhds/os.vhd", BACKUP_CONTAINER=f"{account}/tidemark")
     require_restorable_to(BlobAddress.parse(f"{account}/tidemark2/os.vhd"), settings_)
     for name in ("os.vhd", "disks/vhds/os.vhd", "a/b/c/d"):
@@ -187,7 +185,7 @@ def test_a_restore_is_read_from_the_table_as_it_was_written(restore: Restore) ->
 
 @a_few
 @given(restores())
-def test_the_table_takes_every_property_of_a_restore(restore: Restore) -> None:
+def test_the_table_accepts_every_property_of_a_restore(restore: Restore) -> None:
     written = to_properties(to_row(restore))
     assert all(name.isidentifier() for name in written)
     assert not written.keys() & SYSTEM_PROPERTIES.keys()
@@ -217,7 +215,7 @@ def test_a_request_without_a_target_has_none_on_its_row() -> None:
     assert Restore.of("6f3c1d2e", RestoreRequest(disk=DISK, point="latest"), NOON).target is None
 
 
-def test_the_rows_of_restores_are_apart_from_those_of_a_disk_and_its_points() -> None:
+def test_the_rows_of_restores_are_separate_from_those_of_a_disk_and_its_points() -> None:
     assert not job_row(JobKind.RESTORE, "").startswith(POINT_ROW_PREFIX)
     assert not POINT_ROW_PREFIX.startswith(job_row(JobKind.RESTORE, ""))
     assert not DISK_ROW.startswith((job_row(JobKind.RESTORE, ""), POINT_ROW_PREFIX))
@@ -233,7 +231,7 @@ def test_a_restore_has_ended_when_it_is_done_refused_or_failed(state: Stage) -> 
 
 
 @pytest.mark.parametrize("state", [Stage.PROMOTING, Stage.COPYING])
-def test_with_each_state_that_copies_a_copy_begins_from_nothing(state: Stage) -> None:
+def test_each_copying_state_starts_its_copy_from_zero(state: Stage) -> None:
     waiting = replace(RESTORE, bytes_done=5, bytes_total=9, reason="waits for the open run")
     copying = replace(
         RESTORE, state=state, bytes_total=RESTORE.size, phase_began=LATER, progressed=LATER, checked=LATER
@@ -241,7 +239,7 @@ def test_with_each_state_that_copies_a_copy_begins_from_nothing(state: Stage) ->
     assert waiting.at_stage(state, LATER) == copying
 
 
-def test_a_proof_begins_with_the_reason_to_wait_gone() -> None:
+def test_a_verification_starts_without_the_reason_to_wait() -> None:
     restore = replace(RESTORE, reason="waits for the open run").at_stage(Stage.PROVING, LATER)
     assert (restore.state, restore.reason) == (Stage.PROVING, "")
     assert (restore.phase_began, restore.checked) == (LATER, LATER)
@@ -254,7 +252,7 @@ def test_the_end_of_a_restore_is_on_its_row(state: Stage) -> None:
     assert restore.has_ended
 
 
-def test_what_went_wrong_is_on_the_row_of_a_restore_that_goes_on() -> None:
+def test_the_last_error_is_on_the_row_of_a_restore_that_goes_on() -> None:
     restore = RESTORE.with_failed_step("the service is busy", LATER)
     troubled = replace(
         RESTORE,
@@ -268,10 +266,10 @@ def test_what_went_wrong_is_on_the_row_of_a_restore_that_goes_on() -> None:
     assert not restore.has_ended
 
 
-# --- tries
+# --- attempts
 
 
-def test_a_restore_tried_again_copies_and_proves_everything_anew() -> None:
+def test_a_retried_restore_copies_and_verifies_everything_again() -> None:
     proven = replace(
         RESTORE,
         parts_proved=3,
@@ -303,13 +301,13 @@ def test_a_restore_tried_again_copies_and_proves_everything_anew() -> None:
     )
 
 
-def test_the_copies_of_each_try_are_marked_otherwise() -> None:
+def test_the_copies_of_each_attempt_have_their_own_mark() -> None:
     assert RESTORE.mark == "6f3c1d2e/1"
     assert RESTORE.retry("lost", LATER).job.mark == "6f3c1d2e/2"
     assert replace(RESTORE, restore="6f3c1d2f").mark != RESTORE.mark
 
 
-def test_a_restore_is_tried_so_often_and_then_fails_with_the_reason() -> None:
+def test_a_restore_fails_with_the_reason_after_its_last_attempt() -> None:
     restore, delays = RESTORE, [retry_delay(RESTORE.attempt)]
     for _ in range(Restore.max_attempts - 1):
         restore = restore.retry("the copy was lost", LATER).job
@@ -322,17 +320,17 @@ def test_a_restore_is_tried_so_often_and_then_fails_with_the_reason() -> None:
 
 @a_few
 @given(st.timedeltas(min_value=timedelta(days=-1), max_value=timedelta(days=30)))
-def test_a_copy_is_looked_at_again_within_a_second_and_a_minute(age: timedelta) -> None:
+def test_a_copy_is_checked_again_after_a_second_to_a_minute(age: timedelta) -> None:
     assert timedelta(seconds=1) <= RESTORE.next_check(NOON + age) <= timedelta(seconds=60)
 
 
-def test_a_copy_is_looked_at_less_often_as_it_takes_longer() -> None:
+def test_a_copy_is_checked_less_often_as_it_takes_longer() -> None:
     young = replace(RESTORE, phase_began=LATER)
     looks = [young.next_check(LATER + timedelta(seconds=age)).total_seconds() for age in (0, 10, 100, 600, 86400)]
     assert looks == [1, 1, 10, 60, MAX_CHECK_DELAY.total_seconds()]
 
 
 @pytest.mark.parametrize(("seconds", "over"), [(-5, False), (0, False), (1799, False), (1800, True), (9999, True)])
-def test_a_restores_message_is_lost_when_nobody_has_looked_for_long(seconds: int, over: bool) -> None:
+def test_a_restore_not_checked_for_long_is_overdue(seconds: int, over: bool) -> None:
     old = replace(RESTORE, requested=NOON - timedelta(days=3), phase_began=NOON - timedelta(days=2))
     assert old.is_check_overdue(NOON + timedelta(seconds=seconds), timedelta(seconds=1800)) is over

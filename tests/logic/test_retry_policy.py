@@ -1,4 +1,4 @@
-"""Job that goes wrong at every step comes to an end; job that goes wrong now and then goes on."""
+"""A job whose every step fails comes to an end; one that fails now and then goes on."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +17,7 @@ JOBS = [RESTORE, INSPECTION]
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_work_of_which_every_step_goes_wrong_is_out_of_patience_after_a_day(job: Job) -> None:
+def test_a_job_whose_every_step_fails_gives_up_after_a_day(job: Job) -> None:
     troubled = job.with_failed_step(BUSY, NOON)
     for _ in range(MIN_FAILURES - 1):
         assert not troubled.should_give_up(NOON + GIVE_UP_AFTER), "too few steps were tried"
@@ -28,14 +28,14 @@ def test_work_of_which_every_step_goes_wrong_is_out_of_patience_after_a_day(job:
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_a_step_that_goes_well_is_the_end_of_the_trouble_and_what_was_wrong_stays(job: Job) -> None:
+def test_a_successful_step_ends_the_trouble_and_the_last_error_stays(job: Job) -> None:
     then = job.with_failed_step(BUSY, NOON).recovered()
     assert not then.should_give_up(NOON + 2 * GIVE_UP_AFTER)
     assert (then.last_error, then.last_error_at, then.checked) == (BUSY, NOON, NOON)
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_what_has_ended_and_can_not_be_cleaned_up_after_is_left_after_a_day(job: Job) -> None:
+def test_cleaning_up_after_a_job_stops_after_a_day_of_failures(job: Job) -> None:
     ended = replace(job, ended=NOON)
     assert not ended.should_stop_cleanup(NOON + GIVE_UP_AFTER - timedelta(seconds=1))
     assert ended.should_stop_cleanup(NOON + GIVE_UP_AFTER)
@@ -44,7 +44,7 @@ def test_what_has_ended_and_can_not_be_cleaned_up_after_is_left_after_a_day(job:
 
 
 @given(st.lists(st.booleans(), max_size=20))
-def test_trouble_counts_from_the_first_step_since_the_last_that_went_well(steps: list[bool]) -> None:
+def test_trouble_counts_from_the_first_failure_since_the_last_success(steps: list[bool]) -> None:
     job: Job = RESTORE
     for number, is_healthy in enumerate(steps):
         job = job.recovered() if is_healthy else job.with_failed_step(BUSY, NOON + timedelta(hours=number))

@@ -1,4 +1,4 @@
-"""Sampling: what a proof looks at lies in the ranges that went by, and is the same on every retry."""
+"""Sampling: samples are within the ranges seen, and are the same on every retry."""
 
 import random
 from itertools import pairwise
@@ -68,11 +68,11 @@ def test_samples_are_on_page_boundaries_and_in_order(ranges: list[Change], seed:
 
 @a_few
 @given(change_lists(), st.text(max_size=5))
-def test_a_retry_looks_at_the_same_samples(ranges: list[Change], seed: str) -> None:
+def test_a_retry_reads_the_same_samples(ranges: list[Change], seed: str) -> None:
     assert sampled(seed, ranges) == sampled(seed, ranges)
 
 
-def test_another_part_of_the_proof_looks_at_other_samples() -> None:
+def test_another_part_of_the_proof_reads_other_samples() -> None:
     disk = [Change(0, TIB, clear=False)]
     assert len({sampled(f"restore/{part}", disk)[0] for part in range(8)}) == 8
 
@@ -81,11 +81,11 @@ def test_every_range_of_a_fragmented_disk_may_be_chosen_and_none_is_preferred() 
     ranges = [Change(start * PAGE, (start + 1) * PAGE, clear=False) for start in range(0, 80, 2)]
     chosen = [sample for seed in range(1000) for sample in sampled(str(seed), ranges)]
     times = [chosen.count(change) for change in ranges]
-    # Each is chosen 200 times in the mean; the standard deviation is 12.7.
+    # Each is chosen 200 times on average; the standard deviation is 12.7.
     assert all(120 < count < 280 for count in times), times
 
 
-def test_every_part_of_a_range_may_be_looked_at_its_ends_included() -> None:
+def test_every_part_of_a_range_may_be_sampled_including_its_ends() -> None:
     change = Change(GIB, GIB + SAMPLE_BYTES + 3 * PAGE, clear=False)
     starts = {sampled(str(seed), [change])[0].start for seed in range(200)}
     assert starts == {GIB, GIB + PAGE, GIB + 2 * PAGE, GIB + 3 * PAGE}
@@ -116,10 +116,10 @@ def test_every_disk_and_every_window_of_it_gets_enough_samples(windows: int) -> 
 
 
 @pytest.mark.parametrize(("left_out", "changed", "samples"), [(1.0, 0.01, 64), (0.1, 0.05, 128), (0.5, 0.04, 32)])
-def test_what_a_diff_has_left_out_is_found_with_the_chance_that_is_stated(
+def test_what_a_diff_left_out_is_found_with_the_stated_probability(
     left_out: float, changed: float, samples: int
 ) -> None:
-    """What is left out is in one piece, somewhere on a disk of 1 GiB that is full; each trial is a run."""
+    """What is left out is one piece, somewhere on a full disk of 1 GiB; each trial is a run."""
     rng, trials, disk = random.Random(5), 500, [Change(0, GIB, clear=False)]
     length = int(GIB * left_out * changed) // PAGE * PAGE
     found = 0
@@ -145,7 +145,7 @@ def test_more_runs_and_more_samples_find_more(left_out: float, changed: float, s
 
 
 @pytest.mark.parametrize(("left_out", "runs"), README_SAYS)
-def test_the_docs_state_the_chance(left_out: float, runs: int) -> None:
-    """99 %, where 1 % of what is valid changes between two runs."""
+def test_the_docs_state_the_probability(left_out: float, runs: int) -> None:
+    """99%, if 1% of the valid pages change between two runs."""
     assert chance_to_find(left_out, 0.01, SAMPLES_OF_A_DISK, runs) >= 0.99
     assert chance_to_find(left_out, 0.01, SAMPLES_OF_A_DISK, runs - 1) < 0.99

@@ -1,4 +1,4 @@
-"""Every row and message says by which schema it was written; what a newer release wrote is refused."""
+"""Every row and message names the schema it was written with; what a newer release wrote is refused."""
 
 import json
 from datetime import UTC, datetime
@@ -45,14 +45,14 @@ NOT_KNOWN = [SCHEMA + 1, -1, "1", True, 1.0, None]
 
 
 @pytest.mark.parametrize("value", ROWS)
-def test_a_row_says_by_which_schema_it_was_written(value: Kept) -> None:
+def test_a_row_names_the_schema_it_was_written_with(value: Kept) -> None:
     assert to_row(value)["schema"] == SCHEMA
     assert from_row(type(value), to_row(value)) == value  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize("value", ROWS)
 @pytest.mark.parametrize("schema", [*range(SCHEMA), "none"])
-def test_a_row_of_an_older_release_is_read_and_written_by_the_schema_of_this_one(value: Kept, schema: Any) -> None:
+def test_a_row_of_an_older_release_is_read_and_rewritten_with_this_ones_schema(value: Kept, schema: Any) -> None:
     row = to_row(value) | {"schema": schema}
     if schema == "none":
         del row["schema"]
@@ -79,17 +79,17 @@ def test_the_refusal_says_which_row_and_what_to_do() -> None:
     assert said.endswith("What to do: deploy the release that wrote it, or a newer one")
 
 
-def test_what_can_not_be_read_passes_with_the_newer_release_and_ends_nothing() -> None:
+def test_an_unknown_schema_is_retried_and_ends_nothing() -> None:
     assert remedy_for(UnknownSchemaError("schema 2")) is Remedy.RETRY
 
 
 @pytest.mark.parametrize("message", [FINISH, TickMessage(tick=NOON, disks=3)])
-def test_a_message_says_by_which_schema_it_was_written(message: Message) -> None:
+def test_a_message_names_the_schema_it_was_written_with(message: Message) -> None:
     assert json.loads(message.body)["schema"] == SCHEMA
     assert type(message).read(message.body.encode()) == message
 
 
-def test_a_message_of_the_release_that_said_none_is_read_and_sent_on_by_the_schema_of_this_one() -> None:
+def test_a_message_without_a_schema_is_read_and_sent_on_with_this_releases_schema() -> None:
     read = FinishMessage.read(json.dumps({"disk": DISK, "run": TIME, "plan": 0}).encode())
     assert read == FINISH
     assert json.loads(read.body)["schema"] == SCHEMA
@@ -101,12 +101,12 @@ def test_a_message_of_a_newer_release_is_refused_whatever_it_holds(schema: Any) 
         FinishMessage.read(json.dumps({"disk": DISK, "schema": schema, "what": "is new"}).encode())
 
 
-def test_the_refusal_of_a_message_repeats_nothing_secret() -> None:
+def test_the_refusal_of_a_message_repeats_no_secret() -> None:
     with pytest.raises(UnknownSchemaError) as refusal:
         FinishMessage.read(json.dumps({"disk": f"{DISK}?sig=S3CRET", "schema": "sig=S3CRET"}).encode())
     assert "S3CRET" not in str(refusal.value)
 
 
-def test_a_mistake_in_a_message_of_this_schema_is_still_told_by_its_field() -> None:
+def test_a_mistake_in_a_message_of_this_schema_is_still_named_by_its_field() -> None:
     with pytest.raises(MessageError, match=r": run is missing"):
         FinishMessage.read(json.dumps({"schema": SCHEMA, "disk": DISK}).encode())

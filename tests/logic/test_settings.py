@@ -15,7 +15,7 @@ from tests.logic.conftest import BACKUPS, CONNECTION, DISK, HOST_CONNECTION, KEY
 # --- what is read
 
 
-def test_sound_settings_are_read(load: Load) -> None:
+def test_valid_settings_are_read(load: Load) -> None:
     settings = load()
     assert settings.backup_schedule == "0 0 */12 * * *"
     assert settings.source_disks == (SourceDisk(url=DISK, mode="incremental"),)
@@ -37,18 +37,18 @@ def test_there_is_no_heartbeat_unless_a_url_is_set(load: Load) -> None:
     assert set_to.get_secret_value() == "https://alive.example/4f5e"
 
 
-def test_optional_settings_take_the_place_of_the_defaults(load: Load) -> None:
+def test_optional_settings_replace_the_defaults(load: Load) -> None:
     settings = load(STORAGE_API_VERSION="2024-08-04", RUN_STALLED_AFTER_SECONDS="90")
     assert settings.storage_api_version == "2024-08-04"
     assert settings.stalled_after == timedelta(seconds=90)
 
 
 @pytest.mark.parametrize("nothing", ["", "  "])
-def test_a_storage_version_with_nothing_in_it_is_the_default(load: Load, nothing: str) -> None:
+def test_an_empty_storage_version_is_the_default(load: Load, nothing: str) -> None:
     assert load(STORAGE_API_VERSION=nothing).storage_api_version == STORAGE_API_VERSION
 
 
-def test_one_account_by_all_its_spellings_is_on_one_service(load: Load) -> None:
+def test_one_account_in_all_its_spellings_is_on_one_service(load: Load) -> None:
     typed = (
         f"{VHDS}/a.vhd http://disks.blob.core.windows.net:80/vhds/b.vhd HTTPS://DISKS.blob.core.windows.net/vhds/c.vhd"
     )
@@ -103,7 +103,7 @@ def test_white_space_around_a_container_is_not_part_of_its_name(load: Load) -> N
 # --- verifies and drills by a timer
 
 
-def test_nothing_is_verified_and_no_drill_is_held_by_a_timer_unless_there_is_a_schedule_for_it(load: Load) -> None:
+def test_no_timer_verifies_or_drills_unless_there_is_a_schedule_for_it(load: Load) -> None:
     settings = load()
     assert (settings.verify_schedule, settings.drill_schedule) == ("", "")
 
@@ -121,7 +121,7 @@ def test_each_schedule_is_on_or_off_by_itself(load: Load, verify: str, drill: st
     "nothing",
     ["", "  "],
 )
-def test_a_schedule_with_nothing_in_it_is_off(load: Load, name: str, nothing: str) -> None:
+def test_an_empty_schedule_is_off(load: Load, name: str, nothing: str) -> None:
     settings = load({name: nothing})
     assert not getattr(settings, name.lower())
 
@@ -148,7 +148,7 @@ def test_a_star_stands_for_any_characters_and_nothing_else_is_special(
     assert [blob for blob in matching + others if disk.matches(blob)] == matching
 
 
-def test_a_disk_without_a_star_is_no_pattern() -> None:
+def test_a_disk_without_a_star_is_not_a_pattern() -> None:
     disk = SourceDisk(url=DISK)
     assert not disk.is_pattern
     assert disk.matches("os.vhd")
@@ -203,7 +203,7 @@ def test_a_disk_without_a_mode_and_one_that_is_not_covered_are_incremental(load:
 
 
 @pytest.mark.parametrize("pattern_first", [True, False])
-def test_a_disks_own_mode_goes_before_that_of_a_pattern_wherever_it_stands(load: Load, pattern_first: bool) -> None:
+def test_a_disks_own_mode_wins_over_that_of_a_pattern_wherever_it_stands(load: Load, pattern_first: bool) -> None:
     disks = [{"url": f"{VHDS}/*", "mode": "full"}, {"url": DISK, "mode": "incremental"}]
     settings = load(SOURCE_DISKS=json.dumps(disks if pattern_first else disks[::-1]))
     assert settings.mode_of(PageBlobDisk(in_vhds("os.vhd"))) is Mode.INCREMENTAL
@@ -215,6 +215,47 @@ def test_of_patterns_the_first_that_matches_says_the_mode(load: Load) -> None:
     settings = load(SOURCE_DISKS=json.dumps(disks))
     assert settings.mode_of(PageBlobDisk(in_vhds("vm/os.vhd"))) is Mode.FULL
     assert settings.mode_of(PageBlobDisk(in_vhds("os.vhd"))) is Mode.INCREMENTAL
+
+
+# --- which disks are left out
+
+LEFT_OUT = f"{VHDS}/scratch.vhd"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{VHDS}/*.vhd !{LEFT_OUT}",
+        f"!{LEFT_OUT},{VHDS}/*.vhd",
+        f"{VHDS}/*.vhd !{VHDS}/scratch*",
+        json.dumps([f"{VHDS}/*.vhd", f"!{LEFT_OUT}"]),
+        json.dumps([{"url": f"{VHDS}/*.vhd"}, {"url": LEFT_OUT, "exclude": True}]),
+        json.dumps([{"url": LEFT_OUT, "exclude": True}, {"url": f"{VHDS}/*.vhd", "exclude": False}]),
+    ],
+)
+def test_a_disk_can_be_left_out_of_a_pattern(load: Load, text: str) -> None:
+    settings = load(SOURCE_DISKS=text)
+    scratch, other = PageBlobDisk(in_vhds("scratch.vhd")), PageBlobDisk(in_vhds("os.vhd"))
+    assert [disk.url for disk in settings.source_disks] == [f"{VHDS}/*.vhd"]
+    assert (settings.covers(scratch), settings.excludes(scratch)) == (False, True)
+    assert (settings.covers(other), settings.excludes(other)) == (True, False)
+    assert not settings.source_disks[0].covers(scratch)
+
+
+def test_a_restored_disk_is_backed_up_unless_it_is_left_out(load: Load) -> None:
+    settings = load(SOURCE_DISKS=f"{VHDS}/*.vhd !{LEFT_OUT}")
+    scratch, restored = PageBlobDisk(in_vhds("scratch.vhd")), PageBlobDisk(in_vhds("restored"))
+    assert settings.backs_up(restored, adopted=True)
+    assert not settings.backs_up(restored, adopted=False)
+    assert not settings.backs_up(scratch, adopted=True)
+
+
+def test_how_to_leave_a_disk_out_depends_on_what_names_it(load: Load) -> None:
+    settings = load(SOURCE_DISKS=f"{VHDS}/vm/*.vhd {DISK}")
+    assert settings.how_to_leave_out(PageBlobDisk(in_vhds("os.vhd"))) == "take it out of SOURCE_DISKS"
+    told = "add its URL with ! before it to SOURCE_DISKS, which leaves it out"
+    assert settings.how_to_leave_out(PageBlobDisk(in_vhds("vm/a.vhd"))) == told
+    assert settings.how_to_leave_out(PageBlobDisk(in_vhds("restored"))) == told
 
 
 # --- host storage
@@ -260,7 +301,7 @@ def test_the_host_storage_by_identity_and_service_urls(load: Load, account: str 
         {"AzureWebJobsStorage__clientId": "c0ffee"},
     ],
 )
-def test_a_host_storage_in_none_of_its_forms_is_a_mistake(mistakes: Mistakes, forms: dict[str, str]) -> None:
+def test_a_missing_host_storage_is_a_mistake(mistakes: Mistakes, forms: dict[str, str]) -> None:
     (line,) = mistakes({"AzureWebJobsStorage": None, **forms})
     assert line.startswith("- AzureWebJobsStorage: ")
     assert "AzureWebJobsStorage__accountName" in line

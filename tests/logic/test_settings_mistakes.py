@@ -8,7 +8,7 @@ from tests.logic.conftest import BACKUPS, CONNECTION, DISK, KEY, VHDS, Load, Mis
 
 
 @pytest.mark.parametrize("name", ["BACKUP_SCHEDULE", "SOURCE_DISKS", "BACKUP_CONTAINER"])
-def test_a_setting_that_is_missing_is_named(mistakes: Mistakes, name: str) -> None:
+def test_a_missing_setting_is_named(mistakes: Mistakes, name: str) -> None:
     assert mistakes({name: None}) == [f"- {name}: is missing"]
 
 
@@ -102,6 +102,9 @@ def test_a_mistake_in_a_list_of_disks_is_named_with_its_place(mistakes: Mistakes
         ({"mode": "incremental"}, "[1.url]"),
         ({"url": 7}, "[1.url]"),
         ({"url": f"{DISK}?sig=S3CRET"}, "[1.url]"),
+        ({"url": f"{VHDS}/*", "exclude": "yes"}, "[1.exclude]"),
+        ({"url": f"{VHDS}/*", "exclusions": []}, "[1.exclusions]"),
+        ({"url": DISK, "exclude": True, "mode": "full"}, "[1]"),
         (7, "[1]"),
         (None, "[1]"),
         ([DISK], "[1]"),
@@ -112,7 +115,27 @@ def test_a_mistake_in_the_json_of_disks_is_named_with_its_place(mistakes: Mistak
     assert line.startswith(f"- SOURCE_DISKS {place}: ")
 
 
-def test_a_field_of_a_disk_that_is_misspelt_is_named_with_the_one_that_is_meant(mistakes: Mistakes) -> None:
+@pytest.mark.parametrize(
+    ("disks", "said"),
+    [
+        (f"!{DISK}", "should name at least one disk to back up, not only what is left out"),
+        (f"{VHDS}/*.vhd {DISK} !{DISK}", f"{DISK} is both named and left out, by !{DISK}"),
+        (f"{DISK} !{VHDS}/o*", f"{DISK} is both named and left out, by !{VHDS}/o*"),
+        (f"{VHDS}/*.vhd !{VHDS}/a.img", f"!{VHDS}/a.img leaves nothing out: no other entry names it"),
+        (f"{VHDS}/*.vhd !{VHDS}2/*.vhd", f"!{VHDS}2/*.vhd leaves nothing out: no other entry names it"),
+    ],
+)
+def test_what_is_left_out_must_be_part_of_what_is_named(mistakes: Mistakes, disks: str, said: str) -> None:
+    (line,) = mistakes(SOURCE_DISKS=disks)
+    assert line == f"- SOURCE_DISKS: {said}"
+
+
+def test_a_mistake_in_what_is_left_out_is_named_with_its_place(mistakes: Mistakes) -> None:
+    (line,) = mistakes(SOURCE_DISKS=f"{VHDS}/*.vhd !nonsense")
+    assert line.startswith("- SOURCE_DISKS [1.url]: ")
+
+
+def test_a_misspelled_field_of_a_disk_is_named_with_a_suggestion(mistakes: Mistakes) -> None:
     assert mistakes(SOURCE_DISKS=json.dumps([{"url": DISK, "Mode": "full"}])) == [
         '- SOURCE_DISKS [0]: unknown field "Mode"; did you mean "mode"?'
     ]
@@ -140,7 +163,7 @@ def test_the_account_of_the_backups_on_another_service_is_a_mistake(mistakes: Mi
 
 
 @pytest.mark.parametrize("name", ["AzureWebJobsStorage__queueServiceUri", "AzureWebJobsStorage__tableServiceUri"])
-def test_a_service_of_the_host_storage_that_is_no_url_is_a_mistake(mistakes: Mistakes, name: str) -> None:
+def test_a_host_storage_service_that_is_not_a_url_is_a_mistake(mistakes: Mistakes, name: str) -> None:
     (line,) = mistakes({name: "host.queue.core.windows.net"})
     assert line.startswith(f"- {name}: must be the URL of the service")
 
@@ -183,12 +206,12 @@ def test_a_missing_host_storage_is_named_beside_a_disk_in_the_backup_container(m
         "@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/4f5e)",
     ],
 )
-def test_a_heartbeat_that_is_no_url_stops_nothing_and_is_told_without_being_shown(load: Load, url: str) -> None:
+def test_an_invalid_heartbeat_url_stops_nothing_and_is_reported_without_being_shown(load: Load, url: str) -> None:
     said = load(HEARTBEAT_URL=url).heartbeat_problem
     assert "HEARTBEAT_URL is not a URL" in said
     assert "4f5e" not in said
 
 
 @pytest.mark.parametrize("url", ["", " ", "https://alive.example/4f5e", "http://[::1]:8000/4f5e"])
-def test_a_heartbeat_that_is_a_url_or_none_is_no_mistake(load: Load, url: str) -> None:
+def test_a_heartbeat_that_is_a_url_or_not_set_is_no_mistake(load: Load, url: str) -> None:
     assert load(HEARTBEAT_URL=url).heartbeat_problem == ""

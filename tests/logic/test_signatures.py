@@ -1,4 +1,4 @@
-"""Signatures: computed here from the strings that the REST reference names, line by line, and held against the SDK's.
+"""Signatures: computed here from the strings that the REST reference names, line by line, and compared with the SDK's.
 
 REST: Create a service SAS, "Construct the signature string"; Create a user delegation SAS, "Specify the signature".
 """
@@ -115,7 +115,7 @@ def test_every_version_that_a_client_can_ask_for_can_be_signed_for() -> None:
 
 
 @pytest.mark.parametrize("version", ["2018-03-28", "2027-01-01"])
-def test_a_version_that_can_not_be_signed_for_stops_the_start(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_that_can_not_be_signed_for_prevents_the_start(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORAGE_API_VERSION", version)
     with pytest.raises(SettingsError, match="- STORAGE_API_VERSION: must be"):
         load_settings()

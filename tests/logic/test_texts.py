@@ -1,4 +1,4 @@
-"""A free text is cut where it is written, so that a row can always be written, whatever its texts quote."""
+"""A free text is truncated when written, so that a row can always be written, whatever its texts quote."""
 
 from dataclasses import replace
 from typing import Any, get_type_hints
@@ -19,18 +19,18 @@ LONG = "What is wrong. " + "quoted " * MOST_IN_A_PROPERTY + "What to do: nothing
 
 
 @given(st.text(max_size=MAX_CHARACTERS))
-def test_a_text_that_is_short_enough_is_left_as_it_is(text: str) -> None:
+def test_a_short_text_is_unchanged(text: str) -> None:
     assert truncated(text) == text
 
 
-def test_a_text_that_is_too_long_keeps_its_beginning_and_its_end() -> None:
+def test_a_long_text_keeps_its_beginning_and_its_end() -> None:
     assert len(truncated(LONG)) <= MAX_CHARACTERS
     assert truncated(LONG).startswith("What is wrong.")
     assert truncated(LONG).endswith("What to do: nothing.")
 
 
 @pytest.mark.parametrize("row", [BACKED_UP, RESTORE, INSPECTION])
-def test_no_free_text_makes_a_row_that_can_not_be_written(row: DiskRecord | Restore | Inspection) -> None:
+def test_no_free_text_makes_a_row_unwritable(row: DiskRecord | Restore | Inspection) -> None:
     texts = [name for name, kind in get_type_hints(type(row), include_extras=True).items() if kind == Text]
     assert "last_error" in texts
     long: dict[str, Any] = dict.fromkeys(texts, LONG)
@@ -38,6 +38,6 @@ def test_no_free_text_makes_a_row_that_can_not_be_written(row: DiskRecord | Rest
     assert {len(written[name]) for name in texts} <= set(range(MAX_CHARACTERS + 1))
 
 
-def test_the_texts_of_an_open_run_are_cut_as_well() -> None:
+def test_the_texts_of_an_open_run_are_truncated_as_well() -> None:
     written = to_row(with_run(BACKED_UP, reason=LONG, copying=LONG, failed=LONG))
     assert max(len(written[name]) for name in ("run_reason", "run_copying", "run_failed")) <= MAX_CHARACTERS

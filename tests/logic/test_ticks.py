@@ -1,4 +1,4 @@
-"""A disk has what a tick asked for when a recovery point's time is at or after the tick, whenever it is sealed."""
+"""A disk is backed up for a tick once it has a recovery point at or after the tick, whenever that is sealed."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -48,13 +48,13 @@ def test_a_tick_waits_for_a_disk_that_was_not_even_found() -> None:
     assert outcome(TICK, 3, [DONE, DONE], SOON) is Outcome.PENDING
 
 
-def test_a_disk_of_other_ticks_stands_for_none_of_this_one() -> None:
+def test_a_disk_of_other_ticks_does_not_stand_in_for_one_of_this() -> None:
     dropped, new = DueDisk(EARLIER, EARLIER, point_tick=EARLIER), DueDisk(LATER, LATER, point_tick=LATER)
     assert outcome(TICK, 2, [DONE, dropped], SOON) is Outcome.PENDING
     assert outcome(TICK, 2, [DONE, new], LATER) is Outcome.INCOMPLETE
 
 
-def test_a_disk_that_a_tick_has_not_counted_stands_for_none_that_it_has() -> None:
+def test_a_disk_that_a_tick_did_not_count_does_not_stand_in_for_one_it_did() -> None:
     was_away = DueDisk(EARLIER, LATER, point_tick=LATER)
     slow = DueDisk(EARLIER, LATER, run_tick=TICK)
     assert outcome(TICK, 1, [slow, was_away], LATER) is Outcome.PENDING
@@ -85,7 +85,7 @@ def test_a_tick_that_finds_an_older_run_open_does_not_succeed_by_its_seal() -> N
     assert outcome(TICK, 1, [just_sealed._replace(point_tick=TICK)], SOON) is Outcome.SUCCEEDED
 
 
-def test_a_tick_of_no_disks_that_could_be_found_does_not_succeed() -> None:
+def test_a_tick_that_could_find_no_disks_does_not_succeed() -> None:
     assert outcome(TICK, 1, [], SOON) is Outcome.PENDING
 
 
@@ -94,7 +94,7 @@ def test_of_two_ticks_at_once_the_later_one_counts() -> None:
     assert with_tick(record, TICK) == record
 
 
-def test_a_disk_misses_a_tick_that_is_overtaken_without_a_run_of_its_own() -> None:
+def test_a_disk_misses_a_tick_that_is_overtaken_before_its_run() -> None:
     asked = with_tick(with_run(BACKED_UP, tick=EARLIER), TICK)
     assert (asked.first_tick, asked.last_tick, asked.missed_tick) == (TICK, TICK, None)
     assert with_tick(asked, LATER).missed_tick == TICK
@@ -125,7 +125,7 @@ def run_for(tick: datetime, taken: datetime) -> OpenRun:
     return OpenRun(snapshot=taken_at(taken), size=512, started=taken, tick=tick, progressed=taken, checked=taken)
 
 
-def test_a_run_that_was_open_at_a_tick_leaves_the_disk_to_be_caught_up() -> None:
+def test_a_disk_that_was_busy_at_a_tick_is_caught_up() -> None:
     record = with_tick(replace(NEW, run=run_for(EARLIER, EARLIER)), EARLIER)
     late = with_tick(record, TICK)
     assert not should_catch_up(late, LATER), "a run is open"
@@ -141,13 +141,13 @@ def test_a_run_that_was_open_at_a_tick_leaves_the_disk_to_be_caught_up() -> None
     assert not is_behind(caught_up)
 
 
-def test_a_snapshot_that_a_tick_has_taken_counts_for_it_though_the_storage_s_clock_is_behind() -> None:
+def test_a_ticks_own_snapshot_counts_for_it_even_if_the_storage_clock_is_behind() -> None:
     behind = TICK - timedelta(seconds=2)
     record = with_tick(replace(NEW, run=run_for(TICK, behind)), TICK)
     assert sealed_at(record, behind).point_tick == TICK
 
 
-def test_a_state_taken_after_a_tick_counts_for_it_whoever_took_it() -> None:
+def test_a_point_taken_after_a_tick_counts_for_it_whoever_took_it() -> None:
     restored = with_tick(replace(NEW, run=None), TICK)
     assert sealed_at(restored, SOON).point_tick == TICK
     assert sealed_at(restored, EARLIER).point_tick is None
@@ -171,5 +171,5 @@ def test_no_tick_succeeds_with_a_disk_missing(due: list[DueDisk], more: int) -> 
 
 
 @given(st.timedeltas(timedelta(0), timedelta(days=30)))
-def test_a_tick_is_looked_at_soon_at_first_and_never_rarely(age: timedelta) -> None:
+def test_a_tick_is_checked_soon_at_first_and_never_rarely(age: timedelta) -> None:
     assert MIN_TICK_CHECK_DELAY <= next_check(TICK, TICK + age) <= MAX_TICK_CHECK_DELAY

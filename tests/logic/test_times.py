@@ -18,7 +18,7 @@ LAST = (datetime(9999, 12, 31) - YEAR_ONE).days * DAY  # noqa: DTZ001
 a_few = settings(max_examples=200, deadline=None)
 
 moments = st.one_of(st.integers(DAY, LAST), st.integers(730_000 * DAY, 730_000 * DAY + 50))
-"""Moments as counts of the seventh digit since the year 1; of the second kind are those that are close together."""
+"""Moments as counts of the seventh digit since the year 1; those of the second kind are close together."""
 
 offsets = st.integers(-23 * 60 - 59, 23 * 60 + 59)
 """Minutes that a zone is ahead of UTC."""
@@ -65,12 +65,12 @@ def test_times_are_in_the_order_of_their_moments(one: int, here: int, other: int
         pytest.param("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.9999999Z", id="the last moment"),
     ],
 )
-def test_a_time_is_read_however_rfc_3339_lets_it_be_written(written: str, time: str) -> None:
+def test_a_time_is_read_in_any_form_that_rfc_3339_allows(written: str, time: str) -> None:
     assert canonical_time(written) == time
 
 
 @pytest.mark.parametrize("written", ["2026-11-22T12:00:00", "2026-11-22T12:00:00.1234567", "2026-11-22 12:00:00"])
-def test_a_time_without_a_zone_is_refused_since_nobody_can_tell_which_it_is(written: str) -> None:
+def test_a_time_without_a_zone_is_refused_as_ambiguous(written: str) -> None:
     with pytest.raises(ValueError, match="has no time zone; add Z for UTC"):
         canonical_time(written)
 
@@ -99,7 +99,7 @@ def test_a_time_without_a_zone_is_refused_since_nobody_can_tell_which_it_is(writ
         "2026-11-22T12:00:00.1²Z",
     ],
 )
-def test_what_is_written_in_another_form_is_refused(written: str) -> None:
+def test_a_time_in_another_form_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match=r"is not an RFC 3339 time"):
         canonical_time(written)
 
@@ -120,7 +120,7 @@ def test_what_is_written_in_another_form_is_refused(written: str) -> None:
         pytest.param("9999-12-31T23:59:59-00:01", id="after the last moment"),
     ],
 )
-def test_a_time_that_no_clock_shows_is_refused(written: str) -> None:
+def test_a_time_that_does_not_exist_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match="is not a date and time that exists"):
         canonical_time(written)
 

@@ -1,4 +1,4 @@
-"""What follows for a run, a restore, a verify or a drill from each error that one of its steps may raise."""
+"""What a run, a restore, a verify or a drill does about each error that one of its steps may raise."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,7 +40,7 @@ NEVER = "no step of such a job raises it"
 
 
 def answer(status: int, code: str) -> HttpResponseError:
-    """Make the SDK's error for an answer of the service."""
+    """Make the SDK's error for a response of the service."""
     error = HttpResponseError(code)
     error.status_code, error.error_code = status, code  # type: ignore[attr-defined]  # as the storage SDKs do
     return error
@@ -50,11 +50,11 @@ class Follows(NamedTuple):
     """What follows from an error.
 
     Attributes:
-        run: for a run that `finish_backup` looks at.
-        tidying: for a run that is over, where it is tidied up after.
+        run: for a run that `finish_backup` checks.
+        tidying: for an ended run that is being cleaned up.
         asked: for a restore that has written nothing yet.
         restore: for one whose copies have begun.
-        inspected: for a verify or a drill that has looked at nothing yet.
+        inspected: for a verify or a drill that has read nothing yet.
         verify, drill: for one that is under way.
     """
 
@@ -108,7 +108,7 @@ TABLE: dict[str, tuple[Exception, Follows]] = {
 
 
 def each(job: str) -> pytest.MarkDecorator:
-    """Give each error that a step of a job may raise, with what follows."""
+    """List each error that a step of a job may raise, with what follows."""
     cases = {name: (error, getattr(follows, job)) for name, (error, follows) in TABLE.items()}
     raised = {name: case for name, case in cases.items() if case[1] != NEVER}
     return pytest.mark.parametrize(("error", "follows"), raised.values(), ids=raised)
@@ -141,7 +141,7 @@ class Kept:
 
 
 def failing(error: Exception, *, times: int = 1) -> Callable[..., Any]:
-    """Make a call that fails for the first times, and gives nothing after that."""
+    """Make a call that fails with these errors first, and returns nothing after that."""
     left = [error] * times
 
     async def call(*_: object) -> None:
@@ -152,7 +152,7 @@ def failing(error: Exception, *, times: int = 1) -> Callable[..., Any]:
 
 
 async def nothing(*_: object) -> None:
-    """Do what is asked for, and give nothing."""
+    """Do nothing, successfully."""
 
 
 async def no_snapshots(*_: object) -> list[str]:
@@ -176,7 +176,7 @@ def services(kept: Kept, **others: object) -> Any:
 
 
 @each("run")
-async def test_what_follows_for_a_run(error: Exception, follows: str) -> None:
+async def test_the_remedies_of_a_run(error: Exception, follows: str) -> None:
     kept = Kept(NEW)
     fails, changes = failing(error), kept.update
 
@@ -189,7 +189,7 @@ async def test_what_follows_for_a_run(error: Exception, follows: str) -> None:
 
 
 @each("tidying")
-async def test_what_follows_where_a_run_is_tidied_up_after(error: Exception, follows: str) -> None:
+async def test_the_remedies_of_cleaning_up_after_a_run(error: Exception, follows: str) -> None:
     kept = Kept(replace(BACKED_UP, run=None, base_snapshot=SNAPSHOT))
     tidying = services(kept)
     tidying.leases.release = failing(error)
@@ -198,7 +198,7 @@ async def test_what_follows_where_a_run_is_tidied_up_after(error: Exception, fol
 
 
 async def came_of_run(kept: Kept, of_run: Any) -> str:
-    """Finish a backup, and say what came of it."""
+    """Finish a backup, and say how it went."""
     try:
         await finish_backup(of_run, FinishMessage(disk=Disk.parse(DISK), run=SNAPSHOT))
     except Exception:  # noqa: BLE001 - whatever is raised, the queue delivers the message again
@@ -212,21 +212,21 @@ async def came_of_run(kept: Kept, of_run: Any) -> str:
 
 
 @each("asked")
-async def test_what_follows_for_a_restore_that_has_written_nothing(error: Exception, follows: str) -> None:
+async def test_the_remedies_of_a_restore_that_has_written_nothing(error: Exception, follows: str) -> None:
     kept = Kept(a_restore())
     records = SimpleNamespace(get=failing(error))
     assert await came_of_restore(kept, services(kept, restores=kept, records=records)) == follows
 
 
 @each("restore")
-async def test_what_follows_for_a_restore_whose_copies_have_begun(error: Exception, follows: str) -> None:
+async def test_the_remedies_of_a_restore_whose_copies_have_begun(error: Exception, follows: str) -> None:
     kept = Kept(a_restore().at_stage(Stage.PROMOTING, NOON))
     pages = SimpleNamespace(look=failing(error))
     assert await came_of_restore(kept, services(kept, restores=kept, pages=pages)) == follows
 
 
 def a_restore() -> Restore:
-    """Make the row of a restore that was just asked for."""
+    """Make the row of a restore that was just requested."""
     return Restore(
         restore="6f3c1d2e",
         disk=Disk.parse(DISK),
@@ -241,7 +241,7 @@ def a_restore() -> Restore:
 
 
 async def came_of_restore(kept: Kept, of_restore: Any) -> str:
-    """Have a restore go on, and say what came of it."""
+    """Continue a restore, and say how it went."""
     before: Restore = kept.row
     await continue_restore(of_restore, RestoreMessage(disk=Disk.parse(DISK), restore="6f3c1d2e"))
     then: Restore = kept.row
@@ -259,14 +259,14 @@ async def came_of_restore(kept: Kept, of_restore: Any) -> str:
 
 
 @each("inspected")
-async def test_what_follows_for_an_inspection_that_has_looked_at_nothing(error: Exception, follows: str) -> None:
+async def test_the_remedies_of_an_inspection_that_has_read_nothing(error: Exception, follows: str) -> None:
     kept = Kept(Inspection.of("6f3c1d2e", JobKind.VERIFY, Disk.parse(DISK), BASE, NOON))
     records = SimpleNamespace(get=failing(error), point=kept.point)
     assert await came_of_inspection(kept, services(kept, inspections=kept, records=records)) == follows
 
 
 @each("verify")
-async def test_what_follows_for_a_verify_that_compares(error: Exception, follows: str) -> None:
+async def test_the_remedies_of_a_verify_that_compares(error: Exception, follows: str) -> None:
     asked = Inspection.of("6f3c1d2e", JobKind.VERIFY, Disk.parse(DISK), BASE, NOON)
     kept = Kept(asked.at_stage(Stage.COMPARING, NOON))
     parts = SimpleNamespace(compared=failing(error))
@@ -274,7 +274,7 @@ async def test_what_follows_for_a_verify_that_compares(error: Exception, follows
 
 
 @each("drill")
-async def test_what_follows_for_a_drill_that_copies(error: Exception, follows: str) -> None:
+async def test_the_remedies_of_a_drill_that_copies(error: Exception, follows: str) -> None:
     asked = Inspection.of("6f3c1d2e", JobKind.DRILL, Disk.parse(DISK), BASE, NOON)
     kept = Kept(asked.at_stage(Stage.PROMOTING, NOON))
     pages = SimpleNamespace(look=failing(error))
@@ -284,7 +284,7 @@ async def test_what_follows_for_a_drill_that_copies(error: Exception, follows: s
 
 
 async def came_of_inspection(kept: Kept, of_inspection: Any) -> str:
-    """Have an inspection go on, and say what came of it."""
+    """Continue an inspection, and say how it went."""
     before: Inspection = kept.row
     await continue_inspection(
         of_inspection, InspectionMessage(disk=Disk.parse(DISK), task=before.task, inspection="6f3c1d2e")

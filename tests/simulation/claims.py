@@ -1,9 +1,11 @@
-"""To what a restore writes: to a disk that it has claimed, and that it has made or may write over."""
+"""What a restore may write to: a disk that it has claimed, and made or may overwrite; what a record must say."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from shared.model.addresses import BlobAddress
 from shared.model.names import RESTORE_METADATA
+from shared.model.point import PointState, RecoveryPoint
+from shared.model.record import DiskRecord
 from tests.simulation.world import OWN, World
 
 
@@ -38,3 +40,13 @@ def _require_right(world: World, address: BlobAddress, restore: str, metadata: M
     may_overwrite = any(row.overwrite for row in world.restore_rows() if row.restore == restore)
     if metadata.get(RESTORE_METADATA) != restore and not may_overwrite:
         world.violations.append(f"{address.blob} was written over by the restore {restore}, which was not asked")
+
+
+def wrong_summary(record: DiskRecord, points: Sequence[RecoveryPoint]) -> Iterator[str]:
+    """Say where a disk's record does not say of its recovery points what their rows say."""
+    damaged = [point.time for point in points if point.state is PointState.DAMAGED]
+    if record.with_damaged(damaged) != record:
+        yield f"{record.disk} is said to have {record.damaged_points} damaged recovery points, and has {damaged}"
+    drilled = [point.drilled for point in points if point.time == record.last_drill_point]
+    if drilled == [None]:
+        yield f"the last drill of {record.disk} is not on the row of {record.last_drill_point}"

@@ -24,6 +24,7 @@ from shared.model.retry_policy import MIN_FAILURES
 from shared.model.run import Kind
 from shared.settings import Settings
 from tests.simulation.blobs import SUCCESS, Pages, same_content
+from tests.simulation.claims import wrong_summary
 from tests.simulation.index import wrong_index
 from tests.simulation.world import OWN, VM, World, place_of
 
@@ -285,6 +286,8 @@ def _wrong_disk(world: World, disk: BlobAddress) -> Iterator[str]:
         yield f"source snapshots of {disk.blob} are left: {sorted(own)}, with the base {base}"
     for point in world.points_of(disk):
         yield from wrong_with(world, disk, point)
+    if record:
+        yield from wrong_summary(record, world.points_of(disk))
 
 
 def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
@@ -292,6 +295,8 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
 
     What was copied whole is left, and so is what has snapshots: they are somebody else's, or recovery points.
     """
+    if restore.state is Stage.REFUSED and "What to do" not in restore.reason:
+        yield f"{restore.restore} is refused without advice: {restore.reason}"
     if not restore.has_ended:
         yield f"{restore.restore} is still {restore.state}: {restore.last_error or restore.reason}"
     if restore.state is Stage.DONE or restore.target_etag or not restore.recovery_point:

@@ -16,7 +16,7 @@ from shared.model.inspection import INSPECTION_KINDS, Compared, Inspection
 from shared.model.job import JobKind, job_row
 from shared.model.messages import PartMessage
 from shared.model.names import RUN_SEPARATOR
-from shared.model.point import RecoveryPoint
+from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.restore import Restore
 from shared.model.run import Mode
@@ -74,12 +74,35 @@ class SimulatedRecords(Records):
         def effect() -> None:
             rows = self._world.points.get(disk.key, {})
             if now := rows.get(point.row_key):
-                then = replace(now, state=point.state, damage=point.damage, verified=point.verified or now.verified)
+                then = replace(
+                    now,
+                    state=point.state,
+                    damage=point.damage,
+                    lost=point.lost,
+                    verified=point.verified or now.verified,
+                )
                 limits.require_row(disk.key, then.row_key, to_row(then))
                 rows[point.row_key] = then
                 model.marked(self._world, page_blob(disk), rows[point.row_key])
 
         await self._calls.change(effect)
+
+    async def note_drill(self, disk: Disk, point: RecoveryPoint) -> None:
+        def effect() -> None:
+            rows = self._world.points.get(disk.key, {})
+            if now := rows.get(point.row_key):
+                then = now.as_drilled(point.drilled, point.drill_seconds, point.drill_result)
+                limits.require_row(disk.key, then.row_key, to_row(then))
+                rows[point.row_key] = then
+
+        await self._calls.change(effect)
+
+    async def damaged(self, disk: Disk) -> list[str]:
+        def look() -> list[str]:
+            found = self._world.points_of(page_blob(disk))
+            return [point.time for point in found if point.state is PointState.DAMAGED]
+
+        return await self._calls.read(look)
 
     async def points(self, disk: Disk) -> list[RecoveryPoint]:
         return await self._calls.read(lambda: self._world.points_of(page_blob(disk)))

@@ -74,7 +74,7 @@ async def test_a_run_of_which_a_message_is_given_up_says_so_and_is_finished_from
     [first] = scene.world.own_snapshots(scene.disk)
     record = scene.world.record(scene.disk)
     assert record is not None
-    assert "its worker died each time" in record.last_error
+    assert "the worker died each time" in record.last_error
     await scene.pass_time(HOUR)
     await scene.tick()
     await scene.pass_time(HOUR)
@@ -100,7 +100,7 @@ async def test_an_inspection_that_could_not_be_asked_for_is_refused_with_what_to
     await scene.pass_time(MINUTE)
     [(row, _)] = scene.world.inspections.values()
     assert row.state is Stage.REFUSED
-    assert "What to do: enqueue it again" in row.reason
+    assert "What to do: send the request again" in row.reason
     record = scene.world.record(scene.disk)
     assert record is not None
     assert record.last_error == row.reason
@@ -112,7 +112,7 @@ async def test_a_restore_that_could_not_be_asked_for_is_refused_with_what_to_do(
     await scene.pass_time(MINUTE)
     [restore] = scene.world.restore_rows()
     assert restore.state is Stage.REFUSED
-    assert "What to do: enqueue it again" in restore.reason
+    assert "What to do: send the request again" in restore.reason
 
 
 @pytest.mark.parametrize("queue", [CONTINUE_INSPECTION_QUEUE, COMPARE_PARTS_QUEUE])
@@ -124,7 +124,7 @@ async def test_an_inspection_of_which_a_message_is_given_up_goes_on_to_its_end(
     ask(scene, VERIFY_QUEUE)
     await scene.pass_time(MINUTE)
     [(row, _)] = scene.world.inspections.values()
-    assert "its worker died each time" in row.last_error
+    assert "the worker died each time" in row.last_error
     await scene.pass_time(6 * HOUR)
     await scene.tick()
     await scene.pass_time(6 * HOUR)
@@ -139,7 +139,7 @@ async def test_a_restore_of_which_a_message_is_given_up_goes_on_to_its_end(monke
     ask(scene, RESTORE_REQUESTS_QUEUE)
     await scene.pass_time(timedelta(seconds=10))
     [restore] = scene.world.restore_rows()
-    assert "its worker died each time" in restore.last_error
+    assert "the worker died each time" in restore.last_error
     await scene.pass_time(HOUR)
     [restore] = scene.world.restore_rows()
     assert restore.state is Stage.DONE

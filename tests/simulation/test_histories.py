@@ -6,7 +6,7 @@ from tests.simulation.history import History
 from tests.simulation.host import WrongError
 from tests.simulation.small import make_small
 
-SEEDS, COVERED = range(90), 30
+SEEDS = range(90)
 """`soak` plays others, for as long as it is let; a nightly workflow for an hour."""
 
 
@@ -16,9 +16,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch.setattr)
 
 
-@pytest.mark.parametrize(
-    "seed", [pytest.param(seed, marks=() if seed < COVERED else pytest.mark.no_cover) for seed in SEEDS]
-)
+@pytest.mark.parametrize("seed", SEEDS)
 def test_each_recovery_point_is_what_its_disk_was_and_backups_go_on(seed: int) -> None:
     history = History(seed)
     try:

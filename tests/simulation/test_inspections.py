@@ -10,6 +10,7 @@ from shared.inspection.request import inspect_all
 from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.job import JobKind, Stage
 from shared.model.names import DRILL_QUEUE, VERIFY_QUEUE
+from shared.model.point import PointState
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
 
@@ -67,7 +68,7 @@ async def test_a_request_that_nobody_can_read_is_refused_under_its_id(queue: str
     asked = scene.world.enqueue(queue, b"the disk of yesterday")
     row = await last(scene)
     assert (row.inspection, row.state, row.disk) == (asked, Stage.REFUSED, None)
-    assert row.reason
+    assert "What to do: " in row.reason
 
 
 @QUEUES
@@ -75,6 +76,7 @@ async def test_a_disk_that_has_no_recovery_point_at_or_before_that_time_is_refus
     row = await inspected(await backed_up(), queue, point="2020-01-01T00:00:00Z")
     assert row.state is Stage.REFUSED
     assert "has no recovery point at or before 2020-01-01T00:00:00" in row.reason
+    assert "What to do: " in row.reason
 
 
 @QUEUES
@@ -83,9 +85,33 @@ async def test_a_recovery_point_that_is_gone_is_found_to_be(queue: str) -> None:
     [point] = scene.world.points_of(scene.disk)
     del scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots[point.backup_snapshot]
     row = await inspected(scene, queue)
-    assert row.has_ended
-    assert row.state is not Stage.DONE
-    assert row.reason
+    [lost] = scene.world.points_of(scene.disk)
+    assert row.state is Stage.FAILED
+    assert "was deleted outside Tidemark" in row.reason
+    assert "What to do: undelete it" in row.reason
+    assert (lost.state, lost.lost, lost.damage) == (PointState.DAMAGED, True, row.reason)
+
+
+@QUEUES
+async def test_a_recovery_point_that_was_deleted_and_undeleted_is_inspected_like_any_other(queue: str) -> None:
+    scene = await backed_up()
+    [point] = scene.world.points_of(scene.disk)
+    snapshots = scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots
+    deleted = snapshots.pop(point.backup_snapshot)
+    assert (await inspected(scene, queue)).state is Stage.FAILED
+    snapshots[point.backup_snapshot] = deleted
+    assert (await inspected(scene, queue)).state is Stage.DONE
+    [found] = scene.world.points_of(scene.disk)
+    assert (found.state is PointState.DAMAGED, found.lost) == (False, False)
+
+
+async def test_a_source_snapshot_that_is_deleted_before_it_is_compared_leaves_a_refusal_that_says_what_to_do() -> None:
+    scene = await backed_up()
+    [point] = scene.world.points_of(scene.disk)
+    del scene.world.blobs[scene.disk].snapshots[point.source_snapshot]
+    row = await inspected(scene, VERIFY_QUEUE)
+    assert row.state is Stage.REFUSED
+    assert "What to do: " in row.reason
 
 
 @QUEUES

@@ -51,7 +51,7 @@ async def test_a_drill_that_is_out_of_patience_leaves_nothing_behind() -> None:
     await scene.pass_time(2 * DAY)
     [(drill, _)] = scene.world.inspections.values()
     assert drill.state is Stage.FAILED
-    assert "every step has gone wrong" in drill.reason
+    assert "every step has failed since" in drill.reason
     assert not scratch_blobs(scene)
     assert not scene.waiting()
 

@@ -204,7 +204,10 @@ async def test_an_error_that_is_told_at_length_is_on_record_all_the_same() -> No
     await scene.tick()
     await scene.pass_time(timedelta(hours=1))
     assert error_of(scene).startswith("AuthorizationFailure (403): <p>Forbidden</p>")
-    assert error_of(scene).endswith("open the account's firewall to the function app, or allow the way it signs in.")
+    assert error_of(scene).endswith(
+        "What to do: allow the function app through the account's firewall, and allow the way it signs in (key or"
+        " identity)."
+    )
 
 
 async def test_a_restore_that_is_refused_at_length_says_why_and_ends() -> None:

@@ -9,6 +9,7 @@ import pytest
 from shared.model.addresses import BlobAddress
 from shared.model.job import Stage
 from shared.model.names import RESTORE_REQUESTS_QUEUE
+from shared.model.point import PointState
 from shared.model.restore import Restore
 from tests.simulation.blobs import Blob
 from tests.simulation.scenes import Scene
@@ -39,9 +40,17 @@ async def refused(scene: Scene, disk: BlobAddress | None = None, **request: Any)
     await scene.pass_time(HOUR)
     *_, restore = scene.world.restore_rows()
     assert restore.state is Stage.REFUSED
+    assert "What to do: " in restore.reason
     assert {address: (blob.etag, list(blob.pages)) for address, blob in scene.world.blobs.items()} == before
     assert not scene.waiting()
     return restore
+
+
+def damaged_on_record(scene: Scene) -> tuple[int, str]:
+    """Give what the disk's record says of its damaged recovery points: how many, and the newest."""
+    record = scene.world.record(scene.disk)
+    assert record
+    return record.damaged_points, record.damaged_point
 
 
 async def test_a_disk_that_has_no_recovery_point_yet() -> None:
@@ -100,3 +109,42 @@ async def test_a_recovery_point_whose_blob_somebody_has_resized() -> None:
     backup.snapshots[point.backup_snapshot] = held._replace(pages=(*held.pages, None))
     restore = await refused(scene)
     assert "somebody has changed it" in restore.reason
+
+
+async def test_a_recovery_point_whose_snapshot_was_deleted() -> None:
+    scene = await backed_up()
+    [point] = scene.world.points_of(scene.disk)
+    backup = scene.world.backup_of(scene.disk)
+    del scene.world.blobs[backup].snapshots[point.backup_snapshot]
+    restore = await refused(scene)
+    assert f"{point.time} of {scene.disk.url} was deleted outside Tidemark" in restore.reason
+    assert (
+        f"az storage blob undelete --account-name {backup.account} --auth-mode login --container-name"
+        f" {backup.container} --name {backup.blob}"
+    ) in restore.reason
+    assert "use another recovery point" in restore.reason
+    assert damaged_on_record(scene) == (1, point.time)
+
+
+async def test_a_recovery_point_that_is_on_record_as_deleted_until_it_is_undeleted() -> None:
+    scene = await backed_up()
+    [point] = scene.world.points_of(scene.disk)
+    snapshots = scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots
+    deleted = snapshots.pop(point.backup_snapshot)
+    await scene.tick()
+    await scene.pass_time(HOUR)
+    [lost, _] = scene.world.points_of(scene.disk)
+    assert (lost.state, lost.lost) == (PointState.DAMAGED, True)
+    assert damaged_on_record(scene) == (1, point.time)
+    for allow in (False, True):
+        restore = await refused(scene, point=point.time, allowDamaged=allow)
+        assert "az storage blob undelete" in restore.reason
+    snapshots[point.backup_snapshot] = deleted
+    asked = {"disk": scene.disk.url, "point": point.time, "target": TARGET.url}
+    scene.world.enqueue(RESTORE_REQUESTS_QUEUE, json.dumps(asked).encode())
+    await scene.pass_time(HOUR)
+    *_, restore = scene.world.restore_rows()
+    [found, _] = scene.world.points_of(scene.disk)
+    assert restore.state is Stage.DONE
+    assert (found.state, found.lost, found.damage) == (PointState.SEALED, False, "")
+    assert damaged_on_record(scene) == (0, "")

@@ -30,7 +30,7 @@ class SimulatedWriter(BlobWriter):
         try:
             return await self._calls.change(lambda: self._world.make(blob, size // PAGE, metadata).etag)
         except ResourceExistsError as error:
-            raise BlobChangedError(f"{blob.url} was not there, and is there now") from error
+            raise BlobChangedError(f"{blob.url} has just been created by something else") from error
 
     async def resize(self, blob: BlobAddress, size: int, lease_id: str) -> None:
         await self._write(blob, lease_id, lambda found: found.resize(size // PAGE, lease_id))

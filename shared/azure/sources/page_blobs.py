@@ -41,7 +41,7 @@ class PageBlobSource(Source):
         names = [blob.name async for blob in found if blob.blob_type == BlobType.PAGEBLOB]
         if container == self._backups:
             return []
-        return [PageBlobDisk(container.blob(name)) for name in names if pattern.matches(name)]
+        return [disk for name in names if pattern.covers(disk := PageBlobDisk(container.blob(name)))]
 
     async def is_disk(self, disk: Disk) -> bool:
         """Tell from its container's list whether a blob is a page blob (REST: List Blobs); true if it does not exist.

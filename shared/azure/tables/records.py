@@ -1,7 +1,7 @@
 """The table `backups`: the record of each disk and its recovery points."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -20,7 +20,7 @@ from shared.limits import TRANSACTION
 from shared.model.addresses import AddressError
 from shared.model.disk import Disk
 from shared.model.index import must_unsettle
-from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
+from shared.model.point import DRILLS, MARKS, POINT_ROW_PREFIX, PointState, RecoveryPoint
 from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.schema import with_schema
 from shared.model.tick import DueDisk
@@ -178,9 +178,31 @@ class Records:
                         await self._table.create_entity(entity)
 
     async def mark(self, disk: Disk, point: RecoveryPoint) -> None:
-        """Update the row of a recovery point, if it is still on record."""
+        """Put on record what is known of a recovery point now; one that is not on record any more is fine."""
+        await self._merge(disk, point, MARKS)
+
+    async def note_drill(self, disk: Disk, point: RecoveryPoint) -> None:
+        """Put on record what the last drill of a recovery point came to; one that is not on record any more is fine."""
+        await self._merge(disk, point, DRILLS)
+
+    async def _merge(self, disk: Disk, point: RecoveryPoint, columns: Collection[str]) -> None:
+        changed = {name: value for name, value in to_row(point).items() if name in columns}
         with contextlib.suppress(ResourceNotFoundError):
-            await self._table.update_entity(_keyed(disk, point.row_key, to_row(point)), UpdateMode.MERGE)
+            await self._table.update_entity(_keyed(disk, point.row_key, with_schema(changed)), UpdateMode.MERGE)
+
+    async def damaged(self, disk: Disk) -> list[str]:
+        """List the times of a disk's recovery points that are damaged, oldest first."""
+        rows = self._table.query_entities(
+            "PartitionKey eq @disk and RowKey ge @first and RowKey lt @last and state eq @damaged",
+            parameters={
+                "disk": disk.key,
+                "first": POINT_ROW_PREFIX,
+                "last": f"{POINT_ROW_PREFIX}~",
+                "damaged": PointState.DAMAGED.value,
+            },
+            select=["RowKey"],
+        )
+        return [row["RowKey"].removeprefix(POINT_ROW_PREFIX) async for row in rows]
 
     async def points(self, disk: Disk) -> list[RecoveryPoint]:
         """Read all recovery points of a disk, oldest first."""

@@ -35,7 +35,8 @@ def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection)](kind: type[
     """
     require_readable(row)
     run = {name.removeprefix(_RUN_PREFIX): value for name, value in row.items() if name.startswith(_RUN_PREFIX)}
-    value: Read = _ADAPTERS[kind].validate_python(_upgraded(row) | ({"run": _upgraded_run(run)} if run else {}))
+    upgraded = _upgraded_point(row) if kind is RecoveryPoint else _upgraded(row)
+    value: Read = _ADAPTERS[kind].validate_python(upgraded | ({"run": _upgraded_run(run)} if run else {}))
     return value
 
 
@@ -44,6 +45,11 @@ def _upgraded(row: dict[str, Any]) -> dict[str, Any]:
     if "phase_began" in row:
         return {"progressed": row["phase_began"], **row}
     return {"phase_began": row["progressed"], **row} if "progressed" in row else row
+
+
+def _upgraded_point(row: dict[str, Any]) -> dict[str, Any]:
+    """Give a damaged recovery point whether it was deleted, which an older release said in its text only."""
+    return {"lost": row.get("damage", "").endswith(" is gone"), **row} if "damage" in row else row
 
 
 def _upgraded_run(run: dict[str, Any]) -> dict[str, Any]:
