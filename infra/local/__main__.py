@@ -18,6 +18,7 @@ USAGE = """usage: python3 infra/local COMMAND [ARGUMENTS]
 
   demo    back up and change a disk on this machine
   up      run the local Azure and the app until Ctrl-C
+  change  change the disk of a running `up` as a guest would: change DISK (`up` prints the command)
   test    lint, check the types, run the tests and hold their coverage against its limit (arguments go to pytest in the
           place of that; -n 0 runs one after the other)
   lint    ruff check, ruff format --check, mypy
@@ -343,6 +344,7 @@ PLACES: dict[str, tuple[str, Callable[[], Iterator[Command]]]] = {
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "demo": lambda arguments: become("infra.local.demo", arguments),
     "up": lambda arguments: become("infra.local.up", arguments),
+    "change": lambda arguments: become("infra.local.change", arguments),
     "test": test,
     "lint": lint,
     "soak": lambda arguments: become("tests.simulation.soak", arguments),

@@ -1,4 +1,4 @@
-"""A local Azure to play with, an example disk in it and the app beside it; all of it is gone when it is stopped."""
+"""Run a local Azure with an example disk and the app, to try things out; its data is deleted at the end."""
 
 import argparse
 import asyncio
@@ -22,7 +22,7 @@ _DISK_BYTES = 64 * MIB
 _LOOK_SECONDS = 1.0
 _LOG_LINES = 30
 _READY = """
-A local Azure is running with the app in it. Every 12 hours, and whenever you ask for it, the app backs up
+The local Azure and the app are running. Every 12 hours, and whenever you start a backup, the app backs up
   {pattern}
 
 Addresses
@@ -31,9 +31,9 @@ Addresses
   table           {tables}/{host}
   example disk    {disk}
   functions host  {admin}
-  its log         {log}
+  host log        {log}
 
-Connection strings (the keys are made from the accounts' names and open nothing else: they are no secrets)
+Connection strings (the keys are derived from the account names and work only here: they are not secrets)
   {disks}:  {disks_connection}
   {backups}:  {backups_connection}
   {host}:  {host_connection}
@@ -42,20 +42,23 @@ What to type next, in another terminal, in {root}
   # start a backup
   curl -X POST {admin}/admin/functions/take_snapshots -H 'content-type: application/json' -d '{{}}'
 
-  # then read the record: a row for the disk, and a row for each recovery point; with az, or without
+  # read the record: one row for the disk and one for each recovery point (with az, or without)
   export AZURE_STORAGE_CONNECTION_STRING='{host_connection}'
   az storage entity query --table-name {table}
   {python} -c '{read_record}'
 
-  # restore its last recovery point to a new disk beside it (again with az, or without); the row says how far it is
+  # change files on the disk as a guest would; then start a backup again: the new recovery point is incremental
+  python3 infra/local change {disk}
+
+  # restore the last recovery point to a new disk next to it (with az, or without), and watch the restore's row
   az storage message put --queue-name {queue} --content '{request}'
   {python} -c '{put_message}' '{request}'
-  az storage entity query --table-name {table} --filter "RowKey ge 'restore-'"
+  az storage entity query --table-name {table} --filter "RowKey ge 'restore-' and RowKey lt 'restore.'"
 
-  # see what the app does
+  # follow the app's log
   tail -f {log}
 
-Ctrl-C stops it all and deletes its data."""
+Press Ctrl-C to stop everything and delete its data."""
 _READ_RECORD = (
     "import os, azure.data.tables as t; "
     'account = t.TableServiceClient.from_connection_string(os.environ["AZURE_STORAGE_CONNECTION_STRING"]); '
@@ -69,12 +72,12 @@ _PUT_MESSAGE = (
 
 
 def main() -> int:
-    """Run until Ctrl-C or SIGTERM, which give 0; give 1 if it can't be started or the functions host ends by itself."""
+    """Run until Ctrl-C or SIGTERM and return 0; return 1 if it can't start or the functions host exits."""
     argparse.ArgumentParser(prog="python3 infra/local up", description=__doc__).parse_args()
     try:
         code = run_until_stopped(_play(), when_stopped=0)
     except (RuntimeError, OSError, aiohttp.ClientError) as error:
-        print(f"The local Azure can't run: {error}", file=sys.stderr)
+        print(f"The local Azure failed: {error}", file=sys.stderr)
         return 1
     if code == 0:
         print("\nStopped; nothing is left running.")
@@ -82,19 +85,21 @@ def main() -> int:
 
 
 async def _play() -> int:
-    print("Starting a local Azure, a disk and the app ...", flush=True)
+    print("Starting a local Azure, an example disk and the app ...", flush=True)
     async with run_local_azure() as azure:
         pattern = f"{azure.blob_url(DISKS)}/{_CONTAINER}/*.vhd"
         disk_url = await _upload_example(azure)
         async with run_host(ROOT, azure.app_settings([pattern]), log=azure.folder / "host.log") as host:
             print(_ready(azure, host, pattern, disk_url), flush=True)
             await _watch(azure, host)
-            print(f"\nThe functions host has ended by itself. Its log's last lines:\n{_end(host)}", file=sys.stderr)
+            print(
+                f"\nThe functions host exited unexpectedly. The last lines of its log:\n{_end(host)}", file=sys.stderr
+            )
     return 1
 
 
 async def _upload_example(azure: LocalAzure) -> str:
-    """Put the example disk where the app looks for disks; give its URL."""
+    """Upload the example disk to where the app looks for disks; return its URL."""
     image = azure.folder / _DISK
     await in_thread(lambda: make_example_disk(image, _DISK_BYTES))
     async with azure.blobs(DISKS) as service, aiohttp.ClientSession() as http:
@@ -105,7 +110,7 @@ async def _upload_example(azure: LocalAzure) -> str:
 
 
 async def _watch(azure: LocalAzure, host: HostProcess) -> None:
-    """Return when the host answers no more; meanwhile keep the gateway's list of requests from growing for ever."""
+    """Return when the host stops responding; meanwhile keep the gateway's list of requests from growing."""
     while True:
         try:
             await host.status()

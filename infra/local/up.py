@@ -1,4 +1,4 @@
-"""Run a local Azure to play with: `python3 infra/local up`."""
+"""Run the local Azure and the app: `python3 infra/local up`."""
 
 import signal
 import sys

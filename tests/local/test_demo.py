@@ -72,7 +72,7 @@ async def test_the_demo_proves_three_backups_a_restore_and_the_backup_after_it(t
     )
     assert [restored["kind"], after["kind"]] == ["restore", "incremental"]
     assert 0 < float(after["moved"]) < 5, "what was changed since the restore, not the disk"
-    checked = r"footer right; e2fsck clean; (\d+) files match"
+    checked = r"footer valid; e2fsck clean; (\d+) files match"
     for row in (full, incremental, unchanged, after):
         assert re.fullmatch(f"identical to its source snapshot; {checked}", row["proof"]), printed
     assert re.fullmatch(f"identical to its source snapshot; so is the disk; {checked}", restored["proof"]), printed
@@ -86,7 +86,7 @@ async def test_by_identity_too_the_restore_is_asked_for_by_a_message_and_told_as
     code, printed = await run(DEMO, "--identity", "--disk", str(own_disk(tmp_path / "disk.vhd")), temporary=temporary)
     assert code == 0, printed
     assert re.search(r"^Starting a local Azure and the app: blobs at https://\S+, keys off, ", printed, re.MULTILINE)
-    asked = re.search(r"^Putting a message on the queue restore-requests: (\{.*\}) \(", printed, re.MULTILINE)
+    asked = re.search(r"^Sending a message to the queue restore-requests: (\{.*\}) \(", printed, re.MULTILINE)
     assert asked, printed
     message = json.loads(asked[1])
     (first, *_), _ = rows_by_disk(printed)
@@ -94,13 +94,13 @@ async def test_by_identity_too_the_restore_is_asked_for_by_a_message_and_told_as
     assert message["disk"].endswith("/disks/vhds/own-disk.vhd")
     assert message["point"] == first["time"], "the first recovery point, not the latest"
     assert re.search(
-        r"^Restoring the first recovery point: done, a new disk, own-disk-restored-", printed, re.MULTILINE
+        r"^Restoring the first recovery point: done, to the new disk own-disk-restored-", printed, re.MULTILINE
     )
     doubtful = "but the disk may be unusable, as it was when it was backed up: nothing known on it"
     seen = "VHD footer right; no partition table; nothing known on it"
-    assert f"\n  on record: {doubtful}; all {16 * MIB + 512} bytes equal, " in printed, "of the drill"
+    assert f"\n  recorded result: {doubtful}; all {16 * MIB + 512} bytes equal, " in printed, "of the drill"
     proof = f"{doubtful}; size equal, {16 * MIB + 512} bytes; {seen}; page map equal, "
-    assert f"\n  proof on record: {proof}" in printed
+    assert f"\n  recorded proof: {proof}" in printed
     assert not left_in(temporary)
 
 
@@ -109,15 +109,15 @@ async def test_a_disk_of_ones_own_is_backed_up_and_not_written_to(tmp_path: Path
     content = disk.read_bytes()
     code, printed = await run(DEMO, "--disk", str(disk), temporary=temporary)
     assert code == 0, printed
-    assert "its filesystem is not ext4, so its pages will be changed directly" in printed
+    assert "no ext4 filesystem, so pages will be changed directly" in printed
     rows, (restored, after) = rows_by_disk(printed)
     assert [row["kind"] for row in rows] == ["full", "incremental", "incremental"]
     assert [row["written"] for row in rows] == ["960 KiB", "24 KiB", "0 B"]
     assert [row["cleared"] for row in rows] == ["0 B", "24 KiB", "0 B"]
     assert (restored["kind"], restored["requests"]) == ("restore", "0")
     assert (after["kind"], after["written"], after["cleared"]) == ("incremental", "24 KiB", "24 KiB")
-    assert {row["proof"] for row in (*rows, after)} == {"identical to its source snapshot; footer right"}
-    assert restored["proof"] == "identical to its source snapshot; so is the disk; footer right"
+    assert {row["proof"] for row in (*rows, after)} == {"identical to its source snapshot; footer valid"}
+    assert restored["proof"] == "identical to its source snapshot; so is the disk; footer valid"
     assert disk.read_bytes() == content
 
 
@@ -129,9 +129,9 @@ async def test_a_restore_that_is_refused_fails_the_demo_with_the_reason_on_recor
         target = await take_the_restores_place(demo.printed)
         assert await demo.ends() == 1
     assert "\nRestoring the first recovery point: not finished" in demo.printed
-    failed = re.search(r"^The demo failed: The restore of \S+/own-disk\.vhd: (.*)$", demo.printed, re.MULTILINE)
+    failed = re.search(r"^The demo failed: Restore of \S+/own-disk\.vhd (.*)$", demo.printed, re.MULTILINE)
     assert failed, demo.printed
-    assert failed[1].startswith(f"refused. On record: {target} exists. What to do: ")
+    assert failed[1].startswith(f"refused: {target} exists. What to do: ")
     assert '"event": "restore-refused"' in demo.printed, "the log's last lines"
     assert "Traceback" not in demo.printed
 

@@ -61,7 +61,7 @@ def test_ones_own_ext4_that_is_full_is_changed_by_pages(tmp_path: Path, folder: 
     make_vhd(own, SIZE, {"full": random.Random(1).randbytes(14 * MIB + MIB // 2)})
     first = initial_state(folder, 0, own)
     second = changed_state(folder, first)
-    assert "since its files could not be changed (" in second.about
+    assert "because its files could not be changed (" in second.about
     assert applied(first, second) == second.image.read_bytes()
 
 
@@ -91,7 +91,7 @@ def test_without_e2fsprogs_the_example_has_no_filesystem_and_pages_to_change(
     monkeypatch.setattr(disk_image, "_TOOL_FOLDERS", ())
     first = initial_state(folder, SIZE, None)
     second = changed_state(folder, first)
-    assert first.about == "e2fsprogs is not installed, so no filesystem is made or looked into"
+    assert first.about == "e2fsprogs is not installed, so no filesystem is created or checked"
     assert applied(first, second) == second.image.read_bytes()
     assert {change.cleared for change in second.changes} == {True, False}
     assert read_footer(second.image).size == SIZE

@@ -105,7 +105,7 @@ def said(*points: ProofResult) -> tuple[int, str]:
 async def test_a_recovery_point_that_is_the_disk_is_proved(pair: Pair) -> None:
     code, report = said(await pair.proved())
     assert code == 0
-    assert "identical to its source snapshot; footer right; e2fsck clean; " in report
+    assert "identical to its source snapshot; footer valid; e2fsck clean; " in report
 
 
 @pytest.mark.parametrize("page", [0, 8 * MIB // PAGE + 1, SIZE // PAGE - 1], ids=["first", "middle", "last"])
@@ -115,7 +115,7 @@ async def test_one_page_that_differs_is_found_and_named(pair: Pair, page: int) -
     await compare(pair.backup, pair.disk, result, nothing)
     code, report = said(result)
     assert code == 1
-    assert f"differs from its source snapshot in byte {page * PAGE} (page {page})" in report
+    assert f"differs from its source snapshot at byte {page * PAGE} (page {page})" in report
 
 
 async def test_a_lost_footer_is_found_and_named(pair: Pair) -> None:
@@ -131,7 +131,9 @@ async def test_a_backup_that_lost_its_tail_is_found_and_named(pair: Pair) -> Non
     result = await pair.recovery_point()
     await compare(pair.backup, pair.disk, result, nothing)
     [broken] = result.broken
-    assert broken.startswith(f"sizes differ: it has {SIZE} bytes, its source snapshot has {SIZE + PAGE} bytes, ")
+    assert broken.startswith(
+        f"sizes differ: the recovery point has {SIZE} bytes, its source snapshot has {SIZE + PAGE} bytes, "
+    )
 
 
 async def test_a_pair_that_is_equal_but_not_as_the_disk_was_is_found_and_named(pair: Pair) -> None:
@@ -139,7 +141,7 @@ async def test_a_pair_that_is_equal_but_not_as_the_disk_was_is_found_and_named(p
         await client.upload_page(b"\1" * PAGE, 5 * MIB, PAGE)
     result = await pair.recovery_point()
     await compare(pair.backup, pair.disk, result, nothing)
-    assert result.broken == [f"it differs from that day's disk in byte {5 * MIB} (page {5 * MIB // PAGE})"]
+    assert result.broken == [f"differs from the original image at byte {5 * MIB} (page {5 * MIB // PAGE})"]
 
 
 @needs_e2fsprogs
@@ -147,7 +149,7 @@ async def test_a_filesystem_that_came_to_harm_is_found_by_e2fsck(pair: Pair) -> 
     await pair.backup_client.upload_page(b"\xff" * 8 * PAGE, 4096, 8 * PAGE)  # the group descriptors
     result = await pair.recovery_point()
     line = await check_extracted(pair.backup, pair.folder, result, nothing)
-    assert line.startswith("BROKEN: e2fsck says: ")
+    assert line.startswith("FAILED: e2fsck says: ")
     assert said(result)[0] == 1
 
 
@@ -156,7 +158,7 @@ async def test_a_restored_disk_that_is_as_it_was_is_proved(pair: Pair) -> None:
     code, report = said(await pair.restored())
     assert code == 0
     assert "\ndisk disk.vhd\n" in report
-    assert "so is the disk; footer right; e2fsck clean; " in report
+    assert "so is the disk; footer valid; e2fsck clean; " in report
 
 
 async def test_what_differs_in_a_restored_disk_but_not_in_its_snapshot_is_found(pair: Pair) -> None:
@@ -165,20 +167,20 @@ async def test_what_differs_in_a_restored_disk_but_not_in_its_snapshot_is_found(
     await compare(pair.backup, pair.disk, result, nothing)
     assert result.holds
     line = await check_restored(pair.disk, pair.folder, result, nothing)
-    assert line == f"BROKEN: it differs from that day's disk in byte {5 * MIB} (page {5 * MIB // PAGE})"
+    assert line == f"FAILED: differs from the original image at byte {5 * MIB} (page {5 * MIB // PAGE})"
     assert said(result)[0] == 1
 
 
 async def test_a_restored_disk_of_another_size_is_found(pair: Pair) -> None:
     await pair.disk_client.resize_blob(SIZE + 2 * PAGE)
     [broken] = (await pair.restored()).broken
-    assert broken == f"sizes differ: the disk has {SIZE + 2 * PAGE} bytes, that day's disk has {SIZE + PAGE} bytes"
+    assert broken == f"sizes differ: the disk has {SIZE + 2 * PAGE} bytes, the original image has {SIZE + PAGE} bytes"
 
 
 async def test_a_restored_disk_whose_next_backup_moved_all_of_it_is_not_proved(pair: Pair) -> None:
     state = changed_state(pair.folder, pair.state)
     result = ProofResult("disk.vhd", (await pair.recovery_point()).point, state, ["identical to its source snapshot"])
-    for kind, why in ((Kind.FULL, "its run was full, not incremental: "), (Kind.INCREMENTAL, "its run moved ")):
+    for kind, why in ((Kind.FULL, "run was full, not incremental: "), (Kind.INCREMENTAL, "run copied ")):
         result.broken.clear()
         result.point = replace(result.point, kind=kind)
         check_moved(result)

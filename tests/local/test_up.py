@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from infra.local import playground
 from infra.local.local_azure import ROOT
 from shared.model.requests import RestoreRequest
 from tests.local.programs import PATIENCE_SECONDS, Program, children, command_of, is_running, left_in, running, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 UP = "infra.local.up"
-READY = "Ctrl-C stops it all and deletes its data."
+CHANGE = "infra.local.change"
+READY = "Press Ctrl-C to stop everything and delete its data."
 
 
 async def type_in(*commands: str) -> tuple[int, str]:
@@ -48,6 +50,11 @@ async def test_a_disk_is_backed_up_and_restored_by_typing_what_it_says_and_ctrl_
         [curl], [export], [read, put] = lines(up, "curl"), lines(up, "export"), lines(up, sys.executable)
         await shell(curl)
         record = await read_until("'RowKey': 'point-", export, read)
+        [change] = lines(up, "python3 infra/local change")
+        code, changed = await type_in(change.replace("python3 infra/local change", f"{sys.executable} -m {CHANGE}"))
+        assert code == 0, changed
+        await shell(curl)
+        incremental = await read_until("'kind': 'incremental'", export, read)
         await shell(export, put)
         restored = await read_until("'state': 'done'", export, read)
         started = children(up.process.pid)
@@ -55,6 +62,11 @@ async def test_a_disk_is_backed_up_and_restored_by_typing_what_it_says_and_ctrl_
         assert await up.ends() == 0
     assert re.search(r"'disk': 'http://127\.0\.0\.1:\d+/disks/vhds/example\.vhd'", record)
     assert "'last_error': ''" in record
+    assert re.search(
+        r"^Changed \S+/example\.vhd: .*\n  [\d.]+ \w+ written, [1-9][\d.]* \w+ cleared$", changed, re.MULTILINE
+    )
+    [row] = [line for line in incremental.splitlines() if "'kind': 'incremental'" in line]
+    assert not re.search(r"'bytes_(written|cleared)': (EntityProperty\(value=)?0\b", row)
     assert re.search(r"'target': 'http://127\.0\.0\.1:\d+/disks/vhds/example-restored-\d{8}T\d{6}Z\.vhd'", restored)
     assert "'proof': 'size equal, " in restored
     assert len(started) == 2, "Azurite and the functions host"
@@ -62,6 +74,19 @@ async def test_a_disk_is_backed_up_and_restored_by_typing_what_it_says_and_ctrl_
     assert "Traceback" not in up.printed
     assert up.printed.endswith("Stopped; nothing is left running.\n")
     assert not left_in(temporary)
+
+
+async def test_a_disk_that_is_not_there_or_not_local_is_named_with_what_to_do() -> None:
+    for disk in ("http://127.0.0.1:9/disks/vhds/example.vhd", "https://disks.blob.core.windows.net/vhds/example.vhd"):
+        code, printed = await type_in(f"{sys.executable} -m {CHANGE} {disk}")
+        assert code == 1
+        assert disk in printed
+        assert "What to do: " in printed
+        assert "Traceback" not in printed
+
+
+def test_the_printed_filter_lists_restores_and_no_other_rows() -> None:
+    assert "\"RowKey ge 'restore-' and RowKey lt 'restore.'\"" in playground._READY  # noqa: SLF001 - as it is printed
 
 
 async def test_what_it_says_to_type_with_az_asks_for_the_same_restore(temporary: Path) -> None:
@@ -102,6 +127,6 @@ async def test_when_the_functions_host_dies_it_says_so_and_ends(temporary: Path)
         [host] = [pid for pid in started if "infra.local.host" in command_of(pid)]
         os.kill(host, signal.SIGKILL)
         assert await up.ends() == 1
-    assert "The functions host has ended by itself" in up.printed
+    assert "The functions host exited unexpectedly" in up.printed
     assert not any(map(is_running, started))
     assert not left_in(temporary)

@@ -1,1 +1,1 @@
-"""The demo: a disk is backed up, changed, backed up again and once more, and restored; each state is proved."""
+"""The demo: back up a disk, change it, back it up again, restore it, and verify each state."""

@@ -1,4 +1,4 @@
-"""A backup as an admin starts it and as the record shows it."""
+"""Backups as an admin starts them and as the record shows them."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.2
 
 
 class BackupError(Exception):
-    """A backup that did not come to its recovery point; the message holds the reason on record."""
+    """A backup that made no recovery point; the message holds the recorded error."""
 
 
 class Backups:
@@ -38,11 +38,11 @@ class Backups:
         self._disk = disk
 
     async def back_up(self, show: Callable[[str], None]) -> RecoveryPoint:
-        """Start the timer's function by name, and wait for the recovery point.
+        """Start the timer's function by name and wait for the recovery point.
 
         Raises:
-            BackupError: nothing moved on record for `PATIENCE_SECONDS`.
-            RuntimeError: the host is gone.
+            BackupError: the record showed no progress for `PATIENCE_SECONDS`.
+            RuntimeError: the host no longer responds.
         """
         before, started = await self._record(), datetime.now(UTC)
         await self._host.start("take_snapshots")
@@ -57,8 +57,8 @@ class Backups:
             show(_said(record, started))
             await asyncio.sleep(_LOOK_SECONDS)
         raise BackupError(
-            f"The backup of {self._disk.url} came no further for {PATIENCE_SECONDS:.0f} s. On record: "
-            f"{_error(seen, started) or 'no reason'}"
+            f"The backup of {self._disk.url} made no progress for {PATIENCE_SECONDS:.0f} s. Recorded error: "
+            f"{_error(seen, started) or 'none'}"
         )
 
     async def last_point(self) -> RecoveryPoint:
@@ -68,7 +68,7 @@ class Backups:
             BackupError: there is none.
         """
         if (record := await self._record()) is None or not record.last_point:
-            raise BackupError(f"{self._disk.url} has no recovery point on record.")
+            raise BackupError(f"{self._disk.url} has no recorded recovery point.")
         return await self._point(record.last_point)
 
     async def _record(self) -> DiskRecord | None:
@@ -81,7 +81,7 @@ class Backups:
 
 
 async def require_host(host: HostProcess) -> None:
-    """See to it that the functions host still answers.
+    """Check that the functions host still responds.
 
     Raises:
         RuntimeError: it does not.
@@ -89,17 +89,17 @@ async def require_host(host: HostProcess) -> None:
     try:
         await host.status()
     except aiohttp.ClientError as error:
-        raise RuntimeError("The functions host is gone; its log says why.") from error
+        raise RuntimeError("The functions host no longer responds; its log says why.") from error
 
 
 def _progress(record: DiskRecord | None) -> OpenRun | None:
-    """Give the part of the record that moves when work is done, and not whenever it is looked at."""
+    """Return the part of the record that changes when work is done, not whenever the app checks on it."""
     run = record.run if record else None
     return replace(run, checked=run.started) if run else None
 
 
 def _error(record: DiskRecord | None, since: datetime) -> str:
-    """Give the reason on record, if it is of this backup."""
+    """Return the recorded error if it belongs to this backup."""
     return record.last_error if record and record.last_error_at and record.last_error_at >= since else ""
 
 
@@ -108,8 +108,8 @@ def _said(record: DiskRecord | None, since: datetime) -> str:
         return "taking a snapshot of the disk"
     run = record.run
     if error := _error(record, since):
-        return f"tried again after: {error}"
+        return f"retrying after: {error}"
     if not run.opened:
-        return "getting the backup blob ready"
+        return "preparing the backup blob"
     written = run.bytes_written // MIB
-    return f"{run.kind}, {run.position // MIB} of {run.size // MIB} MiB gone through, {written} MiB of them written"
+    return f"{run.kind}, {run.position // MIB} of {run.size // MIB} MiB processed, {written} MiB written"

@@ -27,20 +27,20 @@ _LOG_LINES = 30
 _STOPPED = 130
 _EXPECTED = (BackupError, RestoreError, RuntimeError, ValueError, OSError, AzureError, aiohttp.ClientError)
 _CLOSING = """
-Each recovery point is a snapshot of the disk's backup blob: the first run moved the disk's data, the next ones what had
-changed. A message on a queue brought the first one back as a disk of its own. SOURCE_DISKS does not name that disk: it
-is backed up all the same, and its backup moved what had changed since the restore. No Azure account was needed, and
-nothing is left running.
+Each recovery point is a snapshot of the disk's backup blob. The first run copied the disk's data; each later run copied
+only what had changed. A message on a queue restored the first recovery point to a new disk. SOURCE_DISKS does not list
+that disk, but Tidemark backs it up too: its first backup copied only what had changed since the restore. No Azure
+account was needed, and nothing is left running.
 
 What to type next:
   python3 infra/local demo --disk FILE.vhd   the same with a disk of your own (it is copied, never written to)
-  python3 infra/local demo --identity        the same with the accounts' keys off, by a managed identity alone
-  python3 infra/local up                     the local Azure and the app, to play with until Ctrl-C
-  python3 infra/local test                   lint, types and all tests"""
+  python3 infra/local demo --identity        the same with account keys disabled: managed identity only
+  python3 infra/local up                     the local Azure and the app, to try things out
+  python3 infra/local test                   lint, type-check and run all tests"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; give 0 if every proof held, 1 if not or if something failed, 130 after Ctrl-C."""
+    """Run the demo; give 0 if every recovery point was proven, 1 if not or on an error, 130 after Ctrl-C."""
     options, terminal = _read_options(arguments), Terminal(sys.stdout)
     demo = _run(terminal, options.size * MIB, options.disk, by_identity=options.identity)
     code = run_until_stopped(demo, when_stopped=_STOPPED)
@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _run(terminal: Terminal, size: int, own: Path | None, *, by_identity: bool) -> int:
     terminal.say(
-        "Tidemark demo: a disk is backed up three times and restored once, on this machine alone. Ctrl-C ends it.\n"
+        "Tidemark demo: backs up a disk three times and restores it once, entirely on this machine.\n"
+        "It takes about a minute, longer on a busy machine. Press Ctrl-C to stop.\n"
     )
     with tempfile.TemporaryDirectory(prefix="tidemark-demo-") as folder, _log(terminal) as log:
         return report(terminal, await run_scenario(terminal, Path(folder), log, size, own, by_identity=by_identity))
@@ -59,11 +60,11 @@ async def _run(terminal: Terminal, size: int, own: Path | None, *, by_identity: 
 
 
 def report(terminal: Terminal, points: Sequence[ProofResult]) -> int:
-    """Write the table; give the exit code: 0 if every proof held, else 1."""
+    """Write the table; give the exit code: 0 if every recovery point was proven, else 1."""
     terminal.say(f"\n{table(points)}")
     broken = [result.point.time for result in points if not result.holds]
     if broken or not points:
-        terminal.say(f"\nNot proved: {', '.join(broken) or 'there is no recovery point'}.")
+        terminal.say(f"\nNot proven: {', '.join(broken) or 'there is no recovery point'}.")
         return 1
     terminal.say(_CLOSING)
     return 0
@@ -71,7 +72,7 @@ def report(terminal: Terminal, points: Sequence[ProofResult]) -> int:
 
 @contextlib.contextmanager
 def _log(terminal: Terminal) -> Iterator[Path]:
-    """Give a file for the host's log; after a failure say what failed and show the log's end, and keep it."""
+    """Give a file for the host's log. After a failure, say what failed, show the end of the log and keep the file."""
     handle, name = tempfile.mkstemp(prefix="tidemark-demo-", suffix=".log")
     os.close(handle)
     log = Path(name)
@@ -89,26 +90,30 @@ def _log(terminal: Terminal) -> Iterator[Path]:
 
 
 def _show_end(terminal: Terminal, log: Path) -> bool:
-    """Show the end of the host's log; tell whether there is any."""
+    """Show the end of the host's log; return whether it has any lines."""
     lines = log.read_text(errors="replace").splitlines()
     if lines:
-        terminal.say(f"The functions host's log is {log}; its last lines:")
+        terminal.say(f"The functions host's log is {log}. Its last lines:")
         terminal.say("\n".join(f"  {line}" for line in lines[-_LOG_LINES:]))
     return bool(lines)
 
 
 def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    what = "Back a disk up, change it, restore it, and prove each recovery point."
+    what = "Back up a disk, change it, restore it, and verify each recovery point."
     parser = argparse.ArgumentParser(prog="python3 infra/local demo", description=what)
-    parser.add_argument("--disk", type=Path, metavar="FILE.vhd", help="a fixed VHD of your own; it is only read")
+    parser.add_argument("--disk", type=Path, metavar="FILE.vhd", help="a fixed VHD of your own (opened read-only)")
     parser.add_argument(
-        "--size", type=_mebibytes, default=_DEFAULT_MIB, metavar="MIB", help=f"of the example disk ({_DEFAULT_MIB})"
+        "--size",
+        type=_mebibytes,
+        default=_DEFAULT_MIB,
+        metavar="MIB",
+        help=f"size of the example disk ({_DEFAULT_MIB})",
     )
-    parser.add_argument("--identity", action="store_true", help="keys off: the app gets in by its managed identity")
+    parser.add_argument("--identity", action="store_true", help="disable account keys: managed identity only")
     return parser.parse_args(arguments)
 
 
 def _mebibytes(text: str) -> int:
     if not text.isdigit() or not LEAST_MIB <= int(text) <= _MOST_MIB:
-        raise argparse.ArgumentTypeError(f"a whole number of MiB from {LEAST_MIB} to {_MOST_MIB}, not {text!r}")
+        raise argparse.ArgumentTypeError(f"expected whole MiB from {LEAST_MIB} to {_MOST_MIB}, got {text!r}")
     return int(text)

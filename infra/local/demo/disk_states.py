@@ -1,4 +1,4 @@
-"""The states of the demo's disk: an image of each, and what a guest did to the disk between two."""
+"""The states of the demo's disk: an image of each, and the guest's changes between two of them."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -26,14 +26,14 @@ _AFTER_RESTORE = {"tidemark-demo/restored.txt": b"written after the restore\n"}
 
 @dataclass(frozen=True, slots=True)
 class DiskState:
-    """The disk as it is at some time.
+    """The disk at a point in time.
 
     Attributes:
-        image: its content, a sparse file.
-        changes: what a guest did to it since the state before.
-        files: SHA-256 of each file in its filesystem; None where no filesystem is looked into.
-        check: what e2fsck says of it; None where it is not asked.
-        about: what is to be said of it.
+        image: a sparse file with its content.
+        changes: what a guest changed since the previous state.
+        files: SHA-256 of each file in its filesystem; None if the filesystem is not checked.
+        check: the output of e2fsck; None if it was not run.
+        about: one line about it for the terminal.
     """
 
     image: Path
@@ -44,16 +44,16 @@ class DiskState:
 
     @property
     def size(self) -> int:
-        """Bytes of the disk, its footer among them."""
+        """Size of the disk in bytes, footer included."""
         return self.image.stat().st_size
 
 
 def initial_state(folder: Path, size: int, own: Path | None) -> DiskState:
-    """Make the example disk of `size` + 512 bytes, or copy the user's own, which is not touched again.
+    """Make the example disk of `size` + 512 bytes, or copy the user's own, which is only read.
 
     Raises:
         OSError: the user's file can't be read.
-        ValueError: it is no fixed VHD; the message says what to do.
+        ValueError: it is not a fixed VHD; the message says what to do.
         RuntimeError: e2fsprogs failed.
     """
     if own is None:
@@ -67,23 +67,29 @@ def initial_state(folder: Path, size: int, own: Path | None) -> DiskState:
 
 
 def changed_state(folder: Path, first: DiskState) -> DiskState:
-    """Change a copy of the disk: its files where e2fsprogs can, else pages."""
+    """Change a copy of the disk: its files if e2fsprogs can, otherwise its pages."""
     return _changed(first, folder / f"changed-{first.image.name}", {}, _SEED)
 
 
 def changed_after_restore(folder: Path, first: DiskState) -> DiskState:
-    """Change a copy of the disk like that too, yet not into the same: neither can be taken for the other."""
+    """Change a copy of the disk likewise, but with another result, so that the two can't be confused."""
     return _changed(first, folder / f"restored-{first.image.name}", _AFTER_RESTORE, _SEED + 1)
+
+
+def changed_once_more(folder: Path, first: DiskState, when: str) -> DiskState:
+    """Change a copy of the disk likewise; a file named after `when` makes each result another."""
+    more = {f"tidemark-demo/{when}.txt": f"changed at {when}\n".encode()}
+    return _changed(first, folder / f"changed-{first.image.name}", more, int.from_bytes(when.encode()))
 
 
 def _changed(first: DiskState, image: Path, more: Mapping[str, bytes], seed: int) -> DiskState:
     """Change a copy of the disk.
 
     Args:
-        first: the disk as it is.
-        image: where its copy goes.
-        more: files to be written beside those that always are.
-        seed: of the content of pages, where these are changed.
+        first: the disk to copy.
+        image: path of the copy.
+        more: further files to write.
+        seed: for the random content of changed pages.
     """
     copy_sparse(first.image, image)
     if first.files is None:
@@ -94,16 +100,16 @@ def _changed(first: DiskState, image: Path, more: Mapping[str, bytes], seed: int
         change_filesystem(image, write=write, delete=delete)
     except (RuntimeError, ValueError, FileNotFoundError) as error:
         copy_sparse(first.image, image)
-        return _change_pages_instead(image, f", since its files could not be changed ({error})", seed)
+        return _change_pages_instead(image, f" because its files could not be changed ({error})", seed)
     about = f"{len(write)} files added or edited, {len(delete)} deleted with discard"
     return replace(_state_of(image), changes=tuple(changes(first.image, image)), about=about)
 
 
 def _state_of(image: Path) -> DiskState:
     if not e2fsprogs_is_installed():
-        return DiskState(image, (), None, None, "e2fsprogs is not installed, so no filesystem is made or looked into")
+        return DiskState(image, (), None, None, "e2fsprogs is not installed, so no filesystem is created or checked")
     if find_ext4(image) is None:
-        return DiskState(image, (), None, None, "its filesystem is not ext4, so its pages will be changed directly")
+        return DiskState(image, (), None, None, "no ext4 filesystem, so pages will be changed directly")
     try:
         files, check = checksums(image), check_filesystem(image)
     except RuntimeError as error:
@@ -113,12 +119,12 @@ def _state_of(image: Path) -> DiskState:
 
 def _change_pages_instead(image: Path, why: str, seed: int) -> DiskState:
     changed = tuple(_change_pages(image, seed))
-    about = f"{len(changed)} stretches of pages rewritten or cleared directly{why}"
+    about = f"{len(changed)} page ranges rewritten or cleared directly{why}"
     return replace(_state_of(image), changes=changed, about=about)
 
 
 def _change_pages(image: Path, seed: int) -> Iterator[Change]:
-    """Rewrite and clear a handful of stretches of valid pages in turn, never the footer."""
+    """Alternately rewrite and clear a few ranges of valid pages, never the footer."""
     rng = random.Random(seed)  # noqa: S311 - content for a disk, no secret
     end = image.stat().st_size - FOOTER_BYTES
     length = _PAGES_AT_A_PLACE * PAGE_BYTES
@@ -131,6 +137,6 @@ def _change_pages(image: Path, seed: int) -> Iterator[Change]:
 
 
 def _scattered(image: Path, end: int, length: int) -> list[int]:
-    """Choose where `length` valid bytes lie, far apart; where nothing is valid, the disk's start."""
+    """Choose ranges of `length` valid bytes, far apart; if nothing is valid, the start of the disk."""
     found = [start for start, stop in data_extents(image, end) for start in range(start, stop - length + 1, 3 * length)]
     return found[:: max(1, len(found) // _PLACES)][:_PLACES] or [0]

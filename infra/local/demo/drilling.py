@@ -1,4 +1,4 @@
-"""A restore drill as an admin asks for it and as its row shows it."""
+"""Restore drills as an admin requests them and as their rows show them."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ _LOOK_SECONDS = 0.2
 
 
 class Drills:
-    """The drills by the app on the local host."""
+    """The app's drills."""
 
     def __init__(self, host: HostProcess, requests: QueueClient, table: TableClient) -> None:
         self._host = host
@@ -30,11 +30,11 @@ class Drills:
         self._rows = JobRows(table, Index(IndexRows(table)), Inspection, [JobKind.DRILL])
 
     async def done(self, disk: BlobAddress, show: Callable[[str], None]) -> Inspection:
-        """Have a drill of a disk's newest recovery point, and wait for its end.
+        """Drill a disk's newest recovery point and wait for the result.
 
         Raises:
             RestoreError: it was refused, it failed, or it took longer than `PATIENCE_SECONDS`.
-            RuntimeError: the host is gone.
+            RuntimeError: the host no longer responds.
         """
         drill = str((await self._requests.send_message(json.dumps({"disk": disk.url}))).id)
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -45,7 +45,7 @@ class Drills:
             if row and row.state is Stage.DONE:
                 return row
             if row and row.has_ended:
-                raise RestoreError(f"The drill of {disk.url}: {row.state}. On record: {row.reason}")
+                raise RestoreError(f"Drill of {disk.url} {row.state}: {row.reason}")
             show(str(row.state) if row else "waiting for the app to read the message")
             await asyncio.sleep(_LOOK_SECONDS)
-        raise RestoreError(f"The drill of {disk.url} did not end within {PATIENCE_SECONDS:.0f} s")
+        raise RestoreError(f"The drill of {disk.url} did not finish within {PATIENCE_SECONDS:.0f} s")

@@ -1,4 +1,4 @@
-"""What the demo runs on: a local Azure, the app on the local host, and disks with their backup blobs."""
+"""The demo's environment: a local Azure, the app on the local host, and disks with their backup blobs."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
@@ -42,7 +42,7 @@ class ProtectedDisk:
 
 @dataclass(frozen=True, slots=True)
 class ProtectedDisks:
-    """The disks of the local Azure, and where the app on the local host backs them up to."""
+    """The disks of the local Azure and their backups."""
 
     azure: LocalAzure
     http: aiohttp.ClientSession
@@ -51,7 +51,7 @@ class ProtectedDisks:
     table: TableClient
 
     def of(self, disk: BlobAddress) -> ProtectedDisk:
-        """Give a disk with its backup blob; neither needs to be there yet."""
+        """Return a disk with its backup blob; neither needs to exist yet."""
         return ProtectedDisk(
             self._blob(DISKS, disk.container, disk.blob),
             self._blob(BACKUPS, BACKUP_CONTAINER, PageBlobDisk(disk).backup_name),
@@ -67,12 +67,12 @@ class DemoEnvironment:
     """A running local Azure, and the app for one disk on it.
 
     Attributes:
-        original: the disk that `SOURCE_DISKS` names, still to be uploaded; and its backup blob.
+        original: the disk in `SOURCE_DISKS`, not uploaded yet, and its backup blob.
         disks: all disks.
         restores: the app's restores.
         drills: the app's restore drills.
         folder: for images.
-        terminal: says what is done.
+        terminal: prints each step.
     """
 
     original: ProtectedDisk
@@ -90,11 +90,11 @@ async def run_environment(
     """Run the local Azure with an empty container for the disk, and the app on the local host.
 
     Args:
-        terminal: says what is done.
+        terminal: prints each step.
         folder: for images.
         log: the functions host's.
-        name: of the disk that the app backs up.
-        by_identity: whether keys are off, and the app gets in by its managed identity alone.
+        name: blob name of the disk to back up.
+        by_identity: disable account keys; the app uses its managed identity only.
     """
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
@@ -116,7 +116,7 @@ async def run_environment(
 
 
 async def _azure(stack: contextlib.AsyncExitStack, *, by_identity: bool) -> LocalAzure:
-    """Run the local Azure; where keys are off, let the app back up and restore the disks."""
+    """Run the local Azure; with keys disabled, grant the app access to the disks."""
     if not by_identity:
         return await stack.enter_async_context(run_local_azure())
     azure = await stack.enter_async_context(run_identity_azure())

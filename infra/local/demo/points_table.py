@@ -1,4 +1,4 @@
-"""The table of recovery points: whose they are, what each moved, and how it was proved."""
+"""The table of recovery points: disk, amount copied and checks passed."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
@@ -11,9 +11,9 @@ _HEADINGS = ("recovery point", "kind", "took", "ranges", "written", "cleared", "
 
 
 def table(points: Sequence[ProofResult]) -> str:
-    """Lay out recovery points, each with a line that says how it was proved; at most 100 columns.
+    """Format recovery points, each followed by a line with its checks; at most 100 columns wide.
 
-    A line before those of a disk names it. `moved` is what was written in per cent of the disk's size.
+    A line names each disk before its rows. `moved` is the amount written as a percentage of the disk's size.
     """
     rows = [_HEADINGS, *(_row(result.point) for result in points)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -42,7 +42,7 @@ def _row(point: RecoveryPoint) -> tuple[str, ...]:
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    """Pad to the columns' widths: the first two are text, the rest are numbers."""
+    """Pad to the column widths; the first two columns are text, the rest numbers."""
     text = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
     numbers = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
     return "  ".join([*text, *numbers]).rstrip()

@@ -1,4 +1,4 @@
-"""How a recovery point is proved: byte for byte while its source snapshot is there, and by what e2fsck says of it."""
+"""Checks of a recovery point: byte for byte while its source snapshot exists, and by e2fsck on the extracted disk."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ type Read = Callable[[int, int], Awaitable[bytes]]
 type Moved = Callable[[int], None]
 
 ITSELF = ""
-"""In the place of a snapshot: the blob itself. Azurite reads an empty snapshot so."""
+"""Passed instead of a snapshot, means the blob itself: Azurite treats an empty snapshot so."""
 
 # Two readers keep a local Azure busy; each holds this much of every side in memory.
 _CHUNK_BYTES = 8 * MIB
@@ -28,7 +28,7 @@ _HOLE_BYTES = 64 * 1024
 
 
 class BrokenProofError(Exception):
-    """A recovery point that is not what it should be; the message says where."""
+    """A recovery point that is not as expected; the message says where it differs."""
 
 
 def of_snapshot(blob: PageBlob, snapshot: str) -> Read:
@@ -41,10 +41,10 @@ def of_snapshot(blob: PageBlob, snapshot: str) -> Read:
 
 
 async def require_same(size: int, read: Read, others: Mapping[str, Read], moved: Moved) -> None:
-    """Compare `size` bytes, all of them, with each of the others; `moved` is told the bytes compared.
+    """Compare all `size` bytes with each of the others; `moved` receives the number of bytes compared.
 
     Raises:
-        BrokenProofError: they differ; the message says from which byte on, and from which of the others.
+        BrokenProofError: they differ; the message names the first such byte and the other side.
     """
     found: list[tuple[int, str]] = []
     chunks = iter(range(0, size, _CHUNK_BYTES))
@@ -64,7 +64,7 @@ async def require_same(size: int, read: Read, others: Mapping[str, Read], moved:
     await at_once(_READERS, compare)
     if found:
         at, name = min(found)
-        raise BrokenProofError(f"it differs from {name} in byte {at} (page {at // PAGE_BYTES})")
+        raise BrokenProofError(f"differs from {name} at byte {at} (page {at // PAGE_BYTES})")
 
 
 async def require_identical(
@@ -73,51 +73,54 @@ async def require_identical(
     """Compare a recovery point with its source snapshot and the expected image.
 
     Raises:
-        BrokenProofError: they differ, in size or in a byte.
+        BrokenProofError: they differ in size or content.
     """
     sizes = {
-        "it": await backup.size(point.backup_snapshot),
+        "the recovery point": await backup.size(point.backup_snapshot),
         "its source snapshot": await disk.size(point.source_snapshot),
-        "that day's disk": state.size,
+        "the original image": state.size,
     }
     if len(set(sizes.values())) > 1:
         raise BrokenProofError("sizes differ: " + ", ".join(f"{name} has {size} bytes" for name, size in sizes.items()))
     with FileIO(state.image) as image:
-        others = {"its source snapshot": of_snapshot(disk, point.source_snapshot), "that day's disk": _of_file(image)}
+        others = {
+            "its source snapshot": of_snapshot(disk, point.source_snapshot),
+            "the original image": _of_file(image),
+        }
         await require_same(state.size, of_snapshot(backup, point.backup_snapshot), others, moved)
 
 
 async def require_size(disk: PageBlob, state: DiskState) -> None:
-    """Compare a disk's own size with the expected one.
+    """Compare a disk's current size with the expected one.
 
     Raises:
         BrokenProofError: they differ.
     """
     if (size := await disk.size(ITSELF)) != state.size:
-        raise BrokenProofError(f"sizes differ: the disk has {size} bytes, that day's disk has {state.size} bytes")
+        raise BrokenProofError(f"sizes differ: the disk has {size} bytes, the original image has {state.size} bytes")
 
 
 async def require_same_file(extracted: Path, state: DiskState) -> None:
     """Compare an extracted disk with the expected image.
 
     Raises:
-        BrokenProofError: they differ in a byte.
+        BrokenProofError: they differ.
     """
     with FileIO(extracted) as file, FileIO(state.image) as image:
-        await require_same(state.size, _of_file(file), {"that day's disk": _of_file(image)}, lambda _: None)
+        await require_same(state.size, _of_file(file), {"the original image": _of_file(image)}, lambda _: None)
 
 
 def require_only_changes(point: RecoveryPoint, state: DiskState) -> None:
-    """Check that a run was incremental and moved no more than what a guest had changed.
+    """Check that a run was incremental and copied no more than what a guest had changed.
 
     Raises:
         BrokenProofError: it was not, or did.
     """
     if point.kind is not Kind.INCREMENTAL:
-        raise BrokenProofError(f"its run was {point.kind}, not incremental: {point.reason}")
+        raise BrokenProofError(f"run was {point.kind}, not incremental: {point.reason}")
     moved, changed = point.bytes_written + point.bytes_cleared, sum(end - start for start, end, _ in state.changes)
     if moved > changed:
-        raise BrokenProofError(f"its run moved {moved} bytes, though only {changed} had been changed")
+        raise BrokenProofError(f"run copied {moved} bytes, but only {changed} had changed")
 
 
 async def extract(read: Read, size: int, target: Path, moved: Moved) -> None:
@@ -138,29 +141,29 @@ async def extract(read: Read, size: int, target: Path, moved: Moved) -> None:
 
 
 async def require_restorable(image: Path, state: DiskState) -> str:
-    """Check an extracted disk as one that is to be used: footer, filesystem, files; say what held.
+    """Check that an extracted disk is usable: footer, filesystem, files; return what passed.
 
     Raises:
-        BrokenProofError: something is not as it was then.
+        BrokenProofError: something differs from the original.
     """
     try:
         return await in_thread(lambda: _check(image, state))
     except ValueError as error:
-        raise BrokenProofError(f"extracted, it is no disk: {error}") from error
+        raise BrokenProofError(f"not a valid disk after extraction: {error}") from error
 
 
 def _check(image: Path, state: DiskState) -> str:
     read_footer(image)
     if state.files is None or state.check is None:
-        return "footer right"
+        return "footer valid"
     check = check_filesystem(image)
     if check != state.check and (check is None or check.clean != state.check.clean):
         raise BrokenProofError(f"e2fsck says: {check.output if check else 'nothing'}")
     files = checksums(image)
     if wrong := sorted(name for name in files.keys() | state.files.keys() if files.get(name) != state.files.get(name)):
-        raise BrokenProofError(f"{len(wrong)} files are not those of that day, {wrong[0]} among them")
-    said = "e2fsck clean" if check and check.clean else "e2fsck as on the disk (not clean)"
-    return f"footer right; {said}; {len(files)} files match"
+        raise BrokenProofError(f"{len(wrong)} files differ from the original, among them {wrong[0]}")
+    said = "e2fsck clean" if check and check.clean else "e2fsck reports the same errors as on the disk"
+    return f"footer valid; {said}; {len(files)} files match"
 
 
 def _of_file(file: FileIO) -> Read:
@@ -171,7 +174,7 @@ def _of_file(file: FileIO) -> Read:
 
 
 def _data(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the pieces that are not all zeros, and where they begin."""
+    """Yield each piece that is not all zeros, with its offset."""
     zeros = bytes(_HOLE_BYTES)
     for at in range(0, len(content), _HOLE_BYTES):
         piece = content[at : at + _HOLE_BYTES]
@@ -180,6 +183,6 @@ def _data(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _first_difference(one: bytes, other: bytes) -> int:
-    """Give the first byte that differs: page by page first."""
+    """Return the offset of the first byte that differs."""
     page = next(at for at in count(0, PAGE_BYTES) if one[at : at + PAGE_BYTES] != other[at : at + PAGE_BYTES])
     return next(at for at in count(page) if one[at : at + 1] != other[at : at + 1])

@@ -1,4 +1,4 @@
-"""A recovery point and what is proved of it: what held, and what did not."""
+"""A recovery point and the result of its checks."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,14 +23,14 @@ from shared.model.point import RecoveryPoint
 
 @dataclass(slots=True)
 class ProofResult:
-    """A recovery point and its proofs.
+    """A recovery point and the result of its checks.
 
     Attributes:
-        disk: the name of the disk that it is of.
+        disk: the name of its disk.
         point: the recovery point.
-        state: the disk as it should be.
-        held: what was proved.
-        broken: what did not hold.
+        state: the expected disk.
+        held: the checks that passed.
+        broken: the checks that failed.
     """
 
     disk: str
@@ -41,16 +41,16 @@ class ProofResult:
 
     @property
     def holds(self) -> bool:
-        """Whether all was proved."""
+        """Whether every check passed."""
         return bool(self.held) and not self.broken
 
     def __str__(self) -> str:
-        """Say how it was proved, or what did not hold."""
-        return "; ".join(self.held if self.holds else [f"BROKEN: {line}" for line in self.broken])
+        """List the checks that passed, or those that failed."""
+        return "; ".join(self.held if self.holds else [f"FAILED: {line}" for line in self.broken])
 
 
 async def compare(backup: PageBlob, disk: PageBlob, result: ProofResult, moved: Moved) -> str:
-    """Compare a recovery point with its source snapshot and the disk as it was; note what came of it, and say so."""
+    """Compare a recovery point with its source snapshot and the original image; note and return the result."""
     try:
         await require_identical(backup, disk, result.point, result.state, moved)
     except BrokenProofError as error:
@@ -60,7 +60,7 @@ async def compare(backup: PageBlob, disk: PageBlob, result: ProofResult, moved: 
 
 
 async def check_extracted(backup: PageBlob, folder: Path, result: ProofResult, moved: Moved) -> str:
-    """Extract a recovery point into a folder for as long as it is checked; note what came of it, and say so."""
+    """Extract a recovery point to a temporary file and check it; note and return the result."""
     target = folder / "extracted.vhd"
     try:
         await extract(of_snapshot(backup, result.point.backup_snapshot), result.state.size, target, moved)
@@ -74,7 +74,7 @@ async def check_extracted(backup: PageBlob, folder: Path, result: ProofResult, m
 
 
 async def check_restored(disk: PageBlob, folder: Path, result: ProofResult, moved: Moved) -> str:
-    """Read a restored disk back, itself and whole, for as long as it is checked; note what came of it, and say so."""
+    """Read back the restored disk itself, not its snapshot, and check it; note and return the result."""
     target = folder / "read-back.vhd"
     try:
         await require_size(disk, result.state)
@@ -86,11 +86,11 @@ async def check_restored(disk: PageBlob, folder: Path, result: ProofResult, move
     finally:
         target.unlink(missing_ok=True)
     result.held.append(f"so is the disk; {held}")
-    return f"identical to the disk of that day; {held}"
+    return f"identical to the original; {held}"
 
 
 def check_moved(result: ProofResult) -> None:
-    """Check that a run moved what a guest had changed and nothing else; note it if it did not."""
+    """Check that a run copied only what a guest had changed; note it if it did not."""
     try:
         require_only_changes(result.point, result.state)
     except BrokenProofError as error:
@@ -99,4 +99,4 @@ def check_moved(result: ProofResult) -> None:
 
 def _broken(result: ProofResult, error: BrokenProofError) -> str:
     result.broken.append(str(error))
-    return f"BROKEN: {error}"
+    return f"FAILED: {error}"

@@ -1,4 +1,4 @@
-"""A restore as an admin asks for it and as its row shows it."""
+"""Restores as an admin requests them and as their rows show them."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.2
 
 
 class RestoreError(Exception):
-    """A restore that did not come to its end; the message holds the reason on record."""
+    """A restore or drill that did not finish; the message holds the recorded reason."""
 
 
 class Restores:
@@ -39,20 +39,20 @@ class Restores:
         self._records = Records(table, index)
 
     async def ask(self, message: str) -> str:
-        """Put a request on the queue as `az storage message put` does: as it is. Give the restore's id."""
+        """Send a request as `az storage message put` does, unencoded; return the restore's id."""
         return str((await self._requests.send_message(message)).id)
 
     async def done(self, disk: BlobAddress, restore: str, show: Callable[[str], None]) -> Restore:
-        """Wait for the end of a restore, and until its lease on the restored disk has ended too.
+        """Wait until a restore has finished and released its lease on the restored disk.
 
         Args:
             disk: the disk whose recovery point is restored.
             restore: the restore's id.
-            show: is told how far it is.
+            show: receives the progress.
 
         Raises:
-            RestoreError: it was refused, it failed, or nothing moved on record for `PATIENCE_SECONDS`.
-            RuntimeError: the host is gone.
+            RestoreError: it was refused, it failed, or its row showed no progress for `PATIENCE_SECONDS`.
+            RuntimeError: the host no longer responds.
         """
         seen: Restore | None = None
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -61,8 +61,8 @@ class Restores:
             found = await self._rows.find(PageBlobDisk(disk), job_row(JobKind.RESTORE, restore))
             row = found[0] if found else None
             if row and row.state in {Stage.REFUSED, Stage.FAILED}:
-                raise RestoreError(f"The restore of {disk.url}: {row.state}. On record: {row.reason}")
-            if row and row.state is Stage.DONE and await self._is_let_go(row):
+                raise RestoreError(f"Restore of {disk.url} {row.state}: {row.reason}")
+            if row and row.state is Stage.DONE and await self._is_released(row):
                 return row
             if _progress(row) != _progress(seen):
                 deadline = time.monotonic() + PATIENCE_SECONDS
@@ -70,28 +70,28 @@ class Restores:
             show(_said(row))
             await asyncio.sleep(_LOOK_SECONDS)
         raise RestoreError(
-            f"The restore of {disk.url} came no further for {PATIENCE_SECONDS:.0f} s. On record: "
-            f"{(seen and (seen.last_error or seen.reason)) or 'no reason'}"
+            f"The restore of {disk.url} made no progress for {PATIENCE_SECONDS:.0f} s. Recorded error: "
+            f"{(seen and (seen.last_error or seen.reason)) or 'none'}"
         )
 
-    async def _is_let_go(self, restore: Restore) -> bool:
-        """Tell whether the restored disk's record names the restore no more: only then a guest can write to it."""
+    async def _is_released(self, restore: Restore) -> bool:
+        """Return whether the restored disk's record no longer names the restore: only then can a guest write to it."""
         found = await self._records.get(restore.known_target)
         return found is not None and not found[0].restore
 
 
 def request(disk: BlobAddress, point: str) -> str:
-    """Write a request for a restore to a new disk.
+    """Write a request to restore to a new disk.
 
     Args:
-        disk: the disk whose recovery point is to be restored.
+        disk: the disk whose recovery point to restore.
         point: the recovery point's time.
     """
     return json.dumps({"disk": disk.url, "point": point})
 
 
 def _progress(restore: Restore | None) -> Restore | None:
-    """Give the part of the row that moves when work is done, and not whenever it is looked at or tried in vain."""
+    """Return the part of the row that changes when work is done, not on every check or failed attempt."""
     return restore and replace(restore, checked=restore.requested, last_error_at=None)
 
 
@@ -101,6 +101,6 @@ def _said(restore: Restore | None) -> str:
     if restore.state is Stage.PROVING:
         return f"proving, {restore.parts_proved} of {restore.parts_total} parts"
     if restore.state in {Stage.PROMOTING, Stage.COPYING}:
-        tried = f", tried again after: {restore.last_error}" if restore.last_error else ""
+        tried = f", retrying after: {restore.last_error}" if restore.last_error else ""
         return f"{restore.state}, {restore.bytes_done // MIB} of {amount(restore.bytes_total or restore.size)}{tried}"
     return f"{restore.state}{f', {restore.reason}' if restore.reason else ''}"

@@ -1,4 +1,4 @@
-"""What a person sees while the demo works: a line a step, refreshed in place where that can be done."""
+"""Progress on the terminal: one line per step, refreshed in place on a TTY."""
 
 import contextlib
 import os
@@ -15,10 +15,10 @@ _REFRESH_SECONDS = 0.1
 
 
 class Step:
-    """A step under way.
+    """A step in progress.
 
     Attributes:
-        result: what to say of it at its end.
+        result: printed when it ends.
     """
 
     def __init__(self, title: str, stream: TextIO) -> None:
@@ -28,7 +28,7 @@ class Step:
         self._shown_at = 0.0
 
     def show(self, progress: str) -> None:
-        """Show how far it is; into a file or a pipe nothing is written."""
+        """Show progress on a TTY; files and pipes get only the final line."""
         now = time.monotonic()
         if self._stream.isatty() and now - self._shown_at >= _REFRESH_SECONDS:
             self._shown_at = now
@@ -36,18 +36,18 @@ class Step:
             print(f"\r\033[K{f'{self._title}: {progress}'[: columns - 1]}", end="", file=self._stream, flush=True)
 
     def show_bytes(self, done: int, total: int) -> None:
-        """Show how many bytes of how many are done."""
+        """Show how many bytes are done out of the total."""
         self.show(f"{done // MIB} of {amount(total)}")
 
 
 class Terminal:
-    """Where the demo writes to."""
+    """The demo's output."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def say(self, line: str = "") -> None:
-        """Write a line at once. Where nobody reads on, the work goes on: its exit code still counts."""
+        """Print a line at once. If the reader has closed the pipe, go on: the exit code still counts."""
         try:
             print(line, file=self._stream, flush=True)
         except BrokenPipeError:
@@ -57,7 +57,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[Step]:
-        """Do a step, and say at its end what came of it and how long it took."""
+        """Run a step; at its end print its result and duration."""
         step, started = Step(title, self._stream), time.monotonic()
         step.show("...")
         try:
@@ -72,7 +72,7 @@ class Terminal:
 
 
 def amount(length: int) -> str:
-    """Write a number of bytes for a person, in at most 8 characters."""
+    """Format a number of bytes for a person, in at most 8 characters."""
     if length < _KIB:
         return f"{length} B"
     value, unit = next(

@@ -1,4 +1,4 @@
-"""A page blob of the local Azure: written as a VM's driver would, read over plain HTTP without the SDK's help."""
+"""A page blob of the local Azure: written as a VM's driver would, read over plain HTTP without the SDK."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -47,23 +47,8 @@ class PageBlob:
         await self.apply(image, (Change(start, end, cleared=False) for start, end in data_extents(image, size)), moved)
 
     async def apply(self, image: Path, changes: Iterable[Change], moved: Callable[[int], None]) -> None:
-        """Put what changed, as it is in the file, with a few requests at once (REST: Put Page, Clear Pages).
-
-        `moved` is told the bytes of each request.
-        """
-        pieces = (piece for change in changes for piece in _requests(change))
-        with FileIO(image) as file:
-
-            async def put() -> None:
-                for piece in pieces:
-                    length = piece.end - piece.start
-                    if piece.cleared:
-                        await self._client.clear_page(piece.start, length)
-                    else:
-                        await self._client.upload_page(read_at(file, piece.start, length), piece.start, length)
-                    moved(length)
-
-            await at_once(_WRITERS, put)
+        """Write the changes, as `write_changes` does."""
+        await write_changes(self._client, image, changes, moved)
 
     async def size(self, snapshot: str) -> int:
         """Give a snapshot's size in bytes."""
@@ -91,6 +76,28 @@ class PageBlob:
         container, blob = self._client.container_name, self._client.blob_name
         query, headers = self._azure.reading(self._account, container, blob, snapshot)
         return f"{self._read_url}?snapshot={quote(snapshot, safe='')}&{query}", headers
+
+
+async def write_changes(
+    client: BlobClient, image: Path, changes: Iterable[Change], moved: Callable[[int], None]
+) -> None:
+    """Write to a page blob what changed in its image, a few requests at once (REST: Put Page, Clear Pages).
+
+    `moved` receives the bytes of each request.
+    """
+    pieces = (piece for change in changes for piece in _requests(change))
+    with FileIO(image) as file:
+
+        async def put() -> None:
+            for piece in pieces:
+                length = piece.end - piece.start
+                if piece.cleared:
+                    await client.clear_page(piece.start, length)
+                else:
+                    await client.upload_page(read_at(file, piece.start, length), piece.start, length)
+                moved(length)
+
+        await at_once(_WRITERS, put)
 
 
 async def at_once(count: int, worker: Callable[[], Coroutine[Any, Any, None]]) -> None:
