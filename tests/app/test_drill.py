@@ -133,7 +133,7 @@ async def test_a_restore_that_is_not_the_recovery_point_is_an_error_on_record(cl
         cloud.azure.gateway.pretend_ranges(path, lambda _start, _end: iter([(0, 4 * PAGE, False)]))
         await copying.finish()
         drill = await has_ended(cloud, JobKind.DRILL, asked)
-        assert (drill.state, "has data in the bytes" in drill.reason) == (Stage.FAILED, True)
+        assert (drill.state, "has data in bytes" in drill.reason) == (Stage.FAILED, True)
         assert f"the drill of the recovery point {drill.recovery_point}" in (await disk.record()).last_error
         assert await _scratch_blobs(cloud) == []
         [point] = await disk.points()

@@ -67,7 +67,7 @@ async def test_what_no_list_shows_is_found_at_the_next_run_that_can_see_it(cloud
         cloud.azure.gateway.leave_out(disk.path, 0, 0)
         await disk.write(0, pages(1, seed=4))
         [point] = await app.back_up(disk)
-    assert (point.kind, "has data in the bytes" in point.reason) == (Kind.RESYNC, True)
+    assert (point.kind, "has data in bytes" in point.reason) == (Kind.RESYNC, True)
     assert await disk.content_of(point) == disk.expected
 
 

@@ -12,6 +12,7 @@ import aiohttp
 from azure.core.exceptions import AzureError
 
 from infra.local.demo.backing_up import BackupError
+from infra.local.demo.picture import draw
 from infra.local.demo.points_table import table
 from infra.local.demo.proof_result import ProofResult
 from infra.local.demo.restoring import RestoreError
@@ -46,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = run_until_stopped(demo, when_stopped=_STOPPED)
     if code == _STOPPED:
         terminal.say("Stopped; nothing is left running.")
+    if code == 0 and options.picture:
+        lines = terminal.lines[: -len(_CLOSING.split("\n"))]
+        options.picture.write_text(draw(lines), encoding="utf-8")
     return code
 
 
@@ -109,6 +113,7 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="MIB",
         help=f"size of the example disk ({_DEFAULT_MIB})",
     )
+    parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the output as a picture")
     parser.add_argument("--identity", action="store_true", help="disable account keys: managed identity only")
     return parser.parse_args(arguments)
 

@@ -41,13 +41,19 @@ class Step:
 
 
 class Terminal:
-    """The demo's output."""
+    """The demo's output.
+
+    Attributes:
+        lines: what has been printed.
+    """
 
     def __init__(self, stream: TextIO) -> None:
+        self.lines: list[str] = []
         self._stream = stream
 
     def say(self, line: str = "") -> None:
         """Print a line at once. If the reader has closed the pipe, go on: the exit code still counts."""
+        self.lines += line.split("\n")
         try:
             print(line, file=self._stream, flush=True)
         except BrokenPipeError:
@@ -68,7 +74,9 @@ class Terminal:
         self._end(f"{title}: {step.result} ({time.monotonic() - started:.1f} s)")
 
     def _end(self, line: str) -> None:
-        self.say(f"\r\033[K{line}" if self._stream.isatty() else line)
+        if self._stream.isatty():
+            print("\r\033[K", end="", file=self._stream)
+        self.say(line)
 
 
 def amount(length: int) -> str:

@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 
 import azure.functions as func
-import reset  # type: ignore[import-not-found]  # noqa: F401 - imported, and its blueprint not registered
+import forgotten  # type: ignore[import-not-found]  # noqa: F401 - imported, and its blueprint not registered
 from errands import blueprint  # type: ignore[import-not-found]  # found in the app's folder, by the host
 from evidence import leave, patience, released  # type: ignore[import-not-found]
 
