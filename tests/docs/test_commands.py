@@ -166,7 +166,7 @@ BY_LANGUAGE: dict[str, Callable[[Block], object]] = {
     "toml": lambda block: tomllib.loads(block.text),
     "python": lambda block: ast.parse(block.text),
     "kusto": lambda _: None,  # tests/infra/test_alerts.py
-    "mermaid": lambda _: None,  # tests/docs/test_pictures.py
+    "mermaid": lambda _: None,
 }
 
 

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from azure.storage.blob.aio import BlobServiceClient
 
+from infra.local.demo.picture import drawn
 from infra.local.disks.disk_image import e2fsprogs_is_installed
 from infra.local.disks.vhd import MIB, make_footer
-from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, BLOB_API_VERSION, DISKS
+from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, BLOB_API_VERSION, DISKS, ROOT
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk
 from shared.model.names import SOURCE_SNAPSHOT_METADATA
+from tests.docs.shown import not_printed, shown_of
 from tests.local.programs import children, command_of, is_running, left_in, run, running
 
 DEMO = "infra.local.demo"
@@ -78,6 +80,9 @@ async def test_the_demo_proves_three_backups_a_restore_and_the_backup_after_it(t
     assert re.fullmatch(f"identical to its source snapshot; so is the disk; {checked}", restored["proof"]), printed
     assert max(len(line) for match in ROW.finditer(printed) for line in match[0].splitlines()) <= 100
     assert not left_in(temporary)
+    pictured = "\n".join(drawn((ROOT / "docs" / "demo.svg").read_text(encoding="utf-8")))
+    for shown in (pictured, *(block.text for block in shown_of("python3 infra/local demo"))):
+        assert not_printed(shown, printed) == [], "what the docs show of it is what it prints"
 
 
 async def test_by_identity_too_the_restore_is_asked_for_by_a_message_and_told_as_it_is_on_record(
