@@ -49,6 +49,7 @@ class OwnVenv:
     def _make(self) -> None:
         base = getattr(sys, "_base_executable", sys.executable)
         subprocess.run((base, "-I", "-m", "venv", "--clear", "--without-pip", str(self.folder)), check=True)
-        # By uv: a fraction of what pip takes for the hundred packages of checkov.
-        uv = (sys.executable, "-I", "-m", "uv", "pip", "install", "--python", str(self.python))
+        # By uv: a fraction of what pip takes for the hundred packages of checkov. Its own certificates are not the
+        # machine's: behind a company's proxy it fails without those.
+        uv = (sys.executable, "-I", "-m", "uv", "pip", "install", "--system-certs", "--python", str(self.python))
         subprocess.run((*uv, "--quiet", "--no-deps", "--requirement", str(self.lock)), check=True)
