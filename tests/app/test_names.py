@@ -55,7 +55,7 @@ async def test_a_disk_that_the_service_could_not_copy_back_is_told_before_a_snap
         await app.back_up(good)
         errors = [await _error(cloud, disk.url) for disk in (long, many)]
     assert "can't be backed up: the URL of its backup is too long to copy from: 9" in errors[0]
-    assert "can't be backed up: its backup would be named" in errors[1]
+    assert "can't be backed up: its backup blob, " in errors[1]
     assert [await disk.own_snapshots() for disk in (long, many)] == [[], []]
     assert {due["disk"] for due in cloud.events(Event.BACKUP_DUE)} == {good.url, long.url, many.url}
     assert cloud.events(Event.TICK_SUCCEEDED) == []

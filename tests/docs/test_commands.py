@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -126,7 +127,8 @@ def help_of(name: str) -> str:
         entry().COMMANDS[name](())
         patched.setattr(sys, "argv", [name, "--help"])
         of_ctrl_c, printed = signal.getsignal(signal.SIGINT), io.StringIO()
-        with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # another test may have imported the module
             runpy.run_module(became[0], run_name="__main__", alter_sys=True)
         signal.signal(signal.SIGINT, of_ctrl_c)
     return printed.getvalue()
