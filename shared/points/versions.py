@@ -108,6 +108,8 @@ async def mark_damaged(
     services: Services, disk: Disk, point: RecoveryPoint, damage: str, *, lost: bool = False
 ) -> None:
     """Put on record, and log, that a recovery point is damaged, and how."""
+    if lost and point.state is PointState.DAMAGED and not point.lost:
+        return  # what is wrong with it stays on record: an undelete does not mend that
     if (point.state, point.damage) != (PointState.DAMAGED, damage):
         await services.records.mark(disk, point.as_damaged(damage, lost=lost))
         log_event(Event.POINT_DAMAGED, disk=disk.name, point=point.time, reason=damage)
