@@ -21,7 +21,7 @@ class SourceDisk(BaseModel):
         address: the blob, set as `url`; `*` in its name stands for any characters, including `/`.
         mode: how it is backed up.
         excluded: whether it is excluded, set as `exclude`, or by `!` before the URL.
-        exclusions: what other entries exclude from this one; not a setting of its own.
+        exclusions: what other entries exclude; not a setting of its own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -89,7 +89,7 @@ class SourceDisk(BaseModel):
         return disk.address.parent == self.address.parent and self.matches(disk.address.blob)
 
     def excludes(self, disk: Disk) -> bool:
-        """Tell whether another entry excludes a disk from this one."""
+        """Tell whether another entry excludes a disk."""
         return any(exclusion.names(disk) for exclusion in self.exclusions)
 
     def matches(self, blob: str) -> bool:
@@ -98,10 +98,12 @@ class SourceDisk(BaseModel):
 
 
 def without_exclusions(entries: tuple[SourceDisk, ...]) -> tuple[SourceDisk, ...]:
-    """Give the disks to back up, each with what other entries exclude from it.
+    """Give the disks to back up, each with what other entries exclude.
+
+    A URL may exclude what no entry names: a restored disk, which is backed up wherever it is.
 
     Raises:
-        ValueError: an exclusion is not part of what is named.
+        ValueError: nothing is left to back up, what is excluded is named too, or a pattern excludes nothing.
     """
     exclusions = tuple(entry for entry in entries if entry.excluded)
     named = tuple(entry for entry in entries if not entry.excluded)
@@ -111,16 +113,6 @@ def without_exclusions(entries: tuple[SourceDisk, ...]) -> tuple[SourceDisk, ...
         for entry in named:
             if not entry.is_pattern and exclusion.names(entry.disk):
                 raise ValueError(f"{entry.url} is both named and excluded, by {exclusion.text}")
-        if not any(_overlap(entry, exclusion) for entry in named):
+        if exclusion.is_pattern and not any(exclusion.address.parent == entry.address.parent for entry in named):
             raise ValueError(f"{exclusion.text} excludes nothing: no other entry names it")
-    return tuple(
-        entry.model_copy(update={"exclusions": tuple(found for found in exclusions if _overlap(entry, found))})
-        for entry in named
-    )
-
-
-def _overlap(entry: SourceDisk, exclusion: SourceDisk) -> bool:
-    """Tell whether an exclusion may exclude anything from an entry; of two patterns, it may within one container."""
-    if exclusion.is_pattern:
-        return exclusion.address.parent == entry.address.parent
-    return entry.names(exclusion.disk)
+    return tuple(entry.model_copy(update={"exclusions": exclusions}) for entry in named)

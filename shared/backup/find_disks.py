@@ -82,7 +82,7 @@ async def find_disks(services: Services) -> FoundDisks:
     adopted = {disk for disk, record in found.items() if record and record.adopted}
     due = sorted(named | {disk for disk in adopted if not services.settings.excludes(disk)})
     not_listed = sum(not listed.get(setting) for setting in services.settings.source_disks)
-    not_read = len(restored - named - found.keys())
+    not_read = sum(not services.settings.excludes(disk) for disk in restored - named - found.keys())
     return FoundDisks(
         due=due,
         found=found,
@@ -163,8 +163,8 @@ async def _listed(services: Services) -> dict[SourceDisk, list[Disk]]:
             return None
         if not found:
             what_to_do = "What to do: check the pattern in SOURCE_DISKS."
-            but = " and is not left out" if setting.exclusions else ""
-            nothing = DiskError(f"no blob matches {setting.url} that is a page blob{but}. {what_to_do}")
+            but = ", unless it is excluded" if setting.exclusions else ""
+            nothing = DiskError(f"no page blob matches {setting.url}{but}. {what_to_do}")
             await record_failure(services, setting.disk, Event.LIST_DISKS_FAILED, nothing)
         return found
 

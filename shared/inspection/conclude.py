@@ -24,9 +24,10 @@ async def conclude_equal(services: Services, inspection: Inspection) -> Next[Ins
     said = f"all {inspection.size} bytes equal, {inspection.bytes_done} of them read on both sides"
     if inspection.task is JobKind.DRILL:
         return await _conclude_drill(services, inspection, said)
-    point = await services.records.point(inspection.known_disk, inspection.recovery_point)
-    if point:
-        await services.records.mark(inspection.known_disk, point.as_verified(services.now()))
+    now = services.now()
+    await services.records.update_point(
+        inspection.known_disk, inspection.recovery_point, lambda point: point.as_verified(now)
+    )
     return Next(inspection.end(Stage.DONE, said, services.now()))
 
 
@@ -60,7 +61,7 @@ def drilled(equal: str, found: Look, before: str) -> str:
 async def conclude_differs(services: Services, inspection: Inspection, differs: str) -> Next[Inspection]:
     """End an inspection that has found a difference: a verify tells of the recovery point, a drill of the restore."""
     if inspection.task is JobKind.VERIFY:
-        await _mark_damaged(services, inspection.known_disk, inspection.recovery_point, differs)
+        await mark_damaged(services, inspection.known_disk, inspection.recovery_point, differs)
         reason = f"the recovery point {inspection.recovery_point} is damaged: {differs}"
         await distrust(services, inspection.known_disk, inspection.recovery_point, reason)
         await _doubt_later_ones(services, inspection, reason)
@@ -71,7 +72,7 @@ async def conclude_lost(
     services: Services, inspection: Inspection, why: str, *, lost: bool = False
 ) -> Next[Inspection]:
     """End an inspection that has found the recovery point to be gone; what follows its disk is as good as it was."""
-    await _mark_damaged(services, inspection.known_disk, inspection.recovery_point, why, lost=lost)
+    await mark_damaged(services, inspection.known_disk, inspection.recovery_point, why, lost=lost)
     reason = why if lost else f"{why}. What to do: use another recovery point"
     return Next(inspection.fail(reason, services.now()))
 
@@ -86,16 +87,11 @@ async def _doubt_later_ones(services: Services, inspection: Inspection, reason: 
         if point.time not in doubted
     ]:
         for time in later:
-            await _mark_damaged(services, disk, time, damage)
+            await mark_damaged(services, disk, time, damage)
             await distrust(services, disk, time, reason)
         doubted |= set(later)
     if doubted:
         await open_inspection(services, JobKind.VERIFY, disk, max(doubted), f"after-{inspection.inspection}")
-
-
-async def _mark_damaged(services: Services, disk: Disk, time: str, damage: str, *, lost: bool = False) -> None:
-    if point := await services.records.point(disk, time):
-        await mark_damaged(services, disk, point, damage, lost=lost)
 
 
 async def note_outcome(services: Services, inspection: Inspection) -> None:
@@ -117,11 +113,12 @@ async def note_outcome(services: Services, inspection: Inspection) -> None:
 
 
 async def _note_drill(services: Services, inspection: Inspection) -> None:
-    disk = inspection.known_disk
-    if point := await services.records.point(disk, inspection.recovery_point):
-        result = f"{inspection.state}: {inspection.reason}"
-        drilled = point.as_drilled(inspection.ended, inspection.duration_seconds, result)
-        await services.records.note_drill(disk, drilled)
+    result = f"{inspection.state}: {inspection.reason}"
+    await services.records.update_point(
+        inspection.known_disk,
+        inspection.recovery_point,
+        lambda point: point.as_drilled(inspection.ended, inspection.duration_seconds, result),
+    )
 
 
 def _verified(record: DiskRecord, inspection: Inspection) -> DiskRecord:

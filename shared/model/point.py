@@ -13,13 +13,6 @@ from shared.model.texts import Text
 POINT_ROW_PREFIX = "point-"
 
 
-MARKS = frozenset({"state", "damage", "lost", "verified"})
-"""The columns that say what is known of it."""
-
-DRILLS = frozenset({"drilled", "drill_seconds", "drill_result"})
-"""The columns with the outcome of its last drill: a drill writes only these, and nothing else does."""
-
-
 class PointState(StrEnum):
     """What is known of a recovery point: it was sealed, it was compared completely, or it is damaged."""
 
@@ -138,12 +131,16 @@ class RecoveryPoint:
         return replace(self, state=PointState.VERIFIED, damage="", lost=False, verified=now)
 
     def as_damaged(self, damage: str, *, lost: bool = False) -> Self:
-        """Record what is wrong with it."""
+        """Record what is wrong with it. That it was deleted too doesn't hide damage that an undelete wouldn't mend."""
+        if lost and self.state is PointState.DAMAGED and not self.lost:
+            return self
         return replace(self, state=PointState.DAMAGED, damage=damage, lost=lost)
 
     def as_found(self) -> Self:
-        """Record that a lost recovery point has been undeleted."""
-        return replace(self, state=PointState.SEALED, damage="", lost=False)
+        """Record that a lost recovery point has been undeleted: it is as good as before."""
+        if not self.lost:
+            return self
+        return replace(self, state=PointState.VERIFIED if self.verified else PointState.SEALED, damage="", lost=False)
 
     def as_drilled(self, ended: datetime | None, seconds: float, result: str) -> Self:
         """Record the outcome of a drill."""

@@ -9,7 +9,7 @@ from shared.events import Event, log_event
 from shared.model.blob import BlobState
 from shared.model.disk import Disk
 from shared.model.names import DISK_METADATA
-from shared.model.point import PointState, RecoveryPoint
+from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.version import BlobVersion
 
@@ -98,21 +98,23 @@ async def found_again(services: Services, disk: Disk, point: RecoveryPoint) -> R
     if not point.lost:
         return point
     await properties_of(services, disk, point)
-    found = point.as_found()
-    await services.records.mark(disk, found)
+    found = await services.records.update_point(disk, point.time, RecoveryPoint.as_found)
     await note_damaged(services, disk)
-    return found
+    return found or point
 
 
-async def mark_damaged(
-    services: Services, disk: Disk, point: RecoveryPoint, damage: str, *, lost: bool = False
-) -> None:
+async def mark_damaged(services: Services, disk: Disk, time: str, damage: str, *, lost: bool = False) -> None:
     """Put on record, and log, that a recovery point is damaged, and how."""
-    if lost and point.state is PointState.DAMAGED and not point.lost:
-        return  # what is wrong with it stays on record: an undelete does not mend that
-    if (point.state, point.damage) != (PointState.DAMAGED, damage):
-        await services.records.mark(disk, point.as_damaged(damage, lost=lost))
-        log_event(Event.POINT_DAMAGED, disk=disk.name, point=point.time, reason=damage)
+    is_news = False
+
+    def damaged(point: RecoveryPoint) -> RecoveryPoint:
+        nonlocal is_news
+        marked = point.as_damaged(damage, lost=lost)
+        is_news = marked != point
+        return marked
+
+    if await services.records.update_point(disk, time, damaged) and is_news:
+        log_event(Event.POINT_DAMAGED, disk=disk.name, point=time, reason=damage)
 
 
 async def note_damaged(services: Services, disk: Disk) -> None:

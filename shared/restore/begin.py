@@ -123,7 +123,7 @@ async def _properties_or_mark(services: Services, disk: Disk, point: RecoveryPoi
     try:
         return await properties_of(services, disk, point)
     except SourceGoneError as error:
-        await mark_damaged(services, disk, point, str(error), lost=True)
+        await mark_damaged(services, disk, point.time, str(error), lost=True)
         await note_damaged(services, disk)
         raise
 

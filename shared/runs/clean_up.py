@@ -73,7 +73,7 @@ async def _is_damaged(services: Services, disk: Disk, point: RecoveryPoint, ther
     if point.backup_snapshot not in there:
         return is_damaged or await _is_gone(services, disk, point)
     if point.lost:
-        await services.records.mark(disk, point.as_found())
+        await services.records.update_point(disk, point.time, RecoveryPoint.as_found)
     return is_damaged and not point.lost
 
 
@@ -81,7 +81,7 @@ async def _is_gone(services: Services, disk: Disk, point: RecoveryPoint) -> bool
     try:
         await properties_of(services, disk, point)
     except SourceGoneError as error:
-        await mark_damaged(services, disk, point, str(error), lost=True)
+        await mark_damaged(services, disk, point.time, str(error), lost=True)
         return True
     return False
 

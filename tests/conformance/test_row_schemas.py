@@ -60,35 +60,7 @@ async def test_a_recovery_point_of_an_older_release_is_marked_with_this_ones_sch
     table = people.tables.get_table_client(BACKUPS_TABLE)
     [row] = await rows_of(table, disk.key)
     await table.update_entity({k: v for k, v in row.items() if k != "schema"}, UpdateMode.REPLACE)
-    await records.mark(disk, point.as_verified(NOON))
+    await records.update_point(disk, point.time, lambda found: found.as_verified(NOON))
     [row] = await rows_of(table, disk.key)
     assert row["schema"].value == SCHEMA
     assert await records.point(disk, point.time) == point.as_verified(NOON)
-
-
-async def test_a_drill_and_a_verify_of_one_recovery_point_do_not_undo_each_other(on_azurite: AzuriteCloud) -> None:
-    disk, records = on_azurite.named("disk.vhd"), on_azurite.services.records
-    point = await point_of(on_azurite, disk, times(1)[0])
-    await records.add_points(disk, [point])
-    drilled = point.as_drilled(NOON, 4.5, "done: identical")
-    await records.note_drill(disk, drilled)
-    await records.mark(disk, point.as_damaged("the bytes differ"))
-    assert await records.point(disk, point.time) == drilled.as_damaged("the bytes differ")
-    await records.note_drill(disk, point.as_drilled(NOON, 5.5, "failed: the copy was aborted"))
-    found = await records.point(disk, point.time)
-    assert found == point.as_damaged("the bytes differ").as_drilled(NOON, 5.5, "failed: the copy was aborted")
-
-
-async def test_a_record_of_a_newer_release_is_neither_read_nor_written(
-    on_azurite: AzuriteCloud, people: People
-) -> None:
-    disk, records = on_azurite.named("disk.vhd"), on_azurite.services.records
-    await records.put(disk, record_of(on_azurite, disk), None)
-    table = people.tables.get_table_client(BACKUPS_TABLE)
-    await table.update_entity({"PartitionKey": disk.key, "RowKey": DISK_ROW, **NEWER}, UpdateMode.MERGE)
-    before = await rows_of(table, disk.key)
-    with pytest.raises(UnknownSchemaError, match=f"row {DISK_ROW} of {disk.key.replace('|', '.')} "):
-        await records.get(disk)
-    with pytest.raises(UnknownSchemaError):
-        await records.update(disk, lambda record: replace(record, last_error="none"))
-    assert await rows_of(table, disk.key) == before

@@ -206,6 +206,20 @@ def test_a_recovery_point_that_is_damaged_says_how_and_when_it_was_last_found_eq
     assert about_the_backup(damaged) == about_the_backup(point)
 
 
+@a_few
+@given(points())
+def test_a_recovery_point_that_is_undeleted_is_as_good_as_before_it_was_deleted(point: RecoveryPoint) -> None:
+    before = replace(point, state=PointState.VERIFIED if point.verified else PointState.SEALED, damage="", lost=False)
+    assert before.as_damaged("it was deleted", lost=True).as_found() == before
+
+
+@a_few
+@given(points())
+def test_damage_that_an_undelete_does_not_mend_is_not_forgotten(point: RecoveryPoint) -> None:
+    damaged = point.as_damaged("bytes 0-511 differ")
+    assert damaged.as_damaged("it was deleted", lost=True).as_found() == damaged
+
+
 @pytest.mark.parametrize(
     ("damage", "is_lost"),
     [(f"the snapshot {SNAPSHOT} of https://b.blob.core.windows.net/c/d is gone", True), ("bytes 0-511 differ", False)],

@@ -250,6 +250,14 @@ def test_a_restored_disk_is_backed_up_unless_it_is_left_out(load: Load) -> None:
     assert not settings.backs_up(scratch, adopted=True)
 
 
+def test_a_restored_disk_that_no_entry_names_can_be_excluded_as_the_advice_says(load: Load) -> None:
+    restored = PageBlobDisk(in_vhds("restored"))
+    settings = load(SOURCE_DISKS=f"{VHDS}/vm/*.vhd {DISK} !{restored.address.url}")
+    assert not settings.backs_up(restored, adopted=True)
+    assert [disk.url for disk in settings.source_disks] == [f"{VHDS}/vm/*.vhd", DISK]
+    assert settings.covers(PageBlobDisk(in_vhds("os.vhd")))
+
+
 def test_how_to_leave_a_disk_out_depends_on_what_names_it(load: Load) -> None:
     settings = load(SOURCE_DISKS=f"{VHDS}/vm/*.vhd {DISK}")
     assert settings.how_to_leave_out(PageBlobDisk(in_vhds("os.vhd"))) == "remove it from SOURCE_DISKS"

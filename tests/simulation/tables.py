@@ -49,9 +49,9 @@ class SimulatedRecords(Records):
     async def point_times(self, disk: Disk) -> list[str]:
         return await self._calls.read(lambda: [point.time for point in self._world.points_of(page_blob(disk))])
 
-    async def point(self, disk: Disk, time: str) -> RecoveryPoint | None:
+    async def _get_point(self, disk: Disk, time: str) -> tuple[RecoveryPoint, str] | None:
         points = await self._calls.read(lambda: self._world.points_of(page_blob(disk)))
-        return next((point for point in points if point.time == time), None)
+        return next(((point, _etag(point)) for point in points if point.time == time), None)
 
     async def _put(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
         require = limits.require_row if etag else limits.require_new_row
@@ -70,30 +70,15 @@ class SimulatedRecords(Records):
 
         await self._calls.change(effect)
 
-    async def mark(self, disk: Disk, point: RecoveryPoint) -> None:
+    async def _put_point(self, disk: Disk, point: RecoveryPoint, changed: RecoveryPoint, etag: str) -> None:
         def effect() -> None:
             rows = self._world.points.get(disk.key, {})
-            if now := rows.get(point.row_key):
-                then = replace(
-                    now,
-                    state=point.state,
-                    damage=point.damage,
-                    lost=point.lost,
-                    verified=point.verified or now.verified,
-                )
-                limits.require_row(disk.key, then.row_key, to_row(then))
-                rows[point.row_key] = then
-                model.marked(self._world, page_blob(disk), rows[point.row_key])
-
-        await self._calls.change(effect)
-
-    async def note_drill(self, disk: Disk, point: RecoveryPoint) -> None:
-        def effect() -> None:
-            rows = self._world.points.get(disk.key, {})
-            if now := rows.get(point.row_key):
-                then = now.as_drilled(point.drilled, point.drill_seconds, point.drill_result)
-                limits.require_row(disk.key, then.row_key, to_row(then))
-                rows[point.row_key] = then
+            if point.row_key not in rows or etag != _etag(rows[point.row_key]):
+                raise RecordConflictError(disk.name)
+            limits.require_row(disk.key, changed.row_key, to_row(changed))
+            rows[point.row_key] = changed
+            if _known_of(changed) != _known_of(point):
+                model.marked(self._world, page_blob(disk), changed)
 
         await self._calls.change(effect)
 
@@ -149,6 +134,14 @@ class SimulatedRecords(Records):
         if etag != current:
             raise RecordConflictError(disk.name)
         return entity
+
+
+def _known_of(point: RecoveryPoint) -> tuple[object, ...]:
+    return point.state, point.damage, point.lost, point.verified
+
+
+def _etag(point: RecoveryPoint) -> str:
+    return repr(point)
 
 
 class _TableOfPoints:

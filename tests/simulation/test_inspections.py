@@ -105,6 +105,29 @@ async def test_a_recovery_point_that_was_deleted_and_undeleted_is_inspected_like
     assert (found.state is PointState.DAMAGED, found.lost) == (False, False)
 
 
+@QUEUES
+async def test_a_recovery_point_that_is_damaged_stays_so_when_it_is_deleted_and_undeleted(queue: str) -> None:
+    scene = await backed_up()
+    [point] = scene.world.points_of(scene.disk)
+    snapshots = scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots
+    held = snapshots[point.backup_snapshot]
+    snapshots[point.backup_snapshot] = held._replace(pages=(*held.pages, None))
+    await inspected(scene, VERIFY_QUEUE)
+    [damaged] = scene.world.points_of(scene.disk)
+    assert damaged.state is PointState.DAMAGED
+    deleted = snapshots.pop(point.backup_snapshot)
+    assert "was deleted outside Tidemark" in (await inspected(scene, queue)).reason
+    assert known_of(scene) == (PointState.DAMAGED, damaged.damage, False)
+    snapshots[point.backup_snapshot] = deleted
+    assert (await inspected(scene, queue)).state is Stage.FAILED
+    assert known_of(scene) == (PointState.DAMAGED, damaged.damage, False)
+
+
+def known_of(scene: Scene) -> tuple[PointState, str, bool]:
+    [point] = scene.world.points_of(scene.disk)
+    return point.state, point.damage, point.lost
+
+
 async def test_a_source_snapshot_that_is_deleted_before_it_is_compared_leaves_a_refusal_that_says_what_to_do() -> None:
     scene = await backed_up()
     [point] = scene.world.points_of(scene.disk)

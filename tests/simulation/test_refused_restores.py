@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.model.addresses import BlobAddress
+from shared.model.disk import PageBlobDisk
 from shared.model.job import Stage
 from shared.model.names import RESTORE_REQUESTS_QUEUE
 from shared.model.point import PointState
@@ -148,3 +149,17 @@ async def test_a_recovery_point_that_is_on_record_as_deleted_until_it_is_undelet
     assert restore.state is Stage.DONE
     assert (found.state, found.lost, found.damage) == (PointState.SEALED, False, "")
     assert damaged_on_record(scene) == (0, "")
+
+
+async def test_a_damaged_recovery_point_that_was_deleted_too_stays_damaged_when_it_is_undeleted() -> None:
+    scene = await backed_up()
+    [point] = scene.world.points_of(scene.disk)
+    damaged = point.as_damaged("bytes 0-511 differ")
+    scene.world.points[PageBlobDisk(scene.disk).key][point.row_key] = damaged
+    snapshots = scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots
+    deleted = snapshots.pop(point.backup_snapshot)
+    assert "was deleted outside Tidemark" in (await refused(scene, allowDamaged=True)).reason
+    assert scene.world.points_of(scene.disk) == [damaged]
+    snapshots[point.backup_snapshot] = deleted
+    assert "bytes 0-511 differ" in (await refused(scene)).reason
+    assert scene.world.points_of(scene.disk) == [damaged]

@@ -1,10 +1,14 @@
 """A tick has succeeded when the state of every disk that was due is safe: no other disk stands for one of them."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from shared.model.disk import PageBlobDisk
+from shared.model.names import RESTORE_REQUESTS_QUEUE
+from shared.model.schema import SCHEMA
 from tests.simulation.blobs import Blob
 from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
@@ -51,4 +55,28 @@ async def test_a_disk_that_a_tick_was_not_to_back_up_stands_for_none_that_it_was
     scene.services.blobs.put_from_url = put
     await scene.pass_time(HALF_A_DAY)
     assert set(world.heartbeats) == {first, second}
+    assert world.violations == []
+
+
+@pytest.mark.parametrize("excluded", [True, False])
+async def test_a_restored_disk_that_is_excluded_holds_no_tick_up_even_if_its_record_is_unreadable(
+    *, excluded: bool
+) -> None:
+    scene, target = Scene(), DISKS.blob("restored.vhd")
+    world = scene.world
+    await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+    asked = {"disk": scene.disk.url, "point": "latest", "target": target.url}
+    world.enqueue(RESTORE_REQUESTS_QUEUE, json.dumps(asked).encode())
+    await scene.pass_time(HALF_A_DAY)
+    key = PageBlobDisk(target).key
+    entity, etag = world.records[key]
+    assert entity["adopted"]
+    world.records[key] = ({**entity, "schema": SCHEMA + 1}, etag)
+    exclusion = f" !{target.url}" if excluded else ""
+    object.__setattr__(scene.services, "settings", settings_of(f"{scene.disk.url}{exclusion}"))
+    tick = world.now
+    await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+    assert (tick in world.heartbeats) is excluded
     assert world.violations == []

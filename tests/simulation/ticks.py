@@ -18,10 +18,18 @@ from tests.simulation.world import OWN, Due, World
 
 
 def begun(world: World, settings: Settings, tick: datetime) -> None:
-    """Note what is due as the timer goes off: disks that are there, restored ones too, and those backed up and gone."""
+    """Note what is due as the timer goes off: disks that are there, restored ones too, and those backed up and gone.
+
+    What is excluded is never due.
+    """
     there = [blob for blob in world.blobs if blob.parent != OWN]
     known = {disk for disk in set(world.snapshots_of.values()) if disk.parent != OWN and world.points_of(disk)}
-    restored = {disk for disk in there if any(point.kind is Kind.RESTORE for point in world.points_of(disk))}
+    restored = {
+        disk
+        for disk in there
+        if any(point.kind is Kind.RESTORE for point in world.points_of(disk))
+        and not settings.excludes(PageBlobDisk(disk))
+    }
     named = {disk for disk in {*there, *known} if settings.covers(PageBlobDisk(disk))}
     world.ticks[tick] = Due(frozenset(named | restored), tuple(settings.source_disks))
 

@@ -1,7 +1,7 @@
 """The table `backups`: the record of each disk and its recovery points."""
 
 import contextlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -20,7 +20,7 @@ from shared.limits import TRANSACTION
 from shared.model.addresses import AddressError
 from shared.model.disk import Disk
 from shared.model.index import must_unsettle
-from shared.model.point import DRILLS, MARKS, POINT_ROW_PREFIX, PointState, RecoveryPoint
+from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
 from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.schema import with_schema
 from shared.model.tick import DueDisk
@@ -91,11 +91,15 @@ class Records:
 
     async def point(self, disk: Disk, time: str) -> RecoveryPoint | None:
         """Read a recovery point; None if there is none of this time."""
+        found = await self._get_point(disk, time)
+        return found[0] if found else None
+
+    async def _get_point(self, disk: Disk, time: str) -> tuple[RecoveryPoint, str] | None:
         try:
             entity = await self._table.get_entity(disk.key, f"{POINT_ROW_PREFIX}{time}")
         except ResourceNotFoundError:
             return None
-        return from_row(RecoveryPoint, from_properties(entity))
+        return from_row(RecoveryPoint, from_properties(entity)), str(entity.metadata["etag"])
 
     async def put(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
         """Write a disk's record, provided that it has this ETag; without an ETag, provided that there is none.
@@ -177,18 +181,43 @@ class Records:
                     with contextlib.suppress(ResourceExistsError):
                         await self._table.create_entity(entity)
 
-    async def mark(self, disk: Disk, point: RecoveryPoint) -> None:
-        """Update what is known of a recovery point, if it is still on record."""
-        await self._merge(disk, point, MARKS)
+    async def update_point(
+        self, disk: Disk, time: str, change: Callable[[RecoveryPoint], RecoveryPoint]
+    ) -> RecoveryPoint | None:
+        """Change what is known of a recovery point, retrying on conflicts; None if there is none of this time.
 
-    async def note_drill(self, disk: Disk, point: RecoveryPoint) -> None:
-        """Record the outcome of a recovery point's last drill, if it is still on record."""
-        await self._merge(disk, point, DRILLS)
+        `change` may be called more than once; if it returns the recovery point unchanged, nothing is written.
 
-    async def _merge(self, disk: Disk, point: RecoveryPoint, columns: Collection[str]) -> None:
-        changed = {name: value for name, value in to_row(point).items() if name in columns}
-        with contextlib.suppress(ResourceNotFoundError):
-            await self._table.update_entity(_keyed(disk, point.row_key, with_schema(changed)), UpdateMode.MERGE)
+        Raises:
+            RecordConflictError: it conflicted on every try.
+        """
+        for _ in range(TRIES):
+            found = await self._get_point(disk, time)
+            if found is None:
+                return None
+            point, etag = found
+            changed = change(point)
+            if changed == point:
+                return point
+            with contextlib.suppress(RecordConflictError):
+                await self._put_point(disk, point, changed, etag)
+                return changed
+        raise RecordConflictError(f"the recovery point {time} of {disk.name}")
+
+    async def _put_point(self, disk: Disk, point: RecoveryPoint, changed: RecoveryPoint, etag: str) -> None:
+        before = to_row(point)
+        values = {name: value for name, value in to_row(changed).items() if before.get(name) != value}
+        try:
+            await self._table.update_entity(
+                _keyed(disk, point.row_key, with_schema(values)),
+                UpdateMode.MERGE,
+                etag=etag,
+                match_condition=MatchConditions.IfNotModified,
+            )
+        except HttpResponseError as error:
+            if is_conflict(error):
+                raise RecordConflictError(disk.name) from error
+            raise
 
     async def damaged(self, disk: Disk) -> list[str]:
         """List the times of a disk's damaged recovery points, oldest first."""
