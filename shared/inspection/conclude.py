@@ -8,7 +8,6 @@ from shared.content.looking import look_at
 from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
 from shared.inspection.versions import scratch_of
-from shared.model.disk import Disk
 from shared.model.inspection import Inspection, built_upon
 from shared.model.job import JobKind, Next, Stage
 from shared.model.record import DiskRecord

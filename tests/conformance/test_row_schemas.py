@@ -1,10 +1,8 @@
 """Every row in Azurite's tables names its schema, and one of a newer release is left unchanged."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
@@ -12,8 +10,7 @@ from shared.model.inspection import Inspection
 from shared.model.job import JobKind
 from shared.model.messages import PartMessage
 from shared.model.names import BACKUPS_TABLE, PARTS_TABLE
-from shared.model.record import DISK_ROW
-from shared.model.schema import SCHEMA, UnknownSchemaError
+from shared.model.schema import SCHEMA
 from tests.conformance.on_azurite import AzuriteCloud, People
 from tests.conformance.test_records import NOON, point_of, record_of, times
 from tests.conformance.test_restore_rows import restore_of
