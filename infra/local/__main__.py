@@ -38,7 +38,7 @@ STAMP = VENV / ".tidemark-setup"
 AZURITE = HERE / "node_modules" / "azurite" / "package.json"
 # Of the whole run only: no part of the tests goes everywhere (how much is asked for: pyproject.toml).
 MEASURED = ("--cov", "--cov-report=term")
-LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy", "."))
+LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy", "--num-workers=2", "."))
 VERSION = (3, 13)
 PROBE = """
 import sys, venv, ensurepip
@@ -316,8 +316,8 @@ def test(arguments: Sequence[str]) -> int:
 
 
 def at_once() -> Command:
-    """Give pytest's options to run tests at once, three a core: most of them wait most of their time."""
-    workers = min(3 * (os.cpu_count() or 1), MOST_WORKERS)
+    """Give pytest's options to run tests at once, two a core: every second one waits most of its time."""
+    workers = min(2 * (os.cpu_count() or 1), MOST_WORKERS)
     return ("-n", str(workers), "--dist", "loadgroup")
 
 
