@@ -48,6 +48,10 @@ def azurite(azure: LocalAzure) -> Azurite:
     return azure.azurite
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--nightly", action="store_true", help="run the cases too that are left to the nightly workflow")
+
+
 def mixed(items: list[pytest.Item]) -> list[pytest.Item]:
     """Order tests for processes at once: groups first, as one process does each; then those that wait among the others.
 
@@ -65,6 +69,10 @@ def mixed(items: list[pytest.Item]) -> list[pytest.Item]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep tests together that share what is slow to start; cover none that runs the app in other processes."""
+    if not config.getoption("--nightly"):
+        left = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
     for item in items:
         if "identity_azure" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("identity"))
