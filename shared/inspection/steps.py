@@ -22,7 +22,7 @@ async def continue_inspection(services: Services, message: InspectionMessage) ->
     Raises:
         StepFailedError: neither the record nor the queue can be reached.
     """
-    await continue_job(services, _INSPECTION, message)
+    await continue_job(services, INSPECTION_PROCEDURE, message)
 
 
 def _or_gone(
@@ -48,7 +48,7 @@ async def _drop(_: Services, inspection: Inspection) -> None:
     log_event(Event.MESSAGE_DROPPED, **inspection.about, step="continue-inspection")
 
 
-_INSPECTION = Procedure[Inspection](
+INSPECTION_PROCEDURE = Procedure[Inspection](
     rows=lambda services: services.inspections,
     steps={
         Stage.REQUESTED: begin_inspection,

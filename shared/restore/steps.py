@@ -18,7 +18,7 @@ async def continue_restore(services: Services, message: RestoreMessage) -> None:
     Raises:
         StepFailedError: neither the record nor the queue can be reached.
     """
-    await continue_job(services, _RESTORE, message)
+    await continue_job(services, RESTORE_PROCEDURE, message)
 
 
 async def _give_up(services: Services, restore: Restore, why: str) -> Restore:
@@ -27,7 +27,7 @@ async def _give_up(services: Services, restore: Restore, why: str) -> Restore:
     return done(restore, now) if await is_adopted(services, restore) else restore.fail(why, now)
 
 
-_RESTORE = Procedure[Restore](
+RESTORE_PROCEDURE = Procedure[Restore](
     rows=lambda services: services.restores,
     steps={
         Stage.REQUESTED: begin_restore,
