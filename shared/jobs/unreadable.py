@@ -18,10 +18,6 @@ MOST_SAID = 500
 """Characters of a message that nobody can read, as they are put on record."""
 
 
-MOST_DELIVERIES = 5
-"""How often a queue delivers a message before it gives it up (host.json, `maxDequeueCount`)."""
-
-
 async def step_of[Read: Message](
     services: Services,
     queue: str,
