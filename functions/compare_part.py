@@ -16,6 +16,6 @@ compare_part_blueprint = func.Blueprint()
     arg_name="message", queue_name=COMPARE_PARTS_QUEUE, connection="AzureWebJobsStorage"
 )
 async def compare_part(message: func.QueueMessage) -> None:
-    """Compare every byte of a part."""
+    """Compare every byte of the part."""
     async with open_services(load_settings()) as services:
         await step_of(services, COMPARE_PARTS_QUEUE, PartMessage, compare, (message.get_body(), message.id or ""))

@@ -1,4 +1,4 @@
-"""Queue `continue-inspection`: do the next step of a verify or a drill."""
+"""Queue `continue-inspection`: perform the next step of a verify or a drill."""
 
 import azure.functions as func
 
@@ -16,7 +16,7 @@ continue_inspection_blueprint = func.Blueprint()
     arg_name="message", queue_name=CONTINUE_INSPECTION_QUEUE, connection="AzureWebJobsStorage"
 )
 async def continue_inspection(message: func.QueueMessage) -> None:
-    """Promote, compare or conclude; then enqueue the next step."""
+    """Promote, compare or conclude, then enqueue the next step."""
     async with open_services(load_settings()) as services:
         await step_of(
             services, CONTINUE_INSPECTION_QUEUE, InspectionMessage, step, (message.get_body(), message.id or "")

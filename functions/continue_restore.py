@@ -1,4 +1,4 @@
-"""Queue `continue-restore`: do the next step of a restore."""
+"""Queue `continue-restore`: perform the next step of a restore."""
 
 import azure.functions as func
 
@@ -16,6 +16,6 @@ continue_restore_blueprint = func.Blueprint()
     arg_name="message", queue_name=CONTINUE_RESTORE_QUEUE, connection="AzureWebJobsStorage"
 )
 async def continue_restore(message: func.QueueMessage) -> None:
-    """Promote, copy back, verify or adopt; then enqueue the next step."""
+    """Promote, copy back, verify or adopt, then enqueue the next step."""
     async with open_services(load_settings()) as services:
         await step_of(services, CONTINUE_RESTORE_QUEUE, RestoreMessage, step, (message.get_body(), message.id or ""))

@@ -14,6 +14,6 @@ copy_ranges_blueprint = func.Blueprint()
 
 @copy_ranges_blueprint.queue_trigger(arg_name="message", queue_name=COPY_RANGES_QUEUE, connection="AzureWebJobsStorage")
 async def copy_ranges(message: func.QueueMessage) -> None:
-    """Write what changed and clear what was cleared."""
+    """Write the ranges that changed and clear the ranges that were cleared."""
     async with open_services(load_settings()) as services:
         await step_of(services, COPY_RANGES_QUEUE, BatchMessage, copy, (message.get_body(), message.id or ""))

@@ -1,4 +1,4 @@
-"""Queue `finish-backup`: check a run's progress, and seal it when all its batches are done."""
+"""Queue `finish-backup`: check a run's progress, and seal it once its change list is applied."""
 
 import azure.functions as func
 
@@ -16,6 +16,6 @@ finish_backup_blueprint = func.Blueprint()
     arg_name="message", queue_name=FINISH_BACKUP_QUEUE, connection="AzureWebJobsStorage"
 )
 async def finish_backup(message: func.QueueMessage) -> None:
-    """Check the run's progress, and seal it when all is done."""
+    """Check the run's progress, and seal it once its change list is applied."""
     async with open_services(load_settings()) as services:
         await step_of(services, FINISH_BACKUP_QUEUE, FinishMessage, finish, (message.get_body(), message.id or ""))

@@ -1,4 +1,4 @@
-"""Queue `report-tick`: check whether all disks of a tick are backed up, and if so call the heartbeat."""
+"""Queue `report-tick`: check whether a tick has backed up all its disks; if so, call the heartbeat."""
 
 import azure.functions as func
 

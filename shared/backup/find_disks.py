@@ -97,7 +97,7 @@ async def _unfit(services: Services, disks: Sequence[Disk], found: Mapping[Disk,
 
     async def look(disk: Disk) -> None:
         if why := backup_problem(disk, services.settings.container, services.settings.mode_of(disk)):
-            what_to_do = f"What to do: give it another name; or {services.settings.how_to_leave_out(disk)}."
+            what_to_do = f"What to do: copy it to another name, or {services.settings.how_to_exclude(disk)}."
             raise DiskError(f"{disk.shown} can't be backed up: {why}. {what_to_do}")
         record = found[disk]
         if record is None or not (record.base_snapshot or record.run or record.restore):
@@ -124,7 +124,7 @@ async def _without_hopeless_runs(
             said = ". Last error: ".join(
                 filter(None, (record.run.failed, record.last_error if record.run.error_at else ""))
             )
-            why = DiskError(f"it was tried {record.run.tries + 1} times: {said}")
+            why = DiskError(f"it failed {record.run.tries + 1} times: {said}")
             await give_up(services, FinishMessage(disk=disk, run=record.run.snapshot), why)
         now = await services.records.get(disk)
         return now[0] if now else None
@@ -163,8 +163,8 @@ async def _listed(services: Services) -> dict[SourceDisk, list[Disk]]:
             return None
         if not found:
             what_to_do = "What to do: check the pattern in SOURCE_DISKS."
-            but = ", unless it is excluded" if setting.exclusions else ""
-            nothing = DiskError(f"no page blob matches {setting.url}{but}. {what_to_do}")
+            but = " that is not excluded" if setting.exclusions else ""
+            nothing = DiskError(f"no page blob{but} matches {setting.url}. {what_to_do}")
             await record_failure(services, setting.disk, Event.LIST_DISKS_FAILED, nothing)
         return found
 
@@ -185,10 +185,10 @@ def _gone(listed: Mapping[SourceDisk, Sequence[Disk]], known: Iterable[Disk]) ->
         pattern = next((pattern for pattern in patterns if pattern.covers(disk)), None)
         if pattern and disk not in found:
             what_to_do = (
-                "What to do: bring it back; or, if it is gone for good, add its URL with ! before it to SOURCE_DISKS,"
+                "What to do: recover it; or, if it was deleted for good, add its URL with ! before it to SOURCE_DISKS,"
                 " or delete its row `disk`."
             )
-            gone[disk] = DiskError(f"{disk.name} is gone, which {pattern.url} matched before. {what_to_do}")
+            gone[disk] = DiskError(f"{disk.name} no longer exists; {pattern.url} matched it before. {what_to_do}")
     return gone
 
 

@@ -115,7 +115,7 @@ async def _seal(services: Services, message: FinishMessage, run: OpenRun) -> Non
     except MismatchError as error:
         await record_failure(services, message.disk, Event.RUN_DIFFERS, error, message.run)
         await _doubt_base(services, message, run)
-        await resync(services, message.of_plan(run.plan), f"before the seal, {error}")
+        await resync(services, message.of_plan(run.plan), f"verification before the seal failed: {error}")
         await services.queues.send(message, next_check(run, services.now()))
     except BlobChangedError as error:
         await record_failure(services, message.disk, Event.SEAL_FAILED, error, message.run)

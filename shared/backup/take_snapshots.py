@@ -116,8 +116,8 @@ async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> 
 
 def _tell_late(disk: Disk, record: DiskRecord, message: TickMessage) -> None:
     """Say that a disk is not snapshotted at this tick, but as soon as what is under way has ended."""
-    waits_for = f"its open run {record.run.snapshot}" if record.run else f"the restore {record.restore} to it"
-    reason = f"it waits for {waits_for}, and is snapshotted as soon as that has ended"
+    waits_for = f"backup run {record.run.snapshot}" if record.run else f"restore {record.restore}"
+    reason = f"waiting for {waits_for} to finish; the snapshot is taken right after that"
     log_event(Event.BACKUP_LATE, disk=disk.name, **message.about, reason=reason)
 
 

@@ -41,10 +41,8 @@ async def verified(services: Services, message: FinishMessage, record: DiskRecor
     disk, run = message.disk, run_of(record)
     blob = await own_backup_blob(services, disk)
     if blob is None or blob.size != run.size:
-        found_as = f"{blob.size} bytes long" if blob else "gone"
-        raise BlobChangedError(
-            f"the backup blob of {disk.name} is {found_as}, not {run.size} bytes long: not sealed yet"
-        )
+        found = f"has {blob.size} bytes instead of {run.size}" if blob else "no longer exists"
+        raise BlobChangedError(f"the backup blob of {disk.name} {found}, so the run can't be sealed yet")
     began, count = services.now(), len(windows(run.size, SEAL_WINDOW))
     comparison = await Comparison.begin(
         services, services.disks.version(disk, run.snapshot), BlobVersion(services.backups.address(disk))
@@ -74,7 +72,7 @@ async def _compare(
             await comparison.last_page(run.size)
     except SourceGoneError as error:
         await services.pages.properties(services.disks.version(disk, run.snapshot))
-        raise BlobChangedError(f"the backup blob of {disk.name} is not there any more: {error}") from error
+        raise BlobChangedError(f"the backup blob of {disk.name} no longer exists: {error}") from error
 
 
 async def _written(services: Services, plan: FinishMessage, record: DiskRecord, window: Window) -> list[Change]:

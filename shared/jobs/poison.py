@@ -50,7 +50,7 @@ from shared.model.retry_policy import MAX_CHECK_DELAY
 from shared.model.tick import MAX_TICK_AGE
 from shared.runs.failures import record_failure
 
-_DIED = "not recorded: the worker died each time, or could not write to the table; see the app's log of that time"
+_DIED = "unknown: the worker died each time, or couldn't write to the table; see the app's log around that time"
 _MOVED = f"failed {MAX_DELIVERIES} times and was moved to"
 
 
@@ -188,7 +188,13 @@ async def _report_tick(services: Services, _queue: str, body: bytes, _: str) -> 
 
 
 async def _report_unknown(services: Services, queue: str, body: bytes, message_id: str) -> None:
-    await keep(services, queue, body, message_id, "the queue's log says why")
+    await keep(
+        services,
+        queue,
+        body,
+        message_id,
+        f"a message on {queue} {_MOVED} {queue}{POISON_SUFFIX}; the app's log says why",
+    )
 
 
 _KIND_OF_REQUEST: Mapping[str, JobKind] = {

@@ -172,7 +172,7 @@ async def _enqueue[Kept: (Restore, Inspection)](services: Services, rows: JobRow
     try:
         await services.queues.send(row.message)
     except AzureError as error:
-        why = f"its first step could not be enqueued. {explain(error)} What to do then: send the request again"
+        why = f"couldn't enqueue its first step: {explain(error).rstrip('.')}. What to do then: send the request again"
 
         def refused(found: Kept) -> Kept:
             if not found.is_untouched:

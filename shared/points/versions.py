@@ -27,7 +27,7 @@ async def require_own_name(services: Services, disk: Disk) -> DiskRecord | None:
     """
     if service := services.settings.other_service(disk):
         raise OtherDiskError(
-            f"{disk.name} is none of the account that the settings name, {service}. What to do: check the URL"
+            f"{disk.name} is not in the account that the settings name, {service}. What to do: check the URL"
         )
     found = await services.records.get(disk)
     return found[0] if found else None
@@ -43,7 +43,7 @@ async def own_backup_blob(services: Services, disk: Disk) -> BlobState | None:
     of_disk = found.metadata.get(DISK_METADATA, disk.name) if found else disk.name
     if disk.is_another_than(of_disk):
         raise OtherDiskError(
-            f"the backup blob of {disk.name} is that of another disk, {of_disk}. What to do: set BACKUP_CONTAINER to"
+            f"the backup blob of {disk.name} belongs to another disk, {of_disk}. What to do: set BACKUP_CONTAINER to"
             " another container"
         )
     return found
@@ -57,7 +57,7 @@ async def point_of(services: Services, disk: Disk, time: str) -> RecoveryPoint:
     """
     point = await services.records.point(disk, time)
     if point is None:
-        raise SourceGoneError(f"the recovery point {time} of {disk.name} is not on record any more")
+        raise SourceGoneError(f"recovery point {time} of {disk.name} is no longer on record")
     return point
 
 
@@ -82,10 +82,10 @@ def deleted(disk: Disk, point: RecoveryPoint, version: BlobVersion) -> str:
         f" --name {shlex.quote(blob.blob)}"
     )
     return (
-        f"the recovery point {point.time} of {disk.shown} was deleted outside Tidemark:"
-        f" {not_found(blob.url, version.snapshot)}. What to do: undelete it while the soft delete of the account"
-        f" {blob.account} still holds it ({undelete}; or Undelete in the portal), then ask again; or use another"
-        " recovery point"
+        f"recovery point {point.time} of {disk.shown} was deleted outside Tidemark:"
+        f" {not_found(blob.url, version.snapshot)}. What to do: undelete it while soft delete on account"
+        f" {blob.account} still retains it ({undelete}; or Undelete in the portal), then send the request again; or"
+        " use another recovery point"
     )
 
 

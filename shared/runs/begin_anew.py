@@ -51,7 +51,7 @@ async def resync(services: Services, message: RunMessage, reason: str) -> None:
     record = await services.records.update(message.disk, change)
     run = record.run_of(message.run) if record else None
     if run and run.plan == message.plan:
-        await give_up(services, message, DiskError(f"it was tried {run.resyncs + 1} times: {reason}"))
+        await give_up(services, message, DiskError(f"it failed {run.resyncs + 1} times: {reason}"))
     else:
         await _plan(services, message, record, reason)
 

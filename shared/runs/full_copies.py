@@ -64,7 +64,7 @@ async def look_at_full_copy(services: Services, message: FinishMessage, run: Ope
     disk = message.disk
     progress = await look_at_copy(services, full_copy_of(services, message, run))
     if not progress.is_healthy and run.opened and (progress.found or not run.error_at):
-        why = f"the full copy of {disk.name} did not succeed, and is started again: {progress.failure}"
+        why = f"the full copy of {disk.name} failed and is being restarted: {progress.failure}"
         await record_failure(services, disk, Event.FULL_COPY_FAILED, DiskError(why), message.run)
     return progress
 

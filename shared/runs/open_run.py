@@ -65,7 +65,7 @@ async def open_run(services: Services, disk: Disk, snapshot: str, tick: datetime
     run = OpenRun(snapshot=snapshot, size=source.size, started=now, tick=tick, mode=mode, progressed=now, checked=now)
     about = {"disk": disk.name, "run": snapshot}
     if not await _put_on_record(services, disk, run, tick):
-        log_event(Event.SNAPSHOT_DROPPED, **about, reason="another run or a restore was faster")
+        log_event(Event.SNAPSHOT_DROPPED, **about, reason="another run or a restore started first")
         await services.disks.delete_snapshot(disk, snapshot)
         return
     log_event(Event.RUN_OPENED, **about, size=source.size)
@@ -76,8 +76,8 @@ async def open_run(services: Services, disk: Disk, snapshot: str, tick: datetime
 
 def no_page_blob(services: Services, disk: Disk) -> str:
     """Say that what is to be backed up is no disk, and what to do."""
-    what_to_do = f"What to do: {services.settings.how_to_leave_out(disk)}."
-    return f"{disk.name} is no page blob, so it is no disk. {what_to_do}"
+    what_to_do = f"What to do: {services.settings.how_to_exclude(disk)}."
+    return f"{disk.name} is not a page blob, so it can't be backed up as a disk. {what_to_do}"
 
 
 async def _enqueue(services: Services, disk: Disk, run: OpenRun) -> None:

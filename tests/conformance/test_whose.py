@@ -57,7 +57,7 @@ async def test_the_backup_blob_of_another_disk_is_not_its_own(cloud: Cloud) -> N
     backup = cloud.services.backups.address(disk)
     await cloud.services.blobs.create(backup, PAGE, {DISK_METADATA: disk.name.replace("disk.vhd", "%64isk.vhd")})
     assert await own_backup_blob(cloud.services, disk)
-    with pytest.raises(OtherDiskError, match="is that of another disk"):
+    with pytest.raises(OtherDiskError, match="belongs to another disk"):
         await own_backup_blob(cloud.services, elsewhere(disk))
 
 
