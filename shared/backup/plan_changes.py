@@ -13,7 +13,7 @@ from shared.model.names import DISK_METADATA
 from shared.model.record import DiskRecord
 from shared.model.run import Mode, OpenRun
 from shared.model.run_steps import opened
-from shared.points.versions import own_backup_blob
+from shared.points.versions import find_backup_blob
 from shared.runs.failures import failures_on_record
 from shared.runs.full_copies import start_full_copy
 from shared.runs.give_up import give_up
@@ -50,7 +50,7 @@ async def _open(services: Services, message: PlanMessage) -> None:
 async def _open_run(services: Services, message: PlanMessage, run: OpenRun) -> PlanMessage | None:
     """Get the backup blob ready, under the run's lease and of the disk's size; give the message of its plan."""
     disk, backup = message.disk, services.backups.address(message.disk)
-    blob = await own_backup_blob(services, disk)
+    blob = await find_backup_blob(services, disk)
     lease = message.of_plan(run.plan).lease_id
     leased = blob is not None and blob.leased and await services.leases.renew(backup, lease)
 

@@ -14,7 +14,7 @@ from shared.model.run import Kind, OpenRun
 from shared.model.version import BlobVersion
 from shared.pages.change_list import change_list
 from shared.pages.comparing import Comparison
-from shared.points.versions import own_backup_blob
+from shared.points.versions import find_backup_blob
 
 SEAL_WINDOW = 8 * 1024**3
 """Bytes of a disk that are compared at once: should all of them have to be read, it is done in minutes."""
@@ -39,7 +39,7 @@ async def verified(services: Services, message: FinishMessage, record: DiskRecor
         SourceGoneError: the source snapshot is gone.
     """
     disk, run = message.disk, run_of(record)
-    blob = await own_backup_blob(services, disk)
+    blob = await find_backup_blob(services, disk)
     if blob is None or blob.size != run.size:
         found = f"has {blob.size} bytes instead of {run.size}" if blob else "no longer exists"
         raise BlobChangedError(f"the backup blob of {disk.name} {found}, so the run can't be sealed yet")

@@ -12,7 +12,7 @@ from shared.model.inspection import Inspection, built_upon
 from shared.model.job import JobKind, Next, Stage
 from shared.model.record import DiskRecord
 from shared.model.version import BlobVersion
-from shared.points.versions import mark_damaged, note_damaged
+from shared.points.versions import mark_damaged, update_damaged_points
 from shared.runs.begin_anew import distrust
 
 BUILT_ON = "it was built on the recovery point"
@@ -95,7 +95,7 @@ async def _doubt_later_ones(services: Services, inspection: Inspection, reason: 
 
 async def note_outcome(services: Services, inspection: Inspection) -> None:
     """Put on record what came of an inspection, the disk's and its point's; a refused one has looked at nothing."""
-    await note_damaged(services, inspection.known_disk)
+    await update_damaged_points(services, inspection.known_disk)
     if inspection.state is Stage.REFUSED:
         return
     if inspection.task is JobKind.DRILL:

@@ -12,7 +12,7 @@ from shared.model.job import JobKind, Stage
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
-from shared.points.versions import mark_damaged, note_damaged, properties_of
+from shared.points.versions import mark_damaged, properties_of, update_damaged_points
 from shared.runs.failures import record_failure
 
 
@@ -30,7 +30,7 @@ async def clean_up_run(services: Services, message: FinishMessage, record: DiskR
         await record_failure(services, disk, Event.DELETE_SOURCE_SNAPSHOT_FAILED, error, message.run)
     damaged = await mark_missing(services, disk)
     if record.with_damaged(damaged) != record:
-        await note_damaged(services, disk)
+        await update_damaged_points(services, disk)
 
 
 async def drop_old_snapshots(services: Services, disk: Disk) -> None:
