@@ -36,9 +36,9 @@ from shared.pages.change_list import change_list
 from shared.pages.listing import LISTING_WINDOW
 from shared.pages.paced import Paced
 from shared.pages.pieces import Pieces
-from shared.runs.begin_anew import begin_anew
+from shared.runs.abandon import abandon_run
 from shared.runs.failures import record_failure
-from shared.runs.give_up import give_up
+from shared.runs.restart import restart_run
 
 REQUESTS = 128
 """Requests that a batch has under way at most; as a rule its pace keeps it at what the blob can use."""
@@ -101,9 +101,9 @@ async def copy_batch(services: Services, message: RunMessage, *, number: int | N
     except _TakenOverError:
         log_event(Event.MESSAGE_DROPPED, **message.about, step="copy-ranges")
     except SourceGoneError as error:
-        await give_up(services, message, error)
+        await abandon_run(services, message, error)
     except DiffRefusedError as error:
-        await begin_anew(services, message, Kind.RESYNC, str(error))
+        await restart_run(services, message, Kind.RESYNC, str(error))
     except BlobChangedError:
         if await batch.give_back():
             if number is not None:  # it has its backup blob from a plan, which gets it ready again

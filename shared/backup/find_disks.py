@@ -17,9 +17,9 @@ from shared.model.fitness import backup_problem
 from shared.model.messages import FinishMessage
 from shared.model.record import DiskRecord
 from shared.model.restore_target import is_blank
+from shared.runs.abandon import abandon_run
 from shared.runs.failures import record_failure
-from shared.runs.give_up import give_up
-from shared.runs.open_run import no_page_blob
+from shared.runs.open_run import not_a_page_blob
 from shared.source_disks import SourceDisk
 
 
@@ -110,7 +110,7 @@ async def _require_page_blob(services: Services, disk: Disk) -> None:
     """See to it that what was never backed up is a page blob, as far as it can be told; a snapshot tells the rest."""
     with contextlib.suppress(AzureError):
         if not await services.disks.is_disk(disk):
-            raise DiskError(no_page_blob(services, disk))
+            raise DiskError(not_a_page_blob(services, disk))
 
 
 async def _without_hopeless_runs(
@@ -125,7 +125,7 @@ async def _without_hopeless_runs(
                 filter(None, (record.run.failed, record.last_error if record.run.error_at else ""))
             )
             why = DiskError(f"it failed {record.run.tries + 1} times: {said}")
-            await give_up(services, FinishMessage(disk=disk, run=record.run.snapshot), why)
+            await abandon_run(services, FinishMessage(disk=disk, run=record.run.snapshot), why)
         now = await services.records.get(disk)
         return now[0] if now else None
 

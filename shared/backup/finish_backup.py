@@ -20,12 +20,12 @@ from shared.model.record import DiskRecord, run_of
 from shared.model.retry_policy import MAX_CHECK_DELAY
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.run_steps import next_check
-from shared.runs.begin_anew import resync
+from shared.runs.abandon import abandon_run
 from shared.runs.clean_up import clean_up_run, drop_duplicates
-from shared.runs.failures import failures_on_record, record_failure
-from shared.runs.full_copies import look_at_full_copy, looked_at
-from shared.runs.give_up import give_up
+from shared.runs.failures import record_failure, recording_failures
+from shared.runs.full_copies import check_full_copy, copy_checked
 from shared.runs.open_run import catch_up
+from shared.runs.restart import resync
 
 _LEFT_TO_THE_QUEUE = frozenset({Remedy.RESTART, Remedy.WAIT_FOR_OWNER})
 """What this step knows no way on from: its queue tries five times, then a tick does."""
@@ -45,7 +45,7 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
 
     Then the disk is caught up, if a tick has passed meanwhile.
     """
-    async with failures_on_record(services, message, Event.FINISH_BACKUP_FAILED):
+    async with recording_failures(services, message, Event.FINISH_BACKUP_FAILED):
         found = await services.records.get(message.disk)
         run = found[0].run_of(message.run) if found else None
         if run is None:
@@ -57,7 +57,7 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
             else:
                 await _advance(services, message, run)
         except SourceGoneError as error:
-            await give_up(services, message, error)
+            await abandon_run(services, message, error)
         except (AzureError, TidemarkError) as error:
             if remedy_for(error) in _LEFT_TO_THE_QUEUE:
                 raise
@@ -131,12 +131,12 @@ async def _doubt_base(services: Services, message: FinishMessage, run: OpenRun) 
 
 async def _advance_copy(services: Services, message: FinishMessage, run: OpenRun) -> None:
     """Seal a run in full-copy mode if its copy has succeeded."""
-    progress = await look_at_full_copy(services, message, run)
+    progress = await check_full_copy(services, message, run)
     if made := progress.succeeded:
         with contextlib.suppress(BlobChangedError):  # another invocation has just done the same
             await seal_copy(services, message, run, made)
             return
-    current = await _look_at(services, message, run, lambda record, now: looked_at(record, progress, now))
+    current = await _look_at(services, message, run, lambda record, now: copy_checked(record, progress, now))
     await _come_back(services, message, current or run, plan_again=run.opened and not progress.is_healthy)
 
 

@@ -14,9 +14,9 @@ from shared.model.record import DiskRecord
 from shared.model.run import Mode, OpenRun
 from shared.model.run_steps import opened
 from shared.points.versions import find_backup_blob
-from shared.runs.failures import failures_on_record
+from shared.runs.abandon import abandon_run
+from shared.runs.failures import recording_failures
 from shared.runs.full_copies import start_full_copy
-from shared.runs.give_up import give_up
 
 FIRST_BATCH = 3.0
 """Seconds of its backup blob that a run's first batch uses up: what is less waits behind no other disk's batches."""
@@ -27,11 +27,11 @@ FIRST_TURN = timedelta(seconds=30)
 
 async def plan_changes(services: Services, message: PlanMessage) -> None:
     """Open a run by its mode: as a full copy, or on the backup blob, with its first batch. Repeating it is harmless."""
-    async with failures_on_record(services, message, Event.PLAN_CHANGES_FAILED):
+    async with recording_failures(services, message, Event.PLAN_CHANGES_FAILED):
         try:
             await _open(services, message)
         except SourceGoneError as error:
-            await give_up(services, message, error)
+            await abandon_run(services, message, error)
 
 
 async def _open(services: Services, message: PlanMessage) -> None:

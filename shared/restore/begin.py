@@ -32,9 +32,9 @@ from shared.points.versions import (
 from shared.restore.copying import copy_metadata
 from shared.restore.end import clean_up_or_leave
 from shared.restore.prove import parts
+from shared.runs.abandon import abandon_run
 from shared.runs.failures import new_record
 from shared.runs.full_copies import is_copying
-from shared.runs.give_up import give_up
 
 _COME_BACK = timedelta(seconds=5)
 _OTHER_TARGET = "What to do: name another target"
@@ -224,7 +224,7 @@ async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> N
     is_stalled = now - run.progressed >= after
     if is_stalled and not (run.mode is Mode.FULL and await is_copying(services, message, run)):
         why = DiskError(f"it made no progress, and the restore {restore.restore} is to write over the disk")
-        await give_up(services, message, why)
+        await abandon_run(services, message, why)
         return Next(replace(restore, checked=now))
     if run.is_check_overdue(now, after):
         await services.queues.send(message)
