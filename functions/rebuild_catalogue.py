@@ -2,9 +2,10 @@
 
 import azure.functions as func
 
+from shared.azure.queues import MAX_DELIVERIES
 from shared.azure.services import open_services
 from shared.errors import StepFailedError
-from shared.jobs.unreadable import MOST_DELIVERIES, keep_as_delivered
+from shared.jobs.unreadable import keep_poisoned
 from shared.model.names import REBUILD_CATALOGUE_QUEUE
 from shared.points.rebuild_catalogue import rebuild_catalogue as rebuild
 from shared.settings import load_settings
@@ -21,7 +22,7 @@ async def rebuild_catalogue(message: func.QueueMessage) -> None:
         try:
             await rebuild(services)
         except StepFailedError as error:
-            if (message.dequeue_count or 0) < MOST_DELIVERIES:
+            if (message.dequeue_count or 0) < MAX_DELIVERIES:
                 raise
             delivered = message.get_body(), message.id or ""
-            await keep_as_delivered(services, REBUILD_CATALOGUE_QUEUE, delivered, str(error))
+            await keep_poisoned(services, REBUILD_CATALOGUE_QUEUE, delivered, str(error))

@@ -6,7 +6,7 @@ from typing import Any
 from shared.azure.services import Services
 from shared.errors import HeartbeatError
 from shared.events import Event, log_event
-from shared.jobs.loop import outlasting
+from shared.jobs.loop import requeueing_on_error
 from shared.model.messages import TickMessage
 from shared.model.tick import HEARTBEAT_FOR, MAX_TICK_CHECK_DELAY, Outcome, backed_up, next_check, outcome
 
@@ -17,7 +17,7 @@ async def report_tick(services: Services, message: TickMessage) -> None:
     Raises:
         StepFailedError: neither the record nor the queue can be reached.
     """
-    async with outlasting(services, message, Event.REPORT_TICK_FAILED, MAX_TICK_CHECK_DELAY):
+    async with requeueing_on_error(services, message, Event.REPORT_TICK_FAILED, MAX_TICK_CHECK_DELAY):
         await _report(services, message)
 
 
