@@ -4,7 +4,7 @@ import azure.functions as func
 
 from shared.azure.services import open_services
 from shared.inspection.compare_part import compare_part as compare
-from shared.jobs.unreadable import run_step
+from shared.jobs.unreadable import handle_message
 from shared.model.messages import PartMessage
 from shared.model.names import COMPARE_PARTS_QUEUE
 from shared.settings import load_settings
@@ -18,4 +18,6 @@ compare_part_blueprint = func.Blueprint()
 async def compare_part(message: func.QueueMessage) -> None:
     """Compare every byte of the part."""
     async with open_services(load_settings()) as services:
-        await run_step(services, COMPARE_PARTS_QUEUE, PartMessage, compare, (message.get_body(), message.id or ""))
+        await handle_message(
+            services, COMPARE_PARTS_QUEUE, PartMessage, compare, (message.get_body(), message.id or "")
+        )

@@ -4,7 +4,7 @@ import azure.functions as func
 
 from shared.azure.services import open_services
 from shared.inspection.steps import continue_inspection as step
-from shared.jobs.unreadable import run_step
+from shared.jobs.unreadable import handle_message
 from shared.model.messages import InspectionMessage
 from shared.model.names import CONTINUE_INSPECTION_QUEUE
 from shared.settings import load_settings
@@ -18,6 +18,6 @@ continue_inspection_blueprint = func.Blueprint()
 async def continue_inspection(message: func.QueueMessage) -> None:
     """Promote, compare or conclude, then enqueue the next step."""
     async with open_services(load_settings()) as services:
-        await run_step(
+        await handle_message(
             services, CONTINUE_INSPECTION_QUEUE, InspectionMessage, step, (message.get_body(), message.id or "")
         )

@@ -3,7 +3,7 @@
 import azure.functions as func
 
 from shared.azure.services import open_services
-from shared.jobs.unreadable import run_step
+from shared.jobs.unreadable import handle_message
 from shared.model.messages import RestoreMessage
 from shared.model.names import CONTINUE_RESTORE_QUEUE
 from shared.restore.steps import continue_restore as step
@@ -18,4 +18,6 @@ continue_restore_blueprint = func.Blueprint()
 async def continue_restore(message: func.QueueMessage) -> None:
     """Promote, copy back, verify or adopt, then enqueue the next step."""
     async with open_services(load_settings()) as services:
-        await run_step(services, CONTINUE_RESTORE_QUEUE, RestoreMessage, step, (message.get_body(), message.id or ""))
+        await handle_message(
+            services, CONTINUE_RESTORE_QUEUE, RestoreMessage, step, (message.get_body(), message.id or "")
+        )

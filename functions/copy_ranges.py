@@ -4,7 +4,7 @@ import azure.functions as func
 
 from shared.azure.services import open_services
 from shared.backup.copy_ranges import copy_ranges as copy
-from shared.jobs.unreadable import run_step
+from shared.jobs.unreadable import handle_message
 from shared.model.messages import BatchMessage
 from shared.model.names import COPY_RANGES_QUEUE
 from shared.settings import load_settings
@@ -16,4 +16,4 @@ copy_ranges_blueprint = func.Blueprint()
 async def copy_ranges(message: func.QueueMessage) -> None:
     """Write the ranges that changed and clear the ranges that were cleared."""
     async with open_services(load_settings()) as services:
-        await run_step(services, COPY_RANGES_QUEUE, BatchMessage, copy, (message.get_body(), message.id or ""))
+        await handle_message(services, COPY_RANGES_QUEUE, BatchMessage, copy, (message.get_body(), message.id or ""))

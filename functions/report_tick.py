@@ -4,7 +4,7 @@ import azure.functions as func
 
 from shared.azure.services import open_services
 from shared.backup.report_tick import report_tick as report
-from shared.jobs.unreadable import run_step
+from shared.jobs.unreadable import handle_message
 from shared.model.messages import TickMessage
 from shared.model.names import REPORT_TICK_QUEUE
 from shared.settings import load_settings
@@ -16,4 +16,4 @@ report_tick_blueprint = func.Blueprint()
 async def report_tick(message: func.QueueMessage) -> None:
     """Report whether every disk has its recovery point."""
     async with open_services(load_settings()) as services:
-        await run_step(services, REPORT_TICK_QUEUE, TickMessage, report, (message.get_body(), message.id or ""))
+        await handle_message(services, REPORT_TICK_QUEUE, TickMessage, report, (message.get_body(), message.id or ""))

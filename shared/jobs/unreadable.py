@@ -18,7 +18,7 @@ MAX_KEPT_CHARACTERS = 500
 """Characters kept of a message, and of the reason it is kept for."""
 
 
-async def run_step[Read: Message](
+async def handle_message[Read: Message](
     services: Services,
     queue: str,
     kind: type[Read],
