@@ -61,7 +61,7 @@ async def take_snapshots(services: Services) -> None:
         record = disks.found.get(disk)
         is_busy = record is not None and bool(record.run or record.restore)
         if disk in disks.due:
-            await services.records.update(disk, lambda now: with_tick(now, tick, found_busy=is_busy))
+            await services.records.update(disk, lambda current: with_tick(current, tick, found_busy=is_busy))
         if record and record.run:
             await _watch_run(services, disk, record, record.run)
         if record and record.restore:
@@ -143,7 +143,7 @@ async def _watch_restore(services: Services, disk: Disk, record: DiskRecord) -> 
     """Release a disk from a restore that has ended, or whose row no longer exists."""
     found = await services.restores.find(restored_of(record), job_row(JobKind.RESTORE, record.restore))
     if found is None:
-        await services.records.update(disk, lambda now: without_restore(now, record.restore))
+        await services.records.update(disk, lambda current: without_restore(current, record.restore))
     elif found[0].has_ended:
         await services.queues.send(RestoreMessage(disk=restored_of(record), restore=record.restore))
 
