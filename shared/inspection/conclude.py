@@ -12,8 +12,8 @@ from shared.model.inspection import Inspection, built_upon
 from shared.model.job import JobKind, Next, Stage
 from shared.model.record import DiskRecord
 from shared.model.version import BlobVersion
-from shared.points.versions import mark_damaged, note_damaged
-from shared.runs.begin_anew import distrust
+from shared.points.versions import mark_damaged, update_damaged_points
+from shared.runs.restart import force_resync
 
 BUILT_ON = "it was built on the recovery point"
 
@@ -62,7 +62,7 @@ async def conclude_differs(services: Services, inspection: Inspection, differs: 
     if inspection.task is JobKind.VERIFY:
         await mark_damaged(services, inspection.known_disk, inspection.recovery_point, differs)
         reason = f"the recovery point {inspection.recovery_point} is damaged: {differs}"
-        await distrust(services, inspection.known_disk, inspection.recovery_point, reason)
+        await force_resync(services, inspection.known_disk, inspection.recovery_point, reason)
         await _doubt_later_ones(services, inspection, reason)
     return Next(inspection.fail(differs, services.now()))
 
@@ -87,7 +87,7 @@ async def _doubt_later_ones(services: Services, inspection: Inspection, reason: 
     ]:
         for time in later:
             await mark_damaged(services, disk, time, damage)
-            await distrust(services, disk, time, reason)
+            await force_resync(services, disk, time, reason)
         doubted |= set(later)
     if doubted:
         await open_inspection(services, JobKind.VERIFY, disk, max(doubted), f"after-{inspection.inspection}")
@@ -95,7 +95,7 @@ async def _doubt_later_ones(services: Services, inspection: Inspection, reason: 
 
 async def note_outcome(services: Services, inspection: Inspection) -> None:
     """Put on record what came of an inspection, the disk's and its point's; a refused one has looked at nothing."""
-    await note_damaged(services, inspection.known_disk)
+    await update_damaged_points(services, inspection.known_disk)
     if inspection.state is Stage.REFUSED:
         return
     if inspection.task is JobKind.DRILL:

@@ -56,9 +56,9 @@ INSPECTION_PROCEDURE = Procedure[Inspection](
         Stage.COMPARING: _or_gone(compare),
         Stage.ENDING: end_inspection,
     },
-    through_ending=ENDS,
+    cleanup_before=ENDS,
     give_up=_give_up,
-    leave_uncleaned=end_as_it_is,
+    abandon_cleanup=end_as_it_is,
     on_ended=_drop,
     step_failed=Event.INSPECTION_STEP_FAILED,
 )

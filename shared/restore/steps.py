@@ -36,9 +36,9 @@ RESTORE_PROCEDURE = Procedure[Restore](
         Stage.PROVING: prove_and_adopt,
         Stage.ENDING: end_restore,
     },
-    through_ending=frozenset({Stage.DONE}),
+    cleanup_before=frozenset({Stage.DONE}),
     give_up=_give_up,
-    leave_uncleaned=let_go,
+    abandon_cleanup=let_go,
     on_ended=clean_up_or_leave,
     step_failed=Event.RESTORE_STEP_FAILED,
 )
