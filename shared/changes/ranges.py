@@ -144,9 +144,8 @@ async def coalesced(changes: AsyncIterable[Change]) -> AsyncIterator[Change]:
     held: Change | None = None
     async for change in changes:
         if change.start >= change.end or change.start % PAGE or change.end % PAGE or (held and change.start < held.end):
-            raise DisorderedRangesError(
-                f"the service listed {change.described} after {held.described if held else 'nothing'}"
-            )
+            after = f", after {held.described}" if held else ""
+            raise DisorderedRangesError(f"the service returned an invalid page range: {change.described}{after}")
         if held is None:
             held = change
         elif held.end == change.start and held.clear == change.clear:

@@ -38,7 +38,7 @@ _EXT_JOURNAL = 0x4  # has_journal
 _EXT3_FEATURES = (0x2 | 0x4 | 0x10, 0x1 | 0x2 | 0x4)  # filetype, recover, meta_bg; sparse_super, large_file, btree_dir
 _EXT_LARGEST_BLOCK = 6  # 64 KiB, as the power of two over 1 KiB
 
-NO_FOOTER, NOTHING_KNOWN = "no VHD footer", "nothing known on it"
+NO_FOOTER, NO_FILESYSTEM = "no VHD footer", "no known filesystem"
 
 MOST_PARTITIONS = 128
 """Partitions whose filesystem is looked for at most: as many as a GPT usually has room for."""
@@ -61,7 +61,7 @@ class Look(NamedTuple):
     def doubts(self) -> tuple[str, ...]:
         """Say why nothing may be able to use the disk, though its bytes be right."""
         footer = () if self.has_footer else (NO_FOOTER,)
-        return (*footer, *self.table.doubts, *(() if any(self.filesystems) else (NOTHING_KNOWN,)))
+        return (*footer, *self.table.doubts, *(() if any(self.filesystems) else (NO_FILESYSTEM,)))
 
     @property
     def described(self) -> str:
@@ -72,12 +72,17 @@ class Look(NamedTuple):
             found = f"{table.scheme} with {count or 'no'} partition{'' if count == 1 else 's'}"
             found += f": {names}" if count else ""
         else:
-            found = f"no partition table; {names if any(self.filesystems) else NOTHING_KNOWN}"
+            found = f"no partition table; {names if any(self.filesystems) else NO_FILESYSTEM}"
         left_out = list(table.left_out)
         if count > MOST_PARTITIONS:
-            left_out.append(f"what {count - MOST_PARTITIONS} of its partitions hold")
-        parts = ["VHD footer right" if self.has_footer else NO_FOOTER, found, *table.doubts]
-        return "; ".join([*parts, *(f"not looked at: {what}" for what in left_out)])
+            left_out.append(f"the content of {count - MOST_PARTITIONS} partitions")
+        parts = ["VHD footer valid" if self.has_footer else NO_FOOTER, found, *table.doubts]
+        return "; ".join([*parts, *(f"not checked: {what}" for what in left_out)])
+
+
+def doubts_text(doubts: str) -> str:
+    """Say that a disk may be unusable, though its copy matches the recovery point."""
+    return f"the disk may already have been unusable when it was backed up: {doubts}"
 
 
 def look(size: int) -> Reading[Look]:

@@ -19,7 +19,7 @@ _PROTECTIVE = 0xEE  # type of the partition that stands in an MBR for a GPT
 _EXTENDED = frozenset({0x05, 0x0F, 0x85})
 _GPT_HEADER_BYTES, _GPT_ENTRY_BYTES = 92, 128
 
-UNPROTECTED = "no protective MBR before its GPT"
+UNPROTECTED = "no protective MBR for the GPT"
 """What is doubtful of a GPT that may be left over from an older use of the disk."""
 
 
@@ -121,8 +121,8 @@ def _mbr(entries: Sequence[bytes], sectors: int) -> PartitionTable:
         if 0 < start < start + length <= sectors
     ]
     if not partitions:
-        return NO_TABLE._replace(doubts=("an MBR whose partitions don't lie on the disk",))
-    left_out = ("what the extended partition is divided into",) if any(found[2] for found in partitions) else ()
+        return NO_TABLE._replace(doubts=("MBR partitions outside the disk",))
+    left_out = ("the logical partitions in the extended partition",) if any(found[2] for found in partitions) else ()
     return PartitionTable("MBR", tuple(partitions), _outside(len(spans) - len(partitions), len(spans)), left_out)
 
 
@@ -134,20 +134,20 @@ def _gpt(sectors: int, *, is_protected: bool) -> Reading[PartitionTable]:
     found = yield from _copy(1, sectors)
     doubts = [] if is_protected else [UNPROTECTED]
     if found.entries is None:
-        doubts += ["primary GPT damaged, second one used"]
+        doubts += ["primary GPT damaged, backup GPT used"]
         other = found.header.other if found.header else 0
         for sector in dict.fromkeys((other, sectors - 1)):
             if found.entries is None and 1 < sector < sectors:
                 found = yield from _copy(sector, sectors)
     if found.header is None or found.entries is None:
-        return NO_TABLE._replace(doubts=("a GPT of which neither copy is sound",)) if is_protected else NO_TABLE
+        return NO_TABLE._replace(doubts=("both copies of the GPT damaged",)) if is_protected else NO_TABLE
     header, cut = found.header, found.entries
     entries = (cut[at : at + header.step] for at in range(0, len(cut) - header.step + 1, header.step))
     spans = [(_number(entry, 32, 8), _number(entry, 40, 8) + 1) for entry in entries if any(entry[:16])]
     partitions = [Partition(a * SECTOR, b * SECTOR) for a, b in spans if 0 < a < b <= sectors]
     doubts += _outside(len(spans) - len(partitions), len(spans))
     read = len(cut) // header.step
-    left_out = (f"{header.number - read} of its {header.number} entries",) if read < header.number else ()
+    left_out = (f"{header.number - read} of {header.number} GPT entries",) if read < header.number else ()
     return PartitionTable("GPT", tuple(partitions), tuple(doubts), left_out)
 
 
@@ -181,7 +181,7 @@ def _header(sector: bytes, number: int) -> _Header | None:
 
 
 def _outside(outside: int, count: int) -> tuple[str, ...]:
-    return (f"{outside} of its {count} partitions not on the disk",) if outside else ()
+    return (f"{outside} of {count} partitions outside the disk",) if outside else ()
 
 
 def _number(data: bytes, at: int, length: int) -> int:

@@ -14,9 +14,7 @@ from shared.model.requests import LATEST
 from shared.model.restore_target import requested_point
 from shared.points.versions import found_again, properties_of, require_own_name
 
-_OTHER_POINT = (
-    "What to do: check the URL and the time; the disk's rows `point-TIME` say which recovery points there are"
-)
+_OTHER_POINT = "What to do: check the URL and the time; the disk's `point-TIME` rows list its recovery points"
 
 INSPECTED_PART = 1024**3
 """Bytes of a disk that one message compares."""
@@ -51,12 +49,12 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
 
 
 def _resized(size: int, point: RecoveryPoint) -> str:
-    return f"it is {size} bytes long, and was {point.size} when it was sealed: somebody has changed it"
+    return f"it is {size} bytes long, but was {point.size} when it was sealed: it was changed outside Tidemark"
 
 
 def _begin_drill(services: Services, inspection: Inspection, point: RecoveryPoint) -> Next[Inspection]:
     if point.state is PointState.DAMAGED:
-        why = f"it is damaged: {point.damage}. What to do: have a drill of another recovery point"
+        why = f"it is damaged: {point.damage}. What to do: drill another recovery point"
         return Next(inspection.fail(why, services.now()))
     return Next(inspection.at_stage(Stage.PROMOTING, services.now()))
 
@@ -67,8 +65,8 @@ async def _begin_verify(services: Services, inspection: Inspection, point: Recov
         await services.pages.properties(source)
     except SourceGoneError:
         why = (
-            f"the source snapshot of the recovery point {point.time} is gone, so there is nothing to compare it with."
-            " What to do: verify the newest one; or have a drill of this one"
+            f"the source snapshot of recovery point {point.time} no longer exists, so there is nothing to compare it"
+            " with. What to do: verify the newest recovery point, or drill this one"
         )
         return _refused(services, inspection, why)
     return Next(inspection.at_stage(Stage.COMPARING, services.now()))

@@ -39,7 +39,7 @@ async def _go_on(services: Services, then: Inspection, found: Compared) -> Next[
     now = services.now()
     if is_stalled(then.progressed, now, services.settings.stalled_after, then.stalls):
         if then.stalls >= MAX_STALLS:
-            why = f"parts of it could not be compared: {then.last_error or 'their messages were lost'}"
+            why = f"some parts could not be compared: {then.last_error or 'their messages were lost'}"
             return Next(then.fail(why, now))
         await _enqueue(services, then, missing_parts(then, found))
         then = replace(then, progressed=now, stalls=then.stalls + 1)
@@ -52,7 +52,7 @@ async def _other_scratch(services: Services, inspection: Inspection) -> str:
     """Say what has become of the scratch blob, where it is not as the copy has left it."""
     scratch = scratch_of(services, inspection)
     found = await services.pages.find(scratch)
-    return "" if found and found.etag == inspection.scratch_etag else f"somebody has written to {scratch.url}"
+    return "" if found and found.etag == inspection.scratch_etag else f"{scratch.url} was changed outside Tidemark"
 
 
 async def _enqueue(services: Services, inspection: Inspection, parts: Iterable[int]) -> None:

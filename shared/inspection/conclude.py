@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from shared.azure.services import Services
-from shared.content.filesystems import Look
+from shared.content.filesystems import Look, doubts_text
 from shared.content.looking import look_at
 from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
@@ -11,23 +11,36 @@ from shared.inspection.versions import scratch_of
 from shared.model.inspection import Inspection, built_upon
 from shared.model.job import JobKind, Next, Stage
 from shared.model.record import DiskRecord
+from shared.model.texts import human_size
 from shared.model.version import BlobVersion
 from shared.points.versions import mark_damaged, note_damaged
 from shared.runs.begin_anew import distrust
 
-BUILT_ON = "it was built on the recovery point"
+BUILT_ON = "it was built on recovery point"
 
 
 async def conclude_equal(services: Services, inspection: Inspection) -> Next[Inspection]:
     """End an inspection of which every byte is compared and equal."""
-    said = f"all {inspection.size} bytes equal, {inspection.bytes_done} of them read on both sides"
+    result = identical(inspection.size, inspection.bytes_done)
     if inspection.task is JobKind.DRILL:
-        return await _conclude_drill(services, inspection, said)
+        return await _conclude_drill(services, inspection, result)
     now = services.now()
     await services.records.update_point(
         inspection.known_disk, inspection.recovery_point, lambda point: point.as_verified(now)
     )
-    return Next(inspection.end(Stage.DONE, said, services.now()))
+    return Next(inspection.end(Stage.DONE, result, services.now()))
+
+
+def identical(size: int, compared: int) -> str:
+    """Say that two versions are identical.
+
+    Args:
+        size: bytes of each.
+        compared: bytes that were read on both sides; the rest is empty on both.
+    """
+    if compared == size:
+        return f"identical: all {human_size(size)}"
+    return f"identical: all {human_size(size)} ({human_size(compared)} compared, the rest empty on both sides)"
 
 
 async def _conclude_drill(services: Services, inspection: Inspection, equal: str) -> Next[Inspection]:
@@ -35,10 +48,10 @@ async def _conclude_drill(services: Services, inspection: Inspection, equal: str
     found = await look_at(services, BlobVersion(scratch_of(services, inspection)), inspection.size)
     record = await services.records.get(inspection.known_disk)
     before = record[0].last_drill_seen if record else ""
-    said = drilled(equal, found, before)
+    result = drilled(equal, found, before)
     if found.doubts:
-        log_event(Event.DRILL_DOUBTFUL, **inspection.about, reason=said)
-    over = inspection.end(Stage.DONE, said, services.now())
+        log_event(Event.DRILL_DOUBTFUL, **inspection.about, reason=result)
+    over = inspection.end(Stage.DONE, result, services.now())
     return Next(replace(over, seen=found.described))
 
 
@@ -50,18 +63,16 @@ def drilled(equal: str, found: Look, before: str) -> str:
         found: what is seen on the disk.
         before: what was seen on it at the drill before; empty for the first.
     """
-    was = f"; at the drill before: {before}" if before and before != found.described else ""
-    said = f"{equal}; {found.described}{was}"
-    if not found.doubts:
-        return said
-    return f"but the disk may be unusable, as it was when it was backed up: {', '.join(found.doubts)}; {said}"
+    previously = f"; found by the previous drill: {before}" if before and before != found.described else ""
+    result = f"{equal}; {found.described}{previously}"
+    return f"{doubts_text(', '.join(found.doubts))}; {result}" if found.doubts else result
 
 
 async def conclude_differs(services: Services, inspection: Inspection, differs: str) -> Next[Inspection]:
     """End an inspection that has found a difference: a verify tells of the recovery point, a drill of the restore."""
     if inspection.task is JobKind.VERIFY:
         await mark_damaged(services, inspection.known_disk, inspection.recovery_point, differs)
-        reason = f"the recovery point {inspection.recovery_point} is damaged: {differs}"
+        reason = f"recovery point {inspection.recovery_point} is damaged: {differs}"
         await distrust(services, inspection.known_disk, inspection.recovery_point, reason)
         await _doubt_later_ones(services, inspection, reason)
     return Next(inspection.fail(differs, services.now()))
@@ -105,7 +116,7 @@ async def note_outcome(services: Services, inspection: Inspection) -> None:
         told = _verified(record, inspection) if inspection.task is JobKind.VERIFY else _drilled(record, inspection)
         if inspection.state is not Stage.FAILED:
             return told
-        why = f"the {inspection.task} of the recovery point {inspection.recovery_point}: {inspection.reason}"
+        why = f"{inspection.task} of recovery point {inspection.recovery_point}: {inspection.reason}"
         return replace(told, last_error=why, last_error_at=inspection.ended)
 
     await services.records.update(inspection.known_disk, change)

@@ -20,5 +20,5 @@ async def conclude_gone(services: Services, inspection: Inspection, error: Sourc
         return await conclude_lost(services, inspection, str(lost), lost=True)
     if inspection.task is JobKind.DRILL:
         return inspection.retry(str(error), now)
-    why = f"the source snapshot was deleted meanwhile: {error}. What to do: verify the newest recovery point"
+    why = f"the source snapshot was deleted during the verify: {error}. What to do: verify the newest recovery point"
     return Next(inspection.refuse(why, now))

@@ -34,7 +34,7 @@ async def promote_to_scratch(services: Services, inspection: Inspection) -> Next
     if progress.stage is CopyStage.UNDER_WAY:
         moved = inspection.with_progress(progress.bytes_done, progress.bytes_total, now)
         return Next(moved, inspection.next_check(now))
-    return inspection.retry(f"the copy to {copy.target.url} did not succeed: {progress.failure}", now)
+    return inspection.retry(f"the copy to {copy.target.url} failed: {progress.failure}", now)
 
 
 async def _start(

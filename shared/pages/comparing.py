@@ -51,7 +51,7 @@ class Comparison:
         """
         found = await self._services.pages.properties(self._copy)
         if found.size != size:
-            raise MismatchError(f"{self._copy.name} is {found.size} bytes long, not {size}")
+            raise MismatchError(f"{self._copy.name} is {found.size} bytes, expected {size}")
 
     async def page_maps(self, window: Window, see: Callable[[Change], None]) -> None:
         """Compare the page maps of a window: what is valid on one side only must read as zeros.
@@ -122,12 +122,12 @@ class Comparison:
         content = await self._services.pages.read(self._original_url if is_original else self._copy_url, piece)
         if content.count(0) != len(content):
             there, missing = (self._original, self._copy) if is_original else (self._copy, self._original)
-            raise MismatchError(f"{there.name} has data in {piece.described}, {missing.name} has none")
+            raise MismatchError(f"{there.name} has data in {piece.described}, where {missing.name} has none")
 
     async def _require_same(self, piece: Change) -> bytes:
         content = await self._services.pages.read(self._original_url, piece)
         if await self._services.pages.read(self._copy_url, piece) != content:
-            raise MismatchError(f"{piece.described} of {self._copy.name} are not those of {self._original.name}")
+            raise MismatchError(f"{piece.described} of {self._copy.name} differ from {self._original.name}")
         self.samples += 1
         self.bytes_compared += piece.length
         return content

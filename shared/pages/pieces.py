@@ -118,7 +118,7 @@ class Pieces:
         if self._through_function:
             return
         self._through_function = True
-        how = f"through the function, since the service could not copy by itself: {why}"
+        how = f"through the function, because the service could not copy from the source: {why}"
 
         def change(record: DiskRecord) -> DiskRecord:
             run = record.run_of(self._message.run)

@@ -87,7 +87,7 @@ async def _adopt(services: Services, restore: Restore) -> None:
     if await services.records.point(target, restore.target_snapshot):
         return
     if found is None or found[0].restore != restore.restore:
-        raise RestoreFailedError(f"the record of {target.name} names this restore no more")
+        raise RestoreFailedError(f"the record of {target.name} no longer names this restore")
     record, etag = found
     await _require_open(services, restore)
     try:

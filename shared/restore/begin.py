@@ -37,7 +37,7 @@ from shared.runs.full_copies import is_copying
 from shared.runs.give_up import give_up
 
 _COME_BACK = timedelta(seconds=5)
-_OTHER_TARGET = "What to do: name another target"
+_OTHER_TARGET = "What to do: choose another target"
 
 
 async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
@@ -73,8 +73,8 @@ async def _find(services: Services, restore: Restore) -> Next[Restore]:
     point = await found_again(services, disk, await _point(services, disk, restore.point))
     if point.state is PointState.DAMAGED and not restore.allow_damaged:
         raise RefusedError(
-            f"the recovery point {point.time} of {disk.name} is damaged: {point.damage}. What to do: ask for another;"
-            ' or restore it as it is, with "allowDamaged": true'
+            f"recovery point {point.time} of {disk.name} is damaged: {point.damage}. What to do: restore another"
+            ' recovery point, or set "allowDamaged": true to restore this one anyway'
         )
     target = restore.known_target if restore.target else disk.restored(point.time)
     require_allowed(target.address, services.settings.container, services.settings.source_services)
@@ -87,8 +87,8 @@ async def _find(services: Services, restore: Restore) -> Next[Restore]:
     found = await _properties_or_mark(services, disk, point)
     if found.size != point.size:
         raise RefusedError(
-            f"{version.name} is {found.size} bytes long, and was {point.size} when it was sealed: somebody has changed"
-            " it. What to do: ask for another recovery point"
+            f"{version.name} is {found.size} bytes long, but was {point.size} when it was sealed: it was changed"
+            " outside Tidemark. What to do: restore another recovery point"
         )
     there = await services.pages.find(target.address)
     if there:
@@ -99,8 +99,8 @@ async def _find(services: Services, restore: Restore) -> Next[Restore]:
     backup = await services.pages.find(address)
     if backup and not target.is_named(backup.metadata.get(DISK_METADATA, target.name)):
         raise RefusedError(
-            f"{address.url} holds a backup of {backup.metadata[DISK_METADATA]}, and would be the backup blob of"
-            f" {target.name}. What to do: name another target"
+            f"{address.url}, where {target.name} would be backed up, holds the backup of"
+            f" {backup.metadata[DISK_METADATA]}. {_OTHER_TARGET}"
         )
     known = replace(
         restore,
@@ -133,17 +133,17 @@ async def _point(services: Services, disk: Disk, asked: str) -> RecoveryPoint:
     times = await services.records.point_times(disk)
     if not times:
         is_known = services.settings.covers(disk) or record is not None
-        what = "there is no recovery point of it yet" if is_known else "neither SOURCE_DISKS nor the record names it"
+        what = "it has no recovery point yet" if is_known else "it is not in SOURCE_DISKS and has no record"
         raise RefusedError(
             f"{disk.name} can't be restored: {what}."
-            " What to do: check the URL; if the table was lost, rebuild the catalogue"
+            " What to do: check the URL; if the table was lost, rebuild the catalogue first"
         )
     time = requested_point(times, asked)
     point = await services.records.point(disk, time) if time else None
     if point is None:
         raise RefusedError(
             f"{disk.name} has no recovery point at or before {canonical_time(asked)}; the oldest is {times[0]}."
-            " What to do: ask for that one or a later one"
+            " What to do: restore that one or a later one"
         )
     return point
 
@@ -152,11 +152,11 @@ def _require_free(target: PageBlobDisk, there: BlobState, *, overwrite: bool) ->
     """See to it that a blob that is there may be written over."""
     if not overwrite:
         raise RefusedError(
-            f"{target.name} exists."
-            " What to do: name another target; or set overwrite to true, and lose what it holds now"
+            f"{target.name} already exists."
+            " What to do: choose another target, or set overwrite to true to replace what it holds"
         )
     if not there.is_page_blob:
-        raise RefusedError(f"{target.name} is not a page blob, so no disk can be restored over it. {_OTHER_TARGET}")
+        raise RefusedError(f"{target.name} is not a page blob, so a disk can't be restored over it. {_OTHER_TARGET}")
     if there.leased:
         raise TargetLeasedError(target.name)
 
@@ -165,7 +165,7 @@ def _require_metadata(restore: Restore, target: PageBlobDisk, there: BlobState) 
     """See to it that a target can keep the metadata that it has, beside what marks the copy to it."""
     if why := metadata_problem(copy_metadata(restore, there)):
         raise RefusedError(
-            f"{target.name} has metadata that can't be kept: {why}. What to do: change the blob's metadata; or restore"
+            f"{target.name} has metadata that can't be kept: {why}. What to do: change the blob's metadata, or restore"
             " to a new disk"
         )
 
@@ -208,7 +208,8 @@ async def _wait_for_restore(
     first = await services.restores.find(restored_of(record), job_row(JobKind.RESTORE, record.restore))
     if first and not first[0].has_ended:
         raise RefusedError(
-            f"another restore to {target.name} is under way, {record.restore}. What to do: wait for its end"
+            f"restore {record.restore} to {target.name} is already under way. What to do: wait for it to finish, then"
+            " send the request again"
         )
     if first:
         await clean_up_or_leave(services, first[0])
@@ -223,13 +224,15 @@ async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> N
     message = FinishMessage(disk=target, run=run.snapshot)
     is_stalled = now - run.progressed >= after
     if is_stalled and not (run.mode is Mode.FULL and await is_copying(services, message, run)):
-        why = DiskError(f"it made no progress, and the restore {restore.restore} is to write over the disk")
+        why = DiskError(f"it made no progress, and restore {restore.restore} is waiting to overwrite the disk")
         await give_up(services, message, why)
         return Next(replace(restore, checked=now))
     if run.is_check_overdue(now, after):
         await services.queues.send(message)
-    waits = f"restores {restore.recovery_point} after the open run {run.snapshot} of {target.name}, which it waits for"
-    return Next(replace(restore, reason=waits, checked=now), restore.next_check(now))
+    waiting = (
+        f"waiting for backup run {run.snapshot} of {target.name} to finish, then restores {restore.recovery_point}"
+    )
+    return Next(replace(restore, reason=waiting, checked=now), restore.next_check(now))
 
 
 async def _take_target(services: Services, restore: Restore) -> bool:
@@ -256,7 +259,7 @@ async def _take_target(services: Services, restore: Restore) -> bool:
         etag = there.etag if there else await services.blobs.create(target.address, restore.size, made)
     except ResourceNotFoundError:
         raise RefusedError(
-            f"the container {target.address.parent.url} does not exist. What to do: create it, or name another target"
+            f"the container {target.address.parent.url} does not exist. What to do: create it, or choose another target"
         ) from None
     await services.leases.acquire(target.address, restore.lease, etag)
     return restore.target_is_new and not is_other

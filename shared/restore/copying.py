@@ -85,9 +85,9 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
     await _require_current(services, restore)
     found = progress.found
     if found is None:
-        raise RestoreFailedError(f"{target.name} is gone")
+        raise RestoreFailedError(f"{target.name} no longer exists")
     if restore.target_is_new and found.metadata.get(RESTORE_METADATA) != restore.restore:
-        raise RestoreFailedError(f"{target.name} is not what this restore has made, but somebody else's")
+        raise RestoreFailedError(f"{target.name} was replaced by a blob that this restore did not create")
     if made := progress.succeeded:
         etag = await settle_copy(services, copy, made)
         then = restore.at_stage(Stage.PROVING, services.now())
@@ -99,7 +99,7 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
         return await carry(services, restore, source, found)
     about = copy_metadata(restore, found)
     if why := metadata_problem(about):
-        raise RestoreFailedError(f"{target.name} has got metadata that can't be kept: {why}")
+        raise RestoreFailedError(f"{target.name} has metadata that can't be kept: {why}")
     await services.leases.acquire(target.address, restore.lease, found.etag)
     etag = await _without_own_pages(services, restore, target.address, found)
     started = replace(restore, copied_from=source.name, checked=services.now())
@@ -108,7 +108,7 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
     except (CopyRefusedError, AzureError) as error:
         if isinstance(error, AzureError) and not refuses_source(error):
             raise
-        how = f"through the function, since the service could not copy by itself: {explain(error)}"
+        how = f"through the function, because the service could not copy from the source: {explain(error)}"
         log_event(Event.COPY_THROUGH_FUNCTION, **restore.about, reason=how)
         return Next(replace(started, copying=how))
     log_event(Event.RESTORE_COPY_STARTED, **restore.about, target=target.name, copied_from=source.name)
@@ -175,4 +175,4 @@ async def _require_current(services: Services, restore: Restore) -> None:
         raise RecordConflictError(restore.restore)
     found = await services.records.get(restore.known_target)
     if found is None or found[0].restore != restore.restore:
-        raise RestoreFailedError(f"the record of {restore.target} names this restore no more")
+        raise RestoreFailedError(f"the record of {restore.target} no longer names this restore")

@@ -61,8 +61,8 @@ async def let_go(services: Services, restore: Restore, why: str) -> None:
     with contextlib.suppress(AzureError):
         await _end_leases(services, restore)
     left = (
-        f"what the restore {restore.restore} has left of {target.name} could not be cleaned up: {why}."
-        f" What to do: end its lease {restore.lease}, and delete the disk if it is not whole"
+        f"cleaning up after restore {restore.restore} of {target.name} failed: {why}."
+        f" What to do: release its lease {restore.lease}, and delete the disk if it is incomplete"
     )
     log_event(Event.RESTORE_LEFT_OVER, **restore.about, reason=left)
     now = services.now()

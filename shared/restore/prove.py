@@ -5,10 +5,12 @@ from dataclasses import replace
 from shared.azure.services import Services
 from shared.changes.ranges import windows
 from shared.changes.sampling import Sampler
+from shared.content.filesystems import doubts_text
 from shared.content.looking import look_at
 from shared.errors import MismatchError
 from shared.events import Event, log_event
 from shared.model.restore import Restore, RestoreFailedError
+from shared.model.texts import human_size
 from shared.model.version import BlobVersion, Version
 from shared.pages.comparing import Comparison
 
@@ -43,7 +45,7 @@ async def prove_part(services: Services, restore: Restore, point: Version) -> Re
         await _compare(comparison, restore, number, is_last=number == half - 1)
     except MismatchError as error:
         log_event(Event.RESTORE_NOT_PROVED, **restore.about, reason=str(error))
-        raise RestoreFailedError(f"{copy.of} is not the recovery point that was copied to it: {error}") from None
+        raise RestoreFailedError(f"{copy.of} differs from the recovery point: {error}") from None
     proven = replace(
         restore,
         parts_proved=restore.parts_proved + 1,
@@ -69,10 +71,10 @@ async def _compare(comparison: Comparison, restore: Restore, number: int, *, is_
 
 
 def proved(restore: Restore) -> str:
-    """Say what was proved; what speaks against using the disk, though it is the recovery point, comes first."""
-    doubtful = f"but the disk may be unusable, as it was when it was backed up: {restore.doubts}; "
+    """Say what was verified, beginning with any doubts about the disk that was backed up."""
+    doubtful = f"{doubts_text(restore.doubts)}; " if restore.doubts else ""
     return (
-        f"{doubtful if restore.doubts else ''}size equal, {restore.size} bytes; {restore.seen};"
-        f" page map equal, {restore.ranges_compared} ranges; {restore.samples_compared} samples equal,"
-        f" {restore.bytes_compared} bytes; its backup blob is equal too"
+        f"{doubtful}matches the recovery point: size ({human_size(restore.size)}), page map"
+        f" ({restore.ranges_compared} ranges), {restore.samples_compared} samples"
+        f" ({human_size(restore.bytes_compared)}); its backup blob matches too; {restore.seen}"
     )

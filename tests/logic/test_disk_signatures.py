@@ -15,7 +15,7 @@ from infra.local.disks.disk_image import e2fsprogs_is_installed, make_vhd
 from infra.local.disks.vhd import MIB, make_footer
 from shared.content.filesystems import VOLUME_BYTES, Look, filesystem, has_vhd_footer, look
 from shared.content.partition_tables import NO_TABLE, SECTOR
-from shared.inspection.conclude import drilled
+from shared.inspection.conclude import drilled, identical
 from tests.logic.made_disks import MADE, MadeDisk, gpt_disk, made, mbr, with_bit_flipped
 
 GIB = 1024 * MIB
@@ -168,7 +168,7 @@ def test_a_real_disk_is_described(tmp_path: Path) -> None:
     size = path.stat().st_size
     with path.open("rb") as disk:
         found = MadeDisk(size, [(0, disk.read())]).by(look(size))
-    assert (found.described, found.doubts) == ("VHD footer right; no partition table; ext4", ())
+    assert (found.described, found.doubts) == ("VHD footer valid; no partition table; ext4", ())
 
 
 def disk_with(volumes: Sequence[str], *, footer: bool = True) -> MadeDisk:
@@ -189,21 +189,21 @@ def seen(disk: MadeDisk) -> Look:
 
 def test_a_disk_is_described_in_a_line() -> None:
     found = seen(disk_with(["FAT32", "XFS", ""]))
-    assert found.described == "VHD footer right; GPT with 3 partitions: FAT, XFS, unknown"
+    assert found.described == "VHD footer valid; GPT with 3 partitions: FAT, XFS, unknown"
     assert found.doubts == ()
     one = MadeDisk(GIB, [(0, mbr([(0, 7, 2048, 40960)])), (MIB, made("NTFS"))])
     assert seen(one).described == "no VHD footer; MBR with 1 partition: NTFS"
     assert seen(one).doubts == ("no VHD footer",)
     assert seen(MadeDisk(GIB, [(0, made("XFS"))])).described == "no VHD footer; no partition table; XFS"
-    assert seen(disk_with([])).described == "VHD footer right; GPT with no partitions"
-    assert seen(disk_with([])).doubts == ("nothing known on it",)
+    assert seen(disk_with([])).described == "VHD footer valid; GPT with no partitions"
+    assert seen(disk_with([])).doubts == ("no known filesystem",)
 
 
 @pytest.mark.parametrize("size", [0, SECTOR, 2 * SECTOR, 34 * SECTOR, GIB])
 def test_an_empty_disk_is_described_as_having_nothing_recognized(size: int) -> None:
     found = seen(MadeDisk(size))
-    assert found.described == "no VHD footer; no partition table; nothing known on it"
-    assert found.doubts == ("no VHD footer", "nothing known on it")
+    assert found.described == "no VHD footer; no partition table; no known filesystem"
+    assert found.doubts == ("no VHD footer", "no known filesystem")
 
 
 def test_the_second_gpt_of_a_vhd_ends_before_its_footer() -> None:
@@ -211,24 +211,24 @@ def test_the_second_gpt_of_a_vhd_ends_before_its_footer() -> None:
     disk.parts.append((0, bytes(34 * SECTOR)))
     found = seen(disk)
     assert found.described == (
-        "VHD footer right; GPT with 1 partition: XFS; no protective MBR before its GPT;"
-        " primary GPT damaged, second one used"
+        "VHD footer valid; GPT with 1 partition: XFS; no protective MBR for the GPT;"
+        " primary GPT damaged, backup GPT used"
     )
-    assert found.doubts == ("no protective MBR before its GPT", "primary GPT damaged, second one used")
+    assert found.doubts == ("no protective MBR for the GPT", "primary GPT damaged, backup GPT used")
 
 
 def test_remains_of_a_gpt_say_nothing_about_a_disk_that_is_one_volume() -> None:
     disk = disk_with(["XFS"])
     disk.parts.append((0, made("swap")))
-    assert seen(disk).described == "VHD footer right; no partition table; swap"
+    assert seen(disk).described == "VHD footer valid; no partition table; swap"
 
 
 def test_a_truncated_disk_is_doubtful() -> None:
     disk = disk_with(["FAT32", "XFS"], footer=False)
     disk.size = 20 * MIB
     found = seen(disk)
-    assert found.described == "no VHD footer; GPT with 1 partition: FAT; 1 of its 2 partitions not on the disk"
-    assert found.doubts == ("no VHD footer", "1 of its 2 partitions not on the disk")
+    assert found.described == "no VHD footer; GPT with 1 partition: FAT; 1 of 2 partitions outside the disk"
+    assert found.doubts == ("no VHD footer", "1 of 2 partitions outside the disk")
 
 
 def test_of_very_many_partitions_some_are_skipped() -> None:
@@ -236,7 +236,7 @@ def test_of_very_many_partitions_some_are_skipped() -> None:
     disk = gpt_disk(spans, GIB // SECTOR, count=256)
     found = seen(disk)
     assert "GPT with 200 partitions" in found.described
-    assert found.described.endswith("; not looked at: what 72 of its partitions hold")
+    assert found.described.endswith("; not checked: the content of 72 partitions")
     assert len(disk.reads) < 140
 
 
@@ -245,15 +245,21 @@ def test_an_extended_partition_is_skipped_and_the_line_says_so() -> None:
     found = seen(MadeDisk(GIB, [(0, entries), (MIB, made("NTFS"))]))
     assert found.described == (
         "no VHD footer; MBR with 2 partitions: NTFS, extended;"
-        " not looked at: what the extended partition is divided into"
+        " not checked: the logical partitions in the extended partition"
     )
 
 
 def test_the_result_of_a_drill_says_doubts_first() -> None:
     good, empty = seen(disk_with(["XFS"])), seen(MadeDisk(GIB))
-    assert drilled("all 9 bytes equal", good, "") == f"all 9 bytes equal; {good.described}"
-    assert drilled("all 9 bytes equal", good, good.described) == f"all 9 bytes equal; {good.described}"
-    assert drilled("all 9 bytes equal", empty, good.described) == (
-        "but the disk may be unusable, as it was when it was backed up: no VHD footer, nothing known on it;"
-        f" all 9 bytes equal; {empty.described}; at the drill before: {good.described}"
+    assert drilled("identical: all 9 B", good, "") == f"identical: all 9 B; {good.described}"
+    assert drilled("identical: all 9 B", good, good.described) == f"identical: all 9 B; {good.described}"
+    assert drilled("identical: all 9 B", empty, good.described) == (
+        "the disk may already have been unusable when it was backed up: no VHD footer, no known filesystem;"
+        f" identical: all 9 B; {empty.described}; found by the previous drill: {good.described}"
     )
+
+
+def test_the_result_of_a_comparison_tells_how_much_was_read() -> None:
+    size = 64 * MIB + 512
+    assert identical(size, 20_251_648) == "identical: all 64 MiB (19.3 MiB compared, the rest empty on both sides)"
+    assert identical(size, size) == "identical: all 64 MiB"
