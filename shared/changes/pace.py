@@ -28,7 +28,7 @@ _PRECAUTION, _PATIENT = 0.2, 3.0
 
 
 def blob_seconds(length: int) -> float:
-    """Give the seconds of its blob that a request uses up.
+    """Return the seconds of its blob that a request uses up.
 
     Args:
         length: bytes that it reads or writes; 0 for one that clears.
@@ -83,7 +83,7 @@ def sped_up(pace: Pace, seconds: float) -> Pace:
 
 
 def is_late(age: float, quickest: float) -> bool:
-    """Tell whether a request takes so long that the service has it wait: others must not be sent after it.
+    """Return whether a request takes so long that the service has it wait: others must not be sent after it.
 
     Args:
         age: seconds since it was made.

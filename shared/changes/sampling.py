@@ -31,7 +31,7 @@ def samples_of_window(windows: int) -> int:
 
 
 def chance_to_find(left_out: float, changed: float, samples: int, runs: int) -> float:
-    """Give the chance that samples find, within some runs, a diff that leaves out a part of the changes.
+    """Return the chance that samples find, within some runs, a diff that leaves out a part of the changes.
 
     What is left out is taken to be in one piece, which is the worst case, and to be mended by the next run's changes;
     scattered, or left as it is, it is found earlier.
@@ -68,7 +68,7 @@ class Sampler:
             self._chosen[place] = stretch
 
     def samples(self) -> list[Change]:
-        """Give what is to be compared, in order: a part of each range chosen."""
+        """Return what is to be compared, in order: a part of each range chosen."""
         return sorted(map(self._part, self._chosen))
 
     def _part(self, stretch: Change) -> Change:

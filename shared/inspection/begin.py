@@ -1,11 +1,11 @@
-"""The first step of an inspection: find the recovery point, and what it is to be compared with."""
+"""The first step of an inspection: find the recovery point and what to compare it with."""
 
 from dataclasses import replace
 
 from shared.azure.services import Services
 from shared.changes.ranges import windows
 from shared.errors import OtherDiskError, SourceGoneError
-from shared.inspection.conclude import conclude_lost
+from shared.inspection.conclude import conclude_damaged
 from shared.inspection.versions import versions
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Next, Stage
@@ -21,7 +21,7 @@ INSPECTED_PART = 1024**3
 
 
 async def begin_inspection(services: Services, inspection: Inspection) -> Next[Inspection]:
-    """Find out what is to be inspected, and whether it can be; one that is gone is damaged."""
+    """Find the recovery point and check that it can be inspected; one that no longer exists is damaged."""
     disk = inspection.known_disk
     try:
         await require_own_name(services, disk)
@@ -33,19 +33,19 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
     if point is None:
         asked = "" if inspection.point == LATEST else f" at or before {inspection.point}"
         return _refused(services, inspection, f"{disk.name} has no recovery point{asked}. {_OTHER_POINT}")
-    found = replace(
+    accepted = replace(
         inspection, recovery_point=point.time, size=point.size, parts_total=len(windows(point.size, INSPECTED_PART))
     )
     try:
         point = await found_again(services, disk, point)
-        there = await properties_of(services, disk, point)
+        properties = await properties_of(services, disk, point)
     except SourceGoneError as error:
-        return await conclude_lost(services, found, str(error), lost=True)
-    if there.size != point.size:
-        return await conclude_lost(services, found, _resized(there.size, point))
-    if found.task is JobKind.DRILL:
-        return _begin_drill(services, found, point)
-    return await _begin_verify(services, found, point)
+        return await conclude_damaged(services, accepted, str(error), lost=True)
+    if properties.size != point.size:
+        return await conclude_damaged(services, accepted, _resized(properties.size, point))
+    if accepted.task is JobKind.DRILL:
+        return _begin_drill(services, accepted, point)
+    return await _begin_verify(services, accepted, point)
 
 
 def _resized(size: int, point: RecoveryPoint) -> str:

@@ -114,6 +114,6 @@ async def _start(
 
 
 def _may_want_signature(error: HttpResponseError) -> bool:
-    """Tell whether a copy within an account may have been refused for want of a signature."""
+    """Return whether a copy within an account may have been refused for want of a signature."""
     is_refused = error.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
     return refuses_source(error) or (is_refused and not is_transient(error))

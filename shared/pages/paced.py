@@ -122,7 +122,7 @@ class Paced:
                 await self._tell()
 
     def _is_over(self, error: AzureError, waited: timedelta, tries: int) -> bool:
-        """Tell whether an error that passes has not passed for so long that it is not waited for any more."""
+        """Return whether an error that passes has not passed for so long that it is not waited for any more."""
         if refuses_source(error):
             return waited >= min(self._refused_for, self._busy_for) and tries > 1
         return waited >= self._busy_for or tries >= MOST_REQUEST_TRIES
@@ -146,7 +146,7 @@ class Paced:
         return mine.made_at
 
     def _has_room(self) -> bool:
-        """Tell whether one more request may be under way: not where those that are have to wait for the service."""
+        """Return whether one more request may be under way: not where those that are have to wait for the service."""
         now, unknown, late = self._services.now(), 0, 0
         for request in self._under_way:
             quickest = self._quickest.get(request.size)

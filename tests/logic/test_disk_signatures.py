@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from infra.local.disks.disk_image import e2fsprogs_is_installed, make_vhd
 from infra.local.disks.vhd import MIB, make_footer
-from shared.content.filesystems import VOLUME_BYTES, Look, filesystem, has_vhd_footer, look
+from shared.content.filesystems import VOLUME_BYTES, DiskContent, filesystem, has_vhd_footer, recognize
 from shared.content.partition_tables import NO_TABLE, SECTOR
-from shared.inspection.conclude import drilled, identical
+from shared.inspection.conclude import drill_result, identical
 from tests.logic.made_disks import MADE, MadeDisk, gpt_disk, made, mbr, with_bit_flipped
 
 GIB = 1024 * MIB
@@ -59,7 +59,7 @@ def test_a_part_of_a_footer_is_not_a_footer() -> None:
 
 @pytest.mark.parametrize("name", VOLUMES)
 def test_a_filesystem_without_partitions_has_no_partition_table(name: str) -> None:
-    found = MadeDisk(300 * MIB, [(0, made(name))]).by(look(300 * MIB))
+    found = MadeDisk(300 * MIB, [(0, made(name))]).by(recognize(300 * MIB))
     assert (found.table, found.filesystems) == (NO_TABLE, (VOLUMES[name],))
 
 
@@ -68,7 +68,7 @@ def test_a_filesystem_without_partitions_has_no_partition_table(name: str) -> No
 def test_the_text_of_a_boot_sector_is_not_a_partition_table(text: str) -> None:
     boot = made("FAT32", SECTOR)
     disk = MadeDisk(8 * 1024 * GIB, [(0, boot[:446] + text.encode() + boot[510:])])
-    assert disk.by(look(disk.size)).table == NO_TABLE
+    assert disk.by(recognize(disk.size)).table == NO_TABLE
 
 
 @pytest.mark.parametrize(("name", "expected"), VOLUMES.items())
@@ -128,7 +128,7 @@ def test_what_this_machines_tools_make_is_recognized(
 ) -> None:
     head = head_of(volume_of(tool, arguments, tmp_path, 320 * MIB))
     assert filesystem(head) == expected
-    assert MadeDisk(320 * MIB, [(0, head)]).by(look(320 * MIB)).table == NO_TABLE
+    assert MadeDisk(320 * MIB, [(0, head)]).by(recognize(320 * MIB)).table == NO_TABLE
 
 
 def volume_of(tool: str, arguments: Sequence[str], folder: Path, size: int) -> Path:
@@ -153,7 +153,7 @@ def head_of(volume: Path) -> bytes:
 def test_garbage_never_raises_and_its_partitions_lie_on_the_disk(garbage: bytes, size: int) -> None:
     boot = garbage[:510].ljust(510, b"\0") + b"\x55\xaa"
     for head in (garbage, boot + garbage[SECTOR:], boot[:450] + b"\xee" + boot[451:] + b"EFI PART" + garbage[520:]):
-        found = MadeDisk(size, [(0, head)]).by(look(size))
+        found = MadeDisk(size, [(0, head)]).by(recognize(size))
         assert found.table.scheme in {"GPT", "MBR", ""}
         assert all(0 < partition.start < partition.end <= size for partition in found.table.partitions)
         assert found.described
@@ -167,7 +167,7 @@ def test_a_real_disk_is_described(tmp_path: Path) -> None:
     make_vhd(path, 16 * MIB, {"etc/motd": b"hello\n"})
     size = path.stat().st_size
     with path.open("rb") as disk:
-        found = MadeDisk(size, [(0, disk.read())]).by(look(size))
+        found = MadeDisk(size, [(0, disk.read())]).by(recognize(size))
     assert (found.described, found.doubts) == ("VHD footer valid; no partition table; ext4", ())
 
 
@@ -183,8 +183,8 @@ def disk_with(volumes: Sequence[str], *, footer: bool = True) -> MadeDisk:
     return disk
 
 
-def seen(disk: MadeDisk) -> Look:
-    return disk.by(look(disk.size))
+def seen(disk: MadeDisk) -> DiskContent:
+    return disk.by(recognize(disk.size))
 
 
 def test_a_disk_is_described_in_a_line() -> None:
@@ -251,9 +251,9 @@ def test_an_extended_partition_is_skipped_and_the_line_says_so() -> None:
 
 def test_the_result_of_a_drill_says_doubts_first() -> None:
     good, empty = seen(disk_with(["XFS"])), seen(MadeDisk(GIB))
-    assert drilled("identical: all 9 B", good, "") == f"identical: all 9 B; {good.described}"
-    assert drilled("identical: all 9 B", good, good.described) == f"identical: all 9 B; {good.described}"
-    assert drilled("identical: all 9 B", empty, good.described) == (
+    assert drill_result("identical: all 9 B", good, "") == f"identical: all 9 B; {good.described}"
+    assert drill_result("identical: all 9 B", good, good.described) == f"identical: all 9 B; {good.described}"
+    assert drill_result("identical: all 9 B", empty, good.described) == (
         "the disk may already have been unusable when it was backed up: no VHD footer, no known filesystem;"
         f" identical: all 9 B; {empty.described}; found by the previous drill: {good.described}"
     )

@@ -59,7 +59,7 @@ class Authorizer:
             self.delegation_keys.remember(call.account, answer.body)
 
     def _holder(self, request: Request) -> str:
-        """Give the object id of whose token a request carries."""
+        """Return the object id of whose token a request carries."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.startswith("SharedKey"):
             raise _key_based()
@@ -72,7 +72,7 @@ class Authorizer:
             raise ServiceError(401, "InvalidAuthenticationInfo", message) from None
 
     def _signer(self, service: Service, request: Request) -> str:
-        """Give the object id of who signed the SAS that a request carries."""
+        """Return the object id of who signed the SAS that a request carries."""
         if service != "blob" or "skoid" not in request.query:
             raise _key_based()
         signer = self.delegation_keys.signer(request)

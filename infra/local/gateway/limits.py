@@ -56,12 +56,12 @@ class Limits:
         self._limits.clear()
 
     def strike(self, request: Request) -> Fault | None:
-        """Give what a request beyond its blob's limit meets."""
+        """Return what a request beyond its blob's limit meets."""
         limit = self._limits.get(request.path)
         return None if limit is None or limit.takes(request, time.monotonic()) else _BUSY
 
 
 def _length(request: Request) -> int:
-    """Give how many bytes a request reads or writes; one that clears moves none."""
+    """Return how many bytes a request reads or writes; one that clears moves none."""
     start, end = requested_range(request.headers) or (0, None)
     return 0 if end is None or request.operation == "Clear Pages" else end - start

@@ -124,7 +124,7 @@ class Mutations:
             return await self._upstream.forward(call)
 
     async def _length(self, call: Call, log: WriteLog) -> int | None:
-        """Give the length of a page blob, asked for once; None for what is no page blob."""
+        """Return the length of a page blob, asked for once; None for what is no page blob."""
         if log.length is None:
             head = await self._upstream.as_owner("HEAD", call.raw_path)
             if head.status == _OK and head.headers.get("x-ms-blob-type") == "PageBlob":

@@ -19,7 +19,7 @@ _KEPT_HEADERS = ("x-ms-lease-id", "x-ms-tags", "x-ms-version")
 
 
 def kept_headers(call: Call) -> dict[str, str]:
-    """Give the headers of a Copy Blob that whatever completes it must carry too."""
+    """Return the headers of a Copy Blob that whatever completes it must carry too."""
     return {name: call.request.headers[name] for name in _KEPT_HEADERS if name in call.request.headers}
 
 

@@ -66,7 +66,7 @@ class Proxy:
         return await self._upstream.forward(call)
 
     async def _authorize(self, call: Call) -> Call:
-        """Give a request as it is to be passed on.
+        """Return a request as it is to be passed on.
 
         Raises:
             ServiceError: it is to be refused, or is not authorized.

@@ -38,7 +38,7 @@ class Touched:
             self._compact_at = max(_COMPACT_AT_LEAST, 2 * len(self._spans))
 
     def spans(self) -> Spans:
-        """Give what was touched, in order and apart."""
+        """Return what was touched, in order and apart."""
         self._spans = merged(self._spans)
         return self._spans
 

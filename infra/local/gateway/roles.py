@@ -51,7 +51,7 @@ class Role:
         return cls(definition["Name"], (*definition.get("Actions", ()), *definition.get("DataActions", ())))
 
     def permits(self, action: str) -> bool:
-        """Tell whether it permits an action."""
+        """Return whether it permits an action."""
         return any(fnmatch.fnmatchcase(action.lower(), permitted.lower()) for permitted in self.actions)
 
 
@@ -100,7 +100,7 @@ class Assignment:
     deletes_only_snapshots: bool = False
 
     def permits(self, object_id: str, action: str, path: str, *, is_snapshot: bool) -> bool:
-        """Tell whether it permits somebody an action at a decoded path."""
+        """Return whether it permits somebody an action at a decoded path."""
         return (
             self.principal.object_id == object_id
             and f"{path}/".startswith(f"{self.scope}/")
@@ -116,12 +116,12 @@ class Assignments:
         self.given = list(given)
 
     def permit(self, object_id: str, action: str, path: str, *, is_snapshot: bool = False) -> bool:
-        """Tell whether somebody may do something at a decoded path."""
+        """Return whether somebody may do something at a decoded path."""
         return any(given.permits(object_id, action, path, is_snapshot=is_snapshot) for given in self.given)
 
 
 def sufficient_actions(service: Service, operation: str) -> tuple[str, ...]:
-    """Give the actions of which one is enough for an operation of the REST reference."""
+    """Return the actions of which one is enough for an operation of the REST reference."""
     return _REQUIRED[service].get(operation, (f"{_STORAGE}/not listed/{operation}",))
 
 

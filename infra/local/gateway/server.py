@@ -134,7 +134,7 @@ class Gateway:
         return answer
 
     async def _authorize(self, call: Call) -> Call:
-        """Give a request as it is to be passed on.
+        """Return a request as it is to be passed on.
 
         Raises:
             ServiceError: it is not authorized, or it is of a version that is not there.

@@ -46,12 +46,12 @@ class Call:
 
     @property
     def raw_path(self) -> str:
-        """Give the path, percent-encoded as it came."""
+        """Return the path, percent-encoded as it came."""
         return self.target.partition("?")[0]
 
     @property
     def account(self) -> str:
-        """Give the account's name."""
+        """Return the account's name."""
         return self.request.path.split("/")[1]
 
 
@@ -98,7 +98,7 @@ class Upstream:
         return await self.send(method, self.owners_target(raw_path, query), headers or {}, body)
 
     def owners_target(self, raw_path: str, query: str = "") -> str:
-        """Give a path with a query (encoded) and the rights of the account's owner."""
+        """Return a path with a query (encoded) and the rights of the account's owner."""
         account = raw_path.split("/")[1]
         sas = ""
         if account in self._keys:

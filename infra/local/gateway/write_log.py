@@ -119,7 +119,7 @@ class WriteLog:
         return snapshot in self._marks
 
     def touched(self, since: str, until: str | None) -> Spans:
-        """Give the pages touched between two known snapshots, or up to now (`until` None).
+        """Return the pages touched between two known snapshots, or up to now (`until` None).
 
         Raises:
             ServiceError: BlobOverwritten, when the blob was made anew in between.
@@ -139,7 +139,7 @@ class WriteLogs:
         self._logs: dict[str, WriteLog] = {}
 
     def of(self, path: str) -> WriteLog:
-        """Give the log of a blob, for its whole life and those after it: its lock must stay one and the same."""
+        """Return the log of a blob, for its whole life and those after it: its lock must stay one and the same."""
         return self._logs.setdefault(path, WriteLog())
 
     def forget_container(self, path: str) -> None:

@@ -33,7 +33,7 @@ class Admin:
         self._sends = sends
 
     def application(self) -> web.Application:
-        """Give the routes."""
+        """Return the routes."""
         application = web.Application()
         application.add_routes(
             [

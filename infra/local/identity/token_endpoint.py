@@ -45,7 +45,7 @@ class TokenEndpoint:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Give the environment that the platform gives to an app."""
+        """Return the environment that the platform gives to an app."""
         return {"IDENTITY_ENDPOINT": self.url, "IDENTITY_HEADER": self.header}
 
     async def handle(self, incoming: web.BaseRequest) -> web.Response:

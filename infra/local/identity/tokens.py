@@ -111,7 +111,7 @@ class TokenCredential:
         self._principal = principal
 
     async def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
-        """Give the token for storage."""
+        """Return the token for storage."""
         return AccessToken(*self._issuer.issue(self._principal))
 
     async def close(self) -> None:
