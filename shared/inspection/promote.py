@@ -11,7 +11,7 @@ from shared.model.inspection import Inspection
 from shared.model.job import Next, Stage
 from shared.model.names import DISK_METADATA, DRILL_METADATA
 from shared.model.retry_policy import MIN_CHECK_DELAY
-from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
+from shared.pages.copying import BlobCopy, check_copy, settle_copy, start_copy
 
 
 async def promote_to_scratch(services: Services, inspection: Inspection) -> Next[Inspection]:
@@ -21,7 +21,7 @@ async def promote_to_scratch(services: Services, inspection: Inspection) -> Next
         SourceGoneError: the recovery point no longer exists.
     """
     copy = BlobCopy(scratch_of(services, inspection), inspection.mark, inspection.size)
-    progress = await look_at_copy(services, copy)
+    progress = await check_copy(services, copy)
     if progress.stage is CopyStage.NOT_STARTED:
         return await _start(services, inspection, copy, progress.found)
     now = services.now()

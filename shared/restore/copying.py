@@ -20,7 +20,7 @@ from shared.model.restore import Restore, RestoreFailedError
 from shared.model.retry_policy import MIN_CHECK_DELAY
 from shared.model.run import SERVER_SIDE
 from shared.model.version import Version
-from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
+from shared.pages.copying import BlobCopy, check_copy, settle_copy, start_copy
 from shared.points.versions import point_of, properties_of, version_of
 from shared.restore.through_function import copy_next_part
 
@@ -36,7 +36,7 @@ async def promote_to_backup(services: Services, restore: Restore) -> Next[Restor
     target = restore.known_target
     backup = services.backups.address(target)
     copy = BlobCopy(backup, restore.mark, restore.size, restore.lease)
-    progress = await look_at_copy(services, copy)
+    progress = await check_copy(services, copy)
     await _require_current(services, restore)
     if copied := progress.succeeded:
         etag = await settle_copy(services, copy, copied)
@@ -81,7 +81,7 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
     """
     target = restore.known_target
     copy = BlobCopy(target.address, restore.mark, restore.size, restore.lease)
-    progress = await look_at_copy(services, copy)
+    progress = await check_copy(services, copy)
     await _require_current(services, restore)
     found = progress.found
     if found is None:
