@@ -28,7 +28,7 @@ class Inspection(Job):
     """The row of an inspection.
 
     Attributes:
-        most_attempts: how often a drill is attempted, if its scratch blob is changed.
+        max_attempts: how often a drill is attempted, if its scratch blob is changed.
         inspection: its id: that of the queue message that requested it, or the time of the timer.
         task: whether it is a verify or a drill.
         on_request: whether a person requested it.
