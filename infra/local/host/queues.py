@@ -1,4 +1,4 @@
-"""The queue trigger's listener: runs each message at least once, and moves those that keep failing to a poison queue."""
+"""The queue trigger's listener: runs each message at least once; one that keeps failing goes to the poison queue."""
 
 import asyncio
 import base64
@@ -103,7 +103,7 @@ class QueueListener:
             messages_per_page=size, max_messages=size, visibility_timeout=self._message_lease
         ).by_page()
         try:
-            # One page only: the SDK would go on until the queue is empty, and one error would lose all messages received.
+            # One page only: the SDK would go on until the queue is empty, and lose all messages received to one error.
             return [message async for message in await anext(pages)]
         except (ResourceNotFoundError, StopAsyncIteration):
             return []

@@ -32,7 +32,8 @@ async def connect(connection: str, environment: Mapping[str, str], stack: AsyncE
         address = address or f"https://{account}.queue.core.windows.net"
     if not address:
         raise StartError(
-            f"The app setting {connection} is not set, nor is {connection}__queueServiceUri or {connection}__accountName."
+            f"The app setting {connection} is not set, and neither is {connection}__queueServiceUri"
+            f" or {connection}__accountName."
         )
     credential = DefaultAzureCredential(managed_identity_client_id=environment.get(f"{connection}__clientId"))
     await stack.enter_async_context(credential)
