@@ -104,7 +104,7 @@ def set_up() -> None:
 
 
 def stamp_is_right() -> bool:
-    """Tell whether all is installed as the lock files say, without starting a program."""
+    """Return whether all is installed as the lock files say, without starting a program."""
     with contextlib.suppress(OSError):
         return STAMP.read_text(encoding="ascii") == wanted_stamp() and VENV_PYTHON.exists() and AZURITE.exists()
     return False
@@ -316,7 +316,7 @@ def test(arguments: Sequence[str]) -> int:
 
 
 def at_once() -> Command:
-    """Give pytest's options to run tests at once, two a core: every second one waits most of its time."""
+    """Return pytest's options to run tests at once, two a core: every second one waits most of its time."""
     workers = min(2 * (os.cpu_count() or 1), MOST_WORKERS)
     return ("-n", str(workers), "--dist", "loadgroup")
 

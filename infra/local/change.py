@@ -12,10 +12,10 @@ from azure.storage.blob.aio import BlobClient
 
 from infra.local.azurite import Account
 from infra.local.demo.disk_states import DiskState, changed_once_more, initial_state
-from infra.local.demo.terminal import amount
 from infra.local.disks.page_blob import write_changes
 from infra.local.graceful_shutdown import in_thread
 from infra.local.local_azure import BLOB_API_VERSION
+from shared.model.texts import human_size
 
 _LOCAL = "http://127.0.0.1:"
 _ADVICE = "What to do: copy the command from what `python3 infra/local up` prints, while it runs."
@@ -39,7 +39,7 @@ def main() -> int:
         print(f"{disk} could not be changed: {str(error).splitlines()[0]}\n{_ADVICE}", file=sys.stderr)
         return 1
     written, cleared = (_length(state, cleared=cleared) for cleared in (False, True))
-    print(f"Changed {disk}: {state.about}\n  {amount(written)} written, {amount(cleared)} cleared\n{_NEXT}")
+    print(f"Changed {disk}: {state.about}\n  {human_size(written)} written, {human_size(cleared)} cleared\n{_NEXT}")
     return 0
 
 

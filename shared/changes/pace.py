@@ -1,8 +1,8 @@
-"""How fast requests go to one page blob: at its limits, slower after each refusal, faster again while all goes well.
+"""The request rate of one page blob: at its limits, lower after each refusal, higher again while requests succeed.
 
-A page blob takes 500 requests and 60 MiB a second, whoever makes them, and says 503 ServerBusy to the rest (Scalability
-targets for Blob storage; REST: Blob service error codes). So a request is counted in seconds of its blob: the part of a
-second that the limits leave no other request for. Pure functions of values.
+A page blob accepts 500 requests and 60 MiB a second from all clients together, and answers 503 ServerBusy beyond that
+(Scalability targets for Blob storage; REST: Blob service error codes). So the cost of a request is counted in seconds
+of its blob: the time for which it uses up one of these limits. Pure functions of values.
 """
 
 from datetime import timedelta
@@ -11,24 +11,24 @@ from typing import NamedTuple
 from shared.limits import BYTES_PER_SECOND, REQUESTS_PER_SECOND
 
 FASTEST = 0.96
-"""Seconds of a blob that requests may use up in a second: two clocks differ, and requests arrive unevenly."""
+"""Seconds of a blob that requests may use up per second: below 1, as clocks differ and requests arrive unevenly."""
 
 SLOWEST = 0.01
 
 SHORTEST_PAUSE = timedelta(seconds=0.5)
 LONGEST_PAUSE = timedelta(seconds=30)
 
-_CALM = 5.0  # seconds without a refusal, after which another one is a limit that was found, not one that was missed
-_FOUND, _MISSED = 0.92, 0.7  # what is left of the rate after either
-_NEAR, _BEYOND = 0.92, 1.05  # of the rate that was refused last: where it goes up slowly
-_STEADY, _UP = 0.001, 0.02  # what is added in a second: near that rate, and far beyond it
-_CATCHING_UP = 0.1  # the share of what is missing to that rate, a second
+_CALM = 5.0  # seconds without a refusal, after which the next one means that the limit was found, not overshot
+_FOUND, _OVERSHOT = 0.92, 0.7  # the factor on the rate in either case
+_NEAR, _BEYOND = 0.92, 1.05  # times the rate refused last: between these the rate grows slowly
+_STEADY, _UP = 0.001, 0.02  # added per second: near that rate, and well beyond it
+_CATCHING_UP = 0.1  # of the distance to that rate, added per second
 
-_PRECAUTION, _PATIENT = 0.2, 3.0
+_LATE_SECONDS, _LATE_FACTOR = 0.2, 3.0
 
 
 def blob_seconds(length: int) -> float:
-    """Give the seconds of its blob that a request uses up.
+    """Return the cost of a request in seconds of its blob.
 
     Args:
         length: bytes that it reads or writes; 0 for one that clears.
@@ -40,9 +40,9 @@ class Pace(NamedTuple):
     """A pace.
 
     Attributes:
-        rate: seconds of the blob that requests may use up in a second.
-        refused_at: the rate at which the service last refused one.
-        pause: how long nobody makes a request after the next refusal.
+        rate: seconds of the blob that requests may use up per second.
+        refused_at: the rate at which the service last refused a request.
+        pause: how long no request is made after the next refusal.
         calm: seconds of work since the last refusal.
     """
 
@@ -53,23 +53,24 @@ class Pace(NamedTuple):
 
 
 def begun_at(rate: float) -> Pace:
-    """Begin at the rate that was left off at; or as fast as may be, where it is none."""
+    """Begin at a rate, within the limits."""
     chosen = min(max(rate, SLOWEST), FASTEST)
     return Pace(chosen, refused_at=chosen)
 
 
 def slowed(pace: Pace) -> Pace:
-    """Go slower after a refusal: a little after a calm time; else much, and pause twice as long after the next."""
+    """Slow down after a refusal: a little if it was calm before; else a lot, and pause twice as long after the next."""
     is_found = pace.calm >= _CALM
-    rate = max(SLOWEST, pace.rate * (_FOUND if is_found else _MISSED))
+    rate = max(SLOWEST, pace.rate * (_FOUND if is_found else _OVERSHOT))
     pause = SHORTEST_PAUSE if is_found else min(2 * pace.pause, LONGEST_PAUSE)
     return Pace(rate, refused_at=pace.rate, pause=pause)
 
 
 def sped_up(pace: Pace, seconds: float) -> Pace:
-    """Note that a request went well that uses up so many seconds of the blob; go faster, the less so the nearer.
+    """Speed up after a request that used up so many seconds of the blob and succeeded.
 
-    Near the rate that was refused last it takes a minute to get there, so that few requests are refused.
+    The nearer the rate is to the one refused last, the slower it grows: for the last bit it takes a minute, so that few
+    requests are refused.
     """
     took = seconds / pace.rate
     missing = _NEAR * pace.refused_at - pace.rate
@@ -83,10 +84,10 @@ def sped_up(pace: Pace, seconds: float) -> Pace:
 
 
 def is_late(age: float, quickest: float) -> bool:
-    """Tell whether a request takes so long that the service has it wait: others must not be sent after it.
+    """Return whether a request takes so long that the service must be queueing it, so that no more should be sent.
 
     Args:
-        age: seconds since it was made.
-        quickest: seconds that the quickest of its size took.
+        age: seconds since it was sent.
+        quickest: seconds that the quickest request of its size took.
     """
-    return age > _PATIENT * quickest + _PRECAUTION
+    return age > _LATE_FACTOR * quickest + _LATE_SECONDS

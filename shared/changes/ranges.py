@@ -1,6 +1,7 @@
 """The algebra of change lists: pure functions over page ranges, in bytes, always on page boundaries.
 
-A change list is a stream in order of address, never overlapping. It is never held whole: a disk may have millions.
+A change list is a stream of ranges in order, never overlapping. It is never held in memory as a whole: there may be
+millions of ranges.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
@@ -16,7 +17,7 @@ class Change(NamedTuple):
     Attributes:
         start: first byte.
         end: first byte after the range.
-        clear: whether the range is to be cleared; else it is to be written.
+        clear: whether to clear the range rather than to write it.
     """
 
     start: int
@@ -30,29 +31,29 @@ class Change(NamedTuple):
 
     @property
     def described(self) -> str:
-        """The range for messages, with its last byte."""
+        """The range for people: its first and last byte."""
         return f"bytes {self.start}-{self.end - 1}"
 
     @property
     def longest(self) -> int:
-        """The most bytes that one request of its kind applies."""
+        """The most bytes that one request of its kind can apply."""
         return MAX_CLEAR if self.clear else MAX_WRITE
 
     @property
     def calls(self) -> int:
-        """The fewest requests that apply it: one for each 4 MiB or part written, one for each GiB or part cleared."""
+        """The fewest requests that apply it: one per 4 MiB written or per GiB cleared, rounded up."""
         return -(-self.length // self.longest)
 
 
 class Effort(NamedTuple):
-    """What applying changes takes, or took.
+    """The work of applying changes, planned or done.
 
     Attributes:
         ranges: changes applied.
         bytes_written: bytes of the ranges written.
         bytes_cleared: bytes of the ranges cleared.
-        write_calls: requests that write: one for each 4 MiB or part of a range.
-        clear_calls: requests that clear: one for each GiB or part of a range.
+        write_calls: requests that write, one per 4 MiB of a range or part thereof.
+        clear_calls: requests that clear, one per GiB of a range or part thereof.
     """
 
     ranges: int = 0
@@ -67,14 +68,14 @@ class Effort(NamedTuple):
 
 
 def effort(piece: Change, *, ends: bool) -> Effort:
-    """Count what one request takes that applies a piece of a range, with which the range may end."""
+    """Return the effort of one request for a piece of a range; `ends` if it is the range's last piece."""
     if piece.clear:
         return Effort(int(ends), bytes_cleared=piece.length, clear_calls=1)
     return Effort(int(ends), bytes_written=piece.length, write_calls=1)
 
 
 class Window(NamedTuple):
-    """A part of a disk that is asked for its changes on its own.
+    """A part of a disk whose changes are listed on their own.
 
     Attributes:
         start: first byte.
@@ -86,13 +87,13 @@ class Window(NamedTuple):
 
 
 class Overlaid(NamedTuple):
-    """A part that one of two lists has, or both.
+    """A range that is in one of two lists, or in both.
 
     Attributes:
         start: first byte.
-        end: first byte after the part.
-        in_first: whether the first list has it.
-        in_second: whether the second list has it.
+        end: first byte after the range.
+        in_first: whether it is in the first list.
+        in_second: whether it is in the second list.
     """
 
     start: int
@@ -102,12 +103,12 @@ class Overlaid(NamedTuple):
 
     @property
     def change(self) -> Change:
-        """The part as a range to write."""
+        """It as a range to write."""
         return Change(self.start, self.end, clear=False)
 
 
 class DisorderedRangesError(TidemarkError):
-    """The service's list of ranges is not in order, overlaps, or is off a page's boundary: it can't be built on."""
+    """The service listed ranges that are out of order, overlapping, empty or not on page boundaries."""
 
     remedy = Remedy.FAIL
 
@@ -118,35 +119,34 @@ def windows(size: int, length: int) -> list[Window]:
 
 
 def halves(window: Window) -> tuple[Window, Window] | None:
-    """Halve a window on a page boundary; None for one that is a page long."""
+    """Halve a window at a page boundary; None for a window of one page."""
     middle = window.start + (window.end - window.start) // 2 // PAGE * PAGE
     return None if middle == window.start else (Window(window.start, middle), Window(middle, window.end))
 
 
 def clip(change: Change, window: Window) -> Change | None:
-    """Cut a change to a window; None where they don't meet."""
+    """Cut a change to a window; None if they don't overlap."""
     start, end = max(change.start, window.start), min(change.end, window.end)
     return Change(start, end, change.clear) if start < end else None
 
 
 def writes(change: Change) -> Iterator[Change]:
-    """Cut a change into the pieces that one request each applies: 4 MiB written, or 1 GiB cleared."""
+    """Cut a change into pieces of one request each: 4 MiB to write, or 1 GiB to clear."""
     for start in range(change.start, change.end, change.longest):
         yield Change(start, min(start + change.longest, change.end), change.clear)
 
 
 async def coalesced(changes: AsyncIterable[Change]) -> AsyncIterator[Change]:
-    """Join neighbours of one kind, so that the list does not depend on how it was asked for.
+    """Join adjacent changes of one kind, so that the list does not depend on how it was listed.
 
     Raises:
-        DisorderedRangesError: a range starts before the end of the last one, is empty, or is off a page's boundary.
+        DisorderedRangesError: a range starts before the end of the last one, is empty, or is not on page boundaries.
     """
     held: Change | None = None
     async for change in changes:
         if change.start >= change.end or change.start % PAGE or change.end % PAGE or (held and change.start < held.end):
-            raise DisorderedRangesError(
-                f"the service listed {change.described} after {held.described if held else 'nothing'}"
-            )
+            after = f", after {held.described}" if held else ""
+            raise DisorderedRangesError(f"the service returned an invalid page range: {change.described}{after}")
         if held is None:
             held = change
         elif held.end == change.start and held.clear == change.clear:
@@ -159,7 +159,7 @@ async def coalesced(changes: AsyncIterable[Change]) -> AsyncIterator[Change]:
 
 
 async def gaps_cleared(changes: AsyncIterable[Change], window: Window) -> AsyncIterator[Change]:
-    """Add a clear of everything in the window that the list leaves out: the change list of a resync."""
+    """Add a clear for each gap of the list in the window: the change list of a resync."""
     position = window.start
     async for change in changes:
         if position < change.start:
@@ -171,7 +171,7 @@ async def gaps_cleared(changes: AsyncIterable[Change], window: Window) -> AsyncI
 
 
 async def overlaid(first: AsyncIterable[Change], second: AsyncIterable[Change]) -> AsyncIterator[Overlaid]:
-    """Lay two lists of valid ranges over each other, each in order and never overlapping."""
+    """Overlay two lists of valid ranges, each in order and never overlapping."""
     firsts, seconds = aiter(first), aiter(second)
     mine, other = await anext(firsts, None), await anext(seconds, None)
     while mine or other:

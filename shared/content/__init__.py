@@ -1,1 +1,1 @@
-"""What is on a disk: its partition table and its filesystems."""
+"""Recognizing what is on a disk: its partition table and its filesystems."""

@@ -1,6 +1,6 @@
-"""What is on a disk, told by its signatures: pure functions of some of its bytes. Offsets and sizes are bytes.
+"""Recognizing what is on a disk by signatures: pure functions of some of its bytes. Offsets and sizes are in bytes.
 
-They only tell what is there, they don't check it: a filesystem whose superblock is found may be damaged elsewhere.
+They recognize, they don't check: a filesystem whose superblock is found may be damaged elsewhere.
 """
 
 import struct
@@ -17,12 +17,12 @@ from shared.content.partition_tables import (
 )
 
 VOLUME_BYTES = 129 * SECTOR
-"""From the start of a volume: as far as the last of the signatures below, that of btrfs."""
+"""The start of a volume, up to the end of the last signature below, that of btrfs."""
 
 _CHECKSUM = slice(64, 68)  # of a VHD's footer
 _BOOT_SIGNATURE = b"\x55\xaa"  # ends MBRs and boot sectors
 
-# Offset in the volume, what is there, and what has it.
+# Offset in the volume, the bytes there, and what they identify.
 _SIGNATURES = (
     *((3, b"NTFS    ", "NTFS"), (3, b"-FVE-FS-", "BitLocker")),  # their boot sectors' OEM ids
     (3, b"EXFAT   ", "exFAT"),  # exFAT specification, "FileSystemName Field"
@@ -38,19 +38,19 @@ _EXT_JOURNAL = 0x4  # has_journal
 _EXT3_FEATURES = (0x2 | 0x4 | 0x10, 0x1 | 0x2 | 0x4)  # filetype, recover, meta_bg; sparse_super, large_file, btree_dir
 _EXT_LARGEST_BLOCK = 6  # 64 KiB, as the power of two over 1 KiB
 
-NO_FOOTER, NOTHING_KNOWN = "no VHD footer", "nothing known on it"
+NO_FOOTER, NO_FILESYSTEM = "no VHD footer", "no known filesystem"
 
 MOST_PARTITIONS = 128
-"""Partitions whose filesystem is looked for at most: as many as a GPT usually has room for."""
+"""At most so many partitions are checked for a filesystem: as many as a GPT usually has room for."""
 
 
-class Look(NamedTuple):
-    """What is seen on a disk.
+class DiskContent(NamedTuple):
+    """What was found on a disk.
 
     Attributes:
-        has_footer: whether it ends in a VHD's footer.
-        table: how it is divided.
-        filesystems: what each partition holds or, without any, the disk as one volume; empty for what is not known.
+        has_footer: whether it ends in a valid VHD footer.
+        table: its partition table.
+        filesystems: of each partition or, if there is none, of the disk as one volume; empty for an unknown one.
     """
 
     has_footer: bool
@@ -59,49 +59,54 @@ class Look(NamedTuple):
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Say why nothing may be able to use the disk, though its bytes be right."""
+        """Why the disk may be unusable even if its bytes are right."""
         footer = () if self.has_footer else (NO_FOOTER,)
-        return (*footer, *self.table.doubts, *(() if any(self.filesystems) else (NOTHING_KNOWN,)))
+        return (*footer, *self.table.doubts, *(() if any(self.filesystems) else (NO_FILESYSTEM,)))
 
     @property
     def described(self) -> str:
-        """Say it in a line, with what is wrong and what was not looked at."""
+        """A line for people, with any doubts and what was not checked."""
         table, count = self.table, len(self.table.partitions)
         names = ", ".join(name or "unknown" for name in self.filesystems)
         if table.scheme:
             found = f"{table.scheme} with {count or 'no'} partition{'' if count == 1 else 's'}"
             found += f": {names}" if count else ""
         else:
-            found = f"no partition table; {names if any(self.filesystems) else NOTHING_KNOWN}"
+            found = f"no partition table; {names if any(self.filesystems) else NO_FILESYSTEM}"
         left_out = list(table.left_out)
         if count > MOST_PARTITIONS:
-            left_out.append(f"what {count - MOST_PARTITIONS} of its partitions hold")
-        parts = ["VHD footer right" if self.has_footer else NO_FOOTER, found, *table.doubts]
-        return "; ".join([*parts, *(f"not looked at: {what}" for what in left_out)])
+            left_out.append(f"the content of {count - MOST_PARTITIONS} partitions")
+        parts = ["VHD footer valid" if self.has_footer else NO_FOOTER, found, *table.doubts]
+        return "; ".join([*parts, *(f"not checked: {what}" for what in left_out)])
 
 
-def look(size: int) -> Reading[Look]:
-    """Look at a disk as whoever starts a machine from it would: footer, partitions, filesystems.
+def doubts_text(doubts: str) -> str:
+    """Say that a disk may be unusable, though its copy matches the recovery point."""
+    return f"the disk may already have been unusable when it was backed up: {doubts}"
+
+
+def recognize(size: int) -> Reading[DiskContent]:
+    """Recognize the footer, partitions and filesystems of a disk.
 
     Args:
-        size: of the disk, with a VHD's footer, where it has one.
+        size: bytes of the disk, including a VHD footer if it has one.
     """
     has_footer = has_vhd_footer((yield Span(max(0, size - SECTOR), SECTOR)))
     table = yield from partition_table(size - SECTOR if has_footer else size)
     if not table.partitions or UNPROTECTED in table.doubts:
         name = filesystem((yield Span(0, VOLUME_BYTES)))
         if name:
-            return Look(has_footer, NO_TABLE, (name,))  # what is left of an older table then says nothing
+            return DiskContent(has_footer, NO_TABLE, (name,))  # any table is then left over from an older use
     names = []
     for partition in table.partitions[:MOST_PARTITIONS]:
         length = 0 if partition.is_extended else min(VOLUME_BYTES, partition.end - partition.start)
         found = filesystem((yield Span(partition.start, length)))
         names.append("extended" if partition.is_extended else found)
-    return Look(has_footer, table, tuple(names))
+    return DiskContent(has_footer, table, tuple(names))
 
 
 def has_vhd_footer(last_page: bytes) -> bool:
-    """Tell whether a disk's last 512 bytes are a VHD's footer: cookie and checksum (VHD specification, 2006)."""
+    """Return whether a disk's last 512 bytes are a valid VHD footer: cookie and checksum (VHD specification, 2006)."""
     if len(last_page) != SECTOR or not last_page.startswith(b"conectix"):
         return False
     checksum = ~(sum(last_page) - sum(last_page[_CHECKSUM])) & 0xFFFFFFFF
@@ -109,7 +114,7 @@ def has_vhd_footer(last_page: bytes) -> bool:
 
 
 def filesystem(volume: bytes) -> str:
-    """Name what a volume holds by its first `VOLUME_BYTES`: a filesystem, swap, LVM2, encryption; empty if unknown."""
+    """Name what a volume holds, by its first `VOLUME_BYTES`: a filesystem, swap, LVM2, encryption; empty if unknown."""
     names = (name for offset, magic, name in _SIGNATURES if volume.startswith(magic, offset))
     return next(names, "") or _ext(volume[1024:2048]) or ("FAT" if _is_fat(volume[:SECTOR]) else "")
 
@@ -119,7 +124,7 @@ def _number(data: bytes, at: int, length: int) -> int:
 
 
 def _ext(superblock: bytes) -> str:
-    """Tell ext2 and 3 by the features they know; any other makes it ext4 (ext4 Data Structures, "The Super Block")."""
+    """Recognize ext2, 3 and 4: a feature that ext3 lacks makes it ext4 (ext4 Data Structures, "The Super Block")."""
     if superblock[56:58] != b"\x53\xef" or _number(superblock, 24, 4) > _EXT_LARGEST_BLOCK:
         return ""
     compatible, incompatible, read_only = (_number(superblock, at, 4) for at in (92, 96, 100))
@@ -130,7 +135,7 @@ def _ext(superblock: bytes) -> str:
 
 def _is_fat(boot: bytes) -> bool:
     """Check a boot sector by the fields that every FAT has (Microsoft FAT specification, "BPB")."""
-    if boot[510:] != _BOOT_SIGNATURE or boot[0] not in {0xE9, 0xEB} or boot[21] < 0xF0:  # noqa: PLR2004 - its numbers
+    if boot[510:] != _BOOT_SIGNATURE or boot[0] not in {0xE9, 0xEB} or boot[21] < 0xF0:  # noqa: PLR2004 - as specified
         return False
     sector, cluster, reserved, tables = struct.unpack_from("<HBHB", boot, 11)
     return sector in {512, 1024, 2048, 4096} and cluster.bit_count() == 1 and reserved > 0 and tables > 0

@@ -1,1 +1,1 @@
-"""A verify or a drill, in the order of its life: begin, promote (a drill), compare, conclude, end; `steps` has them."""
+"""A verify or a drill, one module per step: begin, promote (a drill), compare, conclude, end. `steps` lists them."""

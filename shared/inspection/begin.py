@@ -1,11 +1,11 @@
-"""The first step of an inspection: find the recovery point, and what it is to be compared with."""
+"""The first step of an inspection: find the recovery point and what to compare it with."""
 
 from dataclasses import replace
 
 from shared.azure.services import Services
 from shared.changes.ranges import windows
 from shared.errors import OtherDiskError, SourceGoneError
-from shared.inspection.conclude import conclude_lost
+from shared.inspection.conclude import conclude_damaged
 from shared.inspection.versions import versions
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Next, Stage
@@ -14,16 +14,14 @@ from shared.model.requests import LATEST
 from shared.model.restore_target import requested_point
 from shared.points.versions import properties_of, require_not_lost, require_own_record
 
-_OTHER_POINT = (
-    "What to do: check the URL and the time; the disk's rows `point-TIME` say which recovery points there are"
-)
+_OTHER_POINT = "What to do: check the URL and the time; the disk's `point-TIME` rows list its recovery points"
 
 INSPECTED_PART = 1024**3
 """Bytes of a disk that one message compares."""
 
 
 async def begin_inspection(services: Services, inspection: Inspection) -> Next[Inspection]:
-    """Find out what is to be inspected, and whether it can be; one that is gone is damaged."""
+    """Find the recovery point and check that it can be inspected; one that no longer exists is damaged."""
     disk = inspection.known_disk
     try:
         await require_own_record(services, disk)
@@ -35,28 +33,28 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
     if point is None:
         asked = "" if inspection.point == LATEST else f" at or before {inspection.point}"
         return _refused(services, inspection, f"{disk.name} has no recovery point{asked}. {_OTHER_POINT}")
-    found = replace(
+    accepted = replace(
         inspection, recovery_point=point.time, size=point.size, parts_total=len(windows(point.size, INSPECTED_PART))
     )
     try:
         point = await require_not_lost(services, disk, point)
-        there = await properties_of(services, disk, point)
+        properties = await properties_of(services, disk, point)
     except SourceGoneError as error:
-        return await conclude_lost(services, found, str(error), lost=True)
-    if there.size != point.size:
-        return await conclude_lost(services, found, _resized(there.size, point))
-    if found.task is JobKind.DRILL:
-        return _begin_drill(services, found, point)
-    return await _begin_verify(services, found, point)
+        return await conclude_damaged(services, accepted, str(error), lost=True)
+    if properties.size != point.size:
+        return await conclude_damaged(services, accepted, _resized(properties.size, point))
+    if accepted.task is JobKind.DRILL:
+        return _begin_drill(services, accepted, point)
+    return await _begin_verify(services, accepted, point)
 
 
 def _resized(size: int, point: RecoveryPoint) -> str:
-    return f"it is {size} bytes long, and was {point.size} when it was sealed: somebody has changed it"
+    return f"it is {size} bytes long, but was {point.size} when it was sealed: it was changed outside Tidemark"
 
 
 def _begin_drill(services: Services, inspection: Inspection, point: RecoveryPoint) -> Next[Inspection]:
     if point.state is PointState.DAMAGED:
-        why = f"it is damaged: {point.damage}. What to do: have a drill of another recovery point"
+        why = f"it is damaged: {point.damage}. What to do: drill another recovery point"
         return Next(inspection.fail(why, services.now()))
     return Next(inspection.at_stage(Stage.PROMOTING, services.now()))
 
@@ -67,8 +65,8 @@ async def _begin_verify(services: Services, inspection: Inspection, point: Recov
         await services.pages.properties(source)
     except SourceGoneError:
         why = (
-            f"the source snapshot of the recovery point {point.time} is gone, so there is nothing to compare it with."
-            " What to do: verify the newest one; or have a drill of this one"
+            f"the source snapshot of recovery point {point.time} no longer exists, so there is nothing to compare it"
+            " with. What to do: verify the newest recovery point, or drill this one"
         )
         return _refused(services, inspection, why)
     return Next(inspection.at_stage(Stage.COMPARING, services.now()))

@@ -1,4 +1,4 @@
-"""One part of an inspection: every byte of it is compared, and what came of it noted."""
+"""One part of an inspection: compare every byte of it and record the result."""
 
 from datetime import timedelta
 
@@ -19,10 +19,10 @@ from shared.pages.comparing import Comparison
 
 
 async def compare_part(services: Services, message: PartMessage) -> None:
-    """Compare a part. One of an inspection that is over is dropped; comparing one twice is harmless.
+    """Compare a part. It can be repeated; a part of an inspection that has ended is dropped.
 
     Raises:
-        StepFailedError: it could not be compared; the queue delivers the message again.
+        StepFailedError: the part could not be compared; the queue delivers the message again.
     """
     try:
         await _compare(services, message)
@@ -51,12 +51,12 @@ async def _compare(services: Services, message: PartMessage) -> None:
     except MismatchError as error:
         differs = str(error)
     except SourceGoneError as error:
-        # The inspection's own message looks which of the two is gone.
+        # The inspection's own message finds out which of the two no longer exists.
         log_event(Event.MESSAGE_DROPPED, **message.about, reason=str(error))
         return
     await services.parts.add(inspection, message, comparison.bytes_compared, differs)
     if await _open(services, message) is None:
-        await services.parts.drop(inspection)  # it has ended meanwhile
+        await services.parts.drop(inspection)  # it ended during the comparison
     log_event(
         Event.PART_COMPARED,
         **message.about,
@@ -70,18 +70,18 @@ async def _compare(services: Services, message: PartMessage) -> None:
 
 
 async def note_failure(services: Services, message: PartMessage, reason: str) -> None:
-    """Put on the inspection's row what went wrong, while it goes on."""
+    """Record an error on the inspection's row."""
     try:
         now = services.now()
         await services.inspections.update(
             message.disk, message.row_key, lambda found: found.with_failed_step(reason, now)
         )
-    except (AzureError, RecordConflictError) as unwritten:
-        log_event(Event.RECORD_FAILED, disk=message.disk, reason=explain(unwritten))
+    except (AzureError, RecordConflictError) as error:
+        log_event(Event.RECORD_FAILED, disk=message.disk, reason=explain(error))
 
 
 async def _open(services: Services, message: PartMessage) -> Inspection | None:
-    """Give the inspection, if it compares and has this part."""
+    """Return the part's inspection if it is at the comparison; else None."""
     found = await services.inspections.find(message.disk, message.row_key)
     inspection = found[0] if found else None
     is_open = inspection and inspection.state is Stage.COMPARING and message.part < inspection.parts_total

@@ -1,117 +1,128 @@
-"""The end of an inspection: what came of it is put on record, of the recovery point and of the disk."""
+"""The outcome of an inspection, recorded on the recovery point and on the disk."""
 
 from dataclasses import replace
 
 from shared.azure.services import Services
-from shared.content.filesystems import Look
-from shared.content.looking import look_at
+from shared.content.filesystems import DiskContent, doubts_text
+from shared.content.reading import read_content
 from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
 from shared.inspection.versions import scratch_of
 from shared.model.inspection import Inspection, built_upon
 from shared.model.job import JobKind, Next, Stage
 from shared.model.record import DiskRecord
+from shared.model.texts import human_size
 from shared.model.version import BlobVersion
 from shared.points.versions import mark_damaged, update_damaged_points
 from shared.runs.restart import force_resync
 
-BUILT_ON = "it was built on the recovery point"
+BUILT_ON = "it was built on recovery point"
 
 
-async def conclude_equal(services: Services, inspection: Inspection) -> Next[Inspection]:
-    """End an inspection of which every byte is compared and equal."""
-    said = f"all {inspection.size} bytes equal, {inspection.bytes_done} of them read on both sides"
+async def conclude_identical(services: Services, inspection: Inspection) -> Next[Inspection]:
+    """End an inspection that has compared every byte and found no difference."""
+    result = identical(inspection.size, inspection.bytes_done)
     if inspection.task is JobKind.DRILL:
-        return await _conclude_drill(services, inspection, said)
+        return await _conclude_drill(services, inspection, result)
     now = services.now()
     await services.records.update_point(
         inspection.known_disk, inspection.recovery_point, lambda point: point.as_verified(now)
     )
-    return Next(inspection.end(Stage.DONE, said, services.now()))
+    return Next(inspection.end(Stage.DONE, result, services.now()))
 
 
-async def _conclude_drill(services: Services, inspection: Inspection, equal: str) -> Next[Inspection]:
-    """End a drill whose copy is equal. That it can be used is another matter: what speaks against it comes first."""
-    found = await look_at(services, BlobVersion(scratch_of(services, inspection)), inspection.size)
-    record = await services.records.get(inspection.known_disk)
-    before = record[0].last_drill_seen if record else ""
-    said = drilled(equal, found, before)
-    if found.doubts:
-        log_event(Event.DRILL_DOUBTFUL, **inspection.about, reason=said)
-    over = inspection.end(Stage.DONE, said, services.now())
-    return Next(replace(over, seen=found.described))
-
-
-def drilled(equal: str, found: Look, before: str) -> str:
-    """Say what came of a drill whose copy is equal to the recovery point.
+def identical(size: int, compared: int) -> str:
+    """Say that two versions are identical.
 
     Args:
-        equal: what was compared.
-        found: what is seen on the disk.
-        before: what was seen on it at the drill before; empty for the first.
+        size: bytes of each.
+        compared: bytes that were read on both sides; the rest is empty on both.
     """
-    was = f"; at the drill before: {before}" if before and before != found.described else ""
-    said = f"{equal}; {found.described}{was}"
-    if not found.doubts:
-        return said
-    return f"but the disk may be unusable, as it was when it was backed up: {', '.join(found.doubts)}; {said}"
+    if compared == size:
+        return f"identical: all {human_size(size)}"
+    return f"identical: all {human_size(size)} ({human_size(compared)} compared, the rest empty on both sides)"
+
+
+async def _conclude_drill(services: Services, inspection: Inspection, comparison: str) -> Next[Inspection]:
+    """End a drill whose copy is identical; its result begins with any doubts that the disk is usable."""
+    found = await read_content(services, BlobVersion(scratch_of(services, inspection)), inspection.size)
+    record = await services.records.get(inspection.known_disk)
+    before = record[0].last_drill_seen if record else ""
+    result = drill_result(comparison, found, before)
+    if found.doubts:
+        log_event(Event.DRILL_DOUBTFUL, **inspection.about, reason=result)
+    ended = inspection.end(Stage.DONE, result, services.now())
+    return Next(replace(ended, seen=found.described))
+
+
+def drill_result(comparison: str, found: DiskContent, before: str) -> str:
+    """Describe the result of a drill whose copy is identical to the recovery point.
+
+    Args:
+        comparison: what was compared.
+        found: what was found on the disk.
+        before: what the previous drill found on it; empty for the first.
+    """
+    previously = f"; found by the previous drill: {before}" if before and before != found.described else ""
+    result = f"{comparison}; {found.described}{previously}"
+    return f"{doubts_text(', '.join(found.doubts))}; {result}" if found.doubts else result
 
 
 async def conclude_differs(services: Services, inspection: Inspection, differs: str) -> Next[Inspection]:
-    """End an inspection that has found a difference: a verify tells of the recovery point, a drill of the restore."""
+    """End an inspection that has found a difference; after a verify, mark the recovery point as damaged."""
     if inspection.task is JobKind.VERIFY:
         await mark_damaged(services, inspection.known_disk, inspection.recovery_point, differs)
-        reason = f"the recovery point {inspection.recovery_point} is damaged: {differs}"
+        reason = f"recovery point {inspection.recovery_point} is damaged: {differs}"
         await force_resync(services, inspection.known_disk, inspection.recovery_point, reason)
-        await _doubt_later_ones(services, inspection, reason)
+        await _mark_dependents(services, inspection, reason)
     return Next(inspection.fail(differs, services.now()))
 
 
-async def conclude_lost(
+async def conclude_damaged(
     services: Services, inspection: Inspection, why: str, *, lost: bool = False
 ) -> Next[Inspection]:
-    """End an inspection that has found the recovery point to be gone; what follows its disk is as good as it was."""
+    """End an inspection of a recovery point that was deleted or resized; the disk's backup blob is not affected."""
     await mark_damaged(services, inspection.known_disk, inspection.recovery_point, why, lost=lost)
     reason = why if lost else f"{why}. What to do: use another recovery point"
     return Next(inspection.fail(reason, services.now()))
 
 
-async def _doubt_later_ones(services: Services, inspection: Inspection, reason: str) -> None:
-    """Take for damaged what was built on a damaged recovery point meanwhile; the last is verified, and may be right."""
-    disk, doubted = inspection.known_disk, set[str]()
+async def _mark_dependents(services: Services, inspection: Inspection, reason: str) -> None:
+    """Mark the recovery points built on a damaged one as damaged; verify the newest of them, which may be good."""
+    disk, marked = inspection.known_disk, set[str]()
     damage = f"{BUILT_ON} {inspection.recovery_point}, which is damaged"
     while later := [
         point.time
         for point in built_upon(await services.records.points(disk), inspection.recovery_point)
-        if point.time not in doubted
+        if point.time not in marked
     ]:
         for time in later:
             await mark_damaged(services, disk, time, damage)
             await force_resync(services, disk, time, reason)
-        doubted |= set(later)
-    if doubted:
-        await open_inspection(services, JobKind.VERIFY, disk, max(doubted), f"after-{inspection.inspection}")
+        marked |= set(later)
+    if marked:
+        await open_inspection(services, JobKind.VERIFY, disk, max(marked), f"after-{inspection.inspection}")
 
 
-async def note_outcome(services: Services, inspection: Inspection) -> None:
-    """Put on record what came of an inspection, the disk's and its point's; a refused one has looked at nothing."""
+async def record_outcome(services: Services, inspection: Inspection) -> None:
+    """Record the outcome of an inspection on its disk and recovery point; one that was refused has none."""
     await update_damaged_points(services, inspection.known_disk)
     if inspection.state is Stage.REFUSED:
         return
     if inspection.task is JobKind.DRILL:
-        await _note_drill(services, inspection)
+        await _record_drill(services, inspection)
 
     def change(record: DiskRecord) -> DiskRecord:
-        told = _verified(record, inspection) if inspection.task is JobKind.VERIFY else _drilled(record, inspection)
+        updated = _verified(record, inspection) if inspection.task is JobKind.VERIFY else _drilled(record, inspection)
         if inspection.state is not Stage.FAILED:
-            return told
-        why = f"the {inspection.task} of the recovery point {inspection.recovery_point}: {inspection.reason}"
-        return replace(told, last_error=why, last_error_at=inspection.ended)
+            return updated
+        why = f"{inspection.task} of recovery point {inspection.recovery_point}: {inspection.reason}"
+        return replace(updated, last_error=why, last_error_at=inspection.ended)
 
     await services.records.update(inspection.known_disk, change)
 
 
-async def _note_drill(services: Services, inspection: Inspection) -> None:
+async def _record_drill(services: Services, inspection: Inspection) -> None:
     result = f"{inspection.state}: {inspection.reason}"
     await services.records.update_point(
         inspection.known_disk,

@@ -1,4 +1,4 @@
-"""The second step of a drill: the recovery point is promoted to a scratch blob in the backup account."""
+"""The second step of a drill: promote the recovery point to a scratch blob in the backup account."""
 
 import contextlib
 from dataclasses import replace
@@ -11,36 +11,36 @@ from shared.model.inspection import Inspection
 from shared.model.job import Next, Stage
 from shared.model.names import DISK_METADATA, DRILL_METADATA
 from shared.model.retry_policy import MIN_CHECK_DELAY
-from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
+from shared.pages.copying import BlobCopy, check_copy, settle_copy, start_copy
 
 
 async def promote_to_scratch(services: Services, inspection: Inspection) -> Next[Inspection]:
-    """Have the service copy the recovery point to the scratch blob, and look until it has.
+    """Copy the recovery point to the scratch blob on the service side, and check until the copy has ended.
 
     Raises:
-        SourceGoneError: the recovery point is gone.
+        SourceGoneError: the recovery point no longer exists.
     """
     copy = BlobCopy(scratch_of(services, inspection), inspection.mark, inspection.size)
-    progress = await look_at_copy(services, copy)
+    progress = await check_copy(services, copy)
     if progress.stage is CopyStage.NOT_STARTED:
         return await _start(services, inspection, copy, progress.found)
     now = services.now()
-    if made := progress.succeeded:
+    if copied := progress.succeeded:
         try:
-            etag = await settle_copy(services, copy, made)
-        except BlobChangedError:  # the request may have been sent twice; if it is somebody else's, the comparison tells
+            etag = await settle_copy(services, copy, copied)
+        except BlobChangedError:  # the request may have been sent twice; any other change fails the comparison
             return Next(replace(inspection, checked=now), MIN_CHECK_DELAY)
         return Next(replace(inspection.at_stage(Stage.COMPARING, now), scratch_etag=etag))
     if progress.stage is CopyStage.UNDER_WAY:
-        moved = inspection.with_progress(progress.bytes_done, progress.bytes_total, now)
-        return Next(moved, inspection.next_check(now))
-    return inspection.retry(f"the copy to {copy.target.url} did not succeed: {progress.failure}", now)
+        updated = inspection.with_progress(progress.bytes_done, progress.bytes_total, now)
+        return Next(updated, inspection.next_check(now))
+    return inspection.retry(f"the copy to {copy.target.url} failed: {progress.failure}", now)
 
 
 async def _start(
     services: Services, inspection: Inspection, copy: BlobCopy, found: BlobState | None
 ) -> Next[Inspection]:
-    """Start the copy, unless another invocation of this very step is faster."""
+    """Start the copy, unless another invocation of this step was faster."""
     point = (await versions_on_record(services, inspection)).original
     await services.pages.properties(point)
     about = {DISK_METADATA: inspection.known_disk.name, DRILL_METADATA: inspection.inspection}

@@ -1,4 +1,4 @@
-"""Inspections that nobody has asked for by a message: those of the timers, and those that follow from others."""
+"""Opening inspections that no message requested: those of the timers, and those that follow from other jobs."""
 
 from azure.core.exceptions import AzureError
 
@@ -16,10 +16,10 @@ from shared.runs.failures import record_failure
 
 
 async def inspect_all(services: Services, task: JobKind) -> None:
-    """Open an inspection of every disk that is backed up, of its newest recovery point; a second timer opens no other.
+    """Open an inspection of the newest recovery point of every disk in backup; a timer that fires twice opens one.
 
     Raises:
-        StepFailedError: the record can't be read.
+        StepFailedError: the records can't be read.
     """
     inspection = f"{services.now():%Y%m%dT%H%MZ}"
     try:
@@ -38,9 +38,9 @@ async def inspect_all(services: Services, task: JobKind) -> None:
 
 
 async def open_inspection(services: Services, task: JobKind, disk: Disk, point: str, inspection: str) -> None:
-    """Put an inspection on record, and enqueue its first step; one that is on record is enqueued again."""
-    asked = Inspection.of(inspection, task, disk, point, services.now())
-    if row := await record_job(services.inspections, asked):
+    """Record an inspection and enqueue its first step; one that is already on record is enqueued again."""
+    opened = Inspection.of(inspection, task, disk, point, services.now())
+    if row := await record_job(services.inspections, opened):
         await services.queues.send(row.message)
 
 

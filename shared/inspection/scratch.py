@@ -1,4 +1,4 @@
-"""The scratch blobs of drills are deleted when these have ended, whatever came of them."""
+"""Deleting the scratch blobs of drills that have ended."""
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
@@ -15,7 +15,7 @@ from shared.points.dropping import drop
 
 
 async def drop_scratch(services: Services, inspection: Inspection) -> bool:
-    """Delete the scratch blob; tell whether that is done, or has to wait for the end of a copy to it."""
+    """Delete the scratch blob; return False if that has to wait until a copy to it has ended."""
     scratch = scratch_of(services, inspection)
     found = await services.pages.find(scratch)
     if found is None or not found.is_marked(inspection.mark):
@@ -24,7 +24,7 @@ async def drop_scratch(services: Services, inspection: Inspection) -> bool:
 
 
 async def drop_orphans(services: Services) -> None:
-    """Delete the scratch blobs of drills that have ended: a copy that lands late makes one anew."""
+    """Delete the scratch blobs of ended drills: a copy that starts late can create one again."""
     for stored in await services.backups.scratch():
         about = stored.metadata
         try:

@@ -1,4 +1,4 @@
-"""An inspection goes on, a step an invocation: find the recovery point, promote it (a drill), compare it, conclude."""
+"""The steps of an inspection, one per invocation: find the recovery point, promote it (a drill), compare, conclude."""
 
 from collections.abc import Awaitable, Callable
 
@@ -7,8 +7,8 @@ from shared.errors import SourceGoneError
 from shared.events import Event, log_event
 from shared.inspection.begin import begin_inspection
 from shared.inspection.compare import compare
-from shared.inspection.end import end_as_it_is, end_inspection
-from shared.inspection.gone import conclude_gone
+from shared.inspection.end import abandon_cleanup, end_inspection
+from shared.inspection.missing import handle_missing
 from shared.inspection.promote import promote_to_scratch
 from shared.jobs.loop import Procedure, continue_job
 from shared.model.inspection import Inspection
@@ -17,26 +17,26 @@ from shared.model.messages import InspectionMessage
 
 
 async def continue_inspection(services: Services, message: InspectionMessage) -> None:
-    """Do the next step of an inspection, and enqueue the one after it.
+    """Run the next step of an inspection and enqueue the one after it.
 
     Raises:
-        StepFailedError: neither the record nor the queue can be reached.
+        StepFailedError: the record or the queue can't be reached.
     """
     await continue_job(services, INSPECTION_PROCEDURE, message)
 
 
-def _or_gone(
+def _or_missing(
     step: Callable[[Services, Inspection], Awaitable[Next[Inspection]]],
 ) -> Callable[[Services, Inspection], Awaitable[Next[Inspection]]]:
-    """Make a step that concludes, where something is gone, which of the two that are compared it is."""
+    """Wrap a step so that it handles a version that no longer exists."""
 
-    async def concluding(services: Services, inspection: Inspection) -> Next[Inspection]:
+    async def handling(services: Services, inspection: Inspection) -> Next[Inspection]:
         try:
             return await step(services, inspection)
         except SourceGoneError as error:
-            return await conclude_gone(services, inspection, error)
+            return await handle_missing(services, inspection, error)
 
-    return concluding
+    return handling
 
 
 async def _give_up(services: Services, inspection: Inspection, why: str) -> Inspection:
@@ -44,7 +44,7 @@ async def _give_up(services: Services, inspection: Inspection, why: str) -> Insp
 
 
 async def _drop(_: Services, inspection: Inspection) -> None:
-    """Do nothing about an inspection that has ended: it is cleaned up after before its row says so."""
+    """Drop the message of an inspection that has ended: cleanup comes before its row says so."""
     log_event(Event.MESSAGE_DROPPED, **inspection.about, step="continue-inspection")
 
 
@@ -52,13 +52,13 @@ INSPECTION_PROCEDURE = Procedure[Inspection](
     rows=lambda services: services.inspections,
     steps={
         Stage.REQUESTED: begin_inspection,
-        Stage.PROMOTING: _or_gone(promote_to_scratch),
-        Stage.COMPARING: _or_gone(compare),
+        Stage.PROMOTING: _or_missing(promote_to_scratch),
+        Stage.COMPARING: _or_missing(compare),
         Stage.ENDING: end_inspection,
     },
     cleanup_before=ENDS,
     give_up=_give_up,
-    abandon_cleanup=end_as_it_is,
+    abandon_cleanup=abandon_cleanup,
     on_ended=_drop,
     step_failed=Event.INSPECTION_STEP_FAILED,
 )

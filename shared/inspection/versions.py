@@ -1,4 +1,4 @@
-"""What an inspection compares with what."""
+"""The two versions that an inspection compares."""
 
 from typing import NamedTuple
 
@@ -15,8 +15,8 @@ class Versions(NamedTuple):
     """The two versions that are compared.
 
     Attributes:
-        original: what is right: for a verify the source snapshot, for a drill the recovery point.
-        copy: what is to be equal to it: for a verify the recovery point, for a drill the scratch blob.
+        original: the reference: for a verify the source snapshot, for a drill the recovery point.
+        copy: what must be identical to it: for a verify the recovery point, for a drill the scratch blob.
     """
 
     original: Version
@@ -24,12 +24,12 @@ class Versions(NamedTuple):
 
 
 def scratch_of(services: Services, inspection: Inspection) -> BlobAddress:
-    """Give the address of a drill's scratch blob."""
+    """Return the address of a drill's scratch blob."""
     return services.settings.container.blob(inspection.known_disk.scratch_name(inspection.inspection))
 
 
 def versions(services: Services, inspection: Inspection, point: RecoveryPoint) -> Versions:
-    """Say what is compared with what."""
+    """Return the two versions to compare."""
     sealed = version_of(services, inspection.known_disk, point)
     if inspection.task is JobKind.VERIFY:
         return Versions(services.disks.version(inspection.known_disk, point.source_snapshot), sealed)
@@ -37,10 +37,10 @@ def versions(services: Services, inspection: Inspection, point: RecoveryPoint) -
 
 
 async def versions_on_record(services: Services, inspection: Inspection) -> Versions:
-    """Say what is compared with what, by the recovery point's row.
+    """Return the two versions to compare, by the recovery point's row.
 
     Raises:
-        SourceGoneError: it is not on record any more.
+        SourceGoneError: the recovery point is no longer on record.
     """
     point = await point_of(services, inspection.known_disk, inspection.recovery_point)
     return versions(services, inspection, point)

@@ -49,7 +49,7 @@ class ContainerAddress:
     container: str
 
     def __str__(self) -> str:
-        """Give its URL."""
+        """Return its URL."""
         return self.url
 
     @property
@@ -91,7 +91,7 @@ class BlobAddress:
     blob: str
 
     def __str__(self) -> str:
-        """Give its URL."""
+        """Return its URL."""
         return self.url
 
     @property
@@ -128,7 +128,7 @@ class BlobAddress:
 
 
 def is_url_of(address: BlobAddress | ContainerAddress, url: str) -> bool:
-    """Tell whether a URL, however it is spelled, is that of an address."""
+    """Return whether a URL, however it is spelled, is that of an address."""
     try:
         return type(address).parse(url) == address
     except AddressError:

@@ -53,7 +53,7 @@ def batch_started(record: DiskRecord, run: str, plan: int, number: int | None, n
 
 
 def run_if_current(record: DiskRecord, mine: OpenRun) -> OpenRun | None:
-    """Give the open run, if the batch that was started with `mine` is still the current one."""
+    """Return the open run, if the batch that was started with `mine` is still the current one."""
     current = record.run_of(mine.snapshot)
     is_mine = current is not None and (current.plan, current.next_batch) == (mine.plan, mine.next_batch)
     return current if is_mine else None
@@ -99,7 +99,7 @@ def batch_returned(record: DiskRecord, mine: OpenRun) -> DiskRecord:
 
 
 def is_run_stalled(run: OpenRun, now: datetime, after: timedelta) -> bool:
-    """Tell whether a run has shown no sign of life for so long that its message is considered lost.
+    """Return whether a run has shown no sign of life for so long that its message is considered lost.
 
     The message of a batch at work is lost with its worker; a waiting one may be queued behind those of other disks.
 

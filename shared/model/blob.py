@@ -36,11 +36,11 @@ class BlobState:
     bytes_total: int = 0
 
     def is_marked(self, mark: str) -> bool:
-        """Tell whether the last copy to it, finished or not, is the one with this mark."""
+        """Return whether the last copy to it, finished or not, is the one with this mark."""
         return self.metadata.get(COPY_METADATA) == mark
 
     def has_succeeded(self, mark: str, size: int) -> bool:
-        """Tell whether the copy with this mark succeeded; once its source is forgotten, it has no status any more."""
+        """Return whether the copy with this mark succeeded; once its source is forgotten, it has no status any more."""
         return self.is_marked(mark) and self.copy_status in {COPY_SUCCESS, ""} and self.size == size
 
 

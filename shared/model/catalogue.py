@@ -121,7 +121,7 @@ def found_point(stored: StoredBlob) -> FoundPoint | None:
 
 
 def looks_like_a_point(stored: StoredBlob) -> bool:
-    """Tell whether a blob or a snapshot that is not a recovery point may have been one, or was to become one."""
+    """Return whether a blob or a snapshot that is not a recovery point may have been one, or was to become one."""
     return bool(stored.snapshot) or KIND_METADATA in stored.metadata
 
 

@@ -53,7 +53,7 @@ class Disk(ABC):
         """
 
     def __str__(self) -> str:
-        """Give its name."""
+        """Return its name."""
         return self.name
 
     def __lt__(self, other: "Disk") -> bool:
@@ -95,14 +95,14 @@ class Disk(ABC):
         return f"{SCRATCH_PREFIX}{hashlib.sha256(self.name.encode()).hexdigest()[:16]}-{drill}"
 
     def is_named(self, text: str) -> bool:
-        """Tell whether a text is its name, however it is spelled."""
+        """Return whether a text is its name, however it is spelled."""
         try:
             return Disk.parse(text) == self
         except AddressError:
             return False
 
     def is_another_than(self, text: str) -> bool:
-        """Tell whether a text is the name of another disk; a text that is not a disk's name is not."""
+        """Return whether a text is the name of another disk; a text that is not a disk's name is not."""
         try:
             return Disk.parse(text) != self
         except AddressError:
@@ -144,7 +144,7 @@ class PageBlobDisk(Disk):
 
 
 def page_blob(disk: Disk) -> BlobAddress:
-    """Give the address of a disk that must be a page blob.
+    """Return the address of a disk that must be a page blob.
 
     Raises:
         TypeError: it is of another kind.

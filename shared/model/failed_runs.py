@@ -39,7 +39,7 @@ def retried(record: DiskRecord, now: datetime) -> DiskRecord:
 
 
 def is_failing(record: DiskRecord, now: datetime) -> bool:
-    """Tell whether the open run makes no progress because of its own errors, or a message of it was given up.
+    """Return whether the open run makes no progress because of its own errors, or a message of it was given up.
 
     A run that waits behind other disks' messages has no errors, nor has a full copy that waits for the service.
     """
@@ -49,7 +49,7 @@ def is_failing(record: DiskRecord, now: datetime) -> bool:
 
 
 def should_abandon(record: DiskRecord, now: datetime) -> bool:
-    """Tell whether a failing run is to be abandoned; the next run is then a resync.
+    """Return whether a failing run is to be abandoned; the next run is then a resync.
 
     It is once it was retried often enough, or, where ticks are rare, once and has failed for too long.
     """

@@ -89,12 +89,12 @@ def summary(record: DiskRecord) -> Summary:
 
 
 def is_idle(record: DiskRecord) -> bool:
-    """Tell whether a disk has neither an open run nor a restore to it."""
+    """Return whether a disk has neither an open run nor a restore to it."""
     return not (record.run or record.restore)
 
 
 def must_unsettle(before: DiskRecord, after: DiskRecord) -> bool:
-    """Tell whether a disk's row must be unsettled before this change to its record."""
+    """Return whether a disk's row must be unsettled before this change to its record."""
     if is_idle(before) and is_idle(after):
         return summary(before) != summary(after)
     return is_idle(before) or is_idle(after)
@@ -116,12 +116,12 @@ def settled(record: DiskRecord) -> dict[str, Any]:
 
 
 def is_settled(row: Mapping[str, Any]) -> bool:
-    """Tell whether a row is settled; in a newer release that may mean something else."""
+    """Return whether a row is settled; in a newer release that may mean something else."""
     return row.get("state") == RowState.SETTLED and is_known(row)
 
 
 def is_complete(row: Mapping[str, Any]) -> bool:
-    """Tell whether the index is complete for this schema; that of a newer release includes all this one knows."""
+    """Return whether the index is complete for this schema; that of a newer release includes all this one knows."""
     schema = row.get(SCHEMA_PROPERTY)
     return isinstance(schema, int) and schema >= SCHEMA
 

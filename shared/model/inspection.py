@@ -28,7 +28,7 @@ class Inspection(Job):
     """The row of an inspection.
 
     Attributes:
-        most_attempts: how often a drill is attempted, if its scratch blob is changed.
+        max_attempts: how often a drill is attempted, if its scratch blob is changed.
         inspection: its id: that of the queue message that requested it, or the time of the timer.
         task: whether it is a verify or a drill.
         on_request: whether a person requested it.
@@ -133,7 +133,7 @@ class Compared(NamedTuple):
 
 
 def built_upon(points: Sequence[RecoveryPoint], time: str) -> list[RecoveryPoint]:
-    """Give the recovery points built incrementally on one, up to the next that is verified or was written in full.
+    """Return the recovery points built incrementally on one, up to the next that is verified or was written in full.
 
     Args:
         points: a disk's recovery points, oldest first.
@@ -161,7 +161,7 @@ def with_comparison(inspection: Inspection, found: Compared, now: datetime) -> I
 
 
 def next_parts(inspection: Inspection) -> range:
-    """Give the numbers of the parts to enqueue now, to keep a few under way."""
+    """Return the numbers of the parts to enqueue now, to keep a few under way."""
     last = min(inspection.parts_total, inspection.parts_done + PARTS_AHEAD)
     return range(inspection.parts_enqueued, max(inspection.parts_enqueued, last))
 
@@ -172,5 +172,5 @@ def parts_at_once(inspection: Inspection) -> int:
 
 
 def missing_parts(inspection: Inspection, found: Compared) -> Iterable[int]:
-    """Give the numbers of the parts that are enqueued but not compared yet."""
+    """Return the numbers of the parts that are enqueued but not compared yet."""
     return (part for part in range(inspection.parts_enqueued) if part not in found.parts)

@@ -58,7 +58,7 @@ class WorkInProgress:
     checked: datetime
 
     def is_check_overdue(self, now: datetime, after: timedelta) -> bool:
-        """Tell whether it was not checked for so long that the message that checks it is considered lost."""
+        """Return whether it was not checked for so long that the message that checks it is considered lost."""
         return now - self.checked >= after
 
 
@@ -231,12 +231,12 @@ class Job(WorkInProgress):
         return replace(self, trouble_since=None, failures=0)
 
     def should_give_up(self, now: datetime) -> bool:
-        """Tell whether every step has failed for so long that the job must end."""
+        """Return whether every step has failed for so long that the job must end."""
         is_long = self.trouble_since is not None and is_too_long(self.trouble_since, now)
         return is_long and self.failures >= MIN_FAILURES
 
     def should_stop_cleanup(self, now: datetime) -> bool:
-        """Tell whether cleaning up has failed for so long that it is given up."""
+        """Return whether cleaning up has failed for so long that it is given up."""
         since = self.trouble_since or self.ended
         return since is not None and is_too_long(since, now)
 

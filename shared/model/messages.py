@@ -65,7 +65,7 @@ _ADAPTERS: dict[type[Message], TypeAdapter[Any]] = {}
 
 
 def _adapter[Read: Message](kind: type[Read]) -> TypeAdapter[Read]:
-    """Give the adapter that reads and writes a kind of message; each is made once."""
+    """Return the adapter that reads and writes a kind of message; each is made once."""
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)
     return _ADAPTERS[kind]
@@ -86,7 +86,7 @@ class RunMessage(Message):
     plan: int = 0
 
     def of_plan(self, plan: int) -> Self:
-        """Give the same message for another plan of the run."""
+        """Return the same message for another plan of the run."""
         return replace(self, plan=plan)
 
     @property

@@ -17,7 +17,7 @@ def versions_kept(blob: BlobAddress) -> str:
 
 
 def versioning_notice(blob: BlobAddress, is_versioned: bool | None, before: str) -> str:
-    """Give the notice about an account's versions.
+    """Return the notice about an account's versions.
 
     Args:
         blob: the blob that was snapshotted.

@@ -91,7 +91,7 @@ class DiskRecord:
         return replace(self, damaged_points=len(times), damaged_point=times[-1] if times else "")
 
     def run_of(self, snapshot: str) -> OpenRun | None:
-        """Give the open run, if it is the run of this source snapshot."""
+        """Return the open run, if it is the run of this source snapshot."""
         return self.run if self.run and self.run.snapshot == snapshot else None
 
     def with_run(self, run: OpenRun) -> Self:
@@ -100,7 +100,7 @@ class DiskRecord:
 
 
 def run_of(record: DiskRecord) -> OpenRun:
-    """Give the open run of a disk that has one.
+    """Return the open run of a disk that has one.
 
     Raises:
         ValueError: it has none.
@@ -111,7 +111,7 @@ def run_of(record: DiskRecord) -> OpenRun:
 
 
 def restored_of(record: DiskRecord) -> Disk:
-    """Give the disk whose recovery point is being restored to this one.
+    """Return the disk whose recovery point is being restored to this one.
 
     Raises:
         ValueError: no restore to it is under way.

@@ -32,7 +32,7 @@ class Restore(Job):
     """The row of a restore.
 
     Attributes:
-        most_attempts: how often its copies are attempted before it fails (REST: Copy Blob is best effort).
+        max_attempts: how often its copies are attempted before it fails (REST: Copy Blob is best effort).
         restore: its id, that of the queue message that requested it.
         overwrite: whether the target may be an existing blob.
         allow_damaged: whether to restore even a damaged recovery point.

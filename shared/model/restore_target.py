@@ -73,7 +73,7 @@ def without_restore(record: DiskRecord, restore: str) -> DiskRecord:
 
 
 def is_blank(record: DiskRecord) -> bool:
-    """Tell whether a record has no backup, run or restore on it."""
+    """Return whether a record has no backup, run or restore on it."""
     return not (record.base_snapshot or record.run or record.last_point or record.restore)
 
 

@@ -19,12 +19,12 @@ _MOST_DOUBLINGS = 6
 
 
 def is_too_long(since: datetime, now: datetime) -> bool:
-    """Tell whether what has failed since then has failed for too long."""
+    """Return whether what has failed since then has failed for too long."""
     return now - since >= GIVE_UP_AFTER
 
 
 def is_stalled(last_sign: datetime, now: datetime, after: timedelta, times: int) -> bool:
-    """Tell whether there was no sign of life for so long that messages are considered lost.
+    """Return whether there was no sign of life for so long that messages are considered lost.
 
     Args:
         last_sign: the last sign of life, UTC.
@@ -41,6 +41,6 @@ def check_delay(since: datetime, now: datetime) -> timedelta:
 
 
 def retry_delay(attempt: int) -> timedelta:
-    """Give the delay before an attempt: 5 seconds before the second, ten minutes before the fifth."""
+    """Return the delay before an attempt: 5 seconds before the second, ten minutes before the fifth."""
     delay: timedelta = _SHORTEST_TRY_DELAY * 5 ** max(0, attempt - 2)
     return delay

@@ -75,7 +75,7 @@ def _kind_of_run(record: DiskRecord, blob: BlobState | None, moved: str) -> tupl
 
 
 def _is_as_sealed(record: DiskRecord, blob: BlobState) -> bool:
-    """Tell whether the backup blob is unchanged since the last seal: each write gives it another ETag."""
+    """Return whether the backup blob is unchanged since the last seal: each write gives it another ETag."""
     return blob.etag == record.backup_etag and blob.size == record.base_size
 
 

@@ -23,7 +23,7 @@ def with_schema(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_known(values: Mapping[str, Any]) -> bool:
-    """Tell whether this release can read a row or a message."""
+    """Return whether this release can read a row or a message."""
     schema = values.get(SCHEMA_PROPERTY, 0)
     return _is_number(schema) and 0 <= schema <= SCHEMA
 

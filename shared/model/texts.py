@@ -1,4 +1,4 @@
-"""Free text in table rows: errors, reasons, findings. It is truncated when written, whatever it quotes."""
+"""Text for people: sizes, and the free text in table rows, which is truncated when written, whatever it quotes."""
 
 from typing import Annotated
 
@@ -8,6 +8,19 @@ MAX_CHARACTERS = 4000
 """Of a free text; a table property can have 32 Ki characters (REST: Understanding the Table service data model)."""
 
 _CUT = " [...] "
+
+_KIB = 1024
+_UNITS = ((_KIB**3, "GiB"), (_KIB**2, "MiB"), (_KIB, "KiB"))
+_NO_DECIMALS_FROM = 100
+
+
+def human_size(length: int) -> str:
+    """Format a number of bytes for people, in at most 8 characters: `512 B`, `19.3 MiB`, `64 GiB`."""
+    if length < _KIB:
+        return f"{length} B"
+    value, unit = next((length / size, unit) for size, unit in _UNITS if length >= size)
+    number = f"{value:.0f}" if value >= _NO_DECIMALS_FROM else f"{value:.1f}".removesuffix(".0")
+    return f"{number} {unit}"
 
 
 def truncated(text: str) -> str:

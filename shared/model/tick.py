@@ -41,11 +41,11 @@ class DueDisk(NamedTuple):
     run_tick: datetime | None = None
 
     def has_point_for(self, tick: datetime) -> bool:
-        """Tell whether the tick asked for the disk, and a recovery point covers it."""
+        """Return whether the tick asked for the disk, and a recovery point covers it."""
         return self.is_due_at(tick) and self.point_tick is not None and self.point_tick >= tick
 
     def is_due_at(self, tick: datetime) -> bool:
-        """Tell whether the tick may have asked for it: it is between the first that did and the last."""
+        """Return whether the tick may have asked for it: it is between the first that did and the last."""
         return self.first_tick <= tick <= self.last_tick
 
 
@@ -79,12 +79,12 @@ def with_tick(record: DiskRecord, tick: datetime, *, found_busy: bool = False) -
 
 
 def is_behind(record: DiskRecord) -> bool:
-    """Tell whether no recovery point covers the last tick that asked for a disk."""
+    """Return whether no recovery point covers the last tick that asked for a disk."""
     return record.last_tick is not None and (record.point_tick is None or record.point_tick < record.last_tick)
 
 
 def should_catch_up(record: DiskRecord, now: datetime) -> bool:
-    """Tell whether to snapshot a disk before the next tick, because the last one found it busy and it is free now.
+    """Return whether to snapshot a disk before the next tick, because the last one found it busy and it is free now.
 
     Only once per tick: after an abandoned run, the disk waits for the next tick. And not forever.
     """
@@ -95,7 +95,7 @@ def should_catch_up(record: DiskRecord, now: datetime) -> bool:
 
 
 def tick_of_point(record: DiskRecord, time: str) -> datetime | None:
-    """Give the last tick that a disk's recovery points cover once the one of this time is sealed.
+    """Return the last tick that a disk's recovery points cover once the one of this time is sealed.
 
     A run's snapshot covers the tick it was taken for, whatever the clocks say, and any tick that is not later.
 

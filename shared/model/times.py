@@ -32,7 +32,7 @@ def normalized_time(text: str) -> str:
 
 
 def last_moment(asked: str) -> str:
-    """Give the last moment a time covers, as Azure prints it: without a fraction, the end of its second."""
+    """Return the last moment a time covers, as Azure prints it: without a fraction, the end of its second."""
     seconds, _, fraction = asked.removesuffix("Z").partition(".")
     return f"{seconds}.{fraction.ljust(_DIGITS, '9')}Z"
 

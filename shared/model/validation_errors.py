@@ -75,7 +75,7 @@ def unknown_field(name: str, known_fields: Collection[str]) -> str:
 
 
 def suggestion(name: str, known_fields: Collection[str]) -> str:
-    """Give the field that a misspelled name probably means; empty where none is close."""
+    """Return the field that a misspelled name probably means; empty where none is close."""
     by_lower = {known.lower(): known for known in known_fields}
     close = difflib.get_close_matches(name.replace("_", "").lower(), by_lower, n=1)
     return by_lower[close[0]] if close else ""

@@ -60,7 +60,7 @@ class BlobVersion(Version):
 
 
 def blob_version(version: Version) -> BlobVersion:
-    """Give a version that must be of a blob.
+    """Return a version that must be of a blob.
 
     Raises:
         TypeError: it is of another kind.

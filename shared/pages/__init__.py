@@ -1,1 +1,1 @@
-"""Work on the pages of blobs: listed, written, cleared and compared, a few requests at once, at a pace."""
+"""Listing, writing, clearing and comparing the pages of blobs, with a few paced requests at a time."""

@@ -1,4 +1,4 @@
-"""A few calls under way at once, however many there are to make."""
+"""Running many calls, a few at a time."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -7,17 +7,17 @@ from typing import Any, Self
 
 
 class AtOnce:
-    """Makes calls, at most so many at once; the first that fails ends the others, and what it raised is raised."""
+    """Runs calls concurrently, up to a limit; the first error cancels the others and is raised."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._under_way: set[asyncio.Task[object]] = set()
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._running: set[asyncio.Task[object]] = set()
 
     async def start(self, call: Coroutine[Any, Any, object]) -> None:
-        """Start a call, and wait until there is room for another."""
-        self._under_way.add(asyncio.create_task(call))
-        self._take(task for task in self._under_way if task.done())
-        await self._until_fewer_than(self._most)
+        """Start a call, and wait until another one may start."""
+        self._running.add(asyncio.create_task(call))
+        self._remove(task for task in self._running if task.done())
+        await self._until_fewer_than(self._limit)
 
     async def __aenter__(self) -> Self:
         return self
@@ -29,19 +29,19 @@ class AtOnce:
             if kind is None:
                 await self._until_fewer_than(1)
         finally:
-            for task in self._under_way:
+            for task in self._running:
                 task.cancel()
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+            await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _until_fewer_than(self, most: int) -> None:
-        while len(self._under_way) >= most:
-            done, _ = await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
-            self._take(done)
+    async def _until_fewer_than(self, count: int) -> None:
+        while len(self._running) >= count:
+            done, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            self._remove(done)
 
-    def _take(self, tasks: Iterable[asyncio.Task[object]]) -> None:
-        """Take tasks that are done out of those under way; raise what the first that failed has raised."""
+    def _remove(self, tasks: Iterable[asyncio.Task[object]]) -> None:
+        """Remove finished tasks; raise the first error among them."""
         done = list(tasks)
-        self._under_way.difference_update(done)
+        self._running.difference_update(done)
         errors = [error for task in done if (error := task.exception())]
         if errors:
             raise errors[0]

@@ -1,4 +1,4 @@
-"""The change list of a run, listed as it is gone through: from any position on it is the same list."""
+"""The change list of a run, listed lazily: from any position on it is always the same list."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -18,12 +18,13 @@ def change_list(
     *,
     timed_out: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Change]:
-    """List the changes of a window, by the run's kind; `timed_out` is called after each listing that was too long.
+    """List the changes of a window, by the run's kind; `timed_out` is called after each listing that timed out.
 
     Raises:
-        DiffRefusedError: the service gives no diff from the base snapshot.
-        DisorderedRangesError, ListingTimedOutError: what it lists can't be used.
-        SourceGoneError: the source snapshot is gone.
+        DiffRefusedError: the service refuses the diff from the base snapshot.
+        DisorderedRangesError: the service returned an invalid list.
+        ListingTimedOutError: listing even the smallest window timed out.
+        SourceGoneError: the source snapshot no longer exists.
     """
     snapshot = services.disks.version(record.disk, run.snapshot)
     if run.kind is Kind.INCREMENTAL:
@@ -40,7 +41,7 @@ async def _diff(
     *,
     timed_out: Callable[[], Awaitable[None]] | None,
 ) -> AsyncIterator[Change]:
-    """List the diff of a window; where the disk has grown, what is valid in the part that is new."""
+    """List the diff of a window; for the part by which the disk has grown, its valid ranges."""
     old = Window(window.start, min(window.end, record.base_size))
     new = Window(max(window.start, record.base_size), window.end)
     if old.start < old.end:

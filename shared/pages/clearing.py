@@ -1,4 +1,4 @@
-"""Clearing ranges, however long the service takes for one: where it gives up on a request, on in halves."""
+"""Clearing ranges: a clear that times out in the service is retried in halves."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -13,15 +13,15 @@ from shared.limits import MAX_CLEAR
 from shared.pages.paced import Paced
 
 SMALLEST_CLEAR = 4 * 1024**2
-"""Bytes up to which a clear that times out is not halved any more: what one request may write as well."""
+"""Bytes below which a clear that times out is no longer halved: the limit of one write request."""
 
 
-class _GaveUpError(TidemarkError):
-    """The service has given up on a clear: it may succeed in parts."""
+class _ClearTimedOutError(TidemarkError):
+    """A clear timed out in the service: it may succeed in parts."""
 
 
 class Clearing:
-    """The clears of one invocation, at a pace that they share with its writes."""
+    """The clears of one invocation, which share the pace of its writes."""
 
     def __init__(self, pace: Paced, clear: Callable[[Change], Awaitable[None]]) -> None:
         self._pace = pace
@@ -29,10 +29,10 @@ class Clearing:
         self._longest = MAX_CLEAR
 
     async def apply(self, piece: Change) -> None:
-        """Clear a piece; where the service gives up on it, in halves, and no later piece in one longer than these.
+        """Clear a piece; if it times out, in halves; later pieces are then no longer than these.
 
         Raises:
-            AzureError: it was refused; or the service gave up on the smallest part there is, as often as it was asked.
+            AzureError: a clear was refused, or the smallest possible clear kept timing out.
         """
         pending = [piece]
         while pending:
@@ -41,19 +41,19 @@ class Clearing:
                 pending += reversed(_halved(part))
                 continue
             try:
-                await self._pace.call(partial(self._ask, part))
-            except _GaveUpError:
+                await self._pace.call(partial(self._request, part))
+            except _ClearTimedOutError:
                 self._longest = max(SMALLEST_CLEAR, min(self._longest, part.length // 2))
                 log_event(Event.CLEAR_HALVED, start=part.start, end=part.end)
                 pending.append(part)
 
-    async def _ask(self, part: Change) -> None:
+    async def _request(self, part: Change) -> None:
         try:
             await self._clear(part)
         except AzureError as error:
             if part.length <= SMALLEST_CLEAR or not is_timeout(error):
                 raise
-            raise _GaveUpError from error
+            raise _ClearTimedOutError from error
 
 
 def _halved(part: Change) -> list[Change]:

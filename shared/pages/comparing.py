@@ -1,4 +1,4 @@
-"""Comparing two versions of what should be one disk: their page maps, samples of their content, or every byte."""
+"""Comparing two versions that should be identical: their page maps, samples of their content, or every byte."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Self
@@ -14,16 +14,16 @@ from shared.pages.listing import listed
 from shared.pages.paced import Paced
 
 READERS = 4
-"""Pieces of a disk that are compared at once, of at most 4 MiB each, on both sides."""
+"""Concurrent comparisons of pieces of at most 4 MiB; each reads both versions."""
 
 
 class Comparison:
-    """Two versions while they are compared.
+    """A comparison of two versions.
 
     Attributes:
-        ranges: ranges of the original that went by.
-        samples: pieces of which the content was compared.
-        bytes_compared: bytes of these.
+        ranges: number of valid ranges of the original so far.
+        samples: number of pieces whose content was compared.
+        bytes_compared: bytes of these pieces.
     """
 
     def __init__(
@@ -37,97 +37,101 @@ class Comparison:
 
     @classmethod
     async def begin(cls, services: Services, original: Version, copy: Version, *, at_once: int = 1) -> Self:
-        """Begin to compare a copy with its original, or a part of it, where so many parts are compared at once."""
+        """Begin to compare a copy with its original, or one of `at_once` parts that are compared concurrently."""
         original_url = await services.pages.signed_url(original)
         copy_url = await services.pages.signed_url(copy)
         return cls(services, (original, copy), (original_url, copy_url), at_once)
 
     async def require_size(self, size: int) -> None:
-        """See to it that the copy is as long as its original.
+        """Require that the copy has this size.
 
         Raises:
-            MismatchError: it is not.
-            SourceGoneError: it is gone.
+            MismatchError: it has another size.
+            SourceGoneError: it no longer exists.
         """
         found = await self._services.pages.properties(self._copy)
         if found.size != size:
-            raise MismatchError(f"{self._copy.name} is {found.size} bytes long, not {size}")
+            raise MismatchError(f"{self._copy.name} is {found.size} bytes, expected {size}")
 
-    async def page_maps(self, window: Window, see: Callable[[Change], None]) -> None:
-        """Compare the page maps of a window: what is valid on one side only must read as zeros.
+    async def page_maps(self, window: Window, on_range: Callable[[Change], None]) -> None:
+        """Compare the page maps of a window: a page valid on one side only must read as zeros.
 
         Args:
-            window: what is compared.
-            see: is shown each range of the original.
+            window: the window.
+            on_range: called with each valid range of the original.
 
         Raises:
-            MismatchError: a side has data where the other has none.
-            SourceGoneError: one of the two is gone.
+            MismatchError: one side has data where the other has none.
+            SourceGoneError: one of the two no longer exists.
         """
-        await self._hold(window, see, whole=False)
+        await self._compare_window(window, on_range, whole=False)
 
     async def contents(self, samples: Iterable[Change]) -> None:
-        """Compare the content of some pieces, of at most 4 MiB each.
+        """Compare the content of pieces of at most 4 MiB each.
 
         Raises:
-            MismatchError: it is not the same.
-            SourceGoneError: one of the two is gone.
+            MismatchError: the content differs.
+            SourceGoneError: one of the two no longer exists.
         """
         async with AtOnce(READERS) as reading:
             for sample in samples:
-                await reading.start(self._same(sample))
+                await reading.start(self._compare_content(sample))
 
     async def whole(self, window: Window) -> None:
-        """Compare every byte of a window; what is valid on neither side is zeros on both.
+        """Compare every byte of a window; pages valid on neither side are zeros on both.
 
         Raises:
-            MismatchError: it is not the same.
-            SourceGoneError: one of the two is gone.
+            MismatchError: the content differs.
+            SourceGoneError: one of the two no longer exists.
         """
-        await self._hold(window, lambda _: None, whole=True)
+        await self._compare_window(window, lambda _: None, whole=True)
 
     async def last_page(self, size: int) -> bytes:
-        """Compare the last page, where a VHD has its footer, and give it; empty for a disk without pages.
+        """Compare the last page, where a VHD has its footer, and return it; empty for a disk without pages.
 
         Raises:
-            MismatchError: it is not the same.
-            SourceGoneError: one of the two is gone.
+            MismatchError: the page differs.
+            SourceGoneError: one of the two no longer exists.
         """
-        return await self._same(Change(size - PAGE, size, clear=False)) if size else b""
+        return await self._compare_content(Change(size - PAGE, size, clear=False)) if size else b""
 
-    async def _hold(self, window: Window, see: Callable[[Change], None], *, whole: bool) -> None:
+    async def _compare_window(self, window: Window, on_range: Callable[[Change], None], *, whole: bool) -> None:
         async with AtOnce(READERS) as reading:
-            async for part in overlaid(self._seen(window, see), self._ranges(self._copy, window)):
+            async for part in overlaid(self._original_ranges(window, on_range), self._ranges(self._copy, window)):
                 is_on_both = part.in_first and part.in_second
                 for piece in writes(part.change) if whole or not is_on_both else ():
-                    same = self._same(piece) if is_on_both else self._zeros(piece, is_original=part.in_first)
-                    await reading.start(same)
+                    check = (
+                        self._compare_content(piece)
+                        if is_on_both
+                        else self._check_zeros(piece, is_original=part.in_first)
+                    )
+                    await reading.start(check)
 
-    async def _seen(self, window: Window, see: Callable[[Change], None]) -> AsyncIterator[Change]:
+    async def _original_ranges(self, window: Window, on_range: Callable[[Change], None]) -> AsyncIterator[Change]:
         async for change in self._ranges(self._original, window):
             self.ranges += 1
-            see(change)
+            on_range(change)
             yield change
 
     def _ranges(self, version: Version, window: Window) -> AsyncIterator[Change]:
         return coalesced(listed(self._services, version, None, window))
 
-    async def _zeros(self, piece: Change, *, is_original: bool) -> None:
+    async def _check_zeros(self, piece: Change, *, is_original: bool) -> None:
         await self._pace.call(lambda: self._require_zeros(piece, is_original=is_original), piece.length)
 
-    async def _same(self, piece: Change) -> bytes:
+    async def _compare_content(self, piece: Change) -> bytes:
         return await self._pace.call(lambda: self._require_same(piece), piece.length)
 
     async def _require_zeros(self, piece: Change, *, is_original: bool) -> None:
         content = await self._services.pages.read(self._original_url if is_original else self._copy_url, piece)
         if content.count(0) != len(content):
             there, missing = (self._original, self._copy) if is_original else (self._copy, self._original)
-            raise MismatchError(f"{there.name} has data in {piece.described}, {missing.name} has none")
+            raise MismatchError(f"{there.name} has data in {piece.described}, where {missing.name} has none")
 
     async def _require_same(self, piece: Change) -> bytes:
         content = await self._services.pages.read(self._original_url, piece)
         if await self._services.pages.read(self._copy_url, piece) != content:
-            raise MismatchError(f"{piece.described} of {self._copy.name} are not those of {self._original.name}")
+            raise MismatchError(f"{piece.described} of {self._copy.name} differ from {self._original.name}")
         self.samples += 1
         self.bytes_compared += piece.length
         return content

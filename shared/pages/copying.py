@@ -1,7 +1,7 @@
-"""A whole blob copied by the service: started, looked at until it has come to its end, and settled then.
+"""Copying a whole blob within the service: start the copy, check it until it has ended, then settle it.
 
 Copy Blob is asynchronous, best effort, and may take days: nothing waits for it. Promoted recovery points, restored
-disks, the scratch blobs of drills and full copies are all made by these steps, each repeated as often as need be.
+disks, scratch blobs of drills and full copies are all made by these steps. Each step can be repeated.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,18 +23,18 @@ from shared.model.version import Version
 from shared.pages.paced import Paced
 
 COPY_REFUSED_FOR = timedelta(minutes=1)
-"""How long Copy Blob is refused for its source before that is taken to last, where the answer says that it may pass."""
+"""How long a transient refusal of a Copy Blob's source may last before it counts as permanent."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlobCopy:
-    """A copy that the service is to make.
+    """A copy to be made by the service.
 
     Attributes:
-        target: the blob that is copied to.
-        mark: tells it from other copies to the same blob: which attempt at what it is.
-        size: bytes of what is copied.
-        lease_id: the infinite lease that the target is under; None where it is under none.
+        target: the blob to copy to.
+        mark: identifies the job and attempt, to tell this copy from others to the same blob.
+        size: bytes of the source.
+        lease_id: the infinite lease on the target; None if it has none.
     """
 
     target: BlobAddress
@@ -43,8 +43,8 @@ class BlobCopy:
     lease_id: str | None = None
 
 
-async def look_at_copy(services: Services, copy: BlobCopy) -> CopyProgress:
-    """Look how far a copy is.
+async def check_copy(services: Services, copy: BlobCopy) -> CopyProgress:
+    """Return the progress of a copy.
 
     Raises:
         TargetLeasedError: the target is a premium disk that is attached to a VM.
@@ -53,42 +53,42 @@ async def look_at_copy(services: Services, copy: BlobCopy) -> CopyProgress:
 
 
 async def settle_copy(services: Services, copy: BlobCopy, found: BlobState) -> str:
-    """Have a copy that has succeeded say no more where it is from; give its ETag then. Repeating it is harmless.
+    """Erase the source URL from the properties of a finished copy, and return its ETag. It can be repeated.
 
     Args:
         services: the services.
         copy: the copy.
-        found: its target, as it was looked at.
+        found: its target, as it was last read.
 
     Raises:
-        LeaseLostError: it has not been under the lease all the time.
-        BlobChangedError: somebody has written to it just now.
+        LeaseLostError: the target is no longer under the lease.
+        BlobChangedError: the target was changed since it was read.
     """
     if copy.lease_id:
         await services.leases.require(copy.target, copy.lease_id)
     if found.copy_status != COPY_SUCCESS:
-        return found.etag  # it says nothing any more
+        return found.etag  # already erased
     return await services.copies.forget_source(copy.target, found.etag, copy.lease_id)
 
 
 async def start_copy(
     services: Services, copy: BlobCopy, source: Version, metadata: Mapping[str, str], *, etag: str | None
 ) -> None:
-    """Have the service copy a version to the target (REST: Copy Blob), as long as that has this ETag; None for no blob.
+    """Start copying a version to the target (REST: Copy Blob), if the target still has this ETag.
 
-    Within an account the service needs no signature; where it refuses the source all the same, it is given one.
+    Within an account the service needs no SAS; if it refuses the source without one, it is retried with one.
 
     Args:
         services: the services.
         copy: the copy.
-        source: what is copied.
-        metadata: what the target's metadata is to be, beside the copy's mark.
-        etag: the target's ETag.
+        source: the version to copy.
+        metadata: the target's metadata, beside the copy's mark.
+        etag: the target's ETag; None if it must not exist.
 
     Raises:
-        CopyRefusedError: the service does not read the source.
-        AzureError: among others, the source is busy, or it was refused for a minute though that may pass.
-        LeaseLostError: the target is not under the copy's lease.
+        CopyRefusedError: the service can't read the source.
+        AzureError: among others, the source was busy, or refused with a transient error for a minute.
+        LeaseLostError: the target is no longer under the copy's lease.
     """
     marked = {**metadata, COPY_METADATA: copy.mark}
     start = partial(services.copies.start, copy.target, metadata=marked, etag=etag, lease_id=copy.lease_id)
@@ -96,7 +96,7 @@ async def start_copy(
         try:
             await _start(services, copy.target, partial(start, source.name), refused_for=timedelta())
         except (CopyRefusedError, HttpResponseError) as error:
-            if isinstance(error, HttpResponseError) and not _may_want_signature(error):
+            if isinstance(error, HttpResponseError) and not _may_need_sas(error):
                 raise
         else:
             return
@@ -107,13 +107,13 @@ async def start_copy(
 async def _start(
     services: Services, target: BlobAddress, start: Callable[[], Awaitable[None]], *, refused_for: timedelta
 ) -> None:
-    """Start a copy at the pace that the service takes it; the backup container is created if it is missing."""
+    """Start a copy, retrying while the service is busy; create the backup container if it is missing."""
     if target.parent == services.settings.container:
         start = partial(services.backups.ensured, start)
     await Paced(services, 1, refused_for=refused_for).call(start)
 
 
-def _may_want_signature(error: HttpResponseError) -> bool:
-    """Tell whether a copy within an account may have been refused for want of a signature."""
+def _may_need_sas(error: HttpResponseError) -> bool:
+    """Return whether a copy within an account may have been refused for lack of a SAS."""
     is_refused = error.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
     return refuses_source(error) or (is_refused and not is_transient(error))

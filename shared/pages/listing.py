@@ -1,4 +1,4 @@
-"""Listing page ranges of a part of a version, however fragmented it is."""
+"""Listing the page ranges of a window of a version, however fragmented it is."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -9,10 +9,10 @@ from shared.events import Event, log_event
 from shared.model.version import Version
 
 LISTING_WINDOW = 64 * 1024**3
-"""Bytes of a disk that one invocation lists: a whole fragmented disk times out (REST: Get Page Ranges)."""
+"""Bytes of a disk that one invocation lists: listing a whole fragmented disk times out (REST: Get Page Ranges)."""
 
 SMALLEST_WINDOW = 1024**2
-"""Bytes below which a window that times out is not halved any more."""
+"""Bytes below which a window that times out is no longer halved."""
 
 
 async def listed(
@@ -23,7 +23,7 @@ async def listed(
     *,
     timed_out: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Change]:
-    """List a window's ranges; where the service gives up, go on from there in halves, after `timed_out` is called."""
+    """List the ranges of a window; when a listing times out, call `timed_out` and list the rest in halves."""
     pending = [window]
     while pending:
         part = pending.pop()

@@ -1,4 +1,4 @@
-"""Writing the pieces of a batch: by the service itself as long as it can, else through the function."""
+"""Writing the pieces of a batch: the service copies them if it can, else they go through the function."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,13 +19,13 @@ from shared.pages.clearing import Clearing
 from shared.pages.paced import Paced
 
 THROUGH_FUNCTION = 8
-"""Pieces of at most 4 MiB that one batch holds in memory at once."""
+"""Pieces of at most 4 MiB that one batch holds in memory at a time."""
 
-_MOST_SIGNED = 2
+_MAX_SIGNATURES = 2
 
 
 class Pieces:
-    """Writes and clears pieces of a run's change list, at a pace that they share."""
+    """Writes and clears pieces of a run's change list at a shared pace."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Pieces:
         pace: Paced,
         show_life: Callable[[], Awaitable[None]],
     ) -> None:
-        """Make one; `show_life` is called after each request, however it ends."""
+        """Prepare to apply pieces; `show_life` is called after each request, whether it succeeds or not."""
         self._services = services
         self._message = message.of_plan(run.plan)
         self._disk = message.disk
@@ -44,20 +44,20 @@ class Pieces:
         self._show_life = show_life
         self._clearing = Clearing(pace, self._clear)
         self._source_url = ""
-        self._signed = 0
+        self._times_signed = 0
         self._through_function = run.copying != SERVER_SIDE
         self._in_memory = asyncio.Semaphore(THROUGH_FUNCTION)
         self._signing = asyncio.Lock()
 
     async def apply(self, piece: Change) -> None:
-        """Write or clear a piece: what one request may, at most.
+        """Write or clear a piece, at most as large as one request allows.
 
-        Where its source is refused for too long, though that may pass, it is written through the function.
+        If the service refuses the source for too long, even with a transient error, the run goes through the function.
 
         Raises:
-            AzureError: the service was busy for too long, or refuses it.
-            LeaseLostError: the backup blob is not under the run's lease.
-            SourceGoneError: the source snapshot is gone.
+            AzureError: the service was busy for too long, or refused the request.
+            LeaseLostError: the backup blob is no longer under the run's lease.
+            SourceGoneError: the source snapshot no longer exists.
         """
         if piece.clear:
             await self._clearing.apply(piece)
@@ -67,7 +67,7 @@ class Pieces:
         except AzureError as error:
             if not refuses_source(error):
                 raise
-            await self._turn_to_function(explain(error))
+            await self._switch_to_function(explain(error))
             await self._pace.call(partial(self._write, piece), piece.length)
 
     async def _clear(self, piece: Change) -> None:
@@ -83,15 +83,15 @@ class Pieces:
             await self._show_life()
 
     async def _copy(self, piece: Change) -> None:
-        if not self._signed:
+        if not self._times_signed:
             await self._sign(0)
         while not self._through_function:
-            signed = self._signed
+            signed = self._times_signed
             try:
                 await self._services.blobs.put_from_url(self._backup, piece, self._source_url, self._message.lease_id)
             except SourceUnreachableError as error:
                 if not await self._sign(signed):
-                    await self._turn_to_function(str(error))
+                    await self._switch_to_function(str(error))
             else:
                 return
         async with self._in_memory:
@@ -99,26 +99,26 @@ class Pieces:
             await self._services.blobs.write(self._backup, piece, content, self._message.lease_id)
 
     async def _sign(self, signed: int) -> bool:
-        """Sign the source's URL, and once more in a batch: its signature may have expired, its key may be revoked.
+        """Sign the source's URL; at most twice in a batch, as a SAS may have expired or its key may be revoked.
 
-        Tells whether it is another URL by now.
+        Returns whether there is a newer URL than the one refused.
 
         Args:
-            signed: how often it had been, of the URL that was refused.
+            signed: how often the URL had been signed when the request was made.
         """
         async with self._signing:
-            if signed == self._signed and signed < _MOST_SIGNED:
+            if signed == self._times_signed and signed < _MAX_SIGNATURES:
                 source = self._services.disks.version(self._disk, self._message.run)
                 self._source_url = await self._services.pages.signed_url(source, fresh_key=signed > 0)
-                self._signed = signed + 1
-            return self._signed != signed
+                self._times_signed = signed + 1
+            return self._times_signed != signed
 
-    async def _turn_to_function(self, why: str) -> None:
-        """Have the rest of the run carried through the function, and say so on the record."""
+    async def _switch_to_function(self, why: str) -> None:
+        """Copy the rest of the run through the function, and record why."""
         if self._through_function:
             return
         self._through_function = True
-        how = f"through the function, since the service could not copy by itself: {why}"
+        how = f"through the function, because the service could not copy from the source: {why}"
 
         def change(record: DiskRecord) -> DiskRecord:
             run = record.run_of(self._message.run)

@@ -1,1 +1,1 @@
-"""A restore, in the order of its life: begin, copying (or carry), prove, adopt, end; `steps` says which comes when."""
+"""A restore, one module per step: begin, copying (or through_function), prove, adopt, end. `steps` lists them."""

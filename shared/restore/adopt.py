@@ -1,4 +1,4 @@
-"""The last steps of a restore: snapshot the restored disk, prove it, and adopt it with its backup blob."""
+"""The last steps of a restore: snapshot the restored disk, verify it, and adopt it together with its backup blob."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -19,17 +19,17 @@ from shared.model.restore_target import adopted, restored_point
 from shared.model.run import Kind
 from shared.points.versions import point_of, version_of
 from shared.restore.end import clean_up_restore, is_adopted
-from shared.restore.prove import prove_part, proved
+from shared.restore.prove import proof_text, prove_part
 
 
 async def prove_and_adopt(services: Services, restore: Restore) -> Next[Restore]:
-    """Snapshot the restored disk; then prove it, a part at a time; then adopt it.
+    """Snapshot the restored disk, then verify it part by part, then adopt it.
 
     Raises:
-        RestoreFailedError: it is not the recovery point.
-        BlobChangedError: somebody has written to the disk or its backup blob since the copy.
-        StepFailedError: something went wrong, and whether the disk is adopted can't be seen: as long as that is so, the
-            restore is not begun anew, nor ended.
+        RestoreFailedError: the disk differs from the recovery point.
+        BlobChangedError: the disk or its backup blob was written to since the copy.
+        StepFailedError: a step failed, and it can't be read whether the disk is adopted; until it can, the restore is
+            neither restarted nor ended.
     """
     try:
         return await _prove_and_adopt(services, restore)
@@ -40,7 +40,7 @@ async def prove_and_adopt(services: Services, restore: Restore) -> Next[Restore]
             raise StepFailedError(explain(error)) from None
         if not has_adopted:
             raise
-        return Next(done(restore, services.now()))
+        return Next(done_with_proof(restore, services.now()))
 
 
 async def _prove_and_adopt(services: Services, restore: Restore) -> Next[Restore]:
@@ -55,18 +55,18 @@ async def _prove_and_adopt(services: Services, restore: Restore) -> Next[Restore
         proven = await prove_part(services, restore, point)
         return Next(replace(proven, checked=services.now()))
     await _adopt(services, restore)
-    return Next(done(restore, services.now()))
+    return Next(done_with_proof(restore, services.now()))
 
 
-def done(restore: Restore, now: datetime) -> Restore:
-    """End a restore that has adopted its target, and say what was proved."""
-    return as_done(restore, proved(restore), now)
+def done_with_proof(restore: Restore, now: datetime) -> Restore:
+    """End a restore that has adopted its target, with its proof."""
+    return as_done(restore, proof_text(restore), now)
 
 
 async def end_restore(services: Services, restore: Restore) -> Next[Restore]:
-    """Clean up after a restore that has adopted its target; its row says so last."""
+    """Clean up after a restore that has adopted its target; update its row last."""
     if restore.is_of_own_snapshot:
-        # The pair was copied from two places: that they hold the same, samples alone have shown so far.
+        # The disk and its backup blob were copied from different sources, and only samples of them were compared.
         name = f"restored-{restore.restore}"
         await open_inspection(services, JobKind.VERIFY, restore.known_target, restore.target_snapshot, name)
     await clean_up_restore(services, restore)
@@ -74,26 +74,26 @@ async def end_restore(services: Services, restore: Restore) -> Next[Restore]:
 
 
 async def _adopt(services: Services, restore: Restore) -> None:
-    """Take the first recovery point of the restored disk, and advance its record. Repeating any part is harmless.
+    """Take the restored disk's first recovery point and advance its record. Every part of this can be repeated.
 
     Raises:
-        RestoreFailedError: the target's record was taken from this restore.
-        BlobChangedError, LeaseLostError: somebody has written to the backup blob, or broken its lease.
-        RecordConflictError: somebody else was faster.
+        RestoreFailedError: the target's record no longer names this restore.
+        BlobChangedError, LeaseLostError: the backup blob was written to, or its lease was broken.
+        RecordConflictError: another invocation was faster.
     """
     target = restore.known_target
-    # The record first: a seal by another invocation after that is refused by its ETag, one before it is seen.
+    # Read the record first: a seal by another invocation is then either seen below or refused by the ETag.
     found = await services.records.get(target)
     if await services.records.point(target, restore.target_snapshot):
         return
     if found is None or found[0].restore != restore.restore:
-        raise RestoreFailedError(f"the record of {target.name} names this restore no more")
+        raise RestoreFailedError(f"the record of {target.name} no longer names this restore")
     record, etag = found
     await _require_open(services, restore)
     try:
-        taken = await _taken(services, restore)
+        taken = await _snapshot_backup(services, restore)
     except BlobChangedError:
-        # Another invocation may have adopted it just now, and ended the lease.
+        # Another invocation may just have adopted the target and released the lease.
         if await services.records.point(target, restore.target_snapshot):
             return
         raise
@@ -103,18 +103,18 @@ async def _adopt(services: Services, restore: Restore) -> None:
 
 
 async def _require_open(services: Services, restore: Restore) -> None:
-    """See to it that no other invocation has ended the restore; from now on that changes the target's record.
+    """Require that no other invocation has ended the restore; one that ends it later changes the target's record.
 
     Raises:
-        RecordConflictError: one has.
+        RecordConflictError: another invocation has ended it.
     """
     found = await services.restores.find(restore.known_disk, restore.row_key)
     if found is None or found[0].has_ended:
         raise RecordConflictError(restore.restore)
 
 
-async def _taken(services: Services, restore: Restore) -> TakenSnapshot:
-    """Find the snapshot of the backup blob that an earlier try has taken, or take it."""
+async def _snapshot_backup(services: Services, restore: Restore) -> TakenSnapshot:
+    """Find the backup blob's snapshot from an earlier attempt, or take one."""
     target = restore.known_target
     run = RunMessage(disk=target, run=restore.target_snapshot)
     backup = services.backups.address(target)

@@ -1,4 +1,4 @@
-"""The first step of a restore: all that can be refused is refused here, before anything is written."""
+"""The first step of a restore: every reason to refuse it is checked here, before anything is written."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -30,27 +30,27 @@ from shared.points.versions import (
     version_of,
 )
 from shared.restore.copying import copy_metadata
-from shared.restore.end import clean_up_or_leave
-from shared.restore.prove import parts
+from shared.restore.end import clean_up_or_abandon
+from shared.restore.prove import proof_parts
 from shared.runs.abandon import abandon_run
 from shared.runs.failures import new_record
 from shared.runs.full_copies import is_copying
 
-_COME_BACK = timedelta(seconds=5)
-_OTHER_TARGET = "What to do: name another target"
+_RECHECK_AFTER = timedelta(seconds=5)
+_OTHER_TARGET = "What to do: choose another target"
 
 
 async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
-    """Find the recovery point and look at the target; then take the target.
+    """Find the recovery point and check the target; then claim and lease the target.
 
     Raises:
-        RefusedError: the request can't be done as it is.
-        TargetLeasedError: the target is attached to a VM, or leased by somebody else.
-        SourceGoneError: the recovery point is on record, but gone.
+        RefusedError: the restore can't be done as requested.
+        TargetLeasedError: the target is attached to a VM, or under another lease.
+        SourceGoneError: the recovery point is on record but no longer exists.
     """
     if not restore.recovery_point:
         try:
-            return await _find(services, restore)
+            return await _find_point_and_target(services, restore)
         except OtherDiskError as error:
             raise RefusedError(str(error)) from None
         except AddressError as error:
@@ -61,20 +61,20 @@ async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
     if record.run:
         return await _wait_for_run(services, restore, record.run)
     target_is_new = await _take_target(services, restore)
-    # A run or a restore that was waited for may have made the backup blob.
+    # The run or restore that it waited for may have created the backup blob.
     backup_is_new = await services.pages.find(services.backups.address(restore.known_target)) is None
-    begins = restore.at_stage(Stage.PROMOTING, services.now())
-    return Next(replace(begins, target_is_new=target_is_new, backup_is_new=backup_is_new))
+    promoting = restore.at_stage(Stage.PROMOTING, services.now())
+    return Next(replace(promoting, target_is_new=target_is_new, backup_is_new=backup_is_new))
 
 
-async def _find(services: Services, restore: Restore) -> Next[Restore]:
-    """Find out what is to be restored, and to where."""
+async def _find_point_and_target(services: Services, restore: Restore) -> Next[Restore]:
+    """Find the recovery point to restore and the target to restore it to."""
     disk = restore.known_disk
-    point = await require_not_lost(services, disk, await _point(services, disk, restore.point))
+    point = await require_not_lost(services, disk, await _requested_point(services, disk, restore.point))
     if point.state is PointState.DAMAGED and not restore.allow_damaged:
         raise RefusedError(
-            f"the recovery point {point.time} of {disk.name} is damaged: {point.damage}. What to do: ask for another;"
-            ' or restore it as it is, with "allowDamaged": true'
+            f"recovery point {point.time} of {disk.name} is damaged: {point.damage}. What to do: restore another"
+            ' recovery point, or set "allowDamaged": true to restore this one anyway'
         )
     target = restore.known_target if restore.target else disk.restored(point.time)
     require_allowed(target.address, services.settings.container, services.settings.source_services)
@@ -84,41 +84,41 @@ async def _find(services: Services, restore: Restore) -> Next[Restore]:
     if on_record and on_record[0].restore:
         return await _wait_for_restore(services, restore, target, on_record[0])
     version = version_of(services, disk, point)
-    found = await _properties_or_mark(services, disk, point)
+    found = await _require_exists(services, disk, point)
     if found.size != point.size:
         raise RefusedError(
-            f"{version.name} is {found.size} bytes long, and was {point.size} when it was sealed: somebody has changed"
-            " it. What to do: ask for another recovery point"
+            f"{version.name} is {found.size} bytes long, but was {point.size} when it was sealed: it was changed"
+            " outside Tidemark. What to do: restore another recovery point"
         )
-    there = await services.pages.find(target.address)
-    if there:
-        _require_free(target, there, overwrite=restore.overwrite)
-        _require_metadata(restore, target, there)
+    existing = await services.pages.find(target.address)
+    if existing:
+        _require_overwritable(target, existing, overwrite=restore.overwrite)
+        _require_metadata(restore, target, existing)
     await _require_writable(services, restore, target)
     address = services.backups.address(target)
     backup = await services.pages.find(address)
     if backup and not target.is_named(backup.metadata.get(DISK_METADATA, target.name)):
         raise RefusedError(
-            f"{address.url} holds a backup of {backup.metadata[DISK_METADATA]}, and would be the backup blob of"
-            f" {target.name}. What to do: name another target"
+            f"{address.url}, where {target.name} would be backed up, holds the backup of"
+            f" {backup.metadata[DISK_METADATA]}. {_OTHER_TARGET}"
         )
     known = replace(
         restore,
         recovery_point=point.time,
         target=target,
         size=found.size,
-        target_is_new=there is None,
-        parts_total=parts(found.size),
+        target_is_new=existing is None,
+        parts_total=proof_parts(found.size),
         checked=services.now(),
     )
     return Next(known)
 
 
-async def _properties_or_mark(services: Services, disk: Disk, point: RecoveryPoint) -> BlobState:
-    """Look at a recovery point; put it on record if it was deleted.
+async def _require_exists(services: Services, disk: Disk, point: RecoveryPoint) -> BlobState:
+    """Return a recovery point's properties; mark it as lost if it was deleted.
 
     Raises:
-        SourceGoneError: it was.
+        SourceGoneError: it was deleted.
     """
     try:
         return await properties_of(services, disk, point)
@@ -128,52 +128,52 @@ async def _properties_or_mark(services: Services, disk: Disk, point: RecoveryPoi
         raise
 
 
-async def _point(services: Services, disk: Disk, asked: str) -> RecoveryPoint:
+async def _requested_point(services: Services, disk: Disk, asked: str) -> RecoveryPoint:
     record = await require_own_record(services, disk)
     times = await services.records.point_times(disk)
     if not times:
         is_known = services.settings.covers(disk) or record is not None
-        what = "there is no recovery point of it yet" if is_known else "neither SOURCE_DISKS nor the record names it"
+        what = "it has no recovery point yet" if is_known else "it is not in SOURCE_DISKS and has no record"
         raise RefusedError(
             f"{disk.name} can't be restored: {what}."
-            " What to do: check the URL; if the table was lost, rebuild the catalogue"
+            " What to do: check the URL; if the table was lost, rebuild the catalogue first"
         )
     time = requested_point(times, asked)
     point = await services.records.point(disk, time) if time else None
     if point is None:
         raise RefusedError(
             f"{disk.name} has no recovery point at or before {canonical_time(asked)}; the oldest is {times[0]}."
-            " What to do: ask for that one or a later one"
+            " What to do: restore that one or a later one"
         )
     return point
 
 
-def _require_free(target: PageBlobDisk, there: BlobState, *, overwrite: bool) -> None:
-    """See to it that a blob that is there may be written over."""
+def _require_overwritable(target: PageBlobDisk, existing: BlobState, *, overwrite: bool) -> None:
+    """Require that an existing blob may be overwritten."""
     if not overwrite:
         raise RefusedError(
-            f"{target.name} exists."
-            " What to do: name another target; or set overwrite to true, and lose what it holds now"
+            f"{target.name} already exists."
+            " What to do: choose another target, or set overwrite to true to replace what it holds"
         )
-    if not there.is_page_blob:
-        raise RefusedError(f"{target.name} is not a page blob, so no disk can be restored over it. {_OTHER_TARGET}")
-    if there.leased:
+    if not existing.is_page_blob:
+        raise RefusedError(f"{target.name} is not a page blob, so a disk can't be restored over it. {_OTHER_TARGET}")
+    if existing.leased:
         raise TargetLeasedError(target.name)
 
 
-def _require_metadata(restore: Restore, target: PageBlobDisk, there: BlobState) -> None:
-    """See to it that a target can keep the metadata that it has, beside what marks the copy to it."""
-    if why := metadata_problem(copy_metadata(restore, there)):
+def _require_metadata(restore: Restore, target: PageBlobDisk, existing: BlobState) -> None:
+    """Require that the target can keep its metadata beside the marks of the copy."""
+    if why := metadata_problem(copy_metadata(restore, existing)):
         raise RefusedError(
-            f"{target.name} has metadata that can't be kept: {why}. What to do: change the blob's metadata; or restore"
+            f"{target.name} has metadata that can't be kept: {why}. What to do: change the blob's metadata, or restore"
             " to a new disk"
         )
 
 
 async def _require_writable(services: Services, restore: Restore, target: PageBlobDisk) -> None:
-    """See to it that the app may write to the target, before its record is taken, and without writing.
+    """Require that the app may write to the target, without writing, before the target's record is claimed.
 
-    To renew a lease takes the right to write (REST: Authorize with Microsoft Entra ID), and that it is none is fine.
+    Renewing a lease needs write permission (REST: Authorize with Microsoft Entra ID), even if there is no such lease.
     """
     try:
         await services.leases.renew(target.address, restore.lease)
@@ -184,7 +184,7 @@ async def _require_writable(services: Services, restore: Restore, target: PageBl
 
 
 async def _claim(services: Services, restore: Restore) -> DiskRecord:
-    """Have the target's record name this restore, unless it names another one."""
+    """Record this restore on its target, unless another restore is recorded there."""
     target = restore.known_target
 
     def change(record: DiskRecord) -> DiskRecord:
@@ -200,63 +200,66 @@ async def _claim(services: Services, restore: Restore) -> DiskRecord:
 async def _wait_for_restore(
     services: Services, restore: Restore, target: PageBlobDisk, record: DiskRecord
 ) -> Next[Restore]:
-    """Refuse to be the second restore to a target; where the first has ended, have it let go of it.
+    """Refuse a second restore to a target; if the first has ended, release the target and check again soon.
 
     Raises:
-        RefusedError: the first is under way.
+        RefusedError: the first is still under way.
     """
     first = await services.restores.find(restored_of(record), job_row(JobKind.RESTORE, record.restore))
     if first and not first[0].has_ended:
         raise RefusedError(
-            f"another restore to {target.name} is under way, {record.restore}. What to do: wait for its end"
+            f"restore {record.restore} to {target.name} is already under way. What to do: wait for it to finish, then"
+            " send the request again"
         )
     if first:
-        await clean_up_or_leave(services, first[0])
+        await clean_up_or_abandon(services, first[0])
     else:
         await services.records.update(target, lambda now: without_restore(now, record.restore))
-    return Next(replace(restore, checked=services.now()), _COME_BACK)
+    return Next(replace(restore, checked=services.now()), _RECHECK_AFTER)
 
 
 async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> Next[Restore]:
-    """Let the target's open run come to its end; without progress give it up, unless the service copies for it."""
+    """Wait for the target's open run to finish; give it up if it is stalled, unless the service is copying for it."""
     target, now, after = restore.known_target, services.now(), services.settings.stalled_after
     message = FinishMessage(disk=target, run=run.snapshot)
     is_stalled = now - run.progressed >= after
     if is_stalled and not (run.mode is Mode.FULL and await is_copying(services, message, run)):
-        why = DiskError(f"it made no progress, and the restore {restore.restore} is to write over the disk")
+        why = DiskError(f"it made no progress, and restore {restore.restore} is waiting to overwrite the disk")
         await abandon_run(services, message, why)
         return Next(replace(restore, checked=now))
     if run.is_check_overdue(now, after):
         await services.queues.send(message)
-    waits = f"restores {restore.recovery_point} after the open run {run.snapshot} of {target.name}, which it waits for"
-    return Next(replace(restore, reason=waits, checked=now), restore.next_check(now))
+    waiting = (
+        f"waiting for backup run {run.snapshot} of {target.name} to finish, then restores {restore.recovery_point}"
+    )
+    return Next(replace(restore, reason=waiting, checked=now), restore.next_check(now))
 
 
 async def _take_target(services: Services, restore: Restore) -> bool:
-    """Put the target under the restore's lease, so that nobody else takes it or writes to it; make it if it is new.
+    """Create the target if it is new, and lease it for the restore, so that nothing else can write to it.
 
     Returns:
-        Whether this restore has made it.
+        Whether this restore has created it.
 
     Raises:
-        RefusedError: somebody else has made it meanwhile, or its container is missing.
-        TargetLeasedError: somebody else has leased it.
+        RefusedError: it was created or deleted since it was checked, or its container does not exist.
+        TargetLeasedError: it is under another lease.
     """
     target = restore.known_target
-    there = await services.pages.find(target.address)
-    if there is None and not restore.target_is_new:
+    existing = await services.pages.find(target.address)
+    if existing is None and not restore.target_is_new:
         raise RefusedError(
             f"{target.name} was deleted since the request was accepted. What to do: send the request again"
         )
-    is_other = there is not None and there.metadata.get(RESTORE_METADATA) != restore.restore
-    if there and restore.target_is_new and is_other:
-        _require_free(target, there, overwrite=restore.overwrite)
+    is_other = existing is not None and existing.metadata.get(RESTORE_METADATA) != restore.restore
+    if existing and restore.target_is_new and is_other:
+        _require_overwritable(target, existing, overwrite=restore.overwrite)
     try:
-        made = {RESTORE_METADATA: restore.restore}
-        etag = there.etag if there else await services.blobs.create(target.address, restore.size, made)
+        mark = {RESTORE_METADATA: restore.restore}
+        etag = existing.etag if existing else await services.blobs.create(target.address, restore.size, mark)
     except ResourceNotFoundError:
         raise RefusedError(
-            f"the container {target.address.parent.url} does not exist. What to do: create it, or name another target"
+            f"the container {target.address.parent.url} does not exist. What to do: create it, or choose another target"
         ) from None
     await services.leases.acquire(target.address, restore.lease, etag)
     return restore.target_is_new and not is_other

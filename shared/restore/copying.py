@@ -1,4 +1,4 @@
-"""The second and the third step of a restore: promote the recovery point in the backup account, and copy it back."""
+"""The second and third steps of a restore: promote the recovery point in the backup account, then copy it back."""
 
 from dataclasses import replace
 from functools import partial
@@ -20,29 +20,29 @@ from shared.model.restore import Restore, RestoreFailedError
 from shared.model.retry_policy import MIN_CHECK_DELAY
 from shared.model.run import SERVER_SIDE
 from shared.model.version import Version
-from shared.pages.copying import BlobCopy, look_at_copy, settle_copy, start_copy
+from shared.pages.copying import BlobCopy, check_copy, settle_copy, start_copy
 from shared.points.versions import point_of, properties_of, version_of
-from shared.restore.carry import carry
+from shared.restore.through_function import copy_next_part
 
 
 async def promote_to_backup(services: Services, restore: Restore) -> Next[Restore]:
-    """Copy the recovery point over the target's backup blob, or to a new one; the blob's own snapshots stay.
+    """Copy the recovery point over the target's backup blob, or to a new one; the blob's snapshots are kept.
 
     Raises:
         RestoreFailedError: the copy was aborted.
-        BlobChangedError: it failed, or the backup blob is not as it was found, or not under the restore's lease.
-        SourceGoneError: the recovery point is gone.
+        BlobChangedError: the copy failed, or the backup blob was changed or is no longer under the restore's lease.
+        SourceGoneError: the recovery point no longer exists.
     """
     target = restore.known_target
     backup = services.backups.address(target)
     copy = BlobCopy(backup, restore.mark, restore.size, restore.lease)
-    progress = await look_at_copy(services, copy)
+    progress = await check_copy(services, copy)
     await _require_current(services, restore)
-    if made := progress.succeeded:
-        etag = await settle_copy(services, copy, made)
+    if copied := progress.succeeded:
+        etag = await settle_copy(services, copy, copied)
         return Next(replace(restore.at_stage(Stage.COPYING, services.now()), backup_etag=etag))
     if progress.stage is not CopyStage.NOT_STARTED:
-        return _under_way(services, restore, copy, progress)
+        return _copy_progress(services, restore, copy, progress)
     disk = restore.known_disk
     point = await point_of(services, disk, restore.recovery_point)
     await properties_of(services, disk, point)
@@ -52,7 +52,7 @@ async def promote_to_backup(services: Services, restore: Restore) -> Next[Restor
         found = await services.pages.find(backup)
         if found is None or found.metadata.get(RESTORE_METADATA) != restore.restore:
             raise
-        # Another invocation of this very step was faster.
+        # Another invocation of this step was faster.
         return Next(replace(restore, checked=services.now()), MIN_CHECK_DELAY)
     return Next(replace(restore, checked=services.now()))
 
@@ -60,14 +60,14 @@ async def promote_to_backup(services: Services, restore: Restore) -> Next[Restor
 async def _start_promotion(
     services: Services, restore: Restore, copy: BlobCopy, point: Version, found: BlobState | None
 ) -> None:
-    """Start the copy over the target's backup blob as it was found, or to one that is made for it."""
+    """Start the copy over the target's backup blob in the state it was found, or to a new blob."""
     about = {DISK_METADATA: restore.known_target.name, RESTORE_METADATA: restore.restore}
-    made = partial(services.blobs.create, copy.target, restore.size, about)
-    etag = found.etag if found else await services.backups.ensured(made)
+    create = partial(services.blobs.create, copy.target, restore.size, about)
+    etag = found.etag if found else await services.backups.ensured(create)
     if await services.leases.take(copy.target, restore.lease, etag):
         log_event(Event.LEASE_BROKEN, disk=restore.known_target.name, restore=restore.restore)
     if found:
-        etag = await _without_own_pages(services, restore, copy.target, found)
+        etag = await _discard_own_pages(services, restore, copy.target, found)
     await start_copy(services, copy, point, about, etag=etag)
 
 
@@ -75,63 +75,63 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
     """Copy the recovery point to the target.
 
     Raises:
-        RestoreFailedError: the target is gone, or the copy was aborted.
-        BlobChangedError: the copy failed, or the target is not under the restore's lease.
-        SourceGoneError: the recovery point is gone.
+        RestoreFailedError: the target no longer exists, or the copy was aborted.
+        BlobChangedError: the copy failed, or the target is no longer under the restore's lease.
+        SourceGoneError: the recovery point no longer exists.
     """
     target = restore.known_target
     copy = BlobCopy(target.address, restore.mark, restore.size, restore.lease)
-    progress = await look_at_copy(services, copy)
+    progress = await check_copy(services, copy)
     await _require_current(services, restore)
     found = progress.found
     if found is None:
-        raise RestoreFailedError(f"{target.name} is gone")
+        raise RestoreFailedError(f"{target.name} no longer exists")
     if restore.target_is_new and found.metadata.get(RESTORE_METADATA) != restore.restore:
-        raise RestoreFailedError(f"{target.name} is not what this restore has made, but somebody else's")
-    if made := progress.succeeded:
-        etag = await settle_copy(services, copy, made)
+        raise RestoreFailedError(f"{target.name} was replaced by a blob that this restore did not create")
+    if copied := progress.succeeded:
+        etag = await settle_copy(services, copy, copied)
         then = restore.at_stage(Stage.PROVING, services.now())
         return Next(replace(then, target_etag=etag, bytes_done=restore.size))
     if progress.stage is not CopyStage.NOT_STARTED:
-        return _under_way(services, restore, copy, progress)
-    source = await _source(services, restore)
+        return _copy_progress(services, restore, copy, progress)
+    source = await _copy_source(services, restore)
     if restore.copying != SERVER_SIDE:
-        return await carry(services, restore, source, found)
+        return await copy_next_part(services, restore, source, found)
     about = copy_metadata(restore, found)
     if why := metadata_problem(about):
-        raise RestoreFailedError(f"{target.name} has got metadata that can't be kept: {why}")
+        raise RestoreFailedError(f"{target.name} has metadata that can't be kept: {why}")
     await services.leases.acquire(target.address, restore.lease, found.etag)
-    etag = await _without_own_pages(services, restore, target.address, found)
+    etag = await _discard_own_pages(services, restore, target.address, found)
     started = replace(restore, copied_from=source.name, checked=services.now())
     try:
         await start_copy(services, copy, source, about, etag=etag)
     except (CopyRefusedError, AzureError) as error:
         if isinstance(error, AzureError) and not refuses_source(error):
             raise
-        how = f"through the function, since the service could not copy by itself: {explain(error)}"
+        how = f"through the function, because the service could not copy from the source: {explain(error)}"
         log_event(Event.COPY_THROUGH_FUNCTION, **restore.about, reason=how)
         return Next(replace(started, copying=how))
     log_event(Event.RESTORE_COPY_STARTED, **restore.about, target=target.name, copied_from=source.name)
     return Next(started)
 
 
-async def _without_own_pages(services: Services, restore: Restore, blob: BlobAddress, found: BlobState) -> str:
-    """Empty what an earlier attempt has copied, which soft delete would keep once it is copied over; give the ETag."""
+async def _discard_own_pages(services: Services, restore: Restore, blob: BlobAddress, found: BlobState) -> str:
+    """Empty the copy of an earlier attempt, which soft delete would keep if it were copied over; return the ETag."""
     is_own = restore.attempt > 1 and found.metadata.get(RESTORE_METADATA) == restore.restore
     return await services.blobs.empty(blob, found, restore.lease) if is_own else found.etag
 
 
 def copy_metadata(restore: Restore, found: BlobState) -> dict[str, str]:
-    """Give the metadata that the target is to have: its own, and what marks the copy."""
+    """Return the target's metadata during the copy: its own, and the marks of the restore and the copy."""
     return {**found.metadata, RESTORE_METADATA: restore.restore, COPY_METADATA: restore.mark}
 
 
-def _under_way(services: Services, restore: Restore, copy: BlobCopy, progress: CopyProgress) -> Next[Restore]:
-    """Put on the row how far a copy is that goes on.
+def _copy_progress(services: Services, restore: Restore, copy: BlobCopy, progress: CopyProgress) -> Next[Restore]:
+    """Record the progress of a copy under way.
 
     Raises:
-        RestoreFailedError: it was aborted.
-        BlobChangedError: it failed.
+        RestoreFailedError: the copy was aborted.
+        BlobChangedError: the copy failed.
     """
     if progress.stage is CopyStage.ABORTED:
         raise RestoreFailedError(f"the copy to {copy.target.url} was aborted")
@@ -141,10 +141,10 @@ def _under_way(services: Services, restore: Restore, copy: BlobCopy, progress: C
     return Next(restore.with_progress(progress.bytes_done, progress.bytes_total, now), restore.next_check(now))
 
 
-async def _source(services: Services, restore: Restore) -> Version:
-    """Find what the target is copied from: over the disk itself, its own snapshot while it is there; else the backup.
+async def _copy_source(services: Services, restore: Restore) -> Version:
+    """Return what to copy to the target: for an in-place restore the disk's own snapshot if it exists, else the backup.
 
-    No bytes cross accounts then; that it is what the recovery point holds, the proof shows.
+    The disk's own snapshot is in the same account; the verification shows that it equals the recovery point.
     """
     point = await point_of(services, restore.known_disk, restore.recovery_point)
     if restore.target == restore.disk and point.state is not PointState.DAMAGED:
@@ -161,13 +161,13 @@ async def _source(services: Services, restore: Restore) -> Version:
 
 
 async def _require_current(services: Services, restore: Restore) -> None:
-    """See to it that the restore is still where its row was read, and the target still its own.
+    """Require that the restore is still at the step its row was read at, and that it still holds its target.
 
-    It is asked after the look at the blob that is copied to, and before any change, which is on the condition of the
-    ETag that was seen: an invocation that hung until the disk is in use again does not copy over it.
+    Called after the blob to copy to was read, and before any change, which is conditional on the ETag read: so an
+    invocation that hung until the disk was in use again does not copy over it.
 
     Raises:
-        RecordConflictError: the restore has gone on meanwhile.
+        RecordConflictError: another invocation has continued the restore.
         RestoreFailedError: the target's record was deleted, or names another restore.
     """
     row = await services.restores.find(restore.known_disk, restore.row_key)
@@ -175,4 +175,4 @@ async def _require_current(services: Services, restore: Restore) -> None:
         raise RecordConflictError(restore.restore)
     found = await services.records.get(restore.known_target)
     if found is None or found[0].restore != restore.restore:
-        raise RestoreFailedError(f"the record of {restore.target} names this restore no more")
+        raise RestoreFailedError(f"the record of {restore.target} no longer names this restore")

@@ -1,4 +1,4 @@
-"""The end of a restore: its leases are ended, nothing half-made is left, and its target's record lets go of it."""
+"""The end of a restore: release its leases, delete incomplete blobs, and remove it from its target's record."""
 
 import contextlib
 from dataclasses import replace
@@ -25,60 +25,60 @@ from shared.runs.open_run import catch_up
 
 
 async def clean_up_restore(services: Services, restore: Restore) -> None:
-    """Clean up after a restore that has come to its end. Repeating it is harmless; the record lets go of it last.
+    """Clean up after a restore that has ended. It can be repeated; the record is released last.
 
-    One that is done is cleaned up before its row says so: who reads it may go on with the disk at once.
+    A restore that is done is cleaned up before its row says so: whoever reads `done` may use the disk at once.
     """
     if not restore.recovery_point:
         return
-    record = await _note(services, restore)
+    record = await _record_failure(services, restore)
     has_adopted = await is_adopted(services, restore)
     if not has_adopted:
-        await _drop_halves(services, restore)
-    await _end_leases(services, restore)
+        await _drop_unfinished(services, restore)
+    await _release_leases(services, restore)
     if has_adopted and record and record.restore == restore.restore:
-        await _drop_others(services, restore, record)
-    await _let_go(services, restore)
+        await _drop_superseded(services, restore, record)
+    await _release_target(services, restore)
 
 
-async def clean_up_or_leave(services: Services, restore: Restore) -> None:
-    """Clean up after a restore that has ended; where that can't be done for too long, let its target go all the same.
+async def clean_up_or_abandon(services: Services, restore: Restore) -> None:
+    """Clean up after a restore that has ended; if that has failed for too long, release its target anyway.
 
     Raises:
-        Exception: it could not be done now; the message, or the next tick, comes back to it.
+        Exception: the cleanup failed; the message or the next tick retries it.
     """
     try:
         await clean_up_restore(services, restore)
     except Exception as error:
         if not restore.should_stop_cleanup(services.now()):
             raise
-        await let_go(services, restore, explain(error))
+        await abandon_cleanup(services, restore, explain(error))
 
 
-async def let_go(services: Services, restore: Restore, why: str) -> None:
-    """Have the target's record let go of a restore that can't be cleaned up after, and say what may be left of it."""
+async def abandon_cleanup(services: Services, restore: Restore, why: str) -> None:
+    """Release the target of a restore whose cleanup keeps failing, and record what may be left over."""
     target = restore.known_target
     with contextlib.suppress(AzureError):
-        await _end_leases(services, restore)
-    left = (
-        f"what the restore {restore.restore} has left of {target.name} could not be cleaned up: {why}."
-        f" What to do: end its lease {restore.lease}, and delete the disk if it is not whole"
+        await _release_leases(services, restore)
+    reason = (
+        f"cleaning up after restore {restore.restore} of {target.name} failed: {why}."
+        f" What to do: release its lease {restore.lease}, and delete the disk if it is incomplete"
     )
-    log_event(Event.RESTORE_LEFT_OVER, **restore.about, reason=left)
+    log_event(Event.RESTORE_LEFT_OVER, **restore.about, reason=reason)
     now = services.now()
 
     def change(record: DiskRecord) -> DiskRecord:
         is_own = record.restore == restore.restore
-        return replace(record, last_error=left, last_error_at=now) if is_own else record
+        return replace(record, last_error=reason, last_error_at=now) if is_own else record
 
     await services.records.update(target, change)
-    await _let_go(services, restore)
+    await _release_target(services, restore)
 
 
-async def _note(services: Services, restore: Restore) -> DiskRecord | None:
-    """Put on the target's record why the restore has not come to a good end.
+async def _record_failure(services: Services, restore: Restore) -> DiskRecord | None:
+    """Record on the target why the restore failed.
 
-    That changes the record's ETag too: an invocation that is about to adopt the target, late, can't any more.
+    This also changes the record's ETag, so that a late invocation can no longer adopt the target.
     """
 
     def change(record: DiskRecord) -> DiskRecord:
@@ -90,7 +90,7 @@ async def _note(services: Services, restore: Restore) -> DiskRecord | None:
 
 
 async def is_adopted(services: Services, restore: Restore) -> bool:
-    """Tell whether a restore has adopted its target: the state that it was restored to is on record."""
+    """Return whether a restore has adopted its target: the recovery point of the restored state is on record."""
     if restore.state in {Stage.ENDING, Stage.DONE}:
         return True
     if not restore.target_snapshot:
@@ -98,14 +98,14 @@ async def is_adopted(services: Services, restore: Restore) -> bool:
     return await services.records.point(restore.known_target, restore.target_snapshot) is not None
 
 
-async def _end_leases(services: Services, restore: Restore) -> None:
+async def _release_leases(services: Services, restore: Restore) -> None:
     target = restore.known_target
     await services.leases.release(services.backups.address(target), restore.lease)
     await services.leases.release(target.address, restore.lease)
 
 
-async def _drop_others(services: Services, restore: Restore, record: DiskRecord) -> None:
-    """Delete what the restored disk's snapshot takes the place of: older source snapshots, and its own duplicates."""
+async def _drop_superseded(services: Services, restore: Restore, record: DiskRecord) -> None:
+    """Delete the target's older source snapshots, and duplicates of the backup blob's snapshot."""
     target = restore.known_target
     run = RunMessage(disk=target, run=restore.target_snapshot)
     backup = services.backups.address(target)
@@ -118,38 +118,38 @@ async def _drop_others(services: Services, restore: Restore, record: DiskRecord)
             log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=target.name, snapshot=snapshot)
 
 
-async def _drop_halves(services: Services, restore: Restore) -> None:
-    """Delete what the restore has made and not finished; what was there before is left as it is.
+async def _drop_unfinished(services: Services, restore: Restore) -> None:
+    """Delete incomplete blobs that the restore has created; blobs that existed before are left alone.
 
-    A target that was copied whole is left too: where the recovery point is gone meanwhile, it is all there is of it.
+    A completely copied target is kept too: if the recovery point has been deleted since, it is the only copy.
     """
     target = restore.known_target
     await _drop_snapshots(services, restore)
     if restore.target_etag:
         return
-    if restore.target_is_new and (disk := await _made(services, restore, target.address)):
+    if restore.target_is_new and (disk := await _own_blob(services, restore, target.address)):
         await _drop(services, restore, target.address, disk)
     backup = services.backups.address(target)
-    if restore.backup_is_new and (blob := await _made(services, restore, backup)):
+    if restore.backup_is_new and (blob := await _own_blob(services, restore, backup)):
         await _drop(services, restore, backup, blob)
 
 
 async def _drop_snapshots(services: Services, restore: Restore) -> None:
-    """Delete the source snapshots that the restore has taken: those newer than the target's base snapshot."""
+    """Delete the source snapshots that the restore has taken, which are newer than the target's base snapshot."""
     if not restore.target_etag and restore.attempt == 1:
         return
     target = restore.known_target
     snapshots = await services.disks.own_snapshots(target)
     found = await services.records.get(target)
     if found is None or found[0].restore != restore.restore or found[0].run:
-        return  # some may be those of a run by now
+        return  # some may belong to a run by now
     for snapshot in snapshots:
         if snapshot > found[0].base_snapshot:
             await services.disks.delete_snapshot(target, snapshot)
 
 
-async def _made(services: Services, restore: Restore, blob: BlobAddress) -> BlobState | None:
-    """Give a blob as it stands, if this restore has made it."""
+async def _own_blob(services: Services, restore: Restore, blob: BlobAddress) -> BlobState | None:
+    """Return a blob's current state if this restore has created the blob; else None."""
     try:
         found = await services.pages.find(blob)
     except TargetLeasedError:
@@ -167,8 +167,8 @@ async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: 
         log_event(Event.RESTORE_DROPPED, **restore.about, blob=blob.url)
 
 
-async def _let_go(services: Services, restore: Restore) -> None:
-    """Take the restore off its target's record; a record that says nothing of any backup goes with it."""
+async def _release_target(services: Services, restore: Restore) -> None:
+    """Remove the restore from its target's record; delete the record if nothing else is on it."""
     target = restore.known_target
 
     def change(record: DiskRecord) -> DiskRecord:
@@ -183,6 +183,6 @@ async def _let_go(services: Services, restore: Restore) -> None:
     try:
         await catch_up(services, target)
     except (AzureError, TidemarkError) as error:
-        # The restore is over all the same; the message of a run that is over comes back to it.
+        # The restore has ended anyway; the message of an ended run retries this.
         await record_failure(services, target, Event.SNAPSHOT_FAILED, error)
         await services.queues.send(FinishMessage(disk=target, run=restore.recovery_point), MAX_CHECK_DELAY)

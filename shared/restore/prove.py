@@ -1,31 +1,33 @@
-"""The proof of a restore: the restored disk and its backup blob are held against the recovery point, part by part."""
+"""Verifying a restore: the restored disk and its backup blob are compared with the recovery point, part by part."""
 
 from dataclasses import replace
 
 from shared.azure.services import Services
 from shared.changes.ranges import windows
 from shared.changes.sampling import Sampler
-from shared.content.looking import look_at
+from shared.content.filesystems import doubts_text
+from shared.content.reading import read_content
 from shared.errors import MismatchError
 from shared.events import Event, log_event
 from shared.model.restore import Restore, RestoreFailedError
+from shared.model.texts import human_size
 from shared.model.version import BlobVersion, Version
 from shared.pages.comparing import Comparison
 
 PROOF_WINDOW = 8 * 1024**3
-"""Bytes of a disk that one invocation proves: should it have to read all of them, it is done in minutes."""
+"""Bytes of a disk that one invocation verifies: even if it must read all of them, it takes minutes."""
 
 
-def parts(size: int) -> int:
-    """Count the parts of a proof: each window of the disk, and each of its backup blob."""
+def proof_parts(size: int) -> int:
+    """Count the parts of a proof: the windows of the disk and those of its backup blob."""
     return 2 * max(1, len(windows(size, PROOF_WINDOW)))
 
 
 async def prove_part(services: Services, restore: Restore, point: Version) -> Restore:
-    """Prove the next part: of the restored disk's snapshot first, then of its backup blob.
+    """Verify the next part: the parts of the restored disk's snapshot first, then those of its backup blob.
 
-    The sizes are equal; the page maps are equal, where a page valid on one side only must read as zeros; sampled ranges
-    hold the same; and so does the last page, which is where a VHD has its footer. What is seen on the disk is noted.
+    Compares the size, the page map (a page valid on one side only must read as zeros), samples of the content, and the
+    last page, where a VHD has its footer. Records what is found on the disk: partition table and filesystems.
 
     Raises:
         RestoreFailedError: something differs.
@@ -43,7 +45,7 @@ async def prove_part(services: Services, restore: Restore, point: Version) -> Re
         await _compare(comparison, restore, number, is_last=number == half - 1)
     except MismatchError as error:
         log_event(Event.RESTORE_NOT_PROVED, **restore.about, reason=str(error))
-        raise RestoreFailedError(f"{copy.of} is not the recovery point that was copied to it: {error}") from None
+        raise RestoreFailedError(f"{copy.of} differs from the recovery point: {error}") from None
     proven = replace(
         restore,
         parts_proved=restore.parts_proved + 1,
@@ -53,7 +55,7 @@ async def prove_part(services: Services, restore: Restore, point: Version) -> Re
     )
     if not (is_disk and number == half - 1):
         return proven
-    found = await look_at(services, copy, restore.size)
+    found = await read_content(services, copy, restore.size)
     return replace(proven, seen=found.described, doubts=", ".join(found.doubts))
 
 
@@ -68,11 +70,11 @@ async def _compare(comparison: Comparison, restore: Restore, number: int, *, is_
         await comparison.last_page(restore.size)
 
 
-def proved(restore: Restore) -> str:
-    """Say what was proved; what speaks against using the disk, though it is the recovery point, comes first."""
-    doubtful = f"but the disk may be unusable, as it was when it was backed up: {restore.doubts}; "
+def proof_text(restore: Restore) -> str:
+    """Say what was verified, beginning with any doubts about the disk that was backed up."""
+    doubtful = f"{doubts_text(restore.doubts)}; " if restore.doubts else ""
     return (
-        f"{doubtful if restore.doubts else ''}size equal, {restore.size} bytes; {restore.seen};"
-        f" page map equal, {restore.ranges_compared} ranges; {restore.samples_compared} samples equal,"
-        f" {restore.bytes_compared} bytes; its backup blob is equal too"
+        f"{doubtful}matches the recovery point: size ({human_size(restore.size)}), page map"
+        f" ({restore.ranges_compared} ranges), {restore.samples_compared} samples"
+        f" ({human_size(restore.bytes_compared)}); its backup blob matches too; {restore.seen}"
     )

@@ -1,4 +1,4 @@
-"""A restore goes on, a step an invocation: find the recovery point, promote it, copy it back, prove it, adopt both."""
+"""The steps of a restore, one per invocation: find the recovery point, promote it, copy it back, verify, adopt."""
 
 from shared.azure.services import Services
 from shared.events import Event
@@ -6,25 +6,25 @@ from shared.jobs.loop import Procedure, continue_job
 from shared.model.job import Stage
 from shared.model.messages import RestoreMessage
 from shared.model.restore import Restore
-from shared.restore.adopt import done, end_restore, prove_and_adopt
+from shared.restore.adopt import done_with_proof, end_restore, prove_and_adopt
 from shared.restore.begin import begin_restore
 from shared.restore.copying import copy_back, promote_to_backup
-from shared.restore.end import clean_up_or_leave, is_adopted, let_go
+from shared.restore.end import abandon_cleanup, clean_up_or_abandon, is_adopted
 
 
 async def continue_restore(services: Services, message: RestoreMessage) -> None:
-    """Do the next step of a restore, and enqueue the one after it.
+    """Run the next step of a restore and enqueue the one after it.
 
     Raises:
-        StepFailedError: neither the record nor the queue can be reached.
+        StepFailedError: the record or the queue can't be reached.
     """
     await continue_job(services, RESTORE_PROCEDURE, message)
 
 
 async def _give_up(services: Services, restore: Restore, why: str) -> Restore:
-    """End a restore of which every step has gone wrong for too long; one that has adopted its target is done."""
+    """End a restore whose steps have failed for too long; it is done if it has adopted its target, else failed."""
     now = services.now()
-    return done(restore, now) if await is_adopted(services, restore) else restore.fail(why, now)
+    return done_with_proof(restore, now) if await is_adopted(services, restore) else restore.fail(why, now)
 
 
 RESTORE_PROCEDURE = Procedure[Restore](
@@ -38,7 +38,7 @@ RESTORE_PROCEDURE = Procedure[Restore](
     },
     cleanup_before=frozenset({Stage.DONE}),
     give_up=_give_up,
-    abandon_cleanup=let_go,
-    on_ended=clean_up_or_leave,
+    abandon_cleanup=abandon_cleanup,
+    on_ended=clean_up_or_abandon,
     step_failed=Event.RESTORE_STEP_FAILED,
 )

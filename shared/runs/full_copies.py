@@ -18,7 +18,7 @@ from shared.model.messages import FinishMessage, PlanMessage, RunMessage
 from shared.model.record import DiskRecord, run_of
 from shared.model.run import COPY_BLOB, Kind, OpenRun
 from shared.model.run_steps import copy_progressed
-from shared.pages.copying import BlobCopy, look_at_copy, start_copy
+from shared.pages.copying import BlobCopy, check_copy, start_copy
 from shared.points.dropping import drop
 from shared.runs.failures import record_failure
 
@@ -37,7 +37,7 @@ async def start_full_copy(services: Services, message: PlanMessage, run: OpenRun
         SourceGoneError: the source snapshot no longer exists.
     """
     disk, copy = message.disk, full_copy_of(services, message, run)
-    progress = await look_at_copy(services, copy)
+    progress = await check_copy(services, copy)
     if not progress.is_healthy:
         await services.pages.properties(services.disks.version(disk, message.run))
         etag = progress.found.etag if progress.found else None
@@ -62,7 +62,7 @@ async def start_full_copy(services: Services, message: PlanMessage, run: OpenRun
 async def check_full_copy(services: Services, message: FinishMessage, run: OpenRun) -> CopyProgress:
     """Return the progress of a run's copy; record it on the disk's record if it has failed or no longer exists."""
     disk = message.disk
-    progress = await look_at_copy(services, full_copy_of(services, message, run))
+    progress = await check_copy(services, full_copy_of(services, message, run))
     if not progress.is_healthy and run.opened and (progress.found or not run.error_at):
         why = f"the full copy of {disk.name} failed and is being restarted: {progress.failure}"
         await record_failure(services, disk, Event.FULL_COPY_FAILED, DiskError(why), message.run)
@@ -78,13 +78,13 @@ def copy_checked(record: DiskRecord, progress: CopyProgress, now: datetime) -> D
 
 async def is_copying(services: Services, message: RunMessage, run: OpenRun) -> bool:
     """Return whether a run's copy is healthy: done or under way, which includes hours of pending."""
-    return (await look_at_copy(services, full_copy_of(services, message, run))).is_healthy
+    return (await check_copy(services, full_copy_of(services, message, run))).is_healthy
 
 
 async def drop_full_copy(services: Services, message: RunMessage, run: OpenRun) -> None:
     """Delete the blob left by the failed or aborted copy of an abandoned run."""
     copy = full_copy_of(services, message, run)
-    progress = await look_at_copy(services, copy)
+    progress = await check_copy(services, copy)
     if progress.found and progress.stage in {CopyStage.FAILED, CopyStage.ABORTED}:
         await drop(services, copy.target, progress.found)
         log_event(Event.FULL_COPY_DROPPED, **message.about, copy=copy.target.url)

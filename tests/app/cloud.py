@@ -329,7 +329,7 @@ class Cloud:
         sent = await client.send_message(text)
         for host in self.hosts:
             with contextlib.suppress(aiohttp.ClientError):  # it has been killed
-                await host.look_at(queue)
+                await host.poll(queue)
         return str(sent.id)
 
     async def snapshots(self, account: Account, container: str, name: str) -> list[str]:

@@ -51,9 +51,9 @@ async def test_a_drill_restores_the_newest_recovery_point_whole_and_leaves_nothi
         [again] = await app.back_up(disk)
     assert (drill.state, drill.recovery_point) == (Stage.DONE, point.time)
     assert drill.reason == (
-        "but the disk may be unusable, as it was when it was backed up: no VHD footer, nothing known on it;"
-        f" all {2 * MIB} bytes equal, {16 * PAGE} of them read on both sides;"
-        " no VHD footer; no partition table; nothing known on it"
+        "the disk may already have been unusable when it was backed up: no VHD footer, no known filesystem;"
+        " identical: all 2 MiB (8 KiB compared, the rest empty on both sides);"
+        " no VHD footer; no partition table; no known filesystem"
     )
     assert (record.last_drill_point, record.last_drill_result) == (point.time, f"done: {drill.reason}")
     _, drilled, _ = await disk.points()
@@ -86,12 +86,12 @@ async def test_a_disk_that_has_lost_its_partition_table_does_not_read_as_a_good_
             await inspected(cloud, JobKind.DRILL, disk)
             log = cloud.log.read_text()
         record = await disk.record()
-    before, after = "no VHD footer; GPT with 1 partition: XFS", "no VHD footer; no partition table; nothing known on it"
-    second = f"{before}; no protective MBR before its GPT; primary GPT damaged, second one used"
+    before, after = "no VHD footer; GPT with 1 partition: XFS", "no VHD footer; no partition table; no known filesystem"
+    second = f"{before}; no protective MBR for the GPT; primary GPT damaged, backup GPT used"
     assert good.reason.endswith(before)
-    assert f"{second}; at the drill before: {before}" in log
-    assert record.last_drill_result.startswith("done: but the disk may be unusable")
-    assert record.last_drill_result.endswith(f"; {after}; at the drill before: {second}")
+    assert f"{second}; found by the previous drill: {before}" in log
+    assert record.last_drill_result.startswith("done: the disk may already have been unusable")
+    assert record.last_drill_result.endswith(f"; {after}; found by the previous drill: {second}")
     assert record.last_drill_seen == after
     assert log.count('"drill-doubtful"') >= 3
 
@@ -134,7 +134,7 @@ async def test_a_restore_that_is_not_the_recovery_point_is_an_error_on_record(cl
         await copying.finish()
         drill = await has_ended(cloud, JobKind.DRILL, asked)
         assert (drill.state, "has data in bytes" in drill.reason) == (Stage.FAILED, True)
-        assert f"the drill of the recovery point {drill.recovery_point}" in (await disk.record()).last_error
+        assert f"drill of recovery point {drill.recovery_point}: " in (await disk.record()).last_error
         assert await _scratch_blobs(cloud) == []
         [point] = await disk.points()
     assert point.state is PointState.SEALED, "a drill tells of the restore, a verify of the recovery point"

@@ -39,7 +39,7 @@ async def restored_and_inspected(cloud: Cloud, app: App, disk: Disk, how: str) -
     for target in (f"{disk.url}-2", disk.url):
         restore = await ended(cloud, await ask(cloud, request(disk, target=target, overwrite=True)))
         assert (restore.state, restore.attempt) == (Stage.DONE, 1)
-        assert restore.seen.startswith("VHD footer right")
+        assert restore.seen.startswith("VHD footer valid")
         assert restore.copying.startswith(how)
         restored = await cloud.existing_disk(target, held)
         assert await cloud.read(restored.blob, restored.account) == held

@@ -52,7 +52,7 @@ async def test_each_run_is_a_copy_of_its_own_and_each_copy_can_be_restored(cloud
             assert (point.kind, point.copying, point.size) == (Kind.FULL, "Copy Blob", 2 * MIB)
             assert await content_of(cloud, disk, point) == held
             restore = await ended(cloud, await ask(cloud, request(disk, point.time)))
-            assert (restore.state, restore.reason, restore.doubts) == (Stage.DONE, "", "nothing known on it")
+            assert (restore.state, restore.reason, restore.doubts) == (Stage.DONE, "", "no known filesystem")
             target = await cloud.existing_disk(restore.known_target.name, held)
             assert await cloud.read(target.blob, target.account) == held
         await target.write(0, pages(1, seed=5))

@@ -145,7 +145,9 @@ async def test_where_the_service_can_not_copy_back_the_bytes_go_through_the_func
             )
             restore = await ended(cloud, await ask(cloud, request(disk, target=target.url, overwrite=target is other)))
             assert (restore.state, restore.attempt, firewall.hits) == (Stage.DONE, 1, 1)
-            assert restore.copying.startswith("through the function, since the service could not copy by itself: ")
+            assert restore.copying.startswith(
+                "through the function, because the service could not copy from the source: "
+            )
             assert (
                 "CannotVerifyCopySource (403): not from here. What to do: let the destination account"
                 in restore.copying
@@ -165,7 +167,7 @@ async def test_of_two_requests_for_one_target_the_second_is_refused_while_the_fi
         await copying.started.wait()
         second = await ended(cloud, await ask(cloud, asked))
         assert second.state is Stage.REFUSED
-        assert f"another restore to {disk.url} is under way, {first}" in second.reason or "lease" in second.reason
+        assert f"restore {first} to {disk.url} is already under way" in second.reason or "lease" in second.reason
         await copying.finish()
         assert (await ended(cloud, first)).state is Stage.DONE
 

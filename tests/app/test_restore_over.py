@@ -180,7 +180,7 @@ async def test_an_open_run_of_the_disk_comes_to_its_end_first(cloud: Cloud) -> N
 
         async def waits() -> bool:
             found = await restore_of(cloud, asked)
-            return found is not None and "after the open run" in found.reason
+            return found is not None and "waiting for backup run" in found.reason
 
         await until(waits, "a restore that waits")
         hold.set()

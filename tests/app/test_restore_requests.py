@@ -46,12 +46,12 @@ async def test_what_can_not_be_done_is_refused_once_with_its_reason_and_nothing_
             request(disk, target=disk.url.replace("disk1", "./disk1")): "which Azure drops or resolves to another path",
             request(disk, target=disk.url.replace("disk1", "%FF")): "must be percent-encoded as UTF-8",
             request(disk, target=disk.url.replace("vhds-", "VHDs-")): "has an invalid container name",
-            request(f"{disk.url}.other"): "neither SOURCE_DISKS nor the record names it",
+            request(f"{disk.url}.other"): "it is not in SOURCE_DISKS and has no record",
             request(
                 disk, "2020-01-01T00:00:00Z"
             ): f"no recovery point at or before 2020-01-01T00:00:00.0000000Z; the oldest is {first.time}",
-            request(disk, target=disk.url): "exists. What to do: name another target",
-            request(disk, target=empty.url): "exists. What to do: name another target",
+            request(disk, target=disk.url): "already exists. What to do: choose another target",
+            request(disk, target=empty.url): "already exists. What to do: choose another target",
             request(disk, target=elsewhere): "is not in an account that SOURCE_DISKS names",
             request(disk, target=f"{backups}-2"): "is in the backup container",
             request(disk, target=block_url): "exists",
@@ -94,4 +94,4 @@ async def test_a_disk_without_a_recovery_point_is_known_all_the_same(cloud: Clou
     disk = await cloud.disk(MIB)
     async with cloud.app(disk):
         found = await ended(cloud, await ask(cloud, request(disk)))
-    assert (found.state, "there is no recovery point of it yet" in found.reason) == (Stage.REFUSED, True)
+    assert (found.state, "it has no recovery point yet" in found.reason) == (Stage.REFUSED, True)

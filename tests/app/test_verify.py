@@ -34,7 +34,7 @@ async def test_a_recovery_point_is_compared_byte_by_byte_with_its_source_snapsho
         [verified] = await disk.points()
         record = await disk.record()
     assert (verify.state, verify.recovery_point) == (Stage.DONE, point.time)
-    assert verify.reason == f"all {2 * MIB} bytes equal, {16 * PAGE} of them read on both sides"
+    assert verify.reason == "identical: all 2 MiB (8 KiB compared, the rest empty on both sides)"
     assert sum(read) == 2 * 16 * PAGE, "what is valid, of both sides, and no byte more"
     assert (verified.state, verified.damage, verified.verified is not None) == (PointState.VERIFIED, "", True)
     assert (record.last_verify_point, record.last_verify_result) == (point.time, f"done: {verify.reason}")
@@ -126,7 +126,7 @@ async def test_a_recovery_point_whose_source_snapshot_is_gone_can_not_be_verifie
         [first] = await app.back_up(disk)
         await app.back_up(disk)
         verify = await inspected(cloud, JobKind.VERIFY, disk, point=first.time)
-        assert (verify.state, "there is nothing to compare it with" in verify.reason) == (Stage.REFUSED, True)
+        assert (verify.state, "so there is nothing to compare it with" in verify.reason) == (Stage.REFUSED, True)
         assert [found.state for found in await disk.points()] == [PointState.SEALED] * 2
 
 

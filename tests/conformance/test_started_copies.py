@@ -9,7 +9,7 @@ from shared.errors import CopyRefusedError, LeaseLostError
 from shared.limits import PAGE
 from shared.model.blob import CopyStage
 from shared.model.names import COPY_METADATA
-from shared.pages.copying import COPY_REFUSED_FOR, BlobCopy, look_at_copy, settle_copy, start_copy
+from shared.pages.copying import COPY_REFUSED_FOR, BlobCopy, check_copy, settle_copy, start_copy
 from tests.conformance.clouds import RUN, Cloud, at
 from tests.conformance.in_memory import SimulatedCloud
 
@@ -54,15 +54,15 @@ async def test_a_failing_source_is_retried_for_a_minute_and_a_busy_one_for_five(
 
 async def test_a_copy_is_followed_to_its_end_and_settled_once(cloud: Cloud) -> None:
     disk, copy = await cloud.disk(1, 2), BlobCopy(cloud.lab.blob("new.vhd"), MARK, 2 * PAGE)
-    assert (await look_at_copy(cloud.services, copy)).stage is CopyStage.NOT_STARTED
+    assert (await check_copy(cloud.services, copy)).stage is CopyStage.NOT_STARTED
     held = cloud.hold(copy.target)
     await start_copy(cloud.services, copy, at(disk), {"a": "b"}, etag=None)
-    assert (await look_at_copy(cloud.services, copy)).stage is CopyStage.UNDER_WAY
+    assert (await check_copy(cloud.services, copy)).stage is CopyStage.UNDER_WAY
     await held.finish()
-    made = (await look_at_copy(cloud.services, copy)).succeeded
+    made = (await check_copy(cloud.services, copy)).succeeded
     assert made
     etag = await settle_copy(cloud.services, copy, made)
-    settled = (await look_at_copy(cloud.services, copy)).succeeded
+    settled = (await check_copy(cloud.services, copy)).succeeded
     assert settled
     assert (settled.etag, settled.copy_status) == (etag, "")
     assert settled.metadata == {"a": "b", COPY_METADATA: MARK}
@@ -77,7 +77,7 @@ async def test_a_copy_that_was_not_under_its_lease_all_the_time_is_not_settled(c
     await start_copy(cloud.services, copy, at(disk), {}, etag=etag)
     await held.finish()
     await cloud.break_lease(copy.target)
-    made = (await look_at_copy(cloud.services, copy)).succeeded
+    made = (await check_copy(cloud.services, copy)).succeeded
     assert made
     with pytest.raises(LeaseLostError):
         await settle_copy(cloud.services, copy, made)

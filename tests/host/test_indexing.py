@@ -70,7 +70,7 @@ def write(message: func.QueueMessage, out: func.Out[str]) -> None: ...
 """
     )
     said = await refusal(write_app(tmp_path / "app", source), {"AzureWebJobsStorage": "unused"})
-    assert "write has a binding of type blob, which the local host does not play" in said
+    assert "write has a binding of type blob, which the local host does not support" in said
 
 
 @pytest.mark.parametrize("setting", ["QUEUES", "TICKS"])

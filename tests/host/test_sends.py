@@ -12,7 +12,7 @@ from tests.host.sample import Sample
 async def test_a_message_is_told_of_when_it_can_be_received(sample: Sample) -> None:
     notes, others = await sample.new_queue("notes"), await sample.new_queue("others")
     sends, told = Sends(), asyncio.Event()
-    sends.call_back(notes.queue_name, told.set)
+    sends.add_callback(notes.queue_name, told.set)
     with sends.watched():
         await others.send_message("of another queue")
         assert not told.is_set()
@@ -28,7 +28,7 @@ async def test_a_message_is_told_of_when_it_can_be_received(sample: Sample) -> N
 async def test_nothing_is_told_of_what_the_service_has_not_taken(sample: Sample) -> None:
     missing = sample.queue("missing")
     sends, told = Sends(), asyncio.Event()
-    sends.call_back(missing.queue_name, told.set)
+    sends.add_callback(missing.queue_name, told.set)
     with sends.watched(), contextlib.suppress(ResourceNotFoundError):
         await missing.send_message("lost")
     assert not told.is_set()

@@ -116,5 +116,5 @@ def test_a_schedule_is_due_when_azure_would_run_it(schedule: str, due: datetime)
     "schedule", ["", "* * * * *", "0 0 0 1 1 * 2027", "@daily", "0 0 0 L * *", "0 61 * * * *", "00:00:00", "nonsense"]
 )
 def test_what_is_no_schedule_in_azure_is_refused(schedule: str) -> None:
-    with pytest.raises(ValueError, match=r"expected|NCRONTAB|no time"):
+    with pytest.raises(ValueError, match=r"expected|NCRONTAB"):
         parse_schedule(schedule)

@@ -101,11 +101,12 @@ async def test_by_identity_too_the_restore_is_asked_for_by_a_message_and_told_as
     assert re.search(
         r"^Restoring the first recovery point: done, to the new disk own-disk-restored-", printed, re.MULTILINE
     )
-    doubtful = "but the disk may be unusable, as it was when it was backed up: nothing known on it"
-    seen = "VHD footer right; no partition table; nothing known on it"
-    assert f"\n  recorded result: {doubtful}; all {16 * MIB + 512} bytes equal, " in printed, "of the drill"
-    proof = f"{doubtful}; size equal, {16 * MIB + 512} bytes; {seen}; page map equal, "
+    doubtful = "the disk may already have been unusable when it was backed up: no known filesystem"
+    seen = "VHD footer valid; no partition table; no known filesystem"
+    assert f"\n  recorded result: {doubtful}; identical: all 16 MiB " in printed, "of the drill"
+    proof = f"{doubtful}; matches the recovery point: size (16 MiB), page map ("
     assert f"\n  recorded proof: {proof}" in printed
+    assert f"; its backup blob matches too; {seen}\n" in printed
     assert not left_in(temporary)
 
 

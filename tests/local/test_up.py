@@ -68,7 +68,7 @@ async def test_a_disk_is_backed_up_and_restored_by_typing_what_it_says_and_ctrl_
     [row] = [line for line in incremental.splitlines() if "'kind': 'incremental'" in line]
     assert not re.search(r"'bytes_(written|cleared)': (EntityProperty\(value=)?0\b", row)
     assert re.search(r"'target': 'http://127\.0\.0\.1:\d+/disks/vhds/example-restored-\d{8}T\d{6}Z\.vhd'", restored)
-    assert "'proof': 'size equal, " in restored
+    assert "'proof': 'matches the recovery point: size (" in restored
     assert len(started) == 2, "Azurite and the functions host"
     assert not any(map(is_running, started))
     assert "Traceback" not in up.printed

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from infra.local.disks.disk_image import e2fsprogs_is_installed, make_vhd
 from infra.local.disks.vhd import MIB, make_footer
-from shared.content.filesystems import VOLUME_BYTES, Look, filesystem, has_vhd_footer, look
+from shared.content.filesystems import VOLUME_BYTES, DiskContent, filesystem, has_vhd_footer, recognize
 from shared.content.partition_tables import NO_TABLE, SECTOR
-from shared.inspection.conclude import drilled
+from shared.inspection.conclude import drill_result, identical
 from tests.logic.made_disks import MADE, MadeDisk, gpt_disk, made, mbr, with_bit_flipped
 
 GIB = 1024 * MIB
@@ -59,7 +59,7 @@ def test_a_part_of_a_footer_is_not_a_footer() -> None:
 
 @pytest.mark.parametrize("name", VOLUMES)
 def test_a_filesystem_without_partitions_has_no_partition_table(name: str) -> None:
-    found = MadeDisk(300 * MIB, [(0, made(name))]).by(look(300 * MIB))
+    found = MadeDisk(300 * MIB, [(0, made(name))]).by(recognize(300 * MIB))
     assert (found.table, found.filesystems) == (NO_TABLE, (VOLUMES[name],))
 
 
@@ -68,7 +68,7 @@ def test_a_filesystem_without_partitions_has_no_partition_table(name: str) -> No
 def test_the_text_of_a_boot_sector_is_not_a_partition_table(text: str) -> None:
     boot = made("FAT32", SECTOR)
     disk = MadeDisk(8 * 1024 * GIB, [(0, boot[:446] + text.encode() + boot[510:])])
-    assert disk.by(look(disk.size)).table == NO_TABLE
+    assert disk.by(recognize(disk.size)).table == NO_TABLE
 
 
 @pytest.mark.parametrize(("name", "expected"), VOLUMES.items())
@@ -128,7 +128,7 @@ def test_what_this_machines_tools_make_is_recognized(
 ) -> None:
     head = head_of(volume_of(tool, arguments, tmp_path, 320 * MIB))
     assert filesystem(head) == expected
-    assert MadeDisk(320 * MIB, [(0, head)]).by(look(320 * MIB)).table == NO_TABLE
+    assert MadeDisk(320 * MIB, [(0, head)]).by(recognize(320 * MIB)).table == NO_TABLE
 
 
 def volume_of(tool: str, arguments: Sequence[str], folder: Path, size: int) -> Path:
@@ -153,7 +153,7 @@ def head_of(volume: Path) -> bytes:
 def test_garbage_never_raises_and_its_partitions_lie_on_the_disk(garbage: bytes, size: int) -> None:
     boot = garbage[:510].ljust(510, b"\0") + b"\x55\xaa"
     for head in (garbage, boot + garbage[SECTOR:], boot[:450] + b"\xee" + boot[451:] + b"EFI PART" + garbage[520:]):
-        found = MadeDisk(size, [(0, head)]).by(look(size))
+        found = MadeDisk(size, [(0, head)]).by(recognize(size))
         assert found.table.scheme in {"GPT", "MBR", ""}
         assert all(0 < partition.start < partition.end <= size for partition in found.table.partitions)
         assert found.described
@@ -167,8 +167,8 @@ def test_a_real_disk_is_described(tmp_path: Path) -> None:
     make_vhd(path, 16 * MIB, {"etc/motd": b"hello\n"})
     size = path.stat().st_size
     with path.open("rb") as disk:
-        found = MadeDisk(size, [(0, disk.read())]).by(look(size))
-    assert (found.described, found.doubts) == ("VHD footer right; no partition table; ext4", ())
+        found = MadeDisk(size, [(0, disk.read())]).by(recognize(size))
+    assert (found.described, found.doubts) == ("VHD footer valid; no partition table; ext4", ())
 
 
 def disk_with(volumes: Sequence[str], *, footer: bool = True) -> MadeDisk:
@@ -183,27 +183,27 @@ def disk_with(volumes: Sequence[str], *, footer: bool = True) -> MadeDisk:
     return disk
 
 
-def seen(disk: MadeDisk) -> Look:
-    return disk.by(look(disk.size))
+def seen(disk: MadeDisk) -> DiskContent:
+    return disk.by(recognize(disk.size))
 
 
 def test_a_disk_is_described_in_a_line() -> None:
     found = seen(disk_with(["FAT32", "XFS", ""]))
-    assert found.described == "VHD footer right; GPT with 3 partitions: FAT, XFS, unknown"
+    assert found.described == "VHD footer valid; GPT with 3 partitions: FAT, XFS, unknown"
     assert found.doubts == ()
     one = MadeDisk(GIB, [(0, mbr([(0, 7, 2048, 40960)])), (MIB, made("NTFS"))])
     assert seen(one).described == "no VHD footer; MBR with 1 partition: NTFS"
     assert seen(one).doubts == ("no VHD footer",)
     assert seen(MadeDisk(GIB, [(0, made("XFS"))])).described == "no VHD footer; no partition table; XFS"
-    assert seen(disk_with([])).described == "VHD footer right; GPT with no partitions"
-    assert seen(disk_with([])).doubts == ("nothing known on it",)
+    assert seen(disk_with([])).described == "VHD footer valid; GPT with no partitions"
+    assert seen(disk_with([])).doubts == ("no known filesystem",)
 
 
 @pytest.mark.parametrize("size", [0, SECTOR, 2 * SECTOR, 34 * SECTOR, GIB])
 def test_an_empty_disk_is_described_as_having_nothing_recognized(size: int) -> None:
     found = seen(MadeDisk(size))
-    assert found.described == "no VHD footer; no partition table; nothing known on it"
-    assert found.doubts == ("no VHD footer", "nothing known on it")
+    assert found.described == "no VHD footer; no partition table; no known filesystem"
+    assert found.doubts == ("no VHD footer", "no known filesystem")
 
 
 def test_the_second_gpt_of_a_vhd_ends_before_its_footer() -> None:
@@ -211,24 +211,24 @@ def test_the_second_gpt_of_a_vhd_ends_before_its_footer() -> None:
     disk.parts.append((0, bytes(34 * SECTOR)))
     found = seen(disk)
     assert found.described == (
-        "VHD footer right; GPT with 1 partition: XFS; no protective MBR before its GPT;"
-        " primary GPT damaged, second one used"
+        "VHD footer valid; GPT with 1 partition: XFS; no protective MBR for the GPT;"
+        " primary GPT damaged, backup GPT used"
     )
-    assert found.doubts == ("no protective MBR before its GPT", "primary GPT damaged, second one used")
+    assert found.doubts == ("no protective MBR for the GPT", "primary GPT damaged, backup GPT used")
 
 
 def test_remains_of_a_gpt_say_nothing_about_a_disk_that_is_one_volume() -> None:
     disk = disk_with(["XFS"])
     disk.parts.append((0, made("swap")))
-    assert seen(disk).described == "VHD footer right; no partition table; swap"
+    assert seen(disk).described == "VHD footer valid; no partition table; swap"
 
 
 def test_a_truncated_disk_is_doubtful() -> None:
     disk = disk_with(["FAT32", "XFS"], footer=False)
     disk.size = 20 * MIB
     found = seen(disk)
-    assert found.described == "no VHD footer; GPT with 1 partition: FAT; 1 of its 2 partitions not on the disk"
-    assert found.doubts == ("no VHD footer", "1 of its 2 partitions not on the disk")
+    assert found.described == "no VHD footer; GPT with 1 partition: FAT; 1 of 2 partitions outside the disk"
+    assert found.doubts == ("no VHD footer", "1 of 2 partitions outside the disk")
 
 
 def test_of_very_many_partitions_some_are_skipped() -> None:
@@ -236,7 +236,7 @@ def test_of_very_many_partitions_some_are_skipped() -> None:
     disk = gpt_disk(spans, GIB // SECTOR, count=256)
     found = seen(disk)
     assert "GPT with 200 partitions" in found.described
-    assert found.described.endswith("; not looked at: what 72 of its partitions hold")
+    assert found.described.endswith("; not checked: the content of 72 partitions")
     assert len(disk.reads) < 140
 
 
@@ -245,15 +245,21 @@ def test_an_extended_partition_is_skipped_and_the_line_says_so() -> None:
     found = seen(MadeDisk(GIB, [(0, entries), (MIB, made("NTFS"))]))
     assert found.described == (
         "no VHD footer; MBR with 2 partitions: NTFS, extended;"
-        " not looked at: what the extended partition is divided into"
+        " not checked: the logical partitions in the extended partition"
     )
 
 
 def test_the_result_of_a_drill_says_doubts_first() -> None:
     good, empty = seen(disk_with(["XFS"])), seen(MadeDisk(GIB))
-    assert drilled("all 9 bytes equal", good, "") == f"all 9 bytes equal; {good.described}"
-    assert drilled("all 9 bytes equal", good, good.described) == f"all 9 bytes equal; {good.described}"
-    assert drilled("all 9 bytes equal", empty, good.described) == (
-        "but the disk may be unusable, as it was when it was backed up: no VHD footer, nothing known on it;"
-        f" all 9 bytes equal; {empty.described}; at the drill before: {good.described}"
+    assert drill_result("identical: all 9 B", good, "") == f"identical: all 9 B; {good.described}"
+    assert drill_result("identical: all 9 B", good, good.described) == f"identical: all 9 B; {good.described}"
+    assert drill_result("identical: all 9 B", empty, good.described) == (
+        "the disk may already have been unusable when it was backed up: no VHD footer, no known filesystem;"
+        f" identical: all 9 B; {empty.described}; found by the previous drill: {good.described}"
     )
+
+
+def test_the_result_of_a_comparison_tells_how_much_was_read() -> None:
+    size = 64 * MIB + 512
+    assert identical(size, 20_251_648) == "identical: all 64 MiB (19.3 MiB compared, the rest empty on both sides)"
+    assert identical(size, size) == "identical: all 64 MiB"

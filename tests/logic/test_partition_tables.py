@@ -20,8 +20,8 @@ from tests.logic.made_disks import PROTECTIVE, MadeDisk, gpt_copy, gpt_disk, mad
 GIB = 1024 * MIB
 SECTORS = GIB // SECTOR
 HEAD_BYTES = 34 * SECTOR
-SECOND_USED = ("primary GPT damaged, second one used",)
-DAMAGED = NO_TABLE._replace(doubts=("a GPT of which neither copy is sound",))
+SECOND_USED = ("primary GPT damaged, backup GPT used",)
+DAMAGED = NO_TABLE._replace(doubts=("both copies of the GPT damaged",))
 
 some = settings(max_examples=60, deadline=None)
 
@@ -76,7 +76,7 @@ def test_whatever_is_damaged_of_the_first_gpt_the_second_is_used(in_header: int,
 def test_a_second_gpt_alone_tells_of_a_disk_whose_beginning_is_lost() -> None:
     disk = gpt_disk([(2048, 4095)], SECTORS)
     disk.parts.append((0, bytes(MIB)))
-    doubts = ("no protective MBR before its GPT", *SECOND_USED)
+    doubts = ("no protective MBR for the GPT", *SECOND_USED)
     assert table_of(disk) == PartitionTable("GPT", partitions((2048, 4095)), doubts)
 
 
@@ -103,7 +103,7 @@ def test_a_copy_that_is_not_where_it_says_is_ignored() -> None:
 def test_a_gpt_without_a_protective_mbr_is_doubtful() -> None:
     older = made("GPT", HEAD_BYTES)[SECTOR:]
     table = table_at(bytes(SECTOR) + older)
-    assert (len(table.partitions), table.doubts) == (3, ("no protective MBR before its GPT",))
+    assert (len(table.partitions), table.doubts) == (3, ("no protective MBR for the GPT",))
     newer = mbr([(0, 0x83, 2048, 2048)])
     assert table_at(newer + older) == PartitionTable("MBR", (Partition(MIB, 2 * MIB),))
 
@@ -125,7 +125,7 @@ def test_more_entries_than_usual_are_read_and_their_checksum_is_verified() -> No
 def test_of_too_many_entries_some_are_read_and_the_rest_is_reported() -> None:
     span, count = (1_000_000, 1_000_007), 10_000
     disk = one_copy(span, count=count)
-    left_out = (f"{count - MOST_ENTRY_BYTES // 128} of its {count} entries",)
+    left_out = (f"{count - MOST_ENTRY_BYTES // 128} of {count} GPT entries",)
     assert table_of(disk) == PartitionTable("GPT", partitions(span), (), left_out)
     assert max(length for _, length in disk.reads) == MOST_ENTRY_BYTES
 
@@ -159,7 +159,7 @@ def test_a_partition_that_ends_beyond_the_disk_is_left_out_and_reported(scheme: 
     disk = gpt_disk([(34, 4095), (34, 4096)], sectors)
     if scheme == "MBR":
         disk = MadeDisk(sectors * SECTOR, [(0, mbr([(0, 7, 34, 4062), (0, 7, 34, 4063)]))])
-    expected = PartitionTable(scheme, partitions((34, 4095)), ("1 of its 2 partitions not on the disk",))
+    expected = PartitionTable(scheme, partitions((34, 4095)), ("1 of 2 partitions outside the disk",))
     assert table_of(disk) == expected
     disk.size += 511
     assert table_of(disk) == expected
@@ -170,10 +170,10 @@ def test_an_mbr_has_primary_partitions_and_its_extended_one_is_skipped() -> None
     backwards, extended = (0, 0x83, 4096, 0), (0, 0x05, 8192, 2048)
     table = table_at(mbr([boot, empty, backwards, extended], code=b"\xeb\x63\x90" * 100))
     assert table.partitions == (Partition(MIB, 2 * MIB), Partition(4 * MIB, 5 * MIB, is_extended=True))
-    assert table.doubts == ("1 of its 3 partitions not on the disk",)
-    assert table.left_out == ("what the extended partition is divided into",)
+    assert table.doubts == ("1 of 3 partitions outside the disk",)
+    assert table.left_out == ("the logical partitions in the extended partition",)
     nowhere = table_at(mbr([empty, backwards, at_the_table]))
-    assert nowhere == NO_TABLE._replace(doubts=("an MBR whose partitions don't lie on the disk",))
+    assert nowhere == NO_TABLE._replace(doubts=("MBR partitions outside the disk",))
     assert table_at(mbr([boot])[:510] + b"\0\0") == NO_TABLE
 
 

@@ -1,4 +1,4 @@
-"""A free text is truncated when written, so that a row can always be written, whatever its texts quote."""
+"""Texts for people: sizes in binary units, and free texts truncated so that a row can always be written."""
 
 from dataclasses import replace
 from typing import Any, get_type_hints
@@ -11,7 +11,7 @@ from shared.azure.tables.rows import to_row
 from shared.model.inspection import Inspection
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
-from shared.model.texts import MAX_CHARACTERS, Text, truncated
+from shared.model.texts import MAX_CHARACTERS, Text, human_size, truncated
 from tests.logic.records import BACKED_UP, INSPECTION, RESTORE, with_run
 
 MOST_IN_A_PROPERTY = 32 * 1024
@@ -41,3 +41,20 @@ def test_no_free_text_makes_a_row_unwritable(row: DiskRecord | Restore | Inspect
 def test_the_texts_of_an_open_run_are_truncated_as_well() -> None:
     written = to_row(with_run(BACKED_UP, reason=LONG, copying=LONG, failed=LONG))
     assert max(len(written[name]) for name in ("run_reason", "run_copying", "run_failed")) <= MAX_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    ("length", "size"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1 KiB"),
+        (742_400, "725 KiB"),
+        (20_251_648, "19.3 MiB"),
+        (64 * 1024**2 + 512, "64 MiB"),
+        (1024**3 - 1, "1024 MiB"),
+        (4095 * 1024**3, "4095 GiB"),
+    ],
+)
+def test_a_size_is_shown_in_the_largest_unit_that_fits(length: int, size: str) -> None:
+    assert human_size(length) == size

@@ -12,7 +12,7 @@ from shared.inspection import begin as inspecting
 from shared.limits import PAGE
 from shared.model import retry_policy
 from shared.pages import clearing, listing
-from shared.restore import carry, prove
+from shared.restore import prove, through_function
 
 
 def make_small(change: Callable[[Any, str, Any], None]) -> None:
@@ -25,7 +25,7 @@ def make_small(change: Callable[[Any, str, Any], None]) -> None:
     change(verify, "SEAL_WINDOW", 4 * PAGE)
     change(verify, "VERIFY_FOR", timedelta(milliseconds=200))
     change(prove, "PROOF_WINDOW", 16 * PAGE)
-    change(carry, "CARRIED_PART", 8 * PAGE)
+    change(through_function, "COPIED_PART", 8 * PAGE)
     change(retry_policy, "GIVE_UP_AFTER", timedelta(hours=2))
     change(inspecting, "INSPECTED_PART", 8 * PAGE)
     change(listing, "SMALLEST_WINDOW", 2 * PAGE)

@@ -56,12 +56,12 @@ def damaged_on_record(scene: Scene) -> tuple[int, str]:
 
 async def test_a_disk_that_has_no_recovery_point_yet() -> None:
     restore = await refused(Scene())
-    assert "there is no recovery point of it yet" in restore.reason
+    assert "it has no recovery point yet" in restore.reason
 
 
 async def test_a_disk_that_nobody_knows() -> None:
     restore = await refused(await backed_up(), DISKS.blob("unknown.vhd"))
-    assert "neither SOURCE_DISKS nor the record names it" in restore.reason
+    assert "it is not in SOURCE_DISKS and has no record" in restore.reason
 
 
 async def test_a_time_before_the_oldest_recovery_point() -> None:
@@ -75,7 +75,7 @@ async def test_a_target_that_is_there() -> None:
     scene = await backed_up()
     scene.world.blobs[TARGET] = Blob([9] * 4, scene.world.number)
     restore = await refused(scene, target=TARGET.url)
-    assert restore.reason.startswith(f"{TARGET.url} exists. What to do: name another target")
+    assert restore.reason.startswith(f"{TARGET.url} already exists. What to do: choose another target")
 
 
 async def test_a_target_that_is_in_an_account_of_which_no_setting_speaks() -> None:
@@ -99,7 +99,7 @@ async def test_a_target_that_another_restore_is_under_way_to() -> None:
     found = {restore.restore: restore for restore in scene.world.restore_rows()}
     assert found[first].state is Stage.DONE
     assert found[second].state is Stage.REFUSED
-    assert f"another restore to {TARGET.url} is under way" in found[second].reason
+    assert f" to {TARGET.url} is already under way" in found[second].reason
 
 
 async def test_a_recovery_point_whose_blob_somebody_has_resized() -> None:
@@ -109,7 +109,7 @@ async def test_a_recovery_point_whose_blob_somebody_has_resized() -> None:
     held = backup.snapshots[point.backup_snapshot]
     backup.snapshots[point.backup_snapshot] = held._replace(pages=(*held.pages, None))
     restore = await refused(scene)
-    assert "somebody has changed it" in restore.reason
+    assert "it was changed outside Tidemark" in restore.reason
 
 
 async def test_a_recovery_point_whose_snapshot_was_deleted() -> None:

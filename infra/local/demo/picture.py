@@ -11,7 +11,7 @@ from rich.text import Text
 
 _COLUMNS = 120
 _TITLE = "python3 infra/local demo"
-_GOOD = r"identical[^;(]*|footer (?:right|valid)|e2fsck clean|\d+ files match|\bdone\b"
+_GOOD = r"identical[^;(]*|footer valid|e2fsck clean|\d+ files match|\bdone\b"
 _FONTS = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 
 

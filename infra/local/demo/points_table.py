@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
 
 from infra.local.demo.proof_result import ProofResult
-from infra.local.demo.terminal import amount
 from shared.model.point import RecoveryPoint
+from shared.model.texts import human_size
 
 _HEADINGS = ("recovery point", "kind", "took", "ranges", "written", "cleared", "requests", "moved")
 
@@ -34,8 +34,8 @@ def _row(point: RecoveryPoint) -> tuple[str, ...]:
         point.kind,
         f"{point.duration_seconds:.1f} s",
         str(point.ranges),
-        amount(point.bytes_written),
-        amount(point.bytes_cleared),
+        human_size(point.bytes_written),
+        human_size(point.bytes_cleared),
         str(point.write_calls + point.clear_calls),
         f"{100 * point.bytes_written / point.size:.2f} %" if point.bytes_written else "0 %",
     )

@@ -16,9 +16,9 @@ from infra.local.demo.proof import (
     require_same_file,
     require_size,
 )
-from infra.local.demo.terminal import amount
 from infra.local.disks.page_blob import PageBlob
 from shared.model.point import RecoveryPoint
+from shared.model.texts import human_size
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ async def compare(backup: PageBlob, disk: PageBlob, result: ProofResult, moved: 
     except BrokenProofError as error:
         return _broken(result, error)
     result.held.append("identical to its source snapshot")
-    return f"{result.held[-1]}, all {amount(result.state.size)}"
+    return f"{result.held[-1]}, all {human_size(result.state.size)}"
 
 
 async def check_extracted(backup: PageBlob, folder: Path, result: ProofResult, moved: Moved) -> str:

@@ -10,7 +10,6 @@ from azure.data.tables.aio import TableClient
 from azure.storage.queue.aio import QueueClient
 
 from infra.local.demo.backing_up import PATIENCE_SECONDS, require_host
-from infra.local.demo.terminal import amount
 from infra.local.disks.vhd import MIB
 from infra.local.host.process import HostProcess
 from shared.azure.tables.index import Index, IndexRows
@@ -20,6 +19,7 @@ from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk
 from shared.model.job import JobKind, Stage, job_row
 from shared.model.restore import Restore
+from shared.model.texts import human_size
 
 _LOOK_SECONDS = 0.2
 
@@ -102,5 +102,7 @@ def _said(restore: Restore | None) -> str:
         return f"proving, {restore.parts_proved} of {restore.parts_total} parts"
     if restore.state in {Stage.PROMOTING, Stage.COPYING}:
         tried = f", retrying after: {restore.last_error}" if restore.last_error else ""
-        return f"{restore.state}, {restore.bytes_done // MIB} of {amount(restore.bytes_total or restore.size)}{tried}"
+        return (
+            f"{restore.state}, {restore.bytes_done // MIB} of {human_size(restore.bytes_total or restore.size)}{tried}"
+        )
     return f"{restore.state}{f', {restore.reason}' if restore.reason else ''}"

@@ -7,10 +7,11 @@ from infra.local.demo.disk_states import DiskState, changed_after_restore, chang
 from infra.local.demo.environment import DemoEnvironment, ProtectedDisk, run_environment
 from infra.local.demo.proof_result import ProofResult, check_extracted, check_moved, check_restored, compare
 from infra.local.demo.restoring import request
-from infra.local.demo.terminal import Step, Terminal, amount
+from infra.local.demo.terminal import Step, Terminal
 from infra.local.disks.disk_changes import data_extents
 from infra.local.graceful_shutdown import in_thread
 from shared.model.names import RESTORE_REQUESTS_QUEUE
+from shared.model.texts import human_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ async def run_scenario(
     """
     with terminal.step("Copying your disk" if own else "Creating a disk") as step:
         first = await in_thread(lambda: initial_state(folder, size, own))
-        step.result = f"{amount(first.size)}, {first.about}"
+        step.result = f"{human_size(first.size)}, {first.about}"
     async with run_environment(terminal, folder, log, first.image.name, by_identity=by_identity) as environment:
         points = await _three_backups(environment, first)
         return points + await _restore(environment, points[0])
@@ -60,7 +61,7 @@ async def _three_backups(environment: DemoEnvironment, first: DiskState) -> list
     with environment.terminal.step("Uploading it as a page blob") as step:
         data = sum(end - start for start, end in data_extents(first.image, first.size))
         await disk.source.upload(first.image, ByteProgress(step, data))
-        step.result = f"{amount(data)} of data; empty pages are skipped"
+        step.result = f"{human_size(data)} of data; empty pages are skipped"
     points = [await _back_up(environment, disk, "First backup", first)]
     with environment.terminal.step("Changing the disk as a guest would") as step:
         second = await in_thread(lambda: changed_state(environment.folder, first))
@@ -112,7 +113,7 @@ async def _back_up(environment: DemoEnvironment, disk: ProtectedDisk, title: str
     with environment.terminal.step(title) as step:
         result = ProofResult(disk.address.blob, await disk.backups.back_up(step.show), state)
         written, cleared = result.point.bytes_written, result.point.bytes_cleared
-        step.result = f"{result.point.kind}, {amount(written)} written, {amount(cleared)} cleared"
+        step.result = f"{result.point.kind}, {human_size(written)} written, {human_size(cleared)} cleared"
     await _compare(environment, disk, result)
     return result
 

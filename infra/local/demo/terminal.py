@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from infra.local.disks.vhd import MIB
+from shared.model.texts import human_size
 
-_KIB = 1024
-_NO_DECIMALS_FROM = 100
 _REFRESH_SECONDS = 0.1
 
 
@@ -37,7 +36,7 @@ class Step:
 
     def show_bytes(self, done: int, total: int) -> None:
         """Show how many bytes are done out of the total."""
-        self.show(f"{done // MIB} of {amount(total)}")
+        self.show(f"{done // MIB} of {human_size(total)}")
 
 
 class Terminal:
@@ -77,14 +76,3 @@ class Terminal:
         if self._stream.isatty():
             print("\r\033[K", end="", file=self._stream)
         self.say(line)
-
-
-def amount(length: int) -> str:
-    """Format a number of bytes for a person, in at most 8 characters."""
-    if length < _KIB:
-        return f"{length} B"
-    value, unit = next(
-        (length / size, unit) for size, unit in ((_KIB**3, "GiB"), (MIB, "MiB"), (_KIB, "KiB")) if length >= size
-    )
-    written = f"{value:.0f}" if value >= _NO_DECIMALS_FROM else f"{value:.1f}".removesuffix(".0")
-    return f"{written} {unit}"

@@ -1,6 +1,6 @@
-"""The blob gateway, in front of Azurite's blob port: what Azurite lacks of page blobs.
+"""The blob gateway in front of Azurite's blob port: it adds what Azurite lacks for page blobs.
 
-And what a test orders: faults, and copies that take their time.
+Tests can also order faults, limits and copies that stay pending.
 """
 
 from .authorization import Authorizer

@@ -1,4 +1,4 @@
-"""What goes back to a client: an answer, or one of the service's errors in its XML shape."""
+"""Answers to clients: plain ones, and the service's errors in its XML format."""
 
 import datetime as dt
 import json
@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 @dataclass(slots=True)
 class Answer:
-    """An HTTP answer with its whole body."""
+    """An HTTP answer with its complete body."""
 
     status: int
     headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
@@ -25,7 +25,7 @@ class ServiceError(Exception):
     Attributes:
         status: the HTTP status.
         code: the `x-ms-error-code`.
-        message: the sentence for people.
+        message: the text for people.
         headers: further headers.
         details: further elements of the XML body.
     """
@@ -65,22 +65,22 @@ class ServiceError(Exception):
 
     def answer_of_tables(self) -> Answer:
         """Write the error as the Table service does, in JSON (REST: Status and error codes)."""
-        said = {"odata.error": {"code": self.code, "message": {"lang": "en-US", "value": self.message}}}
+        content = {"odata.error": {"code": self.code, "message": {"lang": "en-US", "value": self.message}}}
         headers = CIMultiDict({"Content-Type": "application/json", "x-ms-error-code": self.code})
-        return Answer(self.status, headers, json.dumps(said).encode())
+        return Answer(self.status, headers, json.dumps(content).encode())
 
 
 def source_error(
     status: int, code: str, message: str = "The copy source refused the read.", *, mirrored_as: int | None = None
 ) -> ServiceError:
-    """Make the error for a copy source that could not be read; the status is the source's if no other is given."""
+    """Make the error for a copy source that could not be read; by default with the source's status."""
     shown = {"x-ms-copy-source-status-code": str(status), "x-ms-copy-source-error-code": code}
     details = {"CopySourceStatusCode": str(status), "CopySourceErrorCode": code, "CopySourceErrorMessage": message}
     return ServiceError(mirrored_as or status, "CannotVerifyCopySource", message, headers=shown, details=details)
 
 
-LONGEST_SOURCE_URL = 2048
-"""Characters of the URL that a blob is copied from (REST: Copy Blob, Put Page From URL, `x-ms-copy-source`)."""
+MAX_SOURCE_URL = 2048
+"""The most characters of a copy source's URL (REST: Copy Blob, Put Page From URL, `x-ms-copy-source`)."""
 
 
 def invalid_header(name: str, value: str) -> ServiceError:
@@ -94,11 +94,11 @@ def invalid_header(name: str, value: str) -> ServiceError:
 
 
 def invalid_page_range() -> ServiceError:
-    """Make the error for a range that is not of whole pages of the blob (416 in the table of Blob error codes)."""
+    """Make the error for a range that is not whole pages of the blob (REST: Blob service error codes, 416)."""
     return ServiceError(416, "InvalidPageRange", "The page range specified is invalid.")
 
 
 def too_large(limit: int) -> ServiceError:
-    """Make the error for more bytes than one write may carry."""
+    """Make the error for a write of too many bytes."""
     message = "The request body is too large and exceeds the maximum permissible limit."
     return ServiceError(413, "RequestBodyTooLarge", message, details={"MaxLimit": str(limit)})

@@ -1,7 +1,7 @@
-"""Who may do what in accounts whose keys are off (`allowSharedKeyAccess: false`).
+"""Authorization in accounts with shared keys disabled (`allowSharedKeyAccess: false`).
 
-Tokens are accepted, and user delegation SASs to read with (no others are made here), as far as the roles of who holds
-or signed them go. Azurite looks at a token again; what came by a SAS is passed on with the gateway's own rights.
+Accepts tokens, and user delegation SASs that only read (the app makes no others), within the roles of their holder or
+signer. Azurite checks a token again; a request with a SAS is passed on with the gateway's own rights.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from infra.local.identity.tokens import InvalidTokenError, Principal, TokenIssue
 
 from .answers import Answer, ServiceError
 from .operations import Request
-from .roles import ADD_BLOB, MAKES_A_BLOB, READ_BLOB, Assignments, Service, sufficient_actions
+from .roles import ADD_BLOB, CREATES_BLOB, READ_BLOB, Assignments, Service, sufficient_actions
 from .upstream import Call, Upstream
 from .user_delegation import NOT_SIGNED, UserDelegationKeys, of_version
 
@@ -23,9 +23,9 @@ class Authorizer:
     """Authorizes requests, or refuses them.
 
     Attributes:
-        roles: who may do what.
+        roles: the role assignments.
         delegation_keys: the user delegation keys.
-        refused: how many requests were refused, by error code.
+        refused: the number of refused requests, by error code.
     """
 
     def __init__(self, issuer: TokenIssuer, principals: tuple[Principal, ...], roles: Assignments) -> None:
@@ -36,7 +36,7 @@ class Authorizer:
         self._names = {principal.object_id: principal.name for principal in principals}
 
     async def authorize(self, service: Service, call: Call, upstream: Upstream) -> Call:
-        """Authorize a request, and give it as it is to be passed on.
+        """Authorize a request, and return it in the form to pass on.
 
         Raises:
             ServiceError: NoAuthenticationInformation, InvalidAuthenticationInfo, AuthenticationFailed,
@@ -50,7 +50,7 @@ class Authorizer:
             self.refused[error.code] += 1
             raise
         call.request.caller = self._names.get(object_id, object_id)
-        return _by_the_gateway(call, upstream) if by_sas else call
+        return _as_gateway(call, upstream) if by_sas else call
 
     def note_issued_key(self, call: Call, answer: Answer) -> None:
         """Remember the user delegation key in the answer to a request, if one was issued."""
@@ -59,7 +59,7 @@ class Authorizer:
             self.delegation_keys.remember(call.account, answer.body)
 
     def _holder(self, request: Request) -> str:
-        """Give the object id of whose token a request carries."""
+        """Return the object id of the principal whose token a request carries."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.startswith("SharedKey"):
             raise _key_based()
@@ -72,7 +72,7 @@ class Authorizer:
             raise ServiceError(401, "InvalidAuthenticationInfo", message) from None
 
     def _signer(self, service: Service, request: Request) -> str:
-        """Give the object id of who signed the SAS that a request carries."""
+        """Return the object id of the principal that signed the request's SAS."""
         if service != "blob" or "skoid" not in request.query:
             raise _key_based()
         signer = self.delegation_keys.signer(request)
@@ -81,10 +81,10 @@ class Authorizer:
         return signer
 
     async def _check(self, service: Service, object_id: str, call: Call, upstream: Upstream) -> None:
-        """See to it that somebody may do what is asked."""
+        """Require that a principal may make a request."""
         request = call.request
         actions = sufficient_actions(service, request.operation)
-        if request.operation in MAKES_A_BLOB and (await upstream.as_owner("HEAD", call.raw_path)).status != _NOT_FOUND:
+        if request.operation in CREATES_BLOB and (await upstream.as_owner("HEAD", call.raw_path)).status != _NOT_FOUND:
             actions = tuple(action for action in actions if action != ADD_BLOB)
         is_snapshot = "snapshot" in request.query
         if not any(self.roles.permit(object_id, action, request.path, is_snapshot=is_snapshot) for action in actions):
@@ -95,15 +95,15 @@ class Authorizer:
             self.delegation_keys.check_lifetime(call.body)
 
     def _check_source(self, object_id: str, request: Request) -> None:
-        """See to it that somebody may read what they copy within one account; from another, a SAS must do."""
+        """Require that a principal may read what it copies within one account; from another account it needs a SAS."""
         source = urlsplit(request.headers["x-ms-copy-source"])
         is_by_token = source.path.split("/")[1] == request.path.split("/")[1] and "sig" not in parse_qs(source.query)
         if is_by_token and not self.roles.permit(object_id, READ_BLOB, unquote(source.path)):
             raise _not_permitted()
 
 
-def _by_the_gateway(call: Call, upstream: Upstream) -> Call:
-    """Give a request that came by a SAS with the gateway's own authorisation in its place."""
+def _as_gateway(call: Call, upstream: Upstream) -> Call:
+    """Replace a request's SAS by the gateway's own authorization."""
     query = {name: value for name, value in call.request.query.items() if name in NOT_SIGNED}
     target = upstream.owners_target(call.raw_path, urlencode(query))
     return Call(call.request, target, call.headers, call.body)

@@ -1,14 +1,14 @@
-"""Copy Blob and Abort Copy Blob, as the service has them.
+"""Copy Blob and Abort Copy Blob, as the service does them.
 
-A copy is done when it is answered, unless a test holds it. Azurite checks leases, conditions and the source's SAS; here
-is what it lets through: a source with a URL too long, another blob type, and a lease that is not infinite.
+A copy is done when it is answered, unless a test holds it. Azurite checks leases, conditions and the source's SAS; what
+it does not check is checked here: the length of the source's URL, the blob type, and that the lease is infinite.
 """
 
 from urllib.parse import parse_qs, quote, urlsplit
 
 from multidict import CIMultiDict
 
-from .answers import LONGEST_SOURCE_URL, Answer, ServiceError, invalid_header
+from .answers import MAX_SOURCE_URL, Answer, ServiceError, invalid_header
 from .copy_properties import CopyPropertyOverrides
 from .operations import Request
 from .pending_copies import HeldCopies, PendingCopy, kept_headers
@@ -20,7 +20,7 @@ _CONFLICT = 409
 
 
 class Copies:
-    """The copies that clients make: where they are, and which of them are held."""
+    """The copies that clients make, including those held pending."""
 
     def __init__(self, upstream: Upstream, url: str) -> None:
         self._upstream = upstream
@@ -34,20 +34,20 @@ class Copies:
 
         Args:
             path: pattern (`fnmatch`) of the destinations' decoded path "/account/container/blob".
-            times: how many to hold; None for all.
+            times: the number of copies to hold; None for all.
         """
         held = HeldCopies(path, times)
         self._holds.append(held)
         return held
 
     def clear(self) -> None:
-        """Hold no more copies; those pending stay so."""
+        """Hold no more copies; pending ones stay pending."""
         for held in self._holds:
             held.remove()
         self._holds.clear()
 
     def refuse_pending(self, request: Request) -> None:
-        """Refuse to change or snapshot a blob that a copy is being made to.
+        """Refuse to change or snapshot a blob with a pending copy.
 
         Raises:
             ServiceError: PendingCopyOperation.
@@ -56,37 +56,37 @@ class Copies:
             raise ServiceError(409, "PendingCopyOperation", "There is currently a pending copy operation.")
 
     async def check(self, call: Call) -> None:
-        """Refuse a copy that Azurite would let through.
+        """Refuse a copy that the service refuses and Azurite does not.
 
         Raises:
             ServiceError: InvalidHeaderValue, InfiniteLeaseDurationRequired, InvalidBlobType.
         """
         source = call.request.headers["x-ms-copy-source"]
-        if len(source) > LONGEST_SOURCE_URL:
+        if len(source) > MAX_SOURCE_URL:
             raise invalid_header("x-ms-copy-source", source)
         lease = call.request.headers.get("x-ms-lease-id")
         given = {"x-ms-lease-id": lease} if lease else {}
-        there = (await self._upstream.as_owner("HEAD", call.raw_path, headers=given)).headers
-        # No type is told where no blob is, or where the lease id is wrong, which Azurite refuses.
-        if (blob_type := there.get("x-ms-blob-type")) is None:
+        target = (await self._upstream.as_owner("HEAD", call.raw_path, headers=given)).headers
+        # There is no type if there is no blob, or if the lease id is wrong, which Azurite refuses.
+        if (blob_type := target.get("x-ms-blob-type")) is None:
             return
-        if lease and there.get("x-ms-lease-duration") == "fixed":
+        if lease and target.get("x-ms-lease-duration") == "fixed":
             message = "The lease ID matched, but the specified lease must be an infinite-duration lease."
             raise ServiceError(412, "InfiniteLeaseDurationRequired", message)
         if await self._source_type(call) not in (None, blob_type):
             raise ServiceError(409, "InvalidBlobType", "The blob type is invalid for this operation.")
 
     async def settle(self, call: Call, answer: Answer, log: WriteLog) -> None:
-        """Part a page blob that a copy has just made from its source, and hold it if so ordered.
+        """Detach a page blob just copied from its source, and hold the copy pending if a test ordered that.
 
-        The blob's lock is held exclusively. The answer then tells of the copy as it now is (its ETag, its copy id).
+        The caller holds the blob's lock exclusively. Updates the answer to the copy's new ETag and copy id.
         """
         head = await self._upstream.as_owner("HEAD", call.raw_path)
         if head.headers.get("x-ms-blob-type") != "PageBlob":
             return
-        parted = await self._scratch.bring(await self._scratch.keep(call.raw_path), call.raw_path, kept_headers(call))
+        detached = await self._scratch.bring(await self._scratch.keep(call.raw_path), call.raw_path, kept_headers(call))
         for name in ("ETag", "Last-Modified", "x-ms-copy-id"):
-            answer.headers[name] = parted.headers[name]
+            answer.headers[name] = detached.headers[name]
         source = call.request.headers["x-ms-copy-source"]
         self._overrides.set(answer.headers["x-ms-copy-id"], {"x-ms-copy-source": source})
         held = next((held for held in self._holds if held.wants(call.request.path)), None)
@@ -96,16 +96,16 @@ class Copies:
             await held.begin(copy, answer, int(head.headers["Content-Length"]))
 
     async def conclude(self, call: Call) -> None:
-        """Tell nothing any more of a copy that has ended, since its blob's properties were set.
+        """Hide the properties of an ended copy, because its blob's properties were set.
 
-        Its snapshots from before do not tell of it either, which those of the service do.
+        Its earlier snapshots no longer show them either; those of the service do.
         """
         copy_id = (await self._upstream.as_owner("HEAD", call.raw_path)).headers.get("x-ms-copy-id")
         if copy_id and self._pending_at(call.request.path) is None:
             self._overrides.hide(copy_id)
 
     async def abort(self, call: Call, log: WriteLog) -> Answer:
-        """Do an Abort Copy Blob.
+        """Answer an Abort Copy Blob.
 
         Raises:
             ServiceError: NoPendingCopyOperation, CopyIdMismatch.
@@ -114,7 +114,7 @@ class Copies:
             answer = await self._upstream.forward(call)
             if answer.status != _CONFLICT:
                 return answer
-            # Azurite has authorised the client, and knows of no pending copy.
+            # Azurite has authorized the client, but knows no pending copy.
             pending = self._pending_at(call.request.path)
             if pending is None:
                 raise ServiceError(409, "NoPendingCopyOperation", "There is currently no pending copy operation.")
@@ -124,13 +124,13 @@ class Copies:
             return await pending.abort(kept_headers(call))
 
     def forget_container(self, path: str) -> None:
-        """Note that a container ("/account/container") was deleted with the copies being made there."""
+        """Note that a container ("/account/container") was deleted, with its pending copies."""
         for blob, copy in self._pending.items():
             if blob.startswith(f"{path}/"):
                 copy.ended = True
 
     def rewrite_response(self, operation: str, headers: CIMultiDict[str], body: bytes = b"") -> bytes:
-        """Replace the properties of copies in a response; gives the body so changed."""
+        """Replace the properties of copies in a response's headers; return the body with them replaced."""
         self._overrides.apply_to_headers(headers)
         return self._overrides.apply_to_list(body) if operation == "List Blobs" else body
 

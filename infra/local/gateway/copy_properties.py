@@ -1,4 +1,4 @@
-"""The properties of a copy as clients see them, where Azurite's are not those of the service."""
+"""The properties of a copy as clients see them, where Azurite's differ from the service's."""
 
 import re
 from collections.abc import Mapping
@@ -19,20 +19,20 @@ _COPY_ID = re.compile(r"<CopyId>(.*?)</CopyId>")
 
 
 class CopyPropertyOverrides:
-    """The properties that take the place of Azurite's, by the id that Azurite gave the copy.
+    """The properties that replace Azurite's, by the copy id that Azurite gave.
 
-    Snapshots of the copy carry that id too, so they get the same properties, as the service's do.
+    Snapshots of the copy have the same id, so they get the same properties, as in the service.
     """
 
     def __init__(self) -> None:
         self._overrides: dict[str, dict[str, str | None]] = {}
 
     def set(self, copy_id: str, properties: Mapping[str, str | None]) -> None:
-        """Set properties of a copy, by the names of their headers; None leaves one out."""
+        """Set properties of a copy, by header name; None omits a property."""
         self._overrides.setdefault(copy_id, {}).update(properties)
 
     def hide(self, copy_id: str) -> None:
-        """Leave all properties of a copy out."""
+        """Omit all properties of a copy."""
         self._overrides[copy_id] = dict.fromkeys(_ELEMENTS)
 
     def apply_to_headers(self, headers: CIMultiDict[str]) -> None:
@@ -45,7 +45,7 @@ class CopyPropertyOverrides:
                 headers[name] = value
 
     def apply_to_list(self, body: bytes) -> bytes:
-        """Replace the copies' properties in a list of blobs; gives the body so changed."""
+        """Return a list of blobs with the copies' properties replaced."""
         if b"<CopyId>" not in body:
             return body
         return _PROPERTIES.sub(self._properties, body.decode()).encode()

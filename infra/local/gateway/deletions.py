@@ -1,7 +1,7 @@
-"""What soft delete would keep, and bill: the pages of blobs and snapshots as they are deleted, or written over whole.
+"""What soft delete would keep, and bill: the pages of blobs and snapshots that are deleted or overwritten as a whole.
 
 https://learn.microsoft.com/azure/storage/blobs/soft-delete-blob-overview, "Blob soft delete protection by operation".
-Nothing is kept here; it is counted.
+Nothing is kept here, only counted.
 """
 
 import re
@@ -11,14 +11,14 @@ from urllib.parse import quote
 from .upstream import Call, Upstream
 
 _XML_RANGE = re.compile(rb"<Start>(\d+)</Start>\s*<End>(\d+)</End>")
-_OK, _NO_PAGES = 200, 416  # Azurite has no range to list where a blob is empty
+_OK, _NO_PAGES = 200, 416  # of an empty blob, Azurite answers 416
 
 
 class Kept(NamedTuple):
     """What soft delete would keep of a deletion.
 
     Attributes:
-        operation: what was asked for.
+        operation: the operation that deletes or overwrites.
         path: the blob's decoded path.
         snapshot: the snapshot; empty for the blob itself.
         bytes: of its valid pages.
@@ -31,7 +31,7 @@ class Kept(NamedTuple):
 
 
 class Deletions:
-    """Notes what is deleted or written over.
+    """Records what is deleted or overwritten.
 
     Attributes:
         kept: what soft delete would keep of each, oldest first.
@@ -41,8 +41,8 @@ class Deletions:
         self.kept: list[Kept] = []
         self._upstream = upstream
 
-    async def look(self, call: Call) -> Kept | None:
-        """Look at a page blob, or a snapshot of it, before something is done with it; None where there is none."""
+    async def would_keep(self, call: Call) -> Kept | None:
+        """Return what soft delete would keep of a page blob or snapshot; None if there is none."""
         snapshot = call.request.query.get("snapshot", "")
         query = f"comp=pagelist&snapshot={quote(snapshot)}" if snapshot else "comp=pagelist"
         answer = await self._upstream.as_owner("GET", call.raw_path, query=query)

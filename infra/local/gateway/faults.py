@@ -1,4 +1,4 @@
-"""Faults on demand: requests that are held back, refused or cut off, as a test orders them."""
+"""Faults on demand: tests can have requests delayed, refused or cut off."""
 
 import asyncio
 import fnmatch
@@ -13,26 +13,26 @@ from .ranges import requested_range
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong, and for which requests.
+    """A fault, and the requests it applies to.
 
     Attributes:
-        operation: REST name of the operations it is for; None for all.
+        operation: the REST name of the operation; None for all.
         path: pattern (`fnmatch`) of the decoded path "/account/container/blob"; None for all.
         method: HTTP method; None for all.
-        only_base: whether it is for the blob itself only, and not for its snapshots.
-        times: how many requests it strikes; None for all.
-        after: how many matching requests it lets through first.
+        only_base: whether it applies to the blob itself only, not to its snapshots.
+        times: the number of requests it strikes; None for all.
+        after: the number of matching requests it lets through first.
         refuse: answer (status, error code, message) instead of doing anything.
-        delay_until: hold the request back until this is set, then do it, whether or not its client still waits.
-        delay_seconds: hold the request back for so many seconds, then do it.
-        cut: close the connection without an answer, "before" the request has had its effect or "after" it had; or of a
-            Get Blob "midway", when half of what it promised is sent. A client may ask again unseen: aiohttp, and so the
-            SDK's `aio` clients, does so once for PUT on a reused connection.
-        only_unsigned: whether it is for copies only whose source's URL carries no signature.
-        longer_than: it is for page ranges (written, cleared or listed) of more bytes than this only; None for all.
-        refuse_source: for Put Page From URL and Copy Blob, (status, error code) that reading the source is to give.
-        mirrored_as: the status that the copy is answered with then; None for that of the source.
-        spoil: for Put Page From URL, write something else than what the source holds, and answer as if it were right.
+        delay_until: delay the request until this is set, then do it, even if its client no longer waits.
+        delay_seconds: delay the request by so many seconds, then do it.
+        cut: close the connection without an answer, "before" or "after" the request has taken effect; or, for Get Blob,
+            "midway", after half of the content. A client may retry unnoticed: aiohttp, and so the SDK's `aio` clients,
+            does so once for PUT on a reused connection.
+        only_unsigned: whether it applies only to copies whose source URL has no signature.
+        longer_than: it applies only to page ranges (written, cleared or listed) of more bytes; None for all.
+        refuse_source: for Put Page From URL and Copy Blob, the (status, error code) of reading the source.
+        mirrored_as: the status of the copy's answer then; None for that of the source.
+        spoil: for Put Page From URL, write other bytes than the source's and answer as if all were well.
     """
 
     operation: str | None = None
@@ -52,7 +52,7 @@ class Fault:
     spoil: bool = False
 
     def is_for(self, request: Request) -> bool:
-        """Tell if the request is one of those meant."""
+        """Return whether the fault applies to the request."""
         return (
             self.operation in (None, request.operation)
             and self.method in (None, request.method)
@@ -64,7 +64,7 @@ class Fault:
 
     @property
     def source_error(self) -> ServiceError | None:
-        """The error for a copy whose source is to refuse, if it is to."""
+        """The error for a copy whose source is refused; None if it is not."""
         if self.refuse_source is None:
             return None
         status, code = self.refuse_source
@@ -78,12 +78,12 @@ class Fault:
 
 
 class FaultHandle:
-    """A fault at work.
+    """An active fault.
 
     Attributes:
         fault: the fault.
-        hits: how many requests it has struck.
-        struck: set when it strikes the first.
+        hits: the number of requests it has struck.
+        struck: set when it strikes the first request.
     """
 
     def __init__(self, fault: Fault, remove: Callable[["FaultHandle"], None]) -> None:
@@ -94,11 +94,11 @@ class FaultHandle:
         self._remove = remove
 
     def remove(self) -> None:
-        """End the fault; requests it holds back stay held."""
+        """End the fault; requests it delays stay delayed."""
         self._remove(self)
 
     def strikes(self, request: Request) -> bool:
-        """Count the request, and tell if the fault strikes it."""
+        """Count the request; return whether the fault strikes it."""
         if not self.fault.is_for(request) or (self.fault.times is not None and self.hits >= self.fault.times):
             return False
         if self._passed < self.fault.after:
@@ -110,13 +110,13 @@ class FaultHandle:
 
 
 class Faults:
-    """The faults ordered; the first that strikes a request is the one it meets."""
+    """The active faults; the first one that strikes a request applies."""
 
     def __init__(self) -> None:
         self._handles: list[FaultHandle] = []
 
     def add(self, fault: Fault) -> FaultHandle:
-        """Order a fault, after those ordered before."""
+        """Add a fault, after those added before."""
         handle = FaultHandle(fault, self._remove)
         self._handles.append(handle)
         return handle
@@ -126,7 +126,7 @@ class Faults:
         self._handles.clear()
 
     def strike(self, request: Request) -> Fault | None:
-        """Find the fault this request meets, if any."""
+        """Return the fault that strikes this request, if any."""
         return next((handle.fault for handle in self._handles if handle.strikes(request)), None)
 
     def _remove(self, handle: FaultHandle) -> None:

@@ -1,4 +1,4 @@
-"""What every server of the local Azure does with a request that comes in."""
+"""What all HTTP servers of the local Azure share."""
 
 import contextlib
 import socket
@@ -25,9 +25,9 @@ def read_request(incoming: web.BaseRequest, name_of: NameOf) -> Request:
 
 
 def parse_request(method: str, target: str, given: Mapping[str, str], name_of: NameOf) -> Request:
-    """Parse a request from a method, a target (path and query, as they came) and headers."""
+    """Parse a request from its method, its target (path and query, still encoded) and its headers."""
     raw_path, _, raw_query = target.partition("?")
-    # As Azurite and the service do, before they look for the blob.
+    # As Azurite and the service do before they look up the blob.
     path = unquote(raw_path).replace("\\", "/")
     query = dict(parse_qsl(raw_query, keep_blank_values=True))
     headers = {name.lower(): value for name, value in given.items()}
@@ -42,7 +42,7 @@ def drop_connection(incoming: web.BaseRequest) -> web.Response:
 
 
 def close_midway(incoming: web.BaseRequest, answer: web.StreamResponse) -> web.StreamResponse:
-    """Close the connection in the midst of an answer, with what was written of it."""
+    """Close the connection in the middle of an answer."""
     if incoming.transport is not None:
         incoming.transport.close()
     return answer
@@ -54,7 +54,7 @@ async def serve(
     handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
     certificates: Certificates | None = None,
 ) -> AsyncIterator[None]:
-    """Answer requests in this event loop until the block ends; over TLS where there are certificates."""
+    """Answer requests in this event loop until the block ends; over TLS if there are certificates."""
     server = web.Server(
         handle,
         access_log=None,

@@ -1,4 +1,4 @@
-"""Sees each call to a service before and after it has had its effect, and does something at one of them."""
+"""Intercepting calls to a service before or after they take effect."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from typing import Literal, NamedTuple
 from .operations import Request
 
 When = Literal["before", "after"]
-"""Before a call has had its effect; or after it had, and before its answer is delivered."""
+"""Before a call takes effect; or after it has, and before its answer is delivered."""
 
 
 class ServiceCall(NamedTuple):
-    """A call that a service got: `service` is `blob`, `queue` or `table`."""
+    """A call to a service: `blob`, `queue` or `table`."""
 
     service: str
     request: Request
@@ -19,15 +19,15 @@ class ServiceCall(NamedTuple):
 
 @dataclass(eq=False)
 class Interceptor:
-    """Counts the calls, and strikes at one of them, whose caller gets no answer.
+    """Counts calls, and strikes at one of them, whose caller gets no answer.
 
     Attributes:
-        counts: tells whether a call counts.
-        number: at which of them it strikes, from 1; 0 for none.
-        when: before the call's effect, or after it.
-        strike: what it does.
-        calls: the calls counted so far, in the order of arrival.
-        struck: the call at which it has struck.
+        counts: returns whether to count a call.
+        number: the number of the call to strike at, from 1; 0 for none.
+        when: whether to strike before or after the call takes effect.
+        strike: what to do.
+        calls: the calls counted so far, in order of arrival.
+        struck: the call it has struck at.
     """
 
     counts: Callable[[ServiceCall], bool]
@@ -39,7 +39,7 @@ class Interceptor:
     _chosen: ServiceCall | None = None
 
     def before(self, service: str, request: Request) -> bool:
-        """Count a call; give whether it is to have no effect, and no answer."""
+        """Count a call; return whether it must have no effect and no answer."""
         call = ServiceCall(service, request)
         if self.struck or not self.counts(call):
             return False
@@ -50,7 +50,7 @@ class Interceptor:
         return False
 
     def after(self, request: Request) -> bool:
-        """Note that a call has had its effect; give whether it is to have no answer."""
+        """Note that a call has taken effect; return whether it must have no answer."""
         chosen = self._chosen
         return chosen is not None and self.when == "after" and chosen.request is request and self._strike(chosen)
 

@@ -1,4 +1,4 @@
-"""What a page blob takes in a second, where a test sets it: the service says 503 ServerBusy to the rest."""
+"""Limits per blob and second that tests can set: beyond them the answer is 503 ServerBusy."""
 
 import time
 from collections import deque
@@ -14,11 +14,11 @@ _BUSY = Fault(refuse=(503, "ServerBusy", "Operations per second is over the acco
 
 @dataclass(slots=True)
 class Limit:
-    """The limit of one blob, whoever makes the requests (Scalability targets for Blob storage).
+    """The limit of one blob, for all clients together (Scalability targets for Blob storage).
 
     Attributes:
-        requests: how many it takes in any second.
-        length: bytes that they may read or write.
+        requests: the most requests in any second.
+        length: the most bytes that these may read or write.
     """
 
     requests: int
@@ -26,11 +26,11 @@ class Limit:
     _taken: deque[tuple[float, int]] = field(default_factory=deque)
 
     def takes(self, request: Request, now: float) -> bool:
-        """Count a request, unless it is beyond the limit; tell whether it is within.
+        """Count a request if it is within the limit; return whether it is.
 
         Args:
             request: the request.
-            now: the time in seconds, of any clock.
+            now: the time in seconds, by any clock.
         """
         while self._taken and self._taken[0][0] <= now - _A_SECOND:
             self._taken.popleft()
@@ -42,13 +42,13 @@ class Limit:
 
 
 class Limits:
-    """The limits that are set, by blob."""
+    """The limits that are set, by blob path."""
 
     def __init__(self) -> None:
         self._limits: dict[str, Limit] = {}
 
     def set(self, path: str, *, requests: int, length: int) -> None:
-        """Limit a blob, by its decoded path, "/account/container/blob"."""
+        """Limit the blob at a decoded path, "/account/container/blob"."""
         self._limits[path] = Limit(requests, length)
 
     def clear(self) -> None:
@@ -56,12 +56,12 @@ class Limits:
         self._limits.clear()
 
     def strike(self, request: Request) -> Fault | None:
-        """Give what a request beyond its blob's limit meets."""
+        """Return the fault for a request beyond its blob's limit; None for one within."""
         limit = self._limits.get(request.path)
         return None if limit is None or limit.takes(request, time.monotonic()) else _BUSY
 
 
 def _length(request: Request) -> int:
-    """Give how many bytes a request reads or writes; one that clears moves none."""
+    """Return how many bytes a request reads or writes; a clear moves none."""
     start, end = requested_range(request.headers) or (0, None)
     return 0 if end is None or request.operation == "Clear Pages" else end - start

@@ -1,4 +1,4 @@
-"""Which REST operation a request is, by the names of the Blob, Queue and Table services' REST references."""
+"""Naming the REST operation of a request as the Blob, Queue and Table services' REST references do."""
 
 import re
 from collections.abc import Mapping
@@ -80,7 +80,7 @@ _PARTS_OF_CONTAINER = 2
 
 @dataclass(slots=True)
 class Request:
-    """A request the gateway got, in the order of arrival.
+    """A request to the gateway.
 
     Attributes:
         method: the HTTP method.
@@ -88,11 +88,11 @@ class Request:
         path: the decoded path, "/account/container/blob".
         query: the decoded query parameters.
         headers: the request's headers, names in lower case.
-        bytes_in: length of the body that came.
-        status: the HTTP status answered; None until then, and for good when the connection was cut.
-        bytes_out: length of the body sent back.
-        error_code: the `x-ms-error-code` answered, if any.
-        caller: who was let in, where an authorizer asks for identities.
+        bytes_in: length of the request's body.
+        status: the answer's HTTP status; None before it, and if the connection was cut.
+        bytes_out: length of the answer's body.
+        error_code: the answer's `x-ms-error-code`, if any.
+        caller: the name of the principal, if an authorizer has checked it.
     """
 
     method: str
@@ -111,7 +111,7 @@ def blob_operation(method: str, path: str, query: Mapping[str, str], headers: Ma
     """Name an operation of the Blob service; `path` is decoded, header names are in lower case.
 
     Returns:
-        The REST reference's name, or "METHOD comp" for what it doesn't know.
+        The REST reference's name, or "METHOD comp" for an unknown operation.
     """
     parts = len([part for part in path.split("/", 3) if part])
     comp = query.get("comp", "").lower()

@@ -1,7 +1,7 @@
-"""Get Page Ranges as the service has it: in pages, and with `prevsnapshot` the difference.
+"""Get Page Ranges as the service answers it: page by page, and with `prevsnapshot` as a diff.
 
-Azurite gets each request first, untouched: it authorises, checks snapshot, conditions and lease, and answers with all
-valid ranges in the window (it does not read `prevsnapshot`, `marker` or `maxresults`). The answer is made from that.
+Azurite gets each request first, unchanged: it authorizes it, checks snapshot, conditions and lease, and answers with
+all valid ranges in the window (it ignores `prevsnapshot`, `marker` and `maxresults`). The answer is made from that.
 """
 
 import base64
@@ -19,20 +19,20 @@ from .upstream import Call, Upstream
 from .write_log import WriteLog
 
 # REST, Get Page Ranges: "If the request specifies a value greater than 10,000, the server returns up to 10,000 items".
-MOST_RANGES = 10_000
+MAX_RANGES = 10_000
 _LISTS_KEPT = 8
 _SNAPSHOT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z")
 _XML_RANGE = re.compile(rb"<Start>(\d+)</Start>\s*<End>(\d+)</End>")
 _OK = 200
 
 RangeSource = Callable[[int, int], Iterable[tuple[int, int, bool]]]
-"""Gives the ranges (start, end exclusive, cleared) that overlap a window (start, end exclusive), in order."""
+"""Returns the ranges (start, end exclusive, cleared) that overlap a window (start, end exclusive), in order."""
 
 
 class PageRanges:
     """Answers Get Page Ranges.
 
-    A list that was made for one page is kept for those after it; its key holds the ETag, so a write makes a new one.
+    The list made for one page is kept for the following pages; its key has the ETag, so a write leads to a new list.
     """
 
     def __init__(self, upstream: Upstream) -> None:
@@ -42,30 +42,30 @@ class PageRanges:
         self._left_out: dict[str, tuple[int, int, bool]] = {}
 
     def pretend(self, path: str, ranges: RangeSource | None) -> None:
-        """Have the ranges of a blob come from a function; None ends it."""
+        """Answer the ranges of a blob from a function; None ends that."""
         if ranges is None:
             self._pretended.pop(path, None)
         else:
             self._pretended[path] = ranges
 
     def leave_out(self, path: str, start: int, end: int, *, only_diffs: bool) -> None:
-        """Have the lists of a blob leave out a part of it; an empty part ends it."""
+        """Leave a part of a blob out of its lists; an empty part ends that."""
         self._left_out[path] = (start, end, only_diffs)
 
     async def answer(self, call: Call, log: WriteLog) -> Answer:
         """Answer a request for the ranges of a blob or snapshot.
 
         Raises:
-            ServiceError: what the service says to a bad parameter or to a difference that can't be told.
+            ServiceError: a bad parameter, or a diff that the service refuses.
         """
         query = call.request.query
-        # What is read of a base blob and of its log must be of one moment.
+        # The base blob and its log must be read at one moment.
         moving = "prevsnapshot" in query and "snapshot" not in query
         async with log.lock.exclusive() if moving else contextlib.nullcontext():
             answer = await self._upstream.forward(call)
             if answer.status != _OK:
                 if "x-ms-error-code" not in answer.headers:
-                    # Azurite's answer, once it has authorised, to a number that is none or too small.
+                    # Azurite's answer, after authorization, to an invalid or too small number.
                     _results_wanted(query.get("maxresults"))
                 return answer
             if "prevsnapshot" in query and call.request.path not in self._pretended:
@@ -84,7 +84,7 @@ class PageRanges:
         for snapshot in (previous, target):
             if snapshot is None or log.knows(snapshot):
                 continue
-            # Not taken through the gateway: what was written since is not known, which the service has a code for.
+            # Not taken through the gateway: the writes since are unknown, for which the service has a code.
             head = await self._upstream.as_owner("HEAD", call.raw_path, query=f"snapshot={snapshot}")
             if head.status != _OK:
                 raise ServiceError(409, "PreviousSnapshotNotFound", "The previous snapshot is not found.")
@@ -94,7 +94,7 @@ class PageRanges:
     def _page(self, call: Call, log: WriteLog, answer: Answer) -> bytes:
         query = call.request.query
         if "x-ms-previous-snapshot-url" in call.request.headers:
-            # For managed disks' accounts only; to leave it unread would give a wrong answer.
+            # For the accounts of managed disks only; ignoring it would give a wrong answer.
             raise invalid_header("x-ms-previous-snapshot-url", call.request.headers["x-ms-previous-snapshot-url"])
         most = _results_wanted(query.get("maxresults"))
         start, end = _window(call, int(answer.headers["x-ms-blob-content-length"]))
@@ -140,8 +140,8 @@ class PageRanges:
 
 def _results_wanted(value: str | None) -> int:
     if value is None:
-        # What the service returns when asked for no number is not documented; the most it ever returns is.
-        return MOST_RANGES
+        # The service's default is not documented, but its maximum is.
+        return MAX_RANGES
     try:
         wanted = int(value)
     except ValueError:
@@ -151,7 +151,7 @@ def _results_wanted(value: str | None) -> int:
     if wanted <= 0:
         message = "One of the query parameters specified in the request URI is outside the permissible range."
         raise ServiceError(400, "OutOfRangeQueryParameterValue", message, details=_parameter("maxresults", value))
-    return min(wanted, MOST_RANGES)
+    return min(wanted, MAX_RANGES)
 
 
 def _window(call: Call, length: int) -> tuple[int, int]:
@@ -164,7 +164,7 @@ def _marker(offset: int) -> str:
 
 
 def _marked(marker: str | None, start: int, end: int) -> int:
-    """Read a marker: the offset at which a page of the list begins."""
+    """Read a marker: the offset from which to list."""
     if not marker:
         return start
     try:

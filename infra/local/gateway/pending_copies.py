@@ -1,7 +1,7 @@
-"""Copies that take their time: begun, told of as pending, and ended when a test says so.
+"""Pending copies: started, reported as pending, and ended when a test says so.
 
-Azurite copies at once. The gateway keeps what was copied in a scratch blob and clears the destination, so that nothing
-of it can be seen before the end. A copy that fails or is aborted leaves an empty blob, its metadata intact.
+Azurite copies immediately. The gateway keeps the copied content in a scratch blob and clears the destination, so that
+none of it is visible before the end. A failed or aborted copy leaves an empty blob with its metadata.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _KEPT_HEADERS = ("x-ms-lease-id", "x-ms-tags", "x-ms-version")
 
 
 def kept_headers(call: Call) -> dict[str, str]:
-    """Give the headers of a Copy Blob that whatever completes it must carry too."""
+    """Return the headers of a Copy Blob that the requests completing it need too."""
     return {name: call.request.headers[name] for name in _KEPT_HEADERS if name in call.request.headers}
 
 
@@ -27,8 +27,8 @@ class PendingCopy:
     """A copy to a page blob that has not ended yet.
 
     Attributes:
-        id: the copy id that the client got.
-        ended: whether it has ended after all.
+        id: the copy id given to the client.
+        ended: whether it has ended.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class PendingCopy:
         self._kept = ""
 
     async def begin(self, answer: Answer, length: int) -> None:
-        """Make a copy that is done and parted from its source a pending one; the blob's lock is held exclusively.
+        """Turn a copy that is done and detached from its source into a pending one; the caller holds the lock.
 
         Args:
-            answer: what the client is answered.
+            answer: the answer to the client.
             length: the copy's length in bytes.
         """
         self.id, self._length = answer.headers["x-ms-copy-id"], length
@@ -66,29 +66,29 @@ class PendingCopy:
         self.progress(0)
 
     def progress(self, share: float) -> None:
-        """Tell that this share of the bytes is copied, if it has begun and not ended."""
+        """Report this share of the bytes as copied, if the copy has begun and not ended."""
         if self.id and not self.ended:
             self._progress = f"{int(share * self._length)}/{self._length}"
             self._overrides.set(self.id, {"x-ms-copy-progress": self._progress})
 
     async def succeed(self) -> None:
-        """End it with the content in place."""
+        """End the copy successfully."""
         async with self._lock.exclusive():
             if not self.ended:
                 done = await self._scratch.bring(self._kept, self._path, self._headers)
                 self._end(done, {})
 
     async def fail(self, description: str) -> None:
-        """End it for a reason of the service's, with an empty blob."""
+        """End the copy as failed, with an empty blob."""
         async with self._lock.exclusive():
             if not self.ended:
                 done = await self._empty(self._headers, (_ACCEPTED,))
-                told = {"x-ms-copy-status": "failed", "x-ms-copy-status-description": description}
-                self._end(done, {**told, "x-ms-copy-progress": self._progress})
+                properties = {"x-ms-copy-status": "failed", "x-ms-copy-status-description": description}
+                self._end(done, {**properties, "x-ms-copy-progress": self._progress})
                 await self._scratch.drop(self._kept)
 
     async def abort(self, headers: Mapping[str, str]) -> Answer:
-        """End it with an empty blob, if the lease id in the headers allows; the blob's lock is held exclusively."""
+        """Abort the copy, with an empty blob, if the lease id allows; the caller holds the lock exclusively."""
         done = await self._empty(headers, (_ACCEPTED, _LEASE_REFUSED))
         if done.status == _LEASE_REFUSED:
             return done
@@ -99,19 +99,19 @@ class PendingCopy:
     async def _empty(self, headers: Mapping[str, str], good: tuple[int, ...]) -> Answer:
         return await self._scratch.bring(await self._scratch.keep_empty(self._path), self._path, headers, good)
 
-    def _end(self, done: Answer, told: Mapping[str, str]) -> None:
-        """Tell of Azurite's last copy as the end of this one."""
+    def _end(self, done: Answer, properties: Mapping[str, str]) -> None:
+        """Show Azurite's last copy to the blob as the end of this one."""
         self.ended = True
         same = {"x-ms-copy-id": self.id, "x-ms-copy-source": self._source}
-        self._overrides.set(done.headers["x-ms-copy-id"], {**same, **told})
+        self._overrides.set(done.headers["x-ms-copy-id"], {**same, **properties})
 
 
 class HeldCopies:
     """The copies to page blobs that a test holds pending.
 
     Attributes:
-        started: set when the first is pending.
-        count: how many have become pending, ended ones included.
+        started: set when the first copy is pending.
+        count: the number of copies held so far, ended ones included.
     """
 
     def __init__(self, path: str, times: int | None) -> None:
@@ -123,35 +123,35 @@ class HeldCopies:
         self._held: list[PendingCopy] = []
 
     def progress(self, share: float) -> None:
-        """Have those pending, and those to come, told of as so far done (0 to 1, of the bytes)."""
+        """Report this progress (0 to 1) for pending and later copies."""
         self._share = share
         for copy in self._held:
             copy.progress(share)
 
     async def finish(self) -> None:
-        """Let those pending succeed, and hold no more."""
+        """Let pending copies succeed, and hold no more."""
         self.remove()
         for copy in self._held:
             await copy.succeed()
 
     async def fail(self, description: str = '500 InternalServerError "Copy failed."') -> None:
-        """Have those pending fail; those to come are still held."""
+        """Let pending copies fail; later ones are still held."""
         for copy in list(self._held):
             await copy.fail(description)
 
     def remove(self) -> None:
-        """Hold no more; those pending stay so until they are finished, failed or aborted."""
+        """Hold no more copies; pending ones stay so until they are finished, failed or aborted."""
         self._left = 0
 
     def wants(self, path: str) -> bool:
-        """Tell if a copy to `path`, decoded, is to be held."""
+        """Return whether to hold a copy to a decoded path."""
         return self._left != 0 and fnmatch.fnmatchcase(path, self._path)
 
     async def begin(self, copy: PendingCopy, answer: Answer, length: int) -> None:
-        """Begin a copy it wants."""
+        """Hold a copy."""
         if self._left is not None:
             self._left -= 1
-        # Before anything is awaited: a `finish` meanwhile must find it, and waits for the blob's lock.
+        # Before any await: a concurrent `finish` must find it, and then waits for the blob's lock.
         self._held.append(copy)
         await copy.begin(answer, length)
         copy.progress(self._share)

@@ -1,4 +1,4 @@
-"""A reverse proxy in front of Azurite's queues or tables: what is authorized is passed on untouched."""
+"""A reverse proxy in front of Azurite's queues or tables: it passes authorized requests on unchanged."""
 
 import contextlib
 import socket
@@ -25,8 +25,8 @@ class Proxy:
 
     Attributes:
         url: its address, "http://127.0.0.1:PORT"; an account's service is at `url`/ACCOUNT.
-        faults: which of its requests are to be refused.
-        interceptor: sees each call before and after it has had its effect, if there is one.
+        faults: requests to refuse.
+        interceptor: called before and after each call takes effect, if there is one.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class Proxy:
         return await self._upstream.forward(call)
 
     async def _authorize(self, call: Call) -> Call:
-        """Give a request as it is to be passed on.
+        """Return a request in the form to pass on.
 
         Raises:
-            ServiceError: it is to be refused, or is not authorized.
+            ServiceError: a fault refuses it, or it is not authorized.
         """
         fault = self.faults.strike(call.request)
         if fault and fault.refuse:
@@ -88,11 +88,11 @@ async def run_proxy(
     """Run a proxy in front of one of Azurite's services, in this event loop, on a free port of this machine.
 
     Args:
-        service: which one.
-        azurite_url: its address.
+        service: the service.
+        azurite_url: its address at Azurite.
         accounts: the accounts.
-        certificates: for TLS on both sides; plain HTTP when None.
-        authorizer: authorizes requests; Azurite alone does when None.
+        certificates: for TLS on both sides; plain HTTP if None.
+        authorizer: authorizes requests; only Azurite does if None.
     """
     async with connect(azurite_url, accounts, certificates) as upstream:
         with socket.create_server(("127.0.0.1", 0)) as listener:

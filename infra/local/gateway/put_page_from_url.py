@@ -1,8 +1,8 @@
 """Put Page From URL: the gateway reads the source and writes the pages, as the service would.
 
-Azurite gets the client's request first: its 501 says that the client may write there. The source is then read with
-nothing but what its URL carries (a SAS; no account's rights are lent to it), and the pages are put with the client's
-lease id and conditions, for Azurite to enforce.
+Azurite gets the client's request first: a 501 means that the client may write there. The source is then read with only
+the rights that its URL carries (a SAS), and the pages are put with the client's lease id and conditions, which Azurite
+enforces.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from multidict import CIMultiDict
 
 from .answers import (
-    LONGEST_SOURCE_URL,
+    MAX_SOURCE_URL,
     Answer,
     ServiceError,
     invalid_header,
@@ -19,7 +19,7 @@ from .answers import (
     source_error,
     too_large,
 )
-from .mutations import MOST_BYTES, Mutations
+from .mutations import MAX_WRITE_BYTES, Mutations
 from .ranges import PAGE_BYTES, requested_range
 from .upstream import Call, Upstream
 from .write_log import WriteLog
@@ -29,7 +29,7 @@ _CONDITION_FAILED = (304, 412)
 _CARRIED_OVER = frozenset({"x-ms-version", "x-ms-client-request-id", "x-ms-lease-id", "x-ms-range", "range"})
 _CARRIED_OVER_PREFIXES = ("if-", "x-ms-if-")
 ReadSource = Callable[[str, CIMultiDict[str]], Awaitable[Answer]]
-"""Reads a target (path and query) with nothing but what is in it and in the headers."""
+"""Reads a target (path and query) with only the rights in it and in the headers."""
 
 _SOURCE_CHECKSUMS = {"x-ms-source-content-md5": "Content-MD5", "x-ms-source-content-crc64": "x-ms-content-crc64"}
 
@@ -44,32 +44,32 @@ async def put_page_from_url(
     refused: ServiceError | None = None,
     spoil: bool = False,
 ) -> Answer:
-    """Do a Put Page From URL.
+    """Answer a Put Page From URL.
 
     Args:
         upstream: Azurite.
-        mutations: what does the write itself.
+        mutations: makes the write itself.
         call: the client's request.
         log: the destination's write log.
         read: reads the source.
-        refused: the error that the read of the source is to end with; for a fault.
-        spoil: whether to write something else than what the source holds; for a fault.
+        refused: the error of reading the source, for a fault.
+        spoil: whether to write other bytes than the source's, for a fault.
 
     Raises:
         ServiceError: InvalidPageRange, RequestBodyTooLarge, InvalidHeaderValue, CannotVerifyCopySource (with the
-            source's status), InvalidRange when the source ends before the range does.
+            source's status), InvalidRange if the source ends before the range.
     """
     answer = await upstream.forward(call)
-    authorised = answer.status == _NOT_IMPLEMENTED
+    authorized = answer.status == _NOT_IMPLEMENTED
     if answer.status in (_BAD_REQUEST, _FAILED) and "x-ms-error-code" not in answer.headers:
-        # Azurite has authorised the client and then met a header it can't read, or found no SAS permission named for
-        # this operation. With such a SAS, putting the pages will tell.
-        authorised = answer.status == _FAILED and "sig" in call.request.query
-    elif not authorised:
+        # Azurite has authorized the client but could not read a header, or knows no SAS permission for this operation.
+        # With such a SAS, putting the pages shows whether it is permitted.
+        authorized = answer.status == _FAILED and "sig" in call.request.query
+    elif not authorized:
         return answer
     start, end = _destination(call)
     source_start, source_end = _source_range(call, end - start)
-    if not authorised:
+    if not authorized:
         return answer
     if refused is not None:
         raise refused
@@ -90,8 +90,8 @@ def _destination(call: Call) -> tuple[int, int]:
     start, end = requested_range(headers) or (0, None)
     if end is None or start % PAGE_BYTES or end % PAGE_BYTES:
         raise invalid_page_range()
-    if end - start > MOST_BYTES:
-        raise too_large(MOST_BYTES)
+    if end - start > MAX_WRITE_BYTES:
+        raise too_large(MAX_WRITE_BYTES)
     return start, end
 
 
@@ -106,7 +106,7 @@ async def _read_source(upstream: Upstream, read_source: ReadSource, call: Call, 
     """Read the source with its URL's own authorisation, or with the Bearer token given for it."""
     headers = call.request.headers
     url = headers["x-ms-copy-source"]
-    if len(url) > LONGEST_SOURCE_URL or not url.isascii() or " " in url:
+    if len(url) > MAX_SOURCE_URL or not url.isascii() or " " in url:
         raise invalid_header("x-ms-copy-source", url)
     parts = urlsplit(url)
     if parts.netloc not in upstream.hosts:

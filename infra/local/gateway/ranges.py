@@ -1,4 +1,4 @@
-"""Ranges of a blob: lists of (start, end) in bytes, end exclusive, in order and apart."""
+"""Ranges of a blob: lists of (start, end) in bytes, end exclusive, in order and neither overlapping nor adjacent."""
 
 import itertools
 import re
@@ -24,27 +24,27 @@ Spans = list[tuple[int, int]]
 
 
 class Touched:
-    """The pages touched since some moment, kept compact as they are added."""
+    """The pages touched since some moment, compacted from time to time."""
 
     def __init__(self) -> None:
         self._spans: Spans = []
         self._compact_at = _COMPACT_AT_LEAST
 
     def add(self, start: int, end: int) -> None:
-        """Add the bytes from `start` to `end` (exclusive); cheap whatever has been added before."""
+        """Add the bytes from `start` to `end` (exclusive), in amortized constant time."""
         self._spans.append((start, end))
         if len(self._spans) >= self._compact_at:
             self._spans = merged(self._spans)
             self._compact_at = max(_COMPACT_AT_LEAST, 2 * len(self._spans))
 
     def spans(self) -> Spans:
-        """Give what was touched, in order and apart."""
+        """Return the touched ranges, merged and in order."""
         self._spans = merged(self._spans)
         return self._spans
 
 
 def merged(spans: Iterable[tuple[int, int]]) -> Spans:
-    """Put spans in order and join those that overlap or touch."""
+    """Sort spans and join those that overlap or are adjacent."""
     out: Spans = []
     for start, end in sorted(spans):
         if out and start <= out[-1][1]:
@@ -61,7 +61,7 @@ def union(parts: Sequence[Spans]) -> Spans:
 
 
 def cut(spans: Spans, start: int, end: int) -> Spans:
-    """Keep what lies from `start` to `end` (exclusive)."""
+    """Cut spans to the bytes from `start` to `end` (exclusive)."""
     return [(max(first, start), min(last, end)) for first, last in spans if last > start and first < end]
 
 
@@ -85,7 +85,7 @@ def changes(touched: Spans, valid: Spans) -> list[Range]:
 def requested_range(headers: Mapping[str, str], *, name: str = "x-ms-range") -> tuple[int, int | None] | None:
     """Read a range header: (start, end exclusive or None for "to the end"), or None without one.
 
-    `x-ms-range` goes before `Range`, as in the service.
+    `x-ms-range` takes precedence over `Range`, as in the service.
 
     Raises:
         ServiceError: InvalidHeaderValue, for anything but `bytes=START-[END]`.

@@ -1,7 +1,7 @@
-"""Roles, who has them where, and which of their actions a request needs.
+"""Roles, their assignments, and the actions that requests need.
 
 https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory, "Permissions for calling
-data operations". What is not listed here nobody may do but who may do everything.
+data operations". An operation that is not listed here needs a role that permits everything.
 """
 
 import fnmatch
@@ -32,7 +32,7 @@ class Role:
 
     Attributes:
         name: its name.
-        actions: what it permits, data actions included; `*` stands for anything.
+        actions: the actions it permits, data actions included; `*` is a wildcard.
     """
 
     name: str
@@ -40,10 +40,10 @@ class Role:
 
     @classmethod
     def read(cls, path: Path) -> "Role":
-        """Read a role as `az role definition create` takes it.
+        """Read a role definition in the format of `az role definition create`.
 
         Raises:
-            ValueError: it takes actions away again, which is not modelled here.
+            ValueError: it excludes actions, which is not modelled here.
         """
         definition = json.loads(path.read_text())
         if definition.get("NotActions") or definition.get("NotDataActions"):
@@ -51,7 +51,7 @@ class Role:
         return cls(definition["Name"], (*definition.get("Actions", ()), *definition.get("DataActions", ())))
 
     def permits(self, action: str) -> bool:
-        """Tell whether it permits an action."""
+        """Return whether it permits an action."""
         return any(fnmatch.fnmatchcase(action.lower(), permitted.lower()) for permitted in self.actions)
 
 
@@ -85,13 +85,13 @@ TABLE_DATA_CONTRIBUTOR = Role(
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A role that somebody has somewhere.
+    """A role assignment.
 
     Attributes:
-        principal: who.
+        principal: the principal.
         role: the role.
-        scope: where: "/account" or "/account/container"; "" for everywhere.
-        deletes_only_snapshots: whether a condition lets it delete snapshots only.
+        scope: "/account" or "/account/container"; empty for everywhere.
+        deletes_only_snapshots: whether a condition restricts it to deleting snapshots.
     """
 
     principal: Principal
@@ -100,7 +100,7 @@ class Assignment:
     deletes_only_snapshots: bool = False
 
     def permits(self, object_id: str, action: str, path: str, *, is_snapshot: bool) -> bool:
-        """Tell whether it permits somebody an action at a decoded path."""
+        """Return whether it permits a principal an action at a decoded path."""
         return (
             self.principal.object_id == object_id
             and f"{path}/".startswith(f"{self.scope}/")
@@ -110,24 +110,24 @@ class Assignment:
 
 
 class Assignments:
-    """Who has which role where; it may change at any time."""
+    """The role assignments, which may change at any time."""
 
     def __init__(self, given: Iterable[Assignment] = ()) -> None:
         self.given = list(given)
 
     def permit(self, object_id: str, action: str, path: str, *, is_snapshot: bool = False) -> bool:
-        """Tell whether somebody may do something at a decoded path."""
+        """Return whether a principal may perform an action at a decoded path."""
         return any(given.permits(object_id, action, path, is_snapshot=is_snapshot) for given in self.given)
 
 
 def sufficient_actions(service: Service, operation: str) -> tuple[str, ...]:
-    """Give the actions of which one is enough for an operation of the REST reference."""
+    """Return the actions any one of which is enough for an operation of the REST reference."""
     return _REQUIRED[service].get(operation, (f"{_STORAGE}/not listed/{operation}",))
 
 
-_MADE_OR_WRITTEN = (WRITE_BLOB, ADD_BLOB)
-MAKES_A_BLOB = frozenset({"Put Blob", "Put Blob From URL", "Copy Blob", "Copy Blob From URL"})
-"""What `ADD_BLOB` is enough for where there is no blob yet."""
+_CREATE_OR_WRITE = (WRITE_BLOB, ADD_BLOB)
+CREATES_BLOB = frozenset({"Put Blob", "Put Blob From URL", "Copy Blob", "Copy Blob From URL"})
+"""Operations for which `ADD_BLOB` is enough if the blob does not exist."""
 
 _BLOB: dict[str, tuple[str, ...]] = {
     "List Containers": (f"{_CONTAINERS}/read",),
@@ -137,7 +137,7 @@ _BLOB: dict[str, tuple[str, ...]] = {
     "Delete Container": (f"{_CONTAINERS}/delete",),
     **dict.fromkeys(("List Blobs", "Get Blob", "Get Blob Properties", "Get Blob Metadata"), (READ_BLOB,)),
     "Get Page Ranges": (READ_BLOB,),
-    **dict.fromkeys(MAKES_A_BLOB | {"Snapshot Blob"}, _MADE_OR_WRITTEN),
+    **dict.fromkeys(CREATES_BLOB | {"Snapshot Blob"}, _CREATE_OR_WRITE),
     **dict.fromkeys(("Put Page", "Clear Pages", "Put Page From URL"), (WRITE_BLOB,)),
     **dict.fromkeys(("Set Blob Properties", "Set Blob Metadata", "Lease Blob", "Abort Copy Blob"), (WRITE_BLOB,)),
     "Delete Blob": (DELETE_BLOB,),

@@ -1,8 +1,8 @@
-"""Copies that stay apart from their source.
+"""Copies that are independent of their source.
 
 Azurite's Copy Blob gives the copy its source's own list of page ranges, not a copy of the list: a later write to the
-copy shows in the source, even when that is a snapshot (LokiBlobMetadataStore.startCopyFromURL). Only Snapshot Blob
-copies the list. So what is to stay apart goes round by a scratch blob: copied there, snapshotted, copied from there.
+copy changes the source too, even a snapshot (LokiBlobMetadataStore.startCopyFromURL). Only Snapshot Blob copies the
+list. So the content is copied to a scratch blob, snapshotted there, and copied from that snapshot.
 """
 
 import uuid
@@ -12,24 +12,24 @@ from urllib.parse import urlsplit
 from .answers import Answer
 from .upstream import Upstream
 
-# No client's container can be named so.
+# Not a name that a client's container can have.
 _CONTAINER = "$gateway"
 _OK, _CREATED, _ACCEPTED, _CONFLICT = 200, 201, 202, 409
 
 
 class ScratchBlobs:
-    """Blobs of the gateway's own, in the account of the blob they hold the content of."""
+    """The gateway's own blobs, each in the account of the blob whose content it holds."""
 
     def __init__(self, upstream: Upstream, url: str) -> None:
         self._upstream = upstream
         self._url = url
 
     async def keep(self, raw_path: str) -> str:
-        """Keep a page blob as it now is, metadata included; gives the URL of what is kept."""
+        """Keep the current state of a page blob, with its metadata; return the URL of the scratch snapshot."""
         return await self._make(raw_path, {"x-ms-copy-source": f"{self._url}{raw_path}"}, _ACCEPTED)
 
     async def keep_empty(self, raw_path: str) -> str:
-        """Keep an empty page blob with a blob's metadata; gives the URL of what is kept."""
+        """Keep an empty page blob with a blob's metadata; return the URL of the scratch snapshot."""
         head = await self._upstream.insist("HEAD", raw_path, (_OK,))
         metadata = {name: value for name, value in head.headers.items() if name.lower().startswith("x-ms-meta-")}
         empty = {"x-ms-blob-type": "PageBlob", "x-ms-blob-content-length": "0"}
@@ -38,10 +38,10 @@ class ScratchBlobs:
     async def bring(
         self, kept: str, raw_path: str, headers: Mapping[str, str], good: tuple[int, ...] = (_ACCEPTED,)
     ) -> Answer:
-        """Copy what is kept over a blob, and keep it no longer.
+        """Copy a scratch snapshot over a blob, and delete the scratch blob.
 
         Raises:
-            RuntimeError: when it ends with a status that is not in `good`.
+            RuntimeError: the copy's status is not in `good`.
         """
         source = {**headers, "x-ms-copy-source": kept}
         answer = await self._upstream.insist("PUT", raw_path, good, headers=source)
@@ -49,7 +49,7 @@ class ScratchBlobs:
         return answer
 
     async def drop(self, kept: str) -> None:
-        """Keep it no longer."""
+        """Delete a scratch blob."""
         all_of_it = {"x-ms-delete-snapshots": "include"}
         await self._upstream.insist("DELETE", urlsplit(kept).path, (_ACCEPTED,), headers=all_of_it)
 

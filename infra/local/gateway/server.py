@@ -1,4 +1,4 @@
-"""The gateway's server: reads a request, lets it meet the fault ordered for it, and answers it by its operation."""
+"""The gateway's server: reads a request, applies any fault ordered for it, and answers it by its operation."""
 
 import asyncio
 import contextlib
@@ -37,14 +37,14 @@ class Gateway:
 
     Attributes:
         url: its address, "http://127.0.0.1:PORT"; an account's blobs are at `url`/ACCOUNT.
-        requests: what it was asked, in the order of arrival.
-        faults: what is to go wrong.
-        limits: what blobs take in a second, where that is limited.
-        copies: which copies are to take their time.
-        interceptor: sees each call before and after it has had its effect, if there is one.
-        deletions: what soft delete would keep of what is deleted or written over.
-        versioned: the accounts in which blob versioning is on.
-        newest_version: the newest service version that there is here; empty for any.
+        requests: the requests so far, in order of arrival.
+        faults: the faults ordered.
+        limits: limits per blob and second, if any are set.
+        copies: the copies, some of which may be held pending.
+        interceptor: called before and after each call takes effect, if there is one.
+        deletions: what soft delete would keep of what was deleted or overwritten.
+        versioned: the accounts with blob versioning enabled.
+        newest_version: the newest service version supported; empty for any.
     """
 
     def __init__(self, upstream: Upstream, url: str, authorizer: Authorizer | None = None) -> None:
@@ -64,23 +64,23 @@ class Gateway:
         self._page_ranges = PageRanges(upstream)
 
     def pretend_ranges(self, path: str, ranges: RangeSource | None) -> None:
-        """Have Get Page Ranges of an existing blob and its snapshots, diff or not, answered from a function.
+        """Answer Get Page Ranges of an existing blob and its snapshots, diff or not, from a function.
 
         Args:
             path: the decoded path, "/account/container/blob".
-            ranges: gives the ranges (start, end exclusive, cleared) that overlap a window (start, end exclusive) in
-                order; it is asked once a page, and read no further than that page. None ends the pretence.
+            ranges: returns the ranges (start, end exclusive, cleared) that overlap a window (start, end exclusive), in
+                order; it is called once per page and read no further than that page. None ends this.
         """
         self._page_ranges.pretend(path, ranges)
 
     def leave_out(self, path: str, start: int, end: int, *, only_diffs: bool = True) -> None:
-        """Have Get Page Ranges of a blob and its snapshots leave out a part of it, as a service that is wrong would.
+        """Leave a part of a blob out of Get Page Ranges of it and its snapshots, as a faulty service would.
 
         Args:
             path: the decoded path, "/account/container/blob".
-            start: the first byte that is left out.
-            end: the first byte after; the same as `start` ends it.
-            only_diffs: whether only differences are wrong, and lists of all valid ranges are right.
+            start: the first byte left out.
+            end: the first byte after it; equal to `start` ends this.
+            only_diffs: whether only diffs are wrong, and lists of all valid ranges are right.
         """
         self._page_ranges.leave_out(path, start, end, only_diffs=only_diffs)
 
@@ -94,15 +94,15 @@ class Gateway:
         try:
             call.body = await incoming.content.read()
         except (ConnectionError, web.RequestPayloadError):
-            # The client went away, or promised more than it sent: nobody waits for an answer.
+            # The client disconnected, or sent less than it announced: nobody waits for an answer.
             return drop_connection(incoming)
         request.bytes_in = len(call.body)
         if self.interceptor and self.interceptor.before("blob", request):
             return drop_connection(incoming)
-        return await self._meet_fault(incoming, call)
+        return await self._apply_fault(incoming, call)
 
-    async def _meet_fault(self, incoming: web.BaseRequest, call: Call) -> web.StreamResponse:
-        """Do a request, or what is ordered to go wrong with it."""
+    async def _apply_fault(self, incoming: web.BaseRequest, call: Call) -> web.StreamResponse:
+        """Answer a request, or apply the fault ordered for it."""
         request, interceptor = call.request, self.interceptor
         fault = self.faults.strike(request) or self.limits.strike(request) or Fault()
         await _hold(fault)
@@ -134,17 +134,17 @@ class Gateway:
         return answer
 
     async def _authorize(self, call: Call) -> Call:
-        """Give a request as it is to be passed on.
+        """Return a request in the form to pass on.
 
         Raises:
-            ServiceError: it is not authorized, or it is of a version that is not there.
+            ServiceError: it is not authorized, or its service version is not supported.
         """
         if self.newest_version:
             require_version(call.request, self.newest_version)
         return await self._authorizer.authorize("blob", call, self._upstream) if self._authorizer else call
 
     async def _read_source(self, target: str, headers: CIMultiDict[str]) -> Answer:
-        """Read what Put Page From URL is to copy, as whoever had its URL."""
+        """Read the source of a Put Page From URL with only the rights in its URL and headers."""
         request = parse_request("GET", target, headers, blob_operation)
         try:
             call = await self._authorize(Call(request, target, CIMultiDictProxy(headers), b""))
@@ -181,7 +181,7 @@ class Gateway:
         if operation == "Abort Copy Blob":
             return await self.copies.abort(call, log)
         if operation == "Get Blob Properties":
-            # A copy that is being ended is done by several calls to Azurite: in between it would read as a success.
+            # Ending a pending copy takes several calls to Azurite: in between it would look like a success.
             async with log.lock.shared():
                 return await self._upstream.forward(call)
         answer = await self._upstream.forward(call)
@@ -203,12 +203,12 @@ class Gateway:
         return web.Response(status=answer.status, headers=headers, body=body or None)
 
     async def _stream(self, incoming: web.BaseRequest, call: Call, *, midway: bool = False) -> web.StreamResponse:
-        """Pass a request on and its answer back as it comes: a download may be larger than memory.
+        """Pass a request on and stream the answer back: a download may be larger than memory.
 
         Args:
             incoming: the request.
-            call: the same.
-            midway: whether half of the answer is to be passed back, and the connection closed then; for a fault.
+            call: the same request, as it was read.
+            midway: whether to close the connection after half of the answer, for a fault.
         """
         request = call.request
         try:
@@ -221,7 +221,7 @@ class Gateway:
             outgoing = web.StreamResponse(status=response.status, headers=headers)
             request.status = response.status
             request.error_code = headers.get("x-ms-error-code")
-            # A client that goes away in mid-download is nobody's fault.
+            # A client may disconnect during a download.
             with contextlib.suppress(ConnectionError):
                 await outgoing.prepare(incoming)
                 rest = int(headers.get("Content-Length", 0)) // 2 if midway else None
@@ -244,13 +244,13 @@ async def run_gateway(
 ) -> AsyncIterator[Gateway]:
     """Run a gateway in front of Azurite's blob service, in this event loop, on a free port of this machine.
 
-    Its write logs begin empty: it tells differences between snapshots that were taken through it.
+    Its write logs begin empty: it can only diff snapshots that were taken through it.
 
     Args:
-        azurite_blob_url: Azurite's address for blobs.
+        azurite_blob_url: the address of Azurite's blob service.
         accounts: the accounts.
-        certificates: for TLS on both sides; plain HTTP when None.
-        authorizer: authorizes requests; Azurite alone does when None.
+        certificates: for TLS on both sides; plain HTTP if None.
+        authorizer: authorizes requests; only Azurite does if None.
     """
     async with connect(azurite_blob_url, accounts, certificates) as upstream:
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -262,7 +262,7 @@ async def run_gateway(
 
 
 def _is_azurites_own(request: Request) -> bool:
-    """Tell if this is Azurite, looking whether a copy's source may be read: no client's request."""
+    """Return whether this is Azurite's own check that a copy's source may be read, not a client's request."""
     return request.headers.get("user-agent", "").startswith("axios/") and "x-ms-version" not in request.headers
 
 

@@ -1,11 +1,11 @@
-"""Service versions: a cloud that lacks the newest ones refuses what asks for them, or is signed for them."""
+"""Service versions: a cloud without the newest ones refuses requests and SASs that name them."""
 
 from .answers import ServiceError, invalid_header
 from .operations import Request
 
 
 def require_version(request: Request, newest: str) -> None:
-    """See to it that neither the version that a request asks for nor that of its SAS is newer than the newest there is.
+    """Require that neither a request nor its SAS names a version newer than the newest supported.
 
     Raises:
         ServiceError: InvalidHeaderValue, AuthenticationFailed.

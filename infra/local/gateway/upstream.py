@@ -1,4 +1,4 @@
-"""Azurite behind the gateway: clients' requests passed on as they came, and the gateway's own."""
+"""Azurite behind the gateway: passing clients' requests on unchanged, and making the gateway's own."""
 
 import contextlib
 import datetime as dt
@@ -18,7 +18,7 @@ from infra.local.identity.certificates import Certificates
 from .answers import Answer
 from .operations import Request
 
-# Azurite closes a connection after 5 idle seconds; one must not be reused at that moment.
+# Azurite closes a connection after 5 idle seconds; it must not be reused at that moment.
 _KEEP_ALIVE_SECONDS = 2.0
 _HEADER_LIMIT_BYTES = 64 * 1024
 _READ_BUFFER_BYTES = 1024 * 1024
@@ -30,13 +30,13 @@ _HOP_BY_HOP = frozenset(
 
 @dataclass(slots=True)
 class Call:
-    """A client's request, as it came.
+    """A client's request as received.
 
     Attributes:
-        request: the record of it; its headers' names are in lower case.
+        request: the record of it, with header names in lower case.
         target: path and query, byte for byte.
-        headers: the headers, in their own spelling (metadata names keep their case).
-        body: the body, whole.
+        headers: the headers with their original names (metadata names keep their case).
+        body: the complete body.
     """
 
     request: Request
@@ -46,12 +46,12 @@ class Call:
 
     @property
     def raw_path(self) -> str:
-        """Give the path, percent-encoded as it came."""
+        """The path, percent-encoded as received."""
         return self.target.partition("?")[0]
 
     @property
     def account(self) -> str:
-        """Give the account's name."""
+        """The account's name."""
         return self.request.path.split("/")[1]
 
 
@@ -59,7 +59,7 @@ class Upstream:
     """One of Azurite's services.
 
     Attributes:
-        hosts: "host:port" of every address at which its blobs are reached.
+        hosts: the "host:port" of every address of its blobs.
     """
 
     def __init__(self, session: aiohttp.ClientSession, url: str, accounts: Sequence[Account]) -> None:
@@ -69,13 +69,13 @@ class Upstream:
         self.hosts = {urlsplit(url).netloc}
 
     def open(self, call: Call) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """Pass a client's request on untouched: same path, query, headers, Host, so that its signature still holds."""
+        """Pass a client's request on unchanged: same path, query, headers, Host, so that its signature stays valid."""
         return self._open(call.request.method, call.target, end_to_end(call.headers), call.body)
 
     async def forward(self, call: Call) -> Answer:
-        """Pass a client's request on untouched, and read the answer whole."""
+        """Pass a client's request on unchanged, and read the complete answer."""
         async with self.open(call) as response:
-            return await _whole(response)
+            return await _read_answer(response)
 
     async def as_owner(
         self,
@@ -86,7 +86,7 @@ class Upstream:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
     ) -> Answer:
-        """Do something with the rights of the account's owner, by an account SAS made for it.
+        """Make a request with the rights of the account's owner, by an account SAS.
 
         Args:
             method: the HTTP method.
@@ -98,7 +98,7 @@ class Upstream:
         return await self.send(method, self.owners_target(raw_path, query), headers or {}, body)
 
     def owners_target(self, raw_path: str, query: str = "") -> str:
-        """Give a path with a query (encoded) and the rights of the account's owner."""
+        """Return a target: a path, an encoded query, and an account SAS with the owner's rights."""
         account = raw_path.split("/")[1]
         sas = ""
         if account in self._keys:
@@ -115,10 +115,10 @@ class Upstream:
         query: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Do something as the owner that must end with one of the statuses in `good`.
+        """Make a request as the owner that must be answered with one of the statuses in `good`.
 
         Raises:
-            RuntimeError: when it ends with another.
+            RuntimeError: it was answered with another status.
         """
         answer = await self.as_owner(method, raw_path, query=query, headers=headers)
         if answer.status not in good:
@@ -127,11 +127,11 @@ class Upstream:
         return answer
 
     async def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send a request whose target (path and query) or headers authorise it."""
+        """Send a request that is authorized by its target (path and query) or headers."""
         sized = CIMultiDict(headers)
         sized["Content-Length"] = str(len(body))
         async with self._open(method, target, sized, body) as response:
-            return await _whole(response)
+            return await _read_answer(response)
 
     @contextlib.asynccontextmanager
     async def _open(
@@ -154,7 +154,7 @@ async def connect(
         connector=connector,
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
-        # A header that the client did not send would break its signature.
+        # A header that the client did not send would invalidate its signature.
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         timeout=aiohttp.ClientTimeout(total=None),
         read_bufsize=_READ_BUFFER_BYTES,
@@ -165,7 +165,7 @@ async def connect(
 
 
 def end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
-    """Copy headers without those that only concern one connection."""
+    """Copy headers, without the hop-by-hop ones."""
     kept: CIMultiDict[str] = CIMultiDict()
     for name, value in headers.items():
         if name.lower() not in _HOP_BY_HOP:
@@ -173,5 +173,5 @@ def end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
     return kept
 
 
-async def _whole(response: aiohttp.ClientResponse) -> Answer:
+async def _read_answer(response: aiohttp.ClientResponse) -> Answer:
     return Answer(response.status, end_to_end(response.headers), await response.read())

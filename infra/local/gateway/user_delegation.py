@@ -1,8 +1,8 @@
-"""User delegation keys, and what is signed with them.
+"""User delegation keys, and checking the SASs signed with them.
 
-Azurite issues the keys, and takes what is signed with them for a blob; for a snapshot it does not check the signature
-as the service does (REST: Create a user delegation SAS). So the gateway remembers the keys and checks for itself, in
-the form of the version that the signature names, and without what the app or the SDK signs by.
+Azurite issues the keys and accepts SASs of blobs signed with them, but does not check the SAS of a snapshot as the
+service does (REST: Create a user delegation SAS). So the gateway remembers the keys and checks SASs itself, in the
+format of the version that the SAS names, and with code independent of the app and the SDK.
 """
 
 import base64
@@ -16,14 +16,14 @@ from typing import NamedTuple
 from .answers import ServiceError
 from .operations import Request
 
-LONGEST_KEY_LIFE = dt.timedelta(days=7)
+MAX_KEY_LIFETIME = dt.timedelta(days=7)
 """REST, Get User Delegation Key: the expiry must be within 7 days."""
 
 NOT_SIGNED = frozenset({"comp", "marker", "maxresults", "prevsnapshot", "restype", "snapshot", "timeout"})
-"""The query parameters of a request that are no part of a SAS; a SAS of a snapshot signs its time all the same."""
+"""Query parameters that are not part of a SAS; the SAS of a snapshot nevertheless signs the snapshot's time."""
 
-# The fields of a string-to-sign, a line each, for each version since which they are so (REST: Create a user delegation
-# SAS; versions in between are as the one before).
+# The fields of the string-to-sign, one per line, by the version that introduced them (REST: Create a user delegation
+# SAS); the versions in between use those of the version before.
 _KEY = "skoid sktid skt ske sks skv"
 _FIELDS = {
     "2018-11-09": f"sp st se /blob {_KEY} sip spr sv sr snapshot rscc rscd rsce rscl rsct",
@@ -39,12 +39,12 @@ _ELEMENT = re.compile(rb"<(\w+)>([^<]+)</")
 
 
 def of_version(body: bytes, version: str) -> bytes:
-    """Have an issued key name the version that it was asked for in, as the service does; Azurite names its own."""
+    """Name the request's version in an issued key, as the service does; Azurite names its own."""
     return re.sub(rb"(?<=<SignedVersion>)[^<]*", version.encode(), body)
 
 
 class IssuedKey(NamedTuple):
-    """A user delegation key: whose it is, and the key itself in base64."""
+    """A user delegation key: its principal, and the key itself in base64."""
 
     object_id: str
     value: str
@@ -63,17 +63,17 @@ class UserDelegationKeys:
         return [key.value for key in self._keys.values()]
 
     def revoke(self) -> None:
-        """Have no key serve any more that was issued so far (`az storage account revoke-delegation-keys`)."""
+        """Revoke all keys issued so far (`az storage account revoke-delegation-keys`)."""
         self._keys.clear()
 
     def check_lifetime(self, body: bytes) -> None:
-        """Look at a request for a key (REST: Get User Delegation Key).
+        """Require that a request for a key stays within 7 days (REST: Get User Delegation Key).
 
         Raises:
-            ServiceError: the key is asked for longer than 7 days.
+            ServiceError: its expiry is later, or missing.
         """
         expiry = _elements(body).get("Expiry", "")
-        if not expiry or _time(expiry) > self.now() + LONGEST_KEY_LIFE:
+        if not expiry or _time(expiry) > self.now() + MAX_KEY_LIFETIME:
             raise ServiceError(400, "InvalidXmlNodeValue", "The value for one of the XML nodes is not in range.")
 
     def remember(self, account: str, body: bytes) -> None:
@@ -83,7 +83,7 @@ class UserDelegationKeys:
         self._keys[account, *(issued[name] for name in fields)] = IssuedKey(issued["SignedOid"], issued["Value"])
 
     def signer(self, request: Request) -> str:
-        """Check the SAS of a request for a blob or a snapshot; give the object id of who signed it.
+        """Check the SAS of a request for a blob or a snapshot; return the object id of its signer.
 
         Raises:
             ServiceError: AuthenticationFailed.
@@ -105,10 +105,10 @@ class UserDelegationKeys:
 
 
 def _signature(key: IssuedKey, resource: str, query: Mapping[str, str]) -> str:
-    """Compute the signature of what a SAS says, in the form of its version.
+    """Compute the signature of a SAS in the format of its version.
 
     Raises:
-        ServiceError: AuthenticationFailed, where the version knows no user delegation.
+        ServiceError: AuthenticationFailed, if the version has no user delegation SAS.
     """
     version = query.get("sv", "")
     since = max((known for known in _FIELDS if known <= version), default="")

@@ -47,7 +47,7 @@ class Options:
 
 
 def main() -> int:
-    """Run the host until it is told to stop, and give its exit code."""
+    """Run the host until it is told to stop; return its exit code."""
     options = _read_options()
     ready = _keep_stdout_for_ready_line()
     log_to_stderr()
@@ -80,7 +80,7 @@ async def _serve(options: Options, ready: TextIO) -> int:
         crashed = await _listen(list(listeners.values()), stop, invocations)
         left = invocations.in_flight
     if left:
-        # Their threads can't be ended; their messages come back when the leases run out.
+        # Their threads can't be stopped; their messages become visible again when the leases expire.
         _log.warning("host-stopped running=%s", left)
         logging.shutdown()
         os._exit(int(crashed))
@@ -91,9 +91,9 @@ async def _serve(options: Options, ready: TextIO) -> int:
 async def _listen(
     listeners: Sequence[QueueListener | TimerListener], stop: asyncio.Event, invocations: Invocations
 ) -> bool:
-    """Run the listeners until the host is told to stop or one of them breaks, and say whether one did.
+    """Run the listeners until the host is told to stop or one of them fails; return whether one failed.
 
-    What is in flight then gets `GRACE_SECONDS` to end.
+    Running invocations then get `GRACE_SECONDS` to finish.
     """
     tasks = [asyncio.create_task(listener.listen()) for listener in listeners]
     stopping = asyncio.create_task(stop.wait())
@@ -153,13 +153,13 @@ def _enter_app(options: Options) -> QueueOptions:
         override = {"max_polling_interval": timedelta(seconds=options.max_polling_interval)}
         queue_options = queue_options.model_copy(update=override)
     os.chdir(options.app)
-    # The project's root is on the path for this package's sake; an app elsewhere must not find its modules there.
+    # The project's root is on the path only for this package; an app elsewhere must not find modules there.
     sys.path[:] = [str(options.app), *(entry for entry in sys.path if entry not in {"", str(PROJECT_ROOT)})]
     return queue_options
 
 
 def _keep_stdout_for_ready_line() -> TextIO:
-    """Give stdout to the ready line alone: what the app prints goes to stderr."""
+    """Reserve stdout for the ready line; what the app prints goes to stderr."""
     ready = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return ready
@@ -168,7 +168,7 @@ def _keep_stdout_for_ready_line() -> TextIO:
 def _read_options() -> Options:
     parser = argparse.ArgumentParser(prog="python -m infra.local.host", description=__doc__)
     parser.add_argument("--app", required=True, type=Path, metavar="DIR", help="the folder of function_app.py")
-    parser.add_argument("--port", type=int, default=0, help="of the admin API (0: any free one)")
+    parser.add_argument("--port", type=int, default=0, help="port of the admin API (0: any free one)")
     parser.add_argument(
         "--message-lease", type=int, default=600, metavar="SECONDS", help="how long a received message is invisible"
     )
@@ -176,9 +176,9 @@ def _read_options() -> Options:
         "--max-polling-interval", type=float, metavar="SECONDS", help="instead of host.json's maxPollingInterval"
     )
     parser.add_argument(
-        "--no-local-settings", action="store_false", dest="local_settings", help="leave local.settings.json alone"
+        "--no-local-settings", action="store_false", dest="local_settings", help="do not read local.settings.json"
     )
-    parser.add_argument("--log-everything", action="store_true", help="log all that any library says, at every level")
+    parser.add_argument("--log-everything", action="store_true", help="log everything from all libraries")
     given = parser.parse_args()
     return Options(
         app=given.app.resolve(),

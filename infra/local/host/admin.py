@@ -1,6 +1,6 @@
-"""The admin API, as far as the project needs it: start a function by name, list functions, look at the host's state.
+"""The admin API, as far as the project needs it: start a function by name, list functions, read the host's state.
 
-One route is this host's own: `POST /admin/queues/NAME` says that a queue has a message, which polls would find later.
+One route is specific to this host: `POST /admin/queues/NAME` makes the host poll a queue immediately.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from infra.local.host.timer import TimerListener
 
 
 class Admin:
-    """Answers the admin API's requests. There are no keys: it listens on this machine alone."""
+    """Answers the admin API's requests. There are no keys: it listens on this machine only."""
 
     def __init__(
         self,
@@ -33,14 +33,14 @@ class Admin:
         self._sends = sends
 
     def application(self) -> web.Application:
-        """Give the routes."""
+        """Return the application with its routes."""
         application = web.Application()
         application.add_routes(
             [
                 web.get("/admin/functions", self._list),
                 web.get("/admin/host/status", self._status),
                 web.post("/admin/functions/{name}", self._start),
-                web.post("/admin/queues/{name}", self._look),
+                web.post("/admin/queues/{name}", self._poll),
             ]
         )
         return application
@@ -62,11 +62,11 @@ class Admin:
         except JSONDecodeError:
             body = None
         if not isinstance(body, dict) or not isinstance(text := body.get("input", ""), str):
-            return web.Response(status=HTTPStatus.BAD_REQUEST, text='The body is to be {"input": "..."}.')
+            return web.Response(status=HTTPStatus.BAD_REQUEST, text='The body must be {"input": "..."}.')
         work = listener.start_by_admin(text) if isinstance(listener, QueueListener) else listener.start_by_admin()
         self._invocations.begin(work)
         return web.Response(status=HTTPStatus.ACCEPTED)
 
-    async def _look(self, request: web.Request) -> web.Response:
-        self._sends.tell(request.match_info["name"], 0)
+    async def _poll(self, request: web.Request) -> web.Response:
+        self._sends.notify(request.match_info["name"], 0)
         return web.Response(status=HTTPStatus.ACCEPTED)

@@ -1,4 +1,4 @@
-"""The functions of the app, as the host needs them: each with the trigger it declares."""
+"""The functions of the app, each with the trigger it declares."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _QUEUE_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True)
 class QueueTrigger:
-    """A queue trigger; `connection` is the name of the app setting (or group of settings) that says where."""
+    """A queue trigger; `connection` names the app setting, or group of settings, of the queue service."""
 
     type: ClassVar[str] = "queueTrigger"
 
@@ -31,7 +31,7 @@ class QueueTrigger:
 
 @dataclass(frozen=True, slots=True)
 class TimerTrigger:
-    """A timer trigger; one that is not `monitored` is given no schedule status."""
+    """A timer trigger; one that is not `monitored` gets no schedule status."""
 
     type: ClassVar[str] = "timerTrigger"
 
@@ -46,7 +46,7 @@ class TimerTrigger:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of the app; `id` is the worker library's."""
+    """A function of the app; `id` is assigned by the worker library."""
 
     name: str
     id: str
@@ -54,21 +54,21 @@ class Function:
 
 
 def read_function(metadata: RpcFunctionMetadata, environment: Mapping[str, str]) -> Function:
-    """Read what the worker library found, with app settings put in for `%SETTING%`.
+    """Read a function that the worker library found, with `%SETTING%` replaced by app settings.
 
     Raises:
-        StartError: a binding that this host does not play, a missing setting, a bad schedule or queue name.
+        StartError: a binding that this host does not support, a missing setting, an invalid schedule or queue name.
     """
     bindings: list[dict[str, Any]] = [json.loads(text) for text in metadata.raw_bindings]
-    if unplayed := [b["type"] for b in bindings if b["type"] not in {QueueTrigger.type, TimerTrigger.type}]:
+    if unsupported := [b["type"] for b in bindings if b["type"] not in {QueueTrigger.type, TimerTrigger.type}]:
         raise StartError(
-            f"{metadata.name} has a binding of type {unplayed[0]}, which the local host does not play:"
-            f" it plays {QueueTrigger.type} and {TimerTrigger.type}."
+            f"{metadata.name} has a binding of type {unsupported[0]}, which the local host does not support:"
+            f" it supports {QueueTrigger.type} and {TimerTrigger.type}."
         )
     if len(bindings) != 1:
         raise StartError(f"{metadata.name} has {len(bindings)} triggers; one is expected.")
     if metadata.retry_options is not None:
-        raise StartError(f"{metadata.name} has a retry policy, which the local host does not play.")
+        raise StartError(f"{metadata.name} has a retry policy, which the local host does not support.")
     read = _read_queue if bindings[0]["type"] == QueueTrigger.type else _read_timer
     return Function(metadata.name, metadata.function_id, read(metadata.name, bindings[0], environment))
 
@@ -76,7 +76,7 @@ def read_function(metadata: RpcFunctionMetadata, environment: Mapping[str, str])
 def _read_queue(name: str, binding: Mapping[str, Any], environment: Mapping[str, str]) -> QueueTrigger:
     queue = expand(binding["queueName"], environment, f"queueName of {name}")
     if not _QUEUE_NAME.fullmatch(queue):
-        raise StartError(f"queueName of {name} is {queue!r}, which is no name of a queue.")
+        raise StartError(f"queueName of {name} is {queue!r}, which is not a valid queue name.")
     return QueueTrigger(binding["name"], queue, binding.get("connection") or DEFAULT_CONNECTION)
 
 

@@ -1,8 +1,8 @@
-"""Hosts as forks of one process that has imported the libraries and the app's modules, so that each costs little.
+"""Hosts forked from one process that has imported the libraries and the app's modules, so that each starts quickly.
 
-For the tests, which start hundreds. A fork differs from a host of its own command in nothing that the app sees: its
-environment, folder, output, signals and exit code are the same, and `function_app.py`, which reads the settings, is
-run after the fork. An app that is elsewhere finds nothing of this one's.
+For the tests, which start hundreds. To the app a fork looks like a host started by its command: environment, folder,
+output, signals and exit code are the same, and `function_app.py`, which reads the settings, is run after the fork. An
+app elsewhere does not see this app's modules.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from pathlib import Path
 from infra.local.host.__main__ import main
 from infra.local.host.process import PROJECT_ROOT
 
-# The libraries of the host and of the app; none of them starts a thread or opens a connection when it is imported.
+# The libraries of the host and of the app; none starts a thread or opens a connection on import.
 _PRELOADED = (
     "infra.local.host.forked",
     "azure.data.tables.aio",
@@ -36,7 +36,7 @@ _context = multiprocessing.get_context("forkserver")
 
 
 class ForkedProcess:
-    """A host that is a fork, with the part of `asyncio.subprocess.Process` that its user needs."""
+    """A forked host, with the part of `asyncio.subprocess.Process` that its users need."""
 
     def __init__(self, process: ForkServerProcess) -> None:
         self._process = process
@@ -46,20 +46,20 @@ class ForkedProcess:
 
     @property
     def pid(self) -> int:
-        """Of its process."""
+        """The process id."""
         assert self._process.pid is not None  # noqa: S101 - it has been started
         return self._process.pid
 
     def terminate(self) -> None:
-        """Send it SIGTERM, unless it has ended."""
+        """Send SIGTERM, unless it has ended."""
         self._process.terminate()
 
     def kill(self) -> None:
-        """Send it SIGKILL, unless it has ended."""
+        """Send SIGKILL, unless it has ended."""
         self._process.kill()
 
     async def wait(self) -> int:
-        """Wait for its end, and give its exit code: a signal that ended it is a negative number."""
+        """Wait for the process to end; return its exit code, negative for a signal."""
         return await asyncio.shield(self._exit_code)
 
     def _end(self) -> None:
@@ -72,9 +72,9 @@ class ForkedProcess:
 async def fork(
     arguments: Sequence[str], environment: Mapping[str, str], log: Path | None
 ) -> tuple[ForkedProcess, asyncio.StreamReader]:
-    """Start a host as a fork, and give its stdout; the first call also starts the process that is forked.
+    """Start a forked host and return it with its stdout; the first call also starts the process that is forked.
 
-    Without a log its stderr is what this process's was at the first call.
+    Without a log, its stderr is what this process's was at the first call.
     """
     _context.set_forkserver_preload(list(_PRELOADED))
     reading, writing = _context.Pipe(duplex=False)
@@ -89,13 +89,13 @@ async def fork(
 def _become_host(
     arguments: Sequence[str], environment: Mapping[str, str], log: Path | None, stdout: Connection
 ) -> None:
-    """Make of this fork what the host's command would be, and run it."""
+    """Set this fork up like the host's command, and run it."""
     os.setsid()
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
-    # As in a process of that environment: else each fork would compile the app anew.
+    # As in a process with that environment: otherwise each fork would compile the app again.
     sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in environment
     os.chdir(PROJECT_ROOT)
     if "--app" in arguments and Path(arguments[arguments.index("--app") + 1]) != PROJECT_ROOT:
@@ -110,13 +110,13 @@ def _become_host(
 
 
 def _forget_own_app() -> None:
-    """Have another app, or this one with something of it changed, import its modules itself."""
+    """Unload this app's modules, so that another app, or a changed copy of this one, imports its own."""
     for name in [name for name in sys.modules if name.partition(".")[0] in _OWN]:
         del sys.modules[name]
 
 
 def _stop_with_parent() -> None:
-    """End this host when its user is killed; of that the kernel tells only the process that this is a fork of."""
+    """Stop this host when its parent is killed; the kernel notifies only the process that was forked."""
     parent = multiprocessing.parent_process()
     assert parent is not None  # noqa: S101 - this is a fork
     parent.join()

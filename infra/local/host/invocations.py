@@ -1,4 +1,4 @@
-"""Every invocation of the app's functions, whatever started it: its log lines, its count, and what is in flight."""
+"""The invocations of the app's functions: logging them, counting them, and tracking those in flight."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ _log = logging.getLogger("host")
 
 @dataclass(slots=True)
 class Tally:
-    """How often a function has run in this host."""
+    """The number of a function's runs in this host."""
 
     succeeded: int = 0
     failed: int = 0
@@ -28,7 +28,7 @@ class Tally:
 
 
 class Invocations:
-    """Runs functions in the worker library, and knows what has not ended yet."""
+    """Runs functions in the worker library, and tracks what has not ended yet."""
 
     def __init__(self, functions: Iterable[Function]) -> None:
         self.tallies = {function.name: Tally() for function in functions}
@@ -36,18 +36,18 @@ class Invocations:
 
     @property
     def in_flight(self) -> int:
-        """How much has begun and not ended: from a message's receipt to its deletion, for a queue trigger."""
+        """The work that has begun and not ended; for a queue trigger, from a message's receipt to its deletion."""
         return len(self._tasks)
 
     def begin[Result](self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-        """Start a piece of work that counts as in flight until its end."""
+        """Start work that counts as in flight until it ends."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
     async def run(self, function: Function, data: TypedData, metadata: Mapping[str, TypedData], *, reason: str) -> bool:
-        """Invoke a function with its trigger's data, wait for its end and say whether it succeeded."""
+        """Invoke a function with its trigger's data and wait for it to end; return whether it succeeded."""
         invocation = str(uuid.uuid4())
         tally = self.tallies[function.name]
         started = time.monotonic()
@@ -71,7 +71,7 @@ class Invocations:
         return failure is None
 
     async def drain(self, seconds: float) -> None:
-        """Wait for what is in flight to end, at most so long."""
+        """Wait at most so long for the work in flight to end."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=max(seconds, 0))
 

@@ -1,4 +1,4 @@
-"""What the host and the app log: plain lines on stderr, in UTC, with the invocation they belong to."""
+"""The log of the host and the app: plain lines on stderr, in UTC, with their invocation."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ from azure_functions_runtime import invocation_id_cv
 
 
 def log_to_stderr() -> None:
-    """Send the root logger's INFO to stderr; the Azure SDK's (and the worker library's) only from WARNING on."""
+    """Log to stderr from INFO on; the Azure SDK and the worker library only from WARNING on."""
     handler = logging.StreamHandler(sys.stderr)
     formatter = logging.Formatter("%(asctime)s %(levelname)s [%(invocation)s] %(name)s: %(message)s")
     formatter.converter = time.gmtime
@@ -23,7 +23,7 @@ def log_to_stderr() -> None:
 
 
 def log_everything() -> None:
-    """Have every logger of this process say all that it can, whatever level the app has given it."""
+    """Log everything from all loggers of this process, whatever levels the app has set."""
     logging.getLogger().setLevel(logging.DEBUG)
     for name in logging.getLogger().manager.loggerDict:
         logging.getLogger(name).setLevel(logging.NOTSET)

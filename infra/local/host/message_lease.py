@@ -1,4 +1,4 @@
-"""A received message, kept invisible to others for as long as its function runs."""
+"""The lease of a received message, which keeps it invisible to others while its function runs."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from azure.storage.queue.aio import QueueClient
 
 from infra.local.host.waiting import happens_within
 
-# Update Message, Delete Message (REST): another receiver has the message by now, or it is gone.
+# Update Message, Delete Message (REST): another receiver has the message, or it no longer exists.
 _LOST = {"MessageNotFound", "PopReceiptMismatch", "QueueNotFound"}
 _SHORTEST_WAIT_SECONDS = 0.5
 
@@ -21,7 +21,7 @@ _log = logging.getLogger("host")
 
 
 class MessageLease:
-    """The right to delete a message, good for `seconds` after each renewal; its pop receipt changes with every one."""
+    """The right to delete a message, valid for `seconds` after each renewal, which changes the pop receipt."""
 
     def __init__(self, queue: QueueClient, message: QueueMessage, seconds: int) -> None:
         self._queue = queue
@@ -31,23 +31,23 @@ class MessageLease:
 
     @contextlib.asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """Renew at half-time until the block ends."""
+        """Renew the lease at half its time until the block ends."""
         ended = asyncio.Event()
         renewals = asyncio.create_task(self._renew_until(ended))
         try:
             yield
         finally:
-            # Not cancelled: a renewal under way may have changed the receipt already.
+            # Not cancelled: a renewal under way may already have changed the receipt.
             ended.set()
             await renewals
 
     async def delete(self) -> None:
-        """Delete the message; one that another receiver has is left to it."""
+        """Delete the message, unless another receiver has it."""
         with self._unless_lost():
             await self._queue.delete_message(self._id, self.pop_receipt)
 
     async def release(self, after: timedelta) -> None:
-        """Make the message visible again after a while; its text stays as it is."""
+        """Make the message visible again after a while, with its text unchanged."""
         with self._unless_lost():
             await self._update(int(after.total_seconds()))
 

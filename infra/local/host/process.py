@@ -1,4 +1,4 @@
-"""The local functions host in a process of its own, for whoever needs the app running."""
+"""Running the local functions host in a separate process."""
 
 import asyncio
 import contextlib
@@ -15,20 +15,20 @@ import aiohttp
 from infra.local.azurite import die_with_parent
 
 START_TIMEOUT_SECONDS = 60.0
-# More than the 10 seconds that the host gives its running invocations.
+# More than the 10 seconds that the host gives running invocations to finish.
 STOP_TIMEOUT_SECONDS = 20.0
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 _READY = "host ready "
-# What any program on this machine needs; all else that the app sees is in its settings.
+# What any program on this machine needs; everything else the app sees is in its settings.
 _BASICS = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 
 
 class Child(Protocol):
-    """A process that has been started."""
+    """A child process."""
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The process id."""
 
     def terminate(self) -> None:
         """Send SIGTERM."""
@@ -37,20 +37,20 @@ class Child(Protocol):
         """Send SIGKILL."""
 
     async def wait(self) -> int:
-        """Wait for the end, and give the exit code."""
+        """Wait for it to end; return its exit code."""
 
 
 type Start = Callable[[Sequence[str], Mapping[str, str], Path | None], Awaitable[tuple[Child, asyncio.StreamReader]]]
-"""Starts a host with these arguments, this environment and this log; gives the process and its stdout."""
+"""Starts a host with arguments, an environment and a log; returns the process and its stdout."""
 
 
 class HostProcess:
     """A running host.
 
     Attributes:
-        url: of its admin API.
-        pid: of its process.
-        log_path: the file that its log goes to, None when it goes to this process's stderr.
+        url: the URL of its admin API.
+        pid: its process id.
+        log_path: the file it logs to; None if it logs to this process's stderr.
     """
 
     def __init__(self, process: Child, url: str, session: aiohttp.ClientSession, log_path: Path | None) -> None:
@@ -61,7 +61,7 @@ class HostProcess:
         self._session = session
 
     async def start(self, function: str, input: str = "") -> None:  # noqa: A002 - the admin API's own word
-        """Start a function in the background, a queue's with `input` as its message.
+        """Start a function in the background; `input` is the message of a queue trigger.
 
         Raises:
             RuntimeError: the host has no such function.
@@ -71,36 +71,36 @@ class HostProcess:
             if answer.status != HTTPStatus.ACCEPTED:
                 raise RuntimeError(f"{address}: {answer.status} {await answer.text()}")
 
-    async def look_at(self, queue: str) -> None:
-        """Have the host look at a queue at once; it looks by itself at its polling interval."""
+    async def poll(self, queue: str) -> None:
+        """Have the host poll a queue immediately, rather than at its polling interval."""
         async with self._session.post(f"{self.url}/admin/queues/{queue}"):
             pass
 
     async def functions(self) -> dict[str, str]:
-        """List the functions: name and type of trigger."""
+        """Return the functions: name and trigger type."""
         async with self._session.get(f"{self.url}/admin/functions") as answer:
             return {found["name"]: found["trigger"] for found in await answer.json()}
 
     async def status(self) -> dict[str, Any]:
-        """Say what the host is doing: `state`, `inFlight`, `invocations` (succeeded, failed, running by function)."""
+        """Return the host's status: `state`, `inFlight`, `invocations` (succeeded, failed, running by function)."""
         async with self._session.get(f"{self.url}/admin/host/status") as answer:
             status: dict[str, Any] = await answer.json()
             return status
 
     def kill(self) -> None:
-        """Kill the host as a crash would (SIGKILL); its messages come back when their leases run out."""
+        """Kill the host (SIGKILL), as in a crash; its messages become visible again when their leases expire."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
     async def stop(self) -> int:
-        """Ask the host to stop, wait for it, and give its exit code; it is killed if it does not stop in time."""
+        """Stop the host, or kill it if it does not stop in time; return its exit code."""
         return await _stop(self._process)
 
 
 async def execute(
     arguments: Sequence[str], environment: Mapping[str, str], log: Path | None
 ) -> tuple[Child, asyncio.StreamReader]:
-    """Start a host by its command, and give its stdout."""
+    """Start a host by its command; return the process and its stdout."""
     with _log_file(log) as stderr:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "infra.local.host", *arguments),
@@ -126,21 +126,21 @@ async def run_host(
     log_everything: bool = False,
     start: Start = execute,
 ) -> AsyncIterator[HostProcess]:
-    """Run the app in a host, and stop it at the end.
+    """Run the app in a host, and stop it when the block ends.
 
-    The settings are all that the app sees of an environment: local.settings.json is not read.
+    Apart from a few basic variables, the settings are the app's whole environment: local.settings.json is not read.
 
     Args:
         app: the folder of `function_app.py`.
         settings: the app settings.
-        message_lease: seconds, rounded up to whole ones.
-        max_polling_interval: seconds, in the place of host.json's.
-        log: the file that stderr is added to; this process's stderr when None.
-        log_everything: log all that any library says, at every level.
-        start: how the host's process is made.
+        message_lease: in seconds, rounded up.
+        max_polling_interval: in seconds, instead of host.json's.
+        log: the file to append stderr to; this process's stderr if None.
+        log_everything: whether to log everything from all libraries, at every level.
+        start: starts the host's process.
 
     Raises:
-        RuntimeError: the host did not come up; the message holds the log, if it goes to a file.
+        RuntimeError: the host did not start; the message contains the log if it goes to a file.
     """
     arguments = _arguments(app, message_lease, max_polling_interval)
     basics = {name: os.environ[name] for name in _BASICS if name in os.environ}
@@ -179,11 +179,11 @@ async def _ready_url(stdout: asyncio.StreamReader, log: Path | None) -> str:
     except TimeoutError:
         line = ""
     if not line.startswith(_READY):
-        raise RuntimeError(f"The functions host did not come up. {_said(log)}")
+        raise RuntimeError(f"The functions host did not start. {_log_text(log)}")
     return line.removeprefix(_READY).strip()
 
 
-def _said(log: Path | None) -> str:
+def _log_text(log: Path | None) -> str:
     return f"Its log, {log}:\n{log.read_text()}" if log else "Its log is on stderr."
 
 

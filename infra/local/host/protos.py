@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class TypedData:
-    """A value on its way to a function: exactly one of the kinds is set."""
+    """A value passed to a function: exactly one of the kinds is set."""
 
     string: str | None = None
     json: str | None = None
@@ -34,7 +34,7 @@ class ParameterBinding:
 
 @dataclass(frozen=True, slots=True)
 class BindingInfo:
-    """A binding as the worker declares it: direction and data type are the numbers below."""
+    """A binding as the worker declares it; direction and data type are the numbers below."""
 
     inout: ClassVar[int] = 2
     out: ClassVar[int] = 1
@@ -58,7 +58,7 @@ class RpcRetryOptions:
 
 @dataclass(frozen=True, slots=True)
 class RpcFunctionMetadata:
-    """A function that the worker found: `raw_bindings` are JSON texts, a binding each."""
+    """A function that the worker found: `raw_bindings` are JSON texts, one per binding."""
 
     name: str
     function_id: str
@@ -76,7 +76,7 @@ class RpcFunctionMetadata:
 
 @dataclass(frozen=True, slots=True)
 class RpcException:
-    """What went wrong in the app: `message` is the type and text of the exception, `stack_trace` its traceback."""
+    """An error in the app: `message` is the type and text of the exception, `stack_trace` its traceback."""
 
     message: str
     stack_trace: str
@@ -84,7 +84,7 @@ class RpcException:
 
 @dataclass(frozen=True, slots=True)
 class StatusResult:
-    """How a request ended."""
+    """The result of a request."""
 
     Failure: ClassVar[int] = 0
     Success: ClassVar[int] = 1
@@ -106,7 +106,7 @@ class WorkerMetadata:
 
 @dataclass(frozen=True, slots=True)
 class WorkerInitResponse:
-    """The worker has indexed the app, or says why it could not."""
+    """The worker has indexed the app, or the reason why it could not."""
 
     capabilities: dict[str, str]
     worker_metadata: WorkerMetadata
@@ -115,7 +115,7 @@ class WorkerInitResponse:
 
 @dataclass(frozen=True, slots=True)
 class FunctionMetadataResponse:
-    """The functions that the worker found; None when there is no `function_app.py` or nothing in it."""
+    """The functions that the worker found; None if there is no `function_app.py` or nothing in it."""
 
     use_default_metadata_indexing: bool
     function_metadata_results: list[RpcFunctionMetadata] | None

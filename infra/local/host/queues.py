@@ -1,4 +1,4 @@
-"""The queue trigger's listener: messages run at least once, and go to the poison queue when they keep failing."""
+"""The queue trigger's listener: runs each message at least once; one that keeps failing goes to the poison queue."""
 
 import asyncio
 import base64
@@ -20,8 +20,8 @@ from infra.local.host.settings import QueueOptions
 from infra.local.host.waiting import happens_within
 
 POISON_SUFFIX = "-poison"
-POISON_WAITS_TIMES = 10
-"""How much rarer a poison queue is polled: on one machine many polls for what hardly ever comes slow all else down."""
+POISON_WAIT_FACTOR = 10
+"""How much less often a poison queue is polled: on one machine, many polls of empty queues slow down the rest."""
 
 _log = logging.getLogger("host")
 
@@ -29,9 +29,9 @@ _log = logging.getLogger("host")
 class QueueListener:
     """Receives the messages of one queue and runs one function on each.
 
-    The rules are those of the Functions host's queue extension: a batch is fetched whenever no more than `refill_at`
-    messages are running, so that at most `batch_size + refill_at` run at once; a message that failed is visible again
-    after `visibility_timeout`, and moves to QUEUE-poison when it has been received `max_dequeue_count` times.
+    As in the Functions host's queue extension, a batch is fetched whenever no more than `refill_at` messages are
+    running, so at most `batch_size + refill_at` run concurrently. A failed message becomes visible again after
+    `visibility_timeout`, and is moved to QUEUE-poison once it has been received `max_dequeue_count` times.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class QueueListener:
         self._wake = asyncio.Event()
         self._longest_wait = options.max_polling_interval.total_seconds()
         if trigger.queue.endswith(POISON_SUFFIX):
-            self._longest_wait *= POISON_WAITS_TIMES
+            self._longest_wait *= POISON_WAIT_FACTOR
         self._sends = sends
-        sends.call_back(trigger.queue, self._wake.set)
+        sends.add_callback(trigger.queue, self._wake.set)
 
     async def listen(self) -> None:
         """Receive messages and start the function on them until `stop` is called.
@@ -78,12 +78,12 @@ class QueueListener:
                 await happens_within(self._wake, self._longest_wait)
 
     def stop(self) -> None:
-        """Receive nothing more."""
+        """Stop receiving messages."""
         self._stopped = True
         self._wake.set()
 
     async def start_by_admin(self, body: str) -> None:
-        """Run the function on a message that is in no queue; a failure is logged and that is all."""
+        """Run the function on a message that is in no queue; a failure is only logged."""
         metadata = {
             "QueueTrigger": TypedData(string=body),
             "DequeueCount": TypedData(json="0"),
@@ -98,7 +98,7 @@ class QueueListener:
             messages_per_page=size, max_messages=size, visibility_timeout=self._message_lease
         ).by_page()
         try:
-            # One page and no more: the SDK would ask again until nothing is left, and lose all of it to one error.
+            # One page only: the SDK would go on until the queue is empty, and lose all messages received to one error.
             return [message async for message in await anext(pages)]
         except (ResourceNotFoundError, StopAsyncIteration):
             return []
@@ -112,17 +112,17 @@ class QueueListener:
         try:
             body = decode(message.content or "", self._options.message_encoding)
             if body is None or received > self._options.max_dequeue_count:
-                await self._to_poison(message, lease)
+                await self._move_to_poison(message, lease)
                 return
             async with lease.kept():
                 succeeded = await self._run(message, body, lease)
             if succeeded:
                 await lease.delete()
             elif received >= self._options.max_dequeue_count:
-                await self._to_poison(message, lease)
+                await self._move_to_poison(message, lease)
             else:
                 await lease.release(self._options.visibility_timeout)
-                self._sends.tell(self._queue.queue_name, self._options.visibility_timeout.total_seconds())
+                self._sends.notify(self._queue.queue_name, self._options.visibility_timeout.total_seconds())
         except AzureError as error:
             _log.warning(
                 "message-left queue=%s message=%s error=%s", self._queue.queue_name, message.id, json.dumps(str(error))
@@ -141,8 +141,8 @@ class QueueListener:
         reason = f"queue {self._queue.queue_name} message={message.id} dequeue={message.dequeue_count}"
         return await self._invocations.run(self._function, TypedData(string=body), metadata, reason=reason)
 
-    async def _to_poison(self, message: QueueMessage, lease: MessageLease) -> None:
-        """Copy the message as it is on the wire to the poison queue, and delete it."""
+    async def _move_to_poison(self, message: QueueMessage, lease: MessageLease) -> None:
+        """Copy the message, still encoded, to the poison queue, and delete it."""
         _log.warning(
             "message-poisoned queue=%s message=%s dequeue=%s poison=%s",
             self._queue.queue_name,
@@ -163,7 +163,7 @@ class QueueListener:
 
 
 def decode(text: str, encoding: str) -> str | None:
-    """Read a message's text by host.json's `messageEncoding`; None when it is not so encoded."""
+    """Decode a message's text by host.json's `messageEncoding`; None if it is not so encoded."""
     if encoding == "none":
         return text
     try:

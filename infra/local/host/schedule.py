@@ -1,4 +1,4 @@
-"""When a timer is due: six-field NCRONTAB, or a fixed interval, in UTC."""
+"""The schedules of timers: six-field NCRONTAB, or a fixed interval, in UTC."""
 
 import re
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from infra.local.host.settings import parse_time_span
 
 _FIELDS = 6
 _NAMES = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC|SUN|MON|TUE|WED|THU|FRI|SAT"
-# Narrower than croniter, which also takes years, `L`, `#`, `?`, hashes and `@daily`: Azure refuses those.
+# Stricter than croniter, which also accepts years, `L`, `#`, `?`, hashes and `@daily`, which Azure refuses.
 _FIELD = re.compile(rf"(?:\*|\d+|{_NAMES}|[,/-])+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Crontab:
-    """A six-field NCRONTAB expression, seconds first; a day must match day of month and day of week, both."""
+    """A six-field NCRONTAB expression, seconds first; a day must match both day of month and day of week."""
 
     text: str
 
     def after(self, moment: datetime) -> datetime:
-        """Find the first due time later than `moment` (UTC)."""
+        """Return the first due time after `moment` (UTC)."""
         found = croniter(self.text, moment, ret_type=datetime, second_at_beginning=True, day_or=False).get_next()
         assert isinstance(found, datetime)  # noqa: S101 - asked for above
         return found
@@ -34,7 +34,7 @@ class Interval:
     length: timedelta
 
     def after(self, moment: datetime) -> datetime:
-        """Find the due time one interval after `moment` (UTC)."""
+        """Return the due time one interval after `moment` (UTC)."""
         return moment + self.length
 
 
@@ -50,14 +50,14 @@ def parse_schedule(text: str) -> Schedule:
     if ":" in text:
         interval = parse_time_span(text.strip())
         if not interval:
-            raise ValueError("an interval of no time")
+            raise ValueError("expected an interval greater than zero")
         return Interval(interval)
     fields = text.split()
     if len(fields) != _FIELDS:
-        raise ValueError(f"six fields are expected (second first), it has {len(fields)}")
+        raise ValueError(f"expected six fields, seconds first, got {len(fields)}")
     if wrong := [field for field in fields if not _FIELD.fullmatch(field)]:
-        raise ValueError(f"{wrong[0]!r} is no NCRONTAB field")
+        raise ValueError(f"{wrong[0]!r} is not an NCRONTAB field")
     expression = " ".join(fields)
     if not croniter.is_valid(expression, second_at_beginning=True):
-        raise ValueError("it is no NCRONTAB expression")
+        raise ValueError("it is not an NCRONTAB expression")
     return Crontab(expression)

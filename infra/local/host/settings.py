@@ -1,4 +1,4 @@
-"""What the host reads before it starts: host.json, local.settings.json and the app settings they name."""
+"""What the host reads before it starts: host.json, local.settings.json and app settings."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _QUEUES_OVERRIDE = "AzureFunctionsJobHost__extensions__queues__"
 
 
 class StartError(Exception):
-    """The app can't be hosted as it is; the message says what to change."""
+    """The app can't be hosted; the message says what to change."""
 
 
 def _lower(value: Any) -> Any:
@@ -28,17 +28,17 @@ def parse_time_span(value: Any) -> timedelta:
     """Read a .NET time span, `hh:mm:ss` or `d.hh:mm:ss`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a time span.
     """
     match = _TIME_SPAN.fullmatch(value) if isinstance(value, str) else None
     if match is None or int(match[2]) >= _HOURS_A_DAY:
-        raise ValueError("a time as hh:mm:ss is expected")
+        raise ValueError("expected a time as hh:mm:ss")
     return timedelta(days=int(match[1] or 0), hours=int(match[2]), minutes=int(match[3]), seconds=int(match[4]))
 
 
 def _parse_wait(value: Any) -> timedelta:
     if not (wait := parse_time_span(value)):
-        raise ValueError("more than no time is expected")
+        raise ValueError("expected a time greater than zero")
     return wait
 
 
@@ -84,7 +84,7 @@ def read_queue_options(app: Path, environment: Mapping[str, str]) -> QueueOption
     """Read the app's host.json; an app setting `AzureFunctionsJobHost__extensions__queues__NAME` overrides its NAME.
 
     Raises:
-        StartError: it is missing, no JSON, or a value in it is not of its type or out of its limits.
+        StartError: it is missing or not JSON, or a value has the wrong type or is out of range.
     """
     options = _read(app / "host.json", _HostFile).extensions.queues
     chosen = {
@@ -101,10 +101,10 @@ def read_queue_options(app: Path, environment: Mapping[str, str]) -> QueueOption
 
 
 def add_local_settings(app: Path, environment: MutableMapping[str, str]) -> None:
-    """Add the values of local.settings.json, where there is one, for the names that are not set (as `func start` does).
+    """Add the values of local.settings.json, if there is one, for names that are not set, as `func start` does.
 
     Raises:
-        StartError: it is no JSON, encrypted, or has a value that is no string.
+        StartError: it is not JSON, is encrypted, or has a value that is not a string.
     """
     path = app / "local.settings.json"
     if not path.exists():
@@ -117,10 +117,10 @@ def add_local_settings(app: Path, environment: MutableMapping[str, str]) -> None
 
 
 def expand(text: str, environment: Mapping[str, str], owner: str) -> str:
-    """Replace each `%SETTING%` by the app setting's value; `owner` says in an error whose text it is.
+    """Replace each `%SETTING%` by the app setting's value; `owner` names the text in an error.
 
     Raises:
-        StartError: a setting that is not set.
+        StartError: a setting is not set.
     """
 
     def value(match: re.Match[str]) -> str:
@@ -144,4 +144,4 @@ def _read[Model: BaseModel](path: Path, model: type[Model]) -> Model:
         )
         raise StartError(f"{path}: {wrong}") from None
     except ValueError as error:
-        raise StartError(f"{path} is no JSON: {error}") from None
+        raise StartError(f"{path} is not JSON: {error}") from None

@@ -1,4 +1,4 @@
-"""The queue service behind a `connection`: a connection string, or an address and an identity."""
+"""The queue service of a `connection`: a connection string, or an address and an identity."""
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -10,9 +10,9 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from infra.local.host.settings import StartError
 
-# Waits of 1, 2 and 2 seconds: the SDK's own of 18, 24 and 42 would outlast a short message lease.
+# Waits of 1, 2 and 2 seconds: the SDK's defaults of 18, 24 and 42 would outlast a short message lease.
 _RETRIES: dict[str, Any] = {"initial_backoff": 1, "increment_base": 1, "random_jitter_range": 0}
-# What aiohttp looks for in the environment, it looks for at each poll, in threads.
+# If enabled, aiohttp reads the environment at each poll, in threads.
 _OPTIONS: dict[str, Any] = {**_RETRIES, "use_env_settings": bool(getproxies())}
 
 
@@ -20,19 +20,20 @@ async def connect(connection: str, environment: Mapping[str, str], stack: AsyncE
     """Open the queue service that the app settings of this connection name; `stack` closes it.
 
     Raises:
-        StartError: none of the settings is there, or the connection string can't be read.
+        StartError: none of the settings is set, or the connection string is invalid.
     """
     if text := environment.get(connection):
         try:
             return await stack.enter_async_context(QueueServiceClient.from_connection_string(text, **_OPTIONS))
         except ValueError as error:
-            raise StartError(f"The app setting {connection} is no connection string: {error}") from None
+            raise StartError(f"The app setting {connection} is not a connection string: {error}") from None
     address = environment.get(f"{connection}__queueServiceUri")
     if account := environment.get(f"{connection}__accountName"):
         address = address or f"https://{account}.queue.core.windows.net"
     if not address:
         raise StartError(
-            f"The app setting {connection} is not set, nor {connection}__queueServiceUri or {connection}__accountName."
+            f"The app setting {connection} is not set, and neither is {connection}__queueServiceUri"
+            f" or {connection}__accountName."
         )
     credential = DefaultAzureCredential(managed_identity_client_id=environment.get(f"{connection}__clientId"))
     await stack.enter_async_context(credential)

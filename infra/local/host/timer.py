@@ -9,16 +9,16 @@ from infra.local.host.invocations import Invocations
 from infra.local.host.protos import TypedData
 from infra.local.host.waiting import happens_within
 
-# Waits are cut into pieces so that a changed clock or a machine's sleep does not put a tick off.
+# Long waits are split, so that a changed clock or a suspended machine does not delay a tick.
 _LONGEST_WAIT_SECONDS = 60.0
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class TimerListener:
-    """Starts a function whenever its schedule is due, never twice at a time.
+    """Runs a function whenever its schedule is due, one run at a time.
 
-    Ticks that pass while the function runs give one run right after it. Nothing outlives the host: no tick of its
-    absence is made up for, and `IsPastDue` is always false.
+    Ticks during a run lead to one run right after it. The host keeps no state: ticks missed while it was down are not
+    caught up on, and `IsPastDue` is always false.
     """
 
     def __init__(self, function: Function, trigger: TimerTrigger, invocations: Invocations) -> None:
@@ -29,7 +29,7 @@ class TimerListener:
         self._stopped = asyncio.Event()
 
     async def listen(self) -> None:
-        """Run the function at its times until `stop` is called."""
+        """Run the function on its schedule until `stop` is called."""
         due = self._trigger.schedule.after(datetime.now(UTC))
         if self._trigger.run_on_startup:
             await self._invocations.begin(self._run(due, "run on startup"))
@@ -42,11 +42,11 @@ class TimerListener:
             await self._invocations.begin(self._run(due, "schedule"))
 
     def stop(self) -> None:
-        """Start nothing more."""
+        """Start no more runs."""
         self._stopped.set()
 
     async def start_by_admin(self) -> None:
-        """Run the function now, beside the schedule: as in Azure, it may overlap a scheduled run."""
+        """Run the function now; as in Azure, this may overlap a scheduled run."""
         await self._run(self._trigger.schedule.after(datetime.now(UTC)), "admin")
 
     async def _run(self, next_due: datetime, reason: str) -> None:

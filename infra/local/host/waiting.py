@@ -4,7 +4,7 @@ import asyncio
 
 
 async def happens_within(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for the event at most so long, and say whether it has happened."""
+    """Wait for the event at most so long; return whether it has happened."""
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""Imports the app's modules, all but the one that reads its settings, for the process that hosts are forked from."""
+"""Imports the app's modules, except the one that reads its settings, in the process that hosts are forked from."""
 
 import importlib
 

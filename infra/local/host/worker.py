@@ -1,4 +1,4 @@
-"""The bridge to the worker library: the requests that a Functions host sends, in their order."""
+"""The bridge to the worker library: the requests that a Functions host sends, in the same order."""
 
 import asyncio
 import traceback
@@ -13,30 +13,30 @@ from infra.local.host.settings import StartError
 
 
 async def index(app: Path) -> list[protos.RpcFunctionMetadata]:
-    """Have the worker library import the app in this process and find its functions.
+    """Have the worker library import the app in this process, and return the functions it finds.
 
-    The library's registry is global: one app a process.
+    The library's registry is global: one app per process.
 
     Raises:
-        StartError: the library refuses the app, with its words and the stack; or the app has no functions.
+        StartError: the library refuses the app, with its message and stack trace; or the app has no functions.
     """
     runtime.start_threadpool_executor()
     initialised: protos.WorkerInitResponse = await runtime.worker_init_request(
         _request("worker_init_request", capabilities={}, function_app_directory=str(app))
     )
-    # The first words are the Functions host's own (azure-functions-host, GrpcWorkerChannel): an alert stands on them.
+    # It begins like the Functions host's message (azure-functions-host, GrpcWorkerChannel), which an alert looks for.
     _check(initialised.result, f"Initializing worker process failed: the worker library refuses the app in {app}.")
     found: protos.FunctionMetadataResponse = await runtime.functions_metadata_request(
         _request("functions_metadata_request", function_app_directory=str(app))
     )
-    _check(found.result, f"The worker library does not list the functions of {app}.")
+    _check(found.result, f"The worker library could not list the functions of {app}.")
     if not found.function_metadata_results:
         raise StartError(f"No functions found in {app / 'function_app.py'}.")
     for function in found.function_metadata_results:
         loaded: protos.FunctionLoadResponse = await runtime.function_load_request(
             _request("function_load_request", function_id=function.function_id, metadata=function)
         )
-        _check(loaded.result, f"The worker library does not load {function.name}.")
+        _check(loaded.result, f"The worker library could not load {function.name}.")
     return found.function_metadata_results
 
 
@@ -46,7 +46,7 @@ async def invoke(
     argument: protos.ParameterBinding,
     trigger_metadata: Mapping[str, protos.TypedData],
 ) -> protos.RpcException | None:
-    """Run a function to its end and give what it failed with, or None when it succeeded."""
+    """Run a function to its end; return what it failed with, or None if it succeeded."""
     request = _request(
         "invocation_request",
         invocation_id=invocation_id,
@@ -59,7 +59,7 @@ async def invoke(
     try:
         response: protos.InvocationResponse = await runtime.invocation_request(request)
     except asyncio.CancelledError as error:
-        # The library lets it through when the function's own code was cancelled; nothing here cancels an invocation.
+        # The library raises this if the function's own code was cancelled; nothing here cancels an invocation.
         return protos.RpcException(f"CancelledError: {error}", traceback.format_exc())
     return response.result.exception
 
@@ -74,5 +74,5 @@ def _request(kind: str, **fields: object) -> SimpleNamespace:
 def _check(result: protos.StatusResult, what: str) -> None:
     if result.status == protos.StatusResult.Success:
         return
-    said = f"{result.exception.message}\n{result.exception.stack_trace}" if result.exception else "It gives no reason."
-    raise StartError(f"{what}\n{said}")
+    reason = f"{result.exception.message}\n{result.exception.stack_trace}" if result.exception else "No reason given."
+    raise StartError(f"{what}\n{reason}")

@@ -1,1 +1,1 @@
-"""Identities on this machine: certificates, tokens, and the endpoint that gives a function app its tokens."""
+"""Identities on this machine: certificates, tokens, and the endpoint where a function app gets its tokens."""

@@ -1,4 +1,4 @@
-"""The certificates of a local Azure: an authority of its own, and what it vouches for on this machine."""
+"""The certificates of a local Azure: its own authority, and the certificate of its servers."""
 
 import ssl
 from dataclasses import dataclass
@@ -22,18 +22,18 @@ class Certificates:
     key: Path
 
     def for_servers(self) -> ssl.SSLContext:
-        """Make what a server needs."""
+        """Make a server's TLS context."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.certificate, self.key)
         return context
 
     def for_clients(self) -> ssl.SSLContext:
-        """Make what a client needs to trust the servers, and nobody else."""
+        """Make a client's TLS context that trusts only the servers."""
         return ssl.create_default_context(cafile=self.authority)
 
 
 def make_certificates(folder: Path) -> Certificates:
-    """Make an authority and the servers' certificate; the authority's own key is kept nowhere."""
+    """Make an authority and the servers' certificate; the authority's own key is not kept."""
     made = Certificates(folder / "authority.pem", folder / "server.pem", folder / "server.key")
     authority = trustme.CA()
     server = authority.issue_cert("127.0.0.1", "localhost")

@@ -1,7 +1,7 @@
-"""The token endpoint of an app's managed identity, on loopback, as App Service and Functions have it.
+"""The token endpoint of an app's managed identity, on loopback, as App Service and Functions provide it.
 
 https://learn.microsoft.com/azure/app-service/overview-managed-identity, "REST endpoint reference": the app finds it by
-IDENTITY_ENDPOINT and proves by the header X-IDENTITY-HEADER that it asks for itself.
+IDENTITY_ENDPOINT, and identifies itself by the header X-IDENTITY-HEADER.
 """
 
 import contextlib
@@ -24,14 +24,14 @@ _NO_IDENTITY = "No User Assigned or Delegated Managed Identity found for specifi
 
 
 class TokenEndpoint:
-    """A running token endpoint, of an app with one user-assigned identity.
+    """A running token endpoint of an app with one user-assigned identity.
 
     Attributes:
-        url: what IDENTITY_ENDPOINT is.
-        header: what IDENTITY_HEADER is: a secret.
-        given: how many tokens were given out.
-        is_down: whether it answers nothing but errors, for a fault.
-        failed: how many requests it has answered so.
+        url: the value of IDENTITY_ENDPOINT.
+        header: the value of IDENTITY_HEADER, a secret.
+        given: the number of tokens issued.
+        is_down: whether it answers every request with an error, for a fault.
+        failed: the number of requests answered with such an error.
     """
 
     def __init__(self, host: str, issuer: TokenIssuer, principal: Principal) -> None:
@@ -45,7 +45,7 @@ class TokenEndpoint:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Give the environment that the platform gives to an app."""
+        """The environment variables that the platform gives to an app."""
         return {"IDENTITY_ENDPOINT": self.url, "IDENTITY_HEADER": self.header}
 
     async def handle(self, incoming: web.BaseRequest) -> web.Response:
@@ -57,15 +57,15 @@ class TokenEndpoint:
             return _refused(_INTERNAL_ERROR, "An unexpected error occured while fetching the AAD Token.")
         if not hmac.compare_digest(incoming.headers.get("X-IDENTITY-HEADER", ""), self.header):
             return _refused(_FORBIDDEN, "The header X-IDENTITY-HEADER is missing or wrong.")
-        return self._give(incoming.query)
+        return self._issue(incoming.query)
 
-    def _give(self, query: Mapping[str, str]) -> web.Response:
+    def _issue(self, query: Mapping[str, str]) -> web.Response:
         resource, client_id = query.get("resource", ""), query.get("client_id", "")
         if query.get("api-version") != API_VERSION:
             return _refused(_BAD_REQUEST, f"The api-version should be {API_VERSION}.")
         if resource not in _RESOURCES:
             return _refused(_BAD_REQUEST, f"The resource {resource!r} is not known.")
-        # Without a client id the system-assigned identity is meant, which this app has not.
+        # No client id means the system-assigned identity, which this app does not have.
         if client_id != self._principal.client_id or query.keys() & {"principal_id", "mi_res_id", "object_id"}:
             return _refused(_BAD_REQUEST, _NO_IDENTITY)
         token = self._issuer.issue(self._principal, resource)

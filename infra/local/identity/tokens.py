@@ -1,4 +1,4 @@
-"""Tokens as Microsoft Entra ID gives them to a managed identity, signed with a key made at start."""
+"""Tokens as Microsoft Entra ID issues them to a managed identity, signed with a key made at start."""
 
 import secrets
 import time
@@ -12,7 +12,7 @@ import jwt
 from azure.core.credentials import AccessToken
 
 STORAGE = "https://storage.azure.com"
-"""The resource that a token for any storage account is for."""
+"""The resource of a token for any storage account."""
 
 _STORAGE_AUDIENCES = frozenset({STORAGE, f"{STORAGE}/"})
 _TENANT = str(uuid.uuid5(uuid.NAMESPACE_URL, "tenant-of-the-local-azure"))
@@ -24,12 +24,12 @@ _SKEW_SECONDS = 5 * 60
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody who gets tokens.
+    """A principal that gets tokens.
 
     Attributes:
-        name: for people.
-        object_id: by which roles are assigned.
-        client_id: by which a managed identity is chosen.
+        name: a name for people.
+        object_id: the id that roles are assigned to.
+        client_id: the id by which an app selects a managed identity.
     """
 
     name: str
@@ -51,14 +51,14 @@ class Token(NamedTuple):
 
 
 class InvalidTokenError(Exception):
-    """A text that is no token for storage, or one that has expired."""
+    """A text that is not a token for storage, or one that has expired."""
 
 
 class TokenIssuer:
-    """Gives out tokens, and knows them again.
+    """Issues tokens, and recognizes them.
 
     Attributes:
-        issued: all tokens given out, with their claims.
+        issued: all tokens issued, with their claims.
     """
 
     def __init__(self) -> None:
@@ -67,13 +67,13 @@ class TokenIssuer:
         self._tokens: dict[tuple[Principal, str], Token] = {}
 
     def issue(self, principal: Principal, resource: str = STORAGE) -> Token:
-        """Give a principal its token for a resource: one and the same, as App Service does for a day."""
+        """Return a principal's token for a resource: always the same one, as App Service does for a day."""
         if (principal, resource) not in self._tokens:
             self._tokens[principal, resource] = self.make(principal, resource, int(time.time()))
         return self._tokens[principal, resource]
 
     def make(self, principal: Principal, resource: str, now: int) -> Token:
-        """Make a token with the claims of a managed identity's, issued at `now` (seconds since 1970)."""
+        """Make a token with a managed identity's claims, issued at `now` (seconds since 1970)."""
         claims = {
             "aud": resource,
             "iss": _ISSUER,
@@ -92,10 +92,10 @@ class TokenIssuer:
         return token
 
     def object_id(self, token: str) -> str:
-        """Say whose token this is.
+        """Return the object id of a token's principal.
 
         Raises:
-            InvalidTokenError: it was not given out here, is for something else than storage, or has expired.
+            InvalidTokenError: it was not issued here, is not for storage, or has expired.
         """
         claims = self.issued.get(token)
         if claims is None or claims["aud"] not in _STORAGE_AUDIENCES or claims["exp"] <= time.time():
@@ -104,14 +104,14 @@ class TokenIssuer:
 
 
 class TokenCredential:
-    """A principal's tokens, for the SDK's asynchronous clients."""
+    """A principal's credential for the SDK's asynchronous clients."""
 
     def __init__(self, issuer: TokenIssuer, principal: Principal) -> None:
         self._issuer = issuer
         self._principal = principal
 
     async def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
-        """Give the token for storage."""
+        """Return the token for storage."""
         return AccessToken(*self._issuer.issue(self._principal))
 
     async def close(self) -> None:

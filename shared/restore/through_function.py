@@ -1,6 +1,6 @@
-"""Where the service can't copy back by itself, behind a firewall: a restore's bytes go through the function.
+"""Copying back through the function, for a restore whose target the service can't copy to itself, such as a firewall.
 
-A part at a time, an invocation each: one invocation writes about as fast as a page blob takes it.
+Each invocation copies one part, about as fast as a page blob accepts writes.
 """
 
 from collections.abc import AsyncIterator
@@ -18,39 +18,39 @@ from shared.pages.clearing import Clearing
 from shared.pages.listing import listed
 from shared.pages.paced import Paced
 
-CARRIED_PART = 1024**3
-"""Bytes of a disk that one invocation carries."""
+COPIED_PART = 1024**3
+"""Bytes of a disk that one invocation copies."""
 
 WRITERS = 8
-"""Requests that one invocation has under way at once."""
+"""Concurrent requests of one invocation."""
 
 
-async def carry(services: Services, restore: Restore, source: Version, found: BlobState) -> Next[Restore]:
-    """Carry the next part of the recovery point to the target: write what is valid, clear the rest.
+async def copy_next_part(services: Services, restore: Restore, source: Version, found: BlobState) -> Next[Restore]:
+    """Copy the next part of the recovery point to the target: write the valid ranges, clear the rest.
 
     Raises:
-        BlobChangedError: the target is not under the restore's lease.
-        SourceGoneError: the recovery point is gone.
+        BlobChangedError: the target is no longer under the restore's lease.
+        SourceGoneError: the recovery point no longer exists.
     """
     target = restore.known_target.address
     if restore.bytes_done == 0:
         await services.leases.acquire(target, restore.lease, found.etag)
         if found.size != restore.size:
             await services.blobs.resize(target, restore.size, restore.lease)
-    part = Window(restore.bytes_done, min(restore.bytes_done + CARRIED_PART, restore.size))
+    part = Window(restore.bytes_done, min(restore.bytes_done + COPIED_PART, restore.size))
     valid = coalesced(listed(services, source, None, part))
     if restore.size:
         await _apply(services, restore, source, gaps_cleared(valid, part))
-    carried = replace(restore, bytes_done=part.end, checked=services.now())
+    copied = replace(restore, bytes_done=part.end, checked=services.now())
     if part.end < restore.size:
-        return Next(carried)
+        return Next(copied)
     etag = (await services.pages.properties(BlobVersion(target))).etag
     await services.leases.require(target, restore.lease)
-    return Next(replace(carried.at_stage(Stage.PROVING, services.now()), target_etag=etag, bytes_done=restore.size))
+    return Next(replace(copied.at_stage(Stage.PROVING, services.now()), target_etag=etag, bytes_done=restore.size))
 
 
 async def _apply(services: Services, restore: Restore, source: Version, changes: AsyncIterator[Change]) -> None:
-    """Apply a list of changes, a few at once, at the pace that the service takes them; the list is never held whole."""
+    """Apply changes, a few at a time, at the pace the service accepts; the list is never held in memory as a whole."""
     target = restore.known_target.address
     url = await services.pages.signed_url(source)
     pace = Paced(services, WRITERS)

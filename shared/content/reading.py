@@ -1,0 +1,29 @@
+"""Reading what is on a restored disk: is there anything a machine could start from?"""
+
+from functools import partial
+
+from shared.azure.services import Services
+from shared.changes.ranges import Change
+from shared.content.filesystems import DiskContent, recognize
+from shared.model.version import Version
+from shared.pages.paced import Paced
+
+
+async def read_content(services: Services, version: Version, size: int) -> DiskContent:
+    """Recognize the footer, partitions and filesystems of a disk.
+
+    Raises:
+        SourceGoneError: the version no longer exists.
+    """
+    url = await services.pages.signed_url(version)
+    recognizing, pace = recognize(size), Paced(services, 1)
+    content: bytes | None = None
+    while True:
+        try:
+            start, length = next(recognizing) if content is None else recognizing.send(content)
+        except StopIteration as stop:
+            found: DiskContent = stop.value
+            return found
+        piece = Change(start, min(start + length, size), clear=False)
+        read = partial(services.pages.read, url, piece)
+        content = await pace.call(read, piece.length) if piece.length > 0 else b""
