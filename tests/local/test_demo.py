@@ -85,19 +85,36 @@ async def test_the_demo_proves_three_backups_a_restore_and_the_backup_after_it(t
         assert not_printed(shown, printed) == [], "what the docs show of it is what it prints"
 
 
-async def test_by_identity_too_the_restore_is_asked_for_by_a_message_and_told_as_it_is_on_record(
+async def test_a_disk_of_ones_own_is_backed_up_and_restored_by_identity_and_not_written_to(
     tmp_path: Path, temporary: Path
 ) -> None:
-    code, printed = await run(DEMO, "--identity", "--disk", str(own_disk(tmp_path / "disk.vhd")), temporary=temporary)
+    disk = own_disk(tmp_path / "my disk.vhd")
+    content = disk.read_bytes()
+    code, printed = await run(DEMO, "--identity", "--disk", str(disk), temporary=temporary)
     assert code == 0, printed
+    assert "no ext4 filesystem, so pages will be changed directly" in printed
     assert re.search(r"^Starting a local Azure and the app: blobs at https://\S+, keys off, ", printed, re.MULTILINE)
+    rows, (restored, after) = rows_by_disk(printed)
+    assert [row["kind"] for row in rows] == ["full", "incremental", "incremental"]
+    assert [row["written"] for row in rows] == ["960 KiB", "24 KiB", "0 B"]
+    assert [row["cleared"] for row in rows] == ["0 B", "24 KiB", "0 B"]
+    assert (restored["kind"], restored["requests"]) == ("restore", "0")
+    assert (after["kind"], after["written"], after["cleared"]) == ("incremental", "24 KiB", "24 KiB")
+    assert {row["proof"] for row in (*rows, after)} == {"identical to its source snapshot; footer valid"}
+    assert restored["proof"] == "identical to its source snapshot; so is the disk; footer valid"
+    require_restored_by_a_message(printed, rows[0]["time"])
+    assert disk.read_bytes() == content
+    assert not left_in(temporary)
+
+
+def require_restored_by_a_message(printed: str, point: str) -> None:
+    """Require that the restore was requested by a message, and is reported as it is on record."""
     asked = re.search(r"^Sending a message to the queue restore-requests: (\{.*\}) \(", printed, re.MULTILINE)
     assert asked, printed
     message = json.loads(asked[1])
-    (first, *_), _ = rows_by_disk(printed)
     assert message.keys() == {"disk", "point"}
     assert message["disk"].endswith("/disks/vhds/own-disk.vhd")
-    assert message["point"] == first["time"], "the first recovery point, not the latest"
+    assert message["point"] == point, "the first recovery point, not the latest"
     assert re.search(
         r"^Restoring the first recovery point: done, to the new disk own-disk-restored-", printed, re.MULTILINE
     )
@@ -107,24 +124,6 @@ async def test_by_identity_too_the_restore_is_asked_for_by_a_message_and_told_as
     proof = f"{doubtful}; matches the recovery point: size (16 MiB), page map ("
     assert f"\n  recorded proof: {proof}" in printed
     assert f"; its backup blob matches too; {seen}\n" in printed
-    assert not left_in(temporary)
-
-
-async def test_a_disk_of_ones_own_is_backed_up_and_not_written_to(tmp_path: Path, temporary: Path) -> None:
-    disk = own_disk(tmp_path / "my disk.vhd")
-    content = disk.read_bytes()
-    code, printed = await run(DEMO, "--disk", str(disk), temporary=temporary)
-    assert code == 0, printed
-    assert "no ext4 filesystem, so pages will be changed directly" in printed
-    rows, (restored, after) = rows_by_disk(printed)
-    assert [row["kind"] for row in rows] == ["full", "incremental", "incremental"]
-    assert [row["written"] for row in rows] == ["960 KiB", "24 KiB", "0 B"]
-    assert [row["cleared"] for row in rows] == ["0 B", "24 KiB", "0 B"]
-    assert (restored["kind"], restored["requests"]) == ("restore", "0")
-    assert (after["kind"], after["written"], after["cleared"]) == ("incremental", "24 KiB", "24 KiB")
-    assert {row["proof"] for row in (*rows, after)} == {"identical to its source snapshot; footer valid"}
-    assert restored["proof"] == "identical to its source snapshot; so is the disk; footer valid"
-    assert disk.read_bytes() == content
 
 
 async def test_a_restore_that_is_refused_fails_the_demo_with_the_reason_on_record(
