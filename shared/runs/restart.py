@@ -56,9 +56,8 @@ async def resync(services: Services, message: RunMessage, reason: str) -> None:
         run = record.run_of(message.run)
         if run is None or run.plan != message.plan or run.resyncs >= MAX_RESYNCS:
             return record
-        return restarted(record, Kind.RESYNC, reason).with_run(
-            replace(run_of(restarted(record, Kind.RESYNC, reason)), resyncs=run.resyncs + 1, progressed=now)
-        )
+        changed = restarted(record, Kind.RESYNC, reason)
+        return changed.with_run(replace(run_of(changed), resyncs=run.resyncs + 1, progressed=now))
 
     record = await services.records.update(message.disk, change)
     run = record.run_of(message.run) if record else None
