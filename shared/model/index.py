@@ -11,7 +11,8 @@ record, a writer
 
 This holds after any crash and with any delay. A row is settled only with what was just written, and only if it has not
 been unsettled since; a writer that unsettled it earlier and writes the record later is refused by the record's ETag,
-and starts over. That is why a reader may neither settle a row nor drop one without a record: a writer may be at work on it.
+and starts over. That is why a reader may neither settle a row nor drop one without a record: a writer may be at work
+on it.
 """
 
 import hashlib
