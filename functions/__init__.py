@@ -1,1 +1,1 @@
-"""The triggers, one blueprint per file. Each makes one call into `shared`."""
+"""The triggers, one blueprint per file. Each makes a single call into `shared`."""

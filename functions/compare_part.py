@@ -4,7 +4,7 @@ import azure.functions as func
 
 from shared.azure.services import open_services
 from shared.inspection.compare_part import compare_part as compare
-from shared.jobs.unreadable import step_of
+from shared.jobs.unreadable import handle_message
 from shared.model.messages import PartMessage
 from shared.model.names import COMPARE_PARTS_QUEUE
 from shared.settings import load_settings
@@ -16,6 +16,8 @@ compare_part_blueprint = func.Blueprint()
     arg_name="message", queue_name=COMPARE_PARTS_QUEUE, connection="AzureWebJobsStorage"
 )
 async def compare_part(message: func.QueueMessage) -> None:
-    """Compare every byte of a part."""
+    """Compare every byte of the part."""
     async with open_services(load_settings()) as services:
-        await step_of(services, COMPARE_PARTS_QUEUE, PartMessage, compare, (message.get_body(), message.id or ""))
+        await handle_message(
+            services, COMPARE_PARTS_QUEUE, PartMessage, compare, (message.get_body(), message.id or "")
+        )

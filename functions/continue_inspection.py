@@ -1,10 +1,10 @@
-"""Queue `continue-inspection`: do the next step of a verify or a drill."""
+"""Queue `continue-inspection`: perform the next step of a verify or a drill."""
 
 import azure.functions as func
 
 from shared.azure.services import open_services
 from shared.inspection.steps import continue_inspection as step
-from shared.jobs.unreadable import step_of
+from shared.jobs.unreadable import handle_message
 from shared.model.messages import InspectionMessage
 from shared.model.names import CONTINUE_INSPECTION_QUEUE
 from shared.settings import load_settings
@@ -16,8 +16,8 @@ continue_inspection_blueprint = func.Blueprint()
     arg_name="message", queue_name=CONTINUE_INSPECTION_QUEUE, connection="AzureWebJobsStorage"
 )
 async def continue_inspection(message: func.QueueMessage) -> None:
-    """Promote, compare or conclude; then enqueue the next step."""
+    """Promote, compare or conclude, then enqueue the next step."""
     async with open_services(load_settings()) as services:
-        await step_of(
+        await handle_message(
             services, CONTINUE_INSPECTION_QUEUE, InspectionMessage, step, (message.get_body(), message.id or "")
         )

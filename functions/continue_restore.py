@@ -1,9 +1,9 @@
-"""Queue `continue-restore`: do the next step of a restore."""
+"""Queue `continue-restore`: perform the next step of a restore."""
 
 import azure.functions as func
 
 from shared.azure.services import open_services
-from shared.jobs.unreadable import step_of
+from shared.jobs.unreadable import handle_message
 from shared.model.messages import RestoreMessage
 from shared.model.names import CONTINUE_RESTORE_QUEUE
 from shared.restore.steps import continue_restore as step
@@ -16,6 +16,8 @@ continue_restore_blueprint = func.Blueprint()
     arg_name="message", queue_name=CONTINUE_RESTORE_QUEUE, connection="AzureWebJobsStorage"
 )
 async def continue_restore(message: func.QueueMessage) -> None:
-    """Promote, copy back, verify or adopt; then enqueue the next step."""
+    """Promote, copy back, verify or adopt, then enqueue the next step."""
     async with open_services(load_settings()) as services:
-        await step_of(services, CONTINUE_RESTORE_QUEUE, RestoreMessage, step, (message.get_body(), message.id or ""))
+        await handle_message(
+            services, CONTINUE_RESTORE_QUEUE, RestoreMessage, step, (message.get_body(), message.id or "")
+        )

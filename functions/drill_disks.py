@@ -1,4 +1,4 @@
-"""Timer, if `DRILL_SCHEDULE` is set: start a drill of every disk."""
+"""Timer on `DRILL_SCHEDULE`, if set: start a drill of every disk."""
 
 import azure.functions as func
 

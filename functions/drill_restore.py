@@ -1,4 +1,4 @@
-"""Queue `drill`, for operators: start a drill, or record why not."""
+"""Queue `drill`, for operators: start a drill, or record why it is refused."""
 
 import azure.functions as func
 

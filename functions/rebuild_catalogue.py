@@ -1,10 +1,11 @@
-"""Queue `rebuild-catalogue`, for operators: rebuild a lost record from the backup account."""
+"""Queue `rebuild-catalogue`, for operators: rebuild lost records from the backup account."""
 
 import azure.functions as func
 
+from shared.azure.queues import MAX_DELIVERIES
 from shared.azure.services import open_services
 from shared.errors import StepFailedError
-from shared.jobs.unreadable import MOST_DELIVERIES, keep_as_delivered
+from shared.jobs.unreadable import keep_poisoned
 from shared.model.names import REBUILD_CATALOGUE_QUEUE
 from shared.points.rebuild_catalogue import rebuild_catalogue as rebuild
 from shared.settings import load_settings
@@ -16,12 +17,12 @@ rebuild_catalogue_blueprint = func.Blueprint()
     arg_name="message", queue_name=REBUILD_CATALOGUE_QUEUE, connection="AzureWebJobsStorage"
 )
 async def rebuild_catalogue(message: func.QueueMessage) -> None:
-    """Put on record every recovery point that the backup container holds; any message will do."""
+    """Record every recovery point in the backup container; the message's content is ignored."""
     async with open_services(load_settings()) as services:
         try:
             await rebuild(services)
         except StepFailedError as error:
-            if (message.dequeue_count or 0) < MOST_DELIVERIES:
+            if (message.dequeue_count or 0) < MAX_DELIVERIES:
                 raise
-            given_up = message.get_body(), message.id or ""
-            await keep_as_delivered(services, REBUILD_CATALOGUE_QUEUE, given_up, str(error))
+            delivered = message.get_body(), message.id or ""
+            await keep_poisoned(services, REBUILD_CATALOGUE_QUEUE, delivered, str(error))

@@ -1,10 +1,10 @@
-"""Queue `report-tick`: check whether all disks of a tick are backed up, and if so call the heartbeat."""
+"""Queue `report-tick`: check whether a tick has backed up all its disks; if so, call the heartbeat."""
 
 import azure.functions as func
 
 from shared.azure.services import open_services
 from shared.backup.report_tick import report_tick as report
-from shared.jobs.unreadable import step_of
+from shared.jobs.unreadable import handle_message
 from shared.model.messages import TickMessage
 from shared.model.names import REPORT_TICK_QUEUE
 from shared.settings import load_settings
@@ -16,4 +16,4 @@ report_tick_blueprint = func.Blueprint()
 async def report_tick(message: func.QueueMessage) -> None:
     """Report whether every disk has its recovery point."""
     async with open_services(load_settings()) as services:
-        await step_of(services, REPORT_TICK_QUEUE, TickMessage, report, (message.get_body(), message.id or ""))
+        await handle_message(services, REPORT_TICK_QUEUE, TickMessage, report, (message.get_body(), message.id or ""))

@@ -1,4 +1,4 @@
-"""Queue `restore-requests`, for operators: start a restore, or record why not."""
+"""Queue `restore-requests`, for operators: start a restore, or record why it is refused."""
 
 import azure.functions as func
 

@@ -1,4 +1,4 @@
-"""Timer, if `VERIFY_SCHEDULE` is set: verify the newest recovery point of every disk."""
+"""Timer on `VERIFY_SCHEDULE`, if set: verify the newest recovery point of every disk."""
 
 import azure.functions as func
 
@@ -12,6 +12,6 @@ verify_disks_blueprint = func.Blueprint()
 
 @verify_disks_blueprint.timer_trigger(arg_name="timer", schedule="%VERIFY_SCHEDULE%", use_monitor=True)
 async def verify_disks(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding's name
-    """Start a verify of every disk."""
+    """Start a verify of every disk's newest recovery point."""
     async with open_services(load_settings()) as services:
         await inspect_all(services, JobKind.VERIFY)

@@ -1,4 +1,4 @@
-"""Queue `verify`, for operators: start a verify of a recovery point, or record why not."""
+"""Queue `verify`, for operators: start a verify of a recovery point, or record why it is refused."""
 
 import azure.functions as func
 

@@ -1,4 +1,4 @@
-"""Queues `…-poison`, to which the host moves messages that failed too often: record the error, and recover."""
+"""Queues `…-poison`, where the host moves messages that failed too often: record the failure, and recover."""
 
 import azure.functions as func
 

@@ -1,10 +1,10 @@
-"""Tidemark's own errors: the message says what is wrong, with which disk, and what to do; the class says what next."""
+"""Tidemark's own errors. The message says what is wrong and what to do; the class says how a job reacts."""
 
 import re
 from enum import Enum, auto
 from typing import ClassVar
 
-# The name before the secret is kept. A SAS may itself be percent-encoded inside a URL.
+# Keeps the name before the secret. A SAS may itself be percent-encoded inside a URL.
 _SECRET = re.compile(
     r"""(?ix)
     (
@@ -19,15 +19,15 @@ _SECRET = re.compile(
 
 
 class Remedy(Enum):
-    """What a job does about an error in one of its steps; each kind of job says how.
+    """How a job reacts to an error in one of its steps.
 
     Attributes:
         FAIL: no retry can help.
         RESTART_OR_FAIL: the same request would be refused again: start over if anything was made, else fail.
-        RESTART: what the job made has changed.
-        REREAD: another invocation was faster.
-        RETRY: the error may pass.
-        WAIT_FOR_OWNER: do nothing: only the owner can fix it, and the message says how.
+        RESTART: what the job made was changed: start over.
+        REREAD: another invocation changed the record first: read it again.
+        RETRY: the error may be transient.
+        WAIT_FOR_OWNER: do nothing: only the disk's owner can fix it, and the message says how.
     """
 
     FAIL = auto()
@@ -39,53 +39,53 @@ class Remedy(Enum):
 
 
 class TidemarkError(Exception):
-    """One of Tidemark's own errors. Its message is fit for a log: no secret, and it says what to do.
+    """Base class of Tidemark's own errors. The message contains no secret and can be logged.
 
     Attributes:
-        remedy: what the job does about it.
+        remedy: how the job reacts to it.
     """
 
     remedy: ClassVar[Remedy] = Remedy.RETRY
 
 
 class DiskError(TidemarkError):
-    """A disk can't be backed up as it is; the message says why, and what to do."""
+    """A disk can't be backed up; the message says why, and what to do."""
 
     remedy = Remedy.WAIT_FOR_OWNER
 
 
 class OtherDiskError(DiskError):
-    """A disk's record or backup blob belongs to a disk of another service; the message says which."""
+    """The record or backup blob under a disk's name belongs to a disk on another service; the message says which."""
 
 
 class StepFailedError(TidemarkError):
-    """A step failed and its queue delivers the message again; raised in place of an error that may hold a secret."""
+    """A step failed, so its queue must redeliver the message; raised in place of an error that may contain a secret."""
 
 
 class BlobChangedError(TidemarkError):
-    """A blob has changed since it was last seen, so nothing was done to it."""
+    """A blob was changed since it was last read, so it was left alone."""
 
     remedy = Remedy.RESTART
 
 
 class DiffRefusedError(TidemarkError):
-    """The service refuses the diff from the base snapshot: the run must be a resync."""
+    """The service refused the diff from the base snapshot: the run must become a resync."""
 
     remedy = Remedy.RESTART
 
 
 class ListingTimedOutError(TidemarkError):
-    """Listing page ranges timed out: ask for a smaller window."""
+    """Listing page ranges timed out: retry with a smaller window."""
 
 
 class SourceGoneError(TidemarkError):
-    """What a job reads no longer exists: a source snapshot, or a recovery point."""
+    """The source snapshot or recovery point that a job reads no longer exists."""
 
     remedy = Remedy.FAIL
 
 
 class SourceUnreachableError(TidemarkError):
-    """The service can't copy from the source itself: read and write through the function."""
+    """The service can't read the source itself: copy through the function instead."""
 
 
 class CopyRefusedError(TidemarkError):
@@ -95,20 +95,20 @@ class CopyRefusedError(TidemarkError):
 
 
 class TargetLeasedError(TidemarkError):
-    """The blob to overwrite is under somebody else's lease; the message says what to do."""
+    """The blob to overwrite is leased by someone else; the message says what to do."""
 
     remedy = Remedy.FAIL
 
     def __init__(self, url: str, code: str = "") -> None:
         detail = f" ({code})" if code else ""
         super().__init__(
-            f"{url} is leased{detail}, as a disk attached to a VM is. What to do: stop the VM and detach the disk, or"
-            " break the lease; then send the request again"
+            f"{url} is leased{detail}, probably because it is attached to a VM. What to do: stop the VM and detach the"
+            " disk, or break the lease; then send the request again"
         )
 
 
 class LeaseLostError(BlobChangedError):
-    """A blob is no longer under the lease of the run or restore, so others may have written to it."""
+    """A blob is no longer under the lease of its run or restore, so someone else may have written to it."""
 
 
 class HeartbeatError(TidemarkError):
@@ -122,16 +122,16 @@ class MismatchError(TidemarkError):
 
 
 class UnreadableError(TidemarkError):
-    """Input from a person can't be read; the message says what is wrong with it."""
+    """A person's input can't be parsed; the message says what is wrong with it."""
 
     remedy = Remedy.FAIL
 
 
 def not_found(url: str, snapshot: str) -> str:
-    """Say that a blob, or a snapshot of it, no longer exists."""
+    """Return the message that a blob, or a snapshot of it, no longer exists."""
     return f"snapshot {snapshot} of {url} no longer exists" if snapshot else f"{url} no longer exists"
 
 
 def without_secrets(text: str) -> str:
-    """Mask whatever looks like a signature, a key or a token."""
+    """Mask anything in a text that looks like a signature, a key or a token."""
     return _SECRET.sub(r"\1***", text)

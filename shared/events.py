@@ -1,4 +1,4 @@
-"""Log events: one JSON object per line, with a stable name and fields, and without secrets."""
+"""Log events: one JSON object per line with a stable name and stable fields, without secrets."""
 
 import json
 import logging
@@ -16,24 +16,24 @@ _logger = logging.getLogger("tidemark")
 
 
 class Event(StrEnum):
-    """The names and levels of events. They are a public contract: alerts and users' queries rely on them.
+    """Event names and levels. They are a public contract: alerts and users' queries rely on them.
 
     Attributes:
-        level: one of logging's levels.
+        level: the `logging` level.
     """
 
     level: int
 
     def __new__(cls, name: str, level: int = INFO) -> Self:
-        """Make an event with its level."""
+        """Create an event with its level."""
         event = str.__new__(cls, name)
         event._value_, event.level = name, level
         return event
 
-    # The app does not start.
+    # The app can't start.
     START_FAILED = "start-failed", ERROR
 
-    # A backup, in order.
+    # A backup, in chronological order.
     BACKUP_DUE = "backup-due"
     SNAPSHOTS_TAKEN = "snapshots-taken"
     SNAPSHOT_DROPPED = "snapshot-dropped", WARNING
@@ -86,7 +86,7 @@ class Event(StrEnum):
     HEARTBEAT_FAILED = "heartbeat-failed", ERROR
     RECORD_FAILED = "record-failed", ERROR
 
-    # A restore: its states, and what happens in between.
+    # A restore: its stages, and what can happen in between.
     REQUEST_CARRIED = "request-carried", WARNING
     RESTORE_REQUESTED = "restore-requested"
     RESTORE_PROMOTING = "restore-promoting"
@@ -104,7 +104,7 @@ class Event(StrEnum):
     RESTORE_LEFT_OVER = "restore-left-over", WARNING
     RESTORE_DISK_FAILED = "restore-disk-failed", ERROR
 
-    # A verify and a drill: their states, and what happens in between.
+    # A verify or a drill: its stages, and what can happen in between.
     VERIFY_REQUESTED = "verify-requested"
     VERIFY_COMPARING = "verify-comparing"
     VERIFY_ENDING = "verify-ending"
@@ -134,14 +134,14 @@ class Event(StrEnum):
 
 
 class Stopwatch:
-    """Times a step for its event."""
+    """Measures how long a step takes."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Seconds since it was created, to the millisecond."""
+        """Seconds since creation, rounded to milliseconds."""
         return round(time.monotonic() - self._started, 3)
 
 
@@ -150,13 +150,13 @@ def log_event(event: Event, **fields: object) -> None:
 
     Args:
         event: the event.
-        fields: its fields; bytes, seconds and UTC times as elsewhere.
+        fields: its fields: sizes in bytes, durations in seconds, times in UTC.
     """
     _logger.log(event.level, "%s", _line(event, fields))
 
 
 def print_event(event: Event, **fields: object) -> None:
-    """Print an event to stderr, for use outside an invocation, where the host drops logs but not printed lines.
+    """Print an event to stderr. For use outside an invocation, where the host drops log records but not stderr lines.
 
     The host logs them in the category `Host.Function.Console`, as errors if the line contains "error" or "fail"
     (azure-functions-host: GrpcWorkerChannel.Log, WorkerProcess.ParseErrorMessageAndLog).

@@ -1,4 +1,4 @@
-"""The app settings, all checked at start: each mistake is reported with its setting and what it must be."""
+"""The app settings, validated at start: each mistake is reported with its setting and the value expected."""
 
 import json
 from datetime import timedelta
@@ -27,9 +27,9 @@ from shared.source_disks import EXCLUDES, SourceDisk, without_exclusions
 from shared.storage_access import (
     HostStorage,
     StorageConnection,
-    known_version,
     require_connection_string,
     require_lower_case,
+    supported_version,
 )
 
 _DISK_FIELDS = [field.alias or name for name, field in SourceDisk.model_fields.items() if not field.exclude]
@@ -42,7 +42,7 @@ class SettingsError(TidemarkError):
 
 
 class Settings(BaseSettings):
-    """The app settings, by their public names, in upper or lower case."""
+    """The app settings, read by their public names, case-insensitively."""
 
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, frozen=True, hide_input_in_errors=True)
 
@@ -65,17 +65,17 @@ class Settings(BaseSettings):
 
     @field_validator("backup_schedule", "verify_schedule", "drill_schedule")
     @classmethod
-    def _is_ncrontab(cls, value: str, info: ValidationInfo) -> str:
+    def _require_ncrontab(cls, value: str, info: ValidationInfo) -> str:
         value = value.strip()
-        is_off = not value and info.field_name != "backup_schedule"
-        if not is_off and len(value.split()) not in {5, 6}:
+        is_disabled = not value and info.field_name != "backup_schedule"
+        if not is_disabled and len(value.split()) not in {5, 6}:
             raise ValueError("must be an NCRONTAB expression with six fields, such as 0 0 */12 * * *")
         return value
 
     @field_validator("storage_api_version")
     @classmethod
-    def _can_be_asked_and_signed_for(cls, value: str) -> str:
-        version = known_version(value)
+    def _require_supported_version(cls, value: str) -> str:
+        version = supported_version(value)
         if not can_sign(version):
             raise ValueError(
                 f"must be a version from {OLDEST_SIGNED} to {NEWEST_SIGNED}, such as {STORAGE_API_VERSION}"
@@ -84,12 +84,12 @@ class Settings(BaseSettings):
 
     @field_validator("heartbeat_url", mode="before")
     @classmethod
-    def _is_off_where_empty(cls, value: Any) -> Any:
+    def _empty_to_none(cls, value: Any) -> Any:
         return (value.strip() or None) if isinstance(value, str) else value
 
     @field_validator("source_disks", mode="before")
     @classmethod
-    def _reads_disks(cls, value: Any) -> Any:
+    def _parse_disks(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         disks = _json_array(value) if value.lstrip().startswith("[") else value.replace(",", " ").split()
@@ -99,17 +99,17 @@ class Settings(BaseSettings):
 
     @field_validator("backup_container", mode="plain")
     @classmethod
-    def _names_a_container(cls, value: object) -> ContainerAddress:
+    def _parse_container(cls, value: object) -> ContainerAddress:
         if not isinstance(value, str):
             raise PydanticKnownError("string_type")
         container = ContainerAddress.parse(value.strip())
         if container.container in SPECIAL_CONTAINERS:
-            raise ValueError(f"can't be {container.container}; use a container of its own for the backups")
+            raise ValueError(f"can't be {container.container}; use a dedicated container for the backups")
         return container
 
     @field_validator("storage_connections", mode="before")
     @classmethod
-    def _reads_connections(cls, value: Any) -> Any:
+    def _parse_connections(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         texts = _json_array(value) if value.strip() else []
@@ -119,7 +119,7 @@ class Settings(BaseSettings):
 
     @field_validator("source_disks")
     @classmethod
-    def _are_no_backups(cls, disks: tuple[SourceDisk, ...], info: ValidationInfo) -> tuple[SourceDisk, ...]:
+    def _check_disks(cls, disks: tuple[SourceDisk, ...], info: ValidationInfo) -> tuple[SourceDisk, ...]:
         container: ContainerAddress | None = info.data.get("backup_container")
         services = {container.account: container.service_url} if container else {}
         for disk in disks:
@@ -129,27 +129,27 @@ class Settings(BaseSettings):
             service = services.setdefault(address.account, address.service_url)
             if service != address.service_url:
                 raise ValueError(
-                    f"{disk.url}: another URL has the account {address.account} at {service}. Two accounts of the same"
-                    " name would share records and backup blobs; back one of them up with another app"
+                    f"{disk.url}: another URL has the account {address.account} at {service}. Two accounts with the"
+                    " same name would share records and backup blobs; back up one of them with a separate app"
                 )
         return without_exclusions(disks)
 
     @field_validator("host_account_name")
     @classmethod
-    def _is_an_account(cls, value: str | None) -> str | None:
+    def _require_account_name(cls, value: str | None) -> str | None:
         require_lower_case(value or "")
         return value
 
     @field_validator("host_queue_url", "host_table_url")
     @classmethod
-    def _is_a_service(cls, value: str | None) -> str | None:
+    def _require_service_url(cls, value: str | None) -> str | None:
         if value and not _is_url(value):
             raise ValueError("must be the URL of the service, such as https://ACCOUNT.queue.core.windows.net")
         return value
 
     @field_validator("host_connection_string")
     @classmethod
-    def _is_there_or_identity_is(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    def _require_host_storage(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         by_identity = info.data.get("host_account_name") or (
             info.data.get("host_queue_url") and info.data.get("host_table_url")
         )
@@ -169,19 +169,19 @@ class Settings(BaseSettings):
         return self.backup_container
 
     def covers(self, disk: Disk) -> bool:
-        """Tell whether a disk is one of those to back up."""
+        """Return whether SOURCE_DISKS names a disk and does not exclude it."""
         return any(setting.covers(disk) for setting in self.source_disks)
 
     def excludes(self, disk: Disk) -> bool:
-        """Tell whether a disk is excluded, whatever names it."""
+        """Return whether SOURCE_DISKS excludes a disk."""
         return any(setting.excludes(disk) for setting in self.source_disks)
 
     def backs_up(self, disk: Disk, *, adopted: bool) -> bool:
-        """Tell whether a disk is backed up: it is covered, or was restored, and is not excluded."""
+        """Return whether a disk is backed up: it is covered, or was restored (adopted), and is not excluded."""
         return self.covers(disk) or (adopted and not self.excludes(disk))
 
-    def how_to_leave_out(self, disk: Disk) -> str:
-        """Say how to stop backing a disk up; its backups stay."""
+    def how_to_exclude(self, disk: Disk) -> str:
+        """Return the advice on how to stop backing up a disk; its backups stay."""
         if any(setting.covers(disk) and not setting.is_pattern for setting in self.source_disks):
             return "remove it from SOURCE_DISKS"
         return "exclude it: add its URL to SOURCE_DISKS with ! before it"
@@ -192,7 +192,7 @@ class Settings(BaseSettings):
         return sorted({disk.address.service_url for disk in self.source_disks})
 
     def mode_of(self, disk: Disk) -> Mode:
-        """Say how a disk is backed up: by the entry with its own URL, or else by the first pattern that matches."""
+        """Return a disk's mode: that of the entry with its own URL, or else of the first pattern that matches."""
         covering = [setting for setting in self.source_disks if setting.covers(disk)]
         covering.sort(key=lambda setting: setting.is_pattern)
         return covering[0].mode if covering else Mode.INCREMENTAL
@@ -201,14 +201,14 @@ class Settings(BaseSettings):
     def heartbeat_problem(self) -> str:
         """Why the heartbeat can't be called, without its URL; empty if it can be, or is not set.
 
-        It must not stop backups: a key vault reference that does not resolve ends up as the URL.
+        This must not stop backups: a Key Vault reference that does not resolve is passed on as the URL.
         """
         if self.heartbeat_url is None or _is_url(self.heartbeat_url.get_secret_value()):
             return ""
         return "HEARTBEAT_URL is not a URL. What to do: set it to one such as https://HOST/PATH, or remove it"
 
     def other_service(self, disk: Disk) -> str:
-        """Give the blob service URL that the settings have for a page blob's account, if it is another than its own."""
+        """Return the blob service URL that the settings have for a disk's account; empty if it is the disk's own."""
         if not isinstance(disk, PageBlobDisk):
             return ""
         named = [self.container, *(setting.address.parent for setting in self.source_disks)]
@@ -237,26 +237,26 @@ def load_settings() -> Settings:
     """Read the app settings from the environment.
 
     Raises:
-        SettingsError: with a line for each mistake: the setting, and what it must be.
+        SettingsError: with a line for each mistake: the setting and the value expected.
     """
     try:
         return Settings()
     except ValidationError as error:
         lines = [
-            _line(mistake["loc"], mistake["type"], mistake["msg"]) for mistake in error.errors(include_input=False)
+            _describe(mistake["loc"], mistake["type"], mistake["msg"]) for mistake in error.errors(include_input=False)
         ]
         raise SettingsError("the app settings are invalid:\n" + "\n".join(lines)) from None
 
 
-def _line(location: tuple[int | str, ...], kind: str, message: str) -> str:
+def _describe(location: tuple[int | str, ...], kind: str, message: str) -> str:
     field, *inner = (str(part) for part in location)
     alias = Settings.model_fields[field].validation_alias if field in Settings.model_fields else field
     name = str(alias) if alias else field.upper()
-    said = plain(kind, message)
+    expected = plain(kind, message)
     if kind == "extra_forbidden":
-        said = unknown_field(inner.pop(), _DISK_FIELDS)
+        expected = unknown_field(inner.pop(), _DISK_FIELDS)
     where = f" [{'.'.join(inner)}]" if inner else ""
-    return f"- {name}{where}: {said}"
+    return f"- {name}{where}: {expected}"
 
 
 def _entry(text: str) -> dict[str, Any]:

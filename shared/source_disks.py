@@ -1,4 +1,4 @@
-"""An entry of the setting SOURCE_DISKS: a disk, or a pattern that matches disks; or what to exclude of them."""
+"""An entry of the setting SOURCE_DISKS: a disk or a pattern of disks, to back up or to exclude."""
 
 import re
 from typing import Annotated, Self
@@ -11,17 +11,17 @@ from shared.model.disk import Disk, PageBlobDisk
 from shared.model.run import Mode
 
 EXCLUDES = "!"
-"""Before a URL: what it names is excluded."""
+"""Prefix of a URL to exclude."""
 
 
 class SourceDisk(BaseModel):
-    """A disk to back up, or with `*` in its blob name a pattern of disks; or what to exclude from other entries.
+    """A disk, or a pattern of disks with `*` in the blob name, to back up or to exclude.
 
     Attributes:
         address: the blob, set as `url`; `*` in its name stands for any characters, including `/`.
         mode: how it is backed up.
         excluded: whether it is excluded, set as `exclude`, or by `!` before the URL.
-        exclusions: what other entries exclude; not a setting of its own.
+        exclusions: the entries that exclude disks; not settable.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,25 +33,25 @@ class SourceDisk(BaseModel):
 
     @field_validator("exclusions", mode="plain")
     @classmethod
-    def _is_no_setting(cls, _: object) -> None:
-        raise ValueError('can\'t be set; give what to exclude an entry of its own, with "exclude": true')
+    def _refuse_exclusions(cls, _: object) -> None:
+        raise ValueError('can\'t be set; to exclude disks, add a separate entry with "exclude": true')
 
     @model_validator(mode="after")
-    def _has_no_mode_where_excluded(self) -> Self:
+    def _refuse_mode_of_exclusion(self) -> Self:
         if self.excluded and "mode" in self.model_fields_set:
             raise ValueError("can't have a mode, because it is excluded")
         return self
 
     @field_validator("address", mode="plain")
     @classmethod
-    def _names_a_blob(cls, url: object) -> BlobAddress:
+    def _parse_url(cls, url: object) -> BlobAddress:
         if isinstance(url, BlobAddress):
             return url
         if not isinstance(url, str):
             raise PydanticKnownError("string_type")
         rest = url.partition("://")[2]
         if "*" in rest.partition("/")[0]:
-            raise AddressError("may have * only in the blob's name, not in its account or container")
+            raise AddressError("may have * only in the blob's name, not in the account or container")
         if "://" in rest.partition("?")[0]:
             raise AddressError(
                 "must be a single URL: separate several with spaces or commas; percent-encode :// in a blob's name"
@@ -70,7 +70,7 @@ class SourceDisk(BaseModel):
 
     @property
     def disk(self) -> Disk:
-        """The disk it names; for a pattern, the name it has on record."""
+        """The disk it names; for a pattern, the disk whose record holds its errors."""
         return PageBlobDisk(self.address)
 
     @property
@@ -79,31 +79,31 @@ class SourceDisk(BaseModel):
         return f"{EXCLUDES if self.excluded else ''}{self.url}"
 
     def covers(self, disk: Disk) -> bool:
-        """Tell whether a disk is the one it names, or one that the pattern matches, and is not excluded."""
+        """Return whether the entry names or matches a disk that no entry excludes."""
         return self.names(disk) and not self.excludes(disk)
 
     def names(self, disk: Disk) -> bool:
-        """Tell whether a disk is the one it names, or matches the pattern, whether or not it is excluded."""
+        """Return whether the entry names or matches a disk, excluded or not."""
         if not isinstance(disk, PageBlobDisk):
             return False
         return disk.address.parent == self.address.parent and self.matches(disk.address.blob)
 
     def excludes(self, disk: Disk) -> bool:
-        """Tell whether another entry excludes a disk."""
+        """Return whether another entry excludes a disk."""
         return any(exclusion.names(disk) for exclusion in self.exclusions)
 
     def matches(self, blob: str) -> bool:
-        """Tell whether a blob's name matches the pattern."""
+        """Return whether a blob name matches the pattern."""
         return re.fullmatch(".*".join(map(re.escape, self.address.blob.split("*"))), blob, re.DOTALL) is not None
 
 
 def without_exclusions(entries: tuple[SourceDisk, ...]) -> tuple[SourceDisk, ...]:
-    """Give the disks to back up, each with what other entries exclude.
+    """Return the entries to back up, each with the exclusions.
 
-    A URL may exclude what no entry names: a restored disk, which is backed up wherever it is.
+    A plain URL may exclude a disk that no entry names: a restored disk is backed up even if no entry names it.
 
     Raises:
-        ValueError: nothing is left to back up, what is excluded is named too, or a pattern excludes nothing.
+        ValueError: nothing is left to back up, a disk is both named and excluded, or a pattern excludes nothing.
     """
     exclusions = tuple(entry for entry in entries if entry.excluded)
     named = tuple(entry for entry in entries if not entry.excluded)
@@ -114,5 +114,5 @@ def without_exclusions(entries: tuple[SourceDisk, ...]) -> tuple[SourceDisk, ...
             if not entry.is_pattern and exclusion.names(entry.disk):
                 raise ValueError(f"{entry.url} is both named and excluded, by {exclusion.text}")
         if exclusion.is_pattern and not any(exclusion.address.parent == entry.address.parent for entry in named):
-            raise ValueError(f"{exclusion.text} excludes nothing: no other entry names it")
+            raise ValueError(f"{exclusion.text} excludes nothing: no other entry is in that container")
     return tuple(entry.model_copy(update={"exclusions": exclusions}) for entry in named)

@@ -1,4 +1,4 @@
-"""How the settings say storage is reached: accounts by key, the app's own storage, the service version."""
+"""Settings for storage access: accounts reached by key, the app's own storage, the service version."""
 
 from typing import Self
 
@@ -25,7 +25,7 @@ class StorageConnection(BaseModel):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a storage connection string.
+        """Parse a storage connection string.
 
         Raises:
             ValueError: it has no account name or key; the message shows neither.
@@ -51,17 +51,17 @@ class HostStorage(BaseModel):
     client_id: str | None = None
 
 
-def known_version(text: str) -> str:
-    """Read a storage service version; the default if there is none.
+def supported_version(text: str) -> str:
+    """Return the storage service version to use: the one given, or the default if empty.
 
     Raises:
         ValueError: the installed SDK does not support it.
     """
     version = text.strip() or STORAGE_API_VERSION
-    url, nobody = "https://account.blob.core.windows.net", AzureNamedKeyCredential("account", "")  # no request is made
+    url, credential = "https://account.blob.core.windows.net", AzureNamedKeyCredential("account", "")  # never used
     try:
-        BlobServiceClient(url, nobody, api_version=version).close()
-        QueueServiceClient(url, nobody, api_version=version).close()
+        BlobServiceClient(url, credential, api_version=version).close()
+        QueueServiceClient(url, credential, api_version=version).close()
     except ValueError as error:
         newest = str(error).split()[-1]
         raise ValueError(
@@ -85,7 +85,7 @@ def require_connection_string(text: str) -> None:
 
 
 def require_lower_case(account: str) -> None:
-    """Require an account's name as its URLs have it.
+    """Require an account name in lower case, as its URLs have it.
 
     Raises:
         ValueError: it has uppercase letters.
@@ -95,6 +95,6 @@ def require_lower_case(account: str) -> None:
 
 
 def _fields(text: str) -> dict[str, str]:
-    """Read the fields of a connection string, with their names in lower case."""
+    """Return the fields of a connection string, with their names in lower case."""
     parts = (part.partition("=") for part in text.split(";"))
     return {name.strip().lower(): value.strip() for name, _, value in parts}

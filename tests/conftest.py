@@ -14,6 +14,7 @@ from tests.accounts import BEHIND_A_GATEWAY, OF_THE_HOST
 HERE = Path(__file__).parent
 # Their processes do what is to be covered; elsewhere a host's does, and to measure there too would double the time.
 MEASURED = ("logic", "simulation", "conformance", "identity")
+WAITING = ("app", "host", "local")
 
 settings.register_profile("at once", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("at once")
@@ -47,16 +48,44 @@ def azurite(azure: LocalAzure) -> Azurite:
     return azure.azurite
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--nightly", action="store_true", help="run the cases too that are left to the nightly workflow")
+
+
+def mixed(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Order tests for processes at once: groups first, as one process does each; then those that wait among the others.
+
+    Tests of the whole app wait most of their time, and the others compute: of either kind alone, the cores idle or all
+    processes want them.
+    """
+    groups = [item for item in items if item.get_closest_marker("xdist_group")]
+    alone = [item for item in items if not item.get_closest_marker("xdist_group")]
+    waiting = [item for item in alone if _folder(item) in WAITING]
+    computing = [item for item in alone if _folder(item) not in WAITING]
+    placed = [(place / len(kind), item) for kind in (waiting, computing) for place, item in enumerate(kind)]
+    return groups + [item for _, item in sorted(placed, key=lambda found: found[0])]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep tests together that share what is slow to start; cover none that runs the app in other processes."""
+    if not config.getoption("--nightly"):
+        left = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
     for item in items:
         if "identity_azure" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("identity"))
+    if hasattr(config, "workerinput"):
+        items[:] = mixed(items)
     if not config.pluginmanager.hasplugin("pytest_cov"):
         return
     for item in items:
-        folder = item.path.relative_to(HERE).parts[0]
+        folder = _folder(item)
         is_in_process = folder == "app" and "cloud" not in getattr(item, "fixturenames", ())
         if not (is_in_process or folder in MEASURED):
             item.add_marker("no_cover")
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(HERE).parts[0]

@@ -38,7 +38,7 @@ STAMP = VENV / ".tidemark-setup"
 AZURITE = HERE / "node_modules" / "azurite" / "package.json"
 # For the whole run only: a part of the tests does not reach the coverage required by pyproject.toml.
 MEASURED = ("--cov", "--cov-report=term")
-LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy", "."))
+LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy", "--num-workers=2", "."))
 VERSION = (3, 13)
 PROBE = """
 import sys, venv, ensurepip
@@ -316,8 +316,8 @@ def test(arguments: Sequence[str]) -> int:
 
 
 def parallel_options() -> Command:
-    """Return pytest's options for parallel tests, three per core, as most of them wait most of the time."""
-    workers = min(3 * (os.cpu_count() or 1), MOST_WORKERS)
+    """Return pytest's options for parallel tests, two per core, as every second one waits most of the time."""
+    workers = min(2 * (os.cpu_count() or 1), MOST_WORKERS)
     return ("-n", str(workers), "--dist", "loadgroup")
 
 

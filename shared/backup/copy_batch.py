@@ -1,7 +1,7 @@
-"""A batch: a run's change list is applied for a while, from where the record says that it is applied.
+"""A batch: apply a run's change list for a limited time, starting at the position on record.
 
-At most one batch of a run is under way, so that its requests share one pace: that of its backup blob. What is left when
-its time is over is handed on to the next one, by a message.
+At most one batch of a run is at work, so that all requests to a backup blob share one rate limit. A message hands what
+is left when the time is up to the next batch.
 """
 
 import contextlib
@@ -36,41 +36,41 @@ from shared.pages.change_list import change_list
 from shared.pages.listing import LISTING_WINDOW
 from shared.pages.paced import Paced
 from shared.pages.pieces import Pieces
-from shared.runs.begin_anew import begin_anew
+from shared.runs.abandon import abandon_run
 from shared.runs.failures import record_failure
-from shared.runs.give_up import give_up
+from shared.runs.restart import restart_run
 
 REQUESTS = 128
-"""Requests that a batch has under way at most; as a rule its pace keeps it at what the blob can use."""
+"""Concurrent requests of a batch, at most; usually its pace keeps them at what the blob can serve."""
 
-SAVES_AFTER = timedelta(seconds=10)
-"""How much of a batch is done over, at most, whose worker dies."""
+SAVE_INTERVAL = timedelta(seconds=10)
+"""How often a batch records its progress: at most this much work is repeated after a worker dies."""
 
-BUSY_AGAIN_AFTER = timedelta(minutes=1)
-"""How long after a batch that a busy service has ended the next one is begun."""
+BUSY_DELAY = timedelta(minutes=1)
+"""Delay of the next batch after a busy service stopped one."""
 
 
-class _TakenOverError(TidemarkError):
-    """Another batch goes on with the run: this one was taken for dead, or the run is over or begun anew."""
+class _SupersededError(TidemarkError):
+    """This batch must stop: another has taken over because it seemed dead, or the run has ended or restarted."""
 
     remedy = Remedy.REREAD
 
 
-class Taken(NamedTuple):
-    """What a batch has taken up: the disk's record, and its open run."""
+class Claim(NamedTuple):
+    """The disk's record and open run as a batch has claimed them."""
 
     record: DiskRecord
     run: OpenRun
 
 
-class Lasts(NamedTuple):
-    """How long a batch begins requests.
+class BatchLimits(NamedTuple):
+    """How long a batch keeps starting requests.
 
     Attributes:
-        turn: so long, before other disks' batches have their turn.
-        turns: so many turns at most, while none of those waits in the queue.
-        blob_seconds: what they may use up of the backup blob's limits, as `shared.changes.pace.blob_seconds` counts it.
-        busy_for: how long a busy service may refuse one; as `shared.pages.paced` has it where it is not said.
+        turn: the length of a turn, after which batches of other disks go first.
+        turns: turns at most; the next turn starts only if no other batch is waiting in the queue.
+        blob_seconds: the most it may use of the backup blob's limits, as counted by `shared.changes.pace.blob_seconds`.
+        busy_for: how long a busy service may refuse a request; None for the default of `shared.pages.paced`.
     """
 
     turn: timedelta
@@ -79,97 +79,98 @@ class Lasts(NamedTuple):
     busy_for: timedelta | None = None
 
 
-async def copy_batch(services: Services, message: RunMessage, *, number: int | None, lasts: Lasts) -> None:
-    """Take up a batch, apply what its time suffices for, and hand on the rest. Applying any of it twice is harmless.
+async def copy_batch(services: Services, message: RunMessage, *, number: int | None, limits: BatchLimits) -> None:
+    """Claim a batch, apply what it has time for, and enqueue the next batch. Applying a change twice is harmless.
 
     Args:
         services: the services.
         message: a message of the run's plan.
-        number: the batch's number; None for whichever is next, if nobody is at it.
-        lasts: how long it begins requests.
+        number: the batch's number; None for the next one, if no batch is at work.
+        limits: how long it keeps starting requests.
 
     Raises:
-        AzureError: an error that does not pass.
-        LeaseLostError, BlobChangedError: the backup blob is not under the run's lease, or gone, though the run is open.
+        AzureError: a permanent error.
+        LeaseLostError, BlobChangedError: the run is open, but its backup blob is not under its lease, or no longer
+            exists.
     """
-    taken = await _take_up(services, message, number)
-    if taken is None:
+    claim = await _claim(services, message, number)
+    if claim is None:
         return
-    batch = _Batch(services, message, taken, lasts)
+    batch = _Batch(services, message, claim, limits)
     try:
-        await batch.hand_on(await batch.apply_or_postpone())
-    except _TakenOverError:
+        await batch.enqueue_next(await batch.apply_or_postpone())
+    except _SupersededError:
         log_event(Event.MESSAGE_DROPPED, **message.about, step="copy-ranges")
     except SourceGoneError as error:
-        await give_up(services, message, error)
+        await abandon_run(services, message, error)
     except DiffRefusedError as error:
-        await begin_anew(services, message, Kind.RESYNC, str(error))
+        await restart_run(services, message, Kind.RESYNC, str(error))
     except BlobChangedError:
-        if await batch.give_back():
-            if number is not None:  # it has its backup blob from a plan, which gets it ready again
+        if await batch.release():
+            if number is not None:  # have a plan prepare the backup blob again; a plan's own message is redelivered
                 await services.queues.send(PlanMessage(disk=message.disk, run=message.run))
             raise
         log_event(Event.LATE_WRITE_REFUSED, **message.about)
     except Exception:
-        await batch.give_back()
+        await batch.release()
         raise
 
 
-async def _take_up(services: Services, message: RunMessage, number: int | None) -> Taken | None:
-    """Take up a batch, if it is there to be taken up."""
-    taken: list[Taken] = []
+async def _claim(services: Services, message: RunMessage, number: int | None) -> Claim | None:
+    """Claim a batch, if it is the one the run waits for."""
+    claims: list[Claim] = []
     now = services.now()
 
     def change(record: DiskRecord) -> DiskRecord:
-        taken.clear()
-        then = batch_started(record, message.run, message.plan, number, now)
-        if then.run and then is not record:
-            taken.append(Taken(then, then.run))
-        return then
+        claims.clear()
+        started = batch_started(record, message.run, message.plan, number, now)
+        if started.run and started is not record:
+            claims.append(Claim(started, started.run))
+        return started
 
     await services.records.update(message.disk, change)
-    if not taken and number is not None:
+    if not claims and number is not None:
         log_event(Event.MESSAGE_DROPPED, **message.about, step="copy-ranges")
-    return taken[0] if taken else None
+    return claims[0] if claims else None
 
 
 class _Batch:
-    """A batch while it is applied."""
+    """A batch at work."""
 
-    def __init__(self, services: Services, message: RunMessage, taken: Taken, lasts: Lasts) -> None:
+    def __init__(self, services: Services, message: RunMessage, claim: Claim, limits: BatchLimits) -> None:
         self._services = services
         self._message = message
-        self._record, self._run = taken
-        self._pace = Paced(services, REQUESTS, rate=taken.run.rate, busy_for=lasts.busy_for)
-        self._pieces = Pieces(services, message, taken.run, self._pace, self._show_life)
-        self._applied = Applied(taken.run.position)
+        self._record, self._run = claim
+        self._pace = Paced(services, REQUESTS, rate=claim.run.rate, busy_for=limits.busy_for)
+        self._pieces = Pieces(services, message, claim.run, self._pace, self._save_regularly)
+        self._applied = Applied(claim.run.position)
         self._watch = Stopwatch()
-        self._has_begun = False
-        self._lasts, self._used = lasts, 0.0
+        self._has_started = False
+        self._limits, self._used = limits, 0.0
         self._until = services.now()
-        self._ends = self._until + lasts.turns * lasts.turn
+        self._ends = self._until + limits.turns * limits.turn
         self._saved_at = services.now()
         self._is_saving = False
 
     async def apply_or_postpone(self) -> timedelta:
-        """Apply what there is time for; give how long the next batch is to wait, since the service is busy."""
+        """Apply what there is time for; return the delay of the next batch, which is not 0 if the service is busy."""
         try:
             await self._apply()
         except AzureError as error:
             if not is_transient(error):
                 raise
             await record_failure(self._services, self._message.disk, Event.COPY_RANGES_FAILED, error, self._message.run)
-            return BUSY_AGAIN_AFTER
+            return BUSY_DELAY
         return timedelta()
 
-    async def hand_on(self, delay: timedelta) -> None:
-        """Put on record how far the batch has come, and enqueue the next one, if anything is left for it."""
+    async def enqueue_next(self, delay: timedelta) -> None:
+        """Record the batch's progress, and enqueue the next batch if anything is left."""
         run = await self._save()
         if not run.is_applied:
             disk, of_run, plan = self._message.disk, self._message.run, self._message.plan
             next_batch = BatchMessage(disk=disk, run=of_run, plan=plan, number=run.next_batch)
             await self._services.queues.send(next_batch, delay)
-        with contextlib.suppress(AzureError, RecordConflictError):  # the next batch takes over, whatever is on record
+        with contextlib.suppress(AzureError, RecordConflictError):  # the next batch can start without it
             await self._services.records.update(self._message.disk, lambda record: batch_ended(record, self._run))
         log_event(
             Event.BATCH_DONE,
@@ -182,19 +183,19 @@ class _Batch:
             duration_seconds=self._watch.seconds,
         )
 
-    async def give_back(self) -> bool:
-        """Have the batch's own message go on with it when it comes again; tell whether it was still under way."""
+    async def release(self) -> bool:
+        """Release the batch for its own message to resume it when redelivered; return whether it was still current."""
         try:
             await self._save()
             await self._services.records.update(self._message.disk, lambda record: batch_returned(record, self._run))
-        except _TakenOverError:
+        except _SupersededError:
             return False
         except (AzureError, RecordConflictError):
-            pass  # what has failed is raised anyway
+            pass  # the original error is raised anyway
         return True
 
     async def _apply(self) -> None:
-        """Apply the change list, window by window, until the time is over; a piece or a window at least."""
+        """Apply the change list window by window until the time is up; at least one piece or one window."""
         position, size = self._run.position, self._run.size
         async with AtOnce(REQUESTS) as writing:
             while position < size:
@@ -204,45 +205,45 @@ class _Batch:
                 position = window.end
 
     async def _apply_window(self, window: Window, writing: AtOnce) -> bool:
-        """Apply what a window's change list says; tell whether there is time for another window."""
-        changes = change_list(self._services, self._record, self._run, window, timed_out=self._show_life)
+        """Apply the changes in a window; return whether there is time for another window."""
+        changes = change_list(self._services, self._record, self._run, window, timed_out=self._save_regularly)
         async for change in changes:
             for piece in writes(change):
-                if await self._is_over():
+                if await self._is_time_up():
                     return False
-                self._begin()
+                self._start_turn()
                 self._used += blob_seconds(0 if piece.clear else piece.length)
                 ended = self._applied.begin(piece, ends=piece.end == change.end)
                 await writing.start(self._apply_piece(piece, ended))
                 await self._pace.until_none_waits()
-        self._begin()
+        self._start_turn()
         self._applied.reach(window.end)
-        await self._show_life()
-        return not await self._is_over()
+        await self._save_regularly()
+        return not await self._is_time_up()
 
-    def _begin(self) -> None:
-        """Begin the first turn, once there is something to do: however long the listing takes up to that."""
-        if not self._has_begun:
-            self._has_begun, self._until = True, self._services.now() + self._lasts.turn
+    def _start_turn(self) -> None:
+        """Start the first turn, unless it has started: only now is there work to do, however long the listing took."""
+        if not self._has_started:
+            self._has_started, self._until = True, self._services.now() + self._limits.turn
 
-    async def _is_over(self) -> bool:
-        """Tell whether the batch's time is over; it has another turn if nobody waits for one."""
-        if not self._has_begun:
+    async def _is_time_up(self) -> bool:
+        """Return whether the batch's time is up; it gets another turn if no other batch is waiting."""
+        if not self._has_started:
             return False
-        if self._used >= self._lasts.blob_seconds:
+        if self._used >= self._limits.blob_seconds:
             return True
         if self._services.now() < self._until:
             return False
-        if self._services.now() >= self._ends or await self._does_another_wait():
+        if self._services.now() >= self._ends or await self._is_another_waiting():
             return True
-        self._until = self._services.now() + self._lasts.turn
+        self._until = self._services.now() + self._limits.turn
         return False
 
-    async def _does_another_wait(self) -> bool:
+    async def _is_another_waiting(self) -> bool:
         try:
             return await self._services.queues.is_any_waiting(BatchMessage)
         except AzureError:
-            return True  # whatever keeps the queue from being asked, the next batch is to find out
+            return True  # leave the queue's trouble to the next batch
 
     async def _apply_piece(self, piece: Change, ended: Callable[[], None]) -> None:
         try:
@@ -252,21 +253,21 @@ class _Batch:
             raise
         ended()
 
-    async def _show_life(self) -> None:
-        """Put on record now and then how far the batch has come: a service that refuses it may keep it for minutes."""
-        if not self._is_saving and self._services.now() - self._saved_at >= SAVES_AFTER:
+    async def _save_regularly(self) -> None:
+        """Record the progress every `SAVE_INTERVAL`, so that a batch that a busy service delays does not seem dead."""
+        if not self._is_saving and self._services.now() - self._saved_at >= SAVE_INTERVAL:
             self._is_saving = True
-            # The last of them, when the batch ends, must succeed.
+            # Only the save at the end of the batch must succeed.
             with contextlib.suppress(AzureError, RecordConflictError):
                 await self._save()
             self._saved_at = self._services.now()
             self._is_saving = False
 
     async def _save(self) -> OpenRun:
-        """Put on record how far the batch has come.
+        """Record the batch's progress; return the updated run.
 
         Raises:
-            _TakenOverError: it is not under way any more.
+            _SupersededError: the batch is no longer current.
         """
         progress = BatchProgress(self._applied.position, self._applied.done, round(self._pace.rate, 3))
         now = self._services.now()
@@ -277,5 +278,5 @@ class _Batch:
         record = await self._services.records.update(self._message.disk, change)
         run = run_if_current(record, self._run) if record else None
         if run is None:
-            raise _TakenOverError
+            raise _SupersededError
         return run

@@ -1,21 +1,21 @@
-"""The third step: apply a batch of a run's change list to the backup blob, and hand on what is left."""
+"""Step 3 of a backup: apply a batch of the run's change list to the backup blob, and enqueue the next batch."""
 
 from datetime import timedelta
 
 from shared.azure.services import Services
-from shared.backup.copy_batch import Lasts, copy_batch
+from shared.backup.copy_batch import BatchLimits, copy_batch
 from shared.events import Event
 from shared.model.messages import BatchMessage
-from shared.runs.failures import failures_on_record
+from shared.runs.failures import recording_failures
 
 TURN = timedelta(seconds=60)
-"""How long a batch goes on while other disks' wait: so long that the way from one to the next counts little."""
+"""How long a batch runs while those of other disks wait: long enough to make the cost of switching negligible."""
 
 TURNS = 10
-"""How many turns a batch takes while nobody waits: it is to end long before the host ends it (host.json)."""
+"""Turns a batch takes while no other waits: it must end well before the function times out (host.json)."""
 
 
 async def copy_ranges(services: Services, message: BatchMessage) -> None:
-    """Apply a batch. One that the run does not wait for is dropped; applying anything twice is harmless."""
-    async with failures_on_record(services, message, Event.COPY_RANGES_FAILED):
-        await copy_batch(services, message, number=message.number, lasts=Lasts(TURN, TURNS))
+    """Apply a batch; drop it if the run does not wait for it. Applying a change twice is harmless."""
+    async with recording_failures(services, message, Event.COPY_RANGES_FAILED):
+        await copy_batch(services, message, number=message.number, limits=BatchLimits(TURN, TURNS))

@@ -1,4 +1,4 @@
-"""The disks of a tick: those that the settings name, those that were restored, and what is on record of them."""
+"""The disks of a tick: those the settings name and those that were restored, with their records."""
 
 import asyncio
 import contextlib
@@ -17,22 +17,22 @@ from shared.model.fitness import backup_problem
 from shared.model.messages import FinishMessage
 from shared.model.record import DiskRecord
 from shared.model.restore_target import is_blank
+from shared.runs.abandon import abandon_run
 from shared.runs.failures import record_failure
-from shared.runs.give_up import give_up
-from shared.runs.open_run import no_page_blob
+from shared.runs.open_run import not_a_page_blob
 from shared.source_disks import SourceDisk
 
 
 @dataclass(frozen=True, slots=True)
 class FoundDisks:
-    """What a tick finds.
+    """The disks that a tick found.
 
     Attributes:
-        due: the disks that it is to back up.
-        found: their records as far as they can be read, None of a disk that has none; and those of restored disks.
-        missing: the disks that a pattern does not find any more, with what to say of them.
-        unfit: the disks that are due and can't be backed up as they are.
-        unknown: how much of what is to be backed up was not even found: such a tick does not succeed.
+        due: the disks to back up.
+        found: the records that could be read, of due disks and of restored ones; None for a disk without a record.
+        missing: disks that no longer exist though a pattern matched them before, with the error to record.
+        unfit: due disks that can't be backed up.
+        unknown: how many due disks, patterns and lists could not be found or read; unless 0, the tick does not succeed.
     """
 
     due: Sequence[Disk]
@@ -52,33 +52,33 @@ class FoundDisks:
         return [disk for disk, record in self.found.items() if record and record.run]
 
     @property
-    def resting(self) -> list[Disk]:
-        """The disks that are to be snapshotted now."""
-        not_now = {*self.restoring, *self.running, *self.unfit}
-        return [disk for disk in self.due if disk in self.found and disk not in not_now]
+    def ready(self) -> list[Disk]:
+        """The disks to snapshot now."""
+        busy_or_unfit = {*self.restoring, *self.running, *self.unfit}
+        return [disk for disk in self.due if disk in self.found and disk not in busy_or_unfit]
 
 
 async def find_disks(services: Services) -> FoundDisks:
-    """Find the disks that are to be backed up, and what is on record of them; give up the runs that are hopeless."""
+    """Find the disks to back up and their records, and abandon runs that keep failing."""
     listed = await _listed(services)
     on_record = await _on_record(services)
     known = on_record or {}
-    index_entry = [setting for setting in services.settings.source_disks if setting not in listed]
+    unlisted = [setting for setting in services.settings.source_disks if setting not in listed]
     named = {disk for disks in listed.values() for disk in disks}
     restored = {disk for disk, has_restore in known.items() if has_restore}
-    # What can't be listed just now may still be snapshotted.
-    unseen = {disk for disk in known.keys() - named if any(setting.covers(disk) for setting in index_entry)}
-    gone = _gone(listed, known.keys() - restored)
-    looked_at = sorted(named | restored | unseen | gone.keys())
-    records = await for_each(services, looked_at, services.records.get, Event.SNAPSHOT_FAILED)
-    never = {disk for disk, record in records.items() if record is None or is_blank(record[0])}
-    named |= unseen - never
-    missing = {disk: why for disk, why in gone.items() if disk not in never}
+    # Known disks of a pattern that can't be listed now are snapshotted all the same.
+    unseen = {disk for disk in known.keys() - named if any(setting.covers(disk) for setting in unlisted)}
+    missing = _missing(listed, known.keys() - restored)
+    candidates = sorted(named | restored | unseen | missing.keys())
+    records = await for_each(services, candidates, services.records.get, Event.SNAPSHOT_FAILED)
+    never_backed_up = {disk for disk, record in records.items() if record is None or is_blank(record[0])}
+    named |= unseen - never_backed_up
+    missing = {disk: error for disk, error in missing.items() if disk not in never_backed_up}
     found = {disk: record[0] if record else None for disk, record in records.items() if disk in named | restored}
     if on_record is not None:
-        unlike = [disk for disk, record in records.items() if (record is not None) != (disk in on_record)]
-        await _look_again(services, unlike)
-    found |= await _without_hopeless_runs(services, found)
+        mismatched = [disk for disk, record in records.items() if (record is not None) != (disk in on_record)]
+        await _invalidate(services, mismatched)
+    found |= await _abandon_failing_runs(services, found)
     adopted = {disk for disk, record in found.items() if record and record.adopted}
     due = sorted(named | {disk for disk in adopted if not services.settings.excludes(disk)})
     not_listed = sum(not listed.get(setting) for setting in services.settings.source_disks)
@@ -93,49 +93,49 @@ async def find_disks(services: Services) -> FoundDisks:
 
 
 async def _unfit(services: Services, disks: Sequence[Disk], found: Mapping[Disk, DiskRecord | None]) -> set[Disk]:
-    """Find the disks that can't be backed up as they are, and put on record why: before any snapshot is taken."""
+    """Find the disks that can't be backed up, before any snapshot is taken, and record why."""
 
-    async def look(disk: Disk) -> None:
-        if why := backup_problem(disk, services.settings.container, services.settings.mode_of(disk)):
-            what_to_do = f"What to do: give it another name; or {services.settings.how_to_leave_out(disk)}."
-            raise DiskError(f"{disk.shown} can't be backed up: {why}. {what_to_do}")
+    async def check(disk: Disk) -> None:
+        if problem := backup_problem(disk, services.settings.container, services.settings.mode_of(disk)):
+            what_to_do = f"What to do: copy it to another name, or {services.settings.how_to_exclude(disk)}."
+            raise DiskError(f"{disk.shown} can't be backed up: {problem}. {what_to_do}")
         record = found[disk]
         if record is None or not (record.base_snapshot or record.run or record.restore):
             await _require_page_blob(services, disk)
 
-    return set(disks) - (await for_each(services, disks, look, Event.SNAPSHOT_FAILED)).keys()
+    return set(disks) - (await for_each(services, disks, check, Event.SNAPSHOT_FAILED)).keys()
 
 
 async def _require_page_blob(services: Services, disk: Disk) -> None:
-    """See to it that what was never backed up is a page blob, as far as it can be told; a snapshot tells the rest."""
+    """Require a page blob, before the first snapshot; if that can't be told yet, `open_run` checks the snapshot."""
     with contextlib.suppress(AzureError):
         if not await services.disks.is_disk(disk):
-            raise DiskError(no_page_blob(services, disk))
+            raise DiskError(not_a_page_blob(services, disk))
 
 
-async def _without_hopeless_runs(
+async def _abandon_failing_runs(
     services: Services, found: Mapping[Disk, DiskRecord | None]
 ) -> dict[Disk, DiskRecord | None]:
-    """Give up the runs that were tried often enough, so that their disks are snapshotted now; give their records."""
+    """Abandon the runs that keep failing, so that their disks are snapshotted now; return their new records."""
 
-    async def end(disk: Disk) -> DiskRecord | None:
+    async def abandon(disk: Disk) -> DiskRecord | None:
         record = found[disk]
         if record and record.run:
-            said = ". Last error: ".join(
+            causes = ". Last error: ".join(
                 filter(None, (record.run.failed, record.last_error if record.run.error_at else ""))
             )
-            why = DiskError(f"it was tried {record.run.tries + 1} times: {said}")
-            await give_up(services, FinishMessage(disk=disk, run=record.run.snapshot), why)
-        now = await services.records.get(disk)
-        return now[0] if now else None
+            reason = DiskError(f"it failed {record.run.tries + 1} times: {causes}")
+            await abandon_run(services, FinishMessage(disk=disk, run=record.run.snapshot), reason)
+        current = await services.records.get(disk)
+        return current[0] if current else None
 
     now = services.now()
-    hopeless = [disk for disk, record in found.items() if record and record.run and should_abandon(record, now)]
-    return await for_each(services, hopeless, end, Event.GIVE_UP_FAILED)
+    failing = [disk for disk, record in found.items() if record and record.run and should_abandon(record, now)]
+    return await for_each(services, failing, abandon, Event.GIVE_UP_FAILED)
 
 
 async def _on_record(services: Services) -> dict[Disk, bool] | None:
-    """List what is on record, and whether it was or is being restored; None, and the others go on without the list."""
+    """List the disks on record, and whether each is being or was restored; None if they can't be listed."""
     try:
         return await services.records.disks()
     except AzureError as error:
@@ -143,15 +143,15 @@ async def _on_record(services: Services) -> dict[Disk, bool] | None:
         return None
 
 
-async def _look_again(services: Services, disks: Iterable[Disk]) -> None:
-    """Mend the list of what is on record, where a record was made or deleted by hand; a later tick may do so too."""
+async def _invalidate(services: Services, disks: Iterable[Disk]) -> None:
+    """Have the index reread the records of these disks, which were created or deleted by hand; best effort."""
     with contextlib.suppress(AzureError):
         for disk in disks:
             await services.records.invalidate(disk)
 
 
 async def _listed(services: Services) -> dict[SourceDisk, list[Disk]]:
-    """Find the disks that each setting names; a pattern that can't be listed or matches none fails on its own."""
+    """Find the disks of each entry; a pattern that can't be listed or matches nothing is recorded as failed."""
 
     async def matching(setting: SourceDisk) -> list[Disk] | None:
         if not setting.is_pattern:
@@ -163,8 +163,8 @@ async def _listed(services: Services) -> dict[SourceDisk, list[Disk]]:
             return None
         if not found:
             what_to_do = "What to do: check the pattern in SOURCE_DISKS."
-            but = ", unless it is excluded" if setting.exclusions else ""
-            nothing = DiskError(f"no page blob matches {setting.url}{but}. {what_to_do}")
+            condition = " that is not excluded" if setting.exclusions else ""
+            nothing = DiskError(f"no page blob{condition} matches {setting.url}. {what_to_do}")
             await record_failure(services, setting.disk, Event.LIST_DISKS_FAILED, nothing)
         return found
 
@@ -173,23 +173,23 @@ async def _listed(services: Services) -> dict[SourceDisk, list[Disk]]:
     return {setting: disks for setting, disks in zip(settings, listed, strict=True) if disks is not None}
 
 
-def _gone(listed: Mapping[SourceDisk, Sequence[Disk]], known: Iterable[Disk]) -> dict[Disk, DiskError]:
-    """Give what is on record, and a pattern that stands for it does not find, with what to say of it.
+def _missing(listed: Mapping[SourceDisk, Sequence[Disk]], known: Iterable[Disk]) -> dict[Disk, DiskError]:
+    """Return the disks on record that the pattern covering them no longer finds, with the error to record.
 
-    Where the record says nothing of any backup it may be that of a blob that is no disk, or of a pattern itself.
+    They include disks never backed up: records of blobs that are not disks, or of patterns themselves.
     """
-    gone: dict[Disk, DiskError] = {}
+    missing: dict[Disk, DiskError] = {}
     patterns = [setting for setting in listed if setting.is_pattern]
     found = {disk for disks in listed.values() for disk in disks}
     for disk in known:
         pattern = next((pattern for pattern in patterns if pattern.covers(disk)), None)
         if pattern and disk not in found:
             what_to_do = (
-                "What to do: bring it back; or, if it is gone for good, add its URL with ! before it to SOURCE_DISKS,"
+                "What to do: recover it; or, if it was deleted for good, add its URL with ! before it to SOURCE_DISKS,"
                 " or delete its row `disk`."
             )
-            gone[disk] = DiskError(f"{disk.name} is gone, which {pattern.url} matched before. {what_to_do}")
-    return gone
+            missing[disk] = DiskError(f"{disk.name} no longer exists; {pattern.url} matched it before. {what_to_do}")
+    return missing
 
 
 async def for_each[Result](
@@ -198,7 +198,7 @@ async def for_each[Result](
     step: Callable[[Disk], Awaitable[Result]],
     failed: Event,
 ) -> dict[Disk, Result]:
-    """Do a step for all disks at once; give the results of those that did not fail, and put the failures on record."""
+    """Run a step for all disks concurrently; return the results of those that succeed, and record the failures."""
     results = await asyncio.gather(*map(step, disks), return_exceptions=True)
     done: dict[Disk, Result] = {}
     for disk, result in zip(disks, results, strict=True):

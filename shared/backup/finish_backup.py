@@ -1,4 +1,4 @@
-"""The last step: look how far a run is; at its end, seal: verify, take the recovery point, advance the record."""
+"""Step 4 of a backup: check a run's progress, and seal it once its change list is applied."""
 
 import contextlib
 from collections.abc import Awaitable, Callable
@@ -20,36 +20,36 @@ from shared.model.record import DiskRecord, run_of
 from shared.model.retry_policy import MAX_CHECK_DELAY
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.run_steps import next_check
-from shared.runs.begin_anew import resync
+from shared.runs.abandon import abandon_run
 from shared.runs.clean_up import clean_up_run, drop_duplicates
-from shared.runs.failures import failures_on_record, record_failure
-from shared.runs.full_copies import look_at_full_copy, looked_at
-from shared.runs.give_up import give_up
+from shared.runs.failures import record_failure, recording_failures
+from shared.runs.full_copies import check_full_copy, copy_checked
 from shared.runs.open_run import catch_up
+from shared.runs.restart import resync
 
 _LEFT_TO_THE_QUEUE = frozenset({Remedy.RESTART, Remedy.WAIT_FOR_OWNER})
-"""What this step knows no way on from: its queue tries five times, then a tick does."""
+"""Errors left to the queue, which redelivers the message five times; then the next tick retries."""
 
-_IN_VAIN = frozenset({Remedy.FAIL, Remedy.RESTART_OR_FAIL, Remedy.WAIT_FOR_OWNER})
-"""What would fail again after a run."""
+_NOT_RETRIED = frozenset({Remedy.FAIL, Remedy.RESTART_OR_FAIL, Remedy.WAIT_FOR_OWNER})
+"""Errors not worth a retry once the run is over."""
 
-_ENDS_AGAIN_AFTER = timedelta(minutes=5)
-"""How long after a run what could not be tidied up, or a snapshot that was refused, is tried again."""
+_CLEAN_UP_RETRY_DELAY = timedelta(minutes=5)
+"""Delay before retrying a failed clean-up or a refused catch-up snapshot after a run."""
 
-_NOTED_WITHIN = timedelta(seconds=2)
-"""How long a plan that is enqueued again waits: it is to find on record that nobody is at the run."""
+_PLAN_DELAY = timedelta(seconds=2)
+"""Delay of a plan message that is sent before the record is updated, so that it finds no batch at work."""
 
 
 async def finish_backup(services: Services, message: FinishMessage) -> None:
-    """Look at a run: seal it when its change list is applied, else look again later; tidy up after one that is over.
+    """Check a run: seal it once its change list is applied, else check again later; clean up after one that is over.
 
-    Then the disk is caught up, if a tick has passed meanwhile.
+    After a run, the disk is caught up if a tick has found it busy.
     """
-    async with failures_on_record(services, message, Event.FINISH_BACKUP_FAILED):
+    async with recording_failures(services, message, Event.FINISH_BACKUP_FAILED):
         found = await services.records.get(message.disk)
         run = found[0].run_of(message.run) if found else None
         if run is None:
-            await _end(services, message, found[0] if found else None)
+            await _finish_ended_run(services, message, found[0] if found else None)
             return
         try:
             if run.mode is Mode.FULL:
@@ -57,46 +57,47 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
             else:
                 await _advance(services, message, run)
         except SourceGoneError as error:
-            await give_up(services, message, error)
+            await abandon_run(services, message, error)
         except (AzureError, TidemarkError) as error:
             if remedy_for(error) in _LEFT_TO_THE_QUEUE:
                 raise
-            # This message is the run's heartbeat: it outlasts any outage, while the queue tries five times only.
+            # This message keeps the run alive, so it must outlast any outage; the queue delivers it only five times.
             await record_failure(services, message.disk, Event.FINISH_BACKUP_FAILED, error, message.run)
             await services.queues.send(message, MAX_CHECK_DELAY)
 
 
-async def _end(services: Services, message: FinishMessage, record: DiskRecord | None) -> None:
-    """Tidy up after a run that is over, and catch the disk up, whatever becomes of the one; what fails comes back."""
-    has_tidied_up = await _is_done(services, message, _tidy_up(services, message, record), Event.FINISH_BACKUP_FAILED)
+async def _finish_ended_run(services: Services, message: FinishMessage, record: DiskRecord | None) -> None:
+    """Clean up after a run and catch up the disk, each even if the other fails; retry what failed later."""
+    is_clean = await _is_done(services, message, _clean_up(services, message, record), Event.FINISH_BACKUP_FAILED)
     caught_up = catch_up(services, message.disk, after_a_run=True)
-    if not (await _is_done(services, message, caught_up, Event.SNAPSHOT_FAILED) and has_tidied_up):
-        await services.queues.send(message, _ENDS_AGAIN_AFTER)
+    if not (await _is_done(services, message, caught_up, Event.SNAPSHOT_FAILED) and is_clean):
+        await services.queues.send(message, _CLEAN_UP_RETRY_DELAY)
 
 
 async def _is_done(services: Services, message: FinishMessage, step: Awaitable[None], failed: Event) -> bool:
-    """Do a step; put on record what it fails for, and tell whether it is done, or would fail again."""
+    """Run a step and record its error, if any; return whether it is done or not worth a retry."""
     try:
         await step
     except (AzureError, TidemarkError) as error:
         await record_failure(services, message.disk, failed, error, message.run)
-        return remedy_for(error) in _IN_VAIN
+        return remedy_for(error) in _NOT_RETRIED
     return True
 
 
-async def _tidy_up(services: Services, message: FinishMessage, record: DiskRecord | None) -> None:
+async def _clean_up(services: Services, message: FinishMessage, record: DiskRecord | None) -> None:
+    """Clean up after a run that was sealed; drop the message of any other."""
     if record and record.base_snapshot == message.run:
         await clean_up_run(services, message, record)
         return
     log_event(Event.MESSAGE_DROPPED, **message.about, step="finish-backup")
     if point := await services.records.point(message.disk, message.run):
-        # Sealed, and the next run as well: this message may be the one that was to clean up.
+        # The next run is sealed too, but this message may be the one that should have cleaned up after its own.
         await drop_duplicates(services, message, point.backup_snapshot)
 
 
 async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> None:
-    """Seal a run on the backup blob if its change list is applied; see to it that its batches go on."""
-    current = await _look_at(
+    """Seal a run on the backup blob if its change list is applied; else make sure its batches continue."""
+    current = await _record_check(
         services, message, run, lambda record, now: record.with_run(replace(run_of(record), checked=now))
     )
     if current is None:
@@ -104,26 +105,26 @@ async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> 
     elif current.is_applied:
         await _seal(services, message, current)
     else:
-        await _come_back(services, message, current)
+        await _check_later(services, message, current)
 
 
 async def _seal(services: Services, message: FinishMessage, run: OpenRun) -> None:
-    """Seal a run whose change list is applied; where its backup blob is not what it should be, find the way on."""
+    """Seal a run whose change list is applied; recover if its backup blob differs or was changed."""
     try:
         if not await seal(services, message, run):
             await services.queues.send(message)
     except MismatchError as error:
         await record_failure(services, message.disk, Event.RUN_DIFFERS, error, message.run)
-        await _doubt_base(services, message, run)
-        await resync(services, message.of_plan(run.plan), f"before the seal, {error}")
+        await _verify_base(services, message, run)
+        await resync(services, message.of_plan(run.plan), f"verification before the seal failed: {error}")
         await services.queues.send(message, next_check(run, services.now()))
     except BlobChangedError as error:
         await record_failure(services, message.disk, Event.SEAL_FAILED, error, message.run)
-        await _come_back(services, message, run, plan_again=True)
+        await _check_later(services, message, run, plan_again=True)
 
 
-async def _doubt_base(services: Services, message: FinishMessage, run: OpenRun) -> None:
-    """Have the recovery point verified that an incremental run was based on: it may be what is wrong."""
+async def _verify_base(services: Services, message: FinishMessage, run: OpenRun) -> None:
+    """Start a verify of the recovery point that a mismatched incremental run is based on: it may be damaged."""
     found = await services.records.get(message.disk)
     if found and found[0].base_snapshot and run.kind is Kind.INCREMENTAL:
         await open_inspection(services, JobKind.VERIFY, message.disk, found[0].base_snapshot, f"before-{message.run}")
@@ -131,19 +132,19 @@ async def _doubt_base(services: Services, message: FinishMessage, run: OpenRun) 
 
 async def _advance_copy(services: Services, message: FinishMessage, run: OpenRun) -> None:
     """Seal a run in full-copy mode if its copy has succeeded."""
-    progress = await look_at_full_copy(services, message, run)
-    if made := progress.succeeded:
-        with contextlib.suppress(BlobChangedError):  # another invocation has just done the same
-            await seal_copy(services, message, run, made)
+    progress = await check_full_copy(services, message, run)
+    if copied := progress.succeeded:
+        with contextlib.suppress(BlobChangedError):  # another invocation has just sealed it
+            await seal_copy(services, message, run, copied)
             return
-    current = await _look_at(services, message, run, lambda record, now: looked_at(record, progress, now))
-    await _come_back(services, message, current or run, plan_again=run.opened and not progress.is_healthy)
+    current = await _record_check(services, message, run, lambda record, now: copy_checked(record, progress, now))
+    await _check_later(services, message, current or run, plan_again=run.opened and not progress.is_healthy)
 
 
-async def _look_at(
+async def _record_check(
     services: Services, message: FinishMessage, run: OpenRun, progress: Callable[[DiskRecord, datetime], DiskRecord]
 ) -> OpenRun | None:
-    """Put on record that a run was looked at; give the run, if it is still open."""
+    """Record a check of a run, with its progress; return the updated run, None if it is over or was restarted."""
     now = services.now()
 
     def change(record: DiskRecord) -> DiskRecord:
@@ -153,18 +154,18 @@ async def _look_at(
     return record.run if record and is_current(record, run) else None
 
 
-async def _come_back(services: Services, message: FinishMessage, run: OpenRun, *, plan_again: bool = False) -> None:
-    """Look again later; have the run planned again first, where its messages are taken for lost or that is asked."""
+async def _check_later(services: Services, message: FinishMessage, run: OpenRun, *, plan_again: bool = False) -> None:
+    """Schedule the next check; if the run is stalled or `plan_again` is set, enqueue its plan again first."""
     now, after = services.now(), services.settings.stalled_after
 
-    def noted(record: DiskRecord) -> DiskRecord:
+    def with_plan_sent(record: DiskRecord) -> DiskRecord:
         current = run_of(record) if is_current(record, run) else None
-        is_noted = current is None or current.is_applied or not is_run_stalled(current, now, after)
-        return record if is_noted else requeued(record, now)
+        is_up_to_date = current is None or current.is_applied or not is_run_stalled(current, now, after)
+        return record if is_up_to_date else requeued(record, now)
 
     if plan_again or (not run.is_applied and is_run_stalled(run, now, after)):
         log_event(Event.RUN_PLANNED_AGAIN, **message.about)
-        # Sent before it is noted: what was noted in vain would not be sent again for an hour.
-        await services.queues.send(PlanMessage(disk=message.disk, run=message.run), _NOTED_WITHIN)
-        await services.records.update(message.disk, noted)
+        # Sent before it is recorded: a plan recorded but not sent would not be sent again for an hour.
+        await services.queues.send(PlanMessage(disk=message.disk, run=message.run), _PLAN_DELAY)
+        await services.records.update(message.disk, with_plan_sent)
     await services.queues.send(message, next_check(run, services.now()))

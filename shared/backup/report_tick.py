@@ -1,4 +1,4 @@
-"""A tick is looked at until all its disks are backed up; then the heartbeat is called."""
+"""Checking a tick until all its disks are backed up, then calling the heartbeat."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 from shared.azure.services import Services
 from shared.errors import HeartbeatError
 from shared.events import Event, log_event
-from shared.jobs.loop import outlasting
+from shared.jobs.loop import requeueing_on_error
 from shared.model.messages import TickMessage
 from shared.model.tick import HEARTBEAT_FOR, MAX_TICK_CHECK_DELAY, Outcome, backed_up, next_check, outcome
 
 
 async def report_tick(services: Services, message: TickMessage) -> None:
-    """Look whether every disk of a tick has its recovery point; say so, and call the heartbeat; else come back.
+    """Log whether a tick has succeeded, and call the heartbeat if so; while runs are pending, check again later.
 
     Raises:
-        StepFailedError: neither the record nor the queue can be reached.
+        StepFailedError: neither the table nor the queue can be reached.
     """
-    async with outlasting(services, message, Event.REPORT_TICK_FAILED, MAX_TICK_CHECK_DELAY):
+    async with requeueing_on_error(services, message, Event.REPORT_TICK_FAILED, MAX_TICK_CHECK_DELAY):
         await _report(services, message)
 
 
@@ -25,15 +25,15 @@ async def _report(services: Services, message: TickMessage) -> None:
     tick, now = message.tick, services.now()
     if message.succeeded is None:
         due = await services.records.due()
-        found, done = outcome(tick, message.disks, due, now), backed_up(tick, due)
-        if found is Outcome.PENDING:
+        result, done = outcome(tick, message.disks, due, now), backed_up(tick, due)
+        if result is Outcome.PENDING:
             await services.queues.send(message, next_check(tick, now))
             return
-        about: dict[str, Any] = {**message.about, "disks": message.disks, "backed_up": done}
-        if found is Outcome.INCOMPLETE:
-            log_event(Event.TICK_INCOMPLETE, **about)
+        fields: dict[str, Any] = {**message.about, "disks": message.disks, "backed_up": done}
+        if result is Outcome.INCOMPLETE:
+            log_event(Event.TICK_INCOMPLETE, **fields)
             return
-        log_event(Event.TICK_SUCCEEDED, **about, duration_seconds=(now - tick).total_seconds())
+        log_event(Event.TICK_SUCCEEDED, **fields, duration_seconds=(now - tick).total_seconds())
         message = replace(message, succeeded=now)
     await _call_heartbeat(services, message)
 

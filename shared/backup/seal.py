@@ -1,10 +1,10 @@
-"""The seal: the recovery point is taken, and the record advanced to it, in one transaction."""
+"""The seal: take the recovery point, then write its row and advance the record in one transaction."""
 
 from dataclasses import asdict, replace
 
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.backup.verify import verified
+from shared.backup.verify import verify_backup_blob
 from shared.events import Event, log_event
 from shared.model.blob import BlobState
 from shared.model.catalogue import point_metadata
@@ -21,15 +21,15 @@ from shared.runs.full_copies import full_copy_of
 
 
 async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool:
-    """Take the recovery point of a run and advance the record to it. Repeating any part is harmless.
+    """Verify a run's backup blob, take the recovery point, and advance the record to it. Idempotent.
 
     Returns:
-        Whether it is sealed; else the backup blob is not verified to its end yet.
+        Whether the run needs no further call; False if part of the backup blob is still to be verified.
 
     Raises:
-        MismatchError: the backup blob is not what the source snapshot is.
-        BlobChangedError, LeaseLostError: the backup blob is not as the run has left it, or not under its lease.
-        SourceGoneError: the source snapshot is gone.
+        MismatchError: the backup blob differs from the source snapshot.
+        BlobChangedError, LeaseLostError: the backup blob was changed since the run's last write, or lost its lease.
+        SourceGoneError: the source snapshot no longer exists.
     """
     disk = message.disk
     found = await services.records.get(disk)
@@ -44,12 +44,12 @@ async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool
     point = recovery_point(record, taken.time, services.now())
     notice = _notice(services, message, record)
     next_record = replace(sealed(record, point, taken), backup_notice=notice)
-    await _put_on_record(services, message, next_record, etag, point)
+    await _record(services, message, next_record, etag, point)
     return True
 
 
 def _notice(services: Services, message: FinishMessage, record: DiskRecord) -> str:
-    """Tell of the versions that the backup account keeps, if it does."""
+    """Return, and log, the notice that the backup account keeps versions, if it does."""
     blob = services.backups.address(message.disk)
     is_versioned = services.snapshots.versioned.get(blob)
     if is_versioned:
@@ -57,11 +57,11 @@ def _notice(services: Services, message: FinishMessage, record: DiskRecord) -> s
     return versioning_notice(blob, is_versioned, record.backup_notice)
 
 
-async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, made: BlobState) -> None:
-    """Advance the record to a full copy that has succeeded.
+async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, copied: BlobState) -> None:
+    """Advance the record to a full copy that succeeded.
 
     Raises:
-        BlobChangedError: somebody has written to it just now.
+        BlobChangedError: the copy was changed in the meantime.
     """
     found = await services.records.get(message.disk)
     if found is None or not is_current(found[0], run):
@@ -69,12 +69,12 @@ async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, ma
         return
     record, etag = replace(found[0], backup_blob=services.backups.address(message.disk)), found[1]
     copy = full_copy_of(services, message, run)
-    await settle_copy(services, copy, made)
+    await settle_copy(services, copy, copied)
     point = full_copy(record, copy.target, run.size, services.now())
-    await _put_on_record(services, message, sealed_copy(record, point), etag, point)
+    await _record(services, message, sealed_copy(record, point), etag, point)
 
 
-async def _put_on_record(
+async def _record(
     services: Services, message: FinishMessage, record: DiskRecord, etag: str, point: RecoveryPoint
 ) -> None:
     try:
@@ -85,18 +85,21 @@ async def _put_on_record(
     log_event(Event.RUN_SEALED, **message.about, **(asdict(point) | {"backup_blob": point.backup_blob}))
     await clean_up_run(services, message, record)
     if should_catch_up(record, services.now()):
-        await services.queues.send(message)  # the run is over then
+        await services.queues.send(message)  # finds the run ended, and catches the disk up
 
 
 async def _recovery_point(
     services: Services, message: FinishMessage, record: DiskRecord, run: OpenRun
 ) -> TakenSnapshot | None:
-    """Find the snapshot that an earlier try has taken under this plan; or verify the backup blob, and take it."""
+    """Return the snapshot an earlier attempt took under this plan; else verify the backup blob and take one.
+
+    None if part of the backup blob is still to be verified.
+    """
     backup = services.backups.address(message.disk)
     for taken in await services.snapshots.of_run(backup, message.run_id):
         if taken.plan == run.plan:
             return taken
-    etag = await verified(services, message, record)
+    etag = await verify_backup_blob(services, message, record)
     if etag is None:
         return None
     metadata = point_metadata(message.of_plan(run.plan), run.kind, etag)
@@ -105,6 +108,6 @@ async def _recovery_point(
 
 
 def is_current(record: DiskRecord, run: OpenRun) -> bool:
-    """Tell whether a run is still open, under the same plan."""
+    """Return whether a run is still open, under the same plan."""
     current = record.run_of(run.snapshot)
     return current is not None and current.plan == run.plan

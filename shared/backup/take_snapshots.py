@@ -1,4 +1,4 @@
-"""The first step: snapshot all disks, as close together as the service lets; then open their runs."""
+"""Step 1 of a backup, on the timer: snapshot all disks, as close together as possible, then open their runs."""
 
 from datetime import datetime, timedelta
 
@@ -24,26 +24,25 @@ from shared.model.tick import MIN_TICK_CHECK_DELAY, with_tick
 from shared.runs.failures import record_failure
 from shared.runs.open_run import catch_up, open_run
 
-WAITS_FOR = timedelta(minutes=10)
-"""How long a tick waits for the table, the queues or a token: nobody repeats it, and the next may be far."""
+MAX_WAIT = timedelta(minutes=10)
+"""How long a tick waits for the table, the queues or a token: nothing retries a tick, and the next is hours away."""
 
-_LOOKS_AGAIN_AFTER = timedelta(seconds=10)
+_RETRY_INTERVAL = timedelta(seconds=10)
 
 
 async def take_snapshots(services: Services) -> None:
-    """Snapshot every disk that has no open run, and start its run; see to it that open runs go on.
+    """Snapshot every disk without an open run and start its run; make sure that open runs continue.
 
-    All snapshots are taken at once, before anything else is done with any disk: the disks of one VM belong together.
-    A disk that fails, fails alone. One that has an open run, or is being restored, is late: it is snapshotted as soon
-    as that has ended.
+    All snapshots are taken at once, before any other work: the disks of one VM belong together. An error affects only
+    its own disk. A disk with an open run or a restore is late: it is snapshotted as soon as that ends.
 
     Raises:
-        StepFailedError: neither the record nor the queues can be reached.
+        StepFailedError: the table or the queues can't be reached.
     """
     watch, tick = Stopwatch(), services.now()
     await _ensure(services)
     disks = await find_disks(services)
-    snapshots = await for_each(services, disks.resting, services.disks.take_snapshot, Event.SNAPSHOT_FAILED)
+    snapshots = await for_each(services, disks.ready, services.disks.take_snapshot, Event.SNAPSHOT_FAILED)
     log_event(
         Event.SNAPSHOTS_TAKEN,
         tick=tick.isoformat(),
@@ -62,26 +61,26 @@ async def take_snapshots(services: Services) -> None:
         record = disks.found.get(disk)
         is_busy = record is not None and bool(record.run or record.restore)
         if disk in disks.due:
-            await services.records.update(disk, lambda now: with_tick(now, tick, found_busy=is_busy))
+            await services.records.update(disk, lambda current: with_tick(current, tick, found_busy=is_busy))
         if record and record.run:
             await _watch_run(services, disk, record, record.run)
         if record and record.restore:
             await _watch_restore(services, disk, record)
         if is_busy:
-            await catch_up(services, disk)  # that may have ended just before this tick was on record
+            await catch_up(services, disk)  # the run or restore may have ended just before this tick was recorded
 
     await for_each(services, list(snapshots), begin_run, Event.OPEN_RUN_FAILED)
     others = {*disks.due, *disks.running, *disks.restoring} - snapshots.keys()
     await for_each(services, sorted(others), watch_disk, Event.WATCH_DISK_FAILED)
     await watch_jobs(services)
     await _drop_orphans(services)
-    for disk, why in disks.missing.items():
-        await record_failure(services, disk, Event.LIST_DISKS_FAILED, why)
+    for disk, error in disks.missing.items():
+        await record_failure(services, disk, Event.LIST_DISKS_FAILED, error)
 
 
 async def _ensure(services: Services) -> None:
-    """Create the queues and tables that are missing, and wait for their service if need be."""
-    until = services.now() + WAITS_FOR
+    """Create missing queues and tables, retrying for up to `MAX_WAIT`."""
+    until = services.now() + MAX_WAIT
     while True:
         try:
             await services.ensure()
@@ -91,45 +90,45 @@ async def _ensure(services: Services) -> None:
                 log_event(Event.TICK_FAILED, reason=reason)
                 raise StepFailedError(reason) from None
             log_event(Event.TICK_WAITS, reason=reason)
-            await services.sleep(_LOOKS_AGAIN_AFTER)
+            await services.sleep(_RETRY_INTERVAL)
         else:
             return
 
 
 async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> None:
-    """Say which disks are due, and have the tick looked at until all of them are backed up."""
+    """Log the disks that are due, and enqueue the message that checks the tick until all are backed up."""
     message = TickMessage(tick=tick, disks=len(disks.due) + disks.unknown)
     for disk in disks.due:
         record = disks.found.get(disk)
         point = record.last_point if record else ""
         log_event(Event.BACKUP_DUE, disk=disk.name, **message.about, last_point=point)
         if record and (record.run or record.restore):
-            _tell_late(disk, record, message)
-    if mistake := services.settings.heartbeat_problem:
-        log_event(Event.HEARTBEAT_FAILED, **message.about, reason=mistake)
+            _log_late(disk, record, message)
+    if problem := services.settings.heartbeat_problem:
+        log_event(Event.HEARTBEAT_FAILED, **message.about, reason=problem)
     try:
         await services.queues.send(message, MIN_TICK_CHECK_DELAY)
     except AzureError as error:
-        # The backups go on without it.
+        # The backups don't need it.
         log_event(Event.REPORT_TICK_FAILED, **message.about, reason=explain(error))
 
 
-def _tell_late(disk: Disk, record: DiskRecord, message: TickMessage) -> None:
-    """Say that a disk is not snapshotted at this tick, but as soon as what is under way has ended."""
-    waits_for = f"its open run {record.run.snapshot}" if record.run else f"the restore {record.restore} to it"
-    reason = f"it waits for {waits_for}, and is snapshotted as soon as that has ended"
+def _log_late(disk: Disk, record: DiskRecord, message: TickMessage) -> None:
+    """Log that a disk is busy at this tick and is snapshotted later."""
+    waits_for = f"backup run {record.run.snapshot}" if record.run else f"restore {record.restore}"
+    reason = f"waiting for {waits_for} to finish; the snapshot is taken right after that"
     log_event(Event.BACKUP_LATE, disk=disk.name, **message.about, reason=reason)
 
 
 async def _watch_run(services: Services, disk: Disk, record: DiskRecord, run: OpenRun) -> None:
-    """Try an open run again that has failed, and enqueue messages again that must be taken for lost."""
+    """Retry an open run if it is failing, and enqueue its messages again if they appear to be lost."""
     now, after = services.now(), services.settings.stalled_after
 
-    def again(current: DiskRecord) -> DiskRecord:
+    def retry(current: DiskRecord) -> DiskRecord:
         return retried(current, now) if current.run_of(run.snapshot) and is_failing(current, now) else current
 
     if is_failing(record, now):
-        await services.records.update(disk, again)
+        await services.records.update(disk, retry)
     if is_failing(record, now) or (not run.is_applied and is_run_stalled(run, now, after)):
         plan = PlanMessage(disk=disk, run=run.snapshot)
         log_event(Event.RUN_PLANNED_AGAIN, **plan.about)
@@ -141,17 +140,17 @@ async def _watch_run(services: Services, disk: Disk, record: DiskRecord, run: Op
 
 
 async def _watch_restore(services: Services, disk: Disk, record: DiskRecord) -> None:
-    """Have a disk's record let go of a restore that has ended, or whose row is gone."""
+    """Release a disk from a restore that has ended, or whose row no longer exists."""
     found = await services.restores.find(restored_of(record), job_row(JobKind.RESTORE, record.restore))
     if found is None:
-        await services.records.update(disk, lambda now: without_restore(now, record.restore))
+        await services.records.update(disk, lambda current: without_restore(current, record.restore))
     elif found[0].has_ended:
         await services.queues.send(RestoreMessage(disk=restored_of(record), restore=record.restore))
 
 
 async def _drop_orphans(services: Services) -> None:
-    """Delete what drills have left."""
+    """Delete the scratch blobs that drills have left behind."""
     try:
         await drop_orphans(services)
-    except (AzureError, ValidationError) as error:  # a row that somebody has spoilt stops nothing else
+    except (AzureError, ValidationError) as error:  # an invalid row must not stop the rest
         log_event(Event.WATCH_INSPECTIONS_FAILED, reason=explain(error))

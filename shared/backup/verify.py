@@ -1,4 +1,4 @@
-"""Before a recovery point is taken: the backup blob is held against the source snapshot, window by window."""
+"""Verification before the seal: compare the backup blob with the source snapshot, window by window."""
 
 import contextlib
 from dataclasses import replace
@@ -14,45 +14,43 @@ from shared.model.run import Kind, OpenRun
 from shared.model.version import BlobVersion
 from shared.pages.change_list import change_list
 from shared.pages.comparing import Comparison
-from shared.points.versions import own_backup_blob
+from shared.points.versions import find_backup_blob
 
 SEAL_WINDOW = 8 * 1024**3
-"""Bytes of a disk that are compared at once: should all of them have to be read, it is done in minutes."""
+"""Bytes of a disk compared at a time: few enough to finish in minutes even if all have to be read."""
 
 VERIFY_FOR = timedelta(seconds=20)
-"""How long one invocation compares windows before it leaves the rest to the next, and others have their turn."""
+"""How long one invocation compares windows before it leaves the rest to the next, to give other disks a turn."""
 
 
-async def verified(services: Services, message: FinishMessage, record: DiskRecord) -> str | None:
-    """Hold the backup blob of a run whose change list is applied against its source snapshot.
+async def verify_backup_blob(services: Services, message: FinishMessage, record: DiskRecord) -> str | None:
+    """Compare a run's backup blob with its source snapshot, once its change list is applied.
 
-    The sizes are equal; the page maps are equal, where a page valid on one side only must read as zeros; samples of
-    what was written and of all that is valid, and the last page, hold the same. What a diff has left out is on pages
-    that may be valid on both sides: of an incremental run more samples are taken of what is valid, others each time.
+    Compared are the sizes; the page maps, where a page valid on one side only must read as zeros; and the content of
+    the last page and of samples, both of what was written and of all valid pages. Pages that a wrong diff omitted
+    may be valid on both sides, so an incremental run takes more samples of valid pages, different ones each time.
 
     Returns:
-        The backup blob's ETag, which it had all the time; None where some windows are left for the next invocation.
+        The backup blob's ETag, unchanged throughout; None if windows are left for the next invocation.
 
     Raises:
-        MismatchError: the backup blob is not what the source snapshot is.
-        BlobChangedError: it is gone, or has another size.
-        SourceGoneError: the source snapshot is gone.
+        MismatchError: the backup blob differs from the source snapshot.
+        BlobChangedError: the backup blob no longer exists, or has another size.
+        SourceGoneError: the source snapshot no longer exists.
     """
     disk, run = message.disk, run_of(record)
-    blob = await own_backup_blob(services, disk)
+    blob = await find_backup_blob(services, disk)
     if blob is None or blob.size != run.size:
-        found_as = f"{blob.size} bytes long" if blob else "gone"
-        raise BlobChangedError(
-            f"the backup blob of {disk.name} is {found_as}, not {run.size} bytes long: not sealed yet"
-        )
-    began, count = services.now(), len(windows(run.size, SEAL_WINDOW))
+        problem = f"has {blob.size} bytes instead of {run.size}" if blob else "no longer exists"
+        raise BlobChangedError(f"the backup blob of {disk.name} {problem}, so the run can't be sealed yet")
+    started, count = services.now(), len(windows(run.size, SEAL_WINDOW))
     comparison = await Comparison.begin(
         services, services.disks.version(disk, run.snapshot), BlobVersion(services.backups.address(disk))
     )
     first = run.windows_compared if run.compared_etag == blob.etag else 0
     for number in range(first, count):
-        if number > first and services.now() - began >= VERIFY_FOR:
-            await _note(services, message, run, number, blob.etag)
+        if number > first and services.now() - started >= VERIFY_FOR:
+            await _record_progress(services, message, run, number, blob.etag)
             return None
         await _compare(services, message, record, number, comparison)
     return blob.etag
@@ -61,28 +59,28 @@ async def verified(services: Services, message: FinishMessage, record: DiskRecor
 async def _compare(
     services: Services, message: FinishMessage, record: DiskRecord, number: int, comparison: Comparison
 ) -> None:
-    """Compare one window."""
+    """Compare one window, and the last page with the last window."""
     disk, run = message.disk, run_of(record)
-    plan, cut = message.of_plan(run.plan), windows(run.size, SEAL_WINDOW)
-    most = samples_of_window(len(cut)) if run.kind is Kind.INCREMENTAL else None
+    plan, all_windows = message.of_plan(run.plan), windows(run.size, SEAL_WINDOW)
+    most = samples_of_window(len(all_windows)) if run.kind is Kind.INCREMENTAL else None
     sampler = Sampler(f"{plan.run_id}/{plan.plan}/{number}/seal", most)
     try:
-        await comparison.page_maps(cut[number], sampler.see)
-        written = await _written(services, plan, record, cut[number])
+        await comparison.page_maps(all_windows[number], sampler.see)
+        written = await _written(services, plan, record, all_windows[number])
         await comparison.contents(sorted({*sampler.samples(), *written}))
-        if number == len(cut) - 1:
+        if number == len(all_windows) - 1:
             await comparison.last_page(run.size)
     except SourceGoneError as error:
         await services.pages.properties(services.disks.version(disk, run.snapshot))
-        raise BlobChangedError(f"the backup blob of {disk.name} is not there any more: {error}") from error
+        raise BlobChangedError(f"the backup blob of {disk.name} no longer exists: {error}") from error
 
 
 async def _written(services: Services, plan: FinishMessage, record: DiskRecord, window: Window) -> list[Change]:
-    """Choose samples of what an incremental run has written in a window; what another has is all that is valid."""
+    """Return samples of what an incremental run wrote in a window; none of other kinds: they wrote all valid pages."""
     sampler = Sampler(f"{plan.run_id}/{plan.plan}/{window.start}/written")
     run = run_of(record)
     if run.kind is Kind.INCREMENTAL:
-        # Where the diff is not to be had any more, samples of what is valid must do.
+        # If the diff is no longer available, the samples of valid pages must do.
         with contextlib.suppress(DiffRefusedError):
             async for change in change_list(services, record, run, window):
                 if not change.clear:
@@ -90,8 +88,8 @@ async def _written(services: Services, plan: FinishMessage, record: DiskRecord, 
     return sampler.samples()
 
 
-async def _note(services: Services, message: FinishMessage, run: OpenRun, number: int, etag: str) -> None:
-    """Put on record how many windows are compared."""
+async def _record_progress(services: Services, message: FinishMessage, run: OpenRun, number: int, etag: str) -> None:
+    """Record how many windows were compared."""
     now = services.now()
 
     def change(record: DiskRecord) -> DiskRecord:

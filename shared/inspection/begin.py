@@ -12,7 +12,7 @@ from shared.model.job import JobKind, Next, Stage
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
 from shared.model.restore_target import requested_point
-from shared.points.versions import found_again, properties_of, require_own_name
+from shared.points.versions import properties_of, require_not_lost, require_own_record
 
 _OTHER_POINT = "What to do: check the URL and the time; the disk's `point-TIME` rows list its recovery points"
 
@@ -24,7 +24,7 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
     """Find the recovery point and check that it can be inspected; one that no longer exists is damaged."""
     disk = inspection.known_disk
     try:
-        await require_own_name(services, disk)
+        await require_own_record(services, disk)
     except OtherDiskError as error:
         return _refused(services, inspection, str(error))
     times = await services.records.point_times(disk)
@@ -37,7 +37,7 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
         inspection, recovery_point=point.time, size=point.size, parts_total=len(windows(point.size, INSPECTED_PART))
     )
     try:
-        point = await found_again(services, disk, point)
+        point = await require_not_lost(services, disk, point)
         properties = await properties_of(services, disk, point)
     except SourceGoneError as error:
         return await conclude_damaged(services, accepted, str(error), lost=True)

@@ -13,8 +13,8 @@ from shared.model.job import JobKind, Next, Stage
 from shared.model.record import DiskRecord
 from shared.model.texts import human_size
 from shared.model.version import BlobVersion
-from shared.points.versions import mark_damaged, note_damaged
-from shared.runs.begin_anew import distrust
+from shared.points.versions import mark_damaged, update_damaged_points
+from shared.runs.restart import force_resync
 
 BUILT_ON = "it was built on recovery point"
 
@@ -73,7 +73,7 @@ async def conclude_differs(services: Services, inspection: Inspection, differs: 
     if inspection.task is JobKind.VERIFY:
         await mark_damaged(services, inspection.known_disk, inspection.recovery_point, differs)
         reason = f"recovery point {inspection.recovery_point} is damaged: {differs}"
-        await distrust(services, inspection.known_disk, inspection.recovery_point, reason)
+        await force_resync(services, inspection.known_disk, inspection.recovery_point, reason)
         await _mark_dependents(services, inspection, reason)
     return Next(inspection.fail(differs, services.now()))
 
@@ -98,7 +98,7 @@ async def _mark_dependents(services: Services, inspection: Inspection, reason: s
     ]:
         for time in later:
             await mark_damaged(services, disk, time, damage)
-            await distrust(services, disk, time, reason)
+            await force_resync(services, disk, time, reason)
         marked |= set(later)
     if marked:
         await open_inspection(services, JobKind.VERIFY, disk, max(marked), f"after-{inspection.inspection}")
@@ -106,7 +106,7 @@ async def _mark_dependents(services: Services, inspection: Inspection, reason: s
 
 async def record_outcome(services: Services, inspection: Inspection) -> None:
     """Record the outcome of an inspection on its disk and recovery point; one that was refused has none."""
-    await note_damaged(services, inspection.known_disk)
+    await update_damaged_points(services, inspection.known_disk)
     if inspection.state is Stage.REFUSED:
         return
     if inspection.task is JobKind.DRILL:

@@ -6,7 +6,7 @@ from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.errors import StepFailedError, TidemarkError
 from shared.events import log_event
-from shared.jobs.request import put_on_record
+from shared.jobs.request import record_job
 from shared.jobs.stage_events import STAGE_EVENTS
 from shared.model.disk import Disk
 from shared.model.inspection import Inspection
@@ -40,7 +40,7 @@ async def inspect_all(services: Services, task: JobKind) -> None:
 async def open_inspection(services: Services, task: JobKind, disk: Disk, point: str, inspection: str) -> None:
     """Record an inspection and enqueue its first step; one that is already on record is enqueued again."""
     opened = Inspection.of(inspection, task, disk, point, services.now())
-    if row := await put_on_record(services.inspections, opened):
+    if row := await record_job(services.inspections, opened):
         await services.queues.send(row.message)
 
 

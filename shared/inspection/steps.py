@@ -22,7 +22,7 @@ async def continue_inspection(services: Services, message: InspectionMessage) ->
     Raises:
         StepFailedError: the record or the queue can't be reached.
     """
-    await continue_job(services, _INSPECTION, message)
+    await continue_job(services, INSPECTION_PROCEDURE, message)
 
 
 def _or_missing(
@@ -48,7 +48,7 @@ async def _drop(_: Services, inspection: Inspection) -> None:
     log_event(Event.MESSAGE_DROPPED, **inspection.about, step="continue-inspection")
 
 
-_INSPECTION = Procedure[Inspection](
+INSPECTION_PROCEDURE = Procedure[Inspection](
     rows=lambda services: services.inspections,
     steps={
         Stage.REQUESTED: begin_inspection,
@@ -56,9 +56,9 @@ _INSPECTION = Procedure[Inspection](
         Stage.COMPARING: _or_missing(compare),
         Stage.ENDING: end_inspection,
     },
-    through_ending=ENDS,
+    cleanup_before=ENDS,
     give_up=_give_up,
-    leave_uncleaned=abandon_cleanup,
+    abandon_cleanup=abandon_cleanup,
     on_ended=_drop,
     step_failed=Event.INSPECTION_STEP_FAILED,
 )

@@ -1,1 +1,1 @@
-"""What holds for all work that messages step forward."""
+"""What all jobs share: requests, the step loop, and poisoned or unreadable messages."""

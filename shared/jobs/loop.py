@@ -1,8 +1,8 @@
-"""The loop of every job: a step an invocation, until it has ended.
+"""The step loop of restores, verifies and drills: one step per invocation until the job ends.
 
-Each step looks at what is there, does what is missing and comes back; nothing waits. Repeating a step is harmless: the
-row of a job is only advanced by the invocation that has read it. The job's message outlasts any outage, while a queue
-tries five times only.
+Each step inspects the current state, does what is missing and enqueues the next step; nothing blocks. Steps are
+idempotent: a job's row is only advanced by the invocation that read it, by ETag. A failed step enqueues its message
+again, so a job outlasts any outage, although a queue delivers a message only five times.
 """
 
 import contextlib
@@ -27,28 +27,28 @@ from shared.model.restore import Restore
 from shared.model.retry_policy import MAX_CHECK_DELAY
 
 AFTER_CONFLICT = timedelta(seconds=5)
-"""How long after another invocation was faster a job is looked at again."""
+"""Delay of the next step after a conflict with another invocation."""
 
 
 @dataclass(frozen=True)
 class Procedure[Kept: (Restore, Inspection)]:
-    """What a kind of job does.
+    """How a kind of job works.
 
     Attributes:
-        rows: gives the rows of its jobs.
-        steps: what is done next, by stage.
-        through_ending: the ends before which is cleaned up, in the stage `ending`; the row says so last.
-        give_up: ends a job of which every step has gone wrong for too long.
-        leave_uncleaned: gives up cleaning up after a job, and says what may be left.
-        on_ended: is done of a row that has ended without the stage `ending`, and of each that a message comes upon.
-        step_failed: what the log calls that a step has failed.
+        rows: returns the rows of its jobs.
+        steps: the step to take at each stage.
+        cleanup_before: the final stages that the stage `ending` precedes, which cleans up.
+        give_up: ends a job whose steps have all failed for too long.
+        abandon_cleanup: stops trying to clean up after a job, and reports what may be left.
+        on_ended: called for a job that ended without the stage `ending`, and for each ended job that a message finds.
+        step_failed: the event of a failed step.
     """
 
     rows: Callable[[Services], JobRows[Kept]]
     steps: Mapping[Stage, Callable[[Services, Kept], Awaitable[Next[Kept]]]]
-    through_ending: frozenset[Stage]
+    cleanup_before: frozenset[Stage]
     give_up: Callable[[Services, Kept, str], Awaitable[Kept]]
-    leave_uncleaned: Callable[[Services, Kept, str], Awaitable[None]]
+    abandon_cleanup: Callable[[Services, Kept, str], Awaitable[None]]
     on_ended: Callable[[Services, Kept], Awaitable[None]]
     step_failed: Event
 
@@ -56,12 +56,12 @@ class Procedure[Kept: (Restore, Inspection)]:
 async def continue_job[Kept: (Restore, Inspection)](
     services: Services, procedure: Procedure[Kept], message: RestoreMessage | InspectionMessage
 ) -> None:
-    """Do the next step of a job, and enqueue the one after it.
+    """Take the next step of a job, and enqueue the one after it.
 
     Raises:
-        StepFailedError: neither the record nor the queue can be reached.
+        StepFailedError: neither the table nor the queue can be reached.
     """
-    async with outlasting(services, message, procedure.step_failed):
+    async with requeueing_on_error(services, message, procedure.step_failed):
         rows = procedure.rows(services)
         found = await rows.find(message.disk, message.row_key)
         if found is None and message.request:
@@ -71,17 +71,17 @@ async def continue_job[Kept: (Restore, Inspection)](
         elif found[0].has_ended:
             await procedure.on_ended(services, found[0])
         else:
-            await _go_on(services, procedure, message, *found)
+            await _take_step(services, procedure, message, *found)
 
 
 @contextlib.asynccontextmanager
-async def outlasting(
+async def requeueing_on_error(
     services: Services, message: Message, failed: Event, delay: timedelta = MAX_CHECK_DELAY
 ) -> AsyncIterator[None]:
-    """Have a message that something hangs on come back, where the record or the storage can't be reached.
+    """Log a storage error or a record conflict, and enqueue the message again after a delay.
 
     Raises:
-        StepFailedError: neither can the queue be.
+        StepFailedError: the queue can't be reached either.
     """
     try:
         yield
@@ -94,89 +94,93 @@ async def outlasting(
             raise StepFailedError(reason) from None
 
 
-async def _go_on[Kept: (Restore, Inspection)](
+async def _take_step[Kept: (Restore, Inspection)](
     services: Services,
     procedure: Procedure[Kept],
     message: RestoreMessage | InspectionMessage,
     job: Kept,
     etag: str,
 ) -> None:
-    is_too_long = message.given_up and job.last_error_at is not None and job.should_give_up(job.last_error_at)
-    then, delay = await (_end(services, procedure, job) if is_too_long else _step(services, procedure, job))
+    is_expired = message.given_up and job.last_error_at is not None and job.should_give_up(job.last_error_at)
+    next_job, delay = await (
+        _end_expired(services, procedure, job) if is_expired else _try_step(services, procedure, job)
+    )
     try:
-        await procedure.rows(services).put(then, etag)
+        await procedure.rows(services).put(next_job, etag)
     except RecordConflictError:
-        # Whoever was faster may be dead by now; and it may have been this very write, sent twice by the SDK.
+        # The invocation that won may have died; or the conflict is with this very write, which the SDK sent twice.
         await services.queues.send(job.message, AFTER_CONFLICT)
         return
-    _log(procedure, job, then)
-    if not then.has_ended:
-        await services.queues.send(then.message, delay)
-    elif job.state is not Stage.ENDING:  # else it is tidied up already, and whoever has read its row goes on
-        await procedure.on_ended(services, then)
+    _log(procedure, job, next_job)
+    if not next_job.has_ended:
+        await services.queues.send(next_job.message, delay)
+    elif job.state is not Stage.ENDING:  # else its clean-up is done
+        await procedure.on_ended(services, next_job)
 
 
-async def _end[Kept: (Restore, Inspection)](services: Services, procedure: Procedure[Kept], job: Kept) -> Next[Kept]:
-    """End a job that is out of patience, whose worker has died each time."""
-    return _through_ending(procedure, job, Next(await _out_of_patience(services, procedure, job)))
-
-
-async def _step[Kept: (Restore, Inspection)](services: Services, procedure: Procedure[Kept], job: Kept) -> Next[Kept]:
-    """Do a step; whatever goes wrong is put on the row, and tells how to go on."""
-    try:
-        then, delay = await procedure.steps[job.state](services, job)
-        then = then.recovered() if then.attempt == job.attempt else then
-    except Exception as error:  # noqa: BLE001 - nothing may keep a job, and its disk, waiting without an end
-        then, delay = await _after_error(services, procedure, job, error)
-    return _through_ending(procedure, job, Next(then, delay))
-
-
-def _through_ending[Kept: (Restore, Inspection)](
-    procedure: Procedure[Kept], before: Kept, then: Next[Kept]
+async def _end_expired[Kept: (Restore, Inspection)](
+    services: Services, procedure: Procedure[Kept], job: Kept
 ) -> Next[Kept]:
-    """Have a job that has come to an end be cleaned up after first, where it is to be."""
-    is_ending = before.state is not Stage.ENDING and then.job.state in procedure.through_ending
-    return Next(then.job.cleaning_up()) if is_ending else then
+    """End a job whose steps have failed for too long because its worker died each time."""
+    return _insert_cleanup(procedure, job, Next(await _end_job(services, procedure, job)))
+
+
+async def _try_step[Kept: (Restore, Inspection)](
+    services: Services, procedure: Procedure[Kept], job: Kept
+) -> Next[Kept]:
+    """Take a step; record any error on the job, and derive from it how to continue."""
+    try:
+        next_job, delay = await procedure.steps[job.state](services, job)
+        next_job = next_job.recovered() if next_job.attempt == job.attempt else next_job
+    except Exception as error:  # noqa: BLE001 - no error may leave a job, and its disk, waiting forever
+        next_job, delay = await _after_error(services, procedure, job, error)
+    return _insert_cleanup(procedure, job, Next(next_job, delay))
+
+
+def _insert_cleanup[Kept: (Restore, Inspection)](
+    procedure: Procedure[Kept], before: Kept, after: Next[Kept]
+) -> Next[Kept]:
+    """Insert the stage `ending` before a final stage that needs clean-up."""
+    needs_cleanup = before.state is not Stage.ENDING and after.job.state in procedure.cleanup_before
+    return Next(after.job.cleaning_up()) if needs_cleanup else after
 
 
 async def _after_error[Kept: (Restore, Inspection)](
     services: Services, procedure: Procedure[Kept], job: Kept, error: Exception
 ) -> Next[Kept]:
-    """Say how a job goes on after a step that has gone wrong."""
-    now, reason, then = services.now(), explain(error), remedy_for(error)
-    if then is Remedy.REREAD:
+    """Return how a job continues after a failed step."""
+    now, reason, remedy = services.now(), explain(error), remedy_for(error)
+    if remedy is Remedy.REREAD:
         return Next(job, AFTER_CONFLICT)
     if job.state is not Stage.ENDING:
-        if then in {Remedy.RESTART, Remedy.RESTART_OR_FAIL} and job.can_restart:
+        if remedy in {Remedy.RESTART, Remedy.RESTART_OR_FAIL} and job.can_restart:
             return job.retry(reason, now)
-        if then in {Remedy.FAIL, Remedy.RESTART_OR_FAIL}:
+        if remedy in {Remedy.FAIL, Remedy.RESTART_OR_FAIL}:
             return Next(job.stop(reason, now))
-    troubled = job.with_failed_step(reason, now)
-    if troubled.should_give_up(now):
-        return Next(await _out_of_patience(services, procedure, troubled))
-    is_waiting = then is Remedy.RESTART and job.state is Stage.REQUESTED
-    return Next(troubled, job.next_check(now) if is_waiting else MAX_CHECK_DELAY)
+    failed = job.with_failed_step(reason, now)
+    if failed.should_give_up(now):
+        return Next(await _end_job(services, procedure, failed))
+    is_waiting = remedy is Remedy.RESTART and job.state is Stage.REQUESTED
+    return Next(failed, job.next_check(now) if is_waiting else MAX_CHECK_DELAY)
 
 
-async def _out_of_patience[Kept: (Restore, Inspection)](
-    services: Services, procedure: Procedure[Kept], job: Kept
-) -> Kept:
-    """End a job of which every step has gone wrong for too long; what can't be cleaned up after ends all the same."""
+async def _end_job[Kept: (Restore, Inspection)](services: Services, procedure: Procedure[Kept], job: Kept) -> Kept:
+    """End a job whose steps have all failed for too long; if its clean-up fails too, end it without."""
     if job.state is not Stage.ENDING:
         return await procedure.give_up(services, job, give_up_reason(job))
-    await procedure.leave_uncleaned(services, job, job.last_error)
+    await procedure.abandon_cleanup(services, job, job.last_error)
     return job.cleaned_up()
 
 
-def _log[Kept: (Restore, Inspection)](procedure: Procedure[Kept], before: Kept, then: Kept) -> None:
-    """Log what a step has come to."""
-    if then.state is not before.state:
+def _log[Kept: (Restore, Inspection)](procedure: Procedure[Kept], before: Kept, after: Kept) -> None:
+    """Log a job's new stage, and its new error."""
+    if after.state is not before.state:
         log_event(
-            STAGE_EVENTS[then.kind, then.state],
-            **then.about,
-            **then.log_fields,
-            reason=then.reason,
-            duration_seconds=then.duration_seconds or (then.checked - then.requested).total_seconds(),
+            STAGE_EVENTS[after.kind, after.state],
+            **after.about,
+            **after.log_fields,
+            reason=after.reason,
+            duration_seconds=after.duration_seconds or (after.checked - after.requested).total_seconds(),
         )
-    if then.last_error_at != before.last_error_at:
-        log_event(procedure.step_failed, **then.about, reason=then.last_error)
+    if after.last_error_at != before.last_error_at:
+        log_event(procedure.step_failed, **after.about, reason=after.last_error)

@@ -1,4 +1,4 @@
-"""What a queue has given up, after five tries or five dead workers: put on record, and seen to that it goes on."""
+"""Poisoned messages: after five failed deliveries, record the failure and keep the job going."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -14,9 +14,9 @@ from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.records import RecordConflictError
 from shared.errors import DiskError, OtherDiskError, StepFailedError, UnreadableError
 from shared.events import Event, log_event
-from shared.jobs.request import refuse_given_up, request_job
+from shared.jobs.request import refuse_poisoned, request_job
 from shared.jobs.stage_events import REQUEST_FAILED
-from shared.jobs.unreadable import keep
+from shared.jobs.unreadable import keep_message
 from shared.model.disk import Disk
 from shared.model.failed_runs import with_error, with_failure
 from shared.model.inspection import Inspection
@@ -50,24 +50,26 @@ from shared.model.retry_policy import MAX_CHECK_DELAY
 from shared.model.tick import MAX_TICK_AGE
 from shared.runs.failures import record_failure
 
-_DIED = "not recorded: the worker died each time, or could not write to the table; see the app's log of that time"
-_MOVED = f"failed {MAX_DELIVERIES} times and was moved to"
+_UNKNOWN_CAUSE = (
+    "unknown: the worker died each time, or couldn't write to the table; see the app's log around that time"
+)
+_POISONED = f"failed {MAX_DELIVERIES} times and was moved to"
 
 
 async def report_poison(services: Services, queue: str, body: bytes, message_id: str) -> None:
-    """Put on record what a queue has given up, on that of its disk or restore, and find it a way on.
+    """Record a poisoned message on its disk's record or its job's row, and recover from it.
 
     A plan or a batch is retried at the next tick, from the run's own source snapshot, at most `MAX_RUN_RETRIES` times.
-    The message that watches over a run or steps a job is enqueued again.
+    The message that monitors a run, and the one that steps a job, is enqueued again.
 
     Args:
         services: the services.
-        queue: the queue that has given it up, without `-poison`.
+        queue: the queue it was moved from, without `-poison`.
         body: the message.
         message_id: the id of the message in the poison queue.
 
     Raises:
-        StepFailedError: neither the record nor the queue can be reached.
+        StepFailedError: the table or the queue can't be reached.
     """
     log_event(Event.MESSAGE_POISONED, queue=queue, message=message_id)
     try:
@@ -75,32 +77,32 @@ async def report_poison(services: Services, queue: str, body: bytes, message_id:
         try:
             await _REPORTS.get(queue, _report_unknown)(services, queue, body, message_id)
         except (UnreadableError, OtherDiskError, ValidationError) as error:
-            await keep(services, queue, body, message_id, str(error))
+            await keep_message(services, queue, body, message_id, str(error))
     except (AzureError, RecordConflictError) as error:
         raise StepFailedError(explain(error)) from None
 
 
 async def _report_run(services: Services, queue: str, message: RunMessage) -> bool:
-    """Note on the record of a disk that its open run fails; tell whether it is still open."""
+    """Record on a disk's record that its open run is failing; return whether the message belongs to the open run."""
     found = await services.records.get(message.disk)
     run = found[0].run_of(message.run) if found else None
     is_of_plan = isinstance(message, BatchMessage)
     if found is None or run is None or (is_of_plan and run.plan != message.plan):
         log_event(Event.MESSAGE_DROPPED, **message.about, step=queue)
         return False
-    # What was wrong is the record's last error, which is left as it is: a text that quotes another grows each time.
-    cause = found[0].last_error if run.error_at else _DIED
-    why, now = f"a message on {queue} {_MOVED} {queue}{POISON_SUFFIX}", services.now()
+    # The cause stays in the record's last error, unquoted: a text that quotes another would grow each time.
+    cause = found[0].last_error if run.error_at else _UNKNOWN_CAUSE
+    reason, now = f"a message on {queue} {_POISONED} {queue}{POISON_SUFFIX}", services.now()
 
     def failed(record: DiskRecord) -> DiskRecord:
         current = record.run_of(message.run)
         if current is None:
             return record
-        noted = with_error(record if current.failed else with_failure(record, why), message.run, now)
+        noted = with_error(record if current.failed else with_failure(record, reason), message.run, now)
         return replace(noted, last_error=cause, last_error_at=now)
 
     await services.records.update(message.disk, failed)
-    log_event(Event.RUN_FAILED, **message.about, reason=f"{why}. Last error: {cause}", cause=cause)
+    log_event(Event.RUN_FAILED, **message.about, reason=f"{reason}. Last error: {cause}", cause=cause)
     return True
 
 
@@ -119,10 +121,10 @@ async def _report_finish(services: Services, queue: str, body: bytes, _: str) ->
 
 
 async def _report_step(services: Services, queue: str, message: RestoreMessage | InspectionMessage) -> None:
-    """Note on a job's row that a step of it has failed, and have it come back: it ends there when patience is over."""
+    """Record on a job's row that a step failed, and enqueue it again: the step loop ends a job that fails too long."""
     if not await _is_on_record(services, message) and message.request:
         await request_job(services, message.kind, message.request.encode(), message.job)
-    elif await _note(services, queue, message):
+    elif await _record_failed_step(services, queue, message):
         await services.queues.send(replace(message, given_up=True), MAX_CHECK_DELAY)
 
 
@@ -135,7 +137,7 @@ async def _report_inspection(services: Services, queue: str, body: bytes, _: str
 
 
 async def _report_part(services: Services, queue: str, body: bytes, _: str) -> None:
-    await _note(services, queue, PartMessage.read(body))
+    await _record_failed_step(services, queue, PartMessage.read(body))
 
 
 async def _is_on_record(services: Services, message: JobMessage) -> bool:
@@ -145,38 +147,40 @@ async def _is_on_record(services: Services, message: JobMessage) -> bool:
     return await rows.find(message.disk, message.row_key) is not None
 
 
-async def _note(services: Services, queue: str, message: JobMessage) -> bool:
-    """Note on a job's row that a step of it fails; tell whether it is on record.
+async def _record_failed_step(services: Services, queue: str, message: JobMessage) -> bool:
+    """Record on a job's row that a step failed; return whether the job is on record.
 
-    What has ended is left as it is, and its message comes back all the same: it may have something to tidy up.
+    A job that has ended is left unchanged, and counts as on record: its message may still have to clean up.
     """
     if message.kind is JobKind.RESTORE:
-        await _trouble(services.restores, message, services.now())
+        await _add_failure(services.restores, message, services.now())
     else:
-        await _trouble(services.inspections, message, services.now())
-    is_there = await _is_on_record(services, message)
-    if not is_there:
+        await _add_failure(services.inspections, message, services.now())
+    is_known = await _is_on_record(services, message)
+    if not is_known:
         log_event(Event.MESSAGE_DROPPED, **message.about, step=queue)
-    return is_there
+    return is_known
 
 
-async def _trouble[Kept: (Restore, Inspection)](rows: JobRows[Kept], message: JobMessage, now: datetime) -> None:
-    """Note that a step has gone wrong; its worker may have died each time, and told nothing."""
-    await rows.update(message.disk, message.row_key, lambda job: job.with_failed_step(job.last_error or _DIED, now))
+async def _add_failure[Kept: (Restore, Inspection)](rows: JobRows[Kept], message: JobMessage, now: datetime) -> None:
+    """Record a failed step, with the last error if there is one: a worker that dies reports none."""
+    await rows.update(
+        message.disk, message.row_key, lambda job: job.with_failed_step(job.last_error or _UNKNOWN_CAUSE, now)
+    )
 
 
 async def _report_request(services: Services, queue: str, body: bytes, message_id: str) -> None:
     kind = _KIND_OF_REQUEST[queue]
     why = (
-        f"the request could not be recorded: its message on {queue} {_MOVED} {queue}{POISON_SUFFIX}."
+        f"the request could not be recorded: its message on {queue} {_POISONED} {queue}{POISON_SUFFIX}."
         " What to do: send the request again"
     )
-    disk = await refuse_given_up(services, kind, body, message_id, why)
-    await _note_on_disk(services, disk, REQUEST_FAILED[kind], why)
+    disk = await refuse_poisoned(services, kind, body, message_id, why)
+    await _record_refusal(services, disk, REQUEST_FAILED[kind], why)
 
 
-async def _note_on_disk(services: Services, disk: Disk, event: Event, why: str) -> None:
-    """Note on a disk's record what was asked for in vain; a disk that has none gets none."""
+async def _record_refusal(services: Services, disk: Disk, event: Event, why: str) -> None:
+    """Record a refused request on its disk's record, unless the disk has none."""
     if await services.records.get(disk) is not None:
         await record_failure(services, disk, event, DiskError(why))
 
@@ -188,7 +192,13 @@ async def _report_tick(services: Services, _queue: str, body: bytes, _: str) -> 
 
 
 async def _report_unknown(services: Services, queue: str, body: bytes, message_id: str) -> None:
-    await keep(services, queue, body, message_id, "the queue's log says why")
+    await keep_message(
+        services,
+        queue,
+        body,
+        message_id,
+        f"a message on {queue} {_POISONED} {queue}{POISON_SUFFIX}; the app's log says why",
+    )
 
 
 _KIND_OF_REQUEST: Mapping[str, JobKind] = {

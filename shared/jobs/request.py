@@ -1,4 +1,4 @@
-"""A job is asked for: one request, one row, one outcome, whatever fails between the two queues."""
+"""Requests for jobs: each request gets one row and one outcome, whatever fails on the way."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -21,44 +21,44 @@ from shared.model.names import request_id
 from shared.model.requests import LATEST, InspectionRequest, RequestError, RestoreRequest
 from shared.model.restore import Restore
 
-_DELIVERED_FOR = timedelta(days=7)
-"""For how long, at most, a queue delivers a request again: so long a message lives (REST: Put Message, messagettl)."""
+_MAX_MESSAGE_AGE = timedelta(days=7)
+"""How long a queue keeps delivering a message, at most: its time to live (REST: Put Message, messagettl)."""
 
-_TRIED_FOR = timedelta(hours=2)
-"""For how long, at most, five deliveries fail, each with the time that a queue waits for a dead worker (10 minutes)."""
+_MAX_DELIVERY_TIME = timedelta(hours=2)
+"""How long five failed deliveries take, at most; each may wait 10 minutes for a dead worker's message to reappear."""
 
-_CARRIED_FOR = timedelta(seconds=10)
-"""How long a request is carried before it is tried again to put it on record."""
+_RECORD_RETRY_DELAY = timedelta(seconds=10)
+"""Delay before recording a carried request is retried."""
 
 
 @dataclass(frozen=True)
-class _Asked[Kept: (Restore, Inspection)]:
-    """What somebody has asked for.
+class _Request[Kept: (Restore, Inspection)]:
+    """A valid request.
 
     Attributes:
         rows: the rows of its kind.
-        row: its own row, as it is at first.
-        carried: the message that carries the request, where it can't be put on record yet.
+        row: its initial row.
+        carrier: the message that carries the request if it can't be recorded yet.
     """
 
     rows: JobRows[Kept]
     row: Kept
-    carried: RestoreMessage | InspectionMessage
+    carrier: RestoreMessage | InspectionMessage
 
 
 async def request_job(services: Services, kind: JobKind, body: bytes, message_id: str) -> None:
-    """Open a job, or put on record why not. The same message delivered again opens no other.
+    """Open a job, or record why the request is refused. A redelivered message opens no second job.
 
-    What can't be put on record is carried by the job's own message, under its id, until it can.
+    A request that can't be recorded is carried by the job's own message, under the same id, until it can.
 
     Args:
         services: the services.
-        kind: what is asked for.
+        kind: the kind of job requested.
         body: the message, as a person wrote it.
-        message_id: the queue message's id, which names the job; where there is none, the body does.
+        message_id: the queue message's id, from which the job id is derived; if empty, the body is used.
 
     Raises:
-        StepFailedError: neither the record nor the queue can be written to.
+        StepFailedError: neither the table nor the queue can be written to.
     """
     job, now = request_id(message_id, body), services.now()
     if kind is JobKind.RESTORE:
@@ -70,7 +70,7 @@ async def request_job(services: Services, kind: JobKind, body: bytes, message_id
 
 
 async def _request[Kept: (Restore, Inspection)](
-    services: Services, rows: JobRows[Kept], unreadable: Kept, read: Callable[[], _Asked[Kept]]
+    services: Services, rows: JobRows[Kept], unreadable: Kept, read: Callable[[], _Request[Kept]]
 ) -> None:
     async with _redelivered(unreadable.kind, unreadable.about):
         try:
@@ -81,24 +81,24 @@ async def _request[Kept: (Restore, Inspection)](
             await _open(services, asked)
 
 
-async def refuse_given_up(services: Services, kind: JobKind, body: bytes, message_id: str, why: str) -> Disk:
-    """Refuse a request that its queue has given up, on its row; give the disk that it names.
+async def refuse_poisoned(services: Services, kind: JobKind, body: bytes, message_id: str, why: str) -> Disk:
+    """Refuse a poisoned request on its row; return the disk that it names.
 
     Raises:
-        RequestError: it can't be read.
+        RequestError: it can't be parsed.
     """
     now = services.now()
     if kind is JobKind.RESTORE:
         asked = _restore(services, message_id, body, now)
-        await _refuse_own(asked, lambda row: row.refuse(why, now))
+        await _refuse_own_row(asked, lambda row: row.refuse(why, now))
         return asked.row.known_disk
     inspection = _inspection(services, kind, message_id, body, now)
-    await _refuse_own(inspection, lambda row: row.refuse(why, now))
+    await _refuse_own_row(inspection, lambda row: row.refuse(why, now))
     return inspection.row.known_disk
 
 
-async def put_on_record[Kept: (Restore, Inspection)](rows: JobRows[Kept], row: Kept) -> Kept | None:
-    """Give the row of a job, new or not; None where it has ended."""
+async def record_job[Kept: (Restore, Inspection)](rows: JobRows[Kept], row: Kept) -> Kept | None:
+    """Record a job unless it is on record; return its row, or None if it has ended."""
     if await rows.add(row):
         log_event(STAGE_EVENTS[row.kind, Stage.REQUESTED], **{**row.about, **row.request_fields})
         return row
@@ -106,28 +106,28 @@ async def put_on_record[Kept: (Restore, Inspection)](rows: JobRows[Kept], row: K
     return None if found is None or found[0].has_ended else found[0]
 
 
-def _restore(services: Services, job: str, body: bytes, now: datetime) -> _Asked[Restore]:
+def _restore(services: Services, job: str, body: bytes, now: datetime) -> _Request[Restore]:
     request = RestoreRequest.read(body)
-    said = request.model_dump_json(by_alias=True)
-    carried = RestoreMessage(disk=request.disk, restore=job, request=said)
-    return _Asked(services.restores, Restore.of(job, request, now), carried)
+    text = request.model_dump_json(by_alias=True)
+    carrier = RestoreMessage(disk=request.disk, restore=job, request=text)
+    return _Request(services.restores, Restore.of(job, request, now), carrier)
 
 
-def _inspection(services: Services, kind: JobKind, job: str, body: bytes, now: datetime) -> _Asked[Inspection]:
+def _inspection(services: Services, kind: JobKind, job: str, body: bytes, now: datetime) -> _Request[Inspection]:
     request = InspectionRequest.read(body)
     row = Inspection.of(job, kind, request.disk, request.point, now, on_request=True)
-    said = request.model_dump_json()
-    return _Asked(
-        services.inspections, row, InspectionMessage(disk=request.disk, task=kind, inspection=job, request=said)
+    text = request.model_dump_json()
+    return _Request(
+        services.inspections, row, InspectionMessage(disk=request.disk, task=kind, inspection=job, request=text)
     )
 
 
 @contextlib.asynccontextmanager
 async def _redelivered(kind: JobKind, about: dict[str, str]) -> AsyncIterator[None]:
-    """Log what a request fails for, and have the queue deliver it again.
+    """Log an SDK error, and have the queue redeliver the request.
 
     Raises:
-        StepFailedError: in the place of an error of the SDK.
+        StepFailedError: in place of an SDK error.
     """
     try:
         yield
@@ -138,41 +138,41 @@ async def _redelivered(kind: JobKind, about: dict[str, str]) -> AsyncIterator[No
 
 
 async def _refuse[Kept: (Restore, Inspection)](services: Services, rows: JobRows[Kept], refused: Kept) -> None:
-    """Put on record why a request is refused that can't be read."""
+    """Record why an unreadable request is refused."""
     await services.ensure()
     if await rows.add(refused):
         log_event(STAGE_EVENTS[refused.kind, Stage.REFUSED], **refused.about, reason=refused.reason)
 
 
-async def _open[Kept: (Restore, Inspection)](services: Services, asked: _Asked[Kept]) -> None:
-    """Put a request on record, and enqueue its first step.
+async def _open[Kept: (Restore, Inspection)](services: Services, asked: _Request[Kept]) -> None:
+    """Record a request, and enqueue its first step.
 
     Raises:
         AzureError: neither the table nor the queue can be written to.
     """
     try:
         await services.ensure()
-        row = await put_on_record(asked.rows, asked.row)
+        row = await record_job(asked.rows, asked.row)
     except AzureError as error:
-        await services.queues.send(asked.carried, _CARRIED_FOR)
-        log_event(Event.REQUEST_CARRIED, **asked.carried.about, reason=explain(error))
+        await services.queues.send(asked.carrier, _RECORD_RETRY_DELAY)
+        log_event(Event.REQUEST_CARRIED, **asked.carrier.about, reason=explain(error))
         return
     if row:
         await _enqueue(services, asked.rows, row)
 
 
 async def _enqueue[Kept: (Restore, Inspection)](services: Services, rows: JobRows[Kept], row: Kept) -> None:
-    """Enqueue the first step of what was asked for; where the queue refuses it, so is the request, on its own row.
+    """Enqueue a job's first step; if that fails, refuse the request on its row.
 
-    The row is what counts: a message that gets through all the same finds a row that has ended.
+    The row decides: should the message have got through after all, it finds a job that has ended.
 
     Raises:
-        AzureError: neither the queue nor the row can be written to; the request is delivered again.
+        AzureError: neither the queue nor the row can be written to; the request is redelivered.
     """
     try:
         await services.queues.send(row.message)
     except AzureError as error:
-        why = f"its first step could not be enqueued. {explain(error)} What to do then: send the request again"
+        why = f"couldn't enqueue its first step: {explain(error).rstrip('.')}. What to do then: send the request again"
 
         def refused(found: Kept) -> Kept:
             if not found.is_untouched:
@@ -183,13 +183,13 @@ async def _enqueue[Kept: (Restore, Inspection)](services: Services, rows: JobRow
         await rows.update(row.known_disk, row.row_key, refused)
 
 
-async def _refuse_own[Kept: (Restore, Inspection)](asked: _Asked[Kept], refused: Callable[[Kept], Kept]) -> None:
-    """Refuse a request on its own row where it has one, else on a row that is made for it.
+async def _refuse_own_row[Kept: (Restore, Inspection)](asked: _Request[Kept], refused: Callable[[Kept], Kept]) -> None:
+    """Refuse a request on its own row, which is created if missing.
 
-    A queue gives messages up under another id than they were put: so its row is known by what it asks for. One that
-    somebody has looked at is what has come of the request.
+    A poisoned message has another id than the original, so its row is found by the request's content. A row that was
+    already processed is the request's outcome and stays.
     """
-    own = list(_own(await asked.rows.of(asked.row.known_disk), asked.row))
+    own = list(_matching_rows(await asked.rows.of(asked.row.known_disk), asked.row))
     if not own:
         await asked.rows.add(refused(asked.row))
     for row in own:
@@ -198,10 +198,10 @@ async def _refuse_own[Kept: (Restore, Inspection)](asked: _Asked[Kept], refused:
         )
 
 
-def _own[Kept: (Restore, Inspection)](rows: Iterable[Kept], asked: Kept) -> Iterable[Kept]:
-    """Give the rows that may be the request's, which has been delivered five times until just now."""
+def _matching_rows[Kept: (Restore, Inspection)](rows: Iterable[Kept], asked: Kept) -> Iterable[Kept]:
+    """Return the rows that may belong to a request whose last delivery has just failed."""
     now = asked.requested
     for row in rows:
-        may_be = now - row.requested < _DELIVERED_FOR and (row.ended or now) >= now - _TRIED_FOR
-        if may_be and row.request_fields == asked.request_fields:
+        is_in_time = now - row.requested < _MAX_MESSAGE_AGE and (row.ended or now) >= now - _MAX_DELIVERY_TIME
+        if is_in_time and row.request_fields == asked.request_fields:
             yield row

@@ -1,4 +1,4 @@
-"""What the log calls each stage that a job comes to."""
+"""The log event of each stage of a job."""
 
 from collections.abc import Mapping
 
@@ -28,11 +28,11 @@ STAGE_EVENTS: Mapping[tuple[JobKind, Stage], Event] = {
     (JobKind.DRILL, Stage.REFUSED): Event.DRILL_REFUSED,
     (JobKind.DRILL, Stage.FAILED): Event.DRILL_FAILED,
 }
-"""A kind has only some of the stages: a verify promotes nothing."""
+"""Not every kind has every stage: a verify promotes nothing."""
 
 REQUEST_FAILED: Mapping[JobKind, Event] = {
     JobKind.RESTORE: Event.RESTORE_DISK_FAILED,
     JobKind.VERIFY: Event.VERIFY_FAILED,
     JobKind.DRILL: Event.DRILL_FAILED,
 }
-"""What the log calls that a request could not be put on record."""
+"""The log event of a request that could not be recorded."""

@@ -1,6 +1,6 @@
-"""Messages that no try makes readable: kept in the partition `poison` at once, under the id that they were put under.
+"""Unreadable messages: kept in the table's partition `poison` at once, under their original ids.
 
-A queue that gives a message up puts it on its poison queue under another id, and does not tell the first.
+The host moves a message to the poison queue under a new id, without the original one.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,44 +14,40 @@ from shared.events import Event, log_event
 from shared.model.messages import Message, MessageError
 from shared.model.requests import decoded
 
-MOST_SAID = 500
-"""Characters of a message that nobody can read, as they are put on record."""
+MAX_KEPT_CHARACTERS = 500
+"""Characters kept of a message, and of the reason it is kept for."""
 
 
-MOST_DELIVERIES = 5
-"""How often a queue delivers a message before it gives it up (host.json, `maxDequeueCount`)."""
-
-
-async def step_of[Read: Message](
+async def handle_message[Read: Message](
     services: Services,
     queue: str,
     kind: type[Read],
     step: Callable[[Services, Read], Awaitable[None]],
     message: tuple[bytes, str],
 ) -> None:
-    """Do the step that a message asks for; one that nobody can read is kept under its own id, and not tried again.
+    """Take the step that a message requests; keep an unreadable message under its own id, and don't retry it.
 
     Args:
         services: the services.
-        queue: the queue that has delivered it.
-        kind: what it should be.
-        step: what is done then.
+        queue: the queue that delivered it.
+        kind: the expected kind of message.
+        step: the step.
         message: its body and its id.
 
     Raises:
         UnknownSchemaError: a newer release wrote it.
-        StepFailedError: it can't be kept; the queue delivers it again.
+        StepFailedError: it is unreadable and can't be kept; the queue redelivers it.
     """
     try:
         read = kind.read(message[0])
     except MessageError as error:
-        await keep_as_delivered(services, queue, message, str(error))
+        await keep_poisoned(services, queue, message, str(error))
         return
     await step(services, read)
 
 
-async def keep_as_delivered(services: Services, queue: str, message: tuple[bytes, str], reason: str) -> None:
-    """Keep a message that its queue is not to deliver again, and log it as one that was given up.
+async def keep_poisoned(services: Services, queue: str, message: tuple[bytes, str], reason: str) -> None:
+    """Keep a message that its queue must not redeliver, and log it as poisoned.
 
     Raises:
         StepFailedError: it can't be kept.
@@ -60,12 +56,14 @@ async def keep_as_delivered(services: Services, queue: str, message: tuple[bytes
     log_event(Event.MESSAGE_POISONED, queue=queue, message=message_id)
     try:
         await services.ensure()
-        await keep(services, queue, body, message_id, reason)
+        await keep_message(services, queue, body, message_id, reason)
     except AzureError as error:
         raise StepFailedError(explain(error)) from None
 
 
-async def keep(services: Services, queue: str, body: bytes, message_id: str, reason: str) -> None:
-    """Keep a message that belongs to no disk, or that nobody can read, in a row of its own."""
-    said = without_secrets(decoded(body).decode(errors="replace"))[:MOST_SAID]
-    await services.records.keep_poison(message_id, {"queue": queue, "reason": reason[:MOST_SAID], "body": said})
+async def keep_message(services: Services, queue: str, body: bytes, message_id: str, reason: str) -> None:
+    """Keep a message that is unreadable or belongs to no disk, in a row of the partition `poison`."""
+    text = without_secrets(decoded(body).decode(errors="replace"))[:MAX_KEPT_CHARACTERS]
+    await services.records.keep_poison(
+        message_id, {"queue": queue, "reason": reason[:MAX_KEPT_CHARACTERS], "body": text}
+    )

@@ -1,4 +1,4 @@
-"""Jobs whose messages must be taken for lost: these are enqueued again."""
+"""Jobs whose messages appear to be lost: enqueue them again."""
 
 from azure.core.exceptions import AzureError
 
@@ -11,7 +11,7 @@ from shared.model.restore import Restore
 
 
 async def watch_jobs(services: Services) -> None:
-    """Enqueue the messages of open jobs again that nobody has looked at for too long."""
+    """Enqueue the messages of open jobs whose next check is overdue."""
     await _watch(services, services.restores, Event.RESTORE_RESUMED, Event.WATCH_RESTORES_FAILED)
     await _watch(services, services.inspections, Event.INSPECTION_RESUMED, Event.WATCH_INSPECTIONS_FAILED)
 

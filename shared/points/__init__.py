@@ -1,1 +1,1 @@
-"""Recovery points: where they are, how they are marked, and how the catalogue of them is rebuilt."""
+"""Recovery points: locating them, marking them damaged, and rebuilding the catalogue."""

@@ -1,4 +1,4 @@
-"""What was made and is not wanted any more is deleted, and its pages before it: soft delete would bill a whole disk."""
+"""Deleting blobs that are no longer needed, emptied first: soft delete would otherwise bill a whole disk."""
 
 from shared.azure.services import Services
 from shared.model.addresses import BlobAddress
@@ -6,10 +6,10 @@ from shared.model.blob import BlobState
 
 
 async def drop(services: Services, blob: BlobAddress, found: BlobState, lease_id: str | None = None) -> None:
-    """Delete a blob as it was found, so that soft delete keeps nothing of its content. Repeating it is harmless.
+    """Empty and delete a blob if unchanged, so that soft delete retains none of its content. Idempotent.
 
     Raises:
-        BlobChangedError: it has another ETag or lease by now, or has snapshots.
+        BlobChangedError: its ETag or lease has changed, or it has snapshots.
     """
     etag = await services.blobs.empty(blob, found, lease_id)
     await services.blobs.delete(blob, etag, lease_id)

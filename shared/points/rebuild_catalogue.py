@@ -1,4 +1,4 @@
-"""After a disaster: the record is made anew from what the backup container holds. Doing it again is harmless."""
+"""Disaster recovery: rebuild the records from the backup container. Idempotent."""
 
 import contextlib
 
@@ -14,16 +14,16 @@ from shared.model.catalogue import FoundPoint, found_point, looks_like_a_point, 
 from shared.model.disk import Disk
 from shared.model.point import RecoveryPoint
 from shared.model.run import Kind
-from shared.points.versions import own_backup_blob, require_own_name
+from shared.points.versions import find_backup_blob, require_own_record
 
 
 async def rebuild_catalogue(services: Services) -> None:
-    """Put every recovery point on record that is not, and make a record for each disk that has none.
+    """Record every recovery point that is not on record, and create a record for each disk without one.
 
-    What is on record is left as it is.
+    Existing rows are left unchanged.
 
     Raises:
-        StepFailedError: the backup container or the table can't be read or written.
+        StepFailedError: the backup container can't be read, or the table can't be read or written.
     """
     try:
         await services.ensure()
@@ -42,7 +42,7 @@ async def rebuild_catalogue(services: Services) -> None:
 
 
 class _Rebuilding:
-    """The catalogue while it is rebuilt: of each disk the times on record and its last recovery point, no more."""
+    """A rebuild in progress. Per disk it holds only the times on record, the last point and points not yet written."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -50,11 +50,11 @@ class _Rebuilding:
         self._on_record: dict[Disk, set[str]] = {}
         self._last: dict[Disk, FoundPoint] = {}
         self._restored: set[Disk] = set()
-        self._waiting: dict[Disk, dict[str, RecoveryPoint]] = {}
+        self._unwritten: dict[Disk, dict[str, RecoveryPoint]] = {}
         self._points = 0
 
     async def add(self, found: FoundPoint) -> None:
-        """Put a recovery point on record, unless it is there."""
+        """Record a recovery point unless it is on record; points are written in batches."""
         disk, point = found.disk, found.point
         if not await self._is_own(disk):
             log_event(Event.BLOB_UNKNOWN, blob=point.backup_blob, snapshot=point.backup_snapshot)
@@ -67,43 +67,43 @@ class _Rebuilding:
             self._restored.add(disk)
         if point.time in self._on_record[disk]:
             return
-        waiting = self._waiting.setdefault(disk, {})
-        waiting[point.time] = point
-        if len(waiting) == TRANSACTION:
+        unwritten = self._unwritten.setdefault(disk, {})
+        unwritten[point.time] = point
+        if len(unwritten) == TRANSACTION:
             await self._write(disk)
 
     async def _is_own(self, disk: Disk) -> bool:
-        """Tell whether the key of a disk is its own: two of one name, on two services, would share it."""
+        """Return whether a disk may use its key; of same-named disks on two services only the first may."""
         key = disk.key
         if key not in self._disks:
             try:
-                await require_own_name(self._services, disk)
+                await require_own_record(self._services, disk)
             except OtherDiskError:
                 return False
             self._disks[key] = disk
         return self._disks[key] == disk
 
     async def finish(self) -> None:
-        """Put the rest on record, and make the records that are missing."""
-        for disk in list(self._waiting):
+        """Write the remaining points, and create the missing records."""
+        for disk in list(self._unwritten):
             await self._write(disk)
         records = 0
         for disk, last in self._last.items():
-            records += await self._make_record(disk, last)
+            records += await self._create_record(disk, last)
         log_event(Event.CATALOGUE_REBUILT, disks=len(self._last), records=records, points=self._points)
 
     async def _write(self, disk: Disk) -> None:
-        points = self._waiting.pop(disk)
+        points = self._unwritten.pop(disk)
         await self._services.records.add_points(disk, list(points.values()))
         self._points += len(points)
 
-    async def _make_record(self, disk: Disk, last: FoundPoint) -> bool:
-        """Make a disk's record; tell whether it had none."""
+    async def _create_record(self, disk: Disk, last: FoundPoint) -> bool:
+        """Create a disk's record if it has none; return whether it was created."""
         services = self._services
         if await services.records.get(disk) is not None:
             return False
         try:
-            blob = await own_backup_blob(services, disk)
+            blob = await find_backup_blob(services, disk)
         except OtherDiskError:
             blob = None
         was_restored = disk in self._restored and not services.settings.covers(disk)

@@ -1,4 +1,4 @@
-"""Where a recovery point is, and what is to be known of it."""
+"""Recovery points and backup blobs: locate them, check whose they are, and mark points damaged."""
 
 import shlex
 from functools import partial
@@ -15,96 +15,104 @@ from shared.model.version import BlobVersion
 
 
 def version_of(services: Services, disk: Disk, point: RecoveryPoint) -> BlobVersion:
-    """Give the snapshot of the backup blob, or the full copy, that a recovery point is."""
+    """Return the blob version that holds a recovery point: a snapshot of the backup blob, or a full copy."""
     return BlobVersion(point.backup_blob or services.backups.address(disk), point.backup_snapshot)
 
 
-async def require_own_name(services: Services, disk: Disk) -> DiskRecord | None:
-    """See to it that what is on record under a disk's key is the disk's own; give its record.
+async def require_own_record(services: Services, disk: Disk) -> DiskRecord | None:
+    """Return a disk's record, None if it has none; require that it belongs to this disk.
 
     Raises:
-        OtherDiskError: it is that of another disk, of the same account, container and name on another service.
+        OtherDiskError: it belongs to a disk with the same account, container and name on another service.
     """
     if service := services.settings.other_service(disk):
         raise OtherDiskError(
-            f"{disk.name} is none of the account that the settings name, {service}. What to do: check the URL"
+            f"{disk.name} is not in the account that the settings name, {service}. What to do: check the URL"
         )
     found = await services.records.get(disk)
     return found[0] if found else None
 
 
-async def own_backup_blob(services: Services, disk: Disk) -> BlobState | None:
-    """Look at a disk's backup blob; None where there is none.
+async def find_backup_blob(services: Services, disk: Disk) -> BlobState | None:
+    """Return the state of a disk's backup blob, None if it does not exist; require that it belongs to this disk.
 
     Raises:
-        OtherDiskError: it is that of a disk of the same account, container and name on another service.
+        OtherDiskError: it belongs to a disk with the same account, container and name on another service.
     """
     found = await services.pages.find(services.backups.address(disk))
-    of_disk = found.metadata.get(DISK_METADATA, disk.name) if found else disk.name
-    if disk.is_another_than(of_disk):
+    owner = found.metadata.get(DISK_METADATA, disk.name) if found else disk.name
+    if disk.is_another_than(owner):
         raise OtherDiskError(
-            f"the backup blob of {disk.name} is that of another disk, {of_disk}. What to do: set BACKUP_CONTAINER to"
+            f"the backup blob of {disk.name} belongs to another disk, {owner}. What to do: set BACKUP_CONTAINER to"
             " another container"
         )
     return found
 
 
 async def point_of(services: Services, disk: Disk, time: str) -> RecoveryPoint:
-    """Give a recovery point of a disk.
+    """Return a recovery point of a disk.
 
     Raises:
-        SourceGoneError: it is not on record any more.
+        SourceGoneError: it is no longer on record.
     """
     point = await services.records.point(disk, time)
     if point is None:
-        raise SourceGoneError(f"the recovery point {time} of {disk.name} is not on record any more")
+        raise SourceGoneError(f"recovery point {time} of {disk.name} is no longer on record")
     return point
 
 
 async def properties_of(services: Services, disk: Disk, point: RecoveryPoint) -> BlobState:
-    """Look at the snapshot, or the full copy, that a recovery point is.
+    """Return the state of the blob version that holds a recovery point.
 
     Raises:
-        SourceGoneError: it was deleted; the message says how to get it back.
+        SourceGoneError: it was deleted; the message says how to recover it.
     """
     version = version_of(services, disk, point)
     try:
         return await services.pages.properties(version)
     except SourceGoneError:
-        raise SourceGoneError(deleted(disk, point, version)) from None
+        raise SourceGoneError(deleted_message(disk, point, version)) from None
 
 
-def deleted(disk: Disk, point: RecoveryPoint, version: BlobVersion) -> str:
-    """Say that a recovery point was deleted, and how to get it back."""
+def deleted_message(disk: Disk, point: RecoveryPoint, version: BlobVersion) -> str:
+    """Return the message that a recovery point was deleted, and how to recover it."""
     blob = version.blob
     undelete = (
         f"az storage blob undelete --account-name {blob.account} --auth-mode login --container-name {blob.container}"
         f" --name {shlex.quote(blob.blob)}"
     )
     return (
-        f"the recovery point {point.time} of {disk.shown} was deleted outside Tidemark:"
-        f" {not_found(blob.url, version.snapshot)}. What to do: undelete it while the soft delete of the account"
-        f" {blob.account} still holds it ({undelete}; or Undelete in the portal), then ask again; or use another"
-        " recovery point"
+        f"recovery point {point.time} of {disk.shown} was deleted outside Tidemark:"
+        f" {not_found(blob.url, version.snapshot)}. What to do: undelete it while soft delete on account"
+        f" {blob.account} still retains it ({undelete}; or Undelete in the portal), then send the request again; or"
+        " use another recovery point"
     )
 
 
-async def found_again(services: Services, disk: Disk, point: RecoveryPoint) -> RecoveryPoint:
-    """Clear the mark `damaged` of a lost recovery point that has been undeleted.
+async def require_not_lost(services: Services, disk: Disk, point: RecoveryPoint) -> RecoveryPoint:
+    """Return a recovery point; one marked lost must have been undeleted, and then loses the mark `damaged`.
 
     Raises:
-        SourceGoneError: it has not.
+        SourceGoneError: it is still deleted.
     """
     if not point.lost:
         return point
     await properties_of(services, disk, point)
     found = await services.records.update_point(disk, point.time, RecoveryPoint.as_found)
-    await note_damaged(services, disk)
+    await update_damaged_points(services, disk)
     return found or point
 
 
 async def mark_damaged(services: Services, disk: Disk, time: str, damage: str, *, lost: bool = False) -> None:
-    """Put on record, and log, that a recovery point is damaged, and how."""
+    """Mark a recovery point damaged, and log it if that is new.
+
+    Args:
+        services: the services.
+        disk: the disk.
+        time: the recovery point's time.
+        damage: what is wrong with it.
+        lost: whether it was deleted.
+    """
     is_news = False
 
     def damaged(point: RecoveryPoint) -> RecoveryPoint:
@@ -117,12 +125,12 @@ async def mark_damaged(services: Services, disk: Disk, time: str, damage: str, *
         log_event(Event.POINT_DAMAGED, disk=disk.name, point=time, reason=damage)
 
 
-async def note_damaged(services: Services, disk: Disk) -> None:
-    """Put on the disk's record which recovery points are damaged, until it says what their rows say.
+async def update_damaged_points(services: Services, disk: Disk) -> None:
+    """Copy the list of damaged recovery points from their rows to the disk's record.
 
-    Whoever writes it last looks at the rows once more: so it is right, whoever else marks one at the same time.
+    The rows are read again after each write, so the last of several concurrent writers leaves the list correct.
     """
-    told: list[str] | None = None
-    while (times := await services.records.damaged(disk)) != told:
+    written: list[str] | None = None
+    while (times := await services.records.damaged(disk)) != written:
         await services.records.update(disk, partial(DiskRecord.with_damaged, times=times))
-        told = times
+        written = times

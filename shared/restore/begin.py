@@ -22,19 +22,19 @@ from shared.model.restore_target import claimed, requested_point, require_allowe
 from shared.model.run import Mode, OpenRun
 from shared.model.times import canonical_time
 from shared.points.versions import (
-    found_again,
     mark_damaged,
-    note_damaged,
     properties_of,
-    require_own_name,
+    require_not_lost,
+    require_own_record,
+    update_damaged_points,
     version_of,
 )
 from shared.restore.copying import copy_metadata
 from shared.restore.end import clean_up_or_abandon
 from shared.restore.prove import proof_parts
+from shared.runs.abandon import abandon_run
 from shared.runs.failures import new_record
 from shared.runs.full_copies import is_copying
-from shared.runs.give_up import give_up
 
 _RECHECK_AFTER = timedelta(seconds=5)
 _OTHER_TARGET = "What to do: choose another target"
@@ -70,7 +70,7 @@ async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
 async def _find_point_and_target(services: Services, restore: Restore) -> Next[Restore]:
     """Find the recovery point to restore and the target to restore it to."""
     disk = restore.known_disk
-    point = await found_again(services, disk, await _requested_point(services, disk, restore.point))
+    point = await require_not_lost(services, disk, await _requested_point(services, disk, restore.point))
     if point.state is PointState.DAMAGED and not restore.allow_damaged:
         raise RefusedError(
             f"recovery point {point.time} of {disk.name} is damaged: {point.damage}. What to do: restore another"
@@ -124,12 +124,12 @@ async def _require_exists(services: Services, disk: Disk, point: RecoveryPoint) 
         return await properties_of(services, disk, point)
     except SourceGoneError as error:
         await mark_damaged(services, disk, point.time, str(error), lost=True)
-        await note_damaged(services, disk)
+        await update_damaged_points(services, disk)
         raise
 
 
 async def _requested_point(services: Services, disk: Disk, asked: str) -> RecoveryPoint:
-    record = await require_own_name(services, disk)
+    record = await require_own_record(services, disk)
     times = await services.records.point_times(disk)
     if not times:
         is_known = services.settings.covers(disk) or record is not None
@@ -225,7 +225,7 @@ async def _wait_for_run(services: Services, restore: Restore, run: OpenRun) -> N
     is_stalled = now - run.progressed >= after
     if is_stalled and not (run.mode is Mode.FULL and await is_copying(services, message, run)):
         why = DiskError(f"it made no progress, and restore {restore.restore} is waiting to overwrite the disk")
-        await give_up(services, message, why)
+        await abandon_run(services, message, why)
         return Next(replace(restore, checked=now))
     if run.is_check_overdue(now, after):
         await services.queues.send(message)

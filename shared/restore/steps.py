@@ -18,7 +18,7 @@ async def continue_restore(services: Services, message: RestoreMessage) -> None:
     Raises:
         StepFailedError: the record or the queue can't be reached.
     """
-    await continue_job(services, _RESTORE, message)
+    await continue_job(services, RESTORE_PROCEDURE, message)
 
 
 async def _give_up(services: Services, restore: Restore, why: str) -> Restore:
@@ -27,7 +27,7 @@ async def _give_up(services: Services, restore: Restore, why: str) -> Restore:
     return done_with_proof(restore, now) if await is_adopted(services, restore) else restore.fail(why, now)
 
 
-_RESTORE = Procedure[Restore](
+RESTORE_PROCEDURE = Procedure[Restore](
     rows=lambda services: services.restores,
     steps={
         Stage.REQUESTED: begin_restore,
@@ -36,9 +36,9 @@ _RESTORE = Procedure[Restore](
         Stage.PROVING: prove_and_adopt,
         Stage.ENDING: end_restore,
     },
-    through_ending=frozenset({Stage.DONE}),
+    cleanup_before=frozenset({Stage.DONE}),
     give_up=_give_up,
-    leave_uncleaned=abandon_cleanup,
+    abandon_cleanup=abandon_cleanup,
     on_ended=clean_up_or_abandon,
     step_failed=Event.RESTORE_STEP_FAILED,
 )

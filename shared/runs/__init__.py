@@ -1,1 +1,1 @@
-"""The life of a run: opened, begun anew, given up, cleaned up after."""
+"""The life cycle of a run: open, restart, abandon, clean up."""

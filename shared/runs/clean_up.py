@@ -1,4 +1,4 @@
-"""After the seal: the run's lease is ended, and what it has left over is deleted. Repeating it is harmless."""
+"""Clean-up after a seal: release the run's lease and delete what is left over. Idempotent."""
 
 from collections.abc import Collection
 
@@ -12,14 +12,14 @@ from shared.model.job import JobKind, Stage
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
-from shared.points.versions import mark_damaged, note_damaged, properties_of
+from shared.points.versions import mark_damaged, properties_of, update_damaged_points
 from shared.runs.failures import record_failure
 
 
 async def clean_up_run(services: Services, message: FinishMessage, record: DiskRecord) -> None:
-    """End the run's lease; delete what the seal has left over: older source snapshots, orphans.
+    """Release a sealed run's lease, and delete duplicate backup snapshots and old source snapshots.
 
-    A second snapshot of the backup blob by the same run can't come any more once the lease has ended.
+    The lease is released first: after that the run can take no more snapshots of the backup blob.
     """
     disk = message.disk
     await services.leases.release(services.backups.address(disk), message.of_plan(record.sealed_plan).lease_id)
@@ -30,16 +30,16 @@ async def clean_up_run(services: Services, message: FinishMessage, record: DiskR
         await record_failure(services, disk, Event.DELETE_SOURCE_SNAPSHOT_FAILED, error, message.run)
     damaged = await mark_missing(services, disk)
     if record.with_damaged(damaged) != record:
-        await note_damaged(services, disk)
+        await update_damaged_points(services, disk)
 
 
 async def drop_old_snapshots(services: Services, disk: Disk) -> None:
-    """Delete the source snapshots that are older than the base, but for those that a verify still compares."""
+    """Delete the disk's source snapshots that are older than the base, except those an open verify still reads."""
     inspections = await services.inspections.open(disk)
     compared = {
-        found.recovery_point or found.point
-        for found in inspections
-        if found.task is JobKind.VERIFY and found.state is not Stage.ENDING
+        inspection.recovery_point or inspection.point
+        for inspection in inspections
+        if inspection.task is JobKind.VERIFY and inspection.state is not Stage.ENDING
     }
     snapshots = await services.disks.own_snapshots(disk)
     found = await services.records.get(disk)
@@ -51,33 +51,34 @@ async def drop_old_snapshots(services: Services, disk: Disk) -> None:
 
 
 async def mark_missing(services: Services, disk: Disk) -> list[str]:
-    """Put on record which recovery points somebody has deleted; and take it back of those that are there again.
+    """Mark recovery points that were deleted outside Tidemark as damaged; clear the mark of those that are back.
 
-    That a list leaves one out is no proof: it is asked for, before it is called damaged.
+    A list that leaves a snapshot out is no proof: the snapshot itself is requested before it is marked.
 
     Returns:
-        The times of all that are damaged now, oldest first.
+        The times of all damaged recovery points, oldest first.
     """
     backup = services.backups.address(disk)
-    # In this order: a recovery point that is sealed in between is not looked for in an older list.
+    # Order matters: a point sealed between the two calls must not be looked up in an older list of snapshots.
     points = await services.records.points(disk)
-    there = await services.snapshots.times(backup)
-    return [point.time for point in points if await _is_damaged(services, disk, point, there)]
+    existing = await services.snapshots.times(backup)
+    return [point.time for point in points if await _is_damaged(services, disk, point, existing)]
 
 
-async def _is_damaged(services: Services, disk: Disk, point: RecoveryPoint, there: Collection[str]) -> bool:
-    """Tell whether a recovery point is damaged, once it is looked for among the snapshots that are there."""
+async def _is_damaged(services: Services, disk: Disk, point: RecoveryPoint, existing: Collection[str]) -> bool:
+    """Return whether a recovery point is damaged, after looking it up among the existing snapshots."""
     is_damaged = point.state is PointState.DAMAGED
     if not point.backup_snapshot or point.backup_blob != services.backups.address(disk):
         return is_damaged
-    if point.backup_snapshot not in there:
-        return is_damaged or await _is_gone(services, disk, point)
+    if point.backup_snapshot not in existing:
+        return is_damaged or await _mark_if_deleted(services, disk, point)
     if point.lost:
         await services.records.update_point(disk, point.time, RecoveryPoint.as_found)
     return is_damaged and not point.lost
 
 
-async def _is_gone(services: Services, disk: Disk, point: RecoveryPoint) -> bool:
+async def _mark_if_deleted(services: Services, disk: Disk, point: RecoveryPoint) -> bool:
+    """Mark a recovery point as damaged if it was deleted; return whether it was."""
     try:
         await properties_of(services, disk, point)
     except SourceGoneError as error:
@@ -87,7 +88,7 @@ async def _is_gone(services: Services, disk: Disk, point: RecoveryPoint) -> bool
 
 
 async def drop_duplicates(services: Services, message: RunMessage, kept: str) -> None:
-    """Delete the snapshots of the backup blob that a run has taken beside its recovery point."""
+    """Delete a run's snapshots of the backup blob, except the one at the time `kept`."""
     backup = services.backups.address(message.disk)
     for taken in await services.snapshots.of_run(backup, message.run_id):
         if taken.time != kept:

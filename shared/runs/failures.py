@@ -1,4 +1,4 @@
-"""How a step that fails is put on the record of its disk, before the queue tries it again."""
+"""Recording a failed step on its disk's record before the queue retries it."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -18,12 +18,12 @@ from shared.model.record import DiskRecord
 
 
 @contextlib.asynccontextmanager
-async def failures_on_record(services: Services, message: RunMessage, failed: Event) -> AsyncIterator[None]:
-    """Put what a step raises on its disk's record, and have the queue deliver the message again.
+async def recording_failures(services: Services, message: RunMessage, failed: Event) -> AsyncIterator[None]:
+    """Record any error of a step on its disk's record, and raise it so that the queue redelivers the message.
 
     Raises:
-        StepFailedError: in the place of an error of the SDK: the host logs all that an exception carries, and the
-            service may repeat a signed URL.
+        StepFailedError: in place of an SDK error: the host logs everything an exception contains, and a response may
+            repeat a signed URL.
     """
     try:
         yield
@@ -36,7 +36,7 @@ async def failures_on_record(services: Services, message: RunMessage, failed: Ev
 
 
 async def record_failure(services: Services, disk: Disk, event: Event, error: BaseException, run: str = "") -> None:
-    """Log a failure and put it on the disk's record, which is made if there is none yet."""
+    """Log a failure and record it on the disk's record, which is created if missing."""
     reason = explain(error)
     log_event(event, disk=disk.name, run=run, reason=reason)
 
@@ -48,10 +48,10 @@ async def record_failure(services: Services, disk: Disk, event: Event, error: Ba
         if await services.records.update(disk, failed) is None:
             await services.records.put(disk, failed(new_record(services, disk)), None)
     except (AzureError, TidemarkError, ValidationError) as unwritten:
-        # The failure is in the log; the other disks must not suffer for the record.
+        # The failure is logged; a broken record must not affect other disks.
         log_event(Event.RECORD_FAILED, disk=disk.name, run=run, reason=explain(unwritten))
 
 
 def new_record(services: Services, disk: Disk) -> DiskRecord:
-    """Make the record of a disk that has none."""
+    """Return a new record for a disk that has none."""
     return DiskRecord(disk=disk, backup_blob=services.backups.address(disk))

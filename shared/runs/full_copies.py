@@ -1,6 +1,6 @@
-"""A run in full-copy mode: Copy Blob takes the place of its batches.
+"""Runs in full-copy mode: one Copy Blob replaces the batches.
 
-`plan_changes` starts the copy, `finish_backup` looks at it until it has succeeded; nothing waits for it.
+`plan_changes` starts the copy, and `finish_backup` polls it until it succeeds.
 """
 
 from dataclasses import replace
@@ -24,17 +24,17 @@ from shared.runs.failures import record_failure
 
 
 def full_copy_of(services: Services, message: RunMessage, run: OpenRun) -> BlobCopy:
-    """Say what the service copies for a run."""
+    """Return the copy that the service makes for a run."""
     return BlobCopy(services.backups.full_copy_address(message.disk, message.run), message.run_id, run.size)
 
 
 async def start_full_copy(services: Services, message: PlanMessage, run: OpenRun) -> None:
-    """Have the service copy the run's source snapshot to a blob of its own, unless it does so already.
+    """Start copying a run's source snapshot to a blob of its own, unless the copy is under way or done.
 
-    Where it is busy, or refuses what it may allow later, whoever looks at the copy has it started again.
+    After a transient error `finish_backup` has the copy started again.
 
     Raises:
-        SourceGoneError: the source snapshot is gone.
+        SourceGoneError: the source snapshot no longer exists.
     """
     disk, copy = message.disk, full_copy_of(services, message, run)
     progress = await check_copy(services, copy)
@@ -42,8 +42,8 @@ async def start_full_copy(services: Services, message: PlanMessage, run: OpenRun
         await services.pages.properties(services.disks.version(disk, message.run))
         etag = progress.found.etag if progress.found else None
         try:
-            source, about = services.disks.version(disk, message.run), point_metadata(message, Kind.FULL)
-            await start_copy(services, copy, source, about, etag=etag)
+            source, metadata = services.disks.version(disk, message.run), point_metadata(message, Kind.FULL)
+            await start_copy(services, copy, source, metadata, etag=etag)
         except AzureError as error:
             if not is_transient(error):
                 raise
@@ -59,18 +59,18 @@ async def start_full_copy(services: Services, message: PlanMessage, run: OpenRun
     await services.records.update(disk, opened)
 
 
-async def look_at_full_copy(services: Services, message: FinishMessage, run: OpenRun) -> CopyProgress:
-    """Look at the copy of a run; one that has failed or is gone is put on the disk's record."""
+async def check_full_copy(services: Services, message: FinishMessage, run: OpenRun) -> CopyProgress:
+    """Return the progress of a run's copy; record it on the disk's record if it has failed or no longer exists."""
     disk = message.disk
     progress = await check_copy(services, full_copy_of(services, message, run))
     if not progress.is_healthy and run.opened and (progress.found or not run.error_at):
-        why = f"the full copy of {disk.name} did not succeed, and is started again: {progress.failure}"
+        why = f"the full copy of {disk.name} failed and is being restarted: {progress.failure}"
         await record_failure(services, disk, Event.FULL_COPY_FAILED, DiskError(why), message.run)
     return progress
 
 
-def looked_at(record: DiskRecord, progress: CopyProgress, now: datetime) -> DiskRecord:
-    """Put on record how far the copy of the open run is; one that does not go well keeps its trouble."""
+def copy_checked(record: DiskRecord, progress: CopyProgress, now: datetime) -> DiskRecord:
+    """Record the progress of the open run's copy; an unhealthy one leaves the run's errors in place."""
     if not progress.is_healthy:
         return record.with_run(replace(run_of(record), checked=now))
     return copy_progressed(record, progress.bytes_done, now)
@@ -82,7 +82,7 @@ async def is_copying(services: Services, message: RunMessage, run: OpenRun) -> b
 
 
 async def drop_full_copy(services: Services, message: RunMessage, run: OpenRun) -> None:
-    """Delete what a copy that did not succeed has left of a run that is given up."""
+    """Delete the blob left by the failed or aborted copy of an abandoned run."""
     copy = full_copy_of(services, message, run)
     progress = await check_copy(services, copy)
     if progress.found and progress.stage in {CopyStage.FAILED, CopyStage.ABORTED}:

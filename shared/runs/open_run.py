@@ -1,4 +1,4 @@
-"""How a run is opened: from a source snapshot that a tick has taken, or of a disk that the last tick has found busy."""
+"""Opening a run: for a snapshot that a tick took, or for a disk that was busy at the last tick."""
 
 import contextlib
 from dataclasses import replace
@@ -18,18 +18,18 @@ from shared.runs.failures import new_record
 
 
 async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False) -> None:
-    """Snapshot a disk, and open its run, if the last tick has found it busy and it no longer is.
+    """Snapshot a disk that was busy at the last tick and no longer is, and open its run.
 
-    Repeating it is harmless: a disk that has what the tick asked for is left alone, and so is one whose run is open.
+    Idempotent: a disk that has an open run, or whose tick is covered, is left alone.
 
     Args:
         services: the services.
         disk: the disk.
-        after_a_run: whether a run is just over; where another is open that nobody has looked at yet, an earlier call
-            may have died before it had enqueued that one's messages.
+        after_a_run: whether a run has just ended. If the next one is open and was never checked, an earlier call may
+            have died before it enqueued that run's messages, so they are enqueued again.
 
     Raises:
-        AzureError: the snapshot could not be taken.
+        AzureError: the snapshot can't be taken, or the record or a queue can't be reached.
     """
     found = await services.records.get(disk)
     record = found[0] if found else None
@@ -45,63 +45,63 @@ async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False)
 
 
 async def open_run(services: Services, disk: Disk, snapshot: str, tick: datetime) -> None:
-    """Open the run of a source snapshot and enqueue its plan; where another run or a restore was faster, drop it.
+    """Open a run for a source snapshot and enqueue its plan; delete the snapshot if another run or a restore was first.
 
     Args:
         services: the services.
         disk: the disk.
-        snapshot: the time of the source snapshot that was just taken.
-        tick: the tick that it was taken for, UTC.
+        snapshot: the time of the source snapshot just taken.
+        tick: the tick it was taken for, UTC.
 
     Raises:
-        DiskError: the disk is no page blob.
+        DiskError: the disk is not a page blob.
     """
     source = await services.pages.properties(services.disks.version(disk, snapshot))
     if not source.is_page_blob:
         await services.disks.delete_snapshot(disk, snapshot)
-        raise DiskError(no_page_blob(services, disk))
+        raise DiskError(not_a_page_blob(services, disk))
     now = services.now()
     mode = services.settings.mode_of(disk)
     run = OpenRun(snapshot=snapshot, size=source.size, started=now, tick=tick, mode=mode, progressed=now, checked=now)
     about = {"disk": disk.name, "run": snapshot}
     if not await _put_on_record(services, disk, run, tick):
-        log_event(Event.SNAPSHOT_DROPPED, **about, reason="another run or a restore was faster")
+        log_event(Event.SNAPSHOT_DROPPED, **about, reason="another run or a restore started first")
         await services.disks.delete_snapshot(disk, snapshot)
         return
     log_event(Event.RUN_OPENED, **about, size=source.size)
-    if told := services.disks.notice(disk):
-        log_event(Event.VERSIONS_KEPT, **about, reason=told)
+    if notice := services.disks.notice(disk):
+        log_event(Event.VERSIONS_KEPT, **about, reason=notice)
     await _enqueue(services, disk, run)
 
 
-def no_page_blob(services: Services, disk: Disk) -> str:
-    """Say that what is to be backed up is no disk, and what to do."""
-    what_to_do = f"What to do: {services.settings.how_to_leave_out(disk)}."
-    return f"{disk.name} is no page blob, so it is no disk. {what_to_do}"
+def not_a_page_blob(services: Services, disk: Disk) -> str:
+    """Return the message that a disk is not a page blob, and what to do."""
+    what_to_do = f"What to do: {services.settings.how_to_exclude(disk)}."
+    return f"{disk.name} is not a page blob, so it can't be backed up as a disk. {what_to_do}"
 
 
 async def _enqueue(services: Services, disk: Disk, run: OpenRun) -> None:
-    """Enqueue a run's first messages: to plan it, and to look at it until it is sealed."""
+    """Enqueue a run's first messages: one to plan it, and one to check on it until it is sealed."""
     await services.queues.send(PlanMessage(disk=disk, run=run.snapshot))
     await services.queues.send(FinishMessage(disk=disk, run=run.snapshot), next_check(run, services.now()))
 
 
 async def _enqueue_again(services: Services, disk: Disk, run: OpenRun) -> None:
-    """Enqueue a run's first messages again, and note it as a look: so that it is done once."""
+    """Enqueue a run's first messages again, and record a check, so that this happens only once."""
     await _enqueue(services, disk, run)
     now = services.now()
 
-    def looked_at(record: DiskRecord) -> DiskRecord:
+    def checked(record: DiskRecord) -> DiskRecord:
         return record.with_run(replace(run_of(record), checked=now)) if record.run_of(run.snapshot) else record
 
-    await services.records.update(disk, looked_at)
+    await services.records.update(disk, checked)
 
 
 async def _put_on_record(services: Services, disk: Disk, run: OpenRun, tick: datetime) -> bool:
-    """Open a run on the disk's record, unless another run is open there or was sealed meanwhile, or a restore is on.
+    """Record an open run, unless the disk has another open run, a newer recovery point, or a restore under way.
 
     Returns:
-        Whether the record knows the run: open, or sealed by now.
+        Whether the run is on record: open, or already sealed.
     """
     new = new_record(services, disk)
 
@@ -110,9 +110,9 @@ async def _put_on_record(services: Services, disk: Disk, run: OpenRun, tick: dat
         if record.run or record.restore or record.base_snapshot >= run.snapshot:
             return record
         adopted = record.adopted and not services.settings.covers(disk)
-        told = services.disks.notice(disk)
-        notice = record.notice if told is None else told
-        # Up to the next seal it says where the backups are: BACKUP_CONTAINER may have changed since the last.
+        current_notice = services.disks.notice(disk)
+        notice = record.notice if current_notice is None else current_notice
+        # Until the next seal the record keeps the address of the existing backups: BACKUP_CONTAINER may have changed.
         backup_blob = (record.base_snapshot and record.backup_blob) or new.backup_blob
         return replace(record, run=run, backup_blob=backup_blob, adopted=adopted, notice=notice, late_tick=None)
 

@@ -26,10 +26,10 @@ A_PIECE_A_BATCH: dict[str, object] = {
     **ONE_TURN_EACH,
 }
 ONE_BY_ONE = {"changes.pace.REQUESTS_PER_SECOND": 10}
-SAVED_AT_ONCE = {"backup.copy_batch.SAVES_AFTER": NO_TIME}
+SAVED_AT_ONCE = {"backup.copy_batch.SAVE_INTERVAL": NO_TIME}
 BUSY_FOR_A_SECOND = {
     "pages.paced.BUSY_FOR": timedelta(seconds=1),
-    "backup.copy_batch.BUSY_AGAIN_AFTER": timedelta(seconds=1),
+    "backup.copy_batch.BUSY_DELAY": timedelta(seconds=1),
 }
 
 

@@ -58,7 +58,7 @@ async def test_a_bad_disk_fails_alone_with_its_reason_on_record(cloud: Cloud) ->
     assert await good.content_of(point) == good.expected
     assert "BlobNotFound (404)" in errors[0]
     assert "check the URL in SOURCE_DISKS" in errors[0]
-    assert "is no page blob" in errors[1]
+    assert "is not a page blob" in errors[1]
     assert "(403): Server failed to authenticate the request" in errors[2]
     assert "What to do:" in errors[2]
     assert "no page blob matches" in errors[3]
@@ -91,7 +91,7 @@ async def test_a_disk_that_its_pattern_does_not_find_any_more_is_put_on_record(c
         await goes.blob.delete_blob(delete_snapshots="include")
         await app.back_up(stays, other)
         error = await _error_on_record(cloud, goes.url)
-    assert "is gone, which" in error
+    assert "no longer exists; " in error
     assert (await stays.record()).last_error == (await other.record()).last_error == ""
     assert not [row for row in await _rows(cloud) if "*" in row["PartitionKey"]]
 

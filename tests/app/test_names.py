@@ -45,7 +45,7 @@ async def test_no_snapshot_is_taken_of_a_url_that_is_no_page_blobs(cloud: Cloud)
     await block.upload_blob(b"no disk at all")
     async with cloud.app(disk, block.url) as app:
         await app.back_up(disk)
-    assert "is no page blob" in await _error(cloud, block.url)
+    assert "is not a page blob" in await _error(cloud, block.url)
     assert cloud.count("Snapshot Blob", f"/{DISKS.name}/{cloud.container}/block.vhd") == 0
 
 
@@ -119,7 +119,7 @@ async def test_a_disk_with_the_name_of_another_that_is_on_record_shares_nothing_
     assert await disk.own_snapshots() == []
     assert any("would share the record" in event["reason"] for event in cloud.events(Event.SNAPSHOT_FAILED))
     assert (refused.state, "would share the record" in refused.reason) == (Stage.REFUSED, True)
-    assert (other.state, "is none of the account" in other.reason) == (Stage.REFUSED, True)
+    assert (other.state, "is not in the account" in other.reason) == (Stage.REFUSED, True)
 
 
 async def test_no_spelling_of_a_target_reaches_the_live_backup_blob(cloud: Cloud) -> None:

@@ -6,10 +6,9 @@ import json
 from azure.core.exceptions import ResourceNotFoundError
 
 from infra.local.gateway import Fault
-from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, ROOT
+from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.azure.queues import POISON_SUFFIX, QUEUE_OF, QUEUES
 from shared.azure.tables.records import POISON_PARTITION
-from shared.jobs.unreadable import MOST_DELIVERIES
 from shared.model.disk import PageBlobDisk
 from shared.model.job import JobKind, Stage
 from shared.model.messages import FinishMessage, InspectionMessage, Message, RestoreMessage
@@ -52,11 +51,6 @@ async def test_a_rebuild_that_fails_each_time_is_kept_under_the_id_of_its_messag
         [row] = await until(lambda: _kept(cloud), "the row")
     assert (row["RowKey"], row["queue"]) == (sent, REBUILD_CATALOGUE_QUEUE)
     assert "AuthorizationFailure (403)" in row["reason"]
-
-
-def test_the_host_gives_a_message_up_when_the_app_thinks_so() -> None:
-    host = json.loads((ROOT / "host.json").read_text())
-    assert host["extensions"]["queues"]["maxDequeueCount"] == MOST_DELIVERIES
 
 
 async def test_a_run_whose_watching_message_was_given_up_says_so_and_is_watched_again(cloud: Cloud) -> None:

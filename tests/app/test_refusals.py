@@ -65,7 +65,7 @@ async def test_a_run_that_fails_at_every_tick_is_given_up_and_the_next_is_a_resy
         refused.remove()
         await disk.write(0, pages(2, seed=3))
         [point] = await app.back_up(disk)
-    assert (point.kind, f"was tried {MAX_RUN_RETRIES + 1} times" in point.reason) == (Kind.RESYNC, True)
+    assert (point.kind, f"failed {MAX_RUN_RETRIES + 1} times" in point.reason) == (Kind.RESYNC, True)
     assert await disk.content_of(point) == disk.expected
     assert len(await disk.own_snapshots()) == 1
 

@@ -33,7 +33,7 @@ async def test_what_a_diff_leaves_out_is_found_before_the_seal_and_the_disk_is_w
         [point] = await app.back_up(disk)
         record = await disk.record()
         assert await disk.content_of(point) == disk.expected
-        assert (point.kind, point.reason.startswith("before the seal, ")) == (Kind.RESYNC, True)
+        assert (point.kind, point.reason.startswith("verification before the seal failed: ")) == (Kind.RESYNC, True)
         shown = f"bytes {0 if change == 'pages written over' else start}-"
         assert shown in record.last_error, "a sample is a whole range, if it is short"
         cloud.azure.gateway.leave_out(disk.path, 0, 0)
@@ -81,7 +81,7 @@ async def test_a_run_whose_copies_are_never_right_is_never_sealed_and_is_given_u
 
         async def given_up() -> bool:
             record = await disk.record()
-            return record.run is None and f"was tried {MAX_RESYNCS + 1} times" in record.last_error
+            return record.run is None and f"failed {MAX_RESYNCS + 1} times" in record.last_error
 
         await until(given_up, "the end of the run")
         assert [point.time for point in await disk.points()] == [good.time]

@@ -16,7 +16,7 @@ from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.run import Kind
 from shared.points.rebuild_catalogue import rebuild_catalogue
-from shared.points.versions import own_backup_blob
+from shared.points.versions import find_backup_blob
 from shared.runs.clean_up import mark_missing
 from tests.conformance.clouds import RUN, Cloud
 from tests.conformance.on_azurite import AzuriteCloud
@@ -56,9 +56,9 @@ async def test_the_backup_blob_of_another_disk_is_not_its_own(cloud: Cloud) -> N
     disk = await cloud.disk(1)
     backup = cloud.services.backups.address(disk)
     await cloud.services.blobs.create(backup, PAGE, {DISK_METADATA: disk.name.replace("disk.vhd", "%64isk.vhd")})
-    assert await own_backup_blob(cloud.services, disk)
-    with pytest.raises(OtherDiskError, match="is that of another disk"):
-        await own_backup_blob(cloud.services, elsewhere(disk))
+    assert await find_backup_blob(cloud.services, disk)
+    with pytest.raises(OtherDiskError, match="belongs to another disk"):
+        await find_backup_blob(cloud.services, elsewhere(disk))
 
 
 async def test_a_rebuilt_catalogue_takes_no_recovery_points_of_another_disk(cloud: Cloud) -> None:

@@ -188,6 +188,7 @@ def test_a_command_is_read_by_its_tool(command: Command) -> None:
     assert mistake(command) == ""
 
 
+@pytest.mark.xdist_group("azure-cli")
 def test_every_az_command_is_read_by_the_azure_cli() -> None:
     typed = {command: command.arguments for command in commands() if command.program == "az"}
     assert typed
@@ -221,6 +222,7 @@ def commands_by_line() -> dict[str, Command]:
     return {" ".join(command.words): command for command in commands()}
 
 
+@pytest.mark.xdist_group("azure-cli")
 def test_a_mistake_in_a_command_is_found() -> None:
     lines = {
         "az storage message put --queue x --content y": "--queue",

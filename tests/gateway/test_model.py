@@ -59,7 +59,7 @@ async def act(choice: random.Random, disk: PageBlob, other: PageBlob, model: Mod
         model.touch(first, list(pages))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_snapshots_differ_as_the_model_says(new_disk: NewBlob, seed: int) -> None:
     choice = random.Random(seed)
     disk, other, model = await new_disk(PAGES), await new_disk(PAGES), Model()
@@ -70,8 +70,8 @@ async def test_snapshots_differ_as_the_model_says(new_disk: NewBlob, seed: int) 
         await act(choice, disk, other, model)
     model.mark(await disk.snapshot())
     pairs = list(itertools.combinations(model.snapshots, 2))
-    for since, until in choice.sample(pairs, min(len(pairs), 20)):
-        found = await disk.ranges(since, until, results_per_page=choice.choice([None, None, 4, 15]))
+    for since, until in choice.sample(pairs, min(len(pairs), 12)):
+        found = await disk.ranges(since, until, results_per_page=choice.choice([None, None, 6, 15]))
         assert settled(found)
         assert by_page(found) == model.difference(since, until)
     for snapshot, (_, content) in model.snapshots.items():

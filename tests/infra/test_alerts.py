@@ -11,6 +11,9 @@ from tests.docs.documents import blocks
 from tests.infra.queries import analyse, analysis, texts
 from tests.infra.tree import INFRA, parsed, resources
 
+# In one process: Azure's parser takes seconds to start.
+pytestmark = pytest.mark.xdist_group("queries")
+
 EVENT_NAME = re.compile(r'"([a-z]+(?:-[a-z]+)+)"')
 LONGEST_LOOKBACK = timedelta(days=2)
 

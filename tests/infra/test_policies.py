@@ -33,7 +33,10 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
 """
 
 
-# One call of checkov for both tests: it takes seconds to start.
+# One call of checkov for both tests, in one process: it takes seconds to start.
+pytestmark = pytest.mark.xdist_group("checkov")
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     wrong = tmp_path_factory.mktemp("policies")

@@ -12,6 +12,9 @@ from tests.infra.models import MODELS, OF_ANOTHER_VERSION, versions_of
 from tests.infra.tree import BICEP_FILES, INFRA, MAIN
 from tests.infra.wrong_types import made_by, wrong_in, wrong_types
 
+# In one process: the models take seconds to read.
+pytestmark = pytest.mark.xdist_group("models")
+
 # A change of a file, and what is to be found: names, case, values, types, what is missing or only the service's.
 MISTAKES = [
     ("backup-account", "allowBlobPublicAccess:", "allowBlobPublicAcess:", "allowBlobPublicAcess is not known"),

@@ -89,6 +89,10 @@ def test_the_workflow_runs_the_test_command() -> None:
     assert "python3 infra/local test" in commands("test").splitlines()
 
 
+def test_each_night_all_cases_of_all_tests_are_run() -> None:
+    assert "python3 infra/local test --nightly" in commands("test", "nightly")
+
+
 def test_each_night_the_app_is_killed_at_every_call_of_every_scene_and_the_simulation_plays_for_an_hour() -> None:
     crashes = workflow("nightly")["jobs"]["crashes"]
     assert crashes["strategy"]["matrix"] == {"scene": [scene.__name__ for scene in SCENES]}

@@ -24,7 +24,7 @@ from shared.model.record import DiskRecord
 from shared.model.retry_policy import GIVE_UP_AFTER
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.run_steps import abandoned, copy_progressed, opened, restarted
-from shared.runs.full_copies import looked_at
+from shared.runs.full_copies import copy_checked
 from tests.logic.records import BACKED_UP, ETAG, GIB, NOON, RUN, records, with_run
 
 FOUND = BlobState(size=64 * GIB, etag=ETAG)
@@ -120,9 +120,11 @@ def test_a_full_copy_may_wait_for_days_and_fails_if_it_can_not_be_checked() -> N
     assert not is_failing(waiting, LATER)
     assert is_failing(blind, LATER)
     assert not is_failing(copy_progressed(blind, GIB, LATER), LATER), "it can be looked at again"
-    assert is_failing(looked_at(blind, CopyProgress(CopyStage.NOT_STARTED, None), LATER), LATER), "nothing is under way"
+    assert is_failing(copy_checked(blind, CopyProgress(CopyStage.NOT_STARTED, None), LATER), LATER), (
+        "nothing is under way"
+    )
     assert not is_failing(
-        looked_at(blind, CopyProgress(CopyStage.UNDER_WAY, replace(FOUND, bytes_done=GIB)), LATER), LATER
+        copy_checked(blind, CopyProgress(CopyStage.UNDER_WAY, replace(FOUND, bytes_done=GIB)), LATER), LATER
     )
 
 

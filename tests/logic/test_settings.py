@@ -260,10 +260,10 @@ def test_a_restored_disk_that_no_entry_names_can_be_excluded_as_the_advice_says(
 
 def test_how_to_leave_a_disk_out_depends_on_what_names_it(load: Load) -> None:
     settings = load(SOURCE_DISKS=f"{VHDS}/vm/*.vhd {DISK}")
-    assert settings.how_to_leave_out(PageBlobDisk(in_vhds("os.vhd"))) == "remove it from SOURCE_DISKS"
+    assert settings.how_to_exclude(PageBlobDisk(in_vhds("os.vhd"))) == "remove it from SOURCE_DISKS"
     told = "exclude it: add its URL to SOURCE_DISKS with ! before it"
-    assert settings.how_to_leave_out(PageBlobDisk(in_vhds("vm/a.vhd"))) == told
-    assert settings.how_to_leave_out(PageBlobDisk(in_vhds("restored"))) == told
+    assert settings.how_to_exclude(PageBlobDisk(in_vhds("vm/a.vhd"))) == told
+    assert settings.how_to_exclude(PageBlobDisk(in_vhds("restored"))) == told
 
 
 # --- host storage

@@ -49,7 +49,7 @@ def test_a_missing_setting_is_named(mistakes: Mistakes, name: str) -> None:
         ("STORAGE_CONNECTIONS", json.dumps([CONNECTION.replace("disks", "Disks")]), "in lower case"),
         ("BACKUP_CONTAINER", BACKUPS.replace("tidemark", "My_Backups"), "has an invalid container name"),
         ("BACKUP_CONTAINER", BACKUPS.replace("tidemark", "$logs"), "has an invalid container name"),
-        ("BACKUP_CONTAINER", BACKUPS.replace("tidemark", "$web"), "a container of its own"),
+        ("BACKUP_CONTAINER", BACKUPS.replace("tidemark", "$web"), "a dedicated container"),
         ("BACKUP_CONTAINER", BACKUPS.replace("blob", "dfs"), "names no storage account"),
         ("AzureWebJobsStorage", CONNECTION.replace("disks", "Host"), "in lower case"),
         ("AzureWebJobsStorage__accountName", "Host", "in lower case"),
@@ -121,7 +121,7 @@ def test_a_mistake_in_the_json_of_disks_is_named_with_its_place(mistakes: Mistak
         (f"!{DISK}", "must name at least one disk to back up, not only exclusions"),
         (f"{VHDS}/*.vhd {DISK} !{DISK}", f"{DISK} is both named and excluded, by !{DISK}"),
         (f"{DISK} !{VHDS}/o*", f"{DISK} is both named and excluded, by !{VHDS}/o*"),
-        (f"{VHDS}/*.vhd !{VHDS}2/*.vhd", f"!{VHDS}2/*.vhd excludes nothing: no other entry names it"),
+        (f"{VHDS}/*.vhd !{VHDS}2/*.vhd", f"!{VHDS}2/*.vhd excludes nothing: no other entry is in that container"),
     ],
 )
 def test_what_is_left_out_must_be_part_of_what_is_named(mistakes: Mistakes, disks: str, said: str) -> None:

@@ -13,6 +13,9 @@ from infra.release.package import files_of_func
 from tests.package.packing import files_by_git, files_of_azd
 from tests.package.site import RefusedError, Site
 
+# In one process: the package is installed once.
+pytestmark = pytest.mark.xdist_group("package")
+
 MIB = 2**20
 BY_IDENTITY = {
     "AzureWebJobsStorage__accountName": "apps",

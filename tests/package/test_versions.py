@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 from infra.local.local_azure import ROOT
@@ -38,6 +39,7 @@ def requirements() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
+@pytest.mark.xdist_group("package")
 def test_the_remote_build_installs_what_the_lock_says(site: Site) -> None:
     lock = versions(LOCK)
     found = installed(site)

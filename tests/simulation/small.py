@@ -18,7 +18,7 @@ from shared.restore import prove, through_function
 def make_small(change: Callable[[Any, str, Any], None]) -> None:
     """Change what a history needs changed, and silence the app's log: by `setattr`, or by something that undoes it."""
     change(copying, "LISTING_WINDOW", 8 * PAGE)
-    change(copying, "SAVES_AFTER", timedelta(milliseconds=100))
+    change(copying, "SAVE_INTERVAL", timedelta(milliseconds=100))
     change(plan_changes, "FIRST_TURN", timedelta(milliseconds=50))
     change(copy_ranges, "TURN", timedelta(milliseconds=100))
     change(copy_ranges, "TURNS", 3)

@@ -19,6 +19,8 @@ from tests.simulation.world import DISKS
 pytestmark = pytest.mark.no_cover
 """They show how fast it is; what it does is covered by the histories, and to measure that here too doubles the time."""
 
+NIGHTLY = pytest.mark.nightly
+
 LEAST_SHARE = 0.9
 """Of what a blob takes, how much a run uses at least."""
 
@@ -42,7 +44,7 @@ def require_fast(outcome: Outcome) -> None:
     assert not outcome.violations
 
 
-@pytest.mark.parametrize("instances", [1, 4, 40])
+@pytest.mark.parametrize("instances", [pytest.param(1, marks=NIGHTLY), pytest.param(4, marks=NIGHTLY), 40])
 def test_any_number_of_instances_gives_a_blob_what_it_takes_and_little_more(instances: int) -> None:
     require_fast(simulate(Fleet(minutes=3, platform=at_most(instances))))
 
@@ -51,13 +53,13 @@ def test_any_number_of_instances_gives_a_blob_what_it_takes_and_little_more(inst
     "service",
     [
         pytest.param(HALF, id="half the limits"),
-        pytest.param(Service(requests=125, bytes=15 * MIB), id="a quarter of the limits"),
-        pytest.param(Service(burst=1, by_window=True), id="counted second by second"),
+        pytest.param(Service(requests=125, bytes=15 * MIB), id="a quarter of the limits", marks=NIGHTLY),
+        pytest.param(Service(burst=1, by_window=True), id="counted second by second", marks=NIGHTLY),
         pytest.param(Service(burst=0.1), id="counted strictly"),
-        pytest.param(Service(delays=True), id="delays"),
+        pytest.param(Service(delays=True), id="delays", marks=NIGHTLY),
         pytest.param(Service(requests=250, bytes=30 * MIB, delays=True), id="half the limits, delays"),
-        pytest.param(Service(latency=0.005, bandwidth=300 * MIB), id="20 ms for 4 MiB"),
-        pytest.param(Service(bandwidth=4 * MIB), id="1 s for 4 MiB"),
+        pytest.param(Service(latency=0.005, bandwidth=300 * MIB), id="20 ms for 4 MiB", marks=NIGHTLY),
+        pytest.param(Service(bandwidth=4 * MIB), id="1 s for 4 MiB", marks=NIGHTLY),
     ],
 )
 def test_a_blob_gets_what_it_takes_whatever_that_is_and_however_long_a_request_takes(service: Service) -> None:
@@ -70,7 +72,9 @@ def test_a_disk_of_small_ranges_is_copied_at_the_limit_of_requests() -> None:
     require_fast(simulate(scattered))
 
 
-@pytest.mark.parametrize(("large", "instances"), [(1, 1), (1, 40), (8, 4)])
+@pytest.mark.parametrize(
+    ("large", "instances"), [pytest.param(1, 1, marks=NIGHTLY), pytest.param(1, 40, marks=NIGHTLY), (8, 4)]
+)
 def test_a_small_increment_is_sealed_within_seconds_beside_first_backups(large: int, instances: int) -> None:
     beside = Fleet(large=large, small=2, data=GIB // 8, minutes=1.5, ticks=(0, 0.7), warm=0.7)
     outcome = simulate(replace(beside, platform=at_most(instances)))
@@ -79,6 +83,7 @@ def test_a_small_increment_is_sealed_within_seconds_beside_first_backups(large: 
     require_fast(outcome)
 
 
+@NIGHTLY
 def test_more_first_backups_than_there_is_room_for_have_their_turns_and_hold_no_increment_up() -> None:
     crowd = Fleet(large=13, small=10, data=GIB // 16, minutes=1.6, ticks=(0, 0.75), service=HALF, platform=at_most(1))
     outcome = simulate(crowd)

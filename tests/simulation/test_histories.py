@@ -6,7 +6,7 @@ from tests.simulation.history import History
 from tests.simulation.host import WrongError
 from tests.simulation.small import make_small
 
-SEEDS = range(90)
+SEEDS = range(60)
 """`soak` plays others, for as long as it is let; a nightly workflow for an hour."""
 
 

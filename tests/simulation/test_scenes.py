@@ -241,6 +241,7 @@ async def test_a_batch_that_waits_for_a_busy_service_shows_that_it_is_alive() ->
     assert len(scene.world.points_of(scene.disk)) == 1
 
 
+@pytest.mark.no_cover
 async def test_a_run_whose_backup_blob_is_busy_for_days_is_tried_again_and_then_gives_way_to_the_next() -> None:
     scene = Scene()
 

@@ -19,7 +19,6 @@ from infra.local.host.sends import Sends
 from infra.local.host.settings import QueueOptions
 from infra.local.host.waiting import happens_within
 
-FIRST_WAIT_SECONDS = 0.1
 POISON_SUFFIX = "-poison"
 POISON_WAIT_FACTOR = 10
 """How much less often a poison queue is polled: on one machine, many polls of empty queues slow down the rest."""
@@ -64,10 +63,8 @@ class QueueListener:
     async def listen(self) -> None:
         """Receive messages and start the function on them until `stop` is called.
 
-        A poll that finds nothing doubles the wait before the next; a message sent by this process ends the wait.
+        Messages sent by this process are received immediately, others at the polling interval.
         """
-        longest = self._longest_wait
-        wait = min(FIRST_WAIT_SECONDS, longest)
         while not self._stopped:
             self._wake.clear()
             if self._handling > self._options.refill_at:
@@ -77,10 +74,8 @@ class QueueListener:
             for message in messages:
                 self._handling += 1
                 self._invocations.begin(self._handle(message)).add_done_callback(self._handled)
-            if messages or await happens_within(self._wake, wait):
-                wait = min(FIRST_WAIT_SECONDS, longest)
-            else:
-                wait = min(2 * wait, longest)
+            if not messages:
+                await happens_within(self._wake, self._longest_wait)
 
     def stop(self) -> None:
         """Stop receiving messages."""

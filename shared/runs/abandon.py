@@ -1,4 +1,4 @@
-"""How a run ends that can't be finished: closed on record, its lease ended, nothing of it left behind."""
+"""Abandoning a run that can't be finished: close it on record, release its lease, and delete what it made."""
 
 from shared.azure.services import Services
 from shared.events import Event
@@ -12,8 +12,8 @@ from shared.runs.failures import record_failure
 from shared.runs.full_copies import drop_full_copy
 
 
-async def give_up(services: Services, message: RunMessage, why: Exception) -> None:
-    """Close a run without a recovery point: where the backup blob is between two states, the next run is a resync."""
+async def abandon_run(services: Services, message: RunMessage, why: Exception) -> None:
+    """Close a run without a recovery point. If it left the backup blob between two states, the next run is a resync."""
 
     def closed(record: DiskRecord) -> DiskRecord:
         reason = f"run {message.run} was given up: {why}"
@@ -33,14 +33,14 @@ async def give_up(services: Services, message: RunMessage, why: Exception) -> No
         if record and record.base_snapshot != message.run:
             await services.disks.delete_snapshot(message.disk, message.run)
     if run is not None:
-        # A tick may have found the run open: the disk is caught up, unless this very tick snapshots it.
+        # If a tick found this run open, the disk must be caught up; a no-op if the current tick snapshots it.
         await services.queues.send(FinishMessage(disk=message.disk, run=message.run), MAX_CHECK_DELAY)
 
 
 async def _drop_backup_snapshots(services: Services, message: RunMessage) -> None:
-    """Delete the snapshots of the backup blob that the run has taken, and come no further: no row names them.
+    """Delete the run's snapshots of the backup blob, which no row names.
 
-    None can come any more once the lease has ended. Where another invocation has sealed the run meanwhile, its
+    The lease is already released, so there can be no more. If another invocation sealed the run in the meantime, its
     recovery point is kept.
     """
     point = await services.records.point(message.disk, message.run)
