@@ -77,7 +77,7 @@ def copy_checked(record: DiskRecord, progress: CopyProgress, now: datetime) -> D
 
 
 async def is_copying(services: Services, message: RunMessage, run: OpenRun) -> bool:
-    """Tell whether the copy of a run is under way: the service may let it wait for hours."""
+    """Return whether a run's copy is healthy: done or under way, which includes hours of pending."""
     return (await check_copy(services, full_copy_of(services, message, run))).is_healthy
 
 
