@@ -48,7 +48,7 @@ print(getattr(sys, "_base_executable", None) or sys.executable)
 PROBE_SECONDS = 60.0
 TAIL_LINES = 15
 # Each runs up to four Azurites, of about 200 MiB each.
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 HOW_TO_GET_PYTHON = """Three ways to get one:
   uv      https://docs.astral.sh/uv (this command then finds or installs Python 3.13 itself)
   pyenv   pyenv install 3.13
@@ -317,7 +317,7 @@ def test(arguments: Sequence[str]) -> int:
 
 def parallel_options() -> Command:
     """Return pytest's options for parallel tests, two per core, as every second one waits most of the time."""
-    workers = min(2 * (os.cpu_count() or 1), MOST_WORKERS)
+    workers = min(2 * (os.cpu_count() or 1), MAX_WORKERS)
     return ("-n", str(workers), "--dist", "loadgroup")
 
 
