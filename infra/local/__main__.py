@@ -1,6 +1,6 @@
-"""The way in: `python3 infra/local COMMAND`, by any Python from 3.8 on, with nothing installed.
+"""The entry point: `python3 infra/local COMMAND`, for any Python from 3.8 on, with nothing installed.
 
-It makes .venv (Python 3.13, infra/local/requirements.lock), installs Azurite beside this file, and runs what was asked.
+It makes .venv (Python 3.13, infra/local/requirements.lock), installs Azurite beside this file, and runs the command.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ USAGE = """usage: python3 infra/local COMMAND [ARGUMENTS]
   demo    back up and change a disk on this machine
   up      run the local Azure and the app until Ctrl-C
   change  change the disk of a running `up` as a guest would: change DISK (`up` prints the command)
-  test    lint, check the types, run the tests and hold their coverage against its limit (arguments go to pytest in the
-          place of that; -n 0 runs one after the other)
+  test    lint, check types, run the tests and check their coverage (arguments, if any, are passed to pytest, without
+          coverage; -n 0 runs one test at a time)
   lint    ruff check, ruff format --check, mypy
-  soak    play histories of faults, each of another seed, on all cores (--help says more)
-  prove   run the conformance suite and the unproven assumptions against your own Azure (--help says more)
-  setup   only install: .venv and Azurite, about a minute, once; the other commands do it too
+  soak    simulate random histories of faults on all cores (see --help)
+  prove   run the conformance suite and the unproven assumptions against your own Azure (see --help)
+  setup   only install .venv and Azurite (about a minute, once); the other commands do so too
 
-TIDEMARK_PYTHON_FROM names where a Python 3.13 is looked for, in order (by default running,path,pyenv,account,uv).
+TIDEMARK_PYTHON_FROM lists where to look for Python 3.13, in order (default: running,path,pyenv,account,uv).
 """
 WINDOWS = os.name == "nt"
 HERE = Path(__file__).resolve().parent
@@ -36,7 +36,7 @@ BIN = VENV / ("Scripts" if WINDOWS else "bin")
 VENV_PYTHON = BIN / ("python.exe" if WINDOWS else "python")
 STAMP = VENV / ".tidemark-setup"
 AZURITE = HERE / "node_modules" / "azurite" / "package.json"
-# Of the whole run only: no part of the tests goes everywhere (how much is asked for: pyproject.toml).
+# For the whole run only: a part of the tests does not reach the coverage required by pyproject.toml.
 MEASURED = ("--cov", "--cov-report=term")
 LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy", "--num-workers=2", "."))
 VERSION = (3, 13)
@@ -47,10 +47,10 @@ print(getattr(sys, "_base_executable", None) or sys.executable)
 """
 PROBE_SECONDS = 60.0
 TAIL_LINES = 15
-# Each has up to four Azurites of its own, of some 200 MiB.
-MOST_WORKERS = 8
-WAYS_TO_GET_ONE = """Three ways to get one:
-  uv      https://docs.astral.sh/uv (this command then finds or installs 3.13 by itself)
+# Each runs up to four Azurites, of about 200 MiB each.
+MAX_WORKERS = 8
+HOW_TO_GET_PYTHON = """Three ways to get one:
+  uv      https://docs.astral.sh/uv (this command then finds or installs Python 3.13 itself)
   pyenv   pyenv install 3.13
   system  apt install python3.13 python3.13-venv, brew install python@3.13, or https://www.python.org/downloads
 """
@@ -59,11 +59,11 @@ Command = Tuple[str, ...]
 
 
 class SetupError(Exception):
-    """Something that a person has to put right; the message says what and how."""
+    """A problem that the user has to fix; the message says how."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command; return its exit code (1: setup failed, 2: no such command, 130: Ctrl-C)."""
+    """Run a command; return its exit code (1: setup failed, 2: unknown command, 130: Ctrl-C)."""
     command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", ())
     if command in {"--help", "-h", "help"}:
         print(USAGE, end="")
@@ -83,12 +83,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def set_up() -> None:
-    """Install what is missing; the stamp is written last, so that what was broken off is done again.
+    """Install what is missing; the stamp is written last, so that an interrupted setup is repeated.
 
     Raises:
-        SetupError: no Python 3.13, or an installation failed.
+        SetupError: Python 3.13 was not found, or an installation failed.
     """
-    if stamp_is_right():
+    if is_set_up():
         return
     with contextlib.suppress(FileNotFoundError):
         STAMP.unlink()
@@ -100,18 +100,18 @@ def set_up() -> None:
     npm = str(BIN / ("npm.exe" if WINDOWS else "npm"))
     quiet = ("--no-fund", "--no-audit", "--ignore-scripts", "--omit=dev", "--loglevel=error")
     install("Azurite", (npm, "ci", *quiet))
-    STAMP.write_text(wanted_stamp(), encoding="ascii")
+    STAMP.write_text(current_stamp(), encoding="ascii")
 
 
-def stamp_is_right() -> bool:
-    """Return whether all is installed as the lock files say, without starting a program."""
+def is_set_up() -> bool:
+    """Return whether everything in the lock files is installed, without starting a program."""
     with contextlib.suppress(OSError):
-        return STAMP.read_text(encoding="ascii") == wanted_stamp() and VENV_PYTHON.exists() and AZURITE.exists()
+        return STAMP.read_text(encoding="ascii") == current_stamp() and VENV_PYTHON.exists() and AZURITE.exists()
     return False
 
 
-def wanted_stamp() -> str:
-    """Hash the lock files and the Python version that .venv says it is of.
+def current_stamp() -> str:
+    """Hash the lock files and the Python version of .venv.
 
     Raises:
         OSError: there is no .venv, or no lock file.
@@ -123,10 +123,10 @@ def wanted_stamp() -> str:
 
 
 def make_venv() -> None:
-    """Make .venv, unless there is one of Python 3.13 with a pip that runs.
+    """Make .venv, unless there is one with Python 3.13 and a working pip.
 
     Raises:
-        SetupError: no Python 3.13 is found, or it can't make one.
+        SetupError: Python 3.13 was not found, or could not make it.
     """
     if probe((str(VENV_PYTHON),)) and output_of((str(VENV_PYTHON), "-m", "pip", "--version")) is not None:
         return
@@ -136,39 +136,39 @@ def make_venv() -> None:
 
 
 def find_python() -> str:
-    """Find a Python 3.13 that can make a venv: the program behind the first candidate that runs.
+    """Find a Python 3.13 that can make a venv: the executable behind the first candidate that works.
 
     Raises:
-        SetupError: there is none; the message names all that was tried.
+        SetupError: there is none; the message lists what was tried.
     """
     tried: list[str] = []
     for name in os.environ.get("TIDEMARK_PYTHON_FROM", ",".join(PLACES)).split(","):
         if name not in PLACES:
-            raise SetupError(f"TIDEMARK_PYTHON_FROM names {name!r}; it takes {', '.join(PLACES)}.")
+            raise SetupError(f"TIDEMARK_PYTHON_FROM contains {name!r}; it accepts {', '.join(PLACES)}.")
         where, candidates = PLACES[name]
         before = len(tried)
         for candidate in candidates():
             python = probe(candidate)
             if python:
                 return python
-            tried.append(f"{where}: {' '.join(candidate)} does not give a Python 3.13 with venv and ensurepip")
+            tried.append(f"{where}: {' '.join(candidate)} is not a Python 3.13 with venv and ensurepip")
         if len(tried) == before:
             tried.append(f"{where}: none")
     looked = "".join(f"  {line}\n" for line in tried)
-    raise SetupError(f"Tidemark needs Python 3.13 and found none. Tried:\n{looked}{WAYS_TO_GET_ONE}")
+    raise SetupError(f"Tidemark needs Python 3.13 but did not find it. Tried:\n{looked}{HOW_TO_GET_PYTHON}")
 
 
 def probe(candidate: Command) -> str | None:
-    """Try whether a command is a Python 3.13 that can make a venv; return the program behind it (no shim, no venv)."""
+    """Check that a command is a Python 3.13 that can make a venv; return the executable behind any shim or venv."""
     lines = (output_of((*candidate, "-c", PROBE)) or "").splitlines()
     if not lines or lines[0] != str(VERSION):
         return None
     behind = lines[-1]
-    return behind if os.path.isfile(behind) else shutil.which(candidate[0])  # noqa: PTH113 - "(3, 13)" is no path
+    return behind if os.path.isfile(behind) else shutil.which(candidate[0])  # noqa: PTH113 - a string
 
 
 def running() -> Iterator[Command]:
-    """Yield the Python that runs this."""
+    """Yield the Python that runs this script."""
     if sys.executable:
         yield (sys.executable,)
 
@@ -199,14 +199,14 @@ def patch_of(program: Path) -> tuple[int, str]:
 
 
 def pyenv_folders() -> Iterator[Path]:
-    """Yield where pyenv says it is, and where it is by default."""
+    """Yield pyenv's folder by PYENV_ROOT, and the default one."""
     if os.environ.get("PYENV_ROOT"):
         yield Path(os.environ["PYENV_ROOT"])
     yield Path(os.path.expanduser("~"), ".pyenv")  # noqa: PTH111 - Path.home() raises where there is none
 
 
 def account_pyenv() -> Iterator[Path]:
-    """Yield the default pyenv folder of the account, whatever HOME says."""
+    """Yield the default pyenv folder in the account's home folder, whatever HOME says."""
     if not WINDOWS:
         import pwd  # noqa: PLC0415 - Windows has none
 
@@ -215,7 +215,7 @@ def account_pyenv() -> Iterator[Path]:
 
 
 def by_uv() -> Iterator[Command]:
-    """Yield the 3.13 that uv has, or else one that it installs."""
+    """Yield uv's Python 3.13; install it if there is none."""
     local = os.path.expanduser("~/.local/bin/uv")  # noqa: PTH111 - Path.home() raises where there is none
     uv = shutil.which("uv") or shutil.which(local)
     if not uv:
@@ -230,7 +230,7 @@ def by_uv() -> Iterator[Command]:
 
 
 def output_of(command: Command, seconds: float | None = PROBE_SECONDS) -> str | None:
-    """Run a program; return what it printed, None if it failed, can't be run or took longer."""
+    """Run a program; return what it printed, or None if it failed, could not be run or took too long."""
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         done = subprocess.run(
             command,
@@ -249,9 +249,9 @@ def install(what: str, command: Command) -> None:
     """Run an installer quietly.
 
     Raises:
-        SetupError: it failed; the message ends with what it printed last.
+        SetupError: it failed; the message contains the last lines it printed.
     """
-    # Node's own certificates are not the machine's: behind a company's proxy npm fails without them.
+    # Node does not use the machine's certificates by default, without which npm fails behind a company's proxy.
     path = os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)])
     env = {"NODE_USE_SYSTEM_CA": "1", **environment(), "PATH": path}
     try:
@@ -271,25 +271,25 @@ def install(what: str, command: Command) -> None:
         tail = "".join(f"  {line}\n" for line in printed.strip().splitlines()[-TAIL_LINES:])
         raise SetupError(
             f"Installing {what} failed (exit code {code}): {' '.join(command)}\n{tail}\n"
-            "What to do: see that this machine reaches PyPI and the npm registry, or name a mirror of your own "
-            "(pip config set global.index-url URL, npm config set registry URL; behind a proxy HTTPS_PROXY=URL), "
-            "then run the same command again: it goes on from here."
+            "What to do: make sure that this machine can reach PyPI and the npm registry, or set a mirror "
+            "(pip config set global.index-url URL, npm config set registry URL; behind a proxy, HTTPS_PROXY=URL). "
+            "Then run the same command again."
         )
 
 
 def environment() -> dict[str, str]:
-    """Copy the environment without what would lead another Python astray."""
-    astray = {"PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "__PYVENV_LAUNCHER__"}
-    return {name: value for name, value in os.environ.items() if name not in astray}
+    """Copy the environment without the variables that would break another Python."""
+    misleading = {"PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "__PYVENV_LAUNCHER__"}
+    return {name: value for name, value in os.environ.items() if name not in misleading}
 
 
 def say(line: str) -> None:
-    """Print a line at once, also into a pipe."""
+    """Print a line immediately, even into a pipe."""
     print(f"tidemark: {line}", flush=True)
 
 
 def installed(_: Sequence[str]) -> int:
-    """Say that all is installed."""
+    """Say that everything is installed."""
     say("Python packages and Azurite are installed; next: python3 infra/local demo")
     return 0
 
@@ -309,29 +309,29 @@ def test(arguments: Sequence[str]) -> int:
     code = lint(())
     if code != 0:
         return code
-    chosen = (*at_once(), *(arguments or MEASURED))
+    chosen = (*parallel_options(), *(arguments or MEASURED))
     say(" ".join(("pytest", *chosen)))
     os.chdir(ROOT)
     return become("pytest", chosen)
 
 
-def at_once() -> Command:
-    """Return pytest's options to run tests at once, two a core: every second one waits most of its time."""
-    workers = min(2 * (os.cpu_count() or 1), MOST_WORKERS)
+def parallel_options() -> Command:
+    """Return pytest's options for parallel tests, two per core, as every second one waits most of the time."""
+    workers = min(2 * (os.cpu_count() or 1), MAX_WORKERS)
     return ("-n", str(workers), "--dist", "loadgroup")
 
 
 def become(module: str, arguments: Sequence[str]) -> int:
-    """Go on as a module in .venv, where the caller is: signals reach it, its exit code is this one's.
+    """Replace this process by a module run in .venv: it gets the signals, and its exit code is this one's.
 
-    Bytecode is kept whatever the caller's environment says: each process of a demo or a test would compile all anew.
+    Bytecode is kept whatever the caller's environment says, or each process of a demo or a test would compile again.
     """
     command = (str(VENV_PYTHON), "-m", module, *arguments)
-    surroundings = {**environment(), "PYTHONPATH": str(ROOT)}
-    surroundings.pop("PYTHONDONTWRITEBYTECODE", None)
+    variables = {**environment(), "PYTHONPATH": str(ROOT)}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
     if not WINDOWS:
-        os.execve(command[0], command, surroundings)  # noqa: S606 - no shell wanted
-    return subprocess.call(command, env=surroundings)
+        os.execve(command[0], command, variables)  # noqa: S606 - no shell needed
+    return subprocess.call(command, env=variables)
 
 
 PLACES: dict[str, tuple[str, Callable[[], Iterator[Command]]]] = {

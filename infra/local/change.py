@@ -44,12 +44,12 @@ def main() -> int:
 
 
 async def _change(disk: str) -> DiskState:
-    """Change files in a copy of the disk, and write what that changed to the disk."""
+    """Change files in a copy of the disk, and write the changes to the disk."""
     name = disk.removeprefix(_LOCAL).split("/")[1]
     credential = {"account_name": name, "account_key": Account.named(name).key}
     with tempfile.TemporaryDirectory(prefix="tidemark-change-") as temporary:
         folder = Path(temporary)
-        # `up` not running is the likeliest fault: no long retries.
+        # The likeliest error is that `up` is not running: no long retries.
         async with BlobClient.from_blob_url(
             disk, credential=credential, api_version=BLOB_API_VERSION, retry_total=0
         ) as client:
@@ -63,7 +63,7 @@ async def _change(disk: str) -> DiskState:
 
 
 async def _download(client: BlobClient, image: Path) -> None:
-    """Copy a page blob to a sparse file: its valid pages only."""
+    """Copy the valid pages of a page blob to a sparse file."""
     size = (await client.get_blob_properties()).size
     with image.open("wb") as file:
         file.truncate(size)

@@ -3,7 +3,7 @@
 import signal
 import sys
 
-# Until the event loop takes Ctrl-C over, it ends this process without a word, also in the midst of the imports.
+# Until the event loop handles Ctrl-C, it ends this process silently, even during the imports.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from infra.local.playground import main  # noqa: E402 - see above

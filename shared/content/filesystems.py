@@ -40,7 +40,7 @@ _EXT_LARGEST_BLOCK = 6  # 64 KiB, as the power of two over 1 KiB
 
 NO_FOOTER, NO_FILESYSTEM = "no VHD footer", "no known filesystem"
 
-MOST_PARTITIONS = 128
+MAX_PARTITIONS = 128
 """At most so many partitions are checked for a filesystem: as many as a GPT usually has room for."""
 
 
@@ -74,8 +74,8 @@ class DiskContent(NamedTuple):
         else:
             found = f"no partition table; {names if any(self.filesystems) else NO_FILESYSTEM}"
         left_out = list(table.left_out)
-        if count > MOST_PARTITIONS:
-            left_out.append(f"the content of {count - MOST_PARTITIONS} partitions")
+        if count > MAX_PARTITIONS:
+            left_out.append(f"the content of {count - MAX_PARTITIONS} partitions")
         parts = ["VHD footer valid" if self.has_footer else NO_FOOTER, found, *table.doubts]
         return "; ".join([*parts, *(f"not checked: {what}" for what in left_out)])
 
@@ -98,7 +98,7 @@ def recognize(size: int) -> Reading[DiskContent]:
         if name:
             return DiskContent(has_footer, NO_TABLE, (name,))  # any table is then left over from an older use
     names = []
-    for partition in table.partitions[:MOST_PARTITIONS]:
+    for partition in table.partitions[:MAX_PARTITIONS]:
         length = 0 if partition.is_extended else min(VOLUME_BYTES, partition.end - partition.start)
         found = filesystem((yield Span(partition.start, length)))
         names.append("extended" if partition.is_extended else found)

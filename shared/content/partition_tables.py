@@ -11,7 +11,7 @@ from typing import NamedTuple
 SECTOR = 512
 """Bytes of a sector, the unit of partition tables, and of a VHD footer."""
 
-MOST_ENTRY_BYTES = 1024**2
+MAX_ENTRY_BYTES = 1024**2
 """At most so many bytes of GPT entries are read: 8,192 of the usual 128 bytes; tools create 128 of them."""
 
 _BOOT_SIGNATURE = b"\x55\xaa"  # ends MBRs and boot sectors
@@ -159,7 +159,7 @@ def _copy(sector: int, sectors: int) -> Reading[_Copy]:
     length = header.number * header.step
     if header.at < 2 * SECTOR or header.at + length > sectors * SECTOR:
         return _Copy(header, None)
-    array = yield Span(header.at, min(length, MOST_ENTRY_BYTES // header.step * header.step))
+    array = yield Span(header.at, min(length, MAX_ENTRY_BYTES // header.step * header.step))
     is_right = len(array) < length or zlib.crc32(array) == header.checksum
     return _Copy(header, array if is_right else None)
 
@@ -174,7 +174,7 @@ def _header(sector: bytes, number: int) -> _Header | None:
     is_right = zlib.crc32(header[:16] + bytes(4) + header[20:]) == _number(header, 16, 4)
     if not is_right or _number(header, 24, 8) != number or not step or step % _GPT_ENTRY_BYTES:
         return None
-    if step > MOST_ENTRY_BYTES:
+    if step > MAX_ENTRY_BYTES:
         return None
     at, count = _number(header, 72, 8) * SECTOR, _number(header, 80, 4)
     return _Header(_number(header, 32, 8), at, count, step, _number(header, 88, 4))

@@ -149,7 +149,7 @@ class Applied:
         return end
 
     def reach(self, position: int) -> None:
-        """Note that the change list has nothing more before a position."""
+        """Record that the change list has nothing more before a position."""
         if self._under_way:
             self._under_way[-1].reaches = position
         else:

@@ -51,8 +51,8 @@ class CopyStage(Enum):
         NOT_STARTED: the blob does not exist, or the last copy to it was another one.
         UNDER_WAY: it is running, or queued by the service.
         SUCCEEDED: it succeeded.
-        FAILED: it failed, or somebody overwrote the blob.
-        ABORTED: somebody aborted it.
+        FAILED: it failed, or the blob was overwritten.
+        ABORTED: it was aborted.
     """
 
     NOT_STARTED = auto()
@@ -106,7 +106,7 @@ class CopyProgress:
 
 
 def copy_progress(found: BlobState | None, mark: str, size: int) -> CopyProgress:
-    """Tell the progress of the copy with this mark, of so many bytes, from the blob it is made to."""
+    """Return the progress of the copy with this mark, of so many bytes, by the state of its target."""
     if found is None or not found.is_marked(mark):
         return CopyProgress(CopyStage.NOT_STARTED, found)
     if found.has_succeeded(mark, size):

@@ -9,9 +9,10 @@ record, a writer
 2. writes the record, provided that its ETag has not changed since it was read;
 3. settles the row, provided that its ETag is the one kept; if not, another writer is at work.
 
-This holds after any crash and with any delay. A row is settled only with what was just written, and only if nobody has
-unsettled it since; a writer that unsettled it earlier and writes the record later is refused by the record's ETag, and
-starts over. That is why a reader may neither settle a row nor drop one without a record: a writer may be at work on it.
+This holds after any crash and with any delay. A row is settled only with what was just written, and only if it has not
+been unsettled since; a writer that unsettled it earlier and writes the record later is refused by the record's ETag,
+and starts over. That is why a reader may neither settle a row nor drop one without a record: a writer may be at work
+on it.
 """
 
 import hashlib

@@ -74,7 +74,7 @@ class Job(WorkInProgress):
         bytes_done, bytes_total: its progress within the stage.
         outcome: its final state, while it is ending.
         attempt: the number of this attempt, from 1.
-        last_error, last_error_at: the last error, and when, UTC; kept when the job goes on.
+        last_error, last_error_at: the last error, and when, UTC; kept when the job continues.
         failures: how many steps in a row have failed.
         requested, phase_began, ended: when it was requested, reached its stage, and ended, UTC.
         duration_seconds: the time from the request to the end.

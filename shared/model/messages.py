@@ -25,7 +25,7 @@ class MessageError(UnreadableError):
 
 @dataclass(frozen=True, kw_only=True)
 class Message(ABC):
-    """What one step tells the next."""
+    """A message from one step to the next."""
 
     @property
     @abstractmethod
@@ -73,7 +73,7 @@ def _adapter[Read: Message](kind: type[Read]) -> TypeAdapter[Read]:
 
 @dataclass(frozen=True, kw_only=True)
 class RunMessage(Message):
-    """What every message of a run has.
+    """The fields of every message of a run.
 
     Attributes:
         disk: the disk.
@@ -128,7 +128,7 @@ class FinishMessage(RunMessage):
 
 @dataclass(frozen=True, kw_only=True)
 class JobMessage(Message):
-    """What every message of a job has.
+    """The fields of every message of a job.
 
     Attributes:
         disk: the disk whose recovery point the job is for; its partition holds the job's row.
@@ -139,7 +139,7 @@ class JobMessage(Message):
     @property
     @abstractmethod
     def kind(self) -> JobKind:
-        """What is done."""
+        """The kind of the job."""
 
     @property
     @abstractmethod
@@ -169,7 +169,7 @@ class RestoreMessage(JobMessage):
 
     @property
     def kind(self) -> JobKind:
-        """What is done."""
+        """The kind of the job."""
         return JobKind.RESTORE
 
     @property
@@ -185,10 +185,10 @@ class RestoreMessage(JobMessage):
 
 @dataclass(frozen=True, kw_only=True)
 class InspectedMessage(JobMessage):
-    """What every message of a verify or a drill has.
+    """The fields of every message of a verify or a drill.
 
     Attributes:
-        task: what is done.
+        task: the kind of the job.
         inspection: the inspection's id.
     """
 
@@ -197,7 +197,7 @@ class InspectedMessage(JobMessage):
 
     @property
     def kind(self) -> JobKind:
-        """What is done."""
+        """The kind of the job."""
         return self.task
 
     @property

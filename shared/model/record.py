@@ -27,7 +27,7 @@ class DiskRecord:
         base_snapshot: the source snapshot of the last recovery point, which the backup blob now equals unless there is
             a `resync_reason`; empty before the first recovery point.
         base_size: that snapshot's size in bytes.
-        backup_etag: the backup blob's ETag at the last seal; any other means that somebody else wrote to it.
+        backup_etag: the backup blob's ETag at the last seal; another one means a change outside Tidemark.
         backup_snapshot: the snapshot of the backup blob that is the last recovery point; empty for a full copy.
         sealed_plan: the plan of the run that made the last recovery point.
         resync_reason: why the next run can't be incremental; empty if it can.

@@ -23,7 +23,7 @@ class RequestError(UnreadableError):
 
 
 class Request(BaseModel):
-    """What every request says.
+    """The fields of every request.
 
     Attributes:
         disk: the disk that was backed up.
@@ -113,5 +113,6 @@ def _refusal(error: ValidationError, request: type[Request]) -> str:
     if any(found["type"] == "json_invalid" for found in findings):
         return f"the message is not valid JSON. Expected: {request.form}"
     fields = [field.alias or name for name, field in request.model_fields.items()]
-    said = describe_findings(findings, fields)
-    return without_secrets(f"{said}{'' if said.endswith('?') else '.'} Expected: {request.form}"[:_MAX_REFUSAL])
+    problem = describe_findings(findings, fields)
+    end = "" if problem.endswith("?") else "."
+    return without_secrets(f"{problem}{end} Expected: {request.form}"[:_MAX_REFUSAL])

@@ -15,7 +15,7 @@ MAX_CHECK_DELAY = timedelta(seconds=60)
 MIN_CHECK_DELAY = timedelta(seconds=1)
 
 _SHORTEST_TRY_DELAY = timedelta(seconds=5)
-_MOST_DOUBLINGS = 6
+_MAX_DOUBLINGS = 6
 
 
 def is_too_long(since: datetime, now: datetime) -> bool:
@@ -32,7 +32,7 @@ def is_stalled(last_sign: datetime, now: datetime, after: timedelta, times: int)
         after: how long a message may take before it is considered lost.
         times: how often messages were enqueued again since the last sign; each time doubles the wait.
     """
-    return now - last_sign >= after * (1 << min(times, _MOST_DOUBLINGS))
+    return now - last_sign >= after * (1 << min(times, _MAX_DOUBLINGS))
 
 
 def check_delay(since: datetime, now: datetime) -> timedelta:

@@ -56,8 +56,8 @@ def _moved(record: DiskRecord, backup: BlobAddress | None) -> str:
 def _kind_of_run(record: DiskRecord, blob: BlobState | None, moved: str) -> tuple[Kind, str]:
     """Decide the kind of a run, and why it is not incremental.
 
-    A diff may be applied only to a backup blob that equals the base snapshot. A blob that is missing, that somebody
-    else wrote to, or that is older than the record is rewritten completely.
+    A diff may be applied only to a backup blob that equals the base snapshot. A blob that is missing, was changed
+    outside Tidemark, or is older than the record is rewritten completely.
     """
     if blob is None:
         had_none = record.resync_reason == _AFTER_FULL_COPY

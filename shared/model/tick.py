@@ -115,7 +115,7 @@ def backed_up(tick: datetime, due: Iterable[DueDisk]) -> int:
 
 
 def outcome(tick: datetime, disks: int, due: Iterable[DueDisk], now: datetime) -> Outcome:
-    """Tell the outcome of a tick by now. A tick that another has overtaken may still wait for its own runs.
+    """Return the outcome of a tick so far. A tick may still wait for its own runs after the next tick.
 
     Args:
         tick: the tick, UTC.

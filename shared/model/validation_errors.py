@@ -52,18 +52,18 @@ def describe_finding(field: str, kind: str, message: str, known_fields: Collecti
         return unknown_field(field, known_fields)
     if kind == "missing":
         return f"{field} is missing"
-    said = plain(kind, message)
+    problem = plain(kind, message)
     if field:
-        return f"{field}: {said}"
-    return f"the message {said}" if said.startswith("must ") else said
+        return f"{field}: {problem}"
+    return f"the message {problem}" if problem.startswith("must ") else problem
 
 
 def plain(kind: str, message: str) -> str:
-    """Say what pydantic says, in plain words."""
-    said = message.removeprefix("Value error, ")
+    """Put one of pydantic's messages in plain words."""
+    text = message.removeprefix("Value error, ")
     if kind in _PLAIN:
         return _PLAIN[kind]
-    return f"must be {said.removeprefix('Input should be ')}" if said.startswith("Input should be ") else said
+    return f"must be {text.removeprefix('Input should be ')}" if text.startswith("Input should be ") else text
 
 
 def unknown_field(name: str, known_fields: Collection[str]) -> str:

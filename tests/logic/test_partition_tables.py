@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from infra.local.disks.vhd import MIB
 from shared.content.partition_tables import (
-    MOST_ENTRY_BYTES,
+    MAX_ENTRY_BYTES,
     NO_TABLE,
     SECTOR,
     Partition,
@@ -125,9 +125,9 @@ def test_more_entries_than_usual_are_read_and_their_checksum_is_verified() -> No
 def test_of_too_many_entries_some_are_read_and_the_rest_is_reported() -> None:
     span, count = (1_000_000, 1_000_007), 10_000
     disk = one_copy(span, count=count)
-    left_out = (f"{count - MOST_ENTRY_BYTES // 128} of {count} GPT entries",)
+    left_out = (f"{count - MAX_ENTRY_BYTES // 128} of {count} GPT entries",)
     assert table_of(disk) == PartitionTable("GPT", partitions(span), (), left_out)
-    assert max(length for _, length in disk.reads) == MOST_ENTRY_BYTES
+    assert max(length for _, length in disk.reads) == MAX_ENTRY_BYTES
 
 
 def test_a_gpt_may_have_long_entries_and_a_long_header_and_no_partitions() -> None:
@@ -196,7 +196,7 @@ def test_a_gpt_of_right_checksums_and_wrong_numbers_names_no_partition_off_the_d
     disk = MadeDisk(4096 * SECTOR, [(0, mbr([PROTECTIVE])), *copy])
     table = table_of(disk)
     assert all(0 < start < end <= disk.size for start, end, _ in table.partitions)
-    assert sum(length for _, length in disk.reads) <= 8 * SECTOR + 3 * MOST_ENTRY_BYTES
+    assert sum(length for _, length in disk.reads) <= 8 * SECTOR + 3 * MAX_ENTRY_BYTES
 
 
 @some

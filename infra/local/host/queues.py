@@ -63,7 +63,7 @@ class QueueListener:
     async def listen(self) -> None:
         """Receive messages and start the function on them until `stop` is called.
 
-        What this process sends is looked for at once, what others send at the polling interval.
+        Messages sent by this process are received immediately, others at the polling interval.
         """
         while not self._stopped:
             self._wake.clear()
