@@ -9,103 +9,97 @@ from shared.events import Event
 from shared.limits import MAX_WRITE, PAGE, STORAGE_API_VERSION
 from shared.model.job import Stage
 from shared.model.names import BACKUPS_TABLE, PARTS_TABLE
-from shared.model.run import SERVER_SIDE
+from shared.model.run import SERVER_SIDE, Kind
 from tests.app.cloud import MIB, Cloud, pages, until
 from tests.app.restoring import ask, ended, request
 
-CANT = [
-    pytest.param(Fault("Put Page From URL", refuse=(501, "NotImplemented", "not here")), "NotImplemented", id="501"),
-    pytest.param(Fault("Put Page From URL", refuse_source=(403, "AuthorizationFailure")), "Verify", id="firewall"),
-    pytest.param(
+CANT = {
+    "501": (Fault("Put Page From URL", refuse=(501, "NotImplemented", "not here")), "NotImplemented"),
+    "firewall": (Fault("Put Page From URL", refuse_source=(403, "AuthorizationFailure")), "Verify"),
+    "the status that the documentation has": (
         Fault("Put Page From URL", refuse=(500, "CannotVerifyCopySource", "not verified")),
         "CannotVerifyCopySource (500): not verified. What to do: let the destination account",
-        id="the status that the documentation has",
     ),
-    pytest.param(
+    "a source that fails": (
         Fault("Put Page From URL", refuse_source=(500, "InternalError"), mirrored_as=409),
         "CannotVerifyCopySource (409): The copy source refused the read; the source responded InternalError (500)",
-        id="a source that fails",
     ),
-    pytest.param(
+    "a firewall, told as a busy service": (
         Fault("Put Page From URL", refuse_source=(403, "AuthorizationFailure"), mirrored_as=503),
         "the source responded AuthorizationFailure (403)",
-        id="a firewall, told as a busy service",
     ),
-]
+}
 
 
-@pytest.mark.parametrize(("fault", "said"), CANT)
-async def test_where_the_service_can_not_copy_pages_go_through_the_function(
-    cloud: Cloud, fault: Fault, said: str
-) -> None:
-    disk = await cloud.disk(16 * MIB)
-    await disk.write(PAGE, pages(MAX_WRITE // PAGE))
-    await disk.write(PAGE + MAX_WRITE, pages(MAX_WRITE // PAGE, seed=2))
-    await disk.write(12 * MIB, pages(5))
-    cannot = cloud.azure.gateway.faults.add(fault)
-    cloud.requests.clear()
+async def test_where_the_service_can_not_copy_pages_go_through_the_function(cloud: Cloud) -> None:
+    disk = await cloud.disk(6 * MIB)
+    await disk.write(2 * PAGE, pages(MAX_WRITE // PAGE))
+    await disk.write(2 * PAGE + MAX_WRITE, pages(3, seed=2))
     async with cloud.app(disk) as app:
-        [point] = await app.back_up(disk)
-        assert await disk.content_of(point) == disk.expected
-        assert point.copying.startswith("through the function")
-        assert said in point.copying
-        assert cloud.count("Put Page", disk.backup_path, 201) == point.write_calls == 3
-        last = max(at for at, request in enumerate(cloud.requests) if request.operation == "Put Page")
-        reads = [r for r in cloud.requests[:last] if (r.operation, r.path) == ("Get Blob", disk.path)]
-        assert len(reads) == 3, "one for each write; those after it are of the comparison before the seal"
-        assert cloud.count("Get Page Ranges", disk.path) == 2, "one to plan, one to compare"
-        cannot.remove()
-        await disk.write(0, pages(1, seed=3))
+        for number, (why, (fault, said)) in enumerate(CANT.items()):
+            for start in (0, 2 * PAGE, 5 * MIB) if number else (5 * MIB,):  # at first the large one makes two writes
+                await disk.write(start, pages(1, seed=number))
+            cannot = cloud.azure.gateway.faults.add(fault)
+            cloud.requests.clear()
+            [point] = await app.back_up(disk)
+            assert await disk.content_of(point) == disk.expected, why
+            assert point.copying.startswith("through the function"), why
+            assert said in point.copying, why
+            assert cloud.count("Put Page", disk.backup_path, 201) == point.write_calls == 3, why
+            last = max(at for at, request in enumerate(cloud.requests) if request.operation == "Put Page")
+            reads = [r for r in cloud.requests[:last] if (r.operation, r.path) == ("Get Blob", disk.path)]
+            assert len(reads) == 3, f"{why}: one for each write; those after it are of the comparison before the seal"
+            lists = 2 if point.kind is Kind.FULL else 3
+            assert cloud.count("Get Page Ranges", disk.path) == lists, f"{why}: one to plan, the others to compare"
+            cannot.remove()
+        await disk.write(0, pages(1, seed=9))
         [point] = await app.back_up(disk)
     assert point.copying == "server side"
     assert await disk.content_of(point) == disk.expected
 
 
-async def test_a_busy_source_is_waited_out_and_the_service_goes_on_copying(cloud: Cloud) -> None:
+async def test_a_source_that_is_busy_or_fails_for_a_while_is_waited_out_and_the_service_goes_on_copying(
+    cloud: Cloud,
+) -> None:
     disk = await cloud.disk(16 * MIB)
     for start in range(0, 16 * MIB, MAX_WRITE):
         await disk.write(start, pages(1))
-    busy = Fault("Put Page From URL", times=6, refuse_source=(503, "ServerBusy"), mirrored_as=409)
-    source = cloud.azure.gateway.faults.add(busy)
-    async with cloud.app(disk) as app:
-        [point] = await app.back_up(disk)
-    assert (source.hits, point.copying, (await disk.record()).last_error) == (6, SERVER_SIDE, "")
-    assert not cloud.count("Put Page", disk.backup_path)
-    assert cloud.events(Event.SLOWED_DOWN)
-    assert await disk.content_of(point) == disk.expected
-
-
-async def test_a_source_that_fails_for_a_while_is_asked_again(cloud: Cloud) -> None:
-    disk = await cloud.disk()
-    await disk.write(0, pages(4))
-    failing = cloud.azure.gateway.faults.add(
-        Fault("Put Page From URL", times=2, refuse=(500, "CannotVerifyCopySource", "not verified"))
+    busy = cloud.azure.gateway.faults.add(
+        Fault("Put Page From URL", times=6, refuse_source=(503, "ServerBusy"), mirrored_as=409)
     )
     async with cloud.app(disk) as app:
         [point] = await app.back_up(disk)
-    assert (failing.hits, point.copying) == (2, SERVER_SIDE)
-    assert await disk.content_of(point) == disk.expected
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        pytest.param(Fault("Get Blob", times=6, refuse=(503, "ServerBusy", "not now")), id="busy"),
-        pytest.param(Fault("Get Blob", times=3, cut="midway"), id="cut short"),
-    ],
-)
-async def test_a_read_through_the_function_goes_at_the_pace_and_is_made_again(cloud: Cloud, fault: Fault) -> None:
-    disk = await cloud.disk(16 * MIB)
-    for start in range(0, 16 * MIB, MAX_WRITE):
-        await disk.write(start, pages(MAX_WRITE // PAGE // 4, seed=start))
-    cloud.azure.gateway.faults.add(Fault("Put Page From URL", refuse=(501, "NotImplemented", "not here")))
-    reads = cloud.azure.gateway.faults.add(fault)
-    async with cloud.app(disk) as app:
+        assert (busy.hits, point.copying, (await disk.record()).last_error) == (6, SERVER_SIDE, "")
+        assert cloud.events(Event.SLOWED_DOWN)
+        assert await disk.content_of(point) == disk.expected
+        failing = cloud.azure.gateway.faults.add(
+            Fault("Put Page From URL", times=2, refuse=(500, "CannotVerifyCopySource", "not verified"))
+        )
+        await disk.write(0, pages(4, seed=2))
         [point] = await app.back_up(disk)
-    assert reads.hits == fault.times
-    assert (await disk.record()).last_error == ""
-    assert cloud.events(Event.SLOWED_DOWN)
+    assert (failing.hits, point.copying) == (2, SERVER_SIDE)
+    assert not cloud.count("Put Page", disk.backup_path)
     assert await disk.content_of(point) == disk.expected
+
+
+async def test_a_read_through_the_function_goes_at_the_pace_and_is_made_again(cloud: Cloud) -> None:
+    disk = await cloud.disk(16 * MIB)
+    cloud.azure.gateway.faults.add(Fault("Put Page From URL", refuse=(501, "NotImplemented", "not here")))
+    slowed_down = 0
+    async with cloud.app(disk) as app:
+        for fault in (
+            Fault("Get Blob", times=6, refuse=(503, "ServerBusy", "not now")),
+            Fault("Get Blob", times=3, cut="midway"),
+        ):
+            for start in range(0, 16 * MIB, MAX_WRITE):
+                await disk.write(start, pages(MAX_WRITE // PAGE // 8, seed=start + slowed_down))
+            reads = cloud.azure.gateway.faults.add(fault)
+            [point] = await app.back_up(disk)
+            assert reads.hits == fault.times, fault
+            assert (await disk.record()).last_error == "", fault
+            slowed_down, before = len(cloud.events(Event.SLOWED_DOWN)), slowed_down
+            assert slowed_down > before, fault
+            assert await disk.content_of(point) == disk.expected, fault
 
 
 async def test_a_read_that_is_refused_is_on_record_with_what_to_do(cloud: Cloud) -> None:
@@ -126,19 +120,6 @@ async def test_a_read_that_is_refused_is_on_record_with_what_to_do(cloud: Cloud)
     assert error.startswith(f"AuthorizationPermissionMismatch (403): can't read bytes 0-2047 of {disk.url}. What")
     assert "assign the app's identity a role on the container of" in error
     assert await disk.content_of(point) == disk.expected
-
-
-async def test_the_source_is_read_by_a_short_lived_read_only_sas_of_the_one_snapshot(cloud: Cloud) -> None:
-    disk = await cloud.disk()
-    await disk.write(0, pages(2))
-    async with cloud.app(disk) as app:
-        [point] = await app.back_up(disk)
-    [copy] = [request for request in cloud.requests if request.operation == "Put Page From URL"]
-    source, _, query = copy.headers["x-ms-copy-source"].partition("?")
-    fields = dict(field.split("=", 1) for field in query.split("&"))
-    assert source == disk.url
-    assert (fields["sp"], fields["sr"]) == ("r", "bs")
-    assert fields["snapshot"].replace("%3A", ":") == point.source_snapshot
 
 
 @pytest.mark.parametrize("version", [STORAGE_API_VERSION, "2023-11-03"])
@@ -164,14 +145,23 @@ def query_of_source(request: Request) -> dict[str, str]:
     return dict(parse_qsl(request.headers.get("x-ms-copy-source", "").partition("?")[2]))
 
 
-async def test_no_secret_is_in_a_log_a_table_or_a_message(cloud: Cloud) -> None:
-    disk = await cloud.disk()
-    await disk.write(0, pages(2))
-    refused = (403, "AuthorizationFailure", "not now")
-    cloud.azure.gateway.faults.add(Fault("Put Page From URL", times=2, refuse_source=(403, "AuthorizationFailure")))
-    cloud.azure.gateway.faults.add(Fault("Put Page", disk.backup_path, times=1, refuse=refused))
-    async with cloud.app(disk, STORAGE_API_VERSION="2025-11-05") as app:
-        await app.back_up(disk)
+async def test_the_source_is_read_by_a_sas_of_the_one_snapshot_and_no_secret_is_in_a_log_a_table_or_a_message(
+    cloud: Cloud,
+) -> None:
+    disk, calm = await cloud.disk(), await cloud.disk()
+    for each in (disk, calm):
+        await each.write(0, pages(2))
+    faults, path = cloud.azure.gateway.faults, disk.backup_path
+    faults.add(Fault("Put Page From URL", path, times=2, refuse_source=(403, "AuthorizationFailure")))
+    faults.add(Fault("Put Page", path, times=1, refuse=(403, "AuthorizationFailure", "not now")))
+    async with cloud.app(disk, calm, STORAGE_API_VERSION="2025-11-05") as app:
+        [_, point] = await app.back_up(disk, calm)
+    [copy] = [r for r in cloud.requests if (r.operation, r.path) == ("Put Page From URL", calm.backup_path)]
+    source, _, query = copy.headers["x-ms-copy-source"].partition("?")
+    fields = dict(field.split("=", 1) for field in query.split("&"))
+    assert source == calm.url
+    assert (fields["sp"], fields["sr"]) == ("r", "bs")
+    assert fields["snapshot"].replace("%3A", ":") == point.source_snapshot
     tables = [cloud.tables.get_table_client(name) for name in (BACKUPS_TABLE, PARTS_TABLE)]
     kept = cloud.log.read_text() + str([[row async for row in table.list_entities()] for table in tables])
     copied = [request.headers.get("x-ms-copy-source", "") for request in cloud.requests]

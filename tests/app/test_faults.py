@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Literal
 
-import pytest
 from azure.storage.blob.aio import BlobLeaseClient
 
 from infra.local.gateway import Fault
@@ -86,28 +86,18 @@ async def test_every_message_of_a_sealed_run_can_come_again_without_an_effect(cl
     assert await disk.content_of(second) == disk.expected
 
 
-async def test_two_ticks_at_once_make_one_run(cloud: Cloud) -> None:
-    disk = await cloud.disk()
-    await disk.write(0, pages(2))
-    async with cloud.app(disk) as app:
-        with _runs_held(cloud):
-            await asyncio.gather(app.tick(), app.tick(), app.tick())
-            await until(partial(_has_ticked, app, 3), "the end of the ticks")
-        [point] = await app.next_points([disk], [0])
-    assert await disk.own_snapshots() == [point.source_snapshot]
-    assert len(await disk.points()) == len(await disk.backup_snapshots()) == 1
-
-
-async def test_two_hosts_at_once_make_one_run_of_each_disk(cloud: Cloud) -> None:
+async def test_ticks_at_once_of_a_host_or_of_two_make_one_run_of_each_disk(cloud: Cloud) -> None:
     disks = [await cloud.disk() for _ in range(2)]
+    ticks = {"one": 0, "other": 0}
     async with cloud.app(*disks) as one, cloud.app(*disks) as other:
-        for number in range(2):
+        for number, at_once in enumerate((3, 1)):
             for disk in disks:
                 await disk.write(number * PAGE, pages(2, seed=number))
             with _runs_held(cloud):
-                await asyncio.gather(one.tick(), other.tick())
-                for app in (one, other):
-                    await until(partial(_has_ticked, app, number + 1), "the end of the ticks")
+                await asyncio.gather(*(one.tick() for _ in range(at_once)), other.tick())
+                ticks = {"one": ticks["one"] + at_once, "other": ticks["other"] + 1}
+                for app, count in zip((one, other), ticks.values(), strict=True):
+                    await until(partial(_has_ticked, app, count), "the end of the ticks")
             points = await one.next_points(disks, [number] * 2)
             await until(other.idle, "the other host's rest")
             assert [await disk.content_of(point) for disk, point in zip(disks, points, strict=True)] == [
@@ -115,42 +105,44 @@ async def test_two_hosts_at_once_make_one_run_of_each_disk(cloud: Cloud) -> None
             ]
             assert [len(await disk.points()) for disk in disks] == [number + 1] * 2
             assert [len(await disk.backup_snapshots()) for disk in disks] == [number + 1] * 2
-            assert [len(await disk.own_snapshots()) for disk in disks] == [1] * 2
+            assert [await disk.own_snapshots() for disk in disks] == [[point.source_snapshot] for point in points]
 
 
-@pytest.mark.parametrize("operation", ["Put Page From URL", "Clear Pages", "Put Blob", "Lease Blob", "Get Page Ranges"])
-@pytest.mark.parametrize("cut", ["before", "after"])
-async def test_a_request_that_is_cut_off_is_made_again(cloud: Cloud, operation: str, cut: str) -> None:
-    disk = await cloud.disk()
-    await disk.write(0, pages(4))
-    async with cloud.app(disk) as app:
-        if operation == "Clear Pages":
-            await app.back_up(disk)
+async def test_a_request_that_is_cut_off_before_or_after_its_effect_is_made_again(cloud: Cloud) -> None:
+    disks, cut_off = [], {}
+    moments: tuple[Literal["before", "after"], ...] = ("before", "after")
+    for cut in moments:
+        disks.append(disk := await cloud.disk())
+        await disk.write(0, pages(4))
+        for operation in ("Put Page From URL", "Clear Pages", "Put Blob", "Lease Blob", "Get Page Ranges"):
+            path = disk.path if operation == "Get Page Ranges" else disk.backup_path
+            cut_off[cut, operation] = cloud.azure.gateway.faults.add(Fault(operation, path, times=1, cut=cut))
+    async with cloud.app(*disks) as app:
+        points = await app.back_up(*disks)
+        for cut, disk, point in zip(moments, disks, points, strict=True):
+            assert await disk.content_of(point) == disk.expected, cut
+        for disk in disks:
             await disk.clear(0, PAGE)
-        fault = cloud.azure.gateway.faults.add(Fault(operation, times=1, cut="before" if cut == "before" else "after"))
-        [point] = await app.back_up(disk)
-    assert fault.hits == 1
-    assert await disk.content_of(point) == disk.expected
+        points = await app.back_up(*disks)
+    assert {each: fault.hits for each, fault in cut_off.items()} == dict.fromkeys(cut_off, 1)
+    for cut, disk, point in zip(moments, disks, points, strict=True):
+        assert await disk.content_of(point) == disk.expected, cut
 
 
-async def test_a_seal_whose_answer_is_lost_makes_one_recovery_point(cloud: Cloud) -> None:
-    disk = await cloud.disk()
-    await disk.write(0, pages(4))
-    cloud.azure.gateway.faults.add(Fault("Snapshot Blob", disk.backup_path, times=1, cut="after"))
-    async with cloud.app(disk) as app:
-        [point] = await app.back_up(disk)
-        assert await disk.backup_snapshots() == [point.backup_snapshot]
-    assert cloud.count("Snapshot Blob", disk.backup_path) == 2
-    assert await disk.content_of(point) == disk.expected
-
-
-async def test_a_source_snapshot_whose_answer_is_lost_is_removed_by_the_next_seal(cloud: Cloud) -> None:
-    disk = await cloud.disk()
-    cloud.azure.gateway.faults.add(Fault("Snapshot Blob", disk.path, times=1, cut="after"))
-    async with cloud.app(disk) as app:
-        [point] = await app.back_up(disk)
-    assert cloud.count("Snapshot Blob", disk.path) == 2
-    assert await disk.own_snapshots() == [point.source_snapshot]
+async def test_a_seal_or_a_source_snapshot_whose_answer_is_lost_leaves_one_recovery_point_and_one_snapshot(
+    cloud: Cloud,
+) -> None:
+    seal, source = await cloud.disk(), await cloud.disk()
+    for disk in (seal, source):
+        await disk.write(0, pages(4))
+    for path in (seal.backup_path, source.path):
+        cloud.azure.gateway.faults.add(Fault("Snapshot Blob", path, times=1, cut="after"))
+    async with cloud.app(seal, source) as app:
+        sealed, taken = await app.back_up(seal, source)
+    assert cloud.count("Snapshot Blob", seal.backup_path) == cloud.count("Snapshot Blob", source.path) == 2
+    assert await seal.backup_snapshots() == [sealed.backup_snapshot]
+    assert await source.own_snapshots() == [taken.source_snapshot], "the one that nobody knew of is removed"
+    assert await seal.content_of(sealed) == seal.expected
 
 
 async def test_a_run_whose_finish_message_is_lost_is_resumed_by_the_next_tick(cloud: Cloud) -> None:
@@ -241,41 +233,32 @@ async def test_what_a_batch_does_that_was_taken_for_dead_does_not_count(cloud: C
     assert len(cloud.events(Event.BATCH_DONE)) == 1
 
 
-async def test_a_lease_broken_in_mid_run_makes_the_run_begin_anew_as_a_resync(cloud: Cloud) -> None:
-    disk = await cloud.disk()
-    await disk.write(0, pages(4, seed=1))
-    async with cloud.app(disk, RUN_STALLED_AFTER_SECONDS="1") as app:
-        await app.back_up(disk)
-        await disk.write(0, pages(2, seed=2))
-        hold = asyncio.Event()
-        held = cloud.azure.gateway.faults.add(Fault("Put Page From URL", disk.backup_path, times=1, delay_until=hold))
+async def test_a_run_whose_lease_is_broken_or_whose_backup_blob_is_deleted_begins_anew(cloud: Cloud) -> None:
+    broken, deleted = await cloud.disk(), await cloud.disk()
+    async with cloud.app(broken, deleted, RUN_STALLED_AFTER_SECONDS="1") as app:
+        for disk in (broken, deleted):
+            await disk.write(0, pages(4, seed=1))
+        await app.back_up(broken, deleted)
+        for disk in (broken, deleted):
+            await disk.write(0, pages(2, seed=2))
+        hold, faults = asyncio.Event(), cloud.azure.gateway.faults
+        copying = faults.add(Fault("Put Page From URL", broken.backup_path, times=1, delay_until=hold))
+        sealing = faults.add(Fault("Snapshot Blob", deleted.backup_path, times=1, delay_until=hold))
         await app.tick()
-        await held.struck.wait()
+        await copying.struck.wait()
         # In this order: between a broken lease and a write the run may be planned again, and take the lease again.
-        await disk.backup_blob.upload_page(pages(3, seed=66), MIB // 2, 3 * PAGE, lease=await _lease_of_run(disk))
-        await BlobLeaseClient(disk.backup_blob).break_lease(0)
+        lease = await _lease_of_run(broken)
+        await broken.backup_blob.upload_page(pages(3, seed=66), MIB // 2, 3 * PAGE, lease=lease)
+        await BlobLeaseClient(broken.backup_blob).break_lease(0)
+        await sealing.struck.wait()
+        await BlobLeaseClient(deleted.backup_blob).break_lease(0)
+        await deleted.backup_blob.delete_blob(delete_snapshots="include")
         hold.set()
-        [point] = await app.next_points([disk], [1])
-    assert (point.kind, "lease was broken" in point.reason) == (Kind.RESYNC, True)
-    assert await disk.content_of(point) == disk.expected
-
-
-async def test_a_backup_blob_deleted_in_mid_run_is_made_anew_by_the_run(cloud: Cloud) -> None:
-    disk = await cloud.disk()
-    await disk.write(0, pages(4, seed=1))
-    async with cloud.app(disk, RUN_STALLED_AFTER_SECONDS="1") as app:
-        await app.back_up(disk)
-        await disk.write(0, pages(2, seed=2))
-        hold = asyncio.Event()
-        held = cloud.azure.gateway.faults.add(Fault("Snapshot Blob", disk.backup_path, times=1, delay_until=hold))
-        await app.tick()
-        await held.struck.wait()
-        await BlobLeaseClient(disk.backup_blob).break_lease(0)
-        await disk.backup_blob.delete_blob(delete_snapshots="include")
-        hold.set()
-        [point] = await app.next_points([disk], [1])
-    assert (point.kind, "missing" in point.reason) == (Kind.FULL, True)
-    assert await disk.content_of(point) == disk.expected
+        resynced, full = await app.next_points([broken, deleted], [1, 1])
+    assert (resynced.kind, "lease was broken" in resynced.reason) == (Kind.RESYNC, True)
+    assert (full.kind, "missing" in full.reason) == (Kind.FULL, True)
+    assert await broken.content_of(resynced) == broken.expected
+    assert await deleted.content_of(full) == deleted.expected
 
 
 async def _has_batches_done(cloud: Cloud, count: int) -> bool:

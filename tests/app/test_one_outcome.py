@@ -54,78 +54,59 @@ async def backed_up_disk(cloud: Cloud) -> Disk:
     return disk
 
 
-async def test_a_restore_whose_first_step_can_not_be_enqueued_is_refused_once_and_for_all(
+async def test_a_restore_or_a_drill_whose_first_step_can_not_be_enqueued_is_refused_once_and_for_all(
     cloud: Cloud, proxies: Proxies
 ) -> None:
     disk = await backed_up_disk(cloud)
     async with cloud.app(disk, AzureWebJobsStorage=proxies.storage) as app:
         await app.back_up(disk)
-        fault = Fault("Put Message", f"*/{CONTINUE_RESTORE_QUEUE}/messages", refuse=REFUSED)
-        refusing = proxies.queues.faults.add(fault)
+        refusing = [
+            proxies.queues.faults.add(Fault("Put Message", f"*/{queue}/messages", refuse=REFUSED))
+            for queue in (CONTINUE_RESTORE_QUEUE, CONTINUE_INSPECTION_QUEUE)
+        ]
         asked = await ask(cloud, request(disk, target=disk.url, overwrite=True))
         restore = await ended(cloud, asked)
-        assert refusing.hits
-        assert restore.state is Stage.REFUSED
-        assert "send the request again" in restore.reason
-        refusing.remove()
-        await disk.write(0, pages(2, seed=2))
-        await cloud.send(
-            RestoreMessage(disk=PageBlobDisk(disk.address), restore=asked)
-        )  # one that has got through all the same
-        await app.back_up(disk)
-        await until(app.idle, "the tick")
-        assert await restores(cloud) == [restore]
-        assert await cloud.read(disk.blob, disk.account) == disk.expected, "newer data is not written over"
-
-
-async def test_a_drill_whose_first_step_can_not_be_enqueued_is_refused_once_and_for_all(
-    cloud: Cloud, proxies: Proxies
-) -> None:
-    disk = await backed_up_disk(cloud)
-    async with cloud.app(disk, AzureWebJobsStorage=proxies.storage) as app:
-        await app.back_up(disk)
-        fault = Fault("Put Message", f"*/{CONTINUE_INSPECTION_QUEUE}/messages", refuse=REFUSED)
-        refusing = proxies.queues.faults.add(fault)
         drill = await has_ended(
             cloud, JobKind.DRILL, await ask_for(cloud, JobKind.DRILL, json.dumps({"disk": disk.url}))
         )
-        refusing.remove()
-        await cloud.send(
-            InspectionMessage(disk=PageBlobDisk(disk.address), task=JobKind.DRILL, inspection=drill.inspection)
-        )
+        assert all(refused.hits for refused in refusing)
+        assert (restore.state, drill.state) == (Stage.REFUSED, Stage.REFUSED)
+        assert "send the request again" in restore.reason
+        for refused in refusing:
+            refused.remove()
+        await disk.write(0, pages(2, seed=2))
+        # Messages that have got through all the same.
+        of_disk = PageBlobDisk(disk.address)
+        await cloud.send(RestoreMessage(disk=of_disk, restore=asked))
+        await cloud.send(InspectionMessage(disk=of_disk, task=JobKind.DRILL, inspection=drill.inspection))
         await app.back_up(disk)
-        assert drill.state is Stage.REFUSED
+        await until(app.idle, "the tick")
+        assert await restores(cloud) == [restore]
         assert await inspections(cloud, JobKind.DRILL) == [drill]
+        assert await cloud.read(disk.blob, disk.account) == disk.expected, "newer data is not written over"
 
 
-async def test_a_restore_that_can_not_be_put_on_record_is_carried_under_its_id_until_it_can(
+async def test_a_restore_that_can_not_be_put_on_record_is_carried_under_its_id_until_it_can_or_is_given_up(
     cloud: Cloud, proxies: Proxies
 ) -> None:
     disk = await backed_up_disk(cloud)
     async with cloud.app(disk, AzureWebJobsStorage=proxies.storage) as app:
         await app.back_up(disk)
         closed = proxies.tables.faults.add(Fault("Insert Entity", refuse=REFUSED))
-        asked = await ask(cloud, request(disk))
+        carried = await ask(cloud, request(disk))
         await until(lambda: cloud.logged(Event.REQUEST_CARRIED), "a request that waits for the table")
         closed.remove()
-        restore = await ended(cloud, asked)
-    assert restore.state is Stage.DONE
-    assert [row.restore for row in await restores(cloud)] == [asked]
+        restore = await ended(cloud, carried)
+        assert restore.state is Stage.DONE
+        assert [row.restore for row in await restores(cloud)] == [carried]
 
-
-async def test_a_request_that_its_queue_gives_up_has_one_row_by_the_id_that_it_was_put_under(
-    cloud: Cloud, proxies: Proxies
-) -> None:
-    disk = await backed_up_disk(cloud)
-    async with cloud.app(disk, AzureWebJobsStorage=proxies.storage) as app:
-        await app.back_up(disk)
         held = proxies.queues.faults.add(Fault("Put Message", f"*/{CONTINUE_RESTORE_QUEUE}/messages", refuse=REFUSED))
         both = proxies.tables.faults.add(Fault("Update Entity", path="*RowKey='restore-*", refuse=REFUSED))
-        asked = await ask(cloud, request(disk))
+        given_up = await ask(cloud, request(disk, target=f"{disk.url}-2"))
         [restore] = await until(lambda: _of_state(cloud, Stage.REFUSED, both), "the end of the request")
         held.remove()
-    assert restore.restore == asked
-    assert [row.restore for row in await restores(cloud)] == [asked]
+    assert restore.restore == given_up
+    assert sorted(row.restore for row in await restores(cloud)) == sorted([carried, given_up])
 
 
 async def _of_state(cloud: Cloud, state: Stage, closed: Any) -> list[Any]:

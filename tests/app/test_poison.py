@@ -76,10 +76,25 @@ async def test_a_run_whose_watching_message_was_given_up_says_so_and_is_watched_
     assert await disk.content_of(point) == disk.expected
 
 
-async def test_a_restore_whose_step_was_given_up_says_so_and_goes_on(cloud: Cloud) -> None:
+async def test_a_restore_or_a_verify_whose_step_was_given_up_says_so_and_goes_on(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:
         await app.back_up(disk)
+        hold = asyncio.Event()
+        held = cloud.azure.gateway.faults.add(Fault("Get Blob", disk.path, times=1, delay_until=hold))
+        asked = await ask_for(cloud, JobKind.VERIFY, json.dumps({"disk": disk.url}))
+        await held.struck.wait()
+        await _poison(cloud, InspectionMessage(disk=PageBlobDisk(disk.address), task=JobKind.VERIFY, inspection=asked))
+
+        async def says_so() -> bool:
+            [verify] = await inspections(cloud, JobKind.VERIFY)
+            return "the worker died each time" in verify.last_error
+
+        await until(says_so, "the error on its row")
+        hold.set()
+        verify = await has_ended(cloud, JobKind.VERIFY, asked)
+        assert verify.state is Stage.DONE
+
         copying = cloud.azure.gateway.copies.hold(f"{disk.path}-2")
         asked = await ask(cloud, request(disk, target=f"{disk.url}-2"))
         await copying.started.wait()
@@ -103,26 +118,6 @@ async def test_a_request_for_a_restore_that_was_given_up_is_refused_on_record(cl
             return moved in (await disk.record()).last_error
 
         await until(is_on_record, "the error on the disk's record")
-
-
-async def test_a_verify_whose_step_was_given_up_says_so_and_goes_on(cloud: Cloud) -> None:
-    disk = await _disk_with_pages(cloud)
-    hold = asyncio.Event()
-    async with cloud.app(disk) as app:
-        await app.back_up(disk)
-        held = cloud.azure.gateway.faults.add(Fault("Get Blob", disk.path, times=1, delay_until=hold))
-        asked = await ask_for(cloud, JobKind.VERIFY, json.dumps({"disk": disk.url}))
-        await held.struck.wait()
-        await _poison(cloud, InspectionMessage(disk=PageBlobDisk(disk.address), task=JobKind.VERIFY, inspection=asked))
-
-        async def says_so() -> bool:
-            [verify] = await inspections(cloud, JobKind.VERIFY)
-            return "the worker died each time" in verify.last_error
-
-        await until(says_so, "the error on its row")
-        hold.set()
-        verify = await has_ended(cloud, JobKind.VERIFY, asked)
-    assert verify.state is Stage.DONE
 
 
 async def _poison(cloud: Cloud, message: Message) -> None:

@@ -1,10 +1,9 @@
 """A recovery point becomes a new disk, which is backed up incrementally from there."""
 
+import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
 from functools import partial
-
-import pytest
 
 from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
@@ -21,13 +20,18 @@ from tests.app.restoring import ask, encoded, ended, request, restore_of, restor
 FOOTER = make_footer(2 * MIB - PAGE, uuid.UUID(int=5), 1_767_225_600)
 
 
-async def two_points(app: App, disk: Disk) -> list[bytes]:
-    """Make two recovery points of a disk; give what they hold."""
+async def one_point(app: App, disk: Disk) -> bytes:
+    """Make a recovery point of a disk; give what it holds."""
     await disk.write(0, pages(8))
     await disk.write(MIB, pages(8))
     await disk.write(2 * MIB - PAGE, FOOTER)
     await app.back_up(disk)
-    first = bytes(disk.expected)
+    return bytes(disk.expected)
+
+
+async def two_points(app: App, disk: Disk) -> list[bytes]:
+    """Make two; give what they hold."""
+    first = await one_point(app, disk)
     await disk.clear(MIB, 2 * PAGE)
     await disk.write(2 * PAGE, pages(4, seed=2))
     await app.back_up(disk)
@@ -43,54 +47,48 @@ async def restored(cloud: Cloud, text: str, expected: bytes) -> tuple[Restore, D
     return restore, target
 
 
-@pytest.mark.parametrize("number", [0, 1])
-async def test_a_restored_disk_is_the_recovery_point_and_its_next_backup_is_incremental(
-    cloud: Cloud, number: int
-) -> None:
+async def test_a_restored_disk_is_the_recovery_point_and_its_next_backup_is_incremental(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
+    targets = []
     async with cloud.app(disk) as app:
-        held = await two_points(app, disk)
-        point = (await disk.points())[number]
-        restore, target = await restored(cloud, request(disk, point.time), held[number])
-        assert restore.recovery_point == point.time
-        assert restore.bytes_done == restore.bytes_total == 2 * MIB
-        [adopted] = await target.points()
-        assert (adopted.kind, adopted.time) == (Kind.RESTORE, restore.target_snapshot)
-        assert await target.content_of(adopted) == held[number]
-        await target.write(PAGE, pages(3, seed=3))
-        await target.clear(6 * PAGE, PAGE)
+        for held, point in zip(await two_points(app, disk), await disk.points(), strict=True):
+            restore, target = await restored(cloud, request(disk, point.time), held)
+            assert restore.recovery_point == point.time
+            assert restore.bytes_done == restore.bytes_total == 2 * MIB
+            [adopted] = await target.points()
+            assert (adopted.kind, adopted.time) == (Kind.RESTORE, restore.target_snapshot)
+            assert await target.content_of(adopted) == held
+            assert (await target.record()).adopted, "no setting names it"
+            await target.write(PAGE, pages(3, seed=3))
+            await target.clear(6 * PAGE, PAGE)
+            targets.append(target)
         cloud.requests.clear()
-        [after, of_the_old] = await app.back_up(target, disk)
-    assert (after.kind, after.reason) == (Kind.INCREMENTAL, "")
-    assert (after.bytes_written, after.bytes_cleared) == (3 * PAGE, PAGE)
-    assert cloud.count("Put Page From URL", target.backup_path) == 1
-    assert await target.content_of(after) == target.expected
+        *points, of_the_old = await app.back_up(*targets, disk)
+    for target, after in zip(targets, points, strict=True):
+        assert (after.kind, after.reason) == (Kind.INCREMENTAL, "")
+        assert (after.bytes_written, after.bytes_cleared) == (3 * PAGE, PAGE)
+        assert cloud.count("Put Page From URL", target.backup_path) == 1
+        assert await target.content_of(after) == target.expected
+        assert [point.kind for point in await target.points()] == [Kind.RESTORE, Kind.INCREMENTAL]
+        assert len(await target.own_snapshots()) == 1
     assert of_the_old.kind is Kind.INCREMENTAL, "the disk that was restored from goes on as before"
     assert await disk.content_of(of_the_old) == disk.expected
-    assert len(await target.own_snapshots()) == 1
 
 
-async def test_a_restore_moves_its_bytes_by_two_copies_of_the_service_and_none_through_the_function(
-    cloud: Cloud,
-) -> None:
+async def test_a_restore_moves_its_bytes_by_two_copies_of_the_service_and_its_proof_is_on_record(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:
-        await two_points(app, disk)
+        held = await one_point(app, disk)
         cloud.requests.clear()
-        restore = await ended(cloud, await ask(cloud, request(disk, (await disk.points())[0].time)))
-        target = await cloud.existing_disk(restore.known_target.name, bytes(disk.expected))
-    copies = [request.path for request in cloud.requests if request.operation == "Copy Blob"]
-    assert copies == [target.backup_path, target.path]
-    assert not cloud.count("Put Page") + cloud.count("Put Page From URL")
-    read = sum(request.bytes_out for request in cloud.requests if request.operation == "Get Blob")
+        restore = await ended(cloud, await ask(cloud, request(disk)))
+        requests = list(cloud.requests)
+    assert (restore.state, restore.reason) == (Stage.DONE, "")
+    target = await cloud.existing_disk(restore.known_target.name, held)
+    assert await cloud.read(target.blob, target.account) == held
+    assert [found.path for found in requests if found.operation == "Copy Blob"] == [target.backup_path, target.path]
+    assert not [found for found in requests if found.operation in {"Put Page", "Put Page From URL"}]
+    read = sum(found.bytes_out for found in requests if found.operation == "Get Blob")
     assert restore.bytes_compared * 2 < read < MIB / 4, "the samples of both sides, and a look at the disk"
-
-
-async def test_the_proof_is_on_record(cloud: Cloud) -> None:
-    disk = await cloud.disk(2 * MIB)
-    async with cloud.app(disk) as app:
-        [_, held] = await two_points(app, disk)
-        restore, target = await restored(cloud, request(disk), held)
     assert restore.proof.startswith(
         "the disk may already have been unusable when it was backed up: no known filesystem;"
         " matches the recovery point: size (2 MiB), page map ("
@@ -100,7 +98,7 @@ async def test_the_proof_is_on_record(cloud: Cloud) -> None:
     )
     assert restore.samples_compared >= 2
     service = cloud.services[target.account]
-    point = (await disk.points())[-1]
+    [point] = await disk.points()
     of_backup = await valid_ranges(cloud.services[BACKUPS], disk.backup_blob, point.backup_snapshot)
     assert await valid_ranges(service, target.blob, restore.target_snapshot) == of_backup
 
@@ -118,10 +116,10 @@ async def test_latest_and_times_name_the_last_point_at_or_before_them_to_the_sev
             _just_before(second): first,
             "2999-01-01T00:00:00+14:00": second,
         }
-        for number, (point, found) in enumerate(asked.items()):
-            target = f"{disk.url}.{number}"
-            restore, _ = await restored(cloud, request(disk, point, target=target), bytes(MIB))
-            assert restore.recovery_point == found, point
+        requests = [request(disk, point, target=f"{disk.url}.{number}") for number, point in enumerate(asked)]
+        done = await asyncio.gather(*(restored(cloud, text, bytes(MIB)) for text in requests))
+    found = {point: restore.recovery_point for point, (restore, _) in zip(asked, done, strict=True)}
+    assert found == asked
 
 
 def _just_before(time: str) -> str:
@@ -135,7 +133,7 @@ async def test_the_portals_base64_is_read_and_a_target_may_be_in_any_account_of_
     disk = await cloud.disk(2 * MIB)
     other = await cloud.disk(MIB, account=MORE_DISKS)
     async with cloud.app(disk, other) as app:
-        [_, held] = await two_points(app, disk)
+        held = await one_point(app, disk)
         target = f"{other.address.parent.url}/back%20again.vhd"
         restore, _ = await restored(cloud, encoded(request(disk, target=target)), held)
     assert str(restore.target) == target
@@ -144,7 +142,7 @@ async def test_the_portals_base64_is_read_and_a_target_may_be_in_any_account_of_
 async def test_copies_may_take_days_and_their_progress_is_on_record(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:
-        [_, held] = await two_points(app, disk)
+        held = await one_point(app, disk)
         target = f"{disk.url}-2"
         backup = f"/{BACKUPS.name}/{BACKUP_CONTAINER}/{PageBlobDisk(disk.address).backup_name}-2"
         copies = cloud.azure.gateway.copies
@@ -171,7 +169,7 @@ async def _is_at(cloud: Cloud, asked: str, state: Stage, done: int) -> bool:
 async def test_a_message_that_is_delivered_again_makes_no_second_restore(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:
-        [_, held] = await two_points(app, disk)
+        held = await one_point(app, disk)
         answers_lost = cloud.azure.gateway.faults.add(Fault("Copy Blob", cut="after", times=2))
         restore, _ = await restored(cloud, request(disk), held)
         [again] = await restores(cloud)
@@ -183,30 +181,12 @@ async def test_a_message_that_is_delivered_again_makes_no_second_restore(cloud: 
     assert len([name async for name in container.list_blob_names()]) == 2
 
 
-async def test_a_disk_that_no_setting_names_is_backed_up_since_it_was_restored(cloud: Cloud) -> None:
-    disk = await cloud.disk(2 * MIB)
-    async with cloud.app(disk) as app:
-        [_, held] = await two_points(app, disk)
-        _, target = await restored(cloud, request(disk), held)
-        assert (await target.record()).adopted
-        await app.back_up(disk, target)
-        assert [point.kind for point in await target.points()] == [Kind.RESTORE, Kind.INCREMENTAL]
-
-
-async def test_a_restored_disk_that_a_pattern_matches_follows_the_settings(cloud: Cloud) -> None:
+async def test_a_tick_leaves_a_disk_alone_that_is_being_restored_and_then_backs_it_up_as_the_settings_say(
+    cloud: Cloud,
+) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(f"{disk.address.parent.url}/*.vhd") as app:
-        [_, held] = await two_points(app, disk)
-        _, target = await restored(cloud, request(disk), held)
-        assert not (await target.record()).adopted
-        [_, point] = await app.back_up(disk, target)
-    assert point.kind is Kind.INCREMENTAL
-
-
-async def test_a_tick_leaves_a_disk_alone_that_is_being_restored(cloud: Cloud) -> None:
-    disk = await cloud.disk(2 * MIB)
-    async with cloud.app(f"{disk.address.parent.url}/*.vhd") as app:
-        [_, held] = await two_points(app, disk)
+        held = await one_point(app, disk)
         copying = cloud.azure.gateway.copies.hold(f"/{disk.account.name}/*-restored-*")
         asked = await ask(cloud, request(disk))
         await copying.started.wait()
@@ -216,8 +196,11 @@ async def test_a_tick_leaves_a_disk_alone_that_is_being_restored(cloud: Cloud) -
         target = await cloud.existing_disk(found.known_target.name, held)
         assert (await target.record()).run is None
         await copying.finish()
-        assert (await ended(cloud, asked)).state is Stage.DONE
-        [point] = await app.back_up(target)
+        restore = await ended(cloud, asked)
+        assert (restore.state, restore.reason) == (Stage.DONE, "")
+        assert await cloud.read(target.blob, target.account) == held
+        assert not (await target.record()).adopted, "a pattern matches it"
+        [point, _] = await app.back_up(target, disk)
     assert point.kind is Kind.INCREMENTAL
     assert "snapshot-failed" not in cloud.log.read_text()
 
@@ -225,7 +208,7 @@ async def test_a_tick_leaves_a_disk_alone_that_is_being_restored(cloud: Cloud) -
 async def test_a_restore_whose_message_was_lost_is_resumed_by_the_next_tick(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk, RUN_STALLED_AFTER_SECONDS="1") as app:
-        [_, held] = await two_points(app, disk)
+        held = await one_point(app, disk)
         copying = cloud.azure.gateway.copies.hold("*-restored-*")
         asked = await ask(cloud, request(disk))
         await copying.started.wait()

@@ -4,8 +4,6 @@ import asyncio
 import json
 from urllib.parse import unquote
 
-import pytest
-
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.events import Event
@@ -44,7 +42,7 @@ async def require_nothing_left(cloud: Cloud, disk: Disk, target: str) -> None:
     assert await cloud.read(disk.blob, disk.account) == disk.expected
 
 
-async def test_a_copy_that_fails_is_begun_anew(cloud: Cloud) -> None:
+async def test_a_copy_that_fails_is_begun_anew_and_one_that_somebody_aborts_leaves_nothing(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:
         held = await one_point(app, disk)
@@ -62,28 +60,23 @@ async def test_a_copy_that_fails_is_begun_anew(cloud: Cloud) -> None:
         new = await cloud.existing_disk(target, held)
         assert await cloud.read(new.blob, new.account) == held
         [point] = await app.back_up(new)
-    assert point.kind is Kind.INCREMENTAL
+        assert point.kind is Kind.INCREMENTAL
 
-
-async def test_a_copy_that_somebody_aborts_ends_the_restore_and_nothing_is_left(cloud: Cloud) -> None:
-    disk = await cloud.disk(2 * MIB)
-    async with cloud.app(disk) as app:
-        await one_point(app, disk)
-        target = await cloud.existing_disk(f"{disk.url}-2", b"")
-        copying = cloud.azure.gateway.copies.hold(target.path)
-        asked = await ask(cloud, request(disk, target=target.url))
+        aborted = await cloud.existing_disk(f"{disk.url}-3", b"")
+        copying = cloud.azure.gateway.copies.hold(aborted.path)
+        asked = await ask(cloud, request(disk, target=aborted.url))
         await copying.started.wait()
-        copy_id = (await target.blob.get_blob_properties()).copy.id
-        await target.blob.abort_copy(str(copy_id), lease=restore_lease_id(asked))
+        copy_id = (await aborted.blob.get_blob_properties()).copy.id
+        await aborted.blob.abort_copy(str(copy_id), lease=restore_lease_id(asked))
         restore = await ended(cloud, asked)
         assert restore.state is Stage.FAILED
         assert restore.reason == (
-            f"the copy to {target.url} was aborted. The incomplete copy is deleted."
+            f"the copy to {aborted.url} was aborted. The incomplete copy is deleted."
             f' What to do: send the request again, with "point": "{restore.recovery_point}"'
         )
         copying.remove()
-        await require_nothing_left(cloud, disk, target.url)
-        again = await ended(cloud, await ask(cloud, request(disk, target=target.url)))
+        await require_nothing_left(cloud, disk, aborted.url)
+        again = await ended(cloud, await ask(cloud, request(disk, target=aborted.url)))
         assert again.state is Stage.DONE
 
 
@@ -110,36 +103,40 @@ async def test_a_copy_that_is_not_what_it_should_be_is_not_adopted_but_left_to_b
         assert "no longer exists" not in cloud.log.read_text()
 
 
-@pytest.mark.parametrize("blob", ["blob", "backup_blob"])
-async def test_what_somebody_writes_to_before_it_is_adopted_is_copied_anew(cloud: Cloud, blob: str) -> None:
+async def test_what_somebody_writes_to_before_it_is_adopted_is_copied_anew(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
+    restored = {}
     async with cloud.app(disk) as app:
         held = await one_point(app, disk)
-        new = await cloud.existing_disk(f"{disk.url}-2", held)
-        hold = asyncio.Event()
-        path = new.path if blob == "blob" else new.backup_path
-        snapshot = cloud.azure.gateway.faults.add(Fault("Snapshot Blob", path, delay_until=hold, times=1))
-        asked = await ask(cloud, request(disk, target=new.url))
-        await snapshot.struck.wait()
-        await getattr(new, blob).upload_page(pages(1, seed=66), 0, PAGE, lease=restore_lease_id(asked))
-        hold.set()
-        restore = await ended(cloud, asked)
-        assert (restore.state, restore.attempt) == (Stage.DONE, 2)
-        assert await cloud.read(new.blob, new.account) == held
-        [adopted] = await new.points()
-        assert await new.content_of(adopted) == held
-        [point] = await app.back_up(new)
-    assert (point.kind, point.bytes_written) == (Kind.INCREMENTAL, 0)
+        for blob in ("blob", "backup_blob"):
+            restored[blob] = new = await cloud.existing_disk(f"{disk.url}-{blob}", held)
+            hold = asyncio.Event()
+            path = new.path if blob == "blob" else new.backup_path
+            snapshot = cloud.azure.gateway.faults.add(Fault("Snapshot Blob", path, delay_until=hold, times=1))
+            asked = await ask(cloud, request(disk, target=new.url))
+            await snapshot.struck.wait()
+            await getattr(new, blob).upload_page(pages(1, seed=66), 0, PAGE, lease=restore_lease_id(asked))
+            hold.set()
+            restore = await ended(cloud, asked)
+            assert (restore.state, restore.attempt) == (Stage.DONE, 2), blob
+            assert await cloud.read(new.blob, new.account) == held, blob
+            [adopted] = await new.points()
+            assert await new.content_of(adopted) == held, blob
+        points = await app.back_up(*restored.values())
+    assert [(point.kind, point.bytes_written) for point in points] == [(Kind.INCREMENTAL, 0)] * 2, list(restored)
 
 
-async def test_where_the_service_can_not_copy_back_the_bytes_go_through_the_function(cloud: Cloud) -> None:
+async def test_where_the_service_can_not_copy_back_the_bytes_go_through_the_function_and_no_secret_is_kept(
+    cloud: Cloud,
+) -> None:
     disk = await cloud.disk(2 * MIB)
     other = await cloud.disk(3 * MIB, name="other.bin")
     await other.write(0, pages(4, seed=5))
     await other.write(MIB + 64 * PAGE, pages(4, seed=6))
     async with cloud.app(disk) as app:
         held = await one_point(app, disk)
-        for target in (await cloud.existing_disk(f"{disk.url}-2", held), other):
+        targets = (await cloud.existing_disk(f"{disk.url}-2", held), other)
+        for target in targets:
             firewall = cloud.azure.gateway.faults.add(
                 Fault("Copy Blob", target.path, refuse=(403, "CannotVerifyCopySource", "not from here"))
             )
@@ -152,9 +149,18 @@ async def test_where_the_service_can_not_copy_back_the_bytes_go_through_the_func
                 "CannotVerifyCopySource (403): not from here. What to do: let the destination account"
                 in restore.copying
             )
+            assert cloud.count("Put Page", target.path)
             assert await cloud.read(target.blob, target.account) == held
-            [point] = await app.back_up(target)
+        for point in await app.back_up(*targets):
             assert (point.kind, point.bytes_written) == (Kind.INCREMENTAL, 0)
+    rows = [row async for row in cloud.tables.get_table_client("backups").list_entities()]
+    kept = cloud.log.read_text() + json.dumps(rows, default=str)
+    copied = [request.headers.get("x-ms-copy-source", "") for request in cloud.requests]
+    signatures = {field.removeprefix("sig=") for url in copied for field in url.split("&") if field.startswith("sig=")}
+    secrets = signatures | {account.key for account in cloud.services}
+    assert signatures
+    assert not [secret for secret in secrets if secret in kept or unquote(secret) in kept]
+    assert "sig=" not in kept
 
 
 async def test_of_two_requests_for_one_target_the_second_is_refused_while_the_first_runs(cloud: Cloud) -> None:
@@ -172,23 +178,25 @@ async def test_of_two_requests_for_one_target_the_second_is_refused_while_the_fi
         assert (await ended(cloud, first)).state is Stage.DONE
 
 
-@pytest.mark.parametrize("path", ["backup_path", "path"])
-async def test_a_worker_that_dies_in_the_midst_of_a_restore_leaves_it_to_the_next(cloud: Cloud, path: str) -> None:
+async def test_a_worker_that_dies_in_the_midst_of_a_restore_leaves_it_to_the_next(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
-    new = await cloud.existing_disk(f"{disk.url}-2", bytes(2 * MIB))
-    copying = cloud.azure.gateway.copies.hold(getattr(new, path))
+    promoting, copying = [await cloud.existing_disk(f"{disk.url}-{n}", bytes(2 * MIB)) for n in (2, 3)]
+    held_up = [cloud.azure.gateway.copies.hold(path) for path in (promoting.backup_path, copying.path)]
     async with cloud.app(disk, lease=SHORT_LEASE) as app:
         held = await one_point(app, disk)
-        asked = await ask(cloud, request(disk, target=new.url))
-        await copying.started.wait()
+        asked = [await ask(cloud, request(disk, target=new.url)) for new in (promoting, copying)]
+        for copy in held_up:
+            await copy.started.wait()
         app.host.kill()
-    await copying.finish()
+    for copy in held_up:
+        await copy.finish()
     async with cloud.app(disk, lease=SHORT_LEASE) as app:
-        restore = await ended(cloud, asked)
-        assert (restore.state, restore.reason) == (Stage.DONE, "")
-        assert await cloud.read(new.blob, new.account) == held
-        [point] = await app.back_up(new)
-    assert point.kind is Kind.INCREMENTAL
+        for new, name in zip((promoting, copying), asked, strict=True):
+            restore = await ended(cloud, name)
+            assert (restore.state, restore.reason) == (Stage.DONE, ""), new.url
+            assert await cloud.read(new.blob, new.account) == held, new.url
+        points = await app.back_up(promoting, copying)
+    assert [point.kind for point in points] == [Kind.INCREMENTAL] * 2
 
 
 async def test_the_restored_disk_and_a_full_copy_do_not_say_by_which_signature_they_were_copied(cloud: Cloud) -> None:
@@ -205,27 +213,6 @@ async def test_the_restored_disk_and_a_full_copy_do_not_say_by_which_signature_t
     for account, container in ((disk.account, cloud.container), (BACKUPS, BACKUP_CONTAINER)):
         blobs = cloud.services[account].get_container_client(container).list_blobs(include=["copy", "snapshots"])
         assert not [blob.name async for blob in blobs if "sig=" in (blob.copy.source or "")]
-
-
-async def test_no_secret_is_on_record_or_in_the_log_of_a_restore(cloud: Cloud) -> None:
-    disk = await cloud.disk(2 * MIB)
-    async with cloud.app(disk) as app:
-        await one_point(app, disk)
-        refused = cloud.azure.gateway.faults.add(
-            Fault("Copy Blob", f"{disk.path}-2", refuse=(403, "CannotVerifyCopySource", "no"), times=1)
-        )
-        asked = await ask(cloud, request(disk, target=f"{disk.url}-2"))
-        assert (await ended(cloud, asked)).state is Stage.DONE
-    assert refused.hits == 1
-    assert cloud.count("Put Page", f"{disk.path}-2")
-    rows = [row async for row in cloud.tables.get_table_client("backups").list_entities()]
-    kept = cloud.log.read_text() + json.dumps(rows, default=str)
-    copied = [request.headers.get("x-ms-copy-source", "") for request in cloud.requests]
-    signatures = {field.removeprefix("sig=") for url in copied for field in url.split("&") if field.startswith("sig=")}
-    secrets = signatures | {account.key for account in cloud.services}
-    assert signatures
-    assert not [secret for secret in secrets if secret in kept or unquote(secret) in kept]
-    assert "sig=" not in kept
 
 
 async def test_a_restore_whose_permission_does_not_come_back_fails_and_lets_its_disk_go(cloud: Cloud) -> None:

@@ -1,7 +1,5 @@
 """What the diff can't be trusted with: refusals, a base that is gone, foreign hands, and disks of another size."""
 
-import pytest
-
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUPS
 from shared.limits import PAGE
@@ -26,24 +24,22 @@ async def _disk_with_pages(cloud: Cloud) -> Disk:
     return disk
 
 
-@pytest.mark.parametrize(("status", "code"), REFUSALS)
-async def test_a_refused_diff_turns_the_run_into_a_resync(cloud: Cloud, status: int, code: str) -> None:
+async def test_a_refused_diff_turns_the_run_into_a_resync(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:
         await app.back_up(disk)
-        await disk.clear(0, 4 * PAGE)
-        await disk.write(MIB - PAGE, pages(2, seed=2))
-        refusal = cloud.azure.gateway.faults.add(
-            Fault("Get Page Ranges", disk.path, times=1, refuse=(status, code, "no diff"))
-        )
-        [point] = await app.back_up(disk)
-    assert refusal.hits == 1
-    assert point.kind is Kind.RESYNC
-    assert code in point.reason
-    assert await disk.content_of(point) == disk.expected
+        for number, (status, code) in enumerate(REFUSALS, 2):
+            await disk.clear(0, number * PAGE)
+            await disk.write(MIB - PAGE, pages(2, seed=number))
+            refusal = cloud.azure.gateway.faults.add(
+                Fault("Get Page Ranges", disk.path, times=1, refuse=(status, code, "no diff"))
+            )
+            [point] = await app.back_up(disk)
+            assert (refusal.hits, point.kind, code in point.reason) == (1, Kind.RESYNC, True), (code, point)
+            assert await disk.content_of(point) == disk.expected, code
 
 
-async def test_a_disk_that_was_replaced_by_another_blob_is_resynced(cloud: Cloud) -> None:
+async def test_whatever_foreign_hands_do_the_next_recovery_point_is_the_disk(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:
         await app.back_up(disk)
@@ -51,32 +47,31 @@ async def test_a_disk_that_was_replaced_by_another_blob_is_resynced(cloud: Cloud
         disk.expected = bytearray(2 * MIB)
         await disk.write(3 * PAGE, pages(2, seed=3))
         [point] = await app.back_up(disk)
-        assert (point.kind, "BlobOverwritten" in point.reason) == (Kind.RESYNC, True)
+        assert (point.kind, "BlobOverwritten" in point.reason) == (Kind.RESYNC, True), "replaced by another blob"
         assert await disk.content_of(point) == disk.expected
         [point] = await app.back_up(disk)
-    assert point.kind is Kind.INCREMENTAL
+        assert point.kind is Kind.INCREMENTAL
 
-
-async def test_a_base_snapshot_that_somebody_deleted_makes_a_resync(cloud: Cloud) -> None:
-    disk = await _disk_with_pages(cloud)
-    async with cloud.app(disk) as app:
-        [first] = await app.back_up(disk)
-        await disk.clear(0, PAGE)
-        await _delete(cloud, disk, first.source_snapshot)
+        await disk.clear(0, 4 * PAGE)
+        await _delete(cloud, disk, point.source_snapshot)
         [point] = await app.back_up(disk)
-    assert (point.kind, "PreviousSnapshotNotFound" in point.reason) == (Kind.RESYNC, True)
-    assert await disk.content_of(point) == disk.expected
+        assert (point.kind, "PreviousSnapshotNotFound" in point.reason) == (Kind.RESYNC, True), "its base was deleted"
+        assert await disk.content_of(point) == disk.expected
 
-
-async def test_a_backup_blob_that_somebody_wrote_to_is_written_anew(cloud: Cloud) -> None:
-    disk = await _disk_with_pages(cloud)
-    async with cloud.app(disk) as app:
-        await app.back_up(disk)
         await disk.backup_blob.upload_page(pages(3, seed=66), 5 * PAGE, 3 * PAGE)
         await disk.backup_blob.upload_page(pages(1, seed=66), 2 * MIB - PAGE, PAGE)
         [point] = await app.back_up(disk)
-    assert (point.kind, point.reason) == (Kind.RESYNC, "the backup blob was changed outside a run")
+        assert (point.kind, point.reason) == (Kind.RESYNC, "the backup blob was changed outside a run")
+        assert await disk.content_of(point) == disk.expected
+
+        before = len(await disk.own_snapshots())
+        await disk.clear(4 * PAGE, PAGE)
+        await cloud.tables.delete_table(BACKUPS_TABLE)
+        [point] = await app.back_up(disk)
+    reason = "the backup blob exists, but has no recovery point on record"
+    assert (point.kind, point.reason) == (Kind.RESYNC, reason)
     assert await disk.content_of(point) == disk.expected
+    assert len(await disk.own_snapshots()) == before == 1
 
 
 async def test_a_backup_blob_that_is_gone_is_made_anew(cloud: Cloud) -> None:
@@ -116,37 +111,23 @@ async def test_after_a_change_of_the_backup_container_the_whole_disk_is_written_
     assert await cloud.read(moved, BACKUPS, after.backup_snapshot) == disk.expected
 
 
-async def test_without_a_record_the_backup_blob_that_is_there_is_written_anew(cloud: Cloud) -> None:
-    disk = await _disk_with_pages(cloud)
-    async with cloud.app(disk) as app:
-        await app.back_up(disk)
-        await disk.clear(0, 2 * PAGE)
-        await cloud.tables.delete_table(BACKUPS_TABLE)
-        [point] = await app.back_up(disk)
-    assert (point.kind, point.reason) == (Kind.RESYNC, "the backup blob exists, but has no recovery point on record")
-    assert await disk.content_of(point) == disk.expected
-    assert len(await disk.own_snapshots()) == 1
-
-
-@pytest.mark.parametrize("sizes", [(3 * MIB,), (MIB + PAGE,), (MIB, 3 * MIB), (4 * MIB, MIB)])
-async def test_a_disk_that_grew_or_shrank_is_no_resync_and_nothing_of_its_tail_is_lost(
-    cloud: Cloud, sizes: tuple[int, ...]
-) -> None:
+async def test_a_disk_that_grew_or_shrank_is_no_resync_and_nothing_of_its_tail_is_lost(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     await disk.write(2 * MIB - PAGE, b"conectix".ljust(PAGE, b"\0"))
     async with cloud.app(disk) as app:
         await app.back_up(disk)
-        for size in sizes:
-            await disk.resize(size)
-            await disk.write(size - PAGE, b"conectix".ljust(PAGE, b"!"))
-        await disk.write(0, pages(1, seed=5))
-        [point] = await app.back_up(disk)
-        assert point.kind is Kind.INCREMENTAL
-        assert await disk.content_of(point) == disk.expected
-        await disk.write(PAGE, pages(1, seed=6))
-        [point] = await app.back_up(disk)
-    assert (point.kind, point.write_calls) == (Kind.INCREMENTAL, 1)
-    assert await disk.content_of(point) == disk.expected
+        for number, sizes in enumerate([(3 * MIB,), (MIB + PAGE,), (MIB, 3 * MIB), (4 * MIB, MIB)], 5):
+            for size in sizes:
+                await disk.resize(size)
+                await disk.write(size - PAGE, b"conectix".ljust(PAGE, b"!"))
+            await disk.write(0, pages(1, seed=number))
+            [point] = await app.back_up(disk)
+            assert point.kind is Kind.INCREMENTAL, sizes
+            assert await disk.content_of(point) == disk.expected, sizes
+            await disk.write(PAGE, pages(1, seed=number))
+            [point] = await app.back_up(disk)
+            assert (point.kind, point.write_calls) == (Kind.INCREMENTAL, 1), sizes
+            assert await disk.content_of(point) == disk.expected, sizes
 
 
 async def _delete(cloud: Cloud, disk: Disk, snapshot: str) -> None:

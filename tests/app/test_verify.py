@@ -41,19 +41,29 @@ async def test_a_recovery_point_is_compared_byte_by_byte_with_its_source_snapsho
     assert [row async for row in cloud.tables.get_table_client(PARTS_TABLE).list_entities()] == []
 
 
-async def test_a_recovery_point_that_rots_is_found_to_be_damaged_and_is_the_base_of_nothing(cloud: Cloud) -> None:
+async def test_a_recovery_point_that_rots_is_damaged_the_base_of_nothing_and_restored_by_an_explicit_word_only(
+    cloud: Cloud,
+) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:
         rot = Rot(cloud)
         [point] = await app.back_up(disk)
         rot.strike(pages(3)[2 * PAGE :])
-        assert await disk.content_of(point) != disk.expected
+        rotten = await disk.content_of(point)
+        assert rotten != disk.expected
         verify = await inspected(cloud, JobKind.VERIFY, disk)
         [damaged] = await disk.points()
         assert (verify.state, damaged.state, damaged.damage) == (Stage.FAILED, PointState.DAMAGED, verify.reason)
         assert "bytes 0-4095 of" in damaged.damage
         assert "is damaged: bytes 0-4095 of" in (await disk.record()).resync_reason
         assert '"point-damaged"' in cloud.log.read_text()
+        refused = await ended(cloud, await ask(cloud, request(disk, target=f"{disk.url}-2")))
+        assert (refused.state, "is damaged: bytes 0-" in refused.reason) == (Stage.REFUSED, True)
+        assert '"allowDamaged": true' in refused.reason
+        done = await ended(cloud, await ask(cloud, request(disk, target=f"{disk.url}-2", allowDamaged=True)))
+        assert done.state is Stage.DONE
+        new = await cloud.existing_disk(done.known_target.name, rotten)
+        assert await cloud.read(new.blob, new.account) == rotten
         [point] = await app.back_up(disk)
         assert (point.kind, "is damaged" in point.reason) == (Kind.RESYNC, True)
         assert await disk.content_of(point) == disk.expected
@@ -80,23 +90,6 @@ async def test_an_open_incremental_run_on_a_damaged_base_becomes_a_resync(cloud:
     assert await disk.content_of(point) == disk.expected
 
 
-async def test_restoring_a_damaged_recovery_point_takes_an_explicit_word(cloud: Cloud) -> None:
-    disk = await _disk_with_pages(cloud)
-    async with cloud.app(disk) as app:
-        rot = Rot(cloud)
-        [point] = await app.back_up(disk)
-        rot.strike(pages(1))
-        rotten = await disk.content_of(point)
-        await inspected(cloud, JobKind.VERIFY, disk)
-        refused = await ended(cloud, await ask(cloud, request(disk, target=f"{disk.url}-2")))
-        assert (refused.state, "is damaged: bytes 0-" in refused.reason) == (Stage.REFUSED, True)
-        assert '"allowDamaged": true' in refused.reason
-        done = await ended(cloud, await ask(cloud, request(disk, target=f"{disk.url}-2", allowDamaged=True)))
-        assert done.state is Stage.DONE
-        new = await cloud.existing_disk(done.known_target.name, rotten)
-        assert await cloud.read(new.blob, new.account) == rotten != bytes(disk.expected)
-
-
 async def test_a_source_snapshot_outlives_the_next_seal_while_it_is_compared(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:
@@ -118,7 +111,7 @@ async def test_a_source_snapshot_outlives_the_next_seal_while_it_is_compared(clo
     assert (verify.state, verify.recovery_point, old.state) == (Stage.DONE, first.time, PointState.VERIFIED)
 
 
-async def test_a_recovery_point_whose_source_snapshot_is_gone_can_not_be_verified_and_the_row_says_so(
+async def test_a_recovery_point_whose_source_snapshot_is_gone_is_not_verified_and_one_that_is_deleted_is_damaged(
     cloud: Cloud,
 ) -> None:
     disk = await _disk_with_pages(cloud)
@@ -128,6 +121,19 @@ async def test_a_recovery_point_whose_source_snapshot_is_gone_can_not_be_verifie
         verify = await inspected(cloud, JobKind.VERIFY, disk, point=first.time)
         assert (verify.state, "so there is nothing to compare it with" in verify.reason) == (Stage.REFUSED, True)
         assert [found.state for found in await disk.points()] == [PointState.SEALED] * 2
+        backup = disk.backup_blob
+        await (
+            cloud.services[BACKUPS]
+            .get_blob_client(backup.container_name, backup.blob_name, snapshot=first.backup_snapshot)
+            .delete_blob()
+        )
+        await app.back_up(disk)
+        [lost, _, point] = await disk.points()
+        assert (lost.state, "was deleted outside Tidemark" in lost.damage) == (PointState.DAMAGED, True)
+        assert (point.kind, point.state) == (Kind.INCREMENTAL, PointState.SEALED)
+        refused = await ended(cloud, await ask(cloud, request(disk, lost.time)))
+    assert (refused.state, refused.reason) == (Stage.REFUSED, lost.damage)
+    assert "az storage blob undelete" in refused.reason
 
 
 async def test_the_timer_verifies_the_newest_recovery_point_of_every_disk_where_a_setting_says_so(
@@ -151,27 +157,6 @@ async def test_a_message_that_can_not_be_read_is_refused_on_record(cloud: Cloud)
         table = cloud.tables.get_table_client(BACKUPS_TABLE)
         row = await table.get_entity(UNREADABLE_PARTITION, f"verify-{asked}")
     assert (row["state"], "disk: " in row["reason"]) == ("refused", True)
-
-
-async def test_a_recovery_point_that_somebody_deleted_is_on_record_as_damaged_after_the_next_seal(
-    cloud: Cloud,
-) -> None:
-    disk = await _disk_with_pages(cloud)
-    async with cloud.app(disk) as app:
-        [first] = await app.back_up(disk)
-        backup = disk.backup_blob
-        await (
-            cloud.services[BACKUPS]
-            .get_blob_client(backup.container_name, backup.blob_name, snapshot=first.backup_snapshot)
-            .delete_blob()
-        )
-        await app.back_up(disk)
-        [lost, point] = await disk.points()
-        assert (lost.state, "was deleted outside Tidemark" in lost.damage) == (PointState.DAMAGED, True)
-        assert (point.kind, point.state) == (Kind.INCREMENTAL, PointState.SEALED)
-        refused = await ended(cloud, await ask(cloud, request(disk, lost.time)))
-    assert (refused.state, refused.reason) == (Stage.REFUSED, lost.damage)
-    assert "az storage blob undelete" in refused.reason
 
 
 async def _more_points(disk: Disk, before: list[RecoveryPoint]) -> bool:
