@@ -33,8 +33,8 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
 """
 
 
-# One call of checkov for both tests, in one process: it takes seconds to start.
-pytestmark = pytest.mark.xdist_group("checkov")
+# For each change by a job of its own: to install checkov takes longer than most tests.
+by_checkov = pytest.mark.nightly
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return check([*MODULES, wrong / "open.bicep", wrong / "torn.bicep"])
 
 
+@by_checkov
+@pytest.mark.xdist_group("checkov")
 def test_the_policies_hold_and_exceptions_say_why(report: Report) -> None:
     failed = [name for name in report.failed if "open.bicep" not in name]
     assert failed == []
@@ -54,6 +56,8 @@ def test_the_policies_hold_and_exceptions_say_why(report: Report) -> None:
     assert report.parsing_errors == 1
 
 
+@by_checkov
+@pytest.mark.xdist_group("checkov")
 def test_an_open_account_is_found(report: Report) -> None:
     failed = {name.split()[0] for name in report.failed}
     assert {"CKV_AZURE_35", "CKV_AZURE_44"} <= failed
