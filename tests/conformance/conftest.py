@@ -14,6 +14,8 @@ from tests.conformance.real.on_azure import RUN, RealCloud, Rented, open_real_cl
 @pytest.fixture(scope="session")
 async def people() -> AsyncIterator[People]:
     async with run_local_azure() as azure, People.of(azure) as people:
+        async with open_cloud(people) as cloud:
+            await cloud.services.ensure()
         yield people
 
 

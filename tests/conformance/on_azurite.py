@@ -55,7 +55,6 @@ async def open_cloud(people: People) -> AsyncIterator["AzuriteCloud"]:
         [disks.blob("disk*.vhd").url], BACKUP_CONTAINER=f"{azure.blob_url(BACKUPS)}/backups-{mine}"
     )
     async with open_services(Settings.model_validate(chosen | {k.lower(): v for k, v in chosen.items()})) as services:
-        await services.ensure()
         await services.backups.ensure()
         yield AzuriteCloud(people, services, disks, lab)
     azure.gateway.copies.clear()
