@@ -70,14 +70,15 @@ class SimulatedRecords(Records):
 
         await self._calls.change(effect)
 
-    async def _put_point(self, disk: Disk, point: RecoveryPoint, changed: RecoveryPoint, etag: str) -> None:
+    async def _put_point(self, disk: Disk, changed: RecoveryPoint, etag: str) -> None:
         def effect() -> None:
             rows = self._world.points.get(disk.key, {})
-            if point.row_key not in rows or etag != _etag(rows[point.row_key]):
+            before = rows.get(changed.row_key)
+            if before is None or etag != _etag(before):
                 raise RecordConflictError(disk.name)
             limits.require_row(disk.key, changed.row_key, to_row(changed))
-            rows[point.row_key] = changed
-            if _known_of(changed) != _known_of(point):
+            rows[changed.row_key] = changed
+            if _known_of(changed) != _known_of(before):
                 model.marked(self._world, page_blob(disk), changed)
 
         await self._calls.change(effect)

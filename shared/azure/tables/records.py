@@ -200,16 +200,14 @@ class Records:
             if changed == point:
                 return point
             with contextlib.suppress(RecordConflictError):
-                await self._put_point(disk, point, changed, etag)
+                await self._put_point(disk, changed, etag)
                 return changed
         raise RecordConflictError(f"the recovery point {time} of {disk.name}")
 
-    async def _put_point(self, disk: Disk, point: RecoveryPoint, changed: RecoveryPoint, etag: str) -> None:
-        before = to_row(point)
-        values = {name: value for name, value in to_row(changed).items() if before.get(name) != value}
+    async def _put_point(self, disk: Disk, changed: RecoveryPoint, etag: str) -> None:
         try:
             await self._table.update_entity(
-                _keyed(disk, point.row_key, with_schema(values)),
+                _keyed(disk, changed.row_key, to_row(changed)),
                 UpdateMode.MERGE,
                 etag=etag,
                 match_condition=MatchConditions.IfNotModified,
