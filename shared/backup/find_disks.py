@@ -14,6 +14,7 @@ from shared.events import Event, log_event
 from shared.model.disk import Disk
 from shared.model.failed_runs import should_abandon
 from shared.model.fitness import backup_problem
+from shared.model.index import Summary
 from shared.model.messages import FinishMessage
 from shared.model.record import DiskRecord
 from shared.model.restore_target import is_blank
@@ -29,7 +30,8 @@ class FoundDisks:
 
     Attributes:
         due: the disks to back up.
-        found: the records that could be read, of due disks and of restored ones; None for a disk without a record.
+        found: the records that could be read: of due disks, of restored ones, and of those with an open run; None for
+            a disk without a record.
         missing: disks that no longer exist though a pattern matched them before, with the error to record.
         unfit: due disks that can't be backed up.
         unknown: how many due disks, patterns and lists could not be found or read; unless 0, the tick does not succeed.
@@ -65,16 +67,18 @@ async def find_disks(services: Services) -> FoundDisks:
     known = on_record or {}
     unlisted = [setting for setting in services.settings.source_disks if setting not in listed]
     named = {disk for disks in listed.values() for disk in disks}
-    restored = {disk for disk, has_restore in known.items() if has_restore}
+    restored = {disk for disk, summary in known.items() if summary.was_restored}
+    running = {disk for disk, summary in known.items() if summary.run_snapshot}  # their runs go on, whatever is listed
     # Known disks of a pattern that can't be listed now are snapshotted all the same.
     unseen = {disk for disk in known.keys() - named if any(setting.covers(disk) for setting in unlisted)}
     missing = _missing(listed, known.keys() - restored)
-    candidates = sorted(named | restored | unseen | missing.keys())
+    candidates = sorted(named | restored | running | unseen | missing.keys())
     records = await for_each(services, candidates, services.records.get, Event.SNAPSHOT_FAILED)
     never_backed_up = {disk for disk, record in records.items() if record is None or is_blank(record[0])}
     named |= unseen - never_backed_up
     missing = {disk: error for disk, error in missing.items() if disk not in never_backed_up}
-    found = {disk: record[0] if record else None for disk, record in records.items() if disk in named | restored}
+    relevant = named | restored | running
+    found = {disk: record[0] if record else None for disk, record in records.items() if disk in relevant}
     if on_record is not None:
         mismatched = [disk for disk, record in records.items() if (record is not None) != (disk in on_record)]
         await _invalidate(services, mismatched)
@@ -134,8 +138,8 @@ async def _abandon_failing_runs(
     return await for_each(services, failing, abandon, Event.GIVE_UP_FAILED)
 
 
-async def _on_record(services: Services) -> dict[Disk, bool] | None:
-    """List the disks on record, and whether each is being or was restored; None if they can't be listed."""
+async def _on_record(services: Services) -> dict[Disk, Summary] | None:
+    """List the disks on record, each with the summary of its record; None if they can't be listed."""
     try:
         return await services.records.disks()
     except AzureError as error:

@@ -3,12 +3,11 @@
 from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError
-from pydantic import ValidationError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.backup.find_disks import FoundDisks, find_disks, for_each
-from shared.errors import StepFailedError
+from shared.errors import StepFailedError, TidemarkError
 from shared.events import Event, Stopwatch, log_event
 from shared.inspection.scratch import drop_orphans
 from shared.jobs.watch import watch_jobs
@@ -72,10 +71,10 @@ async def take_snapshots(services: Services) -> None:
     await for_each(services, list(snapshots), begin_run, Event.OPEN_RUN_FAILED)
     others = {*disks.due, *disks.running, *disks.restoring} - snapshots.keys()
     await for_each(services, sorted(others), watch_disk, Event.WATCH_DISK_FAILED)
-    await watch_jobs(services)
-    await _drop_orphans(services)
     for disk, error in disks.missing.items():
         await record_failure(services, disk, Event.LIST_DISKS_FAILED, error)
+    await watch_jobs(services)
+    await _drop_orphans(services)
 
 
 async def _ensure(services: Services) -> None:
@@ -152,5 +151,5 @@ async def _drop_orphans(services: Services) -> None:
     """Delete the scratch blobs that drills have left behind."""
     try:
         await drop_orphans(services)
-    except (AzureError, ValidationError) as error:  # an invalid row must not stop the rest
+    except (AzureError, TidemarkError) as error:
         log_event(Event.WATCH_INSPECTIONS_FAILED, reason=explain(error))

@@ -27,8 +27,8 @@ async def inspect_all(services: Services, task: JobKind) -> None:
         known = await services.records.disks()
     except AzureError as error:
         raise _failed(task, error) from None
-    for disk, is_adopted in known.items():
-        if not services.settings.backs_up(disk, adopted=is_adopted):
+    for disk, summary in known.items():
+        if not services.settings.backs_up(disk, adopted=summary.was_restored):
             continue
         try:
             if await services.records.point_times(disk):

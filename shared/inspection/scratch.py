@@ -1,5 +1,7 @@
 """Deleting the scratch blobs of drills that have ended."""
 
+from pydantic import ValidationError
+
 from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.errors import BlobChangedError
@@ -11,6 +13,7 @@ from shared.model.disk import Disk
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, job_row
 from shared.model.names import DISK_METADATA, DRILL_METADATA
+from shared.model.schema import UnknownSchemaError
 from shared.points.dropping import drop
 
 
@@ -32,7 +35,10 @@ async def drop_orphans(services: Services) -> None:
             drill = about[DRILL_METADATA]
         except (KeyError, AddressError):
             continue  # not Tidemark's
-        row = await services.inspections.find(disk, job_row(JobKind.DRILL, drill))
+        try:
+            row = await services.inspections.find(disk, job_row(JobKind.DRILL, drill))
+        except (UnknownSchemaError, ValidationError):
+            continue  # a newer release's, or edited: it may not have ended
         if (row is None or row[0].has_ended) and (found := await services.pages.find(scratch)):
             await _delete(services, scratch, found)
 

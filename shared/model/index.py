@@ -53,18 +53,24 @@ class Summary:
 
     Attributes:
         disk, adopted, restore, first_tick, last_tick, missed_tick, point_tick, last_point: as in its record.
-        run_tick: the tick of its open run, UTC.
+        run_snapshot, run_tick: the source snapshot and the tick (UTC) of its open run.
     """
 
     disk: str
     adopted: bool = False
     restore: str = ""
+    run_snapshot: str = ""
     first_tick: datetime | None = None
     last_tick: datetime | None = None
     missed_tick: datetime | None = None
     point_tick: datetime | None = None
     run_tick: datetime | None = None
     last_point: str = ""
+
+    @property
+    def was_restored(self) -> bool:
+        """Whether the disk was restored, or is being restored."""
+        return bool(self.adopted or self.restore)
 
     @property
     def due(self) -> DueDisk | None:
@@ -80,6 +86,7 @@ def summary(record: DiskRecord) -> Summary:
         disk=record.disk.name,
         adopted=record.adopted,
         restore=record.restore,
+        run_snapshot=record.run.snapshot if record.run else "",
         first_tick=record.first_tick,
         last_tick=record.last_tick,
         missed_tick=record.missed_tick,
@@ -145,6 +152,7 @@ def read_summary(row: Mapping[str, Any]) -> Summary | None:
         disk=text("disk"),
         adopted=row.get("adopted") is True,
         restore=text("restore"),
+        run_snapshot=text("run_snapshot"),
         first_tick=moment("first_tick"),
         last_tick=moment("last_tick"),
         missed_tick=moment("missed_tick"),

@@ -37,15 +37,20 @@ def opened(
     if blob is None:
         return restarted(record, Kind.FULL, _moved(record, backup) or _MISSING)
     if not leased and not (run.kind is Kind.INCREMENTAL and _is_as_sealed(record, blob)):
-        reason = "the run's lease was broken, so others may have written to the backup blob"
-        return restarted(record, Kind.RESYNC, reason)
+        broken = "the run's lease was broken, so others may have written to the backup blob"
+        return restarted(record, Kind.RESYNC, _moved(record, backup) or broken)
     return record
 
 
 def _moved(record: DiskRecord, backup: BlobAddress | None) -> str:
-    """Say that the last recovery point is in another backup container; empty if it is not, or there is none."""
+    """Say that the last recovery point is in another backup container; empty if it is not, or there is none.
+
+    A container has several URLs, such as that of a private endpoint; whether it holds the blob, the ETag tells.
+    """
     before = record.backup_blob
-    if not (record.base_snapshot and before and backup) or before == backup:
+    if not (record.base_snapshot and before and backup):
+        return ""
+    if (before.account, before.container) == (backup.account, backup.container):
         return ""
     return (
         f"BACKUP_CONTAINER was changed from {before.parent.url} to {backup.parent.url}: this backup copies the whole"

@@ -3,16 +3,19 @@
 import contextlib
 
 from azure.core.exceptions import AzureError
+from pydantic import ValidationError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import OtherDiskError, StepFailedError
+from shared.errors import OtherDiskError, StepFailedError, TidemarkError
 from shared.events import Event, log_event
 from shared.limits import TRANSACTION
 from shared.model.catalogue import FoundPoint, found_point, looks_like_a_point, rebuilt
 from shared.model.disk import Disk
+from shared.model.job import JobKind, job_row
 from shared.model.point import RecoveryPoint
+from shared.model.record import restored_of
 from shared.model.run import Kind
 from shared.points.versions import find_backup_blob, require_own_record
 
@@ -20,10 +23,10 @@ from shared.points.versions import find_backup_blob, require_own_record
 async def rebuild_catalogue(services: Services) -> None:
     """Record every recovery point that is not on record, and create a record for each disk without one.
 
-    Existing rows are left unchanged.
+    Existing rows are left unchanged. A disk that fails does not stop the others.
 
     Raises:
-        StepFailedError: the backup container can't be read, or the table can't be read or written.
+        StepFailedError: the backup container can't be read, the table can't be read or written, or a disk failed.
     """
     try:
         await services.ensure()
@@ -52,9 +55,23 @@ class _Rebuilding:
         self._restored: set[Disk] = set()
         self._unwritten: dict[Disk, dict[str, RecoveryPoint]] = {}
         self._points = 0
+        self._failed: dict[Disk, str] = {}
 
     async def add(self, found: FoundPoint) -> None:
         """Record a recovery point unless it is on record; points are written in batches."""
+        if found.disk in self._failed:
+            return
+        try:
+            await self._add(found)
+        except (TidemarkError, ValidationError) as error:  # a row that can't be read
+            self._fail(found.disk, error)
+
+    def _fail(self, disk: Disk, error: Exception) -> None:
+        reason = explain(error)
+        log_event(Event.REBUILD_CATALOGUE_FAILED, disk=disk.name, reason=reason)
+        self._failed[disk] = reason
+
+    async def _add(self, found: FoundPoint) -> None:
         disk, point = found.disk, found.point
         if not await self._is_own(disk):
             log_event(Event.BLOB_UNKNOWN, blob=point.backup_blob, snapshot=point.backup_snapshot)
@@ -84,18 +101,49 @@ class _Rebuilding:
         return self._disks[key] == disk
 
     async def finish(self) -> None:
-        """Write the remaining points, and create the missing records."""
-        for disk in list(self._unwritten):
-            await self._write(disk)
+        """Write the remaining points, and create the missing records.
+
+        Raises:
+            StepFailedError: some disks failed; the others are done.
+        """
         records = 0
-        for disk, last in self._last.items():
-            records += await self._create_record(disk, last)
-        log_event(Event.CATALOGUE_REBUILT, disks=len(self._last), records=records, points=self._points)
+        for disk in self._last.keys() - self._failed.keys():
+            try:
+                await self._write(disk)
+                records += await self._create_record(disk, self._last[disk])
+            except (AzureError, TidemarkError, ValidationError) as error:
+                self._fail(disk, error)
+        log_event(
+            Event.CATALOGUE_REBUILT,
+            disks=len(self._last.keys() - self._failed.keys()),
+            records=records,
+            points=self._points,
+        )
+        if self._failed:
+            failed = "; ".join(f"{disk.name}: {reason}" for disk, reason in sorted(self._failed.items()))
+            raise StepFailedError(f"all disks were rebuilt except {failed}")
 
     async def _write(self, disk: Disk) -> None:
-        points = self._unwritten.pop(disk)
+        points = self._unwritten.pop(disk, {})
+        if not points:
+            return
+        # Snapshots found in the list were taken before: of one that is not sealed yet the record names run or restore.
+        for time in await self._unsealed(disk):
+            points.pop(time, None)
         await self._services.records.add_points(disk, list(points.values()))
         self._points += len(points)
+
+    async def _unsealed(self, disk: Disk) -> list[str]:
+        """List the times of the recovery points that a run or a restore is about to seal."""
+        found = await self._services.records.get(disk)
+        if found is None:
+            return []
+        record = found[0]
+        times = [record.run.snapshot] if record.run else []
+        if record.restore:
+            row = await self._services.restores.find(restored_of(record), job_row(JobKind.RESTORE, record.restore))
+            times += [row[0].target_snapshot] if row else []
+        return times
 
     async def _create_record(self, disk: Disk, last: FoundPoint) -> bool:
         """Create a disk's record if it has none; return whether it was created."""

@@ -20,6 +20,7 @@ from shared.model.restore import Restore
 from shared.model.restore_target import is_blank, released
 from shared.model.retry_policy import MAX_CHECK_DELAY
 from shared.points.dropping import drop
+from shared.runs.clean_up import drop_duplicates, drop_old_snapshots
 from shared.runs.failures import record_failure
 from shared.runs.open_run import catch_up
 
@@ -108,14 +109,8 @@ async def _drop_superseded(services: Services, restore: Restore, record: DiskRec
     """Delete the target's older source snapshots, and duplicates of the backup blob's snapshot."""
     target = restore.known_target
     run = RunMessage(disk=target, run=restore.target_snapshot)
-    backup = services.backups.address(target)
-    for taken in await services.snapshots.of_run(backup, run.run_id):
-        if taken.time != record.backup_snapshot:
-            await services.snapshots.delete(backup, taken.time)
-    for snapshot in await services.disks.own_snapshots(target):
-        if snapshot < record.base_snapshot:
-            await services.disks.delete_snapshot(target, snapshot)
-            log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=target.name, snapshot=snapshot)
+    await drop_duplicates(services, run, record.backup_snapshot)
+    await drop_old_snapshots(services, target)
 
 
 async def _drop_unfinished(services: Services, restore: Restore) -> None:

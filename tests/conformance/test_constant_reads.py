@@ -128,11 +128,11 @@ async def test_a_check_reads_no_record_of_an_idle_disk(
     await services.records.disks()  # a missing index is built once
     await at_rest(on_azurite, disk, FEW)
     requests.urls.clear()
-    assert not (await services.records.disks())[disk]
+    assert not (await services.records.disks())[disk].was_restored
     assert not [url for url in requests.urls if disk.address.container in url]
     await services.records.update(disk, lambda record: replace(record, restore="6f3c1d2e", restore_of=disk))
     requests.urls.clear()
-    assert (await services.records.disks())[disk]
+    assert (await services.records.disks())[disk].was_restored
     assert len([url for url in requests.urls if disk.address.container in url]) == 1
     assert table
 

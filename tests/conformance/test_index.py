@@ -127,7 +127,7 @@ async def test_a_record_that_was_not_written_after_all_is_read_as_it_is(cloud: C
     disk, records = cloud.named("disk.vhd"), cloud.services.records
     await records.put(disk, ticked(cloud, disk), None)
     await records.invalidate(disk)
-    assert (await records.disks())[disk] is True
+    assert (await records.disks())[disk].was_restored
 
 
 async def test_a_disk_without_a_record_is_not_listed_and_its_row_is_eventually_dropped(cloud: Cloud) -> None:
@@ -156,10 +156,8 @@ async def test_a_lost_index_is_rebuilt(cloud: Cloud) -> None:
     await lose(cloud)
     assert not await cloud.index.is_complete()
     found = await services.records.disks()
-    assert {disk: told for disk, told in found.items() if page_blob(disk).parent == cloud.disks} == {
-        resting: False,
-        busy: True,
-    }
+    told = {disk: summary.was_restored for disk, summary in found.items() if page_blob(disk).parent == cloud.disks}
+    assert told == {resting: False, busy: True}
     assert await cloud.index.is_complete()
     assert await opened(cloud) == {restore.restore}
     assert [row.inspection for row in await services.inspections.open() if row.disk == resting] == ["d1"]

@@ -277,7 +277,7 @@ async def test_all_disks_that_have_a_record_are_listed(cloud: Cloud) -> None:
     only_points = cloud.named("d.vhd")
     await cloud.services.records.add_points(only_points, [await point_of(cloud, only_points, times(1)[0])])
     found = await cloud.services.records.disks()
-    mine = {disk: told for disk, told in found.items() if page_blob(disk).parent == cloud.disks}
+    mine = {disk: told.was_restored for disk, told in found.items() if page_blob(disk).parent == cloud.disks}
     assert mine == {plain: False, adopted: True, restored: True}
 
 

@@ -79,6 +79,19 @@ def test_the_first_run_in_another_backup_container_says_so(
     assert (run.kind, run.reason) == (kind, reason)
 
 
+def test_another_url_of_the_same_backup_container_changes_nothing() -> None:
+    assert BACKED_UP.backup_blob
+    private = replace(BACKED_UP.backup_blob, service_url="https://backups.privatelink.blob.core.windows.net")
+    run = run_of(opened(BACKED_UP, FOUND, leased=True, backup=private))
+    assert (run.kind, run.reason) == (Kind.INCREMENTAL, "")
+
+
+def test_a_run_during_which_the_backup_container_was_changed_says_so() -> None:
+    begun = opened(BACKED_UP, FOUND, leased=True, backup=BACKED_UP.backup_blob)
+    run = run_of(opened(begun, CREATED, leased=False, backup=MOVED_TO))
+    assert (run.kind, run.reason) == (Kind.RESYNC, MOVED)
+
+
 def test_a_run_in_the_backup_container_of_the_last_one_is_incremental() -> None:
     assert run_of(opened(BACKED_UP, FOUND, leased=True, backup=BACKED_UP.backup_blob)).kind is Kind.INCREMENTAL
 

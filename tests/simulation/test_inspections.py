@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from shared.inspection.request import inspect_all
+from shared.inspection.request import inspect_all, open_inspection
+from shared.model.disk import PageBlobDisk
 from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.job import JobKind, Stage
-from shared.model.names import DRILL_QUEUE, VERIFY_QUEUE
+from shared.model.names import CONTINUE_INSPECTION_QUEUE, DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
 from shared.model.point import PointState
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
@@ -121,6 +122,26 @@ async def test_a_recovery_point_that_is_damaged_stays_so_when_it_is_deleted_and_
     snapshots[point.backup_snapshot] = deleted
     assert (await inspected(scene, queue)).state is Stage.FAILED
     assert known_of(scene) == (PointState.DAMAGED, damaged.damage, False)
+
+
+@pytest.mark.parametrize("by", ["run", "restore"])
+async def test_the_source_snapshot_that_a_verify_is_to_compare_outlives_a_run_and_a_restore_in_place(by: str) -> None:
+    scene = await backed_up()
+    [point] = scene.world.points_of(scene.disk)
+    await open_inspection(scene.services, JobKind.VERIFY, PageBlobDisk(scene.disk), point.time, "v")
+    [held] = [message for message in scene.world.messages if message.queue == CONTINUE_INSPECTION_QUEUE]
+    scene.world.messages.remove(held)
+    if by == "run":
+        await scene.tick()
+    else:
+        body = {"disk": scene.disk.url, "point": "latest", "target": scene.disk.url, "overwrite": True}
+        scene.world.enqueue(RESTORE_REQUESTS_QUEUE, json.dumps(body).encode())
+    await scene.pass_time(HOUR)
+    assert len(scene.world.points_of(scene.disk)) == 2
+    scene.world.messages.append(held)
+    await scene.pass_time(HOUR)
+    [verify] = [found for found, _ in scene.world.inspections.values() if found.inspection == "v"]
+    assert verify.state is Stage.DONE, verify.reason
 
 
 def known_of(scene: Scene) -> tuple[PointState, str, bool]:

@@ -2,7 +2,7 @@
 
 import json
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -10,13 +10,13 @@ from shared.azure.queues import QUEUE_OF
 from shared.model.disk import PageBlobDisk
 from shared.model.job import JobKind, job_row
 from shared.model.messages import FinishMessage, Message, PlanMessage, RestoreMessage, TickMessage
-from shared.model.names import VERIFY_QUEUE
-from shared.model.schema import SCHEMA
+from shared.model.names import DISK_METADATA, DRILL_METADATA, SCRATCH_PREFIX, VERIFY_QUEUE
+from shared.model.schema import SCHEMA, UnknownSchemaError
 from tests.simulation.blobs import Blob
 from tests.simulation.scenes import Scene, services_on
 from tests.simulation.services import settings_of
 from tests.simulation.small import make_small
-from tests.simulation.world import DISKS
+from tests.simulation.world import DISKS, OWN
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -89,6 +89,26 @@ async def test_a_restore_is_left_as_it_is(scene: Scene) -> None:
     assert scene.world.restores[PageBlobDisk(scene.disk).key, job_row(JobKind.RESTORE, asked)] == before
     assert {row["queue"] for row in scene.world.poison.values()} == {"continue-restore"}
     assert len(scene.world.points_of(scene.disk)) == 3, "the disk is backed up all the same"
+
+
+async def test_a_drill_that_left_a_scratch_blob_stops_nothing_and_its_blob_is_kept(scene: Scene) -> None:
+    gone = DISKS.blob("data.vhd")
+    await scene.tick()
+    await scene.pass_time(HOUR)
+    del scene.world.blobs[gone]
+    scratch = OWN.blob(f"{SCRATCH_PREFIX}0123-6f3c1d2e")
+    about = {DISK_METADATA: scene.disk.url, DRILL_METADATA: "6f3c1d2e"}
+    scene.world.blobs[scratch] = Blob([1], scene.world.number, about)
+
+    async def newer(*_: Any, **__: Any) -> NoReturn:
+        raise UnknownSchemaError("a newer release wrote it")
+
+    scene.services.inspections.find = newer
+    await scene.tick()
+    record = scene.world.record(gone)
+    assert record
+    assert "no longer exists" in record.last_error
+    assert scratch in scene.world.blobs
 
 
 async def test_a_message_has_no_effect_and_is_kept_aside(scene: Scene) -> None:

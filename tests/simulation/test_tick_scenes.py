@@ -2,12 +2,12 @@
 
 import json
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from shared.model.disk import PageBlobDisk
-from shared.model.names import RESTORE_REQUESTS_QUEUE
+from shared.model.names import FINISH_BACKUP_QUEUE, RESTORE_REQUESTS_QUEUE
 from shared.model.schema import SCHEMA
 from tests.simulation.blobs import Blob
 from tests.simulation.refusals import refusal
@@ -56,6 +56,48 @@ async def test_a_disk_that_a_tick_was_not_to_back_up_stands_for_none_that_it_was
     await scene.pass_time(HALF_A_DAY)
     assert set(world.heartbeats) == {first, second}
     assert world.violations == []
+
+
+@pytest.mark.parametrize("named", ["nowhere", "by its pattern, which is excluded"])
+async def test_a_run_goes_on_by_itself_when_its_disk_is_no_longer_backed_up(named: str) -> None:
+    scene, other = Scene(), DISKS.blob("other.vhd")
+    scene.world.blobs[other] = Blob([7], scene.world.number)
+    await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+    await scene.tick()
+    scene.world.messages = [message for message in scene.world.messages if message.queue != FINISH_BACKUP_QUEUE]
+    disks = other.url if named == "nowhere" else f"{DISKS.blob('*.vhd').url} !{scene.disk.url}"
+    object.__setattr__(scene.services, "settings", settings_of(disks))
+    for _ in range(2):
+        await scene.pass_time(HALF_A_DAY)
+        await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+    record = scene.world.record(scene.disk)
+    assert record
+    assert record.run is None
+    assert not scene.world.blobs[scene.world.backup_of(scene.disk)].lease
+    assert len(scene.world.points_of(scene.disk)) == 2, "that of the run, and no more"
+
+
+async def test_a_run_that_fails_is_given_up_in_time_when_its_disk_is_no_longer_backed_up() -> None:
+    scene = Scene()
+    await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+    scene.world.blobs[scene.disk].set(0, [scene.world.number()])
+
+    async def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise refusal(403, "AuthorizationPermissionMismatch")
+
+    scene.services.blobs.put_from_url = refuse
+    await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+    object.__setattr__(scene.services, "settings", settings_of(f"{DISKS.blob('*.vhd').url} !{scene.disk.url}"))
+    for _ in range(6):
+        await scene.tick()
+        await scene.pass_time(HALF_A_DAY)
+    record = scene.world.record(scene.disk)
+    assert record
+    assert record.run is None
 
 
 @pytest.mark.parametrize("excluded", [True, False])

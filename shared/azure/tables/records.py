@@ -19,7 +19,7 @@ from shared.errors import OtherDiskError, Remedy, TidemarkError
 from shared.limits import TRANSACTION
 from shared.model.addresses import AddressError
 from shared.model.disk import Disk
-from shared.model.index import must_unsettle
+from shared.model.index import Summary, must_unsettle
 from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
 from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.schema import with_schema
@@ -64,12 +64,12 @@ class Records:
             return None
         return own_record(disk, from_row(DiskRecord, from_properties(entity))), str(entity.metadata["etag"])
 
-    async def disks(self) -> dict[Disk, bool]:
-        """List all disks and patterns on record, and whether each was adopted or is being restored."""
-        found: dict[Disk, bool] = {}
+    async def disks(self) -> dict[Disk, Summary]:
+        """List all disks and patterns on record, each with the summary of its record."""
+        found: dict[Disk, Summary] = {}
         for summary in await self._index.disks():
             with contextlib.suppress(AddressError):  # an invalid row must not stop the other disks
-                found[Disk.parse(summary.disk)] = bool(summary.adopted or summary.restore)
+                found[Disk.parse(summary.disk)] = summary
         return found
 
     async def due(self) -> list[DueDisk]:
