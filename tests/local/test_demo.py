@@ -136,7 +136,7 @@ async def test_a_restore_that_is_refused_fails_the_demo_with_the_reason_on_recor
     assert "\nRestoring the first recovery point: not finished" in demo.printed
     failed = re.search(r"^The demo failed: Restore of \S+/own-disk\.vhd (.*)$", demo.printed, re.MULTILINE)
     assert failed, demo.printed
-    assert failed[1].startswith(f"refused: {target} exists. What to do: ")
+    assert failed[1].startswith(f"refused: {target} already exists. What to do: ")
     assert '"event": "restore-refused"' in demo.printed, "the log's last lines"
     assert "Traceback" not in demo.printed
 
