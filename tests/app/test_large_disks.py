@@ -83,7 +83,7 @@ async def test_a_diff_or_a_clear_on_which_the_service_gives_up_is_made_in_halves
         await disk.write(start + PAGE, pages(2))
     async with cloud.app(disk) as app:
         await app.back_up(disk)
-        await disk.write(4 * MIB - 3 * PAGE, pages(6, seed=2))
+        await disk.write(20 * MIB - 3 * PAGE, pages(6, seed=2))  # across both halves
         fault = cloud.azure.gateway.faults.add(Fault("Get Page Ranges", disk.path, times=2, refuse=TIMED_OUT))
         [point] = await app.back_up(disk)
         assert fault.hits == 2

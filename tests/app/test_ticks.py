@@ -127,8 +127,8 @@ async def test_a_tick_that_finds_a_run_open_is_caught_up_when_that_is_sealed(clo
 
 async def test_a_heartbeat_that_is_refused_is_called_again(cloud: Cloud, watcher: Watcher) -> None:
     disk = await cloud.disk()
-    watcher.answers = statuses = [404, 499]  # one that has a name, and one that has none
-    said = [f"HEARTBEAT_URL responded with HTTP status {status}" for status in statuses]
+    watcher.answers = [404, 499]  # one that has a name, and one that has none
+    said = [f"HEARTBEAT_URL responded with HTTP status {status}" for status in watcher.answers]
     async with cloud.app(disk, HEARTBEAT_URL=watcher.url) as app:
         await app.back_up(disk)
 
