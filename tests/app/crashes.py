@@ -93,7 +93,7 @@ class MortalApp:
         settings = self.cloud.azure.app_settings(self.disks, AzureWebJobsStorage=storage, RUN_STALLED_AFTER_SECONDS="1")
         # Looked at rarely, the queues leave the machine to what is swept.
         how: dict[str, Any] = {"message_lease": SHORT_LEASE, "log": self.cloud.log, "start": fork}
-        host = await self._life.enter_async_context(run_host(ROOT, settings, max_polling_interval=0.4, **how))
+        host = await self._life.enter_async_context(run_host(ROOT, settings, max_polling_interval=1.0, **how))
         self._life.enter_context(self.cloud.knowing(host))
         self.app = App(self.cloud, host)
 

@@ -140,11 +140,11 @@ async def test_a_batchs_message_that_comes_again_or_late_changes_nothing_and_enq
 
 
 async def test_small_disks_are_sealed_while_a_large_one_goes_at_its_blobs_pace_on_three_hosts(cloud: Cloud) -> None:
-    count, requests_per_second = 320, 40
+    count, requests_per_second = 240, 40
     large = await cloud.disk(count * 2 * PAGE)
     for number in range(count):
         await large.write(number * 2 * PAGE, pages(1, seed=number))
-    small = [await _disk_of_pieces(cloud, 4, 0) for _ in range(5)]
+    small = [await _disk_of_pieces(cloud, 4, 0) for _ in range(3)]
     disks = [large, *small]
     for disk in disks:
         cloud.azure.gateway.limits.set(disk.backup_path, requests=requests_per_second, length=60 * MIB)

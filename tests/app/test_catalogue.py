@@ -31,8 +31,8 @@ def what_counts(points: list[RecoveryPoint]) -> list[dict[str, object]]:
     return [{name: value for name, value in asdict(point).items() if name not in COUNTS | TIMES} for point in points]
 
 
-async def back_up(app: App, disk: Disk, *others: Disk) -> None:
-    for seed in (1, 2):
+async def back_up(app: App, disk: Disk, *others: Disk, times: int = 1) -> None:
+    for seed in range(1, times + 1):
         for each in (disk, *others):
             await each.write(0, pages(4, seed))
         await app.back_up(disk, *others)
@@ -42,7 +42,7 @@ async def test_a_lost_table_is_rebuilt_and_restores_and_incremental_backups_go_o
     disk, whole = await cloud.disk(2 * MIB), await cloud.disk(MIB, name="whole disk.vhd")
     async with cloud.app(disk, in_mode(whole, Mode.FULL)) as app:
         await disk.write(MIB, pages(2))
-        await back_up(app, disk, whole)
+        await back_up(app, disk, whole, times=2)
         adopted = await ended(cloud, await ask(cloud, request(disk)))
         restored = await cloud.existing_disk(adopted.known_target.name, bytes(disk.expected))
         before = {each: await each.points() for each in (disk, whole, restored)}
@@ -77,7 +77,7 @@ async def test_a_backup_blob_that_was_written_to_since_is_resynced_after_the_tab
         [point] = await app.back_up(disk)
     assert (point.kind, "the catalogue was rebuilt" in point.reason) == (Kind.RESYNC, True)
     assert await disk.content_of(point) == disk.expected
-    assert len(await disk.points()) == 3
+    assert len(await disk.points()) == 2
 
 
 async def test_a_disk_that_is_lost_with_its_account_is_restored_to_another(cloud: Cloud) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ LISTED = 300_000
 MOST_LISTED = 10_000  # ranges that one answer lists
 FIRST_AT_ONCE = 8  # writes that are made before it is known how long one takes
 TIMED_OUT = (500, "OperationTimedOut", "Operation could not be completed within the specified time.")
+GIVES_UP = {"time-out": Fault(refuse=TIMED_OUT), "cut off": Fault(cut="before")}
 
 
 async def _sparse_disk(cloud: Cloud, size: int) -> Disk:
@@ -57,51 +59,48 @@ async def test_a_disk_of_many_windows_is_gone_through_window_by_window(cloud: Cl
     assert ranges == await valid_ranges(cloud.services[disk.account], disk.blob, point.source_snapshot)
 
 
-async def test_a_diff_that_times_out_is_asked_for_in_halves_and_gives_the_same_change_list(cloud: Cloud) -> None:
-    disk = await cloud.disk(8 * MIB)
-    await disk.write(0, pages(8 * KIB, seed=1))
-    async with cloud.app(disk) as app:
-        await app.back_up(disk)
-        await disk.write(4 * MIB - 3 * PAGE, pages(6, seed=2))
-        fault = cloud.azure.gateway.faults.add(Fault("Get Page Ranges", disk.path, times=2, refuse=TIMED_OUT))
-        [point] = await app.back_up(disk)
-    assert fault.hits == 2
-    assert (point.kind, point.ranges, point.write_calls) == (Kind.INCREMENTAL, 1, 1)
-    assert await disk.content_of(point) == disk.expected
+async def test_a_listing_on_which_the_service_gives_up_is_asked_for_in_halves(cloud: Cloud) -> None:
+    disks = {how: await cloud.disk(16 * MIB) for how in GIVES_UP}
+    faults = {}
+    for how, disk in disks.items():
+        await disk.write(8 * MIB - 3 * PAGE, pages(6))
+        fault = replace(GIVES_UP[how], operation="Get Page Ranges", path=disk.path, longer_than=5 * MIB)
+        faults[how] = cloud.azure.gateway.faults.add(fault)
+    async with cloud.app(*disks.values()) as app:
+        points = await app.back_up(*disks.values())
+    for (how, disk), point in zip(disks.items(), points, strict=True):
+        assert faults[how].hits, how
+        assert point.ranges == 1, how
+        assert await disk.content_of(point) == disk.expected, how
+        assert (await disk.record()).last_error == "", how
 
 
-@pytest.mark.parametrize("how", [{"refuse": TIMED_OUT}, {"cut": "before"}], ids=["time-out", "cut off"])
-async def test_a_listing_on_which_the_service_gives_up_is_asked_for_in_halves(
-    cloud: Cloud, how: dict[str, Any]
-) -> None:
-    disk = await cloud.disk(16 * MIB)
-    await disk.write(8 * MIB - 3 * PAGE, pages(6))
-    fault = cloud.azure.gateway.faults.add(Fault("Get Page Ranges", disk.path, longer_than=5 * MIB, **how))
-    async with cloud.app(disk) as app:
-        [point] = await app.back_up(disk)
-    assert fault.hits
-    assert point.ranges == 1
-    assert await disk.content_of(point) == disk.expected
-    assert (await disk.record()).last_error == ""
-
-
-@pytest.mark.parametrize("how", [{"refuse": TIMED_OUT}, {"cut": "before"}], ids=["time-out", "cut off"])
-async def test_a_clear_on_which_the_service_gives_up_is_made_in_halves_and_the_run_is_sealed(
-    cloud: Cloud, how: dict[str, Any]
+async def test_a_diff_or_a_clear_on_which_the_service_gives_up_is_made_in_halves_and_the_run_is_sealed(
+    cloud: Cloud,
 ) -> None:
     disk = await cloud.disk(40 * MIB)
     for start in range(0, 40 * MIB, 4 * MIB):
         await disk.write(start + PAGE, pages(2))
     async with cloud.app(disk) as app:
         await app.back_up(disk)
-        await disk.clear(0, 33 * MIB)
-        fault = cloud.azure.gateway.faults.add(Fault("Clear Pages", longer_than=5 * MIB, **how))
+        await disk.write(20 * MIB - 3 * PAGE, pages(6, seed=2))  # across both halves
+        fault = cloud.azure.gateway.faults.add(Fault("Get Page Ranges", disk.path, times=2, refuse=TIMED_OUT))
         [point] = await app.back_up(disk)
-    assert fault.hits
-    assert (point.kind, point.ranges, point.bytes_cleared) == (Kind.INCREMENTAL, 1, 33 * MIB)
-    assert await disk.content_of(point) == disk.expected
-    assert (await disk.record()).last_error == ""
-    assert cloud.events(Event.CLEAR_HALVED)
+        assert fault.hits == 2
+        assert (point.kind, point.ranges, point.write_calls) == (Kind.INCREMENTAL, 1, 1)
+        assert await disk.content_of(point) == disk.expected
+        halved = 0
+        for number, (how, gives_up) in enumerate(GIVES_UP.items()):
+            await disk.clear(number * 20 * MIB, 17 * MIB)
+            fault = cloud.azure.gateway.faults.add(replace(gives_up, operation="Clear Pages", longer_than=5 * MIB))
+            [point] = await app.back_up(disk)
+            assert fault.hits, how
+            assert (point.kind, point.ranges, point.bytes_cleared) == (Kind.INCREMENTAL, 1, 17 * MIB), how
+            assert await disk.content_of(point) == disk.expected, how
+            assert (await disk.record()).last_error == "", how
+            halved, before = len(cloud.events(Event.CLEAR_HALVED)), halved
+            assert halved > before, how
+            fault.remove()
 
 
 async def test_a_resync_and_a_restore_clear_what_is_empty_at_most_a_gib_at_once(cloud: Cloud) -> None:

@@ -64,11 +64,18 @@ async def test_the_log_of_a_whole_life_holds_no_secret_at_any_level(cloud: Cloud
     assert secrets_in(log) == []
 
 
-async def test_each_step_of_a_backup_is_an_event_with_disk_run_counts_bytes_and_duration(cloud: Cloud) -> None:
+async def test_each_step_of_a_backup_a_verify_and_a_drill_is_an_event_with_what_it_is_of_and_how_long_it_took(
+    cloud: Cloud,
+) -> None:
     disk = await cloud.disk()
     await disk.write(0, pages(4))
+    compared = (Stage.COMPARING, Stage.ENDING, Stage.DONE)
+    stages = {JobKind.VERIFY: compared, JobKind.DRILL: (Stage.PROMOTING, *compared)}
     async with cloud.app(disk) as app:
         [point] = await app.back_up(disk)
+        for task in stages:
+            await has_ended(cloud, task, await ask_for(cloud, task, json.dumps({"disk": disk.url})))
+        await until(app.idle, "the last event")
     of_the_run = {"disk": disk.url, "run": point.source_snapshot}
     counts = {"ranges": 1, "bytes_written": 2048, "bytes_cleared": 0, "write_calls": 1, "clear_calls": 0}
     says: dict[Event, dict[str, object]] = {
@@ -83,18 +90,6 @@ async def test_each_step_of_a_backup_is_an_event_with_disk_run_counts_bytes_and_
         assert fields.items() <= said.items(), event
     timed = (Event.SNAPSHOTS_TAKEN, Event.BATCH_DONE, Event.RUN_SEALED)
     assert all(cloud.events(event)[0]["duration_seconds"] > 0 for event in timed)
-
-
-async def test_each_stage_of_a_verify_and_of_a_drill_is_an_event(cloud: Cloud) -> None:
-    disk = await cloud.disk()
-    await disk.write(0, pages(4))
-    compared = (Stage.COMPARING, Stage.ENDING, Stage.DONE)
-    stages = {JobKind.VERIFY: compared, JobKind.DRILL: (Stage.PROMOTING, *compared)}
-    async with cloud.app(disk) as app:
-        [point] = await app.back_up(disk)
-        for task in stages:
-            await has_ended(cloud, task, await ask_for(cloud, task, json.dumps({"disk": disk.url})))
-        await until(app.idle, "the last event")
     for task, come_to in stages.items():
         found = [cloud.events(STAGE_EVENTS[task, stage]) for stage in (Stage.REQUESTED, *come_to)]
         assert [len(said) for said in found] == [1] * len(found)

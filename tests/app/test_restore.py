@@ -55,6 +55,10 @@ async def test_a_restored_disk_is_the_recovery_point_and_its_next_backup_is_incr
             restore, target = await restored(cloud, request(disk, point.time), held)
             assert restore.recovery_point == point.time
             assert restore.bytes_done == restore.bytes_total == 2 * MIB
+            assert [found.path for found in cloud.requests if found.operation == "Copy Blob"][-2:] == [
+                target.backup_path,
+                target.path,
+            ]
             [adopted] = await target.points()
             assert (adopted.kind, adopted.time) == (Kind.RESTORE, restore.target_snapshot)
             assert await target.content_of(adopted) == held

@@ -19,11 +19,11 @@ from tests.app.restoring import ask, ended, request, restore_of
 WRITES = frozenset({"Put Blob", "Copy Blob", "Put Page", "Clear Pages", "Put Page From URL", "Set Blob Properties"})
 
 
-async def three_points(app: App, disk: Disk) -> list[bytes]:
-    """Make three recovery points of a disk; give what they hold."""
+async def some_points(app: App, disk: Disk, count: int = 1) -> list[bytes]:
+    """Make some recovery points of a disk; give what they hold."""
     held = []
     await disk.write(MIB, pages(8))
-    for seed in (1, 2, 3):
+    for seed in range(1, count + 1):
         await disk.write(seed * PAGE, pages(2 * seed, seed))
         await disk.clear(MIB + seed * PAGE, PAGE)
         await app.back_up(disk)
@@ -51,7 +51,7 @@ async def test_over_the_original_the_old_points_stay_restorable_and_the_next_bac
 ) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:
-        held = await three_points(app, disk)
+        held = await some_points(app, disk, 3)
         old = await disk.points()
         users_own = (await disk.blob.create_snapshot())["snapshot"]
         cloud.requests.clear()
@@ -108,11 +108,11 @@ async def _set_metadata(cloud: Cloud, disk: Disk, metadata: dict[str, str]) -> N
 async def test_a_state_that_is_still_a_source_snapshot_is_promoted_and_no_bytes_cross_accounts(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:
-        held = await three_points(app, disk)
+        held = await some_points(app, disk)
         base = (await disk.record()).base_snapshot
         await disk.write(0, pages(16, seed=7))
         cloud.requests.clear()
-        await restored_over(cloud, disk, "latest", held[2])
+        await restored_over(cloud, disk, "latest", held[0])
         [to_disk], [to_backup] = copied_to(cloud, disk.path), copied_to(cloud, disk.backup_path)
         assert to_disk == f"{disk.url}?snapshot={base.replace(':', '%3A')}"
         assert to_backup.startswith(disk.backup_blob.url.partition("?")[0])
@@ -123,13 +123,13 @@ async def test_a_state_that_is_still_a_source_snapshot_is_promoted_and_no_bytes_
         await until(is_verified, "the comparison of the two that were copied from two places")
         [after] = await app.back_up(disk)
     assert (after.kind, after.bytes_written) == (Kind.INCREMENTAL, 0)
-    assert await disk.content_of(after) == held[2]
+    assert await disk.content_of(after) == held[0]
 
 
 async def test_a_disk_that_is_attached_is_refused_before_anything_is_written(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:
-        held = await three_points(app, disk)
+        held = await some_points(app, disk)
         vm = BlobLeaseClient(disk.blob)
         await vm.acquire()
         cloud.requests.clear()
@@ -145,18 +145,12 @@ async def test_a_disk_that_is_attached_is_refused_before_anything_is_written(clo
         assert not [request for request in cloud.requests if request.operation in WRITES]
         assert (await disk.record()).restore == ""
         await vm.release()
-        await restored_over(cloud, disk, "latest", held[2])
-
-
-async def test_a_disk_that_is_attached_in_the_last_moment_is_refused_too(cloud: Cloud) -> None:
-    disk = await cloud.disk(2 * MIB)
-    async with cloud.app(disk) as app:
-        await three_points(app, disk)
-        hold = asyncio.Event()
+        await restored_over(cloud, disk, "latest", held[0])
+        cloud.requests.clear()
+        hold = asyncio.Event()  # now it is attached in the last moment
         looked = cloud.azure.gateway.faults.add(Fault("Lease Blob", disk.path, delay_until=hold, times=1))
         asked = await ask(cloud, request(disk, target=disk.url, overwrite=True))
         await looked.struck.wait()
-        vm = BlobLeaseClient(disk.blob)
         await vm.acquire()
         hold.set()
         restore = await ended(cloud, asked)
@@ -169,7 +163,7 @@ async def test_a_disk_that_is_attached_in_the_last_moment_is_refused_too(cloud: 
 async def test_an_open_run_of_the_disk_comes_to_its_end_first(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:
-        held = await three_points(app, disk)
+        held = await some_points(app, disk)
         await disk.write(0, pages(1, seed=8))
         held.append(bytes(disk.expected))
         hold = asyncio.Event()
@@ -187,10 +181,10 @@ async def test_an_open_run_of_the_disk_comes_to_its_end_first(cloud: Cloud) -> N
         restore = await ended(cloud, asked)
         assert (restore.state, restore.reason) == (Stage.DONE, "")
         points = await disk.points()
-        assert [point.kind for point in points[3:]] == [Kind.INCREMENTAL, Kind.RESTORE]
-        assert await disk.content_of(points[3]) == held[3]
-        assert restore.recovery_point == points[2].time, "the latest when it was asked for"
-        assert await cloud.read(disk.blob, disk.account) == held[2]
+        assert [point.kind for point in points[1:]] == [Kind.INCREMENTAL, Kind.RESTORE]
+        assert await disk.content_of(points[1]) == held[1]
+        assert restore.recovery_point == points[0].time, "the latest when it was asked for"
+        assert await cloud.read(disk.blob, disk.account) == held[0]
 
 
 async def test_another_blob_is_written_over_only_with_overwrite_whatever_its_size(cloud: Cloud) -> None:
@@ -198,14 +192,14 @@ async def test_another_blob_is_written_over_only_with_overwrite_whatever_its_siz
     other = await cloud.disk(3 * MIB, name="other.bin")
     await other.write(0, pages(4, seed=5))
     async with cloud.app(disk) as app:
-        held = await three_points(app, disk)
+        held = await some_points(app, disk)
         asked = request(disk, target=other.url)
         refused = await ended(cloud, await ask(cloud, asked))
         assert (refused.state, "exists" in refused.reason) == (Stage.REFUSED, True)
         assert await cloud.read(other.blob, other.account) == other.expected
         done = await ended(cloud, await ask(cloud, request(disk, target=other.url, overwrite=True)))
         assert (done.state, done.reason) == (Stage.DONE, "")
-        assert await cloud.read(other.blob, other.account) == held[2]
-        target = await cloud.existing_disk(other.url, held[2])
+        assert await cloud.read(other.blob, other.account) == held[0]
+        target = await cloud.existing_disk(other.url, held[0])
         [point] = await app.back_up(target)
     assert point.kind is Kind.INCREMENTAL

@@ -81,15 +81,6 @@ async def _poison(cloud: Cloud, queue: str) -> Any:
         yield found.name
 
 
-async def test_the_backup_container_is_no_target_even_in_an_account_of_a_disk(cloud: Cloud) -> None:
-    disk = await cloud.disk(MIB)
-    container = f"{disk.address.service_url}/{cloud.container}-backups"
-    async with cloud.app(disk, BACKUP_CONTAINER=container) as app:
-        await app.back_up(disk)
-        found = await ended(cloud, await ask(cloud, request(disk, target=f"{container}/os.vhd")))
-    assert (found.state, "is in the backup container" in found.reason) == (Stage.REFUSED, True)
-
-
 async def test_a_disk_without_a_recovery_point_is_known_all_the_same(cloud: Cloud) -> None:
     disk = await cloud.disk(MIB)
     async with cloud.app(disk):

@@ -117,18 +117,18 @@ async def test_a_recovery_point_whose_source_snapshot_is_gone_is_not_verified_an
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:
         [first] = await app.back_up(disk)
-        await app.back_up(disk)
+        [second] = await app.back_up(disk)
         verify = await inspected(cloud, JobKind.VERIFY, disk, point=first.time)
         assert (verify.state, "so there is nothing to compare it with" in verify.reason) == (Stage.REFUSED, True)
         assert [found.state for found in await disk.points()] == [PointState.SEALED] * 2
         backup = disk.backup_blob
         await (
             cloud.services[BACKUPS]
-            .get_blob_client(backup.container_name, backup.blob_name, snapshot=first.backup_snapshot)
+            .get_blob_client(backup.container_name, backup.blob_name, snapshot=second.backup_snapshot)
             .delete_blob()
         )
         await app.back_up(disk)
-        [lost, _, point] = await disk.points()
+        [_, lost, point] = await disk.points()
         assert (lost.state, "was deleted outside Tidemark" in lost.damage) == (PointState.DAMAGED, True)
         assert (point.kind, point.state) == (Kind.INCREMENTAL, PointState.SEALED)
         refused = await ended(cloud, await ask(cloud, request(disk, lost.time)))
