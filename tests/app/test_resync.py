@@ -39,7 +39,7 @@ async def test_a_refused_diff_turns_the_run_into_a_resync(cloud: Cloud) -> None:
             assert await disk.content_of(point) == disk.expected, code
 
 
-async def test_whatever_foreign_hands_do_the_next_recovery_point_is_the_disk(cloud: Cloud) -> None:
+async def test_whatever_others_change_the_next_recovery_point_is_the_disk(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:
         await app.back_up(disk)
