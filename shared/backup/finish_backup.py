@@ -46,7 +46,11 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
     After a run, the disk is caught up if a tick has found it busy.
     """
     async with recording_failures(services, message, Event.FINISH_BACKUP_FAILED):
-        found = await services.records.get(message.disk)
+        try:
+            found = await services.records.get(message.disk)
+        except AzureError as error:
+            await _check_again(services, message, error)
+            return
         run = found[0].run_of(message.run) if found else None
         if run is None:
             await _finish_ended_run(services, message, found[0] if found else None)
@@ -61,9 +65,16 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
         except (AzureError, TidemarkError) as error:
             if remedy_for(error) in _LEFT_TO_THE_QUEUE:
                 raise
-            # This message keeps the run alive, so it must outlast any outage; the queue delivers it only five times.
-            await record_failure(services, message.disk, Event.FINISH_BACKUP_FAILED, error, message.run)
-            await services.queues.send(message, MAX_CHECK_DELAY)
+            await _check_again(services, message, error)
+
+
+async def _check_again(services: Services, message: FinishMessage, error: Exception) -> None:
+    """Record a failure, and check the run again later.
+
+    This message keeps the run alive, so it must outlast any outage; the queue delivers it only five times.
+    """
+    await record_failure(services, message.disk, Event.FINISH_BACKUP_FAILED, error, message.run)
+    await services.queues.send(message, MAX_CHECK_DELAY)
 
 
 async def _finish_ended_run(services: Services, message: FinishMessage, record: DiskRecord | None) -> None:

@@ -68,8 +68,8 @@ async def take_snapshots(services: Services) -> None:
         if is_busy:
             await catch_up(services, disk)  # the run or restore may have ended just before this tick was recorded
 
-    await for_each(services, list(snapshots), begin_run, Event.OPEN_RUN_FAILED)
-    others = {*disks.due, *disks.running, *disks.restoring} - snapshots.keys()
+    begun = await for_each(services, list(snapshots), begin_run, Event.OPEN_RUN_FAILED)
+    others = {*disks.due, *disks.running, *disks.restoring} - begun.keys()
     await for_each(services, sorted(others), watch_disk, Event.WATCH_DISK_FAILED)
     for disk, error in disks.missing.items():
         await record_failure(services, disk, Event.LIST_DISKS_FAILED, error)

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from azure.core.exceptions import AzureError
 
 from shared.azure.services import Services
-from shared.errors import SourceGoneError
+from shared.errors import SourceGoneError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
 from shared.model.job import JobKind, Stage
@@ -26,7 +26,7 @@ async def clean_up_run(services: Services, message: FinishMessage, record: DiskR
     await drop_duplicates(services, message, record.backup_snapshot)
     try:
         await drop_old_snapshots(services, disk)
-    except AzureError as error:
+    except (AzureError, TidemarkError) as error:  # an inspection of a newer release may still read one
         await record_failure(services, disk, Event.DELETE_SOURCE_SNAPSHOT_FAILED, error, message.run)
     damaged = await mark_missing(services, disk)
     if record.with_damaged(damaged) != record:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import pytest
 
 from shared.azure.queues import QUEUE_OF
-from shared.model.disk import PageBlobDisk
+from shared.model.disk import Disk, PageBlobDisk
 from shared.model.job import JobKind, job_row
 from shared.model.messages import FinishMessage, Message, PlanMessage, RestoreMessage, TickMessage
 from shared.model.names import DISK_METADATA, DRILL_METADATA, SCRATCH_PREFIX, VERIFY_QUEUE
@@ -89,6 +89,32 @@ async def test_a_restore_is_left_as_it_is(scene: Scene) -> None:
     assert scene.world.restores[PageBlobDisk(scene.disk).key, job_row(JobKind.RESTORE, asked)] == before
     assert {row["queue"] for row in scene.world.poison.values()} == {"continue-restore"}
     assert len(scene.world.points_of(scene.disk)) == 3, "the disk is backed up all the same"
+
+
+async def test_what_a_verify_may_compare_is_kept_and_a_deleted_recovery_point_is_marked_all_the_same(
+    scene: Scene,
+) -> None:
+    await scene.tick()
+    await scene.pass_time(HOUR)
+    [point] = scene.world.points_of(scene.disk)
+    del scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots[point.backup_snapshot]
+
+    opened = scene.services.inspections.open
+
+    async def newer(disk: Disk | None = None) -> Any:
+        if disk:
+            raise UnknownSchemaError("a newer release wrote it")
+        return await opened()
+
+    scene.services.inspections.open = newer
+    await scene.tick()
+    await scene.pass_time(HOUR)
+    [lost, _] = scene.world.points_of(scene.disk)
+    assert lost.lost
+    assert point.source_snapshot in scene.world.blobs[scene.disk].snapshots
+    record = scene.world.record(scene.disk)
+    assert record
+    assert "a newer release wrote it" in record.last_error
 
 
 async def test_a_drill_that_left_a_scratch_blob_stops_nothing_and_its_blob_is_kept(scene: Scene) -> None:

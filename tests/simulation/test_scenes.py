@@ -241,6 +241,25 @@ async def test_a_batch_that_waits_for_a_busy_service_shows_that_it_is_alive() ->
     assert len(scene.world.points_of(scene.disk)) == 1
 
 
+@pytest.mark.parametrize("status", [503, 403])
+async def test_a_run_outlasts_a_table_that_can_not_be_read_for_longer_than_a_queue_tries(
+    status: int,
+) -> None:
+    scene = Scene()
+    await scene.tick()
+    get, until = scene.services.records.get, scene.world.now + timedelta(minutes=20)
+
+    async def refused(disk: Any) -> Any:
+        if scene.world.now < until:
+            raise refusal(status, "ServerBusy" if status == 503 else "AuthorizationPermissionMismatch")
+        return await get(disk)
+
+    scene.services.records.get = refused
+    await scene.pass_time(timedelta(hours=2))
+    assert len(scene.world.points_of(scene.disk)) == 1
+    assert not scene.waiting()
+
+
 @pytest.mark.no_cover
 async def test_a_run_whose_backup_blob_is_busy_for_days_is_tried_again_and_then_gives_way_to_the_next() -> None:
     scene = Scene()

@@ -58,6 +58,28 @@ async def test_a_disk_that_a_tick_was_not_to_back_up_stands_for_none_that_it_was
     assert world.violations == []
 
 
+async def test_a_tick_that_could_not_open_a_run_does_not_succeed_by_the_next_ones_recovery_point() -> None:
+    scene = Scene()
+    world, properties = scene.world, scene.services.pages.properties
+    await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+
+    async def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise refusal(403, "AuthorizationPermissionMismatch")
+
+    scene.services.pages.properties = refuse
+    failed = world.now
+    await scene.tick()
+    scene.services.pages.properties = properties
+    await scene.pass_time(HALF_A_DAY)
+    next_tick = world.now
+    await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+    assert next_tick in world.heartbeats
+    assert failed not in world.heartbeats
+    assert world.violations == []
+
+
 @pytest.mark.parametrize("named", ["nowhere", "by its pattern, which is excluded"])
 async def test_a_run_goes_on_by_itself_when_its_disk_is_no_longer_backed_up(named: str) -> None:
     scene, other = Scene(), DISKS.blob("other.vhd")
