@@ -40,7 +40,7 @@ async def one_page(disk: PageBlob, snapshot: str | None, **query: str) -> tuple[
 async def test_a_difference_of_more_ranges_than_a_page_may_hold_comes_whole(
     new_disk: NewBlob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_ranges, "MOST_RANGES", FEW)
+    monkeypatch.setattr(page_ranges, "MAX_RANGES", FEW)
     disk, before, after = await fragmented(new_disk)
     found = await disk.ranges(before, after)
     assert found == [(page, page, page % 2 == 1) for page in range(PAGES)]

@@ -19,6 +19,7 @@ from infra.local.host.sends import Sends
 from infra.local.host.settings import QueueOptions
 from infra.local.host.waiting import happens_within
 
+FIRST_WAIT_SECONDS = 0.1
 POISON_SUFFIX = "-poison"
 POISON_WAIT_FACTOR = 10
 """How much less often a poison queue is polled: on one machine, many polls of empty queues slow down the rest."""
@@ -63,8 +64,11 @@ class QueueListener:
     async def listen(self) -> None:
         """Receive messages and start the function on them until `stop` is called.
 
-        Messages sent by this process are received immediately, others at the polling interval.
+        A poll that finds nothing doubles the wait before the next, and one that finds what another process sent starts
+        again at the shortest. What this process sends is received at once, and leaves the wait as it is.
         """
+        longest = self._longest_wait
+        wait, was_woken = min(FIRST_WAIT_SECONDS, longest), False
         while not self._stopped:
             self._wake.clear()
             if self._handling > self._options.refill_at:
@@ -74,8 +78,11 @@ class QueueListener:
             for message in messages:
                 self._handling += 1
                 self._invocations.begin(self._handle(message)).add_done_callback(self._handled)
+            if messages and not was_woken:
+                wait = min(FIRST_WAIT_SECONDS, longest)
             if not messages:
-                await happens_within(self._wake, self._longest_wait)
+                was_woken = await happens_within(self._wake, wait)
+                wait = wait if was_woken else min(2 * wait, longest)
 
     def stop(self) -> None:
         """Stop receiving messages."""
