@@ -316,8 +316,8 @@ def test(arguments: Sequence[str]) -> int:
 
 
 def parallel_options() -> Command:
-    """Return pytest's options for parallel tests, three per core, as many wait most of the time."""
-    workers = min(3 * (os.cpu_count() or 1), MAX_WORKERS)
+    """Return pytest's options for parallel tests, two per core, as every second one waits most of the time."""
+    workers = min(2 * (os.cpu_count() or 1), MAX_WORKERS)
     return ("-n", str(workers), "--dist", "loadgroup")
 
 

@@ -107,18 +107,14 @@ class _Rebuilding:
             StepFailedError: some disks failed; the others are done.
         """
         records = 0
-        for disk in self._last.keys() - self._failed.keys():
+        for disk in sorted(self._last.keys() - self._failed.keys()):
             try:
                 await self._write(disk)
                 records += await self._create_record(disk, self._last[disk])
             except (AzureError, TidemarkError, ValidationError) as error:
                 self._fail(disk, error)
-        log_event(
-            Event.CATALOGUE_REBUILT,
-            disks=len(self._last.keys() - self._failed.keys()),
-            records=records,
-            points=self._points,
-        )
+        rebuilt_disks = len(self._last.keys() - self._failed.keys())
+        log_event(Event.CATALOGUE_REBUILT, disks=rebuilt_disks, records=records, points=self._points)
         if self._failed:
             failed = "; ".join(f"{disk.name}: {reason}" for disk, reason in sorted(self._failed.items()))
             raise StepFailedError(f"all disks were rebuilt except {failed}")

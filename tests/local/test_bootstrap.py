@@ -113,7 +113,7 @@ class Machine:
         return process.returncode, printed
 
 
-AT_ONCE = f"-n {min(3 * (os.cpu_count() or 1), 8)} --dist loadgroup"
+AT_ONCE = f"-n {min(2 * (os.cpu_count() or 1), 8)} --dist loadgroup"
 
 
 @pytest.fixture
