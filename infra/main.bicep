@@ -2,7 +2,7 @@
 // `azd up` deploys it; each parameter is an environment value of azd (infra/main.parameters.json).
 targetScope = 'subscription'
 
-@description('A container with disks: where it is, and whether disks may be restored to it.')
+@description('A container that holds disks: its location, and whether disks may be restored to it.')
 type Source = {
   account: string
   resourceGroup: string
@@ -15,10 +15,10 @@ type Source = {
 
 @minLength(1)
 @maxLength(64)
-@description('Name of the azd environment. Names of resources are made from it.')
+@description('Name of the azd environment; resource names are derived from it.')
 param environmentName string
 
-@description('Region of the function app: one with Flex Consumption (`az functionapp list-flexconsumption-locations`; add it here where this list is older). azd offers these.')
+@description('Region of the function app. It must offer Flex Consumption (`az functionapp list-flexconsumption-locations`; add a newer region to this list). azd offers these.')
 @allowed([
   'australiaeast'
   'australiasoutheast'
@@ -59,51 +59,51 @@ param environmentName string
 })
 param location string
 
-@description('Region of the backup account. Another region than that of the disks outlives theirs.')
+@description('Region of the backup account. Choose another than the disks have, to survive the loss of theirs.')
 param backupLocation string = location
 
 @minLength(1)
-@description('The containers with disks: who has which role is made from these.')
+@description('The containers that hold disks; the app gets its roles on these.')
 param sources Source[]
 
-@description('SOURCE_DISKS: URLs separated by white space or commas; * in a blob name stands for any characters, ! before a URL leaves out what it names. Empty: each .vhd in the containers of `sources`.')
+@description('SOURCE_DISKS: URLs separated by white space or commas; * in a blob name matches any characters, ! before a URL excludes what it names. Empty: every .vhd in the containers of `sources`.')
 param sourceDisks string = ''
 
-@description('NCRONTAB of the backups, UTC.')
+@description('NCRONTAB schedule of the backups, UTC.')
 param backupSchedule string = '0 0 */12 * * *'
 
 @minValue(1)
 @maxValue(24)
-@description('Hours between two backups, for the alerts: state it when backupSchedule is changed. A log alert looks back two days at most, so a day is the longest.')
+@description('Hours between backups, used by the alerts: set it when you change backupSchedule. At most 24, since a log alert looks back two days at most.')
 param intervalHours int = 12
 
-@description('NCRONTAB of the verifies, UTC: each month, so that no chain of diffs is trusted for ever. off: none.')
+@description('NCRONTAB schedule of verifies, UTC; monthly by default, so that no chain of diffs goes unchecked. off: none.')
 param verifySchedule string = '0 0 3 1 * *'
 
-@description('NCRONTAB of the restore drills, UTC. Empty: none.')
+@description('NCRONTAB schedule of restore drills, UTC. Empty: none.')
 param drillSchedule string = ''
 
 @minValue(1)
-@description('Seconds without progress after which a run is planned again.')
+@description('Seconds without progress after which a run counts as stalled and is planned again.')
 param runStalledAfterSeconds int = 1800
 
-@description('The storage service version to ask for and to sign for. Empty: the one that Tidemark is made for.')
+@description('Storage service version for requests and signatures. Empty: the version Tidemark is built for.')
 param storageApiVersion string = ''
 
 @secure()
-@description('URL that is called after each tick in which all disks succeeded. Empty: none.')
+@description('URL called after each tick that backed up every disk. Empty: none.')
 param heartbeatUrl string = ''
 
-@description('E-mail address for the alerts. Empty: they are seen in the portal only.')
+@description('Email address for alerts. Empty: alerts show in the portal only.')
 param alertEmail string = ''
 
-@description('Whether storage is reached by private endpoints alone, from a virtual network that is made for it.')
+@description('Whether storage is reached only through private endpoints, from a virtual network created for it.')
 param privateNetwork bool = false
 
-@description('With privateNetwork: public IPv4 addresses of people who ask for restores, or ranges of four addresses or more: a storage firewall takes no /31, and a /32 as the address alone.')
+@description('With privateNetwork: public IPv4 addresses, or ranges of at least four addresses, of people who request restores. (A storage firewall accepts no /31 and no /32; give a single address without a suffix.)')
 param operatorAddresses string[] = []
 
-@description('Object id of who may ask for restores and look at the records; by azd, who deploys unless OPERATOR_ID says otherwise. Empty: nobody.')
+@description('Object ID of whoever may request restores and read the records; with azd, whoever deploys, unless OPERATOR_ID is set. Empty: nobody.')
 param operatorId string = ''
 
 @allowed([
@@ -111,10 +111,10 @@ param operatorId string = ''
   'ServicePrincipal'
   'User'
 ])
-@description('What operatorId is.')
+@description('The type of principal that operatorId names.')
 param operatorType string = 'User'
 
-@description('Redundancy of the backup account. Standard, since premium page blobs are no place for backups.')
+@description('Redundancy of the backup account. Standard only: premium page blobs are not suited to backups.')
 @allowed([
   'Standard_GRS'
   'Standard_GZRS'
@@ -127,15 +127,15 @@ param backupRedundancy string = 'Standard_GRS'
 
 @minValue(1)
 @maxValue(365)
-@description('Days for which a deleted backup blob, snapshot or container can be brought back.')
+@description('Days during which a deleted backup blob, snapshot or container can be undeleted.')
 param softDeleteDays int = 30
 
-@description('Whether a lock keeps the backup account from being deleted.')
+@description('Whether a lock prevents the backup account from being deleted.')
 param lockBackups bool = true
 
 @minValue(1)
 @maxValue(1000)
-@description('The most instances of each function: a queue or a timer scales by itself.')
+@description('Maximum instances of each function; every queue and timer scales on its own.')
 param maximumInstances int = 20
 
 // No 512 MB: with its quarter of a core a worker takes 30 s to start, and where pages go through the function they alone
@@ -149,7 +149,7 @@ param instanceMemory int = 2048
 
 @minValue(30)
 @maxValue(730)
-@description('Days for which logs are kept.')
+@description('Days that logs are kept.')
 param logRetentionDays int = 30
 
 var abbreviations = loadJsonContent('abbreviations.json')

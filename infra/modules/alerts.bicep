@@ -4,15 +4,15 @@ param location string
 param tags object
 param workspaceId string
 
-@description('Resource id of the backup account, whose lock is watched.')
+@description('Resource ID of the backup account; removing its lock fires an alert.')
 param backupAccountId string
 
-@description('Who is written to. Empty: nobody.')
+@description('Email address that alerts are sent to. Empty: none.')
 param email string
 
 @minValue(1)
 @maxValue(24)
-@description('Hours between two backups.')
+@description('Hours between backups.')
 param intervalHours int
 
 // A backup is overdue after 1.5 times the interval.
@@ -33,7 +33,7 @@ var eachQueue = { name: 'queue', operator: 'Include', values: ['*'] }
 var rules = [
   {
     name: 'tidemark-backup-overdue'
-    description: 'A disk has no recovery point of the last 1.5 intervals.'
+    description: 'A disk has no recovery point from the last 1.5 backup intervals.'
     query: replace(loadTextContent('../alerts/backup-overdue.kql'), '__OVERDUE_MINUTES__', overdueMinutes)
     severity: 1
     frequency: 'PT1H'
@@ -44,7 +44,7 @@ var rules = [
   }
   {
     name: 'tidemark-no-tick'
-    description: 'The timer of the backups has not run for 1.5 intervals.'
+    description: 'The backup timer has not run for 1.5 backup intervals.'
     query: replace(loadTextContent('../alerts/no-tick.kql'), '__OVERDUE_MINUTES__', overdueMinutes)
     severity: 1
     frequency: 'PT1H'
@@ -55,7 +55,7 @@ var rules = [
   }
   {
     name: 'tidemark-not-started'
-    description: 'The app does not start: a setting cannot be used, or the app cannot be loaded.'
+    description: 'The app does not start: a setting is invalid, or the app cannot be loaded.'
     query: loadTextContent('../alerts/not-started.kql')
     severity: 1
     frequency: 'PT5M'
@@ -66,7 +66,7 @@ var rules = [
   }
   {
     name: 'tidemark-failed'
-    description: 'A backup, a restore, a verify or a drill has failed.'
+    description: 'A backup, restore, verify or drill failed.'
     query: loadTextContent('../alerts/failed.kql')
     severity: 2
     frequency: 'PT15M'
@@ -77,7 +77,7 @@ var rules = [
   }
   {
     name: 'tidemark-poison'
-    description: 'A queue has given a message up.'
+    description: 'A message failed five times and was moved to its poison queue.'
     query: loadTextContent('../alerts/poison.kql')
     severity: 2
     frequency: 'PT15M'
@@ -88,7 +88,7 @@ var rules = [
   }
   {
     name: 'tidemark-differs'
-    description: 'A recovery point, a backup blob or a restored disk is not what it should be.'
+    description: 'A recovery point, backup blob or restored disk differs from what it should contain.'
     query: loadTextContent('../alerts/differs.kql')
     severity: 1
     frequency: 'PT15M'
@@ -163,7 +163,7 @@ resource lockRemoved 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'A lock of the backup account was removed: it can be deleted now, with all backups.'
+    description: 'A lock on the backup account was removed: the account, with all backups, can now be deleted.'
     enabled: true
     scopes: [backupAccountId]
     condition: {

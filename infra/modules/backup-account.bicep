@@ -10,7 +10,7 @@ param name string
 param location string
 param tags object
 
-@description('The identity of the app.')
+@description('Principal ID of the app\'s identity.')
 param principalId string
 
 param redundancy string
@@ -18,7 +18,7 @@ param softDeleteDays int
 param isLocked bool
 param privateNetwork bool
 
-@description('The workspace that is told who deletes what here. Empty: none.')
+@description('Log Analytics workspace that receives the account\'s delete logs. Empty: none.')
 param workspaceId string = ''
 
 var blobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'

@@ -5,7 +5,7 @@ targetScope = 'subscription'
 
 param environmentName string
 
-@description('The subscriptions with sources.')
+@description('The subscriptions that hold source disks.')
 param assignableScopes array
 
 var role = loadJsonContent('../roles/disk-reader.json')

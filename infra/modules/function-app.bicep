@@ -4,24 +4,24 @@ param planName string
 param location string
 param tags object
 
-@description('Resource id of the app\'s identity.')
+@description('Resource ID of the app\'s identity.')
 param identityId string
 
-@description('Client id of the app\'s identity.')
+@description('Client ID of the app\'s identity.')
 param clientId string
 
-@description('The services of the app\'s own storage, each with a slash at its end.')
+@description('Service URLs of the app\'s own storage, each ending in a slash.')
 param blobServiceUrl string
 param queueServiceUrl string
 param tableServiceUrl string
 
-@description('URL of the container that the app is deployed from.')
+@description('URL of the container that holds the deployment package.')
 param packageUrl string
 
-@description('Connection string of Application Insights: where to send to; it is no secret, since local authentication is off.')
+@description('Connection string of Application Insights. Not a secret: it only says where to send, as local authentication is off.')
 param insightsConnection string
 
-@description('Subnet that the app goes out by. Empty: none.')
+@description('Subnet for the app\'s outbound traffic. Empty: none.')
 param subnetId string
 
 param maximumInstances int

@@ -4,16 +4,16 @@ param name string
 param location string
 param tags object
 
-@description('The identity of the app.')
+@description('Principal ID of the app\'s identity.')
 param principalId string
 
-@description('Who may put messages on the queues of requests and look at the records. Empty: nobody.')
+@description('Object ID of whoever may put messages on the request queues and read the records. Empty: nobody.')
 param operatorId string
 param operatorType string
 
 param privateNetwork bool
 
-@description('With privateNetwork: IPv4 addresses or ranges that are let in.')
+@description('With privateNetwork: IPv4 addresses or ranges to allow.')
 param operatorAddresses array
 
 // The roles that the Functions host asks for:

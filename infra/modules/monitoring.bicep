@@ -4,7 +4,7 @@ param componentName string
 param location string
 param tags object
 
-@description('The identity of the app.')
+@description('Principal ID of the app\'s identity.')
 param principalId string
 
 param retentionDays int

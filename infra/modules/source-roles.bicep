@@ -8,7 +8,7 @@ param restores bool
 @description('Name (a GUID) of the custom role that reads and snapshots disks.')
 param diskReader string
 
-@description('The identity of the app.')
+@description('Principal ID of the app\'s identity.')
 param principalId string
 
 var blobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'

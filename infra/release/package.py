@@ -22,9 +22,15 @@ def files_of_func(project: Path) -> set[str]:
     """
     lines = [line.strip() for line in (project / ".funcignore").read_text(encoding="utf-8").splitlines()]
     patterns = [line for line in lines if line and not line.startswith("#")]
+    included = [line[1:].removeprefix("/") for line in patterns if line.startswith("!")]
     left_out = _begins_with(line for line in patterns if not line.startswith("!"))
-    put_in = _begins_with(line[1:] for line in patterns if line.startswith("!"))
-    names = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
+    put_in = _begins_with(included)
+    # A folder such as .venv, of which no file can be put in, is not looked into.
+    roots = {pattern.partition("/")[0] for pattern in included}
+    may_be_in = [top for top in project.iterdir() if top.name in roots or not left_out.match(top.name)]
+    tops = list(project.iterdir()) if any("*" in root for root in roots) else may_be_in
+    found = [path for top in tops for path in (top, *top.rglob("*")) if path.is_file()]
+    names = {path.relative_to(project).as_posix() for path in found}
     return {name for name in names if put_in.match(name) or not left_out.match(name)}
 
 

@@ -67,6 +67,7 @@ def test_a_blob_gets_what_it_takes_whatever_that_is_and_however_long_a_request_t
     require_fast(simulate(Fleet(minutes=minutes, warm=1.5, service=service)))
 
 
+@NIGHTLY
 def test_a_disk_of_small_ranges_is_copied_at_the_limit_of_requests() -> None:
     scattered = Fleet(size=2 * GIB, piece=4096, every=8192, minutes=0.85, warm=0.6)
     require_fast(simulate(scattered))

@@ -260,7 +260,7 @@ async def test_a_run_outlasts_a_table_that_can_not_be_read_for_longer_than_a_que
     assert not scene.waiting()
 
 
-@pytest.mark.no_cover
+@pytest.mark.nightly
 async def test_a_run_whose_backup_blob_is_busy_for_days_is_tried_again_and_then_gives_way_to_the_next() -> None:
     scene = Scene()
 
