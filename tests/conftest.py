@@ -14,6 +14,8 @@ from tests.accounts import BEHIND_A_GATEWAY, OF_THE_HOST
 HERE = Path(__file__).parent
 # Their processes do what is to be covered; elsewhere a host's does, and to measure there too would double the time.
 MEASURED = ("logic", "simulation", "conformance", "identity")
+# What all tests that use it share, and takes seconds to start: they are of one group.
+ONE_OF_A_KIND = {"identity_azure", "azure_cli"}
 WAITING = ("app", "host", "local")
 
 settings.register_profile("at once", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -29,7 +31,7 @@ async def azure() -> AsyncIterator[LocalAzure]:
 
 @pytest.fixture(scope="session")
 async def identity_azure() -> AsyncIterator[IdentityAzure]:
-    """A local Azure with keys off: its tests are of one group, so that one process alone starts it."""
+    """A local Azure with keys off."""
     async with run_identity_azure() as running:
         yield running
 
@@ -74,8 +76,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if not item.get_closest_marker("nightly")]
     for item in items:
-        if "identity_azure" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("identity"))
+        for shared in ONE_OF_A_KIND & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(shared))
     if hasattr(config, "workerinput"):
         items[:] = mixed(items)
     if not config.pluginmanager.hasplugin("pytest_cov"):

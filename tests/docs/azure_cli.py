@@ -72,29 +72,26 @@ class AzureCli:
         """Name the fields of a row that a query (`--query`) reads."""
         return list(self._ask(query=query))
 
+    def refused(self, lines: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
+        """Give what the CLI can't read, each with why. What it has read is kept: it takes seconds."""
+        of = hashlib.sha256(VENV.lock.read_bytes() + _SCRIPT.read_bytes()).hexdigest()
+        kept: dict[str, Any] = json.loads(_KEPT.read_text("utf-8")) if _KEPT.exists() else {}
+        known: dict[str, str] = kept["read"] if kept.get("of") == of else {}
+        if unknown := [line for line in lines if json.dumps(line) not in known]:
+            for line in unknown:
+                said = self.reads(line)
+                known[json.dumps(line)] = _why(said) if said.code else ""
+            half = _KEPT.with_suffix(f".{os.getpid()}")
+            half.write_text(json.dumps({"of": of, "read": known}), "utf-8")
+            half.replace(_KEPT)
+        return {line: known[json.dumps(line)] for line in lines if known[json.dumps(line)]}
+
     def _ask(self, environment: Mapping[str, str] | None = None, **asked: object) -> Any:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps({"environment": environment or {}, **asked}) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
-
-
-def refused(lines: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
-    """Give what the CLI can't read, each with why. What it has read is kept: it takes seconds."""
-    VENV.install()
-    of = hashlib.sha256(VENV.lock.read_bytes() + _SCRIPT.read_bytes()).hexdigest()
-    kept: dict[str, Any] = json.loads(_KEPT.read_text("utf-8")) if _KEPT.exists() else {}
-    known: dict[str, str] = kept["read"] if kept.get("of") == of else {}
-    if unknown := [line for line in lines if json.dumps(line) not in known]:
-        with AzureCli() as cli:
-            for line in unknown:
-                said = cli.reads(line)
-                known[json.dumps(line)] = _why(said) if said.code else ""
-        half = _KEPT.with_suffix(f".{os.getpid()}")
-        half.write_text(json.dumps({"of": of, "read": known}), "utf-8")
-        half.replace(_KEPT)
-    return {line: known[json.dumps(line)] for line in lines if known[json.dumps(line)]}
 
 
 def _why(said: Said) -> str:

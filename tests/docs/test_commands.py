@@ -23,7 +23,7 @@ import yaml
 from pydantic import ValidationError
 
 from shared.model.requests import InspectionRequest, RequestError, RestoreRequest
-from tests.docs import azure_cli
+from tests.docs.azure_cli import AzureCli
 from tests.docs.commands import Command, commands, commands_of
 from tests.docs.documents import Block, blocks
 from tests.docs.local_commands import is_local
@@ -188,8 +188,7 @@ def test_a_command_is_read_by_its_tool(command: Command) -> None:
     assert mistake(command) == ""
 
 
-@pytest.mark.xdist_group("azure-cli")
-def test_every_az_command_is_read_by_the_azure_cli() -> None:
+def test_every_az_command_is_read_by_the_azure_cli(azure_cli: AzureCli) -> None:
     typed = {command: command.arguments for command in commands() if command.program == "az"}
     assert typed
     refused = azure_cli.refused([*dict.fromkeys(typed.values())])
@@ -222,8 +221,7 @@ def commands_by_line() -> dict[str, Command]:
     return {" ".join(command.words): command for command in commands()}
 
 
-@pytest.mark.xdist_group("azure-cli")
-def test_a_mistake_in_a_command_is_found() -> None:
+def test_a_mistake_in_a_command_is_found(azure_cli: AzureCli) -> None:
     lines = {
         "az storage message put --queue x --content y": "--queue",
         "az storage mesage put": "mesage",

@@ -131,13 +131,12 @@ def unknown_columns(cli: AzureCli, command: Command) -> set[str]:
     return asked - columns()
 
 
-async def test_a_query_names_columns_that_there_are() -> None:
-    with AzureCli() as cli:
-        found = {str(command): unknown_columns(cli, command) for command in commands() if is_local(command)}
+async def test_a_query_names_columns_that_there_are(azure_cli: AzureCli) -> None:
+    found = {str(command): unknown_columns(azure_cli, command) for command in commands() if is_local(command)}
     assert {command: names for command, names in found.items() if names} == {}
 
 
-async def test_each_command_does_on_the_local_azure_what_it_says(cloud: Cloud) -> None:
+async def test_each_command_does_on_the_local_azure_what_it_says(cloud: Cloud, azure_cli: AzureCli) -> None:
     chosen = {page: local(page) for page in PAGES if local(page)}
     assert chosen
     disks = {}
@@ -149,14 +148,13 @@ async def test_each_command_does_on_the_local_azure_what_it_says(cloud: Cloud) -
     wrong = {}
     async with cloud.app(*disks.values()) as app:
         await app.back_up(*disks.values())
-        with AzureCli() as cli:
-            for page, disk in disks.items():
-                person = Typed(cloud, cli, disk, (await disk.points())[0].time)
-                for command in chosen[page]:
-                    said = await person.type(command)
-                    expected = NOTHING_TO_ACT_ON.get(command.arguments[:4], "")
-                    if bool(said.code) != bool(expected) or not re.search(expected, said.errors):
-                        wrong[str(command)] = said.errors
-                    text = shown.get((" ".join(command.words), page), "")
-                    wrong |= {str(command): f"{line}: {said.output}" for line in not_printed(text, said.output)}
+        for page, disk in disks.items():
+            person = Typed(cloud, azure_cli, disk, (await disk.points())[0].time)
+            for command in chosen[page]:
+                said = await person.type(command)
+                expected = NOTHING_TO_ACT_ON.get(command.arguments[:4], "")
+                if bool(said.code) != bool(expected) or not re.search(expected, said.errors):
+                    wrong[str(command)] = said.errors
+                text = shown.get((" ".join(command.words), page), "")
+                wrong |= {str(command): f"{line}: {said.output}" for line in not_printed(text, said.output)}
     assert wrong == {}
