@@ -1,15 +1,16 @@
 """Step 1 of a backup, on the timer: snapshot all disks, as close together as possible, then open their runs."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.backup.find_disks import FoundDisks, find_disks, for_each
-from shared.errors import StepFailedError, TidemarkError
+from shared.errors import TidemarkError
 from shared.events import Event, Stopwatch, log_event
 from shared.inspection.scratch import drop_orphans
+from shared.jobs.storage import wait_for_storage
 from shared.jobs.watch import watch_jobs
 from shared.model.batches import is_run_stalled
 from shared.model.disk import Disk
@@ -23,11 +24,6 @@ from shared.model.tick import MIN_TICK_CHECK_DELAY, with_tick
 from shared.runs.failures import record_failure
 from shared.runs.open_run import catch_up, open_run
 
-MAX_WAIT = timedelta(minutes=10)
-"""How long a tick waits for the table, the queues or a token: nothing retries a tick, and the next is hours away."""
-
-_RETRY_INTERVAL = timedelta(seconds=10)
-
 
 async def take_snapshots(services: Services) -> None:
     """Snapshot every disk without an open run and start its run; make sure that open runs continue.
@@ -39,7 +35,7 @@ async def take_snapshots(services: Services) -> None:
         StepFailedError: the table or the queues can't be reached.
     """
     watch, tick = Stopwatch(), services.now()
-    await _ensure(services)
+    await wait_for_storage(services, Event.TICK_FAILED)
     disks = await find_disks(services)
     snapshots = await for_each(services, disks.ready, services.disks.take_snapshot, Event.SNAPSHOT_FAILED)
     log_event(
@@ -75,23 +71,6 @@ async def take_snapshots(services: Services) -> None:
         await record_failure(services, disk, Event.LIST_DISKS_FAILED, error)
     await watch_jobs(services)
     await _drop_orphans(services)
-
-
-async def _ensure(services: Services) -> None:
-    """Create missing queues and tables, retrying for up to `MAX_WAIT`."""
-    until = services.now() + MAX_WAIT
-    while True:
-        try:
-            await services.ensure()
-        except AzureError as error:
-            reason = explain(error)
-            if services.now() >= until:
-                log_event(Event.TICK_FAILED, reason=reason)
-                raise StepFailedError(reason) from None
-            log_event(Event.TICK_WAITS, reason=reason)
-            await services.sleep(_RETRY_INTERVAL)
-        else:
-            return
 
 
 async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> None:

@@ -8,6 +8,7 @@ from shared.errors import StepFailedError, TidemarkError
 from shared.events import log_event
 from shared.jobs.request import record_job
 from shared.jobs.stage_events import STAGE_EVENTS
+from shared.jobs.storage import wait_for_storage
 from shared.model.disk import Disk
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Stage
@@ -22,8 +23,8 @@ async def inspect_all(services: Services, task: JobKind) -> None:
         StepFailedError: the records can't be read.
     """
     inspection = f"{services.now():%Y%m%dT%H%MZ}"
+    await wait_for_storage(services, STAGE_EVENTS[task, Stage.FAILED])
     try:
-        await services.ensure()
         known = await services.records.disks()
     except AzureError as error:
         raise _failed(task, error) from None

@@ -12,6 +12,7 @@ from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.job import JobKind, Stage
 from shared.model.names import CONTINUE_INSPECTION_QUEUE, DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
 from shared.model.point import PointState
+from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
 
@@ -122,6 +123,21 @@ async def test_a_recovery_point_that_is_damaged_stays_so_when_it_is_deleted_and_
     snapshots[point.backup_snapshot] = deleted
     assert (await inspected(scene, queue)).state is Stage.FAILED
     assert known_of(scene) == (PointState.DAMAGED, damaged.damage, False)
+
+
+@pytest.mark.parametrize("task", INSPECTION_KINDS)
+async def test_the_timer_of_inspections_waits_for_storage_that_is_away_for_minutes(task: JobKind) -> None:
+    scene = await backed_up()
+    ensure, until = scene.services.queues.ensure, scene.world.now + timedelta(minutes=5)
+
+    async def away() -> None:
+        if scene.world.now < until:
+            raise refusal(503, "ServerBusy")
+        await ensure()
+
+    scene.services.queues.ensure = away
+    await inspect_all(scene.services, task)
+    assert (await last(scene)).state is Stage.DONE
 
 
 @pytest.mark.parametrize("by", ["run", "restore"])
