@@ -4,6 +4,8 @@ import importlib
 
 import pytest
 
+from infra.local.demo.picture import draw, drawn
+from tests.docs.documents import DOCS
 from tests.docs.shown import in_form, not_printed, shown_of
 
 FIRST = "tidemark: "
@@ -39,3 +41,8 @@ def test_what_the_test_command_prints_is_what_it_says_that_it_runs() -> None:
 def test_a_line_that_is_not_printed_or_not_there_is_found(shown: str, wrong: list[str]) -> None:
     printed = "First: 1.5 GiB (12 s)\nSecond: none\nbetween\nThird: 2026-11-23T00:43:14.5190000Z\n"
     assert not_printed(shown, printed) == wrong
+
+
+def test_the_picture_of_the_demo_is_drawn_of_its_print_and_not_by_hand() -> None:
+    picture = (DOCS / "demo.svg").read_text(encoding="utf-8")
+    assert draw(drawn(picture)) == picture
