@@ -13,14 +13,13 @@ from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
 from shared.model.failed_runs import should_abandon
-from shared.model.fitness import backup_problem
 from shared.model.index import Summary
 from shared.model.messages import FinishMessage
 from shared.model.record import DiskRecord
 from shared.model.restore_target import is_blank
 from shared.runs.abandon import abandon_run
 from shared.runs.failures import record_failure
-from shared.runs.open_run import not_a_page_blob
+from shared.runs.open_run import not_a_page_blob, require_fit
 from shared.source_disks import SourceDisk
 
 
@@ -100,9 +99,7 @@ async def _unfit(services: Services, disks: Sequence[Disk], found: Mapping[Disk,
     """Find the disks that can't be backed up, before any snapshot is taken, and record why."""
 
     async def check(disk: Disk) -> None:
-        if problem := backup_problem(disk, services.settings.container, services.settings.mode_of(disk)):
-            what_to_do = f"What to do: copy it to another name, or {services.settings.how_to_exclude(disk)}."
-            raise DiskError(f"{disk.shown} can't be backed up: {problem}. {what_to_do}")
+        require_fit(services, disk)
         record = found[disk]
         if record is None or not (record.base_snapshot or record.run or record.restore):
             await _require_page_blob(services, disk)

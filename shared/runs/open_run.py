@@ -9,6 +9,7 @@ from shared.azure.tables.records import RecordConflictError
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
+from shared.model.fitness import backup_problem
 from shared.model.messages import FinishMessage, PlanMessage
 from shared.model.record import DiskRecord, run_of
 from shared.model.run import OpenRun
@@ -30,6 +31,7 @@ async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False)
 
     Raises:
         AzureError: the snapshot can't be taken, or the record or a queue can't be reached.
+        DiskError: the disk can't be backed up.
     """
     found = await services.records.get(disk)
     record = found[0] if found else None
@@ -39,6 +41,7 @@ async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False)
     if record is None or record.last_tick is None or not should_catch_up(record, services.now()):
         return
     if services.settings.backs_up(disk, adopted=record.adopted):
+        require_fit(services, disk)
         snapshot = await services.disks.take_snapshot(disk)
         log_event(Event.BACKUP_CAUGHT_UP, disk=disk.name, tick=record.last_tick.isoformat(), run=snapshot)
         await open_run(services, disk, snapshot, record.last_tick)
@@ -72,6 +75,17 @@ async def open_run(services: Services, disk: Disk, snapshot: str, tick: datetime
     if notice := services.disks.notice(disk):
         log_event(Event.VERSIONS_KEPT, **about, reason=notice)
     await _enqueue(services, disk, run)
+
+
+def require_fit(services: Services, disk: Disk) -> None:
+    """Require that a disk can be backed up by its name and mode, before a snapshot of it is taken.
+
+    Raises:
+        DiskError: it can't be.
+    """
+    if problem := backup_problem(disk, services.settings.container, services.settings.mode_of(disk)):
+        what_to_do = f"What to do: copy it to another name, or {services.settings.how_to_exclude(disk)}."
+        raise DiskError(f"{disk.shown} can't be backed up: {problem}. {what_to_do}")
 
 
 def not_a_page_blob(services: Services, disk: Disk) -> str:

@@ -8,6 +8,8 @@ from datetime import timedelta
 from http import HTTPStatus
 
 from shared.model.addresses import BlobAddress
+from shared.model.disk import PageBlobDisk
+from shared.model.fitness import backup_problem
 from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.job import Stage
 from shared.model.names import DRILL_METADATA
@@ -168,12 +170,20 @@ class History:
         return [address.blob for address, blob in self.world.blobs.items() if DRILL_METADATA in blob.metadata]
 
     def _without_point(self, since: str) -> list[BlobAddress]:
-        """List the disks of which no run has made a recovery point since then."""
-        disks = model.backed_up(self.world, self.host.settings)
+        """List the disks of which no run has made a recovery point since then, though they can be backed up.
+
+        Of one that can't be, such as a restored disk whose mode became `full`, the last tick has told its owner.
+        """
+        disks = [disk for disk in model.backed_up(self.world, self.host.settings) if not self._is_told_unfit(disk)]
         made = {
             disk: [point.time for point in self.world.points_of(disk) if point.kind != Kind.RESTORE] for disk in disks
         }
         return [disk for disk, times in made.items() if not times or max(times) <= since]
+
+    def _is_told_unfit(self, disk: BlobAddress) -> bool:
+        settings, record = self.host.settings, self.world.record(disk)
+        problem = backup_problem(PageBlobDisk(disk), settings.container, settings.mode_of(PageBlobDisk(disk)))
+        return bool(problem and record and ticks.is_told_unfit(record, self.host.last_tick))
 
     def _require_nothing(self, wrong: list[str]) -> None:
         if wrong:

@@ -7,7 +7,9 @@ from typing import Any, NoReturn
 import pytest
 
 from shared.model.disk import PageBlobDisk
+from shared.model.fitness import backup_problem
 from shared.model.names import FINISH_BACKUP_QUEUE, RESTORE_REQUESTS_QUEUE
+from shared.model.run import Mode
 from shared.model.schema import SCHEMA
 from tests.simulation.blobs import Blob
 from tests.simulation.refusals import refusal
@@ -99,6 +101,28 @@ async def test_a_run_goes_on_by_itself_when_its_disk_is_no_longer_backed_up(name
     assert record.run is None
     assert not scene.world.blobs[scene.world.backup_of(scene.disk)].lease
     assert len(scene.world.points_of(scene.disk)) == 2, "that of the run, and no more"
+
+
+async def test_a_disk_that_its_new_mode_can_not_back_up_is_not_snapshotted_after_its_run_either() -> None:
+    scene = Scene()
+    world = scene.world
+    names = [DISKS.blob("o" * length) for length in range(500, 1025)]
+    container = scene.services.settings.container
+    scene.disk = next(disk for disk in names if backup_problem(PageBlobDisk(disk), container, Mode.FULL))
+    assert not backup_problem(PageBlobDisk(scene.disk), container, Mode.INCREMENTAL)
+    world.blobs[scene.disk] = Blob([1, 2], world.number)
+    object.__setattr__(scene.services, "settings", settings_of(source_disks({scene.disk.url: "incremental"})))
+    await scene.tick()
+    world.now += timedelta(seconds=1)
+    await scene.tick()
+    object.__setattr__(scene.services, "settings", settings_of(source_disks({scene.disk.url: "full"})))
+    await scene.pass_time(HALF_A_DAY)
+    record = world.record(scene.disk)
+    assert record
+    assert record.run is None
+    assert "can't be backed up" in record.last_error
+    assert scene.snapshots_taken() == 1
+    assert not scene.waiting()
 
 
 async def test_a_run_that_fails_is_given_up_in_time_when_its_disk_is_no_longer_backed_up() -> None:

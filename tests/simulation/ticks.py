@@ -59,13 +59,16 @@ def wrong_after_tick(world: World, tick: datetime) -> Iterator[str]:
         if disk in world.not_snapshotted and world.not_snapshotted[disk] >= tick:
             continue  # premium storage: it waits for the next tick
         record = world.record(disk)
-        is_free = record is not None and not (record.run or record.restore or _is_told_unfit(record, tick))
+        is_free = record is not None and not (record.run or record.restore or is_told_unfit(record, tick))
         if is_free and not _is_safe(world, disk, tick):
             yield f"{disk.blob} is not safe since the tick at {tick}, and nothing is under way"
 
 
-def _is_told_unfit(record: DiskRecord, tick: datetime) -> bool:
-    """Tell whether its owner was told, since the tick, that a disk can't be backed up as it is."""
+def is_told_unfit(record: DiskRecord, tick: datetime) -> bool:
+    """Tell whether its owner was told, since the tick, that a disk can't be backed up as it is.
+
+    A restored disk is such a one when its mode becomes `full`, and its name is too long for full copies.
+    """
     is_since = record.last_error_at is not None and record.last_error_at >= tick
     return is_since and "can't be backed up" in record.last_error
 
