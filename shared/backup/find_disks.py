@@ -83,9 +83,8 @@ async def find_disks(services: Services) -> FoundDisks:
         await _invalidate(services, mismatched)
     found |= await _abandon_failing_runs(services, found)
     adopted = {disk for disk, record in found.items() if record and record.adopted}
-    # A disk that was deleted, and is being restored in its place, is not listed but still due.
-    replaced = {disk for disk, record in found.items() if record and record.restore and record.last_point}
-    named |= {disk for disk in replaced if services.settings.covers(disk)}
+    # A deleted disk that is being restored in its place, or was until just now, is not listed but still due.
+    named |= {disk for disk in restored & found.keys() - never_backed_up if services.settings.covers(disk)}
     due = sorted(named | {disk for disk in adopted if not services.settings.excludes(disk)})
     not_listed = sum(not listed.get(setting) for setting in services.settings.source_disks)
     not_read = sum(not services.settings.excludes(disk) for disk in restored - named - found.keys())

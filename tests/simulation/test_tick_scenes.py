@@ -168,3 +168,43 @@ async def test_a_restored_disk_that_is_excluded_holds_no_tick_up_even_if_its_rec
     await scene.pass_time(HALF_A_DAY)
     assert (tick in world.heartbeats) is excluded
     assert world.violations == []
+
+
+@pytest.mark.parametrize("restore", ["goes on", "ends", "fails"])
+async def test_a_disk_that_is_being_restored_where_it_was_deleted_is_still_due_by_its_pattern(restore: str) -> None:
+    scene, other = Scene(), DISKS.blob("other.vhd")
+    world, services = scene.world, scene.services
+    object.__setattr__(services, "settings", settings_of(DISKS.blob("*.vhd").url))
+    world.blobs[other] = Blob([7], world.number)
+    await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+    del world.blobs[scene.disk]
+
+    async def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise refusal(403, "AuthorizationPermissionMismatch")
+
+    list_index, start_copy = services.records.disks, services.copies.start
+    if restore == "fails":
+        services.copies.start = refuse
+    request = {"disk": scene.disk.url, "point": "latest", "target": scene.disk.url}
+    world.enqueue(RESTORE_REQUESTS_QUEUE, json.dumps(request).encode())
+    while not ((record := world.record(scene.disk)) and record.restore):
+        await scene.pass_time(timedelta(seconds=1))
+
+    async def list_before_the_restore(_: Any) -> Any:
+        return [PageBlobDisk(other)]
+
+    async def end_restore_once_listed() -> Any:
+        known = await list_index()
+        if restore != "goes on":
+            services.records.disks = list_index
+            await scene.pass_time(timedelta(days=2))
+            services.copies.start = start_copy
+        return known
+
+    services.disks.find, services.records.disks = list_before_the_restore, end_restore_once_listed
+    tick = world.now
+    await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+    assert (tick in world.heartbeats) == (restore != "fails")
+    assert any(point.time >= tick.isoformat() for point in world.points_of(scene.disk)) == (restore != "fails")
