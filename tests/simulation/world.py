@@ -97,6 +97,7 @@ class World:
         poison: what is kept of messages that belong to no disk, by message.
         now: the clock, UTC.
         asked: the requests for restores that people have enqueued, by their messages.
+        intended: the intents that operators have enqueued, by their messages.
         refusing: the queues that take no messages from the app.
         forbidden: the containers where the app may do nothing any more.
         source_answers: the status that the service gets where it reads what it is to copy from another account.
@@ -137,6 +138,7 @@ class World:
     poison: dict[str, dict[str, str]] = field(default_factory=dict)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     asked: dict[str, bytes] = field(default_factory=dict)
+    intended: dict[str, bytes] = field(default_factory=dict)
     refusing: set[str] = field(default_factory=set)
     forbidden: set[ContainerAddress] = field(default_factory=set)
     source_answers: int = 200
