@@ -14,11 +14,15 @@ POINT_ROW_PREFIX = "point-"
 
 
 class PointState(StrEnum):
-    """What is known of a recovery point: it was sealed, it was compared completely, or it is damaged."""
+    """What is known of a recovery point: it was sealed, was compared completely, is damaged, or is being deleted.
+
+    One that is being deleted stays so: what holds it may be gone already.
+    """
 
     SEALED = "sealed"
     VERIFIED = "verified"
     DAMAGED = "damaged"
+    DELETING = "deleting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,9 @@ class RecoveryPoint:
         state: what is known of it.
         damage: what is wrong with it, if it is damaged.
         lost: whether it is damaged because its snapshot, or full copy, was deleted; undeleting it makes it good again.
+        damaged_at: when it was found damaged, UTC; None if it is not, or nobody has noted when.
+        deleting: why it is being deleted.
+        kept, kept_until, kept_note: whether somebody keeps it, until when, UTC (None: for good), and why.
         verified: when it was last compared with its source snapshot, UTC.
         drilled, drill_seconds, drill_result: when it was last drilled, how long that took, and the outcome.
     """
@@ -82,6 +89,11 @@ class RecoveryPoint:
     state: PointState = PointState.SEALED
     damage: Text = ""
     lost: bool = False
+    damaged_at: datetime | None = None
+    deleting: Text = ""
+    kept: bool = False
+    kept_until: datetime | None = None
+    kept_note: Text = ""
     verified: datetime | None = None
     drilled: datetime | None = None
     drill_seconds: float = 0.0
@@ -128,23 +140,41 @@ class RecoveryPoint:
 
     def as_verified(self, now: datetime) -> Self:
         """Record that it is identical to its source snapshot, compared completely."""
-        return replace(self, state=PointState.VERIFIED, damage="", lost=False, verified=now)
-
-    def as_damaged(self, damage: str, *, lost: bool = False) -> Self:
-        """Record what is wrong with it. That it was deleted too doesn't hide damage that an undelete wouldn't mend."""
-        if lost and self.state is PointState.DAMAGED and not self.lost:
+        if self.state is PointState.DELETING:
             return self
-        return replace(self, state=PointState.DAMAGED, damage=damage, lost=lost)
+        return replace(self, state=PointState.VERIFIED, damage="", lost=False, damaged_at=None, verified=now)
+
+    def as_damaged(self, damage: str, now: datetime, *, lost: bool = False) -> Self:
+        """Record what is wrong with it. That it was deleted too doesn't hide damage that an undelete wouldn't mend."""
+        is_damaged = self.state is PointState.DAMAGED
+        if self.state is PointState.DELETING or (lost and is_damaged and not self.lost):
+            return self
+        since = (self.damaged_at or now) if is_damaged else now
+        return replace(self, state=PointState.DAMAGED, damage=damage, lost=lost, damaged_at=since)
 
     def as_found(self) -> Self:
         """Record that a lost recovery point has been undeleted: it is as good as before."""
-        if not self.lost:
+        if not self.lost or self.state is PointState.DELETING:
             return self
-        return replace(self, state=PointState.VERIFIED if self.verified else PointState.SEALED, damage="", lost=False)
+        state = PointState.VERIFIED if self.verified else PointState.SEALED
+        return replace(self, state=state, damage="", lost=False, damaged_at=None)
+
+    def as_deleting(self, why: str) -> Self:
+        """Record that it is being deleted, and why."""
+        return replace(self, state=PointState.DELETING, deleting=why)
 
     def as_drilled(self, ended: datetime | None, seconds: float, result: str) -> Self:
         """Record the outcome of a drill."""
         return replace(self, drilled=ended, drill_seconds=seconds, drill_result=result)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it can be restored, as far as is known."""
+        return self.state in {PointState.SEALED, PointState.VERIFIED}
+
+    def is_kept(self, now: datetime) -> bool:
+        """Return whether somebody keeps it, whatever the retention says."""
+        return self.kept and (self.kept_until is None or now < self.kept_until)
 
     @property
     def row_key(self) -> str:

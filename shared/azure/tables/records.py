@@ -208,7 +208,7 @@ class Records:
         try:
             await self._table.update_entity(
                 _keyed(disk, changed.row_key, to_row(changed)),
-                UpdateMode.MERGE,
+                UpdateMode.REPLACE,
                 etag=etag,
                 match_condition=MatchConditions.IfNotModified,
             )
