@@ -127,6 +127,9 @@ class Event(StrEnum):
     POINT_DAMAGED = "point-damaged", ERROR
     SCRATCH_LEFT_OVER = "scratch-left-over", WARNING
 
+    # What recovery points hold.
+    SIZE_UNKNOWN = "size-unknown"
+
     # Rebuilding the catalogue.
     CATALOGUE_REBUILT = "catalogue-rebuilt"
     BLOB_UNKNOWN = "blob-unknown", WARNING

@@ -17,6 +17,7 @@ from shared.azure.heartbeat import Heartbeat
 from shared.azure.queues import QUEUES, Queues
 from shared.azure.sources.page_blobs import PageBlobSource
 from shared.azure.sources.source import Reader, Source
+from shared.azure.tables.diffs import DiffRows
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.parts import Parts
@@ -45,6 +46,7 @@ class Services:
         restores: the rows of restores.
         inspections: the rows of inspections.
         parts: the rows of their parts.
+        diffs: the rows of counted page diffs.
         queues: the queues.
         heartbeat: called when all disks are backed up.
         now: the clock, UTC.
@@ -63,6 +65,7 @@ class Services:
     restores: JobRows[Restore]
     inspections: JobRows[Inspection]
     parts: Parts
+    diffs: DiffRows
     queues: Queues
     heartbeat: Heartbeat
     now: Callable[[], datetime]
@@ -94,6 +97,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             restores=JobRows(table, index, Restore, [JobKind.RESTORE]),
             inspections=JobRows(table, index, Inspection, INSPECTION_KINDS),
             parts=Parts(tables.get_table_client(PARTS_TABLE)),
+            diffs=DiffRows(table),
             queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),
             heartbeat=Heartbeat(connections, None if settings.heartbeat_problem else settings.heartbeat_url),
             now=lambda: datetime.now(UTC),

@@ -23,6 +23,7 @@ from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.schema import is_known
+from shared.model.sizes import PageDiff
 from shared.source_disks import SourceDisk
 from tests.simulation import limits
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, same_content
@@ -90,6 +91,7 @@ class World:
         inspections: the rows of inspections and their ETags, by partition and row.
         index: the rows of the index, by their keys.
         parts: the rows of their parts: bytes compared and what differs, by partition and part.
+        diffs: the rows of counted diffs, by disk and row.
         messages: the queues.
         ticks: when the timer went off, and what was due then.
         heartbeats: the ticks of which a heartbeat has told, as often as it has.
@@ -129,6 +131,7 @@ class World:
     inspections: dict[tuple[str, str], tuple[Inspection, str]] = field(default_factory=dict)
     index: dict[str, IndexRow] = field(default_factory=dict)
     parts: dict[str, dict[int, tuple[int, str]]] = field(default_factory=dict)
+    diffs: dict[str, dict[str, PageDiff]] = field(default_factory=dict)
     messages: list[QueueMessage] = field(default_factory=list)
     ticks: dict[datetime, Due] = field(default_factory=dict)
     heartbeats: list[datetime] = field(default_factory=list)
