@@ -226,6 +226,14 @@ def held_in_all(chain: Chain, known: Known) -> Bytes:
     return _sum([_count(pair, known, sizes) for pair in neighbours(chain)])
 
 
+def days_kept(found: Sequence[SoftDeleted], now: datetime) -> int | None:
+    """Return for how many days soft delete keeps what is deleted, by what it keeps now; None if it keeps nothing.
+
+    The setting itself is the account's, and no role on a container reads it.
+    """
+    return max(((now - kept.deleted).days + kept.days_left for kept in found), default=None)
+
+
 def is_backup_of(disk: Disk, name: str) -> bool:
     """Return whether a blob of the backup container is a disk's backup blob or one of its full copies, by its name."""
     if name == disk.backup_name:

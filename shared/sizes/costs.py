@@ -68,8 +68,8 @@ async def freed_bytes(
 ) -> Bytes:
     """Compute how many bytes deleting recovery points frees, once soft delete no longer keeps them.
 
-    Diffs are listed once per pair of versions, and kept on record. It never fails: what can't be counted, or not in
-    time, is bounded by the versions' sizes.
+    Diffs are listed once per pair of versions, and kept on record. What can't be counted, or not in time, is no error:
+    it is bounded by the versions' sizes.
 
     Args:
         services: the services.

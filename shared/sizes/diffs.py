@@ -36,17 +36,19 @@ class Diffs:
             if pair in self.known or self._is_late:
                 continue
             try:
-                counted = await self._count(chain, pair)
+                await self._count_one(chain, pair)
             except (AzureError, TidemarkError) as error:
                 about = {"disk": self._disk.name, "version": pair.version, "since": pair.since}
                 log_event(Event.SIZE_UNKNOWN, **about, reason=explain(error))
-                continue
-            if counted is None:
-                continue
-            self.known[pair] = counted
-            if BACKUP_BLOB not in pair:
-                diff = PageDiff(since=pair.since, version=pair.version, bytes_written=counted)
-                await self._services.diffs.put(self._disk, diff)
+
+    async def _count_one(self, chain: Chain, pair: Pair) -> None:
+        counted = await self._count(chain, pair)
+        if counted is None:
+            return
+        self.known[pair] = counted
+        if BACKUP_BLOB not in pair:
+            diff = PageDiff(since=pair.since, version=pair.version, bytes_written=counted)
+            await self._services.diffs.put(self._disk, diff)
 
     async def _count(self, chain: Chain, pair: Pair) -> int | None:
         try:

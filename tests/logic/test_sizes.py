@@ -3,7 +3,9 @@
 import itertools
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from azure.core.exceptions import HttpResponseError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from shared.changes.ranges import Window
 from shared.limits import PAGE
 from shared.model.addresses import ContainerAddress
+from shared.model.disk import Disk
 from shared.model.run import Kind
 from shared.model.sizes import (
     BACKUP_BLOB,
@@ -20,9 +23,12 @@ from shared.model.sizes import (
     Chain,
     Held,
     Pair,
+    SoftDeleted,
     added_by_run,
+    days_kept,
     freed,
     held_in_all,
+    is_backup_of,
     neighbours,
     pairs_for,
 )
@@ -125,3 +131,26 @@ def added() -> Iterator[tuple[Kind, str, tuple[int | None, str]]]:
 def test_a_run_says_what_it_added_where_what_it_wrote_is_exact() -> None:
     for kind, base, expected in added():
         assert added_by_run(kind, 4096, base) == expected
+
+
+def test_how_long_soft_delete_keeps_backups_is_told_by_what_it_keeps() -> None:
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    kept = [
+        SoftDeleted(blob=ADDRESS, snapshot="", size=PAGE, deleted=now - timedelta(days=days, hours=1), days_left=left)
+        for days, left in ((3, 27), (28, 2))
+    ]
+    assert days_kept(kept, now) == 30
+    assert days_kept([], now) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "is_its"),
+    [
+        ("disks/vhds/os.vhd", True),
+        ("disks/vhds/os.vhd/2026-11-22T00:00:00.1234567Z", True),
+        ("disks/vhds/os.vhd2", False),
+        ("disks/vhds/os.vhd/data.vhd", False),
+    ],
+)
+def test_a_deleted_backup_is_a_disks_by_its_name(name: str, is_its: object) -> None:
+    assert is_backup_of(Disk.parse("https://disks.blob.core.windows.net/vhds/os.vhd"), name) is is_its
