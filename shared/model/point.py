@@ -53,6 +53,9 @@ class RecoveryPoint:
         backup_snapshot: the snapshot of the backup blob; empty for a full copy.
         size: bytes of the disk.
         bytes_written, bytes_cleared: bytes that the run wrote and cleared in the backup blob.
+        added_bytes: bytes that only it and the backup blob held when it was sealed: those not shared with the version
+            before it; None where that is not known.
+        added_since: that version, a snapshot of the backup blob; empty if there was none, or it is not known.
         ranges: changed ranges.
         write_calls, clear_calls: requests that wrote and cleared.
         batches: batches it took.
@@ -98,6 +101,8 @@ class RecoveryPoint:
     kept: bool = False
     kept_until: datetime | None = None
     kept_note: Text = ""
+    added_bytes: int | None = None
+    added_since: str = ""
 
     @classmethod
     def of_a_copy(
