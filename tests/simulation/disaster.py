@@ -32,6 +32,9 @@ def lose_the_table(world: World) -> dict[BlobAddress, Known]:
         if record
         for disk in [page_blob(record.disk)]
     }
+    for restore in world.restore_rows():
+        if restore.target and not restore.has_ended:
+            world.meddle(page_blob(restore.target))  # it leaves a backup blob that no record accounts for
     for table in (
         world.records,
         world.index,
