@@ -315,9 +315,9 @@ class World:
             if is_known(entity):
                 yield from_row(Restore, entity)
 
-    def meddle(self, disk: BlobAddress) -> None:
-        """Note that a foreign hand has done something to a disk or to its backups."""
-        self.meddled[disk] = self.now
+    def meddle(self, disk: BlobAddress, at: datetime | None = None) -> None:
+        """Note that a foreign hand has done something to a disk or to its backups, just now or at a time, UTC."""
+        self.meddled[disk] = max(at or self.now, self.meddled.get(disk, at or self.now))
 
     def is_meddled(self, disk: BlobAddress, since: datetime) -> bool:
         """Tell whether a foreign hand has done something to a disk or its backups since then."""
