@@ -131,6 +131,7 @@ class Event(StrEnum):
     # An operator's intent.
     INTENT_REQUESTED = "intent-requested"
     INTENT_WAITS = "intent-waits"
+    ORPHAN_DELETED = "orphan-deleted"
     INTENT_DONE = "intent-done"
     INTENT_REFUSED = "intent-refused", WARNING
     INTENT_FAILED = "intent-failed", ERROR

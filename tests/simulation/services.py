@@ -21,12 +21,12 @@ from tests.simulation.backups import SimulatedContainer, SimulatedSnapshots
 from tests.simulation.calls import Calls
 from tests.simulation.copies import SimulatedCopies
 from tests.simulation.diffs import SimulatedDiffs
+from tests.simulation.intents import SimulatedIntents
 from tests.simulation.leases import SimulatedLeases
 from tests.simulation.queues import SimulatedHeartbeat, SimulatedQueues
 from tests.simulation.reading import SimulatedReader
 from tests.simulation.tables import (
     SimulatedInspections,
-    SimulatedIntents,
     SimulatedParts,
     SimulatedRecords,
     SimulatedRestores,
