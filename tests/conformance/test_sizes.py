@@ -44,11 +44,17 @@ async def test_what_deleting_snapshots_frees_is_counted_across_a_copy_over_the_b
     assert await freed_bytes(cloud.services, disk, taken[:1]) == Bytes.exactly(2 * PAGE)
     assert await freed_bytes(cloud.services, disk, taken[1:2]) == Bytes.exactly(PAGE)
     assert await freed_bytes(cloud.services, disk, taken[:3]) == Bytes.exactly(6 * PAGE)
-    assert await cloud.services.backups.soft_deleted(disk) == []
     with pytest.raises(DiffRefusedError) as refused:
         async for _ in cloud.services.pages.changes(at(backup, taken[3]), at(backup, taken[2]), Window(0, PAGE)):
             pass
     assert refused.value.overwritten
+
+
+async def test_soft_delete_keeps_nothing_of_a_disk_of_which_nothing_was_deleted(cloud: Cloud) -> None:
+    disk = cloud.named("disk-kept.vhd")
+    await cloud.make(cloud.services.backups.address(disk), 1)
+    await cloud.snapshot(cloud.services.backups.address(disk))
+    assert await cloud.services.backups.soft_deleted(disk) == []
 
 
 async def test_counted_diffs_stay_on_record_until_they_are_dropped(cloud: Cloud) -> None:
