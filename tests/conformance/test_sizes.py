@@ -30,25 +30,43 @@ def point_of(cloud: Cloud, disk: str, taken: str) -> RecoveryPoint:
     )
 
 
-async def test_what_deleting_snapshots_frees_is_counted_across_a_copy_over_the_blob(cloud: Cloud) -> None:
-    disk = cloud.named("disk-sizes.vhd")
-    backup, taken = cloud.services.backups.address(disk), list[str]()
+async def three_points(cloud: Cloud, name: str) -> list[str]:
+    """Make three recovery points of a backup blob of four pages; give their times."""
+    backup, taken = cloud.services.backups.address(cloud.named(name)), list[str]()
     await cloud.make(backup, 4)
     for first, *content in ((0, 1, 2, 3), (0, 4, 5), (1, 6)):
         await cloud.write(backup, first, *content)
         taken.append(await cloud.snapshot(backup))
-    await cloud.copy_over(backup, at(backup, taken[-1]))
-    taken.append(await cloud.snapshot(backup))
-    await cloud.services.records.add_points(disk, [point_of(cloud, "disk-sizes.vhd", time) for time in taken])
-    assert await cloud.services.snapshots.sizes(backup) == dict.fromkeys(taken, 4 * PAGE)
+    await cloud.services.records.add_points(cloud.named(name), [point_of(cloud, name, time) for time in taken])
+    return taken
+
+
+async def test_what_deleting_snapshots_frees_is_counted_by_their_diffs(cloud: Cloud) -> None:
+    disk = cloud.named("disk-sizes.vhd")
+    taken = await three_points(cloud, "disk-sizes.vhd")
+    assert await cloud.services.snapshots.sizes(cloud.services.backups.address(disk)) == dict.fromkeys(taken, 4 * PAGE)
     assert await freed_bytes(cloud.services, disk, taken[:1]) == Bytes.exactly(2 * PAGE)
     assert await freed_bytes(cloud.services, disk, taken[1:2]) == Bytes.exactly(PAGE)
-    assert await freed_bytes(cloud.services, disk, taken[:3]) == Bytes.exactly(6 * PAGE)
-    assert await cloud.services.backups.soft_deleted(disk) == []
+    assert await freed_bytes(cloud.services, disk, taken[:2]) == Bytes.exactly(3 * PAGE)
+    assert await freed_bytes(cloud.services, disk, taken[2:]) == Bytes.exactly(0), "the backup blob has the same"
+
+
+async def test_after_a_copy_over_the_blob_its_snapshots_share_nothing_with_it(cloud: Cloud) -> None:
+    disk = cloud.named("disk-copied.vhd")
+    backup, taken = cloud.services.backups.address(disk), await three_points(cloud, "disk-copied.vhd")
+    await cloud.copy_over(backup, at(backup, taken[-1]))
+    assert await freed_bytes(cloud.services, disk, taken) == Bytes.exactly(6 * PAGE)
     with pytest.raises(DiffRefusedError) as refused:
-        async for _ in cloud.services.pages.changes(at(backup, taken[3]), at(backup, taken[2]), Window(0, PAGE)):
+        async for _ in cloud.services.pages.changes(at(backup), at(backup, taken[2]), Window(0, PAGE)):
             pass
     assert refused.value.overwritten
+
+
+async def test_soft_delete_keeps_nothing_of_a_disk_of_which_nothing_was_deleted(cloud: Cloud) -> None:
+    disk = cloud.named("disk-kept.vhd")
+    await cloud.make(cloud.services.backups.address(disk), 1)
+    await cloud.snapshot(cloud.services.backups.address(disk))
+    assert await cloud.services.backups.soft_deleted(disk) == []
 
 
 async def test_counted_diffs_stay_on_record_until_they_are_dropped(cloud: Cloud) -> None:
