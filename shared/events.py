@@ -138,6 +138,9 @@ class Event(StrEnum):
     INTENT_STEP_FAILED = "intent-step-failed", ERROR
     INTENT_RESUMED = "intent-resumed", WARNING
 
+    # What recovery points hold.
+    SIZE_UNKNOWN = "size-unknown"
+
     # Rebuilding the catalogue.
     CATALOGUE_REBUILT = "catalogue-rebuilt"
     BLOB_UNKNOWN = "blob-unknown", WARNING
