@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from shared.azure.services import Services
 from shared.changes.ranges import windows
-from shared.errors import OtherDiskError, SourceGoneError
+from shared.errors import NotOwnerError, OtherDiskError, SourceGoneError
 from shared.inspection.conclude import conclude_damaged
 from shared.inspection.versions import versions
 from shared.model.inspection import Inspection
@@ -12,6 +12,7 @@ from shared.model.job import JobKind, Next, Stage
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
 from shared.model.restore_target import requested_point
+from shared.owner.mark import require_owner
 from shared.points.versions import properties_of, require_not_lost, require_own_record
 
 _OTHER_POINT = "What to do: check the URL and the time; the disk's `point-TIME` rows list its recovery points"
@@ -25,7 +26,8 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
     disk = inspection.known_disk
     try:
         await require_own_record(services, disk)
-    except OtherDiskError as error:
+        await require_owner(services)
+    except (OtherDiskError, NotOwnerError) as error:
         return _refused(services, inspection, str(error))
     times = await services.records.point_times(disk)
     time = requested_point(times, inspection.point)

@@ -7,7 +7,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from shared.azure.answers import explain, lacks_role
 from shared.azure.services import Services
-from shared.errors import DiskError, OtherDiskError, SourceGoneError, TargetLeasedError
+from shared.errors import DiskError, SourceGoneError, TargetLeasedError
 from shared.model.addresses import AddressError
 from shared.model.blob import BlobState
 from shared.model.disk import Disk, PageBlobDisk
@@ -21,6 +21,8 @@ from shared.model.restore import RefusedError, Restore
 from shared.model.restore_target import claimed, requested_point, require_allowed, without_restore
 from shared.model.run import Mode, OpenRun
 from shared.model.times import canonical_time
+from shared.owner.mark import require_owner
+from shared.owner.moves import require_intended_move
 from shared.points.versions import (
     mark_damaged,
     properties_of,
@@ -45,13 +47,15 @@ async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
 
     Raises:
         RefusedError: the restore can't be done as requested.
+        NotOwnerError: the backup container belongs to another app.
         TargetLeasedError: the target is attached to a VM, or under another lease.
         SourceGoneError: the recovery point is on record but no longer exists.
     """
+    await require_owner(services)
     if not restore.recovery_point:
         try:
             return await _find_point_and_target(services, restore)
-        except OtherDiskError as error:
+        except DiskError as error:
             raise RefusedError(str(error)) from None
         except AddressError as error:
             raise RefusedError(f"{error}. {_OTHER_TARGET}") from None
@@ -83,6 +87,8 @@ async def _find_point_and_target(services: Services, restore: Restore) -> Next[R
     on_record = await services.records.get(target)
     if on_record and on_record[0].restore:
         return await _wait_for_restore(services, restore, target, on_record[0])
+    if on_record:
+        require_intended_move(services, on_record[0])
     version = version_of(services, disk, point)
     found = await _require_exists(services, disk, point)
     if found.size != point.size:
