@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from shared.azure.services import Services
 from shared.changes.ranges import windows
-from shared.errors import NotOwnerError, OtherDiskError, SourceGoneError
+from shared.errors import OtherDiskError, SourceGoneError
 from shared.inspection.conclude import conclude_damaged
 from shared.inspection.versions import versions
 from shared.model.inspection import Inspection
@@ -22,12 +22,15 @@ INSPECTED_PART = 1024**3
 
 
 async def begin_inspection(services: Services, inspection: Inspection) -> Next[Inspection]:
-    """Find the recovery point and check that it can be inspected; one that no longer exists is damaged."""
+    """Find the recovery point and check that it can be inspected; one that no longer exists is damaged.
+
+    Raises:
+        NotOwnerError: the backup container belongs to another app.
+    """
     disk = inspection.known_disk
     try:
         await require_own_record(services, disk)
-        await require_owner(services)
-    except (OtherDiskError, NotOwnerError) as error:
+    except OtherDiskError as error:
         return _refused(services, inspection, str(error))
     times = await services.records.point_times(disk)
     time = requested_point(times, inspection.point)
@@ -45,6 +48,7 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
         return await conclude_damaged(services, accepted, str(error), lost=True)
     if properties.size != point.size:
         return await conclude_damaged(services, accepted, _resized(properties.size, point))
+    await require_owner(services)
     if accepted.task is JobKind.DRILL:
         return _begin_drill(services, accepted, point)
     return await _begin_verify(services, accepted, point)
