@@ -16,11 +16,20 @@ from shared.jobs.unreadable import keep_poisoned
 from shared.manage.keeping import keep, unkeep
 from shared.manage.points import find_point
 from shared.model.intent_row import IntentRow
-from shared.model.intents import Intent, IntentRefusedError, IntentWaitsError, KeepIntent, PointIntent, UnkeepIntent
+from shared.model.intents import (
+    Intent,
+    IntentRefusedError,
+    IntentWaitsError,
+    KeepIntent,
+    PointIntent,
+    TakeoverIntent,
+    UnkeepIntent,
+)
 from shared.model.messages import MessageError
 from shared.model.names import MANAGE_QUEUE, request_id
 from shared.model.requests import RequestError
 from shared.model.retry_policy import MAX_CHECK_DELAY, check_delay
+from shared.owner.takeover import takeover
 
 type _Verb = Callable[[Services, Any, IntentRow], Awaitable[str]]
 
@@ -39,6 +48,7 @@ def _asked(verb: Callable[[Services, Any], Awaitable[str]]) -> _Verb:
 _VERBS: Mapping[type[Intent], _Verb] = {
     KeepIntent: keep,
     UnkeepIntent: _asked(unkeep),
+    TakeoverIntent: _asked(takeover),
 }
 """How each intent is carried out: idempotent; it returns the outcome as a sentence.
 

@@ -2,12 +2,13 @@
 
 from shared.azure.services import Services
 from shared.events import Event, log_event
+from shared.model.intents import TakeoverIntent
 from shared.model.names import OWNER_BEFORE_METADATA, owner_lease_id
 from shared.model.owner import mark_metadata, owner_of
 from shared.owner.mark import mark_of, require_owner
 
 
-async def take_over(services: Services) -> str:
+async def takeover(services: Services, _: TakeoverIntent) -> str:
     """Make the backup container this app's, whoever it belonged to; the other app's next step finds this app's name.
 
     Idempotent. The lease comes first, so that nobody else can write to the mark, and the name last.

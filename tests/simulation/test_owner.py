@@ -7,19 +7,21 @@ from typing import Any, NoReturn
 
 import pytest
 
+from shared.azure.tables.rows import from_row
 from shared.errors import NotOwnerError
 from shared.model.blob import BlobState
+from shared.model.intent_row import IntentRow
 from shared.model.job import Stage
 from shared.model.names import (
     DRILL_QUEUE,
     FINISH_BACKUP_QUEUE,
+    MANAGE_QUEUE,
     OWNER_MARK,
     OWNER_METADATA,
     RESTORE_REQUESTS_QUEUE,
     VERIFY_QUEUE,
 )
 from shared.owner.mark import require_owner
-from shared.owner.takeover import take_over
 from shared.points.rebuild_catalogue import rebuild_catalogue
 from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
@@ -45,6 +47,15 @@ def scene() -> Scene:
 @pytest.fixture
 def other(scene: Scene) -> Scene:
     return scene.of_another_app(name="other-app", AzureWebJobsStorage=HOST.replace("host", "second"))
+
+
+async def take_over(scene: Scene) -> str:
+    """Have an operator ask an app to take the container over; give what comes of it."""
+    asked = scene.world.enqueue(MANAGE_QUEUE, b'{"do": "takeover"}')
+    await scene.pass_time(timedelta(seconds=1))
+    rows = [from_row(IntentRow, entity) for entity, _ in scene.world.intents.values()]
+    [row] = [row for row in rows if row.intent == asked]
+    return row.outcome or row.last_error or row.reason
 
 
 def owner(scene: Scene) -> str:
@@ -116,10 +127,10 @@ async def test_a_container_that_is_taken_over_is_the_other_apps_and_its_backups_
 ) -> None:
     await backed_up(scene)
     other.catch_up_with(scene)
-    said = await take_over(other.services)
+    said = await take_over(other)
     assert FIRST in said
     assert owner(scene) == SECOND
-    assert FIRST in await take_over(other.services), "asked again, it says the same"
+    assert FIRST in await take_over(other), "asked again, it says the same"
     await rebuild_catalogue(other.services)
     scene.world.blobs[scene.disk].set(0, [scene.world.number()])
     await backed_up(other)
@@ -159,7 +170,7 @@ async def test_a_run_of_the_app_that_owned_it_before_is_given_up_and_leaves_the_
             scene.world.messages += finishing
     scene.services.records.seal = sealed
     other.catch_up_with(scene)
-    await take_over(other.services)
+    await take_over(other)
     await rebuild_catalogue(other.services)
     taken = {time for time, of in scene.world.snapshots_of.items() if of == scene.disk}
     await backed_up(other)
@@ -191,7 +202,7 @@ async def test_a_disk_that_was_late_is_not_caught_up_for_another_apps_container(
     scene.world.now += timedelta(seconds=1)
     await scene.tick()
     other.catch_up_with(scene)
-    await take_over(other.services)
+    await take_over(other)
     snapshots = scene.snapshots_taken()
     await scene.pass_time(HALF_A_DAY)
     assert scene.snapshots_taken() == snapshots
@@ -247,12 +258,12 @@ async def test_an_app_that_dies_as_it_takes_over_has_not_taken_over_and_may_do_s
 
     other.services.blobs.set_metadata = dies
     other.catch_up_with(scene)
-    with pytest.raises(Exception, match="InternalError"):
-        await take_over(other.services)
+    assert "InternalError" in await take_over(other)
     await backed_up(scene)
     assert len(scene.world.points_of(scene.disk)) == 2, "it is still the first app's"
     other.services.blobs.set_metadata = write
-    await take_over(other.services)
+    other.catch_up_with(scene)
+    await other.pass_time(timedelta(minutes=10))
     assert owner(scene) == SECOND
 
 
@@ -260,7 +271,7 @@ async def test_a_blob_of_that_name_that_names_nobody_is_not_taken_for_ones_own(s
     scene.world.make(MARK, 0, {})
     with pytest.raises(NotOwnerError, match="does not name"):
         await scene.tick()
-    await take_over(scene.services)
+    await take_over(scene)
     await backed_up(scene)
     assert len(scene.world.points_of(scene.disk)) == 1
 
