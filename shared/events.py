@@ -127,6 +127,13 @@ class Event(StrEnum):
     POINT_DAMAGED = "point-damaged", ERROR
     SCRATCH_LEFT_OVER = "scratch-left-over", WARNING
 
+    # The retention.
+    RETENTION_PLANNED = "retention-planned"
+    RETENTION_WAITS = "retention-waits", WARNING
+    RETENTION_APPROVED = "retention-approved"
+    POINT_DELETED = "point-deleted"
+    RETENTION_FAILED = "retention-failed", ERROR
+
     # Rebuilding the catalogue.
     CATALOGUE_REBUILT = "catalogue-rebuilt"
     BLOB_UNKNOWN = "blob-unknown", WARNING

@@ -15,6 +15,7 @@ from shared.model.messages import (
     PartMessage,
     PlanMessage,
     RestoreMessage,
+    RetentionMessage,
     TickMessage,
 )
 from shared.model.names import (
@@ -28,6 +29,7 @@ from shared.model.names import (
     REBUILD_CATALOGUE_QUEUE,
     REPORT_TICK_QUEUE,
     RESTORE_REQUESTS_QUEUE,
+    RETENTION_QUEUE,
     VERIFY_QUEUE,
 )
 
@@ -39,6 +41,7 @@ QUEUE_OF: Mapping[type[Message], str] = {
     InspectionMessage: CONTINUE_INSPECTION_QUEUE,
     PartMessage: COMPARE_PARTS_QUEUE,
     TickMessage: REPORT_TICK_QUEUE,
+    RetentionMessage: RETENTION_QUEUE,
 }
 
 QUEUES = (*QUEUE_OF.values(), RESTORE_REQUESTS_QUEUE, REBUILD_CATALOGUE_QUEUE, VERIFY_QUEUE, DRILL_QUEUE)

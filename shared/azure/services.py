@@ -21,6 +21,7 @@ from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import Records
+from shared.azure.tables.retention_rows import Plans, Tombstones
 from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.job import JobKind
 from shared.model.names import BACKUPS_TABLE, PARTS_TABLE
@@ -45,6 +46,8 @@ class Services:
         restores: the rows of restores.
         inspections: the rows of inspections.
         parts: the rows of their parts.
+        plans: the retention plans.
+        tombstones: the tombstones of deleted recovery points.
         queues: the queues.
         heartbeat: called when all disks are backed up.
         now: the clock, UTC.
@@ -63,6 +66,8 @@ class Services:
     restores: JobRows[Restore]
     inspections: JobRows[Inspection]
     parts: Parts
+    plans: Plans
+    tombstones: Tombstones
     queues: Queues
     heartbeat: Heartbeat
     now: Callable[[], datetime]
@@ -94,6 +99,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             restores=JobRows(table, index, Restore, [JobKind.RESTORE]),
             inspections=JobRows(table, index, Inspection, INSPECTION_KINDS),
             parts=Parts(tables.get_table_client(PARTS_TABLE)),
+            plans=Plans(table),
+            tombstones=Tombstones(table),
             queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),
             heartbeat=Heartbeat(connections, None if settings.heartbeat_problem else settings.heartbeat_url),
             now=lambda: datetime.now(UTC),

@@ -49,7 +49,7 @@ class SimulatedRecords(Records):
     async def point_times(self, disk: Disk) -> list[str]:
         return await self._calls.read(lambda: [point.time for point in self._world.points_of(page_blob(disk))])
 
-    async def _get_point(self, disk: Disk, time: str) -> tuple[RecoveryPoint, str] | None:
+    async def find_point(self, disk: Disk, time: str) -> tuple[RecoveryPoint, str] | None:
         points = await self._calls.read(lambda: self._world.points_of(page_blob(disk)))
         return next(((point, _etag(point)) for point in points if point.time == time), None)
 
@@ -70,7 +70,7 @@ class SimulatedRecords(Records):
 
         await self._calls.change(effect)
 
-    async def _put_point(self, disk: Disk, changed: RecoveryPoint, etag: str) -> None:
+    async def put_point(self, disk: Disk, changed: RecoveryPoint, etag: str) -> None:
         def effect() -> None:
             rows = self._world.points.get(disk.key, {})
             before = rows.get(changed.row_key)

@@ -53,6 +53,15 @@ class BackupContainer:
         async for found in container.list_blobs(include=["snapshots", "metadata", "copy"]):
             yield self._stored(found)
 
+    async def of(self, disk: Disk) -> list[StoredBlob]:
+        """List a disk's backup blob, its snapshots and its full copies (REST: List Blobs, `prefix`)."""
+        container, name = await self._connections.container(self._container), disk.backup_name
+        listed = container.list_blobs(name_starts_with=name, include=["snapshots", "metadata", "copy"])
+        try:
+            return [self._stored(found) async for found in listed if is_backup_of(disk, found.name)]
+        except ResourceNotFoundError:
+            return []  # no container yet
+
     async def scratch(self) -> list[StoredBlob]:
         """List the scratch blobs of drills (REST: List Blobs, `prefix`)."""
         container = await self._connections.container(self._container)
@@ -71,3 +80,8 @@ class BackupContainer:
             copy_status=found.copy.status or "",
             modified=found.last_modified,
         )
+
+
+def is_backup_of(disk: Disk, name: str) -> bool:
+    """Tell whether a blob of the backup container is a disk's backup blob, or may be a full copy of it."""
+    return name == disk.backup_name or name.startswith(disk.full_copy_name(""))
