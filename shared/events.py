@@ -75,6 +75,7 @@ class Event(StrEnum):
     WATCH_DISK_FAILED = "watch-disk-failed", ERROR
     WATCH_RESTORES_FAILED = "watch-restores-failed", ERROR
     WATCH_INSPECTIONS_FAILED = "watch-inspections-failed", ERROR
+    WATCH_INTENTS_FAILED = "watch-intents-failed", ERROR
     GIVE_UP_FAILED = "give-up-failed", ERROR
     PLAN_CHANGES_FAILED = "plan-changes-failed", ERROR
     COPY_RANGES_FAILED = "copy-ranges-failed", ERROR
@@ -133,6 +134,14 @@ class Event(StrEnum):
     RETENTION_APPROVED = "retention-approved"
     POINT_DELETED = "point-deleted"
     RETENTION_FAILED = "retention-failed", ERROR
+    # An operator's intent.
+    INTENT_REQUESTED = "intent-requested"
+    INTENT_WAITS = "intent-waits"
+    INTENT_DONE = "intent-done"
+    INTENT_REFUSED = "intent-refused", WARNING
+    INTENT_FAILED = "intent-failed", ERROR
+    INTENT_STEP_FAILED = "intent-step-failed", ERROR
+    INTENT_RESUMED = "intent-resumed", WARNING
 
     # Rebuilding the catalogue.
     CATALOGUE_REBUILT = "catalogue-rebuilt"

@@ -11,6 +11,7 @@ from shared.model.messages import (
     BatchMessage,
     FinishMessage,
     InspectionMessage,
+    IntentMessage,
     Message,
     PartMessage,
     PlanMessage,
@@ -25,6 +26,7 @@ from shared.model.names import (
     COPY_RANGES_QUEUE,
     DRILL_QUEUE,
     FINISH_BACKUP_QUEUE,
+    MANAGE_QUEUE,
     PLAN_CHANGES_QUEUE,
     REBUILD_CATALOGUE_QUEUE,
     REPORT_TICK_QUEUE,
@@ -42,6 +44,7 @@ QUEUE_OF: Mapping[type[Message], str] = {
     PartMessage: COMPARE_PARTS_QUEUE,
     TickMessage: REPORT_TICK_QUEUE,
     RetentionMessage: RETENTION_QUEUE,
+    IntentMessage: MANAGE_QUEUE,
 }
 
 QUEUES = (*QUEUE_OF.values(), RESTORE_REQUESTS_QUEUE, REBUILD_CATALOGUE_QUEUE, VERIFY_QUEUE, DRILL_QUEUE)

@@ -23,6 +23,7 @@ from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import Records
 from shared.azure.tables.retention_rows import Plans, Tombstones
 from shared.model.inspection import INSPECTION_KINDS, Inspection
+from shared.model.intent_row import INTENT, IntentRow
 from shared.model.job import JobKind
 from shared.model.names import BACKUPS_TABLE, PARTS_TABLE
 from shared.model.restore import Restore
@@ -48,6 +49,7 @@ class Services:
         parts: the rows of their parts.
         plans: the retention plans.
         tombstones: the tombstones of deleted recovery points.
+        intents: the rows of operators' intents.
         queues: the queues.
         heartbeat: called when all disks are backed up.
         now: the clock, UTC.
@@ -68,6 +70,7 @@ class Services:
     parts: Parts
     plans: Plans
     tombstones: Tombstones
+    intents: JobRows[IntentRow]
     queues: Queues
     heartbeat: Heartbeat
     now: Callable[[], datetime]
@@ -101,6 +104,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             parts=Parts(tables.get_table_client(PARTS_TABLE)),
             plans=Plans(table),
             tombstones=Tombstones(table),
+            intents=JobRows(table, index, IntentRow, [INTENT]),
             queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),
             heartbeat=Heartbeat(connections, None if settings.heartbeat_problem else settings.heartbeat_url),
             now=lambda: datetime.now(UTC),

@@ -60,13 +60,13 @@ class RecoveryPoint:
         started, sealed: when the source snapshot and the recovery point were taken, UTC.
         duration_seconds: the time between them.
         state: what is known of it.
-        damage: what is wrong with it, if it is damaged.
+        damage, damaged_at: what is wrong with it, if it is damaged, and when that was found, UTC.
         lost: whether it is damaged because its snapshot, or full copy, was deleted; undeleting it makes it good again.
-        damaged_at: when it was found damaged, UTC; None if it is not, or nobody has noted when.
-        deleting: why it is being deleted.
-        kept, kept_until, kept_note: whether somebody keeps it, until when, UTC (None: for good), and why.
         verified: when it was last compared with its source snapshot, UTC.
         drilled, drill_seconds, drill_result: when it was last drilled, how long that took, and the outcome.
+        kept, kept_until, kept_note: whether an operator holds it, whatever the retention says; until when, UTC, or
+            None for ever; and why.
+        deleting: why it is being deleted.
     """
 
     time: str
@@ -88,16 +88,16 @@ class RecoveryPoint:
     duration_seconds: float
     state: PointState = PointState.SEALED
     damage: Text = ""
-    lost: bool = False
     damaged_at: datetime | None = None
-    deleting: Text = ""
-    kept: bool = False
-    kept_until: datetime | None = None
-    kept_note: Text = ""
+    lost: bool = False
     verified: datetime | None = None
     drilled: datetime | None = None
     drill_seconds: float = 0.0
     drill_result: Text = ""
+    kept: bool = False
+    kept_until: datetime | None = None
+    kept_note: Text = ""
+    deleting: Text = ""
 
     @classmethod
     def of_a_copy(
@@ -138,43 +138,59 @@ class RecoveryPoint:
             duration_seconds=max(0.0, (sealed - started).total_seconds()),
         )
 
-    def as_verified(self, now: datetime) -> Self:
-        """Record that it is identical to its source snapshot, compared completely."""
-        if self.state is PointState.DELETING:
+    def as_verified(self, began: datetime, now: datetime) -> Self:
+        """Record that it is identical to its source snapshot, compared completely.
+
+        Damage found while it was being compared stays on record: that part may have been compared before.
+
+        Args:
+            began: when the comparison began, UTC.
+            now: the time, UTC.
+        """
+        is_damaged_since = self.damaged_at and self.damaged_at >= began and not self.lost
+        if is_damaged_since or self.state is PointState.DELETING:
             return self
-        return replace(self, state=PointState.VERIFIED, damage="", lost=False, damaged_at=None, verified=now)
+        return replace(self, state=PointState.VERIFIED, damage="", damaged_at=None, lost=False, verified=now)
 
     def as_damaged(self, damage: str, now: datetime, *, lost: bool = False) -> Self:
         """Record what is wrong with it. That it was deleted too doesn't hide damage that an undelete wouldn't mend."""
-        is_damaged = self.state is PointState.DAMAGED
-        if self.state is PointState.DELETING or (lost and is_damaged and not self.lost):
+        is_worse_already = lost and self.state is PointState.DAMAGED and not self.lost
+        if is_worse_already or self.state is PointState.DELETING:
             return self
-        since = (self.damaged_at or now) if is_damaged else now
-        return replace(self, state=PointState.DAMAGED, damage=damage, lost=lost, damaged_at=since)
+        found_at = self.damaged_at if (self.damage, self.lost) == (damage, lost) else None
+        return replace(self, state=PointState.DAMAGED, damage=damage, damaged_at=found_at or now, lost=lost)
 
     def as_found(self) -> Self:
         """Record that a lost recovery point has been undeleted: it is as good as before."""
         if not self.lost or self.state is PointState.DELETING:
             return self
         state = PointState.VERIFIED if self.verified else PointState.SEALED
-        return replace(self, state=state, damage="", lost=False, damaged_at=None)
-
-    def as_deleting(self, why: str) -> Self:
-        """Record that it is being deleted, and why."""
-        return replace(self, state=PointState.DELETING, deleting=why)
+        return replace(self, state=state, damage="", damaged_at=None, lost=False)
 
     def as_drilled(self, ended: datetime | None, seconds: float, result: str) -> Self:
         """Record the outcome of a drill."""
         return replace(self, drilled=ended, drill_seconds=seconds, drill_result=result)
 
+    def as_deleting(self, why: str) -> Self:
+        """Record that it is being deleted, and why."""
+        return replace(self, state=PointState.DELETING, deleting=why)
+
+    def as_kept(self, until: datetime | None, note: str) -> Self:
+        """Mark it as kept until a time, UTC, or for ever."""
+        return replace(self, kept=True, kept_until=until, kept_note=note)
+
+    def as_not_kept(self) -> Self:
+        """Take the mark off."""
+        return replace(self, kept=False, kept_until=None, kept_note="")
+
+    def is_kept(self, now: datetime) -> bool:
+        """Return whether an operator holds it now."""
+        return self.kept and (self.kept_until is None or now < self.kept_until)
+
     @property
     def is_good(self) -> bool:
         """Whether it can be restored, as far as is known."""
         return self.state in {PointState.SEALED, PointState.VERIFIED}
-
-    def is_kept(self, now: datetime) -> bool:
-        """Return whether somebody keeps it, whatever the retention says."""
-        return self.kept and (self.kept_until is None or now < self.kept_until)
 
     @property
     def row_key(self) -> str:

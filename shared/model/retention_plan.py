@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from shared.model.disk import Disk
 from shared.model.fields import DiskName
 from shared.model.retention import Plan, hash_of_plans
 from shared.model.texts import Text
@@ -49,6 +50,7 @@ class PlanOnRecord:
         go: the times of the points that go, by why, as JSON.
         stay: the times of those that stay, by why, as JSON.
         approved_rules, approved: the rules that were last approved for the disk, and when, UTC.
+        approved_by: the hash that approved this plan: its own, or that of all.
         ended: when all of them were deleted, UTC.
         last_error, last_error_at: the last error, and when, UTC.
     """
@@ -67,9 +69,15 @@ class PlanOnRecord:
     stay: str = "{}"
     approved_rules: str = ""
     approved: datetime | None = None
+    approved_by: str = ""
     ended: datetime | None = None
     last_error: Text = ""
     last_error_at: datetime | None = None
+
+    @classmethod
+    def new(cls, disk: Disk, now: datetime) -> Self:
+        """Make the plan of a disk that has had none: nothing is approved for it."""
+        return cls(disk=disk, state=PlanState.DONE, planned=now)
 
     @property
     def times(self) -> frozenset[str]:
@@ -77,9 +85,14 @@ class PlanOnRecord:
         groups: Mapping[str, Collection[str]] = json.loads(self.go)
         return frozenset(time for times in groups.values() for time in times)
 
+    @property
+    def is_going_on(self) -> bool:
+        """Whether it may be carried out."""
+        return self.state in {PlanState.APPROVED, PlanState.DELETING}
+
     def is_under_way(self, plan: Plan) -> bool:
         """Return whether it may be carried out under the rules of a newer plan."""
-        return self.state in {PlanState.APPROVED, PlanState.DELETING} and self.rules == plan.rules
+        return self.is_going_on and self.rules == plan.rules
 
     def replaced_by(self, plan: Plan, state: PlanState, reason: str, now: datetime) -> Self:
         """Put a newer plan in its place; what was approved for the disk stays approved."""
@@ -95,18 +108,26 @@ class PlanOnRecord:
             going=len(going),
             bytes_freed=plan.bytes_freed,
             deleted=0,
+            approved_by="",
             go=_grouped(going.items()),
             stay=_cut({time: ", ".join(reasons) for time, reasons in plan.stay.items()}),
             ended=now if state is PlanState.DONE else None,
         )
 
-    def approve(self, now: datetime) -> Self:
-        """Record that somebody has approved it."""
-        return replace(self, state=PlanState.APPROVED, reason="", approved_rules=self.rules, approved=now)
+    def approve(self, named: str, now: datetime) -> Self:
+        """Record that somebody has approved it, by this hash."""
+        return replace(
+            self,
+            state=PlanState.APPROVED,
+            reason="",
+            approved_rules=self.rules,
+            approved=now,
+            approved_by=named,
+        )
 
     def with_deleted(self, count: int) -> Self:
-        """Record that points of it were deleted."""
-        return replace(self, state=PlanState.DELETING, deleted=self.deleted + count)
+        """Record how many of its points are deleted by now."""
+        return replace(self, state=PlanState.DELETING, deleted=count)
 
     def done(self, now: datetime) -> Self:
         """Record that it is carried out."""
@@ -123,11 +144,15 @@ def hash_of_all(waiting: Iterable[PlanOnRecord]) -> str:
     return hash_of_plans(hashes) if hashes else ""
 
 
-def chosen(waiting: Collection[PlanOnRecord], named: str) -> list[PlanOnRecord]:
-    """Return the plans that an approval names: one by its own hash, or all that wait by the hash of all."""
-    if named and named == hash_of_all(waiting):
-        return list(waiting)
-    return [plan for plan in waiting if plan.plan == named]
+def chosen(found: Collection[PlanOnRecord], named: str) -> list[PlanOnRecord]:
+    """Return the plans that an approval names: one by its own hash, or all by the hash of all.
+
+    Args:
+        found: the plans that wait, and those that this approval has approved already, if it was interrupted.
+        named: the hash.
+    """
+    own = [plan for plan in found if plan.plan == named]
+    return own or (list(found) if named and named == hash_of_all(found) else [])
 
 
 def _grouped(whys: Iterable[tuple[str, str]]) -> str:

@@ -38,7 +38,7 @@ class OpenRun(WorkInProgress):
         snapshot: the time of its source snapshot, which names the run.
         size: the source snapshot's size in bytes.
         started: when its source snapshot was taken, UTC.
-        tick: the tick it was taken for, UTC.
+        tick: the tick it was taken for, UTC; None if no tick asked for it.
         mode: whether it updates the backup blob, or makes a full copy.
         kind: how its change list is made.
         plan: the number of its plan; batches of older plans do not count.

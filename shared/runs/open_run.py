@@ -1,4 +1,4 @@
-"""Opening a run: for a snapshot that a tick took, or for a disk that was busy at the last tick."""
+"""Opening a run: for a snapshot that a tick took, for a disk that was busy at the last tick, or at any other time."""
 
 import contextlib
 from dataclasses import replace
@@ -47,14 +47,20 @@ async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False)
         await open_run(services, disk, snapshot, record.last_tick)
 
 
-async def open_run(services: Services, disk: Disk, snapshot: str, tick: datetime) -> None:
+async def open_run(
+    services: Services, disk: Disk, snapshot: str, tick: datetime | None = None, *, restore: str = ""
+) -> bool:
     """Open a run for a source snapshot and enqueue its plan; delete the snapshot if another run or a restore was first.
 
     Args:
         services: the services.
         disk: the disk.
         snapshot: the time of the source snapshot just taken.
-        tick: the tick it was taken for, UTC.
+        tick: the tick it was taken for, UTC; None if no tick asked for it: the record's ticks stay as they are.
+        restore: the restore to this disk that asks for the run, before it writes over the disk.
+
+    Returns:
+        Whether the run is on record: open, or already sealed.
 
     Raises:
         DiskError: the disk is not a page blob.
@@ -67,14 +73,15 @@ async def open_run(services: Services, disk: Disk, snapshot: str, tick: datetime
     mode = services.settings.mode_of(disk)
     run = OpenRun(snapshot=snapshot, size=source.size, started=now, tick=tick, mode=mode, progressed=now, checked=now)
     about = {"disk": disk.name, "run": snapshot}
-    if not await _put_on_record(services, disk, run, tick):
+    if not await _put_on_record(services, disk, run, restore):
         log_event(Event.SNAPSHOT_DROPPED, **about, reason="another run or a restore started first")
         await services.disks.delete_snapshot(disk, snapshot)
-        return
+        return False
     log_event(Event.RUN_OPENED, **about, size=source.size)
     if notice := services.disks.notice(disk):
         log_event(Event.VERSIONS_KEPT, **about, reason=notice)
     await _enqueue(services, disk, run)
+    return True
 
 
 def require_fit(services: Services, disk: Disk) -> None:
@@ -111,8 +118,8 @@ async def _enqueue_again(services: Services, disk: Disk, run: OpenRun) -> None:
     await services.records.update(disk, checked)
 
 
-async def _put_on_record(services: Services, disk: Disk, run: OpenRun, tick: datetime) -> bool:
-    """Record an open run, unless the disk has another open run, a newer recovery point, or a restore under way.
+async def _put_on_record(services: Services, disk: Disk, run: OpenRun, restore: str) -> bool:
+    """Record an open run, unless the disk has another open run, a newer recovery point, or another restore under way.
 
     Returns:
         Whether the run is on record: open, or already sealed.
@@ -120,15 +127,16 @@ async def _put_on_record(services: Services, disk: Disk, run: OpenRun, tick: dat
     new = new_record(services, disk)
 
     def opened(record: DiskRecord) -> DiskRecord:
-        record = with_tick(record, tick)
-        if record.run or record.restore or record.base_snapshot >= run.snapshot:
+        record = with_tick(record, run.tick) if run.tick else record
+        if record.run or record.restore != restore or record.base_snapshot >= run.snapshot:
             return record
         adopted = record.adopted and not services.settings.covers(disk)
         current_notice = services.disks.notice(disk)
         notice = record.notice if current_notice is None else current_notice
         # Until the next seal the record keeps the address of the existing backups: BACKUP_CONTAINER may have changed.
         backup_blob = (record.base_snapshot and record.backup_blob) or new.backup_blob
-        return replace(record, run=run, backup_blob=backup_blob, adopted=adopted, notice=notice, late_tick=None)
+        late_tick = None if run.tick else record.late_tick
+        return replace(record, run=run, backup_blob=backup_blob, adopted=adopted, notice=notice, late_tick=late_tick)
 
     record = await services.records.update(disk, opened)
     if record is None:

@@ -234,6 +234,15 @@ async def test_a_drill_does_not_undo_what_is_known_of_a_recovery_point_nor_a_del
     assert await records.point(disk, point.time) == known
 
 
+async def test_a_recovery_point_that_is_undeleted_has_nothing_of_its_damage_on_record(cloud: Cloud) -> None:
+    disk, records = cloud.named("disk.vhd"), cloud.services.records
+    point = await point_of(cloud, disk, times(1)[0])
+    await records.add_points(disk, [point])
+    await records.update_point(disk, point.time, lambda found: found.as_damaged("it was deleted", NOON, lost=True))
+    await records.update_point(disk, point.time, RecoveryPoint.as_found)
+    assert await records.point(disk, point.time) == point
+
+
 async def test_nothing_is_put_on_record_of_a_recovery_point_that_is_not_there(cloud: Cloud) -> None:
     disk, records = cloud.named("disk.vhd"), cloud.services.records
     assert await records.update_point(disk, times(1)[0], lambda found: found.as_damaged("it was deleted", NOON)) is None

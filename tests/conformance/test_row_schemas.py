@@ -72,7 +72,7 @@ async def test_a_recovery_point_of_an_older_release_is_marked_with_this_ones_sch
     table = people.tables.get_table_client(BACKUPS_TABLE)
     [row] = await rows_of(table, disk.key)
     await table.update_entity({k: v for k, v in row.items() if k != "schema"}, UpdateMode.REPLACE)
-    await records.update_point(disk, point.time, lambda found: found.as_verified(NOON))
+    await records.update_point(disk, point.time, lambda found: found.as_verified(NOON, NOON))
     [row] = await rows_of(table, disk.key)
     assert row["schema"].value == SCHEMA
-    assert await records.point(disk, point.time) == point.as_verified(NOON)
+    assert await records.point(disk, point.time) == point.as_verified(NOON, NOON)

@@ -5,15 +5,17 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from shared.azure.blobs.backup_container import BackupContainer
+from shared.azure.blobs.backup_container import BackupContainer, is_backup_of
 from shared.azure.blobs.refusals import change_errors
 from shared.azure.blobs.snapshots import BlobSnapshots, is_taken_by
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import StoredBlob
+from shared.model.disk import Disk
 from shared.model.names import DRILL_METADATA, ETAG_METADATA, PLAN_METADATA
 from shared.model.point import TakenSnapshot
 from tests.simulation.calls import Calls
+from tests.simulation.retention_rows import require_on_its_way
 from tests.simulation.world import OWN, World
 
 
@@ -51,8 +53,12 @@ class SimulatedSnapshots(BlobSnapshots):
         return set(sorted(times)[1:]) if self._calls.gives_up() else times
 
     async def delete(self, blob: BlobAddress, snapshot: str) -> None:
+        def effect() -> None:
+            self._world.blob(blob).snapshots.pop(snapshot, None)
+            require_on_its_way(self._world, blob, snapshot)
+
         with contextlib.suppress(ResourceNotFoundError):
-            await self._calls.change(lambda: self._world.blob(blob).snapshots.pop(snapshot, None))
+            await self._calls.change(effect)
 
 
 class SimulatedContainer(BackupContainer):
@@ -67,6 +73,9 @@ class SimulatedContainer(BackupContainer):
     async def blobs(self) -> AsyncIterator[StoredBlob]:
         for found in await self._calls.read(lambda: list(self._all())):
             yield found
+
+    async def of(self, disk: Disk) -> list[StoredBlob]:
+        return await self._calls.read(lambda: [found for found in self._all() if is_backup_of(disk, found.blob.blob)])
 
     async def scratch(self) -> list[StoredBlob]:
         return await self._calls.read(lambda: [found for found in self._all() if DRILL_METADATA in found.metadata])

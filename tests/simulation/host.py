@@ -20,6 +20,7 @@ from shared.inspection.request import inspect_all
 from shared.inspection.steps import continue_inspection
 from shared.jobs.poison import report_poison
 from shared.jobs.request import request_job
+from shared.manage.carry_out import carry_out
 from shared.model.job import JobKind
 from shared.model.messages import (
     BatchMessage,
@@ -28,6 +29,7 @@ from shared.model.messages import (
     PartMessage,
     PlanMessage,
     RestoreMessage,
+    RetentionMessage,
     TickMessage,
 )
 from shared.model.names import (
@@ -37,13 +39,16 @@ from shared.model.names import (
     COPY_RANGES_QUEUE,
     DRILL_QUEUE,
     FINISH_BACKUP_QUEUE,
+    MANAGE_QUEUE,
     PLAN_CHANGES_QUEUE,
     REPORT_TICK_QUEUE,
     RESTORE_REQUESTS_QUEUE,
+    RETENTION_QUEUE,
     VERIFY_QUEUE,
 )
 from shared.points.rebuild_catalogue import rebuild_catalogue
 from shared.restore.steps import continue_restore
+from shared.retention.retain import retain_points
 from shared.settings import Settings
 from tests.simulation import ticks
 from tests.simulation.calls import CURRENT, Calls, Crash, Invocation
@@ -72,9 +77,11 @@ STEPS: Mapping[str, Step] = {
         services, InspectionMessage.read(message.body)
     ),
     COMPARE_PARTS_QUEUE: lambda services, message: compare_part(services, PartMessage.read(message.body)),
+    MANAGE_QUEUE: lambda services, message: carry_out(services, message.body, message.id),
     REPORT_TICK_QUEUE: lambda services, message: report_tick(services, TickMessage.read(message.body)),
+    RETENTION_QUEUE: lambda services, message: retain_points(services, RetentionMessage.read(message.body)),
 }
-_REQUESTS = (RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, DRILL_QUEUE)
+_REQUESTS = (RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, DRILL_QUEUE, MANAGE_QUEUE)
 
 
 class WrongError(AssertionError):

@@ -23,7 +23,14 @@ from tests.simulation.copies import SimulatedCopies
 from tests.simulation.leases import SimulatedLeases
 from tests.simulation.queues import SimulatedHeartbeat, SimulatedQueues
 from tests.simulation.reading import SimulatedReader
-from tests.simulation.tables import SimulatedInspections, SimulatedParts, SimulatedRecords, SimulatedRestores
+from tests.simulation.retention_rows import SimulatedPlans, SimulatedTombstones
+from tests.simulation.tables import (
+    SimulatedInspections,
+    SimulatedIntents,
+    SimulatedParts,
+    SimulatedRecords,
+    SimulatedRestores,
+)
 from tests.simulation.world import OWN, World
 from tests.simulation.writing import SimulatedWriter
 
@@ -31,13 +38,15 @@ STALLED_AFTER = timedelta(minutes=30)
 
 
 @functools.cache
-def settings_of(source_disks: str) -> Settings:
-    """Make the app settings with these disks."""
+def settings_of(source_disks: str, retention: str = "", mode: str = "on") -> Settings:
+    """Make the app settings with these disks, and a retention in this mode if it is given."""
     return Settings.model_validate(
         {
             "backup_schedule": "0 0 */12 * * *",
             "source_disks": source_disks,
             "backup_container": OWN.url,
+            "retention": retention,
+            "retention_mode": mode if retention else "off",
             "run_stalled_after_seconds": STALLED_AFTER.seconds,
             "AzureWebJobsStorage": "UseDevelopmentStorage=true",
         }
@@ -64,6 +73,9 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
         restores=SimulatedRestores(world, calls),
         inspections=SimulatedInspections(world, calls),
         parts=SimulatedParts(world, calls),
+        intents=SimulatedIntents(world, calls),
+        plans=SimulatedPlans(world, calls),
+        tombstones=SimulatedTombstones(world, calls),
         queues=SimulatedQueues(world, calls),
         heartbeat=SimulatedHeartbeat(world, calls),
         now=lambda: world.now,

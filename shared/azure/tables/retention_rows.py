@@ -14,7 +14,7 @@ from shared.model.disk import Disk
 from shared.model.names import RUN_SEPARATOR
 from shared.model.point import POINT_ROW_PREFIX
 from shared.model.retention_plan import PlanOnRecord, PlanState
-from shared.model.schema import with_schema
+from shared.model.schema import SCHEMA_PROPERTY, with_schema
 from shared.model.tombstone import TOMBSTONE_ROW_PREFIX, Tombstone
 
 RETENTION_PARTITION = "retention"
@@ -22,6 +22,15 @@ RETENTION_PARTITION = "retention"
 
 ALL_ROW = f"{RUN_SEPARATOR}all"
 """The row that says how all plans that wait are approved at once."""
+
+_NONE = "-"
+"""No plan's hash: one that nobody has approved has none, or an empty one."""
+
+_SHORT = (
+    "RowKey",
+    SCHEMA_PROPERTY,
+    *("disk", "state", "plan", "reason", "rules", "planned", "points", "going", "bytes_freed", "approved_by"),
+)
 
 _CHUNK = 32_000
 """Characters of one property; it can have 32 Ki (REST: Understanding the Table service data model)."""
@@ -94,12 +103,16 @@ class Plans:
                 raise RecordConflictError(f"the retention plan of {plan.disk}") from error
             raise
 
-    async def waiting(self) -> list[PlanOnRecord]:
-        """List the plans that wait for approval, without what stays and goes."""
+    async def to_approve(self, named: str = "") -> list[PlanOnRecord]:
+        """List the plans that wait for approval, and those approved by this hash; without what goes and stays."""
         rows = self._table.query_entities(
-            "PartitionKey eq @partition and state eq @waiting",
-            parameters={"partition": RETENTION_PARTITION, "waiting": PlanState.WAITING.value},
-            select=["RowKey", "schema", "disk", "state", "plan", "rules", "planned", "points", "going", "bytes_freed"],
+            "PartitionKey eq @partition and (state eq @waiting or approved_by eq @named)",
+            parameters={
+                "partition": RETENTION_PARTITION,
+                "waiting": PlanState.WAITING.value,
+                "named": named or _NONE,
+            },
+            select=list(_SHORT),
         )
         return [plan_of(from_properties(row)) async for row in rows]
 

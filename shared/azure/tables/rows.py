@@ -7,6 +7,7 @@ from azure.data.tables import EdmType, EntityProperty
 from pydantic import TypeAdapter
 
 from shared.model.inspection import Inspection
+from shared.model.intent_row import IntentRow
 from shared.model.job import Stage
 from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
@@ -15,7 +16,7 @@ from shared.model.retention_plan import PlanOnRecord
 from shared.model.schema import require_known, with_schema
 from shared.model.tombstone import Tombstone
 
-type Kept = DiskRecord | RecoveryPoint | Restore | Inspection | Tombstone | PlanOnRecord
+type Kept = DiskRecord | RecoveryPoint | Restore | Inspection | IntentRow | Tombstone | PlanOnRecord
 
 _RUN_PREFIX = "run_"
 
@@ -28,7 +29,7 @@ def to_row(value: Kept) -> dict[str, Any]:
     return with_schema({name: value for name, value in flat.items() if value is not None})
 
 
-def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection, Tombstone, PlanOnRecord)](
+def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow, Tombstone, PlanOnRecord)](
     kind: type[Read], row: dict[str, Any]
 ) -> Read:
     """Read what `to_row` wrote.
@@ -88,5 +89,6 @@ def from_properties(entity: dict[str, Any]) -> dict[str, Any]:
 
 
 _ADAPTERS: Mapping[type[Kept], TypeAdapter[Any]] = {
-    kind: TypeAdapter(kind) for kind in (DiskRecord, RecoveryPoint, Restore, Inspection, Tombstone, PlanOnRecord)
+    kind: TypeAdapter(kind)
+    for kind in (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow, Tombstone, PlanOnRecord)
 }
