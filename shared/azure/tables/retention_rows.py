@@ -106,7 +106,7 @@ class Plans:
     async def to_approve(self, named: str = "") -> list[PlanOnRecord]:
         """List the plans that wait for approval, and those approved by this hash; without what goes and stays."""
         rows = self._table.query_entities(
-            "PartitionKey eq @partition and (state eq @waiting or approved_by eq @named)",
+            "PartitionKey eq @partition and ( state eq @waiting or approved_by eq @named )",
             parameters={
                 "partition": RETENTION_PARTITION,
                 "waiting": PlanState.WAITING.value,
