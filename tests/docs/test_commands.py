@@ -22,6 +22,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from shared.model.intents import INTENTS
 from shared.model.requests import InspectionRequest, RequestError, RestoreRequest
 from tests.docs.azure_cli import AzureCli
 from tests.docs.commands import Command, commands, commands_of
@@ -138,7 +139,7 @@ def read_as_request(text: str) -> None:
     """Read a message that asks for something as the app does."""
     body = text.replace("ACCOUNT", "account").replace("CONTAINER", "container").encode()
     failed = []
-    for kind in (RestoreRequest, InspectionRequest):
+    for kind in (RestoreRequest, InspectionRequest, *INTENTS.values()):
         try:
             kind.read(body)
         except RequestError as error:

@@ -105,8 +105,10 @@ class Host:
         log: what happened, in order.
     """
 
-    def __init__(self, world: World, calls: Calls, rng: random.Random, modes: Mapping[str, str]) -> None:
-        self._world, self._calls, self._rng, self._modes = world, calls, rng, modes
+    def __init__(
+        self, world: World, calls: Calls, rng: random.Random, modes: Mapping[str, str], retention: str = ""
+    ) -> None:
+        self._world, self._calls, self._rng, self._modes, self._retention = world, calls, rng, modes, retention
         self.running: list[_Running] = []
         self.delivered: list[QueueMessage] = []
         self.last_tick = world.now
@@ -115,7 +117,7 @@ class Host:
     @property
     def settings(self) -> Settings:
         """The app settings as they are now."""
-        return settings_of(source_disks(self._modes))
+        return settings_of(source_disks(self._modes), self._retention)
 
     def tick(self) -> None:
         """Have the timer go off."""

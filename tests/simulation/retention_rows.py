@@ -11,7 +11,6 @@ from shared.model import retention
 from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk, PageBlobDisk
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
-from shared.model.retention import GOOD_POINTS
 from shared.model.retention_plan import PlanOnRecord, PlanState
 from shared.model.tombstone import Tombstone
 from shared.retention.deleting import ASKED_FOR
@@ -92,7 +91,7 @@ def wrong_deletion(world: World, disk: BlobAddress, point: RecoveryPoint) -> Ite
     plan = world.plans.get(key)
     planned = plan_of(dict(plan[0])) if plan else None
     forbids = {
-        "it is of the last good points": point.time in {found.time for found in good[-GOOD_POINTS:]},
+        "it is of the last good points": point.time in {found.time for found in good[-retention.GOOD_POINTS :]},
         "it is the last verified": bool(verified) and point.time == verified[-1].time,
         "somebody keeps it": point.is_kept(world.now),
         "it is young": world.now - datetime.fromisoformat(point.time) < retention.MIN_AGE,
