@@ -58,6 +58,12 @@ class OtherDiskError(DiskError):
     """The record or backup blob under a disk's name belongs to a disk on another service; the message says which."""
 
 
+class NotOwnerError(TidemarkError):
+    """The backup container belongs to another app; the message says which, and what to do."""
+
+    remedy = Remedy.FAIL
+
+
 class StepFailedError(TidemarkError):
     """A step failed, so its queue must redeliver the message; raised in place of an error that may contain a secret."""
 
@@ -69,9 +75,17 @@ class BlobChangedError(TidemarkError):
 
 
 class DiffRefusedError(TidemarkError):
-    """The service refused the diff from the base snapshot: the run must become a resync."""
+    """The service refused the diff from the base snapshot: the run must become a resync.
+
+    Attributes:
+        overwritten: whether that is because the blob was copied over between the two snapshots.
+    """
 
     remedy = Remedy.RESTART
+
+    def __init__(self, message: str, *, overwritten: bool = False) -> None:
+        super().__init__(message)
+        self.overwritten = overwritten
 
 
 class ListingTimedOutError(TidemarkError):

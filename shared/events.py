@@ -33,6 +33,12 @@ class Event(StrEnum):
     # The app can't start.
     START_FAILED = "start-failed", ERROR
 
+    # Whose the backup container is.
+    CONTAINER_MARKED = "container-marked"
+    CONTAINER_TAKEN_OVER = "container-taken-over", WARNING
+    NOT_OWNER = "not-owner", ERROR
+    OWNER_UNKNOWN = "owner-unknown", WARNING
+
     # A backup, in chronological order.
     BACKUP_DUE = "backup-due"
     SNAPSHOTS_TAKEN = "snapshots-taken"
@@ -137,11 +143,15 @@ class Event(StrEnum):
     # An operator's intent.
     INTENT_REQUESTED = "intent-requested"
     INTENT_WAITS = "intent-waits"
+    ORPHAN_DELETED = "orphan-deleted"
     INTENT_DONE = "intent-done"
     INTENT_REFUSED = "intent-refused", WARNING
     INTENT_FAILED = "intent-failed", ERROR
     INTENT_STEP_FAILED = "intent-step-failed", ERROR
     INTENT_RESUMED = "intent-resumed", WARNING
+
+    # What recovery points hold.
+    SIZE_UNKNOWN = "size-unknown"
 
     # Rebuilding the catalogue.
     CATALOGUE_REBUILT = "catalogue-rebuilt"

@@ -17,6 +17,7 @@ from shared.azure.heartbeat import Heartbeat
 from shared.azure.queues import QUEUES, Queues
 from shared.azure.sources.page_blobs import PageBlobSource
 from shared.azure.sources.source import Reader, Source
+from shared.azure.tables.diffs import DiffRows
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.parts import Parts
@@ -50,6 +51,7 @@ class Services:
         plans: the retention plans.
         tombstones: the tombstones of deleted recovery points.
         intents: the rows of operators' intents.
+        diffs: the rows of counted page diffs.
         queues: the queues.
         heartbeat: called when all disks are backed up.
         now: the clock, UTC.
@@ -71,6 +73,7 @@ class Services:
     plans: Plans
     tombstones: Tombstones
     intents: JobRows[IntentRow]
+    diffs: DiffRows
     queues: Queues
     heartbeat: Heartbeat
     now: Callable[[], datetime]
@@ -105,6 +108,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             plans=Plans(table),
             tombstones=Tombstones(table),
             intents=JobRows(table, index, IntentRow, [INTENT]),
+            diffs=DiffRows(table),
             queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),
             heartbeat=Heartbeat(connections, None if settings.heartbeat_problem else settings.heartbeat_url),
             now=lambda: datetime.now(UTC),

@@ -62,14 +62,12 @@ class Plan:
         rules: the rules, and the time zone: what an approval is for.
         stay: the points that stay, oldest first, and why.
         go: the points that go, oldest first, and why.
-        bytes_freed: bytes that their deletion frees at most, as far as is known.
     """
 
     disk: str
     rules: str
     stay: Mapping[str, Sequence[str]]
     go: Mapping[str, str]
-    bytes_freed: int
 
     @property
     def hash(self) -> str:
@@ -119,8 +117,7 @@ def decide(points: Collection[RecoveryPoint], facts: Facts, rules: Rules, zone: 
             stay[point.time] = reasons
         else:
             go[point.time] = NO_RULE if point.is_good else f"found damaged more than {rules.damaged} ago"
-    freed = sum(point.bytes_written for point in points if point.time in go)
-    return Plan(disk=facts.disk, rules=rules_in_zone(rules, zone), stay=stay, go=go, bytes_freed=freed)
+    return Plan(disk=facts.disk, rules=rules_in_zone(rules, zone), stay=stay, go=go)
 
 
 def _not_gone_yet(point: RecoveryPoint, rules: Rules, now: datetime) -> list[str]:

@@ -45,7 +45,9 @@ class PlanOnRecord:
         rules: its rules, and their time zone.
         planned: when it was made, UTC.
         points, going: how many recovery points the disk has, and how many of them go.
-        bytes_freed: bytes that frees at most, as far as is known.
+        bytes_freed, bytes_freed_at_least: bytes that frees, at most and at least.
+        billed_until: until when soft delete bills them if they are deleted now, UTC, by what it keeps of the disk's
+            backups; None if it keeps nothing, or that is not known.
         deleted: how many of them are deleted so far.
         go: the times of the points that go, by why, as JSON.
         stay: the times of those that stay, by why, as JSON.
@@ -64,6 +66,8 @@ class PlanOnRecord:
     points: int = 0
     going: int = 0
     bytes_freed: int = 0
+    bytes_freed_at_least: int = 0
+    billed_until: datetime | None = None
     deleted: int = 0
     go: str = "{}"
     stay: str = "{}"
@@ -106,7 +110,9 @@ class PlanOnRecord:
             planned=now,
             points=len(plan.go) + len(plan.stay),
             going=len(going),
-            bytes_freed=plan.bytes_freed,
+            bytes_freed=0,
+            bytes_freed_at_least=0,
+            billed_until=None,
             deleted=0,
             approved_by="",
             go=_grouped(going.items()),

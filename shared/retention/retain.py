@@ -21,11 +21,14 @@ from shared.model.messages import RetentionMessage
 from shared.model.point import PointState
 from shared.model.retention import Facts, Plan, decide, why_it_waits
 from shared.model.retention_plan import PlanOnRecord, PlanState
+from shared.model.sizes import days_kept
+from shared.owner.mark import require_owner
 from shared.points.versions import update_damaged_points
 from shared.retention.approve import how_to_approve, tell_all
 from shared.retention.deleting import PointStaysError, carry_out
 from shared.retention.facts import look_at
 from shared.retention_settings import RetentionMode
+from shared.sizes.costs import freed_bytes
 
 TURN = timedelta(seconds=60)
 """How long one message deletes; then another goes on."""
@@ -41,6 +44,7 @@ async def retain_points(services: Services, message: RetentionMessage) -> None:
         log_event(Event.MESSAGE_DROPPED, **message.about, step="retain-points")
         return
     try:
+        await require_owner(services)
         if not await _retain(services, message.disk):
             await services.queues.send(message)
     except (AzureError, TidemarkError, ValidationError) as error:
@@ -63,7 +67,7 @@ async def _retain(services: Services, disk: Disk) -> bool:
     before, etag = await services.plans.find(disk) or (PlanOnRecord.new(disk, services.now()), None)
     current = before
     if not (services.settings.retention_mode is RetentionMode.ON and before.is_under_way(plan)):
-        current = _planned(services, before, plan, seen.facts)
+        current = await _with_costs(services, _planned(services, before, plan, seen.facts))
         etag = await services.plans.put(current, etag)
         await _tell(services, before, current)
     await _drop_old_tombstones(services, disk)
@@ -86,6 +90,20 @@ def _planned(services: Services, before: PlanOnRecord, plan: Plan, facts: Facts)
     elif waits:
         state = PlanState.WAITING
     return before.replaced_by(plan, state, waits or facts.frozen or facts.disagrees, services.now())
+
+
+async def _with_costs(services: Services, plan: PlanOnRecord) -> PlanOnRecord:
+    """Say what a plan frees, and until when soft delete bills that."""
+    if not plan.going:
+        return plan
+    freed = await freed_bytes(services, plan.disk, plan.times, within=TURN / 3)
+    days = days_kept(await services.backups.soft_deleted(plan.disk), services.now())
+    return replace(
+        plan,
+        bytes_freed=freed.at_most,
+        bytes_freed_at_least=freed.at_least,
+        billed_until=None if days is None else services.now() + timedelta(days=days),
+    )
 
 
 async def _tell(services: Services, before: PlanOnRecord, current: PlanOnRecord) -> None:

@@ -19,8 +19,9 @@ from tests.conformance.test_records import NOON, UNICODE, point_of, times
 def plan_of(disk: PageBlobDisk, state: PlanState, count: int = 3) -> PlanOnRecord:
     going = dict.fromkeys(times(count), "no rule keeps it")
     stay = {f"2027{time[4:]}": ["last", UNICODE] for time in times(count)}
-    plan = Plan(disk=disk.name, rules="last=6 (UTC)", stay=stay, go=going, bytes_freed=2**40)
-    return PlanOnRecord.new(disk, NOON).replaced_by(plan, state, UNICODE, NOON)
+    plan = Plan(disk=disk.name, rules="last=6 (UTC)", stay=stay, go=going)
+    on_record = PlanOnRecord.new(disk, NOON).replaced_by(plan, state, UNICODE, NOON)
+    return replace(on_record, bytes_freed=2**40, billed_until=NOON)
 
 
 async def test_a_plan_is_read_as_it_was_put_however_long_it_is(cloud: Cloud) -> None:

@@ -221,8 +221,16 @@ def test_a_recovery_point_that_is_damaged_says_how_and_when_it_was_last_found_eq
 @given(STANDING)
 def test_a_recovery_point_that_is_undeleted_is_as_good_as_before_it_was_deleted(point: RecoveryPoint) -> None:
     state = PointState.VERIFIED if point.verified else PointState.SEALED
-    before = replace(point, state=state, damage="", damaged_at=None, lost=False)
+    before = replace(point, state=state, damage="", lost=False, damaged_at=None)
     assert before.as_damaged("it was deleted", NOON, lost=True).as_found() == before
+
+
+def test_damage_is_known_since_it_was_first_found_until_it_is_mended() -> None:
+    later = NOON + timedelta(days=1)
+    damaged = POINT.as_damaged("bytes 0-511 differ", NOON)
+    assert damaged.as_damaged("it was deleted", later).damaged_at == NOON
+    assert damaged.as_verified(later, later).damaged_at is None
+    assert POINT.as_damaged("it was deleted", NOON, lost=True).as_found().damaged_at is None
 
 
 @a_few
@@ -255,9 +263,8 @@ def test_of_an_older_release_the_text_says_whether_a_damaged_recovery_point_was_
     assert from_row(RecoveryPoint, entity) == POINT.as_damaged(damage, NOON, lost=is_lost)
 
 
+_KNOWN = {"state", "damage", "lost", "damaged_at", "verified", "deleting"}
+
+
 def about_the_backup(point: RecoveryPoint) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in to_row(point).items()
-        if name not in {"state", "damage", "damaged_at", "lost", "verified"}
-    }
+    return {name: value for name, value in to_row(point).items() if name not in _KNOWN}

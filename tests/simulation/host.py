@@ -117,7 +117,7 @@ class Host:
     @property
     def settings(self) -> Settings:
         """The app settings as they are now."""
-        return settings_of(source_disks(self._modes), self._retention)
+        return settings_of(source_disks(self._modes), retention=self._retention)
 
     def tick(self) -> None:
         """Have the timer go off."""

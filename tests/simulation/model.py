@@ -9,7 +9,6 @@ from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk, page_blob
 from shared.model.inspection import Inspection
-from shared.model.intent_row import IntentRow
 from shared.model.job import JobKind, Stage
 from shared.model.names import (
     COPY_METADATA,
@@ -27,7 +26,7 @@ from shared.settings import Settings
 from tests.simulation.blobs import SUCCESS, Pages, same_content
 from tests.simulation.claims import wrong_summary
 from tests.simulation.index import wrong_index
-from tests.simulation.world import OWN, VM, World, place_of
+from tests.simulation.world import BACKUPS, OWN, VM, World, place_of
 
 
 def sealed(world: World, disk: BlobAddress, point: RecoveryPoint) -> None:
@@ -98,6 +97,8 @@ def _of_rotten(world: World, restore: Restore) -> bool:
 
 def is_explained(world: World, restore: Restore) -> bool:
     """Tell whether a restore has a reason not to come to its good end: a foreign hand, a bad copy, or bad luck."""
+    if restore.cancelled:
+        return True
     disks = [page_blob(disk) for disk in (restore.disk, restore.target) if disk]
     if world.forbidden & {disk.parent for disk in disks} or _is_unlucky(world, restore.restore):
         return True
@@ -139,7 +140,7 @@ def _wrong_when_done(world: World, restore: Restore) -> Iterator[str]:
         yield f"{restore.restore} is not {restore.recovery_point}: {_difference(held, asked)}"
     if restore.attempt > Restore.max_attempts:
         yield f"{restore.restore} was tried {restore.attempt} times"
-    if len(targets := {blob for blob in _written(world, restore) if blob.parent != OWN}) != 1:
+    if len(targets := {blob for blob in _written(world, restore) if blob.parent not in BACKUPS}) != 1:
         yield f"{restore.restore} was restored to {sorted(targets)}"
 
 
@@ -177,17 +178,9 @@ def inspection_written(world: World, before: Inspection, then: Inspection) -> No
         world.violations.append(f"{name} failed, and nothing was wrong: {then.reason}")
 
 
-def intent_written(world: World, before: IntentRow, then: IntentRow) -> None:
-    """Look at an intent's row as it is written: it has one outcome, and says which recovery point it was about."""
-    if before.has_ended:
-        world.violations.append(f"{then.row_key} is {then.state} after it was {before.state}")
-    if before.point not in ("", then.point):
-        world.violations.append(f"{then.row_key} is about {then.point} after it was about {before.point}")
-
-
 def _may_fail(world: World, inspection: Inspection) -> bool:
     """Tell whether an inspection has a reason to fail: its recovery point is spoilt, or a copy did not go well."""
-    if _is_unlucky(world, inspection.inspection):
+    if inspection.cancelled or _is_unlucky(world, inspection.inspection):
         return True
     if inspection.inspection in world.spoiled or world.is_meddled(
         page_blob(inspection.known_disk), inspection.requested
@@ -275,7 +268,7 @@ def _wrong_blobs(world: World) -> Iterator[str]:
     for address, blob in world.blobs.items():
         if address.parent in world.forbidden:
             continue
-        if blob.lease not in ("", VM) and (address.parent != OWN or address in following):
+        if blob.lease not in ("", VM) and (address.parent not in BACKUPS or address in following):
             yield f"the lease {blob.lease} is left on {address.blob}"
         if blob.is_pending:
             yield f"a copy to {address.blob} is still pending"

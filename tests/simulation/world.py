@@ -23,6 +23,7 @@ from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.schema import is_known
+from shared.model.sizes import PageDiff
 from shared.source_disks import SourceDisk
 from tests.simulation import limits
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, same_content
@@ -30,6 +31,11 @@ from tests.simulation.refusals import refusal
 
 OWN = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark")
 """The backup container, which marks Tidemark's own source snapshots."""
+
+OTHER = ContainerAddress.parse("https://elsewhere.blob.core.windows.net/tidemark")
+"""Another container for backups, which the app may move to."""
+
+BACKUPS = frozenset({OWN, OTHER})
 
 DISKS = ContainerAddress.parse("https://disks.blob.core.windows.net/vhds")
 """The container of the disks."""
@@ -94,12 +100,14 @@ class World:
         index: the rows of the index, by their keys.
         intents: the rows of intents and their ETags, by partition and row.
         parts: the rows of their parts: bytes compared and what differs, by partition and part.
+        diffs: the rows of counted diffs, by disk and row.
         messages: the queues.
         ticks: when the timer went off, and what was due then.
         heartbeats: the ticks of which a heartbeat has told, as often as it has.
         poison: what is kept of messages that belong to no disk, by message.
         now: the clock, UTC.
         asked: the requests for restores that people have enqueued, by their messages.
+        intended: the intents that operators have enqueued, by their messages.
         refusing: the queues that take no messages from the app.
         forbidden: the containers where the app may do nothing any more.
         source_answers: the status that the service gets where it reads what it is to copy from another account.
@@ -137,12 +145,14 @@ class World:
     tombstones: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     index: dict[str, IndexRow] = field(default_factory=dict)
     parts: dict[str, dict[int, tuple[int, str]]] = field(default_factory=dict)
+    diffs: dict[str, dict[str, PageDiff]] = field(default_factory=dict)
     messages: list[QueueMessage] = field(default_factory=list)
     ticks: dict[datetime, Due] = field(default_factory=dict)
     heartbeats: list[datetime] = field(default_factory=list)
     poison: dict[str, dict[str, str]] = field(default_factory=dict)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     asked: dict[str, bytes] = field(default_factory=dict)
+    intended: dict[str, bytes] = field(default_factory=dict)
     refusing: set[str] = field(default_factory=set)
     forbidden: set[ContainerAddress] = field(default_factory=set)
     source_answers: int = 200
@@ -195,7 +205,7 @@ class World:
     @property
     def disks(self) -> list[BlobAddress]:
         """The disks that are there, and that the app can reach: what is not in the backup container."""
-        return [blob for blob in self.blobs if blob.parent != OWN and blob.parent not in self.forbidden]
+        return [blob for blob in self.blobs if blob.parent not in BACKUPS | self.forbidden]
 
     def backup_of(self, disk: BlobAddress) -> BlobAddress:
         """Give the address of a disk's backup blob."""
@@ -228,7 +238,7 @@ class World:
         limits.require_blob_name(address.blob)
         if address in self.blobs:
             raise refusal(409, "BlobAlreadyExists")
-        if address.parent not in (OWN, DISKS, LAB):
+        if address.parent not in (*BACKUPS, DISKS, LAB):
             raise refusal(404, "ContainerNotFound")
         self.blobs[address] = Blob([None] * size, self.number, dict(metadata))
         self.note_written(address, metadata)
@@ -296,11 +306,13 @@ class World:
         """List the blobs that are being copied to."""
         return [address for address, blob in self.blobs.items() if blob.is_pending]
 
-    def own_snapshots(self, disk: BlobAddress) -> list[str]:
-        """List the source snapshots of a disk that are Tidemark's."""
+    def own_snapshots(self, disk: BlobAddress, backups: ContainerAddress = OWN) -> list[str]:
+        """List the source snapshots of a disk that Tidemark took for a backup container."""
         snapshots = self.blobs[disk].snapshots if disk in self.blobs else {}
         return sorted(
-            time for time, taken in snapshots.items() if is_own_snapshot(PageBlobDisk(disk), OWN, time, taken.metadata)
+            time
+            for time, taken in snapshots.items()
+            if is_own_snapshot(PageBlobDisk(disk), backups, time, taken.metadata)
         )
 
     def record(self, disk: BlobAddress) -> DiskRecord | None:
@@ -318,9 +330,9 @@ class World:
             if is_known(entity):
                 yield from_row(Restore, entity)
 
-    def meddle(self, disk: BlobAddress) -> None:
-        """Note that a foreign hand has done something to a disk or to its backups."""
-        self.meddled[disk] = self.now
+    def meddle(self, disk: BlobAddress, at: datetime | None = None) -> None:
+        """Note that a foreign hand has done something to a disk or to its backups, just now or at a time, UTC."""
+        self.meddled[disk] = max(at or self.now, self.meddled.get(disk, at or self.now))
 
     def is_meddled(self, disk: BlobAddress, since: datetime) -> bool:
         """Tell whether a foreign hand has done something to a disk or its backups since then."""

@@ -11,6 +11,7 @@ from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.catalogue import StoredBlob
 from shared.model.disk import Disk
 from shared.model.names import SCRATCH_PREFIX
+from shared.model.sizes import SoftDeleted, is_backup_of
 
 
 class BackupContainer:
@@ -47,18 +48,23 @@ class BackupContainer:
         await self.ensure()
         return await make()
 
-    async def blobs(self) -> AsyncIterator[StoredBlob]:
-        """List all blobs and snapshots, ordered by blob name (REST: List Blobs)."""
-        container = await self._connections.container(self._container)
+    async def blobs(self, old: ContainerAddress | None = None) -> AsyncIterator[StoredBlob]:
+        """List all blobs and snapshots, ordered by blob name (REST: List Blobs).
+
+        Args:
+            old: the container to list, if it is not the backup container but the one before it.
+        """
+        listed = old or self._container
+        container = await self._connections.container(listed)
         async for found in container.list_blobs(include=["snapshots", "metadata", "copy"]):
-            yield self._stored(found)
+            yield _stored(listed, found)
 
     async def of(self, disk: Disk) -> list[StoredBlob]:
         """List a disk's backup blob, its snapshots and its full copies (REST: List Blobs, `prefix`)."""
         container, name = await self._connections.container(self._container), disk.backup_name
         listed = container.list_blobs(name_starts_with=name, include=["snapshots", "metadata", "copy"])
         try:
-            return [self._stored(found) async for found in listed if is_backup_of(disk, found.name)]
+            return [_stored(self._container, found) async for found in listed if is_backup_of(disk, found.name)]
         except ResourceNotFoundError:
             return []  # no container yet
 
@@ -67,21 +73,36 @@ class BackupContainer:
         container = await self._connections.container(self._container)
         found = container.list_blobs(name_starts_with=SCRATCH_PREFIX, include=["metadata", "copy"])
         try:
-            return [self._stored(blob) async for blob in found]
+            return [_stored(self._container, blob) async for blob in found]
         except ResourceNotFoundError:
             return []  # no container yet
 
-    def _stored(self, found: BlobProperties) -> StoredBlob:
-        return StoredBlob(
-            blob=self._container.blob(found.name),
-            snapshot=found.snapshot or "",
-            size=found.size,
-            metadata=found.metadata or {},
-            copy_status=found.copy.status or "",
-            modified=found.last_modified,
-        )
+    async def soft_deleted(self, disk: Disk) -> list[SoftDeleted]:
+        """List what soft delete keeps of a disk's deleted backups (REST: List Blobs, `include=deleted`)."""
+        container = await self._connections.container(self._container)
+        listed = container.list_blobs(name_starts_with=disk.backup_name, include=["deleted", "snapshots"])
+        try:
+            return [
+                SoftDeleted(
+                    blob=self._container.blob(found.name),
+                    snapshot=found.snapshot or "",
+                    size=found.size,
+                    deleted=found.deleted_time,
+                    days_left=found.remaining_retention_days or 0,
+                )
+                async for found in listed
+                if found.deleted and found.deleted_time and is_backup_of(disk, found.name)
+            ]
+        except ResourceNotFoundError:
+            return []  # no container yet
 
 
-def is_backup_of(disk: Disk, name: str) -> bool:
-    """Tell whether a blob of the backup container is a disk's backup blob, or may be a full copy of it."""
-    return name == disk.backup_name or name.startswith(disk.full_copy_name(""))
+def _stored(container: ContainerAddress, found: BlobProperties) -> StoredBlob:
+    return StoredBlob(
+        blob=container.blob(found.name),
+        snapshot=found.snapshot or "",
+        size=found.size,
+        metadata=found.metadata or {},
+        copy_status=found.copy.status or "",
+        modified=found.last_modified,
+    )
