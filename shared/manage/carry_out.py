@@ -19,6 +19,7 @@ from shared.manage.orphans import list_or_delete
 from shared.manage.points import find_point
 from shared.model.intent_row import IntentRow
 from shared.model.intents import (
+    ApproveIntent,
     BackupIntent,
     CancelIntent,
     Intent,
@@ -36,6 +37,7 @@ from shared.model.names import MANAGE_QUEUE, request_id
 from shared.model.requests import RequestError
 from shared.model.retry_policy import MAX_CHECK_DELAY, check_delay
 from shared.owner.takeover import takeover
+from shared.retention.approve import approve
 
 type _Verb = Callable[[Services, Any, IntentRow], Awaitable[str]]
 
@@ -54,6 +56,7 @@ def _asked(verb: Callable[[Services, Any], Awaitable[str]]) -> _Verb:
 _VERBS: Mapping[type[Intent], _Verb] = {
     KeepIntent: keep,
     UnkeepIntent: _asked(unkeep),
+    ApproveIntent: _asked(approve),
     BackupIntent: back_up,
     CancelIntent: cancel,
     OrphansIntent: list_or_delete,
