@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from azure.data.tables.aio import TableClient
-from shared.azure.tables.retention_rows import Plans
-from shared.model.retention_plan import PlanOnRecord
 
 from infra.local.demo.backing_up import PATIENCE_SECONDS, BackupError, require_host
 from infra.local.host.process import HostProcess
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.records import Records
+from shared.azure.tables.retention_rows import Plans
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk
 from shared.model.point import RecoveryPoint
 from shared.model.retention import MIN_AGE, Facts, decide
+from shared.model.retention_plan import PlanOnRecord
 from shared.model.retention_rules import Rules
 from shared.model.texts import human_size
 
