@@ -95,7 +95,9 @@ async def at_rest(cloud: AzuriteCloud, disk: PageBlobDisk, points: int) -> None:
     if found := await records.get(disk):
         await records.delete(disk, found[1])
     await records.add_points(disk, [await point_of(cloud, disk, time) for time in times(points)])
-    await records.put(disk, replace(record_of(cloud, disk), last_point=times(points)[-1]), None)
+    await records.put(
+        disk, replace(record_of(cloud, disk), last_point=times(points)[-1], points_checked=datetime.now(UTC)), None
+    )
 
 
 def taken(requests: Requests) -> Iterator[str]:

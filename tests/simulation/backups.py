@@ -13,6 +13,7 @@ from shared.model.addresses import BlobAddress
 from shared.model.catalogue import StoredBlob
 from shared.model.names import DRILL_METADATA, ETAG_METADATA, PLAN_METADATA
 from shared.model.point import TakenSnapshot
+from shared.model.version import BlobVersion
 from tests.simulation.calls import Calls
 from tests.simulation.world import OWN, World
 
@@ -41,14 +42,18 @@ class SimulatedSnapshots(BlobSnapshots):
 
         return await self._calls.read(effect)
 
-    async def times(self, blob: BlobAddress) -> set[str]:
-        def effect() -> set[str]:
+    async def versions(self, blob: BlobAddress) -> set[BlobVersion]:
+        def effect() -> set[BlobVersion]:
             found = self._world.blobs.get(blob)
-            return set(found.snapshots if found else ())
+            copies = [
+                at for at in self._world.blobs if at.blob.startswith(f"{blob.blob}/") and at.parent == blob.parent
+            ]
+            taken = [BlobVersion(blob, time) for time in (found.snapshots if found else ())]
+            return {*taken, *map(BlobVersion, copies)}
 
-        times = await self._calls.read(effect)
+        versions = await self._calls.read(effect)
         # A list may leave something out; what it is said to be is no proof.
-        return set(sorted(times)[1:]) if self._calls.gives_up() else times
+        return set(sorted(versions, key=str)[1:]) if self._calls.gives_up() else versions
 
     async def delete(self, blob: BlobAddress, snapshot: str) -> None:
         with contextlib.suppress(ResourceNotFoundError):
