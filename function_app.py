@@ -11,6 +11,7 @@ from functions.copy_ranges import copy_ranges_blueprint
 from functions.drill_disks import drill_disks_blueprint
 from functions.drill_restore import drill_restore_blueprint
 from functions.finish_backup import finish_backup_blueprint
+from functions.manage import manage_blueprint
 from functions.plan_changes import plan_changes_blueprint
 from functions.rebuild_catalogue import rebuild_catalogue_blueprint
 from functions.report_tick import report_tick_blueprint
@@ -40,6 +41,7 @@ app.register_functions(report_tick_blueprint)
 app.register_functions(restore_disk_blueprint)
 app.register_functions(continue_restore_blueprint)
 app.register_functions(rebuild_catalogue_blueprint)
+app.register_functions(manage_blueprint)
 app.register_functions(verify_point_blueprint)
 app.register_functions(drill_restore_blueprint)
 app.register_functions(continue_inspection_blueprint)

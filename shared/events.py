@@ -83,6 +83,7 @@ class Event(StrEnum):
     WATCH_DISK_FAILED = "watch-disk-failed", ERROR
     WATCH_RESTORES_FAILED = "watch-restores-failed", ERROR
     WATCH_INSPECTIONS_FAILED = "watch-inspections-failed", ERROR
+    WATCH_INTENTS_FAILED = "watch-intents-failed", ERROR
     GIVE_UP_FAILED = "give-up-failed", ERROR
     PLAN_CHANGES_FAILED = "plan-changes-failed", ERROR
     COPY_RANGES_FAILED = "copy-ranges-failed", ERROR
@@ -136,6 +137,15 @@ class Event(StrEnum):
     INSPECTION_RESUMED = "inspection-resumed", WARNING
     POINT_DAMAGED = "point-damaged", ERROR
     SCRATCH_LEFT_OVER = "scratch-left-over", WARNING
+
+    # An operator's intent.
+    INTENT_REQUESTED = "intent-requested"
+    INTENT_WAITS = "intent-waits"
+    INTENT_DONE = "intent-done"
+    INTENT_REFUSED = "intent-refused", WARNING
+    INTENT_FAILED = "intent-failed", ERROR
+    INTENT_STEP_FAILED = "intent-step-failed", ERROR
+    INTENT_RESUMED = "intent-resumed", WARNING
 
     # Rebuilding the catalogue.
     CATALOGUE_REBUILT = "catalogue-rebuilt"

@@ -26,7 +26,7 @@ var queueMessageSender = 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a'
 var tableDataReader = '76199698-9eea-4c19-bc75-cec21354c6b6'
 
 var appRoles = [blobDataOwner, queueDataContributor, tableDataContributor]
-var requestQueues = ['drill', 'rebuild-catalogue', 'restore-requests', 'verify']
+var requestQueues = ['drill', 'manage', 'rebuild-catalogue', 'restore-requests', 'verify']
 var operatorQueues = empty(operatorId) ? [] : requestQueues
 
 resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {

@@ -11,6 +11,7 @@ from shared.model.messages import (
     BatchMessage,
     FinishMessage,
     InspectionMessage,
+    IntentMessage,
     Message,
     PartMessage,
     PlanMessage,
@@ -24,6 +25,7 @@ from shared.model.names import (
     COPY_RANGES_QUEUE,
     DRILL_QUEUE,
     FINISH_BACKUP_QUEUE,
+    MANAGE_QUEUE,
     PLAN_CHANGES_QUEUE,
     REBUILD_CATALOGUE_QUEUE,
     REPORT_TICK_QUEUE,
@@ -39,6 +41,7 @@ QUEUE_OF: Mapping[type[Message], str] = {
     InspectionMessage: CONTINUE_INSPECTION_QUEUE,
     PartMessage: COMPARE_PARTS_QUEUE,
     TickMessage: REPORT_TICK_QUEUE,
+    IntentMessage: MANAGE_QUEUE,
 }
 
 QUEUES = (*QUEUE_OF.values(), RESTORE_REQUESTS_QUEUE, REBUILD_CATALOGUE_QUEUE, VERIFY_QUEUE, DRILL_QUEUE)

@@ -22,6 +22,7 @@ from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import Records
 from shared.model.inspection import INSPECTION_KINDS, Inspection
+from shared.model.intent_row import INTENT, IntentRow
 from shared.model.job import JobKind
 from shared.model.names import BACKUPS_TABLE, PARTS_TABLE
 from shared.model.restore import Restore
@@ -45,6 +46,7 @@ class Services:
         restores: the rows of restores.
         inspections: the rows of inspections.
         parts: the rows of their parts.
+        intents: the rows of operators' intents.
         queues: the queues.
         heartbeat: called when all disks are backed up.
         now: the clock, UTC.
@@ -63,6 +65,7 @@ class Services:
     restores: JobRows[Restore]
     inspections: JobRows[Inspection]
     parts: Parts
+    intents: JobRows[IntentRow]
     queues: Queues
     heartbeat: Heartbeat
     now: Callable[[], datetime]
@@ -94,6 +97,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             restores=JobRows(table, index, Restore, [JobKind.RESTORE]),
             inspections=JobRows(table, index, Inspection, INSPECTION_KINDS),
             parts=Parts(tables.get_table_client(PARTS_TABLE)),
+            intents=JobRows(table, index, IntentRow, [INTENT]),
             queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),
             heartbeat=Heartbeat(connections, None if settings.heartbeat_problem else settings.heartbeat_url),
             now=lambda: datetime.now(UTC),

@@ -14,6 +14,7 @@ from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.records import RecordConflictError
 from shared.errors import DiskError, OtherDiskError, StepFailedError, UnreadableError
 from shared.events import Event, log_event
+from shared.jobs.intents import end_poisoned_intent
 from shared.jobs.request import refuse_poisoned, request_job
 from shared.jobs.stage_events import REQUEST_FAILED
 from shared.jobs.unreadable import keep_message
@@ -39,6 +40,7 @@ from shared.model.names import (
     COPY_RANGES_QUEUE,
     DRILL_QUEUE,
     FINISH_BACKUP_QUEUE,
+    MANAGE_QUEUE,
     PLAN_CHANGES_QUEUE,
     REPORT_TICK_QUEUE,
     RESTORE_REQUESTS_QUEUE,
@@ -179,6 +181,11 @@ async def _report_request(services: Services, queue: str, body: bytes, message_i
     await _record_refusal(services, disk, REQUEST_FAILED[kind], why)
 
 
+async def _report_intent(services: Services, queue: str, body: bytes, message_id: str) -> None:
+    why = f"it may not have been carried out: its message on {queue} {_POISONED} {queue}{POISON_SUFFIX}"
+    await end_poisoned_intent(services, body, message_id, why)
+
+
 async def _record_refusal(services: Services, disk: Disk, event: Event, why: str) -> None:
     """Record a refused request on its disk's record, unless the disk has none."""
     if await services.records.get(disk) is not None:
@@ -215,5 +222,6 @@ _REPORTS: Mapping[str, Callable[[Services, str, bytes, str], Awaitable[None]]] =
     CONTINUE_INSPECTION_QUEUE: _report_inspection,
     COMPARE_PARTS_QUEUE: _report_part,
     REPORT_TICK_QUEUE: _report_tick,
+    MANAGE_QUEUE: _report_intent,
     **dict.fromkeys(_KIND_OF_REQUEST, _report_request),
 }

@@ -15,6 +15,7 @@ from shared.events import Event, log_event
 from shared.jobs.stage_events import REQUEST_FAILED, STAGE_EVENTS
 from shared.model.disk import Disk
 from shared.model.inspection import Inspection
+from shared.model.intent_row import IntentRow
 from shared.model.job import JobKind, Stage
 from shared.model.messages import InspectionMessage, RestoreMessage
 from shared.model.names import request_id
@@ -27,7 +28,7 @@ _MAX_MESSAGE_AGE = timedelta(days=7)
 _MAX_DELIVERY_TIME = timedelta(hours=2)
 """How long five failed deliveries take, at most; each may wait 10 minutes for a dead worker's message to reappear."""
 
-_RECORD_RETRY_DELAY = timedelta(seconds=10)
+RECORD_RETRY_DELAY = timedelta(seconds=10)
 """Delay before recording a carried request is retried."""
 
 
@@ -90,10 +91,10 @@ async def refuse_poisoned(services: Services, kind: JobKind, body: bytes, messag
     now = services.now()
     if kind is JobKind.RESTORE:
         asked = _restore(services, message_id, body, now)
-        await _refuse_own_row(asked, lambda row: row.refuse(why, now))
+        await end_own_row(asked.rows, asked.row, lambda row: row.refuse(why, now))
         return asked.row.known_disk
     inspection = _inspection(services, kind, message_id, body, now)
-    await _refuse_own_row(inspection, lambda row: row.refuse(why, now))
+    await end_own_row(inspection.rows, inspection.row, lambda row: row.refuse(why, now))
     return inspection.row.known_disk
 
 
@@ -154,7 +155,7 @@ async def _open[Kept: (Restore, Inspection)](services: Services, asked: _Request
         await services.ensure()
         row = await record_job(asked.rows, asked.row)
     except AzureError as error:
-        await services.queues.send(asked.carrier, _RECORD_RETRY_DELAY)
+        await services.queues.send(asked.carrier, RECORD_RETRY_DELAY)
         log_event(Event.REQUEST_CARRIED, **asked.carrier.about, reason=explain(error))
         return
     if row:
@@ -183,22 +184,22 @@ async def _enqueue[Kept: (Restore, Inspection)](services: Services, rows: JobRow
         await rows.update(row.known_disk, row.row_key, refused)
 
 
-async def _refuse_own_row[Kept: (Restore, Inspection)](asked: _Request[Kept], refused: Callable[[Kept], Kept]) -> None:
-    """Refuse a request on its own row, which is created if missing.
+async def end_own_row[Kept: (Restore, Inspection, IntentRow)](
+    rows: JobRows[Kept], asked: Kept, ended: Callable[[Kept], Kept]
+) -> None:
+    """End a request that was given up, on its own row, which is created if missing.
 
     A poisoned message has another id than the original, so its row is found by the request's content. A row that was
     already processed is the request's outcome and stays.
     """
-    own = list(_matching_rows(await asked.rows.of(asked.row.known_disk), asked.row))
+    own = list(_matching_rows(await rows.of(asked.disk), asked))
     if not own:
-        await asked.rows.add(refused(asked.row))
+        await rows.add(ended(asked))
     for row in own:
-        await asked.rows.update(
-            row.known_disk, row.row_key, lambda found: refused(found) if found.is_untouched else found
-        )
+        await rows.update(row.disk, row.row_key, lambda found: ended(found) if found.is_untouched else found)
 
 
-def _matching_rows[Kept: (Restore, Inspection)](rows: Iterable[Kept], asked: Kept) -> Iterable[Kept]:
+def _matching_rows[Kept: (Restore, Inspection, IntentRow)](rows: Iterable[Kept], asked: Kept) -> Iterable[Kept]:
     """Return the rows that may belong to a request whose last delivery has just failed."""
     now = asked.requested
     for row in rows:

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Protocol, Self
 
 from shared.model.disk import Disk
 from shared.model.fields import DiskNameOrNone
@@ -38,6 +38,14 @@ class Stage(StrEnum):
 WHAT_TO_DO = "What to do"
 
 ENDS = frozenset({Stage.DONE, Stage.REFUSED, Stage.FAILED})
+
+
+class Endable(Protocol):
+    """Work that comes to an end."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is nothing left to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -236,6 +236,24 @@ class PartMessage(InspectedMessage):
 
 
 @dataclass(frozen=True, kw_only=True)
+class IntentMessage(Message):
+    """Carry on with an operator's intent that has to wait, could not be recorded, or failed.
+
+    Attributes:
+        intent: its id.
+        request: what the operator wrote, as JSON.
+    """
+
+    intent: str
+    request: str
+
+    @property
+    def about(self) -> dict[str, str]:
+        """The fields of every log event about it: the intent."""
+        return {"intent": self.intent}
+
+
+@dataclass(frozen=True, kw_only=True)
 class TickMessage(Message):
     """Check whether all disks of a tick are backed up.
 

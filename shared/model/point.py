@@ -60,6 +60,8 @@ class RecoveryPoint:
         lost: whether it is damaged because its snapshot, or full copy, was deleted; undeleting it makes it good again.
         verified: when it was last compared with its source snapshot, UTC.
         drilled, drill_seconds, drill_result: when it was last drilled, how long that took, and the outcome.
+        kept, kept_until, kept_note: whether an operator holds it, whatever the retention says; until when, UTC, or
+            None for ever; and why.
     """
 
     time: str
@@ -86,6 +88,9 @@ class RecoveryPoint:
     drilled: datetime | None = None
     drill_seconds: float = 0.0
     drill_result: Text = ""
+    kept: bool = False
+    kept_until: datetime | None = None
+    kept_note: Text = ""
 
     @classmethod
     def of_a_copy(
@@ -145,6 +150,18 @@ class RecoveryPoint:
     def as_drilled(self, ended: datetime | None, seconds: float, result: str) -> Self:
         """Record the outcome of a drill."""
         return replace(self, drilled=ended, drill_seconds=seconds, drill_result=result)
+
+    def as_kept(self, until: datetime | None, note: str) -> Self:
+        """Mark it as kept until a time, UTC, or for ever."""
+        return replace(self, kept=True, kept_until=until, kept_note=note)
+
+    def as_not_kept(self) -> Self:
+        """Take the mark off."""
+        return replace(self, kept=False, kept_until=None, kept_note="")
+
+    def is_kept(self, now: datetime) -> bool:
+        """Return whether an operator holds it now."""
+        return self.kept and (self.kept_until is None or now < self.kept_until)
 
     @property
     def row_key(self) -> str:

@@ -22,20 +22,15 @@ class RequestError(UnreadableError):
     """A request that can't be read; the message says what is wrong, without quoting what may be a secret."""
 
 
-class Request(BaseModel):
-    """The fields of every request.
+class Asked(BaseModel):
+    """What a person writes.
 
     Attributes:
-        disk: the disk that was backed up.
-        point: `latest`, or a time, with all of Azure's digits or fewer: the last recovery point at or before the end
-            of the period it covers.
+        form: how it is written.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     form: ClassVar[str]
-
-    disk: DiskName
-    point: str
 
     @field_validator("disk", "target", check_fields=False)
     @classmethod
@@ -44,11 +39,6 @@ class Request(BaseModel):
         if without_secrets(name) != name:
             raise ValueError("must not contain a SAS, percent-encoded or not")
         return disk
-
-    @field_validator("point")
-    @classmethod
-    def _is_latest_or_a_time(cls, point: str) -> str:
-        return LATEST if point.strip().lower() == LATEST else normalized_time(point)
 
     @classmethod
     def read(cls, body: bytes) -> Self:
@@ -62,6 +52,24 @@ class Request(BaseModel):
             return cls.model_validate_json(text)
         except ValidationError as error:
             raise RequestError(_refusal(error, cls)) from None
+
+
+class Request(Asked):
+    """The fields of every request for a recovery point.
+
+    Attributes:
+        disk: the disk that was backed up.
+        point: `latest`, or a time, with all of Azure's digits or fewer: the last recovery point at or before the end
+            of the period it covers.
+    """
+
+    disk: DiskName
+    point: str
+
+    @field_validator("point")
+    @classmethod
+    def _is_latest_or_a_time(cls, point: str) -> str:
+        return LATEST if point.strip().lower() == LATEST else normalized_time(point)
 
 
 class RestoreRequest(Request):
@@ -108,10 +116,15 @@ def decoded(body: bytes) -> bytes:
         return text
 
 
-def _refusal(error: ValidationError, request: type[Request]) -> str:
+def not_json(expected: str) -> str:
+    """Return the message that a person's message is not JSON, and what was expected."""
+    return f"the message is not valid JSON. Expected: {expected}"
+
+
+def _refusal(error: ValidationError, request: type[Asked]) -> str:
     findings = error.errors(include_input=False, include_context=False)
     if any(found["type"] == "json_invalid" for found in findings):
-        return f"the message is not valid JSON. Expected: {request.form}"
+        return not_json(request.form)
     fields = [field.alias or name for name, field in request.model_fields.items()]
     problem = describe_findings(findings, fields)
     end = "" if problem.endswith("?") else "."

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.model.names import DRILL_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
+from shared.model.names import DRILL_QUEUE, MANAGE_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
 from tests.docs.commands import commands
 from tests.docs.documents import blocks, prose
 from tests.infra.bicep_file import Declared, outputs_named, read
@@ -84,7 +84,7 @@ def test_the_queues_that_people_write_to_are_there_from_the_start() -> None:
     (queues,) = resources("Microsoft.Storage/storageAccounts/queueServices/queues").values()
     assert (queues["parent"], queues["name"]) == ("queueService", "queue")
     made = {word.text for word in storage.declared["requestQueues"].words if word.kind is Kind.TEXT}
-    assert made == {DRILL_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE}
+    assert made == {DRILL_QUEUE, MANAGE_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE}
 
 
 def test_the_operator_sends_to_these_queues_and_to_no_other() -> None:
@@ -134,6 +134,7 @@ def test_step_by_step_makes_the_queues_of_requests_and_gives_the_role_on_each() 
     [queues] = re.findall(r"^for QUEUE in (.*); do$", text, re.MULTILINE)
     assert set(queues.split()) == {
         DRILL_QUEUE,
+        MANAGE_QUEUE,
         REBUILD_CATALOGUE_QUEUE,
         RESTORE_REQUESTS_QUEUE,
         VERIFY_QUEUE,

@@ -35,6 +35,7 @@ QUEUES = {
     "rebuild_catalogue": "rebuild-catalogue",
     "verify_point": "verify",
     "drill_restore": "drill",
+    "manage": "manage",
     "continue_inspection": "continue-inspection",
     "compare_part": "compare-parts",
 }

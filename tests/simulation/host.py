@@ -20,6 +20,7 @@ from shared.inspection.request import inspect_all
 from shared.inspection.steps import continue_inspection
 from shared.jobs.poison import report_poison
 from shared.jobs.request import request_job
+from shared.manage.carry_out import carry_out
 from shared.model.job import JobKind
 from shared.model.messages import (
     BatchMessage,
@@ -37,6 +38,7 @@ from shared.model.names import (
     COPY_RANGES_QUEUE,
     DRILL_QUEUE,
     FINISH_BACKUP_QUEUE,
+    MANAGE_QUEUE,
     PLAN_CHANGES_QUEUE,
     REPORT_TICK_QUEUE,
     RESTORE_REQUESTS_QUEUE,
@@ -72,9 +74,10 @@ STEPS: Mapping[str, Step] = {
         services, InspectionMessage.read(message.body)
     ),
     COMPARE_PARTS_QUEUE: lambda services, message: compare_part(services, PartMessage.read(message.body)),
+    MANAGE_QUEUE: lambda services, message: carry_out(services, message.body, message.id),
     REPORT_TICK_QUEUE: lambda services, message: report_tick(services, TickMessage.read(message.body)),
 }
-_REQUESTS = (RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, DRILL_QUEUE)
+_REQUESTS = (RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, DRILL_QUEUE, MANAGE_QUEUE)
 
 
 class WrongError(AssertionError):

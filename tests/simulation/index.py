@@ -119,5 +119,7 @@ def _rows(world: World) -> Iterator[dict[str, Any]]:
         yield {"PartitionKey": key, "RowKey": DISK_ROW, "disk": entity.get("disk", "")}
     for (partition, row), (entity, _) in world.restores.items():
         yield {"PartitionKey": partition, "RowKey": row, "state": entity["state"]}
+    for (partition, row), (entity, _) in world.intents.items():
+        yield {"PartitionKey": partition, "RowKey": row, "state": entity["state"]}
     for (partition, row), (found, _) in world.inspections.items():
         yield {"PartitionKey": partition, "RowKey": row, "state": found.state}

@@ -9,6 +9,7 @@ from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk, page_blob
 from shared.model.inspection import Inspection
+from shared.model.intent_row import IntentRow
 from shared.model.job import JobKind, Stage
 from shared.model.names import (
     COPY_METADATA,
@@ -172,6 +173,14 @@ def inspection_written(world: World, before: Inspection, then: Inspection) -> No
         world.violations.append(f"{name} is {then.state} after it was {before.state}")
     if then.state is Stage.FAILED and not _may_fail(world, then):
         world.violations.append(f"{name} failed, and nothing was wrong: {then.reason}")
+
+
+def intent_written(world: World, before: IntentRow, then: IntentRow) -> None:
+    """Look at an intent's row as it is written: it has one outcome, and says which recovery point it was about."""
+    if before.has_ended:
+        world.violations.append(f"{then.row_key} is {then.state} after it was {before.state}")
+    if before.point not in ("", then.point):
+        world.violations.append(f"{then.row_key} is about {then.point} after it was about {before.point}")
 
 
 def _may_fail(world: World, inspection: Inspection) -> bool:

@@ -23,7 +23,13 @@ from tests.simulation.copies import SimulatedCopies
 from tests.simulation.leases import SimulatedLeases
 from tests.simulation.queues import SimulatedHeartbeat, SimulatedQueues
 from tests.simulation.reading import SimulatedReader
-from tests.simulation.tables import SimulatedInspections, SimulatedParts, SimulatedRecords, SimulatedRestores
+from tests.simulation.tables import (
+    SimulatedInspections,
+    SimulatedIntents,
+    SimulatedParts,
+    SimulatedRecords,
+    SimulatedRestores,
+)
 from tests.simulation.world import OWN, World
 from tests.simulation.writing import SimulatedWriter
 
@@ -64,6 +70,7 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
         restores=SimulatedRestores(world, calls),
         inspections=SimulatedInspections(world, calls),
         parts=SimulatedParts(world, calls),
+        intents=SimulatedIntents(world, calls),
         queues=SimulatedQueues(world, calls),
         heartbeat=SimulatedHeartbeat(world, calls),
         now=lambda: world.now,

@@ -6,13 +6,14 @@ from functools import partial
 from typing import Any
 
 from shared.azure.tables.index import Index
-from shared.azure.tables.job_rows import UNREADABLE_PARTITION, JobRows
+from shared.azure.tables.job_rows import JobRows, keys_of
 from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import POISON_PARTITION, RecordConflictError, Records, own_record
 from shared.azure.tables.rows import from_properties, from_row, to_row
 from shared.model.disk import Disk, page_blob
 from shared.model.index import job_key
 from shared.model.inspection import INSPECTION_KINDS, Compared, Inspection
+from shared.model.intent_row import INTENT, IntentRow
 from shared.model.job import JobKind, job_row
 from shared.model.messages import PartMessage
 from shared.model.names import RUN_SEPARATOR
@@ -184,10 +185,10 @@ class SimulatedRestores(JobRows[Restore]):
 
     def __init__(self, world: World, calls: Calls) -> None:
         self._world, self._calls, self._index = world, calls, simulated_index(world, calls)
-        self._prefixes = [job_row(JobKind.RESTORE, "")]
+        self._kept, self._prefixes = Restore, [job_row(JobKind.RESTORE, "")]
 
     async def _add(self, restore: Restore) -> bool:
-        row, entity = _row_of_restore(restore), to_row(restore)
+        row, entity = keys_of(restore), to_row(restore)
 
         def effect() -> bool:
             limits.require_new_row(*row, entity)
@@ -204,18 +205,18 @@ class SimulatedRestores(JobRows[Restore]):
         found = await self._calls.read(lambda: self._world.restores.get((partition, row_key)))
         return (from_row(Restore, found[0]), found[1]) if found else None
 
-    async def of(self, disk: Disk) -> list[Restore]:
+    async def of(self, disk: Disk | None) -> list[Restore]:
         return await self._calls.read(lambda: self._of(disk))
 
     async def _open(self, disk: Disk) -> list[Restore]:
         return [restore for restore in await self.of(disk) if not restore.has_ended]
 
-    def _of(self, disk: Disk) -> list[Restore]:
-        rows = [entity for (partition, _), (entity, _) in self._world.restores.items() if partition == disk.key]
-        return [from_row(Restore, row) for row in rows]
+    def _of(self, disk: Disk | None) -> list[Restore]:
+        rows = [from_row(Restore, entity) for entity, _ in self._world.restores.values()]
+        return [found for found in rows if found.disk == disk]
 
     async def _put(self, restore: Restore, etag: str) -> None:
-        row, entity, began = _row_of_restore(restore), to_row(restore), CURRENT.get().began
+        row, entity, began = keys_of(restore), to_row(restore), CURRENT.get().began
 
         def effect() -> None:
             limits.require_row(*row, entity)
@@ -233,10 +234,10 @@ class SimulatedInspections(JobRows[Inspection]):
 
     def __init__(self, world: World, calls: Calls) -> None:
         self._world, self._calls, self._index = world, calls, simulated_index(world, calls)
-        self._prefixes = [job_row(kind, "") for kind in INSPECTION_KINDS]
+        self._kept, self._prefixes = Inspection, [job_row(kind, "") for kind in INSPECTION_KINDS]
 
     async def _add(self, inspection: Inspection) -> bool:
-        row = _row_of_inspection(inspection)
+        row = keys_of(inspection)
 
         def effect() -> bool:
             limits.require_new_row(*row, to_row(inspection))
@@ -251,15 +252,15 @@ class SimulatedInspections(JobRows[Inspection]):
     async def _find(self, partition: str, row_key: str) -> tuple[Inspection, str] | None:
         return await self._calls.read(lambda: self._world.inspections.get((partition, row_key)))
 
-    async def of(self, disk: Disk) -> list[Inspection]:
-        rows = await self._calls.read(lambda: list(self._world.inspections.items()))
-        return [found for (partition, _), (found, _) in rows if partition == disk.key]
+    async def of(self, disk: Disk | None) -> list[Inspection]:
+        rows = await self._calls.read(lambda: list(self._world.inspections.values()))
+        return [found for found, _ in rows if found.disk == disk]
 
     async def _open(self, disk: Disk) -> list[Inspection]:
         return [found for found in await self.of(disk) if not found.has_ended]
 
     async def _put(self, inspection: Inspection, etag: str) -> None:
-        row = _row_of_inspection(inspection)
+        row = keys_of(inspection)
 
         def effect() -> None:
             limits.require_row(*row, to_row(inspection))
@@ -268,6 +269,48 @@ class SimulatedInspections(JobRows[Inspection]):
                 raise RecordConflictError(inspection.inspection)
             self._world.inspections[row] = (inspection, f"{self._world.number()}")
             model.inspection_written(self._world, before, inspection)
+
+        await self._calls.change(effect)
+
+
+class SimulatedIntents(JobRows[IntentRow]):
+    """The rows of intents."""
+
+    def __init__(self, world: World, calls: Calls) -> None:
+        self._world, self._calls, self._index = world, calls, simulated_index(world, calls)
+        self._kept, self._prefixes = IntentRow, [f"{INTENT}-"]
+
+    async def _add(self, intent: IntentRow) -> bool:
+        row, entity = keys_of(intent), to_row(intent)
+
+        def effect() -> bool:
+            limits.require_new_row(*row, entity)
+            if row in self._world.intents:
+                return False
+            self._world.intents[row] = (entity, f"{self._world.number()}")
+            self._world.violations += wrong_row(self._world, job_key(*row))
+            return True
+
+        return await self._calls.change(effect)
+
+    async def _find(self, partition: str, row_key: str) -> tuple[IntentRow, str] | None:
+        found = await self._calls.read(lambda: self._world.intents.get((partition, row_key)))
+        return (from_row(IntentRow, found[0]), found[1]) if found else None
+
+    async def of(self, disk: Disk | None) -> list[IntentRow]:
+        rows = await self._calls.read(lambda: [from_row(IntentRow, row) for row, _ in self._world.intents.values()])
+        return [found for found in rows if found.disk == disk]
+
+    async def _put(self, intent: IntentRow, etag: str) -> None:
+        row, entity = keys_of(intent), to_row(intent)
+
+        def effect() -> None:
+            limits.require_row(*row, entity)
+            before, current = self._world.intents.get(row, ({}, ""))
+            if etag != current:
+                raise RecordConflictError(intent.intent)
+            model.intent_written(self._world, from_row(IntentRow, before), intent)
+            self._world.intents[row] = (entity, f"{self._world.number()}")
 
         await self._calls.change(effect)
 
@@ -305,14 +348,6 @@ class SimulatedParts(Parts):
 def _row_of(entity: dict[str, Any]) -> limits.Row:
     values = from_properties(entity)
     return values.pop("PartitionKey"), values.pop("RowKey"), values
-
-
-def _row_of_restore(restore: Restore) -> tuple[str, str]:
-    return restore.known_disk.key if restore.disk else UNREADABLE_PARTITION, restore.row_key
-
-
-def _row_of_inspection(inspection: Inspection) -> tuple[str, str]:
-    return inspection.known_disk.key if inspection.disk else UNREADABLE_PARTITION, inspection.row_key
 
 
 def _parts_of(inspection: Inspection) -> str:

@@ -89,6 +89,7 @@ class World:
         restores: the rows of restores and their ETags, by partition and row.
         inspections: the rows of inspections and their ETags, by partition and row.
         index: the rows of the index, by their keys.
+        intents: the rows of intents and their ETags, by partition and row.
         parts: the rows of their parts: bytes compared and what differs, by partition and part.
         messages: the queues.
         ticks: when the timer went off, and what was due then.
@@ -127,6 +128,7 @@ class World:
     points: dict[str, dict[str, RecoveryPoint]] = field(default_factory=dict)
     restores: dict[tuple[str, str], tuple[dict[str, Any], str]] = field(default_factory=dict)
     inspections: dict[tuple[str, str], tuple[Inspection, str]] = field(default_factory=dict)
+    intents: dict[tuple[str, str], tuple[dict[str, Any], str]] = field(default_factory=dict)
     index: dict[str, IndexRow] = field(default_factory=dict)
     parts: dict[str, dict[int, tuple[int, str]]] = field(default_factory=dict)
     messages: list[QueueMessage] = field(default_factory=list)

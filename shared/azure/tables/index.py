@@ -33,7 +33,8 @@ from shared.model.index import (
     settled,
     unsettled,
 )
-from shared.model.job import ENDS, Job, JobKind, job_row
+from shared.model.intent_row import INTENT
+from shared.model.job import ENDS, Endable, JobKind, job_row
 from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.schema import SCHEMA_PROPERTY, UnknownSchemaError, with_schema
 
@@ -41,6 +42,7 @@ AT_ONCE = 16
 """Rows read or written concurrently, so that an index of hundreds does not take as many round trips."""
 
 _COLUMNS = [SCHEMA_PROPERTY, *(field.name for field in fields(Summary))]
+_JOB_PREFIXES = [*(job_row(kind, "") for kind in JobKind), f"{INTENT}-"]
 _CHANGED = frozenset({HTTPStatus.PRECONDITION_FAILED, HTTPStatus.NOT_FOUND})
 
 
@@ -120,9 +122,7 @@ class IndexRows:
 
     async def missing(self) -> list[tuple[str, dict[str, Any]]]:
         """Give all rows of a new index. Only this scans the whole table, with all its recovery points."""
-        jobs = " or ".join(
-            f"(RowKey ge '{prefix}' and RowKey lt '{prefix}~')" for prefix in (job_row(kind, "") for kind in JobKind)
-        )
+        jobs = " or ".join(f"(RowKey ge '{prefix}' and RowKey lt '{prefix}~')" for prefix in _JOB_PREFIXES)
         rows = self._table.query_entities(
             f"RowKey eq '{DISK_ROW}' or {jobs}", select=["PartitionKey", "RowKey", "disk", "state"]
         )
@@ -165,7 +165,7 @@ class Index:
         await self._complete()
         return await self._each(await self._rows.of_disks(), self._summary)
 
-    async def open_jobs[Found: Job](
+    async def open_jobs[Found: Endable](
         self, prefixes: Sequence[str], read: Callable[[str, str], Awaitable[Found | None]]
     ) -> list[Found]:
         """List the open jobs whose row keys start with one of the prefixes.

@@ -14,26 +14,33 @@ from shared.azure.tables.records import TRIES, RecordConflictError, is_conflict
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.disk import Disk
 from shared.model.inspection import Inspection
-from shared.model.job import ENDS, JobKind, job_row
+from shared.model.intent_row import IntentRow
+from shared.model.job import ENDS
 from shared.model.restore import Restore
 
 UNREADABLE_PARTITION = "restore-requests"
-"""The partition of requests that name no disk; every disk's partition key has a `|`."""
+"""The partition of requests for jobs that name no disk; every disk's partition key has a `|`."""
+
+INTENTS_PARTITION = "manage"
+"""The partition of intents that name no disk."""
 
 
-class JobRows[Kept: (Restore, Inspection)]:
-    """Access to the rows of jobs, each in the partition of the disk whose recovery point it is for."""
+type KeptJob = Restore | Inspection | IntentRow
 
-    def __init__(self, table: TableClient, index: Index, kept: type[Kept], kinds: Sequence[JobKind]) -> None:
-        """Say what the rows hold, for which kinds of jobs, and which index has the open ones."""
+
+class JobRows[Kept: (Restore, Inspection, IntentRow)]:
+    """Access to the rows of jobs and intents, each in the partition of the disk that it is about."""
+
+    def __init__(self, table: TableClient, index: Index, kept: type[Kept], kinds: Sequence[str]) -> None:
+        """Say what the rows hold, the beginnings of their keys, and which index has the open ones."""
         self._table, self._index = table, index
         self._kept: type[Kept] = kept
-        self._prefixes = [job_row(kind, "") for kind in kinds]
+        self._prefixes = [f"{kind}-" for kind in kinds]
 
     async def add(self, kept: Kept) -> bool:
         """Write a new row; tell whether there was none yet."""
         if not kept.has_ended:
-            await self._index.job_opens(*_keys(kept))
+            await self._index.job_opens(*keys_of(kept))
         return await self._add(kept)
 
     async def _add(self, kept: Kept) -> bool:
@@ -43,9 +50,9 @@ class JobRows[Kept: (Restore, Inspection)]:
             return False
         return True
 
-    async def find(self, disk: Disk, row_key: str) -> tuple[Kept, str] | None:
-        """Read a row and its ETag; None if there is none."""
-        return await self._find(disk.key, row_key)
+    async def find(self, disk: Disk | None, row_key: str) -> tuple[Kept, str] | None:
+        """Read the row of a disk, or of a request that names none, and its ETag; None if there is none."""
+        return await self._find(_partition(self._kept, disk), row_key)
 
     async def _find(self, partition: str, row_key: str) -> tuple[Kept, str] | None:
         try:
@@ -67,15 +74,15 @@ class JobRows[Kept: (Restore, Inspection)]:
     async def _open(self, disk: Disk) -> list[Kept]:
         return await self._query(" and ".join(f"state ne '{end}'" for end in sorted(ENDS)), disk)
 
-    async def of(self, disk: Disk) -> list[Kept]:
-        """List all jobs of a disk, including those that have ended."""
+    async def of(self, disk: Disk | None) -> list[Kept]:
+        """List all jobs of a disk, or of requests that name none, including those that have ended."""
         return await self._query("", disk)
 
-    async def _query(self, condition: str, disk: Disk) -> list[Kept]:
+    async def _query(self, condition: str, disk: Disk | None) -> list[Kept]:
         rows = " or ".join(f"(RowKey ge '{prefix}' and RowKey lt '{prefix}~')" for prefix in self._prefixes)
         conditions = ["PartitionKey eq @disk", f"({rows})", *([condition] if condition else [])]
-        found: list[Kept] = []
-        async for row in self._table.query_entities(" and ".join(conditions), parameters={"disk": disk.key}):
+        found, partition = list[Kept](), _partition(self._kept, disk)
+        async for row in self._table.query_entities(" and ".join(conditions), parameters={"disk": partition}):
             with contextlib.suppress(ValidationError):  # an invalid row must not hide the others
                 found.append(from_row(self._kept, from_properties(row)))
         return found
@@ -88,7 +95,7 @@ class JobRows[Kept: (Restore, Inspection)]:
         """
         await self._put(kept, etag)
         if kept.has_ended:
-            await self._index.job_ended(*_keys(kept))
+            await self._index.job_ended(*keys_of(kept))
 
     async def _put(self, kept: Kept, etag: str) -> None:
         try:
@@ -100,7 +107,7 @@ class JobRows[Kept: (Restore, Inspection)]:
                 raise RecordConflictError(kept.row_key) from error
             raise
 
-    async def update(self, disk: Disk, row_key: str, change: Callable[[Kept], Kept]) -> Kept | None:
+    async def update(self, disk: Disk | None, row_key: str, change: Callable[[Kept], Kept]) -> Kept | None:
         """Change the row of an open job, retrying on conflicts; None if the job has ended or has no row.
 
         Raises:
@@ -117,10 +124,16 @@ class JobRows[Kept: (Restore, Inspection)]:
         raise RecordConflictError(row_key)
 
 
-def _keys(kept: Restore | Inspection) -> tuple[str, str]:
-    return kept.known_disk.key if kept.disk else UNREADABLE_PARTITION, kept.row_key
+def keys_of(kept: KeptJob) -> tuple[str, str]:
+    """Give the partition and the row key of a job or an intent."""
+    return _partition(type(kept), kept.disk), kept.row_key
 
 
-def _entity(kept: Restore | Inspection) -> dict[str, object]:
-    partition, row = _keys(kept)
+def _partition(kept: type[KeptJob], disk: Disk | None) -> str:
+    elsewhere = INTENTS_PARTITION if kept is IntentRow else UNREADABLE_PARTITION
+    return disk.key if disk else elsewhere
+
+
+def _entity(kept: KeptJob) -> dict[str, object]:
+    partition, row = keys_of(kept)
     return {"PartitionKey": partition, "RowKey": row, **to_properties(to_row(kept))}

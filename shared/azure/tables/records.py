@@ -208,7 +208,7 @@ class Records:
         try:
             await self._table.update_entity(
                 _keyed(disk, changed.row_key, to_row(changed)),
-                UpdateMode.MERGE,
+                UpdateMode.REPLACE,  # a merge would leave what is None now as it was
                 etag=etag,
                 match_condition=MatchConditions.IfNotModified,
             )

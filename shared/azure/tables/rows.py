@@ -7,13 +7,14 @@ from azure.data.tables import EdmType, EntityProperty
 from pydantic import TypeAdapter
 
 from shared.model.inspection import Inspection
+from shared.model.intent_row import IntentRow
 from shared.model.job import Stage
 from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.schema import require_known, with_schema
 
-type Kept = DiskRecord | RecoveryPoint | Restore | Inspection
+type Kept = DiskRecord | RecoveryPoint | Restore | Inspection | IntentRow
 
 _RUN_PREFIX = "run_"
 
@@ -26,7 +27,9 @@ def to_row(value: Kept) -> dict[str, Any]:
     return with_schema({name: value for name, value in flat.items() if value is not None})
 
 
-def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection)](kind: type[Read], row: dict[str, Any]) -> Read:
+def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow)](
+    kind: type[Read], row: dict[str, Any]
+) -> Read:
     """Read what `to_row` wrote.
 
     Raises:
@@ -84,5 +87,5 @@ def from_properties(entity: dict[str, Any]) -> dict[str, Any]:
 
 
 _ADAPTERS: Mapping[type[Kept], TypeAdapter[Any]] = {
-    kind: TypeAdapter(kind) for kind in (DiskRecord, RecoveryPoint, Restore, Inspection)
+    kind: TypeAdapter(kind) for kind in (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow)
 }

@@ -22,6 +22,7 @@ from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import Records
 from shared.model.addresses import ContainerAddress
 from shared.model.inspection import INSPECTION_KINDS, Inspection
+from shared.model.intent_row import INTENT, IntentRow
 from shared.model.job import JobKind
 from shared.model.names import BACKUPS_TABLE, PARTS_TABLE
 from shared.model.restore import Restore
@@ -83,6 +84,7 @@ class Rented:
             records=Records(table, index),
             restores=JobRows(table, index, Restore, [JobKind.RESTORE]),
             inspections=JobRows(table, index, Inspection, INSPECTION_KINDS),
+            intents=JobRows(table, index, IntentRow, [INTENT]),
             parts=Parts(self.tables.get_table_client(f"{first}{PARTS_TABLE}")),
             queues=Queues({name: self.queues.get_queue_client(self.queue_name(name)) for name in QUEUES}),
         )

@@ -1,0 +1,1 @@
+"""Operators' intents: carried out once each, however often they are delivered."""
