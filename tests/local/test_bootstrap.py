@@ -31,6 +31,10 @@ case "$*" in
     echo "version = 3.13.7" > "$folder/pyvenv.cfg"
     cp "$0" "$folder/bin/python"
     cp "$FAKE_NPM" "$folder/bin/npm" ;;
+  *"-m pip config get"*) exit 1 ;;
+  *"-m pip install"*uv.txt)
+    cat "${0%/bin/python}/uv.txt" >> "$FAKE_LOG"; echo >> "$FAKE_LOG"
+    cp "$FAKE_INSTALLER" "${0%python}uv" ;;
   *"-m pip install"*)
     if [ -n "$PIP_HANGS" ]; then echo here > "$PIP_HANGS"; exec sleep 60; fi
     if [ -n "$PIP_FAILS" ]; then echo "first line"; echo "Could not resolve the index"; exit 9; fi ;;
@@ -41,6 +45,10 @@ case "$*" in
   *"-m ruff format"*) exit "${FORMAT_EXIT:-0}" ;;
   *"-m pytest"*) exit 5 ;;
 esac
+"""
+INSTALLER = """#!/bin/sh
+echo "uv $* UV_DEFAULT_INDEX=$UV_DEFAULT_INDEX" >> "$FAKE_LOG"
+exit "${UV_EXIT:-0}"
 """
 NPM = """#!/bin/sh
 echo "npm $* NODE_USE_SYSTEM_CA=$NODE_USE_SYSTEM_CA PATH=$PATH" >> "$FAKE_LOG"
@@ -93,7 +101,7 @@ class Machine:
             "HOME": str(self.folder / "home"),
             "PATH": f"{self.folder / 'first'}:{self.folder / 'second'}",
             "TIDEMARK_PYTHON_FROM": "path,pyenv,uv",
-            **{f"FAKE_{name}": str(self.folder / name.lower()) for name in ("LOG", "NPM", "PYTHON")},
+            **{f"FAKE_{name}": str(self.folder / name.lower()) for name in ("LOG", "NPM", "PYTHON", "INSTALLER")},
         }
         return subprocess.Popen(
             [sys.executable, self.project / "infra" / "local", *arguments],
@@ -126,6 +134,7 @@ def machine(tmp_path: Path) -> Machine:
     (local / "package-lock.json").write_text("{}")
     machine.script("python", PYTHON)
     machine.script("npm", NPM)
+    machine.script("installer", INSTALLER)
     return machine
 
 
@@ -198,6 +207,33 @@ def test_setup_runs_once(ready: Machine) -> None:
     before = ready.log
     assert ready.run("setup")[0] == 0
     assert ready.log == before
+
+
+LOCKED_UV = "uv==0.13.9 \\\n    --hash=sha256:16 \\\n    --hash=sha256:2c\n    # via tidemark\n"
+
+
+@pytest.mark.parametrize("mirror", ["", "https://mirror.example/simple"])
+def test_packages_are_installed_by_the_uv_of_the_lock_file_from_pips_mirror(machine: Machine, mirror: str) -> None:
+    machine.script("first/python3.13", PYTHON)
+    (machine.project / "infra/local/requirements.lock").write_text(f"trustme==1.2\n{LOCKED_UV}zensical==0.0.50\n")
+    machine.env.update({"PIP_INDEX_URL": mirror} if mirror else {})
+    code, printed = machine.run("setup")
+    assert code == 0, printed
+    first, second = (line for line in machine.log if "pip install" in line)
+    assert first.endswith("/uv.txt")
+    assert second.startswith("uv pip install --quiet --require-hashes ")
+    assert second.endswith(f"/requirements.lock UV_DEFAULT_INDEX={mirror}")
+    assert machine.log[machine.log.index(first) + 1 :][:3] == LOCKED_UV.splitlines()[:3]
+    assert not any("trustme" in line for line in machine.log), "pip installs uv alone"
+
+
+def test_where_uv_can_not_install_them_pip_does(machine: Machine) -> None:
+    machine.script("first/python3.13", PYTHON)
+    (machine.project / "infra/local/requirements.lock").write_text(LOCKED_UV)
+    machine.env["UV_EXIT"] = "2"
+    code, printed = machine.run("setup")
+    assert code == 0, printed
+    assert any("-m pip install" in line and line.endswith("requirements.lock") for line in machine.log)
 
 
 def test_npm_runs_no_scripts_and_trusts_the_machines_certificates(ready: Machine) -> None:
