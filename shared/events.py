@@ -71,6 +71,7 @@ class Event(StrEnum):
     RUN_BEGUN_ANEW = "run-begun-anew", WARNING
     RUN_DIFFERS = "run-differs", ERROR
     RUN_FAILED = "run-failed", ERROR
+    RUN_CANCELED = "run-canceled", WARNING
     LEASE_BROKEN = "lease-broken", WARNING
     MESSAGE_DROPPED = "message-dropped"
     MESSAGE_POISONED = "message-poisoned", ERROR

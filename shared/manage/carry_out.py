@@ -15,8 +15,17 @@ from shared.jobs.loop import AFTER_CONFLICT, requeueing_on_error
 from shared.jobs.unreadable import keep_poisoned
 from shared.manage.keeping import keep, unkeep
 from shared.manage.points import find_point
+from shared.manage.retire import retire
 from shared.model.intent_row import IntentRow
-from shared.model.intents import Intent, IntentRefusedError, IntentWaitsError, KeepIntent, PointIntent, UnkeepIntent
+from shared.model.intents import (
+    Intent,
+    IntentRefusedError,
+    IntentWaitsError,
+    KeepIntent,
+    PointIntent,
+    RetireIntent,
+    UnkeepIntent,
+)
 from shared.model.messages import MessageError
 from shared.model.names import MANAGE_QUEUE, request_id
 from shared.model.requests import RequestError
@@ -38,6 +47,7 @@ def _asked(verb: Callable[[Services, Any], Awaitable[str]]) -> _Verb:
 
 _VERBS: Mapping[type[Intent], _Verb] = {
     KeepIntent: keep,
+    RetireIntent: _asked(retire),
     UnkeepIntent: _asked(unkeep),
 }
 """How each intent is carried out: idempotent; it returns the outcome as a sentence.

@@ -1,7 +1,7 @@
 """Abandoning a run that can't be finished: close it on record, release its lease, and delete what it made."""
 
 from shared.azure.services import Services
-from shared.events import Event
+from shared.events import Event, log_event
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.record import DiskRecord
 from shared.model.retry_policy import MAX_CHECK_DELAY
@@ -12,8 +12,15 @@ from shared.runs.failures import record_failure
 from shared.runs.full_copies import drop_full_copy
 
 
-async def abandon_run(services: Services, message: RunMessage, why: Exception) -> None:
-    """Close a run without a recovery point. If it left the backup blob between two states, the next run is a resync."""
+async def abandon_run(services: Services, message: RunMessage, why: Exception, *, by_intent: bool = False) -> None:
+    """Close a run without a recovery point. If it left the backup blob between two states, the next run is a resync.
+
+    Args:
+        services: the services.
+        message: a message of the run.
+        why: why it is closed.
+        by_intent: whether an operator wants it; if not, it is a failure.
+    """
 
     def closed(record: DiskRecord) -> DiskRecord:
         reason = f"run {message.run} was given up: {why}"
@@ -22,7 +29,10 @@ async def abandon_run(services: Services, message: RunMessage, why: Exception) -
     found = await services.records.get(message.disk)
     run = found[0].run_of(message.run) if found else None
     if run is not None:
-        await record_failure(services, message.disk, Event.RUN_FAILED, why, message.run)
+        if by_intent:
+            log_event(Event.RUN_CANCELED, **message.about, reason=str(why))
+        else:
+            await record_failure(services, message.disk, Event.RUN_FAILED, why, message.run)
         record = await services.records.update(message.disk, closed)
         if run.mode is Mode.FULL:
             await drop_full_copy(services, message, run)

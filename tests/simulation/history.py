@@ -15,12 +15,14 @@ from shared.model.job import Stage
 from shared.model.names import DRILL_METADATA
 from shared.model.run import Kind
 from tests.simulation import model, ticks
+from tests.simulation.admins import Admins
 from tests.simulation.blobs import Blob
 from tests.simulation.calls import CHANGE_FATES, Calls
 from tests.simulation.disaster import lose_the_table, wrong_after_rebuild
 from tests.simulation.hands import SIZES, Hands
 from tests.simulation.host import FUNCTION_TIMEOUT, Host, WrongError
 from tests.simulation.people import People
+from tests.simulation.services import EXCLUDE
 from tests.simulation.world import DISKS, World
 
 ACTIONS = 500
@@ -65,10 +67,12 @@ class History:
         if rng.random() < 0.15:
             self.world.premium.add(DISKS.account)
         self._switches = rng.random() < 0.2
+        self._administers = rng.random() < 0.3
         self._inspects = rng.random() < 0.4
         self.host = Host(self.world, self._calls, rng, self._modes)
         self._hands = Hands(self.world, rng)
         self._people = People(self.world, rng, disks)
+        self._admins = Admins(self.world, rng, self._modes)
 
     @property
     def tried(self) -> Counter[str]:
@@ -129,6 +133,7 @@ class History:
             left = [*(found.row_key for found in self._open_inspections()), *self._scratch_blobs()]
             raise WrongError(f"no new recovery point within {TICKS_TO_RECOVER} ticks: {disks}, or no end of {left}")
         self._require_nothing(list(model.wrong_at_rest(self.world)))
+        self._require_nothing(list(ticks.wrong_absences(self.world, self.host.settings)))
         self._require_nothing(list(ticks.wrong_silence(self.world, self.host.settings, self.host.last_tick)))
 
     async def _settle(self, is_time: Callable[[], bool] = lambda: False) -> None:
@@ -232,6 +237,9 @@ class History:
         if self._inspects:
             actions[self._people.ask_for_an_inspection] = 0.2
             actions[lambda: self.host.inspect(self._rng.choice(INSPECTION_KINDS))] = 0.1
+        if self._administers:
+            actions[self._admins.change_settings] = 0.15
+            actions[self._admins.retire] = 0.05
         if self._switches:
             actions[self._switch_mode] = 0.2
         if self.world.pending():
@@ -247,7 +255,8 @@ class History:
 
     def _switch_mode(self) -> None:
         """Have an admin change how a disk is backed up."""
-        self._modes[self._rng.choice(list(self._modes))] = self._rng.choice(_MODES)
+        named = [url for url, mode in self._modes.items() if mode != EXCLUDE]
+        self._modes[self._rng.choice(named)] = self._rng.choice(_MODES)
 
 
 def _new_disk(world: World, rng: random.Random) -> Blob:
