@@ -10,6 +10,7 @@ from shared.inspection.request import open_inspection
 from shared.inspection.versions import scratch_of
 from shared.model.inspection import Inspection, built_upon
 from shared.model.job import JobKind, Next, Stage
+from shared.model.point import PointState
 from shared.model.record import DiskRecord
 from shared.model.texts import human_size
 from shared.model.version import BlobVersion
@@ -25,9 +26,11 @@ async def conclude_identical(services: Services, inspection: Inspection) -> Next
     if inspection.task is JobKind.DRILL:
         return await _conclude_drill(services, inspection, result)
     now = services.now()
-    await services.records.update_point(
-        inspection.known_disk, inspection.recovery_point, lambda point: point.as_verified(now)
+    point = await services.records.update_point(
+        inspection.known_disk, inspection.recovery_point, lambda point: point.as_verified(inspection.requested, now)
     )
+    if point and point.state is PointState.DAMAGED:
+        return Next(inspection.fail(f"it was found damaged while it was being compared: {point.damage}", now))
     return Next(inspection.end(Stage.DONE, result, services.now()))
 
 

@@ -56,7 +56,7 @@ class RecoveryPoint:
         started, sealed: when the source snapshot and the recovery point were taken, UTC.
         duration_seconds: the time between them.
         state: what is known of it.
-        damage: what is wrong with it, if it is damaged.
+        damage, damaged_at: what is wrong with it, if it is damaged, and when that was found, UTC.
         lost: whether it is damaged because its snapshot, or full copy, was deleted; undeleting it makes it good again.
         verified: when it was last compared with its source snapshot, UTC.
         drilled, drill_seconds, drill_result: when it was last drilled, how long that took, and the outcome.
@@ -83,6 +83,7 @@ class RecoveryPoint:
     duration_seconds: float
     state: PointState = PointState.SEALED
     damage: Text = ""
+    damaged_at: datetime | None = None
     lost: bool = False
     verified: datetime | None = None
     drilled: datetime | None = None
@@ -131,21 +132,32 @@ class RecoveryPoint:
             duration_seconds=max(0.0, (sealed - started).total_seconds()),
         )
 
-    def as_verified(self, now: datetime) -> Self:
-        """Record that it is identical to its source snapshot, compared completely."""
-        return replace(self, state=PointState.VERIFIED, damage="", lost=False, verified=now)
+    def as_verified(self, began: datetime, now: datetime) -> Self:
+        """Record that it is identical to its source snapshot, compared completely.
 
-    def as_damaged(self, damage: str, *, lost: bool = False) -> Self:
+        Damage found while it was being compared stays on record: that part may have been compared before.
+
+        Args:
+            began: when the comparison began, UTC.
+            now: the time, UTC.
+        """
+        if self.damaged_at and self.damaged_at >= began and not self.lost:
+            return self
+        return replace(self, state=PointState.VERIFIED, damage="", damaged_at=None, lost=False, verified=now)
+
+    def as_damaged(self, damage: str, now: datetime, *, lost: bool = False) -> Self:
         """Record what is wrong with it. That it was deleted too doesn't hide damage that an undelete wouldn't mend."""
         if lost and self.state is PointState.DAMAGED and not self.lost:
             return self
-        return replace(self, state=PointState.DAMAGED, damage=damage, lost=lost)
+        found_at = self.damaged_at if (self.damage, self.lost) == (damage, lost) else None
+        return replace(self, state=PointState.DAMAGED, damage=damage, damaged_at=found_at or now, lost=lost)
 
     def as_found(self) -> Self:
         """Record that a lost recovery point has been undeleted: it is as good as before."""
         if not self.lost:
             return self
-        return replace(self, state=PointState.VERIFIED if self.verified else PointState.SEALED, damage="", lost=False)
+        state = PointState.VERIFIED if self.verified else PointState.SEALED
+        return replace(self, state=state, damage="", damaged_at=None, lost=False)
 
     def as_drilled(self, ended: datetime | None, seconds: float, result: str) -> Self:
         """Record the outcome of a drill."""

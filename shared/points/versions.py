@@ -122,11 +122,11 @@ async def mark_damaged(services: Services, disk: Disk, time: str, damage: str, *
         damage: what is wrong with it.
         lost: whether it was deleted.
     """
-    is_news = False
+    is_news, now = False, services.now()
 
     def damaged(point: RecoveryPoint) -> RecoveryPoint:
         nonlocal is_news
-        marked = point.as_damaged(damage, lost=lost)
+        marked = point.as_damaged(damage, now, lost=lost)
         is_news = marked != point
         return marked
 

@@ -224,19 +224,28 @@ async def test_a_drill_does_not_undo_what_is_known_of_a_recovery_point_nor_a_del
     point = await point_of(cloud, disk, times(1)[0])
     await records.add_points(disk, [point])
     changes: list[Callable[[RecoveryPoint], RecoveryPoint]] = [
-        lambda found: found.as_damaged("bytes 0-511 differ"),
-        lambda found: found.as_damaged("it was deleted", lost=True),
+        lambda found: found.as_damaged("bytes 0-511 differ", NOON),
+        lambda found: found.as_damaged("it was deleted", NOON, lost=True),
         lambda found: found.as_drilled(NOON, 4.5, "done: identical"),
     ]
     for change in changes:
         await records.update_point(disk, point.time, change)
-    known = point.as_damaged("bytes 0-511 differ").as_drilled(NOON, 4.5, "done: identical")
+    known = point.as_damaged("bytes 0-511 differ", NOON).as_drilled(NOON, 4.5, "done: identical")
     assert await records.point(disk, point.time) == known
+
+
+async def test_a_recovery_point_that_is_undeleted_has_nothing_of_its_damage_on_record(cloud: Cloud) -> None:
+    disk, records = cloud.named("disk.vhd"), cloud.services.records
+    point = await point_of(cloud, disk, times(1)[0])
+    await records.add_points(disk, [point])
+    await records.update_point(disk, point.time, lambda found: found.as_damaged("it was deleted", NOON, lost=True))
+    await records.update_point(disk, point.time, RecoveryPoint.as_found)
+    assert await records.point(disk, point.time) == point
 
 
 async def test_nothing_is_put_on_record_of_a_recovery_point_that_is_not_there(cloud: Cloud) -> None:
     disk, records = cloud.named("disk.vhd"), cloud.services.records
-    assert await records.update_point(disk, times(1)[0], lambda found: found.as_damaged("it was deleted")) is None
+    assert await records.update_point(disk, times(1)[0], lambda found: found.as_damaged("it was deleted", NOON)) is None
     assert await records.points(disk) == []
 
 
@@ -246,7 +255,7 @@ async def test_of_changes_of_a_recovery_point_at_the_same_time_none_is_lost(clou
     await records.add_points(disk, [point])
 
     async def add(letter: str) -> None:
-        await records.update_point(disk, point.time, lambda found: found.as_damaged(f"{found.damage}{letter}"))
+        await records.update_point(disk, point.time, lambda found: found.as_damaged(f"{found.damage}{letter}", NOON))
 
     await asyncio.gather(*map(add, "abcdef"))
     found = await records.point(disk, point.time)

@@ -52,13 +52,15 @@ async def test_a_lost_recovery_point_of_an_older_release_stays_lost_when_its_los
     on_azurite: AzuriteCloud, people: People
 ) -> None:
     disk, records = on_azurite.named("disk.vhd"), on_azurite.services.records
-    point = (await point_of(on_azurite, disk, times(1)[0])).as_damaged("its snapshot is gone", lost=True)
+    point = (await point_of(on_azurite, disk, times(1)[0])).as_damaged("its snapshot is gone", NOON, lost=True)
     await records.add_points(disk, [point])
     table = people.tables.get_table_client(BACKUPS_TABLE)
     [row] = await rows_of(table, disk.key)
     await table.update_entity({k: v for k, v in row.items() if k not in {"schema", "lost"}}, UpdateMode.REPLACE)
-    again = await records.update_point(disk, point.time, lambda found: found.as_damaged("it was deleted", lost=True))
-    assert again == await records.point(disk, point.time) == point.as_damaged("it was deleted", lost=True)
+    again = await records.update_point(
+        disk, point.time, lambda found: found.as_damaged("it was deleted", NOON, lost=True)
+    )
+    assert again == await records.point(disk, point.time) == point.as_damaged("it was deleted", NOON, lost=True)
 
 
 async def test_a_recovery_point_of_an_older_release_is_marked_with_this_ones_schema(
@@ -70,7 +72,7 @@ async def test_a_recovery_point_of_an_older_release_is_marked_with_this_ones_sch
     table = people.tables.get_table_client(BACKUPS_TABLE)
     [row] = await rows_of(table, disk.key)
     await table.update_entity({k: v for k, v in row.items() if k != "schema"}, UpdateMode.REPLACE)
-    await records.update_point(disk, point.time, lambda found: found.as_verified(NOON))
+    await records.update_point(disk, point.time, lambda found: found.as_verified(NOON, NOON))
     [row] = await rows_of(table, disk.key)
     assert row["schema"].value == SCHEMA
-    assert await records.point(disk, point.time) == point.as_verified(NOON)
+    assert await records.point(disk, point.time) == point.as_verified(NOON, NOON)

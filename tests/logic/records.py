@@ -190,6 +190,7 @@ def points() -> st.SearchStrategy[RecoveryPoint]:
         duration_seconds=_durations,
         state=st.sampled_from(PointState),
         damage=_texts,
+        damaged_at=st.none() | _times,
         lost=st.booleans(),
         verified=st.none() | _times,
         drilled=st.none() | _times,

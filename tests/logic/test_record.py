@@ -189,15 +189,23 @@ def test_the_row_of_a_recovery_point_is_named_after_its_time() -> None:
 @a_few
 @given(points())
 def test_a_recovery_point_that_is_verified_holds_what_it_held_and_is_not_damaged(point: RecoveryPoint) -> None:
-    verified = point.as_verified(NOON)
+    verified = replace(point, damaged_at=None).as_verified(NOON, NOON)
     assert (verified.state, verified.damage, verified.verified) == (PointState.VERIFIED, "", NOON)
     assert about_the_backup(verified) == about_the_backup(point)
+
+
+@pytest.mark.parametrize("began", [timedelta(), timedelta(hours=1), timedelta(hours=-1)])
+def test_damage_is_cleared_by_a_verify_that_began_after_it_was_found_and_by_no_other(began: timedelta) -> None:
+    damaged = POINT.as_damaged("bytes 0-511 differ", NOON)
+    verified = damaged.as_verified(NOON + began, NOON + timedelta(hours=2))
+    assert verified.state is (PointState.VERIFIED if began > timedelta() else PointState.DAMAGED)
+    assert (verified == damaged) is (began <= timedelta())
 
 
 @a_few
 @given(points())
 def test_a_recovery_point_that_is_damaged_says_how_and_when_it_was_last_found_equal(point: RecoveryPoint) -> None:
-    damaged = point.as_damaged("bytes 512-1024 differ")
+    damaged = point.as_damaged("bytes 512-1024 differ", NOON)
     assert (damaged.state, damaged.damage, damaged.verified) == (
         PointState.DAMAGED,
         "bytes 512-1024 differ",
@@ -209,15 +217,16 @@ def test_a_recovery_point_that_is_damaged_says_how_and_when_it_was_last_found_eq
 @a_few
 @given(points())
 def test_a_recovery_point_that_is_undeleted_is_as_good_as_before_it_was_deleted(point: RecoveryPoint) -> None:
-    before = replace(point, state=PointState.VERIFIED if point.verified else PointState.SEALED, damage="", lost=False)
-    assert before.as_damaged("it was deleted", lost=True).as_found() == before
+    state = PointState.VERIFIED if point.verified else PointState.SEALED
+    before = replace(point, state=state, damage="", damaged_at=None, lost=False)
+    assert before.as_damaged("it was deleted", NOON, lost=True).as_found() == before
 
 
 @a_few
 @given(points())
 def test_damage_that_an_undelete_does_not_mend_is_not_forgotten(point: RecoveryPoint) -> None:
-    damaged = point.as_damaged("bytes 0-511 differ")
-    assert damaged.as_damaged("it was deleted", lost=True).as_found() == damaged
+    damaged = point.as_damaged("bytes 0-511 differ", NOON)
+    assert damaged.as_damaged("it was deleted", NOON, lost=True).as_found() == damaged
 
 
 @pytest.mark.parametrize(
@@ -227,10 +236,14 @@ def test_damage_that_an_undelete_does_not_mend_is_not_forgotten(point: RecoveryP
 def test_of_an_older_release_the_text_says_whether_a_damaged_recovery_point_was_deleted(
     damage: str, *, is_lost: bool
 ) -> None:
-    entity = to_row(POINT.as_damaged(damage))
+    entity = to_row(POINT.as_damaged(damage, NOON))
     del entity["lost"]
-    assert from_row(RecoveryPoint, entity) == POINT.as_damaged(damage, lost=is_lost)
+    assert from_row(RecoveryPoint, entity) == POINT.as_damaged(damage, NOON, lost=is_lost)
 
 
 def about_the_backup(point: RecoveryPoint) -> dict[str, Any]:
-    return {name: value for name, value in to_row(point).items() if name not in {"state", "damage", "lost", "verified"}}
+    return {
+        name: value
+        for name, value in to_row(point).items()
+        if name not in {"state", "damage", "damaged_at", "lost", "verified"}
+    }

@@ -144,15 +144,17 @@ def _wrong_when_done(world: World, restore: Restore) -> Iterator[str]:
         yield f"{restore.restore} was restored to {sorted(targets)}"
 
 
-def marked(world: World, disk: BlobAddress, point: RecoveryPoint) -> None:
+def marked(world: World, disk: BlobAddress, before: RecoveryPoint, point: RecoveryPoint) -> None:
     """Look at what is put on record of a recovery point: what is verified is right, what is damaged is not."""
     place = place_of(point)
     if point.state is PointState.VERIFIED:
         world.violations += [f"verified, but {wrong}" for wrong in wrong_with(world, disk, point)]
     rots_since = world.rotten.get((place, point.backup_snapshot), world.now)
     verifies = [found for found, _ in world.inspections.values() if found.recovery_point == point.time]
-    was_rotten = any(rots_since < found.requested for found in verifies if found.state is Stage.COMPARING)
-    if point.state is PointState.VERIFIED and was_rotten and not _is_whole(world, point):
+    comparing = [found.requested for found in verifies if found.state is Stage.COMPARING]
+    was_rotten = bool(comparing) and rots_since < min(comparing)
+    was_found = before.state is PointState.DAMAGED and not before.lost and rots_since < world.now
+    if point.state is PointState.VERIFIED and (was_rotten or was_found) and not _is_whole(world, point):
         world.violations.append(f"{point.time} of {disk.blob} is verified, and is not what it was")
     is_doubted = point.damage.startswith(BUILT_ON) and any(
         before.time < point.time and before.state is PointState.DAMAGED for before in world.points_of(disk)

@@ -80,7 +80,7 @@ class SimulatedRecords(Records):
             limits.require_row(disk.key, changed.row_key, to_row(changed))
             rows[changed.row_key] = changed
             if _known_of(changed) != _known_of(before):
-                model.marked(self._world, page_blob(disk), changed)
+                model.marked(self._world, page_blob(disk), before, changed)
 
         await self._calls.change(effect)
 

@@ -154,7 +154,7 @@ async def test_a_recovery_point_that_is_on_record_as_deleted_until_it_is_undelet
 async def test_a_damaged_recovery_point_that_was_deleted_too_stays_damaged_when_it_is_undeleted() -> None:
     scene = await backed_up()
     [point] = scene.world.points_of(scene.disk)
-    damaged = point.as_damaged("bytes 0-511 differ")
+    damaged = point.as_damaged("bytes 0-511 differ", scene.world.now)
     scene.world.points[PageBlobDisk(scene.disk).key][point.row_key] = damaged
     snapshots = scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots
     deleted = snapshots.pop(point.backup_snapshot)
