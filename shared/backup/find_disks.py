@@ -18,6 +18,7 @@ from shared.model.index import Summary
 from shared.model.messages import FinishMessage
 from shared.model.record import DiskRecord
 from shared.model.restore_target import is_blank
+from shared.model.retirement import unretired
 from shared.runs.abandon import abandon_run
 from shared.runs.failures import record_failure
 from shared.runs.open_run import not_a_page_blob, require_fit
@@ -68,7 +69,11 @@ async def find_disks(services: Services) -> FoundDisks:
     listed = await _listed(services)
     on_record = await _on_record(services)
     known = on_record or {}
-    retired = {disk for disk, summary in known.items() if summary.retired and not settings.names(disk)}
+    retired = {disk for disk, summary in known.items() if summary.retired}
+    returning = sorted(disk for disk in retired if settings.names(disk))
+    # Before the snapshot: if nothing comes of that, the disk is retired anew with all that it leaves.
+    await for_each(services, returning, lambda disk: services.records.update(disk, unretired), Event.WATCH_DISK_FAILED)
+    retired.difference_update(returning)
     named = {disk for disks in listed.values() for disk in disks} - retired
     restored = {disk for disk, summary in known.items() if summary.was_restored}
     running = {disk for disk, summary in known.items() if summary.run_snapshot}  # their runs go on, whatever is listed

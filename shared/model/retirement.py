@@ -1,10 +1,13 @@
 """Ending a disk's backups by intent, and noting on its record that it is absent. Pure functions."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.model.absence import Absence
 from shared.model.record import DiskRecord
+
+_SETTLES_IN = timedelta(hours=1)
+"""How long after a retirement a tick that had begun before, or died meanwhile, may leave a source snapshot."""
 
 _SNAPSHOTS_DELETED = "the disk was retired, and its last source snapshot was deleted"
 
@@ -50,21 +53,26 @@ def is_to_clean(record: DiskRecord) -> bool:
     return bool(record.retired) and not (record.retired_clean or record.run or record.restore)
 
 
-def cleaned(record: DiskRecord) -> DiskRecord:
-    """Record that a retired disk's source snapshots are deleted: if it is backed up again, that is a resync."""
-    if not is_to_clean(record):
+def cleaned(record: DiskRecord, now: datetime) -> DiskRecord:
+    """Record that a retired disk's source snapshots are deleted: if it is backed up again, that is a resync.
+
+    They are looked for once more, by a later tick.
+    """
+    if not is_to_clean(record) or record.retired is None:
         return record
     reason = record.resync_reason or (_SNAPSHOTS_DELETED if record.base_snapshot else "")
-    return replace(record, retired_clean=True, resync_reason=reason)
+    return replace(record, retired_clean=now - record.retired >= _SETTLES_IN, resync_reason=reason)
 
 
-def is_left_over(record: DiskRecord, snapshot: str) -> bool:
-    """Return whether a source snapshot of a retired disk is to be deleted: no run after the retirement took it.
+def is_left_over(record: DiskRecord, snapshot: str, now: datetime) -> bool:
+    """Return whether a source snapshot of a retired disk is to be deleted: nobody is about to open a run for it.
 
     Args:
         record: the disk's record.
         snapshot: the snapshot's time.
+        now: the time, UTC.
     """
     if not is_to_clean(record) or record.retired is None:
         return False
-    return snapshot <= record.base_snapshot or datetime.fromisoformat(snapshot) <= record.retired
+    taken = datetime.fromisoformat(snapshot)
+    return snapshot <= record.base_snapshot or taken <= record.retired or now - taken >= _SETTLES_IN

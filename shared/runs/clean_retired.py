@@ -1,5 +1,7 @@
 """Deleting the source snapshots of a retired disk: at once, and again at each tick until it is done. Idempotent."""
 
+from functools import partial
+
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from shared.azure.answers import explain
@@ -19,7 +21,7 @@ async def clean_retired(services: Services, disk: Disk) -> str:
     try:
         is_clean = await _drop_snapshots(services, disk)
         if is_clean:
-            await services.records.update(disk, cleaned)
+            await services.records.update(disk, partial(cleaned, now=services.now()))
     except (AzureError, TidemarkError) as error:
         reason = explain(error)
         log_event(Event.CLEAN_RETIRED_FAILED, disk=disk.name, reason=reason)
@@ -39,7 +41,7 @@ async def _drop_snapshots(services: Services, disk: Disk) -> bool:
     if found is None or not is_to_clean(found[0]):
         return found is None or found[0].retired is None or found[0].retired_clean
     for snapshot in snapshots:
-        if is_left_over(found[0], snapshot) and snapshot not in compared:
+        if is_left_over(found[0], snapshot, services.now()) and snapshot not in compared:
             await services.disks.delete_snapshot(disk, snapshot)
             log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=disk.name, snapshot=snapshot)
     return compared.isdisjoint(snapshots)

@@ -72,19 +72,27 @@ def test_retiring_a_disk_again_changes_only_what_becomes_of_its_recovery_points(
 
 
 def test_source_snapshots_are_left_over_up_to_the_moment_of_the_retirement() -> None:
-    assert is_left_over(RETIRED, BASE)
-    assert is_left_over(RETIRED, "2026-11-22T11:59:59.0000000Z")
-    assert not is_left_over(RETIRED, "2026-11-22T12:00:01.0000000Z")
-    assert not is_left_over(IDLE, BASE)
+    assert is_left_over(RETIRED, BASE, NOON)
+    assert is_left_over(RETIRED, "2026-11-22T11:59:59.0000000Z", NOON)
+    assert not is_left_over(IDLE, BASE, NOON)
+
+
+def test_a_source_snapshot_taken_since_is_left_over_once_nobody_is_about_to_open_a_run_for_it() -> None:
+    just_after = "2026-11-22T12:00:01.0000000Z"
+    assert not is_left_over(RETIRED, just_after, NOON + timedelta(minutes=1))
+    assert is_left_over(RETIRED, just_after, NOON + timedelta(hours=2))
 
 
 def test_nothing_is_deleted_while_a_run_or_a_restore_needs_it() -> None:
-    assert not is_left_over(retired(BACKED_UP, NOON, keep_points=False), BASE)
-    assert not is_left_over(replace(RETIRED, restore="6f3c1d2e"), BASE)
+    assert not is_left_over(retired(BACKED_UP, NOON, keep_points=False), BASE, NOON)
+    assert not is_left_over(replace(RETIRED, restore="6f3c1d2e"), BASE, NOON)
 
 
 def test_without_its_source_snapshot_the_next_run_is_a_resync_that_says_why() -> None:
-    done = cleaned(RETIRED)
+    at_once = cleaned(RETIRED, NOON)
+    assert is_to_clean(at_once), "a tick that was under way may leave another"
+    assert "retired" in at_once.resync_reason
+    done = cleaned(at_once, NOON + timedelta(hours=12))
     assert (done.retired_clean, "retired" in done.resync_reason) == (True, True)
     assert not is_to_clean(done)
     named = in_use_again(done, is_named=True)

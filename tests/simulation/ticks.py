@@ -46,6 +46,14 @@ def is_retired(world: World, settings: Settings, disk: BlobAddress) -> bool:
     return bool(record and record.retired) and not settings.names(PageBlobDisk(disk))
 
 
+def is_dropped(world: World, disk: BlobAddress) -> bool:
+    """Tell whether nobody looked after a disk at the last tick: it is not retired, and nothing has it backed up."""
+    record, settings = world.record(disk), world.ticks[max(world.ticks)].settings if world.ticks else None
+    if settings is None or record is None or record.retired:
+        return False
+    return not settings.backs_up(PageBlobDisk(disk), adopted=record.adopted, retired=False)
+
+
 def absences(world: World, settings: Settings) -> dict[BlobAddress, str]:
     """Tell which disks with backups nobody has said a word about, and which nevertheless are not backed up."""
     found: dict[BlobAddress, str] = {}
@@ -65,13 +73,15 @@ def absences(world: World, settings: Settings) -> dict[BlobAddress, str]:
     return found
 
 
-def wrong_absences(world: World, settings: Settings) -> Iterator[str]:
-    """Say where the record of a disk does not say, after a tick, whether it is absent."""
-    expected = absences(world, settings)
+def wrong_absences(world: World, settings: Settings, tick: datetime) -> Iterator[str]:
+    """Say where the record of a disk does not say, after a tick, whether it was absent then and is so now."""
+    expected, before = absences(world, settings), world.ticks[tick].absent
     for entity, _ in world.records.values():
         if is_known(entity) and "*" not in entity["disk"]:
             record = from_row(DiskRecord, entity)
             absence = expected.get(page_blob(record.disk), "")
+            if bool(absence) != (page_blob(record.disk) in before):
+                continue
             if record.absence != absence or bool(record.absence_reason) != bool(absence):
                 yield f"{record.disk} is said to be {record.absence or 'present'}, and is {absence or 'present'}"
 
