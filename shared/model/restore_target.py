@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from shared.model.absence import Absence
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord
 from shared.model.requests import LATEST
 from shared.model.restore import RefusedError, Restore
-from shared.model.retirement import unretired, with_absence
+from shared.model.retirement import unretired
 from shared.model.run import Kind
 from shared.model.run_steps import sealed
 from shared.model.times import last_moment
@@ -104,4 +103,4 @@ def adopted(record: DiskRecord, point: RecoveryPoint, taken: TakenSnapshot, *, i
         taken: the snapshot of the backup blob that holds it.
         is_listed: whether `SOURCE_DISKS` names the target; it is backed up in any case.
     """
-    return replace(unretired(with_absence(sealed(record, point, taken), Absence.NONE, "")), adopted=not is_listed)
+    return replace(unretired(sealed(record, point, taken)), adopted=not is_listed)

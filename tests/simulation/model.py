@@ -300,16 +300,24 @@ def _wrong_blobs(world: World) -> Iterator[str]:
 def _wrong_disk(world: World, disk: BlobAddress) -> Iterator[str]:
     """Say what is wrong with a disk's source snapshots and recovery points."""
     record = world.record(disk)
-    base = {record.base_snapshot} if record and record.base_snapshot and not record.retired else set()
+    base = {record.base_snapshot} if record and record.base_snapshot else set()
     own = set(world.own_snapshots(disk))
     if ticks.is_dropped(world, disk):
         own &= base  # a tick may have died between its snapshot and its record
+    if record and record.retired:
+        own, base = own - _compared_at_last(world, disk), set()
     if own - base or (own != base and disk not in world.meddled):
         yield f"source snapshots of {disk.blob} are left: {sorted(own)}, with the base {base}"
     for point in world.points_of(disk):
         yield from wrong_with(world, disk, point)
     if record:
         yield from wrong_summary(record, world.points_of(disk))
+
+
+def _compared_at_last(world: World, disk: BlobAddress) -> set[str]:
+    """List the source snapshots that a verify may have needed when the last tick would have deleted them."""
+    inspections = [found for found, _ in world.inspections.values() if found.disk == PageBlobDisk(disk)]
+    return {found.recovery_point for found in inspections if found.ended and found.ended >= max(world.ticks)}
 
 
 def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:

@@ -49,9 +49,9 @@ def is_retired(world: World, settings: Settings, disk: BlobAddress) -> bool:
 def is_dropped(world: World, disk: BlobAddress) -> bool:
     """Tell whether nobody looked after a disk at the last tick: it is not retired, and nothing has it backed up."""
     record, settings = world.record(disk), world.ticks[max(world.ticks)].settings if world.ticks else None
-    if settings is None or record is None or record.retired:
+    if settings is None or (record and record.retired):
         return False
-    return not settings.backs_up(PageBlobDisk(disk), adopted=record.adopted, retired=False)
+    return not settings.backs_up(PageBlobDisk(disk), adopted=bool(record and record.adopted), retired=False)
 
 
 def absences(world: World, settings: Settings) -> dict[BlobAddress, str]:
