@@ -69,9 +69,17 @@ class BlobChangedError(TidemarkError):
 
 
 class DiffRefusedError(TidemarkError):
-    """The service refused the diff from the base snapshot: the run must become a resync."""
+    """The service refused the diff from the base snapshot: the run must become a resync.
+
+    Attributes:
+        overwritten: whether that is because the blob was copied over between the two snapshots.
+    """
 
     remedy = Remedy.RESTART
+
+    def __init__(self, message: str, *, overwritten: bool = False) -> None:
+        super().__init__(message)
+        self.overwritten = overwritten
 
 
 class ListingTimedOutError(TidemarkError):

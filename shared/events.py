@@ -142,11 +142,15 @@ class Event(StrEnum):
     # An operator's intent.
     INTENT_REQUESTED = "intent-requested"
     INTENT_WAITS = "intent-waits"
+    ORPHAN_DELETED = "orphan-deleted"
     INTENT_DONE = "intent-done"
     INTENT_REFUSED = "intent-refused", WARNING
     INTENT_FAILED = "intent-failed", ERROR
     INTENT_STEP_FAILED = "intent-step-failed", ERROR
     INTENT_RESUMED = "intent-resumed", WARNING
+
+    # What recovery points hold.
+    SIZE_UNKNOWN = "size-unknown"
 
     # Rebuilding the catalogue.
     CATALOGUE_REBUILT = "catalogue-rebuilt"

@@ -14,15 +14,17 @@ from pydantic import (
     field_validator,
 )
 from pydantic_core import PydanticKnownError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from shared.errors import Remedy, TidemarkError
 from shared.limits import NEWEST_SIGNED, OLDEST_SIGNED, STORAGE_API_VERSION, can_sign
 from shared.model.addresses import ContainerAddress
 from shared.model.blob_names import SPECIAL_CONTAINERS
 from shared.model.disk import Disk, PageBlobDisk
+from shared.model.retention_rules import Rules
 from shared.model.run import Mode
 from shared.model.validation_errors import plain, unknown_field
+from shared.retention_settings import RetentionSettings
 from shared.source_disks import EXCLUDES, SourceDisk, without_exclusions
 from shared.storage_access import (
     HostStorage,
@@ -41,7 +43,7 @@ class SettingsError(TidemarkError):
     remedy = Remedy.WAIT_FOR_OWNER
 
 
-class Settings(BaseSettings):
+class Settings(RetentionSettings):
     """The app settings, read by their public names, case-insensitively."""
 
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, frozen=True, hide_input_in_errors=True)
@@ -206,9 +208,17 @@ class Settings(BaseSettings):
 
     def mode_of(self, disk: Disk) -> Mode:
         """Return a disk's mode: that of the entry with its own URL, or else of the first pattern that matches."""
-        covering = [setting for setting in self.source_disks if setting.covers(disk)]
-        covering.sort(key=lambda setting: setting.is_pattern)
+        covering = self._covering(disk)
         return covering[0].mode if covering else Mode.INCREMENTAL
+
+    def retention_of(self, disk: Disk) -> Rules | None:
+        """Return the rules for a disk's recovery points, found like its mode; None if nothing says what to keep."""
+        return next((setting.retention for setting in self._covering(disk)[:1] if setting.retention), self.retention)
+
+    def _covering(self, disk: Disk) -> list[SourceDisk]:
+        """Return the entries that cover a disk: the one with its own URL first, then patterns as they are set."""
+        covering = [setting for setting in self.source_disks if setting.covers(disk)]
+        return sorted(covering, key=lambda setting: setting.is_pattern)
 
     @property
     def heartbeat_problem(self) -> str:

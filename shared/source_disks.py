@@ -8,6 +8,7 @@ from pydantic_core import PydanticKnownError
 
 from shared.model.addresses import AddressError, BlobAddress
 from shared.model.disk import Disk, PageBlobDisk
+from shared.model.retention_rules import Rules
 from shared.model.run import Mode
 
 EXCLUDES = "!"
@@ -20,6 +21,7 @@ class SourceDisk(BaseModel):
     Attributes:
         address: the blob, set as `url`; `*` in its name stands for any characters, including `/`.
         mode: how it is backed up.
+        retention: its own rules instead of RETENTION; None if it has none.
         excluded: whether it is excluded, set as `exclude`, or by `!` before the URL.
         exclusions: the entries that exclude disks; not settable.
     """
@@ -28,6 +30,7 @@ class SourceDisk(BaseModel):
 
     address: Annotated[BlobAddress, PlainSerializer(str)] = Field(alias="url")
     mode: Mode = Mode.INCREMENTAL
+    retention: Annotated[Rules | None, PlainSerializer(str)] = None
     excluded: StrictBool = Field(default=False, alias="exclude")
     exclusions: tuple["SourceDisk", ...] = Field(default=(), exclude=True)
 
@@ -36,10 +39,22 @@ class SourceDisk(BaseModel):
     def _refuse_exclusions(cls, _: object) -> None:
         raise ValueError('can\'t be set; to exclude disks, add a separate entry with "exclude": true')
 
+    @field_validator("retention", mode="plain")
+    @classmethod
+    def _parse_rules(cls, rules: object) -> Rules:
+        if isinstance(rules, Rules):
+            return rules
+        if not isinstance(rules, str):
+            raise PydanticKnownError("string_type")
+        if not rules.strip():
+            raise ValueError("must not be empty; leave it out for the rules of RETENTION")
+        return Rules.parse(rules)
+
     @model_validator(mode="after")
-    def _refuse_mode_of_exclusion(self) -> Self:
-        if self.excluded and "mode" in self.model_fields_set:
-            raise ValueError("can't have a mode, because it is excluded")
+    def _refuse_more_of_exclusion(self) -> Self:
+        for name in ("mode", "retention"):
+            if self.excluded and name in self.model_fields_set:
+                raise ValueError(f"can't have a {name}, because it is excluded")
         return self
 
     @field_validator("address", mode="plain")

@@ -12,10 +12,10 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from shared.errors import Remedy, TidemarkError, without_secrets
+from shared.errors import DiffRefusedError, Remedy, TidemarkError, without_secrets
 
 # REST: Blob service error codes. All mean that the diff from the base snapshot can't be had.
-_REFUSED_DIFF_CODES = frozenset({"BlobOverwritten", "BlobGenerationMismatch"})
+_OVERWRITTEN_CODES = frozenset({"BlobOverwritten", "BlobGenerationMismatch"})
 _REFUSED_DIFF_PREFIX = "PreviousSnapshot"
 _LEASE_CODES = frozenset(
     {"LeaseIdMissing", "LeaseIdMismatchWithBlobOperation", "LeaseLost", "LeaseNotPresentWithBlobOperation"}
@@ -84,10 +84,16 @@ def refuses_diff(error: HttpResponseError) -> bool:
     """Tell whether the service refuses the diff (REST: Get Page Ranges; 501 where it is not implemented)."""
     code = error_code(error)
     return (
-        code in _REFUSED_DIFF_CODES
+        code in _OVERWRITTEN_CODES
         or code.startswith(_REFUSED_DIFF_PREFIX)
         or error.status_code == HTTPStatus.NOT_IMPLEMENTED
     )
+
+
+def diff_refused(error: HttpResponseError) -> DiffRefusedError:
+    """Make the error for a refused diff."""
+    why = f"the service refused the diff from the base snapshot: {explain(error)}"
+    return DiffRefusedError(why, overwritten=error_code(error) in _OVERWRITTEN_CODES)
 
 
 def is_transient(error: AzureError) -> bool:

@@ -17,6 +17,7 @@ from shared.azure.heartbeat import Heartbeat
 from shared.azure.queues import QUEUES, Queues
 from shared.azure.sources.page_blobs import PageBlobSource
 from shared.azure.sources.source import Reader, Source
+from shared.azure.tables.diffs import DiffRows
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.parts import Parts
@@ -47,6 +48,7 @@ class Services:
         inspections: the rows of inspections.
         parts: the rows of their parts.
         intents: the rows of operators' intents.
+        diffs: the rows of counted page diffs.
         queues: the queues.
         heartbeat: called when all disks are backed up.
         now: the clock, UTC.
@@ -66,6 +68,7 @@ class Services:
     inspections: JobRows[Inspection]
     parts: Parts
     intents: JobRows[IntentRow]
+    diffs: DiffRows
     queues: Queues
     heartbeat: Heartbeat
     now: Callable[[], datetime]
@@ -98,6 +101,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             inspections=JobRows(table, index, Inspection, INSPECTION_KINDS),
             parts=Parts(tables.get_table_client(PARTS_TABLE)),
             intents=JobRows(table, index, IntentRow, [INTENT]),
+            diffs=DiffRows(table),
             queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),
             heartbeat=Heartbeat(connections, None if settings.heartbeat_problem else settings.heartbeat_url),
             now=lambda: datetime.now(UTC),

@@ -15,6 +15,7 @@ from shared.content.partition_tables import (
     Span,
     partition_table,
 )
+from shared.model.inspection import DOUBTFUL
 
 VOLUME_BYTES = 129 * SECTOR
 """The start of a volume, up to the end of the last signature below, that of btrfs."""
@@ -82,7 +83,7 @@ class DiskContent(NamedTuple):
 
 def doubts_text(doubts: str) -> str:
     """Say that a disk may be unusable, though its copy matches the recovery point."""
-    return f"the disk may already have been unusable when it was backed up: {doubts}"
+    return f"{DOUBTFUL}: {doubts}"
 
 
 def recognize(size: int) -> Reading[DiskContent]:

@@ -10,10 +10,12 @@ from shared.inspection.compare import compare
 from shared.inspection.end import abandon_cleanup, end_inspection
 from shared.inspection.missing import handle_missing
 from shared.inspection.promote import promote_to_scratch
+from shared.inspection.versions import scratch_of
 from shared.jobs.loop import Procedure, continue_job
 from shared.model.inspection import Inspection
 from shared.model.job import ENDS, Next, Stage
 from shared.model.messages import InspectionMessage
+from shared.pages.copying import BlobCopy, abort_copy
 
 
 async def continue_inspection(services: Services, message: InspectionMessage) -> None:
@@ -43,6 +45,13 @@ async def _give_up(services: Services, inspection: Inspection, why: str) -> Insp
     return inspection.fail(why, services.now())
 
 
+async def _cancel(services: Services, inspection: Inspection) -> Next[Inspection]:
+    """End an inspection that an operator has cancelled; a drill's copy is aborted."""
+    if inspection.state is Stage.PROMOTING:
+        await abort_copy(services, BlobCopy(scratch_of(services, inspection), inspection.mark, inspection.size))
+    return Next(inspection.stop(inspection.cancelled, services.now()))
+
+
 async def _drop(_: Services, inspection: Inspection) -> None:
     """Drop the message of an inspection that has ended: cleanup comes before its row says so."""
     log_event(Event.MESSAGE_DROPPED, **inspection.about, step="continue-inspection")
@@ -57,6 +66,7 @@ INSPECTION_PROCEDURE = Procedure[Inspection](
         Stage.ENDING: end_inspection,
     },
     cleanup_before=ENDS,
+    cancel=_cancel,
     give_up=_give_up,
     abandon_cleanup=abandon_cleanup,
     on_ended=_drop,

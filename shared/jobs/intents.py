@@ -1,5 +1,6 @@
 """The life of an operator's intent: one row and one outcome, however often its message is delivered."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from azure.core.exceptions import AzureError
@@ -91,6 +92,29 @@ async def _carry(services: Services, asked: IntentRow, error: AzureError) -> Non
     except AzureError:
         raise StepFailedError(reason) from None
     log_event(Event.REQUEST_CARRIED, **asked.about, reason=reason)
+
+
+async def with_point(services: Services, row: IntentRow, time: str) -> IntentRow:
+    """Fix which recovery point or run an intent is about, unless that is fixed already."""
+    return await _fix(services, row, replace(row, point=time))
+
+
+async def with_subject(services: Services, row: IntentRow, subject: str, listed: str = "") -> IntentRow:
+    """Fix what else an intent is about, unless that is fixed already."""
+    return await _fix(services, row, replace(row, subject=subject, listed=listed))
+
+
+async def _fix(services: Services, row: IntentRow, fixed: IntentRow) -> IntentRow:
+    found = await services.intents.update(
+        row.disk,
+        row.row_key,
+        lambda current: (
+            current
+            if current.point or current.subject
+            else replace(current, point=fixed.point, subject=fixed.subject, listed=fixed.listed)
+        ),
+    )
+    return found or fixed
 
 
 async def refuse_unreadable(services: Services, intent: str, why: str) -> None:

@@ -38,6 +38,7 @@ class Procedure[Kept: (Restore, Inspection)]:
         rows: returns the rows of its jobs.
         steps: the step to take at each stage.
         cleanup_before: the final stages that the stage `ending` precedes, which cleans up.
+        cancel: ends a job that an operator has cancelled, with what it copies aborted.
         give_up: ends a job whose steps have all failed for too long.
         abandon_cleanup: stops trying to clean up after a job, and reports what may be left.
         on_ended: called for a job that ended without the stage `ending`, and for each ended job that a message finds.
@@ -47,6 +48,7 @@ class Procedure[Kept: (Restore, Inspection)]:
     rows: Callable[[Services], JobRows[Kept]]
     steps: Mapping[Stage, Callable[[Services, Kept], Awaitable[Next[Kept]]]]
     cleanup_before: frozenset[Stage]
+    cancel: Callable[[Services, Kept], Awaitable[Next[Kept]]]
     give_up: Callable[[Services, Kept, str], Awaitable[Kept]]
     abandon_cleanup: Callable[[Services, Kept, str], Awaitable[None]]
     on_ended: Callable[[Services, Kept], Awaitable[None]]
@@ -129,8 +131,9 @@ async def _try_step[Kept: (Restore, Inspection)](
     services: Services, procedure: Procedure[Kept], job: Kept
 ) -> Next[Kept]:
     """Take a step; record any error on the job, and derive from it how to continue."""
+    step = procedure.cancel if job.cancelled and job.can_be_cancelled else procedure.steps[job.state]
     try:
-        next_job, delay = await procedure.steps[job.state](services, job)
+        next_job, delay = await step(services, job)
         next_job = next_job.recovered() if next_job.attempt == job.attempt else next_job
     except Exception as error:  # noqa: BLE001 - no error may leave a job, and its disk, waiting forever
         next_job, delay = await _after_error(services, procedure, job, error)

@@ -1,7 +1,6 @@
 """Carrying out operators' intents, each once: its row says what came of it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from azure.core.exceptions import AzureError
@@ -10,18 +9,25 @@ from shared.azure.answers import explain, remedy_for
 from shared.azure.services import Services
 from shared.errors import Remedy, TidemarkError
 from shared.events import Event, log_event
-from shared.jobs.intents import claim_intent, log_ended, read_delivered, refuse_unreadable
+from shared.jobs.intents import claim_intent, log_ended, read_delivered, refuse_unreadable, with_point
 from shared.jobs.loop import AFTER_CONFLICT, requeueing_on_error
 from shared.jobs.unreadable import keep_poisoned
+from shared.manage.backing_up import back_up
+from shared.manage.cancelling import cancel
 from shared.manage.keeping import keep, unkeep
+from shared.manage.orphans import list_or_delete
 from shared.manage.points import find_point
 from shared.manage.retire import retire
 from shared.model.intent_row import IntentRow
 from shared.model.intents import (
+    BackupIntent,
+    CancelIntent,
     Intent,
+    IntentFailedError,
     IntentRefusedError,
     IntentWaitsError,
     KeepIntent,
+    OrphansIntent,
     PointIntent,
     RetireIntent,
     UnkeepIntent,
@@ -49,6 +55,9 @@ _VERBS: Mapping[type[Intent], _Verb] = {
     KeepIntent: keep,
     RetireIntent: _asked(retire),
     UnkeepIntent: _asked(unkeep),
+    BackupIntent: back_up,
+    CancelIntent: cancel,
+    OrphansIntent: list_or_delete,
 }
 """How each intent is carried out: idempotent; it returns the outcome as a sentence.
 
@@ -84,8 +93,11 @@ async def carry_out(services: Services, body: bytes, message_id: str) -> None:
 async def _carry_out(services: Services, intent: Intent, row: IntentRow) -> None:
     try:
         outcome = await _outcome(services, intent, row)
-    except IntentWaitsError as reason:
-        await _wait(services, row, str(reason))
+    except IntentWaitsError as waiting:
+        await _wait(services, row, str(waiting))
+    except IntentFailedError as error:
+        reason, now = str(error), services.now()
+        await _end(services, row, lambda found: found.fail(reason, now))
     except (AzureError, TidemarkError) as error:
         await _after_error(services, row, error)
     else:
@@ -105,11 +117,7 @@ async def _with_point(services: Services, intent: PointIntent, row: IntentRow) -
     """Fix which recovery point an intent is about: `latest` must not become another one when it is delivered again."""
     if row.point:
         return row
-    time = await find_point(services, intent.disk, intent.point)
-    found = await services.intents.update(
-        row.disk, row.row_key, lambda current: current if current.point else replace(current, point=time)
-    )
-    return found or replace(row, point=time)
+    return await with_point(services, row, await find_point(services, intent.disk, intent.point))
 
 
 async def _wait(services: Services, row: IntentRow, reason: str) -> None:

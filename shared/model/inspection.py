@@ -16,6 +16,9 @@ from shared.model.texts import Text
 
 INSPECTION_KINDS = (JobKind.VERIFY, JobKind.DRILL)
 
+DOUBTFUL = "the disk may already have been unusable when it was backed up"
+"""What begins the result of a drill whose copy matches the recovery point, but does not look like a disk."""
+
 PARTS_AHEAD = 8
 """Parts of an inspection enqueued at a time, so that it leaves room for disks and backups."""
 

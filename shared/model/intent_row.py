@@ -22,7 +22,9 @@ class IntentRow(WorkInProgress):
         intent: its id, that of the queue message.
         do: its verb; empty if the message can't be read.
         disk: the disk it is about; None if it names none.
-        point: the time of the recovery point it is about, fixed before anything is done.
+        point: the time of the recovery point, or of the run, that it is about, fixed before anything is done.
+        subject: what else it is about, fixed as well: the jobs to cancel, or the hash of a list.
+        listed: the list, as digests of its entries.
         request: what the operator wrote, as JSON.
         outcome: what was done.
         last_error, last_error_at: the last error, and when, UTC.
@@ -33,6 +35,8 @@ class IntentRow(WorkInProgress):
     do: str = ""
     disk: DiskNameOrNone = None
     point: str = ""
+    subject: Text = ""
+    listed: str = ""
     request: str = ""
     outcome: Text = ""
     last_error: Text = ""

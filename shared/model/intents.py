@@ -30,12 +30,18 @@ def _hash(text: str) -> str:
 
 def _job_id(text: str) -> str:
     if not _JOB.fullmatch(text.strip()):
-        raise ValueError("must be the ID of a restore, a verify or a drill: that of the message that requested it")
+        raise ValueError("must be the ID of a restore, a verify or a drill, as in its row; a run can't be cancelled")
     return text.strip()
 
 
 class IntentRefusedError(TidemarkError):
     """An intent that can't be carried out; nothing was done. The message says what to do."""
+
+    remedy = Remedy.FAIL
+
+
+class IntentFailedError(TidemarkError):
+    """An intent that was begun and can't be carried out; the message says why."""
 
     remedy = Remedy.FAIL
 

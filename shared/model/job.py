@@ -84,6 +84,7 @@ class Job(WorkInProgress):
         attempt: the number of this attempt, from 1.
         last_error, last_error_at: the last error, and when, UTC; kept when the job continues.
         failures: how many steps in a row have failed.
+        cancelled: why an operator's intent ends it early; empty if none does.
         requested, phase_began, ended: when it was requested, reached its stage, and ended, UTC.
         duration_seconds: the time from the request to the end.
     """
@@ -101,6 +102,7 @@ class Job(WorkInProgress):
     last_error: Text = ""
     last_error_at: datetime | None = None
     failures: int = 0
+    cancelled: Text = ""
     requested: datetime
     phase_began: datetime
     ended: datetime | None = None
@@ -233,6 +235,11 @@ class Job(WorkInProgress):
             last_error_at=now,
             checked=now,
         )
+
+    @property
+    def can_be_cancelled(self) -> bool:
+        """Whether it still has an outcome to come."""
+        return not self.has_ended and self.state is not Stage.ENDING
 
     def recovered(self) -> Self:
         """Record a successful step."""

@@ -14,11 +14,15 @@ POINT_ROW_PREFIX = "point-"
 
 
 class PointState(StrEnum):
-    """What is known of a recovery point: it was sealed, it was compared completely, or it is damaged."""
+    """What is known of a recovery point: it was sealed, was compared completely, is damaged, or is being deleted.
+
+    One that is being deleted stays so: what holds it may be gone already.
+    """
 
     SEALED = "sealed"
     VERIFIED = "verified"
     DAMAGED = "damaged"
+    DELETING = "deleting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,9 @@ class RecoveryPoint:
         backup_snapshot: the snapshot of the backup blob; empty for a full copy.
         size: bytes of the disk.
         bytes_written, bytes_cleared: bytes that the run wrote and cleared in the backup blob.
+        added_bytes: bytes that only it and the backup blob held when it was sealed: those not shared with the version
+            before it; None where that is not known.
+        added_since: that version, a snapshot of the backup blob; empty if there was none, or it is not known.
         ranges: changed ranges.
         write_calls, clear_calls: requests that wrote and cleared.
         batches: batches it took.
@@ -58,6 +65,7 @@ class RecoveryPoint:
         state: what is known of it.
         damage, damaged_at: what is wrong with it, if it is damaged, and when that was found, UTC.
         lost: whether it is damaged because its snapshot, or full copy, was deleted; undeleting it makes it good again.
+        deleting: why it is being deleted.
         verified: when it was last compared with its source snapshot, UTC.
         drilled, drill_seconds, drill_result: when it was last drilled, how long that took, and the outcome.
         kept, kept_until, kept_note: whether an operator holds it, whatever the retention says; until when, UTC, or
@@ -85,6 +93,7 @@ class RecoveryPoint:
     damage: Text = ""
     damaged_at: datetime | None = None
     lost: bool = False
+    deleting: Text = ""
     verified: datetime | None = None
     drilled: datetime | None = None
     drill_seconds: float = 0.0
@@ -92,6 +101,8 @@ class RecoveryPoint:
     kept: bool = False
     kept_until: datetime | None = None
     kept_note: Text = ""
+    added_bytes: int | None = None
+    added_since: str = ""
 
     @classmethod
     def of_a_copy(
@@ -141,23 +152,28 @@ class RecoveryPoint:
             began: when the comparison began, UTC.
             now: the time, UTC.
         """
-        if self.damaged_at and self.damaged_at >= began and not self.lost:
+        is_found_since = self.damaged_at is not None and self.damaged_at >= began and not self.lost
+        if self.state is PointState.DELETING or is_found_since:
             return self
         return replace(self, state=PointState.VERIFIED, damage="", damaged_at=None, lost=False, verified=now)
 
     def as_damaged(self, damage: str, now: datetime, *, lost: bool = False) -> Self:
         """Record what is wrong with it. That it was deleted too doesn't hide damage that an undelete wouldn't mend."""
-        if lost and self.state is PointState.DAMAGED and not self.lost:
+        if self.state is PointState.DELETING or (lost and self.state is PointState.DAMAGED and not self.lost):
             return self
-        found_at = self.damaged_at if (self.damage, self.lost) == (damage, lost) else None
+        found_at = self.damaged_at if self.lost == lost else None
         return replace(self, state=PointState.DAMAGED, damage=damage, damaged_at=found_at or now, lost=lost)
 
     def as_found(self) -> Self:
         """Record that a lost recovery point has been undeleted: it is as good as before."""
-        if not self.lost:
+        if not self.lost or self.state is PointState.DELETING:
             return self
         state = PointState.VERIFIED if self.verified else PointState.SEALED
         return replace(self, state=state, damage="", damaged_at=None, lost=False)
+
+    def as_deleting(self, why: str) -> Self:
+        """Record that it is being deleted, and why."""
+        return replace(self, state=PointState.DELETING, deleting=why)
 
     def as_drilled(self, ended: datetime | None, seconds: float, result: str) -> Self:
         """Record the outcome of a drill."""
@@ -174,6 +190,11 @@ class RecoveryPoint:
     def is_kept(self, now: datetime) -> bool:
         """Return whether an operator holds it now."""
         return self.kept and (self.kept_until is None or now < self.kept_until)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it can be restored, as far as is known."""
+        return self.state in {PointState.SEALED, PointState.VERIFIED}
 
     @property
     def row_key(self) -> str:

@@ -1,7 +1,8 @@
 """The record: what the tables hold of each disk, its open run, its recovery points and its jobs.
 
-Table `backups`: a partition per disk, with a row `disk`, a row `point-TIME` per recovery point, and a row `restore-ID`,
-`verify-ID` or `drill-ID` per job. Table `parts`: a partition per verify and drill, with a row per compared part.
+Table `backups`: a partition per disk, with a row `disk`, a row `point-TIME` per recovery point, a row `restore-ID`,
+`verify-ID` or `drill-ID` per job, and a row `diff-TIME-TIME` per counted page diff. Table `parts`: a partition per
+verify and drill, with a row per compared part.
 """
 
 from collections.abc import Sequence

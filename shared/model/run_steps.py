@@ -10,6 +10,7 @@ from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord, run_of
 from shared.model.retry_policy import check_delay
 from shared.model.run import Kind, Mode, OpenRun
+from shared.model.sizes import added_by_run
 from shared.model.tick import tick_of_point
 
 _MISSING = "the backup blob was missing"
@@ -119,6 +120,7 @@ def next_check(run: OpenRun, now: datetime) -> timedelta:
 def recovery_point(record: DiskRecord, backup_snapshot: str, now: datetime) -> RecoveryPoint:
     """Describe the recovery point of a run whose change list is applied."""
     run = run_of(record)
+    added, since = added_by_run(run.kind, run.bytes_written, record.backup_snapshot)
     return RecoveryPoint(
         time=run.snapshot,
         kind=run.kind,
@@ -137,6 +139,8 @@ def recovery_point(record: DiskRecord, backup_snapshot: str, now: datetime) -> R
         bytes_cleared=run.bytes_cleared,
         write_calls=run.write_calls,
         clear_calls=run.clear_calls,
+        added_bytes=added,
+        added_since=since,
     )
 
 

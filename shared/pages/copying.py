@@ -17,7 +17,7 @@ from shared.azure.services import Services
 from shared.azure.sources.source import COPY_URL_LIFETIME
 from shared.errors import CopyRefusedError
 from shared.model.addresses import BlobAddress
-from shared.model.blob import COPY_SUCCESS, BlobState, CopyProgress, copy_progress
+from shared.model.blob import COPY_SUCCESS, BlobState, CopyProgress, CopyStage, copy_progress
 from shared.model.names import COPY_METADATA
 from shared.model.version import Version
 from shared.pages.paced import Paced
@@ -50,6 +50,17 @@ async def check_copy(services: Services, copy: BlobCopy) -> CopyProgress:
         TargetLeasedError: the target is a premium disk that is attached to a VM.
     """
     return copy_progress(await services.pages.find(copy.target), copy.mark, copy.size)
+
+
+async def abort_copy(services: Services, copy: BlobCopy) -> None:
+    """Abort a copy that is under way; that leaves its target empty.
+
+    Raises:
+        TargetLeasedError: the target is a premium disk that is attached to a VM.
+        LeaseLostError: the target is under another lease.
+    """
+    if (await check_copy(services, copy)).stage is CopyStage.UNDER_WAY:
+        await services.copies.abort(copy.target, copy.lease_id)
 
 
 async def settle_copy(services: Services, copy: BlobCopy, found: BlobState) -> str:

@@ -3,9 +3,10 @@
 from shared.azure.services import Services
 from shared.events import Event
 from shared.jobs.loop import Procedure, continue_job
-from shared.model.job import Stage
+from shared.model.job import Next, Stage
 from shared.model.messages import RestoreMessage
 from shared.model.restore import Restore
+from shared.pages.copying import BlobCopy, abort_copy
 from shared.restore.adopt import done_with_proof, end_restore, prove_and_adopt
 from shared.restore.begin import begin_restore
 from shared.restore.copying import copy_back, promote_to_backup
@@ -27,6 +28,15 @@ async def _give_up(services: Services, restore: Restore, why: str) -> Restore:
     return done_with_proof(restore, now) if await is_adopted(services, restore) else restore.fail(why, now)
 
 
+async def _cancel(services: Services, restore: Restore) -> Next[Restore]:
+    """End a restore that an operator has cancelled: its copies are aborted, and it says what it leaves."""
+    if restore.state is Stage.REQUESTED:
+        return Next(restore.stop(restore.cancelled, services.now()))
+    for blob in (services.backups.address(restore.known_target), restore.known_target.address):
+        await abort_copy(services, BlobCopy(blob, restore.mark, restore.size, restore.lease))
+    return Next(await _give_up(services, restore, restore.cancelled))
+
+
 RESTORE_PROCEDURE = Procedure[Restore](
     rows=lambda services: services.restores,
     steps={
@@ -37,6 +47,7 @@ RESTORE_PROCEDURE = Procedure[Restore](
         Stage.ENDING: end_restore,
     },
     cleanup_before=frozenset({Stage.DONE}),
+    cancel=_cancel,
     give_up=_give_up,
     abandon_cleanup=abandon_cleanup,
     on_ended=clean_up_or_abandon,

@@ -4,7 +4,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
 from shared.azure.answers import error_code
-from shared.errors import BlobChangedError
+from shared.errors import BlobChangedError, LeaseLostError
 from shared.limits import PAGE
 from shared.model.disk import PageBlobDisk
 from shared.model.names import COPY_METADATA
@@ -162,3 +162,19 @@ async def test_a_copy_started_twice_to_a_new_blob_is_one_copy(cloud: Cloud) -> N
     await cloud.services.copies.start(target, await cloud.source(other), MARK, etag=None)
     assert await cloud.content(target) == [1, 2]
     assert (await cloud.target(target)).copy_status == "success"
+
+
+async def test_the_app_aborts_a_pending_copy_under_its_own_lease_only(cloud: Cloud) -> None:
+    disk, target, copies = await cloud.disk(1, 2), cloud.lab.blob("old.vhd"), cloud.services.copies
+    await cloud.make(target, 2)
+    await cloud.services.leases.acquire(target, RUN, await cloud.etag(target))
+    cloud.hold(target)
+    await cloud.begin_copy(target, disk, MARK, RUN)
+    with pytest.raises(LeaseLostError):
+        await copies.abort(target, LATER_RUN)
+    await copies.abort(target, RUN)
+    found = await cloud.target(target)
+    assert (found.copy_status, found.size) == ("aborted", 0)
+    await copies.abort(target, RUN)
+    await copies.abort(cloud.lab.blob("none.vhd"), RUN)
+    assert (await cloud.target(target)).etag == found.etag

@@ -243,6 +243,16 @@ async def test_a_recovery_point_that_is_undeleted_has_nothing_of_its_damage_on_r
     assert await records.point(disk, point.time) == point
 
 
+async def test_a_recovery_point_that_is_kept_for_ever_is_not_kept_until_what_was_said_before(cloud: Cloud) -> None:
+    disk, records = cloud.named("disk.vhd"), cloud.services.records
+    point = await point_of(cloud, disk, times(1)[0])
+    await records.add_points(disk, [point])
+    await records.update_point(disk, point.time, lambda found: found.as_kept(NOON, "audit"))
+    assert await records.point(disk, point.time) == point.as_kept(NOON, "audit")
+    await records.update_point(disk, point.time, lambda found: found.as_kept(None, ""))
+    assert await records.point(disk, point.time) == point.as_kept(None, "")
+
+
 async def test_nothing_is_put_on_record_of_a_recovery_point_that_is_not_there(cloud: Cloud) -> None:
     disk, records = cloud.named("disk.vhd"), cloud.services.records
     assert await records.update_point(disk, times(1)[0], lambda found: found.as_damaged("it was deleted", NOON)) is None

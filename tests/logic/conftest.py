@@ -25,6 +25,9 @@ _OPTIONAL = {
     "RUN_STALLED_AFTER_SECONDS",
     "VERIFY_SCHEDULE",
     "DRILL_SCHEDULE",
+    "RETENTION",
+    "RETENTION_MODE",
+    "RETENTION_ZONE",
 }
 _NAMES = {name.upper() for name in SOUND} | _OPTIONAL
 

@@ -186,8 +186,11 @@ def test_the_row_of_a_recovery_point_is_named_after_its_time() -> None:
 # --- what is known of a recovery point
 
 
+STANDING = points().filter(lambda point: point.state is not PointState.DELETING)
+
+
 @a_few
-@given(points())
+@given(STANDING)
 def test_a_recovery_point_that_is_verified_holds_what_it_held_and_is_not_damaged(point: RecoveryPoint) -> None:
     verified = replace(point, damaged_at=None).as_verified(NOON, NOON)
     assert (verified.state, verified.damage, verified.verified) == (PointState.VERIFIED, "", NOON)
@@ -203,7 +206,7 @@ def test_damage_is_cleared_by_a_verify_that_began_after_it_was_found_and_by_no_o
 
 
 @a_few
-@given(points())
+@given(STANDING)
 def test_a_recovery_point_that_is_damaged_says_how_and_when_it_was_last_found_equal(point: RecoveryPoint) -> None:
     damaged = point.as_damaged("bytes 512-1024 differ", NOON)
     assert (damaged.state, damaged.damage, damaged.verified) == (
@@ -215,15 +218,41 @@ def test_a_recovery_point_that_is_damaged_says_how_and_when_it_was_last_found_eq
 
 
 @a_few
-@given(points())
+@given(STANDING)
 def test_a_recovery_point_that_is_undeleted_is_as_good_as_before_it_was_deleted(point: RecoveryPoint) -> None:
     state = PointState.VERIFIED if point.verified else PointState.SEALED
-    before = replace(point, state=state, damage="", damaged_at=None, lost=False)
+    before = replace(point, state=state, damage="", lost=False, damaged_at=None)
     assert before.as_damaged("it was deleted", NOON, lost=True).as_found() == before
+
+
+def test_damage_is_known_since_it_was_first_found_until_it_is_mended() -> None:
+    later = NOON + timedelta(days=1)
+    damaged = POINT.as_damaged("bytes 0-511 differ", NOON)
+    assert damaged.as_damaged("it was deleted", later).damaged_at == NOON
+    assert damaged.as_verified(later, later).damaged_at is None
+    assert POINT.as_damaged("it was deleted", NOON, lost=True).as_found().damaged_at is None
 
 
 @a_few
 @given(points())
+def test_a_recovery_point_that_is_being_deleted_stays_so_whatever_is_found(point: RecoveryPoint) -> None:
+    deleting = point.as_deleting("no rule keeps it")
+    assert (deleting.state, deleting.deleting, deleting.is_good) == (PointState.DELETING, "no rule keeps it", False)
+    assert about_the_backup(deleting) == about_the_backup(point)
+    assert deleting.as_damaged("it was deleted", NOON, lost=True) == deleting
+    assert deleting.as_verified(NOON, NOON) == deleting
+    assert deleting.as_found() == deleting
+
+
+def test_what_is_kept_until_a_time_is_not_kept_after_it() -> None:
+    kept = replace(POINT, kept=True, kept_until=NOON)
+    assert [kept.is_kept(NOON + timedelta(seconds=after)) for after in (-1, 0)] == [True, False]
+    assert replace(POINT, kept=True).is_kept(NOON + timedelta(days=10_000))
+    assert not replace(POINT, kept_until=NOON).is_kept(NOON - timedelta(days=1)), "somebody has let it go"
+
+
+@a_few
+@given(STANDING)
 def test_damage_that_an_undelete_does_not_mend_is_not_forgotten(point: RecoveryPoint) -> None:
     damaged = point.as_damaged("bytes 0-511 differ", NOON)
     assert damaged.as_damaged("it was deleted", NOON, lost=True).as_found() == damaged
@@ -241,9 +270,8 @@ def test_of_an_older_release_the_text_says_whether_a_damaged_recovery_point_was_
     assert from_row(RecoveryPoint, entity) == POINT.as_damaged(damage, NOON, lost=is_lost)
 
 
+_KNOWN = {"state", "damage", "lost", "damaged_at", "verified", "deleting"}
+
+
 def about_the_backup(point: RecoveryPoint) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in to_row(point).items()
-        if name not in {"state", "damage", "damaged_at", "lost", "verified"}
-    }
+    return {name: value for name, value in to_row(point).items() if name not in _KNOWN}

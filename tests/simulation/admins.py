@@ -26,7 +26,8 @@ class Admins:
         disk = self._disk()
         if disk:
             intent = {"do": "retire", "disk": disk.url, "keepPoints": self._rng.random() < 0.5}
-            self._world.enqueue(MANAGE_QUEUE, json.dumps(intent).encode())
+            body = json.dumps(intent).encode()
+            self._world.intended[self._world.enqueue(MANAGE_QUEUE, body)] = body
 
     def _drop(self) -> None:
         named = [url for url, mode in self._entries.items() if mode != EXCLUDE]

@@ -11,8 +11,10 @@ from shared.azure.blobs.snapshots import BlobSnapshots, is_taken_by
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import StoredBlob
+from shared.model.disk import Disk
 from shared.model.names import DRILL_METADATA, ETAG_METADATA, PLAN_METADATA
 from shared.model.point import TakenSnapshot
+from shared.model.sizes import SoftDeleted
 from shared.model.version import BlobVersion
 from tests.simulation.calls import Calls
 from tests.simulation.world import OWN, World
@@ -55,6 +57,13 @@ class SimulatedSnapshots(BlobSnapshots):
         # A list may leave something out; what it is said to be is no proof.
         return set(sorted(versions, key=str)[1:]) if self._calls.gives_up() else versions
 
+    async def sizes(self, blob: BlobAddress) -> dict[str, int]:
+        def effect() -> dict[str, int]:
+            found = self._world.blobs.get(blob)
+            return {time: len(taken.pages) * PAGE for time, taken in (found.snapshots if found else {}).items()}
+
+        return await self._calls.read(effect)
+
     async def delete(self, blob: BlobAddress, snapshot: str) -> None:
         with contextlib.suppress(ResourceNotFoundError):
             await self._calls.change(lambda: self._world.blob(blob).snapshots.pop(snapshot, None))
@@ -75,6 +84,9 @@ class SimulatedContainer(BackupContainer):
 
     async def scratch(self) -> list[StoredBlob]:
         return await self._calls.read(lambda: [found for found in self._all() if DRILL_METADATA in found.metadata])
+
+    async def soft_deleted(self, disk: Disk) -> list[SoftDeleted]:  # noqa: ARG002 - as on Azurite, which keeps nothing
+        return await self._calls.read(list)
 
     def _all(self) -> Iterator[StoredBlob]:
         for address in sorted(self._world.blobs):

@@ -10,7 +10,7 @@ from shared.azure.blobs.refusals import blob_copy_errors, change_errors
 from shared.model.addresses import BlobAddress
 from shared.model.names import DRILL_METADATA
 from tests.simulation import claims, limits
-from tests.simulation.blobs import Blob, Copy
+from tests.simulation.blobs import ABORTED, Blob, Copy
 from tests.simulation.calls import Calls
 from tests.simulation.refusals import refusal
 from tests.simulation.world import OWN, World
@@ -33,6 +33,17 @@ class SimulatedCopies(BlobCopies):
     ) -> None:
         with blob_copy_errors(blob):
             await self._calls.change(lambda: self._start(blob, source_url, metadata, etag, lease_id))
+
+    async def abort(self, blob: BlobAddress, lease_id: str | None = None) -> None:
+        def effect() -> None:
+            found = self._world.blobs.get(blob)
+            if found and found.is_pending:
+                found.require_lease(lease_id)
+                self._world.end_copy(blob, ABORTED)
+
+        await self._calls.read(lambda: None)  # its properties
+        with change_errors(blob):
+            await self._calls.change(effect)
 
     async def forget_source(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> str:
         def effect() -> str:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk, page_blob
+from shared.model.job import Stage
 from shared.model.point import RecoveryPoint
 from shared.model.run import Kind
 from shared.settings import Settings
@@ -33,12 +34,17 @@ def lose_the_table(world: World) -> dict[BlobAddress, Known]:
         if record
         for disk in [page_blob(record.disk)]
     }
+    for restore in world.restore_rows():
+        if restore.target and restore.state is not Stage.DONE:  # it may leave a backup blob that no record accounts for
+            world.meddle(page_blob(restore.target), restore.ended)
     for table in (
         world.records,
         world.index,
         world.points,
         world.restores,
         world.inspections,
+        world.intents,
+        world.intended,
         world.parts,
         world.sealed,
         world.asked,

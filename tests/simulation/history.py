@@ -21,6 +21,7 @@ from tests.simulation.calls import CHANGE_FATES, Calls
 from tests.simulation.disaster import lose_the_table, wrong_after_rebuild
 from tests.simulation.hands import SIZES, Hands
 from tests.simulation.host import FUNCTION_TIMEOUT, Host, WrongError
+from tests.simulation.operators import Operators, wrong_intents
 from tests.simulation.people import People
 from tests.simulation.services import EXCLUDE
 from tests.simulation.world import DISKS, World
@@ -73,6 +74,7 @@ class History:
         self._hands = Hands(self.world, rng)
         self._people = People(self.world, rng, disks)
         self._admins = Admins(self.world, rng, self._modes)
+        self._operators = Operators(self.world, rng, disks)
 
     @property
     def tried(self) -> Counter[str]:
@@ -132,7 +134,7 @@ class History:
             disks = [disk.blob for disk in self._without_point(since)]
             left = [*(found.row_key for found in self._open_inspections()), *self._scratch_blobs()]
             raise WrongError(f"no new recovery point within {TICKS_TO_RECOVER} ticks: {disks}, or no end of {left}")
-        self._require_nothing(list(model.wrong_at_rest(self.world)))
+        self._require_nothing([*model.wrong_at_rest(self.world), *wrong_intents(self.world)])
         self._require_nothing(list(ticks.wrong_absences(self.world, self.host.settings, self.host.last_tick)))
         self._require_nothing(list(ticks.wrong_silence(self.world, self.host.settings, self.host.last_tick)))
 
@@ -234,17 +236,19 @@ class History:
             actions[self._hands.foreign_hand] = self._hands.zeal
         if self._people.haste:
             actions[self._people.ask] = self._people.haste
+        if self._operators.haste:
+            actions[self._operators.ask] = self._operators.haste
         if self._inspects:
             actions[self._people.ask_for_an_inspection] = 0.2
             actions[lambda: self.host.inspect(self._rng.choice(INSPECTION_KINDS))] = 0.1
-        if self._administers:
-            actions[self._admins.change_settings] = 0.15
-            actions[self._admins.retire] = 0.05
-        if self._switches:
-            actions[self._switch_mode] = 0.2
         if self.world.pending():
             actions[self._hands.copy_goes_on] = 2
-        return actions
+        return actions | self._changes_of_settings()
+
+    def _changes_of_settings(self) -> dict[Callable[[], None], float]:
+        """What admins do."""
+        switches: dict[Callable[[], None], float] = {self._switch_mode: 0.2} if self._switches else {}
+        return switches | ({self._admins.change_settings: 0.15, self._admins.retire: 0.05} if self._administers else {})
 
     def _time_is_lost(self) -> None:
         self.world.now += self._rng.random() * (FUNCTION_TIMEOUT if self.host.running else _TICK)

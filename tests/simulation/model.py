@@ -9,7 +9,6 @@ from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk, page_blob
 from shared.model.inspection import Inspection
-from shared.model.intent_row import IntentRow
 from shared.model.job import JobKind, Stage
 from shared.model.names import (
     COPY_METADATA,
@@ -99,6 +98,8 @@ def _of_rotten(world: World, restore: Restore) -> bool:
 
 def is_explained(world: World, restore: Restore) -> bool:
     """Tell whether a restore has a reason not to come to its good end: a foreign hand, a bad copy, or bad luck."""
+    if restore.cancelled:
+        return True
     disks = [page_blob(disk) for disk in (restore.disk, restore.target) if disk]
     if world.forbidden & {disk.parent for disk in disks} or _is_unlucky(world, restore.restore):
         return True
@@ -178,17 +179,9 @@ def inspection_written(world: World, before: Inspection, then: Inspection) -> No
         world.violations.append(f"{name} failed, and nothing was wrong: {then.reason}")
 
 
-def intent_written(world: World, before: IntentRow, then: IntentRow) -> None:
-    """Look at an intent's row as it is written: it has one outcome, and says which recovery point it was about."""
-    if before.has_ended:
-        world.violations.append(f"{then.row_key} is {then.state} after it was {before.state}")
-    if before.point not in ("", then.point):
-        world.violations.append(f"{then.row_key} is about {then.point} after it was about {before.point}")
-
-
 def _may_fail(world: World, inspection: Inspection) -> bool:
     """Tell whether an inspection has a reason to fail: its recovery point is spoilt, or a copy did not go well."""
-    if _is_unlucky(world, inspection.inspection):
+    if inspection.cancelled or _is_unlucky(world, inspection.inspection):
         return True
     if inspection.inspection in world.spoiled or world.is_meddled(
         page_blob(inspection.known_disk), inspection.requested

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
-from shared.azure.answers import is_timeout, refuses_diff
+from shared.azure.answers import diff_refused, is_timeout, refuses_diff
 from shared.azure.sources.source import READ_URL_LIFETIME, Reader
 from shared.changes.ranges import Change, Window
-from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, not_found
+from shared.errors import ListingTimedOutError, SourceGoneError, not_found
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
@@ -29,7 +29,7 @@ def reading(blob: BlobAddress, snapshot: str, previous: str | None) -> Iterator[
         raise SourceGoneError(not_found(blob.url, snapshot)) from error
     except AzureError as error:
         if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
-            raise DiffRefusedError(str(error)) from error
+            raise diff_refused(error) from error
         if is_timeout(error):
             raise ListingTimedOutError(str(error)) from error
         raise

@@ -20,12 +20,13 @@ from shared.source_disks import SourceDisk
 from tests.simulation.backups import SimulatedContainer, SimulatedSnapshots
 from tests.simulation.calls import Calls
 from tests.simulation.copies import SimulatedCopies
+from tests.simulation.diffs import SimulatedDiffs
+from tests.simulation.intents import SimulatedIntents
 from tests.simulation.leases import SimulatedLeases
 from tests.simulation.queues import SimulatedHeartbeat, SimulatedQueues
 from tests.simulation.reading import SimulatedReader
 from tests.simulation.tables import (
     SimulatedInspections,
-    SimulatedIntents,
     SimulatedParts,
     SimulatedRecords,
     SimulatedRestores,
@@ -79,6 +80,7 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
         inspections=SimulatedInspections(world, calls),
         parts=SimulatedParts(world, calls),
         intents=SimulatedIntents(world, calls),
+        diffs=SimulatedDiffs(world, calls),
         queues=SimulatedQueues(world, calls),
         heartbeat=SimulatedHeartbeat(world, calls),
         now=lambda: world.now,

@@ -13,7 +13,6 @@ from shared.azure.tables.rows import from_properties, from_row, to_row
 from shared.model.disk import Disk, page_blob
 from shared.model.index import job_key
 from shared.model.inspection import INSPECTION_KINDS, Compared, Inspection
-from shared.model.intent_row import INTENT, IntentRow
 from shared.model.job import JobKind, job_row
 from shared.model.messages import PartMessage
 from shared.model.names import RUN_SEPARATOR
@@ -269,48 +268,6 @@ class SimulatedInspections(JobRows[Inspection]):
                 raise RecordConflictError(inspection.inspection)
             self._world.inspections[row] = (inspection, f"{self._world.number()}")
             model.inspection_written(self._world, before, inspection)
-
-        await self._calls.change(effect)
-
-
-class SimulatedIntents(JobRows[IntentRow]):
-    """The rows of intents."""
-
-    def __init__(self, world: World, calls: Calls) -> None:
-        self._world, self._calls, self._index = world, calls, simulated_index(world, calls)
-        self._kept, self._prefixes = IntentRow, [f"{INTENT}-"]
-
-    async def _add(self, intent: IntentRow) -> bool:
-        row, entity = keys_of(intent), to_row(intent)
-
-        def effect() -> bool:
-            limits.require_new_row(*row, entity)
-            if row in self._world.intents:
-                return False
-            self._world.intents[row] = (entity, f"{self._world.number()}")
-            self._world.violations += wrong_row(self._world, job_key(*row))
-            return True
-
-        return await self._calls.change(effect)
-
-    async def _find(self, partition: str, row_key: str) -> tuple[IntentRow, str] | None:
-        found = await self._calls.read(lambda: self._world.intents.get((partition, row_key)))
-        return (from_row(IntentRow, found[0]), found[1]) if found else None
-
-    async def of(self, disk: Disk | None) -> list[IntentRow]:
-        rows = await self._calls.read(lambda: [from_row(IntentRow, row) for row, _ in self._world.intents.values()])
-        return [found for found in rows if found.disk == disk]
-
-    async def _put(self, intent: IntentRow, etag: str) -> None:
-        row, entity = keys_of(intent), to_row(intent)
-
-        def effect() -> None:
-            limits.require_row(*row, entity)
-            before, current = self._world.intents.get(row, ({}, ""))
-            if etag != current:
-                raise RecordConflictError(intent.intent)
-            model.intent_written(self._world, from_row(IntentRow, before), intent)
-            self._world.intents[row] = (entity, f"{self._world.number()}")
 
         await self._calls.change(effect)
 

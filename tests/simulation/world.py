@@ -23,6 +23,7 @@ from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.schema import is_known
+from shared.model.sizes import PageDiff
 from shared.settings import Settings
 from tests.simulation import limits
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, same_content
@@ -95,12 +96,14 @@ class World:
         index: the rows of the index, by their keys.
         intents: the rows of intents and their ETags, by partition and row.
         parts: the rows of their parts: bytes compared and what differs, by partition and part.
+        diffs: the rows of counted diffs, by disk and row.
         messages: the queues.
         ticks: when the timer went off, and what was due then.
         heartbeats: the ticks of which a heartbeat has told, as often as it has.
         poison: what is kept of messages that belong to no disk, by message.
         now: the clock, UTC.
         asked: the requests for restores that people have enqueued, by their messages.
+        intended: the intents that operators have enqueued, by their messages.
         refusing: the queues that take no messages from the app.
         forbidden: the containers where the app may do nothing any more.
         source_answers: the status that the service gets where it reads what it is to copy from another account.
@@ -135,12 +138,14 @@ class World:
     intents: dict[tuple[str, str], tuple[dict[str, Any], str]] = field(default_factory=dict)
     index: dict[str, IndexRow] = field(default_factory=dict)
     parts: dict[str, dict[int, tuple[int, str]]] = field(default_factory=dict)
+    diffs: dict[str, dict[str, PageDiff]] = field(default_factory=dict)
     messages: list[QueueMessage] = field(default_factory=list)
     ticks: dict[datetime, Due] = field(default_factory=dict)
     heartbeats: list[datetime] = field(default_factory=list)
     poison: dict[str, dict[str, str]] = field(default_factory=dict)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     asked: dict[str, bytes] = field(default_factory=dict)
+    intended: dict[str, bytes] = field(default_factory=dict)
     refusing: set[str] = field(default_factory=set)
     forbidden: set[ContainerAddress] = field(default_factory=set)
     source_answers: int = 200
@@ -316,9 +321,9 @@ class World:
             if is_known(entity):
                 yield from_row(Restore, entity)
 
-    def meddle(self, disk: BlobAddress) -> None:
-        """Note that a foreign hand has done something to a disk or to its backups."""
-        self.meddled[disk] = self.now
+    def meddle(self, disk: BlobAddress, at: datetime | None = None) -> None:
+        """Note that a foreign hand has done something to a disk or to its backups, just now or at a time, UTC."""
+        self.meddled[disk] = max(at or self.now, self.meddled.get(disk, at or self.now))
 
     def is_meddled(self, disk: BlobAddress, since: datetime) -> bool:
         """Tell whether a foreign hand has done something to a disk or its backups since then."""

@@ -11,6 +11,7 @@ from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.catalogue import StoredBlob
 from shared.model.disk import Disk
 from shared.model.names import SCRATCH_PREFIX
+from shared.model.sizes import SoftDeleted, is_backup_of
 
 
 class BackupContainer:
@@ -59,6 +60,25 @@ class BackupContainer:
         found = container.list_blobs(name_starts_with=SCRATCH_PREFIX, include=["metadata", "copy"])
         try:
             return [self._stored(blob) async for blob in found]
+        except ResourceNotFoundError:
+            return []  # no container yet
+
+    async def soft_deleted(self, disk: Disk) -> list[SoftDeleted]:
+        """List what soft delete keeps of a disk's deleted backups (REST: List Blobs, `include=deleted`)."""
+        container = await self._connections.container(self._container)
+        listed = container.list_blobs(name_starts_with=disk.backup_name, include=["deleted", "snapshots"])
+        try:
+            return [
+                SoftDeleted(
+                    blob=self._container.blob(found.name),
+                    snapshot=found.snapshot or "",
+                    size=found.size,
+                    deleted=found.deleted_time,
+                    days_left=found.remaining_retention_days or 0,
+                )
+                async for found in listed
+                if found.deleted and found.deleted_time and is_backup_of(disk, found.name)
+            ]
         except ResourceNotFoundError:
             return []  # no container yet
 

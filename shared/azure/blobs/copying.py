@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties, ContentSettings
 
+from shared.azure.answers import error_code
 from shared.azure.blobs.refusals import blob_copy_errors, change_errors
 from shared.azure.connections import PACED, Connections
 from shared.model.addresses import BlobAddress
+from shared.model.blob import COPY_PENDING
 from shared.model.fitness import sendable
 
 
@@ -48,6 +51,25 @@ class BlobCopies:
         client = await self._connections.blob(blob)
         with blob_copy_errors(blob):
             await client.start_copy_from_url(source_url, metadata=dict(metadata), **conditions, **PACED)
+
+    async def abort(self, blob: BlobAddress, lease_id: str | None = None) -> None:
+        """Abort the pending copy to a blob, if there is one (REST: Abort Copy Blob); that leaves the blob empty.
+
+        Raises:
+            LeaseLostError: it is under another lease.
+        """
+        client = await self._connections.blob(blob)
+        try:
+            copy = (await client.get_blob_properties()).copy
+            if copy.status != COPY_PENDING:
+                return
+            with change_errors(blob):
+                await client.abort_copy(str(copy.id), **({"lease": lease_id} if lease_id else {}))
+        except ResourceNotFoundError:
+            return
+        except HttpResponseError as error:
+            if error_code(error) != "NoPendingCopyOperation":
+                raise
 
     async def forget_source(self, blob: BlobAddress, etag: str, lease_id: str | None = None) -> str:
         """Erase the source URL from a copy that has succeeded; give the blob's new ETag.

@@ -15,13 +15,13 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.storage.blob import BlobType, UserDelegationKey
 from azure.storage.blob.aio import BlobClient
 
-from shared.azure.answers import explain, is_timeout, refuses_diff
+from shared.azure.answers import diff_refused, explain, is_timeout, refuses_diff
 from shared.azure.blobs.refusals import in_use_error
 from shared.azure.connections import NOT_RETRIED, RETRY_ONCE, Connections
 from shared.azure.signatures import Signed, sign_by_delegation, sign_by_key
 from shared.azure.sources.source import READ_URL_LIFETIME, Reader
 from shared.changes.ranges import Change, Window
-from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError, not_found
+from shared.errors import ListingTimedOutError, SourceGoneError, not_found
 from shared.limits import RANGES_PER_REQUEST
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
@@ -89,9 +89,7 @@ class BlobReader(Reader):
             raise SourceGoneError(not_found(asked.blob.url, asked.snapshot)) from error
         except AzureError as error:
             if isinstance(error, HttpResponseError) and previous and refuses_diff(error):
-                raise DiffRefusedError(
-                    f"the service refused the diff from the base snapshot: {explain(error)}"
-                ) from error
+                raise diff_refused(error) from error
             if is_timeout(error):
                 raise ListingTimedOutError(
                     f"listing the page ranges of {asked.blob.url} timed out: {explain(error)}"

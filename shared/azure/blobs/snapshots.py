@@ -63,6 +63,10 @@ class BlobSnapshots:
         except ResourceNotFoundError:
             return set()  # no container any more
 
+    async def sizes(self, blob: BlobAddress) -> dict[str, int]:
+        """List the bytes of all snapshots of a blob, by their times, whoever took them."""
+        return {str(found.snapshot): int(found.size) async for found in listed_snapshots(self._connections, blob)}
+
     async def delete(self, blob: BlobAddress, snapshot: str) -> None:
         """Delete one snapshot, if it exists. Never with `x-ms-delete-snapshots`, which deletes other people's too."""
         client = await self._connections.blob(blob, snapshot)

@@ -13,8 +13,9 @@ from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.schema import require_known, with_schema
+from shared.model.sizes import PageDiff
 
-type Kept = DiskRecord | RecoveryPoint | Restore | Inspection | IntentRow
+type Kept = DiskRecord | RecoveryPoint | Restore | Inspection | IntentRow | PageDiff
 
 _RUN_PREFIX = "run_"
 
@@ -27,7 +28,7 @@ def to_row(value: Kept) -> dict[str, Any]:
     return with_schema({name: value for name, value in flat.items() if value is not None})
 
 
-def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow)](
+def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow, PageDiff)](
     kind: type[Read], row: dict[str, Any]
 ) -> Read:
     """Read what `to_row` wrote.
@@ -87,5 +88,5 @@ def from_properties(entity: dict[str, Any]) -> dict[str, Any]:
 
 
 _ADAPTERS: Mapping[type[Kept], TypeAdapter[Any]] = {
-    kind: TypeAdapter(kind) for kind in (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow)
+    kind: TypeAdapter(kind) for kind in (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow, PageDiff)
 }

@@ -16,6 +16,7 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from shared.azure.queues import QUEUES, Queues
 from shared.azure.services import Services, open_services
+from shared.azure.tables.diffs import DiffRows
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.parts import Parts
@@ -85,6 +86,7 @@ class Rented:
             restores=JobRows(table, index, Restore, [JobKind.RESTORE]),
             inspections=JobRows(table, index, Inspection, INSPECTION_KINDS),
             intents=JobRows(table, index, IntentRow, [INTENT]),
+            diffs=DiffRows(table),
             parts=Parts(self.tables.get_table_client(f"{first}{PARTS_TABLE}")),
             queues=Queues({name: self.queues.get_queue_client(self.queue_name(name)) for name in QUEUES}),
         )

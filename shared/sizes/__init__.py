@@ -1,0 +1,1 @@
+"""What recovery points hold alone, and what deleting them frees."""
