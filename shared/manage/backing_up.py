@@ -26,9 +26,8 @@ async def back_up(services: Services, intent: BackupIntent, row: IntentRow) -> s
     """
     disk = intent.disk
     record = await require_own_record(services, disk)
-    if not services.settings.backs_up(
-        disk, adopted=bool(record and record.adopted), retired=bool(record and record.retired)
-    ):
+    adopted, retired = (record.adopted, record.retired is not None) if record else (False, False)
+    if not services.settings.backs_up(disk, adopted=adopted, retired=retired):
         raise IntentRefusedError(f"{disk.name} is not backed up. What to do: check the URL, or add it to SOURCE_DISKS")
     if not row.point:
         run = await _run_since(services, disk, record, row.requested) or await _snapshot(services, disk, record)
@@ -70,7 +69,7 @@ async def _sealed(services: Services, intent: BackupIntent, row: IntentRow, reco
     if await services.records.update_point(disk, row.point, kept) is None:
         if record and record.retired:
             raise IntentRefusedError(
-                f"{disk.name} was retired meanwhile. What to do: add its URL to SOURCE_DISKS, and send the request again"
+                f"{disk.name} was retired meanwhile. What to do: to have it backed up again, add its URL to SOURCE_DISKS"
             )
         error = record.last_error if record else ""
         raise IntentFailedError(f"backup run {row.point} of {disk.name} was given up. Last error: {error}")
