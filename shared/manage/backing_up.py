@@ -69,7 +69,7 @@ async def _sealed(services: Services, intent: BackupIntent, row: IntentRow, reco
     if await services.records.update_point(disk, row.point, kept) is None:
         if record and record.retired:
             raise IntentRefusedError(
-                f"{disk.name} was retired meanwhile. What to do: to have it backed up again, add its URL to SOURCE_DISKS"
+                f"{disk.name} was retired meanwhile. What to do: to back it up again, add its URL to SOURCE_DISKS"
             )
         error = record.last_error if record else ""
         raise IntentFailedError(f"backup run {row.point} of {disk.name} was given up. Last error: {error}")
