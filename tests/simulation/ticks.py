@@ -7,6 +7,7 @@ timer goes off; what can't even be found keeps a tick from its success.
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from shared.azure.tables.rows import from_row
 from shared.model.addresses import BlobAddress
@@ -35,23 +36,27 @@ def begun(world: World, settings: Settings, tick: datetime) -> None:
 
 def is_adopted(world: World, settings: Settings, disk: BlobAddress) -> bool:
     """Tell whether a disk is backed up because it was restored."""
-    record = world.record(disk)
     was_restored = any(point.kind is Kind.RESTORE for point in world.points_of(disk))
-    return was_restored and bool(record and record.adopted) and not settings.excludes(PageBlobDisk(disk))
+    return was_restored and bool(_row(world, disk).get("adopted")) and not settings.excludes(PageBlobDisk(disk))
 
 
 def is_retired(world: World, settings: Settings, disk: BlobAddress) -> bool:
     """Tell whether the backups of a disk were ended, and SOURCE_DISKS does not name it again."""
-    record = world.record(disk)
-    return bool(record and record.retired) and not settings.names(PageBlobDisk(disk))
+    return "retired" in _row(world, disk) and not settings.names(PageBlobDisk(disk))
+
+
+def _row(world: World, disk: BlobAddress) -> dict[str, Any]:
+    """Give the row of a disk's record, which a newer release may have written; an empty one if there is none."""
+    return world.records.get(PageBlobDisk(disk).key, ({}, ""))[0]
 
 
 def is_dropped(world: World, disk: BlobAddress) -> bool:
     """Tell whether nobody looked after a disk at the last tick: it is not retired, and nothing has it backed up."""
-    record, settings = world.record(disk), world.ticks[max(world.ticks)].settings if world.ticks else None
-    if settings is None or (record and record.retired):
+    row = _row(world, disk)
+    if not world.ticks or "retired" in row:
         return False
-    return not settings.backs_up(PageBlobDisk(disk), adopted=bool(record and record.adopted), retired=False)
+    settings = world.ticks[max(world.ticks)].settings
+    return not settings.backs_up(PageBlobDisk(disk), adopted=bool(row.get("adopted")), retired=False)
 
 
 def absences(world: World, settings: Settings) -> dict[BlobAddress, str]:
