@@ -26,7 +26,8 @@ async def back_up(services: Services, intent: BackupIntent, row: IntentRow) -> s
     """
     disk = intent.disk
     record = await require_own_record(services, disk)
-    if not services.settings.backs_up(disk, adopted=record is not None and record.adopted):
+    adopted, retired = (record.adopted, record.retired is not None) if record else (False, False)
+    if not services.settings.backs_up(disk, adopted=adopted, retired=retired):
         raise IntentRefusedError(f"{disk.name} is not backed up. What to do: check the URL, or add it to SOURCE_DISKS")
     if not row.point:
         run = await _run_since(services, disk, record, row.requested) or await _snapshot(services, disk, record)
@@ -66,6 +67,10 @@ async def _sealed(services: Services, intent: BackupIntent, row: IntentRow, reco
         return point if point.kept or not intent.keep else point.as_kept(None, note)
 
     if await services.records.update_point(disk, row.point, kept) is None:
+        if record and record.retired:
+            raise IntentRefusedError(
+                f"{disk.name} was retired meanwhile. What to do: to back it up again, add its URL to SOURCE_DISKS"
+            )
         error = record.last_error if record else ""
         raise IntentFailedError(f"backup run {row.point} of {disk.name} was given up. Last error: {error}")
     return f"recovery point {row.point} of {disk.name} is sealed{' and kept' if intent.keep else ''}"

@@ -17,6 +17,7 @@ from shared.manage.cancelling import cancel
 from shared.manage.keeping import keep, unkeep
 from shared.manage.orphans import list_or_delete
 from shared.manage.points import find_point
+from shared.manage.retire import retire
 from shared.model.intent_row import IntentRow
 from shared.model.intents import (
     BackupIntent,
@@ -28,6 +29,7 @@ from shared.model.intents import (
     KeepIntent,
     OrphansIntent,
     PointIntent,
+    RetireIntent,
     TakeoverIntent,
     UnkeepIntent,
 )
@@ -53,6 +55,7 @@ def _asked(verb: Callable[[Services, Any], Awaitable[str]]) -> _Verb:
 
 _VERBS: Mapping[type[Intent], _Verb] = {
     KeepIntent: keep,
+    RetireIntent: _asked(retire),
     UnkeepIntent: _asked(unkeep),
     BackupIntent: back_up,
     CancelIntent: cancel,
