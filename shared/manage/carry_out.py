@@ -1,6 +1,7 @@
 """Carrying out operators' intents, each once: its row says what came of it."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from azure.core.exceptions import AzureError
@@ -33,9 +34,12 @@ from shared.model.intents import (
 from shared.model.messages import MessageError
 from shared.model.names import MANAGE_QUEUE, request_id
 from shared.model.requests import RequestError
-from shared.model.retry_policy import MAX_CHECK_DELAY, check_delay
+from shared.model.retry_policy import MAX_CHECK_DELAY, MIN_CHECK_DELAY
 
 type _Verb = Callable[[Services, Any, IntentRow], Awaitable[str]]
+
+MAX_WAIT_DELAY = timedelta(minutes=10)
+"""How long an intent that waits is left alone at most; one that has waited for a minute, for seconds."""
 
 _REFUSED = frozenset({Remedy.FAIL, Remedy.WAIT_FOR_OWNER})
 
@@ -124,7 +128,7 @@ async def _wait(services: Services, row: IntentRow, reason: str) -> None:
     if found:
         if reason != row.reason:
             log_event(Event.INTENT_WAITS, **row.about, do=row.do, reason=reason)
-        await services.queues.send(row.message, check_delay(row.requested, now))
+        await services.queues.send(row.message, min((now - row.requested) / 10 + MIN_CHECK_DELAY, MAX_WAIT_DELAY))
 
 
 async def _after_error(services: Services, row: IntentRow, error: Exception) -> None:
