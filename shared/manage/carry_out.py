@@ -17,11 +17,12 @@ from shared.manage.backing_up import back_up
 from shared.manage.cancelling import cancel
 from shared.manage.keeping import keep, unkeep
 from shared.manage.orphans import list_or_delete
-from shared.manage.points import find_point
+from shared.manage.points import find_point, find_point_to_delete
 from shared.model.intent_row import IntentRow
 from shared.model.intents import (
     BackupIntent,
     CancelIntent,
+    ForgetIntent,
     Intent,
     IntentFailedError,
     IntentRefusedError,
@@ -121,7 +122,8 @@ async def _with_point(services: Services, intent: PointIntent, row: IntentRow) -
     """Fix which recovery point an intent is about: `latest` must not become another one when it is delivered again."""
     if row.point:
         return row
-    return await with_point(services, row, await find_point(services, intent.disk, intent.point))
+    find = find_point_to_delete if isinstance(intent, ForgetIntent) else find_point
+    return await with_point(services, row, await find(services, intent.disk, intent.point))
 
 
 async def _wait(services: Services, row: IntentRow, reason: str) -> None:

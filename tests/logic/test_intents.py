@@ -41,7 +41,8 @@ def written(draw: st.DrawFn) -> dict[str, Any]:
     verb = draw(st.sampled_from(sorted(INTENTS)))
     fields = {field.alias or name: field for name, field in INTENTS[verb].model_fields.items() if name != "do"}
     chosen = [name for name, field in fields.items() if field.is_required() or draw(st.booleans())]
-    return {"do": verb, **{name: draw(FIELDS[name]) for name in chosen}}
+    made = {name: draw(FIELDS[name]) for name in chosen}
+    return {"do": verb, **made, **({"point": "2026-11-22T12:00:00Z"} if verb == "forget" else {})}
 
 
 @given(written())
@@ -96,6 +97,7 @@ def test_a_note_has_no_secret() -> None:
         ({"do": "keep", "disk": f"{DISK}?sig=c2VjcmV0", "point": "latest"}, "no SAS"),
         ({"do": "backup", "disk": DISK, "keep": 1}, "keep: must be true or false"),
         ({"do": "retire", "disk": DISK, "keep_points": True}, 'did you mean "keepPoints"?'),
+        ({"do": "forget", "disk": DISK, "point": "latest"}, "point: must be the time of the recovery point to delete"),
         ({"do": ["keep"]}, "do: unknown verb"),
         ({"do": "sig=c2VjcmV0"}, "do: unknown verb"),
     ],
