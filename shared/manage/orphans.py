@@ -14,6 +14,7 @@ from shared.model.disk import Disk
 from shared.model.intent_row import IntentRow
 from shared.model.intents import IntentRefusedError, OrphansIntent
 from shared.model.orphans import MAX_LISTED, Known, Orphan, hash_of, is_old_enough, is_orphan, looks_lost
+from shared.owner.mark import require_owner
 
 
 @dataclass
@@ -34,7 +35,9 @@ async def list_or_delete(services: Services, intent: OrphansIntent, row: IntentR
 
     Raises:
         IntentRefusedError: there is no such list.
+        NotOwnerError: the backup container belongs to another app.
     """
+    await require_owner(services)
     if intent.approve is None:
         return await _list(services, row)
     lists = [found for found in await services.intents.of(None) if found.listed and found.subject == intent.approve]
