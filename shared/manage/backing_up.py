@@ -22,7 +22,7 @@ async def back_up(services: Services, intent: BackupIntent, row: IntentRow) -> s
         IntentRefusedError: the disk is not backed up.
         IntentFailedError: its run was given up.
         IntentWaitsError: the disk is busy, or its run is open.
-        DiskError: the disk can't be backed up.
+        DiskError: the disk can't be backed up, or its backups are in another container.
         NotOwnerError: the backup container belongs to another app.
     """
     disk = intent.disk

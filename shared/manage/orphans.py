@@ -43,6 +43,7 @@ async def list_or_delete(services: Services, intent: OrphansIntent, row: IntentR
     lists = [found for found in await services.intents.of(None) if found.listed and found.subject == intent.approve]
     if not lists:
         raise IntentRefusedError(f'no list has the hash {intent.approve}. What to do: send {{"do": "orphans"}} first')
+    await require_owner(services)
     listed = frozenset(lists[0].listed.split())
     for orphan in (await _find(services)).orphans:
         if orphan.digest in listed:
