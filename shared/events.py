@@ -145,6 +145,12 @@ class Event(StrEnum):
     POINT_DAMAGED = "point-damaged", ERROR
     SCRATCH_LEFT_OVER = "scratch-left-over", WARNING
 
+    # The retention.
+    RETENTION_PLANNED = "retention-planned"
+    RETENTION_WAITS = "retention-waits", WARNING
+    RETENTION_APPROVED = "retention-approved"
+    POINT_DELETED = "point-deleted"
+    RETENTION_FAILED = "retention-failed", ERROR
     # An operator's intent.
     INTENT_REQUESTED = "intent-requested"
     INTENT_WAITS = "intent-waits"

@@ -21,6 +21,7 @@ from shared.manage.points import find_point, find_point_to_delete
 from shared.manage.retire import retire
 from shared.model.intent_row import IntentRow
 from shared.model.intents import (
+    ApproveIntent,
     BackupIntent,
     CancelIntent,
     ForgetIntent,
@@ -40,6 +41,7 @@ from shared.model.names import MANAGE_QUEUE, request_id
 from shared.model.requests import RequestError
 from shared.model.retry_policy import MAX_CHECK_DELAY, MIN_CHECK_DELAY
 from shared.owner.takeover import takeover
+from shared.retention.approve import approve
 
 type _Verb = Callable[[Services, Any, IntentRow], Awaitable[str]]
 
@@ -62,6 +64,7 @@ _VERBS: Mapping[type[Intent], _Verb] = {
     KeepIntent: keep,
     RetireIntent: _asked(retire),
     UnkeepIntent: _asked(unkeep),
+    ApproveIntent: _asked(approve),
     BackupIntent: back_up,
     CancelIntent: cancel,
     OrphansIntent: list_or_delete,

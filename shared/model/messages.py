@@ -273,3 +273,19 @@ class TickMessage(Message):
     def about(self) -> dict[str, str]:
         """The fields of every log event about it: the tick."""
         return {"tick": self.tick.isoformat()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetentionMessage(Message):
+    """Plan which recovery points of a disk go, or go on deleting them.
+
+    Attributes:
+        disk: the disk.
+    """
+
+    disk: DiskName
+
+    @property
+    def about(self) -> dict[str, str]:
+        """The fields of every log event about it: the disk."""
+        return {"disk": self.disk.name}

@@ -14,9 +14,10 @@ from shared.model.catalogue import StoredBlob
 from shared.model.disk import Disk
 from shared.model.names import DRILL_METADATA, ETAG_METADATA, PLAN_METADATA
 from shared.model.point import TakenSnapshot
-from shared.model.sizes import SoftDeleted
+from shared.model.sizes import SoftDeleted, is_backup_of
 from shared.model.version import BlobVersion
 from tests.simulation.calls import Calls
+from tests.simulation.retention_rows import require_on_its_way
 from tests.simulation.world import World
 
 
@@ -65,8 +66,12 @@ class SimulatedSnapshots(BlobSnapshots):
         return await self._calls.read(effect)
 
     async def delete(self, blob: BlobAddress, snapshot: str) -> None:
+        def effect() -> None:
+            self._world.blob(blob).snapshots.pop(snapshot, None)
+            require_on_its_way(self._world, blob, snapshot)
+
         with contextlib.suppress(ResourceNotFoundError):
-            await self._calls.change(lambda: self._world.blob(blob).snapshots.pop(snapshot, None))
+            await self._calls.change(effect)
 
 
 class SimulatedContainer(BackupContainer):
@@ -81,6 +86,11 @@ class SimulatedContainer(BackupContainer):
     async def blobs(self, old: ContainerAddress | None = None) -> AsyncIterator[StoredBlob]:
         for found in await self._calls.read(lambda: list(self._all(old or self._container))):
             yield found
+
+    async def of(self, disk: Disk) -> list[StoredBlob]:
+        return await self._calls.read(
+            lambda: [found for found in self._all(self._container) if is_backup_of(disk, found.blob.blob)]
+        )
 
     async def scratch(self) -> list[StoredBlob]:
         return await self._calls.read(

@@ -48,6 +48,8 @@ def lose_the_table(world: World) -> dict[BlobAddress, Known]:
         world.parts,
         world.sealed,
         world.asked,
+        world.plans,
+        world.tombstones,
     ):
         table.clear()
     return known
@@ -78,7 +80,7 @@ def wrong_after_rebuild(world: World, settings: Settings, before: dict[BlobAddre
 
 def _is_lost(world: World, point: RecoveryPoint) -> bool:
     """Tell whether a recovery point can't be found: it is gone, or a full copy of nothing, as failed ones are."""
-    if not (point.backup_snapshot or point.size):
+    if point.deleting or not (point.backup_snapshot or point.size):
         return True
     return (place_of(point), point.backup_snapshot) in world.lost
 

@@ -302,7 +302,8 @@ def _wrong_disk(world: World, disk: BlobAddress) -> Iterator[str]:
     if own - base or (own != base and disk not in world.meddled):
         yield f"source snapshots of {disk.blob} are left: {sorted(own)}, with the base {base}"
     for point in world.points_of(disk):
-        yield from wrong_with(world, disk, point)
+        if not point.deleting:
+            yield from wrong_with(world, disk, point)
     if record:
         yield from wrong_summary(record, world.points_of(disk))
 

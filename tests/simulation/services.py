@@ -25,6 +25,7 @@ from tests.simulation.intents import SimulatedIntents
 from tests.simulation.leases import SimulatedLeases
 from tests.simulation.queues import SimulatedHeartbeat, SimulatedQueues
 from tests.simulation.reading import SimulatedReader
+from tests.simulation.retention_rows import SimulatedPlans, SimulatedTombstones
 from tests.simulation.tables import (
     SimulatedInspections,
     SimulatedParts,
@@ -51,6 +52,7 @@ def settings_of(source_disks: str, **others: str) -> Settings:
             "backup_schedule": "0 0 */12 * * *",
             "source_disks": source_disks,
             "backup_container": OWN.url,
+            "retention_mode": "on" if others.get("retention") else "off",
             "run_stalled_after_seconds": STALLED_AFTER.seconds,
             "AzureWebJobsStorage": HOST,
             **others,
@@ -84,6 +86,8 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
         inspections=SimulatedInspections(world, calls),
         parts=SimulatedParts(world, calls),
         intents=SimulatedIntents(world, calls),
+        plans=SimulatedPlans(world, calls),
+        tombstones=SimulatedTombstones(world, calls),
         diffs=SimulatedDiffs(world, calls),
         queues=SimulatedQueues(world, calls),
         heartbeat=SimulatedHeartbeat(world, calls),

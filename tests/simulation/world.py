@@ -98,6 +98,9 @@ class World:
         points: recovery points, by disk and row.
         restores: the rows of restores and their ETags, by partition and row.
         inspections: the rows of inspections and their ETags, by partition and row.
+        plans: the retention plans and their ETags, by disk.
+        plan_of_all: the row about all plans that wait.
+        tombstones: the tombstones, by disk and row.
         index: the rows of the index, by their keys.
         intents: the rows of intents and their ETags, by partition and row.
         parts: the rows of their parts: bytes compared and what differs, by partition and part.
@@ -141,6 +144,9 @@ class World:
     restores: dict[tuple[str, str], tuple[dict[str, Any], str]] = field(default_factory=dict)
     inspections: dict[tuple[str, str], tuple[Inspection, str]] = field(default_factory=dict)
     intents: dict[tuple[str, str], tuple[dict[str, Any], str]] = field(default_factory=dict)
+    plans: dict[str, tuple[dict[str, Any], str]] = field(default_factory=dict)
+    plan_of_all: dict[str, Any] = field(default_factory=dict)
+    tombstones: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     index: dict[str, IndexRow] = field(default_factory=dict)
     parts: dict[str, dict[int, tuple[int, str]]] = field(default_factory=dict)
     diffs: dict[str, dict[str, PageDiff]] = field(default_factory=dict)
