@@ -56,7 +56,8 @@ async def facts_of(services: Services, disk: Disk) -> Facts:
 
 
 def _is_listed(services: Services, disk: Disk, record: DiskRecord | None) -> bool:
-    return services.settings.backs_up(disk, adopted=record is not None and record.adopted)
+    adopted, retired = (record.adopted, record.retired is not None) if record else (False, False)
+    return services.settings.backs_up(disk, adopted=adopted, retired=retired)
 
 
 async def _disagreement(services: Services, disk: Disk, points: Collection[RecoveryPoint]) -> str:
@@ -81,7 +82,7 @@ def _is_elsewhere(blob: BlobAddress, own: BlobAddress) -> bool:
 async def _places_of(services: Services, blob: BlobAddress) -> set[Place]:
     """List a blob and its snapshots in another container."""
     try:
-        places = {Place.of(blob, time) for time in await services.snapshots.times(blob)}
+        places = {Place.of(version.blob, version.snapshot) for version in await services.snapshots.versions(blob)}
     except ResourceNotFoundError:
         return set()
     return places | ({Place.of(blob, "")} if await services.pages.find(blob) else set())
