@@ -260,11 +260,13 @@ class TickMessage(Message):
     Attributes:
         tick: when the timer fired, UTC.
         disks: how many disks to back up; those that could not be found count too.
+        absent: how many of them have backups and are not found any more; unless 0, the tick does not succeed.
         succeeded: when all were found to be backed up, UTC; after that only the heartbeat is left to call.
     """
 
     tick: AwareDatetime
     disks: NonNegativeInt
+    absent: NonNegativeInt = 0
     succeeded: AwareDatetime | None = None
 
     @property

@@ -15,6 +15,7 @@ from shared.model.disk import Disk
 from shared.model.names import DRILL_METADATA, ETAG_METADATA, PLAN_METADATA
 from shared.model.point import TakenSnapshot
 from shared.model.sizes import SoftDeleted, is_backup_of
+from shared.model.version import BlobVersion
 from tests.simulation.calls import Calls
 from tests.simulation.retention_rows import require_on_its_way
 from tests.simulation.world import World
@@ -44,14 +45,18 @@ class SimulatedSnapshots(BlobSnapshots):
 
         return await self._calls.read(effect)
 
-    async def times(self, blob: BlobAddress) -> set[str]:
-        def effect() -> set[str]:
+    async def versions(self, blob: BlobAddress) -> set[BlobVersion]:
+        def effect() -> set[BlobVersion]:
             found = self._world.blobs.get(blob)
-            return set(found.snapshots if found else ())
+            copies = [
+                at for at in self._world.blobs if at.blob.startswith(f"{blob.blob}/") and at.parent == blob.parent
+            ]
+            taken = [BlobVersion(blob, time) for time in (found.snapshots if found else ())]
+            return {*taken, *map(BlobVersion, copies)}
 
-        times = await self._calls.read(effect)
+        versions = await self._calls.read(effect)
         # A list may leave something out; what it is said to be is no proof.
-        return set(sorted(times)[1:]) if self._calls.gives_up() else times
+        return set(sorted(versions, key=str)[1:]) if self._calls.gives_up() else versions
 
     async def sizes(self, blob: BlobAddress) -> dict[str, int]:
         def effect() -> dict[str, int]:

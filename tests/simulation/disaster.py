@@ -7,6 +7,7 @@ from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk, page_blob
 from shared.model.job import Stage
 from shared.model.point import RecoveryPoint
+from shared.model.run import Kind
 from shared.settings import Settings
 from tests.simulation import model
 from tests.simulation.world import World, place_of
@@ -68,7 +69,8 @@ def wrong_after_rebuild(world: World, settings: Settings, before: dict[BlobAddre
         record = world.record(disk)
         if there and record is None:
             yield f"{disk.blob} has no record"
-        adopted = known.adopted and not settings.covers(PageBlobDisk(disk)) and disk in world.disks
+        was_restored = any(point.kind is Kind.RESTORE for point in known.points)
+        adopted = was_restored and not settings.covers(PageBlobDisk(disk)) and disk in world.disks
         if record and len(there) == len(known.points) and record.adopted != adopted:
             yield f"{disk.blob} is adopted: {record.adopted}, before: {known.adopted}"
         for point in now.values():

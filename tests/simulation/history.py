@@ -20,6 +20,7 @@ from shared.model.retention_plan import PlanOnRecord
 from shared.model.retention_rules import Rules
 from shared.model.run import Kind
 from tests.simulation import model, ticks
+from tests.simulation.admins import Admins
 from tests.simulation.blobs import Blob
 from tests.simulation.calls import CHANGE_FATES, Calls
 from tests.simulation.disaster import lose_the_table, wrong_after_rebuild
@@ -27,6 +28,7 @@ from tests.simulation.hands import SIZES, Hands
 from tests.simulation.host import FUNCTION_TIMEOUT, Host, WrongError
 from tests.simulation.operators import Operators, wrong_intents
 from tests.simulation.people import People
+from tests.simulation.services import EXCLUDE
 from tests.simulation.world import DISKS, World
 
 ACTIONS = 500
@@ -74,6 +76,7 @@ class History:
         if rng.random() < 0.15:
             self.world.premium.add(DISKS.account)
         self._switches = rng.random() < 0.2
+        self._administers = rng.random() < 0.3
         self._inspects = rng.random() < 0.4
         # Of a generator of its own: what a seed decided before there was a retention, it decides as before.
         self._retention = random.Random(f"retention {seed}").choice(_RULES)
@@ -82,6 +85,7 @@ class History:
             self._approve_at_first(disks)
         self._hands = Hands(self.world, rng)
         self._people = People(self.world, rng, disks)
+        self._admins = Admins(self.world, rng, self._modes)
         self._operators = Operators(self.world, rng, disks)
 
     @property
@@ -133,6 +137,8 @@ class History:
         self.host.go_on()
         while self.host.running or self._calls.late:
             await self._do(self._calming())
+        if self._hands.is_anothers:
+            self._hands.take_back()
 
     async def _recover(self) -> None:
         """Have every disk backed up anew, with nobody's help, and nothing left behind."""
@@ -151,6 +157,7 @@ class History:
             left = [*(found.row_key for found in self._open_inspections()), *self._scratch_blobs()]
             raise WrongError(f"no new recovery point within {TICKS_TO_RECOVER} ticks: {disks}, or no end of {left}")
         self._require_nothing([*model.wrong_at_rest(self.world), *wrong_intents(self.world)])
+        self._require_nothing(list(ticks.wrong_absences(self.world, self.host.settings, self.host.last_tick)))
         self._require_nothing(list(ticks.wrong_silence(self.world, self.host.settings, self.host.last_tick)))
 
     async def _settle(self, is_time: Callable[[], bool] = lambda: False) -> None:
@@ -256,11 +263,14 @@ class History:
         if self._inspects:
             actions[self._people.ask_for_an_inspection] = 0.2
             actions[lambda: self.host.inspect(self._rng.choice(INSPECTION_KINDS))] = 0.1
-        if self._switches:
-            actions[self._switch_mode] = 0.2
         if self.world.pending():
             actions[self._hands.copy_goes_on] = 2
-        return actions
+        return actions | self._changes_of_settings()
+
+    def _changes_of_settings(self) -> dict[Callable[[], None], float]:
+        """What admins do."""
+        switches: dict[Callable[[], None], float] = {self._switch_mode: 0.2} if self._switches else {}
+        return switches | ({self._admins.change_settings: 0.15, self._admins.retire: 0.05} if self._administers else {})
 
     def _retaining(self) -> dict[Callable[[], None], float]:
         """What happens where recovery points are deleted."""
@@ -276,7 +286,8 @@ class History:
 
     def _switch_mode(self) -> None:
         """Have an admin change how a disk is backed up."""
-        self._modes[self._rng.choice(list(self._modes))] = self._rng.choice(_MODES)
+        named = [url for url, mode in self._modes.items() if mode != EXCLUDE]
+        self._modes[self._rng.choice(named)] = self._rng.choice(_MODES)
 
 
 def _new_disk(world: World, rng: random.Random) -> Blob:

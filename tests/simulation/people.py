@@ -65,7 +65,8 @@ class People:
         waiting = [row["plan"] for row, _ in self._world.plans.values() if row["state"] == PlanState.WAITING]
         of_all = self._world.plan_of_all.get("plan", "")
         named = self._rng.choice([*waiting, *([of_all] if of_all else [])])
-        self._world.enqueue(MANAGE_QUEUE, json.dumps({"do": "approve", "plan": named}).encode())
+        body = json.dumps({"do": "approve", "plan": named}).encode()
+        self._world.intended[self._world.enqueue(MANAGE_QUEUE, body)] = body
 
     def retain(self) -> None:
         """Have the retention look at a disk, as at the end of a tick."""

@@ -40,6 +40,9 @@ HOST = "DefaultEndpointsProtocol=https;AccountName=host;AccountKey=a2V5;Endpoint
 
 STALLED_AFTER = timedelta(minutes=30)
 
+EXCLUDE = "exclude"
+"""In place of a disk's mode: it is excluded."""
+
 
 @functools.cache
 def settings_of(source_disks: str, **others: str) -> Settings:
@@ -58,8 +61,13 @@ def settings_of(source_disks: str, **others: str) -> Settings:
 
 
 def source_disks(modes: Mapping[str, str]) -> str:
-    """Write the setting: disks and patterns, and how each is backed up."""
-    return json.dumps([{"url": url, "mode": mode} for url, mode in modes.items()])
+    """Write the setting: disks and patterns, and how each is backed up, or that it is excluded."""
+    return json.dumps(
+        [
+            {"url": url, "exclude": True} if mode == EXCLUDE else {"url": url, "mode": mode}
+            for url, mode in modes.items()
+        ]
+    )
 
 
 def simulated(world: World, calls: Calls, settings: Settings) -> Services:
@@ -142,7 +150,9 @@ class SimulatedDisks(Source):
 
     def _delete(self, disk: BlobAddress, time: str) -> None:
         world, record = self._world, self._world.record(disk)
-        if record and time == record.base_snapshot:
+        if record and time == record.base_snapshot and record.retired:
+            world.meddle(disk)  # its next run has no base
+        elif record and time == record.base_snapshot:
             world.violations.append(f"the base snapshot {time} was deleted")
         if record and record.run_of(time):
             world.violations.append(f"the open run's source snapshot {time} was deleted")

@@ -24,7 +24,7 @@ from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.schema import is_known
 from shared.model.sizes import PageDiff
-from shared.source_disks import SourceDisk
+from shared.settings import Settings
 from tests.simulation import limits
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, same_content
 from tests.simulation.refusals import refusal
@@ -77,11 +77,15 @@ class Due(NamedTuple):
 
     Attributes:
         disks: the disks; one that was backed up before may be gone.
-        settings: what names disks: each should find one.
+        settings: the settings; each entry of SOURCE_DISKS should find a disk.
+        absent: disks with backups that the settings neither name nor exclude by their URL, or that are gone.
+        retired: disks of which the backups have been ended.
     """
 
     disks: frozenset[BlobAddress]
-    settings: tuple[SourceDisk, ...]
+    settings: Settings
+    absent: frozenset[BlobAddress]
+    retired: frozenset[BlobAddress]
 
 
 @dataclass
