@@ -30,12 +30,14 @@ from shared.model.intents import (
     OrphansIntent,
     PointIntent,
     RetireIntent,
+    TakeoverIntent,
     UnkeepIntent,
 )
 from shared.model.messages import MessageError
 from shared.model.names import MANAGE_QUEUE, request_id
 from shared.model.requests import RequestError
 from shared.model.retry_policy import MAX_CHECK_DELAY, check_delay
+from shared.owner.takeover import takeover
 
 type _Verb = Callable[[Services, Any, IntentRow], Awaitable[str]]
 
@@ -58,6 +60,7 @@ _VERBS: Mapping[type[Intent], _Verb] = {
     BackupIntent: back_up,
     CancelIntent: cancel,
     OrphansIntent: list_or_delete,
+    TakeoverIntent: _asked(takeover),
 }
 """How each intent is carried out: idempotent; it returns the outcome as a sentence.
 

@@ -113,12 +113,8 @@ def _by_backup_blob(
 
 
 def _current(services: Services, disk: Disk, point: RecoveryPoint) -> BlobVersion:
-    """Return where a recovery point is; BACKUP_CONTAINER by the URL it has now, which may be another than on the row.
-
-    A container has several URLs, such as that of a private endpoint.
-    """
+    """Return where a recovery point is; BACKUP_CONTAINER by the URL it has now, which may not be that on the row."""
     version, container = version_of(services, disk, point), services.settings.container
-    blob = version.blob
-    if (blob.account, blob.container) != (container.account, container.container):
+    if not version.blob.parent.is_same_as(container):
         return version
-    return BlobVersion(container.blob(blob.blob), version.snapshot)
+    return BlobVersion(container.blob(version.blob.blob), version.snapshot)

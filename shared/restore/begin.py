@@ -10,6 +10,7 @@ from shared.azure.services import Services
 from shared.errors import DiskError, OtherDiskError, SourceGoneError, TargetLeasedError
 from shared.model.addresses import AddressError
 from shared.model.blob import BlobState
+from shared.model.container_moves import move_problem
 from shared.model.disk import Disk, PageBlobDisk
 from shared.model.fitness import backup_problem, metadata_problem
 from shared.model.job import JobKind, Next, Stage, job_row
@@ -21,6 +22,7 @@ from shared.model.restore import RefusedError, Restore
 from shared.model.restore_target import claimed, requested_point, require_allowed, without_restore
 from shared.model.run import Mode, OpenRun
 from shared.model.times import canonical_time
+from shared.owner.mark import require_owner
 from shared.points.versions import (
     mark_damaged,
     properties_of,
@@ -45,6 +47,7 @@ async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
 
     Raises:
         RefusedError: the restore can't be done as requested.
+        NotOwnerError: the backup container belongs to another app.
         TargetLeasedError: the target is attached to a VM, or under another lease.
         SourceGoneError: the recovery point is on record but no longer exists.
     """
@@ -55,6 +58,7 @@ async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
             raise RefusedError(str(error)) from None
         except AddressError as error:
             raise RefusedError(f"{error}. {_OTHER_TARGET}") from None
+    await require_owner(services)
     record = await _claim(services, restore)
     if record.restore != restore.restore:
         return await _wait_for_restore(services, restore, restore.known_target, record)
@@ -83,6 +87,8 @@ async def _find_point_and_target(services: Services, restore: Restore) -> Next[R
     on_record = await services.records.get(target)
     if on_record and on_record[0].restore:
         return await _wait_for_restore(services, restore, target, on_record[0])
+    if on_record and (why := move_problem(on_record[0], services.settings.container, services.settings.moved_from)):
+        raise RefusedError(why)
     version = version_of(services, disk, point)
     found = await _require_exists(services, disk, point)
     if found.size != point.size:

@@ -6,7 +6,7 @@ from shared.model.addresses import BlobAddress
 from shared.model.names import RESTORE_METADATA
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
-from tests.simulation.world import OWN, World
+from tests.simulation.world import BACKUPS, World
 
 
 def copied_over(world: World, address: BlobAddress, metadata: Mapping[str, str], before: Mapping[str, str]) -> None:
@@ -19,7 +19,7 @@ def copied_over(world: World, address: BlobAddress, metadata: Mapping[str, str],
         before: what that was; a restore that is not to overwrite copies over what it has made only.
     """
     restore = metadata.get(RESTORE_METADATA, "")
-    if address.parent != OWN:
+    if address.parent not in BACKUPS:
         _require_right(world, address, restore, before)
     world.note_written(address, metadata)
 

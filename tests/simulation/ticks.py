@@ -17,7 +17,7 @@ from shared.model.record import DiskRecord
 from shared.model.run import Kind
 from shared.model.schema import is_known
 from shared.settings import Settings
-from tests.simulation.world import OWN, Due, World
+from tests.simulation.world import BACKUPS, Due, World
 
 
 def begun(world: World, settings: Settings, tick: datetime) -> None:
@@ -25,8 +25,8 @@ def begun(world: World, settings: Settings, tick: datetime) -> None:
 
     What is excluded is never due, nor is what was retired, unless its own URL is named.
     """
-    there = [blob for blob in world.blobs if blob.parent != OWN]
-    known = {disk for disk in set(world.snapshots_of.values()) if disk.parent != OWN and world.points_of(disk)}
+    there = [blob for blob in world.blobs if blob.parent not in BACKUPS]
+    known = {disk for disk in set(world.snapshots_of.values()) if disk.parent not in BACKUPS and world.points_of(disk)}
     restored = {disk for disk in there if is_adopted(world, settings, disk)}
     named = {disk for disk in {*there, *known} if settings.covers(PageBlobDisk(disk))}
     retired = frozenset(disk for disk in named | restored | known if is_retired(world, settings, disk))

@@ -32,6 +32,11 @@ from tests.simulation.refusals import refusal
 OWN = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark")
 """The backup container, which marks Tidemark's own source snapshots."""
 
+OTHER = ContainerAddress.parse("https://elsewhere.blob.core.windows.net/tidemark")
+"""Another container for backups, which the app may move to."""
+
+BACKUPS = frozenset({OWN, OTHER})
+
 DISKS = ContainerAddress.parse("https://disks.blob.core.windows.net/vhds")
 """The container of the disks."""
 
@@ -198,7 +203,7 @@ class World:
     @property
     def disks(self) -> list[BlobAddress]:
         """The disks that are there, and that the app can reach: what is not in the backup container."""
-        return [blob for blob in self.blobs if blob.parent != OWN and blob.parent not in self.forbidden]
+        return [blob for blob in self.blobs if blob.parent not in BACKUPS | self.forbidden]
 
     def backup_of(self, disk: BlobAddress) -> BlobAddress:
         """Give the address of a disk's backup blob."""
@@ -231,7 +236,7 @@ class World:
         limits.require_blob_name(address.blob)
         if address in self.blobs:
             raise refusal(409, "BlobAlreadyExists")
-        if address.parent not in (OWN, DISKS, LAB):
+        if address.parent not in (*BACKUPS, DISKS, LAB):
             raise refusal(404, "ContainerNotFound")
         self.blobs[address] = Blob([None] * size, self.number, dict(metadata))
         self.note_written(address, metadata)
@@ -299,11 +304,13 @@ class World:
         """List the blobs that are being copied to."""
         return [address for address, blob in self.blobs.items() if blob.is_pending]
 
-    def own_snapshots(self, disk: BlobAddress) -> list[str]:
-        """List the source snapshots of a disk that are Tidemark's."""
+    def own_snapshots(self, disk: BlobAddress, backups: ContainerAddress = OWN) -> list[str]:
+        """List the source snapshots of a disk that Tidemark took for a backup container."""
         snapshots = self.blobs[disk].snapshots if disk in self.blobs else {}
         return sorted(
-            time for time, taken in snapshots.items() if is_own_snapshot(PageBlobDisk(disk), OWN, time, taken.metadata)
+            time
+            for time, taken in snapshots.items()
+            if is_own_snapshot(PageBlobDisk(disk), backups, time, taken.metadata)
         )
 
     def record(self, disk: BlobAddress) -> DiskRecord | None:
