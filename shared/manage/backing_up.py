@@ -10,7 +10,7 @@ from shared.model.intents import BackupIntent, IntentFailedError, IntentRefusedE
 from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.points.versions import require_own_record
-from shared.runs.open_run import open_run, require_fit
+from shared.runs.open_run import open_run, snapshot_now
 
 
 async def back_up(services: Services, intent: BackupIntent, row: IntentRow) -> str:
@@ -22,7 +22,8 @@ async def back_up(services: Services, intent: BackupIntent, row: IntentRow) -> s
         IntentRefusedError: the disk is not backed up.
         IntentFailedError: its run was given up.
         IntentWaitsError: the disk is busy, or its run is open.
-        DiskError: the disk can't be backed up.
+        DiskError: the disk can't be backed up, or its backups are in another container.
+        NotOwnerError: the backup container belongs to another app.
     """
     disk = intent.disk
     record = await require_own_record(services, disk)
@@ -52,8 +53,7 @@ async def _snapshot(services: Services, disk: Disk, record: DiskRecord | None) -
         raise IntentWaitsError(f"waits for backup run {record.run.snapshot} to end; the disk is snapshotted after that")
     if record and record.restore:
         raise IntentWaitsError(f"waits for restore {record.restore} to end; the disk is snapshotted after that")
-    require_fit(services, disk)
-    snapshot = await services.disks.take_snapshot(disk)
+    snapshot = await snapshot_now(services, disk, record)
     if not await open_run(services, disk, snapshot):
         raise IntentWaitsError("waits for another run or a restore, which has just begun")
     return snapshot

@@ -14,6 +14,7 @@ from shared.model.disk import Disk
 from shared.model.intent_row import IntentRow
 from shared.model.intents import IntentRefusedError, OrphansIntent
 from shared.model.orphans import MAX_LISTED, Known, Orphan, hash_of, is_old_enough, is_orphan, looks_lost
+from shared.owner.mark import require_owner
 
 
 @dataclass
@@ -34,12 +35,15 @@ async def list_or_delete(services: Services, intent: OrphansIntent, row: IntentR
 
     Raises:
         IntentRefusedError: there is no such list.
+        NotOwnerError: the backup container belongs to another app.
     """
+    await require_owner(services)
     if intent.approve is None:
         return await _list(services, row)
     lists = [found for found in await services.intents.of(None) if found.listed and found.subject == intent.approve]
     if not lists:
         raise IntentRefusedError(f'no list has the hash {intent.approve}. What to do: send {{"do": "orphans"}} first')
+    await require_owner(services)
     listed = frozenset(lists[0].listed.split())
     for orphan in (await _find(services)).orphans:
         if orphan.digest in listed:

@@ -45,12 +45,24 @@ async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False)
     if record is None or record.last_tick is None or not should_catch_up(record, services.now()):
         return
     if services.settings.backs_up(disk, adopted=record.adopted, retired=record.retired is not None):
-        require_fit(services, disk)
-        require_intended_move(services, record)
-        await require_owner(services)
-        snapshot = await services.disks.take_snapshot(disk)
+        snapshot = await snapshot_now(services, disk, record)
         log_event(Event.BACKUP_CAUGHT_UP, disk=disk.name, tick=record.last_tick.isoformat(), run=snapshot)
         await open_run(services, disk, snapshot, record.last_tick)
+
+
+async def snapshot_now(services: Services, disk: Disk, record: DiskRecord | None) -> str:
+    """Snapshot a disk between ticks, if it can be backed up; return the snapshot's time.
+
+    Raises:
+        AzureError: the snapshot can't be taken.
+        DiskError: the disk can't be backed up.
+        NotOwnerError: the backup container belongs to another app.
+    """
+    require_fit(services, disk)
+    if record:
+        require_intended_move(services, record)
+    await require_owner(services)
+    return await services.disks.take_snapshot(disk)
 
 
 async def open_run(

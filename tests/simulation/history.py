@@ -117,6 +117,8 @@ class History:
         self.host.go_on()
         while self.host.running or self._calls.late:
             await self._do(self._calming())
+        if self._hands.is_anothers:
+            self._hands.take_back()
 
     async def _recover(self) -> None:
         """Have every disk backed up anew, with nobody's help, and nothing left behind."""
