@@ -10,7 +10,7 @@ from shared.errors import TidemarkError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
 from shared.model.retirement import cleaned, is_left_over, is_to_clean
-from shared.runs.clean_up import compared_snapshots
+from shared.runs.clean_up import compared_snapshots, source_snapshots
 
 
 async def clean_retired(services: Services, disk: Disk) -> str:
@@ -32,7 +32,7 @@ async def clean_retired(services: Services, disk: Disk) -> str:
 async def _drop_snapshots(services: Services, disk: Disk) -> bool:
     """Delete the source snapshots that are left over, one by one; return whether none is left."""
     try:
-        snapshots = await services.disks.own_snapshots(disk)
+        snapshots = await source_snapshots(services, disk)
     except ResourceNotFoundError:
         snapshots = []
     compared = await compared_snapshots(services, disk)

@@ -33,13 +33,27 @@ async def clean_up_run(services: Services, message: FinishMessage, record: DiskR
 async def drop_old_snapshots(services: Services, disk: Disk) -> None:
     """Delete the disk's source snapshots that are older than the base, except those an open verify still reads."""
     compared = await compared_snapshots(services, disk)
-    snapshots = [*await services.disks.own_snapshots(disk), *await _snapshots_for_old_container(services, disk)]
+    snapshots = await source_snapshots(services, disk)
     found = await services.records.get(disk)
     base = found[0].base_snapshot if found else ""
     for snapshot in snapshots:
         if snapshot < base and snapshot not in compared:
             await services.disks.delete_snapshot(disk, snapshot)
             log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=disk.name, snapshot=snapshot)
+
+
+async def compared_snapshots(services: Services, disk: Disk) -> set[str]:
+    """List the source snapshots that open verifies of a disk still read."""
+    return {
+        inspection.recovery_point or inspection.point
+        for inspection in await services.inspections.open(disk)
+        if inspection.task is JobKind.VERIFY and inspection.state is not Stage.ENDING
+    }
+
+
+async def source_snapshots(services: Services, disk: Disk) -> list[str]:
+    """List the times of a disk's source snapshots, those taken for the container before included."""
+    return [*await services.disks.own_snapshots(disk), *await _snapshots_for_old_container(services, disk)]
 
 
 async def _snapshots_for_old_container(services: Services, disk: Disk) -> list[str]:
@@ -54,15 +68,6 @@ async def _snapshots_for_old_container(services: Services, disk: Disk) -> list[s
     points = await services.records.points(disk)
     was_there = any(point.backup_blob and point.backup_blob.parent.is_same_as(old) for point in points)
     return snapshots if was_there else []
-
-
-async def compared_snapshots(services: Services, disk: Disk) -> set[str]:
-    """List the source snapshots that open verifies of a disk still read."""
-    return {
-        inspection.recovery_point or inspection.point
-        for inspection in await services.inspections.open(disk)
-        if inspection.task is JobKind.VERIFY and inspection.state is not Stage.ENDING
-    }
 
 
 async def drop_duplicates(services: Services, message: RunMessage, kept: str) -> None:
