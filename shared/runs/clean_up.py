@@ -8,7 +8,7 @@ from shared.azure.services import Services
 from shared.errors import SourceGoneError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
-from shared.model.job import JobKind, Stage
+from shared.model.job import JobKind
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
@@ -26,7 +26,7 @@ async def clean_up_run(services: Services, message: FinishMessage, record: DiskR
     await drop_duplicates(services, message, record.backup_snapshot)
     try:
         await drop_old_snapshots(services, disk)
-    except (AzureError, TidemarkError) as error:  # an inspection of a newer release may still read one
+    except (AzureError, TidemarkError) as error:  # a job of a newer release may still read one
         await record_failure(services, disk, Event.DELETE_SOURCE_SNAPSHOT_FAILED, error, message.run)
     damaged = await mark_missing(services, disk)
     if record.with_damaged(damaged) != record:
@@ -34,18 +34,25 @@ async def clean_up_run(services: Services, message: FinishMessage, record: DiskR
 
 
 async def drop_old_snapshots(services: Services, disk: Disk) -> None:
-    """Delete the disk's source snapshots that are older than the base, except those an open verify still reads."""
-    inspections = await services.inspections.open(disk)
+    """Delete the disk's source snapshots that are older than the base, except those that a job still reads.
+
+    A verify compares one; a restore in place copies the disk from one, if it can.
+    """
     compared = {
         inspection.recovery_point or inspection.point
-        for inspection in inspections
-        if inspection.task is JobKind.VERIFY and inspection.state is not Stage.ENDING
+        for inspection in await services.inspections.open(disk)
+        if inspection.task is JobKind.VERIFY and inspection.reads_point
+    }
+    restored = {
+        restore.recovery_point
+        for restore in await services.restores.open(disk)
+        if restore.target == disk and restore.reads_point
     }
     snapshots = await services.disks.own_snapshots(disk)
     found = await services.records.get(disk)
     base = found[0].base_snapshot if found else ""
     for snapshot in snapshots:
-        if snapshot < base and snapshot not in compared:
+        if snapshot < base and snapshot not in compared | restored:
             await services.disks.delete_snapshot(disk, snapshot)
             log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=disk.name, snapshot=snapshot)
 
