@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, time, timedelta
 
+from shared.model.retry_policy import MIN_CHECK_DELAY
 from shared.model.times import is_date, normalized_time
 
 EXPIRY_CHECK = timedelta(days=1)
@@ -42,5 +43,5 @@ def expiry_of(asked: str, usable: datetime) -> datetime:
 
 
 def expiry_delay(expires: datetime, now: datetime) -> timedelta:
-    """Return when to look at a disk that expires again."""
-    return max(timedelta(), min(expires - now, EXPIRY_CHECK))
+    """Return when to look again at a disk that has not expired."""
+    return max(MIN_CHECK_DELAY, min(expires - now, EXPIRY_CHECK))
