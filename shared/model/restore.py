@@ -235,7 +235,7 @@ class Restore(Job):
 
     def refuse(self, reason: str, now: datetime) -> Self:
         """Refuse it; if its undo point could not be taken, say how to do without."""
-        return Job.refuse(self, self._unsaved(reason) if self.saving else reason, now)
+        return Job.refuse(self, self._unsaved(reason) if self.saving and not self.cancelled else reason, now)
 
     def _unsaved(self, why: str) -> str:
         """Say that the target was not written over, because its undo point could not be taken, and what to do."""
@@ -244,6 +244,11 @@ class Restore(Job):
             f' {WHAT_TO_DO}: correct that, and send the request again; or set "undo": false to write over the disk'
             " without a way back"
         )
+
+    @property
+    def can_be_cancelled(self) -> bool:
+        """Whether it still has an outcome to come; until its disk is being deleted, a trial can be made to keep it."""
+        return not (self.has_ended or self.deletes or self.state is Stage.ENDING)
 
     def is_check_overdue(self, now: datetime, after: timedelta) -> bool:
         """Return whether the message that checks it is considered lost; one that expires is checked once a day."""

@@ -63,8 +63,8 @@ async def _delete(services: Services, restore: Restore, found: BlobState) -> Nex
 
 
 def not_deleted(restore: Restore, why: str) -> str:
-    """Say why a disk that has expired was kept, and what to do."""
-    return f"the disk expired and was kept: {why}. What to do: delete {restore.target} if you no longer need it"
+    """Say why the disk of a trial is kept, and what to do."""
+    return f"the disk is kept: {why.rstrip('.')}. What to do: delete {restore.target} if you no longer need it"
 
 
 def _end(services: Services, restore: Restore, reason: str) -> Next[Restore]:

@@ -3,7 +3,7 @@
 from shared.azure.services import Services
 from shared.events import Event
 from shared.jobs.loop import Procedure, continue_job
-from shared.model.job import Next, Stage
+from shared.model.job import PREPARING, Next, Stage
 from shared.model.messages import RestoreMessage
 from shared.model.restore import Restore
 from shared.pages.copying import BlobCopy, abort_copy
@@ -34,7 +34,7 @@ async def _give_up(services: Services, restore: Restore, why: str) -> Restore:
 
 async def _cancel(services: Services, restore: Restore) -> Next[Restore]:
     """End a restore that an operator has cancelled: its copies are aborted, and it says what it leaves."""
-    if restore.state is Stage.REQUESTED:
+    if restore.state in PREPARING:
         return Next(restore.stop(restore.cancelled, services.now()))
     for blob in (services.backups.address(restore.known_target), restore.known_target.address):
         await abort_copy(services, BlobCopy(blob, restore.mark, restore.size, restore.lease))

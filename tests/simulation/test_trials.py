@@ -9,7 +9,7 @@ import pytest
 
 from shared.model.addresses import BlobAddress
 from shared.model.job import Stage
-from shared.model.names import RESTORE_REQUESTS_QUEUE
+from shared.model.names import MANAGE_QUEUE, RESTORE_REQUESTS_QUEUE
 from shared.model.restore import Restore
 from shared.model.run import SERVER_SIDE
 from tests.simulation.blobs import ABORTED, Blob, same_content
@@ -130,7 +130,7 @@ async def test_what_somebody_has_made_theirs_is_kept(happens: Callable[[World, B
     assert (disk.pages, disk.lease, disk.snapshots) == before
     assert scene.world.blobs[TRIAL] is disk
     assert row(scene).state is Stage.DONE
-    assert row(scene).reason.startswith(f"the disk expired and was kept: {why}")
+    assert row(scene).reason.startswith(f"the disk is kept: {why}")
 
 
 @pytest.mark.parametrize("name", ["empty", "delete"])
@@ -160,9 +160,19 @@ async def test_a_disk_that_can_not_be_deleted_for_a_day_is_kept_and_its_row_says
     scene.services.blobs.empty = refuse
     await scene.pass_time(9 * DAY)
     assert row(scene).state is Stage.DONE
-    assert row(scene).reason.startswith("the disk expired and was kept: every step has failed since")
+    assert row(scene).reason.startswith("the disk is kept: every step has failed since")
     assert not scene.world.blobs[TRIAL].lease
     assert not scene.waiting()
+
+
+async def test_a_trial_that_is_cancelled_once_it_is_usable_keeps_its_disk() -> None:
+    scene = await backed_up()
+    restore = await expiring(scene)
+    scene.world.enqueue(MANAGE_QUEUE, json.dumps({"do": "cancel", "job": restore.restore}).encode())
+    await scene.pass_time(8 * DAY)
+    assert row(scene).state is Stage.DONE
+    assert row(scene).reason.startswith("the disk is kept: cancelled by an operator")
+    assert TRIAL in scene.world.blobs
 
 
 async def test_a_trial_whose_copy_is_aborted_leaves_nothing() -> None:

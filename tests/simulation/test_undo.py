@@ -9,7 +9,7 @@ import pytest
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.job import Stage
-from shared.model.names import CONTINUE_RESTORE_QUEUE, RESTORE_REQUESTS_QUEUE
+from shared.model.names import CONTINUE_RESTORE_QUEUE, MANAGE_QUEUE, RESTORE_REQUESTS_QUEUE
 from shared.model.restore import Restore
 from shared.model.run import Kind
 from tests.simulation.blobs import FAILED, SUCCESS, Blob
@@ -152,6 +152,19 @@ async def test_a_restore_is_refused_if_the_undo_point_can_not_be_taken_and_says_
     newest = scene.world.points_of(scene.disk)[-1]
     assert [page or 0 for page in scene.world.held[newest.time]] == before
     assert scene.world.own_snapshots(scene.disk) == [newest.time]
+    assert scene.world.violations == []
+
+
+async def test_a_restore_that_is_cancelled_before_its_undo_point_is_sealed_writes_nothing_over() -> None:
+    scene = await backed_up()
+    before = pages(scene)
+    asked = ask(scene)
+    await until(scene, Stage.SAVING)
+    scene.world.enqueue(MANAGE_QUEUE, json.dumps({"do": "cancel", "job": asked}).encode())
+    await scene.pass_time(2 * HOUR)
+    assert (row(scene).state, pages(scene)) == (Stage.REFUSED, before)
+    assert row(scene).reason.startswith("cancelled by an operator")
+    assert not scene.world.blobs[scene.disk].lease
     assert scene.world.violations == []
 
 
