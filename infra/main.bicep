@@ -83,6 +83,9 @@ param verifySchedule string = '0 0 3 1 * *'
 @description('NCRONTAB schedule of restore drills, UTC. Empty: none.')
 param drillSchedule string = ''
 
+@description('URL of the container that held the backups before, if it was changed. Empty: it was not.')
+param backupContainerMovedFrom string = ''
+
 @minValue(1)
 @description('Seconds without progress after which a run counts as stalled and is planned again.')
 param runStalledAfterSeconds int = 1800
@@ -309,6 +312,7 @@ module functionApp 'modules/function-app.bicep' = {
     maximumInstances: maximumInstances
     instanceMemory: instanceMemory
     backupContainer: backupAccount.outputs.containerUrl
+    backupContainerMovedFrom: backupContainerMovedFrom
     sourceDisks: empty(sourceDisks) ? eachDisk : sourceDisks
     backupSchedule: backupSchedule
     // azd takes an empty value for none, and gives the default.

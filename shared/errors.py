@@ -58,6 +58,12 @@ class OtherDiskError(DiskError):
     """The record or backup blob under a disk's name belongs to a disk on another service; the message says which."""
 
 
+class NotOwnerError(TidemarkError):
+    """The backup container belongs to another app; the message says which, and what to do."""
+
+    remedy = Remedy.FAIL
+
+
 class StepFailedError(TidemarkError):
     """A step failed, so its queue must redeliver the message; raised in place of an error that may contain a secret."""
 

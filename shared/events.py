@@ -33,6 +33,12 @@ class Event(StrEnum):
     # The app can't start.
     START_FAILED = "start-failed", ERROR
 
+    # Whose the backup container is.
+    CONTAINER_MARKED = "container-marked"
+    CONTAINER_TAKEN_OVER = "container-taken-over", WARNING
+    NOT_OWNER = "not-owner", ERROR
+    OWNER_UNKNOWN = "owner-unknown", WARNING
+
     # A backup, in chronological order.
     BACKUP_DUE = "backup-due"
     SNAPSHOTS_TAKEN = "snapshots-taken"

@@ -21,6 +21,7 @@ from shared.limits import NEWEST_SIGNED, OLDEST_SIGNED, STORAGE_API_VERSION, can
 from shared.model.addresses import ContainerAddress
 from shared.model.blob_names import SPECIAL_CONTAINERS
 from shared.model.disk import Disk, PageBlobDisk
+from shared.model.owner import App
 from shared.model.retention_rules import Rules
 from shared.model.run import Mode
 from shared.model.validation_errors import plain, unknown_field
@@ -50,6 +51,7 @@ class Settings(RetentionSettings):
 
     backup_schedule: str = Field(min_length=1)
     backup_container: Annotated[ContainerAddress, NoDecode, PlainSerializer(str)]
+    backup_container_moved_from: Annotated[ContainerAddress | None, NoDecode, PlainSerializer(str)] = None
     source_disks: Annotated[tuple[SourceDisk, ...], NoDecode]
     storage_connections: Annotated[tuple[StorageConnection, ...], NoDecode] = ()
     storage_api_version: str = STORAGE_API_VERSION
@@ -57,6 +59,7 @@ class Settings(RetentionSettings):
     drill_schedule: str = ""
     heartbeat_url: SecretStr | None = None
     run_stalled_after_seconds: int = Field(default=1800, ge=1)
+    site_name: str = Field(default="", validation_alias="WEBSITE_SITE_NAME")
     host_account_name: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__accountName")
     host_queue_url: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__queueServiceUri")
     host_table_url: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__tableServiceUri")
@@ -109,6 +112,16 @@ class Settings(RetentionSettings):
             raise ValueError(f"can't be {container.container}; use a dedicated container for the backups")
         return container
 
+    @field_validator("backup_container_moved_from", mode="plain")
+    @classmethod
+    def _parse_old_container(cls, value: object, info: ValidationInfo) -> ContainerAddress | None:
+        if value is None or value == "":
+            return None
+        old, new = cls._parse_container(value), info.data.get("backup_container")
+        if isinstance(new, ContainerAddress) and old.is_same_as(new):
+            raise ValueError("must be another container than BACKUP_CONTAINER: the one that the backups were in before")
+        return old
+
     @field_validator("storage_connections", mode="before")
     @classmethod
     def _parse_connections(cls, value: Any) -> Any:
@@ -126,8 +139,9 @@ class Settings(RetentionSettings):
         services = {container.account: container.service_url} if container else {}
         for disk in disks:
             address = disk.address
-            if address.parent == container and not (disk.is_pattern or disk.excluded):
-                raise ValueError(f"{disk.url} is in BACKUP_CONTAINER, and a backup can't be backed up")
+            is_backup = address.parent in (container, info.data.get("backup_container_moved_from"))
+            if is_backup and not (disk.is_pattern or disk.excluded):
+                raise ValueError(f"{disk.url} is in a container of backups, and a backup can't be backed up")
             service = services.setdefault(address.account, address.service_url)
             if service != address.service_url:
                 raise ValueError(
@@ -169,6 +183,16 @@ class Settings(RetentionSettings):
     def container(self) -> ContainerAddress:
         """The container that holds the backup blobs."""
         return self.backup_container
+
+    @property
+    def moved_from(self) -> ContainerAddress | None:
+        """The container that held the backup blobs before, if somebody says that it was changed on purpose."""
+        return self.backup_container_moved_from
+
+    @property
+    def app(self) -> App:
+        """Which app this is."""
+        return App.of(self.host_storage.table_url, self.site_name)
 
     def covers(self, disk: Disk) -> bool:
         """Return whether SOURCE_DISKS names a disk and does not exclude it."""

@@ -3,6 +3,7 @@
 from typing import Self
 
 from azure.core.credentials import AzureNamedKeyCredential
+from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -49,6 +50,13 @@ class HostStorage(BaseModel):
     queue_service_url: str | None = None
     table_service_url: str | None = None
     client_id: str | None = None
+
+    @property
+    def table_url(self) -> str:
+        """The URL of its table service, without any secret."""
+        if self.connection_string:
+            return str(TableServiceClient.from_connection_string(self.connection_string.get_secret_value()).url)
+        return self.table_service_url or ""
 
 
 def supported_version(text: str) -> str:

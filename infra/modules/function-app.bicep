@@ -27,6 +27,7 @@ param subnetId string
 param maximumInstances int
 param instanceMemory int
 param backupContainer string
+param backupContainerMovedFrom string
 param sourceDisks string
 param backupSchedule string
 param verifySchedule string
@@ -49,6 +50,7 @@ var settings = union(empty(storageApiVersion) ? {} : { STORAGE_API_VERSION: stor
   BACKUP_SCHEDULE: backupSchedule
   SOURCE_DISKS: sourceDisks
   BACKUP_CONTAINER: backupContainer
+  BACKUP_CONTAINER_MOVED_FROM: backupContainerMovedFrom
   VERIFY_SCHEDULE: verifySchedule
   DRILL_SCHEDULE: drillSchedule
   RUN_STALLED_AFTER_SECONDS: string(runStalledAfterSeconds)

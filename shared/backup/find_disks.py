@@ -17,6 +17,7 @@ from shared.model.index import Summary
 from shared.model.messages import FinishMessage
 from shared.model.record import DiskRecord
 from shared.model.restore_target import is_blank
+from shared.owner.moves import require_intended_move
 from shared.runs.abandon import abandon_run
 from shared.runs.failures import record_failure
 from shared.runs.open_run import not_a_page_blob, require_fit
@@ -103,6 +104,8 @@ async def _unfit(services: Services, disks: Sequence[Disk], found: Mapping[Disk,
     async def check(disk: Disk) -> None:
         require_fit(services, disk)
         record = found[disk]
+        if record:
+            require_intended_move(services, record)
         if record is None or not (record.base_snapshot or record.run or record.restore):
             await _require_page_blob(services, disk)
 

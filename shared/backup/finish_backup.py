@@ -10,7 +10,15 @@ from azure.core.exceptions import AzureError
 from shared.azure.answers import remedy_for
 from shared.azure.services import Services
 from shared.backup.seal import is_current, seal, seal_copy
-from shared.errors import BlobChangedError, MismatchError, Remedy, SourceGoneError, TidemarkError
+from shared.errors import (
+    BlobChangedError,
+    DiskError,
+    MismatchError,
+    NotOwnerError,
+    Remedy,
+    SourceGoneError,
+    TidemarkError,
+)
 from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
 from shared.model.batches import is_run_stalled, requeued
@@ -20,6 +28,8 @@ from shared.model.record import DiskRecord, run_of
 from shared.model.retry_policy import MAX_CHECK_DELAY
 from shared.model.run import Kind, Mode, OpenRun
 from shared.model.run_steps import next_check
+from shared.owner.mark import require_owner
+from shared.owner.moves import require_intended_move
 from shared.runs.abandon import abandon_run
 from shared.runs.clean_up import clean_up_run, drop_duplicates
 from shared.runs.failures import record_failure, recording_failures
@@ -52,15 +62,20 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
             await _check_again(services, message, error)
             return
         run = found[0].run_of(message.run) if found else None
-        if run is None:
+        if found is None or run is None:
             await _finish_ended_run(services, message, found[0] if found else None)
+            return
+        try:
+            require_intended_move(services, found[0])
+        except DiskError as error:
+            await _check_again(services, message, error)
             return
         try:
             if run.mode is Mode.FULL:
                 await _advance_copy(services, message, run)
             else:
                 await _advance(services, message, run)
-        except SourceGoneError as error:
+        except (SourceGoneError, NotOwnerError) as error:
             await abandon_run(services, message, error)
         except (AzureError, TidemarkError) as error:
             if remedy_for(error) in _LEFT_TO_THE_QUEUE:
@@ -121,6 +136,7 @@ async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> 
 
 async def _seal(services: Services, message: FinishMessage, run: OpenRun) -> None:
     """Seal a run whose change list is applied; recover if its backup blob differs or was changed."""
+    await require_owner(services)
     try:
         if not await seal(services, message, run):
             await services.queues.send(message)
@@ -145,6 +161,7 @@ async def _advance_copy(services: Services, message: FinishMessage, run: OpenRun
     """Seal a run in full-copy mode if its copy has succeeded."""
     progress = await check_full_copy(services, message, run)
     if copied := progress.succeeded:
+        await require_owner(services)
         with contextlib.suppress(BlobChangedError):  # another invocation has just sealed it
             await seal_copy(services, message, run, copied)
             return

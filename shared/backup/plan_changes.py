@@ -1,18 +1,24 @@
 """Step 2 of a backup: prepare the backup blob, then apply the run's first batch."""
 
+import contextlib
 from datetime import timedelta
 from functools import partial
 
+from azure.core.exceptions import AzureError
+
 from shared.azure.services import Services
 from shared.backup.copy_batch import BatchLimits, copy_batch
-from shared.errors import SourceGoneError
+from shared.errors import NotOwnerError, SourceGoneError
 from shared.events import Event, log_event
 from shared.model.blob import BlobState
+from shared.model.container_moves import old_container
 from shared.model.messages import PlanMessage
 from shared.model.names import DISK_METADATA
 from shared.model.record import DiskRecord
 from shared.model.run import Mode, OpenRun
 from shared.model.run_steps import opened
+from shared.owner.mark import require_owner
+from shared.owner.moves import require_intended_move
 from shared.points.versions import find_backup_blob
 from shared.runs.abandon import abandon_run
 from shared.runs.failures import recording_failures
@@ -26,20 +32,27 @@ FIRST_TURN = timedelta(seconds=30)
 
 
 async def plan_changes(services: Services, message: PlanMessage) -> None:
-    """Open a run: start its full copy, or prepare the backup blob and apply the first batch. Idempotent."""
+    """Open a run: start its full copy, or prepare the backup blob and apply the first batch. Idempotent.
+
+    Raises:
+        DiskError: the backup container was changed, and no setting says that this was meant.
+    """
     async with recording_failures(services, message, Event.PLAN_CHANGES_FAILED):
         try:
             await _open(services, message)
-        except SourceGoneError as error:
+        except (SourceGoneError, NotOwnerError) as error:
             await abandon_run(services, message, error)
 
 
 async def _open(services: Services, message: PlanMessage) -> None:
     found = await services.records.get(message.disk)
     run = found[0].run_of(message.run) if found else None
-    if run is None:
+    if found is None or run is None:
         log_event(Event.MESSAGE_DROPPED, **message.about, step="plan-changes")
-    elif run.mode is Mode.FULL:
+        return
+    require_intended_move(services, found[0])
+    await require_owner(services)
+    if run.mode is Mode.FULL:
         await start_full_copy(services, message, run)
     elif plan := await _open_run(services, message, run):
         await copy_batch(
@@ -52,19 +65,22 @@ async def _open(services: Services, message: PlanMessage) -> None:
 
 async def _open_run(services: Services, message: PlanMessage, run: OpenRun) -> PlanMessage | None:
     """Lease the backup blob and resize it to the disk; return the message of the run's plan, None if the run ended."""
-    disk, backup = message.disk, services.backups.address(message.disk)
-    blob = await find_backup_blob(services, disk)
+    container, backup = services.settings.container, services.backups.address(message.disk)
+    blob = await find_backup_blob(services, message.disk)
     lease = message.of_plan(run.plan).lease_id
     leased = blob is not None and blob.leased and await services.leases.renew(backup, lease)
 
     def change(record: DiskRecord) -> DiskRecord:
-        return opened(record, blob, leased=leased, backup=backup) if record.run_of(message.run) else record
+        return opened(record, blob, leased=leased, container=container) if record.run_of(message.run) else record
 
-    record = await services.records.update(disk, change)
+    record = await services.records.update(message.disk, change)
     current = record.run_of(message.run) if record else None
     if current is None:
         return None
     plan = message.of_plan(current.plan)
+    if record and record.backup_blob and current.plan != run.plan and old_container(record, container):
+        with contextlib.suppress(AzureError):  # the old container may be gone; the lease harms nobody there
+            await services.leases.release(record.backup_blob, lease)
     log_event(Event.RUN_KIND, **message.about, kind=current.kind, size=run.size, reason=current.reason)
     if not leased:
         await _lease_blob(services, plan, blob, run.size)

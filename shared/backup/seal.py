@@ -36,7 +36,7 @@ async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool
     if found is None or not is_current(found[0], run):
         await services.queues.send(message)
         return True
-    # BACKUP_CONTAINER may have changed since the run was opened.
+    # The run has written to this container, whichever it was opened in: leases and plans tell the two apart.
     record, etag = replace(found[0], backup_blob=services.backups.address(disk)), found[1]
     taken = await _recovery_point(services, message, record, run)
     if taken is None:

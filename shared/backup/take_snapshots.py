@@ -7,7 +7,7 @@ from azure.core.exceptions import AzureError
 from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.backup.find_disks import FoundDisks, find_disks, for_each
-from shared.errors import TidemarkError
+from shared.errors import NotOwnerError, TidemarkError
 from shared.events import Event, Stopwatch, log_event
 from shared.inspection.scratch import drop_orphans
 from shared.jobs.storage import wait_for_storage
@@ -21,6 +21,7 @@ from shared.model.record import DiskRecord, restored_of
 from shared.model.restore_target import without_restore
 from shared.model.run import OpenRun
 from shared.model.tick import MIN_TICK_CHECK_DELAY, with_tick
+from shared.owner.mark import require_owner
 from shared.runs.failures import record_failure
 from shared.runs.open_run import catch_up, open_run
 
@@ -33,9 +34,11 @@ async def take_snapshots(services: Services) -> None:
 
     Raises:
         StepFailedError: the table or the queues can't be reached.
+        NotOwnerError: the backup container belongs to another app: the tick fails, and nothing is done.
     """
     watch, tick = Stopwatch(), services.now()
     await wait_for_storage(services, Event.TICK_FAILED)
+    await _require_owner(services, tick)
     disks = await find_disks(services)
     snapshots = await for_each(services, disks.ready, services.disks.take_snapshot, Event.SNAPSHOT_FAILED)
     log_event(
@@ -71,6 +74,24 @@ async def take_snapshots(services: Services) -> None:
         await record_failure(services, disk, Event.LIST_DISKS_FAILED, error)
     await watch_jobs(services)
     await _drop_orphans(services)
+
+
+async def _require_owner(services: Services, tick: datetime) -> None:
+    """Require that the backup container is this app's.
+
+    If that can't be told, the disks are snapshotted all the same: an outage of the backup account must not cost a
+    recovery point, and nothing is written there before each run has asked again.
+
+    Raises:
+        NotOwnerError: it is another app's.
+    """
+    try:
+        await require_owner(services)
+    except NotOwnerError as error:
+        log_event(Event.NOT_OWNER, tick=tick.isoformat(), reason=str(error))
+        raise
+    except (AzureError, TidemarkError) as error:
+        log_event(Event.OWNER_UNKNOWN, tick=tick.isoformat(), reason=explain(error))
 
 
 async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> None:

@@ -13,6 +13,7 @@ from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
 from shared.model.restore import RefusedError
 from shared.model.restore_target import date_problem, requested_point
+from shared.owner.mark import require_owner
 from shared.points.versions import properties_of, require_not_lost, require_own_record, take_into_use
 
 _OTHER_POINT = "What to do: check the URL and the time; the disk's `point-TIME` rows list its recovery points"
@@ -25,6 +26,7 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
     """Find the recovery point and check that it can be inspected; one that no longer exists is damaged.
 
     Raises:
+        NotOwnerError: the backup container belongs to another app.
         RefusedError: there is no such recovery point.
         PointDeletingError: it is being deleted.
     """
@@ -40,6 +42,7 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
         return await conclude_damaged(services, accepted, str(error), lost=True)
     if properties.size != point.size:
         return await conclude_damaged(services, accepted, _resized(properties.size, point))
+    await require_owner(services)
     if accepted.task is JobKind.DRILL:
         return _begin_drill(services, accepted, point)
     return await _begin_verify(services, accepted, point)

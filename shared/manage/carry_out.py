@@ -28,12 +28,14 @@ from shared.model.intents import (
     KeepIntent,
     OrphansIntent,
     PointIntent,
+    TakeoverIntent,
     UnkeepIntent,
 )
 from shared.model.messages import MessageError
 from shared.model.names import MANAGE_QUEUE, request_id
 from shared.model.requests import RequestError
 from shared.model.retry_policy import MAX_CHECK_DELAY, check_delay
+from shared.owner.takeover import takeover
 
 type _Verb = Callable[[Services, Any, IntentRow], Awaitable[str]]
 
@@ -55,6 +57,7 @@ _VERBS: Mapping[type[Intent], _Verb] = {
     BackupIntent: back_up,
     CancelIntent: cancel,
     OrphansIntent: list_or_delete,
+    TakeoverIntent: _asked(takeover),
 }
 """How each intent is carried out: idempotent; it returns the outcome as a sentence.
 

@@ -57,6 +57,10 @@ class ContainerAddress:
         """The container's URL."""
         return f"{self.service_url}/{quote(self.container, safe=_SAFE)}"
 
+    def is_same_as(self, other: "ContainerAddress") -> bool:
+        """Return whether both are one container, which has several URLs, such as that of a private endpoint."""
+        return (self.account, self.container) == (other.account, other.container)
+
     def blob(self, name: str) -> "BlobAddress":
         """Address a blob of this container by its name (not percent-encoded)."""
         return BlobAddress(self.service_url, self.account, self.container, name)
@@ -103,6 +107,10 @@ class BlobAddress:
     def parent(self) -> ContainerAddress:
         """The container the blob is in."""
         return ContainerAddress(self.service_url, self.account, self.container)
+
+    def is_same_as(self, other: "BlobAddress") -> bool:
+        """Return whether both are one blob, by whichever URL of its container."""
+        return self.parent.is_same_as(other.parent) and self.blob == other.blob
 
     @property
     def name_problem(self) -> str:

@@ -33,6 +33,14 @@ COPY_METADATA = "tidemark_copy"
 RESTORE_METADATA = "tidemark_restore"
 DRILL_METADATA = "tidemark_drill"
 
+OWNER_MARK = "tidemark-owner"
+"""The blob that says which app a backup container belongs to; a backup blob's name has at least two slashes."""
+
+# Metadata of that blob: the app's storage, its name for people, and whose the container was before.
+OWNER_METADATA = "tidemark_owner"
+OWNER_NAME_METADATA = "tidemark_owner_name"
+OWNER_BEFORE_METADATA = "tidemark_owner_before"
+
 SCRATCH_PREFIX = "tidemark-drill/"
 """The prefix of drills' scratch blobs in the backup container."""
 
@@ -59,3 +67,8 @@ def lease_id(run: str, plan: int) -> str:
 def restore_lease_id(restore: str) -> str:
     """Derive the lease id of a restore: the same on every retry."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"tidemark:restore:{restore}"))
+
+
+def owner_lease_id(storage: str) -> str:
+    """Derive the lease id of an app's owner mark from the storage that tells the app from others."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"tidemark:owner:{storage}"))

@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.changes.ranges import Effort
-from shared.model.addresses import BlobAddress
+from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.blob import BlobState
+from shared.model.container_moves import move_reason
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord, run_of
 from shared.model.retry_policy import check_delay
@@ -18,7 +19,7 @@ _AFTER_FULL_COPY = "the last backup was a full copy"
 
 
 def opened(
-    record: DiskRecord, blob: BlobState | None, *, leased: bool, backup: BlobAddress | None = None
+    record: DiskRecord, blob: BlobState | None, *, leased: bool, container: ContainerAddress | None = None
 ) -> DiskRecord:
     """Open the requested run on the backup blob as found, or on none; opening it again changes nothing.
 
@@ -29,34 +30,20 @@ def opened(
         record: the disk's record.
         blob: the state of the backup blob; None if there is none.
         leased: whether the blob is under the run's lease already.
-        backup: where the backup blob belongs now; None if that is as on record.
+        container: the backup container; None if that is as on record.
     """
-    run = run_of(record)
+    run, moved = run_of(record), move_reason(record, container) if container else ""
     if not run.opened:
-        kind, reason = _kind_of_run(record, blob, _moved(record, backup))
+        kind, reason = _kind_of_run(record, blob, moved)
         return record.with_run(replace(run.opened_now(), kind=kind, reason=reason))
     if blob is None:
-        return restarted(record, Kind.FULL, _moved(record, backup) or _MISSING)
+        return restarted(record, Kind.FULL, moved or _MISSING)
+    if moved and run.kind is Kind.INCREMENTAL:
+        return restarted(record, Kind.RESYNC, moved)  # what it has applied is in the other container
     if not leased and not (run.kind is Kind.INCREMENTAL and _is_as_sealed(record, blob)):
         broken = "the run's lease was broken, so others may have written to the backup blob"
-        return restarted(record, Kind.RESYNC, _moved(record, backup) or broken)
+        return restarted(record, Kind.RESYNC, moved or broken)
     return record
-
-
-def _moved(record: DiskRecord, backup: BlobAddress | None) -> str:
-    """Say that the last recovery point is in another backup container; empty if it is not, or there is none.
-
-    A container has several URLs, such as that of a private endpoint; whether it holds the blob, the ETag tells.
-    """
-    before = record.backup_blob
-    if not (record.base_snapshot and before and backup):
-        return ""
-    if (before.account, before.container) == (backup.account, backup.container):
-        return ""
-    return (
-        f"BACKUP_CONTAINER was changed from {before.parent.url} to {backup.parent.url}: this backup copies the whole"
-        " disk there; earlier backups stay where they are"
-    )
 
 
 def _kind_of_run(record: DiskRecord, blob: BlobState | None, moved: str) -> tuple[Kind, str]:
@@ -168,7 +155,7 @@ def full_copy(record: DiskRecord, copy: BlobAddress, bytes_copied: int, now: dat
     return RecoveryPoint.of_a_copy(
         time=run.snapshot,
         kind=Kind.FULL,
-        reason="",
+        reason=run.reason,
         backup_blob=copy,
         backup_snapshot="",
         size=run.size,

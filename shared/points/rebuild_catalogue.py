@@ -1,6 +1,7 @@
 """Disaster recovery: rebuild the records from the backup container. Idempotent."""
 
 import contextlib
+from collections.abc import AsyncIterator
 
 from azure.core.exceptions import AzureError
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from shared.azure.tables.records import RecordConflictError
 from shared.errors import OtherDiskError, StepFailedError, TidemarkError
 from shared.events import Event, log_event
 from shared.limits import TRANSACTION
-from shared.model.catalogue import FoundPoint, found_point, looks_like_a_point, rebuilt
+from shared.model.catalogue import FoundPoint, StoredBlob, found_point, looks_like_a_point, rebuilt
 from shared.model.disk import Disk
 from shared.model.job import JobKind, job_row
 from shared.model.point import RecoveryPoint
@@ -23,7 +24,8 @@ from shared.points.versions import find_backup_blob, require_own_record
 async def rebuild_catalogue(services: Services) -> None:
     """Record every recovery point that is not on record, and create a record for each disk without one.
 
-    Existing rows are left unchanged. A disk that fails does not stop the others.
+    Existing rows are left unchanged. A disk that fails does not stop the others. Recovery points that are still in the
+    container before a move count, too. Only the table is written, so it does not matter which app owns the container.
 
     Raises:
         StepFailedError: the backup container can't be read, the table can't be read or written, or a disk failed.
@@ -31,17 +33,24 @@ async def rebuild_catalogue(services: Services) -> None:
     try:
         await services.ensure()
         rebuilding = _Rebuilding(services)
-        async for stored in services.backups.blobs():
-            found = found_point(stored)
-            if found:
-                await rebuilding.add(found)
-            elif looks_like_a_point(stored):
-                log_event(Event.BLOB_UNKNOWN, blob=stored.blob.url, snapshot=stored.snapshot)
+        if services.settings.moved_from:
+            await _read(services.backups.blobs(services.settings.moved_from), rebuilding)
+        await _read(services.backups.blobs(), rebuilding)
         await rebuilding.finish()
     except AzureError as error:
         reason = explain(error)
         log_event(Event.REBUILD_CATALOGUE_FAILED, reason=reason)
         raise StepFailedError(reason) from None
+
+
+async def _read(blobs: AsyncIterator[StoredBlob], rebuilding: "_Rebuilding") -> None:
+    """Record the recovery points of a container."""
+    async for stored in blobs:
+        found = found_point(stored)
+        if found:
+            await rebuilding.add(found)
+        elif looks_like_a_point(stored):
+            log_event(Event.BLOB_UNKNOWN, blob=stored.blob.url, snapshot=stored.snapshot)
 
 
 class _Rebuilding:
@@ -152,7 +161,8 @@ class _Rebuilding:
             blob = None
         was_restored = disk in self._restored and not services.settings.covers(disk)
         adopted = was_restored and await services.disks.exists(disk)
-        record = rebuilt(services.backups.address(disk), last, blob, adopted=adopted)
+        container = last.point.backup_blob.parent if last.point.backup_blob else services.settings.container
+        record = rebuilt(container.blob(disk.backup_name), last, blob, adopted=adopted)
         with contextlib.suppress(RecordConflictError):
             await services.records.put(disk, record, None)
             return True

@@ -9,6 +9,7 @@ from shared.azure.services import Services
 from shared.errors import OtherDiskError, SourceGoneError
 from shared.model.addresses import AddressError
 from shared.model.blob import BlobState
+from shared.model.container_moves import move_problem
 from shared.model.disk import Disk, PageBlobDisk
 from shared.model.expiry import expiry_of
 from shared.model.fitness import backup_problem, metadata_problem
@@ -18,6 +19,7 @@ from shared.model.point import PointState, RecoveryPoint
 from shared.model.restore import RefusedError, Restore
 from shared.model.restore_target import OTHER_TARGET, date_problem, requested_point, require_allowed
 from shared.model.times import canonical_time
+from shared.owner.mark import require_owner
 from shared.points.versions import (
     mark_damaged,
     properties_of,
@@ -46,6 +48,7 @@ async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
     Raises:
         RefusedError: the restore can't be done as requested.
         PointDeletingError: the recovery point is being deleted.
+        NotOwnerError: the backup container belongs to another app.
         TargetLeasedError: the target is attached to a VM, or under another lease.
         SourceGoneError: the recovery point is on record but no longer exists.
     """
@@ -56,6 +59,7 @@ async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
             raise RefusedError(str(error)) from None
         except AddressError as error:
             raise RefusedError(f"{error}. {OTHER_TARGET}") from None
+    await require_owner(services)
     record = await claim(services, restore)
     if record.restore != restore.restore:
         return await wait_for_restore(services, restore, restore.known_target, record)
@@ -85,6 +89,8 @@ async def _find_point_and_target(services: Services, restore: Restore) -> Next[R
     on_record = await services.records.get(target)
     if on_record and on_record[0].restore:
         return await wait_for_restore(services, restore, target, on_record[0])
+    if on_record and (why := move_problem(on_record[0], services.settings.container, services.settings.moved_from)):
+        raise RefusedError(why)
     version = version_of(services, disk, point)
     found = await _require_exists(services, disk, point)
     if found.size != point.size:

@@ -48,13 +48,27 @@ async def drop_old_snapshots(services: Services, disk: Disk) -> None:
         for restore in await services.restores.open(disk)
         if restore.target == disk and restore.reads_point
     }
-    snapshots = await services.disks.own_snapshots(disk)
+    snapshots = [*await services.disks.own_snapshots(disk), *await _snapshots_for_old_container(services, disk)]
     found = await services.records.get(disk)
     base = found[0].base_snapshot if found else ""
     for snapshot in snapshots:
         if snapshot < base and snapshot not in compared | restored:
             await services.disks.delete_snapshot(disk, snapshot)
             log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=disk.name, snapshot=snapshot)
+
+
+async def _snapshots_for_old_container(services: Services, disk: Disk) -> list[str]:
+    """List the source snapshots taken for the container before, if the disk's recovery points show that it was so.
+
+    Without those, the container may be another app's that backs up the same disk.
+    """
+    old = services.settings.moved_from
+    snapshots = await services.disks.own_snapshots(disk, old) if old else []
+    if not (old and snapshots):
+        return []
+    points = await services.records.points(disk)
+    was_there = any(point.backup_blob and point.backup_blob.parent.is_same_as(old) for point in points)
+    return snapshots if was_there else []
 
 
 async def mark_missing(services: Services, disk: Disk) -> list[str]:
@@ -75,7 +89,8 @@ async def mark_missing(services: Services, disk: Disk) -> list[str]:
 async def _is_damaged(services: Services, disk: Disk, point: RecoveryPoint, existing: Collection[str]) -> bool:
     """Return whether a recovery point is damaged, after looking it up among the existing snapshots."""
     is_damaged = point.state is PointState.DAMAGED
-    if not point.backup_snapshot or point.backup_blob != services.backups.address(disk):
+    is_elsewhere = point.backup_blob and not point.backup_blob.is_same_as(services.backups.address(disk))
+    if not point.backup_snapshot or is_elsewhere:
         return is_damaged
     if point.backup_snapshot not in existing:
         return is_damaged or await _mark_if_deleted(services, disk, point)

@@ -14,6 +14,7 @@ from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.blob import CopyProgress, CopyStage
 from shared.model.catalogue import point_metadata
+from shared.model.container_moves import move_reason
 from shared.model.messages import FinishMessage, PlanMessage, RunMessage
 from shared.model.record import DiskRecord, run_of
 from shared.model.run import COPY_BLOB, Kind, OpenRun
@@ -54,7 +55,8 @@ async def start_full_copy(services: Services, message: PlanMessage, run: OpenRun
     def opened(record: DiskRecord) -> DiskRecord:
         if record.run_of(message.run) is None:
             return record
-        return record.with_run(replace(run_of(record).opened_now(), kind=Kind.FULL, copying=COPY_BLOB))
+        moved = move_reason(record, services.settings.container)
+        return record.with_run(replace(run_of(record).opened_now(), kind=Kind.FULL, reason=moved, copying=COPY_BLOB))
 
     await services.records.update(disk, opened)
 

@@ -15,6 +15,8 @@ from shared.model.record import DiskRecord, run_of
 from shared.model.run import OpenRun
 from shared.model.run_steps import next_check
 from shared.model.tick import should_catch_up, with_tick
+from shared.owner.mark import require_owner
+from shared.owner.moves import require_intended_move
 from shared.runs.failures import new_record
 
 
@@ -32,6 +34,7 @@ async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False)
     Raises:
         AzureError: the snapshot can't be taken, or the record or a queue can't be reached.
         DiskError: the disk can't be backed up.
+        NotOwnerError: the backup container belongs to another app.
     """
     found = await services.records.get(disk)
     record = found[0] if found else None
@@ -42,6 +45,8 @@ async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False)
         return
     if services.settings.backs_up(disk, adopted=record.adopted):
         require_fit(services, disk)
+        require_intended_move(services, record)
+        await require_owner(services)
         snapshot = await services.disks.take_snapshot(disk)
         log_event(Event.BACKUP_CAUGHT_UP, disk=disk.name, tick=record.last_tick.isoformat(), run=snapshot)
         await open_run(services, disk, snapshot, record.last_tick)
@@ -133,7 +138,7 @@ async def _put_on_record(services: Services, disk: Disk, run: OpenRun, restore: 
         adopted = record.adopted and not services.settings.covers(disk)
         current_notice = services.disks.notice(disk)
         notice = record.notice if current_notice is None else current_notice
-        # Until the next seal the record keeps the address of the existing backups: BACKUP_CONTAINER may have changed.
+        # Until the next seal the record keeps the address of the existing backups, which may be in another container.
         backup_blob = (record.base_snapshot and record.backup_blob) or new.backup_blob
         late_tick = None if run.tick else record.late_tick
         return replace(record, run=run, backup_blob=backup_blob, adopted=adopted, notice=notice, late_tick=late_tick)

@@ -97,13 +97,14 @@ async def test_after_a_change_of_the_backup_container_the_whole_disk_is_written_
     before = (await disk.record()).backup_blob
     assert before
     container = f"{before.service_url}/{cloud.container}-moved"
-    async with cloud.app(disk, BACKUP_CONTAINER=container) as app:
+    async with cloud.app(disk, BACKUP_CONTAINER=container, BACKUP_CONTAINER_MOVED_FROM=before.parent.url) as app:
         [new] = await app.back_up(disk)
         [kept, _] = await disk.points()
         [after] = await app.back_up(disk)
     assert (new.kind, after.kind) == (Kind.FULL, Kind.INCREMENTAL)
-    assert new.reason.startswith(f"BACKUP_CONTAINER was changed from {before.parent.url} to {container}: ")
+    assert new.reason.startswith(f"the backup container was moved from {before.parent.url} to {container}: ")
     assert kept == old
+    assert await disk.own_snapshots() == [after.source_snapshot]
     record = await disk.record()
     assert record.backup_blob
     assert record.backup_blob.parent.url == container

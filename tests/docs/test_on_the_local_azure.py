@@ -11,8 +11,9 @@ from infra.local.azurite import Account
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS, HOST
 from shared.model.disk import PageBlobDisk
 from shared.model.inspection import Inspection
-from shared.model.job import ENDS, JobKind, Stage, job_row
-from shared.model.names import BACKUPS_TABLE, DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
+from shared.model.intent_row import INTENT, IntentRow
+from shared.model.job import ENDS, JobKind, Stage
+from shared.model.names import BACKUPS_TABLE, DRILL_QUEUE, MANAGE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
 from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
@@ -25,19 +26,25 @@ from tests.docs.local_commands import is_local
 from tests.docs.shown import not_printed, prints_shown
 
 OF_EVERY_ROW = {"PartitionKey", "RowKey", "Timestamp", "schema"}
-JOBS = {RESTORE_REQUESTS_QUEUE: JobKind.RESTORE, VERIFY_QUEUE: JobKind.VERIFY, DRILL_QUEUE: JobKind.DRILL}
+JOBS = {
+    RESTORE_REQUESTS_QUEUE: str(JobKind.RESTORE),
+    VERIFY_QUEUE: str(JobKind.VERIFY),
+    DRILL_QUEUE: str(JobKind.DRILL),
+    MANAGE_QUEUE: INTENT,
+}
 # There is nothing for these to act on unless a person is as quick as the service; it understands them, and says so.
 NOTHING_TO_ACT_ON: dict[tuple[str, ...], str] = {
     ("storage", "blob", "copy", "cancel"): "NoPendingCopyOperation|LeaseNotPresentWithBlobOperation"
 }
+REFUSED_WITHOUT_IT = re.compile("no restore, verify or drill with the ID|no list has the hash")
 ANSWERS_WITHIN_SECONDS = 60.0
-TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+TIME = re.compile(r"(?<!\"until\": \")\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 
 def columns() -> set[str]:
     """Name the columns of the table of backups."""
     of_a_run = {f"run_{field.name}" for field in dataclasses.fields(OpenRun)}
-    kinds = (DiskRecord, RecoveryPoint, Restore, Inspection)
+    kinds = (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow)
     return OF_EVERY_ROW | of_a_run | {field.name for kind in kinds for field in dataclasses.fields(kind)}
 
 
@@ -74,11 +81,11 @@ class Typed:
             kind = JOBS.get(_option(command, "--queue-name"))
             if kind:
                 self.asked[kind] = str(json.loads(said.output)["id"])
-                await self._comes_to_its_end(job_row(kind, self.asked[kind]))
+                await self._comes_to_its_end(f"{kind}-{self.asked[kind]}")
         return said
 
     async def _comes_to_its_end(self, row: str) -> None:
-        """Wait until what was asked for is done."""
+        """Wait until what was asked for is done, or refused as there is nothing to act on."""
         table = self.cloud.tables.get_table_client(BACKUPS_TABLE)
 
         async def ended() -> list[dict[str, Any]]:
@@ -86,14 +93,14 @@ class Typed:
             return [entity for entity in found if entity["state"] in ENDS]
 
         [found] = await until(ended, f"the end of {row}")
-        assert found["state"] == Stage.DONE, found["reason"]
+        assert found["state"] == Stage.DONE or REFUSED_WITHOUT_IT.match(found["reason"]), found["reason"]
 
     def _own(self, word: str) -> str:
         """Write what is the person's own in the place of the example's."""
         blobs, container = self.cloud.azure.blob_url(DISKS), self.disk.address.container
         word = re.sub(r"https://\w+\.blob\.core\.windows\.net/[\w-]+/", f"{blobs}/{container}/", word)
         word = word.replace("ACCOUNT|CONTAINER|BLOB", PageBlobDisk(self.disk.address).key)
-        word = re.sub(r"\b(restore|verify|drill)-ID\b", lambda found: f"{found[1]}-{self.asked[found[1]]}", word)
+        word = re.sub(r"\b(restore|verify|drill|intent)-ID\b", lambda found: f"{found[1]}-{self.asked[found[1]]}", word)
         word = TIME.sub(self.point, word)
         word = re.sub(r"\$(\w+)", lambda found: self.variables[found[1]], word)
         own = {"vhds": container, "TARGET.vhd": self.disk.address.blob, "LEASE": str(self.disk.address.container)}

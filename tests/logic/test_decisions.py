@@ -54,9 +54,9 @@ def under_way(record: DiskRecord, kind: Kind = Kind.INCREMENTAL) -> DiskRecord:
 
 # --- the kind of a run
 
-MOVED_TO = BlobAddress.parse("https://backups.blob.core.windows.net/new/disks/vhds/os.vhd")
+MOVED_TO = ContainerAddress.parse("https://backups.blob.core.windows.net/new")
 MOVED = (
-    "BACKUP_CONTAINER was changed from https://backups.blob.core.windows.net/tidemark to"
+    "the backup container was moved from https://backups.blob.core.windows.net/tidemark to"
     " https://backups.blob.core.windows.net/new: this backup copies the whole disk there; earlier backups stay"
     " where they are"
 )
@@ -75,25 +75,27 @@ MOVED = (
 def test_the_first_run_in_another_backup_container_says_so(
     record: DiskRecord, blob: BlobState | None, kind: Kind, reason: str
 ) -> None:
-    run = run_of(opened(record, blob, leased=True, backup=MOVED_TO))
+    run = run_of(opened(record, blob, leased=True, container=MOVED_TO))
     assert (run.kind, run.reason) == (kind, reason)
 
 
 def test_another_url_of_the_same_backup_container_changes_nothing() -> None:
     assert BACKED_UP.backup_blob
     private = replace(BACKED_UP.backup_blob, service_url="https://backups.privatelink.blob.core.windows.net")
-    run = run_of(opened(BACKED_UP, FOUND, leased=True, backup=private))
+    run = run_of(opened(BACKED_UP, FOUND, leased=True, container=private.parent))
     assert (run.kind, run.reason) == (Kind.INCREMENTAL, "")
 
 
 def test_a_run_during_which_the_backup_container_was_changed_says_so() -> None:
-    begun = opened(BACKED_UP, FOUND, leased=True, backup=BACKED_UP.backup_blob)
-    run = run_of(opened(begun, CREATED, leased=False, backup=MOVED_TO))
+    begun = opened(BACKED_UP, FOUND, leased=True)
+    run = run_of(opened(begun, CREATED, leased=False, container=MOVED_TO))
     assert (run.kind, run.reason) == (Kind.RESYNC, MOVED)
 
 
 def test_a_run_in_the_backup_container_of_the_last_one_is_incremental() -> None:
-    assert run_of(opened(BACKED_UP, FOUND, leased=True, backup=BACKED_UP.backup_blob)).kind is Kind.INCREMENTAL
+    assert BACKED_UP.backup_blob
+    container = BACKED_UP.backup_blob.parent
+    assert run_of(opened(BACKED_UP, FOUND, leased=True, container=container)).kind is Kind.INCREMENTAL
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,31 @@ def test_a_misspelled_field_of_a_disk_is_named_with_a_suggestion(mistakes: Mista
 def test_a_disk_in_the_backup_container_is_a_mistake(mistakes: Mistakes) -> None:
     (line,) = mistakes(SOURCE_DISKS=f"{DISK} {BACKUPS}/a.vhd")
     assert line.startswith("- SOURCE_DISKS: ")
-    assert "/tidemark/a.vhd is in BACKUP_CONTAINER, and a backup can't be backed up" in line
+    assert "/tidemark/a.vhd is in a container of backups, and a backup can't be backed up" in line
+
+
+def test_a_disk_in_the_backup_container_before_a_move_is_a_mistake(mistakes: Mistakes) -> None:
+    old = BACKUPS.replace("tidemark", "before")
+    (line,) = mistakes(BACKUP_CONTAINER_MOVED_FROM=old, SOURCE_DISKS=f"{DISK} {old}/a.vhd")
+    assert "/before/a.vhd is in a container of backups" in line
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        pytest.param(BACKUPS, id="the same URL"),
+        pytest.param("http://BACKUPS.privatelink.blob.core.windows.net/tidemark", id="another URL of it"),
+    ],
+)
+def test_a_container_that_moved_from_itself_is_a_mistake(mistakes: Mistakes, old: str) -> None:
+    (line,) = mistakes(BACKUP_CONTAINER_MOVED_FROM=old)
+    assert line.startswith("- BACKUP_CONTAINER_MOVED_FROM: must be another container than BACKUP_CONTAINER")
+
+
+def test_what_the_container_moved_from_must_be_a_container(mistakes: Mistakes) -> None:
+    (line,) = mistakes(BACKUP_CONTAINER_MOVED_FROM=DISK)
+    assert line.startswith("- BACKUP_CONTAINER_MOVED_FROM: ")
+    assert "URL of a container" in line
 
 
 @pytest.mark.parametrize(

@@ -24,17 +24,20 @@ from shared.errors import (
 )
 from shared.inspection.steps import continue_inspection
 from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
 from shared.model.disk import Disk, PageBlobDisk
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Stage
 from shared.model.messages import FinishMessage, InspectionMessage, RestoreMessage
 from shared.model.names import restore_lease_id
+from shared.model.owner import App, mark_metadata
 from shared.model.record import DiskRecord
 from shared.model.restore import RefusedError, Restore, RestoreFailedError
 from shared.restore.steps import continue_restore
 from tests.logic.records import BACKED_UP, BACKUP, BASE, DISK, NEW, NOON, SNAPSHOT
 
 LATER = timedelta(minutes=1)
+APP = App("host.table.core.windows.net")
 
 NEVER = "no step of such a job raises it"
 
@@ -160,14 +163,26 @@ async def no_snapshots(*_: object) -> list[str]:
     return []
 
 
+async def own_mark(_: object) -> BlobState:
+    """Give the mark in a backup container that is the app's."""
+    return BlobState(size=0, etag="", leased=True, metadata=mark_metadata(APP))
+
+
 def services(kept: Kept, **others: object) -> Any:
     """Bundle what the steps under test use."""
     given = {
         "now": lambda: NOON + LATER,
-        "settings": SimpleNamespace(other_service=lambda _: "", stalled_after=timedelta(minutes=30)),
+        "settings": SimpleNamespace(
+            other_service=lambda _: "",
+            stalled_after=timedelta(minutes=30),
+            container=BlobAddress.parse(BACKUP).parent,
+            moved_from=None,
+            app=APP,
+        ),
+        "pages": SimpleNamespace(find=own_mark),
         "queues": kept,
         "records": kept,
-        "backups": SimpleNamespace(address=lambda _: BACKUP),
+        "backups": SimpleNamespace(address=lambda _: BlobAddress.parse(BACKUP)),
         "leases": SimpleNamespace(release=nothing),
         "snapshots": SimpleNamespace(of_run=no_snapshots, times=no_snapshots),
         "disks": SimpleNamespace(delete_snapshot=nothing),

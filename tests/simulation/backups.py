@@ -9,14 +9,14 @@ from shared.azure.blobs.backup_container import BackupContainer
 from shared.azure.blobs.refusals import change_errors
 from shared.azure.blobs.snapshots import BlobSnapshots, is_taken_by
 from shared.limits import PAGE
-from shared.model.addresses import BlobAddress
+from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.catalogue import StoredBlob
 from shared.model.disk import Disk
 from shared.model.names import DRILL_METADATA, ETAG_METADATA, PLAN_METADATA
 from shared.model.point import TakenSnapshot
 from shared.model.sizes import SoftDeleted
 from tests.simulation.calls import Calls
-from tests.simulation.world import OWN, World
+from tests.simulation.world import World
 
 
 class SimulatedSnapshots(BlobSnapshots):
@@ -67,26 +67,28 @@ class SimulatedSnapshots(BlobSnapshots):
 class SimulatedContainer(BackupContainer):
     """The backup container; what names its blobs is the real one."""
 
-    def __init__(self, world: World, calls: Calls) -> None:
-        self._world, self._calls, self._container = world, calls, OWN
+    def __init__(self, world: World, calls: Calls, container: ContainerAddress) -> None:
+        self._world, self._calls, self._container = world, calls, container
 
     async def ensure(self) -> None:
         await self._calls.change(lambda: None)
 
-    async def blobs(self) -> AsyncIterator[StoredBlob]:
-        for found in await self._calls.read(lambda: list(self._all())):
+    async def blobs(self, old: ContainerAddress | None = None) -> AsyncIterator[StoredBlob]:
+        for found in await self._calls.read(lambda: list(self._all(old or self._container))):
             yield found
 
     async def scratch(self) -> list[StoredBlob]:
-        return await self._calls.read(lambda: [found for found in self._all() if DRILL_METADATA in found.metadata])
+        return await self._calls.read(
+            lambda: [found for found in self._all(self._container) if DRILL_METADATA in found.metadata]
+        )
 
     async def soft_deleted(self, disk: Disk) -> list[SoftDeleted]:  # noqa: ARG002 - as on Azurite, which keeps nothing
         return await self._calls.read(list)
 
-    def _all(self) -> Iterator[StoredBlob]:
+    def _all(self, container: ContainerAddress) -> Iterator[StoredBlob]:
         for address in sorted(self._world.blobs):
             blob = self._world.blobs[address]
-            for time in (*sorted(blob.snapshots), "") if address.parent == OWN else ():
+            for time in (*sorted(blob.snapshots), "") if address.parent == container else ():
                 yield StoredBlob(
                     blob=address,
                     snapshot=time,

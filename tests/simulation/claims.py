@@ -10,7 +10,7 @@ from shared.model.names import RESTORE_METADATA
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
 from tests.simulation.blobs import Snapshot, same_content
-from tests.simulation.world import OWN, World
+from tests.simulation.world import BACKUPS, World
 
 
 def copied_over(world: World, address: BlobAddress, metadata: Mapping[str, str], before: Snapshot) -> None:
@@ -23,7 +23,7 @@ def copied_over(world: World, address: BlobAddress, metadata: Mapping[str, str],
         before: what was there; a restore that is not to overwrite copies over what it has made only.
     """
     restore = metadata.get(RESTORE_METADATA, "")
-    if address.parent != OWN:
+    if address.parent not in BACKUPS:
         _require_right(world, address, restore, before)
     world.note_written(address, metadata)
 

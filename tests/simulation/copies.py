@@ -13,7 +13,7 @@ from tests.simulation import claims, limits
 from tests.simulation.blobs import ABORTED, Blob, Copy
 from tests.simulation.calls import Calls
 from tests.simulation.refusals import refusal
-from tests.simulation.world import OWN, World
+from tests.simulation.world import BACKUPS, World
 
 
 class SimulatedCopies(BlobCopies):
@@ -73,7 +73,7 @@ class SimulatedCopies(BlobCopies):
         except HttpResponseError as error:
             raise refusal(error.status_code or 403, "CannotVerifyCopySource") from error
         crosses = BlobAddress.parse(source_url.partition("?")[0]).account != blob.account
-        if crosses and blob.parent != OWN and world.source_answers != HTTPStatus.OK:
+        if crosses and blob.parent not in BACKUPS and world.source_answers != HTTPStatus.OK:
             raise refusal(world.source_answers, "CannotVerifyCopySource")
         copy = Copy(source_url, taken.etag, taken.pages)
         target = world.blobs[blob] if etag else Blob([], world.number)

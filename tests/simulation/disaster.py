@@ -42,6 +42,8 @@ def lose_the_table(world: World) -> dict[BlobAddress, Known]:
         world.points,
         world.restores,
         world.inspections,
+        world.intents,
+        world.intended,
         world.parts,
         world.sealed,
         world.asked,

@@ -20,6 +20,7 @@ from tests.simulation.calls import CHANGE_FATES, Calls
 from tests.simulation.disaster import lose_the_table, wrong_after_rebuild
 from tests.simulation.hands import SIZES, Hands
 from tests.simulation.host import FUNCTION_TIMEOUT, Host, WrongError
+from tests.simulation.operators import Operators, wrong_intents
 from tests.simulation.people import People
 from tests.simulation.world import DISKS, World
 
@@ -69,6 +70,7 @@ class History:
         self.host = Host(self.world, self._calls, rng, self._modes)
         self._hands = Hands(self.world, rng)
         self._people = People(self.world, rng, disks)
+        self._operators = Operators(self.world, rng, disks)
 
     @property
     def tried(self) -> Counter[str]:
@@ -128,7 +130,7 @@ class History:
             disks = [disk.blob for disk in self._without_point(since)]
             left = [*(found.row_key for found in self._open_inspections()), *self._scratch_blobs()]
             raise WrongError(f"no new recovery point within {TICKS_TO_RECOVER} ticks: {disks}, or no end of {left}")
-        self._require_nothing(list(model.wrong_at_rest(self.world)))
+        self._require_nothing([*model.wrong_at_rest(self.world), *wrong_intents(self.world)])
         self._require_nothing(list(ticks.wrong_silence(self.world, self.host.settings, self.host.last_tick)))
 
     async def _settle(self, is_time: Callable[[], bool] = lambda: False) -> None:
@@ -229,6 +231,8 @@ class History:
             actions[self._hands.foreign_hand] = self._hands.zeal
         if self._people.haste:
             actions[self._people.ask] = self._people.haste
+        if self._operators.haste:
+            actions[self._operators.ask] = self._operators.haste
         if self._inspects:
             actions[self._people.ask_for_an_inspection] = 0.2
             actions[lambda: self.host.inspect(self._rng.choice(INSPECTION_KINDS))] = 0.1

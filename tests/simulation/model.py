@@ -26,7 +26,7 @@ from shared.settings import Settings
 from tests.simulation.blobs import SUCCESS, Pages, same_content
 from tests.simulation.claims import wrong_summary
 from tests.simulation.index import wrong_index
-from tests.simulation.world import OWN, VM, World, place_of
+from tests.simulation.world import BACKUPS, OWN, VM, World, place_of
 
 
 def sealed(world: World, disk: BlobAddress, point: RecoveryPoint) -> None:
@@ -142,7 +142,7 @@ def _wrong_when_done(world: World, restore: Restore) -> Iterator[str]:
         yield f"{restore.restore} is not {restore.recovery_point}: {_difference(held, asked)}"
     if restore.attempt > Restore.max_attempts:
         yield f"{restore.restore} was tried {restore.attempt} times"
-    if len(targets := {blob for blob in _written(world, restore) if blob.parent != OWN}) != 1:
+    if len(targets := {blob for blob in _written(world, restore) if blob.parent not in BACKUPS}) != 1:
         yield f"{restore.restore} was restored to {sorted(targets)}"
 
 
@@ -281,7 +281,7 @@ def _wrong_blobs(world: World) -> Iterator[str]:
     for address, blob in world.blobs.items():
         if address.parent in world.forbidden:
             continue
-        if blob.lease not in ("", VM) and (address.parent != OWN or address in following):
+        if blob.lease not in ("", VM) and (address.parent not in BACKUPS or address in following):
             yield f"the lease {blob.lease} is left on {address.blob}"
         if blob.is_pending:
             yield f"a copy to {address.blob} is still pending"

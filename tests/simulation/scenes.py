@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Mapping
+from copy import copy
 from datetime import timedelta
 from typing import Any
 
@@ -46,6 +47,35 @@ class Scene:
         self.world.blobs[self.disk] = Blob([1, 2, None, 3], self.world.number)
         self.services: Any = services_on(self.world, settings_of(source_disks({self.disk.url: mode})))
         self.handled: Counter[str] = Counter()
+
+    def of_another_app(self, name: str = "", **settings: str) -> "Scene":
+        """Give another app on the same storage accounts, with a table, queues and a clock of its own.
+
+        Args:
+            name: its name.
+            settings: its settings, where they differ from this app's.
+        """
+        other = copy(self)
+        other.world = World(
+            blobs=self.world.blobs,
+            held=self.world.held,
+            snapshots_of=self.world.snapshots_of,
+            now=self.world.now,
+            _numbers=self.world._numbers,  # noqa: SLF001 - no ETag comes twice
+        )
+        modes = {disk.url: disk.mode for disk in self.services.settings.source_disks}
+        other.services = services_on(other.world, settings_of(source_disks(modes), WEBSITE_SITE_NAME=name, **settings))
+        other.handled = Counter()
+        return other
+
+    def reconfigure(self, **settings: str) -> None:
+        """Start the app again with other settings, on the same disks."""
+        modes = {disk.url: disk.mode for disk in self.services.settings.source_disks}
+        self.services = services_on(self.world, settings_of(source_disks(modes), **settings))
+
+    def catch_up_with(self, other: "Scene") -> None:
+        """Let this app's clock go on to that of another app."""
+        self.world.now = max(self.world.now, other.world.now)
 
     async def tick(self) -> None:
         """Have the timer go off."""

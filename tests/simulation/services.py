@@ -10,7 +10,7 @@ from azure.core.exceptions import HttpResponseError
 from shared.azure.services import Services
 from shared.azure.sources.source import Source
 from shared.errors import BlobChangedError
-from shared.model.addresses import BlobAddress
+from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.disk import Disk, PageBlobDisk, page_blob
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.model.notices import versions_kept
@@ -31,22 +31,26 @@ from tests.simulation.tables import (
     SimulatedRecords,
     SimulatedRestores,
 )
-from tests.simulation.world import OWN, World
+from tests.simulation.world import BACKUPS, OWN, World
 from tests.simulation.writing import SimulatedWriter
+
+HOST = "DefaultEndpointsProtocol=https;AccountName=host;AccountKey=a2V5;EndpointSuffix=core.windows.net"
+"""The app's own storage."""
 
 STALLED_AFTER = timedelta(minutes=30)
 
 
 @functools.cache
-def settings_of(source_disks: str) -> Settings:
-    """Make the app settings with these disks."""
+def settings_of(source_disks: str, **others: str) -> Settings:
+    """Make the app settings with these disks, and with others that a test chooses."""
     return Settings.model_validate(
         {
             "backup_schedule": "0 0 */12 * * *",
             "source_disks": source_disks,
             "backup_container": OWN.url,
             "run_stalled_after_seconds": STALLED_AFTER.seconds,
-            "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+            "AzureWebJobsStorage": HOST,
+            **others,
         }
     )
 
@@ -60,13 +64,13 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
     """Bundle the simulated services for one invocation."""
     return Services(
         settings=settings,
-        disks=SimulatedDisks(world, calls),
+        disks=SimulatedDisks(world, calls, settings),
         pages=SimulatedReader(world, calls),
         blobs=SimulatedWriter(world, calls),
         leases=SimulatedLeases(world, calls),
         copies=SimulatedCopies(world, calls),
         snapshots=SimulatedSnapshots(world, calls),
-        backups=SimulatedContainer(world, calls),
+        backups=SimulatedContainer(world, calls, settings.container),
         records=SimulatedRecords(world, calls),
         restores=SimulatedRestores(world, calls),
         inspections=SimulatedInspections(world, calls),
@@ -83,13 +87,13 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
 class SimulatedDisks(Source):
     """The disks."""
 
-    def __init__(self, world: World, calls: Calls) -> None:
-        self._world, self._calls = world, calls
+    def __init__(self, world: World, calls: Calls, settings: Settings) -> None:
+        self._world, self._calls, self._backups = world, calls, settings.container
         self._versioned: dict[Disk, bool] = {}
 
     async def find(self, pattern: SourceDisk) -> list[Disk]:
         def effect() -> list[Disk]:
-            blobs = sorted(blob for blob in self._world.blobs if blob.parent != OWN)
+            blobs = sorted(blob for blob in self._world.blobs if blob.parent not in BACKUPS)
             return [disk for disk in map(PageBlobDisk, blobs) if pattern.covers(disk)]
 
         return await self._calls.read(effect)
@@ -108,7 +112,7 @@ class SimulatedDisks(Source):
         def effect() -> str:
             taken = self._world.now.isoformat()
             self._versioned[disk] = page_blob(disk).account in self._world.versioned
-            metadata = {DISK_METADATA: disk.name, BACKUP_METADATA: OWN.url, TAKEN_METADATA: taken}
+            metadata = {DISK_METADATA: disk.name, BACKUP_METADATA: self._backups.url, TAKEN_METADATA: taken}
             return self._world.snapshot(page_blob(disk), metadata, etag)
 
         try:
@@ -118,8 +122,8 @@ class SimulatedDisks(Source):
                 raise BlobChangedError(f"{disk.name} has just been changed") from error
             raise
 
-    async def own_snapshots(self, disk: Disk) -> list[str]:
-        return await self._calls.read(lambda: self._world.own_snapshots(page_blob(disk)))
+    async def own_snapshots(self, disk: Disk, old: ContainerAddress | None = None) -> list[str]:
+        return await self._calls.read(lambda: self._world.own_snapshots(page_blob(disk), old or self._backups))
 
     async def delete_snapshot(self, disk: Disk, snapshot: str) -> None:
         await self._calls.change(lambda: self._delete(page_blob(disk), snapshot))

@@ -9,14 +9,13 @@ import pytest
 from azure.core.exceptions import ServiceResponseError
 
 from shared.azure.queues import POISON_SUFFIX
-from shared.azure.tables.rows import from_row
 from shared.model.intent_row import IntentRow
 from shared.model.job import Stage
 from shared.model.names import MANAGE_QUEUE
 from shared.model.point import RecoveryPoint
+from tests.simulation.operators import intents
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
-from tests.simulation.world import World
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
@@ -41,10 +40,6 @@ def ask(scene: Scene, do: str, queue: str = MANAGE_QUEUE, **fields: Any) -> str:
 
 def about(scene: Scene, **fields: Any) -> dict[str, Any]:
     return {"disk": scene.disk.url, **fields}
-
-
-def intents(world: World) -> list[IntentRow]:
-    return [from_row(IntentRow, entity) for entity, _ in world.intents.values()]
 
 
 async def outcome(scene: Scene, do: str, **fields: Any) -> IntentRow:

@@ -10,9 +10,10 @@ from shared.model.intents import BackupIntent
 from shared.model.job import Stage
 from shared.model.names import MANAGE_QUEUE
 from tests.simulation.blobs import SUCCESS
+from tests.simulation.operators import intents
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
-from tests.simulation.test_manage import HOUR, MINUTE, about, ask, backed_up, intents, outcome, points
+from tests.simulation.test_manage import HOUR, MINUTE, about, ask, backed_up, outcome, points
 from tests.simulation.world import DISKS
 
 

@@ -8,9 +8,10 @@ import pytest
 from shared.model.job import Stage
 from shared.model.names import DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, SCRATCH_PREFIX, VERIFY_QUEUE
 from shared.model.restore import Restore
+from tests.simulation.operators import intents
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
-from tests.simulation.test_manage import HOUR, MINUTE, ask, backed_up, intents, outcome, points
+from tests.simulation.test_manage import HOUR, MINUTE, ask, backed_up, outcome, points
 from tests.simulation.world import DISKS
 
 NEW = DISKS.blob("new.vhd")

@@ -14,7 +14,7 @@ from shared.model.names import REPORT_TICK_QUEUE
 from shared.model.record import DiskRecord
 from shared.model.run import Kind
 from shared.settings import Settings
-from tests.simulation.world import OWN, Due, World
+from tests.simulation.world import BACKUPS, Due, World
 
 
 def begun(world: World, settings: Settings, tick: datetime) -> None:
@@ -22,8 +22,8 @@ def begun(world: World, settings: Settings, tick: datetime) -> None:
 
     What is excluded is never due.
     """
-    there = [blob for blob in world.blobs if blob.parent != OWN]
-    known = {disk for disk in set(world.snapshots_of.values()) if disk.parent != OWN and world.points_of(disk)}
+    there = [blob for blob in world.blobs if blob.parent not in BACKUPS]
+    known = {disk for disk in set(world.snapshots_of.values()) if disk.parent not in BACKUPS and world.points_of(disk)}
     restored = {
         disk
         for disk in there

@@ -32,6 +32,11 @@ from tests.simulation.refusals import refusal
 OWN = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark")
 """The backup container, which marks Tidemark's own source snapshots."""
 
+OTHER = ContainerAddress.parse("https://elsewhere.blob.core.windows.net/tidemark")
+"""Another container for backups, which the app may move to."""
+
+BACKUPS = frozenset({OWN, OTHER})
+
 DISKS = ContainerAddress.parse("https://disks.blob.core.windows.net/vhds")
 """The container of the disks."""
 
@@ -99,6 +104,7 @@ class World:
         poison: what is kept of messages that belong to no disk, by message.
         now: the clock, UTC.
         asked: the requests for restores that people have enqueued, by their messages.
+        intended: the intents that operators have enqueued, by their messages.
         refusing: the queues that take no messages from the app.
         forbidden: the containers where the app may do nothing any more.
         source_answers: the status that the service gets where it reads what it is to copy from another account.
@@ -140,6 +146,7 @@ class World:
     poison: dict[str, dict[str, str]] = field(default_factory=dict)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     asked: dict[str, bytes] = field(default_factory=dict)
+    intended: dict[str, bytes] = field(default_factory=dict)
     refusing: set[str] = field(default_factory=set)
     forbidden: set[ContainerAddress] = field(default_factory=set)
     source_answers: int = 200
@@ -192,7 +199,7 @@ class World:
     @property
     def disks(self) -> list[BlobAddress]:
         """The disks that are there, and that the app can reach: what is not in the backup container."""
-        return [blob for blob in self.blobs if blob.parent != OWN and blob.parent not in self.forbidden]
+        return [blob for blob in self.blobs if blob.parent not in BACKUPS | self.forbidden]
 
     def backup_of(self, disk: BlobAddress) -> BlobAddress:
         """Give the address of a disk's backup blob."""
@@ -225,7 +232,7 @@ class World:
         limits.require_blob_name(address.blob)
         if address in self.blobs:
             raise refusal(409, "BlobAlreadyExists")
-        if address.parent not in (OWN, DISKS, LAB):
+        if address.parent not in (*BACKUPS, DISKS, LAB):
             raise refusal(404, "ContainerNotFound")
         self.blobs[address] = Blob([None] * size, self.number, dict(metadata))
         self.note_written(address, metadata)
@@ -293,11 +300,13 @@ class World:
         """List the blobs that are being copied to."""
         return [address for address, blob in self.blobs.items() if blob.is_pending]
 
-    def own_snapshots(self, disk: BlobAddress) -> list[str]:
-        """List the source snapshots of a disk that are Tidemark's."""
+    def own_snapshots(self, disk: BlobAddress, backups: ContainerAddress = OWN) -> list[str]:
+        """List the source snapshots of a disk that Tidemark took for a backup container."""
         snapshots = self.blobs[disk].snapshots if disk in self.blobs else {}
         return sorted(
-            time for time, taken in snapshots.items() if is_own_snapshot(PageBlobDisk(disk), OWN, time, taken.metadata)
+            time
+            for time, taken in snapshots.items()
+            if is_own_snapshot(PageBlobDisk(disk), backups, time, taken.metadata)
         )
 
     def record(self, disk: BlobAddress) -> DiskRecord | None:

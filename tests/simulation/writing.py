@@ -12,12 +12,12 @@ from shared.errors import BlobChangedError
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
-from tests.simulation import claims
+from tests.simulation import claims, limits
 from tests.simulation.blobs import Blob, Page
 from tests.simulation.calls import Calls
 from tests.simulation.reading import state_of
 from tests.simulation.refusals import refusal
-from tests.simulation.world import OWN, World
+from tests.simulation.world import BACKUPS, World
 
 
 class SimulatedWriter(BlobWriter):
@@ -31,6 +31,18 @@ class SimulatedWriter(BlobWriter):
             return await self._calls.change(lambda: self._world.make(blob, size // PAGE, metadata).etag)
         except ResourceExistsError as error:
             raise BlobChangedError(f"{blob.url} has just been created by something else") from error
+
+    async def set_metadata(self, blob: BlobAddress, metadata: Mapping[str, str], etag: str, lease_id: str) -> None:
+        def effect() -> None:
+            found = self._world.blob(blob)
+            found.require_open()
+            found.require_etag(etag)
+            found.require_lease(lease_id)
+            limits.require_metadata(metadata)
+            found.set_metadata(dict(metadata))
+
+        with change_errors(blob):
+            await self._calls.change(effect)
 
     async def resize(self, blob: BlobAddress, size: int, lease_id: str) -> None:
         await self._write(blob, lease_id, lambda found: found.resize(size // PAGE, lease_id))
@@ -100,7 +112,7 @@ class SimulatedWriter(BlobWriter):
         def on_blob() -> None:
             before = self._world.blob(blob).at("")
             effect(self._world.blob(blob))
-            if blob.parent != OWN:
+            if blob.parent not in BACKUPS:
                 claims.carried_to(self._world, blob, lease_id, before)
 
         with change_errors(blob):

@@ -48,18 +48,23 @@ class BackupContainer:
         await self.ensure()
         return await make()
 
-    async def blobs(self) -> AsyncIterator[StoredBlob]:
-        """List all blobs and snapshots, ordered by blob name (REST: List Blobs)."""
-        container = await self._connections.container(self._container)
+    async def blobs(self, old: ContainerAddress | None = None) -> AsyncIterator[StoredBlob]:
+        """List all blobs and snapshots, ordered by blob name (REST: List Blobs).
+
+        Args:
+            old: the container to list, if it is not the backup container but the one before it.
+        """
+        listed = old or self._container
+        container = await self._connections.container(listed)
         async for found in container.list_blobs(include=["snapshots", "metadata", "copy"]):
-            yield self._stored(found)
+            yield _stored(listed, found)
 
     async def scratch(self) -> list[StoredBlob]:
         """List the scratch blobs of drills (REST: List Blobs, `prefix`)."""
         container = await self._connections.container(self._container)
         found = container.list_blobs(name_starts_with=SCRATCH_PREFIX, include=["metadata", "copy"])
         try:
-            return [self._stored(blob) async for blob in found]
+            return [_stored(self._container, blob) async for blob in found]
         except ResourceNotFoundError:
             return []  # no container yet
 
@@ -82,12 +87,13 @@ class BackupContainer:
         except ResourceNotFoundError:
             return []  # no container yet
 
-    def _stored(self, found: BlobProperties) -> StoredBlob:
-        return StoredBlob(
-            blob=self._container.blob(found.name),
-            snapshot=found.snapshot or "",
-            size=found.size,
-            metadata=found.metadata or {},
-            copy_status=found.copy.status or "",
-            modified=found.last_modified,
-        )
+
+def _stored(container: ContainerAddress, found: BlobProperties) -> StoredBlob:
+    return StoredBlob(
+        blob=container.blob(found.name),
+        snapshot=found.snapshot or "",
+        size=found.size,
+        metadata=found.metadata or {},
+        copy_status=found.copy.status or "",
+        modified=found.last_modified,
+    )

@@ -39,6 +39,19 @@ class BlobWriter:
             raise BlobChangedError(f"{blob.url} has just been created by something else: {explain(error)}") from error
         return str(made["etag"])
 
+    async def set_metadata(self, blob: BlobAddress, metadata: Mapping[str, str], etag: str, lease_id: str) -> None:
+        """Replace a blob's metadata (REST: Set Blob Metadata), provided that it has this ETag and lease.
+
+        Raises:
+            LeaseLostError: it is not under this lease.
+            BlobChangedError: it has another ETag, or no longer exists.
+        """
+        client = await self._connections.blob(blob)
+        with change_errors(blob):
+            await client.set_blob_metadata(
+                dict(metadata), etag=etag, match_condition=MatchConditions.IfNotModified, lease=lease_id
+            )
+
     async def resize(self, blob: BlobAddress, size: int, lease_id: str) -> None:
         """Grow or shrink a blob (REST: Set Blob Properties); new pages read as zeros.
 

@@ -15,6 +15,7 @@ from shared.azure.connections import Connections
 from shared.azure.sources.own_snapshots import is_own_snapshot
 from shared.azure.sources.source import Source
 from shared.errors import BlobChangedError
+from shared.model.addresses import ContainerAddress
 from shared.model.disk import Disk, PageBlobDisk, page_blob
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.model.notices import versions_kept
@@ -28,7 +29,7 @@ class PageBlobSource(Source):
 
     def __init__(self, connections: Connections, settings: Settings) -> None:
         self._connections = connections
-        self._backups = settings.container
+        self._backups, self._old_backups = settings.container, settings.moved_from
         # For each disk snapshotted, whether the service also created a version.
         self._versioned: dict[Disk, bool] = {}
 
@@ -39,7 +40,7 @@ class PageBlobSource(Source):
         client = await self._connections.container(container)
         found = client.list_blobs(name_starts_with=prefix)
         names = [blob.name async for blob in found if blob.blob_type == BlobType.PAGEBLOB]
-        if container == self._backups:
+        if any(backups and container.is_same_as(backups) for backups in (self._backups, self._old_backups)):
             return []
         return [disk for name in names if pattern.covers(disk := PageBlobDisk(container.blob(name)))]
 
@@ -84,8 +85,8 @@ class PageBlobSource(Source):
         self._versioned[disk] = bool(answer.get("version_id"))
         return str(answer["snapshot"])
 
-    async def own_snapshots(self, disk: Disk) -> list[str]:
-        """List the times of the source snapshots taken for this backup container, oldest first."""
+    async def own_snapshots(self, disk: Disk, old: ContainerAddress | None = None) -> list[str]:
+        """List the times of the source snapshots taken for the backup container, or the one before, oldest first."""
         address = page_blob(disk)
         client = await self._connections.container(address.parent)
         found = client.list_blobs(name_starts_with=address.blob, include=["snapshots", "metadata"])
@@ -95,7 +96,7 @@ class PageBlobSource(Source):
                 async for blob in found
                 if blob.name == address.blob
                 and blob.snapshot
-                and is_own_snapshot(disk, self._backups, blob.snapshot, blob.metadata or {})
+                and is_own_snapshot(disk, old or self._backups, blob.snapshot, blob.metadata or {})
             ]
         )
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from shared.changes.ranges import Change, Window
-from shared.model.addresses import BlobAddress
+from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.blob import BlobState
 from shared.model.disk import Disk
 from shared.model.version import Version
@@ -52,8 +52,13 @@ class Source(Protocol):
         """
         ...
 
-    async def own_snapshots(self, disk: Disk) -> list[str]:
-        """List the times of the source snapshots taken for this backup container, oldest first."""
+    async def own_snapshots(self, disk: Disk, old: ContainerAddress | None = None) -> list[str]:
+        """List the times of the source snapshots taken for the backup container, oldest first.
+
+        Args:
+            disk: the disk.
+            old: the backup container they were taken for, if it is the one before.
+        """
         ...
 
     async def delete_snapshot(self, disk: Disk, snapshot: str) -> None:

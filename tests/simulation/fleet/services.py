@@ -40,7 +40,7 @@ def fleet_services(world: FleetWorld, calls: TimedCalls, settings: Settings) -> 
         simulated(world, calls, settings),
         pages=FleetReader(world, calls),
         blobs=FleetWriter(world, calls),
-        backups=FleetContainer(world, calls),
+        backups=FleetContainer(world, calls, settings.container),
         records=FleetRecords(world, calls),
         queues=FleetQueues(world, calls),
         now=clock.now,

@@ -1,0 +1,1 @@
+"""Whose the backup container is: one app at a time."""
