@@ -9,6 +9,7 @@ from shared.model.messages import FinishMessage
 from shared.model.record import DiskRecord
 from shared.model.restore_target import is_blank
 from shared.model.retirement import retired
+from shared.owner.mark import require_owner
 from shared.points.versions import require_own_record
 from shared.runs.abandon import abandon_run
 from shared.runs.clean_retired import clean_retired
@@ -20,9 +21,11 @@ async def retire(services: Services, intent: RetireIntent) -> str:
     What can't be deleted now is deleted at a later tick.
 
     Raises:
+        NotOwnerError: the backup container is another app's.
         IntentRefusedError: SOURCE_DISKS names the disk's own URL, it has no backups, or it is being restored.
     """
     disk, keep_points = intent.disk, intent.keep_points
+    await require_owner(services)
     if services.settings.names(disk):
         raise IntentRefusedError(
             f"SOURCE_DISKS names {disk.name}. What to do: remove it there first, then send the request again"

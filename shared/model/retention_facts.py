@@ -27,7 +27,7 @@ class Place(NamedTuple):
 
 
 def why_frozen(record: DiskRecord | None, now: datetime, *, is_listed: bool) -> str:
-    """Say why nothing of a disk may be deleted now; empty if it is safe.
+    """Say why nothing of a disk may be deleted now; empty if it is safe, or was retired.
 
     Args:
         record: its record.
@@ -36,12 +36,11 @@ def why_frozen(record: DiskRecord | None, now: datetime, *, is_listed: bool) -> 
     """
     if record is None:
         return "it has no record"
-    if record.restore:
-        return f"restore {record.restore} to it is under way"
-    if record.retired:
-        return "its recovery points are kept since it was retired" if record.retired_keep_points else ""
+    if record.retired and not record.restore:
+        return "it is retired, and its recovery points are kept" if record.retired_keep_points else ""
     run, success = record.run, record.last_success
     reasons = {
+        f"restore {record.restore} to it is under way": bool(record.restore),
         f"it is {record.absence}": bool(record.absence),
         "SOURCE_DISKS does not name it": not is_listed,
         "its open run is failing": run is not None and bool(run.failed or run.error_at or run.trouble_since),

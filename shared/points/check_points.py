@@ -26,11 +26,11 @@ async def check_points(services: Services, disk: Disk) -> list[RecoveryPoint]:
     container than BACKUP_CONTAINER can't be read, that is logged, and its recovery points stay as they are on record.
 
     Returns:
-        The recovery points as they were on record before, oldest first.
+        The recovery points as they were on record before, oldest first; without those that are being deleted.
     """
     now = services.now()
     # Order matters: a point sealed between the two calls must not be looked up in an older list of snapshots.
-    points = await services.records.points(disk)
+    points = [point for point in await services.records.points(disk) if point.state is not PointState.DELETING]
     damaged = {point.time for point in points if point.state is PointState.DAMAGED}
     are_all_checked = True
     for backup, of_backup in _by_backup_blob(services, disk, points).items():
@@ -64,7 +64,7 @@ async def check_newest_point(services: Services, disk: Disk, time: str) -> None:
         time: the recovery point's time.
     """
     point = await services.records.point(disk, time)
-    if point is None:
+    if point is None or point.state is PointState.DELETING:
         return
     has_changed = await _mark(services, disk, point, is_there=await _exists(services, disk, point))
     if has_changed or point.state is PointState.DAMAGED:
@@ -84,7 +84,7 @@ async def _mark(services: Services, disk: Disk, point: RecoveryPoint, *, is_ther
     if is_there and point.lost:
         await services.records.update_point(disk, point.time, RecoveryPoint.as_found)
         return True
-    if is_there or point.state is PointState.DAMAGED:
+    if is_there or not point.is_good:
         return False
     damage = deleted_message(disk, point, version_of(services, disk, point), then=_ONCE_BACK)
     await mark_damaged(services, disk, point.time, damage, lost=True)
@@ -113,12 +113,8 @@ def _by_backup_blob(
 
 
 def _current(services: Services, disk: Disk, point: RecoveryPoint) -> BlobVersion:
-    """Return where a recovery point is; BACKUP_CONTAINER by the URL it has now, which may be another than on the row.
-
-    A container has several URLs, such as that of a private endpoint.
-    """
+    """Return where a recovery point is; BACKUP_CONTAINER by the URL it has now, which may not be that on the row."""
     version, container = version_of(services, disk, point), services.settings.container
-    blob = version.blob
-    if (blob.account, blob.container) != (container.account, container.container):
+    if not version.blob.parent.is_same_as(container):
         return version
-    return BlobVersion(container.blob(blob.blob), version.snapshot)
+    return BlobVersion(container.blob(version.blob.blob), version.snapshot)

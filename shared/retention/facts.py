@@ -3,8 +3,6 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from azure.core.exceptions import ResourceNotFoundError
-
 from shared.azure.services import Services
 from shared.model.addresses import BlobAddress
 from shared.model.catalogue import found_point
@@ -56,8 +54,9 @@ async def facts_of(services: Services, disk: Disk) -> Facts:
 
 
 def _is_listed(services: Services, disk: Disk, record: DiskRecord | None) -> bool:
-    adopted, retired = (record.adopted, record.retired is not None) if record else (False, False)
-    return services.settings.backs_up(disk, adopted=adopted, retired=retired)
+    if record is None:
+        return services.settings.covers(disk)
+    return services.settings.backs_up(disk, adopted=record.adopted, retired=record.retired is not None)
 
 
 async def _disagreement(services: Services, disk: Disk, points: Collection[RecoveryPoint]) -> str:
@@ -66,8 +65,10 @@ async def _disagreement(services: Services, disk: Disk, points: Collection[Recov
     placed = [replace(point, backup_blob=point.backup_blob or own) for point in points]
     stored = await services.backups.of(disk)
     places = {Place.of(found.blob, found.snapshot) for found in stored}
-    for blob in {point.backup_blob for point in placed if point.backup_blob and _is_elsewhere(point.backup_blob, own)}:
-        places |= await _places_of(services, blob)
+    blobs = [point.backup_blob for point in placed if point.backup_blob]
+    for container in {blob.parent for blob in blobs if _is_elsewhere(blob, own)}:
+        versions = await services.snapshots.versions(container.blob(disk.backup_name))
+        places |= {Place.of(version.blob, version.snapshot) for version in versions}
     found_points = [found for blob in stored if (found := found_point(blob)) and found.disk == disk]
     return disagreement(
         placed, places, {found.point.time for found in found_points}, await _not_on_record(services, disk)
@@ -77,15 +78,6 @@ async def _disagreement(services: Services, disk: Disk, points: Collection[Recov
 def _is_elsewhere(blob: BlobAddress, own: BlobAddress) -> bool:
     """Return whether a backup is in another container, because BACKUP_CONTAINER was changed since."""
     return (blob.account, blob.container) != (own.account, own.container)
-
-
-async def _places_of(services: Services, blob: BlobAddress) -> set[Place]:
-    """List a blob and its snapshots in another container."""
-    try:
-        places = {Place.of(version.blob, version.snapshot) for version in await services.snapshots.versions(blob)}
-    except ResourceNotFoundError:
-        return set()
-    return places | ({Place.of(blob, "")} if await services.pages.find(blob) else set())
 
 
 async def _not_on_record(services: Services, disk: Disk) -> set[str]:

@@ -254,6 +254,20 @@ async def test_nothing_goes_of_a_disk_that_is_not_safe(trouble: str) -> None:
     assert plan(scene).state is PlanState.DONE
 
 
+@pytest.mark.parametrize("are_kept", [False, True])
+async def test_the_points_of_a_retired_disk_follow_the_retention_unless_they_are_kept(*, are_kept: bool) -> None:
+    scene = await with_points("last=6")
+    use(scene, "last=6", disks=DATA.url)
+    state, _ = await ask(scene, do="retire", disk=scene.disk.url, keepPoints=are_kept)
+    assert state == "done"
+    await retain_now(scene)
+    if not are_kept:
+        await approve(scene)
+    assert len(times(scene)) == (12 if are_kept else 6)
+    assert plan(scene).reason == ("it is retired, and its recovery points are kept" if are_kept else "")
+    assert scene.world.violations == []
+
+
 async def test_one_who_begins_to_need_a_point_just_before_it_is_marked_keeps_it() -> None:
     scene = await with_points("last=6")
     chosen, find = times(scene)[0], scene.services.records.find_point
