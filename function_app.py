@@ -16,6 +16,7 @@ from functions.plan_changes import plan_changes_blueprint
 from functions.rebuild_catalogue import rebuild_catalogue_blueprint
 from functions.report_tick import report_tick_blueprint
 from functions.restore_disk import restore_disk_blueprint
+from functions.retain_points import retain_points_blueprint
 from functions.take_snapshots import take_snapshots_blueprint
 from functions.verify_disks import verify_disks_blueprint
 from functions.verify_point import verify_point_blueprint
@@ -38,6 +39,7 @@ app.register_functions(plan_changes_blueprint)
 app.register_functions(copy_ranges_blueprint)
 app.register_functions(finish_backup_blueprint)
 app.register_functions(report_tick_blueprint)
+app.register_functions(retain_points_blueprint)
 app.register_functions(restore_disk_blueprint)
 app.register_functions(continue_restore_blueprint)
 app.register_functions(rebuild_catalogue_blueprint)

@@ -62,6 +62,14 @@ class Event(StrEnum):
     TICK_INCOMPLETE = "tick-incomplete", WARNING
     BACKUP_LATE = "backup-late", WARNING
     BACKUP_CAUGHT_UP = "backup-caught-up"
+    DISK_UNLISTED = "disk-unlisted", ERROR
+    DISK_MISSING = "disk-missing", ERROR
+    DISK_RETIRED = "disk-retired"
+
+    # What looks wrong, and stops nothing.
+    RESYNC_AGAIN = "resync-again", WARNING
+    RUN_UNUSUAL = "run-unusual", WARNING
+    INSPECTION_OVERDUE = "inspection-overdue", WARNING
 
     # A run that is interrupted, fails or starts over.
     RUN_PLANNED_AGAIN = "run-planned-again", WARNING
@@ -69,6 +77,7 @@ class Event(StrEnum):
     RUN_BEGUN_ANEW = "run-begun-anew", WARNING
     RUN_DIFFERS = "run-differs", ERROR
     RUN_FAILED = "run-failed", ERROR
+    RUN_CANCELED = "run-canceled", WARNING
     LEASE_BROKEN = "lease-broken", WARNING
     MESSAGE_DROPPED = "message-dropped"
     MESSAGE_POISONED = "message-poisoned", ERROR
@@ -91,6 +100,8 @@ class Event(StrEnum):
     DELETE_SOURCE_SNAPSHOT_FAILED = "delete-source-snapshot-failed", ERROR
     REPORT_TICK_FAILED = "report-tick-failed", ERROR
     HEARTBEAT_FAILED = "heartbeat-failed", ERROR
+    CHECK_POINTS_FAILED = "check-points-failed", ERROR
+    CLEAN_RETIRED_FAILED = "clean-retired-failed", WARNING
     RECORD_FAILED = "record-failed", ERROR
 
     # A restore: its stages, and what can happen in between.
@@ -136,6 +147,12 @@ class Event(StrEnum):
     POINT_DAMAGED = "point-damaged", ERROR
     SCRATCH_LEFT_OVER = "scratch-left-over", WARNING
 
+    # The retention.
+    RETENTION_PLANNED = "retention-planned"
+    RETENTION_WAITS = "retention-waits", WARNING
+    RETENTION_APPROVED = "retention-approved"
+    POINT_DELETED = "point-deleted"
+    RETENTION_FAILED = "retention-failed", ERROR
     # An operator's intent.
     INTENT_REQUESTED = "intent-requested"
     INTENT_WAITS = "intent-waits"

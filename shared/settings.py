@@ -202,13 +202,26 @@ class Settings(RetentionSettings):
         """Return whether SOURCE_DISKS excludes a disk."""
         return any(setting.excludes(disk) for setting in self.source_disks)
 
-    def backs_up(self, disk: Disk, *, adopted: bool) -> bool:
-        """Return whether a disk is backed up: it is covered, or was restored (adopted), and is not excluded."""
+    def names(self, disk: Disk) -> bool:
+        """Return whether SOURCE_DISKS names a disk by its own URL."""
+        return any(setting.covers(disk) and not setting.is_pattern for setting in self.source_disks)
+
+    def excludes_by_url(self, disk: Disk) -> bool:
+        """Return whether SOURCE_DISKS excludes a disk by its own URL."""
+        return any(setting.excludes_by_url(disk) for setting in self.source_disks)
+
+    def backs_up(self, disk: Disk, *, adopted: bool, retired: bool) -> bool:
+        """Return whether a disk is backed up: it is covered, or was restored (adopted), and is not excluded.
+
+        A retired disk is backed up again only if SOURCE_DISKS names its own URL.
+        """
+        if retired:
+            return self.names(disk)
         return self.covers(disk) or (adopted and not self.excludes(disk))
 
     def how_to_exclude(self, disk: Disk) -> str:
         """Return the advice on how to stop backing up a disk; its backups stay."""
-        if any(setting.covers(disk) and not setting.is_pattern for setting in self.source_disks):
+        if self.names(disk):
             return "remove it from SOURCE_DISKS"
         return "exclude it: add its URL to SOURCE_DISKS with ! before it"
 

@@ -107,6 +107,10 @@ class SourceDisk(BaseModel):
         """Return whether another entry excludes a disk."""
         return any(exclusion.names(disk) for exclusion in self.exclusions)
 
+    def excludes_by_url(self, disk: Disk) -> bool:
+        """Return whether another entry excludes a disk by its own URL."""
+        return any(exclusion.names(disk) and not exclusion.is_pattern for exclusion in self.exclusions)
+
     def matches(self, blob: str) -> bool:
         """Return whether a blob name matches the pattern."""
         return re.fullmatch(".*".join(map(re.escape, self.address.blob.split("*"))), blob, re.DOTALL) is not None

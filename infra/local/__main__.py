@@ -40,7 +40,7 @@ LOCK = HERE / "requirements.lock"
 AZURITE = HERE / "node_modules" / "azurite" / "package.json"
 # For the whole run only: a part of the tests does not reach the coverage required by pyproject.toml.
 MEASURED = ("--cov", "--cov-report=term")
-LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy", "--num-workers=2", "."))
+LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy", "."))
 VERSION = (3, 13)
 PROBE = """
 import sys, venv, ensurepip

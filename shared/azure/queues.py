@@ -16,6 +16,7 @@ from shared.model.messages import (
     PartMessage,
     PlanMessage,
     RestoreMessage,
+    RetentionMessage,
     TickMessage,
 )
 from shared.model.names import (
@@ -30,6 +31,7 @@ from shared.model.names import (
     REBUILD_CATALOGUE_QUEUE,
     REPORT_TICK_QUEUE,
     RESTORE_REQUESTS_QUEUE,
+    RETENTION_QUEUE,
     VERIFY_QUEUE,
 )
 
@@ -41,6 +43,7 @@ QUEUE_OF: Mapping[type[Message], str] = {
     InspectionMessage: CONTINUE_INSPECTION_QUEUE,
     PartMessage: COMPARE_PARTS_QUEUE,
     TickMessage: REPORT_TICK_QUEUE,
+    RetentionMessage: RETENTION_QUEUE,
     IntentMessage: MANAGE_QUEUE,
 }
 

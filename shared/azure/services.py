@@ -22,6 +22,7 @@ from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import Records
+from shared.azure.tables.retention_rows import Plans, Tombstones
 from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.intent_row import INTENT, IntentRow
 from shared.model.job import JobKind
@@ -47,6 +48,8 @@ class Services:
         restores: the rows of restores.
         inspections: the rows of inspections.
         parts: the rows of their parts.
+        plans: the retention plans.
+        tombstones: the tombstones of deleted recovery points.
         intents: the rows of operators' intents.
         diffs: the rows of counted page diffs.
         queues: the queues.
@@ -67,6 +70,8 @@ class Services:
     restores: JobRows[Restore]
     inspections: JobRows[Inspection]
     parts: Parts
+    plans: Plans
+    tombstones: Tombstones
     intents: JobRows[IntentRow]
     diffs: DiffRows
     queues: Queues
@@ -100,6 +105,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             restores=JobRows(table, index, Restore, [JobKind.RESTORE]),
             inspections=JobRows(table, index, Inspection, INSPECTION_KINDS),
             parts=Parts(tables.get_table_client(PARTS_TABLE)),
+            plans=Plans(table),
+            tombstones=Tombstones(table),
             intents=JobRows(table, index, IntentRow, [INTENT]),
             diffs=DiffRows(table),
             queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),

@@ -9,6 +9,7 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
+from shared.backup.absent_disks import Absent, find_absent
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
@@ -17,6 +18,7 @@ from shared.model.index import Summary
 from shared.model.messages import FinishMessage
 from shared.model.record import DiskRecord
 from shared.model.restore_target import is_blank
+from shared.model.retirement import unretired
 from shared.owner.moves import require_intended_move
 from shared.runs.abandon import abandon_run
 from shared.runs.failures import record_failure
@@ -32,14 +34,16 @@ class FoundDisks:
         due: the disks to back up.
         found: the records that could be read: of due disks, of restored ones, and of those with an open run; None for
             a disk without a record.
-        missing: disks that no longer exist though a pattern matched them before, with the error to record.
+        known: the summaries of all disks on record; empty if they can't be listed.
+        absent: disks with backups that are not found any more; unless there are none, the tick does not succeed.
         unfit: due disks that can't be backed up.
         unknown: how many due disks, patterns and lists could not be found or read; unless 0, the tick does not succeed.
     """
 
     due: Sequence[Disk]
     found: Mapping[Disk, DiskRecord | None]
-    missing: Mapping[Disk, DiskError]
+    known: Mapping[Disk, Summary]
+    absent: Mapping[Disk, Absent]
     unfit: Collection[Disk]
     unknown: int
 
@@ -62,21 +66,25 @@ class FoundDisks:
 
 async def find_disks(services: Services) -> FoundDisks:
     """Find the disks to back up and their records, and abandon runs that keep failing."""
+    settings = services.settings
     listed = await _listed(services)
     on_record = await _on_record(services)
     known = on_record or {}
-    unlisted = [setting for setting in services.settings.source_disks if setting not in listed]
-    named = {disk for disks in listed.values() for disk in disks}
+    retired = {disk for disk, summary in known.items() if summary.retired}
+    returning = sorted(disk for disk in retired if settings.names(disk))
+    # Before the snapshot: if nothing comes of that, the disk is retired anew with all that it leaves.
+    await for_each(services, returning, lambda disk: services.records.update(disk, unretired), Event.WATCH_DISK_FAILED)
+    retired.difference_update(returning)
+    named = {disk for disks in listed.values() for disk in disks} - retired
     restored = {disk for disk, summary in known.items() if summary.was_restored}
     running = {disk for disk, summary in known.items() if summary.run_snapshot}  # their runs go on, whatever is listed
     # Known disks of a pattern that can't be listed now are snapshotted all the same.
-    unseen = {disk for disk in known.keys() - named if any(setting.covers(disk) for setting in unlisted)}
-    missing = _missing(listed, known.keys() - restored)
-    candidates = sorted(named | restored | running | unseen | missing.keys())
+    unlisted = [setting for setting in settings.source_disks if setting not in listed]
+    unseen = {disk for disk in known.keys() - named - retired if any(setting.covers(disk) for setting in unlisted)}
+    candidates = sorted(named | restored | running | unseen)
     records = await for_each(services, candidates, services.records.get, Event.SNAPSHOT_FAILED)
     never_backed_up = {disk for disk, record in records.items() if record is None or is_blank(record[0])}
     named |= unseen - never_backed_up
-    missing = {disk: error for disk, error in missing.items() if disk not in never_backed_up}
     relevant = named | restored | running
     found = {disk: record[0] if record else None for disk, record in records.items() if disk in relevant}
     if on_record is not None:
@@ -85,16 +93,20 @@ async def find_disks(services: Services) -> FoundDisks:
     found |= await _abandon_failing_runs(services, found)
     adopted = {disk for disk, record in found.items() if record and record.adopted}
     # A deleted disk that is being restored in its place, or was until just now, is not listed but still due.
-    named |= {disk for disk in restored & found.keys() - never_backed_up if services.settings.covers(disk)}
-    due = sorted(named | {disk for disk in adopted if not services.settings.excludes(disk)})
-    not_listed = sum(not listed.get(setting) for setting in services.settings.source_disks)
-    not_read = sum(not services.settings.excludes(disk) for disk in restored - named - found.keys())
+    named |= {disk for disk in restored & found.keys() - never_backed_up if settings.covers(disk)}
+    ended = retired - found.keys() | {disk for disk, record in found.items() if record and record.retired}
+    due = named | {disk for disk in adopted if not settings.excludes(disk)}
+    due -= {disk for disk in ended if not settings.names(disk)}
+    absent = find_absent(settings, listed, known)
+    not_listed = sum(not listed.get(setting) for setting in settings.source_disks)
+    not_read = sum(not settings.excludes(disk) for disk in restored - named - retired - found.keys())
     return FoundDisks(
-        due=due,
+        due=sorted(due),
         found=found,
-        missing=missing,
-        unfit=await _unfit(services, [disk for disk in due if disk in found], found),
-        unknown=len(missing) + not_listed + not_read + (on_record is None),
+        known=known,
+        absent=absent,
+        unfit=await _unfit(services, [disk for disk in sorted(due) if disk in found], found),
+        unknown=not_listed + not_read + (on_record is None),
     )
 
 
@@ -177,25 +189,6 @@ async def _listed(services: Services) -> dict[SourceDisk, list[Disk]]:
     settings = services.settings.source_disks
     listed = await asyncio.gather(*map(matching, settings))
     return {setting: disks for setting, disks in zip(settings, listed, strict=True) if disks is not None}
-
-
-def _missing(listed: Mapping[SourceDisk, Sequence[Disk]], known: Iterable[Disk]) -> dict[Disk, DiskError]:
-    """Return the disks on record that the pattern covering them no longer finds, with the error to record.
-
-    They include disks never backed up: records of blobs that are not disks, or of patterns themselves.
-    """
-    missing: dict[Disk, DiskError] = {}
-    patterns = [setting for setting in listed if setting.is_pattern]
-    found = {disk for disks in listed.values() for disk in disks}
-    for disk in known:
-        pattern = next((pattern for pattern in patterns if pattern.covers(disk)), None)
-        if pattern and disk not in found:
-            what_to_do = (
-                "What to do: recover it; or, if it was deleted for good, add its URL with ! before it to SOURCE_DISKS,"
-                " or delete its row `disk`."
-            )
-            missing[disk] = DiskError(f"{disk.name} no longer exists; {pattern.url} matched it before. {what_to_do}")
-    return missing
 
 
 async def for_each[Result](

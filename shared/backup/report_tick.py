@@ -9,6 +9,7 @@ from shared.events import Event, log_event
 from shared.jobs.loop import requeueing_on_error
 from shared.model.messages import TickMessage
 from shared.model.tick import HEARTBEAT_FOR, MAX_TICK_CHECK_DELAY, Outcome, backed_up, next_check, outcome
+from shared.retention.ask import ask_for_retention
 
 
 async def report_tick(services: Services, message: TickMessage) -> None:
@@ -25,13 +26,14 @@ async def _report(services: Services, message: TickMessage) -> None:
     tick, now = message.tick, services.now()
     if message.succeeded is None:
         due = await services.records.due()
-        result, done = outcome(tick, message.disks, due, now), backed_up(tick, due)
+        result, done = outcome(tick, message.disks, due, now, absent=message.absent), backed_up(tick, due)
         if result is Outcome.PENDING:
             await services.queues.send(message, next_check(tick, now))
             return
+        await ask_for_retention(services)
         fields: dict[str, Any] = {**message.about, "disks": message.disks, "backed_up": done}
         if result is Outcome.INCOMPLETE:
-            log_event(Event.TICK_INCOMPLETE, **fields)
+            log_event(Event.TICK_INCOMPLETE, **fields, absent=message.absent)
             return
         log_event(Event.TICK_SUCCEEDED, **fields, duration_seconds=(now - tick).total_seconds())
         message = replace(message, succeeded=now)

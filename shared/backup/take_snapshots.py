@@ -7,6 +7,7 @@ from azure.core.exceptions import AzureError
 from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.backup.find_disks import FoundDisks, find_disks, for_each
+from shared.backup.watch_known import watch_known
 from shared.errors import NotOwnerError, TidemarkError
 from shared.events import Event, Stopwatch, log_event
 from shared.inspection.scratch import drop_orphans
@@ -22,7 +23,6 @@ from shared.model.restore_target import without_restore
 from shared.model.run import OpenRun
 from shared.model.tick import MIN_TICK_CHECK_DELAY, with_tick
 from shared.owner.mark import require_owner
-from shared.runs.failures import record_failure
 from shared.runs.open_run import catch_up, open_run
 
 
@@ -70,8 +70,7 @@ async def take_snapshots(services: Services) -> None:
     begun = await for_each(services, list(snapshots), begin_run, Event.OPEN_RUN_FAILED)
     others = {*disks.due, *disks.running, *disks.restoring} - begun.keys()
     await for_each(services, sorted(others), watch_disk, Event.WATCH_DISK_FAILED)
-    for disk, error in disks.missing.items():
-        await record_failure(services, disk, Event.LIST_DISKS_FAILED, error)
+    await watch_known(services, disks)
     await watch_jobs(services)
     await _drop_orphans(services)
 
@@ -96,7 +95,8 @@ async def _require_owner(services: Services, tick: datetime) -> None:
 
 async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> None:
     """Log the disks that are due, and enqueue the message that checks the tick until all are backed up."""
-    message = TickMessage(tick=tick, disks=len(disks.due) + disks.unknown)
+    absent = len(disks.absent)
+    message = TickMessage(tick=tick, disks=len(disks.due) + disks.unknown + absent, absent=absent)
     for disk in disks.due:
         record = disks.found.get(disk)
         point = record.last_point if record else ""

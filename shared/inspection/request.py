@@ -29,7 +29,7 @@ async def inspect_all(services: Services, task: JobKind) -> None:
     except AzureError as error:
         raise _failed(task, error) from None
     for disk, summary in known.items():
-        if not services.settings.backs_up(disk, adopted=summary.was_restored):
+        if not services.settings.backs_up(disk, adopted=summary.was_restored, retired=summary.retired is not None):
             continue
         try:
             if await services.records.point_times(disk):

@@ -30,6 +30,7 @@ from shared.model.messages import (
     PartMessage,
     PlanMessage,
     RestoreMessage,
+    RetentionMessage,
     RunMessage,
     TickMessage,
 )
@@ -44,6 +45,7 @@ from shared.model.names import (
     PLAN_CHANGES_QUEUE,
     REPORT_TICK_QUEUE,
     RESTORE_REQUESTS_QUEUE,
+    RETENTION_QUEUE,
     VERIFY_QUEUE,
 )
 from shared.model.record import DiskRecord
@@ -198,6 +200,15 @@ async def _report_tick(services: Services, _queue: str, body: bytes, _: str) -> 
         await services.queues.send(message, MAX_CHECK_DELAY)
 
 
+async def _report_retention(services: Services, queue: str, body: bytes, _: str) -> None:
+    """Record on a disk's plan that it can't be carried out; the next tick tries again."""
+    disk = RetentionMessage.read(body).disk
+    why = f"a message on {queue} {_POISONED} {queue}{POISON_SUFFIX}; the app's log says why. The next tick tries again"
+    if found := await services.plans.find(disk):
+        await services.plans.put(found[0].with_error(why, services.now()), found[1])
+    log_event(Event.RETENTION_FAILED, disk=disk.name, reason=why)
+
+
 async def _report_unknown(services: Services, queue: str, body: bytes, message_id: str) -> None:
     await keep_message(
         services,
@@ -222,6 +233,7 @@ _REPORTS: Mapping[str, Callable[[Services, str, bytes, str], Awaitable[None]]] =
     CONTINUE_INSPECTION_QUEUE: _report_inspection,
     COMPARE_PARTS_QUEUE: _report_part,
     REPORT_TICK_QUEUE: _report_tick,
+    RETENTION_QUEUE: _report_retention,
     MANAGE_QUEUE: _report_intent,
     **dict.fromkeys(_KIND_OF_REQUEST, _report_request),
 }

@@ -10,7 +10,7 @@ from shared.model.intents import BackupIntent, IntentFailedError, IntentRefusedE
 from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.points.versions import require_own_record
-from shared.runs.open_run import open_run, require_fit
+from shared.runs.open_run import open_run, snapshot_now
 
 
 async def back_up(services: Services, intent: BackupIntent, row: IntentRow) -> str:
@@ -22,11 +22,13 @@ async def back_up(services: Services, intent: BackupIntent, row: IntentRow) -> s
         IntentRefusedError: the disk is not backed up.
         IntentFailedError: its run was given up.
         IntentWaitsError: the disk is busy, or its run is open.
-        DiskError: the disk can't be backed up.
+        DiskError: the disk can't be backed up, or its backups are in another container.
+        NotOwnerError: the backup container belongs to another app.
     """
     disk = intent.disk
     record = await require_own_record(services, disk)
-    if not services.settings.backs_up(disk, adopted=record is not None and record.adopted):
+    adopted, retired = (record.adopted, record.retired is not None) if record else (False, False)
+    if not services.settings.backs_up(disk, adopted=adopted, retired=retired):
         raise IntentRefusedError(f"{disk.name} is not backed up. What to do: check the URL, or add it to SOURCE_DISKS")
     if not row.point:
         run = await _run_since(services, disk, record, row.requested) or await _snapshot(services, disk, record)
@@ -51,8 +53,7 @@ async def _snapshot(services: Services, disk: Disk, record: DiskRecord | None) -
         raise IntentWaitsError(f"waits for backup run {record.run.snapshot} to end; the disk is snapshotted after that")
     if record and record.restore:
         raise IntentWaitsError(f"waits for restore {record.restore} to end; the disk is snapshotted after that")
-    require_fit(services, disk)
-    snapshot = await services.disks.take_snapshot(disk)
+    snapshot = await snapshot_now(services, disk, record)
     if not await open_run(services, disk, snapshot):
         raise IntentWaitsError("waits for another run or a restore, which has just begun")
     return snapshot
@@ -63,9 +64,13 @@ async def _sealed(services: Services, intent: BackupIntent, row: IntentRow, reco
     disk, note = intent.disk, f"as asked for by {row.row_key}"
 
     def kept(point: RecoveryPoint) -> RecoveryPoint:
-        return point if point.kept or not intent.keep else point.as_kept(None, note)
+        return point.as_kept(None, note) if intent.keep else point
 
     if await services.records.update_point(disk, row.point, kept) is None:
+        if record and record.retired:
+            raise IntentRefusedError(
+                f"{disk.name} was retired meanwhile. What to do: to back it up again, add its URL to SOURCE_DISKS"
+            )
         error = record.last_error if record else ""
         raise IntentFailedError(f"backup run {row.point} of {disk.name} was given up. Last error: {error}")
     return f"recovery point {row.point} of {disk.name} is sealed{' and kept' if intent.keep else ''}"

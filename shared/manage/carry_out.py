@@ -1,6 +1,7 @@
 """Carrying out operators' intents, each once: its row says what came of it."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from azure.core.exceptions import AzureError
@@ -16,11 +17,14 @@ from shared.manage.backing_up import back_up
 from shared.manage.cancelling import cancel
 from shared.manage.keeping import keep, unkeep
 from shared.manage.orphans import list_or_delete
-from shared.manage.points import find_point
+from shared.manage.points import find_point, find_point_to_delete
+from shared.manage.retire import retire
 from shared.model.intent_row import IntentRow
 from shared.model.intents import (
+    ApproveIntent,
     BackupIntent,
     CancelIntent,
+    ForgetIntent,
     Intent,
     IntentFailedError,
     IntentRefusedError,
@@ -28,16 +32,21 @@ from shared.model.intents import (
     KeepIntent,
     OrphansIntent,
     PointIntent,
+    RetireIntent,
     TakeoverIntent,
     UnkeepIntent,
 )
 from shared.model.messages import MessageError
 from shared.model.names import MANAGE_QUEUE, request_id
 from shared.model.requests import RequestError
-from shared.model.retry_policy import MAX_CHECK_DELAY, check_delay
+from shared.model.retry_policy import MAX_CHECK_DELAY, MIN_CHECK_DELAY
 from shared.owner.takeover import takeover
+from shared.retention.approve import approve
 
 type _Verb = Callable[[Services, Any, IntentRow], Awaitable[str]]
+
+MAX_WAIT_DELAY = timedelta(minutes=10)
+"""How long an intent that waits is left alone at most; one that has waited for a minute, for seconds."""
 
 _REFUSED = frozenset({Remedy.FAIL, Remedy.WAIT_FOR_OWNER})
 
@@ -53,7 +62,9 @@ def _asked(verb: Callable[[Services, Any], Awaitable[str]]) -> _Verb:
 
 _VERBS: Mapping[type[Intent], _Verb] = {
     KeepIntent: keep,
+    RetireIntent: _asked(retire),
     UnkeepIntent: _asked(unkeep),
+    ApproveIntent: _asked(approve),
     BackupIntent: back_up,
     CancelIntent: cancel,
     OrphansIntent: list_or_delete,
@@ -117,7 +128,8 @@ async def _with_point(services: Services, intent: PointIntent, row: IntentRow) -
     """Fix which recovery point an intent is about: `latest` must not become another one when it is delivered again."""
     if row.point:
         return row
-    return await with_point(services, row, await find_point(services, intent.disk, intent.point))
+    find = find_point_to_delete if isinstance(intent, ForgetIntent) else find_point
+    return await with_point(services, row, await find(services, intent.disk, intent.point))
 
 
 async def _wait(services: Services, row: IntentRow, reason: str) -> None:
@@ -127,7 +139,7 @@ async def _wait(services: Services, row: IntentRow, reason: str) -> None:
     if found:
         if reason != row.reason:
             log_event(Event.INTENT_WAITS, **row.about, do=row.do, reason=reason)
-        await services.queues.send(row.message, check_delay(row.requested, now))
+        await services.queues.send(row.message, min((now - row.requested) / 10 + MIN_CHECK_DELAY, MAX_WAIT_DELAY))
 
 
 async def _after_error(services: Services, row: IntentRow, error: Exception) -> None:

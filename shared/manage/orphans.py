@@ -14,6 +14,7 @@ from shared.model.disk import Disk
 from shared.model.intent_row import IntentRow
 from shared.model.intents import IntentRefusedError, OrphansIntent
 from shared.model.orphans import MAX_LISTED, Known, Orphan, hash_of, is_old_enough, is_orphan, looks_lost
+from shared.owner.mark import require_owner
 
 
 @dataclass
@@ -34,7 +35,9 @@ async def list_or_delete(services: Services, intent: OrphansIntent, row: IntentR
 
     Raises:
         IntentRefusedError: there is no such list.
+        NotOwnerError: the backup container belongs to another app.
     """
+    await require_owner(services)
     if intent.approve is None:
         return await _list(services, row)
     lists = [found for found in await services.intents.of(None) if found.listed and found.subject == intent.approve]
@@ -61,13 +64,13 @@ async def _list(services: Services, row: IntentRow) -> str:
     if not orphans:
         return f"there are no orphans.{alone}"
     digests = [orphan.digest for orphan in orphans]
-    listing = replace(row, subject=hash_of(digests), listed=" ".join(digests))
+    hashed, listed = hash_of(digests), " ".join(digests)
     await services.intents.update(
-        row.disk, row.row_key, lambda current: replace(current, subject=listing.subject, listed=listing.listed)
+        row.disk, row.row_key, lambda current: replace(current, subject=hashed, listed=listed)
     )
     names = ", ".join(orphan.name for orphan in orphans)
     count = f"{len(orphans)} of {len(found.orphans)}" if len(orphans) < len(found.orphans) else f"{len(orphans)}"
-    approve = f'{{"do": "orphans", "approve": "{listing.subject}"}}'
+    approve = f'{{"do": "orphans", "approve": "{hashed}"}}'
     return f"{count} orphans: {names}.{alone} To delete these snapshots, send {approve}"
 
 

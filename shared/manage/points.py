@@ -9,6 +9,22 @@ from shared.model.times import canonical_time
 from shared.points.versions import require_own_record
 
 
+async def find_point_to_delete(services: Services, disk: Disk, asked: str) -> str:
+    """Find the time of the recovery point that is named; an earlier one is not meant.
+
+    Raises:
+        IntentRefusedError: there is none of this time.
+        OtherDiskError: the disk's record belongs to another disk.
+    """
+    time = await find_point(services, disk, asked)
+    if time < canonical_time(asked):
+        raise IntentRefusedError(
+            f"{disk.name} has no recovery point of {asked}; the last one before is {time}."
+            " What to do: name the one to delete by its own time"
+        )
+    return time
+
+
 async def find_point(services: Services, disk: Disk, asked: str) -> str:
     """Find the time of the recovery point that is asked for, as restores do.
 

@@ -22,7 +22,9 @@ from shared.model.record import DiskRecord
 from shared.model.run import COPY_BLOB, Kind
 from shared.model.times import canonical_time
 
-_REBUILT = "the catalogue was rebuilt"
+REBUILT = "the catalogue was rebuilt"
+"""The reason of a recovery point that a rebuild has found; of its run nothing is known but the kind."""
+
 _OF_A_POINT = frozenset({DISK_METADATA, RUN_METADATA, SOURCE_SNAPSHOT_METADATA, KIND_METADATA})
 
 
@@ -109,7 +111,7 @@ def found_point(stored: StoredBlob) -> FoundPoint | None:
     point = RecoveryPoint.of_a_copy(
         time=time,
         kind=kind,
-        reason=_REBUILT,
+        reason=REBUILT,
         backup_blob=stored.blob,
         backup_snapshot=stored.snapshot,
         size=stored.size,
@@ -145,7 +147,7 @@ def rebuilt(backup_blob: BlobAddress, last: FoundPoint, blob: BlobState | None, 
         backup_etag=last.etag,
         backup_snapshot=last.point.backup_snapshot,
         sealed_plan=last.plan,
-        resync_reason="" if is_as_sealed else f"{_REBUILT}, and the backup blob has changed since the last run",
+        resync_reason="" if is_as_sealed else f"{REBUILT}, and the backup blob has changed since the last run",
         adopted=adopted,
         last_success=last.point.sealed,
         last_point=last.point.time,

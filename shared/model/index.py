@@ -53,6 +53,7 @@ class Summary:
 
     Attributes:
         disk, adopted, restore, first_tick, last_tick, missed_tick, point_tick, last_point: as in its record.
+        absence, retired, retired_clean, points_checked: as in its record.
         run_snapshot, run_tick: the source snapshot and the tick (UTC) of its open run.
     """
 
@@ -66,6 +67,15 @@ class Summary:
     point_tick: datetime | None = None
     run_tick: datetime | None = None
     last_point: str = ""
+    absence: str = ""
+    retired: datetime | None = None
+    retired_clean: bool = False
+    points_checked: datetime | None = None
+
+    @property
+    def has_backups(self) -> bool:
+        """Whether the disk has a recovery point, or an open run."""
+        return bool(self.last_point or self.run_snapshot)
 
     @property
     def was_restored(self) -> bool:
@@ -93,6 +103,10 @@ def summary(record: DiskRecord) -> Summary:
         point_tick=record.point_tick,
         run_tick=record.run.tick if record.run else None,
         last_point=record.last_point,
+        absence=str(record.absence),
+        retired=record.retired,
+        retired_clean=record.retired_clean,
+        points_checked=record.points_checked,
     )
 
 
@@ -159,6 +173,10 @@ def read_summary(row: Mapping[str, Any]) -> Summary | None:
         point_tick=moment("point_tick"),
         run_tick=moment("run_tick"),
         last_point=text("last_point"),
+        absence=text("absence"),
+        retired=moment("retired"),
+        retired_clean=row.get("retired_clean") is True,
+        points_checked=moment("points_checked"),
     )
 
 

@@ -11,7 +11,7 @@ from pydantic_core import PydanticKnownError, from_json
 from shared.errors import Remedy, TidemarkError, without_secrets
 from shared.model.disk import Disk
 from shared.model.fields import DiskName
-from shared.model.requests import Asked, Request, RequestError, decoded, not_json
+from shared.model.requests import LATEST, Asked, Request, RequestError, decoded, not_json
 from shared.model.times import normalized_time
 from shared.model.validation_errors import suggestion
 
@@ -123,11 +123,18 @@ class UnkeepIntent(PointIntent):
 
 
 class ForgetIntent(PointIntent):
-    """Delete one recovery point."""
+    """Delete one recovery point, which must be named by its own time."""
 
     form: ClassVar[str] = '{"do": "forget", "disk": URL, "point": a time}'
 
     do: Literal["forget"]
+
+    @field_validator("point")
+    @classmethod
+    def _is_not_latest(cls, point: str) -> str:
+        if point == LATEST:
+            raise ValueError("must be the time of the recovery point to delete")
+        return point
 
 
 class BackupIntent(_OfDisk):

@@ -260,14 +260,32 @@ class TickMessage(Message):
     Attributes:
         tick: when the timer fired, UTC.
         disks: how many disks to back up; those that could not be found count too.
+        absent: how many of them have backups and are not found any more; unless 0, the tick does not succeed.
         succeeded: when all were found to be backed up, UTC; after that only the heartbeat is left to call.
     """
 
     tick: AwareDatetime
     disks: NonNegativeInt
+    absent: NonNegativeInt = 0
     succeeded: AwareDatetime | None = None
 
     @property
     def about(self) -> dict[str, str]:
         """The fields of every log event about it: the tick."""
         return {"tick": self.tick.isoformat()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetentionMessage(Message):
+    """Plan which recovery points of a disk go, or go on deleting them.
+
+    Attributes:
+        disk: the disk.
+    """
+
+    disk: DiskName
+
+    @property
+    def about(self) -> dict[str, str]:
+        """The fields of every log event about it: the disk."""
+        return {"disk": self.disk.name}

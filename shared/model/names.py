@@ -14,6 +14,7 @@ DRILL_QUEUE = "drill"
 CONTINUE_INSPECTION_QUEUE = "continue-inspection"
 COMPARE_PARTS_QUEUE = "compare-parts"
 REPORT_TICK_QUEUE = "report-tick"
+RETENTION_QUEUE = "retention"
 MANAGE_QUEUE = "manage"
 
 BACKUPS_TABLE = "backups"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
+from shared.model.absence import Absence
 from shared.model.disk import Disk
 from shared.model.fields import BlobUrlOrNone, DiskName, DiskNameOrNone
 from shared.model.run import OpenRun
@@ -36,6 +37,10 @@ class DiskRecord:
         restore, restore_of: the restore under way to this disk, and the disk whose recovery point it restores; until
             it ends, the disk gets no run.
         adopted: whether the disk is backed up because it was restored, though `SOURCE_DISKS` does not name it.
+        absence, absence_reason: how it is absent though it has backups, and what to do; empty if it is not.
+        retired: when its backups were ended by intent, UTC; None if they go on.
+        retired_keep_points: whether its recovery points are kept then, whatever the retention says.
+        retired_clean: whether its source snapshots are deleted since.
         first_tick, last_tick: the first and the last tick that asked for a backup of it, UTC.
         missed_tick: the last tick that another overtook before a snapshot was taken for it, UTC.
         late_tick: the last tick that found it busy, UTC, while no run has been opened since.
@@ -44,6 +49,9 @@ class DiskRecord:
         last_point: the last recovery point's time.
         notice, backup_notice: settings of the disk's and the backups' account that cost.
         damaged_points, damaged_point: how many of its recovery points are damaged, and the newest of them.
+        points_checked: when all its recovery points were last looked for in the backup account, UTC.
+        judged_point: the last recovery point whose run was compared with those before.
+        overdue_told: when it was last told that no verify or drill has looked at it for long, UTC.
         last_verify, last_verify_point, last_verify_result: when a recovery point was last compared with its source
             snapshot, which one, and the result.
         last_drill, last_drill_point, last_drill_seconds, last_drill_result: when a drill last ended, of which
@@ -65,6 +73,11 @@ class DiskRecord:
     restore: str = ""
     restore_of: DiskNameOrNone = None
     adopted: bool = False
+    absence: Absence = Absence.NONE
+    absence_reason: Text = ""
+    retired: datetime | None = None
+    retired_keep_points: bool = False
+    retired_clean: bool = False
     first_tick: datetime | None = None
     last_tick: datetime | None = None
     missed_tick: datetime | None = None
@@ -76,6 +89,9 @@ class DiskRecord:
     backup_notice: Text = ""
     damaged_points: int = 0
     damaged_point: str = ""
+    points_checked: datetime | None = None
+    judged_point: str = ""
+    overdue_told: datetime | None = None
     last_verify: datetime | None = None
     last_verify_point: str = ""
     last_verify_result: Text = ""

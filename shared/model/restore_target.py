@@ -12,6 +12,7 @@ from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord
 from shared.model.requests import LATEST
 from shared.model.restore import RefusedError, Restore
+from shared.model.retirement import unretired
 from shared.model.run import Kind
 from shared.model.run_steps import sealed
 from shared.model.texts import human_size
@@ -171,10 +172,12 @@ def restored_point(restore: Restore, backup_blob: BlobAddress, backup_snapshot: 
 def adopted(record: DiskRecord, point: RecoveryPoint, taken: TakenSnapshot, *, is_listed: bool) -> DiskRecord:
     """Advance the target's record to the state it was restored to: the next run is incremental from there.
 
+    A retired disk is backed up again.
+
     Args:
         record: the target's record.
         point: the recovery point of that state.
         taken: the snapshot of the backup blob that holds it.
         is_listed: whether `SOURCE_DISKS` names the target; it is backed up in any case.
     """
-    return replace(sealed(record, point, taken), adopted=not is_listed)
+    return replace(unretired(sealed(record, point, taken)), adopted=not is_listed)

@@ -42,7 +42,7 @@ class Facts:
         frozen: why nothing of it may be deleted now: it is late, failing, missing, unlisted, or being restored; empty
             if nothing is wrong.
         disagrees: how its rows and the backup container disagree; empty if they do not.
-        base: the time of the point that its open run is based on.
+        base: the time of the point that its open run, or else its next one, is based on.
         in_use: the points that open jobs read, each with the job.
     """
 
@@ -62,14 +62,12 @@ class Plan:
         rules: the rules, and the time zone: what an approval is for.
         stay: the points that stay, oldest first, and why.
         go: the points that go, oldest first, and why.
-        bytes_freed: bytes that their deletion frees at most, as far as is known.
     """
 
     disk: str
     rules: str
     stay: Mapping[str, Sequence[str]]
     go: Mapping[str, str]
-    bytes_freed: int
 
     @property
     def hash(self) -> str:
@@ -119,8 +117,7 @@ def decide(points: Collection[RecoveryPoint], facts: Facts, rules: Rules, zone: 
             stay[point.time] = reasons
         else:
             go[point.time] = NO_RULE if point.is_good else f"found damaged more than {rules.damaged} ago"
-    freed = sum(point.bytes_written for point in points if point.time in go)
-    return Plan(disk=facts.disk, rules=rules_in_zone(rules, zone), stay=stay, go=go, bytes_freed=freed)
+    return Plan(disk=facts.disk, rules=rules_in_zone(rules, zone), stay=stay, go=go)
 
 
 def _not_gone_yet(point: RecoveryPoint, rules: Rules, now: datetime) -> list[str]:
@@ -148,19 +145,19 @@ def protected(points: Collection[RecoveryPoint], facts: Facts, now: datetime) ->
     for time in _last_drilled(good):
         held[time].append("the last drilled well")
     for point in points:
-        held[point.time] += _protections(point, facts, now)
+        held[point.time] += why_it_stays(point, facts, now)
         if not good and point.state is PointState.DAMAGED:
             held[point.time].append("no good point is left")
     return {time: reasons for time, reasons in held.items() if reasons}
 
 
-def _protections(point: RecoveryPoint, facts: Facts, now: datetime) -> list[str]:
+def why_it_stays(point: RecoveryPoint, facts: Facts, now: datetime) -> list[str]:
     """Say why a point may not be deleted, whatever other points there are."""
     reasons = {
         facts.frozen: bool(facts.frozen),
         facts.disagrees: bool(facts.disagrees),
         "kept": point.is_kept(now),
-        "the base of the open run": bool(facts.base) and point.time == facts.base,
+        "the base of the next backup": bool(facts.base) and point.time == facts.base,
         f"read by {facts.in_use.get(point.time)}": point.time in facts.in_use,
         "younger than 48 hours": now - max(datetime.fromisoformat(point.time), point.sealed) < MIN_AGE,
     }

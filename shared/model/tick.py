@@ -114,7 +114,7 @@ def backed_up(tick: datetime, due: Iterable[DueDisk]) -> int:
     return sum(disk.has_point_for(tick) for disk in due)
 
 
-def outcome(tick: datetime, disks: int, due: Iterable[DueDisk], now: datetime) -> Outcome:
+def outcome(tick: datetime, disks: int, due: Iterable[DueDisk], now: datetime, *, absent: int = 0) -> Outcome:
     """Return the outcome of a tick so far. A tick may still wait for its own runs after the next tick.
 
     Args:
@@ -122,11 +122,14 @@ def outcome(tick: datetime, disks: int, due: Iterable[DueDisk], now: datetime) -
         disks: how many disks it was to back up.
         due: all disks on record.
         now: the time, UTC.
+        absent: how many of its disks have backups and were not found; with one, it never succeeds.
     """
     due = list(due)
     if any(disk.missed_tick == tick for disk in due):
         return Outcome.INCOMPLETE
     done = backed_up(tick, due)
+    if absent and done >= disks - absent:
+        return Outcome.INCOMPLETE
     # A disk the tick did not count, because it was missing or is new, must not stand in for one it did.
     if done >= disks and done == sum(disk.is_due_at(tick) for disk in due):
         return Outcome.SUCCEEDED

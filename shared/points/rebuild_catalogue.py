@@ -60,6 +60,7 @@ class _Rebuilding:
         self._services = services
         self._disks: dict[str, Disk] = {}
         self._on_record: dict[Disk, set[str]] = {}
+        self._buried: dict[Disk, set[str]] = {}
         self._last: dict[Disk, FoundPoint] = {}
         self._restored: set[Disk] = set()
         self._unwritten: dict[Disk, dict[str, RecoveryPoint]] = {}
@@ -87,6 +88,9 @@ class _Rebuilding:
             return
         if disk not in self._on_record:
             self._on_record[disk] = set(await self._services.records.point_times(disk))
+            self._buried[disk] = {tombstone.time for tombstone in await self._services.tombstones.of(disk)}
+        if point.time in self._buried[disk]:
+            return  # deleted on purpose, and undeleted since, or not deleted yet
         if disk not in self._last or self._last[disk].point.time <= point.time:
             self._last[disk] = found
         if point.kind is Kind.RESTORE:

@@ -101,8 +101,17 @@ async def properties_of(services: Services, disk: Disk, point: RecoveryPoint) ->
         raise SourceGoneError(deleted_message(disk, point, version)) from None
 
 
-def deleted_message(disk: Disk, point: RecoveryPoint, version: BlobVersion) -> str:
-    """Return the message that a recovery point was deleted, and how to recover it."""
+def deleted_message(
+    disk: Disk, point: RecoveryPoint, version: BlobVersion, *, then: str = "then send the request again"
+) -> str:
+    """Return the message that a recovery point was deleted, and how to recover it.
+
+    Args:
+        disk: the disk.
+        point: the recovery point.
+        version: where it was.
+        then: what follows once it is recovered.
+    """
     blob = version.blob
     undelete = (
         f"az storage blob undelete --account-name {blob.account} --auth-mode login --container-name {blob.container}"
@@ -111,8 +120,8 @@ def deleted_message(disk: Disk, point: RecoveryPoint, version: BlobVersion) -> s
     return (
         f"recovery point {point.time} of {disk.shown} was deleted outside Tidemark:"
         f" {not_found(blob.url, version.snapshot)}. What to do: undelete it while soft delete on account"
-        f" {blob.account} still retains it ({undelete}; or Undelete in the portal), then send the request again; or"
-        " use another recovery point"
+        f" {blob.account} still retains it ({undelete}; or Undelete in the portal), {then}; or use another"
+        " recovery point"
     )
 
 

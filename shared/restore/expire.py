@@ -38,7 +38,7 @@ async def _claim(services: Services, restore: Restore, found: BlobState) -> Next
     target = restore.known_target
     if found.metadata.get(RESTORE_METADATA) != restore.restore or found.etag != restore.target_etag:
         return _end(services, restore, not_deleted(restore, "it was changed since it was restored"))
-    if await services.snapshots.times(target.address):
+    if await services.snapshots.sizes(target.address):
         return _end(services, restore, not_deleted(restore, "it has snapshots"))
     try:
         await services.leases.acquire(target.address, restore.lease, found.etag)
@@ -54,7 +54,7 @@ async def _delete(services: Services, restore: Restore, found: BlobState) -> Nex
     try:
         await drop(services, target, found, restore.lease)
     except BlobChangedError:
-        why = "it has snapshots" if await services.snapshots.times(target) else ""
+        why = "it has snapshots" if await services.snapshots.sizes(target) else ""
         if not why:
             return Next(replace(restore, checked=services.now()))
         return _end(services, restore, not_deleted(restore, why))

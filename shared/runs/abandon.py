@@ -6,7 +6,7 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.services import Services
 from shared.errors import NotOwnerError, TidemarkError
-from shared.events import Event
+from shared.events import Event, log_event
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.record import DiskRecord
 from shared.model.retry_policy import MAX_CHECK_DELAY
@@ -18,8 +18,15 @@ from shared.runs.failures import record_failure
 from shared.runs.full_copies import drop_full_copy, full_copy_of
 
 
-async def abandon_run(services: Services, message: RunMessage, why: Exception) -> None:
-    """Close a run without a recovery point. If it left the backup blob between two states, the next run is a resync."""
+async def abandon_run(services: Services, message: RunMessage, why: Exception, *, by_intent: bool = False) -> None:
+    """Close a run without a recovery point. If it left the backup blob between two states, the next run is a resync.
+
+    Args:
+        services: the services.
+        message: a message of the run.
+        why: why it is closed.
+        by_intent: whether an operator wants it; if not, it is a failure.
+    """
 
     def closed(record: DiskRecord) -> DiskRecord:
         reason = f"run {message.run} was given up: {why}"
@@ -29,7 +36,10 @@ async def abandon_run(services: Services, message: RunMessage, why: Exception) -
     run = found[0].run_of(message.run) if found else None
     if run is None:
         return
-    await record_failure(services, message.disk, Event.RUN_FAILED, why, message.run)
+    if by_intent:
+        log_event(Event.RUN_CANCELED, **message.about, reason=str(why))
+    else:
+        await record_failure(services, message.disk, Event.RUN_FAILED, why, message.run)
     record = await services.records.update(message.disk, closed)
     if await _is_anothers(services):
         await _leave_to_owner(services, message, run)

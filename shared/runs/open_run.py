@@ -12,6 +12,7 @@ from shared.model.disk import Disk
 from shared.model.fitness import backup_problem
 from shared.model.messages import FinishMessage, PlanMessage
 from shared.model.record import DiskRecord, run_of
+from shared.model.retirement import in_use_again
 from shared.model.run import OpenRun
 from shared.model.run_steps import next_check
 from shared.model.tick import should_catch_up, with_tick
@@ -43,13 +44,25 @@ async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False)
         await enqueue_again(services, disk, run)
     if record is None or record.last_tick is None or not should_catch_up(record, services.now()):
         return
-    if services.settings.backs_up(disk, adopted=record.adopted):
-        require_fit(services, disk)
-        require_intended_move(services, record)
-        await require_owner(services)
-        snapshot = await services.disks.take_snapshot(disk)
+    if services.settings.backs_up(disk, adopted=record.adopted, retired=record.retired is not None):
+        snapshot = await snapshot_now(services, disk, record)
         log_event(Event.BACKUP_CAUGHT_UP, disk=disk.name, tick=record.last_tick.isoformat(), run=snapshot)
         await open_run(services, disk, snapshot, record.last_tick)
+
+
+async def snapshot_now(services: Services, disk: Disk, record: DiskRecord | None) -> str:
+    """Snapshot a disk between ticks, if it can be backed up; return the snapshot's time.
+
+    Raises:
+        AzureError: the snapshot can't be taken.
+        DiskError: the disk can't be backed up.
+        NotOwnerError: the backup container belongs to another app.
+    """
+    require_fit(services, disk)
+    if record:
+        require_intended_move(services, record)
+    await require_owner(services)
+    return await services.disks.take_snapshot(disk)
 
 
 async def open_run(
@@ -79,7 +92,9 @@ async def open_run(
     run = OpenRun(snapshot=snapshot, size=source.size, started=now, tick=tick, mode=mode, progressed=now, checked=now)
     about = {"disk": disk.name, "run": snapshot}
     if not await _put_on_record(services, disk, run, restore):
-        log_event(Event.SNAPSHOT_DROPPED, **about, reason="another run or a restore started first")
+        log_event(
+            Event.SNAPSHOT_DROPPED, **about, reason="another run or a restore started first, or the disk was retired"
+        )
         await services.disks.delete_snapshot(disk, snapshot)
         return False
     log_event(Event.RUN_OPENED, **about, size=source.size)
@@ -131,10 +146,15 @@ async def _put_on_record(services: Services, disk: Disk, run: OpenRun, restore: 
     """
     new = new_record(services, disk)
 
+    is_named = services.settings.names(disk)
+
     def opened(record: DiskRecord) -> DiskRecord:
+        if record.retired and run.tick and not is_named:
+            return record
         record = with_tick(record, run.tick) if run.tick else record
         if record.run or record.restore != restore or record.base_snapshot >= run.snapshot:
             return record
+        record = in_use_again(record, is_named=is_named)
         adopted = record.adopted and not services.settings.covers(disk)
         current_notice = services.disks.notice(disk)
         notice = record.notice if current_notice is None else current_notice

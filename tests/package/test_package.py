@@ -36,6 +36,7 @@ QUEUES = {
     "verify_point": "verify",
     "drill_restore": "drill",
     "manage": "manage",
+    "retain_points": "retention",
     "continue_inspection": "continue-inspection",
     "compare_part": "compare-parts",
 }

@@ -14,8 +14,10 @@ from shared.model.catalogue import StoredBlob
 from shared.model.disk import Disk
 from shared.model.names import DRILL_METADATA, ETAG_METADATA, PLAN_METADATA
 from shared.model.point import TakenSnapshot
-from shared.model.sizes import SoftDeleted
+from shared.model.sizes import SoftDeleted, is_backup_of
+from shared.model.version import BlobVersion
 from tests.simulation.calls import Calls
+from tests.simulation.retention_rows import require_on_its_way
 from tests.simulation.world import World
 
 
@@ -43,14 +45,18 @@ class SimulatedSnapshots(BlobSnapshots):
 
         return await self._calls.read(effect)
 
-    async def times(self, blob: BlobAddress) -> set[str]:
-        def effect() -> set[str]:
+    async def versions(self, blob: BlobAddress) -> set[BlobVersion]:
+        def effect() -> set[BlobVersion]:
             found = self._world.blobs.get(blob)
-            return set(found.snapshots if found else ())
+            copies = [
+                at for at in self._world.blobs if at.blob.startswith(f"{blob.blob}/") and at.parent == blob.parent
+            ]
+            taken = [BlobVersion(blob, time) for time in (found.snapshots if found else ())]
+            return {*taken, *map(BlobVersion, copies)}
 
-        times = await self._calls.read(effect)
+        versions = await self._calls.read(effect)
         # A list may leave something out; what it is said to be is no proof.
-        return set(sorted(times)[1:]) if self._calls.gives_up() else times
+        return set(sorted(versions, key=str)[1:]) if self._calls.gives_up() else versions
 
     async def sizes(self, blob: BlobAddress) -> dict[str, int]:
         def effect() -> dict[str, int]:
@@ -60,8 +66,12 @@ class SimulatedSnapshots(BlobSnapshots):
         return await self._calls.read(effect)
 
     async def delete(self, blob: BlobAddress, snapshot: str) -> None:
+        def effect() -> None:
+            self._world.blob(blob).snapshots.pop(snapshot, None)
+            require_on_its_way(self._world, blob, snapshot)
+
         with contextlib.suppress(ResourceNotFoundError):
-            await self._calls.change(lambda: self._world.blob(blob).snapshots.pop(snapshot, None))
+            await self._calls.change(effect)
 
 
 class SimulatedContainer(BackupContainer):
@@ -76,6 +86,11 @@ class SimulatedContainer(BackupContainer):
     async def blobs(self, old: ContainerAddress | None = None) -> AsyncIterator[StoredBlob]:
         for found in await self._calls.read(lambda: list(self._all(old or self._container))):
             yield found
+
+    async def of(self, disk: Disk) -> list[StoredBlob]:
+        return await self._calls.read(
+            lambda: [found for found in self._all(self._container) if is_backup_of(disk, found.blob.blob)]
+        )
 
     async def scratch(self) -> list[StoredBlob]:
         return await self._calls.read(

@@ -7,6 +7,7 @@ from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk, page_blob
 from shared.model.job import Stage
 from shared.model.point import RecoveryPoint
+from shared.model.run import Kind
 from shared.settings import Settings
 from tests.simulation import model
 from tests.simulation.world import World, place_of
@@ -47,6 +48,8 @@ def lose_the_table(world: World) -> dict[BlobAddress, Known]:
         world.parts,
         world.sealed,
         world.asked,
+        world.plans,
+        world.tombstones,
     ):
         table.clear()
     return known
@@ -66,7 +69,8 @@ def wrong_after_rebuild(world: World, settings: Settings, before: dict[BlobAddre
         record = world.record(disk)
         if there and record is None:
             yield f"{disk.blob} has no record"
-        adopted = known.adopted and not settings.covers(PageBlobDisk(disk)) and disk in world.disks
+        was_restored = any(point.kind is Kind.RESTORE for point in known.points)
+        adopted = was_restored and not settings.covers(PageBlobDisk(disk)) and disk in world.disks
         if record and len(there) == len(known.points) and record.adopted != adopted:
             yield f"{disk.blob} is adopted: {record.adopted}, before: {known.adopted}"
         for point in now.values():
@@ -76,7 +80,7 @@ def wrong_after_rebuild(world: World, settings: Settings, before: dict[BlobAddre
 
 def _is_lost(world: World, point: RecoveryPoint) -> bool:
     """Tell whether a recovery point can't be found: it is gone, or a full copy of nothing, as failed ones are."""
-    if not (point.backup_snapshot or point.size):
+    if point.deleting or not (point.backup_snapshot or point.size):
         return True
     return (place_of(point), point.backup_snapshot) in world.lost
 

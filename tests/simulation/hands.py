@@ -9,7 +9,16 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.queues import QUEUES
 from shared.model.addresses import BlobAddress
-from shared.model.names import BACKUP_METADATA, DISK_METADATA, RESTORE_METADATA, TAKEN_METADATA
+from shared.model.names import (
+    BACKUP_METADATA,
+    DISK_METADATA,
+    MANAGE_QUEUE,
+    OWNER_MARK,
+    RESTORE_METADATA,
+    TAKEN_METADATA,
+    owner_lease_id,
+)
+from shared.model.owner import App, mark_metadata, owner_of
 from tests.simulation.blobs import ABORTED, FAILED, SUCCESS, Blob, Page
 from tests.simulation.world import DISKS, LAB, OWN, VM, World, place_of
 
@@ -18,6 +27,8 @@ SIZES = (7, 16, 20, 29)
 
 PROGRESS, ROTTEN = "progress", "rotten"
 """What may come of a copy beside its ends: it goes on, or it succeeds with something else than was copied."""
+
+ANOTHER_APP = App("another.table.core.windows.net", "another")
 
 NEW_DISKS = (DISKS.blob("new.vhd"), LAB.blob("new.vhd"))
 """Disks that people name to restore to."""
@@ -58,6 +69,7 @@ class Hands:
             self._service_begins_or_ends_to_lie,
             self._queue_begins_or_ends_to_refuse,
             self._permission_is_lost,
+            self._container_is_taken_over,
         )
         share = rng.choice((0, 0.15, 0.3))
         self.foreign: list[Callable[[BlobAddress], bool]] = [hand for hand in foreign if rng.random() < share]
@@ -290,6 +302,27 @@ class Hands:
         """Have the app lose all rights where somebody has it restore to: they do not come back."""
         self._world.forbidden.add(LAB)
         return False
+
+    def _container_is_taken_over(self, _: BlobAddress) -> bool:
+        """Have another app take the backup container over, or an operator have this one take it back."""
+        if self.is_anothers:
+            self.take_back()
+        elif mark := self._world.blobs.get(OWN.blob(OWNER_MARK)):
+            mark.lease = owner_lease_id(ANOTHER_APP.storage)
+            mark.set_metadata(mark_metadata(ANOTHER_APP))
+            for disk in self._world.disks:
+                self._world.meddle(disk)
+        return False
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether the backup container belongs to another app."""
+        mark = self._world.blobs.get(OWN.blob(OWNER_MARK))
+        return mark is not None and owner_of(mark.metadata) == ANOTHER_APP
+
+    def take_back(self) -> None:
+        """Have an operator ask the app to take its container over."""
+        self._world.enqueue(MANAGE_QUEUE, b'{"do": "takeover"}')
 
 
 def _name(hand: Callable[[BlobAddress], bool]) -> str:

@@ -4,17 +4,23 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 
+from shared.azure.tables.retention_rows import row_of
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk
 from shared.model.fitness import backup_problem
 from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.job import Stage
 from shared.model.names import DRILL_METADATA
+from shared.model.retention import rules_in_zone
+from shared.model.retention_plan import PlanOnRecord
+from shared.model.retention_rules import Rules
 from shared.model.run import Kind
 from tests.simulation import model, ticks
+from tests.simulation.admins import Admins
 from tests.simulation.blobs import Blob
 from tests.simulation.calls import CHANGE_FATES, Calls
 from tests.simulation.disaster import lose_the_table, wrong_after_rebuild
@@ -22,6 +28,7 @@ from tests.simulation.hands import SIZES, Hands
 from tests.simulation.host import FUNCTION_TIMEOUT, Host, WrongError
 from tests.simulation.operators import Operators, wrong_intents
 from tests.simulation.people import People
+from tests.simulation.services import EXCLUDE
 from tests.simulation.world import DISKS, World
 
 ACTIONS = 500
@@ -39,6 +46,9 @@ TICKS_TO_RECOVER = 3
 _TICK = timedelta(hours=12)
 _NAMES = (*[("os", "data")] * 6, ("o" * 960, "\N{CJK UNIFIED IDEOGRAPH-78C1}" * 90))
 """Names of disks; of the last two the backups, and their full copies, have names and URLs nearly as long as may be."""
+
+_RULES = (*[""] * 4, "last=1", "last=1 damaged=1h", "last=2", "within=1h daily=1")
+"""What histories keep; half of them all."""
 
 _MODES = ("incremental", "incremental", "incremental", "full")
 
@@ -66,10 +76,16 @@ class History:
         if rng.random() < 0.15:
             self.world.premium.add(DISKS.account)
         self._switches = rng.random() < 0.2
+        self._administers = rng.random() < 0.3
         self._inspects = rng.random() < 0.4
-        self.host = Host(self.world, self._calls, rng, self._modes)
+        # Of a generator of its own: what a seed decided before there was a retention, it decides as before.
+        self._retention = random.Random(f"retention {seed}").choice(_RULES)
+        self.host = Host(self.world, self._calls, rng, self._modes, self._retention)
+        if self._retention and seed % 3:
+            self._approve_at_first(disks)
         self._hands = Hands(self.world, rng)
         self._people = People(self.world, rng, disks)
+        self._admins = Admins(self.world, rng, self._modes)
         self._operators = Operators(self.world, rng, disks)
 
     @property
@@ -90,6 +106,14 @@ class History:
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()
+
+    def _approve_at_first(self, disks: list[BlobAddress]) -> None:
+        """Have the rules approved for the disks before the first plan, so that nothing of it waits."""
+        rules, zone = Rules.parse(self._retention), self.host.settings.retention_zone
+        for disk in map(PageBlobDisk, disks):
+            new = PlanOnRecord.new(disk, self.world.now)
+            approved = replace(new, approved_rules=rules_in_zone(rules, zone), approved=self.world.now)
+            self.world.plans[disk.key] = (row_of(approved), f"{self.world.number()}")
 
     async def _play(self) -> None:
         try:
@@ -113,6 +137,8 @@ class History:
         self.host.go_on()
         while self.host.running or self._calls.late:
             await self._do(self._calming())
+        if self._hands.is_anothers:
+            self._hands.take_back()
 
     async def _recover(self) -> None:
         """Have every disk backed up anew, with nobody's help, and nothing left behind."""
@@ -131,6 +157,7 @@ class History:
             left = [*(found.row_key for found in self._open_inspections()), *self._scratch_blobs()]
             raise WrongError(f"no new recovery point within {TICKS_TO_RECOVER} ticks: {disks}, or no end of {left}")
         self._require_nothing([*model.wrong_at_rest(self.world), *wrong_intents(self.world)])
+        self._require_nothing(list(ticks.wrong_absences(self.world, self.host.settings, self.host.last_tick)))
         self._require_nothing(list(ticks.wrong_silence(self.world, self.host.settings, self.host.last_tick)))
 
     async def _settle(self, is_time: Callable[[], bool] = lambda: False) -> None:
@@ -220,7 +247,7 @@ class History:
 
     def _chaos(self) -> dict[Callable[[], None], float]:
         """What happens while all goes wrong that can."""
-        actions = self._daily() | {self.host.tick: 0.1, self._time_is_lost: 0.05}
+        actions = self._daily() | self._retaining() | {self.host.tick: 0.1, self._time_is_lost: 0.05}
         if self._calls.late:
             actions[self._land] = 0.5
         if self.host.running:
@@ -236,11 +263,19 @@ class History:
         if self._inspects:
             actions[self._people.ask_for_an_inspection] = 0.2
             actions[lambda: self.host.inspect(self._rng.choice(INSPECTION_KINDS))] = 0.1
-        if self._switches:
-            actions[self._switch_mode] = 0.2
         if self.world.pending():
             actions[self._hands.copy_goes_on] = 2
-        return actions
+        return actions | self._changes_of_settings()
+
+    def _changes_of_settings(self) -> dict[Callable[[], None], float]:
+        """What admins do."""
+        switches: dict[Callable[[], None], float] = {self._switch_mode: 0.2} if self._switches else {}
+        return switches | ({self._admins.change_settings: 0.15, self._admins.retire: 0.05} if self._administers else {})
+
+    def _retaining(self) -> dict[Callable[[], None], float]:
+        """What happens where recovery points are deleted."""
+        actions: dict[Callable[[], None], float] = {self._people.retain: 0.3} if self._retention else {}
+        return actions | ({self._people.approve: 1} if self._people.has_to_approve() else {})
 
     def _time_is_lost(self) -> None:
         self.world.now += self._rng.random() * (FUNCTION_TIMEOUT if self.host.running else _TICK)
@@ -251,7 +286,8 @@ class History:
 
     def _switch_mode(self) -> None:
         """Have an admin change how a disk is backed up."""
-        self._modes[self._rng.choice(list(self._modes))] = self._rng.choice(_MODES)
+        named = [url for url, mode in self._modes.items() if mode != EXCLUDE]
+        self._modes[self._rng.choice(named)] = self._rng.choice(_MODES)
 
 
 def _new_disk(world: World, rng: random.Random) -> Blob:

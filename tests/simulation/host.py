@@ -29,6 +29,7 @@ from shared.model.messages import (
     PartMessage,
     PlanMessage,
     RestoreMessage,
+    RetentionMessage,
     TickMessage,
 )
 from shared.model.names import (
@@ -42,10 +43,12 @@ from shared.model.names import (
     PLAN_CHANGES_QUEUE,
     REPORT_TICK_QUEUE,
     RESTORE_REQUESTS_QUEUE,
+    RETENTION_QUEUE,
     VERIFY_QUEUE,
 )
 from shared.points.rebuild_catalogue import rebuild_catalogue
 from shared.restore.steps import continue_restore
+from shared.retention.retain import retain_points
 from shared.settings import Settings
 from tests.simulation import ticks
 from tests.simulation.calls import CURRENT, Calls, Crash, Invocation
@@ -76,6 +79,7 @@ STEPS: Mapping[str, Step] = {
     COMPARE_PARTS_QUEUE: lambda services, message: compare_part(services, PartMessage.read(message.body)),
     MANAGE_QUEUE: lambda services, message: carry_out(services, message.body, message.id),
     REPORT_TICK_QUEUE: lambda services, message: report_tick(services, TickMessage.read(message.body)),
+    RETENTION_QUEUE: lambda services, message: retain_points(services, RetentionMessage.read(message.body)),
 }
 _REQUESTS = (RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, DRILL_QUEUE, MANAGE_QUEUE)
 
@@ -101,8 +105,10 @@ class Host:
         log: what happened, in order.
     """
 
-    def __init__(self, world: World, calls: Calls, rng: random.Random, modes: Mapping[str, str]) -> None:
-        self._world, self._calls, self._rng, self._modes = world, calls, rng, modes
+    def __init__(
+        self, world: World, calls: Calls, rng: random.Random, modes: Mapping[str, str], retention: str = ""
+    ) -> None:
+        self._world, self._calls, self._rng, self._modes, self._retention = world, calls, rng, modes, retention
         self.running: list[_Running] = []
         self.delivered: list[QueueMessage] = []
         self.last_tick = world.now
@@ -111,7 +117,7 @@ class Host:
     @property
     def settings(self) -> Settings:
         """The app settings as they are now."""
-        return settings_of(source_disks(self._modes))
+        return settings_of(source_disks(self._modes), retention=self._retention)
 
     def tick(self) -> None:
         """Have the timer go off."""

@@ -23,6 +23,7 @@ from shared.model.restore import Restore
 from shared.model.retry_policy import MIN_FAILURES
 from shared.model.run import Kind
 from shared.settings import Settings
+from tests.simulation import ticks
 from tests.simulation.blobs import SUCCESS, Pages, same_content
 from tests.simulation.claims import wrong_summary
 from tests.simulation.index import wrong_index
@@ -225,8 +226,12 @@ def wrong_with(world: World, disk: BlobAddress, point: RecoveryPoint) -> Iterato
 
 def backed_up(world: World, settings: Settings) -> list[BlobAddress]:
     """List the disks that are to be backed up: those that the settings name, and those that were restored."""
-    restored = [disk for disk in world.disks if any(point.kind is Kind.RESTORE for point in world.points_of(disk))]
-    return [disk for disk in world.disks if settings.covers(PageBlobDisk(disk)) or disk in restored]
+    return [
+        disk
+        for disk in world.disks
+        if (settings.covers(PageBlobDisk(disk)) or ticks.is_adopted(world, settings, disk))
+        and not ticks.is_retired(world, settings, disk)
+    ]
 
 
 def wrong_below(world: World, disk: BlobAddress, run: str, position: int) -> Iterator[str]:
@@ -274,10 +279,14 @@ def _wrong_blobs(world: World) -> Iterator[str]:
     """Say what is wrong with the blobs: what is left over, and what is gone that was not Tidemark's.
 
     The lease of a run that was given up may be left on a backup blob that does not follow its disk any more: the disk
-    is gone, or in full-copy mode.
+    is gone, retired, or in full-copy mode.
     """
     last = {disk: world.points_of(disk)[-1:] for disk in world.disks}
-    following = [world.backup_of(disk) for disk, points in last.items() if points and points[0].backup_snapshot]
+    following = [
+        world.backup_of(disk)
+        for disk, points in last.items()
+        if points and points[0].backup_snapshot and not ((record := world.record(disk)) and record.retired)
+    ]
     for address, blob in world.blobs.items():
         if address.parent in world.forbidden:
             continue
@@ -299,12 +308,23 @@ def _wrong_disk(world: World, disk: BlobAddress) -> Iterator[str]:
     record = world.record(disk)
     base = {record.base_snapshot} if record and record.base_snapshot else set()
     own = set(world.own_snapshots(disk))
+    if ticks.is_dropped(world, disk):
+        own &= base  # a tick may have died between its snapshot and its record
+    if record and record.retired:
+        own, base = own - _compared_at_last(world, disk), set()
     if own - base or (own != base and disk not in world.meddled):
         yield f"source snapshots of {disk.blob} are left: {sorted(own)}, with the base {base}"
     for point in world.points_of(disk):
-        yield from wrong_with(world, disk, point)
+        if not point.deleting:
+            yield from wrong_with(world, disk, point)
     if record:
         yield from wrong_summary(record, world.points_of(disk))
+
+
+def _compared_at_last(world: World, disk: BlobAddress) -> set[str]:
+    """List the source snapshots that a verify may have needed when the last tick would have deleted them."""
+    inspections = [found for found, _ in world.inspections.values() if found.disk == PageBlobDisk(disk)]
+    return {found.recovery_point for found in inspections if found.ended and found.ended >= max(world.ticks)}
 
 
 def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:

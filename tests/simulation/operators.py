@@ -90,7 +90,9 @@ def _wrong_outcome(world: World, row: IntentRow, rows: list[IntentRow]) -> Itera
     points = world.points_of(page_blob(row.disk)) if row.disk else []
     point = next((point for point in points if point.time == row.point), None)
     is_undone = any(other.do == "unkeep" and other.point == row.point for other in rows)
-    if row.do == "backup" and (point is None or datetime.fromisoformat(row.point) <= row.requested):
+    is_buried = row.disk is not None and f"deleted-{row.point}" in world.tombstones.get(row.disk.key, {})
+    is_gone = point is None and not is_buried
+    if row.do == "backup" and (is_gone or datetime.fromisoformat(row.point) <= row.requested):
         yield f"{row.row_key} says {row.outcome}, and was asked for at {row.requested}"
     if row.do == "keep" and not is_undone and not (point and point.kept):
         yield f"{row.row_key} says {row.outcome}, and that is not kept"

@@ -7,9 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 from shared.model.addresses import BlobAddress
-from shared.model.names import DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
+from shared.model.disk import PageBlobDisk
+from shared.model.messages import RetentionMessage
+from shared.model.names import DRILL_QUEUE, MANAGE_QUEUE, RESTORE_REQUESTS_QUEUE, RETENTION_QUEUE, VERIFY_QUEUE
 from shared.model.point import RecoveryPoint
 from shared.model.requests import LATEST
+from shared.model.retention_plan import PlanState
 from tests.simulation.hands import NEW_DISKS
 from tests.simulation.world import DISKS, OWN, World
 
@@ -53,6 +56,24 @@ class People:
             self._rng.choice((VERIFY_QUEUE, DRILL_QUEUE)),
             json.dumps({"disk": disk.url, "point": self._point(disk)}).encode(),
         )
+
+    def has_to_approve(self) -> bool:
+        """Tell whether a retention plan waits for approval."""
+        return any(row["state"] == PlanState.WAITING for row, _ in self._world.plans.values())
+
+    def approve(self) -> None:
+        """Approve a plan that waits, or all of them."""
+        waiting = [row["plan"] for row, _ in self._world.plans.values() if row["state"] == PlanState.WAITING]
+        of_all = self._world.plan_of_all.get("plan", "")
+        named = self._rng.choice([*waiting, *([of_all] if of_all else [])])
+        body = json.dumps({"do": "approve", "plan": named}).encode()
+        self._world.intended[self._world.enqueue(MANAGE_QUEUE, body)] = body
+
+    def retain(self) -> None:
+        """Have the retention look at a disk, as at the end of a tick."""
+        if known := self._known():
+            message = RetentionMessage(disk=PageBlobDisk(self._rng.choice(known)))
+            self._world.enqueue(RETENTION_QUEUE, message.body.encode())
 
     def ask_for_what_there_is(self) -> bool:
         """Enqueue a request that has no reason to fail, if there is any recovery point."""

@@ -57,9 +57,9 @@ def _put_blobs(world: World, stored: dict[str, Any]) -> None:
     world.rotten = {(BlobAddress.parse(url), time): world.now for url, time in stored["rotten"]}
     world.spoiled = set(stored["spoiled"])
     for tick, due in stored["ticks"].items():
-        settings = settings_of(json.dumps(due["source_disks"])).source_disks
+        settings = settings_of(json.dumps(due["source_disks"]))
         disks = frozenset(map(BlobAddress.parse, due["disks"]))
-        world.ticks[datetime.fromisoformat(tick)] = Due(disks, tuple(settings))
+        world.ticks[datetime.fromisoformat(tick)] = Due(disks, settings, frozenset(), frozenset())
 
 
 def _put_row(world: World, row: Row) -> None:

@@ -25,6 +25,7 @@ from tests.simulation.intents import SimulatedIntents
 from tests.simulation.leases import SimulatedLeases
 from tests.simulation.queues import SimulatedHeartbeat, SimulatedQueues
 from tests.simulation.reading import SimulatedReader
+from tests.simulation.retention_rows import SimulatedPlans, SimulatedTombstones
 from tests.simulation.tables import (
     SimulatedInspections,
     SimulatedParts,
@@ -39,6 +40,9 @@ HOST = "DefaultEndpointsProtocol=https;AccountName=host;AccountKey=a2V5;Endpoint
 
 STALLED_AFTER = timedelta(minutes=30)
 
+EXCLUDE = "exclude"
+"""In place of a disk's mode: it is excluded."""
+
 
 @functools.cache
 def settings_of(source_disks: str, **others: str) -> Settings:
@@ -48,6 +52,7 @@ def settings_of(source_disks: str, **others: str) -> Settings:
             "backup_schedule": "0 0 */12 * * *",
             "source_disks": source_disks,
             "backup_container": OWN.url,
+            "retention_mode": "on" if others.get("retention") else "off",
             "run_stalled_after_seconds": STALLED_AFTER.seconds,
             "AzureWebJobsStorage": HOST,
             **others,
@@ -56,8 +61,13 @@ def settings_of(source_disks: str, **others: str) -> Settings:
 
 
 def source_disks(modes: Mapping[str, str]) -> str:
-    """Write the setting: disks and patterns, and how each is backed up."""
-    return json.dumps([{"url": url, "mode": mode} for url, mode in modes.items()])
+    """Write the setting: disks and patterns, and how each is backed up, or that it is excluded."""
+    return json.dumps(
+        [
+            {"url": url, "exclude": True} if mode == EXCLUDE else {"url": url, "mode": mode}
+            for url, mode in modes.items()
+        ]
+    )
 
 
 def simulated(world: World, calls: Calls, settings: Settings) -> Services:
@@ -76,6 +86,8 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
         inspections=SimulatedInspections(world, calls),
         parts=SimulatedParts(world, calls),
         intents=SimulatedIntents(world, calls),
+        plans=SimulatedPlans(world, calls),
+        tombstones=SimulatedTombstones(world, calls),
         diffs=SimulatedDiffs(world, calls),
         queues=SimulatedQueues(world, calls),
         heartbeat=SimulatedHeartbeat(world, calls),
@@ -138,7 +150,9 @@ class SimulatedDisks(Source):
 
     def _delete(self, disk: BlobAddress, time: str) -> None:
         world, record = self._world, self._world.record(disk)
-        if record and time == record.base_snapshot:
+        if record and time == record.base_snapshot and record.retired:
+            world.meddle(disk)  # its next run has no base
+        elif record and time == record.base_snapshot:
             world.violations.append(f"the base snapshot {time} was deleted")
         if record and record.run_of(time):
             world.violations.append(f"the open run's source snapshot {time} was deleted")

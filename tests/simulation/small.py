@@ -10,7 +10,7 @@ from shared.backup import copy_ranges, plan_changes, verify
 from shared.changes import ranges, sampling
 from shared.inspection import begin as inspecting
 from shared.limits import PAGE
-from shared.model import retry_policy
+from shared.model import retention, retry_policy
 from shared.pages import clearing, listing
 from shared.restore import prove, through_function
 
@@ -27,6 +27,9 @@ def make_small(change: Callable[[Any, str, Any], None]) -> None:
     change(prove, "PROOF_WINDOW", 16 * PAGE)
     change(through_function, "COPIED_PART", 8 * PAGE)
     change(retry_policy, "GIVE_UP_AFTER", timedelta(hours=2))
+    change(retention, "MIN_AGE", timedelta(minutes=1))
+    change(retention, "APPROVED_SHARE", 1)
+    change(retention, "GOOD_POINTS", 1)
     change(inspecting, "INSPECTED_PART", 8 * PAGE)
     change(listing, "SMALLEST_WINDOW", 2 * PAGE)
     for samples in ("SAMPLES", "SAMPLES_OF_A_DISK", "SAMPLES_OF_A_WINDOW"):

@@ -24,6 +24,7 @@ from tests.simulation import limits, model
 from tests.simulation.calls import CURRENT, Calls
 from tests.simulation.index import SimulatedIndexRows, wrong_row
 from tests.simulation.refusals import refusal
+from tests.simulation.retention_rows import wrong_deletion
 from tests.simulation.world import World
 
 
@@ -49,7 +50,7 @@ class SimulatedRecords(Records):
     async def point_times(self, disk: Disk) -> list[str]:
         return await self._calls.read(lambda: [point.time for point in self._world.points_of(page_blob(disk))])
 
-    async def _get_point(self, disk: Disk, time: str) -> tuple[RecoveryPoint, str] | None:
+    async def find_point(self, disk: Disk, time: str) -> tuple[RecoveryPoint, str] | None:
         points = await self._calls.read(lambda: self._world.points_of(page_blob(disk)))
         return next(((point, _etag(point)) for point in points if point.time == time), None)
 
@@ -70,13 +71,15 @@ class SimulatedRecords(Records):
 
         await self._calls.change(effect)
 
-    async def _put_point(self, disk: Disk, changed: RecoveryPoint, etag: str) -> None:
+    async def put_point(self, disk: Disk, changed: RecoveryPoint, etag: str) -> None:
         def effect() -> None:
             rows = self._world.points.get(disk.key, {})
             before = rows.get(changed.row_key)
             if before is None or etag != _etag(before):
                 raise RecordConflictError(disk.name)
             limits.require_row(disk.key, changed.row_key, to_row(changed))
+            if changed.deleting and not before.deleting:
+                self._world.violations += wrong_deletion(self._world, page_blob(disk), changed)
             rows[changed.row_key] = changed
             if _known_of(changed) != _known_of(before):
                 model.marked(self._world, page_blob(disk), before, changed)

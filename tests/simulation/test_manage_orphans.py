@@ -10,6 +10,7 @@ from shared.model.job import Stage
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.model.point import RecoveryPoint
 from tests.simulation.scenes import Scene
+from tests.simulation.services import HOST
 from tests.simulation.small import make_small
 from tests.simulation.test_manage import backed_up, outcome, points
 from tests.simulation.world import OWN, place_of
@@ -98,3 +99,17 @@ async def test_nothing_of_a_busy_disk_is_deleted() -> None:
     await outcome(scene, "orphans", approve=listed.subject)
     assert backups(scene) == before
     assert left in scene.world.blobs[scene.disk].snapshots
+
+
+async def test_orphans_and_backups_of_a_container_that_belongs_to_another_app_are_refused() -> None:
+    scene, _, left = await with_orphans()
+    listed = await outcome(scene, "orphans")
+    other = scene.of_another_app(name="other-app", AzureWebJobsStorage=HOST.replace("host", "second"))
+    other.world.intents.update(scene.world.intents)
+    other.catch_up_with(scene)
+    for fields in ({"do": "orphans", "approve": listed.subject}, {"do": "backup", "disk": scene.disk.url}):
+        row = await outcome(other, **fields)
+        assert row.state is Stage.REFUSED
+        assert "belongs to" in row.reason
+    assert left in scene.world.blobs[scene.disk].snapshots
+    assert len(scene.world.own_snapshots(scene.disk)) == 2

@@ -133,7 +133,7 @@ async def test_a_drill_that_left_a_scratch_blob_stops_nothing_and_its_blob_is_ke
     await scene.tick()
     record = scene.world.record(gone)
     assert record
-    assert "no longer exists" in record.last_error
+    assert "no longer exists" in record.absence_reason
     assert scratch in scene.world.blobs
 
 

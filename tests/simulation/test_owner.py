@@ -122,6 +122,26 @@ async def test_what_an_operator_asks_of_a_second_app_is_refused_and_nothing_is_w
     assert state_of_container(scene) == before
 
 
+@pytest.mark.parametrize("intent", [{"do": "backup"}, {"do": "orphans", "approve": "0" * 16}])
+async def test_an_intent_that_writes_is_refused_by_a_second_app(scene: Scene, other: Scene, intent: Any) -> None:
+    await backed_up(scene)
+    before, snapshots = state_of_container(scene), scene.snapshots_taken()
+    other.catch_up_with(scene)
+    if intent["do"] == "orphans":
+        listing = IntentRow(
+            intent="list", do="orphans", requested=other.world.now, progressed=other.world.now, checked=other.world.now
+        )
+        await other.services.intents.add(replace(listing, subject=intent["approve"], listed="0"))
+    else:
+        intent = {**intent, "disk": scene.disk.url}
+    other.world.enqueue(MANAGE_QUEUE, json.dumps(intent).encode())
+    await other.pass_time(timedelta(minutes=1))
+    row = [from_row(IntentRow, entity) for entity, _ in other.world.intents.values()][-1]
+    assert row.state is Stage.REFUSED
+    assert FIRST in row.reason
+    assert (state_of_container(scene), scene.snapshots_taken()) == (before, snapshots)
+
+
 async def test_a_container_that_is_taken_over_is_the_other_apps_and_its_backups_go_on(
     scene: Scene, other: Scene
 ) -> None:

@@ -31,9 +31,7 @@ async def test_a_disk_that_a_tick_was_not_to_back_up_stands_for_none_that_it_was
     scene = Scene()
     world, put = scene.world, scene.services.blobs.put_from_url
     world.blobs[DATA] = Blob([5, None], world.number)
-    only_os, both = (
-        settings_of(source_disks({disk.url: "incremental" for disk in disks})) for disks in ((OS,), (OS, DATA))
-    )
+    only_os, both = settings_of(f"{OS.url} !{DATA.url}"), settings_of(f"{OS.url} {DATA.url}")
 
     async def is_busy_with_os(blob: Any, *arguments: Any, **named: Any) -> Any:
         if blob == world.backup_of(OS):

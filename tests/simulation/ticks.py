@@ -7,12 +7,15 @@ timer goes off; what can't even be found keeps a tick from its success.
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
+from shared.azure.tables.rows import from_row
 from shared.model.addresses import BlobAddress
-from shared.model.disk import PageBlobDisk
+from shared.model.disk import PageBlobDisk, page_blob
 from shared.model.names import REPORT_TICK_QUEUE
 from shared.model.record import DiskRecord
 from shared.model.run import Kind
+from shared.model.schema import is_known
 from shared.settings import Settings
 from tests.simulation.world import BACKUPS, Due, World
 
@@ -20,18 +23,72 @@ from tests.simulation.world import BACKUPS, Due, World
 def begun(world: World, settings: Settings, tick: datetime) -> None:
     """Note what is due as the timer goes off: disks that are there, restored ones too, and those backed up and gone.
 
-    What is excluded is never due.
+    What is excluded is never due, nor is what was retired, unless its own URL is named.
     """
     there = [blob for blob in world.blobs if blob.parent not in BACKUPS]
     known = {disk for disk in set(world.snapshots_of.values()) if disk.parent not in BACKUPS and world.points_of(disk)}
-    restored = {
-        disk
-        for disk in there
-        if any(point.kind is Kind.RESTORE for point in world.points_of(disk))
-        and not settings.excludes(PageBlobDisk(disk))
-    }
+    restored = {disk for disk in there if is_adopted(world, settings, disk)}
     named = {disk for disk in {*there, *known} if settings.covers(PageBlobDisk(disk))}
-    world.ticks[tick] = Due(frozenset(named | restored), tuple(settings.source_disks))
+    retired = frozenset(disk for disk in named | restored | known if is_retired(world, settings, disk))
+    absent = frozenset(absences(world, settings))
+    world.ticks[tick] = Due(frozenset((named | restored) - retired), settings, absent, retired)
+
+
+def is_adopted(world: World, settings: Settings, disk: BlobAddress) -> bool:
+    """Tell whether a disk is backed up because it was restored."""
+    was_restored = any(point.kind is Kind.RESTORE for point in world.points_of(disk))
+    return was_restored and bool(_row(world, disk).get("adopted")) and not settings.excludes(PageBlobDisk(disk))
+
+
+def is_retired(world: World, settings: Settings, disk: BlobAddress) -> bool:
+    """Tell whether the backups of a disk were ended, and SOURCE_DISKS does not name it again."""
+    return "retired" in _row(world, disk) and not settings.names(PageBlobDisk(disk))
+
+
+def _row(world: World, disk: BlobAddress) -> dict[str, Any]:
+    """Give the row of a disk's record, which a newer release may have written; an empty one if there is none."""
+    return world.records.get(PageBlobDisk(disk).key, ({}, ""))[0]
+
+
+def is_dropped(world: World, disk: BlobAddress) -> bool:
+    """Tell whether nobody looked after a disk at the last tick: it is not retired, and nothing has it backed up."""
+    row = _row(world, disk)
+    if not world.ticks or "retired" in row:
+        return False
+    settings = world.ticks[max(world.ticks)].settings
+    return not settings.backs_up(PageBlobDisk(disk), adopted=bool(row.get("adopted")), retired=False)
+
+
+def absences(world: World, settings: Settings) -> dict[BlobAddress, str]:
+    """Tell which disks with backups nobody has said a word about, and which nevertheless are not backed up."""
+    found: dict[BlobAddress, str] = {}
+    for entity, _ in world.records.values():
+        if not is_known(entity) or "*" in entity["disk"]:
+            continue
+        record = from_row(DiskRecord, entity)
+        disk, address = record.disk, page_blob(record.disk)
+        has_backups = bool(world.points_of(address) or record.run)
+        if not has_backups or record.retired or settings.names(disk) or settings.excludes_by_url(disk):
+            continue
+        if settings.covers(disk):
+            if address not in world.blobs and not (record.adopted or record.restore):
+                found[address] = "missing"
+        elif settings.excludes(disk) or not record.adopted:
+            found[address] = "unlisted"
+    return found
+
+
+def wrong_absences(world: World, settings: Settings, tick: datetime) -> Iterator[str]:
+    """Say where the record of a disk does not say, after a tick, whether it was absent then and is so now."""
+    expected, before = absences(world, settings), world.ticks[tick].absent
+    for entity, _ in world.records.values():
+        if is_known(entity) and "*" not in entity["disk"]:
+            record = from_row(DiskRecord, entity)
+            absence = expected.get(page_blob(record.disk), "")
+            if bool(absence) != (page_blob(record.disk) in before):
+                continue
+            if record.absence != absence or bool(record.absence_reason) != bool(absence):
+                yield f"{record.disk} is said to be {record.absence or 'present'}, and is {absence or 'present'}"
 
 
 def succeeded(world: World, tick: datetime) -> None:
@@ -44,10 +101,13 @@ def succeeded(world: World, tick: datetime) -> None:
 
 def wrong_silence(world: World, settings: Settings, tick: datetime) -> Iterator[str]:
     """Say that no heartbeat tells of the last tick, though all is safe that was due, and nothing is gone."""
-    if world.forbidden or list(_unsafe(world, tick)):
+    if world.forbidden or world.ticks[tick].absent or list(_unsafe(world, tick)):
         return
+    if any(is_retired(world, settings, disk) for disk in world.ticks[tick].disks):
+        return  # retired since
     on_record = [BlobAddress.parse(entity["disk"]) for entity, _ in world.records.values()]
-    are_there = all(disk in world.ticks[tick].disks for disk in on_record if settings.covers(PageBlobDisk(disk)))
+    due = world.ticks[tick].disks | world.ticks[tick].retired
+    are_there = all(disk in due for disk in on_record if settings.covers(PageBlobDisk(disk)))
     is_pending = any(message.queue == REPORT_TICK_QUEUE for message in world.messages)
     if are_there and not is_pending and tick not in world.heartbeats:
         yield f"all that was due at the tick at {tick} is safe, and no heartbeat tells"
@@ -58,6 +118,8 @@ def wrong_after_tick(world: World, tick: datetime) -> Iterator[str]:
     for disk in world.ticks[tick].disks & set(world.disks):
         if disk in world.not_snapshotted and world.not_snapshotted[disk] >= tick:
             continue  # premium storage: it waits for the next tick
+        if is_retired(world, world.ticks[tick].settings, disk):
+            continue
         record = world.record(disk)
         is_free = record is not None and not (record.run or record.restore or is_told_unfit(record, tick))
         if is_free and not _is_safe(world, disk, tick):
@@ -78,11 +140,15 @@ def _unsafe(world: World, tick: datetime) -> Iterator[str]:
     due = world.ticks[tick]
     for disk in due.disks:
         is_deleted = disk in world.deleted and world.deleted[disk] >= tick
-        if not (is_deleted or _is_safe(world, disk, tick)):
+        if not (is_deleted or is_retired(world, due.settings, disk) or _is_safe(world, disk, tick)):
             yield f"no recovery point holds a state of {disk.blob} since then"
+    for disk in due.absent & absences(world, due.settings).keys():
+        yield f"{disk.blob} has backups, and was not found"
     ever_seen = {*world.blobs, *world.snapshots_of.values()}
-    for setting in due.settings:
+    for setting in due.settings.source_disks:
         found = [disk for disk in ever_seen if setting.covers(PageBlobDisk(disk))]
+        if any(is_retired(world, due.settings, disk) for disk in found):
+            continue
         if not any(_is_safe(world, disk, tick) for disk in found):
             yield f"nothing that {setting.url} names is backed up since then"
 

@@ -24,7 +24,7 @@ from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.schema import is_known
 from shared.model.sizes import PageDiff
-from shared.source_disks import SourceDisk
+from shared.settings import Settings
 from tests.simulation import limits
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, same_content
 from tests.simulation.refusals import refusal
@@ -77,11 +77,15 @@ class Due(NamedTuple):
 
     Attributes:
         disks: the disks; one that was backed up before may be gone.
-        settings: what names disks: each should find one.
+        settings: the settings; each entry of SOURCE_DISKS should find a disk.
+        absent: disks with backups that the settings neither name nor exclude by their URL, or that are gone.
+        retired: disks of which the backups have been ended.
     """
 
     disks: frozenset[BlobAddress]
-    settings: tuple[SourceDisk, ...]
+    settings: Settings
+    absent: frozenset[BlobAddress]
+    retired: frozenset[BlobAddress]
 
 
 @dataclass
@@ -94,6 +98,9 @@ class World:
         points: recovery points, by disk and row.
         restores: the rows of restores and their ETags, by partition and row.
         inspections: the rows of inspections and their ETags, by partition and row.
+        plans: the retention plans and their ETags, by disk.
+        plan_of_all: the row about all plans that wait.
+        tombstones: the tombstones, by disk and row.
         index: the rows of the index, by their keys.
         intents: the rows of intents and their ETags, by partition and row.
         parts: the rows of their parts: bytes compared and what differs, by partition and part.
@@ -137,6 +144,9 @@ class World:
     restores: dict[tuple[str, str], tuple[dict[str, Any], str]] = field(default_factory=dict)
     inspections: dict[tuple[str, str], tuple[Inspection, str]] = field(default_factory=dict)
     intents: dict[tuple[str, str], tuple[dict[str, Any], str]] = field(default_factory=dict)
+    plans: dict[str, tuple[dict[str, Any], str]] = field(default_factory=dict)
+    plan_of_all: dict[str, Any] = field(default_factory=dict)
+    tombstones: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     index: dict[str, IndexRow] = field(default_factory=dict)
     parts: dict[str, dict[int, tuple[int, str]]] = field(default_factory=dict)
     diffs: dict[str, dict[str, PageDiff]] = field(default_factory=dict)

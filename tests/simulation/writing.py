@@ -17,6 +17,7 @@ from tests.simulation.blobs import Blob, Page
 from tests.simulation.calls import Calls
 from tests.simulation.reading import state_of
 from tests.simulation.refusals import refusal
+from tests.simulation.retention_rows import is_on_its_way, require_on_its_way
 from tests.simulation.world import BACKUPS, World
 
 
@@ -95,8 +96,9 @@ class SimulatedWriter(BlobWriter):
             found.require_lease(lease_id)
             if found.snapshots:
                 raise refusal(409, "SnapshotsPresent")
-            if any(page is not None for page in found.pages):
+            if any(page is not None for page in found.pages) and not is_on_its_way(self._world, blob):
                 self._world.kept_by_soft_delete(blob)
+            require_on_its_way(self._world, blob, "")
             self._world.remove(blob)
 
         try:

@@ -59,6 +59,15 @@ class BackupContainer:
         async for found in container.list_blobs(include=["snapshots", "metadata", "copy"]):
             yield _stored(listed, found)
 
+    async def of(self, disk: Disk) -> list[StoredBlob]:
+        """List a disk's backup blob, its snapshots and its full copies (REST: List Blobs, `prefix`)."""
+        container, name = await self._connections.container(self._container), disk.backup_name
+        listed = container.list_blobs(name_starts_with=name, include=["snapshots", "metadata", "copy"])
+        try:
+            return [_stored(self._container, found) async for found in listed if is_backup_of(disk, found.name)]
+        except ResourceNotFoundError:
+            return []  # no container yet
+
     async def scratch(self) -> list[StoredBlob]:
         """List the scratch blobs of drills (REST: List Blobs, `prefix`)."""
         container = await self._connections.container(self._container)

@@ -12,6 +12,7 @@ from shared.azure.connections import Connections
 from shared.model.addresses import BlobAddress
 from shared.model.names import ETAG_METADATA, PLAN_METADATA, RUN_METADATA
 from shared.model.point import TakenSnapshot
+from shared.model.version import BlobVersion
 
 
 class BlobSnapshots:
@@ -49,9 +50,18 @@ class BlobSnapshots:
         ]
         return sorted(taken, key=lambda snapshot: snapshot.time)
 
-    async def times(self, blob: BlobAddress) -> set[str]:
-        """List the times of all snapshots of a blob, whoever took them."""
-        return {str(found.snapshot) async for found in listed_snapshots(self._connections, blob)}
+    async def versions(self, blob: BlobAddress) -> set[BlobVersion]:
+        """List the snapshots of a backup blob, whoever took them, and the full copies below it (REST: List Blobs)."""
+        container = await self._connections.container(blob.parent)
+        found = container.list_blobs(name_starts_with=blob.blob, include=["snapshots"])
+        try:
+            return {
+                BlobVersion(blob.parent.blob(one.name), one.snapshot or "")
+                async for one in found
+                if (one.name == blob.blob if one.snapshot else one.name.startswith(f"{blob.blob}/"))
+            }
+        except ResourceNotFoundError:
+            return set()  # no container any more
 
     async def sizes(self, blob: BlobAddress) -> dict[str, int]:
         """List the bytes of all snapshots of a blob, by their times, whoever took them."""

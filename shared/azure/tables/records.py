@@ -91,10 +91,11 @@ class Records:
 
     async def point(self, disk: Disk, time: str) -> RecoveryPoint | None:
         """Read a recovery point; None if there is none of this time."""
-        found = await self._get_point(disk, time)
+        found = await self.find_point(disk, time)
         return found[0] if found else None
 
-    async def _get_point(self, disk: Disk, time: str) -> tuple[RecoveryPoint, str] | None:
+    async def find_point(self, disk: Disk, time: str) -> tuple[RecoveryPoint, str] | None:
+        """Read a recovery point and its ETag; None if there is none of this time."""
         try:
             entity = await self._table.get_entity(disk.key, f"{POINT_ROW_PREFIX}{time}")
         except ResourceNotFoundError:
@@ -192,7 +193,7 @@ class Records:
             RecordConflictError: it conflicted on every try.
         """
         for _ in range(TRIES):
-            found = await self._get_point(disk, time)
+            found = await self.find_point(disk, time)
             if found is None:
                 return None
             point, etag = found
@@ -200,11 +201,16 @@ class Records:
             if changed == point:
                 return point
             with contextlib.suppress(RecordConflictError):
-                await self._put_point(disk, changed, etag)
+                await self.put_point(disk, changed, etag)
                 return changed
         raise RecordConflictError(f"the recovery point {time} of {disk.name}")
 
-    async def _put_point(self, disk: Disk, changed: RecoveryPoint, etag: str) -> None:
+    async def put_point(self, disk: Disk, changed: RecoveryPoint, etag: str) -> None:
+        """Write a recovery point, provided that it has this ETag.
+
+        Raises:
+            RecordConflictError: another invocation was faster.
+        """
         try:
             await self._table.update_entity(
                 _keyed(disk, changed.row_key, to_row(changed)),

@@ -12,10 +12,12 @@ from shared.model.job import Stage
 from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
+from shared.model.retention_plan import PlanOnRecord
 from shared.model.schema import require_known, with_schema
 from shared.model.sizes import PageDiff
+from shared.model.tombstone import Tombstone
 
-type Kept = DiskRecord | RecoveryPoint | Restore | Inspection | IntentRow | PageDiff
+type Kept = DiskRecord | RecoveryPoint | Restore | Inspection | IntentRow | PageDiff | Tombstone | PlanOnRecord
 
 _RUN_PREFIX = "run_"
 
@@ -28,7 +30,7 @@ def to_row(value: Kept) -> dict[str, Any]:
     return with_schema({name: value for name, value in flat.items() if value is not None})
 
 
-def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow, PageDiff)](
+def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow, PageDiff, Tombstone, PlanOnRecord)](
     kind: type[Read], row: dict[str, Any]
 ) -> Read:
     """Read what `to_row` wrote.
@@ -88,5 +90,6 @@ def from_properties(entity: dict[str, Any]) -> dict[str, Any]:
 
 
 _ADAPTERS: Mapping[type[Kept], TypeAdapter[Any]] = {
-    kind: TypeAdapter(kind) for kind in (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow, PageDiff)
+    kind: TypeAdapter(kind)
+    for kind in (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow, PageDiff, Tombstone, PlanOnRecord)
 }

@@ -21,6 +21,7 @@ from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import Records
+from shared.azure.tables.retention_rows import Plans, Tombstones
 from shared.model.addresses import ContainerAddress
 from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.intent_row import INTENT, IntentRow
@@ -86,6 +87,8 @@ class Rented:
             restores=JobRows(table, index, Restore, [JobKind.RESTORE]),
             inspections=JobRows(table, index, Inspection, INSPECTION_KINDS),
             intents=JobRows(table, index, IntentRow, [INTENT]),
+            plans=Plans(table),
+            tombstones=Tombstones(table),
             diffs=DiffRows(table),
             parts=Parts(self.tables.get_table_client(f"{first}{PARTS_TABLE}")),
             queues=Queues({name: self.queues.get_queue_client(self.queue_name(name)) for name in QUEUES}),

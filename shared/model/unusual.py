@@ -1,0 +1,95 @@
+"""What looks wrong about a disk's backups though nothing has failed. Pure functions; none of it stops anything."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from statistics import median
+
+from shared.model.catalogue import REBUILT
+from shared.model.point import RecoveryPoint
+from shared.model.record import DiskRecord
+from shared.model.run import Kind
+from shared.model.texts import human_size
+
+USUAL_RUNS, FEWEST_RUNS = 10, 5
+"""How many earlier incremental runs say what is usual for a disk, at most and at least."""
+
+TIMES_USUAL = 10
+"""A run that writes so many times what is usual is unusual."""
+
+LARGE, LARGE_PART = 1024**3, 0.05
+"""But not one that writes less than this: bytes, or a part of the disk if that is less."""
+
+OVERDUE_AFTER = timedelta(days=35)
+"""How long no verify or drill may have looked at a disk: a month, and a few days for one that fails or is late."""
+
+A_DAY = timedelta(hours=20)
+"""What is done or told once a day is due again after this: ticks are not exactly a day apart."""
+
+
+def resync_again(points: Sequence[RecoveryPoint]) -> str:
+    """Say that the last two runs of a disk were resyncs; empty if they were not.
+
+    Args:
+        points: its recovery points, oldest first.
+    """
+    last = [point for point in points if point.kind is not Kind.RESTORE][-2:]
+    if [point.kind for point in last] != [Kind.RESYNC, Kind.RESYNC]:
+        return ""
+    reasons = "; then: ".join(point.reason for point in last)
+    return (
+        f"the last two runs rewrote the whole disk, because no diff could be trusted: {reasons}. What to do: if the"
+        " reason is not known, find out what changes the disk or its backup blob between backups, such as another app"
+        " that uses the same backup container"
+    )
+
+
+def unusual_run(points: Sequence[RecoveryPoint]) -> str:
+    """Say that the last run of a disk has written many times what is usual; empty if it has not.
+
+    Usual is the median of the last 10 incremental runs before it, of at least 5. The run must have written 10 times
+    that, and at least 1 GiB or 5 % of the disk.
+
+    Args:
+        points: its recovery points, oldest first.
+    """
+    runs = [point for point in points if point.kind is Kind.INCREMENTAL and point.reason != REBUILT]
+    before = [point.bytes_written for point in runs[:-1]][-USUAL_RUNS:]
+    if not runs or runs[-1] is not points[-1] or len(before) < FEWEST_RUNS:
+        return ""
+    written, usual, size = runs[-1].bytes_written, median(before), runs[-1].size
+    if written < TIMES_USUAL * usual or written < max(1, min(LARGE, LARGE_PART * size)):
+        return ""
+    return (
+        f"{human_size(written)} of {human_size(size)} changed since the last recovery point; usual are"
+        f" {human_size(round(usual))}. What to do: make sure that the change was meant; encryption by malware looks"
+        " like this. Earlier recovery points hold the disk as it was before"
+    )
+
+
+def inspection_overdue(record: DiskRecord, now: datetime) -> str:
+    """Say that no verify or drill has looked at a disk for long; empty if one has, or it has just been told.
+
+    Args:
+        record: the disk's record.
+        now: the time, UTC.
+    """
+    looked = max((at for at in (record.last_verify, record.last_drill, record.first_tick) if at), default=now)
+    was_told = record.overdue_told is not None and now - record.overdue_told < A_DAY
+    if now - looked < OVERDUE_AFTER or was_told or not record.last_point:
+        return ""
+    last = max((at for at in (record.last_verify, record.last_drill) if at), default=None)
+    since = f"since {last:%Y-%m-%d}" if last else "so far"
+    return (
+        f"no verify and no drill has looked at a recovery point of this disk {since}. What to do: look at the last ones"
+        " of this disk, and at VERIFY_SCHEDULE and DRILL_SCHEDULE"
+    )
+
+
+def is_check_due(checked: datetime | None, now: datetime) -> bool:
+    """Return whether all recovery points of a disk are to be looked for: once a day.
+
+    Args:
+        checked: when they were last looked for, UTC.
+        now: the time, UTC.
+    """
+    return checked is None or now - checked >= A_DAY

@@ -1,0 +1,120 @@
+"""Looking whether recovery points are still there: what was deleted outside Tidemark is damaged until it is back."""
+
+from collections import defaultdict
+from dataclasses import replace
+
+from azure.core.exceptions import AzureError
+
+from shared.azure.answers import explain
+from shared.azure.services import Services
+from shared.errors import SourceGoneError, TidemarkError
+from shared.events import Event, log_event
+from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
+from shared.model.point import PointState, RecoveryPoint
+from shared.model.record import DiskRecord
+from shared.model.version import BlobVersion
+from shared.points.versions import deleted_message, mark_damaged, update_damaged_points, version_of
+
+_ONCE_BACK = "after that, the next tick finds it"
+
+
+async def check_points(services: Services, disk: Disk) -> list[RecoveryPoint]:
+    """Look for all recovery points of a disk, in whichever container they are, and update their rows and its record.
+
+    A list that leaves one out is no proof: the recovery point itself is requested before it is marked. If another
+    container than BACKUP_CONTAINER can't be read, that is logged, and its recovery points stay as they are on record.
+
+    Returns:
+        The recovery points as they were on record before, oldest first; without those that are being deleted.
+    """
+    now = services.now()
+    # Order matters: a point sealed between the two calls must not be looked up in an older list of snapshots.
+    points = [point for point in await services.records.points(disk) if point.state is not PointState.DELETING]
+    damaged = {point.time for point in points if point.state is PointState.DAMAGED}
+    are_all_checked = True
+    for backup, of_backup in _by_backup_blob(services, disk, points).items():
+        try:
+            existing = await services.snapshots.versions(backup)
+            for point in of_backup:
+                damaged ^= {point.time} if await _changes(services, disk, point, existing) else set()
+        except (AzureError, TidemarkError) as error:
+            if backup == services.backups.address(disk):
+                raise
+            log_event(Event.CHECK_POINTS_FAILED, disk=disk.name, reason=explain(error))
+            are_all_checked = False
+
+    def checked(record: DiskRecord) -> DiskRecord:
+        return replace(record, points_checked=now) if are_all_checked else record
+
+    record = await services.records.update(disk, checked)
+    if record is None:
+        await services.records.invalidate(disk)  # somebody has deleted its row
+    elif record.with_damaged(sorted(damaged)) != record:
+        await update_damaged_points(services, disk)
+    return points
+
+
+async def check_newest_point(services: Services, disk: Disk, time: str) -> None:
+    """Look for a disk's newest recovery point, by one request, and update its row and the disk's record.
+
+    Args:
+        services: the services.
+        disk: the disk.
+        time: the recovery point's time.
+    """
+    point = await services.records.point(disk, time)
+    if point is None or point.state is PointState.DELETING:
+        return
+    has_changed = await _mark(services, disk, point, is_there=await _exists(services, disk, point))
+    if has_changed or point.state is PointState.DAMAGED:
+        await update_damaged_points(services, disk)
+
+
+async def _changes(services: Services, disk: Disk, point: RecoveryPoint, existing: set[BlobVersion]) -> bool:
+    """Look for a recovery point among the versions that exist; return whether it becomes, or ceases to be, damaged."""
+    is_there = _current(services, disk, point) in existing
+    if not is_there and point.state is not PointState.DAMAGED:
+        is_there = await _exists(services, disk, point)
+    return await _mark(services, disk, point, is_there=is_there)
+
+
+async def _mark(services: Services, disk: Disk, point: RecoveryPoint, *, is_there: bool) -> bool:
+    """Mark a recovery point that is gone, or clear the mark of one that is back; return whether that changes it."""
+    if is_there and point.lost:
+        await services.records.update_point(disk, point.time, RecoveryPoint.as_found)
+        return True
+    if is_there or not point.is_good:
+        return False
+    damage = deleted_message(disk, point, version_of(services, disk, point), then=_ONCE_BACK)
+    await mark_damaged(services, disk, point.time, damage, lost=True)
+    return True
+
+
+async def _exists(services: Services, disk: Disk, point: RecoveryPoint) -> bool:
+    """Return whether a recovery point exists, at the URL that its container has now, or at the one on its row."""
+    for version in dict.fromkeys((_current(services, disk, point), version_of(services, disk, point))):
+        try:
+            await services.pages.properties(version)
+        except SourceGoneError:
+            continue
+        return True
+    return False
+
+
+def _by_backup_blob(
+    services: Services, disk: Disk, points: list[RecoveryPoint]
+) -> dict[BlobAddress, list[RecoveryPoint]]:
+    """Group recovery points by the backup blob that is in their container."""
+    found: dict[BlobAddress, list[RecoveryPoint]] = defaultdict(list)
+    for point in points:
+        found[_current(services, disk, point).blob.parent.blob(disk.backup_name)].append(point)
+    return found
+
+
+def _current(services: Services, disk: Disk, point: RecoveryPoint) -> BlobVersion:
+    """Return where a recovery point is; BACKUP_CONTAINER by the URL it has now, which may not be that on the row."""
+    version, container = version_of(services, disk, point), services.settings.container
+    if not version.blob.parent.is_same_as(container):
+        return version
+    return BlobVersion(container.blob(version.blob.blob), version.snapshot)

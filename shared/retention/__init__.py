@@ -1,0 +1,1 @@
+"""The retention: which recovery points go, on record before they go; and how one is deleted."""

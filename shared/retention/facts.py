@@ -1,0 +1,87 @@
+"""What is on record of a disk, and in the backup container: all that the retention decides by."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from shared.azure.services import Services
+from shared.model.addresses import BlobAddress
+from shared.model.catalogue import found_point
+from shared.model.disk import Disk
+from shared.model.point import RecoveryPoint
+from shared.model.record import DiskRecord
+from shared.model.retention import Facts
+from shared.model.retention_facts import Place, disagreement, used_by, why_frozen
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was found of a disk.
+
+    Attributes:
+        points: its recovery points, oldest first.
+        facts: what else the decision needs.
+    """
+
+    points: list[RecoveryPoint]
+    facts: Facts
+
+
+async def look_at(services: Services, disk: Disk) -> Seen:
+    """Read a disk's rows, then what is in the backup container, and how the two agree."""
+    points = await services.records.points(disk)
+    facts = await facts_of(services, disk)
+    return Seen(points, replace(facts, disagrees=await _disagreement(services, disk, points)))
+
+
+async def facts_of(services: Services, disk: Disk) -> Facts:
+    """Read what may change from one moment to the next: the disk's record, and the open jobs.
+
+    A point's own row must be read before: a job that is not among these has not found its point yet, or will be refused
+    it, since whoever relies on a point marks its row first.
+    """
+    jobs = [*await services.restores.open(disk), *await services.inspections.open(disk)]
+    found = await services.records.get(disk)
+    record = found[0] if found else None
+    in_use = used_by(jobs)
+    seeking = in_use.pop("", "")
+    frozen = why_frozen(record, services.now(), is_listed=_is_listed(services, disk, record))
+    return Facts(
+        disk=disk.name,
+        frozen=frozen or (f"{seeking} has not found its recovery point yet" if seeking else ""),
+        base=record.base_snapshot if record else "",
+        in_use=in_use,
+    )
+
+
+def _is_listed(services: Services, disk: Disk, record: DiskRecord | None) -> bool:
+    if record is None:
+        return services.settings.covers(disk)
+    return services.settings.backs_up(disk, adopted=record.adopted, retired=record.retired is not None)
+
+
+async def _disagreement(services: Services, disk: Disk, points: Collection[RecoveryPoint]) -> str:
+    """Compare a disk's recovery points on record with those in the backup container."""
+    own = services.backups.address(disk)
+    placed = [replace(point, backup_blob=point.backup_blob or own) for point in points]
+    stored = await services.backups.of(disk)
+    places = {Place.of(found.blob, found.snapshot) for found in stored}
+    blobs = [point.backup_blob for point in placed if point.backup_blob]
+    for container in {blob.parent for blob in blobs if _is_elsewhere(blob, own)}:
+        versions = await services.snapshots.versions(container.blob(disk.backup_name))
+        places |= {Place.of(version.blob, version.snapshot) for version in versions}
+    found_points = [found for blob in stored if (found := found_point(blob)) and found.disk == disk]
+    return disagreement(
+        placed, places, {found.point.time for found in found_points}, await _not_on_record(services, disk)
+    )
+
+
+def _is_elsewhere(blob: BlobAddress, own: BlobAddress) -> bool:
+    """Return whether a backup is in another container, because BACKUP_CONTAINER was changed since."""
+    return (blob.account, blob.container) != (own.account, own.container)
+
+
+async def _not_on_record(services: Services, disk: Disk) -> set[str]:
+    """List the times of points that were deleted on purpose, and of the one that the open run is about to seal."""
+    times = {tombstone.time for tombstone in await services.tombstones.of(disk)}
+    found = await services.records.get(disk)
+    return times | ({found[0].run.snapshot} if found and found[0].run else set())
