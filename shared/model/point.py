@@ -71,7 +71,6 @@ class RecoveryPoint:
         drilled, drill_seconds, drill_result: when it was last drilled, how long that took, and the outcome.
         kept, kept_until, kept_note: whether an operator holds it, whatever the retention says; until when, UTC, or
             None for ever; and why.
-        deleting: why it is being deleted.
     """
 
     time: str

@@ -16,7 +16,7 @@ from shared.runs.clean_up import snapshots_in_use, source_snapshots
 async def clean_retired(services: Services, disk: Disk) -> str:
     """Delete the source snapshots that a retired disk has left; return why that is not done, empty if it is.
 
-    A disk that no longer exists has none. Those that an open verify still reads are left to a later tick.
+    A disk that no longer exists has none. Those that an open job still reads are left to a later tick.
     """
     try:
         is_clean = await _drop_snapshots(services, disk)

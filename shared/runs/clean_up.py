@@ -31,7 +31,7 @@ async def clean_up_run(services: Services, message: FinishMessage, record: DiskR
 
 
 async def drop_old_snapshots(services: Services, disk: Disk) -> None:
-    """Delete the disk's source snapshots that are older than the base, except those that a job still reads."""
+    """Delete the disk's source snapshots that are older than the base, except those that an open job still reads."""
     in_use = await snapshots_in_use(services, disk)
     snapshots = await source_snapshots(services, disk)
     found = await services.records.get(disk)
@@ -43,14 +43,11 @@ async def drop_old_snapshots(services: Services, disk: Disk) -> None:
 
 
 async def snapshots_in_use(services: Services, disk: Disk) -> set[str]:
-    """List the source snapshots that jobs still read: a verify compares one, a restore in place may copy from one."""
-    inspections, restores = await services.inspections.open(disk), await services.restores.open(disk)
-    compared = {
-        inspection.recovery_point or inspection.point
-        for inspection in inspections
-        if inspection.task is JobKind.VERIFY and inspection.reads_point
-    }
-    return compared | {restore.recovery_point for restore in restores if restore.target == disk and restore.reads_point}
+    """List the source snapshots that open jobs still read: a verify compares one, a restore in place copies one."""
+    verifies = [job for job in await services.inspections.open(disk) if job.task is JobKind.VERIFY]
+    in_place = [job for job in await services.restores.open(disk) if job.target == disk]
+    compared = {job.recovery_point or job.point for job in verifies if job.reads_point}
+    return compared | {job.recovery_point for job in in_place if job.reads_point}
 
 
 async def source_snapshots(services: Services, disk: Disk) -> list[str]:

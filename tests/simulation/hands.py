@@ -322,7 +322,8 @@ class Hands:
 
     def take_back(self) -> None:
         """Have an operator ask the app to take its container over."""
-        self._world.enqueue(MANAGE_QUEUE, b'{"do": "takeover"}')
+        body = b'{"do": "takeover"}'
+        self._world.intended[self._world.enqueue(MANAGE_QUEUE, body)] = body
 
 
 def _name(hand: Callable[[BlobAddress], bool]) -> str:

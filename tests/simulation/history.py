@@ -139,6 +139,7 @@ class History:
             await self._do(self._calming())
         if self._hands.is_anothers:
             self._hands.take_back()
+            await self._settle()
 
     async def _recover(self) -> None:
         """Have every disk backed up anew, with nobody's help, and nothing left behind."""
