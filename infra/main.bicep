@@ -83,6 +83,20 @@ param verifySchedule string = '0 0 3 1 * *'
 @description('NCRONTAB schedule of restore drills, UTC. Empty: none.')
 param drillSchedule string = ''
 
+@description('What to keep of the recovery points, such as `last=6 daily=14 weekly=8 monthly=12 yearly=3 within=7d`. Empty: all.')
+param retention string = ''
+
+@allowed([
+  'off'
+  'on'
+  'report'
+])
+@description('What is done with recovery points that no rule of `retention` keeps: off: nothing; report: a plan goes on record; on: they are deleted.')
+param retentionMode string = 'off'
+
+@description('Time zone of the days, weeks, months and years of `retention`, such as Europe/Berlin.')
+param retentionZone string = 'UTC'
+
 @description('URL of the container that held the backups before, if it was changed. Empty: it was not.')
 param backupContainerMovedFrom string = ''
 
@@ -312,12 +326,15 @@ module functionApp 'modules/function-app.bicep' = {
     maximumInstances: maximumInstances
     instanceMemory: instanceMemory
     backupContainer: backupAccount.outputs.containerUrl
-    backupContainerMovedFrom: backupContainerMovedFrom
     sourceDisks: empty(sourceDisks) ? eachDisk : sourceDisks
     backupSchedule: backupSchedule
     // azd takes an empty value for none, and gives the default.
     verifySchedule: toLower(verifySchedule) == 'off' ? '' : verifySchedule
     drillSchedule: drillSchedule
+    retention: retention
+    retentionMode: retentionMode
+    retentionZone: retentionZone
+    backupContainerMovedFrom: backupContainerMovedFrom
     runStalledAfterSeconds: runStalledAfterSeconds
     storageApiVersion: storageApiVersion
     heartbeatUrl: heartbeatUrl
@@ -343,6 +360,9 @@ output TIDEMARK_DEPLOYED object = {
   operatorAddresses: operatorAddresses
   operatorId: operatorId
   privateNetwork: privateNetwork
+  retention: retention
+  retentionMode: retentionMode
+  retentionZone: retentionZone
   runStalledAfterSeconds: runStalledAfterSeconds
   softDeleteDays: softDeleteDays
   verifySchedule: verifySchedule

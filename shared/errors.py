@@ -98,6 +98,12 @@ class SourceGoneError(TidemarkError):
     remedy = Remedy.FAIL
 
 
+class PointDeletingError(TidemarkError):
+    """A recovery point is being deleted, so nothing may rely on it any more; the message says what to do."""
+
+    remedy = Remedy.FAIL
+
+
 class SourceUnreachableError(TidemarkError):
     """The service can't read the source itself: copy through the function instead."""
 

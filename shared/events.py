@@ -107,10 +107,12 @@ class Event(StrEnum):
     # A restore: its stages, and what can happen in between.
     REQUEST_CARRIED = "request-carried", WARNING
     RESTORE_REQUESTED = "restore-requested"
+    RESTORE_SAVING = "restore-saving"
     RESTORE_PROMOTING = "restore-promoting"
     RESTORE_COPYING = "restore-copying"
     RESTORE_PROVING = "restore-proving"
     RESTORE_ENDING = "restore-ending"
+    RESTORE_EXPIRING = "restore-expiring"
     RESTORE_DONE = "restore-done"
     RESTORE_REFUSED = "restore-refused", WARNING
     RESTORE_FAILED = "restore-failed", ERROR

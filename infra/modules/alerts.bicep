@@ -97,6 +97,28 @@ var rules = [
     muted: ''
     dimensions: [eachEvent, eachSubject]
   }
+  {
+    name: 'tidemark-not-protected'
+    description: 'A disk that has backups is no longer backed up, or another app owns the backup container.'
+    query: loadTextContent('../alerts/not-protected.kql')
+    severity: 1
+    frequency: 'PT15M'
+    window: 'PT1H'
+    lookback: 'PT1H'
+    muted: ''
+    dimensions: [eachEvent, eachSubject]
+  }
+  {
+    name: 'tidemark-attention'
+    description: 'Something looks wrong, or a plan of the retention waits for approval.'
+    query: loadTextContent('../alerts/attention.kql')
+    severity: 3
+    frequency: 'PT15M'
+    window: 'PT1H'
+    lookback: 'PT1H'
+    muted: ''
+    dimensions: [eachEvent, eachSubject]
+  }
 ]
 
 resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) {

@@ -27,11 +27,14 @@ param subnetId string
 param maximumInstances int
 param instanceMemory int
 param backupContainer string
-param backupContainerMovedFrom string
 param sourceDisks string
 param backupSchedule string
 param verifySchedule string
 param drillSchedule string
+param retention string
+param retentionMode string
+param retentionZone string
+param backupContainerMovedFrom string
 param runStalledAfterSeconds int
 param storageApiVersion string
 
@@ -50,9 +53,12 @@ var settings = union(empty(storageApiVersion) ? {} : { STORAGE_API_VERSION: stor
   BACKUP_SCHEDULE: backupSchedule
   SOURCE_DISKS: sourceDisks
   BACKUP_CONTAINER: backupContainer
-  BACKUP_CONTAINER_MOVED_FROM: backupContainerMovedFrom
   VERIFY_SCHEDULE: verifySchedule
   DRILL_SCHEDULE: drillSchedule
+  RETENTION: retention
+  RETENTION_MODE: retentionMode
+  RETENTION_ZONE: retentionZone
+  BACKUP_CONTAINER_MOVED_FROM: backupContainerMovedFrom
   RUN_STALLED_AFTER_SECONDS: string(runStalledAfterSeconds)
   HEARTBEAT_URL: heartbeatUrl
 })

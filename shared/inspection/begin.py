@@ -11,9 +11,10 @@ from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Next, Stage
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.requests import LATEST
-from shared.model.restore_target import requested_point
+from shared.model.restore import RefusedError
+from shared.model.restore_target import date_problem, requested_point
 from shared.owner.mark import require_owner
-from shared.points.versions import properties_of, require_not_lost, require_own_record
+from shared.points.versions import properties_of, require_not_lost, require_own_record, take_into_use
 
 _OTHER_POINT = "What to do: check the URL and the time; the disk's `point-TIME` rows list its recovery points"
 
@@ -26,18 +27,11 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
 
     Raises:
         NotOwnerError: the backup container belongs to another app.
+        RefusedError: there is no such recovery point.
+        PointDeletingError: it is being deleted.
     """
     disk = inspection.known_disk
-    try:
-        await require_own_record(services, disk)
-    except OtherDiskError as error:
-        return _refused(services, inspection, str(error))
-    times = await services.records.point_times(disk)
-    time = requested_point(times, inspection.point)
-    point = await services.records.point(disk, time) if time else None
-    if point is None:
-        asked = "" if inspection.point == LATEST else f" at or before {inspection.point}"
-        return _refused(services, inspection, f"{disk.name} has no recovery point{asked}. {_OTHER_POINT}")
+    point = await take_into_use(services, inspection, await _requested_time(services, inspection))
     accepted = replace(
         inspection, recovery_point=point.time, size=point.size, parts_total=len(windows(point.size, INSPECTED_PART))
     )
@@ -52,6 +46,27 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
     if accepted.task is JobKind.DRILL:
         return _begin_drill(services, accepted, point)
     return await _begin_verify(services, accepted, point)
+
+
+async def _requested_time(services: Services, inspection: Inspection) -> str:
+    """Return the time of the requested recovery point.
+
+    Raises:
+        RefusedError: there is none, or the request can't be meant.
+    """
+    disk = inspection.known_disk
+    try:
+        await require_own_record(services, disk)
+    except OtherDiskError as error:
+        raise RefusedError(str(error)) from None
+    times = await services.records.point_times(disk)
+    if times and (problem := date_problem(times, inspection.point)):
+        raise RefusedError(problem)
+    time = requested_point(times, inspection.point)
+    if time is None:
+        asked = "" if inspection.point == LATEST else f" at or before {inspection.point}"
+        raise RefusedError(f"{disk.name} has no recovery point{asked}. {_OTHER_POINT}")
+    return time
 
 
 def _resized(size: int, point: RecoveryPoint) -> str:

@@ -21,7 +21,7 @@ from shared.events import Event, log_event
 from shared.jobs.request import request_job
 from shared.jobs.stage_events import STAGE_EVENTS
 from shared.model.inspection import Inspection
-from shared.model.job import Next, Stage, give_up_reason
+from shared.model.job import CLEANED_UP, PREPARING, Next, Stage, give_up_reason
 from shared.model.messages import InspectionMessage, Message, RestoreMessage
 from shared.model.restore import Restore
 from shared.model.retry_policy import MAX_CHECK_DELAY
@@ -144,7 +144,7 @@ def _insert_cleanup[Kept: (Restore, Inspection)](
     procedure: Procedure[Kept], before: Kept, after: Next[Kept]
 ) -> Next[Kept]:
     """Insert the stage `ending` before a final stage that needs clean-up."""
-    needs_cleanup = before.state is not Stage.ENDING and after.job.state in procedure.cleanup_before
+    needs_cleanup = before.state not in CLEANED_UP and after.job.state in procedure.cleanup_before
     return Next(after.job.cleaning_up()) if needs_cleanup else after
 
 
@@ -155,7 +155,7 @@ async def _after_error[Kept: (Restore, Inspection)](
     now, reason, remedy = services.now(), explain(error), remedy_for(error)
     if remedy is Remedy.REREAD:
         return Next(job, AFTER_CONFLICT)
-    if job.state is not Stage.ENDING:
+    if job.state not in CLEANED_UP:
         if remedy in {Remedy.RESTART, Remedy.RESTART_OR_FAIL} and job.can_restart:
             return job.retry(reason, now)
         if remedy in {Remedy.FAIL, Remedy.RESTART_OR_FAIL}:
@@ -163,7 +163,7 @@ async def _after_error[Kept: (Restore, Inspection)](
     failed = job.with_failed_step(reason, now)
     if failed.should_give_up(now):
         return Next(await _end_job(services, procedure, failed))
-    is_waiting = remedy is Remedy.RESTART and job.state is Stage.REQUESTED
+    is_waiting = remedy is Remedy.RESTART and job.state in PREPARING
     return Next(failed, job.next_check(now) if is_waiting else MAX_CHECK_DELAY)
 
 

@@ -7,10 +7,12 @@ from shared.model.job import JobKind, Stage
 
 STAGE_EVENTS: Mapping[tuple[JobKind, Stage], Event] = {
     (JobKind.RESTORE, Stage.REQUESTED): Event.RESTORE_REQUESTED,
+    (JobKind.RESTORE, Stage.SAVING): Event.RESTORE_SAVING,
     (JobKind.RESTORE, Stage.PROMOTING): Event.RESTORE_PROMOTING,
     (JobKind.RESTORE, Stage.COPYING): Event.RESTORE_COPYING,
     (JobKind.RESTORE, Stage.PROVING): Event.RESTORE_PROVING,
     (JobKind.RESTORE, Stage.ENDING): Event.RESTORE_ENDING,
+    (JobKind.RESTORE, Stage.EXPIRING): Event.RESTORE_EXPIRING,
     (JobKind.RESTORE, Stage.DONE): Event.RESTORE_DONE,
     (JobKind.RESTORE, Stage.REFUSED): Event.RESTORE_REFUSED,
     (JobKind.RESTORE, Stage.FAILED): Event.RESTORE_FAILED,

@@ -64,7 +64,7 @@ async def _sealed(services: Services, intent: BackupIntent, row: IntentRow, reco
     disk, note = intent.disk, f"as asked for by {row.row_key}"
 
     def kept(point: RecoveryPoint) -> RecoveryPoint:
-        return point if point.kept or not intent.keep else point.as_kept(None, note)
+        return point.as_kept(None, note) if intent.keep else point
 
     if await services.records.update_point(disk, row.point, kept) is None:
         if record and record.retired:

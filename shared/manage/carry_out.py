@@ -15,6 +15,7 @@ from shared.jobs.loop import AFTER_CONFLICT, requeueing_on_error
 from shared.jobs.unreadable import keep_poisoned
 from shared.manage.backing_up import back_up
 from shared.manage.cancelling import cancel
+from shared.manage.forgetting import forget
 from shared.manage.keeping import keep, unkeep
 from shared.manage.orphans import list_or_delete
 from shared.manage.points import find_point, find_point_to_delete
@@ -27,7 +28,6 @@ from shared.model.intents import (
     ForgetIntent,
     Intent,
     IntentFailedError,
-    IntentRefusedError,
     IntentWaitsError,
     KeepIntent,
     OrphansIntent,
@@ -64,6 +64,7 @@ _VERBS: Mapping[type[Intent], _Verb] = {
     KeepIntent: keep,
     RetireIntent: _asked(retire),
     UnkeepIntent: _asked(unkeep),
+    ForgetIntent: _asked(forget),
     ApproveIntent: _asked(approve),
     BackupIntent: back_up,
     CancelIntent: cancel,
@@ -116,8 +117,6 @@ async def _carry_out(services: Services, intent: Intent, row: IntentRow) -> None
 
 
 async def _outcome(services: Services, intent: Intent, row: IntentRow) -> str:
-    if type(intent) not in _VERBS:
-        raise IntentRefusedError(f"{intent.do} can't be carried out by this release")
     if isinstance(intent, PointIntent):
         row = await _with_point(services, intent, row)
         intent = intent.model_copy(update={"point": row.point})

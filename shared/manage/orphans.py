@@ -43,7 +43,6 @@ async def list_or_delete(services: Services, intent: OrphansIntent, row: IntentR
     lists = [found for found in await services.intents.of(None) if found.listed and found.subject == intent.approve]
     if not lists:
         raise IntentRefusedError(f'no list has the hash {intent.approve}. What to do: send {{"do": "orphans"}} first')
-    await require_owner(services)
     listed = frozenset(lists[0].listed.split())
     for orphan in (await _find(services)).orphans:
         if orphan.digest in listed:
@@ -65,13 +64,13 @@ async def _list(services: Services, row: IntentRow) -> str:
     if not orphans:
         return f"there are no orphans.{alone}"
     digests = [orphan.digest for orphan in orphans]
-    listing = replace(row, subject=hash_of(digests), listed=" ".join(digests))
+    hashed, listed = hash_of(digests), " ".join(digests)
     await services.intents.update(
-        row.disk, row.row_key, lambda current: replace(current, subject=listing.subject, listed=listing.listed)
+        row.disk, row.row_key, lambda current: replace(current, subject=hashed, listed=listed)
     )
     names = ", ".join(orphan.name for orphan in orphans)
     count = f"{len(orphans)} of {len(found.orphans)}" if len(orphans) < len(found.orphans) else f"{len(orphans)}"
-    approve = f'{{"do": "orphans", "approve": "{listing.subject}"}}'
+    approve = f'{{"do": "orphans", "approve": "{hashed}"}}'
     return f"{count} orphans: {names}.{alone} To delete these snapshots, send {approve}"
 
 

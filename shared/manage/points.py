@@ -4,7 +4,7 @@ from shared.azure.services import Services
 from shared.model.disk import Disk
 from shared.model.intents import IntentRefusedError
 from shared.model.requests import LATEST
-from shared.model.restore_target import requested_point
+from shared.model.restore_target import date_problem, requested_point
 from shared.model.times import canonical_time
 from shared.points.versions import require_own_record
 
@@ -29,11 +29,13 @@ async def find_point(services: Services, disk: Disk, asked: str) -> str:
     """Find the time of the recovery point that is asked for, as restores do.
 
     Raises:
-        IntentRefusedError: there is none.
+        IntentRefusedError: there is none, or a date alone is asked for.
         OtherDiskError: the disk's record belongs to another disk.
     """
     record = await require_own_record(services, disk)
     times = await services.records.point_times(disk)
+    if times and (problem := date_problem(times, asked)):
+        raise IntentRefusedError(problem)
     time = requested_point(times, asked)
     if time is not None:
         return time

@@ -24,12 +24,14 @@ class Stage(StrEnum):
     """The stages of a job; each kind has some of these, in this order."""
 
     REQUESTED = "requested"
+    SAVING = "saving"
     PROMOTING = "promoting"
     COPYING = "copying"
     PROVING = "proving"
     COMPARING = "comparing"
     SEALING = "sealing"
     ENDING = "ending"
+    EXPIRING = "expiring"
     DONE = "done"
     REFUSED = "refused"
     FAILED = "failed"
@@ -38,6 +40,12 @@ class Stage(StrEnum):
 WHAT_TO_DO = "What to do"
 
 ENDS = frozenset({Stage.DONE, Stage.REFUSED, Stage.FAILED})
+
+PREPARING = frozenset({Stage.REQUESTED, Stage.SAVING})
+"""The stages at which nothing has been copied: a job that can't go on is refused."""
+
+CLEANED_UP = frozenset({Stage.ENDING, Stage.EXPIRING})
+"""The stages of a job whose outcome is known: it neither starts over nor fails."""
 
 
 class Endable(Protocol):
@@ -159,6 +167,11 @@ class Job(WorkInProgress):
         return self.state in ENDS
 
     @property
+    def reads_point(self) -> bool:
+        """Whether it may still read its recovery point."""
+        return not (self.has_ended or self.state in CLEANED_UP)
+
+    @property
     def is_untouched(self) -> bool:
         """Whether no step has run since it was requested."""
         return self.ended is None and self.checked == self.requested
@@ -166,7 +179,12 @@ class Job(WorkInProgress):
     @property
     def can_restart(self) -> bool:
         """Whether it can start over: what it made can be made again."""
-        return self.state is not Stage.REQUESTED and self.max_attempts > 1
+        return self.state not in PREPARING and self.max_attempts > 1
+
+    @property
+    def first_stage(self) -> Stage:
+        """The stage at which an attempt starts."""
+        return Stage.PROMOTING
 
     def at_stage(self, stage: Stage, now: datetime) -> Self:
         """Move it to another stage, with its progress reset."""
@@ -208,13 +226,13 @@ class Job(WorkInProgress):
 
     def stop(self, why: str, now: datetime) -> Self:
         """End it early: refused if nothing was done yet, otherwise failed."""
-        return self.refuse(why, now) if self.state is Stage.REQUESTED else self.fail(why, now)
+        return self.refuse(why, now) if self.state in PREPARING else self.fail(why, now)
 
     def retry(self, reason: str, now: datetime) -> "Next[Self]":
         """Start over after a delay; or fail, after the last attempt."""
         if self.attempt >= self.max_attempts:
             return Next(self.fail(f"{reason}. Gave up after {self.attempt} attempts", now))
-        again = replace(self.reset().at_stage(Stage.PROMOTING, now), attempt=self.attempt + 1)
+        again = replace(self.reset().at_stage(self.first_stage, now), attempt=self.attempt + 1)
         return Next(again.with_failed_step(reason, now), retry_delay(again.attempt))
 
     def cleaning_up(self) -> Self:

@@ -67,10 +67,10 @@ class RecoveryPoint:
         lost: whether it is damaged because its snapshot, or full copy, was deleted; undeleting it makes it good again.
         deleting: why it is being deleted.
         verified: when it was last compared with its source snapshot, UTC.
+        used_by: the row of the last restore, verify or drill that was to use it; it may have ended.
         drilled, drill_seconds, drill_result: when it was last drilled, how long that took, and the outcome.
         kept, kept_until, kept_note: whether an operator holds it, whatever the retention says; until when, UTC, or
             None for ever; and why.
-        deleting: why it is being deleted.
     """
 
     time: str
@@ -96,6 +96,7 @@ class RecoveryPoint:
     lost: bool = False
     deleting: Text = ""
     verified: datetime | None = None
+    used_by: str = ""
     drilled: datetime | None = None
     drill_seconds: float = 0.0
     drill_result: Text = ""
@@ -175,6 +176,14 @@ class RecoveryPoint:
     def as_deleting(self, why: str) -> Self:
         """Record that it is being deleted, and why."""
         return replace(self, state=PointState.DELETING, deleting=why)
+
+    def as_used(self, job: str) -> Self:
+        """Record the row of a job that is to use it, unless it is being deleted.
+
+        That changes the ETag of its row: a deletion that has not seen the job's own row, which was written before, is
+        refused.
+        """
+        return self if self.state is PointState.DELETING else replace(self, used_by=job)
 
     def as_drilled(self, ended: datetime | None, seconds: float, result: str) -> Self:
         """Record the outcome of a drill."""

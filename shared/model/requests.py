@@ -2,15 +2,27 @@
 
 import base64
 import binascii
-from typing import ClassVar, Self
+import json
+from typing import Annotated, ClassVar, Self
 from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictBool,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from shared.errors import UnreadableError, without_secrets
+from shared.model.addresses import BlobAddress, is_url_of
 from shared.model.disk import Disk
+from shared.model.expiry import normalized_expiry
 from shared.model.fields import DiskName, TargetName
-from shared.model.times import normalized_time
+from shared.model.times import is_date, normalized_time
 from shared.model.validation_errors import describe_findings
 
 LATEST = "latest"
@@ -60,7 +72,7 @@ class Request(Asked):
     Attributes:
         disk: the disk that was backed up.
         point: `latest`, or a time, with all of Azure's digits or fewer: the last recovery point at or before the end
-            of the period it covers.
+            of the period it covers; or a date, which is refused with the recovery points around it.
     """
 
     disk: DiskName
@@ -69,7 +81,15 @@ class Request(Asked):
     @field_validator("point")
     @classmethod
     def _is_latest_or_a_time(cls, point: str) -> str:
+        if is_date(point):
+            return point.strip()
         return LATEST if point.strip().lower() == LATEST else normalized_time(point)
+
+
+def _name_or_bool(value: object) -> str | bool:
+    if isinstance(value, str | bool):
+        return value
+    raise ValueError("must be the name of the blob to be written over, or false")
 
 
 class RestoreRequest(Request):
@@ -77,24 +97,62 @@ class RestoreRequest(Request):
 
     Attributes:
         target: the page blob to restore to; None for a new one beside the disk.
-        overwrite: whether the target may be an existing blob.
+        overwrite: the target's name, the last segment of its path or its URL, if it may be an existing blob.
+        replace_other: whether that may be another disk, one that was never backed up, or one of another size.
+        undo: whether a recovery point of an existing target is taken before it is written over.
+        adopt: whether the restored disk is backed up from then on; if not, it is a trial.
+        expires: when a trial's disk is deleted; empty for never.
         allow_damaged: whether to restore even a damaged recovery point.
     """
 
     form = (
-        '{"disk": URL, "point": "latest" or a time, "target": URL (optional), "overwrite": false,'
+        '{"disk": URL, "point": "latest" or a time, "target": URL (optional), "overwrite": NAME or false,'
+        ' "replaceOther": false, "undo": true, "adopt": true, "expires": "7d" or a time (optional),'
         ' "allowDamaged": false}'
     )
 
     target: TargetName | None = None
-    overwrite: StrictBool = False
+    overwrite: Annotated[str | bool, PlainValidator(_name_or_bool)] = False
+    replace_other: StrictBool = Field(default=False, alias="replaceOther")
+    undo: StrictBool = True
+    adopt: StrictBool = True
+    expires: str | None = None
     allow_damaged: StrictBool = Field(default=False, alias="allowDamaged")
+
+    @field_validator("expires")
+    @classmethod
+    def _is_an_expiry(cls, expires: str | None) -> str | None:
+        return None if expires is None else normalized_expiry(expires)
 
     @model_validator(mode="after")
     def _says_what_to_overwrite(self) -> Self:
-        if self.overwrite and not self.target:
-            raise ValueError("overwrite is true but target is missing: name the blob to overwrite")
+        if self.overwrite is False:
+            return self
+        if not self.target:
+            raise ValueError("overwrite is set but target is missing: name the blob to be written over there too")
+        if not (isinstance(self.overwrite, str) and _names(self.overwrite, self.target.address)):
+            name = json.dumps(_last_segment(self.target.address), ensure_ascii=False)
+            raise ValueError(
+                f'overwrite must name the blob to be written over: send "overwrite": {name} to write over {self.target}'
+            )
         return self
+
+    @model_validator(mode="after")
+    def _is_a_trial_if_it_says_so(self) -> Self:
+        if not self.adopt and self.overwrite is not False:
+            raise ValueError("adopt is false and overwrite is set: a trial makes a new disk, and never writes over one")
+        if self.adopt and self.expires is not None:
+            raise ValueError('expires is set but adopt is not false: only the disk of a trial, "adopt": false, expires')
+        return self
+
+
+def _last_segment(target: BlobAddress) -> str:
+    return target.blob.rpartition("/")[2]
+
+
+def _names(text: str, target: BlobAddress) -> bool:
+    """Return whether a text is the last segment of a blob's path, as it is or percent-encoded, or the blob's URL."""
+    return _last_segment(target) in {text, unquote(text)} or is_url_of(target, text)
 
 
 class InspectionRequest(Request):

@@ -1,13 +1,14 @@
 """A restore: its row, and how it changes. Pure functions."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
 from shared.errors import Remedy, TidemarkError
 from shared.model.disk import PageBlobDisk
+from shared.model.expiry import EXPIRY_CHECK, expiry_of
 from shared.model.fields import TargetNameOrNone
-from shared.model.job import Job, JobKind, Stage
+from shared.model.job import WHAT_TO_DO, Job, JobKind, Stage
 from shared.model.messages import RestoreMessage
 from shared.model.names import restore_lease_id
 from shared.model.requests import RestoreRequest
@@ -16,7 +17,7 @@ from shared.model.texts import Text
 
 
 class RefusedError(TidemarkError):
-    """A restore that can't be done as requested; nothing was written. The message says what to do."""
+    """A job that can't be done as requested; nothing was written. The message says what to do."""
 
     remedy = Remedy.FAIL
 
@@ -34,13 +35,21 @@ class Restore(Job):
     Attributes:
         max_attempts: how often its copies are attempted before it fails (REST: Copy Blob is best effort).
         restore: its id, that of the queue message that requested it.
-        overwrite: whether the target may be an existing blob.
+        overwrite: whether the target may be an existing blob, which the request named.
+        replace_other: whether that may be another disk, one that was never backed up, or one of another size.
+        undo: whether an existing target is written over only once an undo point holds its state.
+        adopt: whether the target is backed up from then on; if not, the restore is a trial.
+        expires: when the disk of a trial is to be deleted, as requested; empty for never.
         allow_damaged: whether to restore even a damaged recovery point.
         asked_target: the target in the request; None for a new disk beside the one that was backed up.
         target: the page blob to restore to, once it is known.
         copied_from: the URL that the target is copied from, with its snapshot and without a signature.
         copying: how its bytes get to the target: server side, or through the function and why.
         target_is_new, backup_is_new: whether the target and its backup blob did not exist before.
+        saving: whether the undo point is still to be taken, and nothing is written over yet.
+        undo_run: the source snapshot of the target, as it was before, which the undo point is to hold.
+        undo_point: that recovery point's time, once it is sealed: restoring it is the way back.
+        saved_etag: the target's ETag at that snapshot, until the copy over it begins.
         lease: the id of the lease on the target and its backup blob, needed to abort a copy.
         backup_etag, target_etag: ETags of the two at the end of their copies.
         target_snapshot: the snapshot of the target that the next backup is incremental from.
@@ -48,12 +57,18 @@ class Restore(Job):
         seen, doubts: what the verification found on the restored disk, and what of it makes the disk doubtful.
         ranges_compared, samples_compared, bytes_compared: what the verification compared.
         proof: what was verified.
+        expires_at: when the disk of a trial is to be deleted, UTC, once the disk is usable.
+        deletes: whether that time has come, and the disk is being deleted.
     """
 
     max_attempts: ClassVar[int] = 5
 
     restore: str
     overwrite: bool = False
+    replace_other: bool = False
+    undo: bool = True
+    adopt: bool = True
+    expires: str = ""
     allow_damaged: bool = False
     asked_target: TargetNameOrNone = None
     target: TargetNameOrNone = None
@@ -61,6 +76,10 @@ class Restore(Job):
     copying: Text = SERVER_SIDE
     target_is_new: bool = False
     backup_is_new: bool = False
+    saving: bool = False
+    undo_run: str = ""
+    undo_point: str = ""
+    saved_etag: str = ""
     lease: str = ""
     backup_etag: str = ""
     target_etag: str = ""
@@ -73,6 +92,8 @@ class Restore(Job):
     seen: Text = ""
     doubts: Text = ""
     proof: Text = ""
+    expires_at: datetime | None = None
+    deletes: bool = False
 
     @classmethod
     def of(cls, restore: str, request: RestoreRequest, now: datetime) -> Self:
@@ -83,7 +104,11 @@ class Restore(Job):
             point=request.point,
             asked_target=request.target,
             target=request.target,
-            overwrite=request.overwrite,
+            overwrite=request.overwrite is not False,
+            replace_other=request.replace_other,
+            undo=request.undo,
+            adopt=request.adopt,
+            expires=request.expires or "",
             allow_damaged=request.allow_damaged,
             lease=restore_lease_id(restore),
         )
@@ -120,6 +145,8 @@ class Restore(Job):
             "target": str(self.target or ""),
             "recovery_point": self.recovery_point,
             "point": self.target_snapshot,
+            "undo_point": self.undo_point,
+            "expires_at": self.expires_at or "",
             "size": self.size,
             "bytes_compared": self.bytes_compared,
             "proof": self.proof,
@@ -133,6 +160,10 @@ class Restore(Job):
             "point": self.point,
             "target": str(self.asked_target or ""),
             "overwrite": self.overwrite,
+            "replace_other": self.replace_other,
+            "undo": self.undo,
+            "adopt": self.adopt,
+            "expires": self.expires,
             "allow_damaged": self.allow_damaged,
         }
 
@@ -154,8 +185,23 @@ class Restore(Job):
 
     @property
     def has_begun(self) -> bool:
-        """Whether its copies have begun; before that nothing is written."""
-        return self.phase_began > self.requested
+        """Whether its copies have begun; before that nothing is written over."""
+        return self.phase_began > self.requested and not self.saving
+
+    @property
+    def needs_undo_point(self) -> bool:
+        """Whether the state of the target must be saved before it is written over."""
+        return self.undo and not self.target_is_new
+
+    @property
+    def first_stage(self) -> Stage:
+        """The stage at which an attempt starts: a trial needs no backup blob, so it promotes nothing."""
+        return Stage.PROMOTING if self.adopt else Stage.COPYING
+
+    @property
+    def is_copied_over(self) -> bool:
+        """Whether the copy over the target may have begun."""
+        return self.has_begun and not self.saved_etag
 
     @property
     def mark(self) -> str:
@@ -168,6 +214,8 @@ class Restore(Job):
         The request to send again names the recovery point by its time: `latest` may by then be a backup of what is
         left.
         """
+        if self.saving:
+            return self._unsaved(why)
         if not self.has_begun:
             left = "Nothing was written"
         elif self.target_etag:
@@ -176,10 +224,45 @@ class Restore(Job):
             )
         elif self.target_is_new:
             left = "The incomplete copy is deleted"
+        elif not self.is_copied_over:
+            left = f"{self.target} was not written over"
         else:
             left = f"{self.target} is incomplete"
+        if self.undo_point:
+            left = f"{left}. Its state before is recovery point {self.undo_point} of {self.target}"
         what_to_do = f'send the request again, with "point": "{self.recovery_point or self.point}"'
         return f"{why.rstrip('.')}. {left}. What to do: {what_to_do}"
+
+    def refuse(self, reason: str, now: datetime) -> Self:
+        """Refuse it; if its undo point could not be taken, say how to do without."""
+        return Job.refuse(self, self._unsaved(reason) if self.saving and not self.cancelled else reason, now)
+
+    def _unsaved(self, why: str) -> str:
+        """Say that the target was not written over, because its undo point could not be taken, and what to do."""
+        return (
+            f"{self.target} was not written over, because its undo point could not be taken: {why.rstrip('.')}."
+            f' {WHAT_TO_DO}: correct that, and send the request again; or set "undo": false to write over the disk'
+            " without a way back"
+        )
+
+    @property
+    def can_be_cancelled(self) -> bool:
+        """Whether it still has an outcome to come; until its disk is being deleted, a trial can be made to keep it."""
+        return not (self.has_ended or self.deletes or self.state is Stage.ENDING)
+
+    def is_check_overdue(self, now: datetime, after: timedelta) -> bool:
+        """Return whether the message that checks it is considered lost; one that expires is checked once a day."""
+        return now - self.checked >= after + (EXPIRY_CHECK if self.state is Stage.EXPIRING else timedelta())
+
+    def cleaned_up(self) -> Self:
+        """Move it to its final state; a trial's disk that is to be deleted waits for that first."""
+        if self.expires and self.outcome == Stage.DONE:
+            return replace(self, state=Stage.EXPIRING, outcome="")
+        return Job.cleaned_up(self)
+
+    def expired(self, reason: str, now: datetime) -> Self:
+        """End a trial whose disk's time has come, and say what became of the disk."""
+        return replace(self, state=Stage.DONE, reason=reason, checked=now)
 
     def reset(self) -> Self:
         """Drop what an attempt has copied and verified, for another attempt."""
@@ -199,5 +282,6 @@ class Restore(Job):
 
 
 def as_done(restore: Restore, proof: str, now: datetime) -> Restore:
-    """End a restore that has adopted its target, and say what was verified."""
-    return replace(restore.end(Stage.DONE, "", now), proof=proof)
+    """End a restore whose target is usable, and say what was verified."""
+    expires_at = expiry_of(restore.expires, now) if restore.expires else None
+    return replace(restore.end(Stage.DONE, "", now), proof=proof, expires_at=expires_at)

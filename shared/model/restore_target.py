@@ -1,10 +1,13 @@
 """Which recovery point a restore is of, where it may go, and how its target's record changes. Pure functions."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from shared.model.addresses import BlobAddress, ContainerAddress
+from shared.model.blob import BlobState
+from shared.model.disk import PageBlobDisk
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord
 from shared.model.requests import LATEST
@@ -12,7 +15,10 @@ from shared.model.restore import RefusedError, Restore
 from shared.model.retirement import unretired
 from shared.model.run import Kind
 from shared.model.run_steps import sealed
-from shared.model.times import last_moment
+from shared.model.texts import human_size
+from shared.model.times import is_date, last_moment
+
+OTHER_TARGET = "What to do: choose another target"
 
 
 def requested_point(times: Sequence[str], asked: str) -> str | None:
@@ -23,6 +29,26 @@ def requested_point(times: Sequence[str], asked: str) -> str | None:
         asked: `latest`, or a time as Azure prints it; one with fewer digits covers all times that start with them.
     """
     return max((time for time in times if asked == LATEST or time <= last_moment(asked)), default=None)
+
+
+def date_problem(times: Sequence[str], asked: str) -> str:
+    """Say which recovery points are around a date alone, which is no time; empty if a time was requested.
+
+    Args:
+        times: the times of recovery points, in any order.
+        asked: as in the request.
+    """
+    if asked == LATEST or not is_date(asked):
+        return ""
+    before, after = max((time for time in times if time < asked), default=""), f"{asked}~"
+    on_it = max((time for time in times if asked <= time < after), default="")
+    next_one = min((time for time in times if time > after), default="")
+    named = {"the last before that day": before, "the last on that day": on_it, "the first after it": next_one}
+    around = ", ".join(f"{time} ({what})" for what, time in named.items() if time)
+    return (
+        f"{asked} is a date, not a time. The recovery points around it, by UTC: {around}. What to do: send one of these"
+        " times"
+    )
 
 
 def require_allowed(target: BlobAddress, backups: ContainerAddress, services: Sequence[str]) -> None:
@@ -44,6 +70,57 @@ def require_allowed(target: BlobAddress, backups: ContainerAddress, services: Se
         raise RefusedError(
             f"{target.url} is not in an account that SOURCE_DISKS names ({', '.join(services)})."
             " What to do: choose a target in one of these, or add a disk of that account to SOURCE_DISKS"
+        )
+
+
+def require_overwritable(restore: Restore, target: PageBlobDisk, found: BlobState, point_size: int, known: str) -> None:
+    """Require that a restore may write over an existing blob.
+
+    Args:
+        restore: the restore.
+        target: the blob.
+        found: its state.
+        point_size: bytes of the recovery point.
+        known: the target's last recovery point; empty if it has none.
+
+    Raises:
+        RefusedError: it may not; the message says which field of the request allows it.
+    """
+    name = f'"overwrite": {json.dumps(target.address.blob.rpartition("/")[2], ensure_ascii=False)}'
+    if not restore.overwrite:
+        raise RefusedError(
+            f"{target.name} already exists. What to do: choose another target, or send {name} to replace what it holds"
+        )
+    if not found.is_page_blob:
+        raise RefusedError(f"{target.name} is not a page blob, so a disk can't be restored over it. {OTHER_TARGET}")
+    doubts = []
+    if not known:
+        doubts.append("was never backed up by Tidemark")
+    elif target != restore.disk:
+        doubts.append(f"is another disk on record than {restore.disk}")
+    if found.size != point_size:
+        doubts.append(f"has {human_size(found.size)} ({found.size} bytes) where the recovery point has {point_size}")
+    if doubts and not restore.replace_other:
+        raise RefusedError(
+            f"{target.name} {', and '.join(doubts)}. What to do: choose another target; or, to replace what it holds,"
+            f' send "replaceOther": true beside {name}'
+        )
+
+
+def require_trial(target: PageBlobDisk, record: DiskRecord | None, *, is_listed: bool) -> None:
+    """Require that a disk is not backed up, so that a trial may be restored to it.
+
+    Raises:
+        RefusedError: it is, or would be.
+    """
+    if is_listed:
+        raise RefusedError(
+            f"{target.name} would be backed up, because SOURCE_DISKS names it, and a trial is not. What to do: choose a"
+            f" target that SOURCE_DISKS does not name, such as one in another container, or exclude it: !{target.name}"
+        )
+    if record and (record.base_snapshot or record.run or record.last_point):
+        raise RefusedError(
+            f"{target.name} is on record as a disk that is backed up, and a trial is not. {OTHER_TARGET}"
         )
 
 

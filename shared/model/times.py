@@ -1,14 +1,33 @@
 """Times as Azure prints them: UTC, seven fractional digits, `2026-11-22T12:00:00.1234567Z`. They sort as text."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 _DIGITS = 7
 """Fractional digits of a snapshot's time; `datetime` keeps six."""
 
+_NO_SUCH_TIME = "is not a date and time that exists"
+
 _RFC_3339 = re.compile(
     r"(?P<seconds>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d+))?(?P<zone>[Zz]|[+-]\d\d:[0-5]\d)", re.ASCII
 )
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def is_date(text: str) -> bool:
+    """Return whether a text is a date alone, such as `2026-11-28`.
+
+    Raises:
+        ValueError: it looks like one that does not exist.
+    """
+    if _DATE.fullmatch(text.strip()) is None:
+        return False
+    try:
+        date.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(_NO_SUCH_TIME) from None
+    return True
 
 
 def canonical_time(text: str) -> str:
@@ -48,5 +67,5 @@ def _read(text: str) -> tuple[str, str]:
     try:
         moment = datetime.fromisoformat(found["seconds"].upper() + zone).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("is not a date and time that exists") from None
+        raise ValueError(_NO_SUCH_TIME) from None
     return moment.replace(tzinfo=None).isoformat(), (found["fraction"] or "")[:_DIGITS]

@@ -4,12 +4,13 @@ import shlex
 from functools import partial
 
 from shared.azure.services import Services
-from shared.errors import OtherDiskError, SourceGoneError, not_found
+from shared.errors import OtherDiskError, PointDeletingError, SourceGoneError, not_found
 from shared.events import Event, log_event
 from shared.model.blob import BlobState
 from shared.model.disk import Disk
+from shared.model.job import Job
 from shared.model.names import DISK_METADATA
-from shared.model.point import RecoveryPoint
+from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.version import BlobVersion
 
@@ -57,7 +58,33 @@ async def point_of(services: Services, disk: Disk, time: str) -> RecoveryPoint:
     """
     point = await services.records.point(disk, time)
     if point is None:
-        raise SourceGoneError(f"recovery point {time} of {disk.name} is no longer on record")
+        raise _not_on_record(disk, time)
+    return point
+
+
+def _not_on_record(disk: Disk, time: str) -> SourceGoneError:
+    return SourceGoneError(f"recovery point {time} of {disk.name} is no longer on record")
+
+
+async def take_into_use(services: Services, job: Job, time: str) -> RecoveryPoint:
+    """Return the recovery point that a job was requested for, once its row names the job.
+
+    A deletion reads the point's row, then those of open jobs, and is written on the condition that the point's row has
+    not changed. The job is on record by now, so one of the two sees the other. An open job that does not name its
+    recovery point yet may have chosen any point of its disk.
+
+    Raises:
+        SourceGoneError: it is no longer on record.
+        PointDeletingError: it is being deleted.
+    """
+    disk = job.known_disk
+    point = await services.records.update_point(disk, time, lambda found: found.as_used(job.row_key))
+    if point is None:
+        raise _not_on_record(disk, time)
+    if point.state is PointState.DELETING:
+        raise PointDeletingError(
+            f"recovery point {time} of {disk.shown} is being deleted. What to do: use another recovery point"
+        )
     return point
 
 

@@ -1,1 +1,1 @@
-"""A restore, one module per step: begin, copying (or through_function), prove, adopt, end. `steps` lists them."""
+"""A restore, a module per step: begin, save, copying (or through_function), prove, adopt, end, expire; see `steps`."""

@@ -45,7 +45,7 @@ async def prove_and_adopt(services: Services, restore: Restore) -> Next[Restore]
 
 async def _prove_and_adopt(services: Services, restore: Restore) -> Next[Restore]:
     now = services.now()
-    if not restore.target_snapshot:
+    if restore.adopt and not restore.target_snapshot:
         taken = await services.disks.take_snapshot(restore.known_target, restore.target_etag)
         return Next(replace(restore, target_snapshot=taken, checked=now))
     if restore.parts_proved < restore.parts_total:
@@ -54,7 +54,10 @@ async def _prove_and_adopt(services: Services, restore: Restore) -> Next[Restore
         )
         proven = await prove_part(services, restore, point)
         return Next(replace(proven, checked=services.now()))
-    await _adopt(services, restore)
+    if restore.adopt:
+        await _adopt(services, restore)
+    else:
+        await _require_unchanged(services, restore)
     return Next(done_with_proof(restore, services.now()))
 
 
@@ -64,7 +67,7 @@ def done_with_proof(restore: Restore, now: datetime) -> Restore:
 
 
 async def end_restore(services: Services, restore: Restore) -> Next[Restore]:
-    """Clean up after a restore that has adopted its target; update its row last."""
+    """Clean up after a restore whose target is usable; update its row last."""
     if restore.is_of_own_snapshot:
         # The disk and its backup blob were copied from different sources, and only samples of them were compared.
         name = f"restored-{restore.restore}"
@@ -100,6 +103,19 @@ async def _adopt(services: Services, restore: Restore) -> None:
     point = restored_point(restore, services.backups.address(target), taken.time, services.now())
     advanced = adopted(record, point, taken, is_listed=services.settings.covers(target))
     await services.records.seal(target, advanced, etag, point)
+
+
+async def _require_unchanged(services: Services, restore: Restore) -> None:
+    """Require that the disk of a trial, of which no snapshot is taken, was not changed while it was compared.
+
+    Raises:
+        BlobChangedError: it was.
+    """
+    await services.leases.require(restore.known_target.address, restore.lease)
+    found = await services.pages.find(restore.known_target.address)
+    if found is None or found.etag != restore.target_etag:
+        raise BlobChangedError(f"{restore.target} was changed while it was compared with the recovery point")
+    await _require_open(services, restore)
 
 
 async def _require_open(services: Services, restore: Restore) -> None:

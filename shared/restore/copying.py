@@ -93,7 +93,10 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
         then = restore.at_stage(Stage.PROVING, services.now())
         return Next(replace(then, target_etag=etag, bytes_done=restore.size))
     if progress.stage is not CopyStage.NOT_STARTED:
+        if restore.saved_etag:  # whoever started the copy has died since
+            return Next(replace(restore, saved_etag="", checked=services.now()))
         return _copy_progress(services, restore, copy, progress)
+    _require_saved(restore, found)
     source = await _copy_source(services, restore)
     if restore.copying != SERVER_SIDE:
         return await copy_next_part(services, restore, source, found)
@@ -102,7 +105,7 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
         raise RestoreFailedError(f"{target.name} has metadata that can't be kept: {why}")
     await services.leases.acquire(target.address, restore.lease, found.etag)
     etag = await _discard_own_pages(services, restore, target.address, found)
-    started = replace(restore, copied_from=source.name, checked=services.now())
+    started = replace(restore, copied_from=source.name, saved_etag="", checked=services.now())
     try:
         await start_copy(services, copy, source, about, etag=etag)
     except (CopyRefusedError, AzureError) as error:
@@ -113,6 +116,17 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
         return Next(replace(started, copying=how))
     log_event(Event.RESTORE_COPY_STARTED, **restore.about, target=target.name, copied_from=source.name)
     return Next(started)
+
+
+def _require_saved(restore: Restore, found: BlobState) -> None:
+    """Require that what is to be written over is what the undo point holds.
+
+    Raises:
+        RestoreFailedError: somebody has broken the lease and written to the target since.
+    """
+    is_own = found.metadata.get(RESTORE_METADATA) == restore.restore
+    if restore.saved_etag and found.etag != restore.saved_etag and not is_own:
+        raise RestoreFailedError(f"{restore.target} was changed since its undo point was taken")
 
 
 async def _discard_own_pages(services: Services, restore: Restore, blob: BlobAddress, found: BlobState) -> str:

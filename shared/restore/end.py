@@ -12,7 +12,7 @@ from shared.errors import BlobChangedError, TargetLeasedError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
-from shared.model.job import Stage
+from shared.model.job import CLEANED_UP, Stage
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.names import RESTORE_METADATA
 from shared.model.record import DiskRecord
@@ -37,7 +37,9 @@ async def clean_up_restore(services: Services, restore: Restore) -> None:
     if not has_adopted:
         await _drop_unfinished(services, restore)
     await _release_leases(services, restore)
-    if has_adopted and record and record.restore == restore.restore:
+    if restore.undo_point and not has_adopted:
+        await drop_old_snapshots(services, restore.known_target)  # it has kept one to copy from
+    if has_adopted and restore.adopt and record and record.restore == restore.restore:
         await _drop_superseded(services, restore, record)
     await _release_target(services, restore)
 
@@ -91,8 +93,11 @@ async def _record_failure(services: Services, restore: Restore) -> DiskRecord | 
 
 
 async def is_adopted(services: Services, restore: Restore) -> bool:
-    """Return whether a restore has adopted its target: the recovery point of the restored state is on record."""
-    if restore.state in {Stage.ENDING, Stage.DONE}:
+    """Return whether a restore has adopted its target: the recovery point of the restored state is on record.
+
+    The disk of a trial counts as adopted once it is usable: nothing takes it away then but its expiry.
+    """
+    if restore.state in CLEANED_UP | {Stage.DONE}:
         return True
     if not restore.target_snapshot:
         return False
@@ -131,7 +136,7 @@ async def _drop_unfinished(services: Services, restore: Restore) -> None:
 
 async def _drop_snapshots(services: Services, restore: Restore) -> None:
     """Delete the source snapshots that the restore has taken, which are newer than the target's base snapshot."""
-    if not restore.target_etag and restore.attempt == 1:
+    if not (restore.target_etag or restore.saving) and restore.attempt == 1:
         return
     target = restore.known_target
     snapshots = await services.disks.own_snapshots(target)

@@ -18,13 +18,15 @@ PROOF_WINDOW = 8 * 1024**3
 """Bytes of a disk that one invocation verifies: even if it must read all of them, it takes minutes."""
 
 
-def proof_parts(size: int) -> int:
-    """Count the parts of a proof: the windows of the disk and those of its backup blob."""
-    return 2 * max(1, len(windows(size, PROOF_WINDOW)))
+def proof_parts(size: int, *, adopt: bool) -> int:
+    """Count the parts of a proof: the windows of the disk, and those of its backup blob if it is adopted."""
+    return (2 if adopt else 1) * max(1, len(windows(size, PROOF_WINDOW)))
 
 
 async def prove_part(services: Services, restore: Restore, point: Version) -> Restore:
     """Verify the next part: the parts of the restored disk's snapshot first, then those of its backup blob.
+
+    The disk of a trial, which has neither, is compared itself, under its lease.
 
     Compares the size, the page map (a page valid on one side only must read as zeros), samples of the content, and the
     last page, where a VHD has its footer. Records what is found on the disk: partition table and filesystems.
@@ -32,17 +34,13 @@ async def prove_part(services: Services, restore: Restore, point: Version) -> Re
     Raises:
         RestoreFailedError: something differs.
     """
-    half = restore.parts_total // 2
-    number = restore.parts_proved % half
-    is_disk = restore.parts_proved < half
-    copy = (
-        services.disks.version(restore.known_target, restore.target_snapshot)
-        if is_disk
-        else BlobVersion(services.backups.address(restore.known_target))
-    )
+    of_disk = restore.parts_total // 2 if restore.adopt else restore.parts_total
+    number = restore.parts_proved % of_disk
+    is_disk = restore.parts_proved < of_disk
+    copy = _copy_to_prove(services, restore, is_disk=is_disk)
     comparison = await Comparison.begin(services, point, copy)
     try:
-        await _compare(comparison, restore, number, is_last=number == half - 1)
+        await _compare(comparison, restore, number, is_last=number == of_disk - 1)
     except MismatchError as error:
         log_event(Event.RESTORE_NOT_PROVED, **restore.about, reason=str(error))
         raise RestoreFailedError(f"{copy.of} differs from the recovery point: {error}") from None
@@ -53,10 +51,18 @@ async def prove_part(services: Services, restore: Restore, point: Version) -> Re
         samples_compared=restore.samples_compared + comparison.samples,
         bytes_compared=restore.bytes_compared + comparison.bytes_compared,
     )
-    if not (is_disk and number == half - 1):
+    if not (is_disk and number == of_disk - 1):
         return proven
     found = await read_content(services, copy, restore.size)
     return replace(proven, seen=found.described, doubts=", ".join(found.doubts))
+
+
+def _copy_to_prove(services: Services, restore: Restore, *, is_disk: bool) -> Version:
+    """Return what to compare with the recovery point: the restored disk, or its backup blob."""
+    target = restore.known_target
+    if not is_disk:
+        return BlobVersion(services.backups.address(target))
+    return services.disks.version(target, restore.target_snapshot) if restore.adopt else BlobVersion(target.address)
 
 
 async def _compare(comparison: Comparison, restore: Restore, number: int, *, is_last: bool) -> None:
@@ -76,5 +82,5 @@ def proof_text(restore: Restore) -> str:
     return (
         f"{doubtful}matches the recovery point: size ({human_size(restore.size)}), page map"
         f" ({restore.ranges_compared} ranges), {restore.samples_compared} samples"
-        f" ({human_size(restore.bytes_compared)}); its backup blob matches too; {restore.seen}"
+        f" ({human_size(restore.bytes_compared)});{' its backup blob matches too;' * restore.adopt} {restore.seen}"
     )

@@ -1,9 +1,9 @@
-"""The steps of a restore, one per invocation: find the recovery point, promote it, copy it back, verify, adopt."""
+"""The steps of a restore, one per invocation: find point and target, save the target, copy, verify, adopt, expire."""
 
 from shared.azure.services import Services
 from shared.events import Event
 from shared.jobs.loop import Procedure, continue_job
-from shared.model.job import Next, Stage
+from shared.model.job import PREPARING, Next, Stage
 from shared.model.messages import RestoreMessage
 from shared.model.restore import Restore
 from shared.pages.copying import BlobCopy, abort_copy
@@ -11,6 +11,8 @@ from shared.restore.adopt import done_with_proof, end_restore, prove_and_adopt
 from shared.restore.begin import begin_restore
 from shared.restore.copying import copy_back, promote_to_backup
 from shared.restore.end import abandon_cleanup, clean_up_or_abandon, is_adopted
+from shared.restore.expire import expire_disk, not_deleted
+from shared.restore.save import save_target
 
 
 async def continue_restore(services: Services, message: RestoreMessage) -> None:
@@ -25,12 +27,14 @@ async def continue_restore(services: Services, message: RestoreMessage) -> None:
 async def _give_up(services: Services, restore: Restore, why: str) -> Restore:
     """End a restore whose steps have failed for too long; it is done if it has adopted its target, else failed."""
     now = services.now()
+    if restore.state is Stage.EXPIRING:
+        return restore.expired(not_deleted(restore, why), now)
     return done_with_proof(restore, now) if await is_adopted(services, restore) else restore.fail(why, now)
 
 
 async def _cancel(services: Services, restore: Restore) -> Next[Restore]:
     """End a restore that an operator has cancelled: its copies are aborted, and it says what it leaves."""
-    if restore.state is Stage.REQUESTED:
+    if restore.state in PREPARING:
         return Next(restore.stop(restore.cancelled, services.now()))
     for blob in (services.backups.address(restore.known_target), restore.known_target.address):
         await abort_copy(services, BlobCopy(blob, restore.mark, restore.size, restore.lease))
@@ -41,10 +45,12 @@ RESTORE_PROCEDURE = Procedure[Restore](
     rows=lambda services: services.restores,
     steps={
         Stage.REQUESTED: begin_restore,
+        Stage.SAVING: save_target,
         Stage.PROMOTING: promote_to_backup,
         Stage.COPYING: copy_back,
         Stage.PROVING: prove_and_adopt,
         Stage.ENDING: end_restore,
+        Stage.EXPIRING: expire_disk,
     },
     cleanup_before=frozenset({Stage.DONE}),
     cancel=_cancel,

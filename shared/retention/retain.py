@@ -12,9 +12,9 @@ from typing import NamedTuple
 from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
-from shared.azure.answers import explain
+from shared.azure.answers import explain, remedy_for
 from shared.azure.services import Services
-from shared.errors import BlobChangedError, StepFailedError, TargetLeasedError, TidemarkError
+from shared.errors import BlobChangedError, Remedy, StepFailedError, TargetLeasedError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
 from shared.model.messages import RetentionMessage
@@ -29,6 +29,9 @@ from shared.retention.deleting import PointStaysError, carry_out
 from shared.retention.facts import look_at
 from shared.retention_settings import RetentionMode
 from shared.sizes.costs import freed_bytes
+
+_LEFT_TO_THE_NEXT_TICK = frozenset({Remedy.FAIL, Remedy.WAIT_FOR_OWNER})
+"""Errors that no redelivery mends."""
 
 TURN = timedelta(seconds=60)
 """How long one message deletes; then another goes on."""
@@ -50,7 +53,8 @@ async def retain_points(services: Services, message: RetentionMessage) -> None:
     except (AzureError, TidemarkError, ValidationError) as error:
         reason = explain(error)
         log_event(Event.RETENTION_FAILED, **message.about, reason=reason)
-        raise StepFailedError(reason) from None
+        if remedy_for(error) not in _LEFT_TO_THE_NEXT_TICK:
+            raise StepFailedError(reason) from None
 
 
 async def _retain(services: Services, disk: Disk) -> bool:

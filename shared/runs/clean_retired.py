@@ -10,13 +10,13 @@ from shared.errors import TidemarkError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
 from shared.model.retirement import cleaned, is_left_over, is_to_clean
-from shared.runs.clean_up import compared_snapshots, source_snapshots
+from shared.runs.clean_up import snapshots_in_use, source_snapshots
 
 
 async def clean_retired(services: Services, disk: Disk) -> str:
     """Delete the source snapshots that a retired disk has left; return why that is not done, empty if it is.
 
-    A disk that no longer exists has none. Those that an open verify still reads are left to a later tick.
+    A disk that no longer exists has none. Those that an open job still reads are left to a later tick.
     """
     try:
         is_clean = await _drop_snapshots(services, disk)
@@ -35,13 +35,13 @@ async def _drop_snapshots(services: Services, disk: Disk) -> bool:
         snapshots = await source_snapshots(services, disk)
     except ResourceNotFoundError:
         snapshots = []
-    compared = await compared_snapshots(services, disk)
+    in_use = await snapshots_in_use(services, disk)
     # Read last: a run that has opened since the list keeps its base and its own snapshot.
     found = await services.records.get(disk)
     if found is None or not is_to_clean(found[0]):
         return found is None or found[0].retired is None or found[0].retired_clean
     for snapshot in snapshots:
-        if is_left_over(found[0], snapshot, services.now()) and snapshot not in compared:
+        if is_left_over(found[0], snapshot, services.now()) and snapshot not in in_use:
             await services.disks.delete_snapshot(disk, snapshot)
             log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=disk.name, snapshot=snapshot)
-    return compared.isdisjoint(snapshots)
+    return in_use.isdisjoint(snapshots)

@@ -6,7 +6,7 @@ from shared.azure.services import Services
 from shared.errors import TidemarkError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
-from shared.model.job import JobKind, Stage
+from shared.model.job import JobKind
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.record import DiskRecord
 from shared.points.check_points import check_points
@@ -24,31 +24,30 @@ async def clean_up_run(services: Services, message: FinishMessage, record: DiskR
     await drop_duplicates(services, message, record.backup_snapshot)
     try:
         await drop_old_snapshots(services, disk)
-    except (AzureError, TidemarkError) as error:  # an inspection of a newer release may still read one
+    except (AzureError, TidemarkError) as error:  # a job of a newer release may still read one
         await record_failure(services, disk, Event.DELETE_SOURCE_SNAPSHOT_FAILED, error, message.run)
     points = await check_points(services, disk)
     await judge_run(services, disk, points)
 
 
 async def drop_old_snapshots(services: Services, disk: Disk) -> None:
-    """Delete the disk's source snapshots that are older than the base, except those an open verify still reads."""
-    compared = await compared_snapshots(services, disk)
+    """Delete the disk's source snapshots that are older than the base, except those that an open job still reads."""
+    in_use = await snapshots_in_use(services, disk)
     snapshots = await source_snapshots(services, disk)
     found = await services.records.get(disk)
     base = found[0].base_snapshot if found else ""
     for snapshot in snapshots:
-        if snapshot < base and snapshot not in compared:
+        if snapshot < base and snapshot not in in_use:
             await services.disks.delete_snapshot(disk, snapshot)
             log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=disk.name, snapshot=snapshot)
 
 
-async def compared_snapshots(services: Services, disk: Disk) -> set[str]:
-    """List the source snapshots that open verifies of a disk still read."""
-    return {
-        inspection.recovery_point or inspection.point
-        for inspection in await services.inspections.open(disk)
-        if inspection.task is JobKind.VERIFY and inspection.state is not Stage.ENDING
-    }
+async def snapshots_in_use(services: Services, disk: Disk) -> set[str]:
+    """List the source snapshots that open jobs still read: a verify compares one, a restore in place copies one."""
+    verifies = [job for job in await services.inspections.open(disk) if job.task is JobKind.VERIFY]
+    in_place = [job for job in await services.restores.open(disk) if job.target == disk]
+    compared = {job.recovery_point or job.point for job in verifies if job.reads_point}
+    return compared | {job.recovery_point for job in in_place if job.reads_point}
 
 
 async def source_snapshots(services: Services, disk: Disk) -> list[str]:

@@ -41,7 +41,7 @@ async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False)
     record = found[0] if found else None
     run = record.run if record else None
     if run and after_a_run and run.checked == run.started:
-        await _enqueue_again(services, disk, run)
+        await enqueue_again(services, disk, run)
     if record is None or record.last_tick is None or not should_catch_up(record, services.now()):
         return
     if services.settings.backs_up(disk, adopted=record.adopted, retired=record.retired is not None):
@@ -127,7 +127,7 @@ async def _enqueue(services: Services, disk: Disk, run: OpenRun) -> None:
     await services.queues.send(FinishMessage(disk=disk, run=run.snapshot), next_check(run, services.now()))
 
 
-async def _enqueue_again(services: Services, disk: Disk, run: OpenRun) -> None:
+async def enqueue_again(services: Services, disk: Disk, run: OpenRun) -> None:
     """Enqueue a run's first messages again, and record a check, so that this happens only once."""
     await _enqueue(services, disk, run)
     now = services.now()

@@ -18,7 +18,7 @@ from shared.model.run import Kind
 from tests.app.cloud import App, Cloud, Disk, pages
 from tests.app.crashes import MortalApp
 from tests.app.inspecting import ask_for, inspections
-from tests.app.restoring import ask, request, restore_of
+from tests.app.restoring import ask, over, request, restore_of
 
 SIZE = 64 * PAGE
 _LAST = 2
@@ -197,7 +197,8 @@ class RestoreToNew(Scene):
         self.may_hold = [bytes(self.disk.expected), self.wanted]
 
     async def begin(self, _app: App) -> None:
-        text = request(self.disk, self.point.time, target=self.target.url, overwrite=self.overwrite)
+        where = over(self.target, undo=True) if self.overwrite else {"target": self.target.url}
+        text = request(self.disk, self.point.time, **where)
         self.asked = await ask(self.cloud, text)
 
     async def is_complete(self) -> bool:

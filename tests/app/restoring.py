@@ -18,6 +18,12 @@ def request(disk: Disk | str, point: str = "latest", **more: Any) -> str:
     return json.dumps({"disk": disk.url if isinstance(disk, Disk) else disk, "point": point, **more})
 
 
+def over(target: Disk | str, **more: Any) -> dict[str, Any]:
+    """Name a blob to be written over; unless the test says so, without an undo point, which takes a run."""
+    url = target.url if isinstance(target, Disk) else target
+    return {"target": url, "overwrite": url.rpartition("/")[2], "undo": False, **more}
+
+
 def encoded(text: str) -> str:
     """Write a message as the portal does."""
     return base64.b64encode(text.encode()).decode()

@@ -11,7 +11,17 @@ from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.restoring import ask, ended, request
 from tests.app.test_full_copies import in_mode
 
-COUNTS = {"reason", "bytes_written", "bytes_cleared", "ranges", "write_calls", "clear_calls", "batches", "copying"}
+ADDED = {"added_bytes", "added_since"}
+COUNTS = {
+    "reason",
+    "bytes_written",
+    "bytes_cleared",
+    "ranges",
+    "write_calls",
+    "clear_calls",
+    "batches",
+    "copying",
+} | ADDED
 TIMES = {"started", "sealed", "duration_seconds"}
 
 

@@ -12,7 +12,7 @@ from shared.model.absence import Absence
 from shared.model.disk import Disk, PageBlobDisk
 from shared.model.index import INDEX_PARTITION
 from shared.model.job import Stage
-from shared.model.names import BACKUPS_TABLE
+from shared.model.names import BACKUPS_TABLE, OWNER_MARK
 from shared.model.record import DISK_ROW
 from tests.app.cloud import MIB, Cloud, pages, until
 from tests.app.cloud import Disk as CloudDisk
@@ -27,9 +27,11 @@ async def test_all_disks_of_all_accounts_are_snapshotted_before_anything_else_is
         await app.back_up(*disks)
         cloud.requests.clear()
         await app.back_up(*disks)
-    operations = [request.operation for request in cloud.requests]
+    whose, *requests = cloud.requests
+    assert whose.path.endswith(f"/{OWNER_MARK}"), "whose the backup container is is looked at before"
+    operations = [request.operation for request in requests]
     assert operations[: len(disks)] == ["Snapshot Blob"] * len(disks)
-    assert {request.path for request in cloud.requests[: len(disks)]} == {disk.path for disk in disks}
+    assert {request.path for request in requests[: len(disks)]} == {disk.path for disk in disks}
 
 
 async def test_a_bad_disk_fails_alone_with_its_reason_on_record(cloud: Cloud) -> None:

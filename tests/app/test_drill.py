@@ -15,7 +15,7 @@ from shared.model.point import PointState
 from shared.model.run import SERVER_SIDE
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
 from tests.app.inspecting import ask_for, has_ended, inspected, inspections
-from tests.app.restoring import ask, ended, request
+from tests.app.restoring import ask, ended, over, request
 from tests.logic.made_disks import gpt_disk
 from tests.logic.made_disks import made as made_volume
 
@@ -116,7 +116,7 @@ async def test_where_the_service_refuses_an_unsigned_copy_within_the_account_it_
             unsigned.remove()
         refused = Fault("Copy Blob", only_unsigned=True, refuse_source=(403, "AuthorizationPermissionMismatch"))
         unsigned = cloud.azure.gateway.faults.add(refused)
-        restore = await ended(cloud, await ask(cloud, request(disk, target=disk.url, overwrite=True)))
+        restore = await ended(cloud, await ask(cloud, request(disk, **over(disk))))
     assert (restore.state, restore.copying, restore.last_error) == (Stage.DONE, SERVER_SIDE, "")
     assert unsigned.hits == 2, "the promotion, and the disk from its own snapshot"
     assert "sig=" not in cloud.log.read_text()

@@ -11,7 +11,7 @@ from shared.model.job import JobKind, Stage
 from shared.model.run import SERVER_SIDE, Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages
 from tests.app.inspecting import inspected
-from tests.app.restoring import ask, ended, request
+from tests.app.restoring import ask, ended, over, request
 
 FOOTER = make_footer(2 * MIB - PAGE, uuid.UUID(int=5), 1_767_225_600)
 
@@ -36,7 +36,7 @@ async def restored_and_inspected(cloud: Cloud, app: App, disk: Disk, how: str) -
         assert (found.state, found.last_error) == (Stage.DONE, "")
     held = bytes(disk.expected)
     for target in (f"{disk.url}-2", disk.url):
-        restore = await ended(cloud, await ask(cloud, request(disk, target=target, overwrite=True)))
+        restore = await ended(cloud, await ask(cloud, request(disk, **over(target, replaceOther=True))))
         assert (restore.state, restore.attempt) == (Stage.DONE, 1)
         assert restore.seen.startswith("VHD footer valid")
         assert restore.copying.startswith(how)

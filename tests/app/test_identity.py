@@ -18,7 +18,7 @@ from shared.model.job import Stage
 from shared.model.names import BACKUPS_TABLE, PARTS_TABLE
 from shared.model.run import SERVER_SIDE, Kind
 from tests.app.cloud import MIB, Cloud, Disk, pages, until
-from tests.app.restoring import ask, ended, request
+from tests.app.restoring import ask, ended, over, request
 
 DISK_READER = Role.read(ROOT / "infra" / "roles" / "disk-reader.json")
 READER_DOES = frozenset(
@@ -176,7 +176,7 @@ async def test_without_the_role_to_write_a_restore_is_refused_and_the_backups_go
     held = bytes(disk.expected)
     async with cloud.app(disk) as app:
         [first] = await app.back_up(disk)
-        over_it = request(disk, first.time, target=disk.url, overwrite=True)
+        over_it = request(disk, first.time, **over(disk, undo=True))
         for text in (request(disk), over_it):
             refused = await ended(cloud, await ask(cloud, text))
             assert refused.state is Stage.REFUSED

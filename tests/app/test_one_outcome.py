@@ -23,7 +23,7 @@ from shared.model.names import (
 )
 from tests.app.cloud import Cloud, Disk, pages, until
 from tests.app.inspecting import ask_for, has_ended, inspections
-from tests.app.restoring import ask, ended, request, restores
+from tests.app.restoring import ask, ended, over, request, restores
 
 REFUSED = (403, "AuthorizationPermissionMismatch", "not now")
 
@@ -64,7 +64,7 @@ async def test_a_restore_or_a_drill_whose_first_step_can_not_be_enqueued_is_refu
             proxies.queues.faults.add(Fault("Put Message", f"*/{queue}/messages", refuse=REFUSED))
             for queue in (CONTINUE_RESTORE_QUEUE, CONTINUE_INSPECTION_QUEUE)
         ]
-        asked = await ask(cloud, request(disk, target=disk.url, overwrite=True))
+        asked = await ask(cloud, request(disk, **over(disk)))
         restore = await ended(cloud, asked)
         drill = await has_ended(
             cloud, JobKind.DRILL, await ask_for(cloud, JobKind.DRILL, json.dumps({"disk": disk.url}))

@@ -16,7 +16,7 @@ from shared.model.restore import Restore
 from shared.model.retry_policy import GIVE_UP_AFTER, MIN_FAILURES
 from shared.model.run import Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
-from tests.app.restoring import ask, ended, request, restore_of
+from tests.app.restoring import ask, ended, over, request, restore_of
 
 SHORT_LEASE = 2
 
@@ -140,7 +140,8 @@ async def test_where_the_service_can_not_copy_back_the_bytes_go_through_the_func
             firewall = cloud.azure.gateway.faults.add(
                 Fault("Copy Blob", target.path, refuse=(403, "CannotVerifyCopySource", "not from here"))
             )
-            restore = await ended(cloud, await ask(cloud, request(disk, target=target.url, overwrite=target is other)))
+            where = over(other, replaceOther=True) if target is other else {"target": target.url}
+            restore = await ended(cloud, await ask(cloud, request(disk, **where)))
             assert (restore.state, restore.attempt, firewall.hits) == (Stage.DONE, 1, 1)
             assert restore.copying.startswith(
                 "through the function, because the service could not copy from the source: "
@@ -168,7 +169,7 @@ async def test_of_two_requests_for_one_target_the_second_is_refused_while_the_fi
     async with cloud.app(disk) as app:
         await one_point(app, disk)
         copying = cloud.azure.gateway.copies.hold(disk.path)
-        asked = request(disk, target=disk.url, overwrite=True)
+        asked = request(disk, **over(disk))
         first = await ask(cloud, asked)
         await copying.started.wait()
         second = await ended(cloud, await ask(cloud, asked))
@@ -222,7 +223,7 @@ async def test_a_restore_whose_permission_does_not_come_back_fails_and_lets_its_
         await app.back_up(disk)
         lost = (403, "AuthorizationPermissionMismatch", "not authorized")
         cloud.azure.gateway.faults.add(Fault("Lease Blob", disk.path, after=2, refuse=lost))
-        asked = await ask(cloud, request(disk, target=disk.url, overwrite=True))
+        asked = await ask(cloud, request(disk, **over(disk)))
 
         async def is_in_trouble() -> Restore | None:
             found = await restore_of(cloud, asked)

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 from azure.storage.blob.aio import BlobLeaseClient
@@ -14,7 +15,7 @@ from shared.model.point import PointState
 from shared.model.restore import Restore
 from shared.model.run import Kind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
-from tests.app.restoring import ask, ended, request, restore_of
+from tests.app.restoring import ask, ended, over, request, restore_of
 
 WRITES = frozenset({"Put Blob", "Copy Blob", "Put Page", "Clear Pages", "Put Page From URL", "Set Blob Properties"})
 
@@ -31,9 +32,9 @@ async def some_points(app: App, disk: Disk, count: int = 1) -> list[bytes]:
     return held
 
 
-async def restored_over(cloud: Cloud, disk: Disk, point: str, expected: bytes) -> Restore:
+async def restored_over(cloud: Cloud, disk: Disk, point: str, expected: bytes, **more: Any) -> Restore:
     """Restore over the disk itself, and see that it is what it should be."""
-    restore = await ended(cloud, await ask(cloud, request(disk, point, target=disk.url, overwrite=True)))
+    restore = await ended(cloud, await ask(cloud, request(disk, point, **over(disk, **more))))
     assert (restore.state, restore.reason) == (Stage.DONE, "")
     disk.expected[:] = expected
     assert await cloud.read(disk.blob, disk.account) == expected
@@ -73,6 +74,21 @@ async def test_over_the_original_the_old_points_stay_restorable_and_the_next_bac
         assert await cloud.read(new.blob, new.account) == held[1]
 
 
+async def test_512_bytes_written_after_the_last_backup_come_back_from_the_undo_point(cloud: Cloud) -> None:
+    disk = await cloud.disk(2 * MIB)
+    async with cloud.app(disk) as app:
+        held = await some_points(app, disk)
+        await disk.write(3 * PAGE, pages(1, seed=7))
+        written = bytes(disk.expected)
+        restore = await restored_over(cloud, disk, "latest", held[0], undo=True)
+        assert restore.copied_from.startswith(f"{disk.url}?snapshot="), "its source snapshot is kept as long as that"
+        await restored_over(cloud, disk, restore.undo_point, written)
+        assert [point.kind for point in await disk.points()] == [Kind.FULL, Kind.INCREMENTAL, *[Kind.RESTORE] * 2]
+        [after] = await app.back_up(disk)
+    assert (after.kind, after.bytes_written) == (Kind.INCREMENTAL, 0)
+    assert await disk.content_of(after) == written
+
+
 async def test_a_disk_whose_metadata_could_not_be_kept_is_refused_before_anything_is_written(cloud: Cloud) -> None:
     disk = await cloud.disk(MIB)
     await disk.write(0, pages(4))
@@ -84,7 +100,7 @@ async def test_a_disk_whose_metadata_could_not_be_kept_is_refused_before_anythin
         ):
             await _set_metadata(cloud, disk, metadata)
             cloud.requests.clear()
-            found = await ended(cloud, await ask(cloud, request(disk, target=disk.url, overwrite=True)))
+            found = await ended(cloud, await ask(cloud, request(disk, **over(disk))))
             assert (found.state, why in found.reason) == (Stage.REFUSED, True), found.reason
             assert not [sent for sent in cloud.requests if sent.operation in WRITES and (sent.status or 500) < 300]
         [point] = await app.back_up(disk)
@@ -133,13 +149,13 @@ async def test_a_disk_that_is_attached_is_refused_before_anything_is_written(clo
         vm = BlobLeaseClient(disk.blob)
         await vm.acquire()
         cloud.requests.clear()
-        restore = await ended(cloud, await ask(cloud, request(disk, target=disk.url, overwrite=True)))
+        restore = await ended(cloud, await ask(cloud, request(disk, **over(disk))))
         assert restore.state is Stage.REFUSED
         assert "stop the VM and detach the disk" in restore.reason
         premium = cloud.azure.gateway.faults.add(
             Fault("Get Blob Properties", disk.path, refuse=(409, "SystemInUse", "The blob is in use."))
         )
-        restore = await ended(cloud, await ask(cloud, request(disk, target=disk.url, overwrite=True)))
+        restore = await ended(cloud, await ask(cloud, request(disk, **over(disk))))
         assert (restore.state, "SystemInUse" in restore.reason) == (Stage.REFUSED, True)
         premium.remove()
         assert not [request for request in cloud.requests if request.operation in WRITES]
@@ -149,7 +165,7 @@ async def test_a_disk_that_is_attached_is_refused_before_anything_is_written(clo
         cloud.requests.clear()
         hold = asyncio.Event()  # now it is attached in the last moment
         looked = cloud.azure.gateway.faults.add(Fault("Lease Blob", disk.path, delay_until=hold, times=1))
-        asked = await ask(cloud, request(disk, target=disk.url, overwrite=True))
+        asked = await ask(cloud, request(disk, **over(disk)))
         await looked.struck.wait()
         await vm.acquire()
         hold.set()
@@ -170,7 +186,7 @@ async def test_an_open_run_of_the_disk_comes_to_its_end_first(cloud: Cloud) -> N
         writing = cloud.azure.gateway.faults.add(Fault("Put Page From URL", delay_until=hold, times=1))
         await app.tick()
         await writing.struck.wait()
-        asked = await ask(cloud, request(disk, target=disk.url, overwrite=True))
+        asked = await ask(cloud, request(disk, **over(disk)))
 
         async def waits() -> bool:
             found = await restore_of(cloud, asked)
@@ -187,7 +203,9 @@ async def test_an_open_run_of_the_disk_comes_to_its_end_first(cloud: Cloud) -> N
         assert await cloud.read(disk.blob, disk.account) == held[0]
 
 
-async def test_another_blob_is_written_over_only_with_overwrite_whatever_its_size(cloud: Cloud) -> None:
+async def test_another_blob_is_written_over_only_if_the_request_names_it_and_says_so_twice(
+    cloud: Cloud,
+) -> None:
     disk = await cloud.disk(2 * MIB)
     other = await cloud.disk(3 * MIB, name="other.bin")
     await other.write(0, pages(4, seed=5))
@@ -196,8 +214,13 @@ async def test_another_blob_is_written_over_only_with_overwrite_whatever_its_siz
         asked = request(disk, target=other.url)
         refused = await ended(cloud, await ask(cloud, asked))
         assert (refused.state, "exists" in refused.reason) == (Stage.REFUSED, True)
+        refused = await ended(cloud, await ask(cloud, request(disk, **over(other))))
+        assert (refused.state, '"replaceOther": true beside "overwrite": "other.bin"' in refused.reason) == (
+            Stage.REFUSED,
+            True,
+        )
         assert await cloud.read(other.blob, other.account) == other.expected
-        done = await ended(cloud, await ask(cloud, request(disk, target=other.url, overwrite=True)))
+        done = await ended(cloud, await ask(cloud, request(disk, **over(other, replaceOther=True))))
         assert (done.state, done.reason) == (Stage.DONE, "")
         assert await cloud.read(other.blob, other.account) == held[0]
         target = await cloud.existing_disk(other.url, held[0])

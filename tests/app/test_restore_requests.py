@@ -8,7 +8,7 @@ from typing import Any
 from shared.azure.queues import QUEUES
 from shared.model.job import Stage
 from tests.app.cloud import MIB, Cloud, pages
-from tests.app.restoring import ask, encoded, ended, request, restores
+from tests.app.restoring import ask, encoded, ended, over, request, restores
 from tests.app.test_restore_over import WRITES
 
 NOISE = "".join(random.Random(1).choices(string.printable.replace("\x0b", "").replace("\x0c", ""), k=64 * 1024 - 512))
@@ -35,8 +35,8 @@ async def test_what_can_not_be_done_is_refused_once_with_its_reason_and_nothing_
             NOISE: "is not valid JSON",
             json.dumps({"disk": disk.url}): "point is missing",
             request(disk, overwrit=True): 'unknown field "overwrit"; did you mean "overwrite"?',
-            request(disk, overwrite="yes", target=disk.url): "overwrite: must be true or false",
-            request(disk, overwrite=True): "overwrite is true but target is missing",
+            request(disk, overwrite=True, target=disk.url): f'send "overwrite": "{disk.address.blob}" to write over',
+            request(disk, overwrite=True): "overwrite is set but target is missing",
             request("os.vhd"): "must start with https://",
             request(f"{disk.url}?{SECRET}"): "must not have a query string or fragment: no SAS",
             request(disk, target=f"{disk.url}-2?{SECRET}"): "must not have a query string or fragment: no SAS",
@@ -55,7 +55,7 @@ async def test_what_can_not_be_done_is_refused_once_with_its_reason_and_nothing_
             request(disk, target=elsewhere): "is not in an account that SOURCE_DISKS names",
             request(disk, target=f"{backups}-2"): "is in the backup container",
             request(disk, target=block_url): "exists",
-            request(disk, target=block_url, overwrite=True): "is not a page blob",
+            request(disk, **over(block_url)): "is not a page blob",
             request(disk, target=f"{disk.address.parent.url}-missing/a.vhd"): "does not exist. What to do: create it",
         }
         cloud.requests.clear()

@@ -36,7 +36,10 @@ JOBS = {
 NOTHING_TO_ACT_ON: dict[tuple[str, ...], str] = {
     ("storage", "blob", "copy", "cancel"): "NoPendingCopyOperation|LeaseNotPresentWithBlobOperation"
 }
-REFUSED_WITHOUT_IT = re.compile("no restore, verify or drill with the ID|no list has the hash")
+REFUSED_WITHOUT_IT = re.compile(
+    "no restore, verify or drill with the ID|no list has the hash|.* can't be deleted: "
+    "|RETENTION_MODE is|SOURCE_DISKS names"
+)
 ANSWERS_WITHIN_SECONDS = 60.0
 TIME = re.compile(r"(?<!\"until\": \")\d{4}-\d\d-\d\dT[\d:.]+Z")
 

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 from shared.limits import STORAGE_API_VERSION
+from shared.retention_settings import RetentionMode
 from shared.settings import Settings
 from tests.infra.bicep_file import read
 from tests.infra.bicep_words import Kind
@@ -55,6 +56,16 @@ def test_defaults_are_the_code_s() -> None:
     assert parameters["runStalledAfterSeconds"]["default"] == Settings.model_fields["run_stalled_after_seconds"].default
     assert Settings.model_fields["storage_api_version"].default == STORAGE_API_VERSION
     assert parameters["storageApiVersion"]["default"] == ""
+    assert parameters["retentionMode"]["default"] == Settings.model_fields["retention_mode"].default
+    assert parameters["retentionZone"]["default"] == Settings.model_fields["retention_zone"].default.key
+    assert parameters["retention"]["default"] == "", "all recovery points are kept until somebody says which"
+
+
+def test_the_modes_of_the_retention_are_the_app_s() -> None:
+    decorators = {
+        found["type"]: found.get("argument") for found in parsed(MAIN)["parameters"]["retentionMode"]["decorators"]
+    }
+    assert decorators["allowed"] == sorted(RetentionMode)
 
 
 def test_every_disk_is_verified_each_month_unless_somebody_says_otherwise() -> None:

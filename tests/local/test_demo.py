@@ -78,6 +78,8 @@ async def test_the_demo_proves_three_backups_a_restore_and_the_backup_after_it(t
     for row in (full, incremental, unchanged, after):
         assert re.fullmatch(f"identical to its source snapshot; {checked}", row["proof"]), printed
     assert re.fullmatch(f"identical to its source snapshot; so is the disk; {checked}", restored["proof"]), printed
+    assert "\nretention of example.vhd: last=1 daily=7 weekly=4 damaged=30d (UTC), mode report\n" in printed
+    assert re.search(r"^0 of 4 would be deleted now: .* without further backups: 1\.$", printed, re.MULTILINE), printed
     assert max(len(line) for match in ROW.finditer(printed) for line in match[0].splitlines()) <= 100
     assert not left_in(temporary)
     pictured = "\n".join(drawn((ROOT / "docs" / "demo.svg").read_text(encoding="utf-8")))

@@ -57,7 +57,7 @@ def test_an_event_is_logged_at_its_level(event: Event, caplog: pytest.LogCapture
 @pytest.mark.parametrize(
     ("kind", "stages"),
     [
-        (JobKind.RESTORE, {Stage.PROMOTING, Stage.COPYING, Stage.PROVING}),
+        (JobKind.RESTORE, {Stage.SAVING, Stage.PROMOTING, Stage.COPYING, Stage.PROVING, Stage.EXPIRING}),
         (JobKind.VERIFY, {Stage.COMPARING}),
         (JobKind.DRILL, {Stage.PROMOTING, Stage.COMPARING}),
     ],

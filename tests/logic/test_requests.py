@@ -17,6 +17,7 @@ TARGET = "https://disks.blob.core.windows.net/vhds/restored.vhd"
 POINT = "2026-11-22T12:00:00.1234567Z"
 ASKED = {"disk": DISK, "point": POINT}
 BOM = b"\xef\xbb\xbf"
+FIELDS = ("disk", "point", "target", "overwrite", "replaceOther", "undo", "adopt", "expires", "allowDamaged")
 KIB = 1024
 MOST_SAID = 1000
 
@@ -60,8 +61,9 @@ def test_a_request_is_plain_json_or_base64_of_it(sent: bytes) -> None:
 
 
 def test_a_request_may_name_a_target_to_overwrite() -> None:
-    asked = {"disk": DISK, "point": "latest", "target": TARGET, "overwrite": True}
-    assert RestoreRequest.read(body(asked)).model_dump() == {**asked, "allow_damaged": False}
+    asked = {"disk": DISK, "point": "latest", "target": TARGET, "overwrite": TARGET.rpartition("/")[2]}
+    defaults = {"replace_other": False, "undo": True, "adopt": True, "expires": None, "allow_damaged": False}
+    assert RestoreRequest.read(body(asked)).model_dump() == {**asked, **defaults}
 
 
 @pytest.mark.parametrize("allowed", [True, False])
@@ -132,12 +134,18 @@ def test_a_time_is_as_exact_as_it_is_written(kind: type[Request], written: str, 
         pytest.param({"targt": TARGET}, r'unknown field "targt"; did you mean "target"\? Ex', id="a field misspelt"),
         pytest.param({"Disk": DISK}, r'unknown field "Disk"; did you mean "disk"\? Expected: {', id="in another case"),
         pytest.param({"colour": "red"}, 'unknown field "colour". Expected: {', id="a field like no other"),
-        pytest.param({"overwrite": "yes"}, "overwrite: must be true or false", id="yes"),
-        pytest.param({"overwrite": "true"}, "overwrite: must be true or false", id="true as text"),
-        pytest.param({"overwrite": 1}, "overwrite: must be true or false", id="one"),
-        pytest.param({"overwrite": None}, "overwrite: must be true or false", id="overwrite null"),
-        pytest.param({"overwrite": True}, "^overwrite is true but target is missing", id="overwrite what"),
-        pytest.param({"overwrite": True, "target": None}, "^overwrite is true but target is", id="overwrite null"),
+        pytest.param({"overwrite": 1}, "overwrite: must be the name of the blob to be written over", id="one"),
+        pytest.param({"overwrite": None}, "overwrite: must be the name of the blob", id="overwrite null"),
+        pytest.param({"overwrite": True}, "^overwrite is set but target is missing", id="overwrite what"),
+        pytest.param({"overwrite": "", "target": None}, "^overwrite is set but target is", id="overwrite nothing"),
+        pytest.param({"expires": "7d"}, "^expires is set but adopt is not false", id="a disk in backup that expires"),
+        pytest.param({"adopt": False, "expires": ""}, "expires: is not an RFC 3339 time", id="expires never"),
+        pytest.param({"adopt": False, "expires": "0d"}, "nor a duration such as 12h, 7d or 2w", id="expires at once"),
+        pytest.param({"adopt": False, "expires": "2026-02-30"}, "expires: is not a date and time", id="expires on 30"),
+        pytest.param(
+            {"adopt": False, "target": TARGET, "overwrite": TARGET}, "^adopt is false and overwrite is set", id="trial"
+        ),
+        pytest.param({"point": "2026-02-30"}, "point: is not a date and time that exists", id="no such date"),
         pytest.param({"allowDamaged": "true"}, "allowDamaged: must be true or false", id="damaged as text"),
         pytest.param({"allowDamaged": 1}, "allowDamaged: must be true or false", id="damaged as a number"),
         pytest.param({"allowDamaged": None}, "allowDamaged: must be true or false", id="damaged null"),
@@ -166,7 +174,7 @@ def test_a_time_is_as_exact_as_it_is_written(kind: type[Request], written: str, 
 def test_a_mistake_is_named_with_its_field(changes: dict[str, object], said: str) -> None:
     answer = refusal(body({**ASKED, **changes}))
     assert re.search(said, answer)
-    assert answer.endswith('"overwrite": false, "allowDamaged": false}')
+    assert answer.endswith(' "expires": "7d" or a time (optional), "allowDamaged": false}')
 
 
 @pytest.mark.parametrize("field", ["disk", "point"])
@@ -175,7 +183,7 @@ def test_a_missing_field_is_named(field: str) -> None:
 
 
 def test_all_mistakes_are_named_at_once() -> None:
-    said = refusal(body({"point": "noon", "target": "x", "overwrite": "no", "size": 1}))
+    said = refusal(body({"point": "noon", "target": "x", "overwrite": 0, "size": 1}))
     assert [part.partition(" ")[0] for part in said.split("; ")[:2]] == ["disk", "point:"]
     assert all(
         part in said
@@ -183,7 +191,7 @@ def test_all_mistakes_are_named_at_once() -> None:
             "disk is missing",
             "point: ",
             "target: ",
-            "overwrite: must be true or false",
+            "overwrite: must be the name of the blob to be written over, or false",
             'unknown field "size"',
         )
     )
@@ -271,7 +279,7 @@ def test_the_value_of_an_unknown_field_is_not_repeated() -> None:
     assert "unknown field." in refusal(body({**ASKED, f"{DISK}?sig=S3CRET": ""}))
 
 
-@pytest.mark.parametrize("field", ["disk", "point", "target", "overwrite", "allowDamaged"])
+@pytest.mark.parametrize("field", FIELDS)
 def test_a_value_of_the_wrong_type_is_not_repeated(field: str) -> None:
     assert f"{field}: " in refusal(body({**ASKED, field: {"sig": "S3CRET"}}))
     assert f"{field}: " in refusal(body({**ASKED, field: ["S3CRET"]}))
@@ -303,8 +311,9 @@ def test_noise_in_any_field_gets_a_short_refusal(some_noise: str, before: str) -
     noise = before + some_noise * (16 * KIB // len(some_noise))
     refusal(noise.encode())
     refusal(body({**ASKED, noise: 1}))
-    for field in ("point", "overwrite", "allowDamaged"):
+    for field in ("point", "allowDamaged", "replaceOther", "undo", "adopt", "expires"):
         refusal(body({**ASKED, field: noise}))
+    refusal(body({**ASKED, "target": TARGET, "overwrite": noise}))
     for field in ("disk", "target"):
         refusal(body({**ASKED, field: f"{before}?{noise}"}))
 
@@ -314,7 +323,7 @@ def test_noise_in_any_field_gets_a_short_refusal(some_noise: str, before: str) -
     st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.dictionaries(st.text(), inner))
 )
 def test_any_json_is_a_request_or_is_refused_as_one(value: object) -> None:
-    fields = ("disk", "point", "target", "overwrite", "allowDamaged")
+    fields = FIELDS
     for request in (value, *({**ASKED, field: value} for field in fields)):
         for kind in (RestoreRequest, InspectionRequest):
             with contextlib.suppress(RequestError):

@@ -199,7 +199,7 @@ def test_what_never_happened_has_no_property() -> None:
 
 
 def test_a_request_gives_the_row_of_a_restore_that_has_done_nothing_yet() -> None:
-    request = RestoreRequest(disk=DISK, point=BASE, target=f"{VHDS}/new.vhd", overwrite=True)
+    request = RestoreRequest(disk=DISK, point=BASE, target=f"{VHDS}/new.vhd", overwrite="new.vhd")
     restore = Restore.of("6f3c1d2e", request, NOON)
     assert (str(restore.disk), str(restore.target)) == (DISK, f"{VHDS}/new.vhd")
     assert (restore.point, restore.overwrite) == (BASE, True)

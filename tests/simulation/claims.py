@@ -1,4 +1,7 @@
-"""What a restore may write to: a disk that it has claimed, and made or may overwrite; what a record must say."""
+"""What a restore may write to or delete: a disk it has claimed, and made or may overwrite; what a record must say.
+
+Nothing is written over before its undo point holds the exact state, and no trial takes what somebody has written.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -6,17 +9,18 @@ from shared.model.addresses import BlobAddress
 from shared.model.names import RESTORE_METADATA
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
+from tests.simulation.blobs import Snapshot, same_content
 from tests.simulation.world import BACKUPS, World
 
 
-def copied_over(world: World, address: BlobAddress, metadata: Mapping[str, str], before: Mapping[str, str]) -> None:
+def copied_over(world: World, address: BlobAddress, metadata: Mapping[str, str], before: Snapshot) -> None:
     """Note that a copy to a blob has begun: to a disk by the restore that has claimed it, where it was asked for.
 
     Args:
         world: the world.
         address: the blob.
         metadata: its metadata.
-        before: what that was; a restore that is not to overwrite copies over what it has made only.
+        before: what was there; a restore that is not to overwrite copies over what it has made only.
     """
     restore = metadata.get(RESTORE_METADATA, "")
     if address.parent not in BACKUPS:
@@ -24,22 +28,44 @@ def copied_over(world: World, address: BlobAddress, metadata: Mapping[str, str],
     world.note_written(address, metadata)
 
 
-def carried_to(world: World, address: BlobAddress, lease: str) -> None:
+def carried_to(world: World, address: BlobAddress, lease: str, before: Snapshot) -> None:
     """Note that a restore has written to a disk through the function, under its lease."""
-    metadata = world.blob(address).metadata
     for restore in [row.restore for row in world.restore_rows() if row.lease == lease]:
-        _require_right(world, address, restore, metadata)
+        _require_right(world, address, restore, before)
         world.note_written(address, {RESTORE_METADATA: restore})
 
 
-def _require_right(world: World, address: BlobAddress, restore: str, metadata: Mapping[str, str]) -> None:
+def emptied(world: World, address: BlobAddress, before: Snapshot) -> None:
+    """See to it that a trial deletes its disk only as it has left it."""
+    for row in world.restore_rows():
+        if row.deletes and row.restore == before.metadata.get(RESTORE_METADATA) and before.pages:
+            is_doubtful = row.restore in world.spoiled or world.is_meddled(address, row.requested)
+            if not (is_doubtful or same_content(before.pages, world.held[row.recovery_point])):
+                world.violations.append(f"{address.blob} was deleted with what somebody has written since")
+
+
+def _require_right(world: World, address: BlobAddress, restore: str, before: Snapshot) -> None:
     """See to it that a restore writes to a disk that it has claimed, and has made or may overwrite."""
+    metadata = before.metadata
     record = world.record(address)
     if record is None or record.restore != restore:
         world.violations.append(f"{address.blob} was written by the restore {restore}, which has not claimed it")
     may_overwrite = any(row.overwrite for row in world.restore_rows() if row.restore == restore)
     if metadata.get(RESTORE_METADATA) != restore and not may_overwrite:
         world.violations.append(f"{address.blob} was written over by the restore {restore}, which was not asked")
+    if metadata.get(RESTORE_METADATA) != restore and address not in world.written.get(restore, ()):
+        _require_undo_point(world, address, restore, before)
+
+
+def _require_undo_point(world: World, address: BlobAddress, restore: str, before: Snapshot) -> None:
+    """See to it that what is written over is what the undo point holds, unless the request has done without."""
+    [row] = [row for row in world.restore_rows() if row.restore == restore]
+    if not row.undo:
+        return
+    if row.undo_point not in [point.time for point in world.points_of(address)]:
+        world.violations.append(f"{address.blob} was written over by {restore} before its undo point was sealed")
+    elif not same_content(world.held[row.undo_point], before.pages):
+        world.violations.append(f"{address.blob} was not what its undo point {row.undo_point} holds")
 
 
 def wrong_summary(record: DiskRecord, points: Sequence[RecoveryPoint]) -> Iterator[str]:

@@ -77,9 +77,9 @@ class SimulatedCopies(BlobCopies):
             raise refusal(world.source_answers, "CannotVerifyCopySource")
         copy = Copy(source_url, taken.etag, taken.pages)
         target = world.blobs[blob] if etag else Blob([], world.number)
-        before = target.metadata
+        before = target.at("")
         target.require_etag(etag)
-        if before.get(DRILL_METADATA) and any(page is not None for page in target.pages):
+        if before.metadata.get(DRILL_METADATA) and any(page is not None for page in target.pages):
             world.kept_by_soft_delete(blob)
         target.begin_copy(copy, metadata or taken.metadata, etag, lease_id)
         world.blobs[blob] = target

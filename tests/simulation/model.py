@@ -82,8 +82,10 @@ def restore_written(world: World, before: Restore | None, then: Restore, read_si
         world.violations.append(f"{then.restore} is {then.state} after it was {before.state}")
     if then.recovery_point and not (before and before.recovery_point):
         world.violations += _wrong_choice(world, then, read_since)
-    if then.state is Stage.DONE:
+    if then.state is Stage.DONE and then.adopt:
         world.violations += _wrong_when_done(world, then)
+    if then.state is Stage.ENDING and not then.adopt:
+        world.violations += _wrong_trial(world, then)
     if then.state is Stage.REFUSED and not (then.target and is_explained(world, then)):
         world.violations += [f"{then.restore} was refused and wrote to {blob.blob}" for blob in _written(world, then)]
     if then.state is Stage.FAILED and not is_explained(world, then):
@@ -143,6 +145,17 @@ def _wrong_when_done(world: World, restore: Restore) -> Iterator[str]:
         yield f"{restore.restore} was tried {restore.attempt} times"
     if len(targets := {blob for blob in _written(world, restore) if blob.parent not in BACKUPS}) != 1:
         yield f"{restore.restore} was restored to {sorted(targets)}"
+
+
+def _wrong_trial(world: World, restore: Restore) -> Iterator[str]:
+    """Say what is wrong with a trial that has compared its disk, which it still holds."""
+    if _of_rotten(world, restore) or is_explained(world, restore):
+        return
+    blob = world.blobs.get(restore.known_target.address)
+    if blob is None or not same_content(blob.pages, world.held[restore.recovery_point]):
+        yield f"the trial {restore.restore} is not {restore.recovery_point}"
+    if blob and (blob.snapshots or world.backup_of(restore.known_target.address) in world.blobs):
+        yield f"the trial {restore.restore} has made snapshots or a backup blob"
 
 
 def marked(world: World, disk: BlobAddress, before: RecoveryPoint, point: RecoveryPoint) -> None:
@@ -321,8 +334,12 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
     """
     if restore.state is Stage.REFUSED and "What to do" not in restore.reason:
         yield f"{restore.restore} is refused without advice: {restore.reason}"
+    if restore.state is Stage.EXPIRING and restore.expires_at and restore.expires_at > world.now:
+        return
     if not restore.has_ended:
         yield f"{restore.restore} is still {restore.state}: {restore.last_error or restore.reason}"
+    if not restore.adopt and restore.state is Stage.DONE:
+        yield from _left_of_trial(world, restore)
     if restore.state is Stage.DONE or restore.target_etag or not restore.recovery_point:
         return
     target = restore.known_target
@@ -335,6 +352,20 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
         blob = world.blobs[address]
         if blob.metadata.get(RESTORE_METADATA) == restore.restore and not blob.snapshots:
             yield f"{restore.restore} is {restore.state}, and has left {address.url}"
+
+
+def _left_of_trial(world: World, restore: Restore) -> Iterator[str]:
+    """Say what a trial has left beside its disk, and its disk if that was to be deleted."""
+    target = restore.known_target.address
+    if is_explained(world, restore) or any(
+        other.target == restore.target and other.adopt and other.recovery_point for other in world.restore_rows()
+    ):
+        return
+    if world.record(target):
+        yield f"the trial {restore.restore} has left a record of {target.blob}"
+    left = world.blobs.get(target)
+    if "was deleted" in restore.reason and left and left.metadata.get(RESTORE_METADATA) == restore.restore:
+        yield f"the trial {restore.restore} has left {target.blob}, which has expired"
 
 
 def _wrong_snapshots(world: World, address: BlobAddress) -> Iterator[str]:

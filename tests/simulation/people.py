@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+from datetime import timedelta
 from typing import Any
 
 from shared.model.addresses import BlobAddress
@@ -93,24 +94,38 @@ class People:
         if self._rng.random() < 0.04:
             return {"disk": "no URL"}
         disk = self._disk()
-        over = self._rng.choice([disk, disk, *self._world.disks])
-        named, refused = self._rng.choice(NEW_DISKS).url, self._rng.choice(_REFUSED)
-        target = self._rng.choice(
-            (
-                {},
-                {},
-                {"target": named},
-                {"target": named},
-                {"target": named, "overwrite": True},
-                {"target": over.url, "overwrite": True},
-                {"target": over.url, "overwrite": True},
-                {"target": over.url, "overwrite": True},
-                {"target": over.url},
-                {"target": refused},
-            )
-        )
         damaged = {"allowDamaged": True} if self._rng.random() < 0.2 else {}
-        return {"disk": disk.url, "point": self._point(disk), **target, **damaged}
+        return {"disk": disk.url, "point": self._point(disk), **self._target(disk), **damaged}
+
+    def _target(self, disk: BlobAddress) -> dict[str, Any]:
+        """Say where to: to a new disk, over one, which is named in one way or the other, or where none may go."""
+        over = self._rng.choice([disk, disk, *self._world.disks])
+        named, refused = self._rng.choice(NEW_DISKS), self._rng.choice(_REFUSED)
+        in_place: dict[str, Any] = {"target": over.url, "overwrite": self._rng.choice((over.blob, over.url))}
+        targets: tuple[dict[str, Any], ...] = (
+            {},
+            {},
+            {"target": named.url},
+            {"target": named.url},
+            {"target": named.url, "overwrite": named.blob, **self._words()},
+            *[in_place | self._words()] * 3,
+            {"target": over.url, "overwrite": True},
+            {"target": over.url},
+            {"target": refused},
+            {"target": named.url, **self._trial()},
+            {"target": named.url, **self._trial()},
+        )
+        return self._rng.choice(targets)
+
+    def _words(self) -> dict[str, bool]:
+        """Say what else of a disk that is to be written over: seldom that there need be no way back."""
+        words = {"replaceOther": self._rng.random() < 0.8, "undo": self._rng.random() < 0.85}
+        return {name: word for name, word in words.items() if self._rng.random() < 0.9}
+
+    def _trial(self) -> dict[str, Any]:
+        """Ask for a disk that is not backed up, and may expire."""
+        expires = self._rng.choice((None, "1h", "2d", f"{self._world.now + timedelta(days=1):%Y-%m-%d}"))
+        return {"adopt": False, **({"expires": expires} if expires else {})}
 
     def _disk(self) -> BlobAddress:
         return self._rng.choice([*self._disks, *self._known(), *self._known()])
@@ -125,7 +140,7 @@ class People:
         if not times or self._rng.random() < 0.5:
             return LATEST
         time = self._rng.choice(times)
-        return self._rng.choice((time, time, f"{time[:19]}Z", f"{self._world.now:%Y-%m-%dT%H:%M:%SZ}"))
+        return self._rng.choice((time, time, f"{time[:19]}Z", f"{self._world.now:%Y-%m-%dT%H:%M:%SZ}", time[:10]))
 
     def _enqueue(self, request: dict[str, Any]) -> None:
         body = json.dumps(request).encode()

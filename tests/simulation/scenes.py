@@ -86,14 +86,18 @@ class Scene:
     async def pass_time(self, duration: timedelta) -> None:
         """Deliver what is due, in its order, until so much time has passed; every copy under way succeeds."""
         until = self.world.now + duration
-        while due := [message for message in self.world.messages if message.visible_at <= until]:
-            message = min(due, key=lambda found: found.visible_at)
-            self.world.now = max(self.world.now, message.visible_at)
-            self.world.messages.remove(message)
-            await self._handle(message)
+        while any(message.visible_at <= until for message in self.world.messages):
+            await self.deliver_next()
             for blob in self.world.pending():
                 self.world.end_copy(blob, SUCCESS)
         self.world.now = max(self.world.now, until)
+
+    async def deliver_next(self) -> None:
+        """Deliver the message that is due next, once it is; copies under way stay so."""
+        message = min(self.world.messages, key=lambda found: found.visible_at)
+        self.world.now = max(self.world.now, message.visible_at)
+        self.world.messages.remove(message)
+        await self._handle(message)
 
     def waiting(self) -> Mapping[str, int]:
         """Count the messages that wait, by their queues; those that look at ticks left out."""

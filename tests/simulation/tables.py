@@ -115,11 +115,17 @@ class SimulatedRecords(Records):
 
     def _replace(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
         before, entity = self._require(disk, etag), to_row(record)
-        if before.get("restore") and "run_snapshot" in entity.keys() - before.keys():
+        if "run_snapshot" in entity.keys() - before.keys() and not self._may_open(before, entity):
             self._world.violations.append(f"a run was opened of {disk.backup_name}, which is being restored")
         self._require_progress(disk, before, entity)
         self._world.records[disk.key] = (entity, f"{self._world.number()}")
         self._world.violations += wrong_row(self._world, disk.key)
+
+    def _may_open(self, before: dict[str, Any], entity: dict[str, Any]) -> bool:
+        """Tell whether a run may be opened: of a disk that is being restored only to make the undo point."""
+        restore = before.get("restore")
+        saving = [row for row in self._world.restore_rows() if row.restore == restore and not row.has_begun]
+        return not restore or any(row.undo_run == entity["run_snapshot"] for row in saving)
 
     def _require_progress(self, disk: Disk, before: dict[str, Any], entity: dict[str, Any]) -> None:
         """See to it that a run never goes back, and that all is applied below its position."""

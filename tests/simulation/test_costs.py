@@ -12,6 +12,7 @@ from shared.model.point import RecoveryPoint
 from shared.model.run import Kind
 from shared.model.sizes import NO_BYTES, Bytes
 from shared.sizes.costs import costs, freed_bytes
+from tests.simulation.billing import billed
 from tests.simulation.blobs import SUCCESS, Copy
 from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
@@ -48,24 +49,10 @@ class Backups(Scene):
         await self.tick()
         await self.pass_time(HALF_A_DAY)
 
-    def billed(self, without: AbstractSet[str] = frozenset()) -> int:
-        """Count the bytes that all versions hold but some, each page once for each time that it was written."""
-        blobs = [blob for address, blob in self.world.blobs.items() if address.blob.startswith(self.backup.blob)]
-        return 512 * len(
-            {
-                (id(blob), page, taken.touched[page])
-                for blob in blobs
-                for time in (*blob.snapshots, "")
-                if time not in without
-                for taken in [blob.at(time)]
-                for page, content in enumerate(taken.pages)
-                if content is not None
-            }
-        )
-
     def freed_by(self, *points: int) -> int:
         """Count what no other version holds."""
-        return self.billed() - self.billed({self.points[number].backup_snapshot for number in points})
+        going = {self.points[number].backup_snapshot for number in points}
+        return billed(self.world, self.backup) - billed(self.world, self.backup, going)
 
     async def ask(self, *points: int, **options: Any) -> Bytes:
         return await freed_bytes(self.services, self.of, [self.points[number].time for number in points], **options)
@@ -172,5 +159,5 @@ async def test_the_costs_of_a_disk_name_each_point_newest_first_and_what_all_hol
     found = await costs(scene.services, scene.of)
     assert [point.time for point in found.points] == [point.time for point in reversed(scene.points)]
     assert [point.unique for point in found.points] == [Bytes.exactly(scene.freed_by(at)) for at in (3, 2, 1, 0)]
-    assert found.held == Bytes.exactly(scene.billed())
+    assert found.held == Bytes.exactly(billed(scene.world, scene.backup))
     assert found.soft_deleted == []

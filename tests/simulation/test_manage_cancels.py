@@ -68,7 +68,9 @@ async def test_a_restore_over_a_disk_that_is_cancelled_says_what_it_leaves_and_l
 ) -> None:
     scene = await backed_up(2)
     disk, point = scene.world.blobs[scene.disk], points(scene)[0].time
-    job = await begin(scene, RESTORE_REQUESTS_QUEUE, monkeypatch, point=point, target=scene.disk.url, overwrite=True)
+    job = await begin(
+        scene, RESTORE_REQUESTS_QUEUE, monkeypatch, point=point, target=scene.disk.url, overwrite="os.vhd", undo=False
+    )
     [promoted] = [blob for blob, found in scene.world.blobs.items() if found.is_pending]
     scene.world.end_copy(promoted, "success")
     await scene.pass_time(MOMENT)
@@ -89,7 +91,7 @@ async def test_a_restore_that_waits_for_a_run_is_refused_when_it_is_cancelled(mo
     await scene.pass_time(HOUR)
     monkeypatch.setattr(scene.world, "pending", list)
     await scene.tick()
-    job = request(scene, RESTORE_REQUESTS_QUEUE, target=scene.disk.url, overwrite=True)
+    job = request(scene, RESTORE_REQUESTS_QUEUE, target=scene.disk.url, overwrite="os.vhd", undo=False)
     await scene.pass_time(MOMENT)
     assert restored(scene).reason.startswith("waiting for backup run ")
     ask(scene, "cancel", job=job)

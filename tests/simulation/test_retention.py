@@ -285,6 +285,46 @@ async def test_one_who_begins_to_need_a_point_just_before_it_is_marked_keeps_it(
     assert scene.world.violations == []
 
 
+async def test_a_restore_that_begins_while_its_point_is_about_to_be_deleted_keeps_it_and_is_done() -> None:
+    scene = await with_points("last=6")
+    services, world, chosen = scene.services, scene.world, times(scene)[0]
+    list_inspections = services.inspections.open
+    begun = False
+
+    async def list_and_then_a_restore_begins(disk: Any = None) -> Any:
+        nonlocal begun
+        found = await list_inspections(disk)
+        marks = [plan.is_going_on for plan in [plan_of(dict(row)) for row, _ in world.plans.values()]]
+        if not begun and all(marks) and disk is not None:
+            begun = True
+            world.enqueue(RESTORE_REQUESTS_QUEUE, json.dumps({"disk": scene.disk.url, "point": chosen}).encode())
+            while not any(point.used_by for point in world.points_of(scene.disk)):
+                [message, *_] = [one for one in world.messages if "restore" in one.queue]
+                world.messages.remove(message)
+                await scene._handle(message)  # noqa: SLF001 - in the midst of another
+        return found
+
+    services.inspections.open = list_and_then_a_restore_begins
+    await approve(scene)
+    await scene.pass_time(HALF_A_DAY)
+    [restore] = world.restore_rows()
+    assert begun
+    assert (restore.state, restore.recovery_point) == ("done", chosen)
+    assert chosen in times(scene)
+    assert world.violations == []
+
+
+async def test_a_restore_of_a_point_that_is_being_deleted_is_refused() -> None:
+    scene = await with_points("")
+    chosen = times(scene)[0]
+    change_point(scene, chosen, lambda point: point.as_deleting("no rule keeps it"))
+    body = json.dumps({"disk": scene.disk.url, "point": chosen}).encode()
+    scene.world.asked[scene.world.enqueue(RESTORE_REQUESTS_QUEUE, body)] = body
+    await scene.pass_time(timedelta(hours=1))
+    [restore] = scene.world.restore_rows()
+    assert (restore.state, "is being deleted" in restore.reason) == ("refused", True)
+
+
 async def test_a_point_that_is_drilled_stays_until_the_drill_has_ended() -> None:
     scene = await with_points("last=6")
     oldest = times(scene)[0]

@@ -117,7 +117,7 @@ async def test_a_restore_that_has_adopted_its_target_copies_nothing_anew() -> No
         raise refusal(409, "BlobImmutableDueToPolicy")
 
     scene.services.disks.delete_snapshot = can_not_be_deleted
-    ask(scene, RESTORE_REQUESTS_QUEUE, target=scene.disk.url, overwrite=True)
+    ask(scene, RESTORE_REQUESTS_QUEUE, target=scene.disk.url, overwrite=scene.disk.blob)
     await scene.pass_time(2 * HOUR)
     restored = [point for point in scene.world.points_of(scene.disk) if point.kind is Kind.RESTORE]
     assert len(restored) == 1

@@ -67,7 +67,9 @@ class SimulatedWriter(BlobWriter):
         def effect() -> str:
             there = self._world.blob(blob)
             there.require_etag(found.etag)
+            before = there.at("")
             there.resize(0, lease_id)
+            claims.emptied(self._world, blob, before)
             return there.etag
 
         def has_snapshots() -> bool:
@@ -110,9 +112,10 @@ class SimulatedWriter(BlobWriter):
 
     async def _write(self, blob: BlobAddress, lease_id: str, effect: Callable[[Blob], None]) -> None:
         def on_blob() -> None:
+            before = self._world.blob(blob).at("")
             effect(self._world.blob(blob))
             if blob.parent not in BACKUPS:
-                claims.carried_to(self._world, blob, lease_id)
+                claims.carried_to(self._world, blob, lease_id, before)
 
         with change_errors(blob):
             await self._calls.change(on_blob)

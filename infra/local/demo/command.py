@@ -59,13 +59,13 @@ async def _run(terminal: Terminal, size: int, own: Path | None, *, by_identity: 
         "It takes about a minute, longer on a busy machine. Press Ctrl-C to stop.\n"
     )
     with tempfile.TemporaryDirectory(prefix="tidemark-demo-") as folder, _log(terminal) as log:
-        return report(terminal, await run_scenario(terminal, Path(folder), log, size, own, by_identity=by_identity))
+        return report(terminal, *await run_scenario(terminal, Path(folder), log, size, own, by_identity=by_identity))
     return 1
 
 
-def report(terminal: Terminal, points: Sequence[ProofResult]) -> int:
-    """Write the table; give the exit code: 0 if every recovery point was proven, else 1."""
-    terminal.say(f"\n{table(points)}")
+def report(terminal: Terminal, points: Sequence[ProofResult], retention: Sequence[str] = ()) -> int:
+    """Write the table and the retention's report; give the exit code: 0 if every recovery point was proven, else 1."""
+    terminal.say("\n".join(["", table(points), *(["", *retention] if retention else [])]))
     broken = [result.point.time for result in points if not result.holds]
     if broken or not points:
         terminal.say(f"\nNot proven: {', '.join(broken) or 'there is no recovery point'}.")

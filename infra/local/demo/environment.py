@@ -13,6 +13,7 @@ from infra.local.azurite import Account
 from infra.local.demo.backing_up import Backups
 from infra.local.demo.drilling import Drills
 from infra.local.demo.restoring import Restores
+from infra.local.demo.retention import SETTINGS, Retention
 from infra.local.demo.terminal import Terminal
 from infra.local.disks.page_blob import PageBlob
 from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR
@@ -71,6 +72,7 @@ class DemoEnvironment:
         disks: all disks.
         restores: the app's restores.
         drills: the app's restore drills.
+        retention: the app's retention.
         folder: for images.
         terminal: prints each step.
     """
@@ -79,6 +81,7 @@ class DemoEnvironment:
     disks: ProtectedDisks
     restores: Restores
     drills: Drills
+    retention: Retention
     folder: Path
     terminal: Terminal
 
@@ -106,13 +109,14 @@ async def run_environment(
             disk = BlobAddress.parse(container.get_blob_client(name).url)
             tables, queues = await enter(azure.tables()), await enter(azure.queues())
             table = tables.get_table_client(BACKUPS_TABLE)
-            host = await enter(run_host(ROOT, azure.app_settings([disk.url]), log=log))
+            host = await enter(run_host(ROOT, azure.app_settings([disk.url], **SETTINGS), log=log))
             access = ", keys off" if by_identity else ""
             step.result = f"blobs at {azure.gateway.url}{access}, the functions host at {host.url}"
         disks = ProtectedDisks(azure, http, services, host, table)
         restores = Restores(host, queues.get_queue_client(RESTORE_REQUESTS_QUEUE), table)
         drills = Drills(host, queues.get_queue_client(DRILL_QUEUE), table)
-        yield DemoEnvironment(disks.of(disk), disks, restores, drills, folder, terminal)
+        retention = Retention(host, table)
+        yield DemoEnvironment(disks.of(disk), disks, restores, drills, retention, folder, terminal)
 
 
 async def _azure(stack: contextlib.AsyncExitStack, *, by_identity: bool) -> LocalAzure:

@@ -30,8 +30,11 @@ class ByteProgress:
 
 async def run_scenario(
     terminal: Terminal, folder: Path, log: Path, size: int, own: Path | None, *, by_identity: bool = False
-) -> list[ProofResult]:
-    """Back up a disk, restore its first recovery point, back up that disk; return the recovery points, verified.
+) -> tuple[list[ProofResult], list[str]]:
+    """Back up a disk, restore its first recovery point, back up that disk.
+
+    Returns:
+        The recovery points, verified; and the report of the retention.
 
     Args:
         terminal: prints each step.
@@ -52,7 +55,11 @@ async def run_scenario(
         step.result = f"{human_size(first.size)}, {first.about}"
     async with run_environment(terminal, folder, log, first.image.name, by_identity=by_identity) as environment:
         points = await _three_backups(environment, first)
-        return points + await _restore(environment, points[0])
+        points += await _restore(environment, points[0])
+        with environment.terminal.step("Reading what the retention would keep") as step:
+            retention = await environment.retention.report(environment.original.address, step.show)
+            step.result = "on record"
+        return points, retention
 
 
 async def _three_backups(environment: DemoEnvironment, first: DiskState) -> list[ProofResult]:
