@@ -43,6 +43,7 @@ REFUSED_WITHOUT_IT = re.compile(
     "no restore, verify or drill with the ID|no list has the hash|.* can't be deleted: "
     "|RETENTION_MODE is|SOURCE_DISKS names|.* would be backed up, because SOURCE_DISKS names it, and a trial is not"
 )
+_BACKUPS_OF_THE_DOCS = "backups"
 ANSWERS_WITHIN_SECONDS = 60.0
 TIME = re.compile(r"(?<!\"until\": \")\d{4}-\d\d-\d\dT[\d:.]+Z")
 
@@ -72,6 +73,8 @@ class Typed:
     async def type(self, command: Command) -> Said:
         """Type a command; a query again until there is something to see."""
         arguments = [self._own(word) for word in _without_sign_in(command.arguments)]
+        if _account_of(command) is BACKUPS:
+            arguments[arguments.index("--container-name") + 1] = BACKUP_CONTAINER
         account = _account_of(command)
         environment = {"AZURE_STORAGE_CONNECTION_STRING": self.cloud.azure.connection_string(account)}
 
@@ -110,7 +113,12 @@ class Typed:
         word = re.sub(r"\b(restore|verify|drill|intent)-ID\b", lambda found: f"{found[1]}-{self.asked[found[1]]}", word)
         word = TIME.sub(self.point, word)
         word = re.sub(r"\$(\w+)", lambda found: self.variables[found[1]], word)
-        own = {"vhds": container, "TARGET.vhd": self.disk.address.blob, "LEASE": str(self.disk.address.container)}
+        own = {
+            _BACKUPS_OF_THE_DOCS: BACKUP_CONTAINER,
+            "vhds": container,
+            "TARGET.vhd": self.disk.address.blob,
+            "LEASE": str(self.disk.address.container),
+        }
         return own.get(word, word)
 
 
@@ -128,7 +136,8 @@ def _without_sign_in(arguments: tuple[str, ...]) -> list[str]:
 def _account_of(command: Command) -> Account:
     if command.arguments[1] != "blob":
         return HOST
-    return BACKUPS if BACKUP_CONTAINER in command.arguments else DISKS
+    options = dict(zip(command.arguments, command.arguments[1:], strict=False))
+    return BACKUPS if options.get("--container-name") == _BACKUPS_OF_THE_DOCS else DISKS
 
 
 def _option(command: Command, name: str) -> str:
