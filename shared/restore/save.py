@@ -8,11 +8,16 @@ from dataclasses import replace
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.errors import DiskError, SourceGoneError
+from shared.model.failed_runs import should_abandon
 from shared.model.job import Next
 from shared.model.messages import RunMessage
 from shared.model.record import DiskRecord
 from shared.model.restore import RefusedError, Restore
-from shared.restore.target import wait_for_run, waiting_for
+from shared.model.retry_policy import is_too_long
+from shared.model.run import Mode, OpenRun
+from shared.restore.target import waiting_for
+from shared.runs.abandon import abandon_run
+from shared.runs.full_copies import is_copying
 from shared.runs.open_run import enqueue_again, open_run, require_fit
 
 _THEN = "which makes the undo point"
@@ -37,10 +42,8 @@ async def save_target(services: Services, restore: Restore) -> Next[Restore]:
         raise RefusedError(f"the record of {target.name} no longer names this restore")
     if await services.records.point(target, restore.undo_run):
         return await _go_on(services, restore, found[0])
-    if run := found[0].run:
-        if not restore.reason:  # whoever opened it may have died before it enqueued the run's messages
-            await enqueue_again(services, target, run)
-        return await wait_for_run(services, restore, run, _THEN)
+    if found[0].run:
+        return await _wait(services, restore, found[0], found[0].run)
     try:
         if not await open_run(services, target, restore.undo_run, restore=restore.restore):
             raise RecordConflictError(target.name)
@@ -61,6 +64,22 @@ async def start_copies(services: Services, restore: Restore) -> Restore:
         await services.pages.find(services.backups.address(restore.known_target)) is None
     )
     return replace(restore.at_stage(restore.first_stage, services.now()), backup_is_new=backup_is_new)
+
+
+async def _wait(services: Services, restore: Restore, record: DiskRecord, run: OpenRun) -> Next[Restore]:
+    """Wait for the run that makes the undo point; it has as long as any run, for nothing can be done without it."""
+    target, now = restore.known_target, services.now()
+    message = RunMessage(disk=target, run=run.snapshot)
+    is_stuck = should_abandon(record, now) or is_too_long(run.progressed, now)
+    if is_stuck and not (run.mode is Mode.FULL and await is_copying(services, message, run)):
+        await abandon_run(services, message, DiskError(record.last_error or "it made no progress for a day"))
+        return Next(replace(restore, checked=now))
+    # Whoever opened it may have died before it enqueued the run's messages.
+    if not restore.reason or run.is_check_overdue(now, services.settings.stalled_after):
+        await enqueue_again(services, target, run)
+    trouble = f". Its last error: {record.last_error}" if run.error_at and record.last_error else ""
+    waiting = waiting_for(restore, run.snapshot, f"{_THEN}{trouble}")
+    return Next(replace(restore, reason=waiting, checked=now), restore.next_check(now))
 
 
 async def _snapshot(services: Services, restore: Restore) -> Next[Restore]:

@@ -17,7 +17,9 @@ from shared.model.names import BACKUPS_TABLE, DRILL_QUEUE, MANAGE_QUEUE, RESTORE
 from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
+from shared.model.retention_plan import PlanOnRecord
 from shared.model.run import OpenRun
+from shared.model.tombstone import Tombstone
 from tests.app.cloud import Cloud, Disk, pages, until
 from tests.docs.azure_cli import AzureCli, Said
 from tests.docs.commands import Command, commands
@@ -25,6 +27,7 @@ from tests.docs.documents import PAGES
 from tests.docs.local_commands import is_local
 from tests.docs.shown import not_printed, prints_shown
 
+OF_ALL_PLANS = {"disks"}
 OF_EVERY_ROW = {"PartitionKey", "RowKey", "Timestamp", "schema"}
 JOBS = {
     RESTORE_REQUESTS_QUEUE: str(JobKind.RESTORE),
@@ -38,8 +41,9 @@ NOTHING_TO_ACT_ON: dict[tuple[str, ...], str] = {
 }
 REFUSED_WITHOUT_IT = re.compile(
     "no restore, verify or drill with the ID|no list has the hash|.* can't be deleted: "
-    "|RETENTION_MODE is|SOURCE_DISKS names"
+    "|RETENTION_MODE is|SOURCE_DISKS names|.* would be backed up, because SOURCE_DISKS names it, and a trial is not"
 )
+_BACKUPS_OF_THE_DOCS = "backups"
 ANSWERS_WITHIN_SECONDS = 60.0
 TIME = re.compile(r"(?<!\"until\": \")\d{4}-\d\d-\d\dT[\d:.]+Z")
 
@@ -47,8 +51,8 @@ TIME = re.compile(r"(?<!\"until\": \")\d{4}-\d\d-\d\dT[\d:.]+Z")
 def columns() -> set[str]:
     """Name the columns of the table of backups."""
     of_a_run = {f"run_{field.name}" for field in dataclasses.fields(OpenRun)}
-    kinds = (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow)
-    return OF_EVERY_ROW | of_a_run | {field.name for kind in kinds for field in dataclasses.fields(kind)}
+    kinds = (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow, PlanOnRecord, Tombstone)
+    return OF_EVERY_ROW | OF_ALL_PLANS | of_a_run | {field.name for kind in kinds for field in dataclasses.fields(kind)}
 
 
 def local(page: Path) -> list[Command]:
@@ -69,13 +73,16 @@ class Typed:
     async def type(self, command: Command) -> Said:
         """Type a command; a query again until there is something to see."""
         arguments = [self._own(word) for word in _without_sign_in(command.arguments)]
+        if _account_of(command) is BACKUPS:
+            arguments[arguments.index("--container-name") + 1] = BACKUP_CONTAINER
         account = _account_of(command)
         environment = {"AZURE_STORAGE_CONNECTION_STRING": self.cloud.azure.connection_string(account)}
 
         async def answered() -> list[Said]:
             said = await asyncio.to_thread(self.cli.runs, arguments, environment)
             is_query = command.arguments[1:3] == ("entity", "query")
-            return [] if is_query and not said.code and said.output.strip() in {"", "[]"} else [said]
+            has_rows = "PartitionKey eq 'retention'" not in " ".join(arguments)  # which is off here
+            return [] if is_query and has_rows and not said.code and said.output.strip() in {"", "[]"} else [said]
 
         [said] = await until(answered, f"an answer to {command}", ANSWERS_WITHIN_SECONDS)
         if command.kept_as:
@@ -106,7 +113,12 @@ class Typed:
         word = re.sub(r"\b(restore|verify|drill|intent)-ID\b", lambda found: f"{found[1]}-{self.asked[found[1]]}", word)
         word = TIME.sub(self.point, word)
         word = re.sub(r"\$(\w+)", lambda found: self.variables[found[1]], word)
-        own = {"vhds": container, "TARGET.vhd": self.disk.address.blob, "LEASE": str(self.disk.address.container)}
+        own = {
+            _BACKUPS_OF_THE_DOCS: BACKUP_CONTAINER,
+            "vhds": container,
+            "TARGET.vhd": self.disk.address.blob,
+            "LEASE": str(self.disk.address.container),
+        }
         return own.get(word, word)
 
 
@@ -124,7 +136,8 @@ def _without_sign_in(arguments: tuple[str, ...]) -> list[str]:
 def _account_of(command: Command) -> Account:
     if command.arguments[1] != "blob":
         return HOST
-    return BACKUPS if BACKUP_CONTAINER in command.arguments else DISKS
+    options = dict(zip(command.arguments, command.arguments[1:], strict=False))
+    return BACKUPS if options.get("--container-name") == _BACKUPS_OF_THE_DOCS else DISKS
 
 
 def _option(command: Command, name: str) -> str:

@@ -96,7 +96,7 @@ async def test_nothing_is_written_over_before_the_undo_point_is_sealed() -> None
 
     scene.services.blobs.put_from_url = is_busy
     ask(scene)
-    await scene.pass_time(timedelta(minutes=3))
+    await scene.pass_time(timedelta(minutes=20))
     assert row(scene).state is Stage.SAVING
     assert "which makes the undo point" in row(scene).reason
     assert pages(scene) == before
@@ -137,7 +137,10 @@ async def test_a_restore_is_refused_if_the_undo_point_can_not_be_taken_and_says_
 
     scene.services.blobs.put_from_url = refuse
     ask(scene)
-    await scene.pass_time(6 * HOUR)
+    await scene.pass_time(HOUR)
+    assert row(scene).state is Stage.SAVING
+    assert "Its last error: AuthorizationPermissionMismatch" in row(scene).reason
+    await scene.pass_time(20 * HOUR)
     assert (row(scene).state, row(scene).undo_point) == (Stage.REFUSED, "")
     assert "its undo point could not be taken: backup run" in row(scene).reason
     assert row(scene).reason.endswith('or set "undo": false to write over the disk without a way back')
