@@ -65,13 +65,13 @@ def with_tick(record: DiskRecord, tick: datetime, *, found_busy: bool = False) -
         tick: the tick, UTC.
         found_busy: whether the tick found an open run, or a restore to the disk, which may have ended by now.
     """
-    last = record.last_tick
+    last, first = record.last_tick, min(record.first_tick or tick, tick)
     if last and last >= tick:
-        return record
+        return replace(record, first_tick=first)  # it asked all the same, though a later one was faster
     is_missed = is_behind(record) and not (record.run and record.run.tick == last)
     return replace(
         record,
-        first_tick=record.first_tick or tick,
+        first_tick=first,
         last_tick=tick,
         missed_tick=last if is_missed else record.missed_tick,
         late_tick=tick if found_busy or record.run or record.restore else record.late_tick,

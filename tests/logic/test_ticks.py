@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model.addresses import BlobAddress
+from shared.model.index import summary
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord
 from shared.model.retry_policy import GIVE_UP_AFTER
@@ -89,9 +90,15 @@ def test_a_tick_that_could_find_no_disks_does_not_succeed() -> None:
     assert outcome(TICK, 1, [], SOON) is Outcome.PENDING
 
 
-def test_of_two_ticks_at_once_the_later_one_counts() -> None:
+def test_a_tick_that_a_later_one_overtakes_has_asked_for_the_disk_all_the_same() -> None:
     record = with_tick(replace(NEW, run=None), LATER)
-    assert with_tick(record, TICK) == record
+    overtaken = with_tick(record, TICK)
+    assert overtaken == replace(record, first_tick=TICK)
+    assert with_tick(overtaken, LATER) == overtaken
+    stands_in = DueDisk(EARLIER, LATER, point_tick=LATER)
+    late = summary(overtaken).due
+    assert late
+    assert outcome(TICK, 1, [stands_in, late], LATER) is not Outcome.SUCCEEDED
 
 
 def test_a_disk_misses_a_tick_that_is_overtaken_before_its_run() -> None:
