@@ -59,8 +59,8 @@ def _require_right(world: World, address: BlobAddress, restore: str, before: Sna
 
 def _require_undo_point(world: World, address: BlobAddress, restore: str, before: Snapshot) -> None:
     """See to it that what is written over is what the undo point holds, unless the request has done without."""
-    [row] = [row for row in world.restore_rows() if row.restore == restore]
-    if not row.undo:
+    row = next((row for row in world.restore_rows() if row.restore == restore), None)
+    if row is None or not row.undo:
         return
     if row.undo_point not in [point.time for point in world.points_of(address)]:
         world.violations.append(f"{address.blob} was written over by {restore} before its undo point was sealed")
