@@ -13,6 +13,7 @@ from shared.model.names import (
     DISK_METADATA,
     DRILL_QUEUE,
     FINISH_BACKUP_QUEUE,
+    MANAGE_QUEUE,
     RESTORE_REQUESTS_QUEUE,
     TAKEN_METADATA,
     VERIFY_QUEUE,
@@ -211,6 +212,24 @@ async def test_a_first_run_that_is_open_goes_on_in_the_container_that_is_set_the
     await backed_up(scene)
     assert set(places(scene)) == {OTHER}
     assert all_hold(scene)
+    assert scene.world.violations == []
+
+
+async def test_a_disk_that_is_retired_long_after_the_move_leaves_no_source_snapshot_of_the_old_container() -> None:
+    scene, left = begun(), DISKS.blob("left.vhd")
+    scene.world.blobs[left] = Blob([7], scene.world.number)
+    only, both = settings_of(scene.disk.url, **CHANGED), settings_of(f"{scene.disk.url} {left.url}")
+    scene.services = services_on(scene.world, both)
+    await backed_up(scene)
+    [base] = scene.world.blobs[left].snapshots
+    scene.world.now += timedelta(minutes=1)
+    about = {DISK_METADATA: left.url, BACKUP_METADATA: OWN.url, TAKEN_METADATA: scene.world.now.isoformat()}
+    anothers = scene.world.snapshot(left, about)
+    assert base < anothers, "the old container may be another app's by now, which backs up the same disk"
+    scene.services = services_on(scene.world, only)
+    scene.world.enqueue(MANAGE_QUEUE, json.dumps({"do": "retire", "disk": left.url}).encode())
+    await scene.pass_time(timedelta(minutes=1))
+    assert set(scene.world.blobs[left].snapshots) == {anothers}
     assert scene.world.violations == []
 
 
