@@ -6,7 +6,9 @@ from typing import Any, NoReturn
 
 import pytest
 
+from shared.azure.tables.rows import from_row
 from shared.model.disk import PageBlobDisk
+from shared.model.intent_row import IntentRow
 from shared.model.job import Stage
 from shared.model.names import (
     BACKUP_METADATA,
@@ -288,13 +290,46 @@ async def test_a_restore_in_place_moves_a_disk_only_if_somebody_says_so(*, said:
     await backed_up(scene)
     scene.world.blobs[scene.disk].set(0, [scene.world.number()])
     scene.reconfigure(**(MOVED if said else CHANGED))
-    row = await asked(scene, RESTORE_REQUESTS_QUEUE, point="latest", target=scene.disk.url, overwrite=True)
+    row = await asked(scene, RESTORE_REQUESTS_QUEUE, point="latest", target=scene.disk.url, overwrite="os.vhd")
     assert row.state is (Stage.DONE if said else Stage.REFUSED)
     if not said:
         assert "BACKUP_CONTAINER_MOVED_FROM" in row.reason
         assert places(scene) == [OWN]
         return
     await backed_up(scene)
-    assert places(scene) == [OWN, OTHER, OTHER]
+    assert places(scene) == [OWN, OTHER, OTHER, OTHER], "its undo point is there, too"
     assert newest(scene).kind == "incremental"
     assert all_hold(scene)
+
+
+async def test_recovery_points_in_an_old_container_that_is_out_of_reach_stay_and_keep_no_others() -> None:
+    scene, rules = begun(), {"retention": "last=3", "retention_mode": "on"}
+
+    async def changed_and_backed_up() -> None:
+        scene.world.blobs[scene.disk].set(0, [scene.world.number()])
+        await backed_up(scene)
+
+    for _ in range(4):
+        await changed_and_backed_up()
+    scene.reconfigure(**MOVED)
+    for _ in range(6):
+        await changed_and_backed_up()
+    scene.world.forbidden.add(OWN)
+    scene.reconfigure(**CHANGED, **rules)
+    await changed_and_backed_up()
+    [(plan, _)] = scene.world.plans.values()
+    scene.world.enqueue(MANAGE_QUEUE, json.dumps({"do": "approve", "plan": plan["plan"]}).encode())
+    for _ in range(2):
+        await changed_and_backed_up()
+    assert places(scene) == [OWN] * 4 + [OTHER] * 3
+    assert all(point.is_good for point in scene.world.points_of(scene.disk)), "what can't be read is not lost"
+    forget = {"do": "forget", "disk": scene.disk.url, "point": scene.world.points_of(scene.disk)[0].time}
+    scene.world.enqueue(MANAGE_QUEUE, json.dumps(forget).encode())
+    await scene.pass_time(timedelta(minutes=1))
+    row = from_row(IntentRow, list(scene.world.intents.values())[-1][0])
+    assert row.state is Stage.REFUSED
+    assert f"{OWN.url}, which can't be read" in row.reason
+    scene.world.forbidden.clear()
+    await changed_and_backed_up()
+    assert places(scene) == [OTHER] * 3
+    assert scene.world.violations == []
