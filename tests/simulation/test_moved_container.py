@@ -25,7 +25,7 @@ from shared.points.rebuild_catalogue import rebuild_catalogue
 from tests.simulation.blobs import Blob
 from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene, services_on
-from tests.simulation.services import settings_of, source_disks
+from tests.simulation.services import HOST, settings_of, source_disks
 from tests.simulation.small import make_small
 from tests.simulation.world import BACKUPS, DISKS, OTHER, OWN, place_of
 
@@ -248,6 +248,26 @@ async def test_source_snapshots_that_another_app_took_for_the_old_container_are_
     await backed_up(scene)
     assert anothers in snapshots_left(scene)
     assert len(snapshots_left(scene)) == 2
+
+
+async def test_an_app_that_has_taken_the_old_container_over_keeps_its_source_snapshots() -> None:
+    scene = begun()
+    await backed_up(scene)
+    other = scene.of_another_app(name="other-app", AzureWebJobsStorage=HOST.replace("host", "second"))
+    scene.reconfigure(**MOVED)
+    await backed_up(scene)
+    other.catch_up_with(scene)
+    other.world.enqueue(MANAGE_QUEUE, b'{"do": "takeover"}')
+    await other.pass_time(timedelta(minutes=1))
+    await rebuild_catalogue(other.services)
+    for _ in range(3):
+        for app, behind in ((other, scene), (scene, other)):
+            scene.world.blobs[scene.disk].set(0, [scene.world.number()])
+            await backed_up(app)
+            behind.catch_up_with(app)
+    assert [point.kind for point in other.world.points_of(scene.disk)][-2:] == ["incremental", "incremental"]
+    assert len(snapshots_left(scene)) == 2, "the base of each"
+    assert scene.world.violations + other.world.violations == []
 
 
 async def test_a_catalogue_rebuilt_after_a_move_has_the_points_of_both_containers() -> None:
