@@ -1,10 +1,13 @@
 """What is on record of a disk, and in the backup container: all that the retention decides by."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from azure.core.exceptions import AzureError
+
+from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.model.addresses import BlobAddress
+from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.catalogue import found_point
 from shared.model.disk import Disk
 from shared.model.point import RecoveryPoint
@@ -18,19 +21,29 @@ class Seen:
     """What was found of a disk.
 
     Attributes:
-        points: its recovery points, oldest first.
+        points: its recovery points, oldest first, but for those that are out of reach.
         facts: what else the decision needs.
+        out_of_reach: the times of those in another container than BACKUP_CONTAINER that can't be read now, each with
+            the container and why. They stay, and keep no others from being deleted or from staying.
     """
 
     points: list[RecoveryPoint]
     facts: Facts
+    out_of_reach: Mapping[str, str]
 
 
 async def look_at(services: Services, disk: Disk) -> Seen:
     """Read a disk's rows, then what is in the backup container, and how the two agree."""
-    points = await services.records.points(disk)
+    on_record = await services.records.points(disk)
     facts = await facts_of(services, disk)
-    return Seen(points, replace(facts, disagrees=await _disagreement(services, disk, points)))
+    stored, unread = await _elsewhere(services, disk, on_record)
+    out_of_reach = {
+        point.time: unread[point.backup_blob.parent]
+        for point in on_record
+        if point.backup_blob and point.backup_blob.parent in unread
+    }
+    points = [point for point in on_record if point.time not in out_of_reach]
+    return Seen(points, replace(facts, disagrees=await _disagreement(services, disk, points, stored)), out_of_reach)
 
 
 async def facts_of(services: Services, disk: Disk) -> Facts:
@@ -59,16 +72,36 @@ def _is_listed(services: Services, disk: Disk, record: DiskRecord | None) -> boo
     return services.settings.backs_up(disk, adopted=record.adopted, retired=record.retired is not None)
 
 
-async def _disagreement(services: Services, disk: Disk, points: Collection[RecoveryPoint]) -> str:
-    """Compare a disk's recovery points on record with those in the backup container."""
+async def _elsewhere(
+    services: Services, disk: Disk, points: Collection[RecoveryPoint]
+) -> tuple[set[Place], dict[ContainerAddress, str]]:
+    """List a disk's backups in other containers than the backup container; of those that can't be read, say why.
+
+    The account of one may be gone for good: that must not keep what is in the backup container for ever.
+    """
+    own = services.backups.address(disk)
+    stored: set[Place] = set()
+    unread: dict[ContainerAddress, str] = {}
+    for container in {
+        point.backup_blob.parent for point in points if point.backup_blob and _is_elsewhere(point.backup_blob, own)
+    }:
+        try:
+            versions = await services.snapshots.versions(container.blob(disk.backup_name))
+        except AzureError as error:
+            unread[container] = f"{container.url}, which can't be read: {explain(error)}"
+        else:
+            stored |= {Place.of(version.blob, version.snapshot) for version in versions}
+    return stored, unread
+
+
+async def _disagreement(
+    services: Services, disk: Disk, points: Collection[RecoveryPoint], elsewhere: Collection[Place]
+) -> str:
+    """Compare a disk's recovery points on record with those in the backup container, and in others."""
     own = services.backups.address(disk)
     placed = [replace(point, backup_blob=point.backup_blob or own) for point in points]
     stored = await services.backups.of(disk)
-    places = {Place.of(found.blob, found.snapshot) for found in stored}
-    blobs = [point.backup_blob for point in placed if point.backup_blob]
-    for container in {blob.parent for blob in blobs if _is_elsewhere(blob, own)}:
-        versions = await services.snapshots.versions(container.blob(disk.backup_name))
-        places |= {Place.of(version.blob, version.snapshot) for version in versions}
+    places = {Place.of(found.blob, found.snapshot) for found in stored} | set(elsewhere)
     found_points = [found for blob in stored if (found := found_point(blob)) and found.disk == disk]
     return disagreement(
         placed, places, {found.point.time for found in found_points}, await _not_on_record(services, disk)
