@@ -27,7 +27,15 @@ class Seen:
 
 
 async def look_at(services: Services, disk: Disk) -> Seen:
-    """Read a disk's rows, then what is in the backup container, and how the two agree."""
+    """Read a disk's rows, then what is in the backup container, and how the two agree.
+
+    A point sealed or deleted between two of the lists looks like a disagreement, so that is looked at twice.
+    """
+    seen = await _look_once(services, disk)
+    return await _look_once(services, disk) if seen.facts.disagrees else seen
+
+
+async def _look_once(services: Services, disk: Disk) -> Seen:
     points = await services.records.points(disk)
     facts = await facts_of(services, disk)
     return Seen(points, replace(facts, disagrees=await _disagreement(services, disk, points)))

@@ -512,3 +512,34 @@ async def test_a_retention_that_keeps_failing_is_told_on_its_plan_and_the_next_t
     await go_on(scene, 1)
     assert len(times(scene)) == 7
     assert scene.world.violations == []
+
+
+# --- what must not keep it from deleting for ever
+
+
+async def test_a_damaged_point_deleted_by_hand_freezes_nothing_and_its_row_goes_after_a_month() -> None:
+    scene = await with_points("last=6")
+    await approve(scene)
+    damaged = scene.world.points_of(scene.disk)[1]
+    change_point(scene, damaged.time, lambda point: point.as_damaged("bytes 0-511 differ", scene.world.now))
+    del scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots[damaged.backup_snapshot]
+    await go_on(scene, 5)
+    assert (plan(scene).reason, len(times(scene)), damaged.time in times(scene)) == ("", 7, True)
+    await go_on(scene, 57)
+    assert (len(times(scene)), damaged.time in times(scene)) == (6, False)
+
+
+async def test_a_point_deleted_while_another_is_asked_for_is_no_disagreement() -> None:
+    scene = await with_points("")
+    disk, services, list_backups = PageBlobDisk(scene.disk), scene.services, scene.services.backups.of
+    first, second, *_ = times(scene)
+    pending = [first]
+
+    async def list_after_the_first_is_deleted(of_disk: Any) -> Any:
+        if pending:
+            await delete_point(services, disk, pending.pop())
+        return await list_backups(of_disk)
+
+    services.backups.of = list_after_the_first_is_deleted
+    assert "was deleted" in await delete_point(services, disk, second)
+    assert (first in times(scene), second in times(scene)) == (False, False)
