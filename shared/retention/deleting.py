@@ -98,7 +98,7 @@ async def _mark(services: Services, disk: Disk, time: str, why: str) -> Recovery
         if reasons := why_it_stays(point, facts, services.now()):
             raise PointStaysError(f"recovery point {time} of {disk.shown} stays: {', '.join(reasons)}")
         if not point.backup_snapshot:
-            await _own_copy(services, disk, point)
+            await _require_deletable(services, disk, point)
         marked = point.as_deleting(why)
         try:
             await services.records.put_point(disk, marked, etag)
@@ -106,6 +106,22 @@ async def _mark(services: Services, disk: Disk, time: str, why: str) -> Recovery
             continue
         return marked
     raise RecordConflictError(f"the recovery point {time} of {disk.name}")
+
+
+async def _require_deletable(services: Services, disk: Disk, point: RecoveryPoint) -> None:
+    """Require that a full copy can be deleted, before its row says for good that nobody may use it.
+
+    Raises:
+        PointStaysError: it is leased, not what Tidemark made, or somebody has taken a snapshot of it.
+    """
+    if await _own_copy(services, disk, point) is None:
+        return
+    blob = version_of(services, disk, point).blob
+    if snapshots := await services.snapshots.sizes(blob):
+        raise PointStaysError(
+            f"{blob.url} has {len(snapshots)} snapshots that Tidemark has not taken, and stays. What to do: delete"
+            " them if nobody needs them"
+        )
 
 
 async def _own_copy(services: Services, disk: Disk, point: RecoveryPoint) -> BlobState | None:
