@@ -11,6 +11,13 @@ from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.retention import Facts
 from shared.model.retention_facts import Place, disagreement, used_by, why_frozen
+from shared.model.version import BlobVersion
+
+HOW_TO_AGREE = (
+    "What to do: if it has no row, rebuild the catalogue: with its row back, it goes once no rule keeps it. Otherwise"
+    " nothing: it is looked for after each backup, and once a day"
+)
+"""What an operator does about rows and blobs that disagree."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +27,12 @@ class Seen:
     Attributes:
         points: its recovery points, oldest first.
         facts: what else the decision needs.
+        places: what is in the backup container of it.
     """
 
     points: list[RecoveryPoint]
     facts: Facts
+    places: Collection[Place]
 
 
 async def look_at(services: Services, disk: Disk) -> Seen:
@@ -38,7 +47,13 @@ async def look_at(services: Services, disk: Disk) -> Seen:
 async def _look_once(services: Services, disk: Disk) -> Seen:
     points = await services.records.points(disk)
     facts = await facts_of(services, disk)
-    return Seen(points, replace(facts, disagrees=await _disagreement(services, disk, points)))
+    own = services.backups.address(disk)
+    placed = [replace(point, backup_blob=point.backup_blob or own) for point in points]
+    stored = await services.backups.of(disk)
+    places = {Place.of(found.blob, found.snapshot) for found in stored} | await _elsewhere(services, disk, placed)
+    times = {found.point.time for blob in stored if (found := found_point(blob)) and found.disk == disk}
+    disagrees = disagreement(placed, places, times, await _not_on_record(services, disk))
+    return Seen(points, replace(facts, disagrees=disagrees), places)
 
 
 async def facts_of(services: Services, disk: Disk) -> Facts:
@@ -67,20 +82,14 @@ def _is_listed(services: Services, disk: Disk, record: DiskRecord | None) -> boo
     return services.settings.backs_up(disk, adopted=record.adopted, retired=record.retired is not None)
 
 
-async def _disagreement(services: Services, disk: Disk, points: Collection[RecoveryPoint]) -> str:
-    """Compare a disk's recovery points on record with those in the backup container."""
+async def _elsewhere(services: Services, disk: Disk, points: Collection[RecoveryPoint]) -> set[Place]:
+    """List what other containers hold of the disk, if they hold any of its recovery points."""
     own = services.backups.address(disk)
-    placed = [replace(point, backup_blob=point.backup_blob or own) for point in points]
-    stored = await services.backups.of(disk)
-    places = {Place.of(found.blob, found.snapshot) for found in stored}
-    blobs = [point.backup_blob for point in placed if point.backup_blob]
+    blobs = [point.backup_blob for point in points if point.backup_blob]
+    found: set[BlobVersion] = set()
     for container in {blob.parent for blob in blobs if _is_elsewhere(blob, own)}:
-        versions = await services.snapshots.versions(container.blob(disk.backup_name))
-        places |= {Place.of(version.blob, version.snapshot) for version in versions}
-    found_points = [found for blob in stored if (found := found_point(blob)) and found.disk == disk]
-    return disagreement(
-        placed, places, {found.point.time for found in found_points}, await _not_on_record(services, disk)
-    )
+        found |= await services.snapshots.versions(container.blob(disk.backup_name))
+    return {Place.of(version.blob, version.snapshot) for version in found}
 
 
 def _is_elsewhere(blob: BlobAddress, own: BlobAddress) -> bool:

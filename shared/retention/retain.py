@@ -4,7 +4,7 @@ The plan is made anew each time, by the same function as the one that was shown;
 still goes by then is deleted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -20,13 +20,14 @@ from shared.model.disk import Disk
 from shared.model.messages import RetentionMessage
 from shared.model.point import PointState
 from shared.model.retention import Facts, Plan, decide, why_it_waits
+from shared.model.retention_facts import Place
 from shared.model.retention_plan import PlanOnRecord, PlanState
 from shared.model.sizes import days_kept
 from shared.owner.mark import require_owner
 from shared.points.versions import update_damaged_points
 from shared.retention.approve import how_to_approve, tell_all
 from shared.retention.deleting import PointStaysError, carry_out
-from shared.retention.facts import look_at
+from shared.retention.facts import HOW_TO_AGREE, look_at
 from shared.retention_settings import RetentionMode
 from shared.sizes.costs import freed_bytes
 
@@ -65,6 +66,8 @@ async def _retain(services: Services, disk: Disk) -> bool:
     if not deleting.is_through:
         return False
     seen, rules = await look_at(services, disk), services.settings.retention_of(disk)
+    if seen.facts.disagrees and not seen.facts.frozen:
+        log_event(Event.RETENTION_HELD, disk=disk.name, reason=f"{seen.facts.disagrees}. {HOW_TO_AGREE}")
     if rules is None:  # not with settings that are valid
         return True
     plan = decide(seen.points, seen.facts, rules, services.settings.retention_zone, services.now())
@@ -74,7 +77,7 @@ async def _retain(services: Services, disk: Disk) -> bool:
         current = await _with_costs(services, _planned(services, before, plan, seen.facts))
         etag = await services.plans.put(current, etag)
         await _tell(services, before, current)
-    await _drop_old_tombstones(services, disk)
+    await _drop_old_tombstones(services, disk, seen.places)
     if not current.is_going_on:
         return True
     if why := seen.facts.frozen or seen.facts.disagrees:  # what was approved waits until the disk is safe again
@@ -172,8 +175,10 @@ async def _delete(services: Services, disk: Disk, going: Mapping[str, str], unti
     return _Deleting(is_through, stays)
 
 
-async def _drop_old_tombstones(services: Services, disk: Disk) -> None:
-    """Delete the tombstones that have been kept long enough."""
+async def _drop_old_tombstones(services: Services, disk: Disk, places: Collection[Place]) -> None:
+    """Delete the tombstones that have been kept long enough, unless what they are of was undeleted."""
+    own = services.backups.address(disk)
     for tombstone in await services.tombstones.of(disk):
-        if tombstone.is_old(services.now()):
+        place = Place.of(tombstone.backup_blob or own, tombstone.backup_snapshot)
+        if tombstone.is_old(services.now()) and place not in places:
             await services.tombstones.drop(disk, tombstone)

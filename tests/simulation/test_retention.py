@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -401,7 +402,7 @@ async def test_full_copies_go_with_their_content_left_to_soft_delete() -> None:
     assert scene.world.violations == []
 
 
-@pytest.mark.parametrize("trouble", ["leased", "somebody else's"])
+@pytest.mark.parametrize("trouble", ["leased", "somebody else's", "with a snapshot"])
 async def test_a_full_copy_that_is_leased_or_somebody_elses_stays_and_the_others_go(trouble: str) -> None:
     scene = await with_points("last=6", kind="full")
     first = scene.world.points_of(scene.disk)[0]
@@ -409,6 +410,8 @@ async def test_a_full_copy_that_is_leased_or_somebody_elses_stays_and_the_others
     blob = scene.world.blobs[first.backup_blob]
     if trouble == "leased":
         blob.lease = "vm"
+    elif trouble == "with a snapshot":
+        scene.world.snapshot(first.backup_blob, {"mine": "1"})
     else:
         blob.metadata = {**blob.metadata, "tidemark_source_snapshot": times(scene)[1]}
     await approve(scene)
@@ -543,3 +546,31 @@ async def test_a_point_deleted_while_another_is_asked_for_is_no_disagreement() -
     services.backups.of = list_after_the_first_is_deleted
     assert "was deleted" in await delete_point(services, disk, second)
     assert (first in times(scene), second in times(scene)) == (False, False)
+
+
+async def test_a_disk_whose_rows_and_container_disagree_is_told_at_each_tick(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("tidemark"), "disabled", False)
+    scene = await with_points("last=6")
+    del scene.world.points[PageBlobDisk(scene.disk).key][f"point-{times(scene)[0]}"]
+    caplog.set_level("INFO", "tidemark")
+    await go_on(scene, 2)
+    told = [json.loads(record.message) for record in caplog.records if record.name == "tidemark"]
+    held = [found for found in told if found["event"] == "retention-held"]
+    assert [(found["disk"], "not on record" in found["reason"]) for found in held] == [(scene.disk.url, True)] * 2
+
+
+async def test_a_tombstone_stays_while_what_it_is_of_is_there_again_and_that_is_an_orphan() -> None:
+    scene = await with_points("last=2")
+    backup = scene.world.blobs[scene.world.backup_of(scene.disk)]
+    all_snapshots = dict(backup.snapshots)
+    await approve(scene)
+    backup.snapshots.update(all_snapshots)
+    scene.world.now += timedelta(days=91)
+    await go_on(scene, 1)
+    assert plan(scene).reason == "it takes 3 of 5 recovery points", "and not that rows and container disagree"
+    await rebuild_catalogue(scene.services)
+    assert len(times(scene)) == 5
+    _, listed = await ask(scene, do="orphans")
+    assert listed.startswith("8 orphans"), "though they are more than the recovery points on record"
