@@ -574,3 +574,53 @@ async def test_a_tombstone_stays_while_what_it_is_of_is_there_again_and_that_is_
     assert len(times(scene)) == 5
     _, listed = await ask(scene, do="orphans")
     assert listed.startswith("8 orphans"), "though they are more than the recovery points on record"
+
+
+# --- what was decided by changes
+
+
+async def test_points_found_damaged_in_the_midst_of_a_deletion_leave_the_last_good_ones_to_the_older() -> None:
+    scene = await with_points("last=1")
+    scene.world.now += timedelta(days=3)
+    await retain_now(scene)
+    before, find, is_found = times(scene), scene.services.records.find_point, False
+    assert plan(scene).going == 10
+
+    async def find_and_then_the_newest_are_damaged(disk: Any, time: str) -> Any:
+        nonlocal is_found
+        if not is_found and time == before[5] and plan(scene).is_going_on:
+            is_found = True
+            for newest in before[-2:]:
+                change_point(scene, newest, lambda point: point.as_damaged("differs", scene.world.now))
+        return await find(disk, time)
+
+    scene.services.records.find_point = find_and_then_the_newest_are_damaged
+    await approve(scene)
+    assert is_found
+    assert [point.time for point in scene.world.points_of(scene.disk) if point.is_good] == before[8:10]
+    assert scene.world.violations == []
+
+
+async def test_a_point_that_was_kept_does_not_go_unseen_once_a_rebuild_has_lost_the_mark() -> None:
+    scene = await with_points("last=10", count=14)
+    kept = times(scene)[2]
+    await ask(scene, do="keep", disk=scene.disk.url, point=kept)
+    await approve(scene)
+    del scene.world.points[PageBlobDisk(scene.disk).key][f"point-{kept}"]
+    await rebuild_catalogue(scene.services)
+    await go_on(scene, 1)
+    assert (kept in times(scene), plan(scene).state) == (True, PlanState.WAITING)
+    assert "since its rows were rebuilt" in plan(scene).reason
+    await rebuild_catalogue(scene.services)
+    assert plan(scene).state is PlanState.WAITING, "nothing was added"
+
+
+async def test_a_damaged_point_of_an_older_release_goes_a_month_after_it_was_seen() -> None:
+    scene = await with_points("last=6")
+    await approve(scene)
+    damaged = times(scene)[1]
+    change_point(scene, damaged, lambda point: replace(point, state=PointState.DAMAGED, damage="differs"))
+    await go_on(scene, 58)
+    assert damaged in times(scene)
+    await go_on(scene, 4)
+    assert damaged not in times(scene)
