@@ -150,6 +150,7 @@ class Event(StrEnum):
     # The retention.
     RETENTION_PLANNED = "retention-planned"
     RETENTION_WAITS = "retention-waits", WARNING
+    RETENTION_HELD = "retention-held", WARNING
     RETENTION_APPROVED = "retention-approved"
     POINT_DELETED = "point-deleted"
     RETENTION_FAILED = "retention-failed", ERROR

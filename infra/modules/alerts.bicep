@@ -110,7 +110,7 @@ var rules = [
   }
   {
     name: 'tidemark-attention'
-    description: 'Something looks wrong, or a plan of the retention waits for approval.'
+    description: 'Something looks wrong, or the retention of a disk waits for somebody.'
     query: loadTextContent('../alerts/attention.kql')
     severity: 3
     frequency: 'PT15M'

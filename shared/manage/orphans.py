@@ -117,13 +117,14 @@ async def _known(services: Services, disk: Disk) -> Known:
     """Return what is on record of a disk; the record is read last, so that what has just begun is seen."""
     jobs = [*await services.restores.open(disk), *await services.inspections.open(disk)]
     points = frozenset(await services.records.point_times(disk))
+    deleted = frozenset(tombstone.time for tombstone in await services.tombstones.of(disk))
     try:
         found = await services.records.get(disk)
     except OtherDiskError:
         found = None
     record = found[0] if found else None
     is_busy = record is None or bool(jobs or record.run or record.restore)
-    return Known(record.base_snapshot if record else "", points, is_busy)
+    return Known(record.base_snapshot if record else "", points, is_busy, deleted)
 
 
 async def _delete(services: Services, orphan: Orphan, row: IntentRow) -> None:

@@ -53,11 +53,13 @@ class Known:
         base: its base snapshot.
         points: the times of its recovery points.
         is_busy: whether anything is under way with it, or it has no record of its own.
+        deleted: the times of recovery points that were deleted on purpose.
     """
 
     base: str
     points: frozenset[str]
     is_busy: bool
+    deleted: frozenset[str] = frozenset()
 
 
 def is_old_enough(snapshot: str, now: datetime) -> bool:
@@ -74,7 +76,8 @@ def is_orphan(found: Orphan, known: Known, now: datetime) -> bool:
 
 def looks_lost(orphans: Sequence[Orphan], known: Known) -> bool:
     """Return whether a disk has more unknown recovery points than known ones: its rows were lost, not its snapshots."""
-    return sum(found.blob is not None for found in orphans) > len(known.points)
+    unknown = [found for found in orphans if found.blob and found.run not in known.deleted]
+    return len(unknown) > len(known.points)
 
 
 def hash_of(digests: Iterable[str]) -> str:

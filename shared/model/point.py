@@ -166,6 +166,11 @@ class RecoveryPoint:
         found_at = self.damaged_at if self.lost == lost else None
         return replace(self, state=PointState.DAMAGED, damage=damage, damaged_at=found_at or now, lost=lost)
 
+    def damaged_since(self, when: datetime) -> Self:
+        """Record when its damage was found at the latest, UTC, if the row of an older release does not say when."""
+        is_unknown = self.state is PointState.DAMAGED and self.damaged_at is None
+        return replace(self, damaged_at=when) if is_unknown else self
+
     def as_found(self) -> Self:
         """Record that a lost recovery point has been undeleted: it is as good as before."""
         if not self.lost or self.state is PointState.DELETING:

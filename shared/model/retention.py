@@ -164,6 +164,21 @@ def why_it_stays(point: RecoveryPoint, facts: Facts, now: datetime) -> list[str]
     return [reason for reason, holds in reasons.items() if holds]
 
 
+def is_outdated(decided_by: Collection[RecoveryPoint], point: RecoveryPoint, damaged: Collection[str]) -> bool:
+    """Return whether a point may by now be of the last good, verified or drilled ones, though it was not before.
+
+    Args:
+        decided_by: the disk's recovery points as they were then.
+        point: the point as it is now.
+        damaged: the times of those that are damaged now.
+    """
+    before = {found.time: found for found in decided_by}
+    good = {found.time for found in decided_by if found.is_good}
+    inspected = (point.verified, point.drilled, point.drill_result)
+    then = before.get(point.time, point)
+    return not good.isdisjoint(damaged) or inspected != (then.verified, then.drilled, then.drill_result)
+
+
 def _last_verified(good: Sequence[RecoveryPoint]) -> set[str]:
     """Return the newest of the verified points, and the one that was verified last."""
     verified = [(point.verified, point.time) for point in good if point.verified]
@@ -192,7 +207,7 @@ def why_it_waits(plan: Plan, approved: str) -> str:
     if not going:
         return ""
     if not approved:
-        return "it is the first plan of this disk"
+        return "it is the first plan of this disk, or the first since its rows were rebuilt"
     if approved != plan.rules:
         return f"the rules were changed from {approved} to {plan.rules}"
     if going * APPROVED_SHARE > points or going > APPROVED_POINTS:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from shared.model.addresses import BlobAddress
 from shared.model.job import Job
-from shared.model.point import PointState, RecoveryPoint
+from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.retry_policy import is_too_long
 from shared.model.tick import is_behind
@@ -72,7 +72,7 @@ def disagreement(
         times: the times of the recovery points among them.
         known: the times of points that are not on record yet, or not any more.
     """
-    gone = [point.time for point in points if _should_be_there(point) and _place(point) not in stored]
+    gone = [point.time for point in points if point.is_good and _place(point) not in stored]
     back = [point.time for point in points if point.lost and _place(point) in stored]
     unknown = sorted(set(times) - {point.time for point in points} - set(known))
     for found, what in (
@@ -83,10 +83,6 @@ def disagreement(
         if found:
             return f"{len(found)} recovery points are {what}, the first of {found[0]}"
     return ""
-
-
-def _should_be_there(point: RecoveryPoint) -> bool:
-    return not (point.lost or point.state is PointState.DELETING)
 
 
 def _place(point: RecoveryPoint) -> Place | None:

@@ -131,6 +131,11 @@ class PlanOnRecord:
             approved_by=named,
         )
 
+    def withdraw(self) -> Self:
+        """Take back what was approved for the disk: its next plan is looked at like the first."""
+        state = PlanState.DONE if self.is_going_on else self.state
+        return replace(self, state=state, approved_rules="", approved=None, approved_by="")
+
     def with_deleted(self, count: int) -> Self:
         """Record how many of its points are deleted by now."""
         return replace(self, state=PlanState.DELETING, deleted=count)

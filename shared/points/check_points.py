@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 
 from azure.core.exceptions import AzureError
 
@@ -79,6 +80,10 @@ async def _mark(services: Services, disk: Disk, point: RecoveryPoint, *, is_ther
         await services.records.update_point(disk, point.time, RecoveryPoint.as_found)
         return True
     if is_there or not point.is_good:
+        if point.state is PointState.DAMAGED and point.damaged_at is None:
+            await services.records.update_point(
+                disk, point.time, partial(RecoveryPoint.damaged_since, when=services.now())
+            )
         return False
     damage = deleted_message(disk, point, version_of(services, disk, point), then=_ONCE_BACK)
     await mark_damaged(services, disk, point.time, damage, lost=True)

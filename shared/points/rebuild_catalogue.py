@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.azure.tables.records import RecordConflictError
+from shared.azure.tables.records import TRIES, RecordConflictError
 from shared.errors import OtherDiskError, StepFailedError, TidemarkError
 from shared.events import Event, log_event
 from shared.limits import TRANSACTION
@@ -141,8 +141,20 @@ class _Rebuilding:
         # Snapshots found in the list were taken before: of one that is not sealed yet the record names run or restore.
         for time in await self._unsealed(disk):
             points.pop(time, None)
+        await self._withdraw_approval(disk)
         await self._services.records.add_points(disk, list(points.values()))
         self._points += len(points)
+
+    async def _withdraw_approval(self, disk: Disk) -> None:
+        """Have the next plan of the retention looked at: nobody knows which of these points were kept or verified."""
+        for _ in range(TRIES):
+            found = await self._services.plans.find(disk)
+            if found is None or found[0].withdraw() == found[0]:
+                return
+            with contextlib.suppress(RecordConflictError):
+                await self._services.plans.put(found[0].withdraw(), found[1])
+                return
+        raise RecordConflictError(f"the retention plan of {disk}")
 
     async def _unsealed(self, disk: Disk) -> list[str]:
         """List the times of the recovery points that a run or a restore is about to seal."""

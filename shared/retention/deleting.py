@@ -3,6 +3,8 @@
 Each step looks at what is there and does what is missing, so a crash anywhere repeats a step.
 """
 
+from collections.abc import Collection
+
 from shared.azure.services import Services
 from shared.azure.tables.records import TRIES, RecordConflictError
 from shared.errors import Remedy, TidemarkError
@@ -11,7 +13,7 @@ from shared.model.blob import BlobState
 from shared.model.disk import Disk
 from shared.model.names import DISK_METADATA, SOURCE_SNAPSHOT_METADATA
 from shared.model.point import PointState, RecoveryPoint
-from shared.model.retention import protected, why_it_stays
+from shared.model.retention import is_outdated, protected, why_it_stays
 from shared.model.tombstone import Tombstone
 from shared.points.versions import update_damaged_points, version_of
 from shared.retention.facts import facts_of, look_at
@@ -57,19 +59,26 @@ async def delete_point(services: Services, disk: Disk, time: str, why: str = ASK
             f"recovery point {time} of {disk.shown} can't be deleted: {', '.join(reasons)}. What to do: wait until"
             " nothing needs it, and ask again"
         )
-    await carry_out(services, disk, time, why)
+    await carry_out(services, disk, time, why, seen.points)
     await update_damaged_points(services, disk)
     return f"recovery point {time} was deleted"
 
 
-async def carry_out(services: Services, disk: Disk, time: str, why: str) -> None:
+async def carry_out(services: Services, disk: Disk, time: str, why: str, decided_by: Collection[RecoveryPoint]) -> None:
     """Delete a recovery point that was decided to go, unless something has begun to need it since.
+
+    Args:
+        services: the services.
+        disk: the disk.
+        time: the recovery point's time.
+        why: why, for its tombstone.
+        decided_by: the disk's recovery points as they were when that was decided.
 
     Raises:
         PointStaysError: something has, or what holds it is not what Tidemark made.
-        RecordConflictError: its row changes all the time.
+        RecordConflictError: what it was decided by is no longer so, or its row changes all the time.
     """
-    point = await _mark(services, disk, time, why)
+    point = await _mark(services, disk, time, why, decided_by)
     if point is None:
         return
     version = version_of(services, disk, point)
@@ -84,7 +93,9 @@ async def carry_out(services: Services, disk: Disk, time: str, why: str) -> None
     )
 
 
-async def _mark(services: Services, disk: Disk, time: str, why: str) -> RecoveryPoint | None:
+async def _mark(
+    services: Services, disk: Disk, time: str, why: str, decided_by: Collection[RecoveryPoint]
+) -> RecoveryPoint | None:
     """Record on a point's row that it is being deleted; None if it is not on record any more.
 
     The row is read first, then what may need the point, and then it is written on the condition that it is unchanged:
@@ -97,12 +108,13 @@ async def _mark(services: Services, disk: Disk, time: str, why: str) -> Recovery
         point, etag = found
         if point.state is PointState.DELETING:
             return point
+        if is_outdated(decided_by, point, await services.records.damaged(disk)):
+            raise RecordConflictError(f"the recovery points of {disk.name}")
         facts = await facts_of(services, disk)
-        # Of the point by itself: which ones are the last good ones was decided just before.
         if reasons := why_it_stays(point, facts, services.now()):
             raise PointStaysError(f"recovery point {time} of {disk.shown} stays: {', '.join(reasons)}")
         if not point.backup_snapshot:
-            await _own_copy(services, disk, point)
+            await _require_deletable(services, disk, point)
         marked = point.as_deleting(why)
         try:
             await services.records.put_point(disk, marked, etag)
@@ -110,6 +122,22 @@ async def _mark(services: Services, disk: Disk, time: str, why: str) -> Recovery
             continue
         return marked
     raise RecordConflictError(f"the recovery point {time} of {disk.name}")
+
+
+async def _require_deletable(services: Services, disk: Disk, point: RecoveryPoint) -> None:
+    """Require that a full copy can be deleted, before its row says for good that nobody may use it.
+
+    Raises:
+        PointStaysError: it is leased, not what Tidemark made, or somebody has taken a snapshot of it.
+    """
+    if await _own_copy(services, disk, point) is None:
+        return
+    blob = version_of(services, disk, point).blob
+    if snapshots := await services.snapshots.sizes(blob):
+        raise PointStaysError(
+            f"{blob.url} has {len(snapshots)} snapshots that Tidemark has not taken, and stays. What to do: delete"
+            " them if nobody needs them"
+        )
 
 
 async def _own_copy(services: Services, disk: Disk, point: RecoveryPoint) -> BlobState | None:

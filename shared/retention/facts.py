@@ -15,6 +15,12 @@ from shared.model.record import DiskRecord
 from shared.model.retention import Facts
 from shared.model.retention_facts import Place, disagreement, used_by, why_frozen
 
+HOW_TO_AGREE = (
+    "What to do: if it has no row, rebuild the catalogue: with its row back, it goes once no rule keeps it. Otherwise"
+    " nothing: it is looked for after each backup, and once a day"
+)
+"""What an operator does about rows and blobs that disagree."""
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -25,25 +31,41 @@ class Seen:
         facts: what else the decision needs.
         out_of_reach: the times of those in another container than BACKUP_CONTAINER that can't be read now, each with
             the container and why. They stay, and keep no others from being deleted or from staying.
+        places: what is in the backup container of it, and in others that can be read.
     """
 
     points: list[RecoveryPoint]
     facts: Facts
     out_of_reach: Mapping[str, str]
+    places: Collection[Place]
 
 
 async def look_at(services: Services, disk: Disk) -> Seen:
-    """Read a disk's rows, then what is in the backup container, and how the two agree."""
+    """Read a disk's rows, then what is in the backup container, and how the two agree.
+
+    A point sealed or deleted between two of the lists looks like a disagreement, so that is looked at twice.
+    """
+    seen = await _look_once(services, disk)
+    return await _look_once(services, disk) if seen.facts.disagrees else seen
+
+
+async def _look_once(services: Services, disk: Disk) -> Seen:
     on_record = await services.records.points(disk)
     facts = await facts_of(services, disk)
-    stored, unread = await _elsewhere(services, disk, on_record)
+    own = services.backups.address(disk)
+    elsewhere, unread = await _elsewhere(services, disk, on_record)
     out_of_reach = {
         point.time: unread[point.backup_blob.parent]
         for point in on_record
         if point.backup_blob and point.backup_blob.parent in unread
     }
     points = [point for point in on_record if point.time not in out_of_reach]
-    return Seen(points, replace(facts, disagrees=await _disagreement(services, disk, points, stored)), out_of_reach)
+    placed = [replace(point, backup_blob=point.backup_blob or own) for point in points]
+    stored = await services.backups.of(disk)
+    places = {Place.of(found.blob, found.snapshot) for found in stored} | elsewhere
+    times = {found.point.time for blob in stored if (found := found_point(blob)) and found.disk == disk}
+    disagrees = disagreement(placed, places, times, await _not_on_record(services, disk))
+    return Seen(points, replace(facts, disagrees=disagrees), out_of_reach, places)
 
 
 async def facts_of(services: Services, disk: Disk) -> Facts:
@@ -92,20 +114,6 @@ async def _elsewhere(
         else:
             stored |= {Place.of(version.blob, version.snapshot) for version in versions}
     return stored, unread
-
-
-async def _disagreement(
-    services: Services, disk: Disk, points: Collection[RecoveryPoint], elsewhere: Collection[Place]
-) -> str:
-    """Compare a disk's recovery points on record with those in the backup container, and in others."""
-    own = services.backups.address(disk)
-    placed = [replace(point, backup_blob=point.backup_blob or own) for point in points]
-    stored = await services.backups.of(disk)
-    places = {Place.of(found.blob, found.snapshot) for found in stored} | set(elsewhere)
-    found_points = [found for blob in stored if (found := found_point(blob)) and found.disk == disk]
-    return disagreement(
-        placed, places, {found.point.time for found in found_points}, await _not_on_record(services, disk)
-    )
 
 
 def _is_elsewhere(blob: BlobAddress, own: BlobAddress) -> bool:

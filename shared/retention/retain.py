@@ -4,7 +4,7 @@ The plan is made anew each time, by the same function as the one that was shown;
 still goes by then is deleted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -18,15 +18,16 @@ from shared.errors import BlobChangedError, Remedy, StepFailedError, TargetLease
 from shared.events import Event, log_event
 from shared.model.disk import Disk
 from shared.model.messages import RetentionMessage
-from shared.model.point import PointState
+from shared.model.point import PointState, RecoveryPoint
 from shared.model.retention import Facts, Plan, decide, why_it_waits
+from shared.model.retention_facts import Place
 from shared.model.retention_plan import PlanOnRecord, PlanState
 from shared.model.sizes import days_kept
 from shared.owner.mark import require_owner
 from shared.points.versions import update_damaged_points
 from shared.retention.approve import how_to_approve, tell_all
 from shared.retention.deleting import PointStaysError, carry_out
-from shared.retention.facts import look_at
+from shared.retention.facts import HOW_TO_AGREE, look_at
 from shared.retention_settings import RetentionMode
 from shared.sizes.costs import freed_bytes
 
@@ -61,10 +62,12 @@ async def _retain(services: Services, disk: Disk) -> bool:
     """Finish what was begun, then plan and delete; return whether nothing is left to do."""
     until = services.now() + TURN
     begun = [point for point in await services.records.points(disk) if point.state is PointState.DELETING]
-    deleting = await _delete(services, disk, {point.time: point.deleting for point in begun}, until)
+    deleting = await _delete(services, disk, {point.time: point.deleting for point in begun}, begun, until)
     if not deleting.is_through:
         return False
     seen, rules = await look_at(services, disk), services.settings.retention_of(disk)
+    if seen.facts.disagrees and not seen.facts.frozen:
+        log_event(Event.RETENTION_HELD, disk=disk.name, reason=f"{seen.facts.disagrees}. {HOW_TO_AGREE}")
     if rules is None:  # not with settings that are valid
         return True
     plan = decide(seen.points, seen.facts, rules, services.settings.retention_zone, services.now())
@@ -74,14 +77,16 @@ async def _retain(services: Services, disk: Disk) -> bool:
         current = await _with_costs(services, _planned(services, before, plan, seen.facts))
         etag = await services.plans.put(current, etag)
         await _tell(services, before, current)
-    await _drop_old_tombstones(services, disk)
+    await _drop_old_tombstones(services, disk, seen.places)
     if not current.is_going_on:
         return True
     if why := seen.facts.frozen or seen.facts.disagrees:  # what was approved waits until the disk is safe again
         await services.plans.put(replace(current, reason=why), etag)
         return True
-    going = {time: why for time, why in plan.go.items() if time in current.times}
-    return await _carry_out(services, current, etag, going, until)
+    times = current.times
+    going = {time: why for time, why in plan.go.items() if time in times}
+    deleting = await _delete(services, disk, going, seen.points, until)
+    return await _tell_progress(services, current, etag, deleting)
 
 
 def _planned(services: Services, before: PlanOnRecord, plan: Plan, facts: Facts) -> PlanOnRecord:
@@ -127,11 +132,8 @@ async def _tell(services: Services, before: PlanOnRecord, current: PlanOnRecord)
             log_event(Event.RETENTION_WAITS, **about, all=of_all, reason=f"{current.reason}. {how_to_approve(current)}")
 
 
-async def _carry_out(
-    services: Services, plan: PlanOnRecord, etag: str | None, going: Mapping[str, str], until: datetime
-) -> bool:
-    """Delete what goes of a plan, and record how far that came; return whether nothing is left to do."""
-    deleting = await _delete(services, plan.disk, going, until)
+async def _tell_progress(services: Services, plan: PlanOnRecord, etag: str | None, deleting: "_Deleting") -> bool:
+    """Record how far the deletion of what goes of a plan came; return whether nothing is left to do."""
     deleted = len(plan.times - set(await services.records.point_times(plan.disk)))
     now = services.now()
     written = plan.with_deleted(deleted)
@@ -155,7 +157,9 @@ class _Deleting(NamedTuple):
     stays: str
 
 
-async def _delete(services: Services, disk: Disk, going: Mapping[str, str], until: datetime) -> _Deleting:
+async def _delete(
+    services: Services, disk: Disk, going: Mapping[str, str], decided_by: Collection[RecoveryPoint], until: datetime
+) -> _Deleting:
     """Delete recovery points, oldest first, until the time is up; one that can't be deleted does not stop the rest."""
     stays, is_through = "", True
     for time, why in sorted(going.items()):
@@ -163,7 +167,7 @@ async def _delete(services: Services, disk: Disk, going: Mapping[str, str], unti
             is_through = False
             break
         try:
-            await carry_out(services, disk, time, why)
+            await carry_out(services, disk, time, why, decided_by)
         except (PointStaysError, BlobChangedError, TargetLeasedError) as error:
             stays = str(error)
             log_event(Event.RETENTION_FAILED, disk=disk.name, point=time, reason=stays)
@@ -172,8 +176,10 @@ async def _delete(services: Services, disk: Disk, going: Mapping[str, str], unti
     return _Deleting(is_through, stays)
 
 
-async def _drop_old_tombstones(services: Services, disk: Disk) -> None:
-    """Delete the tombstones that have been kept long enough."""
+async def _drop_old_tombstones(services: Services, disk: Disk, places: Collection[Place]) -> None:
+    """Delete the tombstones that have been kept long enough, unless what they are of was undeleted."""
+    own = services.backups.address(disk)
     for tombstone in await services.tombstones.of(disk):
-        if tombstone.is_old(services.now()):
+        place = Place.of(tombstone.backup_blob or own, tombstone.backup_snapshot)
+        if tombstone.is_old(services.now()) and place not in places:
             await services.tombstones.drop(disk, tombstone)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -401,7 +402,7 @@ async def test_full_copies_go_with_their_content_left_to_soft_delete() -> None:
     assert scene.world.violations == []
 
 
-@pytest.mark.parametrize("trouble", ["leased", "somebody else's"])
+@pytest.mark.parametrize("trouble", ["leased", "somebody else's", "with a snapshot"])
 async def test_a_full_copy_that_is_leased_or_somebody_elses_stays_and_the_others_go(trouble: str) -> None:
     scene = await with_points("last=6", kind="full")
     first = scene.world.points_of(scene.disk)[0]
@@ -409,6 +410,8 @@ async def test_a_full_copy_that_is_leased_or_somebody_elses_stays_and_the_others
     blob = scene.world.blobs[first.backup_blob]
     if trouble == "leased":
         blob.lease = "vm"
+    elif trouble == "with a snapshot":
+        scene.world.snapshot(first.backup_blob, {"mine": "1"})
     else:
         blob.metadata = {**blob.metadata, "tidemark_source_snapshot": times(scene)[1]}
     await approve(scene)
@@ -512,3 +515,112 @@ async def test_a_retention_that_keeps_failing_is_told_on_its_plan_and_the_next_t
     await go_on(scene, 1)
     assert len(times(scene)) == 7
     assert scene.world.violations == []
+
+
+# --- what must not keep it from deleting for ever
+
+
+async def test_a_damaged_point_deleted_by_hand_freezes_nothing_and_its_row_goes_after_a_month() -> None:
+    scene = await with_points("last=6")
+    await approve(scene)
+    damaged = scene.world.points_of(scene.disk)[1]
+    change_point(scene, damaged.time, lambda point: point.as_damaged("bytes 0-511 differ", scene.world.now))
+    del scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots[damaged.backup_snapshot]
+    await go_on(scene, 5)
+    assert (plan(scene).reason, len(times(scene)), damaged.time in times(scene)) == ("", 7, True)
+    await go_on(scene, 57)
+    assert (len(times(scene)), damaged.time in times(scene)) == (6, False)
+
+
+async def test_a_point_deleted_while_another_is_asked_for_is_no_disagreement() -> None:
+    scene = await with_points("")
+    disk, services, list_backups = PageBlobDisk(scene.disk), scene.services, scene.services.backups.of
+    first, second, *_ = times(scene)
+    pending = [first]
+
+    async def list_after_the_first_is_deleted(of_disk: Any) -> Any:
+        if pending:
+            await delete_point(services, disk, pending.pop())
+        return await list_backups(of_disk)
+
+    services.backups.of = list_after_the_first_is_deleted
+    assert "was deleted" in await delete_point(services, disk, second)
+    assert (first in times(scene), second in times(scene)) == (False, False)
+
+
+async def test_a_disk_whose_rows_and_container_disagree_is_told_at_each_tick(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("tidemark"), "disabled", False)
+    scene = await with_points("last=6")
+    del scene.world.points[PageBlobDisk(scene.disk).key][f"point-{times(scene)[0]}"]
+    caplog.set_level("INFO", "tidemark")
+    await go_on(scene, 2)
+    told = [json.loads(record.message) for record in caplog.records if record.name == "tidemark"]
+    held = [found for found in told if found["event"] == "retention-held"]
+    assert [(found["disk"], "not on record" in found["reason"]) for found in held] == [(scene.disk.url, True)] * 2
+
+
+async def test_a_tombstone_stays_while_what_it_is_of_is_there_again_and_that_is_an_orphan() -> None:
+    scene = await with_points("last=2")
+    backup = scene.world.blobs[scene.world.backup_of(scene.disk)]
+    all_snapshots = dict(backup.snapshots)
+    await approve(scene)
+    backup.snapshots.update(all_snapshots)
+    scene.world.now += timedelta(days=91)
+    await go_on(scene, 1)
+    assert plan(scene).reason == "it takes 3 of 5 recovery points", "and not that rows and container disagree"
+    await rebuild_catalogue(scene.services)
+    assert len(times(scene)) == 5
+    _, listed = await ask(scene, do="orphans")
+    assert listed.startswith("8 orphans"), "though they are more than the recovery points on record"
+
+
+# --- what was decided by changes
+
+
+async def test_points_found_damaged_in_the_midst_of_a_deletion_leave_the_last_good_ones_to_the_older() -> None:
+    scene = await with_points("last=1")
+    scene.world.now += timedelta(days=3)
+    await retain_now(scene)
+    before, find, is_found = times(scene), scene.services.records.find_point, False
+    assert plan(scene).going == 10
+
+    async def find_and_then_the_newest_are_damaged(disk: Any, time: str) -> Any:
+        nonlocal is_found
+        if not is_found and time == before[5] and plan(scene).is_going_on:
+            is_found = True
+            for newest in before[-2:]:
+                change_point(scene, newest, lambda point: point.as_damaged("differs", scene.world.now))
+        return await find(disk, time)
+
+    scene.services.records.find_point = find_and_then_the_newest_are_damaged
+    await approve(scene)
+    assert is_found
+    assert [point.time for point in scene.world.points_of(scene.disk) if point.is_good] == before[8:10]
+    assert scene.world.violations == []
+
+
+async def test_a_point_that_was_kept_does_not_go_unseen_once_a_rebuild_has_lost_the_mark() -> None:
+    scene = await with_points("last=10", count=14)
+    kept = times(scene)[2]
+    await ask(scene, do="keep", disk=scene.disk.url, point=kept)
+    await approve(scene)
+    del scene.world.points[PageBlobDisk(scene.disk).key][f"point-{kept}"]
+    await rebuild_catalogue(scene.services)
+    await go_on(scene, 1)
+    assert (kept in times(scene), plan(scene).state) == (True, PlanState.WAITING)
+    assert "since its rows were rebuilt" in plan(scene).reason
+    await rebuild_catalogue(scene.services)
+    assert plan(scene).state is PlanState.WAITING, "nothing was added"
+
+
+async def test_a_damaged_point_of_an_older_release_goes_a_month_after_it_was_seen() -> None:
+    scene = await with_points("last=6")
+    await approve(scene)
+    damaged = times(scene)[1]
+    change_point(scene, damaged, lambda point: replace(point, state=PointState.DAMAGED, damage="differs"))
+    await go_on(scene, 58)
+    assert damaged in times(scene)
+    await go_on(scene, 4)
+    assert damaged not in times(scene)
