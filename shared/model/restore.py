@@ -200,8 +200,9 @@ class Restore(Job):
 
     @property
     def is_copied_over(self) -> bool:
-        """Whether the copy over the target may have begun."""
-        return self.has_begun and not self.saved_etag
+        """Whether the copy over the target may have begun, at any attempt."""
+        is_before = self.state is Stage.PROMOTING and self.attempt == 1
+        return self.has_begun and not self.saved_etag and not is_before
 
     @property
     def mark(self) -> str:

@@ -87,6 +87,8 @@ def require_overwritable(restore: Restore, target: PageBlobDisk, found: BlobStat
         RefusedError: it may not; the message says which field of the request allows it.
     """
     name = f'"overwrite": {json.dumps(target.address.blob.rpartition("/")[2], ensure_ascii=False)}'
+    if not restore.adopt:
+        raise RefusedError(f"{target.name} already exists, and a trial makes a new disk. {OTHER_TARGET}")
     if not restore.overwrite:
         raise RefusedError(
             f"{target.name} already exists. What to do: choose another target, or send {name} to replace what it holds"

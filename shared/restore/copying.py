@@ -20,6 +20,7 @@ from shared.model.restore import Restore, RestoreFailedError
 from shared.model.retry_policy import MIN_CHECK_DELAY
 from shared.model.run import SERVER_SIDE
 from shared.model.version import Version
+from shared.owner.mark import require_owner
 from shared.pages.copying import BlobCopy, check_copy, settle_copy, start_copy
 from shared.points.versions import point_of, properties_of, version_of
 from shared.restore.through_function import copy_next_part
@@ -30,6 +31,7 @@ async def promote_to_backup(services: Services, restore: Restore) -> Next[Restor
 
     Raises:
         RestoreFailedError: the copy was aborted.
+        NotOwnerError: the backup container belongs to another app by now.
         BlobChangedError: the copy failed, or the backup blob was changed or is no longer under the restore's lease.
         SourceGoneError: the recovery point no longer exists.
     """
@@ -43,6 +45,7 @@ async def promote_to_backup(services: Services, restore: Restore) -> Next[Restor
         return Next(replace(restore.at_stage(Stage.COPYING, services.now()), backup_etag=etag))
     if progress.stage is not CopyStage.NOT_STARTED:
         return _copy_progress(services, restore, copy, progress)
+    await require_owner(services)
     disk = restore.known_disk
     point = await point_of(services, disk, restore.recovery_point)
     await properties_of(services, disk, point)
@@ -91,12 +94,12 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
     if copied := progress.succeeded:
         etag = await settle_copy(services, copy, copied)
         then = restore.at_stage(Stage.PROVING, services.now())
-        return Next(replace(then, target_etag=etag, bytes_done=restore.size))
+        return Next(replace(then, target_etag=etag, saved_etag="", bytes_done=restore.size))
     if progress.stage is not CopyStage.NOT_STARTED:
         if restore.saved_etag:  # whoever started the copy has died since
             return Next(replace(restore, saved_etag="", checked=services.now()))
         return _copy_progress(services, restore, copy, progress)
-    _require_saved(restore, found)
+    await _require_saved(services, restore, found)
     source = await _copy_source(services, restore)
     if restore.copying != SERVER_SIDE:
         return await copy_next_part(services, restore, source, found)
@@ -118,15 +121,20 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
     return Next(started)
 
 
-def _require_saved(restore: Restore, found: BlobState) -> None:
-    """Require that what is to be written over is what the undo point holds.
+async def _require_saved(services: Services, restore: Restore, found: BlobState) -> None:
+    """Require that what is to be written over is what the undo point holds, and that this is still there.
 
     Raises:
         RestoreFailedError: somebody has broken the lease and written to the target since.
+        SourceGoneError: somebody has deleted the undo point.
     """
+    if not restore.saved_etag:
+        return
     is_own = found.metadata.get(RESTORE_METADATA) == restore.restore
-    if restore.saved_etag and found.etag != restore.saved_etag and not is_own:
+    if found.etag != restore.saved_etag and not is_own:
         raise RestoreFailedError(f"{restore.target} was changed since its undo point was taken")
+    target = restore.known_target
+    await properties_of(services, target, await point_of(services, target, restore.undo_point))
 
 
 async def _discard_own_pages(services: Services, restore: Restore, blob: BlobAddress, found: BlobState) -> str:

@@ -15,6 +15,7 @@ from shared.model.record import DiskRecord
 from shared.model.restore import RefusedError, Restore
 from shared.model.retry_policy import is_too_long
 from shared.model.run import Mode, OpenRun
+from shared.owner.mark import require_owner
 from shared.restore.target import waiting_for
 from shared.runs.abandon import abandon_run
 from shared.runs.full_copies import is_copying
@@ -30,6 +31,7 @@ async def save_target(services: Services, restore: Restore) -> Next[Restore]:
 
     Raises:
         RefusedError: the undo point can't be taken.
+        NotOwnerError: the backup container belongs to another app by now.
         TargetLeasedError: the target is under another lease.
         BlobChangedError: the target was just changed.
         RecordConflictError: another invocation was faster.
@@ -44,6 +46,7 @@ async def save_target(services: Services, restore: Restore) -> Next[Restore]:
         return await _go_on(services, restore, found[0])
     if found[0].run:
         return await _wait(services, restore, found[0], found[0].run)
+    await require_owner(services)  # else the run would be given up and opened again, for ever
     try:
         if not await open_run(services, target, restore.undo_run, restore=restore.restore):
             raise RecordConflictError(target.name)

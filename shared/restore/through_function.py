@@ -11,7 +11,7 @@ from shared.azure.services import Services
 from shared.changes.ranges import Change, Window, coalesced, gaps_cleared, writes
 from shared.model.blob import BlobState
 from shared.model.job import Next, Stage
-from shared.model.restore import Restore
+from shared.model.restore import Restore, RestoreFailedError
 from shared.model.version import BlobVersion, Version
 from shared.pages.at_once import AtOnce
 from shared.pages.clearing import Clearing
@@ -28,13 +28,17 @@ WRITERS = 8
 async def copy_next_part(services: Services, restore: Restore, source: Version, found: BlobState) -> Next[Restore]:
     """Copy the next part of the recovery point to the target: write the valid ranges, clear the rest.
 
+    The lease is as old as the refused copy: what was written without it since is in no undo point.
+
     Raises:
-        BlobChangedError: the target is no longer under the restore's lease.
+        RestoreFailedError: the target is no longer under the restore's lease, and nothing was copied yet.
+        BlobChangedError: it no longer is since.
         SourceGoneError: the recovery point no longer exists.
     """
     target = restore.known_target.address
     if restore.bytes_done == 0:
-        await services.leases.acquire(target, restore.lease, found.etag)
+        if not await services.leases.renew(target, restore.lease):
+            raise RestoreFailedError(f"the lease on {restore.target} was broken before it was copied to")
         if found.size != restore.size:
             await services.blobs.resize(target, restore.size, restore.lease)
     part = Window(restore.bytes_done, min(restore.bytes_done + COPIED_PART, restore.size))

@@ -193,6 +193,7 @@ async def test_a_trial_whose_copy_is_aborted_leaves_nothing() -> None:
         (DISKS.blob("os.vhd"), {}, "SOURCE_DISKS names it"),
         (LAB.blob("adopted.vhd"), {}, "is on record as a disk that is backed up"),
         (TRIAL, {"expires": "2020-01-01"}, "2020-01-01T23:59:59Z is past"),
+        (LAB.blob("taken.vhd"), {}, "already exists, and a trial makes a new disk. What to do: choose another target"),
     ],
 )
 async def test_a_trial_is_refused_where_a_disk_is_backed_up_or_would_expire_at_once(
@@ -202,6 +203,7 @@ async def test_a_trial_is_refused_where_a_disk_is_backed_up_or_would_expire_at_o
     ask(scene, LAB.blob("adopted.vhd"), adopt=True)
     await scene.pass_time(HOUR)
     del scene.world.blobs[LAB.blob("adopted.vhd")]
+    scene.world.blobs[LAB.blob("taken.vhd")] = Blob([7], scene.world.number)
     ask(scene, target, **fields)
     await scene.pass_time(HOUR)
     assert row(scene).state is Stage.REFUSED
