@@ -47,7 +47,11 @@ def from_row[Read: (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow, P
 
 
 def _upgraded(row: dict[str, Any]) -> dict[str, Any]:
-    """Give a job's row both its times; the release before kept one of them, depending on the kind of job."""
+    """Give a job's row both its times; the release before kept one of them, depending on the kind of job.
+
+    A restore that was to overwrite its target could do so whatever the target was.
+    """
+    row = {"replace_other": True, **row} if row.get("overwrite") else row
     if "phase_began" in row:
         return {"progressed": row["phase_began"], **row}
     return {"phase_began": row["progressed"], **row} if "progressed" in row else row
