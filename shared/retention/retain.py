@@ -52,9 +52,10 @@ async def retain_points(services: Services, message: RetentionMessage) -> None:
         if not await _retain(services, message.disk):
             await services.queues.send(message)
     except (AzureError, TidemarkError, ValidationError) as error:
-        reason = explain(error)
-        log_event(Event.RETENTION_FAILED, **message.about, reason=reason)
-        if remedy_for(error) not in _LEFT_TO_THE_NEXT_TICK:
+        reason, remedy = explain(error), remedy_for(error)
+        if remedy is not Remedy.REREAD:  # another message is at work
+            log_event(Event.RETENTION_FAILED, **message.about, reason=reason)
+        if remedy not in _LEFT_TO_THE_NEXT_TICK:
             raise StepFailedError(reason) from None
 
 
