@@ -28,8 +28,8 @@ _ADVICE = {
     "KeyBasedAuthenticationNotPermitted": "key access is disabled on the account: remove it from STORAGE_CONNECTIONS,"
     " and assign the app's identity its roles there",
     "InvalidAuthenticationInfo": "check that the account is in the same tenant as the app's identity",
-    "BlobNotFound": "check the URL in SOURCE_DISKS; if the disk was deleted for good, remove it there (or put ! before"
-    " its URL to exclude it from a pattern), or delete its row `disk` if a restore made it",
+    "BlobNotFound": "check the URL in SOURCE_DISKS; if the disk was deleted for good, remove its URL there, and end its"
+    ' backups: send {"do": "retire", "disk": URL} to the queue manage',
     "ContainerNotFound": "check the container name in the setting, and that the container exists",
     "CannotVerifyCopySource": "let the destination account read the source account: open the source's firewall, and"
     " check its key or the app's role there",

@@ -70,9 +70,9 @@ async def take_snapshots(services: Services) -> None:
     begun = await for_each(services, list(snapshots), begin_run, Event.OPEN_RUN_FAILED)
     others = {*disks.due, *disks.running, *disks.restoring} - begun.keys()
     await for_each(services, sorted(others), watch_disk, Event.WATCH_DISK_FAILED)
-    await watch_known(services, disks)
     await watch_jobs(services)
     await _drop_orphans(services)
+    await watch_known(services, disks)  # last, as it takes long where storage does not answer
 
 
 async def _require_owner(services: Services, tick: datetime) -> None:

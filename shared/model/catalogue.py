@@ -1,7 +1,7 @@
 """Rebuilding the catalogue: which recovery points a backup container holds. Pure functions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.model.addresses import AddressError, BlobAddress
@@ -127,8 +127,15 @@ def looks_like_a_point(stored: StoredBlob) -> bool:
     return bool(stored.snapshot) or KIND_METADATA in stored.metadata
 
 
-def rebuilt(backup_blob: BlobAddress, last: FoundPoint, blob: BlobState | None, *, adopted: bool) -> DiskRecord:
-    """Make the record of a disk that has none, from its last recovery point.
+def rebuilt(
+    backup_blob: BlobAddress,
+    last: FoundPoint,
+    blob: BlobState | None,
+    *,
+    adopted: bool,
+    before: DiskRecord | None = None,
+) -> DiskRecord:
+    """Make the record of a disk that has none, or none with a backup on it, from its last recovery point.
 
     If the backup blob has not changed since that point, the next run is incremental; otherwise it is a resync.
 
@@ -137,10 +144,11 @@ def rebuilt(backup_blob: BlobAddress, last: FoundPoint, blob: BlobState | None, 
         last: its last recovery point.
         blob: the state of its backup blob; None if there is none.
         adopted: whether the disk was restored and `SOURCE_DISKS` does not name it.
+        before: the record it has, if any: its ticks and errors stay.
     """
     is_as_sealed = blob is not None and blob.etag == last.etag and blob.size == last.point.size
-    return DiskRecord(
-        disk=last.disk,
+    return replace(
+        before or DiskRecord(disk=last.disk),
         backup_blob=backup_blob,
         base_snapshot=last.point.source_snapshot,
         base_size=last.point.size,

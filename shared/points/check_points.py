@@ -13,7 +13,6 @@ from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk
 from shared.model.point import PointState, RecoveryPoint
-from shared.model.record import DiskRecord
 from shared.model.version import BlobVersion
 from shared.points.versions import deleted_message, mark_damaged, update_damaged_points, version_of
 
@@ -33,7 +32,6 @@ async def check_points(services: Services, disk: Disk) -> list[RecoveryPoint]:
     # Order matters: a point sealed between the two calls must not be looked up in an older list of snapshots.
     points = [point for point in await services.records.points(disk) if point.state is not PointState.DELETING]
     damaged = {point.time for point in points if point.state is PointState.DAMAGED}
-    are_all_checked = True
     for backup, of_backup in _by_backup_blob(services, disk, points).items():
         try:
             existing = await services.snapshots.versions(backup)
@@ -43,12 +41,8 @@ async def check_points(services: Services, disk: Disk) -> list[RecoveryPoint]:
             if backup == services.backups.address(disk):
                 raise
             log_event(Event.CHECK_POINTS_FAILED, disk=disk.name, reason=explain(error))
-            are_all_checked = False
-
-    def checked(record: DiskRecord) -> DiskRecord:
-        return replace(record, points_checked=now) if are_all_checked else record
-
-    record = await services.records.update(disk, checked)
+    # Even if another container could not be read: it may be gone, and asking at each tick takes the time of all disks.
+    record = await services.records.update(disk, lambda found: replace(found, points_checked=now))
     if record is None:
         await services.records.invalidate(disk)  # somebody has deleted its row
     elif record.with_damaged(sorted(damaged)) != record:

@@ -17,6 +17,7 @@ from shared.model.disk import Disk
 from shared.model.job import JobKind, job_row
 from shared.model.point import RecoveryPoint
 from shared.model.record import restored_of
+from shared.model.restore_target import is_blank
 from shared.model.run import Kind
 from shared.points.versions import find_backup_blob, require_own_record
 
@@ -24,8 +25,9 @@ from shared.points.versions import find_backup_blob, require_own_record
 async def rebuild_catalogue(services: Services) -> None:
     """Record every recovery point that is not on record, and create a record for each disk without one.
 
-    Existing rows are left unchanged. A disk that fails does not stop the others. Recovery points that are still in the
-    container before a move count, too. Only the table is written, so it does not matter which app owns the container.
+    Existing rows are left unchanged, but for records without a backup on them: a tick that came first has made these.
+    A disk that fails does not stop the others. Recovery points that are still in the container before a move count.
+    Only the table is written, so it does not matter which app owns the container.
 
     Raises:
         StepFailedError: the backup container can't be read, the table can't be read or written, or a disk failed.
@@ -167,9 +169,10 @@ class _Rebuilding:
         return times
 
     async def _create_record(self, disk: Disk, last: FoundPoint) -> bool:
-        """Create a disk's record if it has none; return whether it was created."""
+        """Create a disk's record if it has none, or one without a backup on it; return whether it was created."""
         services = self._services
-        if await services.records.get(disk) is not None:
+        before, etag = await services.records.get(disk) or (None, None)
+        if before and not is_blank(before):
             return False
         try:
             blob = await find_backup_blob(services, disk)
@@ -178,8 +181,8 @@ class _Rebuilding:
         was_restored = disk in self._restored and not services.settings.covers(disk)
         adopted = was_restored and await services.disks.exists(disk)
         container = last.point.backup_blob.parent if last.point.backup_blob else services.settings.container
-        record = rebuilt(container.blob(disk.backup_name), last, blob, adopted=adopted)
+        record = rebuilt(container.blob(disk.backup_name), last, blob, adopted=adopted, before=before)
         with contextlib.suppress(RecordConflictError):
-            await services.records.put(disk, record, None)
+            await services.records.put(disk, record, etag)
             return True
         return False

@@ -44,6 +44,10 @@ async def delete_point(services: Services, disk: Disk, time: str, why: str = ASK
     """
     seen = await look_at(services, disk)
     found = next((point for point in seen.points if point.time == time), None)
+    if container := seen.out_of_reach.get(time):
+        raise PointStaysError(
+            f"recovery point {time} of {disk.shown} is in {container}. What to do: let the app read it, and ask again"
+        )
     if found is None:
         buried = {tombstone.time for tombstone in await services.tombstones.of(disk)}
         if time in buried:

@@ -1,17 +1,19 @@
 """What is on record of a disk, and in the backup container: all that the retention decides by."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from azure.core.exceptions import AzureError
+
+from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.model.addresses import BlobAddress
+from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.catalogue import found_point
 from shared.model.disk import Disk
 from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.retention import Facts
 from shared.model.retention_facts import Place, disagreement, used_by, why_frozen
-from shared.model.version import BlobVersion
 
 HOW_TO_AGREE = (
     "What to do: if it has no row, rebuild the catalogue: with its row back, it goes once no rule keeps it. Otherwise"
@@ -25,13 +27,16 @@ class Seen:
     """What was found of a disk.
 
     Attributes:
-        points: its recovery points, oldest first.
+        points: its recovery points, oldest first, but for those that are out of reach.
         facts: what else the decision needs.
-        places: what is in the backup container of it.
+        out_of_reach: the times of those in another container than BACKUP_CONTAINER that can't be read now, each with
+            the container and why. They stay, and keep no others from being deleted or from staying.
+        places: what is in the containers of it, as far as they can be read.
     """
 
     points: list[RecoveryPoint]
     facts: Facts
+    out_of_reach: Mapping[str, str]
     places: Collection[Place]
 
 
@@ -45,15 +50,22 @@ async def look_at(services: Services, disk: Disk) -> Seen:
 
 
 async def _look_once(services: Services, disk: Disk) -> Seen:
-    points = await services.records.points(disk)
+    on_record = await services.records.points(disk)
     facts = await facts_of(services, disk)
+    elsewhere, unread = await _elsewhere(services, disk, on_record)
+    out_of_reach = {
+        point.time: unread[point.backup_blob.parent]
+        for point in on_record
+        if point.backup_blob and point.backup_blob.parent in unread
+    }
+    points = [point for point in on_record if point.time not in out_of_reach]
     own = services.backups.address(disk)
     placed = [replace(point, backup_blob=point.backup_blob or own) for point in points]
     stored = await services.backups.of(disk)
-    places = {Place.of(found.blob, found.snapshot) for found in stored} | await _elsewhere(services, disk, placed)
+    places = {Place.of(found.blob, found.snapshot) for found in stored} | elsewhere
     times = {found.point.time for blob in stored if (found := found_point(blob)) and found.disk == disk}
     disagrees = disagreement(placed, places, times, await _not_on_record(services, disk))
-    return Seen(points, replace(facts, disagrees=disagrees), places)
+    return Seen(points, replace(facts, disagrees=disagrees), out_of_reach, places)
 
 
 async def facts_of(services: Services, disk: Disk) -> Facts:
@@ -82,14 +94,26 @@ def _is_listed(services: Services, disk: Disk, record: DiskRecord | None) -> boo
     return services.settings.backs_up(disk, adopted=record.adopted, retired=record.retired is not None)
 
 
-async def _elsewhere(services: Services, disk: Disk, points: Collection[RecoveryPoint]) -> set[Place]:
-    """List what other containers hold of the disk, if they hold any of its recovery points."""
+async def _elsewhere(
+    services: Services, disk: Disk, points: Collection[RecoveryPoint]
+) -> tuple[set[Place], dict[ContainerAddress, str]]:
+    """List a disk's backups in other containers than the backup container; of those that can't be read, say why.
+
+    The account of one may be gone for good: that must not keep what is in the backup container for ever.
+    """
     own = services.backups.address(disk)
-    blobs = [point.backup_blob for point in points if point.backup_blob]
-    found: set[BlobVersion] = set()
-    for container in {blob.parent for blob in blobs if _is_elsewhere(blob, own)}:
-        found |= await services.snapshots.versions(container.blob(disk.backup_name))
-    return {Place.of(version.blob, version.snapshot) for version in found}
+    stored: set[Place] = set()
+    unread: dict[ContainerAddress, str] = {}
+    for container in {
+        point.backup_blob.parent for point in points if point.backup_blob and _is_elsewhere(point.backup_blob, own)
+    }:
+        try:
+            versions = await services.snapshots.versions(container.blob(disk.backup_name))
+        except AzureError as error:
+            unread[container] = f"{container.url}, which can't be read: {explain(error)}"
+        else:
+            stored |= {Place.of(version.blob, version.snapshot) for version in versions}
+    return stored, unread
 
 
 def _is_elsewhere(blob: BlobAddress, own: BlobAddress) -> bool:

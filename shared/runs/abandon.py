@@ -62,17 +62,25 @@ async def _is_anothers(services: Services) -> bool:
 
 async def _drop(services: Services, message: RunMessage, run: OpenRun, record: DiskRecord | None) -> None:
     """Release the run's lease, and delete what it made, its source snapshot included unless it was sealed meanwhile."""
+    try:
+        await _drop_backups(services, message, run, record)
+    finally:
+        # In an outage of the backup account, too: premium storage allows 100 snapshots of a disk, and then no backup.
+        if record and record.base_snapshot != message.run:
+            await services.disks.delete_snapshot(message.disk, message.run)
+
+
+async def _drop_backups(services: Services, message: RunMessage, run: OpenRun, record: DiskRecord | None) -> None:
+    """Release the run's lease, and delete what it made in the backup account."""
     if run.mode is Mode.FULL:
         await drop_full_copy(services, message, run)
-    else:
-        backup, lease = services.backups.address(message.disk), message.of_plan(run.plan).lease_id
-        await services.leases.release(backup, lease)
-        await _drop_backup_snapshots(services, message)
-        if record and record.backup_blob and not record.backup_blob.is_same_as(backup):
-            with contextlib.suppress(AzureError):  # it may have begun in the container before, which may be gone
-                await services.leases.release(record.backup_blob, lease)
-    if record and record.base_snapshot != message.run:
-        await services.disks.delete_snapshot(message.disk, message.run)
+        return
+    backup, lease = services.backups.address(message.disk), message.of_plan(run.plan).lease_id
+    await services.leases.release(backup, lease)
+    await _drop_backup_snapshots(services, message)
+    if record and record.backup_blob and not record.backup_blob.is_same_as(backup):
+        with contextlib.suppress(AzureError):  # it may have begun in the container before, which may be gone
+            await services.leases.release(record.backup_blob, lease)
 
 
 async def _leave_to_owner(services: Services, message: RunMessage, run: OpenRun) -> None:

@@ -8,6 +8,7 @@ from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.errors import TidemarkError
 from shared.events import Event, log_event
+from shared.model.container_moves import old_container
 from shared.model.disk import Disk
 from shared.model.retirement import cleaned, is_left_over, is_to_clean
 from shared.runs.clean_up import snapshots_in_use, source_snapshots
@@ -32,7 +33,7 @@ async def clean_retired(services: Services, disk: Disk) -> str:
 async def _drop_snapshots(services: Services, disk: Disk) -> bool:
     """Delete the source snapshots that are left over, one by one; return whether none is left."""
     try:
-        snapshots = await source_snapshots(services, disk)
+        snapshots = [*await source_snapshots(services, disk), *await _of_container_on_record(services, disk)]
     except ResourceNotFoundError:
         snapshots = []
     in_use = await snapshots_in_use(services, disk)
@@ -45,3 +46,14 @@ async def _drop_snapshots(services: Services, disk: Disk) -> bool:
             await services.disks.delete_snapshot(disk, snapshot)
             log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=disk.name, snapshot=snapshot)
     return in_use.isdisjoint(snapshots)
+
+
+async def _of_container_on_record(services: Services, disk: Disk) -> list[str]:
+    """List the source snapshots up to the base if they were taken for another container, whatever the settings name.
+
+    Newer ones are not this app's, which has backed the disk up there no more.
+    """
+    found = await services.records.get(disk)
+    old = old_container(found[0], services.settings.container) if found else None
+    snapshots = await services.disks.own_snapshots(disk, old) if old else []
+    return [snapshot for snapshot in snapshots if found and snapshot <= found[0].base_snapshot]

@@ -58,15 +58,17 @@ async def source_snapshots(services: Services, disk: Disk) -> list[str]:
 async def _snapshots_for_old_container(services: Services, disk: Disk) -> list[str]:
     """List the source snapshots taken for the container before, if the disk's recovery points show that it was so.
 
-    Without those, the container may be another app's that backs up the same disk.
+    Others may be those of another app that backs up the same disk and has the container by now: no recovery point of
+    this app has their time, and they are newer than its last one there.
     """
     old = services.settings.moved_from
     snapshots = await services.disks.own_snapshots(disk, old) if old else []
     if not (old and snapshots):
         return []
     points = await services.records.points(disk)
-    was_there = any(point.backup_blob and point.backup_blob.parent.is_same_as(old) for point in points)
-    return snapshots if was_there else []
+    there = [point.time for point in points if point.backup_blob and point.backup_blob.parent.is_same_as(old)]
+    times, last = {point.time for point in points}, max(there, default="")
+    return [snapshot for snapshot in snapshots if snapshot <= last or (there and snapshot in times)]
 
 
 async def drop_duplicates(services: Services, message: RunMessage, kept: str) -> None:

@@ -4,6 +4,8 @@ import contextlib
 from dataclasses import replace
 from datetime import datetime
 
+from azure.core.exceptions import AzureError
+
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.errors import DiskError
@@ -81,9 +83,16 @@ async def open_run(
         Whether the run is on record: open, or already sealed.
 
     Raises:
+        AzureError: the snapshot can't be read, and is deleted unless a restore asks; or the record can't be written.
         DiskError: the disk is not a page blob.
     """
-    source = await services.pages.properties(services.disks.version(disk, snapshot))
+    try:
+        source = await services.pages.properties(services.disks.version(disk, snapshot))
+    except AzureError:
+        if not restore:  # that would ask for the same snapshot again; others take a new one each time
+            with contextlib.suppress(AzureError):
+                await services.disks.delete_snapshot(disk, snapshot)
+        raise
     if not source.is_page_blob:
         await services.disks.delete_snapshot(disk, snapshot)
         raise DiskError(not_a_page_blob(services, disk))

@@ -267,6 +267,12 @@ def test_a_snapshot_is_tidemarks_however_its_urls_are_spelled(spelt: str) -> Non
     assert is_own_snapshot(PageBlobDisk(DISK), CONTAINER, "2026-11-22T12:34:56.1234567Z", metadata)
 
 
+@pytest.mark.parametrize("host", ["backups.privatelink.blob.core.windows.net", "backups.z12.blob.storage.azure.net"])
+def test_a_snapshot_is_tidemarks_whichever_url_the_backup_container_had_when_it_was_taken(host: str) -> None:
+    metadata = METADATA | {"tidemark_backup": f"https://{host}/tidemark"}
+    assert is_own_snapshot(PageBlobDisk(DISK), CONTAINER, "2026-11-22T12:34:56.1234567Z", metadata)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.timedeltas(min_value=timedelta(days=-1), max_value=timedelta(days=400)))
 def test_a_run_is_checked_again_after_a_second_to_a_minute(age: timedelta) -> None:

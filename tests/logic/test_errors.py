@@ -319,6 +319,7 @@ def test_the_code_is_the_services_word_whatever_the_sdk_makes_of_it() -> None:
         ("KeyBasedAuthenticationNotPermitted", HttpResponseError, "remove it from STORAGE_CONNECTIONS"),
         ("InvalidAuthenticationInfo", ClientAuthenticationError, "tenant"),
         ("BlobNotFound", ResourceNotFoundError, "SOURCE_DISKS"),
+        ("BlobNotFound", ResourceNotFoundError, '{"do": "retire", "disk": URL} to the queue manage'),
         ("ContainerNotFound", ResourceNotFoundError, "container"),
         ("ResourceNotFound", ResourceNotFoundError, "SOURCE_DISKS"),
         ("SnapshotCountExceeded", ResourceExistsError, "100"),

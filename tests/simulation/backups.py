@@ -47,6 +47,7 @@ class SimulatedSnapshots(BlobSnapshots):
 
     async def versions(self, blob: BlobAddress) -> set[BlobVersion]:
         def effect() -> set[BlobVersion]:
+            self._world.require_allowed(blob)
             found = self._world.blobs.get(blob)
             copies = [
                 at for at in self._world.blobs if at.blob.startswith(f"{blob.blob}/") and at.parent == blob.parent

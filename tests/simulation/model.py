@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.inspection.conclude import BUILT_ON
 from shared.limits import PAGE
@@ -334,7 +334,8 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
     """
     if restore.state is Stage.REFUSED and "What to do" not in restore.reason:
         yield f"{restore.restore} is refused without advice: {restore.reason}"
-    if restore.state is Stage.EXPIRING and restore.expires_at and restore.expires_at > world.now:
+    just_now = world.now - timedelta(minutes=1)  # the message that looks at it may be the next
+    if restore.state is Stage.EXPIRING and restore.expires_at and restore.expires_at > just_now:
         return
     if not restore.has_ended:
         yield f"{restore.restore} is still {restore.state}: {restore.last_error or restore.reason}"

@@ -9,7 +9,9 @@ from typing import Any, NoReturn
 
 import pytest
 
+from shared.backup import take_snapshots
 from shared.model.addresses import ContainerAddress
+from shared.model.names import CONTINUE_INSPECTION_QUEUE, VERIFY_QUEUE
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
 from tests.simulation.blobs import Blob
@@ -196,6 +198,45 @@ async def test_recovery_points_in_a_container_that_can_not_be_read_any_more_stay
         await scene.pass_time(HALF_A_DAY)
     assert [point.state for point in points(scene)] == [PointState.SEALED, PointState.DAMAGED, PointState.SEALED]
     assert told("check-points-failed")
+
+
+async def test_a_container_that_can_not_be_read_is_asked_once_a_day_and_takes_no_time_from_other_disks() -> None:
+    scene = await left()
+    before = ContainerAddress.parse("https://older.blob.core.windows.net/tidemark")
+    rows = scene.world.points[next(iter(scene.world.points))]
+    oldest = min(rows)
+    rows[oldest] = replace(rows[oldest], backup_blob=before.blob(place_of(rows[oldest]).blob))
+    versions, asked = scene.services.snapshots.versions, []
+
+    async def refuse_older(blob: Any) -> Any:
+        if blob.parent == before:
+            asked.append(scene.world.now)
+            raise refusal(403, "AuthorizationFailure")
+        return await versions(blob)
+
+    scene.services.snapshots.versions = refuse_older
+    for _ in range(4):
+        await scene.tick()
+        await scene.pass_time(HALF_A_DAY)
+    assert len(asked) == 2
+
+
+async def test_a_tick_that_is_cut_off_as_it_looks_for_recovery_points_has_looked_at_the_jobs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = await left()
+    scene.world.enqueue(VERIFY_QUEUE, json.dumps({"disk": scene.disk.url, "point": "latest"}).encode())
+    await scene.deliver_next()
+    scene.world.messages.clear()
+    scene.world.now += HALF_A_DAY
+
+    async def cut_off(*_: Any) -> NoReturn:
+        raise TimeoutError
+
+    monkeypatch.setattr(take_snapshots, "watch_known", cut_off)
+    with pytest.raises(TimeoutError):
+        await scene.tick()
+    assert scene.waiting()[CONTINUE_INSPECTION_QUEUE]
 
 
 async def test_a_tick_that_can_not_read_the_backup_account_still_backs_up() -> None:

@@ -6,13 +6,16 @@ from typing import Any, NoReturn
 
 import pytest
 
+from shared.azure.tables.rows import from_row
 from shared.model.disk import PageBlobDisk
+from shared.model.intent_row import IntentRow
 from shared.model.job import Stage
 from shared.model.names import (
     BACKUP_METADATA,
     DISK_METADATA,
     DRILL_QUEUE,
     FINISH_BACKUP_QUEUE,
+    MANAGE_QUEUE,
     RESTORE_REQUESTS_QUEUE,
     TAKEN_METADATA,
     VERIFY_QUEUE,
@@ -22,7 +25,7 @@ from shared.points.rebuild_catalogue import rebuild_catalogue
 from tests.simulation.blobs import Blob
 from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene, services_on
-from tests.simulation.services import settings_of, source_disks
+from tests.simulation.services import HOST, settings_of, source_disks
 from tests.simulation.small import make_small
 from tests.simulation.world import BACKUPS, DISKS, OTHER, OWN, place_of
 
@@ -214,6 +217,24 @@ async def test_a_first_run_that_is_open_goes_on_in_the_container_that_is_set_the
     assert scene.world.violations == []
 
 
+async def test_a_disk_that_is_retired_long_after_the_move_leaves_no_source_snapshot_of_the_old_container() -> None:
+    scene, left = begun(), DISKS.blob("left.vhd")
+    scene.world.blobs[left] = Blob([7], scene.world.number)
+    only, both = settings_of(scene.disk.url, **CHANGED), settings_of(f"{scene.disk.url} {left.url}")
+    scene.services = services_on(scene.world, both)
+    await backed_up(scene)
+    [base] = scene.world.blobs[left].snapshots
+    scene.world.now += timedelta(minutes=1)
+    about = {DISK_METADATA: left.url, BACKUP_METADATA: OWN.url, TAKEN_METADATA: scene.world.now.isoformat()}
+    anothers = scene.world.snapshot(left, about)
+    assert base < anothers, "the old container may be another app's by now, which backs up the same disk"
+    scene.services = services_on(scene.world, only)
+    scene.world.enqueue(MANAGE_QUEUE, json.dumps({"do": "retire", "disk": left.url}).encode())
+    await scene.pass_time(timedelta(minutes=1))
+    assert set(scene.world.blobs[left].snapshots) == {anothers}
+    assert scene.world.violations == []
+
+
 async def test_source_snapshots_that_another_app_took_for_the_old_container_are_left_alone() -> None:
     scene = begun()
     about = {
@@ -227,6 +248,26 @@ async def test_source_snapshots_that_another_app_took_for_the_old_container_are_
     await backed_up(scene)
     assert anothers in snapshots_left(scene)
     assert len(snapshots_left(scene)) == 2
+
+
+async def test_an_app_that_has_taken_the_old_container_over_keeps_its_source_snapshots() -> None:
+    scene = begun()
+    await backed_up(scene)
+    other = scene.of_another_app(name="other-app", AzureWebJobsStorage=HOST.replace("host", "second"))
+    scene.reconfigure(**MOVED)
+    await backed_up(scene)
+    other.catch_up_with(scene)
+    other.world.enqueue(MANAGE_QUEUE, b'{"do": "takeover"}')
+    await other.pass_time(timedelta(minutes=1))
+    await rebuild_catalogue(other.services)
+    for _ in range(3):
+        for app, behind in ((other, scene), (scene, other)):
+            scene.world.blobs[scene.disk].set(0, [scene.world.number()])
+            await backed_up(app)
+            behind.catch_up_with(app)
+    assert [point.kind for point in other.world.points_of(scene.disk)][-2:] == ["incremental", "incremental"]
+    assert len(snapshots_left(scene)) == 2, "the base of each"
+    assert scene.world.violations + other.world.violations == []
 
 
 async def test_a_catalogue_rebuilt_after_a_move_has_the_points_of_both_containers() -> None:
@@ -269,13 +310,46 @@ async def test_a_restore_in_place_moves_a_disk_only_if_somebody_says_so(*, said:
     await backed_up(scene)
     scene.world.blobs[scene.disk].set(0, [scene.world.number()])
     scene.reconfigure(**(MOVED if said else CHANGED))
-    row = await asked(scene, RESTORE_REQUESTS_QUEUE, point="latest", target=scene.disk.url, overwrite=True)
+    row = await asked(scene, RESTORE_REQUESTS_QUEUE, point="latest", target=scene.disk.url, overwrite="os.vhd")
     assert row.state is (Stage.DONE if said else Stage.REFUSED)
     if not said:
         assert "BACKUP_CONTAINER_MOVED_FROM" in row.reason
         assert places(scene) == [OWN]
         return
     await backed_up(scene)
-    assert places(scene) == [OWN, OTHER, OTHER]
+    assert places(scene) == [OWN, OTHER, OTHER, OTHER], "its undo point is there, too"
     assert newest(scene).kind == "incremental"
     assert all_hold(scene)
+
+
+async def test_recovery_points_in_an_old_container_that_is_out_of_reach_stay_and_keep_no_others() -> None:
+    scene, rules = begun(), {"retention": "last=3", "retention_mode": "on"}
+
+    async def changed_and_backed_up() -> None:
+        scene.world.blobs[scene.disk].set(0, [scene.world.number()])
+        await backed_up(scene)
+
+    for _ in range(4):
+        await changed_and_backed_up()
+    scene.reconfigure(**MOVED)
+    for _ in range(6):
+        await changed_and_backed_up()
+    scene.world.forbidden.add(OWN)
+    scene.reconfigure(**CHANGED, **rules)
+    await changed_and_backed_up()
+    [(plan, _)] = scene.world.plans.values()
+    scene.world.enqueue(MANAGE_QUEUE, json.dumps({"do": "approve", "plan": plan["plan"]}).encode())
+    for _ in range(2):
+        await changed_and_backed_up()
+    assert places(scene) == [OWN] * 4 + [OTHER] * 3
+    assert all(point.is_good for point in scene.world.points_of(scene.disk)), "what can't be read is not lost"
+    forget = {"do": "forget", "disk": scene.disk.url, "point": scene.world.points_of(scene.disk)[0].time}
+    scene.world.enqueue(MANAGE_QUEUE, json.dumps(forget).encode())
+    await scene.pass_time(timedelta(minutes=1))
+    row = from_row(IntentRow, list(scene.world.intents.values())[-1][0])
+    assert row.state is Stage.REFUSED
+    assert f"{OWN.url}, which can't be read" in row.reason
+    scene.world.forbidden.clear()
+    await changed_and_backed_up()
+    assert places(scene) == [OTHER] * 3
+    assert scene.world.violations == []

@@ -255,6 +255,21 @@ async def test_a_container_that_can_not_be_reached_is_nobody_elses(scene: Scene)
     assert scene.world.violations == []
 
 
+async def test_while_the_container_can_not_be_reached_no_source_snapshots_pile_up(scene: Scene) -> None:
+    await backed_up(scene)
+    scene.world.forbidden.add(OWN)
+    for _ in range(4):
+        await backed_up(scene)
+    await scene.tick()
+    assert scene.snapshots_taken() == 3, "a run was given up, and begun anew"
+    assert len(scene.world.blobs[scene.disk].snapshots) <= 2, "premium storage allows 100, and then no backup at all"
+    scene.world.forbidden.clear()
+    await scene.pass_time(HALF_A_DAY)
+    assert len(scene.world.points_of(scene.disk)) > 1
+    assert len(scene.world.blobs[scene.disk].snapshots) == 1
+    assert scene.world.violations == []
+
+
 @pytest.mark.parametrize("what", ["deleted", "without its lease"])
 async def test_a_mark_that_somebody_spoilt_is_mended_by_the_next_step(scene: Scene, what: str) -> None:
     await backed_up(scene)

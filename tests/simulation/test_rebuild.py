@@ -8,6 +8,7 @@ import pytest
 
 from shared.azure.tables.records import RecordConflictError
 from shared.errors import StepFailedError
+from shared.model.absence import Absence
 from shared.model.disk import PageBlobDisk
 from shared.model.job import Stage
 from shared.model.names import RESTORE_REQUESTS_QUEUE
@@ -58,6 +59,34 @@ async def test_a_record_that_can_not_be_read_is_named_and_the_others_are_rebuilt
     assert world.points[lost].keys() == points.keys()
     assert world.record(scene.disk)
     assert world.records[unreadable] == ({**entity, **changed}, etag)
+
+
+async def test_a_disk_with_only_an_error_on_record_before_a_rebuild_is_missed_when_it_drops_out() -> None:
+    scene = await backed_up()
+    world, gone = scene.world, scene.world.blobs.pop(FIRST)
+    scene.services = services_on(world, settings_of(f"{scene.disk.url} {FIRST.url}"))
+    points = world.points.pop(PageBlobDisk(FIRST).key)
+    del world.records[PageBlobDisk(FIRST).key]
+    world.index.clear()
+    await scene.tick()
+    await scene.pass_time(HOUR)
+    assert "BlobNotFound" in world.records[PageBlobDisk(FIRST).key][0]["last_error"]
+    await rebuild_catalogue(scene.services)
+    assert world.points[PageBlobDisk(FIRST).key].keys() == points.keys()
+    scene.services = services_on(world, settings_of(scene.disk.url))
+    tick = world.now
+    await scene.tick()
+    await scene.pass_time(HOUR)
+    assert tick not in world.heartbeats
+    record = world.record(FIRST)
+    assert record
+    assert record.absence is Absence.UNLISTED
+    world.blobs[FIRST] = gone
+    scene.services = services_on(world, settings_of(f"{scene.disk.url} {FIRST.url}"))
+    await scene.tick()
+    await scene.pass_time(HOUR)
+    assert [point.kind for point in world.points_of(FIRST)] == ["full", "incremental"], "its backups go on"
+    assert world.violations == []
 
 
 async def test_a_restored_disk_that_can_not_be_reached_is_named_and_the_others_are_rebuilt() -> None:

@@ -1,12 +1,16 @@
 """A run that no tick asked for: a recovery point like any other, and the ticks are none the wiser."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from shared.model.disk import PageBlobDisk
+from shared.model.names import MANAGE_QUEUE
 from shared.runs.open_run import open_run
+from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
 
@@ -37,6 +41,26 @@ async def test_a_run_without_a_tick_changes_no_tick_on_record() -> None:
     assert after.last_point == snapshot
     ticks = ("first_tick", "last_tick", "missed_tick", "late_tick", "point_tick")
     assert [getattr(after, name) for name in ticks] == [getattr(before, name) for name in ticks]
+    assert scene.world.violations == []
+
+
+async def test_a_source_snapshot_that_can_not_be_read_is_not_left_each_time_its_run_is_asked_for_again() -> None:
+    scene, _ = await backed_up()
+    properties = scene.services.pages.properties
+
+    async def refuse_of_the_disk(version: Any) -> Any:
+        if version.blob == scene.disk:
+            raise refusal(403, "AuthorizationPermissionMismatch")
+        return await properties(version)
+
+    scene.services.pages.properties = refuse_of_the_disk
+    scene.world.enqueue(MANAGE_QUEUE, json.dumps({"do": "backup", "disk": scene.disk.url}).encode())
+    await scene.pass_time(timedelta(minutes=20))
+    assert scene.snapshots_taken() > 5
+    assert len(scene.world.blobs[scene.disk].snapshots) == 1, "the base"
+    scene.services.pages.properties = properties
+    await scene.pass_time(timedelta(minutes=20))
+    assert len(scene.world.points_of(scene.disk)) == 2
     assert scene.world.violations == []
 
 
