@@ -11,6 +11,9 @@ from shared.model.record import DiskRecord
 from shared.model.retry_policy import is_too_long
 from shared.model.tick import is_behind
 
+LAST_ERROR = "its last error is newer than its last backup"
+"""Why a disk may be frozen though each tick backs it up: only its clean-up fails."""
+
 
 class Place(NamedTuple):
     """Where a recovery point is, however the URL of its account is spelled."""
@@ -46,8 +49,7 @@ def why_frozen(record: DiskRecord | None, now: datetime, *, is_listed: bool) -> 
         "its open run is failing": run is not None and bool(run.failed or run.error_at or run.trouble_since),
         "its open run is late": run is not None and is_too_long(run.started, now),
         "its last backup is late": run is None and is_behind(record),
-        "its last error is newer than its last backup": record.last_error_at is not None
-        and (success is None or record.last_error_at > success),
+        LAST_ERROR: record.last_error_at is not None and (success is None or record.last_error_at > success),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
 

@@ -31,7 +31,7 @@ class Seen:
         facts: what else the decision needs.
         out_of_reach: the times of those in another container than BACKUP_CONTAINER that can't be read now, each with
             the container and why. They stay, and keep no others from being deleted or from staying.
-        places: what is in the backup container of it, and in others that can be read.
+        places: what is in the containers of it, as far as they can be read.
     """
 
     points: list[RecoveryPoint]
@@ -52,7 +52,6 @@ async def look_at(services: Services, disk: Disk) -> Seen:
 async def _look_once(services: Services, disk: Disk) -> Seen:
     on_record = await services.records.points(disk)
     facts = await facts_of(services, disk)
-    own = services.backups.address(disk)
     elsewhere, unread = await _elsewhere(services, disk, on_record)
     out_of_reach = {
         point.time: unread[point.backup_blob.parent]
@@ -60,6 +59,7 @@ async def _look_once(services: Services, disk: Disk) -> Seen:
         if point.backup_blob and point.backup_blob.parent in unread
     }
     points = [point for point in on_record if point.time not in out_of_reach]
+    own = services.backups.address(disk)
     placed = [replace(point, backup_blob=point.backup_blob or own) for point in points]
     stored = await services.backups.of(disk)
     places = {Place.of(found.blob, found.snapshot) for found in stored} | elsewhere

@@ -20,7 +20,7 @@ from shared.model.disk import Disk
 from shared.model.messages import RetentionMessage
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.retention import Facts, Plan, decide, why_it_waits
-from shared.model.retention_facts import Place
+from shared.model.retention_facts import LAST_ERROR, Place
 from shared.model.retention_plan import PlanOnRecord, PlanState
 from shared.model.sizes import days_kept
 from shared.owner.mark import require_owner
@@ -52,9 +52,10 @@ async def retain_points(services: Services, message: RetentionMessage) -> None:
         if not await _retain(services, message.disk):
             await services.queues.send(message)
     except (AzureError, TidemarkError, ValidationError) as error:
-        reason = explain(error)
-        log_event(Event.RETENTION_FAILED, **message.about, reason=reason)
-        if remedy_for(error) not in _LEFT_TO_THE_NEXT_TICK:
+        reason, remedy = explain(error), remedy_for(error)
+        if remedy is not Remedy.REREAD:  # another message is at work
+            log_event(Event.RETENTION_FAILED, **message.about, reason=reason)
+        if remedy not in _LEFT_TO_THE_NEXT_TICK:
             raise StepFailedError(reason) from None
 
 
@@ -66,8 +67,7 @@ async def _retain(services: Services, disk: Disk) -> bool:
     if not deleting.is_through:
         return False
     seen, rules = await look_at(services, disk), services.settings.retention_of(disk)
-    if seen.facts.disagrees and not seen.facts.frozen:
-        log_event(Event.RETENTION_HELD, disk=disk.name, reason=f"{seen.facts.disagrees}. {HOW_TO_AGREE}")
+    _tell_held(disk, seen.facts)
     if rules is None:  # not with settings that are valid
         return True
     plan = decide(seen.points, seen.facts, rules, services.settings.retention_zone, services.now())
@@ -87,6 +87,15 @@ async def _retain(services: Services, disk: Disk) -> bool:
     going = {time: why for time, why in plan.go.items() if time in times}
     deleting = await _delete(services, disk, going, seen.points, until)
     return await _tell_progress(services, current, etag, deleting)
+
+
+def _tell_held(disk: Disk, facts: Facts) -> None:
+    """Log what keeps the retention from a disk, if nothing else tells it."""
+    if facts.frozen == LAST_ERROR:
+        reason = f"{LAST_ERROR}. What to do: see last_error on its record"
+        log_event(Event.RETENTION_HELD, disk=disk.name, reason=reason)
+    elif facts.disagrees and not facts.frozen:
+        log_event(Event.RETENTION_HELD, disk=disk.name, reason=f"{facts.disagrees}. {HOW_TO_AGREE}")
 
 
 def _planned(services: Services, before: PlanOnRecord, plan: Plan, facts: Facts) -> PlanOnRecord:

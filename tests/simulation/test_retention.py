@@ -25,6 +25,7 @@ from shared.retention.retain import retain_points
 from tests.conformance.in_memory import PromptCalls
 from tests.simulation.blobs import Blob
 from tests.simulation.calls import CURRENT, Crash, Invocation
+from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
 from tests.simulation.services import settings_of, simulated, source_disks
 from tests.simulation.small import make_small
@@ -624,3 +625,41 @@ async def test_a_damaged_point_of_an_older_release_goes_a_month_after_it_was_see
     assert damaged in times(scene)
     await go_on(scene, 4)
     assert damaged not in times(scene)
+
+
+async def test_two_messages_at_once_raise_no_alarm(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("tidemark"), "disabled", False)
+    scene = await with_points("last=6")
+    find, is_overtaken = scene.services.records.find_point, False
+
+    async def find_and_another_message_is_faster(disk: Any, time: str) -> Any:
+        nonlocal is_overtaken
+        if not is_overtaken and plan(scene).is_going_on:
+            is_overtaken = True
+            await retain_points(scene.services, RetentionMessage(disk=disk))
+        return await find(disk, time)
+
+    scene.services.records.find_point = find_and_another_message_is_faster
+    caplog.set_level("INFO", "tidemark")
+    await approve(scene)
+    told = [json.loads(record.message)["event"] for record in caplog.records if record.name == "tidemark"]
+    assert (is_overtaken, len(times(scene)), "retention-failed" in told) == (True, 6, False)
+    assert scene.world.violations == []
+
+
+async def test_a_disk_whose_clean_up_alone_keeps_failing_is_told_too(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("tidemark"), "disabled", False)
+    scene = await with_points("last=6")
+
+    async def refuse(*_: Any) -> None:
+        raise refusal(403, "AuthorizationPermissionMismatch")
+
+    scene.services.disks.delete_snapshot = refuse
+    caplog.set_level("INFO", "tidemark")
+    await go_on(scene, 1)
+    told = [json.loads(record.message) for record in caplog.records if record.name == "tidemark"]
+    assert [found["disk"] for found in told if found["event"] == "retention-held"] == [scene.disk.url]
