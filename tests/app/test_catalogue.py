@@ -13,6 +13,7 @@ from tests.app.test_full_copies import in_mode
 
 ADDED = {"added_bytes", "added_since"}
 COUNTS = {
+    "used_by",
     "reason",
     "bytes_written",
     "bytes_cleared",

@@ -58,7 +58,11 @@ async def test_a_drill_restores_the_newest_recovery_point_whole_and_leaves_nothi
     assert (record.last_drill_point, record.last_drill_result) == (point.time, f"done: {drill.reason}")
     _, drilled, _ = await disk.points()
     assert drilled == replace(
-        point, drilled=drill.ended, drill_seconds=drill.duration_seconds, drill_result=f"done: {drill.reason}"
+        point,
+        used_by=drill.row_key,
+        drilled=drill.ended,
+        drill_seconds=drill.duration_seconds,
+        drill_result=f"done: {drill.reason}",
     )
     assert record.last_drill_seconds == drill.duration_seconds > 0
     assert (again.bytes_written, record.last_error) == (0, ""), "backups go on as if nothing had been"

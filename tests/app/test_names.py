@@ -117,7 +117,7 @@ async def test_a_disk_with_the_name_of_another_that_is_on_record_shares_nothing_
         await app.back_up(good)
         refused = await ended(cloud, await ask(cloud, request(disk)))
         other = await ended(cloud, await ask(cloud, request(url)))
-    assert {**(await table.get_entity(row["PartitionKey"], DISK_ROW))} == row
+    assert (await table.get_entity(row["PartitionKey"], DISK_ROW)).items() >= row.items()
     assert await disk.own_snapshots() == []
     assert any("would share the record" in event["reason"] for event in cloud.events(Event.SNAPSHOT_FAILED))
     assert (refused.state, "would share the record" in refused.reason) == (Stage.REFUSED, True)
