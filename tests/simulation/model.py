@@ -154,7 +154,8 @@ def _wrong_trial(world: World, restore: Restore) -> Iterator[str]:
     blob = world.blobs.get(restore.known_target.address)
     if blob is None or not same_content(blob.pages, world.held[restore.recovery_point]):
         yield f"the trial {restore.restore} is not {restore.recovery_point}"
-    if blob and (blob.snapshots or world.backup_of(restore.known_target.address) in world.blobs):
+    address = restore.known_target.address
+    if blob and (world.own_snapshots(address) or world.backup_of(address) in world.blobs):
         yield f"the trial {restore.restore} has made snapshots or a backup blob"
 
 
