@@ -95,8 +95,8 @@ async def _require_owner(services: Services, tick: datetime) -> None:
 
 async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> None:
     """Log the disks that are due, and enqueue the message that checks the tick until all are backed up."""
-    absent = len(disks.absent)
-    message = TickMessage(tick=tick, disks=len(disks.due) + disks.unknown + absent, absent=absent)
+    absent = len(disks.absent) + disks.unknown
+    message = TickMessage(tick=tick, disks=len(disks.due) + absent, absent=absent)
     for disk in disks.due:
         record = disks.found.get(disk)
         point = record.last_point if record else ""

@@ -260,7 +260,7 @@ class TickMessage(Message):
     Attributes:
         tick: when the timer fired, UTC.
         disks: how many disks to back up; those that could not be found count too.
-        absent: how many of them have backups and are not found any more; unless 0, the tick does not succeed.
+        absent: how many of them, or of the patterns, could not be found or read; unless 0, the tick does not succeed.
         succeeded: when all were found to be backed up, UTC; after that only the heartbeat is left to call.
     """
 

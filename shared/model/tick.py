@@ -122,7 +122,7 @@ def outcome(tick: datetime, disks: int, due: Iterable[DueDisk], now: datetime, *
         disks: how many disks it was to back up.
         due: all disks on record.
         now: the time, UTC.
-        absent: how many of its disks have backups and were not found; with one, it never succeeds.
+        absent: how many of its disks or patterns could not be found or read; with one, it never succeeds.
     """
     due = list(due)
     if any(disk.missed_tick == tick for disk in due):

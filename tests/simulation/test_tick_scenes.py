@@ -206,3 +206,20 @@ async def test_a_disk_that_is_being_restored_where_it_was_deleted_is_still_due_b
     await scene.pass_time(HALF_A_DAY)
     assert (tick in world.heartbeats) == (restore != "fails")
     assert any(point.time >= tick.isoformat() for point in world.points_of(scene.disk)) == (restore != "fails")
+
+
+async def test_a_disk_of_a_later_tick_stands_for_no_pattern_that_found_nothing() -> None:
+    scene = Scene()
+    world = scene.world
+    await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+    everything, named = scene.services.settings, DISKS.blob("*.vhd").url
+    object.__setattr__(scene.services, "settings", settings_of(f"{named} !{scene.disk.url}"))
+    found_nothing = world.now
+    await scene.tick()
+    world.now += timedelta(seconds=1)
+    object.__setattr__(scene.services, "settings", everything)
+    await scene.tick()
+    await scene.pass_time(2 * HALF_A_DAY)
+    assert found_nothing not in world.heartbeats
+    assert len(world.heartbeats) == 2
