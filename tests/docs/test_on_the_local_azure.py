@@ -114,7 +114,6 @@ class Typed:
         word = TIME.sub(self.point, word)
         word = re.sub(r"\$(\w+)", lambda found: self.variables[found[1]], word)
         own = {
-            _BACKUPS_OF_THE_DOCS: BACKUP_CONTAINER,
             "vhds": container,
             "TARGET.vhd": self.disk.address.blob,
             "LEASE": str(self.disk.address.container),
