@@ -205,7 +205,7 @@ async def test_a_run_whose_source_snapshot_is_gone_is_given_up_and_the_next_is_a
         hold.set()
 
         async def given_up() -> bool:
-            return (await disk.record()).run is None
+            return (await disk.record()).run is None and await app.idle()
 
         await until(given_up, "the end of the run")
         assert "no longer exists" in (await disk.record()).last_error

@@ -210,6 +210,7 @@ async def test_an_error_that_is_told_at_length_is_on_record_all_the_same() -> No
     )
 
 
+@pytest.mark.nightly
 async def test_a_restore_that_is_refused_at_length_says_why_and_ends() -> None:
     scene = Scene()
     await scene.tick()

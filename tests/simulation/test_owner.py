@@ -255,6 +255,7 @@ async def test_a_container_that_can_not_be_reached_is_nobody_elses(scene: Scene)
     assert scene.world.violations == []
 
 
+@pytest.mark.nightly
 async def test_while_the_container_can_not_be_reached_no_source_snapshots_pile_up(scene: Scene) -> None:
     await backed_up(scene)
     scene.world.forbidden.add(OWN)

@@ -431,6 +431,7 @@ async def test_a_long_deletion_is_split_into_several_messages(monkeypatch: pytes
     assert (len(times(scene)), plan(scene).state, plan(scene).deleted) == (6, PlanState.DONE, 6)
 
 
+@pytest.mark.nightly
 async def test_damaged_points_go_after_a_month_and_the_record_counts_them_no_more() -> None:
     scene = await with_points("last=6")
     await approve(scene)
@@ -616,6 +617,7 @@ async def test_a_point_that_was_kept_does_not_go_unseen_once_a_rebuild_has_lost_
     assert plan(scene).state is PlanState.WAITING, "nothing was added"
 
 
+@pytest.mark.nightly
 async def test_a_damaged_point_of_an_older_release_goes_a_month_after_it_was_seen() -> None:
     scene = await with_points("last=6")
     await approve(scene)

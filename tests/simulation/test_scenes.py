@@ -110,6 +110,7 @@ async def test_a_disk_whose_snapshot_is_refused_for_a_while_is_caught_up_all_the
     assert not scene.waiting()
 
 
+@pytest.mark.nightly
 async def test_a_restore_that_has_adopted_its_target_copies_nothing_anew() -> None:
     scene = await backed_up()
 
@@ -129,6 +130,7 @@ async def test_a_restore_that_has_adopted_its_target_copies_nothing_anew() -> No
     assert record.restore == ""
 
 
+@pytest.mark.nightly
 async def test_a_second_restore_to_what_can_not_be_cleaned_up_does_not_multiply_messages() -> None:
     scene = await backed_up()
     target = LAB.blob("new.vhd").url

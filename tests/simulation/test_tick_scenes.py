@@ -27,6 +27,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch.setattr)
 
 
+@pytest.mark.nightly
 async def test_a_disk_that_a_tick_was_not_to_back_up_stands_for_none_that_it_was() -> None:
     scene = Scene()
     world, put = scene.world, scene.services.blobs.put_from_url
@@ -123,6 +124,7 @@ async def test_a_disk_that_its_new_mode_can_not_back_up_is_not_snapshotted_after
     assert not scene.waiting()
 
 
+@pytest.mark.nightly
 async def test_a_run_that_fails_is_given_up_in_time_when_its_disk_is_no_longer_backed_up() -> None:
     scene = Scene()
     await scene.tick()
