@@ -43,7 +43,7 @@ def plan_for(points: Sequence[RecoveryPoint], wanted: str, facts: Facts = NOTHIN
 # --- the rules, as operators know them from restic
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(rules(), moments(), st.sampled_from(ZONES))
 def test_the_rules_keep_what_restic_keeps(wanted: Rules, times: list[datetime], zone: ZoneInfo) -> None:
     kept = kept_by(wanted, map(printed, times), zone, NOW)
@@ -168,7 +168,7 @@ def test_no_rules_delete_what_must_never_go(
     assert sorted([*plan.go, *plan.stay]) == [point.time for point in points]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data(), disks(), rules(), st.sampled_from(ZONES))
 def test_what_goes_is_what_no_rule_keeps_and_nothing_needs(
     data: st.DataObject, points: list[RecoveryPoint], wanted: Rules, zone: ZoneInfo

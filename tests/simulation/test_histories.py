@@ -6,7 +6,7 @@ from tests.simulation.history import History
 from tests.simulation.host import WrongError
 from tests.simulation.small import make_small
 
-SEEDS = (*range(30), 10089, 16161, 52868, 702183, 601230012, 8100057)
+SEEDS = (*range(45), 10089, 16161, 52868, 702183, 601230012, 8100057)
 """The last six found something once.
 
 `soak` plays others, for as long as it is let; a nightly workflow for an hour."""
