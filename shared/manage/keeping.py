@@ -6,7 +6,7 @@ from shared.azure.services import Services
 from shared.errors import SourceGoneError
 from shared.model.intent_row import IntentRow
 from shared.model.intents import IntentRefusedError, KeepIntent, UnkeepIntent
-from shared.model.point import RecoveryPoint
+from shared.model.point import PointState, RecoveryPoint
 
 
 async def keep(services: Services, intent: KeepIntent, row: IntentRow) -> str:
@@ -39,7 +39,7 @@ async def _change(
     """Change the mark of a recovery point that is not being deleted."""
 
     def changed(point: RecoveryPoint) -> RecoveryPoint:
-        if point.state == "deleting":
+        if point.state is PointState.DELETING:
             raise IntentRefusedError(
                 f"recovery point {point.time} of {intent.disk.name} is being deleted. What to do: name another one"
             )

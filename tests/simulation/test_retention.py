@@ -665,3 +665,16 @@ async def test_a_disk_whose_clean_up_alone_keeps_failing_is_told_too(
     await go_on(scene, 1)
     told = [json.loads(record.message) for record in caplog.records if record.name == "tidemark"]
     assert [found["disk"] for found in told if found["event"] == "retention-held"] == [scene.disk.url]
+
+
+async def test_a_queue_that_takes_no_messages_of_the_retention_keeps_no_tick_from_its_success() -> None:
+    scene = await with_points("last=6")
+    planned = plan(scene).planned
+    scene.world.refusing = {RETENTION_QUEUE}
+    tick = scene.world.now
+    await go_on(scene, 1)
+    assert tick in scene.world.heartbeats
+    assert plan(scene).planned == planned
+    scene.world.refusing = set()
+    await go_on(scene, 1)
+    assert plan(scene).planned > planned, "the next tick asks again"
