@@ -98,6 +98,12 @@ class SourceGoneError(TidemarkError):
     remedy = Remedy.FAIL
 
 
+class NoPointError(TidemarkError):
+    """A disk has no recovery point such as is asked for; the message says what to do."""
+
+    remedy = Remedy.FAIL
+
+
 class PointDeletingError(TidemarkError):
     """A recovery point is being deleted, so nothing may rely on it any more; the message says what to do."""
 

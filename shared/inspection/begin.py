@@ -10,13 +10,9 @@ from shared.inspection.versions import versions
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Next, Stage
 from shared.model.point import PointState, RecoveryPoint
-from shared.model.requests import LATEST
 from shared.model.restore import RefusedError
-from shared.model.restore_target import date_problem, requested_point
 from shared.owner.mark import require_owner
-from shared.points.versions import properties_of, require_not_lost, require_own_record, take_into_use
-
-_OTHER_POINT = "What to do: check the URL and the time; the disk's `point-TIME` rows list its recovery points"
+from shared.points.versions import properties_of, requested_time, require_not_lost, take_into_use
 
 INSPECTED_PART = 1024**3
 """Bytes of a disk that one message compares."""
@@ -27,7 +23,7 @@ async def begin_inspection(services: Services, inspection: Inspection) -> Next[I
 
     Raises:
         NotOwnerError: the backup container belongs to another app.
-        RefusedError: there is no such recovery point.
+        NoPointError, RefusedError: there is no such recovery point.
         PointDeletingError: it is being deleted.
     """
     disk = inspection.known_disk
@@ -52,21 +48,12 @@ async def _requested_time(services: Services, inspection: Inspection) -> str:
     """Return the time of the requested recovery point.
 
     Raises:
-        RefusedError: there is none, or the request can't be meant.
+        NoPointError, RefusedError: there is none.
     """
-    disk = inspection.known_disk
     try:
-        await require_own_record(services, disk)
+        return await requested_time(services, inspection.known_disk, inspection.point)
     except OtherDiskError as error:
         raise RefusedError(str(error)) from None
-    times = await services.records.point_times(disk)
-    if times and (problem := date_problem(times, inspection.point)):
-        raise RefusedError(problem)
-    time = requested_point(times, inspection.point)
-    if time is None:
-        asked = "" if inspection.point == LATEST else f" at or before {inspection.point}"
-        raise RefusedError(f"{disk.name} has no recovery point{asked}. {_OTHER_POINT}")
-    return time
 
 
 def _resized(size: int, point: RecoveryPoint) -> str:

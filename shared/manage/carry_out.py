@@ -18,7 +18,7 @@ from shared.manage.cancelling import cancel
 from shared.manage.forgetting import forget
 from shared.manage.keeping import keep, unkeep
 from shared.manage.orphans import list_or_delete
-from shared.manage.points import find_point, find_point_to_delete
+from shared.manage.points import find_point_to_delete
 from shared.manage.retire import retire
 from shared.model.intent_row import IntentRow
 from shared.model.intents import (
@@ -41,6 +41,7 @@ from shared.model.names import MANAGE_QUEUE, request_id
 from shared.model.requests import RequestError
 from shared.model.retry_policy import MAX_CHECK_DELAY, MIN_CHECK_DELAY
 from shared.owner.takeover import takeover
+from shared.points.versions import requested_time
 from shared.retention.approve import approve
 
 type _Verb = Callable[[Services, Any, IntentRow], Awaitable[str]]
@@ -127,7 +128,7 @@ async def _with_point(services: Services, intent: PointIntent, row: IntentRow) -
     """Fix which recovery point an intent is about: `latest` must not become another one when it is delivered again."""
     if row.point:
         return row
-    find = find_point_to_delete if isinstance(intent, ForgetIntent) else find_point
+    find = find_point_to_delete if isinstance(intent, ForgetIntent) else requested_time
     return await with_point(services, row, await find(services, intent.disk, intent.point))
 
 

@@ -4,7 +4,7 @@ import shlex
 from functools import partial
 
 from shared.azure.services import Services
-from shared.errors import OtherDiskError, PointDeletingError, SourceGoneError, not_found
+from shared.errors import NoPointError, OtherDiskError, PointDeletingError, SourceGoneError, not_found
 from shared.events import Event, log_event
 from shared.model.blob import BlobState
 from shared.model.disk import Disk
@@ -12,6 +12,8 @@ from shared.model.job import Job
 from shared.model.names import DISK_METADATA
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
+from shared.model.restore_target import date_problem, requested_point
+from shared.model.times import canonical_time
 from shared.model.version import BlobVersion
 
 
@@ -32,6 +34,38 @@ async def require_own_record(services: Services, disk: Disk) -> DiskRecord | Non
         )
     found = await services.records.get(disk)
     return found[0] if found else None
+
+
+async def requested_time(services: Services, disk: Disk, asked: str) -> str:
+    """Find the time of the recovery point that somebody asks for.
+
+    Args:
+        services: the services.
+        disk: the disk.
+        asked: `latest`, or a time: then the last recovery point at or before it is meant.
+
+    Raises:
+        NoPointError: there is none, or a date alone is asked for.
+        OtherDiskError: the disk's record belongs to another disk.
+    """
+    record = await require_own_record(services, disk)
+    times = await services.records.point_times(disk)
+    if not times:
+        is_known = services.settings.covers(disk) or record is not None
+        what = "it has no recovery point yet" if is_known else "it is not in SOURCE_DISKS and has no record"
+        raise NoPointError(
+            f"there is no recovery point of {disk.name}: {what}. What to do: check the URL; if the table was lost,"
+            " rebuild the catalogue first"
+        )
+    if problem := date_problem(times, asked):
+        raise NoPointError(problem)
+    time = requested_point(times, asked)
+    if time is None:
+        raise NoPointError(
+            f"{disk.name} has no recovery point at or before {canonical_time(asked)}; the oldest is {min(times)}."
+            " What to do: name that one or a later one"
+        )
+    return time
 
 
 async def find_backup_blob(services: Services, disk: Disk) -> BlobState | None:

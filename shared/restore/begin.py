@@ -17,14 +17,13 @@ from shared.model.job import Next, Stage
 from shared.model.names import DISK_METADATA
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.restore import RefusedError, Restore
-from shared.model.restore_target import OTHER_TARGET, date_problem, requested_point, require_allowed
-from shared.model.times import canonical_time
+from shared.model.restore_target import OTHER_TARGET, require_allowed
 from shared.owner.mark import require_owner
 from shared.points.versions import (
     mark_damaged,
     properties_of,
+    requested_time,
     require_not_lost,
-    require_own_record,
     take_into_use,
     update_damaged_points,
     version_of,
@@ -159,25 +158,7 @@ async def _require_exists(services: Services, disk: Disk, point: RecoveryPoint) 
 
 
 async def _requested_point(services: Services, restore: Restore) -> RecoveryPoint:
-    disk, asked = restore.known_disk, restore.point
-    record = await require_own_record(services, disk)
-    times = await services.records.point_times(disk)
-    if not times:
-        is_known = services.settings.covers(disk) or record is not None
-        what = "it has no recovery point yet" if is_known else "it is not in SOURCE_DISKS and has no record"
-        raise RefusedError(
-            f"{disk.name} can't be restored: {what}."
-            " What to do: check the URL; if the table was lost, rebuild the catalogue first"
-        )
-    if problem := date_problem(times, asked):
-        raise RefusedError(problem)
-    time = requested_point(times, asked)
-    if time is None:
-        raise RefusedError(
-            f"{disk.name} has no recovery point at or before {canonical_time(asked)}; the oldest is {times[0]}."
-            " What to do: restore that one or a later one"
-        )
-    return await take_into_use(services, restore, time)
+    return await take_into_use(services, restore, await requested_time(services, restore.known_disk, restore.point))
 
 
 def _require_metadata(restore: Restore, target: PageBlobDisk, existing: BlobState) -> None:
