@@ -1,8 +1,6 @@
 """A disk with backups that drops out of sight is told at each tick, until it is back or retired."""
 
 import json
-import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
@@ -31,19 +29,6 @@ ALL = DISKS.blob("*.vhd").url
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch.setattr)
-
-
-@pytest.fixture
-def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
-    """Give the events of some names that were logged so far."""
-    caplog.set_level(logging.INFO, "tidemark")
-    monkeypatch.setattr(logging.getLogger("tidemark"), "disabled", False)
-
-    def events(*names: str) -> list[dict[str, Any]]:
-        found = [json.loads(record.message) for record in caplog.records if record.name == "tidemark"]
-        return [event for event in found if event["event"] in names]
-
-    return events
 
 
 def name(scene: Scene, source_disks: str) -> None:

@@ -1,7 +1,6 @@
 """Recovery points deleted behind Tidemark's back: the newest is missed at the next tick, all others within a day."""
 
 import json
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -28,19 +27,6 @@ OTHER = DISKS.blob("other.vhd")
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch.setattr)
-
-
-@pytest.fixture
-def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[dict[str, Any]]]:
-    """Give the events of a name that were logged so far."""
-    caplog.set_level(logging.INFO, "tidemark")
-    monkeypatch.setattr(logging.getLogger("tidemark"), "disabled", False)
-
-    def events(name: str) -> list[dict[str, Any]]:
-        found = [json.loads(record.message) for record in caplog.records if record.name == "tidemark"]
-        return [event for event in found if event["event"] == name]
-
-    return events
 
 
 async def left(mode: str = "incremental", *, points: int = 3) -> Scene:
@@ -78,7 +64,7 @@ def record(scene: Scene) -> DiskRecord:
 
 @pytest.mark.parametrize("mode", ["incremental", "full"])
 async def test_the_newest_recovery_point_that_is_gone_is_damaged_at_the_next_tick_until_it_is_back(
-    mode: str, told: Callable[[str], list[dict[str, Any]]]
+    mode: str, told: Callable[..., list[dict[str, Any]]]
 ) -> None:
     scene = await left(mode)
     newest = points(scene)[-1]
@@ -140,7 +126,7 @@ async def test_all_recovery_points_are_looked_for_once_a_day_and_the_newest_by_o
 
 
 async def test_a_disk_whose_recovery_point_can_not_be_looked_for_stops_no_other(
-    told: Callable[[str], list[dict[str, Any]]],
+    told: Callable[..., list[dict[str, Any]]],
 ) -> None:
     scene = await left()
     await scene.tick()
@@ -177,7 +163,7 @@ async def test_recovery_points_are_found_by_the_containers_url_of_now_whatever_t
 
 
 async def test_recovery_points_in_a_container_that_can_not_be_read_any_more_stay_as_they_are(
-    told: Callable[[str], list[dict[str, Any]]],
+    told: Callable[..., list[dict[str, Any]]],
 ) -> None:
     scene = await left()
     before = ContainerAddress.parse("https://older.blob.core.windows.net/tidemark")

@@ -551,15 +551,12 @@ async def test_a_point_deleted_while_another_is_asked_for_is_no_disagreement() -
 
 
 async def test_a_disk_whose_rows_and_container_disagree_is_told_at_each_tick(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    told: Callable[..., list[dict[str, Any]]],
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("tidemark"), "disabled", False)
     scene = await with_points("last=6")
     del scene.world.points[PageBlobDisk(scene.disk).key][f"point-{times(scene)[0]}"]
-    caplog.set_level("INFO", "tidemark")
     await go_on(scene, 2)
-    told = [json.loads(record.message) for record in caplog.records if record.name == "tidemark"]
-    held = [found for found in told if found["event"] == "retention-held"]
+    held = told("retention-held")
     assert [(found["disk"], "not on record" in found["reason"]) for found in held] == [(scene.disk.url, True)] * 2
 
 

@@ -1,7 +1,6 @@
 """What looks wrong though nothing failed is told once: per run, or per day."""
 
 import json
-import logging
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -23,19 +22,6 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch.setattr)
 
 
-@pytest.fixture
-def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[dict[str, Any]]]:
-    """Give the events of a name that were logged so far."""
-    caplog.set_level(logging.INFO, "tidemark")
-    monkeypatch.setattr(logging.getLogger("tidemark"), "disabled", False)
-
-    def events(name: str) -> list[dict[str, Any]]:
-        found = [json.loads(record.message) for record in caplog.records if record.name == "tidemark"]
-        return [event for event in found if event["event"] == name]
-
-    return events
-
-
 async def back_up(scene: Scene) -> None:
     await scene.tick()
     await scene.pass_time(HALF_A_DAY)
@@ -50,7 +36,7 @@ async def resync(scene: Scene) -> None:
 
 
 async def test_two_resyncs_in_a_row_are_told_once_however_often_the_run_is_cleaned_up_after(
-    told: Callable[[str], list[dict[str, Any]]],
+    told: Callable[..., list[dict[str, Any]]],
 ) -> None:
     scene = Scene()
     await back_up(scene)
@@ -70,7 +56,7 @@ async def test_two_resyncs_in_a_row_are_told_once_however_often_the_run_is_clean
 
 @pytest.mark.parametrize("schedule", ["0 0 3 1 * *", ""])
 async def test_a_disk_that_nothing_has_looked_at_for_long_is_told_once_a_day_if_anything_should(
-    schedule: str, told: Callable[[str], list[dict[str, Any]]]
+    schedule: str, told: Callable[..., list[dict[str, Any]]]
 ) -> None:
     scene = Scene()
     with_schedule = scene.services.settings.model_copy(update={"verify_schedule": schedule})
