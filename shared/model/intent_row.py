@@ -6,7 +6,7 @@ from typing import Self
 
 from shared.model.disk import Disk
 from shared.model.fields import DiskNameOrNone
-from shared.model.job import ENDS, WHAT_TO_DO, Stage, WorkInProgress
+from shared.model.job import ENDS, Stage, WorkInProgress, advised
 from shared.model.messages import IntentMessage
 from shared.model.retry_policy import is_too_long
 from shared.model.texts import Text
@@ -97,10 +97,9 @@ class IntentRow(WorkInProgress):
 
     def refuse(self, reason: str, now: datetime) -> Self:
         """End it: it can't be carried out. The reason always says what to do."""
-        advised = reason if WHAT_TO_DO in reason else f"{reason}. {WHAT_TO_DO}: correct that, and send it again"
-        return replace(self, state=Stage.REFUSED, reason=advised, checked=now, ended=now)
+        why = advised(reason, "correct that, and send it again")
+        return replace(self, state=Stage.REFUSED, reason=why, checked=now, ended=now)
 
     def fail(self, reason: str, now: datetime) -> Self:
         """End it: it may have been carried out in part; sent again, it does what is missing."""
-        advised = reason if WHAT_TO_DO in reason else f"{reason}. {WHAT_TO_DO}: send it again"
-        return replace(self, state=Stage.FAILED, reason=advised, checked=now, ended=now)
+        return replace(self, state=Stage.FAILED, reason=advised(reason, "send it again"), checked=now, ended=now)

@@ -211,10 +211,7 @@ class Job(WorkInProgress):
 
     def refuse(self, reason: str, now: datetime) -> Self:
         """Refuse it: it can't be done as requested, and nothing was done. The reason always says what to do."""
-        advised = (
-            reason if WHAT_TO_DO in reason else f"{reason}. {WHAT_TO_DO}: correct that, and send the request again"
-        )
-        return self.end(Stage.REFUSED, advised, now)
+        return self.end(Stage.REFUSED, advised(reason, "correct that, and send the request again"), now)
 
     def fail(self, why: str, now: datetime) -> Self:
         """End it as failed."""
@@ -288,6 +285,11 @@ class Next[J: Job](NamedTuple):
 
     job: J
     delay: timedelta = timedelta()
+
+
+def advised(reason: str, advice: str) -> str:
+    """Return a reason with what to do about it; one that says that keeps its own advice."""
+    return reason if WHAT_TO_DO in reason else f"{reason}. {WHAT_TO_DO}: {advice}"
 
 
 def job_row(kind: JobKind, job: str) -> str:

@@ -8,7 +8,7 @@ from shared.errors import Remedy, TidemarkError
 from shared.model.disk import PageBlobDisk
 from shared.model.expiry import EXPIRY_CHECK, expiry_of
 from shared.model.fields import TargetNameOrNone
-from shared.model.job import WHAT_TO_DO, Job, JobKind, Stage
+from shared.model.job import Job, JobKind, Stage, advised
 from shared.model.messages import RestoreMessage
 from shared.model.names import restore_lease_id
 from shared.model.requests import RestoreRequest
@@ -240,10 +240,10 @@ class Restore(Job):
 
     def _unsaved(self, why: str) -> str:
         """Say that the target was not written over, because its undo point could not be taken, and what to do."""
+        why = advised(why.rstrip("."), "correct that, and send the request again").rstrip(".")
         return (
-            f"{self.target} was not written over, because its undo point could not be taken: {why.rstrip('.')}."
-            f' {WHAT_TO_DO}: correct that, and send the request again; or set "undo": false to write over the disk'
-            " without a way back"
+            f"{self.target} was not written over, because its undo point could not be taken: {why};"
+            ' or set "undo": false to write over the disk without a way back'
         )
 
     @property

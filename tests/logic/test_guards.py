@@ -105,6 +105,13 @@ def test_a_restore_that_can_not_save_its_target_is_refused_and_says_how_to_do_wi
     assert refused.reason.endswith('or set "undo": false to write over the disk without a way back')
 
 
+def test_a_refusal_that_says_what_to_do_says_it_once() -> None:
+    saving = replace(IN_PLACE, state=Stage.SAVING, saving=True)
+    refused = saving.stop("it is leased. What to do: detach the disk", NOON)
+    assert refused.reason.count("What to do") == 1
+    assert 'What to do: detach the disk; or set "undo": false' in refused.reason
+
+
 def test_a_restore_that_fails_after_its_undo_point_names_it_as_the_way_back() -> None:
     begun = replace(IN_PLACE, undo_point=POINT, target_etag="").at_stage(Stage.COPYING, NOON + HOUR)
     assert f"is incomplete. Its state before is recovery point {POINT} of {begun.target}. What" in begun.failure("why")
