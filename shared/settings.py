@@ -190,6 +190,11 @@ class Settings(RetentionSettings):
         return self.backup_container_moved_from
 
     @property
+    def backup_containers(self) -> list[ContainerAddress]:
+        """The containers that hold backups: the backup container, and the one before."""
+        return [self.container, *([self.moved_from] if self.moved_from else [])]
+
+    @property
     def app(self) -> App:
         """Which app this is."""
         return App.of(self.host_storage.table_url, self.site_name)

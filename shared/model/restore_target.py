@@ -51,18 +51,18 @@ def date_problem(times: Sequence[str], asked: str) -> str:
     )
 
 
-def require_allowed(target: BlobAddress, backups: ContainerAddress, services: Sequence[str]) -> None:
+def require_allowed(target: BlobAddress, backups: Sequence[ContainerAddress], services: Sequence[str]) -> None:
     """Require a target in a place that restores may write to.
 
     Args:
         target: the target.
-        backups: the backup container.
+        backups: the containers that hold backups.
         services: the blob service URLs of the disks in `SOURCE_DISKS`.
 
     Raises:
-        RefusedError: it is in the backup container, or in an account without a disk in `SOURCE_DISKS`.
+        RefusedError: it is in one of these, or in an account without a disk in `SOURCE_DISKS`.
     """
-    if (target.account, target.container) == (backups.account, backups.container):
+    if any(target.parent.is_same_as(container) for container in backups):
         raise RefusedError(
             f"{target.url} is in the backup container. What to do: choose a target in an account that holds disks"
         )

@@ -80,7 +80,7 @@ async def _find_point_and_target(services: Services, restore: Restore) -> Next[R
             ' recovery point, or set "allowDamaged": true to restore this one anyway'
         )
     target = restore.known_target if restore.target else disk.restored(point.time)
-    require_allowed(target.address, services.settings.container, services.settings.source_services)
+    require_allowed(target.address, services.settings.backup_containers, services.settings.source_services)
     if restore.adopt:
         _require_fit(services, target)
     else:

@@ -7,7 +7,7 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.model.addresses import BlobAddress, ContainerAddress
+from shared.model.addresses import ContainerAddress
 from shared.model.catalogue import found_point
 from shared.model.disk import Disk
 from shared.model.point import RecoveryPoint
@@ -101,12 +101,11 @@ async def _elsewhere(
 
     The account of one may be gone for good: that must not keep what is in the backup container for ever.
     """
-    own = services.backups.address(disk)
     stored: set[Place] = set()
     unread: dict[ContainerAddress, str] = {}
-    for container in {
-        point.backup_blob.parent for point in points if point.backup_blob and _is_elsewhere(point.backup_blob, own)
-    }:
+    for container in {point.backup_blob.parent for point in points if point.backup_blob}:
+        if container.is_same_as(services.settings.container):
+            continue
         try:
             versions = await services.snapshots.versions(container.blob(disk.backup_name))
         except AzureError as error:
@@ -114,11 +113,6 @@ async def _elsewhere(
         else:
             stored |= {Place.of(version.blob, version.snapshot) for version in versions}
     return stored, unread
-
-
-def _is_elsewhere(blob: BlobAddress, own: BlobAddress) -> bool:
-    """Return whether a backup is in another container, because BACKUP_CONTAINER was changed since."""
-    return (blob.account, blob.container) != (own.account, own.container)
 
 
 async def _not_on_record(services: Services, disk: Disk) -> set[str]:

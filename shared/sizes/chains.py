@@ -29,9 +29,8 @@ def by_blob(services: Services, disk: Disk, points: Sequence[RecoveryPoint]) -> 
     current = services.backups.address(disk)
     for point in points:
         blob = version_of(services, disk, point).blob
-        key = (blob.account, blob.container, blob.blob)
-        is_current = key == (current.account, current.container, current.blob)
-        groups.setdefault(key, OnRecord(current if is_current else blob, [])).points.append(point)
+        own = current if blob.is_same_as(current) else blob
+        groups.setdefault((blob.account, blob.container, blob.blob), OnRecord(own, [])).points.append(point)
     return list(groups.values())
 
 

@@ -37,7 +37,7 @@ times = st.integers(0, 99).map(lambda digits: f"2026-11-22T12:00:00.12345{digits
 
 
 def require_restorable_to(target: BlobAddress, settings_: Settings) -> None:
-    require_allowed(target, settings_.container, settings_.source_services)
+    require_allowed(target, settings_.backup_containers, settings_.source_services)
 
 
 # --- the requested point
@@ -144,6 +144,18 @@ def test_no_target_is_allowed_in_the_backup_container_even_in_an_account_of_a_di
     for name in ("os.vhd", "disks/vhds/os.vhd", "a/b/c/d"):
         with pytest.raises(RefusedError, match="is in the backup container"):
             require_restorable_to(BlobAddress.parse(f"{account}/tidemark/{name}"), settings_)
+
+
+def test_no_target_is_allowed_in_the_container_that_held_the_backups_before(load: Load) -> None:
+    account = "https://disks.blob.core.windows.net"
+    settings_ = load(
+        SOURCE_DISKS=f"{account}/vhds/os.vhd",
+        BACKUP_CONTAINER=f"{account}/tidemark",
+        BACKUP_CONTAINER_MOVED_FROM=f"{account}/before",
+    )
+    for container in ("tidemark", "before"):
+        with pytest.raises(RefusedError, match="is in the backup container"):
+            require_restorable_to(BlobAddress.parse(f"{account}/{container}/disks/vhds/os.vhd"), settings_)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ class PageBlobSource(Source):
 
     def __init__(self, connections: Connections, settings: Settings) -> None:
         self._connections = connections
-        self._backups, self._old_backups = settings.container, settings.moved_from
+        self._backups, self._all_backups = settings.container, settings.backup_containers
         # For each disk snapshotted, whether the service also created a version.
         self._versioned: dict[Disk, bool] = {}
 
@@ -40,7 +40,7 @@ class PageBlobSource(Source):
         client = await self._connections.container(container)
         found = client.list_blobs(name_starts_with=prefix)
         names = [blob.name async for blob in found if blob.blob_type == BlobType.PAGEBLOB]
-        if any(backups and container.is_same_as(backups) for backups in (self._backups, self._old_backups)):
+        if any(container.is_same_as(backups) for backups in self._all_backups):
             return []
         return [disk for name in names if pattern.covers(disk := PageBlobDisk(container.blob(name)))]
 
