@@ -17,7 +17,8 @@ SPECIAL_CONTAINERS = frozenset({ROOT_CONTAINER, "$web"})
 """Containers with a special meaning, which may hold disks; others that start with `$` belong to the service."""
 
 _CONTAINER = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
-# Control characters, private use, surrogates, noncharacters: refused with 400, or not representable in XML.
+# Control characters, private use, surrogates, noncharacters: refused with 400, or not representable in XML. To Python
+# none of them is printable; nearly all names are, and are not looked at one character at a time for each row read.
 _REFUSED = frozenset({"Cc", "Co", "Cs"})
 _REPLACEMENT = "\ufffd"
 
@@ -36,8 +37,8 @@ def blob_name_problem(container: str, name: str) -> str:
     segments = name.split("/")
     mistakes = {
         f"has an empty name, or one longer than {MAX_NAME} characters": not 0 < length(name) <= MAX_NAME,
-        "has a character in its name that Azure does not allow, such as a control character": any(
-            map(_is_refused, name)
+        "has a character in its name that Azure does not allow, such as a control character": (
+            _REPLACEMENT in name or (not name.isprintable() and any(map(_is_refused, name)))
         ),
         "has a backslash in its name, which Azure turns into a slash": "\\" in name,
         "has a dot at the end of its name or before a slash, which Azure drops or resolves to another path": any(
@@ -60,7 +61,6 @@ def length(name: str) -> int:
 def _is_refused(character: str) -> bool:
     return (
         unicodedata.category(character) in _REFUSED
-        or character == _REPLACEMENT
         or 0xFDD0 <= ord(character) <= 0xFDEF  # noqa: PLR2004 - Unicode's noncharacters, these and the next
         or ord(character) & 0xFFFE == 0xFFFE  # noqa: PLR2004
     )
