@@ -18,8 +18,12 @@ MEASURED = ("logic", "simulation", "conformance", "identity")
 ONE_OF_A_KIND = {"identity_azure", "azure_cli"}
 WAITING = ("app", "host", "local")
 
-settings.register_profile("at once", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("at once")
+SHORT_ID = 80
+
+for profile, examples in (("command", 50), ("nightly", 500)):
+    settings.register_profile(
+        profile, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +56,15 @@ def azurite(azure: LocalAzure) -> Azurite:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--nightly", action="store_true", help="run the cases too that are left to the nightly workflow")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("nightly" if config.getoption("--nightly") else "command")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a long value by its length: each process is sent the names of all tests, and some values are whole disks."""
+    return f"{argname} of {len(val)}" if isinstance(val, str | bytes) and len(val) > SHORT_ID else None
 
 
 def mixed(items: list[pytest.Item]) -> list[pytest.Item]:

@@ -39,7 +39,7 @@ PATIENCE_SECONDS = 180.0
 
 SHORTEST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.15
-POLLING_SECONDS = 1.0
+POLLING_SECONDS = 2.0
 """How rarely a host looks at a queue: what is sent in it, and what is put on a queue here, it looks for at once."""
 
 KIB = 1024

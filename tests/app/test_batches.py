@@ -7,6 +7,8 @@ from datetime import timedelta
 from functools import partial
 from itertools import pairwise
 
+import pytest
+
 from infra.local.gateway import Fault
 from shared.events import Event
 from shared.limits import PAGE
@@ -86,6 +88,7 @@ async def test_a_batch_that_a_busy_service_ends_half_way_is_gone_on_with_from_th
     assert (point.write_calls, point.batches) == (8, 2)
 
 
+@pytest.mark.nightly
 async def test_a_batch_whose_worker_is_killed_is_gone_on_with_by_another_from_what_is_on_record(cloud: Cloud) -> None:
     disk = await _disk_of_pieces(cloud, 16, 4)
     held = cloud.azure.gateway.faults.add(
@@ -139,6 +142,7 @@ async def test_a_batchs_message_that_comes_again_or_late_changes_nothing_and_enq
     assert _copied(cloud, disk) == _once_each(5)
 
 
+@pytest.mark.nightly
 async def test_small_disks_are_sealed_while_a_large_one_goes_at_its_blobs_pace_on_three_hosts(cloud: Cloud) -> None:
     count, requests_per_second = 240, 40
     large = await cloud.disk(count * 2 * PAGE)

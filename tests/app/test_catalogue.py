@@ -2,6 +2,8 @@
 
 from dataclasses import asdict
 
+import pytest
+
 from shared.limits import PAGE
 from shared.model.job import Stage
 from shared.model.names import BACKUPS_TABLE, REBUILD_CATALOGUE_QUEUE
@@ -78,6 +80,7 @@ async def test_a_lost_table_is_rebuilt_and_restores_and_incremental_backups_go_o
         assert await disk.points() == rows, "what is on record is left as it is"
 
 
+@pytest.mark.nightly
 async def test_a_backup_blob_that_was_written_to_since_is_resynced_after_the_table_was_lost(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
 from infra.local.azurite import Account
@@ -96,6 +97,7 @@ async def test_a_pattern_stands_for_all_blobs_that_match_it_and_one_that_it_does
     assert not await left_out.own_snapshots()
 
 
+@pytest.mark.nightly
 async def test_a_disk_that_is_left_out_of_its_pattern_gets_no_more_backups_and_keeps_those_that_it_has(
     cloud: Cloud,
 ) -> None:

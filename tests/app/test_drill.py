@@ -4,6 +4,8 @@ import asyncio
 import json
 from dataclasses import replace
 
+import pytest
+
 from infra.local.gateway import Fault
 from infra.local.gateway.deletions import Kept
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
@@ -75,6 +77,7 @@ async def test_a_drill_restores_the_newest_recovery_point_whole_and_leaves_nothi
     assert all(request.headers["if-match"] for request in (emptied, last)), "only what the drill has left"
 
 
+@pytest.mark.nightly
 async def test_a_disk_that_has_lost_its_partition_table_does_not_read_as_a_good_one(cloud: Cloud) -> None:
     made = gpt_disk([(2048, 4000)], 8192)
     disk = await cloud.disk(made.size)
@@ -100,6 +103,7 @@ async def test_a_disk_that_has_lost_its_partition_table_does_not_read_as_a_good_
     assert log.count('"drill-doubtful"') >= 3
 
 
+@pytest.mark.nightly
 async def test_where_the_service_refuses_an_unsigned_copy_within_the_account_it_is_given_a_signature(
     cloud: Cloud,
 ) -> None:
@@ -126,6 +130,7 @@ async def test_where_the_service_refuses_an_unsigned_copy_within_the_account_it_
     assert "sig=" not in cloud.log.read_text()
 
 
+@pytest.mark.nightly
 async def test_a_scratch_blob_is_made_anew_if_somebody_wrote_to_it_and_an_error_on_record_if_its_copy_is_wrong(
     cloud: Cloud,
 ) -> None:
@@ -178,6 +183,7 @@ async def test_drills_of_several_disks_at_once_do_not_touch_each_other(cloud: Cl
     assert len({drill.inspection for drill in drills}) == 1, "of one timer"
 
 
+@pytest.mark.nightly
 async def test_a_worker_that_dies_in_the_midst_of_a_drill_leaves_it_to_the_next(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk, lease=2) as app:

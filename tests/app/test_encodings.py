@@ -2,6 +2,7 @@
 
 import uuid
 
+import pytest
 from azure.storage.blob.aio import BlobClient
 
 from infra.local.disks.vhd import make_footer
@@ -75,6 +76,7 @@ async def test_by_any_encoding_its_bytes_are_read_as_they_are(cloud: Cloud) -> N
             assert (await inspected(cloud, JobKind.VERIFY, disk)).state is Stage.DONE, encoding
 
 
+@pytest.mark.nightly
 async def test_a_disk_said_to_be_encoded_is_carried_through_the_function_as_it_is(cloud: Cloud) -> None:
     disk = await encoded_disk(cloud, "gzip")
     firewall = (403, "AuthorizationFailure")
@@ -86,6 +88,7 @@ async def test_a_disk_said_to_be_encoded_is_carried_through_the_function_as_it_i
         await restored_and_inspected(cloud, app, disk, "through the function")
 
 
+@pytest.mark.nightly
 async def test_a_full_copy_of_a_disk_said_to_be_encoded_is_restored(cloud: Cloud) -> None:
     disk = await encoded_disk(cloud, "gzip")
     async with cloud.app({"url": disk.url, "mode": "full"}) as app:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Literal
 
+import pytest
 from azure.storage.blob.aio import BlobLeaseClient
 
 from infra.local.gateway import Fault
@@ -86,6 +87,7 @@ async def test_every_message_of_a_sealed_run_can_come_again_without_an_effect(cl
     assert await disk.content_of(second) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_ticks_at_once_of_a_host_or_of_two_make_one_run_of_each_disk(cloud: Cloud) -> None:
     disks = [await cloud.disk() for _ in range(2)]
     ticks = 0
@@ -108,6 +110,7 @@ async def test_ticks_at_once_of_a_host_or_of_two_make_one_run_of_each_disk(cloud
             assert [await disk.own_snapshots() for disk in disks] == [[point.source_snapshot] for point in points]
 
 
+@pytest.mark.nightly
 async def test_a_request_that_is_cut_off_before_or_after_its_effect_is_made_again(cloud: Cloud) -> None:
     disks, cut_off = [], {}
     moments: tuple[Literal["before", "after"], ...] = ("before", "after")
@@ -145,6 +148,7 @@ async def test_a_seal_or_a_source_snapshot_whose_answer_is_lost_leaves_one_recov
     assert await seal.content_of(sealed) == seal.expected
 
 
+@pytest.mark.nightly
 async def test_a_run_whose_finish_message_is_lost_is_resumed_by_the_next_tick(cloud: Cloud) -> None:
     disk = await cloud.disk()
     await disk.write(0, pages(2))
@@ -215,6 +219,7 @@ async def test_a_run_whose_source_snapshot_is_gone_is_given_up_and_the_next_is_a
     assert await disk.content_of(point) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_what_a_batch_does_that_was_taken_for_dead_does_not_count(cloud: Cloud) -> None:
     disk = await cloud.disk(16 * MIB)
     await disk.write(0, pages(4))
@@ -233,6 +238,7 @@ async def test_what_a_batch_does_that_was_taken_for_dead_does_not_count(cloud: C
     assert len(cloud.events(Event.BATCH_DONE)) == 1
 
 
+@pytest.mark.nightly
 async def test_a_run_whose_lease_is_broken_or_whose_backup_blob_is_deleted_begins_anew(cloud: Cloud) -> None:
     broken, deleted = await cloud.disk(), await cloud.disk()
     async with cloud.app(broken, deleted, RUN_STALLED_AFTER_SECONDS="1") as app:

@@ -4,6 +4,8 @@ import uuid
 from collections.abc import Sequence
 from urllib.parse import unquote
 
+import pytest
+
 from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
@@ -92,6 +94,7 @@ async def test_a_copy_may_take_days_and_one_that_fails_is_begun_anew(cloud: Clou
         assert len(await disk.own_snapshots()) == 1
 
 
+@pytest.mark.nightly
 async def test_a_full_copy_whose_source_snapshot_is_gone_is_given_up_and_leaves_nothing(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     held = cloud.azure.gateway.copies.hold(f"{disk.backup_path}/*")
@@ -118,6 +121,7 @@ async def test_a_full_copy_whose_source_snapshot_is_gone_is_given_up_and_leaves_
         ]
 
 
+@pytest.mark.nightly
 async def test_the_mode_can_be_switched_at_any_run_and_the_old_points_stay(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     made: list[tuple[RecoveryPoint, bytes]] = []
@@ -149,6 +153,7 @@ async def test_a_refused_source_is_on_record_with_what_the_service_says(cloud: C
     assert await content_of(cloud, disk, point) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_a_source_that_is_busy_or_fails_for_a_while_is_asked_again_and_nothing_has_failed(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     faults = (

@@ -59,6 +59,7 @@ async def test_a_disk_of_many_windows_is_gone_through_window_by_window(cloud: Cl
     assert ranges == await valid_ranges(cloud.services[disk.account], disk.blob, point.source_snapshot)
 
 
+@pytest.mark.nightly
 async def test_a_listing_on_which_the_service_gives_up_is_asked_for_in_halves(cloud: Cloud) -> None:
     disks = {how: await cloud.disk(16 * MIB) for how in GIVES_UP}
     faults = {}

@@ -86,6 +86,7 @@ async def test_a_restore_or_a_drill_whose_first_step_can_not_be_enqueued_is_refu
         assert await cloud.read(disk.blob, disk.account) == disk.expected, "newer data is not written over"
 
 
+@pytest.mark.nightly
 async def test_a_restore_that_can_not_be_put_on_record_is_carried_under_its_id_until_it_can_or_is_given_up(
     cloud: Cloud, proxies: Proxies
 ) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from functools import partial
 
+import pytest
+
 from infra.local.gateway import Fault
 from shared.azure.queues import POISON_SUFFIX
 from shared.events import Event
@@ -51,6 +53,7 @@ async def test_a_permission_lost_in_mid_run_and_given_back_lets_the_next_tick_fi
     assert held[: 2 * PAGE] == held[8 * MIB : 8 * MIB + 2 * PAGE] == pages(2), "as at its source snapshot, not today"
 
 
+@pytest.mark.nightly
 async def test_a_run_that_fails_at_every_tick_is_given_up_and_the_next_is_a_resync_of_the_disk_of_then(
     cloud: Cloud,
 ) -> None:

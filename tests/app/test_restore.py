@@ -5,6 +5,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import pytest
+
 from infra.local.disks.vhd import make_footer
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, MORE_DISKS
@@ -143,6 +145,7 @@ async def test_the_portals_base64_is_read_and_a_target_may_be_in_any_account_of_
     assert str(restore.target) == target
 
 
+@pytest.mark.nightly
 async def test_copies_may_take_days_and_their_progress_is_on_record(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:
@@ -170,6 +173,7 @@ async def _is_at(cloud: Cloud, asked: str, state: Stage, done: int) -> bool:
     return found is not None and (found.state, found.bytes_done, found.bytes_total) == (state, done, 2 * MIB)
 
 
+@pytest.mark.nightly
 async def test_a_message_that_is_delivered_again_makes_no_second_restore(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:
@@ -185,6 +189,7 @@ async def test_a_message_that_is_delivered_again_makes_no_second_restore(cloud: 
     assert len([name async for name in container.list_blob_names()]) == 2
 
 
+@pytest.mark.nightly
 async def test_a_tick_leaves_a_disk_alone_that_is_being_restored_and_then_backs_it_up_as_the_settings_say(
     cloud: Cloud,
 ) -> None:
@@ -209,6 +214,7 @@ async def test_a_tick_leaves_a_disk_alone_that_is_being_restored_and_then_backs_
     assert "snapshot-failed" not in cloud.log.read_text()
 
 
+@pytest.mark.nightly
 async def test_a_restore_whose_message_was_lost_is_resumed_by_the_next_tick(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk, RUN_STALLED_AFTER_SECONDS="1") as app:

@@ -4,6 +4,8 @@ import asyncio
 import json
 from urllib.parse import unquote
 
+import pytest
+
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS
 from shared.events import Event
@@ -42,6 +44,7 @@ async def require_nothing_left(cloud: Cloud, disk: Disk, target: str) -> None:
     assert await cloud.read(disk.blob, disk.account) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_a_copy_that_fails_is_begun_anew_and_one_that_somebody_aborts_leaves_nothing(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:
@@ -103,6 +106,7 @@ async def test_a_copy_that_is_not_what_it_should_be_is_not_adopted_but_left_to_b
         assert "no longer exists" not in cloud.log.read_text()
 
 
+@pytest.mark.nightly
 async def test_what_somebody_writes_to_before_it_is_adopted_is_copied_anew(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     restored = {}
@@ -164,6 +168,7 @@ async def test_where_the_service_can_not_copy_back_the_bytes_go_through_the_func
     assert "sig=" not in kept
 
 
+@pytest.mark.nightly
 async def test_of_two_requests_for_one_target_the_second_is_refused_while_the_first_runs(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:
@@ -179,6 +184,7 @@ async def test_of_two_requests_for_one_target_the_second_is_refused_while_the_fi
         assert (await ended(cloud, first)).state is Stage.DONE
 
 
+@pytest.mark.nightly
 async def test_a_worker_that_dies_in_the_midst_of_a_restore_leaves_it_to_the_next(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     promoting, copying = [await cloud.existing_disk(f"{disk.url}-{n}", bytes(2 * MIB)) for n in (2, 3)]
@@ -216,6 +222,7 @@ async def test_the_restored_disk_and_a_full_copy_do_not_say_by_which_signature_t
         assert not [blob.name async for blob in blobs if "sig=" in (blob.copy.source or "")]
 
 
+@pytest.mark.nightly
 async def test_a_restore_whose_permission_does_not_come_back_fails_and_lets_its_disk_go(cloud: Cloud) -> None:
     disk = await cloud.disk()
     await disk.write(0, pages(2))

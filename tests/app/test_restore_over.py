@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 from azure.storage.blob.aio import BlobLeaseClient
 
@@ -89,6 +90,7 @@ async def test_512_bytes_written_after_the_last_backup_come_back_from_the_undo_p
     assert await disk.content_of(after) == written
 
 
+@pytest.mark.nightly
 async def test_a_disk_whose_metadata_could_not_be_kept_is_refused_before_anything_is_written(cloud: Cloud) -> None:
     disk = await cloud.disk(MIB)
     await disk.write(0, pages(4))
@@ -121,6 +123,7 @@ async def _set_metadata(cloud: Cloud, disk: Disk, metadata: dict[str, str]) -> N
         assert answer.status == 200, await answer.text()
 
 
+@pytest.mark.nightly
 async def test_a_state_that_is_still_a_source_snapshot_is_promoted_and_no_bytes_cross_accounts(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:
@@ -142,6 +145,7 @@ async def test_a_state_that_is_still_a_source_snapshot_is_promoted_and_no_bytes_
     assert await disk.content_of(after) == held[0]
 
 
+@pytest.mark.nightly
 async def test_a_disk_that_is_attached_is_refused_before_anything_is_written(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:
@@ -176,6 +180,7 @@ async def test_a_disk_that_is_attached_is_refused_before_anything_is_written(clo
     assert point.kind is Kind.INCREMENTAL
 
 
+@pytest.mark.nightly
 async def test_an_open_run_of_the_disk_comes_to_its_end_first(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:

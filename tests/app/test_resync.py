@@ -1,5 +1,7 @@
 """What the diff can't be trusted with: refusals, a base that is gone, foreign hands, and disks of another size."""
 
+import pytest
+
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUPS
 from shared.limits import PAGE
@@ -89,6 +91,7 @@ async def test_a_backup_blob_that_is_gone_is_made_anew(cloud: Cloud) -> None:
     assert (row["damaged_points"].value, row["damaged_point"]) == (1, lost.time), "one query tells that they are gone"
 
 
+@pytest.mark.nightly
 async def test_after_a_change_of_the_backup_container_the_whole_disk_is_written_to_the_new_one(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     service = cloud.services[BACKUPS]

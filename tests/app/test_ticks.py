@@ -93,6 +93,7 @@ async def test_a_tick_with_a_disk_that_fails_calls_no_heartbeat(cloud: Cloud, wa
     assert succeeded["tick"] == second["tick"]
 
 
+@pytest.mark.nightly
 async def test_a_tick_that_finds_a_run_open_is_caught_up_when_that_is_sealed(cloud: Cloud, watcher: Watcher) -> None:
     disk = await cloud.disk()
     await disk.write(0, pages(1))
@@ -166,6 +167,7 @@ async def test_a_heartbeat_that_never_answers_is_given_up(monkeypatch: pytest.Mo
     assert SECRET not in str(raised.value)
 
 
+@pytest.mark.nightly
 async def test_a_typo_in_the_settings_that_drops_a_disk_keeps_the_heartbeat_silent(
     cloud: Cloud, watcher: Watcher
 ) -> None:
@@ -182,6 +184,7 @@ async def test_a_typo_in_the_settings_that_drops_a_disk_keeps_the_heartbeat_sile
     assert (len(cloud.events(Event.TICK_SUCCEEDED)), watcher.calls) == (1, 1)
 
 
+@pytest.mark.nightly
 async def test_a_restored_disk_whose_record_can_not_be_read_keeps_the_heartbeat_silent(
     cloud: Cloud, watcher: Watcher
 ) -> None:
@@ -211,6 +214,7 @@ async def test_a_restored_disk_whose_record_can_not_be_read_keeps_the_heartbeat_
     assert watcher.calls == 0
 
 
+@pytest.mark.nightly
 async def test_a_pattern_that_the_settings_name_no_more_keeps_no_tick_from_succeeding(cloud: Cloud) -> None:
     disk = await cloud.disk()
     everything = disk.url.replace("disk1.vhd", "*")

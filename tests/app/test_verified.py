@@ -1,5 +1,7 @@
 """Before a recovery point is taken, the backup blob is held against the source snapshot; what differs is not sealed."""
 
+import pytest
+
 from infra.local.gateway import Fault
 from shared.limits import PAGE
 from shared.model.failed_runs import MAX_RESYNCS
@@ -40,6 +42,7 @@ async def test_what_a_diff_leaves_out_is_found_before_the_seal_and_the_disk_is_w
     assert (point.kind, len(await disk.backup_snapshots())) == (Kind.INCREMENTAL, 5)
 
 
+@pytest.mark.nightly
 async def test_what_a_diff_leaves_out_is_found_wherever_it_is_on_a_small_disk(cloud: Cloud) -> None:
     disk, pieces = await cloud.disk(8 * MIB), 40
     for number in range(pieces):

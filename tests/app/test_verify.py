@@ -3,6 +3,8 @@
 import asyncio
 import json
 
+import pytest
+
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUPS
 from shared.azure.tables.job_rows import UNREADABLE_PARTITION
@@ -90,6 +92,7 @@ async def test_an_open_incremental_run_on_a_damaged_base_becomes_a_resync(cloud:
     assert await disk.content_of(point) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_a_source_snapshot_outlives_the_next_seal_while_it_is_compared(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:
@@ -111,6 +114,7 @@ async def test_a_source_snapshot_outlives_the_next_seal_while_it_is_compared(clo
     assert (verify.state, verify.recovery_point, old.state) == (Stage.DONE, first.time, PointState.VERIFIED)
 
 
+@pytest.mark.nightly
 async def test_a_recovery_point_whose_source_snapshot_is_gone_is_not_verified_and_one_that_is_deleted_is_damaged(
     cloud: Cloud,
 ) -> None:
@@ -137,6 +141,7 @@ async def test_a_recovery_point_whose_source_snapshot_is_gone_is_not_verified_an
     assert ("send the request again" in refused.reason, "send the request again" in lost.damage) == (True, False)
 
 
+@pytest.mark.nightly
 async def test_the_timer_verifies_the_newest_recovery_point_of_every_disk_where_a_setting_says_so(
     cloud: Cloud,
 ) -> None:

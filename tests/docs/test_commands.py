@@ -223,6 +223,7 @@ def commands_by_line() -> dict[str, Command]:
     return {" ".join(command.words): command for command in commands()}
 
 
+@pytest.mark.nightly
 def test_a_mistake_in_a_command_is_found(azure_cli: AzureCli) -> None:
     lines = {
         "az storage message put --queue x --content y": "--queue",

@@ -87,6 +87,7 @@ async def test_the_demo_proves_three_backups_a_restore_and_the_backup_after_it(t
         assert not_printed(shown, printed) == [], "what the docs show of it is what it prints"
 
 
+@pytest.mark.nightly
 async def test_a_disk_of_ones_own_is_backed_up_and_restored_by_identity_and_not_written_to(
     tmp_path: Path, temporary: Path
 ) -> None:
@@ -128,6 +129,7 @@ def require_restored_by_a_message(printed: str, point: str) -> None:
     assert f"; its backup blob matches too; {seen}\n" in printed
 
 
+@pytest.mark.nightly
 async def test_a_restore_that_is_refused_fails_the_demo_with_the_reason_on_record(
     tmp_path: Path, temporary: Path
 ) -> None:

@@ -4,7 +4,7 @@ from urllib.parse import unquote
 
 import pytest
 from azure.storage.blob import BlobClient
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.model.addresses import AddressError, BlobAddress, ContainerAddress, is_url_of
@@ -29,8 +29,6 @@ NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(
     lambda name: not blob_name_problem("vhds", name)
 )
 
-a_few = settings(max_examples=100, deadline=None)
-
 
 # --- what is read
 
@@ -45,7 +43,6 @@ def test_both_styles_and_any_cloud_name_the_same_parts(service_url: str, account
     assert address.parent.blob("vm 1/os.vhd") == address
 
 
-@a_few
 @given(st.sampled_from(list(SERVICES)), CONTAINERS, NAMES)
 def test_any_blob_is_found_again_by_its_url(service_url: str, container: str, name: str) -> None:
     address = BlobAddress(service_url, SERVICES[service_url], container, name)
@@ -53,7 +50,6 @@ def test_any_blob_is_found_again_by_its_url(service_url: str, container: str, na
     assert address.url.isascii()
 
 
-@a_few
 @given(NAMES)
 def test_the_url_of_a_url_is_itself(typed: str) -> None:
     assume(not set(typed) & set("?#") and not blob_name_problem("vhds", f"{unquote(typed)}x"))
@@ -61,7 +57,6 @@ def test_the_url_of_a_url_is_itself(typed: str) -> None:
     assert BlobAddress.parse(url).url == url
 
 
-@a_few
 @given(CONTAINERS, NAMES)
 def test_the_sdk_reads_the_url_of_a_blob_as_that_blob(container: str, name: str) -> None:
     assume(name == name.strip("/"))  # the SDK drops them

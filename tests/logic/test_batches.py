@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.changes.ranges import Change, Effort, effort, writes
@@ -32,8 +32,6 @@ OPENED = with_run(BACKED_UP, state=Stage.COPYING)
 LATER = NOON + timedelta(minutes=5)
 AFTER = timedelta(minutes=30)
 DONE = Effort(ranges=3, bytes_written=8 * MIB, bytes_cleared=PAGE, write_calls=2, clear_calls=1)
-
-a_few = settings(max_examples=80, deadline=None)
 
 
 def run_of(record: DiskRecord) -> OpenRun:
@@ -190,7 +188,6 @@ def test_a_requeued_plan_starts_what_a_dead_worker_had() -> None:
 # --- pieces that end in any order
 
 
-@a_few
 @given(change_lists(), st.randoms(use_true_random=False))
 def test_in_whatever_order_its_pieces_end_a_batch_has_applied_all_below_its_position_and_counts_it_once(
     changes: list[Change], order: random.Random

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
@@ -68,8 +68,6 @@ OF_A_COPY = {
 COPY_URL = f"{BACKUPS}/disks/vhds/os.vhd/{SNAPSHOT.replace(':', '%3A')}"
 NEXT = replace(RUN, snapshot="2026-11-23T00:00:00.1234567Z")
 AS_SEALED = BlobState(size=64 * GIB, etag=ETAG)
-
-a_few = settings(max_examples=100, deadline=None)
 
 
 def snapshot_of_backup(metadata: Mapping[str, str] = OF_A_RUN, url: str = BACKUP) -> StoredBlob:
@@ -272,7 +270,6 @@ def test_nonsense_metadata_is_not_a_recovery_point(name: str, broken: str) -> No
     assert found_point(copied_blob(OF_A_COPY | {name: broken})) is None
 
 
-@a_few
 @given(st.dictionaries(st.sampled_from(sorted(OF_A_RUN | OF_A_COPY)), st.text(max_size=40)))
 def test_any_metadata_can_be_examined(metadata: dict[str, str]) -> None:
     for stored in (snapshot_of_backup(OF_A_RUN | metadata), copied_blob(OF_A_COPY | metadata)):

@@ -2,7 +2,7 @@
 
 import pytest
 from azure.storage.blob import ContentSettings
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.limits import MAX_METADATA, MAX_SOURCE_URL
@@ -69,7 +69,6 @@ def test_a_full_copy_has_a_longer_name_and_a_signed_source(load: Load) -> None:
         assert why in why_unfit(disk(name), copies)
 
 
-@settings(max_examples=200, deadline=None)
 @given(NAMES)
 def test_a_disk_that_can_be_backed_up_has_names_and_metadata_that_the_service_accepts(name: str) -> None:
     settings_ = settings_of(f"{VHDS}/os.vhd")

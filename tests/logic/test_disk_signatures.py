@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.local.disks.disk_image import e2fsprogs_is_installed, make_vhd
@@ -24,7 +24,6 @@ TOOL_FOLDERS = "/sbin:/usr/sbin:/bin:/usr/bin"
 VOLUMES = {name: name.removesuffix("12").removesuffix("32") for name in MADE if name not in {"GPT", "MBR"}}
 NAMES = {"", *VOLUMES.values(), "ext2", "ext3", "ext4", "ReFS", "BitLocker", "LUKS"}
 
-some = settings(max_examples=60, deadline=None)
 needs_e2fsprogs = pytest.mark.skipif(not e2fsprogs_is_installed(), reason="e2fsprogs is not installed")
 
 
@@ -33,7 +32,6 @@ def superblock(compatible: int, incompatible: int, read_only: int) -> bytes:
     return bytes(1080) + b"\x53\xef" + bytes(34) + struct.pack("<III", compatible, incompatible, read_only)
 
 
-@some
 @given(st.integers(1, 8 * 1024).map(MIB.__mul__), st.uuids(), st.integers(946_684_800, 2**32))
 def test_the_footer_of_a_vhd_is_recognized(size: int, unique_id: uuid.UUID, created: int) -> None:
     assert has_vhd_footer(make_footer(size, unique_id, created))
@@ -44,7 +42,6 @@ def test_a_flipped_bit_of_the_footer_is_found() -> None:
     assert not [bit for bit in range(SECTOR * 8) if has_vhd_footer(with_bit_flipped(footer, bit))]
 
 
-@some
 @given(st.binary(max_size=1024))
 def test_garbage_is_not_a_footer(garbage: bytes) -> None:
     assert not has_vhd_footer(garbage)
@@ -63,7 +60,6 @@ def test_a_filesystem_without_partitions_has_no_partition_table(name: str) -> No
     assert (found.table, found.filesystems) == (NO_TABLE, (VOLUMES[name],))
 
 
-@some
 @given(st.text(st.characters(min_codepoint=1, max_codepoint=127), min_size=64, max_size=64))
 def test_the_text_of_a_boot_sector_is_not_a_partition_table(text: str) -> None:
     boot = made("FAT32", SECTOR)
@@ -76,7 +72,6 @@ def test_a_filesystem_made_by_a_real_tool_is_recognized(name: str, expected: str
     assert filesystem(made(name)) == expected
 
 
-@some
 @given(st.sampled_from(sorted(VOLUMES)), st.integers(0, VOLUME_BYTES))
 def test_a_truncated_volume_is_not_misreported(name: str, length: int) -> None:
     assert filesystem(made(name)[:length]) in {VOLUMES[name], ""}
@@ -148,7 +143,6 @@ def head_of(volume: Path) -> bytes:
         return file.read(VOLUME_BYTES)
 
 
-@some
 @given(st.binary(max_size=VOLUME_BYTES), st.integers(0, 8 * 1024 * GIB))
 def test_garbage_never_raises_and_its_partitions_lie_on_the_disk(garbage: bytes, size: int) -> None:
     boot = garbage[:510].ljust(510, b"\0") + b"\x55\xaa"

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from shared.changes.pace import FASTEST
 from shared.changes.ranges import Effort
@@ -37,8 +37,6 @@ UNDER_WAY = batch_started(
 """The record of a disk in the middle of an incremental run."""
 WHY = "a message on copy-ranges failed 5 times and was moved to copy-ranges-poison"
 
-a_few = settings(max_examples=100, deadline=None)
-
 
 def run_of(record: DiskRecord) -> OpenRun:
     assert record.run
@@ -57,7 +55,6 @@ def test_a_failed_run_says_why_and_is_otherwise_unchanged() -> None:
     assert with_run(failed, failed="") == record
 
 
-@a_few
 @given(records().filter(lambda record: record.run))
 def test_a_retried_run_keeps_its_source_snapshot_and_its_progress(record: DiskRecord) -> None:
     again = retried(with_failure(record, WHY), LATER)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
@@ -31,8 +31,6 @@ FIRST_COPYING = with_run(NEW, mode=Mode.FULL, kind=Kind.FULL, state=Stage.COPYIN
 """The record of a disk in its first run, in full-copy mode."""
 
 AFTER_FULL_COPY = "the last backup was a full copy"
-
-a_few = settings(max_examples=100, deadline=None)
 
 
 def run_of(record: DiskRecord) -> OpenRun:
@@ -92,7 +90,6 @@ def test_a_full_copy_moves_the_base_and_says_that_the_backup_blob_no_longer_foll
     )
 
 
-@a_few
 @given(st.lists(st.integers(0, 64 * GIB), min_size=1).map(sorted))
 def test_the_progress_of_a_copy_is_recorded_in_bytes(looks: list[int]) -> None:
     record = COPYING

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.azure.tables.index import Index, IndexRows
@@ -212,7 +212,6 @@ def test_in_whatever_order_two_write_the_index_is_correct(start: str, one: str, 
     assert len(list(orders(STARTS[start], [[one], [other]]))) > 1
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     start=st.sampled_from(sorted(STARTS)),
     deeds=st.lists(DEEDS, min_size=2, max_size=3),

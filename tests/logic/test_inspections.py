@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from azure.data.tables import EdmType, EntityProperty
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
@@ -32,8 +32,6 @@ SYSTEM_PROPERTIES = {"PartitionKey": "disks|vhds|os.vhd", "RowKey": "drill-6f3c1
 LATER = NOON + timedelta(minutes=5)
 NOTHING = Compared(frozenset(), 0, "")
 
-a_few = settings(max_examples=100, deadline=None)
-
 
 def attempt(number: int, stage: Stage = Stage.COMPARING) -> Inspection:
     return replace(INSPECTION, attempt=number, state=stage)
@@ -52,13 +50,11 @@ def through_the_table(inspection: Inspection) -> Inspection:
     return from_row(Inspection, from_properties(SYSTEM_PROPERTIES | written))
 
 
-@a_few
 @given(inspections())
 def test_an_inspection_is_read_from_the_table_as_it_was_written(inspection: Inspection) -> None:
     assert through_the_table(inspection) == inspection
 
 
-@a_few
 @given(inspections())
 def test_the_table_accepts_every_property_of_an_inspection(inspection: Inspection) -> None:
     written = to_properties(to_row(inspection))
@@ -120,7 +116,6 @@ def test_an_inspection_that_is_not_checked_is_overdue() -> None:
 # --- stages
 
 
-@a_few
 @given(inspections(), st.sampled_from([Stage.PROMOTING, Stage.COMPARING]))
 def test_a_stage_starts_with_nothing_done_and_the_whole_recovery_point_to_do(
     inspection: Inspection, stage: Stage
@@ -132,7 +127,6 @@ def test_a_stage_starts_with_nothing_done_and_the_whole_recovery_point_to_do(
     assert (then.progressed, then.checked) == (LATER, LATER)
 
 
-@a_few
 @given(inspections(), st.sampled_from([Stage.PROMOTING, Stage.COMPARING]))
 def test_a_new_stage_is_of_the_same_inspection_and_attempt(inspection: Inspection, stage: Stage) -> None:
     progress = {"bytes_done", "bytes_total", "parts_done", "parts_enqueued", "stalls"}
@@ -140,7 +134,6 @@ def test_a_new_stage_is_of_the_same_inspection_and_attempt(inspection: Inspectio
     assert changes(inspection, inspection.at_stage(stage, LATER)) <= changed
 
 
-@a_few
 @given(inspections(), st.sampled_from(sorted(ENDS)))
 def test_an_inspection_ends_with_a_reason_and_the_time_it_took(inspection: Inspection, stage: Stage) -> None:
     then = inspection.end(stage, "all bytes equal", inspection.requested + timedelta(seconds=90.5))
@@ -192,7 +185,6 @@ parts_compared = st.builds(
 )
 
 
-@a_few
 @given(parts_compared)
 def test_the_missing_parts_are_those_not_compared(found: Compared) -> None:
     enqueued = replace(INSPECTION, parts_enqueued=64)
@@ -202,7 +194,6 @@ def test_the_missing_parts_are_those_not_compared(found: Compared) -> None:
     assert left == sorted(set(left))
 
 
-@a_few
 @given(st.integers(0, 3000), st.integers(1, 40))
 def test_every_part_is_enqueued_once_and_never_more_than_a_few_ahead(total: int, pace: int) -> None:
     inspection, enqueued = replace(INSPECTION, parts_total=total, parts_enqueued=0), list[int]()
@@ -233,7 +224,6 @@ def a_point(time: str) -> RecoveryPoint:
     )
 
 
-@a_few
 @given(st.lists(st.tuples(st.sampled_from(Kind), st.sampled_from(PointState)), max_size=8), st.integers(0, 8))
 def test_what_was_built_on_a_damaged_recovery_point_goes_up_to_the_next_whole_or_verified_one(
     made: list[tuple[Kind, PointState]], damaged: int
@@ -247,7 +237,6 @@ def test_what_was_built_on_a_damaged_recovery_point_goes_up_to_the_next_whole_or
     assert not rest or rest[0].kind is not Kind.INCREMENTAL or rest[0].state is PointState.VERIFIED
 
 
-@a_few
 @given(parts_compared)
 def test_what_is_compared_is_recorded_on_the_row(found: Compared) -> None:
     then = with_comparison(INSPECTION, found, LATER)

@@ -4,7 +4,7 @@ import unicodedata
 import uuid
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.model.addresses import BlobAddress, ContainerAddress
@@ -20,14 +20,11 @@ ANY = st.text(st.characters(codec="utf-8"), min_size=1, max_size=1024)
 NAMES = ANY.filter(lambda name: not blob_name_problem("vhds", name))
 """Names that a disk can have."""
 
-a_few = settings(max_examples=200, deadline=None)
-
 
 def disk(blob: str, container: str = "vhds", account: str = "disks") -> BlobAddress:
     return BlobAddress(f"https://{account}.blob.core.windows.net", account, container, blob)
 
 
-@a_few
 @given(ALIKE, ALIKE)
 def test_disks_with_similar_names_have_different_keys(one: str, other: str) -> None:
     assert (PageBlobDisk(disk(one)).key == PageBlobDisk(disk(other)).key) == (one == other)
@@ -60,7 +57,6 @@ def test_a_shortened_key_is_not_that_of_a_disk_so_named() -> None:
     assert PageBlobDisk(disk(shortened)).key != PageBlobDisk(disk("a#b")).key
 
 
-@a_few
 @given(st.one_of(ANY, ALIKE.map(lambda part: part * 200)))
 def test_the_table_service_accepts_every_key(blob: str) -> None:
     key = f"{PageBlobDisk(disk(blob)).run_id(SNAPSHOT)}|9999"
@@ -68,7 +64,6 @@ def test_the_table_service_accepts_every_key(blob: str) -> None:
     assert len(key.encode("utf-16-le")) <= 1024
 
 
-@a_few
 @given(ANY)
 def test_a_run_can_be_put_in_the_metadata_of_a_blob(blob: str) -> None:
     run = PageBlobDisk(disk(blob)).run_id(SNAPSHOT)
@@ -117,7 +112,6 @@ def test_two_runs_of_a_disk_differ_by_the_last_digit_of_their_snapshots() -> Non
     assert lease_id(one, 0) != lease_id(other, 0)
 
 
-@a_few
 @given(ANY, ANY)
 def test_a_lease_id_is_a_uuid_of_its_run_alone(one: str, other: str) -> None:
     assume(one != other)
@@ -133,7 +127,6 @@ def test_a_full_copy_is_named_after_its_disk_and_its_time() -> None:
     assert PageBlobDisk(disk("vm 1/os.vhd")).full_copy_name(SNAPSHOT) == f"disks/vhds/vm 1/os.vhd/{SNAPSHOT}"
 
 
-@a_few
 @given(ALIKE, ALIKE)
 def test_the_full_copies_of_a_disk_are_apart_from_its_backup_blob_and_from_those_of_others(
     one: str, other: str
@@ -144,7 +137,6 @@ def test_the_full_copies_of_a_disk_are_apart_from_its_backup_blob_and_from_those
     assert (PageBlobDisk(disk(other)).full_copy_name(SNAPSHOT) in copies) == (one == other)
 
 
-@a_few
 @given(NAMES.filter(lambda name: len(name) < 900))
 def test_a_full_copy_is_found_by_the_url_that_is_on_record(blob: str) -> None:
     copy = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark").blob(
@@ -156,7 +148,6 @@ def test_a_full_copy_is_found_by_the_url_that_is_on_record(blob: str) -> None:
 # --- restores
 
 
-@a_few
 @given(ANY, ANY)
 def test_the_lease_of_a_restore_is_its_own_and_the_same_on_every_retry(one: str, other: str) -> None:
     assert str(uuid.UUID(restore_lease_id(one))) == restore_lease_id(one)
@@ -185,7 +176,6 @@ def test_a_restored_disk_is_named_after_the_disk_and_the_points_time(blob: str, 
     assert PageBlobDisk(disk(blob)).restored(SNAPSHOT).address == disk(restored)
 
 
-@a_few
 @given(NAMES.filter(lambda name: len(name) < 900))
 def test_a_restored_disk_is_a_vhd_where_the_disk_is_and_never_the_disk_itself(blob: str) -> None:
     for name in (blob, f"{blob}.vhd"):
@@ -205,7 +195,6 @@ IDS = st.from_regex(r"[A-Za-z0-9-]{1,36}", fullmatch=True)
 """What names a drill: the id of a queue message, or the time of a timer."""
 
 
-@a_few
 @given(ACCOUNTS, st.sampled_from(["vhds", "$root", "tidemark-drill"]), ANY | ALIKE | LIKE_A_SCRATCH_BLOB)
 def test_no_backup_of_any_account_is_where_the_scratch_blobs_of_drills_are(
     account: str, container: str, blob: str
@@ -215,7 +204,6 @@ def test_no_backup_of_any_account_is_where_the_scratch_blobs_of_drills_are(
         assert not name.startswith(SCRATCH_PREFIX)
 
 
-@a_few
 @given(IDS, IDS | LIKE_A_SCRATCH_BLOB, ANY | IDS | LIKE_A_SCRATCH_BLOB)
 def test_a_scratch_blob_is_not_a_backup_even_if_a_local_account_has_such_a_name(
     drill: str, container: str, blob: str
@@ -227,7 +215,6 @@ def test_a_scratch_blob_is_not_a_backup_even_if_a_local_account_has_such_a_name(
     }
 
 
-@a_few
 @given(IDS, IDS, IDS)
 def test_each_drill_has_a_scratch_blob_of_its_own_the_same_on_every_retry(one: str, other: str, blob: str) -> None:
     disk_, another = disk(f"{blob}.vhd"), disk(f"{blob}.vhd", "other")

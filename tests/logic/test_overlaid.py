@@ -4,13 +4,11 @@ from collections.abc import AsyncIterator
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.changes.ranges import Change, Overlaid, overlaid
 from tests.logic.change_lists import GIB, PAGE, TIB, change_lists, cut_lists, pages_of, small_lists, stream
-
-a_few = settings(max_examples=150, deadline=None)
 
 
 async def compared(first: list[Change], second: list[Change]) -> list[Overlaid]:
@@ -34,7 +32,6 @@ def pages(parts: list[Overlaid], *, is_first: bool) -> set[int]:
     return {page for part in parts if part.in_first is is_first for page in range(part.start // PAGE, part.end // PAGE)}
 
 
-@a_few
 @given(small_lists(), small_lists(), st.integers(0, 9))
 async def test_each_page_that_only_one_list_has_is_reported_with_its_side(
     first: list[Change], second: list[Change], shift: int
@@ -48,7 +45,6 @@ async def test_each_page_that_only_one_list_has_is_reported_with_its_side(
     assert pages([part for part in parts if part.in_second], is_first=True) == mine & others
 
 
-@a_few
 @given(change_lists(), change_lists())
 async def test_parts_are_in_order_never_overlap_and_are_never_empty(first: list[Change], second: list[Change]) -> None:
     parts = await laid(first, second)
@@ -56,14 +52,12 @@ async def test_parts_are_in_order_never_overlap_and_are_never_empty(first: list[
     assert all(before.end <= after.start for before, after in pairwise(parts))
 
 
-@a_few
 @given(change_lists(), change_lists())
 async def test_swapping_the_lists_swaps_the_sides(first: list[Change], second: list[Change]) -> None:
     swapped = [only(part.start, part.end, is_first=not part.in_first) for part in await compared(first, second)]
     assert await compared(second, first) == swapped
 
 
-@a_few
 @given(cut_lists())
 async def test_lists_of_the_same_pages_are_equal_however_they_are_cut(both: tuple[list[Change], list[Change]]) -> None:
     whole, pieces = both
@@ -72,7 +66,6 @@ async def test_lists_of_the_same_pages_are_equal_however_they_are_cut(both: tupl
     assert await compared(pieces, whole) == []
 
 
-@a_few
 @given(change_lists())
 async def test_against_an_empty_disk_every_range_is_reported_as_it_is(changes: list[Change]) -> None:
     assert await compared(changes, []) == [only(change.start, change.end, is_first=True) for change in changes]

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.changes.pace import (
@@ -19,8 +19,6 @@ from shared.changes.pace import (
     sped_up,
 )
 from tests.logic.change_lists import FOUR_MIB, MIB, PAGE
-
-a_few = settings(max_examples=100, deadline=None)
 
 rates = st.floats(SLOWEST, FASTEST)
 lengths = st.integers(0, FOUR_MIB)
@@ -56,7 +54,6 @@ def test_a_blob_takes_500_requests_a_second_or_60_mib(length: int, requests: int
 # --- the rate
 
 
-@a_few
 @given(histories, rates)
 def test_whatever_happens_the_rate_stays_within_the_limits_and_above_zero(
     history: list[int | None], rate: float
@@ -66,7 +63,6 @@ def test_whatever_happens_the_rate_stays_within_the_limits_and_above_zero(
     assert SHORTEST_PAUSE <= pace.pause <= LONGEST_PAUSE
 
 
-@a_few
 @given(histories, rates)
 def test_a_refusal_makes_it_slower_and_success_never_does(history: list[int | None], rate: float) -> None:
     pace = after(history, rate)
@@ -74,7 +70,6 @@ def test_a_refusal_makes_it_slower_and_success_never_does(history: list[int | No
     assert sped_up(pace, blob_seconds(FOUR_MIB)).rate >= pace.rate
 
 
-@a_few
 @given(rates)
 def test_a_batch_starts_at_the_last_ones_rate(rate: float) -> None:
     assert begun_at(rate).rate == rate
@@ -108,7 +103,6 @@ def test_a_limit_that_was_found_is_approached_within_seconds_and_tried_again_aft
     assert worked(found, 180).rate > limit
 
 
-@a_few
 @given(histories)
 def test_once_nothing_is_refused_any_more_it_is_as_fast_as_at_first_within_minutes(history: list[int | None]) -> None:
     assert worked(after(history), 600).rate == FASTEST

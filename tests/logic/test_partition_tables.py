@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.local.disks.vhd import MIB
@@ -22,8 +22,6 @@ SECTORS = GIB // SECTOR
 HEAD_BYTES = 34 * SECTOR
 SECOND_USED = ("primary GPT damaged, backup GPT used",)
 DAMAGED = NO_TABLE._replace(doubts=("both copies of the GPT damaged",))
-
-some = settings(max_examples=60, deadline=None)
 
 
 def table_of(disk: MadeDisk) -> PartitionTable:
@@ -55,7 +53,6 @@ def test_an_mbr_made_by_a_real_tool_is_read() -> None:
     assert table_at(made("MBR", SECTOR)) == PartitionTable("MBR", partitions(*spans))
 
 
-@some
 @given(st.integers(0, 92 * 8 - 1), st.integers(0, 128 * 128 * 8 - 1))
 def test_a_flipped_bit_of_a_gpt_is_found(in_header: int, in_entries: int) -> None:
     head = made("GPT", HEAD_BYTES)
@@ -63,7 +60,6 @@ def test_a_flipped_bit_of_a_gpt_is_found(in_header: int, in_entries: int) -> Non
     assert table_at(with_bit_flipped(head, 2 * SECTOR * 8 + in_entries)) == DAMAGED
 
 
-@some
 @given(st.integers(0, 92 * 8 - 1), st.integers(0, 128 * 128 * 8 - 1))
 def test_whatever_is_damaged_of_the_first_gpt_the_second_is_used(in_header: int, in_entries: int) -> None:
     spans = [(2048, 4095), (8192, 16383)]
@@ -181,7 +177,6 @@ numbers = st.one_of(st.integers(0, 300), st.integers(0, 2**32 - 1))
 sectors = st.one_of(st.integers(0, 5000), st.integers(0, 2**64 - 1))
 
 
-@some
 @given(
     spans=st.lists(st.tuples(sectors, sectors), max_size=8),
     at=sectors.filter(lambda at: at < 2**62),
@@ -199,7 +194,6 @@ def test_a_gpt_of_right_checksums_and_wrong_numbers_names_no_partition_off_the_d
     assert sum(length for _, length in disk.reads) <= 8 * SECTOR + 3 * MAX_ENTRY_BYTES
 
 
-@some
 @given(st.lists(st.tuples(sectors, sectors), max_size=100))
 def test_every_partition_of_a_gpt_that_lies_on_the_disk_is_read(spans: Sequence[tuple[int, int]]) -> None:
     on_disk = [(a, b) for a, b in spans if 0 < a <= b < 4096]
@@ -208,7 +202,6 @@ def test_every_partition_of_a_gpt_that_lies_on_the_disk_is_read(spans: Sequence[
     assert bool(table.doubts) == (len(on_disk) < len(spans))
 
 
-@some
 @given(st.lists(st.tuples(st.sampled_from([0, 0x80]), st.just(0x83), numbers, numbers), max_size=4))
 def test_every_partition_of_an_mbr_that_lies_on_the_disk_is_read(entries: list[tuple[int, int, int, int]]) -> None:
     spans = [(start, start + length - 1) for _, _, start, length in entries]

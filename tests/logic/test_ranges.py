@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.changes.ranges import (
@@ -31,8 +31,6 @@ from tests.logic.change_lists import (
     stream,
 )
 
-a_few = settings(max_examples=80, deadline=None)
-
 
 def written(start: int, end: int) -> Change:
     return Change(start, end, clear=False)
@@ -45,20 +43,17 @@ def cleared(start: int, end: int) -> Change:
 # --- coalescing
 
 
-@a_few
 @given(small_lists())
 async def test_coalescing_keeps_every_page_and_its_kind(changes: list[Change]) -> None:
     assert pages_of(await listed(coalesced(stream(changes)))) == pages_of(changes)
 
 
-@a_few
 @given(small_lists())
 async def test_a_coalesced_list_is_in_order_and_has_no_neighbours_of_one_kind(changes: list[Change]) -> None:
     for before, after in pairwise(await listed(coalesced(stream(changes)))):
         assert before.end < after.start or (before.end == after.start and before.clear != after.clear)
 
 
-@a_few
 @given(cut_lists())
 async def test_a_coalesced_list_does_not_depend_on_what_it_was_cut_into(
     both: tuple[list[Change], list[Change]],
@@ -97,7 +92,6 @@ async def test_nothing_changed_gives_an_empty_list() -> None:
 # --- the change list of a resync
 
 
-@a_few
 @given(small_lists(), st.integers(0, 5), st.integers(0, 5))
 async def test_a_resync_touches_every_page_of_the_window_exactly_once(
     changes: list[Change], before: int, after: int
@@ -109,7 +103,6 @@ async def test_a_resync_touches_every_page_of_the_window_exactly_once(
     assert pages == {page: valid.get(page, True) for page in range(window.end // PAGE)}
 
 
-@a_few
 @given(small_lists())
 async def test_a_resync_is_in_order_from_end_to_end_of_its_window(changes: list[Change]) -> None:
     window = Window(7 * PAGE, 200 * PAGE)
@@ -131,7 +124,6 @@ async def test_a_full_disk_has_nothing_to_clear() -> None:
 # --- windows
 
 
-@a_few
 @given(st.integers(0, 8 * TIB // PAGE), st.sampled_from([512 * MIB, 64 * GIB, TIB]))
 def test_windows_cover_the_disk_exactly_once(pages: int, length: int) -> None:
     size = pages * PAGE
@@ -146,7 +138,6 @@ def test_the_footer_of_a_disk_is_in_its_last_window() -> None:
     assert windows(size, 64 * GIB)[-1] == Window(128 * GIB, size)
 
 
-@a_few
 @given(st.integers(0, 2**34), st.integers(2, 2**34))
 def test_halves_of_a_window_are_the_window_cut_on_a_page_boundary(start: int, pages: int) -> None:
     window = Window(start * PAGE, (start + pages) * PAGE)
@@ -162,7 +153,6 @@ def test_a_page_cannot_be_halved() -> None:
     assert halves(Window(5 * PAGE, 6 * PAGE)) is None
 
 
-@a_few
 @given(small_lists(), st.integers(1, 7))
 def test_clipping_a_list_to_each_window_loses_no_page(changes: list[Change], pages: int) -> None:
     size = changes[-1].end if changes else 0
@@ -170,7 +160,6 @@ def test_clipping_a_list_to_each_window_loses_no_page(changes: list[Change], pag
     assert pages_of([change for change in clipped if change]) == pages_of(changes)
 
 
-@a_few
 @given(small_lists(), st.integers(0, 60), st.integers(1, 60))
 def test_a_clipped_range_is_within_its_window(changes: list[Change], start: int, pages: int) -> None:
     window = Window(start * PAGE, (start + pages) * PAGE)
@@ -193,7 +182,6 @@ def test_the_pieces_of_a_range_start_at_its_own_offset() -> None:
     ]
 
 
-@a_few
 @given(change_lists())
 def test_a_range_is_cut_into_pieces_that_cover_it_exactly_once(changes: list[Change]) -> None:
     for change in changes:
@@ -204,7 +192,6 @@ def test_a_range_is_cut_into_pieces_that_cover_it_exactly_once(changes: list[Cha
         assert all(piece.clear == change.clear for piece in pieces)
 
 
-@a_few
 @given(change_lists())
 def test_the_pieces_are_as_large_and_as_few_as_the_service_allows(changes: list[Change]) -> None:
     for change in changes:

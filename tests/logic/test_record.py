@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from azure.data.tables import EdmType, EntityProperty
-from hypothesis import given, settings
+from hypothesis import given
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.changes.ranges import Effort
@@ -33,26 +33,21 @@ POINT = RecoveryPoint(
     **Effort(ranges=5, bytes_written=2**40, bytes_cleared=2**42, write_calls=2**18, clear_calls=1)._asdict(),
 )
 
-a_few = settings(max_examples=100, deadline=None)
-
 
 def through_the_table(values: dict[str, Any]) -> dict[str, Any]:
     return from_properties(SYSTEM_PROPERTIES | to_properties(values))
 
 
-@a_few
 @given(records())
 def test_a_record_is_read_as_it_was_written(record: DiskRecord) -> None:
     assert from_row(DiskRecord, to_row(record)) == record
 
 
-@a_few
 @given(records())
 def test_a_record_is_read_from_the_table_as_it_was_written(record: DiskRecord) -> None:
     assert from_row(DiskRecord, through_the_table(to_row(record))) == record
 
 
-@a_few
 @given(points())
 def test_a_recovery_point_is_read_from_the_table_as_it_was_written(point: RecoveryPoint) -> None:
     assert from_row(RecoveryPoint, through_the_table(to_row(point))) == point
@@ -61,7 +56,6 @@ def test_a_recovery_point_is_read_from_the_table_as_it_was_written(point: Recove
 # Understanding the Table service data model: at most 252 custom properties, named like identifiers, none null.
 
 
-@a_few
 @given(records())
 def test_the_table_accepts_every_property_of_a_record(record: DiskRecord) -> None:
     entity = to_row(record)
@@ -71,7 +65,6 @@ def test_the_table_accepts_every_property_of_a_record(record: DiskRecord) -> Non
     assert not entity.keys() & SYSTEM_PROPERTIES.keys()
 
 
-@a_few
 @given(points())
 def test_the_table_accepts_every_property_of_a_recovery_point(point: RecoveryPoint) -> None:
     entity = to_row(point)
@@ -189,7 +182,6 @@ def test_the_row_of_a_recovery_point_is_named_after_its_time() -> None:
 STANDING = points().filter(lambda point: point.state is not PointState.DELETING)
 
 
-@a_few
 @given(STANDING)
 def test_a_recovery_point_that_is_verified_holds_what_it_held_and_is_not_damaged(point: RecoveryPoint) -> None:
     verified = replace(point, damaged_at=None).as_verified(NOON, NOON)
@@ -205,7 +197,6 @@ def test_damage_is_cleared_by_a_verify_that_began_after_it_was_found_and_by_no_o
     assert (verified == damaged) is (began <= timedelta())
 
 
-@a_few
 @given(STANDING)
 def test_a_recovery_point_that_is_damaged_says_how_and_when_it_was_last_found_equal(point: RecoveryPoint) -> None:
     damaged = point.as_damaged("bytes 512-1024 differ", NOON)
@@ -217,7 +208,6 @@ def test_a_recovery_point_that_is_damaged_says_how_and_when_it_was_last_found_eq
     assert about_the_backup(damaged) == about_the_backup(point)
 
 
-@a_few
 @given(STANDING)
 def test_a_recovery_point_that_is_undeleted_is_as_good_as_before_it_was_deleted(point: RecoveryPoint) -> None:
     state = PointState.VERIFIED if point.verified else PointState.SEALED
@@ -233,7 +223,6 @@ def test_damage_is_known_since_it_was_first_found_until_it_is_mended() -> None:
     assert POINT.as_damaged("it was deleted", NOON, lost=True).as_found().damaged_at is None
 
 
-@a_few
 @given(points())
 def test_a_recovery_point_that_is_being_deleted_stays_so_whatever_is_found(point: RecoveryPoint) -> None:
     deleting = point.as_deleting("no rule keeps it")
@@ -244,7 +233,6 @@ def test_a_recovery_point_that_is_being_deleted_stays_so_whatever_is_found(point
     assert deleting.as_found() == deleting
 
 
-@a_few
 @given(STANDING)
 def test_damage_that_an_undelete_does_not_mend_is_not_forgotten(point: RecoveryPoint) -> None:
     damaged = point.as_damaged("bytes 0-511 differ", NOON)

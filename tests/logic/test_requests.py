@@ -7,7 +7,7 @@ import random
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model.requests import InspectionRequest, Request, RequestError, RestoreRequest
@@ -20,9 +20,6 @@ BOM = b"\xef\xbb\xbf"
 FIELDS = ("disk", "point", "target", "overwrite", "replaceOther", "undo", "adopt", "expires", "allowDamaged")
 KIB = 1024
 MOST_SAID = 1000
-
-a_few = settings(max_examples=100, deadline=None)
-some = settings(max_examples=20, deadline=None)
 
 
 def body(request: object) -> bytes:
@@ -292,7 +289,6 @@ def test_an_invalid_time_is_not_repeated() -> None:
 # --- noise of 64 KiB, the largest message
 
 
-@some
 @given(st.integers(0, 2**32))
 def test_noise_gets_a_short_refusal(seed: int) -> None:
     noise = random.Random(seed).randbytes(64 * KIB)
@@ -305,7 +301,6 @@ def test_one_repeated_character_gets_a_short_refusal(noise: bytes) -> None:
     refusal(noise * (64 * KIB // len(noise)))
 
 
-@some
 @given(st.text(min_size=1, max_size=50), st.sampled_from(["", " ", "https://", "https://a/"]))
 def test_noise_in_any_field_gets_a_short_refusal(some_noise: str, before: str) -> None:
     noise = before + some_noise * (16 * KIB // len(some_noise))
@@ -318,7 +313,6 @@ def test_noise_in_any_field_gets_a_short_refusal(some_noise: str, before: str) -
         refusal(body({**ASKED, field: f"{before}?{noise}"}))
 
 
-@a_few
 @given(
     st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.dictionaries(st.text(), inner))
 )

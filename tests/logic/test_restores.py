@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from azure.data.tables import EdmType, EntityProperty
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
@@ -30,7 +30,6 @@ LATER = NOON + timedelta(minutes=5)
 SYSTEM_PROPERTIES = {"PartitionKey": "disks|vhds|os.vhd", "RowKey": "restore-1", "odata.etag": "W/x", "Timestamp": NOON}
 LOCAL = "http://127.0.0.1:10000"
 
-a_few = settings(max_examples=100, deadline=None)
 
 times = st.integers(0, 99).map(lambda digits: f"2026-11-22T12:00:00.12345{digits:02d}Z")
 """Times of recovery points that differ in the last two digits, of which a datetime drops the last."""
@@ -43,7 +42,6 @@ def require_restorable_to(target: BlobAddress, settings_: Settings) -> None:
 # --- the requested point
 
 
-@a_few
 @given(st.lists(times), times | st.just("latest"))
 def test_a_time_means_the_last_point_at_or_before_it(points: list[str], asked: str) -> None:
     found = requested_point(points, asked)
@@ -51,7 +49,6 @@ def test_a_time_means_the_last_point_at_or_before_it(points: list[str], asked: s
     assert found == (fitting[-1] if fitting else None)
 
 
-@a_few
 @given(st.lists(times, min_size=1), st.data())
 def test_a_point_requested_by_its_own_time_is_that_point(points: list[str], data: st.DataObject) -> None:
     asked = data.draw(st.sampled_from(points))
@@ -189,13 +186,11 @@ def through_the_table(restore: Restore) -> Restore:
     return from_row(Restore, from_properties(SYSTEM_PROPERTIES | written))
 
 
-@a_few
 @given(restores())
 def test_a_restore_is_read_from_the_table_as_it_was_written(restore: Restore) -> None:
     assert through_the_table(restore) == restore
 
 
-@a_few
 @given(restores())
 def test_the_table_accepts_every_property_of_a_restore(restore: Restore) -> None:
     written = to_properties(to_row(restore))
@@ -330,7 +325,6 @@ def test_a_restore_fails_with_the_reason_after_its_last_attempt() -> None:
     assert failed.reason.startswith("the copy was lost. Gave up after 5 attempts. ")
 
 
-@a_few
 @given(st.timedeltas(min_value=timedelta(days=-1), max_value=timedelta(days=30)))
 def test_a_copy_is_checked_again_after_a_second_to_a_minute(age: timedelta) -> None:
     assert timedelta(seconds=1) <= RESTORE.next_check(NOON + age) <= timedelta(seconds=60)

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model.point import PointState, RecoveryPoint
@@ -29,7 +29,6 @@ from tests.logic.retention_points import (
 
 UTC_ZONE = ZoneInfo("UTC")
 NOTHING_ELSE = Facts(disk=DISK)
-a_few = settings(max_examples=60, deadline=None)
 
 
 def every(hours: int, count: int, newest: datetime = NOW - timedelta(days=3)) -> list[RecoveryPoint]:
@@ -43,7 +42,6 @@ def plan_for(points: Sequence[RecoveryPoint], wanted: str, facts: Facts = NOTHIN
 # --- the rules, as operators know them from restic
 
 
-@settings(max_examples=100, deadline=None)
 @given(rules(), moments(), st.sampled_from(ZONES))
 def test_the_rules_keep_what_restic_keeps(wanted: Rules, times: list[datetime], zone: ZoneInfo) -> None:
     kept = kept_by(wanted, map(printed, times), zone, NOW)
@@ -99,7 +97,6 @@ def test_a_span_of_months_ends_in_the_last_day_of_a_shorter_month() -> None:
     assert Span(years=9999).before(NOW) == Span(days=9999, years=2000).before(NOW) == datetime.min.replace(tzinfo=UTC)
 
 
-@a_few
 @given(rules())
 def test_rules_are_read_as_they_are_written(wanted: Rules) -> None:
     assert Rules.parse(str(wanted)) == wanted
@@ -157,7 +154,6 @@ def never_to_go(points: list[RecoveryPoint], facts: Facts) -> set[str]:
     return {point.time for point in points} if facts.frozen or facts.disagrees else times
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.data(), disks(), rules(), st.sampled_from(ZONES))
 def test_no_rules_delete_what_must_never_go(
     data: st.DataObject, points: list[RecoveryPoint], wanted: Rules, zone: ZoneInfo
@@ -168,7 +164,6 @@ def test_no_rules_delete_what_must_never_go(
     assert sorted([*plan.go, *plan.stay]) == [point.time for point in points]
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data(), disks(), rules(), st.sampled_from(ZONES))
 def test_what_goes_is_what_no_rule_keeps_and_nothing_needs(
     data: st.DataObject, points: list[RecoveryPoint], wanted: Rules, zone: ZoneInfo
@@ -190,7 +185,6 @@ def is_over(point: RecoveryPoint, wanted: Rules) -> bool:
     return point.damaged_at is not None and point.damaged_at <= wanted.damaged.before(NOW)
 
 
-@a_few
 @given(st.data(), disks(), rules())
 def test_once_a_plan_is_carried_out_nothing_more_is_to_go(
     data: st.DataObject, points: list[RecoveryPoint], wanted: Rules
@@ -201,7 +195,6 @@ def test_once_a_plan_is_carried_out_nothing_more_is_to_go(
     assert decide(left, facts, wanted, UTC_ZONE, NOW).go == {}
 
 
-@a_few
 @given(disks(), rules(), st.integers(2, 10_000))
 def test_a_disk_without_new_points_loses_nothing_more_as_time_passes(
     points: list[RecoveryPoint], wanted: Rules, days: int
@@ -211,7 +204,6 @@ def test_a_disk_without_new_points_loses_nothing_more_as_time_passes(
     assert plans[0] == plans[1]
 
 
-@a_few
 @given(st.data(), disks(), rules(), st.sampled_from(ZONES))
 def test_rules_that_ask_for_more_delete_no_more(
     data: st.DataObject, points: list[RecoveryPoint], wanted: Rules, zone: ZoneInfo
@@ -306,7 +298,6 @@ def test_the_first_plan_a_changed_one_and_one_that_takes_much_wait() -> None:
     assert why_it_waits(plan_for(every(24, 8), EXAMPLE), "") == "", "where nothing goes, nothing waits"
 
 
-@a_few
 @given(spans())
 def test_a_span_before_a_moment_is_before_it(span: Span) -> None:
     assert span.before(NOW) < NOW

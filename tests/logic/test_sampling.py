@@ -4,7 +4,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.local.disks.vhd import MIB
@@ -24,8 +24,6 @@ from tests.logic.change_lists import GIB, PAGE, TIB, change_lists
 
 README_SAYS = [(1.0, 1), (0.1, 6), (0.01, 60)]
 
-a_few = settings(max_examples=80, deadline=None)
-
 
 def sampled(seed: str, ranges: list[Change], most: int | None = None) -> list[Change]:
     sampler = Sampler(seed, most)
@@ -38,7 +36,6 @@ def within(sample: Change, ranges: list[Change]) -> list[Change]:
     return [change for change in ranges if change.start <= sample.start and sample.end <= change.end]
 
 
-@a_few
 @given(change_lists(), st.text(max_size=5))
 def test_each_sample_is_a_part_of_a_stretch_of_its_own(ranges: list[Change], seed: str) -> None:
     samples = sampled(seed, ranges)
@@ -47,7 +44,6 @@ def test_each_sample_is_a_part_of_a_stretch_of_its_own(ranges: list[Change], see
     assert len(samples) == len(set(samples)) == min(SAMPLES, stretches)
 
 
-@a_few
 @given(change_lists(), st.text(max_size=5))
 def test_a_sample_is_as_long_as_its_range_or_as_samples_may_be(ranges: list[Change], seed: str) -> None:
     for sample in sampled(seed, ranges):
@@ -58,7 +54,6 @@ def test_a_sample_is_as_long_as_its_range_or_as_samples_may_be(ranges: list[Chan
         assert not sample.clear
 
 
-@a_few
 @given(change_lists(), st.text(max_size=5))
 def test_samples_are_on_page_boundaries_and_in_order(ranges: list[Change], seed: str) -> None:
     samples = sampled(seed, ranges)
@@ -66,7 +61,6 @@ def test_samples_are_on_page_boundaries_and_in_order(ranges: list[Change], seed:
     assert all(before.end <= after.start for before, after in pairwise(samples))
 
 
-@a_few
 @given(change_lists(), st.text(max_size=5))
 def test_a_retry_reads_the_same_samples(ranges: list[Change], seed: str) -> None:
     assert sampled(seed, ranges) == sampled(seed, ranges)
@@ -99,7 +93,6 @@ def test_a_disk_that_is_full_is_sampled_as_often_as_one_of_many_ranges() -> None
     assert len(sampled("restore/0", [Change(0, 8 * GIB, clear=False)])) == SAMPLES
 
 
-@a_few
 @given(change_lists(), st.text(max_size=5), st.integers(1, 100))
 def test_more_samples_are_taken_of_shorter_stretches(ranges: list[Change], seed: str, most: int) -> None:
     samples = sampled(seed, ranges, most)
@@ -133,7 +126,6 @@ def test_what_a_diff_left_out_is_found_with_the_stated_probability(
     assert found / trials >= stated - three_deviations
 
 
-@a_few
 @given(*[st.floats(0, 1)] * 2, st.integers(1, 1000), st.integers(1, 60))
 def test_more_runs_and_more_samples_find_more(left_out: float, changed: float, samples: int, runs: int) -> None:
     chance = chance_to_find(left_out, changed, samples, runs)

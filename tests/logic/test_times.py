@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model.times import canonical_time
@@ -15,7 +15,6 @@ DAY = 24 * 3600 * DIGIT
 YEAR_ONE = datetime(1, 1, 1)  # noqa: DTZ001 - the model knows no zones
 LAST = (datetime(9999, 12, 31) - YEAR_ONE).days * DAY  # noqa: DTZ001
 
-a_few = settings(max_examples=200, deadline=None)
 
 moments = st.one_of(st.integers(DAY, LAST), st.integers(730_000 * DAY, 730_000 * DAY + 50))
 """Moments as counts of the seventh digit since the year 1; those of the second kind are close together."""
@@ -31,7 +30,6 @@ def said(moment: int, offset: int) -> str:
     return f"{local.isoformat()}.{moment % DIGIT:07d}{sign}{hours:02d}:{minutes:02d}"
 
 
-@a_few
 @given(moments, offsets)
 def test_a_time_in_any_zone_is_that_moment_in_utc_to_the_seventh_digit(moment: int, offset: int) -> None:
     in_utc = said(moment, 0).replace("+00:00", "Z")
@@ -39,7 +37,6 @@ def test_a_time_in_any_zone_is_that_moment_in_utc_to_the_seventh_digit(moment: i
     assert canonical_time(in_utc) == in_utc
 
 
-@a_few
 @given(moments, offsets, moments, offsets)
 def test_times_are_in_the_order_of_their_moments(one: int, here: int, other: int, there: int) -> None:
     first, second = canonical_time(said(one, here)), canonical_time(said(other, there))
@@ -125,7 +122,6 @@ def test_a_time_that_does_not_exist_is_refused(written: str) -> None:
         canonical_time(written)
 
 
-@a_few
 @given(st.text(max_size=60) | st.text("0123456789-+:.TZ ", min_size=15, max_size=40))
 def test_any_other_text_is_refused_without_repeating_it(written: str) -> None:
     try:

@@ -19,7 +19,8 @@ from infra.local.host.sends import Sends
 from infra.local.host.settings import QueueOptions
 from infra.local.host.waiting import happens_within
 
-FIRST_WAIT_SECONDS = 0.1
+START_WAIT_SECONDS = 1.0
+SHORTEST_WAIT_SECONDS = 0.1
 POISON_SUFFIX = "-poison"
 POISON_WAIT_FACTOR = 10
 """How much less often a poison queue is polled: on one machine, many polls of empty queues slow down the rest."""
@@ -64,11 +65,10 @@ class QueueListener:
     async def listen(self) -> None:
         """Receive messages and start the function on them until `stop` is called.
 
-        A poll that finds nothing doubles the wait before the next, and one that finds what another process sent starts
-        again at the shortest. What this process sends is received at once, and leaves the wait as it is.
+        After a poll that did not fill a batch it waits, each time twice as long. One that finds what another process
+        sent makes the next wait the shortest. What this process sends is received at once, and changes no wait.
         """
-        longest = self._longest_wait
-        wait, was_woken = min(FIRST_WAIT_SECONDS, longest), False
+        wait, was_woken = START_WAIT_SECONDS, False
         while not self._stopped:
             self._wake.clear()
             if self._handling > self._options.refill_at:
@@ -79,10 +79,11 @@ class QueueListener:
                 self._handling += 1
                 self._invocations.begin(self._handle(message)).add_done_callback(self._handled)
             if messages and not was_woken:
-                wait = min(FIRST_WAIT_SECONDS, longest)
-            if not messages:
+                wait = SHORTEST_WAIT_SECONDS
+            if len(messages) < self._options.batch_size:
+                wait = min(wait, self._longest_wait)
                 was_woken = await happens_within(self._wake, wait)
-                wait = wait if was_woken else min(2 * wait, longest)
+                wait = wait if was_woken else 2 * wait
 
     def stop(self) -> None:
         """Stop receiving messages."""
@@ -166,7 +167,8 @@ class QueueListener:
 
     def _handled(self, _task: asyncio.Task[None]) -> None:
         self._handling -= 1
-        self._wake.set()
+        if self._handling == self._options.refill_at:
+            self._wake.set()
 
 
 def decode(text: str, encoding: str) -> str | None:
