@@ -66,6 +66,10 @@ class Event(StrEnum):
     DISK_MISSING = "disk-missing", ERROR
     DISK_RETIRED = "disk-retired"
 
+    # What the report says of a disk.
+    DISK_STATE = "disk-state"
+    REPORT_FAILED = "report-failed", WARNING
+
     # What looks wrong, and stops nothing.
     RESYNC_AGAIN = "resync-again", WARNING
     RUN_UNUSUAL = "run-unusual", WARNING

@@ -269,6 +269,11 @@ class Settings(RetentionSettings):
         return "" if service == address.service_url else service
 
     @property
+    def inspects(self) -> bool:
+        """Whether there is a schedule of verifies or drills."""
+        return bool(self.verify_schedule or self.drill_schedule)
+
+    @property
     def stalled_after(self) -> timedelta:
         """How long a run may make no progress before its plan message is enqueued again."""
         return timedelta(seconds=self.run_stalled_after_seconds)

@@ -23,6 +23,7 @@ from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import Records
 from shared.azure.tables.retention_rows import Plans, Tombstones
+from shared.azure.tables.status import Status, StatusRows
 from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.intent_row import INTENT, IntentRow
 from shared.model.job import JobKind
@@ -45,6 +46,7 @@ class Services:
         snapshots: the snapshots of backup blobs.
         backups: the backup container, and where it holds a disk's backups.
         records: the records of disks.
+        status: the report on record.
         restores: the rows of restores.
         inspections: the rows of inspections.
         parts: the rows of their parts.
@@ -67,6 +69,7 @@ class Services:
     snapshots: BlobSnapshots
     backups: BackupContainer
     records: Records
+    status: Status
     restores: JobRows[Restore]
     inspections: JobRows[Inspection]
     parts: Parts
@@ -92,6 +95,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         tables = await connections.table_service()
         table = tables.get_table_client(BACKUPS_TABLE)
         index = Index(IndexRows(table))
+        status = Status(StatusRows(table), inspects=settings.inspects)
         yield Services(
             settings=settings,
             disks=PageBlobSource(connections, settings),
@@ -101,7 +105,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             copies=BlobCopies(connections),
             snapshots=BlobSnapshots(connections),
             backups=BackupContainer(connections, settings.container),
-            records=Records(table, index),
+            records=Records(table, index, status),
+            status=status,
             restores=JobRows(table, index, Restore, [JobKind.RESTORE]),
             inspections=JobRows(table, index, Inspection, INSPECTION_KINDS),
             parts=Parts(tables.get_table_client(PARTS_TABLE)),

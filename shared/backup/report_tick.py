@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from shared.azure.services import Services
+from shared.backup.tell_report import tell_app, tell_report
 from shared.errors import HeartbeatError
 from shared.events import Event, log_event
 from shared.jobs.loop import requeueing_on_error
@@ -30,6 +31,7 @@ async def _report(services: Services, message: TickMessage) -> None:
         if result is Outcome.PENDING:
             await services.queues.send(message, next_check(tick, now))
             return
+        await tell_report(services, lambda app: app.with_outcome(tick, result))
         await ask_for_retention(services)
         fields: dict[str, Any] = {**message.about, "disks": message.disks, "backed_up": done}
         if result is Outcome.INCOMPLETE:
@@ -41,10 +43,14 @@ async def _report(services: Services, message: TickMessage) -> None:
 
 
 async def _call_heartbeat(services: Services, message: TickMessage) -> None:
+    now = services.now()
     try:
         await services.heartbeat.call()
+        if services.settings.heartbeat_url:
+            await tell_app(services, lambda app: replace(app, heartbeat=now, heartbeat_problem=""))
     except HeartbeatError as error:
-        log_event(Event.HEARTBEAT_FAILED, **message.about, reason=str(error))
-        now = services.now()
+        problem = str(error)
+        log_event(Event.HEARTBEAT_FAILED, **message.about, reason=problem)
+        await tell_app(services, lambda app: replace(app, heartbeat_problem=problem))
         if message.succeeded and now - message.succeeded < HEARTBEAT_FOR:
             await services.queues.send(message, next_check(message.succeeded, now))

@@ -7,6 +7,7 @@ from azure.core.exceptions import AzureError
 from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.backup.find_disks import FoundDisks, find_disks, for_each
+from shared.backup.tell_report import tell_app, tell_report
 from shared.backup.watch_known import watch_known
 from shared.errors import NotOwnerError, TidemarkError
 from shared.events import Event, Stopwatch, log_event
@@ -26,11 +27,15 @@ from shared.owner.mark import require_owner
 from shared.runs.open_run import catch_up, open_run
 
 
-async def take_snapshots(services: Services) -> None:
+async def take_snapshots(services: Services, next_tick: datetime | None = None) -> None:
     """Snapshot every disk without an open run and start its run; make sure that open runs continue.
 
     All snapshots are taken at once, before any other work: the disks of one VM belong together. An error affects only
     its own disk. A disk with an open run or a restore is late: it is snapshotted as soon as that ends.
+
+    Args:
+        services: the services.
+        next_tick: when the next tick is due, UTC; None where the platform does not say.
 
     Raises:
         StepFailedError: the table or the queues can't be reached.
@@ -38,7 +43,7 @@ async def take_snapshots(services: Services) -> None:
     """
     watch, tick = Stopwatch(), services.now()
     await wait_for_storage(services, Event.TICK_FAILED)
-    await _require_owner(services, tick)
+    await _require_owner(services, tick, next_tick)
     disks = await find_disks(services)
     snapshots = await for_each(services, disks.ready, services.disks.take_snapshot, Event.SNAPSHOT_FAILED)
     log_event(
@@ -50,7 +55,7 @@ async def take_snapshots(services: Services) -> None:
         restores=len(disks.restoring),
         duration_seconds=watch.seconds,
     )
-    await _watch_tick(services, disks, tick)
+    await _watch_tick(services, disks, tick, next_tick)
 
     async def begin_run(disk: Disk) -> None:
         await open_run(services, disk, snapshots[disk], tick)
@@ -72,10 +77,11 @@ async def take_snapshots(services: Services) -> None:
     await for_each(services, sorted(others), watch_disk, Event.WATCH_DISK_FAILED)
     await watch_jobs(services)
     await _drop_orphans(services)
-    await watch_known(services, disks)  # last, as it takes long where storage does not answer
+    await watch_known(services, disks)  # it takes long where storage does not answer
+    await tell_report(services, lambda app: app, repeat=True)
 
 
-async def _require_owner(services: Services, tick: datetime) -> None:
+async def _require_owner(services: Services, tick: datetime, next_tick: datetime | None) -> None:
     """Require that the backup container is this app's.
 
     If that can't be told, the disks are snapshotted all the same: an outage of the backup account must not cost a
@@ -87,16 +93,19 @@ async def _require_owner(services: Services, tick: datetime) -> None:
     try:
         await require_owner(services)
     except NotOwnerError as error:
-        log_event(Event.NOT_OWNER, tick=tick.isoformat(), reason=str(error))
+        reason = str(error)
+        log_event(Event.NOT_OWNER, tick=tick.isoformat(), reason=reason)
+        await tell_app(services, lambda app: app.at_tick(tick, next_tick, disks=0, absent=0).as_failed(reason))
         raise
     except (AzureError, TidemarkError) as error:
         log_event(Event.OWNER_UNKNOWN, tick=tick.isoformat(), reason=explain(error))
 
 
-async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> None:
+async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime, next_tick: datetime | None) -> None:
     """Log the disks that are due, and enqueue the message that checks the tick until all are backed up."""
     absent = len(disks.absent) + disks.unknown
     message = TickMessage(tick=tick, disks=len(disks.due) + absent, absent=absent)
+    await tell_app(services, lambda app: app.at_tick(tick, next_tick, disks=message.disks, absent=absent))
     for disk in disks.due:
         record = disks.found.get(disk)
         point = record.last_point if record else ""

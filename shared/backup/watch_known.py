@@ -65,7 +65,7 @@ async def _look_for_points(services: Services, known: Mapping[Disk, Summary]) ->
 
 async def _tell_overdue(services: Services, disks: FoundDisks) -> None:
     """Tell which due disks no verify or drill has looked at for long, if there is a schedule for either; once a day."""
-    if not (services.settings.verify_schedule or services.settings.drill_schedule):
+    if not services.settings.inspects:
         return
     now = services.now()
     overdue = {disk: inspection_overdue(record, now) for disk in disks.due if (record := disks.found.get(disk))}

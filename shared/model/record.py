@@ -47,10 +47,14 @@ class DiskRecord:
         point_tick: the last tick covered by a recovery point, that is, by one taken at or after it, UTC.
         last_success: when the last recovery point was sealed, UTC.
         last_point: the last recovery point's time.
+        good_point: the newest recovery point that is not damaged; empty where the last one is good.
         notice, backup_notice: settings of the disk's and the backups' account that cost.
         damaged_points, damaged_point: how many of its recovery points are damaged, and the newest of them.
+        orphans: how many old snapshots of its backup blob are not on record.
         points_checked: when all its recovery points were last looked for in the backup account, UTC.
         judged_point: the last recovery point whose run was compared with those before.
+        resync_again, unusual: what looks wrong about that run, and what to do: the second resync in a row; many times
+            the bytes that are usual. Empty where nothing does.
         overdue_told: when it was last told that no verify or drill has looked at it for long, UTC.
         last_verify, last_verify_point, last_verify_result: when a recovery point was last compared with its source
             snapshot, which one, and the result.
@@ -85,12 +89,16 @@ class DiskRecord:
     point_tick: datetime | None = None
     last_success: datetime | None = None
     last_point: str = ""
+    good_point: str = ""
     notice: Text = ""
     backup_notice: Text = ""
     damaged_points: int = 0
     damaged_point: str = ""
     points_checked: datetime | None = None
+    orphans: int = 0
     judged_point: str = ""
+    resync_again: Text = ""
+    unusual: Text = ""
     overdue_told: datetime | None = None
     last_verify: datetime | None = None
     last_verify_point: str = ""
@@ -103,9 +111,16 @@ class DiskRecord:
     last_error: Text = ""
     last_error_at: datetime | None = None
 
-    def with_damaged(self, times: Sequence[str]) -> Self:
-        """Record which of its recovery points are damaged, oldest first."""
-        return replace(self, damaged_points=len(times), damaged_point=times[-1] if times else "")
+    def with_damaged(self, times: Sequence[str], good: str) -> Self:
+        """Record which of its recovery points are damaged, oldest first, and the newest that is good."""
+        is_last_good = good == self.last_point
+        newest = times[-1] if times else ""
+        return replace(self, damaged_points=len(times), damaged_point=newest, good_point="" if is_last_good else good)
+
+    @property
+    def newest_good_point(self) -> str:
+        """The time of the newest recovery point that is not damaged, as far as is known; empty if there is none."""
+        return self.last_point if self.last_point != self.damaged_point else self.good_point
 
     def run_of(self, snapshot: str) -> OpenRun | None:
         """Return the open run, if it is the run of this source snapshot."""

@@ -66,16 +66,15 @@ def unusual_run(points: Sequence[RecoveryPoint]) -> str:
     )
 
 
-def inspection_overdue(record: DiskRecord, now: datetime) -> str:
-    """Say that no verify or drill has looked at a disk for long; empty if one has, or it has just been told.
+def nobody_looked(record: DiskRecord, now: datetime) -> str:
+    """Say that no verify or drill has looked at a disk for long; empty if one has.
 
     Args:
         record: the disk's record.
         now: the time, UTC.
     """
     looked = max((at for at in (record.last_verify, record.last_drill, record.first_tick) if at), default=now)
-    was_told = record.overdue_told is not None and now - record.overdue_told < A_DAY
-    if now - looked < OVERDUE_AFTER or was_told or not record.last_point:
+    if now - looked < OVERDUE_AFTER or not record.last_point:
         return ""
     last = max((at for at in (record.last_verify, record.last_drill) if at), default=None)
     since = f"since {last:%Y-%m-%d}" if last else "so far"
@@ -83,6 +82,17 @@ def inspection_overdue(record: DiskRecord, now: datetime) -> str:
         f"no verify and no drill has looked at a recovery point of this disk {since}. What to do: look at the last ones"
         " of this disk, and at VERIFY_SCHEDULE and DRILL_SCHEDULE"
     )
+
+
+def inspection_overdue(record: DiskRecord, now: datetime) -> str:
+    """Say that no verify or drill has looked at a disk for long, once a day; empty if one has, or it has been told.
+
+    Args:
+        record: the disk's record.
+        now: the time, UTC.
+    """
+    was_told = record.overdue_told is not None and now - record.overdue_told < A_DAY
+    return "" if was_told else nobody_looked(record, now)
 
 
 def is_check_due(checked: datetime | None, now: datetime) -> bool:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 from azure.core.exceptions import AzureError
@@ -12,6 +13,7 @@ from shared.errors import SourceGoneError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk
+from shared.model.orphans import is_old_enough
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.version import BlobVersion
 from shared.points.versions import deleted_message, mark_damaged, update_damaged_points, version_of
@@ -30,11 +32,14 @@ async def check_points(services: Services, disk: Disk) -> list[RecoveryPoint]:
     """
     now = services.now()
     # Order matters: a point sealed between the two calls must not be looked up in an older list of snapshots.
-    points = [point for point in await services.records.points(disk) if point.state is not PointState.DELETING]
+    rows = await services.records.points(disk)
+    points = [point for point in rows if point.state is not PointState.DELETING]
     damaged = {point.time for point in points if point.state is PointState.DAMAGED}
+    on_record, orphans = {_current(services, disk, point) for point in rows}, 0
     for backup, of_backup in _by_backup_blob(services, disk, points).items():
         try:
             existing = await services.snapshots.versions(backup)
+            orphans += sum(_is_old(version, now) for version in existing - on_record)
             for point in of_backup:
                 damaged ^= {point.time} if await _changes(services, disk, point, existing) else set()
         except (AzureError, TidemarkError) as error:
@@ -42,12 +47,20 @@ async def check_points(services: Services, disk: Disk) -> list[RecoveryPoint]:
                 raise
             log_event(Event.CHECK_POINTS_FAILED, disk=disk.name, reason=explain(error))
     # Even if another container could not be read: it may be gone, and asking at each tick takes the time of all disks.
-    record = await services.records.update(disk, lambda found: replace(found, points_checked=now))
+    record = await services.records.update(disk, lambda found: replace(found, points_checked=now, orphans=orphans))
     if record is None:
         await services.records.invalidate(disk)  # somebody has deleted its row
-    elif record.with_damaged(sorted(damaged)) != record:
+    elif record.with_damaged(sorted(damaged), _newest_but(points, damaged)) != record:
         await update_damaged_points(services, disk)
     return points
+
+
+def _newest_but(points: list[RecoveryPoint], damaged: set[str]) -> str:
+    return max((point.time for point in points if point.time not in damaged), default="") if damaged else ""
+
+
+def _is_old(version: BlobVersion, now: datetime) -> bool:
+    return bool(version.snapshot) and is_old_enough(version.snapshot, now)
 
 
 async def check_newest_point(services: Services, disk: Disk, time: str) -> None:

@@ -1,6 +1,7 @@
 """Recovery points and backup blobs: locate them, check whose they are, and mark points damaged."""
 
 import shlex
+from collections.abc import Iterable
 from functools import partial
 
 from shared.azure.services import Services
@@ -196,11 +197,23 @@ async def mark_damaged(services: Services, disk: Disk, time: str, damage: str, *
 
 
 async def update_damaged_points(services: Services, disk: Disk) -> None:
-    """Copy the list of damaged recovery points from their rows to the disk's record.
+    """Copy the list of damaged recovery points, and the newest good one, from their rows to the disk's record.
 
     The rows are read again after each write, so the last of several concurrent writers leaves the list correct.
     """
-    written: list[str] | None = None
-    while (times := await services.records.damaged(disk)) != written:
-        await services.records.update(disk, partial(DiskRecord.with_damaged, times=times))
-        written = times
+    written: tuple[list[str], str] | None = None
+    while (found := await _damaged_and_good(services, disk)) != written:
+        times, good = found
+        await services.records.update(disk, partial(DiskRecord.with_damaged, times=times, good=good))
+        written = found
+
+
+async def _damaged_and_good(services: Services, disk: Disk) -> tuple[list[str], str]:
+    times = await services.records.damaged(disk)
+    good = newest_good(await services.records.points(disk)) if times else ""
+    return times, good
+
+
+def newest_good(points: Iterable[RecoveryPoint]) -> str:
+    """Return the time of the newest good recovery point; empty if there is none."""
+    return max((point.time for point in points if point.is_good), default="")

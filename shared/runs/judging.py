@@ -19,17 +19,19 @@ async def judge_run(services: Services, disk: Disk, points: Sequence[RecoveryPoi
         disk: the disk.
         points: its recovery points, oldest first.
     """
-    told = {Event.RESYNC_AGAIN: resync_again(points), Event.RUN_UNUSUAL: unusual_run(points)}
-    if not any(told.values()):
+    if not points:
         return
+    again, unusual = resync_again(points), unusual_run(points)
     last, is_news = points[-1].time, False
 
     def judged(record: DiskRecord) -> DiskRecord:
         nonlocal is_news
         is_news = record.judged_point < last
-        return replace(record, judged_point=last) if is_news else record
+        if not is_news or not (again or unusual or record.resync_again or record.unusual):
+            return record
+        return replace(record, judged_point=last, resync_again=again, unusual=unusual)
 
     await services.records.update(disk, judged)
-    for event, reason in told.items():
+    for event, reason in {Event.RESYNC_AGAIN: again, Event.RUN_UNUSUAL: unusual}.items():
         if is_news and reason:
             log_event(event, disk=disk.name, run=last, reason=reason)

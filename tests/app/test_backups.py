@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from infra.local.local_azure import BACKUPS, MORE_DISKS
 from shared.limits import MAX_WRITE, PAGE
 from shared.model.names import PARTS_TABLE
@@ -137,6 +139,7 @@ async def _change(rng: random.Random, disk: Disk) -> None:
             await disk.resize(max(PAGE, size + rng.choice((-3, -1, 1, 5)) * PAGE * rng.randrange(1, 20)))
 
 
+@pytest.mark.nightly
 async def test_names_with_spaces_signs_and_other_alphabets_are_backed_up(cloud: Cloud) -> None:
     disks = [
         await cloud.disk(name=name)

@@ -116,6 +116,7 @@ async def assert_no_secret_is_kept(azure: IdentityAzure, cloud: Cloud) -> None:
     assert not [word for word in ("sig=", "AccountKey", "Bearer ") if word in kept]
 
 
+@pytest.mark.nightly
 async def test_a_tick_waits_for_a_token_and_a_run_goes_on_when_the_keys_that_it_signs_with_are_revoked(
     azure: IdentityAzure, cloud: Cloud
 ) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from azure.core.async_paging import AsyncItemPaged
 from azure.data.tables import TableEntity
 
@@ -78,6 +79,7 @@ async def test_the_longest_name_that_is_backed_up_can_be_restored_and_drilled(cl
     assert await cloud.read(new.blob, new.account) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_a_star_in_the_name_of_a_disk_is_a_letter(cloud: Cloud) -> None:
     disk, other = await cloud.disk(name="a*b.vhd"), await cloud.disk(name="axb.vhd")
     await disk.write(0, pages(3))

@@ -109,6 +109,7 @@ async def test_a_restore_moves_its_bytes_by_two_copies_of_the_service_and_its_pr
     assert await valid_ranges(service, target.blob, restore.target_snapshot) == of_backup
 
 
+@pytest.mark.nightly
 async def test_latest_and_times_name_the_last_point_at_or_before_them_to_the_seventh_digit(cloud: Cloud) -> None:
     disk = await cloud.disk(MIB)
     async with cloud.app(disk) as app:

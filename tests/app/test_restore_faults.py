@@ -130,6 +130,7 @@ async def test_what_somebody_writes_to_before_it_is_adopted_is_copied_anew(cloud
     assert [(point.kind, point.bytes_written) for point in points] == [(Kind.INCREMENTAL, 0)] * 2, list(restored)
 
 
+@pytest.mark.nightly
 async def test_where_the_service_can_not_copy_back_the_bytes_go_through_the_function_and_no_secret_is_kept(
     cloud: Cloud,
 ) -> None:

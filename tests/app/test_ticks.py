@@ -127,6 +127,7 @@ async def test_a_tick_that_finds_a_run_open_is_caught_up_when_that_is_sealed(clo
     assert not cloud.events(Event.TICK_INCOMPLETE)
 
 
+@pytest.mark.nightly
 async def test_a_heartbeat_that_is_refused_is_called_again(cloud: Cloud, watcher: Watcher) -> None:
     disk = await cloud.disk()
     watcher.answers = [404, 499]  # one that has a name, and one that has none

@@ -58,6 +58,7 @@ async def test_what_a_diff_leaves_out_is_found_wherever_it_is_on_a_small_disk(cl
     assert await disk.content_of(point) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_what_no_list_shows_is_found_at_the_next_run_that_can_see_it(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:

@@ -9,7 +9,7 @@ import pytest
 from tests.gateway.page_blobs import PAGE, Found, NewBlob, PageBlob, settled
 
 PAGES = 96
-STEPS = 50
+STEPS = 35
 
 
 class Model:

@@ -179,6 +179,7 @@ async def test_a_disk_that_is_not_there_is_named(temporary: Path) -> None:
     assert "Traceback" not in printed
 
 
+@pytest.mark.nightly
 @needs_proc
 async def test_ctrl_c_ends_the_demo_in_the_midst_of_its_work_and_leaves_nothing(
     tmp_path: Path, temporary: Path
@@ -196,6 +197,7 @@ async def test_ctrl_c_ends_the_demo_in_the_midst_of_its_work_and_leaves_nothing(
     assert not left_in(temporary)
 
 
+@pytest.mark.nightly
 @needs_proc
 async def test_when_the_functions_host_dies_the_demo_fails_and_keeps_its_log(tmp_path: Path, temporary: Path) -> None:
     disk = own_disk(tmp_path / "disk.vhd")

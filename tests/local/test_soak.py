@@ -68,6 +68,7 @@ def test_a_seed_that_fails_is_told_with_the_command_that_plays_it_again_and_show
     assert "take_snapshots: done" in replayed
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 async def test_ctrl_c_ends_it_with_its_summary_and_leaves_no_process(temporary: Path) -> None:
     async with running(SOAK, "--minutes", "5", "--jobs", "2", temporary=temporary) as program:

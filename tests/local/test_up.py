@@ -120,6 +120,7 @@ async def test_when_it_is_killed_its_processes_end_too(temporary: Path) -> None:
     await until(lambda: not any(map(is_running, started)), "the end of all it started")
 
 
+@pytest.mark.nightly
 async def test_when_the_functions_host_dies_it_says_so_and_ends(temporary: Path) -> None:
     async with running(UP, temporary=temporary) as up:
         await up.prints(READY)

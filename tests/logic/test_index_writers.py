@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.records import RecordConflictError, Records
+from shared.azure.tables.status import Status
 from shared.model.disk import Disk
 from shared.model.index import (
     is_idle,
@@ -96,11 +97,21 @@ class Rows(IndexRows):
         return await self._on.send(effect)
 
 
+class NotTold(Status):
+    """The report, which is another matter."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def changed(self, disk: Disk, before: DiskRecord | None, after: DiskRecord | None) -> None:
+        pass
+
+
 class Written(Records):
     """The disk's record, written as it really is."""
 
     def __init__(self, table: Table) -> None:
-        self._on, self._index = table, Index(Rows(table))
+        self._on, self._index, self._status = table, Index(Rows(table)), NotTold()
 
     async def get(self, disk: Disk) -> tuple[DiskRecord, str] | None:
         await Turn()

@@ -71,8 +71,11 @@ def _require_undo_point(world: World, address: BlobAddress, restore: str, before
 def wrong_summary(record: DiskRecord, points: Sequence[RecoveryPoint]) -> Iterator[str]:
     """Say where a disk's record does not say of its recovery points what their rows say."""
     damaged = [point.time for point in points if point.state is PointState.DAMAGED]
-    if record.with_damaged(damaged) != record:
+    good = max((point.time for point in points if point.is_good), default="")
+    if record.with_damaged(damaged, good if damaged else "") != record:
         yield f"{record.disk} is said to have {record.damaged_points} damaged recovery points, and has {damaged}"
+    if points and record.newest_good_point != good:
+        yield f"the newest good recovery point of {record.disk} is said to be {record.newest_good_point}, and is {good}"
     drilled = [point.drilled for point in points if point.time == record.last_drill_point]
     if drilled == [None]:
         yield f"the last drill of {record.disk} is not on the row of {record.last_drill_point}"

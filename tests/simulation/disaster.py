@@ -40,6 +40,7 @@ def lose_the_table(world: World) -> dict[BlobAddress, Known]:
     for table in (
         world.records,
         world.index,
+        world.status,
         world.points,
         world.restores,
         world.inspections,

@@ -28,6 +28,7 @@ from tests.simulation.hands import SIZES, Hands
 from tests.simulation.host import FUNCTION_TIMEOUT, Host, WrongError
 from tests.simulation.operators import Operators, wrong_intents
 from tests.simulation.people import People
+from tests.simulation.reports import wrong_reports
 from tests.simulation.services import EXCLUDE
 from tests.simulation.world import DISKS, World
 
@@ -160,6 +161,7 @@ class History:
         self._require_nothing([*model.wrong_at_rest(self.world), *wrong_intents(self.world)])
         self._require_nothing(list(ticks.wrong_absences(self.world, self.host.settings, self.host.last_tick)))
         self._require_nothing(list(ticks.wrong_silence(self.world, self.host.settings, self.host.last_tick)))
+        self._require_nothing(list(wrong_reports(self.world, self.host.settings)))
 
     async def _settle(self, is_time: Callable[[], bool] = lambda: False) -> None:
         """Let the queues and the copies come to rest, or go on until it is time."""

@@ -9,6 +9,7 @@ from azure.core.exceptions import HttpResponseError
 
 from shared.azure.services import Services
 from shared.azure.sources.source import Source
+from shared.azure.tables.status import Status
 from shared.errors import BlobChangedError
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.disk import Disk, PageBlobDisk, page_blob
@@ -26,6 +27,7 @@ from tests.simulation.leases import SimulatedLeases
 from tests.simulation.queues import SimulatedHeartbeat, SimulatedQueues
 from tests.simulation.reading import SimulatedReader
 from tests.simulation.retention_rows import SimulatedPlans, SimulatedTombstones
+from tests.simulation.status_rows import SimulatedStatusRows
 from tests.simulation.tables import (
     SimulatedInspections,
     SimulatedParts,
@@ -72,6 +74,7 @@ def source_disks(modes: Mapping[str, str]) -> str:
 
 def simulated(world: World, calls: Calls, settings: Settings) -> Services:
     """Bundle the simulated services for one invocation."""
+    status = Status(SimulatedStatusRows(world, calls), inspects=settings.inspects, now=lambda: world.now)
     return Services(
         settings=settings,
         disks=SimulatedDisks(world, calls, settings),
@@ -81,7 +84,8 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
         copies=SimulatedCopies(world, calls),
         snapshots=SimulatedSnapshots(world, calls),
         backups=SimulatedContainer(world, calls, settings.container),
-        records=SimulatedRecords(world, calls),
+        records=SimulatedRecords(world, calls, status),
+        status=status,
         restores=SimulatedRestores(world, calls),
         inspections=SimulatedInspections(world, calls),
         parts=SimulatedParts(world, calls),

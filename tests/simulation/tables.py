@@ -10,6 +10,7 @@ from shared.azure.tables.job_rows import JobRows, keys_of
 from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import POISON_PARTITION, RecordConflictError, Records, own_record
 from shared.azure.tables.rows import from_properties, from_row, to_row
+from shared.azure.tables.status import Status
 from shared.model.disk import Disk, page_blob
 from shared.model.index import job_key
 from shared.model.inspection import INSPECTION_KINDS, Compared, Inspection
@@ -36,8 +37,9 @@ def simulated_index(world: World, calls: Calls) -> Index:
 class SimulatedRecords(Records):
     """The record; what is written to it and to the index, and in which order, is the real."""
 
-    def __init__(self, world: World, calls: Calls) -> None:
+    def __init__(self, world: World, calls: Calls, status: Status) -> None:
         self._world, self._calls, self._index = world, calls, simulated_index(world, calls)
+        self._status = status
         self._table: Any = _TableOfPoints(world, calls)
 
     async def ensure(self) -> None:

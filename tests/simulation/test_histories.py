@@ -6,8 +6,11 @@ from tests.simulation.history import History
 from tests.simulation.host import WrongError
 from tests.simulation.small import make_small
 
-SEEDS = (*range(45), 10089, 16161, 52868, 702183, 601230012, 8100057)
-"""The last six found something once.
+SEEDS = (10089, 16161, 52868, 702183, 601230012, 8100057, *range(10))
+"""The first six found something once."""
+
+UNMEASURED = range(10, 45)
+"""Whose coverage is not measured, as that takes as long again.
 
 `soak` plays others, for as long as it is let; a nightly workflow for an hour."""
 
@@ -18,7 +21,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch.setattr)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [*SEEDS, *(pytest.param(seed, marks=pytest.mark.no_cover) for seed in UNMEASURED)])
 def test_each_recovery_point_is_what_its_disk_was_and_backups_go_on(seed: int) -> None:
     history = History(seed)
     try:

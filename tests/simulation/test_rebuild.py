@@ -103,7 +103,7 @@ async def test_a_restored_disk_that_can_not_be_reached_is_named_and_the_others_a
         return await exists(disk)
 
     scene.services.disks.exists = refused
-    for table in (world.records, world.index, world.points, world.restores, world.inspections):
+    for table in (world.records, world.index, world.status, world.points, world.restores, world.inspections):
         table.clear()
     with pytest.raises(StepFailedError, match=r"all disks were rebuilt except .*lab/a\.vhd: AuthorizationFailure"):
         await rebuild_catalogue(scene.services)

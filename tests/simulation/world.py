@@ -102,6 +102,7 @@ class World:
         plan_of_all: the row about all plans that wait.
         tombstones: the tombstones, by disk and row.
         index: the rows of the index, by their keys.
+        status: the rows of the report, by their keys.
         intents: the rows of intents and their ETags, by partition and row.
         parts: the rows of their parts: bytes compared and what differs, by partition and part.
         diffs: the rows of counted diffs, by disk and row.
@@ -148,6 +149,7 @@ class World:
     plan_of_all: dict[str, Any] = field(default_factory=dict)
     tombstones: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     index: dict[str, IndexRow] = field(default_factory=dict)
+    status: dict[str, dict[str, Any]] = field(default_factory=dict)
     parts: dict[str, dict[int, tuple[int, str]]] = field(default_factory=dict)
     diffs: dict[str, dict[str, PageDiff]] = field(default_factory=dict)
     messages: list[QueueMessage] = field(default_factory=list)

@@ -14,6 +14,7 @@ from infra.local.host.process import HostProcess
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.records import Records
 from shared.azure.tables.rows import from_properties, from_row
+from shared.azure.tables.status import Status, StatusRows
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
@@ -34,7 +35,7 @@ class Backups:
     def __init__(self, host: HostProcess, table: TableClient, disk: BlobAddress) -> None:
         self._host = host
         self._table = table
-        self._records = Records(table, Index(IndexRows(table)))
+        self._records = Records(table, Index(IndexRows(table)), Status(StatusRows(table), inspects=False))
         self._disk = disk
 
     async def back_up(self, show: Callable[[str], None]) -> RecoveryPoint:

@@ -15,6 +15,7 @@ from infra.local.host.process import HostProcess
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.records import Records
+from shared.azure.tables.status import Status, StatusRows
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk
 from shared.model.job import JobKind, Stage, job_row
@@ -36,7 +37,7 @@ class Restores:
         self._requests = requests
         index = Index(IndexRows(table))
         self._rows = JobRows(table, index, Restore, [JobKind.RESTORE])
-        self._records = Records(table, index)
+        self._records = Records(table, index, Status(StatusRows(table), inspects=False))
 
     async def ask(self, message: str) -> str:
         """Send a request as `az storage message put` does, unencoded; return the restore's id."""

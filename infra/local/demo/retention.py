@@ -13,6 +13,7 @@ from infra.local.host.process import HostProcess
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.records import Records
 from shared.azure.tables.retention_rows import Plans
+from shared.azure.tables.status import Status, StatusRows
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk
 from shared.model.point import RecoveryPoint
@@ -34,7 +35,7 @@ class Retention:
     def __init__(self, host: HostProcess, table: TableClient) -> None:
         self._host = host
         self._plans = Plans(table)
-        self._records = Records(table, Index(IndexRows(table)))
+        self._records = Records(table, Index(IndexRows(table)), Status(StatusRows(table), inspects=False))
 
     async def report(self, disk: BlobAddress, show: Callable[[str], None]) -> list[str]:
         """Wait for the plan that knows all recovery points of a disk, and write it for people.

@@ -1,12 +1,10 @@
 """The index in the table `backups`; `shared.model.index` says how its rows stay correct."""
 
-import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from http import HTTPStatus
-from itertools import batched
 from typing import Any, NamedTuple
 
 from azure.core import MatchConditions
@@ -15,6 +13,7 @@ from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 from pydantic import ValidationError
 
+from shared.azure.tables.at_once import each
 from shared.azure.tables.rows import from_properties, to_properties
 from shared.model.disk import Disk
 from shared.model.index import (
@@ -37,9 +36,6 @@ from shared.model.intent_row import INTENT
 from shared.model.job import ENDS, Endable, JobKind, job_row
 from shared.model.record import DISK_ROW, DiskRecord
 from shared.model.schema import SCHEMA_PROPERTY, UnknownSchemaError, with_schema
-
-AT_ONCE = 16
-"""Rows read or written concurrently, so that an index of hundreds does not take as many round trips."""
 
 _COLUMNS = [SCHEMA_PROPERTY, *(field.name for field in fields(Summary))]
 _JOB_PREFIXES = [*(job_row(kind, "") for kind in JobKind), f"{INTENT}-"]
@@ -163,7 +159,7 @@ class Index:
     async def disks(self) -> list[Summary]:
         """Summarize the records of all disks, without reading those of idle disks."""
         await self._complete()
-        return await self._each(await self._rows.of_disks(), self._summary)
+        return await each(await self._rows.of_disks(), self._summary)
 
     async def open_jobs[Found: Endable](
         self, prefixes: Sequence[str], read: Callable[[str, str], Awaitable[Found | None]]
@@ -189,7 +185,7 @@ class Index:
 
         await self._complete()
         rows, names = await self._rows.of_jobs(), tuple(prefixes)
-        return await self._each([row for row in rows if row.values["row"].startswith(names)], look)
+        return await each([row for row in rows if row.values["row"].startswith(names)], look)
 
     async def job_opens(self, partition: str, row: str) -> None:
         """Add a job that is about to be recorded."""
@@ -208,7 +204,7 @@ class Index:
         async def put(row: tuple[str, dict[str, Any]]) -> None:
             await self._rows.put(*row)
 
-        await self._each(await self._rows.missing(), put)
+        await each(await self._rows.missing(), put)
         await self._rows.put(COMPLETE_ROW, with_schema({}))
 
     async def _summary(self, row: IndexRow) -> Summary | None:
@@ -223,19 +219,6 @@ class Index:
     async def _drop_if_old(self, row: IndexRow) -> None:
         if self._now() - row.written >= DROPPED_AFTER:
             await self._rows.drop(row.key, row.etag)
-
-    async def _each[Row, Found](
-        self, rows: Iterable[Row], step: Callable[[Row], Awaitable[Found | None]]
-    ) -> list[Found]:
-        """Do a step for each row, some concurrently; give what they found."""
-        found: list[Found] = []
-        for batch in batched(rows, AT_ONCE, strict=False):
-            for result in await asyncio.gather(*map(step, batch), return_exceptions=True):
-                if isinstance(result, BaseException):
-                    raise result
-                if result is not None:
-                    found.append(result)
-        return found
 
 
 def index_entry(row: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:

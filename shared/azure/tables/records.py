@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from shared.azure.answers import error_code
 from shared.azure.tables.index import Index
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
+from shared.azure.tables.status import Status
 from shared.errors import OtherDiskError, Remedy, TidemarkError
 from shared.limits import TRANSACTION
 from shared.model.addresses import AddressError
@@ -44,8 +45,8 @@ class RecordConflictError(TidemarkError):
 class Records:
     """Access to the records of disks and their recovery points."""
 
-    def __init__(self, table: TableClient, index: Index) -> None:
-        self._table, self._index = table, index
+    def __init__(self, table: TableClient, index: Index, status: Status) -> None:
+        self._table, self._index, self._status = table, index, status
 
     async def ensure(self) -> None:
         """Create the table if it is missing."""
@@ -109,6 +110,7 @@ class Records:
             RecordConflictError: another invocation was faster.
         """
         await self._index.write(disk, record, partial(self._put, disk, record, etag))
+        await self._status.changed(disk, None, record)
 
     async def _put(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
         entity = _keyed(disk, DISK_ROW, to_row(record))
@@ -140,11 +142,12 @@ class Records:
             changed = change(record)
             if changed == record:
                 return record
-            put = self.put if must_unsettle(record, changed) else self._put
+            write = partial(self._put, disk, changed, etag)
             try:
-                await put(disk, changed, etag)
+                await (self._index.write(disk, changed, write) if must_unsettle(record, changed) else write())
             except RecordConflictError:
                 continue
+            await self._status.changed(disk, record, changed)
             return changed
         raise RecordConflictError(disk.name)
 
@@ -155,6 +158,7 @@ class Records:
             RecordConflictError: another invocation was faster.
         """
         await self._index.write(disk, None, partial(self._delete, disk, etag))
+        await self._status.changed(disk, None, None)
 
     async def _delete(self, disk: Disk, etag: str) -> None:
         try:
@@ -261,6 +265,7 @@ class Records:
             RecordConflictError: another invocation was faster.
         """
         await self._index.write(disk, record, partial(self._seal, disk, record, etag, point))
+        await self._status.changed(disk, None, record)
 
     async def _seal(self, disk: Disk, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         match = {"etag": etag, "match_condition": MatchConditions.IfNotModified, "mode": UpdateMode.REPLACE}

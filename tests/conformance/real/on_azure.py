@@ -22,6 +22,7 @@ from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import Records
 from shared.azure.tables.retention_rows import Plans, Tombstones
+from shared.azure.tables.status import Status, StatusRows
 from shared.model.addresses import ContainerAddress
 from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.intent_row import INTENT, IntentRow
@@ -81,9 +82,11 @@ class Rented:
         first = table_prefix(self.run.name)
         table = self.tables.get_table_client(f"{first}{BACKUPS_TABLE}")
         index = Index(IndexRows(table))
+        status = Status(StatusRows(table), inspects=services.settings.inspects)
         return replace(
             services,
-            records=Records(table, index),
+            records=Records(table, index, status),
+            status=status,
             restores=JobRows(table, index, Restore, [JobKind.RESTORE]),
             inspections=JobRows(table, index, Inspection, INSPECTION_KINDS),
             intents=JobRows(table, index, IntentRow, [INTENT]),

@@ -36,12 +36,13 @@ from tests.simulation.writing import SimulatedWriter
 
 def fleet_services(world: FleetWorld, calls: TimedCalls, settings: Settings) -> Services:
     """Bundle the services."""
+    services = simulated(world, calls, settings)
     return replace(
-        simulated(world, calls, settings),
+        services,
         pages=FleetReader(world, calls),
         blobs=FleetWriter(world, calls),
         backups=FleetContainer(world, calls, settings.container),
-        records=FleetRecords(world, calls),
+        records=FleetRecords(world, calls, services.status),
         queues=FleetQueues(world, calls),
         now=clock.now,
         sleep=lambda duration: asyncio.sleep(duration.total_seconds()),

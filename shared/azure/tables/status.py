@@ -1,0 +1,202 @@
+"""The report on record: a row for the app and a row for each disk, in a partition of the table `backups`.
+
+Each row is written from the disk's record right after that has changed, and by ticks for all disks: if a worker dies in
+between, the next tick puts it right.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableClient
+from pydantic import TypeAdapter, ValidationError
+
+from shared.azure.answers import explain
+from shared.azure.tables.at_once import each
+from shared.azure.tables.rows import from_properties, require_readable, to_properties
+from shared.events import Event, log_event
+from shared.model.disk import Disk
+from shared.model.names import RUN_SEPARATOR
+from shared.model.record import DiskRecord
+from shared.model.report import AppReport, DiskReport, Report, disk_report, is_the_same, report_at, unreadable
+from shared.model.schema import UnknownSchemaError, is_known, with_schema
+
+STATUS_PARTITION = "status"
+"""The partition of the report; every disk's partition key has a `|`."""
+
+APP_ROW = f"{RUN_SEPARATOR}app"
+"""The row of the app; a disk's has the disk's key, which starts with an account name."""
+
+_REPORT = "report"
+"""The property that has all of a report, as JSON."""
+
+_DISK: TypeAdapter[DiskReport] = TypeAdapter(DiskReport)
+_APP: TypeAdapter[AppReport] = TypeAdapter(AppReport)
+
+
+class StatusRow(NamedTuple):
+    """A row.
+
+    Attributes:
+        key: its row key.
+        values: its properties.
+    """
+
+    key: str
+    values: dict[str, Any]
+
+
+class StatusRows:
+    """Access to the rows of the report; each method is one request or one query."""
+
+    def __init__(self, table: TableClient) -> None:
+        self._table = table
+
+    async def find(self, key: str) -> dict[str, Any] | None:
+        """Read a row; None if there is none."""
+        try:
+            return from_properties(await self._table.get_entity(STATUS_PARTITION, key))
+        except ResourceNotFoundError:
+            return None
+
+    async def put(self, key: str, values: dict[str, Any]) -> None:
+        """Write a row."""
+        row = {"PartitionKey": STATUS_PARTITION, "RowKey": key, **to_properties(values)}
+        await self._table.upsert_entity(row, UpdateMode.REPLACE)
+
+    async def drop(self, key: str) -> None:
+        """Delete a row, if it exists."""
+        await self._table.delete_entity(STATUS_PARTITION, key)
+
+    async def all(self) -> list[StatusRow]:
+        """List the rows of the app and of all disks."""
+        rows = self._table.query_entities("PartitionKey eq @partition", parameters={"partition": STATUS_PARTITION})
+        return [StatusRow(str(row["RowKey"]), from_properties(row)) async for row in rows]
+
+
+class Status:
+    """The report on record. No backup needs it: what can't be written is logged, and the next tick tries again."""
+
+    def __init__(
+        self, rows: StatusRows, *, inspects: bool, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        """Take what is needed.
+
+        Args:
+            rows: the rows.
+            inspects: whether there is a schedule of verifies or drills.
+            now: the clock, UTC.
+        """
+        self._rows, self._inspects, self._now = rows, inspects, now
+
+    async def changed(self, disk: Disk, before: DiskRecord | None, after: DiskRecord | None) -> None:
+        """Put the report of a disk on record whose own record has been written, if that says something else now.
+
+        Args:
+            disk: the disk.
+            before: its record as it was; None if that is not known.
+            after: its record as it is; None if it was deleted.
+        """
+        now = self._now()
+        if before and after and is_the_same(self._report(before, now), self._report(after, now)):
+            return
+        try:
+            if after is None:
+                await self._rows.drop(disk.key)
+                return
+            known = _read(_DISK, await self._rows.find(disk.key))
+            told = self._report(after, now)
+            await self._put(disk, told.with_what_ticks_know(known) if known else told, known)
+        except (AzureError, UnknownSchemaError) as error:
+            log_event(Event.REPORT_FAILED, disk=disk.name, reason=explain(error))
+
+    async def app(self) -> AppReport:
+        """Read the report of the app; an empty one if there is none.
+
+        Raises:
+            UnknownSchemaError: a newer release wrote it.
+        """
+        return _read(_APP, await self._rows.find(APP_ROW)) or AppReport()
+
+    async def change_app(self, change: Callable[[AppReport], AppReport]) -> AppReport:
+        """Change the report of the app, and return it. Of two at once the later one counts: only ticks change it.
+
+        Raises:
+            UnknownSchemaError: a newer release wrote it.
+        """
+        before = await self.app()
+        after = change(before)
+        if after != before:
+            await self._rows.put(APP_ROW, with_schema({_REPORT: _APP.dump_json(after).decode()}))
+        return after
+
+    async def tell(
+        self,
+        disks: Mapping[Disk, DiskRecord | str],
+        *,
+        late_after: timedelta,
+        trials: Mapping[Disk, int],
+        repeat: bool = False,
+    ) -> None:
+        """Put the reports of all disks on record, and drop those of disks that are not on record any more.
+
+        Args:
+            disks: the disks, each with its record, or with why that can't be read.
+            late_after: how old the newest recovery point of one may become.
+            trials: how many disks of trial restores of each are still there.
+            repeat: whether to log the state even of those of which nothing has changed.
+        """
+        now, keys = self._now(), {disk.key: disk for disk in disks}
+        rows = {row.key: row.values for row in await self._rows.all() if row.key != APP_ROW}
+
+        async def put(key: str) -> None:
+            disk = keys[key]
+            record = disks[disk]
+            told = unreadable(disk, record, now) if isinstance(record, str) else self._report(record, now)
+            told = told.with_trials(trials.get(disk, 0))
+            told = replace(told, late_after_seconds=late_after.total_seconds())
+            try:
+                await self._put(disk, told, _read(_DISK, rows.get(key)), repeat=repeat)
+            except UnknownSchemaError as error:
+                log_event(Event.REPORT_FAILED, disk=disk.name, reason=str(error))
+
+        await each(sorted(keys), put)
+        await each(sorted(rows.keys() - keys.keys()), self._rows.drop)
+
+    async def read(self) -> Report:
+        """Read the whole report, as it stands now; rows of a newer release are left out."""
+        rows = {row.key: row.values for row in await self._rows.all() if is_known(row.values)}
+        app = _read(_APP, rows.pop(APP_ROW, None)) or AppReport()
+        return report_at(self._now(), app, [told for row in rows.values() if (told := _read(_DISK, row))])
+
+    async def _put(self, disk: Disk, told: DiskReport, before: DiskReport | None, *, repeat: bool = False) -> None:
+        """Write a disk's report unless it is there, and log what it says if that is new, or is to be repeated."""
+        if before and before.state is told.state:
+            told = replace(told, since=before.since)
+        if told != before:
+            await self._rows.put(disk.key, _disk_row(told))
+        now = self._now()
+        seen, was = told.seen_at(now), before.seen_at(now) if before else None
+        if repeat or was is None or (was.state, set(was.flags)) != (seen.state, set(seen.flags)):
+            log_event(Event.DISK_STATE, **seen.log_fields)
+
+    def _report(self, record: DiskRecord, now: datetime) -> DiskReport:
+        return disk_report(record, now, inspects=self._inspects)
+
+
+def _disk_row(report: DiskReport) -> dict[str, Any]:
+    columns = {"disk": report.disk, "state": str(report.state), "attention": report.needs_attention}
+    return with_schema(columns | {_REPORT: _DISK.dump_json(report).decode()})
+
+
+def _read[R](adapter: TypeAdapter[R], row: dict[str, Any] | None) -> R | None:
+    if row is None:
+        return None
+    require_readable(row)
+    try:
+        return adapter.validate_json(row.get(_REPORT, ""))
+    except ValidationError:
+        return None

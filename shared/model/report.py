@@ -1,0 +1,410 @@
+"""The report: what is said of each disk and of the app as a whole. Pure functions.
+
+It is computed here and nowhere else: the app puts it on record, and alerts, the command line and the page render it.
+What goes with time is judged by who reads it (`seen_at`): an app that no longer runs can't say so.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Self
+
+from shared.model.disk import Disk
+from shared.model.job import WHAT_TO_DO, advised
+from shared.model.record import DiskRecord
+from shared.model.run import OpenRun
+from shared.model.texts import Text
+from shared.model.tick import Outcome
+from shared.model.unusual import nobody_looked
+
+LATE_AFTER = timedelta(hours=18)
+"""How old a disk's newest recovery point may become where nobody has said when the next tick is: 1.5 times 12 hours."""
+
+INTERVALS = 1.5
+"""How many intervals between two ticks it may become: the alert of a late backup fires then too."""
+
+TICK_GRACE = timedelta(minutes=15)
+"""How late a tick may be: the platform starts an idle app first."""
+
+
+class State(StrEnum):
+    """The state of a disk's backups, the best first."""
+
+    RETIRED = "retired"
+    SAFE = "safe"
+    RUNNING = "running"
+    NEW = "new"
+    RESTORING = "restoring"
+    LATE = "late"
+    UNLISTED = "unlisted"
+    MISSING = "missing"
+    FAILING = "failing"
+
+
+NOT_SAFE = frozenset({State.LATE, State.UNLISTED, State.MISSING, State.FAILING})
+"""The states of a disk that needs somebody's attention."""
+
+
+class Flag(StrEnum):
+    """What needs attention whatever the state is."""
+
+    DAMAGED = "damaged"
+    NOT_INSPECTED = "not-inspected"
+    RESYNC_AGAIN = "resync-again"
+    UNUSUAL = "unusual"
+    ORPHANS = "orphans"
+    TRIALS = "trials"
+    NOTICE = "notice"
+
+
+FOR_INFORMATION = frozenset({Flag.ORPHANS, Flag.TRIALS, Flag.NOTICE})
+"""The flags that cost money, and put nothing at risk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenJob:
+    """The run or restore that a disk is busy with.
+
+    Attributes:
+        kind: `backup` or `restore`.
+        job: the id: the source snapshot of a run, the id of a restore.
+        stage: its stage, when the report was written.
+        began: when it began, UTC; None for a restore, whose row says so.
+    """
+
+    kind: str
+    job: str
+    stage: str = ""
+    began: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskReport:
+    """What is said of a disk.
+
+    Attributes:
+        disk: its name.
+        state: its state.
+        since: since when, UTC.
+        reason: why it is in this state, and what to do; empty where nothing is to be said.
+        flags: what else needs attention, each with why and what to do.
+        good_point: the newest good recovery point, the moment that it holds; empty if there is none.
+        last_success: when the last recovery point was sealed, UTC.
+        size: bytes of the disk.
+        damaged_points: how many of its recovery points are damaged.
+        job: what it is busy with.
+        last_verify, last_verify_result, last_drill, last_drill_result: the last verify and drill: when, UTC, and what
+            came of it.
+        late_after_seconds: how old the newest good recovery point may become.
+        first_tick: since when it is to be backed up, UTC.
+    """
+
+    disk: str
+    state: State
+    since: datetime
+    reason: Text = ""
+    flags: Mapping[Flag, Text] = field(default_factory=dict)
+    good_point: str = ""
+    last_success: datetime | None = None
+    size: int = 0
+    damaged_points: int = 0
+    job: OpenJob | None = None
+    last_verify: datetime | None = None
+    last_verify_result: Text = ""
+    last_drill: datetime | None = None
+    last_drill_result: Text = ""
+    late_after_seconds: float = LATE_AFTER.total_seconds()
+    first_tick: datetime | None = None
+
+    def age(self, now: datetime) -> timedelta | None:
+        """Return the age of the newest good recovery point; None if there is none."""
+        return now - datetime.fromisoformat(self.good_point) if self.good_point else None
+
+    def seen_at(self, now: datetime) -> Self:
+        """Return the report as it is to be read at a time, UTC: a disk becomes late without anybody writing so."""
+        if self.state not in {State.SAFE, State.RUNNING, State.NEW} or not self._is_late(now):
+            return self
+        held = datetime.fromisoformat(self.good_point) if self.good_point else self.first_tick or self.since
+        late_after = timedelta(seconds=self.late_after_seconds)
+        busy = f", and {self.reason}" if self.state is State.RUNNING else ""
+        what = "its newest good recovery point is older than" if self.good_point else "it has had no recovery point for"
+        return replace(
+            self,
+            state=State.LATE,
+            since=held + late_after,
+            reason=f"{what} {hours(late_after)}{busy}. {WHAT_TO_DO}: {_SEE_TICKS}",
+        )
+
+    def with_what_ticks_know(self, before: Self) -> Self:
+        """Return the report with what only ticks find out, as it was said before."""
+        kept = {Flag.TRIALS: before.flags[Flag.TRIALS]} if Flag.TRIALS in before.flags else {}
+        return replace(self, flags={**self.flags, **kept}, late_after_seconds=before.late_after_seconds)
+
+    def with_trials(self, trials: int) -> Self:
+        """Return the report with how many disks of trial restores are still there."""
+        if not trials:
+            return self
+        many = "1 disk of a trial restore waits" if trials == 1 else f"{trials} disks of trial restores wait"
+        return replace(self, flags={**self.flags, Flag.TRIALS: f"{many} to be deleted"})
+
+    @property
+    def log_fields(self) -> dict[str, object]:
+        """The fields of the log event for its state."""
+        return {
+            "disk": self.disk,
+            "state": str(self.state),
+            "attention": self.needs_attention,
+            "flags": " ".join(sorted(self.flags)),
+            "since": self.since,
+            "good_point": self.good_point,
+            "reason": self.reason or "; ".join(self.flags[flag] for flag in sorted(self.flags)),
+        }
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether somebody must do something about it."""
+        return self.state in NOT_SAFE or bool(self.flags.keys() - FOR_INFORMATION)
+
+    def _is_late(self, now: datetime) -> bool:
+        age = self.age(now) if self.good_point else now - (self.first_tick or now)
+        return age is not None and age.total_seconds() > self.late_after_seconds
+
+
+_SEE_TICKS = "see the app's last tick, and whether the app runs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppReport:
+    """What is said of the app, beside its disks.
+
+    Attributes:
+        last_tick: its last tick, UTC; None before the first.
+        tick_result: `pending`, `succeeded`, `incomplete` or `failed`.
+        tick_reason: why that tick failed, and what to do.
+        disks, absent: how many disks the tick was to back up, and how many of those could not be found or read.
+        next_tick: when the next tick is due, UTC; None where the platform has not said.
+        gap_seconds: how long before it the one before was due; 0 where that is not known.
+        interval_seconds: the longest of the last two gaps: on a schedule of weekdays only, Monday's comes late.
+        last_success: the last tick that has succeeded, UTC.
+        heartbeat: when the heartbeat was last called, UTC.
+        heartbeat_problem: why it could not be called; empty if it could be, or is not set.
+    """
+
+    last_tick: datetime | None = None
+    tick_result: str = ""
+    tick_reason: Text = ""
+    disks: int = 0
+    absent: int = 0
+    next_tick: datetime | None = None
+    gap_seconds: float = 0.0
+    interval_seconds: float = 0.0
+    last_success: datetime | None = None
+    heartbeat: datetime | None = None
+    heartbeat_problem: Text = ""
+
+    @property
+    def late_after(self) -> timedelta:
+        """How old a disk's newest recovery point may become."""
+        return INTERVALS * timedelta(seconds=self.interval_seconds) if self.interval_seconds else LATE_AFTER
+
+    def at_tick(self, tick: datetime, next_tick: datetime | None, *, disks: int, absent: int) -> Self:
+        """Record a tick, and when the next is due if the platform says so.
+
+        A tick that somebody starts by hand changes no interval: when the next is due stays the same.
+        """
+        gap = self.gap_seconds
+        if next_tick and self.next_tick and next_tick > self.next_tick:
+            gap = (next_tick - self.next_tick).total_seconds()
+        elif next_tick and not gap:
+            gap = max(next_tick - tick, LATE_AFTER / INTERVALS).total_seconds()
+        return replace(
+            self,
+            last_tick=tick,
+            tick_result=str(Outcome.PENDING),
+            tick_reason="",
+            disks=disks,
+            absent=absent,
+            next_tick=next_tick or self.next_tick,
+            gap_seconds=gap,
+            interval_seconds=max(gap, self.gap_seconds),
+        )
+
+    def as_failed(self, reason: str) -> Self:
+        """Record that the last tick has failed, and why."""
+        return replace(self, tick_result="failed", tick_reason=reason)
+
+    def with_outcome(self, tick: datetime, outcome: Outcome) -> Self:
+        """Record how a tick has ended; an older one than the last says only whether it has succeeded."""
+        success = max(self.last_success or tick, tick) if outcome is Outcome.SUCCEEDED else self.last_success
+        if self.last_tick is not None and tick < self.last_tick:
+            return replace(self, last_success=success)
+        return replace(self, last_tick=tick, tick_result=str(outcome), tick_reason="", last_success=success)
+
+    def problems(self, now: datetime) -> list[str]:
+        """Say what is wrong with the app at a time, UTC, each with what to do."""
+        found = [self.tick_reason, self.heartbeat_problem]
+        if self.last_tick is None:
+            found.append(f"there has been no tick yet. {WHAT_TO_DO}: wait for it, or start take_snapshots by hand")
+        elif self.next_tick and self.last_tick < self.next_tick and now > self.next_tick + TICK_GRACE:
+            found.append(
+                f"nothing is backed up: no tick since {self.last_tick:%Y-%m-%d %H:%M}Z, though one was due at"
+                f" {self.next_tick:%Y-%m-%d %H:%M}Z. {WHAT_TO_DO}: see whether the function app runs, and its log"
+            )
+        return [problem for problem in found if problem]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What is said of the app and all its disks, as it is to be read at a time.
+
+    Attributes:
+        at: that time, UTC.
+        app: the app.
+        problems: what is wrong with the app, each with what to do.
+        disks: the disks, those that need attention first.
+    """
+
+    at: datetime
+    app: AppReport
+    problems: Sequence[str]
+    disks: Sequence[DiskReport]
+
+    @property
+    def state(self) -> State:
+        """The worst state of a disk."""
+        return max((disk.state for disk in self.disks), key=list(State).index, default=State.SAFE)
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether somebody must do something."""
+        return bool(self.problems) or any(disk.needs_attention for disk in self.disks)
+
+
+def report_at(now: datetime, app: AppReport, disks: Sequence[DiskReport]) -> Report:
+    """Put a report together as it is to be read at a time, UTC."""
+    seen = [disk.seen_at(now) for disk in disks]
+    worst = list(State)
+    seen.sort(key=lambda disk: (not disk.needs_attention, -worst.index(disk.state), disk.disk))
+    return Report(at=now, app=app, problems=app.problems(now), disks=seen)
+
+
+def hours(length: timedelta) -> str:
+    """Write a time of hours: `18 h`, `36 h`, `20 min`."""
+    minutes = round(length.total_seconds() / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f}".removesuffix(".0") + " h"  # noqa: PLR2004
+
+
+def disk_report(record: DiskRecord, now: datetime, *, inspects: bool) -> DiskReport:
+    """Say what there is to say of a disk.
+
+    Args:
+        record: its record.
+        now: the time, UTC.
+        inspects: whether there is a schedule of verifies or drills.
+    """
+    state, reason = _state(record)
+    return DiskReport(
+        disk=record.disk.name,
+        state=state,
+        since=now,
+        reason=reason,
+        flags=_flags(record, now, inspects=inspects),
+        good_point=record.newest_good_point,
+        last_success=record.last_success,
+        size=record.base_size,
+        damaged_points=record.damaged_points,
+        job=_job(record),
+        last_verify=record.last_verify,
+        last_verify_result=record.last_verify_result,
+        last_drill=record.last_drill,
+        last_drill_result=record.last_drill_result,
+        first_tick=record.first_tick,
+    )
+
+
+def unreadable(disk: Disk, why: str, now: datetime) -> DiskReport:
+    """Say that nothing can be said of a disk, because its record can't be read, and why."""
+    reason = advised(why.rstrip("."), "correct its row `disk`, or delete it and rebuild the catalogue")
+    return DiskReport(disk=disk.name, state=State.FAILING, since=now, reason=reason)
+
+
+def is_the_same(one: DiskReport, other: DiskReport) -> bool:
+    """Return whether two reports of a disk say the same, whenever it began."""
+    return replace(one, since=other.since) == other
+
+
+def _state(record: DiskRecord) -> tuple[State, str]:
+    """Return the state of a disk, whatever the time, and why."""
+    if record.retired and not record.restore:
+        return State.RETIRED, f"its backups were ended on {record.retired:%Y-%m-%d}"
+    if record.absence:
+        return State(record.absence), record.absence_reason
+    if record.restore:
+        return State.RESTORING, f"restore {record.restore} of {record.restore_of} to it is under way"
+    if error := error_that_holds(record):
+        return State.FAILING, advised(error.rstrip("."), "correct that; the next tick tries again")
+    return _undisturbed(record)
+
+
+def _undisturbed(record: DiskRecord) -> tuple[State, str]:
+    if not record.last_point:
+        return State.NEW, f"its first backup {'is under way' if record.run else 'begins at the next tick'}"
+    if record.run:
+        run = record.run
+        return State.RUNNING, f"backup run {run.snapshot} is under way since {run.started:%Y-%m-%d %H:%M}Z"
+    return State.SAFE, ""
+
+
+def error_that_holds(record: DiskRecord) -> str:
+    """Return the last error of a disk's backups, unless they have gone on since; empty if there is none."""
+    run, error = record.run, record.last_error
+    if run and is_failing_run(run):
+        return run.failed or error
+    at, done = record.last_error_at, record.last_success
+    holds = at is not None and (done is None or at > done) and not (run and run.progressed > at)
+    return error if holds else ""
+
+
+def is_failing_run(run: OpenRun) -> bool:
+    """Return whether an open run has had errors since it last made progress."""
+    return bool(run.failed or run.error_at or run.trouble_since)
+
+
+def _flags(record: DiskRecord, now: datetime, *, inspects: bool) -> dict[Flag, str]:
+    if record.retired:
+        return {}
+    flags = {
+        Flag.DAMAGED: _damaged(record),
+        Flag.NOT_INSPECTED: nobody_looked(record, now) if inspects else "",
+        Flag.RESYNC_AGAIN: record.resync_again,
+        Flag.UNUSUAL: record.unusual,
+        Flag.ORPHANS: _orphans(record.orphans),
+        Flag.NOTICE: record.notice or record.backup_notice,
+    }
+    return {flag: reason for flag, reason in flags.items() if reason}
+
+
+def _damaged(record: DiskRecord) -> str:
+    if not record.damaged_points:
+        return ""
+    how_many = "1 recovery point is" if record.damaged_points == 1 else f"{record.damaged_points} recovery points are"
+    return f"{how_many} damaged, the newest of them {record.damaged_point}. {WHAT_TO_DO}: see the point's damage"
+
+
+def _orphans(orphans: int) -> str:
+    if not orphans:
+        return ""
+    how_many = "1 snapshot" if orphans == 1 else f"{orphans} snapshots"
+    return (
+        f"{how_many} of its backup blob {'is' if orphans == 1 else 'are'} not on record. {WHAT_TO_DO}: rebuild the"
+        ' catalogue, or have them listed by {"do": "orphans"} on the queue manage'
+    )
+
+
+def _job(record: DiskRecord) -> OpenJob | None:
+    if record.restore:
+        return OpenJob(kind="restore", job=record.restore)
+    if record.run:
+        return OpenJob(kind="backup", job=record.run.snapshot, stage=str(record.run.state), began=record.run.started)
+    return None

@@ -1,0 +1,54 @@
+"""What the report on record must say at rest, by the world: of each disk the truth, and of none that is not there."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from shared.azure.tables.rows import from_row
+from shared.azure.tables.status import APP_ROW
+from shared.model.disk import page_blob
+from shared.model.record import DiskRecord
+from shared.model.schema import is_known
+from shared.settings import Settings
+from tests.simulation.ticks import absences
+from tests.simulation.world import World
+
+
+def wrong_reports(world: World, settings: Settings) -> Iterator[str]:
+    """Say where the report is not what the world is, once a tick has passed and nothing is under way."""
+    told = {key: json.loads(row["report"]) for key, row in world.status.items() if key != APP_ROW}
+    if strangers := told.keys() - world.records.keys():
+        yield f"the report speaks of {strangers}, which are not on record"
+    absent = absences(world, settings)
+    for key, (entity, _) in world.records.items():
+        if not is_known(entity) or "*" in entity["disk"]:
+            continue
+        record = from_row(DiskRecord, entity)
+        if key not in told:
+            yield f"the report says nothing of {record.disk}"
+            continue
+        yield from _wrong_report(world, record, told[key], absent.get(page_blob(record.disk), ""))
+
+
+def _wrong_report(world: World, record: DiskRecord, told: dict[str, Any], absence: str) -> Iterator[str]:
+    """Say where the report of a disk is not what its rows are."""
+    points = world.points_of(page_blob(record.disk))
+    good = [point.time for point in points if point.is_good]
+    if told["good_point"] != max(good, default=""):
+        yield f"the newest good recovery point of {record.disk} is said to be {told['good_point']}, of {good}"
+    if bool(record.retired) != (told["state"] == "retired"):
+        yield f"{record.disk} is said to be {told['state']}, and was retired at {record.retired}"
+    if record.retired:
+        return
+    if (told["state"] if told["state"] in {"unlisted", "missing"} else "") != absence:
+        yield f"{record.disk} is said to be {told['state']}, and is {absence or 'present'}"
+    if told["state"] in {"restoring", "running"}:
+        yield f"{record.disk} is said to be {told['state']}, and nothing is under way"
+    if told["state"] == "safe" and not good:
+        yield f"{record.disk} is said to be safe, and has no good recovery point"
+    if told["state"] == "new" and points:
+        yield f"{record.disk} is said to be new, and has recovery points"
+    if ("damaged" in told["flags"]) != (len(good) < len(points)):
+        yield f"of {record.disk} damaged points are said to be {told['flags'].get('damaged')}, and {good} are good"
+    if told["state"] == "failing" and "What to do" not in told["reason"]:
+        yield f"{record.disk} is said to fail without advice: {told['reason']}"
