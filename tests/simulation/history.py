@@ -161,7 +161,7 @@ class History:
         self._require_nothing([*model.wrong_at_rest(self.world), *wrong_intents(self.world)])
         self._require_nothing(list(ticks.wrong_absences(self.world, self.host.settings, self.host.last_tick)))
         self._require_nothing(list(ticks.wrong_silence(self.world, self.host.settings, self.host.last_tick)))
-        self._require_nothing(list(wrong_reports(self.world, self.host.settings)))
+        self._require_nothing(list(wrong_reports(self.world, self.host.settings, self.host.last_tick)))
 
     async def _settle(self, is_time: Callable[[], bool] = lambda: False) -> None:
         """Let the queues and the copies come to rest, or go on until it is time."""

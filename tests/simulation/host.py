@@ -235,7 +235,7 @@ class Host:
     def _give_up(self, message: QueueMessage) -> None:
         """Put a message that keeps failing into the poison queue; what is given up there is lost."""
         if not message.queue.endswith(POISON_SUFFIX):
-            self._world.enqueue(f"{message.queue}{POISON_SUFFIX}", message.body)
+            self._world.given_up.add(self._world.enqueue(f"{message.queue}{POISON_SUFFIX}", message.body))
 
     def _note(self, what: str) -> None:
         self.log.append(f"{self._world.now:%d %H:%M:%S} {what}")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from shared.azure.tables.rows import from_row
@@ -14,12 +15,15 @@ from tests.simulation.ticks import absences
 from tests.simulation.world import World
 
 
-def wrong_reports(world: World, settings: Settings) -> Iterator[str]:
-    """Say where the report is not what the world is, once a tick has passed and nothing is under way."""
+def wrong_reports(world: World, settings: Settings, tick: datetime) -> Iterator[str]:
+    """Say where the report is not what the world is, once a tick has passed and nothing is under way.
+
+    A disk that has come or gone since that tick is told at the next.
+    """
     told = {key: json.loads(row["report"]) for key, row in world.status.items() if key != APP_ROW}
     if strangers := told.keys() - world.records.keys():
         yield f"the report speaks of {strangers}, which are not on record"
-    absent = absences(world, settings)
+    absent, before = absences(world, settings), world.ticks[tick].absent
     for key, (entity, _) in world.records.items():
         if not is_known(entity) or "*" in entity["disk"]:
             continue
@@ -27,7 +31,9 @@ def wrong_reports(world: World, settings: Settings) -> Iterator[str]:
         if key not in told:
             yield f"the report says nothing of {record.disk}"
             continue
-        yield from _wrong_report(world, record, told[key], absent.get(page_blob(record.disk), ""))
+        absence = absent.get(page_blob(record.disk), "")
+        if bool(absence) == (page_blob(record.disk) in before):
+            yield from _wrong_report(world, record, told[key], absence)
 
 
 def _wrong_report(world: World, record: DiskRecord, told: dict[str, Any], absence: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from copy import copy
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.azure.queues import POISON_SUFFIX
@@ -77,11 +77,11 @@ class Scene:
         """Let this app's clock go on to that of another app."""
         self.world.now = max(self.world.now, other.world.now)
 
-    async def tick(self) -> None:
-        """Have the timer go off."""
+    async def tick(self, next_tick: datetime | None = None) -> None:
+        """Have the timer go off; the host may say when it does next."""
         CURRENT.set(Invocation("take_snapshots", self.world.now))
         ticks.begun(self.world, self.services.settings, self.world.now)
-        await take_snapshots(self.services)
+        await take_snapshots(self.services, next_tick)
 
     async def pass_time(self, duration: timedelta) -> None:
         """Deliver what is due, in its order, until so much time has passed; every copy under way succeeds."""

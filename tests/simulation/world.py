@@ -114,6 +114,7 @@ class World:
         asked: the requests for restores that people have enqueued, by their messages.
         intended: the intents that operators have enqueued, by their messages.
         refusing: the queues that take no messages from the app.
+        given_up: the ids that given up messages have on their poison queues.
         forbidden: the containers where the app may do nothing any more.
         source_answers: the status that the service gets where it reads what it is to copy from another account.
         longest_clear: pages of the longest clear on which the service does not give up.
@@ -160,6 +161,7 @@ class World:
     asked: dict[str, bytes] = field(default_factory=dict)
     intended: dict[str, bytes] = field(default_factory=dict)
     refusing: set[str] = field(default_factory=set)
+    given_up: set[str] = field(default_factory=set)
     forbidden: set[ContainerAddress] = field(default_factory=set)
     source_answers: int = 200
     longest_clear: int = 10**9

@@ -1,0 +1,219 @@
+"""What the report says of a disk and of the app, by what is on record and what time it is."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.model.absence import Absence
+from shared.model.disk import Disk
+from shared.model.record import DiskRecord
+from shared.model.report import (
+    LATE_AFTER,
+    AppReport,
+    DiskReport,
+    Flag,
+    State,
+    disk_report,
+    is_the_same,
+    report_at,
+    unreadable,
+)
+from shared.model.tick import Outcome
+from shared.model.times import next_due
+from tests.logic.records import BACKED_UP, BASE, DISK, NEW, NOON, RUN, SNAPSHOT
+
+SAFE = replace(BACKED_UP, run=None, last_point=SNAPSHOT, last_success=NOON, first_tick=NOON, base_size=4096)
+RUNNING = replace(SAFE, run=RUN)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+REFUSED = "AuthorizationFailure (403). What to do: give the role"
+
+
+def told(record: DiskRecord, now: datetime = NOON, *, inspects: bool = False) -> DiskReport:
+    return disk_report(record, now, inspects=inspects)
+
+
+@pytest.mark.parametrize(
+    ("record", "state", "says"),
+    [
+        (SAFE, State.SAFE, ""),
+        (RUNNING, State.RUNNING, f"backup run {SNAPSHOT} is under way since 2026-11-22 12:00Z"),
+        (NEW, State.NEW, "its first backup is under way"),
+        (replace(NEW, run=None), State.NEW, "its first backup begins at the next tick"),
+        (replace(SAFE, restore="7", restore_of=Disk.parse(DISK)), State.RESTORING, "restore 7 of https://disks"),
+        (replace(SAFE, absence=Absence.UNLISTED, absence_reason="nobody names it"), State.UNLISTED, "nobody names it"),
+        (replace(SAFE, absence=Absence.MISSING, absence_reason="it is gone"), State.MISSING, "it is gone"),
+        (replace(SAFE, retired=NOON, last_error=REFUSED, last_error_at=NOON + HOUR), State.RETIRED, "2026-11-22"),
+        (replace(SAFE, last_error=REFUSED, last_error_at=NOON + HOUR), State.FAILING, "give the role"),
+        (replace(NEW, run=None, last_error=REFUSED, last_error_at=NOON), State.FAILING, "give the role"),
+        (replace(RUNNING, run=replace(RUN, failed="its message was given up")), State.FAILING, "What to do: correct"),
+    ],
+)
+def test_a_disk_has_one_state_with_why_and_what_to_do(record: DiskRecord, state: State, says: str) -> None:
+    report = told(record)
+    assert report.state is state
+    assert says in report.reason
+    assert report.needs_attention is (state in {State.UNLISTED, State.MISSING, State.FAILING})
+
+
+def test_an_error_is_told_until_the_backups_have_gone_on_since() -> None:
+    failed = replace(SAFE, last_error=REFUSED, last_error_at=NOON + HOUR)
+    assert told(replace(failed, last_success=NOON + 2 * HOUR)).state is State.SAFE
+    started = replace(RUN, progressed=NOON)
+    assert told(replace(failed, run=started)).state is State.FAILING
+    assert told(replace(failed, run=replace(started, progressed=NOON + 2 * HOUR))).state is State.RUNNING
+    in_trouble = replace(started, progressed=NOON + 2 * HOUR, error_at=NOON + 3 * HOUR)
+    assert told(replace(failed, run=in_trouble)).state is State.FAILING
+
+
+@pytest.mark.parametrize("record", [SAFE, RUNNING])
+def test_a_disk_becomes_late_without_anybody_writing_so(record: DiskRecord) -> None:
+    report = told(record)
+    last = datetime.fromisoformat(SNAPSHOT)
+    assert report.seen_at(last + LATE_AFTER) == report
+    late = report.seen_at(last + LATE_AFTER + timedelta(seconds=1))
+    assert (late.state, late.since) == (State.LATE, last + LATE_AFTER)
+    assert late.needs_attention
+    assert "its newest good recovery point is older than 18 h" in late.reason
+    assert "What to do" in late.reason
+    assert ("backup run" in late.reason) == (record is RUNNING)
+
+
+def test_a_new_disk_is_given_as_long_for_its_first_backup() -> None:
+    new = replace(NEW, first_tick=NOON)
+    assert told(new).seen_at(NOON + LATE_AFTER).state is State.NEW
+    late = told(new).seen_at(NOON + LATE_AFTER + HOUR)
+    assert late.state is State.LATE
+    assert "no recovery point for 18 h" in late.reason
+
+
+@pytest.mark.parametrize("state", ["failing", "unlisted", "missing", "restoring", "retired"])
+def test_what_is_wrong_with_a_disk_is_not_hidden_by_its_being_late(state: str) -> None:
+    report = replace(told(SAFE), state=State(state))
+    assert report.seen_at(NOON + 9 * DAY) == report
+
+
+def test_a_damaged_newest_recovery_point_makes_no_disk_safe_for_long() -> None:
+    damaged = SAFE.with_damaged([SNAPSHOT], BASE)
+    report = told(damaged)
+    assert report.good_point == BASE
+    assert report.flags[Flag.DAMAGED].startswith(f"1 recovery point is damaged, the newest of them {SNAPSHOT}")
+    assert report.needs_attention
+    assert report.seen_at(datetime.fromisoformat(BASE) + LATE_AFTER + HOUR).state is State.LATE
+    assert told(SAFE.with_damaged([BASE], SNAPSHOT)).good_point == SNAPSHOT
+    assert told(SAFE.with_damaged([BASE, SNAPSHOT], "")).good_point == ""
+
+
+@pytest.mark.parametrize(
+    ("changed", "flag", "is_urgent"),
+    [
+        ({"resync_again": "two resyncs"}, Flag.RESYNC_AGAIN, True),
+        ({"unusual": "ten times as much"}, Flag.UNUSUAL, True),
+        ({"first_tick": NOON - 40 * DAY}, Flag.NOT_INSPECTED, True),
+        ({"orphans": 2}, Flag.ORPHANS, False),
+        ({"backup_notice": "versions are kept"}, Flag.NOTICE, False),
+    ],
+)
+def test_what_else_looks_wrong_is_flagged_with_what_to_do(changed: dict[str, Any], flag: Flag, is_urgent: bool) -> None:
+    report = told(replace(SAFE, **changed), inspects=True)
+    assert list(report.flags) == [flag]
+    assert report.needs_attention is is_urgent
+    assert told(replace(SAFE, retired=NOON, **changed), inspects=True).flags == {}
+
+
+def test_nobody_misses_a_verify_where_none_is_scheduled() -> None:
+    long_ago = replace(SAFE, first_tick=NOON - 40 * DAY)
+    assert told(long_ago, inspects=False).flags == {}
+
+
+def test_a_disk_whose_record_can_not_be_read_fails_with_what_to_do() -> None:
+    report = unreadable(Disk.parse(DISK), "its row is spoilt", NOON)
+    assert report.state is State.FAILING
+    assert "its row is spoilt. What to do" in report.reason
+
+
+@given(st.timedeltas(timedelta(0), timedelta(days=30)))
+def test_two_reports_say_the_same_whenever_the_state_began(later: timedelta) -> None:
+    assert is_the_same(told(SAFE), told(SAFE, NOON + later))
+    assert not is_the_same(told(SAFE), told(RUNNING, NOON + later))
+
+
+def test_of_the_trials_only_ticks_know_and_the_others_keep_what_they_said() -> None:
+    at_tick = replace(told(SAFE).with_trials(2), late_after_seconds=60.0)
+    assert at_tick.flags[Flag.TRIALS] == "2 disks of trial restores wait to be deleted"
+    assert told(RUNNING).with_what_ticks_know(at_tick).flags == at_tick.flags
+    assert told(RUNNING).with_what_ticks_know(at_tick).late_after_seconds == 60
+    assert not at_tick.needs_attention
+
+
+def ticking(*ticks: tuple[timedelta, timedelta | None]) -> AppReport:
+    """Report on ticks so long after noon, each with when the next is due."""
+    app = AppReport()
+    for tick, due in ticks:
+        app = app.at_tick(NOON + tick, NOON + due if due else None, disks=2, absent=0)
+    return app
+
+
+def test_how_old_a_recovery_point_may_become_follows_from_the_schedule() -> None:
+    assert AppReport().late_after == LATE_AFTER
+    assert ticking((timedelta(0), None)).late_after == LATE_AFTER
+    assert ticking((timedelta(0), DAY)).late_after == 36 * HOUR
+    assert ticking((timedelta(0), HOUR)).late_after == LATE_AFTER, "a first tick just before the next says little"
+    hourly = [(number * HOUR, (number + 1) * HOUR) for number in range(4)]
+    assert ticking(*hourly).late_after == 1.5 * HOUR
+    assert ticking(*hourly, (3.5 * HOUR, 4 * HOUR)).late_after == 1.5 * HOUR, "a tick started by hand changes nothing"
+    weekend = [(timedelta(0), DAY), (DAY, 4 * DAY), (4 * DAY, 5 * DAY)]
+    assert ticking(*weekend).late_after == 4.5 * DAY, "on Monday the last recovery point is of Friday"
+    assert ticking(*weekend, (5 * DAY, 6 * DAY)).late_after == 36 * HOUR
+
+
+def test_an_app_that_no_longer_runs_is_told_by_who_reads_the_report() -> None:
+    app = ticking((timedelta(0), 12 * HOUR))
+    assert app.problems(NOON + 12 * HOUR) == []
+    [problem] = app.problems(NOON + 13 * HOUR)
+    assert "no tick since 2026-11-22 12:00Z, though one was due at 2026-11-23 00:00Z" in problem
+    assert "What to do: see whether the function app runs" in problem
+    assert "there has been no tick yet" in AppReport().problems(NOON)[0]
+
+
+def test_what_became_of_a_tick_is_told_and_an_older_one_changes_only_the_last_success() -> None:
+    app = ticking((timedelta(0), 12 * HOUR), (12 * HOUR, DAY))
+    assert app.tick_result == "pending"
+    late = app.with_outcome(NOON, Outcome.SUCCEEDED)
+    assert (late.tick_result, late.last_success) == ("pending", NOON)
+    done = late.with_outcome(NOON + 12 * HOUR, Outcome.INCOMPLETE)
+    assert (done.tick_result, done.last_success) == ("incomplete", NOON)
+    failed = app.as_failed("the container is another app's")
+    assert failed.problems(NOON + 13 * HOUR) == ["the container is another app's"]
+
+
+def test_the_whole_is_as_bad_as_its_worst_disk_and_the_worst_come_first() -> None:
+    app = ticking((timedelta(0), 12 * HOUR))
+    safe, failing = told(SAFE), replace(told(SAFE), disk="b", state=State.FAILING)
+    flagged = replace(told(SAFE), disk="c", flags={Flag.UNUSUAL: "much"})
+    report = report_at(NOON, app, [safe, flagged, failing])
+    assert report.state is State.FAILING
+    assert report.needs_attention
+    assert [disk.disk for disk in report.disks] == ["b", "c", safe.disk]
+    assert not report_at(NOON, app, [safe]).needs_attention
+    assert report_at(NOON + DAY, app, [safe]).problems
+    assert report_at(NOON, app, []).state is State.SAFE
+
+
+@pytest.mark.parametrize(
+    ("status", "due"),
+    [
+        ({"Next": "2026-11-22T12:00:00+00:00"}, NOON),
+        ({"Next": "2026-11-22T13:00:00+01:00"}, NOON),
+        ({"Next": "0001-01-01T00:00:00+00:00"}, None),
+        ({"Next": "2026-11-22T12:00:00"}, None),
+        ({"Next": None}, None),
+        ({"Next": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_when_a_timer_is_due_is_what_the_host_says(status: dict[str, Any], due: datetime | None) -> None:
+    assert next_due(status) == due
