@@ -110,7 +110,7 @@ var rules = [
   }
   {
     name: 'tidemark-attention'
-    description: 'Something looks wrong, or the retention of a disk waits for somebody.'
+    description: 'The report says that a disk needs attention, or the retention of a disk waits for somebody.'
     query: loadTextContent('../alerts/attention.kql')
     severity: 3
     frequency: 'PT15M'

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from shared.azure.services import Services
-from shared.backup.tell_report import tell_app, tell_report
+from shared.backup.tell_report import tell_app, tell_outdated, tell_report
 from shared.errors import HeartbeatError
 from shared.events import Event, log_event
 from shared.jobs.loop import requeueing_on_error
@@ -29,6 +29,7 @@ async def _report(services: Services, message: TickMessage) -> None:
         due = await services.records.due()
         result, done = outcome(tick, message.disks, due, now, absent=message.absent), backed_up(tick, due)
         if result is Outcome.PENDING:
+            await tell_outdated(services)
             await services.queues.send(message, next_check(tick, now))
             return
         await tell_report(services, lambda app: app.with_outcome(tick, result))

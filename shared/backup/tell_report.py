@@ -43,6 +43,19 @@ async def tell_app(services: Services, change: Callable[[AppReport], AppReport])
         log_event(Event.REPORT_FAILED, reason=explain(error))
 
 
+async def tell_outdated(services: Services) -> None:
+    """Put the reports of those disks on record whose records have changed since; an error is logged.
+
+    A worker may have died between the two writes, and the next tick is hours away.
+    """
+    try:
+        for disk in await services.status.outdated(await services.records.disks()):
+            if found := await services.records.get(disk):
+                await services.status.changed(disk, None, found[0])
+    except (AzureError, TidemarkError, ValidationError) as error:
+        log_event(Event.REPORT_FAILED, reason=explain(error))
+
+
 async def _record(services: Services, disk: Disk) -> tuple[Disk, DiskRecord | str] | None:
     """Read the record of a disk, or say why it can't be read; None if there is none."""
     try:

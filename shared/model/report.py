@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Self
 
 from shared.model.disk import Disk
+from shared.model.index import Summary
 from shared.model.job import WHAT_TO_DO, advised
 from shared.model.record import DiskRecord
 from shared.model.run import OpenRun
@@ -44,6 +45,9 @@ class State(StrEnum):
 
 NOT_SAFE = frozenset({State.LATE, State.UNLISTED, State.MISSING, State.FAILING})
 """The states of a disk that needs somebody's attention."""
+
+
+_ABSENT = frozenset({State.UNLISTED, State.MISSING})
 
 
 class Flag(StrEnum):
@@ -90,6 +94,7 @@ class DiskReport:
         reason: why it is in this state, and what to do; empty where nothing is to be said.
         flags: what else needs attention, each with why and what to do.
         good_point: the newest good recovery point, the moment that it holds; empty if there is none.
+        last_point: the newest recovery point, good or not.
         last_success: when the last recovery point was sealed, UTC.
         size: bytes of the disk.
         damaged_points: how many of its recovery points are damaged.
@@ -106,6 +111,7 @@ class DiskReport:
     reason: Text = ""
     flags: Mapping[Flag, Text] = field(default_factory=dict)
     good_point: str = ""
+    last_point: str = ""
     last_success: datetime | None = None
     size: int = 0
     damaged_points: int = 0
@@ -311,6 +317,7 @@ def disk_report(record: DiskRecord, now: datetime, *, inspects: bool) -> DiskRep
         reason=reason,
         flags=_flags(record, now, inspects=inspects),
         good_point=record.newest_good_point,
+        last_point=record.last_point,
         last_success=record.last_success,
         size=record.base_size,
         damaged_points=record.damaged_points,
@@ -320,6 +327,17 @@ def disk_report(record: DiskRecord, now: datetime, *, inspects: bool) -> DiskRep
         last_drill=record.last_drill,
         last_drill_result=record.last_drill_result,
         first_tick=record.first_tick,
+    )
+
+
+def is_outdated(report: DiskReport, summary: Summary) -> bool:
+    """Return whether a disk's record has changed since its report, as far as the index shows: a worker has died."""
+    is_retired = summary.retired is not None and not summary.restore
+    return (
+        report.last_point != summary.last_point
+        or (report.job.job if report.job else "") != (summary.restore or summary.run_snapshot)
+        or (report.state is State.RETIRED) != is_retired
+        or (str(report.state) if report.state in _ABSENT else "") != ("" if is_retired else summary.absence)
     )
 
 

@@ -8,6 +8,7 @@ from shared.model.addresses import BlobAddress
 from shared.model.job import Job
 from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
+from shared.model.report import error_that_holds, is_failing_run
 from shared.model.retry_policy import is_too_long
 from shared.model.tick import is_behind
 
@@ -41,15 +42,15 @@ def why_frozen(record: DiskRecord | None, now: datetime, *, is_listed: bool) -> 
         return "it has no record"
     if record.retired and not record.restore:
         return "it is retired, and its recovery points are kept" if record.retired_keep_points else ""
-    run, success = record.run, record.last_success
+    run = record.run
     reasons = {
         f"restore {record.restore} to it is under way": bool(record.restore),
         f"it is {record.absence}": bool(record.absence),
         "SOURCE_DISKS does not name it": not is_listed,
-        "its open run is failing": run is not None and bool(run.failed or run.error_at or run.trouble_since),
+        "its open run is failing": run is not None and is_failing_run(run),
         "its open run is late": run is not None and is_too_long(run.started, now),
         "its last backup is late": run is None and is_behind(record),
-        LAST_ERROR: record.last_error_at is not None and (success is None or record.last_error_at > success),
+        LAST_ERROR: bool(error_that_holds(record)),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
 

@@ -13,12 +13,14 @@ from pydantic import SecretStr
 from infra.local.gateway import Fault
 from shared.azure.connections import open_connections
 from shared.azure.heartbeat import Heartbeat
+from shared.azure.tables.status import Status, StatusRows
 from shared.errors import HeartbeatError
 from shared.events import Event
 from shared.model.absence import Absence
 from shared.model.disk import PageBlobDisk
 from shared.model.names import BACKUPS_TABLE
 from shared.model.record import DISK_ROW
+from shared.model.report import State
 from tests.app.cloud import Cloud, pages, until
 from tests.simulation.services import settings_of
 
@@ -74,6 +76,12 @@ async def test_a_tick_that_backs_up_every_disk_calls_the_heartbeat_once(cloud: C
         (disk.url, snapshots["tick"], "") for disk in disks
     }
     assert SECRET not in cloud.log.read_text()
+    report = await Status(StatusRows(cloud.tables.get_table_client(BACKUPS_TABLE)), inspects=False).read()
+    assert [told.state for told in report.disks] == [State.SAFE, State.SAFE]
+    assert (report.app.tick_result, report.problems, report.needs_attention) == ("succeeded", [], False)
+    assert report.app.heartbeat
+    assert report.app.next_tick, "the host says when it is due"
+    assert report.app.next_tick > report.at
 
 
 async def test_a_tick_with_a_disk_that_fails_calls_no_heartbeat(cloud: Cloud, watcher: Watcher) -> None:

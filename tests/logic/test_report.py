@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shared.model.absence import Absence
 from shared.model.disk import Disk
+from shared.model.index import summary
 from shared.model.record import DiskRecord
 from shared.model.report import (
     LATE_AFTER,
@@ -18,6 +19,7 @@ from shared.model.report import (
     Flag,
     State,
     disk_report,
+    is_outdated,
     is_the_same,
     report_at,
     unreadable,
@@ -127,6 +129,24 @@ def test_what_else_looks_wrong_is_flagged_with_what_to_do(changed: dict[str, Any
 def test_nobody_misses_a_verify_where_none_is_scheduled() -> None:
     long_ago = replace(SAFE, first_tick=NOON - 40 * DAY)
     assert told(long_ago, inspects=False).flags == {}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"run": None},
+        {"last_point": "2026-11-23T00:00:00.0000000Z"},
+        {"restore": "7"},
+        {"retired": NOON},
+        {"absence": Absence.MISSING},
+    ],
+)
+def test_a_report_is_outdated_once_the_index_shows_that_the_record_has_changed(changed: dict[str, Any]) -> None:
+    before, after = RUNNING, replace(RUNNING, **changed)
+    assert not is_outdated(told(before), summary(before))
+    assert not is_outdated(told(after), summary(after))
+    assert is_outdated(told(before), summary(after))
+    assert is_outdated(told(after), summary(before))
 
 
 def test_a_disk_whose_record_can_not_be_read_fails_with_what_to_do() -> None:

@@ -13,6 +13,7 @@ from shared.model.disk import PageBlobDisk
 from shared.model.names import RESTORE_REQUESTS_QUEUE
 from shared.model.report import DiskReport, Flag, Report, State
 from shared.model.schema import SCHEMA
+from tests.simulation.blobs import Blob
 from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
 from tests.simulation.services import HOST, settings_of
@@ -119,6 +120,22 @@ async def test_what_could_not_be_told_is_told_by_the_next_tick() -> None:
     assert (await disk(scene)).state is State.SAFE
     scene.world.status[key(scene)] = {"schema": SCHEMA, "report": "somebody has edited it"}
     await back_up(scene)
+    assert (await disk(scene)).state is State.SAFE
+
+
+async def test_what_a_worker_that_died_has_not_told_is_told_while_the_tick_is_watched() -> None:
+    scene = await backed_up()
+    other = LAB.blob("other.vhd")
+    scene.world.blobs[other] = Blob([1], scene.world.number)
+    object.__setattr__(scene.services, "settings", settings_of(f"{scene.disk.url} {other.url}"))
+    await scene.tick()
+    running = scene.world.status[key(scene)]
+    scene.world.messages = [found for found in scene.world.messages if b"other.vhd" not in found.body]
+    await scene.pass_time(timedelta(minutes=1))
+    assert (await disk(scene)).state is State.SAFE
+    scene.world.status[key(scene)] = running
+    await scene.pass_time(timedelta(minutes=10))
+    assert (await report(scene)).app.tick_result == "pending"
     assert (await disk(scene)).state is State.SAFE
 
 

@@ -19,9 +19,19 @@ from shared.azure.tables.at_once import each
 from shared.azure.tables.rows import from_properties, require_readable, to_properties
 from shared.events import Event, log_event
 from shared.model.disk import Disk
+from shared.model.index import Summary
 from shared.model.names import RUN_SEPARATOR
 from shared.model.record import DiskRecord
-from shared.model.report import AppReport, DiskReport, Report, disk_report, is_the_same, report_at, unreadable
+from shared.model.report import (
+    AppReport,
+    DiskReport,
+    Report,
+    disk_report,
+    is_outdated,
+    is_the_same,
+    report_at,
+    unreadable,
+)
 from shared.model.schema import UnknownSchemaError, is_known, with_schema
 
 STATUS_PARTITION = "status"
@@ -165,6 +175,15 @@ class Status:
 
         await each(sorted(keys), put)
         await each(sorted(rows.keys() - keys.keys()), self._rows.drop)
+
+    async def outdated(self, known: Mapping[Disk, Summary]) -> list[Disk]:
+        """List the disks whose record has changed since their report, as far as the index shows."""
+        reports = {told.disk: told for told in (await self.read()).disks}
+        return [
+            disk
+            for disk, summary in known.items()
+            if disk.name not in reports or is_outdated(reports[disk.name], summary)
+        ]
 
     async def read(self) -> Report:
         """Read the whole report, as it stands now; rows of a newer release are left out."""
