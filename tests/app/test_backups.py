@@ -78,6 +78,7 @@ async def test_an_empty_disk_is_backed_up_too(cloud: Cloud) -> None:
     assert await disk.content_of(point) == bytes(MIB)
 
 
+@pytest.mark.nightly
 async def test_after_a_seal_only_the_base_snapshot_is_left_of_tidemarks_and_all_of_the_users_own(cloud: Cloud) -> None:
     disk = await cloud.disk()
     theirs = [str((await disk.blob.create_snapshot())["snapshot"])]

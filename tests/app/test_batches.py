@@ -69,6 +69,7 @@ async def test_batches_follow_each_other_from_where_the_last_one_has_come_to(clo
     assert (point.batches, point.write_calls, point.ranges) == (len(done), 5, 5)
 
 
+@pytest.mark.nightly
 async def test_a_batch_that_a_busy_service_ends_half_way_is_gone_on_with_from_there(cloud: Cloud) -> None:
     disk = await _disk_of_pieces(cloud, 4, 4)
     busy = cloud.azure.gateway.faults.add(
@@ -113,6 +114,7 @@ async def test_a_batch_whose_worker_is_killed_is_gone_on_with_by_another_from_wh
     assert len(cloud.events(Event.RUN_PLANNED_AGAIN)) == 1
 
 
+@pytest.mark.nightly
 async def test_a_batchs_message_that_comes_again_or_late_changes_nothing_and_enqueues_nothing(cloud: Cloud) -> None:
     disk = await _disk_of_pieces(cloud, 3, 2)
     hold = asyncio.Event()

@@ -94,6 +94,7 @@ async def test_a_backup_blob_that_was_written_to_since_is_resynced_after_the_tab
     assert len(await disk.points()) == 2
 
 
+@pytest.mark.nightly
 async def test_a_disk_that_is_lost_with_its_account_is_restored_to_another(cloud: Cloud) -> None:
     disk, other = await cloud.disk(2 * MIB), await cloud.disk(MIB)
     async with cloud.app(disk) as app:

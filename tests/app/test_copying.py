@@ -58,6 +58,7 @@ async def test_where_the_service_can_not_copy_pages_go_through_the_function(clou
     assert await disk.content_of(point) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_a_source_that_is_busy_or_fails_for_a_while_is_waited_out_and_the_service_goes_on_copying(
     cloud: Cloud,
 ) -> None:
@@ -82,6 +83,7 @@ async def test_a_source_that_is_busy_or_fails_for_a_while_is_waited_out_and_the_
     assert await disk.content_of(point) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_a_read_through_the_function_goes_at_the_pace_and_is_made_again(cloud: Cloud) -> None:
     disk = await cloud.disk(16 * MIB)
     cloud.azure.gateway.faults.add(Fault("Put Page From URL", refuse=(501, "NotImplemented", "not here")))

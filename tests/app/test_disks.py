@@ -59,6 +59,7 @@ async def test_a_bad_disk_fails_alone_with_its_reason_on_record(cloud: Cloud) ->
     assert not await cloud.snapshots(DISKS, cloud.container, "block.vhd")
 
 
+@pytest.mark.nightly
 async def test_the_disks_of_a_pattern_that_can_not_be_listed_just_now_are_backed_up_all_the_same(cloud: Cloud) -> None:
     disk = await cloud.disk()
     await disk.write(0, pages(2))
@@ -122,6 +123,7 @@ async def test_a_disk_that_is_left_out_of_its_pattern_gets_no_more_backups_and_k
     assert await cloud.read(held.blob, held.account) == goes.expected
 
 
+@pytest.mark.nightly
 async def test_a_disk_that_failed_is_backed_up_once_it_can_be(cloud: Cloud) -> None:
     disk = await cloud.disk()
     refused = (409, "SnapshotOperationRateExceeded", "one snapshot in 10 minutes")
@@ -170,6 +172,7 @@ async def test_a_tick_amid_a_run_takes_no_second_snapshot(cloud: Cloud) -> None:
         assert len(await disk.own_snapshots()) == 1
 
 
+@pytest.mark.nightly
 async def test_a_record_that_names_no_disk_any_more_stops_no_other(cloud: Cloud) -> None:
     good, spoilt = await cloud.disk(), await cloud.disk()
     await spoilt.write(0, pages(4))
@@ -207,6 +210,7 @@ async def _rows(cloud: Cloud) -> list[dict[str, str]]:
     return [row async for row in cloud.tables.get_table_client(BACKUPS_TABLE).list_entities()]
 
 
+@pytest.mark.nightly
 async def test_an_account_that_keeps_versions_is_told_on_the_record_until_it_does_no_more(cloud: Cloud) -> None:
     disk, versioned = await cloud.disk(), cloud.azure.gateway.versioned
     await disk.write(0, pages(2))

@@ -165,6 +165,7 @@ async def test_a_scratch_blob_is_made_anew_if_somebody_wrote_to_it_and_an_error_
     assert point.state is PointState.SEALED, "a drill tells of the restore, a verify of the recovery point"
 
 
+@pytest.mark.nightly
 async def test_drills_of_several_disks_at_once_do_not_touch_each_other(cloud: Cloud) -> None:
     disks = [await _disk_with_pages(cloud) for _ in range(2)]
     for number, disk in enumerate(disks):

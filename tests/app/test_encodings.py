@@ -47,6 +47,7 @@ async def restored_and_inspected(cloud: Cloud, app: App, disk: Disk, how: str) -
     assert (point.kind, point.bytes_written, await disk.content_of(point)) == (Kind.INCREMENTAL, 0, held)
 
 
+@pytest.mark.nightly
 async def test_a_disk_said_to_be_encoded_is_backed_up_verified_drilled_and_restored(cloud: Cloud) -> None:
     disk = await encoded_disk(cloud, "gzip")
     async with cloud.app(disk) as app:

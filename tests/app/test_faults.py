@@ -39,6 +39,7 @@ async def test_a_host_killed_in_mid_copy_leaves_a_run_that_is_finished_by_the_ne
     assert len(await disk.backup_snapshots()) == len(await disk.own_snapshots()) == 1
 
 
+@pytest.mark.nightly
 async def test_a_write_of_an_old_run_that_lands_after_a_newer_one_is_refused(cloud: Cloud) -> None:
     disk = await cloud.disk()
     await disk.write(0, pages(2, seed=1))
@@ -65,6 +66,7 @@ async def test_a_write_of_an_old_run_that_lands_after_a_newer_one_is_refused(clo
     assert await disk.content_of(point) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_every_message_of_a_sealed_run_can_come_again_without_an_effect(cloud: Cloud) -> None:
     disk = await cloud.disk()
     await disk.write(0, pages(4, seed=1))
@@ -193,6 +195,7 @@ async def test_pages_half_copied_and_then_reverted_on_the_disk_do_not_stay_in_th
     assert await disk.content_of(point) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_a_run_whose_source_snapshot_is_gone_is_given_up_and_the_next_is_a_resync(cloud: Cloud) -> None:
     disk = await cloud.disk()
     await disk.write(0, pages(2, seed=1))

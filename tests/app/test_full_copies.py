@@ -174,6 +174,7 @@ async def test_a_source_that_is_busy_or_fails_for_a_while_is_asked_again_and_not
             assert done == (3, Stage.DONE, SERVER_SIDE, ""), fault
 
 
+@pytest.mark.nightly
 async def test_the_backup_container_is_created_when_it_is_missing_and_not_asked_for_else(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(in_mode(disk, Mode.FULL)) as app:

@@ -147,6 +147,7 @@ async def test_a_tick_waits_for_a_token_and_a_run_goes_on_when_the_keys_that_it_
     assert (point.copying, await disk.content_of(point)) == (SERVER_SIDE, bytes(disk.expected))
 
 
+@pytest.mark.nightly
 async def test_a_full_copy_needs_no_key(azure: IdentityAzure, cloud: Cloud) -> None:
     give_disk_reader(azure, cloud)
     disk = await cloud.disk()
@@ -168,6 +169,7 @@ async def test_a_full_copy_needs_no_key(azure: IdentityAzure, cloud: Cloud) -> N
     assert not azure.authorizer.refused
 
 
+@pytest.mark.nightly
 async def test_without_the_role_to_write_a_restore_is_refused_and_the_backups_go_on(
     azure: IdentityAzure, cloud: Cloud
 ) -> None:

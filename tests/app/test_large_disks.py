@@ -35,6 +35,7 @@ async def _sparse_disk(cloud: Cloud, size: int) -> Disk:
     return disk
 
 
+@pytest.mark.nightly
 async def test_a_disk_of_many_windows_is_gone_through_window_by_window(cloud: Cloud) -> None:
     disk = await _sparse_disk(cloud, 3 * LISTING_WINDOW + 5 * GIB)
     starts = (
@@ -104,6 +105,7 @@ async def test_a_diff_or_a_clear_on_which_the_service_gives_up_is_made_in_halves
             fault.remove()
 
 
+@pytest.mark.nightly
 async def test_a_resync_and_a_restore_clear_what_is_empty_at_most_a_gib_at_once(cloud: Cloud) -> None:
     disk = await _sparse_disk(cloud, 3 * GIB)
     await disk.blob.upload_page(pages(1), GIB, PAGE)

@@ -23,6 +23,7 @@ from tests.app.restoring import ask, ended, over, request
 HAN = "\N{CJK UNIFIED IDEOGRAPH-4E2D}"
 
 
+@pytest.mark.nightly
 async def test_what_a_pattern_matches_and_is_no_page_blob_is_left_out(cloud: Cloud) -> None:
     disk = await cloud.disk()
     status = cloud.services[DISKS].get_blob_client(cloud.container, "vm1.123.status")
@@ -64,6 +65,7 @@ async def test_a_disk_that_the_service_could_not_copy_back_is_told_before_a_snap
     assert cloud.events(Event.TICK_SUCCEEDED) == []
 
 
+@pytest.mark.nightly
 async def test_the_longest_name_that_is_backed_up_can_be_restored_and_drilled(cloud: Cloud) -> None:
     backup = f"{cloud.azure.blob_url(BACKUPS)}/{BACKUP_CONTAINER}/{DISKS.name}/{cloud.container}/?snapshot={'0' * 32}"
     disk = await cloud.disk(name=HAN * ((MAX_SOURCE_URL - len(backup)) // 9))
@@ -103,6 +105,7 @@ async def test_a_star_in_the_name_of_a_disk_is_a_letter(cloud: Cloud) -> None:
     assert await cloud.read(new.blob, new.account) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_a_disk_with_the_name_of_another_that_is_on_record_shares_nothing_with_it(cloud: Cloud) -> None:
     good, disk = await cloud.disk(), await cloud.disk()
     url = f"https://{DISKS.name}.blob.core.chinacloudapi.cn/{cloud.container}/disk2.vhd"

@@ -54,6 +54,7 @@ async def backed_up_disk(cloud: Cloud) -> Disk:
     return disk
 
 
+@pytest.mark.nightly
 async def test_a_restore_or_a_drill_whose_first_step_can_not_be_enqueued_is_refused_once_and_for_all(
     cloud: Cloud, proxies: Proxies
 ) -> None:

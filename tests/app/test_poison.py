@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
 from infra.local.gateway import Fault
@@ -76,6 +77,7 @@ async def test_a_run_whose_watching_message_was_given_up_says_so_and_is_watched_
     assert await disk.content_of(point) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_a_restore_or_a_verify_whose_step_was_given_up_says_so_and_goes_on(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:

@@ -21,6 +21,7 @@ RETRIES = 2
 """Fewer than the app makes of a run, as each is a tick."""
 
 
+@pytest.mark.nightly
 async def test_a_busy_service_slows_the_whole_batch_down_and_no_run_fails(cloud: Cloud) -> None:
     disk = await cloud.disk(16 * MIB)
     for start in range(0, 16 * MIB, MIB):
@@ -74,6 +75,7 @@ async def test_a_run_that_fails_at_every_tick_is_given_up_and_the_next_is_a_resy
     assert len(await disk.own_snapshots()) == 1
 
 
+@pytest.mark.nightly
 async def test_a_snapshot_that_premium_storage_refuses_is_told_and_taken_at_the_next_tick(cloud: Cloud) -> None:
     disk = await cloud.disk()
     await disk.write(0, pages(2))
@@ -92,6 +94,7 @@ async def test_a_snapshot_that_premium_storage_refuses_is_told_and_taken_at_the_
     assert await disk.content_of(point) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_a_premium_disk_that_is_attached_to_a_vm_is_backed_up_from_its_snapshots_alone(cloud: Cloud) -> None:
     disk = await cloud.disk()
     await disk.write(0, pages(2))

@@ -208,6 +208,7 @@ async def test_an_open_run_of_the_disk_comes_to_its_end_first(cloud: Cloud) -> N
         assert await cloud.read(disk.blob, disk.account) == held[0]
 
 
+@pytest.mark.nightly
 async def test_another_blob_is_written_over_only_if_the_request_names_it_and_says_so_twice(
     cloud: Cloud,
 ) -> None:

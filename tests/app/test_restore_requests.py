@@ -5,6 +5,8 @@ import random
 import string
 from typing import Any
 
+import pytest
+
 from shared.azure.queues import QUEUES
 from shared.model.job import Stage
 from tests.app.cloud import MIB, Cloud, pages
@@ -15,6 +17,7 @@ NOISE = "".join(random.Random(1).choices(string.printable.replace("\x0b", "").re
 SECRET = "sv=2025-11-05&sig=c2VjcmV0%3D"
 
 
+@pytest.mark.nightly
 async def test_what_can_not_be_done_is_refused_once_with_its_reason_and_nothing_is_written(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     await disk.write(0, pages(4))

@@ -26,6 +26,7 @@ async def _disk_with_pages(cloud: Cloud) -> Disk:
     return disk
 
 
+@pytest.mark.nightly
 async def test_a_refused_diff_turns_the_run_into_a_resync(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:
@@ -115,6 +116,7 @@ async def test_after_a_change_of_the_backup_container_the_whole_disk_is_written_
     assert await cloud.read(moved, BACKUPS, after.backup_snapshot) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_a_disk_that_grew_or_shrank_is_no_resync_and_nothing_of_its_tail_is_lost(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     await disk.write(2 * MIB - PAGE, b"conectix".ljust(PAGE, b"\0"))

@@ -84,6 +84,7 @@ async def test_a_tick_that_backs_up_every_disk_calls_the_heartbeat_once(cloud: C
     assert report.app.next_tick > report.at
 
 
+@pytest.mark.nightly
 async def test_a_tick_with_a_disk_that_fails_calls_no_heartbeat(cloud: Cloud, watcher: Watcher) -> None:
     good, bad = await cloud.disk(), await cloud.disk()
     async with cloud.app(good, bad, HEARTBEAT_URL=watcher.url) as app:
@@ -152,6 +153,7 @@ async def test_a_heartbeat_that_is_refused_is_called_again(cloud: Cloud, watcher
     assert SECRET not in cloud.log.read_text()
 
 
+@pytest.mark.nightly
 async def test_a_heartbeat_that_is_no_url_stops_no_backup_and_is_told_at_each_tick(cloud: Cloud) -> None:
     disk = await cloud.disk()
     unresolved = f"@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/{SECRET})"
@@ -166,6 +168,7 @@ async def test_a_heartbeat_that_is_no_url_stops_no_backup_and_is_told_at_each_ti
     assert SECRET not in cloud.log.read_text()
 
 
+@pytest.mark.nightly
 async def test_a_heartbeat_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.azure.connections._TIMEOUTS", {"connection_timeout": 0.1, "read_timeout": 0.1})
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from shared.limits import PAGE
 from shared.model.disk import PageBlobDisk
 from shared.model.job import Stage
@@ -10,6 +12,7 @@ from tests.app.cloud import MIB, Cloud, pages
 from tests.app.restoring import ask, ended, request, restore_of
 
 
+@pytest.mark.nightly
 async def test_a_trial_leaves_its_disk_until_that_expires_and_then_nothing(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     await disk.write(PAGE, pages(8))

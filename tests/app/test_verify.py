@@ -74,6 +74,7 @@ async def test_a_recovery_point_that_rots_is_damaged_the_base_of_nothing_and_res
     assert [found.state for found in await disk.points()] == [PointState.DAMAGED, PointState.VERIFIED]
 
 
+@pytest.mark.nightly
 async def test_an_open_incremental_run_on_a_damaged_base_becomes_a_resync(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:
