@@ -95,7 +95,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         tables = await connections.table_service()
         table = tables.get_table_client(BACKUPS_TABLE)
         index = Index(IndexRows(table))
-        status = Status(StatusRows(table), inspects=settings.inspects)
+        status = Status(StatusRows(table), inspects=settings.inspects, excludes=settings.excludes_by_url)
         yield Services(
             settings=settings,
             disks=PageBlobSource(connections, settings),

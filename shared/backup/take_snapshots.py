@@ -1,5 +1,6 @@
 """Step 1 of a backup, on the timer: snapshot all disks, as close together as possible, then open their runs."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from azure.core.exceptions import AzureError
@@ -20,6 +21,7 @@ from shared.model.failed_runs import is_failing, retried
 from shared.model.job import JobKind, job_row
 from shared.model.messages import FinishMessage, PlanMessage, RestoreMessage, TickMessage
 from shared.model.record import DiskRecord, restored_of
+from shared.model.report import AppReport
 from shared.model.restore_target import without_restore
 from shared.model.run import OpenRun
 from shared.model.tick import MIN_TICK_CHECK_DELAY, with_tick
@@ -105,14 +107,21 @@ async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime, nex
     """Log the disks that are due, and enqueue the message that checks the tick until all are backed up."""
     absent = len(disks.absent) + disks.unknown
     message = TickMessage(tick=tick, disks=len(disks.due) + absent, absent=absent)
-    await tell_app(services, lambda app: app.at_tick(tick, next_tick, disks=message.disks, absent=absent))
+    problem = services.settings.heartbeat_problem
+
+    def at_tick(app: AppReport) -> AppReport:
+        if problem or services.settings.heartbeat_url is None:
+            app = replace(app, heartbeat_problem=problem)
+        return app.at_tick(tick, next_tick, disks=message.disks, absent=absent)
+
+    await tell_app(services, at_tick)
     for disk in disks.due:
         record = disks.found.get(disk)
         point = record.last_point if record else ""
         log_event(Event.BACKUP_DUE, disk=disk.name, **message.about, last_point=point)
         if record and (record.run or record.restore):
             _log_late(disk, record, message)
-    if problem := services.settings.heartbeat_problem:
+    if problem:
         log_event(Event.HEARTBEAT_FAILED, **message.about, reason=problem)
     try:
         await services.queues.send(message, MIN_TICK_CHECK_DELAY)

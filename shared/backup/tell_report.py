@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 
 from azure.core.exceptions import AzureError
@@ -15,7 +16,7 @@ from shared.events import Event, log_event
 from shared.model.disk import Disk
 from shared.model.job import Stage
 from shared.model.record import DiskRecord
-from shared.model.report import AppReport
+from shared.model.report import AppReport, is_told
 
 
 async def tell_report(services: Services, change: Callable[[AppReport], AppReport], *, repeat: bool = False) -> None:
@@ -28,7 +29,7 @@ async def tell_report(services: Services, change: Callable[[AppReport], AppRepor
     """
     try:
         app = await services.status.change_app(change)
-        found = await each(sorted(await services.records.disks()), partial(_record, services))
+        found = await each(sorted(await services.records.disks()), partial(_record, services, app.last_tick))
         trials = Counter(job.known_disk for job in await services.restores.open() if job.state is Stage.EXPIRING)
         await services.status.tell(dict(found), late_after=app.late_after, trials=trials, repeat=repeat)
     except (AzureError, TidemarkError) as error:
@@ -49,17 +50,19 @@ async def tell_outdated(services: Services) -> None:
     A worker may have died between the two writes, and the next tick is hours away.
     """
     try:
+        app = await services.status.app()
         for disk in await services.status.outdated(await services.records.disks()):
-            if found := await services.records.get(disk):
+            found = await services.records.get(disk)
+            if found and is_told(found[0], app.last_tick):
                 await services.status.changed(disk, None, found[0])
     except (AzureError, TidemarkError, ValidationError) as error:
         log_event(Event.REPORT_FAILED, reason=explain(error))
 
 
-async def _record(services: Services, disk: Disk) -> tuple[Disk, DiskRecord | str] | None:
-    """Read the record of a disk, or say why it can't be read; None if there is none."""
+async def _record(services: Services, last_tick: datetime | None, disk: Disk) -> tuple[Disk, DiskRecord | str] | None:
+    """Read the record of a disk, or say why it can't be read; None if there is none, or nothing to say of it."""
     try:
         found = await services.records.get(disk)
     except (TidemarkError, ValidationError) as error:
         return disk, explain(error)
-    return (disk, found[0]) if found else None
+    return (disk, found[0]) if found and is_told(found[0], last_tick) else None

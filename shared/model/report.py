@@ -14,6 +14,7 @@ from shared.model.disk import Disk
 from shared.model.index import Summary
 from shared.model.job import WHAT_TO_DO, advised
 from shared.model.record import DiskRecord
+from shared.model.restore_target import is_blank
 from shared.model.run import OpenRun
 from shared.model.texts import Text
 from shared.model.tick import Outcome
@@ -103,6 +104,7 @@ class DiskReport:
             came of it.
         late_after_seconds: how old the newest good recovery point may become.
         first_tick: since when it is to be backed up, UTC.
+        retired: when an operator ended its backups, UTC.
     """
 
     disk: str
@@ -122,6 +124,7 @@ class DiskReport:
     last_drill_result: Text = ""
     late_after_seconds: float = LATE_AFTER.total_seconds()
     first_tick: datetime | None = None
+    retired: datetime | None = None
 
     def age(self, now: datetime) -> timedelta | None:
         """Return the age of the newest good recovery point; None if there is none."""
@@ -301,21 +304,24 @@ def hours(length: timedelta) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f}".removesuffix(".0") + " h"  # noqa: PLR2004
 
 
-def disk_report(record: DiskRecord, now: datetime, *, inspects: bool) -> DiskReport:
+def disk_report(record: DiskRecord, now: datetime, *, inspects: bool, is_excluded: bool = False) -> DiskReport:
     """Say what there is to say of a disk.
 
     Args:
         record: its record.
         now: the time, UTC.
         inspects: whether there is a schedule of verifies or drills.
+        is_excluded: whether SOURCE_DISKS excludes it by its own URL, which ends its backups by intent too.
     """
     state, reason = _state(record)
+    if is_excluded and state not in {State.RESTORING, State.RETIRED}:
+        state, reason = State.RETIRED, "SOURCE_DISKS excludes it by its own URL"
     return DiskReport(
         disk=record.disk.name,
         state=state,
         since=now,
         reason=reason,
-        flags=_flags(record, now, inspects=inspects),
+        flags={} if state is State.RETIRED else _flags(record, now, inspects=inspects),
         good_point=record.newest_good_point,
         last_point=record.last_point,
         last_success=record.last_success,
@@ -327,7 +333,19 @@ def disk_report(record: DiskRecord, now: datetime, *, inspects: bool) -> DiskRep
         last_drill=record.last_drill,
         last_drill_result=record.last_drill_result,
         first_tick=record.first_tick,
+        retired=record.retired,
     )
+
+
+def is_told(record: DiskRecord, last_tick: datetime | None) -> bool:
+    """Return whether there is anything to say of what a record is of.
+
+    One that holds nothing but an error from before the last tick is that of a disk that SOURCE_DISKS named by mistake,
+    or of a pattern that finds its disks again.
+    """
+    if not is_blank(record) or last_tick is None:
+        return True
+    return record.last_error_at is not None and record.last_error_at >= last_tick
 
 
 def is_outdated(report: DiskReport, summary: Summary) -> bool:
@@ -336,7 +354,7 @@ def is_outdated(report: DiskReport, summary: Summary) -> bool:
     return (
         report.last_point != summary.last_point
         or (report.job.job if report.job else "") != (summary.restore or summary.run_snapshot)
-        or (report.state is State.RETIRED) != is_retired
+        or report.retired != summary.retired
         or (str(report.state) if report.state in _ABSENT else "") != ("" if is_retired else summary.absence)
     )
 
@@ -390,8 +408,6 @@ def is_failing_run(run: OpenRun) -> bool:
 
 
 def _flags(record: DiskRecord, now: datetime, *, inspects: bool) -> dict[Flag, str]:
-    if record.retired:
-        return {}
     flags = {
         Flag.DAMAGED: _damaged(record),
         Flag.NOT_INSPECTED: nobody_looked(record, now) if inspects else "",

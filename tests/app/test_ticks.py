@@ -76,7 +76,7 @@ async def test_a_tick_that_backs_up_every_disk_calls_the_heartbeat_once(cloud: C
         (disk.url, snapshots["tick"], "") for disk in disks
     }
     assert SECRET not in cloud.log.read_text()
-    report = await Status(StatusRows(cloud.tables.get_table_client(BACKUPS_TABLE)), inspects=False).read()
+    report = await Status(StatusRows(cloud.tables.get_table_client(BACKUPS_TABLE))).read()
     assert [told.state for told in report.disks] == [State.SAFE, State.SAFE]
     assert (report.app.tick_result, report.problems, report.needs_attention) == ("succeeded", [], False)
     assert report.app.heartbeat

@@ -28,11 +28,14 @@ def wrong_reports(world: World, settings: Settings, tick: datetime) -> Iterator[
         if not is_known(entity) or "*" in entity["disk"]:
             continue
         record = from_row(DiskRecord, entity)
+        absence, is_ended = absent.get(page_blob(record.disk), ""), settings.excludes_by_url(record.disk)
         if key not in told:
-            yield f"the report says nothing of {record.disk}"
-            continue
-        absence = absent.get(page_blob(record.disk), "")
-        if bool(absence) == (page_blob(record.disk) in before):
+            if world.points_of(page_blob(record.disk)):
+                yield f"the report says nothing of {record.disk}"
+        elif record.retired or is_ended:
+            if told[key]["state"] != "retired":
+                yield f"{record.disk} is said to be {told[key]['state']}, and its backups were ended"
+        elif bool(absence) == (page_blob(record.disk) in before):
             yield from _wrong_report(world, record, told[key], absence)
 
 
@@ -42,10 +45,8 @@ def _wrong_report(world: World, record: DiskRecord, told: dict[str, Any], absenc
     good = [point.time for point in points if point.is_good]
     if told["good_point"] != max(good, default=""):
         yield f"the newest good recovery point of {record.disk} is said to be {told['good_point']}, of {good}"
-    if bool(record.retired) != (told["state"] == "retired"):
-        yield f"{record.disk} is said to be {told['state']}, and was retired at {record.retired}"
-    if record.retired:
-        return
+    if told["state"] == "retired":
+        yield f"{record.disk} is said to be retired, and nobody has ended its backups"
     if (told["state"] if told["state"] in {"unlisted", "missing"} else "") != absence:
         yield f"{record.disk} is said to be {told['state']}, and is {absence or 'present'}"
     if told["state"] in {"restoring", "running"}:

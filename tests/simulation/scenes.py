@@ -71,7 +71,8 @@ class Scene:
     def reconfigure(self, **settings: str) -> None:
         """Start the app again with other settings, on the same disks."""
         modes = {disk.url: disk.mode for disk in self.services.settings.source_disks}
-        self.services = services_on(self.world, settings_of(source_disks(modes), **settings))
+        named = settings.pop("SOURCE_DISKS", source_disks(modes))
+        self.services = services_on(self.world, settings_of(named, **settings))
 
     def catch_up_with(self, other: "Scene") -> None:
         """Let this app's clock go on to that of another app."""

@@ -74,7 +74,12 @@ def source_disks(modes: Mapping[str, str]) -> str:
 
 def simulated(world: World, calls: Calls, settings: Settings) -> Services:
     """Bundle the simulated services for one invocation."""
-    status = Status(SimulatedStatusRows(world, calls), inspects=settings.inspects, now=lambda: world.now)
+    status = Status(
+        SimulatedStatusRows(world, calls),
+        inspects=settings.inspects,
+        excludes=settings.excludes_by_url,
+        now=lambda: world.now,
+    )
     return Services(
         settings=settings,
         disks=SimulatedDisks(world, calls, settings),

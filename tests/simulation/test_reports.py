@@ -181,6 +181,32 @@ async def test_a_disk_that_fails_is_told_with_the_error_until_it_is_backed_up(
     assert (await disk(scene)).state is State.SAFE
 
 
+async def test_a_disk_that_is_excluded_by_its_own_url_is_not_late_for_ever() -> None:
+    scene = await backed_up()
+    other = LAB.blob("other.vhd")
+    scene.reconfigure(SOURCE_DISKS=f"{other.url} {scene.disk.parent.blob('*.vhd').url} !{scene.disk.url}")
+    for _ in range(4):
+        await back_up(scene)
+    told = await disk(scene)
+    assert (told.state, told.needs_attention) == (State.RETIRED, False)
+    assert "SOURCE_DISKS excludes it" in told.reason
+
+
+async def test_a_pattern_that_finds_nothing_is_told_until_it_finds_its_disks_or_is_set_no_more() -> None:
+    scene = await backed_up()
+    pattern = LAB.blob("*.vhd").url
+    scene.reconfigure(SOURCE_DISKS=f"{scene.disk.url} {pattern}")
+    for _ in range(2):
+        await back_up(scene)
+        [told] = [found for found in (await report(scene)).disks if found.disk == pattern]
+        assert told.state is State.FAILING
+        assert "What to do: check the pattern" in told.reason
+    scene.world.blobs[LAB.blob("late.vhd")] = Blob([1], scene.world.number)
+    await back_up(scene)
+    assert {found.state for found in (await report(scene)).disks} == {State.SAFE}
+    assert len((await report(scene)).disks) == 2
+
+
 async def test_what_looks_wrong_is_flagged_until_a_run_is_as_usual() -> None:
     scene = await backed_up()
     for _ in range(2):
@@ -274,6 +300,10 @@ async def test_a_heartbeat_that_is_refused_is_told_until_it_is_called(monkeypatc
     await back_up(scene)
     told = await report(scene)
     assert (told.problems, told.app.heartbeat is not None) == ([], True)
+    for url in ("no URL", ""):
+        scene.reconfigure(heartbeat_url=url)
+        await back_up(scene)
+        assert bool((await report(scene)).problems) == bool(url)
 
 
 async def test_the_report_is_read_as_it_stands_at_that_time() -> None:

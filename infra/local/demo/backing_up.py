@@ -35,7 +35,7 @@ class Backups:
     def __init__(self, host: HostProcess, table: TableClient, disk: BlobAddress) -> None:
         self._host = host
         self._table = table
-        self._records = Records(table, Index(IndexRows(table)), Status(StatusRows(table), inspects=False))
+        self._records = Records(table, Index(IndexRows(table)), Status(StatusRows(table)))
         self._disk = disk
 
     async def back_up(self, show: Callable[[str], None]) -> RecoveryPoint:

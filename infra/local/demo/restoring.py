@@ -37,7 +37,7 @@ class Restores:
         self._requests = requests
         index = Index(IndexRows(table))
         self._rows = JobRows(table, index, Restore, [JobKind.RESTORE])
-        self._records = Records(table, index, Status(StatusRows(table), inspects=False))
+        self._records = Records(table, index, Status(StatusRows(table)))
 
     async def ask(self, message: str) -> str:
         """Send a request as `az storage message put` does, unencoded; return the restore's id."""

@@ -35,7 +35,7 @@ class Retention:
     def __init__(self, host: HostProcess, table: TableClient) -> None:
         self._host = host
         self._plans = Plans(table)
-        self._records = Records(table, Index(IndexRows(table)), Status(StatusRows(table), inspects=False))
+        self._records = Records(table, Index(IndexRows(table)), Status(StatusRows(table)))
 
     async def report(self, disk: BlobAddress, show: Callable[[str], None]) -> list[str]:
         """Wait for the plan that knows all recovery points of a disk, and write it for people.

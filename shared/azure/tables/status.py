@@ -91,16 +91,22 @@ class Status:
     """The report on record. No backup needs it: what can't be written is logged, and the next tick tries again."""
 
     def __init__(
-        self, rows: StatusRows, *, inspects: bool, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        rows: StatusRows,
+        *,
+        inspects: bool = False,
+        excludes: Callable[[Disk], bool] = lambda _: False,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Take what is needed.
+        """Take what is needed; only who writes the report needs to know of the settings.
 
         Args:
             rows: the rows.
             inspects: whether there is a schedule of verifies or drills.
+            excludes: whether SOURCE_DISKS excludes a disk by its own URL.
             now: the clock, UTC.
         """
-        self._rows, self._inspects, self._now = rows, inspects, now
+        self._rows, self._inspects, self._excludes, self._now = rows, inspects, excludes, now
 
     async def changed(self, disk: Disk, before: DiskRecord | None, after: DiskRecord | None) -> None:
         """Put the report of a disk on record whose own record has been written, if that says something else now.
@@ -203,7 +209,7 @@ class Status:
             log_event(Event.DISK_STATE, **seen.log_fields)
 
     def _report(self, record: DiskRecord, now: datetime) -> DiskReport:
-        return disk_report(record, now, inspects=self._inspects)
+        return disk_report(record, now, inspects=self._inspects, is_excluded=self._excludes(record.disk))
 
 
 def _disk_row(report: DiskReport) -> dict[str, Any]:

@@ -82,7 +82,9 @@ class Rented:
         first = table_prefix(self.run.name)
         table = self.tables.get_table_client(f"{first}{BACKUPS_TABLE}")
         index = Index(IndexRows(table))
-        status = Status(StatusRows(table), inspects=services.settings.inspects)
+        status = Status(
+            StatusRows(table), inspects=services.settings.inspects, excludes=services.settings.excludes_by_url
+        )
         return replace(
             services,
             records=Records(table, index, status),
