@@ -38,7 +38,7 @@ PATIENCE_SECONDS = 180.0
 """More than twice what the app waits at most before it looks again, `MAX_CHECK_DELAY`."""
 
 SHORTEST_PAUSE_SECONDS = 0.02
-LONGEST_PAUSE_SECONDS = 0.15
+LONGEST_PAUSE_SECONDS = 0.3
 POLLING_SECONDS = 2.0
 """How rarely a host looks at a queue: what is sent in it, and what is put on a queue here, it looks for at once."""
 
