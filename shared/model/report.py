@@ -220,13 +220,16 @@ class AppReport:
     def at_tick(self, tick: datetime, next_tick: datetime | None, *, disks: int, absent: int) -> Self:
         """Record a tick, and when the next is due if the platform says so.
 
-        A tick that somebody starts by hand changes no interval: when the next is due stays the same.
+        A tick that somebody starts by hand changes no interval: when the next is due stays the same. Nor do ticks that
+        were missed: how long the app was down says nothing of its schedule.
         """
-        gap = self.gap_seconds
-        if next_tick and self.next_tick and next_tick > self.next_tick:
-            gap = (next_tick - self.next_tick).total_seconds()
-        elif next_tick and not gap:
+        gap, due = self.gap_seconds, self.next_tick
+        if next_tick and not gap:
             gap = max(next_tick - tick, LATE_AFTER / INTERVALS).total_seconds()
+        elif next_tick and due and next_tick > due:
+            is_on_time = tick <= due + TICK_GRACE
+            ahead = (next_tick - (due if is_on_time else tick)).total_seconds()
+            gap = ahead if is_on_time else max(gap, ahead)
         return replace(
             self,
             last_tick=tick,

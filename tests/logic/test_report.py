@@ -188,6 +188,9 @@ def test_how_old_a_recovery_point_may_become_follows_from_the_schedule() -> None
     weekend = [(timedelta(0), DAY), (DAY, 4 * DAY), (4 * DAY, 5 * DAY)]
     assert ticking(*weekend).late_after == 4.5 * DAY, "on Monday the last recovery point is of Friday"
     assert ticking(*weekend, (5 * DAY, 6 * DAY)).late_after == 36 * HOUR
+    assert ticking(*hourly, (30.5 * HOUR, 31 * HOUR)).late_after == 1.5 * HOUR, "the app was down for a day"
+    weekly = [(30 * HOUR, 30 * HOUR + 7 * DAY)]
+    assert ticking(*hourly, *weekly).late_after == 10.5 * DAY, "the schedule was changed"
 
 
 def test_an_app_that_no_longer_runs_is_told_by_who_reads_the_report() -> None:
