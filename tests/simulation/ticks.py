@@ -147,7 +147,8 @@ def _unsafe(world: World, tick: datetime) -> Iterator[str]:
     ever_seen = {*world.blobs, *world.snapshots_of.values()}
     for setting in due.settings.source_disks:
         found = [disk for disk in ever_seen if setting.covers(PageBlobDisk(disk))]
-        if any(is_retired(world, due.settings, disk) for disk in found):
+        # One that was retired then was not due, even if an older tick, of other settings, has it backed up since.
+        if any(disk in due.retired or is_retired(world, due.settings, disk) for disk in found):
             continue
         if not any(_is_safe(world, disk, tick) for disk in found):
             yield f"nothing that {setting.url} names is backed up since then"
