@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
 from shared.azure.answers import explain
@@ -31,7 +30,7 @@ async def tell_report(services: Services, change: Callable[[AppReport], AppRepor
         found = await each(sorted(await services.records.disks()), partial(_record, services))
         trials = Counter(job.known_disk for job in await services.restores.open() if job.state is Stage.EXPIRING)
         await services.status.tell(dict(found), late_after=app.late_after, trials=trials, repeat=repeat)
-    except (AzureError, TidemarkError) as error:
+    except Exception as error:  # noqa: BLE001 - no backup and no heartbeat may fail because of the report
         log_event(Event.REPORT_FAILED, reason=explain(error))
 
 
@@ -39,7 +38,7 @@ async def tell_app(services: Services, change: Callable[[AppReport], AppReport])
     """Put the report of the app on record; an error is logged."""
     try:
         await services.status.change_app(change)
-    except (AzureError, TidemarkError) as error:
+    except Exception as error:  # noqa: BLE001 - no backup and no heartbeat may fail because of the report
         log_event(Event.REPORT_FAILED, reason=explain(error))
 
 
@@ -52,7 +51,7 @@ async def tell_outdated(services: Services) -> None:
         for disk in await services.status.outdated(await services.records.disks()):
             if found := await services.records.get(disk):
                 await services.status.changed(disk, None, found[0])
-    except (AzureError, TidemarkError, ValidationError) as error:
+    except Exception as error:  # noqa: BLE001 - no backup and no heartbeat may fail because of the report
         log_event(Event.REPORT_FAILED, reason=explain(error))
 
 

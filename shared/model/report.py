@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.model.disk import Disk
 from shared.model.index import Summary
@@ -22,11 +24,27 @@ from shared.model.unusual import nobody_looked
 LATE_AFTER = timedelta(hours=18)
 """How old a disk's newest recovery point may become where nobody has said when the next tick is: 1.5 times 12 hours."""
 
+_LATE_AFTER_SECONDS = LATE_AFTER.total_seconds()
+
 INTERVALS = 1.5
 """How many intervals between two ticks it may become: the alert of a late backup fires then too."""
 
 TICK_GRACE = timedelta(minutes=15)
 """How late a tick may be: the platform starts an idle app first."""
+
+
+def _moment(text: str) -> str:
+    if text and datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("has no time zone")
+    return text
+
+
+# Whoever edits a row must not make the report fail: what is no time or no length is refused as it is read.
+Moment = Annotated[str, AfterValidator(_moment)]
+"""The time of a recovery point; empty if there is none."""
+
+Seconds = Annotated[float, Field(ge=0, le=timedelta(days=10_000).total_seconds())]
+"""A length of time."""
 
 
 class State(StrEnum):
@@ -80,7 +98,7 @@ class OpenJob:
     kind: str
     job: str
     stage: str = ""
-    began: datetime | None = None
+    began: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,21 +125,21 @@ class DiskReport:
 
     disk: str
     state: State
-    since: datetime
+    since: AwareDatetime
     reason: Text = ""
     flags: Mapping[Flag, Text] = field(default_factory=dict)
-    good_point: str = ""
+    good_point: Moment = ""
     last_point: str = ""
-    last_success: datetime | None = None
+    last_success: AwareDatetime | None = None
     size: int = 0
     damaged_points: int = 0
     job: OpenJob | None = None
-    last_verify: datetime | None = None
+    last_verify: AwareDatetime | None = None
     last_verify_result: Text = ""
-    last_drill: datetime | None = None
+    last_drill: AwareDatetime | None = None
     last_drill_result: Text = ""
-    late_after_seconds: float = LATE_AFTER.total_seconds()
-    first_tick: datetime | None = None
+    late_after_seconds: Seconds = _LATE_AFTER_SECONDS
+    first_tick: AwareDatetime | None = None
 
     def age(self, now: datetime) -> timedelta | None:
         """Return the age of the newest good recovery point; None if there is none."""
@@ -197,16 +215,16 @@ class AppReport:
         heartbeat_problem: why it could not be called; empty if it could be, or is not set.
     """
 
-    last_tick: datetime | None = None
+    last_tick: AwareDatetime | None = None
     tick_result: str = ""
     tick_reason: Text = ""
     disks: int = 0
     absent: int = 0
-    next_tick: datetime | None = None
-    gap_seconds: float = 0.0
-    interval_seconds: float = 0.0
-    last_success: datetime | None = None
-    heartbeat: datetime | None = None
+    next_tick: AwareDatetime | None = None
+    gap_seconds: Seconds = 0.0
+    interval_seconds: Seconds = 0.0
+    last_success: AwareDatetime | None = None
+    heartbeat: AwareDatetime | None = None
     heartbeat_problem: Text = ""
 
     @property

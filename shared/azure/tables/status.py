@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 from pydantic import TypeAdapter, ValidationError
@@ -111,16 +111,16 @@ class Status:
             after: its record as it is; None if it was deleted.
         """
         now = self._now()
-        if before and after and is_the_same(self._report(before, now), self._report(after, now)):
-            return
         try:
+            if before and after and is_the_same(self._report(before, now), self._report(after, now)):
+                return
             if after is None:
                 await self._rows.drop(disk.key)
                 return
             known = _read(_DISK, await self._rows.find(disk.key))
             told = self._report(after, now)
             await self._put(disk, told.with_what_ticks_know(known) if known else told, known)
-        except (AzureError, UnknownSchemaError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the record is written
             log_event(Event.REPORT_FAILED, disk=disk.name, reason=explain(error))
 
     async def app(self) -> AppReport:

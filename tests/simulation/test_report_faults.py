@@ -1,0 +1,111 @@
+"""What must not go wrong with the report: rows that somebody edited, that are refused, or that lie for ever."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.azure.tables.status import APP_ROW
+from shared.model.disk import PageBlobDisk
+from shared.model.report import DiskReport, Report, State
+from tests.simulation.blobs import Blob
+from tests.simulation.scenes import Scene
+from tests.simulation.services import settings_of
+from tests.simulation.small import make_small
+from tests.simulation.world import DISKS
+
+HOUR, HALF_A_DAY, DAY = timedelta(hours=1), timedelta(hours=12), timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch.setattr)
+
+
+async def back_up(scene: Scene, next_tick: datetime | None = None) -> None:
+    await scene.tick(next_tick)
+    await scene.pass_time(HALF_A_DAY)
+
+
+async def backed_up() -> Scene:
+    scene = Scene()
+    await back_up(scene)
+    return scene
+
+
+async def report(scene: Scene) -> Report:
+    found: Report = await scene.services.status.read()
+    return found
+
+
+async def disk(scene: Scene) -> DiskReport:
+    """Give what the report says of the scene's disk."""
+    [found] = [told for told in (await report(scene)).disks if told.disk == scene.disk.url]
+    return found
+
+
+def key(scene: Scene) -> str:
+    return PageBlobDisk(scene.disk).key
+
+
+def edit(scene: Scene, row: str, **changed: Any) -> None:
+    """Have somebody edit what a row says."""
+    values = scene.world.status[row]
+    scene.world.status[row] = {**values, "report": json.dumps(json.loads(values["report"]) | changed)}
+
+
+def with_disks(scene: Scene, *names: str) -> None:
+    """Have the app back up these disks of the scene's container, too."""
+    for name in names:
+        scene.world.blobs[DISKS.blob(name)] = Blob([1], scene.world.number)
+    urls = " ".join([scene.disk.url, *(DISKS.blob(name).url for name in names)])
+    object.__setattr__(scene.services, "settings", settings_of(urls))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"good_point": "yesterday"},
+        {"good_point": "2026-11-22T12:00:00"},
+        {"first_tick": "2026-11-22T12:00:00", "good_point": ""},
+        {"late_after_seconds": -1e300},
+    ],
+)
+async def test_a_disk_is_backed_up_though_somebody_edited_its_report(changed: dict[str, Any]) -> None:
+    scene = await backed_up()
+    edit(scene, key(scene), **changed)
+    await back_up(scene)
+    assert len(scene.world.points_of(scene.disk)) == 2
+    assert max(scene.world.ticks) in scene.world.heartbeats
+    assert (await disk(scene)).state is State.SAFE
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"next_tick": "2026-11-22T12:00:00"},
+        {"last_tick": "2026-11-22T12:00:00"},
+        {"last_success": "2026-11-22T12:00:00"},
+        {"gap_seconds": 1e300, "interval_seconds": 1e300},
+    ],
+)
+async def test_a_tick_backs_up_though_somebody_edited_the_report_of_the_app(changed: dict[str, Any]) -> None:
+    scene = await backed_up()
+    edit(scene, APP_ROW, **changed)
+    await back_up(scene, scene.world.now + HALF_A_DAY)
+    assert len(scene.world.points_of(scene.disk)) == 2
+    assert max(scene.world.ticks) in scene.world.heartbeats
+    assert (await report(scene)).problems == []
+
+
+async def test_no_backup_and_no_heartbeat_fails_whatever_the_report_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wrong(*_: Any, **__: Any) -> Any:
+        raise KeyError("report")
+
+    scene = Scene()
+    for name in ("find", "put", "drop", "all"):
+        monkeypatch.setattr(scene.services.status._rows, name, wrong)  # noqa: SLF001
+    await back_up(scene)
+    assert len(scene.world.points_of(scene.disk)) == 1
+    assert max(scene.world.ticks) in scene.world.heartbeats
