@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from shared.azure.tables.status import APP_ROW
+from shared.backup.tell_report import tell_report
 from shared.model.disk import PageBlobDisk
 from shared.model.report import DiskReport, Report, State
 from tests.simulation.blobs import Blob
+from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
 from tests.simulation.services import settings_of
 from tests.simulation.small import make_small
@@ -109,3 +111,26 @@ async def test_no_backup_and_no_heartbeat_fails_whatever_the_report_raises(monke
     await back_up(scene)
     assert len(scene.world.points_of(scene.disk)) == 1
     assert max(scene.world.ticks) in scene.world.heartbeats
+
+
+async def test_a_row_that_can_not_be_written_keeps_no_other_disk_from_being_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    with_disks(scene, *(f"z{number:02}.vhd" for number in range(20)))
+    await back_up(scene)
+    assert len(scene.world.status) == 22
+    rows = scene.services.status._rows  # noqa: SLF001
+    put = rows.put
+
+    async def refused(row: str, values: dict[str, Any]) -> None:
+        if row == key(scene):
+            raise refusal(400, "PropertyValueTooLarge")
+        await put(row, values)
+
+    monkeypatch.setattr(rows, "put", refused)
+    last = PageBlobDisk(DISKS.blob("z19.vhd")).key
+    for row in (key(scene), last):
+        del scene.world.status[row]
+    await tell_report(scene.services, lambda app: app)
+    assert last in scene.world.status

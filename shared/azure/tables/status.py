@@ -32,7 +32,7 @@ from shared.model.report import (
     report_at,
     unreadable,
 )
-from shared.model.schema import UnknownSchemaError, is_known, with_schema
+from shared.model.schema import is_known, with_schema
 
 STATUS_PARTITION = "status"
 """The partition of the report; every disk's partition key has a `|`."""
@@ -170,8 +170,8 @@ class Status:
             told = replace(told, late_after_seconds=late_after.total_seconds())
             try:
                 await self._put(disk, told, _read(_DISK, rows.get(key)), repeat=repeat)
-            except UnknownSchemaError as error:
-                log_event(Event.REPORT_FAILED, disk=disk.name, reason=str(error))
+            except Exception as error:  # noqa: BLE001 - one disk must not keep the others from being told
+                log_event(Event.REPORT_FAILED, disk=disk.name, reason=explain(error))
 
         await each(sorted(keys), put)
         await each(sorted(rows.keys() - keys.keys()), self._rows.drop)
