@@ -10,6 +10,7 @@ from shared.azure.tables.status import APP_ROW
 from shared.backup.tell_report import tell_report
 from shared.model.disk import PageBlobDisk
 from shared.model.report import DiskReport, Report, State
+from shared.model.schema import SCHEMA
 from tests.simulation.blobs import Blob
 from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
@@ -134,3 +135,11 @@ async def test_a_row_that_can_not_be_written_keeps_no_other_disk_from_being_told
         del scene.world.status[row]
     await tell_report(scene.services, lambda app: app)
     assert last in scene.world.status
+
+
+async def test_a_row_of_a_newer_release_is_left_alone_whatever_it_is_of() -> None:
+    scene = await backed_up()
+    newer = {"schema": SCHEMA + 1, "report": "in a language to come"}
+    scene.world.status["!fleet"] = newer
+    await back_up(scene)
+    assert scene.world.status["!fleet"] == newer

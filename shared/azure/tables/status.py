@@ -174,7 +174,9 @@ class Status:
                 log_event(Event.REPORT_FAILED, disk=disk.name, reason=explain(error))
 
         await each(sorted(keys), put)
-        await each(sorted(rows.keys() - keys.keys()), self._rows.drop)
+        # What a newer release has put there may be of something else than a disk.
+        others = {key for key, values in rows.items() if is_known(values)} - keys.keys()
+        await each(sorted(others), self._rows.drop)
 
     async def outdated(self, known: Mapping[Disk, Summary]) -> list[Disk]:
         """List the disks whose record has changed since their report, as far as the index shows."""
