@@ -143,3 +143,18 @@ async def test_a_row_of_a_newer_release_is_left_alone_whatever_it_is_of() -> Non
     scene.world.status["!fleet"] = newer
     await back_up(scene)
     assert scene.world.status["!fleet"] == newer
+
+
+async def test_a_disk_that_is_late_has_a_row_that_says_so_after_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = await backed_up()
+
+    async def waits(*_: Any, **__: Any) -> None:
+        """Lose the messages of its run."""
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scene.services.queues, "send", waits)
+        for _ in range(3):
+            await back_up(scene)
+    assert (await disk(scene)).state is State.LATE
+    row = scene.world.status[key(scene)]
+    assert (row["state"], row["attention"]) == ("late", True)

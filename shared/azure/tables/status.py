@@ -117,9 +117,9 @@ class Status:
             if after is None:
                 await self._rows.drop(disk.key)
                 return
-            known = _read(_DISK, await self._rows.find(disk.key))
-            told = self._report(after, now)
-            await self._put(disk, told.with_what_ticks_know(known) if known else told, known)
+            row, told = await self._rows.find(disk.key), self._report(after, now)
+            known = _known(row)
+            await self._put(disk, told.with_what_ticks_know(known) if known else told, row)
         except Exception as error:  # noqa: BLE001 - whatever it is, the record is written
             log_event(Event.REPORT_FAILED, disk=disk.name, reason=explain(error))
 
@@ -169,7 +169,7 @@ class Status:
             told = told.with_trials(trials.get(disk, 0))
             told = replace(told, late_after_seconds=late_after.total_seconds())
             try:
-                await self._put(disk, told, _read(_DISK, rows.get(key)), repeat=repeat)
+                await self._put(disk, told, rows.get(key), repeat=repeat)
             except Exception as error:  # noqa: BLE001 - one disk must not keep the others from being told
                 log_event(Event.REPORT_FAILED, disk=disk.name, reason=explain(error))
 
@@ -193,24 +193,37 @@ class Status:
         app = _read(_APP, rows.pop(APP_ROW, None)) or AppReport()
         return report_at(self._now(), app, [told for row in rows.values() if (told := _read(_DISK, row))])
 
-    async def _put(self, disk: Disk, told: DiskReport, before: DiskReport | None, *, repeat: bool = False) -> None:
-        """Write a disk's report unless it is there, and log what it says if that is new, or is to be repeated."""
+    async def _put(self, disk: Disk, told: DiskReport, row: dict[str, Any] | None, *, repeat: bool = False) -> None:
+        """Log what is said of a disk if that is new, or is to be repeated, and write its report unless it is there.
+
+        Raises:
+            UnknownSchemaError: a newer release wrote its row.
+        """
+        before, now = _known(row), self._now()
         if before and before.state is told.state:
             told = replace(told, since=before.since)
-        if told != before:
-            await self._rows.put(disk.key, _disk_row(told))
-        now = self._now()
         seen, was = told.seen_at(now), before.seen_at(now) if before else None
         if repeat or was is None or (was.state, set(was.flags)) != (seen.state, set(seen.flags)):
-            log_event(Event.DISK_STATE, **seen.log_fields)
+            log_event(Event.DISK_STATE, **seen.log_fields)  # even if it can't be put on record
+        if row is not None:
+            require_readable(row)
+        written = _disk_row(told, seen)
+        if row is None or any(row.get(name) != value for name, value in written.items()):
+            await self._rows.put(disk.key, written)
 
     def _report(self, record: DiskRecord, now: datetime) -> DiskReport:
         return disk_report(record, now, inspects=self._inspects)
 
 
-def _disk_row(report: DiskReport) -> dict[str, Any]:
-    columns = {"disk": report.disk, "state": str(report.state), "attention": report.needs_attention}
+def _disk_row(report: DiskReport, seen: DiskReport) -> dict[str, Any]:
+    """Make the row of a disk: for people who look at it, with the state as it is while the row is written."""
+    columns = {"disk": seen.disk, "state": str(seen.state), "attention": seen.needs_attention}
     return with_schema(columns | {_REPORT: _DISK.dump_json(report).decode()})
+
+
+def _known(row: dict[str, Any] | None) -> DiskReport | None:
+    """Read the report of a disk; None if there is none, or none that this release can read."""
+    return _read(_DISK, row) if row is not None and is_known(row) else None
 
 
 def _read[R](adapter: TypeAdapter[R], row: dict[str, Any] | None) -> R | None:
