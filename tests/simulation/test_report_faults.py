@@ -16,7 +16,7 @@ from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
 from tests.simulation.services import settings_of
 from tests.simulation.small import make_small
-from tests.simulation.world import DISKS
+from tests.simulation.world import DISKS, LAB
 
 HOUR, HALF_A_DAY, DAY = timedelta(hours=1), timedelta(hours=12), timedelta(days=1)
 
@@ -135,6 +135,24 @@ async def test_a_row_that_can_not_be_written_keeps_no_other_disk_from_being_told
         del scene.world.status[row]
     await tell_report(scene.services, lambda app: app)
     assert last in scene.world.status
+
+
+@pytest.mark.parametrize("row", [{"schema": SCHEMA + 1, "report": "in a language to come"}, None])
+async def test_a_state_is_logged_though_its_row_can_not_be_written(
+    row: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch, told: Any
+) -> None:
+    scene = await backed_up()
+
+    async def refused(*_: Any, **__: Any) -> Any:
+        raise refusal(503, "ServerBusy")
+
+    if row:
+        scene.world.status[key(scene)] = row
+    else:
+        monkeypatch.setattr(scene.services.status._rows, "put", refused)  # noqa: SLF001
+    object.__setattr__(scene.services, "settings", settings_of(LAB.blob("other.vhd").url))
+    await back_up(scene)
+    assert {"unlisted"} <= {event["state"] for event in told("disk-state") if event["disk"] == scene.disk.url}
 
 
 async def test_a_row_of_a_newer_release_is_left_alone_whatever_it_is_of() -> None:
