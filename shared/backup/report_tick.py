@@ -47,7 +47,7 @@ async def _call_heartbeat(services: Services, message: TickMessage) -> None:
     now = services.now()
     try:
         await services.heartbeat.call()
-        if services.settings.heartbeat_url:
+        if services.settings.heartbeat_url and not services.settings.heartbeat_problem:
             await tell_app(services, lambda app: replace(app, heartbeat=now, heartbeat_problem=""))
     except HeartbeatError as error:
         problem = str(error)

@@ -20,6 +20,7 @@ from shared.model.failed_runs import is_failing, retried
 from shared.model.job import JobKind, job_row
 from shared.model.messages import FinishMessage, PlanMessage, RestoreMessage, TickMessage
 from shared.model.record import DiskRecord, restored_of
+from shared.model.report import AppReport
 from shared.model.restore_target import without_restore
 from shared.model.run import OpenRun
 from shared.model.tick import MIN_TICK_CHECK_DELAY, with_tick
@@ -105,14 +106,20 @@ async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime, nex
     """Log the disks that are due, and enqueue the message that checks the tick until all are backed up."""
     absent = len(disks.absent) + disks.unknown
     message = TickMessage(tick=tick, disks=len(disks.due) + absent, absent=absent)
-    await tell_app(services, lambda app: app.at_tick(tick, next_tick, disks=message.disks, absent=absent))
+    problem, is_set = services.settings.heartbeat_problem, services.settings.heartbeat_url is not None
+
+    def ticked(app: AppReport) -> AppReport:
+        at_tick = app.at_tick(tick, next_tick, disks=message.disks, absent=absent)
+        return at_tick.with_heartbeat_set(is_set=is_set, problem=problem)
+
+    await tell_app(services, ticked)
     for disk in disks.due:
         record = disks.found.get(disk)
         point = record.last_point if record else ""
         log_event(Event.BACKUP_DUE, disk=disk.name, **message.about, last_point=point)
         if record and (record.run or record.restore):
             _log_late(disk, record, message)
-    if problem := services.settings.heartbeat_problem:
+    if problem:
         log_event(Event.HEARTBEAT_FAILED, **message.about, reason=problem)
     try:
         await services.queues.send(message, MIN_TICK_CHECK_DELAY)

@@ -254,6 +254,12 @@ class AppReport:
             interval_seconds=max(gap, self.gap_seconds),
         )
 
+    def with_heartbeat_set(self, *, is_set: bool, problem: str) -> Self:
+        """Record whether the settings have a heartbeat, and why it can't be called, if they show that."""
+        if problem or not is_set:
+            return replace(self, heartbeat=None if not is_set else self.heartbeat, heartbeat_problem=problem)
+        return self
+
     def as_failed(self, reason: str) -> Self:
         """Record that the last tick has failed, and why."""
         return replace(self, tick_result="failed", tick_reason=reason)
@@ -267,7 +273,11 @@ class AppReport:
 
     def problems(self, now: datetime) -> list[str]:
         """Say what is wrong with the app at a time, UTC, each with what to do."""
-        found = [self.tick_reason, self.heartbeat_problem]
+        found = [self.tick_reason]
+        if self.heartbeat_problem:
+            found.append(
+                advised(self.heartbeat_problem, "see whether the service that it names is up, and its URL right")
+            )
         if self.last_tick is None:
             found.append(f"there has been no tick yet. {WHAT_TO_DO}: wait for it, or start take_snapshots by hand")
         elif self.next_tick and self.last_tick < self.next_tick and now > self.next_tick + TICK_GRACE:

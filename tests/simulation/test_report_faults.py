@@ -8,6 +8,7 @@ import pytest
 
 from shared.azure.tables.status import APP_ROW
 from shared.backup.tell_report import tell_report
+from shared.errors import HeartbeatError
 from shared.model.disk import PageBlobDisk
 from shared.model.report import DiskReport, Report, State
 from shared.model.schema import SCHEMA
@@ -176,3 +177,30 @@ async def test_a_disk_that_is_late_has_a_row_that_says_so_after_the_next_tick(mo
     assert (await disk(scene)).state is State.LATE
     row = scene.world.status[key(scene)]
     assert (row["state"], row["attention"]) == ("late", True)
+
+
+async def test_a_heartbeat_that_is_not_to_be_called_any_more_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    beating = settings_of(scene.disk.url, heartbeat_url="https://example.org/beat")
+    object.__setattr__(scene.services, "settings", beating)
+
+    async def refused() -> None:
+        raise HeartbeatError("HEARTBEAT_URL responded with HTTP status 500")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scene.services.heartbeat, "call", refused)
+        await back_up(scene)
+    [problem] = (await report(scene)).problems
+    assert "What to do" in problem
+    object.__setattr__(scene.services, "settings", settings_of(scene.disk.url))
+    await back_up(scene)
+    assert (await report(scene)).problems == []
+
+
+async def test_a_heartbeat_that_can_not_be_called_is_not_said_to_have_been() -> None:
+    scene = Scene()
+    object.__setattr__(scene.services, "settings", settings_of(scene.disk.url, heartbeat_url="@Microsoft.KeyVault(x)"))
+    await back_up(scene)
+    told = await report(scene)
+    assert told.app.heartbeat is None
+    assert any("HEARTBEAT_URL is not a URL" in problem for problem in told.problems)
