@@ -235,11 +235,14 @@ class AppReport:
     def at_tick(self, tick: datetime, next_tick: datetime | None, *, disks: int, absent: int) -> Self:
         """Record a tick, and when the next is due if the platform says so.
 
-        A tick that somebody starts by hand changes no interval: when the next is due stays the same.
+        A tick that somebody starts by hand changes no interval: when the next is due stays the same. Nor does one that
+        comes late: those in between were missed, and their disks are as old as they are.
         """
         gap = self.gap_seconds
         if next_tick and self.next_tick and next_tick > self.next_tick:
-            gap = (next_tick - self.next_tick).total_seconds()
+            is_late = tick > self.next_tick + TICK_GRACE
+            length = (next_tick - (tick if is_late else self.next_tick)).total_seconds()
+            gap = max(gap, length) if is_late else length
         elif next_tick and not gap:
             gap = max(next_tick - tick, LATE_AFTER / INTERVALS).total_seconds()
         return replace(

@@ -190,6 +190,13 @@ def test_how_old_a_recovery_point_may_become_follows_from_the_schedule() -> None
     assert ticking(*weekend, (5 * DAY, 6 * DAY)).late_after == 36 * HOUR
 
 
+def test_an_outage_of_the_app_lets_no_recovery_point_become_older() -> None:
+    daily = [(number * DAY, (number + 1) * DAY) for number in range(3)]
+    after = ticking(*daily, (10.5 * DAY, 11 * DAY))
+    assert after.late_after == 36 * HOUR
+    assert ticking(*daily, (10.5 * DAY, 17 * DAY)).late_after == 1.5 * 6.5 * DAY, "the schedule is another by now"
+
+
 def test_an_app_that_no_longer_runs_is_told_by_who_reads_the_report() -> None:
     app = ticking((timedelta(0), 12 * HOUR))
     assert app.problems(NOON + 12 * HOUR) == []

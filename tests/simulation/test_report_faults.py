@@ -179,6 +179,20 @@ async def test_a_disk_that_is_late_has_a_row_that_says_so_after_the_next_tick(mo
     assert (row["state"], row["attention"]) == ("late", True)
 
 
+async def test_an_outage_of_the_app_makes_no_old_recovery_point_a_young_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    for _ in range(3):
+        await back_up(scene, scene.world.now + HALF_A_DAY)
+    await scene.pass_time(8 * DAY)
+
+    async def waits(*_: Any, **__: Any) -> None:
+        """Lose the messages of its run."""
+
+    monkeypatch.setattr(scene.services.queues, "send", waits)
+    await scene.tick(scene.world.now + HALF_A_DAY)
+    assert (await disk(scene)).state is State.LATE
+
+
 async def test_a_heartbeat_that_is_not_to_be_called_any_more_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
     beating = settings_of(scene.disk.url, heartbeat_url="https://example.org/beat")
