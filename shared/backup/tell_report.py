@@ -49,8 +49,9 @@ async def tell_outdated(services: Services) -> None:
     """
     try:
         for disk in await services.status.outdated(await services.records.disks()):
-            if found := await services.records.get(disk):
-                await services.status.changed(disk, None, found[0])
+            found = await _record(services, disk)
+            if found and isinstance(found[1], DiskRecord):  # of one that can't be read ticks say so
+                await services.status.changed(disk, None, found[1])
     except Exception as error:  # noqa: BLE001 - no backup and no heartbeat may fail because of the report
         log_event(Event.REPORT_FAILED, reason=explain(error))
 

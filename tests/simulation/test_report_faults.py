@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.azure.tables.status import APP_ROW
-from shared.backup.tell_report import tell_report
+from shared.backup.tell_report import tell_outdated, tell_report
 from shared.errors import HeartbeatError
 from shared.model.disk import PageBlobDisk
 from shared.model.report import DiskReport, Report, State
@@ -218,3 +218,15 @@ async def test_a_heartbeat_that_can_not_be_called_is_not_said_to_have_been() -> 
     told = await report(scene)
     assert told.app.heartbeat is None
     assert any("HEARTBEAT_URL is not a URL" in problem for problem in told.problems)
+
+
+async def test_a_record_that_can_not_be_read_keeps_no_other_disk_from_being_told_again() -> None:
+    scene = Scene()
+    with_disks(scene, "a.vhd")
+    await back_up(scene)
+    first = PageBlobDisk(DISKS.blob("a.vhd")).key
+    entity, _ = scene.world.records[first]
+    scene.world.records[first] = ({**entity, "schema": SCHEMA + 1}, "of the newer release")
+    scene.world.status.clear()
+    await tell_outdated(scene.services)
+    assert key(scene) in scene.world.status
