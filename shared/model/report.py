@@ -399,6 +399,9 @@ def _state(record: DiskRecord) -> tuple[State, str]:
 def _undisturbed(record: DiskRecord) -> tuple[State, str]:
     if not record.last_point:
         return State.NEW, f"its first backup {'is under way' if record.run else 'begins at the next tick'}"
+    if not record.newest_good_point:
+        advice = f"see the damage of {record.damaged_point}, and whether its next backup succeeds"
+        return State.FAILING, f"none of its recovery points is known to be good. {WHAT_TO_DO}: {advice}"
     if record.run:
         run = record.run
         return State.RUNNING, f"backup run {run.snapshot} is under way since {run.started:%Y-%m-%d %H:%M}Z"

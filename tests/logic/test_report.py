@@ -51,6 +51,12 @@ def told(record: DiskRecord, now: datetime = NOON, *, inspects: bool = False) ->
         (replace(SAFE, retired=NOON, last_error=REFUSED, last_error_at=NOON + HOUR), State.RETIRED, "2026-11-22"),
         (replace(SAFE, last_error=REFUSED, last_error_at=NOON + HOUR), State.FAILING, "give the role"),
         (replace(NEW, run=None, last_error=REFUSED, last_error_at=NOON), State.FAILING, "give the role"),
+        (
+            SAFE.with_damaged([SNAPSHOT], ""),
+            State.FAILING,
+            f"known to be good. What to do: see the damage of {SNAPSHOT}",
+        ),
+        (RUNNING.with_damaged([SNAPSHOT], ""), State.FAILING, "known to be good"),
         (replace(RUNNING, run=replace(RUN, failed="its message was given up")), State.FAILING, "What to do: correct"),
     ],
 )

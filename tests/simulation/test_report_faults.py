@@ -230,3 +230,13 @@ async def test_a_record_that_can_not_be_read_keeps_no_other_disk_from_being_told
     scene.world.status.clear()
     await tell_outdated(scene.services)
     assert key(scene) in scene.world.status
+
+
+async def test_a_disk_without_a_good_recovery_point_is_not_safe() -> None:
+    scene = await backed_up()
+    [point] = scene.world.points_of(scene.disk)
+    del scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots[point.backup_snapshot]
+    await scene.tick()
+    told = await disk(scene)
+    assert told.good_point == ""
+    assert told.state not in {State.SAFE, State.RUNNING}
