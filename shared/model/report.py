@@ -151,7 +151,7 @@ class DiskReport:
             return self
         held = datetime.fromisoformat(self.good_point) if self.good_point else self.first_tick or self.since
         late_after = timedelta(seconds=self.late_after_seconds)
-        busy = f", and {self.reason}" if self.state is State.RUNNING else ""
+        busy = f", and {self.reason}" if self.job else ""
         what = "its newest good recovery point is older than" if self.good_point else "it has had no recovery point for"
         return replace(
             self,

@@ -95,7 +95,7 @@ def test_a_new_disk_is_given_as_long_for_its_first_backup() -> None:
     assert told(new).seen_at(NOON + LATE_AFTER).state is State.NEW
     late = told(new).seen_at(NOON + LATE_AFTER + HOUR)
     assert late.state is State.LATE
-    assert "no recovery point for 18 h" in late.reason
+    assert "no recovery point for 18 h, and its first backup is under way. What to do" in late.reason
 
 
 @pytest.mark.parametrize("state", ["failing", "unlisted", "missing", "restoring", "retired"])
