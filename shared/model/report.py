@@ -17,7 +17,7 @@ from shared.model.index import Summary
 from shared.model.job import WHAT_TO_DO, advised
 from shared.model.record import DiskRecord
 from shared.model.run import OpenRun
-from shared.model.texts import Text
+from shared.model.texts import Text, truncated_to
 from shared.model.tick import Outcome
 from shared.model.unusual import nobody_looked
 
@@ -158,6 +158,16 @@ class DiskReport:
             state=State.LATE,
             since=held + late_after,
             reason=f"{what} {hours(late_after)}{busy}. {WHAT_TO_DO}: {_SEE_TICKS}",
+        )
+
+    def with_texts_of(self, most: int) -> Self:
+        """Return the report with each of its texts truncated to so many characters."""
+        return replace(
+            self,
+            reason=truncated_to(self.reason, most),
+            flags={flag: truncated_to(reason, most) for flag, reason in self.flags.items()},
+            last_verify_result=truncated_to(self.last_verify_result, most),
+            last_drill_result=truncated_to(self.last_drill_result, most),
         )
 
     def with_what_ticks_know(self, before: Self) -> Self:

@@ -1,6 +1,7 @@
 """What must not go wrong with the report: rows that somebody edited, that are refused, or that lie for ever."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -240,3 +241,20 @@ async def test_a_disk_without_a_good_recovery_point_is_not_safe() -> None:
     told = await disk(scene)
     assert told.good_point == ""
     assert told.state not in {State.SAFE, State.RUNNING}
+
+
+@pytest.mark.parametrize("character", ["x", '"', "\N{SMILING FACE WITH SUNGLASSES}", "\x01"])
+async def test_a_report_fits_into_its_row_whatever_it_quotes(character: str) -> None:
+    scene = await backed_up()
+    text = f"first {character * 5000} last"
+    names = ("last_error", "resync_again", "unusual", "notice", "last_verify_result", "last_drill_result")
+    texts: dict[str, Any] = dict.fromkeys(names, text)
+    now = scene.world.now
+    await scene.services.records.update(
+        PageBlobDisk(scene.disk), lambda record: replace(record, last_error_at=now, **texts)
+    )
+    told = await disk(scene)
+    assert told.state is State.FAILING
+    for said in (told.reason, *told.flags.values(), told.last_verify_result, told.last_drill_result):
+        assert said.startswith("first ")
+    assert told.last_drill_result.endswith(" last")

@@ -33,6 +33,7 @@ from shared.model.report import (
     unreadable,
 )
 from shared.model.schema import is_known, with_schema
+from shared.model.texts import MAX_CHARACTERS
 
 STATUS_PARTITION = "status"
 """The partition of the report; every disk's partition key has a `|`."""
@@ -42,6 +43,12 @@ APP_ROW = f"{RUN_SEPARATOR}app"
 
 _REPORT = "report"
 """The property that has all of a report, as JSON."""
+
+_PROPERTY_BYTES = 64 * 1024
+"""Of a text, in UTF-16 (REST: Understanding the Table service data model)."""
+
+_TEXTS = (MAX_CHARACTERS, 2000, 1000, 400)
+"""How long each text of a report is at most, tried in this order until all fit."""
 
 _DISK: TypeAdapter[DiskReport] = TypeAdapter(DiskReport)
 _APP: TypeAdapter[AppReport] = TypeAdapter(AppReport)
@@ -218,7 +225,13 @@ class Status:
 def _disk_row(report: DiskReport, seen: DiskReport) -> dict[str, Any]:
     """Make the row of a disk: for people who look at it, with the state as it is while the row is written."""
     columns = {"disk": seen.disk, "state": str(seen.state), "attention": seen.needs_attention}
-    return with_schema(columns | {_REPORT: _DISK.dump_json(report).decode()})
+    return with_schema(columns | {_REPORT: _fitting(report)})
+
+
+def _fitting(report: DiskReport) -> str:
+    """Write all of a report into one property, whatever its texts quote: what JSON escapes takes up to six each."""
+    sizes = (_DISK.dump_json(report.with_texts_of(most)).decode() for most in _TEXTS)
+    return next((text for text in sizes if len(text.encode("utf-16-le")) <= _PROPERTY_BYTES), "")
 
 
 def _known(row: dict[str, Any] | None) -> DiskReport | None:
