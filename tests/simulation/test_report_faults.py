@@ -258,3 +258,19 @@ async def test_a_report_fits_into_its_row_whatever_it_quotes(character: str) -> 
     for said in (told.reason, *told.flags.values(), told.last_verify_result, told.last_drill_result):
         assert said.startswith("first ")
     assert told.last_drill_result.endswith(" last")
+
+
+async def test_the_heartbeat_waits_for_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    told: list[bool] = []
+    tell = scene.services.status.tell
+
+    async def noted(*args: Any, **others: Any) -> None:
+        told.append(max(scene.world.ticks) in scene.world.heartbeats)
+        await tell(*args, **others)
+
+    await scene.tick()
+    monkeypatch.setattr(scene.services.status, "tell", noted)
+    object.__setattr__(scene.services, "status", scene.services.status)
+    await scene.pass_time(HALF_A_DAY)
+    assert told == [True]
