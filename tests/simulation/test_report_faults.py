@@ -274,3 +274,15 @@ async def test_the_heartbeat_waits_for_no_report(monkeypatch: pytest.MonkeyPatch
     object.__setattr__(scene.services, "status", scene.services.status)
     await scene.pass_time(HALF_A_DAY)
     assert told == [True]
+
+
+async def test_a_disk_whose_first_report_comes_between_ticks_is_late_by_the_schedule() -> None:
+    scene = Scene()
+    for _ in range(2):
+        await scene.tick(scene.world.now + 7 * DAY)
+        await scene.pass_time(7 * DAY)
+    await scene.tick(scene.world.now + 7 * DAY)
+    await scene.pass_time(DAY)
+    del scene.world.status[key(scene)]
+    await scene.services.records.update(PageBlobDisk(scene.disk), lambda record: replace(record, notice="it costs"))
+    assert (await disk(scene)).state is State.SAFE

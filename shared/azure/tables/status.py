@@ -125,8 +125,8 @@ class Status:
                 await self._rows.drop(disk.key)
                 return
             row, told = await self._rows.find(disk.key), self._report(after, now)
-            known = _known(row)
-            await self._put(disk, told.with_what_ticks_know(known) if known else told, row)
+            known = _known(row) or await self._by_schedule(told)
+            await self._put(disk, told.with_what_ticks_know(known), row)
         except Exception as error:  # noqa: BLE001 - whatever it is, the record is written
             log_event(Event.REPORT_FAILED, disk=disk.name, reason=explain(error))
 
@@ -217,6 +217,12 @@ class Status:
         written = _disk_row(told, seen)
         if row is None or any(row.get(name) != value for name, value in written.items()):
             await self._rows.put(disk.key, written)
+
+    async def _by_schedule(self, told: DiskReport) -> DiskReport:
+        """Return a first report with how old a recovery point may become by what ticks have found."""
+        row = await self._rows.find(APP_ROW)
+        app = _read(_APP, row) if row is not None and is_known(row) else None
+        return replace(told, late_after_seconds=(app or AppReport()).late_after.total_seconds())
 
     def _report(self, record: DiskRecord, now: datetime) -> DiskReport:
         return disk_report(record, now, inspects=self._inspects)
