@@ -14,7 +14,7 @@ from shared.events import Event, log_event
 from shared.model.disk import Disk
 from shared.model.job import Stage
 from shared.model.record import DiskRecord
-from shared.model.report import AppReport
+from shared.model.report import AppReport, is_to_be_told
 
 
 async def tell_report(services: Services, change: Callable[[AppReport], AppReport], *, repeat: bool = False) -> None:
@@ -27,7 +27,8 @@ async def tell_report(services: Services, change: Callable[[AppReport], AppRepor
     """
     try:
         app = await services.status.change_app(change)
-        found = await each(sorted(await services.records.disks()), partial(_record, services))
+        on_record = await each(sorted(await services.records.disks()), partial(_record, services))
+        found = [(disk, record) for disk, record in on_record if _is_to_be_told(record, app)]
         trials = Counter(job.known_disk for job in await services.restores.open() if job.state is Stage.EXPIRING)
         await services.status.tell(dict(found), late_after=app.late_after, trials=trials, repeat=repeat)
     except Exception as error:  # noqa: BLE001 - no backup and no heartbeat may fail because of the report
@@ -48,12 +49,18 @@ async def tell_outdated(services: Services) -> None:
     A worker may have died between the two writes, and the next tick is hours away.
     """
     try:
+        app = await services.status.app()
         for disk in await services.status.outdated(await services.records.disks()):
             found = await _record(services, disk)
-            if found and isinstance(found[1], DiskRecord):  # of one that can't be read ticks say so
+            # Of one that can't be read ticks say so.
+            if found and isinstance(found[1], DiskRecord) and _is_to_be_told(found[1], app):
                 await services.status.changed(disk, None, found[1])
     except Exception as error:  # noqa: BLE001 - no backup and no heartbeat may fail because of the report
         log_event(Event.REPORT_FAILED, reason=explain(error))
+
+
+def _is_to_be_told(record: DiskRecord | str, app: AppReport) -> bool:
+    return isinstance(record, str) or is_to_be_told(record, app.last_tick)
 
 
 async def _record(services: Services, disk: Disk) -> tuple[Disk, DiskRecord | str] | None:

@@ -16,6 +16,7 @@ from shared.model.disk import Disk
 from shared.model.index import Summary
 from shared.model.job import WHAT_TO_DO, advised
 from shared.model.record import DiskRecord
+from shared.model.restore_target import is_blank
 from shared.model.run import OpenRun
 from shared.model.texts import Text, truncated_to
 from shared.model.tick import Outcome
@@ -369,6 +370,16 @@ def disk_report(record: DiskRecord, now: datetime, *, inspects: bool) -> DiskRep
         last_drill_result=record.last_drill_result,
         first_tick=record.first_tick,
     )
+
+
+def is_to_be_told(record: DiskRecord, last_tick: datetime | None) -> bool:
+    """Return whether there is anything to say of a disk: it has backups, or the last tick has asked for some.
+
+    Else only an error of long ago is left on record: of a URL that was corrected, of a pattern that finds disks again,
+    of a blob that was excluded because it is no disk, of a restore to a disk that is not backed up.
+    """
+    last = max((at for at in (record.last_tick, record.last_error_at) if at), default=None)
+    return not is_blank(record) or last_tick is None or (last is not None and last >= last_tick)
 
 
 def is_outdated(report: DiskReport, summary: Summary) -> bool:

@@ -21,6 +21,7 @@ from shared.model.report import (
     disk_report,
     is_outdated,
     is_the_same,
+    is_to_be_told,
     report_at,
     unreadable,
 )
@@ -153,6 +154,16 @@ def test_a_report_is_outdated_once_the_index_shows_that_the_record_has_changed(c
     assert not is_outdated(told(after), summary(after))
     assert is_outdated(told(before), summary(after))
     assert is_outdated(told(after), summary(before))
+
+
+def test_of_a_disk_without_backups_there_is_nothing_to_say_once_no_tick_asks_for_it() -> None:
+    failed = replace(NEW, run=None, last_error=REFUSED, last_error_at=NOON, last_tick=NOON)
+    assert is_to_be_told(failed, None)
+    assert is_to_be_told(failed, NOON)
+    assert not is_to_be_told(failed, NOON + DAY)
+    assert not is_to_be_told(replace(NEW, run=None), NOON)
+    assert is_to_be_told(NEW, NOON)
+    assert is_to_be_told(SAFE, NOON + DAY)
 
 
 def test_a_disk_whose_record_can_not_be_read_fails_with_what_to_do() -> None:

@@ -9,6 +9,7 @@ from shared.azure.tables.rows import from_row
 from shared.azure.tables.status import APP_ROW
 from shared.model.disk import page_blob
 from shared.model.record import DiskRecord
+from shared.model.restore_target import is_blank
 from shared.model.schema import is_known
 from shared.settings import Settings
 from tests.simulation.ticks import absences
@@ -29,6 +30,8 @@ def wrong_reports(world: World, settings: Settings, tick: datetime) -> Iterator[
             continue
         record = from_row(DiskRecord, entity)
         if key not in told:
+            if is_blank(record):
+                continue  # the last tick may not have asked for it
             yield f"the report says nothing of {record.disk}"
             continue
         absence = absent.get(page_blob(record.disk), "")

@@ -243,6 +243,37 @@ async def test_a_disk_without_a_good_recovery_point_is_not_safe() -> None:
     assert told.state not in {State.SAFE, State.RUNNING}
 
 
+async def test_a_pattern_that_could_not_be_listed_once_is_not_said_to_fail_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    pattern = f"{DISKS.url}/*"
+    object.__setattr__(scene.services, "settings", settings_of(pattern))
+    await back_up(scene)
+
+    async def failing(*_: Any, **__: Any) -> Any:
+        raise refusal(503, "ServerBusy")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scene.services.disks, "find", failing)
+        await back_up(scene)
+    assert (await report(scene)).needs_attention
+    for _ in range(2):
+        await back_up(scene)
+    assert [told.disk for told in (await report(scene)).disks if told.needs_attention] == []
+
+
+async def test_a_url_that_was_corrected_is_not_said_to_fail_for_ever() -> None:
+    scene = await backed_up()
+    object.__setattr__(scene.services, "settings", settings_of(f"{scene.disk.url} {LAB.blob('tpyo.vhd').url}"))
+    await back_up(scene)
+    assert (await report(scene)).needs_attention
+    object.__setattr__(scene.services, "settings", settings_of(scene.disk.url))
+    for _ in range(2):
+        await back_up(scene)
+    assert [told.disk for told in (await report(scene)).disks if told.needs_attention] == []
+
+
 @pytest.mark.parametrize("character", ["x", '"', "\N{SMILING FACE WITH SUNGLASSES}", "\x01"])
 async def test_a_report_fits_into_its_row_whatever_it_quotes(character: str) -> None:
     scene = await backed_up()
