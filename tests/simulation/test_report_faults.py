@@ -317,3 +317,30 @@ async def test_a_disk_whose_first_report_comes_between_ticks_is_late_by_the_sche
     del scene.world.status[key(scene)]
     await scene.services.records.update(PageBlobDisk(scene.disk), lambda record: replace(record, notice="it costs"))
     assert (await disk(scene)).state is State.SAFE
+
+
+async def test_a_tick_reads_no_more_rows_of_a_disk_whose_newest_recovery_point_is_damaged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = await backed_up()
+    await back_up(scene)
+    newest = scene.world.points_of(scene.disk)[-1]
+    del scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots[newest.backup_snapshot]
+
+    async def waits(*_: Any, **__: Any) -> None:
+        """Lose the messages of its run."""
+
+    monkeypatch.setattr(scene.services.queues, "send", waits)
+    await scene.tick()
+    read: list[str] = []
+    points = scene.services.records.points
+
+    async def noted(of: Any) -> Any:
+        read.append(of.name)
+        return await points(of)
+
+    monkeypatch.setattr(scene.services.records, "points", noted)
+    scene.world.now += HOUR
+    await scene.tick()
+    assert (await disk(scene)).damaged_points == 1
+    assert read == []
