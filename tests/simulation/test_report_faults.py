@@ -12,7 +12,7 @@ from shared.backup.tell_report import tell_outdated, tell_report
 from shared.errors import HeartbeatError
 from shared.model.disk import PageBlobDisk
 from shared.model.report import DiskReport, Report, State
-from shared.model.schema import SCHEMA
+from shared.model.schema import SCHEMA, UnknownSchemaError
 from tests.simulation.blobs import Blob
 from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
@@ -344,3 +344,20 @@ async def test_a_tick_reads_no_more_rows_of_a_disk_whose_newest_recovery_point_i
     await scene.tick()
     assert (await disk(scene)).damaged_points == 1
     assert read == []
+
+
+async def test_a_recovery_point_of_a_newer_release_keeps_no_damage_from_being_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = await backed_up()
+    await back_up(scene)
+    newest = scene.world.points_of(scene.disk)[-1]
+    del scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots[newest.backup_snapshot]
+
+    async def newer(_: Any) -> Any:
+        raise UnknownSchemaError("the row of a recovery point was written with a newer schema")
+
+    monkeypatch.setattr(scene.services.records, "points", newer)
+    await scene.tick()
+    told = await disk(scene)
+    assert (told.damaged_points, told.good_point) == (1, "")
