@@ -32,14 +32,15 @@ async def _report(services: Services, message: TickMessage) -> None:
             await tell_outdated(services)
             await services.queues.send(message, next_check(tick, now))
             return
-        await tell_report(services, lambda app: app.with_outcome(tick, result))
         await ask_for_retention(services)
         fields: dict[str, Any] = {**message.about, "disks": message.disks, "backed_up": done}
         if result is Outcome.INCOMPLETE:
             log_event(Event.TICK_INCOMPLETE, **fields, absent=message.absent)
-            return
-        log_event(Event.TICK_SUCCEEDED, **fields, duration_seconds=(now - tick).total_seconds())
-        message = replace(message, succeeded=now)
+        else:
+            log_event(Event.TICK_SUCCEEDED, **fields, duration_seconds=(now - tick).total_seconds())
+            await _call_heartbeat(services, replace(message, succeeded=now))
+        await tell_report(services, lambda app: app.with_outcome(tick, result))  # last: nothing waits for it
+        return
     await _call_heartbeat(services, message)
 
 

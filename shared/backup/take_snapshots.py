@@ -1,6 +1,5 @@
 """Step 1 of a backup, on the timer: snapshot all disks, as close together as possible, then open their runs."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from azure.core.exceptions import AzureError
@@ -107,14 +106,13 @@ async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime, nex
     """Log the disks that are due, and enqueue the message that checks the tick until all are backed up."""
     absent = len(disks.absent) + disks.unknown
     message = TickMessage(tick=tick, disks=len(disks.due) + absent, absent=absent)
-    problem = services.settings.heartbeat_problem
+    problem, is_set = services.settings.heartbeat_problem, services.settings.heartbeat_url is not None
 
-    def at_tick(app: AppReport) -> AppReport:
-        if problem or services.settings.heartbeat_url is None:
-            app = replace(app, heartbeat_problem=problem)
-        return app.at_tick(tick, next_tick, disks=message.disks, absent=absent)
+    def ticked(app: AppReport) -> AppReport:
+        at_tick = app.at_tick(tick, next_tick, disks=message.disks, absent=absent)
+        return at_tick.with_heartbeat_set(is_set=is_set, problem=problem)
 
-    await tell_app(services, at_tick)
+    await tell_app(services, ticked)
     for disk in disks.due:
         record = disks.found.get(disk)
         point = record.last_point if record else ""

@@ -2,10 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 
-from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
 from shared.azure.answers import explain
@@ -16,7 +14,7 @@ from shared.events import Event, log_event
 from shared.model.disk import Disk
 from shared.model.job import Stage
 from shared.model.record import DiskRecord
-from shared.model.report import AppReport, is_told
+from shared.model.report import AppReport, is_to_be_told
 
 
 async def tell_report(services: Services, change: Callable[[AppReport], AppReport], *, repeat: bool = False) -> None:
@@ -29,10 +27,11 @@ async def tell_report(services: Services, change: Callable[[AppReport], AppRepor
     """
     try:
         app = await services.status.change_app(change)
-        found = await each(sorted(await services.records.disks()), partial(_record, services, app.last_tick))
+        on_record = await each(sorted(await services.records.disks()), partial(_record, services))
+        found = [(disk, record) for disk, record in on_record if _is_to_be_told(record, app)]
         trials = Counter(job.known_disk for job in await services.restores.open() if job.state is Stage.EXPIRING)
         await services.status.tell(dict(found), late_after=app.late_after, trials=trials, repeat=repeat)
-    except (AzureError, TidemarkError) as error:
+    except Exception as error:  # noqa: BLE001 - no backup and no heartbeat may fail because of the report
         log_event(Event.REPORT_FAILED, reason=explain(error))
 
 
@@ -40,7 +39,7 @@ async def tell_app(services: Services, change: Callable[[AppReport], AppReport])
     """Put the report of the app on record; an error is logged."""
     try:
         await services.status.change_app(change)
-    except (AzureError, TidemarkError) as error:
+    except Exception as error:  # noqa: BLE001 - no backup and no heartbeat may fail because of the report
         log_event(Event.REPORT_FAILED, reason=explain(error))
 
 
@@ -52,17 +51,22 @@ async def tell_outdated(services: Services) -> None:
     try:
         app = await services.status.app()
         for disk in await services.status.outdated(await services.records.disks()):
-            found = await services.records.get(disk)
-            if found and is_told(found[0], app.last_tick):
-                await services.status.changed(disk, None, found[0])
-    except (AzureError, TidemarkError, ValidationError) as error:
+            found = await _record(services, disk)
+            # Of one that can't be read ticks say so.
+            if found and isinstance(found[1], DiskRecord) and _is_to_be_told(found[1], app):
+                await services.status.changed(disk, None, found[1])
+    except Exception as error:  # noqa: BLE001 - no backup and no heartbeat may fail because of the report
         log_event(Event.REPORT_FAILED, reason=explain(error))
 
 
-async def _record(services: Services, last_tick: datetime | None, disk: Disk) -> tuple[Disk, DiskRecord | str] | None:
-    """Read the record of a disk, or say why it can't be read; None if there is none, or nothing to say of it."""
+def _is_to_be_told(record: DiskRecord | str, app: AppReport) -> bool:
+    return isinstance(record, str) or is_to_be_told(record, app.last_tick)
+
+
+async def _record(services: Services, disk: Disk) -> tuple[Disk, DiskRecord | str] | None:
+    """Read the record of a disk, or say why it can't be read; None if there is none."""
     try:
         found = await services.records.get(disk)
     except (TidemarkError, ValidationError) as error:
         return disk, explain(error)
-    return (disk, found[0]) if found and is_told(found[0], last_tick) else None
+    return (disk, found[0]) if found else None

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.model.disk import Disk
 from shared.model.index import Summary
@@ -16,18 +18,34 @@ from shared.model.job import WHAT_TO_DO, advised
 from shared.model.record import DiskRecord
 from shared.model.restore_target import is_blank
 from shared.model.run import OpenRun
-from shared.model.texts import Text
+from shared.model.texts import Text, truncated_to
 from shared.model.tick import Outcome
 from shared.model.unusual import nobody_looked
 
 LATE_AFTER = timedelta(hours=18)
 """How old a disk's newest recovery point may become where nobody has said when the next tick is: 1.5 times 12 hours."""
 
+_LATE_AFTER_SECONDS = LATE_AFTER.total_seconds()
+
 INTERVALS = 1.5
 """How many intervals between two ticks it may become: the alert of a late backup fires then too."""
 
 TICK_GRACE = timedelta(minutes=15)
 """How late a tick may be: the platform starts an idle app first."""
+
+
+def _moment(text: str) -> str:
+    if text and datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("has no time zone")
+    return text
+
+
+# Whoever edits a row must not make the report fail: what is no time or no length is refused as it is read.
+Moment = Annotated[str, AfterValidator(_moment)]
+"""The time of a recovery point; empty if there is none."""
+
+Seconds = Annotated[float, Field(ge=0, le=timedelta(days=10_000).total_seconds())]
+"""A length of time."""
 
 
 class State(StrEnum):
@@ -81,7 +99,7 @@ class OpenJob:
     kind: str
     job: str
     stage: str = ""
-    began: datetime | None = None
+    began: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,22 +127,22 @@ class DiskReport:
 
     disk: str
     state: State
-    since: datetime
+    since: AwareDatetime
     reason: Text = ""
     flags: Mapping[Flag, Text] = field(default_factory=dict)
-    good_point: str = ""
+    good_point: Moment = ""
     last_point: str = ""
-    last_success: datetime | None = None
+    last_success: AwareDatetime | None = None
     size: int = 0
     damaged_points: int = 0
     job: OpenJob | None = None
-    last_verify: datetime | None = None
+    last_verify: AwareDatetime | None = None
     last_verify_result: Text = ""
-    last_drill: datetime | None = None
+    last_drill: AwareDatetime | None = None
     last_drill_result: Text = ""
-    late_after_seconds: float = LATE_AFTER.total_seconds()
-    first_tick: datetime | None = None
-    retired: datetime | None = None
+    late_after_seconds: Seconds = _LATE_AFTER_SECONDS
+    first_tick: AwareDatetime | None = None
+    retired: AwareDatetime | None = None
 
     def age(self, now: datetime) -> timedelta | None:
         """Return the age of the newest good recovery point; None if there is none."""
@@ -136,13 +154,23 @@ class DiskReport:
             return self
         held = datetime.fromisoformat(self.good_point) if self.good_point else self.first_tick or self.since
         late_after = timedelta(seconds=self.late_after_seconds)
-        busy = f", and {self.reason}" if self.state is State.RUNNING else ""
+        busy = f", and {self.reason}" if self.job else ""
         what = "its newest good recovery point is older than" if self.good_point else "it has had no recovery point for"
         return replace(
             self,
             state=State.LATE,
             since=held + late_after,
             reason=f"{what} {hours(late_after)}{busy}. {WHAT_TO_DO}: {_SEE_TICKS}",
+        )
+
+    def with_texts_of(self, most: int) -> Self:
+        """Return the report with each of its texts truncated to so many characters."""
+        return replace(
+            self,
+            reason=truncated_to(self.reason, most),
+            flags={flag: truncated_to(reason, most) for flag, reason in self.flags.items()},
+            last_verify_result=truncated_to(self.last_verify_result, most),
+            last_drill_result=truncated_to(self.last_drill_result, most),
         )
 
     def with_what_ticks_know(self, before: Self) -> Self:
@@ -200,16 +228,16 @@ class AppReport:
         heartbeat_problem: why it could not be called; empty if it could be, or is not set.
     """
 
-    last_tick: datetime | None = None
+    last_tick: AwareDatetime | None = None
     tick_result: str = ""
     tick_reason: Text = ""
     disks: int = 0
     absent: int = 0
-    next_tick: datetime | None = None
-    gap_seconds: float = 0.0
-    interval_seconds: float = 0.0
-    last_success: datetime | None = None
-    heartbeat: datetime | None = None
+    next_tick: AwareDatetime | None = None
+    gap_seconds: Seconds = 0.0
+    interval_seconds: Seconds = 0.0
+    last_success: AwareDatetime | None = None
+    heartbeat: AwareDatetime | None = None
     heartbeat_problem: Text = ""
 
     @property
@@ -220,16 +248,16 @@ class AppReport:
     def at_tick(self, tick: datetime, next_tick: datetime | None, *, disks: int, absent: int) -> Self:
         """Record a tick, and when the next is due if the platform says so.
 
-        A tick that somebody starts by hand changes no interval: when the next is due stays the same. Nor do ticks that
-        were missed: how long the app was down says nothing of its schedule.
+        A tick that somebody starts by hand changes no interval: when the next is due stays the same. Nor does one that
+        comes late: those in between were missed, and their disks are as old as they are.
         """
-        gap, due = self.gap_seconds, self.next_tick
-        if next_tick and not gap:
+        gap = self.gap_seconds
+        if next_tick and self.next_tick and next_tick > self.next_tick:
+            is_late = tick > self.next_tick + TICK_GRACE
+            length = (next_tick - (tick if is_late else self.next_tick)).total_seconds()
+            gap = max(gap, length) if is_late else length
+        elif next_tick and not gap:
             gap = max(next_tick - tick, LATE_AFTER / INTERVALS).total_seconds()
-        elif next_tick and due and next_tick > due:
-            is_on_time = tick <= due + TICK_GRACE
-            ahead = (next_tick - (due if is_on_time else tick)).total_seconds()
-            gap = ahead if is_on_time else max(gap, ahead)
         return replace(
             self,
             last_tick=tick,
@@ -241,6 +269,12 @@ class AppReport:
             gap_seconds=gap,
             interval_seconds=max(gap, self.gap_seconds),
         )
+
+    def with_heartbeat_set(self, *, is_set: bool, problem: str) -> Self:
+        """Record whether the settings have a heartbeat, and why it can't be called, if they show that."""
+        if problem or not is_set:
+            return replace(self, heartbeat=None if not is_set else self.heartbeat, heartbeat_problem=problem)
+        return self
 
     def as_failed(self, reason: str) -> Self:
         """Record that the last tick has failed, and why."""
@@ -255,7 +289,11 @@ class AppReport:
 
     def problems(self, now: datetime) -> list[str]:
         """Say what is wrong with the app at a time, UTC, each with what to do."""
-        found = [self.tick_reason, self.heartbeat_problem]
+        found = [self.tick_reason]
+        if self.heartbeat_problem:
+            found.append(
+                advised(self.heartbeat_problem, "see whether the service that it names is up, and its URL right")
+            )
         if self.last_tick is None:
             found.append(f"there has been no tick yet. {WHAT_TO_DO}: wait for it, or start take_snapshots by hand")
         elif self.next_tick and self.last_tick < self.next_tick and now > self.next_tick + TICK_GRACE:
@@ -340,15 +378,14 @@ def disk_report(record: DiskRecord, now: datetime, *, inspects: bool, is_exclude
     )
 
 
-def is_told(record: DiskRecord, last_tick: datetime | None) -> bool:
-    """Return whether there is anything to say of what a record is of.
+def is_to_be_told(record: DiskRecord, last_tick: datetime | None) -> bool:
+    """Return whether there is anything to say of a disk: it has backups, or the last tick has asked for some.
 
-    One that holds nothing but an error from before the last tick is that of a disk that SOURCE_DISKS named by mistake,
-    or of a pattern that finds its disks again.
+    Else only an error of long ago is left on record: of a URL that was corrected, of a pattern that finds disks again,
+    of a blob that was excluded because it is no disk, of a restore to a disk that is not backed up.
     """
-    if not is_blank(record) or last_tick is None:
-        return True
-    return record.last_error_at is not None and record.last_error_at >= last_tick
+    last = max((at for at in (record.last_tick, record.last_error_at) if at), default=None)
+    return not is_blank(record) or last_tick is None or (last is not None and last >= last_tick)
 
 
 def is_outdated(report: DiskReport, summary: Summary) -> bool:
@@ -389,6 +426,9 @@ def _state(record: DiskRecord) -> tuple[State, str]:
 def _undisturbed(record: DiskRecord) -> tuple[State, str]:
     if not record.last_point:
         return State.NEW, f"its first backup {'is under way' if record.run else 'begins at the next tick'}"
+    if not record.newest_good_point:
+        advice = f"see the damage of {record.damaged_point}, and whether its next backup succeeds"
+        return State.FAILING, f"none of its recovery points is known to be good. {WHAT_TO_DO}: {advice}"
     if record.run:
         run = record.run
         return State.RUNNING, f"backup run {run.snapshot} is under way since {run.started:%Y-%m-%d %H:%M}Z"

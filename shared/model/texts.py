@@ -25,9 +25,14 @@ def human_size(length: int) -> str:
 
 def truncated(text: str) -> str:
     """Truncate a long text in the middle: its beginning says what is wrong, its end what to do."""
-    if len(text) <= MAX_CHARACTERS:
+    return truncated_to(text, MAX_CHARACTERS)
+
+
+def truncated_to(text: str, most: int) -> str:
+    """Truncate a text that is longer than so many characters in the middle."""
+    if len(text) <= most:
         return text
-    kept = (MAX_CHARACTERS - len(_CUT)) // 2
+    kept = (most - len(_CUT)) // 2
     return f"{text[:kept]}{_CUT}{text[-kept:]}"
 
 

@@ -75,8 +75,17 @@ async def check_newest_point(services: Services, disk: Disk, time: str) -> None:
     if point is None or point.state is PointState.DELETING:
         return
     has_changed = await _mark(services, disk, point, is_there=await _exists(services, disk, point))
-    if has_changed or point.state is PointState.DAMAGED:
+    if has_changed or (point.state is PointState.DAMAGED and not await _is_told(services, disk, time)):
         await update_damaged_points(services, disk)
+
+
+async def _is_told(services: Services, disk: Disk, time: str) -> bool:
+    """Return whether a disk's record says that its newest recovery point is damaged, and which is good in its place.
+
+    If so, no tick reads all its points: that another has changed its record says, too, or they are looked for daily.
+    """
+    found = await services.records.get(disk)
+    return found is not None and found[0].damaged_point == time and bool(found[0].good_point)
 
 
 async def _changes(services: Services, disk: Disk, point: RecoveryPoint, existing: set[BlobVersion]) -> bool:

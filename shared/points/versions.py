@@ -14,6 +14,7 @@ from shared.model.names import DISK_METADATA
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.restore_target import date_problem, requested_point
+from shared.model.schema import UnknownSchemaError
 from shared.model.times import canonical_time
 from shared.model.version import BlobVersion
 
@@ -210,8 +211,10 @@ async def update_damaged_points(services: Services, disk: Disk) -> None:
 
 async def _damaged_and_good(services: Services, disk: Disk) -> tuple[list[str], str]:
     times = await services.records.damaged(disk)
-    good = newest_good(await services.records.points(disk)) if times else ""
-    return times, good
+    try:
+        return times, newest_good(await services.records.points(disk)) if times else ""
+    except UnknownSchemaError:  # of a row: what is damaged is told all the same, and nothing is called good
+        return times, ""
 
 
 def newest_good(points: Iterable[RecoveryPoint]) -> str:

@@ -21,6 +21,7 @@ from shared.model.report import (
     disk_report,
     is_outdated,
     is_the_same,
+    is_to_be_told,
     report_at,
     unreadable,
 )
@@ -51,6 +52,12 @@ def told(record: DiskRecord, now: datetime = NOON, *, inspects: bool = False) ->
         (replace(SAFE, retired=NOON, last_error=REFUSED, last_error_at=NOON + HOUR), State.RETIRED, "2026-11-22"),
         (replace(SAFE, last_error=REFUSED, last_error_at=NOON + HOUR), State.FAILING, "give the role"),
         (replace(NEW, run=None, last_error=REFUSED, last_error_at=NOON), State.FAILING, "give the role"),
+        (
+            SAFE.with_damaged([SNAPSHOT], ""),
+            State.FAILING,
+            f"known to be good. What to do: see the damage of {SNAPSHOT}",
+        ),
+        (RUNNING.with_damaged([SNAPSHOT], ""), State.FAILING, "known to be good"),
         (replace(RUNNING, run=replace(RUN, failed="its message was given up")), State.FAILING, "What to do: correct"),
     ],
 )
@@ -89,7 +96,7 @@ def test_a_new_disk_is_given_as_long_for_its_first_backup() -> None:
     assert told(new).seen_at(NOON + LATE_AFTER).state is State.NEW
     late = told(new).seen_at(NOON + LATE_AFTER + HOUR)
     assert late.state is State.LATE
-    assert "no recovery point for 18 h" in late.reason
+    assert "no recovery point for 18 h, and its first backup is under way. What to do" in late.reason
 
 
 @pytest.mark.parametrize("state", ["failing", "unlisted", "missing", "restoring", "retired"])
@@ -149,6 +156,16 @@ def test_a_report_is_outdated_once_the_index_shows_that_the_record_has_changed(c
     assert is_outdated(told(after), summary(before))
 
 
+def test_of_a_disk_without_backups_there_is_nothing_to_say_once_no_tick_asks_for_it() -> None:
+    failed = replace(NEW, run=None, last_error=REFUSED, last_error_at=NOON, last_tick=NOON)
+    assert is_to_be_told(failed, None)
+    assert is_to_be_told(failed, NOON)
+    assert not is_to_be_told(failed, NOON + DAY)
+    assert not is_to_be_told(replace(NEW, run=None), NOON)
+    assert is_to_be_told(NEW, NOON)
+    assert is_to_be_told(SAFE, NOON + DAY)
+
+
 def test_a_disk_whose_record_can_not_be_read_fails_with_what_to_do() -> None:
     report = unreadable(Disk.parse(DISK), "its row is spoilt", NOON)
     assert report.state is State.FAILING
@@ -191,6 +208,13 @@ def test_how_old_a_recovery_point_may_become_follows_from_the_schedule() -> None
     assert ticking(*hourly, (30.5 * HOUR, 31 * HOUR)).late_after == 1.5 * HOUR, "the app was down for a day"
     weekly = [(30 * HOUR, 30 * HOUR + 7 * DAY)]
     assert ticking(*hourly, *weekly).late_after == 10.5 * DAY, "the schedule was changed"
+
+
+def test_an_outage_of_the_app_lets_no_recovery_point_become_older() -> None:
+    daily = [(number * DAY, (number + 1) * DAY) for number in range(3)]
+    after = ticking(*daily, (10.5 * DAY, 11 * DAY))
+    assert after.late_after == 36 * HOUR
+    assert ticking(*daily, (10.5 * DAY, 17 * DAY)).late_after == 1.5 * 6.5 * DAY, "the schedule is another by now"
 
 
 def test_an_app_that_no_longer_runs_is_told_by_who_reads_the_report() -> None:

@@ -296,7 +296,8 @@ async def test_a_heartbeat_that_is_refused_is_told_until_it_is_called(monkeypatc
         patched.setattr(scene.services.heartbeat, "call", refused)
         await scene.tick()
         await scene.pass_time(2 * HOUR)
-    assert (await report(scene)).problems == ["HEARTBEAT_URL responded with HTTP status 500"]
+    [problem] = (await report(scene)).problems
+    assert problem.startswith("HEARTBEAT_URL responded with HTTP status 500. What to do: ")
     await back_up(scene)
     told = await report(scene)
     assert (told.problems, told.app.heartbeat is not None) == ([], True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 from pydantic import TypeAdapter, ValidationError
@@ -32,7 +32,8 @@ from shared.model.report import (
     report_at,
     unreadable,
 )
-from shared.model.schema import UnknownSchemaError, is_known, with_schema
+from shared.model.schema import is_known, with_schema
+from shared.model.texts import MAX_CHARACTERS
 
 STATUS_PARTITION = "status"
 """The partition of the report; every disk's partition key has a `|`."""
@@ -42,6 +43,12 @@ APP_ROW = f"{RUN_SEPARATOR}app"
 
 _REPORT = "report"
 """The property that has all of a report, as JSON."""
+
+_PROPERTY_BYTES = 64 * 1024
+"""Of a text, in UTF-16 (REST: Understanding the Table service data model)."""
+
+_TEXTS = (MAX_CHARACTERS, 2000, 1000, 400)
+"""How long each text of a report is at most, tried in this order until all fit."""
 
 _DISK: TypeAdapter[DiskReport] = TypeAdapter(DiskReport)
 _APP: TypeAdapter[AppReport] = TypeAdapter(AppReport)
@@ -117,16 +124,16 @@ class Status:
             after: its record as it is; None if it was deleted.
         """
         now = self._now()
-        if before and after and is_the_same(self._report(before, now), self._report(after, now)):
-            return
         try:
+            if before and after and is_the_same(self._report(before, now), self._report(after, now)):
+                return
             if after is None:
                 await self._rows.drop(disk.key)
                 return
-            known = _read(_DISK, await self._rows.find(disk.key))
-            told = self._report(after, now)
-            await self._put(disk, told.with_what_ticks_know(known) if known else told, known)
-        except (AzureError, UnknownSchemaError) as error:
+            row, told = await self._rows.find(disk.key), self._report(after, now)
+            known = _known(row) or await self._by_schedule(told)
+            await self._put(disk, told.with_what_ticks_know(known), row)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the record is written
             log_event(Event.REPORT_FAILED, disk=disk.name, reason=explain(error))
 
     async def app(self) -> AppReport:
@@ -175,12 +182,14 @@ class Status:
             told = told.with_trials(trials.get(disk, 0))
             told = replace(told, late_after_seconds=late_after.total_seconds())
             try:
-                await self._put(disk, told, _read(_DISK, rows.get(key)), repeat=repeat)
-            except UnknownSchemaError as error:
-                log_event(Event.REPORT_FAILED, disk=disk.name, reason=str(error))
+                await self._put(disk, told, rows.get(key), repeat=repeat)
+            except Exception as error:  # noqa: BLE001 - one disk must not keep the others from being told
+                log_event(Event.REPORT_FAILED, disk=disk.name, reason=explain(error))
 
         await each(sorted(keys), put)
-        await each(sorted(rows.keys() - keys.keys()), self._rows.drop)
+        # What a newer release has put there may be of something else than a disk.
+        others = {key for key, values in rows.items() if is_known(values)} - keys.keys()
+        await each(sorted(others), self._rows.drop)
 
     async def outdated(self, known: Mapping[Disk, Summary]) -> list[Disk]:
         """List the disks whose record has changed since their report, as far as the index shows."""
@@ -197,24 +206,49 @@ class Status:
         app = _read(_APP, rows.pop(APP_ROW, None)) or AppReport()
         return report_at(self._now(), app, [told for row in rows.values() if (told := _read(_DISK, row))])
 
-    async def _put(self, disk: Disk, told: DiskReport, before: DiskReport | None, *, repeat: bool = False) -> None:
-        """Write a disk's report unless it is there, and log what it says if that is new, or is to be repeated."""
+    async def _put(self, disk: Disk, told: DiskReport, row: dict[str, Any] | None, *, repeat: bool = False) -> None:
+        """Log what is said of a disk if that is new, or is to be repeated, and write its report unless it is there.
+
+        Raises:
+            UnknownSchemaError: a newer release wrote its row.
+        """
+        before, now = _known(row), self._now()
         if before and before.state is told.state:
             told = replace(told, since=before.since)
-        if told != before:
-            await self._rows.put(disk.key, _disk_row(told))
-        now = self._now()
         seen, was = told.seen_at(now), before.seen_at(now) if before else None
         if repeat or was is None or (was.state, set(was.flags)) != (seen.state, set(seen.flags)):
-            log_event(Event.DISK_STATE, **seen.log_fields)
+            log_event(Event.DISK_STATE, **seen.log_fields)  # even if it can't be put on record
+        if row is not None:
+            require_readable(row)
+        written = _disk_row(told, seen)
+        if row is None or any(row.get(name) != value for name, value in written.items()):
+            await self._rows.put(disk.key, written)
+
+    async def _by_schedule(self, told: DiskReport) -> DiskReport:
+        """Return a first report with how old a recovery point may become by what ticks have found."""
+        row = await self._rows.find(APP_ROW)
+        app = _read(_APP, row) if row is not None and is_known(row) else None
+        return replace(told, late_after_seconds=(app or AppReport()).late_after.total_seconds())
 
     def _report(self, record: DiskRecord, now: datetime) -> DiskReport:
         return disk_report(record, now, inspects=self._inspects, is_excluded=self._excludes(record.disk))
 
 
-def _disk_row(report: DiskReport) -> dict[str, Any]:
-    columns = {"disk": report.disk, "state": str(report.state), "attention": report.needs_attention}
-    return with_schema(columns | {_REPORT: _DISK.dump_json(report).decode()})
+def _disk_row(report: DiskReport, seen: DiskReport) -> dict[str, Any]:
+    """Make the row of a disk: for people who look at it, with the state as it is while the row is written."""
+    columns = {"disk": seen.disk, "state": str(seen.state), "attention": seen.needs_attention}
+    return with_schema(columns | {_REPORT: _fitting(report)})
+
+
+def _fitting(report: DiskReport) -> str:
+    """Write all of a report into one property, whatever its texts quote: what JSON escapes takes up to six each."""
+    sizes = (_DISK.dump_json(report.with_texts_of(most)).decode() for most in _TEXTS)
+    return next((text for text in sizes if len(text.encode("utf-16-le")) <= _PROPERTY_BYTES), "")
+
+
+def _known(row: dict[str, Any] | None) -> DiskReport | None:
+    """Read the report of a disk; None if there is none, or none that this release can read."""
+    return _read(_DISK, row) if row is not None and is_known(row) else None
 
 
 def _read[R](adapter: TypeAdapter[R], row: dict[str, Any] | None) -> R | None:

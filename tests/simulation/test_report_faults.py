@@ -1,0 +1,363 @@
+"""What must not go wrong with the report: rows that somebody edited, that are refused, or that lie for ever."""
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.azure.tables.status import APP_ROW
+from shared.backup.tell_report import tell_outdated, tell_report
+from shared.errors import HeartbeatError
+from shared.model.disk import PageBlobDisk
+from shared.model.report import DiskReport, Report, State
+from shared.model.schema import SCHEMA, UnknownSchemaError
+from tests.simulation.blobs import Blob
+from tests.simulation.refusals import refusal
+from tests.simulation.scenes import Scene
+from tests.simulation.services import settings_of
+from tests.simulation.small import make_small
+from tests.simulation.world import DISKS, LAB
+
+HOUR, HALF_A_DAY, DAY = timedelta(hours=1), timedelta(hours=12), timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch.setattr)
+
+
+async def back_up(scene: Scene, next_tick: datetime | None = None) -> None:
+    await scene.tick(next_tick)
+    await scene.pass_time(HALF_A_DAY)
+
+
+async def backed_up() -> Scene:
+    scene = Scene()
+    await back_up(scene)
+    return scene
+
+
+async def report(scene: Scene) -> Report:
+    found: Report = await scene.services.status.read()
+    return found
+
+
+async def disk(scene: Scene) -> DiskReport:
+    """Give what the report says of the scene's disk."""
+    [found] = [told for told in (await report(scene)).disks if told.disk == scene.disk.url]
+    return found
+
+
+def key(scene: Scene) -> str:
+    return PageBlobDisk(scene.disk).key
+
+
+def edit(scene: Scene, row: str, **changed: Any) -> None:
+    """Have somebody edit what a row says."""
+    values = scene.world.status[row]
+    scene.world.status[row] = {**values, "report": json.dumps(json.loads(values["report"]) | changed)}
+
+
+def with_disks(scene: Scene, *names: str) -> None:
+    """Have the app back up these disks of the scene's container, too."""
+    for name in names:
+        scene.world.blobs[DISKS.blob(name)] = Blob([1], scene.world.number)
+    urls = " ".join([scene.disk.url, *(DISKS.blob(name).url for name in names)])
+    object.__setattr__(scene.services, "settings", settings_of(urls))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"good_point": "yesterday"},
+        {"good_point": "2026-11-22T12:00:00"},
+        {"first_tick": "2026-11-22T12:00:00", "good_point": ""},
+        {"late_after_seconds": -1e300},
+    ],
+)
+async def test_a_disk_is_backed_up_though_somebody_edited_its_report(changed: dict[str, Any]) -> None:
+    scene = await backed_up()
+    edit(scene, key(scene), **changed)
+    await back_up(scene)
+    assert len(scene.world.points_of(scene.disk)) == 2
+    assert max(scene.world.ticks) in scene.world.heartbeats
+    assert (await disk(scene)).state is State.SAFE
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"next_tick": "2026-11-22T12:00:00"},
+        {"last_tick": "2026-11-22T12:00:00"},
+        {"last_success": "2026-11-22T12:00:00"},
+        {"gap_seconds": 1e300, "interval_seconds": 1e300},
+    ],
+)
+async def test_a_tick_backs_up_though_somebody_edited_the_report_of_the_app(changed: dict[str, Any]) -> None:
+    scene = await backed_up()
+    edit(scene, APP_ROW, **changed)
+    await back_up(scene, scene.world.now + HALF_A_DAY)
+    assert len(scene.world.points_of(scene.disk)) == 2
+    assert max(scene.world.ticks) in scene.world.heartbeats
+    assert (await report(scene)).problems == []
+
+
+async def test_no_backup_and_no_heartbeat_fails_whatever_the_report_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wrong(*_: Any, **__: Any) -> Any:
+        raise KeyError("report")
+
+    scene = Scene()
+    for name in ("find", "put", "drop", "all"):
+        monkeypatch.setattr(scene.services.status._rows, name, wrong)  # noqa: SLF001
+    await back_up(scene)
+    assert len(scene.world.points_of(scene.disk)) == 1
+    assert max(scene.world.ticks) in scene.world.heartbeats
+
+
+async def test_a_row_that_can_not_be_written_keeps_no_other_disk_from_being_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    with_disks(scene, *(f"z{number:02}.vhd" for number in range(20)))
+    await back_up(scene)
+    assert len(scene.world.status) == 22
+    rows = scene.services.status._rows  # noqa: SLF001
+    put = rows.put
+
+    async def refused(row: str, values: dict[str, Any]) -> None:
+        if row == key(scene):
+            raise refusal(400, "PropertyValueTooLarge")
+        await put(row, values)
+
+    monkeypatch.setattr(rows, "put", refused)
+    last = PageBlobDisk(DISKS.blob("z19.vhd")).key
+    for row in (key(scene), last):
+        del scene.world.status[row]
+    await tell_report(scene.services, lambda app: app)
+    assert last in scene.world.status
+
+
+@pytest.mark.parametrize("row", [{"schema": SCHEMA + 1, "report": "in a language to come"}, None])
+async def test_a_state_is_logged_though_its_row_can_not_be_written(
+    row: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch, told: Any
+) -> None:
+    scene = await backed_up()
+
+    async def refused(*_: Any, **__: Any) -> Any:
+        raise refusal(503, "ServerBusy")
+
+    if row:
+        scene.world.status[key(scene)] = row
+    else:
+        monkeypatch.setattr(scene.services.status._rows, "put", refused)  # noqa: SLF001
+    object.__setattr__(scene.services, "settings", settings_of(LAB.blob("other.vhd").url))
+    await back_up(scene)
+    assert {"unlisted"} <= {event["state"] for event in told("disk-state") if event["disk"] == scene.disk.url}
+
+
+async def test_a_row_of_a_newer_release_is_left_alone_whatever_it_is_of() -> None:
+    scene = await backed_up()
+    newer = {"schema": SCHEMA + 1, "report": "in a language to come"}
+    scene.world.status["!fleet"] = newer
+    await back_up(scene)
+    assert scene.world.status["!fleet"] == newer
+
+
+async def test_a_disk_that_is_late_has_a_row_that_says_so_after_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = await backed_up()
+
+    async def waits(*_: Any, **__: Any) -> None:
+        """Lose the messages of its run."""
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scene.services.queues, "send", waits)
+        for _ in range(3):
+            await back_up(scene)
+    assert (await disk(scene)).state is State.LATE
+    row = scene.world.status[key(scene)]
+    assert (row["state"], row["attention"]) == ("late", True)
+
+
+async def test_an_outage_of_the_app_makes_no_old_recovery_point_a_young_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    for _ in range(3):
+        await back_up(scene, scene.world.now + HALF_A_DAY)
+    await scene.pass_time(8 * DAY)
+
+    async def waits(*_: Any, **__: Any) -> None:
+        """Lose the messages of its run."""
+
+    monkeypatch.setattr(scene.services.queues, "send", waits)
+    await scene.tick(scene.world.now + HALF_A_DAY)
+    assert (await disk(scene)).state is State.LATE
+
+
+async def test_a_heartbeat_that_is_not_to_be_called_any_more_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    beating = settings_of(scene.disk.url, heartbeat_url="https://example.org/beat")
+    object.__setattr__(scene.services, "settings", beating)
+
+    async def refused() -> None:
+        raise HeartbeatError("HEARTBEAT_URL responded with HTTP status 500")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scene.services.heartbeat, "call", refused)
+        await back_up(scene)
+    [problem] = (await report(scene)).problems
+    assert "What to do" in problem
+    object.__setattr__(scene.services, "settings", settings_of(scene.disk.url))
+    await back_up(scene)
+    assert (await report(scene)).problems == []
+
+
+async def test_a_heartbeat_that_can_not_be_called_is_not_said_to_have_been() -> None:
+    scene = Scene()
+    object.__setattr__(scene.services, "settings", settings_of(scene.disk.url, heartbeat_url="@Microsoft.KeyVault(x)"))
+    await back_up(scene)
+    told = await report(scene)
+    assert told.app.heartbeat is None
+    assert any("HEARTBEAT_URL is not a URL" in problem for problem in told.problems)
+
+
+async def test_a_record_that_can_not_be_read_keeps_no_other_disk_from_being_told_again() -> None:
+    scene = Scene()
+    with_disks(scene, "a.vhd")
+    await back_up(scene)
+    first = PageBlobDisk(DISKS.blob("a.vhd")).key
+    entity, _ = scene.world.records[first]
+    scene.world.records[first] = ({**entity, "schema": SCHEMA + 1}, "of the newer release")
+    scene.world.status.clear()
+    await tell_outdated(scene.services)
+    assert key(scene) in scene.world.status
+
+
+async def test_a_disk_without_a_good_recovery_point_is_not_safe() -> None:
+    scene = await backed_up()
+    [point] = scene.world.points_of(scene.disk)
+    del scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots[point.backup_snapshot]
+    await scene.tick()
+    told = await disk(scene)
+    assert told.good_point == ""
+    assert told.state not in {State.SAFE, State.RUNNING}
+
+
+async def test_a_pattern_that_could_not_be_listed_once_is_not_said_to_fail_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    pattern = f"{DISKS.url}/*"
+    object.__setattr__(scene.services, "settings", settings_of(pattern))
+    await back_up(scene)
+
+    async def failing(*_: Any, **__: Any) -> Any:
+        raise refusal(503, "ServerBusy")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scene.services.disks, "find", failing)
+        await back_up(scene)
+    assert (await report(scene)).needs_attention
+    for _ in range(2):
+        await back_up(scene)
+    assert [told.disk for told in (await report(scene)).disks if told.needs_attention] == []
+
+
+async def test_a_url_that_was_corrected_is_not_said_to_fail_for_ever() -> None:
+    scene = await backed_up()
+    object.__setattr__(scene.services, "settings", settings_of(f"{scene.disk.url} {LAB.blob('tpyo.vhd').url}"))
+    await back_up(scene)
+    assert (await report(scene)).needs_attention
+    object.__setattr__(scene.services, "settings", settings_of(scene.disk.url))
+    for _ in range(2):
+        await back_up(scene)
+    assert [told.disk for told in (await report(scene)).disks if told.needs_attention] == []
+
+
+@pytest.mark.parametrize("character", ["x", '"', "\N{SMILING FACE WITH SUNGLASSES}", "\x01"])
+async def test_a_report_fits_into_its_row_whatever_it_quotes(character: str) -> None:
+    scene = await backed_up()
+    text = f"first {character * 5000} last"
+    names = ("last_error", "resync_again", "unusual", "notice", "last_verify_result", "last_drill_result")
+    texts: dict[str, Any] = dict.fromkeys(names, text)
+    now = scene.world.now
+    await scene.services.records.update(
+        PageBlobDisk(scene.disk), lambda record: replace(record, last_error_at=now, **texts)
+    )
+    told = await disk(scene)
+    assert told.state is State.FAILING
+    for said in (told.reason, *told.flags.values(), told.last_verify_result, told.last_drill_result):
+        assert said.startswith("first ")
+    assert told.last_drill_result.endswith(" last")
+
+
+async def test_the_heartbeat_waits_for_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    told: list[bool] = []
+    tell = scene.services.status.tell
+
+    async def noted(*args: Any, **others: Any) -> None:
+        told.append(max(scene.world.ticks) in scene.world.heartbeats)
+        await tell(*args, **others)
+
+    await scene.tick()
+    monkeypatch.setattr(scene.services.status, "tell", noted)
+    object.__setattr__(scene.services, "status", scene.services.status)
+    await scene.pass_time(HALF_A_DAY)
+    assert told == [True]
+
+
+async def test_a_disk_whose_first_report_comes_between_ticks_is_late_by_the_schedule() -> None:
+    scene = Scene()
+    for _ in range(2):
+        await scene.tick(scene.world.now + 7 * DAY)
+        await scene.pass_time(7 * DAY)
+    await scene.tick(scene.world.now + 7 * DAY)
+    await scene.pass_time(DAY)
+    del scene.world.status[key(scene)]
+    await scene.services.records.update(PageBlobDisk(scene.disk), lambda record: replace(record, notice="it costs"))
+    assert (await disk(scene)).state is State.SAFE
+
+
+async def test_a_tick_reads_no_more_rows_of_a_disk_whose_newest_recovery_point_is_damaged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = await backed_up()
+    await back_up(scene)
+    newest = scene.world.points_of(scene.disk)[-1]
+    del scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots[newest.backup_snapshot]
+
+    async def waits(*_: Any, **__: Any) -> None:
+        """Lose the messages of its run."""
+
+    monkeypatch.setattr(scene.services.queues, "send", waits)
+    await scene.tick()
+    read: list[str] = []
+    points = scene.services.records.points
+
+    async def noted(of: Any) -> Any:
+        read.append(of.name)
+        return await points(of)
+
+    monkeypatch.setattr(scene.services.records, "points", noted)
+    scene.world.now += HOUR
+    await scene.tick()
+    assert (await disk(scene)).damaged_points == 1
+    assert read == []
+
+
+async def test_a_recovery_point_of_a_newer_release_keeps_no_damage_from_being_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = await backed_up()
+    await back_up(scene)
+    newest = scene.world.points_of(scene.disk)[-1]
+    del scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots[newest.backup_snapshot]
+
+    async def newer(_: Any) -> Any:
+        raise UnknownSchemaError("the row of a recovery point was written with a newer schema")
+
+    monkeypatch.setattr(scene.services.records, "points", newer)
+    await scene.tick()
+    told = await disk(scene)
+    assert (told.damaged_points, told.good_point) == (1, "")
