@@ -33,6 +33,9 @@ INTERVALS = 1.5
 TICK_GRACE = timedelta(minutes=15)
 """How late a tick may be: the platform starts an idle app first."""
 
+_EARLY = timedelta(seconds=10)
+"""How early a timer may go off, at most, by the clocks of two machines."""
+
 
 def _moment(text: str) -> str:
     if text and datetime.fromisoformat(text).tzinfo is None:
@@ -211,6 +214,15 @@ class DiskReport:
 _SEE_TICKS = "see the app's last tick, and whether the app runs"
 
 
+def is_ahead(due: datetime, tick: datetime) -> bool:
+    """Return whether a time is when the tick after another is due, and not when that one was.
+
+    To a scheduled invocation the Functions host says `Next` as it knew it before, which is when that one was due
+    (azure-functions-dotnet-worker, issue 954); to one started by hand, when the next is due. A timer may go off early.
+    """
+    return due > tick + _EARLY
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppReport:
     """What is said of the app, beside its disks.
@@ -220,7 +232,7 @@ class AppReport:
         tick_result: `pending`, `succeeded`, `incomplete` or `failed`.
         tick_reason: why that tick failed, and what to do.
         disks, absent: how many disks the tick was to back up, and how many of those could not be found or read.
-        next_tick: when the next tick is due, UTC; None where the platform has not said.
+        next_tick: when the next tick is due, UTC, or when the last one was; None where the platform has not said.
         gap_seconds: how long before it the one before was due; 0 where that is not known.
         interval_seconds: the longest of the last two gaps: on a schedule of weekdays only, Monday's comes late.
         last_success: the last tick that has succeeded, UTC.
@@ -251,13 +263,7 @@ class AppReport:
         A tick that somebody starts by hand changes no interval: when the next is due stays the same. Nor does one that
         comes late: those in between were missed, and their disks are as old as they are.
         """
-        gap = self.gap_seconds
-        if next_tick and self.next_tick and next_tick > self.next_tick:
-            is_late = tick > self.next_tick + TICK_GRACE
-            length = (next_tick - (tick if is_late else self.next_tick)).total_seconds()
-            gap = max(gap, length) if is_late else length
-        elif next_tick and not gap:
-            gap = max(next_tick - tick, LATE_AFTER / INTERVALS).total_seconds()
+        gap = self._gap_at(tick, next_tick).total_seconds()
         return replace(
             self,
             last_tick=tick,
@@ -269,6 +275,16 @@ class AppReport:
             gap_seconds=gap,
             interval_seconds=max(gap, self.gap_seconds),
         )
+
+    def _gap_at(self, tick: datetime, due: datetime | None) -> timedelta:
+        """Return the gap between two ticks by what the platform says at one: when the next is due, or when this was."""
+        gap, before = timedelta(seconds=self.gap_seconds), self.next_tick
+        if due is None:
+            return gap
+        if before is None or due <= before:
+            return gap or max(due - tick, LATE_AFTER / INTERVALS)
+        last = tick if is_ahead(due, tick) else self.last_tick or before
+        return max(gap, due - last) if last > before + TICK_GRACE else due - before
 
     def with_heartbeat_set(self, *, is_set: bool, problem: str) -> Self:
         """Record whether the settings have a heartbeat, and why it can't be called, if they show that."""
@@ -287,6 +303,10 @@ class AppReport:
             return replace(self, last_success=success)
         return replace(self, last_tick=tick, tick_result=str(outcome), tick_reason="", last_success=success)
 
+    def _due(self, last: datetime, due: datetime) -> datetime:
+        """Return when a tick was due after the last one, at the latest if all that is known is when that was due."""
+        return due if is_ahead(due, last) else last + self.late_after
+
     def problems(self, now: datetime) -> list[str]:
         """Say what is wrong with the app at a time, UTC, each with what to do."""
         found = [self.tick_reason]
@@ -296,10 +316,11 @@ class AppReport:
             )
         if self.last_tick is None:
             found.append(f"there has been no tick yet. {WHAT_TO_DO}: wait for it, or start take_snapshots by hand")
-        elif self.next_tick and self.last_tick < self.next_tick and now > self.next_tick + TICK_GRACE:
+        elif self.next_tick and now > self._due(self.last_tick, self.next_tick) + TICK_GRACE:
+            due = self._due(self.last_tick, self.next_tick)
             found.append(
                 f"nothing is backed up: no tick since {self.last_tick:%Y-%m-%d %H:%M}Z, though one was due at"
-                f" {self.next_tick:%Y-%m-%d %H:%M}Z. {WHAT_TO_DO}: see whether the function app runs, and its log"
+                f" {due:%Y-%m-%d %H:%M}Z. {WHAT_TO_DO}: see whether the function app runs, and its log"
             )
         return [problem for problem in found if problem]
 

@@ -82,7 +82,7 @@ async def check_newest_point(services: Services, disk: Disk, time: str) -> None:
 async def _is_told(services: Services, disk: Disk, time: str) -> bool:
     """Return whether a disk's record says that its newest recovery point is damaged, and which is good in its place.
 
-    If so, no tick reads all its points: that another has changed its record says, too, or they are looked for daily.
+    If so, a tick need not read all its points: whoever marks another one updates the record, too.
     """
     found = await services.records.get(disk)
     return found is not None and found[0].damaged_point == time and bool(found[0].good_point)

@@ -226,6 +226,24 @@ def test_an_app_that_no_longer_runs_is_told_by_who_reads_the_report() -> None:
     assert "there has been no tick yet" in AppReport().problems(NOON)[0]
 
 
+def test_an_app_that_no_longer_runs_is_told_though_the_host_says_only_when_the_last_tick_was_due() -> None:
+    daily = [(number * DAY + timedelta(seconds=number - 1), number * DAY) for number in range(4)]
+    app = ticking(*daily)
+    assert app.late_after == 36 * HOUR
+    assert app.problems(NOON + 4 * DAY) == []
+    [problem] = app.problems(NOON + 5 * DAY)
+    assert "no tick since 2026-11-25 12:00Z" in problem
+
+
+def test_an_outage_is_no_interval_though_the_host_says_only_when_the_last_tick_was_due() -> None:
+    daily = [(number * DAY, number * DAY) for number in range(3)]
+    past_due = (10.5 * DAY, 3 * DAY)
+    assert ticking(*daily, past_due).late_after == 36 * HOUR
+    assert ticking(*daily, past_due, (11 * DAY, 11 * DAY)).late_after == 36 * HOUR
+    assert ticking(*daily, past_due, (11 * DAY, 11 * DAY), (12 * DAY, 12 * DAY)).late_after == 36 * HOUR
+    assert ticking(*daily, (2.5 * DAY, 3 * DAY), (3 * DAY, 3 * DAY)).late_after == 36 * HOUR, "one by hand"
+
+
 def test_what_became_of_a_tick_is_told_and_an_older_one_changes_only_the_last_success() -> None:
     app = ticking((timedelta(0), 12 * HOUR), (12 * HOUR, DAY))
     assert app.tick_result == "pending"
