@@ -17,7 +17,7 @@ from tidemark.content.download import Download, count_valid
 from tidemark.content.errors import ExportError
 from tidemark.content.part_file import PartFile
 from tidemark.content.pieces import PieceReader
-from tidemark.content.progress import Meter, OnProgress, Progress, Stage
+from tidemark.content.progress import Meter, OnProgress, Stage, tell_nobody
 from tidemark.content.qcow2 import convert
 from tidemark.content.state import Source, State, sync_folder, window_length
 from tidemark.content.target import Format, Target
@@ -66,7 +66,7 @@ class Exported:
     seconds: float
 
 
-def _tell_nobody(_: str | Progress) -> None:
+def _say_nothing(_: str) -> None:
     pass
 
 
@@ -78,8 +78,8 @@ async def export(
     file_format: Format = Format.VHD,
     overwrite: bool = False,
     at_once: int = AT_ONCE,
-    progress: OnProgress = _tell_nobody,
-    say: Callable[[str], None] = _tell_nobody,
+    progress: OnProgress = tell_nobody,
+    say: Callable[[str], None] = _say_nothing,
     tuning: Tuning = Tuning(),  # noqa: B008 - immutable
 ) -> Exported:
     """Export a version to a file, or go on with an export that was interrupted.

@@ -1,4 +1,4 @@
-"""How far an export is, for people who wait for it."""
+"""How far an export or a comparison is, for people who wait for it."""
 
 import time
 from collections import deque
@@ -11,11 +11,12 @@ _SAMPLES = 200
 
 
 class Stage(StrEnum):
-    """What is being done: download, read the file back and compare it, convert it."""
+    """What is being done: download, read the file back and compare it, convert it; or list what has changed."""
 
     DOWNLOAD = "download"
     COMPARE = "compare"
     CONVERT = "convert"
+    LIST = "list"
 
 
 class Progress(NamedTuple):
@@ -24,7 +25,7 @@ class Progress(NamedTuple):
     Attributes:
         stage: the stage.
         done: bytes done, in this call or an earlier one.
-        total: bytes in all: valid ones while downloading, those of the disk while comparing; 0 while converting.
+        total: bytes in all: valid ones while downloading, else those of the disk; 0 while converting.
         rate: bytes per second of late.
     """
 
@@ -55,3 +56,7 @@ class Meter:
         at, before = self._samples[0]
         rate = (self._done - before) / (now - at) if now > at else 0.0
         self._tell(Progress(self._stage, self._done, self._total, rate))
+
+
+def tell_nobody(_: Progress) -> None:
+    """Keep how far a stage is to oneself."""
