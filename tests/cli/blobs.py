@@ -1,6 +1,5 @@
 """Page blobs of the local Azure for the tests of the command line, and readers that watch or fail."""
 
-import asyncio
 import itertools
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -73,18 +72,19 @@ class Blob:
 
 
 class Watched(Reader):
-    """A reader that counts the bytes that are in flight, and may fail at a read.
+    """A reader that counts the bytes that are held, and may fail at a read.
 
     Attributes:
         reads: what was read.
-        most: the most bytes in flight at a time.
+        most: the most bytes in flight, or read and not used yet, at a time.
+        used: the bytes that are used.
         before: called before each read, with its number from 1.
     """
 
     def __init__(self, reader: BlobReader, before: Callable[[int], Awaitable[None] | None] = lambda _: None) -> None:
         self._reader, self.before = reader, before
         self.reads = list[Change]()
-        self.now = self.most = 0
+        self.begun = self.most = self.used = 0
 
     async def find(self, blob: BlobAddress) -> BlobState | None:
         return await self._reader.find(blob)
@@ -104,10 +104,6 @@ class Watched(Reader):
         self.reads.append(piece)
         if waiting := self.before(len(self.reads)):
             await waiting
-        self.now += piece.length
-        self.most = max(self.most, self.now)
-        try:
-            await asyncio.sleep(0)
-            return await self._reader.read(signed_url, piece)
-        finally:
-            self.now -= piece.length
+        self.begun += piece.length
+        self.most = max(self.most, self.begun - self.used)
+        return await self._reader.read(signed_url, piece)

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from azure.storage.blob.aio import ContainerClient
@@ -19,15 +19,10 @@ async def container(azure: LocalAzure) -> AsyncIterator[ContainerClient]:
 async def reader(azure: LocalAzure) -> AsyncIterator[BlobReader]:
     async with open_reader([azure.connection_string(BACKUPS)]) as reader:
         yield reader
+    azure.gateway.faults.clear()
 
 
 @pytest.fixture
 def make(container: ContainerClient) -> Callable[[int], Awaitable[Blob]]:
     """Makes a page blob of so many bytes."""
     return lambda size: Blob.make(BACKUPS, container, size)
-
-
-@pytest.fixture(autouse=True)
-def _no_faults(azure: LocalAzure) -> Iterator[None]:
-    yield
-    azure.gateway.faults.clear()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,8 @@ from shared.azure.blobs.reading import BlobReader
 from shared.azure.connections import open_connections
 from shared.azure.sources.source import Reader
 from shared.settings import Settings
+from shared.storage_access import StorageConnection
+from tidemark.content.errors import AccessError
 
 # The settings of an app that reads blobs and nothing else: none of these is ever asked for.
 _UNUSED = {
@@ -53,14 +54,14 @@ async def open_reader(connection_strings: Sequence[str] = (), client_id: str = "
         client_id: that of a user-assigned managed identity; empty for whoever is signed in.
 
     Raises:
-        ValidationError: a connection string is not one; the message does not show it.
+        AccessError: a connection string is not one.
     """
+    try:
+        connections = [StorageConnection.parse(text) for text in connection_strings]
+    except ValueError as error:
+        raise AccessError(f"a connection string can't be used: it {error}") from None
     settings = Settings.model_validate(
-        {
-            **_UNUSED,
-            "storage_connections": json.dumps(list(connection_strings)),
-            "AzureWebJobsStorage__clientId": client_id or None,
-        }
+        {**_UNUSED, "storage_connections": connections, "AzureWebJobsStorage__clientId": client_id or None}
     )
-    async with open_connections(settings) as connections:
-        yield BlobReader(connections, settings.storage_api_version)
+    async with open_connections(settings) as opened:
+        yield BlobReader(opened, settings.storage_api_version)

@@ -3,6 +3,12 @@
 from shared.errors import Remedy, TidemarkError
 
 
+class AccessError(TidemarkError):
+    """What is given to reach the storage can't be used; the message doesn't show it."""
+
+    remedy = Remedy.FAIL
+
+
 class ExportError(TidemarkError):
     """A recovery point can't be exported to a file."""
 

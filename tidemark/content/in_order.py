@@ -14,7 +14,7 @@ async def in_order[Item, Result](
     try:
         async for item in items:
             waiting.append((item, asyncio.create_task(call(item))))
-            if len(waiting) == at_once:
+            if len(waiting) >= at_once:
                 yield await _first(waiting)
         while waiting:
             yield await _first(waiting)
