@@ -44,7 +44,8 @@ class PartFile:
                 yield found
             finally:
                 if not file.closed and not found.length:
-                    path.unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):  # Windows deletes no open file
+                        path.unlink()
 
     @property
     def length(self) -> int:
@@ -110,7 +111,7 @@ def _owned(path: Path) -> Iterator[FileIO]:
         with file:
             try:
                 _lock(file)
-            except OSError:
+            except (BlockingIOError, PermissionError):
                 raise ExportError(
                     f"another export is writing {path}. What to do: wait for it, or export to another file"
                 ) from None
