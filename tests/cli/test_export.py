@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import random
 import shutil
 import time
 from pathlib import Path
@@ -29,6 +30,7 @@ from tidemark.content.errors import ExportError
 from tidemark.content.export import Tuning
 from tidemark.content.part_file import PartFile
 from tidemark.content.progress import Progress, Stage
+from tidemark.content.sparse_digest import BLOCK, SparseDigest
 from tidemark.content.target import Format, Target
 
 needs_e2fsprogs = pytest.mark.skipif(not e2fsprogs_is_installed(), reason="e2fsprogs is not installed")
@@ -52,6 +54,42 @@ async def test_a_vhd_is_the_blob_byte_for_byte(reader: BlobReader, disk: Blob, t
     assert [(told[0].done, told[0].total), told[-1][:3]] == [(0, valid), (Stage.COMPARE, SIZE, SIZE)]
     assert (Stage.DOWNLOAD, valid, valid) in {found[:3] for found in told}
     assert max(found.rate for found in told) > 0
+
+
+async def test_without_a_checksum_the_file_is_the_same(reader: BlobReader, disk: Blob, target: Path) -> None:
+    done = await exported(reader, await disk.snapshot(), target, checksum=False)
+    assert (held(target) == disk.expected, done.sha256) == (True, "")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_sparse_digest_is_of_the_content_however_it_is_cut_up(seed: int) -> None:
+    rng = random.Random(seed)
+    lengths = [rng.choice([1, 512, BLOCK, rng.randrange(4 * BLOCK)]) for _ in range(9)]
+    parts = [rng.randbytes(length) if rng.random() < 0.5 else bytes(length) for length in lengths]
+    whole, cut = SparseDigest(), SparseDigest()
+    whole.add(b"".join(parts))
+    for part in parts:
+        if any(part):
+            cut.add(part)
+        else:
+            cut.skip(len(part))
+    assert cut.hexdigest() == whole.hexdigest()
+    content = bytearray(b"".join(parts))
+    content[rng.randrange(len(content))] ^= 1
+    other = SparseDigest()
+    other.add(bytes(content))
+    assert other.hexdigest() != whole.hexdigest()
+
+
+def test_a_sparse_digest_knows_where_things_are_and_takes_no_time_for_zeros() -> None:
+    found = set[str]()
+    for before in (0, 1, BLOCK, 2 * BLOCK, 2**45):
+        digest = SparseDigest()
+        digest.skip(before)
+        digest.add(b"x")
+        digest.skip(2**45)
+        found.add(digest.hexdigest())
+    assert len(found) == 5
 
 
 async def test_a_snapshot_is_exported_as_it_was_and_a_blob_as_it_is(

@@ -165,7 +165,7 @@ async def test_another_recovery_point_or_format_begins_anew_and_says_so(
     assert done.downloaded == done.valid
     assert [sentence.partition(": ")[2] for sentence in said] == [
         "it was of another recovery point",
-        f"it was begun as vhd, in windows of {UNIT} bytes",
+        f"it was begun as vhd, in windows of {UNIT} bytes, layout 1",
     ]
 
 

@@ -1,10 +1,8 @@
 """Downloading the valid pages of a version to a file, window by window, so that it can be resumed after any window."""
 
 import contextlib
-import hashlib
 import time
 from collections.abc import AsyncIterator, Iterable
-from functools import lru_cache
 from pathlib import Path
 
 from shared.changes.ranges import Change, Window, coalesced, windows, writes
@@ -12,9 +10,10 @@ from shared.model.version import Version
 from shared.pages.listing import LISTING_WINDOW, listed
 from tidemark.content.access import Reading
 from tidemark.content.in_order import in_order
-from tidemark.content.part_file import CHUNK, ZEROS, PartFile
+from tidemark.content.part_file import PartFile
 from tidemark.content.pieces import PieceReader
 from tidemark.content.progress import Meter
+from tidemark.content.sparse_digest import SparseDigest
 from tidemark.content.state import Source, State
 from tidemark.content.threads import in_thread
 
@@ -64,7 +63,7 @@ class Download:
         self._pieces, self._part, self._state, self._record = pieces, part, state, record
         self._is_resumed, self._save_every = is_resumed, save_every
         self._saved_at, self._is_saved = time.monotonic(), True
-        self._digest, self._position = hashlib.sha256(), -1
+        self._digest, self._position = SparseDigest(), -1
 
     async def run(self, reading: Reading, version: Version, at_once: int, meter: Meter) -> None:
         """Download what is missing; whatever ends that, the windows that are complete are on record."""
@@ -97,7 +96,7 @@ class Download:
     def _put(self, piece: Change, content: bytes) -> None:
         self._leave_out(piece.start)
         self._part.write(piece.start, content)
-        self._digest.update(content)
+        self._digest.add(content)
         self._position = piece.end
 
     def _leave_out(self, end: int) -> None:
@@ -107,19 +106,15 @@ class Download:
         start, self._position = self._position, end
         if self._is_resumed:
             self._part.wipe(start, end)
-        add_zeros(self._digest, end - start)
+        self._digest.skip(end - start)
 
     def _finish(self, window: Window) -> None:
         number = window.start // self._state.source.window
         if self._position < 0:
             self._position = window.start
-        if self._position == window.start and not self._is_resumed:
-            digest = digest_of_zeros(window.end - window.start)
-        else:
-            self._leave_out(window.end)
-            digest = self._digest.hexdigest()
-        self._state.done[number] = digest
-        self._digest, self._position, self._is_saved = hashlib.sha256(), -1, False
+        self._leave_out(window.end)
+        self._state.done[number] = self._digest.hexdigest()
+        self._digest, self._position, self._is_saved = SparseDigest(), -1, False
         if time.monotonic() - self._saved_at >= self._save_every:
             self._save()
 
@@ -129,17 +124,3 @@ class Download:
         self._part.sync()
         self._state.save(self._record)
         self._saved_at, self._is_saved = time.monotonic(), True
-
-
-def add_zeros(digest: "hashlib._Hash", length: int) -> None:
-    """Add so many zeros to a digest."""
-    for start in range(0, length, CHUNK):
-        digest.update(memoryview(ZEROS)[: length - start])
-
-
-@lru_cache
-def digest_of_zeros(length: int) -> str:
-    """Return the SHA-256 of so many zeros."""
-    digest = hashlib.sha256()
-    add_zeros(digest, length)
-    return digest.hexdigest()

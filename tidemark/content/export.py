@@ -51,7 +51,8 @@ class Exported:
         length: bytes of the disk in it.
         valid: those of its pages that are valid; the rest are zeros.
         downloaded: bytes that this call downloaded.
-        sha256: the SHA-256 of these `length` bytes, as read back from disk: that of the file, unless it is a qcow2.
+        sha256: the SHA-256 of these `length` bytes, as read back from disk: that of the file, unless it is a qcow2;
+            empty if it was not asked for.
         has_footer: whether the blob ends in a VHD's footer.
         seconds: how long this call took.
     """
@@ -77,6 +78,7 @@ async def export(
     *,
     file_format: Format = Format.VHD,
     overwrite: bool = False,
+    checksum: bool = True,
     at_once: int = AT_ONCE,
     progress: OnProgress = tell_nobody,
     say: Callable[[str], None] = _say_nothing,
@@ -93,6 +95,8 @@ async def export(
         target: the file.
         file_format: its format.
         overwrite: whether a file that is there may be overwritten.
+        checksum: whether to make a SHA-256 of the file, for which its holes take as long as what is written; the file
+            is compared with what was downloaded anyway.
         at_once: reads of at most 4 MiB that are under way, or in memory, at a time.
         progress: told how far it is, often.
         say: told in a sentence what a person should know, such as that an older export can't be used.
@@ -106,7 +110,7 @@ async def export(
     to = Target.checked(target, file_format, overwrite=overwrite)
     with to.file_errors(), PartFile.opened(to.part) as part:
         work = _Export(Reading(reader), version, to, part, progress=progress, say=say)
-        return await work.run(at_once, tuning, overwrite=overwrite)
+        return await work.run(at_once, tuning, overwrite=overwrite, checksum=checksum)
 
 
 class _Export:
@@ -126,7 +130,7 @@ class _Export:
         self._progress, self._say = progress, say
         self._began = time.monotonic()
 
-    async def run(self, at_once: int, tuning: Tuning, *, overwrite: bool) -> Exported:
+    async def run(self, at_once: int, tuning: Tuning, *, overwrite: bool, checksum: bool) -> Exported:
         """Download, compare, convert, rename."""
         pieces = PieceReader(self._reading, self._version, at_once)
         source, has_footer = await self._source(pieces, tuning.window)
@@ -137,7 +141,7 @@ class _Export:
             pieces, self._part, state, self._to.record, is_resumed=is_resumed, save_every=tuning.save_every
         )
         await download.run(self._reading, self._version, at_once, meter)
-        digest = await self._compare(state)
+        digest = await self._compare(state, checksum=checksum)
         await self._finish(source, overwrite=overwrite)
         return Exported(
             path=self._to.path,
@@ -206,9 +210,10 @@ class _Export:
             "" if self._part.length == source.length else "it has another length than its record says"
         )
 
-    async def _compare(self, state: State) -> str:
+    async def _compare(self, state: State, *, checksum: bool) -> str:
         """Read the file back; what is not as it was downloaded is downloaded again by the next call."""
-        digest, wrong = await read_back(self._part, state, Meter(Stage.COMPARE, 0, state.source.length, self._progress))
+        meter = Meter(Stage.COMPARE, 0, state.source.length, self._progress)
+        digest, wrong = await read_back(self._part, state, meter, checksum=checksum)
         if wrong:
             state.without(wrong).save(self._to.record)
             raise differs(self._part, state, wrong)

@@ -1,6 +1,7 @@
 """The file that an unfinished export writes: one process at a time, with holes where nothing is written."""
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ else:
     import fcntl
 
 CHUNK = 4 * 1024**2
-ZEROS = bytes(CHUNK)
 _LOCKED_AT = 2**62  # Windows keeps others from reading what is locked: a byte past the end
 _BLOCK = 512  # bytes of what `st_blocks` counts, on all systems that have it
 
@@ -78,6 +78,15 @@ class PartFile:
             parts.append(part)
             start += len(part)
         return b"".join(parts)
+
+    def next_data(self, start: int, end: int) -> int:
+        """Find where something may be that is not zeros, at or after the start; the end if nothing is."""
+        if not hasattr(os, "SEEK_DATA"):
+            return start
+        try:
+            return min(end, os.lseek(self._file.fileno(), start, os.SEEK_DATA))
+        except OSError as error:
+            return end if error.errno == errno.ENXIO else start
 
     def wipe(self, start: int, end: int) -> None:
         """Have a part of it read as zeros; what does already stays a hole."""

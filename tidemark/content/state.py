@@ -33,6 +33,7 @@ class Source:
         file_format: the format of the file.
         length: bytes of the disk that are written.
         window: bytes of a window.
+        layout: the number of the rules for what is on record, such as how the checksums of windows are made.
     """
 
     url: str
@@ -42,6 +43,7 @@ class Source:
     file_format: str
     length: int
     window: int
+    layout: int = 1
 
     @property
     def windows(self) -> list[Window]:
@@ -59,8 +61,8 @@ class Source:
             return "it was of another recovery point"
         if (self.etag, self.size) != (other.etag, other.size):
             return "the source has changed since"
-        if (self.file_format, self.length, self.window) != (other.file_format, other.length, other.window):
-            return f"it was begun as {self.file_format}, in windows of {self.window} bytes"
+        if self != other:
+            return f"it was begun as {self.file_format}, in windows of {self.window} bytes, layout {self.layout}"
         return ""
 
 
@@ -71,7 +73,7 @@ class State:
     Attributes:
         source: what is exported.
         valid: the valid bytes of each window.
-        done: the SHA-256 of what was downloaded, by the number of the window, of those that are on disk.
+        done: the checksum of what was downloaded (`SparseDigest`), by the number of the window, of those on disk.
     """
 
     source: Source
