@@ -2,14 +2,14 @@
 
 from functools import partial
 
-from shared.azure.services import Services
+from shared.azure.sources.source import ReadServices
 from shared.changes.ranges import Change
 from shared.content.filesystems import DiskContent, recognize
 from shared.model.version import Version
 from shared.pages.paced import Paced
 
 
-async def read_content(services: Services, version: Version, size: int) -> DiskContent:
+async def read_content(services: ReadServices, version: Version, size: int) -> DiskContent:
     """Recognize the footer, partitions and filesystems of a disk.
 
     Raises:

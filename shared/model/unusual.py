@@ -43,6 +43,23 @@ def resync_again(points: Sequence[RecoveryPoint]) -> str:
     )
 
 
+def usual_written(points: Sequence[RecoveryPoint]) -> float | None:
+    """Return how many bytes a run of a disk usually writes; None if too few incremental runs are on record.
+
+    Usual is the median of the last 10 incremental runs, of at least 5.
+
+    Args:
+        points: the recovery points before the run, oldest first.
+    """
+    written = [point.bytes_written for point in points if _is_incremental(point)][-USUAL_RUNS:]
+    return median(written) if len(written) >= FEWEST_RUNS else None
+
+
+def is_unusual(written: int, usual: float, size: int) -> bool:
+    """Return whether so many bytes written to a disk of a size are many times what is usual, and not just few."""
+    return written >= TIMES_USUAL * usual and written >= max(1, min(LARGE, LARGE_PART * size))
+
+
 def unusual_run(points: Sequence[RecoveryPoint]) -> str:
     """Say that the last run of a disk has written many times what is usual; empty if it has not.
 
@@ -52,18 +69,21 @@ def unusual_run(points: Sequence[RecoveryPoint]) -> str:
     Args:
         points: its recovery points, oldest first.
     """
-    runs = [point for point in points if point.kind is Kind.INCREMENTAL and point.reason != REBUILT]
-    before = [point.bytes_written for point in runs[:-1]][-USUAL_RUNS:]
-    if not runs or runs[-1] is not points[-1] or len(before) < FEWEST_RUNS:
+    usual = usual_written(points[:-1])
+    if usual is None or not _is_incremental(points[-1]):
         return ""
-    written, usual, size = runs[-1].bytes_written, median(before), runs[-1].size
-    if written < TIMES_USUAL * usual or written < max(1, min(LARGE, LARGE_PART * size)):
+    written, size = points[-1].bytes_written, points[-1].size
+    if not is_unusual(written, usual, size):
         return ""
     return (
         f"{human_size(written)} of {human_size(size)} changed since the last recovery point; usual are"
         f" {human_size(round(usual))}. What to do: make sure that the change was meant; encryption by malware looks"
         " like this. Earlier recovery points hold the disk as it was before"
     )
+
+
+def _is_incremental(point: RecoveryPoint) -> bool:
+    return point.kind is Kind.INCREMENTAL and point.reason != REBUILT
 
 
 def nobody_looked(record: DiskRecord, now: datetime) -> str:

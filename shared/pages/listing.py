@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from shared.azure.services import Services
+from shared.azure.sources.source import ReadServices
 from shared.changes.ranges import Change, Window, clip, halves
 from shared.errors import ListingTimedOutError
 from shared.events import Event, log_event
@@ -16,7 +16,7 @@ SMALLEST_WINDOW = 1024**2
 
 
 async def listed(
-    services: Services,
+    services: ReadServices,
     version: Version,
     since: Version | None,
     window: Window,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from azure.core.exceptions import AzureError
 
 from shared.azure.answers import is_busy, is_transient, refuses_source
-from shared.azure.services import Services
+from shared.azure.sources.source import ReadServices
 from shared.changes.pace import FASTEST, begun_at, blob_seconds, is_late, slowed, sped_up
 from shared.events import Event, log_event
 
@@ -44,7 +44,7 @@ class Paced:
 
     def __init__(
         self,
-        services: Services,
+        services: ReadServices,
         limit: int,
         *,
         rate: float = FASTEST,

@@ -4,8 +4,8 @@ Page blobs are the first kind: `PageBlobSource`, whose snapshots `BlobReader` re
 brings its own `Disk` and `Version`, a `Source` for them, and a reader of its versions.
 """
 
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.changes.ranges import Change, Window
@@ -122,4 +122,23 @@ class Reader(Protocol):
             SourceGoneError: the version no longer exists.
             AzureError: the service refused, or the response was truncated, which is transient.
         """
+        ...
+
+
+class ReadServices(Protocol):
+    """What reading versions takes: the part of `Services` that a program has which only reads."""
+
+    @property
+    def pages(self) -> Reader:
+        """Reads disks and backups."""
+        ...
+
+    @property
+    def now(self) -> Callable[[], datetime]:
+        """The clock, UTC."""
+        ...
+
+    @property
+    def sleep(self) -> Callable[[timedelta], Awaitable[None]]:
+        """Waits for a while."""
         ...
