@@ -1,0 +1,98 @@
+"""The real program against the real app, on a local Azure: one app for all tests of a file."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.local_azure import HOST, ROOT, LocalAzure
+from shared.model.point import RecoveryPoint
+from tests.app.cloud import App, Cloud, Disk, pages
+
+SECONDS = 120.0
+WIDE = 80
+RULES: dict[str, Any] = {"RETENTION": "last=1", "RETENTION_MODE": "on"}
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the program has printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+    @property
+    def data(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.json["data"]
+        return found
+
+
+@dataclass
+class Scene:
+    """Two disks with recovery points, the app that backs them up, and somebody with the program."""
+
+    cloud: Cloud
+    app: App
+    os: Disk
+    data: Disk
+    points: list[RecoveryPoint]
+    environment: dict[str, str]
+
+    async def types(self, *arguments: str, typed: str | None = None, **variables: str) -> Done:
+        """Run the program; the app is told at once of what is put on its queues."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tidemark", *arguments),
+            cwd=ROOT,
+            env={**self.environment, **variables},
+            stdin=asyncio.subprocess.DEVNULL if typed is None else asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        given = typed.encode() if typed is not None else None
+        out, err = await asyncio.wait_for(process.communicate(given), SECONDS)
+        assert b"Traceback" not in err, err.decode()
+        shown = out.decode() + err.decode()
+        assert HOST.key not in shown, "the key of the storage account is shown"
+        return Done(await process.wait(), out.decode(), err.decode())
+
+
+def environment_of(azure: LocalAzure, folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+    return kept | {
+        "TIDEMARK_STORAGE": azure.connection_string(HOST),
+        "TIDEMARK_CONFIG": str(folder / "cli.json"),
+        "COLUMNS": str(WIDE),
+        "TZ": "Europe/Berlin",
+    }
+
+
+@pytest.fixture(scope="module")
+async def scene(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    folder = tmp_path_factory.mktemp("cli")
+    async with contextlib.AsyncExitStack() as stack:
+        cloud = Cloud(azure, folder, stack)
+        await cloud.open()
+        disk, data = await cloud.disk(name="os.vhd"), await cloud.disk(name="my data.vhd")
+        app = await stack.enter_async_context(cloud.app(disk, data, **RULES))
+        points = []
+        for seed in range(2):
+            await disk.write(0, pages(4, seed))
+            points += [(await app.back_up(disk, data))[0]]
+        yield Scene(cloud, app, disk, data, points, environment_of(azure, folder))
