@@ -30,7 +30,7 @@ async def points(store: Store, text: str) -> Answer:
         "rules": plan.rules if plan else "",
         "plan": str(plan.state) if plan else "",
     }
-    return Answer(data=data, shown=_shown(data, report.at), code=Exit.ATTENTION if is_damaged else Exit.FINE)
+    return Answer(data=data, shown=shown_of(data, report.at), code=Exit.ATTENTION if is_damaged else Exit.FINE)
 
 
 def _whys(plan: PlanOnRecord | None) -> Mapping[str, tuple[str, str]]:
@@ -66,42 +66,41 @@ def _data(point: RecoveryPoint, fate: tuple[str, str]) -> dict[str, Any]:
     }
 
 
-def _shown(data: Mapping[str, Any], now: datetime) -> Sequence[Any]:
+def shown_of(data: Mapping[str, Any], now: datetime) -> Sequence[Any]:
+    """Show the points as a table; why they stay or go is said below it, as each reason holds for many."""
     if not data["points"]:
         return [f"{data['disk']} has no recovery point yet"]
-    rows = [
-        (
-            words.local(point["time"], now),
-            point["kind"],
-            words.amount(point["bytes_written"] if point["bytes_added"] is None else point["bytes_added"]),
-            point["state"],
-            _day(point["verified"]),
-            _day(point["drilled"]),
-            _why(point, now),
+    whys: dict[str, str] = {}
+    rows = []
+    for point in data["points"]:
+        fate, why = _fate(point, now)
+        mark = whys.setdefault(why, str(len(whys) + 1)) if why else ""
+        rows.append(
+            (
+                words.local(point["time"], now, seconds=True),
+                point["kind"],
+                words.amount(point["bytes_written"] if point["bytes_added"] is None else point["bytes_added"]),
+                point["state"],
+                _day(point["verified"]),
+                _day(point["drilled"]),
+                f"{fate} {mark}".strip(),
+            )
         )
-        for point in data["points"]
-    ]
-    notes = [
-        screen.below(f"{words.local(point['time'], now)}: {point[name]}")
-        for point in data["points"]
-        for name in ("damage", "drill_result")
-        if point[name] and (name == "damage" or "doubt" in point[name] or "unusable" in point[name])
-    ]
+    headings = ("WHEN", "KIND", "NEW", "STATE", "VERIFIED", "DRILLED", "STAYS")
+    damage = [f"{words.local(point['time'], now)} {point['damage']}" for point in data["points"] if point["damage"]]
+    notes = [screen.below(note) for note in [*damage, *(f"{mark}: {why}" for why, mark in whys.items())]]
     rules = f"rules: {data['rules']}" if data["rules"] else "no rules: all are kept"
-    table = screen.table(("WHEN", "KIND", "NEW", "STATE", "VERIFIED", "DRILLED", "STAYS"), rows, numbers=[2], wide=[6])
-    exact = f"by their own times, in UTC: {data['points'][0]['time']} is the newest"
-    return [f"{data['disk']}  ({rules})", table, *notes, f"times in {words.zone_of(now)}; {exact}"]
+    table = screen.table(headings, rows, numbers=[2], wide=[6])
+    return [data["disk"], table, *notes, f"{rules}; times in {words.zone_of(now)}"]
 
 
-def _why(point: Mapping[str, Any], now: datetime) -> str:
-    """Say why a point stays, or that it goes."""
+def _fate(point: Mapping[str, Any], now: datetime) -> tuple[str, str]:
+    """Say whether a point stays, and why."""
     if point["kept"]:
         until = f" until {words.local(point['kept_until'], now)}" if point["kept_until"] else ""
         note = f": {point['kept_note']}" if point["kept_note"] else ""
-        return f"kept{until}{note}"
-    if point["retention"] == "goes":
-        return f"goes: {point['retention_why']}"
-    return str(point["retention_why"]) or words.NONE
+        return "kept", f"an operator keeps it{until}{note}"
+    return str(point["retention"]) or words.NONE, str(point["retention_why"])
 
 
 def _day(moment: str) -> str:

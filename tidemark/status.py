@@ -42,8 +42,8 @@ async def look(store: Store, text: str) -> Answer:
     busy = {disk.disk: found for disk in report.disks if disk.job and (found := await _progress(store, disk))}
     needs = any(disk.needs_attention for disk in report.disks) if text else report.needs_attention
     return Answer(
-        data=_data(report, busy, needs=needs),
-        shown=_shown(report, busy, names, in_full=bool(text)),
+        data=data_of(report, busy, needs=needs),
+        shown=shown_of(report, busy, names, in_full=bool(text)),
         code=Exit.ATTENTION if needs else Exit.FINE,
     )
 
@@ -89,10 +89,13 @@ def busy_with(job: OpenJob | None, found: Progress | None) -> str:
     return f"{job.kind}: {found.shown if found else job.stage or 'under way'}"
 
 
-def _shown(report: Report, busy: Busy, names: Mapping[str, str], *, in_full: bool) -> Sequence[Any]:
+def shown_of(report: Report, busy: Busy, names: Mapping[str, str], *, in_full: bool = False) -> Sequence[Any]:
+    """Show the report: the app, a table of the disks, and below it what needs attention and what to do."""
     now, app = report.at, report.app
     shown: list[Any] = [screen.pairs(_of_app(app, now))]
     shown += [screen.below(problem) for problem in report.problems]
+    if in_full:
+        return [*shown, "", *(screen.pairs(_in_full(disk, now, busy.get(disk.disk))) for disk in report.disks)]
     rows = [
         (
             names[disk.disk],
@@ -103,8 +106,6 @@ def _shown(report: Report, busy: Busy, names: Mapping[str, str], *, in_full: boo
         )
         for disk in report.disks
     ]
-    if in_full:
-        return [*shown, "", *(screen.pairs(_in_full(disk, now, busy.get(disk.disk))) for disk in report.disks)]
     shown += ["", screen.table(("DISK", "STATE", "GOOD POINT", "AGE", "BUSY WITH"), rows, numbers=[3], wide=[0, 4])]
     if not rows:
         shown += [screen.below("no disk is on record yet")]
@@ -163,7 +164,8 @@ def _in_full(disk: DiskReport, now: datetime, found: Progress | None) -> list[tu
     ]
 
 
-def _data(report: Report, busy: Busy, *, needs: bool) -> dict[str, Any]:
+def data_of(report: Report, busy: Busy, *, needs: bool) -> dict[str, Any]:
+    """Give the report as data."""
     return {
         "at": report.at.isoformat(),
         "state": str(report.state),

@@ -114,12 +114,11 @@ class Store:
 
     async def all_jobs(self) -> list[Job]:
         """List all jobs and intents on record; this looks through the whole table."""
-        return await self._jobs(" or ".join(f"(RowKey ge '{kind}-' and RowKey lt '{kind}.')" for kind in _KINDS))
+        return await self._jobs(_between(""))
 
     async def jobs_named(self, start: str) -> list[Job]:
         """List the jobs and intents whose ids begin like this; this looks through the whole table."""
-        rows = " or ".join(f"(RowKey ge '{kind}-{start}' and RowKey lt '{kind}-{start}~')" for kind in _KINDS)
-        return await self._jobs(rows)
+        return await self._jobs(_between(start))
 
     async def run_named(self, start: str) -> tuple[Disk, DiskRecord | RecoveryPoint] | None:
         """Find the backup run whose source snapshot's time begins like this: an open one, or its recovery point."""
@@ -139,16 +138,20 @@ class Store:
                     point = (partition, from_row(RecoveryPoint, values))
         return (Disk.parse(disks[point[0]]), point[1]) if point and point[0] in disks else None
 
+    async def jobs_of(self, disk: Disk) -> list[Job]:
+        """List all jobs and intents of a disk."""
+        return await self._jobs(f"PartitionKey eq @disk and ({_between('')})", disk=disk.key)
+
     async def put(self, queue: str, message: str) -> str:
         """Put a message on a queue; return the id of what it asks for."""
         with self._sending(queue):
             sent = await (await self._queues()).get_queue_client(queue).send_message(message)
         return request_id(str(sent.id), message.encode())
 
-    async def _jobs(self, rows: str) -> list[Job]:
+    async def _jobs(self, rows: str, **values: str) -> list[Job]:
         found = list[Job]()
         with self._reading():
-            async for row in self._table.query_entities(rows):
+            async for row in self._table.query_entities(rows, parameters=values):
                 if (job := _job_of(from_properties(row))) is not None:
                     found.append(job)
         return found
@@ -229,6 +232,11 @@ def _job_of(row: dict[str, Any]) -> Job | None:
             return from_row(Restore, row)
         return from_row(IntentRow, row) if kind == INTENT else from_row(Inspection, row)
     return None
+
+
+def _between(start: str) -> str:
+    """Write the condition for the rows of jobs whose ids begin like this."""
+    return " or ".join(f"(RowKey ge '{kind}-{start}' and RowKey lt '{kind}-{start}~')" for kind in _KINDS)
 
 
 def known_disks(report: Report) -> Sequence[str]:

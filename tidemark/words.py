@@ -13,13 +13,13 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _A_YEAR = timedelta(days=300)
 
 
-def local(moment: datetime | str | None, now: datetime) -> str:
+def local(moment: datetime | str | None, now: datetime, *, seconds: bool = False) -> str:
     """Write a time by the clock of the machine: `27 Nov 14:00`, with the year where that is not clear."""
     if not moment:
         return NONE
     at = (datetime.fromisoformat(moment) if isinstance(moment, str) else moment).astimezone()
     year = f" {at.year}" if abs(now - at) > _A_YEAR else ""
-    return f"{at.day} {at:%b}{year} {at:%H:%M}"
+    return f"{at.day} {at:%b}{year} {at:%H:%M}{f':{at:%S}' if seconds else ''}"
 
 
 def zone_of(now: datetime) -> str:

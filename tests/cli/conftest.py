@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import pytest
 from infra.local.local_azure import HOST, ROOT, LocalAzure
 from shared.model.point import RecoveryPoint
 from tests.app.cloud import App, Cloud, Disk, pages
+from tests.cli.programs import forked
 
 SECONDS = 120.0
 WIDE = 80
+AT_ONCE = {"model.retention.MIN_AGE": timedelta()}
 RULES: dict[str, Any] = {"RETENTION": "last=1", "RETENTION_MODE": "on"}
 
 
@@ -55,22 +58,29 @@ class Scene:
     points: list[RecoveryPoint]
     environment: dict[str, str]
 
-    async def types(self, *arguments: str, typed: str | None = None, **variables: str) -> Done:
-        """Run the program; the app is told at once of what is put on its queues."""
+    async def types(self, *arguments: str, **variables: str) -> Done:
+        """Run the program."""
+        environment = {**self.environment, **variables}
+        return _done(*await asyncio.wait_for(forked(arguments, environment, self.cloud.folder), SECONDS))
+
+    async def runs(self, *arguments: str) -> Done:
+        """Run the program as it is typed in a checkout."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tidemark", *arguments),
             cwd=ROOT,
-            env={**self.environment, **variables},
-            stdin=asyncio.subprocess.DEVNULL if typed is None else asyncio.subprocess.PIPE,
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        given = typed.encode() if typed is not None else None
-        out, err = await asyncio.wait_for(process.communicate(given), SECONDS)
-        assert b"Traceback" not in err, err.decode()
-        shown = out.decode() + err.decode()
-        assert HOST.key not in shown, "the key of the storage account is shown"
-        return Done(await process.wait(), out.decode(), err.decode())
+        out, err = await asyncio.wait_for(process.communicate(), SECONDS)
+        return _done(await process.wait(), out, err)
+
+
+def _done(code: int, out: bytes, err: bytes) -> Done:
+    assert b"Traceback" not in err, err.decode()
+    assert HOST.key not in out.decode() + err.decode(), "the key of the storage account is shown"
+    return Done(code, out.decode(), err.decode())
 
 
 def environment_of(azure: LocalAzure, folder: Path) -> dict[str, str]:
@@ -90,7 +100,7 @@ async def scene(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> 
         cloud = Cloud(azure, folder, stack)
         await cloud.open()
         disk, data = await cloud.disk(name="os.vhd"), await cloud.disk(name="my data.vhd")
-        app = await stack.enter_async_context(cloud.app(disk, data, **RULES))
+        app = await stack.enter_async_context(cloud.app(disk, data, changed=AT_ONCE, **RULES))
         points = []
         for seed in range(2):
             await disk.write(0, pages(4, seed))

@@ -141,6 +141,61 @@ class JobsJson(Exact):
     jobs: list[JobJson]
 
 
+class SentJson(Exact):
+    id: str
+    row: str
+    disk: str
+    queue: str
+    message: str
+
+
+class AskedJson(Exact):
+    asked: list[SentJson]
+    jobs: list[JobJson]
+
+
+class RestorePlanJson(Exact):
+    disk: Url
+    point: Stamp
+    point_state: str
+    damage: str
+    size: int
+    verified: Stamp
+    drilled: Stamp
+    drill_result: str
+    target: str
+    target_is_new: bool
+    undo_point: bool
+    replaces: str
+    adopts: bool
+    usual_seconds: float
+    earlier_restores: int
+
+
+class RestoreJson(AskedJson):
+    plan: RestorePlanJson
+
+
+class PlanJson(Exact):
+    disk: Url
+    plan: str
+    state: str
+    reason: str
+    rules: str
+    planned: Stamp
+    points: int
+    going: int
+    bytes_freed: int
+    bytes_freed_at_least: int
+    billed_until: Stamp
+    go: dict[str, list[str]]
+
+
+class PlansJson(Exact):
+    plans: list[PlanJson]
+    approve_all: str
+
+
 COMMANDS: dict[str, type[Exact]] = {
     "use": UseJson,
     "status": StatusJson,
@@ -149,6 +204,11 @@ COMMANDS: dict[str, type[Exact]] = {
     "points": PointsJson,
     "jobs": JobsJson,
     "job": JobsJson,
+    "prune": PlansJson,
+    "restore": RestoreJson,
+    **dict.fromkeys(
+        ("backup", "verify", "drill", "keep", "unkeep", "forget", "retire", "orphans", "rebuild", "cancel"), AskedJson
+    ),
 }
 
 

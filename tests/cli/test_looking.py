@@ -20,7 +20,7 @@ async def test_disks_that_are_backed_up_are_safe(scene: Scene) -> None:
         return "succeeded" in (await scene.types("status")).out
 
     await until(looked, "the end of the tick")
-    done = await scene.types("status")
+    done = await scene.runs("status")
     assert (done.code, done.err) == (0, "")
     assert all(len(line) <= WIDE for line in done.lines)
     [row] = [line for line in done.lines if line.startswith("os.vhd")]
