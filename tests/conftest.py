@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 MEASURED = ("logic", "simulation", "conformance", "identity")
 # What all tests that use it share, and takes seconds to start: they are of one group.
 ONE_OF_A_KIND = {"identity_azure", "azure_cli"}
-WAITING = ("app", "host", "local")
+WAITING = ("app", "cli", "host", "local")
 
 SHORT_ID = 80
 

@@ -17,15 +17,16 @@ from typing import Callable, Iterable, Iterator, Mapping, Sequence, Tuple
 
 USAGE = """usage: python3 infra/local COMMAND [ARGUMENTS]
 
-  demo    back up and change a disk on this machine
-  up      run the local Azure and the app until Ctrl-C
-  change  change the disk of a running `up` as a guest would: change DISK (`up` prints the command)
-  test    lint, check types, run the tests and check their coverage (arguments, if any, are passed to pytest, without
-          coverage; -n 0 runs one test at a time)
-  lint    ruff check, ruff format --check, mypy
-  soak    simulate random histories of faults on all cores (see --help)
-  prove   run the conformance suite and the unproven assumptions against your own Azure (see --help)
-  setup   only install .venv and Azurite (less than a minute, once); the other commands do so too
+  demo      back up and change a disk on this machine
+  up        run the local Azure and the app until Ctrl-C
+  change    change the disk of a running `up` as a guest would: change DISK (`up` prints the command)
+  tidemark  the command line: see and ask for backups, here or in Azure (see --help)
+  test      lint, check types, run the tests and check their coverage (arguments, if any, are passed to pytest, without
+            coverage; -n 0 runs one test at a time)
+  lint      ruff check, ruff format --check, mypy
+  soak      simulate random histories of faults on all cores (see --help)
+  prove     run the conformance suite and the unproven assumptions against your own Azure (see --help)
+  setup     only install .venv and Azurite (less than a minute, once); the other commands do so too
 
 TIDEMARK_PYTHON_FROM lists where to look for Python 3.13, in order (default: running,path,pyenv,account,uv).
 """
@@ -373,6 +374,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "demo": lambda arguments: become("infra.local.demo", arguments),
     "up": lambda arguments: become("infra.local.up", arguments),
     "change": lambda arguments: become("infra.local.change", arguments),
+    "tidemark": lambda arguments: become("tidemark", arguments),
     "test": test,
     "lint": lint,
     "soak": lambda arguments: become("tests.simulation.soak", arguments),

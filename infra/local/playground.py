@@ -47,6 +47,10 @@ What to type next, in another terminal, in {root}
   az storage entity query --table-name {table}
   {python} -c '{read_record}'
 
+  # see how the backups stand, and ask for more, by the command line
+  export TIDEMARK_STORAGE='{host_connection}'
+  python3 infra/local tidemark status
+
   # change files on the disk as a guest would; then start a backup again: the new recovery point is incremental
   python3 infra/local change {disk}
 

@@ -1,50 +1,108 @@
+"""The real program against the real app, on a local Azure: one app for all tests of a file."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from azure.storage.blob.aio import ContainerClient
 
-from infra.local.local_azure import BACKUPS, LocalAzure
-from shared.azure.blobs.reading import BlobReader
-from shared.limits import PAGE
-from tests.cli.blobs import Blob
-from tests.cli.exporting import SIZE, UNIT, Make, content
-from tidemark.content.access import open_reader
+from infra.local.local_azure import HOST, ROOT, LocalAzure
+from shared.model.point import RecoveryPoint
+from tests.app.cloud import App, Cloud, Disk, pages
+from tests.cli.programs import forked
 
-
-@pytest.fixture(scope="session")
-async def container(azure: LocalAzure) -> AsyncIterator[ContainerClient]:
-    async with azure.blobs(BACKUPS) as service:
-        yield await service.create_container("exports")
+SECONDS = 120.0
+WIDE = 80
+AT_ONCE = {"model.retention.MIN_AGE": timedelta()}
+RULES: dict[str, Any] = {"RETENTION": "last=1", "RETENTION_MODE": "on"}
 
 
-@pytest.fixture
-async def reader(azure: LocalAzure) -> AsyncIterator[BlobReader]:
-    async with open_reader([azure.connection_string(BACKUPS)]) as reader:
-        yield reader
-    azure.gateway.faults.clear()
+@dataclass(frozen=True)
+class Done:
+    """What the program has printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+    @property
+    def data(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.json["data"]
+        return found
 
 
-@pytest.fixture
-def make(container: ContainerClient) -> Make:
-    """Makes a page blob of so many bytes."""
-    return lambda size: Blob.make(BACKUPS, container, size)
+@dataclass
+class Scene:
+    """Two disks with recovery points, the app that backs them up, and somebody with the program."""
+
+    cloud: Cloud
+    app: App
+    os: Disk
+    data: Disk
+    points: list[RecoveryPoint]
+    environment: dict[str, str]
+
+    async def types(self, *arguments: str, **variables: str) -> Done:
+        """Run the program."""
+        environment = {**self.environment, **variables}
+        return _done(*await asyncio.wait_for(forked(arguments, environment, self.cloud.folder), SECONDS))
+
+    async def runs(self, *arguments: str) -> Done:
+        """Run the program as it is typed in a checkout."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tidemark", *arguments),
+            cwd=ROOT,
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await asyncio.wait_for(process.communicate(), SECONDS)
+        return _done(await process.wait(), out, err)
 
 
-@pytest.fixture
-async def disk(make: Make) -> Blob:
-    """A VHD of a few ranges: short, long, across windows, of zeros, and cleared."""
-    blob = await make(SIZE)
-    await blob.write(0, content(PAGE))
-    await blob.write(UNIT - PAGE, content(2 * PAGE, 2))
-    await blob.write(3 * UNIT, content(5 * UNIT + 3 * PAGE, 3))
-    await blob.write(10 * UNIT, bytes(2 * PAGE))
-    await blob.write(12 * UNIT, content(UNIT, 4))
-    await blob.clear(12 * UNIT + UNIT // 4, UNIT // 2)
-    await blob.write_footer()
-    return blob
+def _done(code: int, out: bytes, err: bytes) -> Done:
+    assert b"Traceback" not in err, err.decode()
+    assert HOST.key not in out.decode() + err.decode(), "the key of the storage account is shown"
+    return Done(code, out.decode(), err.decode())
 
 
-@pytest.fixture
-def target(tmp_path: Path) -> Path:
-    return tmp_path / "disk.vhd"
+def environment_of(azure: LocalAzure, folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+    return kept | {
+        "TIDEMARK_STORAGE": azure.connection_string(HOST),
+        "TIDEMARK_CONFIG": str(folder / "cli.json"),
+        "COLUMNS": str(WIDE),
+        "TZ": "Europe/Berlin",
+    }
+
+
+@pytest.fixture(scope="module")
+async def scene(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    folder = tmp_path_factory.mktemp("cli")
+    async with contextlib.AsyncExitStack() as stack:
+        cloud = Cloud(azure, folder, stack)
+        await cloud.open()
+        disk, data = await cloud.disk(name="os.vhd"), await cloud.disk(name="my data.vhd")
+        app = await stack.enter_async_context(cloud.app(disk, data, changed=AT_ONCE, **RULES))
+        points = []
+        for seed in range(2):
+            await disk.write(0, pages(4, seed))
+            points += [(await app.back_up(disk, data))[0]]
+        yield Scene(cloud, app, disk, data, points, environment_of(azure, folder))

@@ -47,9 +47,11 @@ async def test_a_disk_is_backed_up_and_restored_by_typing_what_it_says_and_ctrl_
 ) -> None:
     async with running(UP, temporary=temporary) as up:
         await up.prints(READY)
-        [curl], [export], [read, put] = lines(up, "curl"), lines(up, "export"), lines(up, sys.executable)
+        [curl], [export, tell], [read, put] = lines(up, "curl"), lines(up, "export"), lines(up, sys.executable)
         await shell(curl)
         record = await read_until("'RowKey': 'point-", export, read)
+        [status] = lines(up, "python3 infra/local tidemark")
+        await shell(tell, status.replace("python3 infra/local tidemark", f"{sys.executable} -m tidemark"))
         [change] = lines(up, "python3 infra/local change")
         code, changed = await type_in(change.replace("python3 infra/local change", f"{sys.executable} -m {CHANGE}"))
         assert code == 0, changed

@@ -15,8 +15,8 @@ from infra.local.disks.disk_changes import data_extents
 from infra.local.disks.disk_image import check_filesystem, e2fsprogs_is_installed, make_vhd, read_file
 from shared.azure.blobs.reading import BlobReader
 from shared.limits import PAGE
-from tests.cli.blobs import MIB, Blob, Watched
-from tests.cli.exporting import (
+from tests.cli.content.blobs import MIB, Blob, Watched
+from tests.cli.content.exporting import (
     SIZE,
     UNIT,
     Make,

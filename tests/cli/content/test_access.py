@@ -18,13 +18,13 @@ from shared.changes.ranges import Change
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.version import BlobVersion, Version
-from tests.cli.blobs import Blob, Watched
+from tests.cli.content.blobs import Blob, Watched
 from tidemark.content.access import Reading, open_reader
 from tidemark.content.errors import AccessError
 from tidemark.content.part_file import PartFile
 from tidemark.content.pieces import PieceReader
 
-WORKER = ROOT / "tests" / "cli" / "export_worker.py"
+WORKER = ROOT / "tests" / "cli" / "content" / "export_worker.py"
 VERSION = BlobVersion(BlobAddress.parse("https://account.blob.core.windows.net/backups/a/vhds/os.vhd"))
 FIRST = Change(0, PAGE, clear=False)
 

@@ -21,7 +21,7 @@ from shared.limits import PAGE
 from shared.model.point import RecoveryPoint
 from shared.model.run import Kind
 from shared.model.version import BlobVersion
-from tests.cli.blobs import MIB, Blob
+from tests.cli.content.blobs import MIB, Blob
 from tests.logic.made_disks import gpt_disk, mbr
 from tidemark.content.attribution import OUTSIDE, WHOLE, Attribution, Part
 from tidemark.content.changes import Changes, changes

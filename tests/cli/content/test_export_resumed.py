@@ -17,8 +17,8 @@ from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUPS, ROOT, LocalAzure
 from shared.azure.blobs.reading import BlobReader
 from shared.limits import PAGE
-from tests.cli.blobs import Blob, Watched
-from tests.cli.exporting import (
+from tests.cli.content.blobs import Blob, Watched
+from tests.cli.content.exporting import (
     SIZE,
     SMALL,
     UNIT,
@@ -36,7 +36,7 @@ from tidemark.content.errors import ExportError
 from tidemark.content.progress import Progress, Stage
 from tidemark.content.target import Format
 
-WORKER = ROOT / "tests" / "cli" / "export_worker.py"
+WORKER = ROOT / "tests" / "cli" / "content" / "export_worker.py"
 
 
 async def test_wherever_a_read_fails_the_next_call_goes_on(reader: BlobReader, disk: Blob, target: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from shared.azure.blobs.reading import BlobReader
 from shared.limits import PAGE
 from shared.model.version import BlobVersion
-from tests.cli.blobs import MIB, Blob, Watched
+from tests.cli.content.blobs import MIB, Blob, Watched
 from tidemark.content.export import Exported, Tuning, export
 
 type Make = Callable[[int], Awaitable[Blob]]

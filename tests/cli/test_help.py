@@ -1,0 +1,54 @@
+"""`--help` is quick, whatever it is the help of: nothing of Azure is imported for it."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from typer.main import get_command
+
+from infra.local.local_azure import ROOT
+from tidemark.cli import app
+
+HEAVY = {"azure", "aiohttp", "pydantic", "rich", "shared"}
+
+
+def commands() -> list[str]:
+    return sorted(getattr(get_command(app), "commands", {}))
+
+
+def imported_for(*arguments: str) -> tuple[str, set[str]]:
+    """Run the program; give what it prints, and the packages that it imports."""
+    done = subprocess.run(
+        (sys.executable, "-X", "importtime", "-m", "tidemark", *arguments),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout, {match[1] for match in re.finditer(r"\| +([a-z_]+)", done.stderr)}
+
+
+def test_the_help_lists_all_commands_and_imports_nothing_heavy() -> None:
+    printed, packages = imported_for("--help")
+    assert all(re.search(rf"^  {name} ", printed, re.MULTILINE) for name in commands())
+    assert "Exit codes: 0" in printed
+    assert packages.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("name", ["status"])
+def test_the_help_of_a_command_imports_nothing_heavy(name: str) -> None:
+    printed, packages = imported_for(name, "--help")
+    assert "--json" in printed
+    assert packages.isdisjoint(HEAVY - {"pydantic"}), "Typer itself reads the options of a command by pydantic"
+
+
+@pytest.mark.parametrize("name", commands())
+def test_each_command_can_print_json_says_what_it_does_and_when_it_stops_waiting(name: str) -> None:
+    command = getattr(get_command(app), "commands", {})[name]
+    options = {option: parameter for parameter in command.params for option in parameter.opts}
+    assert "--json" in options
+    assert command.help
+    assert len(command.help.partition(".")[0]) < 68, "it fits into the list of commands"
+    if "--wait" in options or "--watch" in options:
+        assert options["--timeout"].default == "24h"

@@ -1,0 +1,139 @@
+"""What the program says of the backups of a running app."""
+
+import asyncio
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.app.cloud import until
+from tests.cli.conftest import WIDE, Scene
+from tests.cli.schema import read
+from tidemark.cli import app
+
+pytestmark = pytest.mark.xdist_group("cli-looking")
+
+
+async def test_disks_that_are_backed_up_are_safe(scene: Scene) -> None:
+    async def looked() -> bool:
+        return "succeeded" in (await scene.types("status")).out
+
+    await until(looked, "the end of the tick")
+    done = await scene.runs("status")
+    assert (done.code, done.err) == (0, "")
+    assert all(len(line) <= WIDE for line in done.lines)
+    [row] = [line for line in done.lines if line.startswith("os.vhd")]
+    assert row.split()[1] == "safe"
+    assert "succeeded (2 disks)" in done.out
+    assert "CET" in done.out or "CEST" in done.out
+
+
+async def test_one_disk_is_shown_in_full_by_a_part_of_its_name(scene: Scene) -> None:
+    done = await scene.types("status", "OS.v")
+    assert done.code == 0
+    assert scene.os.url in done.out.replace("\n", "").replace(" ", "")
+    assert scene.points[-1].time in done.out
+    assert "my%20data" not in done.out
+
+
+async def test_a_part_that_both_disks_have_lists_them_and_sends_nothing(scene: Scene) -> None:
+    done = await scene.types("status", "vhd", "--json")
+    assert done.code == 2
+    assert done.err.count("http://") == 2
+    assert "several disks" in read(done.json, 2)
+
+
+async def test_json_has_the_fields_that_it_is_said_to_have(scene: Scene) -> None:
+    typed = ("status", "check", "metrics", "points os", "jobs --all")
+    found = await asyncio.gather(*(scene.types(*words.split(), "--json") for words in typed))
+    assert [done.json["command"] for done in found] == [words.split(maxsplit=1)[0] for words in typed]
+    for done in found:
+        read(done.json, 0)
+
+
+async def test_check_says_in_one_line_that_all_is_well(scene: Scene) -> None:
+    done = await scene.types("check")
+    assert done.code == 0
+    assert len(done.lines) == 1
+    assert done.out.startswith("TIDEMARK OK: 2 disks without trouble, last tick 20")
+
+
+async def test_metrics_are_read_by_prometheus(scene: Scene) -> None:
+    done = await scene.types("metrics")
+    samples = [line for line in done.lines if not line.startswith("#")]
+    assert "tidemark_attention 0" in samples
+    assert any(
+        line.startswith("tidemark_disk_state{") and 'state="safe"' in line and line.endswith(" 1") for line in samples
+    )
+    assert all(len(line.rpartition(" ")[0]) and float(line.rpartition(" ")[2]) >= 0 for line in samples)
+    [age] = [line for line in samples if "good_point_age" in line and 'blob="os.vhd"' in line]
+    assert 0 < float(age.rpartition(" ")[2]) < 3600
+
+
+async def test_the_points_of_a_disk_are_listed_newest_first(scene: Scene) -> None:
+    done = await scene.types("points", "os", "--json")
+    assert [point["time"] for point in done.data["points"]] == [point.time for point in reversed(scene.points)]
+    assert [point["kind"] for point in done.data["points"]] == ["incremental", "full"]
+    shown = await scene.types("points", "os")
+    assert all(len(line) <= WIDE for line in shown.lines if not line.startswith("http"))
+    assert [line.split()[3] for line in shown.lines if " sealed " in line] == ["incremental", "full"]
+
+
+async def test_nothing_under_way_is_said_so_and_an_unknown_job_is_a_mistake(scene: Scene) -> None:
+    assert (await scene.types("jobs")).out == "nothing is under way\n"
+    done = await scene.types("job", "0123abcd")
+    assert done.code == 2
+    assert "no job begins with 0123abcd. What to do: " in done.err
+
+
+async def test_a_backup_run_is_found_by_its_time(scene: Scene) -> None:
+    done = await scene.types("job", scene.points[0].time[:22], "--json")
+    [job] = read(done.json, 0).jobs
+    assert (job.kind, job.state, job.point) == ("backup", "done", scene.points[0].time)
+
+
+async def test_the_account_is_remembered_and_a_secret_is_not_taken(scene: Scene, tmp_path: Path) -> None:
+    config = {"TIDEMARK_CONFIG": str(tmp_path / "a" / "cli.json"), "TIDEMARK_STORAGE": ""}
+    assert (await scene.types("status", **config)).code == 2
+    done = await scene.types("use", "--storage", "tidemarkapp", "--json", **config)
+    assert read(done.json, 0).storage == "tidemarkapp"
+    before = (tmp_path / "a" / "cli.json").read_text()
+    refused = await scene.types("use", "--storage", scene.environment["TIDEMARK_STORAGE"], **config)
+    assert refused.code == 2
+    assert (tmp_path / "a" / "cli.json").read_text() == before == '{"version": 1, "storage": "tidemarkapp"}\n'
+
+
+@pytest.mark.parametrize(
+    ("program", "prints", "options"),
+    [
+        ("azd", 'OTHER="x"\nTIDEMARK_HOST_STORAGE="tidemarkapp"', ("--azd",)),
+        ("az", '["tidemarkapp"]', ("--app", "APP", "--group", "GROUP")),
+    ],
+)
+async def test_the_account_is_found_by_the_tools_that_know_it(
+    scene: Scene, tmp_path: Path, program: str, prints: str, options: tuple[str, ...]
+) -> None:
+    tool = tmp_path / program
+    tool.write_text(f"#!/bin/sh\necho '{prints}'\n")
+    tool.chmod(0o755)
+    found = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "TIDEMARK_CONFIG": str(tmp_path / "cli.json")}
+    done = await scene.types("use", *options, **found)
+    assert done.code == 0, done.err
+    assert "storage account tidemarkapp" in done.out.replace("\n", " ")
+    tool.write_text("#!/bin/sh\necho 'AccountKey=c2VjcmV0' >&2; exit 1\n")
+    refused = await scene.types("use", *options, **found)
+    assert refused.code == 3
+    assert "c2VjcmV0" not in refused.err
+
+
+async def test_a_storage_that_is_no_apps_or_can_not_be_reached_is_exit_code_3(scene: Scene) -> None:
+    connection = scene.environment["TIDEMARK_STORAGE"]
+    away = re.sub(r"TableEndpoint=http://127.0.0.1:\d+", "TableEndpoint=http://127.0.0.1:1", connection)
+    done = await scene.types("check", TIDEMARK_STORAGE=away)
+    assert done.code == 3
+    assert "can't be reached" in done.err
+
+
+def test_completion_is_typers() -> None:
+    assert app._add_completion  # noqa: SLF001 - what says whether there is --install-completion

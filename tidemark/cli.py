@@ -1,0 +1,31 @@
+"""All commands. Nothing of Azure is imported before a command has been read: `--help` and completion are quick."""
+
+import typer
+
+from tidemark.commands import asking, looking, managing, restoring
+
+_HELP = """See and ask for backups of Azure page-blob disks.
+
+Say first where the app is: tidemark use --help. DISK is a part of a disk's URL that no other disk has, or all of it.
+
+Times: latest, now, today, yesterday, -2d, -3h, "27 Nov 14:00", 2026-11-27T14:00:00Z. A time without a zone is local. A
+minute, a day and so on mean their end: the last recovery point at or before it.
+
+Exit codes: 0 safe or done, 1 needs attention or failed, 2 a mistake in the command, 3 unreachable or no permission.
+"""
+
+app = typer.Typer(
+    name="tidemark",
+    help=_HELP,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+for commands in (looking, asking, managing, restoring):
+    commands.add_to(app)
+
+
+def main() -> None:
+    """Run the command that was typed."""
+    app(prog_name="tidemark")

@@ -1,0 +1,89 @@
+"""Which app the command line talks to: the account of the app's own storage. No secret is kept."""
+
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import typer
+
+from tidemark.outcome import Exit, Problem
+
+FILE_VARIABLE = "TIDEMARK_CONFIG"
+"""Where the file is, if not in the folder that the platform has for such files."""
+
+STORAGE_VARIABLE = "TIDEMARK_STORAGE"
+"""The connection string of a local Azure's storage, or the name of an account; it wins over the file."""
+
+_ACCOUNT = re.compile("[a-z0-9]{3,24}")
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The app's own storage.
+
+    Attributes:
+        account: the account's name.
+        connection: its connection string, of a local Azure; empty to sign in as whoever is signed in.
+    """
+
+    account: str
+    connection: str = field(default="", repr=False)
+
+
+def file() -> Path:
+    """Return where the configuration is kept."""
+    chosen = os.environ.get(FILE_VARIABLE, "")
+    return Path(chosen) if chosen else Path(typer.get_app_dir("tidemark")) / "cli.json"
+
+
+def account_named(text: str) -> str:
+    """Return the name of a storage account.
+
+    Raises:
+        Problem: it is none; the text is not shown, as it may be a secret.
+    """
+    name = text.strip()
+    if not _ACCOUNT.fullmatch(name):
+        raise Problem(
+            "that is not the name of a storage account, which has 3 to 24 lower-case letters and digits. What to do:"
+            f" give the name only; the connection string of a local Azure goes into {STORAGE_VARIABLE}"
+        )
+    return name
+
+
+def remember(account: str) -> Path:
+    """Write which account it is; return the file."""
+    path = file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"version": 1, "storage": account}) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise Problem(f"{path} can't be written: {error.strerror}", Exit.ATTENTION) from None
+    return path
+
+
+def storage() -> Storage:
+    """Return the app's storage, by the environment or else the file.
+
+    Raises:
+        Problem: nobody has said which it is.
+    """
+    if said := os.environ.get(STORAGE_VARIABLE, "").strip():
+        if "=" not in said:
+            return Storage(account_named(said))
+        fields = dict(part.partition("=")[::2] for part in said.split(";"))
+        if not fields.get("AccountName") or not fields.get("AccountKey"):
+            raise Problem(f"{STORAGE_VARIABLE} must be a connection string with AccountName and AccountKey")
+        return Storage(fields["AccountName"], said)
+    try:
+        kept = json.loads(file().read_text(encoding="utf-8"))
+        return Storage(account_named(kept["storage"]))
+    except FileNotFoundError:
+        raise Problem(
+            "it is not known which app this is about. What to do: `tidemark use --azd`, `tidemark use --app NAME"
+            f" --group GROUP` or `tidemark use --storage ACCOUNT`; for a local Azure, set {STORAGE_VARIABLE}"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise Problem(f"{file()} can't be read. What to do: delete it, and run `tidemark use` again") from None

@@ -1,0 +1,59 @@
+"""How a command runs: the storage is opened, what comes of it is printed, and mistakes are said in one line."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import without_secrets
+from tidemark.configuration import storage
+from tidemark.outcome import JSON_VERSION, Answer, Exit, Problem
+
+if TYPE_CHECKING:
+    from tidemark.store import Store
+
+type Work = Callable[["Store"], Awaitable[Answer]]
+
+
+def run(command: str, work: Work, *, as_json: bool) -> int:
+    """Do a command's work with the app's storage, and print what comes of it; return the exit code."""
+
+    async def opened() -> Answer:
+        from tidemark.store import open_store  # noqa: PLC0415 - only now is Azure's SDK needed
+
+        async with open_store(storage()) as store:
+            return await work(store)
+
+    return finish(command, lambda: asyncio.run(opened()), as_json=as_json)
+
+
+def finish(command: str, work: Callable[[], Answer], *, as_json: bool) -> int:
+    """Do a command's work, and print what comes of it; return the exit code."""
+    try:
+        answer = work()
+    except Problem as problem:
+        return _failed(command, problem, as_json=as_json)
+    except KeyboardInterrupt:
+        return _failed(command, Problem("stopped; the app goes on", Exit.ATTENTION), as_json=as_json)
+    if as_json:
+        print_json(command, answer.code, {"data": answer.data})
+    else:
+        from tidemark.screen import out, show  # noqa: PLC0415 - not needed for JSON
+
+        show(out(), answer.shown)
+    return int(answer.code)
+
+
+def print_json(command: str, code: Exit, values: dict[str, Any]) -> None:
+    """Print a command's JSON."""
+    whole = {"version": JSON_VERSION, "command": command, "exit": int(code), **values}
+    sys.stdout.write(json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+
+
+def _failed(command: str, problem: Problem, *, as_json: bool) -> int:
+    message = without_secrets(str(problem))
+    if as_json:
+        print_json(command, problem.code, {"error": message})
+    sys.stderr.write(f"tidemark {command}: {message}\n")
+    return int(problem.code)

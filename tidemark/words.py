@@ -1,0 +1,68 @@
+"""Times, lengths and amounts as they are shown. Pure functions."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from urllib.parse import unquote
+
+from shared.model.texts import human_size
+
+NONE = "-"
+"""Shown where there is nothing."""
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_A_YEAR = timedelta(days=300)
+
+
+def local(moment: datetime | str | None, now: datetime, *, seconds: bool = False) -> str:
+    """Write a time by the clock of the machine: `27 Nov 14:00`, with the year where that is not clear."""
+    if not moment:
+        return NONE
+    at = (datetime.fromisoformat(moment) if isinstance(moment, str) else moment).astimezone()
+    year = f" {at.year}" if abs(now - at) > _A_YEAR else ""
+    return f"{at.day} {at:%b}{year} {at:%H:%M}{f':{at:%S}' if seconds else ''}"
+
+
+def zone_of(now: datetime) -> str:
+    """Name the zone of the machine's clock."""
+    return now.astimezone().tzname() or f"{now.astimezone():%z}"
+
+
+def length(time: timedelta | float | None) -> str:
+    """Write a length of time: `8 s`, `12 min`, `2.5 h`, `3 d`."""
+    if time is None:
+        return NONE
+    seconds = max(0.0, time.total_seconds() if isinstance(time, timedelta) else time)
+    if seconds < 2 * _MINUTE:
+        return f"{seconds:.0f} s"
+    for unit, name, until in ((_MINUTE, "min", 2 * _HOUR), (_HOUR, "h", 2 * _DAY)):
+        if seconds < until:
+            return _number(seconds / unit, name)
+    return _number(seconds / _DAY, "d")
+
+
+def amount(size: float | None) -> str:
+    """Write a number of bytes."""
+    return NONE if size is None else human_size(round(size))
+
+
+def many(number: int, what: str) -> str:
+    """Write a number of things: `1 disk`, `2 disks`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _number(value: float, unit: str) -> str:
+    ten = 10
+    return f"{value:.0f} {unit}" if value >= ten else f"{value:.1f}".removesuffix(".0") + f" {unit}"
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Name each disk by as many of the last parts of its URL as no other has."""
+    parts = {name: unquote(name).partition("://")[2].split("/") for name in names}
+    short: dict[str, str] = {}
+    for name, own in parts.items():
+        others = [other for another, other in parts.items() if another != name]
+        count = next(
+            (count for count in range(1, len(own)) if all(own[-count:] != other[-count:] for other in others)), len(own)
+        )
+        short[name] = "/".join(own[-count:])
+    return short
