@@ -1,0 +1,190 @@
+"""`export` and `changes`: what reads the backups themselves, or a disk, rather than the app's rows."""
+
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from azure.core.exceptions import AzureError
+
+from shared.azure.answers import explain
+from shared.azure.blobs.reading import BlobReader
+from shared.errors import TidemarkError
+from shared.model.disk import page_blob
+from shared.model.point import RecoveryPoint
+from shared.model.restore_target import requested_point
+from shared.model.version import BlobVersion
+from tidemark import disks, screen, words
+from tidemark.ask import point_said
+from tidemark.content.access import open_reader
+from tidemark.content.attribution import Part
+from tidemark.content.changes import Changes
+from tidemark.content.changes import changes as compare
+from tidemark.content.export import export as download
+from tidemark.content.progress import Progress, Stage
+from tidemark.content.target import Format
+from tidemark.outcome import Answer, Exit, Problem
+from tidemark.store import Store, known_disks
+
+CONNECTIONS_VARIABLE = "TIDEMARK_CONNECTIONS"
+"""Connection strings of the accounts of disks and backups, as a JSON array; none is needed by who is signed in."""
+
+FORMATS = tuple(str(found) for found in Format)
+
+
+async def export(store: Store, disk: str, file: str, at: str, file_format: str, *, overwrite: bool) -> Answer:
+    """Write a recovery point to a file.
+
+    Raises:
+        Problem: it can't be exported.
+    """
+    if file_format not in FORMATS:
+        raise Problem(f"{file_format!r} is no format. What to do: use one of {', '.join(FORMATS)}")
+    points = await _points(store, disk)
+    point = _at(points, at)
+    console = screen.err()
+    with console.status("") as status:
+
+        def tell(progress: Progress) -> None:
+            status.update(_said(progress))
+
+        async with _reader() as reader:
+            done = await download(
+                reader,
+                _version(point),
+                Path(file),
+                file_format=Format(file_format),
+                overwrite=overwrite,
+                progress=tell,
+                say=lambda text: screen.show(console, [text]),
+            )
+    data = {
+        "file": str(done.path),
+        "format": str(done.file_format),
+        "point": point.time,
+        "length": done.length,
+        "valid": done.valid,
+        "downloaded": done.downloaded,
+        "sha256": done.sha256,
+        "seconds": round(done.seconds, 1),
+    }
+    shown = [
+        (
+            f"{done.path}: the disk as it was at {point.time}, {words.amount(done.length)}, of which"
+            f" {words.amount(done.valid)} hold data; read back and compared"
+        ),
+        f"SHA-256 {done.sha256}",
+    ]
+    return Answer(data=data, shown=shown)
+
+
+async def changes(store: Store, disk: str, since: str, until: str) -> Answer:
+    """Say what has changed between two recovery points of a disk; or on the disk since its last backup.
+
+    Raises:
+        Problem: that can't be told.
+    """
+    name = disks.named(disk, known_disks(await store.report()))
+    points = await _points(store, disk)
+    if since or until:
+        newer, older = _at(points, until or "latest"), _at(points, since) if since else None
+        before = [point for point in points if point.time < newer.time]
+        older = older or (before[-1] if before else None)
+        if older is None or older.time >= newer.time:
+            raise Problem(f"there is no recovery point before {newer.time}. What to do: see `tidemark points`")
+        versions, earlier = (_version(newer), _version(older)), before
+    else:
+        record = await store.record(name)
+        if record is None or not record.base_snapshot:
+            raise Problem(f"{name} has no backup yet that the disk could be compared with", Exit.ATTENTION)
+        blob = page_blob(name)
+        versions, earlier = (BlobVersion(blob), BlobVersion(blob, record.base_snapshot)), points
+    async with _reader() as reader:
+        found = await compare(reader, *versions, earlier=earlier)
+    return Answer(data=_data(found), shown=_shown(found))
+
+
+async def _points(store: Store, disk: str) -> list[RecoveryPoint]:
+    found = await store.points(disks.named(disk, known_disks(await store.report())))
+    if not found:
+        raise Problem(f"{disk} has no recovery point yet", Exit.ATTENTION)
+    return found
+
+
+def _at(points: Sequence[RecoveryPoint], at: str) -> RecoveryPoint:
+    """Return the recovery point that a time names: the last one at or before it."""
+    time = requested_point([point.time for point in points], point_said(at))
+    if time is None:
+        raise Problem(f"there is no recovery point at or before {at}. What to do: see `tidemark points`")
+    return next(point for point in points if point.time == time)
+
+
+def _version(point: RecoveryPoint) -> BlobVersion:
+    if point.backup_blob is None:
+        raise Problem(f"the row of recovery point {point.time} does not say where it is", Exit.ATTENTION)
+    return BlobVersion(point.backup_blob, point.backup_snapshot)
+
+
+@contextlib.asynccontextmanager
+async def _reader() -> AsyncIterator[BlobReader]:
+    """Open a reader; what it can't read ends the command with why."""
+    try:
+        connections = json.loads(os.environ.get(CONNECTIONS_VARIABLE) or "[]")
+    except ValueError:
+        raise Problem(f"{CONNECTIONS_VARIABLE} must be a JSON array of connection strings") from None
+    try:
+        async with open_reader(connections) as reader:
+            yield reader
+    except (AzureError, TidemarkError) as error:
+        raise Problem(explain(error), Exit.ATTENTION) from None
+
+
+def _said(progress: Progress) -> str:
+    if progress.stage is Stage.CONVERT:
+        return "converting by qemu-img"
+    done, total = words.amount(progress.done), words.amount(progress.total)
+    return f"{progress.stage}: {done} of {total}, {words.amount(progress.rate)}/s"
+
+
+def _data(found: Changes) -> dict[str, Any]:
+    return {
+        "newer": found.newer.name,
+        "older": found.older.name,
+        "size": found.size,
+        "older_size": found.older_size,
+        "written": found.written,
+        "cleared": found.cleared,
+        "ranges": found.ranges,
+        "scheme": found.scheme,
+        "doubts": list(found.doubts),
+        "parts": [asdict(part) for part in found.parts],
+        "usual": found.usual,
+        "unusual": found.is_unusual,
+    }
+
+
+def _shown(found: Changes) -> Sequence[Any]:
+    rows = [_row(part) for part in found.parts if part.ranges]
+    table = [screen.table(("WHERE", "FILESYSTEM", "WRITTEN", "CLEARED", "RANGES"), rows, numbers=[2, 3, 4])]
+    usual = f"usual are {words.amount(found.usual)}" if found.usual is not None else "what is usual is not known yet"
+    return [
+        (
+            f"{words.amount(found.written)} written, {words.amount(found.cleared)} cleared, in {found.ranges} ranges of"
+            f" {words.amount(found.size)}; {usual}{': this is many times that' if found.is_unusual else ''}"
+        ),
+        *(table if rows else []),
+        *(screen.below(doubt) for doubt in found.doubts),
+    ]
+
+
+def _row(part: Part) -> tuple[str, ...]:
+    return (
+        part.name,
+        part.filesystem or words.NONE,
+        words.amount(part.written),
+        words.amount(part.cleared),
+        str(part.ranges),
+    )
