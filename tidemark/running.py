@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ type Work = Callable[["Store"], Awaitable[Answer]]
 
 def run(command: str, work: Work, *, as_json: bool) -> int:
     """Do a command's work with the app's storage, and print what comes of it; return the exit code."""
+    # What the SDK warns of, the answer says in one line.
+    logging.getLogger("azure").setLevel(logging.CRITICAL)
 
     async def opened() -> Answer:
         from tidemark.store import open_store  # noqa: PLC0415 - only now is Azure's SDK needed

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import (
@@ -44,7 +45,7 @@ type Job = Restore | Inspection | IntentRow
 
 _KINDS = (*JobKind, INTENT)
 _RETRIES: dict[str, Any] = {"retry_total": 2, "connection_timeout": 10, "read_timeout": 60}
-_DENIED = frozenset({401, 403})
+_DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 class Store:
@@ -66,8 +67,8 @@ class Store:
             return await self._status.read()
 
     async def record(self, disk: Disk) -> DiskRecord | None:
-        """Read a disk's record; None if there is none."""
-        with self._reading(), contextlib.suppress(OtherDiskError):
+        """Read a disk's record; None if there is none that this release can read."""
+        with self._reading(), contextlib.suppress(OtherDiskError, UnknownSchemaError, ValidationError):
             found = await self._records.get(disk)
             return found[0] if found else None
         return None
@@ -164,6 +165,10 @@ class Store:
             raise Problem(
                 f"{str(error).partition('. ')[0]}. What to do: use the command line of that release", Exit.ATTENTION
             ) from None
+        except ValidationError:
+            raise Problem(
+                f"a row of the table {BACKUPS_TABLE} can't be read: somebody has edited it", Exit.ATTENTION
+            ) from None
         except AzureError as error:
             raise self._explained(error, READ_ROLE, f"the table {BACKUPS_TABLE}") from None
 
@@ -177,9 +182,10 @@ class Store:
     def _explained(self, error: AzureError, role: str, what: str) -> Problem:
         """Say what keeps somebody from the storage, and what to do."""
         where = f"{what} of the storage account {self.account}"
-        if isinstance(error, ResourceNotFoundError):
+        status = error.status_code if isinstance(error, HttpResponseError) else None
+        if status == HTTPStatus.NOT_FOUND:
             why = f"{where} is not there. What to do: name the app's own storage account; before its first tick, wait"
-        elif isinstance(error, HttpResponseError) and error.status_code in _DENIED:
+        elif status in _DENIED:
             why = (
                 f"{where} refuses you. What to do: sign in as somebody with the role {role!r} there, or have it given"
                 " to you; and see whether the account's firewall lets you through"

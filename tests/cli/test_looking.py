@@ -137,3 +137,10 @@ async def test_a_storage_that_is_no_apps_or_can_not_be_reached_is_exit_code_3(sc
 
 def test_completion_is_typers() -> None:
     assert app._add_completion  # noqa: SLF001 - what says whether there is --install-completion
+
+
+async def test_watching_looks_again_and_has_an_end(scene: Scene) -> None:
+    done = await scene.types("status", "--watch", "--timeout", "1s")
+    assert done.code == 0
+    assert done.out.count("last tick") == 2
+    assert (await scene.types("status", "--watch", "--json")).code == 2

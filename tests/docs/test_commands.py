@@ -17,10 +17,13 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+import typer
 import yaml
 from pydantic import ValidationError
+from typer.main import get_command
 
 from shared.model.intents import INTENTS
 from shared.model.requests import Asked, InspectionRequest, RequestError, RestoreRequest
@@ -30,6 +33,7 @@ from tests.docs.documents import Block, blocks
 from tests.docs.local_commands import is_local
 from tests.docs.shown import prints_shown
 from tests.infra.tree import INFRA, ROOT
+from tidemark.cli import app as tidemark
 
 # What a shell does itself, or any machine has.
 OF_THE_SHELL = {"cat", "cd", "echo", "export", "sed", "sha256sum", "sleep", "tail"}
@@ -52,6 +56,10 @@ COMPARED = {
     "python3 infra/local up": "tests/local/test_up.py",
 }
 PICTURE = re.compile("[─-╿▲▶▼◀→]")
+# What all mistakes in options are.
+MISTAKE_IN_OPTIONS = typer.BadParameter.__mro__[1]
+# Which test runs all commands of the command line whose print is shown.
+OF_TIDEMARK = "tests/cli/test_shown.py"
 # Written by what Azure tells: azd keeps them in its environment.
 FROM_AZURE = {"TIDEMARK_DEPLOYED"}
 
@@ -77,8 +85,14 @@ def read_by_local(arguments: Sequence[str]) -> str:
     if arguments[:1] != ("infra/local",):
         return "python3 starts infra/local"
     name, rest = arguments[1], arguments[2:]
+    if name == "tidemark":
+        return read_by_tidemark(rest)
     if name not in entry().COMMANDS:
         return "no such command"
+    return _read_by_command(name, rest)
+
+
+def _read_by_command(name: str, rest: Sequence[str]) -> str:
     if name in {"lint", "setup"}:  # they have no options and no --help
         return f"{name} takes no arguments" if rest else ""
     if name == "test":
@@ -105,11 +119,26 @@ def read_by_make(arguments: Sequence[str]) -> str:
     return "".join(f"no target {word}" for word in arguments if word not in " ".join(targets).split())
 
 
+def read_by_tidemark(arguments: Sequence[str]) -> str:
+    """Read a command line's command by its own options, as if it was typed."""
+    if arguments and arguments[0].startswith("-"):
+        return "" if arguments[0] in {"--help", "--install-completion"} else f"no option {arguments[0]}"
+    command = tidemark_commands().get(arguments[0])
+    if command is None:
+        return f"no such command: {arguments[0]}"
+    try:
+        command.make_context(arguments[0], list(arguments[1:]))
+    except MISTAKE_IN_OPTIONS as mistaken:
+        return str(mistaken)
+    return ""
+
+
 READERS: dict[str, Callable[[Sequence[str]], str]] = {
     "python3": read_by_local,
     "curl": read_by_curl,
     "git": read_by_git,
     "make": read_by_make,
+    "tidemark": read_by_tidemark,
 }
 
 
@@ -117,6 +146,12 @@ READERS: dict[str, Callable[[Sequence[str]], str]] = {
 def entry() -> ModuleType:
     """Import what `python3 infra/local` runs."""
     return importlib.import_module("infra.local.__main__")
+
+
+@cache
+def tidemark_commands() -> dict[str, Any]:
+    """Give the commands of the command line."""
+    return dict(getattr(get_command(tidemark), "commands", {}))
 
 
 @cache
@@ -211,8 +246,8 @@ def test_what_azd_is_told_is_a_value_that_the_templates_take() -> None:
 @pytest.mark.parametrize("shown", prints_shown(), ids=lambda shown: shown[1].place)
 def test_a_print_that_is_shown_is_compared_with_what_is_printed(shown: tuple[str, Block]) -> None:
     command, block = shown
-    if command in COMPARED:
-        assert (ROOT / COMPARED[command]).exists()
+    if command in COMPARED or command.startswith("tidemark "):
+        assert (ROOT / COMPARED.get(command, OF_TIDEMARK)).exists()
     else:
         assert is_local(commands_by_line()[command]), (
             f"{block.place}: no test runs {command} and compares what it prints"
@@ -236,6 +271,9 @@ def test_a_mistake_in_a_command_is_found(azure_cli: AzureCli) -> None:
         "curl --requst POST": "no option --requst",
         "git pul": "no such command",
         "func azure functionapp publish": "form",
+        "tidemark stats": "no such command",
+        "tidemark restore os --inplace": "--inplace",
+        "tidemark forget os": "--at",
         "rclone copy a b": "no test knows",
         ".venv/bin/no-such-tool": "not installed",
     }

@@ -38,11 +38,15 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show whether the disks are safe, and what to do if not. Exit code 1 if somebody must do something."""
+    from tidemark.outcome import Exit
     from tidemark.running import run
     from tidemark.status import look
     from tidemark.status import watch as go_on_looking
 
-    if watch and not as_json:
+    if watch and as_json:
+        typer.echo("tidemark status: --watch prints no JSON. What to do: run it again and again with --json", err=True)
+        raise typer.Exit(int(Exit.USAGE))
+    if watch:
         raise typer.Exit(run("status", lambda store: go_on_looking(store, disk, timeout), as_json=False))
     raise typer.Exit(run("status", lambda store: look(store, disk), as_json=as_json))
 

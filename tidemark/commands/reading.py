@@ -42,7 +42,7 @@ def export(
 
 
 def changes(disk: DiskName, since: From = "", until: To = "", *, as_json: AsJson = False) -> None:
-    """Say what has changed on a disk since its last backup, or between two recovery points. It takes no snapshot."""
+    """Say what has changed since the last backup. Or between two recovery points; it takes no snapshot."""
     from tidemark.reading import changes as work
     from tidemark.running import run
 

@@ -1,0 +1,44 @@
+"""What the docs show of the command line is what it prints, of a real app: in the order of the page."""
+
+import re
+import shlex
+
+import pytest
+
+from tests.app.cloud import until
+from tests.cli.conftest import Scene
+from tests.docs.documents import Block
+from tests.docs.shown import not_printed, prints_shown
+
+pytestmark = pytest.mark.xdist_group("cli-shown")
+SHOWN = [(command, block) for command, block in prints_shown() if command.startswith("tidemark ")]
+MONTH = re.compile(r"(?<=\d )(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b")
+WIDE_ENOUGH = "110"
+
+
+def in_any_month(text: str) -> str:
+    """Give a text without what depends on the day of the run, or on where its disks are."""
+    text = re.sub(r"http://127\.0\.0\.1:\d+/disks/[\w-]+", "https://ACCOUNT.blob.core.windows.net/vhds", text)
+    text = re.sub(r"^[0-9a-f]{8}(?=  )", "00000000", text, flags=re.MULTILINE)
+    return MONTH.sub("MONTH", text).replace("CEST", "CET")
+
+
+def test_each_command_that_is_to_be_shown_is() -> None:
+    assert {command.split()[1] for command, _ in SHOWN} == {"status", "points", "check", "verify", "jobs", "restore"}
+
+
+async def test_what_is_shown_is_printed(scene: Scene) -> None:
+    async def planned() -> bool:
+        done = await scene.types("status")
+        return "succeeded" in done.out and " stays " in (await scene.types("points", "os")).out
+
+    await until(planned, "the end of the tick, and the retention's plan")
+    # As somebody who verifies before a restore, and then looks at what was asked for.
+    order = ["status", "points", "check", "verify", "restore", "jobs"]
+    wrong: list[tuple[Block, list[str]]] = []
+    for command, block in sorted(SHOWN, key=lambda shown: order.index(shown[0].split()[1])):
+        done = await scene.types(*shlex.split(command)[1:], COLUMNS=WIDE_ENOUGH)
+        assert done.code == 0, done.err
+        if missing := not_printed(in_any_month(block.text), in_any_month(done.out)):
+            wrong.append((block, [*missing, done.out]))
+    assert [tuple(found) for _, found in wrong] == []
