@@ -57,7 +57,7 @@ COMPARED = {
 }
 PICTURE = re.compile("[─-╿▲▶▼◀→]")
 # What all mistakes in options are.
-MISTAKE_IN_OPTIONS = typer.BadParameter.__mro__[1]
+MISTAKE_IN_OPTIONS: type[Exception] = typer.BadParameter.__mro__[1]
 # Which test runs all commands of the command line whose print is shown.
 OF_TIDEMARK = "tests/cli/test_shown.py"
 # Written by what Azure tells: azd keeps them in its environment.
