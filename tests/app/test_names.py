@@ -8,6 +8,7 @@ from azure.data.tables import TableEntity
 
 from infra.local.gateway import Fault
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
+from shared.azure.tables.status import STATUS_PARTITION
 from shared.events import Event
 from shared.limits import MAX_SOURCE_URL
 from shared.model.disk import PageBlobDisk
@@ -174,4 +175,6 @@ async def _error(cloud: Cloud, url: str) -> str:
 
 def _rows(cloud: Cloud) -> AsyncItemPaged[TableEntity]:
     """List the rows, those of the index left out."""
-    return cloud.tables.get_table_client(BACKUPS_TABLE).query_entities(f"PartitionKey ne '{INDEX_PARTITION}'")
+    return cloud.tables.get_table_client(BACKUPS_TABLE).query_entities(
+        f"PartitionKey ne '{INDEX_PARTITION}' and PartitionKey ne '{STATUS_PARTITION}'"
+    )

@@ -27,6 +27,7 @@ from tests.docs.documents import PAGES
 from tests.docs.local_commands import is_local
 from tests.docs.shown import not_printed, prints_shown
 
+OF_THE_REPORT = {"attention", "report"}
 OF_ALL_PLANS = {"disks"}
 OF_EVERY_ROW = {"PartitionKey", "RowKey", "Timestamp", "schema"}
 JOBS = {
@@ -52,7 +53,13 @@ def columns() -> set[str]:
     """Name the columns of the table of backups."""
     of_a_run = {f"run_{field.name}" for field in dataclasses.fields(OpenRun)}
     kinds = (DiskRecord, RecoveryPoint, Restore, Inspection, IntentRow, PlanOnRecord, Tombstone)
-    return OF_EVERY_ROW | OF_ALL_PLANS | of_a_run | {field.name for kind in kinds for field in dataclasses.fields(kind)}
+    return (
+        OF_EVERY_ROW
+        | OF_ALL_PLANS
+        | OF_THE_REPORT
+        | of_a_run
+        | {field.name for kind in kinds for field in dataclasses.fields(kind)}
+    )
 
 
 def local(page: Path) -> list[Command]:

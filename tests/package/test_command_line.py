@@ -23,7 +23,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes((ROOT / name).read_bytes())
     uv = Path(sys.executable).parent / "uv"
-    subprocess.run((uv, "build", "--wheel", "--quiet", "--out-dir", folder, source), check=True)
+    subprocess.run((uv, "build", "--system-certs", "--wheel", "--quiet", "--out-dir", folder, source), check=True)
     [made] = folder.glob("*.whl")
     return made
 
