@@ -3,8 +3,9 @@
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from azure.core.exceptions import AzureError
 from shared.azure.answers import explain
 from shared.azure.blobs.reading import BlobReader
 from shared.errors import TidemarkError
-from shared.model.disk import page_blob
+from shared.model.disk import Disk, page_blob
+from shared.model.names import MANAGE_QUEUE
 from shared.model.point import RecoveryPoint
 from shared.model.restore_target import requested_point
 from shared.model.version import BlobVersion
@@ -32,6 +34,9 @@ from tidemark.store import Store, known_disks
 CONNECTIONS_VARIABLE = "TIDEMARK_CONNECTIONS"
 """Connection strings of the accounts of disks and backups, as a JSON array; none is needed by who is signed in."""
 
+HELD_FOR = timedelta(days=7)
+"""How long the app keeps a recovery point that is being exported."""
+
 FORMATS = tuple(str(found) for found in Format)
 
 
@@ -46,6 +51,9 @@ async def export(store: Store, disk: str, file: str, at: str, file_format: str, 
     points = await _points(store, disk)
     point = _at(points, at)
     console = screen.err()
+    name = disks.named(disk, known_disks(await store.report()))
+    if not point.kept:
+        await _hold(store, name, point, lambda text: screen.show(console, [text]))
     with console.status("") as status:
 
         def tell(progress: Progress) -> None:
@@ -105,6 +113,16 @@ async def changes(store: Store, disk: str, since: str, until: str) -> Answer:
     async with _reader() as reader:
         found = await compare(reader, *versions, earlier=earlier)
     return Answer(data=_data(found), shown=_shown(found))
+
+
+async def _hold(store: Store, disk: Disk, point: RecoveryPoint, say: Callable[[str], None]) -> None:
+    """Have the app keep a recovery point while it is exported, so that no retention deletes it."""
+    until = (datetime.now(UTC) + HELD_FOR).isoformat(timespec="seconds")
+    intent = {"do": "keep", "disk": disk.name, "point": point.time, "until": until, "note": "exported"}
+    try:
+        await store.put(MANAGE_QUEUE, json.dumps(intent))
+    except Problem as problem:
+        say(f"the retention may delete {point.time} meanwhile, as it can't be kept: {problem}")
 
 
 async def _points(store: Store, disk: str) -> list[RecoveryPoint]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.local_azure import ACCOUNTS, LocalAzure
-from tests.app.cloud import pages
+from tests.app.cloud import pages, until
 from tests.cli.conftest import Done, Scene
 
 pytestmark = pytest.mark.xdist_group("cli-looking")
@@ -30,6 +30,12 @@ async def test_a_recovery_point_is_exported_to_a_file(scene: Scene, azure: Local
     content = file.read_bytes()
     assert content[: 4 * 512] == pages(4, 0), "what the disk held then, and not what it holds now"
     assert f"SHA-256 {hashlib.sha256(content).hexdigest()}" in done.out
+
+    async def kept() -> bool:
+        found = (await scene.types("points", "os.vhd", "--json")).data["points"]
+        return [point["kept_note"] for point in found if point["time"] == first.time] == ["exported"]
+
+    await until(kept, "the mark that holds it from the retention")
     again = await typed(scene, azure, "export", "os.vhd", str(file), "--json")
     assert again.code == 1
     assert "What to do" in again.json["error"]
