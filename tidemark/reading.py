@@ -48,10 +48,9 @@ async def export(store: Store, disk: str, file: str, at: str, file_format: str, 
     """
     if file_format not in FORMATS:
         raise Problem(f"{file_format!r} is no format. What to do: use one of {', '.join(FORMATS)}")
-    points = await _points(store, disk)
+    name, points = await _points(store, disk)
     point = _at(points, at)
     console = screen.err()
-    name = disks.named(disk, known_disks(await store.report()))
     if not point.kept:
         await _hold(store, name, point, lambda text: screen.show(console, [text]))
     with console.status("") as status:
@@ -95,8 +94,7 @@ async def changes(store: Store, disk: str, since: str, until: str) -> Answer:
     Raises:
         Problem: that can't be told.
     """
-    name = disks.named(disk, known_disks(await store.report()))
-    points = await _points(store, disk)
+    name, points = await _points(store, disk)
     if since or until:
         newer, older = _at(points, until or "latest"), _at(points, since) if since else None
         before = [point for point in points if point.time < newer.time]
@@ -125,11 +123,13 @@ async def _hold(store: Store, disk: Disk, point: RecoveryPoint, say: Callable[[s
         say(f"the retention may delete {point.time} meanwhile, as it can't be kept: {problem}")
 
 
-async def _points(store: Store, disk: str) -> list[RecoveryPoint]:
-    found = await store.points(disks.named(disk, known_disks(await store.report())))
+async def _points(store: Store, text: str) -> tuple[Disk, list[RecoveryPoint]]:
+    """Find the disk that a text names, and its recovery points, oldest first."""
+    disk = disks.named(text, known_disks(await store.report()))
+    found = await store.points(disk)
     if not found:
-        raise Problem(f"{disk} has no recovery point yet", Exit.ATTENTION)
-    return found
+        raise Problem(f"{disk.name} has no recovery point yet", Exit.ATTENTION)
+    return disk, found
 
 
 def _at(points: Sequence[RecoveryPoint], at: str) -> RecoveryPoint:
