@@ -28,8 +28,7 @@ class AppJson(Exact):
     disks: int
     absent: int
     next_tick: Stamp | None
-    gap_seconds: float
-    interval_seconds: float
+    late_after_seconds: float
     last_success: Stamp | None
     heartbeat: Stamp | None
     heartbeat_problem: str
@@ -48,6 +47,8 @@ class DiskJson(Exact):
     state: str
     since: Stamp
     reason: str
+    trouble: str
+    trouble_since: Stamp | None
     flags: dict[str, str]
     good_point: Stamp
     last_point: Stamp

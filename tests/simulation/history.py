@@ -163,11 +163,15 @@ class History:
         self._require_nothing(list(ticks.wrong_silence(self.world, self.host.settings, self.host.last_tick)))
         self._require_nothing(list(wrong_reports(self.world, self.host.settings, self.host.last_tick)))
 
-    async def _settle(self, is_time: Callable[[], bool] = lambda: False) -> None:
-        """Let the queues and the copies come to rest, or go on until it is time."""
+    async def _settle(self, is_time: Callable[[], bool] | None = None) -> None:
+        """Let the queues and the copies come to rest, or go on until it is time; if none is, the timer goes off."""
         for _ in range(MOST_ACTIONS_OF_A_TICK):
-            if not (self.host.running or self.world.pending()) and (not self.host.has_work() or is_time()):
+            if not (self.host.running or self.world.pending()) and (
+                not self.host.has_work() or (is_time is not None and is_time())
+            ):
                 return
+            if is_time is None and self.world.now - self.host.last_tick >= _TICK:
+                self.host.tick()
             await self._do(self._calm())
         raise WrongError("the queues never come to rest")
 

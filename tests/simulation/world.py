@@ -88,6 +88,24 @@ class Due(NamedTuple):
     retired: frozenset[BlobAddress]
 
 
+class StatusTable(dict[str, dict[str, Any]]):
+    """The rows of the report by their keys: each write gives a row an ETag that none has had.
+
+    Attributes:
+        etags: the ETag of each row.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.etags: dict[str, str] = {}
+        self._written = 0
+
+    def __setitem__(self, key: str, values: dict[str, Any]) -> None:
+        self._written += 1
+        self.etags[key] = f"status {self._written}"
+        super().__setitem__(key, values)
+
+
 @dataclass
 class World:
     """All that outlives an invocation; and what was seen of it, to tell later what must be true.
@@ -150,7 +168,7 @@ class World:
     plan_of_all: dict[str, Any] = field(default_factory=dict)
     tombstones: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     index: dict[str, IndexRow] = field(default_factory=dict)
-    status: dict[str, dict[str, Any]] = field(default_factory=dict)
+    status: StatusTable = field(default_factory=StatusTable)
     parts: dict[str, dict[int, tuple[int, str]]] = field(default_factory=dict)
     diffs: dict[str, dict[str, PageDiff]] = field(default_factory=dict)
     messages: list[QueueMessage] = field(default_factory=list)
