@@ -43,8 +43,9 @@ async def take_snapshots(services: Services) -> None:
         NotOwnerError: the backup container belongs to another app: the tick fails, and nothing is done.
     """
     watch, tick = Stopwatch(), services.now()
+    due = due_around(services.settings.backup_schedule, tick)
     await wait_for_storage(services, Event.TICK_FAILED)
-    await _require_owner(services, tick)
+    await _require_owner(services, tick, due)
     disks = await find_disks(services)
     snapshots = await for_each(services, disks.ready, services.disks.take_snapshot, Event.SNAPSHOT_FAILED)
     log_event(
@@ -55,8 +56,9 @@ async def take_snapshots(services: Services) -> None:
         open_runs=len(disks.running),
         restores=len(disks.restoring),
         duration_seconds=watch.seconds,
+        next_tick=due.next if due else None,
     )
-    await _watch_tick(services, disks, tick)
+    await _watch_tick(services, disks, tick, due)
 
     async def begin_run(disk: Disk) -> None:
         await open_run(services, disk, snapshots[disk], tick)
@@ -82,7 +84,7 @@ async def take_snapshots(services: Services) -> None:
     await tell_report(services, lambda app: app, repeat=True)
 
 
-async def _require_owner(services: Services, tick: datetime) -> None:
+async def _require_owner(services: Services, tick: datetime, due: Due | None) -> None:
     """Require that the backup container is this app's.
 
     If that can't be told, the disks are snapshotted all the same: an outage of the backup account must not cost a
@@ -96,21 +98,17 @@ async def _require_owner(services: Services, tick: datetime) -> None:
     except NotOwnerError as error:
         reason = str(error)
         log_event(Event.NOT_OWNER, tick=tick.isoformat(), reason=reason)
-        await tell_app(
-            services, lambda app: app.at_tick(tick, _due(services, tick), disks=0, absent=0).as_failed(reason)
-        )
+        await tell_app(services, lambda app: app.at_tick(tick, due, disks=0, absent=0).as_failed(reason))
         raise
     except (AzureError, TidemarkError) as error:
         log_event(Event.OWNER_UNKNOWN, tick=tick.isoformat(), reason=explain(error))
 
 
-async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> None:
+async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime, due: Due | None) -> None:
     """Log the disks that are due, and enqueue the message that checks the tick until all are backed up."""
     absent = len(disks.absent) + disks.unknown
     message = TickMessage(tick=tick, disks=len(disks.due) + absent, absent=absent)
     problem, is_set = services.settings.heartbeat_problem, services.settings.heartbeat_url is not None
-
-    due = _due(services, tick)
 
     def ticked(app: AppReport) -> AppReport:
         at_tick = app.at_tick(tick, due, disks=message.disks, absent=absent)
@@ -130,10 +128,6 @@ async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime) -> 
     except AzureError as error:
         # The backups don't need it.
         log_event(Event.REPORT_TICK_FAILED, **message.about, reason=explain(error))
-
-
-def _due(services: Services, tick: datetime) -> Due | None:
-    return due_around(services.settings.backup_schedule, tick)
 
 
 def _log_late(disk: Disk, record: DiskRecord, message: TickMessage) -> None:

@@ -152,6 +152,14 @@ class DiskReport:
         """Return the age of the newest good recovery point; None if there is none."""
         return now - datetime.fromisoformat(self.good_point) if self.good_point else None
 
+    @property
+    def late_at(self) -> datetime | None:
+        """When its newest good recovery point becomes too old, UTC; None where no backups are due."""
+        held = datetime.fromisoformat(self.good_point) if self.good_point else self.first_tick
+        if held is None or self.state is State.RETIRED or self.state in _ABSENT:
+            return None
+        return held + timedelta(seconds=self.late_after_seconds)
+
     def seen_at(self, now: datetime) -> Self:
         """Return the report as it is to be read at a time, UTC: a disk becomes late without anybody writing so.
 
@@ -159,16 +167,15 @@ class DiskReport:
         """
         if self.state in {State.RUNNING, State.NEW} and self.trouble_since and now - self.trouble_since >= STUCK_AFTER:
             return replace(self, state=State.FAILING, since=self.trouble_since, reason=_corrected(self.trouble))
-        if self.state not in {State.SAFE, State.RUNNING, State.NEW} or not self._is_late(now):
+        late_at, late_after = self.late_at, timedelta(seconds=self.late_after_seconds)
+        if self.state not in {State.SAFE, State.RUNNING, State.NEW} or late_at is None or now <= late_at:
             return self
-        held = datetime.fromisoformat(self.good_point) if self.good_point else self.first_tick or self.since
-        late_after = timedelta(seconds=self.late_after_seconds)
         busy = f", and {self.reason}" if self.job else ""
         what = "its newest good recovery point is older than" if self.good_point else "it has had no recovery point for"
         return replace(
             self,
             state=State.LATE,
-            since=held + late_after,
+            since=late_at,
             reason=f"{what} {hours(late_after)}{busy}. {WHAT_TO_DO}: {_SEE_TICKS}",
         )
 
@@ -205,6 +212,7 @@ class DiskReport:
             "flags": " ".join(sorted(self.flags)),
             "since": self.since,
             "good_point": self.good_point,
+            "late_at": self.late_at,
             "reason": self.reason or "; ".join(self.flags[flag] for flag in sorted(self.flags)),
         }
 
@@ -212,10 +220,6 @@ class DiskReport:
     def needs_attention(self) -> bool:
         """Whether somebody must do something about it."""
         return self.state in NOT_SAFE or bool(self.flags.keys() - FOR_INFORMATION)
-
-    def _is_late(self, now: datetime) -> bool:
-        age = self.age(now) if self.good_point else now - (self.first_tick or now)
-        return age is not None and age.total_seconds() > self.late_after_seconds
 
 
 _SEE_INCOMPLETE = "see the event tick-incomplete, and those of the tick before it"

@@ -32,6 +32,7 @@ from tests.logic.records import BACKED_UP, BASE, DISK, NEW, NOON, RUN, SNAPSHOT
 SAFE = replace(BACKED_UP, run=None, last_point=SNAPSHOT, last_success=NOON, first_tick=NOON, base_size=4096)
 RUNNING = replace(SAFE, run=RUN)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+LATE_AT = datetime.fromisoformat(SNAPSHOT) + LATE_AFTER
 REFUSED = "AuthorizationFailure (403). What to do: give the role"
 
 
@@ -106,6 +107,26 @@ def test_a_new_disk_is_given_as_long_for_its_first_backup() -> None:
     late = told(new).seen_at(NOON + LATE_AFTER + HOUR)
     assert late.state is State.LATE
     assert "no recovery point for 18 h, and its first backup is under way. What to do" in late.reason
+
+
+@pytest.mark.parametrize(
+    ("record", "late_at"),
+    [
+        (SAFE, LATE_AT),
+        (replace(RUNNING, run=replace(RUN, failed="given up")), LATE_AT),
+        (replace(SAFE, restore="7", restore_of=Disk.parse(DISK)), LATE_AT),
+        (replace(NEW, first_tick=NOON), NOON + LATE_AFTER),
+        (NEW, None),
+        (replace(SAFE, retired=NOON), None),
+        (replace(SAFE, absence=Absence.MISSING), None),
+        (replace(SAFE, absence=Absence.UNLISTED), None),
+    ],
+)
+def test_the_log_says_when_a_disk_will_be_late_whoever_is_dead_by_then(
+    record: DiskRecord, late_at: datetime | None
+) -> None:
+    assert told(record).log_fields["late_at"] == late_at
+    assert told(record).seen_at(NOON + DAY).log_fields["late_at"] == late_at
 
 
 @pytest.mark.parametrize("state", ["failing", "unlisted", "missing", "restoring", "retired"])

@@ -50,6 +50,20 @@ async def test_a_disk_is_new_then_safe_and_running_while_a_run_is_open(told: Tol
     ]
 
 
+async def test_the_log_says_of_each_new_recovery_point_when_it_will_be_too_old(told: Told) -> None:
+    scene = await backed_up()
+    for _ in range(3):
+        await back_up(scene)
+    points = scene.world.points_of(scene.disk)
+    last = {event["good_point"]: event["late_at"] for event in told("disk-state") if event["good_point"]}
+    assert last == {
+        point.time: (datetime.fromisoformat(point.time) + 18 * HOUR).isoformat(timespec="microseconds")
+        for point in points
+    }
+    ticks = told("snapshots-taken")
+    assert {event["next_tick"][11:16] for event in ticks} == {"00:00", "12:00"}
+
+
 async def test_a_state_lasts_since_it_began_however_often_it_is_told() -> None:
     scene = await backed_up()
     object.__setattr__(scene.services, "settings", settings_of(LAB.blob("other.vhd").url))

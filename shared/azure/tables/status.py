@@ -29,6 +29,7 @@ from shared.model.record import DiskRecord
 from shared.model.report import (
     AppReport,
     DiskReport,
+    Flag,
     Report,
     disk_report,
     is_outdated,
@@ -335,7 +336,7 @@ class Status:
         if before and before.state is told.state:
             told = replace(told, since=before.since)
         seen, was = told.seen_at(now), row.values.get("state") if row is not None else ""
-        is_news = repeat or before is None or (was, set(before.flags)) != (str(seen.state), set(seen.flags))
+        is_news = repeat or before is None or was != str(seen.state) or _news(before) != _news(seen)
         try:
             if row is not None:
                 require_readable(row.values)
@@ -374,6 +375,11 @@ def _fitting(report: DiskReport) -> str:
     """Write all of a report into one property, whatever its texts quote: what JSON escapes takes up to six each."""
     sizes = (_DISK.dump_json(report.with_texts_of(most)).decode() for most in _TEXTS)
     return next((text for text in sizes if len(text.encode("utf-16-le")) <= _PROPERTY_BYTES), "")
+
+
+def _news(report: DiskReport) -> tuple[set[Flag], str]:
+    """Return what is logged, beside a change of the state, if it is another than before."""
+    return set(report.flags), report.good_point
 
 
 def _row(entity: TableEntity) -> StatusRow:
