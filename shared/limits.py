@@ -1,7 +1,24 @@
 """The limits of the service, and the sizes of requests within them, each with its source. Sizes are in bytes."""
 
+from datetime import timedelta
+
 # One version for all blob and queue requests: some clouds refuse the SDK's newer default.
 STORAGE_API_VERSION = "2025-11-05"
+
+RESOURCE_MANAGER_URL = "https://management.azure.com"
+"""Azure Resource Manager of the public cloud; also the audience of its tokens."""
+
+COMPUTE_API_VERSION = "2025-01-02"
+"""The API version of managed disks and their snapshots: the first documented with `snapshotAccessState`."""
+
+MANAGED_DISK_BYTES = 8191 * 1024**3
+"""The largest managed disk whose backup fits into a page blob of 8 TiB, with its footer."""
+
+FOOTER = 512
+"""Bytes of the VHD footer that follows a managed disk's own bytes where it is read as a blob."""
+
+MAX_ACCESS = timedelta(days=60)
+"""How long access to a snapshot can be had (Secure downloads and uploads of Azure managed disks)."""
 
 PAGE = 512
 """Bytes of a page: every range of a page blob starts and ends on a multiple of it (REST: Put Page)."""

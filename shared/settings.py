@@ -17,8 +17,8 @@ from pydantic_core import PydanticKnownError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from shared.errors import Remedy, TidemarkError
-from shared.limits import NEWEST_SIGNED, OLDEST_SIGNED, STORAGE_API_VERSION, can_sign
-from shared.model.addresses import ContainerAddress
+from shared.limits import NEWEST_SIGNED, OLDEST_SIGNED, RESOURCE_MANAGER_URL, STORAGE_API_VERSION, can_sign
+from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.blob_names import SPECIAL_CONTAINERS
 from shared.model.disk import Disk, PageBlobDisk
 from shared.model.owner import App
@@ -55,6 +55,7 @@ class Settings(RetentionSettings):
     source_disks: Annotated[tuple[SourceDisk, ...], NoDecode]
     storage_connections: Annotated[tuple[StorageConnection, ...], NoDecode] = ()
     storage_api_version: str = STORAGE_API_VERSION
+    resource_manager_url: str = RESOURCE_MANAGER_URL
     verify_schedule: str = ""
     drill_schedule: str = ""
     heartbeat_url: SecretStr | None = None
@@ -86,6 +87,14 @@ class Settings(RetentionSettings):
                 f"must be a version from {OLDEST_SIGNED} to {NEWEST_SIGNED}, such as {STORAGE_API_VERSION}"
             )
         return version
+
+    @field_validator("resource_manager_url")
+    @classmethod
+    def _require_https(cls, value: str) -> str:
+        url = value.strip().rstrip("/") or RESOURCE_MANAGER_URL
+        if not (_is_url(url) and url.startswith("https://")):
+            raise ValueError(f"must be the URL of the cloud's Azure Resource Manager, such as {RESOURCE_MANAGER_URL}")
+        return url
 
     @field_validator("heartbeat_url", mode="before")
     @classmethod
@@ -139,6 +148,8 @@ class Settings(RetentionSettings):
         services = {container.account: container.service_url} if container else {}
         for disk in disks:
             address = disk.address
+            if not isinstance(address, BlobAddress):
+                continue
             is_backup = address.parent in (container, info.data.get("backup_container_moved_from"))
             if is_backup and not (disk.is_pattern or disk.excluded):
                 raise ValueError(f"{disk.url} is in a container of backups, and a backup can't be backed up")
@@ -233,7 +244,11 @@ class Settings(RetentionSettings):
     @property
     def source_services(self) -> list[str]:
         """The URLs of the disks' blob services."""
-        return sorted({disk.address.service_url for disk in self.source_disks})
+        return sorted({address.service_url for address in self._source_blobs})
+
+    @property
+    def _source_blobs(self) -> list[BlobAddress]:
+        return [disk.address for disk in self.source_disks if isinstance(disk.address, BlobAddress)]
 
     def mode_of(self, disk: Disk) -> Mode:
         """Return a disk's mode: that of the entry with its own URL, or else of the first pattern that matches."""
@@ -263,7 +278,7 @@ class Settings(RetentionSettings):
         """Return the blob service URL that the settings have for a disk's account; empty if it is the disk's own."""
         if not isinstance(disk, PageBlobDisk):
             return ""
-        named = [self.container, *(setting.address.parent for setting in self.source_disks)]
+        named = [self.container, *(address.parent for address in self._source_blobs)]
         address = disk.address
         service = next((found.service_url for found in named if found.account == address.account), address.service_url)
         return "" if service == address.service_url else service

@@ -1,13 +1,15 @@
 """An entry of the setting SOURCE_DISKS: a disk or a pattern of disks, to back up or to exclude."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StrictBool, field_validator, model_validator
 from pydantic_core import PydanticKnownError
 
 from shared.model.addresses import AddressError, BlobAddress
-from shared.model.disk import Disk, PageBlobDisk
+from shared.model.disk import Disk, ManagedDisk, PageBlobDisk
+from shared.model.disk_ids import PREFIX, DiskId
 from shared.model.retention_rules import Rules
 from shared.model.run import Mode
 
@@ -19,7 +21,9 @@ class SourceDisk(BaseModel):
     """A disk, or a pattern of disks with `*` in the blob name, to back up or to exclude.
 
     Attributes:
-        address: the blob, set as `url`; `*` in its name stands for any characters, including `/`.
+        address: the blob, set as `url`; `*` in its name stands for any characters, including `/`. Or the resource ID of
+            a managed disk, whose name may have `*` as well.
+        tags: of managed disks, only those that have all these tags.
         mode: how it is backed up.
         retention: its own rules instead of RETENTION; None if it has none.
         excluded: whether it is excluded, set as `exclude`, or by `!` before the URL.
@@ -28,7 +32,8 @@ class SourceDisk(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    address: Annotated[BlobAddress, PlainSerializer(str)] = Field(alias="url")
+    address: Annotated[BlobAddress | DiskId, PlainSerializer(str)] = Field(alias="url")
+    tags: dict[str, str] = Field(default_factory=dict)
     mode: Mode = Mode.INCREMENTAL
     retention: Annotated[Rules | None, PlainSerializer(str)] = None
     excluded: StrictBool = Field(default=False, alias="exclude")
@@ -52,18 +57,26 @@ class SourceDisk(BaseModel):
 
     @model_validator(mode="after")
     def _refuse_more_of_exclusion(self) -> Self:
-        for name in ("mode", "retention"):
+        for name in ("mode", "retention", "tags"):
             if self.excluded and name in self.model_fields_set:
                 raise ValueError(f"can't have a {name}, because it is excluded")
         return self
 
+    @model_validator(mode="after")
+    def _refuse_tags_of_blobs(self) -> Self:
+        if self.tags and isinstance(self.address, BlobAddress):
+            raise ValueError("can't have tags: only managed disks have some")
+        return self
+
     @field_validator("address", mode="plain")
     @classmethod
-    def _parse_url(cls, url: object) -> BlobAddress:
-        if isinstance(url, BlobAddress):
+    def _parse_url(cls, url: object) -> BlobAddress | DiskId:
+        if isinstance(url, BlobAddress | DiskId):
             return url
         if not isinstance(url, str):
             raise PydanticKnownError("string_type")
+        if url.strip().startswith(PREFIX):
+            return DiskId.parse(url)
         rest = url.partition("://")[2]
         if "*" in rest.partition("/")[0]:
             raise AddressError("may have * only in the blob's name, not in the account or container")
@@ -75,23 +88,27 @@ class SourceDisk(BaseModel):
 
     @property
     def url(self) -> str:
-        """The blob's URL; for a pattern, with `*` in its name."""
+        """The blob's URL, or the resource ID of a managed disk; for a pattern, with `*` in its name."""
         return self.address.url
 
     @property
     def is_pattern(self) -> bool:
-        """Whether the URL stands for all blobs that match it."""
-        return "*" in self.address.blob
+        """Whether it stands for all disks that match it, which must be found: a resource ID may be that of many."""
+        return self.has_wildcard or isinstance(self.address, DiskId)
 
     @property
     def disk(self) -> Disk:
         """The disk it names; for a pattern, the disk whose record holds its errors."""
-        return PageBlobDisk(self.address)
+        return ManagedDisk(self.address) if isinstance(self.address, DiskId) else PageBlobDisk(self.address)
 
     @property
     def text(self) -> str:
         """The entry as written in a plain list."""
         return f"{EXCLUDES if self.excluded else ''}{self.url}"
+
+    def has_tags(self, tags: Mapping[str, str]) -> bool:
+        """Return whether a managed disk's tags include the entry's."""
+        return self.tags.items() <= tags.items()
 
     def covers(self, disk: Disk) -> bool:
         """Return whether the entry names or matches a disk that no entry excludes."""
@@ -99,9 +116,11 @@ class SourceDisk(BaseModel):
 
     def names(self, disk: Disk) -> bool:
         """Return whether the entry names or matches a disk, excluded or not."""
-        if not isinstance(disk, PageBlobDisk):
-            return False
-        return disk.address.parent == self.address.parent and self.matches(disk.address.blob)
+        if isinstance(disk, PageBlobDisk) and isinstance(self.address, BlobAddress):
+            return disk.address.parent == self.address.parent and self.matches(disk.address.blob)
+        if isinstance(disk, ManagedDisk) and isinstance(self.address, DiskId):
+            return disk.id.parent == self.address.parent and self.matches(disk.id.name)
+        return False
 
     def excludes(self, disk: Disk) -> bool:
         """Return whether another entry excludes a disk."""
@@ -109,11 +128,20 @@ class SourceDisk(BaseModel):
 
     def excludes_by_url(self, disk: Disk) -> bool:
         """Return whether another entry excludes a disk by its own URL."""
-        return any(exclusion.names(disk) and not exclusion.is_pattern for exclusion in self.exclusions)
+        return any(exclusion.names(disk) and not exclusion.has_wildcard for exclusion in self.exclusions)
 
-    def matches(self, blob: str) -> bool:
-        """Return whether a blob name matches the pattern."""
-        return re.fullmatch(".*".join(map(re.escape, self.address.blob.split("*"))), blob, re.DOTALL) is not None
+    def matches(self, name: str) -> bool:
+        """Return whether the name of a blob or a managed disk matches the pattern."""
+        return re.fullmatch(".*".join(map(re.escape, self._name.split("*"))), name, re.DOTALL) is not None
+
+    @property
+    def has_wildcard(self) -> bool:
+        """Whether there is a `*` in the name."""
+        return "*" in self._name
+
+    @property
+    def _name(self) -> str:
+        return self.address.name if isinstance(self.address, DiskId) else self.address.blob
 
 
 def without_exclusions(entries: tuple[SourceDisk, ...]) -> tuple[SourceDisk, ...]:
@@ -132,6 +160,7 @@ def without_exclusions(entries: tuple[SourceDisk, ...]) -> tuple[SourceDisk, ...
         for entry in named:
             if not entry.is_pattern and exclusion.names(entry.disk):
                 raise ValueError(f"{entry.url} is both named and excluded, by {exclusion.text}")
-        if exclusion.is_pattern and not any(exclusion.address.parent == entry.address.parent for entry in named):
-            raise ValueError(f"{exclusion.text} excludes nothing: no other entry is in that container")
+        if exclusion.has_wildcard and not any(exclusion.address.parent == entry.address.parent for entry in named):
+            where = "resource group" if isinstance(exclusion.address, DiskId) else "container"
+            raise ValueError(f"{exclusion.text} excludes nothing: no other entry is in that {where}")
     return tuple(entry.model_copy(update={"exclusions": exclusions}) for entry in named)

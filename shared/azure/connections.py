@@ -7,7 +7,7 @@ from urllib.request import getproxies
 
 from azure.core import AsyncPipelineClient
 from azure.core.credentials import AzureNamedKeyCredential
-from azure.core.pipeline.policies import AsyncRetryPolicy
+from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, AsyncRetryPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClient
@@ -46,6 +46,7 @@ class Connections:
         self._stack = stack
         self._keys = {connection.account: connection.key for connection in settings.storage_connections}
         self._blob_services: dict[str, BlobServiceClient] = {}
+        self._manager: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] | None = None
         self._http: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] | None = None
         # One for all accounts: the one that the host storage's setting names.
         self._identity = AppIdentity(settings.host_storage.client_id)
@@ -111,6 +112,22 @@ class Connections:
             )
             await self._stack.enter_async_context(self._http)
         return self._http
+
+    async def resource_manager(self) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
+        """Give a client for Azure Resource Manager, by the app's identity."""
+        if self._manager is None:
+            url = self._settings.resource_manager_url
+            self._manager = AsyncPipelineClient(
+                base_url=url,
+                policies=[
+                    AsyncRetryPolicy(retry_total=_RETRIES),
+                    AsyncBearerTokenCredentialPolicy(self._identity, f"{url}/.default"),
+                ],
+                **_TIMEOUTS,
+                **_environment(),
+            )
+            await self._stack.enter_async_context(self._manager)
+        return self._manager
 
 
 def _environment() -> dict[str, Any]:

@@ -15,6 +15,10 @@ from shared.azure.blobs.writing import BlobWriter
 from shared.azure.connections import open_connections
 from shared.azure.heartbeat import Heartbeat
 from shared.azure.queues import QUEUES, Queues
+from shared.azure.resource_manager import ResourceManager
+from shared.azure.sources.by_kind import ReadersByKind, SourcesByKind
+from shared.azure.sources.managed_disks import ManagedDiskSource
+from shared.azure.sources.managed_reading import ManagedReader
 from shared.azure.sources.page_blobs import PageBlobSource
 from shared.azure.sources.source import Reader, Source
 from shared.azure.tables.diffs import DiffRows
@@ -110,10 +114,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         table = tables.get_table_client(BACKUPS_TABLE)
         index = Index(IndexRows(table))
         status = Status(StatusRows(table), inspects=settings.inspects, excludes=settings.excludes_by_url)
+        blobs = BlobReader(connections, settings.storage_api_version)
+        manager = ResourceManager(connections.resource_manager, settings.resource_manager_url)
+        managed = ManagedReader(connections, manager, blobs, settings.storage_api_version)
         opened = Services(
             settings=settings,
-            disks=PageBlobSource(connections, settings),
-            pages=BlobReader(connections, settings.storage_api_version),
+            disks=SourcesByKind(PageBlobSource(connections, settings), ManagedDiskSource(manager, settings)),
+            pages=ReadersByKind(blobs, managed),
             blobs=BlobWriter(connections),
             leases=BlobLeases(connections),
             copies=BlobCopies(connections),

@@ -22,7 +22,7 @@ from shared.model.retirement import unretired
 from shared.owner.moves import require_intended_move
 from shared.runs.abandon import abandon_run
 from shared.runs.failures import record_failure
-from shared.runs.open_run import not_a_page_blob, require_fit
+from shared.runs.open_run import require_fit
 from shared.source_disks import SourceDisk
 
 
@@ -119,16 +119,16 @@ async def _unfit(services: Services, disks: Sequence[Disk], found: Mapping[Disk,
         if record:
             require_intended_move(services, record)
         if record is None or not (record.base_snapshot or record.run or record.restore):
-            await _require_page_blob(services, disk)
+            await _require_disk(services, disk)
 
     return set(disks) - (await for_each(services, disks, check, Event.SNAPSHOT_FAILED)).keys()
 
 
-async def _require_page_blob(services: Services, disk: Disk) -> None:
-    """Require a page blob, before the first snapshot; if that can't be told yet, `open_run` checks the snapshot."""
+async def _require_disk(services: Services, disk: Disk) -> None:
+    """Require what can be backed up, before the first snapshot; if that can't be told yet, the snapshot tells."""
     with contextlib.suppress(AzureError):
-        if not await services.disks.is_disk(disk):
-            raise DiskError(not_a_page_blob(services, disk))
+        if problem := await services.disks.problem(disk):
+            raise DiskError(problem)
 
 
 async def _abandon_failing_runs(
@@ -182,7 +182,7 @@ async def _listed(services: Services) -> dict[SourceDisk, list[Disk]]:
         if not found:
             what_to_do = "What to do: check the pattern in SOURCE_DISKS."
             condition = " that is not excluded" if setting.exclusions else ""
-            nothing = DiskError(f"no page blob{condition} matches {setting.url}. {what_to_do}")
+            nothing = DiskError(f"no disk{condition} matches {setting.url}. {what_to_do}")
             await record_failure(services, setting.disk, Event.LIST_DISKS_FAILED, nothing)
         return found
 

@@ -1,6 +1,7 @@
 """Step 2 of a backup: prepare the backup blob, then apply the run's first batch."""
 
 import contextlib
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -15,6 +16,7 @@ from shared.model.container_moves import old_container
 from shared.model.messages import PlanMessage
 from shared.model.names import DISK_METADATA
 from shared.model.record import DiskRecord
+from shared.model.retry_policy import MAX_CHECK_DELAY, MIN_CHECK_DELAY
 from shared.model.run import Mode, OpenRun
 from shared.model.run_steps import opened
 from shared.owner.mark import require_owner
@@ -52,7 +54,9 @@ async def _open(services: Services, message: PlanMessage) -> None:
         return
     require_intended_move(services, found[0])
     await require_owner(services)
-    if run.mode is Mode.FULL:
+    if waits_for := await services.disks.pending(message.disk, run.snapshot):
+        await _wait(services, message, waits_for)
+    elif run.mode is Mode.FULL:
         await start_full_copy(services, message, run)
     elif plan := await _open_run(services, message, run):
         await copy_batch(
@@ -61,6 +65,20 @@ async def _open(services: Services, message: PlanMessage) -> None:
             number=None,
             limits=BatchLimits(FIRST_TURN, turns=1, blob_seconds=FIRST_BATCH, busy_for=FIRST_TURN),
         )
+
+
+async def _wait(services: Services, message: PlanMessage, reason: str) -> None:
+    """Record that a run waits until its source snapshot can be read, and look again later."""
+    now = services.now()
+
+    def waits(record: DiskRecord) -> DiskRecord:
+        run = record.run_of(message.run)
+        return record.with_run(replace(run, reason=reason, checked=now, progressed=now)) if run else record
+
+    record = await services.records.update(message.disk, waits)
+    run = record.run_of(message.run) if record else None
+    if run:
+        await services.queues.send(message, min(max(MIN_CHECK_DELAY, (now - run.started) / 10), MAX_CHECK_DELAY))
 
 
 async def _open_run(services: Services, message: PlanMessage, run: OpenRun) -> PlanMessage | None:

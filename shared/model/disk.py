@@ -7,11 +7,14 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Self
 
 from shared.model.addresses import MAX_SHOWN, AddressError, BlobAddress
+from shared.model.disk_ids import PREFIX, DiskId
 from shared.model.names import RUN_SEPARATOR, SCRATCH_PREFIX
 
 _KEY_LENGTH = 400
+_UNIQUE_ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _KEY_UNSAFE = re.compile(r"[^A-Za-z0-9._|$ -]")
 
 
@@ -27,7 +30,7 @@ class Disk(ABC):
         Raises:
             AddressError: it is not a disk's name.
         """
-        return PageBlobDisk(BlobAddress.parse(name))
+        return ManagedDisk.read(name) if name.strip().startswith(PREFIX) else PageBlobDisk(BlobAddress.parse(name))
 
     @property
     @abstractmethod
@@ -45,11 +48,14 @@ class Disk(ABC):
         """What is wrong with the disk's name; empty if nothing is."""
 
     @abstractmethod
-    def restored(self, point: str) -> "PageBlobDisk":
-        """Name the new disk that a recovery point is restored to by default, beside the disk that was backed up.
+    def restored(self, point: str) -> "PageBlobDisk | None":
+        """Name the new page blob that a recovery point is restored to by default, beside the disk that was backed up.
 
         Args:
             point: the recovery point's time, as Azure prints it.
+
+        Returns:
+            The page blob; None if the disk is not in a storage account, so that a target must be named.
         """
 
     def __str__(self) -> str:
@@ -141,6 +147,70 @@ class PageBlobDisk(Disk):
         name, end = (stem, f".{extension}") if has_extension else (self.address.blob, "")
         moment = re.sub(r"[-:]", "", point.partition(".")[0])
         return PageBlobDisk(self.address.parent.blob(f"{name}-restored-{moment}Z{end}"))
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedDisk(Disk):
+    """A managed disk: `ID#UNIQUEID`. One that is made anew under the same ID is another disk.
+
+    Attributes:
+        id: its resource ID.
+        unique_id: its `uniqueId` (REST: Disks, Get); empty for whichever disk has the ID.
+    """
+
+    id: DiskId
+    unique_id: str = ""
+
+    @classmethod
+    def read(cls, name: str) -> Self:
+        """Read a disk's name, in whatever case.
+
+        Raises:
+            AddressError: it is not a managed disk's name.
+        """
+        text, _, unique = name.strip().partition("#")
+        if unique and not _UNIQUE_ID.fullmatch(unique):
+            raise AddressError(f"{unique[:MAX_SHOWN]} is not the unique ID of a managed disk, which is a GUID")
+        disk_id = DiskId.parse(text)
+        if unique and "*" in disk_id.name:
+            raise AddressError(f"{text[:MAX_SHOWN]} stands for many disks, and can't have one unique ID")
+        return cls(disk_id, unique.lower())
+
+    @property
+    def name(self) -> str:
+        """The resource ID, and the unique ID if there is one."""
+        return f"{self.id.url}#{self.unique_id}" if self.unique_id else self.id.url
+
+    @property
+    def backup_name(self) -> str:
+        """The name of its backup blob: `managed-disks/SUBSCRIPTION/GROUP/NAME/UNIQUEID.vhd`.
+
+        No account is called `managed-disks`: an account's name has no hyphens.
+        """
+        return f"managed-disks/{self.id.subscription}/{self.id.group}/{self.id.name}/{self.unique_id or 'any'}.vhd"
+
+    @property
+    def name_problem(self) -> str:
+        """Nothing is wrong with a name that could be read."""
+        return ""
+
+    def restored(self, point: str) -> None:
+        """Name nothing: its recovery points are page blobs, and no account is the disk's own."""
+
+    def is_whichever(self, other: Disk) -> bool:
+        """Return whether another disk has its resource ID, where it names whichever disk has that."""
+        return not self.unique_id and isinstance(other, ManagedDisk) and other.id == self.id
+
+
+def managed_disk(disk: Disk) -> ManagedDisk:
+    """Return a disk that must be a managed disk.
+
+    Raises:
+        TypeError: it is of another kind.
+    """
+    if not isinstance(disk, ManagedDisk):
+        raise TypeError(f"{disk} is not a managed disk")
+    return disk
 
 
 def page_blob(disk: Disk) -> BlobAddress:

@@ -41,6 +41,11 @@ def backup_problem(disk: Disk, container: ContainerAddress, mode: Mode) -> str:
     return ""
 
 
+def not_a_page_blob(disk: Disk, how_to_exclude: str) -> str:
+    """Say that a blob is not a page blob, and what to do."""
+    return f"{disk.name} is not a page blob, so it can't be backed up as a disk. What to do: {how_to_exclude}."
+
+
 def metadata_problem(metadata: Mapping[str, str]) -> str:
     """Say why metadata that a user set can't be sent to the service again; empty if it can.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from shared.model.addresses import BlobAddress
+from shared.model.disk import ManagedDisk
 
 
 class Version(ABC):
@@ -59,6 +60,34 @@ class BlobVersion(Version):
         return self.blob.service_url
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotVersion(Version):
+    """A snapshot of a managed disk, which is a resource of its own.
+
+    Attributes:
+        disk: the disk.
+        resource: the snapshot's resource ID.
+    """
+
+    disk: ManagedDisk
+    resource: str
+
+    @property
+    def name(self) -> str:
+        """Its resource ID."""
+        return self.resource
+
+    @property
+    def of(self) -> str:
+        """The disk's name."""
+        return self.disk.name
+
+    @property
+    def service_url(self) -> str:
+        """None can copy it by name."""
+        return ""
+
+
 def blob_version(version: Version) -> BlobVersion:
     """Return a version that must be of a blob.
 
@@ -67,4 +96,15 @@ def blob_version(version: Version) -> BlobVersion:
     """
     if not isinstance(version, BlobVersion):
         raise TypeError(f"{version.name} is not a version of a blob")
+    return version
+
+
+def snapshot_version(version: Version) -> SnapshotVersion:
+    """Return a version that must be a snapshot of a managed disk.
+
+    Raises:
+        TypeError: it is of another kind.
+    """
+    if not isinstance(version, SnapshotVersion):
+        raise TypeError(f"{version.name} is not a snapshot of a managed disk")
     return version

@@ -80,6 +80,11 @@ async def _find_point_and_target(services: Services, restore: Restore) -> Next[R
             ' recovery point, or set "allowDamaged": true to restore this one anyway'
         )
     target = restore.known_target if restore.target else disk.restored(point.time)
+    if target is None:
+        raise RefusedError(
+            f"{disk.name} is in no storage account that a new disk could be restored to. What to do: name the target,"
+            ' the URL of a page blob: "target": "https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME.vhd"'
+        )
     require_allowed(target.address, services.settings.backup_containers, services.settings.source_services)
     if restore.adopt:
         _require_fit(services, target)

@@ -11,7 +11,7 @@ from shared.azure.tables.records import RecordConflictError
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
-from shared.model.fitness import backup_problem
+from shared.model.fitness import backup_problem, not_a_page_blob
 from shared.model.messages import FinishMessage, PlanMessage
 from shared.model.record import DiskRecord, run_of
 from shared.model.retirement import in_use_again
@@ -95,7 +95,7 @@ async def open_run(
         raise
     if not source.is_page_blob:
         await services.disks.delete_snapshot(disk, snapshot)
-        raise DiskError(not_a_page_blob(services, disk))
+        raise DiskError(not_a_page_blob(disk, services.settings.how_to_exclude(disk)))
     now = services.now()
     mode = services.settings.mode_of(disk)
     run = OpenRun(snapshot=snapshot, size=source.size, started=now, tick=tick, mode=mode, progressed=now, checked=now)
@@ -122,12 +122,6 @@ def require_fit(services: Services, disk: Disk) -> None:
     if problem := backup_problem(disk, services.settings.container, services.settings.mode_of(disk)):
         what_to_do = f"What to do: copy it to another name, or {services.settings.how_to_exclude(disk)}."
         raise DiskError(f"{disk.shown} can't be backed up: {problem}. {what_to_do}")
-
-
-def not_a_page_blob(services: Services, disk: Disk) -> str:
-    """Return the message that a disk is not a page blob, and what to do."""
-    what_to_do = f"What to do: {services.settings.how_to_exclude(disk)}."
-    return f"{disk.name} is not a page blob, so it can't be backed up as a disk. {what_to_do}"
 
 
 async def _enqueue(services: Services, disk: Disk, run: OpenRun) -> None:

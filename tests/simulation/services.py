@@ -119,8 +119,11 @@ class SimulatedDisks(Source):
 
         return await self._calls.read(effect)
 
-    async def is_disk(self, disk: Disk) -> bool:  # noqa: ARG002
-        return await self._calls.read(lambda: True)  # there are no others
+    async def problem(self, disk: Disk) -> str:  # noqa: ARG002
+        return await self._calls.read(lambda: "")  # there are no others
+
+    async def pending(self, disk: Disk, snapshot: str) -> str:  # noqa: ARG002
+        return ""
 
     async def exists(self, disk: Disk) -> bool:
         def effect() -> bool:

@@ -15,8 +15,9 @@ from shared.azure.connections import Connections
 from shared.azure.sources.own_snapshots import is_own_snapshot
 from shared.azure.sources.source import Source
 from shared.errors import BlobChangedError
-from shared.model.addresses import ContainerAddress
+from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.disk import Disk, PageBlobDisk, page_blob
+from shared.model.fitness import not_a_page_blob
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.model.notices import versions_kept
 from shared.model.version import BlobVersion
@@ -28,13 +29,15 @@ class PageBlobSource(Source):
     """Access to disks that are page blobs, and to their snapshots."""
 
     def __init__(self, connections: Connections, settings: Settings) -> None:
-        self._connections = connections
+        self._connections, self._settings = connections, settings
         self._backups, self._all_backups = settings.container, settings.backup_containers
         # For each disk snapshotted, whether the service also created a version.
         self._versioned: dict[Disk, bool] = {}
 
     async def find(self, pattern: SourceDisk) -> list[Disk]:
         """List the page blobs that match a pattern (REST: List Blobs); other blobs and backups are not disks."""
+        if not isinstance(pattern.address, BlobAddress):
+            return []
         container = pattern.address.parent
         prefix = pattern.address.blob.partition("*")[0]
         client = await self._connections.container(container)
@@ -44,16 +47,17 @@ class PageBlobSource(Source):
             return []
         return [disk for name in names if pattern.covers(disk := PageBlobDisk(container.blob(name)))]
 
-    async def is_disk(self, disk: Disk) -> bool:
-        """Tell from its container's list whether a blob is a page blob (REST: List Blobs); true if it does not exist.
+    async def problem(self, disk: Disk) -> str:
+        """Say that a blob is not a page blob, by its container's list (REST: List Blobs).
 
         The blob itself is never read, only its snapshots are.
         """
         address = page_blob(disk)
         client = await self._connections.container(address.parent)
         async for blob in client.list_blobs(name_starts_with=address.blob, results_per_page=1):
-            return blob.name != address.blob or blob.blob_type == BlobType.PAGEBLOB
-        return True
+            is_disk = blob.name != address.blob or blob.blob_type == BlobType.PAGEBLOB
+            return "" if is_disk else not_a_page_blob(disk, self._settings.how_to_exclude(disk))
+        return ""
 
     async def exists(self, disk: Disk) -> bool:
         """Tell whether the blob exists (REST: Get Blob Properties)."""
@@ -84,6 +88,10 @@ class PageBlobSource(Source):
             raise
         self._versioned[disk] = bool(answer.get("version_id"))
         return str(answer["snapshot"])
+
+    async def pending(self, disk: Disk, snapshot: str) -> str:  # noqa: ARG002 - the same for all
+        """Say nothing: a snapshot of a blob can be read at once."""
+        return ""
 
     async def own_snapshots(self, disk: Disk, old: ContainerAddress | None = None) -> list[str]:
         """List the times of the source snapshots taken for the backup container, or the one before, oldest first."""

@@ -1,7 +1,7 @@
 """The interfaces to a kind of disk and to what reads its versions; the workflows know disks only through these.
 
-Page blobs are the first kind: `PageBlobSource`, whose snapshots `BlobReader` reads as it reads backups. Another kind
-brings its own `Disk` and `Version`, a `Source` for them, and a reader of its versions.
+Page blobs are one kind: `PageBlobSource`, whose snapshots `BlobReader` reads as it reads backups. Managed disks are
+another, with their own `Disk`, `Version`, `Source` and reader. `by_kind` chooses.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,8 +32,11 @@ class Source(Protocol):
         """List the disks that match a pattern; backups are not disks."""
         ...
 
-    async def is_disk(self, disk: Disk) -> bool:
-        """Tell whether it can be backed up as a disk, as far as that can be told without touching it."""
+    async def problem(self, disk: Disk) -> str:
+        """Say why a disk can't be backed up, as far as that can be told without touching it; empty if it can be.
+
+        Nothing is wrong with one that does not exist.
+        """
         ...
 
     async def exists(self, disk: Disk) -> bool:
@@ -49,6 +52,14 @@ class Source(Protocol):
 
         Raises:
             BlobChangedError: it has another ETag.
+        """
+        ...
+
+    async def pending(self, disk: Disk, snapshot: str) -> str:
+        """Say why a snapshot can't be read yet; empty once it can be, or is gone.
+
+        Raises:
+            DiskError: it can never be read as it is.
         """
         ...
 

@@ -1,0 +1,192 @@
+"""Managed disks, and Tidemark's incremental snapshots of them, which are resources of their own."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.azure.resource_manager import ResourceManager
+from shared.azure.sources.access_urls import OF_PROCESS, AccessUrls
+from shared.azure.sources.source import Source
+from shared.errors import DiskError, SourceGoneError
+from shared.limits import FOOTER, MANAGED_DISK_BYTES
+from shared.model.addresses import ContainerAddress
+from shared.model.disk import Disk, ManagedDisk, managed_disk
+from shared.model.disk_ids import DiskId
+from shared.model.times import canonical_time
+from shared.model.version import SnapshotVersion
+from shared.settings import Settings
+from shared.source_disks import SourceDisk
+
+_TAG_DISK, _TAG_BACKUP = "tidemark-disk", "tidemark-backup"
+_MAX_TAG = 256
+"""Characters of a tag's value (Azure Resource Manager: tags)."""
+
+_READABLE = frozenset({"", "Available", "AvailableWithInstantAccess"})
+_COMPLETE = 100.0
+_NAME = re.compile(r"(?P<prefix>tidemark-[0-9a-f]{16})-(?P<date>\d{8})T(?P<time>\d{6})(?P<fraction>\d{7})Z")
+
+
+class ManagedDiskSource(Source):
+    """Access to managed disks and to their snapshots."""
+
+    def __init__(self, manager: ResourceManager, settings: Settings, access: AccessUrls = OF_PROCESS) -> None:
+        self._manager, self._backups, self._access = manager, settings.container, access
+
+    async def find(self, pattern: SourceDisk) -> list[Disk]:
+        """List the managed disks that match an entry (REST: Disks, Get and List By Resource Group)."""
+        asked = pattern.address
+        if not isinstance(asked, DiskId):
+            return []
+        if "*" in asked.name:
+            resources = [found async for found in self._manager.list(f"{asked.parent.compute}/disks")]
+        else:
+            found = await self._manager.find(asked.url)
+            resources = [found] if found else []
+        disks = [_disk(resource) for resource in resources if pattern.has_tags(resource.get("tags") or {})]
+        return sorted(disk for disk in disks if pattern.covers(disk))
+
+    async def problem(self, disk: Disk) -> str:
+        """Say why a disk can't be backed up; empty if it does not exist."""
+        found = await self._manager.find(managed_disk(disk).id.url)
+        return _problem(found["properties"]) if found else ""
+
+    async def exists(self, disk: Disk) -> bool:
+        """Tell whether the disk exists, and is still the same."""
+        found = await self._manager.find(managed_disk(disk).id.url)
+        return found is not None and _disk(found) == disk
+
+    async def take_snapshot(self, disk: Disk, etag: str | None = None) -> str:  # noqa: ARG002 - none is written over
+        """Have a disk snapshotted, in use or not, and give the snapshot's time (REST: Snapshots, Create Or Update).
+
+        It is named by that time before it is made, so that to ask again is harmless.
+        The moment that it holds is that time or shortly after. It may take a while until it can be read.
+
+        Raises:
+            DiskError: the disk can't be backed up.
+            SourceGoneError: it no longer exists.
+        """
+        asked = managed_disk(disk)
+        found = await self._manager.find(asked.id.url)
+        if found is None or _disk(found) != disk:
+            raise SourceGoneError(f"{disk.name} no longer exists")
+        if problem := _problem(found["properties"]):
+            raise DiskError(f"{disk.name} can't be backed up: {problem}")
+        time = canonical_time(datetime.now(UTC).isoformat())
+        snapshot = {
+            "location": found["location"],
+            "tags": {_TAG_DISK: disk.name[-_MAX_TAG:], _TAG_BACKUP: self._backups.url[:_MAX_TAG]},
+            "properties": {
+                "creationData": {"createOption": "Copy", "sourceResourceId": found["id"]},
+                "incremental": True,
+                # A disk's own policy may forbid what is needed, and need not be that of its snapshots.
+                "networkAccessPolicy": "AllowAll",
+                "publicNetworkAccess": "Enabled",
+            },
+        }
+        await self._manager.put(self._resource(asked, time), snapshot)
+        return time
+
+    async def pending(self, disk: Disk, snapshot: str) -> str:
+        """Say why a snapshot can't be read yet; empty once it can be, or is gone.
+
+        Raises:
+            DiskError: it can never be read as it is.
+        """
+        resource = self._resource(managed_disk(disk), snapshot)
+        found = await self._manager.find(resource)
+        if found is None:
+            return ""
+        properties: Mapping[str, Any] = found["properties"]
+        state = str(properties.get("provisioningState", ""))
+        if state == "Failed":
+            raise DiskError(f"Azure could not make the snapshot {resource}. What to do: nothing; the next tick retries")
+        if properties.get("networkAccessPolicy") == "DenyAll" or properties.get("publicNetworkAccess") == "Disabled":
+            raise DiskError(
+                f"the snapshot {resource} can't be read: its network access is off, though Tidemark asked for it. What"
+                " to do: exempt the resource group from the Azure Policy that turns it off"
+            )
+        done = float(properties.get("completionPercent", _COMPLETE))
+        access = str(properties.get("snapshotAccessState") or "")
+        if state == "Succeeded" and access in _READABLE and done >= _COMPLETE:
+            return ""
+        return f"waits until Azure has the snapshot ready to be read: {done:.0f} % ({access or state})"
+
+    async def own_snapshots(self, disk: Disk, old: ContainerAddress | None = None) -> list[str]:
+        """List the times of the source snapshots taken for the backup container, or the one before, oldest first."""
+        asked = managed_disk(disk)
+        prefix = _prefix(asked, old or self._backups)
+        resources = self._manager.list(f"{asked.id.parent.compute}/snapshots")
+        times = [_time(str(resource.get("name", "")), prefix) async for resource in resources if _is_of(resource, asked)]
+        return sorted(filter(None, times))
+
+    async def delete_snapshot(self, disk: Disk, snapshot: str) -> None:
+        """Delete one source snapshot, if it exists: first the access to it must end (REST: Snapshots, Delete)."""
+        resource = self._resource(managed_disk(disk), snapshot)
+        await self._access.end(self._manager, resource)
+        await self._manager.delete(resource)
+
+    def version(self, disk: Disk, snapshot: str) -> SnapshotVersion:
+        """Give the source snapshot of a time, to read or copy."""
+        asked = managed_disk(disk)
+        return SnapshotVersion(asked, self._resource(asked, snapshot))
+
+    def notice(self, disk: Disk) -> None:
+        """Warn of nothing."""
+
+    def _resource(self, disk: ManagedDisk, time: str) -> str:
+        return f"{disk.id.parent.compute}/snapshots/{snapshot_name(disk, self._backups, time)}"
+
+
+def snapshot_name(disk: ManagedDisk, backups: ContainerAddress, time: str) -> str:
+    """Name a source snapshot before it is made, so that to ask for it again is harmless: `tidemark-HASH-TIME`.
+
+    Args:
+        disk: the disk.
+        backups: the backup container.
+        time: its time, as Azure prints it.
+    """
+    return f"{_prefix(disk, backups)}-{re.sub('[-:.]', '', time)}"
+
+
+def _prefix(disk: ManagedDisk, backups: ContainerAddress) -> str:
+    of = f"{disk.name} {backups.account}/{backups.container}"
+    return f"tidemark-{hashlib.sha256(of.encode()).hexdigest()[:16]}"
+
+
+def _time(name: str, prefix: str) -> str:
+    """Read the time of a snapshot's name; empty if the name has another prefix."""
+    found = _NAME.fullmatch(name)
+    if found is None or found["prefix"] != prefix:
+        return ""
+    date, time = found["date"], found["time"]
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}.{found['fraction']}Z"
+
+
+def _disk(resource: Mapping[str, Any]) -> ManagedDisk:
+    return ManagedDisk(DiskId.parse(str(resource["id"])), str(resource["properties"]["uniqueId"]).lower())
+
+
+def _is_of(snapshot: Mapping[str, Any], disk: ManagedDisk) -> bool:
+    made_of = snapshot["properties"].get("creationData", {}).get("sourceUniqueId")
+    return made_of is None or str(made_of).lower() == disk.unique_id
+
+
+def _problem(properties: Mapping[str, Any]) -> str:
+    """Say why a managed disk can't be backed up, and what to do."""
+    size = int(properties.get("diskSizeBytes") or 0)
+    sector = int(properties.get("creationData", {}).get("logicalSectorSize") or FOOTER)
+    security = str((properties.get("securityProfile") or {}).get("securityType", ""))
+    if size > MANAGED_DISK_BYTES:
+        return "it is larger than 8,191 GiB, and a page blob ends at 8 TiB. What to do: split it, or exclude it"
+    if sector != FOOTER:
+        return f"its sectors have {sector} bytes, and Azure exports such disks as VHDX only. What to do: exclude it"
+    if security.startswith("Confidential"):
+        return "it belongs to a confidential VM, whose state is not in its bytes. What to do: exclude it"
+    if properties.get("dataAccessAuthMode") == "AzureActiveDirectory":
+        return (
+            "its export needs a Microsoft Entra sign-in as well (dataAccessAuthMode), which Tidemark does not support."
+            " What to do: turn that off for the disk, or exclude it"
+        )
+    return ""

@@ -1,0 +1,209 @@
+"""Reading snapshots of managed disks: size, page ranges, and URLs to copy from.
+
+As a blob, a snapshot is the disk's bytes and a VHD footer of 512 bytes.
+"""
+
+import xml.etree.ElementTree as ET
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.rest import HttpRequest
+
+from shared.azure.answers import diff_refused, explain, is_timeout, refuses_diff
+from shared.azure.connections import RETRY_ONCE, Connections
+from shared.azure.resource_manager import ResourceManager
+from shared.azure.sources.access_urls import OF_PROCESS, AccessUrls
+from shared.azure.sources.source import READ_URL_LIFETIME, Reader
+from shared.changes.ranges import Change, Window
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError
+from shared.limits import FOOTER, RANGES_PER_REQUEST
+from shared.model.addresses import BlobAddress
+from shared.model.blob import BlobState
+from shared.model.version import SnapshotVersion, Version, snapshot_version
+
+_BOUNDARY = 4 * 1024**4
+"""Bytes across which no diff is made when a disk grows (Create an incremental snapshot for managed disks)."""
+
+
+class ManagedReader(Reader):
+    """Access to the content of snapshots of managed disks."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        manager: ResourceManager,
+        reader: Reader,
+        storage_api_version: str,
+        access: AccessUrls = OF_PROCESS,
+    ) -> None:
+        """Take what is needed.
+
+        Args:
+            connections: the connections.
+            manager: finds the snapshots, and asks for access.
+            reader: reads signed URLs, whatever they are of.
+            storage_api_version: the version of requests for page ranges.
+            access: the URLs that the process has.
+        """
+        self._connections, self._manager, self._reader, self._access = connections, manager, reader, access
+        self._version = storage_api_version
+        self._found: dict[str, dict[str, Any]] = {}
+
+    async def find(self, blob: BlobAddress) -> BlobState | None:
+        """Get the state of a blob, which is no managed disk."""
+        return await self._reader.find(blob)
+
+    async def properties(self, version: Version) -> BlobState:
+        """Get the state of a snapshot, as of a blob (REST: Snapshots, Get).
+
+        Raises:
+            SourceGoneError: it does not exist.
+        """
+        asked = snapshot_version(version)
+        self._found.pop(asked.resource, None)
+        return BlobState(size=_size(await self._properties(asked)), etag="")
+
+    async def changes(self, version: Version, since: Version | None, window: Window) -> AsyncIterator[Change]:
+        """List what changed in a window since an older snapshot, or without one all valid ranges.
+
+        The footer is listed always, and if the disk has grown, the place where it was: whether the service lists them
+        is not documented. Follows the paging to its end (REST: Get Page Ranges, `x-ms-previous-snapshot-url`).
+
+        Raises:
+            DiffRefusedError: the service refuses this diff, or it could not be trusted.
+            ListingTimedOutError: the listing timed out; what was listed so far is valid.
+            SourceGoneError: the snapshot no longer exists.
+        """
+        asked, older = snapshot_version(version), snapshot_version(since) if since else None
+        size = _size(await self._properties(asked))
+        if older:
+            await self._require_diff(asked, older)
+            size = _size(await self._properties(older))
+        footer = Change(size - FOOTER, size, clear=False)
+        pending = [footer] if window.start <= footer.start < window.end else []
+        async for change in self._listed(asked, older, window):
+            if pending and footer.start < change.start:
+                yield pending.pop()
+            if pending and change.start <= footer.start < change.end and not change.clear:
+                pending.clear()
+            yield change
+        for left in pending:
+            yield left
+
+    async def signed_url(
+        self, version: Version, lifetime: timedelta = READ_URL_LIFETIME, *, fresh_key: bool = False
+    ) -> str:
+        """Give the URL that reads only this snapshot (REST: Snapshots, Grant Access). It is a secret, and never stored.
+
+        Args:
+            version: the snapshot.
+            lifetime: how long it is valid.
+            fresh_key: whether the last one was refused.
+        """
+        return await self._access.get(self._manager, snapshot_version(version).resource, lifetime, fresh=fresh_key)
+
+    async def read(self, signed_url: str, piece: Change) -> bytes:
+        """Read a range, as of any signed URL."""
+        return await self._reader.read(signed_url, piece)
+
+    async def _properties(self, version: SnapshotVersion) -> dict[str, Any]:
+        if version.resource not in self._found:
+            found = await self._manager.find(version.resource)
+            if found is None:
+                raise SourceGoneError(f"the snapshot {version.resource} no longer exists")
+            self._found[version.resource] = found["properties"]
+        return self._found[version.resource]
+
+    async def _require_diff(self, newer: SnapshotVersion, older: SnapshotVersion) -> None:
+        """Require that a diff is one that the service promises to be right.
+
+        Raises:
+            DiffRefusedError: it is not.
+        """
+        try:
+            one, other = await self._properties(older), await self._properties(newer)
+        except SourceGoneError:
+            if await self._manager.find(newer.resource) is None:
+                raise
+            raise DiffRefusedError(f"the base snapshot {older.resource} no longer exists") from None
+        families = {str(found.get("incrementalSnapshotFamilyId") or "") for found in (one, other)}
+        if len(families) > 1:
+            raise DiffRefusedError("the snapshots are of two families, and Azure tells no difference between them")
+        before, after = int(one["diskSizeBytes"]), int(other["diskSizeBytes"])
+        if before != after and before <= _BOUNDARY <= after:
+            raise DiffRefusedError("the disk has grown across 4 TiB, and Azure tells no difference across that")
+
+    async def _listed(
+        self, version: SnapshotVersion, older: SnapshotVersion | None, window: Window
+    ) -> AsyncIterator[Change]:
+        marker = ""
+        while True:
+            changes, marker = await self._page(version, older, window, marker)
+            for change in changes:
+                yield change
+            if not marker:
+                return
+
+    async def _page(
+        self, version: SnapshotVersion, older: SnapshotVersion | None, window: Window, marker: str
+    ) -> tuple[Sequence[Change], str]:
+        """List a page of ranges, and what to ask the next by; access that was refused is asked for anew, once."""
+        try:
+            return await self._request(version, older, window, marker, fresh=False)
+        except HttpResponseError as error:
+            if error.status_code != HTTPStatus.FORBIDDEN:
+                raise
+        return await self._request(version, older, window, marker, fresh=True)
+
+    async def _request(
+        self, version: SnapshotVersion, older: SnapshotVersion | None, window: Window, marker: str, *, fresh: bool
+    ) -> tuple[Sequence[Change], str]:
+        query = {"comp": "pagelist", "maxresults": str(RANGES_PER_REQUEST), **({"marker": marker} if marker else {})}
+        url = await self.signed_url(version, fresh_key=fresh)
+        headers = {"x-ms-version": self._version, "x-ms-range": f"bytes={window.start}-{window.end - 1}"}
+        if older:
+            headers["x-ms-previous-snapshot-url"] = await self.signed_url(older, fresh_key=fresh)
+        http = await self._connections.http()
+        # The URL is used as it was given: to parse it and put it together again may lose its snapshot.
+        request = HttpRequest("GET", f"{url}&{urlencode(query)}", headers=headers)
+        try:
+            answer = await http.send_request(request, **RETRY_ONCE)
+        except AzureError as error:
+            if is_timeout(error):
+                raise _timed_out(version, error) from error
+            raise
+        if answer.status_code == HTTPStatus.OK:
+            return _ranges(answer.text())
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            raise SourceGoneError(f"the snapshot {version.resource} no longer exists")
+        refused = HttpResponseError(f"can't list the page ranges of {version.resource}", response=answer)
+        refused.error_code = answer.headers.get("x-ms-error-code", "")  # type: ignore[attr-defined]  # as the SDK does
+        if older and refuses_diff(refused):
+            raise diff_refused(refused)
+        if is_timeout(refused):
+            raise _timed_out(version, refused)
+        raise refused
+
+
+def _timed_out(version: SnapshotVersion, error: AzureError) -> ListingTimedOutError:
+    return ListingTimedOutError(f"listing the page ranges of {version.resource} timed out: {explain(error)}")
+
+
+def _size(properties: dict[str, Any]) -> int:
+    """Return the bytes of a snapshot as a blob."""
+    return int(properties["diskSizeBytes"]) + FOOTER
+
+
+def _ranges(text: str) -> tuple[Sequence[Change], str]:
+    """Read a list of ranges, in order, and the marker of the next page (REST: Get Page Ranges)."""
+    page = ET.fromstring(text)  # noqa: S314 - of the service itself, and its parser expands no entity
+    changes = [
+        Change(int(found.findtext("Start", "")), int(found.findtext("End", "")) + 1, found.tag == "ClearRange")
+        for found in page
+        if found.tag in {"PageRange", "ClearRange"}
+    ]
+    return changes, page.findtext("NextMarker") or ""
