@@ -28,17 +28,17 @@ from infra.local.identity.token_endpoint import TokenEndpoint, run_token_endpoin
 from infra.local.identity.tokens import Principal, TokenCredential, TokenIssuer
 from infra.local.local_azure import (
     ACCOUNTS,
+    APP,
     BACKUP_CONTAINER,
     BACKUPS,
+    BEHIND_MANAGED_DISKS,
     BLOB_API_VERSION,
     DISKS,
     HOST,
     MORE_DISKS,
     LocalAzure,
 )
-
-APP = Principal.named("app")
-"""The function app, by its user-assigned identity."""
+from infra.local.managed_disks import ManagedDisks, run_managed_disks
 
 OWNER = Principal.named("owner")
 """Who may do everything: the tests and the demo."""
@@ -116,6 +116,12 @@ class IdentityAzure(LocalAzure):
             connection_verify=str(self.certificates.authority),
         )
 
+    @contextlib.asynccontextmanager
+    async def managed_disks(self) -> AsyncIterator[ManagedDisks]:
+        """Run managed disks in this local Azure until the block ends; the app's identity is the one it has."""
+        async with run_managed_disks(self.gateway, self.certificates, self.issuer, self.endpoint) as managed:
+            yield managed
+
     def trusted(self) -> ssl.SSLContext | bool:
         """Give what an HTTP client needs to trust the servers."""
         return self.certificates.for_clients()
@@ -138,10 +144,10 @@ async def run_identity_azure() -> AsyncIterator[IdentityAzure]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidemark-local-azure-")))
         certificates, issuer = make_certificates(folder), TokenIssuer()
         authorizer = Authorizer(issuer, (APP, OWNER), _roles())
-        azurite = await enter(run_azurite(ACCOUNTS, folder / "data", certificates))
+        azurite = await enter(run_azurite(BEHIND_MANAGED_DISKS, folder / "data", certificates))
         yield IdentityAzure(
             azurite=azurite,
-            gateway=await enter(run_gateway(azurite.blob_url, ACCOUNTS, certificates, authorizer)),
+            gateway=await enter(run_gateway(azurite.blob_url, BEHIND_MANAGED_DISKS, certificates, authorizer)),
             folder=folder,
             certificates=certificates,
             issuer=issuer,

@@ -17,6 +17,10 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from infra.local.azurite import Account, Azurite, run_azurite
 from infra.local.gateway import Gateway, run_gateway
+from infra.local.identity.certificates import make_certificates
+from infra.local.identity.token_endpoint import run_token_endpoint
+from infra.local.identity.tokens import Principal, TokenIssuer
+from infra.local.managed_disks import MANAGED_DISKS, ManagedDisks, run_managed_disks
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = Account.named("hoststorage")
@@ -24,8 +28,14 @@ DISKS = Account.named("disks")
 MORE_DISKS = Account.named("moredisks")
 BACKUPS = Account.named("backups")
 ACCOUNTS = (HOST, DISKS, MORE_DISKS, BACKUPS)
+BEHIND_MANAGED_DISKS = (*ACCOUNTS, MANAGED_DISKS)
+"""The accounts of the gateway: of those of managed disks, the app sees only what a SAS opens."""
+
 BACKUP_CONTAINER = "disk-backups"
 BLOB_API_VERSION = "2025-11-05"
+APP = Principal.named("app")
+"""The function app, by its user-assigned identity."""
+
 _READ_FOR = timedelta(hours=1)
 
 
@@ -96,6 +106,16 @@ class LocalAzure:
             self.connection_string(HOST), api_version=BLOB_API_VERSION, use_env_settings=False
         )
 
+    @contextlib.asynccontextmanager
+    async def managed_disks(self) -> AsyncIterator[ManagedDisks]:
+        """Run managed disks in this local Azure until the block ends, with an identity of the app to reach them."""
+        certificates, issuer = make_certificates(self.folder), TokenIssuer()
+        async with (
+            run_token_endpoint(issuer, APP) as endpoint,
+            run_managed_disks(self.gateway, certificates, issuer, endpoint) as managed,
+        ):
+            yield managed
+
     def trusted(self) -> ssl.SSLContext | bool:
         """Give what an HTTP client needs to trust the servers; they speak no TLS."""
         return True
@@ -123,7 +143,7 @@ async def run_local_azure(others: Sequence[Account] = ()) -> AsyncIterator[Local
     """
     with tempfile.TemporaryDirectory(prefix="tidemark-local-azure-") as folder:
         async with (
-            run_azurite((*ACCOUNTS, *others), Path(folder)) as azurite,
-            run_gateway(azurite.blob_url, ACCOUNTS) as gateway,
+            run_azurite((*BEHIND_MANAGED_DISKS, *others), Path(folder)) as azurite,
+            run_gateway(azurite.blob_url, BEHIND_MANAGED_DISKS) as gateway,
         ):
             yield LocalAzure(azurite, gateway, Path(folder))

@@ -9,8 +9,8 @@ import pytest
 
 from infra.local.gateway import Fault
 from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR, Role
-from infra.local.identity_azure import APP, IdentityAzure
-from infra.local.local_azure import ACCOUNTS, BACKUP_CONTAINER, BACKUPS, DISKS, MORE_DISKS, ROOT
+from infra.local.identity_azure import IdentityAzure
+from infra.local.local_azure import ACCOUNTS, APP, BACKUP_CONTAINER, BACKUPS, DISKS, MORE_DISKS, ROOT
 from shared.events import Event
 from shared.limits import PAGE, STORAGE_API_VERSION
 from shared.model.disk import PageBlobDisk

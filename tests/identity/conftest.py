@@ -8,8 +8,8 @@ import pytest
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 from infra.local.identity.tokens import TokenCredential
-from infra.local.identity_azure import APP, IdentityAzure
-from infra.local.local_azure import BLOB_API_VERSION, DISKS
+from infra.local.identity_azure import IdentityAzure
+from infra.local.local_azure import APP, BLOB_API_VERSION, DISKS
 
 
 @pytest.fixture

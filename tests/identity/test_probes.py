@@ -7,8 +7,8 @@ from azure.storage.blob.aio import ContainerClient
 
 from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR
 from infra.local.identity.tokens import Principal, TokenCredential
-from infra.local.identity_azure import APP, OWNER, IdentityAzure
-from infra.local.local_azure import BACKUPS, DISKS, HOST
+from infra.local.identity_azure import OWNER, IdentityAzure
+from infra.local.local_azure import APP, BACKUPS, DISKS, HOST
 from tests.conformance.real.accounts import Account
 from tests.conformance.real.bound import bound_of
 from tests.conformance.real.ground import SMALL, Accounts, Ground, new_name, take_away

@@ -13,13 +13,14 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
-from .answers import Answer, ServiceError, invalid_header
+from .answers import Answer, ServiceError
 from .ranges import Range, changes, cut, merged, requested_range
 from .upstream import Call, Upstream
 from .write_log import WriteLog
 
 # REST, Get Page Ranges: "If the request specifies a value greater than 10,000, the server returns up to 10,000 items".
 MAX_RANGES = 10_000
+PREVIOUS_SNAPSHOT_URL = "x-ms-previous-snapshot-url"
 _LISTS_KEPT = 8
 _SNAPSHOT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z")
 _XML_RANGE = re.compile(rb"<Start>(\d+)</Start>\s*<End>(\d+)</End>")
@@ -93,9 +94,8 @@ class PageRanges:
 
     def _page(self, call: Call, log: WriteLog, answer: Answer) -> bytes:
         query = call.request.query
-        if "x-ms-previous-snapshot-url" in call.request.headers:
-            # For the accounts of managed disks only; ignoring it would give a wrong answer.
-            raise invalid_header("x-ms-previous-snapshot-url", call.request.headers["x-ms-previous-snapshot-url"])
+        if PREVIOUS_SNAPSHOT_URL in call.request.headers:
+            raise _not_of_managed_disks()
         most = _results_wanted(query.get("maxresults"))
         start, end = _window(call, int(answer.headers["x-ms-blob-content-length"]))
         first = _marked(query.get("marker"), start, end)
@@ -176,6 +176,13 @@ def _marked(marker: str | None, start: int, end: int) -> int:
         message = "Value for one of the query parameters specified in the request URI is invalid."
         raise ServiceError(400, "InvalidQueryParameterValue", message, details=_parameter("marker", marker))
     return at
+
+
+def _not_of_managed_disks() -> ServiceError:
+    """Make the error of an ordinary account for a managed disk's header, as azure-sdk-for-java#32386 has it."""
+    message = "One of the headers specified in the request is only supported for managed disks account."
+    details = {"HeaderName": PREVIOUS_SNAPSHOT_URL}
+    return ServiceError(400, "UnsupportedHeaderForNonManagedDisksAccount", message, details=details)
 
 
 def _parameter(name: str, value: str) -> dict[str, str]:

@@ -21,9 +21,11 @@ from .faults import Fault, Faults
 from .http_server import close_midway, drop_connection, parse_request, read_request, serve
 from .interceptor import Interceptor
 from .limits import Limits
+from .managed_disk_host import ManagedDiskHost
 from .mutations import EXCLUSIVE_MUTATIONS, PAGE_WRITES, UNLOGGED_MUTATIONS, Mutations
 from .operations import Request, blob_operation
 from .page_ranges import PageRanges, RangeSource
+from .platform_blobs import PlatformBlobs
 from .put_page_from_url import put_page_from_url
 from .service_versions import require_version
 from .upstream import Call, Upstream, connect, end_to_end
@@ -45,6 +47,8 @@ class Gateway:
         deletions: what soft delete would keep of what was deleted or overwritten.
         versioned: the accounts with blob versioning enabled.
         newest_version: the newest service version supported; empty for any.
+        managed_disks: answers for the accounts of managed disks, if there are any.
+        platform_blobs: page blobs that no client owns.
     """
 
     def __init__(self, upstream: Upstream, url: str, authorizer: Authorizer | None = None) -> None:
@@ -56,9 +60,11 @@ class Gateway:
         self.interceptor: Interceptor | None = None
         self.versioned: set[str] = set()
         self.newest_version = ""
+        self.managed_disks: ManagedDiskHost | None = None
         self._upstream = upstream
         self._authorizer = authorizer
         self._logs = WriteLogs()
+        self.platform_blobs = PlatformBlobs(upstream, self._logs)
         self.deletions = Deletions(upstream)
         self._mutations = Mutations(upstream, self.copies, self.deletions)
         self._page_ranges = PageRanges(upstream)
@@ -141,11 +147,19 @@ class Gateway:
         """
         if self.newest_version:
             require_version(call.request, self.newest_version)
+        if self.managed_disks and self.managed_disks.serves(call.request):
+            return self.managed_disks.admit(call, self._upstream)
         return await self._authorizer.authorize("blob", call, self._upstream) if self._authorizer else call
 
     async def _read_source(self, target: str, headers: CIMultiDict[str]) -> Answer:
-        """Read the source of a Put Page From URL with only the rights in its URL and headers."""
+        """Read the source of a Put Page From URL with only the rights in its URL and headers.
+
+        Raises:
+            ServiceError: it can't be a source.
+        """
         request = parse_request("GET", target, headers, blob_operation)
+        if self.managed_disks and self.managed_disks.serves(request):
+            self.managed_disks.refuse_as_source(request)
         try:
             call = await self._authorize(Call(request, target, CIMultiDictProxy(headers), b""))
         except ServiceError as error:
@@ -193,6 +207,7 @@ class Gateway:
     def _respond(self, call: Call, answer: Answer) -> web.Response:
         request, headers = call.request, answer.headers
         body = self.copies.rewrite_response(request.operation, headers, answer.body)
+        self._show_managed_disk(request, answer.status, headers)
         if request.method == "HEAD":
             body = b""
         else:
@@ -201,6 +216,11 @@ class Gateway:
         request.error_code = headers.get("x-ms-error-code")
         request.bytes_out = len(body)
         return web.Response(status=answer.status, headers=headers, body=body or None)
+
+    def _show_managed_disk(self, request: Request, status: int, headers: CIMultiDict[str]) -> None:
+        """Give an answer the headers that only a managed disk's blob has."""
+        if self.managed_disks and status < _REFUSED and self.managed_disks.serves(request):
+            self.managed_disks.show(request, headers)
 
     async def _stream(self, incoming: web.BaseRequest, call: Call, *, midway: bool = False) -> web.StreamResponse:
         """Pass a request on and stream the answer back: a download may be larger than memory.
@@ -218,6 +238,7 @@ class Gateway:
         async with self._upstream.open(call) as response:
             headers = end_to_end(response.headers)
             self.copies.rewrite_response(request.operation, headers)
+            self._show_managed_disk(request, response.status, headers)
             outgoing = web.StreamResponse(status=response.status, headers=headers)
             request.status = response.status
             request.error_code = headers.get("x-ms-error-code")

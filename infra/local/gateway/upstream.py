@@ -114,13 +114,14 @@ class Upstream:
         *,
         query: str = "",
         headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
     ) -> Answer:
         """Make a request as the owner that must be answered with one of the statuses in `good`.
 
         Raises:
             RuntimeError: it was answered with another status.
         """
-        answer = await self.as_owner(method, raw_path, query=query, headers=headers)
+        answer = await self.as_owner(method, raw_path, query=query, headers=headers, body=body)
         if answer.status not in good:
             message = f"Azurite answered {answer.status} to {method} {raw_path} {query}: {answer.body.decode()}"
             raise RuntimeError(message)

@@ -14,11 +14,11 @@ from aiohttp import web
 
 from infra.local.gateway.http_server import serve
 
-from .tokens import STORAGE, Principal, TokenIssuer
+from .tokens import DISK, MANAGEMENT, STORAGE, Principal, TokenIssuer
 
 API_VERSION = "2019-08-01"
 _PATH = "/msi/token"
-_RESOURCES = frozenset({STORAGE, f"{STORAGE}/"})
+_RESOURCES = (STORAGE, MANAGEMENT, DISK)
 _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _INTERNAL_ERROR = 400, 403, 404, 500
 _NO_IDENTITY = "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId."
 
@@ -32,6 +32,8 @@ class TokenEndpoint:
         given: the number of tokens issued.
         is_down: whether it answers every request with an error, for a fault.
         failed: the number of requests answered with such an error.
+        principal: the app's identity.
+        resources: what it gives tokens for, each with and without a slash at its end.
     """
 
     def __init__(self, host: str, issuer: TokenIssuer, principal: Principal) -> None:
@@ -40,8 +42,9 @@ class TokenEndpoint:
         self.given = 0
         self.is_down = False
         self.failed = 0
+        self.resources = {resource.rstrip("/") for resource in _RESOURCES}
         self._issuer = issuer
-        self._principal = principal
+        self.principal = principal
 
     @property
     def settings(self) -> dict[str, str]:
@@ -63,12 +66,12 @@ class TokenEndpoint:
         resource, client_id = query.get("resource", ""), query.get("client_id", "")
         if query.get("api-version") != API_VERSION:
             return _refused(_BAD_REQUEST, f"The api-version should be {API_VERSION}.")
-        if resource not in _RESOURCES:
+        if resource.removesuffix("/") not in self.resources:
             return _refused(_BAD_REQUEST, f"The resource {resource!r} is not known.")
         # No client id means the system-assigned identity, which this app does not have.
-        if client_id != self._principal.client_id or query.keys() & {"principal_id", "mi_res_id", "object_id"}:
+        if client_id != self.principal.client_id or query.keys() & {"principal_id", "mi_res_id", "object_id"}:
             return _refused(_BAD_REQUEST, _NO_IDENTITY)
-        token = self._issuer.issue(self._principal, resource)
+        token = self._issuer.issue(self.principal, resource)
         self.given += 1
         return web.json_response(
             {

@@ -14,6 +14,12 @@ from azure.core.credentials import AccessToken
 STORAGE = "https://storage.azure.com"
 """The resource of a token for any storage account."""
 
+MANAGEMENT = "https://management.azure.com"
+"""The resource of a token for the resource manager."""
+
+DISK = "https://disk.azure.com/"
+"""The resource of a token for the data of managed disks (AzCopy: with its slash)."""
+
 _STORAGE_AUDIENCES = frozenset({STORAGE, f"{STORAGE}/"})
 _TENANT = str(uuid.uuid5(uuid.NAMESPACE_URL, "tenant-of-the-local-azure"))
 _ISSUER = f"https://sts.windows.net/{_TENANT}/"
@@ -51,7 +57,7 @@ class Token(NamedTuple):
 
 
 class InvalidTokenError(Exception):
-    """A text that is not a token for storage, or one that has expired."""
+    """A text that is no token for what it is given to, or one that has expired."""
 
 
 class TokenIssuer:
@@ -91,14 +97,14 @@ class TokenIssuer:
         self.issued[token.text] = claims
         return token
 
-    def object_id(self, token: str) -> str:
-        """Return the object id of a token's principal.
+    def object_id(self, token: str, audiences: frozenset[str] = _STORAGE_AUDIENCES) -> str:
+        """Return the object id of the principal whose token, for one of these resources, this is.
 
         Raises:
-            InvalidTokenError: it was not issued here, is not for storage, or has expired.
+            InvalidTokenError: it was not issued here, is for something else, or has expired.
         """
         claims = self.issued.get(token)
-        if claims is None or claims["aud"] not in _STORAGE_AUDIENCES or claims["exp"] <= time.time():
+        if claims is None or claims["aud"] not in audiences or claims["exp"] <= time.time():
             raise InvalidTokenError
         return str(claims["oid"])
 

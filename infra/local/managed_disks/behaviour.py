@@ -1,0 +1,50 @@
+"""How the managed disks behave: what is documented, and what a test sets otherwise."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+
+@dataclass(slots=True)
+class Behaviour:
+    """Limits, times and habits; those marked [guess] are in no source.
+
+    Attributes:
+        snapshots_per_disk: the most incremental snapshots of a disk (disks-incremental-snapshots, "Restrictions").
+        snapshots_per_window: the most that may be taken of a disk in any `window` (the same).
+        window: the time in which those are counted.
+        accesses_per_family: the most snapshots of one family with a SAS at once (the same).
+        requests_3_min: the most snapshot creations, grants and revocations in 3 minutes (headers that azure-cli
+            recorded: HighCostSnapshotCreateHydrate3Min).
+        requests_30_min: the same in 30 minutes.
+        page_size: how many resources one page of a list has.
+        looks: how many GETs find an operation, and its resource, still under way.
+        is_held: whether operations that begin now go on until `ManagedDisks.release`.
+        copy_looks: how many GETs find a snapshot's background copy under way; for Premium v2 and Ultra disks.
+        second_access: what a grant does while a SAS is active: return the same one, another one, or 409 [guess].
+        expired_access_lingers: whether a resource stays ActiveSAS after its SAS expired, until that is revoked [guess].
+        merging_reads: how many reads of a disk's snapshots are refused after one of them was deleted
+            (azure-sdk-for-net, ManagedDiskFixture: "squashes data"; the answer itself is a guess).
+        shows_footer: whether lists and diffs of pages show the VHD footer as the page it is [guess].
+        policy: properties that an Azure Policy (effect "modify") sets in each snapshot put.
+        is_in_private_network: whether who reads is in the network of the private endpoints.
+        polling_needs_role: whether polling needs Microsoft.Compute/locations/DiskOperations/read [guess: no].
+    """
+
+    snapshots_per_disk: int = 500
+    snapshots_per_window: int = 7
+    window: timedelta = timedelta(minutes=5)
+    accesses_per_family: int = 5
+    requests_3_min: int = 1_000
+    requests_30_min: int = 8_000
+    page_size: int = 100
+    looks: int = 0
+    is_held: bool = False
+    copy_looks: int = 0
+    second_access: Literal["same", "new", "refused"] = "same"
+    expired_access_lingers: bool = True
+    merging_reads: int = 0
+    shows_footer: bool = True
+    policy: dict[str, str] = field(default_factory=dict)
+    is_in_private_network: bool = False
+    polling_needs_role: bool = False

@@ -1,0 +1,170 @@
+"""The storage hosts of managed disks (`md-…`, `md-impexp-…`), as accounts of the gateway.
+
+What a SAS allows there: azure-storage-azcopy (downloader-blob.go, sender-pageBlobFromURL.go) and the live recordings
+of azure-sdk-for-net's ManagedDiskTests. Statuses and codes of refusals that neither has are guesses, marked [guess].
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from infra.local.gateway.answers import ServiceError
+from infra.local.gateway.operations import Request
+from infra.local.gateway.page_ranges import PREVIOUS_SNAPSHOT_URL
+from infra.local.gateway.upstream import Call, Upstream
+
+from .access import Access
+from .resources import Resource, Snapshot
+from .store import Granted, Store
+
+_READS = frozenset({"Get Blob", "Get Blob Properties", "Get Page Ranges"})
+_WRITES = frozenset({"Put Page", "Put Page From URL"})
+_PASSED_ON = ("comp", "marker", "maxresults", "timeout")
+_FOUR_TIB = 4 * 1024**4
+_DIFF_SINCE = "2019-07-07"
+_RELAY = "/relaycor"
+_SOURCE_IS_NO_SNAPSHOT = "Source blob of a copy operation cannot be non-snapshot incremental copy blob."
+
+CheckToken = Callable[[str | None, Resource, bool], None]
+"""Requires that an Authorization header may download (or, if True, upload) a resource's data."""
+
+
+class SnapshotHost:
+    """Answers for the accounts of managed disks."""
+
+    def __init__(self, store: Store, check_token: CheckToken) -> None:
+        self._store = store
+        self._check_token = check_token
+
+    def serves(self, request: Request) -> bool:
+        """Return whether a request is for an account of managed disks."""
+        return request.path.startswith("/md-")
+
+    def refuse_as_source(self, request: Request) -> None:
+        """Refuse to copy from what is no snapshot by its URL.
+
+        azure-storage-azcopy#2547 and #2573: a SAS that lost its `snapshot=`, and the relay of a private snapshot.
+
+        Raises:
+            ServiceError: CopySourceCannotBeIncrementalCopyBlob.
+        """
+        if ("impexp" not in request.path and "snapshot" not in request.query) or request.path.endswith(_RELAY):
+            raise ServiceError(409, "CopySourceCannotBeIncrementalCopyBlob", _SOURCE_IS_NO_SNAPSHOT)
+
+    def show(self, request: Request, headers: CIMultiDict[str]) -> None:
+        """Add what the blob of an incremental snapshot shows in the recordings."""
+        granted = self._store.granted.get(request.query.get("si", ""))
+        if granted and isinstance(granted.resource, Snapshot) and request.method in ("GET", "HEAD"):
+            headers["x-ms-incremental-copy"] = "true"
+            headers["x-ms-copy-destination-snapshot"] = granted.resource.time
+
+    def admit(self, call: Call, upstream: Upstream) -> Call:
+        """Return a request in the form to pass on, for the blob behind.
+
+        Raises:
+            ServiceError: AuthenticationFailed, AuthorizationFailure, AuthorizationPermissionMismatch, and what the
+                behaviour and the state of the disk forbid.
+        """
+        request = call.request
+        granted = self._granted(request.path, request.query)
+        access, resource = granted
+        self._check_network(access, resource)
+        if resource.data_access_auth_mode == "AzureActiveDirectory":
+            self._check_token(request.headers.get("authorization"), resource, access.writes)
+        self._check_operation(request, access)
+        self._check_merging(resource)
+        query = {name: request.query[name] for name in _PASSED_ON if name in request.query}
+        if access.snapshot:
+            query["snapshot"] = access.snapshot
+        if PREVIOUS_SNAPSHOT_URL in request.headers:
+            query["prevsnapshot"] = self._previous(request, granted)
+        return _for_the_blob(call, access.blob, query, upstream)
+
+    def _granted(self, path: str, query: Mapping[str, str]) -> Granted:
+        granted = self._store.granted.get(query.get("si", ""))
+        if granted is None or granted.access.is_revoked:
+            raise _unauthenticated("SAS identifier cannot be found for specified signed identifier")
+        if not granted.access.is_of(path, query):
+            raise _unauthenticated("Signature did not match.")
+        if granted.access.expires_at <= self._store.clock.now():
+            raise _unauthenticated("Signature not valid in the specified time frame")
+        return granted
+
+    def _check_network(self, access: Access, resource: Resource) -> None:
+        is_public = resource.public_network_access == "Enabled" and not access.is_relay
+        if not is_public and not self._store.behaviour.is_in_private_network:
+            raise ServiceError(403, "AuthorizationFailure", "This request is not authorized to perform this operation.")
+
+    def _check_operation(self, request: Request, access: Access) -> None:
+        """Require that it is one of the few operations, without conditions and leases on an upload (AzCopy)."""
+        if request.operation not in (_READS | _WRITES if access.writes else _READS):
+            message = "This request is not authorized to perform this operation using this permission."
+            raise ServiceError(403, "AuthorizationPermissionMismatch", message)
+        if "prevsnapshot" in request.query:
+            # azure-sdk-for-java#28066: only the header names the previous snapshot.
+            details = {"QueryParameterName": "prevsnapshot", "QueryParameterValue": request.query["prevsnapshot"]}
+            message = "Value for one of the query parameters specified in the request URI is invalid."
+            raise ServiceError(400, "InvalidQueryParameterValue", message, details=details)
+        for name in request.headers:
+            if access.writes and name.startswith(("if-", "x-ms-if-", "x-ms-lease-", "content-md5")):
+                raise _unsupported(name)
+
+    def _check_merging(self, resource: Resource) -> None:
+        if isinstance(resource, Snapshot) and resource.merging_reads > 0:
+            resource.merging_reads -= 1
+            message = "The snapshot can't be read while data of a deleted one merges into it."
+            raise ServiceError(409, "SnapshotOperationInProgress", message)  # [guess]
+
+    def _previous(self, request: Request, granted: Granted) -> str:
+        """Return the snapshot that the header with a previous snapshot's URL names.
+
+        Raises:
+            ServiceError: UnsupportedHeader, InvalidHeaderValue, AuthenticationFailed,
+                PreviousSnapshotOperationNotSupported.
+        """
+        version = request.headers.get("x-ms-version", "")
+        if request.operation != "Get Page Ranges" or version < _DIFF_SINCE or not granted.access.snapshot:
+            raise _unsupported(PREVIOUS_SNAPSHOT_URL)
+        parts = urlsplit(request.headers[PREVIOUS_SNAPSHOT_URL])
+        path = unquote(parts.path)
+        if path != request.path:
+            # Its own value would put a signature on record.
+            details = {"HeaderName": PREVIOUS_SNAPSHOT_URL}
+            message = "The value for one of the HTTP headers is not in the correct format."
+            raise ServiceError(400, "InvalidHeaderValue", message, details=details)  # [guess]
+        older, newer = self._granted(path, dict(parse_qsl(parts.query))).resource, granted.resource
+        assert isinstance(older, Snapshot) and isinstance(newer, Snapshot)  # noqa: PT018, S101 - of one path
+        crosses = older.size != newer.size and max(older.size, newer.size) >= _FOUR_TIB >= min(older.size, newer.size)
+        if older.family != newer.family or crosses:
+            # disks-incremental-snapshots: one family; not across a resize over 4 TiB. The code is a [guess].
+            message = "Differential Get Page Ranges is not supported on the previous snapshot."
+            raise ServiceError(409, "PreviousSnapshotOperationNotSupported", message)
+        return older.time
+
+
+def _for_the_blob(call: Call, blob: str, query: Mapping[str, str], upstream: Upstream) -> Call:
+    target = upstream.owners_target(blob, urlencode(query))
+    dropped = ("authorization", PREVIOUS_SNAPSHOT_URL)
+    headers = CIMultiDict((name, value) for name, value in call.headers.items() if name.lower() not in dropped)
+    request = replace(
+        call.request,
+        path=blob,
+        query=dict(parse_qsl(target.partition("?")[2])),
+        headers={name: value for name, value in call.request.headers.items() if name not in dropped},
+    )
+    return Call(request, target, CIMultiDictProxy(headers), call.body)
+
+
+def _unauthenticated(why: str) -> ServiceError:
+    message = (
+        "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly"
+    )
+    details = {"AuthenticationErrorDetail": why}
+    return ServiceError(403, "AuthenticationFailed", f"{message} including the signature.", details=details)
+
+
+def _unsupported(header: str) -> ServiceError:
+    message = "One of the HTTP headers specified in the request is not supported."
+    return ServiceError(400, "UnsupportedHeader", message, details={"HeaderName": header})

@@ -1,0 +1,67 @@
+"""One local Azure with managed disks for all tests of a process; each test has disks of its own."""
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from infra.local.local_azure import APP, LocalAzure
+from infra.local.managed_disks import Disk, ManagedDisks
+from tests.managed_disks.arm import Arm
+from tests.managed_disks.storage import MIB, Storage
+
+NewDisk = Callable[..., Awaitable[Disk]]
+
+
+@pytest.fixture(scope="session")
+async def running_disks(azure: LocalAzure) -> AsyncIterator[ManagedDisks]:
+    async with azure.managed_disks() as running:
+        yield running
+
+
+@pytest.fixture
+def managed(azure: LocalAzure, running_disks: ManagedDisks) -> Iterator[ManagedDisks]:
+    running_disks.give(APP)
+    azure.gateway.requests.clear()
+    yield running_disks
+    running_disks.reset()
+    azure.gateway.faults.clear()
+
+
+@pytest.fixture(scope="session")
+async def http(running_disks: ManagedDisks) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=running_disks.trusted())) as session:
+        yield session
+
+
+@pytest.fixture
+def arm(managed: ManagedDisks, http: aiohttp.ClientSession) -> Arm:
+    """The resource manager, as the app calls it."""
+    return Arm(http, managed.url, managed.token(APP))
+
+
+@pytest.fixture
+def storage(http: aiohttp.ClientSession) -> Storage:
+    """The storage hosts, as their SASs open them."""
+    return Storage(http)
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Iterator[int]:
+    return itertools.count()
+
+
+@pytest.fixture
+def new_disk(managed: ManagedDisks, numbers: Iterator[int]) -> NewDisk:
+    async def make(size: int = MIB, **fields: Any) -> Disk:
+        return await managed.create_disk(f"disk{next(numbers)}", size, **fields)
+
+    return make
+
+
+@pytest.fixture
+async def disk(new_disk: NewDisk) -> Disk:
+    """A disk of 1 MiB, empty."""
+    return await new_disk()
