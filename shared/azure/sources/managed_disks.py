@@ -117,8 +117,8 @@ class ManagedDiskSource(Source):
         """List the times of the source snapshots taken for the backup container, or the one before, oldest first."""
         asked = managed_disk(disk)
         prefix = _prefix(asked, old or self._backups)
-        resources = self._manager.list(f"{asked.id.parent.compute}/snapshots")
-        times = [_time(str(resource.get("name", "")), prefix) async for resource in resources if _is_of(resource, asked)]
+        found = self._manager.list(f"{asked.id.parent.compute}/snapshots")
+        times = [_time(str(one.get("name", "")), prefix) async for one in found if _is_of(one, asked)]
         return sorted(filter(None, times))
 
     async def delete_snapshot(self, disk: Disk, snapshot: str) -> None:

@@ -1,0 +1,240 @@
+"""Managed disks behind the interface to disks: what the app finds, snapshots, lists, reads and deletes."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+
+from infra.local.local_azure import LocalAzure
+from infra.local.managed_disks import GROUP, SUBSCRIPTION, ManagedDisks
+from infra.local.managed_disks import Disk as FakeDisk
+from shared.azure.services import Services, open_services
+from shared.changes.ranges import Window
+from shared.errors import DiffRefusedError, DiskError, SourceGoneError
+from shared.limits import FOOTER
+from shared.model.disk import Disk, ManagedDisk
+from shared.settings import Settings
+from tests.managed_disks.conftest import NewDisk
+from tests.managed_disks.storage import MIB
+
+BLOCK = 4096
+GROUP_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
+
+
+@pytest.fixture
+async def services(
+    azure: LocalAzure, managed: ManagedDisks, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Services]:
+    for name, value in managed.settings.items():
+        monkeypatch.setenv(name, value)
+    # aiohttp read SSL_CERT_FILE when it was imported, as it does at the start of an app.
+    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", managed.trusted())
+    chosen = azure.app_settings([f"{GROUP_ID}/providers/Microsoft.Compute/disks/*"], **managed.settings)
+    async with open_services(Settings.model_validate(chosen | {k.lower(): v for k, v in chosen.items()})) as opened:
+        yield opened
+
+
+async def known(services: Services, made: FakeDisk) -> Disk:
+    [disk] = [found for found in await found_by(services) if found.name.split("#")[0].endswith(f"/{made.id.name}")]
+    return disk
+
+
+async def found_by(services: Services) -> list[Disk]:
+    return await services.disks.find(services.settings.source_disks[0])
+
+
+async def changes(
+    services: Services, disk: Disk, snapshot: str, since: str = "", window: Window | None = None
+) -> Sequence[tuple[int, int, bool]]:
+    version = services.disks.version(disk, snapshot)
+    size = (await services.pages.properties(version)).size
+    older = services.disks.version(disk, since) if since else None
+    return [
+        (change.start, change.end, change.clear)
+        async for change in services.pages.changes(version, older, window or Window(0, size))
+    ]
+
+
+async def test_disks_are_found_by_a_pattern_each_with_its_unique_id(services: Services, new_disk: NewDisk) -> None:
+    one, other = await new_disk(), await new_disk()
+    found = await found_by(services)
+    assert [disk.name for disk in found] == [
+        f"{GROUP_ID}/providers/Microsoft.Compute/disks/{made.id.name}#{made.unique_id}"
+        for made in sorted((one, other), key=lambda made: made.id.name)
+    ]
+    assert [await services.disks.exists(disk) for disk in found] == [True, True]
+
+
+async def test_a_disk_that_is_made_anew_under_its_name_is_another(
+    services: Services, managed: ManagedDisks, disk: FakeDisk
+) -> None:
+    before = await known(services, disk)
+    await managed.create_disk(disk.id.name, MIB)
+    after = await known(services, disk)
+    assert isinstance(before, ManagedDisk)
+    assert isinstance(after, ManagedDisk)
+    assert (before.id, before == after, before.key == after.key) == (after.id, False, False)
+    assert not await services.disks.exists(before)
+    with pytest.raises(SourceGoneError):
+        await services.disks.take_snapshot(before)
+
+
+async def test_a_snapshot_holds_what_was_there_and_its_footer(services: Services, disk: FakeDisk) -> None:
+    of = await known(services, disk)
+    await disk.write(BLOCK, b"a" * BLOCK)
+    taken = await services.disks.take_snapshot(of)
+    await disk.write(BLOCK, b"b" * BLOCK)
+    assert await services.disks.pending(of, taken) == ""
+    assert (await services.pages.properties(services.disks.version(of, taken))).size == MIB + FOOTER
+    ranges = await changes(services, of, taken)
+    assert ranges[0] == (BLOCK, 2 * BLOCK, False)
+    assert ranges[-1] == (MIB, MIB + FOOTER, False)
+
+
+@pytest.mark.parametrize("shows_footer", [True, False])
+async def test_the_difference_of_two_snapshots_has_what_changed_and_always_the_footer(
+    services: Services, managed: ManagedDisks, new_disk: NewDisk, *, shows_footer: bool
+) -> None:
+    managed.behaviour.shows_footer = shows_footer
+    made = await new_disk()
+    of = await known(services, made)
+    await made.write(0, b"a" * 4 * BLOCK)
+    base = await services.disks.take_snapshot(of)
+    await made.write(8 * BLOCK, b"b" * BLOCK)
+    await made.clear(BLOCK, BLOCK)
+    taken = await services.disks.take_snapshot(of)
+    assert await changes(services, of, taken, base) == [
+        (BLOCK, 2 * BLOCK, True),
+        (8 * BLOCK, 9 * BLOCK, False),
+        (MIB, MIB + FOOTER, False),
+    ]
+    assert await changes(services, of, taken, base, Window(0, BLOCK)) == []
+    assert (await changes(services, of, taken))[-1] == (MIB, MIB + FOOTER, False)
+
+
+@pytest.mark.parametrize("shows_footer", [True, False])
+async def test_after_a_disk_has_grown_the_place_of_its_old_footer_is_listed(
+    services: Services, managed: ManagedDisks, new_disk: NewDisk, *, shows_footer: bool
+) -> None:
+    managed.behaviour.shows_footer = shows_footer
+    made = await new_disk()
+    of = await known(services, made)
+    base = await services.disks.take_snapshot(of)
+    await made.resize(2 * MIB)
+    taken = await services.disks.take_snapshot(of)
+    of_old = await changes(services, of, taken, base, Window(0, MIB + FOOTER))
+    assert any(start <= MIB and end >= MIB + FOOTER for start, end, _ in of_old)
+    of_new = await changes(services, of, taken, window=Window(MIB + FOOTER, 2 * MIB + FOOTER))
+    assert of_new[-1] == (2 * MIB, 2 * MIB + FOOTER, False)
+
+
+async def test_own_snapshots_are_those_taken_for_this_disk_and_container_and_no_others(
+    services: Services, disk: FakeDisk, new_disk: NewDisk
+) -> None:
+    of, other = await known(services, disk), await known(services, await new_disk())
+    times = [await services.disks.take_snapshot(of) for _ in range(2)]
+    await services.disks.take_snapshot(other)
+    assert await services.disks.own_snapshots(of) == times
+    await services.disks.delete_snapshot(of, times[0])
+    await services.disks.delete_snapshot(of, times[0])
+    assert await services.disks.own_snapshots(of) == times[1:]
+
+
+async def test_a_snapshot_that_was_read_is_deleted_once_the_access_to_it_has_ended(
+    services: Services, disk: FakeDisk
+) -> None:
+    of = await known(services, disk)
+    taken = await services.disks.take_snapshot(of)
+    version = services.disks.version(of, taken)
+    url = await services.pages.signed_url(version)
+    assert await services.pages.signed_url(version) == url, "one access serves all batches of the process"
+    await services.disks.delete_snapshot(of, taken)
+    assert await services.disks.own_snapshots(of) == []
+    with pytest.raises(SourceGoneError):
+        await services.pages.properties(version)
+    with pytest.raises(SourceGoneError):
+        await services.pages.signed_url(version)
+
+
+async def test_what_takes_long_to_be_ready_is_waited_for(
+    services: Services, managed: ManagedDisks, new_disk: NewDisk
+) -> None:
+    of = await known(services, await new_disk(sku="PremiumV2_LRS"))
+    managed.behaviour.copy_looks = 2
+    taken = await services.disks.take_snapshot(of)
+    said = [await services.disks.pending(of, taken) for _ in range(4)]
+    assert said[0].startswith("waits until Azure has the snapshot ready to be read")
+    assert said[-1] == ""
+
+
+async def test_a_snapshot_whose_access_a_policy_turns_off_is_refused_with_what_to_do(
+    services: Services, managed: ManagedDisks, disk: FakeDisk
+) -> None:
+    of = await known(services, disk)
+    managed.behaviour.policy["networkAccessPolicy"] = "DenyAll"
+    taken = await services.disks.take_snapshot(of)
+    with pytest.raises(DiskError, match="What to do: exempt the resource group from the Azure Policy"):
+        await services.disks.pending(of, taken)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"properties": {"securityProfile": {"securityType": "ConfidentialVM_DiskEncryptedWithPlatformKey"}}}, "VM"),
+        ({"sector_size": 4096}, "VHDX only"),
+        ({"data_access_auth_mode": "AzureActiveDirectory"}, "Entra"),
+    ],
+)
+async def test_a_disk_that_can_not_be_backed_up_is_refused_by_name_with_what_to_do(
+    services: Services, new_disk: NewDisk, fields: dict[str, Any], why: str
+) -> None:
+    of = await known(services, await new_disk(**fields))
+    problem = await services.disks.problem(of)
+    assert why in problem
+    assert "What to do" in problem
+    with pytest.raises(DiskError, match="can't be backed up"):
+        await services.disks.take_snapshot(of)
+    assert await services.disks.own_snapshots(of) == []
+
+
+async def test_a_difference_across_families_is_refused_and_one_whose_base_is_gone(
+    services: Services, disk: FakeDisk
+) -> None:
+    of = await known(services, disk)
+    base = await services.disks.take_snapshot(of)
+    disk.begin_family()
+    taken = await services.disks.take_snapshot(of)
+    with pytest.raises(DiffRefusedError, match="two families"):
+        await changes(services, of, taken, base)
+    await services.disks.delete_snapshot(of, base)
+    with pytest.raises(DiffRefusedError, match="no longer exists"):
+        await changes(services, of, taken, base)
+
+
+async def test_access_that_ended_is_asked_for_anew(services: Services, managed: ManagedDisks, disk: FakeDisk) -> None:
+    of = await known(services, disk)
+    taken = await services.disks.take_snapshot(of)
+    before = await changes(services, of, taken)
+    managed.revoke(managed.snapshots[0])
+    assert await changes(services, of, taken) == before
+
+
+async def test_access_that_others_have_all_is_waited_for_like_a_busy_service(
+    services: Services, managed: ManagedDisks, disk: FakeDisk
+) -> None:
+    of = await known(services, disk)
+    managed.behaviour.accesses_per_family = 0
+    taken = await services.disks.take_snapshot(of)
+    with pytest.raises(HttpResponseError, match="five snapshots of a disk at once"):
+        await services.pages.signed_url(services.disks.version(of, taken))
+
+
+async def test_no_secret_is_in_what_is_said(services: Services, disk: FakeDisk) -> None:
+    of = await known(services, disk)
+    taken = await services.disks.take_snapshot(of)
+    version = services.disks.version(of, taken)
+    url = await services.pages.signed_url(version)
+    secret = url.partition("sig=")[2].partition("&")[0]
+    assert secret
+    assert secret not in f"{version} {version.name} {version.of}"
