@@ -30,14 +30,14 @@ class Arm:
     def __init__(self, http: aiohttp.ClientSession, url: str, token: str) -> None:
         self.url = url
         self._http = http
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self.authorization = f"Bearer {token}"
 
     async def call(self, method: str, path: str, body: Any = None, **given: Any) -> Answered:
         """Call it at a path, or at a URL that it gave."""
         url = path if path.startswith("https:") else f"{self.url}{path}"
         if "api-version=" not in url:
             url += f"{'&' if '?' in url else '?'}api-version={API_VERSION}"
-        options: dict[str, Any] = {"headers": self._headers, **given}
+        options: dict[str, Any] = {"headers": {"Authorization": self.authorization}, **given}
         async with self._http.request(method, url, json=body, **options) as answer:
             text = await answer.read()
             return Answered(answer.status, answer.headers, await answer.json() if text else {})

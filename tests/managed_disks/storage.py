@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -75,3 +76,7 @@ class Storage:
         at = f"bytes={start}-{start + length - 1}"
         own = {"x_ms_page_write": "update", "x_ms_range": at, "x_ms_source_range": at, "x_ms_copy_source": source}
         return await self.send("PUT", f"{url}&comp=page", own | headers)
+
+
+def in_an_hour() -> datetime:
+    return datetime.now(UTC) + timedelta(hours=1)

@@ -9,23 +9,26 @@ from datetime import timedelta
 from http import HTTPStatus
 
 from shared.azure.tables.retention_rows import row_of
+from shared.azure.tables.rows import from_row
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk
 from shared.model.fitness import backup_problem
 from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.job import Stage
 from shared.model.names import DRILL_METADATA
+from shared.model.record import DiskRecord
 from shared.model.retention import rules_in_zone
 from shared.model.retention_plan import PlanOnRecord
 from shared.model.retention_rules import Rules
 from shared.model.run import Kind
+from shared.model.schema import is_known
 from tests.simulation import model, ticks
 from tests.simulation.admins import Admins
 from tests.simulation.blobs import Blob
 from tests.simulation.calls import CHANGE_FATES, Calls
 from tests.simulation.disaster import lose_the_table, wrong_after_rebuild
 from tests.simulation.hands import SIZES, Hands
-from tests.simulation.host import FUNCTION_TIMEOUT, Host, WrongError
+from tests.simulation.host import FUNCTION_TIMEOUT, LATE_AT_MOST, Host, WrongError
 from tests.simulation.operators import Operators, wrong_intents
 from tests.simulation.people import People
 from tests.simulation.reports import wrong_reports
@@ -81,6 +84,7 @@ class History:
         self._inspects = rng.random() < 0.4
         # Of a generator of its own: what a seed decided before there was a retention, it decides as before.
         self._retention = random.Random(f"retention {seed}").choice(_RULES)
+        self._none_late = self.world.now
         self.host = Host(self.world, self._calls, rng, self._modes, self._retention)
         if self._retention and seed % 3:
             self._approve_at_first(disks)
@@ -203,8 +207,10 @@ class History:
         return [found for found, _ in self.world.inspections.values() if not found.has_ended]
 
     def _waits(self) -> list[str]:
-        """Say which intents wait: one may for the run of a disk that is due no more, which ticks go on with."""
-        return list(wrong_intents(self.world))
+        """Say what waits for ticks: intents, for the run of a disk that is not due; what a retired disk has left."""
+        records = (from_row(DiskRecord, entity) for entity, _ in self.world.records.values() if is_known(entity))
+        left = [record.disk.name for record in records if record.retired and not record.retired_clean]
+        return [*wrong_intents(self.world), *(f"the source snapshots of {disk}" for disk in left)]
 
     def _scratch_blobs(self) -> list[str]:
         """List the scratch blobs of drills: one that a late copy makes anew is deleted by a later tick."""
@@ -234,6 +240,11 @@ class History:
         """Do one of some actions, by their weights; then let every invocation run up to its next call."""
         [action] = self._rng.choices(list(actions), list(actions.values()))
         action()
+        if not self._calls.late:
+            self._none_late = self.world.now
+        while self._calls.late and self.world.now - self._none_late > LATE_AT_MOST:
+            self._land()
+        self.host.end_what_hangs()
         await self.host.run()
         if len(self.world.messages) > MOST_MESSAGES:
             raise WrongError(f"{len(self.world.messages)} messages wait: they multiply")

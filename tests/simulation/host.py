@@ -57,6 +57,9 @@ from tests.simulation.world import QueueMessage, World
 
 FUNCTION_TIMEOUT = timedelta(minutes=30)  # host.json, functionTimeout
 
+LATE_AT_MOST = timedelta(days=1)
+"""How long a call may take, or an invocation hang: far longer than any service or `FUNCTION_TIMEOUT` lets it."""
+
 _TICK = timedelta(hours=12)
 _LOOKED_AT_FOR = timedelta(minutes=15)
 _AGAIN_AFTER_FAILURE = timedelta(seconds=30)  # host.json, visibilityTimeout
@@ -170,6 +173,12 @@ class Host:
         """Have an invocation hang for a while, or end that."""
         invocation = self._rng.choice(self.running).invocation
         invocation.paused = not invocation.paused
+
+    def end_what_hangs(self) -> None:
+        """End the invocations that have hung for long."""
+        for running in self.running:
+            if running.invocation.paused and self._world.now - running.invocation.began > LATE_AT_MOST:
+                self._calls.kill(running.invocation)
 
     def go_on(self) -> None:
         """Have no invocation hang any more."""

@@ -4,8 +4,13 @@ from typing import Protocol
 
 from multidict import CIMultiDict
 
+from .answers import Answer
+from .mutations import Mutations
 from .operations import Request
 from .upstream import Call, Upstream
+from .write_log import WriteLog
+
+_REFUSED, _UNAUTHORIZED = 400, (401, 403)
 
 
 class ManagedDiskHost(Protocol):
@@ -28,5 +33,36 @@ class ManagedDiskHost(Protocol):
             ServiceError: CopySourceCannotBeIncrementalCopyBlob.
         """
 
+    def with_source(self, call: Call, upstream: Upstream) -> Call | None:
+        """Return a Copy Blob from a managed disk in the form to pass on, with its owner's rights; None for another.
+
+        Raises:
+            ServiceError: CannotVerifyCopySource, CopySourceCannotBeIncrementalCopyBlob.
+        """
+
     def show(self, request: Request, headers: CIMultiDict[str]) -> None:
         """Add the headers that only a managed disk's blob has to a good answer."""
+
+
+async def copy_blob(
+    host: ManagedDiskHost, call: Call, log: WriteLog, upstream: Upstream, mutations: Mutations
+) -> Answer:
+    """Answer a Copy Blob, whose source may be a managed disk's.
+
+    Raises:
+        ServiceError: CannotVerifyCopySource, CopySourceCannotBeIncrementalCopyBlob; or what a copy is refused for.
+    """
+    from_disk = host.with_source(call, upstream)
+    if from_disk is None:
+        return await mutations.exclusive(call, log)
+    # Azurite authorizes the client, and then finds no such source.
+    answer = await upstream.forward(call)
+    return answer if answer.status in _UNAUTHORIZED else await mutations.exclusive(from_disk, log)
+
+
+def show_as_managed_disk(
+    host: ManagedDiskHost | None, request: Request, status: int, headers: CIMultiDict[str]
+) -> None:
+    """Give a good answer of a managed disk's account the headers that only such an account gives."""
+    if host and status < _REFUSED and host.serves(request):
+        host.show(request, headers)

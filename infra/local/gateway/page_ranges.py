@@ -24,7 +24,7 @@ PREVIOUS_SNAPSHOT_URL = "x-ms-previous-snapshot-url"
 _LISTS_KEPT = 8
 _SNAPSHOT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z")
 _XML_RANGE = re.compile(rb"<Start>(\d+)</Start>\s*<End>(\d+)</End>")
-_OK = 200
+_OK, _RANGE_REFUSED = 200, 416
 
 RangeSource = Callable[[int, int], Iterable[tuple[int, int, bool]]]
 """Returns the ranges (start, end exclusive, cleared) that overlap a window (start, end exclusive), in order."""
@@ -68,6 +68,10 @@ class PageRanges:
                 if "x-ms-error-code" not in answer.headers:
                     # Azurite's answer, after authorization, to an invalid or too small number.
                     _results_wanted(query.get("maxresults"))
+                if answer.status == _RANGE_REFUSED and call.request.headers.get("x-ms-range"):
+                    # Azurite's code is the status line's text; that of the service was recorded for a managed disk.
+                    message = "The range specified is invalid for the current size of the resource."
+                    raise ServiceError(416, "InvalidRange", message)
                 return answer
             if "prevsnapshot" in query and call.request.path not in self._pretended:
                 await self._check_previous(call, log)

@@ -60,7 +60,10 @@ class PlatformBlobs:
         log = self._logs.of(path)
         async with log.lock.exclusive():
             headers = {"x-ms-blob-content-length": str(length)}
-            await self._upstream.insist("PUT", path, (_OK,), query="comp=properties", headers=headers)
+            target = self._upstream.writers_target(path, "comp=properties")
+            answer = await self._upstream.send("PUT", target, headers, b"")
+            if answer.status != _OK:
+                raise RuntimeError(f"Azurite answered {answer.status} to a resize of {path}: {answer.body.decode()}")
             log.resize(length)
 
     async def snapshot(self, path: str) -> str:

@@ -21,7 +21,7 @@ from .faults import Fault, Faults
 from .http_server import close_midway, drop_connection, parse_request, read_request, serve
 from .interceptor import Interceptor
 from .limits import Limits
-from .managed_disk_host import ManagedDiskHost
+from .managed_disk_host import ManagedDiskHost, copy_blob, show_as_managed_disk
 from .mutations import EXCLUSIVE_MUTATIONS, PAGE_WRITES, UNLOGGED_MUTATIONS, Mutations
 from .operations import Request, blob_operation
 from .page_ranges import PageRanges, RangeSource
@@ -184,6 +184,8 @@ class Gateway:
             return await self._page_ranges.answer(call, log)
         if operation == "Copy Blob" and (refused := fault.source_error):
             raise refused
+        if operation == "Copy Blob" and self.managed_disks:
+            return await copy_blob(self.managed_disks, call, log, self._upstream, self._mutations)
         if operation in EXCLUSIVE_MUTATIONS:
             return await self._mutations.exclusive(call, log)
         return await self._pass_on(call, log)
@@ -207,7 +209,7 @@ class Gateway:
     def _respond(self, call: Call, answer: Answer) -> web.Response:
         request, headers = call.request, answer.headers
         body = self.copies.rewrite_response(request.operation, headers, answer.body)
-        self._show_managed_disk(request, answer.status, headers)
+        show_as_managed_disk(self.managed_disks, request, answer.status, headers)
         if request.method == "HEAD":
             body = b""
         else:
@@ -216,11 +218,6 @@ class Gateway:
         request.error_code = headers.get("x-ms-error-code")
         request.bytes_out = len(body)
         return web.Response(status=answer.status, headers=headers, body=body or None)
-
-    def _show_managed_disk(self, request: Request, status: int, headers: CIMultiDict[str]) -> None:
-        """Give an answer the headers that only a managed disk's blob has."""
-        if self.managed_disks and status < _REFUSED and self.managed_disks.serves(request):
-            self.managed_disks.show(request, headers)
 
     async def _stream(self, incoming: web.BaseRequest, call: Call, *, midway: bool = False) -> web.StreamResponse:
         """Pass a request on and stream the answer back: a download may be larger than memory.
@@ -238,7 +235,7 @@ class Gateway:
         async with self._upstream.open(call) as response:
             headers = end_to_end(response.headers)
             self.copies.rewrite_response(request.operation, headers)
-            self._show_managed_disk(request, response.status, headers)
+            show_as_managed_disk(self.managed_disks, request, response.status, headers)
             outgoing = web.StreamResponse(status=response.status, headers=headers)
             request.status = response.status
             request.error_code = headers.get("x-ms-error-code")

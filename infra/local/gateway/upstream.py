@@ -5,10 +5,10 @@ import datetime as dt
 import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
-from azure.storage.blob import generate_account_sas
+from azure.storage.blob import generate_account_sas, generate_blob_sas
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -105,6 +105,18 @@ class Upstream:
             expiry = dt.datetime.now(dt.UTC) + _OWNER_SAS_LIFE
             sas = generate_account_sas(account, self._keys[account], "sco", "rwdlac", expiry)
         return f"{raw_path}?{query}&{sas}" if query else f"{raw_path}?{sas}"
+
+    def writers_target(self, raw_path: str, query: str) -> str:
+        """Return a target with the right to write one blob, by a SAS of that blob.
+
+        Azurite knows no permission of an account SAS for setting a page blob's length.
+        """
+        account, container, blob = raw_path.removeprefix("/").split("/", 2)
+        expiry = dt.datetime.now(dt.UTC) + _OWNER_SAS_LIFE
+        sas = generate_blob_sas(
+            account, container, unquote(blob), account_key=self._keys[account], permission="w", expiry=expiry
+        )
+        return f"{raw_path}?{query}&{sas}"
 
     async def insist(
         self,

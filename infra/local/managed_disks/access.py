@@ -51,17 +51,21 @@ class Access:
     def query(self) -> str:
         """The query of its URL, encoded."""
         policy, signature = f"si={self.policy}", f"sig={quote(self.signature, safe='')}"
-        if self.writes or self.is_relay:
-            return f"sv={_BLOB_VERSION}&sr=b&{policy}&{signature}"
-        return f"snapshot={quote(self.snapshot, safe='')}&sv={_SNAPSHOT_VERSION}&sr=bs&{policy}&{signature}"
+        if self._shown_snapshot:
+            return f"snapshot={quote(self.snapshot, safe='')}&sv={_SNAPSHOT_VERSION}&sr=bs&{policy}&{signature}"
+        return f"sv={_BLOB_VERSION}&sr=b&{policy}&{signature}"
 
     def is_of(self, path: str, query: Mapping[str, str]) -> bool:
         """Return whether a request for a decoded path carries this SAS, unchanged."""
-        snapshot = "" if self.writes or self.is_relay else self.snapshot
-        kind = "bs" if snapshot else "b"
+        snapshot = self._shown_snapshot
         return (
             path == self.path
             and query.get("snapshot", "") == snapshot
-            and query.get("sr") == kind
+            and query.get("sr") == ("bs" if snapshot else "b")
             and hmac.compare_digest(query.get("sig", ""), self.signature)
         )
+
+    @property
+    def _shown_snapshot(self) -> str:
+        """The snapshot that its URL names."""
+        return "" if self.is_relay else self.snapshot

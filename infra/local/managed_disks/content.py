@@ -5,9 +5,13 @@ ManagedDiskTests are aligned so), so a smaller write is widened to whole blocks 
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from io import FileIO
+from pathlib import Path
 
+from infra.local.disks.disk_changes import Change, read_at
 from infra.local.disks.vhd import FOOTER_BYTES, PAGE_BYTES, make_footer
+from infra.local.gateway.mutations import MAX_WRITE_BYTES
 from infra.local.gateway.platform_blobs import PlatformBlobs
 
 BLOCK_BYTES = 4096
@@ -65,6 +69,16 @@ class DiskContent:
         for part_start, part_end in ((start, min(end, inner_start)), (max(start, inner_end), end)):
             if part_start < part_end:
                 await self.write(part_start, bytes(part_end - part_start))
+
+    async def apply(self, image: Path, changes: Iterable[Change]) -> None:
+        """Write what an image has at the changes, and discard what they clear."""
+        with FileIO(image) as file:
+            for change in changes:
+                if change.cleared:
+                    await self.clear(change.start, change.end - change.start)
+                    continue
+                for start in range(change.start, change.end, MAX_WRITE_BYTES):
+                    await self.write(start, read_at(file, start, min(MAX_WRITE_BYTES, change.end - start)))
 
     async def read(self, start: int, length: int, *, snapshot: str = "") -> bytes:
         """Read sectors; the footer is after the last."""

@@ -47,6 +47,7 @@ class ManagedDisks:
         roles: who may call it; give the app's principal a role.
         behaviour: limits, times and habits, to be set at any time.
         clock: the time, to be moved on.
+        issuer: gives out the tokens that are taken.
         settings: environment variables by which an app reaches it: its address, the authority to trust, an identity.
     """
 
@@ -55,7 +56,7 @@ class ManagedDisks:
         self.settings = dict(settings)
         self._gateway = gateway
         self._store = store
-        self._issuer = issuer
+        self.issuer = issuer
         self._operations = Operations(store.clock)
         self._limits = Limits(store)
         self.roles = Roles(issuer, ())
@@ -76,7 +77,7 @@ class ManagedDisks:
 
     def token(self, principal: Principal, resource: str = MANAGEMENT) -> str:
         """Give a principal's token."""
-        return self._issuer.issue(principal, resource).text
+        return self.issuer.issue(principal, resource).text
 
     @property
     def behaviour(self) -> Behaviour:
@@ -194,7 +195,7 @@ class ManagedDisks:
         """
         scheme, _, token = (authorization or "").partition(" ")
         try:
-            object_id = self._issuer.object_id(token if scheme == "Bearer" else "", _DISK_AUDIENCES)
+            object_id = self.issuer.object_id(token if scheme == "Bearer" else "", _DISK_AUDIENCES)
         except InvalidTokenError:
             raise _no_disk_token() from None
         action = f"{resource.id.kind}/{'upload' if writes else 'download'}/action"

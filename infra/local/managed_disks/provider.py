@@ -3,8 +3,9 @@
 REST: Disks and Snapshots - Create Or Update, Grant Access, Revoke Access, Delete (API 2025-01-02).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from .access import MAX_SECONDS, Access
 from .arm_errors import ArmError, conflict, invalid
 from .arm_request import ArmRequest
 from .limits import Limits
-from .operations import Operation, Operations
+from .operations import Operation, Operations, Output
 from .progress import Progress
 from .resource_ids import ResourceId
 from .resources import BACKGROUND_COPY, Disk, Resource, Snapshot
@@ -48,6 +49,7 @@ class Provider:
     limits: Limits
     roles: Roles
     uploads: Uploads
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def get(self, request: ArmRequest) -> Reply:
         """Answer a GET of a disk or snapshot."""
@@ -69,6 +71,13 @@ class Provider:
         self.store.check_scope(at.subscription, at.group)
         properties = _section(body, "properties")
         source = _source_id(_section(properties, "creationData"))
+        async with self._lock:
+            return await self._put_snapshot(request, body, properties, source)
+
+    async def _put_snapshot(
+        self, request: ArmRequest, body: Mapping[str, Any], properties: Mapping[str, Any], source: ResourceId
+    ) -> Reply:
+        at = request.resource
         there = self.store.resources.get(at.key)
         if isinstance(there, Snapshot):
             if ResourceId.parse(there.source_id).key != source.key:
@@ -116,7 +125,10 @@ class Provider:
         if found.network_access_policy == "DenyAll":
             raise conflict(f"The network access policy of {found.id.text} is DenyAll: no SAS can be granted.")
         self.store.end_expired(found)
-        access = self._second(found) or self._new_access(found, level == "Write", timedelta(seconds=seconds))
+        writes = level == "Write"
+        access = self._second(found, writes=writes) or self._new_access(
+            found, timedelta(seconds=seconds), writes=writes
+        )
         url = {"accessSAS": f"{request.storage_url}{access.path}?{access.query}"}
         return self._begun(request, found, lambda: url, has_body=False)
 
@@ -140,27 +152,30 @@ class Provider:
         """
         body, at = request.json(), request.resource
         self.store.check_scope(at.subscription, at.group)
-        there = self.store.resources.get(at.key)
-        if isinstance(there, Disk):
-            self.uploads.require_same(there, body)
-            there.tags = dict(body.get("tags", there.tags))
-            return self._begun(request, there, lambda: shape(there, request.api_version), status=_OK)
-        made = await self.uploads.begin(at, body)
+        async with self._lock:
+            there = self.store.resources.get(at.key)
+            if isinstance(there, Disk):
+                self.uploads.require_same(there, body)
+                there.tags = dict(body.get("tags", there.tags))
+                return self._begun(request, there, lambda: shape(there, request.api_version), status=_OK)
+            made = await self.uploads.begin(at, body)
         return self._begun(request, made, lambda: shape(made, request.api_version))
 
     def _begun(
         self,
         request: ArmRequest,
         resource: Resource,
-        output: Any,
+        output: Output,
         *,
-        at_end: Any = None,
+        at_end: Callable[[], None] | None = None,
         status: int = _ACCEPTED,
         has_body: bool = True,
     ) -> Reply:
         """Begin an operation on a resource, and answer with it as it is before its end."""
         behaviour = self.store.behaviour
         progress = Progress(behaviour.looks, behaviour.is_held, request.failure, at_end)
+        if status == _OK and not resource.provisioning.is_done:
+            progress = resource.provisioning
         if has_body or at_end:
             resource.provisioning = progress
         if at_end and behaviour.looks <= 0:
@@ -222,16 +237,16 @@ class Provider:
             if other.content is snapshot.content and other is not snapshot:
                 other.merging_reads = self.store.behaviour.merging_reads
 
-    def _second(self, resource: Resource) -> Access | None:
+    def _second(self, resource: Resource, *, writes: bool) -> Access | None:
         """Return the SAS that is active already, if a grant gives it again."""
-        if resource.access is None or self.store.behaviour.second_access == "new":
+        if resource.access is None or resource.access.writes != writes or self.store.behaviour.second_access == "new":
             return None
         if self.store.behaviour.second_access == "refused":
             raise conflict(f"{resource.id.text} has an active SAS already.")
         is_valid = resource.access.expires_at > self.store.clock.now()
         return resource.access if is_valid else None
 
-    def _new_access(self, resource: Resource, writes: bool, life: timedelta) -> Access:
+    def _new_access(self, resource: Resource, life: timedelta, *, writes: bool) -> Access:
         if writes:
             return self.uploads.open(resource, life)
         path, snapshot = resource.path, ""

@@ -7,6 +7,7 @@ without.
 import asyncio
 import base64
 import json
+import uuid
 from typing import Any
 from urllib.parse import quote
 
@@ -185,7 +186,7 @@ def _skipped(token: str | None) -> int:
 
 
 def _json(status: int, body: dict[str, Any] | None, headers: dict[str, str] | None = None) -> web.Response:
-    shown = CIMultiDict(headers or {})
+    shown = CIMultiDict({"x-ms-request-id": str(uuid.uuid4()), **(headers or {})})
     if body is None:
         return web.Response(status=status, headers=shown)
     shown["Content-Type"] = "application/json; charset=utf-8"

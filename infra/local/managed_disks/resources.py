@@ -1,9 +1,13 @@
 """Disks and snapshots as the resource manager keeps them."""
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
+
+from infra.local.disks.disk_changes import Change, data_extents
 
 from .access import Access
 from .content import DiskContent
@@ -89,6 +93,14 @@ class Disk(Resource):
         """Read `length` bytes from byte `start` on."""
         return await self.content.read(start, length)
 
+    async def load(self, image: Path) -> None:
+        """Write what lies in a sparse file of the disk's size; a VHD's footer after that is not read."""
+        await self.content.apply(image, (Change(*extent, cleared=False) for extent in data_extents(image, self.size)))
+
+    async def apply(self, image: Path, changes: Iterable[Change]) -> None:
+        """Do what a guest did: write what `image` has at the changes, and discard what they clear."""
+        await self.content.apply(image, changes)
+
     async def resize(self, size: int) -> None:
         """Grow it to `size` bytes."""
         await self.content.resize(size)
@@ -125,6 +137,7 @@ class Snapshot(Resource):
         family: its `incrementalSnapshotFamilyId`.
         copy: how far its background copy is.
         copy_looks: how many looks that took from the start.
+        has_instant_access: whether disks can be made of it before it is copied (disks-instant-access-snapshots).
         merging_reads: how many reads are still refused while data of a deleted snapshot merges into it.
     """
 
@@ -135,6 +148,7 @@ class Snapshot(Resource):
     is_incremental: bool = True
     copy: Progress = field(default_factory=done)
     copy_looks: int = 0
+    has_instant_access: bool = False
     merging_reads: int = 0
 
     async def read(self, start: int, length: int) -> bytes:

@@ -36,6 +36,8 @@ def disk_state(resource: Resource) -> str:
 
 def access_state(snapshot: Snapshot) -> str:
     """Return the `snapshotAccessState` (disks-instant-access-snapshots)."""
+    if snapshot.has_instant_access:
+        return "AvailableWithInstantAccess" if snapshot.copy.is_done else "InstantAccess"
     return "Available" if snapshot.copy.is_done else "Pending"
 
 
@@ -69,6 +71,7 @@ def _common(resource: Resource, of_its_kind: dict[str, Any]) -> dict[str, Any]:
                 if resource.data_access_auth_mode != "None"
                 else {}
             ),
+            "encryption": {"type": "EncryptionAtRestWithPlatformKey"},
             **resource.properties,
         },
     }

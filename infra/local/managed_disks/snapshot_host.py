@@ -10,8 +10,9 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from infra.local.gateway.answers import ServiceError
-from infra.local.gateway.operations import Request
+from infra.local.gateway.answers import ServiceError, source_error
+from infra.local.gateway.http_server import parse_request
+from infra.local.gateway.operations import Request, blob_operation
 from infra.local.gateway.page_ranges import PREVIOUS_SNAPSHOT_URL
 from infra.local.gateway.upstream import Call, Upstream
 
@@ -52,6 +53,27 @@ class SnapshotHost:
         """
         if ("impexp" not in request.path and "snapshot" not in request.query) or request.path.endswith(_RELAY):
             raise ServiceError(409, "CopySourceCannotBeIncrementalCopyBlob", _SOURCE_IS_NO_SNAPSHOT)
+
+    def with_source(self, call: Call, upstream: Upstream) -> Call | None:
+        """Return a Copy Blob with the blob behind as its source; None if its source is no managed disk's.
+
+        Raises:
+            ServiceError: CannotVerifyCopySource, CopySourceCannotBeIncrementalCopyBlob.
+        """
+        url = call.request.headers["x-ms-copy-source"]
+        source = parse_request("GET", urlsplit(url)._replace(scheme="", netloc="").geturl(), {}, blob_operation)
+        if not self.serves(source):
+            return None
+        self.refuse_as_source(source)
+        try:
+            behind = self.admit(Call(source, source.path, CIMultiDictProxy(CIMultiDict()), b""), upstream)
+        except ServiceError as error:
+            raise source_error(error.status, error.code) from error
+        parts = urlsplit(url)
+        headers = CIMultiDict(call.headers)
+        headers.popall("Authorization", None)
+        headers["x-ms-copy-source"] = f"{parts.scheme}://{parts.netloc}{behind.target}"
+        return replace(call, target=upstream.owners_target(call.raw_path), headers=CIMultiDictProxy(headers))
 
     def show(self, request: Request, headers: CIMultiDict[str]) -> None:
         """Add what the blob of an incremental snapshot shows in the recordings."""
