@@ -33,7 +33,7 @@ class SourceDisk(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: Annotated[BlobAddress | DiskId, PlainSerializer(str)] = Field(alias="url")
-    tags: dict[str, str] = Field(default_factory=dict)
+    tags: tuple[tuple[str, str], ...] = ()
     mode: Mode = Mode.INCREMENTAL
     retention: Annotated[Rules | None, PlainSerializer(str)] = None
     excluded: StrictBool = Field(default=False, alias="exclude")
@@ -61,6 +61,13 @@ class SourceDisk(BaseModel):
             if self.excluded and name in self.model_fields_set:
                 raise ValueError(f"can't have a {name}, because it is excluded")
         return self
+
+    @field_validator("tags", mode="plain")
+    @classmethod
+    def _parse_tags(cls, tags: object) -> tuple[tuple[str, str], ...]:
+        if not isinstance(tags, Mapping) or not all(isinstance(text, str) for pair in tags.items() for text in pair):
+            raise ValueError('must be an object of texts, such as {"backup": "daily"}')
+        return tuple(sorted(tags.items()))
 
     @model_validator(mode="after")
     def _refuse_tags_of_blobs(self) -> Self:
@@ -108,7 +115,7 @@ class SourceDisk(BaseModel):
 
     def has_tags(self, tags: Mapping[str, str]) -> bool:
         """Return whether a managed disk's tags include the entry's."""
-        return self.tags.items() <= tags.items()
+        return all(tags.get(name) == value for name, value in self.tags)
 
     def covers(self, disk: Disk) -> bool:
         """Return whether the entry names or matches a disk that no entry excludes."""

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from infra.local.azurite import Azurite
 from infra.local.identity_azure import IdentityAzure, run_identity_azure
 from infra.local.local_azure import LocalAzure, run_local_azure
+from infra.local.managed_disks import ManagedDisks
 from tests.accounts import BEHIND_A_GATEWAY, OF_THE_HOST
 
 HERE = Path(__file__).parent
@@ -31,6 +32,13 @@ for profile, examples in (("command", 50), ("nightly", 500)):
 async def azure() -> AsyncIterator[LocalAzure]:
     """A local Azure: one for all tests of a process that can share it, as it takes seconds to start."""
     async with run_local_azure((*BEHIND_A_GATEWAY, OF_THE_HOST)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def running_disks(azure: LocalAzure) -> AsyncIterator[ManagedDisks]:
+    """The managed disks of the local Azure."""
+    async with azure.managed_disks() as running:
         yield running
 
 

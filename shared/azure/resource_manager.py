@@ -15,8 +15,8 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.limits import COMPUTE_API_VERSION
 
-_POLLED_EVERY = timedelta(seconds=1)
-"""How often an operation is asked for its result. Most take less; the SDK's default would wait 30 seconds."""
+_POLLED_FIRST, _POLLED_EVERY = timedelta(seconds=0.1), timedelta(seconds=1)
+"""How soon and how often an operation is asked for its result; the SDK's default waits 30 seconds."""
 
 _POLLED_FOR = timedelta(seconds=60)
 
@@ -82,15 +82,15 @@ class ResourceManager:
             HttpResponseError: it is refused, or fails.
         """
         request = HttpRequest("POST", self._at(path), json=dict(body)) if body else HttpRequest("POST", self._at(path))
-        answer, waited = await self._send(request), timedelta()
+        answer, waited, pause = await self._send(request), timedelta(), _POLLED_FIRST
         _require_success(answer)
         # Azure Resource Manager: asynchronous operations. The address is signed, so it is kept nowhere.
         where = answer.headers.get("Location", "")
         while answer.status_code == HTTPStatus.ACCEPTED and where:
             if waited >= _POLLED_FOR:
                 raise ServiceResponseError(f"{path} takes longer than {_POLLED_FOR.total_seconds():.0f} seconds")
-            await self._sleep(_POLLED_EVERY)
-            waited += _POLLED_EVERY
+            await self._sleep(pause)
+            waited, pause = waited + pause, min(2 * pause, _POLLED_EVERY)
             answer = await self._send(HttpRequest("GET", where))
             _require_success(answer)
         return _content(answer)

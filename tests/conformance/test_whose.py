@@ -84,9 +84,11 @@ async def test_only_page_blobs_match_a_pattern(on_azurite: AzuriteCloud) -> None
     await on_azurite.make_block_blob(on_azurite.disks.blob("disk.1.vhd"))
     disks, other = on_azurite.services.disks, on_azurite.named("disk.1.vhd")
     assert await disks.find(pattern) == [disk]
-    assert [await disks.is_disk(blob) for blob in (disk, other)] == [True, False]
-    assert await disks.is_disk(on_azurite.named("disk.1.vh")), "it is not there, and a longer name tells nothing"
-    assert await disks.is_disk(on_azurite.named("e.vhd"))
+    assert await disks.problem(disk) == ""
+    assert "is not a page blob" in await disks.problem(other)
+    assert "What to do: exclude it" in await disks.problem(other)
+    assert await disks.problem(on_azurite.named("disk.1.vh")) == "", "it is not there, and a longer name tells nothing"
+    assert await disks.problem(on_azurite.named("e.vhd")) == ""
 
 
 async def test_a_recovery_point_missing_from_a_list_is_not_marked_damaged_unless_it_no_longer_exists(

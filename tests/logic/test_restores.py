@@ -101,7 +101,7 @@ def test_before_the_first_point_there_is_none() -> None:
     ],
 )
 def test_by_default_a_disk_is_restored_beside_itself_under_a_name_with_the_points_time(disk: str, target: str) -> None:
-    assert Disk.parse(disk).restored(BASE).name == target
+    assert str(Disk.parse(disk).restored(BASE)) == target
 
 
 @pytest.mark.parametrize("target", [f"{VHDS}/restored.vhd", "https://disks.blob.core.windows.net/others/a/b.vhd"])

@@ -53,7 +53,7 @@ def test_one_account_in_all_its_spellings_is_on_one_service(load: Load) -> None:
         f"{VHDS}/a.vhd http://disks.blob.core.windows.net:80/vhds/b.vhd HTTPS://DISKS.blob.core.windows.net/vhds/c.vhd"
     )
     settings = load(SOURCE_DISKS=typed)
-    assert {disk.address.service_url for disk in settings.source_disks} == {"https://disks.blob.core.windows.net"}
+    assert settings.source_services == ["https://disks.blob.core.windows.net"]
     elsewhere = Disk.parse("https://disks.blob.core.chinacloudapi.cn/vhds/a.vhd")
     assert settings.other_service(elsewhere) == "https://disks.blob.core.windows.net"
     assert settings.other_service(Disk.parse(f"{VHDS}/a.vhd")) == ""
@@ -80,7 +80,7 @@ def test_disks_are_a_list_of_urls_or_a_json_array(load: Load, text: str) -> None
 def test_both_address_styles_are_read(load: Load) -> None:
     local = "http://127.0.0.1:10000/devstoreaccount1"
     settings = load(SOURCE_DISKS=f"{local}/vhds/a.vhd", BACKUP_CONTAINER=f"{local}/backups")
-    assert settings.source_disks[0].address.account == "devstoreaccount1"
+    assert settings.source_services == [local]
     assert settings.container.account == "devstoreaccount1"
 
 

@@ -15,12 +15,6 @@ from tests.managed_disks.storage import MIB, Storage
 NewDisk = Callable[..., Awaitable[Disk]]
 
 
-@pytest.fixture(scope="session")
-async def running_disks(azure: LocalAzure) -> AsyncIterator[ManagedDisks]:
-    async with azure.managed_disks() as running:
-        yield running
-
-
 @pytest.fixture
 def managed(azure: LocalAzure, running_disks: ManagedDisks) -> Iterator[ManagedDisks]:
     running_disks.give(APP)

@@ -198,17 +198,24 @@ async def test_a_disk_that_can_not_be_backed_up_is_refused_by_name_with_what_to_
     assert await services.disks.own_snapshots(of) == []
 
 
-async def test_a_difference_across_families_is_refused_and_one_whose_base_is_gone(
-    services: Services, disk: FakeDisk
-) -> None:
+async def test_a_difference_across_families_is_refused(services: Services, disk: FakeDisk) -> None:
     of = await known(services, disk)
     base = await services.disks.take_snapshot(of)
     disk.begin_family()
     taken = await services.disks.take_snapshot(of)
     with pytest.raises(DiffRefusedError, match="two families"):
         await changes(services, of, taken, base)
+
+
+async def test_a_difference_from_a_base_that_is_gone_is_refused(services: Services, disk: FakeDisk) -> None:
+    of = await known(services, disk)
+    base, taken = await services.disks.take_snapshot(of), await services.disks.take_snapshot(of)
+    await changes(services, of, taken, base)
     await services.disks.delete_snapshot(of, base)
     with pytest.raises(DiffRefusedError, match="no longer exists"):
+        await changes(services, of, taken, base)
+    await services.disks.delete_snapshot(of, taken)
+    with pytest.raises(SourceGoneError):
         await changes(services, of, taken, base)
 
 

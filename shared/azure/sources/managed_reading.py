@@ -88,7 +88,7 @@ class ManagedReader(Reader):
         async for change in self._listed(asked, older, window):
             if pending and footer.start < change.start:
                 yield pending.pop()
-            if pending and change.start <= footer.start < change.end and not change.clear:
+            if change.start <= footer.start < change.end:
                 pending.clear()
             yield change
         for left in pending:
@@ -110,6 +110,12 @@ class ManagedReader(Reader):
         """Read a range, as of any signed URL."""
         return await self._reader.read(signed_url, piece)
 
+    async def _url_of_base(self, older: SnapshotVersion, *, fresh: bool) -> str:
+        try:
+            return await self.signed_url(older, fresh_key=fresh)
+        except SourceGoneError as error:
+            raise DiffRefusedError(f"the service has no base for the diff: {error}") from None
+
     async def _properties(self, version: SnapshotVersion) -> dict[str, Any]:
         if version.resource not in self._found:
             found = await self._manager.find(version.resource)
@@ -124,12 +130,11 @@ class ManagedReader(Reader):
         Raises:
             DiffRefusedError: it is not.
         """
+        other = await self._properties(newer)
         try:
-            one, other = await self._properties(older), await self._properties(newer)
-        except SourceGoneError:
-            if await self._manager.find(newer.resource) is None:
-                raise
-            raise DiffRefusedError(f"the base snapshot {older.resource} no longer exists") from None
+            one = await self._properties(older)
+        except SourceGoneError as error:
+            raise DiffRefusedError(f"the service has no base for the diff: {error}") from None
         families = {str(found.get("incrementalSnapshotFamilyId") or "") for found in (one, other)}
         if len(families) > 1:
             raise DiffRefusedError("the snapshots are of two families, and Azure tells no difference between them")
@@ -166,7 +171,7 @@ class ManagedReader(Reader):
         url = await self.signed_url(version, fresh_key=fresh)
         headers = {"x-ms-version": self._version, "x-ms-range": f"bytes={window.start}-{window.end - 1}"}
         if older:
-            headers["x-ms-previous-snapshot-url"] = await self.signed_url(older, fresh_key=fresh)
+            headers["x-ms-previous-snapshot-url"] = await self._url_of_base(older, fresh=fresh)
         http = await self._connections.http()
         # The URL is used as it was given: to parse it and put it together again may lose its snapshot.
         request = HttpRequest("GET", f"{url}&{urlencode(query)}", headers=headers)
@@ -179,7 +184,10 @@ class ManagedReader(Reader):
         if answer.status_code == HTTPStatus.OK:
             return _ranges(answer.text())
         if answer.status_code == HTTPStatus.NOT_FOUND:
-            raise SourceGoneError(f"the snapshot {version.resource} no longer exists")
+            self._found.clear()
+            await self._properties(version)  # if it is this one that is gone
+            if older:
+                await self._require_diff(version, older)
         refused = HttpResponseError(f"can't list the page ranges of {version.resource}", response=answer)
         refused.error_code = answer.headers.get("x-ms-error-code", "")  # type: ignore[attr-defined]  # as the SDK does
         if older and refuses_diff(refused):
