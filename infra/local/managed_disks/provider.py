@@ -125,6 +125,8 @@ class Provider:
         if found.network_access_policy == "DenyAll":
             raise conflict(f"The network access policy of {found.id.text} is DenyAll: no SAS can be granted.")
         self.store.end_expired(found)
+        if request.failure:
+            return self._begun(request, found, lambda: None, has_body=False)
         writes = level == "Write"
         access = self._second(found, writes=writes) or self._new_access(
             found, timedelta(seconds=seconds), writes=writes
@@ -133,15 +135,12 @@ class Provider:
         return self._begun(request, found, lambda: url, has_body=False)
 
     async def revoke(self, request: ArmRequest) -> Reply:
-        """Answer endGetAccess; an upload ends by it.
-
-        Raises:
-            ArmError: what was uploaded is no disk.
-        """
+        """Answer endGetAccess; an upload ends by it, and fails at its end if what was uploaded is no disk."""
         found = self.store.get(request.resource)
-        if isinstance(found, Disk) and found.upload:
-            await self.uploads.end(found)
-        self.store.revoke(found)
+        if request.failure is None:
+            self.store.revoke(found)
+            if isinstance(found, Disk) and found.upload == "ActiveUpload":
+                request.failure = await self.uploads.end(found)
         return self._begun(request, found, lambda: None, has_body=False)
 
     async def put_disk(self, request: ArmRequest) -> Reply:

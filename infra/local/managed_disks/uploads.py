@@ -86,22 +86,19 @@ class Uploads:
         path, ends = new_path("md-impexp-", "abcd"), self._store.clock.now() + life
         return self._store.grant(Access(path, resource.content.blob, "", writes=True, expires_at=ends), resource)
 
-    async def end(self, disk: Disk) -> None:
-        """End an upload: what was uploaded must be a fixed VHD of the disk's size.
+    async def end(self, disk: Disk) -> ArmError | None:
+        """End an upload; return why it failed: what was uploaded must be a fixed VHD of the disk's size.
 
-        Raises:
-            ArmError: it is none [guess: status and code].
+        That it is checked, and the code, is a guess; so is that the disk waits for another upload then.
         """
-        if disk.upload != "ActiveUpload":
-            return
         try:
-            footer = check_footer(await disk.content.footer())
+            size = check_footer(await disk.content.footer()).size
         except ValueError as error:
-            raise ArmError(409, "InvalidVhd", f"What was uploaded into {disk.id.text} is no VHD. {error}") from error
-        if footer.size != disk.size:
-            message = f"The VHD uploaded into {disk.id.text} is of {footer.size} bytes, not of {disk.size}."
-            raise ArmError(409, "InvalidVhd", message)
+            return _refused(disk, f"What was uploaded into {disk.id.text} is no VHD. {error}")
+        if size != disk.size:
+            return _refused(disk, f"The VHD uploaded into {disk.id.text} is of {size} bytes, not of {disk.size}.")
         disk.upload = None
+        return None
 
 
 def _upload_size(creation: Mapping[str, Any]) -> int:
@@ -119,3 +116,8 @@ def _location(body: Mapping[str, Any]) -> str:
     if not isinstance(location, str) or not location:
         raise ArmError(400, "LocationRequired", "The location property is required for this definition.")
     return location
+
+
+def _refused(disk: Disk, why: str) -> ArmError:
+    disk.upload = "ReadyToUpload"
+    return ArmError(409, "InvalidVhd", why)
