@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, settings
 
 from infra.local.azurite import Azurite
 from infra.local.identity_azure import IdentityAzure, run_identity_azure
-from infra.local.local_azure import LocalAzure, run_local_azure
+from infra.local.local_azure import APP, LocalAzure, run_local_azure
+from infra.local.managed_disks import ManagedDisks
 from tests.accounts import BEHIND_A_GATEWAY, OF_THE_HOST
 
 HERE = Path(__file__).parent
@@ -32,6 +33,21 @@ async def azure() -> AsyncIterator[LocalAzure]:
     """A local Azure: one for all tests of a process that can share it, as it takes seconds to start."""
     async with run_local_azure((*BEHIND_A_GATEWAY, OF_THE_HOST)) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+async def running_disks(azure: LocalAzure) -> AsyncIterator[ManagedDisks]:
+    """Managed disks in that local Azure, for all tests of a process that use any."""
+    async with azure.managed_disks() as running:
+        yield running
+
+
+@pytest.fixture
+def managed(running_disks: ManagedDisks) -> Iterator[ManagedDisks]:
+    """Managed disks: none yet, and the app may do everything with them."""
+    running_disks.give(APP)
+    yield running_disks
+    running_disks.reset()
 
 
 @pytest.fixture(scope="session")

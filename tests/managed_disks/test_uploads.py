@@ -87,7 +87,7 @@ async def test_a_recovery_point_becomes_a_disk(
     output = (await arm.ended(made))["properties"]["output"]
     assert output["properties"]["diskState"] == "ReadyToUpload"
     assert output["properties"]["creationData"] == {"createOption": "Upload", "uploadSizeBytes": SIZE + FOOTER_BYTES}
-    assert output["properties"]["diskSizeBytes"] == SIZE
+    assert "diskSizeBytes" not in output["properties"], "before its upload has ended"
     assert (output["sku"]["name"], output["zones"]) == ("Premium_LRS", ["1"])
     assert output["properties"]["hyperVGeneration"] == "V2"
     url = await arm.sas(path, "Write")
@@ -104,6 +104,7 @@ async def test_a_recovery_point_becomes_a_disk(
     ended = await arm.end(path)
     assert (ended.status, (await arm.ended(ended))["status"]) == (202, "Succeeded")
     assert await state(arm, path) == "Unattached"
+    assert (await arm.properties(path))["diskSizeBytes"] == SIZE
     assert (await storage.head(url)).error == (403, "AuthenticationFailed")
     disk = managed.disk(path)
     assert await disk.read(0, 2 * BLOCK) == b"r" * BLOCK + bytes(BLOCK)

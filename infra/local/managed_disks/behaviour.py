@@ -26,6 +26,10 @@ class Behaviour:
         merging_reads: how many reads of a disk's snapshots are refused after one of them was deleted
             (azure-sdk-for-net, ManagedDiskFixture: "squashes data"; the answer itself is a guess).
         shows_footer: whether lists and diffs of pages show the VHD footer as the page it is [guess].
+        takes_conditions: whether reads of a snapshot may have conditions: AzCopy sends none, as some large disks'
+            snapshots know none (downloader-blob.go); an upload never does.
+        shows_completion: whether snapshots have `completionPercent`; that of a Premium SSD may have none
+            (azuredisk-csi).
         policy: properties that an Azure Policy (effect "modify") sets in each snapshot put.
         is_in_private_network: whether who reads is in the network of the private endpoints.
         polling_needs_role: whether polling needs Microsoft.Compute/locations/DiskOperations/read [guess: no].
@@ -45,6 +49,8 @@ class Behaviour:
     expired_access_lingers: bool = True
     merging_reads: int = 0
     shows_footer: bool = True
+    takes_conditions: bool = True
+    shows_completion: bool = True
     policy: dict[str, str] = field(default_factory=dict)
     is_in_private_network: bool = False
     polling_needs_role: bool = False

@@ -11,6 +11,7 @@ from infra.local.disks.vhd import FOOTER_BYTES, MIB, check_footer
 
 from .access import Access
 from .arm_errors import ArmError, conflict, invalid
+from .bodies import check_name, location_of, section, tags_of
 from .content import DiskContent
 from .resource_ids import ResourceId
 from .resources import Disk, Resource
@@ -37,21 +38,22 @@ class Uploads:
         Raises:
             ArmError: a bad body.
         """
-        properties = dict(body.get("properties", {}))
-        size = _upload_size(properties.get("creationData", {})) - FOOTER_BYTES
+        check_name(at)
+        location, tags, properties = location_of(body), tags_of(body), section(body, "properties")
+        size = _upload_size(section(properties, "creationData")) - FOOTER_BYTES
         path = new_path("md-", "abcd")
         content = self._new_content(path, size)
         await content.create(has_footer=False)
         made = Disk(
             id=at,
-            location=_location(body),
+            location=location,
             size=size,
             content=content,
             path=path,
             created=self._store.clock.now(),
-            sku=body.get("sku", {}).get("name", "Standard_LRS"),
+            sku=section(body, "sku").get("name", "Standard_LRS"),
             zones=tuple(body.get("zones", ())),
-            tags=dict(body.get("tags", {})),
+            tags=tags,
             network_access_policy=properties.get("networkAccessPolicy", "AllowAll"),
             public_network_access=properties.get("publicNetworkAccess", "Enabled"),
             data_access_auth_mode=properties.get("dataAccessAuthMode", "None"),
@@ -68,7 +70,7 @@ class Uploads:
         Raises:
             ArmError: PropertyChangeNotAllowed.
         """
-        creation = body.get("properties", {}).get("creationData", {})
+        creation = section(section(body, "properties"), "creationData")
         was = {"createOption": disk.create_option, "uploadSizeBytes": disk.size + FOOTER_BYTES}
         for name, value in was.items():
             if name in creation and creation[name] != value:
@@ -109,13 +111,6 @@ def _upload_size(creation: Mapping[str, Any]) -> int:
         message = f"It must be whole MiB and {FOOTER_BYTES} bytes, from {LEAST_BYTES} to {MOST_BYTES}, not {size}."
         raise invalid("creationData.uploadSizeBytes", message)
     return size
-
-
-def _location(body: Mapping[str, Any]) -> str:
-    location = body.get("location")
-    if not isinstance(location, str) or not location:
-        raise ArmError(400, "LocationRequired", "The location property is required for this definition.")
-    return location
 
 
 def _refused(disk: Disk, why: str) -> ArmError:
