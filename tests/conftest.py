@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from infra.local.azurite import Azurite
 from infra.local.identity_azure import IdentityAzure, run_identity_azure
-from infra.local.local_azure import LocalAzure, run_local_azure
+from infra.local.local_azure import APP, LocalAzure, run_local_azure
 from infra.local.managed_disks import ManagedDisks
 from tests.accounts import BEHIND_A_GATEWAY, OF_THE_HOST
 
@@ -37,9 +37,17 @@ async def azure() -> AsyncIterator[LocalAzure]:
 
 @pytest.fixture(scope="session")
 async def running_disks(azure: LocalAzure) -> AsyncIterator[ManagedDisks]:
-    """The managed disks of the local Azure."""
+    """Managed disks in that local Azure, for all tests of a process that use any."""
     async with azure.managed_disks() as running:
         yield running
+
+
+@pytest.fixture
+def managed(running_disks: ManagedDisks) -> Iterator[ManagedDisks]:
+    """Managed disks: none yet, and the app may do everything with them."""
+    running_disks.give(APP)
+    yield running_disks
+    running_disks.reset()
 
 
 @pytest.fixture(scope="session")

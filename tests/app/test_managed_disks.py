@@ -1,14 +1,13 @@
 """Managed disks are backed up by the same app: incrementally, with their footer, and restored to page blobs."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
 from infra.local.disks.vhd import FOOTER_BYTES
-from infra.local.local_azure import APP, BACKUP_CONTAINER, BACKUPS, DISKS
+from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
 from infra.local.managed_disks import GROUP, SUBSCRIPTION, Disk, ManagedDisks
 from shared.azure.tables.rows import from_properties, from_row
 from shared.events import Event
@@ -20,13 +19,6 @@ from shared.model.record import DISK_ROW, DiskRecord
 from tests.app.cloud import MIB, App, Cloud, pages, until
 
 DISKS_OF_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Compute/disks"
-
-
-@pytest.fixture
-def managed(running_disks: ManagedDisks) -> Iterator[ManagedDisks]:
-    running_disks.give(APP)
-    yield running_disks
-    running_disks.reset()
 
 
 class Managed:

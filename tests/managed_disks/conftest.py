@@ -15,12 +15,10 @@ from tests.managed_disks.storage import MIB, Storage
 NewDisk = Callable[..., Awaitable[Disk]]
 
 
-@pytest.fixture
-def managed(azure: LocalAzure, running_disks: ManagedDisks) -> Iterator[ManagedDisks]:
-    running_disks.give(APP)
+@pytest.fixture(autouse=True)
+def _gateway_as_at_first(azure: LocalAzure) -> Iterator[None]:
     azure.gateway.requests.clear()
-    yield running_disks
-    running_disks.reset()
+    yield
     azure.gateway.faults.clear()
 
 

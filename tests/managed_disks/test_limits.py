@@ -139,6 +139,18 @@ async def test_a_background_copy_must_end_before_a_snapshot_is_read(
     assert (await arm.properties(at_once))["snapshotAccessState"] == "Available"
 
 
+async def test_three_background_copies_of_a_disk_run_at_once(
+    managed: ManagedDisks, arm: Arm, new_disk: NewDisk
+) -> None:
+    managed.behaviour.copy_looks = 9
+    disk = await new_disk(sku="UltraSSD_LRS")
+    for number in range(3):
+        await arm.snapshot(f"s{number}", disk)
+    assert (await arm.put_snapshot("s3", disk)).error == CONFLICT
+    managed.release()
+    assert (await arm.put_snapshot("s3", disk)).status == 202
+
+
 async def test_a_policy_can_change_the_network_of_a_snapshot(managed: ManagedDisks, arm: Arm, disk: Disk) -> None:
     managed.behaviour.policy = {"networkAccessPolicy": "DenyAll", "publicNetworkAccess": "Disabled"}
     path = await arm.snapshot("denied", disk)
@@ -167,3 +179,39 @@ async def test_a_disk_is_read_by_a_sas_only_while_nothing_uses_it(
     assert (await storage.head(url)).status == 200
     with pytest.raises(ValueError, match="can't be attached"):
         disk.attach("/subscriptions/s/vm")
+
+
+@pytest.mark.parametrize(
+    ("tags", "code"),
+    [
+        ({f"tag{number}": "" for number in range(51)}, "TooManyTags"),
+        ({"disk": "x" * 257}, "InvalidTagValue"),
+        ({"disk": None}, "InvalidTagValue"),
+        ({"x" * 513: ""}, "InvalidTagNameCharacters"),
+        ({"/subscriptions/s": ""}, "InvalidTagNameCharacters"),
+    ],
+    ids=["many", "long value", "no value", "long name", "bad name"],
+)
+async def test_tags_are_limited(managed: ManagedDisks, arm: Arm, disk: Disk, tags: Any, code: str) -> None:
+    assert (await arm.put_snapshot("tagged", disk, tags=tags)).error == (400, code)
+    assert managed.snapshots == []
+
+
+@pytest.mark.parametrize("name", ["a" * 81, "a.b", "a b", "ä"])
+async def test_names_are_limited(arm: Arm, disk: Disk, name: str) -> None:
+    assert (await arm.put_snapshot(name, disk)).error == (400, "InvalidParameter")
+    assert (await arm.put_snapshot("a" * 80, disk)).status == 202
+
+
+async def test_a_snapshot_is_read_once_it_is_provisioned(managed: ManagedDisks, arm: Arm, disk: Disk) -> None:
+    managed.behaviour.is_held = True
+    put = await arm.put_snapshot("early", disk)
+    managed.behaviour.is_held = False
+    assert (await arm.begin(put.body["id"])).error == CONFLICT
+    managed.release()
+    assert (await arm.begin(put.body["id"])).status == 202
+
+
+async def test_a_snapshot_may_tell_nothing_of_its_copy(managed: ManagedDisks, arm: Arm, disk: Disk) -> None:
+    managed.behaviour.shows_completion = False
+    assert "completionPercent" not in await arm.properties(await arm.snapshot("silent", disk))

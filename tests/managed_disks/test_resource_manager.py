@@ -187,7 +187,8 @@ async def test_an_operation_has_the_recorded_form(arm: Arm, disk: Disk) -> None:
     assert (begun.status, begun.body) == (202, {})
     at, monitor = begun.headers["Azure-AsyncOperation"], begun.headers["Location"]
     assert at.startswith(f"{arm.url}{SUB}/providers/{COMPUTE}/locations/westeurope/DiskOperations/")
-    assert monitor == f"{at}&monitor=true"
+    assert monitor == at.replace("&api-version=", "&monitor=true&api-version=")
+    assert len(at) > 2500, "signed, with a certificate"
     assert "Retry-After" not in begun.headers
     status = (await arm.get(at)).body
     assert status.keys() == {"startTime", "endTime", "status", "properties", "name"}

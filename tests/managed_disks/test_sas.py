@@ -159,4 +159,19 @@ async def test_a_read_is_refused_on_demand(
 
 async def test_a_range_past_the_end_is_refused(arm: Arm, storage: Storage, snapshot: str) -> None:
     url = await arm.sas(snapshot)
-    assert (await storage.read(url, 8 * 1024 * 1024, BLOCK)).error == (416, "InvalidRange")
+    past_the_end = 8 * 1024 * 1024
+    assert (await storage.read(url, past_the_end, BLOCK)).error == (416, "InvalidRange")
+    refused = await storage.list(url, x_ms_range=f"bytes={past_the_end}-{past_the_end + BLOCK - 1}")
+    assert refused.error == (416, "InvalidRange")
+    assert refused.body.startswith(b"\xef\xbb\xbf<?xml"), "as all XML of storage does"
+
+
+async def test_conditions_hold_unless_the_snapshot_knows_none(
+    managed: ManagedDisks, arm: Arm, storage: Storage, snapshot: str
+) -> None:
+    url = await arm.sas(snapshot)
+    garbage, etag = {"If-Match": '"garbage"'}, {"If-Match": (await storage.head(url)).headers["ETag"]}
+    assert (await storage.list(url, **garbage)).error == (412, "ConditionNotMet")
+    assert (await storage.list(url, **etag)).status == 200
+    managed.behaviour.takes_conditions = False
+    assert (await storage.list(url, **etag)).error == (400, "UnsupportedHeader")

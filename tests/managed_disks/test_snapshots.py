@@ -9,8 +9,19 @@ from tests.managed_disks.storage import BLOCK, KIB, MIB, Storage
 async def test_a_snapshot_is_put_read_listed_and_deleted(arm: Arm, disk: Disk) -> None:
     put = await arm.put_snapshot("first", disk, tags={"by": "tidemark"})
     assert put.status == 202
-    assert put.body["properties"]["provisioningState"] == "Updating"
-    assert put.body["properties"]["creationData"]["sourceUniqueId"] == disk.unique_id
+    assert put.body["id"] == f"{RG}/snapshots/first"
+    assert put.body["properties"] == {
+        "creationData": {
+            "createOption": "Copy",
+            "sourceResourceId": disk.id.text,
+            "sourceUniqueId": disk.unique_id,
+        },
+        "incremental": True,
+        "diskSizeBytes": MIB,
+        "networkAccessPolicy": "AllowAll",
+        "publicNetworkAccess": "Enabled",
+        "provisioningState": "Updating",
+    }, "and nothing that comes later"
     operation = await arm.ended(put)
     assert operation["status"] == "Succeeded"
     got = (await arm.get(f"{RG}/snapshots/FIRST")).body
@@ -36,6 +47,9 @@ async def test_a_sas_reads_the_snapshot_with_the_footer_of_a_vhd(arm: Arm, stora
     assert (head.status, int(head.headers["Content-Length"])) == (200, MIB + FOOTER_BYTES)
     assert head.headers["x-ms-blob-type"] == "PageBlob"
     assert head.headers["x-ms-incremental-copy"] == "true"
+    assert head.headers["x-ms-copy-status"] == "success"
+    assert head.headers["x-ms-copy-progress"] == f"{MIB + FOOTER_BYTES}/{MIB + FOOTER_BYTES}"
+    assert head.headers["x-ms-copy-destination-snapshot"].endswith("Z")
     read = await storage.read(url, 8 * KIB, BLOCK)
     assert (read.status, read.body) == (206, b"a" * BLOCK)
     footer = await storage.read(url, MIB, FOOTER_BYTES)

@@ -10,7 +10,7 @@ from .operations import Request
 from .upstream import Call, Upstream
 from .write_log import WriteLog
 
-_REFUSED, _UNAUTHORIZED = 400, (401, 403)
+_UNAUTHORIZED = (401, 403)
 
 
 class ManagedDiskHost(Protocol):
@@ -40,8 +40,8 @@ class ManagedDiskHost(Protocol):
             ServiceError: CannotVerifyCopySource, CopySourceCannotBeIncrementalCopyBlob.
         """
 
-    def show(self, request: Request, headers: CIMultiDict[str]) -> None:
-        """Add the headers that only a managed disk's blob has to a good answer."""
+    def show(self, request: Request, status: int, headers: CIMultiDict[str], body: bytes) -> bytes:
+        """Give an answer the headers and the body that such accounts give; return the body."""
 
 
 async def copy_blob(
@@ -61,8 +61,7 @@ async def copy_blob(
 
 
 def show_as_managed_disk(
-    host: ManagedDiskHost | None, request: Request, status: int, headers: CIMultiDict[str]
-) -> None:
-    """Give a good answer of a managed disk's account the headers that only such an account gives."""
-    if host and status < _REFUSED and host.serves(request):
-        host.show(request, headers)
+    host: ManagedDiskHost | None, request: Request, status: int, headers: CIMultiDict[str], body: bytes = b""
+) -> bytes:
+    """Give the answer of a managed disk's account the form that such accounts give; return the body."""
+    return host.show(request, status, headers, body) if host and host.serves(request) else body

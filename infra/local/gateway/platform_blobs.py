@@ -6,7 +6,7 @@ from .mutations import MAX_WRITE_BYTES, clock_past
 from .upstream import Upstream
 from .write_log import WriteLogs
 
-_OK, _CREATED, _ACCEPTED, _PARTIAL, _CONFLICT = 200, 201, 202, 206, 409
+_OK, _CREATED, _ACCEPTED, _PARTIAL, _NOT_FOUND, _CONFLICT = 200, 201, 202, 206, 404, 409
 
 
 class PlatformBlobs:
@@ -76,8 +76,8 @@ class PlatformBlobs:
         return answer.headers["x-ms-snapshot"]
 
     async def delete_snapshot(self, path: str, snapshot: str) -> None:
-        """Delete a snapshot."""
+        """Delete a snapshot, if it is there."""
         log = self._logs.of(path)
         async with log.lock.exclusive():
-            await self._upstream.insist("DELETE", path, (_ACCEPTED,), query=f"snapshot={quote(snapshot)}")
+            await self._upstream.insist("DELETE", path, (_ACCEPTED, _NOT_FOUND), query=f"snapshot={quote(snapshot)}")
             log.forget(snapshot)

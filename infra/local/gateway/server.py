@@ -209,7 +209,7 @@ class Gateway:
     def _respond(self, call: Call, answer: Answer) -> web.Response:
         request, headers = call.request, answer.headers
         body = self.copies.rewrite_response(request.operation, headers, answer.body)
-        show_as_managed_disk(self.managed_disks, request, answer.status, headers)
+        body = show_as_managed_disk(self.managed_disks, request, answer.status, headers, body)
         if request.method == "HEAD":
             body = b""
         else:

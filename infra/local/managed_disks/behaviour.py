@@ -13,6 +13,7 @@ class Behaviour:
         snapshots_per_disk: the most incremental snapshots of a disk (disks-incremental-snapshots, "Restrictions").
         snapshots_per_window: the most that may be taken of a disk in any `window` (the same).
         window: the time in which those are counted.
+        copies_per_disk: the most background copies of a Premium v2 or Ultra disk under way (the same).
         accesses_per_family: the most snapshots of one family with a SAS at once (the same).
         requests_3_min: the most snapshot creations, grants and revocations in 3 minutes (headers that azure-cli
             recorded: HighCostSnapshotCreateHydrate3Min).
@@ -26,6 +27,10 @@ class Behaviour:
         merging_reads: how many reads of a disk's snapshots are refused after one of them was deleted
             (azure-sdk-for-net, ManagedDiskFixture: "squashes data"; the answer itself is a guess).
         shows_footer: whether lists and diffs of pages show the VHD footer as the page it is [guess].
+        takes_conditions: whether reads of a snapshot may have conditions: AzCopy sends none, as some large disks'
+            snapshots know none (downloader-blob.go); an upload never does.
+        shows_completion: whether snapshots have `completionPercent`; that of a Premium SSD may have none
+            (azuredisk-csi).
         policy: properties that an Azure Policy (effect "modify") sets in each snapshot put.
         is_in_private_network: whether who reads is in the network of the private endpoints.
         polling_needs_role: whether polling needs Microsoft.Compute/locations/DiskOperations/read [guess: no].
@@ -34,6 +39,7 @@ class Behaviour:
     snapshots_per_disk: int = 500
     snapshots_per_window: int = 7
     window: timedelta = timedelta(minutes=5)
+    copies_per_disk: int = 3
     accesses_per_family: int = 5
     requests_3_min: int = 1_000
     requests_30_min: int = 8_000
@@ -45,6 +51,8 @@ class Behaviour:
     expired_access_lingers: bool = True
     merging_reads: int = 0
     shows_footer: bool = True
+    takes_conditions: bool = True
+    shows_completion: bool = True
     policy: dict[str, str] = field(default_factory=dict)
     is_in_private_network: bool = False
     polling_needs_role: bool = False

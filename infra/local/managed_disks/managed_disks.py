@@ -169,7 +169,7 @@ class ManagedDisks:
             snapshot.copy.release()
 
     def reset(self) -> None:
-        """Forget all resources, faults and requests, and behave as at first; content stays in Azurite."""
+        """Forget all resources, roles, faults and requests, and behave as at first; content stays in Azurite."""
         self.release()
         self._store.reset()
         self._limits.forget_requests()
@@ -215,7 +215,12 @@ async def run_managed_disks(
         certificates: for TLS.
         issuer: gives out the tokens that it takes.
         endpoint: gives tokens for it to the app, which may do everything until `reset`.
+
+    Raises:
+        RuntimeError: the gateway serves other managed disks.
     """
+    if gateway.managed_disks:
+        raise RuntimeError("This local Azure has managed disks already: all tests of a process share them.")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
         identity = {**endpoint.settings, "AZURE_CLIENT_ID": endpoint.principal.client_id}

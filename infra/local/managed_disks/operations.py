@@ -1,7 +1,8 @@
 """Operations that go on after their request was answered (Azure Resource Manager, "Track asynchronous operations").
 
-The addresses and answers are those that azure-cli recorded (test_snapshot_access): Azure-AsyncOperation gives the
-status, with the result in `properties.output`; Location gives 202 until the result itself.
+The addresses and answers are those that azure-cli recorded (test_snapshot_access, test_vm_disk_upload):
+Azure-AsyncOperation gives the status, with the result in `properties.output`; Location the result itself. That it gives
+202 before is what the resource manager documents.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,10 @@ from .clock import Clock
 from .progress import Progress
 from .shapes import written
 from .store import new_id
+
+_PARTITION = new_id()
+# Of the recorded lengths: a time, a certificate, a signature and a hash.
+_SIGNATURE = f"&t=638348572813941099&c={'MIIHHjCC' * 311}&s={'X5E4RfIb' * 43}&h={'Z9QQEra9' * 5}iaE"
 
 Output = Callable[[], dict[str, Any] | None]
 """Gives the result of an operation that has succeeded; None if it has none."""
@@ -40,10 +45,11 @@ class Operation:
     id: str = field(default_factory=new_id)
     ended: datetime | None = None
 
-    def path(self, api_version: str) -> str:
-        """Return the path and query at which its status is."""
+    def target(self, api_version: str, *, is_monitor: bool = False) -> str:
+        """Return the path and query at which its status is or, for the Location, its result: signed, and long."""
         where = f"{self.scope}/providers/Microsoft.Compute/locations/{self.location}/DiskOperations/{self.id}"
-        return f"{where}?p={self.id}&api-version={api_version}"
+        monitor = "&monitor=true" if is_monitor else ""
+        return f"{where}?p={_PARTITION}{monitor}&api-version={api_version}{_SIGNATURE}"
 
     def status(self, clock: Clock) -> dict[str, Any]:
         """Look at it; return its status."""

@@ -12,13 +12,14 @@ from typing import Any
 from .access import MAX_SECONDS, Access
 from .arm_errors import ArmError, conflict, invalid
 from .arm_request import ArmRequest
+from .bodies import check_name, location_of, section, tags_of
 from .limits import Limits
 from .operations import Operation, Operations, Output
 from .progress import Progress
 from .resource_ids import ResourceId
 from .resources import BACKGROUND_COPY, Disk, Resource, Snapshot
 from .roles import Roles
-from .shapes import shape
+from .shapes import accepted_shape, shape
 from .store import Store, new_path
 from .uploads import Uploads
 
@@ -69,8 +70,8 @@ class Provider:
         """
         body, at = request.json(), request.resource
         self.store.check_scope(at.subscription, at.group)
-        properties = _section(body, "properties")
-        source = _source_id(_section(properties, "creationData"))
+        properties = section(body, "properties")
+        source = _source_id(section(properties, "creationData"))
         async with self._lock:
             return await self._put_snapshot(request, body, properties, source)
 
@@ -82,7 +83,7 @@ class Provider:
         if isinstance(there, Snapshot):
             if ResourceId.parse(there.source_id).key != source.key:
                 raise _unchangeable("creationData.sourceResourceId")
-            there.tags = dict(body.get("tags", there.tags))
+            there.tags = tags_of(body, there.tags)
             self._set_network(there, properties)
             return self._begun(request, there, lambda: shape(there, request.api_version), status=_OK)
         self.roles.require_linked(request.caller, request.action, at.text, "disks/beginGetAccess/action", source.text)
@@ -124,7 +125,11 @@ class Provider:
             raise invalid("durationInSeconds", f"The duration must be from 1 to {MAX_SECONDS} seconds.")
         if found.network_access_policy == "DenyAll":
             raise conflict(f"The network access policy of {found.id.text} is DenyAll: no SAS can be granted.")
+        if not found.provisioning.look() or found.provisioning.failure:
+            raise conflict(f"{found.id.text} is not provisioned.")
         self.store.end_expired(found)
+        if request.failure:
+            return self._begun(request, found, lambda: None, has_body=False)
         writes = level == "Write"
         access = self._second(found, writes=writes) or self._new_access(
             found, timedelta(seconds=seconds), writes=writes
@@ -133,15 +138,12 @@ class Provider:
         return self._begun(request, found, lambda: url, has_body=False)
 
     async def revoke(self, request: ArmRequest) -> Reply:
-        """Answer endGetAccess; an upload ends by it.
-
-        Raises:
-            ArmError: what was uploaded is no disk.
-        """
+        """Answer endGetAccess; an upload ends by it, and fails at its end if what was uploaded is no disk."""
         found = self.store.get(request.resource)
-        if isinstance(found, Disk) and found.upload:
-            await self.uploads.end(found)
-        self.store.revoke(found)
+        if request.failure is None:
+            self.store.revoke(found)
+            if isinstance(found, Disk) and found.upload == "ActiveUpload":
+                request.failure = await self.uploads.end(found)
         return self._begun(request, found, lambda: None, has_body=False)
 
     async def put_disk(self, request: ArmRequest) -> Reply:
@@ -156,7 +158,7 @@ class Provider:
             there = self.store.resources.get(at.key)
             if isinstance(there, Disk):
                 self.uploads.require_same(there, body)
-                there.tags = dict(body.get("tags", there.tags))
+                there.tags = tags_of(body, there.tags)
                 return self._begun(request, there, lambda: shape(there, request.api_version), status=_OK)
             made = await self.uploads.begin(at, body)
         return self._begun(request, made, lambda: shape(made, request.api_version))
@@ -181,8 +183,8 @@ class Provider:
         if at_end and behaviour.looks <= 0:
             progress.look()
         operation = self.operations.begin(resource.id.subscription, resource.location, progress, output)
-        body = shape(resource, request.api_version) if has_body else None
-        return Reply(status, body, operation)
+        shown = shape if status == _OK else accepted_shape
+        return Reply(status, shown(resource, request.api_version) if has_body else None, operation)
 
     def _source(self, at: ResourceId, source: ResourceId) -> Disk:
         disk = self.store.get(source)
@@ -195,10 +197,12 @@ class Provider:
     async def _take(
         self, request: ArmRequest, disk: Disk, body: Mapping[str, Any], properties: Mapping[str, Any]
     ) -> Snapshot:
-        if body.get("location", disk.location).lower() != disk.location.lower():
+        if location_of(body).lower() != disk.location.lower():
             raise invalid("location", f"The disk is in {disk.location}.")
         if not properties.get("incremental"):
             raise invalid("incremental", "Only incremental snapshots are modelled here.")
+        check_name(request.resource)
+        tags = tags_of(body)
         self.limits.check_new_snapshot(disk)
         looks = self.store.behaviour.copy_looks if disk.sku in BACKGROUND_COPY else 0
         made = Snapshot(
@@ -208,17 +212,18 @@ class Provider:
             content=disk.content,
             path=disk.path,
             created=self.store.clock.now(),
-            sku=_section(body, "sku").get("name", "Standard_LRS"),
-            tags=dict(body.get("tags", {})),
+            sku=section(body, "sku").get("name", "Standard_LRS"),
+            tags=tags,
             sector_size=disk.sector_size,
             properties={name: disk.properties[name] for name in _INHERITED if name in disk.properties},
             data_access_auth_mode=properties.get("dataAccessAuthMode", disk.data_access_auth_mode),
             time=await disk.content.snapshot(),
-            source_id=_section(properties, "creationData")["sourceResourceId"],
+            source_id=section(properties, "creationData")["sourceResourceId"],
             source_unique_id=disk.unique_id,
             family=disk.family,
             copy=Progress(looks),
             copy_looks=looks,
+            shows_completion=self.store.behaviour.shows_completion,
         )
         if not looks:
             made.copy.release()
@@ -264,13 +269,6 @@ class Provider:
 
 
 _INHERITED = ("osType", "hyperVGeneration", "encryption", "securityProfile", "supportedCapabilities", "purchasePlan")
-
-
-def _section(body: Mapping[str, Any], name: str) -> dict[str, Any]:
-    found = body.get(name, {})
-    if not isinstance(found, dict):
-        raise invalid(name, f"{name} must be an object.")
-    return found
 
 
 def _source_id(creation: Mapping[str, Any]) -> ResourceId:

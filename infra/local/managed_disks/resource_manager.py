@@ -117,8 +117,9 @@ class ResourceManager:
 
     def _reply(self, asked: ArmRequest, reply: Reply, headers: dict[str, str]) -> web.Response:
         if reply.operation:
-            at = self.url + reply.operation.path(asked.api_version)
-            headers |= {"Azure-AsyncOperation": at, "Location": f"{at}&monitor=true"}
+            target, version = reply.operation.target, asked.api_version
+            headers["Azure-AsyncOperation"] = self.url + target(version)
+            headers["Location"] = self.url + target(version, is_monitor=True)
         return _json(reply.status, reply.body, headers)
 
     def _poll(self, request: Request, target: Target) -> web.Response:
@@ -133,7 +134,7 @@ class ResourceManager:
     def _monitor(self, operation: Operation, request: Request) -> web.Response:
         """Answer at the Location of an operation: with its result alone, once it has ended."""
         if not operation.progress.is_done:
-            headers = {"Location": f"{self.url}{operation.path(request.query['api-version'])}&monitor=true"}
+            headers = {"Location": self.url + operation.target(request.query["api-version"], is_monitor=True)}
             return _json(_ACCEPTED, None, headers)
         if operation.progress.failure:
             raise operation.progress.failure

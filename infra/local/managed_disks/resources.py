@@ -137,6 +137,7 @@ class Snapshot(Resource):
         family: its `incrementalSnapshotFamilyId`.
         copy: how far its background copy is.
         copy_looks: how many looks that took from the start.
+        shows_completion: whether it tells how far that is.
         has_instant_access: whether disks can be made of it before it is copied (disks-instant-access-snapshots).
         merging_reads: how many reads are still refused while data of a deleted snapshot merges into it.
     """
@@ -148,6 +149,7 @@ class Snapshot(Resource):
     is_incremental: bool = True
     copy: Progress = field(default_factory=done)
     copy_looks: int = 0
+    shows_completion: bool = True
     has_instant_access: bool = False
     merging_reads: int = 0
 
@@ -156,8 +158,10 @@ class Snapshot(Resource):
         return await self.content.read(start, length, snapshot=self.time)
 
     @property
-    def completion_percent(self) -> float:
-        """How much of its background copy is done."""
+    def completion_percent(self) -> float | None:
+        """How much of its background copy is done; None if it does not tell."""
+        if not self.shows_completion:
+            return None
         if self.copy.is_done:
             return 100.0
         return 100.0 * (self.copy_looks - max(0, self.copy.looks)) / (self.copy_looks + 1)

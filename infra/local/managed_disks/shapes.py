@@ -13,6 +13,18 @@ from .resources import Disk, Resource, Snapshot
 
 ACCESS_STATE_SINCE = "2025-01-02"
 _GIB = 1024**3
+_LATER = frozenset(
+    {
+        "uniqueId",
+        "timeCreated",
+        "diskState",
+        "diskSizeGB",
+        "encryption",
+        "incrementalSnapshotFamilyId",
+        "completionPercent",
+        "snapshotAccessState",
+    }
+)
 
 
 def shape(resource: Resource, api_version: str) -> dict[str, Any]:
@@ -23,6 +35,14 @@ def shape(resource: Resource, api_version: str) -> dict[str, Any]:
         )
     assert isinstance(resource, Snapshot)  # noqa: S101 - there is no other
     return _common(resource, _of_snapshot(resource, api_version))
+
+
+def accepted_shape(resource: Resource, api_version: str) -> dict[str, Any]:
+    """Return the body of the answer to a PUT: what was put, and little more, as in the recordings."""
+    body = shape(resource, api_version)
+    body["sku"].pop("tier")
+    body["properties"] = {name: value for name, value in body["properties"].items() if name not in _LATER}
+    return body | {"properties": {**body["properties"], "provisioningState": "Updating"}}
 
 
 def disk_state(resource: Resource) -> str:
@@ -42,8 +62,9 @@ def access_state(snapshot: Snapshot) -> str:
 
 
 def written(time: datetime) -> str:
-    """Write a time as the resource manager does, with seven digits of a second."""
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S.%f')}0+00:00"
+    """Write a time as the resource manager does: with seven digits of a second, but no zeros at their end."""
+    digits = f"{time.microsecond:06}{time.microsecond % 10}".rstrip("0")
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S')}{'.' if digits else ''}{digits}+00:00"
 
 
 def _common(resource: Resource, of_its_kind: dict[str, Any]) -> dict[str, Any]:
@@ -58,8 +79,7 @@ def _common(resource: Resource, of_its_kind: dict[str, Any]) -> dict[str, Any]:
         "tags": dict(resource.tags),
         "properties": {
             **of_its_kind,
-            "diskSizeBytes": resource.size,
-            "diskSizeGB": max(1, resource.size // _GIB),
+            **_size(resource),
             "uniqueId": resource.unique_id,
             "timeCreated": written(resource.created),
             "diskState": disk_state(resource),
@@ -75,6 +95,13 @@ def _common(resource: Resource, of_its_kind: dict[str, Any]) -> dict[str, Any]:
             **resource.properties,
         },
     }
+
+
+def _size(resource: Resource) -> dict[str, int]:
+    """Return the size; a disk that waits for its upload shows none (azure-cli, test_vm_disk_upload)."""
+    if isinstance(resource, Disk) and resource.upload:
+        return {}
+    return {"diskSizeBytes": resource.size, "diskSizeGB": max(1, resource.size // _GIB)}
 
 
 def _of_disk(disk: Disk) -> dict[str, Any]:
@@ -97,7 +124,8 @@ def _of_snapshot(snapshot: Snapshot, api_version: str) -> dict[str, Any]:
     properties: dict[str, Any] = {"creationData": creation, "incremental": snapshot.is_incremental}
     if snapshot.is_incremental:
         properties["incrementalSnapshotFamilyId"] = snapshot.family
-        properties["completionPercent"] = snapshot.completion_percent
+        if snapshot.completion_percent is not None:
+            properties["completionPercent"] = snapshot.completion_percent
     if api_version >= ACCESS_STATE_SINCE:
         properties["snapshotAccessState"] = access_state(snapshot)
     return properties

@@ -4,12 +4,15 @@ What a SAS allows there: azure-storage-azcopy (downloader-blob.go, sender-pageBl
 of azure-sdk-for-net's ManagedDiskTests. Statuses and codes of refusals that neither has are guesses, marked [guess].
 """
 
+import codecs
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from email.utils import format_datetime
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from infra.local.disks.vhd import FOOTER_BYTES
 from infra.local.gateway.answers import ServiceError, source_error
 from infra.local.gateway.http_server import parse_request
 from infra.local.gateway.operations import Request, blob_operation
@@ -22,7 +25,10 @@ from .store import Granted, Store
 
 _READS = frozenset({"Get Blob", "Get Blob Properties", "Get Page Ranges"})
 _WRITES = frozenset({"Put Page", "Put Page From URL"})
+_CONDITIONS = ("if-", "x-ms-if-", "x-ms-lease-", "content-md5")
 _PASSED_ON = ("comp", "marker", "maxresults", "timeout")
+_REFUSED = 400
+_DECLARATION = b'<?xml version="1.0" encoding="utf-8"?>'
 _FOUR_TIB = 4 * 1024**4
 _DIFF_SINCE = "2019-07-07"
 _RELAY = "/relaycor"
@@ -75,12 +81,19 @@ class SnapshotHost:
         headers["x-ms-copy-source"] = f"{parts.scheme}://{parts.netloc}{behind.target}"
         return replace(call, target=upstream.owners_target(call.raw_path), headers=CIMultiDictProxy(headers))
 
-    def show(self, request: Request, headers: CIMultiDict[str]) -> None:
-        """Add what the blob of an incremental snapshot shows in the recordings."""
+    def show(self, request: Request, status: int, headers: CIMultiDict[str], body: bytes) -> bytes:
+        """Give an answer the recorded form: the marks of an incremental copy, and XML that begins with a BOM.
+
+        Other than an ordinary account of the gateway it has no NextMarker where nothing follows.
+        """
         granted = self._store.granted.get(request.query.get("si", ""))
-        if granted and isinstance(granted.resource, Snapshot) and request.method in ("GET", "HEAD"):
-            headers["x-ms-incremental-copy"] = "true"
-            headers["x-ms-copy-destination-snapshot"] = granted.resource.time
+        is_content = request.operation in ("Get Blob", "Get Blob Properties") and status < _REFUSED
+        if is_content and granted and isinstance(granted.resource, Snapshot):
+            headers.update(_copied(granted.resource))
+        if body and headers.get("Content-Type", "").startswith("application/xml"):
+            xml = body.removeprefix(_DECLARATION).replace(b"<NextMarker/>", b"")
+            return codecs.BOM_UTF8 + _DECLARATION + b"\n" + xml if xml != body else codecs.BOM_UTF8 + body
+        return body
 
     def admit(self, call: Call, upstream: Upstream) -> Call:
         """Return a request in the form to pass on, for the blob behind.
@@ -129,8 +142,9 @@ class SnapshotHost:
             details = {"QueryParameterName": "prevsnapshot", "QueryParameterValue": request.query["prevsnapshot"]}
             message = "Value for one of the query parameters specified in the request URI is invalid."
             raise ServiceError(400, "InvalidQueryParameterValue", message, details=details)
+        refused = _CONDITIONS if access.writes or not self._store.behaviour.takes_conditions else ()
         for name in request.headers:
-            if access.writes and name.startswith(("if-", "x-ms-if-", "x-ms-lease-", "content-md5")):
+            if name.startswith(refused):
                 raise _unsupported(name)
 
     def _check_merging(self, resource: Resource) -> None:
@@ -164,6 +178,20 @@ class SnapshotHost:
             message = "Differential Get Page Ranges is not supported on the previous snapshot."
             raise ServiceError(409, "PreviousSnapshotOperationNotSupported", message)
         return older.time
+
+
+def _copied(snapshot: Snapshot) -> dict[str, str]:
+    """Return what marks an incremental snapshot's blob: it is an incremental copy of the disk's."""
+    length = snapshot.size + FOOTER_BYTES
+    return {
+        "x-ms-incremental-copy": "true",
+        "x-ms-copy-status": "success",
+        "x-ms-copy-id": snapshot.unique_id,
+        "x-ms-copy-progress": f"{length}/{length}",
+        "x-ms-copy-completion-time": format_datetime(snapshot.created, usegmt=True),
+        "x-ms-copy-destination-snapshot": snapshot.time,
+        "x-ms-meta-PIRTag": "1",
+    }
 
 
 def _for_the_blob(call: Call, blob: str, query: Mapping[str, str], upstream: Upstream) -> Call:

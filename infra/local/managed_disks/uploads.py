@@ -11,6 +11,7 @@ from infra.local.disks.vhd import FOOTER_BYTES, MIB, check_footer
 
 from .access import Access
 from .arm_errors import ArmError, conflict, invalid
+from .bodies import check_name, location_of, section, tags_of
 from .content import DiskContent
 from .resource_ids import ResourceId
 from .resources import Disk, Resource
@@ -37,21 +38,22 @@ class Uploads:
         Raises:
             ArmError: a bad body.
         """
-        properties = dict(body.get("properties", {}))
-        size = _upload_size(properties.get("creationData", {})) - FOOTER_BYTES
+        check_name(at)
+        location, tags, properties = location_of(body), tags_of(body), section(body, "properties")
+        size = _upload_size(section(properties, "creationData")) - FOOTER_BYTES
         path = new_path("md-", "abcd")
         content = self._new_content(path, size)
         await content.create(has_footer=False)
         made = Disk(
             id=at,
-            location=_location(body),
+            location=location,
             size=size,
             content=content,
             path=path,
             created=self._store.clock.now(),
-            sku=body.get("sku", {}).get("name", "Standard_LRS"),
+            sku=section(body, "sku").get("name", "Standard_LRS"),
             zones=tuple(body.get("zones", ())),
-            tags=dict(body.get("tags", {})),
+            tags=tags,
             network_access_policy=properties.get("networkAccessPolicy", "AllowAll"),
             public_network_access=properties.get("publicNetworkAccess", "Enabled"),
             data_access_auth_mode=properties.get("dataAccessAuthMode", "None"),
@@ -68,7 +70,7 @@ class Uploads:
         Raises:
             ArmError: PropertyChangeNotAllowed.
         """
-        creation = body.get("properties", {}).get("creationData", {})
+        creation = section(section(body, "properties"), "creationData")
         was = {"createOption": disk.create_option, "uploadSizeBytes": disk.size + FOOTER_BYTES}
         for name, value in was.items():
             if name in creation and creation[name] != value:
@@ -86,22 +88,19 @@ class Uploads:
         path, ends = new_path("md-impexp-", "abcd"), self._store.clock.now() + life
         return self._store.grant(Access(path, resource.content.blob, "", writes=True, expires_at=ends), resource)
 
-    async def end(self, disk: Disk) -> None:
-        """End an upload: what was uploaded must be a fixed VHD of the disk's size.
+    async def end(self, disk: Disk) -> ArmError | None:
+        """End an upload; return why it failed: what was uploaded must be a fixed VHD of the disk's size.
 
-        Raises:
-            ArmError: it is none [guess: status and code].
+        That it is checked, and the code, is a guess; so is that the disk waits for another upload then.
         """
-        if disk.upload != "ActiveUpload":
-            return
         try:
-            footer = check_footer(await disk.content.footer())
+            size = check_footer(await disk.content.footer()).size
         except ValueError as error:
-            raise ArmError(409, "InvalidVhd", f"What was uploaded into {disk.id.text} is no VHD. {error}") from error
-        if footer.size != disk.size:
-            message = f"The VHD uploaded into {disk.id.text} is of {footer.size} bytes, not of {disk.size}."
-            raise ArmError(409, "InvalidVhd", message)
+            return _refused(disk, f"What was uploaded into {disk.id.text} is no VHD. {error}")
+        if size != disk.size:
+            return _refused(disk, f"The VHD uploaded into {disk.id.text} is of {size} bytes, not of {disk.size}.")
         disk.upload = None
+        return None
 
 
 def _upload_size(creation: Mapping[str, Any]) -> int:
@@ -114,8 +113,6 @@ def _upload_size(creation: Mapping[str, Any]) -> int:
     return size
 
 
-def _location(body: Mapping[str, Any]) -> str:
-    location = body.get("location")
-    if not isinstance(location, str) or not location:
-        raise ArmError(400, "LocationRequired", "The location property is required for this definition.")
-    return location
+def _refused(disk: Disk, why: str) -> ArmError:
+    disk.upload = "ReadyToUpload"
+    return ArmError(409, "InvalidVhd", why)
