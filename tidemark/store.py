@@ -14,6 +14,7 @@ from azure.core.exceptions import (
 from azure.data.tables.aio import TableClient, TableServiceClient
 from pydantic import ValidationError
 
+from shared.azure.tables.diffs import DiffRows
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.records import Records
 from shared.azure.tables.retention_rows import ALL_ROW, RETENTION_PARTITION, Plans
@@ -32,6 +33,7 @@ from shared.model.report import Report
 from shared.model.restore import Restore
 from shared.model.retention_plan import PlanOnRecord
 from shared.model.schema import UnknownSchemaError
+from shared.model.sizes import PageDiff
 from tidemark.configuration import Storage
 from tidemark.outcome import Exit, Problem
 
@@ -60,6 +62,7 @@ class Store:
         self._index = IndexRows(table)
         self._records = Records(table, Index(self._index), self._status)
         self._plans = Plans(table)
+        self._diffs = DiffRows(table)
 
     async def report(self) -> Report:
         """Read the report."""
@@ -77,6 +80,11 @@ class Store:
         """Read a disk's recovery points, oldest first."""
         with self._reading():
             return await self._records.points(disk)
+
+    async def diffs(self, disk: Disk) -> list[PageDiff]:
+        """Read the page diffs of a disk's backups that the app has counted."""
+        with self._reading():
+            return await self._diffs.of(disk)
 
     async def plan(self, disk: Disk) -> PlanOnRecord | None:
         """Read a disk's retention plan; None if there is none."""

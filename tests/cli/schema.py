@@ -198,6 +198,56 @@ class PlansJson(Exact):
     approve_all: str
 
 
+class MonthJson(Exact):
+    at_least: float
+    at_most: float
+
+
+class BytesJson(Exact):
+    at_least: int
+    at_most: int
+    month: MonthJson | None
+
+
+class PointCostJson(Exact):
+    time: Stamp
+    kind: Literal["full", "incremental", "resync", "restore"]
+    alone: BytesJson
+
+
+class ChoiceJson(Exact):
+    rules: str
+    zone: str
+    of_the_app: bool
+    going: int
+    freed: BytesJson
+
+
+class DiskCostJson(Exact):
+    disk: Url
+    held: BytesJson
+    newest: BytesJson
+    older: BytesJson
+    older_points: int
+    copies: BytesJson
+    full_copies: int
+    source: BytesJson
+    source_snapshots: int
+    source_problem: str
+    soft_deleted: BytesJson
+    soft_deleted_versions: int
+    points: list[PointCostJson]
+    choices: list[ChoiceJson]
+    plan: str
+    plan_reason: str
+
+
+class CostsJson(Exact):
+    disks: list[DiskCostJson]
+    month: MonthJson | None
+    currency: str
+
+
 COMMANDS: dict[str, type[Exact]] = {
     "use": UseJson,
     "status": StatusJson,
@@ -208,6 +258,7 @@ COMMANDS: dict[str, type[Exact]] = {
     "job": JobsJson,
     "prune": PlansJson,
     "restore": RestoreJson,
+    "costs": CostsJson,
     **dict.fromkeys(
         ("backup", "verify", "drill", "keep", "unkeep", "forget", "retire", "orphans", "rebuild", "cancel"), AskedJson
     ),

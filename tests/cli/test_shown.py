@@ -24,7 +24,15 @@ def in_any_month(text: str) -> str:
 
 
 def test_each_command_that_is_to_be_shown_is() -> None:
-    assert {command.split()[1] for command, _ in SHOWN} == {"status", "points", "check", "verify", "jobs", "restore"}
+    assert {command.split()[1] for command, _ in SHOWN} == {
+        "status",
+        "points",
+        "check",
+        "verify",
+        "jobs",
+        "restore",
+        "costs",
+    }
 
 
 async def test_what_is_shown_is_printed(scene: Scene) -> None:
@@ -34,10 +42,10 @@ async def test_what_is_shown_is_printed(scene: Scene) -> None:
 
     await until(planned, "the end of the tick, and the retention's plan")
     # As somebody who verifies before a restore, and then looks at what was asked for.
-    order = ["status", "points", "check", "verify", "restore", "jobs"]
+    order = ["status", "points", "check", "verify", "costs", "restore", "jobs"]
     wrong: list[tuple[Block, list[str]]] = []
     for command, block in sorted(SHOWN, key=lambda shown: order.index(shown[0].split()[1])):
-        done = await scene.types(*shlex.split(command)[1:], COLUMNS=WIDE_ENOUGH)
+        done = await scene.reads(*shlex.split(command)[1:], COLUMNS=WIDE_ENOUGH)
         assert done.code == 0, done.err
         if missing := not_printed(in_any_month(block.text), in_any_month(done.out)):
             wrong.append((block, [*missing, done.out]))
