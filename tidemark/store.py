@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,9 @@ type Job = Restore | Inspection | IntentRow
 
 _KINDS = (*JobKind, INTENT)
 _RETRIES: dict[str, Any] = {"retry_total": 2, "connection_timeout": 10, "read_timeout": 60}
+_CLOCKS_DIFFER = timedelta(minutes=5)
+"""The app's clock says when something happened, and the service's when its row was written."""
+
 _DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
@@ -117,7 +121,7 @@ class Store:
         """Read the row of a job or an intent; None if there is none."""
         with self._reading():
             try:
-                return _job_of(from_properties(await self._table.get_entity(partition, row)))
+                return job_of(from_properties(await self._table.get_entity(partition, row)))
             except ResourceNotFoundError:
                 return None
 
@@ -151,6 +155,14 @@ class Store:
         """List all jobs and intents of a disk."""
         return await self._jobs(f"PartitionKey eq @disk and ({_between('')})", disk=disk.key)
 
+    async def written_since(self, since: datetime, disk: Disk | None = None) -> list[dict[str, Any]]:
+        """List the rows of a disk, or of all, that were written since a time; the service looks through all of them."""
+        parts = ["Timestamp ge @since", *(["PartitionKey eq @disk"] if disk else [])]
+        values = {"since": since - _CLOCKS_DIFFER, **({"disk": disk.key} if disk else {})}
+        with self._reading():
+            rows = self._table.query_entities(" and ".join(parts), parameters=values)
+            return [from_properties(row) async for row in rows]
+
     async def put(self, queue: str, message: str) -> str:
         """Put a message on a queue; return the id of what it asks for."""
         with self._sending(queue):
@@ -161,7 +173,7 @@ class Store:
         found = list[Job]()
         with self._reading():
             async for row in self._table.query_entities(rows, parameters=values):
-                if (job := _job_of(from_properties(row))) is not None:
+                if (job := job_of(from_properties(row))) is not None:
                     found.append(job)
         return found
 
@@ -238,7 +250,7 @@ def _signed_in() -> "DefaultAzureCredential":
     return DefaultAzureCredential()
 
 
-def _job_of(row: dict[str, Any]) -> Job | None:
+def job_of(row: dict[str, Any]) -> Job | None:
     """Read the row of a job; None if it is not readable."""
     kind = str(row.get("RowKey", "")).partition("-")[0]
     with contextlib.suppress(ValidationError, UnknownSchemaError):

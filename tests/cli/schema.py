@@ -248,6 +248,29 @@ class CostsJson(Exact):
     currency: str
 
 
+class AttentionJson(Exact):
+    disk: Url | Literal[""]
+    state: str
+    since: Stamp
+    reason: str
+
+
+class EventJson(Exact):
+    at: Stamp
+    kind: str
+    disk: Url | Literal[""]
+    id: str
+    outcome: str
+    text: str
+    bytes: int | None
+
+
+class EventsJson(Exact):
+    since: Stamp
+    attention: list[AttentionJson]
+    events: list[EventJson]
+
+
 COMMANDS: dict[str, type[Exact]] = {
     "use": UseJson,
     "status": StatusJson,
@@ -259,6 +282,7 @@ COMMANDS: dict[str, type[Exact]] = {
     "prune": PlansJson,
     "restore": RestoreJson,
     "costs": CostsJson,
+    "events": EventsJson,
     **dict.fromkeys(
         ("backup", "verify", "drill", "keep", "unkeep", "forget", "retire", "orphans", "rebuild", "cancel"), AskedJson
     ),

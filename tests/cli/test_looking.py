@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from tests.app.cloud import until
 from tests.cli.conftest import WIDE, Scene
 from tests.cli.schema import read
 from tidemark.cli import app
+
+FAR = datetime(2099, 1, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.xdist_group("cli-looking")
 
@@ -96,6 +99,28 @@ async def test_what_the_backups_cost_is_counted_without_a_row(scene: Scene) -> N
     assert await counted_diffs(scene) == []
     shown = await scene.reads("costs", "--rules", "last=6")
     assert [line.split()[:2] for line in shown.lines if ".vhd" in line] == [["my", "data.vhd"], ["os.vhd", "2"]]
+
+
+async def test_what_has_happened_is_told_from_the_rows_since_a_time(scene: Scene) -> None:
+    done = await scene.types("events", "--json")
+    found = read(done.json, 0)
+    points = [event.id for event in found.events if event.kind == "point" and event.disk == scene.os.url]
+    assert points == [point.time for point in reversed(scene.points)]
+    assert [event.outcome for event in found.events if event.kind == "tick"] == ["succeeded"]
+    assert found.attention == []
+    assert [event.at for event in found.events] == sorted((event.at for event in found.events), reverse=True)
+    one = read((await scene.types("events", "my data", "--json")).json, 0)
+    assert {event.disk for event in one.events} == {scene.data.url}
+    later = await scene.types("events", "--since", "2099-01-01")
+    assert (later.code, later.out[:13]) == (0, "nothing since")
+    wrong = await scene.types("events", "--since", "soon")
+    assert (wrong.code, "is not a time" in wrong.err) == (2, True)
+
+
+async def test_rows_of_another_time_are_not_sent(scene: Scene) -> None:
+    table = scene.cloud.tables.get_table_client(BACKUPS_TABLE)
+    rows = [row async for row in table.query_entities("Timestamp ge @since", parameters={"since": FAR})]
+    assert rows == []
 
 
 async def counted_diffs(scene: Scene) -> list[object]:

@@ -11,7 +11,8 @@ OneDisk = Annotated[str, typer.Argument(metavar="DISK", help="Only this disk, an
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(costs)
+    for command in (costs, events):
+        app.command()(command)
 
 
 def costs(
@@ -31,3 +32,16 @@ def costs(
     from tidemark.running import run
 
     raise typer.Exit(run("costs", lambda store: work(store, disk, rules or (), within), as_json=as_json))
+
+
+def events(
+    disk: OneDisk = "",
+    since: Annotated[str, typer.Option(metavar="T", help="How far back: a time, or -2d, yesterday.")] = "-2d",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List what has happened of late, the newest first."""
+    from tidemark.events import events as work
+    from tidemark.running import run
+
+    raise typer.Exit(run("events", lambda store: work(store, disk, since), as_json=as_json))
