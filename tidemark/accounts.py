@@ -22,6 +22,8 @@ CONNECTIONS_VARIABLE = "TIDEMARK_CONNECTIONS"
 
 BLOB_ROLE = "Storage Blob Data Reader"
 
+_NO_TLS = "Token credential is only supported with HTTPS"
+
 _DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
@@ -75,6 +77,12 @@ def _explained() -> Iterator[None]:
     except (AzureError, TidemarkError) as error:
         code = Exit.UNREACHABLE if is_denied(error) else Exit.ATTENTION
         raise Problem(why_unread(error), code) from None
+    except ValueError as error:  # the SDK's, of a token
+        if _NO_TLS not in str(error):
+            raise
+        raise Problem(
+            f"what has no HTTPS, as a local Azure, is read with a key. What to do: set {CONNECTIONS_VARIABLE}"
+        ) from None
 
 
 def _connections() -> Sequence[str]:

@@ -17,7 +17,7 @@ from shared.limits import STORAGE_API_VERSION
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.disk import Disk
 from shared.model.point import RecoveryPoint
-from shared.model.sizes import BACKUP_BLOB, NOTHING, Bytes, Chain, Held, PageDiff, Pair, freed, label_of, pairs_for
+from shared.model.sizes import Bytes, Held, PageDiff, freed, pairs_for
 from shared.sizes.chains import OnRecord, read_chain
 from shared.sizes.diffs import Diffs
 from shared.sizes.services import Backups, SnapshotSizes
@@ -118,22 +118,3 @@ async def held_by_snapshots(
     await diffs.count(chain, pairs_for(chain, going))
     found = freed(chain, going, diffs.known)
     return Bytes(found.at_least, min(found.at_most, most.at_most)), ""
-
-
-async def valid_bytes(services: Counting, disk: Disk, point: RecoveryPoint, within: timedelta) -> Bytes:
-    """Count the valid pages of a recovery point, which a restore of it writes; if that takes too long, it is bounded.
-
-    Args:
-        services: reads the backups.
-        disk: the disk.
-        point: the recovery point.
-        within: how long to list.
-    """
-    label = label_of(point)
-    blob = point.backup_blob or services.backups.address(disk)
-    itself = [] if not point.backup_snapshot else [Held(BACKUP_BLOB, point.size)]
-    chain = Chain(blob, (Held(label, point.size), *itself))
-    diffs = Diffs(replace(services, diffs=DiffsRead(())), disk, {}, services.now() + within)
-    pair = Pair(NOTHING, label)
-    await diffs.count(chain, [pair])
-    return Bytes.exactly(diffs.known[pair]) if pair in diffs.known else Bytes(0, point.size)

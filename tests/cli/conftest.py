@@ -65,8 +65,13 @@ class Scene:
 
     async def reads(self, *arguments: str, **variables: str) -> Done:
         """Run the program as somebody who may read the accounts of disks and backups."""
-        connections = json.dumps([self.cloud.azure.connection_string(account) for account in ACCOUNTS])
-        return await self.types(*arguments, TIDEMARK_CONNECTIONS=connections, **variables)
+        return await self.types(*arguments, **self.readers, **variables)
+
+    @property
+    def readers(self) -> dict[str, str]:
+        """What somebody sets who may read the accounts of disks and backups."""
+        connections = [self.cloud.azure.connection_string(account) for account in ACCOUNTS]
+        return {"TIDEMARK_CONNECTIONS": json.dumps(connections)}
 
     async def runs(self, *arguments: str) -> Done:
         """Run the program as it is typed in a checkout."""

@@ -156,6 +156,16 @@ class AskedJson(Exact):
     jobs: list[JobJson]
 
 
+class MonthJson(Exact):
+    at_least: float
+    at_most: float
+
+
+class AtLeastJson(Exact):
+    at_least: int
+    at_most: int
+
+
 class RestorePlanJson(Exact):
     disk: Url
     point: Stamp
@@ -172,6 +182,13 @@ class RestorePlanJson(Exact):
     adopts: bool
     usual_seconds: float
     earlier_restores: int
+    since: Stamp
+    since_written: int | None
+    since_cleared: int | None
+    unread: str
+    writes: AtLeastJson
+    month: MonthJson | None
+    currency: str
 
 
 class RestoreJson(AskedJson):
@@ -198,14 +215,7 @@ class PlansJson(Exact):
     approve_all: str
 
 
-class MonthJson(Exact):
-    at_least: float
-    at_most: float
-
-
-class BytesJson(Exact):
-    at_least: int
-    at_most: int
+class BytesJson(AtLeastJson):
     month: MonthJson | None
 
 

@@ -26,7 +26,7 @@ async def at_a_terminal(scene: Scene, *arguments: str, typed: str) -> tuple[int,
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tidemark", *arguments),
         cwd=ROOT,
-        env={**scene.environment, "TERM": "xterm", "LINES": "24"},
+        env={**scene.environment, **scene.readers, "TERM": "xterm", "LINES": "24"},
         stdin=its,
         stdout=its,
         stderr=its,
@@ -133,6 +133,8 @@ async def test_a_restore_says_what_it_does_and_ends_with_the_proof(scene: Scene)
     done = await scene.types("restore", "os", "--to", "os-copy.vhd", "--wait", "--json")
     data = read(done.json, 0)
     assert "matches the recovery point: size (" in data.jobs[0].result
+    assert (data.plan.since, data.plan.since_written) == ("", None), "nothing is written over"
+    assert data.plan.writes.at_least <= 2 * data.plan.size == data.plan.writes.at_most
     assert data.plan.target == data.jobs[0].target == scene.os.url.replace("os.vhd", "os-copy.vhd")
     assert data.plan.point == data.jobs[0].point == (await scene.os.points())[-1].time
     assert await content(scene, await scene.cloud.existing_disk(data.plan.target, b"")) == expected
@@ -144,6 +146,9 @@ async def test_nothing_is_written_over_unless_the_name_is_typed(scene: Scene) ->
     for done in await asyncio.gather(*(scene.types("restore", "/os.vhd", "--in-place", *yes) for yes in wrong)):
         assert done.code == REFUSED
         assert "os.vhd" in done.err
+        told = " ".join(done.out.split())
+        assert "its last recovery point: not known" in told
+        assert "What to do: set TIDEMARK_CONNECTIONS" in told, "the plan is shown to who may not read the disk"
     code, shown = await at_a_terminal(scene, "restore", "/os.vhd", "--in-place", typed="os-vhd")
     assert code == REFUSED
     assert "Nothing was sent" in shown
@@ -158,6 +163,9 @@ async def test_a_restore_in_place_is_planned_typed_shown_and_proved_at_a_termina
     )
     assert code == 0, shown
     assert "undo point  is taken first: the way back" in shown
+    told = " ".join(shown.split())
+    assert "its last recovery point: 512 B written, 0 B cleared; the undo point keeps that" in told
+    assert re.search(r"^writes +[\d.]+ KiB, one half to the disk", shown, re.MULTILINE)
     assert re.search(r"usual time  .*, by 1 earlier restore", shown)
     assert re.search(r"restore \S+: (saving|promoting|copying|proving)", shown)
     assert "matches the recovery point: size (" in " ".join(shown.split())
