@@ -76,13 +76,15 @@ async def content(scene: Scene, disk: Disk) -> bytes:
 
 async def test_a_backup_that_is_asked_for_is_waited_for_and_kept(scene: Scene) -> None:
     await scene.data.write(0, pages(2, 7))
-    done = await scene.types("backup", "my data", "--keep", "--wait", "--json")
+    done = await scene.types("backup", "my data", "--keep", "before the upgrade", "--wait", "--json")
     data = read(done.json, 0)
     [asked], [job] = data.asked, data.jobs
-    assert json.loads(asked.message) == {"do": "backup", "disk": scene.data.url, "keep": True}
+    note = {"keep": True, "note": "before the upgrade"}
+    assert json.loads(asked.message) == {"do": "backup", "disk": scene.data.url, **note}
     assert (job.kind, job.state, job.id) == ("backup", "done", asked.id)
     [*_, point] = await scene.data.points()
-    assert (point.time, point.kept) == (job.point, True)
+    assert (point.time, point.kept, point.kept_note) == (job.point, True, "before the upgrade")
+    assert "before the upgrade" in " ".join((await scene.types("points", "my data")).out.split())
 
 
 async def test_a_kept_point_is_shown_with_its_note_and_let_go_again(scene: Scene) -> None:
