@@ -11,6 +11,9 @@ from tidemark import prices as money
 from tidemark import screen, words
 from tidemark.prices import Money, Prices
 
+type Line = tuple[Sequence[str], Bytes, float | None]
+"""Texts, bytes, and what a GiB of them costs for a month."""
+
 _NOT_EXACT = "a range is as much as is known: a listing was refused, or there was no time for it (--within)"
 
 
@@ -106,67 +109,69 @@ def shown_of(found: Sequence[DiskCost], prices: Prices, now: datetime, *, one: b
         for cost in found
         if cost.source_problem
     ]
-    return [table, *problems, *_notes(found)] if rows else ["no disk is on record yet"]
+    if not rows:
+        return ["no disk is on record yet"]
+    return [table, *problems, "", *_choices(found, prices), *_notes(found)]
 
 
 def _in_full(cost: DiskCost, prices: Prices, now: datetime) -> Sequence[Any]:
     if not cost.points:
         return [f"{cost.disk} has no recovery point yet"]
-    of_backups, of_disks = prices.backup_gib_month, prices.disk_gib_month
-    rows = [
-        ("all backups", cost.held, of_backups),
-        ("  only the newest point", cost.newest, of_backups),
-        (f"  only older points ({cost.older_points})", cost.older, of_backups),
-        *([(f"  only older full copies ({cost.full_copies})", cost.copies, of_backups)] if cost.full_copies else []),
-        (f"source snapshots ({cost.source_snapshots})", cost.source, of_disks),
-        (f"deleted, kept by soft delete ({len(cost.soft_deleted)})", _deleted(cost), of_backups),
-    ]
+    of_backups = prices.backup_gib_month
     points = [
-        (words.local(point.time, now, seconds=True), str(point.kind), cost.unique[point.time], of_backups)
+        ((words.local(point.time, now, seconds=True), str(point.kind)), cost.unique[point.time], of_backups)
         for point in cost.points
         if point.time in cost.unique
     ]
     days = days_kept(cost.soft_deleted, now)
+    kept = [f"soft delete keeps what is deleted for up to {words.many(days, 'more day')}"] if days else []
+    month = money.shown(_total(cost, prices), prices.currency) or "not all prices are known"
     return [
         cost.disk,
-        _table(("WHAT",), [((what,), size, price) for what, size, price in rows], prices),
+        _table(("WHAT",), _parts(cost, prices), prices),
         *([screen.below(f"the disk can't be read: {cost.source_problem}")] if cost.source_problem else []),
         "",
-        _table(
-            ("TO KEEP", "DELETES"),
-            [
-                ((f"{one.rules}{_whose(cost) if one.is_the_apps else ''}", str(one.going)), one.freed, of_backups)
-                for one in cost.choices
-            ],
-            prices,
-            what="FREES",
-        ),
+        *_choices([cost], prices),
         *([screen.below(f"the app's plan: {cost.plan_reason}")] if cost.plan_reason else []),
-        *(
-            [screen.below(f"soft delete keeps what is deleted for up to {words.many(days, 'more day')}")]
-            if days
-            else []
-        ),
+        *map(screen.below, kept),
         "",
-        _table(
-            ("POINT", "KIND"), [((when, kind), size, price) for when, kind, size, price in points], prices, what="ALONE"
-        ),
+        _table(("POINT", "KIND"), points, prices, what="ALONE"),
         *_notes([cost]),
-        *(
-            [f"a month: {money.shown(_total(cost, prices), prices.currency) or 'not all prices are known'}"]
-            if prices.are_known
-            else []
-        ),
+        *([f"a month: {month}"] if prices.are_known else []),
     ]
 
 
-def _whose(cost: DiskCost) -> str:
-    return f" (the app's, {cost.plan_state})"
+def _parts(cost: DiskCost, prices: Prices) -> list[Line]:
+    of_backups = prices.backup_gib_month
+    parts: list[Line] = [
+        (("all backups",), cost.held, of_backups),
+        (("  only the newest point",), cost.newest, of_backups),
+        ((f"  only older points ({cost.older_points})",), cost.older, of_backups),
+        ((f"  only older full copies ({cost.full_copies})",), cost.copies, of_backups),
+        ((f"source snapshots ({cost.source_snapshots})",), cost.source, prices.disk_gib_month),
+        ((f"deleted, kept by soft delete ({len(cost.soft_deleted)})",), _deleted(cost), of_backups),
+    ]
+    return parts if cost.full_copies else [*parts[:3], *parts[4:]]
+
+
+def _choices(found: Sequence[DiskCost], prices: Prices) -> Sequence[Any]:
+    """Show what each choice frees, of all disks together."""
+    going: dict[str, int] = {}
+    freed: dict[str, Bytes] = {}
+    for cost in found:
+        for choice in cost.choices:
+            name = choice.rules
+            if choice.is_the_apps:
+                name = f"{choice.rules} (the app's, {cost.plan_state})" if len(found) == 1 else "the app's own rules"
+            going[name] = going.get(name, 0) + choice.going
+            freed[name] = freed.get(name, NO_BYTES).plus(choice.freed)
+    lines: list[Line] = [((name, str(going[name])), freed[name], prices.backup_gib_month) for name in freed]
+    return [_table(("TO KEEP", "DELETES"), lines, prices, what="FREES")]
 
 
 def _table(
     headings: Sequence[str],
-    rows: Iterable[tuple[Sequence[str], Bytes, float | None]],
+    rows: Iterable[Line],
     prices: Prices,
     *,
     what: str = "BYTES",

@@ -1,15 +1,9 @@
 """What `--json` prints, by command: the names and kinds of all fields. A field that is missing or new fails."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-Stamp = Annotated[str, Field(pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00))?$")]
-Url = Annotated[str, Field(pattern=r"^https?://")]
-
-
-class Exact(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+from tests.cli.exact import Exact, Stamp, Url
+from tests.cli.schema_told import AtLeastJson, CostsJson, EventsJson, MonthJson
 
 
 class ProgressJson(Exact):
@@ -156,16 +150,6 @@ class AskedJson(Exact):
     jobs: list[JobJson]
 
 
-class MonthJson(Exact):
-    at_least: float
-    at_most: float
-
-
-class AtLeastJson(Exact):
-    at_least: int
-    at_most: int
-
-
 class RestorePlanJson(Exact):
     disk: Url
     point: Stamp
@@ -213,72 +197,6 @@ class PlanJson(Exact):
 class PlansJson(Exact):
     plans: list[PlanJson]
     approve_all: str
-
-
-class BytesJson(AtLeastJson):
-    month: MonthJson | None
-
-
-class PointCostJson(Exact):
-    time: Stamp
-    kind: Literal["full", "incremental", "resync", "restore"]
-    alone: BytesJson
-
-
-class ChoiceJson(Exact):
-    rules: str
-    zone: str
-    of_the_app: bool
-    going: int
-    freed: BytesJson
-
-
-class DiskCostJson(Exact):
-    disk: Url
-    held: BytesJson
-    newest: BytesJson
-    older: BytesJson
-    older_points: int
-    copies: BytesJson
-    full_copies: int
-    source: BytesJson
-    source_snapshots: int
-    source_problem: str
-    soft_deleted: BytesJson
-    soft_deleted_versions: int
-    points: list[PointCostJson]
-    choices: list[ChoiceJson]
-    plan: str
-    plan_reason: str
-
-
-class CostsJson(Exact):
-    disks: list[DiskCostJson]
-    month: MonthJson | None
-    currency: str
-
-
-class AttentionJson(Exact):
-    disk: Url | Literal[""]
-    state: str
-    since: Stamp
-    reason: str
-
-
-class EventJson(Exact):
-    at: Stamp
-    kind: str
-    disk: Url | Literal[""]
-    id: str
-    outcome: str
-    text: str
-    bytes: int | None
-
-
-class EventsJson(Exact):
-    since: Stamp
-    attention: list[AttentionJson]
-    events: list[EventJson]
 
 
 COMMANDS: dict[str, type[Exact]] = {

@@ -15,7 +15,7 @@ from rich.console import Console
 from shared.model.retention_plan import PlanOnRecord, PlanState
 from shared.model.retention_rules import Rules
 from shared.model.sizes import NO_BYTES, Bytes, SoftDeleted
-from tests.cli.schema import CostsJson
+from tests.cli.schema_told import CostsJson
 from tests.logic.retention_points import point_at
 from tests.simulation.billing import billed
 from tests.simulation.refusals import refusal
@@ -194,6 +194,14 @@ def test_money_is_told_by_the_prices_that_are_given_and_else_left_out() -> None:
     assert data.disks[0].held.month is not None
     assert data.disks[0].held.month.at_most == 0.5
     assert CostsJson.model_validate(data_of([found], Prices())).month is None
+
+
+def test_of_all_disks_each_choice_frees_what_it_frees_of_all_together() -> None:
+    found = [one_disk(name, Bytes.exactly(3 * GIB)) for name in ("os", "data")]
+    told = printed(shown_of(found, Prices(), NOW, one=False))
+    [row] = [line.split() for line in told if line.startswith("the app's own rules")]
+    assert row[-3:] == ["6", "6", "GiB"]
+    assert printed(shown_of([], Prices(), NOW, one=False)) == ["no disk is on record yet"]
 
 
 sizes = st.tuples(st.integers(0, 2**50), st.integers(0, 2**50)).map(lambda two: Bytes(min(two), max(two)))

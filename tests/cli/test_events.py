@@ -19,7 +19,7 @@ from shared.model.point import RecoveryPoint
 from shared.model.report import AppReport, DiskReport, State, report_at
 from shared.model.retention_plan import PlanOnRecord, PlanState
 from shared.model.tombstone import Tombstone
-from tests.cli.schema import AttentionJson
+from tests.cli.schema_told import AttentionJson
 from tests.logic.records import BACKED_UP, DISK, RESTORE
 from tests.logic.retention_points import point_at
 from tidemark import screen

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model.point import PointState, RecoveryPoint
-from shared.model.retention import Facts, Plan, decide, hash_of_plans, read_rules, rules_in_zone, why_it_waits
+from shared.model.retention import Facts, Plan, decide, hash_of_plans, why_it_waits
 from shared.model.retention_rules import EXAMPLE, Rules, Span, kept_by
 from tests.logic.records import DISK
 from tests.logic.retention_points import (
@@ -48,17 +48,6 @@ def test_the_rules_keep_what_restic_keeps(wanted: Rules, times: list[datetime], 
     assert {time for time, why in kept.items() if why} == {
         printed(time) for time in kept_by_restic(wanted, times, zone)
     }
-
-
-@given(rules(), st.sampled_from(ZONES))
-def test_rules_that_are_written_with_their_zone_are_read_again(wanted: Rules, zone: ZoneInfo) -> None:
-    assert read_rules(rules_in_zone(wanted, zone)) == (wanted, zone)
-
-
-@pytest.mark.parametrize("text", ["", "last=1 (Nowhere)", "last=1 (../x)", "first=1 (UTC)"])
-def test_what_are_no_rules_with_a_zone_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"must|is no time zone"):
-        read_rules(text)
 
 
 def test_the_newest_point_of_each_period_stays_and_only_periods_with_points_count() -> None:
