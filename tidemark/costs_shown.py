@@ -137,7 +137,7 @@ def _in_full(cost: DiskCost, prices: Prices, now: datetime) -> Sequence[Any]:
         "",
         _table(("POINT", "KIND"), points, prices, what="ALONE"),
         *_notes([cost]),
-        *([f"a month: {month}"] if prices.are_known else []),
+        *([f"in all a month: {month}"] if prices.are_known else []),
     ]
 
 

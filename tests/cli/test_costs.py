@@ -188,7 +188,7 @@ def test_money_is_told_by_the_prices_that_are_given_and_else_left_out() -> None:
     found = one_disk("os", Bytes.exactly(10 * GIB))
     told = "\n".join(printed(shown_of([found], PRICES, NOW, one=True)))
     assert "0.50 EUR" in told
-    assert "a month: 1.50 to 1.55 EUR" in told, "of what soft delete keeps, only the most is known"
+    assert "in all a month: 1.50 to 1.55 EUR" in told, "of what soft delete keeps, only the most is known"
     assert "EUR" not in "\n".join(printed(shown_of([found], Prices(), NOW, one=True)))
     data = CostsJson.model_validate(data_of([found], PRICES))
     assert data.disks[0].held.month is not None

@@ -135,6 +135,8 @@ async def test_costs_need_a_reader_of_the_backups_and_rules_that_are_some(scene:
     assert (done.code, "must be a JSON array" in done.err) == (2, True)
     done = await scene.reads("costs", "os", "--rules", "newest=1")
     assert (done.code, "newest=1 is none" in done.err) == (2, True)
+    done = await scene.types("costs", "os")
+    assert (done.code, "What to do: set TIDEMARK_CONNECTIONS" in done.err) == (2, True)
     unreadable = f'["{scene.cloud.azure.connection_string(BACKUPS).replace(BACKUPS.key, "c2VjcmV0")}"]'
     done = await scene.types("costs", "os", "--json", TIDEMARK_CONNECTIONS=unreadable)
     assert "'Storage Blob Data Reader' on the backup account" in read(done.json, 3)
