@@ -15,7 +15,7 @@ from shared.limits import STORAGE_API_VERSION
 from shared.model.disk import page_blob
 from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
-from shared.model.sizes import NO_BYTES, Bytes
+from shared.model.sizes import Bytes
 from shared.model.version import BlobVersion
 from shared.pages.listing import LISTING_WINDOW, listed
 from tidemark import prices as money
@@ -36,14 +36,14 @@ class AtStake:
 
     Attributes:
         content: valid bytes of the recovery point, each of which is written to the target, and with `backed_up` to its
-            backup blob too.
+            backup blob too; None if the recovery point is not known.
         backed_up: whether the target gets a backup blob that holds the same.
         since: the last recovery point of the target; empty if nothing is written over that has one.
         written, cleared: bytes of the target that were written and cleared since; None if that is not known.
         problem: why some of this is not known.
     """
 
-    content: Bytes = NO_BYTES
+    content: Bytes | None = None
     backed_up: bool = True
     since: str = ""
     written: int | None = None
@@ -51,17 +51,19 @@ class AtStake:
     problem: str = ""
 
     @property
-    def written_in_all(self) -> Bytes:
-        """Bytes that the restore writes, in both accounts."""
-        return self.content.plus(self.content) if self.backed_up else self.content
+    def written_in_all(self) -> Bytes | None:
+        """Bytes that the restore writes, in both accounts; None if the recovery point is not known."""
+        return self.content.plus(self.content) if self.content and self.backed_up else self.content
 
     def month(self, prices: Prices, *, is_new: bool) -> Money | None:
-        """Return what the restore adds to the bill of a month; None if not all prices are known.
+        """Return what the restore adds to the bill of a month; None if that, or a price that it takes, is not known.
 
         A target that exists is replaced, but the recovery points before keep what the backup blob had.
         """
-        backup = cost(self.content if self.backed_up else NO_BYTES, prices.backup_gib_month)
-        return total(backup, cost(self.content if is_new else NO_BYTES, prices.disk_gib_month))
+        if self.content is None:
+            return None
+        paid = [(self.backed_up, prices.backup_gib_month), (is_new, prices.disk_gib_month)]
+        return total(*(cost(self.content, price) for grows, price in paid if grows))
 
     def data(self, prices: Prices, *, is_new: bool) -> dict[str, Any]:
         """Give it as data."""
@@ -71,7 +73,7 @@ class AtStake:
             "since_written": self.written,
             "since_cleared": self.cleared,
             "unread": self.problem,
-            "writes": {"at_least": writes.at_least, "at_most": writes.at_most},
+            "writes": {"at_least": writes.at_least, "at_most": writes.at_most} if writes else None,
             "month": {"at_least": month.at_least, "at_most": month.at_most} if month else None,
             "currency": prices.currency,
         }
@@ -86,8 +88,9 @@ def shown_of(plan: Mapping[str, Any], now: datetime) -> Sequence[tuple[str, str]
         kept = "the undo point keeps that" if plan["undo_point"] else "that is lost"
         changed = f"{what}; {kept}" if known else "not known"
         rows.append(("changed", f"since {words.local(plan['since'], now)}, its last recovery point: {changed}"))
-    twice = ", one half to the disk, the other to its backup blob" if plan["adopts"] else ""
-    rows.append(("writes", f"{words.some(Bytes(**plan['writes']))}{twice}"))
+    if plan["writes"]:
+        twice = ", one half to the disk, the other to its backup blob" if plan["adopts"] else ""
+        rows.append(("writes", f"{words.some(Bytes(**plan['writes']))}{twice}"))
     if plan["month"]:
         rows.append(("a month", f"{money.shown(Money(**plan['month']), plan['currency'])} more"))
     return [*rows, *([("not read", plan["unread"])] if plan["unread"] else [])]
@@ -115,7 +118,7 @@ async def look(point: RecoveryPoint, over: DiskRecord | None, *, backed_up: bool
 
 
 def _unread(known: AtStake, why: str) -> AtStake:
-    is_all = known.content.is_exact and not known.since
+    is_all = known.content is not None and known.content.is_exact and not known.since
     return known if is_all else replace(known, problem=known.problem or why)
 
 

@@ -3,7 +3,7 @@
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from tidemark import at_stake, configuration, disks, screen, words
 from tidemark.ask import message_of, outcome_of, point_said, send
 from tidemark.at_stake import AtStake
 from tidemark.outcome import Answer, Problem
+from tidemark.prices import Prices
 from tidemark.store import Store, known_disks
 from tidemark.times import TimeError, read_expiry
 from tidemark.waiting import seconds_of
@@ -149,10 +150,14 @@ async def _usual_seconds(store: Store, disk: Disk) -> tuple[float, int]:
 
 async def _at_stake(store: Store, wish: Wish, target: Disk | None, point: RecoveryPoint | None) -> dict[str, Any]:
     over = await store.record(target) if target and wish.writes_over else None
-    found = AtStake(problem="the recovery point is not known")
+    found, prices = AtStake(), Prices()
     if point:
         found = await at_stake.look(point, over, backed_up=wish.adopt)
-    return found.data(configuration.prices(), is_new=not wish.writes_over)
+    try:
+        prices = configuration.prices()
+    except Problem as problem:  # a restore does not wait for somebody to correct a file
+        found = replace(found, problem=found.problem or str(problem))
+    return found.data(prices, is_new=not wish.writes_over)
 
 
 def _plan(

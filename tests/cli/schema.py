@@ -170,7 +170,7 @@ class RestorePlanJson(Exact):
     since_written: int | None
     since_cleared: int | None
     unread: str
-    writes: AtLeastJson
+    writes: AtLeastJson | None
     month: MonthJson | None
     currency: str
 

@@ -7,6 +7,7 @@ import pty
 import re
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -186,15 +187,19 @@ async def test_a_disk_is_retired_unless_the_settings_name_it(scene: Scene) -> No
     assert (states["os-copy.vhd"], states["my%20data.vhd"]) == ("retired", "safe")
 
 
-async def test_nothing_is_written_over_unless_the_name_is_typed(scene: Scene) -> None:
+async def test_nothing_is_written_over_unless_the_name_is_typed(scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / "cli.json").write_text("no JSON")
+    config = {"TIDEMARK_CONFIG": str(tmp_path / "cli.json")}
     before = await asked_for(scene)
     wrong = (("--yes", "os"), (), ("--yes", "my data.vhd"))
-    for done in await asyncio.gather(*(scene.types("restore", "/os.vhd", "--in-place", *yes) for yes in wrong)):
+    for done in await asyncio.gather(
+        *(scene.types("restore", "/os.vhd", "--in-place", *yes, **config) for yes in wrong)
+    ):
         assert done.code == REFUSED
         assert "os.vhd" in done.err
         told = " ".join(done.out.split())
         assert "its last recovery point: not known" in told
-        assert "What to do: set TIDEMARK_CONNECTIONS" in told, "the plan is shown to who may not read the disk"
+        assert "What to do: set TIDEMARK_CONNECTIONS" in told, "to who may not read the disk, prices or not"
     code, shown = await at_a_terminal(scene, "restore", "/os.vhd", "--in-place", typed="os-vhd")
     assert code == REFUSED
     assert "Nothing was sent" in shown

@@ -83,6 +83,18 @@ def test_a_month_costs_what_stays_in_either_account(*, backed_up: bool, is_new: 
     assert found.month(NOTHING, is_new=is_new) is None
 
 
+def test_a_price_that_it_does_not_take_need_not_be_known() -> None:
+    found = AtStake(content=Bytes.exactly(GIB))
+    assert found.month(Prices(backup_gib_month=0.05), is_new=False) == (0.05, 0.05)
+    assert found.month(Prices(backup_gib_month=0.05), is_new=True) is None
+
+
+def test_of_a_recovery_point_that_is_not_known_nothing_is_made_up() -> None:
+    plan = {**AtStake().data(PRICES, is_new=True), "undo_point": False, "adopts": True}
+    assert (plan["writes"], plan["month"]) == (None, None)
+    assert shown_of(plan, NOW) == []
+
+
 def test_what_would_be_lost_without_an_undo_point_is_said_so() -> None:
     found = AtStake(content=Bytes(GIB, 2 * GIB), since="2026-11-30T09:20:30.1234567Z", written=4096, cleared=0)
     plan = {**found.data(replace(PRICES, currency="EUR"), is_new=False), "undo_point": False, "adopts": True}
