@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from shared.azure.connections import Connections
 from shared.model.addresses import ContainerAddress
 from shared.model.disk import Disk, page_blob
 from shared.model.intent_row import IntentRow
@@ -19,7 +20,7 @@ from shared.model.retention_rules import Rules
 from shared.model.sizes import NO_BYTES, Held, PageDiff
 from shared.sizes.costs import costs as costs_of
 from shared.sizes.costs import freed_bytes
-from tidemark import configuration, disks
+from tidemark import configuration, disks, screen
 from tidemark.accounts import open_for_reading
 from tidemark.costs_shown import Choice, DiskCost, data_of, shown_of
 from tidemark.counting import Counting, counting, held_by_snapshots
@@ -31,6 +32,9 @@ CHOICES = ("last=14", "daily=7", "daily=30", "daily=14 weekly=8 monthly=12")
 """The rules that are tried unless others are given."""
 
 type Left = Callable[[], timedelta]
+
+type Tried = tuple[Rules, ZoneInfo]
+"""Rules, and the time zone of their periods."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +76,14 @@ async def costs(store: Store, text: str, tried: Sequence[str], within: str) -> A
     chosen = [disks.named(text, known)] if text else [Disk.parse(name) for name in sorted(known)]
     jobs = [job for job in await store.open_jobs() if not isinstance(job, IntentRow)]
     found = list[DiskCost]()
-    async with open_for_reading() as accounts:
-        for number, disk in enumerate(chosen):
-            rows = await _read(store, disk, [job for job in jobs if job.disk == disk])
-            # What one disk leaves of the time, the next ones share.
-            end = datetime.now(UTC) + _left(until) / (len(chosen) - number)
-            if rows.container is None:
-                found.append(DiskCost(disk=disk.name, unique={}))
-                continue
-            services = counting(accounts, rows.container, rows.points, rows.diffs)
-            found.append(await cost_of(services, rows, rules, partial(_left, end)))
+    with screen.err().status("") as line:
+        async with open_for_reading() as accounts:
+            for number, disk in enumerate(chosen):
+                line.update(f"counting {disk.shown}")
+                # What one disk leaves of the time, the next ones share.
+                end = datetime.now(UTC) + _left(until) / (len(chosen) - number)
+                rows = await _read(store, disk, [job for job in jobs if job.disk == disk])
+                found.append(await _counted(accounts, rows, rules, partial(_left, end)))
     return Answer(data=data_of(found, prices), shown=shown_of(found, prices, report.at, one=bool(text)))
 
 
@@ -100,7 +102,13 @@ async def _read(store: Store, disk: Disk, jobs: Sequence[Job]) -> Rows:
     )
 
 
-async def cost_of(services: Counting, rows: Rows, tried: Sequence[tuple[Rules, ZoneInfo]], left: Left) -> DiskCost:
+async def _counted(accounts: Connections, rows: Rows, tried: Sequence[Tried], left: Left) -> DiskCost:
+    if rows.container is None:
+        return DiskCost(disk=rows.disk.name, unique={})
+    return await cost_of(counting(accounts, rows.container, rows.points, rows.diffs), rows, tried, left)
+
+
+async def cost_of(services: Counting, rows: Rows, tried: Sequence[Tried], left: Left) -> DiskCost:
     """Count what the backups of a disk hold.
 
     Args:
@@ -139,7 +147,7 @@ async def cost_of(services: Counting, rows: Rows, tried: Sequence[tuple[Rules, Z
     )
 
 
-async def _choices(services: Counting, rows: Rows, tried: Sequence[tuple[Rules, ZoneInfo]], left: Left) -> list[Choice]:
+async def _choices(services: Counting, rows: Rows, tried: Sequence[Tried], left: Left) -> list[Choice]:
     """Find what each choice deletes once nothing holds the retention back: a disk that is late loses nothing."""
     own = _own_rules(rows.plan)
     facts = Facts(disk=rows.disk.name, base=rows.record.base_snapshot if rows.record else "", in_use=used_by(rows.jobs))
@@ -158,7 +166,7 @@ async def _choices(services: Counting, rows: Rows, tried: Sequence[tuple[Rules, 
     return found
 
 
-def _own_rules(plan: PlanOnRecord | None) -> list[tuple[Rules, ZoneInfo]]:
+def _own_rules(plan: PlanOnRecord | None) -> list[Tried]:
     """Return the rules of the app's own plan; none if it has none."""
     if plan is None or not plan.rules:
         return []

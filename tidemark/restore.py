@@ -152,7 +152,8 @@ async def _at_stake(store: Store, wish: Wish, target: Disk | None, point: Recove
     over = await store.record(target) if target and wish.writes_over else None
     found, prices = AtStake(), Prices()
     if point:
-        found = await at_stake.look(point, over, backed_up=wish.adopt)
+        with screen.err().status("reading what is at stake"):
+            found = await at_stake.look(point, over, backed_up=wish.adopt)
     try:
         prices = configuration.prices()
     except Problem as problem:  # a restore does not wait for somebody to correct a file
