@@ -1,27 +1,20 @@
 """`export` and `changes`: what reads the backups themselves, or a disk, rather than the app's rows."""
 
-import contextlib
 import json
-import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from azure.core.exceptions import AzureError
-
-from shared.azure.answers import explain
-from shared.azure.blobs.reading import BlobReader
-from shared.errors import TidemarkError
 from shared.model.disk import Disk, page_blob
 from shared.model.names import MANAGE_QUEUE
 from shared.model.point import RecoveryPoint
 from shared.model.restore_target import requested_point
 from shared.model.version import BlobVersion
 from tidemark import disks, screen, words
+from tidemark.accounts import open_blobs
 from tidemark.ask import point_said
-from tidemark.content.access import open_reader
 from tidemark.content.attribution import Part
 from tidemark.content.changes import Changes
 from tidemark.content.changes import changes as compare
@@ -30,9 +23,6 @@ from tidemark.content.progress import Progress, Stage
 from tidemark.content.target import Format
 from tidemark.outcome import Answer, Exit, Problem
 from tidemark.store import Store, known_disks
-
-CONNECTIONS_VARIABLE = "TIDEMARK_CONNECTIONS"
-"""Connection strings of the accounts of disks and backups, as a JSON array; none is needed by who is signed in."""
 
 HELD_FOR = timedelta(days=7)
 """How long the app keeps a recovery point that is being exported."""
@@ -58,7 +48,7 @@ async def export(store: Store, disk: str, file: str, at: str, file_format: str, 
         def tell(progress: Progress) -> None:
             status.update(_said(progress))
 
-        async with _reader() as reader:
+        async with open_blobs() as reader:
             done = await download(
                 reader,
                 _version(point),
@@ -108,7 +98,7 @@ async def changes(store: Store, disk: str, since: str, until: str) -> Answer:
             raise Problem(f"{name} has no backup yet that the disk could be compared with", Exit.ATTENTION)
         blob = page_blob(name)
         versions, earlier = (BlobVersion(blob), BlobVersion(blob, record.base_snapshot)), points
-    async with _reader() as reader:
+    async with open_blobs() as reader:
         found = await compare(reader, *versions, earlier=earlier)
     return Answer(data=_data(found), shown=_shown(found))
 
@@ -144,20 +134,6 @@ def _version(point: RecoveryPoint) -> BlobVersion:
     if point.backup_blob is None:
         raise Problem(f"the row of recovery point {point.time} does not say where it is", Exit.ATTENTION)
     return BlobVersion(point.backup_blob, point.backup_snapshot)
-
-
-@contextlib.asynccontextmanager
-async def _reader() -> AsyncIterator[BlobReader]:
-    """Open a reader; what it can't read ends the command with why."""
-    try:
-        connections = json.loads(os.environ.get(CONNECTIONS_VARIABLE) or "[]")
-    except ValueError:
-        raise Problem(f"{CONNECTIONS_VARIABLE} must be a JSON array of connection strings") from None
-    try:
-        async with open_reader(connections) as reader:
-            yield reader
-    except (AzureError, TidemarkError) as error:
-        raise Problem(explain(error), Exit.ATTENTION) from None
 
 
 def _said(progress: Progress) -> str:

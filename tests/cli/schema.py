@@ -1,15 +1,9 @@
 """What `--json` prints, by command: the names and kinds of all fields. A field that is missing or new fails."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-Stamp = Annotated[str, Field(pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00))?$")]
-Url = Annotated[str, Field(pattern=r"^https?://")]
-
-
-class Exact(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+from tests.cli.exact import Exact, Stamp, Url
+from tests.cli.schema_told import AtLeastJson, CostsJson, EventsJson, MonthJson
 
 
 class ProgressJson(Exact):
@@ -173,6 +167,13 @@ class RestorePlanJson(Exact):
     adopts: bool
     usual_seconds: float
     earlier_restores: int
+    since: Stamp
+    since_written: int | None
+    since_cleared: int | None
+    unread: str
+    writes: AtLeastJson | None
+    month: MonthJson | None
+    currency: str
 
 
 class RestoreJson(AskedJson):
@@ -209,6 +210,8 @@ COMMANDS: dict[str, type[Exact]] = {
     "job": JobsJson,
     "prune": PlansJson,
     "restore": RestoreJson,
+    "costs": CostsJson,
+    "events": EventsJson,
     **dict.fromkeys(
         ("backup", "verify", "drill", "keep", "unkeep", "forget", "retire", "orphans", "rebuild", "cancel"), AskedJson
     ),

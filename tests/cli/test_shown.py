@@ -14,6 +14,8 @@ pytestmark = pytest.mark.xdist_group("cli-shown")
 SHOWN = [(command, block) for command, block in prints_shown() if command.startswith("tidemark ")]
 MONTH = re.compile(r"(?<=\d )(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b")
 WIDE_ENOUGH = "110"
+ORDER = ("status", "points", "events", "check", "verify", "costs", "restore", "jobs")
+"""As somebody types them who verifies before a restore, and then looks at what was asked for."""
 
 
 def in_any_month(text: str) -> str:
@@ -24,7 +26,7 @@ def in_any_month(text: str) -> str:
 
 
 def test_each_command_that_is_to_be_shown_is() -> None:
-    assert {command.split()[1] for command, _ in SHOWN} == {"status", "points", "check", "verify", "jobs", "restore"}
+    assert {command.split()[1] for command, _ in SHOWN} == set(ORDER)
 
 
 async def test_what_is_shown_is_printed(scene: Scene) -> None:
@@ -33,11 +35,9 @@ async def test_what_is_shown_is_printed(scene: Scene) -> None:
         return "succeeded" in done.out and " stays " in (await scene.types("points", "os")).out
 
     await until(planned, "the end of the tick, and the retention's plan")
-    # As somebody who verifies before a restore, and then looks at what was asked for.
-    order = ["status", "points", "check", "verify", "restore", "jobs"]
     wrong: list[tuple[Block, list[str]]] = []
-    for command, block in sorted(SHOWN, key=lambda shown: order.index(shown[0].split()[1])):
-        done = await scene.types(*shlex.split(command)[1:], COLUMNS=WIDE_ENOUGH)
+    for command, block in sorted(SHOWN, key=lambda shown: ORDER.index(shown[0].split()[1])):
+        done = await scene.reads(*shlex.split(command)[1:], COLUMNS=WIDE_ENOUGH)
         assert done.code == 0, done.err
         if missing := not_printed(in_any_month(block.text), in_any_month(done.out)):
             wrong.append((block, [*missing, done.out]))

@@ -239,12 +239,12 @@ class History:
     async def _do(self, actions: dict[Callable[[], None], float]) -> None:
         """Do one of some actions, by their weights; then let every invocation run up to its next call."""
         [action] = self._rng.choices(list(actions), list(actions.values()))
-        action()
         if not self._calls.late:
             self._none_late = self.world.now
         while self._calls.late and self.world.now - self._none_late > LATE_AT_MOST:
             self._land()
         self.host.end_what_hangs()
+        action()
         await self.host.run()
         if len(self.world.messages) > MOST_MESSAGES:
             raise WrongError(f"{len(self.world.messages)} messages wait: they multiply")

@@ -150,6 +150,7 @@ class World:
         versioned: the accounts in which blob versioning is on.
         lies: whether the service leaves out changes in the diffs it gives.
         landed: when a late call last took effect.
+        dropped: the source snapshots that the app has deleted.
         meddled: when a foreign hand last did something to a disk or to its backups.
         written: what each restore has written to.
         spoiled: restores of which a copy did not succeed, or not well.
@@ -197,6 +198,7 @@ class World:
     versioned: set[str] = field(default_factory=set)
     lies: bool = False
     landed: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    dropped: set[tuple[BlobAddress, str]] = field(default_factory=set)
     meddled: dict[BlobAddress, datetime] = field(default_factory=dict)
     written: dict[str, set[BlobAddress]] = field(default_factory=dict)
     spoiled: set[str] = field(default_factory=set)
