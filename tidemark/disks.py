@@ -6,6 +6,7 @@ from urllib.parse import unquote
 from shared.errors import without_secrets
 from shared.model.addresses import AddressError
 from shared.model.disk import Disk
+from shared.model.disk_ids import PREFIX
 from tidemark.outcome import Problem
 
 _URL = "://"
@@ -17,7 +18,7 @@ def named(text: str, known: Iterable[str]) -> Disk:
     Raises:
         Problem: it names none, or several.
     """
-    if _URL in text:
+    if _URL in text or (text.startswith(PREFIX) and "#" in text):
         try:
             return Disk.parse(text)
         except AddressError as error:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.model.disk import Disk, page_blob
+from shared.model.disk import Disk, PageBlobDisk
 from shared.model.names import MANAGE_QUEUE
 from shared.model.point import RecoveryPoint
 from shared.model.restore_target import requested_point
@@ -96,7 +96,9 @@ async def changes(store: Store, disk: str, since: str, until: str) -> Answer:
         record = await store.record(name)
         if record is None or not record.base_snapshot:
             raise Problem(f"{name} has no backup yet that the disk could be compared with", Exit.ATTENTION)
-        blob = page_blob(name)
+        if not isinstance(name, PageBlobDisk):
+            raise Problem(f"{name} is a managed disk. What to do: compare recovery points of it: --from A --to B")
+        blob = name.address
         versions, earlier = (BlobVersion(blob), BlobVersion(blob, record.base_snapshot)), points
     async with open_blobs() as reader:
         found = await compare(reader, *versions, earlier=earlier)

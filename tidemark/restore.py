@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.model.disk import Disk, page_blob
+from shared.model.disk import Disk, PageBlobDisk, page_blob
 from shared.model.job import JobKind, Stage
 from shared.model.point import RecoveryPoint
 from shared.model.report import DiskReport, Report
@@ -110,11 +110,27 @@ def _require_sense(wish: Wish) -> None:
 
 def _target(disk: Disk, wish: Wish, point: RecoveryPoint | None) -> Disk | None:
     """Return the target; None for a new disk whose name is not known before its recovery point is."""
+    if not isinstance(disk, PageBlobDisk):
+        return _named_target(disk, wish)
     if wish.in_place:
         return disk
     if wish.to:
-        return disks.named(wish.to if "://" in wish.to else page_blob(disk).parent.blob(wish.to).url, [])
+        return disks.named(wish.to if "://" in wish.to else disk.address.parent.blob(wish.to).url, [])
     return disk.restored(point.time) if point else None
+
+
+def _named_target(disk: Disk, wish: Wish) -> Disk:
+    """Return the page blob that a recovery point of a managed disk is restored to, which must be named whole."""
+    if wish.in_place:
+        raise Problem(
+            f"{disk} is a managed disk, which can't be written over. What to do: name a page blob by --to URL"
+        )
+    if "://" not in wish.to:
+        raise Problem(
+            f"{disk} is in no storage account. What to do: name the whole target:"
+            " --to https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME.vhd"
+        )
+    return disks.named(wish.to, [])
 
 
 def _values(disk: Disk, target: Disk | None, wish: Wish, asked: str) -> Mapping[str, object]:

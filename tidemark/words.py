@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from urllib.parse import unquote
 
+from shared.model.disk_ids import PREFIX
 from shared.model.sizes import Bytes
 from shared.model.texts import human_size
 
@@ -64,13 +65,21 @@ def _number(value: float, unit: str) -> str:
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Name each disk by as many of the last parts of its URL as no other has."""
-    parts = {name: unquote(name).partition("://")[2].split("/") for name in names}
+    """Name each disk by as many of the last parts of its URL or ID as no other has."""
+    parts = {name: _parts(name) for name in names}
     short: dict[str, str] = {}
     for name, own in parts.items():
         others = [other for another, other in parts.items() if another != name]
         count = next(
             (count for count in range(1, len(own)) if all(own[-count:] != other[-count:] for other in others)), len(own)
         )
-        short[name] = "/".join(own[-count:])
+        is_one = all(own != other for other in others)
+        short[name] = "/".join(own[-count:]) if is_one else f"{own[-1]}#{name.partition('#')[2]}"
     return short
+
+
+def _parts(name: str) -> list[str]:
+    """Return the parts of a URL, or of a managed disk's ID, of which others under the same name differ after the #."""
+    return (
+        name.partition("#")[0].split("/") if name.startswith(PREFIX) else unquote(name).partition("://")[2].split("/")
+    )

@@ -34,7 +34,12 @@ _ADVICE = {
     "CannotVerifyCopySource": "let the destination account read the source account: open the source's firewall, and"
     " check its key or the app's role there",
     "SnapshotsPresent": "restore to a new disk: premium storage can't copy over a disk that has snapshots",
-    "ResourceNotFound": "check the URL in SOURCE_DISKS, and that the app can read it",
+    "ResourceNotFound": "check the URL or ID in SOURCE_DISKS, and that the app can read it",
+    # Of Azure Resource Manager:
+    "AuthorizationFailed": "assign the app's identity the role Tidemark managed disk reader"
+    " (infra/roles/managed-disk-reader.json) on the resource group of the disks",
+    "ResourceGroupNotFound": "check the subscription and the resource group in SOURCE_DISKS",
+    "SubscriptionNotFound": "check the subscription in SOURCE_DISKS, and that the app's identity is of its tenant",
     "SnapshotCountExceeded": "delete old snapshots of the disk: premium storage allows 100",
     "SnapshotOperationRateExceeded": _WAIT_FOR_THE_NEXT_TICK,
     "SnaphotOperationRateExceeded": _WAIT_FOR_THE_NEXT_TICK,  # as older documents spell it

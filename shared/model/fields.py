@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import PlainSerializer, PlainValidator
 from pydantic_core import PydanticKnownError
 
-from shared.model.addresses import BlobAddress
-from shared.model.disk import Disk, PageBlobDisk
+from shared.model.addresses import AddressError, BlobAddress
+from shared.model.disk import Disk, ManagedDisk, PageBlobDisk
 
 
 def _text(value: object) -> str:
@@ -17,6 +17,16 @@ def _text(value: object) -> str:
 
 def _disk(value: object) -> Disk:
     return value if isinstance(value, Disk) else Disk.parse(_text(value))
+
+
+def _known_disk(value: object) -> Disk:
+    disk = _disk(value)
+    if isinstance(disk, ManagedDisk) and not disk.unique_id:
+        raise AddressError(
+            f"{disk.shown} may have been the ID of several disks. What to do: name the disk in full, as it stands on"
+            " record: ID#UNIQUEID"
+        )
+    return disk
 
 
 def _page_blob(value: object) -> PageBlobDisk:
@@ -35,6 +45,9 @@ _WRITTEN = PlainSerializer(_written, return_type=str)
 
 DiskName = Annotated[Disk, PlainValidator(_disk), _WRITTEN]
 """A disk."""
+
+KnownDiskName = Annotated[Disk, PlainValidator(_known_disk), _WRITTEN]
+"""A disk that a person names: one and no other."""
 
 TargetName = Annotated[PageBlobDisk, PlainValidator(_page_blob), _WRITTEN]
 """A page blob to restore to."""

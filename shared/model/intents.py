@@ -10,7 +10,7 @@ from pydantic_core import PydanticKnownError, from_json
 
 from shared.errors import Remedy, TidemarkError, without_secrets
 from shared.model.disk import Disk
-from shared.model.fields import DiskName
+from shared.model.fields import KnownDiskName
 from shared.model.requests import LATEST, Asked, Request, RequestError, decoded, not_json
 from shared.model.times import normalized_time
 from shared.model.validation_errors import suggestion
@@ -79,7 +79,7 @@ class Intent(Asked):
 
 
 class _OfDisk(Intent):
-    disk: DiskName
+    disk: KnownDiskName
 
     @property
     def about(self) -> Disk | None:

@@ -21,7 +21,7 @@ from shared.errors import UnreadableError, without_secrets
 from shared.model.addresses import BlobAddress, is_url_of
 from shared.model.disk import Disk
 from shared.model.expiry import normalized_expiry
-from shared.model.fields import DiskName, TargetName
+from shared.model.fields import KnownDiskName, TargetName
 from shared.model.times import is_date, normalized_time
 from shared.model.validation_errors import describe_findings
 
@@ -75,7 +75,7 @@ class Request(Asked):
             of the period it covers; or a date, which is refused with the recovery points around it.
     """
 
-    disk: DiskName
+    disk: KnownDiskName
     point: str
 
     @field_validator("point")

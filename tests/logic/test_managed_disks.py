@@ -1,0 +1,136 @@
+"""Managed disks by their names: resource IDs in any case, with the unique ID that tells one from its successors."""
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.model.addresses import AddressError
+from shared.model.disk import Disk, ManagedDisk
+from shared.model.disk_ids import DiskId
+from shared.model.intents import read_intent
+from shared.model.requests import RequestError, RestoreRequest
+from shared.model.version import SnapshotVersion, blob_version, snapshot_version
+from tests.logic.conftest import Load, Mistakes
+
+SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
+GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/machines"
+DISKS = f"{GROUP}/providers/Microsoft.Compute/disks"
+BLOB = "https://disks.blob.core.windows.net/vhds/a.vhd"
+ONE, OTHER = "11111111-7c1b-4f5e-9d53-1c2a7b8e9f00", "22222222-7c1b-4f5e-9d53-1c2a7b8e9f00"
+OS, DATA = Disk.parse(f"{DISKS}/os#{ONE}"), Disk.parse(f"{DISKS}/data#{ONE}")
+
+
+def test_a_disk_has_one_name_however_its_id_is_spelled() -> None:
+    spelled = f"/Subscriptions/{SUBSCRIPTION.upper()}/RESOURCEGROUPS/Machines/providers/microsoft.compute/Disks/OS"
+    with pytest.raises(AddressError):
+        Disk.parse(spelled)  # a URL, or what begins as Azure writes it
+    spelled = spelled.replace("/Subscriptions", "/subscriptions")
+    assert Disk.parse(f" {spelled}#{ONE.upper()} ") == OS
+    assert OS.name == f"{DISKS}/os#{ONE}"
+
+
+def test_a_disk_that_is_made_anew_under_its_name_has_another_record_and_another_backup_blob() -> None:
+    anew = Disk.parse(f"{DISKS}/os#{OTHER}")
+    assert (anew == OS, anew.key == OS.key, anew.backup_name == OS.backup_name) == (False, False, False)
+    assert isinstance(anew, ManagedDisk)
+    whichever = Disk.parse(f"{DISKS}/os")
+    assert isinstance(whichever, ManagedDisk)
+    assert (whichever.is_whichever(anew), whichever.is_whichever(DATA), anew.is_whichever(OS)) == (True, False, False)
+
+
+def test_a_backup_blob_says_whose_it_is_and_is_that_of_no_page_blob() -> None:
+    assert OS.backup_name == f"managed-disks/{SUBSCRIPTION}/machines/os/{ONE}.vhd"
+    with pytest.raises(AddressError):
+        Disk.parse(f"https://managed-disks.blob.core.windows.net/{OS.backup_name}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{GROUP}/providers/Microsoft.Compute/snapshots/os",
+        f"{GROUP}/providers/Microsoft.Compute/virtualMachines/os",
+        "/subscriptions/mine/resourceGroups/machines/providers/Microsoft.Compute/disks/os",
+        f"{DISKS}/os/more",
+        f"{DISKS}/",
+        f"{DISKS}/o s",
+        f"{DISKS}/{'o' * 81}",
+        f"{DISKS}/os#1",
+        f"{DISKS}/*#{ONE}",
+    ],
+)
+def test_what_is_no_managed_disk_is_refused(name: str) -> None:
+    with pytest.raises(AddressError):
+        Disk.parse(name)
+
+
+def test_settings_name_a_disk_or_a_pattern_with_tags_beside_page_blobs(load: Load) -> None:
+    entries = [{"url": f"{DISKS}/*", "tags": {"backup": "daily"}}, f"!{DISKS}/scratch*", BLOB]
+    settings = load(SOURCE_DISKS=json.dumps(entries))
+    managed, blob = settings.source_disks
+    assert (managed.is_pattern, blob.is_pattern) == (True, False)
+    assert (managed.has_tags({"backup": "daily", "of": "me"}), managed.has_tags({"backup": "no"})) == (True, False)
+    scratch = Disk.parse(f"{DISKS}/scratch1#{ONE}")
+    assert [settings.covers(disk) for disk in (OS, DATA, scratch)] == [True, True, False]
+    assert settings.source_services == ["https://disks.blob.core.windows.net"]
+    assert settings.other_service(OS) == ""
+    assert load(SOURCE_DISKS=f"{DISKS}/os").covers(OS)
+    assert not load(SOURCE_DISKS=f"{DISKS}/os").covers(DATA)
+    assert load(SOURCE_DISKS=f"{DISKS}/* !{DISKS}/os").excludes_by_url(OS)
+
+
+@pytest.mark.parametrize(
+    ("source_disks", "says"),
+    [
+        (f"{GROUP}/providers/Microsoft.Compute/snapshots/os", "is not the ID of a managed disk"),
+        (json.dumps([{"url": BLOB, "tags": {"a": "b"}}]), "only managed disks have some"),
+        (json.dumps([{"url": f"{DISKS}/*", "tags": ["a"]}]), "must be an object of texts"),
+        (f"{DISKS}/os !{GROUP.replace('machines', 'others')}/providers/Microsoft.Compute/disks/*", "resource group"),
+    ],
+)
+def test_a_mistake_in_the_settings_is_told(mistakes: Mistakes, source_disks: str, says: str) -> None:
+    [line] = mistakes(SOURCE_DISKS=source_disks)
+    assert says in line
+
+
+@pytest.mark.parametrize("url", ["http://management.azure.com", "management.azure.com", "https://"])
+def test_the_resource_manager_is_reached_by_https(mistakes: Mistakes, url: str) -> None:
+    [line] = mistakes(RESOURCE_MANAGER_URL=url)
+    assert "must be the URL of the cloud's Azure Resource Manager" in line
+
+
+@pytest.mark.parametrize("url", ["https://management.usgovcloudapi.net/", ""])
+def test_another_cloud_has_another_resource_manager(load: Load, url: str) -> None:
+    expected = url.rstrip("/") or "https://management.azure.com"
+    assert load(RESOURCE_MANAGER_URL=url).resource_manager_url == expected
+
+
+def test_a_request_names_one_disk_and_no_other() -> None:
+    whichever, known = {"disk": f"{DISKS}/os"}, {"disk": OS.name}
+    with pytest.raises(RequestError, match="What to do: name the disk in full"):
+        RestoreRequest.read(json.dumps(whichever | {"point": "latest"}).encode())
+    with pytest.raises(RequestError, match="What to do: name the disk in full"):
+        read_intent(json.dumps(whichever | {"do": "backup"}).encode())
+    assert RestoreRequest.read(json.dumps(known | {"point": "latest"}).encode()).disk == OS
+    assert read_intent(json.dumps(known | {"do": "backup"}).encode()).about == OS
+
+
+def test_no_page_blob_is_the_default_target_of_a_managed_disk() -> None:
+    assert OS.restored("2026-11-22T12:00:00.1234567Z") is None
+
+
+def test_a_version_of_one_kind_is_none_of_the_other() -> None:
+    assert isinstance(OS, ManagedDisk)
+    version: Any = SnapshotVersion(OS, f"{GROUP}/providers/Microsoft.Compute/snapshots/tidemark")
+    assert snapshot_version(version) is version
+    assert (version.of, version.service_url) == (OS.name, "")
+    with pytest.raises(TypeError):
+        blob_version(version)
+
+
+def test_a_subscription_and_a_group_are_named_as_azure_allows() -> None:
+    group = "a-b_c.(1)"
+    named = DiskId.parse(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}/providers/Microsoft.Compute/disks/os")
+    assert named.parent.group == group
+    with pytest.raises(AddressError, match="resource group"):
+        DiskId.parse(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/a./providers/Microsoft.Compute/disks/os")
