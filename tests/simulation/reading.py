@@ -62,6 +62,8 @@ class SimulatedReader(Reader):
         blob, snapshot = asked.blob, asked.snapshot
 
         def effect() -> list[Change]:
+            if self._world.is_too_early(blob, snapshot):
+                self._world.violations.append(f"{snapshot} of {blob.blob} is read before it can be")
             found = self._world.blob(blob)
             return found.diff(snapshot, previous, window) if previous else found.valid(snapshot, window)
 

@@ -122,8 +122,12 @@ class SimulatedDisks(Source):
     async def problem(self, disk: Disk) -> str:  # noqa: ARG002
         return await self._calls.read(lambda: "")  # there are no others
 
-    async def pending(self, disk: Disk, snapshot: str) -> str:  # noqa: ARG002
-        return ""
+    async def pending(self, disk: Disk, snapshot: str) -> str:
+        if not self._world.readable:
+            return ""
+        return await self._calls.read(
+            lambda: "it is not ready" if self._world.is_too_early(page_blob(disk), snapshot) else ""
+        )
 
     async def exists(self, disk: Disk) -> bool:
         def effect() -> bool:
@@ -137,7 +141,10 @@ class SimulatedDisks(Source):
             taken = self._world.now.isoformat()
             self._versioned[disk] = page_blob(disk).account in self._world.versioned
             metadata = {DISK_METADATA: disk.name, BACKUP_METADATA: self._backups.url, TAKEN_METADATA: taken}
-            return self._world.snapshot(page_blob(disk), metadata, etag)
+            time = self._world.snapshot(page_blob(disk), metadata, etag)
+            if takes := next(self._world.takes):
+                self._world.readable[page_blob(disk), time] = self._world.now + takes
+            return time
 
         try:
             return await self._calls.change(effect)

@@ -146,6 +146,8 @@ class World:
         rotten: backup snapshots that do not hold any more what was written to them, and since when.
         tainted: what was restored from a recovery point that had rotted, and what was built on that.
         premium: the accounts of premium storage.
+        takes: how long the next source snapshots take until they can be read; those of page blobs take no time.
+        readable: when each of those source snapshots can be read.
         not_snapshotted: when premium storage has last refused a snapshot of a blob.
         versioned: the accounts in which blob versioning is on.
         lies: whether the service leaves out changes in the diffs it gives.
@@ -194,6 +196,8 @@ class World:
     rotten: dict[tuple[BlobAddress, str], datetime] = field(default_factory=dict)
     tainted: set[tuple[BlobAddress, str]] = field(default_factory=set)
     premium: set[str] = field(default_factory=set)
+    takes: Iterator[timedelta] = field(default_factory=lambda: itertools.repeat(timedelta()))
+    readable: dict[tuple[BlobAddress, str], datetime] = field(default_factory=dict)
     not_snapshotted: dict[BlobAddress, datetime] = field(default_factory=dict)
     versioned: set[str] = field(default_factory=set)
     lies: bool = False
@@ -361,6 +365,10 @@ class World:
     def meddle(self, disk: BlobAddress, at: datetime | None = None) -> None:
         """Note that a foreign hand has done something to a disk or to its backups, just now or at a time, UTC."""
         self.meddled[disk] = max(at or self.now, self.meddled.get(disk, at or self.now))
+
+    def is_too_early(self, disk: BlobAddress, snapshot: str) -> bool:
+        """Tell whether a source snapshot can't be read yet."""
+        return self.now < self.readable.get((disk, snapshot), self.now)
 
     def is_meddled(self, disk: BlobAddress, since: datetime) -> bool:
         """Tell whether a foreign hand has done something to a disk or its backups since then."""

@@ -1,0 +1,65 @@
+"""Source snapshots that can be read only after a while: a run waits for its own, and nothing else does."""
+
+from datetime import timedelta
+from itertools import repeat
+
+import pytest
+
+from shared.model.job import Stage
+from shared.model.report import State
+from tests.simulation.reported import backed_up, disk
+from tests.simulation.small import make_small
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch.setattr)
+
+
+async def test_a_run_waits_until_its_source_snapshot_can_be_read_and_is_sealed_then() -> None:
+    scene = await backed_up()
+    scene.world.takes = repeat(3 * HOUR)
+    await scene.tick()
+    await scene.pass_time(2 * HOUR)
+    record = scene.world.record(scene.disk)
+    assert record
+    assert record.run
+    assert (record.run.state, record.run.reason) == (Stage.REQUESTED, "it is not ready")
+    assert (await disk(scene)).state is State.RUNNING
+    looks = scene.handled["plan-changes"]
+    assert looks < 150, "it is looked for every minute at most"
+    await scene.pass_time(2 * HOUR)
+    assert len(scene.world.points_of(scene.disk)) == 2
+    assert (await disk(scene)).state is State.SAFE
+    assert scene.world.violations == []
+
+
+async def test_what_is_slower_than_the_ticks_is_waited_for_and_the_next_snapshot_is_taken_after_it() -> None:
+    scene = await backed_up()
+    scene.world.takes = repeat(20 * HOUR)
+    await scene.tick()
+    await scene.pass_time(12 * HOUR)
+    taken = scene.snapshots_taken()
+    await scene.tick()
+    assert scene.snapshots_taken() == taken, "a run is open"
+    await scene.pass_time(12 * HOUR)
+    assert len(scene.world.points_of(scene.disk)) == 2
+    assert scene.snapshots_taken() == taken + 1
+    assert scene.world.violations == []
+
+
+async def test_a_run_whose_source_snapshot_is_gone_while_it_waits_is_given_up() -> None:
+    scene = await backed_up()
+    scene.world.takes = repeat(3 * HOUR)
+    await scene.tick()
+    record = scene.world.record(scene.disk)
+    assert record
+    assert record.run
+    del scene.world.blobs[scene.disk].snapshots[record.run.snapshot]
+    scene.world.readable.clear()
+    await scene.pass_time(HOUR)
+    record = scene.world.record(scene.disk)
+    assert record
+    assert record.run is None
