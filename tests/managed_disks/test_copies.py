@@ -8,7 +8,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 from azure.storage.blob.aio import BlobClient
 
-from infra.local.local_azure import BACKUPS, LocalAzure
+from infra.local.local_azure import APP, BACKUPS, LocalAzure
 from infra.local.managed_disks import Disk, ManagedDisks
 from tests.gateway.page_blobs import refusal
 from tests.managed_disks.arm import Arm
@@ -107,3 +107,26 @@ async def test_the_relay_of_a_private_snapshot_is_read_but_no_source(
     assert (await storage.read(url, 0, BLOCK)).body == b"p" * BLOCK
     refused = (409, "CopySourceCannotBeIncrementalCopyBlob")
     assert await refusal(backup.upload_pages_from_url(url, 0, BLOCK, 0)) == refused
+
+
+async def test_with_entra_authentication_a_copy_needs_a_token_for_its_source(
+    managed: ManagedDisks, arm: Arm, new_disk: NewDisk, backup: BlobClient
+) -> None:
+    disk = await new_disk(data_access_auth_mode="AzureActiveDirectory")
+    await disk.write(0, b"e" * BLOCK)
+    url = await arm.sas(await arm.snapshot("entra", disk))
+    assert await refusal(backup.upload_pages_from_url(url, 0, BLOCK, 0)) == (401, "CannotVerifyCopySource")
+    token = f"Bearer {managed.token(APP, 'https://disk.azure.com/')}"
+    await backup.upload_pages_from_url(url, 0, BLOCK, 0, source_authorization=token)
+    assert await content(backup) == b"e" * BLOCK
+
+
+async def test_reads_of_a_source_are_refused_while_a_deleted_snapshot_merges(
+    managed: ManagedDisks, arm: Arm, disk: Disk, snapshot: str, backup: BlobClient
+) -> None:
+    url = await arm.sas(await arm.snapshot("second", disk))
+    managed.behaviour.merging_reads = 1
+    await arm.call("DELETE", snapshot)
+    assert await refusal(backup.upload_pages_from_url(url, 0, BLOCK, 0)) == (409, "CannotVerifyCopySource")
+    await backup.upload_pages_from_url(url, 0, BLOCK, 0)
+    assert await content(backup) == b"b" * BLOCK

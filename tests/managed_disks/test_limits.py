@@ -42,6 +42,7 @@ async def test_five_snapshots_of_a_family_have_a_sas_at_once(managed: ManagedDis
     for path in paths[:5]:
         await arm.sas(path)
     assert (await arm.begin(paths[5])).error == CONFLICT
+    managed.behaviour.second_access = "new"
     assert (await arm.begin(paths[4])).status == 202, "which has one"
     await arm.end(paths[0])
     assert (await arm.begin(paths[5])).status == 202
@@ -137,6 +138,18 @@ async def test_a_background_copy_must_end_before_a_snapshot_is_read(
     assert (await arm.begin(path)).status == 202
     at_once = await arm.snapshot("premium", await new_disk())
     assert (await arm.properties(at_once))["snapshotAccessState"] == "Available"
+
+
+async def test_three_background_copies_of_a_disk_run_at_once(
+    managed: ManagedDisks, arm: Arm, new_disk: NewDisk
+) -> None:
+    managed.behaviour.copy_looks = 9
+    disk = await new_disk(sku="UltraSSD_LRS")
+    for number in range(3):
+        await arm.snapshot(f"s{number}", disk)
+    assert (await arm.put_snapshot("s3", disk)).error == CONFLICT
+    managed.release()
+    assert (await arm.put_snapshot("s3", disk)).status == 202
 
 
 async def test_a_policy_can_change_the_network_of_a_snapshot(managed: ManagedDisks, arm: Arm, disk: Disk) -> None:

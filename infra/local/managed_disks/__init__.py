@@ -16,7 +16,11 @@ an identity whose tokens the resource manager takes. `managed.give(principal, ro
 - Limits and habits: `managed.behaviour`, one attribute each; what no source tells is marked [guess] there.
 - Faults: `managed.resource_manager.faults.add(ArmFault("Snapshots - Create Or Update", fail=(code, message)))`, or
   `refuse=(429, code, message), retry_after=7`; those of reads are the gateway's, with the SAS's path "/md-…/…/abcd".
-- `managed.reset()` between tests.
+- `managed.reset()` between tests. The fixture `managed` (tests/conftest.py) does it, and shares one set of disks among
+  all tests of a process; a second set beside it is refused.
+
+Not modelled: full snapshots, copies to other regions, restore points, guest state, immutability, disks made of
+snapshots or by import, VHDX (a disk of 4096-byte sectors is exported as a VHD here), what changing a disk's SKU does.
 """
 
 from .arm_fault import ArmFault

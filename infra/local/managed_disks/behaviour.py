@@ -13,6 +13,7 @@ class Behaviour:
         snapshots_per_disk: the most incremental snapshots of a disk (disks-incremental-snapshots, "Restrictions").
         snapshots_per_window: the most that may be taken of a disk in any `window` (the same).
         window: the time in which those are counted.
+        copies_per_disk: the most background copies of a Premium v2 or Ultra disk under way (the same).
         accesses_per_family: the most snapshots of one family with a SAS at once (the same).
         requests_3_min: the most snapshot creations, grants and revocations in 3 minutes (headers that azure-cli
             recorded: HighCostSnapshotCreateHydrate3Min).
@@ -38,6 +39,7 @@ class Behaviour:
     snapshots_per_disk: int = 500
     snapshots_per_window: int = 7
     window: timedelta = timedelta(minutes=5)
+    copies_per_disk: int = 3
     accesses_per_family: int = 5
     requests_3_min: int = 1_000
     requests_30_min: int = 8_000

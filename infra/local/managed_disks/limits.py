@@ -52,6 +52,8 @@ class Limits:
         if len(of_disk) >= behaviour.snapshots_per_disk:
             most = behaviour.snapshots_per_disk
             raise conflict(f"A disk can have {most} incremental snapshots at most: delete some of {disk.id.text}.")
+        if sum(1 for found in of_disk if not found.copy.is_done) >= behaviour.copies_per_disk:
+            raise conflict(f"{behaviour.copies_per_disk} snapshots of {disk.id.text} are still being copied.")
         disk.taken = [at for at in disk.taken if at > now - behaviour.window]
         if len(disk.taken) >= behaviour.snapshots_per_window:
             raise too_many_requests("IncrementalSnapshotsPerDisk5Min", disk.taken[0] + behaviour.window - now)
