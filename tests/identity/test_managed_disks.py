@@ -99,3 +99,13 @@ async def made_backup(azure: IdentityAzure) -> BlobClient:
         blob = container.get_blob_client("of-a-managed-disk.vhd")
         await blob.create_page_blob(MIB + FOOTER_BYTES)
         return blob
+
+
+async def test_a_credential_gives_tokens_for_what_its_scope_names(azure: IdentityAzure) -> None:
+    credential = TokenCredential(azure.issuer, APP)
+    for scope, resource in (
+        ("https://management.azure.com/.default", "https://management.azure.com"),
+        ("https://disk.azure.com//.default", "https://disk.azure.com/"),
+    ):
+        token = await credential.get_token(scope)
+        assert azure.issuer.object_id(token.token, frozenset({resource})) == APP.object_id

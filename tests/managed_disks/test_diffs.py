@@ -1,10 +1,11 @@
 """Lists of pages, and of what changed since an older snapshot: the header, paging, footers, sizes, families."""
 
 import pytest
+from azure.storage.blob.aio import BlobClient
 
 from infra.local.disks.vhd import FOOTER_BYTES, check_footer
 from infra.local.gateway import Fault
-from infra.local.local_azure import BACKUPS, LocalAzure
+from infra.local.local_azure import BACKUPS, BLOB_API_VERSION, LocalAzure
 from infra.local.managed_disks import Disk, ManagedDisks
 from tests.managed_disks.arm import Arm
 from tests.managed_disks.conftest import NewDisk
@@ -223,3 +224,18 @@ async def test_a_write_is_of_whole_sectors_in_the_disk(disk: Disk) -> None:
         await disk.resize(MIB - 4096)
     await disk.write(MIB - 512, b"z" * 512)
     assert (await disk.read(MIB - 1024, 1024)) == bytes(512) + b"z" * 512
+
+
+async def test_the_sdk_reads_and_diffs_by_the_same_addresses(arm: Arm, disk: Disk, older: str) -> None:
+    await disk.write(0, b"b" * BLOCK)
+    await disk.clear(2 * BLOCK, BLOCK)
+    newer = await newer_than(arm, disk)
+    async with BlobClient.from_blob_url(newer, api_version=BLOB_API_VERSION, retry_total=0) as client:
+        properties = await client.get_blob_properties()
+        assert (properties.size, properties.copy.incremental_copy) == (MIB + FOOTER_BYTES, True)
+        written, cleared = await client.get_page_range_diff_for_managed_disk(older)
+        assert written == [{"start": 0, "end": BLOCK - 1}]
+        assert cleared == [{"start": 2 * BLOCK, "end": 3 * BLOCK - 1}]
+        listed = [(found.start, found.end) async for found in client.list_page_ranges(results_per_page=1)]
+        assert listed == [(0, 2 * BLOCK - 1), (3 * BLOCK, 16 * BLOCK - 1), (MIB, MIB + FOOTER_BYTES - 1)]
+        assert await (await client.download_blob(0, BLOCK)).readall() == b"b" * BLOCK

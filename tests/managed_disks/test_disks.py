@@ -1,5 +1,6 @@
 """What a test or the demo does with a disk as its guest, and how the managed disks run."""
 
+import asyncio
 import contextlib
 from pathlib import Path
 
@@ -81,3 +82,8 @@ async def test_a_reset_forgets_all(managed: ManagedDisks, arm: Arm, disk: Disk) 
     assert (managed.disks, managed.snapshots, managed.resource_manager.requests) == ([], [], [])
     assert managed.behaviour.page_size == 100
     assert (await arm.get(f"{RG}/disks")).error == (403, "AuthorizationFailed")
+
+
+async def test_sectors_of_one_block_are_written_at_once(disk: Disk) -> None:
+    await asyncio.gather(*(disk.write(sector * 512, bytes([65 + sector]) * 512) for sector in range(16)))
+    assert await disk.read(0, 2 * BLOCK) == b"".join(bytes([65 + sector]) * 512 for sector in range(16))

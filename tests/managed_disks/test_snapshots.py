@@ -3,6 +3,7 @@
 from infra.local.disks.vhd import FOOTER_BYTES, check_footer
 from infra.local.managed_disks import Disk
 from tests.managed_disks.arm import RG, Arm
+from tests.managed_disks.conftest import NewDisk
 from tests.managed_disks.storage import BLOCK, KIB, MIB, Storage
 
 
@@ -73,3 +74,13 @@ async def test_a_diff_tells_what_was_written_and_cleared(arm: Arm, storage: Stor
         (6 * BLOCK, 7 * BLOCK, False),
     ]
     assert int(found.headers["x-ms-blob-content-length"]) == MIB + FOOTER_BYTES
+
+
+async def test_a_snapshot_has_what_its_disk_has_and_what_was_put(arm: Arm, new_disk: NewDisk) -> None:
+    security, access = {"securityType": "TrustedLaunch"}, "/subscriptions/s/diskAccesses/a"
+    disk = await new_disk(properties={"osType": "Linux", "securityProfile": security, "tier": "P10"})
+    put = await arm.put_snapshot("inherits", disk, networkAccessPolicy="AllowPrivate", diskAccessId=access)
+    properties = await arm.properties(put.body["id"])
+    assert (properties["osType"], properties["securityProfile"]) == ("Linux", security)
+    assert (properties["networkAccessPolicy"], properties["diskAccessId"]) == ("AllowPrivate", access)
+    assert "tier" not in properties

@@ -114,6 +114,13 @@ async def test_a_recovery_point_becomes_a_disk(
     assert await state(arm, path) == "Attached"
 
 
+async def test_it_may_give_no_content_before_its_end(managed: ManagedDisks, storage: Storage, upload: str) -> None:
+    assert (await storage.read(upload, 0, 512)).status == 206
+    managed.behaviour.uploads_are_readable = False
+    assert (await storage.read(upload, 0, 512)).error == NOT_PERMITTED
+    assert [(await storage.head(upload)).status, (await storage.list(upload)).status] == [200, 200]
+
+
 async def test_an_incremental_backup_goes_on_after_it(
     managed: ManagedDisks, arm: Arm, storage: Storage, path: str, upload: str
 ) -> None:

@@ -116,9 +116,9 @@ class TokenCredential:
         self._issuer = issuer
         self._principal = principal
 
-    async def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
-        """Return the token for storage."""
-        return AccessToken(*self._issuer.issue(self._principal))
+    async def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
+        """Return the token for the resource that a scope names: "https://storage.azure.com/.default"."""
+        return AccessToken(*self._issuer.issue(self._principal, scopes[0].removesuffix("/.default")))
 
     async def close(self) -> None:
         """Do nothing: nothing is open."""

@@ -19,8 +19,8 @@ an identity whose tokens the resource manager takes. `managed.give(principal, ro
 - `managed.reset()` between tests. The fixture `managed` (tests/conftest.py) does it, and shares one set of disks among
   all tests of a process; a second set beside it is refused.
 
-Not modelled: full snapshots, copies to other regions, restore points, guest state, immutability, disks made of snapshots
-or by import, VHDX (a disk of 4096-byte sectors is exported as a VHD here), and what changing a disk's SKU does.
+Not modelled: full snapshots, copies to other regions, restore points, guest state, immutability, disks made of
+snapshots or by import, VHDX (a disk of 4096-byte sectors is exported as a VHD here), what changing a disk's SKU does.
 """
 
 from .arm_fault import ArmFault

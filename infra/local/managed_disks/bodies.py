@@ -12,6 +12,9 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 # Azure Resource Manager, "Use tags": 50 tags, names of 512 and values of 256 characters.
 _MOST_TAGS, _LONGEST_TAG, _LONGEST_VALUE = 50, 512, 256
 _NOT_IN_TAGS = frozenset("<>%&\\?/")
+_KEPT_BY_THEMSELVES = frozenset(
+    {"creationData", "incremental", "networkAccessPolicy", "publicNetworkAccess", "dataAccessAuthMode"}
+)
 
 
 def section(body: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -24,6 +27,11 @@ def section(body: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise invalid(name, f"{name} must be an object.")
     return found
+
+
+def further_properties(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept of properties as it was given: "osType", "diskAccessId", "encryption", ..."""
+    return {name: value for name, value in properties.items() if name not in _KEPT_BY_THEMSELVES}
 
 
 def location_of(body: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ Azure tracks changes of managed disks in blocks of 4 KiB (the lists in the recor
 ManagedDiskTests are aligned so), so a smaller write is widened to whole blocks here.
 """
 
+import asyncio
 import uuid
 from collections.abc import Callable, Iterable
 from io import FileIO
@@ -35,6 +36,8 @@ class DiskContent:
         self.size = size
         self._blobs = blobs
         self._hide_footer = hide_footer
+        # A write of part of a block reads the rest of it before.
+        self._writing = asyncio.Lock()
 
     async def create(self, *, has_footer: bool = True) -> None:
         """Create the blob: an empty disk, with a footer unless that is to be uploaded."""
@@ -48,6 +51,10 @@ class DiskContent:
         Raises:
             ValueError: they are no whole sectors of the disk.
         """
+        async with self._writing:
+            await self._write(start, content)
+
+    async def _write(self, start: int, content: bytes) -> None:
         end = start + len(content)
         first, last = self._blocks(start, end)
         head = await self._read_if(first, start)
@@ -60,7 +67,10 @@ class DiskContent:
         Raises:
             ValueError: they are no whole sectors of the disk.
         """
-        end = start + length
+        async with self._writing:
+            await self._clear(start, start + length)
+
+    async def _clear(self, start: int, end: int) -> None:
         first, last = self._blocks(start, end)
         inner_start = first if first == start else min(first + BLOCK_BYTES, last)
         inner_end = last if last == end else max(last - BLOCK_BYTES, inner_start)
@@ -68,7 +78,7 @@ class DiskContent:
             await self._blobs.clear(self.blob, inner_start, inner_end)
         for part_start, part_end in ((start, min(end, inner_start)), (max(start, inner_end), end)):
             if part_start < part_end:
-                await self.write(part_start, bytes(part_end - part_start))
+                await self._write(part_start, bytes(part_end - part_start))
 
     async def apply(self, image: Path, changes: Iterable[Change]) -> None:
         """Write what an image has at the changes, and discard what they clear."""

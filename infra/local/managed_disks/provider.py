@@ -12,7 +12,7 @@ from typing import Any
 from .access import MAX_SECONDS, Access
 from .arm_errors import ArmError, conflict, invalid
 from .arm_request import ArmRequest
-from .bodies import check_name, location_of, section, tags_of
+from .bodies import check_name, further_properties, location_of, section, tags_of
 from .limits import Limits
 from .operations import Operation, Operations, Output
 from .progress import Progress
@@ -215,7 +215,7 @@ class Provider:
             sku=section(body, "sku").get("name", "Standard_LRS"),
             tags=tags,
             sector_size=disk.sector_size,
-            properties={name: disk.properties[name] for name in _INHERITED if name in disk.properties},
+            properties=_inherited(disk) | further_properties(properties),
             data_access_auth_mode=properties.get("dataAccessAuthMode", disk.data_access_auth_mode),
             time=await disk.content.snapshot(),
             source_id=section(properties, "creationData")["sourceResourceId"],
@@ -269,6 +269,11 @@ class Provider:
 
 
 _INHERITED = ("osType", "hyperVGeneration", "encryption", "securityProfile", "supportedCapabilities", "purchasePlan")
+
+
+def _inherited(disk: Disk) -> dict[str, Any]:
+    """Return what a snapshot has of its disk, whatever was put."""
+    return {name: disk.properties[name] for name in _INHERITED if name in disk.properties}
 
 
 def _source_id(creation: Mapping[str, Any]) -> ResourceId:

@@ -134,7 +134,7 @@ class SnapshotHost:
 
     def _check_operation(self, request: Request, access: Access) -> None:
         """Require that it is one of the few operations, without conditions and leases on an upload (AzCopy)."""
-        if request.operation not in (_READS | _WRITES if access.writes else _READS):
+        if request.operation not in self._permitted(access):
             message = "This request is not authorized to perform this operation using this permission."
             raise ServiceError(403, "AuthorizationPermissionMismatch", message)
         if "prevsnapshot" in request.query:
@@ -146,6 +146,11 @@ class SnapshotHost:
         for name in request.headers:
             if name.startswith(refused):
                 raise _unsupported(name)
+
+    def _permitted(self, access: Access) -> frozenset[str]:
+        if not access.writes:
+            return _READS
+        return (_READS if self._store.behaviour.uploads_are_readable else _READS - {"Get Blob"}) | _WRITES
 
     def _check_merging(self, resource: Resource) -> None:
         if isinstance(resource, Snapshot) and resource.merging_reads > 0:

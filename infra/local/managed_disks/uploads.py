@@ -11,7 +11,7 @@ from infra.local.disks.vhd import FOOTER_BYTES, MIB, check_footer
 
 from .access import Access
 from .arm_errors import ArmError, conflict, invalid
-from .bodies import check_name, location_of, section, tags_of
+from .bodies import check_name, further_properties, location_of, section, tags_of
 from .content import DiskContent
 from .resource_ids import ResourceId
 from .resources import Disk, Resource
@@ -20,7 +20,6 @@ from .store import Store, new_path
 LEAST_BYTES, MOST_BYTES = 20_972_032, 35_183_298_347_520
 """The limits of `uploadSizeBytes` (azure-mgmt-compute 39.0.0, CreationData)."""
 
-_TYPED = frozenset({"creationData", "networkAccessPolicy", "publicNetworkAccess", "dataAccessAuthMode"})
 NewContent = Callable[[str, int], DiskContent]
 """Makes the content of a disk of so many bytes, in the blob at a decoded path."""
 
@@ -57,7 +56,7 @@ class Uploads:
             network_access_policy=properties.get("networkAccessPolicy", "AllowAll"),
             public_network_access=properties.get("publicNetworkAccess", "Enabled"),
             data_access_auth_mode=properties.get("dataAccessAuthMode", "None"),
-            properties={name: value for name, value in properties.items() if name not in _TYPED},
+            properties=further_properties(properties),
             create_option="Upload",
             upload="ReadyToUpload",
         )
