@@ -212,10 +212,16 @@ class History:
         return [found for found, _ in self.world.inspections.values() if not found.has_ended]
 
     def _waits(self) -> list[str]:
-        """Say what waits for ticks: intents, for the run of a disk that is not due; what a retired disk has left."""
-        records = (from_row(DiskRecord, entity) for entity, _ in self.world.records.values() if is_known(entity))
-        left = [record.disk.name for record in records if record.retired and not record.retired_clean]
-        return [*wrong_intents(self.world), *(f"the source snapshots of {disk}" for disk in left)]
+        """Say what waits for ticks.
+
+        Intents, for the run of a disk that is not due; what a retired disk has left; the claim of a restore that ended.
+        """
+        records = [from_row(DiskRecord, entity) for entity, _ in self.world.records.values() if is_known(entity)]
+        left = [
+            f"the source snapshots of {found.disk}" for found in records if found.retired and not found.retired_clean
+        ]
+        claimed = [f"the claim of {found.restore} to {found.disk}" for found in records if found.restore]
+        return [*wrong_intents(self.world), *left, *claimed]
 
     def _scratch_blobs(self) -> list[str]:
         """List the scratch blobs of drills: one that a late copy makes anew is deleted by a later tick."""
@@ -244,16 +250,20 @@ class History:
     async def _do(self, actions: dict[Callable[[], None], float]) -> None:
         """Do one of some actions, by their weights; then let every invocation run up to its next call."""
         [action] = self._rng.choices(list(actions), list(actions.values()))
+        action()
+        await self.host.run()
+        self._end_what_lasts()
+        if len(self.world.messages) > MOST_MESSAGES:
+            raise WrongError(f"{len(self.world.messages)} messages wait: they multiply")
+        self._require_nothing(self.world.violations)
+
+    def _end_what_lasts(self) -> None:
+        """End what no service and no host lets last: calls that are late for a day, and invocations that hang."""
         if not self._calls.late:
             self._none_late = self.world.now
         while self._calls.late and self.world.now - self._none_late > LATE_AT_MOST:
             self._land()
         self.host.end_what_hangs()
-        action()
-        await self.host.run()
-        if len(self.world.messages) > MOST_MESSAGES:
-            raise WrongError(f"{len(self.world.messages)} messages wait: they multiply")
-        self._require_nothing(self.world.violations)
 
     def _calm(self) -> dict[Callable[[], None], float]:
         """What happens when nothing goes wrong."""
