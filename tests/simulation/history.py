@@ -49,7 +49,7 @@ TICKS_TO_RECOVER = 3
 
 _TICK = timedelta(hours=12)
 _SLOW = 0.15
-"""In which part of the histories source snapshots may take hours until they can be read, as those of some disks do."""
+"""In which part of the histories source snapshots may take a while until they can be read, as those of some disks."""
 
 _NAMES = (*[("os", "data")] * 6, ("o" * 960, "\N{CJK UNIFIED IDEOGRAPH-78C1}" * 90))
 """Names of disks; of the last two the backups, and their full copies, have names and URLs nearly as long as may be."""
@@ -88,7 +88,7 @@ class History:
         # Of a generator of its own: what a seed decided before there was a retention, it decides as before.
         self._retention = random.Random(f"retention {seed}").choice(_RULES)
         if (slow := random.Random(f"slow {seed}")).random() < _SLOW:
-            self.world.takes = iter(lambda: timedelta(hours=slow.choice((0, 0, 0.01, 0.5, 3))), None)
+            self.world.takes = iter(lambda: timedelta(hours=slow.choice((0, 0, 0.01, 0.2, 0.5))), None)
         self._none_late = self.world.now
         self.host = Host(self.world, self._calls, rng, self._modes, self._retention)
         if self._retention and seed % 3:

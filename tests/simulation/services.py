@@ -125,9 +125,8 @@ class SimulatedDisks(Source):
     async def pending(self, disk: Disk, snapshot: str) -> str:
         if not self._world.readable:
             return ""
-        return await self._calls.read(
-            lambda: "it is not ready" if self._world.is_too_early(page_blob(disk), snapshot) else ""
-        )
+        is_too_early = await self._calls.read(lambda: self._world.is_too_early(page_blob(disk), snapshot))
+        return "it is not ready" if is_too_early else ""
 
     async def exists(self, disk: Disk) -> bool:
         def effect() -> bool:
@@ -142,7 +141,7 @@ class SimulatedDisks(Source):
             self._versioned[disk] = page_blob(disk).account in self._world.versioned
             metadata = {DISK_METADATA: disk.name, BACKUP_METADATA: self._backups.url, TAKEN_METADATA: taken}
             time = self._world.snapshot(page_blob(disk), metadata, etag)
-            if takes := next(self._world.takes):
+            if not etag and (takes := next(self._world.takes)):  # a restored disk is a page blob
                 self._world.readable[page_blob(disk), time] = self._world.now + takes
             return time
 
