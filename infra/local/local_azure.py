@@ -109,7 +109,9 @@ class LocalAzure:
     @contextlib.asynccontextmanager
     async def managed_disks(self) -> AsyncIterator[ManagedDisks]:
         """Run managed disks in this local Azure until the block ends, with an identity of the app to reach them."""
-        certificates, issuer = make_certificates(self.folder), TokenIssuer()
+        # In a folder of its own: of those that run, no file may be written over.
+        certificates = make_certificates(Path(tempfile.mkdtemp(dir=self.folder)))
+        issuer = TokenIssuer()
         async with (
             run_token_endpoint(issuer, APP) as endpoint,
             run_managed_disks(self.gateway, certificates, issuer, endpoint) as managed,
