@@ -37,8 +37,8 @@ async def clean_up_restore(services: Services, restore: Restore) -> None:
     if not has_adopted:
         await _drop_unfinished(services, restore)
     await _release_leases(services, restore)
-    if restore.undo_point and not has_adopted:
-        await drop_old_snapshots(services, restore.known_target)  # it has kept one to copy from
+    if not has_adopted and (restore.undo_point or restore.target == restore.disk):
+        await drop_old_snapshots(services, restore.known_target)  # while it was open, it has kept one to copy from
     if has_adopted and restore.adopt and record and record.restore == restore.restore:
         await _drop_superseded(services, restore, record)
     await _release_target(services, restore)
