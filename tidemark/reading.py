@@ -51,8 +51,14 @@ async def export(store: Store, disk: str, file: str, at: str, file_format: str, 
     name, points = await _points(store, disk)
     point = _at(points, at)
     console = screen.err()
-    if not point.kept:
-        await _hold(store, name, point, lambda text: screen.show(console, [text]))
+
+    def say(text: str) -> None:
+        screen.show(console, [text])
+
+    async def hold() -> None:
+        if not point.kept:
+            await _hold(store, name, point, say)
+
     with console.status("") as status:
 
         def tell(progress: Progress) -> None:
@@ -66,7 +72,8 @@ async def export(store: Store, disk: str, file: str, at: str, file_format: str, 
                 file_format=Format(file_format),
                 overwrite=overwrite,
                 progress=tell,
-                say=lambda text: screen.show(console, [text]),
+                say=say,
+                before=hold,
             )
     data = {
         "file": str(done.path),

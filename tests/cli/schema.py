@@ -198,6 +198,42 @@ class PlansJson(Exact):
     approve_all: str
 
 
+class ExportJson(Exact):
+    file: str
+    format: Literal["vhd", "raw", "qcow2"]
+    point: Stamp
+    length: int
+    valid: int
+    downloaded: int
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    seconds: float
+
+
+class PartJson(Exact):
+    name: str
+    start: int
+    end: int
+    filesystem: str
+    written: int
+    cleared: int
+    ranges: int
+
+
+class ChangesJson(Exact):
+    newer: Url
+    older: Url
+    size: int
+    older_size: int
+    written: int
+    cleared: int
+    ranges: int
+    scheme: Literal["MBR", "GPT", ""]
+    doubts: list[str]
+    parts: list[PartJson]
+    usual: float | None
+    unusual: bool
+
+
 COMMANDS: dict[str, type[Exact]] = {
     "use": UseJson,
     "status": StatusJson,
@@ -208,6 +244,8 @@ COMMANDS: dict[str, type[Exact]] = {
     "job": JobsJson,
     "prune": PlansJson,
     "restore": RestoreJson,
+    "export": ExportJson,
+    "changes": ChangesJson,
     **dict.fromkeys(
         ("backup", "verify", "drill", "keep", "unkeep", "forget", "retire", "orphans", "rebuild", "cancel"), AskedJson
     ),

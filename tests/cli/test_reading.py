@@ -9,6 +9,7 @@ import pytest
 from infra.local.local_azure import ACCOUNTS, LocalAzure
 from tests.app.cloud import pages, until
 from tests.cli.conftest import Done, Scene
+from tests.cli.schema import read
 
 pytestmark = pytest.mark.xdist_group("cli-looking")
 
@@ -40,8 +41,16 @@ async def test_a_recovery_point_is_exported_to_a_file(scene: Scene, azure: Local
     assert again.code == 1
     assert "What to do" in again.json["error"]
     newer = await typed(scene, azure, "export", "os.vhd", str(file), "--overwrite", "--json")
-    assert (newer.data["point"], newer.data["length"]) == (scene.points[1].time, len(content))
+    found = read(newer.json, 0)
+    assert (found.point, found.length) == (scene.points[1].time, len(content))
     assert file.read_bytes()[: 4 * 512] == pages(4, 1)
+
+    async def asked() -> int:
+        jobs = (await scene.types("jobs", "--all", "--json")).data["jobs"]
+        return sum(job["kind"] == "keep" and job["point"] == scene.points[1].time for job in jobs)
+
+    await until(asked, "the mark of the newer one")
+    assert await asked() == 1, "the export that was refused has asked for none"
 
 
 async def test_a_format_or_a_time_that_there_is_not_is_a_mistake_and_leaves_no_file(
@@ -58,7 +67,8 @@ async def test_a_format_or_a_time_that_there_is_not_is_a_mistake_and_leaves_no_f
 async def test_what_has_changed_between_two_recovery_points_is_told(scene: Scene, azure: LocalAzure) -> None:
     done = await typed(scene, azure, "changes", "os.vhd", "--to", "latest", "--json")
     assert done.code == 0, done.err
-    assert (done.data["written"], done.data["cleared"], done.data["ranges"]) == (4 * 512, 0, 1)
+    found = read(done.json, 0)
+    assert (found.written, found.cleared, found.ranges) == (4 * 512, 0, 1)
     shown = await typed(scene, azure, "changes", "os.vhd", "--to", "latest")
     assert "2 KiB written, 0 B cleared, in 1 ranges" in shown.out
     assert max(map(len, shown.lines)) <= 80
@@ -69,7 +79,8 @@ async def test_what_the_next_backup_moves_is_told_without_a_snapshot(scene: Scen
     await scene.data.write(512 * 8, pages(3, 9))
     done = await typed(scene, azure, "changes", "my data", "--json")
     assert done.code == 0, done.err
-    assert (done.data["written"], done.data["ranges"]) == (3 * 512, 1)
+    found = read(done.json, 0)
+    assert (found.written, found.ranges) == (3 * 512, 1)
     assert await scene.data.own_snapshots() == before
 
 
