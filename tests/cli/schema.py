@@ -234,6 +234,38 @@ class ChangesJson(Exact):
     unusual: bool
 
 
+class PlaceJson(Exact):
+    number: int
+    start: int
+    size: int
+    filesystem: str
+    readable: bool
+
+
+class EntryJson(Exact):
+    name: str
+    kind: Literal["file", "folder", "link", "other"]
+    size: int | None
+    modified: Stamp
+    target: str
+
+
+class BrowseJson(Exact):
+    disk: Url
+    point: Stamp
+    size: int
+    scheme: Literal["MBR", "GPT", ""]
+    doubts: list[str]
+    partitions: list[PlaceJson]
+    partition: int | None
+    path: str
+    kind: Literal["file", "folder", "link", "other", ""]
+    in_use: bool
+    entries: list[EntryJson]
+    file: str
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+
+
 COMMANDS: dict[str, type[Exact]] = {
     "use": UseJson,
     "status": StatusJson,
@@ -246,6 +278,7 @@ COMMANDS: dict[str, type[Exact]] = {
     "restore": RestoreJson,
     "export": ExportJson,
     "changes": ChangesJson,
+    "browse": BrowseJson,
     **dict.fromkeys(
         ("backup", "verify", "drill", "keep", "unkeep", "forget", "retire", "orphans", "rebuild", "cancel"), AskedJson
     ),

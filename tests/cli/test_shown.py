@@ -1,12 +1,15 @@
 """What the docs show of the command line is what it prints, of a real app: in the order of the page."""
 
+import json
 import re
 import shlex
 
 import pytest
 
+from infra.local.local_azure import ACCOUNTS, LocalAzure
 from tests.app.cloud import until
 from tests.cli.conftest import Scene
+from tests.cli.content.filesystems import image
 from tests.docs.documents import Block
 from tests.docs.shown import not_printed, prints_shown
 
@@ -14,6 +17,8 @@ pytestmark = pytest.mark.xdist_group("cli-shown")
 SHOWN = [(command, block) for command, block in prints_shown() if command.startswith("tidemark ")]
 MONTH = re.compile(r"(?<=\d )(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b")
 WIDE_ENOUGH = "110"
+ORDER = ["status", "points", "check", "verify", "restore", "jobs", "browse"]
+"""As somebody who verifies before a restore, looks at what was asked for, and then at the files."""
 
 
 def in_any_month(text: str) -> str:
@@ -24,20 +29,23 @@ def in_any_month(text: str) -> str:
 
 
 def test_each_command_that_is_to_be_shown_is() -> None:
-    assert {command.split()[1] for command, _ in SHOWN} == {"status", "points", "check", "verify", "jobs", "restore"}
+    assert {command.split()[1] for command, _ in SHOWN} == set(ORDER)
 
 
-async def test_what_is_shown_is_printed(scene: Scene) -> None:
+async def test_what_is_shown_is_printed(scene: Scene, azure: LocalAzure) -> None:
+    connections = json.dumps([azure.connection_string(account) for account in ACCOUNTS])
+
     async def planned() -> bool:
         done = await scene.types("status")
         return "succeeded" in done.out and " stays " in (await scene.types("points", "os")).out
 
     await until(planned, "the end of the tick, and the retention's plan")
-    # As somebody who verifies before a restore, and then looks at what was asked for.
-    order = ["status", "points", "check", "verify", "restore", "jobs"]
     wrong: list[tuple[Block, list[str]]] = []
-    for command, block in sorted(SHOWN, key=lambda shown: order.index(shown[0].split()[1])):
-        done = await scene.types(*shlex.split(command)[1:], COLUMNS=WIDE_ENOUGH)
+    for command, block in sorted(SHOWN, key=lambda shown: ORDER.index(shown[0].split()[1])):
+        if command.startswith("tidemark browse"):
+            await scene.os.write(0, image("ext4"))
+            await scene.app.back_up(scene.os)
+        done = await scene.types(*shlex.split(command)[1:], COLUMNS=WIDE_ENOUGH, TIDEMARK_CONNECTIONS=connections)
         assert done.code == 0, done.err
         if missing := not_printed(in_any_month(block.text), in_any_month(done.out)):
             wrong.append((block, [*missing, done.out]))
