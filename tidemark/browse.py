@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from shared.content.filesystems import DiskContent
 from shared.content.partition_tables import SECTOR
 from shared.content.reading import read_content
+from shared.model.point import PointState
 from tidemark import screen, words
 from tidemark.choice import opened_reader, point_at, points_of, version_of
 from tidemark.content.access import Reading
@@ -111,8 +112,9 @@ async def _files(disk: _Disk, wanted: Wanted) -> Answer:
     found = await in_thread(volume.find, wanted.path)
     where = f"{found.path} in {place.name}"
     disk.data.update(partition=place.number, path=found.path, kind=str(found.entry.kind))
-    notes = [screen.below(_IN_USE)] if await in_thread(volume.was_in_use) else []
-    disk.data["in_use"] = bool(notes)
+    is_in_use = await in_thread(volume.was_in_use)
+    notes = [screen.below(note) for note in (*disk.data["doubts"], *([_IN_USE] if is_in_use else []))]
+    disk.data["in_use"] = is_in_use
     if wanted.to:
         return Answer(data=disk.data, shown=[disk.said, *await _copied(disk, volume, found, wanted, where), *notes])
     entries = await in_thread(volume.entries, found) if found.entry.kind is Kind.FOLDER else [found.entry]
@@ -145,7 +147,7 @@ async def _opened(store: Store, text: str, at: str) -> AsyncIterator[_Disk]:
     async with opened_reader() as reader:
         reading = Reading(reader)
         size = (await reader.properties(version)).size
-        found = await read_content(reading, version, size)
+        found = await read_content(reading, version, size, lifetime=LIFETIME)
         size -= SECTOR if found.has_footer else 0
         content = DiskBytes(PieceReader(reading, version, AT_ONCE, lifetime=LIFETIME), size)
         where = places(found, size)
@@ -154,7 +156,11 @@ async def _opened(store: Store, text: str, at: str) -> AsyncIterator[_Disk]:
             "point": point.time,
             "size": size,
             "scheme": found.table.scheme,
-            "doubts": [*found.table.doubts, *(f"not read: {what}" for what in found.table.left_out)],
+            "doubts": [
+                *([f"this recovery point is damaged: {point.damage}"] if point.state is PointState.DAMAGED else []),
+                *found.table.doubts,
+                *(f"not read: {what}" for what in found.table.left_out),
+            ],
             "partitions": [
                 {
                     "number": place.number,
@@ -256,11 +262,22 @@ def _data(entry: Entry) -> dict[str, Any]:
 
 def _mounting(disk: _Disk, socket: str) -> list[Any]:
     """Say how to mount what is served."""
-    lines = [Plain(f"  {command}") for command in mount_commands(disk.places, socket)]
+    commands = mount_commands(disk.places, socket)
     tool = "nbd-client"
     missing = not shutil.which(tool) and not any((Path(folder) / tool).exists() for folder in _SBIN)
     how = [f"{tool} is not installed: get it by `apt install {tool}`, or `dnf install nbd`"] if missing else []
-    return [f"serving {disk.said}, read-only, until Ctrl-C; on Linux, type in another terminal:", *lines, *how]
+    return [
+        f"serving {disk.said}, read-only, until Ctrl-C. On Linux, type in another terminal:",
+        *_typed(commands.attach),
+        *(["then what you need of:", *_typed(commands.mount)] if commands.mount else []),
+        "and at the end:",
+        *_typed(commands.detach),
+        *how,
+    ]
+
+
+def _typed(commands: Sequence[str]) -> list[Plain]:
+    return [Plain(f"  {command}") for command in commands]
 
 
 async def _stopped() -> None:

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,17 @@ async def test_a_disk_is_listed_from_its_partitions_to_a_file(files: Files) -> N
     assert (found.path, found.kind, [entry.size for entry in found.entries]) == ("/etc/motd", "file", [6])
     assert read((await files.browse("--json")).json, 0).partitions[0].readable
     assert "sig=" not in listed.out + listed.err + done.out + done.err
+
+
+async def test_a_recovery_point_is_read_by_a_url_that_reads_it_alone_for_an_hour(files: Files) -> None:
+    before = len(files.azure.gateway.requests)
+    assert (await files.browse("/etc/motd")).code == 0
+    asked = files.azure.gateway.requests[before:]
+    assert {request.operation for request in asked} == {"Get Blob", "Get Blob Properties"}
+    signed = [request.query for request in asked if request.operation == "Get Blob"]
+    assert {(query["sp"], query["sr"]) for query in signed} == {("r", "bs")}
+    assert all(query["snapshot"] for query in signed)
+    assert max(datetime.fromisoformat(query["se"]) for query in signed) <= datetime.now(UTC) + timedelta(hours=1)
 
 
 async def test_a_file_is_copied_out(files: Files, tmp_path: Path) -> None:

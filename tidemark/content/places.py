@@ -86,16 +86,26 @@ def chosen(found: Sequence[Place], number: int | None) -> Place:
     return max(readable, key=lambda place: place.length)
 
 
-def mount_commands(found: Sequence[Place], socket: str) -> list[str]:
-    """Give what a person types to mount what is served on a socket, on Linux; with a line for each filesystem."""
+class MountCommands(NamedTuple):
+    """What a person types to mount what is served, on Linux.
+
+    Attributes:
+        attach: makes a block device of it, and shows what is on that.
+        mount: a command for each filesystem.
+        detach: takes it away again.
+    """
+
+    attach: Sequence[str]
+    mount: Sequence[str]
+    detach: Sequence[str]
+
+
+def mount_commands(found: Sequence[Place], socket: str) -> MountCommands:
+    """Give what a person types to mount the places of a disk that is served on a socket."""
     mounts = [
         f"sudo mount -o {_MOUNT_OPTIONS[place.filesystem]} /dev/nbd0{f'p{place.number}' if place.number else ''} /mnt"
         for place in found
         if place.filesystem in _MOUNT_OPTIONS
     ]
-    return [
-        "sudo modprobe nbd",
-        f"sudo nbd-client -unix {socket} /dev/nbd0 -readonly",
-        *(mounts or ["lsblk --fs /dev/nbd0"]),
-        "sudo umount /mnt; sudo nbd-client -d /dev/nbd0",
-    ]
+    attach = ("sudo modprobe nbd", f"sudo nbd-client -unix {socket} /dev/nbd0 -readonly", "lsblk --fs /dev/nbd0")
+    return MountCommands(attach, mounts, ("sudo umount /mnt; sudo nbd-client -d /dev/nbd0",))
