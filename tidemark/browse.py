@@ -12,8 +12,9 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shared.content.filesystems import DiskContent
 from shared.content.partition_tables import SECTOR
@@ -22,18 +23,17 @@ from shared.model.point import PointState
 from tidemark import screen, words
 from tidemark.choice import opened_reader, point_at, points_of, version_of
 from tidemark.content.access import Reading
+from tidemark.content.copying import checked_target, copy_out
 from tidemark.content.disk_bytes import DiskBytes
 from tidemark.content.entries import Entry, Kind
 from tidemark.content.errors import NoSuchPathError
 from tidemark.content.nbd import served
 from tidemark.content.pieces import PieceReader
-from tidemark.content.places import Place, chosen, mount_commands, places
-from tidemark.content.threads import in_thread
+from tidemark.content.place import Place
+from tidemark.content.places import chosen, mount_commands, places
+from tidemark.content.volumes import At, OpenVolume, opened_volume
 from tidemark.outcome import Answer, Plain, Problem
 from tidemark.store import Store
-
-if TYPE_CHECKING:
-    from tidemark.content.volume import Found, Volume
 
 LIFETIME = timedelta(hours=1)
 """How long the URL is valid by which a recovery point is read; it is signed again in time."""
@@ -108,16 +108,24 @@ async def browse(store: Store, text: str, wanted: Wanted) -> Answer:
 async def _files(disk: _Disk, wanted: Wanted) -> Answer:
     """List a folder, or copy a file out."""
     place = chosen(disk.places, wanted.partition)
-    volume = await _volume(disk, place)
-    found = await in_thread(volume.find, wanted.path)
+    if find_spec("pytsk3") is None:
+        raise Problem(
+            "files are read by pytsk3, which is not installed. What to do: python3 -m pip install pytsk3, or use"
+            " --mount, with which your system reads them"
+        )
+    async with opened_volume(disk.content, place) as volume:
+        return await _looked(disk, volume, place, wanted)
+
+
+async def _looked(disk: _Disk, volume: OpenVolume, place: Place, wanted: Wanted) -> Answer:
+    found = await volume.find(wanted.path)
     where = f"{found.path} in {place.name}"
     disk.data.update(partition=place.number, path=found.path, kind=str(found.entry.kind))
-    is_in_use = await in_thread(volume.was_in_use)
-    notes = [screen.below(note) for note in (*disk.data["doubts"], *([_IN_USE] if is_in_use else []))]
-    disk.data["in_use"] = is_in_use
+    notes = [screen.below(note) for note in (*disk.data["doubts"], *([_IN_USE] if volume.was_in_use else []))]
+    disk.data["in_use"] = volume.was_in_use
     if wanted.to:
         return Answer(data=disk.data, shown=[disk.said, *await _copied(disk, volume, found, wanted, where), *notes])
-    entries = await in_thread(volume.entries, found) if found.entry.kind is Kind.FOLDER else [found.entry]
+    entries = await volume.entries(found.path) if found.entry.kind is Kind.FOLDER else [found.entry]
     disk.data["entries"] = [_data(entry) for entry in entries]
     return Answer(data=disk.data, shown=[disk.said, where, _table(entries), *notes])
 
@@ -182,22 +190,8 @@ async def _opened(store: Store, text: str, at: str) -> AsyncIterator[_Disk]:
         yield _Disk(f"{name.name}, as it was at {point.time}", data, content, found, where)
 
 
-async def _volume(disk: _Disk, place: Place) -> "Volume":
-    """Open a filesystem."""
-    try:
-        from tidemark.content.volume import Volume  # noqa: PLC0415 - it is not always installed
-    except ModuleNotFoundError:
-        raise Problem(
-            "files are read by pytsk3, which is not installed. What to do: python3 -m pip install pytsk3, or use"
-            " --mount, with which your system reads them"
-        ) from None
-    return await in_thread(Volume, disk.content.read_from_thread, disk.content.size, place)
-
-
-async def _copied(disk: _Disk, volume: "Volume", found: "Found", wanted: Wanted, where: str) -> list[Any]:
+async def _copied(disk: _Disk, volume: OpenVolume, found: At, wanted: Wanted, where: str) -> list[Any]:
     """Copy a file out; say what was copied."""
-    from tidemark.content.copying import checked_target, copy_out  # noqa: PLC0415 - as above
-
     with screen.err().status("") as status:
         path = checked_target(wanted.to, found.entry.name, overwrite=wanted.overwrite)
         copied = await copy_out(

@@ -178,7 +178,7 @@ async def test_a_mistake_says_what_to_do(files: Files, words: tuple[str, ...], s
 async def test_without_the_library_the_partitions_are_listed_and_what_to_install_is_said(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "tidemark.content.volume", None)
+    monkeypatch.setitem(sys.modules, "pytsk3", None)
     for name, value in {**files.scene.environment, **variables(files.azure)}.items():
         monkeypatch.setenv(name, value)
     wanted = Wanted(at="latest", path="", partition=None, to="", overwrite=False, mount=False, as_json=False)

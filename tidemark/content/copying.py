@@ -9,7 +9,7 @@ from typing import IO, NamedTuple
 
 from tidemark.content.errors import BrowseError
 from tidemark.content.threads import in_thread
-from tidemark.content.volume import Found, Volume
+from tidemark.content.volumes import At, OpenVolume
 
 _AT_ONCE = 4 * 1024 * 1024
 
@@ -45,7 +45,7 @@ def checked_target(text: str, name: str, *, overwrite: bool) -> Path:
 
 
 async def copy_out(
-    volume: Volume, found: Found, path: Path, *, overwrite: bool, progress: Callable[[int, int], None]
+    volume: OpenVolume, found: At, path: Path, *, overwrite: bool, progress: Callable[[int, int], None]
 ) -> Copied:
     """Copy a file, which only its owner may read then; it has another name until it is complete.
 
@@ -59,12 +59,12 @@ async def copy_out(
     Raises:
         BrowseError: it can't be read, or not be written.
     """
-    await in_thread(volume.require_copyable, found)
+    await volume.require_copyable(found.path)
     length, digest = found.entry.size or 0, hashlib.sha256()
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete_on_close=False) as file:
             for start in range(0, length, _AT_ONCE):
-                content = await in_thread(volume.read, found, start, min(_AT_ONCE, length - start))
+                content = await volume.read(found.path, start, min(_AT_ONCE, length - start))
                 digest.update(content)
                 await in_thread(_write, file, start, content)
                 progress(start + len(content), length)

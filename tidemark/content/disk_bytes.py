@@ -1,7 +1,6 @@
-"""A version's bytes from anywhere to anywhere: from the event loop, or by a blocking call from a thread beside it."""
+"""A version's bytes from anywhere to anywhere."""
 
 import asyncio
-from concurrent.futures import CancelledError
 
 from shared.changes.ranges import Change, writes
 from tidemark.content.pieces import PieceReader
@@ -15,14 +14,14 @@ class DiskBytes:
     """
 
     def __init__(self, pieces: PieceReader, size: int) -> None:
-        """Prepare to read, within a running event loop.
+        """Prepare to read.
 
         Args:
             pieces: reads the version.
             size: bytes of the disk, without a VHD footer.
         """
         self.size = size
-        self._pieces, self._loop = pieces, asyncio.get_running_loop()
+        self._pieces = pieces
 
     async def read(self, start: int, length: int) -> bytes:
         """Read bytes; those past the end are left out.
@@ -35,15 +34,3 @@ class DiskBytes:
         if whole.length <= 0:
             return b""
         return b"".join(await asyncio.gather(*(self._pieces.read(piece) for piece in writes(whole))))
-
-    def read_from_thread(self, start: int, length: int) -> bytes:
-        """Read likewise, blocking: from any thread but the event loop's.
-
-        Raises:
-            SourceGoneError, AzureError: as above.
-            OSError: the event loop has ended meanwhile.
-        """
-        try:
-            return asyncio.run_coroutine_threadsafe(self.read(start, length), self._loop).result()
-        except CancelledError:
-            raise OSError("reading was stopped") from None

@@ -31,3 +31,8 @@ class Entry:
     size: int | None
     modified: datetime | None
     target: str
+
+
+def printable(text: str) -> str:
+    """Make a name printable: a guest may have put anything into it, such as codes for a terminal."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -4,11 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from shared.content.filesystems import DiskContent
-from shared.model.texts import human_size
 from tidemark.content.errors import NoSuchPathError
-
-READABLE = frozenset({"ext2", "ext3", "ext4", "NTFS", "FAT", "exFAT"})
-"""The filesystems whose files `tidemark.content.volume` reads."""
+from tidemark.content.place import READABLE, Place
 
 _MOUNT_OPTIONS = {
     **dict.fromkeys(("ext3", "ext4"), "ro,noload"),  # a journal can't be replayed on what is read-only
@@ -16,37 +13,6 @@ _MOUNT_OPTIONS = {
     "btrfs": "ro,rescue=nologreplay",
     **dict.fromkeys(("ext2", "NTFS", "FAT", "exFAT"), "ro"),
 }
-
-
-class Place(NamedTuple):
-    """A part of a disk that may hold a filesystem.
-
-    Attributes:
-        number: of its partition; 0 for a disk without any, which is one filesystem.
-        start, end: its first byte, and the first byte after it.
-        filesystem: what it holds; empty if that is not known.
-    """
-
-    number: int
-    start: int
-    end: int
-    filesystem: str
-
-    @property
-    def length(self) -> int:
-        """Its length in bytes."""
-        return self.end - self.start
-
-    @property
-    def name(self) -> str:
-        """Its name for people."""
-        what = f"partition {self.number}" if self.number else "the whole disk"
-        return f"{what} ({self.filesystem or 'unknown'}, {human_size(self.length)})"
-
-    @property
-    def is_readable(self) -> bool:
-        """Whether its files can be read."""
-        return self.filesystem in READABLE
 
 
 def places(content: DiskContent, size: int) -> list[Place]:

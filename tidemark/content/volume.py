@@ -1,4 +1,4 @@
-"""The files of a filesystem on a disk, read by The Sleuth Kit (pytsk3). All calls block: make them in a thread.
+"""The files of a filesystem on a disk, read by The Sleuth Kit (pytsk3), in the process of `volume_process`.
 
 Nothing is written, and no journal is replayed. What the guest has put there is not trusted: names are made printable,
 and what can't be read as it was is refused.
@@ -13,9 +13,9 @@ from typing import Any
 
 import pytsk3
 
-from tidemark.content.entries import Entry, Kind
+from tidemark.content.entries import Entry, Kind, printable
 from tidemark.content.errors import BrowseError, NoSuchPathError
-from tidemark.content.places import Place
+from tidemark.content.place import Place
 
 type Read = Callable[[int, int], bytes]
 
@@ -237,9 +237,7 @@ def _entry(name: str, file: Any) -> Entry:
 
 
 def _text(raw: bytes) -> str:
-    """Make a name of bytes printable: a guest may have put anything into it, such as codes for a terminal."""
-    found = raw.decode("utf-8", "backslashreplace")
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in found)
+    return printable(raw.decode("utf-8", "backslashreplace"))
 
 
 def _joined(folder: str, name: str) -> str:

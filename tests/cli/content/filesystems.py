@@ -1,8 +1,9 @@
 """Filesystems made by the real tools (tests/data/filesystems/make.sh), on page blobs of the local Azure."""
 
 import base64
+import contextlib
 import lzma
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from shared.azure.blobs.reading import BlobReader
@@ -14,9 +15,9 @@ from tests.logic.made_disks import mbr
 from tidemark.content.access import Reading
 from tidemark.content.disk_bytes import DiskBytes
 from tidemark.content.pieces import PieceReader
-from tidemark.content.places import Place, chosen, places
-from tidemark.content.threads import in_thread
-from tidemark.content.volume import Found, Volume
+from tidemark.content.place import Place
+from tidemark.content.places import chosen, places
+from tidemark.content.volumes import At, OpenVolume, opened_volume
 
 FOLDER = Path(__file__).parents[2] / "data" / "filesystems"
 NUMBERS = "".join(f"{number}\n" for number in range(1, 4001)).encode()
@@ -47,29 +48,31 @@ async def with_two_partitions(blob: Blob) -> None:
 
 @dataclass
 class Opened:
-    """A volume on a version of a blob."""
+    """A filesystem on a version of a blob."""
 
     place: Place
-    volume: Volume
-    places: list[Place] = field(default_factory=list)
+    volume: OpenVolume
+    places: list[Place]
 
-    async def find(self, path: str) -> Found:
-        return await in_thread(self.volume.find, path)
+    async def find(self, path: str) -> At:
+        return await self.volume.find(path)
 
     async def names(self, path: str) -> list[str]:
-        return [entry.name for entry in await in_thread(self.volume.entries, await self.find(path))]
+        return [entry.name for entry in await self.volume.entries((await self.find(path)).path)]
 
     async def content(self, path: str) -> bytes:
         found = await self.find(path)
-        await in_thread(self.volume.require_copyable, found)
-        return await in_thread(self.volume.read, found, 0, found.entry.size or 0)
+        await self.volume.require_copyable(found.path)
+        return await self.volume.read(found.path, 0, found.entry.size or 0)
 
 
-async def opened(reader: BlobReader, version: BlobVersion, number: int | None = None) -> Opened:
+async def opened(
+    stack: contextlib.AsyncExitStack, reader: BlobReader, version: BlobVersion, number: int | None = None
+) -> Opened:
     """Open a filesystem on a version as the program does."""
     reading, size = Reading(reader), (await reader.properties(version)).size
     found = await read_content(reading, version, size)
     content = DiskBytes(PieceReader(reading, version, 4), size - (PAGE if found.has_footer else 0))
     listed = places(found, content.size)
     place = chosen(listed, number)
-    return Opened(place, await in_thread(Volume, content.read_from_thread, content.size, place), listed)
+    return Opened(place, await stack.enter_async_context(opened_volume(content, place)), listed)

@@ -81,6 +81,14 @@ class Client:
         return await self.reader.readexactly(length)
 
 
+async def test_bytes_past_the_end_are_left_out(reader: BlobReader, make: Make) -> None:
+    blob = await make(4 * PAGE)
+    await blob.write(0, content(4 * PAGE))
+    disk = DiskBytes(PieceReader(Reading(reader), await blob.snapshot(), 1), 3 * PAGE)
+    assert await disk.read(2 * PAGE, 2 * PAGE) == content(4 * PAGE)[2 * PAGE : 3 * PAGE], "nor is a footer read"
+    assert await disk.read(3 * PAGE, PAGE) == b""
+
+
 async def test_options_are_answered_and_the_disk_is_read_only(device: Served) -> None:
     client = await Client.connected(device.socket)
     assert await client.option(8) == [(1 << 31 | 1, b"")], "structured replies"

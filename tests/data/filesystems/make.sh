@@ -34,6 +34,7 @@ umount "$work/mnt"
 
 truncate -s 1M "$work/fat" && mkfs.vfat -n LABEL "$work/fat" > /dev/null
 mcopy -s -i "$work/fat" "$work/tree/etc/motd" ::/Motd.txt
+mcopy -i "$work/fat" "$work/tree/etc/motd" ::/Gone.txt && mdel -i "$work/fat" ::/Gone.txt
 mmd -i "$work/fat" ::/EFI && mcopy -i "$work/fat" "$work/tree/etc/numbers" ::/EFI/
 for name in ext4 fat; do xz -9e -c "$work/$name" | base64 -w 100 > "$name.img.xz.base64"; done
 xz --delta=dist=2 --lzma2=preset=9e -c "$work/ntfs" | base64 -w 100 > ntfs.img.xz.base64  # most of it is a table of numbers of two bytes
