@@ -1,15 +1,9 @@
 """What `--json` prints, by command: the names and kinds of all fields. A field that is missing or new fails."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-Stamp = Annotated[str, Field(pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00))?$")]
-Url = Annotated[str, Field(pattern=r"^https?://")]
-
-
-class Exact(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+from tests.cli.fields import Exact, Stamp, Url
+from tests.cli.reading_schema import BrowseJson, ChangesJson, ExportJson
 
 
 class ProgressJson(Exact):
@@ -196,74 +190,6 @@ class PlanJson(Exact):
 class PlansJson(Exact):
     plans: list[PlanJson]
     approve_all: str
-
-
-class ExportJson(Exact):
-    file: str
-    format: Literal["vhd", "raw", "qcow2"]
-    point: Stamp
-    length: int
-    valid: int
-    downloaded: int
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    seconds: float
-
-
-class PartJson(Exact):
-    name: str
-    start: int
-    end: int
-    filesystem: str
-    written: int
-    cleared: int
-    ranges: int
-
-
-class ChangesJson(Exact):
-    newer: Url
-    older: Url
-    size: int
-    older_size: int
-    written: int
-    cleared: int
-    ranges: int
-    scheme: Literal["MBR", "GPT", ""]
-    doubts: list[str]
-    parts: list[PartJson]
-    usual: float | None
-    unusual: bool
-
-
-class PlaceJson(Exact):
-    number: int
-    start: int
-    size: int
-    filesystem: str
-    readable: bool
-
-
-class EntryJson(Exact):
-    name: str
-    kind: Literal["file", "folder", "link", "other"]
-    size: int | None
-    modified: Stamp
-    target: str
-
-
-class BrowseJson(Exact):
-    disk: Url
-    point: Stamp
-    size: int
-    scheme: Literal["MBR", "GPT", ""]
-    doubts: list[str]
-    partitions: list[PlaceJson]
-    partition: int | None
-    path: str
-    kind: Literal["file", "folder", "link", "other", ""]
-    in_use: bool
-    entries: list[EntryJson]
-    file: str
-    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 
 
 COMMANDS: dict[str, type[Exact]] = {

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from azure.core.exceptions import AzureError
 
 from shared.errors import TidemarkError
+from tidemark.content.cached import Cached
 from tidemark.content.disk_bytes import DiskBytes
 from tidemark.content.entries import Entry, Kind, printable
 from tidemark.content.errors import BrowseError, NoSuchPathError
@@ -84,11 +85,12 @@ class OpenVolume:
 
     def __init__(self, process: asyncio.subprocess.Process, content: DiskBytes, place: Place) -> None:
         self.was_in_use = False
-        self._process, self._content, self._place = process, content, place
+        self._process, self._size, self._place = process, content.size, place
+        self._cached = Cached(content.read, content.size)
 
     async def open(self) -> None:
         """Have it opened."""
-        answer, _ = await self._asked("open", size=self._content.size, place=list(self._place))
+        answer, _ = await self._asked("open", size=self._size, place=list(self._place))
         self.was_in_use = bool(answer.get("in_use"))
 
     async def find(self, path: str) -> At:
@@ -140,7 +142,7 @@ class OpenVolume:
             if "read" in answer:
                 try:
                     start, length = answer["read"]
-                    frame = packed({}, await self._content.read(int(start), int(length)))
+                    frame = packed({}, await self._cached.read(int(start), int(length)))
                 except (AzureError, TidemarkError) as error:
                     failed, frame = error, packed({"failed": True})
                 continue

@@ -18,6 +18,7 @@ from shared.errors import SourceGoneError
 from tests.cli.content.blobs import MIB, Blob
 from tests.cli.content.exporting import Make, left
 from tests.cli.content.filesystems import NUMBERS, Opened, image, opened, put, with_two_partitions
+from tidemark.content.cached import BLOCK, Cached
 from tidemark.content.copying import checked_target, copy_out
 from tidemark.content.entries import Kind
 from tidemark.content.errors import BrowseError, NoSuchPathError
@@ -216,6 +217,25 @@ async def test_a_random_tree_is_read_as_it_was_made(opens: Open, make: Make, tmp
     assert await disk.names("/many") == many
     for path, content in made.items():
         assert await disk.content(path) == content
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_what_was_read_is_remembered_and_is_what_the_disk_holds(seed: int) -> None:
+    rng, size, asked = random.Random(seed), 40 * BLOCK - 100, list[tuple[int, int]]()
+    disk = rng.randbytes(size)
+
+    async def read(start: int, length: int) -> bytes:
+        asked.append((start, length))
+        return disk[start : start + length]
+
+    cached = Cached(read, size, blocks=8)
+    for _ in range(200):
+        start, length = rng.randrange(size + BLOCK), rng.choice([1, 512, BLOCK, 3 * BLOCK, 20 * BLOCK])
+        assert await cached.read(start, length) == disk[start : start + length]
+    asked.clear()
+    await cached.read(5 * BLOCK + 7, BLOCK)
+    await cached.read(5 * BLOCK, 2 * BLOCK)
+    assert asked in ([], [(5 * BLOCK, 2 * BLOCK)], [(5 * BLOCK, BLOCK)], [(6 * BLOCK, BLOCK)]), "at most once"
 
 
 FAILING = {
