@@ -15,7 +15,7 @@ From = Annotated[
     str, typer.Option("--from", metavar="T", help="The older recovery point; the one before the newer if left out.")
 ]
 Path = Annotated[
-    str, typer.Argument(metavar="[PATH]", help="A folder to list or a file, from /; left out: the partitions.")
+    str, typer.Argument(metavar="PATH", help="A folder to list or a file, from /; left out: the partitions.")
 ]
 Partition = Annotated[
     int | None,
