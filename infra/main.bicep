@@ -72,11 +72,6 @@ param sourceDisks string = ''
 @description('NCRONTAB schedule of the backups, UTC.')
 param backupSchedule string = '0 0 */12 * * *'
 
-@minValue(1)
-@maxValue(24)
-@description('Hours between backups, used by the alerts: set it when you change backupSchedule. At most 24, since a log alert looks back two days at most.')
-param intervalHours int = 12
-
 @description('NCRONTAB schedule of verifies, UTC; monthly by default, so that no chain of diffs goes unchecked. off: none.')
 param verifySchedule string = '0 0 3 1 * *'
 
@@ -291,7 +286,6 @@ module alerts 'modules/alerts.bicep' = {
     workspaceId: monitoring.outputs.workspaceId
     backupAccountId: backupAccount.outputs.id
     email: alertEmail
-    intervalHours: intervalHours
   }
 }
 
@@ -353,7 +347,6 @@ output TIDEMARK_DEPLOYED object = {
   backupSchedule: backupSchedule
   drillSchedule: drillSchedule
   instanceMemory: instanceMemory
-  intervalHours: intervalHours
   lockBackups: lockBackups
   logRetentionDays: logRetentionDays
   maximumInstances: maximumInstances

@@ -21,7 +21,8 @@ from shared.content.partition_tables import SECTOR
 from shared.content.reading import read_content
 from shared.model.point import PointState
 from tidemark import screen, words
-from tidemark.choice import opened_reader, point_at, points_of, version_of
+from tidemark.accounts import open_blobs
+from tidemark.choice import point_at, points_of, version_of
 from tidemark.content.access import Reading
 from tidemark.content.copying import checked_target, copy_out
 from tidemark.content.disk_bytes import DiskBytes
@@ -152,7 +153,7 @@ async def _opened(store: Store, text: str, at: str) -> AsyncIterator[_Disk]:
     name, points = await points_of(store, text)
     point = point_at(points, at)
     version = version_of(point)
-    async with opened_reader() as reader:
+    async with open_blobs() as reader:
         reading = Reading(reader)
         size = (await reader.properties(version)).size
         found = await read_content(reading, version, size, lifetime=LIFETIME)

@@ -2,7 +2,7 @@
 
 import typer
 
-from tidemark.commands import asking, looking, managing, reading, restoring
+from tidemark.commands import asking, looking, managing, reading, restoring, telling
 
 _HELP = """See and ask for backups of Azure page-blob disks.
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for commands in (looking, asking, managing, restoring, reading):
+for commands in (looking, asking, managing, restoring, reading, telling):
     commands.add_to(app)
 
 

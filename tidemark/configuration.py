@@ -1,14 +1,16 @@
-"""Which app the command line talks to: the account of the app's own storage. No secret is kept."""
+"""Which app the command line talks to, the account of its own storage, and what space costs. No secret is kept."""
 
 import json
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from tidemark.outcome import Exit, Problem
+from tidemark.prices import Prices, read_prices
 
 FILE_VARIABLE = "TIDEMARK_CONFIG"
 """Where the file is, if not in the folder that the platform has for such files."""
@@ -17,6 +19,8 @@ STORAGE_VARIABLE = "TIDEMARK_STORAGE"
 """The connection string of a local Azure's storage, or the name of an account; it wins over the file."""
 
 _ACCOUNT = re.compile("[a-z0-9]{3,24}")
+
+_PRICES = 'correct them: {"prices": {"backup_gib_month": 0.05, "disk_gib_month": 0.05, "currency": "EUR"}}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,15 @@ def account_named(text: str) -> str:
 
 
 def remember(account: str) -> Path:
-    """Write which account it is; return the file."""
+    """Write which account it is, and leave what else the file says; return the file."""
     path = file()
     try:
+        kept = _kept()
+    except (OSError, ValueError):
+        kept = {}
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"version": 1, "storage": account}) + "\n", encoding="utf-8")
+        path.write_text(json.dumps({**kept, "version": 1, "storage": account}) + "\n", encoding="utf-8")
     except OSError as error:
         raise Problem(f"{path} can't be written: {error.strerror}", Exit.ATTENTION) from None
     return path
@@ -78,12 +86,40 @@ def storage() -> Storage:
             raise Problem(f"{STORAGE_VARIABLE} must be a connection string with AccountName and AccountKey")
         return Storage(fields["AccountName"], said)
     try:
-        kept = json.loads(file().read_text(encoding="utf-8"))
-        return Storage(account_named(kept["storage"]))
+        kept = _kept()
+        if "storage" in kept:
+            return Storage(account_named(kept["storage"]))
     except FileNotFoundError:
-        raise Problem(
-            "it is not known which app this is about. What to do: `tidemark use --azd`, `tidemark use --app NAME"
-            f" --group GROUP` or `tidemark use --storage ACCOUNT`; for a local Azure, set {STORAGE_VARIABLE}"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    except (OSError, ValueError, TypeError, AttributeError):
         raise Problem(f"{file()} can't be read. What to do: delete it, and run `tidemark use` again") from None
+    raise Problem(
+        "it is not known which app this is about. What to do: `tidemark use --azd`, `tidemark use --app NAME"
+        f" --group GROUP` or `tidemark use --storage ACCOUNT`; for a local Azure, set {STORAGE_VARIABLE}"
+    )
+
+
+def prices() -> Prices:
+    """Return what space costs, as the file says.
+
+    Raises:
+        Problem: its prices can't be read.
+    """
+    try:
+        return read_prices(_kept().get("prices", {}))
+    except FileNotFoundError:
+        return Prices()
+    except (OSError, ValueError) as error:
+        raise Problem(f"the prices in {file()} can't be read: {error}. What to do: {_PRICES}") from None
+
+
+def _kept() -> dict[str, Any]:
+    """Read the file.
+
+    Raises:
+        OSError, ValueError: it is not there, or not what was written.
+    """
+    kept = json.loads(file().read_text(encoding="utf-8"))
+    if not isinstance(kept, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004 - of the file, not of a type
+    return kept

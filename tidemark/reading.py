@@ -12,7 +12,8 @@ from shared.model.names import MANAGE_QUEUE
 from shared.model.point import RecoveryPoint
 from shared.model.version import BlobVersion
 from tidemark import screen, words
-from tidemark.choice import opened_reader, point_at, points_of, version_of
+from tidemark.accounts import open_blobs
+from tidemark.choice import point_at, points_of, version_of
 from tidemark.content.attribution import Part
 from tidemark.content.changes import Changes
 from tidemark.content.changes import changes as compare
@@ -52,7 +53,7 @@ async def export(store: Store, disk: str, file: str, at: str, file_format: str, 
         def tell(progress: Progress) -> None:
             status.update(_said(progress))
 
-        async with opened_reader() as reader:
+        async with open_blobs() as reader:
             done = await download(
                 reader,
                 version_of(point),
@@ -103,7 +104,7 @@ async def changes(store: Store, disk: str, since: str, until: str) -> Answer:
             raise Problem(f"{name} has no backup yet that the disk could be compared with", Exit.ATTENTION)
         blob = page_blob(name)
         versions, earlier = (BlobVersion(blob), BlobVersion(blob, record.base_snapshot)), points
-    async with opened_reader() as reader:
+    async with open_blobs() as reader:
         found = await compare(reader, *versions, earlier=earlier)
     return Answer(data=_data(found), shown=_shown(found))
 

@@ -3,7 +3,7 @@
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,9 +13,11 @@ from shared.model.point import RecoveryPoint
 from shared.model.report import DiskReport, Report
 from shared.model.restore import Restore
 from shared.model.restore_target import requested_point
-from tidemark import disks, screen, words
+from tidemark import at_stake, configuration, disks, screen, words
 from tidemark.ask import message_of, outcome_of, point_said, send
+from tidemark.at_stake import AtStake
 from tidemark.outcome import Answer, Problem
+from tidemark.prices import Prices
 from tidemark.store import Store, known_disks
 from tidemark.times import TimeError, read_expiry
 from tidemark.waiting import seconds_of
@@ -83,6 +85,7 @@ async def restore(store: Store, wish: Wish) -> Answer:
     values = _values(disk, target, wish, point.time if point else asked)
     message_of(JobKind.RESTORE, values)
     plan = _plan(report, wish, disk, target, point, usual=await _usual_seconds(store, disk))
+    plan |= await _at_stake(store, wish, target, point)
     if not wish.quiet:
         screen.show(screen.out(), [f"Restore of {disk.name}", screen.pairs(_shown(plan, report.at)), ""])
     if wish.writes_over:
@@ -145,6 +148,19 @@ async def _usual_seconds(store: Store, disk: Disk) -> tuple[float, int]:
     return (statistics.median(row.duration_seconds for row in last), len(last)) if last else (0.0, 0)
 
 
+async def _at_stake(store: Store, wish: Wish, target: Disk | None, point: RecoveryPoint | None) -> dict[str, Any]:
+    over = await store.record(target) if target and wish.writes_over else None
+    found, prices = AtStake(), Prices()
+    if point:
+        with screen.err().status("reading what is at stake"):
+            found = await at_stake.look(point, over, backed_up=wish.adopt)
+    try:
+        prices = configuration.prices()
+    except Problem as problem:  # a restore does not wait for somebody to correct a file
+        found = replace(found, problem=found.problem or str(problem))
+    return found.data(prices, is_new=not wish.writes_over)
+
+
 def _plan(
     report: Report,
     wish: Wish,
@@ -205,6 +221,7 @@ def _shown(plan: Mapping[str, Any], now: datetime) -> Sequence[tuple[str, str]]:
         ("target", plan["target"] or "a new disk beside it"),
         ("replaced", plan["replaces"] or "nothing: the target must be new"),
         ("undo point", "not needed" if plan["target_is_new"] else undo),
+        *at_stake.shown_of(plan, now),
         ("afterwards", "it is backed up" if plan["adopts"] else "it is not backed up: a trial"),
         ("usual time", usual),
     ]

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from azure.core.exceptions import (
 from azure.data.tables.aio import TableClient, TableServiceClient
 from pydantic import ValidationError
 
+from shared.azure.tables.diffs import DiffRows
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.records import Records
 from shared.azure.tables.retention_rows import ALL_ROW, RETENTION_PARTITION, Plans
@@ -32,6 +34,7 @@ from shared.model.report import Report
 from shared.model.restore import Restore
 from shared.model.retention_plan import PlanOnRecord
 from shared.model.schema import UnknownSchemaError
+from shared.model.sizes import PageDiff
 from tidemark.configuration import Storage
 from tidemark.outcome import Exit, Problem
 
@@ -45,6 +48,9 @@ type Job = Restore | Inspection | IntentRow
 
 _KINDS = (*JobKind, INTENT)
 _RETRIES: dict[str, Any] = {"retry_total": 2, "connection_timeout": 10, "read_timeout": 60}
+_CLOCKS_DIFFER = timedelta(minutes=5)
+"""The app's clock says when something happened, and the service's when its row was written."""
+
 _DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
@@ -60,6 +66,7 @@ class Store:
         self._index = IndexRows(table)
         self._records = Records(table, Index(self._index), self._status)
         self._plans = Plans(table)
+        self._diffs = DiffRows(table)
 
     async def report(self) -> Report:
         """Read the report."""
@@ -77,6 +84,11 @@ class Store:
         """Read a disk's recovery points, oldest first."""
         with self._reading():
             return await self._records.points(disk)
+
+    async def diffs(self, disk: Disk) -> list[PageDiff]:
+        """Read the page diffs of a disk's backups that the app has counted."""
+        with self._reading():
+            return await self._diffs.of(disk)
 
     async def plan(self, disk: Disk) -> PlanOnRecord | None:
         """Read a disk's retention plan; None if there is none."""
@@ -109,7 +121,7 @@ class Store:
         """Read the row of a job or an intent; None if there is none."""
         with self._reading():
             try:
-                return _job_of(from_properties(await self._table.get_entity(partition, row)))
+                return job_of(from_properties(await self._table.get_entity(partition, row)))
             except ResourceNotFoundError:
                 return None
 
@@ -143,6 +155,14 @@ class Store:
         """List all jobs and intents of a disk."""
         return await self._jobs(f"PartitionKey eq @disk and ({_between('')})", disk=disk.key)
 
+    async def written_since(self, since: datetime, disk: Disk | None = None) -> list[dict[str, Any]]:
+        """List the rows of a disk, or of all, that were written since a time; the service looks through all of them."""
+        parts = ["Timestamp ge @since", *(["PartitionKey eq @disk"] if disk else [])]
+        values = {"since": since - _CLOCKS_DIFFER, **({"disk": disk.key} if disk else {})}
+        with self._reading():
+            rows = self._table.query_entities(" and ".join(parts), parameters=values)
+            return [from_properties(row) async for row in rows]
+
     async def put(self, queue: str, message: str) -> str:
         """Put a message on a queue; return the id of what it asks for."""
         with self._sending(queue):
@@ -153,7 +173,7 @@ class Store:
         found = list[Job]()
         with self._reading():
             async for row in self._table.query_entities(rows, parameters=values):
-                if (job := _job_of(from_properties(row))) is not None:
+                if (job := job_of(from_properties(row))) is not None:
                     found.append(job)
         return found
 
@@ -230,7 +250,7 @@ def _signed_in() -> "DefaultAzureCredential":
     return DefaultAzureCredential()
 
 
-def _job_of(row: dict[str, Any]) -> Job | None:
+def job_of(row: dict[str, Any]) -> Job | None:
     """Read the row of a job; None if it is not readable."""
     kind = str(row.get("RowKey", "")).partition("-")[0]
     with contextlib.suppress(ValidationError, UnknownSchemaError):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from urllib.parse import unquote
 
+from shared.model.sizes import Bytes
 from shared.model.texts import human_size
 
 NONE = "-"
@@ -43,6 +44,13 @@ def length(time: timedelta | float | None) -> str:
 def amount(size: float | None) -> str:
     """Write a number of bytes."""
     return NONE if size is None else human_size(round(size))
+
+
+def some(size: Bytes) -> str:
+    """Write a number of bytes, or as much as is known of it: `2 KiB`, `up to 2 KiB`, `1 MiB to 2 MiB`."""
+    if size.is_exact:
+        return amount(size.at_most)
+    return f"{f'{amount(size.at_least)} to' if size.at_least else 'up to'} {amount(size.at_most)}"
 
 
 def many(number: int, what: str) -> str:

@@ -10,14 +10,6 @@ param backupAccountId string
 @description('Email address that alerts are sent to. Empty: none.')
 param email string
 
-@minValue(1)
-@maxValue(24)
-@description('Hours between backups.')
-param intervalHours int
-
-// A backup is overdue after 1.5 times the interval.
-var overdueMinutes = string(intervalHours * 90)
-
 var eachDisk = { name: 'disk', operator: 'Include', values: ['*'] }
 var eachEvent = { name: 'event', operator: 'Include', values: ['*'] }
 var eachSubject = { name: 'subject', operator: 'Include', values: ['*'] }
@@ -33,8 +25,8 @@ var eachQueue = { name: 'queue', operator: 'Include', values: ['*'] }
 var rules = [
   {
     name: 'tidemark-backup-overdue'
-    description: 'A disk has no recovery point from the last 1.5 backup intervals.'
-    query: replace(loadTextContent('../alerts/backup-overdue.kql'), '__OVERDUE_MINUTES__', overdueMinutes)
+    description: 'The newest good recovery point of a disk is older than 1.5 backup intervals.'
+    query: loadTextContent('../alerts/backup-overdue.kql')
     severity: 1
     frequency: 'PT1H'
     window: 'PT1H'
@@ -44,8 +36,8 @@ var rules = [
   }
   {
     name: 'tidemark-no-tick'
-    description: 'The backup timer has not run for 1.5 backup intervals.'
-    query: replace(loadTextContent('../alerts/no-tick.kql'), '__OVERDUE_MINUTES__', overdueMinutes)
+    description: 'The backup timer has not run though it was due.'
+    query: loadTextContent('../alerts/no-tick.kql')
     severity: 1
     frequency: 'PT1H'
     window: 'PT1H'

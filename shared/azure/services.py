@@ -88,6 +88,20 @@ class Services:
 
 
 @contextlib.asynccontextmanager
+async def telling(services: Services) -> AsyncIterator[Services]:
+    """Put on record, at the end of an invocation, what the report says now of the disks that it has changed.
+
+    It is last, even of one that fails: whoever dies before has left nothing else undone.
+    """
+    try:
+        yield services
+    except Exception:
+        await services.status.tell_changed(services.records.read)
+        raise
+    await services.status.tell_changed(services.records.read)
+
+
+@contextlib.asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Open the services for one invocation: only the identity's tokens outlive it."""
     async with open_connections(settings) as connections:
@@ -96,7 +110,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         table = tables.get_table_client(BACKUPS_TABLE)
         index = Index(IndexRows(table))
         status = Status(StatusRows(table), inspects=settings.inspects, excludes=settings.excludes_by_url)
-        yield Services(
+        opened = Services(
             settings=settings,
             disks=PageBlobSource(connections, settings),
             pages=BlobReader(connections, settings.storage_api_version),
@@ -119,3 +133,5 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             now=lambda: datetime.now(UTC),
             sleep=lambda duration: asyncio.sleep(duration.total_seconds()),
         )
+        async with telling(opened):
+            yield opened

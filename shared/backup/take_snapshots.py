@@ -23,12 +23,13 @@ from shared.model.record import DiskRecord, restored_of
 from shared.model.report import AppReport
 from shared.model.restore_target import without_restore
 from shared.model.run import OpenRun
-from shared.model.tick import MIN_TICK_CHECK_DELAY, with_tick
+from shared.model.schedule import due_around
+from shared.model.tick import MIN_TICK_CHECK_DELAY, Due, with_tick
 from shared.owner.mark import require_owner
 from shared.runs.open_run import catch_up, open_run
 
 
-async def take_snapshots(services: Services, next_tick: datetime | None = None) -> None:
+async def take_snapshots(services: Services) -> None:
     """Snapshot every disk without an open run and start its run; make sure that open runs continue.
 
     All snapshots are taken at once, before any other work: the disks of one VM belong together. An error affects only
@@ -36,15 +37,15 @@ async def take_snapshots(services: Services, next_tick: datetime | None = None) 
 
     Args:
         services: the services.
-        next_tick: when the next tick is due, UTC; None where the platform does not say.
 
     Raises:
         StepFailedError: the table or the queues can't be reached.
         NotOwnerError: the backup container belongs to another app: the tick fails, and nothing is done.
     """
     watch, tick = Stopwatch(), services.now()
+    due = due_around(services.settings.backup_schedule, tick)
     await wait_for_storage(services, Event.TICK_FAILED)
-    await _require_owner(services, tick, next_tick)
+    await _require_owner(services, tick, due)
     disks = await find_disks(services)
     snapshots = await for_each(services, disks.ready, services.disks.take_snapshot, Event.SNAPSHOT_FAILED)
     log_event(
@@ -55,8 +56,9 @@ async def take_snapshots(services: Services, next_tick: datetime | None = None) 
         open_runs=len(disks.running),
         restores=len(disks.restoring),
         duration_seconds=watch.seconds,
+        next_tick=due.next if due else None,
     )
-    await _watch_tick(services, disks, tick, next_tick)
+    await _watch_tick(services, disks, tick, due)
 
     async def begin_run(disk: Disk) -> None:
         await open_run(services, disk, snapshots[disk], tick)
@@ -82,7 +84,7 @@ async def take_snapshots(services: Services, next_tick: datetime | None = None) 
     await tell_report(services, lambda app: app, repeat=True)
 
 
-async def _require_owner(services: Services, tick: datetime, next_tick: datetime | None) -> None:
+async def _require_owner(services: Services, tick: datetime, due: Due | None) -> None:
     """Require that the backup container is this app's.
 
     If that can't be told, the disks are snapshotted all the same: an outage of the backup account must not cost a
@@ -96,20 +98,20 @@ async def _require_owner(services: Services, tick: datetime, next_tick: datetime
     except NotOwnerError as error:
         reason = str(error)
         log_event(Event.NOT_OWNER, tick=tick.isoformat(), reason=reason)
-        await tell_app(services, lambda app: app.at_tick(tick, next_tick, disks=0, absent=0).as_failed(reason))
+        await tell_app(services, lambda app: app.at_tick(tick, due, disks=0, absent=0).as_failed(reason))
         raise
     except (AzureError, TidemarkError) as error:
         log_event(Event.OWNER_UNKNOWN, tick=tick.isoformat(), reason=explain(error))
 
 
-async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime, next_tick: datetime | None) -> None:
+async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime, due: Due | None) -> None:
     """Log the disks that are due, and enqueue the message that checks the tick until all are backed up."""
     absent = len(disks.absent) + disks.unknown
     message = TickMessage(tick=tick, disks=len(disks.due) + absent, absent=absent)
     problem, is_set = services.settings.heartbeat_problem, services.settings.heartbeat_url is not None
 
     def ticked(app: AppReport) -> AppReport:
-        at_tick = app.at_tick(tick, next_tick, disks=message.disks, absent=absent)
+        at_tick = app.at_tick(tick, due, disks=message.disks, absent=absent)
         return at_tick.with_heartbeat_set(is_set=is_set, problem=problem)
 
     await tell_app(services, ticked)

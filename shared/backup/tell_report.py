@@ -2,14 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
-
-from pydantic import ValidationError
+from datetime import timedelta
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.azure.tables.at_once import each
-from shared.errors import TidemarkError
+from shared.azure.tables.status import ReadRecord
 from shared.events import Event, log_event
 from shared.model.disk import Disk
 from shared.model.job import Stage
@@ -27,10 +24,14 @@ async def tell_report(services: Services, change: Callable[[AppReport], AppRepor
     """
     try:
         app = await services.status.change_app(change)
-        on_record = await each(sorted(await services.records.disks()), partial(_record, services))
-        found = [(disk, record) for disk, record in on_record if _is_to_be_told(record, app)]
         trials = Counter(job.known_disk for job in await services.restores.open() if job.state is Stage.EXPIRING)
-        await services.status.tell(dict(found), late_after=app.late_after, trials=trials, repeat=repeat)
+        await services.status.tell(
+            services.records.listed,
+            _reader(services, app),
+            late_after=timedelta(seconds=app.late_after_seconds),
+            trials=trials,
+            repeat=repeat,
+        )
     except Exception as error:  # noqa: BLE001 - no backup and no heartbeat may fail because of the report
         log_event(Event.REPORT_FAILED, reason=explain(error))
 
@@ -50,23 +51,18 @@ async def tell_outdated(services: Services) -> None:
     """
     try:
         app = await services.status.app()
-        for disk in await services.status.outdated(await services.records.disks()):
-            found = await _record(services, disk)
-            # Of one that can't be read ticks say so.
-            if found and isinstance(found[1], DiskRecord) and _is_to_be_told(found[1], app):
-                await services.status.changed(disk, None, found[1])
+        outdated = await services.status.outdated(await services.records.disks())
+        await services.status.tell_some(outdated, _reader(services, app))
     except Exception as error:  # noqa: BLE001 - no backup and no heartbeat may fail because of the report
         log_event(Event.REPORT_FAILED, reason=explain(error))
 
 
-def _is_to_be_told(record: DiskRecord | str, app: AppReport) -> bool:
-    return isinstance(record, str) or is_to_be_told(record, app.last_tick)
+def _reader(services: Services, app: AppReport) -> ReadRecord:
+    """Give what reads the record of a disk, if there is anything to say of it."""
 
+    async def read(disk: Disk) -> DiskRecord | str | None:
+        record = await services.records.read(disk)
+        is_told = not isinstance(record, DiskRecord) or is_to_be_told(record, app.last_tick)
+        return record if is_told else None
 
-async def _record(services: Services, disk: Disk) -> tuple[Disk, DiskRecord | str] | None:
-    """Read the record of a disk, or say why it can't be read; None if there is none."""
-    try:
-        found = await services.records.get(disk)
-    except (TidemarkError, ValidationError) as error:
-        return disk, explain(error)
-    return (disk, found[0]) if found else None
+    return read

@@ -61,7 +61,7 @@ async def _snapshot(services: Services, disk: Disk, record: DiskRecord | None) -
 
 async def _sealed(services: Services, intent: BackupIntent, row: IntentRow, record: DiskRecord | None) -> str:
     """Return that the run is sealed, with its recovery point kept if that was asked for."""
-    disk, note = intent.disk, f"as asked for by {row.row_key}"
+    disk, note = intent.disk, intent.note or f"as asked for by {row.row_key}"
 
     def kept(point: RecoveryPoint) -> RecoveryPoint:
         return point.as_kept(None, note) if intent.keep else point

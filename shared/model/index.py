@@ -148,7 +148,7 @@ def is_complete(row: Mapping[str, Any]) -> bool:
     return isinstance(schema, int) and schema >= SCHEMA
 
 
-def read_summary(row: Mapping[str, Any]) -> Summary | None:
+def read_summary(row: Mapping[str, Any]) -> Summary:
     """Read a settled row, or the row of a record; an invalid value counts as missing.
 
     Of a newer release's record only enough is read to keep a tick from succeeding without the disk.
@@ -160,8 +160,6 @@ def read_summary(row: Mapping[str, Any]) -> Summary | None:
     def moment(name: str) -> datetime | None:
         return value if isinstance(value := row.get(name), datetime) and is_known(row) else None
 
-    if not text("disk"):
-        return None
     return Summary(
         disk=text("disk"),
         adopted=row.get("adopted") is True,

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, StrictBool, field_validator
+from pydantic import AfterValidator, Field, StrictBool, field_validator, model_validator
 from pydantic_core import PydanticKnownError, from_json
 
 from shared.errors import Remedy, TidemarkError, without_secrets
@@ -26,6 +26,14 @@ def _hash(text: str) -> str:
     if not _HASH.fullmatch(text.strip()):
         raise ValueError("must be a hash, as the row shows it")
     return text.strip()
+
+
+def _short_note(note: str) -> str:
+    return without_secrets(" ".join(note.split()))[:MAX_NOTE]
+
+
+type _Note = Annotated[str, AfterValidator(_short_note)]
+"""Why something is kept, for people: one line, without a secret."""
 
 
 def _job_id(text: str) -> str:
@@ -97,7 +105,7 @@ class KeepIntent(PointIntent):
 
     do: Literal["keep"]
     until: datetime | None = None
-    note: str = ""
+    note: _Note = ""
 
     @field_validator("until", mode="before")
     @classmethod
@@ -107,11 +115,6 @@ class KeepIntent(PointIntent):
         if not isinstance(until, str):
             raise PydanticKnownError("string_type")
         return datetime.fromisoformat(normalized_time(until))
-
-    @field_validator("note")
-    @classmethod
-    def _is_short_and_no_secret(cls, note: str) -> str:
-        return without_secrets(" ".join(note.split()))[:MAX_NOTE]
 
 
 class UnkeepIntent(PointIntent):
@@ -142,12 +145,20 @@ class BackupIntent(_OfDisk):
 
     Attributes:
         keep: whether to keep its recovery point.
+        note: why that is kept, for people.
     """
 
-    form: ClassVar[str] = '{"do": "backup", "disk": URL, "keep": true (optional)}'
+    form: ClassVar[str] = '{"do": "backup", "disk": URL, "keep": true (optional), "note": text (optional)}'
 
     do: Literal["backup"]
     keep: StrictBool = False
+    note: _Note = ""
+
+    @model_validator(mode="after")
+    def _notes_what_is_kept(self) -> Self:
+        if self.note and not self.keep:
+            raise ValueError("note is set but keep is not true: a note says why a recovery point is kept")
+        return self
 
 
 class RetireIntent(_OfDisk):

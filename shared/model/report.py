@@ -12,14 +12,14 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
-from shared.model.disk import Disk
+from shared.model.failed_runs import STUCK_AFTER
 from shared.model.index import Summary
 from shared.model.job import WHAT_TO_DO, advised
 from shared.model.record import DiskRecord
 from shared.model.restore_target import is_blank
 from shared.model.run import OpenRun
 from shared.model.texts import Text, truncated_to
-from shared.model.tick import Outcome
+from shared.model.tick import Due, Outcome
 from shared.model.unusual import nobody_looked
 
 LATE_AFTER = timedelta(hours=18)
@@ -32,9 +32,6 @@ INTERVALS = 1.5
 
 TICK_GRACE = timedelta(minutes=15)
 """How late a tick may be: the platform starts an idle app first."""
-
-_EARLY = timedelta(seconds=10)
-"""How early a timer may go off, at most, by the clocks of two machines."""
 
 
 def _moment(text: str) -> str:
@@ -114,6 +111,8 @@ class DiskReport:
         state: its state.
         since: since when, UTC.
         reason: why it is in this state, and what to do; empty where nothing is to be said.
+        trouble, trouble_since: the last error of its open run, and since when the run has made no progress for errors,
+            UTC; None while it has none. Most pass within minutes, and need nobody.
         flags: what else needs attention, each with why and what to do.
         good_point: the newest good recovery point, the moment that it holds; empty if there is none.
         last_point: the newest recovery point, good or not.
@@ -132,6 +131,8 @@ class DiskReport:
     state: State
     since: AwareDatetime
     reason: Text = ""
+    trouble: Text = ""
+    trouble_since: AwareDatetime | None = None
     flags: Mapping[Flag, Text] = field(default_factory=dict)
     good_point: Moment = ""
     last_point: str = ""
@@ -151,18 +152,30 @@ class DiskReport:
         """Return the age of the newest good recovery point; None if there is none."""
         return now - datetime.fromisoformat(self.good_point) if self.good_point else None
 
+    @property
+    def late_at(self) -> datetime | None:
+        """When its newest good recovery point becomes too old, UTC; None where no backups are due."""
+        held = datetime.fromisoformat(self.good_point) if self.good_point else self.first_tick
+        if held is None or self.state is State.RETIRED or self.state in _ABSENT:
+            return None
+        return held + timedelta(seconds=self.late_after_seconds)
+
     def seen_at(self, now: datetime) -> Self:
-        """Return the report as it is to be read at a time, UTC: a disk becomes late without anybody writing so."""
-        if self.state not in {State.SAFE, State.RUNNING, State.NEW} or not self._is_late(now):
+        """Return the report as it is to be read at a time, UTC: a disk becomes late without anybody writing so.
+
+        So does one fail whose run makes no progress for long.
+        """
+        if self.state in {State.RUNNING, State.NEW} and self.trouble_since and now - self.trouble_since >= STUCK_AFTER:
+            return replace(self, state=State.FAILING, since=self.trouble_since, reason=_corrected(self.trouble))
+        late_at, late_after = self.late_at, timedelta(seconds=self.late_after_seconds)
+        if self.state not in {State.SAFE, State.RUNNING, State.NEW} or late_at is None or now <= late_at:
             return self
-        held = datetime.fromisoformat(self.good_point) if self.good_point else self.first_tick or self.since
-        late_after = timedelta(seconds=self.late_after_seconds)
         busy = f", and {self.reason}" if self.job else ""
         what = "its newest good recovery point is older than" if self.good_point else "it has had no recovery point for"
         return replace(
             self,
             state=State.LATE,
-            since=held + late_after,
+            since=late_at,
             reason=f"{what} {hours(late_after)}{busy}. {WHAT_TO_DO}: {_SEE_TICKS}",
         )
 
@@ -171,6 +184,7 @@ class DiskReport:
         return replace(
             self,
             reason=truncated_to(self.reason, most),
+            trouble=truncated_to(self.trouble, most),
             flags={flag: truncated_to(reason, most) for flag, reason in self.flags.items()},
             last_verify_result=truncated_to(self.last_verify_result, most),
             last_drill_result=truncated_to(self.last_drill_result, most),
@@ -198,6 +212,7 @@ class DiskReport:
             "flags": " ".join(sorted(self.flags)),
             "since": self.since,
             "good_point": self.good_point,
+            "late_at": self.late_at,
             "reason": self.reason or "; ".join(self.flags[flag] for flag in sorted(self.flags)),
         }
 
@@ -206,21 +221,12 @@ class DiskReport:
         """Whether somebody must do something about it."""
         return self.state in NOT_SAFE or bool(self.flags.keys() - FOR_INFORMATION)
 
-    def _is_late(self, now: datetime) -> bool:
-        age = self.age(now) if self.good_point else now - (self.first_tick or now)
-        return age is not None and age.total_seconds() > self.late_after_seconds
 
+_SEE_INCOMPLETE = "see the event tick-incomplete, and those of the tick before it"
+
+_UNKNOWN = "an error that is not on record"
 
 _SEE_TICKS = "see the app's last tick, and whether the app runs"
-
-
-def is_ahead(due: datetime, tick: datetime) -> bool:
-    """Return whether a time is when the tick after another is due, and not when that one was.
-
-    To a scheduled invocation the Functions host says `Next` as it knew it before, which is when that one was due
-    (azure-functions-dotnet-worker, issue 954); to one started by hand, when the next is due. A timer may go off early.
-    """
-    return due > tick + _EARLY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,9 +238,9 @@ class AppReport:
         tick_result: `pending`, `succeeded`, `incomplete` or `failed`.
         tick_reason: why that tick failed, and what to do.
         disks, absent: how many disks the tick was to back up, and how many of those could not be found or read.
-        next_tick: when the next tick is due, UTC, or when the last one was; None where the platform has not said.
-        gap_seconds: how long before it the one before was due; 0 where that is not known.
-        interval_seconds: the longest of the last two gaps: on a schedule of weekdays only, Monday's comes late.
+        next_tick: when the next tick is due, UTC; None where that can't be told.
+        late_after_seconds: how old a disk's newest recovery point may become. On a schedule of weekdays only, the
+            last one before a weekend may become older than the others.
         last_success: the last tick that has succeeded, UTC.
         heartbeat: when the heartbeat was last called, UTC.
         heartbeat_problem: why it could not be called; empty if it could be, or is not set.
@@ -246,24 +252,13 @@ class AppReport:
     disks: int = 0
     absent: int = 0
     next_tick: AwareDatetime | None = None
-    gap_seconds: Seconds = 0.0
-    interval_seconds: Seconds = 0.0
+    late_after_seconds: Seconds = _LATE_AFTER_SECONDS
     last_success: AwareDatetime | None = None
     heartbeat: AwareDatetime | None = None
     heartbeat_problem: Text = ""
 
-    @property
-    def late_after(self) -> timedelta:
-        """How old a disk's newest recovery point may become."""
-        return INTERVALS * timedelta(seconds=self.interval_seconds) if self.interval_seconds else LATE_AFTER
-
-    def at_tick(self, tick: datetime, next_tick: datetime | None, *, disks: int, absent: int) -> Self:
-        """Record a tick, and when the next is due if the platform says so.
-
-        A tick that somebody starts by hand changes no interval: when the next is due stays the same. Nor does one that
-        comes late: those in between were missed, and their disks are as old as they are.
-        """
-        gap = self._gap_at(tick, next_tick).total_seconds()
+    def at_tick(self, tick: datetime, due: Due | None, *, disks: int, absent: int) -> Self:
+        """Record a tick, and what is due after it, if the schedule says so."""
         return replace(
             self,
             last_tick=tick,
@@ -271,20 +266,9 @@ class AppReport:
             tick_reason="",
             disks=disks,
             absent=absent,
-            next_tick=next_tick or self.next_tick,
-            gap_seconds=gap,
-            interval_seconds=max(gap, self.gap_seconds),
+            next_tick=due.next if due else None,
+            late_after_seconds=INTERVALS * due.longest_gap.total_seconds() if due else _LATE_AFTER_SECONDS,
         )
-
-    def _gap_at(self, tick: datetime, due: datetime | None) -> timedelta:
-        """Return the gap between two ticks by what the platform says at one: when the next is due, or when this was."""
-        gap, before = timedelta(seconds=self.gap_seconds), self.next_tick
-        if due is None:
-            return gap
-        if before is None or due <= before:
-            return gap or max(due - tick, LATE_AFTER / INTERVALS)
-        last = tick if is_ahead(due, tick) else self.last_tick or before
-        return max(gap, due - last) if last > before + TICK_GRACE else due - before
 
     def with_heartbeat_set(self, *, is_set: bool, problem: str) -> Self:
         """Record whether the settings have a heartbeat, and why it can't be called, if they show that."""
@@ -303,10 +287,6 @@ class AppReport:
             return replace(self, last_success=success)
         return replace(self, last_tick=tick, tick_result=str(outcome), tick_reason="", last_success=success)
 
-    def _due(self, last: datetime, due: datetime) -> datetime:
-        """Return when a tick was due after the last one, at the latest if all that is known is when that was due."""
-        return due if is_ahead(due, last) else last + self.late_after
-
     def problems(self, now: datetime) -> list[str]:
         """Say what is wrong with the app at a time, UTC, each with what to do."""
         found = [self.tick_reason]
@@ -316,11 +296,10 @@ class AppReport:
             )
         if self.last_tick is None:
             found.append(f"there has been no tick yet. {WHAT_TO_DO}: wait for it, or start take_snapshots by hand")
-        elif self.next_tick and now > self._due(self.last_tick, self.next_tick) + TICK_GRACE:
-            due = self._due(self.last_tick, self.next_tick)
+        elif self.next_tick and now > self.next_tick + TICK_GRACE:
             found.append(
                 f"nothing is backed up: no tick since {self.last_tick:%Y-%m-%d %H:%M}Z, though one was due at"
-                f" {due:%Y-%m-%d %H:%M}Z. {WHAT_TO_DO}: see whether the function app runs, and its log"
+                f" {self.next_tick:%Y-%m-%d %H:%M}Z. {WHAT_TO_DO}: see whether the function app runs, and its log"
             )
         return [problem for problem in found if problem]
 
@@ -357,7 +336,10 @@ def report_at(now: datetime, app: AppReport, disks: Sequence[DiskReport]) -> Rep
     seen = [disk.seen_at(now) for disk in disks]
     worst = list(State)
     seen.sort(key=lambda disk: (not disk.needs_attention, -worst.index(disk.state), disk.disk))
-    return Report(at=now, app=app, problems=app.problems(now), disks=seen)
+    problems = app.problems(now)
+    if app.tick_result == Outcome.INCOMPLETE and not problems and not any(disk.needs_attention for disk in seen):
+        problems.append(f"the last tick has not backed up all its disks. {WHAT_TO_DO}: {_SEE_INCOMPLETE}")
+    return Report(at=now, app=app, problems=problems, disks=seen)
 
 
 def hours(length: timedelta) -> str:
@@ -378,12 +360,15 @@ def disk_report(record: DiskRecord, now: datetime, *, inspects: bool, is_exclude
     state, reason = _state(record)
     if is_excluded and state not in {State.RESTORING, State.RETIRED}:
         state, reason = State.RETIRED, "SOURCE_DISKS excludes it by its own URL"
+    trouble, since = _trouble(record)
     return DiskReport(
         disk=record.disk.name,
         state=state,
         since=now,
         reason=reason,
-        flags={} if state is State.RETIRED else _flags(record, now, inspects=inspects),
+        trouble=trouble if state in {State.RUNNING, State.NEW} else "",
+        trouble_since=since if state in {State.RUNNING, State.NEW} else None,
+        flags=_flags_of_kept(record) if state is State.RETIRED else _flags(record, now, inspects=inspects),
         good_point=record.newest_good_point,
         last_point=record.last_point,
         last_success=record.last_success,
@@ -420,10 +405,16 @@ def is_outdated(report: DiskReport, summary: Summary) -> bool:
     )
 
 
-def unreadable(disk: Disk, why: str, now: datetime) -> DiskReport:
-    """Say that nothing can be said of a disk, because its record can't be read, and why."""
+def unreadable(disk: str, why: str, now: datetime) -> DiskReport:
+    """Say that nothing can be said of a disk, because its record can't be read, and why.
+
+    Args:
+        disk: its name, or the key of a record that names none.
+        why: why.
+        now: the time, UTC.
+    """
     reason = advised(why.rstrip("."), "correct its row `disk`, or delete it and rebuild the catalogue")
-    return DiskReport(disk=disk.name, state=State.FAILING, since=now, reason=reason)
+    return DiskReport(disk=disk, state=State.FAILING, since=now, reason=reason)
 
 
 def is_the_same(one: DiskReport, other: DiskReport) -> bool:
@@ -439,9 +430,21 @@ def _state(record: DiskRecord) -> tuple[State, str]:
         return State(record.absence), record.absence_reason
     if record.restore:
         return State.RESTORING, f"restore {record.restore} of {record.restore_of} to it is under way"
-    if error := error_that_holds(record):
-        return State.FAILING, advised(error.rstrip("."), "correct that; the next tick tries again")
+    trouble, _ = _trouble(record)
+    if not trouble and (error := error_that_holds(record)):
+        return State.FAILING, _corrected(error)
     return _undisturbed(record)
+
+
+def _corrected(error: str) -> str:
+    return advised(error.rstrip("."), "correct that; the next tick tries again")
+
+
+def _trouble(record: DiskRecord) -> tuple[str, datetime | None]:
+    """Return the last error of an open run that still tries, and since when it has made no progress; or nothing."""
+    run = record.run
+    since = run.trouble_since or run.error_at if run and not run.failed else None
+    return (record.last_error or _UNKNOWN if since else ""), since
 
 
 def _undisturbed(record: DiskRecord) -> tuple[State, str]:
@@ -481,6 +484,12 @@ def _flags(record: DiskRecord, now: datetime, *, inspects: bool) -> dict[Flag, s
         Flag.NOTICE: record.notice or record.backup_notice,
     }
     return {flag: reason for flag, reason in flags.items() if reason}
+
+
+def _flags_of_kept(record: DiskRecord) -> dict[Flag, str]:
+    """Return the flags of a disk whose backups were ended: somebody may still count on recovery points that stay."""
+    stay = not record.retired or record.retired_keep_points
+    return {Flag.DAMAGED: damaged} if stay and (damaged := _damaged(record)) else {}
 
 
 def _damaged(record: DiskRecord) -> str:

@@ -94,6 +94,20 @@ def rules_in_zone(rules: Rules, zone: ZoneInfo) -> str:
     return f"{rules} ({zone.key})"
 
 
+def read_rules(text: str) -> tuple[Rules, ZoneInfo]:
+    """Read what `rules_in_zone` wrote; without a zone it is UTC.
+
+    Raises:
+        ValueError: it is not that.
+    """
+    rules, _, name = text.removesuffix(")").partition(" (")
+    try:
+        zone = ZoneInfo(name or "UTC")
+    except (KeyError, OSError, ValueError):
+        raise ValueError(f"{name!r} is no time zone") from None
+    return Rules.parse(rules), zone
+
+
 def decide(points: Collection[RecoveryPoint], facts: Facts, rules: Rules, zone: ZoneInfo, now: datetime) -> Plan:
     """Decide which recovery points of a disk go.
 

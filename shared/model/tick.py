@@ -24,6 +24,18 @@ HEARTBEAT_FOR = timedelta(hours=1)
 """How long the heartbeat of a tick is tried after all its disks were backed up."""
 
 
+class Due(NamedTuple):
+    """The ticks around a moment.
+
+    Attributes:
+        next: when the next is due, UTC.
+        longest_gap: the longest time between two of: the last two that were due, and the next.
+    """
+
+    next: datetime
+    longest_gap: timedelta
+
+
 class DueDisk(NamedTuple):
     """A disk that ticks have asked a backup of, by its record.
 

@@ -1,9 +1,7 @@
 """Times as Azure prints them: UTC, seven fractional digits, `2026-11-22T12:00:00.1234567Z`. They sort as text."""
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any
 
 _DIGITS = 7
 """Fractional digits of a snapshot's time; `datetime` keeps six."""
@@ -56,18 +54,6 @@ def last_moment(asked: str) -> str:
     """Return the last moment a time covers, as Azure prints it: without a fraction, the end of its second."""
     seconds, _, fraction = asked.removesuffix("Z").partition(".")
     return f"{seconds}.{fraction.ljust(_DIGITS, '9')}Z"
-
-
-def next_due(schedule_status: Mapping[str, Any]) -> datetime | None:
-    """Return when a timer is due next, UTC, by what the Functions host says of its schedule; None if it does not.
-
-    Functions host: `ScheduleStatus.Next`, a time with its zone.
-    """
-    try:
-        due = datetime.fromisoformat(schedule_status.get("Next", ""))
-    except (TypeError, ValueError):
-        return None
-    return due.astimezone(UTC) if due.tzinfo and due.year > 1 else None
 
 
 def _read(text: str) -> tuple[str, str]:

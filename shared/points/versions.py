@@ -3,10 +3,12 @@
 import shlex
 from collections.abc import Iterable
 from functools import partial
+from typing import Protocol
 
 from shared.azure.services import Services
 from shared.errors import NoPointError, OtherDiskError, PointDeletingError, SourceGoneError, not_found
 from shared.events import Event, log_event
+from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.disk import Disk
 from shared.model.job import Job
@@ -19,7 +21,24 @@ from shared.model.times import canonical_time
 from shared.model.version import BlobVersion
 
 
-def version_of(services: Services, disk: Disk, point: RecoveryPoint) -> BlobVersion:
+class BackupAddresses(Protocol):
+    """Knows where the backups of disks are."""
+
+    def address(self, disk: Disk) -> BlobAddress:
+        """Give the address of a disk's backup blob."""
+        ...
+
+
+class LocatingServices(Protocol):
+    """What locating a recovery point takes of `Services`."""
+
+    @property
+    def backups(self) -> BackupAddresses:
+        """Knows where the backups are."""
+        ...
+
+
+def version_of(services: LocatingServices, disk: Disk, point: RecoveryPoint) -> BlobVersion:
     """Return the blob version that holds a recovery point: a snapshot of the backup blob, or a full copy."""
     return BlobVersion(point.backup_blob or services.backups.address(disk), point.backup_snapshot)
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from shared.azure.services import Services
 from shared.model.addresses import BlobAddress
 from shared.model.disk import Disk
 from shared.model.point import RecoveryPoint
 from shared.model.sizes import BACKUP_BLOB, Chain, Held, label_of
 from shared.points.versions import version_of
+from shared.sizes.services import SizeServices
 
 
 class OnRecord(NamedTuple):
@@ -23,7 +23,7 @@ class OnRecord(NamedTuple):
     points: list[RecoveryPoint]
 
 
-def by_blob(services: Services, disk: Disk, points: Sequence[RecoveryPoint]) -> list[OnRecord]:
+def by_blob(services: SizeServices, disk: Disk, points: Sequence[RecoveryPoint]) -> list[OnRecord]:
     """Group a disk's recovery points by the blobs that hold them; a container may have several URLs."""
     groups: dict[tuple[str, str, str], OnRecord] = {}
     current = services.backups.address(disk)
@@ -34,7 +34,7 @@ def by_blob(services: Services, disk: Disk, points: Sequence[RecoveryPoint]) -> 
     return list(groups.values())
 
 
-async def read_chain(services: Services, found: OnRecord) -> Chain:
+async def read_chain(services: SizeServices, found: OnRecord) -> Chain:
     """Read all versions of a blob: snapshots that are not on record share pages, too.
 
     Raises:

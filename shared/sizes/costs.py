@@ -11,7 +11,6 @@ from datetime import timedelta
 from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
-from shared.azure.services import Services
 from shared.errors import TidemarkError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
@@ -30,6 +29,7 @@ from shared.model.sizes import (
 )
 from shared.sizes.chains import OnRecord, by_blob, read_chain
 from shared.sizes.diffs import Diffs
+from shared.sizes.services import SizeServices
 
 LISTING_TIME = timedelta(seconds=60)
 """How long page diffs of a disk are listed at a time; what is not counted by then is bounded by the versions' sizes."""
@@ -64,7 +64,7 @@ class DiskCosts:
 
 
 async def freed_bytes(
-    services: Services, disk: Disk, times: Collection[str], *, within: timedelta = LISTING_TIME
+    services: SizeServices, disk: Disk, times: Collection[str], *, within: timedelta = LISTING_TIME
 ) -> Bytes:
     """Compute how many bytes deleting recovery points frees, once soft delete no longer keeps them.
 
@@ -93,7 +93,7 @@ async def freed_bytes(
     return total
 
 
-async def costs(services: Services, disk: Disk, *, within: timedelta = LISTING_TIME) -> DiskCosts:
+async def costs(services: SizeServices, disk: Disk, *, within: timedelta = LISTING_TIME) -> DiskCosts:
     """Compute what a disk's backups hold; the newest recovery points are counted first.
 
     Args:
@@ -120,7 +120,7 @@ async def costs(services: Services, disk: Disk, *, within: timedelta = LISTING_T
     return DiskCosts(held=held, points=in_order, soft_deleted=await services.backups.soft_deleted(disk))
 
 
-async def _diffs(services: Services, disk: Disk, points: list[RecoveryPoint], within: timedelta) -> Diffs:
+async def _diffs(services: SizeServices, disk: Disk, points: list[RecoveryPoint], within: timedelta) -> Diffs:
     """Begin with what the rows say; drop those of versions that no recovery point on record has any more."""
     rows, labels = await services.diffs.of(disk), {label_of(point) for point in points}
     for row in rows:
@@ -130,7 +130,7 @@ async def _diffs(services: Services, disk: Disk, points: list[RecoveryPoint], wi
     return Diffs(services, disk, known | as_sealed(points), services.now() + within)
 
 
-async def _chain(services: Services, disk: Disk, found: OnRecord) -> Chain | None:
+async def _chain(services: SizeServices, disk: Disk, found: OnRecord) -> Chain | None:
     """Read a chain; None if the blob can't be read."""
     try:
         return await read_chain(services, found)

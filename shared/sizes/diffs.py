@@ -6,7 +6,6 @@ from datetime import datetime
 from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
-from shared.azure.services import Services
 from shared.changes.ranges import windows
 from shared.errors import DiffRefusedError, TidemarkError
 from shared.events import Event, log_event
@@ -14,12 +13,13 @@ from shared.model.disk import Disk
 from shared.model.sizes import BACKUP_BLOB, NOTHING, Chain, PageDiff, Pair
 from shared.model.version import BlobVersion
 from shared.pages.listing import LISTING_WINDOW, listed
+from shared.sizes.services import SizeServices
 
 
 class Diffs:
     """The counted diffs of a disk: those on record, and those that are listed while there is time."""
 
-    def __init__(self, services: Services, disk: Disk, known: dict[Pair, int], until: datetime) -> None:
+    def __init__(self, services: SizeServices, disk: Disk, known: dict[Pair, int], until: datetime) -> None:
         """Begin with what is known.
 
         Args:

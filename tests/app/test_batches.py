@@ -56,6 +56,7 @@ def _once_each(count: int) -> dict[int, int]:
     return dict.fromkeys(range(0, count * MIB, MIB), 1)
 
 
+@pytest.mark.nightly
 async def test_batches_follow_each_other_from_where_the_last_one_has_come_to(cloud: Cloud) -> None:
     disk = await _disk_of_pieces(cloud, 5, 0)
     async with cloud.app(disk, changed=A_PIECE_A_BATCH) as app:

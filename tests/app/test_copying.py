@@ -124,7 +124,7 @@ async def test_a_read_that_is_refused_is_on_record_with_what_to_do(cloud: Cloud)
     assert await disk.content_of(point) == disk.expected
 
 
-@pytest.mark.parametrize("version", [STORAGE_API_VERSION, "2023-11-03"])
+@pytest.mark.parametrize("version", [pytest.param(STORAGE_API_VERSION, marks=pytest.mark.nightly), "2023-11-03"])
 async def test_a_cloud_needs_no_newer_version_than_the_setting_names(cloud: Cloud, version: str) -> None:
     disk = await cloud.disk()
     await disk.write(0, pages(2))

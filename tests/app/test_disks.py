@@ -21,6 +21,7 @@ from tests.app.cloud import Disk as CloudDisk
 from tests.app.restoring import ask, ended, request
 
 
+@pytest.mark.nightly
 async def test_all_disks_of_all_accounts_are_snapshotted_before_anything_else_is_done(cloud: Cloud) -> None:
     disks = [await cloud.disk(account=account) for account in (DISKS, MORE_DISKS) for _ in range(2)]
     for disk in disks:
@@ -148,6 +149,7 @@ async def test_an_attached_premium_disk_is_backed_up_though_its_base_can_not_be_
     assert await disk.content_of(point) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_the_backup_container_is_not_backed_up_by_a_pattern_that_covers_it(cloud: Cloud) -> None:
     disk = await cloud.disk()
     container = f"{cloud.azure.blob_url(BACKUPS)}/disk-backups"
@@ -159,6 +161,7 @@ async def test_the_backup_container_is_not_backed_up_by_a_pattern_that_covers_it
     assert len({row["PartitionKey"] for row in rows}) == 2
 
 
+@pytest.mark.nightly
 async def test_a_tick_amid_a_run_takes_no_second_snapshot(cloud: Cloud) -> None:
     disk = await cloud.disk(8 * MIB)
     await disk.write(0, pages(4))

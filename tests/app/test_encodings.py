@@ -64,6 +64,7 @@ async def test_a_disk_said_to_be_encoded_is_backed_up_verified_drilled_and_resto
         assert (await disk.record()).last_error == ""
 
 
+@pytest.mark.nightly
 async def test_by_any_encoding_its_bytes_are_read_as_they_are(cloud: Cloud) -> None:
     disk = await encoded_disk(cloud, "gzip")
     cloud.azure.gateway.faults.add(Fault("Put Page From URL", refuse_source=(403, "AuthorizationFailure")))

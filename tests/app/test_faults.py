@@ -174,6 +174,7 @@ async def test_a_run_whose_finish_message_is_lost_is_resumed_by_the_next_tick(cl
     assert len(await disk.own_snapshots()) == 1
 
 
+@pytest.mark.nightly
 async def test_pages_half_copied_and_then_reverted_on_the_disk_do_not_stay_in_the_backup(cloud: Cloud) -> None:
     disk = await cloud.disk(16 * MIB)
     await disk.write(0, pages(8, seed=1))

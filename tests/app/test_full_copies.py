@@ -63,6 +63,7 @@ async def test_each_run_is_a_copy_of_its_own_and_each_copy_can_be_restored(cloud
         assert len(await disk.own_snapshots()) == 1
 
 
+@pytest.mark.nightly
 async def test_a_copy_may_take_days_and_one_that_fails_is_begun_anew(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     await disk.write(0, pages(8))

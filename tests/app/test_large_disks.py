@@ -77,6 +77,7 @@ async def test_a_listing_on_which_the_service_gives_up_is_asked_for_in_halves(cl
         assert (await disk.record()).last_error == "", how
 
 
+@pytest.mark.nightly
 async def test_a_diff_or_a_clear_on_which_the_service_gives_up_is_made_in_halves_and_the_run_is_sealed(
     cloud: Cloud,
 ) -> None:

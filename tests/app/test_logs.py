@@ -64,6 +64,7 @@ async def test_the_log_of_a_whole_life_holds_no_secret_at_any_level(cloud: Cloud
     assert secrets_in(log) == []
 
 
+@pytest.mark.nightly
 async def test_each_step_of_a_backup_a_verify_and_a_drill_is_an_event_with_what_it_is_of_and_how_long_it_took(
     cloud: Cloud,
 ) -> None:

@@ -54,6 +54,7 @@ async def test_a_rebuild_that_fails_each_time_is_kept_under_the_id_of_its_messag
     assert "AuthorizationFailure (403)" in row["reason"]
 
 
+@pytest.mark.nightly
 async def test_a_run_whose_watching_message_was_given_up_says_so_and_is_watched_again(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     hold = asyncio.Event()

@@ -75,6 +75,7 @@ async def test_over_the_original_the_old_points_stay_restorable_and_the_next_bac
         assert await cloud.read(new.blob, new.account) == held[1]
 
 
+@pytest.mark.nightly
 async def test_512_bytes_written_after_the_last_backup_come_back_from_the_undo_point(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     async with cloud.app(disk) as app:

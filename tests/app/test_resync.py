@@ -77,6 +77,7 @@ async def test_whatever_others_change_the_next_recovery_point_is_the_disk(cloud:
     assert len(await disk.own_snapshots()) == before == 1
 
 
+@pytest.mark.nightly
 async def test_a_backup_blob_that_is_gone_is_made_anew(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:

@@ -74,6 +74,7 @@ async def test_what_no_list_shows_is_found_at_the_next_run_that_can_see_it(cloud
     assert await disk.content_of(point) == disk.expected
 
 
+@pytest.mark.nightly
 async def test_a_run_whose_copies_are_never_right_is_never_sealed_and_is_given_up_in_the_end(cloud: Cloud) -> None:
     disk = await _disk_with_pages(cloud)
     async with cloud.app(disk) as app:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.local_azure import HOST, ROOT, LocalAzure
+from infra.local.local_azure import ACCOUNTS, HOST, ROOT, LocalAzure
 from shared.model.point import RecoveryPoint
 from tests.app.cloud import App, Cloud, Disk, pages
 from tests.cli.programs import forked
@@ -62,6 +62,16 @@ class Scene:
         """Run the program."""
         environment = {**self.environment, **variables}
         return _done(*await asyncio.wait_for(forked(arguments, environment, self.cloud.folder), SECONDS))
+
+    async def reads(self, *arguments: str, **variables: str) -> Done:
+        """Run the program as somebody who may read the accounts of disks and backups."""
+        return await self.types(*arguments, **self.readers, **variables)
+
+    @property
+    def readers(self) -> dict[str, str]:
+        """What somebody sets who may read the accounts of disks and backups."""
+        connections = [self.cloud.azure.connection_string(account) for account in ACCOUNTS]
+        return {"TIDEMARK_CONNECTIONS": json.dumps(connections)}
 
     async def runs(self, *arguments: str) -> Done:
         """Run the program as it is typed in a checkout."""

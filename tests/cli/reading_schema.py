@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tests.cli.fields import Exact, Stamp, Url
+from tests.cli.exact import Exact, Stamp, Url
 
 SHA_256 = Field(pattern=r"^([0-9a-f]{64})?$")
 

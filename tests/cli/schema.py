@@ -2,8 +2,9 @@
 
 from typing import Any, Literal
 
-from tests.cli.fields import Exact, Stamp, Url
+from tests.cli.exact import Exact, Stamp, Url
 from tests.cli.reading_schema import BrowseJson, ChangesJson, ExportJson
+from tests.cli.schema_told import AtLeastJson, CostsJson, EventsJson, MonthJson
 
 
 class ProgressJson(Exact):
@@ -22,8 +23,7 @@ class AppJson(Exact):
     disks: int
     absent: int
     next_tick: Stamp | None
-    gap_seconds: float
-    interval_seconds: float
+    late_after_seconds: float
     last_success: Stamp | None
     heartbeat: Stamp | None
     heartbeat_problem: str
@@ -42,6 +42,8 @@ class DiskJson(Exact):
     state: str
     since: Stamp
     reason: str
+    trouble: str
+    trouble_since: Stamp | None
     flags: dict[str, str]
     good_point: Stamp
     last_point: Stamp
@@ -166,6 +168,13 @@ class RestorePlanJson(Exact):
     adopts: bool
     usual_seconds: float
     earlier_restores: int
+    since: Stamp
+    since_written: int | None
+    since_cleared: int | None
+    unread: str
+    writes: AtLeastJson | None
+    month: MonthJson | None
+    currency: str
 
 
 class RestoreJson(AskedJson):
@@ -202,6 +211,8 @@ COMMANDS: dict[str, type[Exact]] = {
     "job": JobsJson,
     "prune": PlansJson,
     "restore": RestoreJson,
+    "costs": CostsJson,
+    "events": EventsJson,
     "export": ExportJson,
     "changes": ChangesJson,
     "browse": BrowseJson,

@@ -6,10 +6,14 @@ import os
 import pty
 import re
 import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from infra.local.local_azure import HOST, ROOT
+from shared.limits import PAGE
+from shared.model.job import Stage
 from shared.model.names import BACKUPS_TABLE, MANAGE_QUEUE, RESTORE_REQUESTS_QUEUE
 from tests.app.cloud import Disk, pages, until
 from tests.app.restoring import restores
@@ -26,7 +30,7 @@ async def at_a_terminal(scene: Scene, *arguments: str, typed: str) -> tuple[int,
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tidemark", *arguments),
         cwd=ROOT,
-        env={**scene.environment, "TERM": "xterm", "LINES": "24"},
+        env={**scene.environment, **scene.readers, "TERM": "xterm", "LINES": "24"},
         stdin=its,
         stdout=its,
         stderr=its,
@@ -76,13 +80,15 @@ async def content(scene: Scene, disk: Disk) -> bytes:
 
 async def test_a_backup_that_is_asked_for_is_waited_for_and_kept(scene: Scene) -> None:
     await scene.data.write(0, pages(2, 7))
-    done = await scene.types("backup", "my data", "--keep", "--wait", "--json")
+    done = await scene.types("backup", "my data", "--keep", "before the upgrade", "--wait", "--json")
     data = read(done.json, 0)
     [asked], [job] = data.asked, data.jobs
-    assert json.loads(asked.message) == {"do": "backup", "disk": scene.data.url, "keep": True}
+    note = {"keep": True, "note": "before the upgrade"}
+    assert json.loads(asked.message) == {"do": "backup", "disk": scene.data.url, **note}
     assert (job.kind, job.state, job.id) == ("backup", "done", asked.id)
     [*_, point] = await scene.data.points()
-    assert (point.time, point.kept) == (job.point, True)
+    assert (point.time, point.kept, point.kept_note) == (job.point, True, "before the upgrade")
+    assert "before the upgrade" in " ".join((await scene.types("points", "my data")).out.split())
 
 
 async def test_a_kept_point_is_shown_with_its_note_and_let_go_again(scene: Scene) -> None:
@@ -133,17 +139,67 @@ async def test_a_restore_says_what_it_does_and_ends_with_the_proof(scene: Scene)
     done = await scene.types("restore", "os", "--to", "os-copy.vhd", "--wait", "--json")
     data = read(done.json, 0)
     assert "matches the recovery point: size (" in data.jobs[0].result
+    assert (data.plan.since, data.plan.since_written) == ("", None), "nothing is written over"
+    assert data.plan.writes.at_least <= 2 * data.plan.size == data.plan.writes.at_most
     assert data.plan.target == data.jobs[0].target == scene.os.url.replace("os.vhd", "os-copy.vhd")
     assert data.plan.point == data.jobs[0].point == (await scene.os.points())[-1].time
     assert await content(scene, await scene.cloud.existing_disk(data.plan.target, b"")) == expected
 
 
-async def test_nothing_is_written_over_unless_the_name_is_typed(scene: Scene) -> None:
+async def test_another_disk_is_written_over_if_that_is_said_and_its_name_given(scene: Scene) -> None:
+    older = scene.points[0].time
+    over = ("restore", "/os.vhd", "--at", older, "--to", "os-copy.vhd", "--overwrite", "--no-undo")
+    done = await scene.types(*over, "--replace-other", "--yes", "os-copy.vhd", "--wait", "--json")
+    data = read(done.json, 0)
+    assert (data.plan.undo_point, data.jobs[0].undo_point) == (False, "")
+    assert data.plan.since != "", "what is written over has a recovery point"
+    assert (data.jobs[0].state, data.jobs[0].point) == ("done", older)
+    restored = await content(scene, await scene.cloud.existing_disk(data.plan.target, b""))
+    assert restored[: 4 * PAGE] == pages(4, 0)
+
+
+async def test_a_trial_expires_unless_its_restore_is_cancelled_which_keeps_its_disk(scene: Scene) -> None:
+    trial = ("restore", "/os.vhd", "--to", "trial.vhd", "--no-adopt", "--expires", "1h", "--wait", "--json")
+    [job] = read((await scene.types(*trial)).json, 0).jobs
+    assert job.state == "expiring"
+    left = datetime.fromisoformat(job.expires_at) - datetime.now(UTC)
+    assert timedelta(minutes=58) < left <= timedelta(hours=1)
+    done = await scene.types("cancel", job.id[:8], "--json")
+    assert json.loads(read(done.json, 0).asked[0].message) == {"do": "cancel", "job": job.id}
+
+    async def ended() -> bool:
+        [restore] = [found for found in await restores(scene.cloud) if found.restore == job.id]
+        return restore.state is Stage.DONE
+
+    await until(ended, "the end of the trial's restore")
+    assert len(await content(scene, await scene.cloud.existing_disk(job.target, b""))) == len(scene.os.expected)
+
+
+async def test_a_disk_is_retired_unless_the_settings_name_it(scene: Scene) -> None:
+    refused, done = await asyncio.gather(
+        scene.types("retire", "my data", "--wait"), scene.types("retire", "os-copy", "--keep-points", "--wait")
+    )
+    assert refused.code == 1
+    assert "What to do: remove it there first" in " ".join(refused.out.split())
+    assert done.code == 0, done.out
+    status = (await scene.types("status", "--json")).data["disks"]
+    states = {disk["disk"].rpartition("/")[2]: disk["state"] for disk in status}
+    assert (states["os-copy.vhd"], states["my%20data.vhd"]) == ("retired", "safe")
+
+
+async def test_nothing_is_written_over_unless_the_name_is_typed(scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / "cli.json").write_text("no JSON")
+    config = {"TIDEMARK_CONFIG": str(tmp_path / "cli.json")}
     before = await asked_for(scene)
     wrong = (("--yes", "os"), (), ("--yes", "my data.vhd"))
-    for done in await asyncio.gather(*(scene.types("restore", "/os.vhd", "--in-place", *yes) for yes in wrong)):
+    for done in await asyncio.gather(
+        *(scene.types("restore", "/os.vhd", "--in-place", *yes, **config) for yes in wrong)
+    ):
         assert done.code == REFUSED
         assert "os.vhd" in done.err
+        told = " ".join(done.out.split())
+        assert "its last recovery point: not known" in told
+        assert "What to do: set TIDEMARK_CONNECTIONS" in told, "to who may not read the disk, prices or not"
     code, shown = await at_a_terminal(scene, "restore", "/os.vhd", "--in-place", typed="os-vhd")
     assert code == REFUSED
     assert "Nothing was sent" in shown
@@ -158,7 +214,10 @@ async def test_a_restore_in_place_is_planned_typed_shown_and_proved_at_a_termina
     )
     assert code == 0, shown
     assert "undo point  is taken first: the way back" in shown
-    assert re.search(r"usual time  .*, by 1 earlier restore", shown)
+    told = " ".join(shown.split())
+    assert "its last recovery point: 512 B written, 0 B cleared; the undo point keeps that" in told
+    assert re.search(r"^writes +[\d.]+ KiB, one half to the disk", shown, re.MULTILINE)
+    assert re.search(r"usual time  .*, by 3 earlier restores", shown), "to whatever target, the trial too"
     assert re.search(r"restore \S+: (saving|promoting|copying|proving)", shown)
     assert "matches the recovery point: size (" in " ".join(shown.split())
     assert await content(scene, scene.os) == held

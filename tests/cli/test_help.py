@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from infra.local.local_azure import ROOT
 from tidemark.cli import app
@@ -52,3 +53,11 @@ def test_each_command_can_print_json_says_what_it_does_and_when_it_stops_waiting
     assert len(command.help.partition(".")[0]) < 68, "it fits into the list of commands"
     if "--wait" in options or "--watch" in options:
         assert options["--timeout"].default == "24h"
+
+
+def test_a_note_without_a_word_keeps_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[object]()
+    monkeypatch.setattr("tidemark.commands.asking._ask", lambda *about, **_: asked.append(about[2]))
+    for more in ([], ["--keep", ""], ["--keep", "why"]):
+        assert CliRunner().invoke(app, ["backup", "os", *more]).exit_code == 0
+    assert asked == [{}, {"keep": True, "note": None}, {"keep": True, "note": "why"}]

@@ -1,16 +1,24 @@
 """What the program says of the backups of a running app."""
 
 import asyncio
+import json
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from infra.local.local_azure import BACKUPS
+from shared.limits import PAGE
+from shared.model.names import BACKUPS_TABLE
+from shared.model.sizes import DIFF_ROW_PREFIX
 from tests.app.cloud import until
 from tests.cli.conftest import WIDE, Scene
 from tests.cli.schema import read
 from tidemark.cli import app
+
+FAR = datetime(2099, 1, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.xdist_group("cli-looking")
 
@@ -78,6 +86,71 @@ async def test_the_points_of_a_disk_are_listed_newest_first(scene: Scene) -> Non
     shown = await scene.types("points", "os")
     assert all(len(line) <= WIDE for line in shown.lines if not line.startswith("http"))
     assert [line.split()[3] for line in shown.lines if " sealed " in line] == ["incremental", "full"]
+
+
+async def test_what_the_backups_cost_is_counted_without_a_row(scene: Scene) -> None:
+    done = await scene.reads("costs", "os", "--json")
+    [cost] = read(done.json, 0).disks
+    written = 4 * PAGE
+    assert (cost.held.at_least, cost.held.at_most) == (2 * written, 2 * written)
+    assert (cost.newest.at_most, cost.older.at_most, cost.older_points) == (0, written, 1)
+    assert (cost.source_snapshots, cost.source.at_most, cost.source_problem) == (1, 0, "")
+    assert cost.choices[0].of_the_app
+    assert await counted_diffs(scene) == []
+    shown = await scene.reads("costs", "--rules", "last=6")
+    assert [line.split()[:2] for line in shown.lines if ".vhd" in line] == [["my", "data.vhd"], ["os.vhd", "2"]]
+
+
+async def test_what_has_happened_is_told_from_the_rows_since_a_time(scene: Scene) -> None:
+    done = await scene.types("events", "--json")
+    found = read(done.json, 0)
+    points = [event.id for event in found.events if event.kind == "point" and event.disk == scene.os.url]
+    assert points == [point.time for point in reversed(scene.points)]
+    assert [event.outcome for event in found.events if event.kind == "tick"] == ["succeeded"]
+    assert found.attention == []
+    assert [event.at for event in found.events] == sorted((event.at for event in found.events), reverse=True)
+    one = read((await scene.types("events", "my data", "--json")).json, 0)
+    assert {event.disk for event in one.events} == {scene.data.url}
+    later = await scene.types("events", "--since", "2099-01-01")
+    assert (later.code, later.out[:13]) == (0, "nothing since")
+    wrong = await scene.types("events", "--since", "soon")
+    assert (wrong.code, "is not a time" in wrong.err) == (2, True)
+
+
+async def test_rows_of_another_time_are_not_sent(scene: Scene) -> None:
+    table = scene.cloud.tables.get_table_client(BACKUPS_TABLE)
+    rows = [row async for row in table.query_entities("Timestamp ge @since", parameters={"since": FAR})]
+    assert rows == []
+
+
+async def counted_diffs(scene: Scene) -> list[object]:
+    rows = scene.cloud.tables.get_table_client(BACKUPS_TABLE).query_entities(
+        f"RowKey ge '{DIFF_ROW_PREFIX}' and RowKey lt '{DIFF_ROW_PREFIX}~'"
+    )
+    return [row async for row in rows]
+
+
+async def test_costs_need_a_reader_of_the_backups_and_rules_that_are_some(scene: Scene) -> None:
+    done = await scene.types("costs", "os", TIDEMARK_CONNECTIONS="no JSON")
+    assert (done.code, "must be a JSON array" in done.err) == (2, True)
+    done = await scene.reads("costs", "os", "--rules", "newest=1")
+    assert (done.code, "newest=1 is none" in done.err) == (2, True)
+    done = await scene.types("costs", "os")
+    assert (done.code, "What to do: set TIDEMARK_CONNECTIONS" in done.err) == (2, True)
+    unreadable = f'["{scene.cloud.azure.connection_string(BACKUPS).replace(BACKUPS.key, "c2VjcmV0")}"]'
+    done = await scene.types("costs", "os", "--json", TIDEMARK_CONNECTIONS=unreadable)
+    assert "'Storage Blob Data Reader' on the backup account" in read(done.json, 3)
+
+
+async def test_prices_are_kept_when_another_app_is_chosen(scene: Scene, tmp_path: Path) -> None:
+    file = tmp_path / "cli.json"
+    file.write_text('{"prices": {"backup_gib_month": 1000000}}')
+    config = {"TIDEMARK_CONFIG": str(file)}
+    assert (await scene.types("use", "--storage", "tidemarkapp", **config)).code == 0
+    assert json.loads(file.read_text())["prices"] == {"backup_gib_month": 1000000}
+    file.write_text('{"prices": {"backup_gib_month": "free"}}')
+    done = await scene.reads("costs", "os", **config)
+    assert (done.code, "backup_gib_month must be a number" in done.err) == (2, True)
 
 
 async def test_nothing_under_way_is_said_so_and_an_unknown_job_is_a_mistake(scene: Scene) -> None:

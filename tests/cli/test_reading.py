@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import hashlib
-import json
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.local_azure import ACCOUNTS, ROOT, LocalAzure
+from infra.local.local_azure import ROOT
 from tests.app.cloud import pages, until
 from tests.cli.conftest import Done, Scene
 from tests.cli.content.filesystems import NUMBERS, image
@@ -28,18 +27,9 @@ pytestmark = pytest.mark.xdist_group("cli-looking")
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 
 
-def variables(azure: LocalAzure) -> dict[str, str]:
-    return {"TIDEMARK_CONNECTIONS": json.dumps([azure.connection_string(account) for account in ACCOUNTS])}
-
-
-async def typed(scene: Scene, azure: LocalAzure, *arguments: str) -> Done:
-    """Run a command by somebody who may read the accounts."""
-    return await scene.types(*arguments, **variables(azure))
-
-
-async def test_a_recovery_point_is_exported_to_a_file(scene: Scene, azure: LocalAzure, tmp_path: Path) -> None:
+async def test_a_recovery_point_is_exported_to_a_file(scene: Scene, tmp_path: Path) -> None:
     file, first = tmp_path / "disk.vhd", scene.points[0]
-    done = await typed(scene, azure, "export", "os.vhd", str(file), "--at", first.time)
+    done = await scene.reads("export", "os.vhd", str(file), "--at", first.time)
     assert done.code == 0, done.err
     content = file.read_bytes()
     assert content[: 4 * 512] == pages(4, 0), "what the disk held then, and not what it holds now"
@@ -50,10 +40,10 @@ async def test_a_recovery_point_is_exported_to_a_file(scene: Scene, azure: Local
         return [point["kept_note"] for point in found if point["time"] == first.time] == ["exported"]
 
     await until(kept, "the mark that holds it from the retention")
-    again = await typed(scene, azure, "export", "os.vhd", str(file), "--json")
+    again = await scene.reads("export", "os.vhd", str(file), "--json")
     assert again.code == 1
     assert "What to do" in again.json["error"]
-    newer = await typed(scene, azure, "export", "os.vhd", str(file), "--overwrite", "--json")
+    newer = await scene.reads("export", "os.vhd", str(file), "--overwrite", "--json")
     found = read(newer.json, 0)
     assert (found.point, found.length) == (scene.points[1].time, len(content))
     assert file.read_bytes()[: 4 * 512] == pages(4, 1)
@@ -67,30 +57,30 @@ async def test_a_recovery_point_is_exported_to_a_file(scene: Scene, azure: Local
 
 
 async def test_a_format_or_a_time_that_there_is_not_is_a_mistake_and_leaves_no_file(
-    scene: Scene, azure: LocalAzure, tmp_path: Path
+    scene: Scene, tmp_path: Path
 ) -> None:
     file = tmp_path / "disk"
     for wrong in (("--format", "zip"), ("--at", "2001-01-01T00:00:00Z")):
-        done = await typed(scene, azure, "export", "os.vhd", str(file), *wrong)
+        done = await scene.reads("export", "os.vhd", str(file), *wrong)
         assert done.code == 2
         assert "What to do" in done.err
     assert left_in(tmp_path) == []
 
 
-async def test_what_has_changed_between_two_recovery_points_is_told(scene: Scene, azure: LocalAzure) -> None:
-    done = await typed(scene, azure, "changes", "os.vhd", "--to", "latest", "--json")
+async def test_what_has_changed_between_two_recovery_points_is_told(scene: Scene) -> None:
+    done = await scene.reads("changes", "os.vhd", "--to", "latest", "--json")
     assert done.code == 0, done.err
     found = read(done.json, 0)
     assert (found.written, found.cleared, found.ranges) == (4 * 512, 0, 1)
-    shown = await typed(scene, azure, "changes", "os.vhd", "--to", "latest")
+    shown = await scene.reads("changes", "os.vhd", "--to", "latest")
     assert "2 KiB written, 0 B cleared, in 1 ranges" in shown.out
     assert max(map(len, shown.lines)) <= 80
 
 
-async def test_what_the_next_backup_moves_is_told_without_a_snapshot(scene: Scene, azure: LocalAzure) -> None:
+async def test_what_the_next_backup_moves_is_told_without_a_snapshot(scene: Scene) -> None:
     before = await scene.data.own_snapshots()
     await scene.data.write(512 * 8, pages(3, 9))
-    done = await typed(scene, azure, "changes", "my data", "--json")
+    done = await scene.reads("changes", "my data", "--json")
     assert done.code == 0, done.err
     found = read(done.json, 0)
     assert (found.written, found.ranges) == (3 * 512, 1)
@@ -106,18 +96,18 @@ async def test_who_may_not_read_the_backups_is_told_so(scene: Scene, tmp_path: P
 class Files:
     """A disk with files, and somebody who may read its backups."""
 
-    def __init__(self, scene: Scene, azure: LocalAzure) -> None:
-        self.scene, self.azure = scene, azure
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
 
     async def browse(self, *arguments: str) -> Done:
-        return await typed(self.scene, self.azure, "browse", "my data", *arguments)
+        return await self.scene.reads("browse", "my data", *arguments)
 
 
 @pytest.fixture(scope="module")
-async def files(scene: Scene, azure: LocalAzure) -> Files:
+async def files(scene: Scene) -> Files:
     await scene.data.write(0, image("ext4"))
     await scene.app.back_up(scene.data)
-    return Files(scene, azure)
+    return Files(scene)
 
 
 async def test_a_disk_is_listed_from_its_partitions_to_a_file(files: Files) -> None:
@@ -138,9 +128,9 @@ async def test_a_disk_is_listed_from_its_partitions_to_a_file(files: Files) -> N
 
 
 async def test_a_recovery_point_is_read_by_a_url_that_reads_it_alone_for_an_hour(files: Files) -> None:
-    before = len(files.azure.gateway.requests)
+    before = len(files.scene.cloud.azure.gateway.requests)
     assert (await files.browse("/etc/motd")).code == 0
-    asked = files.azure.gateway.requests[before:]
+    asked = files.scene.cloud.azure.gateway.requests[before:]
     assert {request.operation for request in asked} == {"Get Blob", "Get Blob Properties"}
     signed = [request.query for request in asked if request.operation == "Get Blob"]
     assert {(query["sp"], query["sr"]) for query in signed} == {("r", "bs")}
@@ -179,7 +169,7 @@ async def test_without_the_library_the_partitions_are_listed_and_what_to_install
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pytsk3", None)
-    for name, value in {**files.scene.environment, **variables(files.azure)}.items():
+    for name, value in {**files.scene.environment, **files.scene.readers}.items():
         monkeypatch.setenv(name, value)
     wanted = Wanted(at="latest", path="", partition=None, to="", overwrite=False, mount=False, as_json=False)
     async with open_store(storage()) as store:
@@ -193,7 +183,7 @@ async def mounted(files: Files, temporary: Path) -> AsyncIterator[asyncio.subpro
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tidemark", "browse", "my data", "--mount"),
         cwd=ROOT,
-        env={**files.scene.environment, **variables(files.azure), "TMPDIR": str(temporary), "PATH": ""},
+        env={**files.scene.environment, **files.scene.readers, "TMPDIR": str(temporary), "PATH": ""},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

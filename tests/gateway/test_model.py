@@ -8,8 +8,8 @@ import pytest
 
 from tests.gateway.page_blobs import PAGE, Found, NewBlob, PageBlob, settled
 
-PAGES = 96
-STEPS = 35
+PAGES = 64
+STEPS = 25
 
 
 class Model:
@@ -84,8 +84,8 @@ async def test_a_backup_that_applies_each_difference_equals_the_disk(new_disk: N
     disk, other, backup, model = await new_disk(PAGES), await new_disk(PAGES), await new_backup(PAGES), Model()
     await other.write(0, PAGES - 1, b"".join(bytes([page]) * PAGE for page in range(PAGES)))
     base = await disk.snapshot()
-    for _ in range(6):
-        for _ in range(10):
+    for _ in range(4):
+        for _ in range(8):
             await act(choice, disk, other, model)
         now = await disk.snapshot()
         url = disk.source_url(now)

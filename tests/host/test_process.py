@@ -95,7 +95,7 @@ async def test_an_app_that_is_refused_ends_the_host_with_code_1(tmp_path: Path) 
     assert log.decode() == f"{tmp_path / 'host.json'} is missing.\n"
 
 
-@pytest.mark.parametrize("start", ["execute", "fork"])
+@pytest.mark.parametrize("start", ["execute", pytest.param("fork", marks=pytest.mark.nightly)])
 async def test_the_host_ends_when_its_parent_is_killed(sample: Sample, start: str) -> None:
     parent = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", RUN_A_HOST_AND_WAIT, str(sample.app), str(sample.log), start),

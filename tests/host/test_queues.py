@@ -103,6 +103,7 @@ async def test_a_message_comes_back_after_its_lease_when_the_host_was_killed(sam
     assert len(sample.events("hold", "ended")) == 1
 
 
+@pytest.mark.nightly
 async def test_a_message_is_not_run_twice_while_its_function_outlasts_the_lease(sample: Sample) -> None:
     holds = await sample.new_queue("holds")
     await holds.send_message("a long job")

@@ -34,8 +34,8 @@ def texts() -> dict[str, str]:
 
 @cache
 def analysis() -> dict[str, Analysis]:
-    """Analyse the queries of the tree, with their parameters filled in as Bicep does."""
-    return analyse({name: text.replace("__OVERDUE_MINUTES__", "1080") for name, text in texts().items()})
+    """Analyse the queries of the tree."""
+    return analyse(texts())
 
 
 def analyse(queries: dict[str, str]) -> dict[str, Analysis]:

@@ -190,6 +190,7 @@ async def take_the_restores_place(printed: str) -> str:
         return str(blob.url)
 
 
+@pytest.mark.nightly
 async def test_a_dynamic_vhd_is_refused_with_what_to_do(tmp_path: Path, temporary: Path) -> None:
     code, printed = await run(DEMO, "--disk", str(own_disk(tmp_path / "dynamic.vhd", kind=3)), temporary=temporary)
     assert code == 1

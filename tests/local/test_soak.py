@@ -28,6 +28,7 @@ def lost_clears(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soak, "make_small", lambda _: make_small(monkeypatch.setattr))
 
 
+@pytest.mark.nightly
 async def test_histories_are_played_until_the_time_is_up_and_what_was_tried_is_summed_up(temporary: Path) -> None:
     code, printed = await run(SOAK, "--minutes", "0.05", "--seed", "5", "--jobs", "2", temporary=temporary)
     assert code == 0, printed

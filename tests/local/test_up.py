@@ -78,6 +78,7 @@ async def test_a_disk_is_backed_up_and_restored_by_typing_what_it_says_and_ctrl_
     assert not left_in(temporary)
 
 
+@pytest.mark.nightly
 async def test_a_disk_that_is_not_there_or_not_local_is_named_with_what_to_do() -> None:
     for disk in ("http://127.0.0.1:9/disks/vhds/example.vhd", "https://disks.blob.core.windows.net/vhds/example.vhd"):
         code, printed = await type_in(f"{sys.executable} -m {CHANGE} {disk}")
@@ -91,6 +92,7 @@ def test_the_printed_filter_lists_restores_and_no_other_rows() -> None:
     assert "\"RowKey ge 'restore-' and RowKey lt 'restore.'\"" in playground._READY  # noqa: SLF001 - as it is printed
 
 
+@pytest.mark.nightly
 async def test_what_it_says_to_type_with_az_asks_for_the_same_restore(temporary: Path) -> None:
     async with running(UP, temporary=temporary) as up:
         await up.prints(READY)

@@ -80,7 +80,7 @@ def test_a_row_is_unsettled_if_it_may_be_wrong(
 def test_an_invalid_value_counts_as_missing() -> None:
     row = {"disk": DISK.name, "adopted": "yes", "first_tick": "noon", "last_tick": NOON}
     assert read_summary(row) == Summary(disk=DISK.name, last_tick=NOON)
-    assert read_summary({"disk": 7}) is None
+    assert read_summary({"disk": 7}) == Summary(disk="")
 
 
 def test_of_a_newer_releases_row_only_the_disk_is_read() -> None:

@@ -103,7 +103,7 @@ class NotTold(Status):
     def __init__(self) -> None:
         pass
 
-    async def changed(self, disk: Disk, before: DiskRecord | None, after: DiskRecord | None) -> None:
+    def changed(self, disk: Disk, before: DiskRecord | None, after: DiskRecord | None) -> None:
         pass
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model.intent_row import IntentRow
-from shared.model.intents import INTENTS, MAX_NOTE, KeepIntent, read_intent
+from shared.model.intents import INTENTS, MAX_NOTE, BackupIntent, KeepIntent, read_intent
 from shared.model.job import Stage
 from shared.model.requests import RequestError
 
@@ -42,7 +42,8 @@ def written(draw: st.DrawFn) -> dict[str, Any]:
     fields = {field.alias or name: field for name, field in INTENTS[verb].model_fields.items() if name != "do"}
     chosen = [name for name, field in fields.items() if field.is_required() or draw(st.booleans())]
     made = {name: draw(FIELDS[name]) for name in chosen}
-    return {"do": verb, **made, **({"point": "2026-11-22T12:00:00Z"} if verb == "forget" else {})}
+    more = {"point": "2026-11-22T12:00:00Z"} if verb == "forget" else {}
+    return {"do": verb, **made, **more, **({"keep": True} if verb == "backup" and "note" in made else {})}
 
 
 @given(written())
@@ -71,10 +72,10 @@ def test_a_field_that_an_intent_does_not_have_is_refused(fields: dict[str, Any],
         read_intent(json.dumps({**fields, unknown: True}).encode())
 
 
-@given(st.text())
-def test_a_note_is_short_and_on_one_line(note: str) -> None:
-    intent = read_intent(json.dumps({"do": "keep", "disk": DISK, "point": "latest", "note": note}).encode())
-    assert isinstance(intent, KeepIntent)
+@given(st.text(), st.sampled_from([{"do": "keep", "point": "latest"}, {"do": "backup", "keep": True}]))
+def test_a_note_is_short_and_on_one_line(note: str, fields: dict[str, Any]) -> None:
+    intent = read_intent(json.dumps({**fields, "disk": DISK, "note": note}).encode())
+    assert isinstance(intent, KeepIntent | BackupIntent)
     assert len(intent.note) <= MAX_NOTE
     assert "\n" not in intent.note
 
@@ -96,6 +97,7 @@ def test_a_note_has_no_secret() -> None:
         ({"do": "keep", "disk": DISK, "point": "latest", "until": 4102358400}, "until: must be a string"),
         ({"do": "keep", "disk": f"{DISK}?sig=c2VjcmV0", "point": "latest"}, "no SAS"),
         ({"do": "backup", "disk": DISK, "keep": 1}, "keep: must be true or false"),
+        ({"do": "backup", "disk": DISK, "note": "why"}, "note is set but keep is not true"),
         ({"do": "retire", "disk": DISK, "keep_points": True}, 'did you mean "keepPoints"?'),
         ({"do": "forget", "disk": DISK, "point": "latest"}, "point: must be the time of the recovery point to delete"),
         ({"do": ["keep"]}, "do: unknown verb"),

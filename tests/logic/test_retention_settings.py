@@ -1,13 +1,18 @@
 """The settings of the retention: nothing is deleted unless somebody says what to keep, and that the rest may go."""
 
 import json
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.model.disk import Disk
+from shared.model.retention import read_rules, rules_in_zone
 from shared.model.retention_rules import EXAMPLE, Rules
 from shared.retention_settings import RetentionMode
 from tests.logic.conftest import DISK, VHDS, Load, Mistakes
+from tests.logic.retention_points import ZONES, rules
 
 
 @pytest.mark.parametrize("nothing", [None, "", "  "])
@@ -76,3 +81,14 @@ def test_a_mistake_in_the_retention_of_a_disk_is_named_with_its_place(
 ) -> None:
     (found,) = mistakes(SOURCE_DISKS=json.dumps([disk, f"{VHDS}/another.vhd"]))
     assert found.startswith(line)
+
+
+@given(rules(), st.sampled_from(ZONES))
+def test_rules_that_are_written_with_their_zone_are_read_again(wanted: Rules, zone: ZoneInfo) -> None:
+    assert read_rules(rules_in_zone(wanted, zone)) == (wanted, zone)
+
+
+@pytest.mark.parametrize("text", ["", "last=1 (Nowhere)", "last=1 (../x)", "first=1 (UTC)"])
+def test_what_are_no_rules_with_a_zone_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"must|is no time zone"):
+        read_rules(text)

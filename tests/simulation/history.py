@@ -9,23 +9,26 @@ from datetime import timedelta
 from http import HTTPStatus
 
 from shared.azure.tables.retention_rows import row_of
+from shared.azure.tables.rows import from_row
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk
 from shared.model.fitness import backup_problem
 from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.job import Stage
 from shared.model.names import DRILL_METADATA
+from shared.model.record import DiskRecord
 from shared.model.retention import rules_in_zone
 from shared.model.retention_plan import PlanOnRecord
 from shared.model.retention_rules import Rules
 from shared.model.run import Kind
+from shared.model.schema import is_known
 from tests.simulation import model, ticks
 from tests.simulation.admins import Admins
 from tests.simulation.blobs import Blob
 from tests.simulation.calls import CHANGE_FATES, Calls
 from tests.simulation.disaster import lose_the_table, wrong_after_rebuild
 from tests.simulation.hands import SIZES, Hands
-from tests.simulation.host import FUNCTION_TIMEOUT, Host, WrongError
+from tests.simulation.host import FUNCTION_TIMEOUT, LATE_AT_MOST, Host, WrongError
 from tests.simulation.operators import Operators, wrong_intents
 from tests.simulation.people import People
 from tests.simulation.reports import wrong_reports
@@ -81,6 +84,7 @@ class History:
         self._inspects = rng.random() < 0.4
         # Of a generator of its own: what a seed decided before there was a retention, it decides as before.
         self._retention = random.Random(f"retention {seed}").choice(_RULES)
+        self._none_late = self.world.now
         self.host = Host(self.world, self._calls, rng, self._modes, self._retention)
         if self._retention and seed % 3:
             self._approve_at_first(disks)
@@ -151,23 +155,28 @@ class History:
             await self._settle(lambda: self.world.now >= next_tick)  # noqa: B023 - asked in this round only
             if not self.host.has_work():
                 self._require_nothing(list(ticks.wrong_after_tick(self.world, self.host.last_tick)))
-            if not (self._without_point(since) or self._open_inspections() or self._scratch_blobs()):
+            if not (self._without_point(since) or self._open_inspections() or self._scratch_blobs() or self._waits()):
                 break
             self.world.now = max(self.world.now, next_tick)
         else:
             disks = [disk.blob for disk in self._without_point(since)]
-            left = [*(found.row_key for found in self._open_inspections()), *self._scratch_blobs()]
+            left = [*(found.row_key for found in self._open_inspections()), *self._scratch_blobs(), *self._waits()]
             raise WrongError(f"no new recovery point within {TICKS_TO_RECOVER} ticks: {disks}, or no end of {left}")
-        self._require_nothing([*model.wrong_at_rest(self.world), *wrong_intents(self.world)])
+        self._require_nothing(list(model.wrong_at_rest(self.world)))
         self._require_nothing(list(ticks.wrong_absences(self.world, self.host.settings, self.host.last_tick)))
         self._require_nothing(list(ticks.wrong_silence(self.world, self.host.settings, self.host.last_tick)))
         self._require_nothing(list(wrong_reports(self.world, self.host.settings, self.host.last_tick)))
 
-    async def _settle(self, is_time: Callable[[], bool] = lambda: False) -> None:
-        """Let the queues and the copies come to rest, or go on until it is time."""
+    async def _settle(self, is_time: Callable[[], bool] | None = None) -> None:
+        """Let the queues and the copies come to rest, or go on until it is time; if none is, the timer goes off."""
+        began = self.world.now
         for _ in range(MOST_ACTIONS_OF_A_TICK):
-            if not (self.host.running or self.world.pending()) and (not self.host.has_work() or is_time()):
+            if not (self.host.running or self.world.pending()) and (
+                not self.host.has_work() or (is_time is not None and is_time())
+            ):
                 return
+            if is_time is None and self.world.now - max(began, self.host.last_tick) >= _TICK:
+                self.host.tick()
             await self._do(self._calm())
         raise WrongError("the queues never come to rest")
 
@@ -196,6 +205,18 @@ class History:
     def _open_inspections(self) -> list[Inspection]:
         """List the verifies and drills that have not ended: one whose timer died is found by a later tick."""
         return [found for found, _ in self.world.inspections.values() if not found.has_ended]
+
+    def _waits(self) -> list[str]:
+        """Say what waits for ticks.
+
+        Intents, for the run of a disk that is not due; what a retired disk has left; the claim of a restore that ended.
+        """
+        records = [from_row(DiskRecord, entity) for entity, _ in self.world.records.values() if is_known(entity)]
+        left = [
+            f"the source snapshots of {found.disk}" for found in records if found.retired and not found.retired_clean
+        ]
+        claimed = [f"the claim of {found.restore} to {found.disk}" for found in records if found.restore]
+        return [*wrong_intents(self.world), *left, *claimed]
 
     def _scratch_blobs(self) -> list[str]:
         """List the scratch blobs of drills: one that a late copy makes anew is deleted by a later tick."""
@@ -226,9 +247,18 @@ class History:
         [action] = self._rng.choices(list(actions), list(actions.values()))
         action()
         await self.host.run()
+        self._end_what_lasts()
         if len(self.world.messages) > MOST_MESSAGES:
             raise WrongError(f"{len(self.world.messages)} messages wait: they multiply")
         self._require_nothing(self.world.violations)
+
+    def _end_what_lasts(self) -> None:
+        """End what no service and no host lets last: calls that are late for a day, and invocations that hang."""
+        if not self._calls.late:
+            self._none_late = self.world.now
+        while self._calls.late and self.world.now - self._none_late > LATE_AT_MOST:
+            self._land()
+        self.host.end_what_hangs()
 
     def _calm(self) -> dict[Callable[[], None], float]:
         """What happens when nothing goes wrong."""

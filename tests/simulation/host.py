@@ -3,13 +3,13 @@
 import asyncio
 import json
 import random
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from shared.azure.queues import POISON_SUFFIX
-from shared.azure.services import Services
+from shared.azure.services import Services, telling
 from shared.backup.copy_ranges import copy_ranges
 from shared.backup.finish_backup import finish_backup
 from shared.backup.plan_changes import plan_changes
@@ -56,6 +56,9 @@ from tests.simulation.services import settings_of, simulated, source_disks
 from tests.simulation.world import QueueMessage, World
 
 FUNCTION_TIMEOUT = timedelta(minutes=30)  # host.json, functionTimeout
+
+LATE_AT_MOST = timedelta(days=1)
+"""How long a call may take, or an invocation hang: far longer than any service or `FUNCTION_TIMEOUT` lets it."""
 
 _TICK = timedelta(hours=12)
 _LOOKED_AT_FOR = timedelta(minutes=15)
@@ -123,15 +126,15 @@ class Host:
         """Have the timer go off."""
         self.last_tick = self._world.now
         ticks.begun(self._world, self.settings, self.last_tick)
-        self._start("take_snapshots", take_snapshots(self._services()), None)
+        self._start("take_snapshots", take_snapshots, None)
 
     def inspect(self, task: JobKind) -> None:
         """Have the timer of inspections go off."""
-        self._start(f"{task} all", inspect_all(self._services(), task), None)
+        self._start(f"{task} all", lambda services: inspect_all(services, task), None)
 
     def rebuild(self) -> None:
         """Have the catalogue rebuilt."""
-        self._start("rebuild_catalogue", rebuild_catalogue(self._services()), None)
+        self._start("rebuild_catalogue", rebuild_catalogue, None)
 
     def can_deliver(self) -> bool:
         """Tell whether a message can be delivered now."""
@@ -171,6 +174,12 @@ class Host:
         invocation = self._rng.choice(self.running).invocation
         invocation.paused = not invocation.paused
 
+    def end_what_hangs(self) -> None:
+        """End the invocations that have hung for long."""
+        for running in self.running:
+            if running.invocation.paused and self._world.now - running.invocation.began > LATE_AT_MOST:
+                self._calls.kill(running.invocation)
+
     def go_on(self) -> None:
         """Have no invocation hang any more."""
         for running in self.running:
@@ -202,19 +211,14 @@ class Host:
     def _handle(self, message: QueueMessage) -> None:
         message.deliveries += 1
         self.delivered.append(message)
-        work = self._step(message)
-        self._start(f"{message.queue} {message.body.decode()}", work, message)
+        name = f"{message.queue} {message.body.decode()}"
+        self._start(name, lambda services: handle(services, message), message)
 
-    def _step(self, message: QueueMessage) -> Coroutine[Any, Any, None]:
-        if message.queue.endswith(POISON_SUFFIX):
-            queue = message.queue.removesuffix(POISON_SUFFIX)
-            return report_poison(self._services(), queue, message.body, message.id)
-        return STEPS[message.queue](self._services(), message)
-
-    def _start(self, name: str, work: Coroutine[Any, Any, None], message: QueueMessage | None) -> None:
+    def _start(self, name: str, work: Callable[[Services], Awaitable[None]], message: QueueMessage | None) -> None:
         self._note(name)
         invocation = Invocation(name, self._world.now)
-        self.running.append(_Running(invocation, asyncio.ensure_future(_run(invocation, work)), message))
+        task = asyncio.ensure_future(_run(invocation, self._services(), work))
+        self.running.append(_Running(invocation, task, message))
 
     def _end(self, running: _Running) -> None:
         end = running.task.result()
@@ -241,10 +245,20 @@ class Host:
         self.log.append(f"{self._world.now:%d %H:%M:%S} {what}")
 
 
-async def _run(invocation: Invocation, work: Coroutine[Any, Any, None]) -> str:
+async def handle(services: Services, message: QueueMessage) -> None:
+    """Do what a message is for."""
+    if message.queue.endswith(POISON_SUFFIX):
+        queue = message.queue.removesuffix(POISON_SUFFIX)
+        await report_poison(services, queue, message.body, message.id)
+    else:
+        await STEPS[message.queue](services, message)
+
+
+async def _run(invocation: Invocation, services: Services, work: Callable[[Services], Awaitable[None]]) -> str:
     CURRENT.set(invocation)
     try:
-        await work
+        async with telling(services):
+            await work(services)
     except (Exception, Crash, BaseExceptionGroup) as error:  # noqa: BLE001 - the host would take them all
         return "died" if invocation.dead else f"{type(error).__name__}: {error}"
     return "done"

@@ -35,6 +35,8 @@ def wrong_reports(world: World, settings: Settings, tick: datetime) -> Iterator[
         elif record.retired or is_ended:
             if told[key]["state"] != "retired":
                 yield f"{record.disk} is said to be {told[key]['state']}, and its backups were ended"
+            if not record.retired or record.retired_keep_points:
+                yield from _wrong_damage(world, record, told[key])
         elif bool(absence) == (page_blob(record.disk) in before):
             yield from _wrong_report(world, record, told[key], absence)
 
@@ -55,7 +57,13 @@ def _wrong_report(world: World, record: DiskRecord, told: dict[str, Any], absenc
         yield f"{record.disk} is said to be safe, and has no good recovery point"
     if told["state"] == "new" and points:
         yield f"{record.disk} is said to be new, and has recovery points"
-    if ("damaged" in told["flags"]) != (len(good) < len(points)):
-        yield f"of {record.disk} damaged points are said to be {told['flags'].get('damaged')}, and {good} are good"
+    yield from _wrong_damage(world, record, told)
     if told["state"] == "failing" and "What to do" not in told["reason"]:
         yield f"{record.disk} is said to fail without advice: {told['reason']}"
+
+
+def _wrong_damage(world: World, record: DiskRecord, told: dict[str, Any]) -> Iterator[str]:
+    points = world.points_of(page_blob(record.disk))
+    good = [point.time for point in points if point.is_good]
+    if ("damaged" in told["flags"]) != (len(good) < len(points)):
+        yield f"of {record.disk} damaged points are said to be {told['flags'].get('damaged')}, and {good} are good"

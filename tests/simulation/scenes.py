@@ -4,13 +4,12 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from copy import copy
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from shared.azure.queues import POISON_SUFFIX
-from shared.azure.services import Services
+from shared.azure.services import Services, telling
 from shared.backup.take_snapshots import take_snapshots
-from shared.jobs.poison import report_poison
 from shared.model.addresses import BlobAddress
 from shared.model.names import REPORT_TICK_QUEUE
 from shared.settings import Settings
@@ -18,7 +17,7 @@ from tests.conformance.in_memory import PromptCalls
 from tests.simulation import ticks
 from tests.simulation.blobs import SUCCESS, Blob
 from tests.simulation.calls import CURRENT, Invocation
-from tests.simulation.host import STEPS
+from tests.simulation.host import handle
 from tests.simulation.services import settings_of, simulated, source_disks
 from tests.simulation.world import DISKS, QueueMessage, World
 
@@ -78,11 +77,12 @@ class Scene:
         """Let this app's clock go on to that of another app."""
         self.world.now = max(self.world.now, other.world.now)
 
-    async def tick(self, next_tick: datetime | None = None) -> None:
-        """Have the timer go off; the host may say when it does next."""
+    async def tick(self) -> None:
+        """Have the timer go off."""
         CURRENT.set(Invocation("take_snapshots", self.world.now))
         ticks.begun(self.world, self.services.settings, self.world.now)
-        await take_snapshots(self.services, next_tick)
+        async with telling(self.services):
+            await take_snapshots(self.services)
 
     async def pass_time(self, duration: timedelta) -> None:
         """Deliver what is due, in its order, until so much time has passed; every copy under way succeeds."""
@@ -114,11 +114,8 @@ class Scene:
         self.handled[message.queue] += 1
         CURRENT.set(Invocation(f"{message.queue} {message.body.decode()}", self.world.now))
         try:
-            if message.queue.endswith(POISON_SUFFIX):
-                queue = message.queue.removesuffix(POISON_SUFFIX)
-                await report_poison(self.services, queue, message.body, message.id)
-            else:
-                await STEPS[message.queue](self.services, message)
+            async with telling(self.services):
+                await handle(self.services, message)
         except Exception:  # noqa: BLE001 - the host would take them all
             if message.deliveries < MOST_DELIVERIES:
                 message.visible_at = self.world.now + _AGAIN

@@ -169,3 +169,4 @@ class SimulatedDisks(Source):
             world.violations.append(f"the snapshot {time} was deleted, which is not Tidemark's")
         if disk in world.blobs:
             world.blobs[disk].snapshots.pop(time, None)
+            world.dropped.add((disk, time))

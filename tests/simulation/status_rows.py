@@ -14,21 +14,33 @@ class SimulatedStatusRows(StatusRows):
     def __init__(self, world: World, calls: Calls) -> None:
         self._world, self._calls = world, calls
 
-    async def find(self, key: str) -> dict[str, Any] | None:
-        return await self._calls.read(lambda: self._world.status.get(key))
+    async def find(self, key: str) -> StatusRow | None:
+        return await self._calls.read(lambda: self._row(key) if key in self._world.status else None)
 
-    async def put(self, key: str, values: dict[str, Any]) -> None:
-        def effect() -> None:
+    async def put(self, key: str, values: dict[str, Any], etag: str | None) -> bool:
+        def effect() -> bool:
             limits.require_row(STATUS_PARTITION, key, values)
+            if not self._is_still(key, etag):
+                return False
             self._world.status[key] = values
+            return True
 
-        await self._calls.change(effect)
+        return await self._calls.change(effect)
 
-    async def drop(self, key: str) -> None:
-        def effect() -> None:
+    async def drop(self, key: str, etag: str) -> bool:
+        def effect() -> bool:
+            if key in self._world.status and not self._is_still(key, etag):
+                return False
             self._world.status.pop(key, None)
+            return True
 
-        await self._calls.change(effect)
+        return await self._calls.change(effect)
 
     async def all(self) -> list[StatusRow]:
-        return await self._calls.read(lambda: [StatusRow(key, values) for key, values in self._world.status.items()])
+        return await self._calls.read(lambda: [self._row(key) for key in self._world.status])
+
+    def _row(self, key: str) -> StatusRow:
+        return StatusRow(key, self._world.status[key], self._world.status.etags[key])
+
+    def _is_still(self, key: str, etag: str | None) -> bool:
+        return (self._world.status.etags[key] if key in self._world.status else None) == etag

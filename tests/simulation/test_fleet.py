@@ -94,6 +94,7 @@ def test_more_first_backups_than_there_is_room_for_have_their_turns_and_hold_no_
     assert not outcome.violations
 
 
+@NIGHTLY
 def test_a_killed_instance_costs_a_few_minutes() -> None:
     calm, killed = (simulate(Fleet(minutes=6, kills=kills)) for kills in ((), (1.5,)))
     minutes_lost = (calm.copied - killed.copied) / calm.copied * 6

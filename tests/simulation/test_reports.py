@@ -7,20 +7,17 @@ from typing import Any, NoReturn
 
 import pytest
 
-from shared.backup.take_snapshots import take_snapshots
 from shared.errors import HeartbeatError, NotOwnerError
-from shared.model.disk import PageBlobDisk
 from shared.model.names import RESTORE_REQUESTS_QUEUE
-from shared.model.report import DiskReport, Flag, Report, State
+from shared.model.report import Flag, State
 from shared.model.schema import SCHEMA
 from tests.simulation.blobs import Blob
 from tests.simulation.refusals import refusal
+from tests.simulation.reported import DAY, HALF_A_DAY, HOUR, back_up, backed_up, disk, key, report
 from tests.simulation.scenes import Scene
 from tests.simulation.services import HOST, settings_of
 from tests.simulation.small import make_small
 from tests.simulation.world import LAB
-
-HOUR, HALF_A_DAY, DAY = timedelta(hours=1), timedelta(hours=12), timedelta(days=1)
 
 type Told = Callable[..., list[dict[str, Any]]]
 
@@ -28,32 +25,6 @@ type Told = Callable[..., list[dict[str, Any]]]
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch.setattr)
-
-
-async def back_up(scene: Scene) -> None:
-    await scene.tick()
-    await scene.pass_time(HALF_A_DAY)
-
-
-async def backed_up() -> Scene:
-    scene = Scene()
-    await back_up(scene)
-    return scene
-
-
-async def report(scene: Scene) -> Report:
-    found: Report = await scene.services.status.read()
-    return found
-
-
-async def disk(scene: Scene) -> DiskReport:
-    """Give what the report says of the scene's disk."""
-    [found] = [told for told in (await report(scene)).disks if told.disk == scene.disk.url]
-    return found
-
-
-def key(scene: Scene) -> str:
-    return PageBlobDisk(scene.disk).key
 
 
 async def failing(*_: Any, **__: Any) -> NoReturn:
@@ -77,6 +48,20 @@ async def test_a_disk_is_new_then_safe_and_running_while_a_run_is_open(told: Tol
     assert [state for state, last in zip(changes, ["", *changes], strict=False) if state != last] == [
         *("new", "safe", "running", "safe")
     ]
+
+
+async def test_the_log_says_of_each_new_recovery_point_when_it_will_be_too_old(told: Told) -> None:
+    scene = await backed_up()
+    for _ in range(3):
+        await back_up(scene)
+    points = scene.world.points_of(scene.disk)
+    last = {event["good_point"]: event["late_at"] for event in told("disk-state") if event["good_point"]}
+    assert last == {
+        point.time: (datetime.fromisoformat(point.time) + 18 * HOUR).isoformat(timespec="microseconds")
+        for point in points
+    }
+    ticks = told("snapshots-taken")
+    assert {event["next_tick"][11:16] for event in ticks} == {"00:00", "12:00"}
 
 
 async def test_a_state_lasts_since_it_began_however_often_it_is_told() -> None:
@@ -261,7 +246,7 @@ async def test_the_disk_of_a_trial_is_told_while_it_is_there() -> None:
 async def test_the_app_says_how_its_last_tick_went_and_when_the_next_is_due() -> None:
     scene = Scene()
     started, due = scene.world.now, scene.world.now + HALF_A_DAY
-    await scene.tick(due)
+    await scene.tick()
     app = (await report(scene)).app
     assert (app.tick_result, app.disks, app.next_tick, app.heartbeat) == ("pending", 1, due, None)
     await scene.pass_time(HALF_A_DAY)
@@ -294,8 +279,7 @@ async def test_a_heartbeat_that_is_refused_is_told_until_it_is_called(monkeypatc
 
     with monkeypatch.context() as patched:
         patched.setattr(scene.services.heartbeat, "call", refused)
-        await scene.tick()
-        await scene.pass_time(2 * HOUR)
+        await back_up(scene)
     [problem] = (await report(scene)).problems
     assert problem.startswith("HEARTBEAT_URL responded with HTTP status 500. What to do: ")
     await back_up(scene)
@@ -315,9 +299,3 @@ async def test_the_report_is_read_as_it_stands_at_that_time() -> None:
     assert (late.state, late.at) == (State.LATE, scene.world.now)
     assert late.needs_attention
     assert datetime.now(UTC) > late.at, "the clock is the simulation's"
-
-
-async def test_a_tick_started_by_hand_needs_no_schedule() -> None:
-    scene = Scene()
-    await take_snapshots(scene.services)
-    assert (await report(scene)).app.next_tick is None

@@ -88,6 +88,24 @@ class Due(NamedTuple):
     retired: frozenset[BlobAddress]
 
 
+class StatusTable(dict[str, dict[str, Any]]):
+    """The rows of the report by their keys: each write gives a row an ETag that none has had.
+
+    Attributes:
+        etags: the ETag of each row.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.etags: dict[str, str] = {}
+        self._written = 0
+
+    def __setitem__(self, key: str, values: dict[str, Any]) -> None:
+        self._written += 1
+        self.etags[key] = f"status {self._written}"
+        super().__setitem__(key, values)
+
+
 @dataclass
 class World:
     """All that outlives an invocation; and what was seen of it, to tell later what must be true.
@@ -132,6 +150,7 @@ class World:
         versioned: the accounts in which blob versioning is on.
         lies: whether the service leaves out changes in the diffs it gives.
         landed: when a late call last took effect.
+        dropped: the source snapshots that the app has deleted.
         meddled: when a foreign hand last did something to a disk or to its backups.
         written: what each restore has written to.
         spoiled: restores of which a copy did not succeed, or not well.
@@ -150,7 +169,7 @@ class World:
     plan_of_all: dict[str, Any] = field(default_factory=dict)
     tombstones: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     index: dict[str, IndexRow] = field(default_factory=dict)
-    status: dict[str, dict[str, Any]] = field(default_factory=dict)
+    status: StatusTable = field(default_factory=StatusTable)
     parts: dict[str, dict[int, tuple[int, str]]] = field(default_factory=dict)
     diffs: dict[str, dict[str, PageDiff]] = field(default_factory=dict)
     messages: list[QueueMessage] = field(default_factory=list)
@@ -179,6 +198,7 @@ class World:
     versioned: set[str] = field(default_factory=set)
     lies: bool = False
     landed: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    dropped: set[tuple[BlobAddress, str]] = field(default_factory=set)
     meddled: dict[BlobAddress, datetime] = field(default_factory=dict)
     written: dict[str, set[BlobAddress]] = field(default_factory=dict)
     spoiled: set[str] = field(default_factory=set)

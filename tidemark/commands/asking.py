@@ -17,14 +17,15 @@ def add_to(app: typer.Typer) -> None:
 def backup(
     disks: DiskNames,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Keep that recovery point, whatever the retention says.")
-    ] = False,
+        str | None,
+        typer.Option("--keep", metavar="NOTE", help="Keep that recovery point, whatever the retention says; why."),
+    ] = None,
     wait: Wait = False,
     timeout: Timeout = A_DAY,
     as_json: AsJson = False,
 ) -> None:
     """Back disks up now."""
-    more = {"keep": True} if keep else {}
+    more = {} if keep is None else {"keep": True, "note": keep or None}
     _ask("backup", disks, more, timeout if wait else "", as_json=as_json)
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from shared.azure.blobs.reading import BlobReader
-from shared.azure.connections import open_connections
+from shared.azure.connections import Connections, open_connections
 from shared.azure.sources.source import Reader
+from shared.limits import STORAGE_API_VERSION
 from shared.settings import Settings
 from shared.storage_access import StorageConnection
 from tidemark.content.errors import AccessError
@@ -46,8 +47,8 @@ class Reading:
 
 
 @contextlib.asynccontextmanager
-async def open_reader(connection_strings: Sequence[str] = (), client_id: str = "") -> AsyncIterator[BlobReader]:
-    """Open a reader of blobs; accounts without a connection string are reached by `DefaultAzureCredential`.
+async def open_accounts(connection_strings: Sequence[str] = (), client_id: str = "") -> AsyncIterator[Connections]:
+    """Open storage accounts; those without a connection string are reached by `DefaultAzureCredential`.
 
     Args:
         connection_strings: with the account's name and key; the URLs of what is read say where it is.
@@ -64,4 +65,15 @@ async def open_reader(connection_strings: Sequence[str] = (), client_id: str = "
         {**_UNUSED, "storage_connections": connections, "AzureWebJobsStorage__clientId": client_id or None}
     )
     async with open_connections(settings) as opened:
-        yield BlobReader(opened, settings.storage_api_version)
+        yield opened
+
+
+@contextlib.asynccontextmanager
+async def open_reader(connection_strings: Sequence[str] = (), client_id: str = "") -> AsyncIterator[BlobReader]:
+    """Open a reader of blobs in such accounts.
+
+    Raises:
+        AccessError: a connection string is not one.
+    """
+    async with open_accounts(connection_strings, client_id) as opened:
+        yield BlobReader(opened, STORAGE_API_VERSION)

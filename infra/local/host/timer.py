@@ -17,8 +17,9 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 class TimerListener:
     """Runs a function whenever its schedule is due, one run at a time.
 
-    Ticks during a run lead to one run right after it. The host keeps no state: ticks missed while it was down are not
-    caught up on, and `IsPastDue` is always false.
+    Ticks during a run lead to one run right after it. As in Azure, a scheduled run is told as `Next` when it was due
+    itself (azure-functions-dotnet-worker, issue 954), and any other when the next is. The host keeps no state: ticks
+    missed while it was down are not caught up on, and `IsPastDue` is always false.
     """
 
     def __init__(self, function: Function, trigger: TimerTrigger, invocations: Invocations) -> None:
@@ -38,8 +39,8 @@ class TimerListener:
             if now < due:
                 await happens_within(self._stopped, min((due - now).total_seconds(), _LONGEST_WAIT_SECONDS))
                 continue
-            due = self._trigger.schedule.after(now)
-            await self._invocations.begin(self._run(due, "schedule"))
+            was_due, due = due, self._trigger.schedule.after(now)
+            await self._invocations.begin(self._run(was_due, "schedule"))
 
     def stop(self) -> None:
         """Start no more runs."""
@@ -49,9 +50,9 @@ class TimerListener:
         """Run the function now; as in Azure, this may overlap a scheduled run."""
         await self._run(self._trigger.schedule.after(datetime.now(UTC)), "admin")
 
-    async def _run(self, next_due: datetime, reason: str) -> None:
+    async def _run(self, due: datetime, reason: str) -> None:
         last, self._last = self._last, datetime.now(UTC)
-        status = {"Last": last.isoformat(), "LastUpdated": last.isoformat(), "Next": next_due.isoformat()}
+        status = {"Last": last.isoformat(), "LastUpdated": last.isoformat(), "Next": due.isoformat()}
         request = {
             "Schedule": {"AdjustForDST": True},
             "ScheduleStatus": status if self._trigger.monitored else None,

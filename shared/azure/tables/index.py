@@ -156,10 +156,10 @@ class Index:
         """Make readers of the index read a disk's record instead; give the ETag of its row."""
         return await self._rows.put(disk.key, unsettled(disk.name))
 
-    async def disks(self) -> list[Summary]:
-        """Summarize the records of all disks, without reading those of idle disks."""
+    async def disks(self) -> dict[str, Summary]:
+        """Summarize the records of all disks by their keys, without reading those of idle disks."""
         await self._complete()
-        return await each(await self._rows.of_disks(), self._summary)
+        return dict(await each(await self._rows.of_disks(), self._summary))
 
     async def open_jobs[Found: Endable](
         self, prefixes: Sequence[str], read: Callable[[str, str], Awaitable[Found | None]]
@@ -207,14 +207,14 @@ class Index:
         await each(await self._rows.missing(), put)
         await self._rows.put(COMPLETE_ROW, with_schema({}))
 
-    async def _summary(self, row: IndexRow) -> Summary | None:
+    async def _summary(self, row: IndexRow) -> tuple[str, Summary] | None:
         if is_settled(row.values):
-            return read_summary(row.values)
+            return row.key, read_summary(row.values)
         record = await self._rows.record(row.key)
         if record is None:
             await self._drop_if_old(row)
             return None
-        return read_summary(record)
+        return row.key, read_summary(record)
 
     async def _drop_if_old(self, row: IndexRow) -> None:
         if self._now() - row.written >= DROPPED_AFTER:

@@ -12,10 +12,10 @@ from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 from pydantic import ValidationError
 
-from shared.azure.answers import error_code
+from shared.azure.answers import error_code, explain
 from shared.azure.tables.index import Index
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
-from shared.azure.tables.status import Status
+from shared.azure.tables.status import Listed, Status
 from shared.errors import OtherDiskError, Remedy, TidemarkError
 from shared.limits import TRANSACTION
 from shared.model.addresses import AddressError
@@ -65,17 +65,31 @@ class Records:
             return None
         return own_record(disk, from_row(DiskRecord, from_properties(entity))), str(entity.metadata["etag"])
 
+    async def read(self, disk: Disk) -> DiskRecord | str | None:
+        """Read a disk's record, or say why it can't be read; None if there is none."""
+        try:
+            found = await self.get(disk)
+        except (TidemarkError, ValidationError) as error:
+            return explain(error)
+        return found[0] if found else None
+
     async def disks(self) -> dict[Disk, Summary]:
         """List all disks and patterns on record, each with the summary of its record."""
-        found: dict[Disk, Summary] = {}
-        for summary in await self._index.disks():
-            with contextlib.suppress(AddressError):  # an invalid row must not stop the other disks
-                found[Disk.parse(summary.disk)] = summary
-        return found
+        return {disk: summary for disk, summary, _ in await self._named() if disk}
+
+    async def listed(self) -> Listed:
+        """List all disks and patterns on record, and the rows of those whose record names no disk, or another."""
+        named = await self._named()
+        disks = {disk for disk, _, _ in named if disk}
+        return Listed(disks, {key: _stray(key, found.disk) for disk, found, key in named if not disk})
 
     async def due(self) -> list[DueDisk]:
         """List the disks that ticks have asked for, with the progress of each."""
-        return [summary.due for summary in await self._index.disks() if summary.due]
+        return [summary.due for summary in (await self._index.disks()).values() if summary.due]
+
+    async def _named(self) -> list[tuple[Disk | None, Summary, str]]:
+        """List what is on record by its key; an invalid row has no disk, and does not stop the others."""
+        return [(_named_by(key, found.disk), found, key) for key, found in (await self._index.disks()).items()]
 
     async def invalidate(self, disk: Disk) -> None:
         """Make the next list of disks read this disk's record, whatever the index says."""
@@ -110,7 +124,7 @@ class Records:
             RecordConflictError: another invocation was faster.
         """
         await self._index.write(disk, record, partial(self._put, disk, record, etag))
-        await self._status.changed(disk, None, record)
+        self._status.changed(disk, None, record)
 
     async def _put(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
         entity = _keyed(disk, DISK_ROW, to_row(record))
@@ -147,7 +161,7 @@ class Records:
                 await (self._index.write(disk, changed, write) if must_unsettle(record, changed) else write())
             except RecordConflictError:
                 continue
-            await self._status.changed(disk, record, changed)
+            self._status.changed(disk, record, changed)
             return changed
         raise RecordConflictError(disk.name)
 
@@ -158,7 +172,7 @@ class Records:
             RecordConflictError: another invocation was faster.
         """
         await self._index.write(disk, None, partial(self._delete, disk, etag))
-        await self._status.changed(disk, None, None)
+        self._status.changed(disk, None, None)
 
     async def _delete(self, disk: Disk, etag: str) -> None:
         try:
@@ -265,7 +279,7 @@ class Records:
             RecordConflictError: another invocation was faster.
         """
         await self._index.write(disk, record, partial(self._seal, disk, record, etag, point))
-        await self._status.changed(disk, None, record)
+        self._status.changed(disk, None, record)
 
     async def _seal(self, disk: Disk, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         match = {"etag": etag, "match_condition": MatchConditions.IfNotModified, "mode": UpdateMode.REPLACE}
@@ -299,6 +313,18 @@ def own_record(disk: Disk, record: DiskRecord) -> DiskRecord:
         " of them up with another app; or, if they are one disk whose URL has changed, delete its row `disk` and set"
         " BACKUP_CONTAINER to another container"
     )
+
+
+def _named_by(key: str, name: str) -> Disk | None:
+    """Return the disk that a record under a key names, if it is the key's own."""
+    with contextlib.suppress(AddressError):
+        disk = Disk.parse(name)
+        return disk if disk.key == key else None
+    return None
+
+
+def _stray(key: str, name: str) -> str:
+    return f"the row `disk` in the partition {key} of the table backups is not of the disk that it names, {name!r}"
 
 
 def _keyed(disk: Disk, row: str, values: dict[str, Any]) -> dict[str, Any]:

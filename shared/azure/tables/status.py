@@ -1,22 +1,26 @@
 """The report on record: a row for the app and a row for each disk, in a partition of the table `backups`.
 
-Each row is written from the disk's record right after that has changed, and by ticks for all disks: if a worker dies in
-between, the next tick puts it right.
+Each row is written from the disk's record: at the end of an invocation that has changed that, and by ticks for all
+disks. If a worker dies before, those who watch the tick put it right.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from azure.core.exceptions import ResourceNotFoundError
-from azure.data.tables import UpdateMode
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 from pydantic import TypeAdapter, ValidationError
 
 from shared.azure.answers import explain
 from shared.azure.tables.at_once import each
 from shared.azure.tables.rows import from_properties, require_readable, to_properties
+from shared.errors import TidemarkError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
 from shared.model.index import Summary
@@ -25,6 +29,7 @@ from shared.model.record import DiskRecord
 from shared.model.report import (
     AppReport,
     DiskReport,
+    Flag,
     Report,
     disk_report,
     is_outdated,
@@ -47,6 +52,16 @@ _REPORT = "report"
 _PROPERTY_BYTES = 64 * 1024
 """Of a text, in UTF-16 (REST: Understanding the Table service data model)."""
 
+TRIES = 10
+"""How often a row that others change meanwhile is tried."""
+
+_CONFLICTS = "other invocations kept changing its report"
+
+_CHANGED = frozenset({HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.NOT_FOUND})
+
+type ReadRecord = Callable[[Disk], Awaitable[DiskRecord | str | None]]
+"""Reads the record of a disk, or says why it can't be read; None if there is nothing to say of the disk."""
+
 _TEXTS = (MAX_CHARACTERS, 2000, 1000, 400)
 """How long each text of a report is at most, tried in this order until all fit."""
 
@@ -60,10 +75,12 @@ class StatusRow(NamedTuple):
     Attributes:
         key: its row key.
         values: its properties.
+        etag: its ETag.
     """
 
     key: str
     values: dict[str, Any]
+    etag: str
 
 
 class StatusRows:
@@ -72,30 +89,65 @@ class StatusRows:
     def __init__(self, table: TableClient) -> None:
         self._table = table
 
-    async def find(self, key: str) -> dict[str, Any] | None:
+    async def find(self, key: str) -> StatusRow | None:
         """Read a row; None if there is none."""
         try:
-            return from_properties(await self._table.get_entity(STATUS_PARTITION, key))
+            return _row(await self._table.get_entity(STATUS_PARTITION, key))
         except ResourceNotFoundError:
             return None
 
-    async def put(self, key: str, values: dict[str, Any]) -> None:
-        """Write a row."""
-        row = {"PartitionKey": STATUS_PARTITION, "RowKey": key, **to_properties(values)}
-        await self._table.upsert_entity(row, UpdateMode.REPLACE)
+    async def put(self, key: str, values: dict[str, Any], etag: str | None) -> bool:
+        """Write a row, provided that it has this ETag, or, without one, that there is none; tell whether it was so."""
+        entity = {"PartitionKey": STATUS_PARTITION, "RowKey": key, **to_properties(values)}
+        try:
+            if etag is None:
+                await self._table.create_entity(entity)
+            else:
+                await self._table.update_entity(
+                    entity, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+                )
+        except HttpResponseError as error:
+            if error.status_code in _CHANGED:
+                return False
+            raise
+        return True
 
-    async def drop(self, key: str) -> None:
-        """Delete a row, if it exists."""
-        await self._table.delete_entity(STATUS_PARTITION, key)
+    async def drop(self, key: str, etag: str) -> bool:
+        """Delete a row, provided that it has this ETag; tell whether it had, or was gone."""
+        try:
+            await self._table.delete_entity(
+                STATUS_PARTITION, key, etag=etag, match_condition=MatchConditions.IfNotModified
+            )
+        except HttpResponseError as error:
+            if error.status_code in _CHANGED:
+                return error.status_code == HTTPStatus.NOT_FOUND
+            raise
+        return True
 
     async def all(self) -> list[StatusRow]:
         """List the rows of the app and of all disks."""
         rows = self._table.query_entities("PartitionKey eq @partition", parameters={"partition": STATUS_PARTITION})
-        return [StatusRow(str(row["RowKey"]), from_properties(row)) async for row in rows]
+        return [_row(row) async for row in rows]
+
+
+class Listed(NamedTuple):
+    """What is on record.
+
+    Attributes:
+        disks: the disks and patterns.
+        strays: the keys of rows that somebody has edited, so that they name no disk or another; each with how.
+    """
+
+    disks: Collection[Disk]
+    strays: Mapping[str, str]
 
 
 class Status:
-    """The report on record. No backup needs it: what can't be written is logged, and the next tick tries again."""
+    """The report on record. No backup needs it: what can't be written is logged, and the next tick tries again.
+
+    Of writers at once the one counts that has read the record last: each reads a disk's row, then its record, and
+    writes the row, provided that it has not changed since.
+    """
 
     def __init__(
         self,
@@ -114,9 +166,13 @@ class Status:
             now: the clock, UTC.
         """
         self._rows, self._inspects, self._excludes, self._now = rows, inspects, excludes, now
+        self._changed: set[Disk] = set()
 
-    async def changed(self, disk: Disk, before: DiskRecord | None, after: DiskRecord | None) -> None:
-        """Put the report of a disk on record whose own record has been written, if that says something else now.
+    def changed(self, disk: Disk, before: DiskRecord | None, after: DiskRecord | None) -> None:
+        """Note that a disk's record was written: if that says something else now, `tell_changed` tells it.
+
+        Nothing is told at once: a worker may die meanwhile, and what it was about to do next, such as sending a run's
+        first message, matters more.
 
         Args:
             disk: the disk.
@@ -124,17 +180,25 @@ class Status:
             after: its record as it is; None if it was deleted.
         """
         now = self._now()
-        try:
-            if before and after and is_the_same(self._report(before, now), self._report(after, now)):
-                return
-            if after is None:
-                await self._rows.drop(disk.key)
-                return
-            row, told = await self._rows.find(disk.key), self._report(after, now)
-            known = _known(row) or await self._by_schedule(told)
-            await self._put(disk, told.with_what_ticks_know(known), row)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the record is written
-            log_event(Event.REPORT_FAILED, disk=disk.name, reason=explain(error))
+        if not (before and after and is_the_same(self._report(before, now), self._report(after, now))):
+            self._changed.add(disk)
+
+    async def tell_changed(self, read: ReadRecord) -> None:
+        """Put the reports on record of the disks whose records were written since this was last called."""
+        disks, self._changed = sorted(self._changed), set()
+        await self.tell_some(disks, read)
+
+    async def tell_some(self, disks: Collection[Disk], read: ReadRecord) -> None:
+        """Put the reports of some disks on record."""
+
+        async def tell(disk: Disk) -> None:
+            async def told(record: DiskRecord | str, row: StatusRow | None) -> DiskReport:
+                report = self._said(disk, record)
+                return report.with_what_ticks_know(_known(row) or await self._by_schedule(report))
+
+            await self._tell(disk, partial(self._rows.find, disk.key), read, told)
+
+        await each(disks, tell)
 
     async def app(self) -> AppReport:
         """Read the report of the app; an empty one if there is none.
@@ -145,69 +209,125 @@ class Status:
         return _read(_APP, await self._rows.find(APP_ROW)) or AppReport()
 
     async def change_app(self, change: Callable[[AppReport], AppReport]) -> AppReport:
-        """Change the report of the app, and return it. Of two at once the later one counts: only ticks change it.
+        """Change the report of the app, retrying on conflicts, and return it.
+
+        `change` may be called more than once; if it returns the report unchanged, nothing is written.
 
         Raises:
             UnknownSchemaError: a newer release wrote it.
+            TidemarkError: it conflicted on every try.
         """
-        before = await self.app()
-        after = change(before)
-        if after != before:
-            await self._rows.put(APP_ROW, with_schema({_REPORT: _APP.dump_json(after).decode()}))
-        return after
+        for _ in range(TRIES):
+            row = await self._rows.find(APP_ROW)
+            before = _read(_APP, row) or AppReport()
+            after = change(before)
+            values = with_schema({_REPORT: _APP.dump_json(after).decode()})
+            if after == before or await self._rows.put(APP_ROW, values, row and row.etag):
+                return after
+        raise TidemarkError(_CONFLICTS)
 
     async def tell(
         self,
-        disks: Mapping[Disk, DiskRecord | str],
+        listed: Callable[[], Awaitable[Listed]],
+        read: ReadRecord,
         *,
         late_after: timedelta,
         trials: Mapping[Disk, int],
         repeat: bool = False,
     ) -> None:
-        """Put the reports of all disks on record, and drop those of disks that are not on record any more.
+        """Put the reports of all disks on record, and drop those of disks of which there is nothing to say any more.
 
         Args:
-            disks: the disks, each with its record, or with why that can't be read.
+            listed: lists what is on record.
+            read: reads the record of a disk.
             late_after: how old the newest recovery point of one may become.
             trials: how many disks of trial restores of each are still there.
             repeat: whether to log the state even of those of which nothing has changed.
         """
-        now, keys = self._now(), {disk.key: disk for disk in disks}
-        rows = {row.key: row.values for row in await self._rows.all() if row.key != APP_ROW}
+        rows = {row.key: row for row in await self._rows.all() if row.key != APP_ROW}
+        disks, strays = await listed()
 
-        async def put(key: str) -> None:
-            disk = keys[key]
-            record = disks[disk]
-            told = unreadable(disk, record, now) if isinstance(record, str) else self._report(record, now)
-            told = told.with_trials(trials.get(disk, 0))
-            told = replace(told, late_after_seconds=late_after.total_seconds())
-            try:
-                await self._put(disk, told, rows.get(key), repeat=repeat)
-            except Exception as error:  # noqa: BLE001 - one disk must not keep the others from being told
-                log_event(Event.REPORT_FAILED, disk=disk.name, reason=explain(error))
+        async def tell(disk: Disk) -> None:
+            first = [rows.get(disk.key)]
 
-        await each(sorted(keys), put)
+            async def row() -> StatusRow | None:
+                return first.pop() if first else await self._rows.find(disk.key)
+
+            async def told(record: DiskRecord | str, _: StatusRow | None) -> DiskReport:
+                report = self._said(disk, record).with_trials(trials.get(disk, 0))
+                return replace(report, late_after_seconds=late_after.total_seconds())
+
+            await self._tell(disk, row, read, told, repeat=repeat)
+
+        async def tell_stray(key: str) -> None:
+            await self._put(key, unreadable(key, strays[key], self._now()), rows.get(key), repeat=repeat)
+
+        async def drop(key: str) -> None:
+            await self._rows.drop(key, rows[key].etag)
+
+        self._changed -= set(disks)
+        await each(sorted(disks), tell)
+        await each(sorted(strays), tell_stray)
         # What a newer release has put there may be of something else than a disk.
-        others = {key for key, values in rows.items() if is_known(values)} - keys.keys()
-        await each(sorted(others), self._rows.drop)
+        others = {key for key, row in rows.items() if is_known(row.values)} - {disk.key for disk in disks}
+        await each(sorted(others - strays.keys()), drop)
 
     async def outdated(self, known: Mapping[Disk, Summary]) -> list[Disk]:
-        """List the disks whose record has changed since their report, as far as the index shows."""
-        reports = {told.disk: told for told in (await self.read()).disks}
-        return [
-            disk
-            for disk, summary in known.items()
-            if disk.name not in reports or is_outdated(reports[disk.name], summary)
-        ]
+        """List the disks whose record has changed since their report, as far as the index shows, or time has."""
+        rows, now = {row.key: row for row in await self._rows.all()}, self._now()
+
+        def is_to_tell(disk: Disk, summary: Summary) -> bool:
+            row = rows.get(disk.key)
+            report = _known(row)
+            if row is None or report is None:
+                return True
+            return is_outdated(report, summary) or row.values.get("state") != str(report.seen_at(now).state)
+
+        return [disk for disk, summary in known.items() if is_to_tell(disk, summary)]
 
     async def read(self) -> Report:
         """Read the whole report, as it stands now; rows of a newer release are left out."""
-        rows = {row.key: row.values for row in await self._rows.all() if is_known(row.values)}
+        rows = {row.key: row for row in await self._rows.all() if is_known(row.values)}
         app = _read(_APP, rows.pop(APP_ROW, None)) or AppReport()
         return report_at(self._now(), app, [told for row in rows.values() if (told := _read(_DISK, row))])
 
-    async def _put(self, disk: Disk, told: DiskReport, row: dict[str, Any] | None, *, repeat: bool = False) -> None:
+    async def _tell(
+        self,
+        disk: Disk,
+        find: Callable[[], Awaitable[StatusRow | None]],
+        read: ReadRecord,
+        report: Callable[[DiskRecord | str, StatusRow | None], Awaitable[DiskReport]],
+        *,
+        repeat: bool = False,
+    ) -> None:
+        """Put the report of a disk on record, retrying on conflicts; an error is logged.
+
+        Args:
+            disk: the disk.
+            find: reads its row.
+            read: reads its record.
+            report: says what there is to say.
+            repeat: whether to log its state even if nothing has changed.
+        """
+        try:
+            for _ in range(TRIES):
+                row = await find()  # before the record: see the class
+                record = await read(disk)
+                if record is None:
+                    done = row is None or await self._rows.drop(disk.key, row.etag)
+                else:
+                    done = await self._put(disk.key, await report(record, row), row, repeat=repeat)
+                if done:
+                    return
+            log_event(Event.REPORT_FAILED, disk=disk.name, reason=_CONFLICTS)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the record is written, and others are to be told
+            log_event(Event.REPORT_FAILED, disk=disk.name, reason=explain(error))
+
+    async def _put(self, key: str, told: DiskReport, row: StatusRow | None, *, repeat: bool) -> bool:
         """Log what is said of a disk if that is new, or is to be repeated, and write its report unless it is there.
+
+        Returns:
+            Whether the row was still as it had been read.
 
         Raises:
             UnknownSchemaError: a newer release wrote its row.
@@ -215,20 +335,31 @@ class Status:
         before, now = _known(row), self._now()
         if before and before.state is told.state:
             told = replace(told, since=before.since)
-        seen, was = told.seen_at(now), before.seen_at(now) if before else None
-        if repeat or was is None or (was.state, set(was.flags)) != (seen.state, set(seen.flags)):
-            log_event(Event.DISK_STATE, **seen.log_fields)  # even if it can't be put on record
-        if row is not None:
-            require_readable(row)
-        written = _disk_row(told, seen)
-        if row is None or any(row.get(name) != value for name, value in written.items()):
-            await self._rows.put(disk.key, written)
+        seen, was = told.seen_at(now), row.values.get("state") if row is not None else ""
+        is_news = repeat or before is None or was != str(seen.state) or _news(before) != _news(seen)
+        try:
+            if row is not None:
+                require_readable(row.values)
+            written = _disk_row(told, seen)
+            is_there = row is not None and all(row.values.get(name) == value for name, value in written.items())
+            is_so = is_there or await self._rows.put(key, written, row and row.etag)
+        except Exception:
+            if is_news:
+                log_event(Event.DISK_STATE, **seen.log_fields)  # even if it can't be put on record
+            raise
+        if is_so and is_news:
+            log_event(Event.DISK_STATE, **seen.log_fields)
+        return is_so
 
     async def _by_schedule(self, told: DiskReport) -> DiskReport:
         """Return a first report with how old a recovery point may become by what ticks have found."""
         row = await self._rows.find(APP_ROW)
-        app = _read(_APP, row) if row is not None and is_known(row) else None
-        return replace(told, late_after_seconds=(app or AppReport()).late_after.total_seconds())
+        app = _read(_APP, row) if row is not None and is_known(row.values) else None
+        return replace(told, late_after_seconds=(app or AppReport()).late_after_seconds)
+
+    def _said(self, disk: Disk, record: DiskRecord | str) -> DiskReport:
+        now = self._now()
+        return unreadable(disk.name, record, now) if isinstance(record, str) else self._report(record, now)
 
     def _report(self, record: DiskRecord, now: datetime) -> DiskReport:
         return disk_report(record, now, inspects=self._inspects, is_excluded=self._excludes(record.disk))
@@ -246,16 +377,25 @@ def _fitting(report: DiskReport) -> str:
     return next((text for text in sizes if len(text.encode("utf-16-le")) <= _PROPERTY_BYTES), "")
 
 
-def _known(row: dict[str, Any] | None) -> DiskReport | None:
+def _news(report: DiskReport) -> tuple[set[Flag], str]:
+    """Return what is logged, beside a change of the state, if it is another than before."""
+    return set(report.flags), report.good_point
+
+
+def _row(entity: TableEntity) -> StatusRow:
+    return StatusRow(str(entity["RowKey"]), from_properties(entity), str(entity.metadata["etag"]))
+
+
+def _known(row: StatusRow | None) -> DiskReport | None:
     """Read the report of a disk; None if there is none, or none that this release can read."""
-    return _read(_DISK, row) if row is not None and is_known(row) else None
+    return _read(_DISK, row) if row is not None and is_known(row.values) else None
 
 
-def _read[R](adapter: TypeAdapter[R], row: dict[str, Any] | None) -> R | None:
+def _read[R](adapter: TypeAdapter[R], row: StatusRow | None) -> R | None:
     if row is None:
         return None
-    require_readable(row)
+    require_readable(row.values)
     try:
-        return adapter.validate_json(row.get(_REPORT, ""))
+        return adapter.validate_json(row.values.get(_REPORT, ""))
     except ValidationError:
         return None

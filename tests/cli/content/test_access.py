@@ -1,6 +1,7 @@
 """How the storage is reached: by an identity, or by a connection string; and for as long as it takes."""
 
 import asyncio
+import contextlib
 import os
 import sys
 import uuid
@@ -12,7 +13,7 @@ from azure.core.exceptions import HttpResponseError
 
 from infra.local.gateway.roles import READ_BLOB, Role
 from infra.local.identity_azure import IdentityAzure
-from infra.local.local_azure import DISKS, ROOT
+from infra.local.local_azure import BACKUPS, DISKS, ROOT
 from shared.azure.sources.source import READ_URL_LIFETIME
 from shared.changes.ranges import Change
 from shared.limits import PAGE
@@ -25,6 +26,7 @@ from tidemark.content.part_file import PartFile
 from tidemark.content.pieces import PieceReader
 
 WORKER = ROOT / "tests" / "cli" / "content" / "export_worker.py"
+COSTS_WORKER = WORKER.with_name("costs_worker.py")
 VERSION = BlobVersion(BlobAddress.parse("https://account.blob.core.windows.net/backups/a/vhds/os.vhd"))
 FIRST = Change(0, PAGE, clear=False)
 
@@ -42,6 +44,28 @@ async def test_who_is_signed_in_exports_without_a_key(identity_azure: IdentityAz
     assert content_of(tmp_path) == {"disk.vhd": bytes(disk.expected)}
 
 
+@pytest.mark.usefixtures("_roles_as_at_first")
+async def test_who_may_only_read_blobs_counts_what_they_hold(identity_azure: IdentityAzure) -> None:
+    versions = list[Blob]()
+    snapshots = list[str]()
+    async with contextlib.AsyncExitStack() as stack:
+        for account in (DISKS, BACKUPS):
+            service = await stack.enter_async_context(identity_azure.blobs(account))
+            container = await service.create_container(f"costs-{uuid.uuid4().hex[:12]}")
+            blob = await Blob.make(account, container, 8 * PAGE)
+            await blob.write(0, b"x" * 2 * PAGE)
+            snapshots.append((await blob.snapshot()).snapshot)
+            await blob.write(0, b"y" * PAGE)
+            versions.append(blob)
+        snapshots.append((await versions[1].snapshot()).snapshot)
+    disk, backup = versions
+    arguments = [disk.address.url, snapshots[0], backup.address.url, *snapshots[1:]]
+    for account in (DISKS, BACKUPS):
+        identity_azure.give_app(Role("Reader", (READ_BLOB,)), f"/{account.name}")
+    printed, _ = await ran(identity_azure, COSTS_WORKER, *arguments)
+    assert printed.split() == [str(3 * PAGE), str(PAGE), str(PAGE)]
+
+
 def put(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
@@ -52,17 +76,22 @@ def content_of(folder: Path) -> dict[str, bytes]:
 
 async def worked(azure: IdentityAzure, version: BlobVersion, target: Path) -> str:
     """Export in a process that knows no key; give what it printed last of an error."""
-    arguments = ["", version.blob.url, version.snapshot, str(target), str(PAGE)]
+    return (await ran(azure, WORKER, "", version.blob.url, version.snapshot, str(target), str(PAGE)))[1]
+
+
+async def ran(azure: IdentityAzure, worker: Path, *arguments: str) -> tuple[str, str]:
+    """Run a process that knows no key; give what it printed, and its errors."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        str(WORKER),
+        str(worker),
         *arguments,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), **azure.access_settings()},
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, printed = await process.communicate()
-    return printed.decode()
+    printed, errors = await process.communicate()
+    return printed.decode(), errors.decode()
 
 
 @pytest.mark.parametrize("text", ["", "AccountName=a", "AccountName=UPPER;AccountKey=c2VjcmV0", "AccountKey=c2VjcmV0"])

@@ -14,15 +14,14 @@ from pathlib import Path
 
 from infra.local.host.settings import QueueOptions, read_queue_options
 from shared.azure.queues import POISON_SUFFIX
-from shared.azure.services import Services
+from shared.azure.services import Services, telling
 from shared.backup.take_snapshots import take_snapshots
-from shared.jobs.poison import report_poison
 from tests.simulation import ticks
 from tests.simulation.calls import CURRENT
 from tests.simulation.fleet import clock
 from tests.simulation.fleet.service import Instance, OnInstance
 from tests.simulation.fleet.world import FleetWorld, Queue
-from tests.simulation.host import FUNCTION_TIMEOUT, STEPS
+from tests.simulation.host import FUNCTION_TIMEOUT, handle
 from tests.simulation.world import QueueMessage
 
 HOLD = timedelta(minutes=10)
@@ -167,7 +166,8 @@ class FleetHost:
         """Have the timer go off, on an instance of its own."""
         ticks.begun(self.world, services.settings, clock.now())
         CURRENT.set(OnInstance("take_snapshots", clock.now(), instance=Instance()))
-        await take_snapshots(services)
+        async with telling(services):
+            await take_snapshots(services)
 
     async def scale(self) -> None:
         """Look at the queues, again and again, and have instances start and leave."""
@@ -182,11 +182,8 @@ class FleetHost:
         CURRENT.set(invocation)
         self.invocations[name] += 1
         await asyncio.sleep(self.platform.begins_in)
-        if name.endswith(POISON_SUFFIX):
-            queue = name.removesuffix(POISON_SUFFIX)
-            await report_poison(self._services, queue, message.body, message.id)
-        else:
-            await STEPS[name](self._services, message)
+        async with telling(self._services):
+            await handle(self._services, message)
 
     def failed(self, name: str, message: QueueMessage, error: BaseException) -> None:
         """Have a message come back that failed, or give it up."""

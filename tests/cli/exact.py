@@ -1,4 +1,4 @@
-"""Of what the schemas of `--json` are made."""
+"""What all of `--json` is made of: fields that are neither missing nor new, times, URLs."""
 
 from typing import Annotated
 
