@@ -10,11 +10,10 @@ from typing import Any
 from shared.model.disk import Disk, PageBlobDisk
 from shared.model.names import MANAGE_QUEUE
 from shared.model.point import RecoveryPoint
-from shared.model.restore_target import requested_point
 from shared.model.version import BlobVersion
-from tidemark import disks, screen, words
+from tidemark import screen, words
 from tidemark.accounts import open_blobs
-from tidemark.ask import point_said
+from tidemark.choice import point_at, points_of, version_of
 from tidemark.content.attribution import Part
 from tidemark.content.changes import Changes
 from tidemark.content.changes import changes as compare
@@ -22,7 +21,7 @@ from tidemark.content.export import export as download
 from tidemark.content.progress import Progress, Stage
 from tidemark.content.target import Format
 from tidemark.outcome import Answer, Exit, Problem
-from tidemark.store import Store, known_disks
+from tidemark.store import Store
 
 HELD_FOR = timedelta(days=7)
 """How long the app keeps a recovery point that is being exported."""
@@ -38,11 +37,17 @@ async def export(store: Store, disk: str, file: str, at: str, file_format: str, 
     """
     if file_format not in FORMATS:
         raise Problem(f"{file_format!r} is no format. What to do: use one of {', '.join(FORMATS)}")
-    name, points = await _points(store, disk)
-    point = _at(points, at)
+    name, points = await points_of(store, disk)
+    point = point_at(points, at)
     console = screen.err()
-    if not point.kept:
-        await _hold(store, name, point, lambda text: screen.show(console, [text]))
+
+    def say(text: str) -> None:
+        screen.show(console, [text])
+
+    async def hold() -> None:
+        if not point.kept:
+            await _hold(store, name, point, say)
+
     with console.status("") as status:
 
         def tell(progress: Progress) -> None:
@@ -51,12 +56,13 @@ async def export(store: Store, disk: str, file: str, at: str, file_format: str, 
         async with open_blobs() as reader:
             done = await download(
                 reader,
-                _version(point),
+                version_of(point),
                 Path(file),
                 file_format=Format(file_format),
                 overwrite=overwrite,
                 progress=tell,
-                say=lambda text: screen.show(console, [text]),
+                say=say,
+                before=hold,
             )
     data = {
         "file": str(done.path),
@@ -84,14 +90,14 @@ async def changes(store: Store, disk: str, since: str, until: str) -> Answer:
     Raises:
         Problem: that can't be told.
     """
-    name, points = await _points(store, disk)
+    name, points = await points_of(store, disk)
     if since or until:
-        newer, older = _at(points, until or "latest"), _at(points, since) if since else None
+        newer, older = point_at(points, until or "latest"), point_at(points, since) if since else None
         before = [point for point in points if point.time < newer.time]
         older = older or (before[-1] if before else None)
         if older is None or older.time >= newer.time:
             raise Problem(f"there is no recovery point before {newer.time}. What to do: see `tidemark points`")
-        versions, earlier = (_version(newer), _version(older)), before
+        versions, earlier = (version_of(newer), version_of(older)), before
     else:
         record = await store.record(name)
         if record is None or not record.base_snapshot:
@@ -113,29 +119,6 @@ async def _hold(store: Store, disk: Disk, point: RecoveryPoint, say: Callable[[s
         await store.put(MANAGE_QUEUE, json.dumps(intent))
     except Problem as problem:
         say(f"the retention may delete {point.time} meanwhile, as it can't be kept: {problem}")
-
-
-async def _points(store: Store, text: str) -> tuple[Disk, list[RecoveryPoint]]:
-    """Find the disk that a text names, and its recovery points, oldest first."""
-    disk = disks.named(text, known_disks(await store.report()))
-    found = await store.points(disk)
-    if not found:
-        raise Problem(f"{disk.name} has no recovery point yet", Exit.ATTENTION)
-    return disk, found
-
-
-def _at(points: Sequence[RecoveryPoint], at: str) -> RecoveryPoint:
-    """Return the recovery point that a time names: the last one at or before it."""
-    time = requested_point([point.time for point in points], point_said(at))
-    if time is None:
-        raise Problem(f"there is no recovery point at or before {at}. What to do: see `tidemark points`")
-    return next(point for point in points if point.time == time)
-
-
-def _version(point: RecoveryPoint) -> BlobVersion:
-    if point.backup_blob is None:
-        raise Problem(f"the row of recovery point {point.time} does not say where it is", Exit.ATTENTION)
-    return BlobVersion(point.backup_blob, point.backup_snapshot)
 
 
 def _said(progress: Progress) -> str:

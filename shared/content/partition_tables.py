@@ -45,11 +45,13 @@ class Partition(NamedTuple):
         start: first byte.
         end: first byte after the partition.
         is_extended: whether it is an MBR's extended partition, which contains logical partitions.
+        number: its place in the table, from 1: what Linux calls it by, `sda1`.
     """
 
     start: int
     end: int
     is_extended: bool = False
+    number: int = 0
 
 
 class PartitionTable(NamedTuple):
@@ -106,18 +108,22 @@ def partition_table(size: int) -> Reading[PartitionTable]:
     entries = [first[at : at + 16] for at in range(446, 510, 16)] if first[510:] == _BOOT_SIGNATURE else []
     is_protected = any(entry[4] == _PROTECTIVE for entry in entries)
     # A filesystem's boot sector ends in the same signature, but has code or text where an MBR has its entries.
-    used = [entry for entry in entries if entry[4]] if all(entry[0] in {0, 0x80} for entry in entries) else []
+    used = (
+        [(number, entry) for number, entry in enumerate(entries, 1) if entry[4]]
+        if all(entry[0] in {0, 0x80} for entry in entries)
+        else []
+    )
     if used and not is_protected:
         return _mbr(used, sectors)
     return (yield from _gpt(sectors, is_protected=is_protected))
 
 
-def _mbr(entries: Sequence[bytes], sectors: int) -> PartitionTable:
+def _mbr(entries: Sequence[tuple[int, bytes]], sectors: int) -> PartitionTable:
     """Return an MBR's partitions; if none is on the disk, the bytes may not be a partition table at all."""
-    spans = [(_number(entry, 8, 4), _number(entry, 12, 4), entry[4] in _EXTENDED) for entry in entries]
+    spans = [(_number(entry, 8, 4), _number(entry, 12, 4), entry[4] in _EXTENDED, place) for place, entry in entries]
     partitions = [
-        Partition(start * SECTOR, (start + length) * SECTOR, is_extended)
-        for start, length, is_extended in spans
+        Partition(start * SECTOR, (start + length) * SECTOR, is_extended, place)
+        for start, length, is_extended, place in spans
         if 0 < start < start + length <= sectors
     ]
     if not partitions:
@@ -143,8 +149,12 @@ def _gpt(sectors: int, *, is_protected: bool) -> Reading[PartitionTable]:
         return NO_TABLE._replace(doubts=("both copies of the GPT damaged",)) if is_protected else NO_TABLE
     header, cut = found.header, found.entries
     entries = (cut[at : at + header.step] for at in range(0, len(cut) - header.step + 1, header.step))
-    spans = [(_number(entry, 32, 8), _number(entry, 40, 8) + 1) for entry in entries if any(entry[:16])]
-    partitions = [Partition(a * SECTOR, b * SECTOR) for a, b in spans if 0 < a < b <= sectors]
+    spans = [
+        (_number(entry, 32, 8), _number(entry, 40, 8) + 1, place)
+        for place, entry in enumerate(entries, 1)
+        if any(entry[:16])
+    ]
+    partitions = [Partition(a * SECTOR, b * SECTOR, number=place) for a, b, place in spans if 0 < a < b <= sectors]
     doubts += _outside(len(spans) - len(partitions), len(spans))
     read = len(cut) // header.step
     left_out = (f"{header.number - read} of {header.number} GPT entries",) if read < header.number else ()

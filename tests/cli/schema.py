@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from tests.cli.exact import Exact, Stamp, Url
+from tests.cli.reading_schema import BrowseJson, ChangesJson, ExportJson
 from tests.cli.schema_told import AtLeastJson, CostsJson, EventsJson, MonthJson
 
 
@@ -212,6 +213,9 @@ COMMANDS: dict[str, type[Exact]] = {
     "restore": RestoreJson,
     "costs": CostsJson,
     "events": EventsJson,
+    "export": ExportJson,
+    "changes": ChangesJson,
+    "browse": BrowseJson,
     **dict.fromkeys(
         ("backup", "verify", "drill", "keep", "unkeep", "forget", "retire", "orphans", "rebuild", "cancel"), AskedJson
     ),

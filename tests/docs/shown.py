@@ -8,6 +8,9 @@ from tests.docs.documents import Block, blocks
 LEFT_OUT = "..."
 _FIGURE = re.compile(r"\d+(?:[.,:]\d+)*")
 _AMOUNT = re.compile(r"# ?(?:B|KiB|MiB|GiB|TiB)\b")
+_LENGTH = re.compile(r"# (?:s|min|h|d)\b")
+_MONTH = re.compile(r"(?<=\d )(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b")
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 _ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
@@ -29,7 +32,8 @@ def shown_of(command: str) -> list[Block]:
 
 def in_form(line: str) -> str:
     """Give a line without its figures and times, and with single spaces."""
-    return _AMOUNT.sub("# B", _FIGURE.sub("#", _ID.sub("ID", " ".join(line.split()))))
+    named = _MONTH.sub("MONTH", _DIGEST.sub("DIGEST", _ID.sub("ID", " ".join(line.split()))))
+    return _LENGTH.sub("# TIME", _AMOUNT.sub("# B", _FIGURE.sub("#", named)))
 
 
 def not_printed(shown: str, printed: str) -> list[str]:

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from infra.local.demo.picture import draw, drawn
+from infra.local.demo.picture import draw, drawn, in_brief
 from tests.docs.documents import DOCS
 from tests.docs.shown import in_form, not_printed, shown_of
 
@@ -41,6 +41,12 @@ def test_what_the_test_command_prints_is_what_it_says_that_it_runs() -> None:
 def test_a_line_that_is_not_printed_or_not_there_is_found(shown: str, wrong: list[str]) -> None:
     printed = "First: 1.5 GiB (12 s)\nSecond: none\nbetween\nThird: 2026-11-23T00:43:14.5190000Z\n"
     assert not_printed(shown, printed) == wrong
+
+
+def test_the_picture_leaves_out_what_is_shown_elsewhere_too() -> None:
+    printed = ["First", "  comparing it", "", "$ tidemark backup x", "state done", "", "$ tidemark status", "safe", ""]
+    assert in_brief(printed) == ["First", "...", "$ tidemark status", "safe", ""]
+    assert in_brief(["Extracting it", "  comparing it", "Last"]) == ["...", "Last"]
 
 
 def test_the_picture_of_the_demo_is_drawn_of_its_print_and_not_by_hand() -> None:

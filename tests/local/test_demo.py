@@ -1,7 +1,6 @@
 """The demo: three backups of a disk and a restore, each proved; and what it says when something is wrong."""
 
 import contextlib
-import json
 import os
 import random
 import re
@@ -24,18 +23,14 @@ from tests.docs.shown import not_printed, shown_of
 from tests.local.programs import children, command_of, is_running, left_in, run, running
 
 DEMO = "infra.local.demo"
-ROW = re.compile(
-    r"^(?P<time>\d{4}-\d\d-\d\dT[\d:.]{16}Z)  (?P<kind>\w+) +[\d.]+ s +(?P<ranges>\d+)  +(?P<written>[\d.]+ \w+)"
-    r"  +(?P<cleared>[\d.]+ \w+)  +(?P<requests>\d+)  +(?P<moved>[\d.]+) %\n    (?P<proof>.*)$",
-    re.MULTILINE,
-)
-DISK = re.compile(r"^disk (?P<name>.*)$", re.MULTILINE)
+ROW = re.compile(r"^(?P<time>\d{4}-\d\d-\d\dT[\d:.]{16}Z)  (?P<kind>\w+)\n    (?P<proof>.*)$", re.MULTILINE)
+DISK = re.compile(r"^disk (?P<name>\S+)$", re.MULTILINE)
 RESTORED = re.compile(r"(?P<disk>[\w-]+)-restored-\d{8}T\d{6}Z\.vhd")
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
 
 def rows_by_disk(printed: str) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """Read the table: the rows of the disk, and those of the disk that it was restored to."""
+    """Read what was proven: of the disk, and of the disk that it was restored to."""
     original, restored = DISK.finditer(printed)
     found = RESTORED.fullmatch(restored["name"])
     assert found, printed
@@ -43,6 +38,24 @@ def rows_by_disk(printed: str) -> tuple[list[dict[str, str]], list[dict[str, str
     tables = printed[original.end() : restored.start()], printed[restored.end() :]
     first, second = [[match.groupdict() for match in ROW.finditer(rows)] for rows in tables]
     return first, second
+
+
+def moved(printed: str, title: str) -> tuple[str, float, float]:
+    """Read the kind of a backup, and the KiB that it has written and cleared."""
+    found = re.search(rf"^{title}: (\w+), ([\d.]+) (\w+) written, ([\d.]+) (\w+) cleared", printed, re.MULTILINE)
+    assert found, printed
+    units = {"B": 1 / 1024, "KiB": 1, "MiB": 1024}
+    return found[1], float(found[2]) * units[found[3]], float(found[4]) * units[found[5]]
+
+
+def typed(printed: str, command: str) -> list[str]:
+    """Give what is shown from each run of a command on, until the next."""
+    return [found for found in printed.split("\n$ tidemark ")[1:] if found.startswith(command)]
+
+
+def in_long_lines(text: str) -> str:
+    """Join what goes on in the next line: where, depends on the figures."""
+    return re.sub(r"\n {8,}(?=\S)", " ", text)
 
 
 def own_disk(path: Path, *, kind: int = 2) -> Path:
@@ -66,25 +79,44 @@ async def test_the_demo_proves_three_backups_a_restore_and_the_backup_after_it(t
     assert code == 0, printed
     (full, incremental, unchanged), (restored, after) = rows_by_disk(printed)
     assert [full["kind"], incremental["kind"], unchanged["kind"]] == ["full", "incremental", "incremental"]
-    assert 20 < float(full["moved"]) < 40, "the disk's data, not its size"
-    assert 0 < float(incremental["moved"]) < 5
-    assert incremental["cleared"] != "0 B", "deleted files are discarded"
-    assert (unchanged["written"], unchanged["cleared"], unchanged["requests"], unchanged["moved"]) == (
-        *("0 B", "0 B", "0", "0"),
-    )
+    kind, written, _ = moved(printed, "First backup")
+    assert (kind, 0.2 < written / 1024 / 64 < 0.4) == ("full", True), "the disk's data, not its size"
+    kind, written, cleared = moved(printed, "Second backup")
+    assert (kind, 0 < written / 1024 / 64 < 0.05) == ("incremental", True)
+    assert cleared, "deleted files are discarded"
     assert [restored["kind"], after["kind"]] == ["restore", "incremental"]
-    assert 0 < float(after["moved"]) < 5, "what was changed since the restore, not the disk"
+    assert 0 < moved(printed, "Backup of the restored disk")[1] / 1024 / 64 < 0.05, "what was changed since the restore"
     checked = r"footer valid; e2fsck clean; (\d+) files match"
     for row in (full, incremental, unchanged, after):
         assert re.fullmatch(f"identical to its source snapshot; {checked}", row["proof"]), printed
     assert re.fullmatch(f"identical to its source snapshot; so is the disk; {checked}", restored["proof"]), printed
-    assert "\nretention of example.vhd: last=1 daily=7 weekly=4 damaged=30d (UTC), mode report\n" in printed
-    assert re.search(r"^0 of 4 would be deleted now: .* without further backups: 1\.$", printed, re.MULTILINE), printed
-    assert max(len(line) for match in ROW.finditer(printed) for line in match[0].splitlines()) <= 100
+    require_told_by_the_command_line(printed, full["time"])
+    assert max(map(len, printed.partition("$ tidemark")[2].splitlines())) <= 120
     assert not left_in(temporary)
     pictured = "\n".join(drawn((ROOT / "docs" / "demo.svg").read_text(encoding="utf-8")))
     for shown in (pictured, *(block.text for block in shown_of("python3 infra/local demo"))):
-        assert not_printed(shown, printed) == [], "what the docs show of it is what it prints"
+        missing = not_printed(in_long_lines(shown), in_long_lines(printed))
+        assert missing == [], "what the docs show of it is what it prints"
+
+
+def require_told_by_the_command_line(printed: str, first: str) -> None:
+    """Require that what is asked for and looked at is typed, and answered."""
+    [status] = typed(printed, "status")
+    assert "succeeded (1 disk)" in status
+    assert re.search(r"^example\.vhd +safe ", status, re.MULTILINE)
+    [changes] = typed(printed, "changes example.vhd")
+    assert "the whole disk  ext4 " in changes
+    for command in ("backup example.vhd --wait", "drill example.vhd --wait"):
+        assert re.search(r"^state +done$", typed(printed, command)[0], re.MULTILINE)
+    [copied] = typed(printed, f"browse example.vhd /var/log/syslog.1 --at {first} --to .")
+    assert "\nSHA-256 " in copied
+    assert "which the guest has deleted since: identical to the original" in printed
+    [plan] = typed(printed, f"restore example.vhd --at {first} --wait")
+    assert first in plan
+    assert "matches the recovery point: size (64 MiB)" in printed
+    [points] = typed(printed, "points example.vhd")
+    assert re.findall(r"^\d\d? \w+ [\d:]{8} +(\w+) ", points, re.MULTILINE) == [*["incremental"] * 3, "full"]
+    assert "younger than 48 hours" in points
 
 
 @pytest.mark.nightly
@@ -99,34 +131,29 @@ async def test_a_disk_of_ones_own_is_backed_up_and_restored_by_identity_and_not_
     assert re.search(r"^Starting a local Azure and the app: blobs at https://\S+, keys off, ", printed, re.MULTILINE)
     rows, (restored, after) = rows_by_disk(printed)
     assert [row["kind"] for row in rows] == ["full", "incremental", "incremental"]
-    assert [row["written"] for row in rows] == ["960 KiB", "24 KiB", "0 B"]
-    assert [row["cleared"] for row in rows] == ["0 B", "24 KiB", "0 B"]
-    assert (restored["kind"], restored["requests"]) == ("restore", "0")
-    assert (after["kind"], after["written"], after["cleared"]) == ("incremental", "24 KiB", "24 KiB")
+    assert moved(printed, "First backup") == ("full", 960, 0)
+    assert moved(printed, "Second backup") == ("incremental", 24, 24)
+    assert moved(printed, "Backup of the restored disk") == ("incremental", 24, 24)
+    assert [restored["kind"], after["kind"]] == ["restore", "incremental"]
     assert {row["proof"] for row in (*rows, after)} == {"identical to its source snapshot; footer valid"}
     assert restored["proof"] == "identical to its source snapshot; so is the disk; footer valid"
-    require_restored_by_a_message(printed, rows[0]["time"])
+    require_said_of_an_unusable_disk(printed, rows[0]["time"])
     assert disk.read_bytes() == content
     assert not left_in(temporary)
 
 
-def require_restored_by_a_message(printed: str, point: str) -> None:
-    """Require that the restore was requested by a message, and is reported as it is on record."""
-    asked = re.search(r"^Sending a message to the queue restore-requests: (\{.*\}) \(", printed, re.MULTILINE)
-    assert asked, printed
-    message = json.loads(asked[1])
-    assert message.keys() == {"disk", "point"}
-    assert message["disk"].endswith("/disks/vhds/own-disk.vhd")
-    assert message["point"] == point, "the first recovery point, not the latest"
-    assert re.search(
-        r"^Restoring the first recovery point: done, to the new disk own-disk-restored-", printed, re.MULTILINE
-    )
+def require_said_of_an_unusable_disk(printed: str, point: str) -> None:
+    """Require that the drill and the restore say of the disk that it may have been unusable before."""
     doubtful = "the disk may already have been unusable when it was backed up: no known filesystem"
     seen = "VHD footer valid; no partition table; no known filesystem"
-    assert f"\n  recorded result: {doubtful}; identical: all 16 MiB " in printed, "of the drill"
-    proof = f"{doubtful}; matches the recovery point: size (16 MiB), page map ("
-    assert f"\n  recorded proof: {proof}" in printed
-    assert f"; its backup blob matches too; {seen}\n" in printed
+    said = in_long_lines(printed)
+    assert f"{doubtful}; identical: all 16 MiB " in typed(said, "drill own-disk.vhd --wait")[0]
+    assert point in typed(said, f"restore own-disk.vhd --at {point} --wait")[0], (
+        "the first recovery point, not the latest"
+    )
+    assert f"{doubtful}; matches the recovery point: size (16 MiB), page map (" in said
+    assert f"; its backup blob matches too; {seen}\n" in said
+    assert typed(said, "changes") == typed(said, "browse") == [], "with keys off, that takes somebody who is signed in"
 
 
 @pytest.mark.nightly
@@ -137,10 +164,9 @@ async def test_a_restore_that_is_refused_fails_the_demo_with_the_reason_on_recor
         await demo.prints("First backup: full")
         target = await take_the_restores_place(demo.printed)
         assert await demo.ends() == 1
-    assert "\nRestoring the first recovery point: not finished" in demo.printed
-    failed = re.search(r"^The demo failed: Restore of \S+/own-disk\.vhd (.*)$", demo.printed, re.MULTILINE)
-    assert failed, demo.printed
-    assert failed[1].startswith(f"refused: {target} already exists. What to do: ")
+    assert "\nThe demo failed: `tidemark restore` ended with exit code 1" in demo.printed
+    said = in_long_lines(demo.printed)
+    assert re.search(rf"^reason +{re.escape(target)} already exists. What to do: ", said, re.MULTILINE), said
     assert '"event": "restore-refused"' in demo.printed, "the log's last lines"
     assert "Traceback" not in demo.printed
 

@@ -40,7 +40,14 @@ def one_copy(*spans: tuple[int, int], **header: int | bytes) -> MadeDisk:
 
 
 def partitions(*spans: tuple[int, int]) -> tuple[Partition, ...]:
-    return tuple(Partition(first * SECTOR, (last + 1) * SECTOR) for first, last in spans)
+    return tuple(
+        Partition(first * SECTOR, (last + 1) * SECTOR, number=place) for place, (first, last) in enumerate(spans, 1)
+    )
+
+
+def within(sectors: int, *spans: tuple[int, int]) -> tuple[Partition, ...]:
+    """Give those of the partitions that lie on a disk of so many sectors."""
+    return tuple(found for found in partitions(*spans) if 0 < found.start < found.end <= sectors * SECTOR)
 
 
 def test_a_gpt_made_by_a_real_tool_is_read_in_its_order() -> None:
@@ -101,7 +108,7 @@ def test_a_gpt_without_a_protective_mbr_is_doubtful() -> None:
     table = table_at(bytes(SECTOR) + older)
     assert (len(table.partitions), table.doubts) == (3, ("no protective MBR for the GPT",))
     newer = mbr([(0, 0x83, 2048, 2048)])
-    assert table_at(newer + older) == PartitionTable("MBR", (Partition(MIB, 2 * MIB),))
+    assert table_at(newer + older) == PartitionTable("MBR", (Partition(MIB, 2 * MIB, number=1),))
 
 
 @pytest.mark.parametrize("at", [2, 34, 100, 2048, 1_000_000])
@@ -161,11 +168,20 @@ def test_a_partition_that_ends_beyond_the_disk_is_left_out_and_reported(scheme: 
     assert table_of(disk) == expected
 
 
+def test_partitions_have_the_numbers_of_their_entries_whatever_is_unused_before_them() -> None:
+    assert [found.number for found in table_of(one_copy((2048, 4095), (0, 0), (4096, 8191))).partitions] == [1, 3]
+    table = table_at(mbr([(0, 0, 0, 0), (0, 0x83, 2048, 2048), (0, 0, 0, 0), (0, 0x83, 4096, 2048)]))
+    assert [found.number for found in table.partitions] == [2, 4]
+
+
 def test_an_mbr_has_primary_partitions_and_its_extended_one_is_skipped() -> None:
     empty, boot, at_the_table = (0, 0, 2048, 2048), (0x80, 0x07, 2048, 2048), (0, 0x83, 0, 2048)
     backwards, extended = (0, 0x83, 4096, 0), (0, 0x05, 8192, 2048)
     table = table_at(mbr([boot, empty, backwards, extended], code=b"\xeb\x63\x90" * 100))
-    assert table.partitions == (Partition(MIB, 2 * MIB), Partition(4 * MIB, 5 * MIB, is_extended=True))
+    assert table.partitions == (
+        Partition(MIB, 2 * MIB, number=1),
+        Partition(4 * MIB, 5 * MIB, is_extended=True, number=4),
+    )
     assert table.doubts == ("1 of 3 partitions outside the disk",)
     assert table.left_out == ("the logical partitions in the extended partition",)
     nowhere = table_at(mbr([empty, backwards, at_the_table]))
@@ -190,20 +206,19 @@ def test_a_gpt_of_right_checksums_and_wrong_numbers_names_no_partition_off_the_d
     copy = gpt_copy(spans, other=4095, at=at, count=count, step=step, length=length)
     disk = MadeDisk(4096 * SECTOR, [(0, mbr([PROTECTIVE])), *copy])
     table = table_of(disk)
-    assert all(0 < start < end <= disk.size for start, end, _ in table.partitions)
+    assert all(0 < found.start < found.end <= disk.size for found in table.partitions)
     assert sum(length for _, length in disk.reads) <= 8 * SECTOR + 3 * MAX_ENTRY_BYTES
 
 
 @given(st.lists(st.tuples(sectors, sectors), max_size=100))
 def test_every_partition_of_a_gpt_that_lies_on_the_disk_is_read(spans: Sequence[tuple[int, int]]) -> None:
-    on_disk = [(a, b) for a, b in spans if 0 < a <= b < 4096]
+    on_disk = within(4096, *spans)
     table = table_of(gpt_disk(spans, 4096))
-    assert (table.scheme, table.partitions) == ("GPT", partitions(*on_disk))
+    assert (table.scheme, table.partitions) == ("GPT", on_disk)
     assert bool(table.doubts) == (len(on_disk) < len(spans))
 
 
 @given(st.lists(st.tuples(st.sampled_from([0, 0x80]), st.just(0x83), numbers, numbers), max_size=4))
 def test_every_partition_of_an_mbr_that_lies_on_the_disk_is_read(entries: list[tuple[int, int, int, int]]) -> None:
     spans = [(start, start + length - 1) for _, _, start, length in entries]
-    on_disk = [(a, b) for a, b in spans if 0 < a <= b < 4096]
-    assert table_at(mbr(entries), 4096 * SECTOR).partitions == partitions(*on_disk)
+    assert table_at(mbr(entries), 4096 * SECTOR).partitions == within(4096, *spans)

@@ -15,8 +15,8 @@ class Part:
     """A part of a disk, and what has changed in it.
 
     Attributes:
-        name: `partition 1` and so on, in the partition table's order; `outside the partitions`, which is where the
-            table itself is; or `the whole disk`, if it has no partitions.
+        name: `partition 1` and so on, by its number in the partition table; `outside the partitions`, which is where
+            the table itself is; or `the whole disk`, if it has no partitions.
         start, end: its first byte, and the first byte after it; what is outside the partitions has those of the disk.
         filesystem: what it holds, as far as that is known.
         written, cleared: bytes that were written and cleared.
@@ -60,7 +60,7 @@ class Attribution:
             size: its bytes.
         """
         spans = [(found.start, found.end) for found in content.table.partitions]
-        self._names = [f"partition {number}" for number in range(1, len(spans) + 1)]
+        self._names = [f"partition {found.number}" for found in content.table.partitions]
         self._names.append(OUTSIDE if spans else WHOLE)
         self._spans = [*spans, (0, size)]
         self._content = content

@@ -1,4 +1,4 @@
-"""What keeps a recovery point from being exported, or two from being compared; each message says what to do."""
+"""What keeps a recovery point from being exported, compared or browsed; each message says what to do."""
 
 from shared.errors import Remedy, TidemarkError
 
@@ -23,3 +23,13 @@ class ChangesError(TidemarkError):
 
 class AttachedError(ChangesError):
     """A disk can't be compared with its base snapshot, because it is attached to a VM."""
+
+
+class BrowseError(TidemarkError):
+    """The files of a recovery point can't be read."""
+
+    remedy = Remedy.FAIL
+
+
+class NoSuchPathError(BrowseError):
+    """There is no such file or folder, or it is not what it is taken for."""

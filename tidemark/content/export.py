@@ -1,7 +1,7 @@
 """Exporting a recovery point, or any version of a page blob, to a file."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -71,6 +71,10 @@ def _say_nothing(_: str) -> None:
     pass
 
 
+async def _ask_for_nothing() -> None:
+    pass
+
+
 async def export(
     reader: Reader,
     version: BlobVersion,
@@ -82,6 +86,7 @@ async def export(
     at_once: int = AT_ONCE,
     progress: OnProgress = tell_nobody,
     say: Callable[[str], None] = _say_nothing,
+    before: Callable[[], Awaitable[None]] = _ask_for_nothing,
     tuning: Tuning = Tuning(),  # noqa: B008 - immutable
 ) -> Exported:
     """Export a version to a file, or go on with an export that was interrupted.
@@ -100,6 +105,7 @@ async def export(
         at_once: reads of at most 4 MiB that are under way, or in memory, at a time.
         progress: told how far it is, often.
         say: told in a sentence what a person should know, such as that an older export can't be used.
+        before: called once nothing stands in the way any more, before anything is downloaded.
         tuning: how the export is cut up.
 
     Raises:
@@ -110,7 +116,7 @@ async def export(
     to = Target.checked(target, file_format, overwrite=overwrite)
     with to.file_errors(), PartFile.opened(to.part) as part:
         work = _Export(Reading(reader), version, to, part, progress=progress, say=say)
-        return await work.run(at_once, tuning, overwrite=overwrite, checksum=checksum)
+        return await work.run(at_once, tuning, before, overwrite=overwrite, checksum=checksum)
 
 
 class _Export:
@@ -130,11 +136,14 @@ class _Export:
         self._progress, self._say = progress, say
         self._began = time.monotonic()
 
-    async def run(self, at_once: int, tuning: Tuning, *, overwrite: bool, checksum: bool) -> Exported:
+    async def run(
+        self, at_once: int, tuning: Tuning, before: Callable[[], Awaitable[None]], *, overwrite: bool, checksum: bool
+    ) -> Exported:
         """Download, compare, convert, rename."""
         pieces = PieceReader(self._reading, self._version, at_once)
         source, has_footer = await self._source(pieces, tuning.window)
         state, is_resumed = await self._state(source)
+        await before()
         had = state.bytes_done
         meter = Meter(Stage.DOWNLOAD, had, state.total, self._progress)
         download = Download(

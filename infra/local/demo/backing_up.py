@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import aiohttp
 from azure.data.tables.aio import TableClient
 
+from infra.local.demo.watching import LOOK_SECONDS, PATIENCE_SECONDS, require_host
 from infra.local.disks.vhd import MIB
 from infra.local.host.process import HostProcess
 from shared.azure.tables.index import Index, IndexRows
@@ -20,9 +20,6 @@ from shared.model.disk import PageBlobDisk
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.run import OpenRun
-
-PATIENCE_SECONDS = 300.0
-_LOOK_SECONDS = 0.2
 
 
 class BackupError(Exception):
@@ -56,7 +53,7 @@ class Backups:
             if record and _progress(record) != _progress(seen):
                 seen, deadline = record, time.monotonic() + PATIENCE_SECONDS
             show(_said(record, started))
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
         raise BackupError(
             f"The backup of {self._disk.url} made no progress for {PATIENCE_SECONDS:.0f} s. Recorded error: "
             f"{_error(seen, started) or 'none'}"
@@ -79,18 +76,6 @@ class Backups:
     async def _point(self, when: str) -> RecoveryPoint:
         row = await self._table.get_entity(PageBlobDisk(self._disk).key, f"{POINT_ROW_PREFIX}{when}")
         return from_row(RecoveryPoint, from_properties(row))
-
-
-async def require_host(host: HostProcess) -> None:
-    """Check that the functions host still responds.
-
-    Raises:
-        RuntimeError: it does not.
-    """
-    try:
-        await host.status()
-    except aiohttp.ClientError as error:
-        raise RuntimeError("The functions host no longer responds; its log says why.") from error
 
 
 def _progress(record: DiskRecord | None) -> OpenRun | None:

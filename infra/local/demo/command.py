@@ -12,12 +12,13 @@ import aiohttp
 from azure.core.exceptions import AzureError
 
 from infra.local.demo.backing_up import BackupError
-from infra.local.demo.picture import draw
-from infra.local.demo.points_table import table
+from infra.local.demo.command_line import CommandError
+from infra.local.demo.picture import draw, in_brief
 from infra.local.demo.proof_result import ProofResult
-from infra.local.demo.restoring import RestoreError
+from infra.local.demo.proofs import listed
 from infra.local.demo.scenario import run_scenario
 from infra.local.demo.terminal import Terminal
+from infra.local.demo.watching import WaitedError
 from infra.local.disks.example_disk import LEAST_MIB
 from infra.local.disks.vhd import MIB
 from infra.local.graceful_shutdown import run_until_stopped
@@ -26,16 +27,17 @@ _DEFAULT_MIB = 1024
 _MOST_MIB = 64 * 1024
 _LOG_LINES = 30
 _STOPPED = 130
-_EXPECTED = (BackupError, RestoreError, RuntimeError, ValueError, OSError, AzureError, aiohttp.ClientError)
+_EXPECTED = (BackupError, CommandError, WaitedError, RuntimeError, ValueError, OSError, AzureError, aiohttp.ClientError)
 _CLOSING = """
 Each recovery point is a snapshot of the disk's backup blob. The first run copied the disk's data; each later run copied
-only what had changed. A message on a queue restored the first recovery point to a new disk. SOURCE_DISKS does not list
-that disk, but Tidemark backs it up too: its first backup copied only what had changed since the restore. No Azure
-account was needed, and nothing is left running.
+only what had changed. The first recovery point was restored to a new disk. SOURCE_DISKS does not list that disk, but
+Tidemark backs it up too: its first backup copied only what had changed since the restore. No Azure account was
+needed, and nothing is left running.
 
 What to type next:
   python3 infra/local demo --disk FILE.vhd   the same with a disk of your own (it is copied, never written to)
   python3 infra/local demo --identity        the same with account keys disabled: managed identity only
+  python3 infra/local tidemark --help        what else the command line does
   python3 infra/local up                     the local Azure and the app, to try things out
   python3 infra/local test                   lint, type-check and run all tests"""
 
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         terminal.say("Stopped; nothing is left running.")
     if code == 0 and options.picture:
         lines = terminal.lines[: -len(_CLOSING.split("\n"))]
-        options.picture.write_text(draw(lines), encoding="utf-8")
+        options.picture.write_text(draw(in_brief(lines)), encoding="utf-8")
     return code
 
 
@@ -59,13 +61,13 @@ async def _run(terminal: Terminal, size: int, own: Path | None, *, by_identity: 
         "It takes about a minute, longer on a busy machine. Press Ctrl-C to stop.\n"
     )
     with tempfile.TemporaryDirectory(prefix="tidemark-demo-") as folder, _log(terminal) as log:
-        return report(terminal, *await run_scenario(terminal, Path(folder), log, size, own, by_identity=by_identity))
+        return report(terminal, await run_scenario(terminal, Path(folder), log, size, own, by_identity=by_identity))
     return 1
 
 
-def report(terminal: Terminal, points: Sequence[ProofResult], retention: Sequence[str] = ()) -> int:
-    """Write the table and the retention's report; give the exit code: 0 if every recovery point was proven, else 1."""
-    terminal.say("\n".join(["", table(points), *(["", *retention] if retention else [])]))
+def report(terminal: Terminal, points: Sequence[ProofResult]) -> int:
+    """Write what was proven; give the exit code: 0 if that is every recovery point, else 1."""
+    terminal.say_apart(f"What was proven:\n{listed(points)}")
     broken = [result.point.time for result in points if not result.holds]
     if broken or not points:
         terminal.say(f"\nNot proven: {', '.join(broken) or 'there is no recovery point'}.")

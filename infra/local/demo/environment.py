@@ -11,10 +11,9 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from infra.local.azurite import Account
 from infra.local.demo.backing_up import Backups
-from infra.local.demo.drilling import Drills
-from infra.local.demo.restoring import Restores
-from infra.local.demo.retention import SETTINGS, Retention
+from infra.local.demo.command_line import CommandLine, environment_of
 from infra.local.demo.terminal import Terminal
+from infra.local.demo.watching import SETTINGS, Watch
 from infra.local.disks.page_blob import PageBlob
 from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR
 from infra.local.host.process import HostProcess, run_host
@@ -22,7 +21,7 @@ from infra.local.identity_azure import run_identity_azure
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure, run_local_azure
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk
-from shared.model.names import BACKUPS_TABLE, DRILL_QUEUE, RESTORE_REQUESTS_QUEUE
+from shared.model.names import BACKUPS_TABLE
 
 _CONTAINER = "vhds"
 
@@ -70,18 +69,16 @@ class DemoEnvironment:
     Attributes:
         original: the disk in `SOURCE_DISKS`, not uploaded yet, and its backup blob.
         disks: all disks.
-        restores: the app's restores.
-        drills: the app's restore drills.
-        retention: the app's retention.
+        command_line: somebody with the command line.
+        watch: looks at what the app has put on record.
         folder: for images.
         terminal: prints each step.
     """
 
     original: ProtectedDisk
     disks: ProtectedDisks
-    restores: Restores
-    drills: Drills
-    retention: Retention
+    command_line: CommandLine
+    watch: Watch
     folder: Path
     terminal: Terminal
 
@@ -107,16 +104,13 @@ async def run_environment(
             services = {account: await enter(azure.blobs(account)) for account in (DISKS, BACKUPS)}
             container = await services[DISKS].create_container(_CONTAINER)
             disk = BlobAddress.parse(container.get_blob_client(name).url)
-            tables, queues = await enter(azure.tables()), await enter(azure.queues())
-            table = tables.get_table_client(BACKUPS_TABLE)
+            table = (await enter(azure.tables())).get_table_client(BACKUPS_TABLE)
             host = await enter(run_host(ROOT, azure.app_settings([disk.url], **SETTINGS), log=log))
             access = ", keys off" if by_identity else ""
             step.result = f"blobs at {azure.gateway.url}{access}, the functions host at {host.url}"
         disks = ProtectedDisks(azure, http, services, host, table)
-        restores = Restores(host, queues.get_queue_client(RESTORE_REQUESTS_QUEUE), table)
-        drills = Drills(host, queues.get_queue_client(DRILL_QUEUE), table)
-        retention = Retention(host, table)
-        yield DemoEnvironment(disks.of(disk), disks, restores, drills, retention, folder, terminal)
+        typing = CommandLine(terminal, host, folder, environment_of(azure, folder), reads_blobs=not by_identity)
+        yield DemoEnvironment(disks.of(disk), disks, typing, Watch(host, table), folder, terminal)
 
 
 async def _azure(stack: contextlib.AsyncExitStack, *, by_identity: bool) -> LocalAzure:

@@ -1,5 +1,6 @@
 """A recovery point and the result of its checks."""
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,6 +88,14 @@ async def check_restored(disk: PageBlob, folder: Path, result: ProofResult, move
         target.unlink(missing_ok=True)
     result.held.append(f"so is the disk; {held}")
     return f"identical to the original; {held}"
+
+
+def check_copied(copy: Path, name: str, result: ProofResult) -> str:
+    """Check a file that was copied out of a recovery point; return the result, and note it if it is wrong."""
+    expected = (result.state.files or {}).get(name)
+    if hashlib.sha256(copy.read_bytes()).hexdigest() != expected:
+        return _broken(result, BrokenProofError(f"{name}, copied out of it, differs from the original"))
+    return "identical to the original"
 
 
 def check_moved(result: ProofResult) -> None:

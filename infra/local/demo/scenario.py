@@ -1,16 +1,25 @@
-"""The demo's scenario: three backups and a restore on a local Azure, each verified at once and again later."""
+"""The demo's scenario: three backups and a restore on a local Azure, each verified at once and again later.
+
+The timer takes the backups, as it does in Azure; what a person asks for, and looks at, goes by the command line.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.local.demo.disk_states import DiskState, changed_after_restore, changed_state, initial_state
 from infra.local.demo.environment import DemoEnvironment, ProtectedDisk, run_environment
-from infra.local.demo.proof_result import ProofResult, check_extracted, check_moved, check_restored, compare
-from infra.local.demo.restoring import request
+from infra.local.demo.proof_result import (
+    ProofResult,
+    check_copied,
+    check_extracted,
+    check_moved,
+    check_restored,
+    compare,
+)
 from infra.local.demo.terminal import Step, Terminal
 from infra.local.disks.disk_changes import data_extents
 from infra.local.graceful_shutdown import in_thread
-from shared.model.names import RESTORE_REQUESTS_QUEUE
+from shared.model.disk import PageBlobDisk
 from shared.model.texts import human_size
 
 
@@ -30,11 +39,8 @@ class ByteProgress:
 
 async def run_scenario(
     terminal: Terminal, folder: Path, log: Path, size: int, own: Path | None, *, by_identity: bool = False
-) -> tuple[list[ProofResult], list[str]]:
-    """Back up a disk, restore its first recovery point, back up that disk.
-
-    Returns:
-        The recovery points, verified; and the report of the retention.
+) -> list[ProofResult]:
+    """Back up a disk, restore its first recovery point, back up that disk; return the recovery points, verified.
 
     Args:
         terminal: prints each step.
@@ -46,7 +52,8 @@ async def run_scenario(
 
     Raises:
         BackupError: a backup failed.
-        RestoreError: the restore was refused or failed.
+        CommandError: a command failed, or the app refused what it asks for.
+        WaitedError: the app did not put on record what was waited for.
         ValueError, OSError: the user's own disk can't be used.
         RuntimeError: the local Azure failed.
     """
@@ -56,15 +63,14 @@ async def run_scenario(
     async with run_environment(terminal, folder, log, first.image.name, by_identity=by_identity) as environment:
         points = await _three_backups(environment, first)
         points += await _restore(environment, points[0])
-        with environment.terminal.step("Reading what the retention would keep") as step:
-            retention = await environment.retention.report(environment.original.address, step.show)
-            step.result = "on record"
-        return points, retention
+        await environment.watch.until_planned(environment.original.address)
+        await environment.command_line.types("points", environment.original.address.blob)
+        return points
 
 
 async def _three_backups(environment: DemoEnvironment, first: DiskState) -> list[ProofResult]:
     """Back up the disk as it is, after a guest changed it, and once more unchanged."""
-    disk = environment.original
+    disk, typing = environment.original, environment.command_line
     with environment.terminal.step("Uploading it as a page blob") as step:
         data = sum(end - start for start, end in data_extents(first.image, first.size))
         await disk.source.upload(first.image, ByteProgress(step, data))
@@ -73,28 +79,27 @@ async def _three_backups(environment: DemoEnvironment, first: DiskState) -> list
     with environment.terminal.step("Changing the disk as a guest would") as step:
         second = await in_thread(lambda: changed_state(environment.folder, first))
         await _apply(disk, second, step)
+    if typing.reads_blobs:
+        await typing.types("changes", disk.address.blob)
     points.append(await _back_up(environment, disk, "Second backup", second))
-    points.append(await _back_up(environment, disk, "Third backup, nothing changed", second))
+    await typing.types("backup", disk.address.blob, "--wait")
+    points.append(ProofResult(disk.address.blob, await disk.backups.last_point(), second))
+    await _compare(environment, disk, points[-1])
     for number, result in enumerate(points, 1):
         await _extract(environment, disk, f"Extracting recovery point {number} of {len(points)}", result)
-    with environment.terminal.step("Drilling a restore of the newest recovery point") as step:
-        drill = await environment.drills.done(disk.address, step.show)
-        step.result = str(drill.state)
-    environment.terminal.say(f"  recorded result: {drill.reason}")
+    await environment.watch.until_succeeded()
+    await typing.types("status")
+    await typing.types("drill", disk.address.blob, "--wait")
+    await _browse(environment, points[0], second)
     return points
 
 
 async def _restore(environment: DemoEnvironment, first: ProofResult) -> list[ProofResult]:
     """Restore the first recovery point, change the restored disk as a guest would, and back it up."""
-    address, state = environment.original.address, first.state
-    with environment.terminal.step(f"Sending a message to the queue {RESTORE_REQUESTS_QUEUE}") as step:
-        step.result = request(address, first.point.time)
-        restore = await environment.restores.ask(step.result)
-    with environment.terminal.step("Restoring the first recovery point") as step:
-        row = await environment.restores.done(address, restore, step.show)
-        disk = environment.disks.of(row.known_target.address)
-        step.result = f"{row.state}, to the new disk {disk.address.blob}"
-    environment.terminal.say(f"  recorded proof: {row.proof}")
+    original, state = environment.original.address, first.state
+    await environment.command_line.types("restore", original.blob, "--at", first.point.time, "--wait")
+    disk = environment.disks.of(PageBlobDisk(original).restored(first.point.time).address)
+    await environment.watch.until_released(disk.address)
     restored = ProofResult(disk.address.blob, await disk.backups.last_point(), state)
     await _compare(environment, disk, restored)
     with environment.terminal.step("  reading back the restored disk") as step:
@@ -106,6 +111,21 @@ async def _restore(environment: DemoEnvironment, first: ProofResult) -> list[Pro
     check_moved(last)
     await _extract(environment, disk, "Extracting its recovery point", last)
     return [restored, last]
+
+
+async def _browse(environment: DemoEnvironment, first: ProofResult, second: DiskState) -> None:
+    """Copy a file that the guest has deleted out of the first recovery point, without a restore."""
+    typing, disk = environment.command_line, environment.original.address.blob
+    deleted = sorted((first.state.files or {}).keys() - (second.files or {}).keys())
+    if not typing.reads_blobs:
+        return
+    if not deleted:
+        await typing.types("browse", disk, "--at", first.point.time)
+        return
+    await typing.types("browse", disk, f"/{deleted[-1]}", "--at", first.point.time, "--to", ".")
+    copy = typing.folder / Path(deleted[-1]).name
+    with environment.terminal.step("  comparing that file, which the guest has deleted since") as step:
+        step.result = await in_thread(lambda: check_copied(copy, deleted[-1], first))
 
 
 async def _apply(disk: ProtectedDisk, state: DiskState, step: Step) -> None:

@@ -60,6 +60,12 @@ class Terminal:
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)
 
+    def say_apart(self, line: str) -> None:
+        """Print a line after an empty one."""
+        if self.lines[-1:] != [""]:
+            self.say()
+        self.say(line)
+
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[Step]:
         """Run a step; at its end print its result and duration."""

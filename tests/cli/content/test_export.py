@@ -179,6 +179,33 @@ async def test_a_file_that_is_there_is_overwritten_only_if_that_is_said(
     assert held(target) == disk.expected
 
 
+async def test_what_an_export_needs_is_asked_for_once_nothing_stands_in_its_way(
+    reader: BlobReader, disk: Blob, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched, asked = Watched(reader), list[int]()
+
+    async def ask() -> None:
+        asked.append(len(watched.reads))
+
+    version = await disk.snapshot()
+    put(target, b"precious")
+    with pytest.raises(ExportError, match="exists already"):
+        await exported(watched, version, target, before=ask)
+    part = target.with_name("disk.vhd.part")
+    put(part, b"somebody's")
+    with pytest.raises(ExportError, match=r"without disk\.vhd\.part\.json"):
+        await exported(watched, version, target, overwrite=True, before=ask)
+    part.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: Usage(2 * UNIT, UNIT, UNIT))
+        with pytest.raises(ExportError, match="are free"):
+            await exported(watched, version, target, overwrite=True, before=ask)
+    assert asked == []
+    watched.reads.clear()
+    await exported(watched, version, target, overwrite=True, before=ask)
+    assert asked == [1], "the footer was looked at, and nothing downloaded yet"
+
+
 async def test_a_file_that_appears_meanwhile_is_not_overwritten(reader: BlobReader, disk: Blob, target: Path) -> None:
     with pytest.raises(ExportError, match="exists already"):
         await exported(reader, await disk.snapshot(), target, progress=lambda _: put(target, b"precious"))
