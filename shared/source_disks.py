@@ -33,7 +33,7 @@ class SourceDisk(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: Annotated[BlobAddress | DiskId, PlainSerializer(str)] = Field(alias="url")
-    tags: tuple[tuple[str, str], ...] = ()
+    tags: Annotated[tuple[tuple[str, str], ...], PlainSerializer(dict)] = ()
     mode: Mode = Mode.INCREMENTAL
     retention: Annotated[Rules | None, PlainSerializer(str)] = None
     excluded: StrictBool = Field(default=False, alias="exclude")

@@ -232,5 +232,9 @@ class _Simulation:
 
 def simulate(fleet: Fleet) -> Outcome:
     """Simulate a fleet, in virtual time."""
-    logging.getLogger("tidemark").disabled = True
-    return clock.run(_Simulation(fleet).run())
+    log = logging.getLogger("tidemark")
+    was, log.disabled = log.disabled, True
+    try:
+        return clock.run(_Simulation(fleet).run())
+    finally:
+        log.disabled = was
