@@ -15,7 +15,7 @@ from tests.accounts import BEHIND_A_GATEWAY, OF_THE_HOST
 
 HERE = Path(__file__).parent
 # Their processes do what is to be covered; elsewhere a host's does, and to measure there too would double the time.
-MEASURED = ("logic", "simulation", "conformance", "identity")
+MEASURED = ("logic", "simulation", "conformance", "identity", "managed_disks")
 # What all tests that use it share, and takes seconds to start: they are of one group.
 ONE_OF_A_KIND = {"identity_azure", "azure_cli"}
 WAITING = ("app", "cli", "host", "local")
