@@ -253,6 +253,28 @@ async def test_a_url_that_was_corrected_is_not_said_to_fail_for_ever() -> None:
     assert [told.disk for told in (await report(scene)).disks if told.needs_attention] == []
 
 
+async def test_of_a_disk_of_which_nothing_is_said_any_more_the_log_says_so(told: Any) -> None:
+    scene, typo = await backed_up(), LAB.blob("tpyo.vhd").url
+    object.__setattr__(scene.services, "settings", settings_of(f"{scene.disk.url} {typo}"))
+    await back_up(scene)
+    events = ("disk-state", "disk-dropped")
+    assert [event["late_at"] for event in told(*events) if event["disk"] == typo][-1], "the alert waits for it"
+    object.__setattr__(scene.services, "settings", settings_of(scene.disk.url))
+    await back_up(scene)
+    last = {event["disk"]: event for event in told(*events)}
+    assert last[typo] == {"event": "disk-dropped", "disk": typo}
+    assert last[scene.disk.url]["state"] == "safe"
+
+
+async def test_of_a_disk_whose_record_is_deleted_the_log_says_that_it_is_dropped(told: Any) -> None:
+    scene = await backed_up()
+    of = PageBlobDisk(scene.disk)
+    [_, etag] = await scene.services.records.get(of) or (None, "")
+    async with telling(scene.services):
+        await scene.services.records.delete(of, etag)
+    assert told("disk-dropped") == [{"event": "disk-dropped", "disk": scene.disk.url}]
+
+
 @pytest.mark.parametrize("character", ["x", '"', "\N{SMILING FACE WITH SUNGLASSES}", "\x01"])
 async def test_a_report_fits_into_its_row_whatever_it_quotes(character: str) -> None:
     scene = await backed_up()

@@ -263,7 +263,7 @@ class Status:
             await self._put(key, unreadable(key, strays[key], self._now()), rows.get(key), repeat=repeat)
 
         async def drop(key: str) -> None:
-            await self._rows.drop(key, rows[key].etag)
+            await self._drop(rows[key])
 
         self._changed -= set(disks)
         await each(sorted(disks), tell)
@@ -314,7 +314,7 @@ class Status:
                 row = await find()  # before the record: see the class
                 record = await read(disk)
                 if record is None:
-                    done = row is None or await self._rows.drop(disk.key, row.etag)
+                    done = row is None or await self._drop(row)
                 else:
                     done = await self._put(disk.key, await report(record, row), row, repeat=repeat)
                 if done:
@@ -349,6 +349,13 @@ class Status:
             raise
         if is_so and is_news:
             log_event(Event.DISK_STATE, **seen.log_fields)
+        return is_so
+
+    async def _drop(self, row: StatusRow) -> bool:
+        """Delete the row of a disk and log that, else its last state is taken for what holds; tell whether it is so."""
+        is_so = await self._rows.drop(row.key, row.etag)
+        if is_so:
+            log_event(Event.DISK_DROPPED, disk=row.values.get("disk", row.key))
         return is_so
 
     async def _by_schedule(self, told: DiskReport) -> DiskReport:
