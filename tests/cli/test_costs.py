@@ -87,6 +87,19 @@ async def test_the_rules_of_the_apps_own_plan_come_first() -> None:
     ]
 
 
+async def test_rules_that_are_tried_though_they_are_the_apps_or_twice_are_counted_once_each() -> None:
+    scene = await four_backups()
+    found = await counted(scene, tries=2, rules="last=1 damaged=30d (UTC)", state=PlanState.DONE)
+    assert [(one.rules, one.is_the_apps) for one in found.choices] == [
+        ("last=1 damaged=30d", True),
+        ("last=1 damaged=30d", False),
+    ]
+    gone = len(scene.points) - 1
+    for one in (True, False):
+        told = printed(shown_of([found], Prices(), NOW, one=one))
+        assert [line.split()[-3] for line in told if line.startswith(("last=1", "the app's"))] == [str(gone), str(gone)]
+
+
 async def test_no_row_is_written_and_what_is_counted_is_not_counted_again() -> None:
     scene = await four_backups()
     before = str(scene.world.diffs)
