@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from copy import copy
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -383,12 +383,24 @@ async def test_of_two_that_change_the_report_of_the_app_at_once_neither_is_forgo
     assert (app.last_tick, app.next_tick, app.heartbeat) == (now, now + HALF_A_DAY, now)
 
 
+REFUSED = {"last_error": "no", "last_error_at": datetime(2026, 1, 1, 12, tzinfo=UTC)}
+NEVER = {"last_error": "", "last_error_at": None}
+
+
 @pytest.mark.parametrize("reads", ["find", "read"])
+@pytest.mark.parametrize(
+    ("slow", "quick", "then"),
+    [({"notice": "it costs"}, REFUSED, (State.FAILING, [Flag.NOTICE])), (REFUSED, NEVER, (State.SAFE, []))],
+)
 async def test_of_two_that_change_a_disk_at_once_the_later_state_is_told(
-    reads: str, monkeypatch: pytest.MonkeyPatch
+    reads: str,
+    slow: dict[str, Any],
+    quick: dict[str, Any],
+    then: tuple[State, list[Flag]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scene = await backed_up()
-    now, of_scene = scene.world.now, PageBlobDisk(scene.disk)
+    of_scene = PageBlobDisk(scene.disk)
     late, fast = scene.services, copy(scene.services)
     object.__setattr__(late, "status", copy(late.status))
     object.__setattr__(late, "records", copy(late.records))
@@ -400,14 +412,14 @@ async def test_of_two_that_change_a_disk_at_once_the_later_state_is_told(
         found = await method(which)
         monkeypatch.setattr(of, reads, method)
         async with telling(fast):
-            await fast.records.update(of_scene, lambda record: replace(record, last_error="no", last_error_at=now))
+            await fast.records.update(of_scene, lambda record: replace(record, **quick))
         return found
 
     monkeypatch.setattr(of, reads, overtaken)
     async with telling(late):
-        await late.records.update(of_scene, lambda record: replace(record, notice="it costs"))
+        await late.records.update(of_scene, lambda record: replace(record, **slow))
     told = await disk(scene)
-    assert (told.state, list(told.flags)) == (State.FAILING, [Flag.NOTICE])
+    assert (told.state, list(told.flags)) == then
 
 
 async def test_a_disk_that_is_due_and_has_no_record_of_its_own_is_told() -> None:

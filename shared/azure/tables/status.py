@@ -146,7 +146,8 @@ class Status:
     """The report on record. No backup needs it: what can't be written is logged, and the next tick tries again.
 
     Of writers at once the one counts that has read the record last: each reads a disk's row, then its record, and
-    writes the row, provided that it has not changed since.
+    writes the row, provided that it has not changed since. Who has changed the record writes the row even if it says
+    the same: one that has read the record before may be about to write.
     """
 
     def __init__(
@@ -186,17 +187,17 @@ class Status:
     async def tell_changed(self, read: ReadRecord) -> None:
         """Put the reports on record of the disks whose records were written since this was last called."""
         disks, self._changed = sorted(self._changed), set()
-        await self.tell_some(disks, read)
+        await self.tell_some(disks, read, anew=True)
 
-    async def tell_some(self, disks: Collection[Disk], read: ReadRecord) -> None:
-        """Put the reports of some disks on record."""
+    async def tell_some(self, disks: Collection[Disk], read: ReadRecord, *, anew: bool = False) -> None:
+        """Put the reports of some disks on record, anew or only those that say something else."""
 
         async def tell(disk: Disk) -> None:
             async def told(record: DiskRecord | str, row: StatusRow | None) -> DiskReport:
                 report = self._said(disk, record)
                 return report.with_what_ticks_know(_known(row) or await self._by_schedule(report))
 
-            await self._tell(disk, partial(self._rows.find, disk.key), read, told)
+            await self._tell(disk, partial(self._rows.find, disk.key), read, told, anew=anew)
 
         await each(disks, tell)
 
@@ -299,6 +300,7 @@ class Status:
         report: Callable[[DiskRecord | str, StatusRow | None], Awaitable[DiskReport]],
         *,
         repeat: bool = False,
+        anew: bool = False,
     ) -> None:
         """Put the report of a disk on record, retrying on conflicts; an error is logged.
 
@@ -308,6 +310,7 @@ class Status:
             read: reads its record.
             report: says what there is to say.
             repeat: whether to log its state even if nothing has changed.
+            anew: whether to write the row even if nothing has.
         """
         try:
             for _ in range(TRIES):
@@ -316,15 +319,17 @@ class Status:
                 if record is None:
                     done = row is None or await self._drop(row)
                 else:
-                    done = await self._put(disk.key, await report(record, row), row, repeat=repeat)
+                    done = await self._put(disk.key, await report(record, row), row, repeat=repeat, anew=anew)
                 if done:
                     return
             log_event(Event.REPORT_FAILED, disk=disk.name, reason=_CONFLICTS)
         except Exception as error:  # noqa: BLE001 - whatever it is, the record is written, and others are to be told
             log_event(Event.REPORT_FAILED, disk=disk.name, reason=explain(error))
 
-    async def _put(self, key: str, told: DiskReport, row: StatusRow | None, *, repeat: bool) -> bool:
-        """Log what is said of a disk if that is new, or is to be repeated, and write its report unless it is there.
+    async def _put(
+        self, key: str, told: DiskReport, row: StatusRow | None, *, repeat: bool, anew: bool = False
+    ) -> bool:
+        """Log what is said of a disk if that is new or to be repeated; write its report, anew or if it is not there.
 
         Returns:
             Whether the row was still as it had been read.
@@ -341,7 +346,9 @@ class Status:
             if row is not None:
                 require_readable(row.values)
             written = _disk_row(told, seen)
-            is_there = row is not None and all(row.values.get(name) == value for name, value in written.items())
+            is_there = (
+                not anew and row is not None and all(row.values.get(name) == value for name, value in written.items())
+            )
             is_so = is_there or await self._rows.put(key, written, row and row.etag)
         except Exception:
             if is_news:
