@@ -15,6 +15,7 @@ from shared.backup.take_snapshots import take_snapshots
 from shared.backup.tell_report import tell_outdated, tell_report
 from shared.errors import HeartbeatError
 from shared.model.disk import PageBlobDisk
+from shared.model.messages import TickMessage
 from shared.model.names import MANAGE_QUEUE
 from shared.model.report import Flag, State
 from shared.model.schema import SCHEMA, UnknownSchemaError
@@ -208,7 +209,7 @@ async def test_a_record_that_can_not_be_read_keeps_no_other_disk_from_being_told
     entity, _ = scene.world.records[first]
     scene.world.records[first] = ({**entity, "schema": SCHEMA + 1}, "of the newer release")
     scene.world.status.clear()
-    await tell_outdated(scene.services)
+    await tell_outdated(scene.services, lambda app: app)
     assert key(scene) in scene.world.status
 
 
@@ -318,6 +319,31 @@ async def test_a_disk_whose_first_report_comes_between_ticks_is_late_by_the_sche
     async with telling(scene.services):
         await scene.services.records.update(PageBlobDisk(scene.disk), lambda record: replace(record, notice="it costs"))
     assert (await disk(scene)).state is State.SAFE
+
+
+@pytest.mark.parametrize("is_pending", [False, True])
+async def test_a_report_that_somebody_deleted_is_made_anew_by_the_schedule_and_not_only_at_the_next_tick(
+    *, is_pending: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene()
+    scene.reconfigure(backup_schedule="0 0 12 * * SUN")
+    send = scene.services.queues.send
+
+    async def waits(message: Any, *args: Any) -> None:
+        """Lose the messages of its run."""
+        if isinstance(message, TickMessage):
+            await send(message, *args)
+
+    if is_pending:
+        monkeypatch.setattr(scene.services.queues, "send", waits)
+    await scene.tick()
+    scene.world.status.clear()
+    await scene.pass_time(DAY)
+    now, told = await disk(scene), await report(scene)
+    assert now.state is (State.NEW if is_pending else State.SAFE)
+    assert now.late_after_seconds == 1.5 * 7 * DAY.total_seconds()
+    assert (told.app.disks, told.app.next_tick) == (1, datetime(2026, 1, 4, 12, tzinfo=UTC))
+    assert told.problems == []
 
 
 async def test_a_tick_reads_no_more_rows_of_a_disk_whose_newest_recovery_point_is_damaged(
