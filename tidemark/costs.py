@@ -58,9 +58,9 @@ class Rows:
 
     @property
     def container(self) -> ContainerAddress | None:
-        """The container that its newest recovery point is in; None if none is on record."""
-        blobs = [point.backup_blob for point in self.points if point.backup_blob]
-        return blobs[-1].parent if blobs else None
+        """The container that its newest recovery point is in; None if none is on record. Not every row says it."""
+        blobs = [self.record.backup_blob if self.record else None, *(point.backup_blob for point in self.points)]
+        return next((blob.parent for blob in reversed(blobs) if blob), None)
 
 
 async def costs(store: Store, text: str, tried: Sequence[str], within: str) -> Answer:

@@ -126,6 +126,16 @@ async def test_source_snapshots_hold_what_was_written_over_since() -> None:
     assert await source(scene) == (1, Bytes.exactly(PAGE))
 
 
+async def test_points_whose_rows_do_not_say_where_they_are_are_in_the_container_of_the_disks_record() -> None:
+    scene = await four_backups()
+    record = scene.world.record(scene.disk)
+    points = [replace(point, backup_blob=None) for point in scene.points]
+    rows = Rows(disk=scene.of, record=record, points=points, diffs=(), plan=None, jobs=())
+    assert rows.container == scene.backup.parent
+    assert replace(rows, points=scene.points, record=None).container == scene.backup.parent
+    assert replace(rows, record=None).container is None
+
+
 async def test_of_points_that_are_lost_nothing_is_left() -> None:
     scene = await four_backups()
     rows = scene.world.points[scene.of.key]

@@ -201,14 +201,6 @@ class Status:
 
         await each(disks, tell)
 
-    async def app(self) -> AppReport:
-        """Read the report of the app; an empty one if there is none.
-
-        Raises:
-            UnknownSchemaError: a newer release wrote it.
-        """
-        return _read(_APP, await self._rows.find(APP_ROW)) or AppReport()
-
     async def change_app(self, change: Callable[[AppReport], AppReport]) -> AppReport:
         """Change the report of the app, retrying on conflicts, and return it.
 
