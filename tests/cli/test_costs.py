@@ -207,6 +207,15 @@ def test_a_range_is_shown_as_one_and_why_and_a_number_without_doubt() -> None:
     assert "a range" not in "\n".join(printed(shown_of([exact], Prices(), NOW, one=True)))
 
 
+def test_what_soft_delete_keeps_of_a_disk_without_a_recovery_point_is_told() -> None:
+    found = replace(one_disk("os", NO_BYTES), points=(), unique={})
+    told = printed(shown_of([found], PRICES, NOW, one=True))
+    assert any(line.startswith("deleted, kept by soft delete (1)") and "1 GiB" in line for line in told)
+    assert not any("no recovery point yet" in line for line in told)
+    nothing = DiskCost(disk=found.disk, unique={})
+    assert printed(shown_of([nothing], PRICES, NOW, one=True)) == [f"{found.disk} has no recovery point yet"]
+
+
 def test_money_is_told_by_the_prices_that_are_given_and_else_left_out() -> None:
     found = one_disk("os", Bytes.exactly(10 * GIB))
     told = "\n".join(printed(shown_of([found], PRICES, NOW, one=True)))
