@@ -119,6 +119,30 @@ async def test_a_row_that_can_not_be_written_keeps_no_other_disk_from_being_told
     assert last in scene.world.status
 
 
+@pytest.mark.parametrize("method", ["drop", "put"])
+async def test_a_row_that_can_not_be_dropped_or_is_of_no_disk_keeps_no_other_from_being_dropped(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await backed_up()
+    rows = scene.services.status._rows  # noqa: SLF001
+    first, *gone = [PageBlobDisk(DISKS.blob(f"a{number:02}.vhd")).key for number in range(20)]
+    write = getattr(rows, method)
+
+    async def refused(row: str, *args: Any) -> Any:
+        if row == first:
+            raise refusal(503, "ServerBusy")
+        return await write(row, *args)
+
+    monkeypatch.setattr(rows, method, refused)
+    for row in (first, *gone):
+        scene.world.status[row] = scene.world.status[key(scene)]
+    if method == "put":
+        scene.world.records[first] = ({**scene.world.records[key(scene)][0]}, "of another disk")
+        await scene.services.records.invalidate(PageBlobDisk(DISKS.blob("a00.vhd")))
+    await tell_report(scene.services, lambda app: app)
+    assert scene.world.status.keys() == {APP_ROW, key(scene), first}
+
+
 @pytest.mark.parametrize("row", [{"schema": SCHEMA + 1, "report": "in a language to come"}, None])
 async def test_a_state_is_logged_though_its_row_can_not_be_written(
     row: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch, told: Any

@@ -4,7 +4,8 @@ Each row is written from the disk's record: at the end of an invocation that has
 disks. If a worker dies before, those who watch the tick put it right.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -253,10 +254,12 @@ class Status:
             await self._tell(disk, row, read, told, repeat=repeat)
 
         async def tell_stray(key: str) -> None:
-            await self._put(key, unreadable(key, strays[key], self._now()), rows.get(key), repeat=repeat)
+            with _logged(key):
+                await self._put(key, unreadable(key, strays[key], self._now()), rows.get(key), repeat=repeat)
 
         async def drop(key: str) -> None:
-            await self._drop(rows[key])
+            with _logged(key):
+                await self._drop(rows[key])
 
         self._changed -= set(disks)
         await each(sorted(disks), tell)
@@ -304,7 +307,7 @@ class Status:
             repeat: whether to log its state even if nothing has changed.
             anew: whether to write the row even if nothing has.
         """
-        try:
+        with _logged(disk.name):
             for _ in range(TRIES):
                 row = await find()  # before the record: see the class
                 record = await read(disk)
@@ -315,8 +318,6 @@ class Status:
                 if done:
                     return
             log_event(Event.REPORT_FAILED, disk=disk.name, reason=_CONFLICTS)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the record is written, and others are to be told
-            log_event(Event.REPORT_FAILED, disk=disk.name, reason=explain(error))
 
     async def _put(
         self, key: str, told: DiskReport, row: StatusRow | None, *, repeat: bool, anew: bool = False
@@ -369,6 +370,15 @@ class Status:
 
     def _report(self, record: DiskRecord, now: datetime) -> DiskReport:
         return disk_report(record, now, inspects=self._inspects, is_excluded=self._excludes(record.disk))
+
+
+@contextlib.contextmanager
+def _logged(disk: str) -> Iterator[None]:
+    """Log an error of one disk."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is, the record is written, and others are to be told
+        log_event(Event.REPORT_FAILED, disk=disk, reason=explain(error))
 
 
 def _disk_row(report: DiskReport, seen: DiskReport) -> dict[str, Any]:
