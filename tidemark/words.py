@@ -65,7 +65,7 @@ def _number(value: float, unit: str) -> str:
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
     """Name each disk by as many of the last parts of its URL as no other has."""
-    parts = {name: unquote(name).partition("://")[2].split("/") for name in names}
+    parts = {name: (unquote(name).partition("://")[2] or name).split("/") for name in names}
     short: dict[str, str] = {}
     for name, own in parts.items():
         others = [other for another, other in parts.items() if another != name]
