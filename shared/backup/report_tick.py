@@ -49,7 +49,9 @@ async def _report(services: Services, message: TickMessage) -> None:
         else:
             log_event(Event.TICK_SUCCEEDED, **fields, duration_seconds=(now - tick).total_seconds())
             await _call_heartbeat(services, replace(message, succeeded=now))
-        await tell_report(services, lambda app: known(app).with_outcome(tick, result))  # last: nothing waits for it
+        # Last, as nothing waits for it. Ticks repeat what they say; of one that failed nobody knows how far it came.
+        has_failed = result is Outcome.INCOMPLETE
+        await tell_report(services, lambda app: known(app).with_outcome(tick, result), repeat=has_failed)
         return
     await _call_heartbeat(services, message)
 
