@@ -68,6 +68,7 @@ class Event(StrEnum):
 
     # What the report says of a disk.
     DISK_STATE = "disk-state"
+    DISK_DROPPED = "disk-dropped"
     REPORT_FAILED = "report-failed", WARNING
 
     # What looks wrong, and stops nothing.

@@ -30,6 +30,9 @@ LOOKED_FOR = timedelta(seconds=15)
 """How long is looked before the plan is shown without what is not known by then."""
 
 
+_NO_BASE = "what is replaced has no base snapshot of a good recovery point: what no such point has can't be told"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtStake:
     """What a restore writes, and what it writes over.
@@ -38,7 +41,7 @@ class AtStake:
         content: valid bytes of the recovery point, each of which is written to the target, and with `backed_up` to its
             backup blob too; None if the recovery point is not known.
         backed_up: whether the target gets a backup blob that holds the same.
-        since: the last recovery point of the target; empty if nothing is written over that has one.
+        since: the last good recovery point of the target; empty if nothing is written over that has one.
         written, cleared: bytes of the target that were written and cleared since; None if that is not known.
         problem: why some of this is not known.
     """
@@ -87,7 +90,7 @@ def shown_of(plan: Mapping[str, Any], now: datetime) -> Sequence[tuple[str, str]
         what = f"{words.amount(plan['since_written'])} written, {words.amount(plan['since_cleared'])} cleared"
         kept = "the undo point keeps that" if plan["undo_point"] else "that is lost"
         changed = f"{what}; {kept}" if known else "not known"
-        rows.append(("changed", f"since {words.local(plan['since'], now)}, its last recovery point: {changed}"))
+        rows.append(("changed", f"since {words.local(plan['since'], now)}, its last good recovery point: {changed}"))
     if plan["writes"]:
         twice = ", one half to the disk, the other to its backup blob" if plan["adopts"] else ""
         rows.append(("writes", f"{words.some(Bytes(**plan['writes']))}{twice}"))
@@ -104,8 +107,10 @@ async def look(point: RecoveryPoint, over: DiskRecord | None, *, backed_up: bool
         over: the record of the disk that is written over; None if none is that has one.
         backed_up: whether the target is backed up afterwards.
     """
-    since = over.last_point if over and over.base_snapshot else ""
+    since = over.newest_good_point if over else ""
     known = AtStake(content=Bytes(0, point.size), backed_up=backed_up, since=since)
+    if over and over.last_point and (since != over.last_point or not over.base_snapshot):
+        known, over = replace(known, problem=_NO_BASE), None
     try:
         async with asyncio.timeout(LOOKED_FOR.total_seconds()), open_for_reading() as accounts:
             reader = BlobReader(accounts, STORAGE_API_VERSION)

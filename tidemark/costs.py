@@ -58,9 +58,9 @@ class Rows:
 
     @property
     def container(self) -> ContainerAddress | None:
-        """The container that its newest recovery point is in; None if none is on record."""
-        blobs = [point.backup_blob for point in self.points if point.backup_blob]
-        return blobs[-1].parent if blobs else None
+        """The container that its newest recovery point is in; None if none is on record. Not every row says it."""
+        blobs = [self.record.backup_blob if self.record else None, *(point.backup_blob for point in self.points)]
+        return next((blob.parent for blob in reversed(blobs) if blob), None)
 
 
 async def costs(store: Store, text: str, tried: Sequence[str], within: str) -> Answer:
@@ -152,13 +152,14 @@ async def _choices(services: Counting, rows: Rows, tried: Sequence[Tried], left:
     own = _own_rules(rows.plan)
     facts = Facts(disk=rows.disk.name, base=rows.record.base_snapshot if rows.record else "", in_use=used_by(rows.jobs))
     found = []
-    for rules, zone in [*own, *tried]:
+    # What is tried is told as that, even if it is the same: of several disks it may be the rules of one.
+    for is_the_apps, (rules, zone) in [*((True, one) for one in own), *((False, one) for one in dict.fromkeys(tried))]:
         going = decide(rows.points, facts, rules, zone, services.now()).go
         found.append(
             Choice(
                 rules=str(rules),
                 zone=zone.key,
-                is_the_apps=(rules, zone) in own,
+                is_the_apps=is_the_apps,
                 going=len(going),
                 freed=await freed_bytes(services, rows.disk, going, within=left()),
             )

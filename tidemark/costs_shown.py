@@ -115,7 +115,7 @@ def shown_of(found: Sequence[DiskCost], prices: Prices, now: datetime, *, one: b
 
 
 def _in_full(cost: DiskCost, prices: Prices, now: datetime) -> Sequence[Any]:
-    if not cost.points:
+    if not (cost.points or cost.soft_deleted or cost.source_snapshots):
         return [f"{cost.disk} has no recovery point yet"]
     of_backups = prices.backup_gib_month
     points = [

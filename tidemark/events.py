@@ -101,14 +101,16 @@ _JOBS = tuple(f"{kind}-" for kind in (*JobKind, INTENT))
 
 
 def _of_point(point: RecoveryPoint, disk: str) -> Iterator[Happened]:
-    added = point.bytes_written if point.added_bytes is None else point.added_bytes
+    # A restore, or a rebuild, does not know what was written, and says 0.
+    added = (point.bytes_written or None) if point.added_bytes is None else point.added_bytes
+    new = "" if added is None else f", {words.amount(added)} new"
     yield Happened(
         at=point.sealed,
         kind="point",
         disk=disk,
         id=point.time,
         outcome=str(point.kind),
-        text=f"recovery point: {point.kind}, {words.amount(added)} new",
+        text=f"recovery point: {point.kind}{new}",
         bytes=added,
     )
     if point.damaged_at:

@@ -1,12 +1,14 @@
 """`check` and `metrics`: the report for monitors."""
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 
+from shared.model.addresses import AddressError
 from shared.model.disk import Disk, PageBlobDisk
 from shared.model.report import DiskReport, Report, State
 from tidemark import words
 from tidemark.outcome import Answer, Exit, Plain
-from tidemark.store import Store, known_disks
+from tidemark.store import Store
 
 _NAMED = 5
 """How many disks the line of `check` names."""
@@ -29,7 +31,7 @@ async def metrics(store: Store) -> Answer:
 
 def line_of(report: Report) -> str:
     """Say in one line whether somebody must do something, and about which disks."""
-    names = words.short_names(known_disks(report))
+    names = words.short_names([disk.disk for disk in report.disks])
     needs = [disk for disk in report.disks if disk.needs_attention]
     if not report.needs_attention:
         tick = f"{report.app.last_tick:%Y-%m-%dT%H:%M:%SZ}"
@@ -80,14 +82,17 @@ def _gauge(name: str, what: str, samples: Iterable[tuple[str, float]]) -> Iterat
 
 
 def _labels(**labels: str) -> str:
-    disk = Disk.parse(labels["disk"])
-    address: Mapping[str, str] = (
-        {"account": disk.address.account, "container": disk.address.container, "blob": disk.address.blob}
-        if isinstance(disk, PageBlobDisk)
-        else {}
-    )
-    pairs = [f'{name}="{_escaped(value)}"' for name, value in {**labels, **address}.items()]
+    pairs = [f'{name}="{_escaped(value)}"' for name, value in {**labels, **_address(labels["disk"])}.items()]
     return f"{{{','.join(pairs)}}}"
+
+
+def _address(name: str) -> Mapping[str, str]:
+    """Return where a page blob is; nothing of another disk, and of an edited row that is told by its key."""
+    with contextlib.suppress(AddressError):
+        disk = Disk.parse(name)
+        if isinstance(disk, PageBlobDisk):
+            return {"account": disk.address.account, "container": disk.address.container, "blob": disk.address.blob}
+    return {}
 
 
 def _escaped(text: str) -> str:

@@ -79,7 +79,9 @@ def shown_of(data: Mapping[str, Any], now: datetime) -> Sequence[Any]:
             (
                 words.local(point["time"], now, seconds=True),
                 point["kind"],
-                words.amount(point["bytes_written"] if point["bytes_added"] is None else point["bytes_added"]),
+                words.amount(
+                    (point["bytes_written"] or None) if point["bytes_added"] is None else point["bytes_added"]
+                ),
                 point["state"],
                 _day(point["verified"]),
                 _day(point["drilled"]),

@@ -32,7 +32,7 @@ async def look(store: Store, text: str) -> Answer:
         Problem: the text names no disk, or several.
     """
     report = await store.report()
-    names = words.short_names(known_disks(report))
+    names = words.short_names([disk.disk for disk in report.disks])
     if text:
         one = disks.named(text, known_disks(report)).name
         told = [disk for disk in report.disks if disk.disk == one]

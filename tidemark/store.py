@@ -23,6 +23,7 @@ from shared.azure.tables.rows import from_properties, from_row
 from shared.azure.tables.status import Status, StatusRows
 from shared.errors import OtherDiskError, without_secrets
 from shared.limits import STORAGE_API_VERSION
+from shared.model.addresses import AddressError
 from shared.model.disk import Disk
 from shared.model.inspection import Inspection
 from shared.model.intent_row import INTENT, IntentRow
@@ -140,7 +141,7 @@ class Store:
             f" or (RowKey ge '{POINT_ROW_PREFIX}{start}' and RowKey lt '{POINT_ROW_PREFIX}{start}~')"
         )
         point: tuple[str, RecoveryPoint] | None = None
-        disks = {Disk.parse(disk.disk).key: disk.disk for disk in (await self.report()).disks}
+        disks = {Disk.parse(name).key: name for name in known_disks(await self.report())}
         with self._reading():
             async for row in self._table.query_entities(query):
                 partition, values = str(row["PartitionKey"]), from_properties(row)
@@ -266,5 +267,11 @@ def _between(start: str) -> str:
 
 
 def known_disks(report: Report) -> Sequence[str]:
-    """Return the names of the disks on record."""
-    return [disk.disk for disk in report.disks]
+    """Return the names of the disks on record; what the report says of an edited row, by its key, is of none."""
+    return [disk.disk for disk in report.disks if _is_named(disk.disk)]
+
+
+def _is_named(text: str) -> bool:
+    with contextlib.suppress(AddressError):
+        return bool(Disk.parse(text))
+    return False

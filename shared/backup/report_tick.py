@@ -9,6 +9,8 @@ from shared.errors import HeartbeatError
 from shared.events import Event, log_event
 from shared.jobs.loop import requeueing_on_error
 from shared.model.messages import TickMessage
+from shared.model.report import AppReport
+from shared.model.schedule import due_around
 from shared.model.tick import HEARTBEAT_FOR, MAX_TICK_CHECK_DELAY, Outcome, backed_up, next_check, outcome
 from shared.retention.ask import ask_for_retention
 
@@ -25,11 +27,19 @@ async def report_tick(services: Services, message: TickMessage) -> None:
 
 async def _report(services: Services, message: TickMessage) -> None:
     tick, now = message.tick, services.now()
+
+    def known(app: AppReport) -> AppReport:
+        """Say again what the tick has said, if somebody has deleted that."""
+        if app.last_tick:
+            return app
+        due = due_around(services.settings.backup_schedule, tick)
+        return app.at_tick(tick, due, disks=message.disks, absent=message.absent)
+
     if message.succeeded is None:
         due = await services.records.due()
         result, done = outcome(tick, message.disks, due, now, absent=message.absent), backed_up(tick, due)
         if result is Outcome.PENDING:
-            await tell_outdated(services)
+            await tell_outdated(services, known)
             await services.queues.send(message, next_check(tick, now))
             return
         await ask_for_retention(services)
@@ -39,7 +49,9 @@ async def _report(services: Services, message: TickMessage) -> None:
         else:
             log_event(Event.TICK_SUCCEEDED, **fields, duration_seconds=(now - tick).total_seconds())
             await _call_heartbeat(services, replace(message, succeeded=now))
-        await tell_report(services, lambda app: app.with_outcome(tick, result))  # last: nothing waits for it
+        # Last, as nothing waits for it. Ticks repeat what they say; of one that failed nobody knows how far it came.
+        has_failed = result is Outcome.INCOMPLETE
+        await tell_report(services, lambda app: known(app).with_outcome(tick, result), repeat=has_failed)
         return
     await _call_heartbeat(services, message)
 

@@ -44,13 +44,17 @@ async def tell_app(services: Services, change: Callable[[AppReport], AppReport])
         log_event(Event.REPORT_FAILED, reason=explain(error))
 
 
-async def tell_outdated(services: Services) -> None:
-    """Put the reports of those disks on record whose records have changed since; an error is logged.
+async def tell_outdated(services: Services, change: Callable[[AppReport], AppReport]) -> None:
+    """Put the reports of the app and of those disks on record whose records have changed since; an error is logged.
 
     A worker may have died between the two writes, and the next tick is hours away.
+
+    Args:
+        services: the services.
+        change: what to say of the app now.
     """
     try:
-        app = await services.status.app()
+        app = await services.status.change_app(change)
         outdated = await services.status.outdated(await services.records.disks())
         await services.status.tell_some(outdated, _reader(services, app))
     except Exception as error:  # noqa: BLE001 - no backup and no heartbeat may fail because of the report

@@ -44,7 +44,7 @@ def _moment(text: str) -> str:
 Moment = Annotated[str, AfterValidator(_moment)]
 """The time of a recovery point; empty if there is none."""
 
-Seconds = Annotated[float, Field(ge=0, le=timedelta(days=10_000).total_seconds())]
+Seconds = Annotated[float, Field(ge=0, le=timedelta(days=100_000).total_seconds())]
 """A length of time."""
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from tests.cli.exact import Exact, Stamp, Url
+from tests.cli.exact import Exact, Stamp, Told, Url
 from tests.cli.reading_schema import BrowseJson, ChangesJson, ExportJson
 from tests.cli.schema_told import AtLeastJson, CostsJson, EventsJson, MonthJson
 
@@ -38,7 +38,7 @@ class OpenJobJson(Exact):
 
 
 class DiskJson(Exact):
-    disk: Url
+    disk: Told
     state: str
     since: Stamp
     reason: str
@@ -75,7 +75,7 @@ class CheckJson(Exact):
     attention: bool
     state: str
     line: str
-    disks: list[Url]
+    disks: list[Told]
     problems: list[str]
 
 

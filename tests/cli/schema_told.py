@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from tests.cli.exact import Exact, Stamp, Url
+from tests.cli.exact import Exact, Stamp, Told, Url
 
 
 class MonthJson(Exact):
@@ -59,7 +59,7 @@ class CostsJson(Exact):
 
 
 class AttentionJson(Exact):
-    disk: Url | Literal[""]
+    disk: Told | Literal[""]
     state: str
     since: Stamp
     reason: str

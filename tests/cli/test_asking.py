@@ -198,7 +198,7 @@ async def test_nothing_is_written_over_unless_the_name_is_typed(scene: Scene, tm
         assert done.code == REFUSED
         assert "os.vhd" in done.err
         told = " ".join(done.out.split())
-        assert "its last recovery point: not known" in told
+        assert "its last good recovery point: not known" in told
         assert "What to do: set TIDEMARK_CONNECTIONS" in told, "to who may not read the disk, prices or not"
     code, shown = await at_a_terminal(scene, "restore", "/os.vhd", "--in-place", typed="os-vhd")
     assert code == REFUSED
@@ -215,7 +215,7 @@ async def test_a_restore_in_place_is_planned_typed_shown_and_proved_at_a_termina
     assert code == 0, shown
     assert "undo point  is taken first: the way back" in shown
     told = " ".join(shown.split())
-    assert "its last recovery point: 512 B written, 0 B cleared; the undo point keeps that" in told
+    assert "its last good recovery point: 512 B written, 0 B cleared; the undo point keeps that" in told
     assert re.search(r"^writes +[\d.]+ KiB, one half to the disk", shown, re.MULTILINE)
     assert re.search(r"usual time  .*, by 3 earlier restores", shown), "to whatever target, the trial too"
     assert re.search(r"restore \S+: (saving|promoting|copying|proving)", shown)

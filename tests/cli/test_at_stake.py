@@ -35,13 +35,17 @@ async def disk(azure: LocalAzure, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         yield blob
 
 
-async def looked(disk: Blob, **more: Any) -> AtStake:
-    """Look at a restore over a disk, of a recovery point that is its own snapshot."""
+async def looked(disk: Blob, *, good: str | None = None, has_base: bool = True, **more: Any) -> AtStake:
+    """Look at a restore over a disk, of a recovery point that is its own snapshot; `good` is the only good one."""
     base = await disk.snapshot()
     await disk.write(8 * PAGE, b"b" * PAGE)
     await disk.clear(0, 2 * PAGE)
     point = point_at(NOW, backup_blob=disk.address, backup_snapshot=base.snapshot, size=PAGES * PAGE)
     record = DiskRecord(disk=PageBlobDisk(disk.address), base_snapshot=base.snapshot, last_point=base.snapshot)
+    if not has_base:
+        record = replace(record, base_snapshot="")
+    if good is not None:
+        record = record.with_damaged([record.last_point], good)
     return await look(replace(point, **more), record, backed_up=True)
 
 
@@ -57,6 +61,22 @@ async def test_a_point_that_can_not_be_read_is_bounded_and_the_rest_is_told(disk
     assert found.content == Bytes(0, PAGES * PAGE)
     assert found.written == PAGE
     assert "no longer exists" in found.problem
+
+
+async def test_what_is_in_no_good_recovery_point_is_not_told_by_a_damaged_one(disk: Blob) -> None:
+    good = "2020-01-01T00:00:00.0000000Z"
+    found = await looked(disk, good=good)
+    assert (found.since, found.written, found.cleared) == (good, None, None)
+    assert "no base snapshot of a good recovery point" in found.problem
+    assert found.content == Bytes.exactly(4 * PAGE)
+    nothing = await looked(disk, good="")
+    assert (nothing.since, nothing.written, nothing.problem) == ("", None, found.problem)
+
+
+async def test_without_a_base_snapshot_it_is_not_known_what_has_changed(disk: Blob) -> None:
+    found = await looked(disk, has_base=False)
+    assert (bool(found.since), found.written) == (True, None)
+    assert "no base snapshot" in found.problem
 
 
 async def test_who_may_not_read_is_told_so_in_the_plan(disk: Blob, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +119,7 @@ def test_what_would_be_lost_without_an_undo_point_is_said_so() -> None:
     found = AtStake(content=Bytes(GIB, 2 * GIB), since="2026-11-30T09:20:30.1234567Z", written=4096, cleared=0)
     plan = {**found.data(replace(PRICES, currency="EUR"), is_new=False), "undo_point": False, "adopts": True}
     rows = dict(shown_of(plan, NOW))
-    assert rows["changed"].endswith("its last recovery point: 4 KiB written, 0 B cleared; that is lost")
+    assert rows["changed"].endswith("its last good recovery point: 4 KiB written, 0 B cleared; that is lost")
     assert rows["writes"].startswith("2 GiB to 4 GiB, one half to the disk")
     assert rows["a month"] == "0.05 to 0.10 EUR more"
     assert list(dict(shown_of({**plan, "since": "", "month": None, "adopts": False}, NOW))) == ["writes"]

@@ -87,6 +87,19 @@ async def test_the_rules_of_the_apps_own_plan_come_first() -> None:
     ]
 
 
+async def test_rules_that_are_tried_though_they_are_the_apps_or_twice_are_counted_once_each() -> None:
+    scene = await four_backups()
+    found = await counted(scene, tries=2, rules="last=1 damaged=30d (UTC)", state=PlanState.DONE)
+    assert [(one.rules, one.is_the_apps) for one in found.choices] == [
+        ("last=1 damaged=30d", True),
+        ("last=1 damaged=30d", False),
+    ]
+    gone = len(scene.points) - 1
+    for one in (True, False):
+        told = printed(shown_of([found], Prices(), NOW, one=one))
+        assert [line.split()[-3] for line in told if line.startswith(("last=1", "the app's"))] == [str(gone), str(gone)]
+
+
 async def test_no_row_is_written_and_what_is_counted_is_not_counted_again() -> None:
     scene = await four_backups()
     before = str(scene.world.diffs)
@@ -111,6 +124,16 @@ async def test_source_snapshots_hold_what_was_written_over_since() -> None:
     assert await source(scene) == (1, NO_BYTES)
     scene.world.blobs[scene.disk].set(0, [7])
     assert await source(scene) == (1, Bytes.exactly(PAGE))
+
+
+async def test_points_whose_rows_do_not_say_where_they_are_are_in_the_container_of_the_disks_record() -> None:
+    scene = await four_backups()
+    record = scene.world.record(scene.disk)
+    points = [replace(point, backup_blob=None) for point in scene.points]
+    rows = Rows(disk=scene.of, record=record, points=points, diffs=(), plan=None, jobs=())
+    assert rows.container == scene.backup.parent
+    assert replace(rows, points=scene.points, record=None).container == scene.backup.parent
+    assert replace(rows, record=None).container is None
 
 
 async def test_of_points_that_are_lost_nothing_is_left() -> None:
@@ -182,6 +205,15 @@ def test_a_range_is_shown_as_one_and_why_and_a_number_without_doubt() -> None:
     assert "1 GiB to 3 GiB" in told
     assert "a range is as much as is known" in told
     assert "a range" not in "\n".join(printed(shown_of([exact], Prices(), NOW, one=True)))
+
+
+def test_what_soft_delete_keeps_of_a_disk_without_a_recovery_point_is_told() -> None:
+    found = replace(one_disk("os", NO_BYTES), points=(), unique={})
+    told = printed(shown_of([found], PRICES, NOW, one=True))
+    assert any(line.startswith("deleted, kept by soft delete (1)") and "1 GiB" in line for line in told)
+    assert not any("no recovery point yet" in line for line in told)
+    nothing = DiskCost(disk=found.disk, unique={})
+    assert printed(shown_of([nothing], PRICES, NOW, one=True)) == [f"{found.disk} has no recovery point yet"]
 
 
 def test_money_is_told_by_the_prices_that_are_given_and_else_left_out() -> None:

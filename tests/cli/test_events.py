@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -18,6 +19,7 @@ from shared.model.job import JobKind, Stage
 from shared.model.point import RecoveryPoint
 from shared.model.report import AppReport, DiskReport, State, report_at
 from shared.model.retention_plan import PlanOnRecord, PlanState
+from shared.model.run import Kind
 from shared.model.tombstone import Tombstone
 from tests.cli.schema_told import AttentionJson
 from tests.logic.records import BACKED_UP, DISK, RESTORE
@@ -151,3 +153,11 @@ def test_nothing_is_said_so() -> None:
 def test_a_point_without_what_it_added_tells_what_its_run_wrote() -> None:
     point: RecoveryPoint = replace(POINT, added_bytes=None, bytes_written=512)
     assert told(row(point.row_key, point))[0].bytes == 512
+
+
+@pytest.mark.parametrize("kind", [Kind.RESTORE, Kind.INCREMENTAL])
+def test_of_a_point_that_no_run_on_record_made_it_is_not_said_that_nothing_is_new(kind: Kind) -> None:
+    point: RecoveryPoint = replace(POINT, added_bytes=None, bytes_written=0, kind=kind)
+    [event] = told(row(point.row_key, point))
+    assert (event.bytes, event.text) == (None, f"recovery point: {kind}")
+    assert told(row(point.row_key, replace(point, added_bytes=0)))[0].text.endswith(", 0 B new")

@@ -61,3 +61,11 @@ def test_a_note_without_a_word_keeps_all_the_same(monkeypatch: pytest.MonkeyPatc
     for more in ([], ["--keep", ""], ["--keep", "why"]):
         assert CliRunner().invoke(app, ["backup", "os", *more]).exit_code == 0
     assert asked == [{}, {"keep": True, "note": None}, {"keep": True, "note": "why"}]
+
+
+def test_an_option_is_not_taken_for_the_note_of_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[object]()
+    monkeypatch.setattr("tidemark.commands.asking._ask", lambda *about, **_: asked.append(about))
+    done = CliRunner().invoke(app, ["backup", "os", "--keep", "--wait"])
+    assert (done.exit_code, asked) == (2, [])
+    assert "--keep takes a note" in done.output

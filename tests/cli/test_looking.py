@@ -8,10 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from infra.local.local_azure import BACKUPS
+from shared.azure.tables.status import STATUS_PARTITION
 from shared.limits import PAGE
 from shared.model.names import BACKUPS_TABLE
+from shared.model.report import DiskReport, unreadable
+from shared.model.schema import with_schema
 from shared.model.sizes import DIFF_ROW_PREFIX
 from tests.app.cloud import until
 from tests.cli.conftest import WIDE, Scene
@@ -115,6 +119,23 @@ async def test_what_has_happened_is_told_from_the_rows_since_a_time(scene: Scene
     assert (later.code, later.out[:13]) == (0, "nothing since")
     wrong = await scene.types("events", "--since", "soon")
     assert (wrong.code, "is not a time" in wrong.err) == (2, True)
+
+
+async def test_a_row_that_somebody_edited_so_that_it_names_no_disk_is_told_and_keeps_no_command_from_its_work(
+    scene: Scene,
+) -> None:
+    table, key = scene.cloud.tables.get_table_client(BACKUPS_TABLE), "account|container|typo.vhd"
+    told = TypeAdapter(DiskReport).dump_json(unreadable(key, "it names no disk", datetime.now(UTC))).decode()
+    row = {"PartitionKey": STATUS_PARTITION, "RowKey": key, **with_schema({"report": told})}
+    await table.create_entity(row)
+    try:
+        commands = ("status", "check", "metrics", "jobs", "events", "costs", f"job {scene.points[0].time[:22]}")
+        found = [await scene.reads(*words.split(), "--json") for words in commands]
+        assert [read(done.json, done.code) and done.code for done in found] == [1, 1, 0, 0, 0, 0, 0]
+        assert key in (await scene.types("check")).out
+        assert key in (await scene.types("status")).out
+    finally:
+        await table.delete_entity(STATUS_PARTITION, key)
 
 
 async def test_rows_of_another_time_are_not_sent(scene: Scene) -> None:

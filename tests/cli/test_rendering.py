@@ -154,10 +154,17 @@ def test_why_points_stay_is_said_once_below_them() -> None:
         "retention": "stays",
         "retention_why": "of the last 2 good points, the base of the next backup, last, hourly, daily, weekly, monthly",
     }
-    kept = {**point, "kept": True, "kept_until": "2026-12-24T10:00:00+00:00", "kept_note": "before the upgrade"}
+    kept = {
+        **point,
+        "kept": True,
+        "bytes_written": 0,
+        "kept_until": "2026-12-24T10:00:00+00:00",
+        "kept_note": "before the upgrade",
+    }
     shown = printed(points_of({"disk": URL.format("os"), "rules": "last=1", "points": [point, point, kept]}, NOW))
     assert all(len(line) <= WIDE for line in shown)
     assert [line.split()[-2:] for line in shown[2:5]] == [["stays", "1"], ["stays", "1"], ["kept", "2"]]
+    assert [line.split()[4] for line in shown[2:5]] == ["5", "5", "-"], "of a restore or a rebuild it is not known"
     assert " ".join(shown).count("the base of the next backup") == 1
     assert any(
         line.startswith("  2: an operator keeps it until 24 Dec") and "before the upgrade" in line for line in shown

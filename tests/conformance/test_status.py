@@ -107,7 +107,7 @@ async def test_the_app_is_told_as_it_was_put_and_no_disk_is_taken_for_it(cloud: 
         return app.at_tick(NOON, Due(NOON + HALF_A_DAY, HALF_A_DAY), disks=3, absent=1)
 
     await cloud.services.status.change_app(tick)
-    app = await cloud.services.status.app()
+    app = await cloud.services.status.change_app(lambda app: app)
     assert (app.last_tick, app.next_tick, app.disks, app.absent) == (NOON, NOON + HALF_A_DAY, 3, 1)
     rows: list[Any] = await cloud.services.status._rows.all()  # noqa: SLF001 - what is on record
     assert APP_ROW in [row.key for row in rows]

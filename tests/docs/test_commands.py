@@ -273,7 +273,7 @@ def test_a_mistake_in_a_command_is_found(azure_cli: AzureCli) -> None:
         "func azure functionapp publish": "form",
         "tidemark stats": "no such command",
         "tidemark restore os --inplace": "--inplace",
-        "tidemark forget os": "--at",
+        "tidemark forget os": "Missing parameter: at",
         "rclone copy a b": "no test knows",
         ".venv/bin/no-such-tool": "not installed",
     }

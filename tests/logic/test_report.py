@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from shared.model.absence import Absence
 from shared.model.disk import Disk
@@ -238,6 +239,16 @@ def test_how_old_a_recovery_point_may_become_follows_from_the_schedule() -> None
     assert ticking(timedelta(0), schedule="only Azure can read it").late_after_seconds == by_default
     assert ticking(timedelta(0), schedule="0 0 * * * *").late_after_seconds == 5400
     assert ticking(8 * DAY, schedule="0 0 */12 * * *").late_after_seconds == by_default, "the app was down for a week"
+
+
+def test_a_report_by_the_rarest_schedule_can_be_read_again() -> None:
+    due = due_around("0 0 0 29 2 MON", NOON)
+    assert due
+    app = AppReport().at_tick(NOON, due, disks=1, absent=0)
+    assert TypeAdapter(AppReport).validate_json(TypeAdapter(AppReport).dump_json(app)) == app
+    late_at = replace(told(SAFE), late_after_seconds=app.late_after_seconds).late_at
+    assert late_at
+    assert late_at > due.next
 
 
 def test_an_app_that_no_longer_runs_is_told_by_who_reads_the_report() -> None:

@@ -24,6 +24,11 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
         ("0 0 12 * * 1-5", NOON + 5 * DAY, NOON + 8 * DAY, 3 * DAY),  # Friday
         ("0 0 12 * * 1-5", NOON + 8 * DAY, NOON + 9 * DAY, 3 * DAY),  # on Monday the last one is of Friday
         ("0 0 12 * * 1-5", NOON + 9 * DAY, NOON + 10 * DAY, DAY),
+        ("0 0 12 * * Sunday", NOON, NOON + 7 * DAY, 7 * DAY),
+        ("0 0 12 * * monday-FRI", NOON + 5 * DAY, NOON + 8 * DAY, 3 * DAY),
+        ("0 0 12 1 January,july *", NOON, NOON + 40 * DAY, 184 * DAY),
+        ("0 0 12 * * SAT-SUN", NOON, NOON + DAY, DAY),  # the platform turns it round: from Sunday (0) to Saturday (6)
+        ("0 0 22-2/4 * * *", NOON, NOON + 2 * HOUR, 4 * HOUR),
         ("0 0 6,18 * * *", NOON + 6 * HOUR, NOON + 18 * HOUR, 12 * HOUR),
         ("0 0 12 1 * SUN", NOON, NOON + 252 * DAY, 273 * DAY),  # a first that is a Sunday: 1 November, 1 August
     ],

@@ -365,7 +365,8 @@ def _left_of_trial(world: World, restore: Restore) -> Iterator[str]:
         other.target == restore.target and other.adopt and other.recovery_point for other in world.restore_rows()
     ):
         return
-    if world.record(target):
+    was_due = any(target in tick.disks for tick in world.ticks.values())  # somebody has added it to SOURCE_DISKS since
+    if world.record(target) and not was_due:
         yield f"the trial {restore.restore} has left a record of {target.blob}"
     left = world.blobs.get(target)
     if "was deleted" in restore.reason and left and left.metadata.get(RESTORE_METADATA) == restore.restore:

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from copy import copy
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from shared.backup.take_snapshots import take_snapshots
 from shared.backup.tell_report import tell_outdated, tell_report
 from shared.errors import HeartbeatError
 from shared.model.disk import PageBlobDisk
+from shared.model.messages import TickMessage
 from shared.model.names import MANAGE_QUEUE
 from shared.model.report import Flag, State
 from shared.model.schema import SCHEMA, UnknownSchemaError
@@ -118,6 +119,30 @@ async def test_a_row_that_can_not_be_written_keeps_no_other_disk_from_being_told
     assert last in scene.world.status
 
 
+@pytest.mark.parametrize("method", ["drop", "put"])
+async def test_a_row_that_can_not_be_dropped_or_is_of_no_disk_keeps_no_other_from_being_dropped(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await backed_up()
+    rows = scene.services.status._rows  # noqa: SLF001
+    first, *gone = [PageBlobDisk(DISKS.blob(f"a{number:02}.vhd")).key for number in range(20)]
+    write = getattr(rows, method)
+
+    async def refused(row: str, *args: Any) -> Any:
+        if row == first:
+            raise refusal(503, "ServerBusy")
+        return await write(row, *args)
+
+    monkeypatch.setattr(rows, method, refused)
+    for row in (first, *gone):
+        scene.world.status[row] = scene.world.status[key(scene)]
+    if method == "put":
+        scene.world.records[first] = ({**scene.world.records[key(scene)][0]}, "of another disk")
+        await scene.services.records.invalidate(PageBlobDisk(DISKS.blob("a00.vhd")))
+    await tell_report(scene.services, lambda app: app)
+    assert scene.world.status.keys() == {APP_ROW, key(scene), first}
+
+
 @pytest.mark.parametrize("row", [{"schema": SCHEMA + 1, "report": "in a language to come"}, None])
 async def test_a_state_is_logged_though_its_row_can_not_be_written(
     row: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch, told: Any
@@ -208,7 +233,7 @@ async def test_a_record_that_can_not_be_read_keeps_no_other_disk_from_being_told
     entity, _ = scene.world.records[first]
     scene.world.records[first] = ({**entity, "schema": SCHEMA + 1}, "of the newer release")
     scene.world.status.clear()
-    await tell_outdated(scene.services)
+    await tell_outdated(scene.services, lambda app: app)
     assert key(scene) in scene.world.status
 
 
@@ -251,6 +276,28 @@ async def test_a_url_that_was_corrected_is_not_said_to_fail_for_ever() -> None:
     for _ in range(2):
         await back_up(scene)
     assert [told.disk for told in (await report(scene)).disks if told.needs_attention] == []
+
+
+async def test_of_a_disk_of_which_nothing_is_said_any_more_the_log_says_so(told: Any) -> None:
+    scene, typo = await backed_up(), LAB.blob("tpyo.vhd").url
+    object.__setattr__(scene.services, "settings", settings_of(f"{scene.disk.url} {typo}"))
+    await back_up(scene)
+    events = ("disk-state", "disk-dropped")
+    assert [event["late_at"] for event in told(*events) if event["disk"] == typo][-1], "the alert waits for it"
+    object.__setattr__(scene.services, "settings", settings_of(scene.disk.url))
+    await back_up(scene)
+    last = {event["disk"]: event for event in told(*events)}
+    assert last[typo] == {"event": "disk-dropped", "disk": typo}
+    assert last[scene.disk.url]["state"] == "safe"
+
+
+async def test_of_a_disk_whose_record_is_deleted_the_log_says_that_it_is_dropped(told: Any) -> None:
+    scene = await backed_up()
+    of = PageBlobDisk(scene.disk)
+    [_, etag] = await scene.services.records.get(of) or (None, "")
+    async with telling(scene.services):
+        await scene.services.records.delete(of, etag)
+    assert told("disk-dropped") == [{"event": "disk-dropped", "disk": scene.disk.url}]
 
 
 @pytest.mark.parametrize("character", ["x", '"', "\N{SMILING FACE WITH SUNGLASSES}", "\x01"])
@@ -296,6 +343,31 @@ async def test_a_disk_whose_first_report_comes_between_ticks_is_late_by_the_sche
     async with telling(scene.services):
         await scene.services.records.update(PageBlobDisk(scene.disk), lambda record: replace(record, notice="it costs"))
     assert (await disk(scene)).state is State.SAFE
+
+
+@pytest.mark.parametrize("is_pending", [False, True])
+async def test_a_report_that_somebody_deleted_is_made_anew_by_the_schedule_and_not_only_at_the_next_tick(
+    *, is_pending: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene()
+    scene.reconfigure(backup_schedule="0 0 12 * * SUN")
+    send = scene.services.queues.send
+
+    async def waits(message: Any, *args: Any) -> None:
+        """Lose the messages of its run."""
+        if isinstance(message, TickMessage):
+            await send(message, *args)
+
+    if is_pending:
+        monkeypatch.setattr(scene.services.queues, "send", waits)
+    await scene.tick()
+    scene.world.status.clear()
+    await scene.pass_time(DAY)
+    now, told = await disk(scene), await report(scene)
+    assert now.state is (State.NEW if is_pending else State.SAFE)
+    assert now.late_after_seconds == 1.5 * 7 * DAY.total_seconds()
+    assert (told.app.disks, told.app.next_tick) == (1, datetime(2026, 1, 4, 12, tzinfo=UTC))
+    assert told.problems == []
 
 
 async def test_a_tick_reads_no_more_rows_of_a_disk_whose_newest_recovery_point_is_damaged(
@@ -361,12 +433,24 @@ async def test_of_two_that_change_the_report_of_the_app_at_once_neither_is_forgo
     assert (app.last_tick, app.next_tick, app.heartbeat) == (now, now + HALF_A_DAY, now)
 
 
+REFUSED = {"last_error": "no", "last_error_at": datetime(2026, 1, 1, 12, tzinfo=UTC)}
+NEVER = {"last_error": "", "last_error_at": None}
+
+
 @pytest.mark.parametrize("reads", ["find", "read"])
+@pytest.mark.parametrize(
+    ("slow", "quick", "then"),
+    [({"notice": "it costs"}, REFUSED, (State.FAILING, [Flag.NOTICE])), (REFUSED, NEVER, (State.SAFE, []))],
+)
 async def test_of_two_that_change_a_disk_at_once_the_later_state_is_told(
-    reads: str, monkeypatch: pytest.MonkeyPatch
+    reads: str,
+    slow: dict[str, Any],
+    quick: dict[str, Any],
+    then: tuple[State, list[Flag]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scene = await backed_up()
-    now, of_scene = scene.world.now, PageBlobDisk(scene.disk)
+    of_scene = PageBlobDisk(scene.disk)
     late, fast = scene.services, copy(scene.services)
     object.__setattr__(late, "status", copy(late.status))
     object.__setattr__(late, "records", copy(late.records))
@@ -378,14 +462,14 @@ async def test_of_two_that_change_a_disk_at_once_the_later_state_is_told(
         found = await method(which)
         monkeypatch.setattr(of, reads, method)
         async with telling(fast):
-            await fast.records.update(of_scene, lambda record: replace(record, last_error="no", last_error_at=now))
+            await fast.records.update(of_scene, lambda record: replace(record, **quick))
         return found
 
     monkeypatch.setattr(of, reads, overtaken)
     async with telling(late):
-        await late.records.update(of_scene, lambda record: replace(record, notice="it costs"))
+        await late.records.update(of_scene, lambda record: replace(record, **slow))
     told = await disk(scene)
-    assert (told.state, list(told.flags)) == (State.FAILING, [Flag.NOTICE])
+    assert (told.state, list(told.flags)) == then
 
 
 async def test_a_disk_that_is_due_and_has_no_record_of_its_own_is_told() -> None:
@@ -479,3 +563,14 @@ async def test_nothing_is_told_before_all_that_backups_need_is_done(monkeypatch:
     assert done[-1] == f"report of {key(scene)}"
     assert done[:-1] == ["message"] * len(done[:-1])
     assert len(done) > 1
+
+
+async def test_a_tick_that_failed_tells_the_state_of_each_disk_again(told: Any) -> None:
+    scene = await backed_up()
+    object.__setattr__(scene.services, "settings", settings_of(f"{scene.disk.url} {LAB.blob('no.vhd').url}"))
+    for _ in range(2):
+        await back_up(scene)
+    [failed] = told("tick-incomplete")
+    states = [event for event in told("disk-state", "tick-incomplete") if event.get("disk") in {scene.disk.url, None}]
+    after = states[states.index(failed) + 1]
+    assert (after["event"], after["disk"]) == ("disk-state", scene.disk.url)

@@ -25,6 +25,8 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Back disks up now."""
+    if keep and keep.startswith("-"):
+        raise typer.BadParameter(f"{keep} is no note, and --keep takes a note: why it is kept, or '' for none")
     more = {} if keep is None else {"keep": True, "note": keep or None}
     _ask("backup", disks, more, timeout if wait else "", as_json=as_json)
 

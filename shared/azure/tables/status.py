@@ -4,7 +4,8 @@ Each row is written from the disk's record: at the end of an invocation that has
 disks. If a worker dies before, those who watch the tick put it right.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -146,7 +147,8 @@ class Status:
     """The report on record. No backup needs it: what can't be written is logged, and the next tick tries again.
 
     Of writers at once the one counts that has read the record last: each reads a disk's row, then its record, and
-    writes the row, provided that it has not changed since.
+    writes the row, provided that it has not changed since. Who has changed the record writes the row even if it says
+    the same: one that has read the record before may be about to write.
     """
 
     def __init__(
@@ -186,27 +188,19 @@ class Status:
     async def tell_changed(self, read: ReadRecord) -> None:
         """Put the reports on record of the disks whose records were written since this was last called."""
         disks, self._changed = sorted(self._changed), set()
-        await self.tell_some(disks, read)
+        await self.tell_some(disks, read, anew=True)
 
-    async def tell_some(self, disks: Collection[Disk], read: ReadRecord) -> None:
-        """Put the reports of some disks on record."""
+    async def tell_some(self, disks: Collection[Disk], read: ReadRecord, *, anew: bool = False) -> None:
+        """Put the reports of some disks on record, anew or only those that say something else."""
 
         async def tell(disk: Disk) -> None:
             async def told(record: DiskRecord | str, row: StatusRow | None) -> DiskReport:
                 report = self._said(disk, record)
                 return report.with_what_ticks_know(_known(row) or await self._by_schedule(report))
 
-            await self._tell(disk, partial(self._rows.find, disk.key), read, told)
+            await self._tell(disk, partial(self._rows.find, disk.key), read, told, anew=anew)
 
         await each(disks, tell)
-
-    async def app(self) -> AppReport:
-        """Read the report of the app; an empty one if there is none.
-
-        Raises:
-            UnknownSchemaError: a newer release wrote it.
-        """
-        return _read(_APP, await self._rows.find(APP_ROW)) or AppReport()
 
     async def change_app(self, change: Callable[[AppReport], AppReport]) -> AppReport:
         """Change the report of the app, retrying on conflicts, and return it.
@@ -260,10 +254,12 @@ class Status:
             await self._tell(disk, row, read, told, repeat=repeat)
 
         async def tell_stray(key: str) -> None:
-            await self._put(key, unreadable(key, strays[key], self._now()), rows.get(key), repeat=repeat)
+            with _logged(key):
+                await self._put(key, unreadable(key, strays[key], self._now()), rows.get(key), repeat=repeat)
 
         async def drop(key: str) -> None:
-            await self._rows.drop(key, rows[key].etag)
+            with _logged(key):
+                await self._drop(rows[key])
 
         self._changed -= set(disks)
         await each(sorted(disks), tell)
@@ -299,6 +295,7 @@ class Status:
         report: Callable[[DiskRecord | str, StatusRow | None], Awaitable[DiskReport]],
         *,
         repeat: bool = False,
+        anew: bool = False,
     ) -> None:
         """Put the report of a disk on record, retrying on conflicts; an error is logged.
 
@@ -308,23 +305,24 @@ class Status:
             read: reads its record.
             report: says what there is to say.
             repeat: whether to log its state even if nothing has changed.
+            anew: whether to write the row even if nothing has.
         """
-        try:
+        with _logged(disk.name):
             for _ in range(TRIES):
                 row = await find()  # before the record: see the class
                 record = await read(disk)
                 if record is None:
-                    done = row is None or await self._rows.drop(disk.key, row.etag)
+                    done = row is None or await self._drop(row)
                 else:
-                    done = await self._put(disk.key, await report(record, row), row, repeat=repeat)
+                    done = await self._put(disk.key, await report(record, row), row, repeat=repeat, anew=anew)
                 if done:
                     return
             log_event(Event.REPORT_FAILED, disk=disk.name, reason=_CONFLICTS)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the record is written, and others are to be told
-            log_event(Event.REPORT_FAILED, disk=disk.name, reason=explain(error))
 
-    async def _put(self, key: str, told: DiskReport, row: StatusRow | None, *, repeat: bool) -> bool:
-        """Log what is said of a disk if that is new, or is to be repeated, and write its report unless it is there.
+    async def _put(
+        self, key: str, told: DiskReport, row: StatusRow | None, *, repeat: bool, anew: bool = False
+    ) -> bool:
+        """Log what is said of a disk if that is new or to be repeated; write its report, anew or if it is not there.
 
         Returns:
             Whether the row was still as it had been read.
@@ -341,7 +339,9 @@ class Status:
             if row is not None:
                 require_readable(row.values)
             written = _disk_row(told, seen)
-            is_there = row is not None and all(row.values.get(name) == value for name, value in written.items())
+            is_there = (
+                not anew and row is not None and all(row.values.get(name) == value for name, value in written.items())
+            )
             is_so = is_there or await self._rows.put(key, written, row and row.etag)
         except Exception:
             if is_news:
@@ -349,6 +349,13 @@ class Status:
             raise
         if is_so and is_news:
             log_event(Event.DISK_STATE, **seen.log_fields)
+        return is_so
+
+    async def _drop(self, row: StatusRow) -> bool:
+        """Delete the row of a disk and log that, else its last state is taken for what holds; tell whether it is so."""
+        is_so = await self._rows.drop(row.key, row.etag)
+        if is_so:
+            log_event(Event.DISK_DROPPED, disk=row.values.get("disk", row.key))
         return is_so
 
     async def _by_schedule(self, told: DiskReport) -> DiskReport:
@@ -363,6 +370,15 @@ class Status:
 
     def _report(self, record: DiskRecord, now: datetime) -> DiskReport:
         return disk_report(record, now, inspects=self._inspects, is_excluded=self._excludes(record.disk))
+
+
+@contextlib.contextmanager
+def _logged(disk: str) -> Iterator[None]:
+    """Log an error of one disk."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is, the record is written, and others are to be told
+        log_event(Event.REPORT_FAILED, disk=disk, reason=explain(error))
 
 
 def _disk_row(report: DiskReport, seen: DiskReport) -> dict[str, Any]:
