@@ -1,16 +1,16 @@
-// The role by which the app reads and snapshots disks that it may not write to: infra/roles/disk-reader.json, which
-// `az role definition create` takes too. Names of custom roles are unique in a tenant, where several subscriptions may
-// have an environment of the same name.
+// A custom role of the app, from a file in infra/roles/, which `az role definition create` takes too. Names of custom
+// roles are unique in a tenant, where several subscriptions may have an environment of the same name.
 targetScope = 'subscription'
 
 param environmentName string
 
-@description('The subscriptions that hold source disks.')
+@description('The content of the file.')
+param role object
+
+@description('The subscriptions in which the role can be assigned.')
 param assignableScopes array
 
-var role = loadJsonContent('../roles/disk-reader.json')
-
-resource diskReader 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+resource definition 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(subscription().id, environmentName, role.Name)
   properties: {
     roleName: '${role.Name} (${environmentName}, ${uniqueString(subscription().id, environmentName)})'
@@ -28,4 +28,4 @@ resource diskReader 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   }
 }
 
-output name string = diskReader.name
+output name string = definition.name
