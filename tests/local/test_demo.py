@@ -119,7 +119,6 @@ def require_told_by_the_command_line(printed: str, first: str) -> None:
     assert "younger than 48 hours" in points
 
 
-@pytest.mark.nightly
 async def test_the_demo_with_a_managed_disk_proves_two_backups_and_a_restore_as_a_page_blob(
     tmp_path: Path, temporary: Path
 ) -> None:
@@ -134,6 +133,7 @@ async def test_the_demo_with_a_managed_disk_proves_two_backups_and_a_restore_as_
     assert 0 < written + cleared < 1024
 
 
+@pytest.mark.nightly
 async def test_a_disk_of_ones_own_is_backed_up_and_restored_by_identity_and_not_written_to(
     tmp_path: Path, temporary: Path
 ) -> None:
