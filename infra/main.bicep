@@ -13,6 +13,13 @@ type Source = {
   restores: bool
 }
 
+@description('A resource group that holds managed disks.')
+type ManagedDiskGroup = {
+  resourceGroup: string
+  // Where it is another than that of the deployment.
+  subscriptionId: string?
+}
+
 @minLength(1)
 @maxLength(64)
 @description('Name of the azd environment; resource names are derived from it.')
@@ -62,11 +69,13 @@ param location string
 @description('Region of the backup account. Choose another than the disks have, to survive the loss of theirs.')
 param backupLocation string = location
 
-@minLength(1)
 @description('The containers that hold disks; the app gets its roles on these.')
-param sources Source[]
+param sources Source[] = []
 
-@description('SOURCE_DISKS: URLs separated by white space or commas; * in a blob name matches any characters, ! before a URL excludes what it names. Empty: every .vhd in the containers of `sources`.')
+@description('The resource groups that hold managed disks; the app gets its role on these.')
+param managedDiskGroups ManagedDiskGroup[] = []
+
+@description('SOURCE_DISKS: URLs, and IDs of managed disks, separated by white space or commas; * in a name matches any characters, ! before a URL or an ID excludes what it names. Empty: every .vhd in the containers of `sources`, and every disk in the groups of `managedDiskGroups`.')
 param sourceDisks string = ''
 
 @description('NCRONTAB schedule of the backups, UTC.')
@@ -171,13 +180,23 @@ var tags = {
 }
 var functionAppName = '${abbreviations.webSitesFunctions}${token}'
 var eachDisk = join(
-  map(sources, source => 'https://${source.account}.blob.${environment().suffixes.storage}/${source.container}/*.vhd'),
+  union(
+    map(sources, source => 'https://${source.account}.blob.${environment().suffixes.storage}/${source.container}/*.vhd'),
+    map(
+      managedDiskGroups,
+      found => '/subscriptions/${found.?subscriptionId ?? subscription().subscriptionId}/resourceGroups/${found.resourceGroup}/providers/Microsoft.Compute/disks/*'
+    )
+  ),
   ' '
 )
 // A custom role can be assigned in the subscriptions that it names.
 var sourceSubscriptions = map(
   sources,
   source => '/subscriptions/${source.?subscriptionId ?? subscription().subscriptionId}'
+)
+var managedDiskSubscriptions = map(
+  managedDiskGroups,
+  found => '/subscriptions/${found.?subscriptionId ?? subscription().subscriptionId}'
 )
 
 resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
@@ -234,11 +253,21 @@ module backupAccount 'modules/backup-account.bicep' = {
   }
 }
 
-module diskReader 'modules/disk-reader-role.bicep' = {
+module diskReader 'modules/custom-role.bicep' = {
   name: 'tidemark-disk-reader-${token}'
   params: {
     environmentName: environmentName
+    role: loadJsonContent('roles/disk-reader.json')
     assignableScopes: union([subscription().id], sourceSubscriptions)
+  }
+}
+
+module managedDiskReader 'modules/custom-role.bicep' = if (!empty(managedDiskGroups)) {
+  name: 'tidemark-managed-disk-reader-${token}'
+  params: {
+    environmentName: environmentName
+    role: loadJsonContent('roles/managed-disk-reader.json')
+    assignableScopes: union([subscription().id], managedDiskSubscriptions)
   }
 }
 
@@ -254,6 +283,23 @@ module sourceRoles 'modules/source-roles.bicep' = [
       container: source.container
       restores: source.restores
       diskReader: diskReader.outputs.name
+      principalId: identity.outputs.principalId
+    }
+    dependsOn: [
+      alerts
+      functionApp
+    ]
+  }
+]
+
+// As above: one after the other, in case the list names a group twice, and last.
+@batchSize(1)
+module managedDiskRoles 'modules/managed-disk-roles.bicep' = [
+  for (found, number) in managedDiskGroups: {
+    name: 'tidemark-managed-disks-${number}-${token}'
+    scope: resourceGroup(found.?subscriptionId ?? subscription().subscriptionId, found.resourceGroup)
+    params: {
+      managedDiskReader: managedDiskReader!.outputs.name
       principalId: identity.outputs.principalId
     }
     dependsOn: [
@@ -331,6 +377,7 @@ module functionApp 'modules/function-app.bicep' = {
     backupContainerMovedFrom: backupContainerMovedFrom
     runStalledAfterSeconds: runStalledAfterSeconds
     storageApiVersion: storageApiVersion
+    resourceManagerUrl: environment().resourceManager
     heartbeatUrl: heartbeatUrl
   }
 }

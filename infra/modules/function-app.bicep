@@ -27,7 +27,11 @@ param subnetId string
 param maximumInstances int
 param instanceMemory int
 param backupContainer string
+
+@minLength(1)
+@description('Empty where neither containers nor resource groups of disks were named.')
 param sourceDisks string
+
 param backupSchedule string
 param verifySchedule string
 param drillSchedule string
@@ -37,6 +41,7 @@ param retentionZone string
 param backupContainerMovedFrom string
 param runStalledAfterSeconds int
 param storageApiVersion string
+param resourceManagerUrl string
 
 @secure()
 param heartbeatUrl string
@@ -60,6 +65,8 @@ var settings = union(empty(storageApiVersion) ? {} : { STORAGE_API_VERSION: stor
   RETENTION_ZONE: retentionZone
   BACKUP_CONTAINER_MOVED_FROM: backupContainerMovedFrom
   RUN_STALLED_AFTER_SECONDS: string(runStalledAfterSeconds)
+  // Of whichever cloud this is; the app takes the slash at the end off, as it is none of the tokens' audience.
+  RESOURCE_MANAGER_URL: resourceManagerUrl
   HEARTBEAT_URL: heartbeatUrl
 })
 

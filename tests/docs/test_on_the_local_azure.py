@@ -43,6 +43,7 @@ NOTHING_TO_ACT_ON: dict[tuple[str, ...], str] = {
 REFUSED_WITHOUT_IT = re.compile(
     "no restore, verify or drill with the ID|no list has the hash|.* can't be deleted: "
     "|RETENTION_MODE is|SOURCE_DISKS names|.* would be backed up, because SOURCE_DISKS names it, and a trial is not"
+    "|there is no recovery point of /subscriptions/"
 )
 _BACKUPS_OF_THE_DOCS = "backups"
 ANSWERS_WITHIN_SECONDS = 60.0

@@ -52,7 +52,16 @@ def test_the_docs_say_how_many_instances_there_are_by_default() -> None:
 
 
 def test_there_is_a_disk_to_back_up() -> None:
-    assert decorators("sources")["min_length"] == 1
+    # In a container or in a resource group: neither list alone need have anything in it.
+    assert (default("sources"), default("managedDiskGroups")) == ([], [])
+    disks = parsed(INFRA / "modules" / "function-app.bicep")["parameters"]["sourceDisks"]
+    assert {found["type"]: found.get("argument") for found in disks["decorators"]}["min_length"] == 1
+
+
+def test_without_source_disks_every_disk_of_all_that_is_named_is_backed_up() -> None:
+    words = [word.text for word in read(MAIN).declared["eachDisk"].words]
+    assert {"sources", "managedDiskGroups"} <= set(words)
+    assert any(word.endswith("/providers/Microsoft.Compute/disks/*") for word in words)
 
 
 def test_azd_offers_the_regions_of_flex_consumption_and_backups_may_be_anywhere() -> None:

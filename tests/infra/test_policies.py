@@ -9,7 +9,7 @@ from tests.infra.tree import MAIN, MODULES, parsed
 LOOKED_AT = {
     "backup-account.bicep/account",
     "backup-account.bicep/container",
-    "disk-reader-role.bicep/diskReader",
+    "custom-role.bicep/definition",
     "function-app.bicep/app",
     "function-app.bicep/plan",
     "function-app.bicep/heartbeatUrl",

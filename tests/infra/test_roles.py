@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ BUILT_IN = {
     "76199698-9eea-4c19-bc75-cec21354c6b6": "Storage Table Data Reader",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
 }
+# By the parameter of a module that says which custom role it assigns.
+CUSTOM = {"diskReader": "Tidemark disk reader", "managedDiskReader": "Tidemark managed disk reader"}
 TOO_MUCH = {
     "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
     "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
@@ -33,6 +36,7 @@ TOO_MUCH = {
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 DISK_READER = INFRA / "roles" / "disk-reader.json"
+MANAGED_DISK_READER = INFRA / "roles" / "managed-disk-reader.json"
 CONDITION = INFRA / "roles" / "disk-reader-condition.txt"
 
 # What each assignment gives on what. A wider one is to be thought about, and then written here.
@@ -45,6 +49,7 @@ ASSIGNMENTS = {
     ),
     "host-storage.bicep/operatorReads": ("account", {"Storage Table Data Reader"}),
     "host-storage.bicep/operatorSends": ("each of queues", {"Storage Queue Data Message Sender"}),
+    "managed-disk-roles.bicep/reads": ("resourceGroup", {"Tidemark managed disk reader"}),
     "monitoring.bicep/publishes": ("insights", {"Monitoring Metrics Publisher"}),
     "source-roles.bicep/reads": ("disks", {"Tidemark disk reader"}),
     "source-roles.bicep/writes": ("disks", {"Storage Blob Data Contributor"}),
@@ -57,8 +62,9 @@ def roles_of(assignment: str) -> set[str]:
     file, symbol = assignment.split("/")
     found = read(INFRA / "modules" / file)
     words = {word.text for word in found.declared[symbol].words}
-    if "diskReader" in words:
-        return {"Tidemark disk reader"}
+    for parameter, role in CUSTOM.items():
+        if parameter in words:
+            return {role}
     lists = {word.text for name in words & {"appRoles"} for word in found.declared[name].words}
     variables = (words | lists) & found.of("var").keys() - {"appRoles"}
     guids = {word.text for name in variables for word in found.declared[name].words if GUID.fullmatch(word.text)}
@@ -66,8 +72,8 @@ def roles_of(assignment: str) -> set[str]:
 
 
 def scope_of(config: dict[str, Any]) -> str:
-    """Name what an assignment is on."""
-    scope = config["scope"]
+    """Name what an assignment is on; without a scope it is on the resource group of its module."""
+    scope = config.get("scope", "resourceGroup")
     if isinstance(scope, str):
         return scope
     assert scope["operator"]["type"] == "index_accessor"
@@ -100,7 +106,7 @@ def test_the_operator_sends_to_these_queues_and_to_no_other() -> None:
 
 def test_a_role_is_assigned_last_where_azure_may_not_know_it_yet() -> None:
     modules = read(MAIN).of("module")
-    before = {"sourceRoles"}
+    before = {"sourceRoles", "managedDiskRoles"}
     while new := {name for module in before for name in waited_for(modules[module])} - before:
         before |= new
     # The network, too, where there is one: the app is put into it.
@@ -118,7 +124,12 @@ def waited_for(module: Declared) -> set[str]:
 def test_step_by_step_gives_the_roles_that_the_templates_give() -> None:
     given: dict[str, set[str]] = {"PRINCIPAL": set(), "OPERATOR": set()}
     for command in commands():
-        if command.block.page.name == "deploying.md" and command.words[:4] == ("az", "role", "assignment", "create"):
+        if command.block.page.name in {"deploying.md", "managed-disks.md"} and command.words[:4] == (
+            "az",
+            "role",
+            "assignment",
+            "create",
+        ):
             options = dict(zip(command.words, command.words[1:], strict=False))
             given[options["--assignee-object-id"].removeprefix("$")].add(options["--role"])
     by_templates: dict[str, set[str]] = {"PRINCIPAL": set(), "OPERATOR": set()}
@@ -154,7 +165,8 @@ def test_the_docs_say_who_acts_as_the_app() -> None:
 def test_an_assignment_has_a_name_of_its_own(name: str) -> None:
     config = resources("Microsoft.Authorization/roleAssignments")[name]
     scope, principal, role = (str(part) for part in config["name"]["function"]["parameters"].values())
-    assert scope_of(config).removeprefix("each of ") in scope
+    within = {"resourceGroup": "resource_group"}.get(of := scope_of(config), of.removeprefix("each of "))
+    assert within in scope
     assert principal == config["properties"]["principalId"]
     assert role in str(config["properties"]["roleDefinitionId"])
 
@@ -183,8 +195,30 @@ def test_the_disk_reader_deletes_snapshots_only() -> None:
     assert "disk-reader-condition.txt" in str(properties["condition"])
 
 
-def test_the_az_command_can_read_the_role() -> None:
-    role = json.loads(DISK_READER.read_text())
+def test_the_managed_disk_reader_changes_snapshots_only() -> None:
+    role = json.loads(MANAGED_DISK_READER.read_text())
+    assert role["NotActions"] == role["DataActions"] == role["NotDataActions"] == []
+    # That the app does with it, and not without one of them: tests/managed_disks/test_role.py.
+    assert {action for action in role["Actions"] if not action.endswith("/read")} == {
+        "Microsoft.Compute/disks/beginGetAccess/action",
+        *(f"Microsoft.Compute/snapshots/{does}" for does in ("write", "delete")),
+        *(f"Microsoft.Compute/snapshots/{does}/action" for does in ("beginGetAccess", "endGetAccess")),
+    }
+    assert not any("*" in action for action in role["Actions"])
+
+
+def test_a_custom_role_can_be_assigned_where_its_disks_are() -> None:
+    main = read(MAIN)
+    for module, subscriptions in (
+        ("diskReader", "sourceSubscriptions"),
+        ("managedDiskReader", "managedDiskSubscriptions"),
+    ):
+        assert subscriptions in {word.text for word in main.declared[module].words}
+
+
+@pytest.mark.parametrize("path", [DISK_READER, MANAGED_DISK_READER], ids=lambda path: path.stem)
+def test_the_az_command_can_read_the_role(path: Path) -> None:
+    role = json.loads(path.read_text())
     assert role["IsCustom"] is True
     assert role["Name"]
     assert role["Description"]

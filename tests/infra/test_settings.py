@@ -61,6 +61,12 @@ def test_defaults_are_the_code_s() -> None:
     assert parameters["retention"]["default"] == "", "all recovery points are kept until somebody says which"
 
 
+def test_the_resource_manager_is_that_of_the_cloud() -> None:
+    assert "resourceManagerUrl: environment().resourceManager" in MAIN.read_text()
+    # Bicep gives it with a slash at the end, which the audience of tokens has not.
+    assert Settings.model_fields["resource_manager_url"].default == "https://management.azure.com"
+
+
 def test_the_modes_of_the_retention_are_the_app_s() -> None:
     decorators = {
         found["type"]: found.get("argument") for found in parsed(MAIN)["parameters"]["retentionMode"]["decorators"]

@@ -42,7 +42,7 @@ MISTAKES = [
     ("source-roles", "principalType: 'ServicePrincipal'", "principalType: 'App'", "principalType is 'App'"),
     ("source-roles", "principalId: principalId", "principalId: restores", "principalId is bool, not string"),
     ("alerts", "scopes: [backupAccountId]", "scopes: backupAccountId", "scopes is string, not array"),
-    ("disk-reader-role", "actions: role.Actions", "actions: role.Name", "permissions[0].actions is string, not array"),
+    ("custom-role", "actions: role.Actions", "actions: role.Name", "permissions[0].actions is string, not array"),
     ("alerts", "operator: 'Include'", "operator: 'Includes'", "dimensions[0].operator is 'Includes'"),
     ("alerts", "timeAggregation: 'Count'", "timeAggregation: 'Counts'", "timeAggregation is 'Counts'"),
     ("alerts", "severity: 1", "severity: '1'", "severity is string, not int"),

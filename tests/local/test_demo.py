@@ -119,6 +119,20 @@ def require_told_by_the_command_line(printed: str, first: str) -> None:
     assert "younger than 48 hours" in points
 
 
+async def test_the_demo_with_a_managed_disk_proves_two_backups_and_a_restore_as_a_page_blob(
+    tmp_path: Path, temporary: Path
+) -> None:
+    disk = own_disk(tmp_path / "my disk.vhd")
+    code, printed = await run(DEMO, "--managed", "--disk", str(disk), temporary=temporary)
+    assert code == 0, printed
+    first, second = [match.groupdict() for match in ROW.finditer(printed)]
+    assert (first["kind"], second["kind"]) == ("full", "incremental")
+    assert "so is the disk" in first["proof"]
+    assert second["proof"].startswith("identical to its source snapshot; footer valid")
+    _, written, cleared = moved(printed, "Second backup")
+    assert 0 < written + cleared < 1024
+
+
 @pytest.mark.nightly
 async def test_a_disk_of_ones_own_is_backed_up_and_restored_by_identity_and_not_written_to(
     tmp_path: Path, temporary: Path

@@ -15,8 +15,7 @@ from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.records import Records
 from shared.azure.tables.rows import from_properties, from_row
 from shared.azure.tables.status import Status, StatusRows
-from shared.model.addresses import BlobAddress
-from shared.model.disk import PageBlobDisk
+from shared.model.disk import Disk
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.run import OpenRun
@@ -29,7 +28,7 @@ class BackupError(Exception):
 class Backups:
     """The backups of one disk by the app on the local host."""
 
-    def __init__(self, host: HostProcess, table: TableClient, disk: BlobAddress) -> None:
+    def __init__(self, host: HostProcess, table: TableClient, disk: Disk) -> None:
         self._host = host
         self._table = table
         self._records = Records(table, Index(IndexRows(table)), Status(StatusRows(table)))
@@ -55,7 +54,7 @@ class Backups:
             show(_said(record, started))
             await asyncio.sleep(LOOK_SECONDS)
         raise BackupError(
-            f"The backup of {self._disk.url} made no progress for {PATIENCE_SECONDS:.0f} s. Recorded error: "
+            f"The backup of {self._disk.name} made no progress for {PATIENCE_SECONDS:.0f} s. Recorded error: "
             f"{_error(seen, started) or 'none'}"
         )
 
@@ -66,15 +65,15 @@ class Backups:
             BackupError: there is none.
         """
         if (record := await self._record()) is None or not record.last_point:
-            raise BackupError(f"{self._disk.url} has no recorded recovery point.")
+            raise BackupError(f"{self._disk.name} has no recorded recovery point.")
         return await self._point(record.last_point)
 
     async def _record(self) -> DiskRecord | None:
-        found = await self._records.get(PageBlobDisk(self._disk))
+        found = await self._records.get(self._disk)
         return found[0] if found else None
 
     async def _point(self, when: str) -> RecoveryPoint:
-        row = await self._table.get_entity(PageBlobDisk(self._disk).key, f"{POINT_ROW_PREFIX}{when}")
+        row = await self._table.get_entity(self._disk.key, f"{POINT_ROW_PREFIX}{when}")
         return from_row(RecoveryPoint, from_properties(row))
 
 

@@ -55,7 +55,7 @@ class ProtectedDisks:
         return ProtectedDisk(
             self._blob(DISKS, disk.container, disk.blob),
             self._blob(BACKUPS, BACKUP_CONTAINER, PageBlobDisk(disk).backup_name),
-            Backups(self.host, self.table, disk),
+            Backups(self.host, self.table, PageBlobDisk(disk)),
         )
 
     def _blob(self, account: Account, container: str, name: str) -> PageBlob:

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from io import FileIO
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 from infra.local.demo.disk_states import DiskState
 from infra.local.disks.disk_changes import read_at
 from infra.local.disks.disk_image import check_filesystem, checksums
-from infra.local.disks.page_blob import PageBlob, at_once
+from infra.local.disks.page_blob import at_once
 from infra.local.disks.vhd import MIB, PAGE_BYTES, read_footer
 from infra.local.graceful_shutdown import in_thread
 from shared.model.point import RecoveryPoint
@@ -27,11 +28,23 @@ _READERS = 2
 _HOLE_BYTES = 64 * 1024
 
 
+class Readable(Protocol):
+    """Something with snapshots that can be read."""
+
+    async def size(self, snapshot: str) -> int:
+        """Give a snapshot's size in bytes."""
+        ...
+
+    async def read(self, snapshot: str, start: int, end: int) -> bytes:
+        """Read the bytes from `start` to `end` (exclusive) of a snapshot."""
+        ...
+
+
 class BrokenProofError(Exception):
     """A recovery point that is not as expected; the message says where it differs."""
 
 
-def of_snapshot(blob: PageBlob, snapshot: str) -> Read:
+def of_snapshot(blob: Readable, snapshot: str) -> Read:
     """Read a snapshot of a blob, or the blob `ITSELF`."""
 
     async def read(start: int, end: int) -> bytes:
@@ -68,7 +81,7 @@ async def require_same(size: int, read: Read, others: Mapping[str, Read], moved:
 
 
 async def require_identical(
-    backup: PageBlob, disk: PageBlob, point: RecoveryPoint, state: DiskState, moved: Moved
+    backup: Readable, disk: Readable, point: RecoveryPoint, state: DiskState, moved: Moved
 ) -> None:
     """Compare a recovery point with its source snapshot and the expected image.
 
@@ -90,7 +103,7 @@ async def require_identical(
         await require_same(state.size, of_snapshot(backup, point.backup_snapshot), others, moved)
 
 
-async def require_size(disk: PageBlob, state: DiskState) -> None:
+async def require_size(disk: Readable, state: DiskState) -> None:
     """Compare a disk's current size with the expected one.
 
     Raises:

@@ -9,6 +9,7 @@ from infra.local.demo.proof import (
     ITSELF,
     BrokenProofError,
     Moved,
+    Readable,
     extract,
     of_snapshot,
     require_identical,
@@ -17,7 +18,6 @@ from infra.local.demo.proof import (
     require_same_file,
     require_size,
 )
-from infra.local.disks.page_blob import PageBlob
 from shared.model.point import RecoveryPoint
 from shared.model.texts import human_size
 
@@ -50,7 +50,7 @@ class ProofResult:
         return "; ".join(self.held if self.holds else [f"FAILED: {line}" for line in self.broken])
 
 
-async def compare(backup: PageBlob, disk: PageBlob, result: ProofResult, moved: Moved) -> str:
+async def compare(backup: Readable, disk: Readable, result: ProofResult, moved: Moved) -> str:
     """Compare a recovery point with its source snapshot and the original image; note and return the result."""
     try:
         await require_identical(backup, disk, result.point, result.state, moved)
@@ -60,7 +60,7 @@ async def compare(backup: PageBlob, disk: PageBlob, result: ProofResult, moved: 
     return f"{result.held[-1]}, all {human_size(result.state.size)}"
 
 
-async def check_extracted(backup: PageBlob, folder: Path, result: ProofResult, moved: Moved) -> str:
+async def check_extracted(backup: Readable, folder: Path, result: ProofResult, moved: Moved) -> str:
     """Extract a recovery point to a temporary file and check it; note and return the result."""
     target = folder / "extracted.vhd"
     try:
@@ -74,7 +74,7 @@ async def check_extracted(backup: PageBlob, folder: Path, result: ProofResult, m
     return held
 
 
-async def check_restored(disk: PageBlob, folder: Path, result: ProofResult, moved: Moved) -> str:
+async def check_restored(disk: Readable, folder: Path, result: ProofResult, moved: Moved) -> str:
     """Read back the restored disk itself, not its snapshot, and check it; note and return the result."""
     target = folder / "read-back.vhd"
     try:
