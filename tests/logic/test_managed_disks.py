@@ -10,6 +10,7 @@ from shared.model.disk import Disk, ManagedDisk
 from shared.model.disk_ids import DiskId
 from shared.model.intents import read_intent
 from shared.model.requests import RequestError, RestoreRequest
+from shared.model.run import Mode
 from shared.model.version import SnapshotVersion, blob_version, snapshot_version
 from tests.logic.conftest import Load, Mistakes
 
@@ -79,9 +80,56 @@ def test_settings_name_a_disk_or_a_pattern_with_tags_beside_page_blobs(load: Loa
     assert load(SOURCE_DISKS=f"{DISKS}/* !{DISKS}/os").excludes_by_url(OS)
 
 
+def test_the_entry_with_the_own_id_of_a_disk_tells_its_mode_and_retention_wherever_it_stands(load: Load) -> None:
+    entries = [
+        {"url": f"{DISKS}/*", "retention": "last=7"},
+        {"url": f"{DISKS}/os", "retention": "last=365", "mode": "full"},
+    ]
+    settings = load(SOURCE_DISKS=json.dumps(entries))
+    assert [rules.last for disk in (OS, DATA) if (rules := settings.retention_of(disk))] == [365, 7]
+    assert [settings.mode_of(disk) for disk in (OS, DATA)] == [Mode.FULL, Mode.INCREMENTAL]
+    assert settings.how_to_exclude(OS) == "remove it from SOURCE_DISKS"
+    assert settings.how_to_exclude(DATA).startswith("exclude it")
+
+
+GOLD = {"url": f"{DISKS}/*", "tags": {"tier": "gold"}, "retention": "last=365"}
+BRONZE = {"url": f"{DISKS}/*", "tags": {"tier": "bronze"}, "retention": "last=7"}
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [BRONZE, GOLD],
+        [GOLD, BRONZE],
+        [GOLD, GOLD | {"url": f"{DISKS}/o*s", "mode": "full"}],
+        [{"url": f"{DISKS}/*", "retention": "last=7"}, GOLD | {"url": f"{DISKS}/os"}],
+    ],
+)
+def test_tags_do_not_tell_the_mode_or_retention_of_a_disk(mistakes: Mistakes, entries: list[dict[str, Any]]) -> None:
+    [line] = mistakes(SOURCE_DISKS=json.dumps(entries))
+    assert "A disk's name must tell these, not its tags" in line
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [GOLD, BRONZE | {"retention": GOLD["retention"]}],
+        [GOLD | {"url": f"{DISKS}/gold-*"}, BRONZE | {"url": f"{DISKS}/bronze-*"}],
+        [{"url": f"{DISKS}/*", "retention": "last=7"}, GOLD],
+        [GOLD, {"url": f"{DISKS}/os", "retention": "last=7"}],
+        [GOLD, {"url": f"{DISKS.replace('machines', 'others')}/*", "retention": "last=7"}],
+    ],
+)
+def test_entries_with_tags_may_stand_together_where_names_tell_the_rest(
+    load: Load, entries: list[dict[str, Any]]
+) -> None:
+    assert len(load(SOURCE_DISKS=json.dumps(entries)).source_disks) == 2
+
+
 @pytest.mark.parametrize(
     ("source_disks", "says"),
     [
+        (f"{DISKS}/os !{DISKS}/os", "is both named and excluded"),
         (f"{GROUP}/providers/Microsoft.Compute/snapshots/os", "is not the ID of a managed disk"),
         (json.dumps([{"url": BLOB, "tags": {"a": "b"}}]), "only managed disks have some"),
         (json.dumps([{"url": f"{DISKS}/*", "tags": ["a"]}]), "must be an object of texts"),
