@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from azure.core import AsyncPipelineClient
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError, map_error
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.limits import COMPUTE_API_VERSION
@@ -116,7 +116,6 @@ def _require_success(answer: AsyncHttpResponse) -> None:
     """Raise the service's error, with its code where the storage SDK has it."""
     if answer.status_code < HTTPStatus.BAD_REQUEST:
         return
-    map_error(answer.status_code, answer, _ERRORS)
-    error = HttpResponseError(response=answer)
+    error = _ERRORS.get(answer.status_code, HttpResponseError)(response=answer)
     error.error_code = error.error.code if error.error else ""  # type: ignore[attr-defined]  # as the storage SDK does
     raise error

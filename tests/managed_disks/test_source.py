@@ -1,15 +1,19 @@
 """Managed disks behind the interface to disks: what the app finds, snapshots, lists, reads and deletes."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
 
-from infra.local.local_azure import LocalAzure
+from infra.local.local_azure import APP, LocalAzure
 from infra.local.managed_disks import GROUP, SUBSCRIPTION, ManagedDisks
 from infra.local.managed_disks import Disk as FakeDisk
+from shared.azure.answers import explain, is_busy
+from shared.azure.resource_manager import ResourceManager
 from shared.azure.services import Services, open_services
+from shared.azure.sources.source import COPY_URL_LIFETIME
 from shared.changes.ranges import Window
 from shared.errors import DiffRefusedError, DiskError, SourceGoneError
 from shared.limits import FOOTER
@@ -233,8 +237,50 @@ async def test_access_that_others_have_all_is_waited_for_like_a_busy_service(
     of = await known(services, disk)
     managed.behaviour.accesses_per_family = 0
     taken = await services.disks.take_snapshot(of)
-    with pytest.raises(HttpResponseError, match="five snapshots of a disk at once"):
+    with pytest.raises(HttpResponseError, match=r"SAS URIs of at most 0.*five snapshots of a disk at once") as refused:
         await services.pages.signed_url(services.disks.version(of, taken))
+    assert is_busy(refused.value)
+
+
+async def test_a_copy_of_days_gets_access_for_days_though_a_batch_has_some_for_hours(
+    services: Services, managed: ManagedDisks, disk: FakeDisk
+) -> None:
+    managed.behaviour.second_access = "new"
+    of = await known(services, disk)
+    version = services.disks.version(of, await services.disks.take_snapshot(of))
+    for_batch = await services.pages.signed_url(version)
+    for_copy = await services.pages.signed_url(version, COPY_URL_LIFETIME)
+    access = managed.snapshots[0].access
+    assert access
+    assert for_copy != for_batch
+    assert access.expires_at - managed.clock.now() > COPY_URL_LIFETIME - timedelta(minutes=1)
+    assert await services.pages.signed_url(version) == for_copy, "which serves batches too"
+
+
+async def test_access_without_a_url_is_none(
+    services: Services, disk: FakeDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = await known(services, disk)
+    version = services.disks.version(of, await services.disks.take_snapshot(of))
+
+    async def nothing(*_: object) -> dict[str, Any]:
+        return {}
+
+    monkeypatch.setattr(ResourceManager, "act", nothing)
+    with pytest.raises(ServiceResponseError, match="but no URL"):
+        await services.pages.signed_url(version)
+
+
+async def test_a_resource_group_that_is_not_there_is_told_with_what_to_do(
+    services: Services, managed: ManagedDisks, disk: FakeDisk
+) -> None:
+    of = await known(services, disk)
+    managed.give(APP)
+    elsewhere = Disk.parse(of.name.replace(f"/{GROUP}/", "/gone/"))
+    with pytest.raises(ResourceNotFoundError) as refused:
+        await services.disks.own_snapshots(elsewhere)
+    assert "ResourceGroupNotFound (404)" in explain(refused.value)
+    assert "What to do: check the subscription and the resource group" in explain(refused.value)
 
 
 async def test_no_secret_is_in_what_is_said(services: Services, disk: FakeDisk) -> None:
