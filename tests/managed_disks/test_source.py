@@ -8,7 +8,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
 
 from infra.local.local_azure import APP, LocalAzure
-from infra.local.managed_disks import GROUP, SUBSCRIPTION, ManagedDisks
+from infra.local.managed_disks import GROUP, SUBSCRIPTION, ArmFault, ManagedDisks
 from infra.local.managed_disks import Disk as FakeDisk
 from shared.azure.answers import explain, is_busy
 from shared.azure.resource_manager import ResourceManager
@@ -180,6 +180,36 @@ async def test_a_snapshot_whose_access_a_policy_turns_off_is_refused_with_what_t
     taken = await services.disks.take_snapshot(of)
     with pytest.raises(DiskError, match="What to do: exempt the resource group from the Azure Policy"):
         await services.disks.pending(of, taken)
+
+
+async def test_a_snapshot_that_azure_can_not_make_is_told_at_once_and_deleted(
+    services: Services, managed: ManagedDisks, disk: FakeDisk
+) -> None:
+    of = await known(services, disk)
+    failed = ("InternalExecutionError", "An internal execution error occurred.")
+    managed.behaviour.looks = 2
+    managed.resource_manager.faults.add(ArmFault("Snapshots - Create Or Update", fail=failed))
+    with pytest.raises(HttpResponseError, match="An internal execution error"):
+        await services.disks.take_snapshot(of)
+    managed.release()
+    assert await services.disks.own_snapshots(of) == []
+
+
+async def test_a_snapshot_is_made_before_it_is_read(services: Services, managed: ManagedDisks, disk: FakeDisk) -> None:
+    of = await known(services, disk)
+    managed.behaviour.looks = 3
+    await services.disks.take_snapshot(of)
+    [snapshot] = managed.snapshots
+    assert snapshot.provisioning.is_done
+
+
+async def test_a_disk_that_is_just_being_made_keeps_no_other_from_being_found(
+    services: Services, new_disk: NewDisk
+) -> None:
+    made, being_made = await new_disk(), await new_disk(properties={"uniqueId": None})
+    assert [disk.name.partition("#")[2] for disk in await found_by(services)] == [made.unique_id]
+    being_made.properties.clear()
+    assert len(await found_by(services)) == 2
 
 
 @pytest.mark.parametrize(

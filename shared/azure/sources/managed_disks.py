@@ -1,10 +1,13 @@
 """Managed disks, and Tidemark's incremental snapshots of them, which are resources of their own."""
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from azure.core.exceptions import AzureError
 
 from shared.azure.resource_manager import ResourceManager
 from shared.azure.sources.access_urls import OF_PROCESS, AccessUrls
@@ -44,8 +47,8 @@ class ManagedDiskSource(Source):
         else:
             found = await self._manager.find(asked.url)
             resources = [found] if found else []
-        disks = [_disk(resource) for resource in resources if pattern.has_tags(resource.get("tags") or {})]
-        return sorted(disk for disk in disks if pattern.covers(disk))
+        tagged = [resource for resource in resources if pattern.has_tags(resource.get("tags") or {})]
+        return sorted(disk for disk in _disks(tagged) if pattern.covers(disk))
 
     async def problem(self, disk: Disk) -> str:
         """Say why a disk can't be backed up; empty if it does not exist."""
@@ -55,7 +58,7 @@ class ManagedDiskSource(Source):
     async def exists(self, disk: Disk) -> bool:
         """Tell whether the disk exists, and is still the same."""
         found = await self._manager.find(managed_disk(disk).id.url)
-        return found is not None and _disk(found) == disk
+        return found is not None and _disks([found]) == [disk]
 
     async def take_snapshot(self, disk: Disk, etag: str | None = None) -> str:  # noqa: ARG002 - none is written over
         """Have a disk snapshotted, in use or not, and give the snapshot's time (REST: Snapshots, Create Or Update).
@@ -64,12 +67,13 @@ class ManagedDiskSource(Source):
         The moment that it holds is that time or shortly after. It may take a while until it can be read.
 
         Raises:
+            AzureError: Azure refused it, or could not make it: what there is of it is deleted.
             DiskError: the disk can't be backed up.
             SourceGoneError: it no longer exists.
         """
         asked = managed_disk(disk)
         found = await self._manager.find(asked.id.url)
-        if found is None or _disk(found) != disk:
+        if found is None or [disk] != _disks([found]):
             raise SourceGoneError(f"{disk.name} no longer exists")
         if problem := _problem(found["properties"]):
             raise DiskError(f"{disk.name} can't be backed up: {problem}")
@@ -85,7 +89,13 @@ class ManagedDiskSource(Source):
                 "publicNetworkAccess": "Enabled",
             },
         }
-        await self._manager.put(self._resource(asked, time), snapshot)
+        resource = self._resource(asked, time)
+        try:
+            await self._manager.put(resource, snapshot)
+        except AzureError:
+            with contextlib.suppress(AzureError):
+                await self._manager.delete(resource)
+            raise
         return time
 
     async def pending(self, disk: Disk, snapshot: str) -> str:
@@ -107,7 +117,8 @@ class ManagedDiskSource(Source):
                 f"the snapshot {resource} can't be read: its network access is off, though Tidemark asked for it. What"
                 " to do: exempt the resource group from the Azure Policy that turns it off"
             )
-        done = float(properties.get("completionPercent", _COMPLETE))
+        percent = properties.get("completionPercent")
+        done = _COMPLETE if percent is None else float(percent)
         access = str(properties.get("snapshotAccessState") or "")
         if state == "Succeeded" and access in _READABLE and done >= _COMPLETE:
             return ""
@@ -164,8 +175,10 @@ def _time(name: str, prefix: str) -> str:
     return f"{date[:4]}-{date[4:6]}-{date[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}.{found['fraction']}Z"
 
 
-def _disk(resource: Mapping[str, Any]) -> ManagedDisk:
-    return ManagedDisk(DiskId.parse(str(resource["id"])), str(resource["properties"]["uniqueId"]).lower())
+def _disks(resources: Iterable[Mapping[str, Any]]) -> list[Disk]:
+    """Return the disks that are there; one that is just being made has no unique ID yet, nor anything to back up."""
+    found = [(str(one["id"]), str(one["properties"].get("uniqueId") or "").lower()) for one in resources]
+    return [ManagedDisk(DiskId.parse(resource), unique) for resource, unique in found if unique]
 
 
 def _is_of(snapshot: Mapping[str, Any], disk: ManagedDisk) -> bool:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError, ServiceResponseError
 from azure.core.rest import HttpRequest
 
 from shared.azure.answers import diff_refused, explain, is_timeout, refuses_diff
@@ -121,6 +121,8 @@ class ManagedReader(Reader):
             found = await self._manager.find(version.resource)
             if found is None:
                 raise SourceGoneError(f"the snapshot {version.resource} no longer exists")
+            if "diskSizeBytes" not in found["properties"]:
+                raise ServiceResponseError(f"Azure is still making the snapshot {version.resource}")
             self._found[version.resource] = found["properties"]
         return self._found[version.resource]
 
