@@ -17,6 +17,7 @@ from shared.azure.sources.source import COPY_URL_LIFETIME
 from shared.changes.ranges import Window
 from shared.errors import DiffRefusedError, DiskError, SourceGoneError
 from shared.limits import FOOTER
+from shared.model.addresses import ContainerAddress
 from shared.model.disk import Disk, ManagedDisk
 from shared.settings import Settings
 from tests.managed_disks.conftest import NewDisk
@@ -143,6 +144,20 @@ async def test_own_snapshots_are_those_taken_for_this_disk_and_container_and_no_
     await services.disks.delete_snapshot(of, times[0])
     await services.disks.delete_snapshot(of, times[0])
     assert await services.disks.own_snapshots(of) == times[1:]
+
+
+async def test_snapshots_taken_for_the_container_before_are_still_found_read_and_deleted(
+    services: Services, managed: ManagedDisks, disk: FakeDisk
+) -> None:
+    of, old = await known(services, disk), services.settings.container
+    taken = await services.disks.take_snapshot(of)
+    changed = {"backup_container": ContainerAddress.parse(f"{old.url}2"), "backup_container_moved_from": old}
+    async with open_services(services.settings.model_copy(update=changed)) as moved:
+        assert await moved.disks.own_snapshots(of) == [], "another app may back up there"
+        assert await moved.disks.own_snapshots(of, old) == [taken]
+        assert (await changes(moved, of, taken))[-1] == (MIB, MIB + FOOTER, False)
+        await moved.disks.delete_snapshot(of, taken)
+    assert managed.snapshots == []
 
 
 async def test_a_snapshot_that_was_read_is_deleted_once_the_access_to_it_has_ended(

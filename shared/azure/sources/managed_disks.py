@@ -14,7 +14,7 @@ from shared.azure.sources.access_urls import OF_PROCESS, AccessUrls
 from shared.azure.sources.source import Source
 from shared.errors import DiskError, SourceGoneError
 from shared.limits import FOOTER, MANAGED_DISK_BYTES
-from shared.model.addresses import ContainerAddress
+from shared.model.addresses import AddressError, ContainerAddress
 from shared.model.disk import Disk, ManagedDisk, managed_disk
 from shared.model.disk_ids import DiskId
 from shared.model.times import canonical_time
@@ -89,7 +89,7 @@ class ManagedDiskSource(Source):
                 "publicNetworkAccess": "Enabled",
             },
         }
-        resource = self._resource(asked, time)
+        resource = _resource(asked, time)
         try:
             await self._manager.put(resource, snapshot)
         except AzureError:
@@ -104,7 +104,7 @@ class ManagedDiskSource(Source):
         Raises:
             DiskError: it can never be read as it is.
         """
-        resource = self._resource(managed_disk(disk), snapshot)
+        resource = _resource(managed_disk(disk), snapshot)
         found = await self._manager.find(resource)
         if found is None:
             return ""
@@ -126,50 +126,42 @@ class ManagedDiskSource(Source):
 
     async def own_snapshots(self, disk: Disk, old: ContainerAddress | None = None) -> list[str]:
         """List the times of the source snapshots taken for the backup container, or the one before, oldest first."""
-        asked = managed_disk(disk)
-        prefix = _prefix(asked, old or self._backups)
+        asked, backups = managed_disk(disk), old or self._backups
         found = self._manager.list(f"{asked.id.parent.compute}/snapshots")
-        times = [_time(str(one.get("name", "")), prefix) async for one in found if _is_of(one, asked)]
+        times = [_time(str(one.get("name", "")), asked) async for one in found if _is_of(one, asked, backups)]
         return sorted(filter(None, times))
 
     async def delete_snapshot(self, disk: Disk, snapshot: str) -> None:
         """Delete one source snapshot, if it exists: first the access to it must end (REST: Snapshots, Delete)."""
-        resource = self._resource(managed_disk(disk), snapshot)
+        resource = _resource(managed_disk(disk), snapshot)
         await self._access.end(self._manager, resource)
         await self._manager.delete(resource)
 
     def version(self, disk: Disk, snapshot: str) -> SnapshotVersion:
         """Give the source snapshot of a time, to read or copy."""
         asked = managed_disk(disk)
-        return SnapshotVersion(asked, self._resource(asked, snapshot))
+        return SnapshotVersion(asked, _resource(asked, snapshot))
 
     def notice(self, disk: Disk) -> None:
         """Warn of nothing."""
 
-    def _resource(self, disk: ManagedDisk, time: str) -> str:
-        return f"{disk.id.parent.compute}/snapshots/{snapshot_name(disk, self._backups, time)}"
 
-
-def snapshot_name(disk: ManagedDisk, backups: ContainerAddress, time: str) -> str:
+def _resource(disk: ManagedDisk, time: str) -> str:
     """Name a source snapshot before it is made, so that to ask for it again is harmless: `tidemark-HASH-TIME`.
 
-    Args:
-        disk: the disk.
-        backups: the backup container.
-        time: its time, as Azure prints it.
+    Its tags say for which backup container it was taken; so it has one name even if that is changed.
     """
-    return f"{_prefix(disk, backups)}-{re.sub('[-:.]', '', time)}"
+    return f"{disk.id.parent.compute}/snapshots/{_prefix(disk)}-{re.sub('[-:.]', '', time)}"
 
 
-def _prefix(disk: ManagedDisk, backups: ContainerAddress) -> str:
-    of = f"{disk.name} {backups.account}/{backups.container}"
-    return f"tidemark-{hashlib.sha256(of.encode()).hexdigest()[:16]}"
+def _prefix(disk: ManagedDisk) -> str:
+    return f"tidemark-{hashlib.sha256(disk.name.encode()).hexdigest()[:16]}"
 
 
-def _time(name: str, prefix: str) -> str:
-    """Read the time of a snapshot's name; empty if the name has another prefix."""
+def _time(name: str, disk: ManagedDisk) -> str:
+    """Read the time of a snapshot's name; empty if the name is that of another disk's, or of none."""
     found = _NAME.fullmatch(name)
-    if found is None or found["prefix"] != prefix:
+    if found is None or found["prefix"] != _prefix(disk):
         return ""
     date, time = found["date"], found["time"]
     return f"{date[:4]}-{date[4:6]}-{date[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}.{found['fraction']}Z"
@@ -181,9 +173,14 @@ def _disks(resources: Iterable[Mapping[str, Any]]) -> list[Disk]:
     return [ManagedDisk(DiskId.parse(resource), unique) for resource, unique in found if unique]
 
 
-def _is_of(snapshot: Mapping[str, Any], disk: ManagedDisk) -> bool:
+def _is_of(snapshot: Mapping[str, Any], disk: ManagedDisk, backups: ContainerAddress) -> bool:
+    """Tell whether a snapshot is of a disk, and tagged as taken for a backup container, whichever URL that had then."""
     made_of = snapshot["properties"].get("creationData", {}).get("sourceUniqueId")
-    return made_of is None or str(made_of).lower() == disk.unique_id
+    try:
+        taken_for = ContainerAddress.parse(str((snapshot.get("tags") or {}).get(_TAG_BACKUP, "")))
+    except AddressError:
+        return False
+    return taken_for.is_same_as(backups) and (made_of is None or str(made_of).lower() == disk.unique_id)
 
 
 def _problem(properties: Mapping[str, Any]) -> str:
