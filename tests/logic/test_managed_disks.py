@@ -8,7 +8,9 @@ import pytest
 from shared.model.addresses import AddressError
 from shared.model.disk import Disk, ManagedDisk
 from shared.model.disk_ids import DiskId
+from shared.model.fitness import backup_problem, metadata_problem
 from shared.model.intents import read_intent
+from shared.model.names import DISK_METADATA, RUN_METADATA
 from shared.model.requests import RequestError, RestoreRequest
 from shared.model.run import Mode
 from shared.model.version import SnapshotVersion, blob_version, snapshot_version
@@ -174,6 +176,16 @@ def test_a_version_of_one_kind_is_none_of_the_other() -> None:
     assert (version.of, version.service_url) == (OS.name, "")
     with pytest.raises(TypeError):
         blob_version(version)
+
+
+def test_a_disk_of_a_group_with_any_letters_has_a_name_that_metadata_can_hold(load: Load) -> None:
+    disk = Disk.parse(f"{DISKS.replace('machines', 'Données')}/os#{ONE}")
+    assert "/resourceGroups/donn%C3%A9es/" in disk.name
+    assert Disk.parse(disk.name) == disk
+    settings = load(SOURCE_DISKS=f"{DISKS.replace('machines', 'Données')}/*")
+    assert settings.covers(disk)
+    assert backup_problem(disk, settings.container, Mode.FULL) == ""
+    assert metadata_problem({DISK_METADATA: disk.name, RUN_METADATA: disk.run_id("2026-11-22T12:00:00.1Z")}) == ""
 
 
 def test_a_subscription_and_a_group_are_named_as_azure_allows() -> None:
