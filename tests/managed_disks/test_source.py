@@ -1,11 +1,15 @@
 """Managed disks behind the interface to disks: what the app finds, snapshots, lists, reads and deletes."""
 
+import traceback
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
+from aiohttp import ConnectionTimeoutError
+from azure.core import AsyncPipelineClient
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceRequestError, ServiceResponseError
+from azure.core.rest import HttpRequest
 
 from infra.local.local_azure import APP, LocalAzure
 from infra.local.managed_disks import GROUP, SUBSCRIPTION, ArmFault, ManagedDisks
@@ -13,9 +17,10 @@ from infra.local.managed_disks import Disk as FakeDisk
 from shared.azure.answers import explain, is_busy
 from shared.azure.resource_manager import ResourceManager
 from shared.azure.services import Services, open_services
+from shared.azure.sources.managed_reading import ManagedReader
 from shared.azure.sources.source import COPY_URL_LIFETIME
-from shared.changes.ranges import Window
-from shared.errors import DiffRefusedError, DiskError, SourceGoneError
+from shared.changes.ranges import Change, Window
+from shared.errors import DiffRefusedError, DiskError, ListingTimedOutError, SourceGoneError
 from shared.limits import FOOTER
 from shared.model.addresses import ContainerAddress
 from shared.model.disk import Disk, ManagedDisk
@@ -134,6 +139,22 @@ async def test_after_a_disk_has_grown_the_place_of_its_old_footer_is_listed(
     assert of_new[-1] == (2 * MIB, 2 * MIB + FOOTER, False)
 
 
+@pytest.mark.parametrize("end", [MIB + FOOTER, MIB + BLOCK])
+async def test_the_footer_is_written_even_if_it_is_listed_as_cleared(
+    services: Services, disk: FakeDisk, monkeypatch: pytest.MonkeyPatch, end: int
+) -> None:
+    of = await known(services, disk)
+    base, taken = await services.disks.take_snapshot(of), await services.disks.take_snapshot(of)
+
+    async def listed(*_: object) -> AsyncIterator[Change]:
+        yield Change(MIB - BLOCK, end, clear=True)
+
+    monkeypatch.setattr(ManagedReader, "_listed", listed)
+    found = await changes(services, of, taken, base)
+    assert found[:2] == [(MIB - BLOCK, MIB, True), (MIB, MIB + FOOTER, False)]
+    assert all(clear for _, _, clear in found[2:])
+
+
 async def test_own_snapshots_are_those_taken_for_this_disk_and_container_and_no_others(
     services: Services, disk: FakeDisk, new_disk: NewDisk
 ) -> None:
@@ -185,6 +206,15 @@ async def test_what_takes_long_to_be_ready_is_waited_for(
     said = [await services.disks.pending(of, taken) for _ in range(4)]
     assert said[0].startswith("waits until Azure has the snapshot ready to be read")
     assert said[-1] == ""
+
+
+async def test_a_snapshot_whose_state_azure_does_not_know_is_read_once_it_is_complete(
+    services: Services, managed: ManagedDisks, disk: FakeDisk
+) -> None:
+    of = await known(services, disk)
+    taken = await services.disks.take_snapshot(of)
+    managed.snapshots[0].properties["snapshotAccessState"] = "Unknown"
+    assert await services.disks.pending(of, taken) == ""
 
 
 async def test_a_snapshot_whose_access_a_policy_turns_off_is_refused_with_what_to_do(
@@ -336,3 +366,23 @@ async def test_no_secret_is_in_what_is_said(services: Services, disk: FakeDisk) 
     secret = url.partition("sig=")[2].partition("&")[0]
     assert secret
     assert secret not in f"{version} {version.name} {version.of}"
+
+
+async def test_no_secret_is_in_what_the_host_logs_of_a_listing_that_timed_out(
+    services: Services, disk: FakeDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = await known(services, disk)
+    taken = await services.disks.take_snapshot(of)
+    version = services.disks.version(of, taken)
+    await services.pages.properties(version)
+    secret = (await services.pages.signed_url(version)).partition("sig=")[2].partition("&")[0]
+
+    async def late(_: object, request: HttpRequest, **__: object) -> None:
+        said = ConnectionTimeoutError(f"Connection timeout to host {request.url}")  # as aiohttp says it
+        raise ServiceRequestError(str(said), error=said)
+
+    monkeypatch.setattr(AsyncPipelineClient, "send_request", late)
+    with pytest.raises(ListingTimedOutError) as timed_out:
+        async for _ in services.pages.changes(version, None, Window(0, MIB)):
+            pass
+    assert secret not in "".join(traceback.format_exception(timed_out.value))

@@ -26,7 +26,7 @@ _TAG_DISK, _TAG_BACKUP = "tidemark-disk", "tidemark-backup"
 _MAX_TAG = 256
 """Characters of a tag's value (Azure Resource Manager: tags)."""
 
-_READABLE = frozenset({"", "Available", "AvailableWithInstantAccess"})
+_READABLE = frozenset({"", "Unknown", "Available", "AvailableWithInstantAccess"})
 _COMPLETE = 100.0
 _NAME = re.compile(r"(?P<prefix>tidemark-[0-9a-f]{16})-(?P<date>\d{8})T(?P<time>\d{6})(?P<fraction>\d{7})Z")
 
