@@ -21,6 +21,10 @@ _LEASE_CODES = frozenset(
     {"LeaseIdMissing", "LeaseIdMismatchWithBlobOperation", "LeaseLost", "LeaseNotPresentWithBlobOperation"}
 )
 _WAIT_FOR_THE_NEXT_TICK = "nothing; premium storage allows one snapshot every 10 minutes, and the next tick retries"
+_NEEDS_MANAGED_DISK_READER = (
+    "assign the app's identity the role Tidemark managed disk reader (infra/roles/managed-disk-reader.json) on the"
+    " resource group of the disks"
+)
 _ADVICE = {
     "AuthenticationFailed": "check the account key in STORAGE_CONNECTIONS, or that the app's identity is set up",
     "AuthorizationFailure": "allow the function app through the account's firewall, and allow the way it signs in (key"
@@ -36,8 +40,8 @@ _ADVICE = {
     "SnapshotsPresent": "restore to a new disk: premium storage can't copy over a disk that has snapshots",
     "ResourceNotFound": "check the URL or ID in SOURCE_DISKS, and that the app can read it",
     # Of Azure Resource Manager:
-    "AuthorizationFailed": "assign the app's identity the role Tidemark managed disk reader"
-    " (infra/roles/managed-disk-reader.json) on the resource group of the disks",
+    "AuthorizationFailed": _NEEDS_MANAGED_DISK_READER,
+    "LinkedAuthorizationFailed": _NEEDS_MANAGED_DISK_READER,
     "ResourceGroupNotFound": "check the subscription and the resource group in SOURCE_DISKS",
     "SubscriptionNotFound": "check the subscription in SOURCE_DISKS, and that the app's identity is of its tenant",
     "SnapshotCountExceeded": "delete old snapshots of the disk: premium storage allows 100",

@@ -11,10 +11,11 @@ from azure.core import AsyncPipelineClient
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceRequestError, ServiceResponseError
 from azure.core.rest import HttpRequest
 
+from infra.local.gateway.roles import Role
 from infra.local.local_azure import APP, LocalAzure
 from infra.local.managed_disks import GROUP, SUBSCRIPTION, ArmFault, ManagedDisks
 from infra.local.managed_disks import Disk as FakeDisk
-from shared.azure.answers import explain, is_busy
+from shared.azure.answers import explain, is_busy, is_transient
 from shared.azure.resource_manager import ResourceManager
 from shared.azure.services import Services, open_services
 from shared.azure.sources.managed_reading import ManagedReader
@@ -217,11 +218,19 @@ async def test_a_snapshot_whose_state_azure_does_not_know_is_read_once_it_is_com
     assert await services.disks.pending(of, taken) == ""
 
 
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"networkAccessPolicy": "DenyAll"},
+        {"networkAccessPolicy": "AllowPrivate"},
+        {"publicNetworkAccess": "Disabled"},
+    ],
+)
 async def test_a_snapshot_whose_access_a_policy_turns_off_is_refused_with_what_to_do(
-    services: Services, managed: ManagedDisks, disk: FakeDisk
+    services: Services, managed: ManagedDisks, disk: FakeDisk, policy: dict[str, str]
 ) -> None:
     of = await known(services, disk)
-    managed.behaviour.policy["networkAccessPolicy"] = "DenyAll"
+    managed.behaviour.policy.update(policy)
     taken = await services.disks.take_snapshot(of)
     with pytest.raises(DiskError, match="What to do: exempt the resource group from the Azure Policy"):
         await services.disks.pending(of, taken)
@@ -304,6 +313,30 @@ async def test_access_that_ended_is_asked_for_anew(services: Services, managed: 
     before = await changes(services, of, taken)
     managed.revoke(managed.snapshots[0])
     assert await changes(services, of, taken) == before
+
+
+async def test_a_snapshot_that_the_data_of_a_deleted_one_merges_into_is_read_later(
+    services: Services, managed: ManagedDisks, disk: FakeDisk
+) -> None:
+    of = await known(services, disk)
+    older, taken = await services.disks.take_snapshot(of), await services.disks.take_snapshot(of)
+    before = await changes(services, of, taken)
+    managed.behaviour.merging_reads = 1
+    await services.disks.delete_snapshot(of, older)
+    with pytest.raises(HttpResponseError) as refused:
+        await changes(services, of, taken)
+    assert is_transient(refused.value)
+    assert await changes(services, of, taken) == before
+
+
+async def test_a_role_that_is_not_assigned_is_named(services: Services, managed: ManagedDisks, disk: FakeDisk) -> None:
+    of = await known(services, disk)
+    managed.roles.clear()
+    for actions in ((), ("Microsoft.Compute/disks/read", "Microsoft.Compute/snapshots/*")):
+        managed.give(APP, Role("Some", actions))
+        with pytest.raises(HttpResponseError) as refused:
+            await services.disks.take_snapshot(of)
+        assert "the role Tidemark managed disk reader" in explain(refused.value)
 
 
 async def test_access_that_others_have_all_is_waited_for_like_a_busy_service(

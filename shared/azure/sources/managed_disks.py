@@ -112,7 +112,8 @@ class ManagedDiskSource(Source):
         state = str(properties.get("provisioningState", ""))
         if state == "Failed":
             raise DiskError(f"Azure could not make the snapshot {resource}. What to do: nothing; the next tick retries")
-        if properties.get("networkAccessPolicy") == "DenyAll" or properties.get("publicNetworkAccess") == "Disabled":
+        is_private = properties.get("networkAccessPolicy") in {"DenyAll", "AllowPrivate"}
+        if is_private or properties.get("publicNetworkAccess") == "Disabled":
             raise DiskError(
                 f"the snapshot {resource} can't be read: its network access is off, though Tidemark asked for it. What"
                 " to do: exempt the resource group from the Azure Policy that turns it off"
