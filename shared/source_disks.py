@@ -101,6 +101,12 @@ class SourceDisk(BaseModel):
         return self.address.url
 
     @property
+    def described(self) -> str:
+        """The entry for people: its URL, and the tags that it asks for."""
+        tags = ", ".join(f"{name}={value}" for name, value in self.tags)
+        return f"{self.url} with the tags {tags}" if tags else self.url
+
+    @property
     def is_pattern(self) -> bool:
         """Whether it stands for all disks that match it, which must be found: a resource ID may be that of many."""
         return self.has_wildcard or isinstance(self.address, DiskId)
@@ -116,8 +122,9 @@ class SourceDisk(BaseModel):
         return f"{EXCLUDES if self.excluded else ''}{self.url}"
 
     def has_tags(self, tags: Mapping[str, str]) -> bool:
-        """Return whether a managed disk's tags include the entry's."""
-        return all(tags.get(name) == value for name, value in self.tags)
+        """Return whether a managed disk's tags include the entry's; their names have no case, their values have."""
+        held = {name.casefold(): value for name, value in tags.items()}
+        return all(held.get(name.casefold()) == value for name, value in self.tags)
 
     def covers(self, disk: Disk) -> bool:
         """Return whether the entry names or matches a disk that no entry excludes."""

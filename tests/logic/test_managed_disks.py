@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from shared.backup.absent_disks import find_absent
+from shared.model.absence import Absence
 from shared.model.addresses import AddressError
 from shared.model.disk import Disk, ManagedDisk
 from shared.model.disk_ids import DiskId
 from shared.model.fitness import backup_problem, metadata_problem
+from shared.model.index import Summary
 from shared.model.intents import read_intent
 from shared.model.names import DISK_METADATA, RUN_METADATA
 from shared.model.requests import RequestError, RestoreRequest
@@ -73,6 +76,7 @@ def test_settings_name_a_disk_or_a_pattern_with_tags_beside_page_blobs(load: Loa
     managed, blob = settings.source_disks
     assert (managed.is_pattern, blob.is_pattern) == (True, False)
     assert (managed.has_tags({"backup": "daily", "of": "me"}), managed.has_tags({"backup": "no"})) == (True, False)
+    assert (managed.has_tags({"Backup": "daily"}), managed.has_tags({"backup": "Daily"})) == (True, False)
     scratch = Disk.parse(f"{DISKS}/scratch1#{ONE}")
     assert [settings.covers(disk) for disk in (OS, DATA, scratch)] == [True, True, False]
     assert settings.source_services == ["https://disks.blob.core.windows.net"]
@@ -194,3 +198,12 @@ def test_a_subscription_and_a_group_are_named_as_azure_allows() -> None:
     assert named.parent.group == group
     with pytest.raises(AddressError, match="resource group"):
         DiskId.parse(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/a./providers/Microsoft.Compute/disks/os")
+
+
+def test_a_disk_that_its_entry_finds_no_more_may_have_lost_its_tags(load: Load) -> None:
+    settings = load(SOURCE_DISKS=json.dumps([{"url": f"{DISKS}/*", "tags": {"backup": "daily"}}]))
+    known = {OS: Summary(disk=OS.name, last_point="2026-11-22T12:00:00.1234567Z")}
+    absent = find_absent(settings, {settings.source_disks[0]: []}, known)
+    assert absent[OS].absence is Absence.MISSING
+    assert "no longer exists, or lost its tags; " in absent[OS].reason
+    assert f"{DISKS}/* with the tags backup=daily matched it before" in absent[OS].reason
