@@ -94,7 +94,10 @@ async def _wait(services: Services, message: PlanMessage, reason: str) -> None:
 
     def waits(record: DiskRecord) -> DiskRecord:
         run = record.run_of(message.run)
-        return record.with_run(replace(run, reason=reason, checked=now, progressed=now)) if run else record
+        if run is None:
+            return record
+        # What failed before has passed, and to wait is no error.
+        return record.with_run(replace(run.recovered(), reason=reason, checked=now, progressed=now, replans=0))
 
     record = await services.records.update(message.disk, waits)
     run = record.run_of(message.run) if record else None

@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 from itertools import chain, repeat
+from typing import Any
 
 import pytest
+from azure.core.exceptions import HttpResponseError
 
 from shared.backup import plan_changes
 from shared.errors import DiskError
@@ -102,3 +104,20 @@ async def test_a_run_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> 
     await scene.pass_time(HOUR)
     assert len(scene.world.points_of(scene.disk)) == 2
     assert (await disk(scene)).state is State.SAFE
+
+
+async def test_an_error_that_has_passed_is_no_trouble_of_a_run_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = await backed_up()
+    scene.world.takes = repeat(5 * HOUR)
+    ask, is_busy = scene.services.disks.pending, iter([True])
+
+    async def busy_at_first(_: object, *asked: Any) -> Any:
+        if next(is_busy, False):
+            raise HttpResponseError("busy")
+        return await ask(*asked)
+
+    monkeypatch.setattr(type(scene.services.disks), "pending", busy_at_first)
+    await scene.tick()
+    await scene.pass_time(3 * HOUR)
+    told = await disk(scene)
+    assert (told.state, told.trouble) == (State.RUNNING, "")
