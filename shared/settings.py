@@ -237,7 +237,7 @@ class Settings(RetentionSettings):
 
     def how_to_exclude(self, disk: Disk) -> str:
         """Return the advice on how to stop backing up a disk; its backups stay."""
-        if self.names(disk):
+        if any(setting.covers(disk) and not setting.has_wildcard for setting in self.source_disks):
             return "remove it from SOURCE_DISKS"
         return "exclude it: add its URL to SOURCE_DISKS with ! before it"
 
@@ -260,9 +260,9 @@ class Settings(RetentionSettings):
         return next((setting.retention for setting in self._covering(disk)[:1] if setting.retention), self.retention)
 
     def _covering(self, disk: Disk) -> list[SourceDisk]:
-        """Return the entries that cover a disk: the one with its own URL first, then patterns as they are set."""
+        """Return the entries that cover a disk: the one with its own URL or ID first, then patterns as they are set."""
         covering = [setting for setting in self.source_disks if setting.covers(disk)]
-        return sorted(covering, key=lambda setting: setting.is_pattern)
+        return sorted(covering, key=lambda setting: setting.has_wildcard)
 
     @property
     def heartbeat_problem(self) -> str:

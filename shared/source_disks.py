@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
+from itertools import combinations
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StrictBool, field_validator, model_validator
@@ -99,6 +101,12 @@ class SourceDisk(BaseModel):
         return self.address.url
 
     @property
+    def described(self) -> str:
+        """The entry for people: its URL, and the tags that it asks for."""
+        tags = ", ".join(f"{name}={value}" for name, value in self.tags)
+        return f"{self.url} with the tags {tags}" if tags else self.url
+
+    @property
     def is_pattern(self) -> bool:
         """Whether it stands for all disks that match it, which must be found: a resource ID may be that of many."""
         return self.has_wildcard or isinstance(self.address, DiskId)
@@ -114,8 +122,9 @@ class SourceDisk(BaseModel):
         return f"{EXCLUDES if self.excluded else ''}{self.url}"
 
     def has_tags(self, tags: Mapping[str, str]) -> bool:
-        """Return whether a managed disk's tags include the entry's."""
-        return all(tags.get(name) == value for name, value in self.tags)
+        """Return whether a managed disk's tags include the entry's; their names have no case, their values have."""
+        held = {name.casefold(): value for name, value in tags.items()}
+        return all(held.get(name.casefold()) == value for name, value in self.tags)
 
     def covers(self, disk: Disk) -> bool:
         """Return whether the entry names or matches a disk that no entry excludes."""
@@ -141,6 +150,10 @@ class SourceDisk(BaseModel):
         """Return whether the name of a blob or a managed disk matches the pattern."""
         return re.fullmatch(".*".join(map(re.escape, self._name.split("*"))), name, re.DOTALL) is not None
 
+    def may_name_as(self, other: "SourceDisk") -> bool:
+        """Return whether there may be a disk that both entries name or match."""
+        return self.address.parent == other.address.parent and _overlap(_name(self.address), _name(other.address))
+
     @property
     def has_wildcard(self) -> bool:
         """Whether there is a `*` in the name."""
@@ -148,7 +161,7 @@ class SourceDisk(BaseModel):
 
     @property
     def _name(self) -> str:
-        return self.address.name if isinstance(self.address, DiskId) else self.address.blob
+        return _name(self.address)
 
 
 def without_exclusions(entries: tuple[SourceDisk, ...]) -> tuple[SourceDisk, ...]:
@@ -157,7 +170,8 @@ def without_exclusions(entries: tuple[SourceDisk, ...]) -> tuple[SourceDisk, ...
     A plain URL may exclude a disk that no entry names: a restored disk is backed up even if no entry names it.
 
     Raises:
-        ValueError: nothing is left to back up, a disk is both named and excluded, or a pattern excludes nothing.
+        ValueError: nothing is left to back up, a disk is both named and excluded, a pattern excludes nothing, or tags
+            would have to tell a disk's mode or retention.
     """
     exclusions = tuple(entry for entry in entries if entry.excluded)
     named = tuple(entry for entry in entries if not entry.excluded)
@@ -165,9 +179,41 @@ def without_exclusions(entries: tuple[SourceDisk, ...]) -> tuple[SourceDisk, ...
         raise ValueError("must name at least one disk to back up, not only exclusions")
     for exclusion in exclusions:
         for entry in named:
-            if not entry.is_pattern and exclusion.names(entry.disk):
+            if not entry.has_wildcard and exclusion.names(entry.disk):
                 raise ValueError(f"{entry.url} is both named and excluded, by {exclusion.text}")
         if exclusion.has_wildcard and not any(exclusion.address.parent == entry.address.parent for entry in named):
             where = "resource group" if isinstance(exclusion.address, DiskId) else "container"
             raise ValueError(f"{exclusion.text} excludes nothing: no other entry is in that {where}")
+    _require_one_meaning(named)
     return tuple(entry.model_copy(update={"exclusions": exclusions}) for entry in named)
+
+
+def _require_one_meaning(entries: tuple[SourceDisk, ...]) -> None:
+    """Require that a disk's name alone tells its mode and retention: the disk may have lost its tags, or be gone.
+
+    Raises:
+        ValueError: an entry with tags comes before another one that may be of the same disks and is not like it.
+    """
+    for first, other in combinations(sorted(entries, key=lambda entry: entry.has_wildcard), 2):
+        is_alike = (first.mode, first.retention) == (other.mode, other.retention)
+        if first.tags and not is_alike and first.may_name_as(other):
+            raise ValueError(
+                f"{other.url} may be of the same disks as {first.url} with its tags, and has another mode or retention."
+                " A disk's name must tell these, not its tags: set the same for both"
+            )
+
+
+def _name(address: BlobAddress | DiskId) -> str:
+    return address.name if isinstance(address, DiskId) else address.blob
+
+
+@cache
+def _overlap(one: str, other: str) -> bool:
+    """Return whether a name can match both patterns."""
+    if not one or not other:
+        return not (one + other).strip("*")
+    if one[0] == "*":
+        return _overlap(one[1:], other) or _overlap(one, other[1:])
+    if other[0] == "*":
+        return _overlap(other, one)
+    return one[0] == other[0] and _overlap(one[1:], other[1:])

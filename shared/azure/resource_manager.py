@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from azure.core import AsyncPipelineClient
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError, map_error
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.limits import COMPUTE_API_VERSION
@@ -64,9 +64,13 @@ class ResourceManager:
                 yield resource
             url = str(page.get("nextLink") or "")
 
-    async def put(self, path: str, resource: Mapping[str, Any]) -> dict[str, Any]:
-        """Make a resource, or ask for it again; return it as it is so far."""
-        return await self._read(HttpRequest("PUT", self._at(path), json=dict(resource)))
+    async def put(self, path: str, resource: Mapping[str, Any]) -> None:
+        """Make a resource, or ask for it again, and wait until it is made, a minute at most.
+
+        Raises:
+            HttpResponseError: it is refused, or fails.
+        """
+        await self._ended(HttpRequest("PUT", self._at(path), json=dict(resource)))
 
     async def delete(self, path: str) -> None:
         """Have a resource deleted, if it exists."""
@@ -82,18 +86,25 @@ class ResourceManager:
             HttpResponseError: it is refused, or fails.
         """
         request = HttpRequest("POST", self._at(path), json=dict(body)) if body else HttpRequest("POST", self._at(path))
+        answer = await self._ended(request)
+        if answer is None:
+            raise ServiceResponseError(f"{path} takes longer than {_POLLED_FOR.total_seconds():.0f} seconds")
+        return _content(answer)
+
+    async def _ended(self, request: HttpRequest) -> AsyncHttpResponse | None:
+        """Make a request, and give the answer once what it begins has ended; None if that takes over a minute."""
         answer, waited, pause = await self._send(request), timedelta(), _POLLED_FIRST
         _require_success(answer)
         # Azure Resource Manager: asynchronous operations. The address is signed, so it is kept nowhere.
         where = answer.headers.get("Location", "")
         while answer.status_code == HTTPStatus.ACCEPTED and where:
             if waited >= _POLLED_FOR:
-                raise ServiceResponseError(f"{path} takes longer than {_POLLED_FOR.total_seconds():.0f} seconds")
+                return None
             await self._sleep(pause)
             waited, pause = waited + pause, min(2 * pause, _POLLED_EVERY)
             answer = await self._send(HttpRequest("GET", where))
             _require_success(answer)
-        return _content(answer)
+        return answer
 
     async def _read(self, request: HttpRequest) -> dict[str, Any]:
         answer = await self._send(request)
@@ -116,7 +127,6 @@ def _require_success(answer: AsyncHttpResponse) -> None:
     """Raise the service's error, with its code where the storage SDK has it."""
     if answer.status_code < HTTPStatus.BAD_REQUEST:
         return
-    map_error(answer.status_code, answer, _ERRORS)
-    error = HttpResponseError(response=answer)
+    error = _ERRORS.get(answer.status_code, HttpResponseError)(response=answer)
     error.error_code = error.error.code if error.error else ""  # type: ignore[attr-defined]  # as the storage SDK does
     raise error

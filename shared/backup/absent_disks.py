@@ -49,9 +49,15 @@ def find_absent(
             is_retired=summary.retired is not None,
         )
         if absence:
-            pattern = next((setting.url for setting in settings.source_disks if setting.covers(disk)), "")
-            is_excluded = coverage is Coverage.EXCLUDED
-            absent[disk] = Absent(absence, absence_reason(absence, disk.name, pattern=pattern, is_excluded=is_excluded))
+            covering = [setting for setting in settings.source_disks if setting.covers(disk)]
+            reason = absence_reason(
+                absence,
+                disk.name,
+                pattern=covering[0].described if covering else "",
+                has_tags=any(setting.tags for setting in covering),
+                is_excluded=coverage is Coverage.EXCLUDED,
+            )
+            absent[disk] = Absent(absence, reason)
     return absent
 
 

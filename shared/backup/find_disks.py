@@ -182,7 +182,7 @@ async def _listed(services: Services) -> dict[SourceDisk, list[Disk]]:
         if not found:
             what_to_do = "What to do: check the pattern in SOURCE_DISKS."
             condition = " that is not excluded" if setting.exclusions else ""
-            nothing = DiskError(f"no disk{condition} matches {setting.url}. {what_to_do}")
+            nothing = DiskError(f"no disk{condition} matches {setting.described}. {what_to_do}")
             await record_failure(services, setting.disk, Event.LIST_DISKS_FAILED, nothing)
         return found
 

@@ -9,7 +9,7 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.services import Services
 from shared.backup.copy_batch import BatchLimits, copy_batch
-from shared.errors import NotOwnerError, SourceGoneError
+from shared.errors import DiskError, NotOwnerError, SourceGoneError
 from shared.events import Event, log_event
 from shared.model.blob import BlobState
 from shared.model.container_moves import old_container
@@ -33,6 +33,10 @@ FIRST_TURN = timedelta(seconds=30)
 """How long the first batch keeps starting requests, at most, if others on the same instance slow it down."""
 
 
+WAITS_AT_MOST = timedelta(days=3)
+"""How long a run waits for a source snapshot that can't be read yet; Azure gives no limit."""
+
+
 async def plan_changes(services: Services, message: PlanMessage) -> None:
     """Open a run: start its full copy, or prepare the backup blob and apply the first batch. Idempotent.
 
@@ -54,7 +58,12 @@ async def _open(services: Services, message: PlanMessage) -> None:
         return
     require_intended_move(services, found[0])
     await require_owner(services)
-    if waits_for := await services.disks.pending(message.disk, run.snapshot):
+    try:
+        waits_for = await _waits_for(services, message, run)
+    except DiskError as error:  # no later try could read it either
+        await abandon_run(services, message, error)
+        return
+    if waits_for:
         await _wait(services, message, waits_for)
     elif run.mode is Mode.FULL:
         await start_full_copy(services, message, run)
@@ -67,13 +76,28 @@ async def _open(services: Services, message: PlanMessage) -> None:
         )
 
 
+async def _waits_for(services: Services, message: PlanMessage, run: OpenRun) -> str:
+    """Say why a run's source snapshot can't be read yet; empty once it can be.
+
+    Raises:
+        DiskError: it can never be, or has not been for too long.
+    """
+    waits_for = await services.disks.pending(message.disk, run.snapshot)
+    if waits_for and services.now() - run.started >= WAITS_AT_MOST:
+        raise DiskError(f"its source snapshot still can't be read after {WAITS_AT_MOST.days} days: {waits_for}")
+    return waits_for
+
+
 async def _wait(services: Services, message: PlanMessage, reason: str) -> None:
     """Record that a run waits until its source snapshot can be read, and look again later."""
     now = services.now()
 
     def waits(record: DiskRecord) -> DiskRecord:
         run = record.run_of(message.run)
-        return record.with_run(replace(run, reason=reason, checked=now, progressed=now)) if run else record
+        if run is None:
+            return record
+        # What failed before has passed, and to wait is no error.
+        return record.with_run(replace(run.recovered(), reason=reason, checked=now, progressed=now, replans=0))
 
     record = await services.records.update(message.disk, waits)
     run = record.run_of(message.run) if record else None

@@ -54,7 +54,7 @@ def absence_of(
     return Absence.MISSING if is_missing else Absence.NONE
 
 
-def absence_reason(absence: Absence, disk: str, *, pattern: str, is_excluded: bool) -> str:
+def absence_reason(absence: Absence, disk: str, *, pattern: str, is_excluded: bool, has_tags: bool = False) -> str:
     """Say how a disk is absent, and what to do.
 
     Args:
@@ -62,12 +62,13 @@ def absence_reason(absence: Absence, disk: str, *, pattern: str, is_excluded: bo
         disk: its name.
         pattern: the pattern that no longer finds it; empty if it is not missing.
         is_excluded: whether a pattern excludes it.
+        has_tags: whether what matched it before asks for tags.
     """
     to_retire = f'to end its backups, send {{"do": "retire", "disk": "{disk}"}} to the queue manage'
     if absence is Absence.MISSING:
         return (
-            f"{disk} no longer exists; {pattern} matched it before. What to do: recover it; or, if it was deleted for"
-            f" good, {to_retire}"
+            f"{disk} no longer exists{', or lost its tags' if has_tags else ''}; {pattern} matched it before. What to"
+            f" do: recover {'them' if has_tags else 'it'}; or, if it was deleted for good, {to_retire}"
         )
     how = "a pattern in SOURCE_DISKS excludes it" if is_excluded else "SOURCE_DISKS no longer names it"
     return (

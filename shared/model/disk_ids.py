@@ -6,6 +6,7 @@ Azure compares them without regard to case (Azure Resource Manager: resource IDs
 import re
 from dataclasses import dataclass
 from typing import Self
+from urllib.parse import quote, unquote
 
 from shared.model.addresses import MAX_SHOWN, AddressError
 
@@ -39,7 +40,8 @@ class GroupId:
     @property
     def compute(self) -> str:
         """The path of its disks and snapshots."""
-        return f"{PREFIX}{self.subscription}/resourceGroups/{self.group}/providers/Microsoft.Compute"
+        group = quote(self.group, safe="()")  # the only name that may have other letters than those of ASCII
+        return f"{PREFIX}{self.subscription}/resourceGroups/{group}/providers/Microsoft.Compute"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,7 +64,7 @@ class DiskId:
 
     @property
     def url(self) -> str:
-        """The ID as Azure writes it, in lower case but for the words that are the same in all."""
+        """The ID as Azure writes it, in lower case but for the words that are the same in all, percent-encoded."""
         return f"{self.parent.compute}/disks/{self.name}"
 
     @property
@@ -77,7 +79,7 @@ class DiskId:
         Raises:
             AddressError: it is not the ID of a managed disk.
         """
-        found = _ID.fullmatch(text.strip().lower())
+        found = _ID.fullmatch(unquote(text.strip()).lower())
         if found is None or found["kind"] != "disks":
             raise AddressError(f"{text.strip()[:MAX_SHOWN]} is not the ID of a managed disk; expected {_LIKE}")
         if not _SUBSCRIPTION.fullmatch(found["subscription"]):

@@ -57,7 +57,7 @@ async def test_a_bad_disk_fails_alone_with_its_reason_on_record(cloud: Cloud) ->
     assert "is not a page blob" in errors[1]
     assert "(403): Server failed to authenticate the request" in errors[2]
     assert "What to do:" in errors[2]
-    assert "no page blob matches" in errors[3]
+    assert "no disk matches" in errors[3]
     assert not await cloud.snapshots(DISKS, cloud.container, "block.vhd")
 
 

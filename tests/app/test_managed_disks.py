@@ -17,6 +17,7 @@ from shared.model.names import BACKUPS_TABLE, RESTORE_REQUESTS_QUEUE
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 from shared.model.record import DISK_ROW, DiskRecord
 from tests.app.cloud import MIB, App, Cloud, pages, until
+from tests.app.test_logs import secrets_in
 
 DISKS_OF_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Compute/disks"
 
@@ -120,3 +121,21 @@ async def test_what_azure_makes_ready_late_or_refuses_is_waited_for_and_a_new_di
         await until(lambda: cloud.logged(Event.DISK_MISSING), "word of the disk that is gone")
     assert [point.time for point in await old.points()] == [first.time]
     assert (await old.record()).absence == "missing"
+
+
+async def test_a_managed_disk_in_full_copy_mode_is_copied_whole_and_its_access_is_told_nowhere(
+    cloud: Cloud, managed: ManagedDisks
+) -> None:
+    data = Managed(cloud, await managed.create_disk("data", MIB))
+    await data.disk.write(0, pages(16))
+    settings: Any = managed.settings
+    async with cloud.app({"url": f"{DISKS_OF_GROUP}/data", "mode": "full"}, log_everything=True, **settings) as app:
+        [first] = await back_up(app, data)
+        await data.disk.write(MIB // 2, pages(16, seed=2))
+        [second] = await back_up(app, data)
+    assert [(point.kind, point.size) for point in (first, second)] == [("full", MIB + FOOTER_BYTES)] * 2
+    copy = cloud.services[BACKUPS].get_blob_client(BACKUP_CONTAINER, data.known.full_copy_name(second.time))
+    assert await cloud.read(copy, BACKUPS) == await data.content()
+    assert len(managed.snapshots) == 1
+    rows = [str(dict(row)) async for row in cloud.tables.get_table_client(BACKUPS_TABLE).list_entities()]
+    assert secrets_in(cloud.log.read_text() + "".join(rows)) == []

@@ -5,11 +5,17 @@ from typing import Any
 
 import pytest
 
+from shared.backup.absent_disks import find_absent
+from shared.model.absence import Absence
 from shared.model.addresses import AddressError
 from shared.model.disk import Disk, ManagedDisk
 from shared.model.disk_ids import DiskId
+from shared.model.fitness import backup_problem, metadata_problem
+from shared.model.index import Summary
 from shared.model.intents import read_intent
+from shared.model.names import DISK_METADATA, RUN_METADATA
 from shared.model.requests import RequestError, RestoreRequest
+from shared.model.run import Mode
 from shared.model.version import SnapshotVersion, blob_version, snapshot_version
 from tests.logic.conftest import Load, Mistakes
 
@@ -70,6 +76,7 @@ def test_settings_name_a_disk_or_a_pattern_with_tags_beside_page_blobs(load: Loa
     managed, blob = settings.source_disks
     assert (managed.is_pattern, blob.is_pattern) == (True, False)
     assert (managed.has_tags({"backup": "daily", "of": "me"}), managed.has_tags({"backup": "no"})) == (True, False)
+    assert (managed.has_tags({"Backup": "daily"}), managed.has_tags({"backup": "Daily"})) == (True, False)
     scratch = Disk.parse(f"{DISKS}/scratch1#{ONE}")
     assert [settings.covers(disk) for disk in (OS, DATA, scratch)] == [True, True, False]
     assert settings.source_services == ["https://disks.blob.core.windows.net"]
@@ -79,9 +86,56 @@ def test_settings_name_a_disk_or_a_pattern_with_tags_beside_page_blobs(load: Loa
     assert load(SOURCE_DISKS=f"{DISKS}/* !{DISKS}/os").excludes_by_url(OS)
 
 
+def test_the_entry_with_the_own_id_of_a_disk_tells_its_mode_and_retention_wherever_it_stands(load: Load) -> None:
+    entries = [
+        {"url": f"{DISKS}/*", "retention": "last=7"},
+        {"url": f"{DISKS}/os", "retention": "last=365", "mode": "full"},
+    ]
+    settings = load(SOURCE_DISKS=json.dumps(entries))
+    assert [rules.last for disk in (OS, DATA) if (rules := settings.retention_of(disk))] == [365, 7]
+    assert [settings.mode_of(disk) for disk in (OS, DATA)] == [Mode.FULL, Mode.INCREMENTAL]
+    assert settings.how_to_exclude(OS) == "remove it from SOURCE_DISKS"
+    assert settings.how_to_exclude(DATA).startswith("exclude it")
+
+
+GOLD = {"url": f"{DISKS}/*", "tags": {"tier": "gold"}, "retention": "last=365"}
+BRONZE = {"url": f"{DISKS}/*", "tags": {"tier": "bronze"}, "retention": "last=7"}
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [BRONZE, GOLD],
+        [GOLD, BRONZE],
+        [GOLD, GOLD | {"url": f"{DISKS}/o*s", "mode": "full"}],
+        [{"url": f"{DISKS}/*", "retention": "last=7"}, GOLD | {"url": f"{DISKS}/os"}],
+    ],
+)
+def test_tags_do_not_tell_the_mode_or_retention_of_a_disk(mistakes: Mistakes, entries: list[dict[str, Any]]) -> None:
+    [line] = mistakes(SOURCE_DISKS=json.dumps(entries))
+    assert "A disk's name must tell these, not its tags" in line
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [GOLD, BRONZE | {"retention": GOLD["retention"]}],
+        [GOLD | {"url": f"{DISKS}/gold-*"}, BRONZE | {"url": f"{DISKS}/bronze-*"}],
+        [{"url": f"{DISKS}/*", "retention": "last=7"}, GOLD],
+        [GOLD, {"url": f"{DISKS}/os", "retention": "last=7"}],
+        [GOLD, {"url": f"{DISKS.replace('machines', 'others')}/*", "retention": "last=7"}],
+    ],
+)
+def test_entries_with_tags_may_stand_together_where_names_tell_the_rest(
+    load: Load, entries: list[dict[str, Any]]
+) -> None:
+    assert len(load(SOURCE_DISKS=json.dumps(entries)).source_disks) == 2
+
+
 @pytest.mark.parametrize(
     ("source_disks", "says"),
     [
+        (f"{DISKS}/os !{DISKS}/os", "is both named and excluded"),
         (f"{GROUP}/providers/Microsoft.Compute/snapshots/os", "is not the ID of a managed disk"),
         (json.dumps([{"url": BLOB, "tags": {"a": "b"}}]), "only managed disks have some"),
         (json.dumps([{"url": f"{DISKS}/*", "tags": ["a"]}]), "must be an object of texts"),
@@ -128,9 +182,28 @@ def test_a_version_of_one_kind_is_none_of_the_other() -> None:
         blob_version(version)
 
 
+def test_a_disk_of_a_group_with_any_letters_has_a_name_that_metadata_can_hold(load: Load) -> None:
+    disk = Disk.parse(f"{DISKS.replace('machines', 'Données')}/os#{ONE}")
+    assert "/resourceGroups/donn%C3%A9es/" in disk.name
+    assert Disk.parse(disk.name) == disk
+    settings = load(SOURCE_DISKS=f"{DISKS.replace('machines', 'Données')}/*")
+    assert settings.covers(disk)
+    assert backup_problem(disk, settings.container, Mode.FULL) == ""
+    assert metadata_problem({DISK_METADATA: disk.name, RUN_METADATA: disk.run_id("2026-11-22T12:00:00.1Z")}) == ""
+
+
 def test_a_subscription_and_a_group_are_named_as_azure_allows() -> None:
     group = "a-b_c.(1)"
     named = DiskId.parse(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}/providers/Microsoft.Compute/disks/os")
     assert named.parent.group == group
     with pytest.raises(AddressError, match="resource group"):
         DiskId.parse(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/a./providers/Microsoft.Compute/disks/os")
+
+
+def test_a_disk_that_its_entry_finds_no_more_may_have_lost_its_tags(load: Load) -> None:
+    settings = load(SOURCE_DISKS=json.dumps([{"url": f"{DISKS}/*", "tags": {"backup": "daily"}}]))
+    known = {OS: Summary(disk=OS.name, last_point="2026-11-22T12:00:00.1234567Z")}
+    absent = find_absent(settings, {settings.source_disks[0]: []}, known)
+    assert absent[OS].absence is Absence.MISSING
+    assert "no longer exists, or lost its tags; " in absent[OS].reason
+    assert f"{DISKS}/* with the tags backup=daily matched it before" in absent[OS].reason

@@ -9,7 +9,10 @@ import pytest
 
 from infra.local.local_azure import APP, LocalAzure
 from infra.local.managed_disks import Disk, ManagedDisks
+from shared.azure.services import Services, open_services
+from shared.settings import Settings
 from tests.managed_disks.arm import Arm
+from tests.managed_disks.source import GROUP_ID
 from tests.managed_disks.storage import MIB, Storage
 
 NewDisk = Callable[..., Awaitable[Disk]]
@@ -57,3 +60,16 @@ def new_disk(managed: ManagedDisks, numbers: Iterator[int]) -> NewDisk:
 async def disk(new_disk: NewDisk) -> Disk:
     """A disk of 1 MiB, empty."""
     return await new_disk()
+
+
+@pytest.fixture
+async def services(
+    azure: LocalAzure, managed: ManagedDisks, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Services]:
+    for name, value in managed.settings.items():
+        monkeypatch.setenv(name, value)
+    # aiohttp read SSL_CERT_FILE when it was imported, as it does at the start of an app.
+    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", managed.trusted())
+    chosen = azure.app_settings([f"{GROUP_ID}/providers/Microsoft.Compute/disks/*"], **managed.settings)
+    async with open_services(Settings.model_validate(chosen | {k.lower(): v for k, v in chosen.items()})) as opened:
+        yield opened

@@ -1,59 +1,23 @@
 """Managed disks behind the interface to disks: what the app finds, snapshots, lists, reads and deletes."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from infra.local.local_azure import LocalAzure
-from infra.local.managed_disks import GROUP, SUBSCRIPTION, ManagedDisks
+from infra.local.managed_disks import ArmFault, ManagedDisks
 from infra.local.managed_disks import Disk as FakeDisk
 from shared.azure.services import Services, open_services
-from shared.changes.ranges import Window
+from shared.azure.sources.managed_reading import ManagedReader
+from shared.changes.ranges import Change, Window
 from shared.errors import DiffRefusedError, DiskError, SourceGoneError
 from shared.limits import FOOTER
-from shared.model.disk import Disk, ManagedDisk
-from shared.settings import Settings
+from shared.model.addresses import ContainerAddress
+from shared.model.disk import ManagedDisk
 from tests.managed_disks.conftest import NewDisk
+from tests.managed_disks.source import BLOCK, GROUP_ID, changes, found_by, known
 from tests.managed_disks.storage import MIB
-
-BLOCK = 4096
-GROUP_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
-
-
-@pytest.fixture
-async def services(
-    azure: LocalAzure, managed: ManagedDisks, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Services]:
-    for name, value in managed.settings.items():
-        monkeypatch.setenv(name, value)
-    # aiohttp read SSL_CERT_FILE when it was imported, as it does at the start of an app.
-    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", managed.trusted())
-    chosen = azure.app_settings([f"{GROUP_ID}/providers/Microsoft.Compute/disks/*"], **managed.settings)
-    async with open_services(Settings.model_validate(chosen | {k.lower(): v for k, v in chosen.items()})) as opened:
-        yield opened
-
-
-async def known(services: Services, made: FakeDisk) -> Disk:
-    [disk] = [found for found in await found_by(services) if found.name.split("#")[0].endswith(f"/{made.id.name}")]
-    return disk
-
-
-async def found_by(services: Services) -> list[Disk]:
-    return await services.disks.find(services.settings.source_disks[0])
-
-
-async def changes(
-    services: Services, disk: Disk, snapshot: str, since: str = "", window: Window | None = None
-) -> Sequence[tuple[int, int, bool]]:
-    version = services.disks.version(disk, snapshot)
-    size = (await services.pages.properties(version)).size
-    older = services.disks.version(disk, since) if since else None
-    return [
-        (change.start, change.end, change.clear)
-        async for change in services.pages.changes(version, older, window or Window(0, size))
-    ]
 
 
 async def test_disks_are_found_by_a_pattern_each_with_its_unique_id(services: Services, new_disk: NewDisk) -> None:
@@ -129,6 +93,22 @@ async def test_after_a_disk_has_grown_the_place_of_its_old_footer_is_listed(
     assert of_new[-1] == (2 * MIB, 2 * MIB + FOOTER, False)
 
 
+@pytest.mark.parametrize("end", [MIB + FOOTER, MIB + BLOCK])
+async def test_the_footer_is_written_even_if_it_is_listed_as_cleared(
+    services: Services, disk: FakeDisk, monkeypatch: pytest.MonkeyPatch, end: int
+) -> None:
+    of = await known(services, disk)
+    base, taken = await services.disks.take_snapshot(of), await services.disks.take_snapshot(of)
+
+    async def listed(*_: object) -> AsyncIterator[Change]:
+        yield Change(MIB - BLOCK, end, clear=True)
+
+    monkeypatch.setattr(ManagedReader, "_listed", listed)
+    found = await changes(services, of, taken, base)
+    assert found[:2] == [(MIB - BLOCK, MIB, True), (MIB, MIB + FOOTER, False)]
+    assert all(clear for _, _, clear in found[2:])
+
+
 async def test_own_snapshots_are_those_taken_for_this_disk_and_container_and_no_others(
     services: Services, disk: FakeDisk, new_disk: NewDisk
 ) -> None:
@@ -139,6 +119,20 @@ async def test_own_snapshots_are_those_taken_for_this_disk_and_container_and_no_
     await services.disks.delete_snapshot(of, times[0])
     await services.disks.delete_snapshot(of, times[0])
     assert await services.disks.own_snapshots(of) == times[1:]
+
+
+async def test_snapshots_taken_for_the_container_before_are_still_found_read_and_deleted(
+    services: Services, managed: ManagedDisks, disk: FakeDisk
+) -> None:
+    of, old = await known(services, disk), services.settings.container
+    taken = await services.disks.take_snapshot(of)
+    changed = {"backup_container": ContainerAddress.parse(f"{old.url}2"), "backup_container_moved_from": old}
+    async with open_services(services.settings.model_copy(update=changed)) as moved:
+        assert await moved.disks.own_snapshots(of) == [], "another app may back up there"
+        assert await moved.disks.own_snapshots(of, old) == [taken]
+        assert (await changes(moved, of, taken))[-1] == (MIB, MIB + FOOTER, False)
+        await moved.disks.delete_snapshot(of, taken)
+    assert managed.snapshots == []
 
 
 async def test_a_snapshot_that_was_read_is_deleted_once_the_access_to_it_has_ended(
@@ -168,14 +162,61 @@ async def test_what_takes_long_to_be_ready_is_waited_for(
     assert said[-1] == ""
 
 
-async def test_a_snapshot_whose_access_a_policy_turns_off_is_refused_with_what_to_do(
+async def test_a_snapshot_whose_state_azure_does_not_know_is_read_once_it_is_complete(
     services: Services, managed: ManagedDisks, disk: FakeDisk
 ) -> None:
     of = await known(services, disk)
-    managed.behaviour.policy["networkAccessPolicy"] = "DenyAll"
+    taken = await services.disks.take_snapshot(of)
+    managed.snapshots[0].properties["snapshotAccessState"] = "Unknown"
+    assert await services.disks.pending(of, taken) == ""
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"networkAccessPolicy": "DenyAll"},
+        {"networkAccessPolicy": "AllowPrivate"},
+        {"publicNetworkAccess": "Disabled"},
+    ],
+)
+async def test_a_snapshot_whose_access_a_policy_turns_off_is_refused_with_what_to_do(
+    services: Services, managed: ManagedDisks, disk: FakeDisk, policy: dict[str, str]
+) -> None:
+    of = await known(services, disk)
+    managed.behaviour.policy.update(policy)
     taken = await services.disks.take_snapshot(of)
     with pytest.raises(DiskError, match="What to do: exempt the resource group from the Azure Policy"):
         await services.disks.pending(of, taken)
+
+
+async def test_a_snapshot_that_azure_can_not_make_is_told_at_once_and_deleted(
+    services: Services, managed: ManagedDisks, disk: FakeDisk
+) -> None:
+    of = await known(services, disk)
+    failed = ("InternalExecutionError", "An internal execution error occurred.")
+    managed.behaviour.looks = 2
+    managed.resource_manager.faults.add(ArmFault("Snapshots - Create Or Update", fail=failed))
+    with pytest.raises(HttpResponseError, match="An internal execution error"):
+        await services.disks.take_snapshot(of)
+    managed.release()
+    assert await services.disks.own_snapshots(of) == []
+
+
+async def test_a_snapshot_is_made_before_it_is_read(services: Services, managed: ManagedDisks, disk: FakeDisk) -> None:
+    of = await known(services, disk)
+    managed.behaviour.looks = 3
+    await services.disks.take_snapshot(of)
+    [snapshot] = managed.snapshots
+    assert snapshot.provisioning.is_done
+
+
+async def test_a_disk_that_is_just_being_made_keeps_no_other_from_being_found(
+    services: Services, new_disk: NewDisk
+) -> None:
+    made, being_made = await new_disk(), await new_disk(properties={"uniqueId": None})
+    assert [disk.name.partition("#")[2] for disk in await found_by(services)] == [made.unique_id]
+    being_made.properties.clear()
+    assert len(await found_by(services)) == 2
 
 
 @pytest.mark.parametrize(
@@ -217,31 +258,3 @@ async def test_a_difference_from_a_base_that_is_gone_is_refused(services: Servic
     await services.disks.delete_snapshot(of, taken)
     with pytest.raises(SourceGoneError):
         await changes(services, of, taken, base)
-
-
-async def test_access_that_ended_is_asked_for_anew(services: Services, managed: ManagedDisks, disk: FakeDisk) -> None:
-    of = await known(services, disk)
-    taken = await services.disks.take_snapshot(of)
-    before = await changes(services, of, taken)
-    managed.revoke(managed.snapshots[0])
-    assert await changes(services, of, taken) == before
-
-
-async def test_access_that_others_have_all_is_waited_for_like_a_busy_service(
-    services: Services, managed: ManagedDisks, disk: FakeDisk
-) -> None:
-    of = await known(services, disk)
-    managed.behaviour.accesses_per_family = 0
-    taken = await services.disks.take_snapshot(of)
-    with pytest.raises(HttpResponseError, match="five snapshots of a disk at once"):
-        await services.pages.signed_url(services.disks.version(of, taken))
-
-
-async def test_no_secret_is_in_what_is_said(services: Services, disk: FakeDisk) -> None:
-    of = await known(services, disk)
-    taken = await services.disks.take_snapshot(of)
-    version = services.disks.version(of, taken)
-    url = await services.pages.signed_url(version)
-    secret = url.partition("sig=")[2].partition("&")[0]
-    assert secret
-    assert secret not in f"{version} {version.name} {version.of}"

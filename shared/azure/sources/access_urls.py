@@ -9,25 +9,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
 
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
 
+from shared.azure.answers import explain
 from shared.azure.resource_manager import ResourceManager
 from shared.errors import SourceGoneError
 from shared.limits import MAX_ACCESS
 
-_ENDS_BEFORE = timedelta(minutes=5)
-"""How long before its end a URL is used no more."""
-
-
-class AccessBusyError(HttpResponseError):
-    """Access is refused for now: other tools have as much of it as there is. Waiting helps, as with a busy service."""
-
-    def __init__(self, resource: str) -> None:
-        super().__init__(
-            f"no access to the snapshot {resource} for now: Azure allows it to five snapshots of a disk at once,"
-            " whoever has it. What to do: nothing, if other tools are done with theirs soon; Tidemark needs two"
-        )
-        self.status_code = HTTPStatus.TOO_MANY_REQUESTS
+_GIVEN_FOR = timedelta(hours=3, minutes=55)
+"""How long after it was granted a URL is given again: so much less than what is asked may be left of its life."""
 
 
 class AccessUrls:
@@ -47,12 +37,12 @@ class AccessUrls:
             fresh: whether the last one was refused.
 
         Raises:
-            AccessBusyError: there is none for now.
+            HttpResponseError: among others, there is none for now; waiting helps, as with a busy service.
             SourceGoneError: the snapshot no longer exists.
         """
         key, seconds = (manager.url, resource), min(lifetime, MAX_ACCESS).total_seconds()
         url, ends = self._urls.get(key, ("", 0.0))
-        if url and not fresh and self._now() < ends - _ENDS_BEFORE.total_seconds():
+        if url and not fresh and ends - self._now() > seconds - _GIVEN_FOR.total_seconds():
             return url
         asked = {"access": "Read", "durationInSeconds": int(seconds)}
         try:
@@ -61,11 +51,13 @@ class AccessUrls:
             raise SourceGoneError(f"the snapshot {resource} no longer exists") from error
         except HttpResponseError as error:
             if error.status_code == HTTPStatus.CONFLICT:
-                raise AccessBusyError(resource) from error
+                raise _busy(resource, error) from error
             raise
-        granted = str(answer.get("accessSAS") or "")
-        self._urls[key] = granted, self._now() + seconds
-        return granted
+        granted = answer.get("accessSAS")
+        if not granted:
+            raise ServiceResponseError(f"Azure gave access to the snapshot {resource}, but no URL")
+        self._urls[key] = str(granted), self._now() + seconds
+        return str(granted)
 
     async def end(self, manager: ResourceManager, resource: str) -> None:
         """End the access to a snapshot, if there is any; else it can't be deleted (REST: Snapshots, Revoke Access)."""
@@ -74,6 +66,16 @@ class AccessUrls:
             await manager.act(f"{resource}/endGetAccess")
         except ResourceNotFoundError:
             return
+
+
+def _busy(resource: str, refused: HttpResponseError) -> HttpResponseError:
+    """Make the error for access that is refused for now, most often as other tools have as much as there is."""
+    error = HttpResponseError(
+        f"no access to the snapshot {resource} for now: {explain(refused).rstrip('.')}. What to do: nothing, if it"
+        " passes: Azure allows access to five snapshots of a disk at once, whoever has it, and Tidemark needs two"
+    )
+    error.status_code = HTTPStatus.TOO_MANY_REQUESTS
+    return error
 
 
 OF_PROCESS = AccessUrls()

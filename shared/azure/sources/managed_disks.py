@@ -1,17 +1,20 @@
 """Managed disks, and Tidemark's incremental snapshots of them, which are resources of their own."""
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from azure.core.exceptions import AzureError
 
 from shared.azure.resource_manager import ResourceManager
 from shared.azure.sources.access_urls import OF_PROCESS, AccessUrls
 from shared.azure.sources.source import Source
 from shared.errors import DiskError, SourceGoneError
 from shared.limits import FOOTER, MANAGED_DISK_BYTES
-from shared.model.addresses import ContainerAddress
+from shared.model.addresses import AddressError, ContainerAddress
 from shared.model.disk import Disk, ManagedDisk, managed_disk
 from shared.model.disk_ids import DiskId
 from shared.model.times import canonical_time
@@ -23,7 +26,7 @@ _TAG_DISK, _TAG_BACKUP = "tidemark-disk", "tidemark-backup"
 _MAX_TAG = 256
 """Characters of a tag's value (Azure Resource Manager: tags)."""
 
-_READABLE = frozenset({"", "Available", "AvailableWithInstantAccess"})
+_READABLE = frozenset({"", "Unknown", "Available", "AvailableWithInstantAccess"})
 _COMPLETE = 100.0
 _NAME = re.compile(r"(?P<prefix>tidemark-[0-9a-f]{16})-(?P<date>\d{8})T(?P<time>\d{6})(?P<fraction>\d{7})Z")
 
@@ -44,8 +47,8 @@ class ManagedDiskSource(Source):
         else:
             found = await self._manager.find(asked.url)
             resources = [found] if found else []
-        disks = [_disk(resource) for resource in resources if pattern.has_tags(resource.get("tags") or {})]
-        return sorted(disk for disk in disks if pattern.covers(disk))
+        tagged = [resource for resource in resources if pattern.has_tags(resource.get("tags") or {})]
+        return sorted(disk for disk in _disks(tagged) if pattern.covers(disk))
 
     async def problem(self, disk: Disk) -> str:
         """Say why a disk can't be backed up; empty if it does not exist."""
@@ -55,7 +58,7 @@ class ManagedDiskSource(Source):
     async def exists(self, disk: Disk) -> bool:
         """Tell whether the disk exists, and is still the same."""
         found = await self._manager.find(managed_disk(disk).id.url)
-        return found is not None and _disk(found) == disk
+        return found is not None and _disks([found]) == [disk]
 
     async def take_snapshot(self, disk: Disk, etag: str | None = None) -> str:  # noqa: ARG002 - none is written over
         """Have a disk snapshotted, in use or not, and give the snapshot's time (REST: Snapshots, Create Or Update).
@@ -64,12 +67,13 @@ class ManagedDiskSource(Source):
         The moment that it holds is that time or shortly after. It may take a while until it can be read.
 
         Raises:
+            AzureError: Azure refused it, or could not make it: what there is of it is deleted.
             DiskError: the disk can't be backed up.
             SourceGoneError: it no longer exists.
         """
         asked = managed_disk(disk)
         found = await self._manager.find(asked.id.url)
-        if found is None or _disk(found) != disk:
+        if found is None or [disk] != _disks([found]):
             raise SourceGoneError(f"{disk.name} no longer exists")
         if problem := _problem(found["properties"]):
             raise DiskError(f"{disk.name} can't be backed up: {problem}")
@@ -85,7 +89,13 @@ class ManagedDiskSource(Source):
                 "publicNetworkAccess": "Enabled",
             },
         }
-        await self._manager.put(self._resource(asked, time), snapshot)
+        resource = _resource(asked, time)
+        try:
+            await self._manager.put(resource, snapshot)
+        except AzureError:
+            with contextlib.suppress(AzureError):
+                await self._manager.delete(resource)
+            raise
         return time
 
     async def pending(self, disk: Disk, snapshot: str) -> str:
@@ -94,7 +104,7 @@ class ManagedDiskSource(Source):
         Raises:
             DiskError: it can never be read as it is.
         """
-        resource = self._resource(managed_disk(disk), snapshot)
+        resource = _resource(managed_disk(disk), snapshot)
         found = await self._manager.find(resource)
         if found is None:
             return ""
@@ -102,12 +112,14 @@ class ManagedDiskSource(Source):
         state = str(properties.get("provisioningState", ""))
         if state == "Failed":
             raise DiskError(f"Azure could not make the snapshot {resource}. What to do: nothing; the next tick retries")
-        if properties.get("networkAccessPolicy") == "DenyAll" or properties.get("publicNetworkAccess") == "Disabled":
+        is_private = properties.get("networkAccessPolicy") in {"DenyAll", "AllowPrivate"}
+        if is_private or properties.get("publicNetworkAccess") == "Disabled":
             raise DiskError(
                 f"the snapshot {resource} can't be read: its network access is off, though Tidemark asked for it. What"
                 " to do: exempt the resource group from the Azure Policy that turns it off"
             )
-        done = float(properties.get("completionPercent", _COMPLETE))
+        percent = properties.get("completionPercent")
+        done = _COMPLETE if percent is None else float(percent)
         access = str(properties.get("snapshotAccessState") or "")
         if state == "Succeeded" and access in _READABLE and done >= _COMPLETE:
             return ""
@@ -115,62 +127,61 @@ class ManagedDiskSource(Source):
 
     async def own_snapshots(self, disk: Disk, old: ContainerAddress | None = None) -> list[str]:
         """List the times of the source snapshots taken for the backup container, or the one before, oldest first."""
-        asked = managed_disk(disk)
-        prefix = _prefix(asked, old or self._backups)
+        asked, backups = managed_disk(disk), old or self._backups
         found = self._manager.list(f"{asked.id.parent.compute}/snapshots")
-        times = [_time(str(one.get("name", "")), prefix) async for one in found if _is_of(one, asked)]
+        times = [_time(str(one.get("name", "")), asked) async for one in found if _is_of(one, asked, backups)]
         return sorted(filter(None, times))
 
     async def delete_snapshot(self, disk: Disk, snapshot: str) -> None:
         """Delete one source snapshot, if it exists: first the access to it must end (REST: Snapshots, Delete)."""
-        resource = self._resource(managed_disk(disk), snapshot)
+        resource = _resource(managed_disk(disk), snapshot)
         await self._access.end(self._manager, resource)
         await self._manager.delete(resource)
 
     def version(self, disk: Disk, snapshot: str) -> SnapshotVersion:
         """Give the source snapshot of a time, to read or copy."""
         asked = managed_disk(disk)
-        return SnapshotVersion(asked, self._resource(asked, snapshot))
+        return SnapshotVersion(asked, _resource(asked, snapshot))
 
     def notice(self, disk: Disk) -> None:
         """Warn of nothing."""
 
-    def _resource(self, disk: ManagedDisk, time: str) -> str:
-        return f"{disk.id.parent.compute}/snapshots/{snapshot_name(disk, self._backups, time)}"
 
-
-def snapshot_name(disk: ManagedDisk, backups: ContainerAddress, time: str) -> str:
+def _resource(disk: ManagedDisk, time: str) -> str:
     """Name a source snapshot before it is made, so that to ask for it again is harmless: `tidemark-HASH-TIME`.
 
-    Args:
-        disk: the disk.
-        backups: the backup container.
-        time: its time, as Azure prints it.
+    Its tags say for which backup container it was taken; so it has one name even if that is changed.
     """
-    return f"{_prefix(disk, backups)}-{re.sub('[-:.]', '', time)}"
+    return f"{disk.id.parent.compute}/snapshots/{_prefix(disk)}-{re.sub('[-:.]', '', time)}"
 
 
-def _prefix(disk: ManagedDisk, backups: ContainerAddress) -> str:
-    of = f"{disk.name} {backups.account}/{backups.container}"
-    return f"tidemark-{hashlib.sha256(of.encode()).hexdigest()[:16]}"
+def _prefix(disk: ManagedDisk) -> str:
+    return f"tidemark-{hashlib.sha256(disk.name.encode()).hexdigest()[:16]}"
 
 
-def _time(name: str, prefix: str) -> str:
-    """Read the time of a snapshot's name; empty if the name has another prefix."""
+def _time(name: str, disk: ManagedDisk) -> str:
+    """Read the time of a snapshot's name; empty if the name is that of another disk's, or of none."""
     found = _NAME.fullmatch(name)
-    if found is None or found["prefix"] != prefix:
+    if found is None or found["prefix"] != _prefix(disk):
         return ""
     date, time = found["date"], found["time"]
     return f"{date[:4]}-{date[4:6]}-{date[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}.{found['fraction']}Z"
 
 
-def _disk(resource: Mapping[str, Any]) -> ManagedDisk:
-    return ManagedDisk(DiskId.parse(str(resource["id"])), str(resource["properties"]["uniqueId"]).lower())
+def _disks(resources: Iterable[Mapping[str, Any]]) -> list[Disk]:
+    """Return the disks that are there; one that is just being made has no unique ID yet, nor anything to back up."""
+    found = [(str(one["id"]), str(one["properties"].get("uniqueId") or "").lower()) for one in resources]
+    return [ManagedDisk(DiskId.parse(resource), unique) for resource, unique in found if unique]
 
 
-def _is_of(snapshot: Mapping[str, Any], disk: ManagedDisk) -> bool:
+def _is_of(snapshot: Mapping[str, Any], disk: ManagedDisk, backups: ContainerAddress) -> bool:
+    """Tell whether a snapshot is of a disk, and tagged as taken for a backup container, whichever URL that had then."""
     made_of = snapshot["properties"].get("creationData", {}).get("sourceUniqueId")
-    return made_of is None or str(made_of).lower() == disk.unique_id
+    try:
+        taken_for = ContainerAddress.parse(str((snapshot.get("tags") or {}).get(_TAG_BACKUP, "")))
+    except AddressError:
+        return False
+    return taken_for.is_same_as(backups) and (made_of is None or str(made_of).lower() == disk.unique_id)
 
 
 def _problem(properties: Mapping[str, Any]) -> str:

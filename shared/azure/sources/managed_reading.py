@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError, ServiceResponseError
 from azure.core.rest import HttpRequest
 
 from shared.azure.answers import diff_refused, explain, is_timeout, refuses_diff
@@ -70,8 +70,9 @@ class ManagedReader(Reader):
     async def changes(self, version: Version, since: Version | None, window: Window) -> AsyncIterator[Change]:
         """List what changed in a window since an older snapshot, or without one all valid ranges.
 
-        The footer is listed always, and if the disk has grown, the place where it was: whether the service lists them
-        is not documented. Follows the paging to its end (REST: Get Page Ranges, `x-ms-previous-snapshot-url`).
+        The footer is listed always, as written, and if the disk has grown, the place where it was: whether the service
+        lists them is not documented. Follows the paging to its end (REST: Get Page Ranges,
+        `x-ms-previous-snapshot-url`).
 
         Raises:
             DiffRefusedError: the service refuses this diff, or it could not be trusted.
@@ -88,9 +89,11 @@ class ManagedReader(Reader):
         async for change in self._listed(asked, older, window):
             if pending and footer.start < change.start:
                 yield pending.pop()
-            if change.start <= footer.start < change.end:
+            is_over_it = bool(pending) and change.start <= footer.start < change.end
+            if is_over_it:
                 pending.clear()
-            yield change
+            for part in _around(change, footer) if is_over_it and change.clear else [change]:
+                yield part
         for left in pending:
             yield left
 
@@ -121,6 +124,8 @@ class ManagedReader(Reader):
             found = await self._manager.find(version.resource)
             if found is None:
                 raise SourceGoneError(f"the snapshot {version.resource} no longer exists")
+            if "diskSizeBytes" not in found["properties"]:
+                raise ServiceResponseError(f"Azure is still making the snapshot {version.resource}")
             self._found[version.resource] = found["properties"]
         return self._found[version.resource]
 
@@ -179,7 +184,7 @@ class ManagedReader(Reader):
             answer = await http.send_request(request, **RETRY_ONCE)
         except AzureError as error:
             if is_timeout(error):
-                raise _timed_out(version, error) from error
+                raise _timed_out(version, error) from None  # it may name the URL, and the host logs causes
             raise
         if answer.status_code == HTTPStatus.OK:
             return _ranges(answer.text())
@@ -194,11 +199,21 @@ class ManagedReader(Reader):
             raise diff_refused(refused)
         if is_timeout(refused):
             raise _timed_out(version, refused)
+        if refused.status_code == HTTPStatus.CONFLICT:
+            # No condition was sent, and a snapshot does not change: Azure may be moving its data (Azure SDK for .NET,
+            # ManagedDiskFixture), which passes.
+            refused.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         raise refused
 
 
 def _timed_out(version: SnapshotVersion, error: AzureError) -> ListingTimedOutError:
     return ListingTimedOutError(f"listing the page ranges of {version.resource} timed out: {explain(error)}")
+
+
+def _around(cleared: Change, footer: Change) -> list[Change]:
+    """Cut a range that is cleared around the footer, which is written whatever the service says of it."""
+    before, after = Change(cleared.start, footer.start, clear=True), Change(footer.end, cleared.end, clear=True)
+    return [part for part in (before, footer, after) if part.start < part.end]
 
 
 def _size(properties: dict[str, Any]) -> int:
