@@ -15,10 +15,8 @@ from shared.azure.services import Services
 from shared.changes.ranges import Window
 from shared.limits import FOOTER
 from tests.managed_disks.conftest import NewDisk
+from tests.managed_disks.source import BLOCK, GROUP_ID
 from tests.managed_disks.storage import MIB
-from tests.managed_disks.test_source import BLOCK, GROUP_ID, services
-
-__all__ = ["services"]
 
 ROLE = Role.read(Path(__file__).parents[2] / "infra" / "roles" / "managed-disk-reader.json")
 
