@@ -7,6 +7,7 @@ from urllib.request import getproxies
 
 from azure.core import AsyncPipelineClient
 from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.pipeline import PipelineResponse
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, AsyncRetryPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables.aio import TableServiceClient
@@ -36,6 +37,21 @@ PACED: dict[str, Any] = {"retry_status": 0}
 # The SDK never retries page reads and clears: a clear that times out may also end in a dropped connection.
 NOT_RETRIED: dict[str, Any] = {"retry_total": 0}
 RETRY_ONCE: dict[str, Any] = {"retry_total": 1, "retry_status": 1, "retry_connect": 1, "retry_read": 1}
+
+
+_WAITS_AT_MOST = 180.0
+"""Seconds of a `Retry-After` that are waited out: the shorter of the times in which Azure Compute counts requests.
+
+The longer one is half an hour: whoever waited for that would end with the whole worker (host.json, functionTimeout).
+"""
+
+
+class _ManagerRetryPolicy(AsyncRetryPolicy[HttpRequest, AsyncHttpResponse]):
+    """Retries, but leaves a long wait to whoever asks later."""
+
+    def is_retry(self, settings: dict[str, Any], response: PipelineResponse[Any, Any]) -> bool:
+        """Tell whether to retry."""
+        return (self.get_retry_after(response) or 0.0) <= _WAITS_AT_MOST and super().is_retry(settings, response)
 
 
 class Connections:
@@ -120,7 +136,7 @@ class Connections:
             self._manager = AsyncPipelineClient(
                 base_url=url,
                 policies=[
-                    AsyncRetryPolicy(retry_total=_RETRIES),
+                    _ManagerRetryPolicy(retry_total=_RETRIES),
                     AsyncBearerTokenCredentialPolicy(self._identity, f"{url}/.default"),
                 ],
                 **_TIMEOUTS,

@@ -10,9 +10,10 @@ from http import HTTPStatus
 from typing import Any
 
 from azure.core import AsyncPipelineClient
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError, ServiceResponseError
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
+from shared.azure.answers import is_transient
 from shared.limits import COMPUTE_API_VERSION
 
 _POLLED_FIRST, _POLLED_EVERY = timedelta(seconds=0.1), timedelta(seconds=1)
@@ -65,12 +66,18 @@ class ResourceManager:
             url = str(page.get("nextLink") or "")
 
     async def put(self, path: str, resource: Mapping[str, Any]) -> None:
-        """Make a resource, or ask for it again, and wait until it is made, a minute at most.
+        """Make a resource, or ask for it again, and wait until it is made, for a minute at most.
 
         Raises:
             HttpResponseError: it is refused, or fails.
         """
-        await self._ended(HttpRequest("PUT", self._at(path), json=dict(resource)))
+        answer = await self._send(HttpRequest("PUT", self._at(path), json=dict(resource)))
+        _require_success(answer)
+        try:
+            await self._ended(answer)
+        except AzureError as error:
+            if not is_transient(error):
+                raise
 
     async def delete(self, path: str) -> None:
         """Have a resource deleted, if it exists."""
@@ -86,15 +93,16 @@ class ResourceManager:
             HttpResponseError: it is refused, or fails.
         """
         request = HttpRequest("POST", self._at(path), json=dict(body)) if body else HttpRequest("POST", self._at(path))
-        answer = await self._ended(request)
-        if answer is None:
+        begun = await self._send(request)
+        _require_success(begun)
+        ended = await self._ended(begun)
+        if ended is None:
             raise ServiceResponseError(f"{path} takes longer than {_POLLED_FOR.total_seconds():.0f} seconds")
-        return _content(answer)
+        return _content(ended)
 
-    async def _ended(self, request: HttpRequest) -> AsyncHttpResponse | None:
-        """Make a request, and give the answer once what it begins has ended; None if that takes over a minute."""
-        answer, waited, pause = await self._send(request), timedelta(), _POLLED_FIRST
-        _require_success(answer)
+    async def _ended(self, answer: AsyncHttpResponse) -> AsyncHttpResponse | None:
+        """Give the last answer, once what an answer tells of has ended; None if that takes over a minute."""
+        waited, pause = timedelta(), _POLLED_FIRST
         # Azure Resource Manager: asynchronous operations. The address is signed, so it is kept nowhere.
         where = answer.headers.get("Location", "")
         while answer.status_code == HTTPStatus.ACCEPTED and where:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
+from azure.core.pipeline.transport import AioHttpTransport
 
 from infra.local.managed_disks import ArmFault, ManagedDisks
 from infra.local.managed_disks import Disk as FakeDisk
@@ -200,6 +201,19 @@ async def test_a_snapshot_that_azure_can_not_make_is_told_at_once_and_deleted(
         await services.disks.take_snapshot(of)
     managed.release()
     assert await services.disks.own_snapshots(of) == []
+
+
+async def test_a_snapshot_that_azure_makes_stays_though_nobody_can_ask_whether_it_has(
+    services: Services, managed: ManagedDisks, disk: FakeDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def at_once(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(AioHttpTransport, "sleep", at_once)
+    of = await known(services, disk)
+    managed.resource_manager.faults.add(ArmFault("DiskOperations - Get", refuse=(503, "ServerBusy", "busy")))
+    taken = await services.disks.take_snapshot(of)
+    assert await services.disks.own_snapshots(of) == [taken]
 
 
 async def test_a_snapshot_is_made_before_it_is_read(services: Services, managed: ManagedDisks, disk: FakeDisk) -> None:

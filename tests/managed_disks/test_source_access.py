@@ -1,5 +1,6 @@
 """Access to snapshots of managed disks: had, kept, refused and ended, and never told."""
 
+import asyncio
 import traceback
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from azure.core.rest import HttpRequest
 
 from infra.local.gateway.roles import Role
 from infra.local.local_azure import APP
-from infra.local.managed_disks import GROUP, ManagedDisks
+from infra.local.managed_disks import GROUP, ArmFault, ManagedDisks
 from infra.local.managed_disks import Disk as FakeDisk
 from shared.azure.answers import explain, is_busy, is_transient
 from shared.azure.resource_manager import ResourceManager
@@ -45,6 +46,23 @@ async def test_a_snapshot_that_the_data_of_a_deleted_one_merges_into_is_read_lat
         await changes(services, of, taken)
     assert is_transient(refused.value)
     assert await changes(services, of, taken) == before
+
+
+async def test_azure_that_asks_for_patience_is_asked_again_but_not_for_as_long_as_a_function_may_take(
+    services: Services, managed: ManagedDisks, disk: FakeDisk
+) -> None:
+    of = await known(services, disk)
+    version = services.disks.version(of, await services.disks.take_snapshot(of))
+    for patience in (1, 1200):
+        refused = (429, "OperationNotAllowed", "Too many requests.")
+        managed.resource_manager.faults.add(
+            ArmFault("Snapshots - Grant Access", times=1, refuse=refused, retry_after=patience)
+        )
+    async with asyncio.timeout(5):
+        with pytest.raises(HttpResponseError) as raised:
+            await services.pages.signed_url(version)
+        assert is_busy(raised.value)
+        assert await services.pages.signed_url(version)
 
 
 async def test_a_role_that_is_not_assigned_is_named(services: Services, managed: ManagedDisks, disk: FakeDisk) -> None:
