@@ -189,6 +189,13 @@ var eachDisk = join(
   ),
   ' '
 )
+var restoreContainers = join(
+  map(
+    filter(sources, source => source.restores),
+    source => 'https://${source.account}.blob.${environment().suffixes.storage}/${source.container}'
+  ),
+  ' '
+)
 // A custom role can be assigned in the subscriptions that it names.
 var sourceSubscriptions = map(
   sources,
@@ -367,6 +374,7 @@ module functionApp 'modules/function-app.bicep' = {
     instanceMemory: instanceMemory
     backupContainer: backupAccount.outputs.containerUrl
     sourceDisks: empty(sourceDisks) ? eachDisk : sourceDisks
+    restoreContainers: restoreContainers
     backupSchedule: backupSchedule
     // azd takes an empty value for none, and gives the default.
     verifySchedule: toLower(verifySchedule) == 'off' ? '' : verifySchedule

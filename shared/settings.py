@@ -38,6 +38,10 @@ from shared.storage_access import (
 _DISK_FIELDS = [field.alias or name for name, field in SourceDisk.model_fields.items() if not field.exclude]
 
 
+def _urls(containers: tuple[ContainerAddress, ...]) -> str:
+    return " ".join(container.url for container in containers)
+
+
 class SettingsError(TidemarkError):
     """Invalid app settings; the message has a line for each mistake."""
 
@@ -53,6 +57,7 @@ class Settings(RetentionSettings):
     backup_container: Annotated[ContainerAddress, NoDecode, PlainSerializer(str)]
     backup_container_moved_from: Annotated[ContainerAddress | None, NoDecode, PlainSerializer(str)] = None
     source_disks: Annotated[tuple[SourceDisk, ...], NoDecode]
+    restore_containers: Annotated[tuple[ContainerAddress, ...], NoDecode, PlainSerializer(_urls)] = ()
     storage_connections: Annotated[tuple[StorageConnection, ...], NoDecode] = ()
     storage_api_version: str = STORAGE_API_VERSION
     resource_manager_url: str = RESOURCE_MANAGER_URL
@@ -120,6 +125,15 @@ class Settings(RetentionSettings):
         if container.container in SPECIAL_CONTAINERS:
             raise ValueError(f"can't be {container.container}; use a dedicated container for the backups")
         return container
+
+    @field_validator("restore_containers", mode="plain")
+    @classmethod
+    def _parse_containers(cls, value: object) -> tuple[ContainerAddress, ...]:
+        if value == ():
+            return ()
+        if not isinstance(value, str):
+            raise PydanticKnownError("string_type")
+        return tuple(ContainerAddress.parse(url) for url in value.replace(",", " ").split())
 
     @field_validator("backup_container_moved_from", mode="plain")
     @classmethod

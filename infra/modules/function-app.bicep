@@ -32,6 +32,9 @@ param backupContainer string
 @description('Empty where neither containers nor resource groups of disks were named.')
 param sourceDisks string
 
+@description('URLs of containers that restores may write to, separated by white space.')
+param restoreContainers string
+
 param backupSchedule string
 param verifySchedule string
 param drillSchedule string
@@ -57,6 +60,7 @@ var settings = union(empty(storageApiVersion) ? {} : { STORAGE_API_VERSION: stor
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD'
   BACKUP_SCHEDULE: backupSchedule
   SOURCE_DISKS: sourceDisks
+  RESTORE_CONTAINERS: restoreContainers
   BACKUP_CONTAINER: backupContainer
   VERIFY_SCHEDULE: verifySchedule
   DRILL_SCHEDULE: drillSchedule

@@ -51,25 +51,34 @@ def date_problem(times: Sequence[str], asked: str) -> str:
     )
 
 
-def require_allowed(target: BlobAddress, backups: Sequence[ContainerAddress], services: Sequence[str]) -> None:
+def require_allowed(
+    target: BlobAddress,
+    backups: Sequence[ContainerAddress],
+    services: Sequence[str],
+    *,
+    restore_containers: Sequence[ContainerAddress],
+) -> None:
     """Require a target in a place that restores may write to.
 
     Args:
         target: the target.
         backups: the containers that hold backups.
         services: the blob service URLs of the disks in `SOURCE_DISKS`.
+        restore_containers: the containers in `RESTORE_CONTAINERS`.
 
     Raises:
-        RefusedError: it is in one of these, or in an account without a disk in `SOURCE_DISKS`.
+        RefusedError: it is in a container of backups, or neither in an account of a disk nor in one of these.
     """
     if any(target.parent.is_same_as(container) for container in backups):
         raise RefusedError(
             f"{target.url} is in the backup container. What to do: choose a target in an account that holds disks"
         )
-    if target.service_url not in services:
+    of_disks = ", ".join(services) or "it names none"
+    is_named = any(target.parent.is_same_as(container) for container in restore_containers)
+    if target.service_url not in services and not is_named:
         raise RefusedError(
-            f"{target.url} is not in an account that SOURCE_DISKS names ({', '.join(services)})."
-            " What to do: choose a target in one of these, or add a disk of that account to SOURCE_DISKS"
+            f"{target.url} is not in an account that SOURCE_DISKS names ({of_disks}), nor in a container that"
+            " RESTORE_CONTAINERS names. What to do: choose a target that is, or add its container there"
         )
 
 

@@ -85,7 +85,13 @@ async def _find_point_and_target(services: Services, restore: Restore) -> Next[R
             f"{disk.name} is in no storage account that a new disk could be restored to. What to do: name the target,"
             ' the URL of a page blob: "target": "https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME.vhd"'
         )
-    require_allowed(target.address, services.settings.backup_containers, services.settings.source_services)
+    settings = services.settings
+    require_allowed(
+        target.address,
+        settings.backup_containers,
+        settings.source_services,
+        restore_containers=settings.restore_containers,
+    )
     if restore.adopt:
         _require_fit(services, target)
     else:

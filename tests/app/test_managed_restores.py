@@ -11,7 +11,7 @@ from tests.app.cloud import MIB, Cloud, pages, until
 from tests.app.test_managed_disks import DISKS_OF_GROUP, Managed, back_up
 
 
-async def test_a_trial_of_a_managed_disk_is_a_page_blob_in_an_account_that_only_a_pattern_names(
+async def test_where_managed_disks_alone_are_backed_up_a_recovery_point_is_restored_to_a_container_named_for_that(
     cloud: Cloud, managed: ManagedDisks
 ) -> None:
     data = Managed(cloud, await managed.create_disk("data", MIB))
@@ -19,7 +19,7 @@ async def test_a_trial_of_a_managed_disk_is_a_page_blob_in_an_account_that_only_
     container = f"{cloud.azure.blob_url(DISKS)}/{cloud.container}"
     await cloud.services[DISKS].create_container(cloud.container)
     settings: Any = managed.settings
-    async with cloud.app(f"{DISKS_OF_GROUP}/data", f"{container}/none/*.vhd", **settings) as app:
+    async with cloud.app(f"{DISKS_OF_GROUP}/data", RESTORE_CONTAINERS=container, **settings) as app:
         [point] = await back_up(app, data)
         request = {"disk": data.known.name, "point": point.time, "target": f"{container}/trial.vhd", "adopt": False}
         await cloud.put(RESTORE_REQUESTS_QUEUE, json.dumps(request))

@@ -14,7 +14,18 @@ _BUILT_IN_TYPES = {"string", "int", "bool", "array", "object"}
 # Those that the tree may call. A name that is missing here is added when it is used, and looked up first:
 # https://learn.microsoft.com/azure/azure-resource-manager/bicep/bicep-functions
 FUNCTIONS = {
-    *("empty", "environment", "guid", "indexOf", "items", "join", "loadJsonContent", "loadTextContent", "map"),
+    *(
+        "empty",
+        "environment",
+        "filter",
+        "guid",
+        "indexOf",
+        "items",
+        "join",
+        "loadJsonContent",
+        "loadTextContent",
+        "map",
+    ),
     *("replace", "resourceGroup", "string", "subscription", "subscriptionResourceId", "toLower", "union"),
     "uniqueString",
 }

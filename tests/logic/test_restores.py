@@ -36,7 +36,22 @@ times = st.integers(0, 99).map(lambda digits: f"2026-11-22T12:00:00.12345{digits
 
 
 def require_restorable_to(target: BlobAddress, settings_: Settings) -> None:
-    require_allowed(target, settings_.backup_containers, settings_.source_services)
+    require_allowed(
+        target, settings_.backup_containers, settings_.source_services, restore_containers=settings_.restore_containers
+    )
+
+
+def test_a_target_may_be_in_a_container_that_is_named_for_restores_though_no_disk_is_in_its_account(load: Load) -> None:
+    named = load(
+        RESTORE_CONTAINERS="https://lab.blob.core.windows.net/restored, https://lab.blob.core.windows.net/more"
+    )
+    require_restorable_to(BlobAddress.parse("https://lab.blob.core.windows.net/restored/os.vhd"), named)
+    require_restorable_to(BlobAddress.parse("https://lab.blob.core.windows.net/more/os.vhd"), named)
+    with pytest.raises(RefusedError, match="nor in a container that RESTORE_CONTAINERS names"):
+        require_restorable_to(BlobAddress.parse("https://lab.blob.core.windows.net/other/os.vhd"), named)
+    backups = load(RESTORE_CONTAINERS=load().container.url)
+    with pytest.raises(RefusedError, match="is in the backup container"):
+        require_restorable_to(backups.container.blob("os.vhd"), backups)
 
 
 # --- the requested point

@@ -238,3 +238,11 @@ def test_an_invalid_heartbeat_url_stops_nothing_and_is_reported_without_being_sh
 @pytest.mark.parametrize("url", ["", " ", "https://alive.example/4f5e", "http://[::1]:8000/4f5e"])
 def test_a_heartbeat_that_is_a_url_or_not_set_is_no_mistake(load: Load, url: str) -> None:
     assert load(HEARTBEAT_URL=url).heartbeat_problem == ""
+
+
+@pytest.mark.parametrize(
+    "containers", ["https://lab.blob.core.windows.net", "https://lab.blob.core.windows.net/a/b.vhd", "lab"]
+)
+def test_what_restores_may_write_to_are_containers(mistakes: Mistakes, containers: str) -> None:
+    (line,) = mistakes(RESTORE_CONTAINERS=containers)
+    assert line.startswith("- RESTORE_CONTAINERS")
