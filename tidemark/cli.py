@@ -4,7 +4,7 @@ import typer
 
 from tidemark.commands import asking, looking, managing, reading, restoring, telling
 
-_HELP = """See and ask for backups of Azure page-blob disks.
+_HELP = """See and ask for backups of Azure disks.
 
 Say first where the app is: tidemark use --help. DISK is a part of a disk's URL that no other disk has, or all of it.
 
