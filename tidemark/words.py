@@ -80,6 +80,6 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
 
 def _parts(name: str) -> list[str]:
     """Return the parts of a URL, or of a managed disk's ID, of which others under the same name differ after the #."""
-    return (
-        name.partition("#")[0].split("/") if name.startswith(PREFIX) else unquote(name).partition("://")[2].split("/")
-    )
+    if name.startswith(PREFIX):
+        return name.partition("#")[0].split("/")
+    return (unquote(name).partition("://")[2] or name).split("/")

@@ -88,7 +88,7 @@ class History:
         # Of a generator of its own: what a seed decided before there was a retention, it decides as before.
         self._retention = random.Random(f"retention {seed}").choice(_RULES)
         if (slow := random.Random(f"slow {seed}")).random() < _SLOW:
-            self.world.takes = iter(lambda: timedelta(hours=slow.choice((0, 0, 0.01, 0.2, 0.5))), None)
+            self.world.takes = lambda: timedelta(hours=slow.choice((0, 0, 0.01, 0.2, 0.5)))
         self._none_late = self.world.now
         self.host = Host(self.world, self._calls, rng, self._modes, self._retention)
         if self._retention and seed % 3:

@@ -141,7 +141,7 @@ class SimulatedDisks(Source):
             self._versioned[disk] = page_blob(disk).account in self._world.versioned
             metadata = {DISK_METADATA: disk.name, BACKUP_METADATA: self._backups.url, TAKEN_METADATA: taken}
             time = self._world.snapshot(page_blob(disk), metadata, etag)
-            if not etag and (takes := next(self._world.takes)):  # a restored disk is a page blob
+            if not etag and (takes := self._world.takes()):  # a restored disk is a page blob
                 self._world.readable[page_blob(disk), time] = self._world.now + takes
             return time
 

@@ -24,7 +24,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_run_waits_until_its_source_snapshot_can_be_read_and_is_sealed_then() -> None:
     scene = await backed_up()
-    scene.world.takes = repeat(3 * HOUR)
+    scene.world.takes = repeat(3 * HOUR).__next__
     await scene.tick()
     await scene.pass_time(2 * HOUR)
     record = scene.world.record(scene.disk)
@@ -40,7 +40,7 @@ async def test_a_run_waits_until_its_source_snapshot_can_be_read_and_is_sealed_t
 
 async def test_what_is_slower_than_the_ticks_is_waited_for_and_the_next_snapshot_is_taken_after_it() -> None:
     scene = await backed_up()
-    scene.world.takes = repeat(20 * HOUR)
+    scene.world.takes = repeat(20 * HOUR).__next__
     await scene.tick()
     await scene.pass_time(12 * HOUR)
     taken = scene.snapshots_taken()
@@ -54,7 +54,7 @@ async def test_what_is_slower_than_the_ticks_is_waited_for_and_the_next_snapshot
 
 async def test_a_run_whose_source_snapshot_is_gone_while_it_waits_is_given_up() -> None:
     scene = await backed_up()
-    scene.world.takes = repeat(3 * HOUR)
+    scene.world.takes = repeat(3 * HOUR).__next__
     await scene.tick()
     record = scene.world.record(scene.disk)
     assert record
@@ -94,7 +94,7 @@ async def test_a_run_whose_source_snapshot_can_never_be_read_is_given_up_and_the
 async def test_a_run_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan_changes, "WAITS_AT_MOST", 6 * HOUR)
     scene = await backed_up()
-    scene.world.takes = chain([10_000 * HOUR], repeat(0 * HOUR))
+    scene.world.takes = chain([10_000 * HOUR], repeat(0 * HOUR)).__next__
     await scene.tick()
     await scene.pass_time(7 * HOUR)
     told = await disk(scene)
@@ -108,7 +108,7 @@ async def test_a_run_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_an_error_that_has_passed_is_no_trouble_of_a_run_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = await backed_up()
-    scene.world.takes = repeat(5 * HOUR)
+    scene.world.takes = repeat(5 * HOUR).__next__
     ask, is_busy = scene.services.disks.pending, iter([True])
 
     async def busy_at_first(_: object, *asked: Any) -> Any:

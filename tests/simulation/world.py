@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -146,7 +146,7 @@ class World:
         rotten: backup snapshots that do not hold any more what was written to them, and since when.
         tainted: what was restored from a recovery point that had rotted, and what was built on that.
         premium: the accounts of premium storage.
-        takes: how long the next source snapshots take until they can be read; those of page blobs take no time.
+        takes: says how long a new source snapshot takes until it can be read; those of page blobs take no time.
         readable: when each of those source snapshots can be read.
         not_snapshotted: when premium storage has last refused a snapshot of a blob.
         versioned: the accounts in which blob versioning is on.
@@ -196,7 +196,7 @@ class World:
     rotten: dict[tuple[BlobAddress, str], datetime] = field(default_factory=dict)
     tainted: set[tuple[BlobAddress, str]] = field(default_factory=set)
     premium: set[str] = field(default_factory=set)
-    takes: Iterator[timedelta] = field(default_factory=lambda: itertools.repeat(timedelta()))
+    takes: Callable[[], timedelta] = timedelta
     readable: dict[tuple[BlobAddress, str], datetime] = field(default_factory=dict)
     not_snapshotted: dict[BlobAddress, datetime] = field(default_factory=dict)
     versioned: set[str] = field(default_factory=set)
