@@ -58,7 +58,9 @@ from tests.simulation.world import QueueMessage, World
 FUNCTION_TIMEOUT = timedelta(minutes=30)  # host.json, functionTimeout
 
 LATE_AT_MOST = timedelta(days=1)
-"""How long a call may take, or an invocation hang: far longer than any service or `FUNCTION_TIMEOUT` lets it."""
+"""How long a call may take: far longer than any service lets it."""
+
+_HANGS_AT_MOST = 2 * FUNCTION_TIMEOUT
 
 _TICK = timedelta(hours=12)
 _LOOKED_AT_FOR = timedelta(minutes=15)
@@ -175,9 +177,9 @@ class Host:
         invocation.paused = not invocation.paused
 
     def end_what_hangs(self) -> None:
-        """End the invocations that have hung for long."""
+        """End the invocations that have hung for longer than the platform lets them."""
         for running in self.running:
-            if running.invocation.paused and self._world.now - running.invocation.began > LATE_AT_MOST:
+            if running.invocation.paused and self._world.now - running.invocation.began > _HANGS_AT_MOST:
                 self._calls.kill(running.invocation)
 
     def go_on(self) -> None:
