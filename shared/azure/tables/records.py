@@ -16,6 +16,7 @@ from shared.azure.answers import error_code, explain
 from shared.azure.tables.index import Index
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.azure.tables.status import Listed, Status
+from shared.azure.tables.unless_changed import put_unless_changed
 from shared.errors import OtherDiskError, Remedy, TidemarkError
 from shared.limits import TRANSACTION
 from shared.model.addresses import AddressError
@@ -129,12 +130,7 @@ class Records:
     async def _put(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
         entity = _keyed(disk, DISK_ROW, to_row(record))
         try:
-            if etag is None:
-                await self._table.create_entity(entity)
-            else:
-                await self._table.update_entity(
-                    entity, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
-                )
+            await put_unless_changed(self._table, entity, etag)
         except HttpResponseError as error:
             if is_conflict(error):
                 raise RecordConflictError(disk.name) from error

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
 from shared.azure.tables.records import RecordConflictError, is_conflict
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
+from shared.azure.tables.unless_changed import put_unless_changed
 from shared.model.disk import Disk
 from shared.model.names import RUN_SEPARATOR
 from shared.model.point import POINT_ROW_PREFIX
@@ -92,12 +92,7 @@ class Plans:
         """
         entity = {"PartitionKey": RETENTION_PARTITION, "RowKey": plan.disk.key, **to_properties(row_of(plan))}
         try:
-            if etag is None:
-                return str((await self._table.create_entity(entity))["etag"])
-            written = await self._table.update_entity(
-                entity, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
-            )
-            return str(written["etag"])
+            return await put_unless_changed(self._table, entity, etag)
         except HttpResponseError as error:
             if is_conflict(error):
                 raise RecordConflictError(f"the retention plan of {plan.disk}") from error

@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.data.tables import TableEntity, UpdateMode
+from azure.data.tables import TableEntity
 from azure.data.tables.aio import TableClient
 from pydantic import TypeAdapter, ValidationError
 
 from shared.azure.answers import explain
 from shared.azure.tables.at_once import each
 from shared.azure.tables.rows import from_properties, require_readable, to_properties
+from shared.azure.tables.unless_changed import put_unless_changed
 from shared.errors import TidemarkError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
@@ -101,12 +102,7 @@ class StatusRows:
         """Write a row, provided that it has this ETag, or, without one, that there is none; tell whether it was so."""
         entity = {"PartitionKey": STATUS_PARTITION, "RowKey": key, **to_properties(values)}
         try:
-            if etag is None:
-                await self._table.create_entity(entity)
-            else:
-                await self._table.update_entity(
-                    entity, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
-                )
+            await put_unless_changed(self._table, entity, etag)
         except HttpResponseError as error:
             if error.status_code in _CHANGED:
                 return False
