@@ -11,6 +11,7 @@ from logging import ERROR, INFO, WARNING
 from typing import Self
 
 from shared.errors import without_secrets
+from shared.model.texts import truncated
 
 _logger = logging.getLogger("tidemark")
 
@@ -215,7 +216,9 @@ def print_event(event: Event, **fields: object) -> None:
 
 
 def _line(event: Event, fields: Mapping[str, object]) -> str:
-    return without_secrets(json.dumps({"event": event, **fields}, default=_plain))
+    # Application Insights cuts a message at 32 Ki characters, and what is left is no JSON.
+    shown = {name: truncated(value) if isinstance(value, str) else value for name, value in fields.items()}
+    return without_secrets(json.dumps({"event": event, **shown}, default=_plain))
 
 
 def _plain(value: object) -> str:

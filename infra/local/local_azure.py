@@ -73,10 +73,13 @@ class LocalAzure:
         )
 
     def app_settings(self, source_disks: Sequence[str | dict[str, Any]], **others: str) -> dict[str, str]:
-        """Give the app settings that back these disks up; `others` are added as they are."""
+        """Give the app settings that back these disks up; `others` are added as they are.
+
+        Ticks are twelve hours apart, and none is due for hours: whoever needs one sets the timer off.
+        """
         return {
             "FUNCTIONS_WORKER_RUNTIME": "python",
-            "BACKUP_SCHEDULE": "0 0 */12 * * *",
+            "BACKUP_SCHEDULE": schedule_far_from(datetime.now(UTC)),
             "SOURCE_DISKS": json.dumps(list(source_disks)),
             "BACKUP_CONTAINER": f"{self.blob_url(BACKUPS)}/{BACKUP_CONTAINER}",
             **self.access_settings(),
@@ -134,6 +137,12 @@ class LocalAzure:
             expiry=datetime.now(UTC) + _READ_FOR,
         )
         return sas, {}
+
+
+def schedule_far_from(now: datetime) -> str:
+    """Give the NCRONTAB expression of ticks every twelve hours, the next of them in five to six hours."""
+    hour = (now.hour + 6) % 12
+    return f"0 0 {hour},{hour + 12} * * *"
 
 
 @contextlib.asynccontextmanager

@@ -111,11 +111,12 @@ async def _release_leases(services: Services, restore: Restore) -> None:
 
 
 async def _drop_superseded(services: Services, restore: Restore, record: DiskRecord) -> None:
-    """Delete the target's older source snapshots, and duplicates of the backup blob's snapshot."""
+    """Delete the target's other source snapshots, and duplicates of the backup blob's snapshot."""
     target = restore.known_target
     run = RunMessage(disk=target, run=restore.target_snapshot)
     await drop_duplicates(services, run, record.backup_snapshot)
     await drop_old_snapshots(services, target)
+    await _drop_newer_snapshots(services, restore)
 
 
 async def _drop_unfinished(services: Services, restore: Restore) -> None:
@@ -124,7 +125,8 @@ async def _drop_unfinished(services: Services, restore: Restore) -> None:
     A completely copied target is kept too: if the recovery point has been deleted since, it is the only copy.
     """
     target = restore.known_target
-    await _drop_snapshots(services, restore)
+    if restore.target_etag or restore.saving or restore.attempt > 1:
+        await _drop_newer_snapshots(services, restore)
     if restore.target_etag:
         return
     if restore.target_is_new and (disk := await _own_blob(services, restore, target.address)):
@@ -134,10 +136,8 @@ async def _drop_unfinished(services: Services, restore: Restore) -> None:
         await _drop(services, restore, backup, blob)
 
 
-async def _drop_snapshots(services: Services, restore: Restore) -> None:
-    """Delete the source snapshots that the restore has taken, which are newer than the target's base snapshot."""
-    if not (restore.target_etag or restore.saving) and restore.attempt == 1:
-        return
+async def _drop_newer_snapshots(services: Services, restore: Restore) -> None:
+    """Delete the target's source snapshots that are newer than its base: the restore took them, and adopted none."""
     target = restore.known_target
     snapshots = await services.disks.own_snapshots(target)
     found = await services.records.get(target)

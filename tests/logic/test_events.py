@@ -54,6 +54,13 @@ def test_an_event_is_logged_at_its_level(event: Event, caplog: pytest.LogCapture
     assert json.loads(said.message) == {"event": event, "disk": "https://disks.blob.core.windows.net/vhds/os.vhd"}
 
 
+def test_whatever_a_service_responds_an_event_is_short_enough_to_stay_json(caplog: pytest.LogCaptureFixture) -> None:
+    log_event(Event.RUN_FAILED, reason="<p>Bad gateway</p>" * 10_000, cause="What to do: wait." * 10_000)
+    [said] = caplog.records
+    assert len(said.message) < 32 * 1024, "Application Insights cuts off what is longer"
+    assert json.loads(said.message)["reason"].startswith("<p>Bad gateway</p>")
+
+
 @pytest.mark.parametrize(
     ("kind", "stages"),
     [

@@ -38,8 +38,11 @@ from tests.simulation.world import DISKS, World
 ACTIONS = 500
 """Actions of a history before it calms down."""
 
-MOST_ACTIONS_OF_A_TICK = 20_000
-"""Actions within which all is done that a tick has started, when nothing goes wrong."""
+MOST_ACTIONS_OF_A_TICK = 60_000
+"""Actions within which all is done that a tick has started, when nothing goes wrong.
+
+What waits for the next tick is looked at every ten minutes, by as many messages as were delivered twice before.
+"""
 
 MOST_MESSAGES = 250
 """Messages that may wait at once: more than a few for each run, tick, restore and inspection, and their duplicates."""

@@ -98,7 +98,7 @@ class Scene:
         message = min(self.world.messages, key=lambda found: found.visible_at)
         self.world.now = max(self.world.now, message.visible_at)
         self.world.messages.remove(message)
-        await self._handle(message)
+        await self.deliver(message)
 
     def waiting(self) -> Mapping[str, int]:
         """Count the messages that wait, by their queues; those that look at ticks left out."""
@@ -109,7 +109,8 @@ class Scene:
         chosen = disk or self.disk
         return len([time for time, of in self.world.snapshots_of.items() if of == chosen])
 
-    async def _handle(self, message: QueueMessage) -> None:
+    async def deliver(self, message: QueueMessage) -> None:
+        """Deliver a message, again if it fails and may be."""
         message.deliveries += 1
         self.handled[message.queue] += 1
         CURRENT.set(Invocation(f"{message.queue} {message.body.decode()}", self.world.now))

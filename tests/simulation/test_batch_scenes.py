@@ -102,7 +102,7 @@ async def test_a_run_that_loses_its_backup_blob_or_its_lease_begins_anew_within_
 async def test_a_plan_that_could_not_be_enqueued_again_is_enqueued_a_minute_later() -> None:
     scene = Scene()
     scene.world.blobs[scene.disk] = Blob([1, None] * 14, scene.world.number)
-    handle, send, refused = scene._handle, scene.services.queues.send, list[Any]()  # noqa: SLF001 - a worker that dies
+    handle, send, refused = scene.deliver, scene.services.queues.send, list[Any]()  # a worker that dies
     copy = scene.services.blobs.put_from_url
 
     async def takes_time(*arguments: Any) -> None:
@@ -126,7 +126,7 @@ async def test_a_plan_that_could_not_be_enqueued_again_is_enqueued_a_minute_late
             raise refusal(503, "ServerBusy")
         await send(message, *delay)
 
-    scene.services.blobs.put_from_url, scene._handle, scene.services.queues.send = takes_time, dies, refuse_once  # type: ignore[method-assign]  # noqa: SLF001
+    scene.services.blobs.put_from_url, scene.deliver, scene.services.queues.send = takes_time, dies, refuse_once  # type: ignore[method-assign]
     await scene.tick()
     began = scene.world.now
     await scene.pass_time(3 * HOUR)

@@ -81,7 +81,7 @@ async def test_a_restore_is_left_as_it_is(scene: Scene) -> None:
     asked = scene.world.enqueue("restore-requests", json.dumps({"disk": scene.disk.url, "point": "latest"}).encode())
     [request] = [found for found in scene.world.messages if found.id == asked]
     scene.world.messages.remove(request)
-    await scene._handle(request)  # noqa: SLF001 - its first step alone
+    await scene.deliver(request)  # its first step alone
     before = rewrite(scene.world.restores, (PageBlobDisk(scene.disk).key, job_row(JobKind.RESTORE, asked)))
     for _ in range(3):
         await scene.pass_time(12 * HOUR)

@@ -247,7 +247,7 @@ async def test_nothing_goes_of_a_disk_that_is_not_safe(trouble: str) -> None:
     elif trouble == "seeking":
         world.enqueue(RESTORE_REQUESTS_QUEUE, json.dumps({"disk": scene.disk.url, "point": "latest"}).encode())
         [request] = [found for found in world.messages if found.queue == RESTORE_REQUESTS_QUEUE]
-        await scene._handle(request)  # noqa: SLF001 - and not what follows
+        await scene.deliver(request)  # and not what follows
         world.messages.clear()
     use(scene, "last=6", disks=DATA.url if trouble == "unlisted" else "")
     await retain_now(scene)
@@ -303,7 +303,7 @@ async def test_a_restore_that_begins_while_its_point_is_about_to_be_deleted_keep
             while not any(point.used_by for point in world.points_of(scene.disk)):
                 [message, *_] = [one for one in world.messages if "restore" in one.queue]
                 world.messages.remove(message)
-                await scene._handle(message)  # noqa: SLF001 - in the midst of another
+                await scene.deliver(message)  # in the midst of another
         return found
 
     services.inspections.open = list_and_then_a_restore_begins

@@ -1,6 +1,7 @@
 """A disk is written over only once an undo point holds its state, however the restore is interrupted."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -231,6 +232,28 @@ async def test_a_restore_whose_every_step_is_delivered_twice_takes_one_undo_poin
         restore.undo_point,
         restore.target_snapshot,
     ]
+    assert scene.world.own_snapshots(scene.disk) == [restore.target_snapshot]
+
+
+async def test_two_steps_at_once_that_each_snapshot_the_restored_disk_leave_one_snapshot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = await backed_up()
+    ask(scene)
+    await until(scene, Stage.PROVING)
+    assert not row(scene).target_snapshot
+    take = scene.services.disks.take_snapshot
+    [message] = [found for found in scene.world.messages if found.queue == CONTINUE_RESTORE_QUEUE]
+    before = scene.snapshots_taken()
+
+    async def take_and_be_overtaken(*given: Any) -> str:
+        monkeypatch.setattr(scene.services.disks, "take_snapshot", take)
+        await scene.deliver(replace(message))
+        return str(await take(*given))
+
+    monkeypatch.setattr(scene.services.disks, "take_snapshot", take_and_be_overtaken)
+    restore = await done(scene)
+    assert scene.snapshots_taken() == before + 2
     assert scene.world.own_snapshots(scene.disk) == [restore.target_snapshot]
 
 
