@@ -11,9 +11,15 @@ from logging import ERROR, INFO, WARNING
 from typing import Self
 
 from shared.errors import without_secrets
-from shared.model.texts import truncated
+from shared.model.texts import truncated_to
 
 _logger = logging.getLogger("tidemark")
+
+_MAX_FIELD = 10_000
+"""Characters of a field, with room for the longest URL of a disk.
+
+Application Insights cuts a message at 32 Ki characters (Application Insights limits), and what is left is no JSON.
+"""
 
 
 class Event(StrEnum):
@@ -216,8 +222,9 @@ def print_event(event: Event, **fields: object) -> None:
 
 
 def _line(event: Event, fields: Mapping[str, object]) -> str:
-    # Application Insights cuts a message at 32 Ki characters, and what is left is no JSON.
-    shown = {name: truncated(value) if isinstance(value, str) else value for name, value in fields.items()}
+    shown = {
+        name: truncated_to(value, _MAX_FIELD) if isinstance(value, str) else value for name, value in fields.items()
+    }
     return without_secrets(json.dumps({"event": event, **shown}, default=_plain))
 
 
