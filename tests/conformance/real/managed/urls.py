@@ -1,0 +1,152 @@
+"""What a URL that was granted opens: a disk or a snapshot as a page blob. The URL is a secret and is never shown."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from itertools import pairwise
+from urllib.parse import urlencode
+
+from azure.core.exceptions import HttpResponseError
+from azure.core.rest import HttpRequest
+
+from shared.azure.resource_manager import Client
+from shared.azure.sources.managed_reading import read_page_list
+from shared.changes.ranges import Change
+from shared.limits import FOOTER, STORAGE_API_VERSION
+
+_WRITTEN = {"x-ms-page-write": "update"}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An answer.
+
+    Attributes:
+        status: the HTTP status.
+        code: the service's error code; empty for none.
+        headers: its headers.
+        body: its body.
+    """
+
+    status: int
+    code: str
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the service did what was asked."""
+        return self.status < HTTPStatus.BAD_REQUEST
+
+    @property
+    def said(self) -> str:
+        """The status and the code."""
+        return f"{self.status} {self.code}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of a list of page ranges; the ranges are empty where it was refused."""
+
+    given: Given
+    ranges: Sequence[Change] = ()
+    marker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A URL that was granted, and the client to reach it by."""
+
+    http: Client
+    url: str = field(repr=False)
+
+    def is_same_as(self, other: "Opened") -> bool:
+        """Tell whether both are one URL."""
+        return self.url == other.url
+
+    async def properties(self) -> Given:
+        """Ask for the blob's properties (REST: Get Blob Properties)."""
+        return await self._send("HEAD", "", {})
+
+    async def size(self) -> int:
+        """Give the length of the blob in bytes."""
+        return int(require_good(await self.properties()).headers["Content-Length"])
+
+    async def read(self, start: int, length: int) -> Given:
+        """Read a range (REST: Get Blob)."""
+        return await self._send("GET", "", {"x-ms-range": _range(start, length)})
+
+    async def footer(self) -> bytes:
+        """Read the last 512 bytes."""
+        return require_good(await self.read(await self.size() - FOOTER, FOOTER)).body
+
+    async def page(self, since: "Opened | None" = None, most: int = 0, marker: str = "") -> Listed:
+        """List a page of ranges, or of what changed since an older snapshot (REST: Get Page Ranges).
+
+        Args:
+            since: the older snapshot.
+            most: the most ranges to list; 0 leaves that to the service.
+            marker: what the page before gave to go on by.
+        """
+        query = {"comp": "pagelist", "maxresults": most or "", "marker": marker}
+        headers = {"x-ms-previous-snapshot-url": since.url} if since else {}
+        asked = urlencode({name: value for name, value in query.items() if value})
+        given = await self._send("GET", asked, headers)
+        return Listed(given, *read_page_list(given.body.decode("utf-8-sig"))) if given.is_good else Listed(given)
+
+    async def pages(self, since: "Opened | None" = None, most: int = 0) -> list[Listed]:
+        """List all pages; the last one is a refusal where one was refused."""
+        listed = [await self.page(since, most)]
+        while listed[-1].marker:
+            listed.append(await self.page(since, most, listed[-1].marker))
+        return listed
+
+    async def write(self, start: int, content: bytes) -> Given:
+        """Write pages (REST: Put Page)."""
+        return await self._send("PUT", "comp=page", {**_WRITTEN, "x-ms-range": _range(start, len(content))}, content)
+
+    async def copy(self, source: str, start: int, length: int) -> Given:
+        """Have pages copied from a URL, to where they are there (REST: Put Page From URL)."""
+        at = _range(start, length)
+        own = {"x-ms-copy-source": source, "x-ms-range": at, "x-ms-source-range": at, "Content-Length": "0"}
+        return await self._send("PUT", "comp=page", {**_WRITTEN, **own})
+
+    async def _send(self, method: str, query: str, headers: Mapping[str, str], content: bytes = b"") -> Given:
+        # The URL is used as it was given: to parse it and put it together again may lose its snapshot.
+        url = f"{self.url}&{query}" if query else self.url
+        named = {"x-ms-version": STORAGE_API_VERSION, **headers}
+        answer = await self.http.send_request(HttpRequest(method, url, headers=named, content=content or None))
+        code = answer.headers.get("x-ms-error-code", "")
+        return Given(answer.status_code, code, answer.headers, answer.content)
+
+
+def require_good(given: Given) -> Given:
+    """Give an answer, if the service did what was asked.
+
+    Raises:
+        HttpResponseError: it did not.
+    """
+    if not given.is_good:
+        error = HttpResponseError(f"a URL that was granted answered {given.said}")
+        error.status_code = HTTPStatus(given.status)
+        raise error
+    return given
+
+
+def ranges_of(pages: Sequence[Listed]) -> list[Change]:
+    """Give the ranges of all pages, in order."""
+    return [found for page in pages for found in page.ranges]
+
+
+def covers(ranges: Sequence[Change], start: int, *, clear: bool = False) -> bool:
+    """Tell whether a byte is in one of the ranges that are written, or cleared."""
+    return any(found.start <= start < found.end and found.clear == clear for found in ranges)
+
+
+def is_in_order(ranges: Sequence[Change]) -> bool:
+    """Tell whether each range begins where the one before has ended, or later."""
+    return all(one.end <= other.start for one, other in pairwise(ranges))
+
+
+def _range(start: int, length: int) -> str:
+    return f"bytes={start}-{start + length - 1}"
