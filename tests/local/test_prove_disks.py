@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from infra.local.gateway.faults import Fault, Faults
 from infra.local.gateway.operations import Request
 from infra.local.local_azure import APP, LocalAzure
 from infra.local.managed_disks import SUBSCRIPTION, Disk, ManagedDisks
@@ -161,6 +162,38 @@ async def test_an_upload_without_a_footer_is_refused_or_becomes_a_disk(prober: P
     assert verdict is Verdict.DIFFERS
     assert "endGetAccess was taken; the disk is then Unattached" in seen
     assert "its export ends with no VHD footer" in seen
+
+
+@pytest.fixture
+def faults(azure: LocalAzure) -> Iterator[Faults]:
+    """The faults of the storage; none are left for the tests after."""
+    yield azure.gateway.faults
+    azure.gateway.faults.clear()
+
+
+async def test_a_list_whose_next_page_is_refused_is_no_list(prober: Prober, faults: Faults) -> None:
+    faults.add(Fault("Get Page Ranges", "/md-*", after=2, refuse=(400, "InvalidQueryParameterValue", "marker")))
+    verdict, seen = await prober.one("disk-list-pages")
+    assert verdict is Verdict.DIFFERS, seen
+    assert "asked with maxresults=5: 5 ranges in pages of at most 5, 2 in all, then 400 InvalidQueryParameterV" in seen
+
+
+async def test_a_snapshot_that_is_refused_as_a_source_is_told_with_its_answer(prober: Prober, faults: Faults) -> None:
+    faults.add(Fault("Put Page From URL", refuse_source=(403, "AuthorizationFailure")))
+    found = await prober.found("disk-copies", "disk-upload-pages")
+    assert [each.verdict for each in found] == [Verdict.DIFFERS, Verdict.DIFFERS], told(found)
+    copies, upload = (told([each]) for each in found)
+    assert "Put Page From URL: 403 CannotVerifyCopySource; x-ms-copy-source-error-code: AuthorizationFailure" in copies
+    assert "Copy Blob of 20972032 bytes: taken, then success" in copies
+    assert "Put Page From URL of a block and of the footer: 403 CannotVerifyCopySource, 403 CannotVerif" in upload
+
+
+async def test_pages_that_are_not_those_of_the_source_are_no_copy(prober: Prober, faults: Faults) -> None:
+    faults.add(Fault("Put Page From URL", spoil=True))
+    found = await prober.found("disk-copies", "disk-upload-pages")
+    assert found[0].verdict is Verdict.DIFFERS
+    assert "the pages are NOT those of the disk" in told(found)
+    assert found[1].verdict is Verdict.DIFFERS
 
 
 async def test_a_diff_is_listed_in_pages_of_a_disk_that_a_vm_writes_to(prober: Prober, written: Disk) -> None:

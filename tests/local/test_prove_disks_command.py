@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,19 @@ async def test_a_role_that_deletes_nothing_is_said_with_its_action(managed: Mana
     managed.give(APP)
     assert await take_away_disks(name, place, [], SMALL_DISKS) == [], "it is found by its tag"
     assert managed.disks == []
+
+
+async def test_a_service_that_is_busy_for_long_does_not_keep_the_clean_up(
+    managed: ManagedDisks, place: DiskPlace
+) -> None:
+    name, made = new_name(), list[str]()
+    async with open_disks(name, place, SMALL_DISKS, made, ({}, {})) as ground:
+        await ground.empty("e")
+    busy = ArmFault("Disks - Delete", refuse=(429, "TooManyRequests", "later"), retry_after=1800)
+    managed.resource_manager.faults.add(busy)
+    async with asyncio.timeout(30):
+        [left] = await take_away_disks(name, place, made, replace(SMALL_DISKS, end_seconds=2.0))
+    assert left.startswith(f"{name}-e: it takes too long. Delete it: `az disk revoke-access")
 
 
 async def test_an_upload_under_way_is_deleted_too(managed: ManagedDisks, place: DiskPlace) -> None:

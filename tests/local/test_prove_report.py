@@ -13,7 +13,7 @@ from tests.conformance.real.ground import Accounts
 from tests.conformance.real.managed.order import OF_DISKS
 from tests.conformance.real.managed.place import DISKS_MADE, SNAPSHOTS_MADE
 from tests.conformance.real.order import PROBES
-from tests.conformance.real.plan import CONNECTIONS, MINUTES
+from tests.conformance.real.plan import CONNECTIONS, MINUTES, arguments_of, plan_of
 from tests.conformance.real.probe import Finding
 from tests.conformance.real.redaction import HIDDEN, HIDDEN_ID, Redaction
 from tests.conformance.real.report import Report, markdown
@@ -91,6 +91,7 @@ def test_the_name_of_an_account_is_shortened_if_asked(accounts: Accounts) -> Non
         (("--backup-account", "a"), "", "are to be two accounts"),
         (("--backup-account", "B.c"), "", "is not the name of a storage account"),
         (("--backup-account", "b", "--only", "nothing"), "", "there is no probe nothing"),
+        (("--backup-account", "b", "--only", "signature,no-*"), "", "there is no probe no-*"),
         (("--backup-account", "b", "--disk-group", "g"), "", "is not the ID of a resource group"),
         (("--backup-account", "b", "--written-disk", "d"), "", "--written-disk needs --disk-group"),
         (("--backup-account", "b"), "AccountKey=SECRET", "a JSON array"),
@@ -109,6 +110,18 @@ def test_a_command_line_that_cannot_be_carried_out_is_refused_without_a_secret(
     printed = capsys.readouterr()
     assert reason in printed.err
     assert "SECRET" not in printed.err + printed.out
+
+
+@pytest.mark.parametrize(
+    ("only", "chosen"),
+    [
+        ("disk-*", {probe.name for probe in OF_DISKS}),
+        ("signature,disk-second-*", {"signature", "disk-second-access", "disk-second-upload"}),
+    ],
+)
+def test_probes_are_chosen_by_a_pattern_of_their_names(only: str, chosen: set[str]) -> None:
+    options = arguments_of(["--account", "a", "--backup-account", "b", "--only", only])
+    assert plan_of(options, {}).probes == chosen
 
 
 def test_the_bound_grows_with_what_is_done(accounts: Accounts) -> None:

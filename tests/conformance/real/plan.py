@@ -1,6 +1,7 @@
 """What a run of the command is to do, as somebody typed it, and what it says of that before it begins."""
 
 import argparse
+import fnmatch
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -95,9 +96,6 @@ def plan_of(options: argparse.Namespace, environ: Mapping[str, str], scale: Scal
         optional(options.versioned_account),
         scoped,
     )
-    known, probes = {probe.name for probe in PROBES}, frozenset(filter(None, options.only.split(",")))
-    if not probes <= known:
-        raise ValueError(f"there is no probe {', '.join(sorted(probes - known))}; there are {', '.join(sorted(known))}")
     if options.written_disk and not options.disk_group:
         raise ValueError("--written-disk needs --disk-group: where its snapshots are made")
     disks = None
@@ -109,7 +107,7 @@ def plan_of(options: argparse.Namespace, environ: Mapping[str, str], scale: Scal
         name=name,
         accounts=accounts,
         disks=disks,
-        probes=probes,
+        probes=_chosen(options.only),
         with_suite=not options.no_suite,
         suite=options.suite,
         scale=scale,
@@ -142,6 +140,15 @@ def announcement(plan: Plan) -> list[str]:
     )
     lines.append("Soft delete, if it is on in these accounts, keeps what is deleted for its days.")
     return [*lines, "", *said(plan.bound), ""]
+
+
+def _chosen(text: str) -> frozenset[str]:
+    """Read names of probes, or patterns of them."""
+    known, asked = [probe.name for probe in PROBES], list(filter(None, text.split(",")))
+    unknown = [name for name in asked if not fnmatch.filter(known, name)]
+    if unknown:
+        raise ValueError(f"there is no probe {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    return frozenset(name for pattern in asked for name in fnmatch.filter(known, pattern))
 
 
 def _keyed(text: str) -> dict[str, Account]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 
 from azure.core.exceptions import AzureError
 
@@ -37,20 +37,41 @@ async def take_away_disks(name: str, place: DiskPlace, made: Iterable[str], scal
         known = {path.lower(): path for path in made}
         for kind in _KINDS:
             try:
-                async for found in manager.list(f"{place.group.compute}/{kind}"):
-                    if _is_of(name, found):
-                        known.setdefault(str(found["id"]).lower(), str(found["id"]))
-            except AzureError as error:
+                # A busy service may ask to come back in half an hour, which nobody would wait for.
+                async with asyncio.timeout(scale.end_seconds):
+                    known |= {path.lower(): path async for path in _of_run(manager, name, kind, place)}
+            except (AzureError, TimeoutError) as error:
                 look = _listing(kind, name, place)
                 left.append(f"the {kind} of the group can't be listed: {_why(error)}. Look: `{look}`")
         deleted = await asyncio.gather(*(_delete(manager, path, name, scale) for path in known.values()))
     return sorted([*left, *filter(None, deleted)])
 
 
+async def _of_run(manager: ResourceManager, name: str, kind: str, place: DiskPlace) -> AsyncIterator[str]:
+    async for found in manager.list(f"{place.group.compute}/{kind}"):
+        if _is_of(name, found):
+            yield str(found["id"])
+
+
 async def _delete(manager: ResourceManager, path: str, name: str, scale: DiskScale) -> str:
     """Delete a resource and wait until it is gone; say what is left to do, if anything is."""
-    why = "it is still there"
+    try:
+        async with asyncio.timeout(scale.end_seconds):
+            why = await _try_to_delete(manager, path, name, scale)
+    except TimeoutError as error:
+        why = _why(error)
+    return f"{path.rpartition('/')[2]}: {why}. Delete it: `{_command(path)}`" if why else ""
+
+
+async def _try_to_delete(manager: ResourceManager, path: str, name: str, scale: DiskScale) -> str:
+    """Delete a resource, some times; say why it is still there, if it is."""
+
+    async def is_gone() -> bool:
+        return await manager.find(path) is None
+
+    why = ""
     for attempt in range(_TRIES):
+        await asyncio.sleep(attempt * scale.poll_seconds)
         try:
             found = await manager.find(path)
             if found is None or not _is_of(name, found):
@@ -59,16 +80,12 @@ async def _delete(manager: ResourceManager, path: str, name: str, scale: DiskSca
             with contextlib.suppress(AzureError):
                 await manager.act(f"{path}/endGetAccess")
             await manager.delete(path)
-
-            async def is_gone() -> bool:
-                return await manager.find(path) is None
-
             if await waited(is_gone, scale.gone_seconds, scale.poll_seconds):
                 return ""
+            why = "it is still there"
         except AzureError as error:
             why = _why(error)
-        await asyncio.sleep(attempt * scale.poll_seconds)
-    return f"{path.rpartition('/')[2]}: {why}. Delete it: `{_command(path)}`"
+    return why
 
 
 def _is_of(name: str, found: dict[str, object]) -> bool:
@@ -76,7 +93,9 @@ def _is_of(name: str, found: dict[str, object]) -> bool:
     return isinstance(tags, dict) and tags.get(TAG) == name and str(found.get("name", "")).startswith(f"{name}-")
 
 
-def _why(error: AzureError) -> str:
+def _why(error: AzureError | TimeoutError) -> str:
+    if isinstance(error, TimeoutError):
+        return "it takes too long"
     if action := missing_action(error):
         return f"no role permits {action}"
     return f"{getattr(error, 'status_code', '')} {error_code(error) or type(error).__name__}".strip()

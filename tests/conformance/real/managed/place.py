@@ -37,6 +37,7 @@ class DiskScale:
         writes: how often it is let, until something was written.
         wait_seconds: how long to wait for a disk or a snapshot to be ready, or gone.
         gone_seconds: how long to wait at the end for one to be gone, in each of three tries.
+        end_seconds: how long to try in all, whatever the service does.
         poll_seconds: how often to look.
         reads: of a snapshot while another one is being deleted.
     """
@@ -50,6 +51,7 @@ class DiskScale:
     writes: int = 3
     wait_seconds: float = 300.0
     gone_seconds: float = 100.0
+    end_seconds: float = 330.0
     poll_seconds: float = 2.0
     reads: int = 30
 
@@ -68,6 +70,7 @@ SMALL_DISKS = DiskScale(
     writes=5,
     wait_seconds=20.0,
     gone_seconds=1.0,
+    end_seconds=60.0,
     poll_seconds=0.05,
     reads=3,
 )
