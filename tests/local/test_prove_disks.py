@@ -11,7 +11,7 @@ import pytest
 from infra.local.gateway.faults import Fault, Faults
 from infra.local.gateway.operations import Request
 from infra.local.local_azure import APP, LocalAzure
-from infra.local.managed_disks import SUBSCRIPTION, Disk, ManagedDisks
+from infra.local.managed_disks import SUBSCRIPTION, ArmFault, Disk, ManagedDisks
 from tests.conformance.real.managed.order import OF_DISKS
 from tests.conformance.real.managed.place import DISKS_MADE, FULL_DISKS, SNAPSHOTS_MADE
 from tests.conformance.real.verdicts import Verdict
@@ -103,6 +103,24 @@ async def test_the_footer_is_listed_or_not(prober: Prober, managed: ManagedDisks
     assert f"where it was before is {'cleared' if shown else 'not listed'}" in seen
 
 
+async def test_another_url_by_which_the_first_ends_is_no_second_access(
+    prober: Prober, managed: ManagedDisks, faults: Faults
+) -> None:
+    managed.behaviour.second_access = "new"
+    faults.add(Fault("Get Blob", "/md-*", after=1, times=1, refuse=(403, "AuthenticationFailed", "ended")))
+    verdict, seen = await prober.one("disk-second-access")
+    assert verdict is Verdict.DIFFERS
+    assert "another URL, by which a read gives 206; by the first it gives 403 AuthenticationFailed" in seen
+
+
+async def test_a_sixth_access_that_is_refused_in_another_way_differs(prober: Prober, managed: ManagedDisks) -> None:
+    too_many = ArmFault("Snapshots - Grant Access", after=5, times=1, refuse=(400, "TooMany", "six"))
+    managed.resource_manager.faults.add(too_many)
+    verdict, seen = await prober.one("disk-sixth-access")
+    assert verdict is Verdict.DIFFERS
+    assert "the sixth access was refused: 400 TooMany" in seen
+
+
 async def test_a_sixth_access_that_is_granted_settles_nothing(prober: Prober, managed: ManagedDisks) -> None:
     verdict, seen = await prober.one("disk-sixth-access")
     assert verdict is Verdict.HOLDS, seen
@@ -142,6 +160,11 @@ async def test_a_snapshot_of_a_disk_that_denies_all_has_the_policy_that_was_aske
     verdict, seen = await prober.one("disk-deny-all")
     assert verdict is Verdict.DIFFERS
     assert "it has DenyAll and public access Enabled; access to it was refused: 409 OperationNotAllowed" in seen
+    managed.behaviour.policy = {"networkAccessPolicy": "AllowPrivate"}
+    managed.behaviour.is_in_private_network = True
+    verdict, seen = await prober.one("disk-deny-all")
+    assert verdict is Verdict.DIFFERS, "though it can be read from here"
+    assert "it has AllowPrivate and public access Enabled; a read gives 206" in seen
 
 
 async def test_the_url_that_writes_reads_too_or_does_not(prober: Prober, managed: ManagedDisks) -> None:
@@ -162,6 +185,13 @@ async def test_an_upload_without_a_footer_is_refused_or_becomes_a_disk(prober: P
     assert verdict is Verdict.DIFFERS
     assert "endGetAccess was taken; the disk is then Unattached" in seen
     assert "its export ends with no VHD footer" in seen
+
+
+async def test_where_there_is_no_such_resource_group_the_probes_fail_and_nothing_is_left(prober: Prober) -> None:
+    assert prober.place
+    nowhere = replace(prober.place, group=replace(prober.place.group, group="nowhere"))
+    [found] = await replace(prober, place=nowhere).found("disk-second-access")
+    assert (found.verdict, found.seen[0]) == (Verdict.FAILED, "ResourceNotFoundError: ResourceGroupNotFound")
 
 
 @pytest.fixture
@@ -194,6 +224,12 @@ async def test_pages_that_are_not_those_of_the_source_are_no_copy(prober: Prober
     assert found[0].verdict is Verdict.DIFFERS
     assert "the pages are NOT those of the disk" in told(found)
     assert found[1].verdict is Verdict.DIFFERS
+    faults.clear()
+    faults.add(Fault("Put Page From URL", times=1, spoil=True))
+    verdict, seen = await prober.one("disk-upload-pages")
+    assert verdict is Verdict.DIFFERS
+    assert "the disk is then Unattached" in seen
+    assert "a snapshot of the disk has NOT the block" in seen
 
 
 async def test_a_diff_is_listed_in_pages_of_a_disk_that_a_vm_writes_to(prober: Prober, written: Disk) -> None:

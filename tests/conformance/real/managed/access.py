@@ -7,9 +7,10 @@ from azure.core.exceptions import HttpResponseError
 
 from tests.conformance.real.ground import Ground
 from tests.conformance.real.managed.ground import ManagedGround
+from tests.conformance.real.managed.pages import Given
 from tests.conformance.real.managed.place import BLOCK
 from tests.conformance.real.managed.refusals import missing_action, refused, tried
-from tests.conformance.real.managed.urls import Given, Opened
+from tests.conformance.real.managed.urls import Opened
 from tests.conformance.real.verdicts import NotSettledError
 from tests.conformance.real.witness import Seen
 

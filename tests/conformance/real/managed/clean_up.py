@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
 
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from shared.azure.answers import error_code
 from shared.azure.resource_manager import ResourceManager
@@ -40,6 +40,8 @@ async def take_away_disks(name: str, place: DiskPlace, made: Iterable[str], scal
                 # A busy service may ask to come back in half an hour, which nobody would wait for.
                 async with asyncio.timeout(scale.end_seconds):
                     known |= {path.lower(): path async for path in _of_run(manager, name, kind, place)}
+            except ResourceNotFoundError:  # no such group: nothing is in it
+                continue
             except (AzureError, TimeoutError) as error:
                 look = _listing(kind, name, place)
                 left.append(f"the {kind} of the group can't be listed: {_why(error)}. Look: `{look}`")

@@ -8,8 +8,9 @@ from shared.changes.ranges import Change
 from shared.limits import FOOTER, RANGES_PER_REQUEST
 from tests.conformance.real.ground import Ground
 from tests.conformance.real.managed.ground import ManagedGround
+from tests.conformance.real.managed.pages import Listed, covers, is_given, is_whole, ranges_of, said
 from tests.conformance.real.managed.place import BLOCK
-from tests.conformance.real.managed.urls import Listed, Opened, covers, is_in_order, ranges_of
+from tests.conformance.real.managed.urls import Opened
 from tests.conformance.real.verdicts import NotSettledError, NotTriedError
 from tests.conformance.real.witness import Seen
 
@@ -22,13 +23,13 @@ async def a_list_comes_in_pages(ground: Ground, seen: Seen) -> bool:
     scale, url = managed.scale, await managed.opened(await managed.uploaded())
     seen.note(f"{scale.fragments} blocks of 4 KiB were uploaded, one in each {scale.apart} bytes, and a footer")
     whole, pages = await url.pages(), await url.pages(most=scale.ranges)
-    seen.note(f"asked for the list: {_said(whole)}")
-    seen.note(f"asked with maxresults={scale.ranges}: {_said(pages)}")
+    seen.note(f"asked for the list: {said(whole)}")
+    seen.note(f"asked with maxresults={scale.ranges}: {said(pages)}")
     listed = {start for found in ranges_of(pages) for start in range(found.start, found.end, BLOCK)}
     lost = sum(number * scale.apart not in listed for number in range(scale.fragments))
     if lost:
         seen.note(f"{lost} of the blocks are not in the list")
-    return _is_whole(whole, pages) and not lost
+    return is_whole(whole, pages) and not lost
 
 
 async def a_difference_comes_in_pages(ground: Ground, seen: Seen) -> bool:
@@ -39,14 +40,14 @@ async def a_difference_comes_in_pages(ground: Ground, seen: Seen) -> bool:
     older = await managed.opened(await managed.snapshot("written-0", managed.place.written))
     newer, whole = await _written_since(managed, older)
     found = ranges_of(whole)
-    seen.note(f"asked for the difference: {_said(whole)}, {sum(change.clear for change in found)} of them cleared")
+    seen.note(f"asked for the difference: {said(whole)}, {sum(change.clear for change in found)} of them cleared")
     most = max(1, len(found) // _PARTS)
     pages = await newer.pages(older, most)
-    seen.note(f"asked with maxresults={most}: {_said(pages)}")
+    seen.note(f"asked with maxresults={most}: {said(pages)}")
     if len(found) <= RANGES_PER_REQUEST:
         seen.note(f"it takes more than {RANGES_PER_REQUEST:,} to see a page end by itself")
     is_complete = await _is_same_elsewhere(older, newer, found, managed.scale.reads, seen)
-    return _is_whole(whole, pages) and is_complete
+    return is_whole(whole, pages) and is_complete
 
 
 async def the_footer_follows_the_disk(ground: Ground, seen: Seen) -> bool:
@@ -60,15 +61,15 @@ async def the_footer_follows_the_disk(ground: Ground, seen: Seen) -> bool:
     unchanged = await same.pages(first)
     seen.note(
         "the difference of two snapshots between which nothing was done: "
-        + (f"the footer is {_shown(ranges_of(unchanged), size)}" if _is_given(unchanged) else _said(unchanged))
+        + (f"the footer is {_shown(ranges_of(unchanged), size)}" if is_given(unchanged) else said(unchanged))
     )
     await managed.empty("footer", 2 * managed.scale.gib)
     grown = await managed.opened(await managed.snapshot("footer-3", disk))
     new_size = await _size(managed, "footer")
     is_right = await _ends_with_a_footer(grown, new_size, seen) and is_right
     across = await grown.pages(same)
-    if not _is_given(across):
-        seen.note(f"the difference across a resize: {_said(across)}")
+    if not is_given(across):
+        seen.note(f"the difference across a resize: {said(across)}")
         return False
     told = ranges_of(across)
     seen.note(f"the difference across a resize: the footer is {_shown(told, new_size)}")
@@ -86,7 +87,7 @@ async def _written_since(managed: ManagedGround, older: Opened) -> tuple[Opened,
         newer = await managed.opened(path)
         listed = await newer.pages(older)
         # A footer alone is no write of the VM's.
-        if not _is_given(listed) or len(ranges_of(listed)) > 1:
+        if not is_given(listed) or len(ranges_of(listed)) > 1:
             return newer, listed
         await managed.end(path)
     raise NotSettledError(f"nothing was written to it while {managed.scale.writes} more snapshots were taken")
@@ -100,8 +101,8 @@ async def _is_same_elsewhere(older: Opened, newer: Opened, changes: Sequence[Cha
     looked_at = others[:: max(1, len(others) // most)][:most]
     reads = [(await older.read(start, BLOCK), await newer.read(start, BLOCK)) for start in looked_at]
     wrong = sum(not (one.is_good and one.body == other.body) for one, other in reads)
-    said = f"{len(reads)} of the blocks that it does not list are the same in both snapshots"
-    seen.note(f"{wrong} of the blocks that it does not list are NOT the same in both snapshots" if wrong else said)
+    right = f"{len(reads)} of the blocks that it does not list are the same in both snapshots"
+    seen.note(f"{wrong} of the blocks that it does not list are NOT the same in both snapshots" if wrong else right)
     return not wrong
 
 
@@ -113,38 +114,14 @@ async def _size(managed: ManagedGround, disk: str) -> int:
 async def _ends_with_a_footer(url: Opened, size: int, seen: Seen) -> bool:
     length = await url.size()
     try:
-        said = f"it ends with the footer of a VHD of {check_footer(await url.footer()).size} bytes"
+        end = f"it ends with the footer of a VHD of {check_footer(await url.footer()).size} bytes"
     except ValueError:
-        said = "it ends with no VHD footer"
-    seen.note(f"the disk has {size} bytes, its export {length}; {said}")
-    return length == size + FOOTER and said.endswith(f" {size} bytes")
+        end = "it ends with no VHD footer"
+    seen.note(f"the disk has {size} bytes, its export {length}; {end}")
+    return length == size + FOOTER and end.endswith(f" {size} bytes")
 
 
 def _shown(ranges: Sequence[Change], start: int) -> str:
     if covers(ranges, start):
         return "written"
     return "cleared" if covers(ranges, start, clear=True) else "not listed"
-
-
-def _is_given(pages: Sequence[Listed]) -> bool:
-    return all(page.given.is_good for page in pages)
-
-
-def _is_whole(whole: Sequence[Listed], pages: Sequence[Listed]) -> bool:
-    """Tell whether a list is the same in small pages as in large ones, in order.
-
-    Raises:
-        NotSettledError: it came in one piece whatever was asked.
-    """
-    found = ranges_of(pages)
-    is_same = _is_given([*whole, *pages]) and found == ranges_of(whole) and is_in_order(found)
-    if is_same and len(pages) == 1:
-        raise NotSettledError("the list came whole, in one page: nothing was seen of the next one")
-    return is_same
-
-
-def _said(pages: Sequence[Listed]) -> str:
-    refused = [page.given.said for page in pages if not page.given.is_good]
-    longest = max(len(page.ranges) for page in pages)
-    count = f"{len(ranges_of(pages))} ranges in pages of at most {longest}, {len(pages)} in all"
-    return f"{count}, then {refused[0]}" if refused else count

@@ -5,9 +5,10 @@ from shared.limits import FOOTER, STORAGE_API_VERSION
 from tests.conformance.real.ground import Ground, write
 from tests.conformance.real.managed.access import granted_twice
 from tests.conformance.real.managed.ground import ManagedGround, block, footer
+from tests.conformance.real.managed.pages import covers
 from tests.conformance.real.managed.place import BLOCK, LEAST_UPLOAD
 from tests.conformance.real.managed.refusals import tried
-from tests.conformance.real.managed.urls import Opened, covers, require_good
+from tests.conformance.real.managed.urls import Opened, require_good
 from tests.conformance.real.witness import Seen
 
 _FIRST = bytes([1]) * BLOCK

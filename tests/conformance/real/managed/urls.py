@@ -1,9 +1,8 @@
 """What a URL that was granted opens: a disk or a snapshot as a page blob. The URL is a secret and is never shown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from itertools import pairwise
 from urllib.parse import urlencode
 
 from azure.core.exceptions import HttpResponseError
@@ -11,46 +10,10 @@ from azure.core.rest import HttpRequest
 
 from shared.azure.resource_manager import Client
 from shared.azure.sources.managed_reading import read_page_list
-from shared.changes.ranges import Change
 from shared.limits import FOOTER, STORAGE_API_VERSION
+from tests.conformance.real.managed.pages import Given, Listed, goes_on
 
 _WRITTEN = {"x-ms-page-write": "update"}
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """An answer.
-
-    Attributes:
-        status: the HTTP status.
-        code: the service's error code; empty for none.
-        headers: its headers.
-        body: its body.
-    """
-
-    status: int
-    code: str
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-
-    @property
-    def is_good(self) -> bool:
-        """Whether the service did what was asked."""
-        return self.status < HTTPStatus.BAD_REQUEST
-
-    @property
-    def said(self) -> str:
-        """The status and the code."""
-        return f"{self.status} {self.code}".strip()
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A page of a list of page ranges; the ranges are empty where it was refused."""
-
-    given: Given
-    ranges: Sequence[Change] = ()
-    marker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +58,9 @@ class Opened:
         return Listed(given, *read_page_list(given.body.decode("utf-8-sig"))) if given.is_good else Listed(given)
 
     async def pages(self, since: "Opened | None" = None, most: int = 0) -> list[Listed]:
-        """List all pages; the last one is a refusal where one was refused."""
+        """List all pages, as long as each goes on from the one before; the last is a refusal where one was refused."""
         listed = [await self.page(since, most)]
-        while listed[-1].marker:
+        while goes_on(listed):
             listed.append(await self.page(since, most, listed[-1].marker))
         return listed
 
@@ -131,21 +94,6 @@ def require_good(given: Given) -> Given:
         error.status_code = HTTPStatus(given.status)
         raise error
     return given
-
-
-def ranges_of(pages: Sequence[Listed]) -> list[Change]:
-    """Give the ranges of all pages, in order."""
-    return [found for page in pages for found in page.ranges]
-
-
-def covers(ranges: Sequence[Change], start: int, *, clear: bool = False) -> bool:
-    """Tell whether a byte is in one of the ranges that are written, or cleared."""
-    return any(found.start <= start < found.end and found.clear == clear for found in ranges)
-
-
-def is_in_order(ranges: Sequence[Change]) -> bool:
-    """Tell whether each range begins where the one before has ended, or later."""
-    return all(one.end <= other.start for one, other in pairwise(ranges))
 
 
 def _range(start: int, length: int) -> str:
