@@ -15,7 +15,7 @@ from tests.conformance.real.managed.place import DISKS_MADE, SNAPSHOTS_MADE
 from tests.conformance.real.order import PROBES
 from tests.conformance.real.plan import CONNECTIONS, MINUTES, arguments_of, plan_of
 from tests.conformance.real.probe import Finding
-from tests.conformance.real.redaction import HIDDEN, HIDDEN_ID, Redaction
+from tests.conformance.real.redaction import HIDDEN, HIDDEN_HOST, HIDDEN_ID, Redaction
 from tests.conformance.real.report import Report, markdown
 from tests.conformance.real.verdicts import Verdict
 
@@ -77,6 +77,15 @@ def test_no_id_of_a_subscription_or_of_a_person_is_in_a_report() -> None:
     text = markdown(Report("tidemark-prove-0c1f5a2b9d3e", left=[ids]), Redaction([]))
     assert f"- /subscriptions/{HIDDEN_ID}/x, object id '{HIDDEN_ID}'" in text
     assert "tidemark-prove-0c1f5a2b9d3e" in text
+
+
+@pytest.mark.parametrize(
+    "host", ["md-impexp-s1f0l2zctgzf.z33.blob.storage.azure.net", "md-s1f0l2zctgzf.blob.core.windows.net"]
+)
+def test_no_host_of_a_disk_is_in_a_report(host: str) -> None:
+    said = f"Cannot connect to host {host}:443 ssl:default"
+    text = markdown(Report("r", probes=[Finding("x", Verdict.FAILED, seen=[said])]), Redaction([]))
+    assert f"- Cannot connect to host {HIDDEN_HOST}:443 ssl:default" in text
 
 
 def test_the_name_of_an_account_is_shortened_if_asked(accounts: Accounts) -> None:

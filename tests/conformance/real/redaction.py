@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from tests.conformance.real.accounts import Account
 
 HIDDEN = "(secret)"
-HIDDEN_ID = "(id)"
+HIDDEN_ID, HIDDEN_HOST = "(id)", "(host)"
 _SHOWN_OF_A_NAME = 3
 _ID = re.compile(r"(?i)\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b")
 """Of a subscription, a tenant, somebody who signs in, or a disk."""
+_HOST = re.compile(r"\bmd-(?:impexp-)?[a-z0-9]{8,}(?:\.[\w.-]+\w)?")
+"""Of managed disks' content, as an error of a connection names it."""
 
 # What a secret looks like, where it is not one of those we know: it ends with what can't be in it.
 _LOOKS_SECRET = (
@@ -41,7 +43,7 @@ class Redaction:
             text = text.replace(secret, HIDDEN)
         for look in _LOOKS_SECRET:
             text = look.sub(rf"\g<1>{HIDDEN}", text)
-        text = _ID.sub(HIDDEN_ID, text)
+        text = _HOST.sub(HIDDEN_HOST, _ID.sub(HIDDEN_ID, text))
         for name in sorted(self._names, key=len, reverse=True):
             text = text.replace(name, self._names[name])
         return text

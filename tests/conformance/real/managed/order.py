@@ -30,7 +30,7 @@ OF_DISKS = (
     Probe(
         "disk-second-access",
         "Asking for access to a snapshot again while there is some gives the same URL, another one, or 409.",
-        "A run fails where two instances of the app read one snapshot.",
+        "Runs that several instances of the app work on at once are slow, or fail.",
         access_is_granted_again,
     ),
     Probe(
