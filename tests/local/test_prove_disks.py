@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from infra.local.gateway.faults import Fault, Faults
+from infra.local.gateway.interceptor import Interceptor, ServiceCall
 from infra.local.gateway.operations import Request
 from infra.local.local_azure import APP, LocalAzure
 from infra.local.managed_disks import SUBSCRIPTION, ArmFault, Disk, ManagedDisks
@@ -174,6 +175,33 @@ async def test_the_url_that_writes_reads_too_or_does_not(prober: Prober, managed
     verdict, seen = await prober.one("disk-upload-reads")
     assert verdict is Verdict.DIFFERS
     assert "Get Blob Properties: 200; Get Page Ranges: 200; Get Blob: 403 AuthorizationPermissionMismatch" in seen
+
+
+async def test_what_is_put_again_is_the_same_and_in_another_way_refused(prober: Prober) -> None:
+    verdict, seen = await prober.one("disk-put-again")
+    assert verdict is Verdict.HOLDS, seen
+    assert "a snapshot that was put again: taken; it is the same snapshot" in seen
+    assert "an upload that was put again: taken; it is the same disk" in seen
+    assert "with another size: refused, 409 PropertyChangeNotAllowed; as an empty disk: refused, 409 Prop" in seen
+
+
+async def test_a_snapshot_that_is_replaced_where_it_is_put_again_is_told(prober: Prober, managed: ManagedDisks) -> None:
+    managed.resource_manager.interceptor = Interceptor(_puts_a_snapshot, 2, "before", _forget_all(managed))
+    verdict, seen = await prober.one("disk-put-again")
+    assert verdict is Verdict.DIFFERS
+    assert "a snapshot that was put again: taken; it is ANOTHER snapshot" in seen
+
+
+def _puts_a_snapshot(call: ServiceCall) -> bool:
+    return call.request.operation == "Snapshots - Create Or Update"
+
+
+def _forget_all(managed: ManagedDisks) -> Callable[[], None]:
+    def forget() -> None:
+        for snapshot in managed.snapshots:
+            managed.delete(snapshot)
+
+    return forget
 
 
 async def test_an_upload_without_a_footer_is_refused_or_becomes_a_disk(prober: Prober, managed: ManagedDisks) -> None:

@@ -17,6 +17,7 @@ from tests.conformance.real.managed.uploads import (
     an_upload_without_a_footer_is_refused,
     pages_are_copied_to_an_upload,
     the_url_that_writes_reads,
+    what_is_put_again_is_the_same,
 )
 from tests.conformance.real.probe import Probe
 
@@ -75,6 +76,12 @@ OF_DISKS = (
         "A snapshot has the network policy that was asked for, though its disk's is DenyAll.",
         "Disks with DenyAll are refused.",
         a_snapshot_of_a_closed_disk_is_open,
+    ),
+    Probe(
+        "disk-put-again",
+        "A snapshot or an upload asked for again under its name is the same one; one of another kind is refused.",
+        "A run whose request was answered too late fails; or its snapshot holds a later moment than its record says.",
+        what_is_put_again_is_the_same,
     ),
     Probe(
         "disk-upload-reads",

@@ -16,7 +16,7 @@ BLOCK = 4096
 """Bytes of the blocks by which Azure lists what is in a managed disk."""
 
 SKU = "StandardSSD_LRS"
-DISKS_MADE, SNAPSHOTS_MADE = 11, 25
+DISKS_MADE, SNAPSHOTS_MADE = 13, 25
 """How many of each the probes make at most."""
 
 LEAST_UPLOAD = 20 * _MIB

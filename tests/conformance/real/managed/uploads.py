@@ -1,5 +1,7 @@
 """Probes of uploads into new managed disks: what the URL that writes takes, and what becomes of what was written."""
 
+from collections.abc import Mapping
+
 from infra.local.disks.vhd import check_footer
 from shared.limits import FOOTER, STORAGE_API_VERSION
 from tests.conformance.real.ground import Ground, write
@@ -65,6 +67,27 @@ async def pages_are_copied_to_an_upload(ground: Ground, seen: Seen) -> bool:
     return has_block
 
 
+async def what_is_put_again_is_the_same(ground: Ground, seen: Seen) -> bool:
+    """A snapshot and an upload are put again as they are; the upload with another size too, and as an empty disk."""
+    managed = ground.managed
+    disk = await managed.empty("put")
+    snapshot = await managed.snapshot("put-1", disk)
+    before = await managed.properties(snapshot)
+    said = await tried(managed.snapshot("put-1", disk))
+    is_same = _is_one(before, await managed.properties(snapshot))
+    seen.note(f"a snapshot that was put again: {_taken(said)}; it is {'the same' if is_same else 'ANOTHER'} snapshot")
+    upload = await managed.upload("put-again", LEAST_UPLOAD)
+    before = await managed.properties(upload)
+    again = await tried(managed.upload("put-again", LEAST_UPLOAD))
+    larger = await tried(managed.upload("put-again", 2 * LEAST_UPLOAD))
+    empty = await tried(managed.empty("put-again"))
+    is_same_disk = _is_one(before, await managed.properties(upload))
+    kept = "the same" if is_same_disk else "ANOTHER"
+    seen.note(f"an upload that was put again: {_taken(again)}; it is {kept} disk")
+    seen.note(f"with another size: {_taken(larger)}; as an empty disk: {_taken(empty)}")
+    return not said and is_same and not again and is_same_disk and bool(larger and empty)
+
+
 async def an_upload_without_a_footer_is_refused(ground: Ground, seen: Seen) -> bool:
     """An upload without a footer is ended."""
     managed = ground.managed
@@ -84,6 +107,15 @@ async def _begun(managed: ManagedGround, what: str) -> tuple[str, Opened]:
     url = await managed.grant(disk, "Write")
     require_good(await url.write(0, block(0)))
     return disk, url
+
+
+def _taken(said: str) -> str:
+    return f"refused, {said}" if said else "taken"
+
+
+def _is_one(before: Mapping[str, object], after: Mapping[str, object]) -> bool:
+    """Tell whether a resource is the one that it was, by what Azure gives each one that it makes."""
+    return all(before.get(name) == after.get(name) for name in ("uniqueId", "timeCreated"))
 
 
 def _kind(last: bytes) -> str:
