@@ -49,7 +49,7 @@ OF_DISKS = (
     ),
     Probe(
         "disk-diff-pages",
-        "The list of what changed between two snapshots of a disk is paged in the same way.",
+        "The list of what changed between two snapshots of a disk is paged in the same way, and is complete.",
         "A run of more than 10,000 changed ranges may miss some; a verify would find that.",
         a_difference_comes_in_pages,
     ),
