@@ -35,6 +35,8 @@ class Behaviour:
         policy: properties that an Azure Policy (effect "modify") sets in each snapshot put.
         is_in_private_network: whether who reads is in the network of the private endpoints.
         polling_needs_role: whether polling needs Microsoft.Compute/locations/DiskOperations/read [guess: no].
+        checks_uploads: whether endGetAccess refuses what was uploaded if it is no VHD of the disk's size [guess].
+        snapshots_inherit_policy: whether a snapshot that is put without network policies has its disk's [guess: no].
     """
 
     snapshots_per_disk: int = 500
@@ -58,3 +60,5 @@ class Behaviour:
     policy: dict[str, str] = field(default_factory=dict)
     is_in_private_network: bool = False
     polling_needs_role: bool = False
+    checks_uploads: bool = True
+    snapshots_inherit_policy: bool = False
