@@ -122,6 +122,7 @@ def runs() -> st.SearchStrategy[OpenRun]:
         replans=_counts,
         windows_compared=_counts,
         compared_etag=_texts,
+        sealing=st.booleans(),
         tries=_counts,
         resyncs=_counts,
         error_at=st.none() | _times,

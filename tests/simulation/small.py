@@ -17,7 +17,6 @@ from shared.restore import prove, through_function
 
 def make_small(change: Callable[[Any, str, Any], None]) -> None:
     """Change what a history needs changed, and silence the app's log: by `setattr`, or by something that undoes it."""
-    change(copying, "LISTING_WINDOW", 8 * PAGE)
     change(copying, "SAVE_INTERVAL", timedelta(milliseconds=100))
     change(plan_changes, "FIRST_TURN", timedelta(milliseconds=50))
     change(copy_ranges, "TURN", timedelta(milliseconds=100))
@@ -31,6 +30,7 @@ def make_small(change: Callable[[Any, str, Any], None]) -> None:
     change(retention, "APPROVED_SHARE", 1)
     change(retention, "GOOD_POINTS", 1)
     change(inspecting, "INSPECTED_PART", 8 * PAGE)
+    change(listing, "LISTING_WINDOW", 8 * PAGE)
     change(listing, "SMALLEST_WINDOW", 2 * PAGE)
     for samples in ("SAMPLES", "SAMPLES_OF_A_DISK", "SAMPLES_OF_A_WINDOW"):
         change(sampling, samples, 1)

@@ -132,8 +132,10 @@ class Index:
     def __init__(self, rows: IndexRows, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._rows, self._now = rows, now
 
-    async def write(self, disk: Disk, after: DiskRecord | None, write: Callable[[], Awaitable[None]]) -> None:
-        """Write or delete a disk's record when that may change what the index says of it.
+    async def write[Written](
+        self, disk: Disk, after: DiskRecord | None, write: Callable[[], Awaitable[Written]]
+    ) -> Written:
+        """Write or delete a disk's record when that may change what the index says of it; give what `write` gives.
 
         Args:
             disk: the disk.
@@ -141,10 +143,11 @@ class Index:
             write: writes or deletes it, provided that the record has not changed since it was read.
         """
         etag = await self.unsettle(disk)
-        await write()
+        written = await write()
         if after and is_idle(after):
             with contextlib.suppress(AzureError):  # an unsettled row is correct as well
                 await self._rows.replace(disk.key, settled(after), etag)
+        return written
 
     async def unsettle(self, disk: Disk) -> str:
         """Make readers of the index read a disk's record instead; give the ETag of its row."""
