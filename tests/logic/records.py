@@ -222,6 +222,8 @@ def inspections() -> st.SearchStrategy[Inspection]:
         parts_done=_counts,
         parts_total=_counts,
         parts_enqueued=_counts,
+        parts_counted=_counts,
+        bytes_counted=_counts,
         stalls=_counts,
         trouble_since=st.none() | _times,
         failures=_counts,

@@ -305,8 +305,9 @@ class SimulatedParts(Parts):
 
     async def compared(self, inspection: Inspection) -> Compared:
         rows = await self._calls.read(lambda: dict(self._world.parts.get(_parts_of(inspection), {})))
+        rows = {part: row for part, row in rows.items() if part >= inspection.parts_counted}
         differs = next((differs for _, differs in rows.values() if differs), "")
-        return Compared(frozenset(rows), sum(count for count, _ in rows.values()), differs)
+        return Compared({part: count for part, (count, _) in rows.items()}, differs)
 
     async def drop(self, inspection: Inspection) -> None:
         for attempt in range(1, inspection.attempt + 1):

@@ -1,0 +1,90 @@
+"""What a run costs, in calls: the constant parts exactly, since each is paid for each disk at each tick."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.backup import verify
+from shared.limits import PAGE
+from shared.pages import listing
+from tests.simulation.blobs import Blob
+from tests.simulation.counted import CountedScene
+
+HALF_A_DAY = timedelta(hours=12)
+GIB = PAGE
+"""A page stands for a GiB: so large a disk has too many."""
+
+PLAN = {
+    "Leases.acquire": 1,
+    "Reader.changes": 1,
+    "Reader.find": 2,
+    "Records.get": 5,
+    "Records.put": 3,
+    "StatusRows.find": 1,
+    "StatusRows.put": 1,
+}
+FINISH = {
+    "Disks.delete_snapshot": 1,
+    "Disks.own_snapshots": 1,
+    "IndexRows.put": 2,
+    "IndexRows.replace": 2,
+    "Inspections.of": 1,
+    "Leases.release": 1,
+    "Reader.changes": 3,
+    "Reader.find": 2,
+    "Reader.read": 6,
+    "Records.get": 4,
+    "Records.points": 1,
+    "Records.put": 2,
+    "Records.seal": 1,
+    "Restores.of": 1,
+    "Snapshots.take": 1,
+    "Snapshots.versions": 1,
+    "StatusRows.find": 1,
+    "StatusRows.put": 1,
+}
+
+
+async def backed_up(pages: list[int | None]) -> CountedScene:
+    """Give a disk with a few recovery points."""
+    scene = CountedScene()
+    scene.world.blobs[scene.disk] = Blob(pages, scene.world.number)
+    for _ in range(3):
+        await scene.tick()
+        await scene.pass_time(HALF_A_DAY)
+    assert len(scene.world.points_of(scene.disk)) == 3
+    scene.counted()
+    return scene
+
+
+async def test_the_run_of_an_unchanged_disk_takes_two_invocations_and_as_many_calls_each_time() -> None:
+    scene = await backed_up([1, 2, None, 3])
+    scene.handled.clear()
+    for _ in range(2):
+        await scene.tick()
+        await scene.pass_time(HALF_A_DAY)
+        counts = scene.counted()
+        assert (counts["plan-changes"], counts["finish-backup"]) == (PLAN, FINISH)
+    assert (scene.handled["plan-changes"], scene.handled["finish-backup"], scene.handled["copy-ranges"]) == (2, 2, 0)
+
+
+async def test_a_page_that_is_written_takes_its_write_and_the_reads_of_its_sample() -> None:
+    scene = await backed_up([1, 2, None, 3])
+    scene.world.blobs[scene.disk].set(0, [7])
+    await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+    counts = scene.counted()
+    assert counts["plan-changes"] == PLAN | {"Writer.write": 1}
+    assert counts["finish-backup"] == FINISH | {"Reader.read": FINISH["Reader.read"] + 2}
+
+
+async def test_an_unchanged_disk_of_8_tib_with_little_on_it_is_listed_by_twenty_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(verify, "SEAL_WINDOW", 8 * GIB)
+    monkeypatch.setattr(listing, "LISTING_WINDOW", 64 * GIB)
+    scene = await backed_up([1, *[None] * (8 * 1024 - 2), 2])
+    await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+    counts = scene.counted()
+    assert (counts["plan-changes"]["Reader.changes"], counts["finish-backup"]["Reader.changes"]) == (5, 3 * 5)
