@@ -8,23 +8,28 @@ import asyncio
 import contextlib
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 
 from infra.local.gateway import Interceptor
 from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR
 from infra.local.identity_azure import IdentityAzure, run_identity_azure
 from infra.local.local_azure import APP, DISKS
+from shared.limits import PAGE
 from shared.model.job import JobKind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.inspecting import inspected
 from tests.benchmarks.table import Measured, markdown
 
+GIB = 1024 * MIB
 DATA = 128 * MIB
 """What is on the disk: enough for as many samples as a first backup of a window takes."""
 
 _BY_THE_HOST = {"Get Messages", "Get Queue Metadata", "Update Message"}
 """What the platform does on the queues whether there are messages or not."""
+
+_BY_DATA = ("Put Page From URL",)
+"""What grows with the data of a first backup; the rest goes by how long it takes."""
 
 
 class Meter:
@@ -54,14 +59,13 @@ class Meter:
                 return False
         return await self.app.idle()
 
-    @contextlib.asynccontextmanager
-    async def measure(self, name: str, into: list[Measured]) -> AsyncIterator[None]:
-        """Measure what is done in the block, to its last message."""
+    async def measure(self, name: str, doing: Awaitable[object]) -> Measured:
+        """Measure something that is done, to its last message."""
         await self.rest()
         self.cloud.requests.clear()
         self._seen.calls.clear()
         tokens, before = self.azure.endpoint.given, await self._invocations()
-        yield
+        await doing
         await self.rest()
         calls = Counter(("blob", made.operation) for made in self.cloud.requests if made.caller == APP.name)
         calls += Counter(
@@ -69,9 +73,9 @@ class Meter:
             for service, made in self._seen.calls
             if made.caller == APP.name and made.operation not in _BY_THE_HOST
         )
-        calls["token", "to the identity endpoint"] += self.azure.endpoint.given - tokens
+        calls += Counter({("token", "to the identity endpoint"): self.azure.endpoint.given - tokens})
         calls += Counter({("invocation", name): count for name, count in (await self._invocations() - before).items()})
-        into.append(Measured(name, calls))
+        return Measured(name, calls)
 
     async def _invocations(self) -> Counter[str]:
         counts = (await self.app.host.status())["invocations"]
@@ -82,42 +86,41 @@ async def written(cloud: Cloud, length: int) -> Disk:
     """Make a disk with so much on it."""
     disk = await cloud.disk(length)
     for start in range(0, length, 4 * MIB):
-        await disk.write(start, pages(4 * MIB // 512, seed=start))
+        await disk.blob.upload_page(pages(1, seed=start) * (4 * MIB // PAGE), start, 4 * MIB)
     return disk
 
 
+@contextlib.asynccontextmanager
+async def metered(azure: IdentityAzure, cloud: Cloud, *disks: Disk) -> AsyncIterator[Meter]:
+    """Run the app for these disks."""
+    async with cloud.app(*disks) as app:
+        yield Meter(azure, cloud, app)
+
+
 async def measured() -> Sequence[Measured]:
-    """Measure backups and a verify, and what each GiB more costs in a first backup."""
-    found: list[Measured] = []
+    """Measure backups and a verify, and what each disk and each GiB more cost."""
     async with contextlib.AsyncExitStack() as stack:
         azure = await stack.enter_async_context(run_identity_azure())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         cloud = Cloud(azure, folder, stack)
         await cloud.open()
+        disk, other = await written(cloud, DATA), await written(cloud, DATA)
+        large = await written(cloud, DATA + GIB)
         azure.give_app(BLOB_DATA_CONTRIBUTOR, f"/{DISKS.name}/{cloud.container}")
-        for times in (1, 2):
-            disk = await written(cloud, times * DATA)
-            async with cloud.app(disk) as app:
-                meter = Meter(azure, cloud, app)
-                async with meter.measure("first backup", found):
-                    await app.back_up(disk)
-                if times == 1:
-                    await rest_of(meter, disk, found)
-        first, twice = found[0], found.pop()
-    more = twice.calls - first.calls
-    per_gib = {kind: count * 1024 * MIB // DATA for kind, count in more.items() if kind[0] == "blob"}
-    return [*found, Measured("each GiB more of a first backup", Counter(per_gib))]
-
-
-async def rest_of(meter: Meter, disk: Disk, found: list[Measured]) -> None:
-    """Measure what follows a first backup."""
-    async with meter.measure("unchanged", found):
-        await meter.app.back_up(disk)
-    await disk.write(MIB, pages(1, seed=7))
-    async with meter.measure("one page changed", found):
-        await meter.app.back_up(disk)
-    async with meter.measure("a verify", found):
-        await inspected(meter.cloud, JobKind.VERIFY, disk)
+        async with metered(azure, cloud, disk) as meter:
+            first = await meter.measure("first backup", meter.app.back_up(disk))
+            unchanged = await meter.measure("unchanged", meter.app.back_up(disk))
+            await disk.write(MIB, pages(1, seed=7))
+            changed = await meter.measure("one page changed", meter.app.back_up(disk))
+            verify = await meter.measure("a verify", inspected(cloud, JobKind.VERIFY, disk))
+        async with metered(azure, cloud, disk, other) as meter:
+            await meter.app.back_up(disk, other)
+            both = await meter.measure("two unchanged", meter.app.back_up(disk, other))
+        async with metered(azure, cloud, large) as meter:
+            more = await meter.measure("first backup of a GiB more", meter.app.back_up(large))
+        each = Measured("each unchanged disk more", both.calls - unchanged.calls)
+        by_data = {("blob", name): (more.calls - first.calls)["blob", name] for name in _BY_DATA}
+        return [unchanged, each, changed, first, Measured("each GiB more of it", Counter(by_data)), verify]
 
 
 if __name__ == "__main__":

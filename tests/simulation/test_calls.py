@@ -43,6 +43,35 @@ FINISH = {
     "StatusRows.find": 1,
     "StatusRows.put": 1,
 }
+TICK = {
+    "Container.scratch": 1,
+    "Disks.take_snapshot": 1,
+    "IndexRows.of_disks": 2,
+    "IndexRows.of_jobs": 4,
+    "IndexRows.put": 1,
+    "IndexRows.record": 1,
+    "Parts.ensure": 1,
+    "Queues.ensure": 1,
+    "Queues.send": 3,
+    "Reader.find": 1,
+    "Reader.properties": 2,
+    "Records.ensure": 1,
+    "Records.find_point": 1,
+    "Records.get": 3,
+    "Records.put": 1,
+    "StatusRows.all": 1,
+    "StatusRows.find": 2,
+    "StatusRows.put": 2,
+}
+REPORT = {
+    "Heartbeat.call": 1,
+    "IndexRows.of_disks": 2,
+    "IndexRows.of_jobs": 1,
+    "Records.get": 1,
+    "StatusRows.all": 1,
+    "StatusRows.find": 1,
+    "StatusRows.put": 1,
+}
 
 
 async def backed_up(pages: list[int | None]) -> CountedScene:
@@ -57,15 +86,15 @@ async def backed_up(pages: list[int | None]) -> CountedScene:
     return scene
 
 
-async def test_the_run_of_an_unchanged_disk_takes_two_invocations_and_as_many_calls_each_time() -> None:
+async def test_a_tick_of_an_unchanged_disk_takes_four_invocations_and_as_many_calls_each_time() -> None:
     scene = await backed_up([1, 2, None, 3])
     scene.handled.clear()
     for _ in range(2):
         await scene.tick()
         await scene.pass_time(HALF_A_DAY)
         counts = scene.counted()
-        assert (counts["plan-changes"], counts["finish-backup"]) == (PLAN, FINISH)
-    assert (scene.handled["plan-changes"], scene.handled["finish-backup"], scene.handled["copy-ranges"]) == (2, 2, 0)
+        assert counts == {"take_snapshots": TICK, "plan-changes": PLAN, "finish-backup": FINISH, "report-tick": REPORT}
+    assert scene.handled == {"plan-changes": 2, "finish-backup": 2, "report-tick": 2}
 
 
 async def test_a_page_that_is_written_takes_its_write_and_the_reads_of_its_sample() -> None:
