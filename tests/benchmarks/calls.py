@@ -1,4 +1,4 @@
-"""Print what backups cost in calls, as a table in Markdown: `python -m tests.benchmarks`.
+"""Print what backups cost in calls, as a table in Markdown: `python -m tests.benchmarks.calls`.
 
 The whole app runs on the local Azure, by a managed identity; each HTTP request is counted where it arrives.
 """
@@ -19,7 +19,7 @@ from shared.limits import PAGE
 from shared.model.job import JobKind
 from tests.app.cloud import MIB, App, Cloud, Disk, pages, until
 from tests.app.inspecting import inspected
-from tests.benchmarks.table import Measured, markdown
+from tests.benchmarks.call_table import Measured, markdown
 
 GIB = 1024 * MIB
 DATA = 128 * MIB
