@@ -1,6 +1,7 @@
 """What a run costs, in calls: the constant parts exactly, since each is paid for each disk at each tick."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from shared.limits import PAGE
 from shared.pages import listing
 from tests.simulation.blobs import Blob
 from tests.simulation.counted import CountedScene
+from tests.simulation.refusals import refusal
 
 HALF_A_DAY = timedelta(hours=12)
 GIB = PAGE
@@ -95,6 +97,39 @@ async def test_a_tick_of_an_unchanged_disk_takes_four_invocations_and_as_many_ca
         counts = scene.counted()
         assert counts == {"take_snapshots": TICK, "plan-changes": PLAN, "finish-backup": FINISH, "report-tick": REPORT}
     assert scene.handled == {"plan-changes": 2, "finish-backup": 2, "report-tick": 2}
+
+
+async def test_a_seal_that_failed_after_its_snapshot_looks_for_it_and_takes_no_other() -> None:
+    scene = await backed_up([1, 2, None, 3])
+    seal, failures = scene.services.records.seal, [refusal(503, "ServerBusy")]
+
+    async def failing_once(*sealed: Any) -> None:
+        if failures:
+            raise failures.pop()
+        await seal(*sealed)
+
+    scene.services.records.seal = failing_once
+    await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+    found = scene.counted()["finish-backup"]
+    assert (found["Snapshots.take"], found["Snapshots.of_run"], found["Records.seal"]) == (1, 1, 1)
+    assert len(scene.world.points_of(scene.disk)) == len(scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots)
+
+
+async def test_a_snapshot_that_was_sent_twice_is_found_and_deleted_by_the_one_list_of_the_seal() -> None:
+    scene = await backed_up([1, 2, None, 3])
+    take = scene.services.snapshots.take
+
+    async def twice(*taken: Any) -> str:
+        await take(*taken)
+        return str(await take(*taken))
+
+    scene.services.snapshots.take = twice
+    await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+    expected = FINISH | {"Snapshots.take": 2, "Snapshots.delete": 1}
+    assert scene.counted()["finish-backup"] == expected
+    assert len(scene.world.points_of(scene.disk)) == len(scene.world.blobs[scene.world.backup_of(scene.disk)].snapshots)
 
 
 async def test_a_page_that_is_written_takes_its_write_and_the_reads_of_its_sample() -> None:
