@@ -8,6 +8,7 @@ from typing import Any
 from shared.azure.tables.records import POISON_PARTITION
 from shared.azure.tables.rows import from_properties, from_row
 from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, job_row
 from shared.model.messages import RestoreMessage
@@ -53,12 +54,12 @@ def _put_blobs(world: World, stored: dict[str, Any]) -> None:
         world.written.setdefault(blob.metadata.get(RESTORE_METADATA, ""), set()).add(address)
     for time, held in stored["held"].items():
         world.held[time] = tuple(held["pages"])
-        world.snapshots_of[time] = BlobAddress.parse(held["disk"])
+        world.snapshots_of[time] = Disk.parse(held["disk"])
     world.rotten = {(BlobAddress.parse(url), time): world.now for url, time in stored["rotten"]}
     world.spoiled = set(stored["spoiled"])
     for tick, due in stored["ticks"].items():
         settings = settings_of(json.dumps(due["source_disks"]))
-        disks = frozenset(map(BlobAddress.parse, due["disks"]))
+        disks = frozenset(map(Disk.parse, due["disks"]))
         world.ticks[datetime.fromisoformat(tick)] = Due(disks, settings, frozenset(), frozenset())
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,8 +34,14 @@ _NAME = re.compile(r"(?P<prefix>tidemark-[0-9a-f]{16})-(?P<date>\d{8})T(?P<time>
 class ManagedDiskSource(Source):
     """Access to managed disks and to their snapshots."""
 
-    def __init__(self, manager: ResourceManager, settings: Settings, access: AccessUrls = OF_PROCESS) -> None:
-        self._manager, self._backups, self._access = manager, settings.container, access
+    def __init__(
+        self,
+        manager: ResourceManager,
+        settings: Settings,
+        access: AccessUrls = OF_PROCESS,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._manager, self._backups, self._access, self._now = manager, settings.container, access, now
 
     async def find(self, pattern: SourceDisk) -> list[Disk]:
         """List the managed disks that match an entry (REST: Disks, Get and List By Resource Group)."""
@@ -77,7 +83,7 @@ class ManagedDiskSource(Source):
             raise SourceGoneError(f"{disk.name} no longer exists")
         if problem := _problem(found["properties"]):
             raise DiskError(f"{disk.name} can't be backed up: {problem}")
-        time = canonical_time(datetime.now(UTC).isoformat())
+        time = canonical_time(self._now().isoformat())
         snapshot = {
             "location": found["location"],
             "tags": {_TAG_DISK: disk.name[-_MAX_TAG:], _TAG_BACKUP: self._backups.url[:_MAX_TAG]},
