@@ -3,9 +3,11 @@
 import json
 from datetime import timedelta
 from itertools import repeat
+from typing import Any
 
 import pytest
 
+from shared.azure.resource_manager import ResourceManager
 from shared.limits import PAGE
 from shared.model.job import Stage
 from shared.model.names import DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
@@ -195,4 +197,29 @@ async def test_a_disk_made_anew_is_another_and_the_one_before_is_missing_with_it
     record = scene.world.record(before)
     assert record
     assert record.absence == "missing"
+    assert scene.world.violations == []
+
+
+async def test_a_disk_made_anew_while_a_snapshot_is_asked_for_has_none_of_its_bytes_in_the_backups_of_the_one_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = await managed_disk_backed_up()
+    before, put = scene.managed, ResourceManager.put
+
+    async def put_late(*asked: Any) -> None:
+        scene.managed = scene.compute.make(DATA, [8] * 12)
+        scene.world.deleted[before] = scene.world.now
+        await put(*asked)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ResourceManager, "put", put_late)
+        await scene.tick()
+    await scene.pass_time(HALF_A_DAY)
+    assert len(scene.world.points_of(before)) == 1
+    record = scene.world.record(before)
+    assert record
+    assert "another disk" in record.last_error
+    assert len(scene.compute.snapshots) == 1, "the base"
+    await scene.back_up()
+    assert scene.kinds() == [Kind.FULL]
     assert scene.world.violations == []

@@ -115,6 +115,11 @@ class ManagedDiskSource(Source):
         if found is None:
             return ""
         properties: Mapping[str, Any] = found["properties"]
+        if _is_of_another(properties, managed_disk(disk)):
+            raise DiskError(
+                f"the snapshot {resource} is of another disk, which was made under the same name just then. What to do:"
+                " nothing; the next tick snapshots what is there"
+            )
         state = str(properties.get("provisioningState", ""))
         if state == "Failed":
             raise DiskError(f"Azure could not make the snapshot {resource}. What to do: nothing; the next tick retries")
@@ -182,12 +187,17 @@ def _disks(resources: Iterable[Mapping[str, Any]]) -> list[Disk]:
 
 def _is_of(snapshot: Mapping[str, Any], disk: ManagedDisk, backups: ContainerAddress) -> bool:
     """Tell whether a snapshot is of a disk, and tagged as taken for a backup container, whichever URL that had then."""
-    made_of = snapshot["properties"].get("creationData", {}).get("sourceUniqueId")
     try:
         taken_for = ContainerAddress.parse(str((snapshot.get("tags") or {}).get(_TAG_BACKUP, "")))
     except AddressError:
         return False
-    return taken_for.is_same_as(backups) and (made_of is None or str(made_of).lower() == disk.unique_id)
+    return taken_for.is_same_as(backups) and not _is_of_another(snapshot["properties"], disk)
+
+
+def _is_of_another(properties: Mapping[str, Any], disk: ManagedDisk) -> bool:
+    """Tell whether a snapshot is of another disk that has the same resource ID."""
+    made_of = properties.get("creationData", {}).get("sourceUniqueId")
+    return made_of is not None and str(made_of).lower() != disk.unique_id
 
 
 def _problem(properties: Mapping[str, Any]) -> str:
