@@ -100,6 +100,34 @@ async def test_a_base_that_somebody_has_deleted_leads_to_a_resync() -> None:
     assert scene.kinds() == [Kind.FULL, Kind.RESYNC]
 
 
+@pytest.mark.parametrize("mode", ["incremental", "full"])
+async def test_access_that_is_ended_at_any_time_is_had_anew(mode: str) -> None:
+    for handled in range(7):
+        scene = ManagedScene(mode)
+        await scene.back_up()
+        scene.compute.write(scene.managed, 0, [5])
+        await scene.tick()
+        for _ in range(handled):
+            await scene.deliver_next()
+        for taken in scene.own:
+            scene.compute.revoke(taken.resource)
+        await scene.pass_time(HOUR)
+        assert scene.kinds() == [Kind.FULL, Kind.INCREMENTAL if mode == "incremental" else Kind.FULL], handled
+        assert scene.world.violations == []
+
+
+async def test_a_full_copy_whose_access_was_ended_is_begun_again_with_access_had_anew() -> None:
+    scene = ManagedScene("full")
+    await scene.tick()
+    while not scene.world.pending():
+        await scene.deliver_next()
+    [taken] = scene.own
+    scene.compute.revoke(taken.resource)
+    await scene.pass_time(HOUR)
+    assert scene.kinds() == [Kind.FULL]
+    assert scene.world.violations == []
+
+
 async def test_a_disk_to_whose_snapshots_others_have_all_access_is_backed_up_once_they_let_go() -> None:
     scene = await managed_disk_backed_up()
     for taken in scene.own:
