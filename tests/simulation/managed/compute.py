@@ -62,10 +62,12 @@ class Compute:
         """Give a GUID never given before."""
         return str(uuid.UUID(int=self.number()))
 
-    def make(self, at: DiskId, pages: Sequence[Page], *, tracked: bool = True) -> ManagedDisk:
+    def make(
+        self, at: DiskId, pages: Sequence[Page], *, tracked: bool = True, tags: Mapping[str, str] | None = None
+    ) -> ManagedDisk:
         """Make a disk, in place of one that has its ID: that makes it another disk."""
         content = Blob([*pages, footer_of(len(pages))], self.number, tracked=tracked)
-        made = Made(ManagedDisk(at, self.new_id()), content, self.new_id(), f"md-{self.number()}")
+        made = Made(ManagedDisk(at, self.new_id()), content, self.new_id(), f"md-{self.number()}", dict(tags or {}))
         self.disks[at] = made
         return made.disk
 

@@ -129,7 +129,7 @@ def _shape_of_disk(made: Made) -> dict[str, Any]:
         "id": made.disk.id.url,
         "name": made.disk.id.name,
         "location": "westeurope",
-        "tags": {},
+        "tags": dict(made.tags),
         "properties": {
             "uniqueId": made.disk.unique_id,
             "diskSizeBytes": made.size * PAGE,

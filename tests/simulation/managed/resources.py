@@ -41,6 +41,7 @@ class Made:
         content: its bytes and the footer, page by page.
         family: the family of the snapshots that are taken from now on.
         host: the account in which its snapshots can be read.
+        tags: its tags.
         taken: when incremental snapshots were taken of it, UTC.
     """
 
@@ -48,6 +49,7 @@ class Made:
     content: Blob
     family: str
     host: str
+    tags: Mapping[str, str]
     taken: list[datetime] = field(default_factory=list)
 
     @property

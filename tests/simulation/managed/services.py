@@ -18,13 +18,14 @@ def managed_disks(
     world: World, calls: Calls, settings: Settings, blobs: Reader
 ) -> tuple[ManagedDiskSource, ManagedReader]:
     """Give the managed disks of an invocation, and what reads their snapshots; its process has access to some."""
-    manager, access = _manager(world, calls), world.access()
+    manager, access = manager_of(world, calls), world.access()
     connections = SimulatedConnections(SimulatedHosts(world, calls))
     reader = ManagedReader(connections, manager, blobs, settings.storage_api_version, access)
     return ManagedDiskSource(manager, settings, access, world.clock), reader
 
 
-def _manager(world: World, calls: Calls) -> ResourceManager:
+def manager_of(world: World, calls: Calls) -> ResourceManager:
+    """Give Azure Resource Manager, as the app or another tool uses it."""
     http: Any = SimulatedManager(world, calls)
 
     async def client() -> Any:
