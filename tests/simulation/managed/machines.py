@@ -16,7 +16,7 @@ from tests.simulation.world import OWN, World
 SIZES = (7, 16, 20, 29)
 """Pages of a disk."""
 
-_SHARE = 0.0
+_SHARE = 0.25
 """In which part of the histories there are managed disks; in half of these there is no other at first."""
 
 _GROUP = "0b1f6471-1bf0-4dda-aec3-cb9272f09590", "machines"
