@@ -4,9 +4,11 @@ import json
 import random
 from collections.abc import MutableMapping
 
+from pydantic import ValidationError
+
 from shared.model.disk import Disk, ManagedDisk, page_blob
 from shared.model.names import MANAGE_QUEUE
-from tests.simulation.services import EXCLUDE
+from tests.simulation.services import EXCLUDE, settings_of, source_disks
 from tests.simulation.world import DISKS, World, is_of_one_disk
 
 
@@ -18,8 +20,15 @@ class Admins:
         self._dropped: dict[str, str] = {}
 
     def change_settings(self) -> None:
-        """Drop an entry of SOURCE_DISKS or bring one back, exclude a disk or have that end."""
+        """Drop an entry of SOURCE_DISKS or bring one back, exclude a disk or have that end, if the app starts then."""
+        before = dict(self._entries), dict(self._dropped)
         self._rng.choice((self._drop, self._drop, self._bring_back, self._bring_back, self._exclude, self._include))()
+        try:
+            settings_of(source_disks(self._entries))
+        except ValidationError:  # such as a pattern that excludes nothing
+            self._entries.clear()
+            self._entries.update(before[0])
+            self._dropped = before[1]
 
     def retire(self) -> None:
         """Ask for the end of a disk's backups."""

@@ -1,7 +1,9 @@
 """The managed disks of a history, and what befalls them: guests, other tools, people and Azure; its seed says what."""
 
 import contextlib
+import hashlib
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, MutableMapping
 from datetime import timedelta
@@ -19,9 +21,11 @@ SIZES = (7, 16, 20, 29)
 _SHARE = 0.25
 """In which part of the histories there are managed disks; in half of these there is no other at first."""
 
+_ANOTHERS = f"{OWN.url}-2"
+"""The backup container of another app."""
+
 _GROUP = "0b1f6471-1bf0-4dda-aec3-cb9272f09590", "machines"
 _MODES = ("incremental", "incremental", "incremental", "full")
-_TOOL, _OTHER_APP = "tool", "tidemark-0000000000000000-20260101T0000000000000Z"
 
 
 class Machines:
@@ -51,8 +55,8 @@ class Machines:
             self.did["hand: managed " + hand.__name__.strip("_").replace("_", " ")] += 1
 
     def calm_down(self) -> None:
-        """Have the other tools end their access, and delete what is theirs."""
-        for taken in self._of_others():
+        """Have the tools end their access, and delete their snapshots; what another app took stays."""
+        for taken in self._of_tools():
             self._world.compute.revoke(taken.resource)
             self._world.compute.delete_snapshot(taken.resource)
 
@@ -112,19 +116,24 @@ class Machines:
         self._world.compute.make(disk.id, self._pages())
 
     def _tool_takes_a_snapshot(self, disk: ManagedDisk) -> None:
-        self._take(disk, f"{_TOOL}-{self._world.number()}", {})
+        self._take(disk, f"tool-{self._world.number()}", {})
 
     def _another_app_takes_a_snapshot(self, disk: ManagedDisk) -> None:
-        self._take(disk, _OTHER_APP, {"tidemark-backup": f"{OWN.url}-2"})
+        """Have another app take one, which names it by the same rule and keeps it."""
+        if any(taken.disk == disk and taken.backups == _ANOTHERS for taken in self._world.compute.snapshots.values()):
+            return
+        time = re.sub("[-:.]", "", self._world.time())
+        name = f"tidemark-{hashlib.sha256(disk.name.encode()).hexdigest()[:16]}-{time}"
+        self._take(disk, name, {"tidemark-backup": _ANOTHERS})
 
     def _tool_takes_access(self, disk: ManagedDisk) -> None:
         """Have a tool read snapshots of its own."""
-        for taken in self._of_others():
+        for taken in self._of_tools():
             if taken.disk == disk:
                 self._world.compute.grant(taken.resource, 3600)
 
     def _tool_deletes_a_snapshot(self, disk: ManagedDisk) -> None:
-        for taken in [taken for taken in self._of_others() if taken.disk == disk][:1]:
+        for taken in [taken for taken in self._of_tools() if taken.disk == disk][:1]:
             self._world.compute.revoke(taken.resource)
             self._world.compute.delete_snapshot(taken.resource)
 
@@ -149,5 +158,5 @@ class Machines:
     def _take(self, disk: ManagedDisk, name: str, tags: dict[str, str]) -> None:
         self._world.compute.snapshot(f"{disk.id.parent.compute}/snapshots/{name}", disk.id, tags)
 
-    def _of_others(self) -> list[Taken]:
-        return [taken for taken in self._world.compute.snapshots.values() if taken.backups != OWN.url]
+    def _of_tools(self) -> list[Taken]:
+        return [taken for taken in self._world.compute.snapshots.values() if not taken.backups]
