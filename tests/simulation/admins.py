@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from shared.model.disk import Disk, ManagedDisk, page_blob
 from shared.model.names import MANAGE_QUEUE
+from tests.simulation.named import is_of_one_disk
 from tests.simulation.services import EXCLUDE, settings_of, source_disks
-from tests.simulation.world import DISKS, World, is_of_one_disk
+from tests.simulation.world import DISKS, World
 
 
 class Admins:

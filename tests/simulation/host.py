@@ -53,8 +53,9 @@ from shared.retention.retain import retain_points
 from shared.settings import Settings
 from tests.simulation import ticks
 from tests.simulation.calls import CURRENT, Calls, Crash, Invocation
+from tests.simulation.kept import QueueMessage
 from tests.simulation.services import settings_of, simulated, source_disks
-from tests.simulation.world import DISKS, QueueMessage, World
+from tests.simulation.world import DISKS, World
 
 FUNCTION_TIMEOUT = timedelta(minutes=30)  # host.json, functionTimeout
 

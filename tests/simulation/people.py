@@ -14,7 +14,8 @@ from shared.model.point import RecoveryPoint
 from shared.model.requests import LATEST
 from shared.model.retention_plan import PlanState
 from tests.simulation.hands import NEW_DISKS
-from tests.simulation.world import DISKS, OWN, World, is_of_one_disk
+from tests.simulation.named import is_of_one_disk
+from tests.simulation.world import DISKS, OWN, World
 
 _REFUSED = (
     "https://elsewhere.blob.core.windows.net/vhds/new.vhd",

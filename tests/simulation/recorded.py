@@ -18,9 +18,10 @@ from shared.model.record import DISK_ROW
 from shared.model.restore import Restore
 from tests.data.recorded import Row, blobs, messages, rows
 from tests.simulation.blobs import Blob, Copy, Snapshot
+from tests.simulation.kept import Due
 from tests.simulation.scenes import Scene, services_on
 from tests.simulation.services import settings_of
-from tests.simulation.world import Due, World
+from tests.simulation.world import World
 
 _MORE_THAN_WERE_GIVEN = 10_000
 """Of ETags, message ids and page contents: the release has given so many at most."""

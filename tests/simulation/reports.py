@@ -10,8 +10,9 @@ from shared.azure.tables.status import APP_ROW
 from shared.model.record import DiskRecord
 from shared.model.schema import is_known
 from shared.settings import Settings
+from tests.simulation.named import is_of_one_disk
 from tests.simulation.ticks import absences
-from tests.simulation.world import World, is_of_one_disk
+from tests.simulation.world import World
 
 
 def wrong_reports(world: World, settings: Settings, tick: datetime) -> Iterator[str]:

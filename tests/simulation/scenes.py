@@ -17,8 +17,10 @@ from tests.simulation import ticks
 from tests.simulation.blobs import SUCCESS, Blob
 from tests.simulation.calls import CURRENT, Invocation
 from tests.simulation.host import handle
+from tests.simulation.kept import QueueMessage
+from tests.simulation.named import Named, disk_of
 from tests.simulation.services import settings_of, simulated, source_disks
-from tests.simulation.world import DISKS, Named, QueueMessage, World, disk_of
+from tests.simulation.world import DISKS, World
 
 MOST_DELIVERIES = 5  # host.json, maxDequeueCount
 _AGAIN = timedelta(seconds=30)  # host.json, visibilityTimeout

@@ -16,7 +16,9 @@ from shared.model.record import DiskRecord
 from shared.model.run import Kind
 from shared.model.schema import is_known
 from shared.settings import Settings
-from tests.simulation.world import BACKUPS, Due, World, is_of_one_disk
+from tests.simulation.kept import Due
+from tests.simulation.named import is_of_one_disk
+from tests.simulation.world import BACKUPS, World
 
 
 def begun(world: World, settings: Settings, tick: datetime) -> None:

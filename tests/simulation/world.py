@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs
 
 from azure.core.exceptions import HttpResponseError
@@ -25,12 +25,13 @@ from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.schema import is_known
 from shared.model.sizes import PageDiff
-from shared.settings import Settings
 from tests.simulation import limits
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, same_content
+from tests.simulation.kept import Due, QueueMessage, StatusTable
 from tests.simulation.managed import hosts
 from tests.simulation.managed.compute import Compute
 from tests.simulation.managed.resources import Refused
+from tests.simulation.named import Named, disk_of
 from tests.simulation.refusals import refusal
 
 OWN = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark")
@@ -53,76 +54,6 @@ VM = "vm"
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _A_CALL = timedelta(milliseconds=20)
 _A_MICROSECOND = timedelta(microseconds=1)
-
-
-type Named = Disk | BlobAddress
-"""A disk, or the blob that it is."""
-
-
-def disk_of(named: Named) -> Disk:
-    """Give the disk that is meant."""
-    return PageBlobDisk(named) if isinstance(named, BlobAddress) else named
-
-
-def is_of_one_disk(entity: Mapping[str, Any]) -> bool:
-    """Tell whether a record is of a disk: not of a pattern, nor of whichever managed disk has a resource ID."""
-    disk = Disk.parse(entity["disk"])
-    return "*" not in disk.name and not (isinstance(disk, ManagedDisk) and not disk.unique_id)
-
-
-@dataclass
-class QueueMessage:
-    """A message on a queue; it is gone from the list while it is delivered.
-
-    Attributes:
-        queue: the queue's name.
-        body: its body.
-        visible_at: when it can be delivered, UTC.
-        id: its id.
-        deliveries: how often it has been.
-        is_duplicate: whether another delivery of it goes on, or has ended: what comes of this one is of no account.
-    """
-
-    queue: str
-    body: bytes
-    visible_at: datetime
-    id: str
-    deliveries: int = 0
-    is_duplicate: bool = False
-
-
-class Due(NamedTuple):
-    """What is to be backed up at a tick.
-
-    Attributes:
-        disks: the disks; one that was backed up before may be gone.
-        settings: the settings; each entry of SOURCE_DISKS should find a disk.
-        absent: disks with backups that the settings neither name nor exclude by their URL, or that are gone.
-        retired: disks of which the backups have been ended.
-    """
-
-    disks: frozenset[Disk]
-    settings: Settings
-    absent: frozenset[Disk]
-    retired: frozenset[Disk]
-
-
-class StatusTable(dict[str, dict[str, Any]]):
-    """The rows of the report by their keys: each write gives a row an ETag that none has had.
-
-    Attributes:
-        etags: the ETag of each row.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.etags: dict[str, str] = {}
-        self._written = 0
-
-    def __setitem__(self, key: str, values: dict[str, Any]) -> None:
-        self._written += 1
-        self.etags[key] = f"status {self._written}"
-        super().__setitem__(key, values)
 
 
 @dataclass

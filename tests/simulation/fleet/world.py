@@ -15,8 +15,10 @@ from shared.model.point import RecoveryPoint
 from tests.simulation.blobs import Blob, Page, Pages, Snapshot
 from tests.simulation.fleet import clock
 from tests.simulation.fleet.extents import Extents
+from tests.simulation.kept import QueueMessage
+from tests.simulation.named import Named, disk_of
 from tests.simulation.refusals import refusal
-from tests.simulation.world import Named, QueueMessage, World, disk_of
+from tests.simulation.world import World
 
 
 class SparseBlob(Blob):
