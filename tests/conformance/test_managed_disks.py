@@ -63,7 +63,8 @@ async def test_a_snapshot_that_turns_out_to_be_of_the_disk_made_anew_is_told_so(
     await machines.others_take(after, resource.rpartition("/")[2], {_TAG: machines.services.settings.container.url})
     with pytest.raises(DiskError, match="another disk"):
         await machines.services.disks.pending(before, taken)
-    assert await machines.services.disks.own_snapshots(before) == []
+    assert await machines.services.disks.own_snapshots(before) == [taken], "so that it is deleted"
+    assert await machines.services.disks.own_snapshots(after) == []
 
 
 async def test_no_snapshot_is_taken_of_a_deleted_disk_and_those_that_were_outlive_it(machines: Machines) -> None:

@@ -1,17 +1,19 @@
 """A managed disk is backed up and restored as any other, through what only managed disks go through."""
 
+import contextlib
 import json
 from datetime import timedelta
 from itertools import repeat
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from shared.azure.resource_manager import ResourceManager
 from shared.limits import PAGE
 from shared.model.job import Stage
-from shared.model.names import DRILL_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
+from shared.model.names import DRILL_QUEUE, MANAGE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
 from shared.model.run import Kind
+from tests.simulation.calls import Crash
 from tests.simulation.managed.resources import footer_of
 from tests.simulation.managed_scenes import DATA, HALF_A_DAY, ManagedScene, managed_disk_backed_up
 from tests.simulation.small import DIFF_BOUNDARY, make_small
@@ -251,3 +253,27 @@ async def test_a_disk_made_anew_while_a_snapshot_is_asked_for_has_none_of_its_by
     await scene.back_up()
     assert scene.kinds() == [Kind.FULL]
     assert scene.world.violations == []
+
+
+async def test_a_snapshot_of_the_disk_made_anew_that_nobody_has_on_record_goes_when_the_one_before_is_retired(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = await managed_disk_backed_up()
+    before, put = scene.managed, ResourceManager.put
+
+    async def put_late_and_die(*asked: Any) -> NoReturn:
+        scene.managed = scene.compute.make(DATA, [8] * 12)
+        scene.world.deleted[before] = scene.world.now
+        await put(*asked)
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ResourceManager, "put", put_late_and_die)
+        with contextlib.suppress(Crash, BaseExceptionGroup):
+            await scene.tick()
+    assert len(scene.compute.snapshots) == 2
+    scene.world.enqueue(MANAGE_QUEUE, json.dumps({"do": "retire", "disk": before.name}).encode())
+    await scene.pass_time(HALF_A_DAY)
+    await scene.back_up()
+    await scene.back_up()
+    assert [taken.time for taken in scene.compute.snapshots.values()] == [scene.on_record.base_snapshot]

@@ -137,10 +137,13 @@ class ManagedDiskSource(Source):
         return f"waits until Azure has the snapshot ready to be read: {done:.0f} % ({access or state})"
 
     async def own_snapshots(self, disk: Disk, old: ContainerAddress | None = None) -> list[str]:
-        """List the times of the source snapshots taken for the backup container, or the one before, oldest first."""
+        """List the times of the source snapshots taken for the backup container, or the one before, oldest first.
+
+        Their names say which disk they were asked for, though one may be of the disk that was made anew just then.
+        """
         asked, backups = managed_disk(disk), old or self._backups
         found = self._manager.list(f"{asked.id.parent.compute}/snapshots")
-        times = [_time(str(one.get("name", "")), asked) async for one in found if _is_of(one, asked, backups)]
+        times = [_time(str(one.get("name", "")), asked) async for one in found if _is_for(one, backups)]
         return sorted(filter(None, times))
 
     async def delete_snapshot(self, disk: Disk, snapshot: str) -> None:
@@ -185,13 +188,12 @@ def _disks(resources: Iterable[Mapping[str, Any]]) -> list[Disk]:
     return [ManagedDisk(DiskId.parse(resource), unique) for resource, unique in found if unique]
 
 
-def _is_of(snapshot: Mapping[str, Any], disk: ManagedDisk, backups: ContainerAddress) -> bool:
-    """Tell whether a snapshot is of a disk, and tagged as taken for a backup container, whichever URL that had then."""
+def _is_for(snapshot: Mapping[str, Any], backups: ContainerAddress) -> bool:
+    """Tell whether a snapshot is tagged as taken for a backup container, whichever URL that had then."""
     try:
-        taken_for = ContainerAddress.parse(str((snapshot.get("tags") or {}).get(_TAG_BACKUP, "")))
+        return ContainerAddress.parse(str((snapshot.get("tags") or {}).get(_TAG_BACKUP, ""))).is_same_as(backups)
     except AddressError:
         return False
-    return taken_for.is_same_as(backups) and not _is_of_another(snapshot["properties"], disk)
 
 
 def _is_of_another(properties: Mapping[str, Any], disk: ManagedDisk) -> bool:

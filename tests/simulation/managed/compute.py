@@ -13,7 +13,7 @@ from shared.limits import PAGE
 from shared.model.disk import ManagedDisk
 from shared.model.disk_ids import DiskId
 from tests.simulation.blobs import Blob, Page
-from tests.simulation.managed.resources import Access, Made, Refused, Taken, footer_of
+from tests.simulation.managed.resources import Access, Made, Refused, Taken, footer_of, prefix_of
 
 _WINDOW = timedelta(minutes=5)
 
@@ -131,9 +131,9 @@ class Compute:
         return self.snapshots[resource.lower()]
 
     def times_of(self, disk: ManagedDisk, backups: str) -> dict[str, Taken]:
-        """Give the source snapshots that Tidemark took of a disk for a backup container, by their times."""
-        own = [taken for taken in self.snapshots.values() if taken.disk == disk and taken.backups == backups]
-        return {taken.time: taken for taken in own}
+        """Give the source snapshots that Tidemark asked for of a disk, for a backup container, by their times."""
+        named = [taken for taken in self.snapshots.values() if taken.name.startswith(prefix_of(disk))]
+        return {taken.time: taken for taken in named if taken.backups == backups}
 
     def delete_snapshot(self, resource: str) -> None:
         """Delete a snapshot, if it exists and there is no access to it (REST: Snapshots, Delete)."""

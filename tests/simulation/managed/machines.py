@@ -1,7 +1,6 @@
 """The managed disks of a history, and what befalls them: guests, other tools, people and Azure; its seed says what."""
 
 import contextlib
-import hashlib
 import random
 import re
 from collections import Counter
@@ -11,7 +10,7 @@ from datetime import timedelta
 from shared.model.disk import ManagedDisk
 from shared.model.disk_ids import DiskId
 from tests.simulation.blobs import Page
-from tests.simulation.managed.resources import Refused, Taken
+from tests.simulation.managed.resources import Refused, Taken, prefix_of
 from tests.simulation.small import DIFF_BOUNDARY
 from tests.simulation.world import OWN, World
 
@@ -123,8 +122,7 @@ class Machines:
         if any(taken.disk == disk and taken.backups == _ANOTHERS for taken in self._world.compute.snapshots.values()):
             return
         time = re.sub("[-:.]", "", self._world.time())
-        name = f"tidemark-{hashlib.sha256(disk.name.encode()).hexdigest()[:16]}-{time}"
-        self._take(disk, name, {"tidemark-backup": _ANOTHERS})
+        self._take(disk, f"{prefix_of(disk)}{time}", {"tidemark-backup": _ANOTHERS})
 
     def _tool_takes_access(self, disk: ManagedDisk) -> None:
         """Have a tool read snapshots of its own."""

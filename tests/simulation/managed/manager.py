@@ -108,7 +108,7 @@ class SimulatedManager:
         is_ready = taken.readable <= self._world.now
         return {
             "id": taken.resource,
-            "name": taken.resource.rpartition("/")[2],
+            "name": taken.name,
             "tags": dict(taken.tags),
             "properties": {
                 "provisioningState": "Failed" if taken.has_failed else "Succeeded",

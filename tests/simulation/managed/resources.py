@@ -1,5 +1,6 @@
 """What the service keeps of a managed disk, of a snapshot and of the access to it."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,11 @@ class Refused(Exception):  # noqa: N818 - a refusal is the service's answer, not
     def __init__(self, status: int, code: str, message: str = "") -> None:
         super().__init__(message or code)
         self.status, self.code = status, code
+
+
+def prefix_of(disk: ManagedDisk) -> str:
+    """Give how the names of Tidemark's snapshots of a disk begin."""
+    return f"tidemark-{hashlib.sha256(disk.name.encode()).hexdigest()[:16]}-"
 
 
 def footer_of(size: int) -> int:
@@ -89,9 +95,14 @@ class Taken:
     access: "Access | None" = field(default=None, repr=False)
 
     @property
+    def name(self) -> str:
+        """Its name."""
+        return self.resource.rpartition("/")[2]
+
+    @property
     def time(self) -> str:
         """The time in its name; empty where that is none of Tidemark's."""
-        found = _NAME.fullmatch(self.resource.rpartition("/")[2])
+        found = _NAME.fullmatch(self.name)
         return "{}-{}-{}T{}:{}:{}.{}Z".format(*found.groups()) if found else ""
 
     @property
