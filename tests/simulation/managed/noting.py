@@ -8,13 +8,13 @@ _BACKUPS = frozenset(container.url for container in BACKUPS)
 
 
 def note_taken(world: World, taken: Taken) -> None:
-    """Note that the app has taken a source snapshot.
+    """Note that a snapshot was taken, if it is a source snapshot of the app's.
 
     Of one that was there before, and is made anew by a request that comes late, nothing may be made.
     """
     if taken.time in world.held:
         world.meddle(taken.disk)
-    else:
+    elif taken.time:
         world.note_snapshot(taken.disk, taken.time, taken.held)
 
 
