@@ -99,6 +99,8 @@ class Uploads:
         if size != disk.size:
             return _refused(disk, f"The VHD uploaded into {disk.id.text} is of {size} bytes, not of {disk.size}.")
         disk.upload = None
+        if self._store.behaviour.rewrites_footers:
+            await disk.content.rewrite_footer()
         return None
 
 
