@@ -1,4 +1,4 @@
-"""Recovery points of managed disks are restored where no other disk is backed up."""
+"""Recovery points are restored as managed disks, which are like the ones that were backed up and are backed up on."""
 
 import json
 from typing import Any
@@ -6,8 +6,11 @@ from typing import Any
 from infra.local.local_azure import DISKS
 from infra.local.managed_disks import ManagedDisks
 from shared.events import Event
+from shared.model.job import Stage
 from shared.model.names import RESTORE_REQUESTS_QUEUE
 from tests.app.cloud import MIB, Cloud, pages, until
+from tests.app.managed_restoring import BACK, SIZE, ask, at, backed_up, content, done, ended
+from tests.app.test_logs import secrets_in
 from tests.app.test_managed_disks import DISKS_OF_GROUP, Managed, back_up
 
 
@@ -27,3 +30,44 @@ async def test_where_managed_disks_alone_are_backed_up_a_recovery_point_is_resto
         await until(app.idle, "all to rest")
     restored = cloud.services[DISKS].get_blob_client(cloud.container, "trial.vhd")
     assert await cloud.read(restored, DISKS) == await data.content()
+
+
+async def test_a_managed_disk_is_restored_as_it_was_and_its_next_backup_is_incremental(
+    cloud: Cloud, managed: ManagedDisks
+) -> None:
+    async with backed_up(cloud, managed) as (app, data):
+        held = await data.content()
+        await data.disk.write(0, pages(8, seed=9))
+        restore = await done(app, await ask(cloud, data.known.name))
+        new = at(managed)
+        assert new
+        assert await content(new) == held
+        assert (new.sku, new.zones, new.location) == (data.disk.sku, data.disk.zones, data.disk.location)
+        assert new.properties == data.disk.properties
+        assert {name: tag for name, tag in new.tags.items() if not name.startswith("tidemark-")} == {"team": "data"}
+        assert restore.known_target.name == f"{BACK.lower()}#{new.unique_id}".replace(
+            "resourcegroups", "resourceGroups"
+        ).replace("microsoft.compute", "Microsoft.Compute")
+        assert "matches the recovery point" in restore.proof
+        again = Managed(cloud, new)
+        [first] = await again.points()
+        assert (first.kind, first.profile != "") == ("restore", True)
+        assert await again.content_of(first) == held
+        await new.write(MIB, pages(8, seed=4))
+        [second] = await back_up(app, again)
+        assert second.kind == "incremental"
+        assert second.bytes_written < MIB
+        assert await again.content_of(second) == await content(new)
+    log = cloud.log.read_text()
+    assert secrets_in(log) == []
+
+
+async def test_a_managed_disk_that_exists_is_never_written_over(cloud: Cloud, managed: ManagedDisks) -> None:
+    async with backed_up(cloud, managed) as (app, data):
+        other = await managed.create_disk("back", SIZE)
+        await other.write(0, pages(1, seed=7))
+        refused = await ended(app, await ask(cloud, data.known.name))
+        assert refused.state is Stage.REFUSED
+        assert "already exists, and a restore never writes over a managed disk. What to do: choose" in refused.reason
+        assert at(managed) is other
+        assert other.tags == {}
