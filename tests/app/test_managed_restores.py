@@ -1,8 +1,10 @@
 """Recovery points are restored as managed disks, which are like the ones that were backed up and are backed up on."""
 
 import json
+import uuid
 from typing import Any
 
+from infra.local.disks.vhd import FOOTER_BYTES, make_footer
 from infra.local.local_azure import DISKS
 from infra.local.managed_disks import ManagedDisks
 from shared.events import Event
@@ -71,3 +73,34 @@ async def test_a_managed_disk_that_exists_is_never_written_over(cloud: Cloud, ma
         assert "already exists, and a restore never writes over a managed disk. What to do: choose" in refused.reason
         assert at(managed) is other
         assert other.tags == {}
+
+
+async def test_a_page_blob_is_restored_as_a_managed_disk_where_the_request_says_what_that_is_to_be(
+    cloud: Cloud, managed: ManagedDisks
+) -> None:
+    source = await cloud.disk(SIZE + FOOTER_BYTES)
+    await source.write(0, pages(16))
+    settings: Any = managed.settings
+    async with cloud.app(source, RESTORE_GROUPS=DISKS_OF_GROUP.partition("/providers")[0], **settings) as app:
+        await app.back_up(source)
+        asked = {"location": "westeurope", "osType": "Linux", "hyperVGeneration": "V1", "tags": {"a": "b"}}
+        refused = await ended(app, await ask(cloud, source.url, managedDisk=asked))
+        assert refused.state is Stage.REFUSED
+        assert "it is no fixed VHD, of which a managed disk is made: its last 512 bytes are no valid" in refused.reason
+        await source.write(SIZE, make_footer(SIZE, uuid.UUID(int=3), 1_800_000_000))
+        await app.back_up(source)
+        refused = await ended(app, await ask(cloud, source.url))
+        assert 'What to do: say it: "managedDisk": {"location": "REGION"}' in refused.reason
+        elsewhere = BACK.replace("resourceGroups/", "resourceGroups/not-")
+        refused = await ended(app, await ask(cloud, source.url, elsewhere, managedDisk=asked))
+        assert "add its resource group to RESTORE_GROUPS" in refused.reason
+        assert managed.disks == []
+        await done(app, await ask(cloud, source.url, managedDisk=asked))
+        new = at(managed)
+        assert new
+        assert await content(new) == bytes(source.expected)
+        assert (new.properties["osType"], new.properties["hyperVGeneration"]) == ("Linux", "V1")
+        again = Managed(cloud, new)
+        await new.write(0, pages(1, seed=5))
+        [point] = await back_up(app, again)
+        assert (point.kind, await again.content_of(point)) == ("incremental", await content(new))
