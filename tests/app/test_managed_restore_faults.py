@@ -14,7 +14,7 @@ from infra.local.local_azure import APP, ROOT
 from infra.local.managed_disks import ArmFault, ManagedDisks
 from shared.events import Event
 from shared.model.job import Stage
-from shared.model.names import MANAGE_QUEUE
+from shared.model.names import BACKUPS_TABLE, MANAGE_QUEUE
 from shared.model.run import Kind
 from tests.app.cloud import Cloud, until
 from tests.app.managed_restoring import (
@@ -29,6 +29,7 @@ from tests.app.managed_restoring import (
     linux_disk,
     until_uploading,
 )
+from tests.app.test_logs import secrets_in
 from tests.app.test_managed_disks import DISKS_OF_GROUP, Managed, back_up
 
 UPLOADS = "/md-impexp-*"
@@ -40,7 +41,7 @@ SOON_LOST: dict[str, object] = {"restore.upload.LOST_FOR": timedelta(seconds=1)}
 async def test_where_the_service_can_not_read_the_backup_the_bytes_go_through_the_function(
     cloud: Cloud, managed: ManagedDisks
 ) -> None:
-    async with backed_up(cloud, managed) as (app, data):
+    async with backed_up(cloud, managed, log_everything=True) as (app, data):
         refused = cloud.azure.gateway.faults.add(
             Fault("Put Page From URL", UPLOADS, refuse_source=(403, "AuthorizationFailure"))
         )
@@ -51,6 +52,8 @@ async def test_where_the_service_can_not_read_the_backup_the_bytes_go_through_th
         assert new
         assert await content(new) == await data.content()
         assert await app.cloud.logged(Event.COPY_THROUGH_FUNCTION)
+    rows = [str(dict(row)) async for row in cloud.tables.get_table_client(BACKUPS_TABLE).list_entities()]
+    assert secrets_in(cloud.log.read_text() + "".join(rows)) == []
 
 
 async def test_a_trial_is_proved_by_a_snapshot_that_is_deleted_and_is_not_backed_up(

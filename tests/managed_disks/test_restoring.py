@@ -138,6 +138,17 @@ async def test_what_a_disk_is_goes_on_record_with_its_snapshot_and_makes_a_disk_
     assert await services.disks.profile(disk, snapshot) == ""
 
 
+@pytest.mark.parametrize("sku", ["Premium_LRS", "PremiumV2_LRS", "UltraSSD_LRS"])
+async def test_a_disk_of_any_sku_is_made_with_sectors_that_can_be_backed_up(
+    services: Services, managed: ManagedDisks, disk_id: DiskId, sku: str
+) -> None:
+    disk = await made(services, disk_id, DiskProfile(location="westeurope", sku=sku, zones=("1",)))
+    await services.uploads.write(disk, LAST, FOOTER)
+    await services.uploads.finish(disk)
+    assert managed.disk(disk_id.url).sector_size == 512
+    assert await services.disks.problem(disk) == ""
+
+
 async def test_a_disk_that_is_uploaded_is_none_to_back_up(services: Services, disk_id: DiskId) -> None:
     disk = await made(services, disk_id)
     assert disk not in await services.disks.find(services.settings.source_disks[0])

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from shared.limits import FOOTER
 from shared.model.disk_profile import OWN_TAGS, DiskProfile
 from shared.model.upload import FoundDisk
 
@@ -13,6 +14,11 @@ UPLOAD_STATES = frozenset({"ReadyToUpload", "ActiveUpload"})
 """The states of a disk before the end of its upload (REST: Disks, DiskState)."""
 
 _TRUSTED_LAUNCH = "TrustedLaunch"
+_TIERED = "Premium_"
+"""How the SKUs begin whose performance tier can be chosen (REST: Disks, DiskProperties, `tier`)."""
+
+_OF_ANY_SECTOR = frozenset({"PremiumV2_LRS", "UltraSSD_LRS"})
+"""The SKUs whose sectors have 4096 bytes unless they are asked for with 512, as those of a VHD must be."""
 
 
 def waits_for_upload(resource: Mapping[str, Any]) -> bool:
@@ -23,14 +29,15 @@ def waits_for_upload(resource: Mapping[str, Any]) -> bool:
 def profile_of(resource: Mapping[str, Any]) -> DiskProfile:
     """Read what a disk is, beside its bytes."""
     properties: Mapping[str, Any] = resource["properties"]
+    sku = str((resource.get("sku") or {}).get("name") or "")
     encryption: Mapping[str, Any] = properties.get("encryption") or {}
     encryption_set = str(encryption.get("diskEncryptionSetId") or "")
     security = str((properties.get("securityProfile") or {}).get("securityType") or "")
     tags: Mapping[str, str] = resource.get("tags") or {}
     return DiskProfile(
         location=str(resource.get("location") or ""),
-        sku=str((resource.get("sku") or {}).get("name") or ""),
-        tier=str(properties.get("tier") or ""),
+        sku=sku,
+        tier=str(properties.get("tier") or "") if sku.startswith(_TIERED) else "",
         zones=tuple(resource.get("zones") or ()),
         os_type=str(properties.get("osType") or ""),
         generation=str(properties.get("hyperVGeneration") or ""),
@@ -51,6 +58,8 @@ def disk_to_upload(size: int, profile: DiskProfile, mark: str) -> dict[str, Any]
         profile: what it is made as.
         mark: says which attempt of which restore makes it.
     """
+    creation = {"createOption": "Upload", "uploadSizeBytes": size}
+    sectors = {"logicalSectorSize": FOOTER} if profile.sku in _OF_ANY_SECTOR else {}
     encryption = {"type": profile.encryption_type, "diskEncryptionSetId": profile.encryption_set}
     optional = {
         "osType": profile.os_type,
@@ -67,7 +76,7 @@ def disk_to_upload(size: int, profile: DiskProfile, mark: str) -> dict[str, Any]
         **({"zones": list(profile.zones)} if profile.zones else {}),
         "tags": {**profile.tags, RESTORE_TAG: mark},
         "properties": {
-            "creationData": {"createOption": "Upload", "uploadSizeBytes": size},
+            "creationData": creation | sectors,
             # Else the storage service would not let the upload in.
             "networkAccessPolicy": "AllowAll",
             "publicNetworkAccess": "Enabled",
