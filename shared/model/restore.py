@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
 from shared.errors import Remedy, TidemarkError
-from shared.model.disk import Disk, ManagedDisk, PageBlobDisk, managed_disk, page_blob
+from shared.model.disk import ManagedDisk
 from shared.model.expiry import EXPIRY_CHECK, expiry_of
 from shared.model.fields import DiskNameOrNone
 from shared.model.job import Job, JobKind, Stage, advised
@@ -13,6 +13,7 @@ from shared.model.messages import RestoreMessage
 from shared.model.names import restore_lease_id
 from shared.model.requests import RestoreRequest
 from shared.model.run import SERVER_SIDE
+from shared.model.targeted import Targeted
 from shared.model.texts import Text
 
 
@@ -29,7 +30,7 @@ class RestoreFailedError(TidemarkError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Restore(Job):
+class Restore(Targeted, Job):
     """The row of a restore.
 
     Attributes:
@@ -177,66 +178,6 @@ class Restore(Job):
         }
 
     @property
-    def known_target(self) -> Disk:
-        """The target of a restore that has found its recovery point.
-
-        Raises:
-            ValueError: it has not.
-        """
-        if self.target is None:
-            raise ValueError(f"{self.row_key} has no target yet")
-        return self.target
-
-    @property
-    def page_blob_target(self) -> PageBlobDisk:
-        """The target of a restore to a page blob that has found its recovery point.
-
-        Raises:
-            TypeError: it is of another kind.
-        """
-        return PageBlobDisk(page_blob(self.known_target))
-
-    @property
-    def managed_target(self) -> ManagedDisk:
-        """The target of a restore to a managed disk.
-
-        Raises:
-            TypeError: it is of another kind.
-        """
-        return managed_disk(self.known_target)
-
-    @property
-    def makes_managed_disk(self) -> bool:
-        """Whether the target is a managed disk, which it makes."""
-        return isinstance(self.target, ManagedDisk)
-
-    @property
-    def claims(self) -> list[Disk]:
-        """The disks whose records name it while it is under way.
-
-        The first is claimed for as long as it lasts. A managed disk's is that of its ID alone, so that two restores to
-        one ID exclude each other before there is a disk; then come those of the disks that it makes there.
-        """
-        if not isinstance(self.target, ManagedDisk):
-            return [self.known_target]
-        unique = [found for found in (self.target.unique_id, self.left_over) if found]
-        return [ManagedDisk(self.target.id), *(ManagedDisk(self.target.id, found) for found in unique)]
-
-    def has_made(self, mark: str) -> bool:
-        """Return whether a managed disk's mark says that an attempt of this restore has made it."""
-        return mark.startswith(f"{self.restore}/")
-
-    @property
-    def is_uploaded(self) -> bool:
-        """Whether the target is a managed disk whose upload has ended: the disk is not made again."""
-        return self.makes_managed_disk and bool(self.target_etag)
-
-    @property
-    def is_of_own_snapshot(self) -> bool:
-        """Whether the target is copied from its own source snapshot, rather than from the recovery point."""
-        return self.target is not None and self.copied_from.startswith(f"{self.target}?")
-
-    @property
     def has_begun(self) -> bool:
         """Whether its copies have begun; before that nothing is written over."""
         return self.phase_began > self.requested and not self.saving
@@ -254,15 +195,11 @@ class Restore(Job):
         """
         if self.makes_managed_disk and not self.is_uploaded:
             return Stage.COPYING
-        return Stage.PROMOTING if self.adopt else self._first_of_trial
-
-    @property
-    def _first_of_trial(self) -> Stage:
-        return Stage.PROVING if self.makes_managed_disk else Stage.COPYING
+        return Stage.PROMOTING if self.adopt else self.after_promotion
 
     @property
     def after_promotion(self) -> Stage:
-        """The stage that follows once the backup blob is copied."""
+        """The stage that follows the promotion; a trial begins with it."""
         return Stage.PROVING if self.makes_managed_disk else Stage.COPYING
 
     @property
