@@ -13,6 +13,9 @@ from shared.model.disk_ids import GroupId
 from shared.model.disk_profile import OWN_TAGS, DiskProfile
 
 _CUSTOMER_KEY = "EncryptionAtRestWithCustomerKey"
+_MOST_ASKED = 2000
+"""Characters of what a request says, so that with the rest that a disk is no tag has to be left out."""
+
 _AS_A_PAGE_BLOB = "What to do: restore it as a page blob"
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -46,6 +49,12 @@ class ManagedDiskRequest(BaseModel):
         texts = [self.location, self.sku, self.zone, self.encryption_set, *(self.tags or {}).values()]
         if any(without_secrets(text) != text for text in texts if text):
             raise ValueError("must not contain a secret")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_in_a_row(self) -> Self:
+        if len(self.model_dump_json()) > _MOST_ASKED:
+            raise ValueError(f"must not have more than {_MOST_ASKED} characters: give the disk the other tags later")
         return self
 
 

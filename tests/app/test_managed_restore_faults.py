@@ -56,6 +56,7 @@ async def test_where_the_service_can_not_read_the_backup_the_bytes_go_through_th
     assert secrets_in(cloud.log.read_text() + "".join(rows)) == []
 
 
+@pytest.mark.nightly
 async def test_a_trial_is_proved_by_a_snapshot_that_is_deleted_and_is_not_backed_up(
     cloud: Cloud, managed: ManagedDisks
 ) -> None:

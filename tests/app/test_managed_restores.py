@@ -4,6 +4,8 @@ import json
 import uuid
 from typing import Any
 
+import pytest
+
 from infra.local.disks.vhd import FOOTER_BYTES, make_footer
 from infra.local.local_azure import DISKS
 from infra.local.managed_disks import ManagedDisks
@@ -60,10 +62,13 @@ async def test_a_managed_disk_is_restored_as_it_was_and_its_next_backup_is_incre
         assert second.kind == "incremental"
         assert second.bytes_written < MIB
         assert await again.content_of(second) == await content(new)
+        refused = await ended(app, await ask(cloud, data.known.name))
+        assert (refused.state, at(managed)) == (Stage.REFUSED, new)
     log = cloud.log.read_text()
     assert secrets_in(log) == []
 
 
+@pytest.mark.nightly
 async def test_a_managed_disk_that_exists_is_never_written_over(cloud: Cloud, managed: ManagedDisks) -> None:
     async with backed_up(cloud, managed) as (app, data):
         other = await managed.create_disk("back", SIZE)

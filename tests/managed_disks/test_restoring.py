@@ -223,6 +223,15 @@ async def test_what_is_no_vhd_becomes_no_disk_and_is_discarded(
     assert managed.disk(disk_id.url).tags["tidemark-restore"] == "r/2"
 
 
+async def test_another_disk_of_the_same_id_is_not_discarded(
+    services: Services, managed: ManagedDisks, disk_id: DiskId
+) -> None:
+    disk = await made(services, disk_id)
+    other = await managed.create_disk(disk_id.name, SIZE)
+    await services.uploads.discard(disk)
+    assert managed.disk(disk_id.url) is other
+
+
 async def test_a_disk_may_be_made_where_ending_an_access_that_there_is_not_is_allowed(
     services: Services, managed: ManagedDisks, disk_id: DiskId
 ) -> None:

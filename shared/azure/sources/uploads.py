@@ -85,7 +85,7 @@ class Uploads(Protocol):
         ...
 
     async def discard(self, disk: ManagedDisk) -> None:
-        """End the access to a disk, and have it deleted, if it exists."""
+        """End the access to a disk, and have it deleted, if it exists; another one of its ID is left alone."""
         ...
 
 
@@ -144,10 +144,20 @@ class ManagedUploads(Uploads):
         self._urls.pop(self._key(disk), None)
 
     async def discard(self, disk: ManagedDisk) -> None:
-        """Have a disk deleted: first the access to it must end, however that ends its upload (REST: Disks, Delete)."""
+        """Have a disk deleted: first the access to it must end, however that ends its upload (REST: Disks, Delete).
+
+        Azure takes no condition. So whose disk it is is looked at right before: somebody may have been faster.
+        """
+        if not await self._is_there(disk):
+            return
         with contextlib.suppress(HttpResponseError):
             await self.finish(disk)
-        await self._manager.delete(disk.id.url)
+        if await self._is_there(disk):
+            await self._manager.delete(disk.id.url)
+
+    async def _is_there(self, disk: ManagedDisk) -> bool:
+        found = await self.find(disk.id)
+        return found is not None and found.unique_id == disk.unique_id
 
     async def _put(self, disk: ManagedDisk, headers: dict[str, str], content: bytes = b"") -> None:
         url = await self._url(disk)
