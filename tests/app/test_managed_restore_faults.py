@@ -15,7 +15,7 @@ from shared.events import Event
 from shared.model.job import Stage
 from shared.model.names import BACKUPS_TABLE, MANAGE_QUEUE
 from shared.model.run import Kind
-from tests.app.cloud import Cloud, until
+from tests.app.cloud import MIB, Cloud, until
 from tests.app.managed_restoring import (
     BACK,
     SIZE,
@@ -29,13 +29,19 @@ from tests.app.managed_restoring import (
     linux_disk,
     until_uploading,
 )
+from tests.app.restoring import restore_of
 from tests.app.test_logs import secrets_in
 from tests.app.test_managed_disks import DISKS_OF_GROUP, Managed, back_up
 
 UPLOADS = "/md-impexp-*"
 READER = Role.read(ROOT / "infra" / "roles" / "managed-disk-reader.json")
 RESTORER = Role.read(ROOT / "infra" / "roles" / "managed-disk-restorer.json")
-SOON_LOST: dict[str, object] = {"restore.upload.LOST_FOR": timedelta(seconds=1)}
+IN_PARTS: dict[str, object] = {
+    "restore.upload.LOST_FOR": timedelta(seconds=1),
+    "restore.upload.COPIED_PART": 4 * MIB,
+    "restore.upload.COPIES_FOR": timedelta(),
+}
+"""What is changed of the app so that a small disk is copied by several invocations, and an upload soon given up."""
 
 
 async def test_where_the_service_can_not_read_the_backup_the_bytes_go_through_the_function(
@@ -168,14 +174,17 @@ async def test_an_upload_whose_url_died_with_its_worker_is_gone_on_with_or_begun
 ) -> None:
     managed.behaviour.second_access = second  # type: ignore[assignment]  # one of its values
     hold = asyncio.Event()
-    async with backed_up(cloud, managed, lease=2.0) as (app, data):
+    async with backed_up(cloud, managed, lease=2.0, changed=IN_PARTS) as (app, data):
         writing = Fault("Put Page From URL", UPLOADS, after=1, times=1, delay_until=hold)
         struck = cloud.azure.gateway.faults.add(writing).struck
         restore = await ask(cloud, data.known.name)
         await struck.wait()
         app.host.kill()
+    interrupted = await restore_of(cloud, restore)
+    assert interrupted
+    assert (interrupted.bytes_done, interrupted.copied_from != "") == (8 * MIB, True)
     settings: Any = managed.settings
-    async with cloud.app(f"{DISKS_OF_GROUP}/data", lease=2.0, changed=SOON_LOST, **settings) as app:
+    async with cloud.app(f"{DISKS_OF_GROUP}/data", lease=2.0, changed=IN_PARTS, **settings) as app:
         found = await done(app, restore)
         assert found.attempt == (2 if second == "refused" else 1)
         hold.set()  # the late write of the worker that is dead
