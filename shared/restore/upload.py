@@ -16,7 +16,7 @@ from shared.changes.ranges import Change, Window, coalesced, writes
 from shared.errors import SourceUnreachableError, UploadLostError
 from shared.events import Event, log_event
 from shared.limits import FOOTER
-from shared.model.job import Next
+from shared.model.job import Next, Stage
 from shared.model.restore import Restore, RestoreFailedError
 from shared.model.run import SERVER_SIDE
 from shared.model.version import Version
@@ -24,7 +24,7 @@ from shared.pages.at_once import AtOnce
 from shared.pages.listing import listed
 from shared.pages.paced import Paced
 from shared.points.versions import point_of, properties_of, version_of
-from shared.restore.managed_target import make_disk, recorded
+from shared.restore.managed_target import discard, make_disk, recorded
 from shared.restore.save import start_copies
 from shared.restore.target import claim, require_current
 from shared.restore.through_function import COPIED_PART, WRITERS
@@ -49,7 +49,9 @@ async def upload(services: Services, restore: Restore) -> Next[Restore]:
     found = await services.uploads.find(restore.managed_target.id)
     await require_current(services, restore)
     if found is None or found.mark != restore.mark:
-        return await make_disk(services, restore, found)
+        made = await make_disk(services, restore, found)
+        await _discard_if_late(services, restore)
+        return made
     if found.problem or not found.unique_id or found.unique_id != restore.managed_target.unique_id:
         return await recorded(services, restore, found)
     record = await claim(services, restore, restore.known_target)
@@ -63,6 +65,16 @@ async def upload(services: Services, restore: Restore) -> Next[Restore]:
         await services.uploads.finish(restore.managed_target)
         return Next(replace(restore, checked=services.now()))
     return Next(await start_copies(services, replace(restore, target_etag=found.unique_id)))
+
+
+async def _discard_if_late(services: Services, restore: Restore) -> None:
+    """Delete the disk again if the restore has failed meanwhile: whoever ended it has not seen the disk."""
+    row = await services.restores.find(restore.known_disk, restore.row_key)
+    if row and row[0].state is not Stage.FAILED:
+        return
+    found = await services.uploads.find(restore.managed_target.id)
+    if found and found.uploads and found.mark == restore.mark:
+        await discard(services, restore, found)
 
 
 async def _copy_on(services: Services, restore: Restore) -> Next[Restore]:
