@@ -67,6 +67,11 @@ class Disk(ABC):
         return self.name < other.name
 
     @property
+    def is_certain(self) -> bool:
+        """Whether it can only be this disk, and not another of the same name: only such a disk is backed up."""
+        return True
+
+    @property
     def shown(self) -> str:
         """Its name, truncated if very long, for messages whose end matters."""
         return self.name if len(self.name) <= MAX_SHOWN else f"{self.name[:MAX_SHOWN]}..."
@@ -180,6 +185,11 @@ class ManagedDisk(Disk):
     def name(self) -> str:
         """The resource ID, and the unique ID if there is one."""
         return f"{self.id.url}#{self.unique_id}" if self.unique_id else self.id.url
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether its unique ID is known."""
+        return bool(self.unique_id)
 
     @property
     def backup_name(self) -> str:
