@@ -11,9 +11,15 @@ from logging import ERROR, INFO, WARNING
 from typing import Self
 
 from shared.errors import without_secrets
-from shared.model.texts import truncated
+from shared.model.texts import truncated_to
 
 _logger = logging.getLogger("tidemark")
+
+_MAX_FIELD = 10_000
+"""Characters of a field, with room for the longest URL of a disk.
+
+Application Insights cuts a message at 32 Ki characters (Application Insights limits), and what is left is no JSON.
+"""
 
 
 class Event(StrEnum):
@@ -126,6 +132,7 @@ class Event(StrEnum):
     RESTORE_NOT_PROVED = "restore-not-proved", ERROR
     RESTORE_STEP_FAILED = "restore-step-failed", ERROR
     RESTORE_RESUMED = "restore-resumed", WARNING
+    RESTORE_DISK_MADE = "restore-disk-made"
     RESTORE_DROPPED = "restore-dropped"
     RESTORE_LEFT_OVER = "restore-left-over", WARNING
     RESTORE_DISK_FAILED = "restore-disk-failed", ERROR
@@ -216,8 +223,9 @@ def print_event(event: Event, **fields: object) -> None:
 
 
 def _line(event: Event, fields: Mapping[str, object]) -> str:
-    # Application Insights cuts a message at 32 Ki characters, and what is left is no JSON.
-    shown = {name: truncated(value) if isinstance(value, str) else value for name, value in fields.items()}
+    shown = {
+        name: truncated_to(value, _MAX_FIELD) if isinstance(value, str) else value for name, value in fields.items()
+    }
     return without_secrets(json.dumps({"event": event, **shown}, default=_plain))
 
 

@@ -18,7 +18,8 @@ HERE = Path(__file__).parent
 MEASURED = ("logic", "simulation", "conformance", "identity", "managed_disks")
 # What all tests that use it share, and takes seconds to start: they are of one group.
 ONE_OF_A_KIND = {"identity_azure", "azure_cli"}
-WAITING = ("app", "cli", "host", "local")
+# What takes longest first: begun last, it would end alone.
+WAITING = ("local", "app", "cli", "host")
 
 SHORT_ID = 80
 
@@ -99,7 +100,7 @@ def mixed(items: list[pytest.Item]) -> list[pytest.Item]:
     """
     groups = [item for item in items if item.get_closest_marker("xdist_group")]
     alone = [item for item in items if not item.get_closest_marker("xdist_group")]
-    waiting = [item for item in alone if _folder(item) in WAITING]
+    waiting = [item for folder in WAITING for item in alone if _folder(item) == folder]
     computing = [item for item in alone if _folder(item) not in WAITING]
     placed = [(place / len(kind), item) for kind in (waiting, computing) for place, item in enumerate(kind)]
     return groups + [item for _, item in sorted(placed, key=lambda found: found[0])]
@@ -122,7 +123,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         folder = _folder(item)
         is_in_process = folder == "app" and "cloud" not in getattr(item, "fixturenames", ())
-        if not (is_in_process or folder in MEASURED):
+        # Properties are about values, of which other tests have an example each: to trace all would double their time.
+        is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if is_property or not (is_in_process or folder in MEASURED):
             item.add_marker("no_cover")
 
 

@@ -3,7 +3,10 @@
 from dataclasses import asdict
 
 import pytest
+from azure.core.exceptions import ResourceNotFoundError
 
+from infra.local.local_azure import LocalAzure
+from shared.azure.tables.status import StatusRows
 from shared.limits import PAGE
 from shared.model.job import Stage
 from shared.model.names import BACKUPS_TABLE, REBUILD_CATALOGUE_QUEUE
@@ -110,3 +113,13 @@ async def test_a_disk_that_is_lost_with_its_account_is_restored_to_another(cloud
         assert await cloud.read(disk.blob, disk.account) == held
         [point] = await app.back_up(disk)
     assert (point.kind, point.bytes_written) == (Kind.INCREMENTAL, 0)
+
+
+@pytest.mark.parametrize("etag", [None, "W/\"datetime'2026-11-30T00%3A00%3A00Z'\""])
+async def test_a_table_that_is_gone_is_said_to_be_gone_not_changed_by_another_invocation(
+    azure: LocalAzure, etag: str | None
+) -> None:
+    async with azure.tables() as tables:
+        rows = StatusRows(tables.get_table_client("gone"))
+        with pytest.raises(ResourceNotFoundError, match="TableNotFound"):
+            await rows.put("disk", {"report": "{}"}, etag)

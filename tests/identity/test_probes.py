@@ -11,10 +11,12 @@ from infra.local.identity_azure import OWNER, IdentityAzure
 from infra.local.local_azure import APP, BACKUPS, DISKS, HOST
 from tests.conformance.real.accounts import Account
 from tests.conformance.real.bound import bound_of
-from tests.conformance.real.ground import SMALL, Accounts, Ground, new_name, take_away
+from tests.conformance.real.ground import SMALL, Accounts, Ground, take_away
+from tests.conformance.real.names import new_name
 from tests.conformance.real.order import PROBES
-from tests.conformance.real.probe import Finding, Verdict
+from tests.conformance.real.probe import Finding
 from tests.conformance.real.running import run_probes
+from tests.conformance.real.verdicts import Verdict
 from tests.conformance.real.witness import Witness
 
 CHOSEN = tuple(probe for probe in PROBES[:5] if probe.name != "snapshot-etag")

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.app.crash_scenes import SCENES
-from tests.conformance.real.command import arguments_of
+from tests.conformance.real.plan import arguments_of
 from tests.infra.bicep_file import read
 from tests.infra.tree import BICEP_FILES, MAIN, ROOT, parsed
 
@@ -143,6 +143,7 @@ def test_the_command_that_proves_takes_what_its_workflow_gives_it() -> None:
         "backupaccount",
         "premiumaccount",
     )
+    assert (options.region, options.disk_group) == ("region", "diskgroup")
 
 
 def test_an_azd_is_refused_that_would_delete_the_resource_groups_of_the_disks() -> None:

@@ -16,12 +16,15 @@ from infra.local.local_azure import BACKUPS, DISKS, MORE_DISKS, LocalAzure
 from tests.conformance.real import command
 from tests.conformance.real.accounts import Account
 from tests.conformance.real.bound import bound_of
-from tests.conformance.real.ground import PREFIX, SMALL, Accounts, Ground, new_name, take_away
-from tests.conformance.real.order import PROBES
-from tests.conformance.real.probe import Finding, Probe, Verdict
+from tests.conformance.real.ground import SMALL, Accounts, Ground, take_away
+from tests.conformance.real.names import PREFIX, new_name
+from tests.conformance.real.order import OF_ACCOUNTS
+from tests.conformance.real.plan import CONNECTIONS
+from tests.conformance.real.probe import Finding, Probe
 from tests.conformance.real.redaction import Redaction
 from tests.conformance.real.report import Report, markdown
 from tests.conformance.real.running import run_probes
+from tests.conformance.real.verdicts import Verdict
 from tests.conformance.real.witness import Bounds, Seen, Witness
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +63,7 @@ async def name(accounts: Accounts) -> AsyncIterator[str]:
 
 
 async def found_by(
-    accounts: Accounts, name: str, probes: tuple[Probe, ...] = PROBES, bounds: Bounds | None = None
+    accounts: Accounts, name: str, probes: tuple[Probe, ...] = OF_ACCOUNTS, bounds: Bounds | None = None
 ) -> list[Finding]:
     """Run probes, small ones; give what they find."""
     found: list[Finding] = []
@@ -86,7 +89,7 @@ async def test_each_probe_runs_on_the_local_azure_or_says_by_an_answer_that_it_c
 ) -> None:
     found = await found_by(accounts, name)
     verdicts = {finding.name: finding.verdict for finding in found}
-    assert list(verdicts) == [probe.name for probe in PROBES]
+    assert list(verdicts) == [probe.name for probe in OF_ACCOUNTS]
     not_here = {name for name, verdict in verdicts.items() if verdict is Verdict.NOT_SUPPORTED}
     assert not_here == NOT_HERE, markdown(Report(name, probes=found), Redaction([]))
     assert verdicts["container-role"] is Verdict.NOT_TRIED
@@ -97,7 +100,7 @@ async def test_each_probe_runs_on_the_local_azure_or_says_by_an_answer_that_it_c
 
 
 async def test_a_probe_sees_where_the_service_does_otherwise(azure: LocalAzure, accounts: Accounts, name: str) -> None:
-    chosen = tuple(probe for probe in PROBES if probe.name in {"copy-pages-between-accounts", "versions"})
+    chosen = tuple(probe for probe in OF_ACCOUNTS if probe.name in {"copy-pages-between-accounts", "versions"})
     azure.gateway.versioned.add(DISKS.name)
     azure.gateway.faults.add(Fault("Put Page From URL", None, refuse_source=(403, "AuthorizationFailure")))
     try:
@@ -134,7 +137,7 @@ async def test_a_probe_that_fails_is_told_of_and_ends_neither_the_others_nor_the
 
 async def test_a_run_stops_at_its_bound(accounts: Accounts, name: str) -> None:
     bounds = Bounds(requests=5, written=10**6)
-    found = await found_by(accounts, name, PROBES[:2], bounds)
+    found = await found_by(accounts, name, OF_ACCOUNTS[:2], bounds)
     assert [finding.verdict for finding in found] == [Verdict.NOT_TRIED] * 2
     assert "stopped at its bound: 5 requests" in found[0].seen[0]
     assert bounds.requests_made == 5
@@ -158,7 +161,7 @@ async def test_what_bears_another_name_is_not_deleted(accounts: Accounts, name: 
 
 def options(azure: LocalAzure) -> dict[str, str]:
     texts = [azure.connection_string(account) for account in (DISKS, BACKUPS, MORE_DISKS)]
-    return {**os.environ, command.CONNECTIONS: json.dumps(texts), "PYTHONPATH": str(ROOT)}
+    return {**os.environ, CONNECTIONS: json.dumps(texts), "PYTHONPATH": str(ROOT)}
 
 
 async def start(azure: LocalAzure, folder: Path, *arguments: str) -> asyncio.subprocess.Process:
@@ -181,7 +184,7 @@ async def test_nothing_is_created_without_a_yes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = await names(accounts)
-    monkeypatch.setenv(command.CONNECTIONS, options(azure)[command.CONNECTIONS])
+    monkeypatch.setenv(CONNECTIONS, options(azure)[CONNECTIONS])
     monkeypatch.chdir(tmp_path)
     arguments = ["--account", DISKS.name, "--backup-account", BACKUPS.name, "--report", "report.md"]
     for typed in ("no", "", "y"):

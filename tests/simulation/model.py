@@ -150,10 +150,10 @@ def _wrong_trial(world: World, restore: Restore) -> Iterator[str]:
     """Say what is wrong with a trial that has compared its disk, which it still holds."""
     if _of_rotten(world, restore) or is_explained(world, restore):
         return
-    blob = world.blobs.get(restore.known_target.address)
+    blob = world.blobs.get(restore.page_blob_target.address)
     if blob is None or not same_content(blob.pages, world.held[restore.recovery_point]):
         yield f"the trial {restore.restore} is not {restore.recovery_point}"
-    address = restore.known_target.address
+    address = restore.page_blob_target.address
     if blob and (world.own_snapshots(address) or world.backup_of(address) in world.blobs):
         yield f"the trial {restore.restore} has made snapshots or a backup blob"
 
@@ -343,7 +343,7 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
         yield from _left_of_trial(world, restore)
     if restore.state is Stage.DONE or restore.target_etag or not restore.recovery_point:
         return
-    target = restore.known_target
+    target = restore.page_blob_target
     if target.address.parent in world.forbidden:
         return  # it can't be cleaned up, and its disk is let go of
     if world.is_meddled(target.address, restore.requested) or (restore.ended and world.landed >= restore.ended):
@@ -357,7 +357,7 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
 
 def _left_of_trial(world: World, restore: Restore) -> Iterator[str]:
     """Say what a trial has left beside its disk, and its disk if that was to be deleted."""
-    target = restore.known_target.address
+    target = restore.page_blob_target.address
     if is_explained(world, restore) or any(
         other.target == restore.target and other.adopt and other.recovery_point for other in world.restore_rows()
     ):

@@ -30,11 +30,14 @@ class Behaviour:
         takes_conditions: whether reads of a snapshot may have conditions: AzCopy sends none, as some large disks'
             snapshots know none (downloader-blob.go); an upload never does.
         uploads_are_readable: whether a SAS to write gives content too; AzCopy asks for properties and ranges [guess].
+        rewrites_footers: whether Azure writes a footer of its own at the end of an upload [guess].
         shows_completion: whether snapshots have `completionPercent`; that of a Premium SSD may have none
             (azuredisk-csi).
         policy: properties that an Azure Policy (effect "modify") sets in each snapshot put.
         is_in_private_network: whether who reads is in the network of the private endpoints.
         polling_needs_role: whether polling needs Microsoft.Compute/locations/DiskOperations/read [guess: no].
+        checks_uploads: whether endGetAccess refuses what was uploaded if it is no VHD of the disk's size [guess].
+        snapshots_inherit_policy: whether a snapshot that is put without network policies has its disk's [guess: no].
     """
 
     snapshots_per_disk: int = 500
@@ -54,7 +57,10 @@ class Behaviour:
     shows_footer: bool = True
     takes_conditions: bool = True
     uploads_are_readable: bool = True
+    rewrites_footers: bool = False
     shows_completion: bool = True
     policy: dict[str, str] = field(default_factory=dict)
     is_in_private_network: bool = False
     polling_needs_role: bool = False
+    checks_uploads: bool = True
+    snapshots_inherit_policy: bool = False

@@ -73,3 +73,17 @@ def check_name(new: ResourceId) -> None:
     """
     if not _NAME.fullmatch(new.name):
         raise invalid("name", f"A name is 1 to 80 letters, digits, hyphens and underscores, not {new.name!r}.")
+
+
+def source_of(creation: Mapping[str, Any]) -> ResourceId:
+    """Return the disk that a snapshot is to be made of.
+
+    Raises:
+        ArmError: it is made in another way, or of nothing.
+    """
+    if creation.get("createOption") != "Copy":
+        raise invalid("creationData.createOption", "A snapshot is made by createOption Copy here.")
+    try:
+        return ResourceId.parse(str(creation.get("sourceResourceId", "")))
+    except ValueError as error:
+        raise invalid("creationData.sourceResourceId", str(error)) from error

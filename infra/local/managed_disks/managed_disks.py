@@ -18,6 +18,7 @@ from infra.local.identity.tokens import DISK, MANAGEMENT, InvalidTokenError, Pri
 from .behaviour import Behaviour
 from .clock import Clock
 from .content import DiskContent
+from .empty_disks import EmptyDisks
 from .limits import Limits
 from .operations import Operations
 from .provider import Provider
@@ -61,7 +62,8 @@ class ManagedDisks:
         self._limits = Limits(store)
         self.roles = Roles(issuer, ())
         self.roles.audiences |= {url, f"{url}/"}
-        provider = Provider(store, self._operations, self._limits, self.roles, Uploads(store, self._content))
+        uploads, empty = Uploads(store, self._content), EmptyDisks(store, self._content)
+        provider = Provider(store, self._operations, self._limits, self.roles, uploads, empty)
         self.resource_manager = ResourceManager(url, gateway.url, provider)
         self.host = SnapshotHost(store, self._check_token)
         self.add_group(SUBSCRIPTION, GROUP)

@@ -12,7 +12,8 @@ from typing import Any
 from .access import MAX_SECONDS, Access
 from .arm_errors import ArmError, conflict, invalid
 from .arm_request import ArmRequest
-from .bodies import check_name, further_properties, location_of, section, tags_of
+from .bodies import check_name, further_properties, location_of, section, source_of, tags_of
+from .empty_disks import EmptyDisks, is_empty
 from .limits import Limits
 from .operations import Operation, Operations, Output
 from .progress import Progress
@@ -50,6 +51,7 @@ class Provider:
     limits: Limits
     roles: Roles
     uploads: Uploads
+    empty: EmptyDisks
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def get(self, request: ArmRequest) -> Reply:
@@ -71,7 +73,7 @@ class Provider:
         body, at = request.json(), request.resource
         self.store.check_scope(at.subscription, at.group)
         properties = section(body, "properties")
-        source = _source_id(section(properties, "creationData"))
+        source = source_of(section(properties, "creationData"))
         async with self._lock:
             return await self._put_snapshot(request, body, properties, source)
 
@@ -82,7 +84,8 @@ class Provider:
         there = self.store.resources.get(at.key)
         if isinstance(there, Snapshot):
             if ResourceId.parse(there.source_id).key != source.key:
-                raise _unchangeable("creationData.sourceResourceId")
+                message = "Changing property 'creationData.sourceResourceId' is not allowed."
+                raise ArmError(409, "PropertyChangeNotAllowed", message)
             there.tags = tags_of(body, there.tags)
             self._set_network(there, properties)
             return self._begun(request, there, lambda: shape(there, request.api_version), status=_OK)
@@ -143,11 +146,11 @@ class Provider:
         if request.failure is None:
             self.store.revoke(found)
             if isinstance(found, Disk) and found.upload == "ActiveUpload":
-                request.failure = await self.uploads.end(found)
+                request.failure = await self._end_upload(found)
         return self._begun(request, found, lambda: None, has_body=False)
 
     async def put_disk(self, request: ArmRequest) -> Reply:
-        """Answer the PUT of a disk: one to upload into.
+        """Answer the PUT of a disk: an empty one, or one to upload into; or of one that is there, which may grow.
 
         Raises:
             ArmError: a bad body, or another one is there.
@@ -156,12 +159,24 @@ class Provider:
         self.store.check_scope(at.subscription, at.group)
         async with self._lock:
             there = self.store.resources.get(at.key)
+            if there is None and is_empty(body):
+                empty = await self.empty.make(at, body)
+                return self._begun(request, empty, lambda: shape(empty, request.api_version))
             if isinstance(there, Disk):
                 self.uploads.require_same(there, body)
+                await self.empty.grow(there, body)
                 there.tags = tags_of(body, there.tags)
                 return self._begun(request, there, lambda: shape(there, request.api_version), status=_OK)
+            self._require_encryption_set(request, body)
             made = await self.uploads.begin(at, body)
         return self._begun(request, made, lambda: shape(made, request.api_version))
+
+    def _require_encryption_set(self, request: ArmRequest, body: Mapping[str, Any]) -> None:
+        """Require that who makes a disk may read the encryption set that is named [guess: by linked scope]."""
+        named = section(section(body, "properties"), "encryption").get("diskEncryptionSetId")
+        if named:
+            read = "diskEncryptionSets/read"
+            self.roles.require_linked(request.caller, request.action, request.resource.text, read, str(named))
 
     def _begun(
         self,
@@ -185,6 +200,12 @@ class Provider:
         operation = self.operations.begin(resource.id.subscription, resource.location, progress, output)
         shown = shape if status == _OK else accepted_shape
         return Reply(status, shown(resource, request.api_version) if has_body else None, operation)
+
+    async def _end_upload(self, disk: Disk) -> ArmError | None:
+        if self.store.behaviour.checks_uploads:
+            return await self.uploads.end(disk)
+        disk.upload = None
+        return None
 
     def _source(self, at: ResourceId, source: ResourceId) -> Disk:
         disk = self.store.get(source)
@@ -227,6 +248,9 @@ class Provider:
         )
         if not looks:
             made.copy.release()
+        if self.store.behaviour.snapshots_inherit_policy:
+            made.network_access_policy = disk.network_access_policy
+            made.public_network_access = disk.public_network_access
         self._set_network(made, properties)
         self.store.add(made)
         return made
@@ -274,16 +298,3 @@ _INHERITED = ("osType", "hyperVGeneration", "encryption", "securityProfile", "su
 def _inherited(disk: Disk) -> dict[str, Any]:
     """Return what a snapshot has of its disk, whatever was put."""
     return {name: disk.properties[name] for name in _INHERITED if name in disk.properties}
-
-
-def _source_id(creation: Mapping[str, Any]) -> ResourceId:
-    if creation.get("createOption") != "Copy":
-        raise invalid("creationData.createOption", "A snapshot is made by createOption Copy here.")
-    try:
-        return ResourceId.parse(str(creation.get("sourceResourceId", "")))
-    except ValueError as error:
-        raise invalid("creationData.sourceResourceId", str(error)) from error
-
-
-def _unchangeable(name: str) -> ArmError:
-    return ArmError(409, "PropertyChangeNotAllowed", f"Changing property '{name}' is not allowed.")

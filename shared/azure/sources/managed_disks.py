@@ -11,18 +11,21 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.resource_manager import ResourceManager
 from shared.azure.sources.access_urls import OF_PROCESS, AccessUrls
+from shared.azure.sources.disk_shapes import profile_of, waits_for_upload
 from shared.azure.sources.source import Source
 from shared.errors import DiskError, SourceGoneError
 from shared.limits import FOOTER, MANAGED_DISK_BYTES
 from shared.model.addresses import AddressError, ContainerAddress
 from shared.model.disk import Disk, ManagedDisk, managed_disk
 from shared.model.disk_ids import DiskId
+from shared.model.disk_profile import DiskProfile
 from shared.model.times import canonical_time
 from shared.model.version import SnapshotVersion
 from shared.settings import Settings
 from shared.source_disks import SourceDisk
 
 _TAG_DISK, _TAG_BACKUP = "tidemark-disk", "tidemark-backup"
+_TAG_PROFILE = "tidemark-profile-"
 _MAX_TAG = 256
 """Characters of a tag's value (Azure Resource Manager: tags)."""
 
@@ -86,7 +89,11 @@ class ManagedDiskSource(Source):
         time = canonical_time(self._now().isoformat())
         snapshot = {
             "location": found["location"],
-            "tags": {_TAG_DISK: disk.name[-_MAX_TAG:], _TAG_BACKUP: self._backups.url[:_MAX_TAG]},
+            "tags": {
+                _TAG_DISK: disk.name[-_MAX_TAG:],
+                _TAG_BACKUP: self._backups.url[:_MAX_TAG],
+                **_profile_tags(profile_of(found)),
+            },
             "properties": {
                 "creationData": {"createOption": "Copy", "sourceResourceId": found["id"]},
                 "incremental": True,
@@ -152,6 +159,11 @@ class ManagedDiskSource(Source):
         await self._access.end(self._manager, resource)
         await self._manager.delete(resource)
 
+    async def profile(self, disk: Disk, snapshot: str) -> str:
+        """Give what the disk was when a source snapshot was taken, which is in that snapshot's tags."""
+        found = await self._manager.find(_resource(managed_disk(disk), snapshot))
+        return _profile_in((found or {}).get("tags") or {})
+
     def version(self, disk: Disk, snapshot: str) -> SnapshotVersion:
         """Give the source snapshot of a time, to read or copy."""
         asked = managed_disk(disk)
@@ -182,9 +194,21 @@ def _time(name: str, disk: ManagedDisk) -> str:
     return f"{date[:4]}-{date[4:6]}-{date[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}.{found['fraction']}Z"
 
 
+def _profile_tags(profile: DiskProfile) -> dict[str, str]:
+    text = profile.text
+    parts = range(0, len(text), _MAX_TAG)
+    return {f"{_TAG_PROFILE}{number}": text[at : at + _MAX_TAG] for number, at in enumerate(parts)}
+
+
+def _profile_in(tags: Mapping[str, str]) -> str:
+    parts = [f"{_TAG_PROFILE}{number}" for number in range(len(tags))]
+    return "".join(tags.get(part, "") for part in parts)
+
+
 def _disks(resources: Iterable[Mapping[str, Any]]) -> list[Disk]:
-    """Return the disks that are there; one that is just being made has no unique ID yet, nor anything to back up."""
-    found = [(str(one["id"]), str(one["properties"].get("uniqueId") or "").lower()) for one in resources]
+    """Return the disks that are there; one that is just being made or uploaded has nothing to back up yet."""
+    there = [one for one in resources if not waits_for_upload(one)]
+    found = [(str(one["id"]), str(one["properties"].get("uniqueId") or "").lower()) for one in there]
     return [ManagedDisk(DiskId.parse(resource), unique) for resource, unique in found if unique]
 
 

@@ -187,7 +187,7 @@ class ManagedReader(Reader):
                 raise _timed_out(version, error) from None  # it may name the URL, and the host logs causes
             raise
         if answer.status_code == HTTPStatus.OK:
-            return _ranges(answer.text())
+            return read_page_list(answer.text())
         if answer.status_code == HTTPStatus.NOT_FOUND:
             self._found.clear()
             await self._properties(version)  # if it is this one that is gone
@@ -221,8 +221,8 @@ def _size(properties: dict[str, Any]) -> int:
     return int(properties["diskSizeBytes"]) + FOOTER
 
 
-def _ranges(text: str) -> tuple[Sequence[Change], str]:
-    """Read a list of ranges, in order, and the marker of the next page (REST: Get Page Ranges)."""
+def read_page_list(text: str) -> tuple[Sequence[Change], str]:
+    """Read a list of ranges, in order, and the marker of the next page; the last has none (REST: Get Page Ranges)."""
     page = ET.fromstring(text)  # noqa: S314 - of the service itself, and its parser expands no entity
     changes = [
         Change(int(found.findtext("Start", "")), int(found.findtext("End", "")) + 1, found.tag == "ClearRange")

@@ -4,10 +4,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
@@ -15,6 +13,7 @@ from pydantic import ValidationError
 
 from shared.azure.tables.at_once import each
 from shared.azure.tables.rows import from_properties, to_properties
+from shared.azure.tables.unless_changed import delete_unless_changed, has_changed, put_unless_changed
 from shared.model.disk import Disk
 from shared.model.index import (
     COMPLETE_ROW,
@@ -39,7 +38,6 @@ from shared.model.schema import SCHEMA_PROPERTY, UnknownSchemaError, with_schema
 
 _COLUMNS = [SCHEMA_PROPERTY, *(field.name for field in fields(Summary))]
 _JOB_PREFIXES = [*(job_row(kind, "") for kind in JobKind), f"{INTENT}-"]
-_CHANGED = frozenset({HTTPStatus.PRECONDITION_FAILED, HTTPStatus.NOT_FOUND})
 
 
 class IndexRow(NamedTuple):
@@ -71,11 +69,9 @@ class IndexRows:
     async def replace(self, key: str, values: dict[str, Any], etag: str) -> bool:
         """Write a row, provided that it has this ETag; tell whether it had."""
         try:
-            await self._table.update_entity(
-                _entity(key, values), UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
-            )
+            await put_unless_changed(self._table, _entity(key, values), etag)
         except HttpResponseError as error:
-            if error.status_code in _CHANGED:
+            if has_changed(error):
                 return False
             raise
         return True
@@ -83,11 +79,9 @@ class IndexRows:
     async def drop(self, key: str, etag: str) -> None:
         """Delete a row, provided that it has this ETag."""
         try:
-            await self._table.delete_entity(
-                INDEX_PARTITION, key, etag=etag, match_condition=MatchConditions.IfNotModified
-            )
+            await delete_unless_changed(self._table, INDEX_PARTITION, key, etag)
         except HttpResponseError as error:
-            if error.status_code not in _CHANGED:
+            if not has_changed(error):
                 raise
 
     async def forget(self, key: str) -> None:

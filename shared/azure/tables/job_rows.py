@@ -3,15 +3,14 @@
 import contextlib
 from collections.abc import Callable, Sequence
 
-from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 from pydantic import ValidationError
 
 from shared.azure.tables.index import Index
-from shared.azure.tables.records import TRIES, RecordConflictError, is_conflict
+from shared.azure.tables.records import TRIES, RecordConflictError
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
+from shared.azure.tables.unless_changed import has_changed, put_unless_changed
 from shared.model.disk import Disk
 from shared.model.inspection import Inspection
 from shared.model.intent_row import IntentRow
@@ -99,11 +98,9 @@ class JobRows[Kept: (Restore, Inspection, IntentRow)]:
 
     async def _put(self, kept: Kept, etag: str) -> None:
         try:
-            await self._table.update_entity(
-                _entity(kept), UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
-            )
+            await put_unless_changed(self._table, _entity(kept), etag)
         except HttpResponseError as error:
-            if is_conflict(error):
+            if has_changed(error):
                 raise RecordConflictError(kept.row_key) from error
             raise
 

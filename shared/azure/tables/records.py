@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 from azure.core import MatchConditions
@@ -12,11 +11,11 @@ from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 from pydantic import ValidationError
 
-from shared.azure.answers import error_code, explain
+from shared.azure.answers import explain
 from shared.azure.tables.index import Index
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.azure.tables.status import Listed, Status
-from shared.azure.tables.unless_changed import put_unless_changed
+from shared.azure.tables.unless_changed import delete_unless_changed, has_changed, put_unless_changed
 from shared.errors import OtherDiskError, Remedy, TidemarkError
 from shared.limits import TRANSACTION
 from shared.model.addresses import AddressError
@@ -132,7 +131,7 @@ class Records:
         try:
             await put_unless_changed(self._table, entity, etag)
         except HttpResponseError as error:
-            if is_conflict(error):
+            if has_changed(error):
                 raise RecordConflictError(disk.name) from error
             raise
 
@@ -172,11 +171,9 @@ class Records:
 
     async def _delete(self, disk: Disk, etag: str) -> None:
         try:
-            await self._table.delete_entity(
-                disk.key, DISK_ROW, etag=etag, match_condition=MatchConditions.IfNotModified
-            )
+            await delete_unless_changed(self._table, disk.key, DISK_ROW, etag)
         except HttpResponseError as error:
-            if is_conflict(error):
+            if has_changed(error):
                 raise RecordConflictError(disk.name) from error
             raise
 
@@ -190,7 +187,7 @@ class Records:
             try:
                 await self._table.submit_transaction([("create", entity) for entity in entities])
             except TableTransactionError as error:
-                if not is_conflict(error):
+                if not has_changed(error):
                     raise
                 for entity in entities:
                     with contextlib.suppress(ResourceExistsError):
@@ -226,14 +223,9 @@ class Records:
             RecordConflictError: another invocation was faster.
         """
         try:
-            await self._table.update_entity(
-                _keyed(disk, changed.row_key, to_row(changed)),
-                UpdateMode.REPLACE,  # a merge would leave what is None now as it was
-                etag=etag,
-                match_condition=MatchConditions.IfNotModified,
-            )
+            await put_unless_changed(self._table, _keyed(disk, changed.row_key, to_row(changed)), etag)
         except HttpResponseError as error:
-            if is_conflict(error):
+            if has_changed(error):
                 raise RecordConflictError(disk.name) from error
             raise
 
@@ -291,7 +283,7 @@ class Records:
                 ]
             )
         except TableTransactionError as error:
-            if is_conflict(error):
+            if has_changed(error):
                 raise RecordConflictError(disk.name) from error
             raise
 
@@ -325,12 +317,3 @@ def _stray(key: str, name: str) -> str:
 
 def _keyed(disk: Disk, row: str, values: dict[str, Any]) -> dict[str, Any]:
     return {"PartitionKey": disk.key, "RowKey": row, **to_properties(values)}
-
-
-def is_conflict(error: HttpResponseError) -> bool:
-    """Tell whether a write was refused because another invocation has created, changed or deleted the row.
-
-    A refused transaction is a `TableTransactionError` for any reason, so the class does not tell.
-    """
-    changed = {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}
-    return error.status_code in changed or error_code(error) == "ResourceNotFound"

@@ -7,9 +7,9 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from shared.azure.tables.records import RecordConflictError, is_conflict
+from shared.azure.tables.records import RecordConflictError
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
-from shared.azure.tables.unless_changed import put_unless_changed
+from shared.azure.tables.unless_changed import has_changed, put_unless_changed
 from shared.model.disk import Disk
 from shared.model.names import RUN_SEPARATOR
 from shared.model.point import POINT_ROW_PREFIX
@@ -52,7 +52,7 @@ class Tombstones:
         try:
             await self._table.submit_transaction([("delete", point), ("upsert", grave, {"mode": UpdateMode.REPLACE})])
         except TableTransactionError as error:
-            if not is_conflict(error):
+            if not has_changed(error):
                 raise
 
     async def of(self, disk: Disk) -> list[Tombstone]:
@@ -94,7 +94,7 @@ class Plans:
         try:
             return await put_unless_changed(self._table, entity, etag)
         except HttpResponseError as error:
-            if is_conflict(error):
+            if has_changed(error):
                 raise RecordConflictError(f"the retention plan of {plan.disk}") from error
             raise
 

@@ -9,10 +9,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.data.tables import TableEntity
 from azure.data.tables.aio import TableClient
@@ -21,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from shared.azure.answers import explain
 from shared.azure.tables.at_once import each
 from shared.azure.tables.rows import from_properties, require_readable, to_properties
-from shared.azure.tables.unless_changed import put_unless_changed
+from shared.azure.tables.unless_changed import delete_unless_changed, has_changed, is_gone, put_unless_changed
 from shared.errors import TidemarkError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
@@ -58,8 +56,6 @@ TRIES = 10
 """How often a row that others change meanwhile is tried."""
 
 _CONFLICTS = "other invocations kept changing its report"
-
-_CHANGED = frozenset({HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.NOT_FOUND})
 
 type ReadRecord = Callable[[Disk], Awaitable[DiskRecord | str | None]]
 """Reads the record of a disk, or says why it can't be read; None if there is nothing to say of the disk."""
@@ -104,7 +100,7 @@ class StatusRows:
         try:
             await put_unless_changed(self._table, entity, etag)
         except HttpResponseError as error:
-            if error.status_code in _CHANGED:
+            if has_changed(error):
                 return False
             raise
         return True
@@ -112,12 +108,10 @@ class StatusRows:
     async def drop(self, key: str, etag: str) -> bool:
         """Delete a row, provided that it has this ETag; tell whether it had, or was gone."""
         try:
-            await self._table.delete_entity(
-                STATUS_PARTITION, key, etag=etag, match_condition=MatchConditions.IfNotModified
-            )
+            await delete_unless_changed(self._table, STATUS_PARTITION, key, etag)
         except HttpResponseError as error:
-            if error.status_code in _CHANGED:
-                return error.status_code == HTTPStatus.NOT_FOUND
+            if has_changed(error):
+                return is_gone(error)
             raise
         return True
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
@@ -12,10 +11,11 @@ from azure.storage.blob.aio import BlobClient, BlobServiceClient
 from shared.limits import MAX_CLEAR, PAGE
 from shared.model.addresses import BlobAddress
 from tests.conformance.real.accounts import Account
+from tests.conformance.real.managed.ground import ManagedGround, open_disks
+from tests.conformance.real.managed.place import FULL_DISKS, SMALL_DISKS, DiskPlace, DiskScale
+from tests.conformance.real.names import require_name
+from tests.conformance.real.verdicts import NotTriedError
 from tests.conformance.real.witness import Witness
-
-PREFIX = "tidemark-prove-"
-"""What the name of each container and queue of a run begins with; tables the same, without the hyphens."""
 
 _RETRIES = {"retry_total": 3, "initial_backoff": 1, "increment_base": 2, "connection_timeout": 20, "read_timeout": 120}
 _TRIES = 3
@@ -32,6 +32,7 @@ class Scale:
         writes: see `writers`.
         copies: Put Page From URL at once.
         copy_seconds: how long a copy between accounts may be pending.
+        disks: how large those of managed disks are.
     """
 
     fragments: int = 16_384
@@ -40,6 +41,7 @@ class Scale:
     writes: int = 500
     copies: int = 64
     copy_seconds: float = 300.0
+    disks: DiskScale = FULL_DISKS
 
     @property
     def size(self) -> int:
@@ -53,7 +55,7 @@ class Scale:
 
 
 FULL = Scale()
-SMALL = Scale(fragments=32, apart=64 * 1024, writers=2, writes=8, copies=6, copy_seconds=10.0)
+SMALL = Scale(fragments=32, apart=64 * 1024, writers=2, writes=8, copies=6, copy_seconds=10.0, disks=SMALL_DISKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,6 @@ class Accounts:
         return list({account.name: account for account in given if account}.values())
 
 
-def new_name() -> str:
-    """Make up the name of a run."""
-    return f"{PREFIX}{secrets.token_hex(6)}"
-
-
 @dataclass(slots=True)
 class Ground:
     """An open run.
@@ -104,20 +101,54 @@ class Ground:
     scale: Scale
     _clients: dict[str, BlobServiceClient] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
+    _managed: ManagedGround | None = None
 
     @classmethod
     @contextlib.asynccontextmanager
     async def opened(
-        cls, name: str, accounts: Accounts, witness: Witness, scale: Scale = FULL
+        cls,
+        name: str,
+        accounts: Accounts,
+        witness: Witness,
+        scale: Scale = FULL,
+        *,
+        disks: DiskPlace | None = None,
+        made: list[str] | None = None,
     ) -> AsyncIterator["Ground"]:
-        """Open the clients and make the containers; what is made is taken away by `take_away`, whatever happens."""
+        """Open the clients and make the containers.
+
+        What is made is taken away by `take_away` and `take_away_disks`, whatever happens.
+
+        Args:
+            name: the run's name.
+            accounts: the accounts.
+            witness: listens to the clients.
+            scale: how large the probes are.
+            disks: where managed disks may be made; None for nowhere.
+            made: is told each disk and snapshot before it is made.
+        """
         ground = cls(name, accounts, witness, scale)
         async with contextlib.AsyncExitStack() as stack:
+            if disks:
+                told = [] if made is None else made
+                opening = open_disks(name, disks, scale.disks, told, (witness.manager_hooks, witness.hooks))
+                ground._managed = await stack.enter_async_context(opening)
             for account in accounts.owned:
                 client = account.blobs(**witness.hooks, **_RETRIES)
                 ground._clients[account.name] = await stack.enter_async_context(client)
                 await client.create_container(name)
             yield ground
+
+    @property
+    def managed(self) -> ManagedGround:
+        """The managed disks.
+
+        Raises:
+            NotTriedError: there is nowhere to make any.
+        """
+        if self._managed is None:
+            raise NotTriedError("--disk-group was not given: a resource group in which managed disks may be made")
+        return self._managed
 
     def service(self, account: Account) -> BlobServiceClient:
         """Give the client of an account."""
@@ -155,8 +186,7 @@ async def take_away(name: str, accounts: Accounts) -> list[str]:
     Raises:
         ValueError: the name is none of a run.
     """
-    if not name.startswith(PREFIX) or len(name) <= len(PREFIX):
-        raise ValueError(f"{name} is not the name of a run")
+    require_name(name)
     left: list[str] = []
     for account in accounts.owned:
         for attempt in range(_TRIES):

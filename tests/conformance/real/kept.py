@@ -1,7 +1,7 @@
 """Probes of what an account keeps of what was deleted: versions, and soft delete."""
 
 from tests.conformance.real.ground import Ground, write
-from tests.conformance.real.probe import NotSupportedError, NotTriedError
+from tests.conformance.real.verdicts import NotSupportedError, NotTriedError
 from tests.conformance.real.witness import Seen
 
 

@@ -7,8 +7,8 @@ from azure.core.exceptions import HttpResponseError
 
 from shared.limits import PAGE, STORAGE_API_VERSION
 from tests.conformance.real.ground import Ground, write
-from tests.conformance.real.probe import NotSettledError
 from tests.conformance.real.sources import said_of_source
+from tests.conformance.real.verdicts import NotSettledError
 from tests.conformance.real.witness import Seen
 
 _PASSING = ("429", "500", "503")

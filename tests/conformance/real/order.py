@@ -2,6 +2,7 @@
 
 from tests.conformance.real.kept import a_snapshot_leaves_a_version, what_is_emptied_leaves_nothing_in_soft_delete
 from tests.conformance.real.load import a_busy_source_says_so, writes_have_an_etag_each
+from tests.conformance.real.managed.order import OF_DISKS
 from tests.conformance.real.premium import a_premium_disk_is_backed_up_and_restored
 from tests.conformance.real.probe import Probe
 from tests.conformance.real.sizes import a_copy_keeps_its_mark_and_forgets_its_source, fragments_are_listed_and_cleared
@@ -18,7 +19,7 @@ from tests.conformance.real.sources import (
     pages_are_copied_from_a_signed_snapshot,
 )
 
-PROBES = (
+OF_ACCOUNTS = (
     Probe(
         "signature",
         "The service accepts the SAS that Tidemark signs, by account key or by user delegation key.",
@@ -113,3 +114,5 @@ PROBES = (
         a_premium_disk_is_backed_up_and_restored,
     ),
 )
+
+PROBES = (*OF_ACCOUNTS, *OF_DISKS)

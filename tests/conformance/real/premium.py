@@ -4,9 +4,9 @@ from azure.core.exceptions import HttpResponseError
 
 from shared.limits import PAGE, STORAGE_API_VERSION
 from tests.conformance.real.ground import Ground, write
-from tests.conformance.real.probe import NotSupportedError, NotTriedError
 from tests.conformance.real.snapshots import diff
 from tests.conformance.real.sources import content, ended
+from tests.conformance.real.verdicts import NotSupportedError, NotTriedError
 from tests.conformance.real.witness import Seen
 
 _SIZE = 1024 * 1024

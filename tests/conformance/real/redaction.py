@@ -1,4 +1,7 @@
-"""Nothing secret is in a report, whatever an error or a header said; names of accounts are shortened if asked."""
+"""Nothing secret is in a report, and no ID of a subscription, whatever an error or a header said.
+
+Names of accounts are shortened if asked.
+"""
 
 import re
 from collections.abc import Iterable
@@ -6,7 +9,12 @@ from collections.abc import Iterable
 from tests.conformance.real.accounts import Account
 
 HIDDEN = "(secret)"
+HIDDEN_ID, HIDDEN_HOST = "(id)", "(host)"
 _SHOWN_OF_A_NAME = 3
+_ID = re.compile(r"(?i)\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b")
+"""Of a subscription, a tenant, somebody who signs in, or a disk."""
+_HOST = re.compile(r"\bmd-(?:impexp-)?[a-z0-9]{8,}(?:\.[\w.-]+\w)?")
+"""Of managed disks' content, as an error of a connection names it."""
 
 # What a secret looks like, where it is not one of those we know: it ends with what can't be in it.
 _LOOKS_SECRET = (
@@ -18,7 +26,7 @@ _LOOKS_SECRET = (
 
 
 class Redaction:
-    """Takes the secrets of the accounts, and all that looks like one, out of a text."""
+    """Takes the secrets of the accounts, all that looks like one, and IDs out of a text."""
 
     def __init__(self, accounts: Iterable[Account], *, short_names: bool = False) -> None:
         self._secrets: set[str] = set()
@@ -35,6 +43,7 @@ class Redaction:
             text = text.replace(secret, HIDDEN)
         for look in _LOOKS_SECRET:
             text = look.sub(rf"\g<1>{HIDDEN}", text)
+        text = _HOST.sub(HIDDEN_HOST, _ID.sub(HIDDEN_ID, text))
         for name in sorted(self._names, key=len, reverse=True):
             text = text.replace(name, self._names[name])
         return text

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from shared.limits import NEWEST_SIGNED, STORAGE_API_VERSION
-from tests.conformance.real.probe import Finding, Verdict
+from tests.conformance.real.probe import Finding
 from tests.conformance.real.redaction import Redaction
+from tests.conformance.real.verdicts import Verdict
 
 _PACKAGES = ("azure-storage-blob", "azure-storage-queue", "azure-data-tables", "azure-identity", "azure-core")
 BAD = frozenset({Verdict.DIFFERS, Verdict.FAILED})

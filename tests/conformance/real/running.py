@@ -5,15 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from tests.conformance.real.ground import Ground
+from tests.conformance.real.managed.refusals import missing_action
 from tests.conformance.real.order import PROBES
-from tests.conformance.real.probe import (
-    Finding,
-    NotSettledError,
-    NotSupportedError,
-    NotTriedError,
-    Probe,
-    Verdict,
-)
+from tests.conformance.real.probe import Finding, Probe
+from tests.conformance.real.verdicts import NotSettledError, NotSupportedError, NotTriedError, Verdict
 from tests.conformance.real.witness import BoundReachedError, Seen
 
 
@@ -43,7 +38,7 @@ async def _verdict(probe: Probe, ground: Ground, seen: Seen, until: float | None
     except Exception as error:  # noqa: BLE001 - whatever it is, the probes after it are still to be run
         cause = _first(error)
         seen.note(_said(cause))
-        return _VERDICTS.get(type(cause), Verdict.FAILED)
+        return Verdict.NOT_TRIED if missing_action(cause) else _VERDICTS.get(type(cause), Verdict.FAILED)
 
 
 _VERDICTS: dict[type[BaseException], Verdict] = {
@@ -65,6 +60,8 @@ def _said(error: BaseException) -> str:
         return "the time of the run was up"
     if type(error) in _VERDICTS:
         return str(error)
+    if action := missing_action(error):
+        return f"no role of this identity permits {action} there"
     # Its message may have lines of headers and bodies: the service's code says it.
     code = getattr(error, "error_code", None)
     return f"{type(error).__name__}: {code or str(error).partition(chr(10))[0]}"

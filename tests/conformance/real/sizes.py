@@ -8,9 +8,9 @@ from azure.storage.blob import ContentSettings
 
 from shared.limits import PAGE, STORAGE_API_VERSION
 from tests.conformance.real.ground import Ground, write
-from tests.conformance.real.probe import NotSettledError
 from tests.conformance.real.snapshots import diff
 from tests.conformance.real.sources import ended
+from tests.conformance.real.verdicts import NotSettledError
 from tests.conformance.real.witness import Seen
 
 _AT_ONCE = 32

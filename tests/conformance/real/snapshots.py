@@ -6,7 +6,7 @@ from azure.storage.blob.aio import BlobClient
 from shared.limits import PAGE
 from tests.conformance.real.accounts import Account
 from tests.conformance.real.ground import Ground, write
-from tests.conformance.real.probe import NotSupportedError, NotTriedError
+from tests.conformance.real.verdicts import NotSupportedError, NotTriedError
 from tests.conformance.real.witness import Seen
 
 type Ranges = list[tuple[int, int, str]]

@@ -8,7 +8,7 @@ from azure.storage.blob.aio import BlobClient
 
 from shared.limits import NEWEST_SIGNED, PAGE, STORAGE_API_VERSION
 from tests.conformance.real.ground import Ground, write
-from tests.conformance.real.probe import NotTriedError
+from tests.conformance.real.verdicts import NotTriedError
 from tests.conformance.real.witness import Answer, Seen
 
 _LOOK_AGAIN_SECONDS = 0.5

@@ -8,7 +8,8 @@ import pytest
 from azure.core.pipeline.transport import AioHttpTransport
 
 from tests.conformance.real.on_azure import RUN, Run
-from tests.conformance.real.probe import Finding, Verdict
+from tests.conformance.real.probe import Finding
+from tests.conformance.real.verdicts import Verdict
 from tests.conformance.real.witness import BoundReachedError, Bounds
 
 SUITE = Path(__file__).resolve().parents[1]

@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 
+from infra.local.managed_disks.arm_request import find_target
+
 _BEGAN = "tidemark_began"
 _OPERATIONS = {
     ("PUT", "snapshot"): "Snapshot Blob",
@@ -116,15 +118,29 @@ class Witness:
         """The options of a client that is to be listened to: each attempt is heard, not only the last one."""
         return {"raw_request_hook": self._asked, "raw_response_hook": self._answered}
 
+    @property
+    def manager_hooks(self) -> dict[str, Any]:
+        """The same, of a client of Azure Resource Manager."""
+        return {"raw_request_hook": self._asked, "raw_response_hook": self._manager_answered}
+
     def _asked(self, request: PipelineRequest[Any]) -> None:
         is_write = request.http_request.method == "PUT"
         self.bounds.count(int(request.http_request.headers.get("Content-Length") or 0) if is_write else 0)
         request.context[_BEGAN] = time.monotonic()
 
     def _answered(self, response: PipelineResponse[Any, Any]) -> None:
-        request, answer = response.http_request, response.http_response
+        request = response.http_request
+        self._hear(operation_of(request.method, request.url, request.headers), response)
+
+    def _manager_answered(self, response: PipelineResponse[Any, Any]) -> None:
+        request = response.http_request
+        target = find_target(request.method, urlsplit(request.url).path)
+        self._hear(target.operation if target else f"{request.method} of Azure Resource Manager", response)
+
+    def _hear(self, operation: str, response: PipelineResponse[Any, Any]) -> None:
+        answer = response.http_response
         self.heard(
-            operation_of(request.method, request.url, request.headers),
+            operation,
             answer.status_code,
             answer.headers,
             time.monotonic() - response.context.get(_BEGAN, time.monotonic()),
