@@ -48,10 +48,11 @@ async def seal(services: Services, message: FinishMessage, sealing: Sealing) -> 
     """
     # The run has written to this container, whichever it was opened in: leases and plans tell the two apart.
     record = replace(sealing.record, backup_blob=services.backups.address(message.disk))
-    taken = await _recovery_point(services, message, record, has_begun=sealing.has_begun)
+    profile = await services.disks.profile(message.disk, message.run)
+    taken = await _recovery_point(services, message, record, profile, has_begun=sealing.has_begun)
     if taken is None:
         return False
-    point = recovery_point(record, taken.time, services.now())
+    point = replace(recovery_point(record, taken.time, services.now()), profile=profile)
     notice = _notice(services, message, record)
     next_record = replace(sealed(record, point, taken), backup_notice=notice)
     await _record(services, message, next_record, sealing.etag, point)
@@ -80,7 +81,8 @@ async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, co
     record, etag = replace(found[0], backup_blob=services.backups.address(message.disk)), found[1]
     copy = full_copy_of(services, message, run)
     await settle_copy(services, copy, copied)
-    point = full_copy(record, copy.target, run.size, services.now())
+    profile = await services.disks.profile(message.disk, run.snapshot)
+    point = replace(full_copy(record, copy.target, run.size, services.now()), profile=profile)
     await _record(services, message, sealed_copy(record, point), etag, point)
 
 
@@ -92,14 +94,15 @@ async def _record(
     except RecordConflictError:
         await services.queues.send(message)
         return
-    log_event(Event.RUN_SEALED, **message.about, **(asdict(point) | {"backup_blob": point.backup_blob}))
+    told = {name: value for name, value in asdict(point).items() if name != "profile"}
+    log_event(Event.RUN_SEALED, **message.about, **(told | {"backup_blob": point.backup_blob}))
     await clean_up_run(services, message, record)
     if should_catch_up(record, services.now()):
         await services.queues.send(message)  # finds the run ended, and catches the disk up
 
 
 async def _recovery_point(
-    services: Services, message: FinishMessage, record: DiskRecord, *, has_begun: bool
+    services: Services, message: FinishMessage, record: DiskRecord, profile: str, *, has_begun: bool
 ) -> TakenSnapshot | None:
     """Return the snapshot an earlier attempt took under this plan; else verify the backup blob and take one.
 
@@ -112,7 +115,7 @@ async def _recovery_point(
     etag = await verify_backup_blob(services, message, record)
     if etag is None:
         return None
-    metadata = point_metadata(message.of_plan(run.plan), run.kind, etag)
+    metadata = point_metadata(message.of_plan(run.plan), run.kind, etag, profile)
     time = await services.snapshots.take(backup, etag, metadata, message.of_plan(run.plan).lease_id)
     return TakenSnapshot(time=time, plan=run.plan, etag=etag)
 
