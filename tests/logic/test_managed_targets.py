@@ -22,6 +22,7 @@ from shared.model.messages import RunMessage
 from shared.model.requests import RequestError, RestoreRequest
 from shared.model.restore import Restore
 from shared.model.run import Kind
+from shared.model.upload import FoundDisk
 from tests.logic.conftest import Load, Mistakes
 from tests.logic.records import DISK, NOON, SNAPSHOT
 
@@ -246,6 +247,6 @@ def test_a_disk_that_is_uploaded_is_not_uploaded_again(*, adopt: bool, stage: St
 
 
 def test_only_its_own_marks_are_a_restores() -> None:
-    assert begun().has_made("r/7")
-    assert not begun().has_made("r2/1")
-    assert not begun().has_made("")
+    assert FoundDisk("", "r/7").was_made_by("r")
+    assert not FoundDisk("", "r2/1").was_made_by("r")
+    assert not FoundDisk("").was_made_by("r")
