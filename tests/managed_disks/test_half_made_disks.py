@@ -21,6 +21,7 @@ from shared.restore.managed_target import recorded
 from shared.restore.steps import continue_restore
 from shared.restore.target import claim
 from shared.restore.upload import upload
+from tests.managed_disks.test_restoring import FOOTER, LAST
 from tests.managed_disks.uploading import BACKED_UP, LINUX, SIZE
 
 GONE = "33333333-3333-3333-3333-333333333333"
@@ -102,6 +103,23 @@ async def test_a_group_that_does_not_exist_is_said_before_anything_is_made(
     elsewhere = DiskId.parse(restore.managed_target.id.url.replace("/resourceGroups/", "/resourceGroups/no-"))
     with pytest.raises(HttpResponseError, match="could not be found"):
         await services.uploads.require_permitted(elsewhere)
+
+
+async def test_a_snapshot_that_was_taken_too_late_is_deleted_and_one_of_a_backup_is_not(
+    services: Services, managed: ManagedDisks, restore: Restore
+) -> None:
+    disk = await made(services, restore)
+    await services.uploads.write(disk, LAST, FOOTER)
+    await services.uploads.finish(disk)
+    late = await services.disks.take_snapshot(disk)
+    failed = replace(
+        restore, target=disk, target_etag=disk.unique_id, state=Stage.FAILED, ended=services.now(), attempt=2
+    )
+    of_a_backup = await services.disks.take_snapshot(disk)
+    assert await services.disks.own_snapshots(disk) == [late, of_a_backup]
+    await clean_up_restore(services, failed)
+    assert await services.disks.own_snapshots(disk) == [of_a_backup]
+    assert not managed.disk(disk.id.url).upload
 
 
 @pytest.mark.parametrize("is_recorded", [True, False])
