@@ -11,6 +11,7 @@ from shared.azure.tables.records import RecordConflictError
 from shared.errors import BlobChangedError, DiskError, SnapshotUnreadableError, StepFailedError
 from shared.inspection.request import open_inspection
 from shared.model.catalogue import point_metadata
+from shared.model.disk_profile import DiskProfile
 from shared.model.job import JobKind, Next
 from shared.model.messages import RunMessage
 from shared.model.point import TakenSnapshot
@@ -122,7 +123,8 @@ async def _adopt(services: Services, restore: Restore) -> None:
         raise
     point = restored_point(restore, services.backups.address(target), taken.time, services.now())
     point = replace(point, profile=profile)
-    advanced = adopted(record, point, taken, is_listed=services.settings.covers(target))
+    tags = (DiskProfile.read(profile) or DiskProfile()).tags
+    advanced = adopted(record, point, taken, is_listed=services.settings.lists(target, tags))
     await services.records.seal(target, advanced, etag, point)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,10 @@ from infra.local.managed_disks import ArmFault, ManagedDisks
 from shared.events import Event
 from shared.model.job import Stage
 from shared.model.names import MANAGE_QUEUE
+from shared.model.run import Kind
 from tests.app.cloud import Cloud, until
-from tests.app.managed_restoring import BACK, ask, at, backed_up, content, done, ended
+from tests.app.managed_restoring import BACK, ask, at, backed_up, content, done, ended, linux_disk
+from tests.app.test_managed_disks import DISKS_OF_GROUP, Managed, back_up
 
 SOON: dict[str, object] = {
     "model.retry_policy._SHORTEST_TRY_DELAY": timedelta(milliseconds=10),
@@ -94,3 +97,22 @@ async def test_a_snapshot_that_can_not_be_read_is_taken_anew_and_the_disk_is_not
         assert new.tags["tidemark-restore"] == f"{restore}/1"
         assert await content(new) == await data.content()
         assert len(managed.snapshots) == len({snapshot.source_id for snapshot in managed.snapshots})
+
+
+async def test_a_disk_that_is_restored_without_the_tags_that_choose_disks_is_backed_up_all_the_same(
+    cloud: Cloud, managed: ManagedDisks
+) -> None:
+    data = await linux_disk(cloud, managed)
+    settings: Any = managed.settings
+    chosen = {"url": f"{DISKS_OF_GROUP}/*", "tags": {"team": "data"}}
+    async with cloud.app(chosen, **settings) as app:
+        await back_up(app, data)
+        await done(app, await ask(cloud, data.known.name, managedDisk={"tags": {}}))
+        await done(app, await ask(cloud, data.known.name, f"{BACK}-alike"))
+        new, alike = at(managed), at(managed, f"{BACK}-alike")
+        assert new
+        assert alike
+        assert (await Managed(cloud, new).record()).adopted
+        assert not (await Managed(cloud, alike).record()).adopted
+        points = await back_up(app, Managed(cloud, new), Managed(cloud, alike))
+        assert [point.kind for point in points] == [Kind.INCREMENTAL, Kind.INCREMENTAL]
