@@ -207,10 +207,6 @@ class ManagedDisk(Disk):
     def restored(self, point: str) -> None:
         """Name nothing: its recovery points are page blobs, and no account is the disk's own."""
 
-    def is_whichever(self, other: Disk) -> bool:
-        """Return whether another disk has its resource ID, where it names whichever disk has that."""
-        return not self.unique_id and isinstance(other, ManagedDisk) and other.id == self.id
-
 
 def managed_disk(disk: Disk) -> ManagedDisk:
     """Return a disk that must be a managed disk.

@@ -112,7 +112,11 @@ async def start_copy(
         else:
             return
     signed = await services.pages.signed_url(source, COPY_URL_LIFETIME)
-    await _start(services, copy.target, partial(start, signed), refused_for=COPY_REFUSED_FOR)
+    try:
+        await _start(services, copy.target, partial(start, signed), refused_for=COPY_REFUSED_FOR)
+    except CopyRefusedError:  # what the URL was signed by may have been ended before its time
+        signed = await services.pages.signed_url(source, COPY_URL_LIFETIME, fresh_key=True)
+        await _start(services, copy.target, partial(start, signed), refused_for=COPY_REFUSED_FOR)
 
 
 async def _start(

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,8 +37,14 @@ _NAME = re.compile(r"(?P<prefix>tidemark-[0-9a-f]{16})-(?P<date>\d{8})T(?P<time>
 class ManagedDiskSource(Source):
     """Access to managed disks and to their snapshots."""
 
-    def __init__(self, manager: ResourceManager, settings: Settings, access: AccessUrls = OF_PROCESS) -> None:
-        self._manager, self._backups, self._access = manager, settings.container, access
+    def __init__(
+        self,
+        manager: ResourceManager,
+        settings: Settings,
+        access: AccessUrls = OF_PROCESS,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._manager, self._backups, self._access, self._now = manager, settings.container, access, now
 
     async def find(self, pattern: SourceDisk) -> list[Disk]:
         """List the managed disks that match an entry (REST: Disks, Get and List By Resource Group)."""
@@ -80,7 +86,7 @@ class ManagedDiskSource(Source):
             raise SourceGoneError(f"{disk.name} no longer exists")
         if problem := _problem(found["properties"]):
             raise DiskError(f"{disk.name} can't be backed up: {problem}")
-        time = canonical_time(datetime.now(UTC).isoformat())
+        time = canonical_time(self._now().isoformat())
         snapshot = {
             "location": found["location"],
             "tags": {
@@ -116,6 +122,11 @@ class ManagedDiskSource(Source):
         if found is None:
             return ""
         properties: Mapping[str, Any] = found["properties"]
+        if _is_of_another(properties, managed_disk(disk)):
+            raise DiskError(
+                f"the snapshot {resource} is of another disk, which was made under the same name just then. What to do:"
+                " nothing; the next tick snapshots what is there"
+            )
         state = str(properties.get("provisioningState", ""))
         if state == "Failed":
             raise DiskError(f"Azure could not make the snapshot {resource}. What to do: nothing; the next tick retries")
@@ -133,10 +144,13 @@ class ManagedDiskSource(Source):
         return f"waits until Azure has the snapshot ready to be read: {done:.0f} % ({access or state})"
 
     async def own_snapshots(self, disk: Disk, old: ContainerAddress | None = None) -> list[str]:
-        """List the times of the source snapshots taken for the backup container, or the one before, oldest first."""
+        """List the times of the source snapshots taken for the backup container, or the one before, oldest first.
+
+        Their names say which disk they were asked for, though one may be of the disk that was made anew just then.
+        """
         asked, backups = managed_disk(disk), old or self._backups
         found = self._manager.list(f"{asked.id.parent.compute}/snapshots")
-        times = [_time(str(one.get("name", "")), asked) async for one in found if _is_of(one, asked, backups)]
+        times = [_time(str(one.get("name", "")), asked) async for one in found if _is_for(one, backups)]
         return sorted(filter(None, times))
 
     async def delete_snapshot(self, disk: Disk, snapshot: str) -> None:
@@ -198,14 +212,18 @@ def _disks(resources: Iterable[Mapping[str, Any]]) -> list[Disk]:
     return [ManagedDisk(DiskId.parse(resource), unique) for resource, unique in found if unique]
 
 
-def _is_of(snapshot: Mapping[str, Any], disk: ManagedDisk, backups: ContainerAddress) -> bool:
-    """Tell whether a snapshot is of a disk, and tagged as taken for a backup container, whichever URL that had then."""
-    made_of = snapshot["properties"].get("creationData", {}).get("sourceUniqueId")
+def _is_for(snapshot: Mapping[str, Any], backups: ContainerAddress) -> bool:
+    """Tell whether a snapshot is tagged as taken for a backup container, whichever URL that had then."""
     try:
-        taken_for = ContainerAddress.parse(str((snapshot.get("tags") or {}).get(_TAG_BACKUP, "")))
+        return ContainerAddress.parse(str((snapshot.get("tags") or {}).get(_TAG_BACKUP, ""))).is_same_as(backups)
     except AddressError:
         return False
-    return taken_for.is_same_as(backups) and (made_of is None or str(made_of).lower() == disk.unique_id)
+
+
+def _is_of_another(properties: Mapping[str, Any], disk: ManagedDisk) -> bool:
+    """Tell whether a snapshot is of another disk that has the same resource ID."""
+    made_of = properties.get("creationData", {}).get("sourceUniqueId")
+    return made_of is not None and str(made_of).lower() != disk.unique_id
 
 
 def _problem(properties: Mapping[str, Any]) -> str:
