@@ -10,10 +10,12 @@ import pytest
 from infra.local.local_azure import APP, LocalAzure
 from infra.local.managed_disks import Disk, ManagedDisks
 from shared.azure.services import Services, open_services
+from shared.model.restore import Restore
 from shared.settings import Settings
 from tests.managed_disks.arm import Arm
 from tests.managed_disks.source import GROUP_ID
 from tests.managed_disks.storage import MIB, Storage
+from tests.managed_disks.uploading import about_to_upload
 
 NewDisk = Callable[..., Awaitable[Disk]]
 
@@ -73,3 +75,9 @@ async def services(
     chosen = azure.app_settings([f"{GROUP_ID}/providers/Microsoft.Compute/disks/*"], **managed.settings)
     async with open_services(Settings.model_validate(chosen | {k.lower(): v for k, v in chosen.items()})) as opened:
         yield opened
+
+
+@pytest.fixture
+async def restore(services: Services, numbers: Iterator[int]) -> Restore:
+    """A restore that is about to make its disk."""
+    return await about_to_upload(services, f"restore{next(numbers)}")
