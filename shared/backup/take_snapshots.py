@@ -15,7 +15,7 @@ from shared.inspection.scratch import drop_orphans
 from shared.jobs.storage import wait_for_storage
 from shared.jobs.watch import watch_jobs
 from shared.model.batches import is_run_stalled
-from shared.model.disk import Disk
+from shared.model.disk import Disk, ManagedDisk
 from shared.model.failed_runs import is_failing, retried
 from shared.model.job import JobKind, job_row
 from shared.model.messages import FinishMessage, PlanMessage, RestoreMessage, TickMessage
@@ -157,11 +157,14 @@ async def _watch_run(services: Services, disk: Disk, record: DiskRecord, run: Op
 
 
 async def _watch_restore(services: Services, disk: Disk, record: DiskRecord) -> None:
-    """Release a disk from a restore that has ended, or whose row no longer exists."""
+    """Release a disk from a restore that has ended, or whose row no longer exists.
+
+    A managed disk stays claimed until the restore's step has deleted what is half uploaded.
+    """
     found = await services.restores.find(restored_of(record), job_row(JobKind.RESTORE, record.restore))
-    if found is None:
+    if found is None and not isinstance(disk, ManagedDisk):
         await services.records.update(disk, lambda current: without_restore(current, record.restore))
-    elif found[0].has_ended:
+    elif found is None or found[0].has_ended:
         await services.queues.send(RestoreMessage(disk=restored_of(record), restore=record.restore))
 
 

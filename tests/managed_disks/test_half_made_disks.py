@@ -9,6 +9,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ServiceResponse
 from infra.local.disks.vhd import FOOTER_BYTES
 from infra.local.managed_disks import ArmFault, ManagedDisks
 from shared.azure.services import Services
+from shared.backup.take_snapshots import take_snapshots
 from shared.errors import UploadLostError
 from shared.model.disk import ManagedDisk
 from shared.model.disk_ids import DiskId
@@ -122,9 +123,10 @@ async def test_a_snapshot_that_was_taken_too_late_is_deleted_and_one_of_a_backup
     assert not managed.disk(disk.id.url).upload
 
 
+@pytest.mark.parametrize("a_tick_is_first", [True, False])
 @pytest.mark.parametrize("is_recorded", [True, False])
 async def test_the_disk_of_a_restore_whose_row_is_lost_is_deleted(
-    services: Services, restore: Restore, *, is_recorded: bool
+    services: Services, restore: Restore, *, is_recorded: bool, a_tick_is_first: bool
 ) -> None:
     name = f"{restore.restore}-lost"
     target = ManagedDisk(DiskId.parse(restore.managed_target.id.url.replace(restore.restore, name)))
@@ -132,6 +134,8 @@ async def test_the_disk_of_a_restore_whose_row_is_lost_is_deleted(
     disk = await made(services, lost)
     for claimed in [target, disk] if is_recorded else [target]:
         await claim(services, lost, claimed)
+    if a_tick_is_first:
+        await take_snapshots(services)
     await continue_restore(services, RestoreMessage(disk=BACKED_UP, restore=name))
     assert await services.uploads.find(disk.id) is None
     assert [await services.records.get(claimed) for claimed in (target, disk)] == [None, None]
