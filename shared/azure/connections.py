@@ -49,6 +49,22 @@ The longer one is half an hour: whoever waited for that would end with the whole
 """
 
 
+async def _send_again(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send a POST once more if its connection, kept from an earlier request, was closed before an answer.
+
+    aiohttp does so with every other method, but neither it nor azure-core with a POST, which might take effect twice.
+    All of the app's may: rows are written on the condition of their ETag, and messages come more than once anyway.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+        if request.method != "POST":
+            raise
+        return await send(request)
+
+
 class _ManagerRetryPolicy(AsyncRetryPolicy[HttpRequest, AsyncHttpResponse]):
     """Retries, but leaves a long wait to whoever asks later."""
 
@@ -160,7 +176,7 @@ async def open_connections(settings: Settings, tokens: Tokens | None = None) -> 
     """Open connections that are closed at the end of the block.
 
     How many there are is limited by who makes requests, and one that nothing was sent over for 15 seconds is closed:
-    that is aiohttp's default. One that the service has closed is opened anew, by aiohttp or by the SDK's retries.
+    that is aiohttp's default. One that the service has closed is opened anew.
 
     Args:
         settings: the app settings.
@@ -168,6 +184,7 @@ async def open_connections(settings: Settings, tokens: Tokens | None = None) -> 
     """
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),
+        middlewares=(_send_again,),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,  # as the SDK's own, which decodes what it is to decode
         # The environment is used only if it names a proxy. Otherwise aiohttp would look for a proxy and a .netrc on

@@ -87,7 +87,8 @@ async def start_copy(
 ) -> None:
     """Start copying a version to the target (REST: Copy Blob), if the target still has this ETag.
 
-    Within an account the service needs no SAS; if it refuses the source without one, it is retried with one.
+    Within an account the service needs no SAS; if it refuses the source without one, it is retried with one, and if
+    it refuses that, with one of a new key.
 
     Args:
         services: the services.
@@ -112,7 +113,14 @@ async def start_copy(
         else:
             return
     signed = await services.pages.signed_url(source, COPY_URL_LIFETIME)
-    await _start(services, copy.target, partial(start, signed), refused_for=COPY_REFUSED_FOR)
+    try:
+        await _start(services, copy.target, partial(start, signed), refused_for=COPY_REFUSED_FOR)
+    except CopyRefusedError:
+        # The key that it was signed by may have been revoked.
+        newer = await services.pages.signed_url(source, COPY_URL_LIFETIME, fresh_key=True)
+        if newer == signed:
+            raise
+        await _start(services, copy.target, partial(start, newer), refused_for=COPY_REFUSED_FOR)
 
 
 async def _start(
