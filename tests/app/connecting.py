@@ -44,12 +44,10 @@ def opened(azure: IdentityAzure, cloud: Cloud) -> Opened:
     return Opened(len(agents), azure.endpoint.given, cloud.count("Get User Delegation Key"))
 
 
-async def disk_of_pieces(azure: IdentityAzure, cloud: Cloud, count: int) -> Disk:
-    """Make a disk that the app may back up, with so many pieces: every other page is written."""
+async def disk_for_pieces(azure: IdentityAzure, cloud: Cloud, count: int) -> Disk:
+    """Make an empty disk that the app may back up, with room for so many pieces."""
     azure.give_app(DISK_READER, f"/{DISKS.name}/{cloud.container}", deletes_only_snapshots=True)
-    disk = await cloud.disk(2 * count * PAGE)
-    await write_pieces(disk, count)
-    return disk
+    return await cloud.disk(2 * count * PAGE)
 
 
 async def write_pieces(disk: Disk, count: int, seed: int = 0) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from infra.local.identity_azure import IdentityAzure
 from tests.app.cloud import Cloud
-from tests.app.connecting import A_PIECE_A_BATCH, disk_of_pieces, opened, write_pieces
+from tests.app.connecting import A_PIECE_A_BATCH, disk_for_pieces, opened, write_pieces
 
 BATCHES = 24
 AT_ONCE = 12
@@ -21,7 +21,8 @@ def azure(identity_azure: IdentityAzure) -> IdentityAzure:
 async def test_all_invocations_of_a_worker_share_few_connections_a_token_and_a_delegation_key_an_account(
     azure: IdentityAzure, cloud: Cloud
 ) -> None:
-    disk = await disk_of_pieces(azure, cloud, BATCHES)
+    disk = await disk_for_pieces(azure, cloud, BATCHES)
+    await write_pieces(disk, BATCHES)
     before = opened(azure, cloud)
     async with cloud.app(disk, changed=A_PIECE_A_BATCH) as app:
         await app.back_up(disk)
