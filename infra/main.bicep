@@ -13,11 +13,13 @@ type Source = {
   restores: bool
 }
 
-@description('A resource group that holds managed disks.')
+@description('A resource group that holds managed disks, and whether disks may be restored to it.')
 type ManagedDiskGroup = {
   resourceGroup: string
   // Where it is another than that of the deployment.
   subscriptionId: string?
+  // Without it, no managed disk in the group can be made or deleted.
+  restores: bool?
 }
 
 @minLength(1)
@@ -72,7 +74,7 @@ param backupLocation string = location
 @description('The containers that hold disks; the app gets its roles on these.')
 param sources Source[] = []
 
-@description('The resource groups that hold managed disks; the app gets its role on these.')
+@description('The resource groups that hold managed disks; the app gets its roles on these.')
 param managedDiskGroups ManagedDiskGroup[] = []
 
 @description('SOURCE_DISKS: URLs, and IDs of managed disks, separated by white space or commas; * in a name matches any characters, ! before a URL or an ID excludes what it names. Empty: every .vhd in the containers of `sources`, and every disk in the groups of `managedDiskGroups`.')
@@ -196,6 +198,14 @@ var restoreContainers = join(
   ),
   ' '
 )
+var restoreGroups = filter(managedDiskGroups, found => found.?restores ?? false)
+var restoreGroupIds = join(
+  map(
+    restoreGroups,
+    found => '/subscriptions/${found.?subscriptionId ?? subscription().subscriptionId}/resourceGroups/${found.resourceGroup}'
+  ),
+  ' '
+)
 // A custom role can be assigned in the subscriptions that it names.
 var sourceSubscriptions = map(
   sources,
@@ -278,6 +288,15 @@ module managedDiskReader 'modules/custom-role.bicep' = if (!empty(managedDiskGro
   }
 }
 
+module managedDiskRestorer 'modules/custom-role.bicep' = if (!empty(restoreGroups)) {
+  name: 'tidemark-managed-disk-restorer-${token}'
+  params: {
+    environmentName: environmentName
+    role: loadJsonContent('roles/managed-disk-restorer.json')
+    assignableScopes: union([subscription().id], managedDiskSubscriptions)
+  }
+}
+
 // One after the other: two containers of one account share an assignment on the account. And last: a custom role can't
 // be assigned for some time after it was made (RoleDefinitionDoesNotExist).
 @batchSize(1)
@@ -307,6 +326,7 @@ module managedDiskRoles 'modules/managed-disk-roles.bicep' = [
     scope: resourceGroup(found.?subscriptionId ?? subscription().subscriptionId, found.resourceGroup)
     params: {
       managedDiskReader: managedDiskReader!.outputs.name
+      managedDiskRestorer: (found.?restores ?? false) ? managedDiskRestorer!.outputs.name : ''
       principalId: identity.outputs.principalId
     }
     dependsOn: [
@@ -375,6 +395,7 @@ module functionApp 'modules/function-app.bicep' = {
     backupContainer: backupAccount.outputs.containerUrl
     sourceDisks: empty(sourceDisks) ? eachDisk : sourceDisks
     restoreContainers: restoreContainers
+    restoreGroups: restoreGroupIds
     backupSchedule: backupSchedule
     // azd takes an empty value for none, and gives the default.
     verifySchedule: toLower(verifySchedule) == 'off' ? '' : verifySchedule

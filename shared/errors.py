@@ -114,6 +114,12 @@ class SourceUnreachableError(TidemarkError):
     """The service can't read the source itself: copy through the function instead."""
 
 
+class UploadLostError(TidemarkError):
+    """The disk that a restore uploads into can no longer be written to: start over, with another disk."""
+
+    remedy = Remedy.RESTART
+
+
 class CopyRefusedError(TidemarkError):
     """The service can't read the source of a Copy Blob."""
 

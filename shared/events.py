@@ -132,6 +132,7 @@ class Event(StrEnum):
     RESTORE_NOT_PROVED = "restore-not-proved", ERROR
     RESTORE_STEP_FAILED = "restore-step-failed", ERROR
     RESTORE_RESUMED = "restore-resumed", WARNING
+    RESTORE_DISK_MADE = "restore-disk-made"
     RESTORE_DROPPED = "restore-dropped"
     RESTORE_LEFT_OVER = "restore-left-over", WARNING
     RESTORE_DISK_FAILED = "restore-disk-failed", ERROR

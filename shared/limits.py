@@ -17,6 +17,15 @@ MANAGED_DISK_BYTES = 8191 * 1024**3
 FOOTER = 512
 """Bytes of the VHD footer that follows a managed disk's own bytes where it is read as a blob."""
 
+MANAGED_DISK_STEP = 1024 * 1024
+"""Bytes of which a managed disk that is uploaded has a whole number (Upload a VHD to Azure)."""
+
+UPLOAD_BYTES = 20_972_032
+"""The smallest upload: a disk of 20 MiB and its footer (REST: Disks, CreationData, `uploadSizeBytes`)."""
+
+MAX_PROFILE = 3000
+"""Characters of what is recorded of a managed disk: with the other metadata of a blob, far below `MAX_METADATA`."""
+
 MAX_ACCESS = timedelta(days=60)
 """How long access to a snapshot can be had (Secure downloads and uploads of Azure managed disks)."""
 

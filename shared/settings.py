@@ -21,6 +21,7 @@ from shared.limits import NEWEST_SIGNED, OLDEST_SIGNED, RESOURCE_MANAGER_URL, ST
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.blob_names import SPECIAL_CONTAINERS
 from shared.model.disk import Disk, PageBlobDisk
+from shared.model.disk_ids import DiskId, GroupId
 from shared.model.owner import App
 from shared.model.retention_rules import Rules
 from shared.model.run import Mode
@@ -42,6 +43,10 @@ def _urls(containers: tuple[ContainerAddress, ...]) -> str:
     return " ".join(container.url for container in containers)
 
 
+def _ids(groups: tuple[GroupId, ...]) -> str:
+    return " ".join(group.url for group in groups)
+
+
 class SettingsError(TidemarkError):
     """Invalid app settings; the message has a line for each mistake."""
 
@@ -58,6 +63,7 @@ class Settings(RetentionSettings):
     backup_container_moved_from: Annotated[ContainerAddress | None, NoDecode, PlainSerializer(str)] = None
     source_disks: Annotated[tuple[SourceDisk, ...], NoDecode]
     restore_containers: Annotated[tuple[ContainerAddress, ...], NoDecode, PlainSerializer(_urls)] = ()
+    restore_groups: Annotated[tuple[GroupId, ...], NoDecode, PlainSerializer(_ids)] = ()
     storage_connections: Annotated[tuple[StorageConnection, ...], NoDecode] = ()
     storage_api_version: str = STORAGE_API_VERSION
     resource_manager_url: str = RESOURCE_MANAGER_URL
@@ -134,6 +140,15 @@ class Settings(RetentionSettings):
         if not isinstance(value, str):
             raise PydanticKnownError("string_type")
         return tuple(ContainerAddress.parse(url) for url in value.replace(",", " ").split())
+
+    @field_validator("restore_groups", mode="plain")
+    @classmethod
+    def _parse_groups(cls, value: object) -> tuple[GroupId, ...]:
+        if value == ():
+            return ()
+        if not isinstance(value, str):
+            raise PydanticKnownError("string_type")
+        return tuple(GroupId.parse(text) for text in value.replace(",", " ").split())
 
     @field_validator("backup_container_moved_from", mode="plain")
     @classmethod
@@ -263,6 +278,15 @@ class Settings(RetentionSettings):
     @property
     def _source_blobs(self) -> list[BlobAddress]:
         return [disk.address for disk in self.source_disks if isinstance(disk.address, BlobAddress)]
+
+    @property
+    def managed_groups(self) -> list[GroupId]:
+        """The resource groups that managed disks may be restored to: those of the disks, and those in RESTORE_GROUPS.
+
+        In order, without duplicates.
+        """
+        of_disks = {disk.address.parent for disk in self.source_disks if isinstance(disk.address, DiskId)}
+        return sorted(of_disks | set(self.restore_groups))
 
     def mode_of(self, disk: Disk) -> Mode:
         """Return a disk's mode: that of the entry with its own URL, or else of the first pattern that matches."""

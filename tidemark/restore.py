@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.model.disk import Disk, PageBlobDisk, page_blob
+from shared.model.disk import Disk, ManagedDisk, PageBlobDisk, page_blob
 from shared.model.job import JobKind, Stage
 from shared.model.point import RecoveryPoint
 from shared.model.report import DiskReport, Report
@@ -18,6 +18,7 @@ from tidemark.ask import message_of, outcome_of, point_said, send
 from tidemark.at_stake import AtStake
 from tidemark.outcome import Answer, Problem
 from tidemark.prices import Prices
+from tidemark.restore_target import made_as, target_of
 from tidemark.store import Store, known_disks
 from tidemark.times import TimeError, read_expiry
 from tidemark.waiting import seconds_of
@@ -32,7 +33,8 @@ class Wish:
 
     Attributes:
         disk, at: the disk, and which recovery point.
-        to: the target: a name beside the disk, or a URL; empty for a new disk beside it.
+        to: the target: a name beside the disk, a URL, or the ID of a managed disk; empty for a new disk beside it.
+        made_as: what a managed disk is made as, `NAME=VALUE`.
         in_place: whether the target is the disk itself.
         overwrite: whether the target may exist.
         replace_other: whether it may be another disk.
@@ -47,6 +49,7 @@ class Wish:
     disk: str
     at: str
     to: str = ""
+    made_as: Sequence[str] = ()
     in_place: bool = False
     overwrite: bool = False
     replace_other: bool = False
@@ -81,7 +84,9 @@ async def restore(store: Store, wish: Wish) -> Answer:
             f"{disk.name} has no recovery point at or before {wish.at!r}; the oldest is {points[0].time}. What to do:"
             " see them with `tidemark points`"
         )
-    target = _target(disk, wish, point)
+    target = target_of(disk, wish.to, in_place=wish.in_place, point=point.time if point else "")
+    if wish.overwrite and not isinstance(target, PageBlobDisk):
+        raise Problem("a managed disk is never written over. What to do: name a new one by --to, without --overwrite")
     values = _values(disk, target, wish, point.time if point else asked)
     message_of(JobKind.RESTORE, values)
     plan = _plan(report, wish, disk, target, point, usual=await _usual_seconds(store, disk))
@@ -108,31 +113,6 @@ def _require_sense(wish: Wish) -> None:
         seconds_of(wish.patience)
 
 
-def _target(disk: Disk, wish: Wish, point: RecoveryPoint | None) -> Disk | None:
-    """Return the target; None for a new disk whose name is not known before its recovery point is."""
-    if not isinstance(disk, PageBlobDisk):
-        return _named_target(disk, wish)
-    if wish.in_place:
-        return disk
-    if wish.to:
-        return disks.named(wish.to if "://" in wish.to else disk.address.parent.blob(wish.to).url, [])
-    return disk.restored(point.time) if point else None
-
-
-def _named_target(disk: Disk, wish: Wish) -> Disk:
-    """Return the page blob that a recovery point of a managed disk is restored to, which must be named whole."""
-    if wish.in_place:
-        raise Problem(
-            f"{disk} is a managed disk, which can't be written over. What to do: name a page blob by --to URL"
-        )
-    if "://" not in wish.to:
-        raise Problem(
-            f"{disk} is in no storage account. What to do: name the whole target:"
-            " --to https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME.vhd"
-        )
-    return disks.named(wish.to, [])
-
-
 def _values(disk: Disk, target: Disk | None, wish: Wish, asked: str) -> Mapping[str, object]:
     """Return the fields of the request; those that are left out have what the app takes by itself."""
     try:
@@ -144,6 +124,7 @@ def _values(disk: Disk, target: Disk | None, wish: Wish, asked: str) -> Mapping[
         "disk": disk.name,
         "point": asked,
         "target": target.name if target and is_named else None,
+        "managedDisk": made_as(target, wish.made_as),
         "overwrite": _last_segment(target) if target and wish.writes_over else None,
         "replaceOther": True if wish.replace_other else None,
         "undo": None if wish.undo else False,
@@ -174,6 +155,8 @@ async def _at_stake(store: Store, wish: Wish, target: Disk | None, point: Recove
         prices = configuration.prices()
     except Problem as problem:  # a restore does not wait for somebody to correct a file
         found = replace(found, problem=found.problem or str(problem))
+    if isinstance(target, ManagedDisk):
+        prices = Prices()  # of managed disks none is known
     return found.data(prices, is_new=not wish.writes_over)
 
 

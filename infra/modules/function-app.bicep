@@ -35,6 +35,9 @@ param sourceDisks string
 @description('URLs of containers that restores may write to, separated by white space.')
 param restoreContainers string
 
+@description('IDs of resource groups that managed disks may be restored to, separated by white space.')
+param restoreGroups string
+
 param backupSchedule string
 param verifySchedule string
 param drillSchedule string
@@ -61,6 +64,7 @@ var settings = union(empty(storageApiVersion) ? {} : { STORAGE_API_VERSION: stor
   BACKUP_SCHEDULE: backupSchedule
   SOURCE_DISKS: sourceDisks
   RESTORE_CONTAINERS: restoreContainers
+  RESTORE_GROUPS: restoreGroups
   BACKUP_CONTAINER: backupContainer
   VERIFY_SCHEDULE: verifySchedule
   DRILL_SCHEDULE: drillSchedule

@@ -25,6 +25,11 @@ _MANAGED_DISK_READER = (
     "assign the app's identity the role Tidemark managed disk reader (infra/roles/managed-disk-reader.json) on the"
     " resource group of the disks"
 )
+_MANAGED_DISK_RESTORER = (
+    "assign the app's identity the role Tidemark managed disk restorer (infra/roles/managed-disk-restorer.json) on the"
+    " resource group that the disk is restored to, and on that of its encryption set, if it has one"
+)
+_RESTORER_ACTIONS = ("/disks/write'", "/disks/delete'", "/disks/endGetAccess/action'", "/diskEncryptionSets/read'")
 _ADVICE = {
     "AuthenticationFailed": "check the account key in STORAGE_CONNECTIONS, or that the app's identity is set up",
     "AuthorizationFailure": "allow the function app through the account's firewall, and allow the way it signs in (key"
@@ -39,9 +44,6 @@ _ADVICE = {
     " check its key or the app's role there",
     "SnapshotsPresent": "restore to a new disk: premium storage can't copy over a disk that has snapshots",
     "ResourceNotFound": "check the URL or ID in SOURCE_DISKS, and that the app can read it",
-    # Of Azure Resource Manager; the second where a snapshot is made of a disk, which takes a right on that, too:
-    "AuthorizationFailed": _MANAGED_DISK_READER,
-    "LinkedAuthorizationFailed": _MANAGED_DISK_READER,
     "ResourceGroupNotFound": "check the subscription and the resource group in SOURCE_DISKS",
     "SubscriptionNotFound": "check the subscription in SOURCE_DISKS, and that the app's identity is of its tenant",
     "SnapshotCountExceeded": "delete old snapshots of the disk: premium storage allows 100",
@@ -50,7 +52,9 @@ _ADVICE = {
 }
 
 
-_ROLE_CODES = frozenset({"AuthorizationPermissionMismatch", "InsufficientAccountPermissions"})
+# Of Azure Resource Manager; the second where something is made of a resource, which takes a right on that, too.
+_MANAGER_ROLE_CODES = frozenset({"AuthorizationFailed", "LinkedAuthorizationFailed"})
+_ROLE_CODES = _MANAGER_ROLE_CODES | {"AuthorizationPermissionMismatch", "InsufficientAccountPermissions"}
 _READER_METHODS = frozenset({"GET", "HEAD", "DELETE"})
 _NO_IDENTITY = (
     "nothing, if it passes; otherwise enable the function app's managed identity, and if that is user-assigned, set"
@@ -206,6 +210,9 @@ def _source_said(error: AzureError) -> str:
 
 def _role_advice(error: AzureError) -> str:
     """Say which role the app's identity lacks, and where."""
+    if error_code(error) in _MANAGER_ROLE_CODES:
+        restores = any(action in str(error.message) for action in _RESTORER_ACTIONS)
+        return _MANAGED_DISK_RESTORER if restores else _MANAGED_DISK_READER
     request = getattr(getattr(error, "response", None), "request", None)
     url, _, query = str(getattr(request, "url", "")).partition("?")
     if "comp=userdelegationkey" in query:

@@ -21,6 +21,7 @@ from shared.azure.sources.managed_disks import ManagedDiskSource
 from shared.azure.sources.managed_reading import ManagedReader
 from shared.azure.sources.page_blobs import PageBlobSource
 from shared.azure.sources.source import Reader, Source
+from shared.azure.sources.uploads import ManagedUploads, Uploads
 from shared.azure.tables.diffs import DiffRows
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
@@ -43,6 +44,7 @@ class Services:
     Attributes:
         settings: the app settings.
         disks: the disks and their source snapshots.
+        uploads: the managed disks that restores make.
         pages: reads disks and backups.
         blobs: writes backup blobs and restored disks.
         leases: the leases on them.
@@ -66,6 +68,7 @@ class Services:
 
     settings: Settings
     disks: Source
+    uploads: Uploads
     pages: Reader
     blobs: BlobWriter
     leases: BlobLeases
@@ -124,6 +127,7 @@ async def open_services(settings: Settings, kept: KeptConnections) -> AsyncItera
         opened = Services(
             settings=settings,
             disks=SourcesByKind(PageBlobSource(connections, settings), ManagedDiskSource(manager, settings)),
+            uploads=ManagedUploads(connections, manager, settings.storage_api_version),
             pages=ReadersByKind(blobs, managed),
             blobs=BlobWriter(connections),
             leases=BlobLeases(connections),

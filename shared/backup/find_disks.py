@@ -93,7 +93,7 @@ async def find_disks(services: Services) -> FoundDisks:
     found |= await _abandon_failing_runs(services, found)
     adopted = {disk for disk, record in found.items() if record and record.adopted}
     # A deleted disk that is being restored in its place, or was until just now, is not listed but still due.
-    named |= {disk for disk in restored & found.keys() - never_backed_up if settings.covers(disk)}
+    named |= {disk for disk in restored & found.keys() - never_backed_up if settings.covers(disk) and disk.is_certain}
     ended = retired - found.keys() | {disk for disk, record in found.items() if record and record.retired}
     due = named | {disk for disk in adopted if not settings.excludes(disk)}
     due -= {disk for disk in ended if not settings.names(disk)}

@@ -38,10 +38,11 @@ async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool
         return True
     # The run has written to this container, whichever it was opened in: leases and plans tell the two apart.
     record, etag = replace(found[0], backup_blob=services.backups.address(disk)), found[1]
-    taken = await _recovery_point(services, message, record, run)
+    profile = await services.disks.profile(disk, run.snapshot)
+    taken = await _recovery_point(services, message, record, run, profile)
     if taken is None:
         return False
-    point = recovery_point(record, taken.time, services.now())
+    point = replace(recovery_point(record, taken.time, services.now()), profile=profile)
     notice = _notice(services, message, record)
     next_record = replace(sealed(record, point, taken), backup_notice=notice)
     await _record(services, message, next_record, etag, point)
@@ -70,7 +71,8 @@ async def seal_copy(services: Services, message: FinishMessage, run: OpenRun, co
     record, etag = replace(found[0], backup_blob=services.backups.address(message.disk)), found[1]
     copy = full_copy_of(services, message, run)
     await settle_copy(services, copy, copied)
-    point = full_copy(record, copy.target, run.size, services.now())
+    profile = await services.disks.profile(message.disk, run.snapshot)
+    point = replace(full_copy(record, copy.target, run.size, services.now()), profile=profile)
     await _record(services, message, sealed_copy(record, point), etag, point)
 
 
@@ -82,14 +84,15 @@ async def _record(
     except RecordConflictError:
         await services.queues.send(message)
         return
-    log_event(Event.RUN_SEALED, **message.about, **(asdict(point) | {"backup_blob": point.backup_blob}))
+    told = {name: value for name, value in asdict(point).items() if name != "profile"}
+    log_event(Event.RUN_SEALED, **message.about, **(told | {"backup_blob": point.backup_blob}))
     await clean_up_run(services, message, record)
     if should_catch_up(record, services.now()):
         await services.queues.send(message)  # finds the run ended, and catches the disk up
 
 
 async def _recovery_point(
-    services: Services, message: FinishMessage, record: DiskRecord, run: OpenRun
+    services: Services, message: FinishMessage, record: DiskRecord, run: OpenRun, profile: str
 ) -> TakenSnapshot | None:
     """Return the snapshot an earlier attempt took under this plan; else verify the backup blob and take one.
 
@@ -102,7 +105,7 @@ async def _recovery_point(
     etag = await verify_backup_blob(services, message, record)
     if etag is None:
         return None
-    metadata = point_metadata(message.of_plan(run.plan), run.kind, etag)
+    metadata = point_metadata(message.of_plan(run.plan), run.kind, etag, profile)
     time = await services.snapshots.take(backup, etag, metadata, message.of_plan(run.plan).lease_id)
     return TakenSnapshot(time=time, plan=run.plan, etag=etag)
 

@@ -14,6 +14,7 @@ from shared.model.names import (
     ETAG_METADATA,
     KIND_METADATA,
     PLAN_METADATA,
+    PROFILE_METADATA,
     RUN_METADATA,
     SOURCE_SNAPSHOT_METADATA,
 )
@@ -66,19 +67,21 @@ class FoundPoint:
     etag: str
 
 
-def point_metadata(run: RunMessage, kind: Kind, etag: str = "") -> dict[str, str]:
+def point_metadata(run: RunMessage, kind: Kind, etag: str = "", profile: str = "") -> dict[str, str]:
     """Make the metadata by which a recovery point's snapshot or full copy describes itself.
 
     Args:
         run: the run that makes it, under its plan.
         kind: the run's kind.
         etag: the backup blob's ETag when the snapshot is taken; empty for a full copy.
+        profile: what a managed disk was, beside its bytes; empty for a page blob.
     """
     about = {
         DISK_METADATA: run.disk.name,
         RUN_METADATA: run.run_id,
         SOURCE_SNAPSHOT_METADATA: run.run,
         KIND_METADATA: str(kind),
+        **({PROFILE_METADATA: profile} if profile else {}),
     }
     return {**about, PLAN_METADATA: str(run.plan), ETAG_METADATA: etag} if etag else about
 
@@ -119,6 +122,7 @@ def found_point(stored: StoredBlob) -> FoundPoint | None:
         started=started,
         sealed=sealed,
     )
+    point = replace(point, profile=metadata.get(PROFILE_METADATA, ""))
     return FoundPoint(disk=disk, point=point, plan=plan, etag=metadata.get(ETAG_METADATA, ""))
 
 

@@ -67,6 +67,11 @@ class Disk(ABC):
         return self.name < other.name
 
     @property
+    def is_certain(self) -> bool:
+        """Whether it can only be this disk, and not another of the same name: only such a disk is backed up."""
+        return True
+
+    @property
     def shown(self) -> str:
         """Its name, truncated if very long, for messages whose end matters."""
         return self.name if len(self.name) <= MAX_SHOWN else f"{self.name[:MAX_SHOWN]}..."
@@ -182,6 +187,11 @@ class ManagedDisk(Disk):
         return f"{self.id.url}#{self.unique_id}" if self.unique_id else self.id.url
 
     @property
+    def is_certain(self) -> bool:
+        """Whether its unique ID is known."""
+        return bool(self.unique_id)
+
+    @property
     def backup_name(self) -> str:
         """The name of its backup blob: `managed-disks/SUBSCRIPTION/GROUP/NAME/UNIQUEID.vhd`.
 
@@ -196,10 +206,6 @@ class ManagedDisk(Disk):
 
     def restored(self, point: str) -> None:
         """Name nothing: its recovery points are page blobs, and no account is the disk's own."""
-
-    def is_whichever(self, other: Disk) -> bool:
-        """Return whether another disk has its resource ID, where it names whichever disk has that."""
-        return not self.unique_id and isinstance(other, ManagedDisk) and other.id == self.id
 
 
 def managed_disk(disk: Disk) -> ManagedDisk:

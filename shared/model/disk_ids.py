@@ -14,6 +14,8 @@ PREFIX = "/subscriptions/"
 """How every resource ID begins; no URL does."""
 
 _LIKE = "/subscriptions/SUBSCRIPTION/resourceGroups/GROUP/providers/Microsoft.Compute/disks/NAME"
+_LIKE_GROUP = "/subscriptions/SUBSCRIPTION/resourceGroups/GROUP"
+_GROUP_ID = re.compile(r"/subscriptions/(?P<subscription>[^/]+)/resourcegroups/(?P<group>[^/]+)")
 _ID = re.compile(
     r"/subscriptions/(?P<subscription>[^/]+)/resourcegroups/(?P<group>[^/]+)"
     r"/providers/microsoft\.compute/(?P<kind>disks|snapshots)/(?P<name>[^/]+)"
@@ -37,11 +39,30 @@ class GroupId:
     subscription: str
     group: str
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a resource group's ID, in whatever case.
+
+        Raises:
+            AddressError: it is not one.
+        """
+        found = _GROUP_ID.fullmatch(unquote(text.strip()).rstrip("/").lower())
+        if found is None:
+            raise AddressError(f"{text[:MAX_SHOWN]} is not the ID of a resource group; expected {_LIKE_GROUP}")
+        if not (_SUBSCRIPTION.fullmatch(found["subscription"]) and _GROUP.fullmatch(found["group"])):
+            raise AddressError(f"{text[:MAX_SHOWN]} is not the ID of a resource group, or its subscription is no GUID")
+        return cls(found["subscription"], found["group"])
+
+    @property
+    def url(self) -> str:
+        """The ID as Azure writes it, in lower case but for the words that are the same in all, percent-encoded."""
+        group = quote(self.group, safe="()")  # the only name that may have other letters than those of ASCII
+        return f"{PREFIX}{self.subscription}/resourceGroups/{group}"
+
     @property
     def compute(self) -> str:
         """The path of its disks and snapshots."""
-        group = quote(self.group, safe="()")  # the only name that may have other letters than those of ASCII
-        return f"{PREFIX}{self.subscription}/resourceGroups/{group}/providers/Microsoft.Compute"
+        return f"{self.url}/providers/Microsoft.Compute"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,7 +6,7 @@ from pydantic import PlainSerializer, PlainValidator
 from pydantic_core import PydanticKnownError
 
 from shared.model.addresses import AddressError, BlobAddress
-from shared.model.disk import Disk, ManagedDisk, PageBlobDisk
+from shared.model.disk import Disk, ManagedDisk
 
 
 def _text(value: object) -> str:
@@ -29,8 +29,13 @@ def _known_disk(value: object) -> Disk:
     return disk
 
 
-def _page_blob(value: object) -> PageBlobDisk:
-    return value if isinstance(value, PageBlobDisk) else PageBlobDisk(BlobAddress.parse(_text(value)))
+def _target(value: object) -> Disk:
+    disk = _disk(value)
+    if isinstance(disk, ManagedDisk) and disk.unique_id:
+        raise AddressError("must be the resource ID that the new disk gets, without #UNIQUEID: Azure gives it another")
+    if isinstance(disk, ManagedDisk) and "*" in disk.id.name:
+        raise AddressError("must be the resource ID of one managed disk, without *")
+    return disk
 
 
 def _blob(value: object) -> BlobAddress:
@@ -49,15 +54,12 @@ DiskName = Annotated[Disk, PlainValidator(_disk), _WRITTEN]
 KnownDiskName = Annotated[Disk, PlainValidator(_known_disk), _WRITTEN]
 """A disk that a person names: one and no other."""
 
-TargetName = Annotated[PageBlobDisk, PlainValidator(_page_blob), _WRITTEN]
-"""A page blob to restore to."""
+TargetName = Annotated[Disk, PlainValidator(_target), _WRITTEN]
+"""A page blob to restore to, or a managed disk to be made."""
 
 BlobUrl = Annotated[BlobAddress, PlainValidator(_blob), _WRITTEN]
 """A blob."""
 
 # None is written as an empty string.
 DiskNameOrNone = Annotated[Disk | None, PlainValidator(lambda value: _disk(value) if value else None), _WRITTEN]
-TargetNameOrNone = Annotated[
-    PageBlobDisk | None, PlainValidator(lambda value: _page_blob(value) if value else None), _WRITTEN
-]
 BlobUrlOrNone = Annotated[BlobAddress | None, PlainValidator(lambda value: _blob(value) if value else None), _WRITTEN]

@@ -29,6 +29,7 @@ SOURCE_SNAPSHOT_METADATA = "tidemark_source_snapshot"
 KIND_METADATA = "tidemark_kind"
 PLAN_METADATA = "tidemark_plan"
 ETAG_METADATA = "tidemark_etag"
+PROFILE_METADATA = "tidemark_profile"
 # Metadata of blobs made by Copy Blob: the run or job they are for, and the attempt.
 COPY_METADATA = "tidemark_copy"
 RESTORE_METADATA = "tidemark_restore"

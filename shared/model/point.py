@@ -71,6 +71,7 @@ class RecoveryPoint:
         drilled, drill_seconds, drill_result: when it was last drilled, how long that took, and the outcome.
         kept, kept_until, kept_note: whether an operator holds it, whatever the retention says; until when, UTC, or
             None for ever; and why.
+        profile: what a managed disk was, beside its bytes (`DiskProfile.text`); empty for a page blob.
     """
 
     time: str
@@ -105,6 +106,7 @@ class RecoveryPoint:
     kept_note: Text = ""
     added_bytes: int | None = None
     added_since: str = ""
+    profile: str = ""
 
     @classmethod
     def of_a_copy(

@@ -19,9 +19,10 @@ from pydantic import (
 
 from shared.errors import UnreadableError, without_secrets
 from shared.model.addresses import BlobAddress, is_url_of
-from shared.model.disk import Disk
+from shared.model.disk import Disk, ManagedDisk, PageBlobDisk
 from shared.model.expiry import normalized_expiry
 from shared.model.fields import KnownDiskName, TargetName
+from shared.model.managed_target import ManagedDiskRequest
 from shared.model.times import is_date, normalized_time
 from shared.model.validation_errors import describe_findings
 
@@ -96,7 +97,8 @@ class RestoreRequest(Request):
     """A request for a restore.
 
     Attributes:
-        target: the page blob to restore to; None for a new one beside the disk.
+        target: the page blob to restore to, or the managed disk to make; None for a new page blob beside the disk.
+        managed_disk: what the managed disk is made as, where it is not to be as it was.
         overwrite: the target's name, the last segment of its path or its URL, if it may be an existing blob.
         replace_other: whether that may be another disk, one that was never backed up, or one of another size.
         undo: whether a recovery point of an existing target is taken before it is written over.
@@ -106,12 +108,14 @@ class RestoreRequest(Request):
     """
 
     form = (
-        '{"disk": URL, "point": "latest" or a time, "target": URL (optional), "overwrite": NAME or false,'
+        '{"disk": URL, "point": "latest" or a time, "target": URL or ID (optional), "managedDisk": {...} (optional),'
+        ' "overwrite": NAME or false,'
         ' "replaceOther": false, "undo": true, "adopt": true, "expires": "7d" or a time (optional),'
         ' "allowDamaged": false}'
     )
 
     target: TargetName | None = None
+    managed_disk: ManagedDiskRequest | None = Field(default=None, alias="managedDisk")
     overwrite: Annotated[str | bool, PlainValidator(_name_or_bool)] = False
     replace_other: StrictBool = Field(default=False, alias="replaceOther")
     undo: StrictBool = True
@@ -130,6 +134,9 @@ class RestoreRequest(Request):
             return self
         if not self.target:
             raise ValueError("overwrite is set but target is missing: name the blob to be written over there too")
+        if not isinstance(self.target, PageBlobDisk):
+            why = "overwrite is set but target is a managed disk: a restore makes a new one, under a free name"
+            raise ValueError(why)  # noqa: TRY004 - pydantic reports ValueErrors
         if not (isinstance(self.overwrite, str) and _names(self.overwrite, self.target.address)):
             name = json.dumps(_last_segment(self.target.address), ensure_ascii=False)
             raise ValueError(
@@ -144,6 +151,22 @@ class RestoreRequest(Request):
         if self.adopt and self.expires is not None:
             raise ValueError('expires is set but adopt is not false: only the disk of a trial, "adopt": false, expires')
         return self
+
+    @model_validator(mode="after")
+    def _asks_of_managed_disks_what_they_can_do(self) -> Self:
+        is_managed = isinstance(self.target, ManagedDisk)
+        if self.managed_disk is not None and not is_managed:
+            raise ValueError("managedDisk is set but target is not the ID of a managed disk")
+        if is_managed and self.replace_other:
+            raise ValueError("replaceOther is set but target is a managed disk, which is never written over")
+        if is_managed and self.expires is not None:
+            raise ValueError("expires is set but target is a managed disk: delete a trial's managed disk yourself")
+        return self
+
+    @property
+    def asked_as(self) -> str:
+        """What a managed disk is to be made as, as JSON; empty if nothing is said."""
+        return self.managed_disk.model_dump_json(by_alias=True, exclude_none=True) if self.managed_disk else ""
 
 
 def _last_segment(target: BlobAddress) -> str:
@@ -184,6 +207,8 @@ def _refusal(error: ValidationError, request: type[Asked]) -> str:
     if any(found["type"] == "json_invalid" for found in findings):
         return not_json(request.form)
     fields = [field.alias or name for name, field in request.model_fields.items()]
+    if "managedDisk" in fields:
+        fields += [f"managedDisk.{field.alias or name}" for name, field in ManagedDiskRequest.model_fields.items()]
     problem = describe_findings(findings, fields)
     end = "" if problem.endswith("?") else "."
     return without_secrets(f"{problem}{end} Expected: {request.form}"[:_MAX_REFUSAL])

@@ -5,14 +5,15 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
 from shared.errors import Remedy, TidemarkError
-from shared.model.disk import PageBlobDisk
+from shared.model.disk import ManagedDisk
 from shared.model.expiry import EXPIRY_CHECK, expiry_of
-from shared.model.fields import TargetNameOrNone
+from shared.model.fields import DiskNameOrNone
 from shared.model.job import Job, JobKind, Stage, advised
 from shared.model.messages import RestoreMessage
 from shared.model.names import restore_lease_id
 from shared.model.requests import RestoreRequest
 from shared.model.run import SERVER_SIDE
+from shared.model.targeted import Targeted
 from shared.model.texts import Text
 
 
@@ -29,7 +30,7 @@ class RestoreFailedError(TidemarkError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Restore(Job):
+class Restore(Targeted, Job):
     """The row of a restore.
 
     Attributes:
@@ -42,7 +43,11 @@ class Restore(Job):
         expires: when the disk of a trial is to be deleted, as requested; empty for never.
         allow_damaged: whether to restore even a damaged recovery point.
         asked_target: the target in the request; None for a new disk beside the one that was backed up.
-        target: the page blob to restore to, once it is known.
+        asked_as: what a managed disk is to be made as, in the request, as JSON; empty for as it was.
+        target: the page blob or managed disk to restore to, once it is known; the latter has no unique ID until it is
+            made.
+        made_as: what the managed disk is made as (`DiskProfile.text`).
+        left_over: the unique ID of the managed disk that an earlier attempt has made, until it is deleted.
         copied_from: the URL that the target is copied from, with its snapshot and without a signature.
         copying: how its bytes get to the target: server side, or through the function and why.
         target_is_new, backup_is_new: whether the target and its backup blob did not exist before.
@@ -51,7 +56,7 @@ class Restore(Job):
         undo_point: that recovery point's time, once it is sealed: restoring it is the way back.
         saved_etag: the target's ETag at that snapshot, until the copy over it begins.
         lease: the id of the lease on the target and its backup blob, needed to abort a copy.
-        backup_etag, target_etag: ETags of the two at the end of their copies.
+        backup_etag, target_etag: ETags of the two at the end of their copies; of a managed disk its unique ID.
         target_snapshot: the snapshot of the target that the next backup is incremental from.
         parts_proved, parts_total: the progress of the verification.
         seen, doubts: what the verification found on the restored disk, and what of it makes the disk doubtful.
@@ -70,8 +75,11 @@ class Restore(Job):
     adopt: bool = True
     expires: str = ""
     allow_damaged: bool = False
-    asked_target: TargetNameOrNone = None
-    target: TargetNameOrNone = None
+    asked_target: DiskNameOrNone = None
+    asked_as: str = ""
+    target: DiskNameOrNone = None
+    made_as: str = ""
+    left_over: str = ""
     copied_from: str = ""
     copying: Text = SERVER_SIDE
     target_is_new: bool = False
@@ -103,6 +111,7 @@ class Restore(Job):
             disk=request.disk,
             point=request.point,
             asked_target=request.target,
+            asked_as=request.asked_as,
             target=request.target,
             overwrite=request.overwrite is not False,
             replace_other=request.replace_other,
@@ -159,6 +168,7 @@ class Restore(Job):
             "disk": str(self.disk or ""),
             "point": self.point,
             "target": str(self.asked_target or ""),
+            "managed_disk": self.asked_as,
             "overwrite": self.overwrite,
             "replace_other": self.replace_other,
             "undo": self.undo,
@@ -166,22 +176,6 @@ class Restore(Job):
             "expires": self.expires,
             "allow_damaged": self.allow_damaged,
         }
-
-    @property
-    def known_target(self) -> PageBlobDisk:
-        """The target of a restore that has found its recovery point.
-
-        Raises:
-            ValueError: it has not.
-        """
-        if self.target is None:
-            raise ValueError(f"{self.row_key} has no target yet")
-        return self.target
-
-    @property
-    def is_of_own_snapshot(self) -> bool:
-        """Whether the target is copied from its own source snapshot, rather than from the recovery point."""
-        return self.target is not None and self.copied_from.startswith(f"{self.target}?")
 
     @property
     def has_begun(self) -> bool:
@@ -195,8 +189,18 @@ class Restore(Job):
 
     @property
     def first_stage(self) -> Stage:
-        """The stage at which an attempt starts: a trial needs no backup blob, so it promotes nothing."""
-        return Stage.PROMOTING if self.adopt else Stage.COPYING
+        """The stage at which an attempt starts: a trial needs no backup blob, so it promotes nothing.
+
+        A managed disk is made before its backup blob, which is named after its unique ID.
+        """
+        if self.makes_managed_disk and not self.is_uploaded:
+            return Stage.COPYING
+        return Stage.PROMOTING if self.adopt else self.after_promotion
+
+    @property
+    def after_promotion(self) -> Stage:
+        """The stage that follows the promotion; a trial begins with it."""
+        return Stage.PROVING if self.makes_managed_disk else Stage.COPYING
 
     @property
     def is_copied_over(self) -> bool:
@@ -266,12 +270,17 @@ class Restore(Job):
         return replace(self, state=Stage.DONE, reason=reason, checked=now)
 
     def reset(self) -> Self:
-        """Drop what an attempt has copied and verified, for another attempt."""
+        """Drop what an attempt has copied and verified, for another attempt; a managed disk is uploaded once."""
+        target, left_over = self.target, self.left_over
+        if isinstance(target, ManagedDisk) and not self.is_uploaded:
+            target, left_over = ManagedDisk(target.id), target.unique_id or left_over
         return replace(
             self,
+            target=target,
+            left_over=left_over,
             copying=SERVER_SIDE,
             backup_etag="",
-            target_etag="",
+            target_etag=self.target_etag if self.is_uploaded else "",
             target_snapshot="",
             parts_proved=0,
             ranges_compared=0,

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.blob import BlobState
-from shared.model.disk import PageBlobDisk
+from shared.model.disk import Disk, PageBlobDisk
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord
 from shared.model.requests import LATEST
@@ -118,7 +118,7 @@ def require_overwritable(restore: Restore, target: PageBlobDisk, found: BlobStat
         )
 
 
-def require_trial(target: PageBlobDisk, record: DiskRecord | None, *, is_listed: bool) -> None:
+def require_trial(target: Disk, record: DiskRecord | None, *, is_listed: bool) -> None:
     """Require that a disk is not backed up, so that a trial may be restored to it.
 
     Raises:

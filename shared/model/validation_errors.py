@@ -68,7 +68,7 @@ def plain(kind: str, message: str) -> str:
 
 def unknown_field(name: str, known_fields: Collection[str]) -> str:
     """Say that a field is unknown, and which one was probably meant."""
-    if not (name.isidentifier() and len(name) < _MAX_FIELD_NAME):
+    if not (name.replace(".", "").isidentifier() and len(name) < _MAX_FIELD_NAME):
         return "unknown field"
     close = suggestion(name, known_fields)
     return f'unknown field "{name}"' + (f'; did you mean "{close}"?' if close else "")

@@ -99,6 +99,14 @@ class Comparison:
         """
         return await self._compare_content(Change(size - PAGE, size, clear=False)) if size else b""
 
+    async def last_of_copy(self, size: int) -> bytes:
+        """Return the last page of the copy.
+
+        Raises:
+            SourceGoneError: it no longer exists.
+        """
+        return await self._copy_reads.read(Change(size - PAGE, size, clear=False))
+
     async def _compare_window(self, window: Window, on_range: Callable[[Change], None], *, whole: bool) -> None:
         async with AtOnce(READERS) as reading:
             async for part in overlaid(self._original_ranges(window, on_range), self._ranges(self._copy, window)):

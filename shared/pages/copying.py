@@ -115,12 +115,9 @@ async def start_copy(
     signed = await services.pages.signed_url(source, COPY_URL_LIFETIME)
     try:
         await _start(services, copy.target, partial(start, signed), refused_for=COPY_REFUSED_FOR)
-    except CopyRefusedError:
-        # The key that it was signed by may have been revoked.
-        newer = await services.pages.signed_url(source, COPY_URL_LIFETIME, fresh_key=True)
-        if newer == signed:
-            raise
-        await _start(services, copy.target, partial(start, newer), refused_for=COPY_REFUSED_FOR)
+    except CopyRefusedError:  # what the URL was signed by may have been ended before its time
+        signed = await services.pages.signed_url(source, COPY_URL_LIFETIME, fresh_key=True)
+        await _start(services, copy.target, partial(start, signed), refused_for=COPY_REFUSED_FOR)
 
 
 async def _start(

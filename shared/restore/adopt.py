@@ -19,6 +19,7 @@ from shared.model.restore_target import adopted, restored_point
 from shared.model.run import Kind
 from shared.points.versions import point_of, version_of
 from shared.restore.end import clean_up_restore, is_adopted
+from shared.restore.footer import with_footer_of_disk
 from shared.restore.prove import proof_text, prove_part
 
 
@@ -45,9 +46,14 @@ async def prove_and_adopt(services: Services, restore: Restore) -> Next[Restore]
 
 async def _prove_and_adopt(services: Services, restore: Restore) -> Next[Restore]:
     now = services.now()
-    if restore.adopt and not restore.target_snapshot:
+    if (restore.adopt or restore.makes_managed_disk) and not restore.target_snapshot:
         taken = await services.disks.take_snapshot(restore.known_target, restore.target_etag)
         return Next(replace(restore, target_snapshot=taken, checked=now))
+    if restore.makes_managed_disk and restore.parts_proved == 0:
+        if waits := await services.disks.pending(restore.known_target, restore.target_snapshot):
+            return Next(replace(restore, reason=waits, checked=now), restore.next_check(now))
+        if restore.adopt and (etag := await with_footer_of_disk(services, restore)):
+            return Next(replace(restore, backup_etag=etag, checked=services.now()))
     if restore.parts_proved < restore.parts_total:
         point = version_of(
             services, restore.known_disk, await point_of(services, restore.known_disk, restore.recovery_point)
@@ -93,14 +99,16 @@ async def _adopt(services: Services, restore: Restore) -> None:
         raise RestoreFailedError(f"the record of {target.name} no longer names this restore")
     record, etag = found
     await _require_open(services, restore)
+    profile = await services.disks.profile(target, restore.target_snapshot)
     try:
-        taken = await _snapshot_backup(services, restore)
+        taken = await _snapshot_backup(services, restore, profile)
     except BlobChangedError:
         # Another invocation may just have adopted the target and released the lease.
         if await services.records.point(target, restore.target_snapshot):
             return
         raise
     point = restored_point(restore, services.backups.address(target), taken.time, services.now())
+    point = replace(point, profile=profile)
     advanced = adopted(record, point, taken, is_listed=services.settings.covers(target))
     await services.records.seal(target, advanced, etag, point)
 
@@ -111,9 +119,13 @@ async def _require_unchanged(services: Services, restore: Restore) -> None:
     Raises:
         BlobChangedError: it was.
     """
-    await services.leases.require(restore.known_target.address, restore.lease)
-    found = await services.pages.find(restore.known_target.address)
-    if found is None or found.etag != restore.target_etag:
+    if restore.makes_managed_disk:
+        is_there = await services.disks.exists(restore.known_target)
+    else:
+        await services.leases.require(restore.page_blob_target.address, restore.lease)
+        found = await services.pages.find(restore.page_blob_target.address)
+        is_there = found is not None and found.etag == restore.target_etag
+    if not is_there:
         raise BlobChangedError(f"{restore.target} was changed while it was compared with the recovery point")
     await _require_open(services, restore)
 
@@ -129,7 +141,7 @@ async def _require_open(services: Services, restore: Restore) -> None:
         raise RecordConflictError(restore.restore)
 
 
-async def _snapshot_backup(services: Services, restore: Restore) -> TakenSnapshot:
+async def _snapshot_backup(services: Services, restore: Restore, profile: str) -> TakenSnapshot:
     """Find the backup blob's snapshot from an earlier attempt, or take one."""
     target = restore.known_target
     run = RunMessage(disk=target, run=restore.target_snapshot)
@@ -137,6 +149,6 @@ async def _snapshot_backup(services: Services, restore: Restore) -> TakenSnapsho
     for taken in await services.snapshots.of_run(backup, run.run_id):
         if taken.etag == restore.backup_etag:
             return taken
-    metadata = point_metadata(run, Kind.RESTORE, restore.backup_etag)
+    metadata = point_metadata(run, Kind.RESTORE, restore.backup_etag, profile)
     time = await services.snapshots.take(backup, restore.backup_etag, metadata, restore.lease)
     return TakenSnapshot(time=time, plan=run.plan, etag=restore.backup_etag)

@@ -10,7 +10,7 @@ from shared.errors import OtherDiskError, SourceGoneError
 from shared.model.addresses import AddressError
 from shared.model.blob import BlobState
 from shared.model.container_moves import move_problem
-from shared.model.disk import Disk, PageBlobDisk
+from shared.model.disk import Disk, ManagedDisk, PageBlobDisk, page_blob
 from shared.model.expiry import expiry_of
 from shared.model.fitness import backup_problem, metadata_problem
 from shared.model.job import Next, Stage
@@ -29,6 +29,7 @@ from shared.points.versions import (
     version_of,
 )
 from shared.restore.copying import copy_metadata
+from shared.restore.managed_target import planned
 from shared.restore.prove import proof_parts
 from shared.restore.save import start_copies
 from shared.restore.target import (
@@ -59,11 +60,13 @@ async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
         except AddressError as error:
             raise RefusedError(f"{error}. {OTHER_TARGET}") from None
     await require_owner(services)
-    record = await claim(services, restore)
+    record = await claim(services, restore, restore.known_target)
     if record.restore != restore.restore:
         return await wait_for_restore(services, restore, restore.known_target, record)
     if record.run:
         return await wait_for_run(services, restore, record.run, f"then restores {restore.recovery_point}")
+    if restore.makes_managed_disk:
+        return Next(restore.at_stage(restore.first_stage, services.now()))
     taken = replace(restore, target_is_new=await take_target(services, restore))
     if taken.needs_undo_point:
         return Next(replace(taken.at_stage(Stage.SAVING, services.now()), saving=True))
@@ -83,15 +86,10 @@ async def _find_point_and_target(services: Services, restore: Restore) -> Next[R
     if target is None:
         raise RefusedError(
             f"{disk.name} is in no storage account that a new disk could be restored to. What to do: name the target,"
-            ' the URL of a page blob: "target": "https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME.vhd"'
+            " the ID that a new managed disk gets or the URL of a page blob:"
+            ' "target": "https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME.vhd"'
         )
-    settings = services.settings
-    require_allowed(
-        target.address,
-        settings.backup_containers,
-        settings.source_services,
-        restore_containers=settings.restore_containers,
-    )
+    _require_place(services, target)
     if restore.adopt:
         _require_fit(services, target)
     else:
@@ -108,32 +106,56 @@ async def _find_point_and_target(services: Services, restore: Restore) -> Next[R
             f"{version.name} is {found.size} bytes long, but was {point.size} when it was sealed: it was changed"
             " outside Tidemark. What to do: restore another recovery point"
         )
-    existing = await services.pages.find(target.address)
-    if existing:
-        await require_replaceable(services, restore, target, existing, point.size)
-        _require_metadata(restore, target, existing)
-    await _require_writable(services, restore, target)
-    if restore.adopt:
-        await _require_own_backup(services, target)
+    checked = await _check_target(services, restore, target, point)
     known = replace(
-        restore,
+        checked,
         recovery_point=point.time,
-        target=target,
         size=found.size,
-        target_is_new=existing is None,
         parts_total=proof_parts(found.size, adopt=restore.adopt),
         checked=services.now(),
     )
     return Next(known)
 
 
-def _require_fit(services: Services, target: PageBlobDisk) -> None:
+async def _check_target(services: Services, restore: Restore, target: Disk, point: RecoveryPoint) -> Restore:
+    """Check that a recovery point can be restored to a target, whichever kind that is of.
+
+    Raises:
+        RefusedError: it can't be.
+        TargetLeasedError: the target is under another lease.
+    """
+    if isinstance(target, ManagedDisk):
+        return await planned(services, restore, target, point)
+    blob = PageBlobDisk(page_blob(target))
+    existing = await services.pages.find(blob.address)
+    if existing:
+        await require_replaceable(services, restore, blob, existing, point.size)
+        _require_metadata(restore, blob, existing)
+    await _require_writable(services, restore, blob)
+    if restore.adopt:
+        await _require_own_backup(services, blob)
+    return replace(restore, target=blob, target_is_new=existing is None)
+
+
+def _require_place(services: Services, target: Disk) -> None:
+    """Require a page blob in a place that restores may write to; that of a managed disk is checked with its rest."""
+    if isinstance(target, PageBlobDisk):
+        settings = services.settings
+        require_allowed(
+            target.address,
+            settings.backup_containers,
+            settings.source_services,
+            restore_containers=settings.restore_containers,
+        )
+
+
+def _require_fit(services: Services, target: Disk) -> None:
     """Require that the target can be backed up afterwards."""
     if why := backup_problem(target, services.settings.container, services.settings.mode_of(target)):
         raise RefusedError(f"{target.shown} can't be restored to: {why}. {OTHER_TARGET}")
 
 
-async def _require_trial(services: Services, restore: Restore, target: PageBlobDisk) -> None:
+async def _require_trial(services: Services, restore: Restore, target: Disk) -> None:
     """Require that the target of a trial is not backed up afterwards, and expires in the future."""
     await require_unknown(services, target)
     now = services.now()

@@ -7,7 +7,6 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain, refuses_source
 from shared.azure.services import Services
-from shared.azure.tables.records import RecordConflictError
 from shared.errors import BlobChangedError, CopyRefusedError, SourceGoneError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
@@ -23,6 +22,7 @@ from shared.model.version import Version
 from shared.owner.mark import require_owner
 from shared.pages.copying import BlobCopy, check_copy, settle_copy, start_copy
 from shared.points.versions import point_of, properties_of, version_of
+from shared.restore.target import require_current
 from shared.restore.through_function import copy_next_part
 
 
@@ -39,10 +39,11 @@ async def promote_to_backup(services: Services, restore: Restore) -> Next[Restor
     backup = services.backups.address(target)
     copy = BlobCopy(backup, restore.mark, restore.size, restore.lease)
     progress = await check_copy(services, copy)
-    await _require_current(services, restore)
+    await require_current(services, restore)
     if copied := progress.succeeded:
         etag = await settle_copy(services, copy, copied)
-        return Next(replace(restore.at_stage(Stage.COPYING, services.now()), backup_etag=etag))
+        then = replace(restore.at_stage(restore.after_promotion, services.now()), backup_etag=etag)
+        return Next(replace(then, bytes_done=restore.size) if then.state is Stage.PROVING else then)
     if progress.stage is not CopyStage.NOT_STARTED:
         return _copy_progress(services, restore, copy, progress)
     await require_owner(services)
@@ -82,10 +83,10 @@ async def copy_back(services: Services, restore: Restore) -> Next[Restore]:
         BlobChangedError: the copy failed, or the target is no longer under the restore's lease.
         SourceGoneError: the recovery point no longer exists.
     """
-    target = restore.known_target
+    target = restore.page_blob_target
     copy = BlobCopy(target.address, restore.mark, restore.size, restore.lease)
     progress = await check_copy(services, copy)
-    await _require_current(services, restore)
+    await require_current(services, restore)
     found = progress.found
     if found is None:
         raise RestoreFailedError(f"{target.name} no longer exists")
@@ -180,21 +181,3 @@ async def _copy_source(services: Services, restore: Restore) -> Version:
                 return own
     await properties_of(services, restore.known_disk, point)
     return version_of(services, restore.known_disk, point)
-
-
-async def _require_current(services: Services, restore: Restore) -> None:
-    """Require that the restore is still at the step its row was read at, and that it still holds its target.
-
-    Called after the blob to copy to was read, and before any change, which is conditional on the ETag read: so an
-    invocation that hung until the disk was in use again does not copy over it.
-
-    Raises:
-        RecordConflictError: another invocation has continued the restore.
-        RestoreFailedError: the target's record was deleted, or names another restore.
-    """
-    row = await services.restores.find(restore.known_disk, restore.row_key)
-    if row is None or (row[0].state, row[0].attempt) != (restore.state, restore.attempt):
-        raise RecordConflictError(restore.restore)
-    found = await services.records.get(restore.known_target)
-    if found is None or found[0].restore != restore.restore:
-        raise RestoreFailedError(f"the record of {restore.target} no longer names this restore")

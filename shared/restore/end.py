@@ -7,19 +7,21 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.azure.tables.records import RecordConflictError
 from shared.errors import BlobChangedError, TargetLeasedError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
+from shared.model.disk import Disk
 from shared.model.job import CLEANED_UP, Stage
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.names import RESTORE_METADATA
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
-from shared.model.restore_target import is_blank, released
+from shared.model.restore_target import released
 from shared.model.retry_policy import MAX_CHECK_DELAY
 from shared.points.dropping import drop
+from shared.restore.managed_target import discard_unfinished
+from shared.runs.blank_records import delete_if_blank
 from shared.runs.clean_up import drop_duplicates, drop_old_snapshots
 from shared.runs.failures import record_failure
 from shared.runs.open_run import catch_up
@@ -39,6 +41,8 @@ async def clean_up_restore(services: Services, restore: Restore) -> None:
     await _release_leases(services, restore)
     if not has_adopted and (restore.undo_point or restore.target == restore.disk):
         await drop_old_snapshots(services, restore.known_target)  # while it was open, it has kept one to copy from
+    if restore.makes_managed_disk and not restore.adopt and restore.target_snapshot:
+        await _drop_newer_snapshots(services, restore)  # the one that it was verified by
     if has_adopted and restore.adopt and record and record.restore == restore.restore:
         await _drop_superseded(services, restore, record)
     await _release_target(services, restore)
@@ -105,9 +109,9 @@ async def is_adopted(services: Services, restore: Restore) -> bool:
 
 
 async def _release_leases(services: Services, restore: Restore) -> None:
-    target = restore.known_target
-    await services.leases.release(services.backups.address(target), restore.lease)
-    await services.leases.release(target.address, restore.lease)
+    await services.leases.release(services.backups.address(restore.known_target), restore.lease)
+    if not restore.makes_managed_disk:
+        await services.leases.release(restore.page_blob_target.address, restore.lease)
 
 
 async def _drop_superseded(services: Services, restore: Restore, record: DiskRecord) -> None:
@@ -124,16 +128,22 @@ async def _drop_unfinished(services: Services, restore: Restore) -> None:
 
     A completely copied target is kept too: if the recovery point has been deleted since, it is the only copy.
     """
-    target = restore.known_target
     if restore.target_etag or restore.saving or restore.attempt > 1:
         await _drop_newer_snapshots(services, restore)
-    if restore.target_etag:
+    if restore.target_etag and (restore.backup_etag or not restore.makes_managed_disk):
         return
-    if restore.target_is_new and (disk := await _own_blob(services, restore, target.address)):
-        await _drop(services, restore, target.address, disk)
-    backup = services.backups.address(target)
+    if restore.makes_managed_disk and not restore.target_etag:
+        await discard_unfinished(services, restore)
+    elif not restore.makes_managed_disk:
+        await _drop_new_blob(services, restore, restore.page_blob_target.address)
+    backup = services.backups.address(restore.known_target)
     if restore.backup_is_new and (blob := await _own_blob(services, restore, backup)):
         await _drop(services, restore, backup, blob)
+
+
+async def _drop_new_blob(services: Services, restore: Restore, target: BlobAddress) -> None:
+    if restore.target_is_new and (disk := await _own_blob(services, restore, target)):
+        await _drop(services, restore, target, disk)
 
 
 async def _drop_newer_snapshots(services: Services, restore: Restore) -> None:
@@ -169,16 +179,17 @@ async def _drop(services: Services, restore: Restore, blob: BlobAddress, found: 
 
 async def _release_target(services: Services, restore: Restore) -> None:
     """Remove the restore from its target's record; delete the record if nothing else is on it."""
-    target = restore.known_target
+    for target in reversed(restore.claims):
+        await _release(services, restore, target)
+
+
+async def _release(services: Services, restore: Restore, target: Disk) -> None:
 
     def change(record: DiskRecord) -> DiskRecord:
         return released(record, restore, wrote=restore.state is Stage.FAILED and restore.has_begun)
 
     await services.records.update(target, change)
-    found = await services.records.get(target)
-    if found and restore.target_is_new and is_blank(found[0]):
-        with contextlib.suppress(RecordConflictError):
-            await services.records.delete(target, found[1])
+    if restore.target_is_new and await delete_if_blank(services, target):
         return
     try:
         await catch_up(services, target)

@@ -25,7 +25,7 @@ async def expire_disk(services: Services, restore: Restore) -> Next[Restore]:
     if restore.expires_at and now < restore.expires_at:
         return Next(replace(restore, checked=now), expiry_delay(restore.expires_at, now))
     try:
-        found = await services.pages.find(restore.known_target.address)
+        found = await services.pages.find(restore.page_blob_target.address)
         if found is None:
             return _end(services, restore, _DELETED if restore.deletes else _GONE)
         return await (_delete if restore.deletes else _claim)(services, restore, found)
@@ -35,7 +35,7 @@ async def expire_disk(services: Services, restore: Restore) -> Next[Restore]:
 
 async def _claim(services: Services, restore: Restore, found: BlobState) -> Next[Restore]:
     """Lease a disk that is as the restore has left it; keep any other."""
-    target = restore.known_target
+    target = restore.page_blob_target
     if found.metadata.get(RESTORE_METADATA) != restore.restore or found.etag != restore.target_etag:
         return _end(services, restore, not_deleted(restore, "it was changed since it was restored"))
     if await services.snapshots.sizes(target.address):
@@ -49,7 +49,7 @@ async def _claim(services: Services, restore: Restore, found: BlobState) -> Next
 
 async def _delete(services: Services, restore: Restore, found: BlobState) -> Next[Restore]:
     """Delete a disk that has been under the restore's lease all the time since it was as the restore had left it."""
-    target = restore.known_target.address
+    target = restore.page_blob_target.address
     await services.leases.require(target, restore.lease)
     try:
         await drop(services, target, found, restore.lease)

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 from shared.azure.services import Services
-from shared.changes.ranges import windows
+from shared.changes.ranges import Window, windows
 from shared.changes.sampling import Sampler
 from shared.content.filesystems import doubts_text
+from shared.content.fixed_vhd import fixed_vhd_problem
 from shared.content.reading import read_content
 from shared.errors import MismatchError
 from shared.events import Event, log_event
+from shared.limits import FOOTER
 from shared.model.restore import Restore, RestoreFailedError
 from shared.model.texts import human_size
 from shared.model.version import BlobVersion, Version
@@ -26,7 +28,7 @@ def proof_parts(size: int, *, adopt: bool) -> int:
 async def prove_part(services: Services, restore: Restore, point: Version) -> Restore:
     """Verify the next part: the parts of the restored disk's snapshot first, then those of its backup blob.
 
-    The disk of a trial, which has neither, is compared itself, under its lease.
+    The page blob of a trial, which has neither, is compared itself, under its lease.
 
     Compares the size, the page map (a page valid on one side only must read as zeros), samples of the content, and the
     last page, where a VHD has its footer. Records what is found on the disk: partition table and filesystems.
@@ -62,7 +64,9 @@ def _copy_to_prove(services: Services, restore: Restore, *, is_disk: bool) -> Ve
     target = restore.known_target
     if not is_disk:
         return BlobVersion(services.backups.address(target))
-    return services.disks.version(target, restore.target_snapshot) if restore.adopt else BlobVersion(target.address)
+    if restore.target_snapshot:
+        return services.disks.version(target, restore.target_snapshot)
+    return BlobVersion(restore.page_blob_target.address)
 
 
 async def _compare(comparison: Comparison, restore: Restore, number: int, *, is_last: bool) -> None:
@@ -70,10 +74,26 @@ async def _compare(comparison: Comparison, restore: Restore, number: int, *, is_
     await comparison.require_size(restore.size)
     if restore.size:
         sampler = Sampler(f"{restore.restore}/{restore.parts_proved}")
-        await comparison.page_maps(windows(restore.size, PROOF_WINDOW)[number], sampler.see)
+        window = windows(restore.size, PROOF_WINDOW)[number]
+        if restore.makes_managed_disk:
+            window = Window(window.start, min(window.end, restore.size - FOOTER))
+        if window.start < window.end:
+            await comparison.page_maps(window, sampler.see)
         await comparison.contents(sampler.samples())
-    if is_last:
+    if is_last and restore.makes_managed_disk:
+        await _require_footer(comparison, restore.size)
+    elif is_last:
         await comparison.last_page(restore.size)
+
+
+async def _require_footer(comparison: Comparison, size: int) -> None:
+    """Require a footer of the size, whether it is as it was uploaded, or Azure has written one of its own.
+
+    Raises:
+        MismatchError: it is none.
+    """
+    if why := fixed_vhd_problem(await comparison.last_of_copy(size), size):
+        raise MismatchError(f"the disk is no fixed VHD: {why}")
 
 
 def proof_text(restore: Restore) -> str:

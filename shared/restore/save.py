@@ -86,7 +86,7 @@ async def _wait(services: Services, restore: Restore, record: DiskRecord, run: O
 
 
 async def _snapshot(services: Services, restore: Restore) -> Next[Restore]:
-    target = restore.known_target
+    target = restore.page_blob_target
     try:
         require_fit(services, target)
     except DiskError as error:

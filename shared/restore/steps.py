@@ -13,6 +13,7 @@ from shared.restore.copying import copy_back, promote_to_backup
 from shared.restore.end import abandon_cleanup, clean_up_or_abandon, is_adopted
 from shared.restore.expire import expire_disk, not_deleted
 from shared.restore.save import save_target
+from shared.restore.upload import upload
 
 
 async def continue_restore(services: Services, message: RestoreMessage) -> None:
@@ -32,11 +33,17 @@ async def _give_up(services: Services, restore: Restore, why: str) -> Restore:
     return done_with_proof(restore, now) if await is_adopted(services, restore) else restore.fail(why, now)
 
 
+async def _copy(services: Services, restore: Restore) -> Next[Restore]:
+    """Copy the recovery point to the target, whichever kind that is of."""
+    return await (upload if restore.makes_managed_disk else copy_back)(services, restore)
+
+
 async def _cancel(services: Services, restore: Restore) -> Next[Restore]:
     """End a restore that an operator has cancelled: its copies are aborted, and it says what it leaves."""
     if restore.state in PREPARING:
         return Next(restore.stop(restore.cancelled, services.now()))
-    for blob in (services.backups.address(restore.known_target), restore.known_target.address):
+    backup = services.backups.address(restore.known_target)
+    for blob in [backup] if restore.makes_managed_disk else [backup, restore.page_blob_target.address]:
         await abort_copy(services, BlobCopy(blob, restore.mark, restore.size, restore.lease))
     return Next(await _give_up(services, restore, restore.cancelled))
 
@@ -47,7 +54,7 @@ RESTORE_PROCEDURE = Procedure[Restore](
         Stage.REQUESTED: begin_restore,
         Stage.SAVING: save_target,
         Stage.PROMOTING: promote_to_backup,
-        Stage.COPYING: copy_back,
+        Stage.COPYING: _copy,
         Stage.PROVING: prove_and_adopt,
         Stage.ENDING: end_restore,
         Stage.EXPIRING: expire_disk,

@@ -6,14 +6,15 @@ from datetime import timedelta
 from azure.core.exceptions import ResourceNotFoundError
 
 from shared.azure.services import Services
+from shared.azure.tables.records import RecordConflictError
 from shared.errors import DiskError, TargetLeasedError
 from shared.model.blob import BlobState
-from shared.model.disk import PageBlobDisk
+from shared.model.disk import Disk, PageBlobDisk
 from shared.model.job import JobKind, Next, job_row
 from shared.model.messages import FinishMessage
 from shared.model.names import RESTORE_METADATA
 from shared.model.record import DiskRecord, restored_of
-from shared.model.restore import RefusedError, Restore
+from shared.model.restore import RefusedError, Restore, RestoreFailedError
 from shared.model.restore_target import claimed, require_overwritable, require_trial, without_restore
 from shared.model.run import Mode, OpenRun
 from shared.restore.end import clean_up_or_abandon
@@ -24,9 +25,8 @@ from shared.runs.full_copies import is_copying
 _RECHECK_AFTER = timedelta(seconds=5)
 
 
-async def claim(services: Services, restore: Restore) -> DiskRecord:
+async def claim(services: Services, restore: Restore, target: Disk) -> DiskRecord:
     """Record this restore on its target, unless another restore is recorded there."""
-    target = restore.known_target
 
     def change(record: DiskRecord) -> DiskRecord:
         return record if record.restore else claimed(record, restore)
@@ -38,9 +38,7 @@ async def claim(services: Services, restore: Restore) -> DiskRecord:
     return record
 
 
-async def wait_for_restore(
-    services: Services, restore: Restore, target: PageBlobDisk, record: DiskRecord
-) -> Next[Restore]:
+async def wait_for_restore(services: Services, restore: Restore, target: Disk, record: DiskRecord) -> Next[Restore]:
     """Refuse a second restore to a target; if the first has ended, release the target and check again soon.
 
     Raises:
@@ -57,6 +55,24 @@ async def wait_for_restore(
     else:
         await services.records.update(target, lambda now: without_restore(now, record.restore))
     return Next(replace(restore, checked=services.now()), _RECHECK_AFTER)
+
+
+async def require_current(services: Services, restore: Restore) -> None:
+    """Require that the restore is still at the step its row was read at, and that it still holds its target.
+
+    Called after the blob to copy to was read, and before any change, which is conditional on the ETag read: so an
+    invocation that hung until the disk was in use again does not copy over it.
+
+    Raises:
+        RecordConflictError: another invocation has continued the restore.
+        RestoreFailedError: the target's record was deleted, or names another restore.
+    """
+    row = await services.restores.find(restore.known_disk, restore.row_key)
+    if row is None or (row[0].state, row[0].attempt) != (restore.state, restore.attempt):
+        raise RecordConflictError(restore.restore)
+    found = await services.records.get(restore.claims[0])
+    if found is None or found[0].restore != restore.restore:
+        raise RestoreFailedError(f"the record of {restore.target} no longer names this restore")
 
 
 async def wait_for_run(services: Services, restore: Restore, run: OpenRun, then: str) -> Next[Restore]:
@@ -96,7 +112,7 @@ async def take_target(services: Services, restore: Restore) -> bool:
         RefusedError: it was created or deleted since it was checked, or its container does not exist.
         TargetLeasedError: it is under another lease.
     """
-    target = restore.known_target
+    target = restore.page_blob_target
     existing = await services.pages.find(target.address)
     if existing is None and not restore.target_is_new:
         raise RefusedError(
@@ -133,7 +149,7 @@ async def require_replaceable(
         raise TargetLeasedError(target.name)
 
 
-async def require_unknown(services: Services, target: PageBlobDisk) -> None:
+async def require_unknown(services: Services, target: Disk) -> None:
     """Require that the target of a trial is not backed up, nor would be.
 
     Raises:

@@ -36,7 +36,7 @@ async def copy_next_part(services: Services, restore: Restore, source: Version, 
         BlobChangedError: it no longer is since.
         SourceGoneError: the recovery point no longer exists.
     """
-    target = restore.known_target.address
+    target = restore.page_blob_target.address
     if restore.bytes_done == 0:
         if not await services.leases.renew(target, restore.lease):
             raise RestoreFailedError(f"the lease on {restore.target} was broken before it was copied to")
@@ -56,7 +56,7 @@ async def copy_next_part(services: Services, restore: Restore, source: Version, 
 
 async def _apply(services: Services, restore: Restore, source: Version, changes: AsyncIterator[Change]) -> None:
     """Apply changes, a few at a time, at the pace the service accepts; the list is never held in memory as a whole."""
-    target = restore.known_target.address
+    target = restore.page_blob_target.address
     reads = await SignedReads.begin(services, source)
     pace = Paced(services, WRITERS)
     clearing = Clearing(pace, partial(services.blobs.clear, target, lease_id=restore.lease))

@@ -43,7 +43,8 @@ async def start_full_copy(services: Services, message: PlanMessage, run: OpenRun
         await services.pages.properties(services.disks.version(disk, message.run))
         etag = progress.found.etag if progress.found else None
         try:
-            source, metadata = services.disks.version(disk, message.run), point_metadata(message, Kind.FULL)
+            source, profile = services.disks.version(disk, message.run), await services.disks.profile(disk, message.run)
+            metadata = point_metadata(message, Kind.FULL, profile=profile)
             await start_copy(services, copy, source, metadata, etag=etag)
         except AzureError as error:
             if not is_transient(error):

@@ -146,10 +146,10 @@ async def test_the_mode_can_be_switched_at_any_run_and_the_old_points_stay(cloud
 async def test_a_refused_source_is_on_record_with_what_the_service_says(cloud: Cloud) -> None:
     disk = await cloud.disk(2 * MIB)
     refusal = (403, "CannotVerifyCopySource", "Server failed to authenticate the request.")
-    refused = cloud.azure.gateway.faults.add(Fault("Copy Blob", refuse=refusal, times=1))
+    refused = cloud.azure.gateway.faults.add(Fault("Copy Blob", refuse=refusal, times=2))
     async with cloud.app(in_mode(disk, Mode.FULL)) as app:
         [point] = await app.back_up(disk)
-    assert refused.hits == 1
+    assert refused.hits == 2, "once with another signature, which may have been what was refused"
     assert "CannotVerifyCopySource" in (await disk.record()).last_error
     assert await content_of(cloud, disk, point) == disk.expected
 

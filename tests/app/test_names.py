@@ -101,7 +101,7 @@ async def test_a_star_in_the_name_of_a_disk_is_a_letter(cloud: Cloud) -> None:
     assert (verified.state, drilled.state) == ("done", "done")
     assert (restored.state, restored.recovery_point) == (Stage.DONE, point.time)
     assert after.state is PointState.VERIFIED
-    assert restored.known_target.address.blob.startswith("a*b-restored-")
+    assert restored.page_blob_target.address.blob.startswith("a*b-restored-")
     new = await cloud.existing_disk(restored.known_target.name, bytes(disk.expected))
     assert await cloud.read(new.blob, new.account) == disk.expected
 

@@ -3,20 +3,20 @@
 A page is identified by a number: what was written there as 512 bytes, big-endian; 0 is zeros, written or not.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Protocol
 
-from shared.azure.services import Services
-from shared.azure.sources.source import COPY_URL_LIFETIME, READ_URL_LIFETIME
+from shared.azure.sources.source import COPY_URL_LIFETIME
 from shared.azure.tables.index import IndexRows
-from shared.changes.ranges import Change, Window
+from shared.changes.ranges import Change
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.model.blob import BlobState
-from shared.model.disk import PageBlobDisk
+from shared.model.disk import PageBlobDisk, page_blob
 from shared.model.version import BlobVersion
+from tests.conformance.any_cloud import AnyCloud, Place
 
 SOMEBODY = "5e0f2a34-7c1b-4f5e-9d53-1c2a7b8e9f00"
 """Somebody else's lease, like that of the VM a disk is attached to."""
@@ -25,9 +25,6 @@ RUN, LATER_RUN = "11111111-7c1b-4f5e-9d53-1c2a7b8e9f00", "22222222-7c1b-4f5e-9d5
 """Leases of the app's own."""
 
 SOON = timedelta(milliseconds=50)
-
-type Place = BlobAddress | PageBlobDisk
-"""Where bytes are: a blob, or a disk that is one."""
 
 
 class HeldCopy(Protocol):
@@ -46,17 +43,16 @@ class HeldCopy(Protocol):
         """Abort it, as a client that knows the target's lease."""
 
 
-class Cloud(ABC):
-    """A cloud with nothing in it.
+class Cloud(AnyCloud):
+    """A cloud whose disks are page blobs, with nothing in it.
 
     Attributes:
-        services: its services as the app sees them; the disks `disk*.vhd` are to be backed up.
         index: the rows of the index, in the table of all tests.
         disks: the container of the disks.
         lab: another container in the account of the disks.
     """
 
-    services: Services
+    unit = PAGE
     index: IndexRows
     disks: ContainerAddress
     lab: ContainerAddress
@@ -66,15 +62,15 @@ class Cloud(ABC):
         """Make an empty page blob, replacing any existing one (REST: Put Blob)."""
 
     @abstractmethod
-    async def write(self, blob: Place, first: int, *content: int, lease: str | None = None) -> None:
+    async def write(self, disk: Place, first: int, *content: int, lease: str | None = None) -> None:
         """Write pages."""
 
     @abstractmethod
-    async def clear(self, blob: Place, first: int, count: int = 1) -> None:
+    async def clear(self, disk: Place, first: int, count: int = 1) -> None:
         """Clear pages."""
 
     @abstractmethod
-    async def resize(self, blob: Place, pages: int) -> None:
+    async def resize(self, disk: Place, pages: int) -> None:
         """Grow or shrink a blob."""
 
     @abstractmethod
@@ -86,7 +82,7 @@ class Cloud(ABC):
         """Snapshot a blob, as a user does; give the snapshot's time."""
 
     @abstractmethod
-    async def delete(self, blob: Place) -> None:
+    async def delete(self, disk: Place) -> None:
         """Delete a blob with all its snapshots."""
 
     @abstractmethod
@@ -158,30 +154,13 @@ class Cloud(ABC):
         assert found
         return found
 
-    async def size(self, blob: Place, snapshot: str = "") -> int:
+    async def version(self, disk: Place, snapshot: str = "") -> BlobVersion:
+        """Give a version of a blob, or of the blob that a disk is."""
+        return at(disk, snapshot)
+
+    async def size(self, disk: Place, snapshot: str = "") -> int:
         """Get the size of a blob or a snapshot, in pages."""
-        return (await self.services.pages.properties(at(blob, snapshot))).size // PAGE
-
-    async def content(self, blob: Place, snapshot: str = "") -> list[int]:
-        """Read all pages of a blob or a snapshot."""
-        pages = await self.size(blob, snapshot)
-        url = await self.services.pages.signed_url(at(blob, snapshot))
-        read = await self.services.pages.read(url, pages_of(0, pages)) if pages else b""
-        return numbers(read)
-
-    async def changes(
-        self, blob: Place, snapshot: str = "", since: str | None = None, window: tuple[int, int] | None = None
-    ) -> list[tuple[int, int, str]]:
-        """List the pages (first, first after) that are valid, or with `since` those written or cleared since then."""
-        first, end = window or (0, await self.size(blob, snapshot))
-        listed = self.services.pages.changes(
-            at(blob, snapshot), None if since is None else at(blob, since), Window(first * PAGE, end * PAGE)
-        )
-        return [(found.start // PAGE, found.end // PAGE, "clear" if found.clear else "write") async for found in listed]
-
-    async def source(self, blob: Place, snapshot: str = "", serves: timedelta = READ_URL_LIFETIME) -> str:
-        """Give the signed URL of a blob or a snapshot."""
-        return await self.services.pages.signed_url(at(blob, snapshot), serves)
+        return await self.size_of(at(disk, snapshot))
 
     async def copy_over(
         self, target: Place, source: BlobVersion, metadata: Mapping[str, str] | None = None, lease: str | None = None
@@ -209,7 +188,7 @@ class Cloud(ABC):
 
 def address_of(place: Place) -> BlobAddress:
     """Give the address of a blob, or of the blob that a disk is."""
-    return place.address if isinstance(place, PageBlobDisk) else place
+    return place if isinstance(place, BlobAddress) else page_blob(place)
 
 
 def at(place: Place, snapshot: str = "") -> BlobVersion:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 
 from shared.model.addresses import BlobAddress
 from shared.model.names import RESTORE_REQUESTS_QUEUE
-from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy, Place, address_of
+from tests.conformance.any_cloud import Place
+from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy, address_of
 from tests.simulation.blobs import ABORTED, FAILED, SUCCESS, Blob
 from tests.simulation.calls import CURRENT, Calls, Invocation
 from tests.simulation.index import SimulatedIndexRows
@@ -43,20 +44,20 @@ class SimulatedCloud(Cloud):
             self._blob(blob).put_blob(pages)
         self._blob(blob).metadata = dict(metadata or {})
 
-    async def write(self, blob: Place, first: int, *content: int, lease: str | None = None) -> None:
-        found = self._blob(blob)
+    async def write(self, disk: Place, first: int, *content: int, lease: str | None = None) -> None:
+        found = self._blob(disk)
         found.require_open()
         found.require_lease(lease)
         found.set(first, content)
 
-    async def clear(self, blob: Place, first: int, count: int = 1) -> None:
-        found = self._blob(blob)
+    async def clear(self, disk: Place, first: int, count: int = 1) -> None:
+        found = self._blob(disk)
         found.require_open()
         found.require_lease(None)
         found.set(first, [None] * count)
 
-    async def resize(self, blob: Place, pages: int) -> None:
-        self._blob(blob).resize(pages, None)
+    async def resize(self, disk: Place, pages: int) -> None:
+        self._blob(disk).resize(pages, None)
 
     async def encode(self, blob: Place, encoding: str) -> None:  # noqa: ARG002 - no call gives or heeds it
         self._blob(blob).forget_copy()
@@ -64,11 +65,11 @@ class SimulatedCloud(Cloud):
     async def snapshot(self, blob: Place, metadata: Mapping[str, str] | None = None) -> str:
         return self.world.snapshot(address_of(blob), metadata)
 
-    async def delete(self, blob: Place) -> None:
-        found = self._blob(blob)
+    async def delete(self, disk: Place) -> None:
+        found = self._blob(disk)
         found.require_open()
         found.require_lease(None)
-        self.world.lose(address_of(blob))
+        self.world.lose(address_of(disk))
 
     async def lease(self, blob: Place) -> None:
         self._blob(blob).acquire(SOMEBODY)

@@ -22,7 +22,8 @@ from shared.limits import PAGE
 from shared.model.addresses import ContainerAddress
 from shared.model.names import BACKUPS_TABLE
 from shared.settings import Settings
-from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy, Place, address_of, content_of
+from tests.conformance.any_cloud import Place
+from tests.conformance.clouds import SOMEBODY, SOON, Cloud, HeldCopy, address_of, content_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +81,15 @@ class ServedCloud(Cloud):
     async def make(self, blob: Place, pages: int, metadata: Mapping[str, str] | None = None) -> None:
         await self._blob(blob).create_page_blob(pages * PAGE, metadata=dict(metadata or {}))
 
-    async def write(self, blob: Place, first: int, *content: int, lease: str | None = None) -> None:
+    async def write(self, disk: Place, first: int, *content: int, lease: str | None = None) -> None:
         body = content_of(*content)
-        await self._blob(blob).upload_page(body, first * PAGE, len(body), lease=lease)
+        await self._blob(disk).upload_page(body, first * PAGE, len(body), lease=lease)
 
-    async def clear(self, blob: Place, first: int, count: int = 1) -> None:
-        await self._blob(blob).clear_page(first * PAGE, count * PAGE)
+    async def clear(self, disk: Place, first: int, count: int = 1) -> None:
+        await self._blob(disk).clear_page(first * PAGE, count * PAGE)
 
-    async def resize(self, blob: Place, pages: int) -> None:
-        await self._blob(blob).resize_blob(pages * PAGE)
+    async def resize(self, disk: Place, pages: int) -> None:
+        await self._blob(disk).resize_blob(pages * PAGE)
 
     async def encode(self, blob: Place, encoding: str) -> None:
         await self._blob(blob).set_http_headers(ContentSettings(content_encoding=encoding))
@@ -97,8 +98,8 @@ class ServedCloud(Cloud):
         given = None if metadata is None else dict(metadata)
         return str((await self._blob(blob).create_snapshot(given))["snapshot"])
 
-    async def delete(self, blob: Place) -> None:
-        await self._blob(blob).delete_blob(delete_snapshots="include")
+    async def delete(self, disk: Place) -> None:
+        await self._blob(disk).delete_blob(delete_snapshots="include")
 
     async def lease(self, blob: Place) -> None:
         await self._blob(blob).acquire_lease(lease_id=SOMEBODY)

@@ -26,7 +26,11 @@ BUILT_IN = {
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
 }
 # By the parameter of a module that says which custom role it assigns.
-CUSTOM = {"diskReader": "Tidemark disk reader", "managedDiskReader": "Tidemark managed disk reader"}
+CUSTOM = {
+    "diskReader": "Tidemark disk reader",
+    "managedDiskReader": "Tidemark managed disk reader",
+    "managedDiskRestorer": "Tidemark managed disk restorer",
+}
 TOO_MUCH = {
     "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
     "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
@@ -37,6 +41,7 @@ GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 DISK_READER = INFRA / "roles" / "disk-reader.json"
 MANAGED_DISK_READER = INFRA / "roles" / "managed-disk-reader.json"
+MANAGED_DISK_RESTORER = INFRA / "roles" / "managed-disk-restorer.json"
 CONDITION = INFRA / "roles" / "disk-reader-condition.txt"
 
 # What each assignment gives on what. A wider one is to be thought about, and then written here.
@@ -50,6 +55,7 @@ ASSIGNMENTS = {
     "host-storage.bicep/operatorReads": ("account", {"Storage Table Data Reader"}),
     "host-storage.bicep/operatorSends": ("each of queues", {"Storage Queue Data Message Sender"}),
     "managed-disk-roles.bicep/reads": ("resourceGroup", {"Tidemark managed disk reader"}),
+    "managed-disk-roles.bicep/restores": ("resourceGroup", {"Tidemark managed disk restorer"}),
     "monitoring.bicep/publishes": ("insights", {"Monitoring Metrics Publisher"}),
     "source-roles.bicep/reads": ("disks", {"Tidemark disk reader"}),
     "source-roles.bicep/writes": ("disks", {"Storage Blob Data Contributor"}),
@@ -207,16 +213,41 @@ def test_the_managed_disk_reader_changes_snapshots_only() -> None:
     assert not any("*" in action for action in role["Actions"])
 
 
+def test_the_managed_disk_restorer_changes_disks_only_and_attaches_none() -> None:
+    role = json.loads(MANAGED_DISK_RESTORER.read_text())
+    assert role["NotActions"] == role["DataActions"] == role["NotDataActions"] == []
+    # That the app does with it, and not without one of them: tests/managed_disks/test_restore_role.py.
+    assert {action for action in role["Actions"] if not action.endswith("/read")} == {
+        *(f"Microsoft.Compute/disks/{does}" for does in ("write", "delete")),
+        *(f"Microsoft.Compute/disks/{does}/action" for does in ("beginGetAccess", "endGetAccess")),
+    }
+    assert not any("*" in action for action in role["Actions"])
+
+
+def test_managed_disks_are_restored_only_where_a_group_says_so() -> None:
+    main = read(MAIN)
+    assert {"filter", "restores", "false"} <= {word.text for word in main.declared["restoreGroups"].words}
+    assert "restoreGroups" in {word.text for word in main.declared["restoreGroupIds"].words}
+    given = " ".join(word.text for word in main.declared["managedDiskRoles"].words)
+    assert "( found .? restores ?? false ) ? managedDiskRestorer" in given
+    module = (INFRA / "modules" / "managed-disk-roles.bicep").read_text()
+    assert (
+        "resource restores 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(managedDiskRestorer))"
+        in (module)
+    )
+
+
 def test_a_custom_role_can_be_assigned_where_its_disks_are() -> None:
     main = read(MAIN)
     for module, subscriptions in (
         ("diskReader", "sourceSubscriptions"),
         ("managedDiskReader", "managedDiskSubscriptions"),
+        ("managedDiskRestorer", "managedDiskSubscriptions"),
     ):
         assert subscriptions in {word.text for word in main.declared[module].words}
 
 
-@pytest.mark.parametrize("path", [DISK_READER, MANAGED_DISK_READER], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [DISK_READER, MANAGED_DISK_READER, MANAGED_DISK_RESTORER], ids=lambda path: path.stem)
 def test_the_az_command_can_read_the_role(path: Path) -> None:
     role = json.loads(path.read_text())
     assert role["IsCustom"] is True

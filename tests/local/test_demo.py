@@ -58,17 +58,17 @@ def in_long_lines(text: str) -> str:
     return re.sub(r"\n {8,}(?=\S)", " ", text)
 
 
-def own_disk(path: Path, *, kind: int = 2) -> Path:
-    """Make a VHD of 16 MiB without a filesystem: data here and there, and a footer of this type."""
+def own_disk(path: Path, *, kind: int = 2, size: int = 16 * MIB) -> Path:
+    """Make a VHD of this size without a filesystem: data here and there, and a footer of this type."""
     rng = random.Random(3)
-    footer = bytearray(make_footer(16 * MIB, uuid.UUID(int=1), 1_767_225_600))
+    footer = bytearray(make_footer(size, uuid.UUID(int=1), 1_767_225_600))
     footer[60:68] = kind.to_bytes(4) + bytes(4)
     footer[64:68] = (~sum(footer) & 0xFFFFFFFF).to_bytes(4)
     with path.open("wb") as file:
         for start in (0, 3 * MIB, 11 * MIB):
             file.seek(start)
             file.write(rng.randbytes(320 * 1024))
-        file.seek(16 * MIB)
+        file.seek(size)
         file.write(footer)
     return path
 
@@ -119,14 +119,16 @@ def require_told_by_the_command_line(printed: str, first: str) -> None:
     assert "younger than 48 hours" in points
 
 
-async def test_the_demo_with_a_managed_disk_proves_two_backups_and_a_restore_as_a_page_blob(
+async def test_the_demo_with_a_managed_disk_proves_two_backups_and_a_restore_as_another_one(
     tmp_path: Path, temporary: Path
 ) -> None:
-    disk = own_disk(tmp_path / "my disk.vhd")
+    disk = own_disk(tmp_path / "my disk.vhd", size=24 * MIB)
     code, printed = await run(DEMO, "--managed", "--disk", str(disk), temporary=temporary)
     assert code == 0, printed
-    first, second = [match.groupdict() for match in ROW.finditer(printed)]
-    assert (first["kind"], second["kind"]) == ("full", "incremental")
+    first, second, after = [match.groupdict() for match in ROW.finditer(printed)]
+    assert (first["kind"], second["kind"], after["kind"]) == ("full", "incremental", "incremental")
+    assert re.search(r"^target +/subscriptions/.*", typed(printed, "restore example")[0], re.MULTILINE)
+    assert moved(printed, "Backup of the restored disk") == moved(printed, "Second backup")
     assert "so is the disk" in first["proof"]
     assert second["proof"].startswith("identical to its source snapshot; footer valid")
     _, written, cleared = moved(printed, "Second backup")

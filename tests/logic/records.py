@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from shared.model.addresses import BlobAddress
-from shared.model.disk import Disk, PageBlobDisk
+from shared.model.disk import Disk, ManagedDisk, PageBlobDisk
+from shared.model.disk_ids import DiskId
 from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.job import JobKind, Stage
 from shared.model.point import PointState, RecoveryPoint
@@ -17,6 +18,7 @@ from shared.model.run import Kind, Mode, OpenRun
 
 DISK = "https://disks.blob.core.windows.net/vhds/os.vhd"
 BACKUP = "https://backups.blob.core.windows.net/tidemark/disks/vhds/os.vhd"
+MANAGED = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/g/providers/Microsoft.Compute/disks/os"
 BASE = "2026-11-22T00:00:00.1234567Z"
 SNAPSHOT = "2026-11-22T12:00:00.1234567Z"
 BACKUP_SNAPSHOT = "2026-11-22T12:03:00.7654321Z"
@@ -84,6 +86,9 @@ _texts = st.text(st.characters(codec="utf-8"), max_size=20)
 _names = st.text(st.sampled_from("aZ09 ü%-_.*|💾"), min_size=1, max_size=20).map(lambda name: f"{name}.vhd")
 _blobs = _names.map(BlobAddress.parse(BACKUP).parent.blob)
 _disks = _names.map(BlobAddress.parse(DISK).parent.blob).map(PageBlobDisk)
+_managed = st.builds(
+    ManagedDisk, st.just(DiskId.parse(MANAGED)), st.just("") | st.uuids().map(str)
+)  # with its unique ID or without
 _times = st.datetimes(timezones=st.just(UTC))
 
 
@@ -201,6 +206,7 @@ def points() -> st.SearchStrategy[RecoveryPoint]:
         drilled=st.none() | _times,
         drill_seconds=_durations,
         drill_result=_texts,
+        profile=_texts,
     )
 
 
@@ -259,7 +265,10 @@ def restores() -> st.SearchStrategy[Restore]:
         saved_etag=_texts,
         allow_damaged=st.booleans(),
         asked_target=st.none() | _disks,
-        target=st.none() | _disks,
+        asked_as=_texts,
+        target=st.none() | _disks | _managed,
+        made_as=_texts,
+        left_over=_texts,
         recovery_point=_texts,
         copied_from=_texts,
         copying=_texts,

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
-from shared.model.catalogue import FoundPoint, StoredBlob, found_point, rebuilt
+from shared.model.catalogue import FoundPoint, StoredBlob, found_point, point_metadata, rebuilt
 from shared.model.disk import Disk
+from shared.model.disk_profile import DiskProfile
+from shared.model.messages import RunMessage
 from shared.model.names import (
     COPY_METADATA,
     DISK_METADATA,
@@ -105,6 +107,14 @@ def next_run(record: DiskRecord, blob: BlobState | None) -> OpenRun:
 
 
 # --- what is found
+
+
+def test_what_a_managed_disk_was_is_found_with_its_recovery_points() -> None:
+    profile = DiskProfile(location="westeurope", tags={"team": "dätä"}).text
+    written = point_metadata(RunMessage(disk=Disk.parse(DISK), run=SNAPSHOT), Kind.FULL, ETAG, profile)
+    assert found(snapshot_of_backup(written)).point.profile == profile
+    assert found(copied_blob(written | {COPY_METADATA: RUN_ID})).point.profile == profile
+    assert found(snapshot_of_backup()).point.profile == ""
 
 
 def test_the_metadata_is_that_of_earlier_backups() -> None:

@@ -55,11 +55,11 @@ def test_overwrite_names_the_target_by_its_last_segment_or_by_its_url_in_any_spe
 def test_without_overwrite_nothing_is_written_over(written: dict[str, object]) -> None:
     restore = Restore.of("1", request_of(target=f"{VHDS}/new.vhd", **written), NOON)
     with pytest.raises(RefusedError, match=r'already exists.*send "overwrite": "new\.vhd" to replace'):
-        require_overwritable(restore, restore.known_target, FOUND, FOUND.size, POINT)
+        require_overwritable(restore, restore.page_blob_target, FOUND, FOUND.size, POINT)
 
 
 def test_the_disk_itself_is_written_over_if_it_is_named() -> None:
-    require_overwritable(IN_PLACE, IN_PLACE.known_target, FOUND, FOUND.size, POINT)
+    require_overwritable(IN_PLACE, IN_PLACE.page_blob_target, FOUND, FOUND.size, POINT)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_the_disk_itself_is_written_over_if_it_is_named() -> None:
 def test_whatever_else_is_written_over_is_named_and_needs_a_second_word(
     restore: Restore, size: int, known: str, said: str
 ) -> None:
-    target = restore.known_target
+    target = restore.page_blob_target
     with pytest.raises(RefusedError) as refused:
         require_overwritable(restore, target, FOUND, size, known)
     assert said in str(refused.value)
@@ -85,7 +85,7 @@ def test_whatever_else_is_written_over_is_named_and_needs_a_second_word(
 def test_the_second_word_does_not_stand_for_the_first() -> None:
     with pytest.raises(RefusedError, match="already exists"):
         require_overwritable(
-            replace(IN_PLACE, overwrite=False, replace_other=True), IN_PLACE.known_target, FOUND, FOUND.size, POINT
+            replace(IN_PLACE, overwrite=False, replace_other=True), IN_PLACE.page_blob_target, FOUND, FOUND.size, POINT
         )
 
 
@@ -189,7 +189,7 @@ def test_a_trial_that_is_usable_waits_for_its_expiry_and_is_not_overdue_meanwhil
 
 
 def test_a_disk_that_is_backed_up_or_would_be_is_no_target_of_a_trial() -> None:
-    target = RESTORE.known_target
+    target = RESTORE.page_blob_target
     require_trial(target, None, is_listed=False)
     require_trial(target, DiskRecord(disk=target, restore="1", restore_of=target), is_listed=False)
     with pytest.raises(RefusedError, match="SOURCE_DISKS names it"):

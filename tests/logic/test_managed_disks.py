@@ -39,10 +39,6 @@ def test_a_disk_has_one_name_however_its_id_is_spelled() -> None:
 def test_a_disk_that_is_made_anew_under_its_name_has_another_record_and_another_backup_blob() -> None:
     anew = Disk.parse(f"{DISKS}/os#{OTHER}")
     assert (anew == OS, anew.key == OS.key, anew.backup_name == OS.backup_name) == (False, False, False)
-    assert isinstance(anew, ManagedDisk)
-    whichever = Disk.parse(f"{DISKS}/os")
-    assert isinstance(whichever, ManagedDisk)
-    assert (whichever.is_whichever(anew), whichever.is_whichever(DATA), anew.is_whichever(OS)) == (True, False, False)
 
 
 def test_a_backup_blob_says_whose_it_is_and_is_that_of_no_page_blob() -> None:

@@ -59,7 +59,14 @@ def test_a_request_is_plain_json_or_base64_of_it(sent: bytes) -> None:
 
 def test_a_request_may_name_a_target_to_overwrite() -> None:
     asked = {"disk": DISK, "point": "latest", "target": TARGET, "overwrite": TARGET.rpartition("/")[2]}
-    defaults = {"replace_other": False, "undo": True, "adopt": True, "expires": None, "allow_damaged": False}
+    defaults = {
+        "managed_disk": None,
+        "replace_other": False,
+        "undo": True,
+        "adopt": True,
+        "expires": None,
+        "allow_damaged": False,
+    }
     assert RestoreRequest.read(body(asked)).model_dump() == {**asked, **defaults}
 
 

@@ -4,9 +4,12 @@ import json
 import random
 from collections.abc import MutableMapping
 
-from shared.model.addresses import BlobAddress
+from pydantic import ValidationError
+
+from shared.model.disk import Disk, ManagedDisk, page_blob
 from shared.model.names import MANAGE_QUEUE
-from tests.simulation.services import EXCLUDE
+from tests.simulation.named import is_of_one_disk
+from tests.simulation.services import EXCLUDE, settings_of, source_disks
 from tests.simulation.world import DISKS, World
 
 
@@ -18,14 +21,21 @@ class Admins:
         self._dropped: dict[str, str] = {}
 
     def change_settings(self) -> None:
-        """Drop an entry of SOURCE_DISKS or bring one back, exclude a disk or have that end."""
+        """Drop an entry of SOURCE_DISKS or bring one back, exclude a disk or have that end, if the app starts then."""
+        before = dict(self._entries), dict(self._dropped)
         self._rng.choice((self._drop, self._drop, self._bring_back, self._bring_back, self._exclude, self._include))()
+        try:
+            settings_of(source_disks(self._entries))
+        except ValidationError:  # such as a pattern that excludes nothing
+            self._entries.clear()
+            self._entries.update(before[0])
+            self._dropped = before[1]
 
     def retire(self) -> None:
         """Ask for the end of a disk's backups."""
         disk = self._disk()
         if disk:
-            intent = {"do": "retire", "disk": disk.url, "keepPoints": self._rng.random() < 0.5}
+            intent = {"do": "retire", "disk": disk.name, "keepPoints": self._rng.random() < 0.5}
             body = json.dumps(intent).encode()
             self._world.intended[self._world.enqueue(MANAGE_QUEUE, body)] = body
 
@@ -44,11 +54,11 @@ class Admins:
     def _exclude(self) -> None:
         """Exclude a disk by its URL or by a pattern, if nothing names it by its own URL: that would be a mistake."""
         disk = self._disk()
-        if disk and disk.url not in self._entries:
-            by_pattern = disk.parent.blob(f"{disk.blob[:1]}*")
-            others = [url for url in self._entries if "*" not in url and url.startswith(by_pattern.url[:-1])]
-            is_by_pattern = disk.parent == DISKS and not others and self._rng.random() < 0.5
-            self._entries[by_pattern.url if is_by_pattern else disk.url] = EXCLUDE
+        if disk and _url_of(disk) not in self._entries:
+            pattern = _pattern_of(disk)
+            others = [url for url in self._entries if "*" not in url and url.startswith(pattern[:-1])]
+            is_by_pattern = pattern and not others and self._rng.random() < 0.5
+            self._entries[pattern if is_by_pattern else _url_of(disk)] = EXCLUDE
 
     def _include(self) -> None:
         excluded = [url for url, mode in self._entries.items() if mode == EXCLUDE]
@@ -59,6 +69,19 @@ class Admins:
         excluded = [found for found, mode in self._entries.items() if mode == EXCLUDE]
         return any(url == found or ("*" in found and url.startswith(found[:-1])) for found in excluded)
 
-    def _disk(self) -> BlobAddress | None:
-        known = [entity["disk"] for entity, _ in self._world.records.values() if "*" not in entity["disk"]]
-        return BlobAddress.parse(self._rng.choice(known)) if known else None
+    def _disk(self) -> Disk | None:
+        known = [entity["disk"] for entity, _ in self._world.records.values() if is_of_one_disk(entity)]
+        return Disk.parse(self._rng.choice(known)) if known else None
+
+
+def _url_of(disk: Disk) -> str:
+    """Give what SOURCE_DISKS names a disk by: a managed disk is whichever has its resource ID."""
+    return disk.id.url if isinstance(disk, ManagedDisk) else disk.name
+
+
+def _pattern_of(disk: Disk) -> str:
+    """Give a pattern that excludes a disk, among others; empty where it would exclude nothing that an entry names."""
+    if isinstance(disk, ManagedDisk):
+        return f"{disk.id.parent.compute}/disks/{disk.id.name[:1]}*"
+    blob = page_blob(disk)
+    return blob.parent.blob(f"{blob.blob[:1]}*").url if blob.parent == DISKS else ""

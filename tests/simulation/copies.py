@@ -12,6 +12,7 @@ from shared.model.names import DRILL_METADATA
 from tests.simulation import claims, limits
 from tests.simulation.blobs import ABORTED, Blob, Copy
 from tests.simulation.calls import Calls
+from tests.simulation.managed.hosts import is_of_managed
 from tests.simulation.refusals import refusal
 from tests.simulation.world import BACKUPS, World
 
@@ -72,7 +73,7 @@ class SimulatedCopies(BlobCopies):
             taken = world.source(source_url, blob)
         except HttpResponseError as error:
             raise refusal(error.status_code or 403, "CannotVerifyCopySource") from error
-        crosses = BlobAddress.parse(source_url.partition("?")[0]).account != blob.account
+        crosses = is_of_managed(source_url) or BlobAddress.parse(source_url.partition("?")[0]).account != blob.account
         if crosses and blob.parent not in BACKUPS and world.source_answers != HTTPStatus.OK:
             raise refusal(world.source_answers, "CannotVerifyCopySource")
         copy = Copy(source_url, taken.etag, taken.pages)

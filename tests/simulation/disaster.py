@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from shared.model.addresses import BlobAddress
-from shared.model.disk import PageBlobDisk, page_blob
+from shared.model.disk import Disk
 from shared.model.job import Stage
 from shared.model.point import RecoveryPoint
 from shared.model.run import Kind
@@ -25,18 +25,13 @@ class Known(NamedTuple):
     adopted: bool
 
 
-def lose_the_table(world: World) -> dict[BlobAddress, Known]:
+def lose_the_table(world: World) -> dict[Disk, Known]:
     """Delete all that was on record, and give it."""
-    records = [world.record(BlobAddress.parse(entity["disk"])) for entity, _ in world.records.values()]
-    known = {
-        disk: Known(world.points_of(disk), record.adopted)
-        for record in records
-        if record
-        for disk in [page_blob(record.disk)]
-    }
+    records = [world.record(Disk.parse(entity["disk"])) for entity, _ in world.records.values()]
+    known = {record.disk: Known(world.points_of(record.disk), record.adopted) for record in records if record}
     for restore in world.restore_rows():
         if restore.target and restore.state is not Stage.DONE:  # it may leave a backup blob that no record accounts for
-            world.meddle(page_blob(restore.target), restore.ended)
+            world.meddle(restore.target, restore.ended)
     for table in (
         world.records,
         world.index,
@@ -56,7 +51,7 @@ def lose_the_table(world: World) -> dict[BlobAddress, Known]:
     return known
 
 
-def wrong_after_rebuild(world: World, settings: Settings, before: dict[BlobAddress, Known]) -> Iterator[str]:
+def wrong_after_rebuild(world: World, settings: Settings, before: dict[Disk, Known]) -> Iterator[str]:
     """Say what is wrong with the rebuilt catalogue; and have the model go by it from then on."""
     for disk, known in before.items():
         now = {point.time: point for point in world.points_of(disk)}
@@ -64,19 +59,19 @@ def wrong_after_rebuild(world: World, settings: Settings, before: dict[BlobAddre
         for point in there:
             found = now.get(point.time)
             if found is None:
-                yield f"the recovery point {point.time} of {disk.blob} is not on record again"
+                yield f"the recovery point {point.time} of {disk} is not on record again"
             elif _essence(found) != _essence(point):
                 yield f"the recovery point {point.time} is on record as {_essence(found)}, not {_essence(point)}"
         record = world.record(disk)
         if there and record is None:
-            yield f"{disk.blob} has no record"
+            yield f"{disk} has no record"
         was_restored = any(point.kind is Kind.RESTORE for point in known.points)
-        adopted = was_restored and not settings.covers(PageBlobDisk(disk)) and disk in world.disks
+        adopted = was_restored and not settings.covers(disk) and disk in world.disks
         if record and len(there) == len(known.points) and record.adopted != adopted:
-            yield f"{disk.blob} is adopted: {record.adopted}, before: {known.adopted}"
+            yield f"{disk} is adopted: {record.adopted}, before: {known.adopted}"
         for point in now.values():
             yield from model.wrong_with(world, disk, point)
-        world.sealed[PageBlobDisk(disk).key] = dict.fromkeys(now, world.now)
+        world.sealed[disk.key] = dict.fromkeys(now, world.now)
 
 
 def _is_lost(world: World, point: RecoveryPoint) -> bool:

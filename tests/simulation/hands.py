@@ -9,6 +9,7 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.queues import QUEUES
 from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk, ManagedDisk, PageBlobDisk, page_blob
 from shared.model.names import (
     BACKUP_METADATA,
     DISK_METADATA,
@@ -20,6 +21,7 @@ from shared.model.names import (
 )
 from shared.model.owner import App, mark_metadata, owner_of
 from tests.simulation.blobs import ABORTED, FAILED, SUCCESS, Blob, Page
+from tests.simulation.refusals import refusal
 from tests.simulation.world import DISKS, LAB, OWN, VM, World, place_of
 
 SIZES = (7, 16, 20, 29)
@@ -72,7 +74,7 @@ class Hands:
             self._container_is_taken_over,
         )
         share = rng.choice((0, 0.15, 0.3))
-        self.foreign: list[Callable[[BlobAddress], bool]] = [hand for hand in foreign if rng.random() < share]
+        self.foreign: list[Callable[[Disk], bool]] = [hand for hand in foreign if rng.random() < share]
         self.zeal = 0.4
         if rng.random() < 0.1:
             self.foreign, self.zeal = [self._leased_blob_is_taken], 2.0
@@ -80,12 +82,14 @@ class Hands:
 
     def guest_writes(self) -> None:
         """Write, clear or revert pages of a disk, in a few places."""
-        free = [disk for disk in self._world.disks if self._is_free(self._world.blobs[disk])]
-        source = self._world.blobs[self._rng.choice(free)] if free else Blob([], self._world.number)
-        for _ in range(self._rng.randint(1, 3) if source.pages else 0):
-            first = self._rng.randrange(len(source.pages))
+        free = [disk for disk in self._world.disks if self._is_free(self._world.content(disk))]
+        disk = self._rng.choice(free) if free else None
+        source = (disk and self._world.content(disk)) or Blob([], self._world.number)
+        size = len(source.pages) - isinstance(disk, ManagedDisk)  # its footer is nobody's to write
+        for _ in range(self._rng.randint(1, 3) if size else 0):
+            first = self._rng.randrange(size)
             how = self._rng.choice(("write", "write", "clear", "revert", "zeros"))
-            for page in range(first, min(first + self._rng.randint(1, 4), len(source.pages))):
+            for page in range(first, min(first + self._rng.randint(1, 4), size)):
                 source.set(page, [self._content(source, page, how)])
 
     def foreign_hand(self) -> None:
@@ -127,8 +131,12 @@ class Hands:
             blob.pages[at] = None if blob.pages[at] else self._world.number()
             self._world.spoil(address)
 
-    def _is_free(self, blob: Blob) -> bool:
-        return blob.lease in ("", VM) and not blob.is_pending
+    def _is_free(self, blob: Blob | None) -> bool:
+        return blob is not None and blob.lease in ("", VM) and not blob.is_pending
+
+    def _blob(self, disk: Disk) -> Blob:
+        """Give the blob that a disk is; of a managed disk, which is none, nothing is done as if refused."""
+        return self._world.blobs[address_of(disk)]
 
     def _content(self, source: Blob, page: int, how: str) -> Page:
         if how == "revert" and source.snapshots:
@@ -136,39 +144,39 @@ class Hands:
             return old[page] if page < len(old) else None
         return {"write": self._world.number(), "zeros": 0}.get(how)
 
-    def _guest_resizes(self, disk: BlobAddress) -> bool:
-        blob = self._world.blobs[disk]
+    def _guest_resizes(self, disk: Disk) -> bool:
+        blob = self._blob(disk)
         blob.resize(self._rng.choice(SIZES), VM if blob.lease == VM else None)
         return True
 
-    def _disk_is_overwritten(self, disk: BlobAddress) -> bool:
-        self._world.blobs[disk].put_blob(self._rng.choice(SIZES))
+    def _disk_is_overwritten(self, disk: Disk) -> bool:
+        self._blob(disk).put_blob(self._rng.choice(SIZES))
         return True
 
-    def _disk_gets_metadata(self, disk: BlobAddress) -> bool:
+    def _disk_gets_metadata(self, disk: Disk) -> bool:
         """Set a disk's metadata as other tools do: what the SDK can't send again, or what it can."""
-        blob = self._world.blobs[disk]
+        blob = self._blob(disk)
         blob.require_open()
         blob.require_lease(VM if blob.lease == VM else None)
         blob.set_metadata(self._rng.choice(({"owner": "J\xfcrgen"}, {"a": "x" * 8192}, {"for": "the-user"})))
         return True
 
-    def _disk_is_deleted(self, disk: BlobAddress) -> bool:
+    def _disk_is_deleted(self, disk: Disk) -> bool:
         """Delete a disk with all its snapshots, unless it is in use."""
-        blob = self._world.blobs[disk]
+        blob = self._blob(disk)
         blob.require_open()
         blob.require_lease(None)
-        self._world.lose(disk)
+        self._world.lose(page_blob(disk))
         return True
 
-    def _disk_is_made(self, _: BlobAddress) -> bool:
+    def _disk_is_made(self, _: Disk) -> bool:
         """Make a disk where a restore may be about to make one."""
-        disk = self._rng.choice(NEW_DISKS)
-        self._world.make(disk, self._rng.choice(SIZES), {})
-        self._world.meddle(disk)
+        made = self._rng.choice(NEW_DISKS)
+        self._world.make(made, self._rng.choice(SIZES), {})
+        self._world.meddle(made)
         return False
 
-    def _leased_blob_is_taken(self, _: BlobAddress) -> bool:
+    def _leased_blob_is_taken(self, _: Disk) -> bool:
         """Break the lease of a disk that is being restored, or of its backup blob, and write."""
         blobs = self._world.blobs.items()
         leased = [address for address, blob in blobs if blob.lease not in ("", VM) and not blob.is_pending]
@@ -178,40 +186,42 @@ class Hands:
             blob.break_lease()
             blob.set(self._rng.randrange(len(blob.pages) or 1), [self._world.number()][: len(blob.pages)])
             for disk in self._world.disks:
-                if address in (disk, self._world.backup_of(disk)):
+                if PageBlobDisk(address) == disk or address == self._world.backup_of(disk):
                     self._world.meddle(disk)
         return False
 
-    def _vm_comes_or_goes(self, disk: BlobAddress) -> bool:
-        blob = self._world.blobs[disk]
+    def _vm_comes_or_goes(self, disk: Disk) -> bool:
+        blob = self._blob(disk)
         if blob.lease == VM:
             blob.release(VM)
         else:
             blob.acquire(VM)
         return True
 
-    def _user_takes_a_snapshot(self, disk: BlobAddress) -> bool:
-        self._world.foreign_snapshots.add((disk, self._world.snapshot(disk, None)))
+    def _user_takes_a_snapshot(self, disk: Disk) -> bool:
+        blob = address_of(disk)
+        self._world.foreign_snapshots.add((blob, self._world.snapshot(blob, None)))
         return False
 
-    def _other_app_takes_a_snapshot(self, disk: BlobAddress) -> bool:
+    def _other_app_takes_a_snapshot(self, disk: Disk) -> bool:
         taken = self._world.now.isoformat()
-        metadata = {DISK_METADATA: disk.url, BACKUP_METADATA: f"{OWN.url}-2", TAKEN_METADATA: taken}
-        self._world.foreign_snapshots.add((disk, self._world.snapshot(disk, metadata)))
+        blob = address_of(disk)
+        metadata = {DISK_METADATA: disk.name, BACKUP_METADATA: f"{OWN.url}-2", TAKEN_METADATA: taken}
+        self._world.foreign_snapshots.add((blob, self._world.snapshot(blob, metadata)))
         return False
 
-    def _base_snapshot_is_deleted(self, disk: BlobAddress) -> bool:
+    def _base_snapshot_is_deleted(self, disk: Disk) -> bool:
         record = self._world.record(disk)
         return self._take_away(disk, record.base_snapshot if record else "")
 
-    def _run_loses_its_snapshot(self, disk: BlobAddress) -> bool:
+    def _run_loses_its_snapshot(self, disk: Disk) -> bool:
         record = self._world.record(disk)
         return self._take_away(disk, record.run.snapshot if record and record.run else "")
 
-    def _take_away(self, disk: BlobAddress, time: str) -> bool:
-        return self._world.blobs[disk].snapshots.pop(time, None) is not None
+    def _take_away(self, disk: Disk, time: str) -> bool:
+        return self._blob(disk).snapshots.pop(time, None) is not None
 
-    def _recovery_point_is_deleted(self, disk: BlobAddress) -> bool:
+    def _recovery_point_is_deleted(self, disk: Disk) -> bool:
         """Delete a recovery point, a snapshot or a full copy; its row stays."""
         points = self._world.points_of(disk)
         if not points:
@@ -233,7 +243,7 @@ class Hands:
                 self._backup_blob_is_written(disk)
                 self._world.meddle(disk)
 
-    def _backup_blob_is_written(self, disk: BlobAddress) -> bool:
+    def _backup_blob_is_written(self, disk: Disk) -> bool:
         """Write to the backup blob without a lease id, which the service refuses while there is a lease."""
         blob = self._world.blob(self._world.backup_of(disk))
         blob.require_open()
@@ -242,31 +252,31 @@ class Hands:
             blob.set(self._rng.randrange(len(blob.pages)), [self._world.number()])
         return True
 
-    def _backup_blob_is_deleted(self, disk: BlobAddress) -> bool:
+    def _backup_blob_is_deleted(self, disk: Disk) -> bool:
         """Delete the backup blob with all its snapshots, as by deleting its container, which heeds no lease."""
         if self._world.backup_of(disk) not in self._world.blobs:
             return False
         self._world.lose(self._world.backup_of(disk))
         return True
 
-    def _lease_is_broken(self, disk: BlobAddress) -> bool:
+    def _lease_is_broken(self, disk: Disk) -> bool:
         self._world.blob(self._world.backup_of(disk)).break_lease()
         return True
 
-    def _source_answers_otherwise(self, _: BlobAddress) -> bool:
+    def _source_answers_otherwise(self, _: Disk) -> bool:
         """Have the service read what it is to copy, or be refused, for good or only now, or find it busy."""
         self._world.source_answers = self._rng.choice((200, 403, 500, 503))
         return False
 
-    def _service_gives_up_on_long_clears_or_not(self, _: BlobAddress) -> bool:
+    def _service_gives_up_on_long_clears_or_not(self, _: Disk) -> bool:
         self._world.longest_clear = self._rng.choice((1, 2, 3, 10**9))
         return False
 
-    def _service_wants_signatures_or_not(self, _: BlobAddress) -> bool:
+    def _service_wants_signatures_or_not(self, _: Disk) -> bool:
         self._world.wants_signature = not self._world.wants_signature
         return False
 
-    def _recovery_point_rots(self, disk: BlobAddress) -> bool:
+    def _recovery_point_rots(self, disk: Disk) -> bool:
         """Have a page of a recovery point hold something else than was written, and nobody told.
 
         While it is restored that may pass: of the two copies that are made then, samples are compared.
@@ -286,11 +296,11 @@ class Hands:
         self._world.rotten[place_of(point), point.backup_snapshot] = self._world.now
         return True
 
-    def _service_begins_or_ends_to_lie(self, _: BlobAddress) -> bool:
+    def _service_begins_or_ends_to_lie(self, _: Disk) -> bool:
         self._world.lies = not self._world.lies
         return False
 
-    def _queue_begins_or_ends_to_refuse(self, _: BlobAddress) -> bool:
+    def _queue_begins_or_ends_to_refuse(self, _: Disk) -> bool:
         """Have a queue take no messages from the app for a while; those that are there are delivered."""
         if self._world.refusing:
             self._world.refusing.clear()
@@ -298,12 +308,12 @@ class Hands:
             self._world.refusing.add(self._rng.choice(QUEUES))
         return False
 
-    def _permission_is_lost(self, _: BlobAddress) -> bool:
+    def _permission_is_lost(self, _: Disk) -> bool:
         """Have the app lose all rights where somebody has it restore to: they do not come back."""
         self._world.forbidden.add(LAB)
         return False
 
-    def _container_is_taken_over(self, _: BlobAddress) -> bool:
+    def _container_is_taken_over(self, _: Disk) -> bool:
         """Have another app take the backup container over, or an operator have this one take it back."""
         if self.is_anothers:
             self.take_back()
@@ -326,6 +336,13 @@ class Hands:
         self._world.intended[self._world.enqueue(MANAGE_QUEUE, body)] = body
 
 
-def _name(hand: Callable[[BlobAddress], bool]) -> str:
+def address_of(disk: Disk) -> BlobAddress:
+    """Give the blob that a disk is; a managed disk is none, and `ManagedHands` knows what befalls it."""
+    if not isinstance(disk, PageBlobDisk):
+        raise refusal(404, "BlobNotFound")
+    return disk.address
+
+
+def _name(hand: Callable[[Disk], bool]) -> str:
     """Name what a hand does, in words."""
     return "hand: " + str(getattr(hand, "__name__", "")).strip("_").replace("_", " ")

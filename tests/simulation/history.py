@@ -10,8 +10,7 @@ from http import HTTPStatus
 
 from shared.azure.tables.retention_rows import row_of
 from shared.azure.tables.rows import from_row
-from shared.model.addresses import BlobAddress
-from shared.model.disk import PageBlobDisk
+from shared.model.disk import Disk, PageBlobDisk
 from shared.model.fitness import backup_problem
 from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.job import Stage
@@ -29,6 +28,7 @@ from tests.simulation.calls import CHANGE_FATES, Calls
 from tests.simulation.disaster import lose_the_table, wrong_after_rebuild
 from tests.simulation.hands import SIZES, Hands
 from tests.simulation.host import FUNCTION_TIMEOUT, LATE_AT_MOST, Host, WrongError
+from tests.simulation.managed.machines import Machines
 from tests.simulation.operators import Operators, wrong_intents
 from tests.simulation.people import People
 from tests.simulation.reports import wrong_reports
@@ -74,13 +74,13 @@ class History:
     def __init__(self, seed: int) -> None:
         self._rng = rng = random.Random(seed)
         self.world = World()
-        disks = [DISKS.blob(f"{name}.vhd") for name in rng.choice(_NAMES)[: rng.choice((1, 1, 2))]]
-        for disk in disks:
-            self.world.blobs[disk] = _new_disk(self.world, rng)
+        blobs = [DISKS.blob(f"{name}.vhd") for name in rng.choice(_NAMES)[: rng.choice((1, 1, 2))]]
+        for blob in blobs:
+            self.world.blobs[blob] = _new_disk(self.world, rng)
         fates = rng.sample(CHANGE_FATES, rng.randint(1, len(CHANGE_FATES)))
         rate = rng.choice((0.003, 0.01, 0.03, 0.1))
         self._calls = Calls(rng, self.world.call_passed, fates, rate=rate)
-        self._modes = {disk.url: rng.choice(_MODES) for disk in disks if rng.random() < 0.7}
+        self._modes = {blob.url: rng.choice(_MODES) for blob in blobs if rng.random() < 0.7}
         if not self._modes or rng.random() < 0.5:
             self._modes[DISKS.blob("*.vhd").url] = rng.choice(_MODES)
         if rng.random() < 0.15:
@@ -92,6 +92,10 @@ class History:
         self._retention = random.Random(f"retention {seed}").choice(_RULES)
         if (slow := random.Random(f"slow {seed}")).random() < _SLOW:
             self.world.takes = lambda: timedelta(hours=slow.choice((0, 0, 0.01, 0.2, 0.5)))
+        disks: list[Disk] = [PageBlobDisk(blob) for blob in blobs]
+        self._machines = Machines(self.world, random.Random(f"managed {seed}"), self._modes)
+        if self._machines.disks:
+            disks = [*self._machines.disks, *(disk for disk in disks if self.world.content(disk))]
         self._none_late = self.world.now
         self.host = Host(self.world, self._calls, rng, self._modes, self._retention)
         if self._retention and seed % 3:
@@ -104,7 +108,7 @@ class History:
     @property
     def tried(self) -> Counter[str]:
         """How often each kind of fault was tried so far."""
-        return self._calls.befell + self._hands.did
+        return self._calls.befell + self._hands.did + self._machines.did
 
     def play(self) -> None:
         """Play it from its beginning to its calm end.
@@ -120,10 +124,10 @@ class History:
         finally:
             loop.close()
 
-    def _approve_at_first(self, disks: list[BlobAddress]) -> None:
+    def _approve_at_first(self, disks: list[Disk]) -> None:
         """Have the rules approved for the disks before the first plan, so that nothing of it waits."""
         rules, zone = Rules.parse(self._retention), self.host.settings.retention_zone
-        for disk in map(PageBlobDisk, disks):
+        for disk in disks:
             new = PlanOnRecord.new(disk, self.world.now)
             approved = replace(new, approved_rules=rules_in_zone(rules, zone), approved=self.world.now)
             self.world.plans[disk.key] = (row_of(approved), f"{self.world.number()}")
@@ -144,6 +148,7 @@ class History:
         for _ in range(ACTIONS):
             await self._do(self._chaos())
         self._calls.rate = 0
+        self._machines.calm_down()
         self.world.refusing.clear()
         if self.world.source_answers == HTTPStatus.SERVICE_UNAVAILABLE:
             self.world.source_answers = HTTPStatus.OK  # nobody is busy for ever
@@ -167,7 +172,7 @@ class History:
                 break
             self.world.now = max(self.world.now, next_tick)
         else:
-            disks = [disk.blob for disk in self._without_point(since)]
+            disks = [disk.name for disk in self._without_point(since)]
             left = [*(found.row_key for found in self._open_inspections()), *self._scratch_blobs(), *self._waits()]
             raise WrongError(f"no new recovery point within {TICKS_TO_RECOVER} ticks: {disks}, or no end of {left}")
         self._require_nothing(list(model.wrong_at_rest(self.world)))
@@ -230,7 +235,7 @@ class History:
         """List the scratch blobs of drills: one that a late copy makes anew is deleted by a later tick."""
         return [address.blob for address, blob in self.world.blobs.items() if DRILL_METADATA in blob.metadata]
 
-    def _without_point(self, since: str) -> list[BlobAddress]:
+    def _without_point(self, since: str) -> list[Disk]:
         """List the disks of which no run has made a recovery point since then, though they can be backed up.
 
         Of one that can't be, such as a restored disk whose mode became `full`, the last tick has told its owner.
@@ -241,9 +246,9 @@ class History:
         }
         return [disk for disk, times in made.items() if not times or max(times) <= since]
 
-    def _is_told_unfit(self, disk: BlobAddress) -> bool:
+    def _is_told_unfit(self, disk: Disk) -> bool:
         settings, record = self.host.settings, self.world.record(disk)
-        problem = backup_problem(PageBlobDisk(disk), settings.container, settings.mode_of(PageBlobDisk(disk)))
+        problem = backup_problem(disk, settings.container, settings.mode_of(disk))
         return bool(problem and record and ticks.is_told_unfit(record, self.host.last_tick))
 
     def _require_nothing(self, wrong: list[str]) -> None:
@@ -297,6 +302,8 @@ class History:
             actions[self.host.deliver_again] = 0.3
         if self._hands.foreign:
             actions[self._hands.foreign_hand] = self._hands.zeal
+        if self._machines.zeal:
+            actions[self._machines.befall] = self._machines.zeal
         if self._people.haste:
             actions[self._people.ask] = self._people.haste
         if self._operators.haste:

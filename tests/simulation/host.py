@@ -21,6 +21,7 @@ from shared.inspection.steps import continue_inspection
 from shared.jobs.poison import report_poison
 from shared.jobs.request import request_job
 from shared.manage.carry_out import carry_out
+from shared.model.disk_ids import PREFIX
 from shared.model.job import JobKind
 from shared.model.messages import (
     BatchMessage,
@@ -52,8 +53,9 @@ from shared.retention.retain import retain_points
 from shared.settings import Settings
 from tests.simulation import ticks
 from tests.simulation.calls import CURRENT, Calls, Crash, Invocation
+from tests.simulation.kept import QueueMessage
 from tests.simulation.services import settings_of, simulated, source_disks
-from tests.simulation.world import QueueMessage, World
+from tests.simulation.world import DISKS, World
 
 FUNCTION_TIMEOUT = timedelta(minutes=30)  # host.json, functionTimeout
 
@@ -122,7 +124,8 @@ class Host:
     @property
     def settings(self) -> Settings:
         """The app settings as they are now."""
-        return settings_of(source_disks(self._modes), retention=self._retention)
+        others = {"restore_containers": DISKS.url} if any(url.startswith(PREFIX) for url in self._modes) else {}
+        return settings_of(source_disks(self._modes), retention=self._retention, **others)
 
     def tick(self) -> None:
         """Have the timer go off."""

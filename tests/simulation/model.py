@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from shared.inspection.conclude import BUILT_ON
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
-from shared.model.disk import PageBlobDisk, page_blob
+from shared.model.disk import Disk, PageBlobDisk
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, Stage
 from shared.model.names import (
@@ -30,20 +30,22 @@ from tests.simulation.index import wrong_index
 from tests.simulation.world import BACKUPS, OWN, VM, World, place_of
 
 
-def sealed(world: World, disk: BlobAddress, point: RecoveryPoint) -> None:
+def sealed(world: World, disk: Disk, point: RecoveryPoint) -> None:
     """Keep a recovery point; it must be new, hold what its source snapshot held, and be of the kind it can be."""
-    points = world.points.setdefault(PageBlobDisk(disk).key, {})
+    points = world.points.setdefault(disk.key, {})
     if points and point.row_key <= max(points):
         world.violations.append(f"{point.time} was sealed after {max(points)}")
     last = points[max(points)] if points else None
     is_whole = point.kind in (Kind.FULL, Kind.RESYNC) and point.backup_snapshot
     if last and is_whole and not _may_be_whole(world, disk, last):
         why = f"{point.kind} ({point.reason}) after {last.time} {last.kind}"
-        world.violations.append(f"{point.time} of {disk.blob} is {why}")
+        world.violations.append(f"{point.time} of {disk} is {why}")
     if _is_tainted(world, point, last):
         world.tainted.add((place_of(point), point.backup_snapshot))
+    if (of := world.snapshots_of.get(point.time)) and of != disk:
+        world.violations.append(f"{point.time} of {disk} holds {of}")
     points[point.row_key] = point
-    world.sealed.setdefault(PageBlobDisk(disk).key, {})[point.time] = world.now
+    world.sealed.setdefault(disk.key, {})[point.time] = world.now
     world.violations += wrong_with(world, disk, point)
 
 
@@ -55,7 +57,7 @@ def _is_tainted(world: World, point: RecoveryPoint, last: RecoveryPoint | None) 
     return point.kind is Kind.RESTORE and any(_of_rotten(world, row) for row in restores)
 
 
-def _may_be_whole(world: World, disk: BlobAddress, last: RecoveryPoint) -> bool:
+def _may_be_whole(world: World, disk: Disk, last: RecoveryPoint) -> bool:
     """Tell whether a run after this recovery point has a reason not to be incremental."""
     since = datetime.fromisoformat(last.time)
     if last.state is PointState.DAMAGED:
@@ -64,15 +66,11 @@ def _may_be_whole(world: World, disk: BlobAddress, last: RecoveryPoint) -> bool:
         return True
     if last.sealed < world.calm_since:
         return True  # a batch that was delivered twice may write on, under its lease, after the seal
-    verifies = [
-        found
-        for found, _ in world.inspections.values()
-        if found.disk == PageBlobDisk(disk) and found.task is JobKind.VERIFY
-    ]
+    verifies = [found for found, _ in world.inspections.values() if found.disk == disk and found.task is JobKind.VERIFY]
     differ = [found for found in verifies if Stage.FAILED in (found.state, found.outcome) and found.ended]
     if any(found.recovery_point < last.time and found.ended and found.ended >= last.sealed for found in differ):
         return True  # it has found damaged what the last one was built on, which was then found to be right
-    over = [restore for restore in world.restore_rows() if restore.target == PageBlobDisk(disk)]
+    over = [restore for restore in world.restore_rows() if restore.target == disk]
     return any(restore.ended is None or restore.ended >= last.sealed for restore in over if restore.state != Stage.DONE)
 
 
@@ -102,8 +100,9 @@ def is_explained(world: World, restore: Restore) -> bool:
     """Tell whether a restore has a reason not to come to its good end: a foreign hand, a bad copy, or bad luck."""
     if restore.cancelled:
         return True
-    disks = [page_blob(disk) for disk in (restore.disk, restore.target) if disk]
-    if world.forbidden & {disk.parent for disk in disks} or _is_unlucky(world, restore.restore):
+    disks = [disk for disk in (restore.disk, restore.target) if disk]
+    blobs = [disk.address for disk in disks if isinstance(disk, PageBlobDisk)]
+    if world.forbidden & {blob.parent for blob in blobs} or _is_unlucky(world, restore.restore):
         return True
     return (restore.restore in world.spoiled or _of_rotten(world, restore)) or any(
         world.is_meddled(disk, restore.requested) for disk in disks
@@ -151,15 +150,15 @@ def _wrong_trial(world: World, restore: Restore) -> Iterator[str]:
     """Say what is wrong with a trial that has compared its disk, which it still holds."""
     if _of_rotten(world, restore) or is_explained(world, restore):
         return
-    blob = world.blobs.get(restore.known_target.address)
+    blob = world.blobs.get(restore.page_blob_target.address)
     if blob is None or not same_content(blob.pages, world.held[restore.recovery_point]):
         yield f"the trial {restore.restore} is not {restore.recovery_point}"
-    address = restore.known_target.address
+    address = restore.page_blob_target.address
     if blob and (world.own_snapshots(address) or world.backup_of(address) in world.blobs):
         yield f"the trial {restore.restore} has made snapshots or a backup blob"
 
 
-def marked(world: World, disk: BlobAddress, before: RecoveryPoint, point: RecoveryPoint) -> None:
+def marked(world: World, disk: Disk, before: RecoveryPoint, point: RecoveryPoint) -> None:
     """Look at what is put on record of a recovery point: what is verified is right, what is damaged is not."""
     place = place_of(point)
     if point.state is PointState.VERIFIED:
@@ -170,12 +169,12 @@ def marked(world: World, disk: BlobAddress, before: RecoveryPoint, point: Recove
     was_rotten = bool(comparing) and rots_since < min(comparing)
     was_found = before.state is PointState.DAMAGED and not before.lost and rots_since < world.now
     if point.state is PointState.VERIFIED and (was_rotten or was_found) and not _is_whole(world, point):
-        world.violations.append(f"{point.time} of {disk.blob} is verified, and is not what it was")
+        world.violations.append(f"{point.time} of {disk} is verified, and is not what it was")
     is_doubted = point.damage.startswith(BUILT_ON) and any(
         before.time < point.time and before.state is PointState.DAMAGED for before in world.points_of(disk)
     )
     if point.state is PointState.DAMAGED and not (world.is_spoilt(point) or is_doubted):
-        world.violations.append(f"{point.time} of {disk.blob} is said to be damaged: {point.damage}")
+        world.violations.append(f"{point.time} of {disk} is said to be damaged: {point.damage}")
 
 
 def _is_whole(world: World, point: RecoveryPoint) -> bool:
@@ -197,16 +196,14 @@ def _may_fail(world: World, inspection: Inspection) -> bool:
     """Tell whether an inspection has a reason to fail: its recovery point is spoilt, or a copy did not go well."""
     if inspection.cancelled or _is_unlucky(world, inspection.inspection):
         return True
-    if inspection.inspection in world.spoiled or world.is_meddled(
-        page_blob(inspection.known_disk), inspection.requested
-    ):
+    if inspection.inspection in world.spoiled or world.is_meddled(inspection.known_disk, inspection.requested):
         return True
     point = world.points.get(inspection.known_disk.key, {}).get(f"point-{inspection.recovery_point}")
     # What is said of a recovery point is looked at where it is said.
     return point is None or world.is_spoilt(point) or point.state is PointState.DAMAGED
 
 
-def wrong_with(world: World, disk: BlobAddress, point: RecoveryPoint) -> Iterator[str]:
+def wrong_with(world: World, disk: Disk, point: RecoveryPoint) -> Iterator[str]:
     """Say what is wrong with a recovery point."""
     place = place_of(point)
     if world.is_spoilt(point):
@@ -222,27 +219,27 @@ def wrong_with(world: World, disk: BlobAddress, point: RecoveryPoint) -> Iterato
         yield f"the recovery point {point.time} is a full copy that has not succeeded"
     if not same_content(taken, held):
         difference = _difference(taken, held)
-        yield f"{point.time} ({point.kind}) of {disk.blob} is not what its source snapshot was: {difference}"
+        yield f"{point.time} ({point.kind}) of {disk} is not what its source snapshot was: {difference}"
 
 
-def backed_up(world: World, settings: Settings) -> list[BlobAddress]:
+def backed_up(world: World, settings: Settings) -> list[Disk]:
     """List the disks that are to be backed up: those that the settings name, and those that were restored."""
     return [
         disk
         for disk in world.disks
-        if (settings.covers(PageBlobDisk(disk)) or ticks.is_adopted(world, settings, disk))
+        if (settings.covers(disk) or ticks.is_adopted(world, settings, disk))
         and not ticks.is_retired(world, settings, disk)
     ]
 
 
-def wrong_below(world: World, disk: BlobAddress, run: str, position: int) -> Iterator[str]:
+def wrong_below(world: World, disk: Disk, run: str, position: int) -> Iterator[str]:
     """Say what of a run is on record as applied, and is not: all that its backup blob holds below its position."""
     blob, pages = world.blobs.get(world.backup_of(disk)), position // PAGE
     if blob is None or disk in world.meddled:
         return
     applied, source = tuple(blob.pages[:pages]), world.held[run][:pages]
     if not same_content(applied, source):
-        yield f"the run {run} of {disk.blob} is not applied up to {position}: {_difference(applied, source)}"
+        yield f"the run {run} of {disk} is not applied up to {position}: {_difference(applied, source)}"
 
 
 def wrong_at_rest(world: World) -> Iterator[str]:
@@ -267,12 +264,12 @@ def wrong_at_rest(world: World) -> Iterator[str]:
 def _wrong_requests(world: World) -> Iterator[str]:
     """Say which requests have not come to one row each, named by the message that somebody has put.
 
-    Only a worker that dies each time leaves a request without a row; what its queue has given up has another id then.
+    What its queue has given up has another id then: it has a row under that, and one more if another delivery of it has
+    come to something.
     """
     rows = [restore.restore for restore in world.restore_rows()]
-    missing = world.asked.keys() - set(rows)
-    others = set(rows) - world.asked.keys()
-    if len(rows) != len(world.asked) or len(missing) != len(others):
+    missing, others = world.asked.keys() - set(rows), set(rows) - world.asked.keys()
+    if len(set(rows)) != len(rows) or len(missing) > len(others) or others - world.given_up:
         yield f"of the requests {sorted(world.asked)} there are the rows {sorted(rows)}"
 
 
@@ -299,12 +296,12 @@ def _wrong_blobs(world: World) -> Iterator[str]:
             yield f"the scratch blob {address.blob} is left"
         elif address.parent == OWN:
             yield from _wrong_snapshots(world, address)
-    for disk, time in world.foreign_snapshots:
-        if (disk, time) not in world.lost and time not in world.blobs[disk].snapshots:
+    for blob_of, time in world.foreign_snapshots:
+        if (blob_of, time) not in world.lost and time not in world.blobs[blob_of].snapshots:
             yield f"the snapshot {time} is gone, which is not Tidemark's"
 
 
-def _wrong_disk(world: World, disk: BlobAddress) -> Iterator[str]:
+def _wrong_disk(world: World, disk: Disk) -> Iterator[str]:
     """Say what is wrong with a disk's source snapshots and recovery points."""
     record = world.record(disk)
     base = {record.base_snapshot} if record and record.base_snapshot else set()
@@ -316,7 +313,7 @@ def _wrong_disk(world: World, disk: BlobAddress) -> Iterator[str]:
     # A catalogue that is rebuilt knows points that no record did: of runs that were given up while being sealed.
     there = {time for time in base if (disk, time) not in world.dropped}
     if own - base or (not there <= own and disk not in world.meddled):
-        yield f"source snapshots of {disk.blob} are left: {sorted(own)}, with the base {base}"
+        yield f"source snapshots of {disk} are left: {sorted(own)}, with the base {base}"
     for point in world.points_of(disk):
         if not point.deleting:
             yield from wrong_with(world, disk, point)
@@ -324,9 +321,9 @@ def _wrong_disk(world: World, disk: BlobAddress) -> Iterator[str]:
         yield from wrong_summary(record, world.points_of(disk))
 
 
-def _compared_at_last(world: World, disk: BlobAddress) -> set[str]:
+def _compared_at_last(world: World, disk: Disk) -> set[str]:
     """List the source snapshots that a verify may have needed when the last tick would have deleted them."""
-    inspections = [found for found, _ in world.inspections.values() if found.disk == PageBlobDisk(disk)]
+    inspections = [found for found, _ in world.inspections.values() if found.disk == disk]
     return {found.recovery_point for found in inspections if found.ended and found.ended >= max(world.ticks)}
 
 
@@ -346,7 +343,7 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
         yield from _left_of_trial(world, restore)
     if restore.state is Stage.DONE or restore.target_etag or not restore.recovery_point:
         return
-    target = restore.known_target
+    target = restore.page_blob_target
     if target.address.parent in world.forbidden:
         return  # it can't be cleaned up, and its disk is let go of
     if world.is_meddled(target.address, restore.requested) or (restore.ended and world.landed >= restore.ended):
@@ -360,12 +357,13 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
 
 def _left_of_trial(world: World, restore: Restore) -> Iterator[str]:
     """Say what a trial has left beside its disk, and its disk if that was to be deleted."""
-    target = restore.known_target.address
+    target = restore.page_blob_target.address
     if is_explained(world, restore) or any(
         other.target == restore.target and other.adopt and other.recovery_point for other in world.restore_rows()
     ):
         return
-    was_due = any(target in tick.disks for tick in world.ticks.values())  # somebody has added it to SOURCE_DISKS since
+    # Somebody may have added it to SOURCE_DISKS since.
+    was_due = any(restore.target in tick.disks for tick in world.ticks.values())
     if world.record(target) and not was_due:
         yield f"the trial {restore.restore} has left a record of {target.blob}"
     left = world.blobs.get(target)
@@ -376,9 +374,7 @@ def _left_of_trial(world: World, restore: Restore) -> Iterator[str]:
 def _wrong_snapshots(world: World, address: BlobAddress) -> Iterator[str]:
     """Say what is wrong with a backup blob's snapshots: a catalogue is to be rebuilt from them alone."""
     blob = world.blobs[address]
-    sealed_runs = [
-        PageBlobDisk(disk).run_id(time) for disk in world.disks for time in world.sealed.get(PageBlobDisk(disk).key, ())
-    ]
+    sealed_runs = [disk.run_id(time) for disk in world.disks for time in world.sealed.get(disk.key, ())]
     for run, count in Counter(taken.metadata[RUN_METADATA] for taken in blob.snapshots.values()).items():
         if count > 1 and run in sealed_runs:
             yield f"the run {run} has {count} backup snapshots"

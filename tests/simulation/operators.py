@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.azure.tables.rows import from_row
-from shared.model.addresses import BlobAddress
-from shared.model.disk import page_blob
+from shared.model.disk import Disk
 from shared.model.intent_row import IntentRow
 from shared.model.job import Stage
 from shared.model.names import MANAGE_QUEUE
@@ -22,7 +21,7 @@ _NOT_READ = ({"do": "keep"}, {"do": "delete"}, {"do": "backup", "disk": "no URL"
 class Operators:
     """Those who write intents in a history; the seed says how many do."""
 
-    def __init__(self, world: World, rng: random.Random, disks: list[BlobAddress]) -> None:
+    def __init__(self, world: World, rng: random.Random, disks: list[Disk]) -> None:
         self._world, self._rng, self._disks = world, rng, disks
         self._to_come = rng.choice((0, 0, 2, 6))
 
@@ -45,9 +44,9 @@ class Operators:
         disk = self._rng.choice(self._disks)
         if do in ("keep", "unkeep"):
             times = [point.time for point in self._world.points_of(disk)]
-            return {"do": do, "disk": disk.url, "point": self._rng.choice([LATEST, *times])}
+            return {"do": do, "disk": disk.name, "point": self._rng.choice([LATEST, *times])}
         if do == "backup":
-            return {"do": do, "disk": disk.url, "keep": self._rng.random() < 0.5}
+            return {"do": do, "disk": disk.name, "keep": self._rng.random() < 0.5}
         if do == "cancel":
             return {"do": do, "job": self._rng.choice([*self._jobs(), *self._world.asked, "none"])}
         if do == "orphans":
@@ -88,7 +87,7 @@ def wrong_intents(world: World) -> Iterator[str]:
 
 def _wrong_outcome(world: World, row: IntentRow, rows: list[IntentRow]) -> Iterator[str]:
     """Say where what an intent has done is not so."""
-    points = world.points_of(page_blob(row.disk)) if row.disk else []
+    points = world.points_of(row.disk) if row.disk else []
     point = next((point for point in points if point.time == row.point), None)
     is_undone = any(other.do == "unkeep" and other.point == row.point for other in rows)
     is_buried = row.disk is not None and f"deleted-{row.point}" in world.tombstones.get(row.disk.key, {})

@@ -3,17 +3,18 @@
 import base64
 import json
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from shared.model.addresses import BlobAddress
-from shared.model.disk import PageBlobDisk
+from shared.model.disk import Disk, PageBlobDisk, page_blob
 from shared.model.messages import RetentionMessage
 from shared.model.names import DRILL_QUEUE, MANAGE_QUEUE, RESTORE_REQUESTS_QUEUE, RETENTION_QUEUE, VERIFY_QUEUE
 from shared.model.point import RecoveryPoint
 from shared.model.requests import LATEST
 from shared.model.retention_plan import PlanState
 from tests.simulation.hands import NEW_DISKS
+from tests.simulation.named import is_of_one_disk
 from tests.simulation.world import DISKS, OWN, World
 
 _REFUSED = (
@@ -31,7 +32,7 @@ LAST = DISKS.blob("last.vhd")
 class People:
     """Those who ask for restores in a history; the seed says how many do."""
 
-    def __init__(self, world: World, rng: random.Random, disks: list[BlobAddress]) -> None:
+    def __init__(self, world: World, rng: random.Random, disks: list[Disk]) -> None:
         self._world, self._rng, self._disks = world, rng, disks
         self._to_come = rng.choice((0, 1, 2, 2, 3, 4))
         self._haste = rng.choice((0.3, 2))
@@ -47,14 +48,14 @@ class People:
         request = self._request()
         self._enqueue(request)
         if self._rng.random() < 0.2:
-            self._enqueue(request if self._rng.random() < 0.5 else {**request, "disk": self._disk().url})
+            self._enqueue(request if self._rng.random() < 0.5 else {**request, "disk": self._disk().name})
 
     def ask_for_an_inspection(self) -> None:
         """Enqueue a request to verify a recovery point, or for a drill."""
         disk = self._disk()
         self._world.enqueue(
             self._rng.choice((VERIFY_QUEUE, DRILL_QUEUE)),
-            json.dumps({"disk": disk.url, "point": self._point(disk)}).encode(),
+            json.dumps({"disk": disk.name, "point": self._point(disk)}).encode(),
         )
 
     def has_to_approve(self) -> bool:
@@ -72,7 +73,7 @@ class People:
     def retain(self) -> None:
         """Have the retention look at a disk, as at the end of a tick."""
         if known := self._known():
-            message = RetentionMessage(disk=PageBlobDisk(self._rng.choice(known)))
+            message = RetentionMessage(disk=self._rng.choice(known))
             self._world.enqueue(RETENTION_QUEUE, message.body.encode())
 
     def ask_for_what_there_is(self) -> bool:
@@ -83,10 +84,10 @@ class People:
             return False
         disk = self._rng.choice(disks)
         point = self._rng.choice(points[disk])
-        self._enqueue({"disk": disk.url, "point": point.time, "target": LAST.url, "allowDamaged": True})
+        self._enqueue({"disk": disk.name, "point": point.time, "target": LAST.url, "allowDamaged": True})
         return True
 
-    def _points(self, disk: BlobAddress) -> list[RecoveryPoint]:
+    def _points(self, disk: Disk) -> list[RecoveryPoint]:
         """List the recovery points of a disk that are there."""
         return [point for point in self._world.points_of(disk) if not self._world.is_spoilt(point)]
 
@@ -95,11 +96,11 @@ class People:
             return {"disk": "no URL"}
         disk = self._disk()
         damaged = {"allowDamaged": True} if self._rng.random() < 0.2 else {}
-        return {"disk": disk.url, "point": self._point(disk), **self._target(disk), **damaged}
+        return {"disk": disk.name, "point": self._point(disk), **self._target(disk), **damaged}
 
-    def _target(self, disk: BlobAddress) -> dict[str, Any]:
+    def _target(self, disk: Disk) -> dict[str, Any]:
         """Say where to: to a new disk, over one, which is named in one way or the other, or where none may go."""
-        over = self._rng.choice([disk, disk, *self._world.disks])
+        over = page_blob(self._rng.choice(_page_blobs([disk, disk, *self._world.disks])))
         named, refused = self._rng.choice(NEW_DISKS), self._rng.choice(_REFUSED)
         in_place: dict[str, Any] = {"target": over.url, "overwrite": self._rng.choice((over.blob, over.url))}
         targets: tuple[dict[str, Any], ...] = (
@@ -127,15 +128,13 @@ class People:
         expires = self._rng.choice((None, "1h", "2d", f"{self._world.now + timedelta(days=1):%Y-%m-%d}"))
         return {"adopt": False, **({"expires": expires} if expires else {})}
 
-    def _disk(self) -> BlobAddress:
+    def _disk(self) -> Disk:
         return self._rng.choice([*self._disks, *self._known(), *self._known()])
 
-    def _known(self) -> list[BlobAddress]:
-        return [
-            BlobAddress.parse(entity["disk"]) for entity, _ in self._world.records.values() if "*" not in entity["disk"]
-        ]
+    def _known(self) -> list[Disk]:
+        return [Disk.parse(entity["disk"]) for entity, _ in self._world.records.values() if is_of_one_disk(entity)]
 
-    def _point(self, disk: BlobAddress) -> str:
+    def _point(self, disk: Disk) -> str:
         times = [point.time for point in self._world.points_of(disk)]
         if not times or self._rng.random() < 0.5:
             return LATEST
@@ -146,3 +145,8 @@ class People:
         body = json.dumps(request).encode()
         encoded = base64.b64encode(body) if self._rng.random() < 0.5 else body
         self._world.asked[self._world.enqueue(RESTORE_REQUESTS_QUEUE, encoded)] = body
+
+
+def _page_blobs(disks: Sequence[Disk]) -> list[Disk]:
+    """Leave out managed disks, which no restore goes over; where there is no other, give one that may be there."""
+    return [disk for disk in disks if isinstance(disk, PageBlobDisk)] or [PageBlobDisk(NEW_DISKS[0])]

@@ -17,6 +17,7 @@ from shared.model.version import Version, blob_version
 from tests.simulation import limits
 from tests.simulation.blobs import FAILED, Blob
 from tests.simulation.calls import Calls
+from tests.simulation.lies import without_a_change
 from tests.simulation.world import World
 
 
@@ -79,21 +80,11 @@ class SimulatedReader(Reader):
     def _lied(
         self, blob: BlobAddress, snapshots: tuple[str, str], window: Window, listed: list[Change]
     ) -> list[Change]:
-        """Leave out a change: one that the page maps show, since of others only samples are compared."""
         now, before = (self._world.blob(blob).at(snapshot).pages for snapshot in snapshots)
-
-        def shows(change: Change) -> bool:
-            first, last = max(change.start, window.start) // PAGE, min(change.end, window.end) // PAGE
-            pages = range(first, min(last, len(before)))
-            return any(
-                (now[page] is None) != (before[page] is None) and (now[page] or 0) != (before[page] or 0)
-                for page in pages
-            )
-
-        left_out = next((change for change in listed if shows(change)), None)
-        if left_out:
+        told = without_a_change(now, before, window, listed)
+        if len(told) < len(listed):
             self._world.meddle(blob)
-        return [change for change in listed if change is not left_out]
+        return told
 
     async def signed_url(
         self,

@@ -8,6 +8,7 @@ from typing import Any
 from shared.azure.tables.records import POISON_PARTITION
 from shared.azure.tables.rows import from_properties, from_row
 from shared.model.addresses import BlobAddress
+from shared.model.disk import Disk
 from shared.model.inspection import Inspection
 from shared.model.job import JobKind, job_row
 from shared.model.messages import RestoreMessage
@@ -17,9 +18,10 @@ from shared.model.record import DISK_ROW
 from shared.model.restore import Restore
 from tests.data.recorded import Row, blobs, messages, rows
 from tests.simulation.blobs import Blob, Copy, Snapshot
+from tests.simulation.kept import Due
 from tests.simulation.scenes import Scene, services_on
 from tests.simulation.services import settings_of
-from tests.simulation.world import Due, World
+from tests.simulation.world import World
 
 _MORE_THAN_WERE_GIVEN = 10_000
 """Of ETags, message ids and page contents: the release has given so many at most."""
@@ -53,12 +55,12 @@ def _put_blobs(world: World, stored: dict[str, Any]) -> None:
         world.written.setdefault(blob.metadata.get(RESTORE_METADATA, ""), set()).add(address)
     for time, held in stored["held"].items():
         world.held[time] = tuple(held["pages"])
-        world.snapshots_of[time] = BlobAddress.parse(held["disk"])
+        world.snapshots_of[time] = Disk.parse(held["disk"])
     world.rotten = {(BlobAddress.parse(url), time): world.now for url, time in stored["rotten"]}
     world.spoiled = set(stored["spoiled"])
     for tick, due in stored["ticks"].items():
         settings = settings_of(json.dumps(due["source_disks"]))
-        disks = frozenset(map(BlobAddress.parse, due["disks"]))
+        disks = frozenset(map(Disk.parse, due["disks"]))
         world.ticks[datetime.fromisoformat(tick)] = Due(disks, settings, frozenset(), frozenset())
 
 

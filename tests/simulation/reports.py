@@ -7,10 +7,10 @@ from typing import Any
 
 from shared.azure.tables.rows import from_row
 from shared.azure.tables.status import APP_ROW
-from shared.model.disk import page_blob
 from shared.model.record import DiskRecord
 from shared.model.schema import is_known
 from shared.settings import Settings
+from tests.simulation.named import is_of_one_disk
 from tests.simulation.ticks import absences
 from tests.simulation.world import World
 
@@ -25,25 +25,25 @@ def wrong_reports(world: World, settings: Settings, tick: datetime) -> Iterator[
         yield f"the report speaks of {strangers}, which are not on record"
     absent, before = absences(world, settings), world.ticks[tick].absent
     for key, (entity, _) in world.records.items():
-        if not is_known(entity) or "*" in entity["disk"]:
+        if not (is_known(entity) and is_of_one_disk(entity)):
             continue
         record = from_row(DiskRecord, entity)
-        absence, is_ended = absent.get(page_blob(record.disk), ""), settings.excludes_by_url(record.disk)
+        absence, is_ended = absent.get(record.disk, ""), settings.excludes_by_url(record.disk)
         if key not in told:
-            if world.points_of(page_blob(record.disk)):
+            if world.points_of(record.disk):
                 yield f"the report says nothing of {record.disk}"
         elif record.retired or is_ended:
             if told[key]["state"] != "retired":
                 yield f"{record.disk} is said to be {told[key]['state']}, and its backups were ended"
             if not record.retired or record.retired_keep_points:
                 yield from _wrong_damage(world, record, told[key])
-        elif bool(absence) == (page_blob(record.disk) in before):
+        elif bool(absence) == (record.disk in before):
             yield from _wrong_report(world, record, told[key], absence)
 
 
 def _wrong_report(world: World, record: DiskRecord, told: dict[str, Any], absence: str) -> Iterator[str]:
     """Say where the report of a disk is not what its rows are."""
-    points = world.points_of(page_blob(record.disk))
+    points = world.points_of(record.disk)
     good = [point.time for point in points if point.is_good]
     if told["good_point"] != max(good, default=""):
         yield f"the newest good recovery point of {record.disk} is said to be {told['good_point']}, of {good}"
@@ -63,7 +63,7 @@ def _wrong_report(world: World, record: DiskRecord, told: dict[str, Any], absenc
 
 
 def _wrong_damage(world: World, record: DiskRecord, told: dict[str, Any]) -> Iterator[str]:
-    points = world.points_of(page_blob(record.disk))
+    points = world.points_of(record.disk)
     good = [point.time for point in points if point.is_good]
     if ("damaged" in told["flags"]) != (len(good) < len(points)):
         yield f"of {record.disk} damaged points are said to be {told['flags'].get('damaged')}, and {good} are good"

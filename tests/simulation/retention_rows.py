@@ -9,7 +9,7 @@ from shared.azure.tables.retention_rows import ALL_ROW, RETENTION_PARTITION, Pla
 from shared.azure.tables.rows import from_row, to_row
 from shared.model import retention
 from shared.model.addresses import BlobAddress
-from shared.model.disk import Disk, PageBlobDisk
+from shared.model.disk import Disk
 from shared.model.point import POINT_ROW_PREFIX, RecoveryPoint
 from shared.model.retention_plan import PlanOnRecord, PlanState
 from shared.model.tombstone import Tombstone
@@ -78,12 +78,12 @@ class SimulatedTombstones(Tombstones):
         await self._calls.change(lambda: self._world.tombstones.get(disk.key, {}).pop(tombstone.row_key, None))
 
 
-def wrong_deletion(world: World, disk: BlobAddress, point: RecoveryPoint) -> Iterator[str]:
+def wrong_deletion(world: World, disk: Disk, point: RecoveryPoint) -> Iterator[str]:
     """Say what forbids to delete a recovery point, when its row is about to say that it is being deleted.
 
     What has changed on other rows since the invocation began may not be known to it.
     """
-    began, key = CURRENT.get().began, PageBlobDisk(disk).key
+    began, key = CURRENT.get().began, disk.key
     good = [found for found in world.points_of(disk) if found.is_good or (found.damaged_at or began) > began]
     verified = [found for found in good if found.verified and found.verified < began]
     record = world.record(disk)
@@ -97,12 +97,12 @@ def wrong_deletion(world: World, disk: BlobAddress, point: RecoveryPoint) -> Ite
         "it is young": world.now - datetime.fromisoformat(point.time) < retention.MIN_AGE,
         "it is the base": record is not None and record.base_snapshot == point.time,
         "a job reads it": any(
-            job.disk == PageBlobDisk(disk) and job.recovery_point == point.time and not job.has_ended for job in jobs
+            job.disk == disk and job.recovery_point == point.time and not job.has_ended for job in jobs
         ),
         "no plan takes it": point.deleting != ASKED_FOR
         and not (planned and planned.is_going_on and point.time in planned.times),
     }
-    yield from (f"{point.time} of {disk.blob} is deleted, though {why}" for why, holds in forbids.items() if holds)
+    yield from (f"{point.time} of {disk} is deleted, though {why}" for why, holds in forbids.items() if holds)
 
 
 def require_on_its_way(world: World, blob: BlobAddress, snapshot: str) -> None:

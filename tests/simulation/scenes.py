@@ -10,7 +10,6 @@ from typing import Any
 from shared.azure.queues import POISON_SUFFIX
 from shared.azure.services import Services, telling
 from shared.backup.take_snapshots import take_snapshots
-from shared.model.addresses import BlobAddress
 from shared.model.names import REPORT_TICK_QUEUE
 from shared.settings import Settings
 from tests.conformance.in_memory import PromptCalls
@@ -18,8 +17,10 @@ from tests.simulation import ticks
 from tests.simulation.blobs import SUCCESS, Blob
 from tests.simulation.calls import CURRENT, Invocation
 from tests.simulation.host import handle
+from tests.simulation.kept import QueueMessage
+from tests.simulation.named import Named, disk_of
 from tests.simulation.services import settings_of, simulated, source_disks
-from tests.simulation.world import DISKS, QueueMessage, World
+from tests.simulation.world import DISKS, World
 
 MOST_DELIVERIES = 5  # host.json, maxDequeueCount
 _AGAIN = timedelta(seconds=30)  # host.json, visibilityTimeout
@@ -104,9 +105,9 @@ class Scene:
         """Count the messages that wait, by their queues; those that look at ticks left out."""
         return Counter(found.queue for found in self.world.messages if found.queue != REPORT_TICK_QUEUE)
 
-    def snapshots_taken(self, disk: BlobAddress | None = None) -> int:
+    def snapshots_taken(self, disk: Named | None = None) -> int:
         """Count the source snapshots that were ever taken."""
-        chosen = disk or self.disk
+        chosen = disk_of(disk or self.disk)
         return len([time for time, of in self.world.snapshots_of.items() if of == chosen])
 
     async def deliver(self, message: QueueMessage) -> None:

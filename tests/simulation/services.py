@@ -8,13 +8,19 @@ from datetime import timedelta
 from azure.core.exceptions import HttpResponseError
 
 from shared.azure.services import Services
+from shared.azure.sources.by_kind import ReadersByKind, SourcesByKind
 from shared.azure.sources.source import Source
+from shared.azure.sources.uploads import Uploads
 from shared.azure.tables.status import Status
+from shared.changes.ranges import Change
 from shared.errors import BlobChangedError
 from shared.model.addresses import BlobAddress, ContainerAddress
-from shared.model.disk import Disk, PageBlobDisk, page_blob
+from shared.model.disk import Disk, ManagedDisk, PageBlobDisk, page_blob
+from shared.model.disk_ids import DiskId
+from shared.model.disk_profile import DiskProfile
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.model.notices import versions_kept
+from shared.model.upload import FoundDisk
 from shared.model.version import BlobVersion
 from shared.settings import Settings
 from shared.source_disks import SourceDisk
@@ -24,9 +30,11 @@ from tests.simulation.copies import SimulatedCopies
 from tests.simulation.diffs import SimulatedDiffs
 from tests.simulation.intents import SimulatedIntents
 from tests.simulation.leases import SimulatedLeases
+from tests.simulation.managed.services import managed_disks
 from tests.simulation.queues import SimulatedHeartbeat, SimulatedQueues
 from tests.simulation.reading import SimulatedReader
 from tests.simulation.retention_rows import SimulatedPlans, SimulatedTombstones
+from tests.simulation.source_snapshots import note_dropped
 from tests.simulation.status_rows import SimulatedStatusRows
 from tests.simulation.tables import (
     SimulatedInspections,
@@ -80,10 +88,13 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
         excludes=settings.excludes_by_url,
         now=lambda: world.now,
     )
+    blobs = SimulatedReader(world, calls)
+    managed, reader = managed_disks(world, calls, settings, blobs)
     return Services(
         settings=settings,
-        disks=SimulatedDisks(world, calls, settings),
-        pages=SimulatedReader(world, calls),
+        disks=Sources(SimulatedDisks(world, calls, settings), managed),
+        uploads=NoUploads(),
+        pages=Readers(blobs, reader),
         blobs=SimulatedWriter(world, calls),
         leases=SimulatedLeases(world, calls),
         copies=SimulatedCopies(world, calls),
@@ -105,8 +116,49 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
     )
 
 
+class Sources(SourcesByKind):
+    """The disks of all kinds; a test may have a call do something else, which the real one does not let it."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Replace a call."""
+        object.__setattr__(self, name, value)
+
+
+class Readers(ReadersByKind):
+    """What reads the versions of all kinds; with these, too, a test may have a call do something else."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Replace a call."""
+        object.__setattr__(self, name, value)
+
+
+class NoUploads(Uploads):
+    """A world where no managed disk can be made: nothing can be uploaded there."""
+
+    async def find(self, disk_id: DiskId) -> FoundDisk | None:  # noqa: ARG002
+        return None
+
+    async def require_permitted(self, disk_id: DiskId) -> None:
+        raise NotImplementedError(disk_id)
+
+    async def create(self, disk_id: DiskId, size: int, profile: DiskProfile, mark: str) -> None:
+        raise NotImplementedError(disk_id)
+
+    async def put_from_url(self, disk: ManagedDisk, piece: Change, source_url: str) -> None:
+        raise NotImplementedError(disk)
+
+    async def write(self, disk: ManagedDisk, piece: Change, content: bytes) -> None:
+        raise NotImplementedError(disk)
+
+    async def finish(self, disk: ManagedDisk) -> None:
+        raise NotImplementedError(disk)
+
+    async def discard(self, disk: ManagedDisk) -> None:
+        raise NotImplementedError(disk)
+
+
 class SimulatedDisks(Source):
-    """The disks."""
+    """The disks that are page blobs."""
 
     def __init__(self, world: World, calls: Calls, settings: Settings) -> None:
         self._world, self._calls, self._backups = world, calls, settings.container
@@ -158,6 +210,9 @@ class SimulatedDisks(Source):
     async def delete_snapshot(self, disk: Disk, snapshot: str) -> None:
         await self._calls.change(lambda: self._delete(page_blob(disk), snapshot))
 
+    async def profile(self, disk: Disk, snapshot: str) -> str:  # noqa: ARG002
+        return ""  # there are page blobs only
+
     def version(self, disk: Disk, snapshot: str) -> BlobVersion:
         return BlobVersion(page_blob(disk), snapshot)
 
@@ -167,15 +222,8 @@ class SimulatedDisks(Source):
         return versions_kept(page_blob(disk)) if self._versioned[disk] else ""
 
     def _delete(self, disk: BlobAddress, time: str) -> None:
-        world, record = self._world, self._world.record(disk)
-        if record and time == record.base_snapshot and record.retired:
-            world.meddle(disk)  # its next run has no base
-        elif record and time == record.base_snapshot:
-            world.violations.append(f"the base snapshot {time} was deleted")
-        if record and record.run_of(time):
-            world.violations.append(f"the open run's source snapshot {time} was deleted")
-        if (disk, time) in world.foreign_snapshots:
-            world.violations.append(f"the snapshot {time} was deleted, which is not Tidemark's")
-        if disk in world.blobs:
-            world.blobs[disk].snapshots.pop(time, None)
-            world.dropped.add((disk, time))
+        if (disk, time) in self._world.foreign_snapshots:
+            self._world.violations.append(f"the snapshot {time} was deleted, which is not Tidemark's")
+        note_dropped(self._world, PageBlobDisk(disk), time)
+        if disk in self._world.blobs:
+            self._world.blobs[disk].snapshots.pop(time, None)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from shared.azure.sources import managed_reading
 from shared.backup import copy_batch as copying
 from shared.backup import copy_ranges, plan_changes, verify
 from shared.changes import ranges, sampling
@@ -14,9 +15,14 @@ from shared.model import retention, retry_policy
 from shared.pages import clearing, listing
 from shared.restore import prove, through_function
 
+DIFF_BOUNDARY = 18 * PAGE
+"""Bytes across which there is no diff when a managed disk grows: what 4 TiB stand for among disks of a few pages."""
+
 
 def make_small(change: Callable[[Any, str, Any], None]) -> None:
     """Change what a history needs changed, and silence the app's log: by `setattr`, or by something that undoes it."""
+    change(managed_reading, "DIFF_BOUNDARY", DIFF_BOUNDARY)
+    change(managed_reading, "RANGES_PER_REQUEST", 3)
     change(copying, "LISTING_WINDOW", 8 * PAGE)
     change(copying, "SAVE_INTERVAL", timedelta(milliseconds=100))
     change(plan_changes, "FIRST_TURN", timedelta(milliseconds=50))

@@ -11,7 +11,7 @@ from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import POISON_PARTITION, RecordConflictError, Records, own_record
 from shared.azure.tables.rows import from_properties, from_row, to_row
 from shared.azure.tables.status import Status
-from shared.model.disk import Disk, page_blob
+from shared.model.disk import Disk
 from shared.model.index import job_key
 from shared.model.inspection import INSPECTION_KINDS, Compared, Inspection
 from shared.model.job import JobKind, job_row
@@ -50,10 +50,10 @@ class SimulatedRecords(Records):
         return (own_record(disk, from_row(DiskRecord, found[0])), found[1]) if found else None
 
     async def point_times(self, disk: Disk) -> list[str]:
-        return await self._calls.read(lambda: [point.time for point in self._world.points_of(page_blob(disk))])
+        return await self._calls.read(lambda: [point.time for point in self._world.points_of(disk)])
 
     async def find_point(self, disk: Disk, time: str) -> tuple[RecoveryPoint, str] | None:
-        points = await self._calls.read(lambda: self._world.points_of(page_blob(disk)))
+        points = await self._calls.read(lambda: self._world.points_of(disk))
         return next(((point, _etag(point)) for point in points if point.time == time), None)
 
     async def _put(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
@@ -81,22 +81,22 @@ class SimulatedRecords(Records):
                 raise RecordConflictError(disk.name)
             limits.require_row(disk.key, changed.row_key, to_row(changed))
             if changed.deleting and not before.deleting:
-                self._world.violations += wrong_deletion(self._world, page_blob(disk), changed)
+                self._world.violations += wrong_deletion(self._world, disk, changed)
             rows[changed.row_key] = changed
             if _known_of(changed) != _known_of(before):
-                model.marked(self._world, page_blob(disk), before, changed)
+                model.marked(self._world, disk, before, changed)
 
         await self._calls.change(effect)
 
     async def damaged(self, disk: Disk) -> list[str]:
         def look() -> list[str]:
-            found = self._world.points_of(page_blob(disk))
+            found = self._world.points_of(disk)
             return [point.time for point in found if point.state is PointState.DAMAGED]
 
         return await self._calls.read(look)
 
     async def points(self, disk: Disk) -> list[RecoveryPoint]:
-        return await self._calls.read(lambda: self._world.points_of(page_blob(disk)))
+        return await self._calls.read(lambda: self._world.points_of(disk))
 
     async def keep_poison(self, message_id: str, values: dict[str, str]) -> None:
         def effect() -> None:
@@ -111,7 +111,7 @@ class SimulatedRecords(Records):
             rows = [(key, DISK_ROW, to_row(record)), (key, point.row_key, to_row(point))]
             limits.require_transaction(rows)
             self._replace(disk, record, etag)
-            model.sealed(self._world, page_blob(disk), point)
+            model.sealed(self._world, disk, point)
 
         await self._calls.change(effect)
 
@@ -138,7 +138,7 @@ class SimulatedRecords(Records):
             self._world.violations.append(f"the run of {disk.backup_name} went back to {entity['run_position']}")
         if is_same_plan and entity.get("run_position", 0) > before.get("run_position", 0):
             self._world.violations += model.wrong_below(
-                self._world, page_blob(disk), str(entity["run_snapshot"]), entity["run_position"]
+                self._world, disk, str(entity["run_snapshot"]), entity["run_position"]
             )
 
     def _require(self, disk: Disk, etag: str | None) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from shared.model.messages import BatchMessage, PlanMessage
 from shared.model.names import COPY_RANGES_QUEUE
 from shared.model.run import Kind
 from tests.simulation.blobs import Blob
+from tests.simulation.kept import QueueMessage
 from tests.simulation.refusals import refusal
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
-from tests.simulation.world import QueueMessage
 
 HOUR = timedelta(hours=1)
 

@@ -21,6 +21,13 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch.setattr)
 
 
+def test_managed_disks_are_among_them_alone_and_beside_page_blobs() -> None:
+    worlds = [History(seed).world for seed in range(30)]
+    managed = [world for world in worlds if world.compute.disks]
+    assert len(managed) >= 5
+    assert {bool(world.blobs) for world in managed} == {True, False}
+
+
 @pytest.mark.parametrize("seed", [*SEEDS, *(pytest.param(seed, marks=pytest.mark.no_cover) for seed in UNMEASURED)])
 def test_each_recovery_point_is_what_its_disk_was_and_backups_go_on(seed: int) -> None:
     history = History(seed)

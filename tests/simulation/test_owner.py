@@ -10,6 +10,7 @@ import pytest
 from shared.azure.tables.rows import from_row
 from shared.errors import NotOwnerError
 from shared.model.blob import BlobState
+from shared.model.disk import PageBlobDisk
 from shared.model.intent_row import IntentRow
 from shared.model.job import Stage
 from shared.model.names import (
@@ -192,7 +193,7 @@ async def test_a_run_of_the_app_that_owned_it_before_is_given_up_and_leaves_the_
     other.catch_up_with(scene)
     await take_over(other)
     await rebuild_catalogue(other.services)
-    taken = {time for time, of in scene.world.snapshots_of.items() if of == scene.disk}
+    taken = {time for time, of in scene.world.snapshots_of.items() if of == PageBlobDisk(scene.disk)}
     await backed_up(other)
     held = other.world.points_of(scene.disk)
     assert all(other.world.holds(scene.disk, point) for point in held)
@@ -203,7 +204,7 @@ async def test_a_run_of_the_app_that_owned_it_before_is_given_up_and_leaves_the_
     assert record
     assert record.run is None
     assert "other-app" in record.last_error or "no longer exists" in record.last_error
-    assert {time for time, of in scene.world.snapshots_of.items() if of == scene.disk} >= taken
+    assert {time for time, of in scene.world.snapshots_of.items() if of == PageBlobDisk(scene.disk)} >= taken
     assert state_of_container(scene) == before
     assert all(other.world.holds(scene.disk, point) for point in held)
     kept = other.world.record(scene.disk)

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from shared.model.disk import PageBlobDisk
 from shared.model.job import Stage
 from shared.model.messages import RestoreMessage
 from shared.model.names import CONTINUE_RESTORE_QUEUE
@@ -86,6 +85,6 @@ async def test_after_the_next_tick_every_disk_is_backed_up_by_this_schema_and_no
     assert [wrong for wrong in model.wrong_at_rest(world) if not wrong.startswith(ended)] == []
     due = model.backed_up(world, gone_on.services.settings)
     assert len(due) > 10
-    assert [disk.blob for disk in due if max(point.time for point in world.points_of(disk)) < tick.isoformat()] == []
-    rows = [world.records[PageBlobDisk(disk).key][0] for disk in due]
+    assert [disk.name for disk in due if max(point.time for point in world.points_of(disk)) < tick.isoformat()] == []
+    rows = [world.records[disk.key][0] for disk in due]
     assert {row.get("schema") for row in rows} == {SCHEMA}

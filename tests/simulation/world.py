@@ -5,18 +5,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs
 
 from azure.core.exceptions import HttpResponseError
 
+from shared.azure.sources.access_urls import AccessUrls
 from shared.azure.sources.own_snapshots import is_own_snapshot
 from shared.azure.tables.index import IndexRow
 from shared.azure.tables.rows import from_row
 from shared.changes.ranges import Change
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress, ContainerAddress
-from shared.model.disk import PageBlobDisk
+from shared.model.disk import Disk, ManagedDisk, PageBlobDisk
 from shared.model.inspection import Inspection
 from shared.model.names import DRILL_METADATA, RESTORE_METADATA
 from shared.model.point import RecoveryPoint
@@ -24,9 +25,13 @@ from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.schema import is_known
 from shared.model.sizes import PageDiff
-from shared.settings import Settings
 from tests.simulation import limits
 from tests.simulation.blobs import FAILED, SUCCESS, Blob, Pages, Snapshot, same_content
+from tests.simulation.kept import Due, QueueMessage, StatusTable
+from tests.simulation.managed import hosts
+from tests.simulation.managed.compute import Compute
+from tests.simulation.managed.resources import Refused
+from tests.simulation.named import Named, disk_of
 from tests.simulation.refusals import refusal
 
 OWN = ContainerAddress.parse("https://backups.blob.core.windows.net/tidemark")
@@ -52,66 +57,14 @@ _A_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass
-class QueueMessage:
-    """A message on a queue; it is gone from the list while it is delivered.
-
-    Attributes:
-        queue: the queue's name.
-        body: its body.
-        visible_at: when it can be delivered, UTC.
-        id: its id.
-        deliveries: how often it has been.
-        is_duplicate: whether another delivery of it goes on, or has ended: what comes of this one is of no account.
-    """
-
-    queue: str
-    body: bytes
-    visible_at: datetime
-    id: str
-    deliveries: int = 0
-    is_duplicate: bool = False
-
-
-class Due(NamedTuple):
-    """What is to be backed up at a tick.
-
-    Attributes:
-        disks: the disks; one that was backed up before may be gone.
-        settings: the settings; each entry of SOURCE_DISKS should find a disk.
-        absent: disks with backups that the settings neither name nor exclude by their URL, or that are gone.
-        retired: disks of which the backups have been ended.
-    """
-
-    disks: frozenset[BlobAddress]
-    settings: Settings
-    absent: frozenset[BlobAddress]
-    retired: frozenset[BlobAddress]
-
-
-class StatusTable(dict[str, dict[str, Any]]):
-    """The rows of the report by their keys: each write gives a row an ETag that none has had.
-
-    Attributes:
-        etags: the ETag of each row.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.etags: dict[str, str] = {}
-        self._written = 0
-
-    def __setitem__(self, key: str, values: dict[str, Any]) -> None:
-        self._written += 1
-        self.etags[key] = f"status {self._written}"
-        super().__setitem__(key, values)
-
-
-@dataclass
 class World:
     """All that outlives an invocation; and what was seen of it, to tell later what must be true.
 
     Attributes:
         blobs: all blobs, by their addresses.
+        compute: all managed disks, and their snapshots.
+        process: says which process of the app an invocation is in; each has access to snapshots of its own.
+        processes: the access of each process.
         records: the record's entities and their ETags, by disk.
         points: recovery points, by disk and row.
         restores: the rows of restores and their ETags, by partition and row.
@@ -140,15 +93,15 @@ class World:
         held: what every snapshot held that was ever taken, by its time.
         snapshots_of: whose snapshot each of them is.
         sealed: when each recovery point was put on record, by disk and time.
-        foreign_snapshots: snapshots of a disk that are not Tidemark's.
+        foreign_snapshots: snapshots of a page blob that are not Tidemark's.
         lost: backup snapshots and full copies that a foreign hand has deleted or written to.
-        deleted: when blobs were deleted, by a foreign hand or by the app.
+        deleted: when disks and other blobs were deleted, by a foreign hand or by the app.
         rotten: backup snapshots that do not hold any more what was written to them, and since when.
         tainted: what was restored from a recovery point that had rotted, and what was built on that.
         premium: the accounts of premium storage.
         takes: says how long a new source snapshot takes until it can be read; those of page blobs take no time.
         readable: when each of those source snapshots can be read.
-        not_snapshotted: when premium storage has last refused a snapshot of a blob.
+        not_snapshotted: when the service has last refused a snapshot of a disk, as there are too many.
         versioned: the accounts in which blob versioning is on.
         lies: whether the service leaves out changes in the diffs it gives.
         landed: when a late call last took effect.
@@ -188,28 +141,45 @@ class World:
     longest_clear: int = 10**9
     wants_signature: bool = False
     held: dict[str, Pages] = field(default_factory=dict)
-    snapshots_of: dict[str, BlobAddress] = field(default_factory=dict)
+    snapshots_of: dict[str, Disk] = field(default_factory=dict)
     sealed: dict[str, dict[str, datetime]] = field(default_factory=dict)
     foreign_snapshots: set[tuple[BlobAddress, str]] = field(default_factory=set)
     lost: set[tuple[BlobAddress, str]] = field(default_factory=set)
-    deleted: dict[BlobAddress, datetime] = field(default_factory=dict)
+    deleted: dict[Disk, datetime] = field(default_factory=dict)
     rotten: dict[tuple[BlobAddress, str], datetime] = field(default_factory=dict)
     tainted: set[tuple[BlobAddress, str]] = field(default_factory=set)
     premium: set[str] = field(default_factory=set)
     takes: Callable[[], timedelta] = timedelta
     readable: dict[tuple[BlobAddress, str], datetime] = field(default_factory=dict)
-    not_snapshotted: dict[BlobAddress, datetime] = field(default_factory=dict)
+    not_snapshotted: dict[Disk, datetime] = field(default_factory=dict)
     versioned: set[str] = field(default_factory=set)
     lies: bool = False
     landed: datetime = datetime(2026, 1, 1, tzinfo=UTC)
-    dropped: set[tuple[BlobAddress, str]] = field(default_factory=set)
-    meddled: dict[BlobAddress, datetime] = field(default_factory=dict)
+    dropped: set[tuple[Disk, str]] = field(default_factory=set)
+    meddled: dict[Disk, datetime] = field(default_factory=dict)
     written: dict[str, set[BlobAddress]] = field(default_factory=dict)
     spoiled: set[str] = field(default_factory=set)
     unlucky: Counter[str] = field(default_factory=Counter)
     calm_since: datetime = _NEVER
     violations: list[str] = field(default_factory=list)
+    process: Callable[[], int] = int
+    processes: dict[int, AccessUrls] = field(default_factory=dict)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.compute = Compute(self.clock, self.time, self.number)
+
+    def clock(self) -> datetime:
+        """Give the time, UTC."""
+        return self.now
+
+    def seconds(self) -> float:
+        """Give the time in seconds since 1970."""
+        return self.now.timestamp()
+
+    def access(self) -> AccessUrls:
+        """Give the access that the process of an invocation has."""
+        return self.processes.setdefault(self.process(), AccessUrls(self.seconds))
 
     def number(self) -> int:
         """Give a number never given before: an ETag, an id, or the content of a page."""
@@ -235,13 +205,21 @@ class World:
         return self.messages[-1].id
 
     @property
-    def disks(self) -> list[BlobAddress]:
+    def disks(self) -> list[Disk]:
         """The disks that are there, and that the app can reach: what is not in the backup container."""
-        return [blob for blob in self.blobs if blob.parent not in BACKUPS | self.forbidden]
+        blobs = [PageBlobDisk(blob) for blob in self.blobs if blob.parent not in BACKUPS | self.forbidden]
+        return [*blobs, *(made.disk for made in self.compute.disks.values())]
 
-    def backup_of(self, disk: BlobAddress) -> BlobAddress:
+    def content(self, disk: Disk) -> Blob | None:
+        """Give what a disk holds, that of a managed disk with its footer; None if it is gone."""
+        if isinstance(disk, PageBlobDisk):
+            return self.blobs.get(disk.address)
+        made = [made for made in self.compute.disks.values() if made.disk == disk]
+        return made[0].content if made else None
+
+    def backup_of(self, disk: Named) -> BlobAddress:
         """Give the address of a disk's backup blob."""
-        return OWN.blob(PageBlobDisk(disk).backup_name)
+        return OWN.blob(disk_of(disk).backup_name)
 
     def require_allowed(self, address: BlobAddress) -> None:
         """Refuse what the app may not do any more."""
@@ -289,20 +267,26 @@ class World:
         if address.account in self.premium:
             self._require_premium(address, blob)
         blob.snapshot(time, metadata, etag, lease)
-        self.held[time] = blob.snapshots[time].pages
-        self.snapshots_of[time] = address
+        self.note_snapshot(PageBlobDisk(address), time, blob.snapshots[time])
         return time
+
+    def note_snapshot(self, disk: Disk, time: str, taken: Snapshot) -> None:
+        """Remember what a disk held at a time."""
+        self.held[time] = taken.pages
+        self.snapshots_of[time] = disk
 
     def _require_premium(self, address: BlobAddress, blob: Blob) -> None:
         """Refuse a snapshot that premium storage does not take, and remember that."""
         try:
             limits.require_premium_snapshot(list(blob.snapshots), self.now)
         except HttpResponseError:
-            self.not_snapshotted[address] = self.now
+            self.not_snapshotted[PageBlobDisk(address)] = self.now
             raise
 
     def source(self, url: str, reader: BlobAddress | None = None) -> Snapshot:
         """Give what a URL stands for, if whoever reads it may: the same account, or by a signature."""
+        if hosts.is_of_managed(url):
+            return self._managed_source(url)
         path, _, query = url.partition("?")
         address, asked = BlobAddress.parse(path), parse_qs(query)
         if "sig" not in asked and not (reader and reader.account == address.account):
@@ -310,6 +294,12 @@ class World:
         if "sig" not in asked and self.wants_signature:
             raise refusal(403, "AuthorizationPermissionMismatch")
         return self.blob(address).at(asked.get("snapshot", [""])[0])
+
+    def _managed_source(self, url: str) -> Snapshot:
+        try:
+            return hosts.read(self.compute, url)
+        except Refused as refused:
+            raise refusal(refused.status, refused.code) from None
 
     def end_copy(self, address: BlobAddress, status: str) -> None:
         """End a copy, as the service does, whatever the app may do; one whose source is gone or written to fails."""
@@ -338,23 +328,25 @@ class World:
         """List the blobs that are being copied to."""
         return [address for address, blob in self.blobs.items() if blob.is_pending]
 
-    def own_snapshots(self, disk: BlobAddress, backups: ContainerAddress = OWN) -> list[str]:
+    def own_snapshots(self, disk: Named, backups: ContainerAddress = OWN) -> list[str]:
         """List the source snapshots of a disk that Tidemark took for a backup container."""
-        snapshots = self.blobs[disk].snapshots if disk in self.blobs else {}
+        asked = disk_of(disk)
+        if isinstance(asked, ManagedDisk):
+            return sorted(self.compute.times_of(asked, backups.url))
+        blob = self.content(asked)
+        snapshots = blob.snapshots if blob else {}
         return sorted(
-            time
-            for time, taken in snapshots.items()
-            if is_own_snapshot(PageBlobDisk(disk), backups, time, taken.metadata)
+            time for time, taken in snapshots.items() if is_own_snapshot(asked, backups, time, taken.metadata)
         )
 
-    def record(self, disk: BlobAddress) -> DiskRecord | None:
+    def record(self, disk: Named) -> DiskRecord | None:
         """Read a disk's record."""
-        found = self.records.get(PageBlobDisk(disk).key)
+        found = self.records.get(disk_of(disk).key)
         return from_row(DiskRecord, found[0]) if found else None
 
-    def points_of(self, disk: BlobAddress) -> list[RecoveryPoint]:
+    def points_of(self, disk: Named) -> list[RecoveryPoint]:
         """Give a disk's recovery points, oldest first."""
-        return sorted(self.points.get(PageBlobDisk(disk).key, {}).values(), key=lambda point: point.time)
+        return sorted(self.points.get(disk_of(disk).key, {}).values(), key=lambda point: point.time)
 
     def restore_rows(self) -> Iterator[Restore]:
         """Give the rows of all restores that this release can read."""
@@ -362,17 +354,19 @@ class World:
             if is_known(entity):
                 yield from_row(Restore, entity)
 
-    def meddle(self, disk: BlobAddress, at: datetime | None = None) -> None:
+    def meddle(self, disk: Named, at: datetime | None = None) -> None:
         """Note that a foreign hand has done something to a disk or to its backups, just now or at a time, UTC."""
-        self.meddled[disk] = max(at or self.now, self.meddled.get(disk, at or self.now))
+        named = disk_of(disk)
+        self.meddled[named] = max(at or self.now, self.meddled.get(named, at or self.now))
 
     def is_too_early(self, disk: BlobAddress, snapshot: str) -> bool:
-        """Tell whether a source snapshot can't be read yet."""
+        """Tell whether a source snapshot of a page blob can't be read yet."""
         return self.now < self.readable.get((disk, snapshot), self.now)
 
-    def is_meddled(self, disk: BlobAddress, since: datetime) -> bool:
+    def is_meddled(self, disk: Named, since: datetime) -> bool:
         """Tell whether a foreign hand has done something to a disk or its backups since then."""
-        return disk in self.meddled and self.meddled[disk] >= since
+        named = disk_of(disk)
+        return named in self.meddled and self.meddled[named] >= since
 
     def is_spoilt(self, point: RecoveryPoint) -> bool:
         """Tell whether a recovery point is gone, or does not hold any more what was written to it."""
@@ -381,17 +375,17 @@ class World:
 
     def remove(self, address: BlobAddress) -> Blob:
         """Take a blob away."""
-        self.deleted[address] = self.now
+        self.deleted[PageBlobDisk(address)] = self.now
         return self.blobs.pop(address)
 
-    def holds(self, disk: BlobAddress, point: RecoveryPoint) -> bool:
+    def holds(self, disk: Named, point: RecoveryPoint) -> bool:
         """Tell whether the backup account holds what a disk held at a recovery point, if no foreign hand spoilt it."""
         if self.is_spoilt(point):
             return True
         blob = self.blobs.get(place_of(point))
         taken = blob.snapshots.get(point.backup_snapshot) if blob and point.backup_snapshot else blob
         is_same = taken is not None and same_content(taken.pages, self.held[point.time])
-        return is_same and self.snapshots_of[point.time] == disk
+        return is_same and self.snapshots_of[point.time] == disk_of(disk)
 
     def lose(self, address: BlobAddress) -> None:
         """Delete a blob with all its snapshots, as a foreign hand does."""

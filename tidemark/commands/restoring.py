@@ -7,7 +7,14 @@ import typer
 from tidemark.options import A_DAY, AsJson, At, DiskName, Timeout
 
 NewDisk = Annotated[
-    str, typer.Option("--to", metavar="NAME|URL", help="The new disk: a name beside the old one, or a URL.")
+    str,
+    typer.Option(
+        "--to", metavar="NAME|URL|ID", help="The new disk: a name beside the old one, a URL, or a managed ID."
+    ),
+]
+MadeAs = Annotated[
+    list[str] | None,
+    typer.Option("--as", metavar="NAME=VALUE", help="What a managed disk is made as, such as sku=StandardSSD_LRS."),
 ]
 InPlace = Annotated[bool, typer.Option("--in-place", help="Write over the disk itself. Its name must be typed.")]
 Overwrite = Annotated[
@@ -34,6 +41,7 @@ def restore(
     *,
     at: At = "latest",
     to: NewDisk = "",
+    made_as: MadeAs = None,
     in_place: InPlace = False,
     overwrite: Overwrite = False,
     replace_other: ReplaceOther = False,
@@ -55,6 +63,7 @@ def restore(
         disk=disk,
         at=at,
         to=to,
+        made_as=made_as or (),
         in_place=in_place,
         overwrite=overwrite,
         replace_other=replace_other,

@@ -44,9 +44,9 @@ What to type next:
   python3 infra/local test                   lint, type-check and run all tests"""
 
 _CLOSING_MANAGED = """
-The first run copied the disk's data; the second only what had changed, by the difference of two incremental snapshots.
-One snapshot stays, for the next run. The resource manager and the managed disk are models of Azure's, made from
-what is documented: see docs/managed-disks.md for what is assumed. Nothing is left running."""
+The first run copied the disk's data; each after it only what had changed, by the difference of two incremental
+snapshots. One snapshot of a disk stays, for the next run. The resource manager and the managed disks are models of
+Azure's, made from what is documented: see docs/managed-disks.md for what is assumed. Nothing is left running."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,7 +79,7 @@ async def _run(terminal: Terminal, size: int, own: Path | None, *, by_identity: 
 
 async def _run_managed(terminal: Terminal, size: int, own: Path | None) -> int:
     terminal.say(
-        "Tidemark demo: backs up a managed disk twice and restores it as a page blob, entirely on this machine.\n"
+        "Tidemark demo: backs up a managed disk twice and restores it as another one, entirely on this machine.\n"
         "Press Ctrl-C to stop.\n"
     )
     with tempfile.TemporaryDirectory(prefix="tidemark-demo-") as folder, _log(terminal) as log:

@@ -1,4 +1,7 @@
-"""The demo with a managed disk: two backups by its incremental snapshots, and a restore as a page blob."""
+"""The demo with a managed disk: two backups by its incremental snapshots, and a restore as another managed disk.
+
+A disk that is too small to be uploaded, or not of whole MiB, is restored as a page blob.
+"""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -23,11 +26,13 @@ from infra.local.managed_disks import Disk, ManagedDisks, Snapshot
 from shared.model.addresses import BlobAddress
 from shared.model.disk import ManagedDisk
 from shared.model.disk_ids import DiskId
+from shared.model.managed_target import size_problem
 from shared.model.names import BACKUPS_TABLE
 from shared.model.texts import human_size
 
 _CONTAINER = "restored"
 _NAME = "example"
+_RESTORED = "example-restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +57,28 @@ class SourceSnapshots:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoredDisk:
+    """The managed disk that was made, read past the resource manager and without a SAS."""
+
+    disk: Disk
+
+    async def size(self, snapshot: str) -> int:  # noqa: ARG002 - the disk itself
+        """Give its size in bytes, footer included."""
+        return self.disk.size + FOOTER_BYTES
+
+    async def read(self, snapshot: str, start: int, end: int) -> bytes:  # noqa: ARG002 - of the disk itself
+        """Read the bytes from `start` to `end` (exclusive)."""
+        return await self.disk.read(start, end - start)
+
+
+@dataclass(frozen=True, slots=True)
 class ManagedEnvironment:
     """A running local Azure with a managed disk, and the app for it.
 
     Attributes:
         disk: the disk, as its guest uses it.
         snapshots: what Tidemark's snapshots of it hold.
-        backup: its backup blob.
-        backups: its backups by the app.
+        managed: the resource manager.
         disks: the page blobs that it is restored to.
         command_line: somebody with the command line.
         folder: for images.
@@ -68,8 +87,7 @@ class ManagedEnvironment:
 
     disk: Disk
     snapshots: SourceSnapshots
-    backup: PageBlob
-    backups: Backups
+    managed: ManagedDisks
     disks: ProtectedDisks
     command_line: CommandLine
     folder: Path
@@ -79,7 +97,7 @@ class ManagedEnvironment:
 async def run_managed_scenario(
     terminal: Terminal, folder: Path, log: Path, size: int, own: Path | None
 ) -> list[ProofResult]:
-    """Back up a managed disk, change it, back it up again, restore its first recovery point as a page blob.
+    """Back up a managed disk, change it, back it up again, restore its first recovery point, and back that up.
 
     Args:
         terminal: prints each step.
@@ -115,12 +133,10 @@ async def _environment(terminal: Terminal, folder: Path, log: Path, size: int) -
             settings = azure.app_settings([known.id.url, f"{container.url}/none/*.vhd"], **managed.settings)
             host = await enter(run_host(ROOT, settings, log=log))
             step.result = f"resource manager at {managed.url}, the functions host at {host.url}"
-        blob = services[BACKUPS].get_blob_client(BACKUP_CONTAINER, known.backup_name)
         yield ManagedEnvironment(
             disk,
             SourceSnapshots(managed),
-            PageBlob(blob, BACKUPS, azure, http),
-            Backups(host, table, known),
+            managed,
             ProtectedDisks(azure, http, services, host, table),
             CommandLine(terminal, host, folder, environment_of(azure, folder), reads_blobs=True),
             folder,
@@ -135,15 +151,19 @@ async def _prove(environment: ManagedEnvironment, first: DiskState) -> list[Proo
         await in_thread(lambda: _give_footer(first.image, footer))
         await disk.load(first.image)
         step.result = disk.id.text
-    points = [await _back_up(environment, "First backup", first)]
+    points = [await _back_up(environment, "First backup", disk, first)]
     with environment.terminal.step("Changing the disk as a guest would") as step:
         second = await in_thread(lambda: changed_state(environment.folder, first))
         await disk.apply(second.image, second.changes)
         step.result = second.about
-    points.append(await _back_up(environment, "Second backup", second))
+    points.append(await _back_up(environment, "Second backup", disk, second))
     await environment.command_line.types("points", _NAME)
-    await _restore(environment, points[0])
-    return points
+    if size_problem(first.size):
+        await _restore_as_page_blob(environment, points[0])
+        return points
+    restored = await _restore(environment, points[0])
+    await restored.apply(second.image, second.changes)
+    return [*points, await _back_up(environment, "Backup of the restored disk", restored, second)]
 
 
 def _give_footer(image: Path, footer: bytes) -> None:
@@ -153,22 +173,35 @@ def _give_footer(image: Path, footer: bytes) -> None:
         file.write(footer)
 
 
-async def _back_up(environment: ManagedEnvironment, title: str, state: DiskState) -> ProofResult:
-    """Back the disk up, and compare the recovery point with the snapshot that stays, and with the image."""
+async def _back_up(environment: ManagedEnvironment, title: str, disk: Disk, state: DiskState) -> ProofResult:
+    """Back a disk up, and compare the recovery point with the snapshot that stays, and with the image."""
+    known, disks = ManagedDisk(DiskId.parse(disk.id.text), disk.unique_id), environment.disks
+    blob = disks.services[BACKUPS].get_blob_client(BACKUP_CONTAINER, known.backup_name)
+    backup = PageBlob(blob, BACKUPS, disks.azure, disks.http)
     with environment.terminal.step(title) as step:
-        result = ProofResult(_NAME, await environment.backups.back_up(step.show), state)
+        result = ProofResult(disk.id.name, await Backups(disks.host, disks.table, known).back_up(step.show), state)
         written, cleared = result.point.bytes_written, result.point.bytes_cleared
         step.result = f"{result.point.kind}, {human_size(written)} written, {human_size(cleared)} cleared"
     with environment.terminal.step("  comparing it with its source snapshot") as step:
         moved = ByteProgress(step, state.size)
-        step.result = await compare(environment.backup, environment.snapshots, result, moved)
+        step.result = await compare(backup, environment.snapshots, result, moved)
     with environment.terminal.step("  extracting it") as step:
         moved = ByteProgress(step, state.size)
-        step.result = await check_extracted(environment.backup, environment.folder, result, moved)
+        step.result = await check_extracted(backup, environment.folder, result, moved)
     return result
 
 
-async def _restore(environment: ManagedEnvironment, first: ProofResult) -> None:
+async def _restore(environment: ManagedEnvironment, first: ProofResult) -> Disk:
+    """Restore the first recovery point as a managed disk, and compare that with the disk as it was."""
+    await environment.command_line.types("restore", _NAME, "--at", first.point.time, "--to", _RESTORED, "--wait")
+    with environment.terminal.step("  reading back the managed disk") as step:
+        [made] = [disk for disk in environment.managed.disks if disk.id.name == _RESTORED]
+        moved = ByteProgress(step, first.state.size)
+        step.result = await check_restored(RestoredDisk(made), environment.folder, first, moved)
+    return made
+
+
+async def _restore_as_page_blob(environment: ManagedEnvironment, first: ProofResult) -> None:
     """Restore the first recovery point as a page blob, and compare that with the disk as it was."""
     container = environment.disks.services[DISKS].get_container_client(_CONTAINER)
     target = BlobAddress.parse(container.get_blob_client(f"{_NAME}.vhd").url)

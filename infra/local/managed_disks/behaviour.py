@@ -30,6 +30,7 @@ class Behaviour:
         takes_conditions: whether reads of a snapshot may have conditions: AzCopy sends none, as some large disks'
             snapshots know none (downloader-blob.go); an upload never does.
         uploads_are_readable: whether a SAS to write gives content too; AzCopy asks for properties and ranges [guess].
+        rewrites_footers: whether Azure writes a footer of its own at the end of an upload [guess].
         shows_completion: whether snapshots have `completionPercent`; that of a Premium SSD may have none
             (azuredisk-csi).
         policy: properties that an Azure Policy (effect "modify") sets in each snapshot put.
@@ -56,6 +57,7 @@ class Behaviour:
     shows_footer: bool = True
     takes_conditions: bool = True
     uploads_are_readable: bool = True
+    rewrites_footers: bool = False
     shows_completion: bool = True
     policy: dict[str, str] = field(default_factory=dict)
     is_in_private_network: bool = False

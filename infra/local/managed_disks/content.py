@@ -120,6 +120,10 @@ class DiskContent:
         """Read the last 512 bytes of the blob."""
         return await self.read(self.size, FOOTER_BYTES)
 
+    async def rewrite_footer(self) -> None:
+        """Write a footer of its own in place of one that was uploaded."""
+        await self._write_footer()
+
     async def _write_footer(self) -> None:
         footer = make_footer(self.size, uuid.uuid5(uuid.NAMESPACE_URL, self.blob), _CREATED)
         await self._blobs.write(self.blob, self.size, footer, is_logged=self._hide_footer is None)

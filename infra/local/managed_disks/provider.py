@@ -167,8 +167,16 @@ class Provider:
                 await self.empty.grow(there, body)
                 there.tags = tags_of(body, there.tags)
                 return self._begun(request, there, lambda: shape(there, request.api_version), status=_OK)
+            self._require_encryption_set(request, body)
             made = await self.uploads.begin(at, body)
         return self._begun(request, made, lambda: shape(made, request.api_version))
+
+    def _require_encryption_set(self, request: ArmRequest, body: Mapping[str, Any]) -> None:
+        """Require that who makes a disk may read the encryption set that is named [guess: by linked scope]."""
+        named = section(section(body, "properties"), "encryption").get("diskEncryptionSetId")
+        if named:
+            read = "diskEncryptionSets/read"
+            self.roles.require_linked(request.caller, request.action, request.resource.text, read, str(named))
 
     def _begun(
         self,

@@ -14,7 +14,7 @@ from .arm_errors import ArmError, conflict, invalid
 from .bodies import check_name, further_properties, location_of, section, tags_of
 from .content import DiskContent
 from .resource_ids import ResourceId
-from .resources import Disk, Resource
+from .resources import BACKGROUND_COPY, Disk, Resource
 from .store import Store, new_path
 
 LEAST_BYTES, MOST_BYTES = 20_972_032, 35_183_298_347_520
@@ -39,7 +39,8 @@ class Uploads:
         """
         check_name(at)
         location, tags, properties = location_of(body), tags_of(body), section(body, "properties")
-        size = _upload_size(section(properties, "creationData")) - FOOTER_BYTES
+        creation, sku = section(properties, "creationData"), section(body, "sku").get("name", "Standard_LRS")
+        size = _upload_size(creation) - FOOTER_BYTES
         path = new_path("md-", "abcd")
         content = self._new_content(path, size)
         await content.create(has_footer=False)
@@ -50,7 +51,8 @@ class Uploads:
             content=content,
             path=path,
             created=self._store.clock.now(),
-            sku=section(body, "sku").get("name", "Standard_LRS"),
+            sku=sku,
+            sector_size=creation.get("logicalSectorSize", 4096 if sku in BACKGROUND_COPY else 512),
             zones=tuple(body.get("zones", ())),
             tags=tags,
             network_access_policy=properties.get("networkAccessPolicy", "AllowAll"),
@@ -99,6 +101,8 @@ class Uploads:
         if size != disk.size:
             return _refused(disk, f"The VHD uploaded into {disk.id.text} is of {size} bytes, not of {disk.size}.")
         disk.upload = None
+        if self._store.behaviour.rewrites_footers:
+            await disk.content.rewrite_footer()
         return None
 
 

@@ -54,6 +54,10 @@ class SourcesByKind(Source):
         """Delete one source snapshot, if it exists."""
         await self._of(disk).delete_snapshot(disk, snapshot)
 
+    async def profile(self, disk: Disk, snapshot: str) -> str:
+        """Give what the disk was when a source snapshot was taken."""
+        return await self._of(disk).profile(disk, snapshot)
+
     def version(self, disk: Disk, snapshot: str) -> Version:
         """Give the source snapshot of a time."""
         return self._of(disk).version(disk, snapshot)

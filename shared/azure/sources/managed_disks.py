@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,18 +11,21 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.resource_manager import ResourceManager
 from shared.azure.sources.access_urls import OF_PROCESS, AccessUrls
+from shared.azure.sources.disk_shapes import profile_of, waits_for_upload
 from shared.azure.sources.source import Source
 from shared.errors import DiskError, SourceGoneError
 from shared.limits import FOOTER, MANAGED_DISK_BYTES
 from shared.model.addresses import AddressError, ContainerAddress
 from shared.model.disk import Disk, ManagedDisk, managed_disk
 from shared.model.disk_ids import DiskId
+from shared.model.disk_profile import DiskProfile
 from shared.model.times import canonical_time
 from shared.model.version import SnapshotVersion
 from shared.settings import Settings
 from shared.source_disks import SourceDisk
 
 _TAG_DISK, _TAG_BACKUP = "tidemark-disk", "tidemark-backup"
+_TAG_PROFILE = "tidemark-profile-"
 _MAX_TAG = 256
 """Characters of a tag's value (Azure Resource Manager: tags)."""
 
@@ -34,8 +37,14 @@ _NAME = re.compile(r"(?P<prefix>tidemark-[0-9a-f]{16})-(?P<date>\d{8})T(?P<time>
 class ManagedDiskSource(Source):
     """Access to managed disks and to their snapshots."""
 
-    def __init__(self, manager: ResourceManager, settings: Settings, access: AccessUrls = OF_PROCESS) -> None:
-        self._manager, self._backups, self._access = manager, settings.container, access
+    def __init__(
+        self,
+        manager: ResourceManager,
+        settings: Settings,
+        access: AccessUrls = OF_PROCESS,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._manager, self._backups, self._access, self._now = manager, settings.container, access, now
 
     async def find(self, pattern: SourceDisk) -> list[Disk]:
         """List the managed disks that match an entry (REST: Disks, Get and List By Resource Group)."""
@@ -77,10 +86,14 @@ class ManagedDiskSource(Source):
             raise SourceGoneError(f"{disk.name} no longer exists")
         if problem := _problem(found["properties"]):
             raise DiskError(f"{disk.name} can't be backed up: {problem}")
-        time = canonical_time(datetime.now(UTC).isoformat())
+        time = canonical_time(self._now().isoformat())
         snapshot = {
             "location": found["location"],
-            "tags": {_TAG_DISK: disk.name[-_MAX_TAG:], _TAG_BACKUP: self._backups.url[:_MAX_TAG]},
+            "tags": {
+                _TAG_DISK: disk.name[-_MAX_TAG:],
+                _TAG_BACKUP: self._backups.url[:_MAX_TAG],
+                **_profile_tags(profile_of(found)),
+            },
             "properties": {
                 "creationData": {"createOption": "Copy", "sourceResourceId": found["id"]},
                 "incremental": True,
@@ -109,6 +122,11 @@ class ManagedDiskSource(Source):
         if found is None:
             return ""
         properties: Mapping[str, Any] = found["properties"]
+        if _is_of_another(properties, managed_disk(disk)):
+            raise DiskError(
+                f"the snapshot {resource} is of another disk, which was made under the same name just then. What to do:"
+                " nothing; the next tick snapshots what is there"
+            )
         state = str(properties.get("provisioningState", ""))
         if state == "Failed":
             raise DiskError(f"Azure could not make the snapshot {resource}. What to do: nothing; the next tick retries")
@@ -126,10 +144,13 @@ class ManagedDiskSource(Source):
         return f"waits until Azure has the snapshot ready to be read: {done:.0f} % ({access or state})"
 
     async def own_snapshots(self, disk: Disk, old: ContainerAddress | None = None) -> list[str]:
-        """List the times of the source snapshots taken for the backup container, or the one before, oldest first."""
+        """List the times of the source snapshots taken for the backup container, or the one before, oldest first.
+
+        Their names say which disk they were asked for, though one may be of the disk that was made anew just then.
+        """
         asked, backups = managed_disk(disk), old or self._backups
         found = self._manager.list(f"{asked.id.parent.compute}/snapshots")
-        times = [_time(str(one.get("name", "")), asked) async for one in found if _is_of(one, asked, backups)]
+        times = [_time(str(one.get("name", "")), asked) async for one in found if _is_for(one, backups)]
         return sorted(filter(None, times))
 
     async def delete_snapshot(self, disk: Disk, snapshot: str) -> None:
@@ -137,6 +158,11 @@ class ManagedDiskSource(Source):
         resource = _resource(managed_disk(disk), snapshot)
         await self._access.end(self._manager, resource)
         await self._manager.delete(resource)
+
+    async def profile(self, disk: Disk, snapshot: str) -> str:
+        """Give what the disk was when a source snapshot was taken, which is in that snapshot's tags."""
+        found = await self._manager.find(_resource(managed_disk(disk), snapshot))
+        return _profile_in((found or {}).get("tags") or {})
 
     def version(self, disk: Disk, snapshot: str) -> SnapshotVersion:
         """Give the source snapshot of a time, to read or copy."""
@@ -168,20 +194,36 @@ def _time(name: str, disk: ManagedDisk) -> str:
     return f"{date[:4]}-{date[4:6]}-{date[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}.{found['fraction']}Z"
 
 
+def _profile_tags(profile: DiskProfile) -> dict[str, str]:
+    text = profile.text
+    parts = range(0, len(text), _MAX_TAG)
+    return {f"{_TAG_PROFILE}{number}": text[at : at + _MAX_TAG] for number, at in enumerate(parts)}
+
+
+def _profile_in(tags: Mapping[str, str]) -> str:
+    parts = [f"{_TAG_PROFILE}{number}" for number in range(len(tags))]
+    return "".join(tags.get(part, "") for part in parts)
+
+
 def _disks(resources: Iterable[Mapping[str, Any]]) -> list[Disk]:
-    """Return the disks that are there; one that is just being made has no unique ID yet, nor anything to back up."""
-    found = [(str(one["id"]), str(one["properties"].get("uniqueId") or "").lower()) for one in resources]
+    """Return the disks that are there; one that is just being made or uploaded has nothing to back up yet."""
+    there = [one for one in resources if not waits_for_upload(one)]
+    found = [(str(one["id"]), str(one["properties"].get("uniqueId") or "").lower()) for one in there]
     return [ManagedDisk(DiskId.parse(resource), unique) for resource, unique in found if unique]
 
 
-def _is_of(snapshot: Mapping[str, Any], disk: ManagedDisk, backups: ContainerAddress) -> bool:
-    """Tell whether a snapshot is of a disk, and tagged as taken for a backup container, whichever URL that had then."""
-    made_of = snapshot["properties"].get("creationData", {}).get("sourceUniqueId")
+def _is_for(snapshot: Mapping[str, Any], backups: ContainerAddress) -> bool:
+    """Tell whether a snapshot is tagged as taken for a backup container, whichever URL that had then."""
     try:
-        taken_for = ContainerAddress.parse(str((snapshot.get("tags") or {}).get(_TAG_BACKUP, "")))
+        return ContainerAddress.parse(str((snapshot.get("tags") or {}).get(_TAG_BACKUP, ""))).is_same_as(backups)
     except AddressError:
         return False
-    return taken_for.is_same_as(backups) and (made_of is None or str(made_of).lower() == disk.unique_id)
+
+
+def _is_of_another(properties: Mapping[str, Any], disk: ManagedDisk) -> bool:
+    """Tell whether a snapshot is of another disk that has the same resource ID."""
+    made_of = properties.get("creationData", {}).get("sourceUniqueId")
+    return made_of is not None and str(made_of).lower() != disk.unique_id
 
 
 def _problem(properties: Mapping[str, Any]) -> str:

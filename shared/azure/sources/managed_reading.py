@@ -25,7 +25,7 @@ from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.version import SnapshotVersion, Version, snapshot_version
 
-_BOUNDARY = 4 * 1024**4
+DIFF_BOUNDARY = 4 * 1024**4
 """Bytes across which no diff is made when a disk grows (Create an incremental snapshot for managed disks)."""
 
 
@@ -144,7 +144,7 @@ class ManagedReader(Reader):
         if len(families) > 1:
             raise DiffRefusedError("the snapshots are of two families, and Azure tells no difference between them")
         before, after = int(one["diskSizeBytes"]), int(other["diskSizeBytes"])
-        if before != after and before <= _BOUNDARY <= after:
+        if before != after and before <= DIFF_BOUNDARY <= after:
             raise DiffRefusedError("the disk has grown across 4 TiB, and Azure tells no difference across that")
 
     async def _listed(

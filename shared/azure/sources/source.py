@@ -76,6 +76,13 @@ class Source(Protocol):
         """Delete one source snapshot, if it exists."""
         ...
 
+    async def profile(self, disk: Disk, snapshot: str) -> str:
+        """Give what the disk was, beside its bytes, when a source snapshot was taken (`DiskProfile.text`).
+
+        Empty where there is nothing to know, or the snapshot does not say.
+        """
+        ...
+
     def version(self, disk: Disk, snapshot: str) -> Version:
         """Give the source snapshot of a time, to read or copy."""
         ...

@@ -32,7 +32,7 @@ from shared.model.names import BACKUPS_TABLE, PARTS_TABLE
 from shared.model.restore import Restore
 from shared.model.version import BlobVersion
 from shared.settings import Settings
-from tests.conformance.clouds import Place
+from tests.conformance.any_cloud import Place
 from tests.conformance.on_azurite import ServedCloud, received
 from tests.conformance.real.accounts import Account
 from tests.conformance.real.ground import Accounts, table_prefix

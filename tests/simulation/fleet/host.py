@@ -22,7 +22,7 @@ from tests.simulation.fleet import clock
 from tests.simulation.fleet.service import Instance, OnInstance
 from tests.simulation.fleet.world import FleetWorld, Queue
 from tests.simulation.host import FUNCTION_TIMEOUT, handle
-from tests.simulation.world import QueueMessage
+from tests.simulation.kept import QueueMessage
 
 HOLD = timedelta(minutes=10)
 """For how long a message is not visible that is at work; it is renewed at half-time."""

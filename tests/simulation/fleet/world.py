@@ -10,12 +10,15 @@ from typing import cast
 from shared.changes.ranges import Change, Window
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
+from shared.model.disk import page_blob
 from shared.model.point import RecoveryPoint
 from tests.simulation.blobs import Blob, Page, Pages, Snapshot
 from tests.simulation.fleet import clock
 from tests.simulation.fleet.extents import Extents
+from tests.simulation.kept import QueueMessage
+from tests.simulation.named import Named, disk_of
 from tests.simulation.refusals import refusal
-from tests.simulation.world import QueueMessage, World
+from tests.simulation.world import World
 
 
 class SparseBlob(Blob):
@@ -109,8 +112,8 @@ class FleetWorld(World):
         self.queues[queue].put(message)
         return message.id
 
-    def holds(self, disk: BlobAddress, point: RecoveryPoint) -> bool:
-        source = self.blobs[disk].snapshots.get(point.time)
+    def holds(self, disk: Named, point: RecoveryPoint) -> bool:
+        source = self.blobs[page_blob(disk_of(disk))].snapshots.get(point.time)
         backup = self.blobs[self.backup_of(disk)].snapshots[point.backup_snapshot]
         return source is None or backup.pages == source.pages
 

@@ -1,0 +1,145 @@
+"""What the service keeps of a managed disk, of a snapshot and of the access to it."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from shared.model.disk import ManagedDisk
+from tests.simulation.blobs import Blob, Snapshot
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_FOOTER = 10**15
+_NAME = re.compile(r"tidemark-[0-9a-f]{16}-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{7})Z")
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is the service's answer, not an error of its own
+    """The service refuses a request.
+
+    Attributes:
+        status: the HTTP status.
+        code: the error's code.
+    """
+
+    def __init__(self, status: int, code: str, message: str = "") -> None:
+        super().__init__(message or code)
+        self.status, self.code = status, code
+
+
+def prefix_of(disk: ManagedDisk) -> str:
+    """Give how the names of Tidemark's snapshots of a disk begin."""
+    return f"tidemark-{hashlib.sha256(disk.name.encode()).hexdigest()[:16]}-"
+
+
+def footer_of(size: int) -> int:
+    """Give the page that is the footer of a disk of so many pages: the VHD footer has its size in it."""
+    return _FOOTER + size
+
+
+@dataclass(eq=False)
+class Made:
+    """A managed disk.
+
+    Attributes:
+        disk: the disk.
+        content: its bytes and the footer, page by page.
+        family: the family of the snapshots that are taken from now on.
+        host: the account in which its snapshots can be read.
+        tags: its tags.
+        taken: when incremental snapshots were taken of it, UTC.
+    """
+
+    disk: ManagedDisk
+    content: Blob
+    family: str
+    host: str
+    tags: Mapping[str, str]
+    taken: list[datetime] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Its pages, without the footer."""
+        return len(self.content.pages) - 1
+
+
+@dataclass(eq=False)
+class Taken:
+    """An incremental snapshot.
+
+    Attributes:
+        resource: its resource ID, as it was given.
+        disk: the disk.
+        content: the disk's bytes.
+        moment: the time of the blob's snapshot behind it.
+        family: its family.
+        host: the account in which it can be read.
+        tags: its tags.
+        readable: when it can be read, UTC.
+        has_failed: whether it never can.
+        merges_until: until when it can't be read as the data of a deleted one merges into it, UTC.
+        access: the access there is to it.
+    """
+
+    resource: str
+    disk: ManagedDisk
+    content: Blob
+    moment: str
+    family: str
+    host: str
+    tags: Mapping[str, str]
+    readable: datetime
+    has_failed: bool = False
+    merges_until: datetime = _NEVER
+    access: "Access | None" = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.resource.rpartition("/")[2]
+
+    @property
+    def time(self) -> str:
+        """The time in its name; empty where that is none of Tidemark's."""
+        found = _NAME.fullmatch(self.name)
+        return "{}-{}-{}T{}:{}:{}.{}Z".format(*found.groups()) if found else ""
+
+    @property
+    def backups(self) -> str:
+        """The backup container that it was taken for, by its tag; empty where it was taken for none."""
+        return self.tags.get("tidemark-backup", "")
+
+    @property
+    def held(self) -> Snapshot:
+        """What it holds."""
+        return self.content.at(self.moment)
+
+    @property
+    def size(self) -> int:
+        """Pages of the disk then, without the footer."""
+        return len(self.held.pages) - 1
+
+
+@dataclass(eq=False)
+class Access:
+    """Access to a snapshot.
+
+    Attributes:
+        taken: the snapshot.
+        policy: the stored access policy that it ends with.
+        secret: its signature.
+        ends: when it ends, UTC.
+    """
+
+    taken: Taken = field(repr=False)
+    policy: str
+    secret: str
+    ends: datetime
+
+    @property
+    def url(self) -> str:
+        """The URL (Azure SDK for .NET, ManagedDiskTests: live recordings)."""
+        place = f"https://{self.taken.host}.z1.blob.storage.azure.net/{self.taken.host[3:]}/abcd"
+        moment = quote(self.taken.moment, safe="")
+        return f"{place}?snapshot={moment}&sv=2018-11-09&sr=bs&si={self.policy}&sig={self.secret}"
