@@ -120,6 +120,12 @@ class UploadLostError(TidemarkError):
     remedy = Remedy.RESTART
 
 
+class SnapshotUnreadableError(TidemarkError):
+    """The snapshot that a restored disk is compared by can't be read: take another."""
+
+    remedy = Remedy.RESTART
+
+
 class CopyRefusedError(TidemarkError):
     """The service can't read the source of a Copy Blob."""
 

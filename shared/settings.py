@@ -1,6 +1,7 @@
 """The app settings, validated at start: each mistake is reported with its setting and the value expected."""
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -242,6 +243,10 @@ class Settings(RetentionSettings):
     def covers(self, disk: Disk) -> bool:
         """Return whether SOURCE_DISKS names a disk and does not exclude it."""
         return any(setting.covers(disk) for setting in self.source_disks)
+
+    def lists(self, disk: Disk, tags: Mapping[str, str]) -> bool:
+        """Return whether SOURCE_DISKS names a disk that has these tags and does not exclude it."""
+        return any(setting.covers(disk) and setting.has_tags(tags) for setting in self.source_disks)
 
     def excludes(self, disk: Disk) -> bool:
         """Return whether SOURCE_DISKS excludes a disk."""

@@ -112,9 +112,10 @@ class Store:
     async def open_jobs(self) -> list[Job]:
         """List the restores, verifies, drills and intents that have not ended."""
         with self._reading():
-            if not await self._index.is_complete():
+            listed = await self._index.of_jobs()
+            if not listed.is_complete:
                 return [job for job in await self.all_jobs() if job.state not in ENDS]
-            rows = [(str(row.values["partition"]), str(row.values["row"])) for row in await self._index.of_jobs()]
+            rows = [(str(row.values["partition"]), str(row.values["row"])) for row in listed.rows]
             found = [await self.job(partition, key) for partition, key in rows]
         return [job for job in found if job is not None and job.state not in ENDS]
 

@@ -4,6 +4,7 @@ The management SDK would cost 14 MB and a second at each cold start, for about e
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
 from http import HTTPStatus
@@ -79,11 +80,24 @@ class ResourceManager:
             if not is_transient(error):
                 raise
 
-    async def delete(self, path: str) -> None:
-        """Have a resource deleted, if it exists."""
+    async def delete(self, path: str, *, until_gone: bool = False) -> None:
+        """Have a resource deleted, if it exists.
+
+        Args:
+            path: the resource's.
+            until_gone: whether to wait until it is deleted, which may fail after it was accepted.
+
+        Raises:
+            ServiceResponseError: it is waited for, and takes longer than a minute.
+            HttpResponseError: it is refused; or it is waited for, and fails.
+        """
         answer = await self._send(HttpRequest("DELETE", self._at(path)))
-        if answer.status_code != HTTPStatus.NOT_FOUND:
-            _require_success(answer)
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            return
+        _require_success(answer)
+        if until_gone:
+            with contextlib.suppress(ResourceNotFoundError):
+                await self._outcome(path, answer)
 
     async def act(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Have something done to a resource, and wait for what comes of it.
@@ -95,10 +109,13 @@ class ResourceManager:
         request = HttpRequest("POST", self._at(path), json=dict(body)) if body else HttpRequest("POST", self._at(path))
         begun = await self._send(request)
         _require_success(begun)
+        return _content(await self._outcome(path, begun))
+
+    async def _outcome(self, path: str, begun: AsyncHttpResponse) -> AsyncHttpResponse:
         ended = await self._ended(begun)
         if ended is None:
             raise ServiceResponseError(f"{path} takes longer than {_POLLED_FOR.total_seconds():.0f} seconds")
-        return _content(ended)
+        return ended
 
     async def _ended(self, answer: AsyncHttpResponse) -> AsyncHttpResponse | None:
         """Give the last answer, once what an answer tells of has ended; None if that takes over a minute."""

@@ -33,7 +33,7 @@ from shared.model.record import DiskRecord
 from shared.model.run import Kind, OpenRun
 from shared.pages.at_once import AtOnce
 from shared.pages.change_list import change_list
-from shared.pages.listing import LISTING_WINDOW
+from shared.pages.listing import ListingWindows
 from shared.pages.paced import Paced
 from shared.pages.pieces import Pieces
 from shared.runs.abandon import abandon_run
@@ -144,6 +144,7 @@ class _Batch:
         self._pace = Paced(services, REQUESTS, rate=claim.run.rate, busy_for=limits.busy_for)
         self._pieces = Pieces(services, message, claim.run, self._pace, self._save_regularly)
         self._applied = Applied(claim.run.position)
+        self._windows = ListingWindows()
         self._watch = Stopwatch()
         self._has_started = False
         self._limits, self._used = limits, 0.0
@@ -170,8 +171,8 @@ class _Batch:
             disk, of_run, plan = self._message.disk, self._message.run, self._message.plan
             next_batch = BatchMessage(disk=disk, run=of_run, plan=plan, number=run.next_batch)
             await self._services.queues.send(next_batch, delay)
-        with contextlib.suppress(AzureError, RecordConflictError):  # the next batch can start without it
-            await self._services.records.update(self._message.disk, lambda record: batch_ended(record, self._run))
+            with contextlib.suppress(AzureError, RecordConflictError):  # the next batch can start without it
+                await self._services.records.update(self._message.disk, lambda record: batch_ended(record, self._run))
         log_event(
             Event.BATCH_DONE,
             **self._message.about,
@@ -199,15 +200,16 @@ class _Batch:
         position, size = self._run.position, self._run.size
         async with AtOnce(REQUESTS) as writing:
             while position < size:
-                window = Window(position, min((position // LISTING_WINDOW + 1) * LISTING_WINDOW, size))
+                window = self._windows.next(position, size)
                 if not await self._apply_window(window, writing):
                     return
                 position = window.end
 
     async def _apply_window(self, window: Window, writing: AtOnce) -> bool:
         """Apply the changes in a window; return whether there is time for another window."""
-        changes = change_list(self._services, self._record, self._run, window, timed_out=self._save_regularly)
+        changes = change_list(self._services, self._record, self._run, window, timed_out=self._see_time_out)
         async for change in changes:
+            self._windows.see_range()
             for piece in writes(change):
                 if await self._is_time_up():
                     return False
@@ -220,6 +222,10 @@ class _Batch:
         self._applied.reach(window.end)
         await self._save_regularly()
         return not await self._is_time_up()
+
+    async def _see_time_out(self) -> None:
+        await self._windows.see_time_out()
+        await self._save_regularly()
 
     def _start_turn(self) -> None:
         """Start the first turn, unless it has started: only now is there work to do, however long the listing took."""

@@ -1,15 +1,15 @@
 """Step 4 of a backup: check a run's progress, and seal it once its change list is applied."""
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from azure.core.exceptions import AzureError
 
 from shared.azure.answers import remedy_for
 from shared.azure.services import Services
-from shared.backup.seal import is_current, seal, seal_copy
+from shared.backup.seal import Sealing, is_current, seal, seal_copy
 from shared.errors import (
     BlobChangedError,
     DiskError,
@@ -22,6 +22,7 @@ from shared.errors import (
 from shared.events import Event, log_event
 from shared.inspection.request import open_inspection
 from shared.model.batches import is_run_stalled, requeued
+from shared.model.blob import CopyProgress
 from shared.model.job import JobKind
 from shared.model.messages import FinishMessage, PlanMessage
 from shared.model.record import DiskRecord, run_of
@@ -74,7 +75,7 @@ async def finish_backup(services: Services, message: FinishMessage) -> None:
             if run.mode is Mode.FULL:
                 await _advance_copy(services, message, run)
             else:
-                await _advance(services, message, run)
+                await _advance(services, message, found, run)
         except (SourceGoneError, NotOwnerError) as error:
             await abandon_run(services, message, error)
         except (AzureError, TidemarkError) as error:
@@ -121,24 +122,34 @@ async def _clean_up(services: Services, message: FinishMessage, record: DiskReco
         await drop_duplicates(services, message, point.backup_snapshot)
 
 
-async def _advance(services: Services, message: FinishMessage, run: OpenRun) -> None:
+async def _advance(services: Services, message: FinishMessage, found: tuple[DiskRecord, str], run: OpenRun) -> None:
     """Seal a run on the backup blob if its change list is applied; else make sure its batches continue."""
-    current = await _record_check(
-        services, message, run, lambda record, now: record.with_run(replace(run_of(record), checked=now))
-    )
-    if current is None:
+    has_begun, now = False, services.now()
+
+    def checked(record: DiskRecord) -> DiskRecord:
+        nonlocal has_begun
+        if not is_current(record, run):
+            return record
+        current = run_of(record)
+        has_begun = current.sealing
+        return record.with_run(replace(current, checked=now, sealing=current.is_applied))
+
+    written = await services.records.update_found(message.disk, found, checked)
+    current = written[0].run if written and is_current(written[0], run) else None
+    if written is None or current is None:
         await services.queues.send(message, next_check(run, services.now()))
     elif current.is_applied:
-        await _seal(services, message, current)
+        await _seal(services, message, Sealing(*written, has_begun=has_begun))
     else:
         await _check_later(services, message, current)
 
 
-async def _seal(services: Services, message: FinishMessage, run: OpenRun) -> None:
+async def _seal(services: Services, message: FinishMessage, sealing: Sealing) -> None:
     """Seal a run whose change list is applied; recover if its backup blob differs or was changed."""
     await require_owner(services)
+    run = run_of(sealing.record)
     try:
-        if not await seal(services, message, run):
+        if not await seal(services, message, sealing):
             await services.queues.send(message)
     except MismatchError as error:
         await record_failure(services, message.disk, Event.RUN_DIFFERS, error, message.run)
@@ -165,18 +176,18 @@ async def _advance_copy(services: Services, message: FinishMessage, run: OpenRun
         with contextlib.suppress(BlobChangedError):  # another invocation has just sealed it
             await seal_copy(services, message, run, copied)
             return
-    current = await _record_check(services, message, run, lambda record, now: copy_checked(record, progress, now))
+    current = await _record_check(services, message, run, progress)
     await _check_later(services, message, current or run, plan_again=run.opened and not progress.is_healthy)
 
 
 async def _record_check(
-    services: Services, message: FinishMessage, run: OpenRun, progress: Callable[[DiskRecord, datetime], DiskRecord]
+    services: Services, message: FinishMessage, run: OpenRun, progress: CopyProgress
 ) -> OpenRun | None:
-    """Record a check of a run, with its progress; return the updated run, None if it is over or was restarted."""
+    """Record a check of a full copy, with its progress; return the updated run, None if it is over or was restarted."""
     now = services.now()
 
     def change(record: DiskRecord) -> DiskRecord:
-        return progress(record, now) if is_current(record, run) else record
+        return copy_checked(record, progress, now) if is_current(record, run) else record
 
     record = await services.records.update(message.disk, change)
     return record.run if record and is_current(record, run) else None

@@ -1,6 +1,7 @@
 """The seal: take the recovery point, then write its row and advance the record in one transaction."""
 
 from dataclasses import asdict, replace
+from typing import NamedTuple
 
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
@@ -11,7 +12,7 @@ from shared.model.catalogue import point_metadata
 from shared.model.messages import FinishMessage
 from shared.model.notices import versioning_notice, versions_kept
 from shared.model.point import RecoveryPoint, TakenSnapshot
-from shared.model.record import DiskRecord
+from shared.model.record import DiskRecord, run_of
 from shared.model.run import OpenRun
 from shared.model.run_steps import full_copy, recovery_point, sealed, sealed_copy
 from shared.model.tick import should_catch_up
@@ -20,7 +21,21 @@ from shared.runs.clean_up import clean_up_run
 from shared.runs.full_copies import full_copy_of
 
 
-async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool:
+class Sealing(NamedTuple):
+    """A run that is about to be sealed.
+
+    Attributes:
+        record: its disk's record, which says since just now that the run is being sealed.
+        etag: the record's ETag: whatever changes it meanwhile keeps the run from being sealed.
+        has_begun: whether an earlier invocation has begun that under the same plan, and may have taken the snapshot.
+    """
+
+    record: DiskRecord
+    etag: str
+    has_begun: bool
+
+
+async def seal(services: Services, message: FinishMessage, sealing: Sealing) -> bool:
     """Verify a run's backup blob, take the recovery point, and advance the record to it. Idempotent.
 
     Returns:
@@ -31,21 +46,16 @@ async def seal(services: Services, message: FinishMessage, run: OpenRun) -> bool
         BlobChangedError, LeaseLostError: the backup blob was changed since the run's last write, or lost its lease.
         SourceGoneError: the source snapshot no longer exists.
     """
-    disk = message.disk
-    found = await services.records.get(disk)
-    if found is None or not is_current(found[0], run):
-        await services.queues.send(message)
-        return True
     # The run has written to this container, whichever it was opened in: leases and plans tell the two apart.
-    record, etag = replace(found[0], backup_blob=services.backups.address(disk)), found[1]
-    profile = await services.disks.profile(disk, run.snapshot)
-    taken = await _recovery_point(services, message, record, run, profile)
+    record = replace(sealing.record, backup_blob=services.backups.address(message.disk))
+    profile = await services.disks.profile(message.disk, message.run)
+    taken = await _recovery_point(services, message, record, profile, has_begun=sealing.has_begun)
     if taken is None:
         return False
     point = replace(recovery_point(record, taken.time, services.now()), profile=profile)
     notice = _notice(services, message, record)
     next_record = replace(sealed(record, point, taken), backup_notice=notice)
-    await _record(services, message, next_record, etag, point)
+    await _record(services, message, next_record, sealing.etag, point)
     return True
 
 
@@ -92,14 +102,14 @@ async def _record(
 
 
 async def _recovery_point(
-    services: Services, message: FinishMessage, record: DiskRecord, run: OpenRun, profile: str
+    services: Services, message: FinishMessage, record: DiskRecord, profile: str, *, has_begun: bool
 ) -> TakenSnapshot | None:
     """Return the snapshot an earlier attempt took under this plan; else verify the backup blob and take one.
 
     None if part of the backup blob is still to be verified.
     """
-    backup = services.backups.address(message.disk)
-    for taken in await services.snapshots.of_run(backup, message.run_id):
+    backup, run = services.backups.address(message.disk), run_of(record)
+    for taken in await services.snapshots.of_run(backup, message.run_id) if has_begun else ():
         if taken.plan == run.plan:
             return taken
     etag = await verify_backup_blob(services, message, record)

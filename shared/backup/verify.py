@@ -1,6 +1,7 @@
 """Verification before the seal: compare the backup blob with the source snapshot, window by window."""
 
 import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,8 +13,10 @@ from shared.model.messages import FinishMessage
 from shared.model.record import DiskRecord, run_of
 from shared.model.run import Kind, OpenRun
 from shared.model.version import BlobVersion
+from shared.pages.ahead import Ahead
 from shared.pages.change_list import change_list
 from shared.pages.comparing import Comparison
+from shared.pages.listing import TimedOut
 from shared.points.versions import find_backup_blob
 
 SEAL_WINDOW = 8 * 1024**3
@@ -48,26 +51,36 @@ async def verify_backup_blob(services: Services, message: FinishMessage, record:
         services, services.disks.version(disk, run.snapshot), BlobVersion(services.backups.address(disk))
     )
     first = run.windows_compared if run.compared_etag == blob.etag else 0
+    # No older than this invocation: the seal takes nothing but what has the ETag that was looked at above.
+    whole = Window(first * SEAL_WINDOW, run.size)
+    comparison.list_ahead(whole)
+    written = _written(services, record, whole)
     for number in range(first, count):
         if number > first and services.now() - started >= VERIFY_FOR:
             await _record_progress(services, message, run, number, blob.etag)
             return None
-        await _compare(services, message, record, number, comparison)
+        await _compare(services, message, run, number, comparison, written=written)
     return blob.etag
 
 
 async def _compare(
-    services: Services, message: FinishMessage, record: DiskRecord, number: int, comparison: Comparison
+    services: Services,
+    message: FinishMessage,
+    run: OpenRun,
+    number: int,
+    comparison: Comparison,
+    *,
+    written: Ahead | None,
 ) -> None:
     """Compare one window, and the last page with the last window."""
-    disk, run = message.disk, run_of(record)
+    disk = message.disk
     plan, all_windows = message.of_plan(run.plan), windows(run.size, SEAL_WINDOW)
     most = samples_of_window(len(all_windows)) if run.kind is Kind.INCREMENTAL else None
     sampler = Sampler(f"{plan.run_id}/{plan.plan}/{number}/seal", most)
     try:
         await comparison.page_maps(all_windows[number], sampler.see)
-        written = await _written(services, plan, record, all_windows[number])
-        await comparison.contents(sorted({*sampler.samples(), *written}))
+        of_written = await _samples(plan, written, all_windows[number]) if written else []
+        await comparison.contents(sorted({*sampler.samples(), *of_written}))
         if number == len(all_windows) - 1:
             await comparison.last_page(run.size)
     except SourceGoneError as error:
@@ -75,16 +88,24 @@ async def _compare(
         raise BlobChangedError(f"the backup blob of {disk.name} no longer exists: {error}") from error
 
 
-async def _written(services: Services, plan: FinishMessage, record: DiskRecord, window: Window) -> list[Change]:
-    """Return samples of what an incremental run wrote in a window; none of other kinds: they wrote all valid pages."""
-    sampler = Sampler(f"{plan.run_id}/{plan.plan}/{window.start}/written")
+def _written(services: Services, record: DiskRecord, whole: Window) -> Ahead | None:
+    """Return what an incremental run wrote; None for other kinds: they wrote all valid pages."""
     run = run_of(record)
-    if run.kind is Kind.INCREMENTAL:
-        # If the diff is no longer available, the samples of valid pages must do.
-        with contextlib.suppress(DiffRefusedError):
-            async for change in change_list(services, record, run, window):
-                if not change.clear:
-                    sampler.see(change)
+
+    def changes(window: Window, timed_out: TimedOut) -> AsyncIterator[Change]:
+        return change_list(services, record, run, window, timed_out=timed_out)
+
+    return Ahead(whole, changes) if run.kind is Kind.INCREMENTAL else None
+
+
+async def _samples(plan: FinishMessage, written: Ahead, window: Window) -> list[Change]:
+    """Return samples of what a run wrote in a window."""
+    sampler = Sampler(f"{plan.run_id}/{plan.plan}/{window.start}/written")
+    # If the diff is no longer available, the samples of valid pages must do.
+    with contextlib.suppress(DiffRefusedError):
+        async for change in written.of(window):
+            if not change.clear:
+                sampler.see(change)
     return sampler.samples()
 
 

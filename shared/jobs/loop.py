@@ -22,12 +22,16 @@ from shared.jobs.request import request_job
 from shared.jobs.stage_events import STAGE_EVENTS
 from shared.model.inspection import Inspection
 from shared.model.job import CLEANED_UP, PREPARING, Next, Stage, give_up_reason
-from shared.model.messages import InspectionMessage, Message, RestoreMessage
+from shared.model.messages import InspectionMessage, JobMessage, Message, RestoreMessage
 from shared.model.restore import Restore
 from shared.model.retry_policy import MAX_CHECK_DELAY
 
 AFTER_CONFLICT = timedelta(seconds=5)
 """Delay of the next step after a conflict with another invocation."""
+
+
+async def _leave(_: Services, __: JobMessage) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Procedure[Kept: (Restore, Inspection)]:
         abandon_cleanup: stops trying to clean up after a job, and reports what may be left.
         on_ended: called for a job that ended without the stage `ending`, and for each ended job that a message finds.
         step_failed: the event of a failed step.
+        on_lost: called for each message of a job that has no row any more.
     """
 
     rows: Callable[[Services], JobRows[Kept]]
@@ -53,6 +58,7 @@ class Procedure[Kept: (Restore, Inspection)]:
     abandon_cleanup: Callable[[Services, Kept, str], Awaitable[None]]
     on_ended: Callable[[Services, Kept], Awaitable[None]]
     step_failed: Event
+    on_lost: Callable[[Services, JobMessage], Awaitable[None]] = _leave
 
 
 async def continue_job[Kept: (Restore, Inspection)](
@@ -70,6 +76,7 @@ async def continue_job[Kept: (Restore, Inspection)](
             await request_job(services, message.kind, message.request.encode(), message.job)
         elif found is None:
             log_event(Event.MESSAGE_DROPPED, **message.about, step=f"continue-{message.kind}")
+            await procedure.on_lost(services, message)
         elif found[0].has_ended:
             await procedure.on_ended(services, found[0])
         else:

@@ -60,7 +60,7 @@ def run_if_current(record: DiskRecord, mine: OpenRun) -> OpenRun | None:
 
 
 def batch_progressed(record: DiskRecord, mine: OpenRun, progress: BatchProgress, now: datetime) -> DiskRecord:
-    """Record a batch's progress, and that it is alive; unchanged if another batch has taken over.
+    """Record a batch's progress, and that it is alive, or ends; unchanged if another batch has taken over.
 
     Args:
         record: the disk's record.
@@ -81,7 +81,7 @@ def batch_progressed(record: DiskRecord, mine: OpenRun, progress: BatchProgress,
         progressed=now,
         replans=0,
     )
-    return record.with_run(moved)
+    return record.with_run(replace(moved, at_work=not moved.is_applied))
 
 
 def batch_ended(record: DiskRecord, mine: OpenRun) -> DiskRecord:

@@ -10,6 +10,7 @@ from typing import Self
 
 from pydantic import TypeAdapter, ValidationError
 
+from shared.errors import without_secrets
 from shared.limits import MAX_PROFILE
 
 OWN_TAGS = "tidemark-"
@@ -63,6 +64,12 @@ class DiskProfile:
         while len(text := _written(replace(self, tags=kept))) > MAX_PROFILE and kept:
             kept.popitem()
         return text
+
+
+def tags_of_owner(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return tags without Tidemark's own, and without those that hold a secret, which must not go on record."""
+    kept = {name: value for name, value in tags.items() if not name.lower().startswith(OWN_TAGS)}
+    return {name: value for name, value in kept.items() if without_secrets(value) == value}
 
 
 def _written(profile: DiskProfile) -> str:

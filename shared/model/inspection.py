@@ -1,7 +1,7 @@
 """An inspection of a recovery point, that is, a verify or a drill: its row, and its progress. Pure functions."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, NamedTuple, Self
@@ -37,6 +37,8 @@ class Inspection(Job):
         on_request: whether a person requested it.
         parts_done, parts_total: how many parts of the disk are compared, and how many there are.
         parts_enqueued: how many parts have been enqueued, from the first.
+        parts_counted, bytes_counted: how many parts, from the first, are all compared, and the bytes read of them;
+            their rows are not read again.
         stalls: how often missing parts were enqueued again since it last made progress.
         scratch_etag: the scratch blob's ETag at the end of the copy.
         seen: what a finished drill found on the disk.
@@ -51,6 +53,8 @@ class Inspection(Job):
     parts_done: int = 0
     parts_total: int = 0
     parts_enqueued: int = 0
+    parts_counted: int = 0
+    bytes_counted: int = 0
     stalls: int = 0
     scratch_etag: str = ""
     seen: Text = ""
@@ -114,7 +118,8 @@ class Inspection(Job):
 
     def at_stage(self, stage: Stage, now: datetime) -> Self:
         """Move it to another stage, with its progress reset."""
-        return replace(Job.at_stage(self, stage, now), parts_done=0, parts_enqueued=0, stalls=0)
+        begun = replace(Job.at_stage(self, stage, now), parts_done=0, parts_enqueued=0, stalls=0)
+        return replace(begun, parts_counted=0, bytes_counted=0)
 
     def reset(self) -> Self:
         """Drop what a drill has copied, for another attempt."""
@@ -122,16 +127,14 @@ class Inspection(Job):
 
 
 class Compared(NamedTuple):
-    """The compared parts of an inspection.
+    """The compared parts of an inspection that are not counted yet.
 
     Attributes:
-        parts: their numbers.
-        bytes_compared: bytes that were read on each side.
+        parts: the bytes that were read of each, on each side, by their numbers.
         differs: where the first part that differs does so; empty if none does.
     """
 
-    parts: frozenset[int]
-    bytes_compared: int
+    parts: Mapping[int, int]
     differs: str
 
 
@@ -151,12 +154,18 @@ def built_upon(points: Sequence[RecoveryPoint], time: str) -> list[RecoveryPoint
 
 
 def with_comparison(inspection: Inspection, found: Compared, now: datetime) -> Inspection:
-    """Record the progress of the comparison."""
-    moved = len(found.parts) != inspection.parts_done
+    """Record the progress of the comparison, and count the parts before the first that is missing."""
+    counted = next(part for part in itertools.count(inspection.parts_counted) if part not in found.parts)
+    read_before = sum(found.parts[part] for part in range(inspection.parts_counted, counted))
+    read_after = {part: length for part, length in found.parts.items() if part >= counted}
+    bytes_counted, done = inspection.bytes_counted + read_before, counted + len(read_after)
+    moved = done != inspection.parts_done
     return replace(
         inspection,
-        parts_done=len(found.parts),
-        bytes_done=found.bytes_compared,
+        parts_counted=counted,
+        bytes_counted=bytes_counted,
+        parts_done=done,
+        bytes_done=bytes_counted + sum(read_after.values()),
         checked=now,
         progressed=now if moved else inspection.progressed,
         stalls=0 if moved else inspection.stalls,
@@ -176,4 +185,4 @@ def parts_at_once(inspection: Inspection) -> int:
 
 def missing_parts(inspection: Inspection, found: Compared) -> Iterable[int]:
     """Return the numbers of the parts that are enqueued but not compared yet."""
-    return (part for part in range(inspection.parts_enqueued) if part not in found.parts)
+    return (part for part in range(inspection.parts_counted, inspection.parts_enqueued) if part not in found.parts)

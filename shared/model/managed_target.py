@@ -10,9 +10,12 @@ from shared.errors import without_secrets
 from shared.limits import FOOTER, MANAGED_DISK_BYTES, MANAGED_DISK_STEP, UPLOAD_BYTES
 from shared.model.disk import ManagedDisk
 from shared.model.disk_ids import GroupId
-from shared.model.disk_profile import OWN_TAGS, DiskProfile
+from shared.model.disk_profile import DiskProfile, tags_of_owner
 
 _CUSTOMER_KEY = "EncryptionAtRestWithCustomerKey"
+_ZONE_REDUNDANT = "_ZRS"
+"""How the SKUs end of disks that are in all zones, so in none of them (Deploy managed disks that use ZRS)."""
+
 _MOST_ASKED = 2000
 """Characters of what a request says, so that with the rest that a disk is no tag has to be left out."""
 
@@ -73,7 +76,7 @@ def profile_to_make(recorded: str, asked_as: str) -> DiskProfile:
     if moves:
         was = replace(was, zones=(), encryption_set="", encryption_type="")
     if asked.sku is not None and asked.sku != was.sku:
-        was = replace(was, tier="")
+        was = replace(was, tier="", zones=() if asked.sku.endswith(_ZONE_REDUNDANT) else was.zones)
     own_set = asked.encryption_set or was.encryption_set
     tags = was.tags if asked.tags is None else asked.tags
     return replace(
@@ -85,7 +88,7 @@ def profile_to_make(recorded: str, asked_as: str) -> DiskProfile:
         generation=asked.generation or was.generation,
         encryption_set=own_set,
         encryption_type=(was.encryption_type or _CUSTOMER_KEY) if own_set else "",
-        tags={name: value for name, value in tags.items() if not name.lower().startswith(OWN_TAGS)},
+        tags=tags_of_owner(tags),
     )
 
 

@@ -224,9 +224,7 @@ class Restore(Targeted, Job):
         if not self.has_begun:
             left = "Nothing was written"
         elif self.target_etag:
-            left = (
-                f"{self.target} was copied but failed verification and is not being backed up. Inspect it, or delete it"
-            )
+            left = f"{self.target} was copied but not verified, and is not being backed up. Inspect it, or delete it"
         elif self.target_is_new:
             left = "The incomplete copy is deleted"
         elif not self.is_copied_over:

@@ -53,6 +53,7 @@ class OpenRun(WorkInProgress):
         replans: how often its messages were enqueued again since it last made progress.
         windows_compared, compared_etag: how many windows of the backup blob have been compared with the source
             snapshot since the change list was applied, and the backup blob's ETag then.
+        sealing: whether an invocation may have begun to seal it under this plan, and taken its snapshot.
         tries: how often the run was retried since it last made progress.
         resyncs: how often its backup blob was not what it should be.
         error_at: when the last error since its last progress occurred, UTC.
@@ -81,6 +82,7 @@ class OpenRun(WorkInProgress):
     replans: int = 0
     windows_compared: int = 0
     compared_etag: str = ""
+    sealing: bool = False
     tries: int = 0
     resyncs: int = 0
     error_at: datetime | None = None

@@ -84,6 +84,7 @@ def restarted(record: DiskRecord, kind: Kind, reason: str) -> DiskRecord:
         batches=0,
         windows_compared=0,
         compared_etag="",
+        sealing=False,
     )
     return record.with_run(fresh)
 

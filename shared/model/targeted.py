@@ -65,10 +65,6 @@ class Targeted:
         unique = [found for found in (self.target.unique_id, self.left_over) if found]
         return [ManagedDisk(self.target.id), *(ManagedDisk(self.target.id, found) for found in unique)]
 
-    def has_made(self, mark: str) -> bool:
-        """Return whether a managed disk's mark says that an attempt of this restore has made it."""
-        return mark.startswith(f"{self.restore}/")
-
     @property
     def is_uploaded(self) -> bool:
         """Whether the target is a managed disk whose upload has ended: the disk is not made again."""

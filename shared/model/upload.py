@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from shared.model.disk import ManagedDisk
+
 
 @dataclass(frozen=True, slots=True)
 class FoundDisk:
@@ -18,3 +20,11 @@ class FoundDisk:
     mark: str = ""
     uploads: bool = False
     problem: str = ""
+
+    def was_made_by(self, restore: str) -> bool:
+        """Return whether its mark says that an attempt of this restore has made it."""
+        return self.mark.startswith(f"{restore}/")
+
+    def is_one_of(self, disk: ManagedDisk) -> bool:
+        """Return whether it may be a disk of the same resource ID: it is another if both unique IDs are known."""
+        return not (disk.unique_id and self.unique_id) or disk.unique_id == self.unique_id

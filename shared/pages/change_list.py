@@ -1,13 +1,13 @@
 """The change list of a run, listed lazily: from any position on it is always the same list."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window, coalesced, gaps_cleared
 from shared.model.record import DiskRecord
 from shared.model.run import Kind, OpenRun
 from shared.model.version import Version
-from shared.pages.listing import listed
+from shared.pages.listing import TimedOut, listed
 
 
 def change_list(
@@ -16,7 +16,7 @@ def change_list(
     run: OpenRun,
     window: Window,
     *,
-    timed_out: Callable[[], Awaitable[None]] | None = None,
+    timed_out: TimedOut | None = None,
 ) -> AsyncIterator[Change]:
     """List the changes of a window, by the run's kind; `timed_out` is called after each listing that timed out.
 
@@ -39,7 +39,7 @@ async def _diff(
     snapshot: Version,
     window: Window,
     *,
-    timed_out: Callable[[], Awaitable[None]] | None,
+    timed_out: TimedOut | None,
 ) -> AsyncIterator[Change]:
     """List the diff of a window; for the part by which the disk has grown, its valid ranges."""
     old = Window(window.start, min(window.end, record.base_size))

@@ -1,6 +1,7 @@
 """Comparing two versions that should be identical: their page maps, samples of their content, or every byte."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from typing import Self
 
 from shared.azure.services import Services
@@ -9,8 +10,9 @@ from shared.changes.ranges import Change, Window, coalesced, overlaid, writes
 from shared.errors import MismatchError
 from shared.limits import PAGE
 from shared.model.version import Version
+from shared.pages.ahead import Ahead
 from shared.pages.at_once import AtOnce
-from shared.pages.listing import listed
+from shared.pages.listing import TimedOut, listed
 from shared.pages.paced import Paced
 from shared.pages.signed import SignedReads
 
@@ -38,6 +40,7 @@ class Comparison:
         self._original, self._copy = versions
         self._original_reads, self._copy_reads = reads
         self._pace = Paced(services, READERS, rate=FASTEST / at_once)
+        self._ahead: dict[Version, Ahead] = {}
         self.ranges = self.samples = self.bytes_compared = 0
 
     @classmethod
@@ -45,6 +48,14 @@ class Comparison:
         """Begin to compare a copy with its original, or one of `at_once` parts that are compared concurrently."""
         reads = await SignedReads.begin(services, original), await SignedReads.begin(services, copy)
         return cls(services, (original, copy), reads, at_once)
+
+    def list_ahead(self, whole: Window) -> None:
+        """List ahead from now on: the windows to compare are those of a part of the disk, in order.
+
+        The copy must be known to have been the same all along, once all are compared.
+        """
+        for version in (self._original, self._copy):
+            self._ahead[version] = Ahead(whole, partial(self._listed, version))
 
     async def require_size(self, size: int) -> None:
         """Require that the copy has this size.
@@ -126,7 +137,12 @@ class Comparison:
             yield change
 
     def _ranges(self, version: Version, window: Window) -> AsyncIterator[Change]:
-        return coalesced(listed(self._services, version, None, window))
+        if ahead := self._ahead.get(version):
+            return ahead.of(window)
+        return coalesced(self._listed(version, window))
+
+    def _listed(self, version: Version, window: Window, timed_out: TimedOut | None = None) -> AsyncIterator[Change]:
+        return listed(self._services, version, None, window, timed_out=timed_out)
 
     async def _check_zeros(self, piece: Change, *, is_original: bool) -> None:
         await self._pace.call(lambda: self._require_zeros(piece, is_original=is_original), piece.length)

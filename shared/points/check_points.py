@@ -1,13 +1,16 @@
 """Looking whether recovery points are still there: what was deleted outside Tidemark is damaged until it is back."""
 
 from collections import defaultdict
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
+from shared.azure.blobs.snapshots import is_taken_by
 from shared.azure.services import Services
 from shared.errors import SourceGoneError, TidemarkError
 from shared.events import Event, log_event
@@ -21,11 +24,28 @@ from shared.points.versions import deleted_message, mark_damaged, update_damaged
 _ONCE_BACK = "after that, the next tick finds it"
 
 
-async def check_points(services: Services, disk: Disk) -> list[RecoveryPoint]:
+class SealedRun(NamedTuple):
+    """A run that is sealed, and under whose lease no snapshot can be taken any more.
+
+    Attributes:
+        run_id: its id.
+        kept: the time of the snapshot that is its recovery point; its other snapshots of the backup blob are left over.
+    """
+
+    run_id: str
+    kept: str
+
+
+async def check_points(services: Services, disk: Disk, sealed: SealedRun | None = None) -> list[RecoveryPoint]:
     """Look for all recovery points of a disk, in whichever container they are, and update their rows and its record.
 
     A list that leaves one out is no proof: the recovery point itself is requested before it is marked. If another
     container than BACKUP_CONTAINER can't be read, that is logged, and its recovery points stay as they are on record.
+
+    Args:
+        services: the services.
+        disk: the disk.
+        sealed: a run to clean up after: the list that finds the recovery points finds what is left over of it, too.
 
     Returns:
         The recovery points as they were on record before, oldest first; without those that are being deleted.
@@ -36,14 +56,17 @@ async def check_points(services: Services, disk: Disk) -> list[RecoveryPoint]:
     points = [point for point in rows if point.state is not PointState.DELETING]
     damaged = {point.time for point in points if point.state is PointState.DAMAGED}
     on_record, orphans = {_current(services, disk, point) for point in rows}, 0
-    for backup, of_backup in _by_backup_blob(services, disk, points).items():
+    by_backup, current = _by_backup_blob(services, disk, points), services.backups.address(disk)
+    for backup in dict.fromkeys([*by_backup, *([current] if sealed else [])]):
         try:
             existing = await services.snapshots.versions(backup)
-            orphans += sum(_is_old(version, now) for version in existing - on_record)
-            for point in of_backup:
+            if sealed and backup == current:
+                existing = await _without_duplicates(services, backup, existing, sealed)
+            orphans += sum(_is_old(version, now) for version in existing.keys() - on_record)
+            for point in by_backup.get(backup, ()):
                 damaged ^= {point.time} if await _changes(services, disk, point, existing) else set()
         except (AzureError, TidemarkError) as error:
-            if backup == services.backups.address(disk):
+            if backup == current:
                 raise
             log_event(Event.CHECK_POINTS_FAILED, disk=disk.name, reason=explain(error))
     # Even if another container could not be read: it may be gone, and asking at each tick takes the time of all disks.
@@ -53,6 +76,18 @@ async def check_points(services: Services, disk: Disk) -> list[RecoveryPoint]:
     elif record.with_damaged(sorted(damaged), _newest_but(points, damaged)) != record:
         await update_damaged_points(services, disk)
     return points
+
+
+async def _without_duplicates(
+    services: Services, backup: BlobAddress, existing: Mapping[BlobVersion, Mapping[str, str]], sealed: SealedRun
+) -> dict[BlobVersion, Mapping[str, str]]:
+    """Delete what a run has left over among the versions of its backup blob; return the others."""
+    left = dict(existing)
+    for version, metadata in existing.items():
+        if version.snapshot not in {"", sealed.kept} and is_taken_by(sealed.run_id, metadata):
+            await services.snapshots.delete(backup, version.snapshot)
+            del left[version]
+    return left
 
 
 def _newest_but(points: list[RecoveryPoint], damaged: set[str]) -> str:
@@ -88,7 +123,7 @@ async def _is_told(services: Services, disk: Disk, time: str) -> bool:
     return found is not None and found[0].damaged_point == time and bool(found[0].good_point)
 
 
-async def _changes(services: Services, disk: Disk, point: RecoveryPoint, existing: set[BlobVersion]) -> bool:
+async def _changes(services: Services, disk: Disk, point: RecoveryPoint, existing: Container[BlobVersion]) -> bool:
     """Look for a recovery point among the versions that exist; return whether it becomes, or ceases to be, damaged."""
     is_there = _current(services, disk, point) in existing
     if not is_there and point.state is not PointState.DAMAGED:

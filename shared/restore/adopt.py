@@ -8,9 +8,10 @@ from azure.core.exceptions import AzureError
 from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
-from shared.errors import BlobChangedError, StepFailedError
+from shared.errors import BlobChangedError, DiskError, SnapshotUnreadableError, StepFailedError
 from shared.inspection.request import open_inspection
 from shared.model.catalogue import point_metadata
+from shared.model.disk_profile import DiskProfile
 from shared.model.job import JobKind, Next
 from shared.model.messages import RunMessage
 from shared.model.point import TakenSnapshot
@@ -29,6 +30,7 @@ async def prove_and_adopt(services: Services, restore: Restore) -> Next[Restore]
     Raises:
         RestoreFailedError: the disk differs from the recovery point.
         BlobChangedError: the disk or its backup blob was written to since the copy.
+        SnapshotUnreadableError: the disk's snapshot can't be read.
         StepFailedError: a step failed, and it can't be read whether the disk is adopted; until it can, the restore is
             neither restarted nor ended.
     """
@@ -50,7 +52,7 @@ async def _prove_and_adopt(services: Services, restore: Restore) -> Next[Restore
         taken = await services.disks.take_snapshot(restore.known_target, restore.target_etag)
         return Next(replace(restore, target_snapshot=taken, checked=now))
     if restore.makes_managed_disk and restore.parts_proved == 0:
-        if waits := await services.disks.pending(restore.known_target, restore.target_snapshot):
+        if waits := await _pending(services, restore):
             return Next(replace(restore, reason=waits, checked=now), restore.next_check(now))
         if restore.adopt and (etag := await with_footer_of_disk(services, restore)):
             return Next(replace(restore, backup_etag=etag, checked=services.now()))
@@ -65,6 +67,18 @@ async def _prove_and_adopt(services: Services, restore: Restore) -> Next[Restore
     else:
         await _require_unchanged(services, restore)
     return Next(done_with_proof(restore, services.now()))
+
+
+async def _pending(services: Services, restore: Restore) -> str:
+    """Say why the snapshot can't be read yet; empty once it can be.
+
+    Raises:
+        SnapshotUnreadableError: it can never be read as it is.
+    """
+    try:
+        return await services.disks.pending(restore.known_target, restore.target_snapshot)
+    except DiskError as error:
+        raise SnapshotUnreadableError(str(error)) from None
 
 
 def done_with_proof(restore: Restore, now: datetime) -> Restore:
@@ -109,7 +123,8 @@ async def _adopt(services: Services, restore: Restore) -> None:
         raise
     point = restored_point(restore, services.backups.address(target), taken.time, services.now())
     point = replace(point, profile=profile)
-    advanced = adopted(record, point, taken, is_listed=services.settings.covers(target))
+    tags = (DiskProfile.read(profile) or DiskProfile()).tags
+    advanced = adopted(record, point, taken, is_listed=services.settings.lists(target, tags))
     await services.records.seal(target, advanced, etag, point)
 
 

@@ -19,6 +19,7 @@ from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.restore_target import released
 from shared.model.retry_policy import MAX_CHECK_DELAY
+from shared.model.times import canonical_time
 from shared.points.dropping import drop
 from shared.restore.managed_target import discard_unfinished
 from shared.runs.blank_records import delete_if_blank
@@ -147,14 +148,21 @@ async def _drop_new_blob(services: Services, restore: Restore, target: BlobAddre
 
 
 async def _drop_newer_snapshots(services: Services, restore: Restore) -> None:
-    """Delete the target's source snapshots that are newer than its base: the restore took them, and adopted none."""
+    """Delete the target's source snapshots that are newer than its base: the restore took them, and adopted none.
+
+    A managed disk that it has made may have one of a worker that was late, when nothing else knows the disk any more.
+    """
     target = restore.known_target
     snapshots = await services.disks.own_snapshots(target)
     found = await services.records.get(target)
-    if found is None or found[0].restore != restore.restore or found[0].run:
+    if found is None and restore.makes_managed_disk and restore.ended:
+        base, last = "", canonical_time(restore.ended.isoformat())
+    elif found is None or found[0].restore != restore.restore or found[0].run:
         return  # some may belong to a run by now
+    else:
+        base, last = found[0].base_snapshot, max(snapshots, default="")
     for snapshot in snapshots:
-        if snapshot > found[0].base_snapshot:
+        if base < snapshot <= last:
             await services.disks.delete_snapshot(target, snapshot)
 
 

@@ -26,13 +26,11 @@ from shared.model.managed_target import (
 from shared.model.point import RecoveryPoint
 from shared.model.restore import RefusedError, Restore, RestoreFailedError
 from shared.model.restore_target import without_restore
+from shared.model.retry_policy import is_too_long
 from shared.model.upload import FoundDisk
 from shared.pages.signed import SignedReads
 from shared.points.versions import version_of
 from shared.runs.blank_records import delete_if_blank
-
-_LOOKS_AGAIN = timedelta(seconds=2)
-"""How long Azure Resource Manager is given to make a disk, or to delete one, before the next look."""
 
 
 async def planned(services: Services, restore: Restore, target: ManagedDisk, point: RecoveryPoint) -> Restore:
@@ -46,9 +44,9 @@ async def planned(services: Services, restore: Restore, target: ManagedDisk, poi
     profile = profile_to_make(point.profile, restore.asked_as)
     if why := size_problem(point.size) or profile_problem(profile) or await _vhd_problem(services, restore, point):
         raise RefusedError(f"{restore.known_disk} can't be restored as a managed disk: {why}")
-    if await services.uploads.find(target.id):
-        raise RefusedError(exists_problem(target))
     try:
+        if await services.uploads.find(target.id):
+            raise RefusedError(exists_problem(target))
         await services.uploads.require_permitted(target.id)
     except HttpResponseError as error:
         if lacks_role(error) or is_permanent(error):
@@ -79,16 +77,17 @@ async def make_disk(services: Services, restore: Restore, found: FoundDisk | Non
     target = restore.managed_target
     if target.unique_id:
         raise UploadLostError(f"{target.id} was deleted or replaced while it was being restored")
-    if found and restore.has_made(found.mark):
+    if found and found.was_made_by(restore.restore):
         await discard(services, restore, found)
     elif found:
         raise RestoreFailedError(exists_problem(target))
     elif restore.left_over:
-        await _release(services, restore, ManagedDisk(target.id, restore.left_over))
+        await _release(services, ManagedDisk(target.id, restore.left_over), restore.restore)
         return Next(replace(restore, left_over="", checked=services.now()))
     else:
         await _create(services, restore)
-    return Next(replace(restore, checked=services.now()), _LOOKS_AGAIN if found else timedelta())
+    now = services.now()
+    return Next(replace(restore, checked=now), restore.next_check(now) if found else timedelta())
 
 
 async def _create(services: Services, restore: Restore) -> None:
@@ -106,23 +105,38 @@ async def recorded(services: Services, restore: Restore, found: FoundDisk) -> Ne
     """Put the unique ID of the disk that was made on the restore's row, once Azure gives it.
 
     Raises:
-        UploadLostError: Azure could not make the disk.
+        UploadLostError: Azure could not make the disk, or has not for a day.
     """
-    target = restore.managed_target
+    target, now = restore.managed_target, services.now()
     if found.problem or (target.unique_id and found.unique_id):
         raise UploadLostError(f"{target.id}: {found.problem or 'it was replaced while it was being restored'}")
-    if not found.unique_id:
-        return Next(replace(restore, checked=services.now()), _LOOKS_AGAIN)
-    return Next(replace(restore, target=ManagedDisk(target.id, found.unique_id), checked=services.now()))
+    if found.unique_id:
+        return Next(replace(restore, target=ManagedDisk(target.id, found.unique_id), reason="", checked=now))
+    if is_too_long(restore.phase_began, now):
+        raise UploadLostError(f"Azure has not made {target.id} within a day")
+    waiting = f"waiting until Azure has made {target.id}"
+    return Next(replace(restore, reason=waiting, checked=now), restore.next_check(now))
 
 
 async def discard_unfinished(services: Services, restore: Restore) -> None:
-    """Delete the disk that an ended restore has made, unless its upload has ended; any other disk is left alone."""
+    """Delete the disk that an ended restore has made and not finished; any other disk is left alone.
+
+    One that is still being uploaded is the restore's own, whichever of its workers has made it, however late. A disk
+    that is in use may have the tag because somebody has copied it.
+    """
     target = restore.managed_target
     found = await services.uploads.find(target.id)
-    is_known = not target.unique_id or (found is not None and found.unique_id in {"", target.unique_id})
-    if found and restore.has_made(found.mark) and is_known:
+    if found and found.was_made_by(restore.restore) and (found.uploads or found.is_one_of(target)):
         await discard(services, restore, found)
+
+
+async def discard_lost(services: Services, target: ManagedDisk, restore: str) -> None:
+    """Delete the disk that a restore without a row is uploading into, and release the target's record."""
+    found = await services.uploads.find(target.id)
+    if found and found.uploads and found.was_made_by(restore):
+        await services.uploads.discard(ManagedDisk(target.id, found.unique_id))
+        log_event(Event.RESTORE_DROPPED, disk=target.name, restore=restore, blob=target.id.url)
+    await _release(services, target, restore)
 
 
 async def discard(services: Services, restore: Restore, found: FoundDisk) -> None:
@@ -132,7 +146,6 @@ async def discard(services: Services, restore: Restore, found: FoundDisk) -> Non
     log_event(Event.RESTORE_DROPPED, **restore.about, blob=target.url)
 
 
-async def _release(services: Services, restore: Restore, disk: ManagedDisk) -> None:
-    """Let go of the record of a disk that an earlier attempt has made, and that is gone."""
-    await services.records.update(disk, lambda record: without_restore(record, restore.restore))
+async def _release(services: Services, disk: ManagedDisk, restore: str) -> None:
+    await services.records.update(disk, lambda record: without_restore(record, restore))
     await delete_if_blank(services, disk)

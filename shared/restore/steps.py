@@ -3,8 +3,9 @@
 from shared.azure.services import Services
 from shared.events import Event
 from shared.jobs.loop import Procedure, continue_job
+from shared.model.disk import ManagedDisk
 from shared.model.job import PREPARING, Next, Stage
-from shared.model.messages import RestoreMessage
+from shared.model.messages import JobMessage, RestoreMessage
 from shared.model.restore import Restore
 from shared.pages.copying import BlobCopy, abort_copy
 from shared.restore.adopt import done_with_proof, end_restore, prove_and_adopt
@@ -12,6 +13,7 @@ from shared.restore.begin import begin_restore
 from shared.restore.copying import copy_back, promote_to_backup
 from shared.restore.end import abandon_cleanup, clean_up_or_abandon, is_adopted
 from shared.restore.expire import expire_disk, not_deleted
+from shared.restore.managed_target import discard_lost
 from shared.restore.save import save_target
 from shared.restore.upload import upload
 
@@ -23,6 +25,13 @@ async def continue_restore(services: Services, message: RestoreMessage) -> None:
         StepFailedError: the record or the queue can't be reached.
     """
     await continue_job(services, RESTORE_PROCEDURE, message)
+
+
+async def _discard_lost(services: Services, message: JobMessage) -> None:
+    """Delete the managed disk that a restore without a row is uploading into: nobody goes on with it."""
+    for target, summary in (await services.records.disks()).items():
+        if summary.restore == message.job and isinstance(target, ManagedDisk):
+            await discard_lost(services, target, message.job)
 
 
 async def _give_up(services: Services, restore: Restore, why: str) -> Restore:
@@ -64,5 +73,6 @@ RESTORE_PROCEDURE = Procedure[Restore](
     give_up=_give_up,
     abandon_cleanup=abandon_cleanup,
     on_ended=clean_up_or_abandon,
+    on_lost=_discard_lost,
     step_failed=Event.RESTORE_STEP_FAILED,
 )

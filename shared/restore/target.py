@@ -9,7 +9,7 @@ from shared.azure.services import Services
 from shared.azure.tables.records import RecordConflictError
 from shared.errors import DiskError, TargetLeasedError
 from shared.model.blob import BlobState
-from shared.model.disk import Disk, PageBlobDisk
+from shared.model.disk import Disk, ManagedDisk, PageBlobDisk
 from shared.model.job import JobKind, Next, job_row
 from shared.model.messages import FinishMessage
 from shared.model.names import RESTORE_METADATA
@@ -18,6 +18,7 @@ from shared.model.restore import RefusedError, Restore, RestoreFailedError
 from shared.model.restore_target import claimed, require_overwritable, require_trial, without_restore
 from shared.model.run import Mode, OpenRun
 from shared.restore.end import clean_up_or_abandon
+from shared.restore.managed_target import discard_lost
 from shared.runs.abandon import abandon_run
 from shared.runs.failures import new_record
 from shared.runs.full_copies import is_copying
@@ -52,6 +53,8 @@ async def wait_for_restore(services: Services, restore: Restore, target: Disk, r
         )
     if first:
         await clean_up_or_abandon(services, first[0])
+    elif isinstance(target, ManagedDisk):
+        await discard_lost(services, target, record.restore)
     else:
         await services.records.update(target, lambda now: without_restore(now, record.restore))
     return Next(replace(restore, checked=services.now()), _RECHECK_AFTER)

@@ -9,7 +9,8 @@ from shared.model.disk import Disk
 from shared.model.job import JobKind
 from shared.model.messages import FinishMessage, RunMessage
 from shared.model.record import DiskRecord
-from shared.points.check_points import check_points
+from shared.model.schema import UnknownSchemaError
+from shared.points.check_points import SealedRun, check_points
 from shared.runs.failures import record_failure
 from shared.runs.judging import judge_run
 
@@ -21,21 +22,31 @@ async def clean_up_run(services: Services, message: FinishMessage, record: DiskR
     """
     disk = message.disk
     await services.leases.release(services.backups.address(disk), message.of_plan(record.sealed_plan).lease_id)
-    await drop_duplicates(services, message, record.backup_snapshot)
     try:
-        await drop_old_snapshots(services, disk)
+        await drop_old_snapshots(services, disk, record.base_snapshot)
     except (AzureError, TidemarkError) as error:  # a job of a newer release may still read one
         await record_failure(services, disk, Event.DELETE_SOURCE_SNAPSHOT_FAILED, error, message.run)
-    points = await check_points(services, disk)
+    try:
+        points = await check_points(services, disk, SealedRun(message.run_id, record.backup_snapshot))
+    except UnknownSchemaError:  # of a recovery point's row: what is left over is told by its own metadata
+        await drop_duplicates(services, message, record.backup_snapshot)
+        raise
     await judge_run(services, disk, points)
 
 
-async def drop_old_snapshots(services: Services, disk: Disk) -> None:
-    """Delete the disk's source snapshots that are older than the base, except those that an open job still reads."""
+async def drop_old_snapshots(services: Services, disk: Disk, base: str | None = None) -> None:
+    """Delete the disk's source snapshots that are older than the base, except those that an open job still reads.
+
+    Args:
+        services: the services.
+        disk: the disk.
+        base: a base that the disk's record has had: a later one is newer. None to read the record.
+    """
     in_use = await snapshots_in_use(services, disk)
     snapshots = await source_snapshots(services, disk)
-    found = await services.records.get(disk)
-    base = found[0].base_snapshot if found else ""
+    if base is None:
+        found = await services.records.get(disk)
+        base = found[0].base_snapshot if found else ""
     for snapshot in snapshots:
         if snapshot < base and snapshot not in in_use:
             await services.disks.delete_snapshot(disk, snapshot)

@@ -96,9 +96,7 @@ async def test_a_copy_that_is_not_what_it_should_be_is_not_adopted_but_left_to_b
         restore = await ended(cloud, asked)
         assert restore.state is Stage.FAILED
         assert "has data in bytes" in restore.reason
-        assert (
-            "was copied but failed verification and is not being backed up. Inspect it, or delete it" in restore.reason
-        )
+        assert "was copied but not verified, and is not being backed up. Inspect it, or delete it" in restore.reason
         new = await cloud.existing_disk(target, b"")
         assert not [*await new.own_snapshots(), *await new.points()]
         await new.blob.delete_blob()

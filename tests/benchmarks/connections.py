@@ -4,6 +4,7 @@ Run by `.venv/bin/python -m tests.benchmarks.connections`. The app runs on a loc
 backs a disk up again and again, a batch a piece. The first backup is to warm up. It prints what was opened so far after
 each, and exits with 1 if a count is not small.
 """
+# ruff: noqa: T201 - speaks to a person at a terminal
 
 import argparse
 import asyncio

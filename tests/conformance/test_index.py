@@ -38,7 +38,7 @@ def ticked(cloud: Cloud, disk: PageBlobDisk) -> DiskRecord:
 
 
 async def row_of(cloud: Cloud, key: str) -> dict[str, Any] | None:
-    rows = [*await cloud.index.of_disks(), *await cloud.index.of_jobs()]
+    rows = [*(await cloud.index.of_disks()).rows, *(await cloud.index.of_jobs()).rows]
     found = [row.values for row in rows if row.key == key]
     return (
         {name: value for name, value in found[0].items() if name not in {"PartitionKey", "RowKey"}} if found else None
@@ -47,7 +47,7 @@ async def row_of(cloud: Cloud, key: str) -> dict[str, Any] | None:
 
 async def lose(cloud: Cloud) -> None:
     """Delete the whole index."""
-    for row in [*await cloud.index.of_disks(), *await cloud.index.of_jobs()]:
+    for row in [*(await cloud.index.of_disks()).rows, *(await cloud.index.of_jobs()).rows]:
         await cloud.index.forget(row.key)
     await cloud.index.forget(COMPLETE_ROW)
 
@@ -58,7 +58,7 @@ async def test_a_row_is_read_as_it_was_put_whatever_was_there(cloud: Cloud) -> N
     etags = [await cloud.index.put(key, unsettled(disk.name)), await cloud.index.put(key, unsettled(disk.name))]
     etags.append(await cloud.index.put(key, settled(record)))
     assert len(set(etags)) == 3
-    [row] = [row for row in await cloud.index.of_disks() if row.key == key]
+    [row] = [row for row in (await cloud.index.of_disks()).rows if row.key == key]
     assert row.etag == etags[-1]
     assert row.written.tzinfo is not None
     assert await row_of(cloud, key) == settled(record)
@@ -91,7 +91,8 @@ async def test_the_rows_of_disks_and_of_jobs_are_listed_apart(cloud: Cloud) -> N
     key, job = disk.key, job_key(disk.key, "restore-1")
     await cloud.index.put(key, unsettled(disk.name))
     await cloud.index.put(job, open_job(key, "restore-1"))
-    disks, jobs = ({row.key for row in rows} for rows in (await cloud.index.of_disks(), await cloud.index.of_jobs()))
+    found = await cloud.index.of_disks(), await cloud.index.of_jobs()
+    disks, jobs = ({row.key for row in listed.rows} for listed in found)
     assert key in disks - jobs
     assert job in jobs - disks
     assert COMPLETE_ROW not in disks | jobs
@@ -154,11 +155,11 @@ async def test_a_lost_index_is_rebuilt(cloud: Cloud) -> None:
         await services.restores.add(row)
     await services.inspections.add(drill)
     await lose(cloud)
-    assert not await cloud.index.is_complete()
+    assert not any(listed.is_complete for listed in (await cloud.index.of_disks(), await cloud.index.of_jobs()))
     found = await services.records.disks()
     told = {disk: summary.was_restored for disk, summary in found.items() if page_blob(disk).parent == cloud.disks}
     assert told == {resting: False, busy: True}
-    assert await cloud.index.is_complete()
+    assert all(listed.is_complete for listed in (await cloud.index.of_disks(), await cloud.index.of_jobs()))
     assert await opened(cloud) == {restore.restore}
     assert [row.inspection for row in await services.inspections.open() if row.disk == resting] == ["d1"]
 

@@ -115,8 +115,8 @@ async def test_a_recovery_point_missing_from_a_list_is_not_marked_damaged_unless
     ]
     await services.records.add_points(disk, points)
 
-    async def nothing(_blob: BlobAddress) -> set[BlobVersion]:
-        return set()
+    async def nothing(_blob: BlobAddress) -> dict[BlobVersion, dict[str, str]]:
+        return {}
 
     monkeypatch.setattr(services.snapshots, "versions", nothing)
     await check_points(services, disk)

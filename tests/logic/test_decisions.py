@@ -188,9 +188,9 @@ def test_a_restarted_plan_has_another_number_and_no_progress() -> None:
 
 
 def test_a_restarted_plan_is_compared_from_its_beginning() -> None:
-    compared = with_run(under_way(BACKED_UP), windows_compared=12, compared_etag=ETAG)
+    compared = with_run(under_way(BACKED_UP), windows_compared=12, compared_etag=ETAG, sealing=True)
     run = run_of(restarted(compared, Kind.RESYNC, "refused"))
-    assert (run.windows_compared, run.compared_etag) == (0, "")
+    assert (run.windows_compared, run.compared_etag, run.sealing) == (0, "", False)
 
 
 def test_an_abandoned_run_makes_the_next_one_a_resync() -> None:

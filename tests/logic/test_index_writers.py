@@ -118,13 +118,14 @@ class Written(Records):
         assert disk == DISK
         return (self._on.record[0], f"{self._on.record[1]}") if self._on.record else None
 
-    async def _put(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
-        def effect() -> None:
+    async def _put(self, disk: Disk, record: DiskRecord, etag: str | None) -> str:
+        def effect() -> str:
             if etag != (f"{self._on.record[1]}" if self._on.record else None):
                 raise RecordConflictError(disk.name)
             self._on.record = record, self._on.etag()
+            return f"{self._on.record[1]}"
 
-        await self._on.send(effect)
+        return await self._on.send(effect)
 
     async def _delete(self, disk: Disk, etag: str) -> None:
         def effect() -> None:

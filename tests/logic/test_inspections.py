@@ -30,7 +30,7 @@ from tests.logic.records import BACKUP, BASE, DISK, GIB, INSPECTION, NOON, SNAPS
 
 SYSTEM_PROPERTIES = {"PartitionKey": "disks|vhds|os.vhd", "RowKey": "drill-6f3c1d2e", "odata.etag": "W/x"}
 LATER = NOON + timedelta(minutes=5)
-NOTHING = Compared(frozenset(), 0, "")
+NOTHING = Compared({}, "")
 
 
 def attempt(number: int, stage: Stage = Stage.COMPARING) -> Inspection:
@@ -123,14 +123,14 @@ def test_a_stage_starts_with_nothing_done_and_the_whole_recovery_point_to_do(
     then = inspection.at_stage(stage, LATER)
     assert then.state is stage
     assert (then.bytes_done, then.bytes_total, then.parts_done) == (0, inspection.size, 0)
-    assert (then.parts_enqueued, then.stalls) == (False, 0)
+    assert (then.parts_enqueued, then.parts_counted, then.bytes_counted, then.stalls) == (0, 0, 0, 0)
     assert (then.progressed, then.checked) == (LATER, LATER)
 
 
 @given(inspections(), st.sampled_from([Stage.PROMOTING, Stage.COMPARING]))
 def test_a_new_stage_is_of_the_same_inspection_and_attempt(inspection: Inspection, stage: Stage) -> None:
-    progress = {"bytes_done", "bytes_total", "parts_done", "parts_enqueued", "stalls"}
-    changed = {*progress, "state", "reason", "phase_began", "progressed", "checked"}
+    progress = {"bytes_done", "bytes_total", "parts_done", "parts_enqueued", "parts_counted", "bytes_counted"}
+    changed = {*progress, "stalls", "state", "reason", "phase_began", "progressed", "checked"}
     assert changes(inspection, inspection.at_stage(stage, LATER)) <= changed
 
 
@@ -181,7 +181,7 @@ def test_each_attempt_of_a_drill_marks_its_copy_as_its_own() -> None:
 # --- parts
 
 parts_compared = st.builds(
-    Compared, parts=st.frozensets(st.integers(0, 63)), bytes_compared=st.integers(0, 64 * GIB), differs=st.just("")
+    Compared, parts=st.dictionaries(st.integers(0, 63), st.integers(0, GIB)), differs=st.just("")
 )
 
 
@@ -189,8 +189,8 @@ parts_compared = st.builds(
 def test_the_missing_parts_are_those_not_compared(found: Compared) -> None:
     enqueued = replace(INSPECTION, parts_enqueued=64)
     left = list(missing_parts(enqueued, found))
-    assert not found.parts.intersection(left)
-    assert sorted(found.parts.union(left)) == list(range(enqueued.parts_total))
+    assert not found.parts.keys() & set(left)
+    assert sorted(found.parts.keys() | set(left)) == list(range(enqueued.parts_total))
     assert left == sorted(set(left))
 
 
@@ -240,14 +240,28 @@ def test_what_was_built_on_a_damaged_recovery_point_goes_up_to_the_next_whole_or
 @given(parts_compared)
 def test_what_is_compared_is_recorded_on_the_row(found: Compared) -> None:
     then = with_comparison(INSPECTION, found, LATER)
-    assert (then.parts_done, then.bytes_done, then.checked) == (len(found.parts), found.bytes_compared, LATER)
+    assert (then.parts_done, then.bytes_done, then.checked) == (len(found.parts), sum(found.parts.values()), LATER)
     assert then.progressed == (LATER if found.parts else NOON)
-    assert changes(INSPECTION, then) <= {"parts_done", "bytes_done", "checked", "progressed"}
+    counted = {"parts_counted", "bytes_counted"}
+    assert changes(INSPECTION, then) <= {"parts_done", "bytes_done", "checked", "progressed"} | counted
+
+
+@given(parts_compared, parts_compared)
+def test_parts_that_are_counted_are_read_no_more_and_nothing_else_is_said(first: Compared, later: Compared) -> None:
+    once = with_comparison(INSPECTION, first, NOON)
+    assert set(range(once.parts_counted)) <= first.parts.keys()
+    everything = Compared({**later.parts, **first.parts}, "")
+    left = {part: length for part, length in everything.parts.items() if part >= once.parts_counted}
+    then, whole = (with_comparison(*so, LATER) for so in ((once, Compared(left, "")), (INSPECTION, everything)))
+    assert (then.parts_done, then.bytes_done) == (whole.parts_done, whole.bytes_done)
+    assert (then.parts_counted, then.bytes_counted) == (whole.parts_counted, whole.bytes_counted)
+    enqueued = [replace(row, parts_enqueued=64) for row in (then, whole)]
+    assert list(missing_parts(enqueued[0], Compared(left, ""))) == list(missing_parts(enqueued[1], everything))
 
 
 def test_a_check_without_new_parts_is_no_progress() -> None:
-    found = Compared(frozenset({0, 1}), 2 * GIB, "")
+    found = Compared({0: GIB, 1: GIB}, "")
     first = with_comparison(INSPECTION, found, NOON)
     again = with_comparison(first, found, LATER)
     assert (again.progressed, again.checked) == (NOON, LATER)
-    assert with_comparison(again, found._replace(parts=frozenset({0, 1, 5})), LATER).progressed == LATER
+    assert with_comparison(again, found._replace(parts={0: GIB, 1: GIB, 5: GIB}), LATER).progressed == LATER

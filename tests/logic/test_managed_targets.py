@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.local.disks.vhd import make_footer
+from shared.azure.sources.disk_shapes import profile_of
 from shared.content.fixed_vhd import fixed_vhd_problem
 from shared.limits import FOOTER, MAX_METADATA, MAX_PROFILE
 from shared.model.catalogue import point_metadata
@@ -22,6 +23,7 @@ from shared.model.messages import RunMessage
 from shared.model.requests import RequestError, RestoreRequest
 from shared.model.restore import Restore
 from shared.model.run import Kind
+from shared.model.upload import FoundDisk
 from tests.logic.conftest import Load, Mistakes
 from tests.logic.records import DISK, NOON, SNAPSHOT
 
@@ -130,8 +132,21 @@ def test_in_another_region_there_are_other_zones_and_encryption_sets() -> None:
     assert made.encryption_type == "EncryptionAtRestWithCustomerKey"
 
 
+@pytest.mark.parametrize(("zone", "zones"), [({}, ()), ({"zone": "1"}, ("1",))])
+def test_a_zone_redundant_disk_is_in_no_zone_unless_the_request_says_so(
+    zone: dict[str, str], zones: tuple[str, ...]
+) -> None:
+    assert WAS.zones
+    assert profile_to_make(WAS.text, json.dumps({"sku": "Premium_ZRS", **zone})).zones == zones
+
+
 def test_tags_of_tidemark_are_not_taken_over() -> None:
     assert profile_to_make("", '{"location": "x", "tags": {"Tidemark-Restore": "a", "b": "c"}}').tags == {"b": "c"}
+
+
+def test_a_tag_that_holds_a_secret_does_not_go_on_record() -> None:
+    tags = {"team": "data", "Tidemark-Restore": "r/1", "logs": "https://a.blob.core.windows.net/c?sv=1&sig=s3cret"}
+    assert profile_of({"tags": tags, "properties": {}}).tags == {"team": "data"}
 
 
 def test_of_a_page_blob_nothing_is_on_record_so_the_region_must_be_said() -> None:
@@ -246,6 +261,6 @@ def test_a_disk_that_is_uploaded_is_not_uploaded_again(*, adopt: bool, stage: St
 
 
 def test_only_its_own_marks_are_a_restores() -> None:
-    assert begun().has_made("r/7")
-    assert not begun().has_made("r2/1")
-    assert not begun().has_made("")
+    assert FoundDisk("", "r/7").was_made_by("r")
+    assert not FoundDisk("", "r2/1").was_made_by("r")
+    assert not FoundDisk("").was_made_by("r")

@@ -163,7 +163,7 @@ def test_the_parts_that_are_compared_belong_to_inspections_under_way() -> None:
     assert parts
     for row in parts:
         assert row["PartitionKey"] in partitions
-        assert Compared(frozenset({int(row["RowKey"])}), row["bytes"], row["differs"]).bytes_compared
+        assert Compared({int(row["RowKey"]): row["bytes"]}, row["differs"]).parts
 
 
 SINCE = {"manage", "retention"}

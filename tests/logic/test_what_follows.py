@@ -31,7 +31,6 @@ from shared.model.job import JobKind, Stage
 from shared.model.messages import FinishMessage, InspectionMessage, RestoreMessage
 from shared.model.names import restore_lease_id
 from shared.model.owner import App, mark_metadata
-from shared.model.record import DiskRecord
 from shared.model.restore import RefusedError, Restore, RestoreFailedError
 from shared.restore.steps import continue_restore
 from tests.logic.records import BACKED_UP, BACKUP, BASE, DISK, NEW, NOON, SNAPSHOT
@@ -193,13 +192,7 @@ def services(kept: Kept, **others: object) -> Any:
 @each("run")
 async def test_the_remedies_of_a_run(error: Exception, follows: str) -> None:
     kept = Kept(NEW)
-    fails, changes = failing(error), kept.update
-
-    async def update(disk: object, change: Callable[[DiskRecord], DiskRecord]) -> Any:
-        await fails()
-        return await changes(disk, change)
-
-    records = SimpleNamespace(get=kept.get, update=update, point=kept.point)
+    records = SimpleNamespace(get=kept.get, update=kept.update, update_found=failing(error), point=kept.point)
     assert await came_of_run(kept, services(kept, records=records)) == follows
 
 

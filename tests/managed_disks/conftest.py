@@ -12,10 +12,12 @@ from infra.local.local_azure import APP, LocalAzure
 from infra.local.managed_disks import Disk, ManagedDisks
 from shared.azure.kept_connections import KeptConnections
 from shared.azure.services import Services, open_services
+from shared.model.restore import Restore
 from shared.settings import Settings
 from tests.managed_disks.arm import Arm
 from tests.managed_disks.source import GROUP_ID
 from tests.managed_disks.storage import MIB, Storage
+from tests.managed_disks.uploading import about_to_upload
 
 NewDisk = Callable[..., Awaitable[Disk]]
 
@@ -76,3 +78,9 @@ async def services(
     settings = Settings.model_validate(chosen | {k.lower(): v for k, v in chosen.items()})
     async with contextlib.aclosing(KeptConnections()) as kept, open_services(settings, kept) as opened:
         yield opened
+
+
+@pytest.fixture
+async def restore(services: Services, numbers: Iterator[int]) -> Restore:
+    """A restore that is about to make its disk."""
+    return await about_to_upload(services, f"restore{next(numbers)}")

@@ -19,7 +19,8 @@ from shared.model.disk_ids import DiskId
 from shared.model.disk_profile import DiskProfile
 from tests.managed_disks.arm import RG
 from tests.managed_disks.source import GROUP_ID
-from tests.managed_disks.test_restoring import FOOTER, LAST, SIZE
+from tests.managed_disks.test_restoring import FOOTER, LAST
+from tests.managed_disks.uploading import SIZE
 
 ROLE = Role.read(Path(__file__).parents[2] / "infra" / "roles" / "managed-disk-restorer.json")
 PROFILE = DiskProfile(

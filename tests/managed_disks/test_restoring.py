@@ -24,24 +24,11 @@ from shared.model.disk_profile import DiskProfile
 from tests.managed_disks.arm import RG
 from tests.managed_disks.conftest import NewDisk
 from tests.managed_disks.source import BLOCK, known
-from tests.managed_disks.storage import MIB
+from tests.managed_disks.uploading import LINUX, SIZE
 
-SIZE = 20 * MIB
 FOOTER = make_footer(SIZE, uuid.UUID(int=1), 1_800_000_000)
 LAST = Change(SIZE, SIZE + FOOTER_BYTES, clear=False)
 FIRST = Change(0, BLOCK, clear=False)
-LINUX = DiskProfile(
-    location="westeurope",
-    sku="Premium_LRS",
-    tier="P30",
-    zones=("2",),
-    os_type="Linux",
-    generation="V2",
-    security_type="TrustedLaunch",
-    capabilities={"architecture": "Arm64", "acceleratedNetwork": True},
-    purchase_plan={"name": "plan", "publisher": "publisher", "product": "product"},
-    tags={"team": "data"},
-)
 
 
 @pytest.fixture(scope="session")

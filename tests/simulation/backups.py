@@ -1,7 +1,7 @@
 """The backup container, and the snapshots of backup blobs, on top of the world."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
 from azure.core.exceptions import ResourceNotFoundError
 
@@ -45,19 +45,31 @@ class SimulatedSnapshots(BlobSnapshots):
 
         return await self._calls.read(effect)
 
-    async def versions(self, blob: BlobAddress) -> set[BlobVersion]:
-        def effect() -> set[BlobVersion]:
+    async def versions(self, blob: BlobAddress) -> dict[BlobVersion, Mapping[str, str]]:
+        def effect() -> dict[BlobVersion, Mapping[str, str]]:
             self._world.require_allowed(blob)
             found = self._world.blobs.get(blob)
             copies = [
                 at for at in self._world.blobs if at.blob.startswith(f"{blob.blob}/") and at.parent == blob.parent
             ]
-            taken = [BlobVersion(blob, time) for time in (found.snapshots if found else ())]
-            return {*taken, *map(BlobVersion, copies)}
+            taken = {
+                BlobVersion(blob, time): taken.metadata for time, taken in (found.snapshots if found else {}).items()
+            }
+            return taken | {BlobVersion(at): self._world.blobs[at].metadata for at in copies}
 
         versions = await self._calls.read(effect)
         # A list may leave something out; what it is said to be is no proof.
-        return set(sorted(versions, key=str)[1:]) if self._calls.gives_up() else versions
+        left_out = min(self._on_record(blob, versions), key=str, default=None) if self._calls.gives_up() else None
+        return {version: metadata for version, metadata in versions.items() if version != left_out}
+
+    def _on_record(self, blob: BlobAddress, versions: Iterable[BlobVersion]) -> set[BlobVersion]:
+        """Tell which versions are recovery points: of others, only the list knows."""
+        known = {
+            (point.backup_blob or blob, point.backup_snapshot)
+            for points in self._world.points.values()
+            for point in points.values()
+        }
+        return {version for version in versions if (version.blob, version.snapshot) in known}
 
     async def sizes(self, blob: BlobAddress) -> dict[str, int]:
         def effect() -> dict[str, int]:

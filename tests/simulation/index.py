@@ -1,9 +1,9 @@
 """The index, as the record and the jobs see it, on top of the world; and what must be true of it at every moment."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from shared.azure.tables.index import IndexRow, IndexRows, index_entry
+from shared.azure.tables.index import IndexList, IndexRow, IndexRows, index_entry
 from shared.azure.tables.rows import from_row
 from shared.model.index import (
     COMPLETE_ROW,
@@ -50,15 +50,15 @@ class SimulatedIndexRows(IndexRows):
     async def forget(self, key: str) -> None:
         await self._calls.change(lambda: self._delete(key))
 
-    async def is_complete(self) -> bool:
-        return await self._calls.read(lambda: _is_complete(self._world))
+    async def of_disks(self) -> IndexList:
+        return await self._calls.read(lambda: self._listed(lambda key: key >= DISKS_FROM))
 
-    async def of_disks(self) -> list[IndexRow]:
-        return await self._calls.read(lambda: [row for key, row in self._world.index.items() if key >= DISKS_FROM])
+    async def of_jobs(self) -> IndexList:
+        return await self._calls.read(lambda: self._listed(lambda key: key.startswith(JOB_PREFIX)))
 
-    async def of_jobs(self) -> list[IndexRow]:
-        rows = self._world.index
-        return await self._calls.read(lambda: [row for key, row in rows.items() if key.startswith(JOB_PREFIX)])
+    def _listed(self, is_asked: Callable[[str], bool]) -> IndexList:
+        rows = [row for key, row in self._world.index.items() if is_asked(key)]
+        return IndexList(_is_complete(self._world), rows)
 
     async def record(self, key: str) -> dict[str, Any] | None:
         found = await self._calls.read(lambda: self._world.records.get(key))

@@ -23,7 +23,6 @@ def make_small(change: Callable[[Any, str, Any], None]) -> None:
     """Change what a history needs changed, and silence the app's log: by `setattr`, or by something that undoes it."""
     change(managed_reading, "DIFF_BOUNDARY", DIFF_BOUNDARY)
     change(managed_reading, "RANGES_PER_REQUEST", 3)
-    change(copying, "LISTING_WINDOW", 8 * PAGE)
     change(copying, "SAVE_INTERVAL", timedelta(milliseconds=100))
     change(plan_changes, "FIRST_TURN", timedelta(milliseconds=50))
     change(copy_ranges, "TURN", timedelta(milliseconds=100))
@@ -37,6 +36,7 @@ def make_small(change: Callable[[Any, str, Any], None]) -> None:
     change(retention, "APPROVED_SHARE", 1)
     change(retention, "GOOD_POINTS", 1)
     change(inspecting, "INSPECTED_PART", 8 * PAGE)
+    change(listing, "LISTING_WINDOW", 8 * PAGE)
     change(listing, "SMALLEST_WINDOW", 2 * PAGE)
     for samples in ("SAMPLES", "SAMPLES_OF_A_DISK", "SAMPLES_OF_A_WINDOW"):
         change(sampling, samples, 1)

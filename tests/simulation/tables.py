@@ -56,14 +56,14 @@ class SimulatedRecords(Records):
         points = await self._calls.read(lambda: self._world.points_of(disk))
         return next(((point, _etag(point)) for point in points if point.time == time), None)
 
-    async def _put(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
+    async def _put(self, disk: Disk, record: DiskRecord, etag: str | None) -> str:
         require = limits.require_row if etag else limits.require_new_row
 
-        def effect() -> None:
+        def effect() -> str:
             require(disk.key, DISK_ROW, to_row(record))
-            self._replace(disk, record, etag)
+            return self._replace(disk, record, etag)
 
-        await self._calls.change(effect)
+        return await self._calls.change(effect)
 
     async def _delete(self, disk: Disk, etag: str) -> None:
         def effect() -> None:
@@ -115,13 +115,14 @@ class SimulatedRecords(Records):
 
         await self._calls.change(effect)
 
-    def _replace(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
+    def _replace(self, disk: Disk, record: DiskRecord, etag: str | None) -> str:
         before, entity = self._require(disk, etag), to_row(record)
         if "run_snapshot" in entity.keys() - before.keys() and not self._may_open(before, entity):
             self._world.violations.append(f"a run was opened of {disk.backup_name}, which is being restored")
         self._require_progress(disk, before, entity)
         self._world.records[disk.key] = (entity, f"{self._world.number()}")
         self._world.violations += wrong_row(self._world, disk.key)
+        return self._world.records[disk.key][1]
 
     def _may_open(self, before: dict[str, Any], entity: dict[str, Any]) -> bool:
         """Tell whether a run may be opened: of a disk that is being restored only to make the undo point."""
@@ -304,8 +305,9 @@ class SimulatedParts(Parts):
 
     async def compared(self, inspection: Inspection) -> Compared:
         rows = await self._calls.read(lambda: dict(self._world.parts.get(_parts_of(inspection), {})))
+        rows = {part: row for part, row in rows.items() if part >= inspection.parts_counted}
         differs = next((differs for _, differs in rows.values() if differs), "")
-        return Compared(frozenset(rows), sum(count for count, _ in rows.values()), differs)
+        return Compared({part: count for part, (count, _) in rows.items()}, differs)
 
     async def drop(self, inspection: Inspection) -> None:
         for attempt in range(1, inspection.attempt + 1):

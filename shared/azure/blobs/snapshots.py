@@ -50,18 +50,22 @@ class BlobSnapshots:
         ]
         return sorted(taken, key=lambda snapshot: snapshot.time)
 
-    async def versions(self, blob: BlobAddress) -> set[BlobVersion]:
-        """List the snapshots of a backup blob, whoever took them, and the full copies below it (REST: List Blobs)."""
+    async def versions(self, blob: BlobAddress) -> dict[BlobVersion, Mapping[str, str]]:
+        """List the snapshots of a backup blob, whoever took them, and the full copies below it (REST: List Blobs).
+
+        Returns:
+            Their metadata.
+        """
         container = await self._connections.container(blob.parent)
-        found = container.list_blobs(name_starts_with=blob.blob, include=["snapshots"])
+        found = container.list_blobs(name_starts_with=blob.blob, include=["snapshots", "metadata"])
         try:
             return {
-                BlobVersion(blob.parent.blob(one.name), one.snapshot or "")
+                BlobVersion(blob.parent.blob(one.name), one.snapshot or ""): one.metadata or {}
                 async for one in found
                 if (one.name == blob.blob if one.snapshot else one.name.startswith(f"{blob.blob}/"))
             }
         except ResourceNotFoundError:
-            return set()  # no container any more
+            return {}  # no container any more
 
     async def sizes(self, blob: BlobAddress) -> dict[str, int]:
         """List the bytes of all snapshots of a blob, by their times, whoever took them."""

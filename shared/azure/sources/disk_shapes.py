@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.limits import FOOTER
-from shared.model.disk_profile import OWN_TAGS, DiskProfile
+from shared.model.disk_profile import OWN_TAGS, DiskProfile, tags_of_owner
 from shared.model.upload import FoundDisk
 
 RESTORE_TAG = f"{OWN_TAGS}restore"
@@ -33,7 +33,6 @@ def profile_of(resource: Mapping[str, Any]) -> DiskProfile:
     encryption: Mapping[str, Any] = properties.get("encryption") or {}
     encryption_set = str(encryption.get("diskEncryptionSetId") or "")
     security = str((properties.get("securityProfile") or {}).get("securityType") or "")
-    tags: Mapping[str, str] = resource.get("tags") or {}
     return DiskProfile(
         location=str(resource.get("location") or ""),
         sku=sku,
@@ -46,7 +45,7 @@ def profile_of(resource: Mapping[str, Any]) -> DiskProfile:
         purchase_plan=dict(properties.get("purchasePlan") or {}),
         encryption_type=str(encryption.get("type") or "") if encryption_set else "",
         encryption_set=encryption_set,
-        tags={name: value for name, value in tags.items() if not name.startswith(OWN_TAGS)},
+        tags=tags_of_owner(resource.get("tags") or {}),
     )
 
 

@@ -12,10 +12,10 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Protocol
 
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
 from azure.core.rest import HttpRequest
 
-from shared.azure.answers import explain, refuses_source
+from shared.azure.answers import error_code, explain, refuses_source
 from shared.azure.blobs.refusals import page_copy_errors
 from shared.azure.connections import PACED, Connections
 from shared.azure.resource_manager import ResourceManager
@@ -32,6 +32,9 @@ _UPLOADS_FOR = timedelta(days=7)
 
 8 TiB take 40 hours at 60 MiB/s, and twice that through the function. It is ended as soon as all is written.
 """
+
+_NO_PLACE = frozenset({"ResourceGroupNotFound", "SubscriptionNotFound"})
+"""The codes of Azure Resource Manager where not just the disk is missing, but what it would be in."""
 
 _URLS: dict[tuple[str, str, str], str] = {}
 """The URLs that this process has, by resource manager, resource ID and unique ID."""
@@ -56,6 +59,9 @@ class Uploads(Protocol):
         """Have a disk made for an upload of so many bytes, footer included; to ask again is harmless.
 
         It may take a while until `find` gives its unique ID.
+
+        Raises:
+            UploadLostError: another disk has this ID by now; it is left as it is.
         """
         ...
 
@@ -85,7 +91,11 @@ class Uploads(Protocol):
         ...
 
     async def discard(self, disk: ManagedDisk) -> None:
-        """End the access to a disk, and have it deleted, if it exists; another one of its ID is left alone."""
+        """End the access to a disk, and delete it, if it exists; another one of its ID is left alone.
+
+        Raises:
+            AzureError: it is not deleted yet, or can't be.
+        """
         ...
 
 
@@ -119,14 +129,25 @@ class ManagedUploads(Uploads):
         """Require the role, by ending an access that there is not: Azure looks at the role first.
 
         Raises:
-            HttpResponseError: the role is missing.
+            HttpResponseError: the role is missing, or the resource group.
         """
-        with contextlib.suppress(ResourceNotFoundError):
+        try:
             await self._manager.act(f"{disk_id.url}/endGetAccess")
+        except ResourceNotFoundError as error:
+            if error_code(error) in _NO_PLACE:
+                raise
 
     async def create(self, disk_id: DiskId, size: int, profile: DiskProfile, mark: str) -> None:
-        """Have a disk made for an upload (REST: Disks, Create Or Update)."""
-        await self._manager.put(disk_id.url, disk_to_upload(size, profile, mark))
+        """Have a disk made for an upload (REST: Disks, Create Or Update).
+
+        That would change a disk that is there, and Azure takes no condition. So whether there is one is looked at right
+        before: the caller may have hung since it did.
+        """
+        found = await self.find(disk_id)
+        if found is None:
+            await self._manager.put(disk_id.url, disk_to_upload(size, profile, mark))
+        elif found.mark != mark:
+            raise UploadLostError(f"another disk has the ID {disk_id} by now")
 
     async def put_from_url(self, disk: ManagedDisk, piece: Change, source_url: str) -> None:
         """Have the service copy into a disk (REST: Put Page From URL)."""
@@ -144,7 +165,7 @@ class ManagedUploads(Uploads):
         self._urls.pop(self._key(disk), None)
 
     async def discard(self, disk: ManagedDisk) -> None:
-        """Have a disk deleted: first the access to it must end, however that ends its upload (REST: Disks, Delete).
+        """Delete a disk: first the access to it must end, however that ends its upload (REST: Disks, Delete).
 
         Azure takes no condition. So whose disk it is is looked at right before: somebody may have been faster.
         """
@@ -153,10 +174,12 @@ class ManagedUploads(Uploads):
         with contextlib.suppress(HttpResponseError):
             await self.finish(disk)
         if await self._is_there(disk):
-            await self._manager.delete(disk.id.url)
+            await self._manager.delete(disk.id.url, until_gone=True)
 
     async def _is_there(self, disk: ManagedDisk) -> bool:
         found = await self.find(disk.id)
+        if found and found.unique_id and not disk.unique_id:
+            raise ServiceResponseError(f"{disk.id} has just been made, so that it must be looked at again")
         return found is not None and found.unique_id == disk.unique_id
 
     async def _put(self, disk: ManagedDisk, headers: dict[str, str], content: bytes = b"") -> None:

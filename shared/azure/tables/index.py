@@ -56,6 +56,18 @@ class IndexRow(NamedTuple):
     written: datetime
 
 
+class IndexList(NamedTuple):
+    """A list of rows of the index.
+
+    Attributes:
+        is_complete: whether the index has every record and open job.
+        rows: the rows.
+    """
+
+    is_complete: bool
+    rows: list[IndexRow]
+
+
 class IndexRows:
     """Access to the rows of the index, and to the rows it is built from; each method is one request or one query."""
 
@@ -88,20 +100,13 @@ class IndexRows:
         """Delete a row, if it exists."""
         await self._table.delete_entity(INDEX_PARTITION, key)
 
-    async def is_complete(self) -> bool:
-        """Tell whether the index has every record and open job."""
-        try:
-            return is_complete(from_properties(await self._table.get_entity(INDEX_PARTITION, COMPLETE_ROW)))
-        except ResourceNotFoundError:
-            return False
-
-    async def of_disks(self) -> list[IndexRow]:
+    async def of_disks(self) -> IndexList:
         """List the rows of disks."""
-        return await self._between(DISKS_FROM, "~")
+        return await self._from(DISKS_FROM, "~")
 
-    async def of_jobs(self) -> list[IndexRow]:
+    async def of_jobs(self) -> IndexList:
         """List the rows of open jobs."""
-        return await self._between(JOB_PREFIX, f"{JOB_PREFIX}~")
+        return await self._from(JOB_PREFIX, f"{JOB_PREFIX}~")
 
     async def record(self, key: str) -> dict[str, Any] | None:
         """Read the part of a disk's record that the index has; None if there is no record."""
@@ -118,12 +123,15 @@ class IndexRows:
         )
         return [found async for row in rows if (found := index_entry(from_properties(row)))]
 
-    async def _between(self, first: str, end: str) -> list[IndexRow]:
-        rows = self._table.query_entities(
+    async def _from(self, first: str, end: str) -> IndexList:
+        """List rows, and before them the one that says whether any is missing: its key is less than all others."""
+        found = self._table.query_entities(
             "PartitionKey eq @partition and RowKey ge @first and RowKey lt @end",
-            parameters={"partition": INDEX_PARTITION, "first": first, "end": end},
+            parameters={"partition": INDEX_PARTITION, "first": COMPLETE_ROW, "end": end},
         )
-        return [_row(entity) async for entity in rows]
+        rows = [_row(entity) async for entity in found]
+        is_whole = any(row.key == COMPLETE_ROW and is_complete(row.values) for row in rows)
+        return IndexList(is_whole, [row for row in rows if row.key >= first])
 
 
 class Index:
@@ -132,8 +140,10 @@ class Index:
     def __init__(self, rows: IndexRows, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._rows, self._now = rows, now
 
-    async def write(self, disk: Disk, after: DiskRecord | None, write: Callable[[], Awaitable[None]]) -> None:
-        """Write or delete a disk's record when that may change what the index says of it.
+    async def write[Written](
+        self, disk: Disk, after: DiskRecord | None, write: Callable[[], Awaitable[Written]]
+    ) -> Written:
+        """Write or delete a disk's record when that may change what the index says of it; give what `write` gives.
 
         Args:
             disk: the disk.
@@ -141,10 +151,11 @@ class Index:
             write: writes or deletes it, provided that the record has not changed since it was read.
         """
         etag = await self.unsettle(disk)
-        await write()
+        written = await write()
         if after and is_idle(after):
             with contextlib.suppress(AzureError):  # an unsettled row is correct as well
                 await self._rows.replace(disk.key, settled(after), etag)
+        return written
 
     async def unsettle(self, disk: Disk) -> str:
         """Make readers of the index read a disk's record instead; give the ETag of its row."""
@@ -152,8 +163,7 @@ class Index:
 
     async def disks(self) -> dict[str, Summary]:
         """Summarize the records of all disks by their keys, without reading those of idle disks."""
-        await self._complete()
-        return dict(await each(await self._rows.of_disks(), self._summary))
+        return dict(await each(await self._complete(self._rows.of_disks), self._summary))
 
     async def open_jobs[Found: Endable](
         self, prefixes: Sequence[str], read: Callable[[str, str], Awaitable[Found | None]]
@@ -177,8 +187,7 @@ class Index:
                 return None
             return found
 
-        await self._complete()
-        rows, names = await self._rows.of_jobs(), tuple(prefixes)
+        rows, names = await self._complete(self._rows.of_jobs), tuple(prefixes)
         return await each([row for row in rows if row.values["row"].startswith(names)], look)
 
     async def job_opens(self, partition: str, row: str) -> None:
@@ -190,16 +199,17 @@ class Index:
         with contextlib.suppress(AzureError):
             await self._rows.forget(job_key(partition, row))
 
-    async def _complete(self) -> None:
-        """Rebuild the index if it is not complete: after an upgrade, or after somebody deleted it."""
-        if await self._rows.is_complete():
-            return
+    async def _complete(self, listed: Callable[[], Awaitable[IndexList]]) -> list[IndexRow]:
+        """List rows; if the index is not complete, rebuild it first: after an upgrade, or after somebody deleted it."""
+        if (found := await listed()).is_complete:
+            return found.rows
 
         async def put(row: tuple[str, dict[str, Any]]) -> None:
             await self._rows.put(*row)
 
         await each(await self._rows.missing(), put)
         await self._rows.put(COMPLETE_ROW, with_schema({}))
+        return (await listed()).rows
 
     async def _summary(self, row: IndexRow) -> tuple[str, Summary] | None:
         if is_settled(row.values):

@@ -43,13 +43,12 @@ class Parts:
         return True
 
     async def compared(self, inspection: Inspection) -> Compared:
-        """Sum up the parts compared so far."""
-        rows = [from_properties(row) async for row in self._rows(inspection)]
+        """Sum up the parts compared so far, without those that are counted: few are under way at a time."""
+        rows = [from_properties(row) async for row in self._rows(inspection, first=inspection.parts_counted)]
         for row in rows:
             require_readable(row)
         return Compared(
-            parts=frozenset(int(row["RowKey"]) for row in rows),
-            bytes_compared=sum(row["bytes"] for row in rows),
+            parts={int(row["RowKey"]): row["bytes"] for row in rows},
             differs=next((row["differs"] for row in rows if row["differs"]), ""),
         )
 
@@ -59,9 +58,10 @@ class Parts:
             async for row in self._rows(replace(inspection, attempt=attempt)):
                 await self._parts.delete_entity(row["PartitionKey"], row["RowKey"])
 
-    def _rows(self, inspection: Inspection) -> AsyncItemPaged[TableEntity]:
+    def _rows(self, inspection: Inspection, *, first: int = 0) -> AsyncItemPaged[TableEntity]:
         return self._parts.query_entities(
-            "PartitionKey eq @partition", parameters={"partition": _partition(inspection)}
+            "PartitionKey eq @partition and RowKey ge @first",
+            parameters={"partition": _partition(inspection), "first": _row_of(first)},
         )
 
 

@@ -126,10 +126,10 @@ class Records:
         await self._index.write(disk, record, partial(self._put, disk, record, etag))
         self._status.changed(disk, None, record)
 
-    async def _put(self, disk: Disk, record: DiskRecord, etag: str | None) -> None:
+    async def _put(self, disk: Disk, record: DiskRecord, etag: str | None) -> str:
         entity = _keyed(disk, DISK_ROW, to_row(record))
         try:
-            await put_unless_changed(self._table, entity, etag)
+            return await put_unless_changed(self._table, entity, etag)
         except HttpResponseError as error:
             if has_changed(error):
                 raise RecordConflictError(disk.name) from error
@@ -143,21 +143,40 @@ class Records:
         Raises:
             RecordConflictError: it conflicted on every try.
         """
+        written = await self.update_found(disk, None, change)
+        return written[0] if written else None
+
+    async def update_found(
+        self, disk: Disk, found: tuple[DiskRecord, str] | None, change: Callable[[DiskRecord], DiskRecord]
+    ) -> tuple[DiskRecord, str] | None:
+        """Do the same with a record that was read just now, which is read again only if it has changed since.
+
+        Args:
+            disk: the disk.
+            found: its record and its ETag; None to read it.
+            change: what to change.
+
+        Returns:
+            The record and its ETag; None if there is none.
+
+        Raises:
+            RecordConflictError: it conflicted on every try.
+        """
         for _ in range(TRIES):
-            found = await self.get(disk)
+            found = found or await self.get(disk)
             if found is None:
                 return None
             record, etag = found
             changed = change(record)
             if changed == record:
-                return record
-            write = partial(self._put, disk, changed, etag)
+                return found
+            write, found = partial(self._put, disk, changed, etag), None
             try:
-                await (self._index.write(disk, changed, write) if must_unsettle(record, changed) else write())
+                written = await (self._index.write(disk, changed, write) if must_unsettle(record, changed) else write())
             except RecordConflictError:
                 continue
             self._status.changed(disk, record, changed)
-            return changed
+            return changed, written
         raise RecordConflictError(disk.name)
 
     async def delete(self, disk: Disk, etag: str) -> None:
