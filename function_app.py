@@ -1,6 +1,7 @@
 """The function app: check the settings, then register every trigger."""
 
 import logging
+from contextlib import AbstractAsyncContextManager
 
 import azure.functions as func
 
@@ -21,6 +22,8 @@ from functions.take_snapshots import take_snapshots_blueprint
 from functions.verify_disks import verify_disks_blueprint
 from functions.verify_point import verify_point_blueprint
 from functions.watch_poison import watch_poison_blueprint
+from shared.azure.kept_connections import KeptConnections
+from shared.azure.services import Services, open_services
 from shared.events import Event, print_event
 from shared.settings import SettingsError, load_settings
 
@@ -33,23 +36,31 @@ except SettingsError as error:
 # The SDK logs every request and response at INFO: a million lines for a large disk.
 logging.getLogger("azure").setLevel(logging.WARNING)
 
+kept = KeptConnections()
+
+
+def opens() -> AbstractAsyncContextManager[Services]:
+    """Open the services of an invocation, on the connections of this worker."""
+    return open_services(load_settings(), kept)
+
+
 app = func.FunctionApp()
-app.register_functions(take_snapshots_blueprint)
-app.register_functions(plan_changes_blueprint)
-app.register_functions(copy_ranges_blueprint)
-app.register_functions(finish_backup_blueprint)
-app.register_functions(report_tick_blueprint)
-app.register_functions(retain_points_blueprint)
-app.register_functions(restore_disk_blueprint)
-app.register_functions(continue_restore_blueprint)
-app.register_functions(rebuild_catalogue_blueprint)
-app.register_functions(manage_blueprint)
-app.register_functions(verify_point_blueprint)
-app.register_functions(drill_restore_blueprint)
-app.register_functions(continue_inspection_blueprint)
-app.register_functions(compare_part_blueprint)
-app.register_functions(watch_poison_blueprint)
+app.register_functions(take_snapshots_blueprint(opens))
+app.register_functions(plan_changes_blueprint(opens))
+app.register_functions(copy_ranges_blueprint(opens))
+app.register_functions(finish_backup_blueprint(opens))
+app.register_functions(report_tick_blueprint(opens))
+app.register_functions(retain_points_blueprint(opens))
+app.register_functions(restore_disk_blueprint(opens))
+app.register_functions(continue_restore_blueprint(opens))
+app.register_functions(rebuild_catalogue_blueprint(opens))
+app.register_functions(manage_blueprint(opens))
+app.register_functions(verify_point_blueprint(opens))
+app.register_functions(drill_restore_blueprint(opens))
+app.register_functions(continue_inspection_blueprint(opens))
+app.register_functions(compare_part_blueprint(opens))
+app.register_functions(watch_poison_blueprint(opens))
 if settings.verify_schedule:
-    app.register_functions(verify_disks_blueprint)
+    app.register_functions(verify_disks_blueprint(opens))
 if settings.drill_schedule:
-    app.register_functions(drill_disks_blueprint)
+    app.register_functions(drill_disks_blueprint(opens))

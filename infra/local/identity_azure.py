@@ -97,6 +97,7 @@ class IdentityAzure(LocalAzure):
             self.credential(),
             api_version=BLOB_API_VERSION,
             connection_verify=str(self.certificates.authority),
+            user_agent=OWNER.name,
         )
 
     def tables(self) -> TableServiceClient:
@@ -105,6 +106,7 @@ class IdentityAzure(LocalAzure):
             f"{self.table_proxy.url}/{HOST.name}",
             credential=self.credential(),
             connection_verify=str(self.certificates.authority),
+            user_agent=OWNER.name,
         )
 
     def queues(self) -> QueueServiceClient:
@@ -114,6 +116,7 @@ class IdentityAzure(LocalAzure):
             self.credential(),
             api_version=BLOB_API_VERSION,
             connection_verify=str(self.certificates.authority),
+            user_agent=OWNER.name,
         )
 
     @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""The app's identity. Its tokens are the only thing that outlives an invocation: they are cached for the process."""
+"""The app's identity. Its tokens are cached by whoever keeps them: for the process, whatever becomes of connections."""
 
 import asyncio
 import time
@@ -91,15 +91,18 @@ class Tokens:
             task.exception()
 
 
-_OF_PROCESS = Tokens()
-
-
 class AppIdentity:
     """A credential for the SDK's clients that, unlike the SDK's own, needs no closing."""
 
-    def __init__(self, client_id: str | None, tokens: Tokens = _OF_PROCESS) -> None:
+    def __init__(self, client_id: str | None, tokens: Tokens | None = None) -> None:
+        """Take an identity.
+
+        Args:
+            client_id: its client ID; None or empty for the machine's only one.
+            tokens: where its tokens are cached; its own if None.
+        """
         self._client_id = client_id or ""
-        self._tokens = tokens
+        self._tokens = tokens or Tokens()
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
         """Give a token, as current SDK clients ask for it."""

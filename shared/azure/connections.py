@@ -1,20 +1,23 @@
-"""Clients of the storage services, by key or by identity, with one retry policy and one API version."""
+"""Clients of the storage services, by key or by identity, with one retry policy, one API version and one transport."""
 
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.request import getproxies
 
+import aiohttp
 from azure.core import AsyncPipelineClient
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.pipeline import PipelineResponse
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, AsyncRetryPolicy
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClient
 from azure.storage.queue.aio import QueueServiceClient
 
-from shared.azure.app_identity import AppIdentity
+from shared.azure.app_identity import AppIdentity, Tokens
+from shared.azure.delegation_keys import DelegationKeys
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.settings import Settings
 
@@ -46,6 +49,22 @@ The longer one is half an hour: whoever waited for that would end with the whole
 """
 
 
+async def _send_again(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send a POST once more if its connection, kept from an earlier request, was closed before an answer.
+
+    aiohttp does so with every other method, but neither it nor azure-core with a POST, which might take effect twice.
+    All of the app's may: rows are written on the condition of their ETag, and messages come more than once anyway.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+        if request.method != "POST":
+            raise
+        return await send(request)
+
+
 class _ManagerRetryPolicy(AsyncRetryPolicy[HttpRequest, AsyncHttpResponse]):
     """Retries, but leaves a long wait to whoever asks later."""
 
@@ -55,17 +74,28 @@ class _ManagerRetryPolicy(AsyncRetryPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 class Connections:
-    """Makes clients and closes them at the end. Accounts without a connection string are reached by identity."""
+    """Makes clients, of which there is one a service. Accounts without a connection string are reached by identity.
 
-    def __init__(self, settings: Settings, stack: contextlib.AsyncExitStack) -> None:
+    All clients share one transport, so none of them needs closing.
+
+    Attributes:
+        delegation_keys: those that its URLs were signed by.
+    """
+
+    def __init__(self, settings: Settings, session: aiohttp.ClientSession, tokens: Tokens) -> None:
+        self.delegation_keys = DelegationKeys()
         self._settings = settings
-        self._stack = stack
         self._keys = {connection.account: connection.key for connection in settings.storage_connections}
         self._blob_services: dict[str, BlobServiceClient] = {}
+        self._queues: QueueServiceClient | None = None
+        self._tables: TableServiceClient | None = None
         self._manager: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] | None = None
         self._http: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] | None = None
+        self._transport = AioHttpTransport(
+            session=session, session_owner=False, connection_data_block_size=_READ_AT_ONCE_BYTES, **_TIMEOUTS
+        )
         # One for all accounts: the one that the host storage's setting names.
-        self._identity = AppIdentity(settings.host_storage.client_id)
+        self._identity = AppIdentity(settings.host_storage.client_id, tokens)
 
     def account_key(self, account: str) -> str | None:
         """Give an account's shared key, if a connection string has it."""
@@ -76,15 +106,13 @@ class Connections:
         """Give the client of an account's blob service at this URL."""
         if service_url not in self._blob_services:
             key = self.account_key(account)
-            client = BlobServiceClient(
+            self._blob_services[service_url] = BlobServiceClient(
                 service_url,
                 credential=AzureNamedKeyCredential(account, key) if key else self._identity,
                 api_version=self._settings.storage_api_version,
+                transport=self._transport,
                 **_RETRY,
-                **_TIMEOUTS,
-                **_environment(),
             )
-            self._blob_services[service_url] = await self._stack.enter_async_context(client)
         return self._blob_services[service_url]
 
     async def blob(self, blob: BlobAddress, snapshot: str = "") -> BlobClient:
@@ -99,34 +127,33 @@ class Connections:
 
     async def queue_service(self) -> QueueServiceClient:
         """Give the client of the host storage's queues."""
-        host = self._settings.host_storage
-        options = {"api_version": self._settings.storage_api_version, **_RETRY, **_TIMEOUTS, **_environment()}
-        if host.connection_string:
-            client = QueueServiceClient.from_connection_string(host.connection_string.get_secret_value(), **options)
-        else:
-            client = QueueServiceClient(str(host.queue_service_url), self._identity, **options)
-        return await self._stack.enter_async_context(client)
+        if self._queues is None:
+            host = self._settings.host_storage
+            options = {"api_version": self._settings.storage_api_version, "transport": self._transport, **_RETRY}
+            if host.connection_string:
+                text = host.connection_string.get_secret_value()
+                self._queues = QueueServiceClient.from_connection_string(text, **options)
+            else:
+                self._queues = QueueServiceClient(str(host.queue_service_url), self._identity, **options)
+        return self._queues
 
     async def table_service(self) -> TableServiceClient:
         """Give the client of the host storage's tables. Its default retry policy and API version will do."""
-        host, options = self._settings.host_storage, {**_TIMEOUTS, **_environment()}
-        if host.connection_string:
-            client = TableServiceClient.from_connection_string(host.connection_string.get_secret_value(), **options)
-        else:
-            client = TableServiceClient(str(host.table_service_url), credential=self._identity, **options)
-        return await self._stack.enter_async_context(client)
+        if self._tables is None:
+            host, transport = self._settings.host_storage, self._transport
+            if host.connection_string:
+                text = host.connection_string.get_secret_value()
+                self._tables = TableServiceClient.from_connection_string(text, transport=transport)
+            else:
+                url = str(host.table_service_url)
+                self._tables = TableServiceClient(url, credential=self._identity, transport=transport)
+        return self._tables
 
     async def http(self) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
         """Give a client for requests that carry their authorization in their URL."""
         if self._http is None:
-            self._http = AsyncPipelineClient(
-                base_url="",
-                policies=[AsyncRetryPolicy(retry_total=_RETRIES)],
-                connection_data_block_size=_READ_AT_ONCE_BYTES,
-                **_TIMEOUTS,
-                **_environment(),
-            )
-            await self._stack.enter_async_context(self._http)
+            policies = [AsyncRetryPolicy(retry_total=_RETRIES)]
+            self._http = AsyncPipelineClient(base_url="", policies=policies, transport=self._transport)
         return self._http
 
     async def resource_manager(self) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
@@ -139,24 +166,30 @@ class Connections:
                     _ManagerRetryPolicy(retry_total=_RETRIES),
                     AsyncBearerTokenCredentialPolicy(self._identity, f"{url}/.default"),
                 ],
-                **_TIMEOUTS,
-                **_environment(),
+                transport=self._transport,
             )
-            await self._stack.enter_async_context(self._manager)
         return self._manager
 
 
-def _environment() -> dict[str, Any]:
-    """Use the environment only if it names a proxy.
-
-    Otherwise aiohttp looks for a proxy and a .netrc on each request, in threads: that costs 0.5 ms of CPU, and a
-    password for the host in a .netrc would replace the signature.
-    """
-    return {"use_env_settings": bool(getproxies())}
-
-
 @contextlib.asynccontextmanager
-async def open_connections(settings: Settings) -> AsyncIterator[Connections]:
-    """Open the connections of one invocation."""
-    async with contextlib.AsyncExitStack() as stack:
-        yield Connections(settings, stack)
+async def open_connections(settings: Settings, tokens: Tokens | None = None) -> AsyncIterator[Connections]:
+    """Open connections that are closed at the end of the block.
+
+    How many there are is limited by who makes requests, and one that nothing was sent over for 15 seconds is closed:
+    that is aiohttp's default. One that the service has closed is opened anew.
+
+    Args:
+        settings: the app settings.
+        tokens: the identity's tokens so far; none if None.
+    """
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),
+        middlewares=(_send_again,),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,  # as the SDK's own, which decodes what it is to decode
+        # The environment is used only if it names a proxy. Otherwise aiohttp would look for a proxy and a .netrc on
+        # each request, in threads: that costs 0.5 ms of CPU, and a password in a .netrc would replace the signature.
+        trust_env=bool(getproxies()),
+    )
+    async with session:
+        yield Connections(settings, session, tokens or Tokens())

@@ -12,8 +12,8 @@ from shared.azure.blobs.leases import BlobLeases
 from shared.azure.blobs.reading import BlobReader
 from shared.azure.blobs.snapshots import BlobSnapshots
 from shared.azure.blobs.writing import BlobWriter
-from shared.azure.connections import open_connections
 from shared.azure.heartbeat import Heartbeat
+from shared.azure.kept_connections import KeptConnections
 from shared.azure.queues import QUEUES, Queues
 from shared.azure.resource_manager import ResourceManager
 from shared.azure.sources.by_kind import ReadersByKind, SourcesByKind
@@ -94,6 +94,10 @@ class Services:
         await asyncio.gather(self.queues.ensure(), self.records.ensure(), self.parts.ensure())
 
 
+type OpenServices = Callable[[], contextlib.AbstractAsyncContextManager[Services]]
+"""Opens the services of an invocation."""
+
+
 @contextlib.asynccontextmanager
 async def telling(services: Services) -> AsyncIterator[Services]:
     """Put on record, at the end of an invocation, what the report says now of the disks that it has changed.
@@ -109,9 +113,9 @@ async def telling(services: Services) -> AsyncIterator[Services]:
 
 
 @contextlib.asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Open the services for one invocation: only the identity's tokens outlive it."""
-    async with open_connections(settings) as connections:
+async def open_services(settings: Settings, kept: KeptConnections) -> AsyncIterator[Services]:
+    """Open the services for one invocation, on connections that outlive it."""
+    async with kept.of(settings) as connections:
         queues = await connections.queue_service()
         tables = await connections.table_service()
         table = tables.get_table_client(BACKUPS_TABLE)

@@ -8,6 +8,7 @@ from shared.changes.ranges import Change
 from shared.content.filesystems import DiskContent, recognize
 from shared.model.version import Version
 from shared.pages.paced import Paced
+from shared.pages.signed import SignedReads
 
 
 async def read_content(
@@ -24,7 +25,7 @@ async def read_content(
     Raises:
         SourceGoneError: the version no longer exists.
     """
-    url = await services.pages.signed_url(version, lifetime)
+    reads = await SignedReads.begin(services, version, lifetime)
     recognizing, pace = recognize(size), Paced(services, 1)
     content: bytes | None = None
     while True:
@@ -34,5 +35,5 @@ async def read_content(
             found: DiskContent = stop.value
             return found
         piece = Change(start, min(start + length, size), clear=False)
-        read = partial(services.pages.read, url, piece)
+        read = partial(reads.read, piece)
         content = await pace.call(read, piece.length) if piece.length > 0 else b""

@@ -14,6 +14,7 @@ from shared.pages.ahead import Ahead
 from shared.pages.at_once import AtOnce
 from shared.pages.listing import TimedOut, listed
 from shared.pages.paced import Paced
+from shared.pages.signed import SignedReads
 
 READERS = 4
 """Concurrent comparisons of pieces of at most 4 MiB; each reads both versions."""
@@ -29,11 +30,15 @@ class Comparison:
     """
 
     def __init__(
-        self, services: Services, versions: tuple[Version, Version], urls: tuple[str, str], at_once: int
+        self,
+        services: Services,
+        versions: tuple[Version, Version],
+        reads: tuple[SignedReads, SignedReads],
+        at_once: int,
     ) -> None:
         self._services = services
         self._original, self._copy = versions
-        self._original_url, self._copy_url = urls
+        self._original_reads, self._copy_reads = reads
         self._pace = Paced(services, READERS, rate=FASTEST / at_once)
         self._ahead: dict[Version, Ahead] = {}
         self.ranges = self.samples = self.bytes_compared = 0
@@ -41,9 +46,8 @@ class Comparison:
     @classmethod
     async def begin(cls, services: Services, original: Version, copy: Version, *, at_once: int = 1) -> Self:
         """Begin to compare a copy with its original, or one of `at_once` parts that are compared concurrently."""
-        original_url = await services.pages.signed_url(original)
-        copy_url = await services.pages.signed_url(copy)
-        return cls(services, (original, copy), (original_url, copy_url), at_once)
+        reads = await SignedReads.begin(services, original), await SignedReads.begin(services, copy)
+        return cls(services, (original, copy), reads, at_once)
 
     def list_ahead(self, whole: Window) -> None:
         """List ahead from now on: the windows to compare are those of a part of the disk, in order.
@@ -112,7 +116,7 @@ class Comparison:
         Raises:
             SourceGoneError: it no longer exists.
         """
-        return await self._services.pages.read(self._copy_url, Change(size - PAGE, size, clear=False))
+        return await self._copy_reads.read(Change(size - PAGE, size, clear=False))
 
     async def _compare_window(self, window: Window, on_range: Callable[[Change], None], *, whole: bool) -> None:
         async with AtOnce(READERS) as reading:
@@ -147,14 +151,14 @@ class Comparison:
         return await self._pace.call(lambda: self._require_same(piece), piece.length)
 
     async def _require_zeros(self, piece: Change, *, is_original: bool) -> None:
-        content = await self._services.pages.read(self._original_url if is_original else self._copy_url, piece)
+        content = await (self._original_reads if is_original else self._copy_reads).read(piece)
         if content.count(0) != len(content):
             there, missing = (self._original, self._copy) if is_original else (self._copy, self._original)
             raise MismatchError(f"{there.name} has data in {piece.described}, where {missing.name} has none")
 
     async def _require_same(self, piece: Change) -> bytes:
-        content = await self._services.pages.read(self._original_url, piece)
-        if await self._services.pages.read(self._copy_url, piece) != content:
+        content = await self._original_reads.read(piece)
+        if await self._copy_reads.read(piece) != content:
             raise MismatchError(f"{piece.described} of {self._copy.name} differ from {self._original.name}")
         self.samples += 1
         self.bytes_compared += piece.length

@@ -87,7 +87,8 @@ async def start_copy(
 ) -> None:
     """Start copying a version to the target (REST: Copy Blob), if the target still has this ETag.
 
-    Within an account the service needs no SAS; if it refuses the source without one, it is retried with one.
+    Within an account the service needs no SAS; if it refuses the source without one, it is retried with one, and if
+    it refuses that, with one of a new key.
 
     Args:
         services: the services.

@@ -17,11 +17,10 @@ from shared.model.record import DiskRecord, run_of
 from shared.model.run import SERVER_SIDE, OpenRun
 from shared.pages.clearing import Clearing
 from shared.pages.paced import Paced
+from shared.pages.signed import SignedReads
 
 THROUGH_FUNCTION = 8
 """Pieces of at most 4 MiB that one batch holds in memory at a time."""
-
-_MAX_SIGNATURES = 2
 
 
 class Pieces:
@@ -43,11 +42,9 @@ class Pieces:
         self._pace = pace
         self._show_life = show_life
         self._clearing = Clearing(pace, self._clear)
-        self._source_url = ""
-        self._times_signed = 0
+        self._source = SignedReads(services, services.disks.version(message.disk, message.run))
         self._through_function = run.copying != SERVER_SIDE
         self._in_memory = asyncio.Semaphore(THROUGH_FUNCTION)
-        self._signing = asyncio.Lock()
 
     async def apply(self, piece: Change) -> None:
         """Write or clear a piece, at most as large as one request allows.
@@ -83,35 +80,18 @@ class Pieces:
             await self._show_life()
 
     async def _copy(self, piece: Change) -> None:
-        if not self._times_signed:
-            await self._sign(0)
         while not self._through_function:
-            signed = self._times_signed
+            url = await self._source.url()
             try:
-                await self._services.blobs.put_from_url(self._backup, piece, self._source_url, self._message.lease_id)
+                await self._services.blobs.put_from_url(self._backup, piece, url.text, self._message.lease_id)
             except SourceUnreachableError as error:
-                if not await self._sign(signed):
+                if await self._source.url(refused=url) == url:
                     await self._switch_to_function(str(error))
             else:
                 return
         async with self._in_memory:
-            content = await self._services.pages.read(self._source_url, piece)
+            content = await self._source.read(piece)
             await self._services.blobs.write(self._backup, piece, content, self._message.lease_id)
-
-    async def _sign(self, signed: int) -> bool:
-        """Sign the source's URL; at most twice in a batch, as a SAS may have expired or its key may be revoked.
-
-        Returns whether there is a newer URL than the one refused.
-
-        Args:
-            signed: how often the URL had been signed when the request was made.
-        """
-        async with self._signing:
-            if signed == self._times_signed and signed < _MAX_SIGNATURES:
-                source = self._services.disks.version(self._disk, self._message.run)
-                self._source_url = await self._services.pages.signed_url(source, fresh_key=signed > 0)
-                self._times_signed = signed + 1
-            return self._times_signed != signed
 
     async def _switch_to_function(self, why: str) -> None:
         """Copy the rest of the run through the function, and record why."""

@@ -5,6 +5,7 @@ from shared.changes.ranges import Change
 from shared.limits import FOOTER
 from shared.model.restore import Restore
 from shared.model.version import BlobVersion
+from shared.pages.signed import SignedReads
 
 
 async def with_footer_of_disk(services: Services, restore: Restore) -> str:
@@ -17,8 +18,8 @@ async def with_footer_of_disk(services: Services, restore: Restore) -> str:
     last = Change(restore.size - FOOTER, restore.size, clear=False)
     backup = BlobVersion(services.backups.address(restore.known_target))
     snapshot = services.disks.version(restore.known_target, restore.target_snapshot)
-    of_disk = await services.pages.read(await services.pages.signed_url(snapshot), last)
-    if await services.pages.read(await services.pages.signed_url(backup), last) == of_disk:
+    of_disk = await SignedReads(services, snapshot).read(last)
+    if await SignedReads(services, backup).read(last) == of_disk:
         return ""
     await services.blobs.write(backup.blob, last, of_disk, restore.lease)
     return (await services.pages.properties(backup)).etag

@@ -28,6 +28,7 @@ from shared.model.restore import RefusedError, Restore, RestoreFailedError
 from shared.model.restore_target import without_restore
 from shared.model.retry_policy import is_too_long
 from shared.model.upload import FoundDisk
+from shared.pages.signed import SignedReads
 from shared.points.versions import version_of
 from shared.runs.blank_records import delete_if_blank
 
@@ -55,8 +56,8 @@ async def planned(services: Services, restore: Restore, target: ManagedDisk, poi
 
 
 async def _vhd_problem(services: Services, restore: Restore, point: RecoveryPoint) -> str:
-    url = await services.pages.signed_url(version_of(services, restore.known_disk, point))
-    last = await services.pages.read(url, Change(point.size - PAGE, point.size, clear=False))
+    reads = SignedReads(services, version_of(services, restore.known_disk, point))
+    last = await reads.read(Change(point.size - PAGE, point.size, clear=False))
     why = fixed_vhd_problem(last, point.size)
     return not_a_vhd(why) if why else ""
 

@@ -17,6 +17,7 @@ from shared.pages.at_once import AtOnce
 from shared.pages.clearing import Clearing
 from shared.pages.listing import listed
 from shared.pages.paced import Paced
+from shared.pages.signed import SignedReads
 
 COPIED_PART = 1024**3
 """Bytes of a disk that one invocation copies."""
@@ -56,12 +57,12 @@ async def copy_next_part(services: Services, restore: Restore, source: Version, 
 async def _apply(services: Services, restore: Restore, source: Version, changes: AsyncIterator[Change]) -> None:
     """Apply changes, a few at a time, at the pace the service accepts; the list is never held in memory as a whole."""
     target = restore.page_blob_target.address
-    url = await services.pages.signed_url(source)
+    reads = await SignedReads.begin(services, source)
     pace = Paced(services, WRITERS)
     clearing = Clearing(pace, partial(services.blobs.clear, target, lease_id=restore.lease))
 
     async def write(piece: Change) -> None:
-        await services.blobs.write(target, piece, await services.pages.read(url, piece), restore.lease)
+        await services.blobs.write(target, piece, await reads.read(piece), restore.lease)
 
     async with AtOnce(WRITERS) as writing:
         async for change in changes:

@@ -23,6 +23,7 @@ from shared.model.version import Version
 from shared.pages.at_once import AtOnce
 from shared.pages.listing import listed
 from shared.pages.paced import Paced
+from shared.pages.signed import SignedReads
 from shared.points.versions import point_of, properties_of, version_of
 from shared.restore.managed_target import discard, make_disk, recorded
 from shared.restore.save import start_copies
@@ -98,12 +99,12 @@ class _Copying:
     def __init__(self, services: Services, restore: Restore, source: Version) -> None:
         self._services, self._restore, self._source = services, restore, source
         self._pace = Paced(services, WRITERS)
-        self._url = ""
+        self._reads = SignedReads(services, source)
 
     async def copy_on(self) -> Next[Restore]:
         """Copy at least one part; the footer is written with the last, whether the service lists it or not."""
         position, size = self._restore.bytes_done, self._restore.size
-        self._url = await self._services.pages.signed_url(self._source)
+        await self._reads.url()
         until = self._services.now() + COPIES_FOR
         is_first = True
         while position < size and (is_first or self._services.now() < until):
@@ -134,14 +135,16 @@ class _Copying:
 
     async def _write(self, piece: Change) -> None:
         disk = self._restore.managed_target
-        if self._restore.copying == SERVER_SIDE:
+        while self._restore.copying == SERVER_SIDE:
+            url = await self._reads.url()
             try:
-                await self._services.uploads.put_from_url(disk, piece, self._url)
+                await self._services.uploads.put_from_url(disk, piece, url.text)
             except SourceUnreachableError as error:
-                self._go_through_function(str(error))
+                if await self._reads.url(refused=url) == url:
+                    self._go_through_function(str(error))
             else:
                 return
-        await self._services.uploads.write(disk, piece, await self._services.pages.read(self._url, piece))
+        await self._services.uploads.write(disk, piece, await self._reads.read(piece))
 
     def _go_through_function(self, why: str) -> None:
         """Copy the rest through the function, and record why."""

@@ -9,7 +9,7 @@ import pytest
 from infra.local.local_azure import APP, LocalAzure
 from infra.local.managed_disks import GROUP, SUBSCRIPTION, ManagedDisks
 from infra.local.managed_disks import Disk as LocalDisk
-from shared.azure.connections import open_connections
+from shared.azure.kept_connections import KeptConnections
 from shared.azure.resource_manager import ResourceManager
 from shared.azure.services import Services, open_services
 from shared.limits import PAGE
@@ -42,7 +42,11 @@ async def open_machines(azure: LocalAzure, managed: ManagedDisks) -> AsyncIterat
     """Open a cloud of the managed disks of a local Azure, which has none yet."""
     chosen = azure.app_settings([ALL.url], **managed.settings)
     settings = Settings.model_validate(chosen | {name.lower(): value for name, value in chosen.items()})
-    async with open_services(settings) as services, open_connections(settings) as connections:
+    async with (
+        contextlib.aclosing(KeptConnections()) as kept,
+        kept.of(settings) as connections,
+        open_services(settings, kept) as services,
+    ):
         await services.backups.ensure()
         manager = ResourceManager(connections.resource_manager, settings.resource_manager_url)
         yield LocalMachines(managed, services, manager)

@@ -15,6 +15,7 @@ from infra.local.azurite import Account
 from infra.local.gateway import Fault
 from infra.local.gateway.pending_copies import HeldCopies
 from infra.local.local_azure import BACKUPS, DISKS, LocalAzure
+from shared.azure.kept_connections import KeptConnections
 from shared.azure.services import Services, open_services
 from shared.azure.tables.index import IndexRows
 from shared.limits import PAGE
@@ -55,7 +56,8 @@ async def open_cloud(people: People) -> AsyncIterator["AzuriteCloud"]:
     chosen = azure.app_settings(
         [disks.blob("disk*.vhd").url], BACKUP_CONTAINER=f"{azure.blob_url(BACKUPS)}/backups-{mine}"
     )
-    async with open_services(Settings.model_validate(chosen | {k.lower(): v for k, v in chosen.items()})) as services:
+    settings = Settings.model_validate(chosen | {k.lower(): v for k, v in chosen.items()})
+    async with contextlib.aclosing(KeptConnections()) as kept, open_services(settings, kept) as services:
         await services.backups.ensure()
         yield AzuriteCloud(people, services, disks, lab)
     azure.gateway.copies.clear()

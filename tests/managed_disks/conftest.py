@@ -1,5 +1,6 @@
 """One local Azure with managed disks for all tests of a process; each test has disks of its own."""
 
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from infra.local.local_azure import APP, LocalAzure
 from infra.local.managed_disks import Disk, ManagedDisks
+from shared.azure.kept_connections import KeptConnections
 from shared.azure.services import Services, open_services
 from shared.model.restore import Restore
 from shared.settings import Settings
@@ -73,7 +75,8 @@ async def services(
     # aiohttp read SSL_CERT_FILE when it was imported, as it does at the start of an app.
     monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", managed.trusted())
     chosen = azure.app_settings([f"{GROUP_ID}/providers/Microsoft.Compute/disks/*"], **managed.settings)
-    async with open_services(Settings.model_validate(chosen | {k.lower(): v for k, v in chosen.items()})) as opened:
+    settings = Settings.model_validate(chosen | {k.lower(): v for k, v in chosen.items()})
+    async with contextlib.aclosing(KeptConnections()) as kept, open_services(settings, kept) as opened:
         yield opened
 
 

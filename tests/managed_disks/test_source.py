@@ -1,5 +1,6 @@
 """Managed disks behind the interface to disks: what the app finds, snapshots, lists, reads and deletes."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 
 from infra.local.managed_disks import ArmFault, ManagedDisks
 from infra.local.managed_disks import Disk as FakeDisk
+from shared.azure.kept_connections import KeptConnections
 from shared.azure.services import Services, open_services
 from shared.azure.sources.managed_reading import ManagedReader
 from shared.changes.ranges import Change, Window
@@ -128,7 +130,8 @@ async def test_snapshots_taken_for_the_container_before_are_still_found_read_and
     of, old = await known(services, disk), services.settings.container
     taken = await services.disks.take_snapshot(of)
     changed = {"backup_container": ContainerAddress.parse(f"{old.url}2"), "backup_container_moved_from": old}
-    async with open_services(services.settings.model_copy(update=changed)) as moved:
+    settings = services.settings.model_copy(update=changed)
+    async with contextlib.aclosing(KeptConnections()) as kept, open_services(settings, kept) as moved:
         assert await moved.disks.own_snapshots(of) == [], "another app may back up there"
         assert await moved.disks.own_snapshots(of, old) == [taken]
         assert (await changes(moved, of, taken))[-1] == (MIB, MIB + FOOTER, False)

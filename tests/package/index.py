@@ -6,6 +6,7 @@ each one's name with its bindings.
 """
 
 import asyncio
+import contextlib
 import importlib
 import json
 import sys
@@ -18,7 +19,11 @@ async def functions() -> dict[str, Any]:
     """Index the app, and open its services once: that takes what is only imported when a function runs."""
     found = await _host().index(PACKAGE)
     settings = importlib.import_module("shared.settings").load_settings()
-    async with importlib.import_module("shared.azure.services").open_services(settings):
+    kept = importlib.import_module("shared.azure.kept_connections").KeptConnections()
+    async with (
+        contextlib.aclosing(kept),
+        importlib.import_module("shared.azure.services").open_services(settings, kept),
+    ):
         return {function.name: [json.loads(binding) for binding in function.raw_bindings] for function in found}
 
 

@@ -1,8 +1,10 @@
 """What all HTTP servers of the local Azure share."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
@@ -48,15 +50,67 @@ def close_midway(incoming: web.BaseRequest, answer: web.StreamResponse) -> web.S
     return answer
 
 
+class Accepted:
+    """The connections that a server has accepted.
+
+    Attributes:
+        agents: of each connection that had a request, the User-Agent of its first; over TLS, it took a handshake.
+    """
+
+    def __init__(self) -> None:
+        self.agents: list[str] = []
+        self._unused: set[object] = set()
+
+    def connected(self, protocol: object) -> None:
+        """Note a connection."""
+        self._unused.add(protocol)
+
+    def disconnected(self, protocol: object) -> None:
+        """Note the end of a connection."""
+        self._unused.discard(protocol)
+
+    def requested(self, incoming: web.BaseRequest) -> None:
+        """Note a request."""
+        if incoming.protocol in self._unused:
+            self._unused.discard(incoming.protocol)
+            self.agents.append(incoming.headers.get("User-Agent", ""))
+
+
+class _Server(web.Server):
+    """A server that notes its connections."""
+
+    def __init__(
+        self, handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], accepted: Accepted, **options: Any
+    ) -> None:
+        async def noted(incoming: web.BaseRequest) -> web.StreamResponse:
+            accepted.requested(incoming)
+            return await handle(incoming)
+
+        super().__init__(noted, **options)
+        self._accepted = accepted
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Note a connection; asyncio calls it once a TLS handshake is done."""
+        self._accepted.connected(handler)
+        super().connection_made(handler, transport)
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        """Note the end of a connection."""
+        self._accepted.disconnected(handler)
+        super().connection_lost(handler, exc)
+
+
 @contextlib.asynccontextmanager
 async def serve(
     listener: socket.socket,
     handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
     certificates: Certificates | None = None,
+    accepted: Accepted | None = None,
 ) -> AsyncIterator[None]:
     """Answer requests in this event loop until the block ends; over TLS if there are certificates."""
-    server = web.Server(
+    server = _Server(
         handle,
+        accepted or Accepted(),
         access_log=None,
         auto_decompress=False,
         read_bufsize=_READ_BUFFER_BYTES,

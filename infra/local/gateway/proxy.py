@@ -14,7 +14,7 @@ from infra.local.identity.certificates import Certificates
 from .answers import Answer, ServiceError
 from .authorization import Authorizer
 from .faults import Faults
-from .http_server import drop_connection, read_request, serve
+from .http_server import Accepted, drop_connection, read_request, serve
 from .interceptor import Interceptor
 from .operations import queue_operation, table_operation
 from .upstream import Call, Upstream, connect
@@ -27,6 +27,7 @@ class Proxy:
         url: its address, "http://127.0.0.1:PORT"; an account's service is at `url`/ACCOUNT.
         faults: requests to refuse.
         interceptor: called before and after each call takes effect, if there is one.
+        accepted: the connections so far.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Proxy:
     ) -> None:
         self.url = url
         self.faults = Faults()
+        self.accepted = Accepted()
         self.interceptor: Interceptor | None = None
         self._service = service
         self._name_of = queue_operation if service == "queue" else table_operation
@@ -98,5 +100,5 @@ async def run_proxy(
         with socket.create_server(("127.0.0.1", 0)) as listener:
             scheme = "https" if certificates else "http"
             proxy = Proxy(service, upstream, f"{scheme}://127.0.0.1:{listener.getsockname()[1]}", authorizer)
-            async with serve(listener, proxy.handle, certificates):
+            async with serve(listener, proxy.handle, certificates, proxy.accepted):
                 yield proxy

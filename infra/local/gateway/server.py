@@ -18,7 +18,7 @@ from .blob_versioning import name_version
 from .copy_blob import Copies
 from .deletions import Deletions
 from .faults import Fault, Faults
-from .http_server import close_midway, drop_connection, parse_request, read_request, serve
+from .http_server import Accepted, close_midway, drop_connection, parse_request, read_request, serve
 from .interceptor import Interceptor
 from .limits import Limits
 from .managed_disk_host import ManagedDiskHost, copy_blob, show_as_managed_disk
@@ -49,12 +49,14 @@ class Gateway:
         newest_version: the newest service version supported; empty for any.
         managed_disks: answers for the accounts of managed disks, if there are any.
         platform_blobs: page blobs that no client owns.
+        accepted: the connections so far.
     """
 
     def __init__(self, upstream: Upstream, url: str, authorizer: Authorizer | None = None) -> None:
         self.url = url
         self.requests: list[Request] = []
         self.faults = Faults()
+        self.accepted = Accepted()
         self.limits = Limits()
         self.copies = Copies(upstream, url)
         self.interceptor: Interceptor | None = None
@@ -275,7 +277,7 @@ async def run_gateway(
             host = f"127.0.0.1:{listener.getsockname()[1]}"
             upstream.hosts.add(host)
             gateway = Gateway(upstream, f"{'https' if certificates else 'http'}://{host}", authorizer)
-            async with serve(listener, gateway.handle, certificates):
+            async with serve(listener, gateway.handle, certificates, gateway.accepted):
                 yield gateway
 
 

@@ -12,8 +12,11 @@ from infra.local.host.settings import StartError
 
 # Waits of 1, 2 and 2 seconds: the SDK's defaults of 18, 24 and 42 would outlast a short message lease.
 _RETRIES: dict[str, Any] = {"initial_backoff": 1, "increment_base": 1, "random_jitter_range": 0}
+AGENT = "functions-host"
+"""How the host's requests begin their User-Agent, in whose process the app runs."""
+
 # If enabled, aiohttp reads the environment at each poll, in threads.
-_OPTIONS: dict[str, Any] = {**_RETRIES, "use_env_settings": bool(getproxies())}
+_OPTIONS: dict[str, Any] = {**_RETRIES, "use_env_settings": bool(getproxies()), "user_agent": AGENT}
 
 
 async def connect(connection: str, environment: Mapping[str, str], stack: AsyncExitStack) -> QueueServiceClient:

@@ -28,8 +28,6 @@ from shared.model.blob import BlobState
 from shared.model.version import Version, blob_version
 
 _SIGNED_BEFORE = timedelta(minutes=15)
-# With COPY_URL_LIFETIME still less than 7 days.
-_KEY_OUTLASTS = timedelta(minutes=30)
 
 
 class BlobReader(Reader):
@@ -38,7 +36,6 @@ class BlobReader(Reader):
     def __init__(self, connections: Connections, storage_api_version: str) -> None:
         self._connections = connections
         self._version = storage_api_version
-        self._delegation_keys: dict[str, tuple[UserDelegationKey, datetime]] = {}
 
     async def find(self, blob: BlobAddress) -> BlobState | None:
         """Get the state of a blob and of the copy to it (REST: Get Blob Properties); None if there is none.
@@ -113,7 +110,7 @@ class BlobReader(Reader):
         blob = asked.blob
         signed = Signed(blob, asked.snapshot, now - _SIGNED_BEFORE, now + lifetime, self._version)
         if fresh_key:
-            self._delegation_keys.pop(blob.service_url, None)
+            self._connections.delegation_keys.forget(blob.service_url)
         if key := self._connections.account_key(blob.account):
             sas = sign_by_key(signed, key)
         else:
@@ -147,14 +144,8 @@ class BlobReader(Reader):
         return body
 
     async def _delegation_key(self, blob: BlobAddress, now: datetime, expiry: datetime) -> UserDelegationKey:
-        """Give a key of the blob's account that is valid until then; one usually lasts for the whole invocation."""
-        key, serves_until = self._delegation_keys.get(blob.service_url, (None, now))
-        if key is None or serves_until < expiry:
-            service = await self._connections.blob_service(blob.service_url, blob.account)
-            serves_until = expiry + _KEY_OUTLASTS
-            key = await service.get_user_delegation_key(now - _SIGNED_BEFORE, serves_until)
-            self._delegation_keys[blob.service_url] = (key, serves_until)
-        return key
+        service = await self._connections.blob_service(blob.service_url, blob.account)
+        return await self._connections.delegation_keys.get(service, blob.service_url, now, expiry)
 
 
 async def blob_state(client: BlobClient) -> BlobState | None:

@@ -14,6 +14,7 @@ from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
+from shared.azure.kept_connections import KeptConnections
 from shared.azure.queues import QUEUES, Queues
 from shared.azure.services import Services, open_services
 from shared.azure.tables.diffs import DiffRows
@@ -110,7 +111,8 @@ async def open_real_cloud(rented: Rented) -> AsyncIterator["RealCloud"]:
     )
     for container in (disks, lab):
         await rented.blobs[run.accounts.disks.name].create_container(container.container)
-    async with open_services(_settings(run.accounts, disks, backups)) as opened:
+    settings = _settings(run.accounts, disks, backups)
+    async with contextlib.aclosing(KeptConnections()) as kept, open_services(settings, kept) as opened:
         services = rented.own(opened)
         await services.ensure()
         await services.backups.ensure()
