@@ -369,6 +369,11 @@ class World:
             if is_known(entity):
                 yield from_row(Restore, entity)
 
+    def is_being_made(self, disk: Disk) -> bool:
+        """Tell whether a restore is making this managed disk, so that nobody uses it yet."""
+        rows = self.restore_rows() if isinstance(disk, ManagedDisk) else ()
+        return any(row.target == disk and not row.has_ended for row in rows)
+
     def meddle(self, disk: Named, at: datetime | None = None) -> None:
         """Note that a foreign hand has done something to a disk or to its backups, just now or at a time, UTC."""
         named = disk_of(disk)

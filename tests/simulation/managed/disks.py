@@ -38,8 +38,8 @@ class DiskRequests:
             raise Refused(400, "InvalidParameter", "Only uploads are modelled here.")
         there, mark = self._compute.disks.get(at), tags.get(RESTORE_TAG, "")
         uploads.begin(self._compute, at, creation["uploadSizeBytes"], tags, mark)
-        if there and _restore_of(there.made_by) != _restore_of(mark):
-            self._account_for(there, "put over")
+        if there and there.made_by != mark:
+            self._account_for(there, "put over", is_wrong=_restore_of(there.made_by) != _restore_of(mark))
 
     def delete(self, at: DiskId) -> None:
         """Delete a disk."""
@@ -47,8 +47,8 @@ class DiskRequests:
         if found is None:
             return
         self._world.deleted[found.disk] = self._world.now
-        if not (found.upload and found.made_by):
-            self._account_for(found, "deleted")
+        was_uploaded = any(row.target_etag == found.disk.unique_id for row in self._world.restore_rows())
+        self._account_for(found, "deleted", is_wrong=was_uploaded or not found.made_by)
 
     def grant(self, at: DiskId, asked: Mapping[str, Any]) -> str:
         """Grant access that writes to a disk; give its URL."""
@@ -58,13 +58,17 @@ class DiskRequests:
 
     def revoke(self, at: DiskId) -> None:
         """End access to a disk."""
+        found = self._compute.disks.get(at)
+        if found and found.upload:
+            self._account_for(found, "finished", is_wrong=False)
         uploads.end(self._compute, at)
 
-    def _account_for(self, made: Made, what: str) -> None:
-        """Note what was done to a disk that it was not to be done to: by fault, or as nobody can help."""
-        if self._seen.get(made.disk.id) is made:
+    def _account_for(self, made: Made, what: str, *, is_wrong: bool) -> None:
+        """Note what is done to a disk: as nobody can help if it is another than this client has seen."""
+        if self._seen.get(made.disk.id) is not made:
+            self._world.meddle(made.disk)
+        elif is_wrong:
             self._world.violations.append(f"{made.disk} was {what}, which {made.made_by or 'no restore'} has made")
-        self._world.meddle(made.disk)
 
 
 def shape_of(made: Made) -> dict[str, Any]:

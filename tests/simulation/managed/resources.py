@@ -48,6 +48,12 @@ def footer_of(size: int, *, rewritten: bool = False) -> int:
     return int.from_bytes(make_footer(size * PAGE, uuid.UUID(int=rewritten), _FOOTER_MADE), "big")
 
 
+def has_footer(content: Blob) -> bool:
+    """Tell whether the last page is the footer of a VHD of this size."""
+    size = len(content.pages) - 1
+    return size >= 0 and content.pages[-1] in (footer_of(size), footer_of(size, rewritten=True))
+
+
 @dataclass(eq=False)
 class Made:
     """A managed disk.
