@@ -37,13 +37,14 @@ class People:
     def __init__(self, world: World, rng: random.Random, disks: list[Disk]) -> None:
         self._world, self._rng, self._disks = world, rng, disks
         self._makes_managed_disks = any(isinstance(disk, ManagedDisk) for disk in disks)
-        self._to_come = rng.choice((0, 1, 2, 2, 3, 4))
+        self._to_come = rng.choice((0, 1, 2, 2, 3, 4)) + 3 * self._makes_managed_disks
         self._haste = rng.choice((0.3, 2))
 
     @property
     def haste(self) -> float:
         """How likely it is that somebody asks now: hardly, before there is a recovery point."""
-        return self._haste * (self._to_come > 0) * (1 if any(self._world.points.values()) else 0.05)
+        hardly = 0.002 if self._makes_managed_disks else 0.05
+        return self._haste * (self._to_come > 0) * (1 if any(self._world.points.values()) else hardly)
 
     def ask(self) -> None:
         """Enqueue a request for a restore; now and then twice, or for something else to the same target."""
