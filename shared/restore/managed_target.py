@@ -56,6 +56,16 @@ async def planned(services: Services, restore: Restore, target: ManagedDisk, poi
     return replace(restore, target=target, target_is_new=True, made_as=profile.text)
 
 
+async def require_free(services: Services, target: ManagedDisk) -> None:
+    """Require that no disk has the target's ID, once the restore holds its record: another may have made one meanwhile.
+
+    Raises:
+        RefusedError: there is one.
+    """
+    if await services.uploads.find(target.id):
+        raise RefusedError(exists_problem(target))
+
+
 async def _vhd_problem(services: Services, restore: Restore, point: RecoveryPoint) -> str:
     url = await services.pages.signed_url(version_of(services, restore.known_disk, point))
     last = await services.pages.read(url, Change(point.size - PAGE, point.size, clear=False))
