@@ -7,7 +7,7 @@ import pytest
 from shared.model.disk import ManagedDisk
 from shared.model.disk_ids import DiskId
 from shared.model.job import Stage
-from shared.model.names import RESTORE_REQUESTS_QUEUE
+from shared.model.names import MANAGE_QUEUE, RESTORE_REQUESTS_QUEUE
 from shared.model.restore import Restore
 from shared.model.run import Kind
 from tests.simulation import model
@@ -92,12 +92,29 @@ async def test_a_disk_that_another_restore_has_made_there_meanwhile_is_refused_b
     assert wrong(scene) == []
 
 
+async def until_uploading(scene: ManagedScene) -> None:
+    while BACK not in scene.compute.disks or made(scene).upload != uploads.ACTIVE:
+        await scene.deliver_next()
+
+
+async def test_a_restore_that_is_cancelled_while_it_uploads_leaves_no_disk_and_no_record() -> None:
+    scene = await managed_disk_backed_up()
+    ask(scene)
+    await until_uploading(scene)
+    [row] = rows(scene)
+    scene.world.enqueue(MANAGE_QUEUE, json.dumps({"do": "cancel", "job": row.restore}).encode())
+    await scene.pass_time(HALF_A_DAY)
+    assert [row.state for row in rows(scene)] == [Stage.FAILED]
+    assert BACK not in scene.compute.disks
+    assert list(scene.world.records) == [scene.managed.key]
+    assert wrong(scene) == []
+
+
 async def test_a_disk_whose_upload_somebody_ends_is_made_again() -> None:
     scene = await managed_disk_backed_up()
     scene.compute.checks_uploads = False
     ask(scene)
-    while BACK not in scene.compute.disks or made(scene).upload != "ActiveUpload":
-        await scene.deliver_next()
+    await until_uploading(scene)
     before = made(scene).disk
     uploads.end(scene.compute, BACK)
     await scene.pass_time(HALF_A_DAY)
