@@ -29,7 +29,7 @@ from shared.points.versions import (
     version_of,
 )
 from shared.restore.copying import copy_metadata
-from shared.restore.managed_target import planned
+from shared.restore.managed_target import planned, require_free
 from shared.restore.prove import proof_parts
 from shared.restore.save import start_copies
 from shared.restore.target import (
@@ -66,6 +66,7 @@ async def begin_restore(services: Services, restore: Restore) -> Next[Restore]:
     if record.run:
         return await wait_for_run(services, restore, record.run, f"then restores {restore.recovery_point}")
     if restore.makes_managed_disk:
+        await require_free(services, restore.managed_target)
         return Next(restore.at_stage(restore.first_stage, services.now()))
     taken = replace(restore, target_is_new=await take_target(services, restore))
     if taken.needs_undo_point:

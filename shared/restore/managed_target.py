@@ -55,6 +55,16 @@ async def planned(services: Services, restore: Restore, target: ManagedDisk, poi
     return replace(restore, target=target, target_is_new=True, made_as=profile.text)
 
 
+async def require_free(services: Services, target: ManagedDisk) -> None:
+    """Require that no disk has the target's ID, once the restore holds its record: another may have made one meanwhile.
+
+    Raises:
+        RefusedError: there is one.
+    """
+    if await services.uploads.find(target.id):
+        raise RefusedError(exists_problem(target))
+
+
 async def _vhd_problem(services: Services, restore: Restore, point: RecoveryPoint) -> str:
     reads = SignedReads(services, version_of(services, restore.known_disk, point))
     last = await reads.read(Change(point.size - PAGE, point.size, clear=False))

@@ -3,11 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Literal
 
 from infra.local.managed_disks import GROUP, LOCATION, SUBSCRIPTION
 from shared.azure.resource_manager import ResourceManager
 from shared.azure.sources.access_urls import AccessUrls
 from shared.azure.sources.managed_disks import ManagedDiskSource
+from shared.azure.sources.uploads import ManagedUploads
 from shared.changes.ranges import Window
 from shared.limits import FOOTER
 from shared.model.addresses import BlobAddress
@@ -21,6 +23,10 @@ BLOCK = 4096
 
 ALL = DiskId(SUBSCRIPTION, GROUP, "disk*")
 """What is to be backed up."""
+
+
+type SecondUpload = Literal["same", "new", "refused"]
+"""What comes of asking for access to write to a disk to which there is some."""
 
 
 class Machines(AnyCloud):
@@ -62,6 +68,14 @@ class Machines(AnyCloud):
     @abstractmethod
     def hide_footers(self) -> None:
         """Leave the footers of disks that are made from now on out of the lists of pages."""
+
+    @abstractmethod
+    def another_process(self) -> ManagedUploads:
+        """Give uploads as another process of the app has them, which has no URL."""
+
+    @abstractmethod
+    def give_second_upload(self, given: SecondUpload) -> None:
+        """Have access to write to a disk, where there is some, give the `same` URL, a `new` one, or be `refused`."""
 
     @abstractmethod
     def slow_down(self) -> None:

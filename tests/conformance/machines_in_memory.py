@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from infra.local.managed_disks import GROUP, SUBSCRIPTION
+from shared.azure.sources.uploads import ManagedUploads
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.disk import ManagedDisk
@@ -12,10 +13,10 @@ from shared.model.disk_ids import DiskId
 from shared.model.names import RESTORE_REQUESTS_QUEUE
 from tests.conformance.any_cloud import Place
 from tests.conformance.in_memory import PromptCalls
-from tests.conformance.machines import ALL, BLOCK, Machines, machine
+from tests.conformance.machines import ALL, BLOCK, Machines, SecondUpload, machine
 from tests.simulation.blobs import SUCCESS, Page
 from tests.simulation.calls import CURRENT, Invocation
-from tests.simulation.managed.services import manager_of
+from tests.simulation.managed.services import manager_of, uploads_on
 from tests.simulation.services import settings_of, simulated
 from tests.simulation.world import World
 
@@ -35,6 +36,7 @@ class SimulatedMachines(Machines):
         CURRENT.set(Invocation(RESTORE_REQUESTS_QUEUE, world.now))
         calls = PromptCalls(random.Random(0), world.call_passed, (), rate=0)
         self.services, self.manager = simulated(world, calls, settings_of(ALL.url)), manager_of(world, calls)
+        self._others = uploads_on(world, calls, self.manager, {})
         self.allow()
 
     async def disk(
@@ -74,6 +76,12 @@ class SimulatedMachines(Machines):
 
     def hide_footers(self) -> None:
         self.compute.shows_footer = False
+
+    def another_process(self) -> ManagedUploads:
+        return self._others
+
+    def give_second_upload(self, given: SecondUpload) -> None:
+        self.compute.second_upload = given
 
     def slow_down(self) -> None:
         self.world.takes = lambda: _HOUR

@@ -12,6 +12,7 @@ from infra.local.managed_disks import Disk as LocalDisk
 from shared.azure.kept_connections import KeptConnections
 from shared.azure.resource_manager import ResourceManager
 from shared.azure.services import Services, open_services
+from shared.azure.sources.uploads import ManagedUploads
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from shared.model.blob import COPY_PENDING
@@ -19,7 +20,7 @@ from shared.model.disk import ManagedDisk
 from shared.model.disk_ids import DiskId
 from shared.settings import Settings
 from tests.conformance.any_cloud import Place
-from tests.conformance.machines import ALL, BLOCK, Machines, machine
+from tests.conformance.machines import ALL, BLOCK, Machines, SecondUpload, machine
 
 _TIB = 1024**4
 _NOT_YET = 10**6
@@ -49,14 +50,17 @@ async def open_machines(azure: LocalAzure, managed: ManagedDisks) -> AsyncIterat
     ):
         await services.backups.ensure()
         manager = ResourceManager(connections.resource_manager, settings.resource_manager_url)
-        yield LocalMachines(managed, services, manager)
+        others = ManagedUploads(connections, manager, settings.storage_api_version, {})
+        yield LocalMachines(managed, services, manager, others)
 
 
 class LocalMachines(Machines):
     """Managed disks of the local Azure."""
 
-    def __init__(self, managed: ManagedDisks, services: Services, manager: ResourceManager) -> None:
-        self._managed, self.services, self.manager = managed, services, manager
+    def __init__(
+        self, managed: ManagedDisks, services: Services, manager: ResourceManager, others: ManagedUploads
+    ) -> None:
+        self._managed, self.services, self.manager, self._others = managed, services, manager, others
         self.allow()
 
     async def disk(
@@ -101,6 +105,12 @@ class LocalMachines(Machines):
 
     def hide_footers(self) -> None:
         self._managed.behaviour.shows_footer = False
+
+    def another_process(self) -> ManagedUploads:
+        return self._others
+
+    def give_second_upload(self, given: SecondUpload) -> None:
+        self._managed.behaviour.second_access = given
 
     def slow_down(self) -> None:
         self._managed.behaviour.copy_looks = _NOT_YET

@@ -9,7 +9,7 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.queues import QUEUES
 from shared.model.addresses import BlobAddress
-from shared.model.disk import Disk, ManagedDisk, PageBlobDisk, page_blob
+from shared.model.disk import Disk, PageBlobDisk, page_blob
 from shared.model.names import (
     BACKUP_METADATA,
     DISK_METADATA,
@@ -21,6 +21,7 @@ from shared.model.names import (
 )
 from shared.model.owner import App, mark_metadata, owner_of
 from tests.simulation.blobs import ABORTED, FAILED, SUCCESS, Blob, Page
+from tests.simulation.managed.resources import has_footer
 from tests.simulation.refusals import refusal
 from tests.simulation.world import DISKS, LAB, OWN, VM, World, place_of
 
@@ -82,10 +83,11 @@ class Hands:
 
     def guest_writes(self) -> None:
         """Write, clear or revert pages of a disk, in a few places."""
-        free = [disk for disk in self._world.disks if self._is_free(self._world.content(disk))]
+        there = [disk for disk in self._world.disks if not self._world.is_being_made(disk)]
+        free = [disk for disk in there if self._is_free(self._world.content(disk))]
         disk = self._rng.choice(free) if free else None
         source = (disk and self._world.content(disk)) or Blob([], self._world.number)
-        size = len(source.pages) - isinstance(disk, ManagedDisk)  # its footer is nobody's to write
+        size = len(source.pages) - has_footer(source)  # which is nobody's to write
         for _ in range(self._rng.randint(1, 3) if size else 0):
             first = self._rng.randrange(size)
             how = self._rng.choice(("write", "write", "clear", "revert", "zeros"))

@@ -54,6 +54,7 @@ from shared.settings import Settings
 from tests.simulation import ticks
 from tests.simulation.calls import CURRENT, Calls, Crash, Invocation
 from tests.simulation.kept import QueueMessage
+from tests.simulation.managed.machines import LAB_GROUP
 from tests.simulation.services import settings_of, simulated, source_disks
 from tests.simulation.world import DISKS, World
 
@@ -124,7 +125,8 @@ class Host:
     @property
     def settings(self) -> Settings:
         """The app settings as they are now."""
-        others = {"restore_containers": DISKS.url} if any(url.startswith(PREFIX) for url in self._modes) else {}
+        is_managed = any(url.startswith(PREFIX) for url in self._modes)
+        others = {"restore_containers": DISKS.url, "restore_groups": LAB_GROUP.url} if is_managed else {}
         return settings_of(source_disks(self._modes), retention=self._retention, **others)
 
     def tick(self) -> None:

@@ -23,7 +23,7 @@ from shared.model.restore import Restore
 from shared.model.retry_policy import MIN_FAILURES
 from shared.model.run import Kind
 from shared.settings import Settings
-from tests.simulation import ticks
+from tests.simulation import managed_restores, ticks
 from tests.simulation.blobs import SUCCESS, Pages, same_content
 from tests.simulation.claims import wrong_summary
 from tests.simulation.index import wrong_index
@@ -105,7 +105,7 @@ def is_explained(world: World, restore: Restore) -> bool:
     if world.forbidden & {blob.parent for blob in blobs} or _is_unlucky(world, restore.restore):
         return True
     return (restore.restore in world.spoiled or _of_rotten(world, restore)) or any(
-        world.is_meddled(disk, restore.requested) for disk in disks
+        managed_restores.is_meddled(world, disk, restore) for disk in disks
     )
 
 
@@ -138,17 +138,22 @@ def _wrong_when_done(world: World, restore: Restore) -> Iterator[str]:
     held, asked = world.held.get(restore.target_snapshot), world.held[restore.recovery_point]
     if held is None:
         yield f"{restore.restore} is done without a snapshot of its target"
-    elif not same_content(held, asked):
+    elif not (managed_restores.is_same_disk if restore.makes_managed_disk else same_content)(held, asked):
         yield f"{restore.restore} is not {restore.recovery_point}: {_difference(held, asked)}"
     if restore.attempt > Restore.max_attempts:
         yield f"{restore.restore} was tried {restore.attempt} times"
-    if len(targets := {blob for blob in _written(world, restore) if blob.parent not in BACKUPS}) != 1:
+    if restore.makes_managed_disk:
+        yield from () if is_explained(world, restore) else managed_restores.wrong_disk(world, restore)
+    elif len(targets := {blob for blob in _written(world, restore) if blob.parent not in BACKUPS}) != 1:
         yield f"{restore.restore} was restored to {sorted(targets)}"
 
 
 def _wrong_trial(world: World, restore: Restore) -> Iterator[str]:
     """Say what is wrong with a trial that has compared its disk, which it still holds."""
     if _of_rotten(world, restore) or is_explained(world, restore):
+        return
+    if restore.makes_managed_disk:
+        yield from managed_restores.wrong_disk(world, restore)
         return
     blob = world.blobs.get(restore.page_blob_target.address)
     if blob is None or not same_content(blob.pages, world.held[restore.recovery_point]):
@@ -247,6 +252,7 @@ def wrong_at_rest(world: World) -> Iterator[str]:
     for disk in world.disks:
         yield from _wrong_disk(world, disk)
     yield from _wrong_blobs(world)
+    yield from managed_restores.wrong_uploads(world)
     yield from wrong_index(world)
     for restore in world.restore_rows():
         yield from _wrong_restore(world, restore)
@@ -341,14 +347,22 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
         yield f"{restore.restore} is still {restore.state}: {restore.last_error or restore.reason}"
     if not restore.adopt and restore.state is Stage.DONE:
         yield from _left_of_trial(world, restore)
-    if restore.state is Stage.DONE or restore.target_etag or not restore.recovery_point:
+    if restore.state is Stage.DONE or not restore.recovery_point:
         return
+    if restore.makes_managed_disk:
+        yield from managed_restores.left_of_failed(world, restore)
+    elif not restore.target_etag:
+        yield from _left_of_failed(world, restore)
+
+
+def _left_of_failed(world: World, restore: Restore) -> Iterator[str]:
+    """Say what a restore to a page blob that is not done has left."""
     target = restore.page_blob_target
     if target.address.parent in world.forbidden:
         return  # it can't be cleaned up, and its disk is let go of
     if world.is_meddled(target.address, restore.requested) or (restore.ended and world.landed >= restore.ended):
         return
-    new = {target: restore.target_is_new, world.backup_of(target.address): restore.backup_is_new}
+    new = {target.address: restore.target_is_new, world.backup_of(target.address): restore.backup_is_new}
     for address in [address for address, is_new in new.items() if is_new and address in world.blobs]:
         blob = world.blobs[address]
         if blob.metadata.get(RESTORE_METADATA) == restore.restore and not blob.snapshots:
@@ -357,11 +371,15 @@ def _wrong_restore(world: World, restore: Restore) -> Iterator[str]:
 
 def _left_of_trial(world: World, restore: Restore) -> Iterator[str]:
     """Say what a trial has left beside its disk, and its disk if that was to be deleted."""
-    target = restore.page_blob_target.address
     if is_explained(world, restore) or any(
         other.target == restore.target and other.adopt and other.recovery_point for other in world.restore_rows()
     ):
         return
+    if restore.makes_managed_disk:
+        was_due = any(restore.target in tick.disks for tick in world.ticks.values())
+        yield from () if was_due else managed_restores.left_of_trial(world, restore)
+        return
+    target = restore.page_blob_target.address
     # Somebody may have added it to SOURCE_DISKS since.
     was_due = any(restore.target in tick.disks for tick in world.ticks.values())
     if world.record(target) and not was_due:

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from shared.model.disk import Disk, PageBlobDisk, page_blob
+from shared.model.disk import Disk, ManagedDisk, PageBlobDisk, page_blob
 from shared.model.messages import RetentionMessage
 from shared.model.names import DRILL_QUEUE, MANAGE_QUEUE, RESTORE_REQUESTS_QUEUE, RETENTION_QUEUE, VERIFY_QUEUE
 from shared.model.point import RecoveryPoint
 from shared.model.requests import LATEST
 from shared.model.retention_plan import PlanState
 from tests.simulation.hands import NEW_DISKS
+from tests.simulation.managed.disks import LOCATION
+from tests.simulation.managed.machines import ELSEWHERE, LAST_ID, NEW_IDS
 from tests.simulation.named import is_of_one_disk
 from tests.simulation.world import DISKS, OWN, World
 
@@ -34,13 +36,15 @@ class People:
 
     def __init__(self, world: World, rng: random.Random, disks: list[Disk]) -> None:
         self._world, self._rng, self._disks = world, rng, disks
-        self._to_come = rng.choice((0, 1, 2, 2, 3, 4))
+        self._makes_managed_disks = any(isinstance(disk, ManagedDisk) for disk in disks)
+        self._to_come = rng.choice((0, 1, 2, 2, 3, 4)) + 3 * self._makes_managed_disks
         self._haste = rng.choice((0.3, 2))
 
     @property
     def haste(self) -> float:
         """How likely it is that somebody asks now: hardly, before there is a recovery point."""
-        return self._haste * (self._to_come > 0) * (1 if any(self._world.points.values()) else 0.05)
+        hardly = 0.002 if self._makes_managed_disks else 0.05
+        return self._haste * (self._to_come > 0) * (1 if any(self._world.points.values()) else hardly)
 
     def ask(self) -> None:
         """Enqueue a request for a restore; now and then twice, or for something else to the same target."""
@@ -84,8 +88,15 @@ class People:
             return False
         disk = self._rng.choice(disks)
         point = self._rng.choice(points[disk])
-        self._enqueue({"disk": disk.name, "point": point.time, "target": LAST.url, "allowDamaged": True})
+        target = LAST_ID if self._can_make_last(disk) and self._rng.random() < 0.5 else LAST
+        self._enqueue({"disk": disk.name, "point": point.time, "target": target.url, "allowDamaged": True})
         return True
+
+    def _can_make_last(self, disk: Disk) -> bool:
+        """Tell whether a restore of a disk has no reason not to make a managed disk."""
+        due = self._world.ticks[max(self._world.ticks)]
+        is_free = LAST_ID not in self._world.compute.disks and not due.settings.excludes(ManagedDisk(LAST_ID))
+        return isinstance(disk, ManagedDisk) and is_free and LAST_ID.parent in due.settings.managed_groups
 
     def _points(self, disk: Disk) -> list[RecoveryPoint]:
         """List the recovery points of a disk that are there."""
@@ -94,6 +105,8 @@ class People:
     def _request(self) -> dict[str, Any]:
         if self._rng.random() < 0.04:
             return {"disk": "no URL"}
+        if self._makes_managed_disks and self._rng.random() < 0.7:
+            return self._managed_request()
         disk = self._disk()
         damaged = {"allowDamaged": True} if self._rng.random() < 0.2 else {}
         return {"disk": disk.name, "point": self._point(disk), **self._target(disk), **damaged}
@@ -117,6 +130,16 @@ class People:
             {"target": named.url, **self._trial()},
         )
         return self._rng.choice(targets)
+
+    def _managed_request(self) -> dict[str, Any]:
+        """Ask for a new managed disk, seldom for one that is there, which is refused, or where none may go."""
+        backed_up = [disk for disk in self._known() if self._world.points_of(disk)]
+        disk = self._rng.choice(backed_up) if backed_up else self._disk()
+        there = [made.disk.id for made in self._world.compute.disks.values()]
+        named = self._rng.choice((*NEW_IDS * 4, ELSEWHERE, *there[:1]))
+        region = {"managedDisk": {"location": LOCATION}} if self._rng.random() < 0.7 else {}
+        trial = {"adopt": False} if self._rng.random() < 0.4 else {}
+        return {"disk": disk.name, "point": self._point(disk), "target": named.url, **region, **trial}
 
     def _words(self) -> dict[str, bool]:
         """Say what else of a disk that is to be written over: seldom that there need be no way back."""

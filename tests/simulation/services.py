@@ -10,17 +10,12 @@ from azure.core.exceptions import HttpResponseError
 from shared.azure.services import Services
 from shared.azure.sources.by_kind import ReadersByKind, SourcesByKind
 from shared.azure.sources.source import Source
-from shared.azure.sources.uploads import Uploads
 from shared.azure.tables.status import Status
-from shared.changes.ranges import Change
 from shared.errors import BlobChangedError
 from shared.model.addresses import BlobAddress, ContainerAddress
-from shared.model.disk import Disk, ManagedDisk, PageBlobDisk, page_blob
-from shared.model.disk_ids import DiskId
-from shared.model.disk_profile import DiskProfile
+from shared.model.disk import Disk, PageBlobDisk, page_blob
 from shared.model.names import BACKUP_METADATA, DISK_METADATA, TAKEN_METADATA
 from shared.model.notices import versions_kept
-from shared.model.upload import FoundDisk
 from shared.model.version import BlobVersion
 from shared.settings import Settings
 from shared.source_disks import SourceDisk
@@ -89,12 +84,12 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
         now=lambda: world.now,
     )
     blobs = SimulatedReader(world, calls)
-    managed, reader = managed_disks(world, calls, settings, blobs)
+    managed = managed_disks(world, calls, settings, blobs)
     return Services(
         settings=settings,
-        disks=Sources(SimulatedDisks(world, calls, settings), managed),
-        uploads=NoUploads(),
-        pages=Readers(blobs, reader),
+        disks=Sources(SimulatedDisks(world, calls, settings), managed.disks),
+        uploads=managed.uploads,
+        pages=Readers(blobs, managed.reader),
         blobs=SimulatedWriter(world, calls),
         leases=SimulatedLeases(world, calls),
         copies=SimulatedCopies(world, calls),
@@ -130,31 +125,6 @@ class Readers(ReadersByKind):
     def __setattr__(self, name: str, value: object) -> None:
         """Replace a call."""
         object.__setattr__(self, name, value)
-
-
-class NoUploads(Uploads):
-    """A world where no managed disk can be made: nothing can be uploaded there."""
-
-    async def find(self, disk_id: DiskId) -> FoundDisk | None:  # noqa: ARG002
-        return None
-
-    async def require_permitted(self, disk_id: DiskId) -> None:
-        raise NotImplementedError(disk_id)
-
-    async def create(self, disk_id: DiskId, size: int, profile: DiskProfile, mark: str) -> None:
-        raise NotImplementedError(disk_id)
-
-    async def put_from_url(self, disk: ManagedDisk, piece: Change, source_url: str) -> None:
-        raise NotImplementedError(disk)
-
-    async def write(self, disk: ManagedDisk, piece: Change, content: bytes) -> None:
-        raise NotImplementedError(disk)
-
-    async def finish(self, disk: ManagedDisk) -> None:
-        raise NotImplementedError(disk)
-
-    async def discard(self, disk: ManagedDisk) -> None:
-        raise NotImplementedError(disk)
 
 
 class SimulatedDisks(Source):

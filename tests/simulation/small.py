@@ -11,9 +11,9 @@ from shared.backup import copy_ranges, plan_changes, verify
 from shared.changes import ranges, sampling
 from shared.inspection import begin as inspecting
 from shared.limits import PAGE
-from shared.model import retention, retry_policy
+from shared.model import managed_target, retention, retry_policy
 from shared.pages import clearing, listing
-from shared.restore import prove, through_function
+from shared.restore import prove, through_function, upload
 
 DIFF_BOUNDARY = 18 * PAGE
 """Bytes across which there is no diff when a managed disk grows: what 4 TiB stand for among disks of a few pages."""
@@ -31,6 +31,10 @@ def make_small(change: Callable[[Any, str, Any], None]) -> None:
     change(verify, "VERIFY_FOR", timedelta(milliseconds=200))
     change(prove, "PROOF_WINDOW", 16 * PAGE)
     change(through_function, "COPIED_PART", 8 * PAGE)
+    change(upload, "COPIED_PART", 4 * PAGE)
+    change(upload, "COPIES_FOR", timedelta(milliseconds=200))
+    change(managed_target, "MANAGED_DISK_STEP", PAGE)
+    change(managed_target, "UPLOAD_BYTES", 2 * PAGE)
     change(retry_policy, "GIVE_UP_AFTER", timedelta(hours=2))
     change(retention, "MIN_AGE", timedelta(minutes=1))
     change(retention, "APPROVED_SHARE", 1)

@@ -2,12 +2,16 @@
 
 import pytest
 
+from shared.model.job import Stage
 from tests.simulation.history import History
 from tests.simulation.host import WrongError
 from tests.simulation.small import make_small
 
-SEEDS = (10089, 16161, 52868, 702183, 601230012, 8100057, 44000809, *range(30))
-"""The first six found something once."""
+SEEDS = (10089, 16161, 52868, 702183, 601230012, 8100057, 6100523, 44000809, *range(30))
+"""The first seven found something once."""
+
+MAKES_DISKS = 54
+"""In this history restores make managed disks, with adoption and without."""
 
 UNMEASURED = range(30, 45)
 """Whose coverage is not measured, as that takes as long again.
@@ -26,6 +30,13 @@ def test_managed_disks_are_among_them_alone_and_beside_page_blobs() -> None:
     managed = [world for world in worlds if world.compute.disks]
     assert len(managed) >= 5
     assert {bool(world.blobs) for world in managed} == {True, False}
+
+
+def test_managed_disks_are_made_by_restores_among_them() -> None:
+    history = History(MAKES_DISKS)
+    history.play()
+    rows = [row for row in history.world.restore_rows() if row.makes_managed_disk and row.state is Stage.DONE]
+    assert {row.adopt for row in rows} == {True, False}
 
 
 @pytest.mark.parametrize("seed", [*SEEDS, *(pytest.param(seed, marks=pytest.mark.no_cover) for seed in UNMEASURED)])

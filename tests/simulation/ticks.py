@@ -38,7 +38,7 @@ def begun(world: World, settings: Settings, tick: datetime) -> None:
 def disks_that_are_there(world: World) -> list[Disk]:
     """List the disks that are there, be it where the app can't reach them."""
     blobs: list[Disk] = [PageBlobDisk(blob) for blob in world.blobs if blob.parent not in BACKUPS]
-    return [*blobs, *(made.disk for made in world.compute.disks.values())]
+    return [*blobs, *world.compute.usable]
 
 
 def is_adopted(world: World, settings: Settings, disk: Disk) -> bool:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from azure.core.exceptions import HttpResponseError
@@ -54,6 +54,21 @@ VM = "vm"
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _A_CALL = timedelta(milliseconds=20)
 _A_MICROSECOND = timedelta(microseconds=1)
+
+type UploadUrls = dict[tuple[str, str, str], str]
+"""The URLs that write to disks, by what the app keeps them by."""
+
+
+class ProcessAccess(NamedTuple):
+    """The access that a process of the app has.
+
+    Attributes:
+        reads: to snapshots.
+        writes: to disks.
+    """
+
+    reads: AccessUrls
+    writes: UploadUrls
 
 
 @dataclass
@@ -163,7 +178,7 @@ class World:
     calm_since: datetime = _NEVER
     violations: list[str] = field(default_factory=list)
     process: Callable[[], int] = int
-    processes: dict[int, AccessUrls] = field(default_factory=dict)
+    processes: dict[int, ProcessAccess] = field(default_factory=dict)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -177,9 +192,9 @@ class World:
         """Give the time in seconds since 1970."""
         return self.now.timestamp()
 
-    def access(self) -> AccessUrls:
+    def access(self) -> ProcessAccess:
         """Give the access that the process of an invocation has."""
-        return self.processes.setdefault(self.process(), AccessUrls(self.seconds))
+        return self.processes.setdefault(self.process(), ProcessAccess(AccessUrls(self.seconds), {}))
 
     def number(self) -> int:
         """Give a number never given before: an ETag, an id, or the content of a page."""
@@ -208,7 +223,7 @@ class World:
     def disks(self) -> list[Disk]:
         """The disks that are there, and that the app can reach: what is not in the backup container."""
         blobs = [PageBlobDisk(blob) for blob in self.blobs if blob.parent not in BACKUPS | self.forbidden]
-        return [*blobs, *(made.disk for made in self.compute.disks.values())]
+        return [*blobs, *self.compute.usable]
 
     def content(self, disk: Disk) -> Blob | None:
         """Give what a disk holds, that of a managed disk with its footer; None if it is gone."""
@@ -353,6 +368,11 @@ class World:
         for entity, _ in self.restores.values():
             if is_known(entity):
                 yield from_row(Restore, entity)
+
+    def is_being_made(self, disk: Disk) -> bool:
+        """Tell whether a restore is making this managed disk, so that nobody uses it yet."""
+        rows = self.restore_rows() if isinstance(disk, ManagedDisk) else ()
+        return any(row.target == disk and not row.has_ended for row in rows)
 
     def meddle(self, disk: Named, at: datetime | None = None) -> None:
         """Note that a foreign hand has done something to a disk or to its backups, just now or at a time, UTC."""

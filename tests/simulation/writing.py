@@ -1,6 +1,6 @@
 """Writing page blobs, as the workflows see it, on top of the world: backup blobs and restored disks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
@@ -51,7 +51,7 @@ class SimulatedWriter(BlobWriter):
     async def put_from_url(self, blob: BlobAddress, piece: Change, source_url: str, lease_id: str) -> None:
         def effect(found: Blob) -> None:
             found.require_lease(lease_id)
-            found.put(piece, self._source(source_url, piece), lease_id)
+            found.put(piece, source_pages(self._world, source_url, piece), lease_id)
 
         with page_copy_errors():
             await self._write(blob, lease_id, effect)
@@ -120,15 +120,16 @@ class SimulatedWriter(BlobWriter):
         with change_errors(blob):
             await self._calls.change(on_blob)
 
-    def _source(self, source_url: str, piece: Change) -> Sequence[Page]:
-        """Read what the service is to copy, if it can; what was never written is zeros."""
-        if self._world.source_answers != HTTPStatus.OK:
-            raise refusal(self._world.source_answers, "CannotVerifyCopySource")
-        try:
-            taken = self._world.source(source_url)
-        except HttpResponseError as error:
-            raise refusal(error.status_code or 403, "CannotVerifyCopySource") from error
-        found = taken.pages[piece.start // PAGE : piece.end // PAGE]
-        if len(found) * PAGE != piece.length:
-            raise refusal(416, "InvalidRange")
-        return [page or 0 for page in found]
+
+def source_pages(world: World, source_url: str, piece: Change) -> list[Page]:
+    """Read what the service is to copy, if it can; what was never written is zeros."""
+    if world.source_answers != HTTPStatus.OK:
+        raise refusal(world.source_answers, "CannotVerifyCopySource")
+    try:
+        taken = world.source(source_url)
+    except HttpResponseError as error:
+        raise refusal(error.status_code or 403, "CannotVerifyCopySource") from error
+    found = taken.pages[piece.start // PAGE : piece.end // PAGE]
+    if len(found) * PAGE != piece.length:
+        raise refusal(416, "InvalidRange")
+    return [page or 0 for page in found]

@@ -212,7 +212,8 @@ class ManagedUploads(Uploads):
             refused: the URL that was refused.
 
         Raises:
-            UploadLostError: there is access already, by a URL that another process has; or the upload has ended.
+            UploadLostError: there is access already, by a URL that another process has; or the upload has ended; or
+                another disk has the ID.
         """
         async with self._asking:
             known = self._urls.get(self._key(disk), "")
@@ -227,10 +228,14 @@ class ManagedUploads(Uploads):
                 if error.status_code != HTTPStatus.CONFLICT:
                     raise
                 raise UploadLostError(f"no access that writes to {disk.id} is to be had: {explain(error)}") from None
-            self._urls[self._key(disk)] = str(answer.get("accessSAS") or "")
-            if not self._urls[self._key(disk)]:
+            url = str(answer.get("accessSAS") or "")
+            if not url:
                 raise UploadLostError(f"Azure gave access that writes to {disk.id}, but no URL")
-            return self._urls[self._key(disk)]
+            # It was asked for by the ID, which by now another disk may have, of another restore even.
+            if not await self._is_there(disk):
+                raise UploadLostError(f"another disk has the ID {disk.id} by now")
+            self._urls[self._key(disk)] = url
+            return url
 
     def _key(self, disk: ManagedDisk) -> tuple[str, str, str]:
         return self._manager.url, disk.id.url, disk.unique_id

@@ -8,12 +8,13 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 from shared.limits import PAGE
 from shared.model.disk import ManagedDisk
 from shared.model.disk_ids import DiskId
 from tests.simulation.blobs import Blob, Page
-from tests.simulation.managed.resources import Access, Made, Refused, Taken, footer_of, prefix_of
+from tests.simulation.managed.resources import Access, Made, Refused, Taken, WriteAccess, footer_of, prefix_of
 
 _WINDOW = timedelta(minutes=5)
 
@@ -39,6 +40,10 @@ class Compute:
         shows_footer: whether lists of pages have the footer.
         gives_again: whether access that is asked for again is the same, not another one.
         merges_for: how long after a deletion the other snapshots of the disk can't be read.
+        writes: the access there is to write to disks, by its policy.
+        second_upload: what comes of asking for such access where there is some.
+        checks_uploads: whether an upload does not end where what was uploaded is no VHD.
+        rewrites_footers: whether the service writes a footer of its own at the end of an upload.
     """
 
     now: Callable[[], datetime] = field(repr=False)
@@ -57,6 +62,15 @@ class Compute:
     shows_footer: bool = True
     gives_again: bool = True
     merges_for: timedelta = timedelta()
+    writes: dict[str, WriteAccess] = field(default_factory=dict)
+    second_upload: Literal["same", "new", "refused"] = "same"
+    checks_uploads: bool = True
+    rewrites_footers: bool = False
+
+    @property
+    def usable(self) -> list[ManagedDisk]:
+        """The disks that are not being uploaded."""
+        return [made.disk for made in self.disks.values() if not made.upload]
 
     def new_id(self) -> str:
         """Give a GUID never given before."""
@@ -68,6 +82,8 @@ class Compute:
         """Make a disk, in place of one that has its ID: that makes it another disk."""
         content = Blob([*pages, footer_of(len(pages))], self.number, tracked=tracked)
         made = Made(ManagedDisk(at, self.new_id()), content, self.new_id(), f"md-{self.number()}", dict(tags or {}))
+        if at in self.disks:
+            self.end_writes(self.disks[at])
         self.disks[at] = made
         return made.disk
 
@@ -80,7 +96,13 @@ class Compute:
 
     def delete(self, disk: ManagedDisk) -> None:
         """Delete a disk; its snapshots stay."""
-        del self.disks[self.of(disk).disk.id]
+        self.end_writes(self.of(disk))
+        del self.disks[disk.id]
+
+    def end_writes(self, made: Made) -> None:
+        """End all access that writes to a disk."""
+        made.writing = None
+        self.writes = {policy: access for policy, access in self.writes.items() if access.made is not made}
 
     def write(self, disk: ManagedDisk, first: int, content: Sequence[Page]) -> None:
         """Write pages, or discard them (None), in whole blocks."""
@@ -116,6 +138,8 @@ class Compute:
         made = self.disks.get(of)
         if made is None:
             raise not_found(of.url)
+        if made.upload:
+            raise Refused(409, "OperationNotAllowed", "The upload into the disk must end first.")
         self._require_room(made)
         made.taken.append(self.now())
         moment = self.time()

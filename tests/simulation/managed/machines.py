@@ -8,9 +8,10 @@ from collections.abc import Callable, MutableMapping
 from datetime import timedelta
 
 from shared.model.disk import ManagedDisk
-from shared.model.disk_ids import DiskId
+from shared.model.disk_ids import DiskId, GroupId
 from tests.simulation.blobs import Page
-from tests.simulation.managed.resources import Refused, Taken, prefix_of
+from tests.simulation.managed import uploads
+from tests.simulation.managed.resources import Refused, Taken, footer_of, prefix_of
 from tests.simulation.small import DIFF_BOUNDARY
 from tests.simulation.world import OWN, World
 
@@ -24,6 +25,23 @@ _ANOTHERS = f"{OWN.url}-2"
 """The backup container of another app."""
 
 _GROUP = "0b1f6471-1bf0-4dda-aec3-cb9272f09590", "machines"
+
+LAB_GROUP = GroupId(_GROUP[0], "lab")
+"""A resource group where nothing is backed up, and restores may go."""
+
+NEW_IDS = (
+    DiskId(*_GROUP, "back"),
+    DiskId(_GROUP[0], LAB_GROUP.group, "back"),
+    DiskId(_GROUP[0], LAB_GROUP.group, "copy"),
+)
+"""The IDs that people name to restore to."""
+
+LAST_ID = DiskId(*_GROUP, "last")
+"""An ID that nobody but the last of them names."""
+
+ELSEWHERE = DiskId(_GROUP[0], "elsewhere", "back")
+"""An ID in a resource group where no restore may go."""
+
 _MODES = ("incremental", "incremental", "incremental", "full")
 
 
@@ -47,7 +65,7 @@ class Machines:
 
     def befall(self) -> None:
         """Have something befall one of the disks; what is refused is not done."""
-        disks = [made.disk for made in self._world.compute.disks.values()]
+        disks = self._world.compute.usable
         hand = self._rng.choice(self._befalls)
         with contextlib.suppress(Refused):
             hand(self._rng.choice(disks or self.disks))
@@ -61,14 +79,18 @@ class Machines:
 
     def _begin(self, modes: MutableMapping[str, str]) -> None:
         rng, compute = self._rng, self._world.compute
-        compute.boundary, compute.most_snapshots, compute.most_accesses = DIFF_BOUNDARY, 6, 3
+        compute.boundary, compute.most_snapshots, compute.most_accesses = DIFF_BOUNDARY, 8, 3
         compute.shows_footer, compute.gives_again = rng.random() < 0.5, rng.random() < 0.5
         compute.merges_for = timedelta(seconds=rng.choice((0, 0, 0.1, 5)))
         processes = rng.choice(((0,), (0, 0, 0, 1)))
         self._world.process = lambda: rng.choice(processes) if rng.random() < 0.9 else rng.getrandbits(64)
+        compute.second_upload = rng.choice(("same", "new", "refused"))
+        compute.checks_uploads, compute.rewrites_footers = rng.random() < 0.7, rng.random() < 0.3
         if rng.random() < 0.5:
             self._world.blobs.clear()
             modes.clear()
+        for blob in self._world.blobs.values() if rng.random() < 0.5 else ():
+            blob.set(len(blob.pages) - 1, [footer_of(len(blob.pages) - 1)])
         ids = [DiskId(*_GROUP, name) for name in ("os", "data")[: rng.choice((1, 1, 2))]]
         for at in ids:
             self.disks.append(compute.make(at, self._pages(), tracked=rng.random() < 0.5))
@@ -87,6 +109,9 @@ class Machines:
             self._source_snapshot_is_deleted,
             self._access_is_ended,
             self._family_begins_anew,
+            self._disk_is_made_elsewhere,
+            self._upload_is_ended,
+            self._upload_is_deleted,
         )
         share = rng.choice((0, 0.3, 0.6))
         self._befalls = [hand for hand in befalls if rng.random() < share]
@@ -152,6 +177,24 @@ class Machines:
     def _family_begins_anew(self, disk: ManagedDisk) -> None:
         self._world.compute.of(disk).family = self._world.compute.new_id()
         self._world.meddle(disk)
+
+    def _disk_is_made_elsewhere(self, _: ManagedDisk) -> None:
+        """Make a disk where a restore may be about to make one."""
+        at = self._rng.choice(NEW_IDS)
+        if at not in self._world.compute.disks:
+            self._world.meddle(self._world.compute.make(at, self._pages()))
+
+    def _upload_is_ended(self, _: ManagedDisk) -> None:
+        """End the access to a disk that the app uploads into."""
+        for made in [made for made in self._world.compute.disks.values() if made.upload]:
+            self._world.meddle(made.disk)
+            uploads.end(self._world.compute, made.disk.id)
+
+    def _upload_is_deleted(self, _: ManagedDisk) -> None:
+        """Delete a disk that the app uploads into."""
+        for made in [made for made in self._world.compute.disks.values() if made.upload]:
+            self._world.meddle(made.disk)
+            self._world.compute.delete(made.disk)
 
     def _take(self, disk: ManagedDisk, name: str, tags: dict[str, str]) -> None:
         self._world.compute.snapshot(f"{disk.id.parent.compute}/snapshots/{name}", disk.id, tags)

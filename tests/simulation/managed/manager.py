@@ -8,13 +8,13 @@ from urllib.parse import unquote, urlsplit
 
 from azure.core.rest import HttpRequest
 
-from shared.limits import PAGE
 from shared.model.disk_ids import DiskId
 from tests.simulation.calls import Calls
 from tests.simulation.managed.answers import Answer, answer, refusal_of_manager
 from tests.simulation.managed.compute import not_found, size_in_bytes
+from tests.simulation.managed.disks import DiskRequests, shape_of
 from tests.simulation.managed.noting import note_deleted, note_taken
-from tests.simulation.managed.resources import Made, Refused, Taken
+from tests.simulation.managed.resources import Refused, Taken
 from tests.simulation.world import World
 
 URL = "https://management.azure.com"
@@ -32,6 +32,7 @@ class SimulatedManager:
 
     def __init__(self, world: World, calls: Calls) -> None:
         self._world, self._compute, self._calls = world, world.compute, calls
+        self._disks = DiskRequests(world)
 
     async def send_request(self, request: HttpRequest) -> Answer:
         """Answer a request."""
@@ -48,6 +49,8 @@ class SimulatedManager:
         found = _PATH.fullmatch(path)
         if found is None:
             raise not_found(path)
+        if found["kind"].lower() == "disks" and found["name"]:
+            return self._of_disk(path.removesuffix(f"/{found['action']}"), (found["action"] or "").lower(), request)
         do: dict[str, Callable[[], Answer]] = {
             "GET": lambda: self._get(path, found["group"], found["kind"].lower(), found["name"]),
             "PUT": lambda: self._put(path, json.loads(request.content or "{}")),
@@ -56,18 +59,28 @@ class SimulatedManager:
         }
         return do[request.method]()
 
+    def _of_disk(self, path: str, action: str, request: HttpRequest) -> Answer:
+        at, body = DiskId.parse(path), json.loads(request.content or "{}")
+        if request.method == "GET":
+            return answer(200, self._disks.find(at))
+        if request.method == "DELETE":
+            self._disks.delete(at)
+            return answer(202)
+        if request.method == "PUT":
+            self._disks.put(at, body)
+        elif action == "begingetaccess":
+            return self._begun({"accessSAS": self._disks.grant(at, body)})
+        else:
+            self._disks.revoke(at)
+        return self._begun({})
+
     def _get(self, path: str, group: str, kind: str, name: str | None) -> Answer:
         compute = self._compute
-        if name and kind == "disks":
-            at = DiskId.parse(path)
-            if at not in compute.disks:
-                raise not_found(path)
-            return answer(200, _shape_of_disk(compute.disks[at]))
         if name:
             return answer(200, self._shape_of(compute.find(path)))
         if kind == "disks":
             disks = [made for at, made in sorted(compute.disks.items()) if at.url.lower().startswith(group.lower())]
-            return answer(200, {"value": [_shape_of_disk(made) for made in disks]})
+            return answer(200, {"value": [shape_of(made) for made in disks]})
         taken = [found for at, found in sorted(compute.snapshots.items()) if at.startswith(group.lower())]
         return answer(200, {"value": [self._shape_of(found) for found in taken]})
 
@@ -122,17 +135,3 @@ class SimulatedManager:
                 "publicNetworkAccess": "Enabled",
             },
         }
-
-
-def _shape_of_disk(made: Made) -> dict[str, Any]:
-    return {
-        "id": made.disk.id.url,
-        "name": made.disk.id.name,
-        "location": "westeurope",
-        "tags": dict(made.tags),
-        "properties": {
-            "uniqueId": made.disk.unique_id,
-            "diskSizeBytes": made.size * PAGE,
-            "creationData": {"createOption": "Empty"},
-        },
-    }

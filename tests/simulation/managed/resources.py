@@ -1,17 +1,21 @@
 """What the service keeps of a managed disk, of a snapshot and of the access to it."""
 
+import functools
 import hashlib
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from infra.local.disks.vhd import make_footer
+from shared.limits import PAGE
 from shared.model.disk import ManagedDisk
 from tests.simulation.blobs import Blob, Snapshot
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
-_FOOTER = 10**15
+_FOOTER_MADE = 1_800_000_000
 _NAME = re.compile(r"tidemark-[0-9a-f]{16}-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{7})Z")
 
 
@@ -33,9 +37,21 @@ def prefix_of(disk: ManagedDisk) -> str:
     return f"tidemark-{hashlib.sha256(disk.name.encode()).hexdigest()[:16]}-"
 
 
-def footer_of(size: int) -> int:
-    """Give the page that is the footer of a disk of so many pages: the VHD footer has its size in it."""
-    return _FOOTER + size
+@functools.cache
+def footer_of(size: int, *, rewritten: bool = False) -> int:
+    """Give the page that is the footer of a disk of so many pages: a VHD's, which has the size in it.
+
+    Args:
+        size: the pages.
+        rewritten: whether it is one that the service has written in place of what was uploaded.
+    """
+    return int.from_bytes(make_footer(size * PAGE, uuid.UUID(int=rewritten), _FOOTER_MADE), "big")
+
+
+def has_footer(content: Blob) -> bool:
+    """Tell whether the last page is the footer of a VHD of this size."""
+    size = len(content.pages) - 1
+    return size >= 0 and content.pages[-1] in (footer_of(size), footer_of(size, rewritten=True))
 
 
 @dataclass(eq=False)
@@ -49,6 +65,9 @@ class Made:
         host: the account in which its snapshots can be read.
         tags: its tags.
         taken: when incremental snapshots were taken of it, UTC.
+        made_by: the mark of who has made it for an upload; None for any other disk.
+        upload: the state of its upload; empty once that has ended, and for any other disk.
+        writing: the access that writes to it.
     """
 
     disk: ManagedDisk
@@ -57,6 +76,9 @@ class Made:
     host: str
     tags: Mapping[str, str]
     taken: list[datetime] = field(default_factory=list)
+    made_by: str | None = None
+    upload: str = ""
+    writing: "WriteAccess | None" = field(default=None, repr=False)
 
     @property
     def size(self) -> int:
@@ -143,3 +165,26 @@ class Access:
         place = f"https://{self.taken.host}.z1.blob.storage.azure.net/{self.taken.host[3:]}/abcd"
         moment = quote(self.taken.moment, safe="")
         return f"{place}?snapshot={moment}&sv=2018-11-09&sr=bs&si={self.policy}&sig={self.secret}"
+
+
+@dataclass(eq=False)
+class WriteAccess:
+    """Access that uploads into a disk.
+
+    Attributes:
+        made: the disk.
+        policy: the stored access policy that it ends with.
+        secret: its signature.
+        ends: when it ends, UTC.
+    """
+
+    made: Made = field(repr=False)
+    policy: str
+    secret: str
+    ends: datetime
+
+    @property
+    def url(self) -> str:
+        """The URL (azure-storage-azcopy#2573)."""
+        host = f"md-impexp-{self.made.host[3:]}.z1.blob.storage.azure.net"
+        return f"https://{host}/{self.made.host[3:]}/abcd?sv=2018-03-28&sr=b&si={self.policy}&sig={self.secret}"
