@@ -17,11 +17,11 @@ TIME = "2026-11-30T05:23:51.8570000Z"
     [
         (BLOB, "", "https://disks.blob.core.windows.net/vhds/os-restored-20261130T052351Z.vhd"),
         (BLOB, "new.vhd", "https://disks.blob.core.windows.net/vhds/new.vhd"),
-        (BLOB, "https://other.blob.core.windows.net/b/c.vhd", "https://other.blob.core.windows.net/b/c.vhd"),
+        (BLOB, "https://other.blob.core.windows.net/vhds/c.vhd", "https://other.blob.core.windows.net/vhds/c.vhd"),
         (BLOB, f"{GROUP}/new", f"{GROUP}/new"),
         (MANAGED, "new", f"{GROUP}/new"),
         (MANAGED, f"{GROUP.replace('machines', 'others')}/New", f"{GROUP.replace('machines', 'others')}/new"),
-        (MANAGED, "https://other.blob.core.windows.net/b/c.vhd", "https://other.blob.core.windows.net/b/c.vhd"),
+        (MANAGED, "https://other.blob.core.windows.net/vhds/c.vhd", "https://other.blob.core.windows.net/vhds/c.vhd"),
     ],
 )
 def test_a_name_stands_for_a_disk_of_the_same_kind_beside_it_and_the_whole_for_any(
