@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from shared.model.disk import ManagedDisk
-
 
 @dataclass(frozen=True, slots=True)
 class FoundDisk:
@@ -25,6 +23,14 @@ class FoundDisk:
         """Return whether its mark says that an attempt of this restore has made it."""
         return self.mark.startswith(f"{restore}/")
 
-    def is_one_of(self, disk: ManagedDisk) -> bool:
-        """Return whether it may be a disk of the same resource ID: it is another if both unique IDs are known."""
-        return not (disk.unique_id and self.unique_id) or disk.unique_id == self.unique_id
+    def is_unfinished_of(self, restore: str, *unique_ids: str) -> bool:
+        """Return whether a restore may delete it: an attempt has made it and not finished it, or it is one on record.
+
+        One that is still being made or uploaded is the restore's own, whichever of its workers has made it, however
+        late. One that is in use may bear the mark because somebody has copied its tags.
+
+        Args:
+            restore: the restore.
+            unique_ids: those of the disks that the restore has on record.
+        """
+        return self.was_made_by(restore) and (self.uploads or not self.unique_id or self.unique_id in unique_ids)

@@ -87,7 +87,7 @@ async def make_disk(services: Services, restore: Restore, found: FoundDisk | Non
     target = restore.managed_target
     if target.unique_id:
         raise UploadLostError(f"{target.id} was deleted or replaced while it was being restored")
-    if found and found.was_made_by(restore.restore):
+    if found and found.is_unfinished_of(restore.restore, restore.left_over):
         await discard(services, restore, found)
     elif found:
         raise RestoreFailedError(exists_problem(target))
@@ -129,21 +129,17 @@ async def recorded(services: Services, restore: Restore, found: FoundDisk) -> Ne
 
 
 async def discard_unfinished(services: Services, restore: Restore) -> None:
-    """Delete the disk that an ended restore has made and not finished; any other disk is left alone.
-
-    One that is still being uploaded is the restore's own, whichever of its workers has made it, however late. A disk
-    that is in use may have the tag because somebody has copied it.
-    """
+    """Delete the disk that an ended restore has made and not finished; any other disk is left alone."""
     target = restore.managed_target
     found = await services.uploads.find(target.id)
-    if found and found.was_made_by(restore.restore) and (found.uploads or found.is_one_of(target)):
+    if found and found.is_unfinished_of(restore.restore, target.unique_id, restore.left_over):
         await discard(services, restore, found)
 
 
 async def discard_lost(services: Services, target: ManagedDisk, restore: str) -> None:
     """Delete the disk that a restore without a row is uploading into, and release the target's record."""
     found = await services.uploads.find(target.id)
-    if found and found.uploads and found.was_made_by(restore):
+    if found and found.is_unfinished_of(restore):
         await services.uploads.discard(ManagedDisk(target.id, found.unique_id))
         log_event(Event.RESTORE_DROPPED, disk=target.name, restore=restore, blob=target.id.url)
     await _release(services, target, restore)

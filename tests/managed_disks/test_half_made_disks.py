@@ -15,7 +15,7 @@ from shared.model.disk import ManagedDisk
 from shared.model.disk_ids import DiskId
 from shared.model.job import Stage
 from shared.model.messages import RestoreMessage
-from shared.model.restore import Restore
+from shared.model.restore import Restore, RestoreFailedError
 from shared.model.upload import FoundDisk
 from shared.restore.end import clean_up_restore
 from shared.restore.managed_target import recorded
@@ -53,11 +53,12 @@ async def test_a_disk_that_azure_has_just_made_is_not_taken_for_another(services
         await services.uploads.discard(ManagedDisk(disk.id))
 
 
-async def test_a_disk_that_was_made_too_late_is_deleted_even_if_its_restore_knows_another(
-    services: Services, managed: ManagedDisks, restore: Restore
+@pytest.mark.parametrize("known", [GONE, ""])
+async def test_a_disk_that_was_made_too_late_is_deleted_even_if_its_restore_knows_another_and_one_in_use_is_not(
+    services: Services, managed: ManagedDisks, restore: Restore, known: str
 ) -> None:
     disk = await made(services, restore)
-    failed = replace(restore, target=ManagedDisk(disk.id, GONE), state=Stage.FAILED)
+    failed = replace(restore, target=ManagedDisk(disk.id, known), state=Stage.FAILED)
     await clean_up_restore(services, failed)
     assert await services.uploads.find(disk.id) is None
     other = await managed.create_disk(disk.id.name, SIZE, tags={"tidemark-restore": restore.mark})
@@ -96,6 +97,17 @@ async def test_a_disk_of_an_earlier_attempt_that_is_not_deleted_is_an_error_that
     assert again
     with pytest.raises(AzureError, match="Broken"):
         await upload(services, again)
+
+
+async def test_a_disk_in_use_that_bears_a_restores_tag_is_not_deleted_to_make_another(
+    services: Services, managed: ManagedDisks, restore: Restore
+) -> None:
+    there = await managed.create_disk(restore.managed_target.id.name, SIZE, tags={"tidemark-restore": restore.mark})
+    again = await services.restores.update(BACKED_UP, restore.row_key, lambda row: replace(row, attempt=2))
+    assert again
+    with pytest.raises(RestoreFailedError, match="exists"):
+        await upload(services, again)
+    assert managed.disk(there.id.text) is there
 
 
 async def test_a_group_that_does_not_exist_is_said_before_anything_is_made(
