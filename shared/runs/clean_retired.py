@@ -27,11 +27,11 @@ async def clean_retired(services: Services, disk: Disk) -> str:
         reason = explain(error)
         log_event(Event.CLEAN_RETIRED_FAILED, disk=disk.name, reason=reason)
         return reason
-    return "" if is_clean else "a verify, a run or a restore still needs them"
+    return "" if is_clean else "a verify, a run, a restore or a tick still needs them"
 
 
 async def _drop_snapshots(services: Services, disk: Disk) -> bool:
-    """Delete the source snapshots that are left over, one by one; return whether none is left."""
+    """Delete the source snapshots that are left over, one by one; return whether none is left at all."""
     try:
         snapshots = [*await source_snapshots(services, disk), *await _of_container_on_record(services, disk)]
     except ResourceNotFoundError:
@@ -41,11 +41,14 @@ async def _drop_snapshots(services: Services, disk: Disk) -> bool:
     found = await services.records.get(disk)
     if found is None or not is_to_clean(found[0]):
         return found is None or found[0].retired is None or found[0].retired_clean
+    is_clean = True
     for snapshot in snapshots:
-        if is_left_over(found[0], snapshot, services.now()) and snapshot not in in_use:
-            await services.disks.delete_snapshot(disk, snapshot)
-            log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=disk.name, snapshot=snapshot)
-    return in_use.isdisjoint(snapshots)
+        if snapshot in in_use or not is_left_over(found[0], snapshot, services.now()):
+            is_clean = False
+            continue
+        await services.disks.delete_snapshot(disk, snapshot)
+        log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=disk.name, snapshot=snapshot)
+    return is_clean
 
 
 async def _of_container_on_record(services: Services, disk: Disk) -> list[str]:

@@ -266,7 +266,7 @@ class History:
         self._require_nothing(self.world.violations)
 
     def _end_what_lasts(self) -> None:
-        """End what no service and no host lets last: calls that are late for a day, and invocations that hang."""
+        """End what no service and no host lets last: calls that are late for an hour, and invocations that hang."""
         if not self._calls.late:
             self._none_late = self.world.now
         while self._calls.late and self.world.now - self._none_late > LATE_AT_MOST:

@@ -165,6 +165,19 @@ async def test_a_retired_disk_is_told_no_more_and_its_source_snapshots_are_delet
     assert scene.world.violations == []
 
 
+async def test_a_snapshot_that_a_dead_tick_takes_of_a_retired_disk_hours_later_is_deleted_too() -> None:
+    scene = await two_disks()
+    name(scene, OS.url)
+    await retire(scene)
+    await scene.pass_time(timedelta(hours=12))
+    await scene.services.disks.take_snapshot(PageBlobDisk(DATA))
+    await tick(scene)
+    assert not record(scene).retired_clean
+    await tick(scene)
+    assert scene.world.own_snapshots(DATA) == []
+    assert record(scene).retired_clean
+
+
 async def test_retiring_a_disk_again_changes_only_what_is_asked_for_its_recovery_points() -> None:
     scene = await two_disks()
     name(scene, OS.url)
