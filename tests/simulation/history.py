@@ -222,14 +222,15 @@ class History:
     def _waits(self) -> list[str]:
         """Say what waits for ticks.
 
-        Intents, for the run of a disk that is not due; what a retired disk has left; the claim of a restore that ended.
+        Intents and runs of a disk that is not due; what a retired disk has left; the claim of a restore that ended.
         """
         records = [from_row(DiskRecord, entity) for entity, _ in self.world.records.values() if is_known(entity)]
         left = [
             f"the source snapshots of {found.disk}" for found in records if found.retired and not found.retired_clean
         ]
         claimed = [f"the claim of {found.restore} to {found.disk}" for found in records if found.restore]
-        return [*wrong_intents(self.world), *left, *claimed]
+        runs = [f"run {found.run.snapshot} of {found.disk}" for found in records if found.run]
+        return [*wrong_intents(self.world), *left, *claimed, *runs]
 
     def _scratch_blobs(self) -> list[str]:
         """List the scratch blobs of drills: one that a late copy makes anew is deleted by a later tick."""
