@@ -26,6 +26,9 @@ UPLOAD_BYTES = 20_972_032
 MAX_PROFILE = 3000
 """Characters of what is recorded of a managed disk: with the other metadata of a blob, far below `MAX_METADATA`."""
 
+MAX_TAGS = 50
+"""Tags of a resource (Azure Resource Manager: use tags to organize your resources)."""
+
 MAX_ACCESS = timedelta(days=60)
 """How long access to a snapshot can be had (Secure downloads and uploads of Azure managed disks)."""
 

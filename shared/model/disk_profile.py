@@ -6,12 +6,16 @@ Pure values.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Self
 
 from pydantic import TypeAdapter, ValidationError
 
 from shared.errors import without_secrets
-from shared.limits import MAX_PROFILE
+from shared.limits import MAX_PROFILE, MAX_TAGS
+
+MOST_TAGS = MAX_TAGS - 1
+"""Tags that a disk has beside the one that says which restore has made it."""
 
 OWN_TAGS = "tidemark-"
 """How the names of Tidemark's own tags begin; a disk's profile has none of these."""
@@ -67,9 +71,13 @@ class DiskProfile:
 
 
 def tags_of_owner(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return tags without Tidemark's own, and without those that hold a secret, which must not go on record."""
+    """Return tags without Tidemark's own, and without those that hold a secret, which must not go on record.
+
+    The last one is left out where there would be no room for the tag of a restore.
+    """
     kept = {name: value for name, value in tags.items() if not name.lower().startswith(OWN_TAGS)}
-    return {name: value for name, value in kept.items() if without_secrets(value) == value}
+    told = {name: value for name, value in kept.items() if without_secrets(value) == value}
+    return dict(islice(told.items(), MOST_TAGS))
 
 
 def _written(profile: DiskProfile) -> str:

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.errors import without_secrets
 from shared.limits import FOOTER, MANAGED_DISK_BYTES, MANAGED_DISK_STEP, UPLOAD_BYTES
 from shared.model.disk import ManagedDisk
 from shared.model.disk_ids import GroupId
-from shared.model.disk_profile import DiskProfile, tags_of_owner
+from shared.model.disk_profile import MOST_TAGS, DiskProfile, tags_of_owner
 
 _CUSTOMER_KEY = "EncryptionAtRestWithCustomerKey"
 _ZONE_REDUNDANT = "_ZRS"
@@ -22,6 +22,12 @@ _MOST_ASKED = 2000
 _AS_A_PAGE_BLOB = "What to do: restore it as a page blob"
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+def _not_too_many(tags: Mapping[str, str]) -> Mapping[str, str]:
+    if len(tags) > MOST_TAGS:
+        raise ValueError(f"must not have more than {MOST_TAGS} tags: one more says which restore has made the disk")
+    return tags
 
 
 class ManagedDiskRequest(BaseModel):
@@ -45,7 +51,7 @@ class ManagedDiskRequest(BaseModel):
     os_type: Literal["Linux", "Windows"] | None = Field(default=None, alias="osType")
     generation: Literal["V1", "V2"] | None = Field(default=None, alias="hyperVGeneration")
     encryption_set: Word | None = Field(default=None, alias="diskEncryptionSet")
-    tags: Mapping[str, str] | None = None
+    tags: Annotated[Mapping[str, str], AfterValidator(_not_too_many)] | None = None
 
     @model_validator(mode="after")
     def _has_no_secret(self) -> Self:

@@ -91,6 +91,7 @@ def test_a_target_may_be_the_id_of_a_managed_disk_in_any_case() -> None:
         ({"managedDisk": {"tags": {"a": 1}}}, "managedDisk.tags.a: must be a string"),
         ({"managedDisk": {"tags": {"a": "sig=S3CRET"}}}, "managedDisk: must not contain a secret"),
         ({"managedDisk": {"tags": {str(number): "v" * 256 for number in range(8)}}}, "managedDisk: must not have more"),
+        ({"managedDisk": {"tags": {str(number): "v" for number in range(50)}}}, "managedDisk.tags: must not have more"),
         ({"managedDisk": "Premium_LRS"}, "managedDisk: must be a"),
     ],
 )

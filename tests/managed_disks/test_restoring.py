@@ -21,6 +21,7 @@ from shared.errors import SourceUnreachableError, UploadLostError
 from shared.model.disk import ManagedDisk
 from shared.model.disk_ids import DiskId
 from shared.model.disk_profile import DiskProfile
+from shared.model.managed_target import profile_to_make
 from tests.managed_disks.arm import RG
 from tests.managed_disks.conftest import NewDisk
 from tests.managed_disks.source import BLOCK, known
@@ -92,6 +93,18 @@ async def test_a_recovery_point_becomes_a_managed_disk_of_the_kind_that_was_aske
     assert there.properties["osType"] == "Linux"
     assert there.properties["securityProfile"] == {"securityType": "TrustedLaunch"}
     assert await services.disks.exists(disk)
+
+
+async def test_a_disk_that_has_as_many_tags_as_azure_allows_is_made_again_and_marked(
+    services: Services, managed: ManagedDisks, new_disk: NewDisk, disk_id: DiskId
+) -> None:
+    tags = {f"n{number}": "v" for number in range(50)}
+    old = await known(services, await new_disk(SIZE, tags=tags))
+    recorded = await services.disks.profile(old, await services.disks.take_snapshot(old))
+    await made(services, disk_id, profile_to_make(recorded, ""))
+    there = managed.disk(disk_id.url).tags
+    assert len(there) == 50
+    assert there.items() - tags.items() == {("tidemark-restore", "r/1")}
 
 
 async def test_what_a_disk_is_goes_on_record_with_its_snapshot_and_makes_a_disk_of_the_same_kind(
