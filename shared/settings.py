@@ -1,7 +1,7 @@
 """The app settings, validated at start: each mistake is reported with its setting and the value expected."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -40,12 +40,17 @@ from shared.storage_access import (
 _DISK_FIELDS = [field.alias or name for name, field in SourceDisk.model_fields.items() if not field.exclude]
 
 
-def _urls(containers: tuple[ContainerAddress, ...]) -> str:
-    return " ".join(container.url for container in containers)
+def _urls(places: tuple[ContainerAddress | GroupId, ...]) -> str:
+    return " ".join(place.url for place in places)
 
 
-def _ids(groups: tuple[GroupId, ...]) -> str:
-    return " ".join(group.url for group in groups)
+def _places[Place: (ContainerAddress, GroupId)](value: object, parse: Callable[[str], Place]) -> tuple[Place, ...]:
+    """Read places that are separated by spaces or commas."""
+    if value == ():
+        return ()
+    if not isinstance(value, str):
+        raise PydanticKnownError("string_type")
+    return tuple(parse(text) for text in value.replace(",", " ").split())
 
 
 class SettingsError(TidemarkError):
@@ -64,7 +69,7 @@ class Settings(RetentionSettings):
     backup_container_moved_from: Annotated[ContainerAddress | None, NoDecode, PlainSerializer(str)] = None
     source_disks: Annotated[tuple[SourceDisk, ...], NoDecode]
     restore_containers: Annotated[tuple[ContainerAddress, ...], NoDecode, PlainSerializer(_urls)] = ()
-    restore_groups: Annotated[tuple[GroupId, ...], NoDecode, PlainSerializer(_ids)] = ()
+    restore_groups: Annotated[tuple[GroupId, ...], NoDecode, PlainSerializer(_urls)] = ()
     storage_connections: Annotated[tuple[StorageConnection, ...], NoDecode] = ()
     storage_api_version: str = STORAGE_API_VERSION
     resource_manager_url: str = RESOURCE_MANAGER_URL
@@ -136,20 +141,12 @@ class Settings(RetentionSettings):
     @field_validator("restore_containers", mode="plain")
     @classmethod
     def _parse_containers(cls, value: object) -> tuple[ContainerAddress, ...]:
-        if value == ():
-            return ()
-        if not isinstance(value, str):
-            raise PydanticKnownError("string_type")
-        return tuple(ContainerAddress.parse(url) for url in value.replace(",", " ").split())
+        return _places(value, ContainerAddress.parse)
 
     @field_validator("restore_groups", mode="plain")
     @classmethod
     def _parse_groups(cls, value: object) -> tuple[GroupId, ...]:
-        if value == ():
-            return ()
-        if not isinstance(value, str):
-            raise PydanticKnownError("string_type")
-        return tuple(GroupId.parse(text) for text in value.replace(",", " ").split())
+        return _places(value, GroupId.parse)
 
     @field_validator("backup_container_moved_from", mode="plain")
     @classmethod
