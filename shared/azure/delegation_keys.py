@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from azure.storage.blob import UserDelegationKey
 from azure.storage.blob.aio import BlobServiceClient
 
-_BEGINS_BEFORE = timedelta(minutes=15)
+SIGNED_BEFORE = timedelta(minutes=15)
+"""How long before now keys and what they sign begin to be valid: clocks differ (Best practices when using SAS)."""
+
 _SERVES = timedelta(days=1)
 # With COPY_URL_LIFETIME still less than 7 days, the most that the service allows.
 _OUTLASTS = timedelta(minutes=30)
@@ -38,7 +40,7 @@ class DelegationKeys:
             key, serves_until = self._keys.get(service_url, (None, now))
             if key is None or serves_until < expiry:
                 serves_until = max(expiry + _OUTLASTS, now + _SERVES)
-                key = await service.get_user_delegation_key(now - _BEGINS_BEFORE, serves_until)
+                key = await service.get_user_delegation_key(now - SIGNED_BEFORE, serves_until)
                 self._keys[service_url] = (key, serves_until)
             return key
 

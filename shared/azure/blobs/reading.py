@@ -18,6 +18,7 @@ from azure.storage.blob.aio import BlobClient
 from shared.azure.answers import diff_refused, explain, is_timeout, refuses_diff
 from shared.azure.blobs.refusals import in_use_error
 from shared.azure.connections import NOT_RETRIED, RETRY_ONCE, Connections
+from shared.azure.delegation_keys import SIGNED_BEFORE
 from shared.azure.signatures import Signed, sign_by_delegation, sign_by_key
 from shared.azure.sources.source import READ_URL_LIFETIME, Reader
 from shared.changes.ranges import Change, Window
@@ -26,8 +27,6 @@ from shared.limits import RANGES_PER_REQUEST
 from shared.model.addresses import BlobAddress
 from shared.model.blob import BlobState
 from shared.model.version import Version, blob_version
-
-_SIGNED_BEFORE = timedelta(minutes=15)
 
 
 class BlobReader(Reader):
@@ -108,7 +107,7 @@ class BlobReader(Reader):
         """
         asked, now = blob_version(version), datetime.now(UTC)
         blob = asked.blob
-        signed = Signed(blob, asked.snapshot, now - _SIGNED_BEFORE, now + lifetime, self._version)
+        signed = Signed(blob, asked.snapshot, now - SIGNED_BEFORE, now + lifetime, self._version)
         if fresh_key:
             self._connections.delegation_keys.forget(blob.service_url)
         if key := self._connections.account_key(blob.account):
