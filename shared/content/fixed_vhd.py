@@ -1,8 +1,8 @@
 """The footer of a fixed VHD (Virtual Hard Disk Image Format, 2006). Pure functions."""
 
 from shared.content.filesystems import has_vhd_footer
+from shared.limits import FOOTER
 
-_SECTOR = 512
 _SIZE, _TYPE = slice(48, 56), slice(60, 64)
 _FIXED = 2
 
@@ -19,4 +19,4 @@ def fixed_vhd_problem(last_page: bytes, size: int) -> str:
     if int.from_bytes(last_page[_TYPE], "big") != _FIXED:
         return "it is a dynamic or differencing VHD"
     said = int.from_bytes(last_page[_SIZE], "big")
-    return "" if said == size - _SECTOR else f"its footer says {said} bytes, and {size - _SECTOR} are before it"
+    return "" if said == size - FOOTER else f"its footer says {said} bytes, and {size - FOOTER} are before it"

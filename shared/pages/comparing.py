@@ -116,7 +116,7 @@ class Comparison:
         Raises:
             SourceGoneError: it no longer exists.
         """
-        return await self._copy_reads.read(Change(size - PAGE, size, clear=False))
+        return await self._copy_reads.last_page(size)
 
     async def _compare_window(self, window: Window, on_range: Callable[[Change], None], *, whole: bool) -> None:
         async with AtOnce(READERS) as reading:

@@ -10,7 +10,6 @@ from azure.core.exceptions import AzureError
 from shared.azure.answers import explain, refuses_source
 from shared.azure.services import Services
 from shared.changes.ranges import Change
-from shared.errors import SourceUnreachableError
 from shared.events import Event, log_event
 from shared.model.messages import RunMessage
 from shared.model.record import DiskRecord, run_of
@@ -80,18 +79,17 @@ class Pieces:
             await self._show_life()
 
     async def _copy(self, piece: Change) -> None:
-        while not self._through_function:
-            url = await self._source.url()
-            try:
-                await self._services.blobs.put_from_url(self._backup, piece, url.text, self._message.lease_id)
-            except SourceUnreachableError as error:
-                if await self._source.url(refused=url) == url:
-                    await self._switch_to_function(str(error))
-            else:
+        if not self._through_function:
+            why = await self._source.copied(partial(self._put_from_url, piece))
+            if not why:
                 return
+            await self._switch_to_function(why)
         async with self._in_memory:
             content = await self._source.read(piece)
             await self._services.blobs.write(self._backup, piece, content, self._message.lease_id)
+
+    async def _put_from_url(self, piece: Change, url: str) -> None:
+        await self._services.blobs.put_from_url(self._backup, piece, url, self._message.lease_id)
 
     async def _switch_to_function(self, why: str) -> None:
         """Copy the rest of the run through the function, and record why."""

@@ -1,6 +1,7 @@
 """Reading a version by URLs that are signed again: in time, or when the key that they were signed by was revoked."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import NamedTuple, Self
@@ -9,6 +10,8 @@ from azure.core.exceptions import HttpResponseError
 
 from shared.azure.sources.source import READ_URL_LIFETIME, ReadServices
 from shared.changes.ranges import Change
+from shared.errors import SourceUnreachableError
+from shared.limits import PAGE
 from shared.model.version import Version
 
 _TOO_YOUNG_TO_BE_REVOKED = timedelta(minutes=5)
@@ -74,6 +77,36 @@ class SignedReads:
             if newer == url:
                 raise
         return await self._services.pages.read(newer.text, piece)
+
+    async def last_page(self, size: int) -> bytes:
+        """Read the last page, where a VHD has its footer; as `read`.
+
+        Args:
+            size: bytes of the version.
+        """
+        return await self.read(Change(size - PAGE, size, clear=False))
+
+    async def copied(self, put_from_url: Callable[[str], Awaitable[None]]) -> str:
+        """Have the service copy from the version; if it refuses the source, once more by a new key.
+
+        Args:
+            put_from_url: has it copy from a signed URL.
+
+        Returns:
+            Why it can't; empty if it did.
+
+        Raises:
+            AzureError: as `put_from_url`, but for a source that the service can't copy from.
+        """
+        while True:
+            url = await self.url()
+            try:
+                await put_from_url(url.text)
+            except SourceUnreachableError as error:
+                if await self.url(refused=url) == url:
+                    return str(error)
+            else:
+                return ""
 
     async def url(self, refused: SignedUrl | None = None) -> SignedUrl:
         """Give a URL that is still valid for a while. It is a secret, and never stored.

@@ -15,11 +15,11 @@ async def with_footer_of_disk(services: Services, restore: Restore) -> str:
         LeaseLostError: the backup blob is not under the restore's lease.
         SourceGoneError: the disk's snapshot no longer exists.
     """
-    last = Change(restore.size - FOOTER, restore.size, clear=False)
     backup = BlobVersion(services.backups.address(restore.known_target))
     snapshot = services.disks.version(restore.known_target, restore.target_snapshot)
-    of_disk = await SignedReads(services, snapshot).read(last)
-    if await SignedReads(services, backup).read(last) == of_disk:
+    of_disk = await SignedReads(services, snapshot).last_page(restore.size)
+    if await SignedReads(services, backup).last_page(restore.size) == of_disk:
         return ""
+    last = Change(restore.size - FOOTER, restore.size, clear=False)
     await services.blobs.write(backup.blob, last, of_disk, restore.lease)
     return (await services.pages.properties(backup)).etag

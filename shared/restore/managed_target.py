@@ -7,11 +7,9 @@ from azure.core.exceptions import HttpResponseError
 
 from shared.azure.answers import explain, is_permanent, lacks_role
 from shared.azure.services import Services
-from shared.changes.ranges import Change
 from shared.content.fixed_vhd import fixed_vhd_problem
 from shared.errors import UploadLostError
 from shared.events import Event, log_event
-from shared.limits import PAGE
 from shared.model.disk import ManagedDisk
 from shared.model.disk_profile import DiskProfile
 from shared.model.job import Next
@@ -45,8 +43,7 @@ async def planned(services: Services, restore: Restore, target: ManagedDisk, poi
     if why := size_problem(point.size) or profile_problem(profile) or await _vhd_problem(services, restore, point):
         raise RefusedError(f"{restore.known_disk} can't be restored as a managed disk: {why}")
     try:
-        if await services.uploads.find(target.id):
-            raise RefusedError(exists_problem(target))
+        await require_free(services, target)
         await services.uploads.require_permitted(target.id)
     except HttpResponseError as error:
         if lacks_role(error) or is_permanent(error):
@@ -56,7 +53,7 @@ async def planned(services: Services, restore: Restore, target: ManagedDisk, poi
 
 
 async def require_free(services: Services, target: ManagedDisk) -> None:
-    """Require that no disk has the target's ID, once the restore holds its record: another may have made one meanwhile.
+    """Require that no disk has the target's ID: at first, and again when the restore holds the ID's record.
 
     Raises:
         RefusedError: there is one.
@@ -67,8 +64,7 @@ async def require_free(services: Services, target: ManagedDisk) -> None:
 
 async def _vhd_problem(services: Services, restore: Restore, point: RecoveryPoint) -> str:
     reads = SignedReads(services, version_of(services, restore.known_disk, point))
-    last = await reads.read(Change(point.size - PAGE, point.size, clear=False))
-    why = fixed_vhd_problem(last, point.size)
+    why = fixed_vhd_problem(await reads.last_page(point.size), point.size)
     return not_a_vhd(why) if why else ""
 
 

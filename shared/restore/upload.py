@@ -13,7 +13,7 @@ from azure.core.exceptions import AzureError
 from shared.azure.answers import explain, refuses_source
 from shared.azure.services import Services
 from shared.changes.ranges import Change, Window, coalesced, writes
-from shared.errors import SourceUnreachableError, UploadLostError
+from shared.errors import UploadLostError
 from shared.events import Event, log_event
 from shared.limits import FOOTER
 from shared.model.job import Next, Stage
@@ -135,15 +135,11 @@ class _Copying:
 
     async def _write(self, piece: Change) -> None:
         disk = self._restore.managed_target
-        while self._restore.copying == SERVER_SIDE:
-            url = await self._reads.url()
-            try:
-                await self._services.uploads.put_from_url(disk, piece, url.text)
-            except SourceUnreachableError as error:
-                if await self._reads.url(refused=url) == url:
-                    self._go_through_function(str(error))
-            else:
+        if self._restore.copying == SERVER_SIDE:
+            why = await self._reads.copied(partial(self._services.uploads.put_from_url, disk, piece))
+            if not why:
                 return
+            self._go_through_function(why)
         await self._services.uploads.write(disk, piece, await self._reads.read(piece))
 
     def _go_through_function(self, why: str) -> None:
