@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from .arm_errors import ArmError, invalid
+from .content import DiskContent
 from .resource_ids import ResourceId
+from .resources import Disk
 
 # REST, Snapshots - Create Or Update: "a-z, A-Z, 0-9, _ and -. The maximum name length is 80 characters."
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -63,6 +66,40 @@ def tags_of(body: Mapping[str, Any], before: Mapping[str, str] | None = None) ->
         if not 0 < len(name) <= _LONGEST_TAG or _NOT_IN_TAGS & set(name):
             raise ArmError(400, "InvalidTagNameCharacters", f"The tag {name!r} is too long or has one of <>%&\\?/.")
     return tags
+
+
+def disk_of(
+    at: ResourceId, body: Mapping[str, Any], content: DiskContent, *, size: int, path: str, created: datetime
+) -> Disk:
+    """Return the disk that a body asks for, as far as it does not depend on its create option.
+
+    Args:
+        at: its ID.
+        body: the body.
+        content: its content.
+        size: its bytes, without a footer.
+        path: the decoded path of the blob behind.
+        created: the time, UTC.
+
+    Raises:
+        ArmError: a bad body.
+    """
+    properties = section(body, "properties")
+    return Disk(
+        id=at,
+        location=location_of(body),
+        size=size,
+        content=content,
+        path=path,
+        created=created,
+        sku=section(body, "sku").get("name", "Standard_LRS"),
+        zones=tuple(body.get("zones", ())),
+        tags=tags_of(body),
+        network_access_policy=properties.get("networkAccessPolicy", "AllowAll"),
+        public_network_access=properties.get("publicNetworkAccess", "Enabled"),
+        data_access_auth_mode=properties.get("dataAccessAuthMode", "None"),
+        properties=further_properties(properties),
+    )
 
 
 def check_name(new: ResourceId) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .arm_errors import conflict, invalid
-from .bodies import check_name, further_properties, location_of, section, tags_of
+from .bodies import check_name, disk_of, section
 from .content import DiskContent
 from .resource_ids import ResourceId
 from .resources import Disk
@@ -30,26 +30,12 @@ class EmptyDisks:
             ArmError: a bad body.
         """
         check_name(at)
-        location, tags, properties = location_of(body), tags_of(body), section(body, "properties")
-        size, path = _size(properties), new_path("md-", "abcd")
+        size, path = _size(section(body, "properties")), new_path("md-", "abcd")
         content = self._new_content(path, size)
+        made = disk_of(at, body, content, size=size, path=path, created=self._store.clock.now())
+        made.create_option = EMPTY
+        del made.properties["diskSizeGB"]
         await content.create()
-        made = Disk(
-            id=at,
-            location=location,
-            size=size,
-            content=content,
-            path=path,
-            created=self._store.clock.now(),
-            sku=section(body, "sku").get("name", "Standard_LRS"),
-            zones=tuple(body.get("zones", ())),
-            tags=tags,
-            network_access_policy=properties.get("networkAccessPolicy", "AllowAll"),
-            public_network_access=properties.get("publicNetworkAccess", "Enabled"),
-            data_access_auth_mode=properties.get("dataAccessAuthMode", "None"),
-            properties=_kept(properties),
-            create_option=EMPTY,
-        )
         self._store.add(made)
         return made
 
@@ -70,10 +56,6 @@ class EmptyDisks:
 def is_empty(body: Mapping[str, Any]) -> bool:
     """Return whether a disk is to be made by createOption Empty."""
     return section(section(body, "properties"), "creationData").get("createOption") == EMPTY
-
-
-def _kept(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in further_properties(properties).items() if name != "diskSizeGB"}
 
 
 def _size(properties: Mapping[str, Any]) -> int:

@@ -11,7 +11,7 @@ from infra.local.disks.vhd import FOOTER_BYTES, MIB, check_footer
 
 from .access import Access
 from .arm_errors import ArmError, conflict, invalid
-from .bodies import check_name, further_properties, location_of, section, tags_of
+from .bodies import check_name, disk_of, section
 from .content import DiskContent
 from .resource_ids import ResourceId
 from .resources import BACKGROUND_COPY, Disk, Resource
@@ -38,30 +38,13 @@ class Uploads:
             ArmError: a bad body.
         """
         check_name(at)
-        location, tags, properties = location_of(body), tags_of(body), section(body, "properties")
-        creation, sku = section(properties, "creationData"), section(body, "sku").get("name", "Standard_LRS")
-        size = _upload_size(creation) - FOOTER_BYTES
-        path = new_path("md-", "abcd")
+        creation = section(section(body, "properties"), "creationData")
+        size, path = _upload_size(creation) - FOOTER_BYTES, new_path("md-", "abcd")
         content = self._new_content(path, size)
+        made = disk_of(at, body, content, size=size, path=path, created=self._store.clock.now())
+        made.sector_size = creation.get("logicalSectorSize", 4096 if made.sku in BACKGROUND_COPY else 512)
+        made.create_option, made.upload = "Upload", "ReadyToUpload"
         await content.create(has_footer=False)
-        made = Disk(
-            id=at,
-            location=location,
-            size=size,
-            content=content,
-            path=path,
-            created=self._store.clock.now(),
-            sku=sku,
-            sector_size=creation.get("logicalSectorSize", 4096 if sku in BACKGROUND_COPY else 512),
-            zones=tuple(body.get("zones", ())),
-            tags=tags,
-            network_access_policy=properties.get("networkAccessPolicy", "AllowAll"),
-            public_network_access=properties.get("publicNetworkAccess", "Enabled"),
-            data_access_auth_mode=properties.get("dataAccessAuthMode", "None"),
-            properties=further_properties(properties),
-            create_option="Upload",
-            upload="ReadyToUpload",
-        )
         self._store.add(made)
         return made
 
