@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from infra.local.disks.vhd import FOOTER_BYTES
-from infra.local.managed_disks import Disk, ManagedDisks
+from infra.local.gateway import Fault
+from infra.local.managed_disks import ArmFault, Disk, ManagedDisks
 from shared.model.job import Stage
 from shared.model.names import RESTORE_REQUESTS_QUEUE
 from shared.model.restore import Restore
@@ -103,3 +104,13 @@ async def until_uploading(managed: ManagedDisks) -> None:
         return found is not None and found.upload == "ActiveUpload"
 
     await until(look, "the upload")
+
+
+def hold_back(cloud: Cloud, managed: ManagedDisks, operation: str, hold: asyncio.Event) -> asyncio.Event:
+    """Hold a call of a restore to BACK, by ARM or the blob service; give what is set when it is made."""
+    if " - " not in operation:
+        return cloud.azure.gateway.faults.add(Fault(operation, times=1, delay_until=hold)).struck
+    after = 1 if operation == "Disks - Revoke Access" else 0  # the first only looks whether the role is there
+    at_disk = "*/back*" if operation.startswith("Disks") else None
+    fault = ArmFault(operation, path=at_disk, after=after, times=1, delay_until=hold)
+    return managed.resource_manager.faults.add(fault).struck

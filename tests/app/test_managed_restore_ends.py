@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from infra.local.gateway import Fault
 from infra.local.local_azure import APP
-from infra.local.managed_disks import ArmFault, ManagedDisks
+from infra.local.managed_disks import ManagedDisks
 from shared.events import Event
 from shared.model.job import Stage
 from shared.model.names import MANAGE_QUEUE
 from shared.model.run import Kind
 from tests.app.cloud import Cloud, until
-from tests.app.managed_restoring import BACK, ask, at, backed_up, content, done, ended, linux_disk
+from tests.app.managed_restoring import BACK, ask, at, backed_up, content, done, ended, hold_back, linux_disk
 from tests.app.test_managed_disks import DISKS_OF_GROUP, Managed, back_up
 
 SOON: dict[str, object] = {
@@ -48,13 +47,7 @@ async def test_a_restore_that_is_cancelled_at_any_stage_leaves_a_whole_disk_or_n
 ) -> None:
     async with backed_up(cloud, managed, changed=SOON) as (app, data):
         hold = asyncio.Event()
-        if " - " in operation:
-            after = 1 if operation == "Disks - Revoke Access" else 0
-            at_disk = "*/back*" if operation.startswith("Disks") else None
-            fault = ArmFault(operation, path=at_disk, after=after, times=1, delay_until=hold)
-            struck = managed.resource_manager.faults.add(fault).struck
-        else:
-            struck = cloud.azure.gateway.faults.add(Fault(operation, times=1, delay_until=hold)).struck
+        struck = hold_back(cloud, managed, operation, hold)
         restore = await ask(cloud, data.known.name)
         await struck.wait()
         await cloud.put(MANAGE_QUEUE, json.dumps({"do": "cancel", "job": restore}))

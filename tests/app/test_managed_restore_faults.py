@@ -26,6 +26,7 @@ from tests.app.managed_restoring import (
     content,
     done,
     ended,
+    hold_back,
     linux_disk,
     until_uploading,
 )
@@ -144,13 +145,7 @@ async def test_a_worker_that_dies_at_any_stage_leaves_the_restore_to_the_next(
 ) -> None:
     hold = asyncio.Event()
     async with backed_up(cloud, managed, lease=2.0) as (app, data):
-        if " - " in operation:
-            after = 1 if operation == "Disks - Revoke Access" else 0
-            at_disk = "*/back*" if operation.startswith("Disks") else None
-            fault = ArmFault(operation, path=at_disk, after=after, times=1, delay_until=hold)
-            struck = managed.resource_manager.faults.add(fault).struck
-        else:
-            struck = cloud.azure.gateway.faults.add(Fault(operation, times=1, delay_until=hold)).struck
+        struck = hold_back(cloud, managed, operation, hold)
         restore = await ask(cloud, data.known.name)
         await struck.wait()
         app.host.kill()
