@@ -7,12 +7,12 @@ import pytest
 
 from shared.backup import copy_ranges, plan_changes
 from shared.changes.ranges import Window
-from shared.errors import DiffRefusedError, ListingTimedOutError
+from shared.errors import DiffRefusedError, ListingTimedOutError, SourceUnreachableError
 from shared.limits import PAGE
 from shared.model.batches import DEAD_AFTER, batch_started
 from shared.model.messages import BatchMessage, PlanMessage
 from shared.model.names import COPY_RANGES_QUEUE
-from shared.model.run import Kind
+from shared.model.run import SERVER_SIDE, Kind
 from tests.simulation.blobs import Blob
 from tests.simulation.kept import QueueMessage
 from tests.simulation.refusals import refusal
@@ -205,3 +205,25 @@ async def test_a_run_whose_diff_is_refused_goes_on_soon_though_it_can_not_be_beg
     await scene.pass_time(timedelta(minutes=10))
     assert failures
     assert [point.kind for point in scene.world.points_of(scene.disk)] == [Kind.FULL, Kind.RESYNC]
+
+
+async def test_a_source_that_the_service_refuses_once_is_copied_by_a_url_of_a_new_key() -> None:
+    scene = Scene()
+    put, sign, keys = scene.services.blobs.put_from_url, scene.services.pages.signed_url, list[bool]()
+
+    async def refuse_the_first_key(blob: Any, piece: Any, url: str, lease: str) -> None:
+        if len(keys) == 1:
+            raise SourceUnreachableError("CannotVerifyCopySource (403): the signature did not match")
+        await put(blob, piece, url, lease)
+
+    async def signed_url(*given: Any, fresh_key: bool = False) -> str:
+        keys.append(fresh_key)
+        return str(await sign(*given, fresh_key=fresh_key))
+
+    scene.services.blobs.put_from_url, scene.services.pages.signed_url = refuse_the_first_key, signed_url
+    await scene.tick()
+    await scene.pass_time(HOUR)
+    [point] = scene.world.points_of(scene.disk)
+    assert point.copying == SERVER_SIDE
+    assert keys[:2] == [False, True]
+    assert scene.world.violations == []
