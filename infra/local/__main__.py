@@ -40,7 +40,7 @@ STAMP = VENV / ".tidemark-setup"
 LOCK = HERE / "requirements.lock"
 AZURITE = HERE / "node_modules" / "azurite" / "package.json"
 # For the whole run only: a part of the tests does not reach the coverage required by pyproject.toml.
-MEASURED = ("--cov", "--cov-report=term")
+MEASURED = ("slipcover", "-m", "pytest")
 LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy", "."))
 VERSION = (3, 13)
 PROBE = """
@@ -338,10 +338,10 @@ def test(arguments: Sequence[str]) -> int:
     code = lint(())
     if code != 0:
         return code
-    chosen = (*parallel_options(), *(arguments or MEASURED))
-    say(" ".join(("pytest", *chosen)))
+    module, *options = (*(("pytest",) if arguments else MEASURED), *parallel_options(), *arguments)
+    say(" ".join((module, *options)))
     os.chdir(ROOT)
-    return become("pytest", chosen)
+    return become(module, options)
 
 
 def parallel_options() -> Command:

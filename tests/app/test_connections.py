@@ -18,6 +18,7 @@ def azure(identity_azure: IdentityAzure) -> IdentityAzure:
     return identity_azure
 
 
+@pytest.mark.nightly
 async def test_all_invocations_of_a_worker_share_few_connections_a_token_and_a_delegation_key_an_account(
     azure: IdentityAzure, cloud: Cloud
 ) -> None:

@@ -199,6 +199,7 @@ async def test_without_the_role_to_write_a_restore_is_refused_and_the_backups_go
         assert (last.kind, await disk.content_of(last)) == (Kind.INCREMENTAL, bytes(disk.expected))
 
 
+@pytest.mark.nightly
 async def test_a_disk_without_a_role_says_which_and_where_and_the_others_are_backed_up(
     azure: IdentityAzure, cloud: Cloud
 ) -> None:

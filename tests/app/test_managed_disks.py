@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
 from infra.local.disks.vhd import FOOTER_BYTES
@@ -104,6 +105,7 @@ async def test_a_managed_disk_is_backed_up_incrementally_with_its_footer_and_res
     assert "accessSAS" not in log
 
 
+@pytest.mark.nightly
 async def test_what_azure_makes_ready_late_or_refuses_is_waited_for_and_a_new_disk_of_the_name_begins_anew(
     cloud: Cloud, managed: ManagedDisks
 ) -> None:
@@ -123,6 +125,7 @@ async def test_what_azure_makes_ready_late_or_refuses_is_waited_for_and_a_new_di
     assert (await old.record()).absence == "missing"
 
 
+@pytest.mark.nightly
 async def test_a_managed_disk_in_full_copy_mode_is_copied_whole_and_its_access_is_told_nowhere(
     cloud: Cloud, managed: ManagedDisks
 ) -> None:

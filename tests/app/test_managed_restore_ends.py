@@ -62,6 +62,7 @@ async def test_a_restore_that_is_cancelled_at_any_stage_leaves_a_whole_disk_or_n
         await done(app, await ask(cloud, data.known.name, f"{BACK}-again" if kept else BACK))
 
 
+@pytest.mark.nightly
 async def test_where_the_app_may_see_nothing_a_restore_is_refused_and_says_which_role_is_missing(
     cloud: Cloud, managed: ManagedDisks
 ) -> None:
@@ -92,6 +93,7 @@ async def test_a_snapshot_that_can_not_be_read_is_taken_anew_and_the_disk_is_not
         assert len(managed.snapshots) == len({snapshot.source_id for snapshot in managed.snapshots})
 
 
+@pytest.mark.nightly
 async def test_a_disk_that_is_restored_without_the_tags_that_choose_disks_is_backed_up_all_the_same(
     cloud: Cloud, managed: ManagedDisks
 ) -> None:

@@ -45,6 +45,7 @@ IN_PARTS: dict[str, object] = {
 """What is changed of the app so that a small disk is copied by several invocations, and an upload soon given up."""
 
 
+@pytest.mark.nightly
 async def test_where_the_service_can_not_read_the_backup_the_bytes_go_through_the_function(
     cloud: Cloud, managed: ManagedDisks
 ) -> None:
@@ -95,6 +96,7 @@ async def test_an_upload_that_fails_is_begun_anew_with_another_disk(cloud: Cloud
         assert len(made) == 2
 
 
+@pytest.mark.nightly
 async def test_without_the_role_a_restore_is_refused_and_says_which_role_is_missing(
     cloud: Cloud, managed: ManagedDisks
 ) -> None:

@@ -18,6 +18,7 @@ from tests.app.test_logs import secrets_in
 from tests.app.test_managed_disks import DISKS_OF_GROUP, Managed, back_up
 
 
+@pytest.mark.nightly
 async def test_where_managed_disks_alone_are_backed_up_a_recovery_point_is_restored_to_a_container_named_for_that(
     cloud: Cloud, managed: ManagedDisks
 ) -> None:

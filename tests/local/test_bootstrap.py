@@ -193,6 +193,7 @@ def test_without_a_python_the_message_names_what_was_tried_and_what_to_do(machin
     assert not (machine.project / ".venv").exists()
 
 
+@pytest.mark.nightly
 def test_a_real_venv_is_made_by_the_running_python(machine: Machine) -> None:
     machine.env["TIDEMARK_PYTHON_FROM"] = "running"
     code, printed = machine.run("setup")
@@ -313,7 +314,7 @@ def test_test_lints_checks_types_and_tests_in_this_order(ready: Machine) -> None
 
 def test_a_run_of_all_tests_is_measured(ready: Machine) -> None:
     _, printed = ready.run("test")
-    assert printed.splitlines()[-1] == f"tidemark: pytest {AT_ONCE} --cov --cov-report=term"
+    assert printed.splitlines()[-1] == f"tidemark: slipcover -m pytest {AT_ONCE}"
 
 
 @pytest.mark.parametrize("command", ["test", "lint"])

@@ -119,6 +119,7 @@ def require_told_by_the_command_line(printed: str, first: str) -> None:
     assert "younger than 48 hours" in points
 
 
+@pytest.mark.nightly
 async def test_the_demo_with_a_managed_disk_proves_two_backups_and_a_restore_as_another_one(
     tmp_path: Path, temporary: Path
 ) -> None:

@@ -198,6 +198,7 @@ async def test_nothing_is_created_without_a_yes(
     assert not (tmp_path / "report.md").exists()
 
 
+@pytest.mark.nightly
 async def test_all_that_a_run_makes_bears_its_name_and_it_says_what_it_saw(
     azure: LocalAzure, accounts: Accounts, tmp_path: Path
 ) -> None:
@@ -220,7 +221,7 @@ async def test_all_that_a_run_makes_bears_its_name_and_it_says_what_it_saw(
         assert secret not in report
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)])
 async def test_what_was_made_is_deleted_after_ctrl_c(
     azure: LocalAzure, accounts: Accounts, tmp_path: Path, ending: signal.Signals
 ) -> None:

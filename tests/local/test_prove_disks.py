@@ -75,6 +75,7 @@ async def test_without_a_resource_group_no_probe_of_disks_is_tried(prober: Probe
     assert all("--disk-group was not given" in each.seen[0] for each in found)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("second", "said"),
     [
@@ -92,6 +93,7 @@ async def test_asking_for_access_again_gives_the_same_or_another_url_or_409(
     assert all(any(said in line for line in each.seen) for each in found), told(found)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("shown", [True, False])
 async def test_the_footer_is_listed_or_not(prober: Prober, managed: ManagedDisks, *, shown: bool) -> None:
     managed.behaviour.shows_footer = shown
@@ -104,6 +106,7 @@ async def test_the_footer_is_listed_or_not(prober: Prober, managed: ManagedDisks
     assert f"where it was before is {'cleared' if shown else 'not listed'}" in seen
 
 
+@pytest.mark.nightly
 async def test_another_url_by_which_the_first_ends_is_no_second_access(
     prober: Prober, managed: ManagedDisks, faults: Faults
 ) -> None:
@@ -114,6 +117,7 @@ async def test_another_url_by_which_the_first_ends_is_no_second_access(
     assert "another URL, by which a read gives 206; by the first it gives 403 AuthenticationFailed" in seen
 
 
+@pytest.mark.nightly
 async def test_a_sixth_access_that_is_refused_in_another_way_differs(prober: Prober, managed: ManagedDisks) -> None:
     too_many = ArmFault("Snapshots - Grant Access", after=5, times=1, refuse=(400, "TooMany", "six"))
     managed.resource_manager.faults.add(too_many)
@@ -122,6 +126,7 @@ async def test_a_sixth_access_that_is_refused_in_another_way_differs(prober: Pro
     assert "the sixth access was refused: 400 TooMany" in seen
 
 
+@pytest.mark.nightly
 async def test_a_sixth_access_that_is_granted_settles_nothing(prober: Prober, managed: ManagedDisks) -> None:
     verdict, seen = await prober.one("disk-sixth-access")
     assert verdict is Verdict.HOLDS, seen
@@ -133,6 +138,7 @@ async def test_a_sixth_access_that_is_granted_settles_nothing(prober: Prober, ma
     assert "six accesses were granted" in seen
 
 
+@pytest.mark.nightly
 async def test_reads_that_are_refused_while_a_snapshot_is_deleted_are_counted(
     prober: Prober, managed: ManagedDisks
 ) -> None:
@@ -146,6 +152,7 @@ async def test_reads_that_are_refused_while_a_snapshot_is_deleted_are_counted(
     assert "2 of 3 reads of the other were refused: 409 SnapshotOperationInProgress" in seen
 
 
+@pytest.mark.nightly
 async def test_a_snapshot_of_a_disk_that_denies_all_has_the_policy_that_was_asked_for(
     prober: Prober, managed: ManagedDisks
 ) -> None:
@@ -168,6 +175,7 @@ async def test_a_snapshot_of_a_disk_that_denies_all_has_the_policy_that_was_aske
     assert "it has AllowPrivate and public access Enabled; a read gives 206" in seen
 
 
+@pytest.mark.nightly
 async def test_the_url_that_writes_reads_too_or_does_not(prober: Prober, managed: ManagedDisks) -> None:
     verdict, seen = await prober.one("disk-upload-reads")
     assert verdict is Verdict.HOLDS, seen
@@ -177,6 +185,7 @@ async def test_the_url_that_writes_reads_too_or_does_not(prober: Prober, managed
     assert "Get Blob Properties: 200; Get Page Ranges: 200; Get Blob: 403 AuthorizationPermissionMismatch" in seen
 
 
+@pytest.mark.nightly
 async def test_what_is_put_again_is_the_same_and_in_another_way_refused(prober: Prober) -> None:
     verdict, seen = await prober.one("disk-put-again")
     assert verdict is Verdict.HOLDS, seen
@@ -185,6 +194,7 @@ async def test_what_is_put_again_is_the_same_and_in_another_way_refused(prober: 
     assert "with another size: refused, 409 PropertyChangeNotAllowed; as an empty disk: refused, 409 Prop" in seen
 
 
+@pytest.mark.nightly
 async def test_a_snapshot_that_is_replaced_where_it_is_put_again_is_told(prober: Prober, managed: ManagedDisks) -> None:
     managed.resource_manager.interceptor = Interceptor(_puts_a_snapshot, 2, "before", _forget_all(managed))
     verdict, seen = await prober.one("disk-put-again")
@@ -204,6 +214,7 @@ def _forget_all(managed: ManagedDisks) -> Callable[[], None]:
     return forget
 
 
+@pytest.mark.nightly
 async def test_an_upload_without_a_footer_is_refused_or_becomes_a_disk(prober: Prober, managed: ManagedDisks) -> None:
     verdict, seen = await prober.one("disk-upload-footer")
     assert verdict is Verdict.HOLDS, seen
@@ -215,6 +226,7 @@ async def test_an_upload_without_a_footer_is_refused_or_becomes_a_disk(prober: P
     assert "its export ends with no VHD footer" in seen
 
 
+@pytest.mark.nightly
 async def test_where_there_is_no_such_resource_group_the_probes_fail_and_nothing_is_left(prober: Prober) -> None:
     assert prober.place
     nowhere = replace(prober.place, group=replace(prober.place.group, group="nowhere"))
@@ -229,6 +241,7 @@ def faults(azure: LocalAzure) -> Iterator[Faults]:
     azure.gateway.faults.clear()
 
 
+@pytest.mark.nightly
 async def test_a_list_whose_next_page_is_refused_is_no_list(prober: Prober, faults: Faults) -> None:
     faults.add(Fault("Get Page Ranges", "/md-*", after=2, refuse=(400, "InvalidQueryParameterValue", "marker")))
     verdict, seen = await prober.one("disk-list-pages")
@@ -236,6 +249,7 @@ async def test_a_list_whose_next_page_is_refused_is_no_list(prober: Prober, faul
     assert "asked with maxresults=5: 5 ranges in pages of at most 5, 2 in all, then 400 InvalidQueryParameterV" in seen
 
 
+@pytest.mark.nightly
 async def test_a_snapshot_that_is_refused_as_a_source_is_told_with_its_answer(prober: Prober, faults: Faults) -> None:
     faults.add(Fault("Put Page From URL", refuse_source=(403, "AuthorizationFailure")))
     found = await prober.found("disk-copies", "disk-upload-pages")
@@ -246,6 +260,7 @@ async def test_a_snapshot_that_is_refused_as_a_source_is_told_with_its_answer(pr
     assert "Put Page From URL of a block and of the footer: 403 CannotVerifyCopySource, 403 CannotVerif" in upload
 
 
+@pytest.mark.nightly
 async def test_pages_that_are_not_those_of_the_source_are_no_copy(prober: Prober, faults: Faults) -> None:
     faults.add(Fault("Put Page From URL", spoil=True))
     found = await prober.found("disk-copies", "disk-upload-pages")
@@ -260,6 +275,7 @@ async def test_pages_that_are_not_those_of_the_source_are_no_copy(prober: Prober
     assert "a snapshot of the disk has NOT the block" in seen
 
 
+@pytest.mark.nightly
 async def test_a_diff_is_listed_in_pages_of_a_disk_that_a_vm_writes_to(prober: Prober, written: Disk) -> None:
     verdict, seen = await prober.beside(written.id.text).one("disk-diff-pages")
     assert verdict is Verdict.HOLDS, seen
@@ -268,6 +284,7 @@ async def test_a_diff_is_listed_in_pages_of_a_disk_that_a_vm_writes_to(prober: P
     assert "NOT the same" not in seen
 
 
+@pytest.mark.nightly
 async def test_a_change_that_a_diff_does_not_list_is_found(azure: LocalAzure, prober: Prober, written: Disk) -> None:
     azure.gateway.leave_out(written.content.blob, 0, 2 * MIB)
     verdict, seen = await prober.beside(written.id.text).one("disk-diff-pages")
@@ -275,6 +292,7 @@ async def test_a_change_that_a_diff_does_not_list_is_found(azure: LocalAzure, pr
     assert "of the blocks that it does not list are NOT the same" in seen
 
 
+@pytest.mark.nightly
 async def test_a_disk_that_nobody_writes_to_settles_nothing(prober: Prober, managed: ManagedDisks) -> None:
     idle = await managed.create_disk("idle", MIB)
     verdict, seen = await prober.beside(idle.id.text).one("disk-diff-pages")

@@ -73,7 +73,7 @@ async def test_a_report_says_what_was_seen_of_disks_and_not_whose_they_were(
     assert (managed.disks, managed.snapshots) == ([], [])
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)])
 async def test_disks_and_snapshots_are_deleted_after_ctrl_c_though_there_is_access_to_them(
     managed: ManagedDisks, start: Start, tmp_path: Path, ending: signal.Signals
 ) -> None:
@@ -92,6 +92,7 @@ async def test_disks_and_snapshots_are_deleted_after_ctrl_c_though_there_is_acce
     assert "| stopped early | Ctrl-C" in (tmp_path / "report.md").read_text()
 
 
+@pytest.mark.nightly
 async def test_what_can_not_be_deleted_is_listed_with_the_command_that_does_it(
     managed: ManagedDisks, start: Start, tmp_path: Path
 ) -> None:
@@ -108,6 +109,7 @@ async def test_what_can_not_be_deleted_is_listed_with_the_command_that_does_it(
     assert not ID.search(report)
 
 
+@pytest.mark.nightly
 async def test_a_role_that_deletes_nothing_is_said_with_its_action(managed: ManagedDisks, place: DiskPlace) -> None:
     name, made = new_name(), list[str]()
     async with open_disks(name, place, SMALL_DISKS, made, ({}, {})) as ground:
@@ -127,6 +129,7 @@ async def test_a_role_that_deletes_nothing_is_said_with_its_action(managed: Mana
     assert managed.disks == []
 
 
+@pytest.mark.nightly
 async def test_a_service_that_is_busy_for_long_does_not_keep_the_clean_up(
     managed: ManagedDisks, place: DiskPlace
 ) -> None:
@@ -140,6 +143,7 @@ async def test_a_service_that_is_busy_for_long_does_not_keep_the_clean_up(
     assert left.startswith(f"{name}-e: it takes too long. Delete it: `az disk revoke-access")
 
 
+@pytest.mark.nightly
 async def test_an_upload_under_way_is_deleted_too(managed: ManagedDisks, place: DiskPlace) -> None:
     name, made = new_name(), list[str]()
     async with open_disks(name, place, SMALL_DISKS, made, ({}, {})) as ground:
@@ -149,6 +153,7 @@ async def test_an_upload_under_way_is_deleted_too(managed: ManagedDisks, place: 
     assert managed.disks == []
 
 
+@pytest.mark.nightly
 async def test_what_was_made_but_never_answered_is_deleted(managed: ManagedDisks, place: DiskPlace) -> None:
     name, made = new_name(), list[str]()
     managed.resource_manager.faults.add(ArmFault("Disks - Create Or Update", None, cut="after"))

@@ -25,6 +25,7 @@ async def test_the_role_for_it_is_enough_for_all_of_them_on_the_group_and_has_no
     assert {f"Microsoft.Compute/{target.action}" for target in asked if target} == set(ROLE.actions)
 
 
+@pytest.mark.nightly
 async def test_a_role_on_the_group_is_enough_to_poll_or_is_not(prober: Prober, managed: ManagedDisks) -> None:
     everything = Role("Everything here", ("*",))
     managed.roles.clear()
@@ -43,6 +44,7 @@ async def test_a_role_on_the_group_is_enough_to_poll_or_is_not(prober: Prober, m
     assert "this identity's role may be on the subscription" in seen
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("lacking", "named"),
     [

@@ -42,6 +42,7 @@ def lines(program: Program, start: str) -> list[str]:
     return [found.strip() for found in program.printed.splitlines() if found.strip().startswith(start)]
 
 
+@pytest.mark.nightly
 async def test_a_disk_is_backed_up_and_restored_by_typing_what_it_says_and_ctrl_c_leaves_nothing(
     temporary: Path,
 ) -> None:
