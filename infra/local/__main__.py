@@ -40,7 +40,8 @@ STAMP = VENV / ".tidemark-setup"
 LOCK = HERE / "requirements.lock"
 AZURITE = HERE / "node_modules" / "azurite" / "package.json"
 # For the whole run only: a part of the tests does not reach the coverage required by pyproject.toml.
-MEASURED = ("slipcover", "-m", "pytest")
+MEASURED: Command = ("slipcover", "-m", "pytest")
+PYTEST: Command = ("pytest",)
 LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy", "."))
 VERSION = (3, 13)
 PROBE = """
@@ -338,10 +339,10 @@ def test(arguments: Sequence[str]) -> int:
     code = lint(())
     if code != 0:
         return code
-    module, *options = (*(("pytest",) if arguments else MEASURED), *parallel_options(), *arguments)
-    say(" ".join((module, *options)))
+    command = (*(PYTEST if arguments else MEASURED), *parallel_options(), *arguments)
+    say(" ".join(command))
     os.chdir(ROOT)
-    return become(module, options)
+    return become(command[0], command[1:])
 
 
 def parallel_options() -> Command:
