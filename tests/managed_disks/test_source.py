@@ -179,7 +179,7 @@ async def test_a_snapshot_whose_state_azure_does_not_know_is_read_once_it_is_com
     "policy",
     [
         {"networkAccessPolicy": "DenyAll"},
-        {"networkAccessPolicy": "AllowPrivate"},
+        {"networkAccessPolicy": "DenyAll", "publicNetworkAccess": "Disabled"},
         {"publicNetworkAccess": "Disabled"},
     ],
 )
