@@ -132,6 +132,12 @@ class CopyRefusedError(TidemarkError):
     remedy = Remedy.RESTART_OR_FAIL
 
 
+class PrivateSourceError(CopyRefusedError):
+    """The source of a Copy Blob is a snapshot whose network access is private, from which the service never copies."""
+
+    remedy = Remedy.FAIL
+
+
 class TargetLeasedError(TidemarkError):
     """The blob to overwrite is leased by someone else; the message says what to do."""
 

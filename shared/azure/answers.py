@@ -1,5 +1,6 @@
 """Error responses of the services: what they mean, what the operator can do, and what the job does about them."""
 
+import re
 from http import HTTPStatus
 
 import aiohttp
@@ -29,7 +30,20 @@ _MANAGED_DISK_RESTORER = (
     "assign the app's identity the role Tidemark managed disk restorer (infra/roles/managed-disk-restorer.json) on the"
     " resource group that the disk is restored to, and on that of its encryption set, if it has one"
 )
+_ALSO_READER = (
+    "Tidemark managed disk reader (infra/roles/managed-disk-reader.json) on that resource group, as the disk is"
+    " compared by a snapshot"
+)
 _RESTORER_ACTIONS = ("/disks/write'", "/disks/delete'", "/disks/endGetAccess/action'", "/diskEncryptionSets/read'")
+PRIVATE_SOURCE = "CopySourceCannotBeIncrementalCopyBlob"
+"""The code for a copy from a private snapshot of a managed disk (azure-storage-azcopy#2573)."""
+
+# Where such a snapshot is read (azure-storage-azcopy#2573), as a host, or as an account of the local Azure.
+_PRIVATE_HOST = re.compile(r"(?:\bhost |//(?:[^/\s]+/)?)md-impexp-")
+_PRIVATE = (
+    "join the function app to the virtual network that has the private endpoint of the snapshot's disk access, with its"
+    " private DNS zone; or exempt the resource group from the Azure Policy that makes snapshots private"
+)
 _ADVICE = {
     "AuthenticationFailed": "check the account key in STORAGE_CONNECTIONS, or that the app's identity is set up",
     "AuthorizationFailure": "allow the function app through the account's firewall, and allow the way it signs in (key"
@@ -42,6 +56,8 @@ _ADVICE = {
     "ContainerNotFound": "check the container name in the setting, and that the container exists",
     "CannotVerifyCopySource": "let the destination account read the source account: open the source's firewall, and"
     " check its key or the app's role there",
+    PRIVATE_SOURCE: "nothing, where pages go through the function: Azure itself copies from no snapshot whose network"
+    " access is private (AllowPrivate)",
     "SnapshotsPresent": "restore to a new disk: premium storage can't copy over a disk that has snapshots",
     "ResourceNotFound": "check the URL or ID in SOURCE_DISKS, and that the app can read it",
     "ResourceGroupNotFound": "check the subscription and the resource group in SOURCE_DISKS",
@@ -69,8 +85,8 @@ _PASSING_STATUSES = frozenset(
 
 _GIVEN_UP = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.GATEWAY_TIMEOUT})
 
-# The last two refuse a source URL of more than 2 KiB.
-_SOURCE_CODES = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue", "OutOfRangeInput"})
+# The two in the middle refuse a source URL of more than 2 KiB.
+_SOURCE_CODES = frozenset({"CannotVerifyCopySource", "InvalidHeaderValue", "OutOfRangeInput", PRIVATE_SOURCE})
 # The source's error, in headers of the response to a copy; older services have it only in the body, which the SDK reads
 # into `additional_info`. azcopy uses both (ste/xferRetryHelper.go), the SDK's own retries use these codes.
 _SOURCE_STATUS, _SOURCE_CODE = "x-ms-copy-source-status-code", "x-ms-copy-source-error-code"
@@ -129,7 +145,8 @@ def is_timeout(error: AzureError) -> bool:
     if isinstance(error, ServiceRequestError):
         # azure-core raises it for a dropped connection too; one that can't be made says nothing about the request.
         cause = error.inner_exception
-        return isinstance(cause, aiohttp.ClientError) and not isinstance(cause, aiohttp.ClientConnectorError)
+        never_sent = aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError
+        return isinstance(cause, aiohttp.ClientError) and not isinstance(cause, never_sent)
     return isinstance(error, ServiceResponseError | IncompleteReadError) or _status(error) in _GIVEN_UP
 
 
@@ -185,8 +202,13 @@ def remedy_for(error: BaseException) -> Remedy:
     return Remedy.RESTART_OR_FAIL if isinstance(error, AzureError) and is_permanent(error) else Remedy.RETRY
 
 
-def explain(error: BaseException) -> str:
-    """Say in one line what went wrong and, if it is known, what to do."""
+def explain(error: BaseException, *, restores: bool = False) -> str:
+    """Say in one line what went wrong and, if it is known, what to do.
+
+    Args:
+        error: the error.
+        restores: whether it is of a managed disk to be made, for which the app may have no role at all yet.
+    """
     if not isinstance(error, AzureError):
         said = str(error) if isinstance(error, TidemarkError) else f"{type(error).__name__}: {error}"
         return without_secrets(" ".join(said.split()))
@@ -196,7 +218,9 @@ def explain(error: BaseException) -> str:
     what = f"{code or type(error).__name__}{f' ({status})' if status else ''}: {said}"
     if source := _source_said(error):
         what = f"{what.rstrip('.')}; the source responded {source}"
-    advice = _role_advice(error) if lacks_role(error) else _ADVICE.get(code)
+    advice = _role_advice(error, restores=restores) if lacks_role(error) else _ADVICE.get(code)
+    if _is_outside_private_network(error):
+        advice = _PRIVATE
     if not code and isinstance(error, ClientAuthenticationError):
         advice = _NO_IDENTITY
     return without_secrets(f"{what.rstrip('.')}. What to do: {advice}." if advice else what)
@@ -208,11 +232,20 @@ def _source_said(error: AzureError) -> str:
     return f"{code} ({status})" if code and status else code or str(status or "")
 
 
-def _role_advice(error: AzureError) -> str:
+def _is_outside_private_network(error: AzureError) -> bool:
+    """Tell whether a private snapshot was refused, or not even reached, because the app is not in its network."""
+    cause = getattr(error, "inner_exception", None)
+    is_unreached = isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    is_refused = error_code(error) == "AuthorizationFailure"
+    return (is_unreached or is_refused) and bool(_PRIVATE_HOST.search(str(error.message)))
+
+
+def _role_advice(error: AzureError, *, restores: bool) -> str:
     """Say which role the app's identity lacks, and where."""
     if error_code(error) in _MANAGER_ROLE_CODES:
-        restores = any(action in str(error.message) for action in _RESTORER_ACTIONS)
-        return _MANAGED_DISK_RESTORER if restores else _MANAGED_DISK_READER
+        if any(action in str(error.message) for action in _RESTORER_ACTIONS):
+            return _MANAGED_DISK_RESTORER
+        return f"{_MANAGED_DISK_RESTORER}; and {_ALSO_READER}" if restores else _MANAGED_DISK_READER
     request = getattr(getattr(error, "response", None), "request", None)
     url, _, query = str(getattr(request, "url", "")).partition("?")
     if "comp=userdelegationkey" in query:

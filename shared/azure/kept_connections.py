@@ -1,4 +1,4 @@
-"""Connections that outlive an invocation: all invocations of a worker share them, and nothing about disks or runs."""
+"""What outlives an invocation: all invocations of a worker share its connections, and the URLs that open disks."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from shared.azure.app_identity import Tokens
 from shared.azure.connections import Connections, open_connections
+from shared.azure.sources.access_urls import AccessUrls
+from shared.azure.sources.uploads import UploadUrls
 from shared.settings import Settings
 
 
@@ -30,13 +32,19 @@ class _Kept:
 
 
 class KeptConnections:
-    """The connections of a worker: opened by who first needs them, for its settings and its event loop.
+    """What a worker keeps. Its connections are opened by who first needs them, for its settings and its event loop.
 
     Whoever runs a worker has no call for its end, but asyncio closes what is still open when the event loop ends: the
     generator behind `open_connections` (`asyncio.loop.shutdown_asyncgens`).
+
+    Attributes:
+        access: the URLs that read snapshots of managed disks. They are secrets, as those in `uploads`.
+        uploads: the URLs that write to managed disks that are being made.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, access: AccessUrls | None = None, uploads: UploadUrls | None = None) -> None:
+        self.access = AccessUrls() if access is None else access
+        self.uploads: UploadUrls = {} if uploads is None else uploads
         self._tokens = Tokens()
         self._kept: _Kept | None = None
 

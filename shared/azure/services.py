@@ -123,11 +123,13 @@ async def open_services(settings: Settings, kept: KeptConnections) -> AsyncItera
         status = Status(StatusRows(table), inspects=settings.inspects, excludes=settings.excludes_by_url)
         blobs = BlobReader(connections, settings.storage_api_version)
         manager = ResourceManager(connections.resource_manager, settings.resource_manager_url)
-        managed = ManagedReader(connections, manager, blobs, settings.storage_api_version)
+        managed = ManagedReader(connections, manager, blobs, settings.storage_api_version, kept.access)
         opened = Services(
             settings=settings,
-            disks=SourcesByKind(PageBlobSource(connections, settings), ManagedDiskSource(manager, settings)),
-            uploads=ManagedUploads(connections, manager, settings.storage_api_version),
+            disks=SourcesByKind(
+                PageBlobSource(connections, settings), ManagedDiskSource(manager, settings, kept.access)
+            ),
+            uploads=ManagedUploads(connections, manager, settings.storage_api_version, kept.uploads),
             pages=ReadersByKind(blobs, managed),
             blobs=BlobWriter(connections),
             leases=BlobLeases(connections),

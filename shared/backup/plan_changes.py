@@ -66,7 +66,7 @@ async def _open(services: Services, message: PlanMessage) -> None:
     if waits_for:
         await _wait(services, message, waits_for)
     elif run.mode is Mode.FULL:
-        await start_full_copy(services, message, run)
+        await _start_full_copy(services, message, run)
     elif plan := await _open_run(services, message, run):
         await copy_batch(
             services,
@@ -74,6 +74,13 @@ async def _open(services: Services, message: PlanMessage) -> None:
             number=None,
             limits=BatchLimits(FIRST_TURN, turns=1, blob_seconds=FIRST_BATCH, busy_for=FIRST_TURN),
         )
+
+
+async def _start_full_copy(services: Services, message: PlanMessage, run: OpenRun) -> None:
+    try:
+        await start_full_copy(services, message, run)
+    except DiskError as error:  # no later try could copy it either
+        await abandon_run(services, message, error)
 
 
 async def _waits_for(services: Services, message: PlanMessage, run: OpenRun) -> str:

@@ -47,7 +47,7 @@ async def planned(services: Services, restore: Restore, target: ManagedDisk, poi
         await services.uploads.require_permitted(target.id)
     except HttpResponseError as error:
         if lacks_role(error) or is_permanent(error):
-            raise RefusedError(f"{target.id} can't be made: {explain(error)}") from None
+            raise RefusedError(f"{target.id} can't be made: {explain(error, restores=True)}") from None
         raise
     return replace(restore, target=target, target_is_new=True, made_as=profile.text)
 

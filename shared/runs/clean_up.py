@@ -35,7 +35,9 @@ async def clean_up_run(services: Services, message: FinishMessage, record: DiskR
 
 
 async def drop_old_snapshots(services: Services, disk: Disk, base: str | None = None) -> None:
-    """Delete the disk's source snapshots that are older than the base, except those that an open job still reads.
+    """Delete the disk's source snapshots that are older than the base, and let go of the base itself.
+
+    Those that an open job or run still reads are left as they are.
 
     Args:
         services: the services.
@@ -47,10 +49,14 @@ async def drop_old_snapshots(services: Services, disk: Disk, base: str | None = 
     if base is None:
         found = await services.records.get(disk)
         base = found[0].base_snapshot if found else ""
+        if found and found[0].run:
+            in_use.add(base)
     for snapshot in snapshots:
         if snapshot < base and snapshot not in in_use:
             await services.disks.delete_snapshot(disk, snapshot)
             log_event(Event.SOURCE_SNAPSHOT_DELETED, disk=disk.name, snapshot=snapshot)
+    if base in snapshots and base not in in_use:
+        await services.disks.let_go(disk, base)
 
 
 async def snapshots_in_use(services: Services, disk: Disk) -> set[str]:

@@ -10,7 +10,7 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.answers import is_transient
 from shared.azure.services import Services
-from shared.errors import DiskError
+from shared.errors import DiskError, PrivateSourceError
 from shared.events import Event, log_event
 from shared.model.blob import CopyProgress, CopyStage
 from shared.model.catalogue import point_metadata
@@ -35,6 +35,7 @@ async def start_full_copy(services: Services, message: PlanMessage, run: OpenRun
     After a transient error `finish_backup` has the copy started again.
 
     Raises:
+        DiskError: the service can't copy from the source snapshot.
         SourceGoneError: the source snapshot no longer exists.
     """
     disk, copy = message.disk, full_copy_of(services, message, run)
@@ -46,6 +47,12 @@ async def start_full_copy(services: Services, message: PlanMessage, run: OpenRun
             source, profile = services.disks.version(disk, message.run), await services.disks.profile(disk, message.run)
             metadata = point_metadata(message, Kind.FULL, profile=profile)
             await start_copy(services, copy, source, metadata, etag=etag)
+        except PrivateSourceError:
+            raise DiskError(
+                f"{disk.name} can't be backed up in mode full: the network access of its snapshot is private"
+                " (AllowPrivate), and Azure copies no such snapshot as a whole. What to do: set mode incremental for"
+                " the disk, or exempt the resource group from the Azure Policy that makes snapshots private"
+            ) from None
         except AzureError as error:
             if not is_transient(error):
                 raise

@@ -63,14 +63,15 @@ async def test_a_restore_that_is_cancelled_at_any_stage_leaves_a_whole_disk_or_n
 
 
 @pytest.mark.nightly
-async def test_where_the_app_may_see_nothing_a_restore_is_refused_and_says_which_role_is_missing(
+async def test_where_the_app_may_see_nothing_a_restore_is_refused_and_says_which_roles_are_missing(
     cloud: Cloud, managed: ManagedDisks
 ) -> None:
     async with backed_up(cloud, managed) as (app, data):
         managed.roles.clear()
         refused = await ended(app, await ask(cloud, data.known.name))
         assert refused.state is Stage.REFUSED
-        assert "assign the app's identity the role Tidemark managed disk" in refused.reason
+        assert "assign the app's identity the role Tidemark managed disk restorer" in refused.reason
+        assert "and Tidemark managed disk reader" in refused.reason, "both at once"
         managed.give(APP)
 
 

@@ -78,6 +78,14 @@ class Machines(AnyCloud):
         """Have access to write to a disk, where there is some, give the `same` URL, a `new` one, or be `refused`."""
 
     @abstractmethod
+    def set_policy(self, network_access: str, public_access: str = "Enabled") -> None:
+        """Have an Azure Policy change snapshots that are taken from now on, whatever is asked for."""
+
+    @abstractmethod
+    def join_network(self, *, gives_diffs: bool = True) -> None:
+        """Bring the app into the network of the private endpoint; private snapshots give a difference, or none."""
+
+    @abstractmethod
     def slow_down(self) -> None:
         """Have snapshots that are taken from now on not be ready until `get_ready`."""
 

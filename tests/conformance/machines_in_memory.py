@@ -83,6 +83,12 @@ class SimulatedMachines(Machines):
     def give_second_upload(self, given: SecondUpload) -> None:
         self.compute.second_upload = given
 
+    def set_policy(self, network_access: str, public_access: str = "Enabled") -> None:
+        self.compute.network_access, self.compute.public_access = network_access, public_access
+
+    def join_network(self, *, gives_diffs: bool = True) -> None:
+        self.compute.is_in_network, self.compute.relays_give_diffs = True, gives_diffs
+
     def slow_down(self) -> None:
         self.world.takes = lambda: _HOUR
 

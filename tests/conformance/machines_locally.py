@@ -24,6 +24,7 @@ from tests.conformance.machines import ALL, BLOCK, Machines, SecondUpload, machi
 
 _TIB = 1024**4
 _NOT_YET = 10**6
+DISK_ACCESS = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Compute/diskAccesses/private"
 
 
 @contextlib.contextmanager
@@ -111,6 +112,15 @@ class LocalMachines(Machines):
 
     def give_second_upload(self, given: SecondUpload) -> None:
         self._managed.behaviour.second_access = given
+
+    def set_policy(self, network_access: str, public_access: str = "Enabled") -> None:
+        access = {"diskAccessId": DISK_ACCESS} if network_access == "AllowPrivate" else {}
+        policy = {"networkAccessPolicy": network_access, "publicNetworkAccess": public_access, **access}
+        self._managed.behaviour.policy = policy
+
+    def join_network(self, *, gives_diffs: bool = True) -> None:
+        self._managed.behaviour.is_in_private_network = True
+        self._managed.behaviour.relays_give_diffs = gives_diffs
 
     def slow_down(self) -> None:
         self._managed.behaviour.copy_looks = _NOT_YET

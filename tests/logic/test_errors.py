@@ -157,7 +157,12 @@ def test_a_truncated_body_is_transient_like_a_dropped_connection() -> None:
 # --- a request that times out (REST: Get Page Ranges): it may succeed in parts
 
 
-NOWHERE: Any = SimpleNamespace(host="disks.blob.core.windows.net", port=443, ssl=None)
+def key_of(host: str) -> Any:
+    """Make what aiohttp calls a connection by."""
+    return SimpleNamespace(host=host, port=443, ssl=None)
+
+
+NOWHERE = key_of("disks.blob.core.windows.net")
 
 
 def unanswered(cause: Exception) -> ServiceRequestError:
@@ -191,6 +196,7 @@ def test_a_request_that_timed_out_is_told_apart(error: AzureError) -> None:
         answer(409, "BlobOverwritten"),
         unanswered(aiohttp.ClientConnectorDNSError(NOWHERE, OSError("no such host"))),
         unanswered(aiohttp.ClientConnectorError(NOWHERE, OSError("refused"))),
+        unanswered(aiohttp.ConnectionTimeoutError("Connection timeout to host https://md-1.z1.blob.storage.azure.net")),
         ServiceRequestTimeoutError("no connection in time"),
     ],
 )
@@ -268,6 +274,7 @@ def test_a_failed_source_is_a_refusal_that_may_pass(error: AzureError) -> None:
         pytest.param(of_source(500, 403, "AuthorizationFailure"), id="whatever the answer's status"),
         pytest.param(of_source(503, 403, "AuthorizationFailure"), id="whatever the answer's status, 503"),
         pytest.param(told_in_body(500, 401, "NoAuthenticationInformation"), id="in the body"),
+        pytest.param(answer(409, "CopySourceCannotBeIncrementalCopyBlob"), id="as a private snapshot"),
     ],
 )
 def test_a_source_that_refuses_does_not_pass(error: AzureError) -> None:
@@ -365,6 +372,44 @@ def test_a_missing_role_for_queues_or_tables_is_named_too(service: str) -> None:
     url = f"https://host.{service.lower()}.core.windows.net/backups"
     refused.response = SimpleNamespace(request=SimpleNamespace(method="GET", url=url))
     assert f"Storage {service} Data Contributor on the storage account of {url}" in explain(refused)
+
+
+LACKS_READ = (
+    "does not have authorization to perform action 'Microsoft.Compute/disks/read' over scope '/subscriptions/1'"
+)
+
+
+@pytest.mark.parametrize(("restores", "roles"), [(False, {"reader"}), (True, {"reader", "restorer"})])
+def test_who_may_not_even_look_for_the_disk_to_restore_is_told_all_roles_at_once(
+    *, restores: bool, roles: set[str]
+) -> None:
+    said = explain(answer(403, "AuthorizationFailed", LACKS_READ), restores=restores)
+    assert {role for role in ("reader", "restorer") if f"Tidemark managed disk {role}" in said} == roles
+
+
+RELAY = "md-impexp-x1.z1.blob.storage.azure.net"
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"),
+    [
+        (answer(403, "AuthorizationFailure", f"can't read bytes 0 to 511 of https://{RELAY}/x2/relaycor"), True),
+        (answer(403, "AuthenticationFailed", f"can't read bytes 0 to 511 of https://{RELAY}/x2/relaycor"), False),
+        (
+            answer(403, "AuthorizationFailure", "can't read https://disks.blob.core.windows.net/a"),
+            False,
+        ),
+        (unanswered(aiohttp.ConnectionTimeoutError(f"Connection timeout to host https://{RELAY}/x2?sig=s")), True),
+        (unanswered(aiohttp.ServerDisconnectedError(f"host {RELAY}")), False),
+        (unanswered(aiohttp.ClientConnectorDNSError(key_of(RELAY), OSError("Name or service not known"))), True),
+        (unanswered(aiohttp.ClientConnectorError(key_of(RELAY), OSError("Connection refused"))), True),
+        (unanswered(aiohttp.ClientConnectorError(NOWHERE, OSError("Connection refused"))), False),
+    ],
+)
+def test_who_is_outside_a_private_snapshots_network_is_told_what_to_do(error: AzureError, *, is_told: bool) -> None:
+    said = explain(error)
+    assert ("join the function app to the virtual network" in said) is is_told
+    assert "sig=s" not in said
 
 
 def test_an_app_without_an_identity_is_told_to_enable_one() -> None:

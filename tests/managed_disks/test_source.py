@@ -175,24 +175,6 @@ async def test_a_snapshot_whose_state_azure_does_not_know_is_read_once_it_is_com
     assert await services.disks.pending(of, taken) == ""
 
 
-@pytest.mark.parametrize(
-    "policy",
-    [
-        {"networkAccessPolicy": "DenyAll"},
-        {"networkAccessPolicy": "AllowPrivate"},
-        {"publicNetworkAccess": "Disabled"},
-    ],
-)
-async def test_a_snapshot_whose_access_a_policy_turns_off_is_refused_with_what_to_do(
-    services: Services, managed: ManagedDisks, disk: FakeDisk, policy: dict[str, str]
-) -> None:
-    of = await known(services, disk)
-    managed.behaviour.policy.update(policy)
-    taken = await services.disks.take_snapshot(of)
-    with pytest.raises(DiskError, match="What to do: exempt the resource group from the Azure Policy"):
-        await services.disks.pending(of, taken)
-
-
 async def test_a_snapshot_that_azure_can_not_make_is_told_at_once_and_deleted(
     services: Services, managed: ManagedDisks, disk: FakeDisk
 ) -> None:

@@ -1,12 +1,13 @@
 """Access to snapshots of managed disks: had, kept, refused and ended, and never told."""
 
 import asyncio
+import contextlib
 import traceback
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from aiohttp import ConnectionTimeoutError
+from aiohttp import ConnectionTimeoutError, ServerTimeoutError
 from azure.core import AsyncPipelineClient
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceRequestError, ServiceResponseError
 from azure.core.rest import HttpRequest
@@ -16,8 +17,9 @@ from infra.local.local_azure import APP
 from infra.local.managed_disks import GROUP, ArmFault, ManagedDisks
 from infra.local.managed_disks import Disk as FakeDisk
 from shared.azure.answers import explain, is_busy, is_transient
+from shared.azure.kept_connections import KeptConnections
 from shared.azure.resource_manager import ResourceManager
-from shared.azure.services import Services
+from shared.azure.services import Services, open_services
 from shared.azure.sources.source import COPY_URL_LIFETIME
 from shared.changes.ranges import Window
 from shared.errors import ListingTimedOutError
@@ -137,8 +139,16 @@ async def test_no_secret_is_in_what_is_said(services: Services, disk: FakeDisk) 
     assert secret not in f"{version} {version.name} {version.of}"
 
 
+@pytest.mark.parametrize(
+    ("kind", "raised"),
+    [(ServerTimeoutError, ListingTimedOutError), (ConnectionTimeoutError, ServiceRequestError)],
+)
 async def test_no_secret_is_in_what_the_host_logs_of_a_listing_that_timed_out(
-    services: Services, disk: FakeDisk, monkeypatch: pytest.MonkeyPatch
+    services: Services,
+    disk: FakeDisk,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[ServerTimeoutError],
+    raised: type[Exception],
 ) -> None:
     of = await known(services, disk)
     taken = await services.disks.take_snapshot(of)
@@ -147,11 +157,26 @@ async def test_no_secret_is_in_what_the_host_logs_of_a_listing_that_timed_out(
     secret = (await services.pages.signed_url(version)).partition("sig=")[2].partition("&")[0]
 
     async def late(_: object, request: HttpRequest, **__: object) -> None:
-        said = ConnectionTimeoutError(f"Connection timeout to host {request.url}")  # as aiohttp says it
+        said = kind(f"Connection timeout to host {request.url}")  # as aiohttp says it
         raise ServiceRequestError(str(said), error=said)
 
     monkeypatch.setattr(AsyncPipelineClient, "send_request", late)
-    with pytest.raises(ListingTimedOutError) as timed_out:
+    with pytest.raises(raised) as timed_out:
         async for _ in services.pages.changes(version, None, Window(0, MIB)):
             pass
     assert secret not in "".join(traceback.format_exception(timed_out.value))
+
+
+async def test_access_is_kept_by_its_worker_for_the_next_invocation_and_no_other_worker_has_it(
+    services: Services, managed: ManagedDisks, disk: FakeDisk
+) -> None:
+    managed.behaviour.second_access = "new"
+    of = await known(services, disk)
+    version = services.disks.version(of, await services.disks.take_snapshot(of))
+    given = []
+    for kept in (KeptConnections(), KeptConnections()):
+        async with contextlib.aclosing(kept):
+            for _ in range(2):
+                async with open_services(services.settings, kept) as invocation:
+                    given.append(await invocation.pages.signed_url(version))
+    assert (given[0] == given[1], given[2] == given[3], given[0] == given[2]) == (True, True, False)

@@ -12,7 +12,7 @@ from shared.model.names import DRILL_METADATA
 from tests.simulation import claims, limits
 from tests.simulation.blobs import ABORTED, Blob, Copy
 from tests.simulation.calls import Calls
-from tests.simulation.managed.hosts import is_of_managed
+from tests.simulation.managed.hosts import is_of_managed, is_relay
 from tests.simulation.refusals import refusal
 from tests.simulation.world import BACKUPS, World
 
@@ -69,6 +69,8 @@ class SimulatedCopies(BlobCopies):
             raise refusal(409, "BlobAlreadyExists")
         if blob not in world.blobs and etag is not None:
             raise refusal(412, "ConditionNotMet")
+        if is_relay(source_url):
+            raise refusal(409, "CopySourceCannotBeIncrementalCopyBlob")
         try:
             taken = world.source(source_url, blob)
         except HttpResponseError as error:

@@ -180,6 +180,9 @@ class SimulatedDisks(Source):
     async def delete_snapshot(self, disk: Disk, snapshot: str) -> None:
         await self._calls.change(lambda: self._delete(page_blob(disk), snapshot))
 
+    async def let_go(self, disk: Disk, snapshot: str) -> None:
+        pass  # there are page blobs only
+
     async def profile(self, disk: Disk, snapshot: str) -> str:  # noqa: ARG002
         return ""  # there are page blobs only
 

@@ -12,6 +12,7 @@ from azure.core.exceptions import HttpResponseError
 
 from shared.azure.sources.access_urls import AccessUrls
 from shared.azure.sources.own_snapshots import is_own_snapshot
+from shared.azure.sources.uploads import UploadUrls
 from shared.azure.tables.index import IndexRow
 from shared.azure.tables.rows import from_row
 from shared.changes.ranges import Change
@@ -54,9 +55,6 @@ VM = "vm"
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _A_CALL = timedelta(milliseconds=20)
 _A_MICROSECOND = timedelta(microseconds=1)
-
-type UploadUrls = dict[tuple[str, str, str], str]
-"""The URLs that write to disks, by what the app keeps them by."""
 
 
 class ProcessAccess(NamedTuple):
@@ -314,7 +312,7 @@ class World:
         try:
             return hosts.read(self.compute, url)
         except Refused as refused:
-            raise refusal(refused.status, refused.code) from None
+            raise refusal(refused.status, refused.code, url.partition("?")[0]) from None
 
     def end_copy(self, address: BlobAddress, status: str) -> None:
         """End a copy, as the service does, whatever the app may do; one whose source is gone or written to fails."""

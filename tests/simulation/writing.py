@@ -15,6 +15,7 @@ from shared.model.blob import BlobState
 from tests.simulation import claims, limits
 from tests.simulation.blobs import Blob, Page
 from tests.simulation.calls import Calls
+from tests.simulation.managed import hosts
 from tests.simulation.reading import state_of
 from tests.simulation.refusals import refusal
 from tests.simulation.retention_rows import is_on_its_way, require_on_its_way
@@ -125,6 +126,8 @@ def source_pages(world: World, source_url: str, piece: Change) -> list[Page]:
     """Read what the service is to copy, if it can; what was never written is zeros."""
     if world.source_answers != HTTPStatus.OK:
         raise refusal(world.source_answers, "CannotVerifyCopySource")
+    if hosts.is_relay(source_url):
+        raise refusal(409, "CopySourceCannotBeIncrementalCopyBlob")
     try:
         taken = world.source(source_url)
     except HttpResponseError as error:

@@ -15,6 +15,8 @@ class Behaviour:
         window: the time in which those are counted.
         copies_per_disk: the most background copies of a Premium v2 or Ultra disk under way (the same).
         accesses_per_family: the most snapshots of one family with a SAS at once (the same).
+        accesses_per_disk_access: the most private disks and snapshots with a SAS at once, by one disk access object
+            (disks-restrict-import-export-private-links, "Limitations").
         requests_3_min: the most snapshot creations, grants and revocations in 3 minutes (headers that azure-cli
             recorded: HighCostSnapshotCreateHydrate3Min).
         requests_30_min: the same in 30 minutes.
@@ -35,6 +37,7 @@ class Behaviour:
             (azuredisk-csi).
         policy: properties that an Azure Policy (effect "modify") sets in each snapshot put.
         is_in_private_network: whether who reads is in the network of the private endpoints.
+        relays_give_diffs: whether the relays of two private snapshots of a disk give the difference [guess].
         polling_needs_role: whether polling needs Microsoft.Compute/locations/DiskOperations/read [guess: no].
         checks_uploads: whether endGetAccess refuses what was uploaded if it is no VHD of the disk's size [guess].
         snapshots_inherit_policy: whether a snapshot that is put without network policies has its disk's [guess: no].
@@ -45,6 +48,7 @@ class Behaviour:
     window: timedelta = timedelta(minutes=5)
     copies_per_disk: int = 3
     accesses_per_family: int = 5
+    accesses_per_disk_access: int = 5
     requests_3_min: int = 1_000
     requests_30_min: int = 8_000
     page_size: int = 100
@@ -61,6 +65,7 @@ class Behaviour:
     shows_completion: bool = True
     policy: dict[str, str] = field(default_factory=dict)
     is_in_private_network: bool = False
+    relays_give_diffs: bool = True
     polling_needs_role: bool = False
     checks_uploads: bool = True
     snapshots_inherit_policy: bool = False

@@ -60,23 +60,31 @@ class Limits:
         disk.taken.append(now)
 
     def check_new_access(self, snapshot: Snapshot) -> None:
-        """Require that one more snapshot of a family may have a SAS.
+        """Require that one more snapshot of a family, and of those with its disk access object, may have a SAS.
 
         Raises:
             ArmError: as many have one as may have [guess: the code].
         """
-        most = self._store.behaviour.accesses_per_family
-        others = [
-            found for found in self._store.snapshots() if found.family == snapshot.family and found is not snapshot
-        ]
+        behaviour, others = self._store.behaviour, [found for found in self._store.snapshots() if found is not snapshot]
         for other in others:
             self._store.end_expired(other)
-        if sum(1 for other in others if other.access) >= most:
+        open_ones = [other for other in others if other.access]
+        most = behaviour.accesses_per_family
+        if sum(1 for other in open_ones if other.family == snapshot.family) >= most:
             message = f"SAS URIs of at most {most} incremental snapshots of a disk can be active at a time."
+            raise conflict(f"{message} Revoke one first.")
+        most = behaviour.accesses_per_disk_access
+        if sum(1 for other in open_ones if _have_one_disk_access(other, snapshot)) >= most:
+            message = f"At most {most} disks and snapshots can be exported at a time by one disk access object."
             raise conflict(f"{message} Revoke one first.")
 
     def _most(self) -> tuple[int, int]:
         return self._store.behaviour.requests_3_min, self._store.behaviour.requests_30_min
+
+
+def _have_one_disk_access(one: Snapshot, other: Snapshot) -> bool:
+    is_private = one.network_access_policy == other.network_access_policy == "AllowPrivate"
+    return is_private and one.properties.get("diskAccessId") == other.properties.get("diskAccessId")
 
 
 def too_many_requests(target: str, wait: timedelta) -> ArmError:

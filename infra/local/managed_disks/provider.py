@@ -259,6 +259,8 @@ class Provider:
         wanted = {**properties, **self.store.behaviour.policy}
         snapshot.network_access_policy = wanted.get("networkAccessPolicy", snapshot.network_access_policy)
         snapshot.public_network_access = wanted.get("publicNetworkAccess", snapshot.public_network_access)
+        if access := wanted.get("diskAccessId"):
+            snapshot.properties["diskAccessId"] = access
 
     async def _delete_content(self, snapshot: Snapshot) -> None:
         await snapshot.content.delete_snapshot(snapshot.time)

@@ -6,8 +6,15 @@ from http import HTTPStatus
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
-from shared.azure.answers import error_code, explain, is_lease_error, is_transient, refuses_source
-from shared.errors import BlobChangedError, CopyRefusedError, LeaseLostError, SourceUnreachableError, TargetLeasedError
+from shared.azure.answers import PRIVATE_SOURCE, error_code, explain, is_lease_error, is_transient, refuses_source
+from shared.errors import (
+    BlobChangedError,
+    CopyRefusedError,
+    LeaseLostError,
+    PrivateSourceError,
+    SourceUnreachableError,
+    TargetLeasedError,
+)
 from shared.model.addresses import BlobAddress
 
 OTHERS_LEASE = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
@@ -86,7 +93,8 @@ def blob_copy_errors(blob: BlobAddress) -> Iterator[None]:
     """Raise errors of their own for a refused Copy Blob; one where another request was faster is fine.
 
     Raises:
-        CopyRefusedError: the service can't read the source, and retrying won't help.
+        CopyRefusedError: the service can't read the source, and retrying won't help; of a private snapshot
+            PrivateSourceError.
         LeaseLostError: the blob is not under the lease that the request names.
     """
     try:
@@ -97,5 +105,6 @@ def blob_copy_errors(blob: BlobAddress) -> Iterator[None]:
             return
         if refuses_source(error) and not is_transient(error):
             # The response may contain the source's URL, signature included.
-            raise CopyRefusedError(f"the service can't copy to {blob.url}: {explain(error)}") from None
+            refused = PrivateSourceError if error_code(error) == PRIVATE_SOURCE else CopyRefusedError
+            raise refused(f"the service can't copy to {blob.url}: {explain(error)}") from None
         raise

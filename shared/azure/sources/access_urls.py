@@ -21,7 +21,7 @@ _GIVEN_FOR = timedelta(hours=3, minutes=55)
 
 
 class AccessUrls:
-    """The URLs that a process has."""
+    """The URLs that read snapshots, as a process has them."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
@@ -72,10 +72,8 @@ def _busy(resource: str, refused: HttpResponseError) -> HttpResponseError:
     """Make the error for access that is refused for now, most often as other tools have as much as there is."""
     error = HttpResponseError(
         f"no access to the snapshot {resource} for now: {explain(refused).rstrip('.')}. What to do: nothing, if it"
-        " passes: Azure allows access to five snapshots of a disk at once, whoever has it, and Tidemark needs two"
+        " passes: Azure allows access to five snapshots of a disk at once, and to five private ones by one disk access,"
+        " whoever has it, and Tidemark needs two"
     )
     error.status_code = HTTPStatus.TOO_MANY_REQUESTS
     return error
-
-
-OF_PROCESS = AccessUrls()

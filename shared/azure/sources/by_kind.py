@@ -54,6 +54,10 @@ class SourcesByKind(Source):
         """Delete one source snapshot, if it exists."""
         await self._of(disk).delete_snapshot(disk, snapshot)
 
+    async def let_go(self, disk: Disk, snapshot: str) -> None:
+        """End the access to a snapshot that nothing reads for now."""
+        await self._of(disk).let_go(disk, snapshot)
+
     async def profile(self, disk: Disk, snapshot: str) -> str:
         """Give what the disk was when a source snapshot was taken."""
         return await self._of(disk).profile(disk, snapshot)

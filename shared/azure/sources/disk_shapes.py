@@ -21,6 +21,14 @@ _OF_ANY_SECTOR = frozenset({"PremiumV2_LRS", "UltraSSD_LRS"})
 """The SKUs whose sectors have 4096 bytes unless they are asked for with 512, as those of a VHD must be."""
 
 
+def is_private(properties: Mapping[str, Any]) -> bool:
+    """Tell whether a snapshot is read by private endpoints only (REST: Snapshots, `networkAccessPolicy`).
+
+    Then it does not matter whether it has public access.
+    """
+    return bool(properties.get("networkAccessPolicy") == "AllowPrivate")
+
+
 def waits_for_upload(resource: Mapping[str, Any]) -> bool:
     """Tell whether a disk is being uploaded, so that there is nothing to back up yet."""
     return resource["properties"].get("diskState") in UPLOAD_STATES

@@ -10,8 +10,8 @@ from typing import Any
 from azure.core.exceptions import AzureError
 
 from shared.azure.resource_manager import ResourceManager
-from shared.azure.sources.access_urls import OF_PROCESS, AccessUrls
-from shared.azure.sources.disk_shapes import profile_of, waits_for_upload
+from shared.azure.sources.access_urls import AccessUrls
+from shared.azure.sources.disk_shapes import is_private, profile_of, waits_for_upload
 from shared.azure.sources.source import Source
 from shared.errors import DiskError, SourceGoneError
 from shared.limits import FOOTER, MANAGED_DISK_BYTES
@@ -41,7 +41,7 @@ class ManagedDiskSource(Source):
         self,
         manager: ResourceManager,
         settings: Settings,
-        access: AccessUrls = OF_PROCESS,
+        access: AccessUrls,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._manager, self._backups, self._access, self._now = manager, settings.container, access, now
@@ -130,8 +130,8 @@ class ManagedDiskSource(Source):
         state = str(properties.get("provisioningState", ""))
         if state == "Failed":
             raise DiskError(f"Azure could not make the snapshot {resource}. What to do: nothing; the next tick retries")
-        is_private = properties.get("networkAccessPolicy") in {"DenyAll", "AllowPrivate"}
-        if is_private or properties.get("publicNetworkAccess") == "Disabled":
+        is_closed = properties.get("publicNetworkAccess") == "Disabled" and not is_private(properties)
+        if is_closed or properties.get("networkAccessPolicy") == "DenyAll":
             raise DiskError(
                 f"the snapshot {resource} can't be read: its network access is off, though Tidemark asked for it. What"
                 " to do: exempt the resource group from the Azure Policy that turns it off"
@@ -158,6 +158,16 @@ class ManagedDiskSource(Source):
         resource = _resource(managed_disk(disk), snapshot)
         await self._access.end(self._manager, resource)
         await self._manager.delete(resource)
+
+    async def let_go(self, disk: Disk, snapshot: str) -> None:
+        """End the access to a private snapshot: five may have some at once, of all disks with its disk access object.
+
+        That of others lasts, as the next run of the disk reads the snapshot again (Restrict access to managed disks).
+        """
+        resource = _resource(managed_disk(disk), snapshot)
+        found = await self._manager.find(resource)
+        if found and is_private(found["properties"]):
+            await self._access.end(self._manager, resource)
 
     async def profile(self, disk: Disk, snapshot: str) -> str:
         """Give what the disk was when a source snapshot was taken, which is in that snapshot's tags."""

@@ -3,6 +3,7 @@
 As a blob, a snapshot is the disk's bytes and a VHD footer of 512 bytes.
 """
 
+import contextlib
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
@@ -10,13 +11,14 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from azure.core.exceptions import AzureError, HttpResponseError, ServiceResponseError
+from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
 from azure.core.rest import HttpRequest
 
-from shared.azure.answers import diff_refused, explain, is_timeout, refuses_diff
+from shared.azure.answers import diff_refused, error_code, explain, is_busy, is_timeout, refuses_diff
 from shared.azure.connections import RETRY_ONCE, Connections
 from shared.azure.resource_manager import ResourceManager
-from shared.azure.sources.access_urls import OF_PROCESS, AccessUrls
+from shared.azure.sources.access_urls import AccessUrls
+from shared.azure.sources.disk_shapes import is_private
 from shared.azure.sources.source import READ_URL_LIFETIME, Reader
 from shared.changes.ranges import Change, Window
 from shared.errors import DiffRefusedError, ListingTimedOutError, SourceGoneError
@@ -28,6 +30,9 @@ from shared.model.version import SnapshotVersion, Version, snapshot_version
 DIFF_BOUNDARY = 4 * 1024**4
 """Bytes across which no diff is made when a disk grows (Create an incremental snapshot for managed disks)."""
 
+_REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+"""How the difference between private snapshots may be refused; which it is, is not documented."""
+
 
 class ManagedReader(Reader):
     """Access to the content of snapshots of managed disks."""
@@ -38,7 +43,7 @@ class ManagedReader(Reader):
         manager: ResourceManager,
         reader: Reader,
         storage_api_version: str,
-        access: AccessUrls = OF_PROCESS,
+        access: AccessUrls,
     ) -> None:
         """Take what is needed.
 
@@ -113,11 +118,20 @@ class ManagedReader(Reader):
         """Read a range, as of any signed URL."""
         return await self._reader.read(signed_url, piece)
 
-    async def _url_of_base(self, older: SnapshotVersion, *, fresh: bool) -> str:
+    async def _url_of_base(self, older: SnapshotVersion, newer: SnapshotVersion, *, fresh: bool) -> str:
+        """Give the URL of the base. Of private snapshots, the newer one is let go of if there is none for the base.
+
+        Else five disks with one disk access, each with access to one snapshot, would wait for one another for hours.
+        """
         try:
             return await self.signed_url(older, fresh_key=fresh)
         except SourceGoneError as error:
             raise DiffRefusedError(f"the service has no base for the diff: {error}") from None
+        except HttpResponseError as error:
+            if is_busy(error) and is_private(await self._properties(newer)):
+                with contextlib.suppress(AzureError):
+                    await self._access.end(self._manager, newer.resource)
+            raise
 
     async def _properties(self, version: SnapshotVersion) -> dict[str, Any]:
         if version.resource not in self._found:
@@ -161,7 +175,31 @@ class ManagedReader(Reader):
     async def _page(
         self, version: SnapshotVersion, older: SnapshotVersion | None, window: Window, marker: str
     ) -> tuple[Sequence[Change], str]:
-        """List a page of ranges, and what to ask the next by; access that was refused is asked for anew, once."""
+        """List a page of ranges, and what to ask the next by.
+
+        Whether private snapshots give a difference is not documented: if they are listed, but their difference is not,
+        it is refused.
+        """
+        try:
+            return await self._renewed(version, older, window, marker)
+        except HttpResponseError as error:
+            is_refused = older is not None and error.status_code in _REFUSALS
+            if older is None or not is_refused or not await self._is_any_private(version, older):
+                raise
+            said = f"{error_code(error)} ({error.status_code})"
+        await self._renewed(version, None, window, "")
+        raise DiffRefusedError(f"the service gives no difference between these private snapshots: {said}")
+
+    async def _is_any_private(self, version: SnapshotVersion, older: SnapshotVersion) -> bool:
+        """Tell whether a snapshot is private by now: a policy may have made it so since it was first looked at."""
+        self._found.clear()
+        await self._require_diff(version, older)
+        return any([is_private(await self._properties(found)) for found in (version, older)])
+
+    async def _renewed(
+        self, version: SnapshotVersion, older: SnapshotVersion | None, window: Window, marker: str
+    ) -> tuple[Sequence[Change], str]:
+        """List a page; access that was refused is asked for anew, once."""
         try:
             return await self._request(version, older, window, marker, fresh=False)
         except HttpResponseError as error:
@@ -176,16 +214,16 @@ class ManagedReader(Reader):
         url = await self.signed_url(version, fresh_key=fresh)
         headers = {"x-ms-version": self._version, "x-ms-range": f"bytes={window.start}-{window.end - 1}"}
         if older:
-            headers["x-ms-previous-snapshot-url"] = await self._url_of_base(older, fresh=fresh)
+            headers["x-ms-previous-snapshot-url"] = await self._url_of_base(older, version, fresh=fresh)
         http = await self._connections.http()
         # The URL is used as it was given: to parse it and put it together again may lose its snapshot.
         request = HttpRequest("GET", f"{url}&{urlencode(query)}", headers=headers)
         try:
             answer = await http.send_request(request, **RETRY_ONCE)
-        except AzureError as error:
+        except AzureError as error:  # it may name the URL, and the host logs causes
             if is_timeout(error):
-                raise _timed_out(version, error) from None  # it may name the URL, and the host logs causes
-            raise
+                raise _timed_out(version, error) from None
+            raise ServiceRequestError(f"can't list the page ranges of {version.resource}: {explain(error)}") from None
         if answer.status_code == HTTPStatus.OK:
             return read_page_list(answer.text())
         if answer.status_code == HTTPStatus.NOT_FOUND:
@@ -193,7 +231,8 @@ class ManagedReader(Reader):
             await self._properties(version)  # if it is this one that is gone
             if older:
                 await self._require_diff(version, older)
-        refused = HttpResponseError(f"can't list the page ranges of {version.resource}", response=answer)
+        at = url.partition("?")[0]
+        refused = HttpResponseError(f"can't list the page ranges of {version.resource} at {at}", response=answer)
         refused.error_code = answer.headers.get("x-ms-error-code", "")  # type: ignore[attr-defined]  # as the SDK does
         if older and refuses_diff(refused):
             raise diff_refused(refused)

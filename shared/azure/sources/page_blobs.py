@@ -117,6 +117,9 @@ class PageBlobSource(Source):
         with contextlib.suppress(ResourceNotFoundError):
             await blob.delete_blob()
 
+    async def let_go(self, disk: Disk, snapshot: str) -> None:
+        """Nothing: any number of signatures may read a blob."""
+
     async def profile(self, disk: Disk, snapshot: str) -> str:  # noqa: ARG002 - the same for all
         """Say nothing: a page blob is its bytes."""
         return ""

@@ -76,6 +76,13 @@ class Source(Protocol):
         """Delete one source snapshot, if it exists."""
         ...
 
+    async def let_go(self, disk: Disk, snapshot: str) -> None:
+        """End the access to a snapshot that nothing reads for now, if only few may have some at once.
+
+        Whoever reads it all the same is given access anew.
+        """
+        ...
+
     async def profile(self, disk: Disk, snapshot: str) -> str:
         """Give what the disk was, beside its bytes, when a source snapshot was taken (`DiskProfile.text`).
 

@@ -36,8 +36,8 @@ _UPLOADS_FOR = timedelta(days=7)
 _NO_PLACE = frozenset({"ResourceGroupNotFound", "SubscriptionNotFound"})
 """The codes of Azure Resource Manager where not just the disk is missing, but what it would be in."""
 
-_URLS: dict[tuple[str, str, str], str] = {}
-"""The URLs that this process has, by resource manager, resource ID and unique ID."""
+type UploadUrls = MutableMapping[tuple[str, str, str], str]
+"""The URLs that write to disks, as a process has them: by resource manager, resource ID and unique ID."""
 
 
 class Uploads(Protocol):
@@ -107,7 +107,7 @@ class ManagedUploads(Uploads):
         connections: Connections,
         manager: ResourceManager,
         storage_api_version: str,
-        urls: MutableMapping[tuple[str, str, str], str] = _URLS,
+        urls: UploadUrls,
     ) -> None:
         """Take what is needed.
 

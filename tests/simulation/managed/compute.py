@@ -35,6 +35,11 @@ class Compute:
         most_in_window: how many of them may be taken of it in 5 minutes.
         most_copies: how many of them may be on their way until they can be read.
         most_accesses: snapshots of a family to which there may be access at once.
+        most_private: private snapshots to which there may be access at once, by one disk access object.
+        network_access: the `networkAccessPolicy` that an Azure Policy gives snapshots from now on.
+        public_access: the `publicNetworkAccess` that it gives them.
+        is_in_network: whether the app is in the network of the disk access object's private endpoint.
+        relays_give_diffs: whether the URLs of two private snapshots give the difference between them.
         boundary: bytes across which no diff is made when a disk grows.
         block: pages of the blocks in which changes are tracked.
         shows_footer: whether lists of pages have the footer.
@@ -57,6 +62,11 @@ class Compute:
     most_in_window: int = 7
     most_copies: int = 3
     most_accesses: int = 5
+    most_private: int = 5
+    network_access: str = "AllowAll"
+    public_access: str = "Enabled"
+    is_in_network: bool = False
+    relays_give_diffs: bool = True
     boundary: int = 4 * 1024**4
     block: int = 1
     shows_footer: bool = True
@@ -144,7 +154,18 @@ class Compute:
         made.taken.append(self.now())
         moment = self.time()
         made.content.snapshot(moment, {})
-        taken = Taken(resource, made.disk, made.content, moment, made.family, made.host, dict(tags), self.now() + takes)
+        taken = Taken(
+            resource,
+            made.disk,
+            made.content,
+            moment,
+            made.family,
+            made.host,
+            dict(tags),
+            self.now() + takes,
+            network_access=self.network_access,
+            public_access=self.public_access,
+        )
         self.snapshots[resource.lower()] = taken
         return taken
 
@@ -175,14 +196,20 @@ class Compute:
     def grant(self, resource: str, seconds: int) -> str:
         """Grant access to a snapshot; give its URL (REST: Snapshots, Grant Access)."""
         found = self.find(resource)
+        if found.network_access == "DenyAll":
+            raise Refused(409, "OperationNotAllowed", "The network access policy of the snapshot is DenyAll.")
         if found.has_failed or found.readable > self.now():
             raise Refused(409, "OperationNotAllowed", "The snapshot is not ready.")
         others = [taken for taken in self.snapshots.values() if taken.family == found.family and taken is not found]
         if sum(taken.access is not None for taken in others) >= self.most_accesses:
             raise Refused(409, "OperationNotAllowed", "There is access to as many snapshots of the disk as may be.")
+        private = [taken for taken in self.snapshots.values() if taken.is_private and taken is not found]
+        if found.is_private and sum(taken.access is not None for taken in private) >= self.most_private:
+            raise Refused(409, "OperationNotAllowed", "There is access to as many private snapshots as may be.")
         if not (found.access and self.gives_again and found.access.ends > self.now()):
             secret = f"{self.number()}"
-            found.access = Access(found, f"si{secret}", f"s{secret}", self.now() + timedelta(seconds=seconds))
+            ends = self.now() + timedelta(seconds=seconds)
+            found.access = Access(found, f"si{secret}", f"s{secret}", ends, is_relay=found.is_private)
             self.granted[found.access.policy] = found.access
         return found.access.url
 

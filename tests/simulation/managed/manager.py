@@ -131,7 +131,7 @@ class SimulatedManager:
                 "creationData": {"createOption": "Copy", "sourceUniqueId": taken.disk.unique_id},
                 "completionPercent": 100.0 if is_ready else 50.0,
                 "snapshotAccessState": "Available" if is_ready else "Pending",
-                "networkAccessPolicy": "AllowAll",
-                "publicNetworkAccess": "Enabled",
+                "networkAccessPolicy": taken.network_access,
+                "publicNetworkAccess": taken.public_access,
             },
         }

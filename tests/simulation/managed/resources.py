@@ -101,6 +101,8 @@ class Taken:
         readable: when it can be read, UTC.
         has_failed: whether it never can.
         merges_until: until when it can't be read as the data of a deleted one merges into it, UTC.
+        network_access: its `networkAccessPolicy`.
+        public_access: its `publicNetworkAccess`.
         access: the access there is to it.
     """
 
@@ -114,6 +116,8 @@ class Taken:
     readable: datetime
     has_failed: bool = False
     merges_until: datetime = _NEVER
+    network_access: str = "AllowAll"
+    public_access: str = "Enabled"
     access: "Access | None" = field(default=None, repr=False)
 
     @property
@@ -131,6 +135,11 @@ class Taken:
     def backups(self) -> str:
         """The backup container that it was taken for, by its tag; empty where it was taken for none."""
         return self.tags.get("tidemark-backup", "")
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it is read by a disk access object's private endpoint only."""
+        return self.network_access == "AllowPrivate"
 
     @property
     def held(self) -> Snapshot:
@@ -152,16 +161,21 @@ class Access:
         policy: the stored access policy that it ends with.
         secret: its signature.
         ends: when it ends, UTC.
+        is_relay: whether it is of a private snapshot.
     """
 
     taken: Taken = field(repr=False)
     policy: str
     secret: str
     ends: datetime
+    is_relay: bool = False
 
     @property
     def url(self) -> str:
-        """The URL (Azure SDK for .NET, ManagedDiskTests: live recordings)."""
+        """The URL (Azure SDK for .NET, ManagedDiskTests: live recordings; of a relay azure-storage-azcopy#2573)."""
+        if self.is_relay:
+            place = f"https://md-impexp-{self.policy}.z1.blob.storage.azure.net/{self.policy}/relaycor"
+            return f"{place}?sv=2018-03-28&sr=b&si={self.policy}&sig={self.secret}"
         place = f"https://{self.taken.host}.z1.blob.storage.azure.net/{self.taken.host[3:]}/abcd"
         moment = quote(self.taken.moment, safe="")
         return f"{place}?snapshot={moment}&sv=2018-11-09&sr=bs&si={self.policy}&sig={self.secret}"

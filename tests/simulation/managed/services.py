@@ -7,13 +7,13 @@ from shared.azure.resource_manager import ResourceManager
 from shared.azure.sources.managed_disks import ManagedDiskSource
 from shared.azure.sources.managed_reading import ManagedReader
 from shared.azure.sources.source import Reader
-from shared.azure.sources.uploads import ManagedUploads
+from shared.azure.sources.uploads import ManagedUploads, UploadUrls
 from shared.limits import STORAGE_API_VERSION
 from shared.settings import Settings
 from tests.simulation.calls import Calls
 from tests.simulation.managed.manager import URL, SimulatedManager
 from tests.simulation.managed.storage import SimulatedConnections, SimulatedHosts
-from tests.simulation.world import UploadUrls, World
+from tests.simulation.world import World
 
 
 class ManagedServices(NamedTuple):
