@@ -471,7 +471,7 @@ def test_what_only_its_owner_can_mend_does_not_pass(error: Exception) -> None:
 )
 def test_how_long_the_service_asks_to_be_left_alone(said: str, seconds: int) -> None:
     error = answer(429, "OperationNotAllowed")
-    error.response = SimpleNamespace(headers={"Retry-After": said})  # type: ignore[assignment]  # all that is read
+    error.response = SimpleNamespace(headers={"Retry-After": said})  # all that is read
     assert asked_delay(error) == timedelta(seconds=seconds)
     assert asked_delay(ValueError("nobody asks")) == timedelta()
 
