@@ -1,6 +1,7 @@
 """Error responses of the services: what they mean, what the operator can do, and what the job does about them."""
 
 import re
+from datetime import timedelta
 from http import HTTPStatus
 
 import aiohttp
@@ -21,7 +22,7 @@ _REFUSED_DIFF_PREFIX = "PreviousSnapshot"
 _LEASE_CODES = frozenset(
     {"LeaseIdMissing", "LeaseIdMismatchWithBlobOperation", "LeaseLost", "LeaseNotPresentWithBlobOperation"}
 )
-_WAIT_FOR_THE_NEXT_TICK = "nothing; premium storage allows one snapshot every 10 minutes, and the next tick retries"
+_ONE_IN_TEN_MINUTES = "nothing, as it passes: premium storage allows one snapshot of a disk every 10 minutes"
 _MANAGED_DISK_READER = (
     "assign the app's identity the role Tidemark managed disk reader (infra/roles/managed-disk-reader.json) on the"
     " resource group of the disks"
@@ -63,8 +64,8 @@ _ADVICE = {
     "ResourceGroupNotFound": "check the subscription and the resource group in SOURCE_DISKS",
     "SubscriptionNotFound": "check the subscription in SOURCE_DISKS, and that the app's identity is of its tenant",
     "SnapshotCountExceeded": "delete old snapshots of the disk: premium storage allows 100",
-    "SnapshotOperationRateExceeded": _WAIT_FOR_THE_NEXT_TICK,
-    "SnaphotOperationRateExceeded": _WAIT_FOR_THE_NEXT_TICK,  # as older documents spell it
+    "SnapshotOperationRateExceeded": _ONE_IN_TEN_MINUTES,
+    "SnaphotOperationRateExceeded": _ONE_IN_TEN_MINUTES,  # as older documents spell it
 }
 
 
@@ -101,6 +102,9 @@ _MENDABLE_STATUSES = _PASSING_STATUSES | {HTTPStatus.UNAUTHORIZED, HTTPStatus.FO
 _MENDABLE_CODES = frozenset(
     {"PendingCopyOperation", "SnapshotOperationRateExceeded", "SnaphotOperationRateExceeded", "SnapshotCountExceeded"}
 )
+
+_NOT_RETRIED = frozenset({Remedy.FAIL, Remedy.RESTART_OR_FAIL, Remedy.WAIT_FOR_OWNER})
+_DAY = 86_400
 
 
 def error_code(error: AzureError) -> str:
@@ -200,6 +204,18 @@ def remedy_for(error: BaseException) -> Remedy:
     if isinstance(error, TidemarkError):
         return error.remedy
     return Remedy.RESTART_OR_FAIL if isinstance(error, AzureError) and is_permanent(error) else Remedy.RETRY
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether the same request may succeed later: the service was busy, a limit is reached, a role is missing."""
+    return remedy_for(error) not in _NOT_RETRIED
+
+
+def asked_delay(error: BaseException) -> timedelta:
+    """Say how long the service asks to be left alone (`Retry-After`, in seconds); 0 if it does not."""
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    asked = str(headers.get("Retry-After") or "")
+    return timedelta(seconds=min(int(asked), _DAY)) if asked.isascii() and asked.isdigit() else timedelta()
 
 
 def explain(error: BaseException, *, restores: bool = False) -> str:

@@ -198,13 +198,24 @@ async def for_each[Result](
     failed: Event,
 ) -> dict[Disk, Result]:
     """Run a step for all disks concurrently; return the results of those that succeed, and record the failures."""
+    done, errors = await tried_for_each(disks, step)
+    for disk, error in errors.items():
+        await record_failure(services, disk, failed, error)
+    return done
+
+
+async def tried_for_each[Result](
+    disks: Sequence[Disk], step: Callable[[Disk], Awaitable[Result]]
+) -> tuple[dict[Disk, Result], dict[Disk, Exception]]:
+    """Run a step for all disks concurrently; return the results of those that succeed, and the others' errors."""
     results = await asyncio.gather(*map(step, disks), return_exceptions=True)
     done: dict[Disk, Result] = {}
+    errors: dict[Disk, Exception] = {}
     for disk, result in zip(disks, results, strict=True):
         if isinstance(result, Exception):
-            await record_failure(services, disk, failed, result)
+            errors[disk] = result
         elif isinstance(result, BaseException):
             raise result
         else:
             done[disk] = result
-    return done
+    return done, errors

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from azure.core.exceptions import AzureError
 
-from shared.azure.answers import remedy_for
+from shared.azure.answers import may_pass, remedy_for
 from shared.azure.services import Services
 from shared.backup.seal import Sealing, is_current, seal, seal_copy
 from shared.errors import (
@@ -32,20 +32,17 @@ from shared.model.run_steps import next_check
 from shared.owner.mark import require_owner
 from shared.owner.moves import require_intended_move
 from shared.runs.abandon import abandon_run
+from shared.runs.catch_up import catch_up
 from shared.runs.clean_up import clean_up_run, drop_duplicates
 from shared.runs.failures import record_failure, recording_failures
 from shared.runs.full_copies import check_full_copy, copy_checked
-from shared.runs.open_run import catch_up
 from shared.runs.restart import resync
 
 _LEFT_TO_THE_QUEUE = frozenset({Remedy.RESTART, Remedy.WAIT_FOR_OWNER})
 """Errors left to the queue, which redelivers the message five times; then the next tick retries."""
 
-_NOT_RETRIED = frozenset({Remedy.FAIL, Remedy.RESTART_OR_FAIL, Remedy.WAIT_FOR_OWNER})
-"""Errors not worth a retry once the run is over."""
-
 _CLEAN_UP_RETRY_DELAY = timedelta(minutes=5)
-"""Delay before retrying a failed clean-up or a refused catch-up snapshot after a run."""
+"""Delay before retrying a failed clean-up after a run, or a catch-up that could not be recorded."""
 
 _PLAN_DELAY = timedelta(seconds=2)
 """Delay of a plan message that is sent before the record is updated, so that it finds no batch at work."""
@@ -107,7 +104,7 @@ async def _is_done(services: Services, message: FinishMessage, step: Awaitable[N
         await step
     except (AzureError, TidemarkError) as error:
         await record_failure(services, message.disk, failed, error, message.run)
-        return remedy_for(error) in _NOT_RETRIED
+        return not may_pass(error)
     return True
 
 

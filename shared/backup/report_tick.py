@@ -1,18 +1,23 @@
-"""Checking a tick until all its disks are backed up, then calling the heartbeat."""
+"""Checking a tick until all its disks are backed up, then calling the heartbeat. What was refused is tried again."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from shared.azure.services import Services
+from shared.backup.find_disks import for_each
 from shared.backup.tell_report import tell_app, tell_outdated, tell_report
 from shared.errors import HeartbeatError
 from shared.events import Event, log_event
 from shared.jobs.loop import requeueing_on_error
+from shared.model.disk import Disk
+from shared.model.index import Summary
 from shared.model.messages import TickMessage
 from shared.model.report import AppReport
 from shared.model.schedule import due_around
 from shared.model.tick import HEARTBEAT_FOR, MAX_TICK_CHECK_DELAY, Outcome, backed_up, next_check, outcome
 from shared.retention.ask import ask_for_retention
+from shared.runs.catch_up import catch_up
 
 
 async def report_tick(services: Services, message: TickMessage) -> None:
@@ -39,7 +44,9 @@ async def _report(services: Services, message: TickMessage) -> None:
         due = await services.records.due()
         result, done = outcome(tick, message.disks, due, now, absent=message.absent), backed_up(tick, due)
         if result is Outcome.PENDING:
-            await tell_outdated(services, known)
+            on_record = await services.records.disks()
+            await _catch_up(services, on_record)
+            await tell_outdated(services, on_record, known)
             await services.queues.send(message, next_check(tick, now))
             return
         await ask_for_retention(services)
@@ -54,6 +61,13 @@ async def _report(services: Services, message: TickMessage) -> None:
         await tell_report(services, lambda app: known(app).with_outcome(tick, result), repeat=has_failed)
         return
     await _call_heartbeat(services, message)
+
+
+async def _catch_up(services: Services, on_record: Mapping[Disk, Summary]) -> None:
+    """Snapshot the disks whose snapshots were refused for now, where it is time to try again."""
+    now = services.now()
+    waiting = [disk for disk, found in on_record.items() if found.snapshot_after and found.snapshot_after <= now]
+    await for_each(services, waiting, lambda disk: catch_up(services, disk), Event.SNAPSHOT_FAILED)
 
 
 async def _call_heartbeat(services: Services, message: TickMessage) -> None:

@@ -9,13 +9,13 @@ from shared.backup.verify import verify_backup_blob
 from shared.events import Event, log_event
 from shared.model.blob import BlobState
 from shared.model.catalogue import point_metadata
+from shared.model.late_snapshots import should_catch_up
 from shared.model.messages import FinishMessage
 from shared.model.notices import versioning_notice, versions_kept
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord, run_of
 from shared.model.run import OpenRun
 from shared.model.run_steps import full_copy, recovery_point, sealed, sealed_copy
-from shared.model.tick import should_catch_up
 from shared.pages.copying import settle_copy
 from shared.runs.clean_up import clean_up_run
 from shared.runs.full_copies import full_copy_of

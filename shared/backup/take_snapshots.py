@@ -6,7 +6,7 @@ from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.backup.find_disks import FoundDisks, find_disks, for_each
+from shared.backup.find_disks import FoundDisks, find_disks, for_each, tried_for_each
 from shared.backup.tell_report import tell_app, tell_report
 from shared.backup.watch_known import watch_known
 from shared.errors import NotOwnerError, TidemarkError
@@ -18,6 +18,7 @@ from shared.model.batches import is_run_stalled
 from shared.model.disk import Disk, ManagedDisk
 from shared.model.failed_runs import is_failing, retried
 from shared.model.job import JobKind, job_row
+from shared.model.late_snapshots import tried_soon
 from shared.model.messages import FinishMessage, PlanMessage, RestoreMessage, TickMessage
 from shared.model.record import DiskRecord, restored_of
 from shared.model.report import AppReport
@@ -26,14 +27,16 @@ from shared.model.run import OpenRun
 from shared.model.schedule import due_around
 from shared.model.tick import MIN_TICK_CHECK_DELAY, Due, with_tick
 from shared.owner.mark import require_owner
-from shared.runs.open_run import catch_up, open_run
+from shared.runs.catch_up import Refusal, catch_up, record_refusal
+from shared.runs.open_run import open_run
 
 
 async def take_snapshots(services: Services) -> None:
     """Snapshot every disk without an open run and start its run; make sure that open runs continue.
 
     All snapshots are taken at once, before any other work: the disks of one VM belong together. An error affects only
-    its own disk. A disk with an open run or a restore is late: it is snapshotted as soon as that ends.
+    its own disk. A disk with an open run or a restore is late: it is snapshotted as soon as that ends. So is one whose
+    snapshot is refused for now: that is tried again within minutes, by `report_tick`.
 
     Args:
         services: the services.
@@ -47,7 +50,7 @@ async def take_snapshots(services: Services) -> None:
     await wait_for_storage(services, Event.TICK_FAILED)
     await _require_owner(services, tick, due)
     disks = await find_disks(services)
-    snapshots = await for_each(services, disks.ready, services.disks.take_snapshot, Event.SNAPSHOT_FAILED)
+    snapshots, refused = await tried_for_each(disks.ready, services.disks.take_snapshot)
     log_event(
         Event.SNAPSHOTS_TAKEN,
         tick=tick.isoformat(),
@@ -66,8 +69,12 @@ async def take_snapshots(services: Services) -> None:
     async def watch_disk(disk: Disk) -> None:
         record = disks.found.get(disk)
         is_busy = record is not None and bool(record.run or record.restore)
-        if disk in disks.due:
-            await services.records.update(disk, lambda current: with_tick(current, tick, found_busy=is_busy))
+        if disk in refusals:
+            await record_refusal(services, disk, tick, refusals[disk])
+        elif disk in disks.due and (is_busy or disk in disks.unfit):
+            await services.records.update(disk, lambda current: with_tick(current, tick, is_late=is_busy))
+        elif disk in disks.due:  # its record could not be read
+            await services.records.update(disk, lambda current: tried_soon(current, tick, services.now()))
         if record and record.run:
             await _watch_run(services, disk, record, record.run)
         if record and record.restore:
@@ -75,7 +82,9 @@ async def take_snapshots(services: Services) -> None:
         if is_busy:
             await catch_up(services, disk)  # the run or restore may have ended just before this tick was recorded
 
-    begun = await for_each(services, list(snapshots), begin_run, Event.OPEN_RUN_FAILED)
+    begun, unopened = await tried_for_each(list(snapshots), begin_run)
+    refusals = {disk: Refusal(error, Event.SNAPSHOT_FAILED) for disk, error in refused.items()}
+    refusals |= {disk: Refusal(error, Event.OPEN_RUN_FAILED) for disk, error in unopened.items()}
     others = {*disks.due, *disks.running, *disks.restoring} - begun.keys()
     await for_each(services, sorted(others), watch_disk, Event.WATCH_DISK_FAILED)
     await watch_jobs(services)

@@ -1,7 +1,7 @@
 """The report as a tick leaves it: what is said of the app, and of each disk on record."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from shared.azure.answers import explain
@@ -9,6 +9,7 @@ from shared.azure.services import Services
 from shared.azure.tables.status import ReadRecord
 from shared.events import Event, log_event
 from shared.model.disk import Disk
+from shared.model.index import Summary
 from shared.model.job import Stage
 from shared.model.record import DiskRecord
 from shared.model.report import AppReport, is_to_be_told
@@ -44,18 +45,21 @@ async def tell_app(services: Services, change: Callable[[AppReport], AppReport])
         log_event(Event.REPORT_FAILED, reason=explain(error))
 
 
-async def tell_outdated(services: Services, change: Callable[[AppReport], AppReport]) -> None:
+async def tell_outdated(
+    services: Services, known: Mapping[Disk, Summary], change: Callable[[AppReport], AppReport]
+) -> None:
     """Put the reports of the app and of those disks on record whose records have changed since; an error is logged.
 
     A worker may have died between the two writes, and the next tick is hours away.
 
     Args:
         services: the services.
+        known: the summaries of all disks on record.
         change: what to say of the app now.
     """
     try:
         app = await services.status.change_app(change)
-        outdated = await services.status.outdated(await services.records.disks())
+        outdated = await services.status.outdated(known)
         await services.status.tell_some(outdated, _reader(services, app))
     except Exception as error:  # noqa: BLE001 - no backup and no heartbeat may fail because of the report
         log_event(Event.REPORT_FAILED, reason=explain(error))

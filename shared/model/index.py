@@ -52,7 +52,8 @@ class Summary:
     """What ticks and checks need to know of a disk; the fields are named as in its record's row.
 
     Attributes:
-        disk, adopted, restore, first_tick, last_tick, missed_tick, point_tick, last_point: as in its record.
+        disk, adopted, restore, first_tick, last_tick, missed_tick, snapshot_after, point_tick, last_point: as in its
+            record.
         absence, retired, retired_clean, points_checked: as in its record.
         run_snapshot, run_tick: the source snapshot and the tick (UTC) of its open run.
     """
@@ -64,6 +65,7 @@ class Summary:
     first_tick: datetime | None = None
     last_tick: datetime | None = None
     missed_tick: datetime | None = None
+    snapshot_after: datetime | None = None
     point_tick: datetime | None = None
     run_tick: datetime | None = None
     last_point: str = ""
@@ -100,6 +102,7 @@ def summary(record: DiskRecord) -> Summary:
         first_tick=record.first_tick,
         last_tick=record.last_tick,
         missed_tick=record.missed_tick,
+        snapshot_after=record.snapshot_after,
         point_tick=record.point_tick,
         run_tick=record.run.tick if record.run else None,
         last_point=record.last_point,
@@ -168,6 +171,7 @@ def read_summary(row: Mapping[str, Any]) -> Summary:
         first_tick=moment("first_tick"),
         last_tick=moment("last_tick"),
         missed_tick=moment("missed_tick"),
+        snapshot_after=moment("snapshot_after"),
         point_tick=moment("point_tick"),
         run_tick=moment("run_tick"),
         last_point=text("last_point"),

@@ -43,7 +43,9 @@ class DiskRecord:
         retired_clean: whether its source snapshots are deleted since.
         first_tick, last_tick: the first and the last tick that asked for a backup of it, UTC.
         missed_tick: the last tick that another overtook before a snapshot was taken for it, UTC.
-        late_tick: the last tick that found it busy, UTC, while no run has been opened since.
+        late_tick: the last tick that could not snapshot it, as it was busy or the service refused, UTC, while no run
+            has been opened since.
+        snapshot_after: when a snapshot that the service refused for that tick is tried again, UTC.
         point_tick: the last tick covered by a recovery point, that is, by one taken at or after it, UTC.
         last_success: when the last recovery point was sealed, UTC.
         last_point: the last recovery point's time.
@@ -86,6 +88,7 @@ class DiskRecord:
     last_tick: datetime | None = None
     missed_tick: datetime | None = None
     late_tick: datetime | None = None
+    snapshot_after: datetime | None = None
     point_tick: datetime | None = None
     last_success: datetime | None = None
     last_point: str = ""

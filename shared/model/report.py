@@ -15,6 +15,7 @@ from pydantic import AfterValidator, AwareDatetime, Field
 from shared.model.failed_runs import STUCK_AFTER
 from shared.model.index import Summary
 from shared.model.job import WHAT_TO_DO, advised
+from shared.model.late_snapshots import waits_since
 from shared.model.record import DiskRecord
 from shared.model.restore_target import is_blank
 from shared.model.run import OpenRun
@@ -67,6 +68,7 @@ NOT_SAFE = frozenset({State.LATE, State.UNLISTED, State.MISSING, State.FAILING})
 
 
 _ABSENT = frozenset({State.UNLISTED, State.MISSING})
+_UNDISTURBED = frozenset({State.SAFE, State.RUNNING, State.NEW})
 
 
 class Flag(StrEnum):
@@ -112,7 +114,8 @@ class DiskReport:
         since: since when, UTC.
         reason: why it is in this state, and what to do; empty where nothing is to be said.
         trouble, trouble_since: the last error of its open run, and since when the run has made no progress for errors,
-            UTC; None while it has none. Most pass within minutes, and need nobody.
+            UTC; or of a snapshot that is tried again, and since when it is. None while there is none. Most pass within
+            minutes, and need nobody.
         flags: what else needs attention, each with why and what to do.
         good_point: the newest good recovery point, the moment that it holds; empty if there is none.
         last_point: the newest recovery point, good or not.
@@ -163,12 +166,12 @@ class DiskReport:
     def seen_at(self, now: datetime) -> Self:
         """Return the report as it is to be read at a time, UTC: a disk becomes late without anybody writing so.
 
-        So does one fail whose run makes no progress for long.
+        So does one fail whose run makes no progress for long, or whose snapshot is refused for as long.
         """
-        if self.state in {State.RUNNING, State.NEW} and self.trouble_since and now - self.trouble_since >= STUCK_AFTER:
+        if self.state in _UNDISTURBED and self.trouble_since and now - self.trouble_since >= STUCK_AFTER:
             return replace(self, state=State.FAILING, since=self.trouble_since, reason=_corrected(self.trouble))
         late_at, late_after = self.late_at, timedelta(seconds=self.late_after_seconds)
-        if self.state not in {State.SAFE, State.RUNNING, State.NEW} or late_at is None or now <= late_at:
+        if self.state not in _UNDISTURBED or late_at is None or now <= late_at:
             return self
         busy = f", and {self.reason}" if self.job else ""
         what = "its newest good recovery point is older than" if self.good_point else "it has had no recovery point for"
@@ -366,8 +369,8 @@ def disk_report(record: DiskRecord, now: datetime, *, inspects: bool, is_exclude
         state=state,
         since=now,
         reason=reason,
-        trouble=trouble if state in {State.RUNNING, State.NEW} else "",
-        trouble_since=since if state in {State.RUNNING, State.NEW} else None,
+        trouble=trouble if state in _UNDISTURBED else "",
+        trouble_since=since if state in _UNDISTURBED else None,
         flags=_flags_of_kept(record) if state is State.RETIRED else _flags(record, now, inspects=inspects),
         good_point=record.newest_good_point,
         last_point=record.last_point,
@@ -441,22 +444,23 @@ def _corrected(error: str) -> str:
 
 
 def _trouble(record: DiskRecord) -> tuple[str, datetime | None]:
-    """Return the last error of an open run that still tries, and since when it has made no progress; or nothing."""
+    """Return the last error of an open run or a snapshot that is still tried, and since when in vain; or nothing."""
     run = record.run
-    since = run.trouble_since or run.error_at if run and not run.failed else None
+    since = (run.trouble_since or run.error_at) if run and not run.failed else waits_since(record)
     return (record.last_error or _UNKNOWN if since else ""), since
 
 
 def _undisturbed(record: DiskRecord) -> tuple[State, str]:
+    waits = f"its snapshot waits: {record.last_error}" if waits_since(record) else ""
     if not record.last_point:
-        return State.NEW, f"its first backup {'is under way' if record.run else 'begins at the next tick'}"
+        return State.NEW, waits or f"its first backup {'is under way' if record.run else 'begins at the next tick'}"
     if not record.newest_good_point:
         advice = f"see the damage of {record.damaged_point}, and whether its next backup succeeds"
         return State.FAILING, f"none of its recovery points is known to be good. {WHAT_TO_DO}: {advice}"
     if record.run:
         run = record.run
         return State.RUNNING, f"backup run {run.snapshot} is under way since {run.started:%Y-%m-%d %H:%M}Z"
-    return State.SAFE, ""
+    return State.SAFE, waits
 
 
 def error_that_holds(record: DiskRecord) -> str:

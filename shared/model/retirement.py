@@ -30,6 +30,7 @@ def retired(record: DiskRecord, now: datetime, *, keep_points: bool) -> DiskReco
         retired_clean=False,
         adopted=False,
         late_tick=None,
+        snapshot_after=None,
     )
 
 

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from shared.model.record import DiskRecord
-from shared.model.retry_policy import is_too_long
 
 MIN_TICK_CHECK_DELAY = timedelta(seconds=5)
 
@@ -69,13 +68,14 @@ class Outcome(StrEnum):
     INCOMPLETE = "incomplete"
 
 
-def with_tick(record: DiskRecord, tick: datetime, *, found_busy: bool = False) -> DiskRecord:
+def with_tick(record: DiskRecord, tick: datetime, *, is_late: bool = False) -> DiskRecord:
     """Record that a tick has asked for a backup of a disk; of two at once the later one counts.
 
     Args:
         record: the disk's record.
         tick: the tick, UTC.
-        found_busy: whether the tick found an open run, or a restore to the disk, which may have ended by now.
+        is_late: whether the tick could not snapshot it for now: a run or a restore, which may have ended since, kept it
+            busy, or the service refused.
     """
     last, first = record.last_tick, min(record.first_tick or tick, tick)
     if last and last >= tick:
@@ -86,24 +86,14 @@ def with_tick(record: DiskRecord, tick: datetime, *, found_busy: bool = False) -
         first_tick=first,
         last_tick=tick,
         missed_tick=last if is_missed else record.missed_tick,
-        late_tick=tick if found_busy or record.run or record.restore else record.late_tick,
+        late_tick=tick if is_late or record.run or record.restore else record.late_tick,
+        snapshot_after=None,
     )
 
 
 def is_behind(record: DiskRecord) -> bool:
     """Return whether no recovery point covers the last tick that asked for a disk."""
     return record.last_tick is not None and (record.point_tick is None or record.point_tick < record.last_tick)
-
-
-def should_catch_up(record: DiskRecord, now: datetime) -> bool:
-    """Return whether to snapshot a disk before the next tick, because the last one found it busy and it is free now.
-
-    Only once per tick: after an abandoned run, the disk waits for the next tick. And not forever.
-    """
-    tick = record.late_tick
-    if tick is None or tick != record.last_tick or is_too_long(tick, now):
-        return False
-    return is_behind(record) and not (record.run or record.restore)
 
 
 def tick_of_point(record: DiskRecord, time: str) -> datetime | None:

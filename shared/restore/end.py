@@ -23,9 +23,9 @@ from shared.model.times import canonical_time
 from shared.points.dropping import drop
 from shared.restore.managed_target import discard_unfinished
 from shared.runs.blank_records import delete_if_blank
+from shared.runs.catch_up import catch_up
 from shared.runs.clean_up import drop_duplicates, drop_old_snapshots
 from shared.runs.failures import record_failure
-from shared.runs.open_run import catch_up
 
 
 async def clean_up_restore(services: Services, restore: Restore) -> None:

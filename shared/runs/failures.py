@@ -1,7 +1,7 @@
 """Recording a failed step on its disk's record before the queue retries it."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 from azure.core.exceptions import AzureError
@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
+from shared.azure.tables.records import RecordConflictError
 from shared.errors import StepFailedError, TidemarkError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
@@ -45,11 +46,29 @@ async def record_failure(services: Services, disk: Disk, event: Event, error: Ba
         return replace(with_error(record, run, now), last_error=reason, last_error_at=now)
 
     try:
-        if await services.records.update(disk, failed) is None:
-            await services.records.put(disk, failed(new_record(services, disk)), None)
+        await update_or_create(services, disk, failed)
     except (AzureError, TidemarkError, ValidationError) as unwritten:
         # The failure is logged; a broken record must not affect other disks.
         log_event(Event.RECORD_FAILED, disk=disk.name, run=run, reason=explain(unwritten))
+
+
+async def update_or_create(
+    services: Services, disk: Disk, change: Callable[[DiskRecord], DiskRecord]
+) -> DiskRecord | None:
+    """Change a disk's record, or create it; return it, None if it was deleted just then.
+
+    `change` may be called more than once, on its own result, too.
+
+    Raises:
+        AzureError: the table can't be reached.
+        RecordConflictError: other invocations keep changing it.
+    """
+    record = await services.records.update(disk, change)
+    if record is None:
+        with contextlib.suppress(RecordConflictError):
+            await services.records.put(disk, change(new_record(services, disk)), None)
+        record = await services.records.update(disk, change)
+    return record
 
 
 def new_record(services: Services, disk: Disk) -> DiskRecord:

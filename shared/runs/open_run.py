@@ -1,4 +1,4 @@
-"""Opening a run: for a snapshot that a tick took, for a disk that was busy at the last tick, or at any other time."""
+"""Opening a run: for a snapshot that a tick took, for a disk that the last tick could not snapshot, or at any time."""
 
 import contextlib
 from dataclasses import replace
@@ -7,7 +7,6 @@ from datetime import datetime
 from azure.core.exceptions import AzureError
 
 from shared.azure.services import Services
-from shared.azure.tables.records import RecordConflictError
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
@@ -17,39 +16,10 @@ from shared.model.record import DiskRecord, run_of
 from shared.model.retirement import in_use_again
 from shared.model.run import OpenRun
 from shared.model.run_steps import next_check
-from shared.model.tick import should_catch_up, with_tick
+from shared.model.tick import with_tick
 from shared.owner.mark import require_owner
 from shared.owner.moves import require_intended_move
-from shared.runs.failures import new_record
-
-
-async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False) -> None:
-    """Snapshot a disk that was busy at the last tick and no longer is, and open its run.
-
-    Idempotent: a disk that has an open run, or whose tick is covered, is left alone.
-
-    Args:
-        services: the services.
-        disk: the disk.
-        after_a_run: whether a run has just ended. If the next one is open and was never checked, an earlier call may
-            have died before it enqueued that run's messages, so they are enqueued again.
-
-    Raises:
-        AzureError: the snapshot can't be taken, or the record or a queue can't be reached.
-        DiskError: the disk can't be backed up.
-        NotOwnerError: the backup container belongs to another app.
-    """
-    found = await services.records.get(disk)
-    record = found[0] if found else None
-    run = record.run if record else None
-    if run and after_a_run and run.checked == run.started:
-        await enqueue_again(services, disk, run)
-    if record is None or record.last_tick is None or not should_catch_up(record, services.now()):
-        return
-    if services.settings.backs_up(disk, adopted=record.adopted, retired=record.retired is not None):
-        snapshot = await snapshot_now(services, disk, record)
-        log_event(Event.BACKUP_CAUGHT_UP, disk=disk.name, tick=record.last_tick.isoformat(), run=snapshot)
-        await open_run(services, disk, snapshot, record.last_tick)
+from shared.runs.failures import new_record, update_or_create
 
 
 async def snapshot_now(services: Services, disk: Disk, record: DiskRecord | None) -> str:
@@ -164,11 +134,8 @@ async def _put_on_record(services: Services, disk: Disk, run: OpenRun, restore: 
         # Until the next seal the record keeps the address of the existing backups, which may be in another container.
         backup_blob = (record.base_snapshot and record.backup_blob) or new.backup_blob
         late_tick = None if run.tick else record.late_tick
-        return replace(record, run=run, backup_blob=backup_blob, adopted=adopted, notice=notice, late_tick=late_tick)
+        record = replace(record, late_tick=late_tick, snapshot_after=None)
+        return replace(record, run=run, backup_blob=backup_blob, adopted=adopted, notice=notice)
 
-    record = await services.records.update(disk, opened)
-    if record is None:
-        with contextlib.suppress(RecordConflictError):
-            await services.records.put(disk, opened(new), None)
-        record = await services.records.update(disk, opened)
+    record = await update_or_create(services, disk, opened)
     return record is not None and (record.run_of(run.snapshot) is not None or record.base_snapshot == run.snapshot)

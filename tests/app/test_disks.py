@@ -135,7 +135,7 @@ async def test_a_disk_that_failed_is_backed_up_once_it_can_be(cloud: Cloud) -> N
         error = await _error_on_record(cloud, disk.url)
         [point] = await app.back_up(disk)
     assert "SnapshotOperationRateExceeded (409)" in error
-    assert "the next tick retries" in error
+    assert "tried again in about 1 min" in error
     assert await disk.content_of(point) == disk.expected
 
 

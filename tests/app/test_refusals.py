@@ -76,12 +76,12 @@ async def test_a_run_that_fails_at_every_tick_is_given_up_and_the_next_is_a_resy
 
 
 @pytest.mark.nightly
-async def test_a_snapshot_that_premium_storage_refuses_is_told_and_taken_at_the_next_tick(cloud: Cloud) -> None:
+async def test_a_snapshot_that_premium_storage_refuses_is_told_and_taken_later(cloud: Cloud) -> None:
     disk = await cloud.disk()
     await disk.write(0, pages(2))
     refusals = {
         "SnapshotCountExceeded": "delete old snapshots of the disk",
-        "SnapshotOperationRateExceeded": "the next tick retries",
+        "SnapshotOperationRateExceeded": "tried again in about 1 min",
     }
     async with cloud.app(disk) as app:
         for code, said in refusals.items():

@@ -156,6 +156,7 @@ def records() -> st.SearchStrategy[DiskRecord]:
         last_tick=st.none() | _times,
         missed_tick=st.none() | _times,
         late_tick=st.none() | _times,
+        snapshot_after=st.none() | _times,
         point_tick=st.none() | _times,
         last_success=st.none() | _times,
         last_point=_texts,

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,7 @@ from azure.storage.blob import StorageErrorCode
 
 import shared
 from shared.azure.answers import (
+    asked_delay,
     error_code,
     explain,
     is_busy,
@@ -33,11 +35,20 @@ from shared.azure.answers import (
     is_timeout,
     is_transient,
     lacks_role,
+    may_pass,
     refuses_diff,
     refuses_source,
     remedy_for,
 )
-from shared.errors import DiskError, MismatchError, Remedy, SourceGoneError, TidemarkError, without_secrets
+from shared.errors import (
+    DiskError,
+    MismatchError,
+    NotOwnerError,
+    Remedy,
+    SourceGoneError,
+    TidemarkError,
+    without_secrets,
+)
 
 
 def answer(
@@ -472,6 +483,7 @@ def test_every_error_of_tidemark_is_a_sentence_and_has_a_remedy(kind: type[BaseE
 @pytest.mark.parametrize("error", [answer(400, "InvalidInput"), answer(409, "SnapshotsPresent"), of_source(404)])
 def test_what_is_refused_permanently_is_restarted_or_fails(error: AzureError) -> None:
     assert remedy_for(error) is Remedy.RESTART_OR_FAIL
+    assert not may_pass(error)
 
 
 @pytest.mark.parametrize(
@@ -486,6 +498,27 @@ def test_what_is_refused_permanently_is_restarted_or_fails(error: AzureError) ->
 )
 def test_what_may_pass_is_retried(error: Exception) -> None:
     assert remedy_for(error) is Remedy.RETRY
+    assert may_pass(error)
+
+
+@pytest.mark.parametrize("code", ["SnapshotOperationRateExceeded", "SnapshotCountExceeded"])
+def test_the_limits_of_premium_storage_may_pass(code: str) -> None:
+    assert may_pass(answer(409, code))
+
+
+@pytest.mark.parametrize("error", [DiskError("no disk"), NotOwnerError("another app's"), SourceGoneError("gone")])
+def test_what_only_its_owner_can_mend_does_not_pass(error: Exception) -> None:
+    assert not may_pass(error)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [("17", 17), ("", 0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0), ("9" * 99, 86_400)]
+)
+def test_how_long_the_service_asks_to_be_left_alone(said: str, seconds: int) -> None:
+    error = answer(429, "OperationNotAllowed")
+    error.response = SimpleNamespace(headers={"Retry-After": said})  # all that is read
+    assert asked_delay(error) == timedelta(seconds=seconds)
+    assert asked_delay(ValueError("nobody asks")) == timedelta()
 
 
 # --- secrets

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from shared.model.addresses import BlobAddress
 from shared.model.index import summary
+from shared.model.late_snapshots import should_catch_up
 from shared.model.point import RecoveryPoint, TakenSnapshot
 from shared.model.record import DiskRecord
 from shared.model.retry_policy import GIVE_UP_AFTER
@@ -23,7 +24,6 @@ from shared.model.tick import (
     is_behind,
     next_check,
     outcome,
-    should_catch_up,
     with_tick,
 )
 from tests.logic.records import BACKED_UP, BACKUP, NEW, with_run
@@ -143,7 +143,7 @@ def test_a_disk_that_was_busy_at_a_tick_is_caught_up() -> None:
     assert not should_catch_up(replace(after, restore="6f3c1d2e"), LATER), "it is being restored"
     given_up = with_tick(replace(NEW, run=None), TICK)
     assert not should_catch_up(given_up, LATER), "a run of the tick's own was given up: the next tick comes"
-    assert should_catch_up(with_tick(replace(NEW, run=None), TICK, found_busy=True), LATER), "just ended"
+    assert should_catch_up(with_tick(replace(NEW, run=None), TICK, is_late=True), LATER), "just ended"
     caught_up = sealed_at(replace(after, run=run_for(TICK, SOON)), SOON)
     assert not is_behind(caught_up)
 

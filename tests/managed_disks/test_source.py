@@ -10,6 +10,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 
 from infra.local.managed_disks import ArmFault, ManagedDisks
 from infra.local.managed_disks import Disk as FakeDisk
+from shared.azure.answers import asked_delay, may_pass
 from shared.azure.kept_connections import KeptConnections
 from shared.azure.services import Services, open_services
 from shared.azure.sources.managed_reading import ManagedReader
@@ -173,6 +174,23 @@ async def test_a_snapshot_whose_state_azure_does_not_know_is_read_once_it_is_com
     taken = await services.disks.take_snapshot(of)
     managed.snapshots[0].properties["snapshotAccessState"] = "Unknown"
     assert await services.disks.pending(of, taken) == ""
+
+
+async def test_a_disk_without_room_for_a_snapshot_is_waited_for_and_says_what_to_do(
+    services: Services, managed: ManagedDisks, disk: FakeDisk
+) -> None:
+    of = await known(services, disk)
+    managed.behaviour.snapshots_per_disk = 0
+    with pytest.raises(HttpResponseError, match="What to do: nothing, if it passes; else delete old ones") as full:
+        await services.disks.take_snapshot(of)
+    managed.behaviour.snapshots_per_disk = 500
+    refused = (429, "OperationNotAllowed", "Too many requests.")
+    managed.resource_manager.faults.add(ArmFault("Snapshots - Create Or Update", refuse=refused, retry_after=290))
+    with pytest.raises(HttpResponseError, match="7 in 5 minutes, whoever takes them") as often:
+        await services.disks.take_snapshot(of)
+    assert [may_pass(error.value) for error in (full, often)] == [True, True]
+    assert [asked_delay(error.value).seconds for error in (full, often)] == [0, 290]
+    assert await services.disks.own_snapshots(of) == []
 
 
 async def test_a_snapshot_that_azure_can_not_make_is_told_at_once_and_deleted(

@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.azure.queues import POISON_SUFFIX
 from shared.azure.services import Services, telling
+from shared.azure.tables.rows import from_row
 from shared.backup.copy_ranges import copy_ranges
 from shared.backup.finish_backup import finish_backup
 from shared.backup.plan_changes import plan_changes
@@ -23,6 +24,7 @@ from shared.jobs.request import request_job
 from shared.manage.carry_out import carry_out
 from shared.model.disk_ids import PREFIX
 from shared.model.job import JobKind
+from shared.model.late_snapshots import waits_since
 from shared.model.messages import (
     BatchMessage,
     FinishMessage,
@@ -47,6 +49,8 @@ from shared.model.names import (
     RETENTION_QUEUE,
     VERIFY_QUEUE,
 )
+from shared.model.record import DiskRecord
+from shared.model.schema import is_known
 from shared.points.rebuild_catalogue import rebuild_catalogue
 from shared.restore.steps import continue_restore
 from shared.retention.retain import retain_points
@@ -55,6 +59,7 @@ from tests.simulation import ticks
 from tests.simulation.calls import CURRENT, Calls, Crash, Invocation
 from tests.simulation.kept import QueueMessage
 from tests.simulation.managed.machines import LAB_GROUP
+from tests.simulation.named import is_of_one_disk
 from tests.simulation.services import settings_of, simulated, source_disks
 from tests.simulation.world import DISKS, World
 
@@ -153,8 +158,14 @@ class Host:
 
     def has_work(self) -> bool:
         """Tell whether a message waits; a tick that can't succeed is looked at for long, which nobody waits for."""
-        is_young = self._world.now - self.last_tick < _LOOKED_AT_FOR
-        return any(is_young or message.queue != REPORT_TICK_QUEUE for message in self._world.messages)
+        is_awaited = self._world.now - self.last_tick < _LOOKED_AT_FOR or self._waits_for_a_snapshot()
+        return any(is_awaited or message.queue != REPORT_TICK_QUEUE for message in self._world.messages)
+
+    def _waits_for_a_snapshot(self) -> bool:
+        """Tell whether a disk waits until a snapshot that was refused is tried again."""
+        rows = [row for row, _ in self._world.records.values() if "snapshot_after" in row]
+        waiting = [from_row(DiskRecord, row) for row in rows if is_known(row) and is_of_one_disk(row)]
+        return any(map(waits_since, waiting))
 
     def deliver(self) -> None:
         """Deliver a message."""

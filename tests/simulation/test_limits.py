@@ -177,21 +177,6 @@ async def test_a_premium_disk_without_room_for_a_snapshot_says_so_and_is_backed_
     assert scene.world.violations == []
 
 
-async def test_a_premium_disk_that_was_just_snapshotted_waits_for_the_next_tick() -> None:
-    scene = premium()
-    scene.world.foreign_snapshots.add((scene.disk, scene.world.snapshot(scene.disk, None)))
-    scene.world.pass_time(timedelta(minutes=5))
-    await scene.tick()
-    await scene.pass_time(HALF_A_DAY)
-    assert "SnapshotOperationRateExceeded (409)" in error_of(scene)
-    assert scene.world.points_of(scene.disk) == []
-    assert scene.world.heartbeats == []
-    await scene.tick()
-    await scene.pass_time(HALF_A_DAY)
-    assert len(scene.world.points_of(scene.disk)) == 1
-    assert len(scene.world.heartbeats) == 1
-
-
 async def refuse_at_length(*_: Any, **__: Any) -> NoReturn:
     error = refusal(403, "AuthorizationFailure")
     error.message = "<p>Forbidden</p>" * 5000  # as a proxy may: more than a table takes in a text

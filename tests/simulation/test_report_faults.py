@@ -233,7 +233,7 @@ async def test_a_record_that_can_not_be_read_keeps_no_other_disk_from_being_told
     entity, _ = scene.world.records[first]
     scene.world.records[first] = ({**entity, "schema": SCHEMA + 1}, "of the newer release")
     scene.world.status.clear()
-    await tell_outdated(scene.services, lambda app: app)
+    await tell_outdated(scene.services, await scene.services.records.disks(), lambda app: app)
     assert key(scene) in scene.world.status
 
 

@@ -66,7 +66,7 @@ async def test_a_tick_that_could_not_open_a_run_does_not_succeed_by_the_next_one
     await scene.pass_time(HALF_A_DAY)
 
     async def refuse(*_: Any, **__: Any) -> NoReturn:
-        raise refusal(403, "AuthorizationPermissionMismatch")
+        raise refusal(400, "InvalidUri")
 
     scene.services.pages.properties = refuse
     failed = world.now

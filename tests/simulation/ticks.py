@@ -6,7 +6,7 @@ timer goes off; what can't even be found keeps a tick from its success.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.azure.tables.rows import from_row
@@ -19,6 +19,9 @@ from shared.settings import Settings
 from tests.simulation.kept import Due
 from tests.simulation.named import is_of_one_disk
 from tests.simulation.world import BACKUPS, World
+
+_LASTS = timedelta(hours=1)
+"""For how long a refusal is tried again, at least."""
 
 
 def begun(world: World, settings: Settings, tick: datetime) -> None:
@@ -123,8 +126,8 @@ def wrong_silence(world: World, settings: Settings, tick: datetime) -> Iterator[
 def wrong_after_tick(world: World, tick: datetime) -> Iterator[str]:
     """Say which disks at rest, and free, are not safe though they were due: the last tick has found them busy."""
     for disk in world.ticks[tick].disks & set(world.disks):
-        if disk in world.not_snapshotted and world.not_snapshotted[disk] >= tick:
-            continue  # premium storage: it waits for the next tick
+        if disk in world.not_snapshotted and world.not_snapshotted[disk] - tick >= _LASTS:
+            continue  # it has as many snapshots as may be: after a while it waits for the next tick
         if is_retired(world, world.ticks[tick].settings, disk):
             continue
         record = world.record(disk)

@@ -5,10 +5,12 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, HttpResponseError
 
+from shared.azure.answers import explain
 from shared.azure.resource_manager import ResourceManager
 from shared.azure.sources.access_urls import AccessUrls
 from shared.azure.sources.disk_shapes import is_private, profile_of, waits_for_upload
@@ -31,6 +33,7 @@ _MAX_TAG = 256
 
 _READABLE = frozenset({"", "Unknown", "Available", "AvailableWithInstantAccess"})
 _COMPLETE = 100.0
+_FOR_NOW = frozenset({HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
 _NAME = re.compile(r"(?P<prefix>tidemark-[0-9a-f]{16})-(?P<date>\d{8})T(?P<time>\d{6})(?P<fraction>\d{7})Z")
 
 
@@ -76,7 +79,8 @@ class ManagedDiskSource(Source):
         The moment that it holds is that time or shortly after. It may take a while until it can be read.
 
         Raises:
-            AzureError: Azure refused it, or could not make it: what there is of it is deleted.
+            AzureError: Azure refused it, or could not make it: what there is of it is deleted. Where the disk has too
+                many snapshots for now, waiting helps, as with a busy service.
             DiskError: the disk can't be backed up.
             SourceGoneError: it no longer exists.
         """
@@ -105,9 +109,11 @@ class ManagedDiskSource(Source):
         resource = _resource(asked, time)
         try:
             await self._manager.put(resource, snapshot)
-        except AzureError:
+        except AzureError as error:
             with contextlib.suppress(AzureError):
                 await self._manager.delete(resource)
+            if isinstance(error, HttpResponseError) and error.status_code in _FOR_NOW:
+                raise _no_room(disk, error) from error
             raise
         return time
 
@@ -181,6 +187,16 @@ class ManagedDiskSource(Source):
 
     def notice(self, disk: Disk) -> None:
         """Warn of nothing."""
+
+
+def _no_room(disk: Disk, refused: HttpResponseError) -> HttpResponseError:
+    """Make the error for a snapshot that is refused for now, most often as the disk has as many as there may be."""
+    error = HttpResponseError(
+        f"no snapshot of {disk.name} for now: {explain(refused).rstrip('.')}. What to do: nothing, if it passes; else"
+        " delete old ones: Azure allows 500 incremental snapshots of a disk, and 7 in 5 minutes, whoever takes them"
+    )
+    error.status_code, error.response = HTTPStatus.TOO_MANY_REQUESTS, refused.response
+    return error
 
 
 def _resource(disk: ManagedDisk, time: str) -> str:
