@@ -336,13 +336,30 @@ def lint(_: Sequence[str]) -> int:
 
 def test(arguments: Sequence[str]) -> int:
     """Run the linters, then pytest; return the exit code of the first that fails."""
-    code = lint(())
+    with contextlib.nullcontext() if arguments else compiling_tests():
+        code = lint(())
     if code != 0:
         return code
     command = (*(PYTEST if arguments else MEASURED), *parallel_options(), *arguments)
     say(" ".join(command))
     os.chdir(ROOT)
     return become(command[0], command[1:])
+
+
+@contextlib.contextmanager
+def compiling_tests() -> Iterator[None]:
+    """Have all tests compiled meanwhile, as mypy takes one core: else each of pytest's processes compiles them.
+
+    Nothing depends on it: what it finds wrong, the tests find again.
+    """
+    command = (str(VENV_PYTHON), "-m", *MEASURED, "--collect-only", "--quiet")
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=str(ROOT), env=of_python(), stdout=quiet, stderr=quiet) as compiling:
+        try:
+            yield
+        except BaseException:
+            compiling.terminate()
+            raise
 
 
 def parallel_options() -> Command:
@@ -352,16 +369,21 @@ def parallel_options() -> Command:
 
 
 def become(module: str, arguments: Sequence[str]) -> int:
-    """Replace this process by a module run in .venv: it gets the signals, and its exit code is this one's.
+    """Replace this process by a module run in .venv: it gets the signals, and its exit code is this one's."""
+    command = (str(VENV_PYTHON), "-m", module, *arguments)
+    if not WINDOWS:
+        os.execve(command[0], command, of_python())  # noqa: S606 - no shell needed
+    return subprocess.call(command, env=of_python())
+
+
+def of_python() -> dict[str, str]:
+    """Return the environment of the project's own programs.
 
     Bytecode is kept whatever the caller's environment says, or each process of a demo or a test would compile again.
     """
-    command = (str(VENV_PYTHON), "-m", module, *arguments)
     variables = {**environment(), "PYTHONPATH": str(ROOT)}
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
-    if not WINDOWS:
-        os.execve(command[0], command, variables)  # noqa: S606 - no shell needed
-    return subprocess.call(command, env=variables)
+    return variables
 
 
 PLACES: dict[str, tuple[str, Callable[[], Iterator[Command]]]] = {

@@ -312,9 +312,12 @@ def test_test_lints_checks_types_and_tests_in_this_order(ready: Machine) -> None
     assert code == 5
 
 
-def test_a_run_of_all_tests_is_measured(ready: Machine) -> None:
+def test_a_run_of_all_tests_is_measured_and_compiles_them_while_it_lints(ready: Machine) -> None:
     _, printed = ready.run("test")
     assert printed.splitlines()[-1] == f"tidemark: slipcover -m pytest {AT_ONCE}"
+    begun = [line.partition(" -m ")[2] for line in ready.log[-5:]]
+    assert "slipcover -m pytest --collect-only --quiet" in begun[:-1]
+    assert begun[-1] == f"slipcover -m pytest {AT_ONCE}"
 
 
 @pytest.mark.parametrize("command", ["test", "lint"])
