@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -75,16 +75,21 @@ class Scene:
 
     async def runs(self, *arguments: str) -> Done:
         """Run the program as it is typed in a checkout."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tidemark", *arguments),
-            cwd=ROOT,
-            env=self.environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await asyncio.wait_for(process.communicate(), SECONDS)
-        return _done(await process.wait(), out, err)
+        return await typed(arguments, self.environment)
+
+
+async def typed(arguments: Sequence[str], environment: Mapping[str, str]) -> Done:
+    """Run the program as a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tidemark", *arguments),
+        cwd=ROOT,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), SECONDS)
+    return _done(await process.wait(), out, err)
 
 
 def _done(code: int, out: bytes, err: bytes) -> Done:
