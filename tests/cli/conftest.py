@@ -110,7 +110,13 @@ def environment_of(azure: LocalAzure, folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 async def scene(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    folder = tmp_path_factory.mktemp("cli")
+    async with running_scene(azure, tmp_path_factory.mktemp("cli")) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def running_scene(azure: LocalAzure, folder: Path) -> AsyncIterator[Scene]:
+    """Back two disks up twice by an app, which runs until the block ends."""
     async with contextlib.AsyncExitStack() as stack:
         cloud = Cloud(azure, folder, stack)
         await cloud.open()
