@@ -79,13 +79,13 @@ async def prints(scene: Scene) -> AsyncIterator[Print]:
     yield await types("prune", "--approve", plan, "--wait")
     yield await types("verify", "os", "--wait")
     yield await types("drill", "os", "--wait")
-    yield await types("keep", "os", "--until", "+90d", "--note", "the last of the year")
-    yield await types("unkeep", "os", "--wait")
+    yield await types("keep", "os", "--until", "+90d", "--note", "the last of the year", "--wait")
     oldest = (await scene.data.points())[0].time
     yield await types("forget", "data", "--at", oldest, "--wait")
     yield await types("costs", "os", "--rules", "last=6,daily=14")
     for words in ("export os ./os.vhd", "browse os", "browse os /etc", "browse os /etc/motd --to ."):
         yield await types(*words.split())
+    yield await types("unkeep", "os", "--wait")
     restore, restored = await job("restore", "os", "--to", "os-monday.vhd", "--wait")
     yield restore
     trial, kept = await job("restore", "/os.vhd", "--to", "trial.vhd", "--no-adopt", "--expires", "7d", "--wait")
