@@ -1,8 +1,14 @@
 """All commands. Nothing of Azure is imported before a command has been read: `--help` and completion are quick."""
 
+from typing import TYPE_CHECKING, override
+
 import typer
+from typer.core import TyperGroup
 
 from tidemark.commands import asking, looking, managing, reading, restoring, telling
+
+if TYPE_CHECKING:
+    from typer._click.core import Context
 
 _HELP = """See and ask for backups of Azure disks.
 
@@ -14,8 +20,23 @@ minute, a day and so on mean their end: the last recovery point at or before it.
 Exit codes: 0 safe or done, 1 needs attention or failed, 2 a mistake in the command, 3 unreachable or no permission.
 """
 
+
+class QuickToHelp(TyperGroup):
+    """Commands whose help is shown before Typer imports what it checks values with: that takes longer than the help."""
+
+    @override
+    def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
+        name, option = [*args, "", ""][:2]
+        command = self.commands.get(name)
+        if command and option in ctx.help_option_names and not ctx.resilient_parsing:
+            typer.echo(command.context_class(command, info_name=name, parent=ctx).get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
     name="tidemark",
+    cls=QuickToHelp,
     help=_HELP,
     no_args_is_help=True,
     rich_markup_mode=None,

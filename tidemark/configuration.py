@@ -5,7 +5,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import typer
 
@@ -16,9 +16,12 @@ FILE_VARIABLE = "TIDEMARK_CONFIG"
 """Where the file is, if not in the folder that the platform has for such files."""
 
 STORAGE_VARIABLE = "TIDEMARK_STORAGE"
-"""The connection string of a local Azure's storage, or the name of an account; it wins over the file."""
+"""The name of an account, or a connection string; it wins over the file. Without a key, it says where an account is."""
+
+PUBLIC_CLOUD = "core.windows.net"
 
 _ACCOUNT = re.compile("[a-z0-9]{3,24}")
+_SUFFIX = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 _PRICES = 'correct them: {"prices": {"backup_gib_month": 0.05, "disk_gib_month": 0.05, "currency": "EUR"}}'
 
@@ -30,10 +33,19 @@ class Storage:
     Attributes:
         account: the account's name.
         connection: its connection string, of a local Azure; empty to sign in as whoever is signed in.
+        tables, queues: the URLs of its services, for who is signed in; empty where the connection string says it.
     """
 
     account: str
     connection: str = field(default="", repr=False)
+    tables: str = ""
+    queues: str = ""
+
+    @classmethod
+    def signed_in(cls, account: str, suffix: str = PUBLIC_CLOUD) -> Self:
+        """Return an account in a cloud, for who is signed in there."""
+        tables, queues = (f"https://{account}.{service}.{suffix}" for service in ("table", "queue"))
+        return cls(account, tables=tables, queues=queues)
 
 
 def file() -> Path:
@@ -79,16 +91,11 @@ def storage() -> Storage:
         Problem: nobody has said which it is.
     """
     if said := os.environ.get(STORAGE_VARIABLE, "").strip():
-        if "=" not in said:
-            return Storage(account_named(said))
-        fields = dict(part.partition("=")[::2] for part in said.split(";"))
-        if not fields.get("AccountName") or not fields.get("AccountKey"):
-            raise Problem(f"{STORAGE_VARIABLE} must be a connection string with AccountName and AccountKey")
-        return Storage(fields["AccountName"], said)
+        return _said(said)
     try:
         kept = _kept()
         if "storage" in kept:
-            return Storage(account_named(kept["storage"]))
+            return Storage.signed_in(account_named(kept["storage"]))
     except FileNotFoundError:
         pass
     except (OSError, ValueError, TypeError, AttributeError):
@@ -96,6 +103,30 @@ def storage() -> Storage:
     raise Problem(
         "it is not known which app this is about. What to do: `tidemark use --azd`, `tidemark use --app NAME"
         f" --group GROUP` or `tidemark use --storage ACCOUNT`; for a local Azure, set {STORAGE_VARIABLE}"
+    )
+
+
+def _said(text: str) -> Storage:
+    """Read what the environment says: an account, where it is, or its connection string.
+
+    Raises:
+        Problem: it is none of these; the text is not shown, as it may be a secret.
+    """
+    if "=" not in text:
+        return Storage.signed_in(account_named(text))
+    fields = dict(part.strip().partition("=")[::2] for part in text.split(";"))
+    account, suffix = account_named(fields.get("AccountName", "")), fields.get("EndpointSuffix", "")
+    if fields.get("AccountKey"):
+        return Storage(account, text)
+    tables, queues = fields.get("TableEndpoint", ""), fields.get("QueueEndpoint", "")
+    if tables.startswith("https://") and queues.startswith("https://"):
+        return Storage(account, tables=tables.rstrip("/"), queues=queues.rstrip("/"))
+    if _SUFFIX.fullmatch(suffix):
+        return Storage.signed_in(account, suffix)
+    raise Problem(
+        f"{STORAGE_VARIABLE} does not say where the account {account} is. What to do: set it to AccountName=NAME and"
+        " EndpointSuffix=SUFFIX, or TableEndpoint and QueueEndpoint (https), with ; between them; for a local Azure, to"
+        " its connection string with AccountKey"
     )
 
 

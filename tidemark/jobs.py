@@ -49,7 +49,8 @@ async def jobs(store: Store, *, everything: bool) -> Answer:
         for job in found
     ]
     table = screen.table(("ID", "KIND", "DISK", "SINCE", "STATE"), listed, wide=[2, 4])
-    return Answer(data={"jobs": found}, shown=[table] if listed else ["nothing is under way"])
+    nothing = "nothing was asked for yet" if everything else "nothing is under way"
+    return Answer(data={"jobs": found}, shown=[table] if listed else [nothing])
 
 
 async def job(store: Store, start: str, patience: str, *, quiet: bool) -> Answer:

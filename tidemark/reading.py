@@ -95,7 +95,12 @@ async def changes(store: Store, disk: str, since: str, until: str) -> Answer:
         newer, older = point_at(points, until or "latest"), point_at(points, since) if since else None
         before = [point for point in points if point.time < newer.time]
         older = older or (before[-1] if before else None)
-        if older is None or older.time >= newer.time:
+        if older is not None and older.time >= newer.time:
+            raise Problem(
+                f"the recovery point {older.time} is not older than {newer.time}. What to do: name an earlier one by"
+                " --from; a minute and a day mean their end"
+            )
+        if older is None:
             raise Problem(f"there is no recovery point before {newer.time}. What to do: see `tidemark points`")
         versions, earlier = (version_of(newer), version_of(older)), before
     else:
@@ -151,8 +156,9 @@ def _shown(found: Changes) -> Sequence[Any]:
     usual = f"usual are {words.amount(found.usual)}" if found.usual is not None else "what is usual is not known yet"
     return [
         (
-            f"{words.amount(found.written)} written, {words.amount(found.cleared)} cleared, in {found.ranges} ranges of"
-            f" {words.amount(found.size)}; {usual}{': this is many times that' if found.is_unusual else ''}"
+            f"{words.amount(found.written)} written, {words.amount(found.cleared)} cleared, in"
+            f" {words.many(found.ranges, 'range')} of {words.amount(found.size)}; {usual}"
+            f"{': this is many times that' if found.is_unusual else ''}"
         ),
         *(table if rows else []),
         *(screen.below(doubt) for doubt in found.doubts),

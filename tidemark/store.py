@@ -228,8 +228,7 @@ async def open_store(storage: Storage) -> AsyncIterator[Store]:
         if signed_in is None:
             tables = TableServiceClient.from_connection_string(storage.connection, **_RETRIES)
         else:
-            url = f"https://{storage.account}.table.core.windows.net"
-            tables = TableServiceClient(url, credential=signed_in, **_RETRIES)
+            tables = TableServiceClient(storage.tables, credential=signed_in, **_RETRIES)
         await stack.enter_async_context(tables)
 
         async def queues() -> "QueueServiceClient":
@@ -239,7 +238,7 @@ async def open_store(storage: Storage) -> AsyncIterator[Store]:
             if signed_in is None:
                 client = QueueServiceClient.from_connection_string(storage.connection, **how)
             else:
-                client = QueueServiceClient(f"https://{storage.account}.queue.core.windows.net", signed_in, **how)
+                client = QueueServiceClient(storage.queues, signed_in, **how)
             return await stack.enter_async_context(client)
 
         yield Store(storage, tables.get_table_client(BACKUPS_TABLE), queues)

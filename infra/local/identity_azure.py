@@ -15,10 +15,13 @@ from infra.local.azurite import Account, run_azurite
 from infra.local.gateway import Authorizer, Proxy, run_gateway, run_proxy
 from infra.local.gateway.roles import (
     BLOB_DATA_CONTRIBUTOR,
+    BLOB_DATA_READER,
     BLOB_DELEGATOR,
     EVERYTHING,
     QUEUE_DATA_CONTRIBUTOR,
+    QUEUE_MESSAGE_SENDER,
     TABLE_DATA_CONTRIBUTOR,
+    TABLE_DATA_READER,
     Assignment,
     Assignments,
     Role,
@@ -39,9 +42,25 @@ from infra.local.local_azure import (
     LocalAzure,
 )
 from infra.local.managed_disks import ManagedDisks, run_managed_disks
+from shared.model.names import DRILL_QUEUE, MANAGE_QUEUE, REBUILD_CATALOGUE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
 
 OWNER = Principal.named("owner")
 """Who may do everything: the tests and the demo."""
+
+OPERATOR = Principal.named("operator")
+"""Who is signed in to the command line; has no role at first."""
+
+REQUESTS = (RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE, DRILL_QUEUE, REBUILD_CATALOGUE_QUEUE, MANAGE_QUEUE)
+"""The queues that a deployment lets the operator send to."""
+
+OPERATOR_ROLES = (
+    (TABLE_DATA_READER, f"/{HOST.name}"),
+    *((QUEUE_MESSAGE_SENDER, f"/{HOST.name}/{queue}") for queue in REQUESTS),
+)
+"""The roles that a deployment gives the operator, and where."""
+
+READER_ROLES = tuple((BLOB_DATA_READER, f"/{account.name}") for account in (DISKS, BACKUPS))
+"""What somebody is given for as long as they read disks and backups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +88,22 @@ class IdentityAzure(LocalAzure):
         assignment = Assignment(APP, role, scope, deletes_only_snapshots)
         self.authorizer.roles.given.append(assignment)
         return assignment
+
+    def give_operator(self, *roles: tuple[Role, str]) -> None:
+        """Assign roles to the operator, each at "/account" or "/account/container"."""
+        self.authorizer.roles.given.extend(Assignment(OPERATOR, role, scope) for role, scope in roles)
+
+    @contextlib.asynccontextmanager
+    async def sign_in(self) -> AsyncIterator[dict[str, str]]:
+        """Sign the operator in until the block ends; give the environment by which the command line finds the app."""
+        queues, tables = (f"{proxy.url}/{HOST.name}" for proxy in (self.queue_proxy, self.table_proxy))
+        async with run_token_endpoint(self.issuer, OPERATOR) as endpoint:
+            yield {
+                "TIDEMARK_STORAGE": f"AccountName={HOST.name};QueueEndpoint={queues};TableEndpoint={tables}",
+                "AZURE_CLIENT_ID": OPERATOR.client_id,
+                "SSL_CERT_FILE": str(self.certificates.authority),
+                **endpoint.settings,
+            }
 
     def take_from_app(self, assignment: Assignment) -> None:
         """Take an assigned role away."""
@@ -146,7 +181,7 @@ async def run_identity_azure() -> AsyncIterator[IdentityAzure]:
         enter = stack.enter_async_context
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidemark-local-azure-")))
         certificates, issuer = make_certificates(folder), TokenIssuer()
-        authorizer = Authorizer(issuer, (APP, OWNER), _roles())
+        authorizer = Authorizer(issuer, (APP, OWNER, OPERATOR), _roles())
         azurite = await enter(run_azurite(BEHIND_MANAGED_DISKS, folder / "data", certificates))
         yield IdentityAzure(
             azurite=azurite,

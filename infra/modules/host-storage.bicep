@@ -108,6 +108,8 @@ resource operatorSends 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   }
 ]
 
+// No role here reads disks or backups: export, changes, browse and costs of the command line take Storage Blob Data Reader,
+// on the backup account and on those of the disks, for as long as they are needed (docs/command-line.md).
 resource operatorReads 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorId)) {
   name: guid(account.id, operatorId, tableDataReader)
   scope: account

@@ -32,7 +32,7 @@ async def approve(services: Services, intent: ApproveIntent) -> str:
         await services.queues.send(RetentionMessage(disk=plan.disk))
     await tell_all(services)
     points, disks = sum(plan.going for plan in plans), len(plans)
-    return f"approved: {points} recovery points of {disks} disks are being deleted"
+    return f"approved: {points} recovery points of {disks} disk{'' if disks == 1 else 's'} are being deleted"
 
 
 async def _approve(services: Services, disk: Disk, plan: str, named: str) -> None:

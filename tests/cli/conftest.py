@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -75,16 +75,21 @@ class Scene:
 
     async def runs(self, *arguments: str) -> Done:
         """Run the program as it is typed in a checkout."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tidemark", *arguments),
-            cwd=ROOT,
-            env=self.environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await asyncio.wait_for(process.communicate(), SECONDS)
-        return _done(await process.wait(), out, err)
+        return await typed(arguments, self.environment)
+
+
+async def typed(arguments: Sequence[str], environment: Mapping[str, str]) -> Done:
+    """Run the program as a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tidemark", *arguments),
+        cwd=ROOT,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), SECONDS)
+    return _done(await process.wait(), out, err)
 
 
 def _done(code: int, out: bytes, err: bytes) -> Done:
@@ -105,7 +110,13 @@ def environment_of(azure: LocalAzure, folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 async def scene(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    folder = tmp_path_factory.mktemp("cli")
+    async with running_scene(azure, tmp_path_factory.mktemp("cli")) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def running_scene(azure: LocalAzure, folder: Path) -> AsyncIterator[Scene]:
+    """Back two disks up twice by an app, which runs until the block ends."""
     async with contextlib.AsyncExitStack() as stack:
         cloud = Cloud(azure, folder, stack)
         await cloud.open()

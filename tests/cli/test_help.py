@@ -41,7 +41,29 @@ def test_the_help_lists_all_commands_and_imports_nothing_heavy() -> None:
 def test_the_help_of_a_command_imports_nothing_heavy(name: str) -> None:
     printed, packages = imported_for(name, "--help")
     assert "--json" in printed
-    assert packages.isdisjoint(HEAVY - {"pydantic"}), "Typer itself reads the options of a command by pydantic"
+    assert packages.isdisjoint(HEAVY)
+
+
+def test_help_is_had_wherever_it_is_asked_for_and_no_value_is_taken_for_it() -> None:
+    first, last, value = (
+        CliRunner().invoke(app, ["keep", *words])
+        for words in (["-h"], ["os", "--note", "x", "--help"], ["--note", "-h"])
+    )
+    assert (first.exit_code, last.exit_code, value.exit_code) == (0, 0, 2)
+    assert first.output == last.output != value.output
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("tidemark re", {"restore", "retire", "rebuild"}),
+        ("tidemark restore --no", {"--no-adopt", "--no-undo"}),
+    ],
+)
+def test_the_shell_completes_commands_and_options(typed: str, offered: set[str]) -> None:
+    asked = {"_TIDEMARK_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    done = CliRunner().invoke(app, [], prog_name="tidemark", env=asked)
+    assert set(done.output.split()) == offered
 
 
 @pytest.mark.parametrize("name", commands())

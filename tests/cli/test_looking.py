@@ -20,7 +20,6 @@ from shared.model.sizes import DIFF_ROW_PREFIX
 from tests.app.cloud import until
 from tests.cli.conftest import WIDE, Scene
 from tests.cli.schema import read
-from tidemark.cli import app
 
 FAR = datetime(2099, 1, 1, tzinfo=UTC)
 
@@ -176,6 +175,7 @@ async def test_prices_are_kept_when_another_app_is_chosen(scene: Scene, tmp_path
 
 async def test_nothing_under_way_is_said_so_and_an_unknown_job_is_a_mistake(scene: Scene) -> None:
     assert (await scene.types("jobs")).out == "nothing is under way\n"
+    assert (await scene.types("jobs", "--all")).out != "nothing is under way\n"
     done = await scene.types("job", "0123abcd")
     assert done.code == 2
     assert "no job begins with 0123abcd. What to do: " in done.err
@@ -224,13 +224,12 @@ async def test_the_account_is_found_by_the_tools_that_know_it(
 async def test_a_storage_that_is_no_apps_or_can_not_be_reached_is_exit_code_3(scene: Scene) -> None:
     connection = scene.environment["TIDEMARK_STORAGE"]
     away = re.sub(r"TableEndpoint=http://127.0.0.1:\d+", "TableEndpoint=http://127.0.0.1:1", connection)
-    done = await scene.types("check", TIDEMARK_STORAGE=away)
+    done = await scene.types("status", TIDEMARK_STORAGE=away)
     assert done.code == 3
     assert "can't be reached" in done.err
-
-
-def test_completion_is_typers() -> None:
-    assert app._add_completion  # noqa: SLF001 - what says whether there is --install-completion
+    done = await scene.types("check", TIDEMARK_STORAGE=away)
+    assert (done.code, len(done.lines), done.err) == (3, 1, ""), "a monitor shows one line, of what is printed"
+    assert re.match("TIDEMARK UNKNOWN: .* can't be reached", done.out)
 
 
 async def test_watching_looks_again_and_has_an_end(scene: Scene) -> None:

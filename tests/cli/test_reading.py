@@ -43,6 +43,7 @@ async def test_a_recovery_point_is_exported_to_a_file(scene: Scene, tmp_path: Pa
     again = await scene.reads("export", "os.vhd", str(file), "--json")
     assert again.code == 1
     assert "What to do" in again.json["error"]
+    assert "--overwrite" in again.json["error"]
     newer = await scene.reads("export", "os.vhd", str(file), "--overwrite", "--json")
     found = read(newer.json, 0)
     assert (found.point, found.length) == (scene.points[1].time, len(content))
@@ -73,8 +74,12 @@ async def test_what_has_changed_between_two_recovery_points_is_told(scene: Scene
     found = read(done.json, 0)
     assert (found.written, found.cleared, found.ranges) == (4 * 512, 0, 1)
     shown = await scene.reads("changes", "os.vhd", "--to", "latest")
-    assert "2 KiB written, 0 B cleared, in 1 ranges" in shown.out
+    assert "2 KiB written, 0 B cleared, in 1 range of" in shown.out
     assert max(map(len, shown.lines)) <= 80
+    same = await scene.reads("changes", "os.vhd", "--from", scene.points[1].time)
+    assert (same.code, "is not older" in same.err) == (2, True), "it is the latest"
+    first = await scene.reads("changes", "os.vhd", "--to", scene.points[0].time)
+    assert (first.code, "no recovery point before" in first.err) == (2, True)
 
 
 async def test_what_the_next_backup_moves_is_told_without_a_snapshot(scene: Scene) -> None:

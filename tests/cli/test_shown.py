@@ -8,11 +8,16 @@ import pytest
 from tests.app.cloud import until
 from tests.cli.conftest import Scene
 from tests.cli.content.filesystems import image
+from tests.cli.prints import PAGE as ALL_PRINTS
 from tests.docs.documents import Block
 from tests.docs.shown import not_printed, prints_shown
 
 pytestmark = pytest.mark.xdist_group("cli-shown")
-SHOWN = [(command, block) for command, block in prints_shown() if command.startswith("tidemark ")]
+SHOWN = [
+    (command, block)
+    for command, block in prints_shown()
+    if command.startswith("tidemark ") and block.page != ALL_PRINTS
+]
 WIDE_ENOUGH = "110"
 ORDER = ("status", "points", "events", "check", "verify", "costs", "restore", "jobs", "browse")
 """As somebody types them who verifies before a restore, looks at what was asked for, and then at the files."""

@@ -69,7 +69,7 @@ async def test_who_may_not_is_told_which_role_it_takes(storage: tuple[int, str],
     status, connection = storage
     disk = "https://account.blob.core.windows.net/vhds/os.vhd"
     for typed, role, what in (
-        (("check",), "Storage Table Data Reader", "the table backups"),
+        (("status",), "Storage Table Data Reader", "the table backups"),
         (("verify", disk), "Storage Queue Data Message Sender", "the queue verify"),
     ):
         code, out, err = await forked(typed, {"TIDEMARK_STORAGE": connection, "COLUMNS": "80"}, tmp_path)

@@ -135,7 +135,7 @@ async def test_the_first_plan_waits_and_once_approved_takes_exactly_what_it_said
     foreign = scene.world.snapshot(scene.world.backup_of(scene.disk), {"mine": "1"})
     assert (waiting.state, len(before), sorted(waiting.times)) == (PlanState.WAITING, 12, before[:6])
     assert "first plan" in waiting.reason
-    assert await approve(scene) == ("done", "approved: 6 recovery points of 1 disks are being deleted")
+    assert await approve(scene) == ("done", "approved: 6 recovery points of 1 disk are being deleted")
     assert times(scene) == before[6:]
     assert snapshots(scene) == sorted([*(p.backup_snapshot for p in scene.world.points_of(scene.disk)), foreign])
     assert sorted(scene.world.tombstones[PageBlobDisk(scene.disk).key]) == [f"deleted-{time}" for time in before[:6]]

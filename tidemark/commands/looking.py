@@ -56,7 +56,7 @@ def check(as_json: AsJson = False) -> None:
     from tidemark.monitors import check as work
     from tidemark.running import run
 
-    raise typer.Exit(run("check", work, as_json=as_json))
+    raise typer.Exit(run("check", work, as_json=as_json, unknown="TIDEMARK UNKNOWN"))
 
 
 def metrics(as_json: AsJson = False) -> None:

@@ -65,9 +65,7 @@ class Target:
             ExportError: it is there.
         """
         if self.path.exists() and not overwrite:
-            raise ExportError(
-                f"{self.path} exists already. What to do: export to another file, or say that it may be overwritten"
-            )
+            raise ExportError(f"{self.path} exists already. What to do: name another file, or give --overwrite")
 
     @property
     def part(self) -> Path:

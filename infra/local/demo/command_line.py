@@ -24,20 +24,23 @@ class CommandError(Exception):
 class CommandLine:
     """Somebody with the command line, in a folder of their own."""
 
-    def __init__(
-        self, terminal: Terminal, host: HostProcess, folder: Path, environment: Mapping[str, str], *, reads_blobs: bool
-    ) -> None:
-        """Set them up.
+    def __init__(self, terminal: Terminal, host: HostProcess, folder: Path, access: Mapping[str, str]) -> None:
+        """Set them up; times are in UTC, as in the rest of the demo.
 
         Args:
             terminal: shows the commands.
             host: the app, without which no command ever ends that waits.
             folder: where they are.
-            environment: by which the program finds the app.
-            reads_blobs: whether they may read the backups themselves.
+            access: the environment by which the program finds the app, and gets in.
         """
-        self.folder, self.reads_blobs = folder, reads_blobs
-        self._terminal, self._host, self._environment = terminal, host, environment
+        self.folder, self._terminal, self._host = folder, terminal, host
+        self._environment = {
+            "TIDEMARK_CONFIG": str(folder / "cli.json"),
+            "COLUMNS": str(_COLUMNS),
+            "PYTHONPATH": str(ROOT),
+            "TZ": "UTC",
+            **access,
+        }
 
     async def types(self, *words: str) -> None:
         """Run a command, and show it with what it prints.
@@ -70,17 +73,9 @@ class CommandLine:
             raise CommandError(f"`tidemark {words[0]}` ended with exit code {process.returncode}: {why}")
 
 
-def environment_of(azure: LocalAzure, folder: Path) -> dict[str, str]:
-    """Return the environment by which the program finds the app; times are in UTC, as in the rest of the demo.
-
-    With account keys disabled, which the gateway sees to, it gets at the table and the queues past that.
-    """
+def keys_of(azure: LocalAzure) -> dict[str, str]:
+    """Return the environment by which the program gets in by keys."""
     return {
         "TIDEMARK_STORAGE": azure.connection_string(HOST),
         "TIDEMARK_CONNECTIONS": json.dumps([azure.connection_string(account) for account in (DISKS, BACKUPS)]),
-        "TIDEMARK_CONFIG": str(folder / "cli.json"),
-        "COLUMNS": str(_COLUMNS),
-        "PYTHONPATH": str(ROOT),
-        "TZ": "UTC",
-        **{name: value for name, value in azure.access_settings().items() if name == "SSL_CERT_FILE"},
     }

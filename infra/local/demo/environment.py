@@ -11,13 +11,13 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from infra.local.azurite import Account
 from infra.local.demo.backing_up import Backups
-from infra.local.demo.command_line import CommandLine, environment_of
+from infra.local.demo.command_line import CommandLine, keys_of
 from infra.local.demo.terminal import Terminal
 from infra.local.demo.watching import SETTINGS, Watch
 from infra.local.disks.page_blob import PageBlob
 from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR
 from infra.local.host.process import HostProcess, run_host
-from infra.local.identity_azure import run_identity_azure
+from infra.local.identity_azure import OPERATOR_ROLES, READER_ROLES, run_identity_azure
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure, run_local_azure
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk
@@ -94,29 +94,34 @@ async def run_environment(
         folder: for images.
         log: the functions host's.
         name: blob name of the disk to back up.
-        by_identity: disable account keys; the app uses its managed identity only.
+        by_identity: disable account keys; the app has its managed identity only, and who types commands is signed in.
     """
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         with terminal.step("Starting a local Azure and the app") as step:
-            azure = await _azure(stack, by_identity=by_identity)
+            azure, access = await _azure(stack, by_identity=by_identity)
             http = await enter(aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=azure.trusted())))
             services = {account: await enter(azure.blobs(account)) for account in (DISKS, BACKUPS)}
             container = await services[DISKS].create_container(_CONTAINER)
             disk = BlobAddress.parse(container.get_blob_client(name).url)
             table = (await enter(azure.tables())).get_table_client(BACKUPS_TABLE)
             host = await enter(run_host(ROOT, azure.app_settings([disk.url], **SETTINGS), log=log))
-            access = ", keys off" if by_identity else ""
-            step.result = f"blobs at {azure.gateway.url}{access}, the functions host at {host.url}"
+            keys = ", keys off" if by_identity else ""
+            step.result = f"blobs at {azure.gateway.url}{keys}, the functions host at {host.url}"
         disks = ProtectedDisks(azure, http, services, host, table)
-        typing = CommandLine(terminal, host, folder, environment_of(azure, folder), reads_blobs=not by_identity)
+        typing = CommandLine(terminal, host, folder, access)
         yield DemoEnvironment(disks.of(disk), disks, typing, Watch(host, table), folder, terminal)
 
 
-async def _azure(stack: contextlib.AsyncExitStack, *, by_identity: bool) -> LocalAzure:
-    """Run the local Azure; with keys disabled, grant the app access to the disks."""
+async def _azure(stack: contextlib.AsyncExitStack, *, by_identity: bool) -> tuple[LocalAzure, Mapping[str, str]]:
+    """Run the local Azure; give it, and the environment by which the command line gets in.
+
+    With keys disabled, grant the app access to the disks; and who types commands the roles of an operator who may read.
+    """
     if not by_identity:
-        return await stack.enter_async_context(run_local_azure())
+        local = await stack.enter_async_context(run_local_azure())
+        return local, keys_of(local)
     azure = await stack.enter_async_context(run_identity_azure())
     azure.give_app(BLOB_DATA_CONTRIBUTOR, f"/{DISKS.name}/{_CONTAINER}")
-    return azure
+    azure.give_operator(*OPERATOR_ROLES, *READER_ROLES)
+    return azure, await stack.enter_async_context(azure.sign_in())

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from infra.local.demo.backing_up import Backups
-from infra.local.demo.command_line import CommandLine, environment_of
+from infra.local.demo.command_line import CommandLine, keys_of
 from infra.local.demo.disk_states import DiskState, changed_state, initial_state
 from infra.local.demo.environment import ProtectedDisks
 from infra.local.demo.proof_result import ProofResult, check_extracted, check_restored, compare
@@ -138,7 +138,7 @@ async def _environment(terminal: Terminal, folder: Path, log: Path, size: int) -
             SourceSnapshots(managed),
             managed,
             ProtectedDisks(azure, http, services, host, table),
-            CommandLine(terminal, host, folder, environment_of(azure, folder), reads_blobs=True),
+            CommandLine(terminal, host, folder, keys_of(azure)),
             folder,
             terminal,
         )

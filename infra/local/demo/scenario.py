@@ -79,8 +79,7 @@ async def _three_backups(environment: DemoEnvironment, first: DiskState) -> list
     with environment.terminal.step("Changing the disk as a guest would") as step:
         second = await in_thread(lambda: changed_state(environment.folder, first))
         await _apply(disk, second, step)
-    if typing.reads_blobs:
-        await typing.types("changes", disk.address.blob)
+    await typing.types("changes", disk.address.blob)
     points.append(await _back_up(environment, disk, "Second backup", second))
     await typing.types("backup", disk.address.blob, "--wait")
     points.append(ProofResult(disk.address.blob, await disk.backups.last_point(), second))
@@ -117,8 +116,6 @@ async def _browse(environment: DemoEnvironment, first: ProofResult, second: Disk
     """Copy a file that the guest has deleted out of the first recovery point, without a restore."""
     typing, disk = environment.command_line, environment.original.address.blob
     deleted = sorted((first.state.files or {}).keys() - (second.files or {}).keys())
-    if not typing.reads_blobs:
-        return
     if not deleted:
         await typing.types("browse", disk, "--at", first.point.time)
         return

@@ -66,6 +66,7 @@ BLOB_DATA_CONTRIBUTOR = Role(
         *(f"{_CONTAINERS}/blobs/{what}" for what in ("delete", "read", "write", "move/action", "add/action")),
     ),
 )
+BLOB_DATA_READER = Role("Storage Blob Data Reader", (f"{_CONTAINERS}/read", GET_DELEGATION_KEY, READ_BLOB))
 BLOB_DELEGATOR = Role("Storage Blob Delegator", (GET_DELEGATION_KEY,))
 QUEUE_DATA_CONTRIBUTOR = Role(
     "Storage Queue Data Contributor",
@@ -74,6 +75,8 @@ QUEUE_DATA_CONTRIBUTOR = Role(
         *(f"{_QUEUES}/messages/{what}" for what in ("delete", "read", "write", "process/action")),
     ),
 )
+QUEUE_MESSAGE_SENDER = Role("Storage Queue Data Message Sender", (f"{_QUEUES}/messages/add/action",))
+TABLE_DATA_READER = Role("Storage Table Data Reader", (f"{_TABLES}/read", f"{_TABLES}/entities/read"))
 TABLE_DATA_CONTRIBUTOR = Role(
     "Storage Table Data Contributor",
     (
